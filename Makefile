@@ -1,0 +1,38 @@
+# The everyday verbs. `make demo` and `make test` need nothing but Python 3.11+ and make.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/developer: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $$($(BIN)/python -c \
+	  'import tomllib; print(*(f"\"{r}\"" for r in tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"]))' \
+	  | tr -d '"')
+	touch $@
+
+demo: $(VENV)/installed ## set up, train the digits network, show its tables
+	$(BIN)/nncli train configs/digits-mlp.yaml --overwrite
+
+lint: $(VENV)/developer ## style, format, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint ## set up, then lint, types and all tests
+	$(BIN)/python -m pytest
+
+data: $(VENV)/developer ## make the tables in data/ anew from the packages that carry them
+	$(BIN)/python data/make.py
+
+clean: ## remove the environment and what tools left behind
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.PHONY: help demo lint test data clean
