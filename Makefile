@@ -13,9 +13,7 @@ $(VENV)/installed: pyproject.toml
 	touch $@
 
 $(VENV)/developer: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $$($(BIN)/python -c \
-	  'import tomllib; print(*(f"\"{r}\"" for r in tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"]))' \
-	  | tr -d '"')
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
 demo: $(VENV)/installed ## set up, train the digits network, show its tables
