@@ -1,0 +1,76 @@
+"""The activation functions, each with its derivative beside it.
+
+A rule writes a = σ(z) and σ'(z) into the arrays it is given. Rows of this table are tested against
+differences by themselves, so a new activation is a new row and nothing else. Overflow on the way to
+a right result (e^z at z = 1e4) is part of the rules: they run under `np.errstate`, see `Step`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from nncli.nn.arrays import Array
+
+Rule = Callable[[Array, Array, Array, Array], None]
+
+
+@dataclass(frozen=True)
+class Activation:
+    """One row: `rule(z, a, sigma_prime, one)` fills `a` and `sigma_prime` from `z`.
+
+    `elementwise`: whether σ' is one factor per unit (softmax mixes its units, so it has none).
+    `analytic`: whether σ continues to complex z, which the complex-step derivative needs.
+    """
+
+    name: str
+    rule: Rule
+    elementwise: bool = True
+    analytic: bool = True
+
+
+def sigmoid(z: Array, a: Array, sigma_prime: Array, one: Array) -> None:
+    # σ(z) = 1/(1 + e^−z) and 1 − σ(z) = 1/(1 + e^z). Taking the second from its own formula, rather
+    # than as 1 − a, keeps every digit of σ' = σ(z) (1 − σ(z)) where the unit is saturated.
+    np.exp(z, a)
+    np.add(a, one, sigma_prime)
+    np.divide(one, sigma_prime, sigma_prime)
+    np.divide(one, a, a)
+    np.add(a, one, a)
+    np.divide(one, a, a)
+    np.multiply(a, sigma_prime, sigma_prime)
+
+
+def tanh(z: Array, a: Array, sigma_prime: Array, one: Array) -> None:
+    np.tanh(z, a)
+    np.multiply(a, a, sigma_prime)
+    np.subtract(one, sigma_prime, sigma_prime)
+
+
+def relu(z: Array, a: Array, sigma_prime: Array, one: Array) -> None:
+    # At the kink z = 0 the derivative is taken as 0, as PyTorch does.
+    np.maximum(z, one - one, a)
+    np.sign(a, sigma_prime)
+
+
+def identity(z: Array, a: Array, sigma_prime: Array, one: Array) -> None:
+    np.copyto(a, z)
+    np.copyto(sigma_prime, one)
+
+
+def softmax(z: Array, a: Array, sigma_prime: Array, one: Array) -> None:
+    np.subtract(z, z.max(axis=0), a)
+    np.exp(a, a)
+    np.divide(a, a.sum(axis=0), a)
+
+
+ACTIVATIONS = {
+    row.name: row
+    for row in (
+        Activation("sigmoid", sigmoid),
+        Activation("tanh", tanh),
+        Activation("relu", relu, analytic=False),
+        Activation("identity", identity),
+        Activation("softmax", softmax, elementwise=False),
+    )
+}

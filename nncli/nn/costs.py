@@ -1,0 +1,89 @@
+"""The cost functions, each with its derivative beside it.
+
+Both start from the error a − y of the output layer. For the quadratic cost that is ∂C_x/∂a; for
+cross-entropy behind sigmoid or softmax it is δ itself, because σ' cancels. Taking δ from there,
+and the cost from z rather than from log a, is what keeps cross-entropy finite everywhere.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from nncli.nn.arrays import Array
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One row: a cost behind one kind of output activation.
+
+    `total(z, y, error)` is Σ_x C_x over the mini-batch; `upstream(z, y, error)` is ∂C_x/∂a, units x
+    samples. `error_is_delta` says which of ∂C_x/∂a and δ the error a − y is.
+    """
+
+    name: str
+    activation: str | None  # None: any elementwise one
+    total: Callable[[Array, Array, Array], complex]
+    upstream: Callable[[Array, Array, Array], Array]
+    error_is_delta: bool
+
+
+def quadratic_total(z: Array, y: Array, error: Array) -> complex:
+    flat = error.reshape(-1)
+    return 0.5 * complex_or_float(np.dot(flat, flat))
+
+
+def quadratic_upstream(z: Array, y: Array, error: Array) -> Array:
+    return error
+
+
+def sigmoid_cross_entropy_total(z: Array, y: Array, error: Array) -> complex:
+    # −y ln σ(z) − (1 − y) ln(1 − σ(z)) = ln(1 + e^z) − y z, with e^−|z| inside the logarithm.
+    positive = z.real > 0
+    log_1_plus_exp = np.log1p(np.exp(np.where(positive, -z, z))) + np.where(positive, z, 0)
+    return complex_or_float((log_1_plus_exp - y * z).sum())
+
+
+def sigmoid_cross_entropy_upstream(z: Array, y: Array, error: Array) -> Array:
+    # (1 − y)/(1 − a) − y/a, where 1/a = 1 + e^−z and 1/(1 − a) = 1 + e^z. A term whose factor is 0
+    # is left out, so that 0 · ∞ cannot arise; one that overflows is infinite, its right rounding.
+    without = np.where(y != 1, (1 - y) * (1 + np.exp(z)), 0)
+    with_ = np.where(y != 0, y * (1 + np.exp(-z)), 0)
+    return without - with_
+
+
+def softmax_cross_entropy_total(z: Array, y: Array, error: Array) -> complex:
+    shifted = z - z.max(axis=0)
+    log_a = shifted - np.log(np.exp(shifted).sum(axis=0))
+    return complex_or_float(-(y * log_a).sum())
+
+
+def softmax_cross_entropy_upstream(z: Array, y: Array, error: Array) -> Array:
+    shifted = z - z.max(axis=0)
+    one_over_a = np.exp(-shifted) * np.exp(shifted).sum(axis=0)
+    return np.where(y != 0, -y * one_over_a, 0)
+
+
+def complex_or_float(value: Array) -> complex:
+    """A NumPy number as Python's: a float, or a complex where a complex step is taken."""
+    number: complex = value.item()
+    return number
+
+
+COSTS = (
+    Cost("quadratic", None, quadratic_total, quadratic_upstream, error_is_delta=False),
+    Cost(
+        "cross_entropy",
+        "sigmoid",
+        sigmoid_cross_entropy_total,
+        sigmoid_cross_entropy_upstream,
+        error_is_delta=True,
+    ),
+    Cost(
+        "cross_entropy",
+        "softmax",
+        softmax_cross_entropy_total,
+        softmax_cross_entropy_upstream,
+        error_is_delta=True,
+    ),
+)

@@ -1,0 +1,183 @@
+"""A network: layers that fit each other, and their parameters in one flat vector."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nncli.errors import LayerError
+from nncli.nn.activations import ACTIVATIONS
+from nncli.nn.arrays import Array, Shape
+from nncli.nn.costs import COSTS, Cost
+from nncli.nn.initialisers import default_initialiser, initial_weights
+from nncli.nn.layers import Dense, Flatten, Layer, Learner, ShapeMismatch, by
+
+KEY_OF = {"weight": "weights", "bias": "bias"}  # the hyperparameter that gives a parameter's values
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A layer in its place in a network. `index` is its place in the layers that were asked for;
+
+    an implied flatten layer bears the index of the dense layer that implies it.
+    """
+
+    name: str
+    index: int
+    layer: Layer
+    input_shape: Shape
+    output_shape: Shape
+
+    @property
+    def parameter_shapes(self) -> dict[str, Shape]:
+        return self.layer.parameter_shapes(self.input_shape)
+
+    @property
+    def activation(self) -> str | None:
+        return self.layer.activation if isinstance(self.layer, Learner) else None
+
+
+class Network:
+    """Layers with their parameters.
+
+    All weights and biases lie in one vector, `parameters`; a layer's are views of it. So an update,
+    a checkpoint or a derivative by one parameter needs no walk over the layers.
+
+    Attributes:
+        layers: the layers in forward order, each with its name (dense1, conv1, ...) and shapes.
+        cost: the cost row, which knows how it goes together with the last layer's activation.
+        dtype: float32 or float64 (complex128 inside a complex-step derivative).
+        parameters: every weight and bias, in the layers' order, weight before bias.
+    """
+
+    def __init__(self, layers: tuple[Placed, ...], cost: Cost, parameters: Array) -> None:
+        self.layers = layers
+        self.cost = cost
+        self.parameters = parameters
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.parameters.dtype
+
+    @property
+    def input_shape(self) -> Shape:
+        return self.layers[0].input_shape
+
+    @property
+    def output_shape(self) -> Shape:
+        return self.layers[-1].output_shape
+
+    def views(self, flat: Array) -> dict[str, dict[str, Array]]:
+        """`flat`, as long as `parameters`, cut up: {"dense1": {"weight": ..., "bias": ...}, ...}."""
+        views: dict[str, dict[str, Array]] = {}
+        start = 0
+        for placed in self.layers:
+            views[placed.name] = {}
+            for key, shape in placed.parameter_shapes.items():
+                stop = start + int(np.prod(shape))
+                views[placed.name][key] = flat[start:stop].reshape(shape)
+                start = stop
+        return views
+
+    def astype(self, dtype: Any) -> "Network":
+        """The same network with a copy of its parameters in `dtype`."""
+        return Network(self.layers, self.cost, self.parameters.astype(dtype))
+
+
+def build_network(
+    layers: Sequence[Layer],
+    input_shape: Shape,
+    cost: str,
+    dtype: Any,
+    rng: np.random.Generator,
+) -> Network:
+    """A network whose weights are those its layers give, or drawn from `rng`; drawn biases are 0.
+
+    Args:
+        layers: in forward order; a flatten layer is put where a dense layer follows an image.
+        input_shape: of one sample: (features,) or (channels, rows, columns).
+        cost: quadratic or cross_entropy.
+
+    Raises:
+        LayerError: a layer does not fit its input, or given weights do not fit their layer.
+    """
+    placed = place_layers(layers, input_shape)
+    row = cost_row(cost, placed[-1])
+    size = sum(int(np.prod(s)) for p in placed for s in p.parameter_shapes.values())
+    network = Network(placed, row, np.zeros(size, dtype))
+    views = network.views(network.parameters)
+    for p in placed:
+        if isinstance(p.layer, Learner):
+            _initialise(p, p.layer, views[p.name], rng)
+    return network
+
+
+def place_layers(layers: Sequence[Layer], input_shape: Shape) -> tuple[Placed, ...]:
+    """Each layer with its name and its shapes, as they follow from the shape of the input.
+
+    Raises:
+        LayerError: a layer does not fit its input; the message names both shapes.
+    """
+    placed: list[Placed] = []
+    counts: Counter[str] = Counter()
+
+    def place(index: int, layer: Layer, shape: Shape) -> Shape:
+        try:
+            output_shape = layer.output_shape(shape)
+        except ShapeMismatch as error:
+            raise LayerError(index, str(error), error.key) from error
+        counts[layer.type] += 1
+        name = f"{layer.type}{counts[layer.type]}"
+        placed.append(Placed(name, index, layer, shape, output_shape))
+        return output_shape
+
+    shape = input_shape
+    for index, layer in enumerate(layers):
+        if isinstance(layer, Dense) and len(shape) > 1:
+            shape = place(index, Flatten(), shape)
+        shape = place(index, layer, shape)
+    return tuple(placed)
+
+
+def cost_row(cost: str, last: Placed) -> Cost:
+    """The row of COSTS for `cost` behind the activation of the last layer.
+
+    Raises:
+        LayerError: the two do not go together.
+    """
+    activation = last.activation
+    if activation is None:
+        raise LayerError(last.index, f"a network ends in a dense layer, not in {last.name}", "type")
+    for row in COSTS:
+        fits = row.activation == activation or (
+            row.activation is None and ACTIVATIONS[activation].elementwise
+        )
+        if row.name == cost and fits:
+            return row
+    allowed = [row.activation for row in COSTS if row.name == cost and row.activation]
+    wanted = " or ".join(map(str, allowed)) or "an elementwise activation"
+    raise LayerError(
+        last.index,
+        f"the {cost} cost needs {wanted} in the last layer, not {activation}",
+        "activation",
+    )
+
+
+def _initialise(
+    placed: Placed, layer: Learner, views: dict[str, Array], rng: np.random.Generator
+) -> None:
+    for key, given in (("weight", layer.weights), ("bias", layer.biases)):
+        if given is not None:
+            if given.shape != views[key].shape:
+                raise LayerError(
+                    placed.index,
+                    f"{KEY_OF[key]} of {by(given.shape)} were given, "
+                    f"{placed.name} takes {by(views[key].shape)}",
+                    KEY_OF[key],
+                )
+            views[key][...] = given
+        elif key == "weight":
+            name = layer.init or default_initialiser(layer.activation)
+            views[key][...] = initial_weights(name, rng, views[key].shape, views[key].dtype)

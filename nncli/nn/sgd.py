@@ -1,0 +1,94 @@
+"""Stochastic gradient descent: how far to go, from a gradient."""
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from nncli.nn.arrays import Array, constant
+from nncli.nn.network import Network
+
+
+class Schedule(Protocol):
+    """η as it changes over the epochs, the first being 1."""
+
+    def eta(self, start: float, epoch: int) -> float: ...
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same η throughout."""
+
+    def eta(self, start: float, epoch: int) -> float:
+        return start
+
+
+@dataclass(frozen=True)
+class StepDecay:
+    """η times `gamma` after each `step_size` epochs."""
+
+    step_size: int
+    gamma: float
+
+    def eta(self, start: float, epoch: int) -> float:
+        return start * self.gamma ** ((epoch - 1) // self.step_size)
+
+
+@dataclass(frozen=True)
+class Exponential:
+    """η times `gamma` after each epoch."""
+
+    gamma: float
+
+    def eta(self, start: float, epoch: int) -> float:
+        return start * self.gamma ** (epoch - 1)
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """Half a cosine from η in the first epoch down to `eta_min` after `t_max` epochs.
+
+    Loshchilov and Hutter 2017, eq. 5, without restarts.
+    """
+
+    t_max: int
+    eta_min: float = 0.0
+
+    def eta(self, start: float, epoch: int) -> float:
+        cosine = math.cos(math.pi * (epoch - 1) / self.t_max)
+        return self.eta_min + (start - self.eta_min) * (1 + cosine) / 2
+
+
+class Sgd:
+    """SGD with momentum and weight decay, with the meaning that PyTorch gives them.
+
+    g = ∂C/∂W + weight_decay · W;  v = momentum · v + g, at first v = g;  ΔW = −η v;  W = W + ΔW.
+    Every vector here is as long as `network.parameters` and in the same order.
+
+    Attributes:
+        gradient: ∂C/∂W of the last step.
+        velocity: v after the last step; None without momentum.
+        update: ΔW of the last step.
+    """
+
+    def __init__(self, network: Network, momentum: float = 0.0, weight_decay: float = 0.0) -> None:
+        self.network = network
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.gradient = np.zeros_like(network.parameters)
+        self.update = np.zeros_like(network.parameters)
+        self.velocity: Array | None = np.zeros_like(network.parameters) if momentum else None
+
+    def descend(self, eta: float) -> None:
+        """Moves the parameters one step down `gradient`."""
+        parameters, update = self.network.parameters, self.update
+        direction = self.gradient
+        if self.weight_decay:
+            np.multiply(parameters, self.weight_decay, update)
+            direction = np.add(direction, update, update)
+        if self.velocity is not None:
+            np.multiply(self.velocity, self.momentum, self.velocity)
+            direction = np.add(self.velocity, direction, self.velocity)
+        np.multiply(direction, constant(-eta, update.dtype), update)
+        np.add(parameters, update, parameters)

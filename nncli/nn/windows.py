@@ -1,0 +1,101 @@
+"""Where a window stands on a padded image: the geometry that conv and pool layers share."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nncli.nn.arrays import Array
+
+Pair = tuple[int, int]
+Padding = str | int | Pair  # "valid", "same", one width, or (rows, columns)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis: `size` cells, `before` and `after` cells of padding, a window of `kernel` taps."""
+
+    size: int
+    kernel: int
+    stride: int = 1
+    dilation: int = 1
+    before: int = 0
+    after: int = 0
+
+    @property
+    def padded(self) -> int:
+        return self.before + self.size + self.after
+
+    @property
+    def reach(self) -> int:
+        """How many cells a window spans, the gaps of dilation included."""
+        return self.dilation * (self.kernel - 1) + 1
+
+    @property
+    def outputs(self) -> int:
+        """floor((in + padding − dilation·(size − 1) − 1) / stride) + 1; below 1 it does not fit."""
+        return (self.padded - self.reach) // self.stride + 1
+
+    @property
+    def interior(self) -> slice:
+        return slice(self.before, self.before + self.size)
+
+    def tap(self, i: int) -> slice:
+        """The padded cells that tap `i` meets as its window moves over all outputs."""
+        start = i * self.dilation
+        return slice(start, start + (self.outputs - 1) * self.stride + 1, self.stride)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """All windows of a conv or pool layer on images of rows x columns."""
+
+    rows: Axis
+    columns: Axis
+
+    @property
+    def output_shape(self) -> Pair:
+        return self.rows.outputs, self.columns.outputs
+
+    @property
+    def padded_shape(self) -> Pair:
+        return self.rows.padded, self.columns.padded
+
+    @property
+    def is_padded(self) -> bool:
+        return self.padded_shape != (self.rows.size, self.columns.size)
+
+    def interior(self, padded: Array) -> Array:
+        """The image inside `padded` (channels x rows x columns x samples), as a view."""
+        return padded[:, self.rows.interior, self.columns.interior]
+
+    def taps(self, padded: Array) -> Iterator[tuple[int, int, Array]]:
+        """Each tap (i, j) in reading order with the cells it meets, a view."""
+        for i in range(self.rows.kernel):
+            for j in range(self.columns.kernel):
+                yield i, j, padded[:, self.rows.tap(i), self.columns.tap(j)]
+
+
+def split_padding(padding: Padding, kernel: Pair, dilation: Pair) -> tuple[Pair, Pair]:
+    """(before, after) of rows and of columns; where a total is odd, the extra one is after."""
+    if padding == "valid":
+        return (0, 0), (0, 0)
+    if padding == "same":
+        totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+        rows, columns = ((total // 2, total - total // 2) for total in totals)
+        return rows, columns
+    if isinstance(padding, int):
+        return (padding, padding), (padding, padding)
+    assert not isinstance(padding, str)
+    return (padding[0], padding[0]), (padding[1], padding[1])
+
+
+def place_windows(
+    image: Pair,
+    kernel: Pair,
+    stride: Pair = (1, 1),
+    padding: Padding = "valid",
+    dilation: Pair = (1, 1),
+) -> Windows:
+    """The windows of `kernel` on an image of rows x columns; they may have no outputs: check."""
+    both = split_padding(padding, kernel, dilation)
+    rows, columns = (Axis(image[k], kernel[k], stride[k], dilation[k], *both[k]) for k in range(2))
+    return Windows(rows, columns)
