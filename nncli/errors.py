@@ -26,7 +26,7 @@ class DataError(NncliError):
 
 
 class LayerError(NncliError):
-    """A layer that cannot be built. `index` counts from 0; `key` is the spec key to blame, if one."""
+    """A layer that cannot be built: the one at `index`, from 0; `key` is what to blame, if known."""
 
     def __init__(self, index: int, message: str, key: str | None = None) -> None:
         self.index = index

@@ -70,7 +70,7 @@ class Network:
         return self.layers[-1].output_shape
 
     def views(self, flat: Array) -> dict[str, dict[str, Array]]:
-        """`flat`, as long as `parameters`, cut up: {"dense1": {"weight": ..., "bias": ...}, ...}."""
+        """`flat`, as long as `parameters`, cut up: {"dense1": {"weight": view, ...}, ...}."""
         views: dict[str, dict[str, Array]] = {}
         start = 0
         for placed in self.layers:

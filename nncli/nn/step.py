@@ -70,7 +70,6 @@ class LearnerStep(LayerStep):
     """A layer with weights, ΔW and an activation."""
 
     z: Array
-    sigma_prime: Array
     delta: Array
 
     def __init__(
@@ -83,15 +82,17 @@ class LearnerStep(LayerStep):
         self.n = input.shape[-1]
         self.one = constant(1, dtype)
         shape = (*placed.output_shape, self.n)
-        self.z, self.a, self.sigma_prime, self.delta = (np.zeros(shape, dtype) for _ in range(4))
+        self.z, self.a, self.prime, self.delta = (np.zeros(shape, dtype) for _ in range(4))
+        if self.activation.elementwise:
+            self.sigma_prime = self.prime
         self.weight = self.parameters["weight"]
         self.bias = self.parameters.get("bias")
 
     def activate(self) -> None:
-        self.activation.rule(self.z, self.a, self.sigma_prime, self.one)
+        self.activation.rule(self.z, self.a, self.prime, self.one)
 
     def multiply_hadamard(self) -> None:
-        np.multiply(self.upstream, self.sigma_prime, self.delta)
+        np.multiply(self.upstream, self.prime, self.delta)
 
 
 class DenseStep(LearnerStep):

@@ -1,0 +1,51 @@
+"""Files that appear whole or not at all."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from nncli.errors import RunError
+
+
+def reason(error: OSError) -> str:
+    """Why the system refused, without the path: that stands in front of it."""
+    return (error.strerror or str(error)).lower()
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes `content` to `path`, replacing what is there only once all of it is on the disk.
+
+    Raises:
+        RunError: the system refused; `path` is as it was before.
+    """
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written: {reason(error)}") from error
+    finally:
+        if temporary is not None and os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+def _umask() -> int:
+    # There is no way to read it but to set it; mkstemp's 0600 would hide a run from one's group.
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    """Puts the folder's entry for a renamed file on the disk too."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

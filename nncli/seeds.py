@@ -1,0 +1,21 @@
+"""The one seed of a spec, and the independent streams of random numbers that follow from it."""
+
+from enum import IntEnum
+
+import numpy as np
+
+
+class Stream(IntEnum):
+    """What random numbers are for. The values are part of every run: never renumber them."""
+
+    WEIGHTS = 0
+    SPLIT = 1
+    SHUFFLE = 2
+
+
+def seed_of(seed: int, stream: Stream, *place: int) -> np.random.SeedSequence:
+    """The seed of one stream, at one `place` in it (the epoch, for shuffling).
+
+    It depends on nothing drawn before, so the order of epoch 7 is known without epochs 1 to 6.
+    """
+    return np.random.SeedSequence(seed, spawn_key=(stream, *place))

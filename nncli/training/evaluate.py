@@ -1,0 +1,40 @@
+"""How good a network is on some samples."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nncli.nn.network import Network
+from nncli.nn.sgd import Sgd
+from nncli.nn.step import Step
+from nncli.training.samples import Samples
+
+BLOCK = 128  # samples at a time: enough for BLAS, little enough for the caches
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """C over all samples, and the share whose largest output is the right one."""
+
+    cost: float
+    accuracy: float
+
+
+class Evaluator:
+    """Evaluates a network on the same samples again and again, in workspaces that it keeps."""
+
+    def __init__(self, network: Network, sgd: Sgd, samples: Samples) -> None:
+        self.samples = samples
+        count = len(samples.index)
+        self.steps = {n: Step(network, sgd, n) for n in {min(count, BLOCK), count % BLOCK} if n}
+
+    def __call__(self) -> Evaluation:
+        index = self.samples.index
+        cost = right = 0.0
+        for start in range(0, len(index), BLOCK):
+            rows = index[start : start + BLOCK]
+            step = self.steps[len(rows)]
+            self.samples.gather(rows, step.inputs, step.targets)
+            cost += step.forward() * len(rows)
+            right += np.count_nonzero(step.outputs.argmax(axis=1) == step.targets.argmax(axis=1))
+        return Evaluation(cost / len(index), right / len(index))

@@ -1,0 +1,20 @@
+"""What a training asks of its data."""
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Rows = npt.NDArray[np.int64]
+
+
+class Samples(Protocol):
+    """Some rows of a table of inputs and targets."""
+
+    @property
+    def index(self) -> Rows:
+        """The rows that belong to it."""
+
+    def gather(self, rows: Rows, inputs: Array, targets: Array) -> None:
+        """Writes the samples at `rows` (taken from `index`) into two arrays, one row a sample."""

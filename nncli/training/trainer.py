@@ -1,0 +1,173 @@
+"""The loop over epochs and mini-batches. It yields what happens and never prints."""
+
+import math
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+from nncli.nn.arrays import Array
+from nncli.nn.measures import LayerMeasures, measure
+from nncli.nn.network import Network
+from nncli.nn.sgd import Schedule, Sgd
+from nncli.nn.step import Step
+from nncli.nn.trace import Trace, take_trace
+from nncli.seeds import Stream, seed_of
+from nncli.training.divergence import diagnose
+from nncli.training.evaluate import Evaluator
+from nncli.training.history import Epoch, Event, Progress
+from nncli.training.samples import Rows, Samples
+
+GLANCE = 0.1  # seconds between two events within an epoch
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train: η and its schedule, how long, on what mini-batches.
+
+    `seed` orders the samples of every epoch. `classes`: whether targets are one-hot, so that there
+    is an accuracy to measure.
+    """
+
+    eta: float
+    schedule: Schedule
+    epochs: int
+    batch_size: int
+    shuffle: bool
+    seed: int
+    classes: bool
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a training stands. The order of samples follows from the seed and the epoch.
+
+    Attributes:
+        epoch: how many epochs are complete.
+        samples: how many samples of the epoch under way are done.
+        cost_sum: the sum of C_x over them.
+        steps_taken: over the whole training.
+        parameters, velocity: flat, as the network and its Sgd have them.
+    """
+
+    epoch: int
+    samples: int
+    cost_sum: float
+    steps_taken: int
+    parameters: Array
+    velocity: Array | None
+
+
+class Trainer:
+    """A training under way. Iterate over `events()`; between two events everything is at rest.
+
+    `epoch`, `samples`, `cost_sum` and `steps_taken` are those of `State`.
+    """
+
+    def __init__(
+        self, network: Network, sgd: Sgd, plan: Plan, train: Samples, validation: Samples | None
+    ) -> None:
+        self.network = network
+        self.sgd = sgd
+        self.plan = plan
+        self.train = train
+        self.epoch = 0
+        self.samples = 0
+        self.cost_sum = 0.0
+        self.steps_taken = 0
+        self._evaluate_train = (
+            Evaluator(network, sgd, train) if plan.classes and validation is None else None
+        )
+        self._evaluate_validation = validation and Evaluator(network, sgd, validation)
+        self._steps: dict[int, Step] = {}
+        self._before = network.parameters.copy()
+        self._last: tuple[Step, float, float, Rows] | None = None
+
+    def events(self) -> Iterator[Event]:
+        """Trains to the end, or to a divergence."""
+        while self.epoch < self.plan.epochs:
+            if not (yield from self._run_epoch()):
+                return
+
+    def state(self) -> State:
+        """A copy of all that the training needs to go on from here."""
+        return State(
+            epoch=self.epoch,
+            samples=self.samples,
+            cost_sum=self.cost_sum,
+            steps_taken=self.steps_taken,
+            parameters=self.network.parameters.copy(),
+            velocity=None if self.sgd.velocity is None else self.sgd.velocity.copy(),
+        )
+
+    def trace(self) -> Trace:
+        """The record of the last complete epoch's last step; to be taken at the Epoch event."""
+        assert self._last is not None, "no epoch is complete"
+        step, eta, cost, rows = self._last
+        return take_trace(step, eta=eta, cost=cost, before=self._before, samples=rows.tolist())
+
+    def _order(self) -> Rows:
+        index = self.train.index
+        if not self.plan.shuffle:
+            return index
+        seed = seed_of(self.plan.seed, Stream.SHUFFLE, self.epoch)
+        return np.random.default_rng(seed).permutation(index)
+
+    def _step(self, n: int) -> Step:
+        if n not in self._steps:
+            self._steps[n] = Step(self.network, self.sgd, n)
+        return self._steps[n]
+
+    def _run_epoch(self) -> Generator[Event, None, bool]:
+        """One epoch, or what is left of it; whether it ended well."""
+        plan = self.plan
+        eta = plan.schedule.eta(plan.eta, self.epoch + 1)
+        order = self._order()
+        count = len(order)
+        step = self._step(min(plan.batch_size, count))
+        seconds, began = 0.0, perf_counter()
+        for start in range(self.samples, count, plan.batch_size):
+            rows = order[start : start + plan.batch_size]
+            if len(rows) != step.n:
+                step = self._step(len(rows))
+            self.train.gather(rows, step.inputs, step.targets)
+            is_last = start + plan.batch_size >= count
+            if is_last:
+                np.copyto(self._before, self.network.parameters)
+            cost = step.run(eta, full=is_last)
+            self.steps_taken += 1
+            if not math.isfinite(cost):
+                yield diagnose(step, self.epoch + 1, self.steps_taken, cost, updated=False)
+                return False
+            self.cost_sum += cost * step.n
+            self.samples += step.n
+            now = perf_counter()
+            if now - began > GLANCE and not is_last:
+                seconds += now - began
+                yield Progress(self.epoch + 1, self.samples, self.cost_sum / self.samples)
+                began = perf_counter()
+        seconds += perf_counter() - began
+        if not np.isfinite(self.network.parameters).all():
+            yield diagnose(step, self.epoch + 1, self.steps_taken, cost, updated=True)
+            return False
+        self._last = (step, eta, cost, rows)
+        yield self._complete(eta, seconds, measure(step))
+        return True
+
+    def _complete(self, eta: float, seconds: float, layers: tuple[LayerMeasures, ...]) -> Epoch:
+        """Closes the epoch: measures it, and sets the place to the beginning of the next."""
+        cost = self.cost_sum / self.samples
+        self.epoch, self.samples, self.cost_sum = self.epoch + 1, 0, 0.0
+        train = self._evaluate_train and self._evaluate_train()
+        validation = self._evaluate_validation and self._evaluate_validation()
+        return Epoch(
+            epoch=self.epoch,
+            eta=eta,
+            train_cost=cost,
+            train_accuracy=train.accuracy if train else None,
+            validation_cost=validation.cost if validation else None,
+            validation_accuracy=(validation.accuracy if validation and self.plan.classes else None),
+            train_seconds=seconds,
+            layers=layers,
+        )
