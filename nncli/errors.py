@@ -26,7 +26,7 @@ class DataError(NncliError):
 
 
 class LayerError(NncliError):
-    """A layer that cannot be built: the one at `index`, from 0; `key` is what to blame, if known."""
+    """A layer that cannot be built: the one at `index`, from 0, for what it says under `key`."""
 
     def __init__(self, index: int, message: str, key: str | None = None) -> None:
         self.index = index
@@ -37,3 +37,11 @@ class LayerError(NncliError):
 
 class RunError(NncliError):
     """A run folder that cannot be read or written."""
+
+
+class DivergedError(NncliError):
+    """A training whose cost is no longer a number. What was good before it is saved."""
+
+
+class InterruptedTraining(NncliError):
+    """A training that was asked to stop; where it stood is saved."""

@@ -1,7 +1,7 @@
 """Named arrays in the safetensors format: a JSON header and plain numbers, nothing that runs.
 
 The layout: eight bytes (little-endian) that give the header's length; the header, a JSON object of
-name -> {dtype, shape, data_offsets}, with strings under `__metadata__`; then the numbers themselves.
+name -> {dtype, shape, data_offsets}, with strings under `__metadata__`; then the numbers.
 """
 
 import json

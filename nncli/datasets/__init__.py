@@ -1,0 +1,31 @@
+"""Where samples come from: tables, IDX, NumPy files; split, scaling, mini-batches."""
+
+from nncli.datasets.load import load
+from nncli.datasets.part import Data, Part, prepare
+from nncli.datasets.read import read_source, read_values
+from nncli.datasets.samples import Origin, Pair, Samples, Source
+from nncli.datasets.scaling import Scale, Scaling
+from nncli.datasets.tables import Table, Target, read_table, table_samples
+from nncli.datasets.targets import Classes, Encoding, fit_encoding
+
+__all__ = [
+    "Classes",
+    "Data",
+    "Encoding",
+    "Origin",
+    "Pair",
+    "Part",
+    "Samples",
+    "Scale",
+    "Scaling",
+    "Source",
+    "Table",
+    "Target",
+    "fit_encoding",
+    "load",
+    "prepare",
+    "read_source",
+    "read_table",
+    "read_values",
+    "table_samples",
+]

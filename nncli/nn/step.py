@@ -239,7 +239,10 @@ class FlattenStep(LayerStep):
 
     def __init__(self, placed: Placed, input: Array) -> None:
         super().__init__(placed, input)
-        self.a = input.reshape(*placed.output_shape, -1)
+        if input.flags.c_contiguous:
+            self.a = input.reshape(*placed.output_shape, -1)
+        else:  # the network's input, where a sample is in one piece
+            self.a = np.moveaxis(input, -1, 0).reshape(-1, *placed.output_shape).T
 
     def bind_upstream(self, upstream: Array) -> None:
         super().bind_upstream(upstream)
@@ -292,8 +295,8 @@ class Step:
         self.targets = np.zeros((n, *network.output_shape), network.dtype)
         # A dense layer reads the mini-batch as it lies; windows want the samples side by side.
         self.inputs_t, self.targets_t = np.moveaxis(self.inputs, 0, -1), self.targets.T
-        images = len(network.input_shape) > 1
-        self.first_input = np.zeros(self.inputs_t.shape, network.dtype) if images else self.inputs_t
+        windows = isinstance(network.layers[0].layer, Conv | Pool)
+        self.first_input = np.zeros_like(self.inputs_t, order="C") if windows else self.inputs_t
         self.layers = self._layer_steps()
         last = self.layers[-1]
         assert isinstance(last, LearnerStep)

@@ -1,0 +1,46 @@
+"""A YAML file becomes a checked, frozen Spec."""
+
+from nncli.spec.dump import dump_spec
+from nncli.spec.load import load_spec, parse_spec
+from nncli.spec.models import (
+    AvgPoolSpec,
+    ConstantSchedule,
+    ConvSpec,
+    CosineSchedule,
+    DataSpec,
+    DenseSpec,
+    ExponentialSchedule,
+    FlattenSpec,
+    Layer,
+    MaxPoolSpec,
+    PairSpec,
+    Schedule,
+    Spec,
+    StepSchedule,
+    TrainSpec,
+)
+from nncli.spec.nodes import Origin
+from nncli.spec.schema import json_schema
+
+__all__ = [
+    "AvgPoolSpec",
+    "ConstantSchedule",
+    "ConvSpec",
+    "CosineSchedule",
+    "DataSpec",
+    "DenseSpec",
+    "ExponentialSchedule",
+    "FlattenSpec",
+    "Layer",
+    "MaxPoolSpec",
+    "Origin",
+    "PairSpec",
+    "Schedule",
+    "Spec",
+    "StepSchedule",
+    "TrainSpec",
+    "dump_spec",
+    "json_schema",
+    "load_spec",
+    "parse_spec",
+]

@@ -1,10 +1,9 @@
 """The folder that a training leaves behind: its spec, its metrics, its checkpoint."""
 
-import json
-import math
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from nncli import safetensors
 from nncli.errors import RunError
 from nncli.files import reason, write_whole
+from nncli.jsons import to_json
 from nncli.nn.network import Network
 from nncli.training.history import Epoch
 from nncli.training.trainer import State
@@ -54,21 +54,12 @@ class RunFolder:
         write_whole(self.path / SPEC, text.encode())
 
     def write_metrics(self, history: Iterable[Epoch]) -> None:
-        lines = (json.dumps(plain(asdict(epoch)), ensure_ascii=False) for epoch in history)
+        lines = (to_json(asdict(epoch)) for epoch in history)
         write_whole(self.path / METRICS, "".join(f"{line}\n" for line in lines).encode())
 
     def write_checkpoint(self, network: Network, state: State) -> None:
         content = pack_checkpoint(network, state)
         write_whole(self.path / CHECKPOINT, content)
-
-
-def plain(value: Any) -> Any:
-    """`value` for JSON, which has no word for infinity: None stands for what is not finite."""
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def pack_checkpoint(network: Network, state: State) -> bytes:
@@ -77,7 +68,7 @@ def pack_checkpoint(network: Network, state: State) -> bytes:
     if state.velocity is not None:
         arrays |= {f"velocity.{name}": v for name, v in _named(network, state.velocity).items()}
     place = {key: getattr(state, key) for key in PLACE}
-    return safetensors.pack(arrays, {"format": CHECKPOINT_FORMAT, "place": json.dumps(place)})
+    return safetensors.pack(arrays, {"format": CHECKPOINT_FORMAT, "place": to_json(place)})
 
 
 def _named(network: Network, flat: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
@@ -86,3 +77,31 @@ def _named(network: Network, flat: np.ndarray[Any, Any]) -> dict[str, np.ndarray
         for layer, views in network.views(flat).items()
         for key, view in views.items()
     }
+
+
+class Keeper:
+    """Keeps a run folder up to date: the last good state and all epochs, at most once a second.
+
+    The last state seen is written when the training ends, however it ends.
+    """
+
+    INTERVAL = 1.0  # seconds; short epochs would otherwise cost less than writing them down
+
+    def __init__(self, folder: RunFolder | None, network: Network, state: State) -> None:
+        self.folder = folder
+        self.network = network
+        self.state = state
+        self.history: list[Epoch] = []
+        self._written = monotonic()
+
+    def epoch_done(self, epoch: Epoch, state: State) -> None:
+        self.history.append(epoch)
+        self.state = state
+        if monotonic() - self._written > self.INTERVAL:
+            self.write()
+
+    def write(self) -> None:
+        if self.folder is not None:
+            self.folder.write_metrics(self.history)
+            self.folder.write_checkpoint(self.network, self.state)
+        self._written = monotonic()

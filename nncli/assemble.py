@@ -1,0 +1,222 @@
+"""From a checked spec to what it describes: data, a network, a plan. The one place that knows both.
+
+Mistakes that show only here (a layer that does not fit the data) are reported where the spec's file
+has them.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from nncli import datasets
+from nncli.errors import DataError, LayerError
+from nncli.nn import layers as nn
+from nncli.nn import sgd
+from nncli.nn.network import Network, build_network
+from nncli.seeds import Stream, seed_of
+from nncli.spec import (
+    AvgPoolSpec,
+    ConstantSchedule,
+    ConvSpec,
+    CosineSchedule,
+    DenseSpec,
+    ExponentialSchedule,
+    FlattenSpec,
+    Layer,
+    MaxPoolSpec,
+    PairSpec,
+    Schedule,
+    Spec,
+    StepSchedule,
+)
+from nncli.training.trainer import Plan
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything a training needs, read and checked; no step is taken yet."""
+
+    spec: Spec
+    data: datasets.Data
+    network: Network
+    plan: Plan
+
+
+def prepare(spec: Spec) -> Prepared:
+    """Reads the data and builds the network of a spec.
+
+    Raises:
+        SpecError, DataError: something in the spec or its data does not fit.
+    """
+    if spec.data.shape is not None:  # a misfit is then known before the data are read
+        _network(spec, spec.data.shape, np.random.default_rng(0))
+    data = load_data(spec)
+    network = load_network(spec, data)
+    return Prepared(spec, data, network, plan_of(spec, classes=data.classes is not None))
+
+
+def load_data(spec: Spec) -> datasets.Data:
+    """The data of a spec, split and scaled."""
+    d = spec.data
+    validation = d.validation
+    return datasets.load(
+        train=_source(spec, d.train),
+        validation=validation if isinstance(validation, float) else _maybe(spec, validation),
+        test=_maybe(spec, d.test),
+        target=d.target,
+        classes=d.classes,
+        header=d.header,
+        scale=d.scale,
+        shape=d.shape,
+        dtype=np.dtype(spec.dtype),
+        seed=seed_of(spec.seed, Stream.SPLIT),
+    )
+
+
+def load_network(spec: Spec, data: datasets.Data) -> Network:
+    """The network of a spec with its initial weights, checked against the data."""
+    rng = np.random.default_rng(seed_of(spec.seed, Stream.WEIGHTS))
+    network = _network(spec, data.input_shape, rng)
+    if network.output_shape != (data.outputs,):
+        wanted = f"{data.outputs} classes" if data.classes else f"{data.outputs} targets a sample"
+        raise spec.error_at(
+            ("network", len(spec.network) - 1, "units"),
+            f"the data have {wanted}, got {network.output_shape[0]} units; "
+            f"units: {data.outputs} would fit",
+        )
+    if spec.train.cost == "cross_entropy" and data.classes is None:
+        _check_probabilities(spec, data)
+    return network
+
+
+def plan_of(spec: Spec, *, classes: bool) -> Plan:
+    """How a spec wants to be trained."""
+    t = spec.train
+    return Plan(
+        eta=t.eta,
+        schedule=_schedule(t.schedule, t.epochs),
+        epochs=t.epochs,
+        batch_size=t.batch_size,
+        shuffle=t.shuffle,
+        seed=spec.seed,
+        classes=classes,
+    )
+
+
+def _network(spec: Spec, input_shape: tuple[int, ...], rng: np.random.Generator) -> Network:
+    layers = [_layer(spec, k, layer) for k, layer in enumerate(spec.network)]
+    try:
+        return build_network(layers, input_shape, spec.train.cost, spec.dtype, rng)
+    except LayerError as error:
+        place = ("network", error.index)
+        where = (*place, error.key) if error.key else place
+        raise spec.error_at(where, error.message) from error
+
+
+def _layer(spec: Spec, index: int, layer: Layer) -> nn.Layer:
+    match layer:
+        case DenseSpec():
+            weights, bias = _values(spec, index, layer)
+            return nn.Dense(
+                units=layer.units,
+                activation=layer.activation,
+                bias=layer.bias is not False,
+                init=layer.init,
+                weights=weights,
+                biases=bias,
+            )
+        case ConvSpec():
+            weights, bias = _values(spec, index, layer)
+            return nn.Conv(
+                filters=layer.filters,
+                kernel=layer.kernel,
+                stride=layer.stride,
+                padding=layer.padding,
+                dilation=layer.dilation,
+                activation=layer.activation,
+                bias=layer.bias is not False,
+                init=layer.init,
+                weights=weights,
+                biases=bias,
+            )
+        case MaxPoolSpec():
+            return nn.MaxPool(size=layer.size, stride=layer.stride)
+        case AvgPoolSpec():
+            return nn.AvgPool(size=layer.size, stride=layer.stride)
+        case FlattenSpec():
+            return nn.Flatten()
+
+
+Given = npt.NDArray[np.float64] | None
+
+
+def _values(spec: Spec, index: int, layer: DenseSpec | ConvSpec) -> tuple[Given, Given]:
+    """The weights and biases that a layer gives, from the spec itself or from files."""
+
+    def values(given: object, key: str) -> Given:
+        if given is None or isinstance(given, bool):
+            return None
+        if not isinstance(given, str):
+            return np.array(given, np.float64)
+        try:
+            return datasets.read_values(spec.resolve(given))
+        except DataError as error:
+            raise spec.error_at(("network", index, key), str(error)) from error
+
+    return values(layer.weights, "weights"), values(layer.bias, "bias")
+
+
+def _schedule(schedule: Schedule, epochs: int) -> sgd.Schedule:
+    match schedule:
+        case ConstantSchedule():
+            return sgd.Constant()
+        case StepSchedule():
+            return sgd.StepDecay(schedule.step_size, schedule.gamma)
+        case ExponentialSchedule():
+            return sgd.Exponential(schedule.gamma)
+        case CosineSchedule():
+            return sgd.Cosine(schedule.t_max or epochs, schedule.eta_min)
+
+
+def _maybe(spec: Spec, table: str | PairSpec | None) -> datasets.Source | None:
+    return None if table is None else _source(spec, table)
+
+
+def _source(spec: Spec, table: str | PairSpec) -> datasets.Source:
+    def half(value: object) -> Path | list[object]:
+        return spec.resolve(value) if isinstance(value, str) else _lists(value)
+
+    if isinstance(table, str):
+        return spec.resolve(table)
+    return datasets.Pair(half(table.inputs), half(table.targets))
+
+
+def _lists(value: object) -> list[object]:
+    """Nested tuples as nested lists."""
+    assert isinstance(value, tuple)
+    return [_lists(item) if isinstance(item, tuple) else item for item in value]
+
+
+def _check_probabilities(spec: Spec, data: datasets.Data) -> None:
+    """Cross-entropy compares probabilities; behind softmax those of one sample sum to 1."""
+    parts = [part for part in (data.train, data.validation, data.test) if part is not None]
+    last = spec.network[-1]
+    softmax = isinstance(last, DenseSpec) and last.activation == "softmax"
+    for part in parts:
+        targets = part.targets[part.index]
+        if targets.min() < 0 or targets.max() > 1:
+            raise spec.error_at(
+                ("train", "cost"),
+                "cross_entropy takes targets from 0 to 1, the data have "
+                f"{targets.min():g} to {targets.max():g}; quadratic takes any",
+            )
+        sums = targets.sum(axis=1, dtype=np.float64)
+        if softmax and np.abs(sums - 1).max() > 1e-5:
+            worst = sums[np.abs(sums - 1).argmax()]
+            raise spec.error_at(
+                ("train", "cost"),
+                "cross_entropy behind softmax takes targets that sum to 1 in each sample, "
+                f"the data have a sum of {worst:g}; use sigmoid outputs",
+            )

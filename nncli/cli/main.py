@@ -1,0 +1,70 @@
+"""The entry point: commands, exit statuses, and what a user sees when something is wrong.
+
+Command modules import nothing heavy at their top, so that no command pays for another's libraries.
+"""
+
+import os
+import sys
+
+import typer
+
+from nncli.cli.train import train
+from nncli.errors import DivergedError, InterruptedTraining, NncliError
+
+DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+app = typer.Typer(
+    help="See backpropagation: train neural networks and take their gradients apart.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(train)
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: bool = typer.Option(False, "--version", help="Show the version and exit."),
+) -> None:
+    if version:
+        from nncli import __version__
+
+        typer.echo(f"nncli {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Runs the command line and exits."""
+    from nncli.render.streams import prepare_streams
+
+    prepare_streams()
+    sys.exit(run())
+
+
+def run() -> int:
+    """Runs the command line; the exit status."""
+    try:
+        app()
+    except SystemExit as exit:
+        return exit.code if isinstance(exit.code, int) else DONE
+    except DivergedError as error:
+        return _say(str(error), FAILED)
+    except InterruptedTraining as error:
+        return _say(str(error), INTERRUPTED)
+    except NncliError as error:
+        return _say(str(error), WRONG_INPUT)
+    except MemoryError as error:
+        return _say(f"not enough memory for this: {error or 'a smaller network would fit'}", FAILED)
+    except KeyboardInterrupt:
+        return _say("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. What is still buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    return DONE
+
+
+def _say(message: str, status: int) -> int:
+    for line in message.splitlines():
+        print(f"nncli: {line}", file=sys.stderr)
+    return status

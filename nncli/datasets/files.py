@@ -1,0 +1,132 @@
+"""Bytes of files, plain or gzip, never more of them than was bargained for."""
+
+import gzip
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, cast
+
+from nncli.errors import DataError
+
+TEXT_LIMIT = 2 << 30
+RATIO_LIMIT = 200
+RATIO_FROM = 64 << 20
+# DEFLATE cannot do better than this, so it bounds what a gzip file of a known size can hold.
+GZIP_BEST_RATIO = 1032
+CHUNK = 1 << 20
+
+
+def shown(path: Path) -> str:
+    """The path as messages name it: as given, control characters escaped."""
+    text = str(path)
+    return text if text.isprintable() else repr(text)
+
+
+def is_gzip(path: Path) -> bool:
+    return path.name.lower().endswith(".gz")
+
+
+def file_size(path: Path) -> int:
+    """Bytes on disk. Raises DataError where there is no such file or it is no regular one."""
+    try:
+        if path.is_dir():
+            raise DataError(f"{shown(path)}: is a folder; a file is needed")
+        if not path.exists():
+            raise DataError(f"{shown(path)}: no such file")
+        if not path.is_file():
+            raise DataError(f"{shown(path)}: is not a regular file")
+        return path.stat().st_size
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise cannot_read(path, error) from error
+
+
+def cannot_read(path: Path, error: Exception) -> DataError:
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return DataError(f"{shown(path)}: cannot be read: {reason[:1].lower()}{reason[1:]}")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """The file's bytes as a stream, decompressed where its name ends in `.gz`.
+
+    Whatever goes wrong while it is read, raised from inside the `with`, becomes a DataError.
+    """
+    file_size(path)
+    try:
+        with cast(IO[bytes], gzip.open(path) if is_gzip(path) else path.open("rb")) as stream:
+            yield stream
+    except gzip.BadGzipFile as error:
+        wrong = "is not gzip" if "Not a gzipped file" in str(error) else "is damaged gzip"
+        raise DataError(f"{shown(path)}: {wrong}, though its name ends in .gz") from error
+    except EOFError as error:
+        raise DataError(f"{shown(path)}: is cut short: the gzip data do not end") from error
+    except zlib.error as error:
+        raise DataError(f"{shown(path)}: is damaged gzip, though its name ends in .gz") from error
+    except OSError as error:
+        raise cannot_read(path, error) from error
+
+
+def read_upto(
+    stream: IO[bytes], limit: int, check: Callable[[int], None] | None = None
+) -> bytearray:
+    """At most `limit` bytes, in chunks: memory grows with what comes, not with what is promised.
+
+    `check` is called with the number of bytes read so far, and may raise.
+    """
+    content = bytearray()
+    while len(content) < limit:
+        chunk = stream.read(min(CHUNK, limit - len(content)))
+        if not chunk:
+            break
+        content += chunk
+        if check is not None:
+            check(len(content))
+    return content
+
+
+def check_ratio(path: Path, expanded: int, stored: int) -> None:
+    if expanded > RATIO_FROM and expanded > RATIO_LIMIT * stored:
+        raise DataError(
+            f"{shown(path)}: expands to more than {RATIO_LIMIT} times its size; "
+            "refused as a decompression bomb"
+        )
+
+
+def read_text(path: Path) -> str:
+    """The whole text of a UTF-8 file (a BOM is dropped, line ends are kept).
+
+    Raises DataError where it is too large, not UTF-8, or holds NUL bytes.
+    """
+    stored = file_size(path)
+    with opened(path) as stream:
+        content = read_upto(
+            stream, TEXT_LIMIT + 1, lambda length: check_ratio(path, length, stored)
+        )
+    if len(content) > TEXT_LIMIT:
+        raise DataError(
+            f"{shown(path)}: holds more than {TEXT_LIMIT >> 30} GiB of text; "
+            "save the samples as .npy, which is not read whole"
+        )
+    return decoded(path, content)
+
+
+def decoded(path: Path, content: bytearray) -> str:
+    if content.startswith(b"\x1f\x8b"):
+        raise DataError(f"{shown(path)}: is gzip; its name should end in .gz")
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise DataError(f"{shown(path)}: is UTF-16; save it as UTF-8")
+    nul = content.find(0)
+    if nul >= 0:
+        row = content.count(b"\n", 0, nul) + 1
+        raise DataError(f"{shown(path)}: row {row}: holds a NUL byte; is it a text file?")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # The codec counts from behind the BOM.
+        start = error.start + (3 if content.startswith(b"\xef\xbb\xbf") else 0)
+        row = content.count(b"\n", 0, start) + 1
+        raise DataError(
+            f"{shown(path)}: row {row}: byte 0x{content[start]:02x} is not UTF-8; "
+            "save the table as UTF-8"
+        ) from error

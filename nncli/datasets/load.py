@@ -1,0 +1,112 @@
+"""From the sources a spec names to the data a network is trained on."""
+
+from typing import Any
+
+import numpy as np
+
+from nncli.datasets.messages import counted, listed, size
+from nncli.datasets.part import Data, Part, prepare
+from nncli.datasets.read import read_source
+from nncli.datasets.samples import Samples, Source
+from nncli.datasets.scaling import Scale, fit_scaling
+from nncli.datasets.split import hold_out
+from nncli.datasets.tables import Target
+from nncli.datasets.targets import Classes, Encoding, fit_encoding, labels_of
+from nncli.errors import DataError
+
+
+def load(
+    *,
+    train: Source,
+    validation: float | Source | None = None,
+    test: Source | None = None,
+    target: Target = None,
+    classes: Classes = None,
+    header: bool | None = None,
+    scale: Scale = "none",
+    shape: tuple[int, int, int] | None = None,
+    dtype: np.dtype[Any],
+    seed: np.random.SeedSequence,
+) -> Data:
+    """Reads, splits, encodes and scales; the same seed gives the same split.
+
+    validation: a share of `train` to hold back (by class where there are classes), or a source.
+    The scaling is fitted on the training part, the list of classes on the whole of `train`.
+    Raises DataError, with every mistake it found in the file it stopped at.
+    """
+
+    def read(source: Source) -> Samples:
+        return read_source(source, target=target, header=header, classes=classes, shape=shape)
+
+    dtype = np.dtype(dtype)
+    samples = read(train)
+    encoding = fit_encoding(samples, classes)
+    others = {
+        "validation": None if isinstance(validation, float | int) else validation,
+        "test": test,
+    }
+    further = {key: read(source) for key, source in others.items() if source is not None}
+    for key, other in further.items():
+        check_alike(samples, other, key)
+    if isinstance(validation, float | int):
+        chosen, held = split(samples, validation, encoding, seed)
+    else:
+        chosen, held = np.arange(len(samples), dtype=np.int64), None
+    scaling = fit_scaling(samples.inputs, chosen, scale, samples.inputs_origin.name)
+
+    def part(of: Samples) -> Part:
+        return prepare(of, scaling=scaling, encoding=encoding, dtype=dtype)
+
+    whole = part(samples)
+    parts = {key: part(other) for key, other in further.items()}
+    outputs = whole.targets.shape[1]
+    for key in parts:
+        check_outputs(outputs, parts[key], further[key])
+    if held is not None:
+        parts["validation"] = Part(whole.inputs, whole.targets, held, whole.scaling)
+    return Data(
+        train=Part(whole.inputs, whole.targets, chosen, whole.scaling),
+        validation=parts.get("validation"),
+        test=parts.get("test"),
+        classes=encoding.classes if encoding is not None else None,
+        input_shape=samples.input_shape,
+        outputs=outputs,
+        columns=samples.columns,
+        scaling=None if scaling.is_identity else scaling,
+    )
+
+
+def split(
+    samples: Samples, share: float, encoding: Encoding | None, seed: np.random.SeedSequence
+) -> tuple[Any, Any]:
+    """Training and validation rows."""
+    origin = samples.targets_origin
+    classes = None if encoding is None else encoding.indices(labels_of(samples), origin)
+    return hold_out(share, len(samples), classes, seed, samples.inputs_origin.name)
+
+
+def check_alike(train: Samples, other: Samples, key: str) -> None:
+    """Raises DataError where the inputs of another source are not those of the training data."""
+    name, known = other.inputs_origin.name, train.inputs_origin.name
+    if train.input_shape != other.input_shape:
+        found, wanted = input_words(other), input_words(train)
+        raise DataError(f"{name}: {key} has {found} a sample, but {known} has {wanted}")
+    if None not in (train.columns, other.columns) and train.columns != other.columns:
+        raise DataError(
+            f"{name}: its input columns are {listed(other.columns or ())}, but those of {known} "
+            f"are {listed(train.columns or ())}"
+        )
+
+
+def input_words(samples: Samples) -> str:
+    shape = samples.input_shape
+    return counted(shape[0], "input") if len(shape) == 1 else f"an image of {size(shape)}"
+
+
+def check_outputs(outputs: int, other: Part, samples: Samples) -> None:
+    found = other.targets.shape[1]
+    if found != outputs:
+        raise DataError(
+            f"{samples.targets_origin.name}: has {counted(found, 'target')} a sample, but the "
+            f"training data have {outputs}"
+        )

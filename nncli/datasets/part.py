@@ -1,0 +1,136 @@
+"""A part of the samples, and the mini-batches it hands out."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nncli.datasets.samples import Samples
+from nncli.datasets.scaling import Scaling, blocks
+from nncli.datasets.targets import Encoding, check_finite, encode
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Some rows of a set of samples, chosen by index: parts of one set share its arrays.
+
+    inputs: N x features or N x channels x rows x columns, the whole set; may be memory-mapped.
+    targets: N x outputs in the type of training, one-hot where there are classes.
+    index: which rows of `inputs` belong to this part, ascending.
+    scaling: what gathering applies; None where inputs are scaled and of the right type already.
+    """
+
+    inputs: NDArray[Any]
+    targets: NDArray[Any]
+    index: NDArray[np.int64]
+    scaling: Scaling | None = None
+    _buffers: tuple[NDArray[Any], NDArray[np.float64]] | None = field(
+        default=None, init=False, repr=False
+    )
+
+    def __post_init__(self) -> None:
+        if self.scaling is not None:
+            shape = self.inputs.shape[1:]
+            block = next(iter(blocks(len(self.inputs), int(np.prod(shape)))))
+            size = (block.stop, *shape)
+            buffers = (np.empty(size, self.inputs.dtype), np.empty(size))
+            object.__setattr__(self, "_buffers", buffers)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def gather(
+        self, rows: NDArray[np.int64], inputs_out: NDArray[Any], targets_out: NDArray[Any]
+    ) -> None:
+        """Writes samples `rows` (n indices into `inputs`, not into `index`) as a mini-batch.
+
+        inputs_out: n x sample shape, targets_out: n x outputs; both of the type of training.
+        Rows are not checked: one that is out of range gives the nearest that is in range.
+        """
+        if self._buffers is None:
+            # mode='clip' is the one that writes straight into `out`.
+            np.take(self.inputs, rows, axis=0, out=inputs_out, mode="clip")
+        else:
+            self._gather_scaled(rows, inputs_out)
+        np.take(self.targets, rows, axis=0, out=targets_out, mode="clip")
+
+    def _gather_scaled(self, rows: NDArray[np.int64], inputs_out: NDArray[Any]) -> None:
+        assert self._buffers is not None
+        assert self.scaling is not None
+        raw, work = self._buffers
+        for start in range(0, len(rows), len(raw)):
+            chosen = rows[start : start + len(raw)]
+            n = len(chosen)
+            np.take(self.inputs, chosen, axis=0, out=raw[:n], mode="clip")
+            self.scaling.apply(raw[:n], inputs_out[start : start + n], work[:n])
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """What a network is trained and measured on.
+
+    classes: their names in the order of the outputs; None where targets are plain numbers.
+    input_shape: (features,) or (channels, rows, columns).
+    columns: the names of the input columns, where a header gave them.
+    scaling: as fitted on the training part, for data that come later; None where there is none.
+    """
+
+    train: Part
+    validation: Part | None
+    test: Part | None
+    classes: tuple[str, ...] | None
+    input_shape: tuple[int, ...]
+    outputs: int
+    columns: tuple[str, ...] | None
+    scaling: Scaling | None
+
+
+def prepare(
+    samples: Samples,
+    *,
+    scaling: Scaling | None,
+    encoding: Encoding | None,
+    dtype: np.dtype[Any],
+) -> Part:
+    """All of `samples` as a part, by a scaling and an encoding that are known already.
+
+    Inputs in memory are scaled and cast now, once; memory-mapped ones stay where they are and are
+    scaled as they are gathered. Targets are N x 0 where samples have none. Raises DataError for
+    numbers that are not finite and for labels that are no class.
+    """
+    targets = encode(samples, encoding, dtype)
+    everything = np.arange(len(samples), dtype=np.int64)
+    raw = samples.inputs
+    needed = scaling if scaling is not None and not scaling.is_identity else None
+    if needed is None and raw.dtype != dtype:
+        needed = Scaling()
+    if isinstance(raw, np.memmap):
+        check_inputs(samples, needed, dtype)
+        return Part(raw, targets, everything, needed)
+    return Part(scaled_inputs(samples, needed, dtype), targets, everything)
+
+
+def scaled_inputs(samples: Samples, scaling: Scaling | None, dtype: np.dtype[Any]) -> NDArray[Any]:
+    raw = samples.inputs
+    inputs = np.ascontiguousarray(raw) if scaling is None else np.empty(raw.shape, dtype)
+    for rows in blocks(len(raw), int(np.prod(raw.shape[1:]))):
+        if scaling is not None:
+            scaling.apply(raw[rows], inputs[rows])
+        check_finite(inputs[rows], raw[rows], samples.inputs_origin, rows.start)
+    return inputs
+
+
+def check_inputs(samples: Samples, scaling: Scaling | None, dtype: np.dtype[Any]) -> None:
+    """Reads mapped inputs once, by blocks, to see that gathering will give finite numbers."""
+    raw = samples.inputs
+    if raw.dtype.kind != "f":
+        return
+    for rows in blocks(len(raw), int(np.prod(raw.shape[1:]))):
+        block = raw[rows]
+        if scaling is not None:
+            scaled = np.empty(block.shape, dtype)
+            scaling.apply(block, scaled)
+            check_finite(scaled, block, samples.inputs_origin, rows.start)
+        else:
+            check_finite(block, block, samples.inputs_origin, rows.start)

@@ -1,0 +1,177 @@
+"""One place for all formats: a source in, samples out."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nncli.datasets.arrays import from_list, read_npy, read_npz
+from nncli.datasets.files import file_size, shown
+from nncli.datasets.idx import has_idx_magic, is_idx_name, read_idx
+from nncli.datasets.messages import Problems, counted, quote
+from nncli.datasets.samples import Origin, Pair, Samples, Source, as_inputs, as_targets
+from nncli.datasets.tables import Target, read_table, table_samples, table_targets
+from nncli.datasets.targets import Classes
+from nncli.errors import DataError
+
+TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+WHOLE = "a table (.csv, .tsv, each also .gz), .npz, or {inputs: ..., targets: ...}"
+HALF = "a table (.csv, .tsv, each also .gz), .npy or IDX (also .gz)"
+
+
+def read_source(
+    source: Source,
+    *,
+    target: Target = None,
+    header: bool | None = None,
+    classes: Classes = None,
+    with_targets: bool = True,
+    columns: tuple[str, ...] | None = None,
+    shape: tuple[int, int, int] | None = None,
+) -> Samples:
+    """Reads a source of any format; .npy inputs are mapped, everything else is in memory.
+
+    target, header: which columns of a table are targets, and whether it has a header (None
+    looks); a target that is a name demands one.
+    classes: names let a column mix words and numbers, "none" or a number forbids words.
+    with_targets: False reads inputs alone, from any file that holds them.
+    columns: with a header, the inputs wanted, by name.
+    shape: channels, rows, columns of each sample's inputs.
+    Raises DataError for whatever is wrong with the source, values that are not finite in arrays
+    and labels that are no class excepted: those are looked for when samples become a Part.
+    """
+    if isinstance(source, Pair):
+        samples = read_pair(source, header, classes, with_targets)
+    elif kind(source) == "table":
+        keys = [target] if isinstance(target, str | int) else (target or [])
+        demanded = with_targets and any(isinstance(key, str) for key in keys)
+        table = read_table(source, header=True if demanded and header is None else header)
+        samples = table_samples(
+            table, target=target, with_targets=with_targets, columns=columns, classes=classes
+        )
+    elif kind(source) == "npz":
+        samples = read_both(source, with_targets)
+    elif with_targets:
+        raise DataError(
+            f"{shown(source)}: holds one array only; "
+            "give {inputs: ..., targets: ...}, with a file for each"
+        )
+    else:
+        samples = read_pair(Pair(source), header, classes, with_targets=False)
+    return samples.reshaped(shape)
+
+
+def kind(path: Path) -> str:
+    """`table`, `npz`, `npy` or `idx`, by the name and, for IDX, by what the file begins with."""
+    name = path.name.lower()
+    if name.endswith(TABLES):
+        return "table"
+    if name.endswith((".npz", ".npy")):
+        return name[-3:]
+    file_size(path)
+    if is_idx_name(path) or has_idx_magic(path):
+        return "idx"
+    suffix = "".join(path.suffixes[-2:]) if name.endswith(".gz") else path.suffix
+    raise DataError(
+        f"{shown(path)}: {quote(suffix) if suffix else 'no suffix'} is not a known format; known "
+        f"are .csv, .tsv (each also .gz), .npz, .npy and IDX (also .gz)"
+    )
+
+
+def read_both(path: Path, with_targets: bool) -> Samples:
+    arrays = read_npz(path, ("x", "y") if with_targets else ("x",))
+    for wanted in ("x", "y") if with_targets else ("x",):
+        if wanted not in arrays:
+            raise DataError(f"{shown(path)}: holds no array {wanted}; it needs x and y")
+    inputs = array_of_inputs(arrays["x"], f"{shown(path)}: x")
+    if not with_targets:
+        return inputs
+    return joined(inputs, *array_of_targets(arrays["y"], f"{shown(path)}: y"))
+
+
+def read_pair(pair: Pair, header: bool | None, classes: Classes, with_targets: bool) -> Samples:
+    inputs = read_half_inputs(pair.inputs, header)
+    if not with_targets:
+        return inputs
+    if pair.targets is None:
+        raise DataError(f"{inputs.inputs_origin.name}: has no targets; give targets: ... too")
+    if isinstance(pair.targets, Path) and kind(pair.targets) == "table":
+        return joined(inputs, *column_targets(pair.targets, header, classes, len(inputs)))
+    return joined(inputs, *array_of_targets(*read_array(pair.targets, "targets")))
+
+
+def read_half_inputs(source: Path | list[Any], header: bool | None) -> Samples:
+    if isinstance(source, Path) and kind(source) == "table":
+        return table_samples(read_table(source, header=header), with_targets=False)
+    return array_of_inputs(*read_array(source, "inputs"))
+
+
+def read_array(source: Path | list[Any], key: str) -> tuple[NDArray[Any], str]:
+    """The array and the name that messages give it. Targets are never left mapped."""
+    if isinstance(source, list):
+        return from_list(source, key), key
+    format = kind(source)
+    if format == "npz":
+        raise DataError(
+            f"{shown(source)}: .npz holds inputs and targets together; give its path alone, "
+            f"or as {key} {HALF}"
+        )
+    reader: Callable[[Path], NDArray[Any]] = read_npy if format == "npy" else read_idx
+    return reader(source), shown(source)
+
+
+def read_values(path: Path) -> NDArray[np.float64]:
+    """The numbers of one file (.npy, IDX, or a table without a header), in the file's shape.
+
+    Raises DataError where it cannot be read, or holds text, NaN or infinity.
+    """
+    if kind(path) == "table":
+        table = read_table(path, header=False)
+        problems = Problems(table.name)
+        values = table.numbers(range(table.width), problems)
+        problems.raise_any()
+        return values
+    array, name = read_array(path, "values")
+    if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
+        raise DataError(f"{name}: must hold finite numbers and nothing else")
+    return np.array(array, np.float64)
+
+
+def column_targets(
+    path: Path, header: bool | None, classes: Classes, rows: int
+) -> tuple[NDArray[Any], Origin]:
+    """A table whose every column is a target."""
+    table = read_table(path, header=header, rows=rows)
+    problems = Problems(table.name)
+    chosen = range(table.width)
+    targets = table_targets(table, chosen, classes, problems)
+    problems.raise_any()
+    assert targets is not None
+    return targets, table.origin(chosen)
+
+
+def array_of_inputs(array: NDArray[Any], name: str) -> Samples:
+    inputs = as_inputs(array, name)
+    return Samples(inputs, None, None, Origin(name, array.shape[1:]), Origin(name))
+
+
+def array_of_targets(array: NDArray[Any], name: str) -> tuple[NDArray[Any], Origin]:
+    if array.dtype.kind == "S":
+        try:
+            array = np.char.decode(array, "utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{name}: holds labels that are not UTF-8") from error
+    targets = as_targets(np.array(array, subok=False, copy=None), name)
+    return targets, Origin(name, array.shape[1:])
+
+
+def joined(inputs: Samples, targets: NDArray[Any], origin: Origin) -> Samples:
+    if len(targets) != len(inputs):
+        raise DataError(
+            f"{origin.name}: has targets for {counted(len(targets), 'sample')}, but "
+            f"{inputs.inputs_origin.name} has inputs for {len(inputs):,}"
+        )
+    return replace(inputs, targets=targets, targets_origin=origin)

@@ -1,0 +1,99 @@
+"""Bringing inputs to a common scale: fitted on the training part, applied to every part."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nncli.errors import DataError
+
+Scale = float | Literal["minmax", "standard", "none"]
+
+# Numbers in a block: large enough that Python's part of the work vanishes, small enough for cache.
+BLOCK = 1 << 17
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """scaled = (x - offset) / divisor, each a number or an array of the shape of one sample.
+
+    A feature that is constant in the training part has an infinite divisor: it scales to 0, there
+    and wherever else it is met.
+    """
+
+    offset: NDArray[np.float64] | float = 0.0
+    divisor: NDArray[np.float64] | float = 1.0
+
+    def apply(
+        self, raw: NDArray[Any], out: NDArray[Any], work: NDArray[np.float64] | None = None
+    ) -> None:
+        """Writes scaled `raw` into `out` (both n x sample shape).
+
+        The arithmetic is float64 whatever the types; `work`, of raw's shape, holds it.
+        """
+        if work is None:
+            work = np.empty(raw.shape)
+        # What is too large for the type of `out` becomes infinite; Part's maker looks for those.
+        with np.errstate(over="ignore", invalid="ignore"):
+            np.subtract(raw, self.offset, out=work, dtype=np.float64)
+            np.divide(work, self.divisor, out=out, casting="same_kind")
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether it leaves every number as it is."""
+        return bool(np.all(self.offset == 0.0) and np.all(self.divisor == 1.0))
+
+
+def blocks(rows: int, per_row: int) -> Iterator[slice]:
+    """Slices that together cover `rows` rows, each of about BLOCK numbers."""
+    step = max(1, BLOCK // max(1, per_row))
+    return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
+
+
+def fit_scaling(inputs: NDArray[Any], index: NDArray[np.int64], scale: Scale, name: str) -> Scaling:
+    """The scaling that `scale` asks for, by rows `index` of `inputs` alone.
+
+    A number divides; `minmax` is (x - min) / (max - min) and `standard` is (x - mean) / std, both
+    for each feature, std being that of the rows themselves (ddof 0).
+    """
+    if scale == "none":
+        return Scaling()
+    if not isinstance(scale, str):
+        if scale == 0 or not np.isfinite(scale):
+            raise DataError(f"{name}: scale {scale} cannot divide; give a number other than 0")
+        return Scaling(0.0, float(scale))
+    with np.errstate(all="ignore"):  # NaN and infinity are looked for, and told, when applied
+        low, high, mean, deviation = statistics(inputs, index)
+        offset, divisor = (low, high - low) if scale == "minmax" else (mean, deviation)
+    # Not `deviation == 0`: the mean of equal numbers may be off by a rounding.
+    constant = low == high
+    whole = np.isfinite(low).all() and np.isfinite(high).all()
+    if whole and not np.isfinite(divisor).all():
+        raise DataError(f"{name}: its numbers are too large for scale: {scale}")
+    return Scaling(np.where(constant, low, offset), np.where(constant, np.inf, divisor))
+
+
+def statistics(inputs: NDArray[Any], index: NDArray[np.int64]) -> tuple[NDArray[np.float64], ...]:
+    """Minimum, maximum, mean and standard deviation of each feature, in one pass by blocks.
+
+    Means and squared deviations of blocks are combined as in Chan, Golub and LeVeque, "Updating
+    formulae and a pairwise algorithm for computing sample variances" (1979), equations 2.1.
+    """
+    shape = inputs.shape[1:]
+    low, high = np.full(shape, np.inf), np.full(shape, -np.inf)
+    mean, squares = np.zeros(shape), np.zeros(shape)
+    count = 0
+    for rows in blocks(len(index), int(np.prod(shape))):
+        block = inputs[index[rows]].astype(np.float64)
+        np.minimum(low, block.min(axis=0), out=low)
+        np.maximum(high, block.max(axis=0), out=high)
+        block_mean = block.mean(axis=0)
+        block_squares = np.square(block - block_mean).sum(axis=0)
+        n = len(block)
+        shift = block_mean - mean
+        squares += block_squares + shift**2 * (count * n / (count + n))
+        mean += shift * (n / (count + n))
+        count += n
+    return low, high, mean, np.sqrt(squares / count)

@@ -1,0 +1,317 @@
+"""Tables as text: comma- or tab-separated, with or without a header.
+
+A table of numbers alone is read by NumPy. One that NumPy refuses, for its text labels or for a
+mistake, is read again by the csv module, which also tells where the mistake is.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nncli.datasets.files import read_text, shown
+from nncli.datasets.messages import Problems, counted, listed, nearest, quote
+from nncli.datasets.samples import Origin, Samples
+from nncli.datasets.targets import Classes, is_label
+from nncli.errors import DataError
+
+Target = str | int | Sequence[str | int] | None
+
+# float() would also take 1_000 and digits of other scripts.
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|infinity|nan)", re.I | re.ASCII)
+HEADER_HINT = "; if the first row is a header, set header: true"
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """The cells of a table: as numbers where all are, else as text.
+
+    header: its cells, None where there is none. lines: the line of the file each row began on.
+    """
+
+    name: str
+    header: tuple[str, ...] | None
+    cells: NDArray[np.float64] | list[list[str]]
+    lines: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    @property
+    def width(self) -> int:
+        return len(self.cells[0])
+
+    def origin(self, columns: Sequence[int]) -> Origin:
+        names = self.header and tuple(self.header[i] for i in columns)
+        positions = tuple(i + 1 for i in columns)
+        return Origin(self.name, lines=self.lines, positions=positions, columns=names)
+
+    def numbers(self, columns: Sequence[int], problems: Problems) -> NDArray[np.float64]:
+        """These columns, N x columns. Cells that are no finite numbers become problems, and NaN."""
+        if isinstance(self.cells, np.ndarray):
+            return np.ascontiguousarray(self.cells[:, columns])
+        origin = self.origin(columns)
+        values = np.full((len(self), len(columns)), np.nan)
+        for row, cells in enumerate(self.cells):
+            for i, column in enumerate(columns):
+                try:
+                    values[row, i] = to_number(cells[column])
+                except ValueError as error:
+                    hint = HEADER_HINT if row == 0 and self.header is None else ""
+                    problems.add(f"{origin.place(row, i)}: {error}{hint}")
+        return values
+
+    def text(self, column: int, problems: Problems) -> NDArray[Any]:
+        """One column as labels, N strings. Empty cells become problems."""
+        origin = self.origin([column])
+        labels = [str(cells[column]) for cells in self.cells]
+        for row, label in enumerate(labels):
+            if not label:
+                problems.add(f"{origin.place(row)}: the cell is empty; it needs a label")
+        return np.array(labels, dtype=np.str_)
+
+
+def to_number(cell: str) -> float:
+    """The finite number that a cell reads as; ValueError says why it is none."""
+    if not cell:
+        raise ValueError("the cell is empty; it needs a number")
+    if not NUMBER.fullmatch(cell):
+        hint = "; decimals are written with a point" if re.fullmatch(r"-?\d+,\d+", cell) else ""
+        raise ValueError(f"{quote(cell)} is not a number{hint}")
+    number = float(cell)
+    if not np.isfinite(number):
+        large = any(character.isdigit() for character in cell)
+        reason = "is too large for a number" if large else "is not a finite number"
+        raise ValueError(f"{quote(cell)} {reason}")
+    return number
+
+
+def is_number(cell: str) -> bool:
+    return NUMBER.fullmatch(cell) is not None
+
+
+def read_table(path: Path, *, header: bool | None = None, rows: int | None = None) -> Table:
+    """The table at `path` (.csv or .tsv, each also .gz). Blank lines are skipped.
+
+    header: whether there is one; None looks for it: a first row without any number, before other
+    rows. Where they are all text too, as in a file of labels, only `rows`, the number of samples
+    to expect, can tell it from a label. Raises DataError for a file that cannot be read, rows of
+    different lengths and a table without rows.
+    """
+    name, text = shown(path), read_text(path)
+    delimiter = "\t" if path.name.lower().removesuffix(".gz").endswith(".tsv") else ","
+    table = read_numbers(name, text, delimiter, header)
+    return table if table is not None else read_cells(name, text, delimiter, header, rows)
+
+
+def read_numbers(name: str, text: str, delimiter: str, header: bool | None) -> Table | None:
+    """The table by NumPy's reader; None where that cannot read it, or not as finite numbers."""
+    stream = io.StringIO(text, newline="")
+    try:
+        first = next(filter(filled, records(stream, delimiter)), None)
+        if first is None:
+            return None
+        has_header = not any(map(is_number, first)) if header is None else header
+        if has_header:
+            lines = filled_lines(text)[1:]
+        else:
+            stream.seek(0)
+            lines = filled_lines(text)
+        # loadtxt warns where it finds nothing.
+        if len(lines) == 0:
+            return None
+        cells = np.loadtxt(stream, delimiter=delimiter, quotechar='"', comments=None, ndmin=2)
+    except (ValueError, csv.Error):
+        return None
+    if len(cells) != len(lines) or not np.isfinite(cells).all():
+        return None
+    if has_header and len(first) != cells.shape[1]:
+        return None
+    return Table(name, tuple(stripped(first)) if has_header else None, cells, lines)
+
+
+def filled_lines(text: str) -> NDArray[np.int64]:
+    """The numbers of the lines that are not blank, the first line being 1."""
+    lines = enumerate(io.StringIO(text, newline=""), start=1)
+    return np.fromiter((number for number, line in lines if line.strip()), dtype=np.int64)
+
+
+def records(stream: io.StringIO, delimiter: str) -> Any:
+    return csv.reader(stream, delimiter=delimiter, skipinitialspace=True, strict=True)
+
+
+def filled(cells: Sequence[str]) -> bool:
+    return len(cells) > 1 or any(cell.strip() for cell in cells)
+
+
+def stripped(cells: Sequence[str]) -> list[str]:
+    return [cell.strip() for cell in cells]
+
+
+def read_cells(
+    name: str, text: str, delimiter: str, header: bool | None, expected: int | None
+) -> Table:
+    """The table by the csv module, as text."""
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    reader = records(io.StringIO(text, newline=""), delimiter)
+    start = 1
+    try:
+        for cells in reader:
+            if filled(cells):
+                rows.append(stripped(cells))
+                lines.append(start)
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"{name}: row {start}: {csv_mistake(str(error))}") from error
+    if not rows:
+        raise DataError(f"{name}: is empty; a table with a row for each sample is needed")
+    check_widths(name, rows, lines)
+    if header is None:
+        header = looks_like_header(rows, expected)
+    if header and len(rows) == 1:
+        raise DataError(f"{name}: has a header but no rows below it")
+    below = 1 if header else 0
+    return Table(
+        name,
+        tuple(rows[0]) if header else None,
+        rows[below:],
+        np.array(lines[below:], dtype=np.int64),
+    )
+
+
+def looks_like_header(rows: list[list[str]], expected: int | None) -> bool:
+    if any(map(is_number, rows[0])):
+        return False
+    if expected is not None and not any(is_number(cell) for row in rows for cell in row):
+        return len(rows) == expected + 1
+    # A lone row of words is a header that lost its table, unless one sample is what is expected.
+    return len(rows) > 1 or expected != 1
+
+
+def csv_mistake(error: str) -> str:
+    if "field larger than" in error:
+        return f"a cell is longer than {csv.field_size_limit():,} characters; is a quote left open?"
+    if "unexpected end" in error:
+        return "a quote is opened that is never closed"
+    return "a quoted cell goes on after its closing quote; a quote within one is written twice"
+
+
+def check_widths(name: str, rows: list[list[str]], lines: list[int]) -> None:
+    problems, width = Problems(name), len(rows[0])
+    for cells, line in zip(rows, lines, strict=True):
+        if len(cells) != width:
+            problems.add(
+                f"{name}: row {line}: expected {counted(width, 'cell')} as in the first row, "
+                f"found {len(cells)}"
+            )
+    problems.raise_any()
+
+
+def table_samples(
+    table: Table,
+    *,
+    target: Target = None,
+    with_targets: bool = True,
+    columns: tuple[str, ...] | None = None,
+    classes: Classes = None,
+) -> Samples:
+    """The table's columns divided into inputs and targets.
+
+    target: the target column or columns, by name or index; the last where it is None.
+    with_targets: False takes every column as an input.
+    columns: the names of the inputs wanted, taken from wherever the header has them; a header
+    that lacks one of them, or no header, leaves the inputs as they stand.
+    """
+    chosen = target_columns(table, target) if with_targets else []
+    inputs = [i for i in range(table.width) if i not in chosen]
+    if columns is not None and table.header is not None and set(columns) <= set(table.header):
+        inputs = [table.header.index(column) for column in columns]
+    if not inputs:
+        raise DataError(
+            f"{table.name}: has {counted(table.width, 'column')}, which leaves no inputs beside "
+            "the target; cells are separated by commas (.csv) or tabs (.tsv)"
+        )
+    problems = Problems(table.name)
+    numbers = table.numbers(inputs, problems)
+    targets = table_targets(table, chosen, classes, problems)
+    problems.raise_any()
+    origin = table.origin(inputs)
+    return Samples(numbers, targets, origin.columns, origin, table.origin(chosen))
+
+
+def table_targets(
+    table: Table, chosen: Sequence[int], classes: Classes, problems: Problems
+) -> NDArray[Any] | None:
+    """N labels where one column holds integers or text, else N x columns numbers."""
+    if not chosen:
+        return None
+    if len(chosen) == 1 and isinstance(table.cells, list) and is_text(table, chosen[0], classes):
+        return table.text(chosen[0], problems)
+    numbers = table.numbers(chosen, problems)
+    if numbers.shape[1] == 1 and is_label(numbers).all():
+        return numbers[:, 0].astype(np.int64)
+    return numbers
+
+
+def is_text(table: Table, column: int, classes: Classes) -> bool:
+    """Whether a column holds labels in words.
+
+    Where most of its cells are numbers, a word among them is taken for a mistake, unless the
+    classes have names.
+    """
+    words = sum(not is_number(str(cells[column])) for cells in table.cells)
+    if isinstance(classes, tuple):
+        return words > 0
+    return classes is None and 2 * words >= len(table)
+
+
+def target_columns(table: Table, target: Target) -> list[int]:
+    """The indices of the target columns, from 0. Raises DataError for ones that are not there."""
+    wanted = [-1] if target is None else [target] if isinstance(target, str | int) else list(target)
+    chosen = [
+        named_column(table, key) if isinstance(key, str) else indexed_column(table, key)
+        for key in wanted
+    ]
+    for key, column in zip(wanted, chosen, strict=True):
+        if chosen.count(column) > 1:
+            raise DataError(f"{table.name}: target {told(key)} is asked for twice")
+    return chosen
+
+
+def told(key: str | int) -> str:
+    return quote(key) if isinstance(key, str) else str(key)
+
+
+def indexed_column(table: Table, index: int) -> int:
+    width = table.width
+    if not -width <= index < width:
+        raise DataError(
+            f"{table.name}: target {index} is out of range: there are {counted(width, 'column')}, "
+            f"0 to {width - 1}, or -{width} to -1 counted from the end"
+        )
+    return index % width
+
+
+def named_column(table: Table, name: str) -> int:
+    if table.header is None:
+        raise DataError(
+            f"{table.name}: target {quote(name)} is a name, but there is no header; "
+            "give the index of a column, from 0"
+        )
+    times = table.header.count(name)
+    if times == 1:
+        return table.header.index(name)
+    if times > 1:
+        raise DataError(
+            f"{table.name}: {counted(times, 'column')} are named {quote(name)}; "
+            "give the index of one as target, from 0"
+        )
+    hint = nearest(name, table.header) or f"; the columns are {listed(table.header)}"
+    raise DataError(f"{table.name}: there is no column {quote(name)}{hint}")

@@ -1,0 +1,21 @@
+"""Records as JSON."""
+
+import json
+import math
+from typing import Any
+
+
+def to_json(record: Any, indent: int | None = None) -> str:
+    """`record` (mappings, lists, numbers, text) as JSON text, every digit kept, without a newline.
+
+    JSON has no word for what is not finite: it becomes null.
+    """
+    return json.dumps(_finite(record), ensure_ascii=False, indent=indent, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,119 @@
+"""From a file, or text, and overrides to a checked Spec."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from nncli.errors import SpecError
+from nncli.spec import checks, nodes, overrides, yaml12
+from nncli.spec.models import Spec
+from nncli.spec.nodes import Node, Problem, Source, plain
+from nncli.spec.problems import problems
+from nncli.spec.words import clean, describe
+
+MOST_BYTES = 64 * 2**20
+
+
+def load_spec(path: str | Path, overrides: Sequence[str] = ()) -> Spec:
+    """The spec of a YAML file; its paths start from the file's folder."""
+    path = Path(path)
+    return parse_spec(_read(path), str(path), path.parent, overrides)
+
+
+def parse_spec(
+    text: str, name: str = "<spec>", folder: Path = Path("."), overrides: Sequence[str] = ()
+) -> Spec:
+    """The spec of a YAML text. Messages call it `name`; its paths start from `folder`."""
+    source, found = _tree(text, name, overrides)
+    data = plain(source.root)
+    if not isinstance(data, dict):
+        message = f"expected a mapping with data, network and train, got {describe(data)}"
+        raise SpecError(source.lines([*found, Problem((), message)]))
+    data.setdefault("name", _default_name(name))
+    found += checks.mistakes(data)
+    try:
+        spec = Spec.model_validate(data)
+    except ValidationError as error:
+        found += problems(error.errors(include_url=False))
+    if found:
+        raise SpecError(source.lines(found))
+    spec._source, spec._folder = source, Path(folder)
+    return spec
+
+
+def _tree(text: str, name: str, sets: Sequence[str]) -> tuple[Source, list[Problem]]:
+    """The tree with all overrides in it, and what is wrong with it so far."""
+    try:
+        root, found = yaml12.read(text.removeprefix("\ufeff"))
+    except yaml12.Unreadable as unreadable:
+        source = nodes.source(name)
+        raise SpecError([source.line(unreadable.problem)]) from None
+    if root is None:
+        source = nodes.source(name)
+        message = "the file is empty; a spec needs data, network and train"
+        raise SpecError([source.line(Problem((), message))])
+    root, twice = _eta(root)
+    found += twice
+    for override in sets:
+        root, wrong = overrides.apply(root, override)
+        root, twice = _eta(root)
+        found += [*wrong, *twice]
+    return nodes.source(name, root), found
+
+
+def _eta(root: Node) -> tuple[Node, list[Problem]]:
+    """train.η renamed to train.eta, in a copy: an alias may share the mapping."""
+    train = root.child("train")
+    if train is None or train.child("η") is None or not isinstance(root.value, dict):
+        return root, []
+    root, train = root.copy(), train.copy()
+    assert isinstance(root.value, dict)
+    assert isinstance(train.value, dict)
+    root.value["train"] = train
+    value = train.value.pop("η")
+    place = train.keys.pop("η", (value.line, value.column))
+    if "eta" in train.value:
+        where = nodes.Place(*place, value.set_by or train.set_by)
+        return root, [Problem(("train", "η"), "eta is given too; keep one of them", place=where)]
+    train.value["eta"], train.keys["eta"] = value, place
+    return root, []
+
+
+def _default_name(name: str) -> str:
+    """The file's stem, made fit to name a run folder."""
+    stem = re.sub(r"[\x00-\x1f\x7f-\x9f/\\<>]", "", Path(name).stem)[:100]
+    return stem.strip(".") or "spec"
+
+
+def _read(path: Path) -> str:
+    label = clean(str(path), 4096)
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise SpecError([f"{label}: {_why_unreadable(error)}"]) from None
+    if len(data) > MOST_BYTES:
+        limit = MOST_BYTES // 2**20
+        raise SpecError([f"{label}: the file is larger than {limit} MiB; put data in a file apart"])
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8")
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        message = f"not UTF-8 text (byte 0x{data[error.start]:02x}); save the file as UTF-8"
+        raise SpecError([f"{label}:{line}:{column}: {message}"]) from None
+
+
+def _why_unreadable(error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file; check the path, or write a first spec with nncli init"
+    if isinstance(error, IsADirectoryError):
+        return "this is a folder; name the spec file in it"
+    if isinstance(error, PermissionError):
+        return "the file may not be read; check its permissions"
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return f"the file cannot be read: {reason}"

@@ -1,0 +1,439 @@
+"""The spec as frozen models: names, defaults and meanings of all keys.
+
+The models check each value by itself; `checks` holds what concerns several parts at once, and
+`load` puts both together.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PrivateAttr,
+    Tag,
+    ValidationInfo,
+    field_validator,
+)
+
+from nncli.errors import SpecError
+from nncli.spec import columns, inline, nodes, values
+from nncli.spec.nodes import Origin, Problem, Source
+from nncli.spec.paths import parse_path
+from nncli.spec.values import unknown_word, word, wrong
+from nncli.spec.words import KeyPath, count, describe, one_of
+
+Activation = Literal["sigmoid", "tanh", "relu", "identity", "softmax"]
+Init = Literal[
+    "xavier_normal",
+    "xavier_uniform",
+    "kaiming_normal",
+    "kaiming_uniform",
+    "lecun_normal",
+    "normal",
+    "zeros",
+]
+Cost = Literal["quadratic", "cross_entropy"]
+Dtype = Literal["float32", "float64"]
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# Tags of the unions carry brackets, so that `problems` can tell them from a file's own keys.
+
+
+def _path_or_pair(value: Any) -> str:
+    return "<pair>" if isinstance(value, dict | PairSpec) else "<path>"
+
+
+def _kind(value: Any) -> str:
+    return f"<{value['type'] if isinstance(value, dict) else value.type}>"
+
+
+def _known_kind(example: str, *kinds: str) -> BeforeValidator:
+    """Looks at `type` before pydantic picks a model by it, to put an unknown one in our words."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, Model):
+            return value
+        if not isinstance(value, dict):
+            raise wrong(f"expected a mapping such as {example}, got {describe(value)}")
+        if "type" not in value:
+            raise wrong(f"missing; expected {one_of(kinds)}", ("type",))
+        if value["type"] not in kinds:
+            raise unknown_word(value["type"], kinds, ("type",))
+        return value
+
+    return BeforeValidator(check)
+
+
+# Data
+
+
+class PairSpec(Model):
+    """Inputs and targets, each a file or lists written here."""
+
+    inputs: inline.Inputs = Field(
+        description="A path (.npy, IDX, also .gz), or one row of numbers for each sample.",
+        examples=["train-images-idx3-ubyte.gz"],
+    )
+    targets: inline.Targets = Field(
+        description="A path (.npy, IDX, also .gz), or one label or row of numbers a sample.",
+        examples=["train-labels-idx1-ubyte.gz"],
+    )
+
+    @field_validator("targets")
+    @classmethod
+    def _one_for_each_input(cls, targets: Any, info: ValidationInfo) -> Any:
+        inputs = info.data.get("inputs")
+        if isinstance(inputs, tuple) and isinstance(targets, tuple) and len(inputs) != len(targets):
+            wanted = count(len(inputs), "target")
+            raise wrong(f"expected {wanted}, one for each of the inputs, got {len(targets)}")
+        return targets
+
+
+_Pair = Annotated[PairSpec, Tag("<pair>")]
+Table = Annotated[Annotated[inline.TablePath, Tag("<path>")] | _Pair, Discriminator(_path_or_pair)]
+ShareOrTable = Annotated[
+    Annotated[inline.ShareOrPath, Tag("<path>")] | _Pair, Discriminator(_path_or_pair)
+]
+
+
+class DataSpec(Model):
+    """Where the samples come from and what their columns mean."""
+
+    train: Table = Field(
+        description="Training data: a table (.csv, .tsv, .npz) or {inputs, targets}. "
+        "Paths are relative to the spec file.",
+        examples=["digits.csv"],
+    )
+    validation: ShareOrTable | None = Field(
+        None, description="A share held back from train, or a path, or {inputs, targets}."
+    )
+    test: Table | None = Field(None, description="Test data: a table or {inputs, targets}.")
+    target: columns.Target = Field(
+        None,
+        description="The target's column: name, index, or a list of them. "
+        "By default the last column.",
+    )
+    classes: columns.Classes = Field(
+        None,
+        description="How many classes there are, or their names; `none` where integers are plain "
+        "numbers. By default found from the targets.",
+    )
+    header: values.Flag | None = Field(
+        None, description="Whether a table's first line holds names. By default found out."
+    )
+    scale: columns.Scale = Field(
+        "none", description="Divide inputs by a number, or scale each by minmax or standard."
+    )
+    shape: values.Shape | None = Field(
+        None, description="[channels, rows, columns]: how a row of a table becomes an image."
+    )
+
+
+# Layers
+
+
+class DenseSpec(Model):
+    """A fully connected layer: z = a W + b."""
+
+    type: Literal["dense"] = Field(description="A fully connected layer.")
+    units: values.Count = Field(description="How many neurons.", examples=[10])
+    activation: Annotated[Activation, word(Activation)] = Field(
+        "sigmoid", description="σ. softmax only in the last layer, with cost cross_entropy."
+    )
+    bias: inline.Bias = Field(
+        True, description="Whether there are biases; or their start, a number for each unit."
+    )
+    weights: inline.DenseWeights = Field(
+        None, description="Weights to start from, inputs x units: a nested list or a path."
+    )
+    init: Annotated[Init, word(Init)] | None = Field(
+        None, description="How weights are drawn. By default chosen by the activation."
+    )
+
+    @field_validator("bias")
+    @classmethod
+    def _bias_for_each_unit(cls, bias: Any, info: ValidationInfo) -> Any:
+        return _one_bias_each(bias, info.data.get("units"), "unit")
+
+    @field_validator("weights")
+    @classmethod
+    def _column_for_each_unit(cls, weights: Any, info: ValidationInfo) -> Any:
+        units = info.data.get("units")
+        if isinstance(weights, tuple) and units is not None and len(weights[0]) != units:
+            message = f"expected {count(units, 'column')}, one for each unit"
+            raise wrong(f"{message}, got {len(weights[0])}")
+        return weights
+
+
+class ConvSpec(Model):
+    """A convolutional layer: cross-correlation with each filter, plus its bias."""
+
+    type: Literal["conv"] = Field(description="A convolutional layer.")
+    filters: values.Count = Field(description="How many filters.", examples=[8])
+    kernel: values.Size = Field(
+        description="A filter's size: an integer or [rows, columns].", examples=[3]
+    )
+    stride: values.Size = Field((1, 1), description="Steps between windows.")
+    padding: values.Padding = Field(
+        "valid", description="Zeros around the image: valid (none), same, or how many."
+    )
+    dilation: values.Size = Field((1, 1), description="Steps between the entries of a window.")
+    activation: Annotated[Activation, word(Activation)] = Field("sigmoid", description="σ.")
+    bias: inline.Bias = Field(
+        True, description="Whether there are biases; or their start, a number for each filter."
+    )
+    weights: inline.ConvWeights = Field(
+        None,
+        description="Weights to start from, filters x channels x rows x columns: a nested list or "
+        "a path.",
+    )
+    init: Annotated[Init, word(Init)] | None = Field(
+        None, description="How weights are drawn. By default chosen by the activation."
+    )
+
+    @field_validator("bias")
+    @classmethod
+    def _bias_for_each_filter(cls, bias: Any, info: ValidationInfo) -> Any:
+        return _one_bias_each(bias, info.data.get("filters"), "filter")
+
+    @field_validator("weights")
+    @classmethod
+    def _as_declared(cls, weights: Any, info: ValidationInfo) -> Any:
+        if not isinstance(weights, tuple) or not {"filters", "kernel"} <= info.data.keys():
+            return weights
+        wanted = (info.data["filters"], *info.data["kernel"])
+        came = (len(weights), len(weights[0][0]), len(weights[0][0][0]))
+        if came != wanted:
+            raise wrong(f"expected {_filters(wanted)}, got {_filters(came)}")
+        return weights
+
+
+def _filters(shape: tuple[int, int, int]) -> str:
+    return f"{count(shape[0], 'filter')} of {shape[1]} x {shape[2]}"
+
+
+def _one_bias_each(bias: Any, wanted: int | None, noun: str) -> Any:
+    if isinstance(bias, tuple) and wanted is not None and len(bias) != wanted:
+        numbers = count(wanted, "number")
+        raise wrong(f"expected {numbers}, one for each {noun}, got {len(bias)}")
+    return bias
+
+
+class _PoolSpec(Model):
+    type: str  # first among the keys; each subclass has its own word
+    size: values.Size = Field(
+        description="The window's size: an integer or [rows, columns].", examples=[2]
+    )
+    stride: values.SizeOrNone = Field(
+        None, validate_default=True, description="Steps between windows. By default the size."
+    )
+
+    @field_validator("stride")
+    @classmethod
+    def _size_by_default(cls, stride: Any, info: ValidationInfo) -> Any:
+        return info.data.get("size") if stride is None else stride
+
+
+class MaxPoolSpec(_PoolSpec):
+    """The largest value of each window."""
+
+    type: Literal["maxpool"] = Field(description="The largest value of each window.")
+
+
+class AvgPoolSpec(_PoolSpec):
+    """The mean of each window."""
+
+    type: Literal["avgpool"] = Field(description="The mean of each window.")
+
+
+class FlattenSpec(Model):
+    """An image becomes a vector. Implied where a dense layer follows an image."""
+
+    type: Literal["flatten"] = Field(description="An image becomes a vector.")
+
+
+Layer = DenseSpec | ConvSpec | MaxPoolSpec | AvgPoolSpec | FlattenSpec
+_Layer = Annotated[
+    Annotated[
+        Annotated[DenseSpec, Tag("<dense>")]
+        | Annotated[ConvSpec, Tag("<conv>")]
+        | Annotated[MaxPoolSpec, Tag("<maxpool>")]
+        | Annotated[AvgPoolSpec, Tag("<avgpool>")]
+        | Annotated[FlattenSpec, Tag("<flatten>")],
+        Discriminator(_kind),
+    ],
+    _known_kind("{type: dense, units: 10}", "dense", "conv", "maxpool", "avgpool", "flatten"),
+]
+
+
+def _some_layers(value: Any) -> Any:
+    if not isinstance(value, list | tuple) or not value:
+        example = "a list of layers such as [{type: dense, units: 10}]"
+        raise wrong(f"expected {example}, got {describe(value)}")
+    return value
+
+
+# Training
+
+
+class ConstantSchedule(Model):
+    """η stays as it is."""
+
+    type: Literal["constant"] = Field(description="η stays as it is.")
+
+
+class StepSchedule(Model):
+    """η is multiplied by gamma every `step_size` epochs."""
+
+    type: Literal["step"] = Field(description="η times gamma every step_size epochs.")
+    step_size: values.Count = Field(description="Epochs from one step to the next.", examples=[10])
+    gamma: values.Decay = Field(0.1, description="The factor.")
+
+
+class ExponentialSchedule(Model):
+    """η is multiplied by gamma every epoch."""
+
+    type: Literal["exponential"] = Field(description="η times gamma every epoch.")
+    gamma: values.Decay = Field(description="The factor.", examples=[0.95])
+
+
+class CosineSchedule(Model):
+    """η falls to `eta_min` along half a cosine."""
+
+    type: Literal["cosine"] = Field(description="η falls to eta_min along half a cosine.")
+    eta_min: values.NotNegative = Field(0.0, description="Where η ends.")
+    t_max: values.Count | None = Field(
+        None, description="Epochs until η is eta_min. By default all of them."
+    )
+
+
+Schedule = ConstantSchedule | StepSchedule | ExponentialSchedule | CosineSchedule
+
+
+def _constant_by_word(value: Any) -> Any:
+    if value == "constant":
+        return {"type": "constant"}
+    if value in ("step", "exponential", "cosine"):
+        raise wrong(f"expected a mapping such as {{type: {value}, ...}}, got the word '{value}'")
+    return value
+
+
+_Schedule = Annotated[
+    Annotated[
+        Annotated[ConstantSchedule, Tag("<constant>")]
+        | Annotated[StepSchedule, Tag("<step>")]
+        | Annotated[ExponentialSchedule, Tag("<exponential>")]
+        | Annotated[CosineSchedule, Tag("<cosine>")],
+        Discriminator(_kind),
+    ],
+    _known_kind("{type: step, step_size: 10}", "constant", "step", "exponential", "cosine"),
+    BeforeValidator(_constant_by_word),
+]
+
+
+class TrainSpec(Model):
+    """How the network is trained."""
+
+    eta: values.Positive = Field(
+        description="The learning rate η; the key may also be written η.", examples=[0.5]
+    )
+    epochs: values.Count = Field(30, description="How often the training data is gone through.")
+    batch_size: values.Count = Field(10, description="Samples in a mini-batch.")
+    cost: Annotated[Cost, word(Cost)] = Field("quadratic", description="What is made small.")
+    momentum: values.Momentum = Field(0.0, description="Momentum, as in PyTorch's SGD.")
+    weight_decay: values.NotNegative = Field(0.0, description="Weight decay, as in PyTorch's SGD.")
+    shuffle: values.Flag = Field(True, description="Whether each epoch has an order of its own.")
+    schedule: _Schedule = Field(
+        ConstantSchedule(type="constant"), description="How η changes from epoch to epoch."
+    )
+
+
+# The whole
+
+
+class Spec(Model):
+    """A network, its data and its training, as one YAML file gives them.
+
+    Two specs are equal when they mean the same: paths are compared by the files they lead to.
+    """
+
+    name: values.Name = Field("spec", description="The run's name. By default the file's stem.")
+    seed: values.Seed = Field(0, description="Initial weights, split and shuffling follow from it.")
+    dtype: Annotated[Dtype, word(Dtype)] = Field(
+        "float32", description="The precision that is computed in."
+    )
+    data: DataSpec = Field(
+        description="Where the samples come from.", examples=["{train: digits.csv}"]
+    )
+    network: Annotated[tuple[_Layer, ...], BeforeValidator(_some_layers)] = Field(
+        description="The layers, first to last.",
+        examples=["[{type: dense, units: 10}]"],
+        json_schema_extra={"minItems": 1},
+    )
+    train: TrainSpec = Field(description="How it is trained.", examples=["{eta: 0.5}"])
+
+    _source: Source = PrivateAttr(default_factory=lambda: nodes.source("spec"))
+    _folder: Path = PrivateAttr(default_factory=Path)
+
+    @property
+    def folder(self) -> Path:
+        """The folder that relative paths start from."""
+        return self._folder
+
+    def resolve(self, path: str) -> Path:
+        """A path of this spec as seen from the current folder."""
+        return self._folder / os.path.expanduser(path)
+
+    def error_at(self, path: KeyPath, message: str) -> SpecError:
+        """A mistake that shows only later, placed where its value (or a parent) is written."""
+        return SpecError([self._source.line(Problem(path, message))])
+
+    def origin(self, path: str | KeyPath) -> Origin:
+        """Where a value came from: `spec.origin("train.eta")`."""
+        return self._source.origin(parse_path(path) if isinstance(path, str) else path)
+
+    def absolute(self) -> dict[str, Any]:
+        """All values, defaults filled in and paths absolute, as plain dicts, tuples and scalars."""
+        dump = self.model_dump()
+        for owner, key in _paths(dump):
+            owner[key] = os.path.realpath(self.resolve(owner[key]))
+        return dump
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Spec) and self.absolute() == other.absolute()
+
+
+def _paths(dump: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
+    """Each field of a dumped spec that holds a path, as its owner and key."""
+    data = dump["data"]
+    fields = [(data, key) for key in ("train", "validation", "test")]
+    fields += [(pair, key) for pair in data.values() if isinstance(pair, dict) for key in pair]
+    fields += [(layer, key) for layer in dump["network"] for key in ("bias", "weights")]
+    return [(owner, key) for owner, key in fields if isinstance(owner.get(key), str)]
+
+
+# Who owns the keys at a place: by the union's tag where there is one, else by the section's name.
+OWNERS: dict[str, type[Model]] = {
+    "": Spec,
+    "data": DataSpec,
+    "train": TrainSpec,
+    "<pair>": PairSpec,
+    "<dense>": DenseSpec,
+    "<conv>": ConvSpec,
+    "<maxpool>": MaxPoolSpec,
+    "<avgpool>": AvgPoolSpec,
+    "<flatten>": FlattenSpec,
+    "<constant>": ConstantSchedule,
+    "<step>": StepSchedule,
+    "<exponential>": ExponentialSchedule,
+    "<cosine>": CosineSchedule,
+}

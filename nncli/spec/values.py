@@ -1,0 +1,192 @@
+"""The kinds of value that a spec's fields take, each with the words for what it expects.
+
+Every mistake becomes a PydanticCustomError of our own wording. Its context may carry `at`, the
+path below the field to blame, so that the third row of a matrix is reported at the third row.
+"""
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field, PlainValidator, ValidationError, WithJsonSchema, WrapValidator
+from pydantic_core import PydanticCustomError
+
+from nncli.spec.words import KeyPath, describe, quoted, suggestion
+
+LARGEST = 10**9
+
+JsonSchema = dict[str, Any]
+
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f]")
+
+
+def wrong(message: str, at: KeyPath = ()) -> PydanticCustomError:
+    return PydanticCustomError("spec", "{message}", {"message": message, "at": at})
+
+
+def unexpected(what: str, value: object, at: KeyPath = ()) -> PydanticCustomError:
+    return wrong(f"expected {what}, got {describe(value)}", at)
+
+
+def expected(what: str, most: float = math.inf) -> WrapValidator:
+    """Whatever the type's own validation objects to is told in these words."""
+
+    def check(value: Any, handler: Callable[[Any], Any]) -> Any:
+        try:
+            return handler(value)
+        except (ValidationError, OverflowError):
+            if type(value) is int and value > most:
+                raise wrong(f"{describe(value)} is too large; the most is {most}") from None
+            raise unexpected(what, value) from None
+
+    return WrapValidator(check)
+
+
+def word(literal: Any) -> WrapValidator:
+    """One of a Literal's words, the nearest of which is suggested."""
+    known = get_args(literal)
+
+    def check(value: Any, handler: Callable[[Any], Any]) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            raise unknown_word(value, known) from None
+
+    return WrapValidator(check)
+
+
+def unknown_word(value: Any, known: Sequence[str], at: KeyPath = ()) -> PydanticCustomError:
+    if not isinstance(value, str):
+        return unexpected(f"a word ({', '.join(known)})", value, at)
+    return wrong(f"{quoted(value)} is not known; {suggestion(value, known)}", at)
+
+
+def is_integer(value: object, least: int) -> bool:
+    return type(value) is int and least <= value <= LARGEST
+
+
+def is_number(value: object) -> bool:
+    if type(value) is int:
+        return value.bit_length() <= 1000  # float() overflows soon after
+    return type(value) is float and math.isfinite(value)
+
+
+def listed(value: object) -> Sequence[Any] | None:
+    return value if isinstance(value, list | tuple) else None
+
+
+PATH: JsonSchema = {"type": "string", "minLength": 1}
+NUMBER: JsonSchema = {"type": "number"}
+NULL: JsonSchema = {"type": "null"}
+
+
+def any_of(*schemas: JsonSchema) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": list(schemas)})
+
+
+# Plain numbers and words
+
+Count = Annotated[
+    int, Field(strict=True, ge=1, le=LARGEST), expected("a positive integer", LARGEST)
+]
+Seed = Annotated[int, Field(strict=True, ge=0), expected("an integer that is not negative")]
+Flag = Annotated[bool, Field(strict=True), expected("true or false")]
+
+_FINITE = Field(strict=True, allow_inf_nan=False)
+Positive = Annotated[float, _FINITE, Field(gt=0), expected("a positive number")]
+NotNegative = Annotated[float, _FINITE, Field(ge=0), expected("a number that is not negative")]
+Momentum = Annotated[
+    float, _FINITE, Field(ge=0, lt=1), expected("a number from 0 up to, but not including, 1")
+]
+Decay = Annotated[float, _FINITE, Field(gt=0, le=1), expected("a number above 0 and at most 1")]
+
+
+def check_path(value: str) -> str:
+    if not value:
+        raise wrong("expected a path, got an empty string")
+    if _UNPRINTABLE.search(value):
+        raise wrong(f"{quoted(value)} holds a control character; take it out")
+    return value
+
+
+def _folder_name(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise unexpected("a name", value)
+    if value in (".", "..") or len(value) > 100 or re.search(r"[/\\]", value):
+        raise wrong(f"{quoted(value)} cannot be the name of a run folder; use a short plain word")
+    return check_path(value)
+
+
+Name = Annotated[
+    str, PlainValidator(_folder_name), WithJsonSchema({"type": "string", "minLength": 1})
+]
+
+
+# Sizes of windows
+
+
+def _pair_of(least: int, what: str) -> Callable[[Any], tuple[int, int]]:
+    def check(value: Any) -> tuple[int, int]:
+        if is_integer(value, least):
+            return (value, value)
+        items = listed(value)
+        if items is not None and len(items) == 2 and all(is_integer(i, least) for i in items):
+            return (items[0], items[1])
+        raise unexpected(f"{what} or [rows, columns]", value)
+
+    return check
+
+
+def _pair_schema(least: int, *more: JsonSchema) -> WithJsonSchema:
+    integer = {"type": "integer", "minimum": least}
+    pair = {"type": "array", "items": integer, "minItems": 2, "maxItems": 2}
+    return WithJsonSchema({"anyOf": [*more, integer, pair]})
+
+
+_size = _pair_of(1, "a positive integer")
+_padding_size = _pair_of(0, "valid, same, an integer that is not negative")
+
+
+def _size_or_none(value: Any) -> tuple[int, int] | None:
+    return None if value is None else _size(value)
+
+
+def _padding(value: Any) -> str | tuple[int, int]:
+    if isinstance(value, str):
+        if value not in ("valid", "same"):
+            raise unknown_word(value, ("valid", "same", "an integer", "[rows, columns]"))
+        return value
+    return _padding_size(value)
+
+
+Size = Annotated[tuple[int, int], PlainValidator(_size), _pair_schema(1)]
+SizeOrNone = Annotated[
+    tuple[int, int], PlainValidator(_size_or_none), _pair_schema(1, {"type": "null"})
+]
+Padding = Annotated[
+    Literal["valid", "same"] | tuple[int, int],
+    PlainValidator(_padding),
+    _pair_schema(0, {"enum": ["valid", "same"]}),
+]
+
+
+def _image_shape(value: Any) -> tuple[int, int, int]:
+    items = listed(value)
+    if items is None or len(items) != 3 or not all(is_integer(i, 1) for i in items):
+        raise unexpected("[channels, rows, columns], three positive integers", value)
+    return (items[0], items[1], items[2])
+
+
+Shape = Annotated[
+    tuple[int, int, int],
+    PlainValidator(_image_shape),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": {"type": "integer", "minimum": 1},
+            "minItems": 3,
+            "maxItems": 3,
+        }
+    ),
+]

@@ -1,0 +1,104 @@
+"""How a spec's values, keys and paths are put into an error message."""
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+
+KeyPath = tuple[str | int, ...]
+
+# What other programs and books call it.
+_OTHER_NAMES = {
+    "eta": ("learning_rate", "lr", "alpha"),
+    "cost": ("loss", "objective"),
+    "network": ("layers", "model"),
+    "data": ("dataset",),
+    "units": ("neurons", "outputs", "out_features"),
+    "filters": ("channels", "out_channels"),
+    "kernel": ("size", "kernel_size"),
+    "size": ("kernel", "kernel_size", "pool_size"),
+    "dense": ("linear", "fc", "fully_connected"),
+    "identity": ("linear", "none"),
+    "sigmoid": ("logistic",),
+    "quadratic": ("mse", "squared_error"),
+}
+_PLAIN_KEY = re.compile(r"[\w-]{1,40}")
+
+
+def clean(text: str, limit: int = 40) -> str:
+    """Text from a file, made fit for one line of a terminal: escaped and shortened."""
+    # Cut before escaping as well: the text may be megabytes long.
+    escaped = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[: limit + 1])
+    return escaped if len(escaped) <= limit else escaped[: limit - 1] + "…"
+
+
+def quoted(text: str) -> str:
+    return f"'{clean(text)}'"
+
+
+def describe(value: object) -> str:
+    """What came, as an error message names it: `the string '30'`, `-3`, `a list of 12 values`."""
+    if isinstance(value, str):
+        return f"the string {quoted(value)}" if value else "an empty string"
+    if isinstance(value, dict):
+        return "a mapping" if value else "an empty mapping"
+    if isinstance(value, list | tuple):
+        return _describe_list(value)
+    return _scalar(value)
+
+
+def _describe_list(values: list[object] | tuple[object, ...]) -> str:
+    if not values:
+        return "an empty list"
+    if len(values) <= 6 and not any(isinstance(v, list | tuple | dict) for v in values):
+        flow = ", ".join(quoted(v) if isinstance(v, str) else _scalar(v) for v in values)
+        if len(flow) <= 40:
+            return f"the list [{flow}]"
+    return f"a list of {count(len(values), 'value')}"
+
+
+def _scalar(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int) and value.bit_length() > 200:
+        return "an integer of very many digits"  # str() itself refuses past 4300 digits
+    return clean(str(value))
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """`did you mean 'epochs'?` where one is near, else the list of all that there is."""
+    known = list(known)
+    near = _nearest(word[:40].lower(), known)
+    return f"did you mean '{near}'?" if near else f"expected {one_of(known)}"
+
+
+def _nearest(word: str, known: Sequence[str]) -> str | None:
+    for name in known:
+        if word in _OTHER_NAMES.get(name, ()):
+            return name
+    lowered = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word, lowered, n=1, cutoff=0.75)
+    near += [name for name in lowered if len(word) >= 3 and name.startswith(word)]
+    return lowered[near[0]] if near else None
+
+
+def one_of(words: Iterable[str]) -> str:
+    *rest, last = words
+    return f"one of {', '.join(rest)} or {last}" if rest else last
+
+
+def dotted(path: KeyPath) -> str:
+    """`("network", 0, "activation")` as `network[0].activation`."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            key = part if _PLAIN_KEY.fullmatch(part) else quoted(part)
+            text += f".{key}" if text else key
+    return text

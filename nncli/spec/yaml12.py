@@ -1,0 +1,277 @@
+"""YAML text becomes a tree of nodes, scalars read by YAML 1.2's core schema.
+
+The tree is built from PyYAML's events without recursion, so that its depth and its size (aliases
+counted as often as they are used) are bounded while it grows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from yaml import events
+
+from nncli.spec.nodes import Node, Place, Problem, Scalar
+from nncli.spec.words import KeyPath, clean, count, quoted
+from nncli.spec.yaml_errors import explain
+
+MOST_NODES = 1_000_000
+MOST_LEVELS = 64
+MOST_DIGITS = 1000
+
+# libyaml reads a 1000 x 10 inline list in about a tenth of the time of the Python parser.
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_NUMBER = re.compile(
+    r"""(?P<int>[-+]?[0-9]+)
+      | (?P<oct>0o[0-7]+)
+      | (?P<hex>0x[0-9a-fA-F]+)
+      | (?P<float>[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?)
+      | (?P<inf>[-+]?\.(?:inf|Inf|INF))
+      | (?P<nan>\.(?:nan|NaN|NAN))""",
+    re.VERBOSE,
+)
+_CONVERT: dict[str, Callable[[str], Scalar]] = {
+    "int": int,
+    "oct": lambda text: int(text[2:], 8),
+    "hex": lambda text: int(text[2:], 16),
+    "float": float,
+    "inf": lambda text: float(text.replace(".", "")),
+    "nan": lambda text: float("nan"),
+}
+_WORDS: dict[str, Scalar] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+# What YAML calls non-printable; the parsers refuse it too, but without saying where.
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def resolve(text: str) -> Scalar:
+    """A plain (unquoted) scalar's value: `1e-3` and `0o17` are numbers, `yes` and `1:30` text."""
+    if text in _WORDS:
+        return _WORDS[text]
+    match = _NUMBER.fullmatch(text)
+    return text if match is None else _CONVERT[str(match.lastgroup)](text)
+
+
+class Unreadable(Exception):
+    """The text cannot be read beyond this problem."""
+
+    def __init__(self, line: int, column: int, message: str, path: KeyPath = ()) -> None:
+        super().__init__(message)
+        self.problem = Problem(path, message, place=Place(line, column))
+
+
+def read(text: str) -> tuple[Node | None, list[Problem]]:
+    """The tree of a YAML document (None if it is empty), and the mistakes that do not stop it."""
+    bad = _FORBIDDEN.search(text)
+    if bad is not None:
+        line, column = _line_and_column(text, bad.start())
+        code = f"U+{ord(bad.group()):04X}"
+        raise Unreadable(line, column, f"the control character {code} is not allowed; remove it")
+    builder = _Builder()
+    for event in _events(text):
+        builder.take(event)
+    return builder.root, builder.problems
+
+
+def _line_and_column(text: str, index: int) -> tuple[int, int]:
+    before = text[:index]
+    return before.count("\n") + 1, index - before.rfind("\n")
+
+
+def _events(text: str) -> Iterator[events.Event]:
+    loader = LOADER(text)
+    try:
+        while (event := loader.get_event()) is not None:
+            yield event
+            if isinstance(event, events.StreamEndEvent):
+                return
+    except yaml.MarkedYAMLError as error:
+        raise Unreadable(*explain(error, text)) from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        # The Python parser lets chr() complain of an escape such as "\UFFFFFFFF".
+        raise Unreadable(1, 1, f"not valid YAML: {clean(str(error), 80)}") from None
+    finally:
+        loader.dispose()
+
+
+@dataclass(slots=True)
+class _Open:
+    """A list or a mapping whose end has not come yet."""
+
+    node: Node
+    anchor: str | None
+    key: str | None = None
+    skip: bool = False  # the value of a key that was refused is read and dropped
+
+
+class _Builder:
+    def __init__(self) -> None:
+        self.root: Node | None = None
+        self.problems: list[Problem] = []
+        self._open: list[_Open] = []
+        self._anchors: dict[str, Node | None] = {}  # None while the node is still being read
+        self._size = 0
+        self._documents = 0
+
+    def take(self, event: Any) -> None:
+        if isinstance(event, events.ScalarEvent):
+            self._scalar(event)
+        elif isinstance(event, events.SequenceStartEvent):
+            self._start(event, [])
+        elif isinstance(event, events.MappingStartEvent):
+            self._start(event, {})
+        elif isinstance(event, events.SequenceEndEvent | events.MappingEndEvent):
+            self._end(event)
+        elif isinstance(event, events.AliasEvent):
+            self._alias(event)
+        elif isinstance(event, events.DocumentStartEvent):
+            self._document(event)
+
+    def _path(self) -> KeyPath:
+        """The path of the value that is being read."""
+        return tuple(
+            len(frame.node.value) if isinstance(frame.node.value, list) else frame.key or ""
+            for frame in self._open
+        )
+
+    def _awaits_key(self) -> bool:
+        return (
+            bool(self._open)
+            and isinstance(self._open[-1].node.value, dict)
+            and self._open[-1].key is None
+        )
+
+    def _stop(self, event: Any, message: str) -> Unreadable:
+        path = self._path()
+        if self._awaits_key():
+            path = path[:-1]
+        return Unreadable(*_place(event), message, path)
+
+    def _complain(self, event: Any, message: str, path: KeyPath) -> None:
+        self.problems.append(Problem(path, message, place=Place(*_place(event))))
+
+    def _document(self, event: Any) -> None:
+        self._documents += 1
+        if self._documents > 1:
+            raise Unreadable(
+                *_place(event), "a second document begins here; keep one document in a file"
+            )
+
+    def _scalar(self, event: events.ScalarEvent) -> None:
+        if self._awaits_key():
+            self._take_key(event)
+            return
+        self._check_tag(event)
+        node = Node(self._value(event), *_place(event))
+        if event.anchor is not None:
+            self._anchors[event.anchor] = node
+        self._add(node, event, new=1)
+
+    def _value(self, event: events.ScalarEvent) -> Scalar:
+        text: str = event.value
+        if _SURROGATE.search(text):
+            self._complain(event, "half of a surrogate pair is not a character", self._path())
+            return ""
+        if not event.implicit[0]:
+            return text
+        if len(text) > MOST_DIGITS and _NUMBER.fullmatch(text):
+            self._complain(event, f"a number of {len(text)} digits is too long", self._path())
+            return 0
+        return resolve(text)
+
+    def _take_key(self, event: events.ScalarEvent) -> None:
+        # Keys are words, so `1:` and `yes:` are text here and duplicates are found by their text.
+        self._grow(1, event)
+        frame = self._open[-1]
+        key: str = event.value
+        frame.key, frame.skip = key, False
+        self._check_tag(event)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = Node(key, *_place(event))
+        if key == "<<" and event.implicit[0]:
+            self._complain(event, "'<<' does not merge here; write the keys out", self._path())
+            frame.skip = True
+        elif key in frame.node.keys:
+            first = frame.node.keys[key][0]
+            message = f"the key {quoted(key)} is given twice, first in line {first}; keep one"
+            self._complain(event, message, self._path())
+            frame.skip = True
+        else:
+            frame.node.keys[key] = _place(event)
+
+    def _check_tag(self, event: Any) -> None:
+        if event.tag is not None:
+            tag = str(event.tag).replace("tag:yaml.org,2002:", "!!", 1)
+            message = f"the tag {quoted(tag)} has no place in a spec; leave it out"
+            self._complain(event, message, self._path())
+
+    def _start(self, event: Any, empty: list[Node] | dict[str, Node]) -> None:
+        if self._awaits_key():
+            raise self._stop(event, "a key must be a word, not a list or a mapping")
+        self._check_tag(event)
+        if len(self._open) >= MOST_LEVELS:
+            raise self._too_deep(event)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = None
+        self._open.append(_Open(Node(empty, *_place(event)), event.anchor))
+
+    def _end(self, event: Any) -> None:
+        frame = self._open.pop()
+        if frame.anchor is not None:
+            self._anchors[frame.anchor] = frame.node
+        self._add(frame.node, event, new=1)
+
+    def _alias(self, event: events.AliasEvent) -> None:
+        if self._awaits_key():
+            raise self._stop(event, "a key must be a word, not an alias")
+        name = event.anchor or ""
+        if name not in self._anchors:
+            raise self._stop(event, f"*{clean(name)} refers to nothing; no &{clean(name)} precedes")
+        node = self._anchors[name]
+        if node is None:
+            raise self._stop(event, f"*{clean(name)} refers to the value that it is a part of")
+        if len(self._open) + node.height > MOST_LEVELS:
+            raise self._too_deep(event)
+        self._add(node, event, new=node.size)
+
+    def _too_deep(self, event: Any) -> Unreadable:
+        path = self._path()[:3]
+        message = f"lists and mappings are nested more than {MOST_LEVELS} deep"
+        return Unreadable(*_place(event), message, path)
+
+    def _grow(self, nodes: int, event: Any) -> None:
+        self._size += nodes
+        if self._size > MOST_NODES:
+            limit = count(MOST_NODES, "value")
+            raise self._stop(event, f"more than {limit} (aliases expanded); put data in a file")
+
+    def _add(self, node: Node, event: Any, new: int) -> None:
+        """Put a finished node in its parent; `new` of its values were not counted before."""
+        self._grow(new, event)
+        if not self._open:
+            self.root = node
+            return
+        frame = self._open[-1]
+        parent = frame.node
+        if isinstance(parent.value, list):
+            parent.value.append(node)
+        elif isinstance(parent.value, dict):
+            key, frame.key = frame.key or "", None
+            if frame.skip:
+                return
+            parent.value[key] = node
+        parent.size += node.size
+        parent.height = max(parent.height, node.height + 1)
+
+
+def _place(event: Any) -> tuple[int, int]:
+    mark = event.start_mark
+    return mark.line + 1, mark.column + 1
