@@ -82,11 +82,16 @@ def train(
 
 
 def _divergence_message(event: Divergence, eta: float) -> str:
-    largest = "" if event.largest is None else f" (largest finite entry {event.largest:.3g})"
+    largest = "" if event.largest is None else f"; its largest finite entry is {event.largest:.3g}"
+    began = (
+        f"it began in {event.layer}: {event.quantity} is no longer finite{largest}"
+        if event.quantity != "cost"
+        else f"it began in {event.layer}: its outputs have grown to {event.largest:.3g}"
+    )
     return (
-        f"training diverged at step {event.step}, in epoch {event.epoch}: "
-        f"{event.quantity} of {event.layer} is not finite any more{largest}, "
-        f"the cost is {event.cost}; "
-        f"try a smaller train.eta (it is {eta:g}, try {eta / 10:g}), inputs scaled to about 1 "
-        "(data.scale), or weights that start smaller (init)"
+        f"the training diverged in epoch {event.epoch}, at step {event.step}: "
+        f"the cost is {event.cost}\n"
+        f"{began}\n"
+        f"to try: a smaller train.eta than {eta:g} (--set train.eta={min(eta / 10, 0.1):g}), "
+        "inputs of about 1 (data.scale: standard), smaller initial weights (init)"
     )

@@ -1,5 +1,5 @@
 """The command line: options in, one library call, one rendering out."""
 
-from nncli.cli.main import main
+from nncli.cli.app import main
 
 __all__ = ["main"]

@@ -15,7 +15,7 @@ from nncli.render import training as show
 from nncli.render.layers import measures_table
 from nncli.render.matrices import step_matrices
 from nncli.render.streams import messages, results
-from nncli.render.text import count, safe
+from nncli.render.text import count, safe, shape
 from nncli.spec import load_spec
 from nncli.training.history import Divergence, Epoch, Event
 from nncli.training.trainer import Trainer
@@ -77,7 +77,7 @@ def facts(prepared: Prepared) -> list[tuple[str, str]]:
     t = spec.train
     held = data.validation
     classes = f", {len(data.classes)} classes" if data.classes else ""
-    shape = " x ".join(map(str, data.input_shape))
+    inputs = shape(data.input_shape)
     step = [f"η = {t.eta:g}"]
     if t.schedule.type != "constant":
         step.append(f"{t.schedule.type} schedule")
@@ -87,7 +87,7 @@ def facts(prepared: Prepared) -> list[tuple[str, str]]:
         step.append(f"weight decay {t.weight_decay:g}")
     validation = f", {len(held):,} held back for validation" if held is not None else ""
     return [
-        ("data", f"{count(len(data.train), 'sample')} of {shape}{classes}{validation}"),
+        ("data", f"{count(len(data.train), 'sample')} of {inputs} inputs{classes}{validation}"),
         ("cost", t.cost),
         ("SGD", ", ".join(step)),
         (

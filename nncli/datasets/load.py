@@ -52,7 +52,7 @@ def load(
         chosen, held = split(samples, validation, encoding, seed)
     else:
         chosen, held = np.arange(len(samples), dtype=np.int64), None
-    scaling = fit_scaling(samples.inputs, chosen, scale, samples.inputs_origin.name)
+    scaling = fit_scaling(samples, chosen, scale)
 
     def part(of: Samples) -> Part:
         return prepare(of, scaling=scaling, encoding=encoding, dtype=dtype)

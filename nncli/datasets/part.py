@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nncli.datasets.samples import Samples
+from nncli.datasets.samples import Samples, check_finite
 from nncli.datasets.scaling import Scaling, blocks
-from nncli.datasets.targets import Encoding, check_finite, encode
+from nncli.datasets.targets import Encoding, encode
 
 
 @dataclass(frozen=True, eq=False)

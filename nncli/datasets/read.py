@@ -18,7 +18,6 @@ from nncli.datasets.targets import Classes
 from nncli.errors import DataError
 
 TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
-WHOLE = "a table (.csv, .tsv, each also .gz), .npz, or {inputs: ..., targets: ...}"
 HALF = "a table (.csv, .tsv, each also .gz), .npy or IDX (also .gz)"
 
 

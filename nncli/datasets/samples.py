@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nncli.datasets.messages import quote, size
+from nncli.datasets.messages import Problems, quote, size
 from nncli.errors import DataError
 
 
@@ -141,3 +141,29 @@ def dimensions(array: NDArray[Any]) -> str:
         if array.ndim != 1
         else (f"1 dimension ({len(array)})")
     )
+
+
+def check_finite(
+    numbers: NDArray[Any], stored: NDArray[Any], origin: Origin, first: int = 0
+) -> None:
+    """Raises DataError that points at each of `numbers` (n x ...) that is not finite.
+
+    stored: the same numbers as they were read, to tell what was missing from what was too large.
+    first: the row of the source where `numbers` begin.
+    """
+    finite = np.isfinite(numbers).reshape(len(numbers), -1)
+    if finite.all():
+        return
+    problems = Problems(origin.name)
+    raw = stored.reshape(len(numbers), -1)
+    for row, value in np.argwhere(~finite):
+        reason = why_not_finite(raw[row, value], numbers.dtype)
+        problems.add(f"{origin.place(first + int(row), int(value))}: {raw[row, value]} {reason}")
+    problems.raise_any()
+
+
+def why_not_finite(number: Any, dtype: np.dtype[Any]) -> str:
+    if not np.isfinite(number):
+        return "is not a finite number"
+    too_large = f"is too large for {dtype}"
+    return too_large if abs(number) > np.finfo(dtype).max else f"{too_large} once it is scaled"

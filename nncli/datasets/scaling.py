@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nncli.datasets.samples import Samples, check_finite
 from nncli.errors import DataError
 
 Scale = float | Literal["minmax", "standard", "none"]
@@ -52,27 +53,36 @@ def blocks(rows: int, per_row: int) -> Iterator[slice]:
     return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
 
-def fit_scaling(inputs: NDArray[Any], index: NDArray[np.int64], scale: Scale, name: str) -> Scaling:
-    """The scaling that `scale` asks for, by rows `index` of `inputs` alone.
+def fit_scaling(samples: Samples, index: NDArray[np.int64], scale: Scale) -> Scaling:
+    """The scaling that `scale` asks for, by rows `index` of the inputs alone.
 
     A number divides; `minmax` is (x - min) / (max - min) and `standard` is (x - mean) / std, both
-    for each feature, std being that of the rows themselves (ddof 0).
+    for each feature, std being that of the rows themselves (ddof 0). Raises DataError where that
+    is no number to scale by.
     """
+    name = samples.inputs_origin.name
     if scale == "none":
         return Scaling()
     if not isinstance(scale, str):
         if scale == 0 or not np.isfinite(scale):
             raise DataError(f"{name}: scale {scale} cannot divide; give a number other than 0")
         return Scaling(0.0, float(scale))
-    with np.errstate(all="ignore"):  # NaN and infinity are looked for, and told, when applied
-        low, high, mean, deviation = statistics(inputs, index)
+    with np.errstate(all="ignore"):
+        low, high, mean, deviation = statistics(samples.inputs, index)
         offset, divisor = (low, high - low) if scale == "minmax" else (mean, deviation)
     # Not `deviation == 0`: the mean of equal numbers may be off by a rounding.
     constant = low == high
-    whole = np.isfinite(low).all() and np.isfinite(high).all()
-    if whole and not np.isfinite(divisor).all():
+    if not np.isfinite(divisor).all():
+        tell_not_finite(samples)
         raise DataError(f"{name}: its numbers are too large for scale: {scale}")
     return Scaling(np.where(constant, low, offset), np.where(constant, np.inf, divisor))
+
+
+def tell_not_finite(samples: Samples) -> None:
+    """Raises DataError that points at inputs that are not finite, if any are."""
+    for rows in blocks(len(samples), int(np.prod(samples.input_shape))):
+        block = samples.inputs[rows]
+        check_finite(block, block, samples.inputs_origin, rows.start)
 
 
 def statistics(inputs: NDArray[Any], index: NDArray[np.int64]) -> tuple[NDArray[np.float64], ...]:

@@ -114,15 +114,16 @@ def read_numbers(name: str, text: str, delimiter: str, header: bool | None) -> T
     """The table by NumPy's reader; None where that cannot read it, or not as finite numbers."""
     stream = io.StringIO(text, newline="")
     try:
-        first = next(filter(filled, records(stream, delimiter)), None)
+        reader = records(stream, delimiter)
+        first = next(filter(filled, reader), None)
         if first is None:
             return None
         has_header = not any(map(is_number, first)) if header is None else header
+        lines = filled_lines(text)
         if has_header:
-            lines = filled_lines(text)[1:]
+            lines = lines[lines > reader.line_num]
         else:
             stream.seek(0)
-            lines = filled_lines(text)
         # loadtxt warns where it finds nothing.
         if len(lines) == 0:
             return None

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.datasets.messages import Problems, counted, listed, nearest, quote
-from nncli.datasets.samples import Origin, Samples
+from nncli.datasets.samples import Origin, Samples, check_finite
 from nncli.errors import DataError
 
 Classes = int | tuple[str, ...] | Literal["none"] | None
@@ -144,27 +144,3 @@ def encode(samples: Samples, encoding: Encoding | None, dtype: np.dtype[Any]) ->
         numbers = samples.targets.reshape(len(samples), -1).astype(dtype)
     check_finite(numbers, samples.targets, samples.targets_origin)
     return numbers
-
-
-def check_finite(
-    numbers: NDArray[Any], stored: NDArray[Any], origin: Origin, first: int = 0
-) -> None:
-    """Raises DataError that points at each of `numbers` (n x ...) that is not finite.
-
-    stored: the same numbers as they were read, to tell what was missing from what was too large.
-    first: the row of the source where `numbers` begin.
-    """
-    finite = np.isfinite(numbers).reshape(len(numbers), -1)
-    if finite.all():
-        return
-    problems = Problems(origin.name)
-    raw = stored.reshape(len(numbers), -1)
-    for row, value in np.argwhere(~finite):
-        number = raw[row, value]
-        wrong = (
-            f"too large for {numbers.dtype} (after scaling)"
-            if np.isfinite(number)
-            else "not a finite number"
-        )
-        problems.add(f"{origin.place(first + int(row), int(value))}: {number} is {wrong}")
-    problems.raise_any()

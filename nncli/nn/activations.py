@@ -49,7 +49,7 @@ def tanh(z: Array, a: Array, sigma_prime: Array, one: Array) -> None:
 
 def relu(z: Array, a: Array, sigma_prime: Array, one: Array) -> None:
     # At the kink z = 0 the derivative is taken as 0, as PyTorch does.
-    np.maximum(z, one - one, a)
+    np.maximum(z, 0, out=a)
     np.sign(a, sigma_prime)
 
 

@@ -13,50 +13,51 @@ from nncli.render.text import NONE, count, plain, shape
 
 DIGITS = 6
 EDGE = 3  # entries left at each end where a long axis is shortened
-GAP = 3
 
 
-class Beside:
-    """Blocks of lines side by side, as many as the width takes, the rest below."""
+class Equation:
+    """Matrices side by side with a sign between each two, as many as the width takes."""
 
-    def __init__(self, blocks: list[list[str]]) -> None:
+    def __init__(self, blocks: list[list[str]], signs: str) -> None:
         self.blocks = blocks
+        self.signs = signs
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         row: list[list[str]] = []
-        used = 0
-        for block in self.blocks:
-            width = max(map(len, block))
-            if row and used + width > options.max_width:
-                yield from _join(row)
-                row, used = [], 0
-            row.append(block)
-            used += width + GAP
-        yield from _join(row)
+        for block, sign in zip(self.blocks, f" {self.signs}", strict=True):
+            signed = ["  ", f"{sign} "][bool(row or sign != " ")]
+            lines = [f"{signed if k == 1 else '  '}{line}" for k, line in enumerate(block)]
+            if row and sum(map(width_of, row)) + width_of(lines) + len(row) > options.max_width:
+                yield from joined(row)
+                row = []
+            row.append(lines)
+        yield from joined(row)
 
 
-def _join(blocks: list[list[str]]) -> Iterator[Text]:
-    widths = [max(map(len, block)) for block in blocks]
+def width_of(lines: list[str]) -> int:
+    return max(map(len, lines))
+
+
+def joined(blocks: list[list[str]]) -> Iterator[Text]:
+    """Blocks of lines side by side; the first line, their headings, is bold."""
     for k in range(max(map(len, blocks))):
         lines = [block[k] if k < len(block) else "" for block in blocks]
-        padded = (line.ljust(width) for line, width in zip(lines, widths, strict=True))
-        text = Text((" " * GAP).join(padded).rstrip(), no_wrap=True, overflow="ignore")
+        padded = (line.ljust(width_of(b)) for line, b in zip(lines, blocks, strict=True))
+        text = Text(" ".join(padded).rstrip(), no_wrap=True, overflow="ignore")
         if k == 0:
             text.stylize("bold")
         yield text
 
 
 def matrix_lines(array: Array, width: int) -> list[str]:
-    """An array as NumPy writes it, to DIGITS significant places, shortened where it is long."""
-    text = np.array2string(
-        array,
-        precision=DIGITS,
-        threshold=200,
-        edgeitems=EDGE,
-        max_line_width=width,
-        suppress_small=bool(np.abs(array).max(initial=0) < 1e6),
-    )
-    return text.splitlines()
+    """An array to DIGITS places, a line a row, shortened as NumPy does it where it is long."""
+    lines = np.array2string(
+        array, precision=DIGITS, threshold=200, edgeitems=EDGE, max_line_width=width
+    ).splitlines()
+    if array.ndim == 2:  # one pair of brackets a row is enough
+        lines = [line[1:] for line in lines]
+        lines[-1] = lines[-1][:-1]
+    return lines
 
 
 def block(layer: LayerTrace, key: str, width: int) -> list[str]:
@@ -67,17 +68,21 @@ def block(layer: LayerTrace, key: str, width: int) -> list[str]:
     return [f"{SYMBOL[key]}  {shape(array.shape)}", *matrix_lines(array, width)]
 
 
-HADAMARD = ("upstream", "sigma_prime", "delta")
-WEIGHTS = ("weight_gradient", "weight_update", "weight", "weight_new")
-BIASES = ("bias_gradient", "bias_update", "bias", "bias_new")
+EQUATIONS = (
+    (("upstream", "sigma_prime", "delta"), "⊙="),
+    (("weight_gradient",), ""),
+    (("weight", "weight_update", "weight_new"), "+="),
+    (("bias_gradient",), ""),
+    (("bias", "bias_update", "bias_new"), "+="),
+)
 
 
 def layer_matrices(layer: LayerTrace, width: int) -> RenderableType:
     parts: list[RenderableType] = [plain(f"{layer.name} ({layer.activation})", "bold cyan")]
-    for keys in (HADAMARD, WEIGHTS, BIASES):
-        if keys is BIASES and layer.bias is None:
+    for keys, signs in EQUATIONS:
+        if keys[0].startswith("bias") and layer.bias is None:
             continue
-        parts += [Beside([block(layer, key, width) for key in keys]), ""]
+        parts += [Equation([block(layer, key, width - 2) for key in keys], signs), ""]
     return Group(*parts)
 
 

@@ -47,7 +47,10 @@ def outcome(history: Sequence[Epoch]) -> RenderableType:
     last = history[-1]
     seconds = sum(epoch.train_seconds for epoch in history)
     line = Text(f"after {count(last.epoch, 'epoch')} in {duration(seconds)}: ", style="bold")
-    line.append(f"cost {number(last.train_cost, 4)}")
+    if last.train_cost_after is not None:
+        line.append(f"cost {number(last.train_cost_after, 7)}")
+    else:
+        line.append(f"cost {number(last.train_cost, 4)}")
     if last.validation_cost is not None:
         line.append(f", validation cost {number(last.validation_cost, 4)}")
     if last.accuracy is not None:
@@ -66,7 +69,7 @@ def accuracy(share: float) -> str:
 
 def duration(seconds: float) -> str:
     if seconds < 60:
-        return f"{number(seconds)} s"
+        return f"{number(seconds)} s" if seconds >= 0.1 else f"{number(1000 * seconds)} ms"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s"
 

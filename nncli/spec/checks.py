@@ -24,20 +24,25 @@ def mistakes(data: dict[str, Any]) -> Iterator[Problem]:
     yield from _cost(layers, train if isinstance(train, dict) else {})
 
 
+def _a_layer(kind: Any) -> str:
+    return f"{'an' if kind == 'avgpool' else 'a'} {kind} layer"
+
+
 def _order(layers: Sequence[dict[str, Any]]) -> Iterator[Problem]:
     """Layers that need an image come before any that makes a vector."""
     kinds = [layer.get("type") for layer in layers]
     flat = next((i for i, kind in enumerate(kinds) if kind in ("dense", "flatten")), len(kinds))
     for i in range(flat + 1, len(kinds)):
         if kinds[i] in _KINDS and kinds[i] != "dense":
-            message = f"a {kinds[i]} layer cannot follow the {kinds[flat]} layer network[{flat}]"
+            first = f"the {kinds[flat]} layer network[{flat}]"
+            message = f"{_a_layer(kinds[i])} cannot follow {first}"
             yield Problem(("network", i), f"{message}; put it before")
 
 
 def _last(layers: Sequence[dict[str, Any]]) -> Iterator[Problem]:
     kind = layers[-1].get("type")
     if kind in _KINDS and kind != "dense":
-        message = f"the network ends in a {kind} layer; add a dense layer with a unit for each"
+        message = f"the network ends in {_a_layer(kind)}; add a dense layer with a unit for each"
         path = ("network", len(layers) - 1)
         yield Problem(path, f"{message} output, such as {{type: dense, units: 10}}")
 

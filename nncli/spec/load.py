@@ -110,7 +110,7 @@ def _read(path: Path) -> str:
 
 def _why_unreadable(error: OSError | ValueError) -> str:
     if isinstance(error, FileNotFoundError):
-        return "there is no such file; check the path, or write a first spec with nncli init"
+        return "there is no such file; check the path"
     if isinstance(error, IsADirectoryError):
         return "this is a folder; name the spec file in it"
     if isinstance(error, PermissionError):

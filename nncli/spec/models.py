@@ -316,14 +316,17 @@ class CosineSchedule(Model):
     )
 
 
+_SCHEDULES = ("constant", "step", "exponential", "cosine")
 Schedule = ConstantSchedule | StepSchedule | ExponentialSchedule | CosineSchedule
 
 
 def _constant_by_word(value: Any) -> Any:
     if value == "constant":
         return {"type": "constant"}
-    if value in ("step", "exponential", "cosine"):
+    if value in _SCHEDULES:
         raise wrong(f"expected a mapping such as {{type: {value}, ...}}, got the word '{value}'")
+    if isinstance(value, str):
+        raise unknown_word(value, _SCHEDULES)
     return value
 
 
@@ -335,7 +338,7 @@ _Schedule = Annotated[
         | Annotated[CosineSchedule, Tag("<cosine>")],
         Discriminator(_kind),
     ],
-    _known_kind("{type: step, step_size: 10}", "constant", "step", "exponential", "cosine"),
+    _known_kind("{type: step, step_size: 10}", *_SCHEDULES),
     BeforeValidator(_constant_by_word),
 ]
 

@@ -59,6 +59,8 @@ def _replaced(
         return value
     part, rest = path[0], path[1:]
     if node is None or node.value is None:
+        if isinstance(part, int):
+            raise _Refused(f"{dotted(done)} is not given; set it as a whole")
         node = Node({}, set_by=shown)
     _check(node, part, done)
     child = _replaced(node.child(part), rest, value, shown, (*done, part))

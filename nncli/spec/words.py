@@ -73,6 +73,8 @@ def count(number: int, noun: str) -> str:
 def suggestion(word: str, known: Iterable[str]) -> str:
     """`did you mean 'epochs'?` where one is near, else the list of all that there is."""
     known = list(known)
+    if len(known) == 1:
+        return f"only {known[0]} is possible here"
     near = _nearest(word[:40].lower(), known)
     return f"did you mean '{near}'?" if near else f"expected {one_of(known)}"
 

@@ -20,7 +20,12 @@ def diagnose(step: Step, epoch: int, number: int, cost: float, *, updated: bool)
     found = _first_not_finite(_backward_order(step))
     if found:
         return Divergence(epoch, number if updated else number - 1, cost, *found)
-    found = _first_not_finite(_forward_order(step)) or (step.last.name, "cost", None)
+    # Where every output is finite, their squares were not: the largest of them tells.
+    found = _first_not_finite(_forward_order(step)) or (
+        step.last.name,
+        "cost",
+        largest(step.last.a),
+    )
     return Divergence(epoch, number, cost, *found)
 
 
@@ -28,11 +33,15 @@ def _first_not_finite(
     quantities: Iterator[tuple[str, str, Array]],
 ) -> tuple[str, str, float | None] | None:
     for layer, quantity, array in quantities:
-        finite = np.isfinite(array)
-        if not finite.all():
-            largest = float(np.abs(array[finite]).max()) if finite.any() else None
-            return layer, quantity, largest
+        if not np.isfinite(array).all():
+            return layer, quantity, largest(array)
     return None
+
+
+def largest(array: Array) -> float | None:
+    """The largest finite |entry|."""
+    finite = array[np.isfinite(array)]
+    return float(np.abs(finite).max()) if finite.size else None
 
 
 def _backward_order(step: Step) -> Iterator[tuple[str, str, Array]]:

@@ -14,7 +14,7 @@ BLOCK = 128  # samples at a time: enough for BLAS, little enough for the caches
 
 @dataclass(frozen=True)
 class Evaluation:
-    """C over all samples, and the share whose largest output is the right one."""
+    """C over all samples, and the share whose largest output is where the target's largest is."""
 
     cost: float
     accuracy: float
@@ -30,11 +30,12 @@ class Evaluator:
 
     def __call__(self) -> Evaluation:
         index = self.samples.index
-        cost = right = 0.0
+        cost, right = 0.0, 0
         for start in range(0, len(index), BLOCK):
             rows = index[start : start + BLOCK]
             step = self.steps[len(rows)]
             self.samples.gather(rows, step.inputs, step.targets)
             cost += step.forward() * len(rows)
-            right += np.count_nonzero(step.outputs.argmax(axis=1) == step.targets.argmax(axis=1))
+            hits = step.outputs.argmax(axis=1) == step.targets.argmax(axis=1)
+            right += int(np.count_nonzero(hits))
         return Evaluation(cost / len(index), right / len(index))

@@ -13,7 +13,8 @@ class Epoch:
         epoch: its number, from 1.
         eta: the learning rate in it.
         train_cost: the mean of C_x over its samples, each taken before the update it led to.
-        train_accuracy: on the training data after the epoch; only where nothing is held back.
+        train_cost_after, train_accuracy: on the training data after the epoch; only where nothing
+            is held back.
         validation_cost, validation_accuracy: on the data held back, after the epoch.
         train_seconds: spent on its steps; not on validation or on whoever watches.
         layers: measures of the epoch's last step.
@@ -22,6 +23,7 @@ class Epoch:
     epoch: int
     eta: float
     train_cost: float
+    train_cost_after: float | None
     train_accuracy: float | None
     validation_cost: float | None
     validation_accuracy: float | None

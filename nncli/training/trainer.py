@@ -76,10 +76,8 @@ class Trainer:
         self.samples = 0
         self.cost_sum = 0.0
         self.steps_taken = 0
-        self._evaluate_train = (
-            Evaluator(network, sgd, train) if plan.classes and validation is None else None
-        )
-        self._evaluate_validation = validation and Evaluator(network, sgd, validation)
+        self._evaluator = Evaluator(network, sgd, train if validation is None else validation)
+        self._held_back = validation is not None
         self._steps: dict[int, Step] = {}
         self._before = network.parameters.copy()
         self._last: tuple[Step, float, float, Rows] | None = None
@@ -159,15 +157,17 @@ class Trainer:
         """Closes the epoch: measures it, and sets the place to the beginning of the next."""
         cost = self.cost_sum / self.samples
         self.epoch, self.samples, self.cost_sum = self.epoch + 1, 0, 0.0
-        train = self._evaluate_train and self._evaluate_train()
-        validation = self._evaluate_validation and self._evaluate_validation()
+        evaluation = self._evaluator()
+        accuracy = evaluation.accuracy if self.plan.classes else None
+        held = self._held_back
         return Epoch(
             epoch=self.epoch,
             eta=eta,
             train_cost=cost,
-            train_accuracy=train.accuracy if train else None,
-            validation_cost=validation.cost if validation else None,
-            validation_accuracy=(validation.accuracy if validation and self.plan.classes else None),
+            train_cost_after=None if held else evaluation.cost,
+            train_accuracy=None if held else accuracy,
+            validation_cost=evaluation.cost if held else None,
+            validation_accuracy=accuracy if held else None,
             train_seconds=seconds,
             layers=layers,
         )

@@ -54,7 +54,8 @@ def run() -> int:
     except NncliError as error:
         return _say(str(error), WRONG_INPUT)
     except MemoryError as error:
-        return _say(f"not enough memory for this: {error or 'a smaller network would fit'}", FAILED)
+        what = str(error) or "no memory is left"
+        return _say(f"{what}; a smaller network or mini-batch would fit", WRONG_INPUT)
     except KeyboardInterrupt:
         return _say("interrupted", INTERRUPTED)
     except BrokenPipeError:

@@ -1,0 +1,5 @@
+"""`python -m nncli`."""
+
+from nncli.cli import main
+
+main()

@@ -1,0 +1,35 @@
+"""The command line as a whole."""
+
+import subprocess
+import sys
+
+from tests.conftest import Run
+
+
+def test_help_names_the_commands(nncli: Run) -> None:
+    done = nncli("--help")
+    assert done.status == 0
+    assert "train" in done.out
+
+
+def test_version(nncli: Run) -> None:
+    assert nncli("--version").out == "nncli 0.1.0\n"
+
+
+def test_without_arguments_it_helps(nncli: Run) -> None:
+    assert "Usage" in nncli().out + nncli().err
+
+
+def test_an_unknown_option_is_status_2(nncli: Run) -> None:
+    done = nncli("train", "x.yaml", "--epoch", "3")
+    assert done.status == 2
+    assert "No such option" in done.err
+
+
+def test_help_loads_no_numbers_and_no_models() -> None:
+    code = (
+        "import sys; sys.argv = ['nncli', '--help']; from nncli.cli.app import run; run();"
+        "print([x for x in ('numpy', 'pydantic', 'yaml') if x in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,294 @@
+"""Each mistake gives one line that says where, what came, and what would be right."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from nncli.errors import SpecError
+from nncli.spec import load_spec, parse_spec
+
+
+def lines(text, **options):
+    with pytest.raises(SpecError) as caught:
+        parse_spec(text, "f.yaml", **options)
+    problems = caught.value.problems
+    assert all("Input should" not in line and "pydantic" not in line for line in problems)
+    assert str(caught.value) == "\n".join(problems)
+    return list(problems)
+
+
+def with_data(text):
+    return (
+        f"data: {{{text}}}\nnetwork: [{{type: dense, units: 1}}]\ntrain: {{eta: 1}}\n",
+        "f.yaml:1:",
+    )
+
+
+def with_layer(text, last="{type: dense, units: 1}"):
+    return (
+        f"data: {{train: x}}\nnetwork:\n- {{{text}}}\n- {last}\ntrain: {{eta: 1}}\n",
+        "f.yaml:3:",
+    )
+
+
+def with_train(text):
+    return (
+        f"data: {{train: x}}\nnetwork: [{{type: dense, units: 1}}]\ntrain: {{{text}}}\n",
+        "f.yaml:3:",
+    )
+
+
+DATA = {
+    "train: null": "15: data.train: expected a path or {inputs: ..., targets: ...}, got null",
+    "train: ''": "15: data.train: expected a path, got an empty string",
+    'train: "a\\0b"': "15: data.train: 'a\\x00b' holds a control character; take it out",
+    "target: 1": "7: data.train: missing; write for example 'train: digits.csv'",
+    "train: {inputs: [[1]]}": "15: data.train.targets: missing; write for example "
+    "'targets: train-labels-idx1-ubyte.gz'",
+    "train: {inputs: [1], targets: y}": "24: data.train.inputs: expected a path or a list of rows "
+    "of numbers, got the list [1]",
+    "train: {inputs: [[1, 2], [1]], targets: y}": "33: data.train.inputs[1]: expected 2 values, as "
+    "in the first such list, got 1",
+    "train: {inputs: [[1, 2], 3], targets: y}": "33: data.train.inputs[1]: expected a list, as its "
+    "first neighbour is, got 3",
+    "train: {inputs: [[1, .inf]], targets: y}": "29: data.train.inputs[0][1]: expected a finite "
+    "number, got inf",
+    "train: {inputs: [[1, true]], targets: y}": "29: data.train.inputs[0][1]: expected a finite "
+    "number, got true",
+    "train: {inputs: [[]], targets: y}": "25: data.train.inputs[0]: expected at least one value, "
+    "got an empty list",
+    "train: {inputs: [[1], [2]], targets: [a]}": "45: data.train.targets: expected 2 targets, one "
+    "for each of the inputs, got 1",
+    "train: {inputs: x, targets: [a, 1]}": "40: data.train.targets[1]: expected a string, as the "
+    "first label is, got 1",
+    "train: {inputs: x, targets: [1, a]}": "40: data.train.targets[1]: expected a finite number, "
+    "got the string 'a'",
+    "train: {inputs: x, targets: 5}": "36: data.train.targets: expected a path, a list of labels, "
+    "or a list of rows of numbers, got 5",
+    "train: x, validation: 1": "30: data.validation: expected a share between 0 and 1, a path, or "
+    "{inputs: ..., targets: ...}, got 1",
+    "train: x, target: [a, a]": "30: data.target[1]: the string 'a' is given twice; keep one",
+    "train: x, target: 1.5": "26: data.target: expected a column's name or index, or a list of "
+    "them, got 1.5",
+    "train: x, classes: 1": "27: data.classes: expected at least 2 classes: their number, a list "
+    "of names, or none, got 1",
+    "train: x, classes: [1, 2]": "28: data.classes[0]: expected a name, got 1; put it in quotes",
+    "train: x, header: yes": "26: data.header: expected true or false, got the string 'yes'",
+    "train: x, scale: minmx": "25: data.scale: 'minmx' is not known; did you mean 'minmax'?",
+    "train: x, scale: 0": "25: data.scale: expected a positive number, minmax, standard or none, "
+    "got 0",
+    "train: x, shape: [8, 8]": "25: data.shape: expected [channels, rows, columns], three positive "
+    "integers, got the list [8, 8]",
+}
+LAYERS = {
+    "units: 3": "3: network[0].type: missing; expected one of dense, conv, maxpool, avgpool or "
+    "flatten",
+    "type: dens, units: 3": "10: network[0].type: 'dens' is not known; did you mean 'dense'?",
+    "type: fc": "10: network[0].type: 'fc' is not known; did you mean 'dense'?",
+    "type: 3": "10: network[0].type: expected a word (dense, conv, maxpool, avgpool, flatten), "
+    "got 3",
+    "type: dense": "3: network[0].units: missing; write for example 'units: 10'",
+    "type: dense, units: '30'": "24: network[0].units: expected a positive integer, got the string "
+    "'30'",
+    "type: dense, units: 30.0": "24: network[0].units: expected a positive integer, got 30.0",
+    "type: dense, units: true": "24: network[0].units: expected a positive integer, got true",
+    "type: dense, units: 0": "24: network[0].units: expected a positive integer, got 0",
+    "type: dense, units: 2000000000": "24: network[0].units: 2000000000 is too large; the most is "
+    "1000000000",
+    "type: dense, units: 1, neurons: 1": "27: network[0].neurons: unknown key 'neurons'; did you "
+    "mean 'units'?",
+    "type: dense, units: 1, activation: sigmod": "39: network[0].activation: 'sigmod' is not "
+    "known; did you mean 'sigmoid'?",
+    "type: dense, units: 1, activation: swish": "39: network[0].activation: 'swish' is not known; "
+    "expected one of sigmoid, tanh, relu, identity or softmax",
+    "type: dense, units: 1, activation: softmax": "39: network[0].activation: softmax belongs in "
+    "the last layer; use sigmoid, tanh, relu or identity here",
+    "type: dense, units: 1, init: xavier": "33: network[0].init: 'xavier' is not known; did you "
+    "mean 'xavier_normal'?",
+    "type: dense, units: 2, bias: [1]": "33: network[0].bias: expected 2 numbers, one for each "
+    "unit, got 1",
+    "type: dense, units: 2, bias: 1": "33: network[0].bias: expected true, false, a list of "
+    "numbers, or a path, got 1",
+    "type: dense, units: 2, weights: [[1]]": "36: network[0].weights: expected 2 columns, one for "
+    "each unit, got 1",
+    "type: dense, units: 1, weights: [1]": "36: network[0].weights: expected a path, or a list of "
+    "rows with a number for each unit, got the list [1]",
+    "type: conv, filters: 1": "3: network[0].kernel: missing; write for example 'kernel: 3'",
+    "type: conv, filters: 1, kernel: [3]": "36: network[0].kernel: expected a positive integer or "
+    "[rows, columns], got the list [3]",
+    "type: conv, filters: 1, kernel: 3, padding: sane": "48: network[0].padding: 'sane' is not "
+    "known; did you mean 'same'?",
+    "type: conv, filters: 1, kernel: 3, padding: -1": "48: network[0].padding: expected valid, "
+    "same, an integer that is not negative or [rows, columns], got -1",
+    "type: conv, filters: 1, kernel: 1, weights: [[[[1, 2]]]]": "48: network[0].weights: expected "
+    "1 filter of 1 x 1, got 1 filter of 1 x 2",
+    "type: conv, filters: 2, kernel: 1, bias: [1]": "45: network[0].bias: expected 2 numbers, one "
+    "for each filter, got 1",
+    "type: maxpool, size: 0": "25: network[0].size: expected a positive integer or [rows, "
+    "columns], got 0",
+    "type: flatten, size: 2": "19: network[0].size: unknown key 'size'; only type is possible here",
+}
+TRAIN = {
+    "epochs: 3": "8: train.eta: missing; write for example 'eta: 0.5'",
+    "lr: 3, eta: 1": "9: train.lr: unknown key 'lr'; did you mean 'eta'?",
+    "eta: 1, epoch: 3": "17: train.epoch: unknown key 'epoch'; did you mean 'epochs'?",
+    "eta: 1, η: 3": "17: train.η: eta is given too; keep one of them",
+    "eta: 0": "14: train.eta: expected a positive number, got 0",
+    "eta: .nan": "14: train.eta: expected a positive number, got nan",
+    "η: '3'": "12: train.eta: expected a positive number, got the string '3'",
+    "eta: 1e999": "14: train.eta: expected a positive number, got inf",
+    "eta: true": "14: train.eta: expected a positive number, got true",
+    "eta: 1, epochs: 1.5": "25: train.epochs: expected a positive integer, got 1.5",
+    "eta: 1, cost: cross-entropy": "23: train.cost: 'cross-entropy' is not known; did you mean "
+    "'cross_entropy'?",
+    "eta: 1, momentum: 1": "27: train.momentum: expected a number from 0 up to, but not including, "
+    "1, got 1",
+    "eta: 1, weight_decay: -1": "31: train.weight_decay: expected a number that is not negative, "
+    "got -1",
+    "eta: 1, shuffle: 1": "26: train.shuffle: expected true or false, got 1",
+    "eta: 1, schedule: cosine": "27: train.schedule: expected a mapping such as {type: cosine, "
+    "...}, got the word 'cosine'",
+    "eta: 1, schedule: cosin": "27: train.schedule: 'cosin' is not known; did you mean 'cosine'?",
+    "eta: 1, schedule: {type: step}": "27: train.schedule.step_size: missing; write for example "
+    "'step_size: 10'",
+    "eta: 1, schedule: {type: exponential, gamma: 2}": "54: train.schedule.gamma: expected a "
+    "number above 0 and at most 1, got 2",
+    "eta: 1, schedule: {type: cosine, t_max: 0}": "49: train.schedule.t_max: expected a positive "
+    "integer, got 0",
+}
+CASES = (
+    [(with_data(text), line) for text, line in DATA.items()]
+    + [(with_layer(text), line) for text, line in LAYERS.items()]
+    + [(with_train(text), line) for text, line in TRAIN.items()]
+)
+
+
+@pytest.mark.parametrize(("case", "line"), CASES, ids=[line for _, line in CASES])
+def test_one_mistake_is_one_line(case, line):
+    text, start = case
+    assert lines(text) == [start + line]
+
+
+def test_the_network_must_end_in_a_dense_layer():
+    text, _ = with_layer("type: conv, filters: 1, kernel: 3", last="{type: maxpool, size: 2}")
+    assert lines(text) == [
+        "f.yaml:4:3: network[1]: the network ends in a maxpool layer; add a dense layer with a "
+        "unit for each output, such as {type: dense, units: 10}"
+    ]
+
+
+@pytest.mark.parametrize("first", ["type: dense, units: 3", "type: flatten"])
+def test_images_come_before_vectors(first):
+    text, _ = with_layer(first, last="{type: avgpool, size: 2}\n- {type: dense, units: 1}")
+    kind = first.split(",")[0].removeprefix("type: ")
+    assert lines(text) == [
+        "f.yaml:4:3: network[1]: an avgpool layer cannot follow the "
+        f"{kind} layer network[0]; put it before"
+    ]
+
+
+def test_softmax_needs_cross_entropy():
+    text, _ = with_layer("type: flatten", last="{type: dense, units: 3, activation: softmax}")
+    assert lines(text) == [
+        "f.yaml:4:39: network[1].activation: softmax goes with cost cross_entropy, and cost is "
+        "quadratic; set train.cost to cross_entropy, or use sigmoid here"
+    ]
+    parse_spec(text, overrides=["train.cost=cross_entropy"])
+
+
+def test_cross_entropy_needs_sigmoid_or_softmax():
+    text, _ = with_layer("type: flatten", last="{type: dense, units: 3, activation: relu}")
+    text = text.replace("eta: 1", "eta: 1, cost: cross_entropy")
+    assert lines(text) == [
+        "f.yaml:5:23: train.cost: cross_entropy needs sigmoid or softmax in the last layer, not "
+        "relu; change network[1].activation"
+    ]
+
+
+MANY = """\
+sed: 3
+data:
+  train: {inputs: [[0, 0], [0, 1, 2]], targts: [1]}
+  validation: 1.5
+network:
+  - {type: conv, filters: '8', kernel: 3}
+  - 7
+  - {type: dense, units: 1, activation: softmax}
+train:
+  cost: crossentropy
+  momentum: 1
+"""
+
+
+def test_all_mistakes_at_once_in_the_order_of_the_file():
+    assert lines(MANY, overrides=["train.epochs=x", "network[9].units=1"]) == [
+        "f.yaml:1:1: sed: unknown key 'sed'; did you mean 'seed'?",
+        "f.yaml:3:10: data.train.targets: missing; write for example "
+        "'targets: train-labels-idx1-ubyte.gz'",
+        "f.yaml:3:28: data.train.inputs[1]: expected 2 values, as in the first such list, got 3",
+        "f.yaml:3:40: data.train.targts: unknown key 'targts'; did you mean 'targets'?",
+        "f.yaml:4:15: data.validation: expected a share between 0 and 1, a path, or "
+        "{inputs: ..., targets: ...}, got 1.5",
+        "f.yaml:6:27: network[0].filters: expected a positive integer, got the string '8'",
+        "f.yaml:7:5: network[1]: expected a mapping such as {type: dense, units: 10}, got 7",
+        "f.yaml:10:3: train.eta: missing; write for example 'eta: 0.5'",
+        "f.yaml:10:9: train.cost: 'crossentropy' is not known; did you mean 'cross_entropy'?",
+        "f.yaml:11:13: train.momentum: expected a number from 0 up to, but not including, 1, got 1",
+        "--set network[9].units=1: network has 3 entries, [0] to [2]",
+        "--set train.epochs=x: train.epochs: expected a positive integer, got the string 'x'",
+    ]
+
+
+def test_empty_sections():
+    assert lines("name: x\ndata:\nnetwork: []\ntrain: 3\n") == [
+        "f.yaml:2:6: data: expected a mapping of keys (train, validation, test, target, classes, "
+        "header, scale, shape), got null",
+        "f.yaml:3:10: network: expected a list of layers such as [{type: dense, units: 10}], got "
+        "an empty list",
+        "f.yaml:4:8: train: expected a mapping of keys (eta, epochs, batch_size, cost, momentum, "
+        "weight_decay, shuffle, schedule), got 3",
+    ]
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "a\\b"])
+def test_a_name_cannot_lead_out_of_the_runs_folder(name):
+    text, _ = with_train("eta: 1")
+    assert lines(f"{text}name: '{name}'") == [
+        f"f.yaml:4:7: name: '{name}' cannot be the name of a run folder; use a short plain word"
+    ]
+
+
+def test_no_more_than_a_hundred_lines():
+    text, _ = with_train("eta: 1, " + ", ".join(f"k{i}: 1" for i in range(120)))
+    found = lines(text)
+    assert len(found) == 101
+    assert found[-1] == "f.yaml: and 20 more problems"
+
+
+def refusal(path):
+    with pytest.raises(SpecError) as caught:
+        load_spec(path)
+    return caught.value.problems
+
+
+def test_files_that_cannot_be_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert refusal("no.yaml") == ("no.yaml: there is no such file; check the path",)
+    assert refusal(tmp_path) == (f"{tmp_path}: this is a folder; name the spec file in it",)
+    Path("latin.yaml").write_bytes("a: 1\nb: née".encode("latin-1"))
+    assert refusal("latin.yaml") == (
+        "latin.yaml:2:5: not UTF-8 text (byte 0xe9); save the file as UTF-8",
+    )
+    with Path("large.yaml").open("wb") as file:
+        file.truncate(65 * 2**20)
+    assert refusal("large.yaml") == (
+        "large.yaml: the file is larger than 64 MiB; put data in a file apart",
+    )
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_a_file_without_permission(tmp_path):
+    path = tmp_path / "locked.yaml"
+    path.touch(mode=0)
+    assert refusal(path) == (f"{path}: the file may not be read; check its permissions",)

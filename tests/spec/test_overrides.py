@@ -1,0 +1,115 @@
+"""`--set PATH=VALUE`, and where a value came from."""
+
+import pytest
+
+from nncli.errors import SpecError
+from nncli.spec import Origin, StepSchedule, parse_spec
+
+TEXT = """\
+data: {train: x.csv}
+network:
+  - &hidden {type: dense, units: 3}
+  - *hidden
+train: {η: 1}
+"""
+
+
+def refusals(*overrides):
+    with pytest.raises(SpecError) as caught:
+        parse_spec(TEXT, "f.yaml", overrides=overrides)
+    return list(caught.value.problems)
+
+
+def test_values_are_read_as_yaml():
+    sets = [
+        "train.eta=1e-3", "network[0].units=100", "data.shape=[1,8,8]", "dtype=float64",
+        "data.validation=0.25", "train.shuffle=false", "name = a b ",
+    ]  # fmt: skip
+    spec = parse_spec(TEXT, overrides=sets)
+    assert (spec.train.eta, spec.network[0].units, spec.data.shape) == (0.001, 100, (1, 8, 8))
+    assert (spec.dtype, spec.data.validation, spec.train.shuffle) == ("float64", 0.25, False)
+    assert spec.name == "a b"
+
+
+def test_the_last_one_counts():
+    assert parse_spec(TEXT, overrides=["train.eta=2", "train.η=3"]).train.eta == 3
+
+
+def test_missing_mappings_are_made():
+    sets = ["train.schedule.type=step", "train.schedule.step_size=5"]
+    schedule = parse_spec(TEXT, overrides=sets).train.schedule
+    assert schedule == StepSchedule(type="step", step_size=5)
+
+
+def test_a_layer_shared_by_an_alias_is_changed_alone():
+    spec = parse_spec(TEXT, overrides=["network[1].units=7"])
+    assert [layer.units for layer in spec.network] == [3, 7]
+
+
+SHAPE = "expected PATH=VALUE, such as train.eta=0.5 or network[0].units=30"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("foo", SHAPE),
+        ("=3", SHAPE),
+        (".a=3", SHAPE),
+        ("a..b=3", SHAPE),
+        ("network[0]units=3", SHAPE),
+        ("network[-1].units=3", SHAPE),
+        ("network[9].units=100", "network has 2 entries, [0] to [1]"),
+        ("network.units=3", "network is a list; write network[0].units for its first entry"),
+        ("train[0]=3", "train is a mapping, not a list"),
+        ("seed[0]=3", "seed is not given; set it as a whole"),
+        ("train.eta.x=3", "train.eta is 1, which has no keys; set it as a whole"),
+        ("train.eta=abc", "train.eta: expected a positive number, got the string 'abc'"),
+        ("train.eta=", "train.eta: expected a positive number, got null"),
+        ("train.epoch=3", "train.epoch: unknown key 'epoch'; did you mean 'epochs'?"),
+        ("train.eta=[", "train.eta: not valid YAML: a value is missing here"),
+        ("name=!x a", "name: the tag '!x' has no place in a spec; leave it out"),
+        ("train={eta: 1, η: 2}", "train.η: eta is given too; keep one of them"),
+        ("data.train={inputs: [[1], [x]], targets: y}", "data.train.inputs[1][0]: expected a "
+         "finite number, got the string 'x'"),
+        ("train.schedule.type=step", "train.schedule.step_size: missing; write for example "
+         "'step_size: 10'"),
+    ],
+)  # fmt: skip
+def test_what_an_override_cannot_do(override, message):
+    assert refusals(override) == [f"--set {override}: {message}"]
+
+
+def test_foreign_text_is_escaped_and_shortened():
+    long = f"train.eta={'x' * 100}"
+    assert refusals(long) == [
+        f"--set {long[:79]}…: train.eta: expected a positive number, got the string '{'x' * 39}…'"
+    ]
+    assert refusals("a\x1b=1")[0].startswith("--set a\\x1b=1: 'a\\x1b': unknown key 'a\\x1b'")
+
+
+def test_origins():
+    spec = parse_spec(TEXT, "f.yaml", overrides=["train.epochs=3", "train.schedule.type=constant"])
+    assert spec.origin("train.eta") == Origin("file", "f.yaml:5:12")
+    assert spec.origin(("network", 1, "units")) == Origin("file", "f.yaml:3:34")
+    assert spec.origin("train.epochs") == Origin("set", "--set train.epochs=3")
+    assert spec.origin("train.schedule").kind == "set"
+    assert spec.origin("train.cost") == Origin("default", "")
+    assert spec.origin("name").kind == "default"
+
+
+def test_later_errors_find_their_place():
+    spec = parse_spec(TEXT, "f.yaml", overrides=["network[1].units=9"])
+    errors = [
+        spec.error_at(("network", 0, "units"), "too many"),
+        spec.error_at(("network", 0, "bias"), "too many"),
+        spec.error_at(("network", 1, "units"), "too many"),
+        spec.error_at(("data", "shape"), "needed"),
+        spec.error_at((), "odd"),
+    ]
+    assert [str(error) for error in errors] == [
+        "f.yaml:3:34: network[0].units: too many",
+        "f.yaml:3:5: network[0].bias: too many",
+        "--set network[1].units=9: network[1].units: too many",
+        "f.yaml:1:7: data.shape: needed",
+        "f.yaml:1:1: odd",
+    ]

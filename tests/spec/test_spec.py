@@ -1,0 +1,359 @@
+"""What a valid spec becomes, how it is written out again, and its JSON Schema."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from nncli.spec import (
+    ConstantSchedule,
+    CosineSchedule,
+    Spec,
+    dump_spec,
+    json_schema,
+    load_spec,
+    parse_spec,
+)
+
+EXAMPLE = """\
+name: digits-mlp
+seed: 0
+dtype: float32
+
+data:
+  train: ../data/digits.csv
+  target: digit
+  validation: 0.2
+  scale: 16
+  shape: [1, 8, 8]
+
+network:
+  - {type: conv, filters: 8, kernel: 3, padding: same}
+  - {type: avgpool, size: 2}
+  - {type: dense, units: 30, activation: sigmoid}
+  - {type: dense, units: 10}
+
+train:
+  eta: 3.0
+  epochs: 30
+  batch_size: 10
+  cost: quadratic
+"""
+SMALL = "data: {train: x.csv}\nnetwork: [{type: dense, units: 1}]\ntrain: {η: 1}\n"
+
+
+def test_defaults_are_filled_in_and_sizes_are_pairs():
+    spec = parse_spec(EXAMPLE)
+    conv, pool, hidden, output = spec.network
+    assert (conv.kernel, conv.stride, conv.padding, conv.dilation) == (
+        (3, 3),
+        (1, 1),
+        "same",
+        (1, 1),
+    )
+    assert (pool.size, pool.stride) == ((2, 2), (2, 2))
+    assert (hidden.activation, output.activation, output.bias) == ("sigmoid", "sigmoid", True)
+    assert (spec.data.scale, spec.data.classes, spec.data.header) == (16.0, None, None)
+    assert spec.train.schedule == ConstantSchedule(type="constant")
+    assert (spec.train.momentum, spec.train.weight_decay, spec.train.shuffle) == (0, 0, True)
+
+
+def test_what_is_written_inline_becomes_tuples():
+    text = SMALL.replace("x.csv", "{inputs: [[0, 1], [1, 1]], targets: [[0], [1.5]]}")
+    text = text.replace("units: 1", "units: 2, bias: [0, 1], weights: [[1, 2], [3, .5]]")
+    spec = parse_spec(text)
+    assert spec.data.train.inputs == ((0.0, 1.0), (1.0, 1.0))
+    assert spec.data.train.targets == ((0,), (1.5,))
+    assert type(spec.data.train.targets[0][0]) is int
+    assert spec.network[0].weights == ((1.0, 2.0), (3.0, 0.5))
+    assert spec.network[0].bias == (0.0, 1.0)
+
+
+def test_a_spec_is_frozen():
+    spec = parse_spec(SMALL)
+    with pytest.raises(ValidationError):
+        spec.train.eta = 2.0
+
+
+def test_the_name_is_the_files_stem(tmp_path):
+    path = tmp_path / "xor.yaml"
+    path.write_text(SMALL, encoding="utf-8")
+    assert load_spec(path).name == "xor"
+    assert parse_spec(SMALL, "configs/iris.yaml").name == "iris"
+    assert parse_spec(SMALL).name == "spec"
+
+
+def test_paths_start_from_the_specs_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ada")
+    spec = parse_spec(SMALL, folder=tmp_path)
+    assert spec.folder == tmp_path
+    assert spec.resolve("x.csv") == tmp_path / "x.csv"
+    assert spec.resolve("/x.csv") == Path("/x.csv")
+    assert spec.resolve("~/x.csv") == Path("/home/ada/x.csv")
+
+
+def test_specs_are_equal_by_meaning(tmp_path):
+    spec = parse_spec(SMALL, folder=tmp_path)
+    reworded = SMALL.replace("η: 1", "eta: 1.0, epochs: 30").replace(
+        "x.csv", str(tmp_path / "x.csv")
+    )
+    assert parse_spec(reworded, "other.yaml", overrides=["name=spec"]) == spec
+    assert parse_spec(SMALL, folder=tmp_path / "elsewhere") != spec
+    assert parse_spec(SMALL, folder=tmp_path, overrides=["seed=1"]) != spec
+    assert spec != "spec"
+
+
+def test_the_dump_is_complete_and_readable(tmp_path):
+    text = SMALL.replace("units: 1", "units: 2, weights: [[1, 2], [1e-5, .5]], bias: b.npy")
+    folder = tmp_path.resolve()
+    assert (
+        dump_spec(parse_spec(text, folder=folder))
+        == f"""\
+name: spec
+seed: 0
+dtype: float32
+data:
+  train: {folder}/x.csv
+  validation: null
+  test: null
+  target: null
+  classes: null
+  header: null
+  scale: none
+  shape: null
+network:
+  - type: dense
+    units: 2
+    activation: sigmoid
+    bias: {folder}/b.npy
+    weights:
+      - [1.0, 2.0]
+      - [1.0e-05, 0.5]
+    init: null
+train:
+  eta: 1.0
+  epochs: 30
+  batch_size: 10
+  cost: quadratic
+  momentum: 0.0
+  weight_decay: 0.0
+  shuffle: true
+  schedule:
+    type: constant
+"""
+    )
+
+
+# A round trip through text, for any valid spec
+
+sizes = st.integers(1, 99)
+pairs = sizes | st.lists(sizes, min_size=2, max_size=2)
+numbers = st.integers(-(10**20), 10**20) | st.floats(allow_nan=False, allow_infinity=False)
+positive = st.floats(0, exclude_min=True, allow_infinity=False)
+words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+traps = st.sampled_from(
+    ["yes", "1:30", "0o17", "~", "null", "- a", "a: b", "# a", "1e-3", "é", "'"]
+)
+strings = words | traps
+paths = strings.filter(lambda text: not any(c < " " or "\x7f" <= c <= "\x9f" for c in text))
+names = paths.filter(lambda text: not set(text) & set("/\\") and text not in (".", ".."))
+
+
+def optional(mapping, **more):
+    return st.fixed_dictionaries(mapping, optional=more)
+
+
+def matrix(rows, columns):
+    row = st.lists(numbers, min_size=columns, max_size=columns)
+    return st.lists(row, min_size=rows, max_size=rows)
+
+
+@st.composite
+def inline_pairs(draw):
+    rows, columns = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    labels = st.lists(strings, min_size=rows, max_size=rows)
+    return {
+        "inputs": draw(matrix(rows, columns) | paths),
+        "targets": draw(labels | matrix(rows, 2) | paths),
+    }
+
+
+tables = paths | inline_pairs()
+inits = st.sampled_from(["zeros", "kaiming_uniform", None])
+hidden = st.sampled_from(["sigmoid", "tanh", "relu", "identity"])
+
+
+@st.composite
+def dense(draw):
+    units = draw(st.integers(1, 3))
+    bias = st.booleans() | st.lists(numbers, min_size=units, max_size=units) | paths
+    weights = st.none() | paths | matrix(2, units)
+    more = optional({}, activation=hidden, bias=bias, weights=weights, init=inits)
+    return {"type": "dense", "units": units, **draw(more)}
+
+
+conv = optional(
+    {"type": st.just("conv"), "filters": sizes, "kernel": pairs},
+    stride=pairs,
+    dilation=pairs,
+    padding=st.sampled_from(["valid", "same"]) | pairs | st.just(0),
+    activation=hidden,
+    bias=st.booleans(),
+    init=inits,
+)
+pool = optional({"type": st.sampled_from(["maxpool", "avgpool"]), "size": pairs}, stride=pairs)
+networks = st.tuples(st.lists(conv | pool, max_size=2), st.lists(dense(), min_size=1, max_size=3))
+shares = st.floats(0, 1, exclude_min=True, exclude_max=True)
+data = optional(
+    {"train": tables},
+    validation=shares | tables | st.none(),
+    test=tables,
+    target=strings | st.integers(-3, 3) | st.lists(strings, min_size=1, max_size=3, unique=True),
+    classes=st.integers(2, 9)
+    | st.just("none")
+    | st.lists(strings, min_size=2, max_size=3, unique=True),
+    header=st.booleans(),
+    scale=positive | st.sampled_from(["minmax", "standard", "none"]),
+    shape=st.lists(sizes, min_size=3, max_size=3),
+)
+gammas = st.floats(0, 1, exclude_min=True)
+schedules = st.one_of(
+    st.just("constant"),
+    optional({"type": st.just("step"), "step_size": sizes}, gamma=gammas),
+    optional({"type": st.just("exponential"), "gamma": gammas}),
+    optional({"type": st.just("cosine")}, eta_min=st.floats(0, 1), t_max=sizes),
+)
+train = optional(
+    {"eta": positive},
+    epochs=sizes,
+    momentum=st.floats(0, 1, exclude_max=True),
+    weight_decay=st.floats(0, 9),
+    shuffle=st.booleans(),
+    schedule=schedules,
+)
+specs = optional(
+    {"data": data, "network": networks.map(lambda parts: [*parts[0], *parts[1]]), "train": train},
+    name=names,
+    seed=st.integers(0, 2**64),
+    dtype=st.sampled_from(["float32", "float64"]),
+)
+
+
+def escaped(match):
+    return f"\\u{ord(match.group()):04x}"
+
+
+@settings(deadline=None, max_examples=200)
+@given(specs)
+def test_what_was_dumped_reads_back_equal(raw):
+    # JSON is YAML as well, but for a few characters that have to be escaped.
+    written = re.sub("[\x7f-\x9f\ufeff\ufffe\uffff]", escaped, json.dumps(raw, ensure_ascii=False))
+    spec = parse_spec(written, folder=Path("a"))
+    text = dump_spec(spec)
+    again = parse_spec(text, folder=Path("b"))
+    assert again == spec
+    assert dump_spec(again) == text
+    conforms(yaml.safe_load(text), json_schema())
+
+
+# The JSON Schema, by a reader of the few words that it uses
+
+
+def conforms(value, schema, root=None):
+    root = root or schema
+    problem = mismatch(value, schema, root)
+    assert problem is None, problem
+
+
+TYPES = {
+    "object": dict, "array": list, "string": str, "boolean": bool, "null": type(None),
+    "integer": int, "number": (int, float),
+}  # fmt: skip
+BOUNDS = {
+    "minimum": lambda value, bound: value >= bound,
+    "maximum": lambda value, bound: value <= bound,
+    "exclusiveMinimum": lambda value, bound: value > bound,
+    "exclusiveMaximum": lambda value, bound: value < bound,
+    "minLength": lambda value, bound: len(value) >= bound,
+    "minItems": lambda value, bound: len(value) >= bound,
+    "maxItems": lambda value, bound: len(value) <= bound,
+    "const": lambda value, bound: value == bound,
+    "enum": lambda value, bound: value in bound,
+}
+
+
+def has_type(value, name):
+    wrong_bool = isinstance(value, bool) and name in ("integer", "number")
+    return isinstance(value, TYPES[name]) and not wrong_bool
+
+
+def mismatch(value, schema, root):
+    if "$ref" in schema:
+        return mismatch(value, root["$defs"][schema["$ref"].rpartition("/")[2]], root)
+    if "type" in schema and not has_type(value, schema["type"]):
+        return f"{value!r} is not of type {schema['type']}"
+    for word, holds in BOUNDS.items():
+        if word in schema and not holds(value, schema[word]):
+            return f"{value!r} breaks {word} {schema[word]!r}"
+    for word, fits in (("anyOf", any), ("oneOf", lambda found: sum(found) == 1)):
+        if word in schema:
+            found = [mismatch(value, choice, root) is None for choice in schema[word]]
+            if not fits(found):
+                return f"{value!r} fits {sum(found)} of {schema[word]!r}"
+    if isinstance(value, list) and "items" in schema:
+        return next(filter(None, (mismatch(item, schema["items"], root) for item in value)), None)
+    return mismatch_of_keys(value, schema, root) if isinstance(value, dict) else None
+
+
+def mismatch_of_keys(value, schema, root):
+    known = schema.get("properties", {})
+    missing = set(schema.get("required", ())) - set(value)
+    unknown = set(value) - set(known) if schema.get("additionalProperties") is False else None
+    if missing or unknown:
+        return f"missing {missing}, unknown {unknown}"
+    found = (mismatch(value[key], known[key], root) for key in value if key in known)
+    return next(filter(None, found), None)
+
+
+def test_the_schema_takes_the_example():
+    schema = json_schema()
+    assert schema["$schema"].startswith("https://json-schema.org/")
+    assert schema["title"] == "nncli network spec"
+    conforms(yaml.safe_load(EXAMPLE), schema)
+    conforms(yaml.safe_load(SMALL), schema)
+    conforms(yaml.safe_load(SMALL.replace("η: 1", "eta: 1, schedule: constant")), schema)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("η: 1", "epochs: 1"),
+        ("η: 1", "η: 1, eta: 1"),
+        ("η: 1", "η: 1, epoch: 1"),
+        ("η: 1", "η: 1, schedule: cosine"),
+        ("units: 1", "units: 0"),
+        ("units: 1", "units: 1, activation: sigmod"),
+        ("x.csv", "[1]"),
+    ],
+)
+def test_the_schema_refuses_what_is_wrong(change):
+    schema = json_schema()
+    assert mismatch(yaml.safe_load(SMALL.replace(*change)), schema, schema) is not None
+
+
+def test_every_field_of_the_schema_is_described():
+    schema = json_schema()
+    for model in [schema, *schema["$defs"].values()]:
+        for key, field in model["properties"].items():
+            assert "description" in field, key
+
+
+def test_cosine_ends_with_the_epochs_unless_told():
+    spec = parse_spec(SMALL, overrides=["train.schedule={type: cosine}"])
+    assert spec.train.schedule == CosineSchedule(type="cosine", eta_min=0, t_max=None)
+    assert isinstance(spec, Spec)

@@ -1,0 +1,115 @@
+"""Which room may import which: the arrows of the package, held exactly."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "nncli"
+STDLIB = frozenset(sys.stdlib_module_names)
+ARROWS = {  # room: what it may import besides the standard library
+    "nn": {"numpy", "nncli.errors", "nncli.nn"},
+    "spec": {"yaml", "pydantic", "nncli.errors", "nncli.spec"},
+    "datasets": {"numpy", "nncli.errors", "nncli.datasets"},
+    "training": {
+        "numpy",
+        "nncli.errors",
+        "nncli.files",
+        "nncli.nn",
+        "nncli.datasets",
+        "nncli.training",
+    },
+    "render": {"rich", "numpy", "nncli.errors", "nncli.nn", "nncli.training", "nncli.render"},
+    "cli": {"typer", "nncli"},
+}
+NOT_AT_THE_TOP = {"rich", "typer", "yaml"}  # nncli/api.py and its neighbours may import the rest
+
+
+def imports(source: str, path: str) -> set[str]:
+    """Every module that `source` imports, absolute, wherever in the file; `path` as nncli/nn/x.py.
+
+    `from nncli import nn` counts as nncli.nn.
+    """
+    package = path.split("/")[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            start = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*start, *(node.module or "").split(".")]).rstrip(".")
+            names = {f"{module}.{alias.name}" for alias in node.names}
+            found |= names if module == "nncli" else {module}
+    return found
+
+
+def is_among(module: str, allowed: set[str]) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in allowed)
+
+
+def forbidden(source: str, path: str) -> set[str]:
+    """What the file at `path` imports and may not."""
+    found = {module for module in imports(source, path) if module.split(".")[0] not in STDLIB}
+    match path.split("/"):
+        case ["nncli", "errors.py"]:
+            return imports(source, path)
+        case ["nncli", _]:
+            return {module for module in found if is_among(module, NOT_AT_THE_TOP)}
+        case ["nncli", room, *_]:
+            return {module for module in found if not is_among(module, ARROWS[room])}
+    raise AssertionError(path)
+
+
+FILES = {f"nncli/{path.relative_to(PACKAGE).as_posix()}": path for path in PACKAGE.rglob("*.py")}
+
+
+@pytest.mark.parametrize("path", sorted(FILES))
+def test_arrows(path):
+    assert forbidden(FILES[path].read_text(encoding="utf-8"), path) == set()
+
+
+def test_every_room_has_its_arrows():
+    assert {path.split("/")[1] for path in FILES if path.count("/") > 1} == set(ARROWS)
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "caught"),
+    [
+        ("nncli/nn/step.py", "import yaml", {"yaml"}),
+        ("nncli/nn/step.py", "import numpy.linalg, rich.table", {"rich.table"}),
+        ("nncli/nn/step.py", "from nncli.training import history", {"nncli.training"}),
+        ("nncli/nn/step.py", "from nncli import errors, spec", {"nncli.spec"}),
+        ("nncli/nn/step.py", "from ..training import history", {"nncli.training"}),
+        ("nncli/nn/step.py", "from .. import training", {"nncli.training"}),
+        ("nncli/nn/step.py", "def f():\n    import pydantic", {"pydantic"}),
+        ("nncli/nn/step.py", "if True:\n    from rich import print", {"rich"}),
+        ("nncli/nn/step.py", "import nncli", {"nncli"}),
+        ("nncli/nn/step.py", "import nncli.nnx", {"nncli.nnx"}),
+        ("nncli/nn/deep/er.py", "from ...render import text", {"nncli.render"}),
+        ("nncli/errors.py", "import math", {"math"}),
+        ("nncli/spec/load.py", "import numpy", {"numpy"}),
+        ("nncli/spec/load.py", "from nncli.nn.costs import COSTS", {"nncli.nn.costs"}),
+        ("nncli/datasets/load.py", "import nncli.nn", {"nncli.nn"}),
+        ("nncli/training/loop.py", "import nncli.render.text", {"nncli.render.text"}),
+        ("nncli/render/text.py", "import nncli.spec.load", {"nncli.spec.load"}),
+        ("nncli/cli/train.py", "import rich", {"rich"}),
+        ("nncli/api.py", "import yaml, rich.console", {"yaml", "rich.console"}),
+    ],
+)
+def test_a_planted_violation_is_caught(path, source, caught):
+    assert forbidden(source, path) == caught
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("nncli/nn/step.py", "import math, numpy.typing\nfrom nncli.errors import LayerError"),
+        ("nncli/nn/step.py", "from . import costs\nfrom .costs import COSTS\nfrom .. import nn"),
+        ("nncli/cli/train.py", "import typer\nfrom nncli import api, render\nimport nncli"),
+        ("nncli/api.py", "import numpy, pydantic\nfrom nncli.spec import load"),
+        ("nncli/errors.py", '"""Nothing."""'),
+    ],
+)
+def test_what_is_allowed_passes(path, source):
+    assert forbidden(source, path) == set()

@@ -1,0 +1,58 @@
+"""The safetensors format: what was written comes back, what is damaged is refused."""
+
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from nncli import safetensors
+from nncli.errors import RunError
+
+DTYPES = st.sampled_from([np.dtype(code) for code in safetensors.DTYPES.values()])
+ARRAYS = DTYPES.flatmap(lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=0, min_side=0)))
+
+
+@given(st.dictionaries(st.text(min_size=1).filter(lambda n: n != "__metadata__"), ARRAYS))
+def test_what_was_packed_comes_back(arrays) -> None:
+    again, metadata = safetensors.unpack(safetensors.pack(arrays, {"format": "x"}))
+    assert metadata == {"format": "x"}
+    assert again.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert again[name].dtype == array.dtype
+        np.testing.assert_array_equal(again[name], array)
+
+
+def test_the_layout_is_the_published_one() -> None:
+    content = safetensors.pack({"w": np.array([[1.0, 2.0]], np.float32)}, {})
+    (length,) = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8 : 8 + length])
+    assert header["w"] == {"dtype": "F32", "shape": [1, 2], "data_offsets": [0, 8]}
+    assert content[8 + length :] == struct.pack("<2f", 1.0, 2.0)
+    assert length % 8 == 0
+
+
+WHOLE = safetensors.pack({"w": np.arange(6.0).reshape(2, 3), "b": np.zeros(2, "f4")}, {"a": "b"})
+
+
+@given(st.integers(0, len(WHOLE) - 1), st.integers(0, 255), st.booleans())
+def test_damage_is_refused_or_harmless(at: int, byte: int, cut: bool) -> None:
+    damaged = WHOLE[:at] if cut else WHOLE[:at] + bytes([byte]) + WHOLE[at + 1 :]
+    try:
+        arrays, _ = safetensors.unpack(damaged)
+    except (ValueError, KeyError, TypeError):
+        return
+    assert sum(array.nbytes for array in arrays.values()) <= len(WHOLE)
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    path.write_bytes(b"\xff" * 20)
+    with pytest.raises(RunError, match=r"checkpoint.safetensors: not a whole safetensors file"):
+        safetensors.read(path)
+    with pytest.raises(RunError, match="cannot be read: no such file"):
+        safetensors.read(tmp_path / "none")

@@ -1,0 +1,127 @@
+"""Run folders: whole files, nothing overwritten unasked, a checkpoint that reads back."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nncli
+from nncli import safetensors
+from nncli.errors import DivergedError, InterruptedTraining, RunError
+from nncli.files import write_whole
+from nncli.spec import load_spec, parse_spec
+from nncli.training.history import Epoch
+from nncli.training.run_folder import RunFolder
+
+SPEC = """
+data:
+  train: {inputs: [[0, 1], [1, 0], [1, 1], [0, 0]], targets: [1, 1, 0, 0]}
+network: [{type: dense, units: 3}, {type: dense, units: 2}]
+train: {eta: 0.5, epochs: 3, batch_size: 3, momentum: 0.5}
+"""
+
+
+def test_a_run_holds_spec_metrics_and_checkpoint(tmp_path: Path) -> None:
+    done = nncli.train(parse_spec(SPEC), out=tmp_path / "run")
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [
+        "checkpoint.safetensors",
+        "metrics.jsonl",
+        "spec.yaml",
+    ]
+    lines = [json.loads(x) for x in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
+    assert lines[-1]["train_cost"] == done.history[-1].train_cost
+    assert {"validation_cost", "validation_accuracy", "train_seconds"} <= lines[0].keys()
+    assert {"delta_norm", "weight_gradient_norm", "weight_update_norm", "weight_norm"} <= lines[0][
+        "layers"
+    ][0].keys()
+    arrays, metadata = safetensors.read(tmp_path / "run/checkpoint.safetensors")
+    flat = np.concatenate([array.ravel() for name, array in arrays.items() if "vel" not in name])
+    assert (flat == done.network.parameters).all()
+    assert "velocity.dense2.bias" in arrays
+    assert json.loads(metadata["place"])["epoch"] == 3
+
+
+def test_the_spec_in_a_run_gives_the_same_run(tmp_path: Path) -> None:
+    first = nncli.train(parse_spec(SPEC), out=tmp_path / "run")
+    second = nncli.train(load_spec(tmp_path / "run/spec.yaml"))
+    assert (first.network.parameters == second.network.parameters).all()
+
+
+def test_nothing_is_written_without_being_asked(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert nncli.train(parse_spec(SPEC)).folder is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_is_not_overwritten_unasked(tmp_path: Path) -> None:
+    nncli.train(parse_spec(SPEC), out=tmp_path / "run")
+    before = (tmp_path / "run/checkpoint.safetensors").read_bytes()
+    with pytest.raises(RunError, match="already holds a run; --overwrite replaces it"):
+        nncli.train(parse_spec(SPEC, overrides=["seed=1"]), out=tmp_path / "run")
+    assert (tmp_path / "run/checkpoint.safetensors").read_bytes() == before
+    nncli.train(parse_spec(SPEC, overrides=["seed=1"]), out=tmp_path / "run", overwrite=True)
+    assert (tmp_path / "run/checkpoint.safetensors").read_bytes() != before
+
+
+def test_a_folder_of_other_files_is_never_touched(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(RunError, match="holds files, but no run"):
+        RunFolder.create(tmp_path, overwrite=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_file_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("x")
+    with pytest.raises(RunError, match="cannot be made a run folder: file exists"):
+        RunFolder.create(tmp_path / "run")
+
+
+def test_an_interrupted_training_saves_where_it_stood(tmp_path: Path) -> None:
+    def stop(event, trainer) -> None:
+        if isinstance(event, Epoch) and event.epoch == 2:
+            raise InterruptedTraining("stop")
+
+    with pytest.raises(InterruptedTraining):
+        nncli.train(parse_spec(SPEC), out=tmp_path / "run", on_event=stop)
+    _, metadata = safetensors.read(tmp_path / "run/checkpoint.safetensors")
+    assert json.loads(metadata["place"]) == {
+        "epoch": 2,
+        "samples": 0,
+        "cost_sum": 0.0,
+        "steps_taken": 4,
+    }
+    assert len((tmp_path / "run/metrics.jsonl").read_text().splitlines()) == 2
+
+
+def test_a_diverged_training_keeps_the_last_good_epoch(tmp_path: Path) -> None:
+    spec = parse_spec(
+        SPEC,
+        overrides=[
+            "network[1].activation=identity",
+            "network[0].activation=identity",
+            "train.eta=30",
+            "train.epochs=500",
+        ],
+    )
+    with pytest.raises(DivergedError, match=r"the training diverged in epoch \d+, at step \d+"):
+        nncli.train(spec, out=tmp_path / "run")
+    arrays, metadata = safetensors.read(tmp_path / "run/checkpoint.safetensors")
+    assert all(np.isfinite(array).all() for array in arrays.values())
+    epochs = (tmp_path / "run/metrics.jsonl").read_text().splitlines()
+    assert json.loads(metadata["place"])["epoch"] == len(epochs) > 0
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "file"
+    write_whole(path, b"old")
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(RunError, match="file: cannot be written: no space left on device"):
+        write_whole(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
