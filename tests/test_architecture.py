@@ -8,18 +8,12 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "nncli"
 STDLIB = frozenset(sys.stdlib_module_names)
+LEAVES = {"nncli.errors", "nncli.files", "nncli.jsons", "nncli.safetensors", "nncli.seeds"}
 ARROWS = {  # room: what it may import besides the standard library
     "nn": {"numpy", "nncli.errors", "nncli.nn"},
-    "spec": {"yaml", "pydantic", "nncli.errors", "nncli.spec"},
+    "spec": {"yaml", "pydantic", "pydantic_core", "nncli.errors", "nncli.spec"},
     "datasets": {"numpy", "nncli.errors", "nncli.datasets"},
-    "training": {
-        "numpy",
-        "nncli.errors",
-        "nncli.files",
-        "nncli.nn",
-        "nncli.datasets",
-        "nncli.training",
-    },
+    "training": {"numpy", *LEAVES, "nncli.nn", "nncli.training"},
     "render": {"rich", "numpy", "nncli.errors", "nncli.nn", "nncli.training", "nncli.render"},
     "cli": {"typer", "nncli"},
 }

@@ -42,9 +42,13 @@ def sigmoid(z: Array, a: Array, sigma_prime: Array, one: Array) -> None:
 
 
 def tanh(z: Array, a: Array, sigma_prime: Array, one: Array) -> None:
+    # 1 − tanh² z = (2 / (e^z + e^−z))², which keeps its digits where 1 − a² cancels.
+    np.exp(z, sigma_prime)
+    np.divide(one, sigma_prime, a)
+    np.add(sigma_prime, a, sigma_prime)
+    np.divide(one + one, sigma_prime, sigma_prime)
+    np.multiply(sigma_prime, sigma_prime, sigma_prime)
     np.tanh(z, a)
-    np.multiply(a, a, sigma_prime)
-    np.subtract(one, sigma_prime, sigma_prime)
 
 
 def relu(z: Array, a: Array, sigma_prime: Array, one: Array) -> None:

@@ -38,10 +38,11 @@ def quadratic_upstream(z: Array, y: Array, error: Array) -> Array:
 
 
 def sigmoid_cross_entropy_total(z: Array, y: Array, error: Array) -> complex:
-    # −y ln σ(z) − (1 − y) ln(1 − σ(z)) = ln(1 + e^z) − y z, with e^−|z| inside the logarithm.
+    # −y ln σ(z) − (1 − y) ln(1 − σ(z)) = ln(1 + e^−|z|) + max(z, 0) − y z. The last two terms are
+    # taken together first: they cancel where a unit is right, and the logarithm is what remains.
     positive = z.real > 0
-    log_1_plus_exp = np.log1p(np.exp(np.where(positive, -z, z))) + np.where(positive, z, 0)
-    return complex_or_float((log_1_plus_exp - y * z).sum())
+    rest = np.where(positive, z, 0) - y * z
+    return complex_or_float((np.log1p(np.exp(np.where(positive, -z, z))) + rest).sum())
 
 
 def sigmoid_cross_entropy_upstream(z: Array, y: Array, error: Array) -> Array:

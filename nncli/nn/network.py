@@ -104,6 +104,10 @@ def build_network(
         LayerError: a layer does not fit its input, or given weights do not fit their layer.
     """
     placed = place_layers(layers, input_shape)
+    for p in placed[:-1]:
+        if p.activation is not None and not ACTIVATIONS[p.activation].elementwise:
+            message = f"{p.activation} mixes its units, so it stands only in the last layer"
+            raise LayerError(p.index, message, "activation")
     row = cost_row(cost, placed[-1])
     size = sum(int(np.prod(s)) for p in placed for s in p.parameter_shapes.values())
     network = Network(placed, row, np.zeros(size, dtype))
@@ -147,9 +151,9 @@ def cost_row(cost: str, last: Placed) -> Cost:
     Raises:
         LayerError: the two do not go together.
     """
-    activation = last.activation
-    if activation is None:
+    if not isinstance(last.layer, Dense):
         raise LayerError(last.index, f"a network ends in a dense layer, not in {last.name}", "type")
+    activation = last.layer.activation
     for row in COSTS:
         fits = row.activation == activation or (
             row.activation is None and ACTIVATIONS[activation].elementwise
@@ -170,6 +174,10 @@ def _initialise(
 ) -> None:
     for key, given in (("weight", layer.weights), ("bias", layer.biases)):
         if given is not None:
+            if key not in views:
+                raise LayerError(
+                    placed.index, f"{placed.name} has no {key} to be given", KEY_OF[key]
+                )
             if given.shape != views[key].shape:
                 raise LayerError(
                     placed.index,

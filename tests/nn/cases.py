@@ -1,0 +1,262 @@
+"""The networks that the engine is tested on: tiny, and between them every kind of everything.
+
+Rows of ACTIVATIONS and COSTS come in by themselves; a new Layer class needs some in LAYER_CASES.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from itertools import count, product
+from math import inf
+
+import numpy as np
+
+from nncli.nn.activations import ACTIVATIONS
+from nncli.nn.costs import COSTS
+from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, Layer, MaxPool, by
+from nncli.nn.network import Network, build_network
+from nncli.nn.sgd import Sgd
+from nncli.nn.step import Step
+from tests.reference import backprop
+
+IMAGE = (2, 5, 6)  # channels x rows x columns
+MARGIN = 1e-3  # how far from every kink the inputs are kept, far wider than a difference's step
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    layers: tuple[Layer, ...]
+    input_shape: tuple[int, ...]
+    cost: str = "quadratic"
+    n: int = 2
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A case with numbers: a network, a mini-batch, and what they were drawn from."""
+
+    case: Case
+    parameters: np.ndarray
+    inputs: np.ndarray
+    targets: np.ndarray
+
+    def network(self, dtype=np.float64) -> Network:
+        network = build_case(self.case).astype(dtype)
+        network.parameters[...] = self.parameters
+        return network
+
+    def step(self, dtype=np.float64, momentum=0.0, weight_decay=0.0) -> Step:
+        """A step that has its mini-batch and has not run."""
+        network = self.network(dtype)
+        step = Step(network, Sgd(network, momentum, weight_decay), self.case.n)
+        step.inputs[...] = self.inputs
+        step.targets[...] = self.targets
+        return step
+
+    def reference(self, network: Network, eta=0.5, **how) -> dict:
+        """What plain loops make of the same step from the parameters of `network`."""
+        return backprop.step(
+            self.case.layers,
+            as_lists(network.views(network.parameters)),
+            self.inputs.tolist(),
+            self.targets.tolist(),
+            self.case.cost,
+            eta,
+            **how,
+        )
+
+
+def as_lists(views):
+    return {name: {key: v.tolist() for key, v in keys.items()} for name, keys in views.items()}
+
+
+def build_case(case: Case) -> Network:
+    return build_network(
+        case.layers, case.input_shape, case.cost, np.float64, np.random.default_rng(0)
+    )
+
+
+@cache
+def settle(case: Case) -> Setting:
+    """Numbers for `case`, drawn again until none is near a kink of relu or maxpool."""
+    size = build_case(case).parameters.size
+    for seed in count():
+        rng = np.random.default_rng(seed)
+        setting = Setting(
+            case,
+            # Biases too: those a network starts with are 0, which would hide a bias left out.
+            rng.normal(0, 0.6, size),
+            rng.normal(0, 1, (case.n, *case.input_shape)),
+            draw_targets(case, rng),
+        )
+        if distance_from_kinks(setting) > MARGIN:
+            return setting
+    raise AssertionError
+
+
+def draw_targets(case: Case, rng: np.random.Generator) -> np.ndarray:
+    network = build_case(case)
+    shape = (case.n, *network.output_shape)
+    if case.cost == "quadratic":
+        return rng.normal(0, 1, shape)
+    y = rng.uniform(0, 1, shape)
+    y[0] = np.eye(shape[1])[0]  # one sample with hard targets
+    if network.cost.activation == "softmax":
+        y /= y.sum(axis=1, keepdims=True)
+    return y
+
+
+def distance_from_kinks(setting: Setting) -> float:
+    network = setting.network()
+    parameters = as_lists(network.views(network.parameters))
+    trace: dict = {}
+    placed = backprop.named(setting.case.layers, setting.inputs[0].tolist())
+    backprop.forward(trace, placed, parameters, setting.inputs.tolist())
+    nearest = inf
+    for name, kind, layer in placed:
+        if getattr(layer, "activation", None) == "relu":
+            nearest = min(nearest, float(np.abs(trace[f"{name}.z"]).min()))
+        if kind == "maxpool":
+            for image in trace[f"{name}.input"]:
+                for channel, window_row in product(image, backprop.window_grid(layer, image)):
+                    for window in window_row:
+                        values = sorted(channel[row][column] for _, _, row, column in window)
+                        if len(values) > 1:
+                            nearest = min(nearest, values[-1] - values[-2])
+    return nearest
+
+
+ELEMENTWISE = [row.name for row in ACTIVATIONS.values() if row.elementwise]
+ENDINGS = [  # each cost with each activation that may stand before it
+    (row.name, activation)
+    for row in COSTS
+    for activation in ([row.activation] if row.activation else ELEMENTWISE)
+]
+
+
+def activation_cases() -> list[Case]:
+    """Every hidden activation under every cost and output activation, in dense and conv layers."""
+    cases = []
+    for hidden, (cost, output) in product(ELEMENTWISE, ENDINGS):
+        ending = f"{hidden}-{cost}-{output}"
+        head = Dense(units=3, activation=output)
+        dense = Dense(units=4, activation=hidden)
+        cases.append(Case(f"dense-{ending}", (dense, head), (3,), cost, n=3))
+        conv = Conv(filters=2, kernel=(2, 2), activation=hidden)
+        cases.append(Case(f"conv-{ending}", (conv, head), (2, 3, 3), cost, n=3))
+    return cases
+
+
+def dense_cases() -> list[Case]:
+    tanh, last = Dense(units=3, activation="tanh"), Dense(units=2)
+    no_bias = Dense(units=3, activation="tanh", bias=False)
+    return [
+        Case("dense-alone", (last,), (3,)),
+        Case("dense-one_unit", (Dense(units=1),), (1,)),
+        Case("dense-one_sample", (tanh, last), (3,), n=1),
+        Case("dense-many_samples", (tanh, last), (3,), n=7),
+        Case("dense-no_bias", (no_bias, last), (3,)),
+        Case("dense-no_bias_last", (tanh, Dense(units=2, bias=False)), (3,)),
+        Case("dense-deep", (tanh, no_bias, tanh, last), (4,)),
+        Case("dense-on_image", (tanh, last), (2, 2, 3)),
+    ]
+
+
+def above_and_below(layer: Layer) -> tuple[Layer, ...]:
+    """`layer` where its own downstream matters and its upstream lies inside a padded array."""
+    below = Conv(filters=2, kernel=(1, 1), activation="tanh")
+    above = Conv(filters=2, kernel=(2, 2), padding="same", activation="tanh")
+    return (below, layer, above, Dense(units=2, activation="identity"))
+
+
+def conv_cases() -> list[Case]:
+    kernels = [(1, 1), (2, 2), (3, 3), (2, 3), (3, 1)]
+    paddings = ["valid", "same", 1, (2, 0)]
+    strides = [(1, 1), (2, 2), (1, 3)]
+    dilations = [(1, 1), (2, 2), (1, 2)]
+    cases = []
+    for kernel, padding, stride, dilation in product(kernels, paddings, strides, dilations):
+        pad = by(padding) if isinstance(padding, tuple) else padding
+        name = f"conv-{by(kernel)}-{pad}-stride_{by(stride)}-dilation_{by(dilation)}"
+        geometry = {"kernel": kernel, "padding": padding, "stride": stride, "dilation": dilation}
+        layer = Conv(filters=3, activation="tanh", **geometry)
+        head = Dense(units=2, activation="identity")
+        cases.append(Case(name.replace(" ", ""), (layer, head), IMAGE))
+    inside = Conv(filters=3, kernel=(2, 3), padding="same", activation="tanh", bias=False)
+    strided = Conv(filters=1, kernel=(3, 2), padding=(2, 1), stride=(2, 1), dilation=(1, 2))
+    # Totals of 1 x 3: the odd row and column go after.
+    odd_same = Conv(filters=2, kernel=(2, 4), padding="same", activation="sigmoid")
+    return [
+        *cases,
+        Case("conv-inside", above_and_below(inside), IMAGE),
+        Case("conv-inside-strided", above_and_below(strided), IMAGE, n=1),
+        Case("conv-inside-odd_same", above_and_below(odd_same), IMAGE, n=3),
+    ]
+
+
+def pool_cases(pool: type[MaxPool] | type[AvgPool]) -> list[Case]:
+    sizes = [(1, 1), (2, 2), (3, 3), (1, 2), (3, 2), (5, 6)]
+    strides = [None, (1, 1), (2, 2), (1, 3), (4, 4)]
+    cases = []
+    for size, stride in product(sizes, strides):
+        name = f"{pool.type}-{by(size)}-stride_{by(stride) if stride else 'size'}"
+        head = Dense(units=2, activation="identity")
+        layer = pool(size=size, stride=stride)
+        cases.append(Case(name.replace(" ", ""), (layer, head), IMAGE))
+    side_by_side, overlapping = pool(size=(2, 2)), pool(size=(3, 2), stride=(1, 1))
+    inside = (("side_by_side", side_by_side), ("overlapping", overlapping))
+    cases += [Case(f"{pool.type}-inside-{n}", above_and_below(p), IMAGE) for n, p in inside]
+    twice = (side_by_side, pool(size=(2, 2), stride=(1, 1)), Dense(units=2))
+    return [*cases, Case(f"{pool.type}-twice", twice, IMAGE)]
+
+
+def flatten_cases() -> list[Case]:
+    conv = Conv(filters=2, kernel=(2, 2), padding="same", activation="tanh")
+    head = Dense(units=2)
+    return [
+        Case("flatten-said", (conv, Flatten(), head), IMAGE),
+        Case("flatten-implied", (conv, head), IMAGE),
+        Case("flatten-first", (Flatten(), head), IMAGE),
+        Case("flatten-of_vector", (Flatten(), head), (4,)),
+        Case("flatten-twice", (AvgPool(size=(2, 2)), Flatten(), Flatten(), head), IMAGE),
+    ]
+
+
+LAYER_CASES = {
+    Dense: dense_cases(),
+    Conv: conv_cases(),
+    MaxPool: pool_cases(MaxPool),
+    AvgPool: pool_cases(AvgPool),
+    Flatten: flatten_cases(),
+}
+LENET = Case(
+    "lenet",
+    (
+        Conv(filters=2, kernel=(3, 3), padding="same", activation="relu"),
+        AvgPool(size=(2, 2)),
+        Conv(filters=3, kernel=(2, 2), activation="tanh"),
+        MaxPool(size=(1, 2)),
+        Dense(units=4),
+        Dense(units=3, activation="softmax"),
+    ),
+    (1, 6, 6),
+    "cross_entropy",
+    n=3,
+)
+ALL_CASES = [*activation_cases(), *(c for cases in LAYER_CASES.values() for c in cases), LENET]
+SOME_CASES = [LENET, *activation_cases()[::5], *(cases[-1] for cases in LAYER_CASES.values())]
+
+
+def relative_error(actual, expected) -> float:
+    """The largest difference, relative to the largest entry of what is expected."""
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    assert actual.shape == expected.shape
+    difference = np.abs(actual - expected).max()
+    return float(difference / np.abs(expected).max()) if difference else 0.0
+
+
+def is_analytic(case: Case) -> bool:
+    return all(ACTIVATIONS[getattr(x, "activation", "identity")].analytic for x in case.layers)

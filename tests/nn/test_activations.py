@@ -1,0 +1,135 @@
+"""σ and σ' by themselves: every row against differences, and where floats run out."""
+
+from decimal import Decimal, localcontext
+
+import numpy as np
+import pytest
+
+from nncli.nn.activations import ACTIVATIONS
+from nncli.nn.layers import Dense
+from nncli.nn.network import build_network
+from nncli.nn.sgd import Sgd
+from nncli.nn.step import Step
+
+from .cases import ELEMENTWISE
+
+ANALYTIC = [name for name in ELEMENTWISE if ACTIVATIONS[name].analytic]
+Z = np.linspace(-6, 6, 241) + 0.013  # relu's kink lies between two of them
+
+
+def apply(name: str, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """σ(z) and σ'(z) by the rule alone."""
+    a, sigma_prime = np.zeros_like(z), np.zeros_like(z)
+    ACTIVATIONS[name].rule(z, a, sigma_prime, np.array(1, z.dtype))
+    return a, sigma_prime
+
+
+def units_at(activation: str, z, dtype, cost="quadratic") -> Step:
+    """A step, not yet run, whose one layer has `z` for its weighted input."""
+    z = np.asarray(z, dtype)
+    layer = Dense(units=len(z), activation=activation, bias=False, weights=np.diag(z))
+    rng = np.random.default_rng(0)
+    network = build_network([layer], z.shape, cost, dtype, rng)
+    step = Step(network, Sgd(network), 1)
+    step.inputs[...] = 1
+    return step
+
+
+def exact_sigmoid(z: float) -> tuple[Decimal, Decimal]:
+    """σ(z) = 1/(1 + e^−z) and σ'(z) = e^−|z|/(1 + e^−|z|)², to 60 digits."""
+    with localcontext() as context:
+        context.prec = 60
+        power = (-abs(Decimal(z))).exp()
+        a = (1 if z >= 0 else power) / (1 + power)
+        return a, power / (1 + power) ** 2
+
+
+def ulps(actual: np.ndarray, exact: list[Decimal]) -> float:
+    """The largest error in units in the last place, over the exact values that are normal."""
+    tiny = Decimal(float(np.finfo(actual.dtype).tiny))
+    return max(
+        float(abs(Decimal(float(x)) - e) / Decimal(float(np.spacing(actual.dtype.type(float(e))))))
+        for x, e in zip(actual, exact, strict=True)
+        if e >= tiny
+    )
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_sigma_prime_against_central_differences(name):
+    h = 1e-5
+    slopes = (apply(name, Z + h)[0] - apply(name, Z - h)[0]) / (2 * h)
+    np.testing.assert_allclose(apply(name, Z)[1], slopes, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ANALYTIC)
+def test_sigma_prime_against_complex_steps(name):
+    slopes = apply(name, Z + 1e-30j)[0].imag / 1e-30
+    np.testing.assert_allclose(apply(name, Z)[1], slopes, rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_sigma_prime_is_never_negative_and_sigma_is_finite(name):
+    for dtype in (np.float32, np.float64):
+        z = [-1e4, -1e2, -40, -1, 0, 1, 40, 1e2, 1e4]
+        step = units_at(name, z, dtype)
+        step.forward()
+        layer = step.layers[0]
+        assert np.isfinite(layer.a).all()
+        assert np.isfinite(layer.sigma_prime).all()
+        assert (layer.sigma_prime >= 0).all()
+
+
+def test_relu_has_slope_0_at_its_kink():
+    a, sigma_prime = apply("relu", np.array([-1.0, -0.0, 0.0, 1.0]))
+    assert a.tolist() == [0, 0, 0, 1]
+    assert sigma_prime.tolist() == [0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sigmoid_far_out(dtype):
+    z = np.array([-1e4, -1e2, -40, 0, 40, 1e2, 1e4], dtype)
+    step = units_at("sigmoid", z, dtype)
+    step.forward()
+    layer = step.layers[0]
+    exact = [exact_sigmoid(float(number)) for number in z]
+    for actual, expected in ((layer.a, [a for a, _ in exact]), (layer.sigma_prime, exact)):
+        expected = [e if isinstance(e, Decimal) else e[1] for e in expected]
+        assert ulps(actual[:, 0], expected) < 8
+    # e^−1e4, and in float32 e^−100 too, is below every number there is, or below the normal ones.
+    assert layer.a[[0, -1], 0].tolist() == [0, 1]
+    assert layer.sigma_prime[[0, -1], 0].tolist() == [0, 0]
+    assert 0 <= layer.sigma_prime[1, 0] < 1e-43
+    assert 0 <= layer.sigma_prime[-2, 0] < 1e-43
+
+
+@pytest.mark.parametrize(("dtype", "reach"), [(np.float32, 87.3), (np.float64, 708.3)])
+def test_sigmoid_keeps_its_digits_wherever_numbers_are_normal(dtype, reach):
+    z = np.concatenate([np.linspace(-reach, reach, 801), np.linspace(-4, 4, 801)]).astype(dtype)
+    step = units_at("sigmoid", z, dtype)
+    step.forward()
+    layer = step.layers[0]
+    exact = [exact_sigmoid(float(number)) for number in z]
+    assert ulps(layer.a[:, 0], [a for a, _ in exact]) < 8
+    assert ulps(layer.sigma_prime[:, 0], [sigma_prime for _, sigma_prime in exact]) < 8
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_softmax_far_out(dtype):
+    step = units_at("softmax", [1e4, -1e4, 0], dtype, "cross_entropy")
+    step.targets[...] = [[0, 0, 1]]
+    cost = step.run(0.5, full=True)
+    layer = step.layers[0]
+    assert cost == 1e4
+    assert layer.a[:, 0].tolist() == [1, 0, 0]
+    assert layer.delta[:, 0].tolist() == [1, 0, -1]
+    assert layer.sigma_prime is None
+    assert np.isfinite(step.network.parameters).all()
+
+
+def test_softmax_sums_to_1_and_ignores_a_shift():
+    z = np.random.default_rng(0).normal(0, 3, 5)
+    steps = [units_at("softmax", z + shift, np.float64, "cross_entropy") for shift in (0, 800)]
+    for step in steps:
+        step.forward()
+        assert step.outputs.sum() == pytest.approx(1, abs=1e-15)
+    np.testing.assert_allclose(steps[0].outputs, steps[1].outputs, rtol=1e-12)

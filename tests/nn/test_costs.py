@@ -1,0 +1,64 @@
+"""Costs where units are saturated; elsewhere they are held against plain loops and differences."""
+
+import math
+
+import numpy as np
+import pytest
+
+from .test_activations import units_at
+
+DTYPES = [np.float32, np.float64]
+
+
+def one_unit(z, y, dtype):
+    step = units_at("sigmoid", [z], dtype, "cross_entropy")
+    step.targets[...] = y
+    cost = step.run(0.5, full=True)
+    return cost, step.layers[0]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("z", "y", "cost", "delta", "upstream"),
+    [
+        (1e4, 1, 0, 0, -1),
+        (1e4, 0, 1e4, 1, math.inf),
+        (1e4, 0.25, 7500, 0.75, math.inf),
+        (-1e4, 1, 1e4, -1, -math.inf),
+        (-1e4, 0, 0, 0, 1),
+        (-1e4, 0.25, 2500, -0.25, -math.inf),
+        (0, 0.5, math.log(2), 0, 0),
+    ],
+)
+def test_cross_entropy_far_out(z, y, cost, delta, upstream, dtype):
+    actual, layer = one_unit(z, y, dtype)
+    assert actual == pytest.approx(cost, rel=float(np.finfo(dtype).eps), abs=0)
+    assert layer.delta.item() == delta
+    assert layer.upstream.item() == upstream
+    assert np.isfinite(layer.parameters["weight"]).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("z", [1, 5, 10, 20, 40])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_cross_entropy_of_a_unit_that_is_right_keeps_its_digits(z, sign, dtype):
+    # −ln σ(z) = ln(1 + e^−z) is small, and no larger number may be taken from another to find it.
+    cost, _ = one_unit(sign * z, 1 if sign > 0 else 0, dtype)
+    assert cost == pytest.approx(
+        math.log1p(math.exp(-z)), rel=4 * float(np.finfo(dtype).eps), abs=0
+    )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_softmax_cross_entropy_of_a_certain_unit(dtype):
+    step = units_at("softmax", [1e4, -1e4, 0], dtype, "cross_entropy")
+    step.targets[...] = [[1, 0, 0]]
+    assert step.run(0.5, full=True) == 0
+    assert step.layers[0].delta.tolist() == [[0], [0], [0]]
+    assert step.layers[0].upstream.tolist() == [[-1], [0], [0]]
+
+
+def test_cost_is_the_mean_over_samples():
+    step = units_at("identity", [3.0, 5.0], np.float64)
+    step.targets[...] = [[1, 1]]
+    assert step.forward() == (2**2 + 4**2) / 2

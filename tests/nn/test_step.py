@@ -1,0 +1,174 @@
+"""What a step promises beyond its numbers: precision, repeatability, memory, safe failure."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from nncli.nn.layers import Dense
+from nncli.nn.network import build_network
+from nncli.nn.sgd import Sgd
+from nncli.nn.step import Step
+
+from .cases import LENET, SOME_CASES, relative_error, settle
+from .test_against_reference import TOLERANCE, first_difference
+
+some_cases = pytest.mark.parametrize("case", SOME_CASES, ids=str)
+
+
+def after(step: Step, etas=(0.5, 0.5, 0.5), full=True) -> bytes:
+    """Every bit that some steps leave behind."""
+    costs = [step.run(eta, full=full) for eta in etas]
+    sgd = step.sgd
+    return np.array(costs).tobytes() + b"".join(
+        array.tobytes() for array in (step.network.parameters, sgd.gradient, sgd.update)
+    )
+
+
+@some_cases
+def test_float32_agrees_with_float64(case):
+    setting = settle(case)
+    single, double = setting.step(np.float32), setting.step(np.float64)
+    reference = setting.reference(double.network)
+    cost = single.run(0.5, full=True)
+    assert first_difference(single, cost, reference, 1e-5) is None
+    layers = single.layers
+    written = [(x.a, x.upstream, x.downstream) for x in layers] + [(single.sgd.update,)]
+    assert {array.dtype for arrays in written for array in arrays} == {np.dtype(np.float32)}
+
+
+@some_cases
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_same_start_gives_the_same_bits(case, dtype):
+    how = {"momentum": 0.9, "weight_decay": 0.01}
+    assert after(settle(case).step(dtype, **how)) == after(settle(case).step(dtype, **how))
+
+
+@some_cases
+def test_a_full_step_trains_as_a_lean_one_does(case):
+    setting = settle(case)
+    assert after(setting.step(), full=True) == after(setting.step(), full=False)
+
+
+@some_cases
+def test_forward_alone_changes_nothing_and_gives_the_cost_of_run(case):
+    step = settle(case).step()
+    before = step.network.parameters.copy()
+    cost = step.forward()
+    assert np.array_equal(step.network.parameters, before)
+    assert not step.sgd.gradient.any()
+    assert step.run(0.5) == cost
+
+
+@some_cases
+def test_a_step_leaves_nothing_behind_for_the_next(case):
+    setting = settle(case)
+    used = setting.step()
+    used.inputs[...] = 3
+    used.run(0.5, full=True)
+    used.network.parameters[...] = setting.parameters
+    used.inputs[...] = setting.inputs
+    assert after(used) == after(setting.step())
+
+
+@some_cases
+def test_steps_of_several_sizes_share_one_sgd(case):
+    setting = settle(case)
+    step = setting.step(momentum=0.9)
+    step.run(0.5)
+    network, sgd = step.network, step.sgd
+    smaller = Step(network, sgd, 1)
+    smaller.inputs[...] = setting.inputs[:1]
+    smaller.targets[...] = setting.targets[:1]
+    velocities = {
+        f"{name}.{key}_velocity": v.tolist()
+        for name, keys in network.views(sgd.velocity).items()
+        for key, v in keys.items()
+    }
+    one = replace(setting, inputs=setting.inputs[:1], targets=setting.targets[:1])
+    reference = one.reference(network, 0.5, momentum=0.9, velocities=velocities)
+    cost = smaller.run(0.5, full=True)
+    assert first_difference(smaller, cost, reference, TOLERANCE) is None
+    smaller_update = sgd.update.copy()
+    step.run(0.5)
+    assert not np.array_equal(sgd.update, smaller_update)
+
+
+@some_cases
+def test_the_gradient_of_a_batch_is_the_mean_over_its_samples(case):
+    setting = settle(case)
+    whole = setting.step()
+    whole.run(0.0)
+    network = setting.network()
+    step = Step(network, Sgd(network), 1)
+    gradients = []
+    for x, y in zip(setting.inputs, setting.targets, strict=True):
+        step.inputs[0], step.targets[0] = x, y
+        step.run(0.0)
+        gradients.append(step.sgd.gradient.copy())
+    assert relative_error(whole.sgd.gradient, np.mean(gradients, axis=0)) < TOLERANCE
+
+
+@pytest.mark.parametrize("poisoned", ["inputs", "targets", "parameters"])
+def test_a_cost_that_is_not_finite_leaves_the_parameters(poisoned):
+    step = settle(LENET).step(momentum=0.9, weight_decay=0.01)
+    step.run(0.5)
+    holder = step.network if poisoned == "parameters" else step
+    getattr(holder, poisoned).flat[0] = np.nan
+    state = (step.network.parameters, step.sgd.velocity, step.sgd.update)
+    before = [array.copy() for array in state]
+    assert not np.isfinite(step.run(0.5, full=True))
+    assert all(np.array_equal(x, y, equal_nan=True) for x, y in zip(before, state, strict=True))
+
+
+def test_a_cost_that_overflows_leaves_the_parameters():
+    layer = Dense(units=1, activation="identity", weights=np.array([[1e30]]))
+    network = build_network([layer], (1,), "quadratic", np.float32, np.random.default_rng(0))
+    step = Step(network, Sgd(network), 1)
+    step.inputs[...] = 1
+    assert step.run(0.5) == np.inf
+    assert network.parameters.tolist() == [np.float32(1e30), 0]
+
+
+def test_parameters_gradients_and_updates_are_views():
+    step = settle(LENET).step()
+    for layer in step.layers:
+        for arrays, flat in (
+            (layer.parameters, step.network.parameters),
+            (layer.gradients, step.sgd.gradient),
+            (layer.updates, step.sgd.update),
+        ):
+            assert set(arrays) == set(layer.placed.parameter_shapes)
+            assert all(np.shares_memory(array, flat) for array in arrays.values())
+
+
+@some_cases
+def test_neighbours_share_their_arrays(case):
+    step = settle(case).step()
+    assert np.shares_memory(step.outputs, step.layers[-1].a)
+    assert step.outputs.shape == step.targets.shape
+    for below, above in zip(step.layers, step.layers[1:], strict=False):
+        assert above.input is below.a
+        assert below.upstream is above.downstream
+
+
+@some_cases
+def test_a_step_allocates_no_new_workspace(case):
+    step = settle(case).step()
+    quantities = ("input", "z", "a", "upstream", "sigma_prime", "delta", "downstream")
+    before = [getattr(layer, q) for layer in step.layers for q in quantities]
+    step.run(0.5, full=True)
+    now = [getattr(layer, q) for layer in step.layers for q in quantities]
+    assert all(x is y for x, y in zip(before, now, strict=True))
+
+
+def test_training_learns_xor():
+    layers = [Dense(units=4, activation="tanh"), Dense(units=1)]
+    rng = np.random.default_rng(0)
+    network = build_network(layers, (2,), "cross_entropy", np.float32, rng)
+    step = Step(network, Sgd(network, momentum=0.9), 4)
+    step.inputs[...] = [[0, 0], [0, 1], [1, 0], [1, 1]]
+    step.targets[...] = [[0], [1], [1], [0]]
+    costs = [step.run(0.5) for _ in range(300)]
+    assert costs[-1] < 0.01 < costs[0]
+    assert np.array_equal(step.outputs > 0.5, step.targets > 0.5)

@@ -1,0 +1,70 @@
+"""A trace is the workspace, copied: against plain loops, in the layouts of the border."""
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from nncli.nn.measures import measure
+from nncli.nn.trace import LayerTrace, Trace, take_trace
+
+from .cases import SOME_CASES, as_lists, relative_error, settle
+
+ETA = 0.5
+
+
+def trace_of(setting) -> tuple[Trace, dict]:
+    step = setting.step()
+    reference = setting.reference(step.network, ETA)
+    before = step.network.parameters.copy()
+    parameters = as_lists(step.network.views(before))
+    for name, arrays in parameters.items():
+        reference |= {f"{name}.{key}": array for key, array in arrays.items()}
+    cost = step.run(ETA, full=True)
+    samples = range(len(setting.inputs))
+    trace = take_trace(step, eta=ETA, cost=cost, before=before, samples=samples)
+    step.inputs[...] = step.network.parameters[...] = 7
+    step.run(ETA, full=True)  # must not reach into the trace
+    return trace, reference
+
+
+@pytest.mark.parametrize("case", SOME_CASES, ids=str)
+def test_every_field_is_the_reference_or_none(case):
+    setting = settle(case)
+    trace, reference = trace_of(setting)
+    assert trace.cost_before == pytest.approx(reference["cost"], rel=1e-12)
+    assert np.array_equal(trace.inputs, setting.inputs)
+    assert np.array_equal(trace.targets, setting.targets)
+    for layer in trace.layers:
+        for field in [field.name for field in fields(LayerTrace)][3:]:
+            expected = reference.get(f"{layer.name}.{field}")
+            actual = getattr(layer, field)
+            assert (actual is None) == (expected is None), f"{layer.name}.{field}"
+            if expected is not None:
+                assert relative_error(actual, expected) < 1e-12, f"{layer.name}.{field}"
+
+
+@pytest.mark.parametrize("case", SOME_CASES, ids=str)
+def test_measures(case):
+    setting = settle(case)
+    step = setting.step()
+    reference = setting.reference(step.network, ETA)
+    step.run(ETA, full=True)
+    sources = {
+        "upstream_norm": "upstream",
+        "delta_norm": "delta",
+        "weight_gradient_norm": "weight_gradient",
+        "weight_update_norm": "weight_update",
+        "weight_norm": "weight_new",
+    }
+    for measures in measure(step):
+        for field, source in sources.items():
+            values = reference.get(f"{measures.name}.{source}")
+            norm = None if values is None else np.sqrt(np.square(values).sum())
+            assert getattr(measures, field) == (norm if norm is None else pytest.approx(norm))
+        primes = reference[f"{measures.name}.sigma_prime"]
+        if primes is None:
+            assert measures.sigma_prime_mean is measures.saturated is None
+        else:
+            assert measures.sigma_prime_mean == pytest.approx(np.mean(primes))
+            assert measures.saturated == np.mean(np.array(primes) < 0.01)

@@ -1,0 +1,352 @@
+"""Backpropagation in plain loops over floats: slow, and plain to see.
+
+Written from the conventions alone (section 1 of the interface) as the twin that the engine is held
+against. It shares no code with nncli; it only reads the hyperparameters of the layers it is given.
+A vector is a list of floats, an image a list of channels, each a list of rows. Samples come first.
+"""
+
+import math
+
+SIGMA = {  # σ and σ', side by side
+    "sigmoid": (
+        lambda z: 1 / (1 + math.exp(-z)) if z > 0 else math.exp(z) / (1 + math.exp(z)),
+        lambda z: math.exp(-abs(z)) / (1 + math.exp(-abs(z))) ** 2,
+    ),
+    "tanh": (math.tanh, lambda z: 1 / math.cosh(z) ** 2),
+    "relu": (lambda z: z if z > 0 else 0.0, lambda z: 1.0 if z > 0 else 0.0),
+    "identity": (lambda z: z, lambda z: 1.0),
+}
+
+
+def each(function, first, *rest):
+    """`function` of every number in nested lists of one form."""
+    if isinstance(first, list):
+        return [each(function, *items) for items in zip(first, *rest, strict=True)]
+    return function(first, *rest)
+
+
+def mean(values):
+    """The mean of several nested lists of one form."""
+    return each(lambda *numbers: sum(numbers) / len(values), *values)
+
+
+def zeros(like):
+    return each(lambda _: 0.0, like)
+
+
+# --- One layer, one sample: z from its input, and back ------------------------------------------
+
+
+def dense_forward(layer, parameters, x):
+    z = []
+    for j in range(layer.units):
+        z.append(parameters["bias"][j] if "bias" in parameters else 0.0)
+        for i in range(len(x)):
+            z[j] += x[i] * parameters["weight"][i][j]
+    return z
+
+
+def dense_backward(layer, parameters, x, delta):
+    """∂C_x/∂input, ∂C_x/∂W and ∂C_x/∂b."""
+    weight = parameters["weight"]
+    downstream, weight_gradient = zeros(x), zeros(weight)
+    for i in range(len(x)):
+        for j in range(len(delta)):
+            downstream[i] += weight[i][j] * delta[j]
+            weight_gradient[i][j] = x[i] * delta[j]
+    return downstream, weight_gradient, delta
+
+
+def padding_of(layer):
+    """(before, after) for rows and for columns."""
+    padding = getattr(layer, "padding", "valid")
+    if padding == "valid":
+        return (0, 0), (0, 0)
+    if padding == "same":
+        totals = [layer.dilation[k] * (layer.kernel[k] - 1) for k in range(2)]
+        return tuple((total // 2, total - total // 2) for total in totals)
+    if isinstance(padding, int):
+        padding = (padding, padding)
+    return (padding[0], padding[0]), (padding[1], padding[1])
+
+
+def starts(size, kernel, stride, dilation, before, after):
+    """Where a window fits along one axis, counted from the first cell that is not padding."""
+    start = -before
+    while start + dilation * (kernel - 1) + 1 <= size + after:
+        yield start
+        start += stride
+
+
+def window_grid(layer, image):
+    """For each output row and column, its window: (i, j, row, column) of each tap on the image.
+
+    Taps that fall on the padding are left out: they would multiply a zero.
+    """
+    kernel = layer.kernel if hasattr(layer, "kernel") else layer.size
+    stride = layer.stride or kernel
+    dilation = getattr(layer, "dilation", (1, 1))
+    sizes = len(image[0]), len(image[0][0])
+    row_starts, column_starts = (
+        list(starts(sizes[k], kernel[k], stride[k], dilation[k], *padding_of(layer)[k]))
+        for k in range(2)
+    )
+
+    def window(first_row, first_column):
+        taps = []
+        for i in range(kernel[0]):
+            for j in range(kernel[1]):
+                row, column = first_row + i * dilation[0], first_column + j * dilation[1]
+                if 0 <= row < sizes[0] and 0 <= column < sizes[1]:
+                    taps.append((i, j, row, column))
+        return taps
+
+    return [[window(row, column) for column in column_starts] for row in row_starts]
+
+
+def conv_forward(layer, parameters, x):
+    z = []
+    for f in range(layer.filters):
+        bias = parameters["bias"][f] if "bias" in parameters else 0.0
+        z.append([])
+        for window_row in window_grid(layer, x):
+            z[f].append([])
+            for window in window_row:
+                number = bias
+                for k in range(len(x)):
+                    for i, j, row, column in window:
+                        number += parameters["weight"][f][k][i][j] * x[k][row][column]
+                z[f][-1].append(number)
+    return z
+
+
+def conv_backward(layer, parameters, x, delta):
+    weight = parameters["weight"]
+    downstream, weight_gradient, bias_gradient = zeros(x), zeros(weight), [0.0] * layer.filters
+    for f in range(layer.filters):
+        for r, window_row in enumerate(window_grid(layer, x)):
+            for c, window in enumerate(window_row):
+                bias_gradient[f] += delta[f][r][c]
+                for k in range(len(x)):
+                    for i, j, row, column in window:
+                        downstream[k][row][column] += weight[f][k][i][j] * delta[f][r][c]
+                        weight_gradient[f][k][i][j] += x[k][row][column] * delta[f][r][c]
+    return downstream, weight_gradient, bias_gradient
+
+
+def first_maximum(channel, window):
+    best = window[0]
+    for tap in window[1:]:
+        if channel[tap[2]][tap[3]] > channel[best[2]][best[3]]:
+            best = tap
+    return best[2], best[3]
+
+
+def maxpool_forward(layer, x):
+    a = []
+    for channel in x:
+        a.append([])
+        for window_row in window_grid(layer, x):
+            a[-1].append([])
+            for window in window_row:
+                row, column = first_maximum(channel, window)
+                a[-1][-1].append(channel[row][column])
+    return a
+
+
+def maxpool_backward(layer, x, upstream):
+    downstream = zeros(x)
+    for k, channel in enumerate(x):
+        for r, window_row in enumerate(window_grid(layer, x)):
+            for c, window in enumerate(window_row):
+                row, column = first_maximum(channel, window)
+                downstream[k][row][column] += upstream[k][r][c]
+    return downstream
+
+
+def avgpool_forward(layer, x):
+    return [
+        [
+            [sum(channel[row][column] for _, _, row, column in w) / len(w) for w in window_row]
+            for window_row in window_grid(layer, x)
+        ]
+        for channel in x
+    ]
+
+
+def avgpool_backward(layer, x, upstream):
+    downstream = zeros(x)
+    for k in range(len(x)):
+        for r, window_row in enumerate(window_grid(layer, x)):
+            for c, window in enumerate(window_row):
+                for _, _, row, column in window:
+                    downstream[k][row][column] += upstream[k][r][c] / len(window)
+    return downstream
+
+
+def flatten_forward(layer, x):
+    if not isinstance(x[0], list):
+        return list(x)
+    return [number for channel in x for row in channel for number in row]
+
+
+def flatten_backward(layer, x, upstream):
+    numbers = iter(upstream)
+    return each(lambda _: next(numbers), x)
+
+
+LEARNERS = {"dense": (dense_forward, dense_backward), "conv": (conv_forward, conv_backward)}
+OTHERS = {
+    "maxpool": (maxpool_forward, maxpool_backward),
+    "avgpool": (avgpool_forward, avgpool_backward),
+    "flatten": (flatten_forward, flatten_backward),
+}
+
+
+# --- Activations and costs, one sample -----------------------------------------------------------
+
+
+def softmax(z):
+    powers = [math.exp(number - max(z)) for number in z]
+    return [power / sum(powers) for power in powers]
+
+
+def softmax_delta(a, upstream):
+    """δ_j = Σ_k ∂C_x/∂a_k ∂a_k/∂z_j, where ∂a_k/∂z_j = a_k ([j = k] − a_j)."""
+    return [
+        sum(upstream[k] * a[k] * ((j == k) - a[j]) for k in range(len(a))) for j in range(len(a))
+    ]
+
+
+def cost_of(cost, activation, a, y):
+    """C_x."""
+    pairs = list(zip(a, y, strict=True))
+    if cost == "quadratic":
+        return sum((a_j - y_j) ** 2 for a_j, y_j in pairs) / 2
+    if activation == "softmax":
+        return -sum(y_j * math.log(a_j) for a_j, y_j in pairs)
+    assert (cost, activation) == ("cross_entropy", "sigmoid"), "the reference lacks this cost"
+    return -sum(y_j * math.log(a_j) + (1 - y_j) * math.log(1 - a_j) for a_j, y_j in pairs)
+
+
+def cost_slope(cost, activation, a, y):
+    """∂C_x/∂a."""
+    pairs = list(zip(a, y, strict=True))
+    if cost == "quadratic":
+        return [a_j - y_j for a_j, y_j in pairs]
+    if activation == "softmax":
+        return [-y_j / a_j for a_j, y_j in pairs]
+    return [(1 - y_j) / (1 - a_j) - y_j / a_j for a_j, y_j in pairs]
+
+
+# --- The whole step ------------------------------------------------------------------------------
+
+
+def named(layers, x):
+    """(name, layer) for each layer; a flatten layer is put where a dense layer follows an image."""
+    placed, counts = [], {}
+    is_image = isinstance(x[0], list)
+
+    def place(kind, layer):
+        counts[kind] = counts.get(kind, 0) + 1
+        placed.append((f"{kind}{counts[kind]}", kind, layer))
+
+    for layer in layers:
+        if layer.type == "dense" and is_image:
+            place("flatten", None)
+        place(layer.type, layer)
+        is_image = is_image and layer.type not in ("dense", "flatten")
+    return placed
+
+
+def step(
+    layers,
+    parameters,
+    inputs,
+    targets,
+    cost,
+    eta,
+    momentum=0.0,
+    weight_decay=0.0,
+    velocities=None,
+):
+    """One step of SGD, every quantity of it.
+
+    Args:
+        parameters: {"dense1": {"weight": ..., "bias": ...}, ...}.
+        velocities: v of the step before under the names that this function returns them by; None
+            before the first step.
+
+    Returns:
+        {"dense1.input": ..., "dense1.z": ..., ...} in the order in which they are computed; None
+        for a term that the layer does not have.
+    """
+    trace = {}
+    placed = named(layers, inputs[0])
+    forward(trace, placed, parameters, inputs)
+    last, _, output_layer = placed[-1]
+    outputs, activation = trace[f"{last}.a"], output_layer.activation
+    trace["cost"] = sum(
+        cost_of(cost, activation, a, y) for a, y in zip(outputs, targets, strict=True)
+    ) / len(inputs)
+    upstream = [cost_slope(cost, activation, a, y) for a, y in zip(outputs, targets, strict=True)]
+    backward(trace, placed, parameters, upstream)
+    update(trace, placed, parameters, eta, momentum, weight_decay, velocities)
+    return trace
+
+
+def forward(trace, placed, parameters, inputs):
+    values = inputs
+    for name, kind, layer in placed:
+        trace[f"{name}.input"] = values
+        if kind in LEARNERS:
+            z = [LEARNERS[kind][0](layer, parameters[name], x) for x in values]
+            trace[f"{name}.z"] = z
+            if layer.activation == "softmax":
+                values = [softmax(row) for row in z]
+                trace[f"{name}.sigma_prime"] = None
+            else:
+                sigma, sigma_prime = SIGMA[layer.activation]
+                values = each(sigma, z)
+                trace[f"{name}.sigma_prime"] = each(sigma_prime, z)
+        else:
+            trace[f"{name}.z"] = trace[f"{name}.sigma_prime"] = trace[f"{name}.delta"] = None
+            values = [OTHERS[kind][0](layer, x) for x in values]
+        trace[f"{name}.a"] = values
+
+
+def backward(trace, placed, parameters, upstream):
+    for name, kind, layer in reversed(placed):
+        trace[f"{name}.upstream"] = upstream
+        inputs = trace[f"{name}.input"]
+        if kind in LEARNERS:
+            if layer.activation == "softmax":
+                outputs = trace[f"{name}.a"]
+                delta = [softmax_delta(a, u) for a, u in zip(outputs, upstream, strict=True)]
+            else:
+                delta = each(lambda u, s: u * s, upstream, trace[f"{name}.sigma_prime"])
+            trace[f"{name}.delta"] = delta
+            parts = [
+                LEARNERS[kind][1](layer, parameters[name], x, d)
+                for x, d in zip(inputs, delta, strict=True)
+            ]
+            for k, key in enumerate(parameters[name], 1):
+                trace[f"{name}.{key}_gradient"] = mean([part[k] for part in parts])
+            upstream = [part[0] for part in parts]
+        else:
+            upstream = [OTHERS[kind][1](layer, x, u) for x, u in zip(inputs, upstream, strict=True)]
+        trace[f"{name}.downstream"] = upstream
+
+
+def update(trace, placed, parameters, eta, momentum, weight_decay, velocities):
+    """g = ∂C/∂W + weight_decay W; v = g at first, then momentum v + g; ΔW = −η v."""
+    for name, _, _ in placed:
+        for key, weight in parameters.get(name, {}).items():
+            field = f"{name}.{key}"
+            v = each(lambda g, w: g + weight_decay * w, trace[f"{field}_gradient"], weight)
+            if momentum:
+                if velocities is not None:
+                    v = each(lambda v, g: momentum * v + g, velocities[f"{field}_velocity"], v)
+                trace[f"{field}_velocity"] = v
+            trace[f"{field}_update"] = each(lambda v: -eta * v, v)
+            trace[f"{field}_new"] = each(lambda w, d: w + d, weight, trace[f"{field}_update"])

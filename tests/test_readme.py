@@ -1,0 +1,65 @@
+"""The README is true: its commands run, its output is what they print, its Python runs."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, Run
+
+TEXT = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, re.M | re.S)
+
+
+COMMANDS = [line for block in blocks("sh") for line in block.splitlines() if line[:5] == "nncli"]
+
+
+def masked(text: str) -> list[str]:
+    """Lines without their numbers, which may differ in the last digit from machine to machine."""
+    lines = [re.sub(r"[\d.,%e−-]+", "#", line) for line in text.splitlines()]
+    return [re.sub(r"\s+", " ", re.sub("─+", "─", line)).strip() for line in lines]
+
+
+def output_of(command: str) -> str:
+    """What the README shows after a command."""
+    return TEXT.split(f"{command}\n```\n", 1)[1].split("```text\n", 1)[1].split("```", 1)[0]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_prints_what_the_readme_shows(command: str, nncli: Run) -> None:
+    arguments = [str(ROOT / w) if "/" in w else w for w in command.split()[1:]]
+    done = nncli(*arguments)
+    assert done.status == 0
+    shown, printed = masked(output_of(command)), masked(done.out)
+    assert printed[: len(shown)] == shown
+
+
+def test_the_make_commands_are_there() -> None:
+    targets = re.findall(r"^make (\w+)", "\n".join(blocks("sh")), re.M)
+    makefile = (ROOT / "Makefile").read_text()
+    assert targets == ["demo", "test"]
+    assert all(re.search(rf"^{target}:", makefile, re.M) for target in targets)
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_its_python_runs(code: str, tmp_path: Path) -> None:
+    code = code.replace('"configs/', f'"{ROOT}/configs/')
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+
+
+def test_its_spec_is_a_spec(nncli: Run, tmp_path: Path) -> None:
+    (spec,) = blocks("yaml")
+    (tmp_path / "spec.yaml").write_text(spec.replace("../data", f"{ROOT}/data"))
+    assert nncli("train", "spec.yaml", "--set", "train.epochs=1").status == 0
+
+
+def test_the_mistake_it_shows_is_reported_so(nncli: Run, tmp_path: Path) -> None:
+    (line,) = re.findall(r"^nncli: net.yaml.*$", TEXT, re.M)
+    spec = "\n" * 8 + "network: [{type: dense, units: 2, activation: sigmod}]\n"
+    (tmp_path / "net.yaml").write_text("data: {train: x.csv}\ntrain: {eta: 1}\n" + spec[2:])
+    assert line.split(": ", 2)[2] in nncli("train", "net.yaml").err
