@@ -31,7 +31,7 @@ from nncli.spec import (
     Spec,
     StepSchedule,
 )
-from nncli.training.trainer import Plan
+from nncli.training.order import Plan
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from nncli.nn.arrays import Array
+from nncli.nn.costs import Cost
+from nncli.nn.network import Network, Placed
+from nncli.nn.sgd import Sgd
 from nncli.nn.step import LayerStep, Step
 
 
@@ -15,11 +18,10 @@ class LayerTrace:
 
     weights are inputs x units or filters x channels x rows x columns. None: the layer has no such
     term (σ' of a softmax, the bias of a layer without one, everything learned of a pool layer).
+    `weight_velocity` is momentum's v before the step; None without momentum.
     """
 
-    name: str
-    type: str
-    activation: str | None
+    placed: Placed
     input: Array
     z: Array | None
     a: Array
@@ -35,44 +37,98 @@ class LayerTrace:
     bias_gradient: Array | None
     bias_update: Array | None
     bias_new: Array | None
+    weight_velocity: Array | None = None
+    bias_velocity: Array | None = None
+
+    @property
+    def name(self) -> str:
+        return self.placed.name
+
+    @property
+    def type(self) -> str:
+        return self.placed.layer.type
+
+    @property
+    def activation(self) -> str | None:
+        return self.placed.activation
 
 
 @dataclass(frozen=True)
 class Trace:
-    """One SGD step: C before it at `eta`, on `samples` (indices), and all that it computed."""
+    """One SGD step, and all that it computed.
 
+    Attributes:
+        samples: which samples of the training data the mini-batch held, counted from 0.
+        cost: the row of the cost; cost_before, cost_after: C on these samples.
+        inputs, targets: samples first, as the network took them (scaled, one-hot).
+        layers: in forward order.
+    """
+
+    name: str
     eta: float
+    momentum: float
+    weight_decay: float
     samples: tuple[int, ...]
-    cost_name: str
+    cost: Cost
     cost_before: float
+    cost_after: float
     inputs: Array
     targets: Array
     layers: tuple[LayerTrace, ...]
 
+    def network(self) -> Network:
+        """The network as it was before the step, made anew from the record."""
+        flat = [
+            array.ravel()
+            for layer in self.layers
+            for array in (layer.weight, layer.bias)
+            if array is not None
+        ]
+        parameters = np.concatenate(flat) if flat else np.zeros(0)
+        return Network(tuple(layer.placed for layer in self.layers), self.cost, parameters)
+
 
 def take_trace(
-    step: Step, *, eta: float, cost: float, before: Array, samples: Sequence[int]
+    step: Step,
+    *,
+    eta: float,
+    cost: float,
+    before: Array,
+    velocity: Array | None = None,
+    samples: Sequence[int],
+    name: str = "",
 ) -> Trace:
     """Copies the workspace of a step that `Step.run(eta, full=True)` has just filled.
 
     Args:
         cost: what the run returned.
-        before: the network's flat parameters as they were before it.
+        before, velocity: the network's flat parameters and momentum's v as they were before it.
         samples: which samples of the data the mini-batch held.
     """
-    old = step.network.views(before)
+    network, sgd = step.network, step.sgd
+    old = network.views(before)
+    speeds = network.views(velocity) if velocity is not None else {}
+    after = Step(network, Sgd(network), step.n)
+    after.inputs[...], after.targets[...] = step.inputs, step.targets
     return Trace(
+        name=name,
         eta=eta,
+        momentum=sgd.momentum,
+        weight_decay=sgd.weight_decay,
         samples=tuple(int(sample) for sample in samples),
-        cost_name=step.network.cost.name,
+        cost=network.cost,
         cost_before=cost,
+        cost_after=after.forward(),
         inputs=step.inputs.copy(),
         targets=step.targets.copy(),
-        layers=tuple(_layer_trace(layer, old[layer.name]) for layer in step.layers),
+        layers=tuple(
+            _layer_trace(layer, old[layer.name], speeds.get(layer.name, {}))
+            for layer in step.layers
+        ),
     )
 
 
-def _layer_trace(layer: LayerStep, old: dict[str, Array]) -> LayerTrace:
+def _layer_trace(layer: LayerStep, old: dict[str, Array], velocity: dict[str, Array]) -> LayerTrace:
     def first(array: Array) -> Array:
         """A copy with the samples' axis in front."""
         return np.array(np.moveaxis(array, -1, 0), order="C")
@@ -84,9 +140,7 @@ def _layer_trace(layer: LayerStep, old: dict[str, Array]) -> LayerTrace:
         return arrays[key].copy() if key in arrays else None
 
     return LayerTrace(
-        name=layer.name,
-        type=layer.placed.layer.type,
-        activation=layer.placed.activation,
+        placed=layer.placed,
         input=first(layer.input),
         z=maybe(layer.z),
         a=first(layer.a),
@@ -102,4 +156,6 @@ def _layer_trace(layer: LayerStep, old: dict[str, Array]) -> LayerTrace:
         bias_gradient=copy(layer.gradients, "bias"),
         bias_update=copy(layer.updates, "bias"),
         bias_new=copy(layer.parameters, "bias"),
+        weight_velocity=copy(velocity, "weight"),
+        bias_velocity=copy(velocity, "bias"),
     )

@@ -10,33 +10,16 @@ import numpy as np
 from nncli.nn.arrays import Array
 from nncli.nn.measures import LayerMeasures, measure
 from nncli.nn.network import Network
-from nncli.nn.sgd import Schedule, Sgd
+from nncli.nn.sgd import Sgd
 from nncli.nn.step import Step
 from nncli.nn.trace import Trace, take_trace
-from nncli.seeds import Stream, seed_of
 from nncli.training.divergence import diagnose
 from nncli.training.evaluate import Evaluator
 from nncli.training.history import Epoch, Event, Progress
+from nncli.training.order import Plan
 from nncli.training.samples import Rows, Samples
 
 GLANCE = 0.1  # seconds between two events within an epoch
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How to train: η and its schedule, how long, on what mini-batches.
-
-    `seed` orders the samples of every epoch. `classes`: whether targets are one-hot, so that there
-    is an accuracy to measure.
-    """
-
-    eta: float
-    schedule: Schedule
-    epochs: int
-    batch_size: int
-    shuffle: bool
-    seed: int
-    classes: bool
 
 
 @dataclass(frozen=True)
@@ -80,6 +63,7 @@ class Trainer:
         self._held_back = validation is not None
         self._steps: dict[int, Step] = {}
         self._before = network.parameters.copy()
+        self._velocity = None if sgd.velocity is None else sgd.velocity.copy()
         self._last: tuple[Step, float, float, Rows] | None = None
 
     def events(self) -> Iterator[Event]:
@@ -103,14 +87,14 @@ class Trainer:
         """The record of the last complete epoch's last step; to be taken at the Epoch event."""
         assert self._last is not None, "no epoch is complete"
         step, eta, cost, rows = self._last
-        return take_trace(step, eta=eta, cost=cost, before=self._before, samples=rows.tolist())
-
-    def _order(self) -> Rows:
-        index = self.train.index
-        if not self.plan.shuffle:
-            return index
-        seed = seed_of(self.plan.seed, Stream.SHUFFLE, self.epoch)
-        return np.random.default_rng(seed).permutation(index)
+        return take_trace(
+            step,
+            eta=eta,
+            cost=cost,
+            before=self._before,
+            velocity=self._velocity,
+            samples=np.searchsorted(self.train.index, rows).tolist(),
+        )
 
     def _step(self, n: int) -> Step:
         if n not in self._steps:
@@ -120,18 +104,18 @@ class Trainer:
     def _run_epoch(self) -> Generator[Event, None, bool]:
         """One epoch, or what is left of it; whether it ended well."""
         plan = self.plan
-        eta = plan.schedule.eta(plan.eta, self.epoch + 1)
-        order = self._order()
-        count = len(order)
+        eta = plan.eta_in(self.epoch + 1)
+        count = len(self.train.index)
         step = self._step(min(plan.batch_size, count))
         seconds, began = 0.0, perf_counter()
-        for start in range(self.samples, count, plan.batch_size):
-            rows = order[start : start + plan.batch_size]
+        for rows in plan.batches(self.train.index, self.epoch + 1, self.samples):
             if len(rows) != step.n:
                 step = self._step(len(rows))
             self.train.gather(rows, step.inputs, step.targets)
-            is_last = start + plan.batch_size >= count
+            is_last = self.samples + step.n == count
             if is_last:
+                if self.sgd.velocity is not None and self._velocity is not None:
+                    np.copyto(self._velocity, self.sgd.velocity)
                 np.copyto(self._before, self.network.parameters)
             cost = step.run(eta, full=is_last)
             self.steps_taken += 1

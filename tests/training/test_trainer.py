@@ -152,7 +152,7 @@ def test_the_trace_is_the_last_step_of_the_epoch() -> None:
             assert measures.weight_norm == pytest.approx(np.linalg.norm(layer.weight_new))
             assert measures.sigma_prime_mean == pytest.approx(layer.sigma_prime.mean())
             assert measures.saturated == (layer.sigma_prime < 0.01).mean()
-        inputs = p.data.train.inputs[list(trace.samples)]
+        inputs = p.data.train.inputs[p.data.train.index[list(trace.samples)]]
         assert (trace.inputs == inputs).all()
 
 

@@ -1,0 +1,51 @@
+"""The order of mini-batches: which samples, at which η, in every step of a training."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+
+import numpy as np
+
+from nncli.nn.sgd import Schedule
+from nncli.seeds import Stream, seed_of
+from nncli.training.samples import Rows
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train: η and its schedule, how long, on what mini-batches.
+
+    `seed` orders the samples of every epoch. `classes`: whether targets are one-hot, so that there
+    is an accuracy to measure.
+    """
+
+    eta: float
+    schedule: Schedule
+    epochs: int
+    batch_size: int
+    shuffle: bool
+    seed: int
+    classes: bool
+
+    def eta_in(self, epoch: int) -> float:
+        """η in an epoch, the first being 1."""
+        return self.schedule.eta(self.eta, epoch)
+
+    def order(self, index: Rows, epoch: int) -> Rows:
+        """The samples of `index` in the order in which an epoch takes them."""
+        if not self.shuffle:
+            return index
+        seed = seed_of(self.seed, Stream.SHUFFLE, epoch - 1)
+        return np.random.default_rng(seed).permutation(index)
+
+    def batches(self, index: Rows, epoch: int, start: int = 0) -> Iterator[Rows]:
+        """The mini-batches of an epoch, from the one that begins at sample `start` of it."""
+        order = self.order(index, epoch)
+        for at in range(start, len(order), self.batch_size):
+            yield order[at : at + self.batch_size]
+
+    def steps(self, index: Rows, epoch: int = 1, start: int = 0) -> Iterator[tuple[float, Rows]]:
+        """η and mini-batch of every step from there on, without end."""
+        for later in count(epoch):
+            for rows in self.batches(index, later, start if later == epoch else 0):
+                yield self.eta_in(later), rows

@@ -1,0 +1,88 @@
+"""One step of a training, taken for its record."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from nncli.errors import DivergedError, NncliError
+from nncli.nn.network import Network
+from nncli.nn.sgd import Sgd
+from nncli.nn.step import Step
+from nncli.nn.trace import Trace, take_trace
+from nncli.training.order import Plan
+from nncli.training.samples import Rows, Samples
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which step to look at: the `step`-th that training takes from here, after the real ones
+    before it; on its own mini-batch, or on `samples` of the training data (counted from 0).
+    """
+
+    samples: Sequence[int] | None = (0,)
+    step: int = 1
+
+
+def take_step(
+    network: Network,
+    sgd: Sgd,
+    plan: Plan,
+    train: Samples,
+    choice: Choice,
+    *,
+    epoch: int = 1,
+    start: int = 0,
+    name: str = "",
+) -> Trace:
+    """Takes the chosen step of `network` in place; its record.
+
+    Args:
+        epoch, start: where the training stands: in which epoch, how many samples of it are done.
+
+    Raises:
+        NncliError: a sample that is not in the training data.
+        DivergedError: the cost is not finite at that step, or at one before it.
+    """
+    workspaces: dict[int, Step] = {}
+
+    def run(rows: Rows, eta: float, number: int, *, full: bool) -> tuple[Step, float]:
+        if len(rows) not in workspaces:
+            workspaces[len(rows)] = Step(network, sgd, len(rows))
+        step = workspaces[len(rows)]
+        train.gather(rows, step.inputs, step.targets)
+        cost = step.run(eta, full=full)
+        if not math.isfinite(cost):
+            raise DivergedError(f"at step {number} the cost is {cost}: it has no gradient to show")
+        return step, cost
+
+    steps = plan.steps(train.index, epoch, start)
+    for number, (eta, rows) in enumerate(islice(steps, choice.step - 1), 1):
+        run(rows, eta, number, full=False)
+    eta, rows = next(steps)
+    if choice.samples is not None:
+        rows = _rows_of(choice.samples, train.index)
+    before = network.parameters.copy()
+    velocity = None if sgd.velocity is None else sgd.velocity.copy()
+    step, cost = run(rows, eta, choice.step, full=True)
+    return take_trace(
+        step,
+        eta=eta,
+        cost=cost,
+        before=before,
+        velocity=velocity,
+        samples=np.searchsorted(train.index, rows).tolist(),
+        name=name,
+    )
+
+
+def _rows_of(samples: Sequence[int], index: Rows) -> Rows:
+    wrong = [sample for sample in samples if not 0 <= sample < len(index)]
+    if wrong:
+        raise NncliError(
+            f"there is no sample {wrong[0]} in the training data: it has {len(index):,}, "
+            f"0 to {len(index) - 1}"
+        )
+    return index[list(samples)]
