@@ -1,0 +1,198 @@
+"""Every gradient of a trace against a derivative that backpropagation had no part in."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from nncli.inspection.probe import Index, Probe
+from nncli.nn.arrays import Array
+from nncli.nn.layers import Conv, Dense
+from nncli.nn.trace import LayerTrace, Trace
+
+SEED = 0  # of the choice of entries where not all are checked
+BUDGET = 1.0  # seconds that the default check may take, by the estimate below
+SMALL = 1e-3  # errors count relative to the entry, but at least to this share of the largest
+
+
+@dataclass(frozen=True)
+class TensorCheck:
+    """One gradient against its derivatives.
+
+    Attributes:
+        layer, quantity: as in the trace: weight_gradient, bias_gradient, delta, upstream or
+            downstream.
+        size, checked: how many entries it has, and how many were compared.
+        kinks: entries among the checked that were left out, for a kink lay within the step.
+        unseen: entries too small for a difference to tell from rounding.
+        max_relative_error: the largest, at entry `worst`, where `value` stands and `reference`
+            would be right.
+    """
+
+    layer: str
+    quantity: str
+    size: int
+    checked: int
+    kinks: tuple[Index, ...]
+    unseen: int
+    max_relative_error: float
+    worst: Index | None
+    value: float
+    reference: float
+
+
+@dataclass(frozen=True)
+class Check:
+    """Whether a trace's gradients are right, as far as rounding in its dtype lets one see."""
+
+    method: str
+    tolerance: float
+    tensors: tuple[TensorCheck, ...]
+
+    @property
+    def max_relative_error(self) -> float:
+        return max((tensor.max_relative_error for tensor in self.tensors), default=0.0)
+
+    @property
+    def passed(self) -> bool:
+        return self.max_relative_error <= self.tolerance
+
+
+def check(trace: Trace, entries: int | None = None) -> Check:
+    """Checks every gradient in a trace.
+
+    Args:
+        entries: at most this many entries of each gradient, a seeded choice that includes the
+            largest; None: as many as take about a second.
+    """
+    probe = Probe(trace)
+    tensors = list(_tensors(trace))
+    limit = entries if entries is not None else affordable(trace, [t[3].size for t in tensors])
+    allowed = tolerance(trace, analytic=probe.analytic)
+    rng = np.random.default_rng(SEED)
+    results = tuple(
+        _check_tensor(probe, layer, quantity, nudged, array, divisor, limit, allowed, rng)
+        for layer, quantity, nudged, array, divisor in tensors
+    )
+    return Check(probe.method, allowed, results)
+
+
+def tolerance(trace: Trace, *, analytic: bool) -> float:
+    """The largest relative error that rounding alone explains.
+
+    The error a − y of the outputs loses digits where the outputs are nearly right, and every
+    gradient is proportional to it.
+    """
+    last = trace.layers[-1]
+    dtype = last.a.dtype
+    error = float(np.abs(last.a - trace.targets).max())
+    size = max(1.0, float(np.abs(last.a).max()))
+    eps = float(np.finfo(dtype).eps)
+    cancelled = 8 * eps * size / error if error else math.inf
+    base = 1e-3 if dtype == np.float32 else 1e-10
+    return min(0.1, (base if analytic else max(base, 1e-5)) + cancelled)
+
+
+def affordable(trace: Trace, sizes: list[int]) -> int:
+    """How many entries of each gradient make about BUDGET seconds.
+
+    An estimate from the network's size rather than a clock, so that the same trace is always
+    checked at the same entries.
+    """
+    passes = 2 * sum(1e-5 + 6e-10 * len(trace.samples) * multiply_adds(t) for t in trace.layers)
+    left = BUDGET / passes
+    limit = 1
+    for rank, size in enumerate(sorted(sizes)):
+        # What a small gradient does not use goes to the larger ones.
+        limit = max(limit, int(left / (len(sizes) - rank)))
+        left -= min(size, limit)
+    return max(limit, 10)
+
+
+def multiply_adds(layer: LayerTrace) -> int:
+    """Multiply-adds of one sample's forward pass through a layer."""
+    match layer.placed.layer:
+        case Dense():
+            return math.prod(layer.placed.parameter_shapes["weight"])
+        case Conv():
+            weights = math.prod(layer.placed.parameter_shapes["weight"])
+            return weights * math.prod(layer.placed.output_shape[1:])
+    return math.prod(layer.placed.input_shape)
+
+
+def _tensors(trace: Trace) -> Iterator[tuple[str, str, str, Array, int]]:
+    """Each gradient once: (layer, quantity, what it is the derivative by, values, divisor).
+
+    A layer's downstream is the upstream of the layer below, so only the first has one of its own.
+    """
+    n = len(trace.samples)
+    for layer in reversed(trace.layers):
+        yield layer.name, "upstream", "a", layer.upstream, 1
+        if layer.delta is not None:
+            yield layer.name, "delta", "z", layer.delta, 1
+        if layer.weight_gradient is not None:
+            yield layer.name, "weight_gradient", "weight", layer.weight_gradient, n
+        if layer.bias_gradient is not None:
+            yield layer.name, "bias_gradient", "bias", layer.bias_gradient, n
+    first = trace.layers[0]
+    yield first.name, "downstream", "input", first.downstream, 1
+
+
+def _check_tensor(
+    probe: Probe,
+    layer: str,
+    quantity: str,
+    nudged: str,
+    array: Array,
+    divisor: int,
+    limit: int,
+    allowed: float,
+    rng: np.random.Generator,
+) -> TensorCheck:
+    entries = _choose(array, limit, rng)
+    found = probe.derivatives(layer, nudged, entries)
+    references, noise = found.values / divisor, found.noise / divisor
+    values = np.array([float(array[entry]) for entry in entries])
+    smooth = np.isfinite(references) | ~np.isfinite(values)
+    kinks = tuple(entry for entry, ok in zip(entries, smooth, strict=True) if not ok)
+    unseen = int(np.count_nonzero((np.abs(values) < noise) & (values != 0) & smooth))
+    errors = _relative_errors(values, references, max(noise / allowed, 0.0))
+    errors[~smooth] = 0
+    if not len(errors) or not smooth.any():
+        return TensorCheck(
+            layer, quantity, array.size, len(entries), kinks, unseen, 0.0, None, 0.0, 0.0
+        )
+    worst = int(errors.argmax())
+    return TensorCheck(
+        layer,
+        quantity,
+        array.size,
+        len(entries),
+        kinks,
+        unseen,
+        float(errors[worst]),
+        entries[worst],
+        float(values[worst]),
+        float(references[worst]),
+    )
+
+
+def _choose(array: Array, limit: int, rng: np.random.Generator) -> list[Index]:
+    if array.size <= limit:
+        flat = np.arange(array.size)
+    else:
+        flat = rng.choice(array.size, limit, replace=False)
+        flat[0] = np.abs(array).argmax()
+        flat = np.unique(flat)
+    return [tuple(int(i) for i in np.unravel_index(k, array.shape)) for k in flat]
+
+
+def _relative_errors(values: Array, references: Array, floor: float) -> Array:
+    """|value − reference| over the size of the two, or of what is small beside the largest."""
+    with np.errstate(all="ignore"):
+        largest = np.abs(references[np.isfinite(references)]).max(initial=0)
+        scale = np.maximum(np.maximum(np.abs(references), SMALL * largest), floor)
+        errors = np.abs(values - references) / scale
+    errors[values == references] = 0
+    return np.where(np.isnan(errors), np.inf, errors)
