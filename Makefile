@@ -17,7 +17,7 @@ $(VENV)/developer: $(VENV)/installed
 	touch $@
 
 demo: $(VENV)/installed ## set up, train the digits network, show its tables
-	$(BIN)/nncli train configs/digits-mlp.yaml --overwrite
+	$(BIN)/nncli train configs/digits-mlp.yaml --out runs/demo --overwrite
 
 lint: $(VENV)/developer ## style, format, types
 	$(BIN)/ruff check .

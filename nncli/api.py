@@ -4,16 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nncli.assemble import Prepared, prepare
-from nncli.errors import DivergedError, InterruptedTraining
+from nncli.assemble import Prepared, prepare, with_defaults
+from nncli.errors import DivergedError, InterruptedTraining, StoppedTraining
 from nncli.nn.network import Network
 from nncli.nn.sgd import Sgd
 from nncli.spec import Spec, dump_spec, load_spec
-from nncli.training.history import Divergence, Epoch, Event
+from nncli.training.evaluate import Evaluation, Evaluator
+from nncli.training.history import Divergence, Epoch, Progress
 from nncli.training.run_folder import Keeper, RunFolder
 from nncli.training.trainer import Trainer
 
-Watcher = Callable[[Event, Trainer], None]
+Watcher = Callable[[Epoch | Progress, Trainer], None]
 
 
 @dataclass(frozen=True)
@@ -21,14 +22,17 @@ class Training:
     """A training that has come to its end.
 
     Attributes:
+        spec: what was trained.
         network: with its trained parameters.
         history: a record an epoch.
+        test: on the spec's test data, after the last epoch; None where it names none.
         folder: the run folder, or None where none was asked for.
     """
 
     spec: Spec
     network: Network
     history: tuple[Epoch, ...]
+    test: Evaluation | None
     folder: Path | None
 
 
@@ -37,6 +41,7 @@ def train(
     *,
     out: str | Path | None = None,
     overwrite: bool = False,
+    on_start: Callable[[], None] | None = None,
     on_event: Watcher | None = None,
 ) -> Training:
     """Trains the network of a spec.
@@ -46,7 +51,9 @@ def train(
             place).
         out: the run folder to write; None writes nothing.
         overwrite: whether a run in that folder may be replaced.
-        on_event: called with each event and the trainer, which is at rest meanwhile. It may raise
+        on_start: called once everything is checked and the run folder made, before any step.
+        on_event: called with each Epoch, and with a Progress about ten times a second within long
+            epochs; and with the trainer, which is at rest meanwhile. It may raise
             InterruptedTraining to stop there.
 
     Raises:
@@ -55,30 +62,44 @@ def train(
         DivergedError: the cost became NaN or infinite; the last complete epoch is saved.
         InterruptedTraining: from `on_event`; the training's place is saved.
     """
-    if not isinstance(spec, Prepared):
-        spec = prepare(load_spec(spec) if not isinstance(spec, Spec) else spec)
-    settings, network = spec.spec.train, spec.network
+    prepared = spec if isinstance(spec, Prepared) else prepare(_spec(spec))
+    settings, network, data = prepared.spec.train, prepared.network, prepared.data
     sgd = Sgd(network, settings.momentum, settings.weight_decay)
-    trainer = Trainer(network, sgd, spec.plan, spec.data.train, spec.data.validation)
+    trainer = Trainer(network, sgd, prepared.plan, data.train, data.validation)
     folder = None
     if out is not None:
         folder = RunFolder.create(Path(out), overwrite=overwrite)
-        folder.write_spec(dump_spec(spec.spec))
+        folder.write_spec(dump_spec(with_defaults(prepared.spec)))
+    if on_start is not None:
+        on_start()
     keeper = Keeper(folder, network, trainer.state())
+
+    def training(test: Evaluation | None) -> Training:
+        history = tuple(keeper.history)
+        return Training(prepared.spec, network, history, test, folder.path if folder else None)
+
     try:
         for event in trainer.events():
+            if isinstance(event, Divergence):
+                raise DivergedError(_divergence_message(event, prepared.plan.eta))
             if isinstance(event, Epoch):
                 keeper.epoch_done(event, trainer.state())
-            elif isinstance(event, Divergence):
-                raise DivergedError(_divergence_message(event, spec.plan.eta))
             if on_event is not None:
                 on_event(event, trainer)
-    except InterruptedTraining:
-        keeper.state = trainer.state()
+    except StoppedTraining as stopped:
+        if isinstance(stopped, InterruptedTraining):
+            keeper.state = trainer.state()
+        stopped.training = training(None)
         raise
     finally:
         keeper.write()
-    return Training(spec.spec, network, tuple(keeper.history), folder.path if folder else None)
+    if data.test is None:
+        return training(None)
+    return training(Evaluator(network, sgd, data.test, classes=prepared.plan.classes)())
+
+
+def _spec(spec: Spec | str | Path) -> Spec:
+    return spec if isinstance(spec, Spec) else load_spec(spec)
 
 
 def _divergence_message(event: Divergence, eta: float) -> str:

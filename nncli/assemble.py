@@ -4,16 +4,20 @@ Mistakes that show only here (a layer that does not fit the data) are reported w
 has them.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from nncli import datasets
-from nncli.errors import DataError, LayerError
+from nncli.errors import DataError, LayerError, NncliError, SpecError
 from nncli.nn import layers as nn
 from nncli.nn import sgd
+from nncli.nn.initialisers import default_initialiser
 from nncli.nn.network import Network, build_network
 from nncli.seeds import Stream, seed_of
 from nncli.spec import (
@@ -33,6 +37,8 @@ from nncli.spec import (
 )
 from nncli.training.order import Plan
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -48,18 +54,54 @@ def prepare(spec: Spec) -> Prepared:
     """Reads the data and builds the network of a spec.
 
     Raises:
-        SpecError, DataError: something in the spec or its data does not fit.
+        SpecError, DataError: something in the spec or its data does not fit; all that can be told
+            at once is.
     """
-    if spec.data.shape is not None:  # a misfit is then known before the data are read
-        _network(spec, spec.data.shape, np.random.default_rng(0))
-    data = load_data(spec)
-    network = load_network(spec, data)
+    mistakes: list[NncliError] = []
+
+    def attempt(make: Callable[[], T]) -> T | None:
+        try:
+            return make()
+        except (SpecError, DataError) as error:
+            mistakes.append(error)
+            return None
+
+    given = [attempt(partial(_layer, spec, k, layer)) for k, layer in enumerate(spec.network)]
+    layers = [layer for layer in given if layer is not None]
+    data = attempt(lambda: load_data(spec))
+    shape = data.input_shape if data is not None else spec.data.shape
+    network = None
+    if shape is not None and len(layers) == len(given):
+        network = attempt(lambda: _network(spec, layers, shape))
+    if network is not None and data is not None:
+        attempt(lambda: _check_outputs(spec, network, data))
+    if mistakes:
+        raise mistakes[0] if len(mistakes) == 1 else SpecError([str(m) for m in mistakes])
+    assert data is not None
+    assert network is not None
     return Prepared(spec, data, network, plan_of(spec, classes=data.classes is not None))
 
 
+def with_defaults(spec: Spec) -> Spec:
+    """The spec with what follows from other keys written out: how each layer's weights start."""
+
+    def filled(layer: Layer) -> Layer:
+        if isinstance(layer, DenseSpec | ConvSpec) and layer.weights is None:
+            init = layer.init or default_initialiser(layer.activation)
+            return layer.model_copy(update={"init": init})
+        return layer
+
+    return spec.model_copy(update={"network": tuple(map(filled, spec.network))})
+
+
 def load_data(spec: Spec) -> datasets.Data:
-    """The data of a spec, split and scaled."""
+    """The data of a spec, split and scaled.
+
+    Raises:
+        SpecError: a file is not there. DataError: what is in it does not fit.
+    """
     d = spec.data
+    _check_files(spec)
     validation = d.validation
     return datasets.load(
         train=_source(spec, d.train),
@@ -75,10 +117,24 @@ def load_data(spec: Spec) -> datasets.Data:
     )
 
 
-def load_network(spec: Spec, data: datasets.Data) -> Network:
-    """The network of a spec with its initial weights, checked against the data."""
-    rng = np.random.default_rng(seed_of(spec.seed, Stream.WEIGHTS))
-    network = _network(spec, data.input_shape, rng)
+def _check_files(spec: Spec) -> None:
+    """Whether the files that `data` names are there; told where the spec names them."""
+    problems: list[str] = []
+    for key in ("train", "validation", "test"):
+        table = getattr(spec.data, key)
+        names: dict[tuple[str, ...], object] = {(): table}
+        if isinstance(table, PairSpec):
+            names = {("inputs",): table.inputs, ("targets",): table.targets}
+        for place, name in names.items():
+            if isinstance(name, str) and not spec.resolve(name).exists():
+                message = f"there is no file {str(spec.resolve(name))!r}; check the path"
+                problems += spec.error_at(("data", key, *place), message).problems
+    if problems:
+        raise SpecError(problems)
+
+
+def _check_outputs(spec: Spec, network: Network, data: datasets.Data) -> None:
+    """Whether the network's outputs are what the data and the cost call for."""
     if network.output_shape != (data.outputs,):
         wanted = f"{data.outputs} classes" if data.classes else f"{data.outputs} targets a sample"
         raise spec.error_at(
@@ -88,7 +144,6 @@ def load_network(spec: Spec, data: datasets.Data) -> Network:
         )
     if spec.train.cost == "cross_entropy" and data.classes is None:
         _check_probabilities(spec, data)
-    return network
 
 
 def plan_of(spec: Spec, *, classes: bool) -> Plan:
@@ -105,8 +160,8 @@ def plan_of(spec: Spec, *, classes: bool) -> Plan:
     )
 
 
-def _network(spec: Spec, input_shape: tuple[int, ...], rng: np.random.Generator) -> Network:
-    layers = [_layer(spec, k, layer) for k, layer in enumerate(spec.network)]
+def _network(spec: Spec, layers: list[nn.Layer], input_shape: tuple[int, ...]) -> Network:
+    rng = np.random.default_rng(seed_of(spec.seed, Stream.WEIGHTS))
     try:
         return build_network(layers, input_shape, spec.train.cost, spec.dtype, rng)
     except LayerError as error:

@@ -1,12 +1,14 @@
 """What can go wrong by a user's doing, in words that he can act on.
 
 Every message says where, what came, and what would be right. Only the command line turns these
-into exit statuses; nothing here imports anything.
+into exit statuses; nothing of nncli is imported here.
 """
+
+from typing import Any
 
 
 class NncliError(Exception):
-    """A mistake in what the user gave. `str()` of it is fit to be shown, one line a problem."""
+    """Whatever nncli has to tell its user instead of a result, one line a problem."""
 
 
 class SpecError(NncliError):
@@ -39,9 +41,26 @@ class RunError(NncliError):
     """A run folder that cannot be read or written."""
 
 
-class DivergedError(NncliError):
-    """A training whose cost is no longer a number. What was good before it is saved."""
+class StoppedTraining(NncliError):
+    """A training that ended before its time; what was good until then is saved.
+
+    `training` is what there is of it: None where no step was taken.
+    """
+
+    outcome = "stopped"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.training: Any = None
 
 
-class InterruptedTraining(NncliError):
-    """A training that was asked to stop; where it stood is saved."""
+class DivergedError(StoppedTraining):
+    """The cost is no longer a number."""
+
+    outcome = "diverged"
+
+
+class InterruptedTraining(StoppedTraining):
+    """It was asked to stop."""
+
+    outcome = "interrupted"

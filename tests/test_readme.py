@@ -19,10 +19,17 @@ def blocks(language: str) -> list[str]:
 COMMANDS = [line for block in blocks("sh") for line in block.splitlines() if line[:5] == "nncli"]
 
 
-def masked(text: str) -> list[str]:
-    """Lines without their numbers, which may differ in the last digit from machine to machine."""
-    lines = [re.sub(r"[\d.,%e−-]+", "#", line) for line in text.splitlines()]
+NUMBER = r"(?<![\w.])-?\d[\d,]*\.?\d*(?:e-?\d+)?"
+
+
+def words(text: str) -> list[str]:
+    """Its lines without their numbers."""
+    lines = [re.sub(NUMBER, "#", line) for line in text.splitlines()]
     return [re.sub(r"\s+", " ", re.sub("─+", "─", line)).strip() for line in lines]
+
+
+def numbers(text: str) -> list[float]:
+    return [float(x.replace(",", "")) for x in re.findall(NUMBER, text)]
 
 
 def output_of(command: str) -> str:
@@ -35,8 +42,11 @@ def test_a_command_prints_what_the_readme_shows(command: str, nncli: Run) -> Non
     arguments = [str(ROOT / w) if "/" in w else w for w in command.split()[1:]]
     done = nncli(*arguments)
     assert done.status == 0
-    shown, printed = masked(output_of(command)), masked(done.out)
-    assert printed[: len(shown)] == shown
+    shown = output_of(command)
+    printed = "\n".join(done.out.splitlines()[: len(shown.splitlines())])
+    assert words(printed) == words(shown)
+    # A training in float32 may end a little differently on another machine's matrix products.
+    assert numbers(printed) == pytest.approx(numbers(shown), rel=0.2)
 
 
 def test_the_make_commands_are_there() -> None:

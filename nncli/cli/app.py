@@ -47,10 +47,10 @@ def run() -> int:
         app()
     except SystemExit as exit:
         return exit.code if isinstance(exit.code, int) else DONE
-    except DivergedError as error:
-        return _say(str(error), FAILED)
     except InterruptedTraining as error:
         return _say(str(error), INTERRUPTED)
+    except DivergedError as error:
+        return _say(str(error), FAILED)
     except NncliError as error:
         return _say(str(error), WRONG_INPUT)
     except MemoryError as error:

@@ -33,12 +33,15 @@ def train(
             "--set", metavar="KEY=VALUE", help="Override a value: --set train.eta=0.5. Repeatable."
         ),
     ] = None,
-    tables: Annotated[Tables, typer.Option(help="When to show the per-layer table.")] = Tables.last,
+    tables: Annotated[
+        Tables | None,
+        typer.Option(help="When to show the per-layer table.", show_default="last"),
+    ] = None,
     every: Annotated[
-        int, typer.Option(metavar="N", min=1, help="With --tables every: each N epochs.")
-    ] = 1,
+        int | None, typer.Option(metavar="N", min=1, help="Show the table each N epochs.")
+    ] = None,
     full: Annotated[
-        bool, typer.Option("--full", help="Also show the matrices of the step themselves.")
+        bool, typer.Option("--full", help="With each table, the matrices of the step themselves.")
     ] = False,
     format: Annotated[
         Format, typer.Option("--format", help="What to print on standard output.")
@@ -48,15 +51,52 @@ def train(
 
     Writes a run folder with the spec, the metrics of every epoch and the trained weights.
     """
-    from nncli.cli.training import run_training
+    if tables is None:
+        tables = Tables.last if every is None else Tables.every
+    if every is not None and tables is not Tables.every:
+        raise typer.BadParameter(f"--every {every} goes with --tables every, not {tables}")
+    if full and tables is Tables.none:
+        raise typer.BadParameter("--full goes with a table, not with --tables none")
 
-    run_training(
-        spec,
-        out=out,
-        overwrite=overwrite,
-        overrides=set_ or [],
-        tables=tables,
-        every=every,
-        full=full,
-        as_json=format is Format.json,
-    )
+    from nncli import api
+    from nncli.assemble import prepare
+    from nncli.cli.signals import interruptible
+    from nncli.errors import InterruptedTraining, StoppedTraining
+    from nncli.render.record import training_json
+    from nncli.render.training import TrainingScreen
+    from nncli.spec import load_spec
+    from nncli.training.history import Epoch, Progress
+    from nncli.training.trainer import Trainer
+
+    as_json = format is Format.json
+    prepared = prepare(load_spec(spec, set_ or []))
+    folder = out if out is not None else Path("runs") / prepared.spec.name
+    epochs = prepared.spec.train.epochs
+    screen = TrainingScreen(prepared, quiet=as_json)
+
+    def on_event(event: Epoch | Progress, trainer: Trainer) -> None:
+        screen.progress(event)
+        if isinstance(event, Epoch):
+            due = tables is Tables.every and event.epoch % (every or 1) == 0
+            if due or (tables is not Tables.none and event.epoch == epochs):
+                screen.show_step(event, trainer.trace() if full else None)
+        if stop.requested:
+            raise InterruptedTraining(f"interrupted; where it stood is saved in {folder}")
+
+    with interruptible() as stop, screen:
+        try:
+            done = api.train(
+                prepared,
+                out=folder,
+                overwrite=overwrite,
+                on_start=screen.show_built,
+                on_event=on_event,
+            )
+        except StoppedTraining as stopped:
+            if as_json and stopped.training is not None:
+                print(training_json(stopped.training, stopped.outcome))
+            raise
+    if as_json:
+        print(training_json(done, "done"))
+    else:
+        screen.show_end(done)

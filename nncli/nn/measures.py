@@ -15,7 +15,9 @@ class LayerMeasures:
     """Norms are Frobenius norms over the whole mini-batch; None where a layer has no such quantity.
 
     Attributes:
-        upstream_norm: ‖∂C_x/∂a‖, the error signal that arrives.
+        activation: σ, or None for a layer that has none.
+        upstream_norm: ‖∂C_x/∂a‖, the error signal that arrives. None for outputs behind
+            cross-entropy, where δ = a − y does not come from it.
         delta_norm: ‖δ‖ = ‖upstream ⊙ σ'(z)‖, what the Hadamard product leaves of it.
         sigma_prime_mean: the mean of σ'(z) over units and samples.
         saturated: the share of them below SATURATED.
@@ -25,7 +27,8 @@ class LayerMeasures:
     """
 
     name: str
-    upstream_norm: float
+    activation: str | None = None
+    upstream_norm: float | None = None
     delta_norm: float | None = None
     sigma_prime_mean: float | None = None
     saturated: float | None = None
@@ -33,11 +36,22 @@ class LayerMeasures:
     weight_update_norm: float | None = None
     weight_norm: float | None = None
 
+    @property
+    def passed(self) -> float | None:
+        """‖δ‖ / ‖∂C_x/∂a‖: the share of the error signal that the Hadamard product lets pass."""
+        return ratio(self.delta_norm, self.upstream_norm)
+
+    @property
+    def relative_update(self) -> float | None:
+        """‖ΔW‖ / ‖W‖."""
+        return ratio(self.weight_update_norm, self.weight_norm)
+
 
 def measure(step: Step) -> tuple[LayerMeasures, ...]:
     """The measures of every layer of a step that `Step.run(eta, full=True)` has just filled."""
     with np.errstate(all="ignore"):
-        return tuple(_measure_layer(layer) for layer in step.layers)
+        fused = step.last if step.network.cost.error_is_delta else None
+        return tuple(_measure_layer(layer, layer is fused) for layer in step.layers)
 
 
 def norm(array: Array) -> float:
@@ -45,16 +59,22 @@ def norm(array: Array) -> float:
     return float(np.linalg.norm(array.astype(np.float64)))
 
 
-def _measure_layer(layer: LayerStep) -> LayerMeasures:
+def ratio(part: float | None, whole: float | None) -> float | None:
+    return None if part is None or not whole else part / whole
+
+
+def _measure_layer(layer: LayerStep, fused: bool) -> LayerMeasures:
+    activation = layer.placed.activation
     if layer.delta is None:
-        return LayerMeasures(layer.name, norm(layer.upstream))
+        return LayerMeasures(layer.name, activation, norm(layer.upstream))
     mean = saturated = None
     if layer.sigma_prime is not None:
         mean = float(layer.sigma_prime.mean(dtype=np.float64))
         saturated = np.count_nonzero(layer.sigma_prime < SATURATED) / layer.sigma_prime.size
     return LayerMeasures(
         layer.name,
-        norm(layer.upstream),
+        activation,
+        None if fused else norm(layer.upstream),
         norm(layer.delta),
         mean,
         saturated,

@@ -1,7 +1,7 @@
 """A curve over the epochs, drawn with braille dots, eight to a character."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,9 +62,7 @@ class Curves:
             owner[drawn > 0] = k
             cells |= drawn
             row = int(np.flatnonzero(drawn[:, -1])[0])
-            while row in rows_of_ends:
-                row = row + 1 if row + 1 < HEIGHT else 0
-            rows_of_ends[row] = k
+            rows_of_ends[nearest_free(row, rows_of_ends)] = k
         for row in range(HEIGHT):
             label = {0: labels[0], HEIGHT - 1: labels[1]}.get(row, "")
             line = Text(f"{label:>{left - 1}} ┤" if label else " " * left + "│")
@@ -76,6 +74,11 @@ class Curves:
             yield line
         first, last = f"epoch {self.epochs[0]}", str(self.epochs[-1])
         yield Text(" " * (left + 1) + first + last.rjust(width - len(first)))
+
+
+def nearest_free(row: int, taken: Collection[int]) -> int:
+    """The row nearest to `row` that no label has, the upper of two."""
+    return min((r for r in range(HEIGHT) if r not in taken), key=lambda r: (abs(r - row), r))
 
 
 def _character(cell: int, owner: int, ascii_only: bool) -> str:

@@ -1,96 +1,91 @@
 """Per-layer tables: what a network is made of, and what a step did to each layer."""
 
+from math import prod
+
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from nncli.nn.measures import LayerMeasures
 from nncli.nn.network import Network
-from nncli.render.notation import SYMBOL
-from nncli.render.tables import table
+from nncli.render.notation import MEASURES
+from nncli.render.tables import Column, Columns
 from nncli.render.text import number, percent, plain, shape
+from nncli.training.history import Epoch
 
 
-def network_table(network: Network) -> Table:
+def network_table(network: Network) -> Columns:
     """Layers, shapes of one sample, parameters."""
-    made = table(("layer", "activation", "input", "output", "weights", "parameters"), left=2)
+    columns = [
+        Column("layer", words=True),
+        Column("activation", words=True, rank=1),
+        Column("input", rank=3),
+        Column("output"),
+        Column("weights", rank=2),
+        Column("parameters"),
+    ]
+    rows: list[list[str | Text]] = []
     for placed in network.layers:
         shapes = placed.parameter_shapes
-        size = sum(len_of(axes) for axes in shapes.values())
-        made.add_row(
-            plain(placed.name),
-            placed.activation or "",
-            shape(placed.input_shape),
-            shape(placed.output_shape),
-            shape(shapes["weight"]) if shapes else "",
-            f"{size:,}" if size else "",
+        size = sum(map(prod, shapes.values()))
+        rows.append(
+            [
+                placed.name,
+                placed.activation or "",
+                shape(placed.input_shape),
+                shape(placed.output_shape),
+                shape(shapes["weight"]) if shapes else "",
+                f"{size:,}" if size else "",
+            ]
         )
-    made.add_section()
-    made.add_row("total", "", "", "", "", f"{network.parameters.size:,}")
-    return made
+    total: list[str | Text] = ["total", "", "", "", "", f"{network.parameters.size:,}"]
+    return Columns(columns, rows, total)
 
 
-def len_of(axes: tuple[int, ...]) -> int:
-    size = 1
-    for axis in axes:
-        size *= axis
-    return size
-
-
-MEASURE_KEYS = (
-    "upstream_norm",
-    "sigma_prime_mean",
-    "saturated",
-    "delta_norm",
-    "weight_gradient_norm",
-    "weight_update_norm",
-)
-
-
-def measures_table(
-    layers: tuple[LayerMeasures, ...], momentum: float, weight_decay: float
-) -> RenderableType:
-    """What a step did: the error signal's way from the output to the input, a row a layer."""
-    made = table(
-        (
-            "layer",
-            *(SYMBOL[key] for key in MEASURE_KEYS[:4]),
-            "passed",
-            *(SYMBOL[key] for key in MEASURE_KEYS[4:]),
-            "‖ΔW‖/‖W‖",
-        ),
-    )
-    for layer in reversed(layers):
-        made.add_row(
-            plain(layer.name),
-            number(layer.upstream_norm),
-            number(layer.sigma_prime_mean),
-            saturation(layer.saturated),
-            number(layer.delta_norm),
-            percent(ratio(layer.delta_norm, layer.upstream_norm)),
-            number(layer.weight_gradient_norm),
-            number(layer.weight_update_norm),
-            number(ratio(layer.weight_update_norm, layer.weight_norm), 2),
+def measures_table(epoch: Epoch, *, momentum: float, weight_decay: float) -> RenderableType:
+    """What an epoch's last step did: the error signal's way back, a row a layer."""
+    columns = [Column("layer", words=True)]
+    columns += [Column(q.symbol, rank=q.rank) for q in MEASURES if q.symbol]
+    rows: list[list[str | Text]] = []
+    for layer in reversed(epoch.layers):
+        cells = {q.key: number(getattr(layer, q.key), q.digits) for q in MEASURES}
+        rows.append(
+            [
+                layer.name,
+                cells["upstream_norm"],
+                cells["sigma_prime_mean"],
+                saturation(layer),
+                cells["delta_norm"],
+                percent(layer.passed),
+                cells["weight_gradient_norm"],
+                cells["weight_update_norm"],
+                cells["relative_update"],
+            ]
         )
-    terms = " and weight decay" if weight_decay else ""
-    step = f"ΔW has momentum{terms} in it" if momentum else "ΔW = −η ∂C/∂W"
-    if weight_decay and not momentum:
-        step = "ΔW has weight decay in it"
-    return Group(made, "", plain(f"{LEGEND} {step}.", "dim"))
+    legend = f"{LEGEND} {update_rule(momentum, weight_decay)}"
+    if any(layer.upstream_norm is None for layer in epoch.layers):
+        legend += " " + FUSED
+    samples = f"The last step of the epoch, on a mini-batch of {epoch.last_batch}:"
+    return Group(Columns(columns, rows), "", plain(f"{samples} {legend}", "dim"))
 
 
 LEGEND = (
-    "The epoch's last step, from the output back: ‖∂C/∂a‖ arrives at a layer, the Hadamard product "
-    "with σ′(z) lets ‖δ‖ = ‖∂C/∂a ⊙ σ′(z)‖ of it pass; δ makes the gradient ∂C/∂W. "
-    "Norms are over the whole mini-batch."
+    "‖∂C/∂a‖ arrives at a layer from above; the Hadamard product with σ′(z) lets "
+    "‖δ‖ = ‖∂C/∂a ⊙ σ′(z)‖ of it pass. Both are per sample, and ∂C/∂W is the mean of a δᵀ over "
+    "the samples. Norms are over the whole mini-batch, ‖W‖ is taken after the step."
 )
+FUSED = "Behind cross-entropy the outputs have δ = a − y: σ′ has cancelled."
 
 
-def saturation(share: float | None) -> Text:
-    """The saturated share; half of a layer or more stands out."""
-    style = "" if share is None or share < 0.5 else "bold red"
-    return Text(percent(share), style=style)
+def update_rule(momentum: float, weight_decay: float) -> str:
+    terms = [
+        *([f"momentum {momentum:g}"] if momentum else []),
+        *([f"weight decay {weight_decay:g}"] if weight_decay else []),
+    ]
+    return f"ΔW has {' and '.join(terms)} in it." if terms else "ΔW = −η ∂C/∂W."
 
 
-def ratio(part: float | None, whole: float | None) -> float | None:
-    return None if part is None or not whole else part / whole
+def saturation(layer: LayerMeasures) -> Text:
+    """The saturated share; most of a layer stands out, where that starves the layer."""
+    starved = layer.passed is not None and layer.activation in ("sigmoid", "tanh")
+    style = "bold red" if starved and (layer.saturated or 0) > 0.5 else ""
+    return Text(percent(layer.saturated), style=style)

@@ -1,43 +1,56 @@
-"""The one list of quantities: what each is called in the record, on the screen and in words."""
+"""The one list of quantities: what each is called in the record and on the screen."""
 
 from dataclasses import dataclass
+
+from nncli.nn.measures import SATURATED
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """`key` is the record's field, `symbol` what a heading says, `meaning` its words."""
+    """`key` is the record's field, `symbol` what a heading says, `tex` the same for LaTeX.
+
+    In a table of numbers, `digits` are shown, and where the width does not suffice the columns of
+    the highest `rank` go first; those of rank 0 stay.
+    """
 
     key: str
     symbol: str
-    meaning: str
+    tex: str = ""
+    digits: int = 3
+    rank: int = 0
 
 
 MEASURES = (
-    Quantity("upstream_norm", "‖∂C/∂a‖", "the error signal that arrives"),
-    Quantity("sigma_prime_mean", "mean σ′", "the Hadamard factor, on average"),
-    Quantity("saturated", "σ′<.01", "share of it that is saturated"),
-    Quantity("delta_norm", "‖δ‖", "‖∂C/∂a ⊙ σ′(z)‖, what that leaves"),
-    Quantity("weight_gradient_norm", "‖∂C/∂W‖", "the gradient"),
-    Quantity("weight_update_norm", "‖ΔW‖", "the step taken"),
-    Quantity("weight_norm", "‖W‖", "the weights after it"),
+    Quantity("upstream_norm", "‖∂C/∂a‖", rank=3),
+    Quantity("sigma_prime_mean", "mean σ′", rank=4),
+    Quantity("saturated", f"σ′<{SATURATED:g}".replace("0.", "."), rank=2),
+    Quantity("delta_norm", "‖δ‖"),
+    Quantity("passed", "passed", rank=1),
+    Quantity("weight_gradient_norm", "‖∂C/∂W‖"),
+    Quantity("weight_update_norm", "‖ΔW‖", rank=5),
+    Quantity("weight_norm", ""),
+    Quantity("relative_update", "‖ΔW‖/‖W‖", digits=2),
 )
 
 TERMS = (
-    Quantity("input", "input", "what the layer takes"),
-    Quantity("z", "z", "the weighted input"),
-    Quantity("a", "a", "the activation σ(z)"),
-    Quantity("upstream", "∂C/∂a", "the error signal that arrives"),
-    Quantity("sigma_prime", "σ′(z)", "how much of it the activation lets through"),
-    Quantity("delta", "δ = ∂C/∂a ⊙ σ′(z)", "∂C/∂z, their Hadamard product"),
-    Quantity("downstream", "∂C/∂input", "what flows on to the layer below"),
-    Quantity("weight", "W before", "the weights"),
-    Quantity("weight_gradient", "∂C/∂W", "their gradient"),
-    Quantity("weight_update", "ΔW", "the step taken"),
-    Quantity("weight_new", "W after", "W before + ΔW"),
-    Quantity("bias", "b before", "the biases"),
-    Quantity("bias_gradient", "∂C/∂b", "their gradient"),
-    Quantity("bias_update", "Δb", "the step taken"),
-    Quantity("bias_new", "b after", "b before + Δb"),
+    Quantity("input", "input", r"a^{\text{in}}"),
+    Quantity("z", "z", "z"),
+    Quantity("a", "a", "a"),
+    Quantity("upstream", "∂C/∂a", r"\frac{\partial C}{\partial a}"),
+    Quantity("sigma_prime", "σ′(z)", r"\sigma'(z)"),
+    Quantity("delta", "δ", r"\delta"),
+    Quantity("downstream", "∂C/∂input", r"\frac{\partial C}{\partial a^{\text{in}}}"),
+    Quantity("weight", "W", "W"),
+    Quantity("weight_gradient", "∂C/∂W", r"\frac{\partial C}{\partial W}"),
+    Quantity("weight_update", "ΔW", r"\Delta W"),
+    Quantity("weight_new", "W new", r"W_{\text{new}}"),
+    Quantity("bias", "b", "b"),
+    Quantity("bias_gradient", "∂C/∂b", r"\frac{\partial C}{\partial b}"),
+    Quantity("bias_update", "Δb", r"\Delta b"),
+    Quantity("bias_new", "b new", r"b_{\text{new}}"),
+    Quantity("weight_velocity", "v", "v"),
+    Quantity("bias_velocity", "v", "v"),
 )
 
 SYMBOL = {quantity.key: quantity.symbol for quantity in (*MEASURES, *TERMS)}
+TEX = {quantity.key: quantity.tex for quantity in TERMS}

@@ -1,18 +1,14 @@
 """Where text goes: standard output for results, standard error for all the rest."""
 
 import codecs
+import os
 import sys
 
 from rich.console import Console
 
-# For a terminal or a pipe that cannot take the symbols: the nearest ASCII, never a crash.
-ASCII = str.maketrans(
-    {
-        "δ": "delta", "Δ": "D", "η": "eta", "σ": "sigma", "∂": "d", "Σ": "sum", "′": "'",
-        "‖": "|", "⊙": "(.)", "⊗": "(x)", "·": "*", "×": "x", "→": "->", "–": "-", "−": "-",
-        "—": "-", "…": "...", "≤": "<=", "≥": ">=", "½": "1/2",
-    }
-)  # fmt: skip
+# For a terminal or a pipe that cannot take the symbols: one ASCII character for each, so that
+# columns stay in line, and never a crash.
+ASCII = str.maketrans("δΔησ∂Σ′‖⊙⊗·×→–−—…≤≥½┤│─ᵀ", "dDnsdS'|*x.x>---.<>%||-T")
 
 
 def _nearest_ascii(error: UnicodeError) -> tuple[str, int]:
@@ -29,11 +25,19 @@ def prepare_streams() -> None:
             stream.reconfigure(errors="nncli.ascii")
 
 
-def results() -> Console:
+class Screen(Console):
+    """A console that goes silent, rather than ends the program, when its reader has left."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def results(*, quiet: bool = False) -> Console:
     """Standard output, as wide as the terminal (or COLUMNS; 80 in a pipe)."""
-    return Console(highlight=False, markup=False, emoji=False)
+    return Screen(highlight=False, markup=False, emoji=False, quiet=quiet)
 
 
 def messages() -> Console:
     """Standard error."""
-    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+    return Screen(stderr=True, highlight=False, markup=False, emoji=False)

@@ -14,29 +14,32 @@ def safe(name: object) -> str:
 
 def plain(text: str, style: str = "") -> Text:
     """Text that rich shows as it is: no markup, no emoji codes, no highlighting."""
-    return Text(safe(text) if "\n" not in text else text, style=style)
+    return Text(safe(text), style=style)
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """`value` to `digits` significant digits, in at most digits + 4 characters where it can be."""
+    """`value` to `digits` significant digits, trailing zeros included; small ones as 1.23e-5."""
     if value is None:
         return NONE
-    text = f"{value:.{digits}g}"
+    if value == 0:
+        return "0"
+    text = f"{value:#.{digits}g}".removesuffix(".")
     if "e" in text:
         mantissa, exponent = text.split("e")
-        return f"{mantissa}e{int(exponent)}"
+        return f"{mantissa.removesuffix('.')}e{int(exponent)}"
     return text
 
 
-def percent(value: float | None) -> str:
-    """A share as a percentage, short, but never 0 % or 100 % of what is not quite."""
-    if value is None:
+def percent(share: float | None, places: int = 1) -> str:
+    """A share as a percentage, but never 0 % or 100 % of what is not quite."""
+    if share is None:
         return NONE
-    if 0 < value < 0.001:
-        return "<0.1%"
-    if 0.999 < value < 1:
-        return ">99.9%"
-    return f"{100 * value:.3g}%"
+    least = 10.0**-places
+    if 0 < 100 * share < least:
+        return f"<{least:g}%"
+    if 100 - least < 100 * share < 100:
+        return f">{100 - least:g}%"
+    return f"{100 * share:.{places}f}%"
 
 
 def shape(axes: Iterable[int]) -> str:
@@ -46,3 +49,12 @@ def shape(axes: Iterable[int]) -> str:
 def count(n: int, what: str, many: str | None = None) -> str:
     """A number with its noun: 1 epoch, 30 epochs."""
     return f"{n:,} {what if n == 1 else many or what + 's'}"
+
+
+def duration(seconds: float) -> str:
+    if seconds < 0.1:
+        return f"{number(1000 * seconds)} ms"
+    if seconds < 60:
+        return f"{number(seconds)} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s"

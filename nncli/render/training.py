@@ -1,28 +1,101 @@
 """A training on the screen: what was built, what it is doing, how it went."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from rich.console import Console, Group, RenderableType
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from nncli.nn.network import Network
+from nncli.api import Training
+from nncli.assemble import Prepared
+from nncli.nn.trace import Trace
 from nncli.render.curve import Curves, Series
-from nncli.render.layers import network_table
-from nncli.render.text import count, number, percent, plain, safe
+from nncli.render.layers import measures_table, network_table
+from nncli.render.matrices import step_matrices
+from nncli.render.streams import messages, results
+from nncli.render.terminal import on_terminal
+from nncli.render.text import count, duration, number, percent, plain, safe, shape
+from nncli.training.evaluate import Evaluation
 from nncli.training.history import Epoch
 from nncli.training.history import Progress as Glance
 
 
-def built(name: str, network: Network, facts: Sequence[tuple[str, str]]) -> RenderableType:
-    """What is about to be trained. `facts`: what else there is to say, as (heading, text)."""
-    grid = Table.grid(padding=(0, 2))
+class TrainingScreen(ExitStack):
+    """Results on standard output; on standard error a bar, while the training runs."""
+
+    def __init__(self, prepared: Prepared, *, quiet: bool) -> None:
+        super().__init__()
+        self.prepared = prepared
+        self.results = results(quiet=quiet)
+        self.bar = Bar(messages(), prepared.spec.train.epochs, len(prepared.data.train))
+        self.callback(self.bar.hide)
+
+    def show_built(self) -> None:
+        self.results.print(built(self.prepared))
+
+    def progress(self, event: Epoch | Glance) -> None:
+        self.bar.show(event)
+
+    def show_step(self, epoch: Epoch, trace: Trace | None) -> None:
+        """The per-layer table of an epoch's last step, and its matrices where a trace is given."""
+        self.bar.hide()
+        settings = self.prepared.spec.train
+        parts: list[RenderableType] = [
+            epoch_line(epoch, settings.epochs),
+            "",
+            measures_table(epoch, momentum=settings.momentum, weight_decay=settings.weight_decay),
+            "",
+        ]
+        if trace is not None:
+            parts += [on_terminal(step_matrices(trace)), ""]
+        self.results.print(Group(*parts))
+
+    def show_end(self, training: Training) -> None:
+        self.results.print(curves(training.history))
+        self.results.print(outcome(training.history, training.test))
+        if training.folder is not None:
+            self.results.print(f"saved in {safe(training.folder)}")
+
+
+def built(prepared: Prepared) -> RenderableType:
+    """What is about to be trained."""
+    grid = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column()
-    for heading, text in facts:
+    for heading, text in facts(prepared):
         grid.add_row(plain(heading), plain(text))
-    return Group(plain(name, "bold"), "", network_table(network), "", grid, "")
+    name = plain(prepared.spec.name, "bold")
+    return Group(name, "", network_table(prepared.network), "", grid, "")
+
+
+def facts(prepared: Prepared) -> list[tuple[str, str]]:
+    """What there is to say about a training besides its layers."""
+    spec, data = prepared.spec, prepared.data
+    t = spec.train
+    samples = f"{count(len(data.train), 'sample')} of {shape(data.input_shape)} inputs"
+    if data.classes:
+        samples += f", {len(data.classes)} classes"
+    if data.validation is not None:
+        samples += f", {len(data.validation):,} held back for validation"
+    test = f"{count(len(data.test), 'sample')}, at the end" if data.test is not None else ""
+    steps = [f"η = {t.eta:g}"]
+    if t.schedule.type != "constant":
+        steps.append(f"{t.schedule.type} schedule")
+    if t.momentum:
+        steps.append(f"momentum {t.momentum:g}")
+    if t.weight_decay:
+        steps.append(f"weight decay {t.weight_decay:g}")
+    batch = min(t.batch_size, len(data.train))
+    return [
+        ("data", samples),
+        *([("test", test)] if test else []),
+        ("cost", t.cost),
+        ("SGD", ", ".join(steps)),
+        ("length", f"{count(t.epochs, 'epoch')} in mini-batches of {batch:,}"),
+        ("numbers", f"{spec.dtype}, seed {spec.seed}"),
+    ]
 
 
 def curves(history: Sequence[Epoch]) -> RenderableType:
@@ -42,36 +115,31 @@ def curves(history: Sequence[Epoch]) -> RenderableType:
     return Group(*parts, "")
 
 
-def outcome(history: Sequence[Epoch]) -> RenderableType:
-    """The last epoch in one line, and the best one where it was another."""
+def outcome(history: Sequence[Epoch], test: Evaluation | None) -> RenderableType:
+    """Where the training has led, and its best epoch where that was another."""
     last = history[-1]
     seconds = sum(epoch.train_seconds for epoch in history)
-    line = Text(f"after {count(last.epoch, 'epoch')} in {duration(seconds)}: ", style="bold")
+    line = Text(f"after {count(last.epoch, 'epoch')} ({duration(seconds)} of steps): ", "bold")
     if last.train_cost_after is not None:
         line.append(f"cost {number(last.train_cost_after, 7)}")
-    else:
-        line.append(f"cost {number(last.train_cost, 4)}")
     if last.validation_cost is not None:
-        line.append(f", validation cost {number(last.validation_cost, 4)}")
+        line.append(f"validation cost {number(last.validation_cost, 4)}")
     if last.accuracy is not None:
         where = "validation" if last.validation_accuracy is not None else "training"
         line.append(f", {where} accuracy {accuracy(last.accuracy)}")
         best = max(history, key=lambda e: e.accuracy or 0)
         if best.accuracy is not None and best.accuracy > last.accuracy:
             line.append(f" (best {accuracy(best.accuracy)} in epoch {best.epoch})")
+    if test is not None:
+        line.append(f"\ntest: cost {number(test.cost, 4)}")
+        if test.accuracy is not None:
+            line.append(f", accuracy {accuracy(test.accuracy)}")
     return line
 
 
 def accuracy(share: float) -> str:
     """A share of samples that are right, to a hundredth of a percent."""
-    return f"{100 * share:.2f}%"
-
-
-def duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{number(seconds)} s" if seconds >= 0.1 else f"{number(1000 * seconds)} ms"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s"
+    return percent(share, 2)
 
 
 def epoch_line(epoch: Epoch, epochs: int) -> Text:
@@ -79,19 +147,19 @@ def epoch_line(epoch: Epoch, epochs: int) -> Text:
     parts = [
         f"epoch {epoch.epoch}/{epochs}",
         f"η {epoch.eta:g}",
-        f"cost {number(epoch.train_cost, 4)}",
+        f"mean cost {number(epoch.train_cost, 4)}",
     ]
     if epoch.validation_cost is not None:
         parts.append(f"validation {number(epoch.validation_cost, 4)}")
     if epoch.accuracy is not None:
-        parts.append(f"accuracy {percent(epoch.accuracy)}")
+        parts.append(f"accuracy {accuracy(epoch.accuracy)}")
     return Text("  ".join(parts), style="bold")
 
 
 class Bar:
     """The progress of a training on a terminal; on anything else it is silent."""
 
-    def __init__(self, console: Console, name: str, epochs: int, samples: int) -> None:
+    def __init__(self, console: Console, epochs: int, samples: int) -> None:
         self.console = console
         self.epochs = epochs
         self.per_epoch = samples
@@ -99,26 +167,23 @@ class Bar:
         self.progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
-            TaskProgressColumn(),
             TextColumn("{task.fields[facts]}", markup=False),
             TimeRemainingColumn(compact=True),
             console=console,
             transient=True,
-            disable=not console.is_terminal,
             refresh_per_second=10,
         )
-        self.task = self.progress.add_task(safe(name), total=epochs * samples, facts="")
+        self.task = self.progress.add_task("", total=epochs * samples, facts="")
 
-    def __enter__(self) -> "Bar":
-        self.progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.progress.stop()
+    def hide(self) -> None:
+        """Takes the bar off the screen, so that others may write there."""
+        if self.progress.live.is_started:
+            self.progress.stop()
 
     def show(self, event: Epoch | Glance) -> None:
-        if self.progress.disable:
+        if not self.console.is_terminal:
             return
+        self.progress.start()
         if isinstance(event, Epoch):
             done, cost, epoch = event.epoch * self.per_epoch, event.train_cost, event.epoch
             self.accuracy = "" if event.accuracy is None else f" acc {accuracy(event.accuracy)}"
@@ -126,7 +191,7 @@ class Bar:
             done = (event.epoch - 1) * self.per_epoch + event.samples
             cost, epoch = event.cost, event.epoch
         speed = self.progress.tasks[0].speed
-        rate = f" {number(speed)} samples/s" if speed else ""
+        rate = f" {speed:,.0f} samples/s" if speed else ""
         self.progress.update(
             self.task,
             completed=done,

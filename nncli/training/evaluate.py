@@ -14,17 +14,21 @@ BLOCK = 128  # samples at a time: enough for BLAS, little enough for the caches
 
 @dataclass(frozen=True)
 class Evaluation:
-    """C over all samples, and the share whose largest output is where the target's largest is."""
+    """C over all samples, and where they have classes the share that is right.
+
+    Right is a sample whose largest output is the one where its target is 1.
+    """
 
     cost: float
-    accuracy: float
+    accuracy: float | None
 
 
 class Evaluator:
     """Evaluates a network on the same samples again and again, in workspaces that it keeps."""
 
-    def __init__(self, network: Network, sgd: Sgd, samples: Samples) -> None:
+    def __init__(self, network: Network, sgd: Sgd, samples: Samples, *, classes: bool) -> None:
         self.samples = samples
+        self.classes = classes
         count = len(samples.index)
         self.steps = {n: Step(network, sgd, n) for n in {min(count, BLOCK), count % BLOCK} if n}
 
@@ -36,6 +40,7 @@ class Evaluator:
             step = self.steps[len(rows)]
             self.samples.gather(rows, step.inputs, step.targets)
             cost += step.forward() * len(rows)
-            hits = step.outputs.argmax(axis=1) == step.targets.argmax(axis=1)
-            right += int(np.count_nonzero(hits))
-        return Evaluation(cost / len(index), right / len(index))
+            if self.classes:
+                hits = step.outputs.argmax(axis=1) == step.targets.argmax(axis=1)
+                right += int(np.count_nonzero(hits))
+        return Evaluation(cost / len(index), right / len(index) if self.classes else None)

@@ -17,7 +17,8 @@ class Epoch:
             is held back.
         validation_cost, validation_accuracy: on the data held back, after the epoch.
         train_seconds: spent on its steps; not on validation or on whoever watches.
-        layers: measures of the epoch's last step.
+        last_batch: how many samples its last step had.
+        layers: measures of that step.
     """
 
     epoch: int
@@ -28,6 +29,7 @@ class Epoch:
     validation_cost: float | None
     validation_accuracy: float | None
     train_seconds: float
+    last_batch: int
     layers: tuple[LayerMeasures, ...]
 
     @property

@@ -8,7 +8,7 @@ from time import perf_counter
 import numpy as np
 
 from nncli.nn.arrays import Array
-from nncli.nn.measures import LayerMeasures, measure
+from nncli.nn.measures import measure
 from nncli.nn.network import Network
 from nncli.nn.sgd import Sgd
 from nncli.nn.step import Step
@@ -59,11 +59,13 @@ class Trainer:
         self.samples = 0
         self.cost_sum = 0.0
         self.steps_taken = 0
-        self._evaluator = Evaluator(network, sgd, train if validation is None else validation)
+        evaluated = train if validation is None else validation
+        self._evaluator = Evaluator(network, sgd, evaluated, classes=plan.classes)
         self._held_back = validation is not None
         self._steps: dict[int, Step] = {}
         self._before = network.parameters.copy()
         self._velocity = None if sgd.velocity is None else sgd.velocity.copy()
+        # Set while an Epoch event is out: the step it ended with.
         self._last: tuple[Step, float, float, Rows] | None = None
 
     def events(self) -> Iterator[Event]:
@@ -84,8 +86,13 @@ class Trainer:
         )
 
     def trace(self) -> Trace:
-        """The record of the last complete epoch's last step; to be taken at the Epoch event."""
-        assert self._last is not None, "no epoch is complete"
+        """The record of an epoch's last step.
+
+        Raises:
+            RuntimeError: the training is not at an Epoch event: the workspace has moved on.
+        """
+        if self._last is None:
+            raise RuntimeError("a trace is taken at an Epoch event, not before or after it")
         step, eta, cost, rows = self._last
         return take_trace(
             step,
@@ -134,24 +141,26 @@ class Trainer:
             yield diagnose(step, self.epoch + 1, self.steps_taken, cost, updated=True)
             return False
         self._last = (step, eta, cost, rows)
-        yield self._complete(eta, seconds, measure(step))
+        yield self._complete(eta, seconds, step)
+        self._last = None
         return True
 
-    def _complete(self, eta: float, seconds: float, layers: tuple[LayerMeasures, ...]) -> Epoch:
+    def _complete(self, eta: float, seconds: float, step: Step) -> Epoch:
         """Closes the epoch: measures it, and sets the place to the beginning of the next."""
+        layers = measure(step)
         cost = self.cost_sum / self.samples
         self.epoch, self.samples, self.cost_sum = self.epoch + 1, 0, 0.0
         evaluation = self._evaluator()
-        accuracy = evaluation.accuracy if self.plan.classes else None
         held = self._held_back
         return Epoch(
             epoch=self.epoch,
             eta=eta,
             train_cost=cost,
             train_cost_after=None if held else evaluation.cost,
-            train_accuracy=None if held else accuracy,
+            train_accuracy=None if held else evaluation.accuracy,
             validation_cost=evaluation.cost if held else None,
-            validation_accuracy=accuracy if held else None,
+            validation_accuracy=evaluation.accuracy if held else None,
             train_seconds=seconds,
+            last_batch=step.n,
             layers=layers,
         )

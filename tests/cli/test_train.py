@@ -93,12 +93,12 @@ def test_tables_none(nncli: Run) -> None:
 
 def test_full_shows_matrices_that_add_up(nncli: Run) -> None:
     done = nncli("train", CONFIGS / "seed-3-4-2.yaml", "--full")
-    assert "δ = ∂C/∂a ⊙ σ′(z)" in done.out
-    row = re.search(r"^  \[ 0\.2 -0\.4\]   \+ \[ (\S+) (\S+)\] = \[ (\S+) (\S+)\]$", done.out, re.M)
+    row = re.search(r"^  \[ 0\.2 -0\.4\] \+ \[(\S+) (\S+)\] = \[ (\S+) (\S+)\]$", done.out, re.M)
     assert row is not None
     update, after = [float(x) for x in row.groups()[:2]], [float(x) for x in row.groups()[2:]]
     for old, step, new in zip((0.2, -0.4), update, after, strict=True):
-        assert new == pytest.approx(old + step, abs=1.01e-6)
+        assert new == pytest.approx(old + step, abs=1e-12)
+    assert "Numbers are rounded for reading; sums add up." in done.out
 
 
 def test_json_is_pure_and_has_every_digit(nncli: Run) -> None:
@@ -133,7 +133,7 @@ def test_set_overrides(nncli: Run, tmp_path: Path) -> None:
 def test_output_that_cannot_be_encoded_is_spelled_out(nncli: Run) -> None:
     done = nncli("train", TWO, "--full", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
     assert done.status == 0
-    assert "sigma'" in done.out
+    assert "mean s'" in done.out
     assert done.out.isascii()
 
 
@@ -148,6 +148,38 @@ def test_a_reader_who_leaves_early_is_no_error(tmp_path: Path) -> None:
         command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.stderr == ""
+    assert len((tmp_path / "runs/iris/metrics.jsonl").read_text().splitlines()) == 60
+
+
+def test_tables_keep_the_layers_names_however_narrow(nncli: Run) -> None:
+    deep = "network=[" + "{type: dense, units: 4}, " * 11 + "{type: dense, units: 3}]"
+    for width in (40, 60, 80):
+        done = nncli("train", CONFIGS / "iris.yaml", "--set", deep, "--out", f"run{width}",
+                     "--set", "train.cost=quadratic", "--set", "train.epochs=1",
+                     COLUMNS=str(width))  # fmt: skip
+        assert done.status == 0
+        assert done.out.count("dense12 ") == 2
+        assert max(map(len, done.out.splitlines())) <= width
+
+
+def test_the_bar_leaves_nothing_behind(tmp_path: Path) -> None:
+    shown = in_a_terminal(tmp_path, "train", CONFIGS / "digits-conv.yaml")
+    table = shown.index("‖ΔW‖/‖W‖")
+    bar = shown.rindex("samples/s", 0, table)
+    assert "\x1b[2K" in shown[bar:table]
+
+
+def test_test_data_are_used_at_the_end(nncli: Run) -> None:
+    table = str(ROOT / "data/iris.csv")
+    done = nncli("train", CONFIGS / "iris.yaml", "--set", f"data.test={table}")
+    assert "150 samples, at the end" in done.out
+    assert re.search(r"^test: cost 0\.\d+, accuracy \d+\.\d\d%$", done.out, re.M)
+
+
+def test_options_that_contradict_each_other(nncli: Run) -> None:
+    for options in (("--every", 5, "--tables", "last"), ("--full", "--tables", "none")):
+        assert nncli("train", TWO, *options).status == 2
+    assert nncli("train", CONFIGS / "iris.yaml", "--every", 30).out.count("epoch 30/60") == 1
 
 
 class TestWrong:
@@ -224,10 +256,22 @@ class TestWrong:
         assert done.status == 2
         assert done.err == "nncli: file/run: cannot be made a run folder: not a directory\n"
 
+    def test_mistakes_in_layers_and_files_are_told_at_once(
+        self, nncli: Run, tmp_path: Path
+    ) -> None:
+        spec = CONFIGS / "digits-conv.yaml"
+        err = self.fails(nncli, tmp_path, spec, "--set", "network[0].weights=w.npy",
+                         "--set", "data.test=none.csv")  # fmt: skip
+        assert [line.split(": ")[2] for line in err.splitlines()] == [
+            "network[0].weights",
+            "data.test",
+        ]
+
     def test_a_run_that_is_there(self, nncli: Run) -> None:
         assert nncli("train", TWO).status == 0
         done = nncli("train", TWO)
         assert done.status == 2
+        assert done.out == ""
         assert "--overwrite replaces it" in done.err
 
     def test_a_network_that_no_machine_holds(self, nncli: Run) -> None:
@@ -235,6 +279,14 @@ class TestWrong:
                      "--set", "network[1]={type: dense, units: 1000000000}")  # fmt: skip
         assert done.status == 2
         assert "a smaller network or mini-batch would fit" in done.err
+
+
+def test_json_tells_of_a_divergence(nncli: Run) -> None:
+    linear = ("--set", "network[1].activation=identity", "--set", "train.cost=quadratic")
+    spec = CONFIGS / "iris.yaml"
+    done = nncli("train", spec, "--set", "train.eta=1e30", *linear, "--format", "json")
+    assert done.status == 1
+    assert json.loads(done.out)["outcome"] == "diverged"
 
 
 def test_divergence_is_status_1(nncli: Run, tmp_path: Path) -> None:

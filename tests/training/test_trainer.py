@@ -57,7 +57,7 @@ def test_an_epoch_is_an_event_with_every_measure() -> None:
 def test_without_validation_the_training_data_are_evaluated() -> None:
     p = prepared("data.validation=null")
     last = epochs_of(trainer_of(p))[-1]
-    evaluation = Evaluator(p.network, Sgd(p.network), p.data.train)()
+    evaluation = Evaluator(p.network, Sgd(p.network), p.data.train, classes=True)()
     assert last.train_cost_after == evaluation.cost
     assert last.train_accuracy == evaluation.accuracy
     assert last.validation_cost is None
@@ -71,7 +71,7 @@ def test_vectors_have_no_accuracy() -> None:
 def test_the_train_cost_is_the_mean_over_samples_before_each_update() -> None:
     p = prepared("train.eta=1e-12")
     first = epochs_of(trainer_of(p))[0]
-    evaluation = Evaluator(p.network, Sgd(p.network), p.data.train)()
+    evaluation = Evaluator(p.network, Sgd(p.network), p.data.train, classes=True)()
     assert first.train_cost == pytest.approx(evaluation.cost, rel=1e-9)
 
 

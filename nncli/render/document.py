@@ -1,0 +1,136 @@
+"""A page made of blocks, whatever format it will be written in."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nncli.nn.arrays import Array
+from nncli.render.grid import Extent, Format, formats
+from nncli.render.text import number
+
+Indices = Sequence[int | None]
+
+
+@dataclass(frozen=True)
+class Heading:
+    text: str
+    level: int = 1
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """Words. A `note` is about the page rather than about the network."""
+
+    text: str
+    note: bool = False
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Lines that keep their breaks."""
+
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table: headings, rows of text. The first `words` columns are words, the others numbers."""
+
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    words: int = 1
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A matrix under its symbol, of which `rows` and `columns` are shown (None: a gap)."""
+
+    symbol: str
+    array: Array
+    rows: Indices
+    columns: Indices
+    format: Format
+
+    @property
+    def is_cut(self) -> bool:
+        return None in self.rows or None in self.columns
+
+    def shown(self) -> Array:
+        """The shown values as they read; gaps are left out."""
+        rows = [r for r in self.rows if r is not None]
+        columns = [c for c in self.columns if c is not None]
+        return self.format.rounded(self.array[np.ix_(rows, columns)])
+
+
+@dataclass(frozen=True)
+class Equation:
+    """Matrices with a sign between each two; `label` says of which part of larger arrays."""
+
+    terms: tuple[Matrix, ...]
+    signs: str = ""
+    label: str = ""
+
+
+Block = Heading | Paragraph | Lines | Grid | Equation
+Page = list[Block]
+
+
+def equations(
+    terms: Sequence[tuple[str, Array]],
+    signs: str,
+    extent: Extent,
+    axes: Sequence[str] = (),
+) -> Iterator[Equation | Paragraph]:
+    """An equation of arrays of one shape; of more than two axes, one for each of their matrices.
+
+    Args:
+        terms: each with its symbol. A vector stands as a row.
+        axes: what the leading axes are: ("sample", "channel"), ("filter", "channel").
+    """
+    arrays = [np.atleast_2d(array) for _, array in terms]
+    kinds = formats(arrays)
+    leading = arrays[0].shape[:-2]
+    places = list(np.ndindex(leading))
+    most = 2 if len(places) > 4 and not extent.full else len(places)
+    for place in places[:most]:
+        label = ", ".join(f"{axis} {k}" for axis, k in zip(axes, place, strict=False))
+        matrices = tuple(
+            Matrix(
+                symbol,
+                array[place],
+                extent.row_indices(array.shape[-2]),
+                extent.column_indices(array.shape[-1]),
+                kind,
+            )
+            for (symbol, _), array, kind in zip(terms, arrays, kinds, strict=True)
+        )
+        yield Equation(matrices, signs, label)
+    if most < len(places):
+        yield Paragraph(f"… and {len(places) - most} more matrices like these", note=True)
+    if most < len(places) or any(m.is_cut for m in matrices):
+        for symbol, array in terms:
+            yield Paragraph(f"{symbol}: {statistics(array)}", note=True)
+
+
+def statistics(array: Array) -> str:
+    values = array.astype(np.float64)
+    return (
+        f"{'×'.join(map(str, array.shape))}, norm {number(float(np.linalg.norm(values)), 4)}, "
+        f"from {number(float(values.min()), 4)} to {number(float(values.max()), 4)}, "
+        f"mean {number(float(values.mean()), 4)}"
+    )
+
+
+def rounding_note(page: Page) -> Paragraph:
+    """That numbers are rounded, and by how much the sums that are shown miss what is shown."""
+    off = 0.0
+    for block in page:
+        if isinstance(block, Equation) and block.signs == "+" * (len(block.terms) - 2) + "=":
+            *parts, result = (term.shown() for term in block.terms)
+            finite = np.isfinite(result)
+            difference = np.abs(sum(parts)[finite] - result[finite])  # type: ignore[index]
+            off = max(off, float(difference.max(initial=0)))
+    # Anything below this is float64's own rounding in adding decimal numbers.
+    told = f"sums of what is shown are off by at most {off:.0e}" if off > 1e-12 else "sums add up"
+    return Paragraph(f"Numbers are rounded for reading; {told}.", note=True)

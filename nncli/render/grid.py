@@ -1,0 +1,98 @@
+"""Numbers in rows and columns: which of them are shown, and with how many digits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nncli.nn.arrays import Array
+
+DECIMALS = 6
+EDGE = 3  # entries left at each end of a shortened axis
+MOST_ROWS, MOST_COLUMNS = 10, 8  # longer axes are shortened
+
+GAP = "…"
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much of a large array is shown: ranges of its last two axes, or all of it."""
+
+    rows: range | None = None
+    columns: range | None = None
+    full: bool = False
+
+    def row_indices(self, size: int) -> list[int | None]:
+        return self._indices(size, self.rows, MOST_ROWS)
+
+    def column_indices(self, size: int) -> list[int | None]:
+        return self._indices(size, self.columns, MOST_COLUMNS)
+
+    def _indices(self, size: int, chosen: range | None, most: int) -> list[int | None]:
+        """The indices shown along an axis; None stands for what is left out."""
+        if chosen is not None:
+            return [k for k in chosen if k < size]
+        if self.full or size <= most:
+            return list(range(size))
+        return [*range(EDGE), None, *range(size - EDGE, size)]
+
+
+@dataclass(frozen=True)
+class Format:
+    """How the numbers of one equation are written."""
+
+    decimals: int
+    scientific: bool = False
+
+    def __call__(self, value: float) -> str:
+        if not np.isfinite(value):
+            return str(float(value))
+        if self.scientific:
+            mantissa, exponent = f"{value:.{self.decimals}e}".split("e")
+            return f"{mantissa}e{int(exponent)}"
+        text = f"{value:.{self.decimals}f}"
+        return text.removeprefix("-") if float(text) == 0 else text
+
+    def rounded(self, array: Array) -> Array:
+        """The values as they read."""
+        read = [float(self(value)) for value in array.ravel()]
+        return np.array(read, np.float64).reshape(array.shape)
+
+
+def formats(arrays: Sequence[Array], decimals: int = DECIMALS) -> list[Format]:
+    """A format for each array of an equation: all fixed, or all scientific where that is better.
+
+    An array whose numbers need fewer decimals is written with fewer.
+    """
+    finite = [np.abs(a[np.isfinite(a)].astype(np.float64)) for a in arrays]
+    largest = max((float(a.max(initial=0)) for a in finite), default=0.0)
+    if largest and not 1e-3 <= largest < 1e6:
+        return [Format(decimals, scientific=True) for _ in arrays]
+    return [Format(_needed(a, decimals)) for a in finite]
+
+
+def _needed(values: Array, decimals: int) -> int:
+    """The fewest decimals that lose nothing that `decimals` would keep."""
+    kept = np.round(values, decimals)
+    for fewer in range(decimals):
+        if np.array_equal(np.round(values, fewer), kept):
+            return fewer
+    return decimals
+
+
+def cells(
+    array: Array,
+    format: Format,
+    rows: Sequence[int | None],
+    columns: Sequence[int | None],
+) -> list[list[str]]:
+    """The shown part of a matrix as text."""
+    return [[GAP if r is None or c is None else format(array[r, c]) for c in columns] for r in rows]
+
+
+def bracketed(cells: list[list[str]]) -> list[str]:
+    """Rows of cells as lines, the columns aligned to the right."""
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        f"[{' '.join(cell.rjust(w) for cell, w in zip(row, widths, strict=True))}]" for row in cells
+    ]
