@@ -1,5 +1,6 @@
 """What nncli can do, one call a command. Nothing here prints, and nothing is kept between calls."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from nncli.assemble import Prepared, prepare, with_defaults
 from nncli.errors import DivergedError, InterruptedTraining, StoppedTraining
 from nncli.nn.network import Network
 from nncli.nn.sgd import Sgd
-from nncli.spec import Spec, dump_spec, load_spec
+from nncli.spec import Spec, TrainSpec, dump_spec, load_spec
 from nncli.training.evaluate import Evaluation, Evaluator
 from nncli.training.history import Divergence, Epoch, Progress
 from nncli.training.run_folder import Keeper, RunFolder
@@ -68,8 +69,8 @@ def train(
     trainer = Trainer(network, sgd, prepared.plan, data.train, data.validation)
     folder = None
     if out is not None:
-        folder = RunFolder.create(Path(out), overwrite=overwrite)
-        folder.write_spec(dump_spec(with_defaults(prepared.spec)))
+        text = dump_spec(with_defaults(prepared.spec))
+        folder = RunFolder.create(Path(out), text, network, trainer.state(), overwrite=overwrite)
     if on_start is not None:
         on_start()
     keeper = Keeper(folder, network, trainer.state())
@@ -81,7 +82,7 @@ def train(
     try:
         for event in trainer.events():
             if isinstance(event, Divergence):
-                raise DivergedError(_divergence_message(event, prepared.plan.eta))
+                raise DivergedError(_divergence_message(event, settings))
             if isinstance(event, Epoch):
                 keeper.epoch_done(event, trainer.state())
             if on_event is not None:
@@ -102,17 +103,26 @@ def _spec(spec: Spec | str | Path) -> Spec:
     return spec if isinstance(spec, Spec) else load_spec(spec)
 
 
-def _divergence_message(event: Divergence, eta: float) -> str:
+def _divergence_message(event: Divergence, settings: TrainSpec) -> str:
+    eta = min(settings.eta / 10, 0.1)
     largest = "" if event.largest is None else f"; its largest finite entry is {event.largest:.3g}"
     began = (
         f"it began in {event.layer}: {event.quantity} is no longer finite{largest}"
         if event.quantity != "cost"
         else f"it began in {event.layer}: its outputs have grown to {event.largest:.3g}"
     )
+    cost = "" if math.isfinite(event.cost) else f": the cost is {event.cost}"
+    advice = [
+        f"a smaller train.eta than {settings.eta:g} (--set train.eta={eta:g})",
+        "inputs of about 1 (data.scale: standard)",
+        "smaller initial weights (init)",
+    ]
+    if settings.momentum > 0.9:
+        advice.append(f"less momentum than {settings.momentum:g}")
+    if settings.weight_decay * settings.eta > 1:
+        advice.insert(0, "train.weight_decay times eta below 1")
     return (
-        f"the training diverged in epoch {event.epoch}, at step {event.step}: "
-        f"the cost is {event.cost}\n"
+        f"the training diverged in epoch {event.epoch}, at step {event.step}{cost}\n"
         f"{began}\n"
-        f"to try: a smaller train.eta than {eta:g} (--set train.eta={min(eta / 10, 0.1):g}), "
-        "inputs of about 1 (data.scale: standard), smaller initial weights (init)"
+        f"to try: {', '.join(advice)}"
     )

@@ -4,6 +4,7 @@ Mistakes that show only here (a layer that does not fit the data) are reported w
 has them.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +19,8 @@ from nncli.errors import DataError, LayerError, NncliError, SpecError
 from nncli.nn import layers as nn
 from nncli.nn import sgd
 from nncli.nn.initialisers import default_initialiser
-from nncli.nn.network import Network, build_network
+from nncli.nn.memory import layer_numbers, step_bytes
+from nncli.nn.network import Network, build_network, place_layers
 from nncli.seeds import Stream, seed_of
 from nncli.spec import (
     AvgPoolSpec,
@@ -62,9 +64,13 @@ def prepare(spec: Spec) -> Prepared:
     def attempt(make: Callable[[], T]) -> T | None:
         try:
             return make()
-        except (SpecError, DataError) as error:
+        except DataError as error:
+            # Where a key of the spec is to blame, its place is told too.
+            key = getattr(error, "key", None)
+            mistakes.append(spec.error_at(("data", key), str(error)) if key else error)
+        except SpecError as error:
             mistakes.append(error)
-            return None
+        return None
 
     given = [attempt(partial(_layer, spec, k, layer)) for k, layer in enumerate(spec.network)]
     layers = [layer for layer in given if layer is not None]
@@ -72,7 +78,12 @@ def prepare(spec: Spec) -> Prepared:
     shape = data.input_shape if data is not None else spec.data.shape
     network = None
     if shape is not None and len(layers) == len(given):
-        network = attempt(lambda: _network(spec, layers, shape))
+        samples = len(data.train) if data is not None else spec.train.batch_size
+        n = min(spec.train.batch_size, samples)
+        before = len(mistakes)
+        attempt(lambda: _place(spec, layers, shape, n))
+        if data is not None and len(mistakes) == before:
+            network = attempt(lambda: _network(spec, layers, shape))
     if network is not None and data is not None:
         attempt(lambda: _check_outputs(spec, network, data))
     if mistakes:
@@ -160,14 +171,42 @@ def plan_of(spec: Spec, *, classes: bool) -> Plan:
     )
 
 
+def _place(spec: Spec, layers: list[nn.Layer], input_shape: tuple[int, ...], n: int) -> None:
+    """Whether the layers fit each other and this machine, at `n` samples a mini-batch."""
+    try:
+        placed = place_layers(layers, input_shape)
+    except LayerError as error:
+        raise _at_layer(spec, error) from error
+    itemsize = np.dtype(spec.dtype).itemsize
+    needed, there = step_bytes(placed, n, itemsize), memory_of_machine()
+    if needed > there:
+        largest = max(placed, key=lambda p: layer_numbers(p, n))
+        raise spec.error_at(
+            ("network", largest.index),
+            f"a step of this network would take {needed / 2**30:,.1f} GiB of memory, most of it in "
+            f"{largest.name}; this machine has {there / 2**30:,.1f} GiB",
+        )
+
+
+def memory_of_machine() -> int:
+    """Its memory in bytes; where the system does not tell, more than any machine has."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return 2**62
+
+
+def _at_layer(spec: Spec, error: LayerError) -> SpecError:
+    place = ("network", error.index)
+    return spec.error_at((*place, error.key) if error.key else place, error.message)
+
+
 def _network(spec: Spec, layers: list[nn.Layer], input_shape: tuple[int, ...]) -> Network:
     rng = np.random.default_rng(seed_of(spec.seed, Stream.WEIGHTS))
     try:
         return build_network(layers, input_shape, spec.train.cost, spec.dtype, rng)
     except LayerError as error:
-        place = ("network", error.index)
-        where = (*place, error.key) if error.key else place
-        raise spec.error_at(where, error.message) from error
+        raise _at_layer(spec, error) from error
 
 
 def _layer(spec: Spec, index: int, layer: Layer) -> nn.Layer:
@@ -216,9 +255,11 @@ def _values(spec: Spec, index: int, layer: DenseSpec | ConvSpec) -> tuple[Given,
         if not isinstance(given, str):
             return np.array(given, np.float64)
         try:
-            return datasets.read_values(spec.resolve(given))
+            read = datasets.read_values(spec.resolve(given))
         except DataError as error:
             raise spec.error_at(("network", index, key), str(error)) from error
+        # A table has two axes whatever it holds; a row or a column of it is a bias.
+        return read.ravel() if key == "bias" and 1 in read.shape else read
 
     return values(layer.weights, "weights"), values(layer.bias, "bias")
 

@@ -7,6 +7,11 @@ from pathlib import Path
 from nncli.errors import RunError
 
 
+def shown(path: Path) -> str:
+    """A path as messages show it: nothing in it can act on a terminal, or end a line."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(path))
+
+
 def reason(error: OSError) -> str:
     """Why the system refused, without the path: that stands in front of it."""
     return (error.strerror or str(error)).lower()
@@ -29,7 +34,7 @@ def write_whole(path: Path, content: bytes) -> None:
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
-        raise RunError(f"{path}: cannot be written: {reason(error)}") from error
+        raise RunError(f"{shown(path)}: cannot be written: {reason(error)}") from error
     finally:
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)

@@ -10,7 +10,7 @@ def to_json(record: Any, indent: int | None = None) -> str:
 
     JSON has no word for what is not finite: it becomes null.
     """
-    return json.dumps(_finite(record), ensure_ascii=False, indent=indent, allow_nan=False)
+    return json.dumps(_finite(record), indent=indent, allow_nan=False)
 
 
 def _finite(value: Any) -> Any:

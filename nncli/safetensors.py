@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nncli.errors import RunError
-from nncli.files import reason
+from nncli.files import reason, shown
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -51,11 +51,11 @@ def read(path: Path) -> tuple[Arrays, dict[str, str]]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise RunError(f"{path}: cannot be read: {reason(error)}") from error
+        raise RunError(f"{shown(path)}: cannot be read: {reason(error)}") from error
     try:
         return unpack(content)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise RunError(f"{path}: not a whole safetensors file: {error}") from error
+        raise RunError(f"{shown(path)}: not a whole safetensors file: {error}") from error
 
 
 def unpack(content: bytes) -> tuple[Arrays, dict[str, str]]:

@@ -33,16 +33,25 @@ def _options(
         raise typer.Exit
 
 
-def main() -> None:
-    """Runs the command line and exits."""
+def run() -> int:
+    """Runs the command line; the exit status."""
     from nncli.render.streams import prepare_streams
 
     prepare_streams()
-    sys.exit(run())
+    try:
+        status = _run()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. What is still buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except OSError as error:  # results that cannot be written; every file has an error of its own
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _say(f"standard output: {error.strerror or error}", FAILED)
+    return status
 
 
-def run() -> int:
-    """Runs the command line; the exit status."""
+def _run() -> int:
     try:
         app()
     except SystemExit as exit:
@@ -56,16 +65,11 @@ def run() -> int:
     except MemoryError as error:
         what = str(error) or "no memory is left"
         return _say(f"{what}; a smaller network or mini-batch would fit", WRONG_INPUT)
-    except KeyboardInterrupt:
-        return _say("interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough. What is still buffered has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
     return DONE
 
 
 def _say(message: str, status: int) -> int:
-    for line in message.splitlines():
-        print(f"nncli: {line}", file=sys.stderr)
+    if sys.stderr is not None:
+        for line in message.splitlines():
+            print(f"nncli: {line}", file=sys.stderr)
     return status

@@ -7,18 +7,23 @@ from types import FrameType
 
 
 class StopRequest:
-    """Whether the user has asked to stop."""
+    """Whether the user has asked to stop, and whether what there is is being saved."""
 
     requested = False
+    saving = False
 
 
 @contextmanager
 def interruptible() -> Iterator[StopRequest]:
-    """Within it, the first Ctrl-C is a request and only the second an interruption."""
+    """Within it, the first Ctrl-C is a request, the second an interruption.
+
+    Once saving has begun no further one counts: it takes but a moment, and is worth it.
+    """
     stop = StopRequest()
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if stop.requested:
+        if stop.requested and not stop.saving:
+            stop.saving = True
             raise KeyboardInterrupt
         stop.requested = True
 
@@ -26,4 +31,5 @@ def interruptible() -> Iterator[StopRequest]:
     try:
         yield stop
     finally:
-        signal.signal(signal.SIGINT, before)
+        # Whoever has asked to stop is being obeyed: pressing on must not cut the last words short.
+        signal.signal(signal.SIGINT, signal.SIG_IGN if stop.requested else before)

@@ -62,14 +62,19 @@ def train(
     from nncli.assemble import prepare
     from nncli.cli.signals import interruptible
     from nncli.errors import InterruptedTraining, StoppedTraining
+    from nncli.files import shown
     from nncli.render.record import training_json
+    from nncli.render.streams import write_text
     from nncli.render.training import TrainingScreen
     from nncli.spec import load_spec
     from nncli.training.history import Epoch, Progress
     from nncli.training.trainer import Trainer
 
     as_json = format is Format.json
-    prepared = prepare(load_spec(spec, set_ or []))
+    try:
+        prepared = prepare(load_spec(spec, set_ or []))
+    except KeyboardInterrupt:
+        raise InterruptedTraining("interrupted; nothing was written") from None
     folder = out if out is not None else Path("runs") / prepared.spec.name
     epochs = prepared.spec.train.epochs
     screen = TrainingScreen(prepared, quiet=as_json)
@@ -81,7 +86,8 @@ def train(
             if due or (tables is not Tables.none and event.epoch == epochs):
                 screen.show_step(event, trainer.trace() if full else None)
         if stop.requested:
-            raise InterruptedTraining(f"interrupted; where it stood is saved in {folder}")
+            stop.saving = True
+            raise InterruptedTraining(f"interrupted; where it stood is saved in {shown(folder)}")
 
     with interruptible() as stop, screen:
         try:
@@ -94,9 +100,12 @@ def train(
             )
         except StoppedTraining as stopped:
             if as_json and stopped.training is not None:
-                print(training_json(stopped.training, stopped.outcome))
+                write_text(training_json(stopped.training, stopped.outcome))
             raise
+        except KeyboardInterrupt:
+            message = f"interrupted; the last whole epoch is saved in {shown(folder)}"
+            raise InterruptedTraining(message) from None
     if as_json:
-        print(training_json(done, "done"))
+        write_text(training_json(done, "done"))
     else:
         screen.show_end(done)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,7 @@ class Network:
         for placed in self.layers:
             views[placed.name] = {}
             for key, shape in placed.parameter_shapes.items():
-                stop = start + int(np.prod(shape))
+                stop = start + prod(shape)
                 views[placed.name][key] = flat[start:stop].reshape(shape)
                 start = stop
         return views
@@ -109,7 +110,7 @@ def build_network(
             message = f"{p.activation} mixes its units, so it stands only in the last layer"
             raise LayerError(p.index, message, "activation")
     row = cost_row(cost, placed[-1])
-    size = sum(int(np.prod(s)) for p in placed for s in p.parameter_shapes.values())
+    size = sum(prod(s) for p in placed for s in p.parameter_shapes.values())
     network = Network(placed, row, np.zeros(size, dtype))
     views = network.views(network.parameters)
     for p in placed:
@@ -185,7 +186,11 @@ def _initialise(
                     f"{placed.name} takes {by(views[key].shape)}",
                     KEY_OF[key],
                 )
-            views[key][...] = given
+            with np.errstate(over="ignore"):
+                views[key][...] = given
+            if not np.isfinite(views[key]).all():
+                message = f"a number among them is too large for {views[key].dtype}"
+                raise LayerError(placed.index, message, KEY_OF[key])
         elif key == "weight":
             name = layer.init or default_initialiser(layer.activation)
             views[key][...] = initial_weights(name, rng, views[key].shape, views[key].dtype)

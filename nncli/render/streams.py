@@ -33,9 +33,23 @@ class Screen(Console):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+LEAST_WIDTH = 20  # a terminal that claims less (COLUMNS=0 comes from some) is not believed
+
+
 def results(*, quiet: bool = False) -> Console:
     """Standard output, as wide as the terminal (or COLUMNS; 80 in a pipe)."""
-    return Screen(highlight=False, markup=False, emoji=False, quiet=quiet)
+    screen = Screen(highlight=False, markup=False, emoji=False, quiet=quiet)
+    if screen.width < LEAST_WIDTH:
+        screen.width = 80
+    return screen
+
+
+def write_text(text: str) -> None:
+    """Writes text to standard output as it is; in silence where nobody reads it."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def messages() -> Console:

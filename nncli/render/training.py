@@ -10,13 +10,14 @@ from rich.text import Text
 
 from nncli.api import Training
 from nncli.assemble import Prepared
+from nncli.files import shown
 from nncli.nn.trace import Trace
 from nncli.render.curve import Curves, Series
 from nncli.render.layers import measures_table, network_table
 from nncli.render.matrices import step_matrices
 from nncli.render.streams import messages, results
 from nncli.render.terminal import on_terminal
-from nncli.render.text import count, duration, number, percent, plain, safe, shape
+from nncli.render.text import count, duration, number, percent, plain, shape
 from nncli.training.evaluate import Evaluation
 from nncli.training.history import Epoch
 from nncli.training.history import Progress as Glance
@@ -56,7 +57,7 @@ class TrainingScreen(ExitStack):
         self.results.print(curves(training.history))
         self.results.print(outcome(training.history, training.test))
         if training.folder is not None:
-            self.results.print(f"saved in {safe(training.folder)}")
+            self.results.print(f"saved in {shown(training.folder)}", soft_wrap=True)
 
 
 def built(prepared: Prepared) -> RenderableType:

@@ -10,7 +10,7 @@ import numpy as np
 
 from nncli import safetensors
 from nncli.errors import RunError
-from nncli.files import reason, write_whole
+from nncli.files import reason, shown, write_whole
 from nncli.jsons import to_json
 from nncli.nn.network import Network
 from nncli.training.history import Epoch
@@ -28,30 +28,39 @@ class RunFolder:
         self.path = path
 
     @classmethod
-    def create(cls, path: Path, *, overwrite: bool = False) -> "RunFolder":
-        """Makes the folder, or takes an empty one, or with `overwrite` one that holds a run.
+    def create(
+        cls, path: Path, spec: str, network: Network, state: State, *, overwrite: bool = False
+    ) -> "RunFolder":
+        """A run of no epochs yet: in a new folder, an empty one, or with `overwrite` over a run.
+
+        Args:
+            spec: the text of its spec.yaml.
 
         Raises:
-            RunError: it holds something else, or cannot be written.
+            RunError: the folder holds something else, or cannot be written.
         """
+        name = shown(path)
         try:
+            text = spec.encode()
             taken = path.is_dir() and any(path.iterdir())
-            if taken and not (path / SPEC).is_file():
-                raise RunError(f"{path}: holds files, but no run; choose another with --out DIR")
+            if taken and not is_run(path):
+                raise RunError(f"{name}: holds files, but no run; choose another with --out DIR")
             if taken and not overwrite:
                 raise RunError(
-                    f"{path}: already holds a run; "
+                    f"{name}: already holds a run; "
                     "--overwrite replaces it, --out DIR writes elsewhere"
                 )
             path.mkdir(parents=True, exist_ok=True)
-            for name in (SPEC, METRICS, CHECKPOINT):
-                (path / name).unlink(missing_ok=True)
+        except UnicodeEncodeError as error:
+            raise RunError(f"{name}: a name that is not UTF-8 cannot be written") from error
         except OSError as error:
-            raise RunError(f"{path}: cannot be made a run folder: {reason(error)}") from error
-        return cls(path)
-
-    def write_spec(self, text: str) -> None:
-        write_whole(self.path / SPEC, text.encode())
+            raise RunError(f"{name}: cannot be made a run folder: {reason(error)}") from error
+        folder = cls(path)
+        # The spec comes last: a folder is a run once it is there.
+        folder.write_metrics([])
+        folder.write_checkpoint(network, state)
+        write_whole(path / SPEC, text)
+        return folder
 
     def write_metrics(self, history: Iterable[Epoch]) -> None:
         lines = (to_json(asdict(epoch)) for epoch in history)
@@ -77,6 +86,11 @@ def _named(network: Network, flat: np.ndarray[Any, Any]) -> dict[str, np.ndarray
         for layer, views in network.views(flat).items()
         for key, view in views.items()
     }
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder holds a run; a spec alone does not make one."""
+    return all((path / name).is_file() for name in (SPEC, METRICS, CHECKPOINT))
 
 
 class Keeper:

@@ -13,9 +13,9 @@ from nncli.nn.network import Network
 from nncli.nn.sgd import Sgd
 from nncli.nn.step import Step
 from nncli.nn.trace import Trace, take_trace
-from nncli.training.divergence import diagnose
+from nncli.training.divergence import diagnose, largest
 from nncli.training.evaluate import Evaluator
-from nncli.training.history import Epoch, Event, Progress
+from nncli.training.history import Divergence, Epoch, Event, Progress
 from nncli.training.order import Plan
 from nncli.training.samples import Rows, Samples
 
@@ -66,6 +66,10 @@ class Trainer:
         self._before = network.parameters.copy()
         self._velocity = None if sgd.velocity is None else sgd.velocity.copy()
         # Set while an Epoch event is out: the step it ended with.
+        # Made now, so that what does not fit in memory is known before anything is written.
+        count = len(train.index)
+        for n in {min(plan.batch_size, count), count % plan.batch_size} - {0}:
+            self._step(n)
         self._last: tuple[Step, float, float, Rows] | None = None
 
     def events(self) -> Iterator[Event]:
@@ -141,7 +145,19 @@ class Trainer:
             yield diagnose(step, self.epoch + 1, self.steps_taken, cost, updated=True)
             return False
         self._last = (step, eta, cost, rows)
-        yield self._complete(eta, seconds, step)
+        epoch = self._complete(eta, seconds, step)
+        evaluated = epoch.validation_cost if self._held_back else epoch.train_cost_after
+        if evaluated is not None and not math.isfinite(evaluated):
+            yield Divergence(
+                self.epoch,
+                self.steps_taken,
+                evaluated,
+                step.last.name,
+                "cost",
+                largest(step.last.a),
+            )
+            return False
+        yield epoch
         self._last = None
         return True
 

@@ -278,7 +278,19 @@ class TestWrong:
         done = nncli("train", TWO, "--set", "network[0]={type: dense, units: 1000000000}",
                      "--set", "network[1]={type: dense, units: 1000000000}")  # fmt: skip
         assert done.status == 2
-        assert "a smaller network or mini-batch would fit" in done.err
+        assert re.search(r"network\[1\]: a step of this network would take .* in dense2", done.err)
+        assert done.out == ""
+
+    def test_weights_too_large_for_the_dtype(self, nncli: Run, tmp_path: Path) -> None:
+        err = self.fails(nncli, tmp_path, TWO, "--set", "dtype=float32",
+                         "--set", "network[0].weights=[[1, 2], [3, 1e300]]")  # fmt: skip
+        assert "network[0].weights: a number among them is too large for float32" in err
+
+    def test_sizes_beyond_all_bounds(self, nncli: Run, tmp_path: Path) -> None:
+        conv = "network=[{type: conv, filters: 2, kernel: 1, padding: 1000000000}, "
+        conv += "{type: dense, units: 2}]"
+        err = self.fails(nncli, tmp_path, TWO, "--set", conv, "--set", "data.shape=[1, 1, 2]")
+        assert "GiB of memory, most of it in" in err
 
 
 def test_json_tells_of_a_divergence(nncli: Run) -> None:
@@ -299,20 +311,62 @@ def test_divergence_is_status_1(nncli: Run, tmp_path: Path) -> None:
     assert (tmp_path / "runs/iris/checkpoint.safetensors").is_file()
 
 
-def test_ctrl_c_saves_and_is_status_130(tmp_path: Path) -> None:
+def test_an_infinite_cost_at_the_end_is_a_divergence(nncli: Run) -> None:
+    linear = ("--set", "network[1].activation=identity", "--set", "train.cost=quadratic")
+    last = ("--set", "train.epochs=1", "--set", "train.batch_size=120", "--set", "train.eta=1e19")
+    done = nncli("train", CONFIGS / "iris.yaml", *linear, *last)
+    assert done.status == 1
+    assert "the training diverged in epoch 1" in done.err
+
+
+def test_a_full_disk_behind_standard_output(tmp_path: Path) -> None:
+    command = f"'{sys.executable}' -m nncli train '{TWO}' >/dev/full"
+    done = subprocess.run(
+        command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "nncli: standard output: No space left on device\n",
+    )
+
+
+def test_a_terminal_that_claims_no_width(nncli: Run) -> None:
+    assert "dense1" in nncli("train", TWO, COLUMNS="0").out
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.05])
+def test_a_second_ctrl_c_does_no_damage(tmp_path: Path, pause: float) -> None:
+    process = start_long_training(tmp_path)
+    process.send_signal(signal.SIGINT)
+    time.sleep(pause)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert err.startswith("nncli: interrupted; ")
+    assert sorted(p.name for p in (tmp_path / "runs/digits-mlp").iterdir()) == sorted(TREE)
+
+
+def start_long_training(folder: Path) -> "subprocess.Popen[str]":
+    """A training that runs on until it is stopped; its first epochs are saved."""
     process = subprocess.Popen(
         [sys.executable, "-m", "nncli", "train", str(CONFIGS / "digits-mlp.yaml"),
          "--set", "train.epochs=100000"],
-        cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    metrics = tmp_path / "runs/digits-mlp/metrics.jsonl"
+    metrics = folder / "runs/digits-mlp/metrics.jsonl"
     for _ in range(300):
-        if metrics.exists():
+        if metrics.exists() and metrics.stat().st_size:
             break
         time.sleep(0.1)
+    return process
+
+
+def test_ctrl_c_saves_and_is_status_130(tmp_path: Path) -> None:
+    process = start_long_training(tmp_path)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert err == "nncli: interrupted; where it stood is saved in runs/digits-mlp\n"
+    metrics = tmp_path / "runs/digits-mlp/metrics.jsonl"
     assert len(metrics.read_text().splitlines()) > 1
     assert (tmp_path / "runs/digits-mlp/checkpoint.safetensors").is_file()

@@ -8,11 +8,10 @@ import pytest
 
 import nncli
 from nncli import safetensors
-from nncli.errors import DivergedError, InterruptedTraining, RunError
+from nncli.errors import DivergedError, InterruptedTraining, RunError, SpecError
 from nncli.files import write_whole
 from nncli.spec import load_spec, parse_spec
 from nncli.training.history import Epoch
-from nncli.training.run_folder import RunFolder
 
 SPEC = """
 data:
@@ -68,14 +67,29 @@ def test_a_run_is_not_overwritten_unasked(tmp_path: Path) -> None:
 def test_a_folder_of_other_files_is_never_touched(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("x")
     with pytest.raises(RunError, match="holds files, but no run"):
-        RunFolder.create(tmp_path, overwrite=True)
+        nncli.train(parse_spec(SPEC), out=tmp_path, overwrite=True)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_spec_of_the_users_own_does_not_make_a_run(tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text("# mine")
+    with pytest.raises(RunError, match="holds files, but no run"):
+        nncli.train(parse_spec(SPEC), out=tmp_path, overwrite=True)
+    assert (tmp_path / "spec.yaml").read_text() == "# mine"
+
+
+def test_what_does_not_fit_in_memory_writes_nothing(tmp_path: Path) -> None:
+    huge = ["data.shape=[1, 1, 2]", "network=[{type: conv, filters: 2, kernel: 3, padding: same, "
+            "dilation: 1000000000}, {type: dense, units: 2}]"]  # fmt: skip
+    with pytest.raises(SpecError, match=r"would take [\d,.]+ GiB of memory, most of it in conv1"):
+        nncli.train(parse_spec(SPEC, overrides=huge), out=tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("x")
     with pytest.raises(RunError, match="cannot be made a run folder: file exists"):
-        RunFolder.create(tmp_path / "run")
+        nncli.train(parse_spec(SPEC), out=tmp_path / "run")
 
 
 def test_an_interrupted_training_saves_where_it_stood(tmp_path: Path) -> None:

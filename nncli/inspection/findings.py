@@ -1,0 +1,209 @@
+"""What the numbers of a step mean: each finding with the numbers that led to it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from nncli.errors import NncliError
+from nncli.inspection.products import tap_products
+from nncli.nn.arrays import Array
+from nncli.nn.layers import by
+from nncli.nn.measures import SATURATED, norm
+from nncli.nn.trace import LayerTrace, Trace
+
+HEALTHY_UPDATE = 1e-3  # ‖ΔW‖/‖W‖ that is usually found good; ten times more or less is told
+
+
+@dataclass(frozen=True)
+class CostChange:
+    """What the gradient promised for this step beside what came of it.
+
+    Attributes:
+        predicted: ∇C · Δ, which is −η‖∇C‖² without momentum and decay.
+        actual: C after − C before, on the same samples.
+        verdict: linear (within a tenth of the promise), curved, or overshot (C has grown).
+    """
+
+    predicted: float
+    actual: float
+
+    @property
+    def ratio(self) -> float | None:
+        return self.actual / self.predicted if self.predicted else None
+
+    @property
+    def verdict(self) -> Literal["linear", "curved", "overshot"]:
+        if self.actual > 0:
+            return "overshot"
+        return "linear" if self.ratio is not None and abs(self.ratio - 1) <= 0.1 else "curved"
+
+
+def cost_change(trace: Trace) -> CostChange:
+    predicted = 0.0
+    for layer in trace.layers:
+        for key in ("weight", "bias"):
+            gradient, update = (getattr(layer, f"{key}_{part}") for part in ("gradient", "update"))
+            if gradient is not None:
+                wide = gradient.astype(np.float64).ravel(), update.astype(np.float64).ravel()
+                predicted += float(np.dot(*wide))
+    return CostChange(predicted, trace.cost_after - trace.cost_before)
+
+
+@dataclass(frozen=True)
+class Attenuation:
+    """The error signal's way through one layer, going back.
+
+    Attributes:
+        arrives: the norm of what comes from above (δ of the layer above, or ∂C/∂a).
+        factor: what of it leaves, by `cause`: "weights", "σ′" or "pooling".
+    """
+
+    layer: str
+    cause: str
+    arrives: float
+    leaves: float
+
+    @property
+    def factor(self) -> float | None:
+        return self.leaves / self.arrives if self.arrives else None
+
+
+def attenuation(trace: Trace) -> list[Attenuation]:
+    """From δ of the last layer to δ of the first that learns: what each product did to its norm.
+
+    The product of all factors is the ratio of the two ends.
+    """
+    learners = [k for k, layer in enumerate(trace.layers) if layer.delta is not None]
+    rows: list[Attenuation] = []
+    signal = _norm(trace.layers[-1].delta)
+    for k in range(len(trace.layers) - 1, learners[0], -1):
+        above, below = trace.layers[k], trace.layers[k - 1]
+        if above.type != "flatten":
+            cause = "weights" if above.delta is not None else "pooling"
+            rows.append(Attenuation(above.name, cause, signal, _norm(above.downstream)))
+            signal = rows[-1].leaves
+        if below.delta is not None:
+            rows.append(Attenuation(below.name, "σ′", signal, _norm(below.delta)))
+            signal = rows[-1].leaves
+    return rows
+
+
+def _norm(array: Array | None) -> float:
+    assert array is not None
+    return norm(array)
+
+
+@dataclass(frozen=True)
+class Saturation:
+    """The units of a layer by how many samples saturate them (σ' < 0.01; for relu, σ' = 0).
+
+    Attributes:
+        always, sometimes: indices of units, those of all samples and those of some.
+        dead: whether `always` means units that a relu never lets through.
+    """
+
+    layer: str
+    units: int
+    always: tuple[tuple[int, ...], ...]
+    sometimes: tuple[tuple[int, ...], ...]
+    dead: bool
+
+
+def saturation(layer: LayerTrace) -> Saturation | None:
+    """None for a layer that has no σ' of its own."""
+    if layer.sigma_prime is None:
+        return None
+    is_saturated = layer.sigma_prime < SATURATED
+    count = is_saturated.sum(axis=0)
+    always = tuple(tuple(map(int, unit)) for unit in np.argwhere(count == len(layer.input)))
+    some = (count > 0) & (count < len(layer.input))
+    sometimes = tuple(tuple(map(int, unit)) for unit in np.argwhere(some))
+    return Saturation(layer.name, count.size, always, sometimes, layer.activation == "relu")
+
+
+@dataclass(frozen=True)
+class RelativeUpdate:
+    """‖ΔW‖ / ‖W‖ of a layer, and whether it is far from what is usually found good."""
+
+    layer: str
+    update: float
+    weight: float
+
+    @property
+    def ratio(self) -> float | None:
+        return self.update / self.weight if self.weight else None
+
+    @property
+    def verdict(self) -> Literal["large", "small", "healthy"]:
+        ratio = self.ratio
+        if ratio is None or ratio > 10 * HEALTHY_UPDATE:
+            return "large"
+        return "small" if ratio < HEALTHY_UPDATE / 10 else "healthy"
+
+
+def relative_updates(trace: Trace) -> list[RelativeUpdate]:
+    return [
+        RelativeUpdate(layer.name, _norm(layer.weight_update), _norm(layer.weight))
+        for layer in trace.layers
+        if layer.weight is not None
+    ]
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What one sample did to one weight: −η/n · a_i δ_j (for a filter, summed over its windows)."""
+
+    sample: int
+    a: float | None
+    delta: float | None
+    push: float
+
+
+@dataclass(frozen=True)
+class Why:
+    """Who pushed a weight, the strongest first. The pushes sum to −η ∂C/∂w."""
+
+    layer: str
+    index: tuple[int, ...]
+    contributions: tuple[Contribution, ...]
+
+    @property
+    def total(self) -> float:
+        return sum(c.push for c in self.contributions)
+
+    @property
+    def cancellation(self) -> float | None:
+        """|sum| / sum of |.|: 1 where all samples agree, 0 where they cancel out."""
+        strength = sum(abs(c.push) for c in self.contributions)
+        return abs(self.total) / strength if strength else None
+
+
+def why(trace: Trace, layer: LayerTrace, index: tuple[int, ...]) -> Why:
+    """The samples' contributions to the gradient step of one weight.
+
+    Raises:
+        NncliError: the layer has no such weight.
+    """
+    if layer.weight is None:
+        raise NncliError(f"{layer.name} has no weights")
+    shape = layer.weight.shape
+    if len(index) != len(shape) or not all(0 <= k < n for k, n in zip(index, shape, strict=False)):
+        given = ",".join(map(str, index))
+        raise NncliError(
+            f"{layer.name} has no weight [{given}]: its weights are {by(shape)}, counted from 0"
+        )
+    scale = -trace.eta / len(trace.samples)
+    made: list[Contribution] = []
+    if len(shape) == 2:
+        assert layer.delta is not None
+        for k, sample in enumerate(trace.samples):
+            a, delta = float(layer.input[k, index[0]]), float(layer.delta[k, index[1]])
+            made.append(Contribution(sample, a, delta, scale * a * delta))
+    else:
+        tap = (index[0], index[1], index[2], index[3])
+        for sample, product in zip(trace.samples, tap_products(layer, tap), strict=True):
+            push = scale * float(product.product.sum(dtype=np.float64))
+            made.append(Contribution(sample, None, None, push))
+    made.sort(key=lambda c: -abs(c.push))
+    return Why(layer.name, index, tuple(made))

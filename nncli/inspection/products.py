@@ -1,0 +1,122 @@
+"""The products of a conv layer, one by one: what made a filter tap's gradient, a cell's error."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from nncli.errors import NncliError
+from nncli.nn.arrays import Array
+from nncli.nn.layers import Conv, by
+from nncli.nn.trace import LayerTrace
+from nncli.nn.windows import Axis, Windows
+
+
+@dataclass(frozen=True)
+class TapProduct:
+    """∂C/∂w of one filter tap in one sample: the cells that the tap met ⊙ δ, summed.
+
+    Arrays have the shape of the layer's output, rows x columns: cells[p] is what the tap lay on
+    when the window stood at output p. Cells of the padding are 0.
+    """
+
+    sample: int
+    cells: Array
+    delta: Array
+    product: Array
+
+
+@dataclass(frozen=True)
+class CellProduct:
+    """∂C_x/∂(one input cell) by way of one filter: the δ that the cell had a part in ⊙ the filter.
+
+    Arrays have the filter's shape: delta[i, j] is the δ of the window whose tap (i, j) lay on the
+    cell, 0 where there is no such window.
+    """
+
+    sample: int
+    filter: int
+    delta: Array
+    weights: Array
+    product: Array
+
+
+def windows_of(layer: LayerTrace) -> Windows:
+    """Where the windows of a conv layer stand.
+
+    Raises:
+        NncliError: it is not a conv layer.
+    """
+    conv = layer.placed.layer
+    if not isinstance(conv, Conv):
+        raise NncliError(f"{layer.name} is not a conv layer: it has no taps and no cells")
+    return conv.windows(layer.placed.input_shape)
+
+
+def padded(layer: LayerTrace) -> Array:
+    """The layer's input with its padding: samples x channels x rows x columns."""
+    windows = windows_of(layer)
+    samples, channels = layer.input.shape[:2]
+    made = np.zeros((samples, channels, *windows.padded_shape), layer.input.dtype)
+    made[:, :, windows.rows.interior, windows.columns.interior] = layer.input
+    return made
+
+
+def tap_products(layer: LayerTrace, tap: tuple[int, int, int, int]) -> Iterator[TapProduct]:
+    """For each sample, the products that sum to the gradient at a tap.
+
+    ∂C/∂w is the mean over the samples of their sums. `tap` is (filter, channel, row, column).
+
+    Raises:
+        NncliError: there is no such tap.
+    """
+    windows = windows_of(layer)
+    assert layer.weight is not None
+    assert layer.delta is not None
+    _check(tap, layer.weight.shape, f"tap of {layer.name}", "filter, channel, row, column")
+    filter, channel, i, j = tap
+    for sample, image in enumerate(padded(layer)):
+        cells = image[channel, windows.rows.tap(i), windows.columns.tap(j)]
+        delta = layer.delta[sample, filter]
+        yield TapProduct(sample, cells, delta, cells * delta)
+
+
+def cell_products(layer: LayerTrace, cell: tuple[int, int, int]) -> Iterator[CellProduct]:
+    """For each sample and filter, the products that flow back to `cell`: channel, row, column.
+
+    ∂C_x/∂cell is their sum over the filters.
+
+    Raises:
+        NncliError: there is no such cell.
+    """
+    windows = windows_of(layer)
+    assert layer.weight is not None
+    assert layer.delta is not None
+    _check(cell, layer.input.shape[1:], f"cell of {layer.name}'s input", "channel, row, column")
+    channel, row, column = cell
+    for sample, deltas in enumerate(layer.delta):
+        for filter, delta in enumerate(deltas):
+            met = np.zeros(layer.weight.shape[2:], delta.dtype)
+            for i, j in np.ndindex(met.shape):
+                r = output_at(windows.rows.before + row, i, windows.rows)
+                c = output_at(windows.columns.before + column, j, windows.columns)
+                if r is not None and c is not None:
+                    met[i, j] = delta[r, c]
+            weights = layer.weight[filter, channel]
+            yield CellProduct(sample, filter, met, weights, met * weights)
+
+
+def output_at(cell: int, tap: int, axis: Axis) -> int | None:
+    """The output whose window has `tap` on the padded `cell`, None where there is none."""
+    start = cell - tap * axis.dilation
+    if start < 0 or start % axis.stride or start // axis.stride >= axis.outputs:
+        return None
+    return start // axis.stride
+
+
+def _check(index: tuple[int, ...], shape: tuple[int, ...], what: str, names: str) -> None:
+    if len(index) != len(shape) or not all(
+        0 <= k < size for k, size in zip(index, shape, strict=False)
+    ):
+        given = ",".join(map(str, index))
+        raise NncliError(f"there is no {what} at {given}: {names} count from 0 within {by(shape)}")
