@@ -20,10 +20,16 @@ class SpecError(NncliError):
 
 
 class DataError(NncliError):
-    """Mistakes in a data file, each as `file: row R, column C: what is wrong`."""
+    """Mistakes in data, each as `file: row R, column C: what is wrong`.
 
-    def __init__(self, problems: str | list[str] | tuple[str, ...]) -> None:
+    `key` is the one under the spec's `data` that is to blame; None where the file itself is.
+    """
+
+    def __init__(
+        self, problems: str | list[str] | tuple[str, ...], *, key: str | None = None
+    ) -> None:
         self.problems = (problems,) if isinstance(problems, str) else tuple(problems)
+        self.key = key
         super().__init__("\n".join(self.problems))
 
 
@@ -64,3 +70,7 @@ class InterruptedTraining(StoppedTraining):
     """It was asked to stop."""
 
     outcome = "interrupted"
+
+
+class FailedCheck(NncliError):
+    """A proof that did not come out."""

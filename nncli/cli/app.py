@@ -8,8 +8,9 @@ import sys
 
 import typer
 
+from nncli.cli.inspect_grad import inspect_grad
 from nncli.cli.train import train
-from nncli.errors import DivergedError, InterruptedTraining, NncliError
+from nncli.errors import DivergedError, FailedCheck, InterruptedTraining, NncliError
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -20,6 +21,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(train)
+app.command("inspect-grad")(inspect_grad)
 
 
 @app.callback(invoke_without_command=True)
@@ -58,7 +60,7 @@ def _run() -> int:
         return exit.code if isinstance(exit.code, int) else DONE
     except InterruptedTraining as error:
         return _say(str(error), INTERRUPTED)
-    except DivergedError as error:
+    except (DivergedError, FailedCheck) as error:
         return _say(str(error), FAILED)
     except NncliError as error:
         return _say(str(error), WRONG_INPUT)

@@ -22,10 +22,14 @@ from nncli.datasets.files import cannot_read, check_ratio, file_size, opened, re
 from nncli.datasets.messages import Problems, listed, quote, size
 from nncli.errors import DataError
 
+# Integers below this, of either sign, stay integers: they fit int64.
+EXACT_INTEGERS = 2**63
 MAGIC = b"\x93NUMPY"
 HEADER_LIMIT = 10_000
 # Column by column, or not aligned to its items: `take` would copy the whole file at every step.
 COPY_LIMIT = 1 << 30
+# More bytes than NumPy can address, whatever file they are to come from.
+MOST_BYTES = 2**63 - 1
 PLAIN_TYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|[US]\d{1,6})")
 
 
@@ -81,7 +85,11 @@ def parse_header(text: bytes, offset: int, name: str) -> Header:
         raise DataError(f"{name}: holds pickled Python objects, which are never read")
     if not isinstance(descr, str) or not PLAIN_TYPE.fullmatch(descr):
         raise DataError(f"{name}: holds {quote(descr)}; it must be plain numbers or text")
-    return Header(np.dtype(descr), shape, fields["fortran_order"], offset)
+    dtype = np.dtype(descr)
+    # NumPy counts this way too: a length of 0 does not make up for one that cannot be.
+    if math.prod(filter(None, shape)) * max(dtype.itemsize, 1) > MOST_BYTES:
+        raise DataError(f"{name}: is damaged: no array can be as large as its header says")
+    return Header(dtype, shape, fields["fortran_order"], offset)
 
 
 def check_length(header: Header, found: int, name: str) -> None:
@@ -137,7 +145,7 @@ def read_npz(path: Path, wanted: Iterable[str]) -> dict[str, NDArray[Any]]:
             return {key: read_member(archive, members[key], path, key) for key in found}
     except zipfile.BadZipFile as error:
         raise DataError(f"{name}: is not an .npz file, or is damaged") from error
-    # An encrypted member; an unknown compression; a damaged stream of either kind.
+    # An encrypted member; a damaged stream, or one that cannot be.
     except (RuntimeError, NotImplementedError, zlib.error, EOFError, ValueError) as error:
         raise DataError(f"{name}: is damaged, or not as NumPy writes .npz files") from error
     except OSError as error:
@@ -148,6 +156,12 @@ def read_member(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, key: str
 ) -> NDArray[Any]:
     name = f"{shown(path)}: {key}"
+    # Each further method would bring errors of its own, and NumPy writes none of them.
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise DataError(
+            f"{name}: is compressed in a way that NumPy does not write; save it again by "
+            "np.savez_compressed"
+        )
     check_ratio(path, info.file_size, info.compress_size)
     with archive.open(info) as stream:
         header = read_header(stream, name)
@@ -177,7 +191,7 @@ def from_list(values: list[Any], name: str) -> NDArray[Any]:
     kinds = {str if isinstance(leaf, str) else type(leaf) for leaf in leaves}
     if str in kinds and len(kinds) > 1:
         raise DataError(f"{name}: mixes numbers and text")
-    small = all(isinstance(leaf, int) and abs(leaf) < 2**63 for leaf in leaves)
+    small = all(isinstance(leaf, int) and abs(leaf) < EXACT_INTEGERS for leaf in leaves)
     dtype = np.str_ if str in kinds else np.int64 if small else np.float64
     return np.array(leaves, dtype).reshape(shape)
 
@@ -188,6 +202,11 @@ def shape_of(values: Any) -> tuple[int, ...]:
         shape.append(len(values))
         values = values[0] if values else None
     return tuple(shape)
+
+
+def leaves_of(values: list[Any]) -> list[Any]:
+    """What lists that `from_list` took hold, in order."""
+    return [leaf for v in values for leaf in (leaves_of(v) if isinstance(v, list) else [v])]
 
 
 def walk(

@@ -57,14 +57,25 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         with cast(IO[bytes], gzip.open(path) if is_gzip(path) else path.open("rb")) as stream:
             yield stream
     except gzip.BadGzipFile as error:
-        wrong = "is not gzip" if "Not a gzipped file" in str(error) else "is damaged gzip"
-        raise DataError(f"{shown(path)}: {wrong}, though its name ends in .gz") from error
+        raise not_gzip(path, error) from error
     except EOFError as error:
         raise DataError(f"{shown(path)}: is cut short: the gzip data do not end") from error
     except zlib.error as error:
         raise DataError(f"{shown(path)}: is damaged gzip, though its name ends in .gz") from error
     except OSError as error:
         raise cannot_read(path, error) from error
+
+
+def not_gzip(path: Path, error: gzip.BadGzipFile) -> DataError:
+    if "Not a gzipped file" not in str(error):
+        return DataError(f"{shown(path)}: is damaged gzip, though its name ends in .gz")
+    with path.open("rb") as stream:
+        if stream.read(2) == b"\x1f\x8b":
+            return DataError(
+                f"{shown(path)}: other bytes follow its gzip data; it is damaged, or something "
+                "was added to it"
+            )
+    return DataError(f"{shown(path)}: is not gzip, though its name ends in .gz")
 
 
 def read_upto(

@@ -42,6 +42,8 @@ def read_idx(path: Path) -> NDArray[Any]:
     stored = file_size(path)
     with opened(path) as stream:
         start = stream.read(4)
+        if not start:
+            raise DataError(f"{name}: is empty; an IDX file is needed")
         if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in TYPES or not start[3]:
             raise DataError(
                 f"{name}: is not IDX: it begins with 0x{start.hex()}, not with 0x0000, a type "
@@ -52,6 +54,10 @@ def read_idx(path: Path) -> NDArray[Any]:
         if len(lengths) < 4 * dimensions:
             raise DataError(f"{name}: is cut short within its header")
         shape = struct.unpack(f">{dimensions}I", lengths)
+        if dimensions > 4:
+            raise DataError(
+                f"{name}: has {dimensions} dimensions ({size(shape)}); at most 4 are known"
+            )
         promised = math.prod(shape) * dtype.itemsize
         heading = f"{name}: its header promises {promised:,} bytes ({size(shape)})"
         offset = 4 + len(lengths)
@@ -65,7 +71,8 @@ def read_idx(path: Path) -> NDArray[Any]:
         raise DataError(f"{heading}, but the file holds more than {promised:,}")
     if len(content) < promised:
         raise DataError(f"{heading}, but the file holds {len(content):,}")
-    if dimensions > 4:
-        raise DataError(f"{name}: has {dimensions} dimensions ({size(shape)}); at most 4 are known")
+    # The other lengths may be such that no array has them.
+    if not promised:
+        raise DataError(f"{name}: holds no samples (its shape is {size(shape)})")
     array = np.frombuffer(content, dtype).reshape(shape)
     return array.astype(dtype.newbyteorder("="), copy=False)

@@ -1,5 +1,7 @@
 """From the sources a spec names to the data a network is trained on."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -7,7 +9,7 @@ import numpy as np
 from nncli.datasets.messages import counted, listed, size
 from nncli.datasets.part import Data, Part, prepare
 from nncli.datasets.read import read_source
-from nncli.datasets.samples import Samples, Source
+from nncli.datasets.samples import Pair, Samples, Source
 from nncli.datasets.scaling import Scale, fit_scaling
 from nncli.datasets.split import hold_out
 from nncli.datasets.tables import Target
@@ -32,36 +34,42 @@ def load(
 
     validation: a share of `train` to hold back (by class where there are classes), or a source.
     The scaling is fitted on the training part, the list of classes on the whole of `train`.
-    Raises DataError, with every mistake it found in the file it stopped at.
+    Raises DataError, with every mistake it found in the file it stopped at, and the parameter
+    that is to blame as its key.
     """
 
-    def read(source: Source) -> Samples:
-        return read_source(source, target=target, header=header, classes=classes, shape=shape)
+    def read(key: str, source: Source) -> Samples:
+        with blaming(key, source):
+            return read_source(source, target=target, header=header, classes=classes, shape=shape)
 
     dtype = np.dtype(dtype)
-    samples = read(train)
-    encoding = fit_encoding(samples, classes)
-    others = {
+    samples = read("train", train)
+    given = {
         "validation": None if isinstance(validation, float | int) else validation,
         "test": test,
     }
-    further = {key: read(source) for key, source in others.items() if source is not None}
+    others = {key: source for key, source in given.items() if source is not None}
+    with blaming("train", train):
+        encoding = fit_encoding(samples, classes)
+    further = {key: read(key, source) for key, source in others.items()}
     for key, other in further.items():
         check_alike(samples, other, key)
-    if isinstance(validation, float | int):
-        chosen, held = split(samples, validation, encoding, seed)
-    else:
-        chosen, held = np.arange(len(samples), dtype=np.int64), None
-    scaling = fit_scaling(samples, chosen, scale)
+    with blaming("train", train):
+        if isinstance(validation, float | int):
+            chosen, held = split(samples, validation, encoding, seed)
+        else:
+            chosen, held = np.arange(len(samples), dtype=np.int64), None
+        scaling = fit_scaling(samples, chosen, scale)
 
-    def part(of: Samples) -> Part:
-        return prepare(of, scaling=scaling, encoding=encoding, dtype=dtype)
+    def part(key: str, source: Source, of: Samples) -> Part:
+        with blaming(key, source):
+            return prepare(of, scaling=scaling, encoding=encoding, dtype=dtype)
 
-    whole = part(samples)
-    parts = {key: part(other) for key, other in further.items()}
+    whole = part("train", train, samples)
+    parts = {key: part(key, others[key], other) for key, other in further.items()}
     outputs = whole.targets.shape[1]
     for key in parts:
-        check_outputs(outputs, parts[key], further[key])
+        check_outputs(outputs, parts[key], further[key], key)
     if held is not None:
         parts["validation"] = Part(whole.inputs, whole.targets, held, whole.scaling)
     return Data(
@@ -74,6 +82,33 @@ def load(
         columns=samples.columns,
         scaling=None if scaling.is_identity else scaling,
     )
+
+
+@contextmanager
+def blaming(place: str, source: Source) -> Iterator[None]:
+    """Puts the key to a DataError about `source`, which the spec has at `data.<place>`.
+
+    Where the training data were fine, it is not `target` or `shape` that is wrong, but the other
+    source; a pair has no target columns; and lists have no file but the spec.
+    """
+    try:
+        yield
+    except DataError as error:
+        pair = isinstance(source, Pair)
+        if error.key is None:
+            error.key = place if starts_in_list(error, source) else None
+        elif place != "train" or (pair and error.key == "target"):
+            error.key = place
+        raise
+
+
+def starts_in_list(error: DataError, source: Source) -> bool:
+    lists = [
+        half
+        for half in ("inputs", "targets")
+        if isinstance(source, Pair) and isinstance(getattr(source, half), list)
+    ]
+    return error.problems[0].partition(":")[0] in lists
 
 
 def split(
@@ -90,11 +125,12 @@ def check_alike(train: Samples, other: Samples, key: str) -> None:
     name, known = other.inputs_origin.name, train.inputs_origin.name
     if train.input_shape != other.input_shape:
         found, wanted = input_words(other), input_words(train)
-        raise DataError(f"{name}: {key} has {found} a sample, but {known} has {wanted}")
+        raise DataError(f"{name}: {key} has {found} a sample, but {known} has {wanted}", key=key)
     if None not in (train.columns, other.columns) and train.columns != other.columns:
         raise DataError(
             f"{name}: its input columns are {listed(other.columns or ())}, but those of {known} "
-            f"are {listed(train.columns or ())}"
+            f"are {listed(train.columns or ())}",
+            key=key,
         )
 
 
@@ -103,10 +139,11 @@ def input_words(samples: Samples) -> str:
     return counted(shape[0], "input") if len(shape) == 1 else f"an image of {size(shape)}"
 
 
-def check_outputs(outputs: int, other: Part, samples: Samples) -> None:
+def check_outputs(outputs: int, other: Part, samples: Samples, key: str) -> None:
     found = other.targets.shape[1]
     if found != outputs:
         raise DataError(
             f"{samples.targets_origin.name}: has {counted(found, 'target')} a sample, but the "
-            f"training data have {outputs}"
+            f"training data have {outputs}",
+            key=key,
         )

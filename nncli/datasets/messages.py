@@ -1,13 +1,15 @@
 """How mistakes in data are worded: foreign text shortened and escaped, many mistakes collected."""
 
 import difflib
-from collections.abc import Iterable
+from bisect import insort
+from collections.abc import Callable, Iterable, Sequence
 
 from nncli.errors import DataError
 
 SHOWN_PROBLEMS = 10
 SHOWN_NAMES = 10
 SHOWN_CHARACTERS = 40
+SHOWN_LENGTHS = 8
 
 
 def quote(text: object) -> str:
@@ -21,7 +23,9 @@ def counted(number: int, noun: str) -> str:
 
 
 def size(shape: Iterable[int]) -> str:
-    return " x ".join(str(length) for length in shape)
+    lengths = [str(length) for length in shape]
+    more = ["..."] if len(lengths) > SHOWN_LENGTHS else []
+    return " x ".join([*lengths[:SHOWN_LENGTHS], *more])
 
 
 def listed(names: Iterable[str]) -> str:
@@ -37,21 +41,29 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 class Problems:
-    """Collects the mistakes of one file; ten are told, the rest are counted."""
+    """Collects the mistakes of one file; its first ten are told, the rest are counted."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.total = 0
-        self.told: list[str] = []
+        self.first: list[tuple[tuple[int, ...], str]] = []
 
-    def add(self, problem: str) -> None:
+    def add(self, problem: str, at: tuple[int, ...] = ()) -> None:
+        """`at` is the row, or row and column: problems are told in this order."""
         self.total += 1
-        if len(self.told) < SHOWN_PROBLEMS:
-            self.told.append(problem)
+        insort(self.first, (at, problem), key=lambda found: found[0])
+        del self.first[SHOWN_PROBLEMS:]
 
-    def raise_any(self) -> None:
+    def add_each(self, rows: Sequence[int], problem: Callable[[int], str]) -> None:
+        """One problem a row, rows ascending; words are found for those only that can be told."""
+        for row in rows[:SHOWN_PROBLEMS]:
+            self.add(problem(row), (row,))
+        self.total += len(rows[SHOWN_PROBLEMS:])
+
+    def raise_any(self, key: str | None = None) -> None:
         """Raise DataError with what was collected, if anything was."""
         if not self.total:
             return
-        more = self.total - len(self.told)
-        raise DataError([*self.told, *([f"{self.name}: and {more:,} more"] if more else [])])
+        told = [problem for _, problem in self.first]
+        more = self.total - len(told)
+        raise DataError([*told, *([f"{self.name}: and {more:,} more"] if more else [])], key=key)

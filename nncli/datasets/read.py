@@ -1,6 +1,6 @@
 """One place for all formats: a source in, samples out."""
 
-from collections.abc import Callable
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,16 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nncli.datasets.arrays import from_list, read_npy, read_npz
+from nncli.datasets.arrays import EXACT_INTEGERS, from_list, leaves_of, read_npy, read_npz
 from nncli.datasets.files import file_size, shown
 from nncli.datasets.idx import has_idx_magic, is_idx_name, read_idx
-from nncli.datasets.messages import Problems, counted, quote
+from nncli.datasets.messages import Problems, counted, quote, size
 from nncli.datasets.samples import Origin, Pair, Samples, Source, as_inputs, as_targets
 from nncli.datasets.tables import Target, read_table, table_samples, table_targets
-from nncli.datasets.targets import Classes
+from nncli.datasets.targets import Classes, refuse_slips
 from nncli.errors import DataError
 
 TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+KNOWN = ".csv, .tsv (each also .gz), .npz, .npy and IDX (also .gz)"
+KNOWN_VALUES = ".csv, .tsv (each also .gz), .npy and IDX (also .gz)"
 HALF = "a table (.csv, .tsv, each also .gz), .npy or IDX (also .gz)"
 
 
@@ -46,8 +48,8 @@ def read_source(
         samples = read_pair(source, header, classes, with_targets)
     elif kind(source) == "table":
         keys = [target] if isinstance(target, str | int) else (target or [])
-        demanded = with_targets and any(isinstance(key, str) for key in keys)
-        table = read_table(source, header=True if demanded and header is None else header)
+        names = [key for key in keys if isinstance(key, str)] if with_targets else []
+        table = read_table(source, header=header, names=names)
         samples = table_samples(
             table, target=target, with_targets=with_targets, columns=columns, classes=classes
         )
@@ -56,14 +58,15 @@ def read_source(
     elif with_targets:
         raise DataError(
             f"{shown(source)}: holds one array only; "
-            "give {inputs: ..., targets: ...}, with a file for each"
+            "give {inputs: ..., targets: ...}, with a file for each",
+            key="train",
         )
     else:
         samples = read_pair(Pair(source), header, classes, with_targets=False)
     return samples.reshaped(shape)
 
 
-def kind(path: Path) -> str:
+def kind(path: Path, known: str = KNOWN) -> str:
     """`table`, `npz`, `npy` or `idx`, by the name and, for IDX, by what the file begins with."""
     name = path.name.lower()
     if name.endswith(TABLES):
@@ -74,10 +77,8 @@ def kind(path: Path) -> str:
     if is_idx_name(path) or has_idx_magic(path):
         return "idx"
     suffix = "".join(path.suffixes[-2:]) if name.endswith(".gz") else path.suffix
-    raise DataError(
-        f"{shown(path)}: {quote(suffix) if suffix else 'no suffix'} is not a known format; known "
-        f"are .csv, .tsv (each also .gz), .npz, .npy and IDX (also .gz)"
-    )
+    wrong = f"{quote(suffix)} is not a known format" if suffix else "no suffix tells its format"
+    raise DataError(f"{shown(path)}: {wrong}; known are {known}")
 
 
 def read_both(path: Path, with_targets: bool) -> Samples:
@@ -99,7 +100,12 @@ def read_pair(pair: Pair, header: bool | None, classes: Classes, with_targets: b
         raise DataError(f"{inputs.inputs_origin.name}: has no targets; give targets: ... too")
     if isinstance(pair.targets, Path) and kind(pair.targets) == "table":
         return joined(inputs, *column_targets(pair.targets, header, classes, len(inputs)))
-    return joined(inputs, *array_of_targets(*read_array(pair.targets, "targets")))
+    targets, origin = array_of_targets(*read_array(pair.targets, "targets"))
+    if isinstance(pair.targets, list) and classes is None and targets.shape[1:] == (1,):
+        values = leaves_of(pair.targets)
+        labels = [isinstance(value, int) and abs(value) < EXACT_INTEGERS for value in values]
+        refuse_slips(values, np.array(labels), origin)
+    return joined(inputs, targets, origin)
 
 
 def read_half_inputs(source: Path | list[Any], header: bool | None) -> Samples:
@@ -112,14 +118,17 @@ def read_array(source: Path | list[Any], key: str) -> tuple[NDArray[Any], str]:
     """The array and the name that messages give it. Targets are never left mapped."""
     if isinstance(source, list):
         return from_list(source, key), key
-    format = kind(source)
-    if format == "npz":
+    if kind(source) == "npz":
         raise DataError(
             f"{shown(source)}: .npz holds inputs and targets together; give its path alone, "
             f"or as {key} {HALF}"
         )
-    reader: Callable[[Path], NDArray[Any]] = read_npy if format == "npy" else read_idx
-    return reader(source), shown(source)
+    return read_one(source), shown(source)
+
+
+def read_one(path: Path) -> NDArray[Any]:
+    """The array of a .npy or an IDX file."""
+    return read_npy(path) if kind(path) == "npy" else read_idx(path)
 
 
 def read_values(path: Path) -> NDArray[np.float64]:
@@ -127,13 +136,20 @@ def read_values(path: Path) -> NDArray[np.float64]:
 
     Raises DataError where it cannot be read, or holds text, NaN or infinity.
     """
-    if kind(path) == "table":
-        table = read_table(path, header=False)
+    format, name = kind(path, KNOWN_VALUES), shown(path)
+    if format == "table":
+        table = read_table(path, header=False, needed="a table of numbers")
         problems = Problems(table.name)
-        values = table.numbers(range(table.width), problems)
+        values = table.numbers(range(table.width), problems, hint="")
         problems.raise_any()
         return values
-    array, name = read_array(path, "values")
+    if format == "npz":
+        raise DataError(f"{name}: .npz may hold several arrays; save the one needed as .npy")
+    array = read_one(path)
+    if array.ndim == 0:
+        raise DataError(f"{name}: holds a single number, not a list or a table of them")
+    if array.size == 0:
+        raise DataError(f"{name}: holds no numbers (its shape is {size(array.shape)})")
     if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
         raise DataError(f"{name}: must hold finite numbers and nothing else")
     return np.array(array, np.float64)
@@ -164,7 +180,28 @@ def array_of_targets(array: NDArray[Any], name: str) -> tuple[NDArray[Any], Orig
         except UnicodeDecodeError as error:
             raise DataError(f"{name}: holds labels that are not UTF-8") from error
     targets = as_targets(np.array(array, subok=False, copy=None), name)
-    return targets, Origin(name, array.shape[1:])
+    origin = Origin(name, array.shape[1:])
+    if targets.dtype.kind == "U":
+        check_text(targets, origin)
+    return targets, origin
+
+
+def check_text(labels: NDArray[Any], origin: Origin) -> None:
+    """Raises DataError for labels that no str can hold, or no file.
+
+    NumPy's text is four bytes a character, of which a damaged file may make anything.
+    """
+    if not labels.dtype.itemsize:
+        return
+    codes = np.dtype(np.uint32).newbyteorder(labels.dtype.byteorder)
+    characters = np.ascontiguousarray(labels).view(codes).reshape(len(labels), -1)
+    bad = (characters > sys.maxunicode) | ((characters >= 0xD800) & (characters < 0xE000))
+    problems = Problems(origin.name)
+    problems.add_each(
+        np.flatnonzero(bad.any(axis=1)).tolist(),
+        lambda row: f"{origin.place(row)}: is damaged: its characters are not Unicode",
+    )
+    problems.raise_any()
 
 
 def joined(inputs: Samples, targets: NDArray[Any], origin: Origin) -> Samples:

@@ -85,9 +85,11 @@ class Samples:
             return self
         wanted, found = int(np.prod(shape)), int(np.prod(self.input_shape))
         if wanted != found:
+            image = f" ({size(self.input_shape)})" if len(self.input_shape) > 1 else ""
             raise DataError(
                 f"{self.inputs_origin.name}: shape {size(shape)} takes {wanted:,} numbers a "
-                f"sample, but there are {found:,} ({size(self.input_shape)})"
+                f"sample, but there are {found:,}{image}",
+                key="shape",
             )
         inputs = self.inputs.reshape(len(self), *shape)
         return Samples(inputs, self.targets, self.columns, self.inputs_origin, self.targets_origin)

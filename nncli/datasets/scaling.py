@@ -65,7 +65,9 @@ def fit_scaling(samples: Samples, index: NDArray[np.int64], scale: Scale) -> Sca
         return Scaling()
     if not isinstance(scale, str):
         if scale == 0 or not np.isfinite(scale):
-            raise DataError(f"{name}: scale {scale} cannot divide; give a number other than 0")
+            raise DataError(
+                f"{name}: scale {scale} cannot divide; give a number other than 0", key="scale"
+            )
         return Scaling(0.0, float(scale))
     with np.errstate(all="ignore"):
         low, high, mean, deviation = statistics(samples.inputs, index)
@@ -74,7 +76,7 @@ def fit_scaling(samples: Samples, index: NDArray[np.int64], scale: Scale) -> Sca
     constant = low == high
     if not np.isfinite(divisor).all():
         tell_not_finite(samples)
-        raise DataError(f"{name}: its numbers are too large for scale: {scale}")
+        raise DataError(f"{name}: its numbers are too large for scale: {scale}", key="scale")
     return Scaling(np.where(constant, low, offset), np.where(constant, np.inf, divisor))
 
 

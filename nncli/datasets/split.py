@@ -20,7 +20,9 @@ def hold_out(
     class gives its part of them. Raises DataError where either side would be empty.
     """
     if not 0 < share < 1:
-        raise DataError(f"{name}: validation {share} is not a share between 0 and 1")
+        raise DataError(
+            f"{name}: validation {share} is not a share between 0 and 1", key="validation"
+        )
     held = math.floor(share * samples + 0.5)
     if classes is None:
         groups, take = [np.arange(samples)], [held]
@@ -65,5 +67,6 @@ def check_sides(share: float, samples: int, held: int, name: str) -> None:
     empty = "none for validation" if held == 0 else "none for training"
     raise DataError(
         f"{name}: validation {share:g} of {counted(samples, 'sample')} leaves {empty}; "
-        "give another share, or a file"
+        "give another share, or a file",
+        key="validation",
     )

@@ -52,8 +52,13 @@ class Table:
         positions = tuple(i + 1 for i in columns)
         return Origin(self.name, lines=self.lines, positions=positions, columns=names)
 
-    def numbers(self, columns: Sequence[int], problems: Problems) -> NDArray[np.float64]:
-        """These columns, N x columns. Cells that are no finite numbers become problems, and NaN."""
+    def numbers(
+        self, columns: Sequence[int], problems: Problems, hint: str = HEADER_HINT
+    ) -> NDArray[np.float64]:
+        """These columns, N x columns. Cells that are no finite numbers become problems, and NaN.
+
+        hint: what more to say of words in the first row of a table without a header.
+        """
         if isinstance(self.cells, np.ndarray):
             return np.ascontiguousarray(self.cells[:, columns])
         origin = self.origin(columns)
@@ -63,8 +68,8 @@ class Table:
                 try:
                     values[row, i] = to_number(cells[column])
                 except ValueError as error:
-                    hint = HEADER_HINT if row == 0 and self.header is None else ""
-                    problems.add(f"{origin.place(row, i)}: {error}{hint}")
+                    more = hint if row == 0 and self.header is None else ""
+                    problems.add(f"{origin.place(row, i)}: {error}{more}", (row, column))
         return values
 
     def text(self, column: int, problems: Problems) -> NDArray[Any]:
@@ -73,7 +78,9 @@ class Table:
         labels = [str(cells[column]) for cells in self.cells]
         for row, label in enumerate(labels):
             if not label:
-                problems.add(f"{origin.place(row)}: the cell is empty; it needs a label")
+                problems.add(
+                    f"{origin.place(row)}: the cell is empty; it needs a label", (row, column)
+                )
         return np.array(labels, dtype=np.str_)
 
 
@@ -96,21 +103,38 @@ def is_number(cell: str) -> bool:
     return NUMBER.fullmatch(cell) is not None
 
 
-def read_table(path: Path, *, header: bool | None = None, rows: int | None = None) -> Table:
+def read_table(
+    path: Path,
+    *,
+    header: bool | None = None,
+    rows: int | None = None,
+    names: Sequence[str] = (),
+    needed: str = "a table with a row for each sample",
+) -> Table:
     """The table at `path` (.csv or .tsv, each also .gz). Blank lines are skipped.
 
     header: whether there is one; None looks for it: a first row without any number, before other
     rows. Where they are all text too, as in a file of labels, only `rows`, the number of samples
-    to expect, can tell it from a label. Raises DataError for a file that cannot be read, rows of
-    different lengths and a table without rows.
+    to expect, can tell it from a label.
+    names: columns to be found in a header; any first row is one then, but for a row of numbers
+    alone that lacks them.
+    needed: what is missing where the file is empty.
+    Raises DataError for a file that cannot be read, rows of different lengths and a table without
+    rows.
     """
     name, text = shown(path), read_text(path)
     delimiter = "\t" if path.name.lower().removesuffix(".gz").endswith(".tsv") else ","
-    table = read_numbers(name, text, delimiter, header)
-    return table if table is not None else read_cells(name, text, delimiter, header, rows)
+    table = read_numbers(name, text, delimiter, header, names)
+    if table is None:
+        table = read_cells(name, text, delimiter, header, rows, names)
+    if table is None:
+        raise DataError(f"{name}: is empty; {needed} is needed")
+    return table
 
 
-def read_numbers(name: str, text: str, delimiter: str, header: bool | None) -> Table | None:
+def read_numbers(
+    name: str, text: str, delimiter: str, header: bool | None, names: Sequence[str]
+) -> Table | None:
     """The table by NumPy's reader; None where that cannot read it, or not as finite numbers."""
     stream = io.StringIO(text, newline="")
     try:
@@ -118,7 +142,8 @@ def read_numbers(name: str, text: str, delimiter: str, header: bool | None) -> T
         first = next(filter(filled, reader), None)
         if first is None:
             return None
-        has_header = not any(map(is_number, first)) if header is None else header
+        first = stripped(first)
+        has_header = could_be_header(first, names) if header is None else header
         lines = filled_lines(text)
         if has_header:
             lines = lines[lines > reader.line_num]
@@ -134,7 +159,7 @@ def read_numbers(name: str, text: str, delimiter: str, header: bool | None) -> T
         return None
     if has_header and len(first) != cells.shape[1]:
         return None
-    return Table(name, tuple(stripped(first)) if has_header else None, cells, lines)
+    return Table(name, tuple(first) if has_header else None, cells, lines)
 
 
 def filled_lines(text: str) -> NDArray[np.int64]:
@@ -156,9 +181,14 @@ def stripped(cells: Sequence[str]) -> list[str]:
 
 
 def read_cells(
-    name: str, text: str, delimiter: str, header: bool | None, expected: int | None
-) -> Table:
-    """The table by the csv module, as text."""
+    name: str,
+    text: str,
+    delimiter: str,
+    header: bool | None,
+    expected: int | None,
+    names: Sequence[str],
+) -> Table | None:
+    """The table by the csv module, as text; None where there is nothing."""
     rows: list[list[str]] = []
     lines: list[int] = []
     reader = records(io.StringIO(text, newline=""), delimiter)
@@ -172,24 +202,32 @@ def read_cells(
     except csv.Error as error:
         raise DataError(f"{name}: row {start}: {csv_mistake(str(error))}") from error
     if not rows:
-        raise DataError(f"{name}: is empty; a table with a row for each sample is needed")
+        return None
     check_widths(name, rows, lines)
-    if header is None:
-        header = looks_like_header(rows, expected)
-    if header and len(rows) == 1:
-        raise DataError(f"{name}: has a header but no rows below it")
-    below = 1 if header else 0
+    has_header = looks_like_header(rows, expected, names) if header is None else header
+    if has_header and len(rows) == 1:
+        key = "header" if header else None
+        raise DataError(f"{name}: has a header but no rows below it", key=key)
+    below = 1 if has_header else 0
     return Table(
         name,
-        tuple(rows[0]) if header else None,
+        tuple(rows[0]) if has_header else None,
         rows[below:],
         np.array(lines[below:], dtype=np.int64),
     )
 
 
-def looks_like_header(rows: list[list[str]], expected: int | None) -> bool:
-    if any(map(is_number, rows[0])):
-        return False
+def could_be_header(first: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether the first row can be one, by itself."""
+    numbers = [is_number(cell) for cell in first]
+    if names:
+        return not all(numbers) or not set(names).isdisjoint(first)
+    return not any(numbers)
+
+
+def looks_like_header(rows: list[list[str]], expected: int | None, names: Sequence[str]) -> bool:
+    if names or not could_be_header(rows[0], names):
+        return could_be_header(rows[0], names)
     if expected is not None and not any(is_number(cell) for row in rows for cell in row):
         return len(rows) == expected + 1
     # A lone row of words is a header that lost its table, unless one sample is what is expected.
@@ -234,6 +272,11 @@ def table_samples(
     inputs = [i for i in range(table.width) if i not in chosen]
     if columns is not None and table.header is not None and set(columns) <= set(table.header):
         inputs = [table.header.index(column) for column in columns]
+    if not inputs and table.width > 1:
+        raise DataError(
+            f"{table.name}: no column is left for the inputs: all {table.width} are targets",
+            key="target",
+        )
     if not inputs:
         raise DataError(
             f"{table.name}: has {counted(table.width, 'column')}, which leaves no inputs beside "
@@ -282,7 +325,7 @@ def target_columns(table: Table, target: Target) -> list[int]:
     ]
     for key, column in zip(wanted, chosen, strict=True):
         if chosen.count(column) > 1:
-            raise DataError(f"{table.name}: target {told(key)} is asked for twice")
+            raise DataError(f"{table.name}: target {told(key)} is asked for twice", key="target")
     return chosen
 
 
@@ -295,7 +338,8 @@ def indexed_column(table: Table, index: int) -> int:
     if not -width <= index < width:
         raise DataError(
             f"{table.name}: target {index} is out of range: there are {counted(width, 'column')}, "
-            f"0 to {width - 1}, or -{width} to -1 counted from the end"
+            f"0 to {width - 1}, or -{width} to -1 counted from the end",
+            key="target",
         )
     return index % width
 
@@ -303,8 +347,9 @@ def indexed_column(table: Table, index: int) -> int:
 def named_column(table: Table, name: str) -> int:
     if table.header is None:
         raise DataError(
-            f"{table.name}: target {quote(name)} is a name, but there is no header; "
-            "give the index of a column, from 0"
+            f"{table.name}: target {quote(name)} is a name, but the table has no header; "
+            "give the column by its index from 0, or set header: true",
+            key="target",
         )
     times = table.header.count(name)
     if times == 1:
@@ -312,7 +357,8 @@ def named_column(table: Table, name: str) -> int:
     if times > 1:
         raise DataError(
             f"{table.name}: {counted(times, 'column')} are named {quote(name)}; "
-            "give the index of one as target, from 0"
+            "give the index of one as target, from 0",
+            key="target",
         )
     hint = nearest(name, table.header) or f"; the columns are {listed(table.header)}"
-    raise DataError(f"{table.name}: there is no column {quote(name)}{hint}")
+    raise DataError(f"{table.name}: there is no column {quote(name)}{hint}", key="target")

@@ -1,5 +1,7 @@
 """Targets: labels become classes and one-hot rows, everything else stays a vector of numbers."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +17,11 @@ Classes = int | tuple[str, ...] | Literal["none"] | None
 # More different integers than this are rather measurements than classes, and one-hot rows of
 # them would fill the memory.
 MOST_CLASSES = 10_000
+# The most that can be asked for by number, in the spec as here.
+MOST_COUNTED = 100_000
+# Numbers that are no labels, among labels: as few as this are slips, more are measurements.
+MOST_SLIPS = 10
+SLIPS_SHARE = 0.05
 # Up to here every integer is a float64, so that two labels cannot have become one.
 EXACT = 2.0**53
 
@@ -41,13 +48,17 @@ class Encoding:
         known = np.array([lookup.get(str(label), -1) for label in distinct], dtype=np.int64)
         indices: NDArray[np.int64] = known[where.reshape(-1)]
         problems = Problems(origin.name)
-        for row in np.flatnonzero(indices < 0).tolist():
+
+        def wrong(row: int) -> str:
             label = str(labels[row])
-            problems.add(
-                f"{origin.place(row)}: {quote(label)} is not a class; the classes are "
-                f"{self.told(lookup)}{nearest(label, lookup) if text else ''}"
-            )
-        problems.raise_any()
+            near = nearest(label, lookup) if text else ""
+            place = origin.place(row)
+            return f"{place}: {quote(label)} is not a class; the classes are {classes}{near}"
+
+        unknown = np.flatnonzero(indices < 0).tolist()
+        classes = self.told(lookup) if unknown else ""
+        problems.add_each(unknown, wrong)
+        problems.raise_any(key="classes")
         return indices
 
     def lookup(self, integers: bool) -> dict[str, int]:
@@ -73,29 +84,77 @@ def fit_encoding(samples: Samples, classes: Classes) -> Encoding | None:
     """The encoding that `classes` asks for; None where targets are vectors of numbers.
 
     Without names or a number, the classes are the sorted different labels: integers by value,
-    text by code point.
+    text by code point. Raises DataError where these are too many, or one alone, and where a table
+    has a few numbers among them that are none.
     """
+    name = samples.targets_origin.name
     if classes == "none":
         return None
     if isinstance(classes, tuple):
-        twice = sorted({name for name in classes if classes.count(name) > 1})
+        twice = sorted(label for label, times in Counter(classes).items() if times > 1)
         if twice:
-            raise DataError(f"{samples.targets_origin.name}: classes names {listed(twice)} twice")
+            raise DataError(f"{name}: classes names {listed(twice)} twice", key="classes")
         # Integers may name the classes ("0", "3") or count them; never both in one list.
         return Encoding(classes, by_index=not any(map(is_integer, classes)))
     if isinstance(classes, int):
         if classes < 1:
-            raise DataError(f"{samples.targets_origin.name}: classes {classes} is not above 0")
+            raise DataError(f"{name}: classes {classes} is not above 0", key="classes")
+        if classes > MOST_COUNTED:
+            raise DataError(
+                f"{name}: classes {classes} is above {MOST_COUNTED:,}, the most there can be",
+                key="classes",
+            )
         return Encoding(tuple(str(i) for i in range(classes)))
-    if samples.targets is None or samples.targets.ndim != 1:
+    if samples.targets is None:
+        return None
+    if samples.targets.ndim != 1:
+        # An array of floats says by its type that they are meant.
+        if samples.targets_origin.lines is not None and samples.targets.shape[1] == 1:
+            column = samples.targets[:, 0]
+            refuse_slips(column.tolist(), is_label(column), samples.targets_origin)
         return None
     distinct = np.unique(samples.targets)
     if len(distinct) > MOST_CLASSES:
         raise DataError(
-            f"{samples.targets_origin.name}: the target has {len(distinct):,} different values, "
-            f"too many for classes (at most {MOST_CLASSES:,}); for plain numbers set classes: none"
+            f"{name}: the target has {len(distinct):,} different values, too many for classes "
+            f"(at most {MOST_CLASSES:,}); for plain numbers set classes: none",
+            key="classes",
         )
+    if len(distinct) == 1:
+        raise one_class(samples.targets, name)
     return Encoding(tuple(str(label) for label in distinct))
+
+
+def one_class(labels: NDArray[Any], name: str) -> DataError:
+    n, label = len(labels), quote(labels[0])
+    found = f"all {n:,} labels are {label}" if n > 1 else f"its only label is {label}"
+    numbers = "" if labels.dtype.kind == "U" else "; for plain numbers set classes: none"
+    return DataError(
+        f"{name}: {found}: one class cannot be learnt to tell from others{numbers}", key="target"
+    )
+
+
+def refuse_slips(values: Sequence[int | float], labels: NDArray[np.bool_], origin: Origin) -> None:
+    """Raises DataError where a few of a column's values keep the others from being classes.
+
+    labels: which of the values are.
+    """
+    rows = np.flatnonzero(~labels).tolist()
+    if not 0 < len(rows) <= MOST_SLIPS or len(rows) >= SLIPS_SHARE * len(values):
+        return
+    integers = [int(values[row]) for row in np.flatnonzero(labels)]
+    low, high = min(integers), max(integers)
+    others = f"all other labels are integers ({low} to {high})"
+    advice = f"{others}; mend it, or set classes: none for plain numbers"
+
+    def wrong(row: int) -> str:
+        value = values[row]
+        large = isinstance(value, int) or abs(value) >= EXACT
+        return f"{origin.place(row)}: {value} is {'too large for a' if large else 'no'} class; "
+
+    problems = Problems(origin.name)
+    problems.add_each(rows, lambda row: wrong(row) + advice)
+    problems.raise_any()
 
 
 def labels_of(samples: Samples) -> NDArray[Any]:
@@ -108,13 +167,16 @@ def labels_of(samples: Samples) -> NDArray[Any]:
     if targets.shape[1] != 1:
         raise DataError(
             f"{origin.name}: classes need one column of labels, but the target has "
-            f"{counted(targets.shape[1], 'column')}"
+            f"{counted(targets.shape[1], 'column')}",
+            key="classes",
         )
     column = targets[:, 0]
     problems = Problems(origin.name)
-    for row in np.flatnonzero(~is_label(column)).tolist():
-        problems.add(f"{origin.place(row)}: {column[row]} is no class, which is an integer or text")
-    problems.raise_any()
+    problems.add_each(
+        np.flatnonzero(~is_label(column)).tolist(),
+        lambda row: f"{origin.place(row)}: {column[row]} is no class, which is an integer or text",
+    )
+    problems.raise_any(key="classes")
     return column.astype(np.int64)
 
 
@@ -138,7 +200,8 @@ def encode(samples: Samples, encoding: Encoding | None, dtype: np.dtype[Any]) ->
         return encoding.one_hot(indices, dtype)
     if samples.targets.dtype.kind not in "biuf":
         raise DataError(
-            f"{samples.targets_origin.name}: the targets are text, but classes are not asked for"
+            f"{samples.targets_origin.name}: the targets are text, but classes are not asked for",
+            key="classes",
         )
     with np.errstate(over="ignore", invalid="ignore"):
         numbers = samples.targets.reshape(len(samples), -1).astype(dtype)

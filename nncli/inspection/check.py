@@ -196,3 +196,39 @@ def _relative_errors(values: Array, references: Array, floor: float) -> Array:
         errors = np.abs(values - references) / scale
     errors[values == references] = 0
     return np.where(np.isnan(errors), np.inf, errors)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The error of central differences at one entry, for one step size after the other.
+
+    Attributes:
+        layer, quantity, entry: whose derivative; `value` is what backpropagation gave.
+        errors: (h, relative error against the value that the trace has).
+    """
+
+    layer: str
+    quantity: str
+    entry: Index
+    value: float
+    errors: tuple[tuple[float, float], ...]
+
+
+def sweep(trace: Trace) -> Sweep:
+    """Central differences by the largest entry of the first layer's ∂C/∂W, h from 1 to 1e-15.
+
+    Too large an h errs by truncation, as h²; too small a one by rounding, as 1/h.
+    """
+    layer = next(layer for layer in trace.layers if layer.weight_gradient is not None)
+    gradient = layer.weight_gradient
+    assert gradient is not None
+    entry = tuple(int(k) for k in np.unravel_index(np.abs(gradient).argmax(), gradient.shape))
+    probe = Probe(trace)
+    exact = float(probe.derivatives(layer.name, "weight", [entry]).values[0]) / len(trace.samples)
+    plain = Probe(trace, analytic=False)
+    errors = []
+    for exponent in np.arange(0, -15.5, -0.5):
+        h = float(10.0**exponent)
+        found = plain.central(layer.name, "weight", entry, h) / len(trace.samples)
+        errors.append((h, abs(found - exact) / abs(exact) if exact else math.nan))
+    return Sweep(layer.name, "weight_gradient", entry, float(gradient[entry]), tuple(errors))

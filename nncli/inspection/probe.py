@@ -41,12 +41,13 @@ class Probe:
     """The network of a trace, forward only, where any number can be nudged.
 
     What can be nudged is named as in the trace: (layer, key) with key `weight`, `bias`, `z`, `a`
-    or `input`; entries are indexed as in the trace, samples first.
+    or `input`; entries are indexed as in the trace, samples first. `analytic=False` takes central
+    differences even where a complex step could be taken.
     """
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, *, analytic: bool = True) -> None:
         network = trace.network()
-        self.analytic = is_analytic(network)
+        self.analytic = analytic and is_analytic(network)
         self.network = network.astype(np.complex128 if self.analytic else np.float64)
         self.step = Step(self.network, Sgd(self.network), len(trace.samples))
         self.step.inputs[...], self.step.targets[...] = trace.inputs, trace.targets

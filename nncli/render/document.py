@@ -82,15 +82,16 @@ def equations(
     extent: Extent,
     axes: Sequence[str] = (),
 ) -> Iterator[Equation | Paragraph]:
-    """An equation of arrays of one shape; of more than two axes, one for each of their matrices.
+    """An equation of matrices; of arrays of more axes, one for each of their matrices.
 
     Args:
-        terms: each with its symbol. A vector stands as a row.
+        terms: each with its symbol. A vector stands as a row. Arrays of more than two axes are of
+            one shape.
         axes: what the leading axes are: ("sample", "channel"), ("filter", "channel").
     """
     arrays = [np.atleast_2d(array) for _, array in terms]
-    kinds = formats(arrays)
-    leading = arrays[0].shape[:-2]
+    kinds = formats(arrays, extent.decimals)
+    leading = arrays[-1].shape[:-2]
     places = list(np.ndindex(leading))
     most = 2 if len(places) > 4 and not extent.full else len(places)
     for place in places[:most]:

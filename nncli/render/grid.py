@@ -9,18 +9,22 @@ from nncli.nn.arrays import Array
 
 DECIMALS = 6
 EDGE = 3  # entries left at each end of a shortened axis
-MOST_ROWS, MOST_COLUMNS = 10, 8  # longer axes are shortened
+MOST_ROWS, MOST_COLUMNS = 12, 8  # longer axes are shortened
 
 GAP = "…"
 
 
 @dataclass(frozen=True)
 class Extent:
-    """How much of a large array is shown: ranges of its last two axes, or all of it."""
+    """How much of a large array is shown: ranges of its last two axes, or all of it.
+
+    `decimals`: to how many places the numbers of equations are rounded.
+    """
 
     rows: range | None = None
     columns: range | None = None
     full: bool = False
+    decimals: int = DECIMALS
 
     def row_indices(self, size: int) -> list[int | None]:
         return self._indices(size, self.rows, MOST_ROWS)

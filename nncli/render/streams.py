@@ -45,9 +45,16 @@ def results(*, quiet: bool = False) -> Console:
 
 
 def write_text(text: str) -> None:
-    """Writes text to standard output as it is; in silence where nobody reads it."""
+    """Writes a line to standard output as it is; in silence where nobody reads it."""
+    write_bytes(f"{text}\n".encode())
+
+
+def write_bytes(content: bytes) -> None:
+    """Writes to standard output as it is; in silence where nobody reads it."""
     try:
-        print(text, flush=True)
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

@@ -40,7 +40,7 @@ def _block(block: Block) -> RenderableType:
             return Group(*(plain(line) for line in lines))
         case Grid(headings, rows, words):
             columns = [Column(text, words=k < words) for k, text in enumerate(headings)]
-            return Padding(Columns(columns, rows), (0, 0, 0, 2))
+            return Padding(Columns(columns, rows), (0, 0, 0, 2), expand=False)
         case Equation():
             return EquationLines(block)
 
@@ -54,17 +54,31 @@ class EquationLines:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if self.equation.label:
             yield plain(f"{self.equation.label}:", "italic")
-        row: list[list[str]] = []
-        used = 0
-        for matrix, sign in zip(self.equation.terms, f" {self.equation.signs}", strict=True):
-            for k, part in enumerate(matrix_blocks(matrix, options.max_width - 2)):
-                signed = [f"{sign if i == 1 and k == 0 else ' '} {x}" for i, x in enumerate(part)]
-                if row and used + width_of(signed) + 1 > options.max_width:
-                    yield from joined(row)
-                    row, used = [], 0
-                row.append(signed)
-                used += width_of(signed) + 1
-        yield from joined(row)
+        for row in rows_of_blocks(self.equation, options.max_width):
+            for k, line in enumerate(joined(row)):
+                style = "bold" if k == 0 else ""  # the matrices' headings
+                yield Text(line, style, no_wrap=True, overflow="ignore")
+
+
+def equation_lines(equation: Equation, width: int) -> list[str]:
+    """An equation as plain lines."""
+    lines = [f"{equation.label}:"] if equation.label else []
+    return lines + [line for row in rows_of_blocks(equation, width) for line in joined(row)]
+
+
+def rows_of_blocks(equation: Equation, width: int) -> Iterator[list[list[str]]]:
+    """The equation's matrices as blocks of lines, as many in a row as the width takes."""
+    row: list[list[str]] = []
+    used = 0
+    for matrix, sign in zip(equation.terms, f" {equation.signs}", strict=True):
+        for k, part in enumerate(matrix_blocks(matrix, width - 2)):
+            signed = [f"{sign if i == 1 and k == 0 else ' '} {x}" for i, x in enumerate(part)]
+            if row and used + width_of(signed) + 1 > width:
+                yield row
+                row, used = [], 0
+            row.append(signed)
+            used += width_of(signed) + 1
+    yield row
 
 
 def matrix_blocks(matrix: Matrix, width: int) -> Iterator[list[str]]:
@@ -84,12 +98,9 @@ def width_of(lines: list[str]) -> int:
     return max(map(cell_len, lines))
 
 
-def joined(blocks: list[list[str]]) -> Iterator[Text]:
-    """Blocks of lines side by side; the first line, their headings, is bold."""
+def joined(blocks: list[list[str]]) -> Iterator[str]:
+    """Blocks of lines side by side."""
     for k in range(max(map(len, blocks))):
         lines = [block[k] if k < len(block) else "" for block in blocks]
         padded = (line.ljust(width_of(b)) for line, b in zip(lines, blocks, strict=True))
-        text = Text(" ".join(padded).rstrip(), no_wrap=True, overflow="ignore")
-        if k == 0:
-            text.stylize("bold")
-        yield text
+        yield " ".join(padded).rstrip()

@@ -1,5 +1,6 @@
 """The folder that a training leaves behind: its spec, its metrics, its checkpoint."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +13,8 @@ from nncli import safetensors
 from nncli.errors import RunError
 from nncli.files import reason, shown, write_whole
 from nncli.jsons import to_json
+from nncli.nn.arrays import Array
+from nncli.nn.layers import by
 from nncli.nn.network import Network
 from nncli.training.history import Epoch
 from nncli.training.trainer import State
@@ -91,6 +94,55 @@ def _named(network: Network, flat: np.ndarray[Any, Any]) -> dict[str, np.ndarray
 def is_run(path: Path) -> bool:
     """Whether a folder holds a run; a spec alone does not make one."""
     return all((path / name).is_file() for name in (SPEC, METRICS, CHECKPOINT))
+
+
+def read_checkpoint(path: Path, network: Network) -> State:
+    """The state in a run folder's checkpoint, for a network of the run's spec.
+
+    Raises:
+        RunError: there is none, it is damaged, made by a newer version, or of another network.
+    """
+    file = path / CHECKPOINT
+    name = shown(file)
+    if not file.is_file():
+        raise RunError(f"{name}: there is no such file; a run folder holds one")
+    arrays, metadata = safetensors.read(file)
+    written = metadata.get("format", "")
+    if written != CHECKPOINT_FORMAT:
+        raise RunError(
+            f"{name}: its format is {written!r}, this version of nncli reads "
+            f"{CHECKPOINT_FORMAT!r}; a newer version may have written it"
+        )
+    try:
+        place = json.loads(metadata["place"])
+        numbers = {key: place[key] for key in PLACE}
+        if not all(isinstance(value, int | float) for value in numbers.values()):
+            raise TypeError("its place is not of numbers")
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{name}: damaged: {error}") from error
+    velocity = None
+    if any(key.startswith("velocity.") for key in arrays):
+        velocity = _flat(name, network, arrays, "velocity.")
+    parameters = _flat(name, network, arrays, "")
+    return State(parameters=parameters, velocity=velocity, **numbers)
+
+
+def _flat(name: str, network: Network, arrays: safetensors.Arrays, prefix: str) -> Array:
+    """The arrays of a network's parameters as one vector, if all are there and fit."""
+    flat = np.zeros_like(network.parameters)
+    for key, view in _named(network, flat).items():
+        array = arrays.get(prefix + key)
+        if array is None:
+            raise RunError(f"{name}: holds no {prefix + key}, which the run's spec calls for")
+        if array.shape != view.shape or array.dtype != view.dtype:
+            raise RunError(
+                f"{name}: {prefix + key} is {by(array.shape)} of {array.dtype}, "
+                f"the run's spec calls for {by(view.shape)} of {view.dtype}"
+            )
+        if not np.isfinite(array).all():
+            raise RunError(f"{name}: {prefix + key} holds what is not finite")
+        view[...] = array
+    return flat
 
 
 class Keeper:

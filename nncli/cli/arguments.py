@@ -1,0 +1,60 @@
+"""Small languages of the command line: lists of numbers, ranges, names of weights."""
+
+import re
+
+from nncli.errors import NncliError
+
+
+def indices(text: str, option: str) -> tuple[int, ...]:
+    """`0,3,7` as numbers.
+
+    Raises:
+        NncliError: it is something else.
+    """
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise NncliError(f"{option} {text}: expected whole numbers such as 0,3,7") from None
+
+
+def index_range(text: str | None, option: str) -> range | None:
+    """`3:7` as the indices 3 to 6, `3` as 3 alone, `3:` as all from 3 on.
+
+    Raises:
+        NncliError: it is something else, or holds nothing.
+    """
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d*):(\d*)|(\d+)", text)
+    if match is not None:
+        start, stop, single = match.groups()
+        made = (
+            range(int(single), int(single) + 1)
+            if single
+            else range(int(start or 0), int(stop) if stop else 10**9)
+        )
+        if len(made):
+            return made
+    raise NncliError(f"{option} {text}: expected a range such as 0:8, or one index")
+
+
+def entries(text: str | None) -> tuple[bool, int | None]:
+    """Whether to check, and how many entries of each gradient: `all`, a number, `off`."""
+    match text:
+        case None:
+            return True, None
+        case "off":
+            return False, None
+        case "all":
+            return True, 10**12
+    if text.isdecimal() and int(text) > 0:
+        return True, int(text)
+    raise NncliError(f"--check {text}: expected all, off, or how many entries, from 1")
+
+
+def weight_name(text: str) -> tuple[str, tuple[int, ...]]:
+    """`dense1[3,7]` as the layer and the indices."""
+    match = re.fullmatch(r"(\w+)\[([\d,\s]+)\]", text)
+    if match is None:
+        raise NncliError(f"--why {text}: expected a weight such as dense1[3,7] or conv1[0,0,1,2]")
+    return match[1], indices(match[2], "--why")

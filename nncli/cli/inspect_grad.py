@@ -1,0 +1,206 @@
+"""nncli inspect-grad."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class View(StrEnum):
+    matrix = "matrix"
+    hadamard = "hadamard"
+    kronecker = "kronecker"
+    indices = "index"  # index would hide str.index
+
+
+class Format(StrEnum):
+    table = "table"
+    json = "json"
+    markdown = "markdown"
+    latex = "latex"
+    npz = "npz"
+
+
+STEP, CLOSER, PROOF, OUTPUT = "Which step", "Look closer", "Proof", "Output"
+
+
+def inspect_grad(
+    source: Annotated[
+        Path, typer.Argument(metavar="SPEC or RUN", help="A network spec, or a run folder.")
+    ],
+    samples: Annotated[
+        str | None,
+        typer.Option(
+            metavar="0,3,7",
+            help="These samples of the training data.",
+            show_default="0",
+            rich_help_panel=STEP,
+        ),
+    ] = None,
+    batch: Annotated[
+        bool,
+        typer.Option(
+            "--batch", help="The mini-batch that training would draw.", rich_help_panel=STEP
+        ),
+    ] = False,
+    step: Annotated[
+        int,
+        typer.Option(
+            metavar="K",
+            min=1,
+            help="The K-th step of training, after K−1 real ones.",
+            rich_help_panel=STEP,
+        ),
+    ] = 1,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Override a value of the spec. Repeatable.",
+            rich_help_panel=STEP,
+        ),
+    ] = None,
+    view: Annotated[
+        View,
+        typer.Option(help="How the gradient is written.", rich_help_panel=CLOSER),
+    ] = View.hadamard,
+    layer: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="This layer only.", rich_help_panel=CLOSER),
+    ] = None,
+    rows: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A:B", help="These rows of each matrix and table.", rich_help_panel=CLOSER
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(metavar="A:B", help="These columns of each matrix.", rich_help_panel=CLOSER),
+    ] = None,
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="All of it, however long.", rich_help_panel=CLOSER),
+    ] = False,
+    digits: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=17,
+            help="Decimals of the numbers in matrices.",
+            rich_help_panel=CLOSER,
+        ),
+    ] = 6,
+    tap: Annotated[
+        str | None,
+        typer.Option(
+            metavar="F,C,R,K",
+            help="The products behind this filter tap's gradient (with --layer).",
+            rich_help_panel=CLOSER,
+        ),
+    ] = None,
+    cell: Annotated[
+        str | None,
+        typer.Option(
+            metavar="C,R,K",
+            help="The products that flow back to this input cell (with --layer).",
+            rich_help_panel=CLOSER,
+        ),
+    ] = None,
+    why: Annotated[
+        str | None,
+        typer.Option(
+            metavar="dense1[3,7]", help="Which samples pushed this weight.", rich_help_panel=CLOSER
+        ),
+    ] = None,
+    check: Annotated[
+        str | None,
+        typer.Option(
+            metavar="all|N|off",
+            help="Entries of each gradient to check.",
+            show_default="about a second's worth",
+            rich_help_panel=PROOF,
+        ),
+    ] = None,
+    h_sweep: Annotated[
+        bool,
+        typer.Option(
+            "--h-sweep",
+            help="The error of central differences over the step size h.",
+            rich_help_panel=PROOF,
+        ),
+    ] = False,
+    format: Annotated[
+        Format | None,
+        typer.Option("--format", help="The format.", show_default="table", rich_help_panel=OUTPUT),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write to this file: .txt .json .md .tex .npz .svg .html",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+) -> None:
+    """Take one step of backpropagation apart, and prove every gradient in it.
+
+    Shows forward, backward and update with all their products.
+    Checks each gradient against an independent derivative, and says what the numbers mean.
+    Nothing is written to a run folder.
+    """
+    if batch and samples is not None:
+        raise typer.BadParameter("--batch and --samples each choose the mini-batch; give one")
+    if (tap or cell) and layer is None:
+        raise typer.BadParameter("--tap and --cell need --layer, such as --layer conv1")
+
+    from nncli import api
+    from nncli.cli.arguments import entries, index_range, indices, weight_name
+    from nncli.errors import FailedCheck
+    from nncli.files import write_whole
+    from nncli.inspection.check import sweep
+    from nncli.inspection.findings import why as why_of
+    from nncli.inspection.record import inspect
+    from nncli.render.backward import Choices
+    from nncli.render.breakdown import breakdown
+    from nncli.render.formats import FORMATS, Drawing, format_of
+    from nncli.render.grid import Extent
+    from nncli.render.proof import sweep_page
+    from nncli.render.streams import results, write_bytes
+    from nncli.render.terminal import on_terminal
+
+    kind = format.value if format is not None else format_of(output) if output else "table"
+    extent = Extent(index_range(rows, "--rows"), index_range(columns, "--columns"), full, digits)
+    chosen = (
+        None if batch or (samples is None and step > 1) else indices(samples or "0", "--samples")
+    )
+    choices = Choices(
+        view=view.value,
+        extent=extent,
+        layer=layer,
+        tap=None if tap is None else indices(tap, "--tap"),
+        cell=None if cell is None else indices(cell, "--cell"),
+    )
+    checked, most = entries(check)
+    opened = api.open_spec_or_run(source, set_ or [])
+    trace = api.trace_step(opened, samples=chosen, step=step)
+    inspection = inspect(trace, entries=most, checked=checked)
+    if layer is not None:
+        inspection.layer(layer)
+    pushed = None
+    if why is not None:
+        name, index = weight_name(why)
+        pushed = why_of(trace, inspection.layer(name), index)
+    page = breakdown(inspection, choices, pushed, sweep_page(sweep(trace)) if h_sweep else None)
+    drawing = Drawing(inspection, page, pushed)
+    if output is not None:
+        write_whole(output, FORMATS[kind](drawing))
+    elif kind == "table":
+        results().print(on_terminal(page))
+    else:
+        write_bytes(FORMATS[kind](drawing))
+    if inspection.check is not None and not inspection.check.passed:
+        raise FailedCheck("a gradient differs from its derivative; see the proof")

@@ -1,0 +1,58 @@
+"""Which product is used where: the closing table of a breakdown."""
+
+from collections.abc import Iterator
+
+from nncli.nn.layers import Conv, Dense, Pool
+from nncli.nn.trace import LayerTrace, Trace
+from nncli.render.document import Grid
+from nncli.render.text import shape
+
+MATRIX = "matrix product"
+HADAMARD = "Hadamard product"
+OUTER = "outer (Kronecker) product"
+WINDOW = "window's Hadamard product, summed"
+
+Row = tuple[str, str, str, str]
+
+
+def product_table(trace: Trace, layers: list[LayerTrace]) -> Grid:
+    """A row for each line of the computation: layer, line, product, shapes."""
+    rows: list[Row] = []
+    for layer in layers:
+        rows += lines(trace, layer)
+    return Grid(("layer", "line", "product", "shapes"), tuple(rows), words=4)
+
+
+def lines(trace: Trace, layer: LayerTrace) -> Iterator[Row]:
+    n = len(layer.input)
+    placed = layer.placed
+    name = layer.name
+    inputs, outputs = shape(placed.input_shape), shape(placed.output_shape)
+    fused = layer is trace.layers[-1] and trace.cost.error_is_delta
+    match placed.layer:
+        case Dense():
+            yield name, "z = a W + b", MATRIX, f"{n}×{inputs} · {inputs}×{outputs}"
+            yield from hadamard_line(name, n, outputs, fused)
+            over = f", mean of {n}" if n > 1 else ""
+            yield name, "∂C/∂W = a ⊗ δ", OUTER, f"{inputs}×1 · 1×{outputs}{over}"
+            yield name, "∂C/∂input = δ Wᵀ", MATRIX, f"{n}×{outputs} · {outputs}×{inputs}"
+        case Conv():
+            window = shape(placed.parameter_shapes["weight"][1:])
+            image = shape(placed.output_shape[1:])
+            kernel = shape(placed.parameter_shapes["weight"][2:])
+            yield name, "z = Σ window ⊙ filter", WINDOW, f"{window} ⊙ {window}"
+            yield from hadamard_line(name, n, outputs, fused)
+            yield name, "∂C/∂w = Σ cells ⊙ δ", WINDOW, f"{image} ⊙ {image}"
+            yield name, "∂C/∂input = Σ δ ⊙ filter", WINDOW, f"{kernel} ⊙ {kernel}"
+        case Pool() as pool:
+            what = "the largest" if pool.type == "maxpool" else "the mean"
+            back = "to the largest" if pool.type == "maxpool" else "in equal shares"
+            yield name, f"a = {what} of a window", "none", f"{inputs} → {outputs}"
+            yield name, f"∂C/∂input: {back}", "none", f"{outputs} → {inputs}"
+
+
+def hadamard_line(name: str, n: int, outputs: str, fused: bool) -> Iterator[Row]:
+    if fused:
+        yield name, "δ = a − y", "none: σ′ has cancelled", f"{n}×{outputs}"
+    else:
+        yield name, "δ = ∂C/∂a ⊙ σ′(z)", HADAMARD, f"{n}×{outputs} ⊙ {n}×{outputs}"
