@@ -16,8 +16,9 @@ $(VENV)/developer: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
-demo: $(VENV)/installed ## set up, train the digits network, show its tables
+demo: $(VENV)/installed ## set up, train the digits network, take one of its steps apart
 	$(BIN)/nncli train configs/digits-mlp.yaml --out runs/demo --overwrite
+	$(BIN)/nncli inspect-grad runs/demo
 
 lint: $(VENV)/developer ## style, format, types
 	$(BIN)/ruff check .

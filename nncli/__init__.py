@@ -5,7 +5,9 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     load_spec(path, overrides=())   a YAML file as a checked, frozen Spec
     prepare(spec)                   its data and its network, before any step
     train(spec, out=None)           trains it; a Training with network and history
-    Spec, Prepared, Training        what these return
+    trace_step(source)              takes one step; the Trace of everything in it
+    inspect(trace)                  proves a trace; an Inspection with check and views
+    Spec, Prepared, Training, Trace, Inspection    what these return
     Epoch, Progress                 what a training tells whoever watches it
     NncliError                      a mistake in what was given; its text says which
     InterruptedTraining             to be raised by a watcher that wants to stop
@@ -17,22 +19,28 @@ from typing import TYPE_CHECKING, Any
 from nncli.errors import InterruptedTraining, NncliError
 
 if TYPE_CHECKING:
-    from nncli.api import Training, train
+    from nncli.api import Training, trace_step, train
     from nncli.assemble import Prepared, prepare
+    from nncli.inspection.record import Inspection, inspect
+    from nncli.nn.trace import Trace
     from nncli.spec import Spec, load_spec
     from nncli.training.history import Epoch, Progress
 
 __version__ = "0.1.0"
 __all__ = [
     "Epoch",
+    "Inspection",
     "InterruptedTraining",
     "NncliError",
     "Prepared",
     "Progress",
     "Spec",
+    "Trace",
     "Training",
+    "inspect",
     "load_spec",
     "prepare",
+    "trace_step",
     "train",
 ]
 
@@ -42,7 +50,11 @@ _HOME = {
     "Prepared": "nncli.assemble",
     "Spec": "nncli.spec",
     "Training": "nncli.api",
+    "Inspection": "nncli.inspection.record",
+    "Trace": "nncli.nn.trace",
+    "inspect": "nncli.inspection.record",
     "load_spec": "nncli.spec",
+    "trace_step": "nncli.api",
     "prepare": "nncli.assemble",
     "train": "nncli.api",
 }

@@ -1,5 +1,6 @@
 """nncli inspect-grad."""
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -156,6 +157,10 @@ def inspect_grad(
         raise typer.BadParameter("--batch and --samples each choose the mini-batch; give one")
     if (tap or cell) and layer is None:
         raise typer.BadParameter("--tap and --cell need --layer, such as --layer conv1")
+
+    # The check is thousands of small products, which a second thread only delays. OpenBLAS reads
+    # this when NumPy is loaded, so it is said before.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
     from nncli import api
     from nncli.cli.arguments import entries, index_range, indices, weight_name

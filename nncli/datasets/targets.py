@@ -142,7 +142,7 @@ def refuse_slips(values: Sequence[int | float], labels: NDArray[np.bool_], origi
     rows = np.flatnonzero(~labels).tolist()
     if not 0 < len(rows) <= MOST_SLIPS or len(rows) >= SLIPS_SHARE * len(values):
         return
-    integers = [int(values[row]) for row in np.flatnonzero(labels)]
+    integers = [int(values[row]) for row in np.flatnonzero(labels).tolist()]
     low, high = min(integers), max(integers)
     others = f"all other labels are integers ({low} to {high})"
     advice = f"{others}; mend it, or set classes: none for plain numbers"

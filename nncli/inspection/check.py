@@ -100,8 +100,8 @@ def affordable(trace: Trace, sizes: list[int]) -> int:
     An estimate from the network's size rather than a clock, so that the same trace is always
     checked at the same entries.
     """
-    passes = 2 * sum(1e-5 + 6e-10 * len(trace.samples) * multiply_adds(t) for t in trace.layers)
-    left = BUDGET / passes
+    seconds = sum(2e-5 + 1e-9 * len(trace.samples) * multiply_adds(t) for t in trace.layers)
+    left = BUDGET / seconds
     limit = 1
     for rank, size in enumerate(sorted(sizes)):
         # What a small gradient does not use goes to the larger ones.

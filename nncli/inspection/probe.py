@@ -52,6 +52,7 @@ class Probe:
         self.step = Step(self.network, Sgd(self.network), len(trace.samples))
         self.step.inputs[...], self.step.targets[...] = trace.inputs, trace.targets
         self.positions = {layer.name: k for k, layer in enumerate(self.step.layers)}
+        self.stale = 0  # layers from here on may hold the effects of the last nudge
         self.cost = float(self._total(0).real)
 
     @property
@@ -77,7 +78,6 @@ class Probe:
             costs.append(self._total(start, key).real)
             sides.append(self._side_of_kinks())
         array[place] = old
-        self._total(start, key)
         same = all(np.array_equal(a, b) for a, b in zip(*sides, strict=True))
         return (costs[0] - costs[1]) / (2 * step) if same else float("nan")
 
@@ -87,13 +87,15 @@ class Probe:
         array[place] = old + 1j * COMPLEX_STEP
         derivative = self._total(start, key).imag / COMPLEX_STEP
         array[place] = old
-        self._total(start, key)
         return derivative
 
     def _at(self, layer: str, key: str, entry: Index) -> tuple[Array, Any, int]:
         """The workspace's array, the entry's place in it, and the first layer it acts on."""
         k = self.positions[layer]
         part = self.step.layers[k]
+        if k > self.stale:  # an earlier nudge lower down has been undone, its effects have not
+            self._total(self.stale)
+        self.stale = k
         if key in ("weight", "bias"):
             return part.parameters[key], entry, k
         sample, rest = entry[0], entry[1:]

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.padding import Padding
 from rich.text import Text
 
 from nncli.render.document import Block, Equation, Grid, Heading, Lines, Matrix, Page, Paragraph
@@ -40,7 +39,7 @@ def _block(block: Block) -> RenderableType:
             return Group(*(plain(line) for line in lines))
         case Grid(headings, rows, words):
             columns = [Column(text, words=k < words) for k, text in enumerate(headings)]
-            return Padding(Columns(columns, rows), (0, 0, 0, 2), expand=False)
+            return Columns(columns, rows)
         case Equation():
             return EquationLines(block)
 

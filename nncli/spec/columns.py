@@ -18,6 +18,8 @@ from nncli.spec.values import (
 )
 from nncli.spec.words import describe
 
+MOST_CLASSES = 100_000
+
 
 def _column(value: Any) -> bool:
     return type(value) is int or (isinstance(value, str) and bool(value))
@@ -34,6 +36,8 @@ def _target(value: Any) -> str | int | tuple[str | int, ...]:
 
 
 def _classes(value: Any) -> int | str | tuple[str, ...]:
+    if type(value) is int and value > MOST_CLASSES:
+        raise unexpected(f"at most {MOST_CLASSES} classes", value)
     if value == "none" or is_integer(value, 2):
         return value  # type: ignore[no-any-return]
     items = listed(value)
@@ -83,7 +87,7 @@ Classes = Annotated[
     int | Literal["none"] | tuple[str, ...] | None,
     PlainValidator(lambda value: None if value is None else _classes(value)),
     any_of(
-        {"type": "integer", "minimum": 2},
+        {"type": "integer", "minimum": 2, "maximum": MOST_CLASSES},
         {**_DISTINCT, "items": {"type": "string"}, "minItems": 2},
         {"const": "none"},
         NULL,

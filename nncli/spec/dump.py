@@ -5,7 +5,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from nncli.errors import SpecError
 from nncli.spec.models import Spec
+from nncli.spec.words import clean, utf8
 from nncli.spec.yaml12 import resolve
 
 # Words that need no quotes, in YAML 1.1 readers neither: those take `yes`, `1:30` otherwise.
@@ -16,7 +18,10 @@ _ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 def dump_spec(spec: Spec) -> str:
-    """The spec with every default filled in and every path absolute."""
+    """The spec with every default filled in and every path absolute.
+
+    Raises SpecError for a path that is not UTF-8: YAML has no way to write it.
+    """
     return "".join(f"{line}\n" for line in _mapping(spec.absolute()))
 
 
@@ -58,6 +63,11 @@ def _flow(value: Any) -> str:
 
 
 def _text(text: str) -> str:
+    written = utf8(text)
+    if written is None:
+        message = "this path is not UTF-8, so no spec can hold it; rename the file or folder"
+        raise SpecError([f"{clean(text, 4096)}: {message}"])
+    text = written
     # Other programs may read the file too, by YAML 1.1.
     if _PLAIN.fullmatch(text) and text.lower() not in _YAML11 and resolve(text) == text:
         return text

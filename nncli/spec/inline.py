@@ -1,5 +1,6 @@
 """Paths, and lists of numbers or labels written in the spec itself."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ from nncli.spec.values import (
     unexpected,
     wrong,
 )
-from nncli.spec.words import KeyPath, count
+from nncli.spec.words import KeyPath, count, quoted
 
 Inline = tuple[Any, ...]  # numbers nested to some depth, regular
 
@@ -104,7 +105,14 @@ def _conv_weights(value: Any) -> str | Inline | None:
     return None if value is None else _filters_or_path(value)
 
 
+_TRUTHS = {"yes": "true", "on": "true", "true": "true"}
+_TRUTHS |= {"no": "false", "off": "false", "false": "false"}
+
+
 def _bias(value: Any) -> bool | str | Inline:
+    if isinstance(value, str) and value.lower() in _TRUTHS:
+        truth = _TRUTHS[value.lower()]
+        raise wrong(f"{quoted(value)} is a word here, not a truth value; write {truth}")
     return value if isinstance(value, bool) else _values_or_path(value)
 
 
@@ -151,11 +159,18 @@ def _path_to_table(value: Any) -> str:
     return check_path(value)
 
 
+# `0.2`, `20%`, `0,2`, `0.5=3`: a share gone wrong rather than the name of a file.
+_LIKE_A_SHARE = re.compile(r"[-+]?[\d.,][\d.,\s%=]*(e[-+]?\d+)?", re.IGNORECASE | re.ASCII)
+
+
 def _share_or_path(value: Any) -> float | str:
+    quotes = ""
     if isinstance(value, str):
-        return check_path(value)
-    if not is_number(value) or not 0 < value < 1:
-        what = "a share between 0 and 1, a path, or {inputs: ..., targets: ...}"
+        if not any(map(str.isdigit, value)) or not _LIKE_A_SHARE.fullmatch(value.strip()):
+            return check_path(value)
+        quotes = " (written without quotes)"
+    if isinstance(value, str) or not is_number(value) or not 0 < value < 1:
+        what = f"a share between 0 and 1{quotes}, a path, or {{inputs: ..., targets: ...}}"
         raise unexpected(what, value)
     return float(value)
 

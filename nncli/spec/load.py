@@ -85,7 +85,7 @@ def _eta(root: Node) -> tuple[Node, list[Problem]]:
 
 def _default_name(name: str) -> str:
     """The file's stem, made fit to name a run folder."""
-    stem = re.sub(r"[\x00-\x1f\x7f-\x9f/\\<>]", "", Path(name).stem)[:100]
+    stem = re.sub(r"[\x00-\x1f\x7f-\x9f/\\<>\ud800-\udfff]", "", Path(name).stem)[:100]
     return stem.strip(".") or "spec"
 
 

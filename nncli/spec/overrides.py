@@ -6,7 +6,7 @@ from typing import Any
 
 from nncli.spec.nodes import Node, Place, Problem, plain
 from nncli.spec.paths import parse_path
-from nncli.spec.words import KeyPath, clean, describe, dotted
+from nncli.spec.words import KeyPath, clean, describe, dotted, utf8
 from nncli.spec.yaml12 import Unreadable, read
 
 
@@ -16,7 +16,11 @@ class _Refused(Exception):
 
 def apply(root: Node, override: str) -> tuple[Node, list[Problem]]:
     """The tree with one value replaced, and what is wrong with the override."""
-    shown = f"--set {clean(override, 80)}"
+    decoded = utf8(override)
+    shown = f"--set {clean(decoded or override, 80)}"
+    if decoded is None:
+        return root, [Problem((), "expected UTF-8 text", place=Place(1, 1, shown))]
+    override = decoded
     name, equals, text = override.partition("=")
     try:
         if not equals:

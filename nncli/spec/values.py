@@ -105,17 +105,27 @@ Decay = Annotated[float, _FINITE, Field(gt=0, le=1), expected("a number above 0 
 def check_path(value: str) -> str:
     if not value:
         raise wrong("expected a path, got an empty string")
-    if _UNPRINTABLE.search(value):
-        raise wrong(f"{quoted(value)} holds a control character; take it out")
+    # Any other character may be in the name of a file.
+    if "\0" in value:
+        raise wrong(f"{quoted(value)} holds a NUL character; take it out")
     return value
 
 
 def _folder_name(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise unexpected("a name", value)
-    if value in (".", "..") or len(value) > 100 or re.search(r"[/\\]", value):
-        raise wrong(f"{quoted(value)} cannot be the name of a run folder; use a short plain word")
-    return check_path(value)
+    slash = re.search(r"[/\\]", value)
+    if slash is not None:
+        why = f"holds '{slash.group()}', so it"
+    elif len(value) > 100:
+        why = "is longer than 100 characters, so it"
+    elif _UNPRINTABLE.search(value):
+        why = "holds a control character, so it"
+    elif value in (".", ".."):
+        why = "is a folder already and"
+    else:
+        return value
+    raise wrong(f"{quoted(value)} {why} cannot be the name of a run folder; use a short plain word")
 
 
 Name = Annotated[

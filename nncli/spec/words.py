@@ -1,6 +1,7 @@
 """How a spec's values, keys and paths are put into an error message."""
 
 import difflib
+import os
 import re
 from collections.abc import Iterable, Sequence
 
@@ -29,6 +30,17 @@ def clean(text: str, limit: int = 40) -> str:
     # Cut before escaping as well: the text may be megabytes long.
     escaped = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[: limit + 1])
     return escaped if len(escaped) <= limit else escaped[: limit - 1] + "…"
+
+
+def utf8(text: str) -> str | None:
+    """Text from the system, read as UTF-8 whatever the locale; None where it is not UTF-8.
+
+    Python hands over bytes that the locale cannot read as lone surrogates, which no file can hold.
+    """
+    try:
+        return text if text.isascii() else os.fsencode(text).decode("utf-8")
+    except UnicodeError:
+        return None
 
 
 def quoted(text: str) -> str:

@@ -49,7 +49,11 @@ _WORDS: dict[str, Scalar] = {
 }
 # What YAML calls non-printable; the parsers refuse it too, but without saying where.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_ZERO = re.compile("[-+.0]*[1-9]")
+_SMALLEST = 5e-324
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+_HALF = "half of a surrogate pair is not a character"
 
 
 def resolve(text: str) -> Scalar:
@@ -178,14 +182,19 @@ class _Builder:
     def _value(self, event: events.ScalarEvent) -> Scalar:
         text: str = event.value
         if _SURROGATE.search(text):
-            self._complain(event, "half of a surrogate pair is not a character", self._path())
+            self._complain(event, _HALF, self._path())
             return ""
         if not event.implicit[0]:
             return text
         if len(text) > MOST_DIGITS and _NUMBER.fullmatch(text):
             self._complain(event, f"a number of {len(text)} digits is too long", self._path())
             return 0
-        return resolve(text)
+        value = resolve(text)
+        if value == 0 and isinstance(value, float) and _NOT_ZERO.match(text):
+            message = f"{clean(text)} is too small for a number; the smallest is {_SMALLEST}"
+            self._complain(event, message, self._path())
+            return _SMALLEST  # positive, so that nobody complains of a 0 as well
+        return value
 
     def _take_key(self, event: events.ScalarEvent) -> None:
         # Keys are words, so `1:` and `yes:` are text here and duplicates are found by their text.
@@ -196,7 +205,10 @@ class _Builder:
         self._check_tag(event)
         if event.anchor is not None:
             self._anchors[event.anchor] = Node(key, *_place(event))
-        if key == "<<" and event.implicit[0]:
+        if _SURROGATE.search(key):
+            self._complain(event, _HALF, self._path()[:-1])
+            frame.skip = True
+        elif key == "<<" and event.implicit[0]:
             self._complain(event, "'<<' does not merge here; write the keys out", self._path())
             frame.skip = True
         elif key in frame.node.keys:
