@@ -175,7 +175,7 @@ def inspect_grad(
     from nncli.render.grid import Extent
     from nncli.render.proof import sweep_page
     from nncli.render.streams import results, write_bytes
-    from nncli.render.terminal import on_terminal
+    from nncli.render.terminal import OnTerminal
 
     kind = format.value if format is not None else format_of(output) if output else "table"
     extent = Extent(index_range(rows, "--rows"), index_range(columns, "--columns"), full, digits)
@@ -204,7 +204,7 @@ def inspect_grad(
     if output is not None:
         write_whole(output, FORMATS[kind](drawing))
     elif kind == "table":
-        results().print(on_terminal(page))
+        results().print(OnTerminal(page))
     else:
         write_bytes(FORMATS[kind](drawing))
     if inspection.check is not None and not inspection.check.passed:

@@ -1,5 +1,6 @@
 """nncli train."""
 
+import gc
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -89,6 +90,7 @@ def train(
             stop.saving = True
             raise InterruptedTraining(f"interrupted; where it stood is saved in {shown(folder)}")
 
+    gc.enable()
     with interruptible() as stop, screen:
         try:
             done = api.train(

@@ -12,7 +12,8 @@ from nncli.nn.layers import Conv, Dense
 from nncli.nn.trace import LayerTrace, Trace
 
 SEED = 0  # of the choice of entries where not all are checked
-BUDGET = 1.0  # seconds that the default check may take, by the estimate below
+BUDGET = 1.0  # seconds that the default check may take at most, by the estimate below
+PLENTY = 300  # entries of one gradient beyond which the default check learns little more
 SMALL = 1e-3  # errors count relative to the entry, but at least to this share of the largest
 
 
@@ -107,7 +108,7 @@ def affordable(trace: Trace, sizes: list[int]) -> int:
         # What a small gradient does not use goes to the larger ones.
         limit = max(limit, int(left / (len(sizes) - rank)))
         left -= min(size, limit)
-    return max(limit, 10)
+    return min(max(limit, 10), PLENTY)
 
 
 def multiply_adds(layer: LayerTrace) -> int:

@@ -12,11 +12,8 @@ from nncli.errors import NncliError
 from nncli.inspection.findings import Why
 from nncli.inspection.record import Inspection
 from nncli.render.document import Page
-from nncli.render.latex import to_latex
-from nncli.render.markdown import to_markdown
 from nncli.render.notation import TERMS
-from nncli.render.terminal import on_terminal
-from nncli.render.trace_json import trace_json
+from nncli.render.terminal import OnTerminal
 
 WIDTH = 100  # characters, of formats that are text of a fixed width
 
@@ -32,20 +29,38 @@ class Drawing:
 
 def as_text(drawing: Drawing) -> bytes:
     console = _recording()
-    console.print(on_terminal(drawing.page))
+    console.print(OnTerminal(drawing.page))
     return console.export_text().encode()
 
 
 def as_svg(drawing: Drawing) -> bytes:
     console = _recording()
-    console.print(on_terminal(drawing.page))
+    console.print(OnTerminal(drawing.page))
     return console.export_svg(title=f"nncli: {drawing.inspection.trace.name}").encode()
 
 
 def as_html(drawing: Drawing) -> bytes:
     console = _recording()
-    console.print(on_terminal(drawing.page))
+    console.print(OnTerminal(drawing.page))
     return console.export_html().encode()
+
+
+def as_json(drawing: Drawing) -> bytes:
+    from nncli.render.trace_json import trace_json
+
+    return (trace_json(drawing.inspection, drawing.why) + "\n").encode()
+
+
+def as_markdown(drawing: Drawing) -> bytes:
+    from nncli.render.markdown import to_markdown
+
+    return to_markdown(drawing.page).encode()
+
+
+def as_latex(drawing: Drawing) -> bytes:
+    from nncli.render.latex import to_latex
+
+    return to_latex(drawing.page).encode()
 
 
 def as_npz(drawing: Drawing) -> bytes:
@@ -80,9 +95,9 @@ Writer = Callable[[Drawing], bytes]
 
 FORMATS: dict[str, Writer] = {
     "table": as_text,
-    "json": lambda drawing: (trace_json(drawing.inspection, drawing.why) + "\n").encode(),
-    "markdown": lambda drawing: to_markdown(drawing.page).encode(),
-    "latex": lambda drawing: to_latex(drawing.page).encode(),
+    "json": as_json,
+    "markdown": as_markdown,
+    "latex": as_latex,
     "npz": as_npz,
     "svg": as_svg,
     "html": as_html,

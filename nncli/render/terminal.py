@@ -1,62 +1,59 @@
 """A page on a terminal or in a pipe."""
 
 from collections.abc import Iterator
+from textwrap import wrap
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.text import Text
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.segment import Segment
 
 from nncli.render.document import Block, Equation, Grid, Heading, Lines, Matrix, Page, Paragraph
 from nncli.render.grid import bracketed, cells
 from nncli.render.tables import Column, Columns
-from nncli.render.text import plain, shape
+from nncli.render.text import safe, shape
+
+Line = tuple[str, str]  # a style, and what is written in it
 
 
-def on_terminal(page: Page) -> RenderableType:
-    parts: list[RenderableType] = []
-    for before, block in zip([None, *page], page, strict=False):
-        if before is not None and not (_tight(before) and _tight(block)):
-            parts.append("")
-        parts.append(_block(block))
-    return Group(*parts)
+class OnTerminal:
+    """A page as lines. They are laid out here, so rich has nothing left to measure or to wrap."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        before: Block | None = None
+        for block in self.page:
+            if before is not None and not (is_note(before) and is_note(block)):
+                yield Segment("\n")
+            before = block
+            if isinstance(block, Grid):
+                columns = [Column(h, words=k < block.words) for k, h in enumerate(block.headings)]
+                yield Columns(columns, block.rows)
+                continue
+            for style, text in lines_of(block, options.max_width):
+                yield Segment(f"{safe(text)}\n", console.get_style(style) if style else None)
 
 
-def _tight(block: Block) -> bool:
+def is_note(block: Block) -> bool:
     return isinstance(block, Paragraph) and block.note
 
 
-def _block(block: Block) -> RenderableType:
+def lines_of(block: Block, width: int) -> Iterator[Line]:
     match block:
-        case Heading(text, 1):
-            return plain(text.upper(), "bold cyan")
-        case Heading(text, 2):
-            return plain(text, "bold cyan")
-        case Heading(text, _):
-            return plain(text, "bold")
+        case Heading(text, level):
+            style = "bold" if level > 2 else "bold cyan"
+            yield from ((style, x) for x in wrap(text.upper() if level == 1 else text, width))
         case Paragraph(text, note):
-            return plain(text, "dim" if note else "")
+            yield from (("dim" if note else "", line) for line in wrap(text, width))
         case Lines(lines):
-            return Group(*(plain(line) for line in lines))
-        case Grid(headings, rows, words):
-            columns = [Column(text, words=k < words) for k, text in enumerate(headings)]
-            return Columns(columns, rows)
+            yield from (("", line) for line in lines)
         case Equation():
-            return EquationLines(block)
-
-
-class EquationLines:
-    """Matrices side by side with a sign between each two, as many as the width takes."""
-
-    def __init__(self, equation: Equation) -> None:
-        self.equation = equation
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        if self.equation.label:
-            yield plain(f"{self.equation.label}:", "italic")
-        for row in rows_of_blocks(self.equation, options.max_width):
-            for k, line in enumerate(joined(row)):
-                style = "bold" if k == 0 else ""  # the matrices' headings
-                yield Text(line, style, no_wrap=True, overflow="ignore")
+            if block.label:
+                yield "italic", f"{block.label}:"
+            for row in rows_of_blocks(block, width):
+                for k, line in enumerate(joined(row)):
+                    yield "bold" if k == 0 else "", line  # the matrices' headings come first
 
 
 def equation_lines(equation: Equation, width: int) -> list[str]:

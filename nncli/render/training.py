@@ -16,7 +16,7 @@ from nncli.render.curve import Curves, Series
 from nncli.render.layers import measures_table, network_table
 from nncli.render.matrices import step_matrices
 from nncli.render.streams import messages, results
-from nncli.render.terminal import on_terminal
+from nncli.render.terminal import OnTerminal
 from nncli.render.text import count, duration, number, percent, plain, shape
 from nncli.training.evaluate import Evaluation
 from nncli.training.history import Epoch
@@ -50,7 +50,7 @@ class TrainingScreen(ExitStack):
             "",
         ]
         if trace is not None:
-            parts += [on_terminal(step_matrices(trace)), ""]
+            parts += [OnTerminal(step_matrices(trace)), ""]
         self.results.print(Group(*parts))
 
     def show_end(self, training: Training) -> None:
