@@ -66,8 +66,11 @@ def prepare(spec: Spec) -> Prepared:
             return make()
         except DataError as error:
             # Where a key of the spec is to blame, its place is told too.
-            key = getattr(error, "key", None)
-            mistakes.append(spec.error_at(("data", key), str(error)) if key else error)
+            if error.key is None:
+                mistakes.append(error)
+            else:
+                place = ("data", error.key)
+                mistakes.extend(spec.error_at(place, problem) for problem in error.problems)
         except SpecError as error:
             mistakes.append(error)
         return None

@@ -30,7 +30,7 @@ HEADER_LIMIT = 10_000
 COPY_LIMIT = 1 << 30
 # More bytes than NumPy can address, whatever file they are to come from.
 MOST_BYTES = 2**63 - 1
-PLAIN_TYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|[US]\d{1,6})")
+PLAIN_TYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|[US][1-9]\d{0,5})")
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def parse_header(text: bytes, offset: int, name: str) -> Header:
         raise DataError(f"{name}: holds {quote(descr)}; it must be plain numbers or text")
     dtype = np.dtype(descr)
     # NumPy counts this way too: a length of 0 does not make up for one that cannot be.
-    if math.prod(filter(None, shape)) * max(dtype.itemsize, 1) > MOST_BYTES:
+    if math.prod(filter(None, shape)) * dtype.itemsize > MOST_BYTES:
         raise DataError(f"{name}: is damaged: no array can be as large as its header says")
     return Header(dtype, shape, fields["fortran_order"], offset)
 

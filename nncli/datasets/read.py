@@ -102,9 +102,10 @@ def read_pair(pair: Pair, header: bool | None, classes: Classes, with_targets: b
         return joined(inputs, *column_targets(pair.targets, header, classes, len(inputs)))
     targets, origin = array_of_targets(*read_array(pair.targets, "targets"))
     if isinstance(pair.targets, list) and classes is None and targets.shape[1:] == (1,):
-        values = leaves_of(pair.targets)
-        labels = [isinstance(value, int) and abs(value) < EXACT_INTEGERS for value in values]
-        refuse_slips(values, np.array(labels), origin)
+        # Only in a list is 1 told from 1.0.
+        leaves = leaves_of(pair.targets)
+        labels = [isinstance(leaf, int) and abs(leaf) < EXACT_INTEGERS for leaf in leaves]
+        refuse_slips(np.array(leaves, object), np.array(labels), origin)
     return joined(inputs, targets, origin)
 
 
@@ -191,8 +192,6 @@ def check_text(labels: NDArray[Any], origin: Origin) -> None:
 
     NumPy's text is four bytes a character, of which a damaged file may make anything.
     """
-    if not labels.dtype.itemsize:
-        return
     codes = np.dtype(np.uint32).newbyteorder(labels.dtype.byteorder)
     characters = np.ascontiguousarray(labels).view(codes).reshape(len(labels), -1)
     bad = (characters > sys.maxunicode) | ((characters >= 0xD800) & (characters < 0xE000))

@@ -1,7 +1,6 @@
 """Targets: labels become classes and one-hot rows, everything else stays a vector of numbers."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -111,7 +110,7 @@ def fit_encoding(samples: Samples, classes: Classes) -> Encoding | None:
         # An array of floats says by its type that they are meant.
         if samples.targets_origin.lines is not None and samples.targets.shape[1] == 1:
             column = samples.targets[:, 0]
-            refuse_slips(column.tolist(), is_label(column), samples.targets_origin)
+            refuse_slips(column, is_label(column), samples.targets_origin)
         return None
     distinct = np.unique(samples.targets)
     if len(distinct) > MOST_CLASSES:
@@ -134,26 +133,28 @@ def one_class(labels: NDArray[Any], name: str) -> DataError:
     )
 
 
-def refuse_slips(values: Sequence[int | float], labels: NDArray[np.bool_], origin: Origin) -> None:
+def refuse_slips(values: NDArray[Any], labels: NDArray[np.bool_], origin: Origin) -> None:
     """Raises DataError where a few of a column's values keep the others from being classes.
 
-    labels: which of the values are.
+    values: N numbers, or N Python numbers as objects. labels: which of them are labels.
     """
     rows = np.flatnonzero(~labels).tolist()
     if not 0 < len(rows) <= MOST_SLIPS or len(rows) >= SLIPS_SHARE * len(values):
         return
-    integers = [int(values[row]) for row in np.flatnonzero(labels).tolist()]
-    low, high = min(integers), max(integers)
-    others = f"all other labels are integers ({low} to {high})"
-    advice = f"{others}; mend it, or set classes: none for plain numbers"
+    integers = values[labels]
+    others = f"all other labels are integers ({int(integers.min())} to {int(integers.max())})"
 
     def wrong(row: int) -> str:
         value = values[row]
         large = isinstance(value, int) or abs(value) >= EXACT
-        return f"{origin.place(row)}: {value} is {'too large for a' if large else 'no'} class; "
+        told = f"{value:g}" if large else str(value)
+        return (
+            f"{origin.place(row)}: {told} is {'too large for a' if large else 'no'} class; "
+            f"{others}; mend it, or set classes: none for plain numbers"
+        )
 
     problems = Problems(origin.name)
-    problems.add_each(rows, lambda row: wrong(row) + advice)
+    problems.add_each(rows, wrong)
     problems.raise_any()
 
 

@@ -112,7 +112,8 @@ _TRUTHS |= {"no": "false", "off": "false", "false": "false"}
 def _bias(value: Any) -> bool | str | Inline:
     if isinstance(value, str) and value.lower() in _TRUTHS:
         truth = _TRUTHS[value.lower()]
-        raise wrong(f"{quoted(value)} is a word here, not a truth value; write {truth}")
+        how = f"{truth} without quotes" if value.lower() == truth else truth
+        raise wrong(f"YAML 1.2 reads {quoted(value)} as a word; write {how}")
     return value if isinstance(value, bool) else _values_or_path(value)
 
 

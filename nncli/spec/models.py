@@ -42,7 +42,7 @@ Dtype = Literal["float32", "float64"]
 
 
 class Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 # Tags of the unions carry brackets, so that `problems` can tell them from a file's own keys.

@@ -1,7 +1,6 @@
 """How a spec's values, keys and paths are put into an error message."""
 
 import difflib
-import os
 import re
 from collections.abc import Iterable, Sequence
 
@@ -38,7 +37,7 @@ def utf8(text: str) -> str | None:
     Python hands over bytes that the locale cannot read as lone surrogates, which no file can hold.
     """
     try:
-        return text if text.isascii() else os.fsencode(text).decode("utf-8")
+        return text.encode("utf-8", "surrogateescape").decode("utf-8")
     except UnicodeError:
         return None
 

@@ -52,7 +52,6 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000
 _NOT_ZERO = re.compile("[-+.0]*[1-9]")
 _SMALLEST = 5e-324
 _SURROGATE = re.compile("[\ud800-\udfff]")
-
 _HALF = "half of a surrogate pair is not a character"
 
 

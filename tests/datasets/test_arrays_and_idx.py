@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from nncli.datasets import Pair, arrays, idx, read_source
+from nncli.datasets import Pair, arrays, idx, read_source, read_values
 from tests.datasets.conftest import load, problems, told_if_any, write
 
 X = np.arange(6.0).reshape(3, 2)
@@ -241,7 +241,7 @@ GOOD = idx_bytes(np.arange(24).reshape(2, 3, 4))
             GOOD[:-1], "its header promises 24 bytes (2 x 3 x 4), but the file holds 23", id="short"
         ),
         pytest.param(GOOD[:9], "is cut short within its header", id="short header"),
-        pytest.param(b"", "is not IDX: it begins with 0x, not with 0x0000", id="empty"),
+        pytest.param(b"", "is empty; an IDX file is needed", id="empty"),
         pytest.param(b"\0\0\x07\x01\0\0\0\0", "is not IDX: it begins with 0x00000701", id="type"),
         pytest.param(idx_bytes(np.zeros((0, 3))), "holds no samples", id="no samples"),
         pytest.param(idx_bytes(np.zeros((1,) * 9)), "has 9 dimensions", id="dimensions"),
@@ -400,3 +400,111 @@ def test_damage_gives_samples_or_a_data_error(start, noise, name):
     content = Path(name).read_bytes()
     Path(name).write_bytes(content[:start] + noise + content[start + len(noise) :])
     assert all(problem.startswith(f"{name}: ") for problem in told_if_any(inputs_of, Path(name)))
+
+
+def npy_bytes(shape, descr="<f8", content=b""):
+    header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    return b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header + content
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        "(0,9223372036854775807)",
+        "(0,9223372036854775807,4)",
+        "(9223372036854775807,0)",
+        f"({'9' * 4000},{'9' * 4000})",
+    ],
+    ids=["vectors", "images", "no values", "beyond all printing"],
+)
+def test_npy_header_of_a_shape_that_no_array_can_have(shape):
+    told = problems(inputs_of, write("x.npy", npy_bytes(shape)))
+    assert told == ["x.npy: is damaged: no array can be as large as its header says"]
+
+
+def test_npy_of_text_without_width():
+    (told,) = problems(inputs_of, write("x.npy", npy_bytes("(9223372036854775807,)", "<U0")))
+    assert told == "x.npy: holds '<U0'; it must be plain numbers or text"
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("code", [0x7FFFFFFF, 0x110000, 0xD800], ids=hex)
+@pytest.mark.parametrize("shape", ["(3,)", "(3, 1)"])
+def test_npy_labels_that_are_no_characters(shape, code, order):
+    content = struct.pack(f"{order}3I", 0x61, code, 0x62)
+    path = write("y.npy", npy_bytes(shape, f"{order}U1", content))
+    (told,) = problems(load, Pair([[1], [2], [3]], path))
+    place = "[1]" if shape == "(3,)" else "[1, 0]"
+    assert told == f"y.npy: element {place}: is damaged: its characters are not Unicode"
+    good = write(
+        "y.npy", npy_bytes(shape, f"{order}U1", struct.pack(f"{order}3I", 97, 0x1F600, 98))
+    )
+    assert load(Pair([[1], [2], [3]], good)).classes == ("a", "b", "\U0001f600")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2], ids=["lzma", "bzip2"])
+def test_npz_member_of_another_compression_sound_or_corrupted(method):
+    buffer = io.BytesIO()
+    np.save(buffer, X)
+    with zipfile.ZipFile("d.npz", "w", method) as archive:
+        archive.writestr("x.npy", buffer.getvalue())
+    path = Path("d.npz")
+    content = bytearray(path.read_bytes())
+    for damage in (b"", b"\xff" * 40):
+        content[50 : 50 + len(damage)] = damage
+        path.write_bytes(content)
+        assert problems(inputs_of, path) == [
+            "d.npz: x: is compressed in a way that NumPy does not write; save it again by "
+            "np.savez_compressed"
+        ]
+
+
+@pytest.mark.parametrize("name", ["x.idx", "x.idx.gz"])
+def test_idx_without_samples_but_with_lengths_that_no_array_can_have(name):
+    head = bytes([0, 0, 8, 3]) + struct.pack(">3I", 0, 2**32 - 1, 2**32 - 1)
+    assert problems(inputs_of, write(name, head)) == [
+        f"{name}: holds no samples (its shape is 0 x 4294967295 x 4294967295)"
+    ]
+
+
+def test_idx_of_255_dimensions_is_told_in_a_line_that_can_be_read():
+    head = bytes([0, 0, 8, 255]) + struct.pack(">255I", *[1] * 255)
+    assert problems(inputs_of, write("x.idx", head + b"a")) == [
+        "x.idx: has 255 dimensions (1 x 1 x 1 x 1 x 1 x 1 x 1 x 1 x ...); at most 4 are known"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("w.csv", "a,1\n2,3\n", "row 1, column 1: 'a' is not a number"),
+        ("w.csv", "", "is empty; a table of numbers is needed"),
+        (
+            "w.txt",
+            "1 2",
+            "'.txt' is not a known format; known are .csv, .tsv (each also .gz), .npy and IDX "
+            "(also .gz)",
+        ),
+        ("w.npz", "PK", ".npz may hold several arrays; save the one needed as .npy"),
+        (
+            "w.npy",
+            npy_bytes("()", content=bytes(8)),
+            "holds a single number, not a list or a table of them",
+        ),
+        ("w.npy", npy_bytes("(0, 3)"), "holds no numbers (its shape is 0 x 3)"),
+        (
+            "w.npy",
+            npy_bytes("(1,)", content=b"\0\0\0\0\0\0\xf8\x7f"),
+            "must hold finite numbers and nothing else",
+        ),
+    ],
+    ids=["words", "empty", "format", "npz", "0-d", "no numbers", "nan"],
+)
+def test_weights_are_told_of_as_weights_and_not_as_samples(name, content, message):
+    assert problems(read_values, write(name, content)) == [f"{name}: {message}"]
+
+
+def test_weights_of_any_number_of_axes():
+    assert read_values(write("w.csv", "1,2\n3,4\n")).tolist() == [[1, 2], [3, 4]]
+    assert read_values(write("w.npy", npy_bytes("(1,)", "<i8", bytes(8)))).tolist() == [0]
+    assert read_values(write("w.idx", GOOD)).shape == (2, 3, 4)

@@ -7,6 +7,7 @@ import pytest
 
 from nncli.datasets import Encoding, Pair, part, prepare, read_source, scaling
 from nncli.datasets.part import Part
+from nncli.errors import DataError
 from tests.datasets.conftest import FLOAT32, FLOAT64, gathered, load, problems, write
 
 RANDOM = np.random.default_rng(2)
@@ -53,11 +54,11 @@ def test_parts_of_one_source_share_its_arrays():
 
 
 def test_shape_makes_images_of_rows():
-    data = load(write("t.csv", "1,2,3,4,5,6,0\n"), shape=(1, 2, 3))
+    data = load(write("t.csv", "1,2,3,4,5,6,0.5\n"), shape=(1, 2, 3))
     assert data.input_shape == (1, 2, 3)
     assert data.train.inputs.tolist() == [[[[1, 2, 3], [4, 5, 6]]]]
     told = problems(load, write("t.csv", "1,2,3,4,5,0\n"), shape=(1, 2, 3))
-    assert told == ["t.csv: shape 1 x 2 x 3 takes 6 numbers a sample, but there are 5 (5)"]
+    assert told == ["t.csv: shape 1 x 2 x 3 takes 6 numbers a sample, but there are 5"]
 
 
 @pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
@@ -188,3 +189,74 @@ def test_later_data_are_prepared_as_the_training_data_were():
         read_source(train), scaling=data.scaling, encoding=Encoding(data.classes), dtype=FLOAT32
     )
     assert measured.targets.tolist() == [[0, 1], [1, 0]]
+
+
+TABLE = "a,b,y\n1,2,0\n3,4,1\n5,6,2\n7,8,0\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "key"),
+    [
+        pytest.param({"target": "z"}, "target", id="no such column"),
+        pytest.param({"target": "z", "header": False}, "target", id="no header"),
+        pytest.param({"target": 3}, "target", id="index out of range"),
+        pytest.param({"target": [0, "a"]}, "target", id="target twice"),
+        pytest.param({"target": [0, 1, 2]}, "target", id="no inputs left"),
+        pytest.param({"shape": (1, 2, 2)}, "shape", id="shape"),
+        pytest.param({"classes": 2}, "classes", id="more labels than classes"),
+        pytest.param({"classes": ("p", "q")}, "classes", id="more labels than names"),
+        pytest.param({"classes": 2, "target": [0, 1]}, "classes", id="classes of two columns"),
+        pytest.param({"validation": 0.01}, "validation", id="share"),
+        pytest.param({"scale": 0.0}, "scale", id="scale"),
+    ],
+)
+def test_the_key_of_the_spec_that_is_to_blame(options, key):
+    with pytest.raises(DataError) as caught:
+        load(write("t.csv", TABLE), **options)
+    assert caught.value.key == key
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "key"),
+    [
+        pytest.param("a,y\n1,x\n2,x\n", {}, "target", id="one class"),
+        pytest.param("a,y\n", {"header": True}, "header", id="header alone"),
+        pytest.param("1,y\nz,2\n", {}, None, id="mistake in the file"),
+        pytest.param("", {}, None, id="empty file"),
+        pytest.param("1,0\n2,1\n" * 30 + "1,0.5\n", {}, None, id="slip"),
+    ],
+)
+def test_the_key_that_a_file_is_to_be_read_by(content, options, key):
+    with pytest.raises(DataError) as caught:
+        load(write("t.csv", content), **options)
+    assert caught.value.key == key
+
+
+LISTS = Pair([[1, 2], [3, 4]], [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("sources", "key"),
+    [
+        pytest.param({"train": Pair([[1, 1e39], [3, 4]], [0, 1])}, "train", id="inputs"),
+        pytest.param({"train": Pair([[1], [2]], [[1e39, 1], [1, 2]])}, "train", id="targets"),
+        pytest.param({"train": Pair([[1, 2], [3]], [0, 1])}, "train", id="ragged"),
+        pytest.param({"train": Pair([[1], [2]], ["a", "a"])}, "train", id="one class"),
+        pytest.param({"test": Pair([[1, 1e39]], [0])}, "test", id="inputs for testing"),
+        pytest.param({"validation": Pair([[1, 2]], [5])}, "validation", id="another class"),
+        pytest.param({"validation": Pair([[1, 2, 3]], [1])}, "validation", id="other inputs"),
+        pytest.param({"test": Path("none.csv")}, None, id="a file"),
+    ],
+)
+def test_lists_of_the_spec_are_blamed_by_the_key_that_has_them(sources, key):
+    with pytest.raises(DataError) as caught:
+        load(**{"train": LISTS, "dtype": FLOAT32, **sources})
+    assert caught.value.key == key
+
+
+def test_where_the_training_data_fit_the_other_source_is_to_blame():
+    train = write("t.csv", TABLE)
+    for other in ("a,b,z\n1,2,0\n", "a,b,y\n1,2,9\n"):
+        with pytest.raises(DataError) as caught:
+            load(train, target="y", test=write("o.csv", other))
+        assert caught.value.key == "test"

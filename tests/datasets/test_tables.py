@@ -201,8 +201,8 @@ def test_wanted_columns_are_found_by_name():
         pytest.param(
             "1,2\n",
             {"target": "y", "header": False},
-            "t.csv: target 'y' is a name, but there is no header; give the index of a column, "
-            "from 0",
+            "t.csv: target 'y' is a name, but the table has no header; give the column by its "
+            "index from 0, or set header: true",
             id="target without header",
         ),
         pytest.param(
@@ -347,11 +347,13 @@ def test_a_file_without_permission(monkeypatch):
 
 
 def test_unknown_format():
-    known = "is not a known format; known are .csv, .tsv (each also .gz), .npz, .npy and IDX"
-    assert problems(read_source, write("t.xlsx", "PK")) == [f"t.xlsx: '.xlsx' {known} (also .gz)"]
-    assert problems(read_source, write("table", "1,2")) == [f"table: no suffix {known} (also .gz)"]
-    told = problems(read_source, write("t.txt.gz", "1,2"))
-    assert told == [f"t.txt.gz: '.txt.gz' {known} (also .gz)"]
+    known = "known are .csv, .tsv (each also .gz), .npz, .npy and IDX (also .gz)"
+    for name, wrong in {
+        "t.xlsx": "'.xlsx' is not a known format",
+        "table": "no suffix tells its format",
+        "t.txt.gz": "'.txt.gz' is not a known format",
+    }.items():
+        assert problems(read_source, write(name, "1,2")) == [f"{name}: {wrong}; {known}"]
 
 
 def test_gzip_that_is_none_or_cut_short():
@@ -422,3 +424,46 @@ def test_words_written_read_back_equal(rows, kind):
 def test_any_bytes_give_samples_or_a_data_error(content):
     path = write("t.csv", content)
     assert all(problem.startswith("t.csv: ") for problem in told_if_any(read_source, path))
+
+
+@pytest.mark.parametrize("text", ["1,2,0\n3,4,1\n", "1,2,0\n"], ids=["rows", "one row"])
+def test_a_target_name_for_a_table_of_numbers_alone_is_told_of_the_missing_header(text):
+    assert problems(read, text, target="y") == [
+        "t.csv: target 'y' is a name, but the table has no header; give the column by its index "
+        "from 0, or set header: true"
+    ]
+
+
+def test_numbers_that_hold_the_target_name_are_a_header():
+    samples = read("1,2,3\n4,5,6\n", target="2")
+    assert (samples.columns, samples.targets.tolist()) == (("1", "3"), [5])
+
+
+def test_spaces_behind_numbers_do_not_make_a_header():
+    samples = read("1 ,2 \n3 ,4 \n")
+    assert (samples.columns, samples.inputs.tolist()) == (None, [[1], [3]])
+
+
+def test_no_column_left_for_inputs_is_told_without_a_word_of_commas():
+    assert problems(read, "a,b\n1,2\n", target=["a", "b"]) == [
+        "t.csv: no column is left for the inputs: all 2 are targets"
+    ]
+
+
+def test_mistakes_are_told_by_row_and_the_first_ten_of_all_columns():
+    told = problems(read, "y,b\n1,2\n" + "1,x\n" * 2 + "q,z\n" + "1,x\n" * 20, target="y")
+    assert told[:4] == [
+        "t.csv: row 3, column 2 (b): 'x' is not a number",
+        "t.csv: row 4, column 2 (b): 'x' is not a number",
+        "t.csv: row 5, column 1 (y): 'q' is not a number",
+        "t.csv: row 5, column 2 (b): 'z' is not a number",
+    ]
+    assert told[9:] == ["t.csv: row 11, column 2 (b): 'x' is not a number", "t.csv: and 14 more"]
+
+
+def test_gzip_with_bytes_behind_its_end_is_not_called_no_gzip():
+    path = write("t.csv.gz", "1,0\n2,1\n")
+    path.write_bytes(path.read_bytes() + b"tail")
+    assert problems(read_source, path) == [
+        "t.csv.gz: other bytes follow its gzip data; it is damaged, or something was added to it"
+    ]

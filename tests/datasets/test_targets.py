@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from nncli.datasets import Pair, targets
+from nncli.datasets import Encoding, Pair, targets
 from tests.datasets.conftest import FLOAT32, load, problems, write
 
 
@@ -121,6 +123,88 @@ def test_measurements_do_not_become_thousands_of_classes(monkeypatch):
         "numbers set classes: none"
     ]
     assert load(table(1, 2, 3, 4), classes="none").outputs == 1
+
+
+MANY = [i % 3 for i in range(300)]
+ADVICE = "all other labels are integers (0 to 2); mend it, or set classes: none for plain numbers"
+
+
+@pytest.mark.parametrize(
+    ("slip", "told"),
+    [
+        ("0.5", "0.5 is no class"),
+        ("1e20", "1e+20 is too large for a class"),
+        ("9007199254740993", "9.0072e+15 is too large for a class"),
+    ],
+)
+def test_a_slip_in_one_label_does_not_turn_classes_into_regression(slip, told):
+    path = table(*MANY, slip, 1)
+    assert problems(load, path) == [f"t.csv: row 302, column 2 (y): {told}; {ADVICE}"]
+    assert load(path, classes="none").classes is None
+
+
+def test_slips_in_a_list_are_told_too():
+    inputs = [[i] for i in range(41)]
+    for slip, told in ((0.5, "0.5 is no class"), (10**20, "1e+20 is too large for a class")):
+        for wrap, place in ((lambda y: y, "[40]"), (lambda y: [y], "[40, 0]")):
+            pair = Pair(inputs, [wrap(y) for y in [*MANY[:40], slip]])
+            assert problems(load, pair) == [f"targets: element {place}: {told}; {ADVICE}"]
+            assert load(pair, classes="none").outputs == 1
+    assert load(Pair(inputs, [*map(float, MANY[:40]), 0.5])).classes is None
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pytest.param([*MANY[:95], *[0.5] * 5], id="as many as five in a hundred"),
+        pytest.param([*MANY * 2, *[0.5] * 11], id="more than ten"),
+        pytest.param([0, 1, 0.5], id="one of three"),
+    ],
+)
+def test_measurements_are_no_slips(labels):
+    assert load(table(*labels)).classes is None
+
+
+def test_an_array_of_floats_means_floats():
+    np.save("y.npy", np.array([*MANY, 0.5]))
+    assert load(Pair([[i] for i in range(301)], Path("y.npy"))).classes is None
+
+
+def test_validation_data_may_be_rounder_than_those_of_training():
+    data = load(table(0.1, 0.2, 3), validation=write("v.csv", "x,y\n" + "1,2\n" * 99 + "1,0.5\n"))
+    assert data.classes is None
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["a"] * 4, "all 4 labels are 'a': one class cannot be learnt to tell from others"),
+        (
+            [1, 1],
+            "all 2 labels are '1': one class cannot be learnt to tell from others; for plain "
+            "numbers set classes: none",
+        ),
+    ],
+)
+def test_one_class_alone_is_refused(labels, message):
+    assert problems(load, table(*labels)) == [f"t.csv: {message}"]
+    assert load(table(*labels), classes=("a", "1")).outputs == 2
+
+
+def test_classes_counted_in_the_millions_are_refused_at_once():
+    told = problems(load, table(0, 1), classes=20_000_000)
+    assert told == ["t.csv: classes 20000000 is above 100,000, the most there can be"]
+
+
+def test_many_classes_and_many_mistakes_cost_no_time(monkeypatch):
+    names = []
+    monkeypatch.setattr(Encoding, "told", lambda self, lookup: names.append(1) or "many")
+    told = problems(load, table(*range(-3000, 0)), classes=100_000)
+    assert told[-1] == "t.csv: and 2,990 more"
+    assert names == [1]
+    assert (
+        load(table("a1", "a2"), classes=tuple(f"a{i}" for i in range(100_000))).outputs == 100_000
+    )
 
 
 def test_text_where_numbers_are_asked_for():

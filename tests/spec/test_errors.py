@@ -42,7 +42,7 @@ def with_train(text):
 DATA = {
     "train: null": "15: data.train: expected a path or {inputs: ..., targets: ...}, got null",
     "train: ''": "15: data.train: expected a path, got an empty string",
-    'train: "a\\0b"': "15: data.train: 'a\\x00b' holds a control character; take it out",
+    'train: "a\\0b"': "15: data.train: 'a\\x00b' holds a NUL character; take it out",
     "target: 1": "7: data.train: missing; write for example 'train: digits.csv'",
     "train: {inputs: [[1]]}": "15: data.train.targets: missing; write for example "
     "'targets: train-labels-idx1-ubyte.gz'",
@@ -251,12 +251,82 @@ def test_empty_sections():
     ]
 
 
-@pytest.mark.parametrize("name", ["a/b", "..", "a\\b"])
-def test_a_name_cannot_lead_out_of_the_runs_folder(name):
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("a/b", "holds '/', so it"),
+        ("a\\b", "holds '\\', so it"),
+        ("[red]x[/red]", "holds '/', so it"),
+        ("..", "is a folder already and"),
+    ],
+)
+def test_a_name_cannot_lead_out_of_the_runs_folder_and_is_told_why(name, why):
     text, _ = with_train("eta: 1")
     assert lines(f"{text}name: '{name}'") == [
-        f"f.yaml:4:7: name: '{name}' cannot be the name of a run folder; use a short plain word"
+        f"f.yaml:4:7: name: '{name}' {why} cannot be the name of a run folder; use a short plain "
+        "word"
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("x" * 101, "is longer than 100 characters"), ("a\\nb", "holds a control")]
+)
+def test_a_name_that_is_too_long_or_not_printable_is_told_why(name, why):
+    text, _ = with_train("eta: 1")
+    (line,) = lines(f'{text}name: "{name}"')
+    assert why in line
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [('"0.2"', "0.2"), ("20%", "20%"), ("20 %", "20 %"), ("'0,2'", "0,2"), ("'1e-1'", "1e-1")],
+)
+def test_a_share_in_quotes_or_percent_is_no_path(written, read):
+    text, _ = with_data(f"train: x, validation: {written}")
+    assert lines(text) == [
+        "f.yaml:1:30: data.validation: expected a share between 0 and 1 (written without quotes), "
+        f"a path, or {{inputs: ..., targets: ...}}, got the string '{read}'"
+    ]
+
+
+@pytest.mark.parametrize("path", ["0.csv", "./0.2", "2024/01", "data/1", "20-ubyte", "e5"])
+def test_a_path_that_begins_like_a_share_stays_a_path(path):
+    text = with_data(f"train: x, validation: {path}")[0]
+    assert parse_spec(text).data.validation == path
+
+
+@pytest.mark.parametrize(
+    ("word", "truth"),
+    [("no", "false"), ("Off", "false"), ("yes", "true"), ("'false'", "false without quotes")],
+)
+def test_a_bias_of_no_is_no_path(word, truth):
+    text, _ = with_layer(f"type: dense, units: 1, bias: {word}")
+    bare = word.strip("'")
+    assert lines(text) == [
+        f"f.yaml:3:33: network[0].bias: YAML 1.2 reads '{bare}' as a word; write {truth}"
+    ]
+
+
+def test_classes_beyond_a_hundred_thousand_are_refused():
+    text, _ = with_data("train: x, classes: 20000000")
+    assert lines(text) == [
+        "f.yaml:1:27: data.classes: expected at most 100000 classes, got 20000000"
+    ]
+    parse_spec(text.replace("20000000", "100000"))
+
+
+@pytest.mark.parametrize("number", ["1e-400", "-0.001E-999", ".1e-330"])
+def test_a_number_that_is_too_small_is_not_shown_as_zero(number):
+    text, _ = with_data(f"train: x, scale: {number}")
+    told = f"{number} is too small for a number; the smallest is 5e-324"
+    assert lines(text) == [f"f.yaml:1:25: data.scale: {told}"]
+    text, _ = with_train(f"eta: {number}")
+    assert lines(text) == [f"f.yaml:3:14: train.eta: {told}"]
+
+
+def test_zero_is_not_too_small():
+    text, _ = with_train("eta: 1, momentum: 0.0e-400")
+    assert parse_spec(text).train.momentum == 0
 
 
 def test_no_more_than_a_hundred_lines():

@@ -1,5 +1,9 @@
 """`--set PATH=VALUE`, and where a value came from."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from nncli.errors import SpecError
@@ -85,6 +89,46 @@ def test_foreign_text_is_escaped_and_shortened():
         f"--set {long[:79]}…: train.eta: expected a positive number, got the string '{'x' * 39}…'"
     ]
     assert refusals("a\x1b=1")[0].startswith("--set a\\x1b=1: 'a\\x1b': unknown key 'a\\x1b'")
+
+
+@pytest.mark.parametrize("override", ["\udcff=1", "name=\udcff", "train.\ud800=1"])
+def test_what_is_not_utf8_on_the_command_line_is_told(override):
+    shown = override.encode("ascii", "backslashreplace").decode()
+    assert refusals(override) == [f"--set {shown}: expected UTF-8 text"]
+
+
+def test_utf8_that_the_locale_could_not_read_is_read_all_the_same():
+    def by_the_c_locale(text):
+        return text.encode().decode("ascii", "surrogateescape")
+
+    spec = parse_spec(TEXT, overrides=map(by_the_c_locale, ["train.η=0.25", "name=é"]))
+    assert (spec.train.eta, spec.name) == (0.25, "é")
+    assert refusals(by_the_c_locale("é=1"))[0].startswith("--set é=1: é: unknown key 'é'")
+
+
+def test_overrides_in_the_c_locale():
+    """As Python itself decodes them, in a process of its own."""
+    program = (
+        "import sys; from nncli.spec import parse_spec\n"
+        "text = 'data: {train: x}\\nnetwork: [{type: dense, units: 1}]\\ntrain: {eta: 1}'\n"
+        "print(parse_spec(text, overrides=sys.argv[1:]).train.eta)"
+    )
+    # The folder must be found by itself: its own files need no other locale.
+    environment = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", program, "train.η=0.3".encode()],
+        env={**os.environ, **environment},
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout.strip() == b"0.3"
+
+
+def test_a_share_with_a_second_equals_sign_is_no_path():
+    (line,) = refusals("data.validation=0.5=3")
+    assert line.startswith(
+        "--set data.validation=0.5=3: data.validation: expected a share between 0 and 1"
+    )
 
 
 def test_origins():

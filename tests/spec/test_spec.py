@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from nncli.errors import SpecError
 from nncli.spec import (
     ConstantSchedule,
     CosineSchedule,
@@ -149,6 +150,35 @@ train:
     )
 
 
+@pytest.mark.parametrize("folder", ["a\nb", "a\tb", 'a"b', "a\\b", "a\x85b", "a\x1bb", "é: #"])
+def test_a_spec_in_a_folder_of_any_name_is_dumped_and_reloads(tmp_path, folder):
+    path = tmp_path / folder / "net.yaml"
+    path.parent.mkdir()
+    path.write_text(SMALL, encoding="utf-8")
+    spec = load_spec(path)
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(dump_spec(spec), encoding="utf-8")
+    assert load_spec(copy, ["name=net"]) == spec
+    assert load_spec(copy).resolve("x.csv").name == "x.csv"
+    assert Path(load_spec(copy).data.train) == path.parent.resolve() / "x.csv"
+
+
+def test_a_path_that_is_not_utf8_cannot_be_dumped():
+    spec = parse_spec(SMALL, folder=Path("/data/\udcff"))
+    with pytest.raises(SpecError) as caught:
+        dump_spec(spec)
+    assert str(caught.value) == (
+        "/data/\\udcff/x.csv: this path is not UTF-8, so no spec can hold it; rename the file or "
+        "folder"
+    )
+    text = dump_spec(parse_spec(SMALL, folder=Path("/data/\udcc3\udca9")))
+    assert '"/data/é/x.csv"' in text
+
+
+def test_the_default_name_leaves_out_what_is_not_utf8():
+    assert parse_spec(SMALL, "a\udcffb.yaml").name == "ab"
+
+
 # A round trip through text, for any valid spec
 
 sizes = st.integers(1, 99)
@@ -160,8 +190,10 @@ traps = st.sampled_from(
     ["yes", "1:30", "0o17", "~", "null", "- a", "a: b", "# a", "1e-3", "é", "'"]
 )
 strings = words | traps
-paths = strings.filter(lambda text: not any(c < " " or "\x7f" <= c <= "\x9f" for c in text))
-names = paths.filter(lambda text: not set(text) & set("/\\") and text not in (".", ".."))
+# With a folder, since a share or a truth written as text is refused where a path might be meant.
+paths = strings.filter(lambda text: "\0" not in text).map("./".__add__)
+names = strings.filter(lambda text: not any(c < " " or "\x7f" <= c <= "\x9f" for c in text))
+names = names.filter(lambda text: not set(text) & set("/\\") and text not in (".", ".."))
 
 
 def optional(mapping, **more):
