@@ -1,7 +1,7 @@
 """The way back through one layer, by each of the four views."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,15 +20,14 @@ SMALL = 0.01  # an error signal below this share of the layer's largest is calle
 WRITTEN_OUT = 8  # units up to which diag(σ'(z)) and a ⊗ δ are written out
 
 
-@dataclass(frozen=True)
-class Choices:
+class Choices(NamedTuple):
     """What of a step is shown.
 
     `tap` and `cell` name one filter tap and one input cell of the conv layer that `layer` names.
     """
 
     view: str = "hadamard"
-    extent: Extent = field(default_factory=Extent)
+    extent: Extent = Extent()
     layer: str | None = None
     tap: tuple[int, ...] | None = None
     cell: tuple[int, ...] | None = None

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,7 @@ STYLES = ("cyan", "magenta")
 MARKS = ("*", "o")  # where braille cannot be written
 
 
-@dataclass(frozen=True)
-class Series:
+class Series(NamedTuple):
     """A value an epoch."""
 
     name: str

@@ -1,7 +1,7 @@
 """A page made of blocks, whatever format it will be written in."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,29 +12,25 @@ from nncli.render.text import number
 Indices = Sequence[int | None]
 
 
-@dataclass(frozen=True)
-class Heading:
+class Heading(NamedTuple):
     text: str
     level: int = 1
 
 
-@dataclass(frozen=True)
-class Paragraph:
+class Paragraph(NamedTuple):
     """Words. A `note` is about the page rather than about the network."""
 
     text: str
     note: bool = False
 
 
-@dataclass(frozen=True)
-class Lines:
+class Lines(NamedTuple):
     """Lines that keep their breaks."""
 
     lines: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Grid:
+class Grid(NamedTuple):
     """A table: headings, rows of text. The first `words` columns are words, the others numbers."""
 
     headings: tuple[str, ...]
@@ -42,8 +38,7 @@ class Grid:
     words: int = 1
 
 
-@dataclass(frozen=True)
-class Matrix:
+class Matrix(NamedTuple):
     """A matrix under its symbol, of which `rows` and `columns` are shown (None: a gap)."""
 
     symbol: str
@@ -63,8 +58,7 @@ class Matrix:
         return self.format.rounded(self.array[np.ix_(rows, columns)])
 
 
-@dataclass(frozen=True)
-class Equation:
+class Equation(NamedTuple):
     """Matrices with a sign between each two; `label` says of which part of larger arrays."""
 
     terms: tuple[Matrix, ...]

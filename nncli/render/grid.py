@@ -1,7 +1,7 @@
 """Numbers in rows and columns: which of them are shown, and with how many digits."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,8 +14,7 @@ MOST_ROWS, MOST_COLUMNS = 12, 8  # longer axes are shortened
 GAP = "…"
 
 
-@dataclass(frozen=True)
-class Extent:
+class Extent(NamedTuple):
     """How much of a large array is shown: ranges of its last two axes, or all of it.
 
     `decimals`: to how many places the numbers of equations are rounded.
@@ -41,8 +40,7 @@ class Extent:
         return [*range(EDGE), None, *range(size - EDGE, size)]
 
 
-@dataclass(frozen=True)
-class Format:
+class Format(NamedTuple):
     """How the numbers of one equation are written."""
 
     decimals: int

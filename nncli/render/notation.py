@@ -1,12 +1,11 @@
 """The one list of quantities: what each is called in the record and on the screen."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from nncli.nn.measures import SATURATED
 
 
-@dataclass(frozen=True)
-class Quantity:
+class Quantity(NamedTuple):
     """`key` is the record's field, `symbol` what a heading says, `tex` the same for LaTeX.
 
     In a table of numbers, `digits` are shown, and where the width does not suffice the columns of

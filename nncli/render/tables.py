@@ -1,7 +1,7 @@
 """How every table looks, and which of its columns go first where the width does not suffice."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rich import box
 from rich.cells import cell_len
@@ -14,8 +14,7 @@ from nncli.render.text import plain
 Row = Sequence[str | Text]
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(NamedTuple):
     """`words` stand to the left, numbers to the right; the highest `rank` goes first, 0 never."""
 
     heading: str
