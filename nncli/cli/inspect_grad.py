@@ -168,6 +168,7 @@ def inspect_grad(
     from nncli.files import write_whole
     from nncli.inspection.check import sweep
     from nncli.inspection.findings import why as why_of
+    from nncli.inspection.products import windows_of
     from nncli.inspection.record import inspect
     from nncli.render.backward import Choices
     from nncli.render.breakdown import breakdown
@@ -193,8 +194,8 @@ def inspect_grad(
     opened = api.open_spec_or_run(source, set_ or [])
     trace = api.trace_step(opened, samples=chosen, step=step)
     inspection = inspect(trace, entries=most, checked=checked)
-    if layer is not None:
-        inspection.layer(layer)
+    if layer is not None and (tap or cell):
+        windows_of(inspection.layer(layer))
     pushed = None
     if why is not None:
         name, index = weight_name(why)

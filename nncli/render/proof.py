@@ -95,8 +95,8 @@ def sweep_page(sweep: Sweep) -> Page:
         Heading("the step size of central differences", 1),
         Paragraph(
             f"(C(w + h) − C(w − h))/2h for {sweep.layer} {SYMBOL[sweep.quantity]}[{place}] = "
-            f"{number(sweep.value, 10)}. From the top the error falls as h² (truncation), to the "
-            "bottom it grows as 1/h (rounding)."
+            f"{number(sweep.value, 10)}. While h is large the error is truncation, and falls as "
+            "h²; where h is small it is rounding, and grows as 1/h."
         ),
         Lines(tuple(lines)),
     ]
