@@ -26,126 +26,144 @@ class Format(StrEnum):
 STEP, CLOSER, PROOF, OUTPUT = "Which step", "Look closer", "Proof", "Output"
 
 
+Source = Annotated[
+    Path, typer.Argument(metavar="SPEC or RUN", help="A network spec, or a run folder.")
+]
+Samples = Annotated[
+    str | None,
+    typer.Option(
+        metavar="0,3,7",
+        help="These samples of the training data.",
+        show_default="0",
+        rich_help_panel=STEP,
+    ),
+]
+Batch = Annotated[
+    bool,
+    typer.Option("--batch", help="The mini-batch that training would draw.", rich_help_panel=STEP),
+]
+StepNumber = Annotated[
+    int,
+    typer.Option(
+        metavar="K",
+        min=1,
+        help="The K-th step of training, after K−1 real ones.",
+        rich_help_panel=STEP,
+    ),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a value of the spec. Repeatable.",
+        rich_help_panel=STEP,
+    ),
+]
+ViewOption = Annotated[
+    View,
+    typer.Option(help="How the gradient is written.", rich_help_panel=CLOSER),
+]
+Layer = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="This layer only.", rich_help_panel=CLOSER),
+]
+Rows = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A:B", help="These rows of each matrix and table.", rich_help_panel=CLOSER
+    ),
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(metavar="A:B", help="These columns of each matrix.", rich_help_panel=CLOSER),
+]
+Full = Annotated[
+    bool,
+    typer.Option("--full", help="All of it, however long.", rich_help_panel=CLOSER),
+]
+Digits = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        min=1,
+        max=17,
+        help="Decimals of the numbers in matrices.",
+        rich_help_panel=CLOSER,
+    ),
+]
+Tap = Annotated[
+    str | None,
+    typer.Option(
+        metavar="F,C,R,K",
+        help="The products behind this filter tap's gradient (with --layer).",
+        rich_help_panel=CLOSER,
+    ),
+]
+Cell = Annotated[
+    str | None,
+    typer.Option(
+        metavar="C,R,K",
+        help="The products that flow back to this input cell (with --layer).",
+        rich_help_panel=CLOSER,
+    ),
+]
+Why = Annotated[
+    str | None,
+    typer.Option(
+        metavar="dense1[3,7]", help="Which samples pushed this weight.", rich_help_panel=CLOSER
+    ),
+]
+Check = Annotated[
+    str | None,
+    typer.Option(
+        metavar="all|N|off",
+        help="Entries of each gradient to check.",
+        show_default="about a second's worth",
+        rich_help_panel=PROOF,
+    ),
+]
+HSweep = Annotated[
+    bool,
+    typer.Option(
+        "--h-sweep",
+        help="The error of central differences over the step size h.",
+        rich_help_panel=PROOF,
+    ),
+]
+FormatOption = Annotated[
+    Format | None,
+    typer.Option("--format", help="The format.", show_default="table", rich_help_panel=OUTPUT),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write to this file: .txt .json .md .tex .npz .svg .html",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
+
 def inspect_grad(
-    source: Annotated[
-        Path, typer.Argument(metavar="SPEC or RUN", help="A network spec, or a run folder.")
-    ],
-    samples: Annotated[
-        str | None,
-        typer.Option(
-            metavar="0,3,7",
-            help="These samples of the training data.",
-            show_default="0",
-            rich_help_panel=STEP,
-        ),
-    ] = None,
-    batch: Annotated[
-        bool,
-        typer.Option(
-            "--batch", help="The mini-batch that training would draw.", rich_help_panel=STEP
-        ),
-    ] = False,
-    step: Annotated[
-        int,
-        typer.Option(
-            metavar="K",
-            min=1,
-            help="The K-th step of training, after K−1 real ones.",
-            rich_help_panel=STEP,
-        ),
-    ] = 1,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Override a value of the spec. Repeatable.",
-            rich_help_panel=STEP,
-        ),
-    ] = None,
-    view: Annotated[
-        View,
-        typer.Option(help="How the gradient is written.", rich_help_panel=CLOSER),
-    ] = View.hadamard,
-    layer: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="This layer only.", rich_help_panel=CLOSER),
-    ] = None,
-    rows: Annotated[
-        str | None,
-        typer.Option(
-            metavar="A:B", help="These rows of each matrix and table.", rich_help_panel=CLOSER
-        ),
-    ] = None,
-    columns: Annotated[
-        str | None,
-        typer.Option(metavar="A:B", help="These columns of each matrix.", rich_help_panel=CLOSER),
-    ] = None,
-    full: Annotated[
-        bool,
-        typer.Option("--full", help="All of it, however long.", rich_help_panel=CLOSER),
-    ] = False,
-    digits: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            min=1,
-            max=17,
-            help="Decimals of the numbers in matrices.",
-            rich_help_panel=CLOSER,
-        ),
-    ] = 6,
-    tap: Annotated[
-        str | None,
-        typer.Option(
-            metavar="F,C,R,K",
-            help="The products behind this filter tap's gradient (with --layer).",
-            rich_help_panel=CLOSER,
-        ),
-    ] = None,
-    cell: Annotated[
-        str | None,
-        typer.Option(
-            metavar="C,R,K",
-            help="The products that flow back to this input cell (with --layer).",
-            rich_help_panel=CLOSER,
-        ),
-    ] = None,
-    why: Annotated[
-        str | None,
-        typer.Option(
-            metavar="dense1[3,7]", help="Which samples pushed this weight.", rich_help_panel=CLOSER
-        ),
-    ] = None,
-    check: Annotated[
-        str | None,
-        typer.Option(
-            metavar="all|N|off",
-            help="Entries of each gradient to check.",
-            show_default="about a second's worth",
-            rich_help_panel=PROOF,
-        ),
-    ] = None,
-    h_sweep: Annotated[
-        bool,
-        typer.Option(
-            "--h-sweep",
-            help="The error of central differences over the step size h.",
-            rich_help_panel=PROOF,
-        ),
-    ] = False,
-    format: Annotated[
-        Format | None,
-        typer.Option("--format", help="The format.", show_default="table", rich_help_panel=OUTPUT),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Write to this file: .txt .json .md .tex .npz .svg .html",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = None,
+    source: Source,
+    samples: Samples = None,
+    batch: Batch = False,
+    step: StepNumber = 1,
+    set_: Overrides = None,
+    view: ViewOption = View.hadamard,
+    layer: Layer = None,
+    rows: Rows = None,
+    columns: Columns = None,
+    full: Full = False,
+    digits: Digits = 6,
+    tap: Tap = None,
+    cell: Cell = None,
+    why: Why = None,
+    check: Check = None,
+    h_sweep: HSweep = False,
+    format: FormatOption = None,
+    output: Output = None,
 ) -> None:
     """Take one step of backpropagation apart, and prove every gradient in it.
 

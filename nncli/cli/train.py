@@ -19,34 +19,42 @@ class Format(StrEnum):
     json = "json"
 
 
+Spec = Annotated[Path, typer.Argument(metavar="SPEC", help="The network spec, a YAML file.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="The run folder.", show_default="runs/<name>"),
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace a run that is there already.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Override a value: --set train.eta=0.5. Repeatable."
+    ),
+]
+TablesOption = Annotated[
+    Tables | None,
+    typer.Option(help="When to show the per-layer table.", show_default="last"),
+]
+Every = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Show the table each N epochs.")
+]
+Full = Annotated[
+    bool, typer.Option("--full", help="With each table, the matrices of the step themselves.")
+]
+FormatOption = Annotated[Format, typer.Option("--format", help="What to print on standard output.")]
+
+
 def train(
-    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="The network spec, a YAML file.")],
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="The run folder.", show_default="runs/<name>"),
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a run that is there already.")
-    ] = False,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Override a value: --set train.eta=0.5. Repeatable."
-        ),
-    ] = None,
-    tables: Annotated[
-        Tables | None,
-        typer.Option(help="When to show the per-layer table.", show_default="last"),
-    ] = None,
-    every: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Show the table each N epochs.")
-    ] = None,
-    full: Annotated[
-        bool, typer.Option("--full", help="With each table, the matrices of the step themselves.")
-    ] = False,
-    format: Annotated[
-        Format, typer.Option("--format", help="What to print on standard output.")
-    ] = Format.table,
+    spec: Spec,
+    out: Out = None,
+    overwrite: Overwrite = False,
+    set_: Overrides = None,
+    tables: TablesOption = None,
+    every: Every = None,
+    full: Full = False,
+    format: FormatOption = Format.table,
 ) -> None:
     """Train a network from a spec, and show layer by layer what happens.
 
