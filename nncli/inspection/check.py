@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nncli.inspection.probe import Index, Probe
+from nncli.inspection.rounding import rounding
 from nncli.nn.arrays import Array
 from nncli.nn.layers import Conv, Dense
 from nncli.nn.trace import LayerTrace, Trace
@@ -25,8 +26,10 @@ class TensorCheck:
         layer, quantity: as in the trace: weight_gradient, bias_gradient, delta, upstream or
             downstream.
         size, checked: how many entries it has, and how many were compared.
-        kinks: entries among the checked that were left out, for a kink lay within the step.
-        unseen: entries too small for a difference to tell from rounding.
+        kinks: entries among the checked where a kink lay within the step. A difference over it is
+            no derivative, so they were compared with that of the smooth piece on this side.
+        unseen: entries too small to tell from rounding, or too large for the definition of the
+            cost to be computed in float64.
         max_relative_error: the largest, at entry `worst`, where `value` stands and `reference`
             would be right.
     """
@@ -59,6 +62,12 @@ class Check:
     def passed(self) -> bool:
         return self.max_relative_error <= self.tolerance
 
+    @property
+    def failure(self) -> TensorCheck | None:
+        """The first wrong gradient on the way back; those after it may be wrong because of it."""
+        wrong = (t for t in self.tensors if not t.max_relative_error <= self.tolerance)
+        return next(wrong, None)
+
 
 def check(trace: Trace, entries: int | None = None) -> Check:
     """Checks every gradient in a trace.
@@ -71,28 +80,31 @@ def check(trace: Trace, entries: int | None = None) -> Check:
     tensors = list(_tensors(trace))
     limit = entries if entries is not None else affordable(trace, [t[3].size for t in tensors])
     allowed = tolerance(trace, analytic=probe.analytic)
+    noise = rounding(trace)
     rng = np.random.default_rng(SEED)
     results = tuple(
-        _check_tensor(probe, layer, quantity, nudged, array, divisor, limit, allowed, rng)
+        _check_tensor(
+            *(probe, layer, quantity, nudged, array, divisor),
+            *(limit, allowed, noise[layer, quantity], rng),
+        )
         for layer, quantity, nudged, array, divisor in tensors
     )
     return Check(probe.method, allowed, results)
 
 
 def tolerance(trace: Trace, *, analytic: bool) -> float:
-    """The largest relative error that rounding alone explains.
+    """The largest relative error that rounding alone explains, of entries that stand out from it.
 
-    The error a − y of the outputs loses digits where the outputs are nearly right, and every
-    gradient is proportional to it.
+    What does not is compared on the scale of `rounding`.
     """
-    last = trace.layers[-1]
-    dtype = last.a.dtype
-    error = float(np.abs(last.a - trace.targets).max())
-    size = max(1.0, float(np.abs(last.a).max()))
-    eps = float(np.finfo(dtype).eps)
-    cancelled = 8 * eps * size / error if error else math.inf
-    base = 1e-3 if dtype == np.float32 else 1e-10
-    return min(0.1, (base if analytic else max(base, 1e-5)) + cancelled)
+    if trace.inputs.dtype == np.float32:
+        return 1e-3
+    return 1e-10 if analytic else 1e-5
+
+
+def underflow(array: Array) -> float:
+    """Below this, products on the way to an entry, or to its derivative, may have become 0."""
+    return max(1e6 * float(np.finfo(array.dtype).tiny), 1e-270)
 
 
 def affordable(trace: Trace, sizes: list[int]) -> int:
@@ -149,18 +161,22 @@ def _check_tensor(
     divisor: int,
     limit: int,
     allowed: float,
+    rounded: float,
     rng: np.random.Generator,
 ) -> TensorCheck:
     entries = _choose(array, limit, rng)
     found = probe.derivatives(layer, nudged, entries)
-    references, noise = found.values / divisor, found.noise / divisor
+    noise = found.noise / divisor + rounded + underflow(array)
+    with np.errstate(over="ignore"):  # what is infinite in the trace's dtype is right to be so
+        references = (found.values / divisor).astype(array.dtype).astype(np.float64)
+    references = np.where(np.isinf(references), references, found.values / divisor)
     values = np.array([float(array[entry]) for entry in entries])
-    smooth = np.isfinite(references) | ~np.isfinite(values)
-    kinks = tuple(entry for entry, ok in zip(entries, smooth, strict=True) if not ok)
-    unseen = int(np.count_nonzero((np.abs(values) < noise) & (values != 0) & smooth))
-    errors = _relative_errors(values, references, max(noise / allowed, 0.0))
-    errors[~smooth] = 0
-    if not len(errors) or not smooth.any():
+    known = np.isfinite(found.values) | np.isnan(values)
+    kinks = tuple(entry for entry, is_kink in zip(entries, found.kinks, strict=True) if is_kink)
+    unseen = int(np.count_nonzero((np.abs(values) < noise) & (values != 0) | ~known))
+    errors = _relative_errors(values, references, noise / allowed)
+    errors[~known] = 0
+    if not known.any():
         return TensorCheck(
             layer, quantity, array.size, len(entries), kinks, unseen, 0.0, None, 0.0, 0.0
         )

@@ -11,8 +11,8 @@ from nncli.nn.activations import ACTIVATIONS
 from nncli.nn.arrays import Array
 from nncli.nn.network import Network
 from nncli.nn.sgd import Sgd
-from nncli.nn.step import LearnerStep, MaxPoolStep, Step
-from nncli.nn.trace import Trace
+from nncli.nn.step import LayerStep, LearnerStep, MaxPoolStep, Step
+from nncli.nn.trace import LayerTrace, Trace
 
 Index = tuple[int, ...]
 
@@ -31,9 +31,14 @@ def is_analytic(network: Network) -> bool:
 
 @dataclass(frozen=True)
 class Derivatives:
-    """Derivatives of Σ_x C_x at some entries; NaN where a kink lay within the step."""
+    """Derivatives of Σ_x C_x at some entries.
+
+    Where a kink lay within the step of a difference (`kinks`), the derivative is that of the smooth
+    piece on which the network stands: each relu stays on its side, each maximum where it was.
+    """
 
     values: npt.NDArray[np.float64]
+    kinks: npt.NDArray[np.bool_]
     noise: float  # what rounding alone can make of a derivative that is 0
 
 
@@ -52,7 +57,9 @@ class Probe:
         self.step = Step(self.network, Sgd(self.network), len(trace.samples))
         self.step.inputs[...], self.step.targets[...] = trace.inputs, trace.targets
         self.positions = {layer.name: k for k, layer in enumerate(self.step.layers)}
-        self.stale = 0  # layers from here on may hold the effects of the last nudge
+        self.nudged = (0, "")  # layers from here on may hold the effects of the last nudge
+        self.pieces = [_piece(layer) for layer in trace.layers]
+        self.held = False
         self.cost = float(self._total(0).real)
 
     @property
@@ -61,15 +68,25 @@ class Probe:
 
     def derivatives(self, layer: str, key: str, entries: Sequence[Index]) -> Derivatives:
         """∂ΣC_x/∂entry for each of `entries`."""
+        none = np.zeros(len(entries), bool)
+        if key == "a" and layer == self.step.last.name and self.network.cost.error_is_delta:
+            return Derivatives(self._textbook(entries), none, 0.0)
         if self.analytic:
             values = np.array([self._complex(layer, key, entry) for entry in entries])
-            return Derivatives(values, 0.0)
+            return Derivatives(values, none, 0.0)
         step = CENTRAL_STEP
+        if key == "weight":  # it acts on z by way of the inputs, which may be large
+            step /= max(1.0, float(np.abs(self.step.layers[self.positions[layer]].input).max()))
         values = np.array([self.central(layer, key, entry, step) for entry in entries])
-        return Derivatives(values, rounding_noise(self.cost, step))
+        kinks = np.isnan(values)
+        self.held = True
+        for k in map(int, np.flatnonzero(kinks)):
+            values[k] = self.central(layer, key, entries[k], step)
+        self.held = False
+        return Derivatives(values, kinks, rounding_noise(self.cost, step))
 
     def central(self, layer: str, key: str, entry: Index, step: float) -> float:
-        """(C(w + h) − C(w − h)) / 2h; NaN where the two sides of it are on two sides of a kink."""
+        """(C(w + h) − C(w − h)) / 2h; NaN where its two ends are on two sides of a kink."""
         array, place, start = self._at(layer, key, entry)
         old = array[place]
         costs, sides = [], []
@@ -78,7 +95,7 @@ class Probe:
             costs.append(self._total(start, key).real)
             sides.append(self._side_of_kinks())
         array[place] = old
-        same = all(np.array_equal(a, b) for a, b in zip(*sides, strict=True))
+        same = self.held or all(np.array_equal(a, b) for a, b in zip(*sides, strict=True))
         return (costs[0] - costs[1]) / (2 * step) if same else float("nan")
 
     def _complex(self, layer: str, key: str, entry: Index) -> float:
@@ -89,13 +106,33 @@ class Probe:
         array[place] = old
         return derivative
 
+    def _textbook(self, entries: Sequence[Index]) -> npt.NDArray[np.float64]:
+        """∂C_x/∂a of the outputs by the definition of the cost, one complex step an entry.
+
+        Infinite or NaN where an output or its complement is 0 in float64.
+        """
+        if self.nudged != (0, ""):
+            self._total(self.nudged[0])
+        self.nudged = 0, ""
+        values = []
+        with np.errstate(all="ignore"):
+            z = self.step.last.z.real
+            outputs, complements = self.step.last.a.real, 1 / (1 + np.exp(z))
+            for sample, unit in entries:
+                a, rest, y = (q[unit, sample] for q in (outputs, complements, self.step.targets_t))
+                h = COMPLEX_STEP * min(a, rest)
+                cost = textbook_cost(self.network, a + 1j * h, y.real, rest - 1j * h)
+                values.append(cost.imag / h)
+        return np.array(values)
+
     def _at(self, layer: str, key: str, entry: Index) -> tuple[Array, Any, int]:
         """The workspace's array, the entry's place in it, and the first layer it acts on."""
         k = self.positions[layer]
         part = self.step.layers[k]
-        if k > self.stale:  # an earlier nudge lower down has been undone, its effects have not
-            self._total(self.stale)
-        self.stale = k
+        last, last_key = self.nudged
+        if k > last or (k == last and key != last_key):
+            self._total(last)  # the last nudge has been undone, its effects have not
+        self.nudged = k, key
         if key in ("weight", "bias"):
             return part.parameters[key], entry, k
         sample, rest = entry[0], entry[1:]
@@ -115,8 +152,8 @@ class Probe:
                 elif key == "z":
                     assert isinstance(layer, LearnerStep)
                     layer.activate()
-            if key == "a" and step.layers[start] is step.last:
-                return textbook_cost(self.network, step.last.a, step.targets_t)
+                if self.held and (k > 0 or key != "a"):
+                    _hold(layer, self.pieces[start + k])
             np.subtract(step.last.a, step.targets_t, step.error)
             return step.total_cost()
 
@@ -132,19 +169,50 @@ class Probe:
                 yield layer.z > 0
 
 
+def _piece(layer: LayerTrace) -> Array | None:
+    """Which smooth piece a layer with kinks stands on by the record, samples last; None without.
+
+    Of a relu which units are on, of a maxpool which tap of each window is the maximum.
+    """
+    if layer.activation == "relu":
+        assert layer.z is not None
+        return np.moveaxis(layer.z > 0, 0, -1)
+    if layer.type == "maxpool":
+        pool = MaxPoolStep(layer.placed, np.moveaxis(layer.input, 0, -1), layer.input.dtype)
+        pool.forward()
+        return pool.first
+    return None
+
+
+def _hold(layer: LayerStep, piece: Array | None) -> None:
+    """Computes a as the smooth piece has it, whichever side of its kinks the layer is on."""
+    if piece is None:
+        return
+    if isinstance(layer, MaxPoolStep):
+        for k, cells in enumerate(layer.cells):
+            np.copyto(layer.a, cells, where=piece == k)
+    else:
+        assert isinstance(layer, LearnerStep)
+        np.multiply(layer.z, piece, layer.a)
+
+
 def rounding_noise(cost: float, step: float) -> float:
     """The rounding error of a central difference: a few ulps of the cost over the step."""
     return 4 * float(np.finfo(np.float64).eps) * max(abs(cost), 1e-3) / step
 
 
-def textbook_cost(network: Network, a: Array, y: Array) -> complex:
+def textbook_cost(network: Network, a: Array, y: Array, rest: Array | None = None) -> complex:
     """Σ_x C_x as the definition has it, from the outputs alone.
 
     The engine takes cross-entropy from z, which is stable but no function of a.
+
+    Args:
+        rest: 1 − a, where it is known to more digits than a has.
     """
     if network.cost.name == "quadratic":
         return complex((0.5 * (a - y) ** 2).sum())
     terms = np.where(y != 0, -y * np.log(np.where(y != 0, a, 1)), 0)
     if network.cost.activation == "sigmoid":
-        terms = terms - np.where(y != 1, (1 - y) * np.log(np.where(y != 1, 1 - a, 1)), 0)
+        rest = 1 - a if rest is None else rest
+        terms = terms - np.where(y != 1, (1 - y) * np.log(np.where(y != 1, rest, 1)), 0)
     return complex(terms.sum())

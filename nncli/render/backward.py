@@ -17,6 +17,7 @@ from nncli.render.notation import SYMBOL
 from nncli.render.text import number
 
 SMALL = 0.01  # an error signal below this share of the layer's largest is called small
+TABLE_COLUMNS = 4  # columns up to which a ⊗ δ is a multiplication table
 WRITTEN_OUT = 8  # units up to which diag(σ'(z)) and a ⊗ δ are written out
 
 
@@ -71,6 +72,7 @@ def flows_on(layer: LayerTrace) -> str:
 
 def hadamard_view(trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
     """A row a unit with both factors; then the outer product a δᵀ as a multiplication table."""
+    assert layer.delta is not None
     if layer.sigma_prime is not None and np.isfinite(layer.upstream).all():
         yield hadamard_table(layer, extent)
     if layer is trace.layers[-1] and trace.cost.error_is_delta:
@@ -79,7 +81,9 @@ def hadamard_view(trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[B
         )
         yield from hadamard(trace, layer, extent)
     yield Paragraph(gradient_words(layer))
-    if isinstance(layer.placed.layer, Dense) and len(layer.input) == 1:
+    columns = extent.column_indices(layer.delta.shape[1])
+    is_table = len(layer.input) == 1 and len(columns) <= TABLE_COLUMNS
+    if isinstance(layer.placed.layer, Dense) and is_table:
         yield outer_table(layer, extent)
         yield from (b for k, b in enumerate(gradients(layer, extent)) if k > 0)
     else:
@@ -91,9 +95,10 @@ def gradient_words(layer: LayerTrace) -> str:
     mean = f"1/{n} Σ over the samples of " if n > 1 else ""
     if isinstance(layer.placed.layer, Dense):
         inputs, units = layer.placed.parameter_shapes["weight"]
+        bias = f"; ∂C/∂b = {mean}δ" if layer.bias is not None else ""
         return (
             f"∂C/∂W = {mean}a ⊗ δ, the outer product of a column and a row "
-            f"({inputs}×1 · 1×{units}); ∂C/∂b = {mean}δ:"
+            f"({inputs}×1 · 1×{units}){bias}:"
         )
     return f"∂C/∂W: for each filter tap {mean}the cells that it met ⊙ δ, summed:"
 
@@ -115,7 +120,8 @@ def hadamard_table(layer: LayerTrace, extent: Extent) -> Grid:
             continue
         at = places[k]
         unit = ",".join(map(str, at[1:]))
-        held = [*(["saturated"] * bool(saturated[at])), *(["small error"] * bool(small[at]))]
+        off = "off" if layer.activation == "relu" else "saturated"
+        held = [*([off] * bool(saturated[at])), *(["small error"] * bool(small[at]))]
         rows.append(
             (
                 f"sample {at[0]}, unit {unit}" if several else f"unit {unit}",
@@ -133,10 +139,9 @@ def outer_table(layer: LayerTrace, extent: Extent) -> Grid:
     assert layer.weight_gradient is not None
     a, delta, gradient = layer.input[0], layer.delta[0], layer.weight_gradient
     rows, columns = extent.row_indices(len(a)), extent.column_indices(len(delta))
-    digits = 10 if len(columns) <= 4 else 7
 
     def cell(array: Array, *at: int | None) -> str:
-        return "…" if None in at else number(float(array[at]), digits)
+        return "…" if None in at else number(float(array[at]), 10)
 
     headings = ("a ⊗ δ", *(cell(delta, c) for c in columns))
     return Grid(

@@ -57,7 +57,8 @@ def ledger(trace: Trace) -> Iterator[Block]:
         (
             (f"δ of {last}", "", "", number(rows[0].arrives)),
             *((row.layer, row.cause, number(row.factor), number(row.leaves)) for row in rows),
-            ("end to end", "the product", number(product), number(total)),
+            ("end to end", "both ends' ratio", number(total), ""),
+            ("", "the product of all", number(product), ""),
         ),
         words=2,
     )
@@ -110,7 +111,8 @@ def why_block(trace: Trace, why: Why) -> Iterator[Block]:
         for c in shown
     )
     factors = ("a", "δ") if shown and shown[0].a is not None else ()
-    yield Grid(("", *factors, "−η/n · a δ"), rows)
+    heading = "−η/n · a δ" if factors else "−η/n · Σ cells ⊙ δ"
+    yield Grid(("", *factors, heading), rows)
     more = len(why.contributions) - len(shown)
     agree = percent(why.cancellation)
     yield Paragraph(

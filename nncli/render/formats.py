@@ -14,6 +14,7 @@ from nncli.inspection.record import Inspection
 from nncli.render.document import Page
 from nncli.render.notation import TERMS
 from nncli.render.terminal import OnTerminal
+from nncli.render.text import safe
 
 WIDTH = 100  # characters, of formats that are text of a fixed width
 
@@ -36,7 +37,7 @@ def as_text(drawing: Drawing) -> bytes:
 def as_svg(drawing: Drawing) -> bytes:
     console = _recording()
     console.print(OnTerminal(drawing.page))
-    return console.export_svg(title=f"nncli: {drawing.inspection.trace.name}").encode()
+    return console.export_svg(title=f"nncli: {safe(drawing.inspection.trace.name)}").encode()
 
 
 def as_html(drawing: Drawing) -> bytes:

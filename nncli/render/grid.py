@@ -34,7 +34,7 @@ class Extent(NamedTuple):
     def _indices(self, size: int, chosen: range | None, most: int) -> list[int | None]:
         """The indices shown along an axis; None stands for what is left out."""
         if chosen is not None:
-            return [k for k in chosen if k < size]
+            return list(range(chosen.start, min(chosen.stop, size)))
         if self.full or size <= most:
             return list(range(size))
         return [*range(EDGE), None, *range(size - EDGE, size)]

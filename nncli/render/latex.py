@@ -5,6 +5,7 @@ import re
 from nncli.render.document import Block, Equation, Grid, Heading, Lines, Matrix, Page, Paragraph
 from nncli.render.grid import GAP, cells
 from nncli.render.notation import TERMS
+from nncli.render.text import safe
 
 PREAMBLE = r"""\documentclass[a4paper]{article}
 \usepackage[T1]{fontenc}
@@ -41,6 +42,7 @@ WORDS = {"…": r"\ldots{}", "–": "--", "—": "---"}
 ESCAPES = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
     "%": r"\%", "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
+    "-": "{-}",  # or two in a row would become a dash
     "|": r"\textbar{}", "<": r"\textless{}", ">": r"\textgreater{}",
 }  # fmt: skip
 WIDEST = 8  # columns of matrices that stand in one line
@@ -52,7 +54,8 @@ def to_latex(page: Page) -> str:
 
 def tex(text: str) -> str:
     """Text in which nothing is markup and every symbol is set."""
-    return "".join(_character(c) for c in text)
+    # A hyphen before a number is a minus.
+    return "".join(_character(c) for c in re.sub(r"(?<![\w-])-(?=\d)", "−", safe(text)))
 
 
 def _character(c: str) -> str:
@@ -85,23 +88,33 @@ def _block(block: Block) -> str:
 def _grid(grid: Grid) -> str:
     layout = "".join("l" if k < grid.words else "r" for k in range(len(grid.headings)))
     rows = [" & ".join(f"{{}}{tex(cell)}" for cell in row) + r" \\" for row in grid.rows]
-    head = " & ".join(f"{{}}{tex(heading)}" for heading in grid.headings) + r" \\ \hline"
+    head = " & ".join(f"{{}}{tex(heading)}" for heading in grid.headings)
+    head += r" \\ \hline \noalign{\smallskip}"
     body = "\n".join([head, *rows])
     return f"{{\\footnotesize\n\\begin{{longtable}}{{{layout}}}\n{body}\n\\end{{longtable}}}}"
 
 
 def _equation(equation: Equation) -> str:
     parts = [_matrix(matrix) for matrix in equation.terms]
-    names = [symbol(matrix.symbol) for matrix in equation.terms]
+    # A symbol that says what it is ("ΔW = ...") would make another equation of the chain.
+    symbols = [matrix.symbol.partition(" = ") for matrix in equation.terms]
+    names = [symbol(name) for name, _, _ in symbols]
     signs = [SIGNS[sign] for sign in equation.signs]
     label = f"{tex(equation.label)}:\n" if equation.label else ""
     chain = _chained(names, signs)
-    if sum(len(matrix.columns) for matrix in equation.terms) <= WIDEST:
-        return f"{label}\\[ {chain} \\]\n\\[\\footnotesize {_chained(parts, signs)} \\]"
-    lines = [f"\\[ {chain} \\]"]
+    for name, _, definition in symbols:
+        if definition:
+            chain += rf", \quad {symbol(name)} = {symbol(definition)}"
+    if len(parts) > 1 and sum(len(matrix.columns) for matrix in equation.terms) <= WIDEST:
+        return f"{label}\\[ {chain} \\]\n{_display('footnotesize', _chained(parts, signs))}"
+    lines = [f"\\[ {chain} \\]"] if len(parts) > 1 else []
     for name, part in zip(names, parts, strict=True):
-        lines.append(f"\\[\\scriptsize {name} = {part} \\]")
+        lines.append(_display("scriptsize", f"{name} = {part}"))
     return label + "\n".join(lines)
+
+
+def _display(size: str, mathematics: str) -> str:
+    return f"{{\\{size}\\[ {mathematics} \\]}}"
 
 
 def _chained(parts: list[str], signs: list[str]) -> str:
@@ -134,10 +147,10 @@ def symbol(text: str) -> str:
     """A matrix's symbol as mathematics."""
     if text in KNOWN:
         return KNOWN[text]
-    made = "".join(MATHEMATICS.get(c, ESCAPES.get(c, c)) for c in text)
+    made = "".join(MATHEMATICS.get(c, c if c == "-" else ESCAPES.get(c, c)) for c in text)
     return re.sub(r"[A-Za-z]{2,}", _word, made)
 
 
 def _word(match: "re.Match[str]") -> str:
     before = match.string[: match.start()]
-    return match[0] if before.endswith("\\") else rf"\text{{{match[0]} }}"
+    return match[0] if before.endswith("\\") else rf"\text{{{match[0]}}}"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from nncli.render.document import Block, Equation, Grid, Heading, Lines, Page, Paragraph
 from nncli.render.terminal import equation_lines
+from nncli.render.text import safe
 
 WIDTH = 100
 
@@ -37,6 +38,7 @@ def _row(cells: Sequence[str]) -> str:
 
 def _escape(text: str) -> str:
     """Text in which nothing is markup: a name from a spec stays a name."""
-    for sign in "\\`*_[]<>|#~$":
+    text = safe(text)
+    for sign in "\\`*_[]<>|#~$&":
         text = text.replace(sign, f"\\{sign}")
     return text

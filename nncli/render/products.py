@@ -10,7 +10,7 @@ from nncli.render.text import shape
 MATRIX = "matrix product"
 HADAMARD = "Hadamard product"
 OUTER = "outer (Kronecker) product"
-WINDOW = "window's Hadamard product, summed"
+WINDOW = "window's Hadamard, summed"
 
 Row = tuple[str, str, str, str]
 
@@ -31,8 +31,13 @@ def lines(trace: Trace, layer: LayerTrace) -> Iterator[Row]:
     fused = layer is trace.layers[-1] and trace.cost.error_is_delta
     match placed.layer:
         case Dense():
-            yield name, "z = a W + b", MATRIX, f"{n}×{inputs} · {inputs}×{outputs}"
-            yield from hadamard_line(name, n, outputs, fused)
+            yield (
+                name,
+                "z = a W + b" if placed.layer.bias else "z = a W",
+                MATRIX,
+                f"{n}×{inputs} · {inputs}×{outputs}",
+            )
+            yield from hadamard_line(name, outputs, fused)
             over = f", mean of {n}" if n > 1 else ""
             yield name, "∂C/∂W = a ⊗ δ", OUTER, f"{inputs}×1 · 1×{outputs}{over}"
             yield name, "∂C/∂input = δ Wᵀ", MATRIX, f"{n}×{outputs} · {outputs}×{inputs}"
@@ -41,18 +46,18 @@ def lines(trace: Trace, layer: LayerTrace) -> Iterator[Row]:
             image = shape(placed.output_shape[1:])
             kernel = shape(placed.parameter_shapes["weight"][2:])
             yield name, "z = Σ window ⊙ filter", WINDOW, f"{window} ⊙ {window}"
-            yield from hadamard_line(name, n, outputs, fused)
+            yield from hadamard_line(name, outputs, fused)
             yield name, "∂C/∂w = Σ cells ⊙ δ", WINDOW, f"{image} ⊙ {image}"
             yield name, "∂C/∂input = Σ δ ⊙ filter", WINDOW, f"{kernel} ⊙ {kernel}"
         case Pool() as pool:
             what = "the largest" if pool.type == "maxpool" else "the mean"
             back = "to the largest" if pool.type == "maxpool" else "in equal shares"
-            yield name, f"a = {what} of a window", "none", f"{inputs} → {outputs}"
-            yield name, f"∂C/∂input: {back}", "none", f"{outputs} → {inputs}"
+            yield name, f"a = {what} of each", "none", f"{inputs} → {outputs}"
+            yield name, f"back: {back}", "none", f"{outputs} → {inputs}"
 
 
-def hadamard_line(name: str, n: int, outputs: str, fused: bool) -> Iterator[Row]:
+def hadamard_line(name: str, outputs: str, fused: bool) -> Iterator[Row]:
     if fused:
-        yield name, "δ = a − y", "none: σ′ has cancelled", f"{n}×{outputs}"
+        yield name, "δ = a − y", "none: σ′ has cancelled", outputs
     else:
-        yield name, "δ = ∂C/∂a ⊙ σ′(z)", HADAMARD, f"{n}×{outputs} ⊙ {n}×{outputs}"
+        yield name, "δ = ∂C/∂a ⊙ σ′(z)", HADAMARD, f"{outputs} ⊙ {outputs}"

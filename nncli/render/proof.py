@@ -7,7 +7,7 @@ from nncli.inspection.record import Inspection
 from nncli.inspection.views import VIEWS
 from nncli.render.document import Grid, Heading, Lines, Page, Paragraph
 from nncli.render.notation import SYMBOL
-from nncli.render.text import number
+from nncli.render.text import count, number
 
 METHODS = {
     "complex step": "the complex-step derivative Im C(w + ih)/h, which subtracts nothing",
@@ -28,7 +28,7 @@ def proof(inspection: Inspection) -> Page:
             (
                 tensor.layer,
                 SYMBOL[tensor.quantity],
-                f"{tensor.checked - len(tensor.kinks):,} of {tensor.size:,}",
+                f"{tensor.checked:,} of {tensor.size:,}",
                 number(tensor.max_relative_error, 2),
                 place,
             )
@@ -37,7 +37,10 @@ def proof(inspection: Inspection) -> Page:
     page += kinks(check)
     unseen = sum(tensor.unseen for tensor in check.tensors)
     if unseen:
-        message = f"{unseen} entries are so small that differences cannot tell them from rounding."
+        message = (
+            f"{count(unseen, 'entry is', 'entries are')} too small to tell from rounding, or too "
+            "large for the derivative to be computed."
+        )
         page.append(Paragraph(message, note=True))
     page.append(Paragraph(verdict(check)))
     return page
@@ -63,8 +66,9 @@ def kinks(check: Check) -> Page:
             more = " …" if len(tensor.kinks) > 6 else ""
             page.append(
                 Paragraph(
-                    f"{tensor.layer} {SYMBOL[tensor.quantity]}: {len(tensor.kinks)} entries left "
-                    f"out, a kink of relu or maxpool lies within the step: {some}{more}",
+                    f"{tensor.layer} {SYMBOL[tensor.quantity]}: a kink of relu or maxpool lies "
+                    f"within the step of {count(len(tensor.kinks), 'entry', 'entries')}, left out "
+                    f"and compared on their own side of it instead: {some}{more}",
                     note=True,
                 )
             )
@@ -75,12 +79,13 @@ def verdict(check: Check) -> str:
     error, allowed = number(check.max_relative_error, 2), number(check.tolerance, 2)
     if check.passed:
         return f"PASSED: the largest relative error is {error}; rounding explains up to {allowed}."
-    worst = max(check.tensors, key=lambda tensor: tensor.max_relative_error)
+    first = check.failure
+    assert first is not None
     return (
-        f"FAILED: {worst.layer} {SYMBOL[worst.quantity]} at "
-        f"[{','.join(map(str, worst.worst or ()))}] is {number(worst.value, 10)}, the derivative "
-        f"is {number(worst.reference, 10)}: a relative error of {error}, where rounding explains "
-        f"up to {allowed}."
+        f"FAILED: the first to be wrong is {first.layer} {SYMBOL[first.quantity]}: at "
+        f"[{','.join(map(str, first.worst or ()))}] it is {number(first.value, 10)}, the "
+        f"derivative is {number(first.reference, 10)}. The largest relative error is {error}; "
+        f"rounding explains up to {allowed}."
     )
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -49,7 +50,15 @@ class Columns:
         if self.total is not None:
             made.add_section()
             made.add_row(*(self._cell(self.total[k]) for k in kept))
-        yield made
+        # Rich fills lines up to the table's width; what nobody sees need not be in a pipe.
+        for line in console.render_lines(made, options, pad=False):
+            while line and not line[-1].text.strip():
+                line.pop()
+            if line:
+                last = line.pop()
+                line.append(Segment(last.text.rstrip(), last.style))
+            yield from line
+            yield Segment("\n")
 
     def fitting(self, width: int) -> list[int]:
         """The columns that fit, in their order."""

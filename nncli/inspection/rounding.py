@@ -1,0 +1,55 @@
+"""How far rounding alone moves the gradients of a step."""
+
+import numpy as np
+
+from nncli.nn.arrays import Array
+from nncli.nn.sgd import Sgd
+from nncli.nn.step import Step
+from nncli.nn.trace import Trace
+
+SEED = 0
+DRAWS = 3  # the median counts: one draw may push a unit over a kink
+MARGIN = 32  # a step rounds in many more places than are nudged here
+
+Place = tuple[str, str]  # layer, quantity
+
+
+def rounding(trace: Trace) -> dict[Place, float]:
+    """What rounding in the trace's dtype can make of an entry of each gradient.
+
+    Measured: the step is taken again in float64 with its parameters and targets off by up to an
+    ulp of that dtype. Where a gradient is a small difference of large terms, as in a network that
+    is nearly right, it changes by far more than an ulp of its own.
+    """
+    rng = np.random.default_rng(SEED)
+    ulp = float(np.finfo(trace.inputs.dtype).eps)
+    exact = _gradients(trace, 0.0, rng)
+    draws = [_gradients(trace, ulp, rng) for _ in range(DRAWS)]
+    return {
+        place: MARGIN * float(np.median([_largest_change(d[place], exact[place]) for d in draws]))
+        for place in exact
+    }
+
+
+def _largest_change(moved: Array, exact: Array) -> float:
+    finite = np.isfinite(moved) & np.isfinite(exact)
+    return float(np.abs(moved[finite] - exact[finite]).max(initial=0))
+
+
+def _gradients(trace: Trace, off: float, rng: np.random.Generator) -> dict[Place, Array]:
+    """Every gradient of the step, with its parameters and targets off by up to the share `off`."""
+    network = trace.network().astype(np.float64)
+    step = Step(network, Sgd(network), len(trace.samples))
+    step.inputs[...], step.targets[...] = trace.inputs, trace.targets
+    for array in (network.parameters, step.targets):
+        array *= 1 + off * rng.uniform(-1, 1, array.shape)
+    step.run(0.0, full=True)
+    found: dict[Place, Array] = {}
+    for layer in step.layers:
+        found[layer.name, "upstream"] = layer.upstream
+        if layer.delta is not None:
+            found[layer.name, "delta"] = layer.delta
+        for key, gradient in layer.gradients.items():
+            found[layer.name, f"{key}_gradient"] = gradient
+    found[step.layers[0].name, "downstream"] = step.layers[0].downstream
+    return found

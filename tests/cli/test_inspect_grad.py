@@ -1,0 +1,470 @@
+"""nncli inspect-grad, as it is called from a shell."""
+
+import json
+import re
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nncli import api
+from nncli.nn.step import DenseStep
+from nncli.render.formats import SUFFIXES
+from nncli.render.grid import Extent
+from tests.conftest import CONFIGS
+
+TWO, SEED, MLP, CONV = (
+    CONFIGS / f"{name}.yaml" for name in ("two-two-two", "seed-3-4-2", "digits-mlp", "digits-conv")
+)
+IRIS, XOR = CONFIGS / "iris.yaml", CONFIGS / "xor.yaml"
+
+
+@pytest.fixture
+def page(nncli):
+    """A page that comes out, with nothing on standard error."""
+
+    def run(*arguments, **environment) -> str:
+        done = nncli("inspect-grad", *arguments, **environment)
+        assert done.err == ""
+        assert done.status == 0
+        return done.out
+
+    return run
+
+
+@pytest.fixture
+def record(page):
+    """The record of a step, as JSON."""
+    return lambda *arguments: json.loads(
+        page(*arguments, "--format", "json"), parse_constant=pytest.fail
+    )
+
+
+@pytest.fixture
+def refused(nncli):
+    """The message for what is wrong: exit status 2, and nothing on standard output."""
+
+    def run(*arguments) -> str:
+        done = nncli("inspect-grad", *arguments)
+        assert done.out == ""
+        assert done.status == 2
+        return done.err
+
+    return run
+
+
+# --- The page ------------------------------------------------------------------------------------
+
+
+def test_the_page(page):
+    text = page(TWO)
+    parts = re.findall(r"^[A-Z][A-Z ():,-]+$", text, re.MULTILINE)
+    assert parts == [
+        "TWO-TWO-TWO: ONE STEP, TAKEN APART",
+        "FORWARD",
+        "BACKWARD (HADAMARD VIEW)",
+        "UPDATE",
+        "WHICH PRODUCT IS USED WHERE",
+        "PROOF",
+        "WHAT THE NUMBERS MEAN",
+    ]
+    for published in (
+        *("0.2983711088", "0.2804714468", "0.1384985616", "-0.03809823652", "0.08216704056"),
+        *("0.751365", "0.772928", "0.358916", "0.511301", "0.408666", "0.561370"),
+        *("0.149781", "0.249751", "0.199561", "0.299502"),
+    ):
+        assert published in text
+    assert "PASSED: the largest relative error is " in text
+    assert "linear: the step was short enough" in text
+
+
+@pytest.mark.parametrize("spec", [TWO, SEED, XOR, IRIS, MLP], ids=lambda path: path.stem)
+def test_a_page_of_dense_layers_is_as_wide_as_the_terminal(page, spec):
+    for arguments in ((), ("--batch", "--check", "10")):
+        text = page(spec, *arguments, COLUMNS="80")
+        assert max(map(len, text.splitlines())) <= 80
+        assert "PASSED" in text
+
+
+@pytest.mark.parametrize("view", ["matrix", "hadamard", "kronecker", "index"])
+def test_views(page, view):
+    assert f"BACKWARD ({view.upper()} VIEW)" in page(SEED, "--view", view)
+
+
+def test_a_terminal_without_greek_gets_letters(page):
+    text = page(TWO, PYTHONIOENCODING="ascii")
+    assert text.isascii()
+    assert "dC/dW" in text
+
+
+# --- Which step ----------------------------------------------------------------------------------
+
+
+def test_the_schema_of_the_record(record):
+    made = record(CONV, "--samples", "0,3,7", "--check", "5")
+    assert made["schema"] == "nncli.trace/1"
+    assert made["name"] == "digits-conv"
+    assert (made["batch_size"], made["samples"]) == (3, [0, 3, 7])
+    assert made["cost"].keys() >= {"name", "before", "after"}
+    assert made["check"].keys() >= {"method", "max_relative_error", "passed"}
+    assert np.shape(made["inputs"]) == (3, 1, 8, 8)
+    assert np.shape(made["targets"]) == (3, 10)
+    names = ["conv1", "avgpool1", "flatten1", "dense1", "dense2"]
+    assert [layer["name"] for layer in made["layers"]] == names
+    conv, pool, flat, dense, last = made["layers"]
+    shapes = {"input": (3, 1, 8, 8), "z": (3, 8, 8, 8), "a": (3, 8, 8, 8), "delta": (3, 8, 8, 8)}
+    shapes |= {"upstream": (3, 8, 8, 8), "sigma_prime": (3, 8, 8, 8), "downstream": (3, 1, 8, 8)}
+    for part in ("", "_gradient", "_update", "_new"):
+        shapes |= {f"weight{part}": (8, 1, 3, 3), f"bias{part}": (8,)}
+    for key, shape in shapes.items():
+        assert np.shape(conv[key]) == shape, key
+    assert np.shape(pool["a"]) == (3, 8, 4, 4)
+    assert np.shape(flat["a"]) == (3, 128)
+    assert np.shape(dense["weight"]) == (128, 30)  # inputs x units
+    assert np.shape(last["delta"]) == (3, 10)
+    for layer in (pool, flat):
+        assert layer["activation"] is None
+        for key in ("z", "sigma_prime", "delta", "weight", "weight_gradient", "bias_new"):
+            assert layer[key] is None
+        assert layer["upstream"] is not None is not layer["downstream"]
+
+
+def test_terms_that_do_not_exist_are_null(record):
+    layers = record(SEED)["layers"]
+    assert all(layer[f"bias{part}"] is None for layer in layers for part in ("", "_gradient"))
+    assert record(IRIS)["layers"][-1]["sigma_prime"] is None
+
+
+def test_sample_0_is_the_default_and_batch_is_what_training_draws(record):
+    assert record(IRIS, "--check", "off")["samples"] == [0]
+    batch = record(IRIS, "--batch", "--check", "off")
+    trace = api.trace_step(IRIS, samples=None)
+    assert batch["samples"] == list(trace.samples)
+    assert batch["batch_size"] == 10
+    assert batch["cost"]["before"] == trace.cost_before
+
+
+@pytest.mark.parametrize("steps", [1, 2, 9])
+def test_a_later_step_follows_on_the_real_ones(record, tmp_path, steps):
+    """An epoch of XOR is one mini-batch, so the K-th step is the K-th epoch."""
+    text = XOR.read_text().replace("../data", str(CONFIGS.parent / "data"))
+    spec = tmp_path / "xor.yaml"
+    spec.write_text(text)
+    made = record(spec, "--step", steps, "--batch", "--check", "off")
+    before = api.train(api.load_spec(spec, [f"train.epochs={steps - 1}"])) if steps > 1 else None
+    after = api.train(api.load_spec(spec, [f"train.epochs={steps}"]))
+    for name, place in (("weight", before), ("weight_new", after)):
+        if place is None:
+            continue
+        views = place.network.views(place.network.parameters)
+        for layer in made["layers"]:
+            assert np.array_equal(np.float32(layer[name]), views[layer["name"]]["weight"])
+    velocity = np.array(made["layers"][0]["weight_velocity"])
+    assert (np.abs(velocity).max() > 0) == (steps > 1)
+
+
+def test_a_later_step_takes_its_own_mini_batch_unless_samples_are_named(record):
+    own = record(IRIS, "--step", 3, "--check", "off")
+    assert own["samples"] == list(api.trace_step(IRIS, samples=None, step=3).samples)
+    named = record(IRIS, "--step", 3, "--samples", 5, "--check", "off")
+    assert named["samples"] == [5]
+    assert named["layers"][0]["weight"] == own["layers"][0]["weight"]
+
+
+def test_set(record):
+    made = record(TWO, "--set", "train.eta=0.1", "--set", "dtype=float32")
+    assert (made["eta"], made["dtype"]) == (0.1, "float32")
+
+
+# --- Looking closer ------------------------------------------------------------------------------
+
+
+def test_one_layer(page):
+    text = page(CONV, "--layer", "dense2", "--check", "off")
+    assert "dense2: z = a W + b" in text
+    assert "conv1: z" not in text
+
+
+def test_tap_and_cell(page, record):
+    text = page(CONV, "--layer", "conv1", "--tap", "2,0,1,1", "--cell", "0,3,4", "--check", "off")
+    conv = record(CONV, "--check", "off")["layers"][0]
+    tap = re.search(r"Together (\S+); the step\s+computed (\S+)\.\n", text)
+    assert float(tap[1]) == pytest.approx(conv["weight_gradient"][2][0][1][1], rel=1e-5)
+    assert float(tap[2]) == pytest.approx(conv["weight_gradient"][2][0][1][1], rel=1e-9)
+    cell = re.search(r"sample 0: together (\S+); the step\s+computed (\S+)\.\n", text)
+    assert float(cell[2]) == pytest.approx(conv["downstream"][0][0][3][4], rel=1e-9)
+
+
+def test_rows_and_columns(page):
+    text = page(MLP, "--layer", "dense2", "--rows", "0:2", "--columns", "4", "--check", "off")
+    update = text[text.index("\nUPDATE") : text.index("\nWHICH")]
+    rows = re.findall(r"^[ +=]*\[[^\]]*\]", update, re.MULTILINE)
+    assert rows
+    assert all(len(row.split("[")[1].split()) == 1 for row in rows)
+    assert "W  30×10" in update
+
+
+def test_everything(page):
+    text = page(MLP, "--layer", "dense2", "--full", "--check", "off")
+    assert "…" not in text[text.index("\nUPDATE") : text.index("\nWHICH")]
+    assert "…" in page(MLP, "--layer", "dense2", "--check", "off")
+
+
+def test_an_open_range_costs_nothing():
+    start = time.monotonic()
+    rows = Extent(rows=range(2, 10**7)).row_indices(4)
+    assert rows == [2, 3]
+    assert time.monotonic() - start < 0.05
+
+
+@pytest.mark.parametrize("digits", [1, 3, 12])
+def test_digits(page, digits):
+    text = page(TWO, "--digits", digits)
+    shown = re.search(r"sigmoid\(z\)  1×2\n.*→ \[(\S+) (\S+)\]", text)
+    assert [len(x.split(".")[1]) for x in shown.groups()] == [digits, digits]
+
+
+def test_why(page, record):
+    arguments = (IRIS, "--batch", "--why", "dense1[3,7]", "--check", "off")
+    why = record(*arguments)["why"]
+    pushes = [c["push"] for c in why["contributions"]]
+    assert len(pushes) == 10
+    assert sum(pushes) == pytest.approx(why["total"])
+    gradient = record(*arguments)["layers"][0]["weight_gradient"][3][7]
+    assert why["total"] == pytest.approx(-0.1 * gradient, rel=1e-4)
+    text = page(*arguments)
+    assert "WHO PUSHED DENSE1[3,7]" in text
+    assert text.count("\nsample ") + text.count("\n  sample ") >= 10
+    assert "conv1[0,0,1,2]" in page(CONV, "--why", "conv1[0, 0, 1, 2]", "--check", "off").lower()
+
+
+# --- The proof -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("option", "most"), [("all", 10**12), ("7", 7), ("1", 1)])
+def test_check(record, option, most):
+    check = record(XOR, "--batch", "--check", option)["check"]
+    assert check["passed"] is True
+    for tensor in check["gradients"]:
+        assert tensor["checked"] <= most
+        if option == "all":
+            assert tensor["checked"] == tensor["entries"]
+
+
+def test_check_off(page, record):
+    assert "not checked (--check off)" in page(TWO, "--check", "off")
+    assert record(TWO, "--check", "off")["check"] is None
+
+
+def test_h_sweep(page):
+    text = page(TWO, "--h-sweep")
+    bars = re.findall(r"^(1\.0\S*|0\.\d+|\d\.\d+e-\d+) +\S+ +(#*)$", text, re.MULTILINE)
+    lengths = [len(bar) for _, bar in bars]
+    assert len(lengths) == 31
+    best = lengths.index(max(lengths))
+    assert 5 < best < 20
+    assert lengths[0] < max(lengths) > lengths[-1]
+    assert "THE STEP SIZE OF CENTRAL DIFFERENCES" in text
+
+
+def in_process(monkeypatch, *arguments) -> int:
+    from nncli.cli.app import run
+
+    monkeypatch.setattr(sys, "argv", ["nncli", "inspect-grad", *map(str, arguments)])
+    return run()
+
+
+@pytest.mark.parametrize("format", ["table", "json", "markdown", "latex"])
+def test_a_failed_check_ends_with_status_1(monkeypatch, capsys, format):
+    original = DenseStep.backward
+
+    def wrong(self):
+        original(self)
+        self.gradients["bias"] *= 2
+
+    assert in_process(monkeypatch, TWO, "--format", format) == 0
+    capsys.readouterr()
+    monkeypatch.setattr(DenseStep, "backward", wrong)
+    assert in_process(monkeypatch, TWO, "--format", format) == 1
+    done = capsys.readouterr()
+    assert done.err == "nncli: a gradient differs from its derivative; see the proof\n"
+    if format == "json":
+        assert json.loads(done.out)["check"]["passed"] is False
+    else:
+        assert "FAILED: the first to be wrong is dense" in done.out
+    assert in_process(monkeypatch, TWO, "--check", "off") == 0
+
+
+# --- Formats -------------------------------------------------------------------------------------
+
+
+def test_json_is_json_alone(nncli):
+    done = nncli("inspect-grad", TWO, "--format", "json", COLUMNS="20")
+    assert json.loads(done.out)
+    assert done.out.count("\n") == 1
+    assert done.err == ""
+
+
+def test_markdown_and_latex(page):
+    assert page(TWO, "--format", "markdown").startswith("# two-two-two: one step, taken apart\n")
+    text = page(TWO, "--format", "latex")
+    assert text.startswith("\\documentclass")
+    assert text.endswith("\\end{document}\n")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_output(page, tmp_path, suffix):
+    assert page(TWO, "--check", "5", "--output", f"made{suffix}") == ""
+    content = (tmp_path / f"made{suffix}").read_bytes()
+    starts = {".json": b'{"schema"', ".md": b"# two", ".tex": b"\\doc", ".npz": b"PK"}
+    starts |= {".svg": b"<svg", ".html": b"<!DOCTYPE", ".txt": b"TWO-TWO-TWO"}
+    assert content.startswith(starts[suffix])
+    if suffix == ".npz":
+        with np.load(tmp_path / "made.npz", allow_pickle=False) as arrays:
+            assert arrays["dense1.weight"].tolist() == [[0.15, 0.25], [0.2, 0.3]]
+
+
+def test_a_format_may_be_said_beside_a_file(page, tmp_path):
+    page(TWO, "--format", "json", "--output", "made.txt")
+    assert json.loads((tmp_path / "made.txt").read_text())["name"] == "two-two-two"
+
+
+def test_npz_in_a_pipe(nncli):
+    done = nncli("inspect-grad", TWO, "--format", "npz", PYTHONIOENCODING="latin-1")
+    assert done.out.startswith("PK")
+
+
+# --- Runs ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> tuple[Path, api.Training]:
+    folder = tmp_path_factory.mktemp("runs") / "iris"
+    spec = api.load_spec(IRIS, ["train.epochs=2", "train.momentum=0.5"])
+    return folder, api.train(spec, out=folder)
+
+
+@pytest.fixture
+def run_folder(trained, tmp_path) -> Path:
+    return Path(shutil.copytree(trained[0], tmp_path / "run"))
+
+
+def test_a_run_has_its_trained_weights(record, trained, run_folder):
+    before = {path.name: path.read_bytes() for path in run_folder.iterdir()}
+    made = record(run_folder, "--batch")
+    network = trained[1].network
+    views = network.views(network.parameters)
+    for layer in made["layers"]:
+        assert np.array_equal(np.float32(layer["weight"]), views[layer["name"]]["weight"])
+        assert np.abs(layer["weight_velocity"]).max() > 0
+    assert made["check"]["passed"]
+    after = {path.name: path.read_bytes() for path in run_folder.iterdir()}
+    assert after == before  # nothing is written there
+
+
+def test_a_damaged_checkpoint(refused, run_folder):
+    (checkpoint,) = run_folder.glob("*.safetensors")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-8])
+    assert checkpoint.name in refused(run_folder)
+
+
+def test_a_checkpoint_of_a_newer_format(refused, run_folder):
+    (checkpoint,) = run_folder.glob("*.safetensors")
+    content = checkpoint.read_bytes()
+    newer = re.sub(rb"(nncli\.\w+/)1", rb"\g<1>9", content)
+    assert newer != content
+    checkpoint.write_bytes(newer)
+    assert "9" in refused(run_folder)
+
+
+def test_no_run(refused, run_folder, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert "is no run folder: it holds no spec.yaml" in refused("empty")
+    (checkpoint,) = run_folder.glob("*.safetensors")
+    checkpoint.unlink()
+    assert checkpoint.name in refused(run_folder)
+    assert "nowhere.yaml" in refused("nowhere.yaml")
+
+
+# --- What is wrong -------------------------------------------------------------------------------
+
+LISTED = "there is no layer 'dense9'; the network has dense1, dense2"
+WRONG = [
+    ((TWO, "--layer", "dense9"), LISTED),
+    ((TWO, "--why", "dense9[0,0]"), LISTED),
+    ((TWO, "--samples", "1"), "there is no sample 1 in the training data: it has 1, 0 to 0"),
+    ((TWO, "--samples", "-1"), "there is no sample -1 in the training data: it has 1, 0 to 0"),
+    ((TWO, "--samples", "a"), "--samples a: expected whole numbers such as 0,3,7"),
+    ((TWO, "--rows", "3:3"), "--rows 3:3: expected a range such as 0:8, or one index"),
+    ((TWO, "--columns", "x"), "--columns x: expected a range such as 0:8, or one index"),
+    ((TWO, "--check", "0"), "--check 0: expected all, off, or how many entries, from 1"),
+    (
+        (TWO, "--why", "dense1"),
+        "--why dense1: expected a weight such as dense1[3,7] or conv1[0,0,1,2]",
+    ),
+    (
+        (TWO, "--why", "dense1[2,0]"),
+        "dense1 has no weight [2,0]: its weights are 2 x 2, counted from 0",
+    ),
+    ((CONV, "--why", "avgpool1[0]"), "avgpool1 has no weights"),
+    (
+        (CONV, "--layer", "conv1", "--tap", "8,0,0,0"),
+        "there is no tap of conv1 at 8,0,0,0: filter, channel, row, column count from 0 within "
+        "8 x 1 x 3 x 3",
+    ),
+    (
+        (CONV, "--layer", "conv1", "--cell", "0,8,0"),
+        "there is no cell of conv1's input at 0,8,0: channel, row, column count from 0 within "
+        "1 x 8 x 8",
+    ),
+    ((TWO, "--output", "page.pdf"), "the suffix '.pdf' is not known; known are .txt, .json, .md"),
+    ((TWO, "--set", "train.etta=1"), "etta"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG)
+def test_what_is_wrong_is_said(monkeypatch, capsys, arguments, message):
+    assert in_process(monkeypatch, *arguments) == 2
+    done = capsys.readouterr()
+    assert done.out == ""
+    assert message in done.err
+
+
+def test_what_is_wrong_is_said_in_a_shell(refused):
+    assert refused(TWO, "--layer", "dense9") == f"nncli: {LISTED}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--batch", "--samples", "0"),
+        ("--tap", "0,0,0,0"),
+        ("--cell", "0,0,0"),
+        ("--view", "tensor"),
+        ("--format", "pdf"),
+        ("--step", "0"),
+        ("--digits", "0"),
+    ],
+)
+def test_options_that_do_not_fit(monkeypatch, capsys, arguments):
+    assert in_process(monkeypatch, TWO, *arguments) == 2
+    done = capsys.readouterr()
+    assert done.out == ""
+    assert arguments[0] in done.err
+
+
+@pytest.mark.parametrize("option", ["--tap", "--cell"])
+def test_only_a_conv_layer_has_taps_and_cells(refused, option):
+    index = {"--tap": "0,0,0,0", "--cell": "0,0,0"}[option]
+    message = refused(CONV, "--layer", "dense1", option, index)
+    assert "dense1 is not a conv layer: it has no taps and no cells" in message
+
+
+def test_a_step_that_has_diverged(nncli):
+    identity = ("--set", "network[1].activation=identity")
+    done = nncli("inspect-grad", MLP, *identity, "--set", "train.eta=1e10", "--step", "30")
+    assert done.status == 1
+    assert "it has no gradient to show" in done.err

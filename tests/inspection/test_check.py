@@ -1,0 +1,522 @@
+"""The check passes whatever is right, in every dtype and at every stage of a training, and fails
+whatever is wrong: each error here is planted in the engine's way back, one at a time."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from nncli.inspection.check import Check, TensorCheck, check, sweep
+from nncli.inspection.probe import Probe, textbook_cost
+from nncli.inspection.record import inspect
+from nncli.inspection.rounding import rounding
+from nncli.nn.layers import Conv, Dense, MaxPool
+from nncli.nn.step import AvgPoolStep, ConvStep, DenseStep, LearnerStep, MaxPoolStep, Step
+from tests.nn.cases import (
+    ALL_CASES,
+    ENDINGS,
+    LENET,
+    SOME_CASES,
+    Case,
+    Setting,
+    build_case,
+    dense_cases,
+    settle,
+)
+
+from .traces import spec_trace, trace_of
+
+FLOATS = (np.float64, np.float32)
+DTYPES = pytest.mark.parametrize("dtype", FLOATS)
+
+
+def failed(done: Check) -> list[TensorCheck]:
+    """What is wrong, in the order of the way back."""
+    return [t for t in done.tensors if t.max_relative_error > done.tolerance]
+
+
+def assert_passes(trace) -> Check:
+    done = check(trace)
+    assert failed(done) == []
+    assert done.passed
+    assert done.failure is None
+    return done
+
+
+# --- What is right passes ------------------------------------------------------------------------
+
+
+@DTYPES
+def test_every_case_passes(dtype):
+    for case in ALL_CASES:
+        done = check(trace_of(case, dtype))
+        assert failed(done) == [], case
+
+
+TRAINED = [*SOME_CASES, *dense_cases(), Case("narrow", (Dense(units=2),), (2,), n=4)]
+
+
+@DTYPES
+@pytest.mark.parametrize(("steps", "eta"), [(30, 0.3), (300, 0.05), (3000, 0.2)])
+def test_trained_networks_pass(dtype, steps, eta):
+    nearest = 1.0
+    for case in TRAINED:
+        trace = trace_of(case, dtype, steps=steps, eta=eta)
+        if np.isfinite(trace.cost_before):
+            assert failed(check(trace)) == [], case
+            error = np.abs(trace.layers[-1].a - trace.targets).max()
+            nearest = min(nearest, error)
+    if steps == 3000:
+        assert nearest < 1e-5  # some of them are all but right: their gradients are mostly rounding
+
+
+@DTYPES
+def test_outputs_that_are_exactly_right_pass(dtype):
+    case = Case("right", (Dense(units=3, activation="identity"),), (2,))
+    setting = settle(case)
+    step = setting.step(dtype)
+    step.forward()
+    trace = trace_of(replace(setting, targets=step.outputs.astype(np.float64)), dtype)
+    assert_passes(trace)
+
+
+@DTYPES
+@pytest.mark.parametrize("scale", [10, 100, 1e4])
+@pytest.mark.parametrize("what", ["parameters", "inputs"])
+def test_saturated_networks_pass(dtype, scale, what):
+    for hidden in ("sigmoid", "tanh", "relu"):
+        for cost, output in ENDINGS:
+            layers = (Dense(units=4, activation=hidden), Dense(units=3, activation=output))
+            setting = settle(Case(f"{hidden}-{cost}-{output}", layers, (3,), cost, n=3))
+            setting = replace(setting, **{what: scale * getattr(setting, what)})
+            with np.errstate(all="ignore"):
+                trace = trace_of(setting, dtype)
+                if np.isfinite(trace.cost_before):
+                    assert failed(check(trace)) == [], f"{hidden}, {cost}, {output}"
+
+
+def test_the_method_follows_from_the_network():
+    analytic, not_analytic = dense_cases()[0], LENET
+    assert check(trace_of(analytic)).method == "complex step"
+    assert check(trace_of(not_analytic)).method == "central differences"
+
+
+def test_momentum_and_decay_do_not_matter():
+    trace = trace_of(LENET, steps=3, eta=0.1, momentum=0.9, weight_decay=0.01)
+    assert not np.allclose(trace.layers[0].weight_update, -0.1 * trace.layers[0].weight_gradient)
+    assert_passes(trace)
+
+
+@pytest.mark.parametrize("case", [LENET, dense_cases()[3]], ids=str)
+def test_rounding_is_measured(case):
+    """It covers what float32 does to a gradient, and is small beside a gradient that is large."""
+    for steps in (0, 3000):
+        rounded = trace_of(case, np.float32, steps=steps, eta=0.2)
+        same = Setting(case, np.concatenate([*flat(rounded)]), rounded.inputs, rounded.targets)
+        exact = trace_of(same, eta=0.2)
+        for (layer, quantity), most in rounding(rounded).items():
+            pair = [next(x for x in t.layers if x.name == layer) for t in (exact, rounded)]
+            right, wrong = (getattr(x, quantity).astype(np.float64) for x in pair)
+            assert np.abs(right - wrong).max() <= most
+            if steps == 0:
+                assert most < 1e-3 * np.abs(right).max()
+
+
+def flat(trace):
+    for layer in trace.layers:
+        for array in (layer.weight, layer.bias):
+            if array is not None:
+                yield array.ravel()
+
+
+# --- Kinks ---------------------------------------------------------------------------------------
+
+
+def on_kinks() -> Setting:
+    """A relu whose z is 0 in one unit of one sample, a maxpool with a tie."""
+    layers = (
+        Conv(filters=1, kernel=(1, 1), activation="relu"),
+        MaxPool(size=(1, 2)),
+        Dense(units=2),
+    )
+    case = Case("kinks", layers, (1, 1, 4), n=2)
+    parameters = np.random.default_rng(1).normal(0, 1, build_case(case).parameters.size)
+    parameters[:2] = 0.5, 0.0  # the filter, its bias
+    inputs = np.array([[0.0, 1.0, 0.7, 0.7], [0.3, 0.8, -1.0, 0.4]]).reshape(2, 1, 1, 4)
+    return Setting(case, parameters, inputs, np.array([[0.0, 1.0], [1.0, 0.0]]))
+
+
+@DTYPES
+def test_kinks_are_counted_and_named(dtype):
+    done = assert_passes(trace_of(on_kinks(), dtype))
+    kinks = {(t.layer, t.quantity): t.kinks for t in done.tensors if t.kinks}
+    assert kinks == {
+        ("conv1", "upstream"): ((0, 0, 0, 2), (0, 0, 0, 3)),  # the tie
+        ("conv1", "delta"): ((0, 0, 0, 0), (0, 0, 0, 2), (0, 0, 0, 3)),
+        ("conv1", "bias_gradient"): ((0,),),
+        ("conv1", "downstream"): ((0, 0, 0, 0), (0, 0, 0, 2), (0, 0, 0, 3)),
+    }
+
+
+def test_what_lies_on_a_kink_is_checked_on_its_own_side(monkeypatch):
+    original = ConvStep.backward
+
+    def wrong(self):
+        original(self)
+        self.gradients["bias"] *= self.n
+
+    monkeypatch.setattr(ConvStep, "backward", wrong)
+    done = check(trace_of(on_kinks()))
+    assert [(t.layer, t.quantity) for t in failed(done)] == [("conv1", "bias_gradient")]
+    assert failed(done)[0].kinks == ((0,),)
+
+
+def test_the_first_of_several_maxima_is_the_one():
+    trace = trace_of(on_kinks())
+    conv = trace.layers[0]
+    assert conv.upstream[0, 0, 0, 2] != 0 == conv.upstream[0, 0, 0, 3]
+    wrong = conv.upstream.copy()
+    wrong[0, 0, 0, 2:] = wrong[0, 0, 0, :1:-1]
+    done = check(replace(trace, layers=(replace(conv, upstream=wrong), *trace.layers[1:])))
+    assert [(t.layer, t.quantity) for t in failed(done)] == [("conv1", "upstream")]
+
+
+# --- Planted errors ------------------------------------------------------------------------------
+
+Planted = pytest.MonkeyPatch
+
+
+def before(patch: Planted, kind: type, method: str, action) -> None:
+    original = getattr(kind, method)
+
+    def changed(self):
+        action(self)
+        original(self)
+
+    patch.setattr(kind, method, changed)
+
+
+def after(patch: Planted, kind: type, method: str, action) -> None:
+    original = getattr(kind, method)
+
+    def changed(self):
+        original(self)
+        action(self)
+
+    patch.setattr(kind, method, changed)
+
+
+def times_n(step, key: str) -> None:
+    step.gradients[key] *= step.n
+
+
+def no_sigma_prime(patch: Planted) -> None:
+    patch.setattr(
+        LearnerStep, "multiply_hadamard", lambda self: np.copyto(self.delta, self.upstream)
+    )
+
+
+def transposed_weight(patch: Planted) -> None:
+    def send_down(self):
+        transposed = self.weight.reshape(self.weight.shape[::-1]).T
+        np.matmul(transposed, self.delta, self.downstream)
+
+    patch.setattr(DenseStep, "send_down", send_down)
+
+
+def no_mean_in_dense(patch: Planted) -> None:
+    after(patch, DenseStep, "backward", lambda s: times_n(s, "weight"))
+
+
+def no_mean_in_conv(patch: Planted) -> None:
+    after(patch, ConvStep, "backward", lambda s: times_n(s, "weight"))
+
+
+def no_mean_in_bias(kind: type):
+    def plant(patch: Planted) -> None:
+        after(patch, kind, "backward", lambda s: times_n(s, "bias"))
+
+    return plant
+
+
+def windows_off_by_one(patch: Planted) -> None:
+    def action(s):
+        s.patches[...] = np.roll(s.patches, 1, axis=-2)
+
+    before(patch, ConvStep, "backward", action)
+
+
+def flipped_filter(patch: Planted) -> None:
+    def send_down(self):
+        flipped = self.weight[:, :, ::-1, ::-1].reshape(self.weight_matrix.shape)
+        np.matmul(flipped.T, self.delta_matrix, self.patch_matrix)
+        self.padded_downstream.fill(0)
+        for cells, patch_cells in self.scatter:
+            np.add(cells, patch_cells, cells)
+
+    patch.setattr(ConvStep, "send_down", send_down)
+
+
+def whole_instead_of_share(patch: Planted) -> None:
+    def action(s):
+        s.downstream *= len(s.cells)
+
+    after(patch, AvgPoolStep, "send_down", action)
+
+
+def next_to_the_maximum(patch: Planted) -> None:
+    def send_down(self):
+        first, self.first = self.first, (self.first + 1) % len(self.cells)
+        original(self)
+        self.first = first
+
+    original = MaxPoolStep.send_down
+    patch.setattr(MaxPoolStep, "send_down", send_down)
+
+
+def wrong_sign_of_the_cost(patch: Planted) -> None:
+    original = Step._forward
+
+    def forward(self):
+        cost = original(self)
+        np.negative(self.error, self.error)
+        return cost
+
+    patch.setattr(Step, "_forward", forward)
+
+
+def wrong_sign_behind_cross_entropy(patch: Planted) -> None:
+    def action(s):
+        s.last.upstream *= -1
+
+    after(patch, Step, "_complete", action)
+
+
+CONV, LENET5, MLP, TWO = "digits-conv", "mnist-lenet", "digits-mlp", "two-two-two"
+MAXPOOL = ("network[1].type=maxpool",)
+FEW = ("train.batch_size=4",)
+TWO_SAMPLES = (
+    "data.train.inputs=[[0.05, 0.1], [0.3, -0.2]]",
+    "data.train.targets=[[0.01, 0.99], [0.5, 0.5]]",
+    "train.batch_size=2",
+)
+
+# The error, a spec and overrides, and where the check must first see it on the way back.
+PLANTED = [
+    (no_sigma_prime, MLP, (), ("dense2", "delta")),
+    (no_sigma_prime, TWO, (), ("dense2", "delta")),
+    (no_sigma_prime, CONV, (), ("dense1", "delta")),
+    (no_sigma_prime, LENET5, FEW, ("dense2", "delta")),
+    (transposed_weight, MLP, (), ("dense1", "upstream")),
+    (transposed_weight, TWO, (), ("dense1", "upstream")),
+    (transposed_weight, LENET5, FEW, ("dense2", "upstream")),
+    (no_mean_in_dense, MLP, (), ("dense2", "weight_gradient")),
+    (no_mean_in_dense, TWO, TWO_SAMPLES, ("dense2", "weight_gradient")),
+    (no_mean_in_conv, CONV, (), ("conv1", "weight_gradient")),
+    (no_mean_in_conv, LENET5, FEW, ("conv2", "weight_gradient")),
+    (no_mean_in_bias(DenseStep), MLP, (), ("dense2", "bias_gradient")),
+    (no_mean_in_bias(DenseStep), TWO, TWO_SAMPLES, ("dense2", "bias_gradient")),
+    (no_mean_in_bias(ConvStep), CONV, (), ("conv1", "bias_gradient")),
+    (no_mean_in_bias(ConvStep), LENET5, FEW, ("conv2", "bias_gradient")),
+    (windows_off_by_one, CONV, (), ("conv1", "weight_gradient")),
+    (windows_off_by_one, LENET5, FEW, ("conv2", "weight_gradient")),
+    (flipped_filter, CONV, (), ("conv1", "downstream")),
+    (flipped_filter, LENET5, FEW, ("avgpool1", "upstream")),
+    (whole_instead_of_share, CONV, (), ("conv1", "upstream")),
+    (whole_instead_of_share, LENET5, FEW, ("conv2", "upstream")),
+    (next_to_the_maximum, CONV, MAXPOOL, ("conv1", "upstream")),
+    (wrong_sign_of_the_cost, MLP, (), ("dense2", "upstream")),
+    (wrong_sign_of_the_cost, TWO, (), ("dense2", "upstream")),
+    (wrong_sign_of_the_cost, CONV, (), ("dense2", "delta")),
+    (wrong_sign_of_the_cost, LENET5, FEW, ("dense3", "delta")),
+    (wrong_sign_behind_cross_entropy, CONV, (), ("dense2", "upstream")),
+    (wrong_sign_behind_cross_entropy, LENET5, FEW, ("dense3", "upstream")),
+]
+
+
+@pytest.fixture(scope="module")
+def small_images(tmp_path_factory) -> str:
+    """Images for mnist-lenet that a quarter of a second is enough for."""
+    rng = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp("images") / "small.npz"
+    images = rng.integers(0, 256, (60, 1, 16, 16)).astype(np.float32)
+    np.savez(path, x=images, y=np.arange(60) % 10)
+    return f"data.train={path}"
+
+
+@pytest.fixture
+def planted_trace(small_images):
+    def take(spec: str, overrides: tuple[str, ...], samples=None):
+        more = (small_images,) if spec == LENET5 else ()
+        return spec_trace(spec, *overrides, *more, samples=samples)
+
+    return take
+
+
+@pytest.mark.parametrize(("plant", "spec", "overrides", "where"), PLANTED)
+def test_a_planted_error_is_found_where_it_is(
+    monkeypatch, planted_trace, plant, spec, overrides, where
+):
+    plant(monkeypatch)
+    done = check(planted_trace(spec, overrides))
+    assert not done.passed
+    assert (failed(done)[0].layer, failed(done)[0].quantity) == where
+    assert failed(done)[0].max_relative_error > 10 * done.tolerance
+    assert done.failure == failed(done)[0]  # though the error may be larger farther down
+
+
+SPECS = [(MLP, ()), (TWO, ()), (TWO, TWO_SAMPLES), (CONV, ()), (CONV, MAXPOOL), (LENET5, FEW)]
+
+
+@pytest.mark.parametrize(("spec", "overrides"), SPECS)
+def test_the_same_specs_pass_without_one(planted_trace, spec, overrides):
+    assert_passes(planted_trace(spec, overrides))
+    assert_passes(planted_trace(spec, overrides, (0,)))
+
+
+def test_mnist_lenet_passes_as_it_is_shipped():
+    assert_passes(spec_trace(LENET5))
+
+
+@pytest.mark.parametrize("plant", [no_sigma_prime, transposed_weight, no_mean_in_dense])
+def test_a_planted_error_is_found_late_in_a_training_too(monkeypatch, plant):
+    assert_passes(spec_trace(MLP, samples=None, step=300))
+    plant(monkeypatch)
+    assert not check(spec_trace(MLP, samples=None, step=30)).passed
+
+
+def test_a_record_that_was_changed_is_found():
+    trace = spec_trace(MLP)
+    for layer_at, layer in enumerate(trace.layers):
+        for quantity in ("upstream", "delta", "weight_gradient", "bias_gradient"):
+            array = getattr(layer, quantity).copy()
+            array.flat[np.abs(array).argmax()] *= 1.01
+            layers = list(trace.layers)
+            layers[layer_at] = replace(layer, **{quantity: array})
+            done = check(replace(trace, layers=tuple(layers)))
+            assert [(t.layer, t.quantity) for t in failed(done)] == [(layer.name, quantity)]
+
+
+# --- Which entries -------------------------------------------------------------------------------
+
+
+def test_every_gradient_is_checked_once():
+    trace = trace_of(LENET)
+    names = [(t.layer, t.quantity) for t in check(trace).tensors]
+    expected = [("conv1", "downstream")]
+    for layer in trace.layers:
+        expected.append((layer.name, "upstream"))
+        if layer.delta is not None:
+            quantities = ("delta", "weight_gradient", "bias_gradient")
+            expected += [(layer.name, quantity) for quantity in quantities]
+    assert sorted(names) == sorted(expected)
+
+
+@pytest.mark.parametrize("entries", [1, 7, 10**12])
+def test_at_most_so_many_entries_and_the_largest_among_them(monkeypatch, entries):
+    asked: dict[tuple[str, str], list] = {}
+    original = Probe.derivatives
+
+    def spy(self, layer, key, chosen):
+        asked[layer, key] = list(chosen)
+        return original(self, layer, key, chosen)
+
+    monkeypatch.setattr(Probe, "derivatives", spy)
+    trace = spec_trace(MLP)
+    done = check(trace, entries)
+    first = dict(asked)
+    for tensor in done.tensors:
+        assert min(entries, tensor.size) - 1 <= tensor.checked <= min(entries, tensor.size)
+    for layer in trace.layers:
+        gradient = layer.weight_gradient
+        largest = np.unravel_index(np.abs(gradient).argmax(), gradient.shape)
+        assert tuple(map(int, largest)) in first[layer.name, "weight"]
+        assert len(set(first[layer.name, "weight"])) == len(first[layer.name, "weight"]) > 0
+    check(trace, entries)
+    assert asked == first  # a seeded choice
+
+
+def test_the_default_checks_some_of_every_gradient():
+    for spec, overrides in SPECS[:-1]:
+        for tensor in check(spec_trace(spec, *overrides, samples=None)).tensors:
+            assert tensor.checked >= min(10, tensor.size)
+
+
+def test_the_order_in_which_numbers_are_nudged_does_not_matter():
+    for case in (LENET, dense_cases()[0], SOME_CASES[1]):
+        trace = trace_of(case)
+        probe = Probe(trace)
+        places = [
+            (layer.name, key, tuple(0 for _ in array.shape))
+            for layer in trace.layers
+            for key, array in (("a", layer.a), ("z", layer.z), ("weight", layer.weight))
+            if array is not None
+        ]
+        places.append((trace.layers[0].name, "input", tuple(0 for _ in trace.inputs.shape)))
+        fresh = {p: Probe(trace).derivatives(p[0], p[1], [p[2]]).values[0] for p in places}
+        order = np.random.default_rng(0).permutation(np.repeat(np.arange(len(places)), 8))
+        for k in order:
+            layer, key, entry = places[k]
+            found = probe.derivatives(layer, key, [entry]).values[0]
+            assert found == fresh[places[k]], places[k]
+
+
+# --- The sweep and the definitions of the costs --------------------------------------------------
+
+
+@pytest.mark.parametrize("spec", [TWO, MLP])
+def test_the_sweep_is_u_shaped(spec):
+    trace = spec_trace(spec)
+    done = sweep(trace)
+    gradient = trace.layers[0].weight_gradient
+    assert (done.layer, done.quantity) == ("dense1", "weight_gradient")
+    assert done.value == gradient[done.entry]
+    assert abs(done.value) == np.abs(gradient).max()
+    steps, errors = map(np.array, zip(*done.errors, strict=True))
+    assert steps[0] == 1
+    assert steps[-1] == pytest.approx(1e-15)
+    best = errors.argmin()
+    assert 1e-7 < steps[best] < 1e-3
+    assert errors[best] < 1e-8
+    assert errors[0] > 1e5 * errors[best]
+    assert errors[-1] > 1e5 * errors[best]
+    # Truncation falls as h²: two decimal digits for each of h, while nothing else matters.
+    falling = (steps <= 0.1) & (steps >= 1e-2)
+    slope = np.polyfit(np.log10(steps[falling]), np.log10(errors[falling]), 1)[0]
+    assert slope == pytest.approx(2, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("cost", "output"),
+    [("quadratic", "sigmoid"), ("cross_entropy", "sigmoid"), ("cross_entropy", "softmax")],
+)
+def test_textbook_costs(cost, output):
+    case = Case(f"{cost}-{output}", (Dense(units=3, activation=output),), (2,), cost)
+    setting = settle(case)
+    step = setting.step()
+    mean = step.forward()
+    total = textbook_cost(step.network, step.last.a, step.targets_t)
+    assert total.real == pytest.approx(mean * case.n, rel=1e-13)
+    reference = setting.reference(setting.network())
+    assert total.real == pytest.approx(reference["cost"] * case.n, rel=1e-13)
+
+
+def test_textbook_costs_at_the_ends():
+    network = build_case(Case("c", (Dense(units=2),), (1,), "cross_entropy"))
+    right = np.array([[1.0], [0.0]])
+    assert textbook_cost(network, right, right) == 0  # 0 ln 0 counts as 0
+
+
+# --- The record ----------------------------------------------------------------------------------
+
+
+def test_no_check_where_none_is_asked_for():
+    assert inspect(trace_of(LENET), checked=False).check is None
+
+
+def test_the_engine_is_left_as_it_was():
+    trace = trace_of(LENET)
+    copies = [layer.weight.copy() for layer in trace.layers if layer.weight is not None]
+    check(trace)
+    now = [layer.weight for layer in trace.layers if layer.weight is not None]
+    assert all(map(np.array_equal, copies, now))

@@ -1,0 +1,298 @@
+"""What the numbers of a step mean: against numbers by hand."""
+
+from dataclasses import replace
+from itertools import pairwise
+from math import prod
+
+import numpy as np
+import pytest
+
+from nncli.errors import NncliError
+from nncli.inspection.findings import (
+    Attenuation,
+    Contribution,
+    CostChange,
+    RelativeUpdate,
+    Why,
+    attenuation,
+    cost_change,
+    relative_updates,
+    saturation,
+    why,
+)
+from nncli.inspection.record import inspect
+from nncli.nn.layers import Dense
+from tests.nn.cases import ALL_CASES, LENET, Case, Setting, build_case, conv_cases, dense_cases
+
+from .traces import spec_trace, trace_of
+
+# --- What the cost did ---------------------------------------------------------------------------
+
+
+def test_cost_change_of_the_worked_example():
+    # ∂C/∂W by hand (M. Mazur's figures), squared and summed, biases included, times −η.
+    output = [0.0821670406, -0.0226025405, 0.0826676278, -0.0227402422, 0.1384985616, -0.0380982365]
+    hidden = [0.0004385677, 0.0004977127, 0.0008771355, 0.0009954255, 0.0087713547, 0.0099542547]
+    change = cost_change(spec_trace("two-two-two"))
+    assert change.predicted == pytest.approx(-0.5 * sum(x * x for x in output + hidden), rel=1e-8)
+    assert change.actual == pytest.approx(0.2804714468 - 0.2983711088, abs=1e-10)
+    assert change.ratio == pytest.approx(change.actual / change.predicted)
+    assert change.verdict == "linear"
+
+
+@pytest.mark.parametrize(
+    ("eta", "verdict"), [(1e-6, "linear"), (0.05, "linear"), (0.5, "curved"), (1.9, "curved")]
+)
+def test_the_verdict_on_a_parabola(eta, verdict):
+    # C = ½ (w x − y)² with x = 1: one step changes C by −η (1 − η/2) times its slope squared.
+    change = cost_change(parabola(eta))
+    assert change.ratio == pytest.approx(1 - eta / 2, rel=1e-6)
+    assert change.verdict == verdict
+
+
+@pytest.mark.parametrize("eta", [2.1, 10.0])
+def test_too_large_a_step_overshoots(eta):
+    change = cost_change(parabola(eta))
+    assert change.actual > 0 > change.predicted
+    assert change.verdict == "overshot"
+
+
+def parabola(eta: float):
+    case = Case("parabola", (Dense(units=1, activation="identity", bias=False),), (1,), n=1)
+    return trace_of(Setting(case, np.array([3.0]), np.ones((1, 1)), np.ones((1, 1))), eta=eta)
+
+
+def test_momentum_counts_in_the_promise():
+    trace = trace_of(dense_cases()[2], steps=4, eta=0.05, momentum=0.9, weight_decay=0.01)
+    by_hand = 0.0
+    for layer in trace.layers:
+        by_hand += float((layer.weight_gradient * layer.weight_update).sum())
+        by_hand += float((layer.bias_gradient * layer.bias_update).sum())
+    change = cost_change(trace)
+    assert change.predicted == pytest.approx(by_hand)
+    plain = sum(
+        -0.05 * float((g**2).sum())
+        for layer in trace.layers
+        for g in (layer.weight_gradient, layer.bias_gradient)
+    )
+    assert change.predicted != pytest.approx(plain, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "actual", "ratio", "verdict"),
+    [
+        (-1.0, -1.0, 1.0, "linear"),
+        (-1.0, -1.1, 1.1, "curved"),  # 1.1 − 1 is more than 0.1 in binary
+        (-1.0, -1.09, 1.09, "linear"),
+        (-1.0, -0.89, 0.89, "curved"),
+        (-1.0, 0.0, 0.0, "curved"),
+        (-1.0, 1e-9, -1e-9, "overshot"),
+        (0.0, 0.0, None, "curved"),
+    ],
+)
+def test_the_verdict_by_the_ratio(predicted, actual, ratio, verdict):
+    change = CostChange(predicted, actual)
+    assert change.ratio == (None if ratio is None else pytest.approx(ratio))
+    assert change.verdict == verdict
+
+
+# --- The way of the error signal -----------------------------------------------------------------
+
+
+def test_attenuation_is_the_way_back_product_by_product():
+    for case in ALL_CASES[::2]:
+        trace = trace_of(case)
+        rows = attenuation(trace)
+        deltas = [layer.delta for layer in trace.layers if layer.delta is not None]
+        first, last = np.linalg.norm(deltas[0]), np.linalg.norm(deltas[-1])
+        if len(deltas) == 1:
+            assert rows == []
+            continue
+        assert rows[0].arrives == pytest.approx(last)
+        assert rows[-1].leaves == pytest.approx(first)
+        assert all(a.leaves == b.arrives for a, b in pairwise(rows))
+        if all(row.factor is not None for row in rows):
+            assert prod(row.factor for row in rows) == pytest.approx(first / last)
+
+
+def test_the_causes_of_attenuation():
+    rows = attenuation(trace_of(LENET))
+    assert [(row.layer, row.cause) for row in rows] == [
+        ("dense2", "weights"),
+        ("dense1", "σ′"),
+        ("dense1", "weights"),
+        ("maxpool1", "pooling"),
+        ("conv2", "σ′"),
+        ("conv2", "weights"),
+        ("avgpool1", "pooling"),
+        ("conv1", "σ′"),
+    ]
+
+
+def test_the_factors_of_the_worked_example():
+    weights, sigma_prime = attenuation(spec_trace("two-two-two"))
+    assert weights.arrives == pytest.approx(np.hypot(0.1384985616, -0.0380982365), rel=1e-9)
+    assert weights.leaves == pytest.approx(np.hypot(0.0363503064, 0.0413703226), rel=1e-8)
+    assert sigma_prime.leaves == pytest.approx(np.hypot(0.0087713547, 0.0099542547), rel=1e-8)
+
+
+def test_a_signal_that_has_gone_has_no_factor():
+    assert Attenuation("dense1", "σ′", 0.0, 0.0).factor is None
+
+
+# --- Saturation ----------------------------------------------------------------------------------
+
+
+def one_layer(activation: str, inputs):
+    """A layer whose z is its input: unit weights, no bias."""
+    inputs = np.array(inputs, float)
+    units = inputs.shape[1]
+    layer = Dense(units=units, activation=activation, bias=False)
+    case = Case(activation, (layer,), (units,), n=len(inputs))
+    return trace_of(Setting(case, np.eye(units).ravel(), inputs, np.ones_like(inputs))).layers[0]
+
+
+def test_units_that_are_saturated_always_and_sometimes():
+    found = saturation(one_layer("sigmoid", [[0, 9, 9, -9], [0, 0, 9, -9], [1, 0, -9, -9]]))
+    assert found.units == 4
+    assert found.always == ((2,), (3,))
+    assert found.sometimes == ((1,),)
+    assert not found.dead
+
+
+def test_the_limit_of_saturation():
+    z = np.log((0.5 + np.sqrt(0.25 - 0.01)) / (0.5 - np.sqrt(0.25 - 0.01)))  # where σ' is 0.01
+    found = saturation(one_layer("sigmoid", [[z - 1e-6, z + 1e-6]]))
+    assert found.always == ((1,),)
+
+
+def test_units_of_relu_that_are_dead():
+    found = saturation(one_layer("relu", [[-1, -1, 2, 0], [-2, 3, 4, -1]]))
+    assert found.dead
+    assert found.always == ((0,), (3,))
+    assert found.sometimes == ((1,),)
+
+
+def test_units_of_a_conv_layer_have_three_indices():
+    layer = trace_of(conv_cases()[0]).layers[0]
+    dead = np.ones_like(layer.sigma_prime)
+    dead[:, 1, 2, 3] = 0
+    found = saturation(replace(layer, sigma_prime=dead))
+    assert found.always == ((1, 2, 3),)
+    assert found.units == dead[0].size
+
+
+@pytest.mark.parametrize("activation", ["identity", "tanh"])
+def test_nothing_is_saturated(activation):
+    found = saturation(one_layer(activation, [[0.1, 0.2]]))
+    assert found.always == found.sometimes == ()
+
+
+def test_what_has_no_sigma_prime_is_not_saturated():
+    layers = trace_of(LENET).layers
+    found = {layer.name for layer in layers if saturation(layer) is None}
+    assert found == {"avgpool1", "maxpool1", "flatten1", "dense2"}
+
+
+# --- Relative updates ----------------------------------------------------------------------------
+
+
+def test_relative_updates():
+    trace = spec_trace("two-two-two")
+    hidden, output = relative_updates(trace)
+    assert output.layer == "dense2"
+    assert output.update == pytest.approx(np.linalg.norm(trace.layers[1].weight_update))
+    assert output.weight == pytest.approx(np.sqrt(0.4**2 + 0.45**2 + 0.5**2 + 0.55**2))
+    assert output.verdict == "large"
+    assert hidden.verdict == "healthy"
+
+
+@pytest.mark.parametrize(
+    ("update", "weight", "ratio", "verdict"),
+    [
+        (1e-3, 1.0, 1e-3, "healthy"),
+        (2e-2, 1.0, 2e-2, "large"),
+        (5e-5, 1.0, 5e-5, "small"),
+        (0.0, 1.0, 0.0, "small"),
+        (1.0, 0.0, None, "large"),
+    ],
+)
+def test_verdict_on_an_update(update, weight, ratio, verdict):
+    found = RelativeUpdate("dense1", update, weight)
+    assert found.ratio == ratio
+    assert found.verdict == verdict
+
+
+# --- Who pushed a weight -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", [LENET, dense_cases()[3], *conv_cases()[-3:]], ids=str)
+def test_the_contributions_sum_to_the_step_down_the_gradient(case):
+    trace = trace_of(case, eta=0.3)
+    for layer in trace.layers:
+        if layer.weight is None:
+            continue
+        scale = 0.3 * np.abs(layer.weight_gradient).max()
+        for index in np.ndindex(layer.weight.shape):
+            found = why(trace, layer, index)
+            step = -0.3 * layer.weight_gradient[index]
+            assert found.total == pytest.approx(step, rel=0, abs=1e-13 * scale)
+            pushes = [abs(c.push) for c in found.contributions]
+            assert pushes == sorted(pushes, reverse=True)
+            assert sorted(c.sample for c in found.contributions) == list(trace.samples)
+            assert 0 <= found.cancellation <= 1 + 1e-12
+            for c in found.contributions:
+                if layer.type == "dense":
+                    assert c.push == pytest.approx(-0.3 / case.n * c.a * c.delta)
+                else:
+                    assert c.a is c.delta is None
+
+
+def test_samples_are_named_by_their_number_in_the_data():
+    trace = spec_trace("digits-mlp", samples=(7, 3, 11))
+    found = why(trace, trace.layers[1], (0, 0))
+    assert sorted(c.sample for c in found.contributions) == [3, 7, 11]
+    strongest = found.contributions[0]
+    at = trace.samples.index(strongest.sample)
+    assert strongest.delta == float(trace.layers[1].delta[at, 0])
+
+
+def test_cancellation():
+    def of(*pushes):
+        return Why("d", (0, 0), tuple(Contribution(k, 1, 1, p) for k, p in enumerate(pushes)))
+
+    assert of(1, 2, 3).cancellation == 1
+    assert of(2, -2).cancellation == 0
+    assert of(3, -1).cancellation == 0.5
+    assert of(0, 0).cancellation is None
+
+
+@pytest.mark.parametrize("index", [(2, 0), (0, 2), (-1, 0), (0,), (0, 0, 0)])
+def test_no_such_weight(index):
+    trace = spec_trace("two-two-two")
+    given = ",".join(map(str, index))
+    with pytest.raises(NncliError) as caught:
+        why(trace, trace.layers[0], index)
+    assert str(caught.value) == (
+        f"dense1 has no weight [{given}]: its weights are 2 x 2, counted from 0"
+    )
+
+
+def test_a_layer_without_weights():
+    trace = trace_of(LENET)
+    with pytest.raises(NncliError, match=r"^avgpool1 has no weights$"):
+        why(trace, trace.layers[1], (0, 0))
+
+
+def test_no_such_layer():
+    inspection = inspect(spec_trace("two-two-two"), checked=False)
+    assert inspection.layer("dense2").name == "dense2"
+    with pytest.raises(NncliError) as caught:
+        inspection.layer("dense3")
+    assert str(caught.value) == "there is no layer 'dense3'; the network has dense1, dense2"
+
+
+def test_a_network_of_one_layer_has_no_way_back():
+    case = dense_cases()[0]
+    assert build_case(case).layers[0].name == "dense1"
+    assert attenuation(trace_of(case)) == []

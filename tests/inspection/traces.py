@@ -1,0 +1,41 @@
+"""Traces to look at: of the engine's test cases, and of the shipped specs."""
+
+from functools import cache
+
+import numpy as np
+
+from nncli.api import Opened, prepare, trace_step
+from nncli.nn.trace import Trace, take_trace
+from nncli.spec import load_spec
+from tests.conftest import CONFIGS
+from tests.nn.cases import Case, Setting, settle
+
+
+def trace_of(
+    source: Case | Setting, dtype=np.float64, *, steps: int = 0, eta: float = 0.5, **sgd
+) -> Trace:
+    """The step after `steps` others, on the same samples."""
+    setting = settle(source) if isinstance(source, Case) else source
+    step = setting.step(dtype, **sgd)
+    for _ in range(steps):
+        step.run(eta)
+    before = step.network.parameters.copy()
+    velocity = None if step.sgd.velocity is None else step.sgd.velocity.copy()
+    cost = step.run(eta, full=True)
+    samples = range(len(setting.inputs))
+    return take_trace(
+        step, eta=eta, cost=cost, before=before, velocity=velocity, samples=samples, name="case"
+    )
+
+
+@cache
+def _opened(name: str, overrides: tuple[str, ...]) -> tuple[Opened, np.ndarray]:
+    opened = Opened(prepare(load_spec(CONFIGS / f"{name}.yaml", overrides)), None)
+    return opened, opened.prepared.network.parameters.copy()
+
+
+def spec_trace(name: str, *overrides: str, samples=(0,), step: int = 1) -> Trace:
+    """A step of a shipped spec; its data are read once."""
+    opened, start = _opened(name, overrides)
+    opened.prepared.network.parameters[...] = start
+    return trace_step(opened, samples=samples, step=step)

@@ -1,0 +1,78 @@
+"""A curve over the epochs."""
+
+import pytest
+
+from nncli.render.curve import HEIGHT, Curves, Series, nearest_free
+
+from .pages import shown
+
+
+@pytest.mark.parametrize(
+    ("row", "taken", "expected"),
+    [
+        (3, (), 3),
+        (3, (3,), 2),
+        (3, (2, 3), 4),
+        (0, (0,), 1),
+        (HEIGHT - 1, (HEIGHT - 1,), HEIGHT - 2),
+        (0, (0, 1, 2), 3),
+    ],
+)
+def test_the_nearest_free_row(row, taken, expected):
+    assert nearest_free(row, taken) == expected
+
+
+def drawn(*series, width=60, title="cost"):
+    epochs = range(1, len(series[0].values) + 1)
+    return shown(Curves(title, series, list(epochs)), width).splitlines()
+
+
+def test_every_series_is_named_at_its_end_with_its_last_value():
+    lines = drawn(Series("train", [5, 4, 3, 2]), Series("validation", [5, 5, 4, 4]))
+    assert lines[0].strip() == "cost"
+    assert len(lines) == HEIGHT + 2
+    assert sum("train 2.000" in line for line in lines) == 1
+    assert sum("validation 4.000" in line for line in lines) == 1
+    assert lines[1].startswith("5.00 ┤")
+    assert lines[HEIGHT].startswith("2.00 ┤")
+    assert lines[-1].split() == ["epoch", "1", "4"]
+
+
+def test_labels_of_series_that_end_together_stand_in_rows_of_their_own():
+    for last in (1, 3, 5):
+        lines = drawn(Series("train", [5, 1, last]), Series("validation", [1, 5, last]))
+        rows = {name: [name in line for line in lines].index(True) for name in ("train", "valid")}
+        assert abs(rows["train"] - rows["valid"]) == 1
+        assert all(0 < row <= HEIGHT for row in rows.values())
+
+
+@pytest.mark.parametrize(
+    ("values", "logarithmic"),
+    [([1.0, 0.05], False), ([1.0, 0.049], True), ([1.0, 0.0], False), ([100.0, -1.0], False)],
+)
+def test_the_scale_says_what_it_is(values, logarithmic):
+    lines = drawn(Series("train", values))
+    assert lines[0].strip() == ("cost (log scale)" if logarithmic else "cost")
+
+
+@pytest.mark.parametrize("width", [30, 40, 80, 200])
+def test_no_line_is_wider_than_the_page(width):
+    lines = drawn(Series("train", [0.123456, 987654, 3]), Series("v", [1, 2, 3]), width=width)
+    assert lines
+    assert max(map(len, lines)) <= min(width, 100)
+
+
+def test_nothing_is_drawn_where_there_is_no_room():
+    assert drawn(Series("a long name indeed", [1, 2]), width=30) == []
+
+
+def test_what_is_not_finite_is_not_drawn():
+    lines = drawn(Series("bad", [1, float("nan")]), Series("good", [2, 1]))
+    assert not any("bad" in line for line in lines)
+    assert any("good 1.000" in line for line in lines)
+    assert drawn(Series("bad", [1, float("inf")])) == []
+
+
+def test_one_epoch_and_a_constant():
+    assert len(drawn(Series("train", [3.0]))) == HEIGHT + 2
+    assert len(drawn(Series("train", [3.0, 3.0, 3.0]))) == HEIGHT + 2

@@ -1,0 +1,192 @@
+"""Every format from the same record."""
+
+import io
+import json
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nncli.errors import NncliError
+from nncli.inspection.findings import why
+from nncli.render.formats import FORMATS, SUFFIXES, format_of
+from nncli.render.notation import TERMS
+from tests.inspection.traces import spec_trace, trace_of
+from tests.nn.cases import LENET
+
+from .pages import drawing_of
+
+ODD = '<script>alert(1)</script> [red]x[/red] :smile: & "q" \x1b[31m |'
+
+
+def odd():
+    return drawing_of(replace(spec_trace("two-two-two"), name=ODD))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_format_of_every_kind_of_layer(format):
+    trace = trace_of(LENET, momentum=0.5)
+    made = FORMATS[format](drawing_of(trace, checked=True))
+    assert isinstance(made, bytes)
+    assert len(made) > 1000
+
+
+@pytest.mark.parametrize("format", set(FORMATS) - {"npz"})
+def test_formats_are_the_same_each_time(format):
+    trace = spec_trace("two-two-two")
+    # rich names an SVG's classes by what is in it.
+    assert FORMATS[format](drawing_of(trace)) == FORMATS[format](drawing_of(trace))
+
+
+@pytest.mark.parametrize("format", ["table", "svg", "html"])
+def test_a_name_is_only_text(format):
+    text = FORMATS[format](odd()).decode()
+    assert "\x1b" not in text
+    if format == "table":
+        assert ODD.upper().replace("\x1b", "\\x1b") in text.replace("\n", " ")
+        return
+    assert "<script" not in text.lower()
+    assert "&lt;SCRIPT&gt;" in text
+    assert "[RED]" in text
+    assert ":SMILE:" in text
+
+
+def test_svg_is_xml_and_holds_the_numbers():
+    root = ET.fromstring(FORMATS["svg"](odd()).decode())
+    assert root.tag.endswith("svg")
+    text = "".join(root.itertext()).replace("\xa0", " ")
+    assert "0.2983711088" in text
+    assert 'nncli: <script>alert(1)</script> [red]x[/red] :smile: & "q" \\x1b[31m |' in text
+
+
+def test_html_holds_the_numbers():
+    text = FORMATS["html"](odd()).decode()
+    assert text.count("<body") == text.count("</body>") == 1
+    assert "0.2983711088" in text
+    assert "ΔW" in text
+
+
+# --- Arrays --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_npz_holds_every_array_bit_for_bit(dtype):
+    trace = trace_of(LENET, dtype, momentum=0.5)
+    with np.load(io.BytesIO(FORMATS["npz"](drawing_of(trace))), allow_pickle=False) as file:
+        names = {"inputs", "targets", "samples", "cost"}
+        for layer in trace.layers:
+            for term in TERMS:
+                array, name = getattr(layer, term.key), f"{layer.name}.{term.key}"
+                assert (name in file) == (array is not None)
+                if array is not None:
+                    names.add(name)
+                    assert file[name].dtype == dtype
+                    assert np.array_equal(file[name], array)
+        assert set(file) == names
+        assert np.array_equal(file["inputs"], trace.inputs)
+        assert np.array_equal(file["cost"], [trace.cost_before, trace.cost_after])
+        assert file["samples"].tolist() == list(trace.samples)
+
+
+# --- JSON ----------------------------------------------------------------------------------------
+
+TOP = [
+    *("schema", "name", "eta", "momentum", "weight_decay", "dtype", "batch_size", "samples"),
+    *("cost", "inputs", "targets", "layers", "check"),
+]
+LAYER = ["name", "type", "activation", "hyperparameters", *(term.key for term in TERMS)]
+
+
+def as_json(drawing):
+    return json.loads(FORMATS["json"](drawing), parse_constant=pytest.fail)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_json_holds_every_array_to_the_last_digit(dtype):
+    trace = trace_of(LENET, dtype, momentum=0.5, weight_decay=0.1)
+    record = as_json(drawing_of(trace, checked=True))
+    assert list(record) == TOP
+    assert record["schema"] == "nncli.trace/1"
+    assert record["samples"] == list(trace.samples)
+    assert record["batch_size"] == len(trace.samples)
+    assert (record["eta"], record["momentum"], record["weight_decay"]) == (0.5, 0.5, 0.1)
+    assert record["dtype"] == np.dtype(dtype).name
+    before, after = trace.cost_before, trace.cost_after
+    assert record["cost"] == {"name": "cross_entropy", "before": before, "after": after}
+    assert np.array_equal(np.array(record["inputs"], dtype), trace.inputs)
+    assert np.array_equal(np.array(record["targets"], dtype), trace.targets)
+    for made, layer in zip(record["layers"], trace.layers, strict=True):
+        assert list(made) == LAYER
+        assert (made["name"], made["type"]) == (layer.name, layer.type)
+        assert made["activation"] == layer.activation
+        for term in TERMS:
+            array = getattr(layer, term.key)
+            if array is None:
+                assert made[term.key] is None
+            else:
+                assert np.array_equal(np.array(made[term.key], dtype), array)
+
+
+def test_json_of_a_check():
+    drawing = drawing_of(trace_of(LENET), checked=True)
+    check, made = drawing.inspection.check, as_json(drawing)["check"]
+    assert (made["method"], made["passed"]) == ("central differences", True)
+    assert made["max_relative_error"] == check.max_relative_error
+    for tensor, line in zip(check.tensors, made["gradients"], strict=True):
+        assert (line["layer"], line["quantity"]) == (tensor.layer, tensor.quantity)
+        assert line["entries"] == tensor.size
+        assert line["max_relative_error"] == tensor.max_relative_error
+
+
+def test_json_without_a_check_and_with_a_reason():
+    trace = spec_trace("digits-mlp", samples=(3, 5))
+    reason = why(trace, trace.layers[1], (3, 7))
+    record = as_json(drawing_of(trace, why=reason))
+    assert record["check"] is None
+    assert list(record) == [*TOP, "why"]
+    assert record["why"]["layer"] == "dense2"
+    assert record["why"]["weight"] == [3, 7]
+    assert record["why"]["total"] == reason.total
+    assert [c["sample"] for c in record["why"]["contributions"]] == [
+        c.sample for c in reason.contributions
+    ]
+
+
+def test_json_has_no_number_for_what_is_infinite():
+    trace = spec_trace("two-two-two")
+    layer = replace(trace.layers[1], upstream=np.array([[np.inf, np.nan]]))
+    record = as_json(drawing_of(replace(trace, layers=(trace.layers[0], layer))))
+    assert record["layers"][1]["upstream"] == [[None, None]]
+
+
+def test_what_a_layers_arrays_do_not_tell_is_in_its_hyperparameters():
+    layers = as_json(drawing_of(trace_of(LENET)))["layers"]
+    assert layers[0]["hyperparameters"] == {
+        "kernel": [3, 3],
+        "stride": [1, 1],
+        "padding": "same",
+        "dilation": [1, 1],
+    }
+    assert layers[1]["hyperparameters"] == {"size": [2, 2], "stride": [2, 2]}
+    assert layers[-1]["hyperparameters"] == {}
+
+
+# --- Suffixes ------------------------------------------------------------------------------------
+
+
+def test_every_suffix_has_a_format():
+    assert set(SUFFIXES.values()) == set(FORMATS)
+    for suffix, format in SUFFIXES.items():
+        assert format_of(Path(f"a/b.x{suffix}")) == format
+
+
+@pytest.mark.parametrize("name", ["page", "page.pdf", "page.json.gz", ".tex"])
+def test_an_unknown_suffix(name):
+    with pytest.raises(NncliError) as caught:
+        format_of(Path(name))
+    assert str(caught.value) == (
+        f"--output {name}: the suffix {Path(name).suffix!r} is not known; known are "
+        ".txt, .json, .md, .tex, .npz, .svg, .html"
+    )

@@ -1,0 +1,215 @@
+"""LaTeX that compiles: balanced, and with nothing in it that a name could break."""
+
+import ast
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nncli
+from nncli.inspection.findings import why
+from nncli.render.document import Grid, Heading, Paragraph, equations
+from nncli.render.grid import Extent
+from nncli.render.latex import (
+    END,
+    ESCAPES,
+    MATHEMATICS,
+    PREAMBLE,
+    SIGNS,
+    WORDS,
+    symbol,
+    tex,
+    to_latex,
+)
+from nncli.render.notation import TERMS
+from tests.inspection.traces import spec_trace, trace_of
+from tests.nn.cases import LENET
+
+from .pages import VIEWS, WORKED, drawing_of
+
+
+def assert_well_formed(text: str) -> None:
+    assert text.startswith(PREAMBLE)
+    assert text.endswith(END)
+    assert text.isascii()
+    assert "(U+" not in text
+    bare = re.sub(r"\\[\\{}$&#%_]", "", text)  # without escaped signs
+    depth = 0
+    for c in bare:
+        depth += {"{": 1, "}": -1}.get(c, 0)
+        assert depth >= 0
+    assert depth == 0
+    stack = []
+    for what, name in re.findall(r"\\(begin|end)\{(\w+)\}", text):
+        if what == "begin":
+            stack.append(name)
+        else:
+            assert stack.pop() == name
+    assert stack == []
+    opened = re.findall(r"\\\[|\\\]", text)
+    assert opened == [r"\[", r"\]"] * (len(opened) // 2)
+    for line in bare.splitlines():
+        assert line.count("$") % 2 == 0, line
+    for name, body in re.findall(r"\\begin\{longtable\}\{([lr]+)\}\n(.*?)\\end", bare, re.DOTALL):
+        for row in body.strip().splitlines():
+            assert row.count("&") == len(name) - 1, row
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("name", ["two-two-two", "seed-3-4-2", "iris", "digits-conv"])
+def test_every_page_is_well_formed(name, view):
+    trace = spec_trace(name, samples=(0,) if name in WORKED else (0, 1, 2, 3))
+    layer = trace.layers[-1]
+    choices = {}
+    if name == "digits-conv":
+        choices = {"layer": "conv1", "tap": (0, 0, 1, 1), "cell": (0, 3, 3)}
+    drawing = drawing_of(trace, checked=True, why=why(trace, layer, (0, 0)), view=view, **choices)
+    assert_well_formed(to_latex(drawing.page))
+
+
+def test_a_page_with_every_kind_of_layer_is_well_formed():
+    trace = trace_of(LENET, steps=2, eta=0.1, momentum=0.9, weight_decay=0.01)
+    for view in VIEWS:
+        assert_well_formed(to_latex(drawing_of(trace, checked=True, view=view).page))
+
+
+def test_a_failed_check_is_well_formed(monkeypatch):
+    from nncli.nn.step import LearnerStep
+
+    monkeypatch.setattr(
+        LearnerStep, "multiply_hadamard", lambda self: np.copyto(self.delta, self.upstream)
+    )
+    text = to_latex(drawing_of(spec_trace("two-two-two"), checked=True).page)
+    assert "FAILED" in text
+    assert_well_formed(text)
+
+
+def strings(path: Path) -> str:
+    """All text in a module that is no docstring."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    docs = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    return "".join(
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs
+    )
+
+
+WRITERS = [
+    *("backward", "breakdown", "document", "findings", "grid", "matrices", "notation", "products"),
+    *("proof", "text"),
+]
+
+
+@pytest.mark.parametrize("module", WRITERS)
+def test_every_character_that_a_page_may_hold_is_mapped(module):
+    found = set(strings(Path(nncli.__file__).parent / "render" / f"{module}.py"))
+    assert {c for c in found if not c.isascii()} - set(MATHEMATICS) - set(WORDS) == set()
+
+
+def test_every_sign_between_matrices_is_mapped():
+    assert set("·⊙⊗→−+=") <= set(SIGNS)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a_b", r"a\_b"),
+        ("50%", r"50\%"),
+        ("a & b", r"a \& b"),
+        ("{x}", r"\{x\}"),
+        ("$x$", r"\$x\$"),
+        ("#1", r"\#1"),
+        ("\\end{document}", r"\textbackslash{}end\{document\}"),
+        ("a^b~c", r"a\textasciicircum{}b\textasciitilde{}c"),
+        ("<script>|", r"\textless{}script\textgreater{}\textbar{}"),
+        ("--check", r"{-}{-}check"),
+        ("two-two-two 1e-5", r"two{-}two{-}two 1e{-}5"),
+        ("-0.5", "$-$0.5"),
+        ("σ′(z) ≤ δ", r"$\sigma$$'$(z) $\le$ $\delta$"),
+        ("…", r"\ldots{}"),
+        ("é日", "(U+00E9)(U+65E5)"),
+        ("a\nb\x1b", r"a\textbackslash{}nb\textbackslash{}x1b"),
+    ],
+)
+def test_text(text, expected):
+    assert tex(text) == expected
+
+
+def test_a_name_cannot_break_a_page():
+    name = "".join(ESCAPES) + "é\x00" + "".join(MATHEMATICS) + "".join(WORDS)
+    page = [
+        Heading(name),
+        Paragraph(name),
+        Paragraph(name, note=True),
+        Grid(("", name), ((name, "1"), ("[x]", "2")), words=1),
+    ]
+    text = to_latex(page).replace("(U+00E9)", "")
+    assert_well_formed(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        *((term.symbol, term.tex) for term in TERMS if not term.key.startswith("bias_vel")),
+        ("relu(z)", r"\text{relu}(z)"),
+        ("aᵀ", "a^{T}"),
+        ("cells", r"\text{cells}"),
+        ("−η λ W", r"-\eta  \lambda  W"),
+        ("10 ∂C/∂W", r"10 \partial C/\partial W"),
+        ("vec(∂C/∂W)", r"\text{vec}(\partial C/\partial W)"),
+    ],
+)
+def test_symbols(text, expected):
+    assert symbol(text) == expected
+
+
+def equation(*terms, signs, decimals=6):
+    made = equations([(name, np.array(a)) for name, a in terms], signs, Extent(decimals=decimals))
+    return to_latex(list(made)).removeprefix(PREAMBLE).removesuffix(END)
+
+
+def test_a_short_equation_stands_in_one_line():
+    text = equation(("a", [[1.0]]), ("b", [[-0.5]]), ("c", [[0.5]]), signs="+=")
+    assert text.splitlines() == [
+        r"\[ a + b = c \]",
+        r"{\footnotesize\[ \begin{bmatrix} 1 \end{bmatrix} + \begin{bmatrix} -0.5 \end{bmatrix}"
+        r" = \begin{bmatrix} 0.5 \end{bmatrix} \]}",
+    ]
+
+
+def test_a_long_equation_stands_term_by_term():
+    rows = np.ones((2, 5))
+    lines = equation(("a", rows), ("δ", rows), signs="⊙").splitlines()
+    assert lines[0] == r"\[ a \odot \delta \]"
+    assert [line.split(" = ")[0] for line in lines[1:]] == [
+        r"{\scriptsize\[ a",
+        r"{\scriptsize\[ \delta",
+    ]
+
+
+def test_a_single_matrix_is_said_to_be_its_symbol():
+    assert equation(("δ", [[2.0, 3.0]]), signs="") == (
+        r"{\scriptsize\[ \delta = \begin{bmatrix} 2 & 3 \end{bmatrix} \]}" + "\n"
+    )
+
+
+def test_a_symbol_that_says_what_it_is_makes_no_false_chain():
+    one = [[1.0]]
+    text = equation(("W", one), ("ΔW = −η ∂C/∂W", one), ("W new", one), signs="+=")
+    assert text.splitlines()[0] == (
+        r"\[ W + \Delta W = W_{\text{new}}, \quad \Delta W = -\eta  \partial C/\partial W \]"
+    )
+
+
+def test_numbers_in_matrices():
+    text = equation(("a", [[1.5e-7, -np.inf, np.nan, np.inf]]), signs="", decimals=1)
+    assert r"1.5 \cdot 10^{-7} & -\infty & \mathrm{nan} & \infty" in text
+    assert r"\cdots" in equation(("a", np.ones((1, 20))), signs="")

@@ -1,0 +1,36 @@
+"""One list of quantities: nothing in a record goes without a symbol."""
+
+from dataclasses import fields
+
+from nncli.nn.measures import LayerMeasures
+from nncli.nn.trace import LayerTrace
+from nncli.render.notation import MEASURES, SYMBOL, TERMS, TEX
+
+
+def missing(record: type, quantities, named: set[str]) -> set[str]:
+    return {field.name for field in fields(record)} - {q.key for q in quantities} - named
+
+
+def test_every_term_of_a_trace_has_a_symbol():
+    assert missing(LayerTrace, TERMS, {"placed"}) == set()
+
+
+def test_every_measure_has_a_symbol():
+    assert missing(LayerMeasures, MEASURES, {"name", "activation"}) == set()
+
+
+def test_every_symbol_is_of_something():
+    assert all(hasattr(LayerMeasures, q.key) for q in MEASURES)
+    assert {q.key for q in TERMS} <= {field.name for field in fields(LayerTrace)}
+
+
+def test_every_term_has_a_symbol_in_both_scripts():
+    for term in TERMS:
+        assert term.symbol == SYMBOL[term.key] != ""
+        assert term.tex == TEX[term.key] != ""
+        assert term.tex.isascii()
+
+
+def test_no_two_quantities_share_a_key():
+    keys = [q.key for q in (*MEASURES, *TERMS)]
+    assert len(keys) == len(set(keys))

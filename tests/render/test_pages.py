@@ -1,0 +1,201 @@
+"""The page of one step: its parts, its views, and that it fits."""
+
+import numpy as np
+import pytest
+
+from nncli.errors import NncliError
+from nncli.inspection.record import inspect
+from nncli.render.backward import Choices
+from nncli.render.breakdown import breakdown
+from nncli.render.document import Equation, Grid, Heading, Paragraph
+from nncli.render.grid import Extent
+from tests.inspection.traces import spec_trace, trace_of
+from tests.nn.cases import LENET, SOME_CASES
+
+from .pages import VIEWS, drawing_of, equations_of, on_screen, signs_of
+
+
+def headings(page, level):
+    return [b.text for b in page if isinstance(b, Heading) and b.level == level]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_parts_of_a_page(view):
+    page = drawing_of(trace_of(LENET), checked=True, view=view).page
+    assert headings(page, 1) == [
+        "case: one step, taken apart",
+        "forward",
+        f"backward ({view} view)",
+        "update",
+        "which product is used where",
+        "proof",
+        "what the numbers mean",
+    ]
+    names = [layer.name for layer in trace_of(LENET).layers]
+    starts = [text.split(":")[0] for text in headings(page, 2)]
+    learners = ["conv1", "conv2", "dense1", "dense2"]
+    assert starts == [*names, *reversed(names), *learners]
+
+
+@pytest.mark.parametrize("name", ["two-two-two", "seed-3-4-2", "xor", "iris", "digits-mlp"])
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("width", [80, 100])
+def test_a_page_of_dense_layers_fits(name, view, width):
+    text = on_screen(drawing_of(spec_trace(name), checked=True, view=view).page, width)
+    assert max(map(len, text.splitlines())) <= width
+
+
+def test_one_layer_alone():
+    page = drawing_of(trace_of(LENET), layer="conv2").page
+    assert {text.split(":")[0] for text in headings(page, 2)} == {"conv2"}
+    with pytest.raises(NncliError, match="there is no layer 'conv3'; the network has conv1, "):
+        drawing_of(trace_of(LENET), layer="conv3")
+
+
+def shown_equations(trace, **choices):
+    page = drawing_of(trace, **choices).page
+    return [block for block in page if isinstance(block, Equation)]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("case", SOME_CASES, ids=str)
+def test_every_equation_on_a_page_holds(view, case):
+    """Numbers as they are recorded, by what stands between them."""
+    trace = trace_of(case, steps=2, eta=0.1, momentum=0.9, weight_decay=0.01)
+    for equation in shown_equations(trace, view=view, extent=Extent(full=True)):
+        *parts, result = (term.array for term in equation.terms)
+        signs = equation.signs
+        where = " ".join(term.symbol for term in equation.terms) + signs
+        if not signs or signs[-1] != "=":
+            continue
+        if signs == "−=":
+            made = parts[0] - parts[1]
+        elif signs == "⊙=":
+            made = parts[0] * parts[1]
+        elif signs == "⊗=":
+            made = np.kron(parts[0], parts[1])
+        elif signs[0] == "·":
+            made = parts[0] @ parts[1] + (parts[2] if len(parts) > 2 else 0)
+        else:
+            assert set(signs) == {"+", "="}
+            made = sum(parts)
+        scale = max(np.abs(part).max(initial=1e-300) for part in parts)
+        np.testing.assert_allclose(made, result, rtol=1e-11, atol=1e-12 * scale, err_msg=where)
+
+
+def test_the_terms_of_an_update_with_momentum_and_decay():
+    trace = trace_of(SOME_CASES[1], steps=2, eta=0.1, momentum=0.9, weight_decay=0.01)
+    symbols = [[t.symbol for t in e.terms] for e in shown_equations(trace)]
+    assert ["−η ∂C/∂W", "−η λ W", "−η μ v", "ΔW"] in symbols
+    assert ["W", "ΔW", "W new"] in symbols
+
+
+def test_the_equations_of_each_view():
+    trace = spec_trace("two-two-two")
+    signs = {
+        view: {signs_of(e) for e in equations_of(on_screen(drawing_of(trace, view=view).page, 100))}
+        for view in VIEWS
+    }
+    assert "·=" in signs["matrix"]
+    assert {"⊗=", "·="} <= signs["kronecker"]
+    assert "⊙=" in signs["index"]
+    assert "⊙=" not in signs["hadamard"]  # there the factors stand in a table
+
+
+def test_the_index_view_substitutes_the_numbers():
+    text = on_screen(drawing_of(spec_trace("two-two-two"), view="index").page, 100)
+    assert "∂C/∂w[0,1] = a[0] δ[1] = 0.59326999 · -0.038098237 = -0.022602540" in text
+
+
+def test_what_holds_a_unit_back_is_named():
+    trace = trace_of(SOME_CASES[1])
+    layer = trace.layers[0]
+    grid = next(
+        b
+        for b in drawing_of(trace, layer=layer.name).page
+        if isinstance(b, Grid) and len(b.headings) == 5
+    )
+    assert grid.headings == ("", "∂C/∂a", "⊙ σ′(z)", "= δ", "held back by")
+    assert len(grid.rows) == min(12, layer.delta.size)
+
+
+def test_tap_and_cell():
+    trace = trace_of(LENET)
+    page = drawing_of(trace, layer="conv2", tap=(1, 0, 1, 1), cell=(0, 1, 2)).page
+    conv = next(layer for layer in trace.layers if layer.name == "conv2")
+    words = " ".join(block.text for block in page if isinstance(block, Paragraph))
+    value = conv.weight_gradient[1, 0, 1, 1]
+    assert f"the step computed {value:#.10g}"[:28] in words
+    assert headings(page, 3) == [
+        "what summed to ∂C/∂W[1,0,1,1]: the cells that the tap met ⊙ δ",
+        "what flows back to input cell 0,1,2: δ ⊙ filter",
+    ]
+
+
+def test_the_extent_of_what_is_shown():
+    trace = spec_trace("digits-mlp")
+    for extent, size in (
+        (Extent(), 6),
+        (Extent(full=True), 30),
+        (Extent(columns=range(4, 9)), 5),
+        (Extent(rows=range(1), columns=range(2)), 2),
+    ):
+        sums = [e for e in shown_equations(trace, extent=extent) if e.signs == "+="]
+        hidden = next(e for e in sums if e.terms[0].array.shape == (64, 30))
+        assert hidden.terms[0].shown().shape[1] == size
+
+
+def test_a_failed_check_says_so(monkeypatch):
+    from nncli.nn.step import DenseStep
+
+    original = DenseStep.backward
+
+    def wrong(self):
+        original(self)
+        self.gradients["bias"] *= 2
+
+    monkeypatch.setattr(DenseStep, "backward", wrong)
+    inspection = inspect(spec_trace("two-two-two"))
+    page = breakdown(inspection, Choices())
+    words = [block.text for block in page if isinstance(block, Paragraph)]
+    assert any(word.startswith("FAILED: ") and "∂C/∂b" in word for word in words)
+    assert not any(word.startswith("PASSED") for word in words)
+
+
+@pytest.mark.parametrize(
+    ("name", "view"),
+    [
+        (name, view)
+        for name in ("two-two-two", "seed-3-4-2", "xor", "iris", "digits-mlp", "digits-conv")
+        for view in VIEWS
+    ],
+)
+def test_no_cell_of_a_table_is_cut(name, view):
+    page = drawing_of(spec_trace(name, samples=(0,)), checked=True, view=view).page
+    text = on_screen(page, 80)
+    for grid in (block for block in page if isinstance(block, Grid)):
+        for cell in (cell for row in grid.rows for cell in row):
+            assert cell in text
+
+
+def test_a_layer_without_bias_has_no_b_on_its_page():
+    text = on_screen(drawing_of(spec_trace("seed-3-4-2")).page, 80)
+    assert "+ b" not in text
+    assert "∂C/∂b" not in text
+
+
+def test_the_ledger_of_the_error_signal_ends_with_the_signal():
+    page = drawing_of(spec_trace("two-two-two")).page
+    grid = next(b for b in page if isinstance(b, Grid) and "‖signal‖" in b.headings)
+    assert grid.rows[-1][-1] in ("", grid.rows[-2][-1])
+
+
+def test_a_failed_check_names_the_first_gradient_that_is_wrong(monkeypatch):
+    from nncli.nn.step import LearnerStep
+
+    monkeypatch.setattr(
+        LearnerStep, "multiply_hadamard", lambda self: np.copyto(self.delta, self.upstream)
+    )
+    page = drawing_of(spec_trace("two-two-two"), checked=True).page
+    words = " ".join(block.text for block in page if isinstance(block, Paragraph))
+    assert "FAILED: the first to be wrong is dense2 δ" in words
