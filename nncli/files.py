@@ -2,7 +2,10 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from nncli.errors import RunError
 
@@ -23,11 +26,25 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         RunError: the system refused; `path` is as it was before.
     """
+    with whole_file(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write and read, which takes the place of `path` once all of it is on the disk.
+
+    Where the body raises, `path` stays as it was before; an OSError of the body counts as one of
+    the file.
+
+    Raises:
+        RunError: the system refused.
+    """
     temporary = None
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
+        with os.fdopen(handle, "w+b") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())

@@ -8,6 +8,7 @@ import sys
 
 import typer
 
+from nncli.cli.conv import conv
 from nncli.cli.inspect_grad import inspect_grad
 from nncli.cli.train import train
 from nncli.errors import DivergedError, FailedCheck, InterruptedTraining, NncliError
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 app.command()(train)
 app.command("inspect-grad")(inspect_grad)
+app.command()(conv)
 
 
 @app.callback(invoke_without_command=True)

@@ -58,3 +58,30 @@ def weight_name(text: str) -> tuple[str, tuple[int, ...]]:
     if match is None:
         raise NncliError(f"--why {text}: expected a weight such as dense1[3,7] or conv1[0,0,1,2]")
     return match[1], indices(match[2], "--why")
+
+
+def index_pair(text: str, option: str) -> tuple[int, int]:
+    """`2` or `2,1` as (rows, columns).
+
+    Raises:
+        NncliError: it is something else, or below 1.
+    """
+    match = re.fullmatch(r"(\d+)(?:,(\d+))?", text)
+    if match is not None:
+        rows, columns = int(match[1]), int(match[2] or match[1])
+        if rows > 0 and columns > 0:
+            return rows, columns
+    raise NncliError(f"{option} {text}: expected a whole number from 1, or ROWS,COLUMNS")
+
+
+def window_padding(text: str) -> str | int:
+    """`valid`, `same`, `full`, or a width.
+
+    Raises:
+        NncliError: it is something else.
+    """
+    if text in ("valid", "same", "full"):
+        return text
+    if text.isdecimal():
+        return int(text)
+    raise NncliError(f"--padding {text}: expected valid, same, full, or a width such as 1")

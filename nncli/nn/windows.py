@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from nncli.nn.arrays import Array
 
 Pair = tuple[int, int]
-Padding = str | int | Pair  # "valid", "same", one width, or (rows, columns)
+Padding = str | int | Pair  # "valid", "same", "full", one width, or (rows, columns)
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,10 @@ class Axis:
         """The padded cells that tap `i` meets as its window moves over all outputs."""
         start = i * self.dilation
         return slice(start, start + (self.outputs - 1) * self.stride + 1, self.stride)
+
+    def span(self, outputs: int) -> int:
+        """How many padded cells the windows of `outputs` neighbouring outputs cover."""
+        return (outputs - 1) * self.stride + self.reach
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,9 @@ def split_padding(padding: Padding, kernel: Pair, dilation: Pair) -> tuple[Pair,
     if padding == "same":
         totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
         rows, columns = ((total // 2, total - total // 2) for total in totals)
+        return rows, columns
+    if padding == "full":
+        rows, columns = ((d * (k - 1),) * 2 for k, d in zip(kernel, dilation, strict=True))
         return rows, columns
     if isinstance(padding, int):
         return (padding, padding), (padding, padding)

@@ -31,7 +31,7 @@ def breakdown(
     """The whole page. `extra` goes before the findings."""
     trace = inspection.trace
     chosen = [inspection.layer(choices.layer)] if choices.layer else list(trace.layers)
-    page: Page = [Heading(f"{trace.name}: one step, taken apart", 1), Paragraph(summary(trace))]
+    page: Page = [Heading(f"{trace.name}: one step, taken apart", 0), Paragraph(summary(trace))]
     page.append(Heading("forward", 1))
     for layer in chosen:
         page += forward(layer, choices.extent)

@@ -10,9 +10,12 @@ from nncli.render.grid import Extent, Format, formats
 from nncli.render.text import number
 
 Indices = Sequence[int | None]
+BLOCK = 1 << 20  # numbers at a time
 
 
 class Heading(NamedTuple):
+    """Level 0 is the title of the page, 1 a part of it, 2 and 3 what is in a part."""
+
     text: str
     level: int = 1
 
@@ -66,7 +69,22 @@ class Equation(NamedTuple):
     label: str = ""
 
 
-Block = Heading | Paragraph | Lines | Grid | Equation
+class HeatMap(NamedTuple):
+    """A matrix whose cells are coloured by sign and size, where there is colour."""
+
+    symbol: str
+    array: Array
+    rows: Indices
+    columns: Indices
+    label: str = ""
+
+    def as_equation(self) -> Equation:
+        """The same numbers where there is no colour."""
+        (kind,) = formats([self.array])
+        return Equation((Matrix(self.symbol, self.array, self.rows, self.columns, kind),), "")
+
+
+Block = Heading | Paragraph | Lines | Grid | Equation | HeatMap
 Page = list[Block]
 
 
@@ -109,11 +127,19 @@ def equations(
 
 
 def statistics(array: Array) -> str:
-    values = array.astype(np.float64)
+    """Shape, norm, least, largest and mean; in blocks, for the array may be larger than memory."""
+    squares = total = 0.0
+    least, largest = np.inf, -np.inf
+    rows = array.reshape(-1, array.shape[-1]) if array.ndim else array.reshape(1, 1)
+    step = max(1, BLOCK // rows.shape[1])
+    for start in range(0, len(rows), step):
+        values = rows[start : start + step].astype(np.float64)
+        squares += float(np.vdot(values, values))
+        total += float(values.sum())
+        least, largest = min(least, float(values.min())), max(largest, float(values.max()))
     return (
-        f"{'×'.join(map(str, array.shape))}, norm {number(float(np.linalg.norm(values)), 4)}, "
-        f"from {number(float(values.min()), 4)} to {number(float(values.max()), 4)}, "
-        f"mean {number(float(values.mean()), 4)}"
+        f"{'×'.join(map(str, array.shape))}, norm {number(float(np.sqrt(squares)), 4)}, "
+        f"from {number(least, 4)} to {number(largest, 4)}, mean {number(total / array.size, 4)}"
     )
 
 

@@ -2,7 +2,17 @@
 
 import re
 
-from nncli.render.document import Block, Equation, Grid, Heading, Lines, Matrix, Page, Paragraph
+from nncli.render.document import (
+    Block,
+    Equation,
+    Grid,
+    Heading,
+    HeatMap,
+    Lines,
+    Matrix,
+    Page,
+    Paragraph,
+)
 from nncli.render.grid import GAP, cells
 from nncli.render.notation import TERMS
 from nncli.render.text import safe
@@ -20,7 +30,7 @@ PREAMBLE = r"""\documentclass[a4paper]{article}
 """
 END = "\\end{document}\n"
 
-SECTION = {1: "section", 2: "subsection", 3: "subsubsection"}
+SECTION = {0: "section", 1: "section", 2: "subsection", 3: "subsubsection"}
 SIGNS = {
     "·": r"\cdot",
     "⊙": r"\odot",
@@ -83,6 +93,8 @@ def _block(block: Block) -> str:
             return _grid(block)
         case Equation():
             return _equation(block)
+        case HeatMap():
+            return _equation(block.as_equation())
 
 
 def _grid(grid: Grid) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from nncli.render.document import Block, Equation, Grid, Heading, Lines, Page, Paragraph
+from nncli.render.document import Block, Equation, Grid, Heading, HeatMap, Lines, Page, Paragraph
 from nncli.render.terminal import equation_lines
 from nncli.render.text import safe
 
@@ -16,11 +16,13 @@ def to_markdown(page: Page) -> str:
 def _block(block: Block) -> str:
     match block:
         case Heading(text, level):
-            return f"{'#' * level} {_escape(text)}"
+            return f"{'#' * max(level, 1)} {_escape(text)}"
         case Paragraph(text, note):
             return f"*{_escape(text)}*" if note else _escape(text)
         case Lines(lines):
             return _fenced(list(lines))
+        case HeatMap():
+            return _block(block.as_equation())
         case Equation():
             return _fenced(equation_lines(block, WIDTH))
         case Grid(headings, rows, words):

@@ -3,12 +3,25 @@
 from collections.abc import Iterator
 from textwrap import wrap
 
+import numpy as np
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
+from rich.style import Style
 
-from nncli.render.document import Block, Equation, Grid, Heading, Lines, Matrix, Page, Paragraph
-from nncli.render.grid import bracketed, cells
+from nncli.render.document import (
+    Block,
+    Equation,
+    Grid,
+    Heading,
+    HeatMap,
+    Lines,
+    Matrix,
+    Page,
+    Paragraph,
+    statistics,
+)
+from nncli.render.grid import bracketed, cells, formats
 from nncli.render.tables import Column, Columns
 from nncli.render.text import safe, shape
 
@@ -27,12 +40,60 @@ class OnTerminal:
             if before is not None and not (is_note(before) and is_note(block)):
                 yield Segment("\n")
             before = block
+            if isinstance(block, HeatMap):
+                yield HeatLines(block)
+                continue
             if isinstance(block, Grid):
                 columns = [Column(h, words=k < block.words) for k, h in enumerate(block.headings)]
                 yield Columns(columns, block.rows)
                 continue
             for style, text in lines_of(block, options.max_width):
                 yield Segment(f"{safe(text)}\n", console.get_style(style) if style else None)
+
+
+class HeatLines:
+    """A heat map: numbers, on red where positive and on blue where negative, the larger the deeper.
+
+    Without colour the numbers alone are left, which say the same.
+    """
+
+    def __init__(self, heat: HeatMap) -> None:
+        self.heat = heat
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        heat = self.heat
+        rows, columns = ([k for k in ks if k is not None] for ks in (heat.rows, heat.columns))
+        shown = heat.array[np.ix_(rows, columns)].astype(np.float64)
+        kind = formats([shown], 4)[0]
+        text = cells(heat.array, kind, heat.rows, heat.columns)
+        width = max(len(cell) for row in text for cell in row) + 2
+        largest = float(np.abs(shown[np.isfinite(shown)]).max(initial=0)) or 1.0
+        each = max(1, options.max_width // width)
+        for start in range(0, len(heat.columns), each):
+            part = slice(start, start + each)
+            heading = f"{heat.label + ': ' if heat.label else ''}{shape(heat.array.shape)}"
+            some = [c for c in heat.columns[part] if c is not None]
+            if each < len(heat.columns):
+                heading += f"  columns {some[0]}–{some[-1]}"
+            yield Segment(f"{heat.symbol}  {heading}\n", console.get_style("bold"))
+            for r, row in zip(heat.rows, text, strict=True):
+                for c, cell in zip(heat.columns[part], row[part], strict=True):
+                    missing = r is None or c is None
+                    share = 0.0 if missing else float(heat.array[r, c]) / largest
+                    yield Segment(f"{cell:>{width - 1}} ", heat_style(share))
+                yield Segment("\n")
+        if None in heat.rows or None in heat.columns:
+            yield Segment(f"{statistics(heat.array)}\n", console.get_style("dim"))
+
+
+def heat_style(share: float) -> Style | None:
+    """The colours for a number that is `share` of the largest."""
+    if not np.isfinite(share) or share == 0:
+        return None
+    depth = min(1.0, abs(share))
+    fade = round(235 - 160 * depth)
+    red, blue = (235, fade) if share > 0 else (fade, 235)
+    return Style(color="black" if depth < 0.7 else "white", bgcolor=f"rgb({red},{fade},{blue})")
 
 
 def is_note(block: Block) -> bool:

@@ -1,0 +1,168 @@
+"""nncli conv."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Mode(StrEnum):
+    zeros = "zeros"
+    reflect = "reflect"
+    replicate = "replicate"
+    circular = "circular"
+    symmetric = "symmetric"
+
+
+class Format(StrEnum):
+    table = "table"
+    json = "json"
+
+
+WINDOWS, CLOSER, OUTPUT = "The windows", "Look closer", "Output"
+
+MatrixFile = Annotated[
+    str, typer.Argument(metavar="MATRIX", help="A file (.csv .tsv .txt .npy, an image), or -.")
+]
+FilterGiven = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILTER", help="A file, a name (sobel-x, box, ...), or rows: '1 0 1; 0 1 0; 1 0 1'."
+    ),
+]
+Padding = Annotated[
+    str, typer.Option(metavar="valid|same|full|N", help="What is added around the matrix.",
+                      rich_help_panel=WINDOWS)
+]  # fmt: skip
+PaddingMode = Annotated[Mode, typer.Option(help="What the padding holds.", rich_help_panel=WINDOWS)]
+Stride = Annotated[
+    str, typer.Option(metavar="N|R,C", help="Steps between windows.", rich_help_panel=WINDOWS)
+]
+Dilation = Annotated[
+    str,
+    typer.Option(metavar="N|R,C", help="Steps between a window's cells.", rich_help_panel=WINDOWS),
+]
+Flip = Annotated[
+    bool,
+    typer.Option(
+        "--flip",
+        help="True convolution: the filter turned by 180 degrees.",
+        rich_help_panel=WINDOWS,
+    ),
+]
+At = Annotated[
+    str | None,
+    typer.Option(
+        "--at", metavar="ROW,COL", help="The products behind one output.", rich_help_panel=CLOSER
+    ),
+]
+Steps = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|all", help="The products of the first N windows.", rich_help_panel=CLOSER
+    ),
+]
+Animate = Annotated[
+    bool,
+    typer.Option(
+        "--animate", help="Play the sliding window; any key ends it.", rich_help_panel=CLOSER
+    ),
+]
+Compare = Annotated[
+    bool,
+    typer.Option(
+        "--compare", help="Correlation and convolution side by side.", rich_help_panel=CLOSER
+    ),
+]
+Upstream = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE|ones",
+        help="Send this ∂C/∂output back to filter and matrix.",
+        rich_help_panel=CLOSER,
+    ),
+]
+Rows = Annotated[
+    str | None, typer.Option(metavar="A:B", help="These rows.", rich_help_panel=CLOSER)
+]
+Columns = Annotated[
+    str | None, typer.Option(metavar="A:B", help="These columns.", rich_help_panel=CLOSER)
+]
+Full = Annotated[
+    bool, typer.Option("--full", help="All of it, however large.", rich_help_panel=CLOSER)
+]
+AllowNan = Annotated[
+    bool,
+    typer.Option("--allow-nan", help="Take NaN and infinity as they come.", rich_help_panel=OUTPUT),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Write the result: .csv .tsv .npy or an image.", rich_help_panel=OUTPUT
+    ),
+]
+FormatOption = Annotated[
+    Format, typer.Option("--format", help="What to print.", rich_help_panel=OUTPUT)
+]
+
+
+def conv(
+    matrix: MatrixFile,
+    filter: FilterGiven,
+    padding: Padding = "valid",
+    padding_mode: PaddingMode = Mode.zeros,
+    stride: Stride = "1",
+    dilation: Dilation = "1",
+    flip: Flip = False,
+    at: At = None,
+    steps: Steps = None,
+    animate: Animate = False,
+    compare: Compare = False,
+    upstream: Upstream = None,
+    rows: Rows = None,
+    columns: Columns = None,
+    full: Full = False,
+    allow_nan: AllowNan = False,
+    output: Output = None,
+    format: FormatOption = Format.table,
+) -> None:
+    """Slide a filter over a matrix, and see every product.
+
+    At each place the Hadamard product of the filter and the window under it, summed.
+    """
+    from nncli import matrices as work
+    from nncli.cli.arguments import index_pair, index_range, window_padding
+    from nncli.nn.correlate import How
+    from nncli.render.filtering import filtering_json, filtering_page
+    from nncli.render.grid import Extent
+    from nncli.render.slow import SlowProgress
+    from nncli.render.streams import messages, results, write_text
+    from nncli.render.terminal import OnTerminal
+
+    how = How(
+        padding=window_padding(padding),
+        padding_mode=padding_mode.value,
+        stride=index_pair(stride, "--stride"),
+        dilation=index_pair(dilation, "--dilation"),
+        flip=flip,
+    )
+    extent = Extent(index_range(rows, "--rows"), index_range(columns, "--columns"), full)
+    with SlowProgress(messages()) as progress:
+        opened = work.open_pair(matrix, filter, allow_nan=allow_nan, progress=progress)
+        done, notes = work.apply_and_write(opened, how, output, progress=progress)
+    chosen = work.chosen_windows(done, at, steps)
+    back = None if upstream is None else work.send_back(done, upstream)
+    if animate:
+        from nncli.cli.keys import until_key
+        from nncli.render.animation import play
+
+        until_key(play(done, results()))
+    elif format is Format.json:
+        write_text(filtering_json(done, chosen))
+    else:
+        names = opened.matrix.name, opened.filter.name
+        page = filtering_page(
+            done, names, extent, windows=chosen, compare=compare, backward=back, notes=notes
+        )
+        results().print(OnTerminal(page))
