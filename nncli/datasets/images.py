@@ -138,7 +138,11 @@ def pixels(image: "Image", content: bytes) -> NDArray[Any]:
     elif image.mode not in KEPT:
         image = image.convert("RGB")
     array = np.asarray(image)
-    sixteen_bits = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM")
+    # Where 16 bits are the most there can be, Pillow may still call them I: of PGM, and before 11
+    # of PNG too.
+    sixteen_bits = image.mode.startswith("I;16") or (
+        image.mode == "I" and image.format in ("PPM", "PNG")
+    )
     array = array.astype(np.uint16 if sixteen_bits else array.dtype, copy=False)
     return array if array.ndim == 2 else np.ascontiguousarray(np.moveaxis(array, 2, 0))
 

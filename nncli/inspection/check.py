@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,8 +18,7 @@ PLENTY = 300  # entries of one gradient beyond which the default check learns li
 SMALL = 1e-3  # errors count relative to the entry, but at least to this share of the largest
 
 
-@dataclass(frozen=True)
-class TensorCheck:
+class TensorCheck(NamedTuple):
     """One gradient against its derivatives.
 
     Attributes:
@@ -46,8 +45,7 @@ class TensorCheck:
     reference: float
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(NamedTuple):
     """Whether a trace's gradients are right, as far as rounding in its dtype lets one see."""
 
     method: str
@@ -215,8 +213,7 @@ def _relative_errors(values: Array, references: Array, floor: float) -> Array:
     return np.where(np.isnan(errors), np.inf, errors)
 
 
-@dataclass(frozen=True)
-class Sweep:
+class Sweep(NamedTuple):
     """The error of central differences at one entry, for one step size after the other.
 
     Attributes:

@@ -1,7 +1,7 @@
 """What the numbers of a step mean: each finding with the numbers that led to it."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -15,8 +15,7 @@ from nncli.nn.trace import LayerTrace, Trace
 HEALTHY_UPDATE = 1e-3  # ‖ΔW‖/‖W‖ that is usually found good; ten times more or less is told
 
 
-@dataclass(frozen=True)
-class CostChange:
+class CostChange(NamedTuple):
     """What the gradient promised for this step beside what came of it.
 
     Attributes:
@@ -50,8 +49,7 @@ def cost_change(trace: Trace) -> CostChange:
     return CostChange(predicted, trace.cost_after - trace.cost_before)
 
 
-@dataclass(frozen=True)
-class Attenuation:
+class Attenuation(NamedTuple):
     """The error signal's way through one layer, going back.
 
     Attributes:
@@ -94,8 +92,7 @@ def _norm(array: Array | None) -> float:
     return norm(array)
 
 
-@dataclass(frozen=True)
-class Saturation:
+class Saturation(NamedTuple):
     """The units of a layer by how many samples saturate them (σ' < 0.01; for relu, σ' = 0).
 
     Attributes:
@@ -122,8 +119,7 @@ def saturation(layer: LayerTrace) -> Saturation | None:
     return Saturation(layer.name, count.size, always, sometimes, layer.activation == "relu")
 
 
-@dataclass(frozen=True)
-class RelativeUpdate:
+class RelativeUpdate(NamedTuple):
     """‖ΔW‖ / ‖W‖ of a layer, and whether it is far from what is usually found good."""
 
     layer: str
@@ -150,8 +146,7 @@ def relative_updates(trace: Trace) -> list[RelativeUpdate]:
     ]
 
 
-@dataclass(frozen=True)
-class Contribution:
+class Contribution(NamedTuple):
     """What one sample did to one weight: −η/n · a_i δ_j (for a filter, summed over its windows)."""
 
     sample: int

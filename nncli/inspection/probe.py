@@ -1,8 +1,7 @@
 """Derivatives that know nothing of backpropagation: nudge a number, look at the cost."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,8 +28,7 @@ def is_analytic(network: Network) -> bool:
     )
 
 
-@dataclass(frozen=True)
-class Derivatives:
+class Derivatives(NamedTuple):
     """Derivatives of Σ_x C_x at some entries.
 
     Where a kink lay within the step of a difference (`kinks`), the derivative is that of the smooth

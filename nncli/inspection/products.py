@@ -1,7 +1,7 @@
 """The products of a conv layer, one by one: what made a filter tap's gradient, a cell's error."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,8 +12,7 @@ from nncli.nn.trace import LayerTrace
 from nncli.nn.windows import Axis, Windows
 
 
-@dataclass(frozen=True)
-class TapProduct:
+class TapProduct(NamedTuple):
     """∂C/∂w of one filter tap in one sample: the cells that the tap met ⊙ δ, summed.
 
     Arrays have the shape of the layer's output, rows x columns: cells[p] is what the tap lay on
@@ -26,8 +25,7 @@ class TapProduct:
     product: Array
 
 
-@dataclass(frozen=True)
-class CellProduct:
+class CellProduct(NamedTuple):
     """∂C_x/∂(one input cell) by way of one filter: the δ that the cell had a part in ⊙ the filter.
 
     Arrays have the filter's shape: delta[i, j] is the δ of the window whose tap (i, j) lay on the

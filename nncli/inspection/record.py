@@ -1,6 +1,6 @@
 """Everything that looking at one step gives: the record all formats are made from."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from nncli.errors import NncliError
 from nncli.inspection.check import Check, check
@@ -8,8 +8,7 @@ from nncli.inspection.views import VIEWS, Agreement, agreement
 from nncli.nn.trace import LayerTrace, Trace
 
 
-@dataclass(frozen=True)
-class Inspection:
+class Inspection(NamedTuple):
     """A trace, its proof (None where it was not asked for), and how far the four views agree."""
 
     trace: Trace

@@ -5,7 +5,7 @@ the record's own dtype; `agreement` says how far it is from what the step comput
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,8 +19,7 @@ DIAGONAL = 512  # units up to which diag(σ'(z)) is really written out as a matr
 Gradients = dict[str, Array]
 
 
-@dataclass(frozen=True)
-class Agreement:
+class Agreement(NamedTuple):
     """How far a view's gradients are from the record's: in ulps of the largest entry of each."""
 
     view: str

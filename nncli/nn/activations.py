@@ -6,7 +6,7 @@ a right result (e^z at z = 1e4) is part of the rules: they run under `np.errstat
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,8 +15,7 @@ from nncli.nn.arrays import Array
 Rule = Callable[[Array, Array, Array, Array], None]
 
 
-@dataclass(frozen=True)
-class Activation:
+class Activation(NamedTuple):
     """One row: `rule(z, a, sigma_prime, one)` fills `a` and `sigma_prime` from `z`.
 
     `elementwise`: whether σ' is one factor per unit (softmax mixes its units, so it has none).

@@ -6,15 +6,14 @@ and the cost from z rather than from log a, is what keeps cross-entropy finite e
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from nncli.nn.arrays import Array
 
 
-@dataclass(frozen=True)
-class Cost:
+class Cost(NamedTuple):
     """One row: a cost behind one kind of output activation.
 
     `total(z, y, error)` is Σ_x C_x over the mini-batch; `upstream(z, y, error)` is ∂C_x/∂a, units x

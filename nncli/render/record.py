@@ -16,7 +16,7 @@ def training_json(training: Training, outcome: str) -> str:
             "run": None if training.folder is None else str(training.folder),
             "parameters": training.network.parameters.size,
             "epochs": [asdict(epoch) for epoch in training.history],
-            "test": None if training.test is None else asdict(training.test),
+            "test": None if training.test is None else training.test._asdict(),
         },
         indent=2,
     )

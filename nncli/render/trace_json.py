@@ -37,7 +37,7 @@ def trace_json(inspection: Inspection, why: Why | None = None) -> str:
         record["why"] = {
             "layer": why.layer,
             "weight": list(why.index),
-            "contributions": [vars(c) for c in why.contributions],
+            "contributions": [c._asdict() for c in why.contributions],
             "total": why.total,
             "cancellation": why.cancellation,
         }

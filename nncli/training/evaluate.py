@@ -1,6 +1,6 @@
 """How good a network is on some samples."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,8 +12,7 @@ from nncli.training.samples import Samples
 BLOCK = 128  # samples at a time: enough for BLAS, little enough for the caches
 
 
-@dataclass(frozen=True)
-class Evaluation:
+class Evaluation(NamedTuple):
     """C over all samples, and where they have classes the share that is right.
 
     Right is a sample whose largest output is the one where its target is 1.

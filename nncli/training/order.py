@@ -1,8 +1,8 @@
 """The order of mini-batches: which samples, at which η, in every step of a training."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import count
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,8 +11,7 @@ from nncli.seeds import Stream, seed_of
 from nncli.training.samples import Rows
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """How to train: η and its schedule, how long, on what mini-batches.
 
     `seed` orders the samples of every epoch. `classes`: whether targets are one-hot, so that there

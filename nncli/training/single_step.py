@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,8 +16,7 @@ from nncli.training.order import Plan
 from nncli.training.samples import Rows, Samples
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """Which step to look at: the `step`-th that training takes from here, after the real ones
     before it; on its own mini-batch, or on `samples` of the training data (counted from 0).
     """

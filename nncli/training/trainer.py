@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,8 +22,7 @@ from nncli.training.samples import Rows, Samples
 GLANCE = 0.1  # seconds between two events within an epoch
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """Where a training stands. The order of samples follows from the seed and the epoch.
 
     Attributes:

@@ -48,7 +48,7 @@ def test_a_name_is_only_text(format):
         assert ODD.upper().replace("\x1b", "\\x1b") in text.replace("\n", " ")
         return
     assert "<script" not in text.lower()
-    assert "&lt;SCRIPT&gt;" in text
+    assert "&lt;script&gt;" in text
     assert "[RED]" in text
     assert ":SMILE:" in text
 

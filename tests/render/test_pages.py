@@ -23,7 +23,6 @@ def headings(page, level):
 def test_the_parts_of_a_page(view):
     page = drawing_of(trace_of(LENET), checked=True, view=view).page
     assert headings(page, 1) == [
-        "case: one step, taken apart",
         "forward",
         f"backward ({view} view)",
         "update",
