@@ -63,7 +63,6 @@ def test_the_page(page):
     text = page(TWO)
     parts = re.findall(r"^[A-Z][A-Z ():,-]+$", text, re.MULTILINE)
     assert parts == [
-        "TWO-TWO-TWO: ONE STEP, TAKEN APART",
         "FORWARD",
         "BACKWARD (HADAMARD VIEW)",
         "UPDATE",
@@ -320,7 +319,7 @@ def test_output(page, tmp_path, suffix):
     assert page(TWO, "--check", "5", "--output", f"made{suffix}") == ""
     content = (tmp_path / f"made{suffix}").read_bytes()
     starts = {".json": b'{"schema"', ".md": b"# two", ".tex": b"\\doc", ".npz": b"PK"}
-    starts |= {".svg": b"<svg", ".html": b"<!DOCTYPE", ".txt": b"TWO-TWO-TWO"}
+    starts |= {".svg": b"<svg", ".html": b"<!DOCTYPE", ".txt": b"two-two-two"}
     assert content.startswith(starts[suffix])
     if suffix == ".npz":
         with np.load(tmp_path / "made.npz", allow_pickle=False) as arrays:
