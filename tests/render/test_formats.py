@@ -50,7 +50,7 @@ def test_a_name_is_only_text(format):
     assert "<script" not in text.lower()
     assert "&lt;script&gt;" in text
     assert "[red]" in text
-    assert ":SMILE:" in text
+    assert ":smile:" in text
 
 
 def test_svg_is_xml_and_holds_the_numbers():
