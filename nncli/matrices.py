@@ -1,7 +1,9 @@
 """A filter over a matrix file: what `nncli conv` does, call by call."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -9,17 +11,10 @@ import numpy as np
 from nncli.datasets.filters import read_filter
 from nncli.datasets.matrices import Matrix, open_npy_for_writing, read_matrix, write_matrix
 from nncli.errors import DataError, NncliError
-from nncli.inspection.filtering import (
-    Backward,
-    Filtering,
-    Window,
-    all_windows,
-    apply_filter,
-    take_backward,
-    window,
-    windows_of,
-)
+from nncli.inspection.filtering import Filtering, apply_filter, check_place, windows_of
+from nncli.nn.arrays import Array
 from nncli.nn.correlate import How, correlate_blocks, output_like
+from nncli.nn.layers import by
 
 Progress = Callable[[int, int | None], None]
 
@@ -48,6 +43,35 @@ def open_pair(
     return Opened(read_matrix(matrix, allow_nan=allow_nan, progress=progress), laid)
 
 
+def as_laid(opened: Opened, how: How) -> How:
+    """A filter of channels is summed over them; a plain one is applied to each."""
+    return how | How(summed=True) if opened.filter.array.ndim == 3 else how
+
+
+def is_large(opened: Opened) -> bool:
+    """Whether the matrix is better not taken into memory."""
+    matrix = opened.matrix.array
+    return isinstance(matrix, np.memmap) and matrix.nbytes > LARGE
+
+
+def refuse_large(opened: Opened, output: Path | None, taking_all: Sequence[str]) -> None:
+    """Refuses what a large matrix is not for.
+
+    Args:
+        taking_all: the options that were given and would take all of it into memory.
+
+    Raises:
+        NncliError: one of them was given, or no .npy to filter it into.
+    """
+    if not is_large(opened):
+        return
+    size = f"{opened.matrix.name}: is {opened.matrix.array.nbytes / 2**20:,.0f} MiB, too large"
+    if output is None or output.suffix.lower() != ".npy":
+        raise NncliError(f"{size} to be shown whole; --output FILE.npy filters it in blocks")
+    if taking_all:
+        raise NncliError(f"{size} for {' and '.join(taking_all)}, which would take it all in")
+
+
 def apply_and_write(
     opened: Opened, how: How, output: Path | None, *, progress: Progress | None = None
 ) -> tuple[Filtering, tuple[str, ...]]:
@@ -58,17 +82,13 @@ def apply_and_write(
 
     Raises:
         CorrelationError: the filter does not fit. DataError, RunError: the file cannot be written.
+        NncliError: a large matrix has no .npy to go to.
     """
     matrix, filter = opened.matrix.array, opened.filter.array
     notes = (*opened.matrix.notes, *opened.filter.notes)
-    if filter.ndim == 3:
-        how = how | How(summed=True)
-    if isinstance(matrix, np.memmap) and matrix.nbytes > LARGE:
-        if output is None or output.suffix != ".npy":
-            raise NncliError(
-                f"{opened.matrix.name}: is {matrix.nbytes / 2**20:,.0f} MiB, too large to be shown "
-                "whole; --output FILE.npy filters it in blocks"
-            )
+    how = as_laid(opened, how)
+    refuse_large(opened, output, ())
+    if is_large(opened) and output is not None:
         shape, dtype = output_like(matrix, filter, **how)
         with open_npy_for_writing(output, shape, dtype) as out:
             correlate_blocks(matrix, filter, out, **how)
@@ -80,35 +100,51 @@ def apply_and_write(
     return done, notes
 
 
-def chosen_windows(done: Filtering, at: str | None, steps: str | None) -> Sequence[Window]:
-    """The windows that `--at ROW,COL` or `--steps N|all` ask for.
+def chosen_places(
+    opened: Opened, how: How, at: str | None, steps: str | None
+) -> list[tuple[int, int]]:
+    """The outputs that `--at ROW,COL` and `--steps N|all` ask for, in reading order.
 
     Raises:
-        NncliError: there are no such windows, or the matrix has channels with an output each.
+        CorrelationError: the filter does not fit.
+        NncliError: there are no such outputs, or the matrix has channels with an output each.
     """
+    shape, _ = output_like(opened.matrix.array, opened.filter.array, **as_laid(opened, how))
     if at is None and steps is None:
-        return ()
-    if done.output.ndim == 3:
+        return []
+    if len(shape) == 3:
         raise NncliError("--at and --steps show a matrix without channels, or one that is summed")
+    places: set[tuple[int, int]] = set()
     if at is not None:
         try:
             row, column = (int(part) for part in at.split(","))
         except ValueError:
             raise NncliError(f"--at {at}: expected a place such as 0,2") from None
-        return (window(done, row, column),)
-    assert steps is not None
-    count = done.output.size if steps == "all" else int(steps) if steps.isdecimal() else 0
-    if count < 1:
-        raise NncliError(f"--steps {steps}: expected all, or how many, from 1")
-    return [made for made, _ in zip(all_windows(done), range(count), strict=False)]
+        check_place((row, column), (shape[0], shape[1]))
+        places.add((row, column))
+    if steps is not None:
+        count = math.prod(shape) if steps == "all" else int(steps) if steps.isdecimal() else 0
+        if count < 1:
+            raise NncliError(f"--steps {steps}: expected all, or how many, from 1")
+        places.update((r, c) for r, c in islice(np.ndindex(shape[0], shape[1]), count))
+    return sorted(places)
 
 
-def send_back(done: Filtering, upstream: str) -> Backward:
-    """The way back of an upstream: a file of the output's shape, or `ones`.
+def read_upstream(opened: Opened, how: How, upstream: str) -> Array:
+    """∂C/∂output from a file, or `ones`.
 
     Raises:
-        DataError: it cannot be read. NncliError: it has another shape.
+        DataError: it cannot be read. NncliError: it has another shape than the output.
     """
+    shape, _ = output_like(opened.matrix.array, opened.filter.array, **as_laid(opened, how))
     if upstream == "ones":
-        return take_backward(done, np.ones(done.output.shape))
-    return take_backward(done, read_matrix(upstream).array)
+        return np.ones(shape)
+    if upstream == "-" and "standard input" in (opened.matrix.name, opened.filter.name):
+        raise DataError("standard input can be one of the matrix, the filter and the upstream")
+    made = read_matrix(upstream)
+    if made.array.shape != shape:
+        raise NncliError(
+            f"{made.name}: the upstream is {by(made.array.shape)}, the output {by(shape)}; "
+            "they must be alike"
+        )
+    return made.array

@@ -84,10 +84,11 @@ Upstream = Annotated[
     ),
 ]
 Rows = Annotated[
-    str | None, typer.Option(metavar="A:B", help="These rows.", rich_help_panel=CLOSER)
+    str | None,
+    typer.Option(metavar="A:B", help="These rows of the output.", rich_help_panel=CLOSER),
 ]
 Columns = Annotated[
-    str | None, typer.Option(metavar="A:B", help="These columns.", rich_help_panel=CLOSER)
+    str | None, typer.Option(metavar="A:B", help="These columns of it.", rich_help_panel=CLOSER)
 ]
 Full = Annotated[
     bool, typer.Option("--full", help="All of it, however large.", rich_help_panel=CLOSER)
@@ -133,8 +134,10 @@ def conv(
     """
     from nncli import matrices as work
     from nncli.cli.arguments import index_pair, index_range, window_padding
+    from nncli.errors import FailedCheck, NncliError
+    from nncli.inspection.filtering import take_backward, window
     from nncli.nn.correlate import How
-    from nncli.render.filtering import filtering_json, filtering_page
+    from nncli.render.filtering import check_extent, filtering_json, filtering_page
     from nncli.render.grid import Extent
     from nncli.render.slow import SlowProgress
     from nncli.render.streams import messages, results, write_text
@@ -148,21 +151,46 @@ def conv(
         flip=flip,
     )
     extent = Extent(index_range(rows, "--rows"), index_range(columns, "--columns"), full)
+    screen = results()
+    if animate and not screen.is_terminal:
+        raise NncliError("--animate plays in a terminal, not in a pipe or a file")
+    taking_all = {
+        "--compare": compare,
+        "--upstream": upstream is not None,
+        "--full": full,
+        "--format json": format is Format.json,
+    }
     with SlowProgress(messages()) as progress:
         opened = work.open_pair(matrix, filter, allow_nan=allow_nan, progress=progress)
+        # All that can be refused is refused before anything is written.
+        work.refuse_large(opened, output, [name for name, given in taking_all.items() if given])
+        places = work.chosen_places(opened, how, at, steps)
+        check_extent(opened.matrix.array, opened.filter.array, how, extent)
+        flow = None if upstream is None else work.read_upstream(opened, how, upstream)
         done, notes = work.apply_and_write(opened, how, output, progress=progress)
-    chosen = work.chosen_windows(done, at, steps)
-    back = None if upstream is None else work.send_back(done, upstream)
+    chosen = [window(done, *place) for place in places]
+    back = None if flow is None else take_backward(done, flow)
     if animate:
         from nncli.cli.keys import until_key
         from nncli.render.animation import play
 
-        until_key(play(done, results()))
+        until_key(play(done, screen))
     elif format is Format.json:
-        write_text(filtering_json(done, chosen))
+        write_text(filtering_json(done, chosen, compare=compare, backward=back))
+        for note in notes:
+            messages().print(note)
     else:
         names = opened.matrix.name, opened.filter.name
         page = filtering_page(
-            done, names, extent, windows=chosen, compare=compare, backward=back, notes=notes
+            done,
+            names,
+            extent,
+            windows=chosen,
+            compare=compare,
+            backward=back,
+            notes=notes,
+            width=screen.width,
         )
-        results().print(OnTerminal(page))
+        screen.print(OnTerminal(page))
+    if back is not None and not back.passed:
+        raise FailedCheck("a gradient differs from its difference; see the proof")

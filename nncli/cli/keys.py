@@ -2,11 +2,17 @@
 
 import select
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 
 
-def until_key(frames: Iterator[None]) -> None:
-    """Goes through `frames` until a key is pressed, or Ctrl-C."""
+def until_key(frames: Generator[None, None, None]) -> None:
+    """Goes through `frames` until a key is pressed, or Ctrl-C; then closes them."""
+    with closing(frames):
+        _until_key(frames)
+
+
+def _until_key(frames: Generator[None, None, None]) -> None:
     try:
         if not sys.stdin.isatty():
             for _ in frames:

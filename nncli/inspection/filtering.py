@@ -78,18 +78,22 @@ def turned(filter: Array) -> Array:
     return filter[..., ::-1, ::-1]
 
 
+def check_place(place: tuple[int, int], outputs: tuple[int, int]) -> None:
+    """Raises NncliError where no output is at `place`."""
+    if not all(0 <= at < size for at, size in zip(place, outputs, strict=True)):
+        raise NncliError(
+            f"there is no output at {place[0]},{place[1]}: rows count from 0 to "
+            f"{outputs[0] - 1}, columns from 0 to {outputs[1] - 1}"
+        )
+
+
 def window(filtering: Filtering, row: int, column: int, channel: int | None = None) -> Window:
     """The products behind one output; of one channel, where each has an output of its own.
 
     Raises:
         NncliError: there is no such output.
     """
-    rows, columns = filtering.windows.output_shape
-    if not (0 <= row < rows and 0 <= column < columns):
-        raise NncliError(
-            f"there is no output at {row},{column}: rows count from 0 to {rows - 1}, "
-            f"columns from 0 to {columns - 1}"
-        )
+    check_place((row, column), filtering.windows.output_shape)
     matrix, filter = filtering.matrix, filtering.applied
     if channel is not None:
         matrix = matrix[channel]
@@ -107,9 +111,22 @@ def window(filtering: Filtering, row: int, column: int, channel: int | None = No
     is_padding = outside[0][:, None] | outside[1][None, :]
     is_zero = (read[0] < 0)[:, None] | (read[1] < 0)[None, :]
     cells = np.where(is_zero, 0, matrix[..., read[0][:, None], read[1][None, :]])
-    products = cells * filter
-    total = products.sum()
-    return Window((row, column), cells, is_padding, filter, products, total.item())
+    products, total = multiplied(cells, filter)
+    return Window((row, column), cells, is_padding, filter, products, total)
+
+
+def multiplied(cells: Array, filter: Array) -> tuple[Array, float]:
+    """cells ⊙ filter and its sum, in float64; or, of integers, exactly, in int64 where that holds.
+
+    Integers too large for it become float64, all but their sum.
+    """
+    if cells.dtype.kind in "biu" and filter.dtype.kind in "biu":
+        exact = cells.astype(object) * filter.astype(object)
+        fits = all(abs(product) < 2**63 for product in exact.flat)
+        return exact.astype(np.int64 if fits else np.float64), int(exact.sum())
+    with np.errstate(all="ignore"):  # an infinite product is an answer
+        products = cells.astype(np.float64) * filter.astype(np.float64)
+        return products, float(products.sum())
 
 
 def all_windows(filtering: Filtering, channel: int | None = None) -> Iterator[Window]:
@@ -167,6 +184,10 @@ class Backward:
     """∂C/∂filter and ∂C/∂matrix from ∂C/∂output, and how far differences are from them.
 
     Differences are exact here but for rounding: the output is linear in both.
+
+    Attributes:
+        checked: so many of `entries`, all numbers of both gradients; 0 where one is not finite.
+        max_relative_error: of an entry, relative to the largest sum of its terms' sizes.
     """
 
     upstream: Array
@@ -175,13 +196,26 @@ class Backward:
     checked: int
     max_relative_error: float
 
+    @property
+    def entries(self) -> int:
+        return self.filter_gradient.size + self.matrix_gradient.size
+
+    @property
+    def passed(self) -> bool:
+        """Whether no difference contradicts; also where there was none to be taken."""
+        return not self.checked or self.max_relative_error < TOLERANCE
+
+
+TOLERANCE = 1e-9
+CHECKED_CELLS = 1 << 26  # of all outputs that are computed for a check, together
+
 
 def take_backward(filtering: Filtering, upstream: Array, most: int = 2000) -> Backward:
     """Sends an upstream back through the filter, as a conv layer does, and checks it.
 
     Args:
         upstream: ∂C/∂output, of the output's shape.
-        most: how many entries of each gradient are checked, a seeded choice.
+        most: how many entries of each gradient are checked, a seeded choice; fewer of large ones.
 
     Raises:
         NncliError: the upstream has another shape.
@@ -193,11 +227,18 @@ def take_backward(filtering: Filtering, upstream: Array, most: int = 2000) -> Ba
         )
     matrix, filter = (np.asarray(a, np.float64) for a in (filtering.matrix, filtering.filter))
     upstream = np.asarray(upstream, np.float64)
+    if not all(np.isfinite(a).all() for a in (matrix, filter, upstream)):
+        with np.errstate(all="ignore"):
+            by_matrix, by_filter = correlate_gradient(matrix, filter, upstream, **filtering.how)
+        return Backward(upstream, by_filter, by_matrix, 0, np.nan)
     by_matrix, by_filter = correlate_gradient(matrix, filter, upstream, **filtering.how)
+    # What cancels leaves rounding behind: errors are measured by the terms, not by their sum.
+    terms = correlate_gradient(np.abs(matrix), np.abs(filter), np.abs(upstream), **filtering.how)
     rng = np.random.default_rng(0)
     worst, checked = 0.0, 0
+    most = max(10, min(most, CHECKED_CELLS // (matrix.size + upstream.size)))
     for which, gradient in ((0, by_matrix), (1, by_filter)):
-        largest = float(np.abs(gradient).max()) or 1.0
+        largest = float(terms[which].max()) or 1.0
         size = gradient.size
         chosen = rng.choice(size, min(size, most), replace=False) if size > most else range(size)
         for flat in chosen:
@@ -208,3 +249,16 @@ def take_backward(filtering: Filtering, upstream: Array, most: int = 2000) -> Ba
             worst = max(worst, abs(difference - float(gradient.flat[flat])) / largest)
             checked += 1
     return Backward(upstream, by_filter, by_matrix, checked, worst)
+
+
+def derivative(filtering: Filtering, of: str, place: tuple[int, ...]) -> Array:
+    """∂output/∂entry of the "matrix" or the "filter" at `place`, for each output.
+
+    For a tap of the filter these are the cells that it met; for a cell of the matrix the tap that
+    lay on it, or the sum of taps where padding repeats it.
+    """
+    unit = np.zeros((filtering.matrix if of == "matrix" else filtering.filter).shape)
+    unit[place] = 1
+    if of == "matrix":
+        return correlate(unit, np.asarray(filtering.filter, np.float64), **filtering.how)
+    return correlate(np.asarray(filtering.matrix, np.float64), unit, **filtering.how)

@@ -270,7 +270,8 @@ def _tiles(windows: Windows, tile: Pair) -> int:
 class Shifts(Way):
     """Σ over the taps. The only way for int64, and where a cell is infinite or no number."""
 
-    tile = (16, 2048)  # the cells, the sum and a product together stay in the second-level cache
+    # Few enough for the cache; with fewer, two threads often wait for each other's interpreter.
+    tile = (64, 2048)
     RUN = 11  # how many taps np.correlate takes in one pass; from 12 on it is slow
 
     @staticmethod
@@ -368,8 +369,8 @@ class Banded(Way):
 
     @classmethod
     def seconds(cls, windows: Windows) -> float:
-        flops = 2 * windows.rows.reach * windows.columns.span(STRIP)
-        return _outputs(windows) * (1.5e-9 + flops / 36e9) + 1e-4
+        band = windows.rows.reach * windows.columns.span(STRIP)
+        return _outputs(windows) * (1.5e-9 + 2 * band / 36e9) + band * STRIP * 3e-9 + 1e-4
 
     def __call__(self, cells: Array, shape: Pair, scratch: Scratch) -> Array:
         strips = -(-shape[1] // STRIP)

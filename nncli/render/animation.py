@@ -1,6 +1,6 @@
 """The sliding window as a film."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from time import sleep
 
 from rich.console import Console
@@ -16,7 +16,7 @@ from nncli.render.terminal import OnTerminal
 PAUSE = 0.5  # seconds a window
 
 
-def play(done: Filtering, console: Console) -> Iterator[None]:
+def play(done: Filtering, console: Console) -> Generator[None, None, None]:
     """Shows one window after the other, over and over; yields between two of them.
 
     Raises:
@@ -34,11 +34,13 @@ def play(done: Filtering, console: Console) -> Iterator[None]:
     with Live(console=console, auto_refresh=False) as live:
         while True:
             for made in all_windows(done):
-                page: Page = [
-                    *products(done, made, extent),
+                page: Page = [*products(done, made, extent, console.width)]
+                output: Page = [
                     Heading("output", 2),
                     HeatMap("output", done.output, rows, columns),
                 ]
+                if len(console.render_lines(OnTerminal([*page, *output]))) < console.height:
+                    page += output
                 live.update(OnTerminal(page), refresh=True)
                 sleep(PAUSE)
                 yield

@@ -1,25 +1,33 @@
 """A filter over a matrix, as a page: sizes, the output as a heat map, every product."""
 
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 
 import numpy as np
 
+from nncli.errors import NncliError
 from nncli.inspection.filtering import (
     Backward,
     Filtering,
     Window,
     coverage,
+    derivative,
     is_symmetric,
+    multiplied,
     other_way,
     padding_met,
+    windows_of,
 )
 from nncli.jsons import to_json
 from nncli.nn.arrays import Array
+from nncli.nn.correlate import CorrelationError, How
 from nncli.nn.windows import Axis
 from nncli.render.document import Block, Heading, HeatMap, Lines, Page, Paragraph, equations
 from nncli.render.grid import Extent, formats
 from nncli.render.text import count, number, shape
 
+MOST = 16  # rows or columns of a matrix that is shown beside its output
+SHOWN = 1 << 12  # outputs up to which the products of the way back are shown
 SMALL = 1 << 20  # outputs up to which the other way is computed for comparison
 
 
@@ -32,50 +40,87 @@ def filtering_page(
     compare: bool = False,
     backward: Backward | None = None,
     notes: Sequence[str] = (),
+    width: int = 80,
 ) -> Page:
-    """The whole page. `names`: of the matrix and of the filter, as the user gave them."""
+    """The whole page.
+
+    Args:
+        names: of the matrix and of the filter, as the user gave them.
+        extent: what of the output is shown, and of what has its shape.
+        width: that lines are kept to.
+    """
     matrix, filter = filtering.matrix, filtering.filter
+    whole = Extent(full=extent.full)
     page: Page = [
         Heading(f"{names[0]} ({shape(matrix.shape)}) with {names[1]} ({shape(filter.shape)})", 0),
         Paragraph(kind(filtering)),
         Lines(tuple(sizes(filtering))),
         *(Paragraph(text) for text in margins(filtering)),
     ]
-    if matrix.shape[-1] <= 16 and matrix.shape[-2] <= 16 and not windows:
-        page += equations([("matrix", matrix)], "", extent, ("channel",))
-    if filter.shape[-1] <= 16 and filter.shape[-2] <= 16:
-        page += equations([("filter", filtering.applied)], "", extent, ("channel",))
+    if matrix.shape[-1] <= MOST and matrix.shape[-2] <= MOST and not windows:
+        page += equations([("matrix", matrix)], "", whole, ("channel",))
+    if filter.shape[-1] <= MOST and filter.shape[-2] <= MOST:
+        page += equations([("filter", filtering.applied)], "", whole, ("channel",))
     for window in windows:
-        page += products(filtering, window, extent)
+        page += products(filtering, window, whole, width)
     page += [Heading("output", 2), *heat_maps("output", filtering.output, extent)]
     if compare:
         page += comparison(filtering, extent)
     if backward is not None:
-        page += backward_blocks(backward, extent)
+        page += backward_blocks(filtering, backward, extent)
     return [*page, *(Paragraph(note, note=True) for note in notes)]
 
 
-def filtering_json(filtering: Filtering, windows: Sequence[Window]) -> str:
-    """By the schema nncli.conv/1, every digit kept."""
-    return to_json(
-        {
-            "schema": "nncli.conv/1",
-            "matrix_shape": list(filtering.matrix.shape),
-            "filter_shape": list(filtering.filter.shape),
-            "output_shape": list(filtering.output.shape),
-            "output": filtering.output.tolist(),
-            "windows": [
-                {
-                    "at": list(window.at),
-                    "window": window.cells.tolist(),
-                    "filter": window.filter.tolist(),
-                    "hadamard": window.hadamard.tolist(),
-                    "sum": window.sum,
-                }
-                for window in windows
-            ],
+def check_extent(matrix: Array, filter: Array, how: How, extent: Extent) -> None:
+    """Raises NncliError where the output has none of the rows or columns to be shown."""
+    outputs = windows_of(matrix, filter, how).output_shape
+    chosen = (("rows", extent.rows), ("columns", extent.columns))
+    for (name, part), size in zip(chosen, outputs, strict=True):
+        if part is not None and part.start >= size:
+            raise NncliError(
+                f"--{name} {part.start}: the output has {size} {name}, from 0 to {size - 1}"
+            )
+
+
+def filtering_json(
+    filtering: Filtering,
+    windows: Sequence[Window],
+    *,
+    compare: bool = False,
+    backward: Backward | None = None,
+) -> str:
+    """By the schema nncli.conv/1, every digit kept; what was asked for beyond it comes last."""
+    record = {
+        "schema": "nncli.conv/1",
+        "matrix_shape": list(filtering.matrix.shape),
+        "filter_shape": list(filtering.filter.shape),
+        "output_shape": list(filtering.output.shape),
+        "output": filtering.output.tolist(),
+        "windows": [
+            {
+                "at": list(window.at),
+                "window": window.cells.tolist(),
+                "filter": window.filter.tolist(),
+                "hadamard": window.hadamard.tolist(),
+                "sum": window.sum,
+            }
+            for window in windows
+        ],
+    }
+    if compare:
+        record |= {name: array.tolist() for name, array in both_ways(filtering).items()}
+    if backward is not None:
+        record["backward"] = {
+            "upstream": backward.upstream.tolist(),
+            "filter_gradient": backward.filter_gradient.tolist(),
+            "matrix_gradient": backward.matrix_gradient.tolist(),
+            "check": {
+                "checked": backward.checked,
+                "max_relative_error": backward.max_relative_error,
+                "passed": backward.passed if backward.checked else None,
+            },
         }
-    )
+    return to_json(record)
 
 
 def kind(filtering: Filtering) -> str:
@@ -87,8 +132,16 @@ def kind(filtering: Filtering) -> str:
         return f"This is {done}; the filter is symmetric, so {other} gives the same."
     if filtering.output.size > SMALL:
         return f"This is {done}; for this filter {other} differs (--compare shows both)."
-    off = np.abs(other_way(filtering).astype(np.float64) - filtering.output).max()
-    return f"This is {done}; for this filter {other} differs, here by up to {number(float(off))}."
+    try:
+        other_output = other_way(filtering).astype(np.float64)
+    except CorrelationError:  # integers that fit one way only
+        return f"This is {done}; for this filter {other} differs."
+    output = filtering.output.astype(np.float64)
+    finite = np.isfinite(output) & np.isfinite(other_output)
+    off = float(np.abs(other_output[finite] - output[finite]).max(initial=0))
+    if off == 0:
+        return f"This is {done}; for this filter {other} differs, though not on this matrix."
+    return f"This is {done}; for this filter {other} differs, here by up to {number(off)}."
 
 
 def sizes(filtering: Filtering) -> Iterator[str]:
@@ -121,63 +174,108 @@ def margins(filtering: Filtering) -> Iterator[str]:
         )
 
 
-def products(filtering: Filtering, window: Window, extent: Extent) -> Iterator[Block]:
+def products(
+    filtering: Filtering, window: Window, extent: Extent, width: int = 80
+) -> Iterator[Block]:
     """window ⊙ filter = products → sum, with the window marked in the matrix."""
     r, c = window.at
     yield Heading(f"output [{r},{c}]", 2)
-    if max(filtering.matrix.shape[-2:]) <= 16 and filtering.matrix.ndim == 2:
-        yield Lines(tuple(marked(filtering, window)))
+    yield from marked(filtering, window, width)
     terms = [("window", window.cells), ("filter", window.filter), ("product", window.hadamard)]
     yield from equations(terms, "⊙=", extent, ("channel",))
-    padding = int(np.count_nonzero(window.is_padding))
-    if padding:
+    yield from with_padding(filtering, window, width)
+    yield Paragraph(sum_line([array for _, array in terms], window.sum, extent))
+
+
+def sum_line(terms: Sequence[Array], total: float, extent: Extent) -> str:
+    """The sum of the products, the last of `terms`, with what is lost by rounding them."""
+    kind = formats(terms, extent.decimals)[-1]
+    text = str(total) if isinstance(total, int) else kind(total)
+    if not np.isfinite(total):
+        return f"sum = {text}"
+    off = abs(sum(Decimal(kind(value)) for value in terms[-1].flat) - Decimal(text))
+    if not off:
+        return f"sum = {text}"
+    return f"sum = {text} (the products as shown add up to that within {number(float(off), 1)})"
+
+
+def marked(filtering: Filtering, window: Window, width: int) -> Iterator[Block]:
+    """The matrix, or what of it is around, with brackets around the cells under the filter."""
+    matrix = filtering.matrix
+    axes = (filtering.windows.rows, filtering.windows.columns)
+    rows, columns = (around(axis, at) for axis, at in zip(axes, window.at, strict=True))
+    under = [cells_under(axis, at) for axis, at in zip(axes, window.at, strict=True)]
+    planes = matrix[None] if matrix.ndim == 2 else matrix[:4]
+    parts = np.stack(
+        [plane[rows.start : rows.stop, columns.start : columns.stop] for plane in planes]
+    )
+    each = max(1, (width - 2) // cell_width(parts))
+    if len(columns) > each:  # from the window's first column on, as far as there is room
+        first = min([c for c in columns if c in under[1]], default=columns.start)
+        first = max(columns.start, min(first, columns.stop - each))
+        parts = parts[..., first - columns.start : first - columns.start + each]
+        columns = range(first, min(first + each, columns.stop))
+    marks = np.array([[r in under[0] and c in under[1] for c in columns] for r in rows])
+    if (len(rows), len(columns)) != matrix.shape[-2:]:
         yield Paragraph(
-            f"{count(padding, 'cell')} of this window on padding "
-            f"({filtering.padding_mode}), in parentheses:",
+            f"rows {rows[0]}–{rows[-1]}, columns {columns[0]}–{columns[-1]} of the matrix:",
             note=True,
         )
-        if window.cells.ndim == 2:
-            yield Lines(tuple(with_padding(window)))
-    shown = formats([window.hadamard], extent.decimals)[0].rounded(window.hadamard).sum()
-    off = abs(float(shown) - window.sum)
-    told = "" if off < 1e-12 else f" (what is shown sums to that within {off:.0e})"
-    yield Paragraph(
-        f"sum = {number(window.sum, 10) if window.sum % 1 else f'{window.sum:.0f}'}{told}"
-    )
+    for k, part in enumerate(parts):
+        label = [f"channel {k}:"] if matrix.ndim == 3 else []
+        yield Lines((*label, *marked_lines(part, marks, "[]")))
 
 
-def marked(filtering: Filtering, window: Window) -> list[str]:
-    """The matrix with brackets around the cells under the filter."""
-    matrix = filtering.matrix
-    format = formats([matrix], 4)[0]
-    rows, columns = filtering.windows.rows, filtering.windows.columns
-    under_rows = cells_under(rows, window.at[0])
-    under_columns = cells_under(columns, window.at[1])
-    text = [[format(value) for value in row] for row in matrix]
-    width = max(len(cell) for row in text for cell in row)
-    lines = []
-    for r, row in enumerate(text):
-        cells = [
-            f"[{cell:>{width}}]" if r in under_rows and c in under_columns else f" {cell:>{width}} "
-            for c, cell in enumerate(row)
-        ]
-        lines.append("  " + "".join(cells).rstrip())
-    return lines
+def with_padding(filtering: Filtering, window: Window, width: int) -> Iterator[Block]:
+    """The window's cells, those of the padding in parentheses, where there are any."""
+    outside = window.is_padding
+    padding = int(np.count_nonzero(outside))
+    if not padding:
+        return
+    text = f"{count(padding, 'cell')} of this window on padding ({filtering.padding_mode})"
+    planes = window.cells[None] if window.cells.ndim == 2 else window.cells[:4]
+    if max(outside.shape) > MOST:
+        yield Paragraph(f"{text}.", note=True)
+        return
+    yield Paragraph(f"{text}, in parentheses:", note=True)
+    each = max(1, (width - 2) // cell_width(planes))
+    for k, plane in enumerate(planes):
+        label = [f"channel {k}:"] if window.cells.ndim == 3 else []
+        for start in range(0, plane.shape[1], each):
+            part = slice(start, start + each)
+            yield Lines((*label, *marked_lines(plane[:, part], outside[:, part], "()")))
+            label = []
 
 
-def with_padding(window: Window) -> list[str]:
-    """The window's cells, those of the padding in parentheses."""
-    format = formats([window.cells], 4)[0]
-    text = [[format(value) for value in row] for row in window.cells]
-    width = max(len(cell) for row in text for cell in row)
+def cell_width(cells: Array) -> int:
+    """How wide a cell of `marked_lines` is, its marks included."""
+    (format,) = formats([cells], 4)
+    return max(len(format(value)) for value in cells.flat) + 2
+
+
+def marked_lines(cells: Array, marks: Array, pair: str) -> list[str]:
+    """Rows of cells, with `pair` around those that are marked."""
+    (format,) = formats([cells], 4)
+    width = cell_width(cells) - 2
+    before, after = pair[0], pair[1]
     return [
         "  "
         + "".join(
-            f"({cell:>{width}})" if outside else f" {cell:>{width}} "
-            for cell, outside in zip(row, marks, strict=True)
+            f"{before}{format(value):>{width}}{after}" if mark else f" {format(value):>{width}} "
+            for value, mark in zip(row, row_marks, strict=True)
         ).rstrip()
-        for row, marks in zip(text, window.is_padding, strict=True)
+        for row, row_marks in zip(cells, marks, strict=True)
     ]
+
+
+def around(axis: Axis, at: int) -> range:
+    """The cells of the matrix to show a window in: all of a small axis, or some around it."""
+    if axis.size <= MOST:
+        return range(axis.size)
+    start = at * axis.stride - axis.before
+    first = max(0, min(start - 2, axis.size - 5))
+    last = min(axis.size, max(start + axis.reach + 2, first + 5), first + MOST)
+    return range(first, last)
 
 
 def cells_under(axis: Axis, at: int) -> set[int]:
@@ -200,25 +298,70 @@ def heat_maps(symbol: str, array: Array, extent: Extent) -> Iterator[Block]:
         )
 
 
-def comparison(filtering: Filtering, extent: Extent) -> Iterator[Block]:
-    other = other_way(filtering)
-    yield Heading("correlation and convolution", 2)
-    pair = [("correlation", filtering.output), ("convolution", other)]
+def both_ways(filtering: Filtering) -> dict[str, Array]:
+    """The correlation and the convolution."""
+    pair = filtering.output, other_way(filtering)
     if filtering.how.get("flip"):
-        pair = [("correlation", other), ("convolution", filtering.output)]
-    difference = pair[1][1] - pair[0][1]
-    yield from equations([pair[1], pair[0], ("difference", difference)], "−=", extent, ("channel",))
+        pair = pair[::-1]
+    return {"correlation": pair[0], "convolution": pair[1]}
 
 
-def backward_blocks(backward: Backward, extent: Extent) -> Iterator[Block]:
+def comparison(filtering: Filtering, extent: Extent) -> Iterator[Block]:
+    pair = both_ways(filtering)
+    yield Heading("correlation and convolution", 2)
+    with np.errstate(all="ignore"):  # of two infinities there is no difference
+        difference = pair["convolution"] - pair["correlation"]
+    terms = [(name, pair[name]) for name in ("convolution", "correlation")]
+    yield from equations([*terms, ("difference", difference)], "−=", extent, ("channel",))
+
+
+def backward_blocks(filtering: Filtering, backward: Backward, extent: Extent) -> Iterator[Block]:
+    whole = Extent(full=extent.full)
     yield Heading("backward", 2)
     yield from equations([("∂C/∂output", backward.upstream)], "", extent, ("channel",))
     yield Paragraph("∂C/∂filter: for each tap the cells that it met ⊙ ∂C/∂output, summed:")
-    yield from equations([("∂C/∂filter", backward.filter_gradient)], "", extent, ("channel",))
-    yield Paragraph("∂C/∂matrix: for each cell Σ ∂C/∂output ⊙ filter over the windows it is in:")
-    yield from equations([("∂C/∂matrix", backward.matrix_gradient)], "", extent, ("channel",))
-    verdict = "PASSED" if backward.max_relative_error < 1e-9 else "FAILED"
+    places = list(np.ndindex(backward.filter_gradient.shape))
+    most = len(places) if extent.full or len(places) <= 9 else 2
+    shown = 0 if backward.upstream.ndim == 3 or backward.upstream.size > SHOWN else most
+    for place in places[:shown]:
+        yield from backward_products(filtering, backward, "filter", "cells met", place, extent)
+    if 0 < shown < len(places):
+        yield Paragraph(f"… and {len(places) - shown} more taps like these", note=True)
+    yield from equations([("∂C/∂filter", backward.filter_gradient)], "", whole, ("channel",))
     yield Paragraph(
-        f"{verdict}: {count(backward.checked, 'entry', 'entries')} against differences, which are "
-        f"exact here: the largest relative error is {number(backward.max_relative_error, 2)}."
+        "∂C/∂matrix: for each cell the taps that lay on it, window by window, ⊙ ∂C/∂output, summed"
+        + ("; for the cell in the middle:" if shown else ":")
     )
+    if shown:
+        middle = tuple(size // 2 for size in filtering.matrix.shape[-2:])
+        cell = (0,) * (filtering.matrix.ndim - 2) + middle
+        yield from backward_products(filtering, backward, "matrix", "taps", cell, extent)
+    yield from equations([("∂C/∂matrix", backward.matrix_gradient)], "", whole, ("channel",))
+    if not backward.checked:
+        yield Paragraph("Not checked against differences: not all of the numbers are finite.")
+        return
+    number_checked = count(backward.checked, "entry", "entries")
+    if backward.checked < backward.entries:
+        number_checked = f"{backward.checked:,} of {count(backward.entries, 'entry', 'entries')}"
+    yield Paragraph(
+        f"{'PASSED' if backward.passed else 'FAILED'}: {number_checked} against differences, which "
+        "are exact here: the largest relative error is "
+        f"{number(backward.max_relative_error, 2)}."
+    )
+
+
+def backward_products(
+    filtering: Filtering,
+    backward: Backward,
+    of: str,
+    symbol: str,
+    place: tuple[int, ...],
+    extent: Extent,
+) -> Iterator[Block]:
+    """∂output/∂entry ⊙ ∂C/∂output = products → sum, for one entry of the matrix or the filter."""
+    met = derivative(filtering, of, place)
+    made, total = multiplied(met, backward.upstream)
+    yield Heading(f"∂C/∂{of} [{','.join(map(str, place))}]", 3)
+    terms = [(symbol, met), ("∂C/∂output", backward.upstream), ("product", made)]
+    yield from equations(terms, "⊙=", extent)
+    yield Paragraph(sum_line([array for _, array in terms], total, extent))

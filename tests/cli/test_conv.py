@@ -1,0 +1,474 @@
+"""nncli conv, as it is called from a shell."""
+
+import io
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import termios
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nncli import matrices as work
+from nncli.cli.app import run
+from nncli.nn.correlate import How, correlate
+from tests.conftest import ROOT, Outcome
+
+MATRIX, FILTER = ROOT / "data/conv/matrix.csv", ROOT / "data/conv/filter.csv"
+RIGHT = [[4, 3, 4], [2, 4, 3], [2, 3, 4]]
+CELLS = np.arange(30).reshape(5, 6) ** 2 % 17
+
+
+@pytest.fixture
+def conv(tmp_path, monkeypatch, capfd):
+    """Runs the command within this process, in a folder of its own; a warning fails the test."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def call(*arguments, stdin=b"") -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["nncli", "conv", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        status = run()
+        sys.stdout.flush()
+        captured = capfd.readouterr()
+        return Outcome(status, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def page(conv):
+    def call(*arguments, **more) -> str:
+        done = conv(*arguments, **more)
+        assert (done.status, done.err) == (0, "")
+        return done.out
+
+    return call
+
+
+@pytest.fixture
+def record(page):
+    return lambda *arguments, **more: json.loads(
+        page(*arguments, "--format", "json", **more), parse_constant=pytest.fail
+    )
+
+
+@pytest.fixture
+def refused(conv, tmp_path):
+    """The message for what is wrong: status 2, nothing on standard output, no file written."""
+
+    def call(*arguments, **more) -> str:
+        before = sorted(tmp_path.rglob("*"))
+        done = conv(*arguments, **more)
+        assert (done.status, done.out) == (2, "")
+        assert sorted(tmp_path.rglob("*")) == before
+        assert done.err.startswith("nncli: ")
+        assert done.err.count("\n") == 1
+        return done.err.strip()
+
+    return call
+
+
+# From the shell
+
+
+def test_the_picture_book(nncli):
+    done = nncli("conv", MATRIX, FILTER)
+    assert (done.status, done.err) == (0, "")
+    assert done.out.endswith("output  3×3\n 4  3  4 \n 2  4  3 \n 2  3  4 \n")
+    done = nncli("conv", MATRIX, FILTER, "--format", "json")
+    assert (done.status, done.err) == (0, "")
+    assert json.loads(done.out)["output"] == RIGHT
+
+
+def test_a_reader_who_leaves_early(tmp_path):
+    np.save(tmp_path / "m.npy", np.random.default_rng(0).normal(size=(300, 300)))
+    for more in ("--full", "--format json"):
+        done = subprocess.run(
+            f"{{ {sys.executable} -m nncli conv m.npy box {more}; echo $? >&2; }} | head -c 10",
+            shell=True,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.stderr == "0\n"
+
+
+def test_standard_input(page, record):
+    rows = b"1 2 3\n4 5 6\n"
+    assert "standard input (2×3)" in page("-", "1 1", stdin=rows)
+    assert record("-", "1 1", stdin=rows)["output"] == [[3, 5], [9, 11]]
+    assert record(MATRIX, "-", stdin=FILTER.read_bytes())["output"] == RIGHT
+    npy = io.BytesIO()
+    np.save(npy, CELLS)
+    assert record("-", "identity", stdin=npy.getvalue())["output"] == CELLS[1:-1, 1:-1].tolist()
+
+
+# JSON
+
+
+def test_json_as_the_interface_has_it(record):
+    made = record(MATRIX, FILTER)
+    assert list(made) == [
+        *("schema", "matrix_shape", "filter_shape", "output_shape", "output", "windows")
+    ]
+    assert made["schema"] == "nncli.conv/1"
+    shapes = [made[f"{name}_shape"] for name in ("matrix", "filter", "output")]
+    assert shapes == [[5, 5], [3, 3], [3, 3]]
+    assert made["windows"] == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "places"),
+    [
+        (["--at", "2,1"], [[2, 1]]),
+        (["--steps", "4"], [[0, 0], [0, 1], [0, 2], [1, 0]]),
+        (["--steps", "all"], [[r, c] for r in range(3) for c in range(3)]),
+        (["--steps", "99"], [[r, c] for r in range(3) for c in range(3)]),
+        (["--steps", "1", "--at", "1,1"], [[0, 0], [1, 1]]),
+    ],
+)
+def test_windows(record, asked, places):
+    windows = record(MATRIX, FILTER, *asked)["windows"]
+    assert [window["at"] for window in windows] == places
+    for window in windows:
+        r, c = window["at"]
+        assert list(window) == ["at", "window", "filter", "hadamard", "sum"]
+        cells = np.loadtxt(MATRIX, int, delimiter=",")[r : r + 3, c : c + 3]
+        np.testing.assert_array_equal(window["window"], cells)
+        np.testing.assert_array_equal(cells * window["filter"], window["hadamard"])
+        assert window["sum"] == np.sum(window["hadamard"]) == RIGHT[r][c]
+
+
+def test_every_option_reaches_the_engine(record, tmp_path):
+    np.save(tmp_path / "m.npy", CELLS)
+    made = record(
+        *("m.npy", "1 2; 3 4; 5 6", "--padding", "1", "--padding-mode", "reflect"),
+        *("--stride", "2,1", "--dilation", "1,2", "--flip", "--steps", "all"),
+    )
+    how = How(padding=1, padding_mode="reflect", stride=(2, 1), dilation=(1, 2), flip=True)
+    right = correlate(CELLS, np.array([[1, 2], [3, 4], [5, 6]]), **how)
+    assert made["output"] == right.tolist()
+    assert [window["sum"] for window in made["windows"]] == right.ravel().tolist()
+    assert made["windows"][0]["filter"] == [[6, 5], [4, 3], [2, 1]]
+
+
+def test_nan_is_null(record, tmp_path):
+    (tmp_path / "m.csv").write_text("1,nan\n2,3\n")
+    made = record("m.csv", "1", "--allow-nan", "--at", "0,1", "--compare", "--upstream", "ones")
+    assert made["output"] == [[1, None], [2, 3]]
+    assert made["windows"][0]["sum"] is None
+    assert made["backward"]["check"] == {"checked": 0, "max_relative_error": None, "passed": None}
+
+
+# The page
+
+
+def test_the_page(page):
+    text = page(MATRIX, FILTER, "--padding", "1", "--stride", "2", "--at", "0,0")
+    assert f"{MATRIX.name} (5×5) with" in text.replace("\n", " ")
+    assert "the filter is symmetric, so" in text
+    assert "rows:    floor((5 + 2 − 1·(3 − 1) − 1)/2) + 1 = 3" in text
+    assert "8 of 9 windows meet padding (zeros), with 32 cells of it in all." in text
+    assert "(0)(0)(0)" in text
+    assert "sum = 2" in text
+
+
+def test_rows_that_no_window_reaches(page):
+    assert "No window reaches 2 rows and 2 columns" in page(MATRIX, FILTER, "--stride", "3")
+
+
+def test_nothing_is_wider_than_the_screen(page, tmp_path):
+    np.save(tmp_path / "m.npy", np.random.default_rng(0).normal(size=(40, 40)) * 1e4)
+    text = page(
+        *("m.npy", "gaussian", "--padding", "same", "--steps", "3", "--compare"),
+        *("--upstream", "ones", "--full"),
+    )
+    lines = [line for line in text.splitlines() if "m.npy" not in line]
+    assert max(map(len, lines)) <= 80
+    assert "…" not in text
+
+
+def test_compare(page, record):
+    assert "correlation and convolution" in page(MATRIX, "sobel-x", "--compare")
+    made = record(MATRIX, "sobel-x", "--compare")
+    assert made["correlation"] == made["output"]
+    np.testing.assert_array_equal(made["convolution"], -np.array(made["output"]))
+
+
+def test_upstream(page, record, tmp_path):
+    text = page(MATRIX, FILTER, "--upstream", "ones")
+    assert "PASSED: 34 entries" in text
+    flow = np.arange(9).reshape(3, 3)
+    np.savetxt(tmp_path / "flow.csv", flow, "%d", ",")
+    back = record(MATRIX, FILTER, "--upstream", "flow.csv")["backward"]
+    cells = np.loadtxt(MATRIX, int, delimiter=",")
+    assert back["upstream"] == flow.tolist()
+    np.testing.assert_array_equal(back["filter_gradient"], correlate(cells, flow))
+    right = correlate(flow, np.loadtxt(FILTER, int, delimiter=","), padding="full", flip=True)
+    np.testing.assert_array_equal(back["matrix_gradient"], right)
+    assert back["check"]["passed"] is True
+
+
+def test_a_check_that_fails(conv, monkeypatch):
+    monkeypatch.setattr("nncli.inspection.filtering.TOLERANCE", -1)
+    done = conv(MATRIX, FILTER, "--upstream", "ones")
+    assert done.status == 1
+    assert "FAILED: 34 entries" in done.out
+    assert done.err == "nncli: a gradient differs from its difference; see the proof\n"
+
+
+# Channels, and images
+
+
+def test_three_dimensions(record, page, tmp_path):
+    cells, taps = np.arange(60).reshape(3, 4, 5) % 7, np.arange(12).reshape(3, 2, 2)
+    np.save(tmp_path / "m.npy", cells)
+    np.save(tmp_path / "f.npy", taps)
+    made = record("m.npy", "f.npy", "--steps", "all")
+    right = correlate(cells, taps, summed=True)
+    assert made["output"] == right.tolist()
+    assert [w["sum"] for w in made["windows"]] == right.ravel().tolist()
+    assert np.shape(made["windows"][0]["hadamard"]) == (3, 2, 2)
+    made = record("m.npy", "1 2; 3 4")
+    assert made["output"] == correlate(cells, np.array([[1, 2], [3, 4]])).tolist()
+    assert "PASSED" in page("m.npy", "f.npy", "--upstream", "ones", "--at", "0,0")
+    assert "PASSED" in page("m.npy", "1 2; 3 4", "--upstream", "ones")
+
+
+def test_a_colour_image_is_filtered_channel_by_channel(record, page, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 7, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "m.png")
+    made = record("m.png", "sobel-x")
+    sobel = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+    for k in range(3):
+        assert made["output"][k] == correlate(pixels[..., k].astype(int), sobel).tolist()
+    page("m.png", "identity", "--output", "out.png")
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out.png")), pixels[1:-1, 1:-1])
+
+
+# Files
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".txt", ".npy", ".png", ".pgm", ".NPY"])
+def test_output(page, record, tmp_path, suffix):
+    np.save(tmp_path / "m.npy", CELLS)
+    page("m.npy", "identity", "--padding", "same", "--output", f"out{suffix}")
+    assert record(f"out{suffix}", "1")["output"] == CELLS.tolist()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.npy", f"out{suffix}"]
+
+
+def test_a_note_on_the_output_goes_to_standard_error_beside_json(conv, tmp_path):
+    np.save(tmp_path / "m.npy", CELLS * 100)
+    done = conv("m.npy", "1", "--output", "out.png", "--format", "json")
+    assert json.loads(done.out)["output"] == (CELLS * 100).tolist()
+    assert done.status == 0
+    assert done.err != ""
+
+
+@pytest.mark.parametrize("shape", [(90, 70), (3, 40, 50)])
+def test_a_large_matrix_goes_through_in_blocks(page, refused, tmp_path, monkeypatch, shape):
+    monkeypatch.setattr(work, "LARGE", 1000)
+    cells = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    np.save(tmp_path / "m.npy", cells)
+    how = ("--padding", "same", "--padding-mode", "reflect", "--stride", "2,1")
+    text = page("m.npy", "gaussian", *how, "--output", "out.npy")
+    gaussian = np.outer([1, 2, 1], [1, 2, 1]) / 16
+    right = correlate(cells, gaussian, padding="same", padding_mode="reflect", stride=(2, 1))
+    made = np.load(tmp_path / "out.npy")
+    assert made.dtype == np.float32
+    np.testing.assert_array_equal(made, right)
+    assert "…" in text
+    page("m.npy", "gaussian", *how, "--output", "out.NPY")
+    np.testing.assert_array_equal(np.load(tmp_path / "out.NPY"), right)
+    assert "--output FILE.npy filters it in blocks" in refused("m.npy", "gaussian")
+    assert "in blocks" in refused("m.npy", "gaussian", "--output", "out.csv")
+    for more in (["--compare"], ["--format", "json"], ["--upstream", "ones"], ["--full"]):
+        message = refused("m.npy", "gaussian", "--output", "new.npy", *more)
+        assert f"for {' '.join(more[:2] if more[0] == '--format' else more[:1])}, which" in message
+
+
+def test_what_is_there_stays_where_the_output_is_refused(conv, tmp_path):
+    (tmp_path / "out.csv").write_text("as it was")
+    assert conv(MATRIX, FILTER, "--at", "9,9", "--output", "out.csv").status == 2
+    assert (tmp_path / "out.csv").read_text() == "as it was"
+
+
+# What is wrong
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("1,2\n3\n", ["m.csv: row 2", "2", "1"]),
+        ("1,2\n3,x\n", ["m.csv: row 2, column 2", "'x'"]),
+        ("", ["m.csv", "empty"]),
+        ("1,2\n3,nan\n", ["m.csv: row 2, column 2", "nan"]),
+    ],
+)
+def test_a_matrix_that_is_none(refused, tmp_path, content, words):
+    (tmp_path / "m.csv").write_text(content)
+    message = refused("m.csv", "1")
+    assert all(word in message for word in words)
+    assert all(word in refused(MATRIX, "m.csv") for word in words)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["none.csv", "box"], ["none.csv: no such file"]),
+        ([MATRIX, "none.csv"], ["none.csv: no such file"]),
+        ([MATRIX, "gausian"], ["'gausian' is not known; did you mean 'gaussian'?"]),
+        ([MATRIX, "1 1; 1"], ["filter: row 2"]),
+        ([MATRIX, "1 1 1 1 1 1"], ["1 x 6", "5 x 5"]),
+        ([MATRIX, "1 1 1", "--dilation", "4", "--padding", "1"], ["1 x 3", "5 x 5", "7 x 7"]),
+        ([MATRIX, "box", "--stride", "0"], ["--stride 0", "from 1"]),
+        ([MATRIX, "box", "--stride", "1,-1"], ["--stride 1,-1"]),
+        ([MATRIX, "box", "--dilation", "0,1"], ["--dilation 0,1"]),
+        ([MATRIX, "box", "--padding", "some"], ["--padding some", "valid, same, full"]),
+        (
+            [MATRIX, "box", "--padding", "5", "--padding-mode", "reflect"],
+            ["reflect", "5 x 5", "at most 4", "3 x 3"],
+        ),
+        ([MATRIX, "box", "--at", "3,0"], ["no output at 3,0", "0 to 2"]),
+        ([MATRIX, "box", "--at", "0,-1"], ["no output at 0,-1"]),
+        ([MATRIX, "box", "--at", "1"], ["--at 1: expected a place such as 0,2"]),
+        ([MATRIX, "box", "--steps", "0"], ["--steps 0: expected all, or how many, from 1"]),
+        ([MATRIX, "box", "--steps", "some"], ["--steps some"]),
+        ([MATRIX, "box", "--rows", "3:4"], ["--rows 3: the output has 3 rows"]),
+        ([MATRIX, "box", "--animate"], ["not in a pipe"]),
+        ([MATRIX, "box", "--upstream", "none.csv"], ["none.csv: no such file"]),
+        ([MATRIX, "box", "--upstream", MATRIX], ["upstream is 5 x 5, the output 3 x 3"]),
+        (["-", "-"], ["standard input"]),
+        (["-", "1", "--upstream", "-"], ["standard input can be one of"]),
+    ],
+)
+def test_refused_and_nothing_is_written(refused, arguments, words):
+    message = refused(*arguments, "--output", "out.csv", stdin=b"1 2\n3 4\n")
+    assert all(word in message for word in words)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("out.cvs", ["'.cvs' is not a known format", ".csv"]),
+        ("out", ["no suffix"]),
+        ("none/out.csv", ["none/out.csv: cannot be written: no such file or directory"]),
+        ("/proc/out.csv", ["/proc/out.csv: cannot be written"]),
+    ],
+)
+def test_an_output_that_cannot_be(refused, name, words):
+    message = refused(MATRIX, "box", "--output", name)
+    assert all(word in message for word in words)
+
+
+@pytest.mark.parametrize("mode", ["nothing", "Zeros"])
+def test_an_unknown_padding_mode(conv, mode):
+    done = conv(MATRIX, "box", "--padding-mode", mode)
+    assert (done.status, done.out) == (2, "")
+    assert "symmetric" in done.err
+
+
+# In a terminal
+
+
+class Terminal:
+    """nncli in a pseudo-terminal."""
+
+    def __init__(self, *arguments, **environment):
+        self.master, self.slave = pty.openpty()
+        self.before = termios.tcgetattr(self.slave)
+        self.text = ""
+        kept = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "COLUMNS")}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "nncli", "conv", *map(str, arguments)],
+            stdin=self.slave,
+            stdout=self.slave,
+            stderr=self.slave,
+            env={**kept, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment},
+            start_new_session=True,
+            preexec_fn=self.take_control,
+        )
+
+    def take_control(self):
+        import fcntl
+
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    def read_until(self, words, seconds=20.0):
+        end = time.monotonic() + seconds
+        while words not in self.text:
+            assert time.monotonic() < end, self.text
+            self.read(0.1)
+
+    def read(self, seconds):
+        while select.select([self.master], [], [], seconds)[0]:
+            self.text += os.read(self.master, 65536).decode()
+            seconds = 0
+
+    def type(self, keys):
+        os.write(self.master, keys)
+
+    def end(self):
+        """The status; the terminal is as it was, and shows its cursor."""
+        end = time.monotonic() + 20
+        while self.process.poll() is None and time.monotonic() < end:
+            self.read(0.05)
+        self.read(0.05)
+        assert termios.tcgetattr(self.slave) == self.before
+        assert "Traceback" not in self.text
+        assert self.text.count("\x1b[?25l") == self.text.count("\x1b[?25h") or (
+            self.text.rindex("\x1b[?25h") > self.text.rindex("\x1b[?25l")
+        )
+        return self.process.poll()
+
+    def close(self):
+        if self.process.poll() is None:
+            os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        os.close(self.master)
+        os.close(self.slave)
+
+
+@pytest.fixture
+def terminal():
+    opened = []
+
+    def start(*arguments, **environment):
+        opened.append(Terminal(*arguments, **environment))
+        return opened[-1]
+
+    yield start
+    for each in opened:
+        each.close()
+
+
+def test_the_heat_map_has_colour_in_a_terminal(terminal):
+    made = terminal(MATRIX, "laplacian")
+    assert made.end() == 0
+    assert re.search(r"\x1b\[[\d;]*48;2;\d+;\d+;\d+m", made.text)
+    made = terminal(MATRIX, "laplacian", NO_COLOR="1")
+    assert made.end() == 0
+    assert "48;" not in made.text
+    plain = re.sub(r"\x1b\[[\d;]*m", "", made.text).replace("\r", "")
+    assert plain.endswith("output  3×3\n -2   0  -2 \n  2  -1   0 \n  2  -1  -2 \n")
+
+
+@pytest.mark.parametrize(
+    ("keys", "where"), [(b"q", "[0,1]"), (b"\x1b[A", "[0,0]"), (b"\x03", "[0,1]")]
+)
+def test_a_key_or_an_interruption_ends_the_film(terminal, keys, where):
+    made = terminal(MATRIX, FILTER, "--animate")
+    made.read_until(f"output {where}")
+    made.type(keys)
+    assert made.end() == 0
+    assert "sum = 4" in made.text

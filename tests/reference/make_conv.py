@@ -1,0 +1,83 @@
+"""Records what PyTorch and SciPy make of some matrices and filters, as tests/reference/conv.npz.
+
+To be run by hand, from the root of the repository, in an environment of its own:
+
+    pip install torch==2.13.0 scipy==1.17.1 numpy==2.4.6
+    python -m tests.reference.make_conv
+
+Nothing of nncli is used. `cases` in the file is JSON: for each case who made it, the names of its
+matrix and filter, and the arguments in nncli's words; its output is `output0`, `output1`, ...
+"""
+
+import json
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import scipy.signal
+import torch
+import torch.nn.functional as F
+
+PATH = Path(__file__).with_name("conv.npz")
+TORCH_MODES = {m: m for m in ("reflect", "replicate", "circular")} | {"zeros": "constant"}
+SCIPY_MODES = {"zeros": "fill", "circular": "wrap", "symmetric": "symm"}
+
+
+def by_torch(image, filter, *, stride, padding, padding_mode, dilation):
+    padded = F.pad(
+        torch.from_numpy(image)[None, None],
+        (padding[1], padding[1], padding[0], padding[0]),
+        mode=TORCH_MODES[padding_mode],
+    )
+    weight = torch.from_numpy(filter)[None, None]
+    return F.conv2d(padded, weight, stride=stride, dilation=dilation)[0, 0].numpy()
+
+
+def by_scipy(image, filter, *, padding, padding_mode, flip):
+    rule = scipy.signal.convolve2d if flip else scipy.signal.correlate2d
+    return rule(image, filter, mode=padding, boundary=SCIPY_MODES[padding_mode])
+
+
+def torch_cases():
+    for filter, mode, steps in product(
+        ("odd", "wide"), TORCH_MODES, (((1, 1), (1, 1)), ((2, 3), (1, 1)), ((1, 2), (2, 1)))
+    ):
+        stride, dilation = steps
+        yield (
+            "torch",
+            "small",
+            filter,
+            {"stride": stride, "padding": (3, 2), "padding_mode": mode, "dilation": dilation},
+        )
+    yield (
+        "torch",
+        "large",
+        "big",
+        {"stride": (1, 1), "padding": (8, 10), "padding_mode": "reflect", "dilation": (1, 1)},
+    )
+
+
+def scipy_cases():
+    for padding, mode, flip in product(("same", "full"), SCIPY_MODES, (False, True)):
+        yield "scipy", "small", "odd", {"padding": padding, "padding_mode": mode, "flip": flip}
+    for flip in (False, True):
+        how = {"padding": "valid", "padding_mode": "zeros", "flip": flip}
+        yield "scipy", "small", "wide", how
+        yield "scipy", "large", "big", how
+
+
+def main():
+    rng = np.random.default_rng(0)
+    shapes = {"small": (9, 11), "large": (34, 36), "odd": (3, 5), "wide": (2, 4), "big": (17, 21)}
+    arrays = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
+    cases = []
+    for source, image, filter, how in (*torch_cases(), *scipy_cases()):
+        make = by_torch if source == "torch" else by_scipy
+        arrays[f"output{len(cases)}"] = make(arrays[image], arrays[filter], **how)
+        cases.append({"source": source, "image": image, "filter": filter, "how": how})
+    np.savez_compressed(PATH, cases=json.dumps(cases), **arrays)
+    print(f"{len(cases)} cases, {PATH.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,387 @@
+"""The page of a filter over a matrix, its JSON, and the film."""
+
+import io
+import itertools
+import json
+import re
+import time
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from nncli.errors import NncliError
+from nncli.inspection.filtering import all_windows, apply_filter, take_backward, window
+from nncli.nn.correlate import How
+from nncli.render import animation, slow
+from nncli.render.filtering import (
+    check_extent,
+    filtering_json,
+    filtering_page,
+    kind,
+    margins,
+    sizes,
+    sum_line,
+)
+from nncli.render.grid import Extent
+from tests.render.pages import equations_of, on_screen
+
+BOX = np.full((3, 3), 1 / 9)
+
+
+def page(matrix, filter, how=None, extent=None, width=80, **asked):
+    made = apply_filter(np.asarray(matrix), np.asarray(filter), how or How())
+    shown = filtering_page(made, ("m.csv", "f.csv"), extent or Extent(), width=width, **asked)
+    return on_screen(shown, width)
+
+
+def at(matrix, filter, place, how=None, **more):
+    made = apply_filter(np.asarray(matrix), np.asarray(filter), how or How())
+    return page(matrix, filter, how, windows=[window(made, *place)], **more)
+
+
+def test_sizes_are_spelled_out():
+    made = apply_filter(
+        np.ones((9, 12)), np.ones((3, 4)), How(padding=1, stride=(2, 3), dilation=(1, 2))
+    )
+    assert list(sizes(made)) == [
+        "rows:    floor((9 + 2 − 1·(3 − 1) − 1)/2) + 1 = 5",
+        "columns: floor((12 + 2 − 2·(4 − 1) − 1)/3) + 1 = 3",
+    ]
+
+
+def test_margins():
+    made = apply_filter(np.ones((5, 6)), np.ones((3, 3)), How(stride=(3, 3)))
+    assert list(margins(made)) == ["No window reaches 2 rows and 0 columns of the matrix."]
+    made = apply_filter(np.ones((3, 3)), np.ones((3, 3)), How(padding=1, padding_mode="reflect"))
+    assert list(margins(made)) == [
+        "8 of 9 windows meet padding (reflect), with 32 cells of it in all."
+    ]
+    assert list(margins(apply_filter(np.ones((3, 3)), np.ones((2, 2)), How()))) == []
+
+
+def test_correlation_or_convolution():
+    skew = np.array([[0, 1], [2, 0]])
+    matrix = np.arange(9).reshape(3, 3) ** 2
+
+    def line(*given, **how):
+        return kind(apply_filter(*given, How(**how)))
+
+    assert line(matrix, np.ones((2, 2))) == (
+        "This is correlation (no flip, as in a conv layer); "
+        "the filter is symmetric, so convolution gives the same."
+    )
+    off = np.abs(
+        apply_filter(matrix, skew, How()).output - apply_filter(matrix, skew, How(flip=True)).output
+    ).max()
+    assert line(matrix, skew).endswith(
+        f"convolution differs, here by up to {off:#.3g}".rstrip(".") + "."
+    )
+    assert line(matrix, skew, flip=True).startswith("This is convolution (the filter turned by 180")
+    assert line(np.ones((3, 3)), skew).endswith("differs, though not on this matrix.")
+    matrix = np.array([[np.nan, 1, 3], [1, 2, 7]])
+    assert line(matrix, skew).endswith("convolution differs, here by up to 1.00.")
+
+
+def test_integers_that_fit_one_way_only():
+    matrix = np.array([[2**62, 0, 0]])
+    assert kind(apply_filter(matrix, np.array([[1, 0, 4]]), How())).endswith("convolution differs.")
+
+
+# Products
+
+
+def test_the_window_is_marked_in_the_matrix():
+    text = at(np.arange(16).reshape(4, 4), np.ones((2, 2), int), (1, 2))
+    assert "    0   1   2   3\n    4   5 [ 6][ 7]\n    8   9 [10][11]\n   12  13  14  15\n" in text
+    assert "sum = 34\n" in text
+
+
+def test_a_dilated_window_is_marked_where_its_taps_are():
+    text = at(np.arange(9).reshape(3, 3), np.ones((2, 2), int), (0, 0), How(dilation=(2, 2)))
+    assert "  [0] 1 [2]\n   3  4  5\n  [6] 7 [8]\n" in text
+
+
+def test_the_window_is_marked_in_every_channel_that_is_summed():
+    cells = np.arange(18).reshape(2, 3, 3)
+    text = at(cells, np.ones((2, 2, 2), int), (0, 1), How(summed=True))
+    assert "channel 0:\n   0 [1][2]\n" in text
+    assert "channel 1:\n    9 [10][11]\n" in text
+    assert f"sum = {1 + 2 + 4 + 5 + 10 + 11 + 13 + 14}\n" in text
+
+
+def test_of_a_large_matrix_the_surroundings_are_shown():
+    text = at(np.arange(10000).reshape(100, 100), np.ones((3, 3), int), (50, 60))
+    assert "rows 48–54, columns 58–64 of the matrix:" in text
+    assert " [5060][5061][5062] " in text
+    assert text.count("[5060]") == 1
+    for corner in itertools.product((0, 97), repeat=2):
+        assert f"[{100 * corner[0] + corner[1]}]".rjust(6) in at(
+            np.arange(10000).reshape(100, 100), np.ones((3, 3), int), corner
+        ).replace("[ ", " [").replace("[ ", " [").replace("[ ", " [")
+
+
+def test_padding_stands_in_parentheses():
+    text = at(np.arange(1, 10).reshape(3, 3), np.ones((3, 3), int), (0, 0), How(padding=1))
+    assert "5 cells of this window on padding (zeros), in parentheses:" in text
+    assert "  (0)(0)(0)\n  (0) 1  2\n  (0) 4  5\n" in text
+    how = How(padding=1, padding_mode="reflect")
+    text = at(np.arange(1, 10).reshape(3, 3), np.ones((3, 3), int), (0, 0), how)
+    assert "  (5)(4)(5)\n  (2) 1  2\n  (5) 4  5\n" in text
+    assert "parentheses" not in at(np.ones((3, 3)), np.ones((3, 3)), (1, 1), How(padding=1))
+
+
+def test_padding_of_every_channel():
+    cells = np.arange(18).reshape(2, 3, 3)
+    text = at(cells, np.ones((2, 2, 2), int), (0, 0), How(padding=1, summed=True))
+    assert "channel 0:\n  (0)(0)\n  (0) 0\n" in text
+    assert "channel 1:\n  (0)(0)\n  (0) 9\n" in text
+
+
+def test_a_window_wholly_on_padding():
+    text = at(np.arange(40).reshape(2, 20), np.ones((2, 2), int), (0, 0), How(padding=4))
+    assert "sum = 0\n" in text
+    assert "4 cells of this window on padding" in text
+
+
+SUM = re.compile(r"^sum = (\S+)(?: \(the products as shown add up to that within (\S+)\))?$", re.M)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "filter"),
+    [
+        (np.random.default_rng(0).normal(size=(5, 5)), BOX),
+        (np.ones((5, 5)), BOX),
+        (np.random.default_rng(0).normal(size=(5, 5)) * 1e7, BOX),
+        (np.random.default_rng(0).normal(size=(5, 5)) * 1e-9, BOX),
+        (np.full((3, 3), 1e7), np.full((3, 3), 1e-7 / 3)),
+        (np.arange(25).reshape(5, 5) / 4, np.ones((3, 3)) / 2),
+        (np.arange(25).reshape(5, 5) * 12345678, np.ones((3, 3), int)),
+        (np.arange(25).reshape(5, 5), np.ones((3, 3), int)),
+    ],
+)
+def test_what_is_shown_adds_up_or_the_line_says_by_how_much_it_does_not(matrix, filter):
+    made = apply_filter(matrix, filter, How())
+    chosen = list(all_windows(made))[:4]
+    text = page(matrix, filter, windows=chosen)
+    found = SUM.findall(text.replace("\nwithin", " within"))
+    products = [e[2].values for e in equations_of(text) if len(e) == 3]
+    assert len(found) == len(products) == len(chosen)
+    for (total, off), product in zip(found, products, strict=True):
+        missed = abs(sum(map(Decimal, map(repr, product.ravel().tolist()))) - Decimal(total))
+        if missed == 0:
+            assert off == ""
+        else:
+            assert float(off) == pytest.approx(float(missed), rel=0.6)
+    exact = matrix.dtype.kind == "i" and matrix.max() < 10**6
+    assert all(off == "" for _, off in found) or not exact
+
+
+def test_sums_that_are_not_finite():
+    terms = [np.array([[np.inf, 1.0]])] * 3
+    assert sum_line(terms, np.inf, Extent()) == "sum = inf"
+    assert sum_line(terms, np.nan, Extent()) == "sum = nan"
+
+
+# Width, and colour
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+@pytest.mark.parametrize("scale", [1, 1e4, 1e-5])
+def test_no_line_is_wider_than_the_screen(width, scale):
+    rng = np.random.default_rng(0)
+    matrix, filter = rng.normal(size=(16, 16)) * scale, rng.normal(size=(14, 13))
+    how = How(padding=2)
+    made = apply_filter(matrix, filter, how)
+    text = page(
+        matrix,
+        filter,
+        how,
+        width=width,
+        windows=[window(made, 0, 0), window(made, 5, 6)],
+        compare=True,
+        backward=take_backward(made, np.ones(made.output.shape)),
+    )
+    assert max(map(len, text.splitlines())) <= width
+    assert not re.search(r"\d…", text)
+
+
+def heat(array, colours="truecolor"):
+    made = apply_filter(np.asarray(array), np.array([[1]]), How())
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, color_system=colours, width=80)
+    from nncli.render.terminal import OnTerminal
+
+    console.print(OnTerminal(filtering_page(made, ("m", "f"), Extent())))
+    return file.getvalue().split("output", 2)[2]
+
+
+def test_the_heat_map_is_coloured_by_sign_and_size():
+    lines = heat([[4, -4, 0, 1]]).splitlines()
+    coloured = re.findall(r"\x1b\[([\d;]+48;2;[\d;]+)m\s*(-?\d+) ", lines[-1])
+    colours = {
+        number: tuple(map(int, code.split("48;2;")[1].split(";"))) for code, number in coloured
+    }
+    assert set(colours) == {"4", "-4", "1"}  # zero has no colour
+    assert colours["4"][0] > colours["4"][2]
+    assert colours["-4"][0] < colours["-4"][2]
+    assert colours["1"][1] > colours["4"][1]  # the smaller, the paler
+
+
+def test_the_heat_map_can_be_read_without_colour():
+    text = page([[4, -4, 0, 1]], [[1]])
+    assert text.endswith("output  1×4\n  4  -4   0   1 \n")
+    assert "\x1b" not in text
+
+
+def test_a_large_output_is_shortened_with_its_statistics():
+    text = page(np.arange(10000.0).reshape(100, 100), [[1]])
+    assert "output  100×100" in text
+    assert "from 0 to 9999" in text.replace("9.999e3", "9999").replace("9999.", "9999")
+    assert len(text.splitlines()) < 30
+
+
+def test_rows_and_columns_are_those_of_the_output():
+    text = page(np.arange(100).reshape(10, 10), np.ones((3, 3), int), extent=Extent(range(6, 8)))
+    whole = apply_filter(np.arange(100).reshape(10, 10), np.ones((3, 3), int), How()).output
+    last = text.split("output  8×8")[1].split()
+    assert list(map(int, last)) == whole[6:8].ravel().tolist()
+
+
+def test_rows_that_there_are_not():
+    given = np.ones((5, 5)), np.ones((3, 3)), How()
+    with pytest.raises(NncliError, match="--rows 4: the output has 3 rows, from 0 to 2"):
+        check_extent(*given, Extent(rows=range(4, 6)))
+    with pytest.raises(NncliError, match="--columns 3: the output has 3 columns"):
+        check_extent(*given, Extent(columns=range(3, 4)))
+    check_extent(*given, Extent(range(2, 9), range(1)))
+
+
+# Side by side, and backward
+
+
+def test_correlation_and_convolution_side_by_side():
+    matrix, filter = np.arange(16).reshape(4, 4), np.array([[0, 1], [2, 0]])
+    for flip in (False, True):
+        text = page(matrix, filter, How(flip=flip), compare=True).split("correlation and")[1]
+        (terms,) = equations_of(text)
+        made = {term.symbol: term.values for term in terms}
+        np.testing.assert_array_equal(
+            made["correlation"], apply_filter(matrix, filter, How()).output
+        )
+        np.testing.assert_array_equal(
+            made["convolution"], apply_filter(matrix, filter, How(flip=True)).output
+        )
+        np.testing.assert_array_equal(made["difference"], made["convolution"] - made["correlation"])
+
+
+def test_the_way_back_as_products():
+    matrix, filter = np.arange(16).reshape(4, 4), np.array([[0, 1], [2, 0]])
+    made = apply_filter(matrix, filter, How(stride=(2, 1), flip=True))
+    back = take_backward(made, np.arange(6).reshape(made.output.shape))
+    text = page(matrix, filter, How(stride=(2, 1), flip=True), backward=back).split("backward")[1]
+    terms = list(equations_of(text))
+    products = [e for e in terms if len(e) == 3]
+    assert len(products) == 4 + 1  # each tap, and one cell
+    for windows, upstream, product in products:
+        np.testing.assert_array_equal(windows.values * upstream.values, product.values)
+    totals = [p[2].values.sum() for p in products]
+    np.testing.assert_array_equal(totals[:4], back.filter_gradient.ravel())
+    assert totals[4] == back.matrix_gradient[2, 2]
+    assert "PASSED: 20 entries against differences" in text
+
+
+def test_the_way_back_of_what_is_not_finite():
+    matrix = np.ones((3, 3))
+    matrix[0, 0] = np.nan
+    back = take_backward(apply_filter(matrix, np.ones((2, 2)), How()), np.ones((2, 2)))
+    text = page(matrix, np.ones((2, 2)), backward=back, compare=True)
+    assert "Not checked against differences" in text
+    assert "PASSED" not in text
+
+
+# JSON
+
+
+def test_json():
+    matrix, filter = np.arange(16).reshape(4, 4), np.array([[0, 1], [2, 0]])
+    made = apply_filter(matrix, filter, How(flip=True))
+    record = json.loads(filtering_json(made, [window(made, 1, 2)]))
+    assert list(record) == [
+        *("schema", "matrix_shape", "filter_shape", "output_shape", "output", "windows")
+    ]
+    assert record["windows"] == [
+        {
+            "at": [1, 2],
+            "window": [[6, 7], [10, 11]],
+            "filter": [[0, 2], [1, 0]],
+            "hadamard": [[0, 14], [10, 0]],
+            "sum": 24,
+        }
+    ]
+    back = take_backward(made, np.ones((3, 3)))
+    more = json.loads(filtering_json(made, [], compare=True, backward=back))
+    assert list(more)[:6] == list(record)
+    assert more["convolution"] == record["output"]
+    assert more["correlation"] == apply_filter(matrix, filter, How()).output.tolist()
+    assert more["backward"]["filter_gradient"] == back.filter_gradient.tolist()
+    assert more["backward"]["check"]["passed"] is True
+
+
+# The film, and the bar
+
+
+def terminal(height=60):
+    return Console(file=io.StringIO(), force_terminal=True, width=80, height=height)
+
+
+def test_the_film_shows_every_window_and_starts_again(monkeypatch):
+    monkeypatch.setattr(animation, "PAUSE", 0)
+    made = apply_filter(np.arange(9).reshape(3, 3), np.ones((2, 2), int), How())
+    console = terminal()
+    frames = animation.play(made, console)
+    for _ in range(5):
+        next(frames)
+    frames.close()
+    text = console.file.getvalue()
+    assert re.findall(r"output \[(\d),(\d)\]", text)[:4] == [*map(tuple, ("00", "01", "10", "11"))]
+    assert text.count("output [0,0]") >= 2
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")  # the cursor is back
+
+
+def test_a_low_terminal_has_room_for_the_products(monkeypatch):
+    monkeypatch.setattr(animation, "PAUSE", 0)
+    made = apply_filter(np.ones((12, 12), int), np.ones((3, 3), int), How())
+    console = terminal(height=24)
+    frames = animation.play(made, console)
+    next(frames)
+    frames.close()
+    assert "sum = 9" in console.file.getvalue()
+    assert "output  10×10" not in console.file.getvalue()
+
+
+def test_no_film_in_a_pipe_or_of_channels():
+    made = apply_filter(np.ones((3, 3)), np.ones((2, 2)), How())
+    with pytest.raises(NncliError, match="not in a pipe"):
+        next(animation.play(made, Console(file=io.StringIO())))
+    made = apply_filter(np.ones((3, 3, 3)), np.ones((2, 2)), How())
+    with pytest.raises(NncliError, match="without channels"):
+        next(animation.play(made, terminal()))
+
+
+def test_a_bar_for_what_takes_long(monkeypatch):
+    console = terminal()
+    with slow.SlowProgress(console) as progress:
+        progress(1, 10)
+    assert console.file.getvalue() == ""
+    monkeypatch.setattr(slow, "PATIENCE", 0)
+    with slow.SlowProgress(console) as progress:
+        progress(1, 10)
+        progress(2, None)
+        time.sleep(0.01)
+    assert console.file.getvalue() != ""
+    pipe = Console(file=io.StringIO())
+    with slow.SlowProgress(pipe) as progress:
+        progress(1, 10)
+    assert pipe.file.getvalue() == ""
