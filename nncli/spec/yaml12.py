@@ -48,7 +48,7 @@ _WORDS: dict[str, Scalar] = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 # What YAML calls non-printable; the parsers refuse it too, but without saying where.
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 _NOT_ZERO = re.compile("[-+.0]*[1-9]")
 _SMALLEST = 5e-324
 _SURROGATE = re.compile("[\ud800-\udfff]")
