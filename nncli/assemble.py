@@ -140,8 +140,10 @@ def _check_files(spec: Spec) -> None:
         if isinstance(table, PairSpec):
             names = {("inputs",): table.inputs, ("targets",): table.targets}
         for place, name in names.items():
-            if isinstance(name, str) and not spec.resolve(name).exists():
-                message = f"there is no file {str(spec.resolve(name))!r}; check the path"
+            if isinstance(name, str) and not spec.resolve(name).is_file():
+                there = spec.resolve(name).exists()
+                what = "this is no file:" if there else "there is no file"
+                message = f"{what} {str(spec.resolve(name))!r}; check the path"
                 problems += spec.error_at(("data", key, *place), message).problems
     if problems:
         raise SpecError(problems)

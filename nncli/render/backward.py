@@ -6,13 +6,14 @@ from typing import NamedTuple
 import numpy as np
 
 from nncli.inspection.products import cell_products, tap_products
+from nncli.inspection.views import deltas, patches
 from nncli.nn.arrays import Array
 from nncli.nn.layers import Conv, Dense, Pool
 from nncli.nn.measures import SATURATED
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.document import Block, Grid, Heading, Lines, Paragraph, equations
 from nncli.render.grid import EDGE, Extent
-from nncli.render.matrices import UNITS, gradients, hadamard
+from nncli.render.matrices import gradients, hadamard, units
 from nncli.render.notation import SYMBOL
 from nncli.render.text import number
 
@@ -37,13 +38,17 @@ class Choices(NamedTuple):
 def backward(trace: Trace, layer: LayerTrace, choices: Choices) -> Iterator[Block]:
     yield Heading(f"{layer.name}: {arrival(trace, layer)}", 2)
     if layer.delta is None:
-        yield from equations([(SYMBOL["upstream"], layer.upstream)], "", choices.extent, UNITS)
+        yield from equations(
+            [(SYMBOL["upstream"], layer.upstream)], "", choices.extent, units(trace)
+        )
         return
     yield from VIEW[choices.view](trace, layer, choices.extent)
     if isinstance(layer.placed.layer, Conv):
         yield from conv_products(trace, layer, choices)
     yield Paragraph(flows_on(layer))
-    yield from equations([(SYMBOL["downstream"], layer.downstream)], "", choices.extent, UNITS)
+    yield from equations(
+        [(SYMBOL["downstream"], layer.downstream)], "", choices.extent, units(trace)
+    )
 
 
 def arrival(trace: Trace, layer: LayerTrace) -> str:
@@ -74,7 +79,7 @@ def hadamard_view(trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[B
     """A row a unit with both factors; then the outer product a δᵀ as a multiplication table."""
     assert layer.delta is not None
     if layer.sigma_prime is not None and np.isfinite(layer.upstream).all():
-        yield hadamard_table(layer, extent)
+        yield hadamard_table(trace, layer, extent)
     if layer is trace.layers[-1] and trace.cost.error_is_delta:
         yield Paragraph(
             f"Behind {layer.activation} outputs and cross-entropy σ′ cancels, and δ = a − y:"
@@ -103,7 +108,7 @@ def gradient_words(layer: LayerTrace) -> str:
     return f"∂C/∂W: for each filter tap {mean}the cells that it met ⊙ δ, summed:"
 
 
-def hadamard_table(layer: LayerTrace, extent: Extent) -> Grid:
+def hadamard_table(trace: Trace, layer: LayerTrace, extent: Extent) -> Grid:
     """∂C/∂a | σ′(z) | δ for every unit of every sample, and which factor holds it back."""
     upstream, prime, delta = layer.upstream, layer.sigma_prime, layer.delta
     assert prime is not None
@@ -112,6 +117,9 @@ def hadamard_table(layer: LayerTrace, extent: Extent) -> Grid:
     small = np.abs(upstream) < SMALL * largest
     saturated = prime < SATURATED
     several = len(upstream) > 1
+    # What fits beside the names of units that have three indices, or of several samples.
+    digits = 7 if several or upstream.ndim > 2 else 10
+    off = "off" if layer.activation == "relu" else "saturated"
     places = list(np.ndindex(upstream.shape))
     rows: list[tuple[str, ...]] = []
     for k in extent.row_indices(len(places)):
@@ -120,16 +128,17 @@ def hadamard_table(layer: LayerTrace, extent: Extent) -> Grid:
             continue
         at = places[k]
         unit = ",".join(map(str, at[1:]))
-        off = "off" if layer.activation == "relu" else "saturated"
-        held = [*([off] * bool(saturated[at])), *(["small error"] * bool(small[at]))]
+        both = saturated[at] and small[at]
+        held = "both" if both else off if saturated[at] else "small error" if small[at] else ""
         rows.append(
             (
-                f"sample {at[0]}, unit {unit}" if several else f"unit {unit}",
-                *(number(float(q[at]), 10) for q in (upstream, prime, delta)),
-                " and ".join(held),
+                f"{trace.samples[at[0]]}: {unit}" if several else f"unit {unit}",
+                *(number(float(q[at]), digits) for q in (upstream, prime, delta)),
+                held,
             )
         )
-    headings = ("", "∂C/∂a", "⊙ σ′(z)", "= δ", "held back by")
+    name = "sample: unit" if several else ""
+    headings = (name, "∂C/∂a", "⊙ σ′(z)", "= δ", "held back by")
     return Grid(headings, tuple(rows))
 
 
@@ -175,7 +184,12 @@ def matrix_view(trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Blo
             f"∂C/∂W = {mean}δ Pᵀ, where each of the {windows} columns of P is a window laid out: "
             f"{filters}×{windows} · {windows}×{size}:"
         )
-        yield from gradients(layer, extent)
+        assert layer.weight_gradient is not None
+        flat = n * layer.weight_gradient.reshape(filters, -1)
+        name = "∂C/∂W, a row a filter" if n == 1 else f"{n} ∂C/∂W, a row a filter"
+        terms = [("δ", deltas(layer)), ("Pᵀ", patches(layer).T), (name, flat)]
+        yield from equations(terms, "·=", extent)
+        yield from (b for k, b in enumerate(gradients(layer, extent)) if k > 0)
 
 
 def kronecker_view(trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
@@ -219,8 +233,14 @@ def kronecker_view(trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[
     else:
         yield Paragraph(
             "vec(∂C/∂W) = the sum over all windows of δ ⊗ window: the δ of all filters at one "
-            "place, Kronecker the cells under the window there:"
+            "place, Kronecker the cells under the window there. Of the first window:"
         )
+        delta, window = deltas(layer)[:, :1], patches(layer)[:, :1]
+        product = np.kron(delta, window)
+        yield from equations(
+            [("δ", delta), ("window", window), ("δ ⊗ window", product)], "⊗=", extent
+        )
+        yield Paragraph("All of them summed:")
         yield from gradients(layer, extent)
 
 
@@ -231,35 +251,62 @@ def index_view(trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Bloc
     assert layer.delta is not None
     if not isinstance(layer.placed.layer, Dense):
         yield Paragraph(
-            "∂C/∂w[f,c,i,j] = 1/n Σ_x Σ_p input[x, c, p + (i,j)] δ[x, f, p], over all windows p:"
+            "∂C/∂w[f,c,i,j] = 1/n Σ input δ, over all samples and windows the cell that the tap "
+            "met times δ there:"
         )
-        yield from gradients(layer, extent)
+        yield Lines(tuple(conv_index_lines(layer, extent)))
+        yield from (b for k, b in enumerate(gradients(layer, extent)) if k > 0)
         return
     n = len(layer.input)
     inputs, units = layer.weight_gradient.shape
     lines: list[str] = []
     for i in extent.row_indices(inputs):
         for j in extent.column_indices(units):
-            lines.append("…" if i is None or j is None else index_line(layer, i, j))
+            if i is None or j is None:
+                lines.append("…")
+            else:
+                lines.append(index_line(layer, i, j, full=extent.full))
     mean = "1/n Σ_x " if n > 1 else ""
     yield Paragraph(f"∂C/∂w[i,j] = {mean}a[i] δ[j]:")
     kept = [line for k, line in enumerate(lines) if line != "…" or (k and lines[k - 1] != "…")]
     yield Lines(tuple(kept))
 
 
-def index_line(layer: LayerTrace, i: int, j: int) -> str:
+def conv_index_lines(layer: LayerTrace, extent: Extent) -> Iterator[str]:
+    """The gradient of one filter tap a line, with the first of its products substituted."""
+    assert layer.weight_gradient is not None
+    cells, delta, n = patches(layer), deltas(layer), len(layer.input)
+    entries = list(np.ndindex(layer.weight_gradient.shape))
+    size = layer.weight_gradient[0].size
+    for k in extent.row_indices(len(entries)):
+        if k is None:
+            yield "…"
+            continue
+        filter, tap = divmod(k, size)
+        shown = len(cells[0]) if extent.full else min(3, len(cells[0]))
+        products = " + ".join(
+            f"{number(float(cells[tap, p]), 4)} · {number(float(delta[filter, p]), 4)}"
+            for p in range(shown)
+        )
+        more = "" if shown == len(cells[0]) else f" + … {len(cells[0]) - shown} more"
+        total = f"1/{n} ({products}{more})" if n > 1 else f"{products}{more}"
+        value = number(float(layer.weight_gradient[entries[k]]), 8)
+        yield f"∂C/∂w[{','.join(map(str, entries[k]))}] = {total} = {value}"
+
+
+def index_line(layer: LayerTrace, i: int, j: int, *, full: bool) -> str:
     assert layer.weight_gradient is not None
     assert layer.delta is not None
     n = len(layer.input)
     value = number(float(layer.weight_gradient[i, j]), 8)
-    shown = range(n) if n <= 3 else range(2)
+    shown = range(n) if n <= 3 or full else range(2)
     products = [
         f"{number(float(layer.input[x, i]), 8)} · {number(float(layer.delta[x, j]), 8)}"
         for x in shown
     ]
     if n == 1:
         return f"∂C/∂w[{i},{j}] = a[{i}] δ[{j}] = {products[0]} = {value}"
-    more = f" + … {n - 2} more" if n > 3 else ""
+    more = "" if len(shown) == n else f" + … {n - len(shown)} more"
     return f"∂C/∂w[{i},{j}] = 1/{n} ({' + '.join(products)}{more}) = {value}"
 
 

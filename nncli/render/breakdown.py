@@ -6,6 +6,7 @@ import numpy as np
 
 from nncli.inspection.findings import Why
 from nncli.inspection.record import Inspection
+from nncli.inspection.views import patches
 from nncli.nn.layers import Conv, Dense, Pool
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.backward import Choices, backward
@@ -19,7 +20,7 @@ from nncli.render.document import (
 )
 from nncli.render.findings import findings, why_block
 from nncli.render.grid import Extent
-from nncli.render.matrices import UNITS, WEIGHTS
+from nncli.render.matrices import WEIGHTS, units
 from nncli.render.products import product_table
 from nncli.render.proof import proof
 from nncli.render.text import count, number, shape
@@ -34,7 +35,7 @@ def breakdown(
     page: Page = [Heading(f"{trace.name}: one step, taken apart", 0), Paragraph(summary(trace))]
     page.append(Heading("forward", 1))
     for layer in chosen:
-        page += forward(layer, choices.extent)
+        page += forward(trace, layer, choices.extent)
     page.append(Heading(f"backward ({choices.view} view)", 1))
     for layer in reversed(chosen):
         page += backward(trace, layer, choices)
@@ -62,7 +63,7 @@ def summary(trace: Trace) -> str:
     )
 
 
-def forward(layer: LayerTrace, extent: Extent) -> Iterator[Block]:
+def forward(trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
     yield Heading(f"{layer.name}: {formula(layer)}", 2)
     match layer.placed.layer:
         case Dense():
@@ -76,11 +77,35 @@ def forward(layer: LayerTrace, extent: Extent) -> Iterator[Block]:
             yield from equations([("z", layer.z), (f"{layer.activation}(z)", layer.a)], "→", extent)
         case Conv():
             assert layer.z is not None
-            yield from equations([("input", layer.input)], "", extent, UNITS)
+            assert layer.weight is not None
+            yield from equations([("input", layer.input)], "", extent, units(trace))
+            yield from equations([("W", layer.weight)], "", extent, WEIGHTS)
+            if layer.bias is not None:
+                yield from equations([("b", layer.bias)], "", extent)
+            yield from one_window(trace, layer, extent)
             terms = [("z", layer.z), (f"{layer.activation}(z)", layer.a)]
-            yield from equations(terms, "→", extent, UNITS)
+            yield from equations(terms, "→", extent, units(trace))
         case Pool():
-            yield from equations([("a", layer.a)], "", extent, UNITS)
+            yield from equations([("a", layer.a)], "", extent, units(trace))
+
+
+def one_window(trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
+    """How one z came about: the window ⊙ the filter, channel by channel, and the bias."""
+    assert layer.weight is not None
+    assert layer.z is not None
+    filter = layer.weight[0]
+    rows, columns = layer.z.shape[2:]
+    at = rows // 2, columns // 2  # away from the padding
+    window = patches(layer)[:, at[0] * columns + at[1]].reshape(filter.shape)
+    yield Paragraph(
+        f"z[0,{at[0]},{at[1]}], of filter 0 in sample {trace.samples[0]}: the window there ⊙ the "
+        "filter, summed:"
+    )
+    terms = [("window", window), ("filter", filter), ("product", window * filter)]
+    yield from equations(terms, "⊙=", extent, (("channel", None),))
+    total = float((window * filter).sum(dtype=np.float64))
+    bias = "" if layer.bias is None else f" + b {number(float(layer.bias[0]), 8)}"
+    yield Paragraph(f"Σ {number(total, 8)}{bias} = z {number(float(layer.z[0, 0, *at]), 8)}")
 
 
 def formula(layer: LayerTrace) -> str:

@@ -84,6 +84,8 @@ class HeatMap(NamedTuple):
         return Equation((Matrix(self.symbol, self.array, self.rows, self.columns, kind),), "")
 
 
+Leading = tuple[str, Sequence[int] | None]  # an axis by name, and the numbers of its entries
+
 Block = Heading | Paragraph | Lines | Grid | Equation | HeatMap
 Page = list[Block]
 
@@ -92,14 +94,14 @@ def equations(
     terms: Sequence[tuple[str, Array]],
     signs: str,
     extent: Extent,
-    axes: Sequence[str] = (),
+    axes: Sequence[Leading] = (),
 ) -> Iterator[Equation | Paragraph]:
     """An equation of matrices; of arrays of more axes, one for each of their matrices.
 
     Args:
         terms: each with its symbol. A vector stands as a row. Arrays of more than two axes are of
             one shape.
-        axes: what the leading axes are: ("sample", "channel"), ("filter", "channel").
+        axes: what the leading axes are, each with its numbers where they are not 0, 1, 2, ...
     """
     arrays = [np.atleast_2d(array) for _, array in terms]
     kinds = formats(arrays, extent.decimals)
@@ -107,7 +109,10 @@ def equations(
     places = list(np.ndindex(leading))
     most = 2 if len(places) > 4 and not extent.full else len(places)
     for place in places[:most]:
-        label = ", ".join(f"{axis} {k}" for axis, k in zip(axes, place, strict=False))
+        label = ", ".join(
+            f"{name} {numbers[k] if numbers is not None else k}"
+            for (name, numbers), k in zip(axes, place, strict=False)
+        )
         matrices = tuple(
             Matrix(
                 symbol,
@@ -118,6 +123,10 @@ def equations(
             )
             for (symbol, _), array, kind in zip(terms, arrays, kinds, strict=True)
         )
+        if any(not m.rows or not m.columns for m in matrices):
+            missed = " and ".join(m.symbol for m in matrices if not m.rows or not m.columns)
+            yield Paragraph(f"{missed}: outside the rows or columns asked for", note=True)
+            return
         yield Equation(matrices, signs, label)
     if most < len(places):
         yield Paragraph(f"… and {len(places) - most} more matrices like these", note=True)

@@ -29,6 +29,7 @@ from nncli.render.text import count, number, shape
 MOST = 16  # rows or columns of a matrix that is shown beside its output
 SHOWN = 1 << 12  # outputs up to which the products of the way back are shown
 SMALL = 1 << 20  # outputs up to which the other way is computed for comparison
+CHANNELS = (("channel", None),)
 
 
 def filtering_page(
@@ -58,9 +59,9 @@ def filtering_page(
         *(Paragraph(text) for text in margins(filtering)),
     ]
     if matrix.shape[-1] <= MOST and matrix.shape[-2] <= MOST and not windows:
-        page += equations([("matrix", matrix)], "", whole, ("channel",))
+        page += equations([("matrix", matrix)], "", whole, CHANNELS)
     if filter.shape[-1] <= MOST and filter.shape[-2] <= MOST:
-        page += equations([("filter", filtering.applied)], "", whole, ("channel",))
+        page += equations([("filter", filtering.applied)], "", whole, CHANNELS)
     for window in windows:
         page += products(filtering, window, whole, width)
     page += [Heading("output", 2), *heat_maps("output", filtering.output, extent)]
@@ -182,7 +183,7 @@ def products(
     yield Heading(f"output [{r},{c}]", 2)
     yield from marked(filtering, window, width)
     terms = [("window", window.cells), ("filter", window.filter), ("product", window.hadamard)]
-    yield from equations(terms, "⊙=", extent, ("channel",))
+    yield from equations(terms, "⊙=", extent, CHANNELS)
     yield from with_padding(filtering, window, width)
     yield Paragraph(sum_line([array for _, array in terms], window.sum, extent))
 
@@ -312,13 +313,13 @@ def comparison(filtering: Filtering, extent: Extent) -> Iterator[Block]:
     with np.errstate(all="ignore"):  # of two infinities there is no difference
         difference = pair["convolution"] - pair["correlation"]
     terms = [(name, pair[name]) for name in ("convolution", "correlation")]
-    yield from equations([*terms, ("difference", difference)], "−=", extent, ("channel",))
+    yield from equations([*terms, ("difference", difference)], "−=", extent, CHANNELS)
 
 
 def backward_blocks(filtering: Filtering, backward: Backward, extent: Extent) -> Iterator[Block]:
     whole = Extent(full=extent.full)
     yield Heading("backward", 2)
-    yield from equations([("∂C/∂output", backward.upstream)], "", extent, ("channel",))
+    yield from equations([("∂C/∂output", backward.upstream)], "", extent, CHANNELS)
     yield Paragraph("∂C/∂filter: for each tap the cells that it met ⊙ ∂C/∂output, summed:")
     places = list(np.ndindex(backward.filter_gradient.shape))
     most = len(places) if extent.full or len(places) <= 9 else 2
@@ -327,7 +328,7 @@ def backward_blocks(filtering: Filtering, backward: Backward, extent: Extent) ->
         yield from backward_products(filtering, backward, "filter", "cells met", place, extent)
     if 0 < shown < len(places):
         yield Paragraph(f"… and {len(places) - shown} more taps like these", note=True)
-    yield from equations([("∂C/∂filter", backward.filter_gradient)], "", whole, ("channel",))
+    yield from equations([("∂C/∂filter", backward.filter_gradient)], "", whole, CHANNELS)
     yield Paragraph(
         "∂C/∂matrix: for each cell the taps that lay on it, window by window, ⊙ ∂C/∂output, summed"
         + ("; for the cell in the middle:" if shown else ":")
@@ -336,7 +337,7 @@ def backward_blocks(filtering: Filtering, backward: Backward, extent: Extent) ->
         middle = tuple(size // 2 for size in filtering.matrix.shape[-2:])
         cell = (0,) * (filtering.matrix.ndim - 2) + middle
         yield from backward_products(filtering, backward, "matrix", "taps", cell, extent)
-    yield from equations([("∂C/∂matrix", backward.matrix_gradient)], "", whole, ("channel",))
+    yield from equations([("∂C/∂matrix", backward.matrix_gradient)], "", whole, CHANNELS)
     if not backward.checked:
         yield Paragraph("Not checked against differences: not all of the numbers are finite.")
         return

@@ -3,13 +3,25 @@
 from collections.abc import Iterator
 
 from nncli.nn.trace import LayerTrace, Trace
-from nncli.render.document import Block, Heading, Page, Paragraph, equations, rounding_note
+from nncli.render.document import (
+    Block,
+    Heading,
+    Leading,
+    Page,
+    Paragraph,
+    equations,
+    rounding_note,
+)
 from nncli.render.grid import Extent
 from nncli.render.notation import SYMBOL
 from nncli.render.text import count, number
 
-UNITS = ("sample", "channel")
-WEIGHTS = ("filter", "channel")
+WEIGHTS: tuple[Leading, ...] = (("filter", None), ("channel", None))
+
+
+def units(trace: Trace) -> tuple[Leading, ...]:
+    """The leading axes of an image's arrays: samples by their numbers in the training data."""
+    return (("sample", trace.samples), ("channel", None))
 
 
 def step_matrices(trace: Trace) -> Page:
@@ -40,7 +52,7 @@ def hadamard(trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]
         return
     assert layer.sigma_prime is not None
     terms = [(SYMBOL[k], getattr(layer, k)) for k in ("upstream", "sigma_prime", "delta")]
-    yield from equations(terms, "⊙=", extent, UNITS)
+    yield from equations(terms, "⊙=", extent, units(trace))
 
 
 def gradients(layer: LayerTrace, extent: Extent) -> Iterator[Block]:

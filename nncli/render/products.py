@@ -28,7 +28,10 @@ def lines(trace: Trace, layer: LayerTrace) -> Iterator[Row]:
     placed = layer.placed
     name = layer.name
     inputs, outputs = shape(placed.input_shape), shape(placed.output_shape)
-    fused = layer is trace.layers[-1] and trace.cost.error_is_delta
+    is_last = layer is trace.layers[-1]
+    fused = is_last and trace.cost.error_is_delta
+    if is_last and not fused:
+        yield name, "∂C/∂a = a − y", "none: a difference", outputs
     match placed.layer:
         case Dense():
             yield (
@@ -40,6 +43,7 @@ def lines(trace: Trace, layer: LayerTrace) -> Iterator[Row]:
             yield from hadamard_line(name, outputs, fused)
             over = f", mean of {n}" if n > 1 else ""
             yield name, "∂C/∂W = a ⊗ δ", OUTER, f"{inputs}×1 · 1×{outputs}{over}"
+            yield from bias_line(name, layer, outputs)
             yield name, "∂C/∂input = δ Wᵀ", MATRIX, f"{n}×{outputs} · {outputs}×{inputs}"
         case Conv():
             window = shape(placed.parameter_shapes["weight"][1:])
@@ -47,13 +51,24 @@ def lines(trace: Trace, layer: LayerTrace) -> Iterator[Row]:
             kernel = shape(placed.parameter_shapes["weight"][2:])
             yield name, "z = Σ window ⊙ filter", WINDOW, f"{window} ⊙ {window}"
             yield from hadamard_line(name, outputs, fused)
-            yield name, "∂C/∂w = Σ cells ⊙ δ", WINDOW, f"{image} ⊙ {image}"
+            yield name, "∂C/∂W = Σ cells ⊙ δ", WINDOW, f"{image} ⊙ {image}"
+            yield from bias_line(name, layer, str(placed.output_shape[0]))
             yield name, "∂C/∂input = Σ δ ⊙ filter", WINDOW, f"{kernel} ⊙ {kernel}"
         case Pool() as pool:
             what = "the largest" if pool.type == "maxpool" else "the mean"
             back = "to the largest" if pool.type == "maxpool" else "in equal shares"
             yield name, f"a = {what} of each", "none", f"{inputs} → {outputs}"
             yield name, f"back: {back}", "none", f"{outputs} → {inputs}"
+        case _:
+            yield name, "a = input, as a vector", "none", f"{inputs} → {outputs}"
+    if layer.weight is not None:
+        sizes = shape(placed.parameter_shapes["weight"])
+        yield name, "W new = W + ΔW", "none: a sum", sizes
+
+
+def bias_line(name: str, layer: LayerTrace, units: str) -> Iterator[Row]:
+    if layer.bias is not None:
+        yield name, "∂C/∂b = Σ δ", "none: a sum", units
 
 
 def hadamard_line(name: str, outputs: str, fused: bool) -> Iterator[Row]:

@@ -28,7 +28,7 @@ def proof(inspection: Inspection) -> Page:
             (
                 tensor.layer,
                 SYMBOL[tensor.quantity],
-                f"{tensor.checked:,} of {tensor.size:,}",
+                f"{tensor.checked - len(tensor.kinks):,} of {tensor.size:,}",
                 number(tensor.max_relative_error, 2),
                 place,
             )
@@ -66,9 +66,10 @@ def kinks(check: Check) -> Page:
             more = " …" if len(tensor.kinks) > 6 else ""
             page.append(
                 Paragraph(
-                    f"{tensor.layer} {SYMBOL[tensor.quantity]}: a kink of relu or maxpool lies "
-                    f"within the step of {count(len(tensor.kinks), 'entry', 'entries')}, left out "
-                    f"and compared on their own side of it instead: {some}{more}",
+                    f"{tensor.layer} {SYMBOL[tensor.quantity]}: "
+                    f"{count(len(tensor.kinks), 'entry', 'entries')} left out, a kink of relu or "
+                    f"maxpool lies within the step: {some}{more}; compared with the derivative on "
+                    "this side of the kink, they agree",
                     note=True,
                 )
             )
@@ -92,7 +93,7 @@ def verdict(check: Check) -> str:
 def sweep_page(sweep: Sweep) -> Page:
     """The U-shaped error of central differences over h, as a bar of the decimal digits gained."""
     place = ",".join(map(str, sweep.entry))
-    lines = ["h          error      right digits"]
+    lines = ["h          error      right digits (## each)"]
     for h, error in sweep.errors:
         digits = 0.0 if not error < 1 else min(16.0, -_log10(error))
         lines.append(f"{number(h, 2):<9}  {number(error, 2):<9}  {'#' * round(2 * digits)}")

@@ -1,7 +1,9 @@
 """A page on a terminal or in a pipe."""
 
 from collections.abc import Iterator
+from math import ceil
 from textwrap import wrap
+from typing import Any
 
 import numpy as np
 from rich.cells import cell_len
@@ -24,6 +26,8 @@ from nncli.render.document import (
 from nncli.render.grid import bracketed, cells, formats
 from nncli.render.tables import Column, Columns
 from nncli.render.text import safe, shape
+
+CONTINUED: Any = {"subsequent_indent": "    "}  # how a line goes on that is too long
 
 Line = tuple[str, str]  # a style, and what is written in it
 
@@ -108,7 +112,9 @@ def lines_of(block: Block, width: int) -> Iterator[Line]:
         case Paragraph(text, note):
             yield from (("dim" if note else "", line) for line in wrap(text, width))
         case Lines(lines):
-            yield from (("", line) for line in lines)
+            for line in lines:
+                fits = cell_len(line) <= width
+                yield from (("", x) for x in ([line] if fits else wrap(line, width, **CONTINUED)))
         case Equation():
             if block.label:
                 yield "italic", f"{block.label}:"
@@ -128,14 +134,19 @@ def rows_of_blocks(equation: Equation, width: int) -> Iterator[list[list[str]]]:
     row: list[list[str]] = []
     used = 0
     for matrix, sign in zip(equation.terms, f" {equation.signs}", strict=True):
-        for k, part in enumerate(matrix_blocks(matrix, width - 2)):
+        pieces = list(matrix_blocks(matrix, width - 2))
+        for k, part in enumerate(pieces):
             signed = [f"{sign if i == 1 and k == 0 else ' '} {x}" for i, x in enumerate(part)]
-            if row and used + width_of(signed) + 1 > width:
+            if row and (used + width_of(signed) + 1 > width or len(pieces) > 1):
                 yield row
                 row, used = [], 0
             row.append(signed)
             used += width_of(signed) + 1
-    yield row
+        if len(pieces) > 1:  # what comes next would look like a part of it
+            yield row
+            row, used = [], 0
+    if row:
+        yield row
 
 
 def matrix_blocks(matrix: Matrix, width: int) -> Iterator[list[str]]:
@@ -143,6 +154,7 @@ def matrix_blocks(matrix: Matrix, width: int) -> Iterator[list[str]]:
     text = cells(matrix.array, matrix.format, matrix.rows, matrix.columns)
     widest = max(len(cell) for row in text for cell in row) + 1
     each = max(1, (width - 2) // widest)
+    each = ceil(len(matrix.columns) / ceil(len(matrix.columns) / each))  # pieces of one size
     for start in range(0, len(matrix.columns), each):
         heading = f"{matrix.symbol}  {shape(matrix.array.shape)}"
         if each < len(matrix.columns):

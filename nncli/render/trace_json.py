@@ -84,7 +84,7 @@ def _tensor(tensor: TensorCheck) -> dict[str, Any]:
         "layer": tensor.layer,
         "quantity": tensor.quantity,
         "entries": tensor.size,
-        "checked": tensor.checked,
+        "checked": tensor.checked - len(tensor.kinks),
         "kinks": [list(entry) for entry in tensor.kinks],
         "max_relative_error": tensor.max_relative_error,
         "at": None if tensor.worst is None else list(tensor.worst),

@@ -100,13 +100,16 @@ def test_an_equation_of_matrices():
 
 def test_arrays_of_more_axes_come_matrix_by_matrix():
     few, many = np.ones((2, 2, 3, 3)), np.ones((2, 3, 3, 3))
-    labels = [block.label for block in blocks([("z", few)], "", axes=("sample", "channel"))]
-    assert labels == [f"sample {x}, channel {c}" for x in range(2) for c in range(2)]
-    shown = blocks([("z", many)], "", axes=("sample", "channel"))
+    labels = [
+        block.label
+        for block in blocks([("z", few)], "", axes=(("sample", (4, 9)), ("channel", None)))
+    ]
+    assert labels == [f"sample {x}, channel {c}" for x in (4, 9) for c in range(2)]
+    shown = blocks([("z", many)], "", axes=(("sample", (4, 9)), ("channel", None)))
     assert [type(block) for block in shown] == [Equation, Equation, Paragraph, Paragraph]
     assert shown[2].text == "… and 4 more matrices like these"
     assert shown[3].text.startswith("z: 2×3×3×3, norm 7.348, from 1.000 to 1.000")
-    everything = blocks([("z", many)], "", Extent(full=True), ("sample", "channel"))
+    everything = blocks([("z", many)], "", Extent(full=True), (("sample", None), ("channel", None)))
     assert len(everything) == 6
 
 

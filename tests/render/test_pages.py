@@ -1,5 +1,7 @@
 """The page of one step: its parts, its views, and that it fits."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from nncli.errors import NncliError
 from nncli.inspection.record import inspect
 from nncli.render.backward import Choices
 from nncli.render.breakdown import breakdown
-from nncli.render.document import Equation, Grid, Heading, Paragraph
+from nncli.render.document import Equation, Grid, Heading, Lines, Paragraph
 from nncli.render.grid import Extent
 from tests.inspection.traces import spec_trace, trace_of
 from tests.nn.cases import LENET, SOME_CASES
@@ -114,7 +116,7 @@ def test_what_holds_a_unit_back_is_named():
         for b in drawing_of(trace, layer=layer.name).page
         if isinstance(b, Grid) and len(b.headings) == 5
     )
-    assert grid.headings == ("", "∂C/∂a", "⊙ σ′(z)", "= δ", "held back by")
+    assert grid.headings == ("sample: unit", "∂C/∂a", "⊙ σ′(z)", "= δ", "held back by")
     assert len(grid.rows) == min(12, layer.delta.size)
 
 
@@ -198,3 +200,33 @@ def test_a_failed_check_names_the_first_gradient_that_is_wrong(monkeypatch):
     page = drawing_of(spec_trace("two-two-two"), checked=True).page
     words = " ".join(block.text for block in page if isinstance(block, Paragraph))
     assert "FAILED: the first to be wrong is dense2 δ" in words
+
+
+def test_samples_bear_their_numbers_in_the_training_data_everywhere():
+    text = on_screen(drawing_of(spec_trace("digits-conv", samples=(3, 7))).page, 80)
+    assert "sample 7, channel 0:" in text
+    assert "sample 0" not in text
+    assert re.search(r"^7: 7,7,7 ", text, re.M)
+
+
+@pytest.mark.parametrize("rows", [range(3, 4), range(100, 200)])
+def test_a_range_that_misses_a_matrix_says_so(rows):
+    page = drawing_of(spec_trace("digits-mlp"), extent=Extent(rows=rows)).page
+    assert "outside the rows or columns asked for" in on_screen(page, 80)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_no_line_loses_its_end(view):
+    page = drawing_of(spec_trace("xor", samples=(0, 1, 2, 3)), view=view).page
+    text = on_screen(page, 80)
+    for block in page:
+        if isinstance(block, Lines):
+            for line in block.lines:
+                assert line.split()[-1] in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_conv_layer_is_shown_forward_with_one_window_and_its_sum():
+    text = on_screen(drawing_of(spec_trace("digits-conv")).page, 80)
+    sum_, bias, z = map(float, re.search(r"Σ (\S+) \+ b (\S+) = z (\S+)", text).groups())
+    assert z == pytest.approx(sum_ + bias, rel=1e-6)
