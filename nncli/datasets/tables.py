@@ -298,10 +298,24 @@ def table_targets(
         return None
     if len(chosen) == 1 and isinstance(table.cells, list) and is_text(table, chosen[0], classes):
         return table.text(chosen[0], problems)
+    if len(chosen) == 1 and isinstance(classes, int):
+        refuse_words(table, chosen[0], classes)
     numbers = table.numbers(chosen, problems)
     if numbers.shape[1] == 1 and is_label(numbers).all():
         return numbers[:, 0].astype(np.int64)
     return numbers
+
+
+def refuse_words(table: Table, column: int, classes: int) -> None:
+    """Raises DataError for a column of words where classes are counted: told once, not by cell."""
+    if isinstance(table.cells, list) and is_text(table, column, None):
+        cells = (str(row[column]) for row in table.cells)
+        word = next(cell for cell in cells if not is_number(cell))
+        raise DataError(
+            f"{table.name}: column {column + 1} holds words such as {quote(word)}, but a number of "
+            f"classes takes the integers 0 to {classes - 1}; name the classes, or leave them out",
+            key="classes",
+        )
 
 
 def is_text(table: Table, column: int, classes: Classes) -> bool:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from nncli.datasets import files, read_source, read_table
 from nncli.datasets.tables import is_number
+from nncli.errors import DataError
 from tests.datasets.conftest import problems, told_if_any, write
 
 HERE_IS_SAFE = settings(
@@ -467,3 +468,15 @@ def test_gzip_with_bytes_behind_its_end_is_not_called_no_gzip():
     assert problems(read_source, path) == [
         "t.csv.gz: other bytes follow its gzip data; it is damaged, or something was added to it"
     ]
+
+
+def test_words_where_classes_are_counted_are_told_once(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("1,setosa\n2,setosa\n3,virginica\n")
+    with pytest.raises(DataError) as caught:
+        read_source(path, classes=2)
+    assert caught.value.key == "classes"
+    assert str(caught.value) == (
+        f"{path}: column 2 holds words such as 'setosa', but a number of classes takes the "
+        "integers 0 to 1; name the classes, or leave them out"
+    )
