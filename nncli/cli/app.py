@@ -23,7 +23,8 @@ app = typer.Typer(
 )
 app.command()(train)
 app.command("inspect-grad")(inspect_grad)
-app.command()(conv)
+# A filter written out may begin with a negative number, which looks like an option.
+app.command(context_settings={"ignore_unknown_options": True})(conv)
 
 
 @app.callback(invoke_without_command=True)

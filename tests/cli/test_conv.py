@@ -19,7 +19,7 @@ from PIL import Image
 from nncli import matrices as work
 from nncli.cli.app import run
 from nncli.nn.correlate import How, correlate
-from tests.conftest import ROOT, Outcome
+from tests.conftest import ROOT, Outcome, Run
 
 MATRIX, FILTER = ROOT / "data/conv/matrix.csv", ROOT / "data/conv/filter.csv"
 RIGHT = [[4, 3, 4], [2, 4, 3], [2, 3, 4]]
@@ -472,3 +472,17 @@ def test_a_key_or_an_interruption_ends_the_film(terminal, keys, where):
     made.type(keys)
     assert made.end() == 0
     assert "sum = 4" in made.text
+
+
+def test_a_filter_written_out_may_begin_with_a_minus(nncli: Run) -> None:
+    rows = "-1 0 1; -2 0 2; -1 0 1"
+    done = nncli("conv", ROOT / "data/conv/matrix.csv", rows, "--format", "json")
+    named = nncli("conv", ROOT / "data/conv/matrix.csv", "sobel-x", "--format", "json")
+    assert done.status == 0
+    assert done.out == named.out
+
+
+def test_an_option_that_does_not_exist(nncli: Run) -> None:
+    done = nncli("conv", ROOT / "data/conv/matrix.csv", "box", "--paddin", "same")
+    assert done.status == 2
+    assert "--paddin" in done.err
