@@ -93,8 +93,9 @@ def from_literal(text: str) -> NDArray[Any]:
     rows = [cells_of(row) for row in re.split(r"[;\n]", text.strip().removesuffix(";"))]
     for i, row in enumerate(rows, start=1):
         if row != [""] and len(row) != len(rows[0]):
+            column = min(len(row), len(rows[0])) + 1  # the first that is missing, or too many
             problems.add(
-                f"{PLACE}: row {i}: expected {counted(len(rows[0]), 'cell')} as in the first row, "
+                f"{PLACE}: row {i}, column {column}: expected {counted(len(rows[0]), 'cell')} as in the first row, "
                 f"found {len(row)}",
                 (i,),
             )

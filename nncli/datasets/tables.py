@@ -246,8 +246,9 @@ def check_widths(name: str, rows: list[list[str]], lines: list[int]) -> None:
     problems, width = Problems(name), len(rows[0])
     for cells, line in zip(rows, lines, strict=True):
         if len(cells) != width:
+            column = min(len(cells), width) + 1  # the first that is missing, or too many
             problems.add(
-                f"{name}: row {line}: expected {counted(width, 'cell')} as in the first row, "
+                f"{name}: row {line}, column {column}: expected {counted(width, 'cell')} as in the first row, "
                 f"found {len(cells)}"
             )
     problems.raise_any()

@@ -189,8 +189,8 @@ def test_nan_where_it_is_allowed(text):
         pytest.param(
             "1,2\n3\n4,5,6\n",
             [
-                "row 2: expected 2 cells as in the first row, found 1",
-                "row 3: expected 2 cells as in the first row, found 3",
+                "row 2, column 2: expected 2 cells as in the first row, found 1",
+                "row 3, column 3: expected 2 cells as in the first row, found 3",
             ],
             id="ragged",
         ),
@@ -841,7 +841,7 @@ NAMES = ("identity, box, gaussian, sharpen, laplacian, emboss, "
         ("none.csv", ["none.csv: no such file"]),
         ("3x3.csv", ["3x3.csv: no such file"]),
         ("none/box", ["none/box: no such file"]),
-        ("1 0 1; 0 1", ["filter: row 2: expected 3 cells as in the first row, found 2"]),
+        ("1 0 1; 0 1", ["filter: row 2, column 3: expected 3 cells as in the first row, found 2"]),
         ("1 x; 0 1", ["filter: row 1, column 2: 'x' is not a number"]),
         ("1 2;;3 4", ["filter: row 2, column 1: the cell is empty; it needs a number"]),
         ("1,,2", ["filter: row 1, column 2: the cell is empty; it needs a number"]),

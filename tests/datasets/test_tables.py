@@ -165,13 +165,13 @@ def test_wanted_columns_are_found_by_name():
         pytest.param(
             "1,2,0\n1,2\n",
             {},
-            "t.csv: row 2: expected 3 cells as in the first row, found 2",
+            "t.csv: row 2, column 3: expected 3 cells as in the first row, found 2",
             id="ragged",
         ),
         pytest.param(
             "a,b\n1,2,0\n",
             {"header": True},
-            "t.csv: row 2: expected 2 cells as in the first row, found 3",
+            "t.csv: row 2, column 3: expected 2 cells as in the first row, found 3",
             id="narrow header",
         ),
         pytest.param(
