@@ -396,8 +396,8 @@ class TextReader:
             cells = self.cells(row, line)
             if len(cells) != self.width:
                 self.problems.add(
-                    f"{self.name}: row {line}: expected {counted(self.width, 'cell')} as in the "
-                    f"first row, found {len(cells)}",
+                    f"{self.name}: row {line}, column {min(len(cells), self.width) + 1}: expected "
+                    f"{counted(self.width, 'cell')} as in the first row, found {len(cells)}",
                     (line,),
                 )
             integers = integers and all(INTEGER.fullmatch(cell) for cell in cells)

@@ -248,8 +248,8 @@ def check_widths(name: str, rows: list[list[str]], lines: list[int]) -> None:
         if len(cells) != width:
             column = min(len(cells), width) + 1  # the first that is missing, or too many
             problems.add(
-                f"{name}: row {line}, column {column}: expected {counted(width, 'cell')} as in the first row, "
-                f"found {len(cells)}"
+                f"{name}: row {line}, column {column}: expected {counted(width, 'cell')} as in "
+                f"the first row, found {len(cells)}"
             )
     problems.raise_any()
 
