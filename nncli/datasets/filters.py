@@ -95,8 +95,8 @@ def from_literal(text: str) -> NDArray[Any]:
         if row != [""] and len(row) != len(rows[0]):
             column = min(len(row), len(rows[0])) + 1  # the first that is missing, or too many
             problems.add(
-                f"{PLACE}: row {i}, column {column}: expected {counted(len(rows[0]), 'cell')} as in "
-                f"the first row, found {len(row)}",
+                f"{PLACE}: row {i}, column {column}: expected {counted(len(rows[0]), 'cell')} as "
+                f"in the first row, found {len(row)}",
                 (i,),
             )
     values = [
