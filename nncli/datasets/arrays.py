@@ -100,6 +100,15 @@ def check_length(header: Header, found: int, name: str) -> None:
         )
 
 
+def mapped_numbers(path: Path, header: Header) -> NDArray[Any]:
+    """The numbers behind a header, memory-mapped and read-only."""
+    order: Any = "F" if header.fortran else "C"
+    try:
+        return np.memmap(path, header.dtype, "r", header.offset, header.shape, order=order)
+    except (OSError, ValueError) as error:
+        raise cannot_read(path, error) from error
+
+
 def read_npy(path: Path) -> NDArray[Any]:
     """The array of a .npy file, memory-mapped and read-only: nothing is read yet.
 
@@ -113,13 +122,7 @@ def read_npy(path: Path) -> NDArray[Any]:
     check_length(header, length - header.offset, name)
     if header.promised == 0:
         return np.empty(header.shape, header.dtype)
-    order: Any = "F" if header.fortran else "C"
-    try:
-        array: NDArray[Any] = np.memmap(
-            path, header.dtype, "r", header.offset, header.shape, order=order
-        )
-    except (OSError, ValueError) as error:
-        raise cannot_read(path, error) from error
+    array = mapped_numbers(path, header)
     if array.flags.c_contiguous and array.flags.aligned:
         return array
     if header.promised > COPY_LIMIT:

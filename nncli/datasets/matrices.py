@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.datasets import images
-from nncli.datasets.arrays import MAGIC, Header, check_length, read_header
+from nncli.datasets.arrays import MAGIC, Header, check_length, mapped_numbers, read_header
 from nncli.datasets.files import (
     CHUNK,
     TEXT_LIMIT,
@@ -202,14 +202,7 @@ def mapped(path: Path) -> NDArray[Any]:
         header = read_header(stream, name)
     check_length(header, file_size(path) - header.offset, name)
     check_header(header, name)
-    order: Any = "F" if header.fortran else "C"
-    try:
-        array: NDArray[Any] = np.memmap(
-            path, header.dtype, "r", header.offset, header.shape, order=order
-        )
-    except (OSError, ValueError) as error:
-        raise cannot_read(path, error) from error
-    return without_bool(array)
+    return without_bool(mapped_numbers(path, header))
 
 
 def from_bytes(content: bytes, name: str) -> NDArray[Any]:

@@ -14,15 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from nncli.datasets import (
-    FILTERS,
-    files,
-    matrices,
-    open_npy_for_writing,
-    read_filter,
-    read_matrix,
-    write_matrix,
-)
+from nncli.datasets import files, matrices
+from nncli.datasets.filters import FILTERS, read_filter
+from nncli.datasets.matrices import open_npy_for_writing, read_matrix, write_matrix
 from nncli.errors import RunError
 from tests.datasets.conftest import problems, told_if_any, write
 
