@@ -10,9 +10,12 @@ from typing import IO
 from nncli.errors import RunError
 
 
-def shown(path: Path) -> str:
-    """A path as messages show it: nothing in it can act on a terminal, or end a line."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(path))
+def shown(name: object) -> str:
+    """A path, or a name from a file, as it is shown: what is not printable is an escape.
+
+    So nothing in it can act on a terminal, or end a line.
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(name))
 
 
 def reason(error: OSError) -> str:

@@ -4,12 +4,10 @@ from collections.abc import Iterable
 
 from rich.text import Text
 
+from nncli.files import shown
+
+safe = shown  # names on a page are shown as in messages
 NONE = "–"  # a quantity that does not exist here
-
-
-def safe(name: object) -> str:
-    """A name from a file, with what is not printable written as an escape."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(name))
 
 
 def plain(text: str, style: str = "") -> Text:
