@@ -52,4 +52,3 @@ TERMS = (
 )
 
 SYMBOL = {quantity.key: quantity.symbol for quantity in (*MEASURES, *TERMS)}
-TEX = {quantity.key: quantity.tex for quantity in TERMS}
