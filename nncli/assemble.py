@@ -5,7 +5,8 @@ has them.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -178,10 +179,8 @@ def plan_of(spec: Spec, *, classes: bool) -> Plan:
 
 def _place(spec: Spec, layers: list[nn.Layer], input_shape: tuple[int, ...], n: int) -> None:
     """Whether the layers fit each other and this machine, at `n` samples a mini-batch."""
-    try:
+    with _told_at_layer(spec):
         placed = place_layers(layers, input_shape)
-    except LayerError as error:
-        raise _at_layer(spec, error) from error
     itemsize = np.dtype(spec.dtype).itemsize
     needed, there = step_bytes(placed, n, itemsize), memory_of_machine()
     if needed > there:
@@ -201,17 +200,21 @@ def memory_of_machine() -> int:
         return 2**62
 
 
-def _at_layer(spec: Spec, error: LayerError) -> SpecError:
-    place = ("network", error.index)
-    return spec.error_at((*place, error.key) if error.key else place, error.message)
+@contextmanager
+def _told_at_layer(spec: Spec) -> Iterator[None]:
+    """Within it, a layer that cannot be built is told where the spec has it."""
+    try:
+        yield
+    except LayerError as error:
+        place = ("network", error.index)
+        where = (*place, error.key) if error.key else place
+        raise spec.error_at(where, error.message) from error
 
 
 def _network(spec: Spec, layers: list[nn.Layer], input_shape: tuple[int, ...]) -> Network:
     rng = np.random.default_rng(seed_of(spec.seed, Stream.WEIGHTS))
-    try:
+    with _told_at_layer(spec):
         return build_network(layers, input_shape, spec.train.cost, spec.dtype, rng)
-    except LayerError as error:
-        raise _at_layer(spec, error) from error
 
 
 def _layer(spec: Spec, index: int, layer: Layer) -> nn.Layer:

@@ -34,7 +34,7 @@ class DataError(NncliError):
 
 
 class LayerError(NncliError):
-    """A layer that cannot be built: the one at `index`, from 0, for what it says under `key`."""
+    """The layer at `index`, from 0, cannot be built; `key` is the hyperparameter to blame."""
 
     def __init__(self, index: int, message: str, key: str | None = None) -> None:
         self.index = index

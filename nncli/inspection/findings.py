@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from nncli.errors import NncliError
-from nncli.inspection.products import tap_products
+from nncli.inspection.products import is_within, tap_products
 from nncli.nn.arrays import Array
 from nncli.nn.layers import by
 from nncli.nn.measures import SATURATED, norm
@@ -183,7 +183,7 @@ def why(trace: Trace, layer: LayerTrace, index: tuple[int, ...]) -> Why:
     if layer.weight is None:
         raise NncliError(f"{layer.name} has no weights")
     shape = layer.weight.shape
-    if len(index) != len(shape) or not all(0 <= k < n for k, n in zip(index, shape, strict=False)):
+    if not is_within(index, shape):
         given = ",".join(map(str, index))
         raise NncliError(
             f"{layer.name} has no weight [{given}]: its weights are {by(shape)}, counted from 0"

@@ -112,9 +112,12 @@ def output_at(cell: int, tap: int, axis: Axis) -> int | None:
     return start // axis.stride
 
 
+def is_within(index: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Whether an array of this shape has an entry at this index, counted from 0."""
+    return len(index) == len(shape) and all(0 <= k < n for k, n in zip(index, shape, strict=True))
+
+
 def _check(index: tuple[int, ...], shape: tuple[int, ...], what: str, names: str) -> None:
-    if len(index) != len(shape) or not all(
-        0 <= k < size for k, size in zip(index, shape, strict=False)
-    ):
+    if not is_within(index, shape):
         given = ",".join(map(str, index))
         raise NncliError(f"there is no {what} at {given}: {names} count from 0 within {by(shape)}")
