@@ -223,7 +223,7 @@ def inspect_grad(
     if output is not None:
         write_whole(output, FORMATS[kind](drawing))
     elif kind == "table":
-        results().print(OnTerminal(page))
+        results().print(OnTerminal(page), crop=False)  # a cell too wide goes on below
     else:
         write_bytes(FORMATS[kind](drawing))
     if inspection.check is not None and not inspection.check.passed:

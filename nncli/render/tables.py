@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from rich import box
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
-from rich.table import Table
 from rich.text import Text
 
 from nncli.render.text import plain
 
 Row = Sequence[str | Text]
+
+GAP = "  "  # between two columns
 
 
 class Column(NamedTuple):
@@ -24,46 +24,45 @@ class Column(NamedTuple):
 
 
 class Columns:
-    """A table with a line under its headings. No cell is ever cut: whole columns go instead."""
+    """A table with a line under its headings. No cell is ever cut: whole columns go instead.
+
+    It is laid out here, as pages are: rich would measure every cell again, three times.
+    """
 
     def __init__(
         self, columns: Sequence[Column], rows: Sequence[Row], total: Row | None = None
     ) -> None:
         self.columns = columns
-        self.rows = rows
-        self.total = total
+        self.rows = [[_text(cell) for cell in row] for row in rows]
+        self.total = [_text(cell) for cell in total or ()]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         kept = self.fitting(options.max_width)
-        made = Table(
-            box=box.SIMPLE_HEAD,
-            pad_edge=False,
-            padding=(0, 1, 0, 0),
-            show_edge=False,
-        )
-        for k in kept:
-            column = self.columns[k]
-            justify = "left" if column.words else "right"
-            made.add_column(Text(column.heading), justify=justify, no_wrap=True)  # type: ignore[arg-type]
-        for row in self.rows:
-            made.add_row(*(self._cell(row[k]) for k in kept))
-        if self.total is not None:
-            made.add_section()
-            made.add_row(*(self._cell(self.total[k]) for k in kept))
-        # Rich fills lines up to the table's width; what nobody sees need not be in a pipe.
-        for line in console.render_lines(made, options, pad=False):
-            while line and not line[-1].text.strip():
-                line.pop()
-            if line:
-                last = line.pop()
-                line.append(Segment(last.text.rstrip(), last.style))
-            yield from line
+        widths = [self._width(k) for k in kept]
+        headings = [Text(column.heading, "bold") for column in self.columns]
+        rule = Segment("─" * (sum(widths) + len(GAP) * (len(kept) - 1)) + "\n")
+        lines = [headings, None, *self.rows, *([None, self.total] if self.total else [])]
+        for line in lines:
+            if line is None:
+                yield rule
+                continue
+            spaces = ""  # written before what follows them only: at a line's end nobody sees them
+            for k, width in zip(kept, widths, strict=True):
+                cell = line[k]
+                space = " " * (width - cell.cell_len)
+                left, right = ("", space) if self.columns[k].words else (space, "")
+                if cell.plain:
+                    yield Segment(spaces + left)
+                    yield Segment(cell.plain, console.get_style(cell.style))
+                    spaces = right + GAP
+                else:
+                    spaces += left + right + GAP
             yield Segment("\n")
 
     def fitting(self, width: int) -> list[int]:
         """The columns that fit, in their order."""
         kept = list(range(len(self.columns)))
-        while sum(self._width(k) + 2 for k in kept) - 2 > width:
+        while sum(self._width(k) + len(GAP) for k in kept) - len(GAP) > width:
             droppable = [k for k in kept if self.columns[k].rank]
             if not droppable:
                 break
@@ -71,9 +70,9 @@ class Columns:
         return kept
 
     def _width(self, k: int) -> int:
-        rows = [*self.rows, *([self.total] if self.total is not None else [])]
-        cells = [self.columns[k].heading, *(str(row[k]) for row in rows)]
-        return max(map(cell_len, cells))
+        rows = [*self.rows, *([self.total] if self.total else [])]
+        return max([cell_len(self.columns[k].heading), *(row[k].cell_len for row in rows)])
 
-    def _cell(self, cell: str | Text) -> Text:
-        return cell if isinstance(cell, Text) else plain(cell)
+
+def _text(cell: str | Text) -> Text:
+    return cell if isinstance(cell, Text) else plain(cell)
