@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 from tests.conftest import Run
 
@@ -33,3 +34,14 @@ def test_help_loads_no_numbers_and_no_models() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_command_loads_no_plug_ins() -> None:
+    spec = Path("configs/two-two-two.yaml").absolute()
+    code = (
+        f"import os, sys; sys.argv = ['nncli', 'inspect-grad', {str(spec)!r}];"
+        "os._exit = lambda status: print(status, 'importlib.metadata' in sys.modules);"
+        "from nncli.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 False"
