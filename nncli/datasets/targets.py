@@ -1,8 +1,7 @@
 """Targets: labels become classes and one-hot rows, everything else stays a vector of numbers."""
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +24,7 @@ SLIPS_SHARE = 0.05
 EXACT = 2.0**53
 
 
-@dataclass(frozen=True)
-class Encoding:
+class Encoding(NamedTuple):
     """How labels become classes.
 
     classes: their names, in the order of the network's outputs.
@@ -112,7 +110,8 @@ def fit_encoding(samples: Samples, classes: Classes) -> Encoding | None:
             column = samples.targets[:, 0]
             refuse_slips(column, is_label(column), samples.targets_origin)
         return None
-    distinct = np.unique(samples.targets)
+    # Counting them too spares an import: np.unique alone asks np.ma first, which takes longer.
+    distinct, _ = np.unique(samples.targets, return_counts=True)
     if len(distinct) > MOST_CLASSES:
         raise DataError(
             f"{name}: the target has {len(distinct):,} different values, too many for classes "

@@ -199,7 +199,7 @@ def _choose(array: Array, limit: int, rng: np.random.Generator) -> list[Index]:
     else:
         flat = rng.choice(array.size, limit, replace=False)
         flat[0] = np.abs(array).argmax()
-        flat = np.unique(flat)
+        flat = np.array(sorted(set(flat.tolist())))
     return [tuple(int(i) for i in np.unravel_index(k, array.shape)) for k in flat]
 
 
@@ -243,6 +243,7 @@ def sweep(trace: Trace) -> Sweep:
     errors = []
     for exponent in np.arange(0, -15.5, -0.5):
         h = float(10.0**exponent)
-        found = plain.central(layer.name, "weight", entry, h) / len(trace.samples)
+        with np.errstate(all="ignore"):
+            found = plain.central(layer.name, "weight", entry, h) / len(trace.samples)
         errors.append((h, abs(found - exact) / abs(exact) if exact else math.nan))
     return Sweep(layer.name, "weight_gradient", entry, float(gradient[entry]), tuple(errors))

@@ -58,7 +58,8 @@ class Probe:
         self.nudged = (0, "")  # layers from here on may hold the effects of the last nudge
         self.pieces = [_piece(layer) for layer in trace.layers]
         self.held = False
-        self.cost = float(self._total(0).real)
+        with np.errstate(all="ignore"):
+            self.cost = float(self._total(0).real)
 
     @property
     def method(self) -> str:
@@ -66,6 +67,10 @@ class Probe:
 
     def derivatives(self, layer: str, key: str, entries: Sequence[Index]) -> Derivatives:
         """∂ΣC_x/∂entry for each of `entries`."""
+        with np.errstate(all="ignore"):
+            return self._derivatives(layer, key, entries)
+
+    def _derivatives(self, layer: str, key: str, entries: Sequence[Index]) -> Derivatives:
         none = np.zeros(len(entries), bool)
         if key == "a" and layer == self.step.last.name and self.network.cost.error_is_delta:
             return Derivatives(self._textbook(entries), none, 0.0)
@@ -141,19 +146,18 @@ class Probe:
     def _total(self, start: int, key: str = "weight") -> complex:
         """Σ_x C_x, recomputed from layer `start` on: after its z or a where that was nudged."""
         step = self.step
-        with np.errstate(all="ignore"):
-            if start == 0 and step.first_input is not step.inputs_t:
-                np.copyto(step.first_input, step.inputs_t)
-            for k, layer in enumerate(step.layers[start:]):
-                if k > 0 or key not in ("z", "a"):
-                    layer.forward()
-                elif key == "z":
-                    assert isinstance(layer, LearnerStep)
-                    layer.activate()
-                if self.held and (k > 0 or key != "a"):
-                    _hold(layer, self.pieces[start + k])
-            np.subtract(step.last.a, step.targets_t, step.error)
-            return step.total_cost()
+        if start == 0 and step.first_input is not step.inputs_t:
+            np.copyto(step.first_input, step.inputs_t)
+        for k, layer in enumerate(step.layers[start:]):
+            if k > 0 or key not in ("z", "a"):
+                layer.forward()
+            elif key == "z":
+                assert isinstance(layer, LearnerStep)
+                layer.activate()
+            if self.held and (k > 0 or key != "a"):
+                _hold(layer, self.pieces[start + k])
+        np.subtract(step.last.a, step.targets_t, step.error)
+        return step.total_cost()
 
     def _side_of_kinks(self) -> list[Array]:
         """On which side of every kink the network stands."""
