@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from nncli.assemble import Prepared, prepare, with_defaults
 from nncli.errors import DivergedError, InterruptedTraining, RunError, StoppedTraining
@@ -102,8 +103,7 @@ def train(
     return training(Evaluator(network, sgd, data.test, classes=prepared.plan.classes)())
 
 
-@dataclass(frozen=True)
-class Opened:
+class Opened(NamedTuple):
     """A spec, or a run folder, made ready: `state` is where the run stands, None for a spec."""
 
     prepared: Prepared

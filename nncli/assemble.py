@@ -7,10 +7,9 @@ has them.
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -43,8 +42,7 @@ from nncli.training.order import Plan
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Prepared:
+class Prepared(NamedTuple):
     """Everything a training needs, read and checked; no step is taken yet."""
 
     spec: Spec

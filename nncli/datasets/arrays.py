@@ -11,9 +11,8 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +32,7 @@ MOST_BYTES = 2**63 - 1
 PLAIN_TYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|[US][1-9]\d{0,5})")
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """What a .npy file says of itself; `offset` is where the numbers begin."""
 
     dtype: np.dtype[Any]

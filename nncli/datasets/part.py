@@ -1,7 +1,7 @@
 """A part of the samples, and the mini-batches it hands out."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,8 +66,7 @@ class Part:
             self.scaling.apply(raw[:n], inputs_out[start : start + n], work[:n])
 
 
-@dataclass(frozen=True, eq=False)
-class Data:
+class Data(NamedTuple):
     """What a network is trained and measured on.
 
     classes: their names in the order of the outputs; None where targets are plain numbers.

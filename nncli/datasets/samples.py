@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,7 @@ from nncli.datasets.messages import Problems, quote, size
 from nncli.errors import DataError
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(NamedTuple):
     """Inputs and targets from two places: files, or nested lists of numbers.
 
     Targets may also be a list of class names; they may be None where none are needed.
@@ -26,8 +25,7 @@ class Pair:
 Source = Path | Pair
 
 
-@dataclass(frozen=True, eq=False)
-class Origin:
+class Origin(NamedTuple):
     """Where an array was read from, so that a message can point at one value of it."""
 
     name: str

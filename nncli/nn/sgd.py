@@ -1,8 +1,7 @@
 """Stochastic gradient descent: how far to go, from a gradient."""
 
 import math
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -16,7 +15,6 @@ class Schedule(Protocol):
     def eta(self, start: float, epoch: int) -> float: ...
 
 
-@dataclass(frozen=True)
 class Constant:
     """The same η throughout."""
 
@@ -24,8 +22,7 @@ class Constant:
         return start
 
 
-@dataclass(frozen=True)
-class StepDecay:
+class StepDecay(NamedTuple):
     """η times `gamma` after each `step_size` epochs."""
 
     step_size: int
@@ -35,8 +32,7 @@ class StepDecay:
         return start * self.gamma ** ((epoch - 1) // self.step_size)
 
 
-@dataclass(frozen=True)
-class Exponential:
+class Exponential(NamedTuple):
     """η times `gamma` after each epoch."""
 
     gamma: float
@@ -45,8 +41,7 @@ class Exponential:
         return start * self.gamma ** (epoch - 1)
 
 
-@dataclass(frozen=True)
-class Cosine:
+class Cosine(NamedTuple):
     """Half a cosine from η in the first epoch down to `eta_min` after `t_max` epochs.
 
     Loshchilov and Hutter 2017, eq. 5, without restarts.

@@ -1,7 +1,7 @@
 """Where a window stands on a padded image: the geometry that conv and pool layers share."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from nncli.nn.arrays import Array
 
@@ -9,8 +9,7 @@ Pair = tuple[int, int]
 Padding = str | int | Pair  # "valid", "same", "full", one width, or (rows, columns)
 
 
-@dataclass(frozen=True)
-class Axis:
+class Axis(NamedTuple):
     """One axis: `size` cells, `before` and `after` cells of padding, a window of `kernel` taps."""
 
     size: int
@@ -48,8 +47,7 @@ class Axis:
         return (outputs - 1) * self.stride + self.reach
 
 
-@dataclass(frozen=True)
-class Windows:
+class Windows(NamedTuple):
     """All windows of a conv or pool layer on images of rows x columns."""
 
     rows: Axis

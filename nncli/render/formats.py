@@ -2,8 +2,8 @@
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from rich.console import Console
@@ -19,8 +19,7 @@ from nncli.render.text import safe
 WIDTH = 100  # characters, of formats that are text of a fixed width
 
 
-@dataclass(frozen=True)
-class Drawing:
+class Drawing(NamedTuple):
     """What a format is made from: the record, and the page that was made of it."""
 
     inspection: Inspection

@@ -61,8 +61,7 @@ class Place(NamedTuple):
     set_by: str | None = None
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """One mistake, at the value of `path`, or at its key, or at a place known otherwise."""
 
     path: KeyPath
