@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 from nncli.errors import InterruptedTraining, NncliError
 
 if TYPE_CHECKING:
-    from nncli.api import Training, trace_step, train
-    from nncli.assemble import Prepared, prepare
+    from nncli.api.assemble import Prepared, prepare
+    from nncli.api.tracing import trace_step
+    from nncli.api.training import Training, train
     from nncli.inspection.record import Inspection, inspect
     from nncli.nn.trace import Trace
     from nncli.spec import Spec, load_spec
@@ -47,16 +48,16 @@ __all__ = [
 _HOME = {
     "Epoch": "nncli.training.history",
     "Progress": "nncli.training.history",
-    "Prepared": "nncli.assemble",
+    "Prepared": "nncli.api.assemble",
     "Spec": "nncli.spec",
-    "Training": "nncli.api",
+    "Training": "nncli.api.training",
     "Inspection": "nncli.inspection.record",
     "Trace": "nncli.nn.trace",
     "inspect": "nncli.inspection.record",
     "load_spec": "nncli.spec",
-    "trace_step": "nncli.api",
-    "prepare": "nncli.assemble",
-    "train": "nncli.api",
+    "trace_step": "nncli.api.tracing",
+    "prepare": "nncli.api.assemble",
+    "train": "nncli.api.training",
 }
 
 

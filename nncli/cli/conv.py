@@ -132,7 +132,7 @@ def conv(
 
     At each place the Hadamard product of the filter and the window under it, summed.
     """
-    from nncli import matrices as work
+    from nncli.api import matrices as work
     from nncli.cli.arguments import index_pair, index_range, window_padding
     from nncli.errors import FailedCheck, NncliError
     from nncli.inspection.filtering import take_backward, window

@@ -180,7 +180,8 @@ def inspect_grad(
     # this when NumPy is loaded, so it is said before.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-    from nncli import api
+    from nncli.api.opening import open_spec_or_run
+    from nncli.api.tracing import trace_step
     from nncli.cli.arguments import entries, index_range, indices, weight_name
     from nncli.errors import FailedCheck
     from nncli.files import write_whole
@@ -209,8 +210,8 @@ def inspect_grad(
         cell=None if cell is None else indices(cell, "--cell"),
     )
     checked, most = entries(check)
-    opened = api.open_spec_or_run(source, set_ or [])
-    trace = api.trace_step(opened, samples=chosen, step=step)
+    opened = open_spec_or_run(source, set_ or [])
+    trace = trace_step(opened, samples=chosen, step=step)
     inspection = inspect(trace, entries=most, checked=checked)
     if layer is not None and (tap or cell):
         windows_of(inspection.layer(layer))

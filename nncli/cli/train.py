@@ -67,8 +67,8 @@ def train(
     if full and tables is Tables.none:
         raise typer.BadParameter("--full goes with a table, not with --tables none")
 
-    from nncli import api
-    from nncli.assemble import prepare
+    from nncli.api.assemble import prepare
+    from nncli.api.training import train as run_training
     from nncli.cli.signals import interruptible
     from nncli.errors import InterruptedTraining, StoppedTraining
     from nncli.files import shown
@@ -102,7 +102,7 @@ def train(
     gc.enable()
     with interruptible() as stop, screen:
         try:
-            done = api.train(
+            done = run_training(
                 prepared,
                 out=folder,
                 overwrite=overwrite,

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from nncli.api import Training
+from nncli.api.training import Training
 from nncli.jsons import to_json
 
 

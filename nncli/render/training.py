@@ -8,8 +8,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from nncli.api import Training
-from nncli.assemble import Prepared
+from nncli.api.assemble import Prepared
+from nncli.api.training import Training
 from nncli.files import shown
 from nncli.nn.trace import Trace
 from nncli.render.curve import Curves, Series

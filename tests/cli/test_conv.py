@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nncli import matrices as work
+from nncli.api import matrices as work
 from nncli.cli.app import run
 from nncli.nn.correlate import How, correlate
 from tests.conftest import ROOT, Outcome, Run

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nncli import api
+import nncli as api
 from nncli.nn.step import DenseStep
 from nncli.render.formats import SUFFIXES
 from nncli.render.grid import Extent

@@ -4,7 +4,9 @@ from functools import cache
 
 import numpy as np
 
-from nncli.api import Opened, prepare, trace_step
+from nncli.api.assemble import prepare
+from nncli.api.opening import Opened
+from nncli.api.tracing import trace_step
 from nncli.nn.trace import Trace, take_trace
 from nncli.spec import load_spec
 from tests.conftest import CONFIGS

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nncli.assemble import Prepared, prepare
+from nncli.api.assemble import Prepared, prepare
 from nncli.nn.sgd import Sgd
 from nncli.spec import parse_spec
 from nncli.training.evaluate import Evaluator

@@ -1,23 +1,19 @@
-"""What nncli can do, one call a command. Nothing here prints, and nothing is kept between calls."""
+"""A training, from a spec to its result."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
-from nncli.assemble import Prepared, prepare, with_defaults
-from nncli.errors import DivergedError, InterruptedTraining, RunError, StoppedTraining
-from nncli.files import shown
+from nncli.api.assemble import Prepared, prepare, with_defaults
+from nncli.errors import DivergedError, InterruptedTraining, StoppedTraining
 from nncli.nn.network import Network
 from nncli.nn.sgd import Sgd
-from nncli.nn.trace import Trace
 from nncli.spec import Spec, TrainSpec, dump_spec, load_spec
 from nncli.training.evaluate import Evaluation, Evaluator
 from nncli.training.history import Divergence, Epoch, Progress
-from nncli.training.run_folder import SPEC, Keeper, RunFolder, read_checkpoint
-from nncli.training.single_step import Choice, take_step
-from nncli.training.trainer import State, Trainer
+from nncli.training.run_folder import Keeper, RunFolder
+from nncli.training.trainer import Trainer
 
 Watcher = Callable[[Epoch | Progress, Trainer], None]
 
@@ -101,73 +97,6 @@ def train(
     if data.test is None:
         return training(None)
     return training(Evaluator(network, sgd, data.test, classes=prepared.plan.classes)())
-
-
-class Opened(NamedTuple):
-    """A spec, or a run folder, made ready: `state` is where the run stands, None for a spec."""
-
-    prepared: Prepared
-    state: State | None
-
-    def sgd(self) -> Sgd:
-        """The run's SGD, with its velocity."""
-        settings = self.prepared.spec.train
-        sgd = Sgd(self.prepared.network, settings.momentum, settings.weight_decay)
-        if sgd.velocity is not None and self.state and self.state.velocity is not None:
-            sgd.velocity[...] = self.state.velocity
-        return sgd
-
-
-def open_spec_or_run(path: str | Path, overrides: Sequence[str] = ()) -> Opened:
-    """What a command given SPEC or RUN works on: a run's network has its trained weights.
-
-    Raises:
-        SpecError, DataError: the spec or its data are wrong. RunError: the run cannot be read.
-    """
-    path = Path(path)
-    if not path.is_dir():
-        return Opened(prepare(load_spec(path, overrides)), None)
-    if not (path / SPEC).is_file():
-        raise RunError(f"{shown(path)}: is no run folder: it holds no {SPEC}")
-    prepared = prepare(load_spec(path / SPEC, overrides))
-    state = read_checkpoint(path, prepared.network)
-    prepared.network.parameters[...] = state.parameters
-    return Opened(prepared, state)
-
-
-def trace_step(
-    source: Opened | Spec | str | Path,
-    *,
-    samples: Sequence[int] | None = (0,),
-    step: int = 1,
-) -> Trace:
-    """Takes one SGD step and gives the record of everything in it.
-
-    Args:
-        source: a spec, or the path of one or of a run folder (then from its trained weights).
-        samples: which samples of the training data, counted from 0; None: the mini-batch that
-            training would draw.
-        step: the which-th step that training would take from there; those before it are taken.
-
-    Raises:
-        SpecError, DataError, RunError: as for `train`. NncliError: there is no such sample.
-        DivergedError: the cost is not finite there.
-    """
-    if isinstance(source, Spec):
-        source = Opened(prepare(source), None)
-    elif not isinstance(source, Opened):
-        source = open_spec_or_run(source)
-    prepared, state = source.prepared, source.state
-    return take_step(
-        prepared.network,
-        source.sgd(),
-        prepared.plan,
-        prepared.data.train,
-        Choice(samples, step),
-        epoch=state.epoch + 1 if state else 1,
-        start=state.samples if state else 0,
-        name=prepared.spec.name,
-    )
 
 
 def _spec(spec: Spec | str | Path) -> Spec:

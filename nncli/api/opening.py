@@ -1,0 +1,45 @@
+"""What a command given SPEC or RUN works on."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from nncli.api.assemble import Prepared, prepare
+from nncli.errors import RunError
+from nncli.files import shown
+from nncli.nn.sgd import Sgd
+from nncli.spec import load_spec
+from nncli.training.run_folder import SPEC, read_checkpoint
+from nncli.training.trainer import State
+
+
+class Opened(NamedTuple):
+    """A spec, or a run folder, made ready: `state` is where the run stands, None for a spec."""
+
+    prepared: Prepared
+    state: State | None
+
+    def sgd(self) -> Sgd:
+        """The run's SGD, with its velocity."""
+        settings = self.prepared.spec.train
+        sgd = Sgd(self.prepared.network, settings.momentum, settings.weight_decay)
+        if sgd.velocity is not None and self.state and self.state.velocity is not None:
+            sgd.velocity[...] = self.state.velocity
+        return sgd
+
+
+def open_spec_or_run(path: str | Path, overrides: Sequence[str] = ()) -> Opened:
+    """What a command given SPEC or RUN works on: a run's network has its trained weights.
+
+    Raises:
+        SpecError, DataError: the spec or its data are wrong. RunError: the run cannot be read.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return Opened(prepare(load_spec(path, overrides)), None)
+    if not (path / SPEC).is_file():
+        raise RunError(f"{shown(path)}: is no run folder: it holds no {SPEC}")
+    prepared = prepare(load_spec(path / SPEC, overrides))
+    state = read_checkpoint(path, prepared.network)
+    prepared.network.parameters[...] = state.parameters
+    return Opened(prepared, state)
