@@ -20,7 +20,6 @@ def by(shape: Shape) -> str:
     return " x ".join(map(str, shape))
 
 
-@dataclass(frozen=True)
 class Layer:
     """A layer by its hyperparameters. Shapes are those of one sample, without the batch axis."""
 
@@ -147,14 +146,12 @@ class Pool(Layer):
         return (*input_shape[:1], *self.windows(input_shape).output_shape)
 
 
-@dataclass(frozen=True)
 class MaxPool(Pool):
     """The maximum of each window."""
 
     type: ClassVar[str] = "maxpool"
 
 
-@dataclass(frozen=True)
 class AvgPool(Pool):
     """The mean of each window."""
 
