@@ -50,10 +50,10 @@ class Part:
         """
         if self._buffers is None:
             # mode='clip' is the one that writes straight into `out`.
-            np.take(self.inputs, rows, axis=0, out=inputs_out, mode="clip")
+            self.inputs.take(rows, 0, inputs_out, "clip")
         else:
             self._gather_scaled(rows, inputs_out)
-        np.take(self.targets, rows, axis=0, out=targets_out, mode="clip")
+        self.targets.take(rows, 0, targets_out, "clip")
 
     def _gather_scaled(self, rows: NDArray[np.int64], inputs_out: NDArray[Any]) -> None:
         assert self._buffers is not None
