@@ -8,9 +8,10 @@ import numpy.typing as npt
 
 from nncli.nn.activations import ACTIVATIONS
 from nncli.nn.arrays import Array
+from nncli.nn.layer_steps import LayerStep, LearnerStep, MaxPoolStep
 from nncli.nn.network import Network
 from nncli.nn.sgd import Sgd
-from nncli.nn.step import LayerStep, LearnerStep, MaxPoolStep, Step
+from nncli.nn.step import Pass, Step
 from nncli.nn.trace import LayerTrace, Trace
 
 Index = tuple[int, ...]
@@ -52,7 +53,7 @@ class Probe:
         network = trace.network()
         self.analytic = analytic and is_analytic(network)
         self.network = network.astype(np.complex128 if self.analytic else np.float64)
-        self.step = Step(self.network, Sgd(self.network), len(trace.samples))
+        self.step: Pass = Step(self.network, Sgd(self.network), len(trace.samples)).passes[0]
         self.step.inputs[...], self.step.targets[...] = trace.inputs, trace.targets
         self.positions = {layer.name: k for k, layer in enumerate(self.step.layers)}
         self.nudged = (0, "")  # layers from here on may hold the effects of the last nudge

@@ -62,9 +62,10 @@ def identity(z: Array, a: Array, sigma_prime: Array, one: Array) -> None:
 
 
 def softmax(z: Array, a: Array, sigma_prime: Array, one: Array) -> None:
-    np.subtract(z, z.max(axis=0), a)
-    np.exp(a, a)
-    np.divide(a, a.sum(axis=0), a)
+    of_sample = sigma_prime[0]  # which serves, since there is no σ': the largest z, then the sum
+    np.subtract(z, z.max(axis=0, out=of_sample), a)
+    np.exp(a, a).sum(axis=0, out=of_sample)
+    np.divide(a, of_sample, a)
 
 
 ACTIVATIONS = {

@@ -16,32 +16,49 @@ from nncli.nn.arrays import Array
 class Cost(NamedTuple):
     """One row: a cost behind one kind of output activation.
 
-    `total(z, y, error)` is Σ_x C_x over the mini-batch; `upstream(z, y, error)` is ∂C_x/∂a, units x
-    samples. `error_is_delta` says which of ∂C_x/∂a and δ the error a − y is.
+    `total(z, y, error)` gives a function of nothing, which is Σ_x C_x of what these arrays hold
+    when it is called; what it needs besides them is allocated once. `upstream(z, y, error)` is
+    ∂C_x/∂a, units x samples. `error_is_delta` says which of ∂C_x/∂a and δ the error a − y is.
     """
 
     name: str
     activation: str | None  # None: any elementwise one
-    total: Callable[[Array, Array, Array], complex]
+    total: Callable[[Array, Array, Array], Callable[[], complex]]
     upstream: Callable[[Array, Array, Array], Array]
     error_is_delta: bool
 
 
-def quadratic_total(z: Array, y: Array, error: Array) -> complex:
+def quadratic_total(z: Array, y: Array, error: Array) -> Callable[[], complex]:
     flat = error.reshape(-1)
-    return 0.5 * complex_or_float(np.dot(flat, flat))
+    square = flat.dot
+
+    def total() -> complex:
+        return 0.5 * complex_or_float(square(flat))
+
+    return total
 
 
 def quadratic_upstream(z: Array, y: Array, error: Array) -> Array:
     return error
 
 
-def sigmoid_cross_entropy_total(z: Array, y: Array, error: Array) -> complex:
+def sigmoid_cross_entropy_total(z: Array, y: Array, error: Array) -> Callable[[], complex]:
     # −y ln σ(z) − (1 − y) ln(1 − σ(z)) = ln(1 + e^−|z|) + max(z, 0) − y z. The last two terms are
     # taken together first: they cancel where a unit is right, and the logarithm is what remains.
-    positive = z.real > 0
-    rest = np.where(positive, z, 0) - y * z
-    return complex_or_float((np.log1p(np.exp(np.where(positive, -z, z))) + rest).sum())
+    positive = np.zeros(z.shape, bool)
+    rest, work = np.zeros_like(z), np.zeros_like(z)
+
+    def total() -> complex:
+        np.greater(z.real, 0, positive)
+        rest.fill(0)
+        np.copyto(rest, z, where=positive)
+        np.subtract(rest, np.multiply(y, z, work), rest)
+        np.copyto(work, z)
+        np.negative(z, work, where=positive)
+        np.log1p(np.exp(work, work), work)
+        return complex_or_float(np.add(work, rest, work).sum())
+
+    return total
 
 
 def sigmoid_cross_entropy_upstream(z: Array, y: Array, error: Array) -> Array:
@@ -52,10 +69,18 @@ def sigmoid_cross_entropy_upstream(z: Array, y: Array, error: Array) -> Array:
     return without - with_
 
 
-def softmax_cross_entropy_total(z: Array, y: Array, error: Array) -> complex:
-    shifted = z - z.max(axis=0)
-    log_a = shifted - np.log(np.exp(shifted).sum(axis=0))
-    return complex_or_float(-(y * log_a).sum())
+def softmax_cross_entropy_total(z: Array, y: Array, error: Array) -> Callable[[], complex]:
+    shifted, work = np.zeros_like(z), np.zeros_like(z)
+    of_sample = np.zeros(z.shape[1:], z.dtype)  # the largest z, then ln Σ e^(z − largest)
+
+    def total() -> complex:
+        np.subtract(z, z.max(axis=0, out=of_sample), shifted)
+        np.exp(shifted, work).sum(axis=0, out=of_sample)
+        np.log(of_sample, of_sample)
+        np.multiply(y, np.subtract(shifted, of_sample, shifted), work)
+        return -complex_or_float(work.sum())
+
+    return total
 
 
 def softmax_cross_entropy_upstream(z: Array, y: Array, error: Array) -> Array:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from nncli.nn.arrays import Array
-from nncli.nn.step import LayerStep, Step
+from nncli.nn.layer_steps import LayerStep
+from nncli.nn.step import Step
 
 SATURATED = 0.01  # a unit whose σ' is below this passes on less than a hundredth of its error
 
@@ -50,8 +51,9 @@ class LayerMeasures:
 def measure(step: Step) -> tuple[LayerMeasures, ...]:
     """The measures of every layer of a step that `Step.run(eta, full=True)` has just filled."""
     with np.errstate(all="ignore"):
-        fused = step.last if step.network.cost.error_is_delta else None
-        return tuple(_measure_layer(layer, layer is fused) for layer in step.layers)
+        layers = step.layers
+        fused = layers[-1] if step.network.cost.error_is_delta else None
+        return tuple(_measure_layer(layer, layer is fused) for layer in layers)
 
 
 def norm(array: Array) -> float:

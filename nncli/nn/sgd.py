@@ -1,6 +1,7 @@
 """Stochastic gradient descent: how far to go, from a gradient."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -65,6 +66,7 @@ class Sgd:
         gradient: ∂C/∂W of the last step.
         velocity: v after the last step; None without momentum.
         update: ΔW of the last step.
+        minus_eta: −η, an array without axes, which `Descent`s read.
     """
 
     def __init__(self, network: Network, momentum: float = 0.0, weight_decay: float = 0.0) -> None:
@@ -74,16 +76,41 @@ class Sgd:
         self.gradient = np.zeros_like(network.parameters)
         self.update = np.zeros_like(network.parameters)
         self.velocity: Array | None = np.zeros_like(network.parameters) if momentum else None
+        self.minus_eta = constant(0.0, network.dtype)
+        self._descent = Descent(self, slice(None))
 
     def descend(self, eta: float) -> None:
         """Moves the parameters one step down `gradient`."""
-        parameters, update = self.network.parameters, self.update
+        self.minus_eta[()] = -eta
+        self._descent()
+
+
+class Descent:
+    """The step of a stretch of the parameters, with the η that `sgd.minus_eta` holds.
+
+    `others`: gradients to be added to that of `sgd` first, those of the other shares of a
+    mini-batch.
+    """
+
+    def __init__(self, sgd: Sgd, stretch: slice, others: Sequence[Array] = ()) -> None:
+        self.minus_eta = sgd.minus_eta
+        self.momentum = constant(sgd.momentum, sgd.network.dtype)
+        self.weight_decay = constant(sgd.weight_decay, sgd.network.dtype)
+        self.decays = sgd.weight_decay != 0
+        self.parameters = sgd.network.parameters[stretch]
+        self.gradient, self.update = sgd.gradient[stretch], sgd.update[stretch]
+        self.velocity = None if sgd.velocity is None else sgd.velocity[stretch]
+        self.others = [other[stretch] for other in others]
+
+    def __call__(self) -> None:
+        for other in self.others:
+            np.add(self.gradient, other, self.gradient)
         direction = self.gradient
-        if self.weight_decay:
-            np.multiply(parameters, self.weight_decay, update)
-            direction = np.add(direction, update, update)
+        if self.decays:
+            np.multiply(self.parameters, self.weight_decay, self.update)
+            direction = np.add(direction, self.update, self.update)
         if self.velocity is not None:
             np.multiply(self.velocity, self.momentum, self.velocity)
             direction = np.add(self.velocity, direction, self.velocity)
-        np.multiply(direction, constant(-eta, update.dtype), update)
-        np.add(parameters, update, parameters)
+        np.multiply(direction, self.minus_eta, self.update)
+        np.add(self.parameters, self.update, self.parameters)

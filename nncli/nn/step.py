@@ -4,266 +4,53 @@ A `Step` is bound to a network and a mini-batch size. It owns an array for every
 and fills them in the order in which backpropagation is written down. Training overwrites them at
 each step; looking at a step means reading them. The sample axis is last here (units x samples,
 channels x rows x columns x samples): that makes flattening free and every inner loop long.
+
+Forward and backward are a `Pass`. One pass takes the whole mini-batch, or several take a share of
+it each, side by side on the threads of a crew; their gradients are added up before the update.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from nncli.nn.activations import ACTIVATIONS
-from nncli.nn.arrays import Array, constant
-from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, Learner, MaxPool, Pool
+from nncli.nn.arrays import Array
+from nncli.nn.conv_step import ConvStep
+from nncli.nn.crew import Crew
+from nncli.nn.layer_steps import (
+    AvgPoolStep,
+    DenseStep,
+    FlattenStep,
+    LayerStep,
+    LearnerStep,
+    MaxPoolStep,
+)
+from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, MaxPool, Pool
 from nncli.nn.network import Network, Placed
-from nncli.nn.sgd import Sgd
+from nncli.nn.sgd import Descent, Sgd
 
-
-class LayerStep:
-    """One layer's part of a step: its arrays, and the rules that fill them.
-
-    `input` is the array the layer below calls `a`, and `upstream` the one the layer above calls
-    `downstream`: neighbours share them. A quantity that the layer does not have is None.
-
-    Attributes:
-        input, z, a: forward; `a` is the output of a pool or flatten layer too.
-        upstream: ∂C_x/∂a.  sigma_prime: σ'(z).  delta: ∂C_x/∂z.  downstream: ∂C_x/∂input.
-        parameters, gradients, updates: by key (`weight`, `bias`), views of the flat vectors.
-    """
-
-    z: Array | None = None
-    sigma_prime: Array | None = None
-    delta: Array | None = None
-    upstream: Array
-    a: Array
-    downstream: Array
-
-    def __init__(self, placed: Placed, input: Array) -> None:
-        self.placed = placed
-        self.name = placed.name
-        self.input = input
-        self.parameters: dict[str, Array] = {}
-        self.gradients: dict[str, Array] = {}
-        self.updates: dict[str, Array] = {}
-
-    def forward(self) -> None:
-        """Fills z and a from input."""
-        raise NotImplementedError
-
-    def bind_upstream(self, upstream: Array) -> None:
-        """Says where ∂C_x/∂a will be written; done once, from the last layer to the first."""
-        self.upstream = upstream
-
-    def multiply_hadamard(self) -> None:
-        """Fills delta = upstream ⊙ σ'(z), where the layer has an activation."""
-
-    def backward(self) -> None:
-        """Fills the gradients from delta and input."""
-
-    def send_down(self) -> None:
-        """Fills downstream."""
-        raise NotImplementedError
-
-
-class LearnerStep(LayerStep):
-    """A layer with weights, ΔW and an activation."""
-
-    z: Array
-    delta: Array
-
-    def __init__(
-        self, placed: Placed, input: Array, dtype: np.dtype[Any], views: list[dict[str, Array]]
-    ) -> None:
-        super().__init__(placed, input)
-        assert isinstance(placed.layer, Learner)
-        self.activation = ACTIVATIONS[placed.layer.activation]
-        self.parameters, self.gradients, self.updates = views
-        self.n = input.shape[-1]
-        self.one = constant(1, dtype)
-        shape = (*placed.output_shape, self.n)
-        self.z, self.a, self.prime, self.delta = (np.zeros(shape, dtype) for _ in range(4))
-        if self.activation.elementwise:
-            self.sigma_prime = self.prime
-        self.weight = self.parameters["weight"]
-        self.bias = self.parameters.get("bias")
-
-    def activate(self) -> None:
-        self.activation.rule(self.z, self.a, self.prime, self.one)
-
-    def multiply_hadamard(self) -> None:
-        np.multiply(self.upstream, self.prime, self.delta)
-
-
-class DenseStep(LearnerStep):
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        dtype = self.z.dtype
-        self.downstream = np.zeros(self.input.shape, dtype)
-        self.delta_over_n = np.zeros_like(self.delta)
-        self.one_over_n = constant(1 / self.n, dtype)
-        self.ones = np.ones(self.n, dtype)
-        self.weight_t, self.delta_over_n_t = self.weight.T, self.delta_over_n.T
-        self.bias_column = None if self.bias is None else self.bias[:, None]
-
-    def forward(self) -> None:
-        np.matmul(self.weight_t, self.input, self.z)
-        if self.bias_column is not None:
-            np.add(self.z, self.bias_column, self.z)
-        self.activate()
-
-    def backward(self) -> None:
-        np.multiply(self.delta, self.one_over_n, self.delta_over_n)
-        np.matmul(self.input, self.delta_over_n_t, self.gradients["weight"])
-        if self.bias is not None:
-            np.matmul(self.delta_over_n, self.ones, self.gradients["bias"])
-
-    def send_down(self) -> None:
-        np.matmul(self.weight, self.delta, self.downstream)
-
-
-class ConvStep(LearnerStep):
-    """A conv layer as matrix products: each column of `patches` is one window laid out."""
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        assert isinstance(self.placed.layer, Conv)
-        dtype, n = self.z.dtype, self.n
-        channels = self.input.shape[0]
-        filters = len(self.weight)
-        self.windows = self.placed.layer.windows(self.placed.input_shape)
-        padded_shape = (channels, *self.windows.padded_shape, n)
-        self.padded = np.zeros(padded_shape, dtype) if self.windows.is_padded else self.input
-        self.interior = self.windows.interior(self.padded)
-        self.patches = np.zeros((*self.weight.shape[1:], *self.windows.output_shape, n), dtype)
-        self.patch_matrix = self.patches.reshape(self.weight[0].size, -1)
-        self.gather = [
-            (self.patches[:, i, j], cells) for i, j, cells in self.windows.taps(self.padded)
-        ]
-        self.padded_downstream = np.zeros(padded_shape, dtype)
-        self.downstream = self.windows.interior(self.padded_downstream)
-        self.scatter = [
-            (cells, self.patches[:, i, j])
-            for i, j, cells in self.windows.taps(self.padded_downstream)
-        ]
-        self.weight_matrix = self.weight.reshape(filters, -1)
-        self.z_matrix, self.delta_matrix = (q.reshape(filters, -1) for q in (self.z, self.delta))
-        self.bias_grid = None if self.bias is None else self.bias[:, None, None, None]
-        self.one_over_n = constant(1 / n, dtype)
-
-    def forward(self) -> None:
-        if self.padded is not self.input:
-            np.copyto(self.interior, self.input)
-        for patch, cells in self.gather:
-            np.copyto(patch, cells)
-        np.matmul(self.weight_matrix, self.patch_matrix, self.z_matrix)
-        if self.bias_grid is not None:
-            np.add(self.z, self.bias_grid, self.z)
-        self.activate()
-
-    def backward(self) -> None:
-        gradient = self.gradients["weight"]
-        np.matmul(
-            self.delta_matrix, self.patch_matrix.T, gradient.reshape(self.weight_matrix.shape)
-        )
-        np.multiply(gradient, self.one_over_n, gradient)
-        if self.bias is not None:
-            gradient = self.gradients["bias"]
-            np.add.reduce(self.delta_matrix, axis=1, out=gradient)
-            np.multiply(gradient, self.one_over_n, gradient)
-
-    def send_down(self) -> None:
-        # The windows have served by now, so their array takes what flows back to them.
-        np.matmul(self.weight_matrix.T, self.delta_matrix, self.patch_matrix)
-        self.padded_downstream.fill(0)
-        for cells, patch in self.scatter:
-            np.add(cells, patch, cells)
-
-
-class PoolStep(LayerStep):
-    def __init__(self, placed: Placed, input: Array, dtype: np.dtype[Any]) -> None:
-        super().__init__(placed, input)
-        assert isinstance(placed.layer, Pool)
-        windows = placed.layer.windows(placed.input_shape)
-        self.a = np.zeros((*placed.output_shape, input.shape[-1]), dtype)
-        self.share = np.zeros_like(self.a)
-        self.downstream = np.zeros(input.shape, dtype)
-        self.cells = [cells for _, _, cells in windows.taps(input)]
-        self.cells_downstream = [cells for _, _, cells in windows.taps(self.downstream)]
-
-
-class AvgPoolStep(PoolStep):
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.one_over_size = constant(1 / len(self.cells), self.a.dtype)
-
-    def forward(self) -> None:
-        np.copyto(self.a, self.cells[0])
-        for cells in self.cells[1:]:
-            np.add(self.a, cells, self.a)
-        np.multiply(self.a, self.one_over_size, self.a)
-
-    def send_down(self) -> None:
-        self.downstream.fill(0)
-        np.multiply(self.upstream, self.one_over_size, self.share)
-        for cells in self.cells_downstream:
-            np.add(cells, self.share, cells)
-
-
-class MaxPoolStep(PoolStep):
-    """The first maximum of each window, in reading order, is the one that counts."""
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.is_greater = np.zeros(self.a.shape, bool)
-        self.first = np.zeros(self.a.shape, np.int32)  # which tap of its window the maximum is
-
-    def forward(self) -> None:
-        np.copyto(self.a, self.cells[0])
-        self.first.fill(0)
-        for k, cells in enumerate(self.cells[1:], 1):
-            np.greater(cells, self.a, self.is_greater)
-            np.copyto(self.first, k, where=self.is_greater)
-            np.maximum(self.a, cells, out=self.a)
-
-    def send_down(self) -> None:
-        self.downstream.fill(0)
-        for k, cells in enumerate(self.cells_downstream):
-            np.equal(self.first, k, self.is_greater)
-            np.multiply(self.upstream, self.is_greater, self.share)
-            np.add(cells, self.share, cells)
-
-
-class FlattenStep(LayerStep):
-    """Nothing moves: with the samples last, a flattened image is the same memory."""
-
-    def __init__(self, placed: Placed, input: Array) -> None:
-        super().__init__(placed, input)
-        if input.flags.c_contiguous:
-            self.a = input.reshape(*placed.output_shape, -1)
-        else:  # the network's input, where a sample is in one piece
-            self.a = np.moveaxis(input, -1, 0).reshape(-1, *placed.output_shape).T
-
-    def bind_upstream(self, upstream: Array) -> None:
-        super().bind_upstream(upstream)
-        self.downstream = upstream.reshape(self.input.shape)
-
-    def forward(self) -> None:
-        """`a` is `input` under another shape."""
-
-    def send_down(self) -> None:
-        """`downstream` is `upstream` under another shape."""
+SMALLEST_SHARE = 4  # samples; fewer are not worth a thread
+LONG_UPDATE = 100_000  # parameters; fewer are updated sooner than a thread wakes up
+QUANTITIES = ("input", "z", "a", "upstream", "sigma_prime", "delta", "downstream")
 
 
 def layer_step(
-    placed: Placed, input: Array, dtype: np.dtype[Any], views: list[dict[str, Array]]
+    placed: Placed, input: Array, dtype: np.dtype[Any], n: int, views: list[dict[str, Array]]
 ) -> LayerStep:
-    """The part of a step that `placed` needs. `views`: its parameters, gradients and updates."""
+    """The part of a pass that `placed` needs.
+
+    Args:
+        n: the samples of the mini-batch, of which `input` may hold a share.
+        views: the layer's parameters, gradients and updates.
+    """
     match placed.layer:
         case Dense():
-            return DenseStep(placed, input, dtype, views)
+            return DenseStep(placed, input, dtype, n, views)
         case Conv():
-            return ConvStep(placed, input, dtype, views)
+            return ConvStep(placed, input, dtype, n, views)
         case AvgPool():
             return AvgPoolStep(placed, input, dtype)
         case MaxPool():
@@ -273,47 +60,47 @@ def layer_step(
     raise TypeError(f"no step for a layer of type {placed.layer.type}")
 
 
-class Step:
-    """One SGD step on mini-batches of `n` samples, and every quantity of it.
-
-    Write a mini-batch into `inputs` and `targets`, call `run` (or `forward` alone, to evaluate),
-    and read the layers. Steps of several sizes may share one `sgd`.
+class Pass:
+    """Forward and backward over some samples, and every quantity of them.
 
     Attributes:
-        inputs: samples x features or samples x channels x rows x columns; to be written.
-        targets: samples x outputs; to be written.
+        inputs, targets: of its samples, as `Step` has them.
         layers: the layers' parts in forward order.
-        outputs: a of the last layer, samples x outputs (a view).
+        last: the last of them.
         error: a − y of the last layer, outputs x samples.
+        total_cost: gives Σ_x C_x from the last forward pass; complex where the network is.
     """
 
-    def __init__(self, network: Network, sgd: Sgd, n: int) -> None:
+    def __init__(
+        self, network: Network, sgd: Sgd, gradient: Array, inputs: Array, targets: Array, n: int
+    ) -> None:
+        """n: the samples of the mini-batch, by which gradients are divided."""
         self.network = network
-        self.sgd = sgd
         self.n = n
-        self.inputs = np.zeros((n, *network.input_shape), network.dtype)
-        self.targets = np.zeros((n, *network.output_shape), network.dtype)
+        self.gradient = gradient
+        self.inputs, self.targets = inputs, targets
         # A dense layer reads the mini-batch as it lies; windows want the samples side by side.
-        self.inputs_t, self.targets_t = np.moveaxis(self.inputs, 0, -1), self.targets.T
+        self.inputs_t, self.targets_t = np.moveaxis(inputs, 0, -1), targets.T
         windows = isinstance(network.layers[0].layer, Conv | Pool)
         self.first_input = np.zeros_like(self.inputs_t, order="C") if windows else self.inputs_t
-        self.layers = self._layer_steps()
+        self.layers = self._layer_steps((network.parameters, gradient, sgd.update))
         last = self.layers[-1]
         assert isinstance(last, LearnerStep)
         self.last = last
-        self.outputs = last.a.T
         self._bind_upstreams()
+        self.total_cost = network.cost.total(last.z, self.targets_t, self.error)
         self._order_calls()
+        self._cost = 0.0
 
-    def _layer_steps(self) -> list[LayerStep]:
+    def _layer_steps(self, flats: tuple[Array, ...]) -> list[LayerStep]:
         """The layers' parts, each reading what the one below writes."""
         network, dtype = self.network, self.network.dtype
-        flats = (network.parameters, self.sgd.gradient, self.sgd.update)
         views = [network.views(flat) for flat in flats]
         layers: list[LayerStep] = []
         input = self.first_input
         for placed in network.layers:
-            layers.append(layer_step(placed, input, dtype, [v[placed.name] for v in views]))
+            own = [v[placed.name] for v in views]
+            layers.append(layer_step(placed, input, dtype, self.n, own))
             input = layers[-1].a
         return layers
 
@@ -332,16 +119,91 @@ class Step:
         self._forward_calls = [layer.forward for layer in self.layers]
         self._backward_calls: list[Callable[[], None]] = []
         for layer in reversed(self.layers):
-            if not (layer is self.last and self.network.cost.error_is_delta):
-                self._backward_calls.append(layer.multiply_hadamard)
-            self._backward_calls.append(layer.backward)
+            if isinstance(layer, LearnerStep):
+                if not (layer is self.last and self.network.cost.error_is_delta):
+                    self._backward_calls.append(layer.multiply_hadamard)
+                self._backward_calls.append(layer.backward)
             if layer is not self.layers[0]:
                 self._backward_calls.append(layer.send_down)
 
     def forward(self) -> float:
+        """From `inputs` to the outputs and the error; returns Σ_x C_x."""
+        if self.first_input is not self.inputs_t:
+            np.copyto(self.first_input, self.inputs_t)
+        for call in self._forward_calls:
+            call()
+        np.subtract(self.last.a, self.targets_t, self.error)
+        return self.total_cost().real
+
+    def forward_and_back(self, full: bool = False) -> float:
+        """Also the gradients, where the cost is finite; `full`: see `Step.run`."""
+        cost = self.forward()
+        if math.isfinite(cost):
+            for call in self._backward_calls:
+                call()
+            if full:
+                self._complete()
+        return cost
+
+    def _complete(self) -> None:
+        self.layers[0].send_down()
+        if self.network.cost.error_is_delta:
+            self.last.upstream[...] = self.network.cost.upstream(
+                self.last.z, self.targets_t, self.error
+            )
+
+
+class Step:
+    """One SGD step on mini-batches of `n` samples, and every quantity of it.
+
+    Write a mini-batch into `inputs` and `targets`, call `run` (or `forward` alone, to evaluate),
+    and read the layers. Steps of several sizes may share one `sgd`, and one crew.
+
+    Attributes:
+        inputs: samples x features or samples x channels x rows x columns; to be written.
+        targets: samples x outputs; to be written.
+        passes: over the whole mini-batch, or over a share of it each.
+    """
+
+    def __init__(self, network: Network, sgd: Sgd, n: int, crew: Crew | None = None) -> None:
+        self.network = network
+        self.sgd = sgd
+        self.n = n
+        self.inputs = np.zeros((n, *network.input_shape), network.dtype)
+        self.targets = np.zeros((n, *network.output_shape), network.dtype)
+        self.crew = crew
+        count = 1 if crew is None else max(1, min(crew.size, n // SMALLEST_SHARE))
+        self.passes = tuple(self._pass(k, count) for k in range(count))
+        self._shared = SharedWork(self, crew) if crew is not None and count > 1 else None
+        self._whole = self.passes[0]
+
+    def _pass(self, k: int, count: int) -> Pass:
+        network, sgd, n = self.network, self.sgd, self.n
+        share = slice(k * n // count, (k + 1) * n // count)
+        gradient = sgd.gradient if k == 0 else np.zeros_like(sgd.gradient)
+        return Pass(network, sgd, gradient, self.inputs[share], self.targets[share], n)
+
+    @property
+    def layers(self) -> list[LayerStep]:
+        """The layers in forward order; of several passes, copies in which they stand together."""
+        return [together(parts) for parts in zip(*(p.layers for p in self.passes), strict=True)]
+
+    @property
+    def last(self) -> LayerStep:
+        """The last of `layers`."""
+        return together([p.last for p in self.passes])
+
+    @property
+    def outputs(self) -> Array:
+        """a of the last layer, samples x outputs; of one pass a view."""
+        return self.last.a.T
+
+    def forward(self) -> float:
         """From `inputs` to the outputs and the error; returns C, the mean of C_x."""
         with np.errstate(all="ignore"):
-            return self._forward()
+            if self._shared is None:
+                return self._whole.forward() / self.n
+            return self._shared.forward() / self.n
 
     def run(self, eta: float, *, full: bool = False) -> float:
         """Forward, backward and update with the learning rate `eta`; returns C before the update.
@@ -353,30 +215,64 @@ class Step:
                 output layer whose cross-entropy gives δ directly.
         """
         with np.errstate(all="ignore"):
-            cost = self._forward()
-            if math.isfinite(cost):
-                for call in self._backward_calls:
-                    call()
-                if full:
-                    self._complete()
-                self.sgd.descend(eta)
-            return cost
+            return self.take(eta, full)
 
-    def total_cost(self) -> complex:
-        """Σ_x C_x from the last forward pass; complex where the network is."""
-        return self.network.cost.total(self.last.z, self.targets_t, self.error)
+    def take(self, eta: float, full: bool = False) -> float:
+        """`run` within an `np.errstate` of the caller's, which for a small network is a tenth."""
+        if self._shared is not None:
+            return self._shared.take(eta, full) / self.n
+        cost = self._whole.forward_and_back(full)
+        if math.isfinite(cost):
+            self.sgd.descend(eta)
+        return cost / self.n
 
-    def _forward(self) -> float:
-        if self.first_input is not self.inputs_t:
-            np.copyto(self.first_input, self.inputs_t)
-        for call in self._forward_calls:
-            call()
-        np.subtract(self.last.a, self.targets_t, self.error)
-        return self.total_cost().real / self.n
 
-    def _complete(self) -> None:
-        self.layers[0].send_down()
-        if self.network.cost.error_is_delta:
-            self.last.upstream[...] = self.network.cost.upstream(
-                self.last.z, self.targets_t, self.error
-            )
+class SharedWork:
+    """The passes of a step, and the stretches of its update, side by side on a crew.
+
+    Sums are taken in the order of the shares, whichever ends first, so that the same number of
+    threads gives the same bits.
+    """
+
+    def __init__(self, step: Step, crew: Crew) -> None:
+        self.sgd, self.crew = step.sgd, crew
+        self.passes = step.passes
+        self.costs = [0.0] * len(step.passes)
+        others = [p.gradient for p in step.passes[1:]]
+        size = len(step.network.parameters)
+        count = len(step.passes) if size > LONG_UPDATE else 1
+        ends = [k * size // count for k in range(count + 1)]
+        self.descents = [Descent(step.sgd, slice(*pair), others) for pair in pairwise(ends)]
+
+    def forward(self) -> float:
+        return self._sum(lambda k: self.passes[k].forward())
+
+    def take(self, eta: float, full: bool) -> float:
+        cost = self._sum(lambda k: self.passes[k].forward_and_back(full))
+        if math.isfinite(cost):
+            self.sgd.minus_eta[()] = -eta
+            self.crew.run(self.descents)
+        return cost
+
+    def _sum(self, cost_of: Callable[[int], float]) -> float:
+        def work(k: int) -> None:
+            self.costs[k] = cost_of(k)
+
+        self.crew.run([partial(work, k) for k in range(len(self.passes))])
+        return sum(self.costs)
+
+
+def together(parts: Sequence[LayerStep]) -> LayerStep:
+    """A layer of all passes: the part itself, or copies with the samples of all parts in order."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    layer = LayerStep(first.placed, first.input)
+    # The gradients and updates of the first pass are those of the step, once all are added up.
+    layer.parameters, layer.gradients = first.parameters, first.gradients
+    layer.updates = first.updates
+    for quantity in QUANTITIES:
+        arrays = [getattr(part, quantity) for part in parts]
+        if arrays[0] is not None:
+            setattr(layer, quantity, np.concatenate(arrays, axis=-1))
+    return layer

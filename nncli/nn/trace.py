@@ -7,9 +7,10 @@ import numpy as np
 
 from nncli.nn.arrays import Array
 from nncli.nn.costs import Cost
+from nncli.nn.layer_steps import LayerStep
 from nncli.nn.network import Network, Placed
 from nncli.nn.sgd import Sgd
-from nncli.nn.step import LayerStep, Step
+from nncli.nn.step import Step
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from numpy.lib.stride_tricks import as_strided
+
 from nncli.nn.arrays import Array
 
 Pair = tuple[int, int]
@@ -42,6 +44,16 @@ class Axis(NamedTuple):
         start = i * self.dilation
         return slice(start, start + (self.outputs - 1) * self.stride + 1, self.stride)
 
+    @property
+    def turns(self) -> bool:
+        """Whether `turned` is there: a stride leaves gaps, and padding may be beyond any tap."""
+        return self.stride == 1 and max(self.before, self.after) < self.reach
+
+    def turned(self) -> "Axis":
+        """The axis of the outputs, on which each cell is met by the windows that met it."""
+        before, after = (self.reach - 1 - side for side in (self.before, self.after))
+        return Axis(self.outputs, self.kernel, 1, self.dilation, before, after)
+
     def span(self, outputs: int) -> int:
         """How many padded cells the windows of `outputs` neighbouring outputs cover."""
         return (outputs - 1) * self.stride + self.reach
@@ -68,6 +80,27 @@ class Windows(NamedTuple):
     def interior(self, padded: Array) -> Array:
         """The image inside `padded` (channels x rows x columns x samples), as a view."""
         return padded[:, self.rows.interior, self.columns.interior]
+
+    def turned(self) -> "Windows":
+        """The windows of outputs over each cell, tap (i, j) being tap (−i, −j) of the others."""
+        return Windows(self.rows.turned(), self.columns.turned())
+
+    def cells(self, padded: Array) -> Array:
+        """What every tap meets: channels x kernel rows x kernel columns x output rows x output
+
+        columns x samples, a read-only view.
+        """
+        channels, samples = padded.shape[0], padded.shape[-1]
+        of_channel, of_row, of_column, of_sample = padded.strides
+        rows, columns = self.rows, self.columns
+        shape = (channels, rows.kernel, columns.kernel, *self.output_shape, samples)
+        strides = (
+            of_channel,
+            *(of_row * rows.dilation, of_column * columns.dilation),
+            *(of_row * rows.stride, of_column * columns.stride),
+            of_sample,
+        )
+        return as_strided(padded, shape, strides, writeable=False)
 
     def taps(self, padded: Array) -> Iterator[tuple[int, int, Array]]:
         """Each tap (i, j) in reading order with the cells it meets, a view."""

@@ -11,7 +11,7 @@ from nncli.inspection.probe import Probe, textbook_cost
 from nncli.inspection.record import inspect
 from nncli.inspection.rounding import rounding
 from nncli.nn.layers import Conv, Dense, MaxPool
-from nncli.nn.step import AvgPoolStep, ConvStep, DenseStep, LearnerStep, MaxPoolStep, Step
+from nncli.nn.step import AvgPoolStep, ConvStep, DenseStep, LearnerStep, MaxPoolStep, Pass
 from tests.nn.cases import (
     ALL_CASES,
     ENDINGS,
@@ -186,16 +186,6 @@ def test_the_first_of_several_maxima_is_the_one():
 Planted = pytest.MonkeyPatch
 
 
-def before(patch: Planted, kind: type, method: str, action) -> None:
-    original = getattr(kind, method)
-
-    def changed(self):
-        action(self)
-        original(self)
-
-    patch.setattr(kind, method, changed)
-
-
 def after(patch: Planted, kind: type, method: str, action) -> None:
     original = getattr(kind, method)
 
@@ -240,20 +230,24 @@ def no_mean_in_bias(kind: type):
 
 
 def windows_off_by_one(patch: Planted) -> None:
-    def action(s):
-        s.patches[...] = np.roll(s.patches, 1, axis=-2)
+    def backward(self):
+        blocks = self.blocks
+        self.blocks = [b._replace(cells=np.roll(b.cells, 1, axis=-2)) for b in blocks]
+        original(self)
+        self.blocks = blocks
 
-    before(patch, ConvStep, "backward", action)
+    original = ConvStep.backward
+    patch.setattr(ConvStep, "backward", backward)
 
 
 def flipped_filter(patch: Planted) -> None:
     def send_down(self):
-        flipped = self.weight[:, :, ::-1, ::-1].reshape(self.weight_matrix.shape)
-        np.matmul(flipped.T, self.delta_matrix, self.patch_matrix)
-        self.padded_downstream.fill(0)
-        for cells, patch_cells in self.scatter:
-            np.add(cells, patch_cells, cells)
+        weight = self.weight.copy()
+        self.weight[...] = weight[:, :, ::-1, ::-1]
+        original(self)
+        self.weight[...] = weight
 
+    original = ConvStep.send_down
     patch.setattr(ConvStep, "send_down", send_down)
 
 
@@ -275,21 +269,21 @@ def next_to_the_maximum(patch: Planted) -> None:
 
 
 def wrong_sign_of_the_cost(patch: Planted) -> None:
-    original = Step._forward
+    original = Pass.forward
 
     def forward(self):
         cost = original(self)
         np.negative(self.error, self.error)
         return cost
 
-    patch.setattr(Step, "_forward", forward)
+    patch.setattr(Pass, "forward", forward)
 
 
 def wrong_sign_behind_cross_entropy(patch: Planted) -> None:
     def action(s):
         s.last.upstream *= -1
 
-    after(patch, Step, "_complete", action)
+    after(patch, Pass, "_complete", action)
 
 
 CONV, LENET5, MLP, TWO = "digits-conv", "mnist-lenet", "digits-mlp", "two-two-two"
@@ -495,7 +489,7 @@ def test_textbook_costs(cost, output):
     setting = settle(case)
     step = setting.step()
     mean = step.forward()
-    total = textbook_cost(step.network, step.last.a, step.targets_t)
+    total = textbook_cost(step.network, step.last.a, step.targets.T)
     assert total.real == pytest.approx(mean * case.n, rel=1e-13)
     reference = setting.reference(setting.network())
     assert total.real == pytest.approx(reference["cost"] * case.n, rel=1e-13)

@@ -20,7 +20,7 @@ def central_differences(step: Step, array: np.ndarray) -> np.ndarray:
         for moved in (value + H, value - H):
             array[index] = moved
             step.forward()
-            costs.append(step.total_cost())
+            costs.append(step.passes[0].total_cost())
         array[index] = value
         slopes[index] = (costs[0] - costs[1]) / (2 * H)
     return slopes
@@ -34,7 +34,7 @@ def complex_steps(step: Step, array: np.ndarray) -> np.ndarray:
         array[index] = value + 1j * TINY
         step.forward()
         array[index] = value
-        slopes[index] = step.total_cost().imag / TINY
+        slopes[index] = step.passes[0].total_cost().imag / TINY
     return slopes
 
 
