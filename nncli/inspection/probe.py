@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nncli.nn.activations import ACTIVATIONS
-from nncli.nn.arrays import Array
+from nncli.nn.arrays import Array, do
 from nncli.nn.layer_steps import LayerStep, LearnerStep, MaxPoolStep
 from nncli.nn.network import Network
 from nncli.nn.sgd import Sgd
@@ -151,10 +151,10 @@ class Probe:
             np.copyto(step.first_input, step.inputs_t)
         for k, layer in enumerate(step.layers[start:]):
             if k > 0 or key not in ("z", "a"):
-                layer.forward()
+                do(layer.forward())
             elif key == "z":
                 assert isinstance(layer, LearnerStep)
-                layer.activate()
+                do(layer.activate())
             if self.held and (k > 0 or key != "a"):
                 _hold(layer, self.pieces[start + k])
         np.subtract(step.last.a, step.targets_t, step.error)
@@ -182,7 +182,7 @@ def _piece(layer: LayerTrace) -> Array | None:
         return np.moveaxis(layer.z > 0, 0, -1)
     if layer.type == "maxpool":
         pool = MaxPoolStep(layer.placed, np.moveaxis(layer.input, 0, -1), layer.input.dtype)
-        pool.forward()
+        do(pool.forward())
         return pool.first
     return None
 

@@ -1,8 +1,9 @@
 """The activation functions, each with its derivative beside it.
 
-A rule writes a = σ(z) and σ'(z) into the arrays it is given. Rows of this table are tested against
-differences by themselves, so a new activation is a new row and nothing else. Overflow on the way to
-a right result (e^z at z = 1e4) is part of the rules: they run under `np.errstate`, see `Step`.
+A rule yields the calls that write a = σ(z) and σ'(z) into the arrays it is given. Rows of this
+table are tested against differences by themselves, so a new activation is a new row and nothing
+else. Overflow on the way to a right result (e^z at z = 1e4) is part of the rules: they run under
+`np.errstate`, see `Step`.
 """
 
 from collections.abc import Callable
@@ -10,13 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nncli.nn.arrays import Array
+from nncli.nn.arrays import Array, Calls, call
 
-Rule = Callable[[Array, Array, Array, Array], None]
+Rule = Callable[[Array, Array, Array, Array], Calls]
 
 
 class Activation(NamedTuple):
-    """One row: `rule(z, a, sigma_prime, one)` fills `a` and `sigma_prime` from `z`.
+    """One row: the calls of `rule(z, a, sigma_prime, one)` fill `a` and `sigma_prime` from `z`.
 
     `elementwise`: whether σ' is one factor per unit (softmax mixes its units, so it has none).
     `analytic`: whether σ continues to complex z, which the complex-step derivative needs.
@@ -28,44 +29,46 @@ class Activation(NamedTuple):
     analytic: bool = True
 
 
-def sigmoid(z: Array, a: Array, sigma_prime: Array, one: Array) -> None:
+def sigmoid(z: Array, a: Array, sigma_prime: Array, one: Array) -> Calls:
     # σ(z) = 1/(1 + e^−z) and 1 − σ(z) = 1/(1 + e^z). Taking the second from its own formula, rather
     # than as 1 − a, keeps every digit of σ' = σ(z) (1 − σ(z)) where the unit is saturated.
-    np.exp(z, a)
-    np.add(a, one, sigma_prime)
-    np.divide(one, sigma_prime, sigma_prime)
-    np.divide(one, a, a)
-    np.add(a, one, a)
-    np.divide(one, a, a)
-    np.multiply(a, sigma_prime, sigma_prime)
+    yield call(np.exp, z, a)
+    yield call(np.add, a, one, sigma_prime)
+    yield call(np.divide, one, sigma_prime, sigma_prime)
+    yield call(np.divide, one, a, a)
+    yield call(np.add, a, one, a)
+    yield call(np.divide, one, a, a)
+    yield call(np.multiply, a, sigma_prime, sigma_prime)
 
 
-def tanh(z: Array, a: Array, sigma_prime: Array, one: Array) -> None:
+def tanh(z: Array, a: Array, sigma_prime: Array, one: Array) -> Calls:
     # 1 − tanh² z = (2 / (e^z + e^−z))², which keeps its digits where 1 − a² cancels.
-    np.exp(z, sigma_prime)
-    np.divide(one, sigma_prime, a)
-    np.add(sigma_prime, a, sigma_prime)
-    np.divide(one + one, sigma_prime, sigma_prime)
-    np.multiply(sigma_prime, sigma_prime, sigma_prime)
-    np.tanh(z, a)
+    yield call(np.exp, z, sigma_prime)
+    yield call(np.divide, one, sigma_prime, a)
+    yield call(np.add, sigma_prime, a, sigma_prime)
+    yield call(np.divide, one + one, sigma_prime, sigma_prime)
+    yield call(np.multiply, sigma_prime, sigma_prime, sigma_prime)
+    yield call(np.tanh, z, a)
 
 
-def relu(z: Array, a: Array, sigma_prime: Array, one: Array) -> None:
+def relu(z: Array, a: Array, sigma_prime: Array, one: Array) -> Calls:
     # At the kink z = 0 the derivative is taken as 0, as PyTorch does.
-    np.maximum(z, 0, out=a)
-    np.sign(a, sigma_prime)
+    yield call(np.maximum, z, 0, out=a)
+    yield call(np.sign, a, sigma_prime)
 
 
-def identity(z: Array, a: Array, sigma_prime: Array, one: Array) -> None:
-    np.copyto(a, z)
-    np.copyto(sigma_prime, one)
+def identity(z: Array, a: Array, sigma_prime: Array, one: Array) -> Calls:
+    yield call(np.copyto, a, z)
+    yield call(np.copyto, sigma_prime, one)
 
 
-def softmax(z: Array, a: Array, sigma_prime: Array, one: Array) -> None:
+def softmax(z: Array, a: Array, sigma_prime: Array, one: Array) -> Calls:
     of_sample = sigma_prime[0]  # which serves, since there is no σ': the largest z, then the sum
-    np.subtract(z, z.max(axis=0, out=of_sample), a)
-    np.exp(a, a).sum(axis=0, out=of_sample)
-    np.divide(a, of_sample, a)
+    yield call(z.max, axis=0, out=of_sample)
+    yield call(np.subtract, z, of_sample, a)
+    yield call(np.exp, a, a)
+    yield call(a.sum, axis=0, out=of_sample)
+    yield call(np.divide, a, of_sample, a)
 
 
 ACTIVATIONS = {

@@ -1,5 +1,7 @@
-"""The array type of this room."""
+"""The array type of this room, and how its rules are written down."""
 
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -7,6 +9,19 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
+
+# A rule is a list of NumPy calls whose arrays are settled already: `call(np.add, z, bias, z)`. Laid
+# down once and called at every step, they cost a small network a tenth less than code that looks
+# up its arrays and methods each time.
+Call = Callable[[], object]
+Calls = Iterable[Call]
+call = partial
+
+
+def do(calls: Calls) -> None:
+    """Calls them, in order."""
+    for one in calls:
+        one()
 
 
 def constant(value: float, dtype: np.dtype[Any]) -> Array:

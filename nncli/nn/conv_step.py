@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nncli.nn.arrays import Array, constant
+from nncli.nn.arrays import Array, Calls, call
 from nncli.nn.layer_steps import LearnerStep
 from nncli.nn.layers import Conv
 from nncli.nn.windows import Pair, Windows
@@ -85,11 +85,11 @@ class Spread:
         self.downstream = windows.interior(self.padded)
         self.taps = [(cells, shares[:, i, j]) for i, j, cells in windows.taps(self.padded)]
 
-    def send(self) -> None:
-        np.matmul(self.weight_matrix.T, self.delta_matrix, self.share_matrix)
-        self.padded.fill(0)
+    def send(self) -> Calls:
+        yield call(np.matmul, self.weight_matrix.T, self.delta_matrix, self.share_matrix)
+        yield call(self.padded.fill, 0)
         for cells, share in self.taps:
-            np.add(cells, share, cells)
+            yield call(np.add, cells, share, cells)
 
 
 class Collect:
@@ -108,12 +108,12 @@ class Collect:
         self.downstream = np.zeros((channels, *back.output_shape, delta.shape[-1]), dtype)
         self.downstream_matrix = self.downstream.reshape(channels, -1)
 
-    def send(self) -> None:
-        np.copyto(self.weight, self.turned_weight)
-        np.copyto(self.interior, self.delta)
+    def send(self) -> Calls:
+        yield call(np.copyto, self.weight, self.turned_weight)
+        yield call(np.copyto, self.interior, self.delta)
         for patches, cells, matrix, outputs in self.blocks:
-            np.copyto(patches, cells)
-            np.matmul(self.weight_matrix, matrix, self.downstream_matrix[:, outputs])
+            yield call(np.copyto, patches, cells)
+            yield call(np.matmul, self.weight_matrix, matrix, self.downstream_matrix[:, outputs])
 
 
 class ConvStep(LearnerStep):
@@ -138,37 +138,35 @@ class ConvStep(LearnerStep):
         self.z_matrix, self.delta_matrix = (q.reshape(filters, -1) for q in (self.z, self.delta))
         self.weight_gradient_t = np.zeros(self.weight_matrix.T.shape, dtype)
         self.block_gradient_t = np.zeros_like(self.weight_gradient_t)
-        self.bias_grid = None if self.bias is None else self.bias[:, None, None, None]
-        self.one_over_n = constant(1 / self.n, dtype)
         way_down = Collect if collects(self.windows, len(self.input), filters) else Spread
         self.way_down = way_down(self.windows, self.weight, self.delta, self.padded)
         self.downstream = self.way_down.downstream
 
-    def forward(self) -> None:
+    def forward(self) -> Calls:
         if self.padded is not self.input:
-            np.copyto(self.interior, self.input)
+            yield call(np.copyto, self.interior, self.input)
         for patches, cells, matrix, outputs in self.blocks:
-            np.copyto(patches, cells)
-            np.matmul(self.weight_matrix, matrix, self.z_matrix[:, outputs])
-        if self.bias_grid is not None:
-            np.add(self.z, self.bias_grid, self.z)
-        self.activate()
+            yield call(np.copyto, patches, cells)
+            yield call(np.matmul, self.weight_matrix, matrix, self.z_matrix[:, outputs])
+        if self.bias is not None:
+            yield call(np.add, self.z, self.bias[:, None, None, None], self.z)
+        yield from self.activate()
 
-    def backward(self) -> None:
+    def backward(self) -> Calls:
         # The windows as rows and δ as columns: OpenBLAS takes up to half as long again the other
         # way about, with few filters on the left of a long sum.
         total, part = self.weight_gradient_t, self.block_gradient_t
-        total.fill(0)
+        yield call(total.fill, 0)
         for patches, cells, matrix, outputs in self.blocks:
-            np.copyto(patches, cells)
-            np.matmul(matrix, self.delta_matrix[:, outputs].T, part)
-            np.add(total, part, total)
+            yield call(np.copyto, patches, cells)
+            yield call(np.matmul, matrix, self.delta_matrix[:, outputs].T, part)
+            yield call(np.add, total, part, total)
         gradient = self.gradients["weight"].reshape(self.weight_matrix.shape)
-        np.multiply(total.T, self.one_over_n, gradient)
+        yield call(np.multiply, total.T, self.one_over_n, gradient)
         if self.bias is not None:
             gradient = self.gradients["bias"]
-            np.add.reduce(self.delta_matrix, axis=1, out=gradient)
-            np.multiply(gradient, self.one_over_n, gradient)
+            yield call(np.add.reduce, self.delta_matrix, axis=1, out=gradient)
+            yield call(np.multiply, gradient, self.one_over_n, gradient)
 
-    def send_down(self) -> None:
-        self.way_down.send()
+    def send_down(self) -> Calls:
+        return self.way_down.send()

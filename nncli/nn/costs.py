@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nncli.nn.arrays import Array
+from nncli.nn.arrays import Array, call
 
 
 class Cost(NamedTuple):
@@ -30,10 +30,10 @@ class Cost(NamedTuple):
 
 def quadratic_total(z: Array, y: Array, error: Array) -> Callable[[], complex]:
     flat = error.reshape(-1)
-    square = flat.dot
+    square = call(flat.dot, flat)
 
     def total() -> complex:
-        return 0.5 * complex_or_float(square(flat))
+        return 0.5 * complex_or_float(square())
 
     return total
 

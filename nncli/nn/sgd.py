@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from nncli.nn.arrays import Array, constant
+from nncli.nn.arrays import Array, Calls, call, constant
 from nncli.nn.network import Network
 
 
@@ -93,24 +93,26 @@ class Descent:
     """
 
     def __init__(self, sgd: Sgd, stretch: slice, others: Sequence[Array] = ()) -> None:
-        self.minus_eta = sgd.minus_eta
-        self.momentum = constant(sgd.momentum, sgd.network.dtype)
-        self.weight_decay = constant(sgd.weight_decay, sgd.network.dtype)
-        self.decays = sgd.weight_decay != 0
-        self.parameters = sgd.network.parameters[stretch]
-        self.gradient, self.update = sgd.gradient[stretch], sgd.update[stretch]
-        self.velocity = None if sgd.velocity is None else sgd.velocity[stretch]
-        self.others = [other[stretch] for other in others]
+        self.calls = [*self._rule(sgd, stretch, [other[stretch] for other in others])]
 
     def __call__(self) -> None:
-        for other in self.others:
-            np.add(self.gradient, other, self.gradient)
-        direction = self.gradient
-        if self.decays:
-            np.multiply(self.parameters, self.weight_decay, self.update)
-            direction = np.add(direction, self.update, self.update)
-        if self.velocity is not None:
-            np.multiply(self.velocity, self.momentum, self.velocity)
-            direction = np.add(self.velocity, direction, self.velocity)
-        np.multiply(direction, self.minus_eta, self.update)
-        np.add(self.parameters, self.update, self.parameters)
+        for one in self.calls:
+            one()
+
+    @staticmethod
+    def _rule(sgd: Sgd, stretch: slice, others: Sequence[Array]) -> Calls:
+        parameters, update = sgd.network.parameters[stretch], sgd.update[stretch]
+        gradient = direction = sgd.gradient[stretch]
+        for other in others:
+            yield call(np.add, gradient, other, gradient)
+        if sgd.weight_decay:
+            yield call(np.multiply, parameters, constant(sgd.weight_decay, update.dtype), update)
+            yield call(np.add, direction, update, update)
+            direction = update
+        if sgd.velocity is not None:
+            velocity = sgd.velocity[stretch]
+            yield call(np.multiply, velocity, constant(sgd.momentum, update.dtype), velocity)
+            yield call(np.add, velocity, direction, velocity)
+            direction = velocity
+        yield call(np.multiply, direction, sgd.minus_eta, update)
+        yield call(np.add, parameters, update, parameters)

@@ -10,14 +10,14 @@ it each, side by side on the threads of a crew; their gradients are added up bef
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
 
-from nncli.nn.arrays import Array
+from nncli.nn.arrays import Array, Calls, call, do
 from nncli.nn.conv_step import ConvStep
 from nncli.nn.crew import Crew
 from nncli.nn.layer_steps import (
@@ -115,38 +115,39 @@ class Pass:
             below.bind_upstream(above.downstream)
 
     def _order_calls(self) -> None:
-        # The order of a step never changes, so it is laid down once as lists of bound methods.
-        self._forward_calls = [layer.forward for layer in self.layers]
-        self._backward_calls: list[Callable[[], None]] = []
+        # The order of a step never changes, so it is laid down once.
+        self._forward_calls = [*chain.from_iterable(layer.forward() for layer in self.layers)]
+        if self.first_input is not self.inputs_t:
+            self._forward_calls.insert(0, call(np.copyto, self.first_input, self.inputs_t))
+        self._forward_calls.append(call(np.subtract, self.last.a, self.targets_t, self.error))
+        self._backward_calls = [*chain.from_iterable(self._backward_rules())]
+
+    def _backward_rules(self) -> Iterator[Calls]:
         for layer in reversed(self.layers):
-            if isinstance(layer, LearnerStep):
-                if not (layer is self.last and self.network.cost.error_is_delta):
-                    self._backward_calls.append(layer.multiply_hadamard)
-                self._backward_calls.append(layer.backward)
+            if not (layer is self.last and self.network.cost.error_is_delta):
+                yield layer.multiply_hadamard()
+            yield layer.backward()
             if layer is not self.layers[0]:
-                self._backward_calls.append(layer.send_down)
+                yield layer.send_down()
 
     def forward(self) -> float:
         """From `inputs` to the outputs and the error; returns Σ_x C_x."""
-        if self.first_input is not self.inputs_t:
-            np.copyto(self.first_input, self.inputs_t)
-        for call in self._forward_calls:
-            call()
-        np.subtract(self.last.a, self.targets_t, self.error)
+        for one in self._forward_calls:
+            one()
         return self.total_cost().real
 
     def forward_and_back(self, full: bool = False) -> float:
         """Also the gradients, where the cost is finite; `full`: see `Step.run`."""
         cost = self.forward()
         if math.isfinite(cost):
-            for call in self._backward_calls:
-                call()
+            for one in self._backward_calls:
+                one()
             if full:
                 self._complete()
         return cost
 
     def _complete(self) -> None:
-        self.layers[0].send_down()
+        do(self.layers[0].send_down())
         if self.network.cost.error_is_delta:
             self.last.upstream[...] = self.network.cost.upstream(
                 self.last.z, self.targets_t, self.error

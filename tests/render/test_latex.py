@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +79,9 @@ def test_a_failed_check_is_well_formed(monkeypatch):
     from nncli.nn.step import LearnerStep
 
     monkeypatch.setattr(
-        LearnerStep, "multiply_hadamard", lambda self: np.copyto(self.delta, self.upstream)
+        LearnerStep,
+        "multiply_hadamard",
+        lambda s: [partial(np.copyto, s.delta, s.upstream)],
     )
     text = to_latex(drawing_of(spec_trace("two-two-two"), checked=True).page)
     assert "FAILED" in text
