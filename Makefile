@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BENCH ?= .venv-bench
+MNIST ?= $(firstword $(wildcard ../shared/data/mnist) data/mnist)
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
@@ -32,10 +33,11 @@ test: lint ## set up, then lint, types and all tests
 $(BENCH)/installed: pyproject.toml
 	$(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable . \
-	  torch==2.13.0 scipy opencv-python-headless
+	  torch==2.13.0 scikit-learn scipy opencv-python-headless
 	touch $@
 
-bench: $(BENCH)/installed ## compare with SciPy, PyTorch and OpenCV, in an environment of its own
+bench: $(BENCH)/installed ## compare with PyTorch, scikit-learn, SciPy and OpenCV, in an environment of its own
+	$(BENCH)/bin/python benchmarks/steps.py --mnist $(MNIST)
 	$(BENCH)/bin/python benchmarks/conv.py
 
 data: $(VENV)/developer ## make the tables in data/ anew from the packages that carry them

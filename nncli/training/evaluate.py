@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nncli.nn.crew import Crew
 from nncli.nn.network import Network
 from nncli.nn.sgd import Sgd
 from nncli.nn.step import Step
@@ -25,11 +26,20 @@ class Evaluation(NamedTuple):
 class Evaluator:
     """Evaluates a network on the same samples again and again, in workspaces that it keeps."""
 
-    def __init__(self, network: Network, sgd: Sgd, samples: Samples, *, classes: bool) -> None:
+    def __init__(
+        self,
+        network: Network,
+        sgd: Sgd,
+        samples: Samples,
+        *,
+        classes: bool,
+        crew: Crew | None = None,
+    ) -> None:
         self.samples = samples
         self.classes = classes
         count = len(samples.index)
-        self.steps = {n: Step(network, sgd, n) for n in {min(count, BLOCK), count % BLOCK} if n}
+        sizes = {min(count, BLOCK), count % BLOCK} - {0}
+        self.steps = {n: Step(network, sgd, n, crew) for n in sizes}
 
     def __call__(self) -> Evaluation:
         index = self.samples.index

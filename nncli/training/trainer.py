@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nncli.nn.arrays import Array
+from nncli.nn.crew import Crew
 from nncli.nn.measures import measure
 from nncli.nn.network import Network
 from nncli.nn.sgd import Sgd
@@ -48,8 +49,15 @@ class Trainer:
     """
 
     def __init__(
-        self, network: Network, sgd: Sgd, plan: Plan, train: Samples, validation: Samples | None
+        self,
+        network: Network,
+        sgd: Sgd,
+        plan: Plan,
+        train: Samples,
+        validation: Samples | None,
+        crew: Crew | None = None,
     ) -> None:
+        """crew: threads to share the work among; None: it is all done in the caller's."""
         self.network = network
         self.sgd = sgd
         self.plan = plan
@@ -59,7 +67,8 @@ class Trainer:
         self.cost_sum = 0.0
         self.steps_taken = 0
         evaluated = train if validation is None else validation
-        self._evaluator = Evaluator(network, sgd, evaluated, classes=plan.classes)
+        self._crew = crew
+        self._evaluator = Evaluator(network, sgd, evaluated, classes=plan.classes, crew=crew)
         self._held_back = validation is not None
         self._steps: dict[int, Step] = {}
         self._before = network.parameters.copy()
@@ -108,38 +117,21 @@ class Trainer:
 
     def _step(self, n: int) -> Step:
         if n not in self._steps:
-            self._steps[n] = Step(self.network, self.sgd, n)
+            self._steps[n] = Step(self.network, self.sgd, n, self._crew)
         return self._steps[n]
 
     def _run_epoch(self) -> Generator[Event, None, bool]:
         """One epoch, or what is left of it; whether it ended well."""
-        plan = self.plan
-        eta = plan.eta_in(self.epoch + 1)
-        count = len(self.train.index)
-        step = self._step(min(plan.batch_size, count))
-        seconds, began = 0.0, perf_counter()
-        for rows in plan.batches(self.train.index, self.epoch + 1, self.samples):
-            if len(rows) != step.n:
-                step = self._step(len(rows))
-            self.train.gather(rows, step.inputs, step.targets)
-            is_last = self.samples + step.n == count
-            if is_last:
-                if self.sgd.velocity is not None and self._velocity is not None:
-                    np.copyto(self._velocity, self.sgd.velocity)
-                np.copyto(self._before, self.network.parameters)
-            cost = step.run(eta, full=is_last)
-            self.steps_taken += 1
+        eta, count, seconds = self.plan.eta_in(self.epoch + 1), len(self.train.index), 0.0
+        batches = self.plan.batches(self.train.index, self.epoch + 1, self.samples)
+        while self.samples < count:
+            step, cost, rows, spent = self._take_steps(batches, eta)
+            seconds += spent
             if not math.isfinite(cost):
                 yield diagnose(step, self.epoch + 1, self.steps_taken, cost, updated=False)
                 return False
-            self.cost_sum += cost * step.n
-            self.samples += step.n
-            now = perf_counter()
-            if now - began > GLANCE and not is_last:
-                seconds += now - began
+            if self.samples < count:
                 yield Progress(self.epoch + 1, self.samples, self.cost_sum / self.samples)
-                began = perf_counter()
-        seconds += perf_counter() - began
         if not np.isfinite(self.network.parameters).all():
             yield diagnose(step, self.epoch + 1, self.steps_taken, cost, updated=True)
             return False
@@ -159,6 +151,36 @@ class Trainer:
         yield epoch
         self._last = None
         return True
+
+    def _take_steps(self, batches: Iterator[Rows], eta: float) -> tuple[Step, float, Rows, float]:
+        """Steps until the epoch or GLANCE ends, or a cost is not finite.
+
+        Returns the last step, its cost, its samples, and the seconds all of them took.
+        """
+        began, count = perf_counter(), len(self.train.index)
+        gather, steps = self.train.gather, self._steps
+        with np.errstate(all="ignore"):
+            for rows in batches:
+                step = steps.get(len(rows)) or self._step(len(rows))
+                gather(rows, step.inputs, step.targets)
+                is_last = self.samples + step.n == count
+                if is_last:
+                    self._keep_before()
+                cost = step.take(eta, is_last)
+                self.steps_taken += 1
+                if not math.isfinite(cost):
+                    break
+                self.cost_sum += cost * step.n
+                self.samples += step.n
+                if perf_counter() - began > GLANCE:
+                    break
+        return step, cost, rows, perf_counter() - began
+
+    def _keep_before(self) -> None:
+        """Keeps what the step to come will change."""
+        np.copyto(self._before, self.network.parameters)
+        if self.sgd.velocity is not None and self._velocity is not None:
+            np.copyto(self._velocity, self.sgd.velocity)
 
     def _complete(self, eta: float, seconds: float, step: Step) -> Epoch:
         """Closes the epoch: measures it, and sets the place to the beginning of the next."""

@@ -1,0 +1,348 @@
+"""One side of the comparison, in a process of its own.
+
+    python benchmarks/sides.py SIDE THREADS MNIST
+
+reads lines of JSON, {"workload": name, "seconds": about how long a turn shall be}, and answers each
+with {"seconds": of one step, "steps": in the turn}; the first turn of a workload warms up.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import workloads
+from workloads import Data, Workload
+
+Epoch = Callable[[], tuple[float, int]]  # takes an epoch: seconds and steps
+Parameters = Callable[[], np.ndarray]  # the flat vector, as nncli has it
+
+
+class Nncli:
+    """The trainer itself: what `nncli train` spends between two epochs' ends."""
+
+    def __init__(self, threads: int) -> None:
+        import nncli
+
+        self.threads = threads
+        self.version = nncli.__version__
+
+    def epochs(self, workload: Workload, data: Data) -> tuple[Epoch, Parameters]:
+        from nncli.datasets.part import Part
+        from nncli.nn.sgd import Sgd
+        from nncli.training.trainer import Trainer
+
+        net = workloads.network(workload, data)
+        index = np.arange(len(data.inputs))
+        train = Part(data.inputs, data.targets, index)
+        few = Part(data.inputs, data.targets, index[:10])
+        crew = crew_for(net, workload.batch_size, self.threads)
+        trainer = Trainer(net, Sgd(net), workloads.plan(workload), train, few, crew)
+        events = trainer.events()
+
+        def epoch() -> tuple[float, int]:
+            steps = trainer.steps_taken
+            for event in events:
+                if hasattr(event, "train_seconds"):
+                    return event.train_seconds, trainer.steps_taken - steps
+            raise RuntimeError("the training diverged")
+
+        return epoch, lambda: net.parameters
+
+    def one_conv(self, workload: Workload) -> Epoch:
+        from nncli.nn.arrays import do
+        from nncli.nn.conv_step import ConvStep
+        from nncli.nn.network import place_layers
+
+        (placed,) = place_layers(workload.layers, workloads.ONE_CONV_SHAPE)
+        crew = crew_of(self.threads)
+        rng = np.random.default_rng(0)
+        n = workload.batch_size
+        shapes = placed.parameter_shapes
+        weights = {key: rng.normal(0, 0.1, shape).astype("f") for key, shape in shapes.items()}
+        shares = []
+        for _ in range(self.threads):
+            gradients = {key: np.zeros_like(weight) for key, weight in weights.items()}
+            input = rng.random((*placed.input_shape, n // self.threads), np.float32)
+            layer = ConvStep(placed, input, input.dtype, n, [weights, gradients, {}])
+            layer.bind_upstream(rng.random(layer.a.shape, np.float32))
+            rules = (layer.forward, layer.multiply_hadamard, layer.backward, layer.send_down)
+            calls = [one for rule in rules for one in rule()]
+            shares.append((calls, gradients))
+
+        def step() -> None:
+            crew.run([lambda calls=calls: do(calls) for calls, _ in shares])
+            for key, total in shares[0][1].items():
+                for _, gradients in shares[1:]:
+                    np.add(total, gradients[key], total)
+
+        return repeated(step)
+
+
+def crew_for(network, batch_size: int, threads: int):
+    from nncli.nn.crew import Crew
+    from nncli.nn.threads import best_threads, shares_out
+
+    count = best_threads(network.layers, batch_size, threads)
+    return Crew(count, shares=shares_out(batch_size, count))
+
+
+def crew_of(threads: int):
+    from nncli.nn.crew import Crew
+
+    return Crew(threads)
+
+
+def repeated(step: Callable[[], object], count: int = 20) -> Epoch:
+    def epoch() -> tuple[float, int]:
+        start = perf_counter()
+        for _ in range(count):
+            step()
+        return perf_counter() - start, count
+
+    return epoch
+
+
+class Torch:
+    """PyTorch as its users would write it well: tensors, an index tensor, no closure, no loader.
+
+    C is half the squared error summed over outputs, so the mean of MSELoss is that times 2/outputs.
+    """
+
+    compiled = False
+
+    def __init__(self, threads: int) -> None:
+        import torch
+
+        torch.set_num_threads(threads)
+        self.torch = torch
+        self.version = torch.__version__
+
+    def model(self, workload: Workload, net):
+        nn = self.torch.nn
+        modules, views = [], net.views(net.parameters)
+        for placed in net.layers:
+            layer = placed.layer
+            if layer.type == "conv":
+                same = self.same(layer)
+                module = nn.Conv2d(placed.input_shape[0], layer.filters, layer.kernel, padding=same)
+            elif layer.type == "dense":
+                module = nn.Linear(*placed.input_shape, layer.units)
+            else:
+                pools = layer.type == "avgpool"
+                modules.append(nn.AvgPool2d(layer.size) if pools else nn.Flatten())
+                continue
+            own = views[placed.name]
+            weight = own["weight"].T if layer.type == "dense" else own["weight"]
+            with self.torch.no_grad():
+                module.weight.copy_(self.torch.from_numpy(weight.copy()))
+                module.bias.copy_(self.torch.from_numpy(own["bias"].copy()))
+            modules += [module, nn.Sigmoid()]
+        return nn.Sequential(*modules)
+
+    def same(self, layer) -> tuple[int, int]:
+        return tuple(k // 2 if layer.padding == "same" else 0 for k in layer.kernel)
+
+    def epochs(self, workload: Workload, data: Data) -> tuple[Epoch, Parameters]:
+        torch = self.torch
+        model = self.model(workload, workloads.network(workload, data))
+        inputs, targets = torch.from_numpy(data.inputs), torch.from_numpy(data.targets)
+        plan, outputs = workloads.plan(workload), data.targets.shape[1]
+        optimizer = torch.optim.SGD(model.parameters(), lr=plan.eta * outputs / 2)
+        mean_square = torch.nn.MSELoss()
+
+        def loss_of(x, y):
+            return mean_square(model(x), y)
+
+        if self.compiled:
+            loss_of = torch.compile(loss_of)
+        index, number = np.arange(len(inputs)), 0
+
+        def epoch() -> tuple[float, int]:
+            nonlocal number
+            number += 1
+            start = perf_counter()
+            batches = torch.from_numpy(plan.order(index, number)).split(plan.batch_size)
+            for rows in batches:
+                optimizer.zero_grad(set_to_none=True)
+                loss_of(inputs[rows], targets[rows]).backward()
+                optimizer.step()
+            return perf_counter() - start, len(batches)
+
+        def parameters() -> np.ndarray:
+            arrays = (p.detach().numpy() for p in model.parameters())
+            return np.concatenate([(a.T if a.ndim == 2 else a).ravel() for a in arrays])
+
+        return epoch, parameters
+
+    def one_conv(self, workload: Workload) -> Epoch:
+        torch = self.torch
+        channels, *image = workloads.ONE_CONV_SHAPE
+        layer = workload.layers[0]
+        module = torch.nn.Conv2d(channels, layer.filters, layer.kernel, padding=self.same(layer))
+        n = workload.batch_size
+        x = torch.rand(n, channels, *image, requires_grad=True)
+        upstream = torch.rand(n, layer.filters, *image)
+        forward = torch.compile(module) if self.compiled else module
+
+        def step() -> None:
+            module.zero_grad(set_to_none=True)
+            x.grad = None
+            forward(x).backward(upstream)
+
+        return repeated(step)
+
+
+class TorchCompile(Torch):
+    compiled = True
+
+
+class Sklearn:
+    """MLPClassifier: its cost is a cross-entropy, its steps are otherwise the same."""
+
+    def __init__(self, threads: int) -> None:
+        import sklearn
+
+        self.version = sklearn.__version__
+
+    def epochs(self, workload: Workload, data: Data) -> tuple[Epoch, Parameters] | None:
+        from sklearn.neural_network import MLPClassifier
+
+        if not workload.is_dense:
+            return None
+        model = MLPClassifier(
+            [layer.units for layer in workload.layers[:-1]],
+            activation="logistic",
+            solver="sgd",
+            alpha=0,
+            batch_size=workload.batch_size,
+            learning_rate_init=0.1,
+            momentum=0,
+            nesterovs_momentum=False,
+        )
+        labels = data.targets.argmax(axis=1)
+        steps = len(labels) // workload.batch_size
+
+        def epoch() -> tuple[float, int]:
+            start = perf_counter()
+            model.partial_fit(data.inputs, labels, np.arange(10))
+            return perf_counter() - start, steps
+
+        return epoch, lambda: np.zeros(0)
+
+    def one_conv(self, workload: Workload) -> None:
+        return None
+
+
+class Floor:
+    """The matrix products of the step and nothing else, by np.matmul into arrays that are there.
+
+    Those of a conv layer are its filters with all its windows laid out, which nobody lays out here.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self.version = np.__version__
+
+    def epochs(self, workload: Workload, data: Data) -> tuple[Epoch, Parameters]:
+        placed = workloads.network(workload, data).layers
+        return repeated(self.step_of(placed, workload.batch_size), 100), lambda: np.zeros(0)
+
+    def one_conv(self, workload: Workload) -> Epoch:
+        from nncli.nn.network import place_layers
+
+        placed = place_layers(workload.layers, workloads.ONE_CONV_SHAPE)
+        return repeated(self.step_of(placed, workload.batch_size, first=True))
+
+    def step_of(self, placed, n: int, *, first: bool = False) -> Callable[[], None]:
+        products = []
+        for number, layer in enumerate(layer for layer in placed if layer.parameter_shapes):
+            units, *grid = layer.output_shape
+            inputs = int(np.prod(layer.parameter_shapes["weight"])) // units
+            columns = n * int(np.prod(grid))
+            weight, x, z = zeros(units, inputs), zeros(inputs, columns), zeros(units, columns)
+            products.append((weight, x, z))
+            products.append((x, z.T, zeros(inputs, units)))
+            if number or first:
+                products.append((weight.T, z, zeros(inputs, columns)))
+
+        def step() -> None:
+            for left, right, out in products:
+                np.matmul(left, right, out=out)
+
+        return step
+
+
+def zeros(*shape: int) -> np.ndarray:
+    return np.full(shape, 1e-3, np.float32)
+
+
+SIDES = {
+    "nncli": Nncli,
+    "PyTorch": Torch,
+    "torch.compile": TorchCompile,
+    "scikit-learn": Sklearn,
+    "floor": Floor,
+}
+
+
+def prepared(side, workload: Workload, mnist: Path) -> tuple[Epoch, np.ndarray] | None:
+    """A function that takes an epoch, warm, and the parameters after its first one."""
+    if workload.name == workloads.ONE_CONV:
+        epoch = side.one_conv(workload)
+        if epoch is None:
+            return None
+        epoch()
+        return epoch, np.zeros(0)
+    made = side.epochs(workload, workloads.load(workload, mnist))
+    if made is None:
+        return None
+    epoch, parameters = made
+    epoch()
+    return epoch, parameters().astype(np.float64)
+
+
+def turn(epoch: Epoch, seconds: float) -> dict[str, float]:
+    spent, steps = 0.0, 0
+    while spent < seconds:
+        more, taken = epoch()
+        spent, steps = spent + more, steps + taken
+    return {"seconds": spent / steps, "steps": steps}
+
+
+def serve() -> None:
+    name, threads, mnist = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever a library prints is no answer
+
+    def answer(**what: object) -> None:
+        print(json.dumps(what), file=answers, flush=True)
+
+    try:
+        side = SIDES[name](threads)
+    except ImportError:
+        answer(missing=True)
+        return
+    answer(version=side.version)
+    ready: dict[str, Epoch | None] = {}
+    for line in sys.stdin:
+        asked = json.loads(line)
+        workload = workloads.WORKLOADS[asked["workload"]]
+        if workload.name not in ready:
+            try:
+                made = prepared(side, workload, mnist)
+            except Exception as error:  # a compiler that is not there, memory that is short
+                ready[workload.name] = None
+                answer(failed=f"{type(error).__name__}: {str(error).splitlines()[0]}")
+                continue
+            ready[workload.name] = made and made[0]
+            answer(after_an_epoch=None if made is None else made[1].tolist())
+            continue
+        epoch = ready[workload.name]
+        answer(**({} if epoch is None else turn(epoch, asked["seconds"])))
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,207 @@
+"""Times whole training steps: nncli's, PyTorch's, scikit-learn's, and the bare matrix products.
+
+    python benchmarks/steps.py [--threads 1,2] [--rounds N] [--only WORD] [--mnist DIR] ...
+
+A step gathers its mini-batch from the shuffled set and goes forward, backward and through the
+update. Every side runs in a process of its own on the same data, mini-batches, first weights, dtype
+(float32) and number of threads, warmed up by an epoch; then they take turns, round after round, so
+that whatever else the machine does hits each of them. A ratio is the median over the rounds of the
+peer's time to nncli's in the same round. A peer that is not installed is left out, and said so.
+
+Variables that choose a library's kernels (OPENBLAS_CORETYPE and the like) are taken out of the
+environment, so that each library uses what it finds best; --keep-environment leaves them.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+import results
+import workloads
+from sides import SIDES
+from workloads import WORKLOADS, Workload
+
+HERE = Path(__file__).resolve().parent
+KERNELS = ("OPENBLAS_", "MKL_", "ONEDNN_", "DNNL_", "ATEN_", "NPY_", "NVPL_", "OMP_", "GOMP_")
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+PAUSE = 0.05  # seconds between two turns: the threads of PyTorch spin on after their work
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", default="2,1")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--seconds", type=float, default=0.15, help="about how long a turn takes")
+    parser.add_argument("--only", default="", help="a word in the names of the workloads")
+    parser.add_argument("--sides", default=",".join(SIDES))
+    parser.add_argument("--mnist", type=Path, default=workloads.REPO / "data" / "mnist")
+    parser.add_argument("--keep-environment", action="store_true")
+    return parser.parse_args()
+
+
+def environment(threads: int, keep: bool) -> dict[str, str]:
+    dropped = () if keep else KERNELS
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(dropped or "\0")}
+    return kept | dict.fromkeys(THREADS, str(threads))
+
+
+class Peer:
+    """A side at work in a process of its own."""
+
+    def __init__(self, name: str, threads: int, mnist: Path, keep: bool) -> None:
+        self.name = name
+        command = [sys.executable, str(HERE / "sides.py"), name, str(threads), str(mnist)]
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment(threads, keep),
+        )
+        said = self.read()
+        self.version = said.get("version")
+
+    def read(self) -> dict:
+        return json.loads(self.process.stdout.readline() or '{"missing": true}')
+
+    def ask(self, workload: Workload, seconds: float) -> dict:
+        print(
+            json.dumps({"workload": workload.name, "seconds": seconds}),
+            file=self.process.stdin,
+            flush=True,
+        )
+        return self.read()
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def measure(workload: Workload, peers: list[Peer], rounds: int, seconds: float) -> dict:
+    """Seconds of a step of every side in every round, and what else there is to say of it."""
+    said = {peer.name: peer.ask(workload, seconds) for peer in peers}
+    failed = {name: answer["failed"] for name, answer in said.items() if "failed" in answer}
+    ready = [peer for peer in peers if said[peer.name].get("after_an_epoch") is not None]
+    times: dict[str, list[float]] = {peer.name: [] for peer in ready}
+    for _ in range(rounds):
+        for peer in ready:
+            time.sleep(PAUSE)
+            times[peer.name].append(peer.ask(workload, seconds)["seconds"])
+    return {"times": times, "failed": failed, "differs": difference(said)}
+
+
+def difference(said: dict) -> float | None:
+    """How far PyTorch's parameters are from nncli's after the same epoch."""
+    ours, theirs = (said.get(name, {}).get("after_an_epoch") for name in ("nncli", "PyTorch"))
+    if not ours or not theirs:
+        return None
+    largest = max(map(abs, ours))
+    return max(abs(a - b) for a, b in zip(ours, theirs, strict=True)) / largest
+
+
+def summary(workload: Workload, measured: dict) -> dict:
+    times = measured["times"]
+    ours = times["nncli"]
+
+    def ratio(name: str) -> float | None:
+        if name not in times:
+            return None
+        return median(b / a for a, b in zip(ours, times[name], strict=True))
+
+    over_floor = ratio("floor")
+    return {
+        "workload": workload.name,
+        "median_us": {name: 1e6 * median(t) for name, t in times.items()},
+        "minimum_us": {name: 1e6 * min(t) for name, t in times.items()},
+        "times_as_fast_as": {name: ratio(name) for name in times if name not in ("nncli", "floor")},
+        "times_the_floor": None if over_floor is None else 1 / over_floor,
+        "must": workload.must,
+        "goal": workload.goal,
+        "floor_must_and_goal": workload.floor,
+        "differs_after_an_epoch": measured["differs"],
+        "failed": measured["failed"],
+    }
+
+
+def verdict(row: dict) -> str:
+    faster, over = row["times_as_fast_as"].get("PyTorch"), row["times_the_floor"]
+    if faster is None:
+        return ""
+
+    def reaches(least: float, most: float | None) -> bool:
+        return faster >= least and (most is None or over is None or over <= most)
+
+    must, goal = row["floor_must_and_goal"]
+    if reaches(row["goal"], goal):
+        return "goal"
+    return "met" if reaches(row["must"], must) else "NOT MET"
+
+
+COLUMNS = ("nncli", "PyTorch", "floor")
+
+
+def line(row: dict) -> str:
+    cells = [f"{row['workload']:32}"]
+    for name in COLUMNS:
+        us, least = row["median_us"].get(name), row["minimum_us"].get(name)
+        cells.append("-".rjust(17) if us is None else f"{us:8.1f} ({least:6.1f})".rjust(17))
+    for name in ("PyTorch", "torch.compile", "scikit-learn"):
+        ratio = row["times_as_fast_as"].get(name)
+        absent = "failed" if name in row["failed"] else "-"
+        cells.append((absent if ratio is None else f"{ratio:.2f}x").rjust(8))
+    floor = row["times_the_floor"]
+    cells.append(("-" if floor is None else f"{floor:.2f}").rjust(6))
+    cells.append(f"{row['must']:g}x / {row['goal']:g}x".rjust(12))
+    return "  ".join([*cells, verdict(row)])
+
+
+HEADING = "  ".join(
+    [
+        f"{'whole step':32}",
+        *(f"{name + ' µs (least)':>17}" for name in COLUMNS),
+        *(f"{name:>8}" for name in ("PyTorch", "compile", "sklearn")),
+        f"{'/floor':>6}",
+        f"{'must / goal':>12}",
+    ]
+)
+
+
+def run(threads: int, chosen: argparse.Namespace) -> dict:
+    names = chosen.sides.split(",")
+    peers = [Peer(name, threads, chosen.mnist, chosen.keep_environment) for name in names]
+    for peer in peers:
+        if peer.version is None:
+            print(f"{peer.name} is not installed")
+    there = [peer for peer in peers if peer.version is not None]
+    print(f"\n{threads} thread(s): " + ", ".join(f"{peer.name} {peer.version}" for peer in there))
+    print(HEADING)
+    rows = []
+    for workload in WORKLOADS.values():
+        if chosen.only in workload.name:
+            measured = measure(workload, there, chosen.rounds, chosen.seconds)
+            rows.append(summary(workload, measured))
+            print(line(rows[-1]), flush=True)
+            for name, why in measured["failed"].items():
+                print(f"    {name}: {why}")
+    for peer in there:
+        peer.close()
+    return {"versions": {peer.name: peer.version for peer in there}, "rows": rows}
+
+
+def main() -> None:
+    chosen = options()
+    found = {
+        f"{threads} threads": run(threads, chosen)
+        for threads in map(int, chosen.threads.split(","))
+    }
+    if not chosen.only and chosen.sides == ",".join(SIDES):
+        results.keep("steps", found | {"rounds": chosen.rounds})
+
+
+if __name__ == "__main__":
+    main()
