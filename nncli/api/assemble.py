@@ -18,9 +18,11 @@ from nncli import datasets
 from nncli.errors import DataError, LayerError, NncliError, SpecError
 from nncli.nn import layers as nn
 from nncli.nn import sgd
+from nncli.nn.crew import Crew
 from nncli.nn.initialisers import default_initialiser
 from nncli.nn.memory import layer_numbers, step_bytes
 from nncli.nn.network import Network, build_network, place_layers
+from nncli.nn.threads import hire
 from nncli.seeds import Stream, seed_of
 from nncli.spec import (
     AvgPoolSpec,
@@ -49,6 +51,11 @@ class Prepared(NamedTuple):
     data: datasets.Data
     network: Network
     plan: Plan
+
+    def hire(self) -> Crew:
+        """The threads that its training shares the work among; to be closed."""
+        n = min(self.plan.batch_size, len(self.data.train))
+        return hire(self.network.layers, n, self.spec.train.threads)
 
 
 def prepare(spec: Spec) -> Prepared:

@@ -33,13 +33,15 @@ def trace_step(
     elif not isinstance(source, Opened):
         source = open_spec_or_run(source)
     prepared, state = source.prepared, source.state
-    return take_step(
-        prepared.network,
-        source.sgd(),
-        prepared.plan,
-        prepared.data.train,
-        Choice(samples, step),
-        epoch=state.epoch + 1 if state else 1,
-        start=state.samples if state else 0,
-        name=prepared.spec.name,
-    )
+    with prepared.hire() as crew:
+        return take_step(
+            prepared.network,
+            source.sgd(),
+            prepared.plan,
+            prepared.data.train,
+            Choice(samples, step),
+            epoch=state.epoch + 1 if state else 1,
+            start=state.samples if state else 0,
+            name=prepared.spec.name,
+            crew=crew,
+        )

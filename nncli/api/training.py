@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nncli.api.assemble import Prepared, prepare, with_defaults
 from nncli.errors import DivergedError, InterruptedTraining, StoppedTraining
+from nncli.nn.crew import Crew
 from nncli.nn.network import Network
 from nncli.nn.sgd import Sgd
 from nncli.spec import Spec, TrainSpec, dump_spec, load_spec
@@ -64,9 +65,21 @@ def train(
         InterruptedTraining: from `on_event`; the training's place is saved.
     """
     prepared = spec if isinstance(spec, Prepared) else prepare(_spec(spec))
+    with prepared.hire() as crew:
+        return _train(prepared, crew, out, overwrite, on_start, on_event)
+
+
+def _train(
+    prepared: Prepared,
+    crew: Crew,
+    out: str | Path | None,
+    overwrite: bool,
+    on_start: Callable[[], None] | None,
+    on_event: Watcher | None,
+) -> Training:
     settings, network, data = prepared.spec.train, prepared.network, prepared.data
     sgd = Sgd(network, settings.momentum, settings.weight_decay)
-    trainer = Trainer(network, sgd, prepared.plan, data.train, data.validation)
+    trainer = Trainer(network, sgd, prepared.plan, data.train, data.validation, crew)
     folder = None
     if out is not None:
         text = dump_spec(with_defaults(prepared.spec))
@@ -96,7 +109,8 @@ def train(
         keeper.write()
     if data.test is None:
         return training(None)
-    return training(Evaluator(network, sgd, data.test, classes=prepared.plan.classes)())
+    test = Evaluator(network, sgd, data.test, classes=prepared.plan.classes, crew=crew)
+    return training(test())
 
 
 def _spec(spec: Spec | str | Path) -> Spec:

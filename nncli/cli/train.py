@@ -33,6 +33,12 @@ Overrides = Annotated[
         "--set", metavar="KEY=VALUE", help="Override a value: --set train.eta=0.5. Repeatable."
     ),
 ]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", min=1, max=256, help="Share the work among N threads.", show_default="auto"
+    ),
+]
 TablesOption = Annotated[
     Tables | None,
     typer.Option(help="When to show the per-layer table.", show_default="last"),
@@ -51,6 +57,7 @@ def train(
     out: Out = None,
     overwrite: Overwrite = False,
     set_: Overrides = None,
+    threads: Threads = None,
     tables: TablesOption = None,
     every: Every = None,
     full: Full = False,
@@ -81,7 +88,8 @@ def train(
 
     as_json = format is Format.json
     try:
-        prepared = prepare(load_spec(spec, set_ or []))
+        said = [] if threads is None else [f"train.threads={threads}"]
+        prepared = prepare(load_spec(spec, [*(set_ or []), *said]))
     except KeyboardInterrupt:
         raise InterruptedTraining("interrupted; nothing was written") from None
     folder = out if out is not None else Path("runs") / prepared.spec.name

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from math import prod
 
+from nncli.nn.conv_step import BLOCK, collects
 from nncli.nn.layers import Conv, Learner, Pool
 from nncli.nn.network import Placed
 
@@ -16,9 +17,14 @@ def layer_numbers(placed: Placed, n: int) -> int:
     match placed.layer:
         case Conv() as conv:
             windows = conv.windows(placed.input_shape)
-            padded = placed.input_shape[0] * prod(windows.padded_shape) * n
+            filters, channels = conv.filters, placed.input_shape[0]
+            padded = channels * prod(windows.padded_shape) * n
             patches = prod(placed.parameter_shapes["weight"][1:]) * prod(windows.output_shape) * n
-            numbers = 4 * outputs + 2 * padded + patches
+            if collects(windows, channels, filters):
+                way_down = inputs + filters * prod(windows.turned().padded_shape) * n
+            else:
+                way_down = padded + patches
+            numbers = 4 * outputs + padded + min(patches, BLOCK // filters) + way_down
         case Learner():
             numbers = 5 * outputs + inputs
         case Pool():

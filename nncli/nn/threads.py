@@ -1,9 +1,10 @@
-"""How many threads a network is worth."""
+"""How many threads a network is worth, and a crew of them."""
 
 import os
 from collections.abc import Sequence
 from math import prod
 
+from nncli.nn.crew import Crew
 from nncli.nn.network import Placed
 from nncli.nn.step import SMALLEST_SHARE
 
@@ -16,15 +17,16 @@ MOST_THREADS = 8
 LIMITS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 
 
+def hire(layers: Sequence[Placed], n: int, threads: int | str) -> Crew:
+    """A crew for steps of `n` samples: of `threads`, or with "auto" of as many as are worth it."""
+    count = threads if isinstance(threads, int) else best_threads(layers, n, threads_there())
+    return Crew(count, shares=n >= SMALLEST_SHARE * count)
+
+
 def best_threads(layers: Sequence[Placed], n: int, there: int) -> int:
     """The number of threads, at most `there`, that steps of `n` samples are likely fastest with."""
     worth = step_multiply_adds(layers, n) // WORTH_A_THREAD
     return max(1, min(there, worth, MOST_THREADS))
-
-
-def shares_out(n: int, threads: int) -> bool:
-    """Whether mini-batches of `n` samples are large enough to be shared out among threads."""
-    return n >= SMALLEST_SHARE * threads
 
 
 def threads_there() -> int:

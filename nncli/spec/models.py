@@ -355,6 +355,9 @@ class TrainSpec(Model):
     momentum: values.Momentum = Field(0.0, description="Momentum, as in PyTorch's SGD.")
     weight_decay: values.NotNegative = Field(0.0, description="Weight decay, as in PyTorch's SGD.")
     shuffle: values.Flag = Field(True, description="Whether each epoch has an order of its own.")
+    threads: values.Threads = Field(
+        "auto", description="How many threads share the work. By default as many as are worth it."
+    )
     schedule: _Schedule = Field(
         ConstantSchedule(type="constant"), description="How η changes from epoch to epoch."
     )

@@ -92,6 +92,26 @@ Count = Annotated[
 ]
 Seed = Annotated[int, Field(strict=True, ge=0), expected("an integer that is not negative")]
 Flag = Annotated[bool, Field(strict=True), expected("true or false")]
+MOST_THREADS = 256
+
+
+def _threads(value: Any) -> Literal["auto"] | int:
+    if value == "auto":
+        return "auto"
+    if isinstance(value, str):
+        raise unknown_word(value, ("auto", "a positive integer"))
+    if type(value) is not int or value < 1:
+        raise unexpected("auto or a positive integer", value)
+    if value > MOST_THREADS:
+        raise wrong(f"{describe(value)} is too large; the most is {MOST_THREADS}")
+    return value
+
+
+Threads = Annotated[
+    Literal["auto"] | int,
+    PlainValidator(_threads),
+    any_of({"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": MOST_THREADS}),
+]
 
 _FINITE = Field(strict=True, allow_inf_nan=False)
 Positive = Annotated[float, _FINITE, Field(gt=0), expected("a positive number")]

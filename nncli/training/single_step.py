@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nncli.errors import DivergedError, NncliError
+from nncli.nn.crew import Crew
 from nncli.nn.network import Network
 from nncli.nn.sgd import Sgd
 from nncli.nn.step import Step
@@ -35,10 +36,12 @@ def take_step(
     epoch: int = 1,
     start: int = 0,
     name: str = "",
+    crew: Crew | None = None,
 ) -> Trace:
     """Takes the chosen step of `network` in place; its record.
 
     Args:
+        crew: the threads of the training, whose sums are taken in an order of their own.
         epoch, start: where the training stands: in which epoch, how many samples of it are done.
 
     Raises:
@@ -49,7 +52,7 @@ def take_step(
 
     def run(rows: Rows, eta: float, number: int, *, full: bool) -> tuple[Step, float]:
         if len(rows) not in workspaces:
-            workspaces[len(rows)] = Step(network, sgd, len(rows))
+            workspaces[len(rows)] = Step(network, sgd, len(rows), crew)
         step = workspaces[len(rows)]
         train.gather(rows, step.inputs, step.targets)
         cost = step.run(eta, full=full)

@@ -147,6 +147,9 @@ TRAIN = {
     "eta: 1, weight_decay: -1": "31: train.weight_decay: expected a number that is not negative, "
     "got -1",
     "eta: 1, shuffle: 1": "26: train.shuffle: expected true or false, got 1",
+    "eta: 1, threads: 0": "26: train.threads: expected auto or a positive integer, got 0",
+    "eta: 1, threads: atuo": "26: train.threads: 'atuo' is not known; did you mean 'auto'?",
+    "eta: 1, threads: 1000": "26: train.threads: 1000 is too large; the most is 256",
     "eta: 1, schedule: cosine": "27: train.schedule: expected a mapping such as {type: cosine, "
     "...}, got the word 'cosine'",
     "eta: 1, schedule: cosin": "27: train.schedule: 'cosin' is not known; did you mean 'cosine'?",
@@ -247,7 +250,7 @@ def test_empty_sections():
         "f.yaml:3:10: network: expected a list of layers such as [{type: dense, units: 10}], got "
         "an empty list",
         "f.yaml:4:8: train: expected a mapping of keys (eta, epochs, batch_size, cost, momentum, "
-        "weight_decay, shuffle, schedule), got 3",
+        "weight_decay, shuffle, threads, schedule), got 3",
     ]
 
 

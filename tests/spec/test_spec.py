@@ -144,6 +144,7 @@ train:
   momentum: 0.0
   weight_decay: 0.0
   shuffle: true
+  threads: auto
   schedule:
     type: constant
 """
@@ -266,6 +267,7 @@ train = optional(
     momentum=st.floats(0, 1, exclude_max=True),
     weight_decay=st.floats(0, 9),
     shuffle=st.booleans(),
+    threads=st.one_of(st.just("auto"), st.integers(1, 256)),
     schedule=schedules,
 )
 specs = optional(

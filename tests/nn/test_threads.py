@@ -1,0 +1,179 @@
+"""Steps whose mini-batch is shared out among threads, against the same steps in one piece."""
+
+from dataclasses import replace
+from threading import active_count
+
+import numpy as np
+import pytest
+
+from nncli.inspection.check import check
+from nncli.nn.blas import blas_threads, set_blas_threads
+from nncli.nn.crew import Crew
+from nncli.nn.layers import Dense
+from nncli.nn.network import build_network
+from nncli.nn.sgd import Sgd
+from nncli.nn.step import LONG_UPDATE, QUANTITIES, Step
+from nncli.nn.threads import best_threads, hire, threads_there
+from nncli.nn.trace import take_trace
+
+from .cases import LENET, SOME_CASES, Setting, relative_error, settle
+
+N = 13  # samples: shares of 6 and 7, or of 4, 4 and 5
+
+
+def many_samples(case) -> Setting:
+    return settle(replace(case, n=N))
+
+
+@pytest.fixture(params=[2, 3])
+def crew(request):
+    with Crew(request.param) as crew:
+        yield crew
+
+
+def shared_step(setting: Setting, crew: Crew, **how) -> Step:
+    network = setting.network()
+    step = Step(network, Sgd(network, **how), setting.case.n, crew)
+    step.inputs[...], step.targets[...] = setting.inputs, setting.targets
+    assert len(step.passes) == crew.size
+    return step
+
+
+@pytest.mark.parametrize("case", SOME_CASES, ids=str)
+def test_a_shared_step_is_the_whole_step(case, crew):
+    setting = many_samples(case)
+    how = {"momentum": 0.9, "weight_decay": 0.01}
+    whole, shared = setting.step(**how), shared_step(setting, crew, **how)
+    for _ in range(2):  # the second time with what the first has left in the workspace
+        costs = [step.run(0.3, full=True) for step in (whole, shared)]
+        assert costs[1] == pytest.approx(costs[0], rel=1e-13)
+    assert relative_error(shared.network.parameters, whole.network.parameters) < 1e-12
+    assert relative_error(shared.sgd.velocity, whole.sgd.velocity) < 1e-12
+    for ours, theirs in zip(shared.layers, whole.layers, strict=True):
+        for quantity in QUANTITIES:
+            array, expected = getattr(ours, quantity), getattr(theirs, quantity)
+            assert (array is None) == (expected is None)
+            if array is not None:
+                assert relative_error(array, expected) < 1e-12
+        for key, gradient in theirs.gradients.items():
+            assert relative_error(ours.gradients[key], gradient) < 1e-12
+
+
+def test_the_same_number_of_threads_gives_the_same_bits(crew):
+    setting = many_samples(LENET)
+
+    def bits() -> bytes:
+        step = shared_step(setting, crew)
+        costs = [step.run(0.5) for _ in range(20)]
+        return np.array([*costs, *step.network.parameters]).tobytes()
+
+    assert len({bits() for _ in range(5)}) == 1
+
+
+def test_a_shared_step_passes_the_check_of_its_gradients(crew):
+    step = shared_step(many_samples(LENET), crew)
+    before = step.network.parameters.copy()
+    cost = step.run(0.5, full=True)
+    trace = take_trace(step, eta=0.5, cost=cost, before=before, samples=range(N))
+    assert check(trace).passed
+
+
+def test_a_long_update_is_shared_too(crew):
+    units = LONG_UPDATE // 100
+    rng = np.random.default_rng(0)
+    layers = [Dense(units=units), Dense(units=1)]
+    network = build_network(layers, (100,), "quadratic", np.float64, rng)
+    inputs, targets = rng.normal(0, 1, (8, 100)), rng.normal(0, 1, (8, 1))
+    found = []
+    for threads in (None, crew):
+        own = network.astype(np.float64)
+        step = Step(own, Sgd(own, momentum=0.5), 8, threads)
+        step.inputs[...], step.targets[...] = inputs, targets
+        step.run(0.1)
+        step.run(0.1)
+        found.append(own.parameters)
+    assert relative_error(found[1], found[0]) < 1e-12
+
+
+def test_a_cost_that_is_not_finite_in_one_share_leaves_the_parameters(crew):
+    step = shared_step(many_samples(LENET), crew)
+    step.run(0.5)
+    step.inputs[-1] = np.nan
+    before = step.network.parameters.copy()
+    assert not np.isfinite(step.run(0.5, full=True))
+    assert np.array_equal(step.network.parameters, before)
+
+
+def test_mini_batches_too_small_to_share_are_taken_whole(crew):
+    network = settle(LENET).network()
+    assert len(Step(network, Sgd(network), 3, crew).passes) == 1
+
+
+class TestCrew:
+    def test_what_a_job_raises_is_raised_once_all_are_done(self):
+        done = []
+
+        def fail():
+            raise KeyError("a job")
+
+        with Crew(3) as crew:
+            with pytest.raises(KeyError, match="a job"):
+                crew.run([lambda: done.append(0), fail, lambda: done.append(2)])
+            assert sorted(done) == [0, 2]
+            crew.run([lambda: done.append(3), lambda: done.append(4)])
+        assert sorted(done) == [0, 2, 3, 4]
+
+    def test_its_threads_end_with_it(self):
+        before = active_count()
+        with Crew(4):
+            assert active_count() == before + 3
+        assert active_count() == before
+
+    @pytest.mark.skipif(blas_threads() is None, reason="this BLAS cannot be asked")
+    def test_blas_has_one_thread_where_mini_batches_are_shared_out(self):
+        before = blas_threads()
+        for shares, there in ((True, 1), (False, 2)):
+            with Crew(2, shares=shares) as crew:
+                assert blas_threads() == there
+                assert crew.size == (2 if shares else 1)
+            assert blas_threads() == before
+
+
+@pytest.mark.skipif(blas_threads() is None, reason="this BLAS cannot be told")
+def test_blas_is_told_how_many_threads_it_has():
+    before = blas_threads()
+    set_blas_threads(2)
+    assert blas_threads() == 2
+    set_blas_threads(before)
+    assert blas_threads() == before
+
+
+def test_a_blas_that_cannot_be_told_is_left_alone(monkeypatch):
+    monkeypatch.setattr("nncli.nn.blas._function", lambda name: None)
+    assert blas_threads() is None
+    with Crew(2) as crew:
+        assert crew.size == 2
+
+
+class TestBest:
+    layers = build_network(
+        [Dense(units=512), Dense(units=10)], (784,), "quadratic", "f", np.random.default_rng(0)
+    ).layers
+
+    def test_large_steps_are_worth_threads_and_small_ones_are_not(self):
+        assert best_threads(self.layers, 128, 2) == 2
+        assert best_threads(self.layers, 128, 1) == 1
+        assert best_threads(self.layers, 1, 2) == 1
+
+    def test_what_was_asked_for_is_what_there_is(self):
+        with hire(self.layers, 16, 3) as crew:
+            assert (crew.threads, crew.size) == (3, 3)
+        with hire(self.layers, 2, 3) as crew:
+            assert (crew.threads, crew.size) == (3, 1)
+
+    def test_the_users_limits_hold(self, monkeypatch):
+        monkeypatch.setenv("OMP_NUM_THREADS", "1")
+        assert threads_there() == 1
+        monkeypatch.setenv("OMP_NUM_THREADS", "0")
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", "many")
+        assert threads_there() >= 1
