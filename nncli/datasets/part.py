@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nncli.datasets.mapped import RowFile, let_go
 from nncli.datasets.samples import Samples, check_finite
 from nncli.datasets.scaling import Scaling, blocks
 from nncli.datasets.targets import Encoding, encode
@@ -28,8 +29,10 @@ class Part:
     _buffers: tuple[NDArray[Any], NDArray[np.float64]] | None = field(
         default=None, init=False, repr=False
     )
+    _file: RowFile | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_file", RowFile.of(self.inputs))
         if self.scaling is not None:
             shape = self.inputs.shape[1:]
             block = next(iter(blocks(len(self.inputs), int(np.prod(shape)))))
@@ -46,14 +49,21 @@ class Part:
         """Writes samples `rows` (n indices into `inputs`, not into `index`) as a mini-batch.
 
         inputs_out: n x sample shape, targets_out: n x outputs; both of the type of training.
-        Rows are not checked: one that is out of range gives the nearest that is in range.
+        Rows are not checked. Raises DataError where a file has changed since it was opened.
         """
         if self._buffers is None:
-            # mode='clip' is the one that writes straight into `out`.
-            self.inputs.take(rows, 0, inputs_out, "clip")
+            self._take(rows, inputs_out)
         else:
             self._gather_scaled(rows, inputs_out)
         self.targets.take(rows, 0, targets_out, "clip")
+
+    def _take(self, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
+        if self._file is None:
+            # Mode 'clip' is the one that writes straight into `out`; and the arrays' own `take`
+            # needs half a µs less than np.take, twice a step.
+            self.inputs.take(rows, 0, out, "clip")
+        else:
+            self._file.read(rows, out)
 
     def _gather_scaled(self, rows: NDArray[np.int64], inputs_out: NDArray[Any]) -> None:
         assert self._buffers is not None
@@ -62,7 +72,7 @@ class Part:
         for start in range(0, len(rows), len(raw)):
             chosen = rows[start : start + len(raw)]
             n = len(chosen)
-            np.take(self.inputs, chosen, axis=0, out=raw[:n], mode="clip")
+            self._take(chosen, raw[:n])
             self.scaling.apply(raw[:n], inputs_out[start : start + n], work[:n])
 
 
@@ -133,3 +143,4 @@ def check_inputs(samples: Samples, scaling: Scaling | None, dtype: np.dtype[Any]
             check_finite(scaled, block, samples.inputs_origin, rows.start)
         else:
             check_finite(block, block, samples.inputs_origin, rows.start)
+        let_go(raw)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nncli.datasets.mapped import let_go
 from nncli.datasets.samples import Samples, check_finite
 from nncli.errors import DataError
 
@@ -36,10 +37,30 @@ class Scaling:
         """
         if work is None:
             work = np.empty(raw.shape)
+        if self.is_exact_in(out.dtype, raw.dtype):
+            np.copyto(out, raw)
+            np.divide(out, out.dtype.type(self.divisor), out)
+            return
         # What is too large for the type of `out` becomes infinite; Part's maker looks for those.
         with np.errstate(over="ignore", invalid="ignore"):
             np.subtract(raw, self.offset, out=work, dtype=np.float64)
             np.divide(work, self.divisor, out=out, casting="same_kind")
+
+    def is_exact_in(self, dtype: np.dtype[Any], raw: np.dtype[Any]) -> bool:
+        """Whether one division in `dtype` gives the very numbers that float64 does.
+
+        It does where both sides are numbers of that dtype, and not tiny ones: float64 has more than
+        twice its digits, so rounding twice rounds no differently (Figueroa, "When is double
+        rounding innocuous?", 1995). Bytes become float32 in a quarter of the time.
+        """
+        return (
+            isinstance(self.offset, float)
+            and self.offset == 0
+            and isinstance(self.divisor, float)
+            and float(dtype.type(self.divisor)) == self.divisor
+            and raw.kind in "biu"
+            and np.can_cast(raw, dtype, "safe")
+        )
 
     @property
     def is_identity(self) -> bool:
@@ -99,6 +120,7 @@ def statistics(inputs: NDArray[Any], index: NDArray[np.int64]) -> tuple[NDArray[
     count = 0
     for rows in blocks(len(index), int(np.prod(shape))):
         block = inputs[index[rows]].astype(np.float64)
+        let_go(inputs)
         np.minimum(low, block.min(axis=0), out=low)
         np.maximum(high, block.max(axis=0), out=high)
         block_mean = block.mean(axis=0)
