@@ -6,8 +6,9 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     prepare(spec)                   its data and its network, before any step
     train(spec, out=None)           trains it; a Training with network and history
     trace_step(source)              takes one step; the Trace of everything in it
+    export(run, to)                 writes its network as ONNX, PyTorch, safetensors or npz
     inspect(trace)                  proves a trace; an Inspection with check and views
-    Spec, Prepared, Training, Trace, Inspection    what these return
+    Spec, Prepared, Training, Trace, Exported, Inspection    what these return
     Epoch, Progress                 what a training tells whoever watches it
     NncliError                      a mistake in what was given; its text says which
     InterruptedTraining             to be raised by a watcher that wants to stop
@@ -20,6 +21,7 @@ from nncli.errors import InterruptedTraining, NncliError
 
 if TYPE_CHECKING:
     from nncli.api.assemble import Prepared, prepare
+    from nncli.api.exporting import Exported, export
     from nncli.api.tracing import trace_step
     from nncli.api.training import Training, train
     from nncli.inspection.record import Inspection, inspect
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Epoch",
+    "Exported",
     "Inspection",
     "InterruptedTraining",
     "NncliError",
@@ -38,6 +41,7 @@ __all__ = [
     "Spec",
     "Trace",
     "Training",
+    "export",
     "inspect",
     "load_spec",
     "prepare",
@@ -47,12 +51,14 @@ __all__ = [
 
 _HOME = {
     "Epoch": "nncli.training.history",
+    "Exported": "nncli.api.exporting",
     "Progress": "nncli.training.history",
     "Prepared": "nncli.api.assemble",
     "Spec": "nncli.spec",
     "Training": "nncli.api.training",
     "Inspection": "nncli.inspection.record",
     "Trace": "nncli.nn.trace",
+    "export": "nncli.api.exporting",
     "inspect": "nncli.inspection.record",
     "load_spec": "nncli.spec",
     "trace_step": "nncli.api.tracing",

@@ -15,6 +15,7 @@ ARROWS = {  # room: what it may import besides the standard library
     "spec": {"yaml", "pydantic", "pydantic_core", "nncli.errors", "nncli.spec"},
     "datasets": {"numpy", "PIL", "nncli.errors", "nncli.files", "nncli.datasets"},
     "training": {"numpy", *LEAVES, "nncli.nn", "nncli.training"},
+    "exchange": {"numpy", "onnx", *LEAVES, "nncli.nn", "nncli.exchange"},
     "inspection": {"numpy", "nncli.errors", "nncli.nn", "nncli.inspection"},
     "render": {
         *{"rich", "numpy", *LEAVES, "nncli.nn", "nncli.training", "nncli.inspection"},
@@ -22,7 +23,7 @@ ARROWS = {  # room: what it may import besides the standard library
     },
     "api": {
         *{"numpy", *LEAVES, "nncli.api", "nncli.spec", "nncli.datasets", "nncli.training"},
-        *{"nncli.inspection", "nncli.nn"},
+        *{"nncli.inspection", "nncli.exchange", "nncli.nn"},
     },
     "cli": {"typer", "nncli"},
 }

@@ -9,6 +9,7 @@ import sys
 import typer
 
 from nncli.cli.conv import conv
+from nncli.cli.export import export
 from nncli.cli.inspect_grad import inspect_grad
 from nncli.cli.train import train
 from nncli.errors import DivergedError, FailedCheck, InterruptedTraining, NncliError
@@ -25,6 +26,7 @@ app.command()(train)
 app.command("inspect-grad")(inspect_grad)
 # A filter written out may begin with a negative number, which looks like an option.
 app.command(context_settings={"ignore_unknown_options": True})(conv)
+app.command()(export)
 
 
 @app.callback(invoke_without_command=True)

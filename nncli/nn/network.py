@@ -82,6 +82,14 @@ class Network:
                 start = stop
         return views
 
+    def named(self, flat: Array) -> dict[str, Array]:
+        """`flat` cut up under plain names: {"dense1.weight": view, ...}."""
+        return {
+            f"{layer}.{key}": view
+            for layer, views in self.views(flat).items()
+            for key, view in views.items()
+        }
+
     def astype(self, dtype: Any) -> "Network":
         """The same network with a copy of its parameters in `dtype`."""
         return Network(self.layers, self.cost, self.parameters.astype(dtype))

@@ -1,0 +1,124 @@
+"""A trained network, written for other programs."""
+
+import keyword
+import os
+import re
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from nncli.api.assemble import Prepared
+from nncli.api.opening import open_spec_or_run
+from nncli.datasets import Scaling
+from nncli.errors import NncliError, RunError
+from nncli.exchange.formats import FORMATS, Format
+from nncli.exchange.trained import Affine, Trained
+from nncli.files import shown, whole_file
+
+SAMPLES = 8  # that a format may prove itself by
+
+
+class Exported(NamedTuple):
+    """What an export wrote.
+
+    Attributes:
+        to: the format.
+        files: the one that was asked for first, then those that belong to it.
+        network: what was exported: its name, shapes, scaling and classes.
+        scales: whether what was written scales raw inputs by itself.
+        notes: what was changed on the way.
+    """
+
+    to: str
+    files: tuple[Path, ...]
+    network: Trained
+    scales: bool
+    notes: tuple[str, ...]
+
+
+def export(
+    run: str | Path, to: str, *, output: str | Path | None = None, overwrite: bool = False
+) -> Exported:
+    """Writes the trained network of a run folder for other programs.
+
+    Args:
+        to: onnx, pytorch (a module, its weights and numbers to check it by), safetensors or npz.
+        output: the file to write; by default the run's name, in the current folder.
+        overwrite: whether files that are there may be replaced.
+
+    Raises:
+        RunError: the run cannot be read, or a file cannot be written.
+        SpecError, DataError: the run's data are not there any more, or do not fit.
+        NncliError: the format is not known or cannot hold the network, or its extra is missing.
+    """
+    if to not in FORMATS:
+        raise NncliError(f"{shown(to)!r} is no format to export to; known are {', '.join(FORMATS)}")
+    format = FORMATS[to]
+    run = Path(run)
+    if run.is_file():
+        raise RunError(f"{shown(run)}: is a file; an export takes a run folder")
+    prepared = open_spec_or_run(run).prepared
+    stem = _stem(format, prepared.spec.name, None if output is None else Path(output))
+    network = trained(prepared)
+    contents = {Path(f"{stem}{suffix}"): text for suffix, text in format.write(network).items()}
+    _write_all(contents, overwrite=overwrite)
+    files = sorted(contents, key=lambda path: str(path) != f"{stem}{format.suffix}")
+    return Exported(to, tuple(files), network, format.scales, tuple(format.notes(network)))
+
+
+def trained(prepared: Prepared) -> Trained:
+    """The network of an opened run, with some samples of its training data made raw again."""
+    data, network = prepared.data, prepared.network
+    last = len(data.train) - 1
+    # From all of the file, which may well be sorted by class.
+    rows = data.train.index[np.linspace(0, last, min(SAMPLES, last + 1)).astype(int)]
+    inputs = np.zeros((len(rows), *data.input_shape), network.dtype)
+    targets = np.zeros((len(rows), data.outputs), network.dtype)
+    data.train.gather(rows, inputs, targets)
+    scaling = None if data.scaling is None else _affine(data.scaling)
+    if scaling is not None:
+        # A constant feature has scaled to 0 by an infinite divisor.
+        divisor = np.where(np.isinf(scaling.divisor), 0, scaling.divisor)
+        inputs = inputs * divisor + scaling.offset
+    return Trained(prepared.spec.name, network, scaling, data.classes, inputs, targets)
+
+
+def _affine(scaling: Scaling) -> Affine:
+    return Affine(np.array(scaling.offset, np.float64), np.array(scaling.divisor, np.float64))
+
+
+def _stem(format: Format, name: str, output: Path | None) -> str:
+    """The path to write to, without its suffix."""
+    if output is None:
+        return _module_name(name) if format.suffix == ".py" else name
+    if not output.name.endswith(format.suffix) or output.name == format.suffix:
+        raise NncliError(f"--output {shown(output)}: expected a name that ends in {format.suffix}")
+    return str(output).removesuffix(format.suffix)
+
+
+def _module_name(name: str) -> str:
+    """A run's name as that of a module: to be imported, and in nobody's way."""
+    module = re.sub(r"\W", "_", name)
+    taken = module in {*sys.stdlib_module_names, *keyword.kwlist, "numpy", "safetensors", "torch"}
+    return f"_{module}" if taken or not module.isidentifier() else module
+
+
+def _write_all(contents: Mapping[Path, bytes], *, overwrite: bool) -> None:
+    """Writes the files, all of them or none."""
+    for path in contents:
+        if path.is_dir():
+            raise RunError(f"{shown(path)}: is a folder; --output FILE writes elsewhere")
+        if os.path.lexists(path) and not overwrite:
+            raise RunError(
+                f"{shown(path)}: is there already; "
+                "--overwrite replaces it, --output FILE writes elsewhere"
+            )
+    with ExitStack() as stack:
+        for path, content in contents.items():
+            file = stack.enter_context(whole_file(path))
+            file.write(content)
+            file.flush()  # before any of them takes its place

@@ -1,0 +1,49 @@
+"""nncli export."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class To(StrEnum):
+    onnx = "onnx"
+    pytorch = "pytorch"
+    safetensors = "safetensors"
+    npz = "npz"
+
+
+class Format(StrEnum):
+    table = "table"
+    json = "json"
+
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, as nncli train leaves it.")]
+ToOption = Annotated[To, typer.Option("--to", help="The format.")]
+Output = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The file to write.", show_default="the run's name"),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="What to print on standard output.")]
+
+
+def export(
+    run: Run,
+    to: ToOption,
+    output: Output = None,
+    overwrite: Overwrite = False,
+    format: FormatOption = Format.table,
+) -> None:
+    """Write a trained network for other programs: ONNX, PyTorch, safetensors or NumPy.
+
+    ONNX and PyTorch take raw inputs: the scaling of the data is part of what they compute. The
+    PyTorch module stands alone and, when it is run, reproduces nncli's outputs and gradients.
+    """
+    from nncli.api.exporting import export as run_export
+    from nncli.render.exporting import exported_json, exported_text
+    from nncli.render.streams import write_text
+
+    done = run_export(run, to.value, output=output, overwrite=overwrite)
+    write_text(exported_json(done) if format is Format.json else exported_text(done))

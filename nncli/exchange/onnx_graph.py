@@ -1,0 +1,161 @@
+"""A trained network as an ONNX graph: raw inputs in, outputs out, any number of samples.
+
+The graph computes in float32, whatever the network was trained in: onnxruntime knows neither
+convolution nor average pooling of doubles. Only the scaling of the inputs is in float64, as it is
+in training, since subtracting a large offset would cost float32 its digits.
+"""
+
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nncli.errors import NncliError
+from nncli.exchange.trained import Affine, Files, Trained
+from nncli.nn.arrays import Array
+from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, Layer, MaxPool
+from nncli.nn.network import Placed
+from nncli.nn.windows import Axis
+
+if TYPE_CHECKING:
+    import onnx
+
+OPSET, IR_VERSION = 17, 8  # of 2022: old enough for runtimes in use, and they hold all layers
+LARGEST_FILE = 2**31 - 2**20  # bytes: a protobuf message holds 2 GiB, some of it not weights
+OPERATORS = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu", "softmax": "Softmax"}
+
+
+def to_onnx(trained: Trained) -> Files:
+    """The model's bytes.
+
+    Raises:
+        NncliError: the onnx package is not installed, or the weights do not fit in the format.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise NncliError("an ONNX export needs onnx: pip install 'nncli[onnx]'") from error
+    graph = _Graph(onnx, trained)
+    model = onnx.helper.make_model(
+        graph.made(),
+        producer_name="nncli",
+        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+    )
+    onnx.helper.set_model_props(model, trained.metadata())
+    onnx.checker.check_model(model, full_check=True)
+    return {".onnx": model.SerializeToString()}
+
+
+def notes(trained: Trained) -> Iterator[str]:
+    """What is lost on the way."""
+    if trained.network.dtype != np.float32:
+        yield f"the weights were rounded from {trained.network.dtype} to float32"
+
+
+class _Graph:
+    """Nodes and weights of a graph under construction; `value` is the name of what came last."""
+
+    def __init__(self, library: ModuleType, trained: Trained) -> None:
+        self.onnx = library
+        self.trained = trained
+        self.nodes: list[onnx.NodeProto] = []
+        self.weights: list[onnx.TensorProto] = []
+        self.value = "input"
+
+    def made(self) -> "onnx.GraphProto":
+        network, float32 = self.trained.network, self.onnx.TensorProto.FLOAT
+        parameters = _as_float32(self.trained)
+        if self.trained.scaling is not None:
+            self._scale(self.trained.scaling)
+        for placed in network.layers:
+            self._layer(placed, parameters)
+        self.nodes[-1].output[0] = "output"
+        tensor = self.onnx.helper.make_tensor_value_info
+        inputs = [tensor("input", float32, ["samples", *network.input_shape])]
+        outputs = [tensor("output", float32, ["samples", *network.output_shape])]
+        make: Callable[..., onnx.GraphProto] = self.onnx.helper.make_graph
+        return make(self.nodes, self.trained.name, inputs, outputs, self.weights)
+
+    def _add(self, operator: str, name: str, *more: str, **attributes: Any) -> None:
+        """A node that takes the last value, and `more`, to a value called `name`."""
+        inputs = [self.value, *more]
+        node = self.onnx.helper.make_node(operator, inputs, [name], name=name, **attributes)
+        self.nodes.append(node)
+        self.value = name
+
+    def _hold(self, name: str, array: Array) -> str:
+        self.weights.append(self.onnx.numpy_helper.from_array(array, name))
+        return name
+
+    def _scale(self, scaling: Affine) -> None:
+        self._add("Cast", "scaling.raw", to=self.onnx.TensorProto.DOUBLE)
+        if scaling.offset.any():
+            self._add("Sub", "scaling.shifted", self._hold("scaling.offset", scaling.offset))
+        self._add("Div", "scaling.scaled", self._hold("scaling.divisor", scaling.divisor))
+        self._add("Cast", "scaling", to=self.onnx.TensorProto.FLOAT)
+
+    def _layer(self, placed: Placed, parameters: dict[str, Array]) -> None:
+        name, activation = placed.name, placed.activation
+        keys = [f"{name}.{key}" for key in placed.parameter_shapes]
+        held = [self._hold(key, parameters[key]) for key in keys]
+        operator, attributes = _operator(placed.layer, placed.input_shape)
+        z = name if activation in (None, "identity") else f"{name}.z"
+        self._add(operator, z, *held, **attributes)
+        if z != name:
+            assert activation is not None
+            # Only softmax has an axis; the others are elementwise.
+            axis = {"axis": 1} if activation == "softmax" else {}
+            self._add(OPERATORS[activation], name, **axis)
+
+
+def _operator(layer: Layer, input_shape: tuple[int, ...]) -> tuple[str, dict[str, Any]]:
+    """The operator of a layer (without its activation) and its attributes."""
+    match layer:
+        case Dense():
+            return "Gemm", {}
+        case Conv():
+            windows = layer.windows(input_shape)
+            rows, columns = windows.rows, windows.columns
+            pads = [rows.before, columns.before, rows.after, columns.after]
+            return "Conv", {**_windows(rows, columns), "pads": pads}
+        case MaxPool() | AvgPool():
+            windows = layer.windows(input_shape)
+            operator = "MaxPool" if isinstance(layer, MaxPool) else "AveragePool"
+            attributes = _windows(windows.rows, windows.columns)
+            del attributes["dilations"]  # AveragePool has none until a later version
+            return operator, attributes
+        case Flatten():
+            return "Flatten", {"axis": 1}
+    raise NncliError(f"ONNX export knows no layer of type {layer.type}")
+
+
+def _windows(rows: Axis, columns: Axis) -> dict[str, list[int]]:
+    return {
+        "kernel_shape": [rows.kernel, columns.kernel],
+        "strides": [rows.stride, columns.stride],
+        "dilations": [rows.dilation, columns.dilation],
+    }
+
+
+def _as_float32(trained: Trained) -> dict[str, Array]:
+    """The parameters in float32, if they and the format hold each other."""
+    network = trained.network
+    if network.parameters.size * 4 > LARGEST_FILE:
+        raise NncliError(
+            f"{network.parameters.size:,} parameters do not fit in an ONNX file, which holds 2 GiB;"
+            " --to safetensors has no such limit"
+        )
+    with np.errstate(over="ignore"):
+        parameters = {
+            name: array.astype(np.float32)
+            for name, array in network.named(network.parameters).items()
+        }
+    for name, array in parameters.items():
+        if not np.isfinite(array).all():
+            raise NncliError(
+                f"{name} holds numbers too large for float32, in which an ONNX export computes; "
+                "--to pytorch, safetensors or npz keep float64"
+            )
+    return parameters

@@ -1,0 +1,67 @@
+"""A trained network as a PyTorch module that stands alone, its weights and its proof beside it.
+
+Three files of one name: the module (.py), its state_dict (.weights.safetensors), and numbers that
+nncli computed (.check.safetensors), which the module reproduces when it is run.
+"""
+
+import math
+
+import numpy as np
+
+from nncli import safetensors
+from nncli.errors import NncliError
+from nncli.exchange.pytorch_source import OWN, source
+from nncli.exchange.trained import Files, Trained, step_of
+from nncli.nn.arrays import Array
+from nncli.nn.network import Network
+
+# What others write into files of PyTorch's weights, so that readers know which way round they are.
+METADATA = {"format": "pt", "written_by": "nncli"}
+
+
+def to_pytorch(trained: Trained) -> Files:
+    """The three files.
+
+    Raises:
+        NncliError: the cost of its samples is not finite, so there is nothing to prove by.
+    """
+    return {
+        ".weights.safetensors": safetensors.pack(_state(trained), METADATA),
+        ".check.safetensors": safetensors.pack(_reference(trained), METADATA),
+        ".py": source(trained).encode(),
+    }
+
+
+def _state(trained: Trained) -> dict[str, Array]:
+    """The module's state_dict."""
+    state = as_pytorch(trained.network, trained.network.parameters)
+    if trained.scaling is not None and not trained.scaling.is_division:
+        state |= dict(zip(OWN, trained.scaling, strict=True))
+    return state
+
+
+def as_pytorch(network: Network, flat: Array) -> dict[str, Array]:
+    """Parameters, or their gradients, as PyTorch lays them out: weights of dense units x inputs."""
+    named = network.named(flat)
+    return {name: array.T if array.ndim == 2 else array for name, array in named.items()}
+
+
+def _reference(trained: Trained) -> dict[str, Array]:
+    """What one step on its samples comes to, as nncli has it.
+
+    The step is taken in float64, where rounding can hide no mistake; outputs are given in the
+    network's own type too.
+    """
+    step, cost = step_of(trained, np.float64)
+    if not math.isfinite(cost):
+        raise NncliError(f"the cost of its first samples is {cost}: there is no step to check by")
+    gradients = as_pytorch(step.network, step.sgd.gradient)
+    own, _ = step_of(trained, trained.network.dtype)
+    return {
+        "inputs": trained.inputs,
+        "targets": step.targets,
+        "outputs_in_own_type": np.ascontiguousarray(own.outputs),
+        "outputs": np.ascontiguousarray(step.outputs),
+        "cost": np.array(cost),
+        **{f"gradient.{name}": gradient for name, gradient in gradients.items()},
+    }

@@ -1,0 +1,285 @@
+"""The text of a PyTorch module: what its user would have written, as `ruff format` leaves it.
+
+Only the layers' own names become Python names. The names of a run and of its classes come from a
+file and may be anything: they stand in string literals and, with what is not plain left out, in
+the first docstring.
+"""
+
+import re
+from collections.abc import Iterator
+
+from nncli.exchange.trained import Affine, Trained
+from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, Layer, MaxPool, by
+from nncli.nn.network import Network, Placed
+from nncli.nn.windows import Axis, Pair
+
+WIDTH = 88  # characters, ruff's default
+OWN = ("offset", "divisor")  # buffers that the module has besides its layers' parameters
+ACTIVATIONS = {
+    "sigmoid": "torch.sigmoid({})",
+    "tanh": "torch.tanh({})",
+    "relu": "torch.relu({})",
+    "softmax": "torch.softmax({}, dim=1)",
+    "identity": "{}",
+}
+COSTS = {  # by cost and the activation it stands behind
+    ("quadratic", None): (
+        "½ ‖a − y‖², the mean over the samples",
+        ["return 0.5 * (model(x) - y).square().sum() / len(x)"],
+    ),
+    ("cross_entropy", "sigmoid"): (
+        "Cross-entropy of each output, their sum, the mean over the samples",
+        [
+            "z = model.logits(x)",
+            'return F.binary_cross_entropy_with_logits(z, y, reduction="sum") / len(x)',
+        ],
+    ),
+    ("cross_entropy", "softmax"): (
+        "Cross-entropy, the mean over the samples",
+        ["return F.cross_entropy(model.logits(x), y)"],
+    ),
+}
+
+HEAD = '''\
+"""{name}
+
+A network trained by nncli, as a PyTorch module.
+Needs PyTorch and safetensors: pip install torch safetensors
+
+Two files of the same name lie beside it: its weights (.weights.safetensors), and
+numbers that nncli computed (.check.safetensors). Run as a program, it reproduces those:
+the outputs, and the gradients of one step.
+"""
+
+import sys
+from pathlib import Path
+
+try:
+    import torch
+{functional}    from safetensors.torch import load_file
+    from torch import nn
+except ImportError as error:
+    raise ImportError(f"{{error}}: pip install torch safetensors") from error
+
+WEIGHTS = Path(__file__).with_suffix(".weights.safetensors")
+REFERENCE = Path(__file__).with_suffix(".check.safetensors")
+'''
+
+TAIL = '''\
+def load() -> Network:
+    """The network with its trained weights."""
+    model = Network(){double}
+    model.load_state_dict(load_file(WEIGHTS))
+    return model
+
+
+def cost(model: Network, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """{cost}."""
+{cost_lines}
+
+
+def check() -> bool:
+    """Whether PyTorch computes what nncli computed; prints the largest differences."""
+    model, reference = load(), load_file(REFERENCE)
+    x, y = reference["inputs"], reference["targets"]
+    print(f"samples: {{len(x)}}; differences relative to the largest number:")
+    with torch.no_grad():
+        own = reference["outputs_in_own_type"]
+        results = [agrees(f"outputs in {{own.dtype}}", model(x), own, {own_tolerance})]
+    # The step is compared in float64, where rounding can hide no mistake.
+    model.double()
+    c = cost(model, x.double(), y)
+    c.backward()
+    results.append(agrees("outputs", model(x.double()), reference["outputs"]))
+    results.append(agrees("cost", c, reference["cost"]))
+    for name, parameter in model.named_parameters():
+        gradient = reference[f"gradient.{{name}}"]
+        results.append(agrees(f"gradient of {{name}}", parameter.grad, gradient))
+    print("PASSED" if all(results) else "FAILED")
+    return all(results)
+
+
+def agrees(
+    name: str, here: torch.Tensor, there: torch.Tensor, allowed: float = 1e-9
+) -> bool:
+    # Numbers below 1e-3 count as 1e-3: of a gradient that has vanished only rounding
+    # is left.
+    largest = max(there.abs().max().item(), 1e-3)
+    difference = (here.detach() - there).abs().max().item() / largest
+    passed = difference <= allowed
+    verdict = "" if passed else f"  more than {{allowed:.0e}}"
+    print(f"  {{name:30}}  {{difference:.1e}}{{verdict}}")
+    return passed
+
+
+if __name__ == "__main__":
+    sys.exit(0 if check() else 1)
+'''
+
+
+def source(trained: Trained) -> str:
+    """The module's text."""
+    network = trained.network
+    last = network.layers[-1]
+    behind = last.activation if network.cost.activation else None
+    described, lines = COSTS[network.cost.name, behind]
+    module = "\n".join(_module(trained, by_logits=behind is not None))
+    functional = "    import torch.nn.functional as F\n"
+    head = HEAD.format(
+        name=plain(trained.name),
+        functional=functional if "F." in module or "F." in "".join(lines) else "",
+    )
+    tail = TAIL.format(
+        double=".double()" if network.dtype == "float64" else "",
+        cost=described,
+        cost_lines="\n".join(f"    {line}" for line in lines),
+        own_tolerance="1e-9" if network.dtype == "float64" else "1e-5",
+    )
+    classes = "" if trained.classes is None else "\n".join(_classes(trained.classes)) + "\n"
+    return f"{head}{classes}\n\n{module}\n\n\n{tail}"
+
+
+def plain(name: str) -> str:
+    """A name as it may stand in a docstring: letters, digits, and little else."""
+    return re.sub(r"[^\w .,+-]", "_", name).strip() or "network"
+
+
+def literal(text: str) -> str:
+    """A string literal, in the quotes that ruff prefers; what does not print is escaped."""
+    quote = "'" if text.count('"') > text.count("'") else '"'
+    inside = (
+        f"\\{c}" if c in (quote, "\\") else c if c.isprintable() else repr(c)[1:-1] for c in text
+    )
+    return f"{quote}{''.join(inside)}{quote}"
+
+
+def _classes(classes: tuple[str, ...]) -> Iterator[str]:
+    yield from _call("CLASSES = ", [literal(name) for name in classes], brackets="[]")
+
+
+def _module(trained: Trained, *, by_logits: bool) -> Iterator[str]:
+    network, scaling = trained.network, trained.scaling
+    shapes = (by(shape) for shape in (network.input_shape, network.output_shape))
+    raw = "raw inputs" if scaling is not None else "inputs"
+    yield "class Network(nn.Module):"
+    yield '    """From {} to {}: samples x {} to samples x {}."""'.format(raw, "outputs", *shapes)
+    yield ""
+    yield "    def __init__(self) -> None:"
+    yield "        super().__init__()"
+    if scaling is not None and not scaling.is_division:
+        for name, array in zip(OWN, scaling, strict=True):
+            shape = ", ".join(map(str, array.shape))
+            zeros = [f'"{name}"', f"torch.zeros({shape}, dtype=torch.float64)"]
+            yield from _call("        self.register_buffer", zeros)
+    for placed in network.layers:
+        yield from _attribute(placed)
+    if scaling is not None:
+        yield ""
+        yield from _scale(network, scaling)
+    yield ""
+    *hidden, last = network.layers
+    begin = [] if scaling is None else ["        x = self.scale(x)"]
+    body = [*begin, *(line for placed in hidden for line in _forward(placed))]
+    z = f"self.{last.name}(x)"
+    assert last.activation is not None
+    result = ACTIVATIONS[last.activation]
+    if by_logits:
+        yield "    def logits(self, x: torch.Tensor) -> torch.Tensor:"
+        yield '        """z of the last layer."""'
+        yield from body
+        yield f"        return {z}"
+        yield ""
+        body, z = [], "self.logits(x)"
+    yield "    def forward(self, x: torch.Tensor) -> torch.Tensor:"
+    yield from body
+    yield f"        return {result.format(z)}"
+
+
+def _scale(network: Network, scaling: Affine) -> Iterator[str]:
+    weight = next(f"self.{p.name}.weight" for p in network.layers if p.activation is not None)
+    formula = "((x.double() - self.offset) / self.divisor)"
+    if scaling.is_division:
+        formula = f"(x.double() / {scaling.divisor.item()!r})"
+    yield "    def scale(self, x: torch.Tensor) -> torch.Tensor:"
+    yield '        """Raw inputs as the layers were trained on them."""'
+    yield f"        return {formula}.to({weight}.dtype)"
+
+
+def _attribute(placed: Placed) -> Iterator[str]:
+    """The line that makes a layer with something to hold."""
+    made = _made(placed.layer, placed.input_shape)
+    if made is not None:
+        yield from _call(f"        self.{placed.name} = nn.{made[0]}", made[1])
+
+
+def _made(layer: Layer, input_shape: tuple[int, ...]) -> tuple[str, list[str]] | None:
+    """The class of PyTorch's that a layer is, and its arguments; None where it is a function."""
+    match layer:
+        case Dense():
+            return "Linear", [str(input_shape[0]), str(layer.units), *_no_bias(layer.bias)]
+        case Conv():
+            arguments = [str(input_shape[0]), str(layer.filters)]
+            arguments.append(f"kernel_size={_size(layer.kernel)}")
+            for name, pair, default in (
+                ("stride", layer.stride, (1, 1)),
+                ("padding", _padding(layer, input_shape), (0, 0)),
+                ("dilation", layer.dilation, (1, 1)),
+            ):
+                arguments += [f"{name}={_size(pair)}"] if pair not in (default, None) else []
+            return "Conv2d", [*arguments, *_no_bias(layer.bias)]
+        case MaxPool() | AvgPool():
+            name = "MaxPool2d" if isinstance(layer, MaxPool) else "AvgPool2d"
+            stride = layer.stride or layer.size
+            more = [f"stride={_size(stride)}"] if stride != layer.size else []
+            return name, [f"kernel_size={_size(layer.size)}", *more]
+    assert isinstance(layer, Flatten), layer
+    return None
+
+
+def _no_bias(bias: bool) -> list[str]:
+    return [] if bias else ["bias=False"]
+
+
+def _size(pair: Pair | None) -> str:
+    assert pair is not None
+    return str(pair[0]) if pair[0] == pair[1] else str(pair)
+
+
+def _forward(placed: Placed) -> Iterator[str]:
+    """The lines that take x through a layer."""
+    layer = placed.layer
+    if isinstance(layer, Flatten):
+        yield "        x = torch.flatten(x, start_dim=1)"
+        return
+    if isinstance(layer, Conv) and _padding(layer, placed.input_shape) is None:
+        windows = layer.windows(placed.input_shape)
+        around = [f"{axis.before}, {axis.after}" for axis in (windows.columns, windows.rows)]
+        yield f"        x = F.pad(x, ({', '.join(around)}))"
+    activation = ACTIVATIONS[placed.activation or "identity"]
+    yield f"        x = {activation.format(f'self.{placed.name}(x)')}"
+
+
+def _padding(layer: Conv, input_shape: tuple[int, ...]) -> Pair | None:
+    """As Conv2d takes it; None where before and after differ, which it cannot say."""
+    windows = layer.windows(input_shape)
+    axes: tuple[Axis, Axis] = (windows.rows, windows.columns)
+    if any(axis.before != axis.after for axis in axes):
+        return None
+    return (windows.rows.before, windows.columns.before)
+
+
+def _call(start: str, arguments: list[str], brackets: str = "()") -> Iterator[str]:
+    """`start(arguments)` over as many lines as ruff gives it."""
+    opening, closing = tuple(brackets)
+    indent = " " * (len(start) - len(start.lstrip()))
+    inside = ", ".join(arguments)
+    if len(f"{start}{opening}{inside}{closing}") <= WIDTH:
+        yield f"{start}{opening}{inside}{closing}"
+        return
+    yield f"{start}{opening}"
+    # A call's arguments may stay together on a line of their own; a display's do not.
+    if brackets == "()" and len(f"{indent}    {inside}") <= WIDTH:
+        yield f"{indent}    {inside}"
+    else:
+        yield from (f"{indent}    {argument}," for argument in arguments)
+    yield f"{indent}{closing}"

@@ -1,0 +1,98 @@
+"""A trained network that is to leave, with all that its numbers need to be understood."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nncli.jsons import to_json
+from nncli.nn.arrays import Array
+from nncli.nn.network import Network, Placed
+from nncli.nn.sgd import Sgd
+from nncli.nn.step import Step
+
+FORMAT = "nncli.weights/1"
+OFFSET, DIVISOR = "scaling.offset", "scaling.divisor"
+_HOW_IT_STARTED = {"init", "weights", "biases"}
+
+Files = dict[str, bytes]  # what a format writes: by the end of each file's name
+
+
+class Affine(NamedTuple):
+    """scaled = (raw - offset) / divisor in float64, each a number or of the shape of one sample.
+
+    A divisor may be infinite: what was constant in training scales to 0.
+    """
+
+    offset: Array
+    divisor: Array
+
+    @property
+    def is_division(self) -> bool:
+        """Whether it only divides by one number."""
+        return self.divisor.ndim == 0 and not self.offset.any()
+
+
+class Trained(NamedTuple):
+    """A network to be exported.
+
+    scaling: what is done to raw inputs first; None where they are taken as they are.
+    classes: their names in the order of the outputs; None where outputs are plain numbers.
+    inputs, targets: some samples of the training data, inputs raw; for formats that prove
+        themselves.
+    """
+
+    name: str
+    network: Network
+    scaling: Affine | None
+    classes: tuple[str, ...] | None
+    inputs: Array
+    targets: Array
+
+    def scaled(self, raw: Array, dtype: Any) -> Array:
+        """Raw inputs (samples x the shape of one) as the first layer takes them."""
+        if self.scaling is None:
+            return raw.astype(dtype)
+        return ((raw.astype(np.float64) - self.scaling.offset) / self.scaling.divisor).astype(dtype)
+
+    def arrays(self) -> dict[str, Array]:
+        """Weights, biases and the scaling, by name: dense1.weight, scaling.offset, ..."""
+        arrays = self.network.named(self.network.parameters)
+        if self.scaling is not None:
+            arrays |= {OFFSET: self.scaling.offset, DIVISOR: self.scaling.divisor}
+        return arrays
+
+    def metadata(self) -> dict[str, str]:
+        """What the arrays mean, as JSON texts."""
+        return {
+            "format": FORMAT,
+            "name": self.name,
+            "input_shape": to_json(self.network.input_shape),
+            "classes": to_json(self.classes),
+            "scaling": self.scaling_formula(),
+            "layers": to_json([_described(placed) for placed in self.network.layers]),
+            "cost": self.network.cost.name,
+        }
+
+    def scaling_formula(self) -> str:
+        return "none" if self.scaling is None else f"(input - {OFFSET}) / {DIVISOR}"
+
+
+def _described(placed: Placed) -> dict[str, Any]:
+    layer = placed.layer
+    how = {key: value for key, value in vars(layer).items() if key not in _HOW_IT_STARTED}
+    return {
+        "name": placed.name,
+        "type": layer.type,
+        **how,
+        "input_shape": placed.input_shape,
+        "output_shape": placed.output_shape,
+    }
+
+
+def step_of(trained: Trained, dtype: Any) -> tuple[Step, float]:
+    """One step on the samples that came with it, taken in `dtype` and not followed; and its C."""
+    network = trained.network.astype(dtype)
+    step = Step(network, Sgd(network), len(trained.inputs))
+    step.inputs[...] = trained.scaled(trained.inputs, dtype)
+    step.targets[...] = trained.targets
+    return step, step.run(0.0)

@@ -1,0 +1,40 @@
+"""The networks of the engine's tests as networks to be exported."""
+
+import numpy as np
+
+from nncli.exchange.trained import Affine, Trained
+from tests.nn.cases import ALL_CASES, LAYER_CASES, LENET, Case, settle
+
+
+def trained(case: Case, dtype=np.float32, scaling: str = "none", classes=None) -> Trained:
+    """`case` with its numbers; what it takes is raw, and scales to what the case was settled on."""
+    setting = settle(case)
+    affine = AFFINE[scaling](case.input_shape)
+    inputs = setting.inputs
+    if affine is not None:
+        inputs = inputs * affine.divisor + affine.offset
+    return Trained(
+        str(case), setting.network(dtype), affine, classes, inputs.astype(dtype), setting.targets
+    )
+
+
+AFFINE = {
+    "none": lambda shape: None,
+    "number": lambda shape: Affine(np.zeros(()), np.array(16.0)),
+    "standard": lambda shape: Affine(
+        np.full(shape, 0.3), np.linspace(0.5, 2, np.prod(shape)).reshape(shape)
+    ),
+    # Raw numbers of which float32 keeps two digits behind the point.
+    "far": lambda shape: Affine(np.full(shape, 1e5), np.full(shape, 7.0)),
+}
+
+
+def difference(outputs, expected) -> float:
+    """The largest difference, relative to the largest output where that is above 1."""
+    assert outputs.shape == expected.shape
+    return float(np.abs(outputs - expected).max() / max(1, np.abs(expected).max()))
+
+
+SCALINGS = list(AFFINE)
+FEW = [LENET, *(cases[-1] for cases in LAYER_CASES.values())]
+__all__ = ["ALL_CASES", "FEW", "LENET", "SCALINGS", "difference", "trained"]
