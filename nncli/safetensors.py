@@ -18,13 +18,21 @@ from nncli.files import reason, shown
 
 Arrays = dict[str, npt.NDArray[Any]]
 
-DTYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "I32": "<i4", "U8": "|u1", "BOOL": "|b1"}
+DTYPES = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "U8": "|u1",
+    "BOOL": "|b1",
+}
 NAMES = {np.dtype(code): name for name, code in DTYPES.items()}
 LARGEST_HEADER = 100_000_000  # bytes; the format's own limit
 
 
 def pack(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
-    """The file's bytes. Arrays are float64, float32, int64, int32, uint8 or bool."""
+    """The file's bytes. Arrays are of one of DTYPES."""
     header: dict[str, Any] = {"__metadata__": dict(metadata)}
     chunks: list[bytes] = []
     offset = 0
@@ -75,7 +83,7 @@ def unpack(content: bytes) -> tuple[Arrays, dict[str, str]]:
 
 def _array(name: str, entry: dict[str, Any], numbers: memoryview) -> npt.NDArray[Any]:
     if entry["dtype"] not in DTYPES:
-        raise ValueError(f"{name!r} has the unknown dtype {entry['dtype']!r}")
+        raise ValueError(f"{name!r} is of {entry['dtype']!r}; known are {', '.join(DTYPES)}")
     dtype, shape = np.dtype(DTYPES[entry["dtype"]]), entry["shape"]
     start, stop = entry["data_offsets"]
     if not all(isinstance(n, int) and n >= 0 for n in (*shape, start, stop)):

@@ -1,5 +1,7 @@
 """Where samples come from: tables, IDX, NumPy files; split, scaling, mini-batches."""
 
+from nncli.datasets.arrays import read_whole_npz
+from nncli.datasets.files import file_size
 from nncli.datasets.load import load
 from nncli.datasets.part import Data, Part, prepare
 from nncli.datasets.read import read_source, read_values
@@ -21,11 +23,13 @@ __all__ = [
     "Source",
     "Table",
     "Target",
+    "file_size",
     "fit_encoding",
     "load",
     "prepare",
     "read_source",
     "read_table",
     "read_values",
+    "read_whole_npz",
     "table_samples",
 ]

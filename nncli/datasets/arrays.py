@@ -11,6 +11,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -133,17 +134,32 @@ def read_npy(path: Path) -> NDArray[Any]:
 
 def read_npz(path: Path, wanted: Iterable[str]) -> dict[str, NDArray[Any]]:
     """The arrays of these names that an .npz file holds, in memory."""
+    with npz_members(path) as (archive, members):
+        found = [key for key in wanted if key in members]
+        if not found:
+            raise DataError(
+                f"{shown(path)}: needs arrays named x and y; it holds {listed(members) or 'none'}"
+            )
+        return {key: read_member(archive, members[key], path, key) for key in found}
+
+
+def read_whole_npz(path: Path) -> dict[str, NDArray[Any]]:
+    """All arrays of an .npz file, in memory and in the file's order."""
+    stored = file_size(path)
+    with npz_members(path) as (archive, members):
+        # Members may share their bytes, so that each for itself looks harmless.
+        check_ratio(path, sum(info.file_size for info in members.values()), stored)
+        return {key: read_member(archive, info, path, key) for key, info in members.items()}
+
+
+@contextmanager
+def npz_members(path: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]]:
+    """An .npz file and its members by name; what is wrong with it is a DataError."""
     name = shown(path)
     file_size(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            members = {i.filename.removesuffix(".npy"): i for i in archive.infolist()}
-            found = [key for key in wanted if key in members]
-            if not found:
-                raise DataError(
-                    f"{name}: needs arrays named x and y; it holds {listed(members) or 'none'}"
-                )
-            return {key: read_member(archive, members[key], path, key) for key in found}
+            yield archive, {i.filename.removesuffix(".npy"): i for i in archive.infolist()}
     except zipfile.BadZipFile as error:
         raise DataError(f"{name}: is not an .npz file, or is damaged") from error
     # An encrypted member; a damaged stream, or one that cannot be.
@@ -172,7 +188,7 @@ def read_member(
     array = np.frombuffer(content, header.dtype).reshape(
         header.shape, order="F" if header.fortran else "C"
     )
-    return np.ascontiguousarray(array)
+    return np.asarray(array, order="C")  # np.ascontiguousarray would make a number a list of one
 
 
 def from_list(values: list[Any], name: str) -> NDArray[Any]:

@@ -19,7 +19,7 @@ from nncli.errors import DataError
 
 TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 KNOWN = ".csv, .tsv (each also .gz), .npz, .npy and IDX (also .gz)"
-KNOWN_VALUES = ".csv, .tsv (each also .gz), .npy and IDX (also .gz)"
+KNOWN_VALUES = ".csv, .tsv (each also .gz), .npy, .npz, .safetensors and IDX (also .gz)"
 HALF = "a table (.csv, .tsv, each also .gz), .npy or IDX (also .gz)"
 
 

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from nncli.datasets import Pair, arrays, idx, read_source, read_values
+from nncli.datasets import Pair, arrays, idx, read_source, read_values, read_whole_npz
+from nncli.datasets.arrays import read_npz
 from tests.datasets.conftest import load, problems, told_if_any, write
 
 X = np.arange(6.0).reshape(3, 2)
@@ -96,6 +97,23 @@ def test_npz(save):
     np.testing.assert_array_equal(samples.inputs, X)
     np.testing.assert_array_equal(samples.targets, Y)
     assert read_source(Path("d.npz"), with_targets=False).targets is None
+
+
+def test_all_arrays_of_an_npz_in_its_order():
+    given = {"b": X, "a": np.float32(3), "c": np.array("text"), "d": np.zeros((2, 0))}
+    np.savez("w.npz", **given)
+    read = read_whole_npz(Path("w.npz"))
+    assert list(read) == ["b", "a", "c", "d"]
+    for name, array in given.items():
+        assert read[name].shape == array.shape
+        np.testing.assert_array_equal(read[name], array)
+
+
+def test_members_that_are_harmless_each_but_not_together():
+    np.savez_compressed("w.npz", **{f"a{k}": np.zeros(7_000_000) for k in range(2)})
+    assert len(read_npz(Path("w.npz"), ["a0"])) == 1
+    (problem,) = problems(read_whole_npz, Path("w.npz"))
+    assert "refused as a decompression bomb" in problem
 
 
 def test_npz_without_its_arrays():
@@ -482,8 +500,8 @@ def test_idx_of_255_dimensions_is_told_in_a_line_that_can_be_read():
         (
             "w.txt",
             "1 2",
-            "'.txt' is not a known format; known are .csv, .tsv (each also .gz), .npy and IDX "
-            "(also .gz)",
+            "'.txt' is not a known format; known are .csv, .tsv (each also .gz), .npy, .npz, "
+            ".safetensors and IDX (also .gz)",
         ),
         ("w.npz", "PK", ".npz may hold several arrays; save the one needed as .npy"),
         (
