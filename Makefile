@@ -38,7 +38,7 @@ $(PEERS)/installed: pyproject.toml
 	touch $@
 
 peers: $(PEERS)/installed ## run exports in PyTorch and onnxruntime, in an environment of their own
-	OPENBLAS_NUM_THREADS=1 $(PEERS)/bin/python -m pytest tests/peers
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PEERS)/bin/python -m pytest tests/peers
 
 $(BENCH)/installed: pyproject.toml
 	$(PYTHON) -m venv $(BENCH)

@@ -5,6 +5,7 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     load_spec(path, overrides=())   a YAML file as a checked, frozen Spec
     prepare(spec)                   its data and its network, before any step
     train(spec, out=None)           trains it; a Training with network and history
+    start_from(spec, file)          the spec, with its first weights to be read from a file
     trace_step(source)              takes one step; the Trace of everything in it
     export(run, to)                 writes its network as ONNX, PyTorch, safetensors or npz
     inspect(trace)                  proves a trace; an Inspection with check and views
@@ -22,6 +23,7 @@ from nncli.errors import InterruptedTraining, NncliError
 if TYPE_CHECKING:
     from nncli.api.assemble import Prepared, prepare
     from nncli.api.exporting import Exported, export
+    from nncli.api.initial import start_from
     from nncli.api.tracing import trace_step
     from nncli.api.training import Training, train
     from nncli.inspection.record import Inspection, inspect
@@ -45,6 +47,7 @@ __all__ = [
     "inspect",
     "load_spec",
     "prepare",
+    "start_from",
     "trace_step",
     "train",
 ]
@@ -61,6 +64,7 @@ _HOME = {
     "export": "nncli.api.exporting",
     "inspect": "nncli.inspection.record",
     "load_spec": "nncli.spec",
+    "start_from": "nncli.api.initial",
     "trace_step": "nncli.api.tracing",
     "prepare": "nncli.api.assemble",
     "train": "nncli.api.training",

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from nncli import datasets
+from nncli.api.initial import Initial, fill_from_file, given_values
 from nncli.errors import DataError, LayerError, NncliError, SpecError
 from nncli.nn import layers as nn
 from nncli.nn import sgd
@@ -45,12 +45,16 @@ T = TypeVar("T")
 
 
 class Prepared(NamedTuple):
-    """Everything a training needs, read and checked; no step is taken yet."""
+    """Everything a training needs, read and checked; no step is taken yet.
+
+    `initial` says where the network's weights were read from; None: they are the spec's own.
+    """
 
     spec: Spec
     data: datasets.Data
     network: Network
     plan: Plan
+    initial: Initial | None = None
 
     def hire(self) -> Crew:
         """The threads that its training shares the work among; to be closed."""
@@ -95,11 +99,14 @@ def prepare(spec: Spec) -> Prepared:
             network = attempt(lambda: _network(spec, layers, shape))
     if network is not None and data is not None:
         attempt(lambda: _check_outputs(spec, network, data))
+    initial = None
+    if network is not None and not mistakes:
+        initial = fill_from_file(spec, network)
     if mistakes:
         raise mistakes[0] if len(mistakes) == 1 else SpecError([str(m) for m in mistakes])
     assert data is not None
     assert network is not None
-    return Prepared(spec, data, network, plan_of(spec, classes=data.classes is not None))
+    return Prepared(spec, data, network, plan_of(spec, classes=data.classes is not None), initial)
 
 
 def with_defaults(spec: Spec) -> Spec:
@@ -225,7 +232,7 @@ def _network(spec: Spec, layers: list[nn.Layer], input_shape: tuple[int, ...]) -
 def _layer(spec: Spec, index: int, layer: Layer) -> nn.Layer:
     match layer:
         case DenseSpec():
-            weights, bias = _values(spec, index, layer)
+            weights, bias = given_values(spec, index)
             return nn.Dense(
                 units=layer.units,
                 activation=layer.activation,
@@ -235,7 +242,7 @@ def _layer(spec: Spec, index: int, layer: Layer) -> nn.Layer:
                 biases=bias,
             )
         case ConvSpec():
-            weights, bias = _values(spec, index, layer)
+            weights, bias = given_values(spec, index)
             return nn.Conv(
                 filters=layer.filters,
                 kernel=layer.kernel,
@@ -254,27 +261,6 @@ def _layer(spec: Spec, index: int, layer: Layer) -> nn.Layer:
             return nn.AvgPool(size=layer.size, stride=layer.stride)
         case FlattenSpec():
             return nn.Flatten()
-
-
-Given = npt.NDArray[np.float64] | None
-
-
-def _values(spec: Spec, index: int, layer: DenseSpec | ConvSpec) -> tuple[Given, Given]:
-    """The weights and biases that a layer gives, from the spec itself or from files."""
-
-    def values(given: object, key: str) -> Given:
-        if given is None or isinstance(given, bool):
-            return None
-        if not isinstance(given, str):
-            return np.array(given, np.float64)
-        try:
-            read = datasets.read_values(spec.resolve(given))
-        except DataError as error:
-            raise spec.error_at(("network", index, key), str(error)) from error
-        # A table has two axes whatever it holds; a row or a column of it is a bias.
-        return read.ravel() if key == "bias" and 1 in read.shape else read
-
-    return values(layer.weights, "weights"), values(layer.bias, "bias")
 
 
 def _schedule(schedule: Schedule, epochs: int) -> sgd.Schedule:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nncli.api.assemble import Prepared, prepare
+from nncli.api.initial import without_files
 from nncli.errors import RunError
 from nncli.files import shown
 from nncli.nn.sgd import Sgd
@@ -39,7 +40,8 @@ def open_spec_or_run(path: str | Path, overrides: Sequence[str] = ()) -> Opened:
         return Opened(prepare(load_spec(path, overrides)), None)
     if not (path / SPEC).is_file():
         raise RunError(f"{shown(path)}: is no run folder: it holds no {SPEC}")
-    prepared = prepare(load_spec(path / SPEC, overrides))
+    spec = load_spec(path / SPEC, overrides)
+    prepared = prepare(without_files(spec))._replace(spec=spec)
     state = read_checkpoint(path, prepared.network)
     prepared.network.parameters[...] = state.parameters
     return Opened(prepared, state)

@@ -19,6 +19,11 @@ class Format(StrEnum):
     json = "json"
 
 
+class Layout(StrEnum):
+    nncli = "nncli"
+    pytorch = "pytorch"
+
+
 Spec = Annotated[Path, typer.Argument(metavar="SPEC", help="The network spec, a YAML file.")]
 Out = Annotated[
     Path | None,
@@ -49,6 +54,14 @@ Every = Annotated[
 Full = Annotated[
     bool, typer.Option("--full", help="With each table, the matrices of the step themselves.")
 ]
+InitFrom = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Start from weights: .npz, .safetensors, or a run."),
+]
+From = Annotated[
+    Layout | None,
+    typer.Option("--from", help="How dense weights lie in files.", show_default="nncli"),
+]
 FormatOption = Annotated[Format, typer.Option("--format", help="What to print on standard output.")]
 
 
@@ -61,6 +74,8 @@ def train(
     tables: TablesOption = None,
     every: Every = None,
     full: Full = False,
+    init_from: InitFrom = None,
+    from_: From = None,
     format: FormatOption = Format.table,
 ) -> None:
     """Train a network from a spec, and show layer by layer what happens.
@@ -75,6 +90,7 @@ def train(
         raise typer.BadParameter("--full goes with a table, not with --tables none")
 
     from nncli.api.assemble import prepare
+    from nncli.api.initial import start_from
     from nncli.api.training import train as run_training
     from nncli.cli.signals import interruptible
     from nncli.errors import InterruptedTraining, StoppedTraining
@@ -89,7 +105,10 @@ def train(
     as_json = format is Format.json
     try:
         said = [] if threads is None else [f"train.threads={threads}"]
-        prepared = prepare(load_spec(spec, [*(set_ or []), *said]))
+        loaded = load_spec(spec, [*(set_ or []), *said])
+        if init_from is not None or from_ is not None:
+            loaded = start_from(loaded, init_from, from_.value if from_ else "nncli")
+        prepared = prepare(loaded)
     except KeyboardInterrupt:
         raise InterruptedTraining("interrupted; nothing was written") from None
     folder = out if out is not None else Path("runs") / prepared.spec.name

@@ -10,13 +10,11 @@ import numpy as np
 
 from nncli import safetensors
 from nncli.errors import NncliError
-from nncli.exchange.pytorch_source import OWN, source
+from nncli.exchange.names import BUFFERS, PYTORCH
+from nncli.exchange.pytorch_source import source
 from nncli.exchange.trained import Files, Trained, step_of
 from nncli.nn.arrays import Array
 from nncli.nn.network import Network
-
-# What others write into files of PyTorch's weights, so that readers know which way round they are.
-METADATA = {"format": "pt", "written_by": "nncli"}
 
 
 def to_pytorch(trained: Trained) -> Files:
@@ -26,8 +24,8 @@ def to_pytorch(trained: Trained) -> Files:
         NncliError: the cost of its samples is not finite, so there is nothing to prove by.
     """
     return {
-        ".weights.safetensors": safetensors.pack(_state(trained), METADATA),
-        ".check.safetensors": safetensors.pack(_reference(trained), METADATA),
+        ".weights.safetensors": safetensors.pack(_state(trained), PYTORCH),
+        ".check.safetensors": safetensors.pack(_reference(trained), PYTORCH),
         ".py": source(trained).encode(),
     }
 
@@ -36,7 +34,7 @@ def _state(trained: Trained) -> dict[str, Array]:
     """The module's state_dict."""
     state = as_pytorch(trained.network, trained.network.parameters)
     if trained.scaling is not None and not trained.scaling.is_division:
-        state |= dict(zip(OWN, trained.scaling, strict=True))
+        state |= dict(zip(BUFFERS, trained.scaling, strict=True))
     return state
 
 

@@ -8,13 +8,13 @@ the first docstring.
 import re
 from collections.abc import Iterator
 
+from nncli.exchange.names import BUFFERS
 from nncli.exchange.trained import Affine, Trained
 from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, Layer, MaxPool, by
 from nncli.nn.network import Network, Placed
 from nncli.nn.windows import Axis, Pair
 
 WIDTH = 88  # characters, ruff's default
-OWN = ("offset", "divisor")  # buffers that the module has besides its layers' parameters
 ACTIVATIONS = {
     "sigmoid": "torch.sigmoid({})",
     "tanh": "torch.tanh({})",
@@ -167,7 +167,7 @@ def _module(trained: Trained, *, by_logits: bool) -> Iterator[str]:
     yield "    def __init__(self) -> None:"
     yield "        super().__init__()"
     if scaling is not None and not scaling.is_division:
-        for name, array in zip(OWN, scaling, strict=True):
+        for name, array in zip(BUFFERS, scaling, strict=True):
             shape = ", ".join(map(str, array.shape))
             zeros = [f'"{name}"', f"torch.zeros({shape}, dtype=torch.float64)"]
             yield from _call("        self.register_buffer", zeros)

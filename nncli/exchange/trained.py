@@ -4,14 +4,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nncli.exchange.names import DIVISOR, FORMAT, OFFSET
 from nncli.jsons import to_json
 from nncli.nn.arrays import Array
 from nncli.nn.network import Network, Placed
 from nncli.nn.sgd import Sgd
 from nncli.nn.step import Step
 
-FORMAT = "nncli.weights/1"
-OFFSET, DIVISOR = "scaling.offset", "scaling.divisor"
 _HOW_IT_STARTED = {"init", "weights", "biases"}
 
 Files = dict[str, bytes]  # what a format writes: by the end of each file's name

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nncli.api.assemble import Prepared
+from nncli.api.initial import Initial
 from nncli.api.training import Training
 from nncli.files import shown
 from nncli.nn.trace import Trace
@@ -96,7 +97,19 @@ def facts(prepared: Prepared) -> list[tuple[str, str]]:
         ("SGD", ", ".join(steps)),
         ("length", f"{count(t.epochs, 'epoch')} in mini-batches of {batch:,}"),
         ("numbers", f"{spec.dtype}, seed {spec.seed}"),
+        *([("start", origins(prepared.initial))] if prepared.initial else []),
     ]
+
+
+def origins(initial: Initial) -> str:
+    """Which file the weights come from, and which of its modules became which layer."""
+    if all(o.module == o.layer and not o.is_turned for o in initial.origins):
+        return f"{shown(initial.file)}, layer by layer"
+    moves = (
+        f"{shown(o.module) or 'weight'} → {o.layer}{' (turned)' if o.is_turned else ''}"
+        for o in initial.origins
+    )
+    return f"{shown(initial.file)}: {', '.join(moves)}"
 
 
 def curves(history: Sequence[Epoch]) -> RenderableType:

@@ -1,6 +1,7 @@
 """A YAML file becomes a checked, frozen Spec."""
 
 from nncli.spec.dump import dump_spec
+from nncli.spec.inline import file_and_array
 from nncli.spec.load import load_spec, parse_spec
 from nncli.spec.models import (
     AvgPoolSpec,
@@ -40,6 +41,7 @@ __all__ = [
     "StepSchedule",
     "TrainSpec",
     "dump_spec",
+    "file_and_array",
     "json_schema",
     "load_spec",
     "parse_spec",

@@ -56,6 +56,15 @@ def _regular(value: Any, depth: int, leaf: Callable[[Any, KeyPath], Any]) -> Inl
     return walk(value, ())
 
 
+_NAMED = re.compile(r"(?P<file>.*\.(?:npz|safetensors))#(?P<array>.+)", re.IGNORECASE | re.DOTALL)
+
+
+def file_and_array(path: str) -> tuple[str, str | None]:
+    """`w.npz#fc1.weight` as the file and the array in it; other paths as they are, and None."""
+    match = _NAMED.fullmatch(path)
+    return (match["file"], match["array"]) if match else (path, None)
+
+
 def _number_leaf(value: Any, at: KeyPath) -> float:
     if not is_number(value):
         raise unexpected("a finite number", value, at)
@@ -109,6 +118,14 @@ _TRUTHS = {"yes": "true", "on": "true", "true": "true"}
 _TRUTHS |= {"no": "false", "off": "false", "false": "false"}
 
 
+def _path_or_none(value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise unexpected("a path", value)
+    return check_path(value)
+
+
 def _bias(value: Any) -> bool | str | Inline:
     if isinstance(value, str) and value.lower() in _TRUTHS:
         truth = _TRUTHS[value.lower()]
@@ -147,6 +164,7 @@ DenseWeights = Annotated[
 ConvWeights = Annotated[
     str | Inline | None, PlainValidator(_conv_weights), any_of(PATH, _nested(4, NUMBER), NULL)
 ]
+PathOrNone = Annotated[str | None, PlainValidator(_path_or_none), any_of(PATH, NULL)]
 Bias = Annotated[
     bool | str | Inline,
     PlainValidator(_bias),

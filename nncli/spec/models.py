@@ -39,6 +39,7 @@ Init = Literal[
 ]
 Cost = Literal["quadratic", "cross_entropy"]
 Dtype = Literal["float32", "float64"]
+Layout = Literal["nncli", "pytorch"]
 
 
 class Model(BaseModel):
@@ -153,7 +154,9 @@ class DenseSpec(Model):
         True, description="Whether there are biases; or their start, a number for each unit."
     )
     weights: inline.DenseWeights = Field(
-        None, description="Weights to start from, inputs x units: a nested list or a path."
+        None,
+        description="Weights to start from, inputs x units: a nested list or a path "
+        "(w.npz#dense1.weight names an array of a file of several).",
     )
     init: Annotated[Init, word(Init)] | None = Field(
         None, description="How weights are drawn. By default chosen by the activation."
@@ -194,7 +197,7 @@ class ConvSpec(Model):
     weights: inline.ConvWeights = Field(
         None,
         description="Weights to start from, filters x channels x rows x columns: a nested list or "
-        "a path.",
+        "a path (w.npz#conv1.weight names an array of a file of several).",
     )
     init: Annotated[Init, word(Init)] | None = Field(
         None, description="How weights are drawn. By default chosen by the activation."
@@ -361,6 +364,15 @@ class TrainSpec(Model):
     schedule: _Schedule = Field(
         ConstantSchedule(type="constant"), description="How η changes from epoch to epoch."
     )
+    init_from: inline.PathOrNone = Field(
+        None,
+        description="An .npz or .safetensors file, or a run folder: what all layers start from.",
+    )
+    weights_layout: Annotated[Layout, word(Layout)] = Field(
+        "nncli",
+        description="How dense weights lie in files: nncli's inputs x units, or pytorch's "
+        "outputs x inputs.",
+    )
 
 
 # The whole
@@ -411,7 +423,9 @@ class Spec(Model):
         """All values, defaults filled in and paths absolute, as plain dicts, tuples and scalars."""
         dump = self.model_dump()
         for owner, key in _paths(dump):
-            owner[key] = os.path.realpath(self.resolve(owner[key]))
+            file, array = inline.file_and_array(owner[key])
+            path = os.path.realpath(self.resolve(file))
+            owner[key] = path if array is None else f"{path}#{array}"
         return dump
 
     def __eq__(self, other: object) -> bool:
@@ -424,6 +438,7 @@ def _paths(dump: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
     fields = [(data, key) for key in ("train", "validation", "test")]
     fields += [(pair, key) for pair in data.values() if isinstance(pair, dict) for key in pair]
     fields += [(layer, key) for layer in dump["network"] for key in ("bias", "weights")]
+    fields.append((dump["train"], "init_from"))
     return [(owner, key) for owner, key in fields if isinstance(owner.get(key), str)]
 
 

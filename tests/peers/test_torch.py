@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from nncli import safetensors
-from nncli.exchange.pytorch import METADATA, to_pytorch
+from nncli.exchange.names import PYTORCH
+from nncli.exchange.pytorch import to_pytorch
 from nncli.exchange.trained import step_of
 from tests.exchange.networks import ALL_CASES, LENET, SCALINGS, trained
 from tests.nn.cases import relative_error
@@ -62,7 +63,7 @@ def change(path, name, how):
     """Rewrites one of a file's arrays."""
     arrays, _ = safetensors.read(path)
     arrays[name] = np.ascontiguousarray(how(arrays[name]))
-    path.write_bytes(safetensors.pack(arrays, METADATA))
+    path.write_bytes(safetensors.pack(arrays, PYTORCH))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -250,7 +250,7 @@ def test_empty_sections():
         "f.yaml:3:10: network: expected a list of layers such as [{type: dense, units: 10}], got "
         "an empty list",
         "f.yaml:4:8: train: expected a mapping of keys (eta, epochs, batch_size, cost, momentum, "
-        "weight_decay, shuffle, threads, schedule), got 3",
+        "weight_decay, shuffle, threads, schedule, init_from, weights_layout), got 3",
     ]
 
 

@@ -147,6 +147,8 @@ train:
   threads: auto
   schedule:
     type: constant
+  init_from: null
+  weights_layout: nncli
 """
     )
 
