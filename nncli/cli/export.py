@@ -20,7 +20,9 @@ class Format(StrEnum):
 
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, as nncli train leaves it.")]
-ToOption = Annotated[To, typer.Option("--to", help="The format.")]
+ToOption = Annotated[
+    To, typer.Option("--to", metavar="FORMAT", help="onnx, pytorch, safetensors or npz.")
+]
 Output = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="The file to write.", show_default="the run's name"),
@@ -38,8 +40,9 @@ def export(
 ) -> None:
     """Write a trained network for other programs: ONNX, PyTorch, safetensors or NumPy.
 
-    ONNX and PyTorch take raw inputs: the scaling of the data is part of what they compute. The
-    PyTorch module stands alone and, when it is run, reproduces nncli's outputs and gradients.
+    ONNX and PyTorch take raw inputs and scale them as the training did.
+
+    The PyTorch module, when it is run, proves that it computes what nncli computed.
     """
     from nncli.api.exporting import export as run_export
     from nncli.render.exporting import exported_json, exported_text
