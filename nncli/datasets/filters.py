@@ -8,9 +8,10 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nncli.datasets.matrices import INTEGER, Matrix, Rows, exact, known_instead, read_matrix
+from nncli.datasets.matrices import Matrix, known_instead, read_matrix
 from nncli.datasets.messages import Problems, counted, quote
 from nncli.datasets.tables import is_number, to_number
+from nncli.datasets.text import INTEGER, Rows, exact
 from nncli.errors import DataError
 
 PLACE = "filter"

@@ -1,18 +1,12 @@
-"""One matrix a file: text, .npy and images, read and written.
+"""One matrix a file: text, .npy and images, read and written."""
 
-Text is parsed by NumPy, a block of lines at a time. A block that NumPy refuses is read again cell
-by cell, which also tells where the mistake is.
-"""
-
-import csv
 import errno
 import io
 import math
 import os
-import re
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,36 +28,22 @@ from nncli.datasets.files import (
     read_upto,
     shown,
 )
-from nncli.datasets.messages import Problems, counted, listed, nearest, quote, size
-from nncli.datasets.tables import (
-    could_be_header,
-    csv_mistake,
-    is_number,
-    stripped,
-    to_number,
-)
+from nncli.datasets.messages import Problems, counted, nearest, quote, size
+from nncli.datasets.text import STANDARD_INPUT, TextReader, as_text
 from nncli.errors import DataError
 from nncli.files import whole_file, write_whole
 
 Progress = Callable[[int, int | None], None]
 """Called with how much is done and of how much: None where that cannot be known."""
 
-STANDARD_INPUT = "standard input"
 START = 512  # bytes that tell one format from another
-# Bytes read or written at once, and of numbers turned to text: few enough for the cache.
+# Bytes written at once, and of numbers turned to text: few enough for the cache.
 BLOCK = 1 << 18
 TEXT_BLOCK = 1 << 15
 SECONDS_BETWEEN = 0.25
-DELIMITERS: dict[str, str | None] = {"csv": ",", "tsv": "\t", "text": None, "found": None}
-COMMA_TO = {separator: bytes.maketrans(b",", separator.encode()) for separator in ",\t "}
-BETWEEN = {"csv": "commas", "tsv": "tabs", "text": "spaces"}
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": " "}
 KINDS = {".csv": "csv", ".tsv": "tsv", ".npy": "npy", **dict.fromkeys(images.FORMATS, "image")}
 WRITABLE = (".csv", ".tsv", ".txt", ".npy", *images.FORMATS)
-# With more digits no integer is finite as a float64.
-INTEGER = re.compile(r"[+-]?\d{1,309}", re.ASCII)
-INTEGER_CHARACTERS = b"0123456789+-, \t\r\n"
-NOT_FINITE = re.compile(r"[+-]?(inf|infinity|nan)", re.I | re.ASCII)
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +161,7 @@ def from_stream(
 ) -> Matrix:
     """What `start` and the rest of the stream hold; `check` is told how much was read."""
     if kind not in ("npy", "image"):
-        return TextReader(name, kind, allow_nan).read(start, stream, check)
+        return Matrix(name, *TextReader(name, kind, allow_nan).read(start, stream, check))
     limit = TEXT_LIMIT if kind == "npy" else images.BYTES_LIMIT
     rest = read_upto(stream, limit + 1 - len(start), lambda length: check(len(start) + length))
     content = start + rest
@@ -264,261 +244,6 @@ def check_finite(matrix: Matrix, tick: Ticker) -> None:
     problems.raise_any()
 
 
-# Text
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Rows of one block: int64 or float64, or Python's integers where one does not fit int64."""
-
-    values: NDArray[Any]
-    lines: Sequence[int]
-    """The line of the file that each row stood on, the first being 1."""
-
-
-class TextReader:
-    """Collects the rows of one text, and its mistakes."""
-
-    def __init__(self, name: str, kind: str, allow_nan: bool) -> None:
-        self.name = name
-        self.kind = kind
-        self.allow_nan = allow_nan
-        self.problems = Problems(name)
-        self.line = 1
-        self.width = 0
-        self.header: str | None = None
-        self.rows: list[Rows] = []
-
-    @property
-    def delimiter(self) -> str | None:
-        return DELIMITERS[self.kind]
-
-    def read(self, start: bytes, stream: IO[bytes], check: Callable[[int], None]) -> Matrix:
-        refuse_foreign(start, self.name)
-        length = 0
-        for block in blocks(start, stream):
-            length += len(block)
-            if length > TEXT_LIMIT:
-                raise DataError(
-                    f"{self.name}: holds more than {TEXT_LIMIT >> 30} GiB of text; "
-                    "save the matrix as .npy, which is not read whole"
-                )
-            check(length)
-            # A carriage return alone ended lines once, and still does for the csv module.
-            if b"\r" in block:
-                block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-            self.take(block)
-        self.problems.raise_any()
-        if not self.rows:
-            raise DataError(
-                f"{self.name}: is empty; a matrix is needed"
-                if self.header is None
-                else f"{self.name}: has a header but no rows below it"
-            )
-        notes = () if self.header is None else (f"{self.name}: {self.header}",)
-        return Matrix(self.name, exact(self.rows, self.name), self.kind, notes)
-
-    def take(self, block: bytes) -> None:
-        """The rows of whole lines, the first of which is number `self.line`."""
-        if not self.width:
-            block = self.begin(block)
-        if not block or block.isspace():
-            self.line += block.count(b"\n")
-            return
-        rows = self.fast(block) or self.careful(self.decoded(block))
-        if rows is not None:
-            self.rows.append(rows)
-
-    def begin(self, block: bytes) -> bytes:
-        """Finds out kind, width and header by the first row; returns what is left to read."""
-        lines = self.decoded(block).split("\n")
-        for i, text in enumerate(lines):
-            if not self.has_cells(text):
-                continue
-            if self.kind == "found":
-                self.kind = kind_of_text(text)
-            self.line += i
-            cells = self.cells(text, self.line)
-            self.width = len(cells)
-            if could_be_header(cells, ()) and not any(map(self.hint, cells)):
-                self.header = f"row {self.line} was taken for a header: {listed(cells)}"
-                self.line += 1
-                i += 1
-            return "\n".join(lines[i:]).encode()
-        self.line += len(lines) - 1
-        return b""
-
-    def fast(self, block: bytes) -> Rows | None:
-        """The rows by NumPy's reader; None where it refuses, or something needs a closer look."""
-        if not block.isascii():
-            return None
-        first = block[: block.find(b"\n") + 1 or None]
-        integers = b"." not in first and not block.translate(None, INTEGER_CHARACTERS)
-        text = block.decode("ascii").split("\n")
-        if not text[-1]:
-            text.pop()
-        end = self.line + len(text)
-        numbers: Sequence[int] = range(self.line, end)
-        if "" in text:
-            numbers = [number for number, row in zip(numbers, text, strict=True) if row]
-            text = [row for row in text if row]
-        try:
-            values = np.loadtxt(
-                text,
-                dtype=np.int64 if integers else np.float64,
-                delimiter=self.delimiter,
-                comments=None,
-                ndmin=2,
-            )
-        except ValueError:
-            return None
-        if values.shape != (len(text), self.width) or not np.isfinite(values).all():
-            return None
-        self.line = end
-        return Rows(values, numbers)
-
-    def careful(self, text: str) -> Rows | None:
-        """The rows cell by cell; what is wrong with them becomes problems."""
-        found: list[list[int | float]] = []
-        lines: list[int] = []
-        integers = True
-        for line, row in enumerate(text.removesuffix("\n").split("\n"), start=self.line):
-            self.line = line + 1
-            if not self.has_cells(row):
-                continue
-            cells = self.cells(row, line)
-            if len(cells) != self.width:
-                self.problems.add(
-                    f"{self.name}: row {line}, column {min(len(cells), self.width) + 1}: expected "
-                    f"{counted(self.width, 'cell')} as in the first row, found {len(cells)}",
-                    (line,),
-                )
-            integers = integers and all(INTEGER.fullmatch(cell) for cell in cells)
-            found.append([self.number(cell, line, i) for i, cell in enumerate(cells, start=1)])
-            lines.append(line)
-        if self.problems.total or not found:
-            return None
-        if not integers:
-            return Rows(np.array(found, np.float64), lines)
-        try:
-            return Rows(np.array(found, np.int64), lines)
-        except OverflowError:
-            return Rows(np.array(found, object), lines)
-
-    def number(self, cell: str, line: int, column: int) -> int | float:
-        if self.allow_nan and NOT_FINITE.fullmatch(cell):
-            return float(cell)
-        try:
-            number = to_number(cell)
-        except ValueError as error:
-            place = f"{self.name}: row {line}, column {column}"
-            self.problems.add(f"{place}: {error}{self.hint(cell)}", (line, column))
-            return 0
-        return int(cell) if INTEGER.fullmatch(cell) else number
-
-    def hint(self, cell: str) -> str:
-        """For a cell that would be several with another delimiter."""
-        parts = re.split(r"[;\s]+", cell)
-        if len(parts) < 2 or not all(map(is_number, parts)):
-            return ""
-        return f"; cells are separated by {BETWEEN[self.kind]} here"
-
-    def has_cells(self, line: str) -> bool:
-        """Not so in blank lines and in comments, such as np.savetxt writes them."""
-        line = line.strip(None if self.delimiter is None else " ")
-        return bool(line) and not line.startswith("#")
-
-    def cells(self, line: str, number: int) -> list[str]:
-        if self.delimiter is None:
-            return line.split()
-        if '"' not in line:
-            return stripped(line.split(self.delimiter))
-        reader = csv.reader([line], delimiter=self.delimiter, skipinitialspace=True, strict=True)
-        try:
-            return stripped(next(reader))
-        except csv.Error as error:
-            raise DataError(f"{self.name}: row {number}: {csv_mistake(str(error))}") from error
-
-    def decoded(self, block: bytes) -> str:
-        nul = block.find(0)
-        if nul >= 0:
-            row = self.line + block.count(b"\n", 0, nul)
-            raise DataError(f"{self.name}: row {row}: holds a NUL byte; is it a text file?")
-        try:
-            return block.decode()
-        except UnicodeDecodeError as error:
-            row = self.line + block.count(b"\n", 0, error.start)
-            raise DataError(
-                f"{self.name}: row {row}: byte 0x{block[error.start]:02x} is not UTF-8; "
-                "save the matrix as UTF-8"
-            ) from error
-
-
-def blocks(start: bytes, stream: IO[bytes]) -> Iterator[bytes]:
-    """The bytes of a text, some whole lines at a time; a BOM is dropped."""
-    rest = [start.removeprefix(b"\xef\xbb\xbf")]
-    while chunk := stream.read(BLOCK):
-        end = chunk.rfind(b"\n") + 1
-        if end:
-            yield b"".join([*rest, memoryview(chunk)[:end]])
-            rest = [chunk[end:]]
-        else:
-            rest.append(chunk)
-    last = b"".join(rest)
-    if last:
-        yield last
-
-
-def refuse_foreign(start: bytes, name: str) -> None:
-    if start.startswith(b"\x1f\x8b"):
-        to_do = "send it unpacked" if name == STANDARD_INPUT else "its name should end in .gz"
-        raise DataError(f"{name}: is gzip; {to_do}")
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise DataError(f"{name}: is UTF-16; save it as UTF-8")
-    if start.startswith(b"PK\x03\x04"):
-        raise DataError(f"{name}: is a zip or .npz archive; save the matrix needed as .npy")
-
-
-def kind_of_text(line: str) -> str:
-    """By the first row: commas are never within numbers, tabs may just align them."""
-    if "," in line:
-        return "csv"
-    cells = line.strip(" \r").split("\t")
-    return "tsv" if len(cells) > 1 and not any(" " in cell.strip() for cell in cells) else "text"
-
-
-def exact(rows: Sequence[Rows], name: str) -> NDArray[Any]:
-    """All rows as one array: int64 where all are integers, or float64 where none is rounded.
-
-    Beside a number that is no integer, integers are rounded as any other numbers are.
-    """
-    kinds = {part.values.dtype.kind for part in rows}
-    if "f" not in kinds and "O" in kinds:
-        refuse_rounding(rows, name)
-    dtype = np.int64 if kinds == {"i"} else np.float64
-    return np.concatenate([part.values.astype(dtype, copy=False) for part in rows])
-
-
-def refuse_rounding(rows: Sequence[Rows], name: str) -> None:
-    problems = Problems(name)
-    for part in rows:
-        for line, values in zip(part.lines, part.values.tolist(), strict=True):
-            for column, value in enumerate(values, start=1):
-                if int(float(value)) != value:
-                    problems.add(
-                        f"{name}: row {line}, column {column}: {shortened(value)} would be rounded "
-                        f"to {shortened(int(float(value)))}, for not all integers here fit int64; "
-                        "write it with .0 where that will do",
-                        (line, column),
-                    )
-    problems.raise_any()
-
-
-def shortened(value: int) -> str:
-    text = str(value)
-    return text if len(text) <= 25 else f"{text[:20]}... ({len(text.lstrip('-'))} digits)"
-
-
 # Writing
 
 
@@ -575,13 +300,6 @@ def known_instead(word: str, known: Collection[str]) -> str:
     """What to go on with after `'x' is not known`: the nearest known word, and all of them."""
     near = nearest(word.lower(), known)
     return f"{near} Known are {', '.join(known)}" if near else f"; known are {', '.join(known)}"
-
-
-def as_text(rows: NDArray[Any], separator: str) -> bytes:
-    # Of all ways to the shortest digits that read back equal the text of a list is the fastest;
-    # it then lacks nothing but other separators.
-    to = COMMA_TO[separator]
-    return b"".join([str(row).encode().translate(to, b" []") + b"\n" for row in rows.tolist()])
 
 
 def write_header(file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:

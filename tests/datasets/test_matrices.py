@@ -305,7 +305,7 @@ def test_a_gzip_bomb_is_refused(monkeypatch):
 
 
 def test_text_without_end_is_refused(monkeypatch):
-    monkeypatch.setattr(matrices, "TEXT_LIMIT", 1 << 16)
+    monkeypatch.setattr("nncli.datasets.text.TEXT_LIMIT", 1 << 16)
     told = problems(read, "m.csv", "1\n" * 100_000)
     assert told == [
         "m.csv: holds more than 0 GiB of text; save the matrix as .npy, which is not read whole"
