@@ -5,10 +5,11 @@ by cell, which also tells where the mistake is.
 """
 
 import csv
+import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +20,9 @@ from nncli.datasets.tables import could_be_header, csv_mistake, is_number, strip
 from nncli.errors import DataError
 
 STANDARD_INPUT = "standard input"
-BLOCK = 1 << 18  # bytes read at once: few enough for the cache
+BOM = b"\xef\xbb\xbf"
+BLOCK = 1 << 19  # bytes read at once: few enough for the cache
 DELIMITERS: dict[str, str | None] = {"csv": ",", "tsv": "\t", "text": None, "found": None}
-COMMA_TO = {separator: bytes.maketrans(b",", separator.encode()) for separator in ",\t "}
 BETWEEN = {"csv": "commas", "tsv": "tabs", "text": "spaces"}
 # With more digits no integer is finite as a float64.
 INTEGER = re.compile(r"[+-]?\d{1,309}", re.ASCII)
@@ -60,19 +61,18 @@ class TextReader:
     ) -> tuple[NDArray[Any], str, tuple[str, ...]]:
         """The numbers, what kind of text it was, and notes on what was left out."""
         refuse_foreign(start, self.name)
-        length = 0
-        for block in blocks(start, stream):
-            length += len(block)
+
+        def count(length: int) -> None:
             if length > TEXT_LIMIT:
                 raise DataError(
                     f"{self.name}: holds more than {TEXT_LIMIT >> 30} GiB of text; "
                     "save the matrix as .npy, which is not read whole"
                 )
             check(length)
-            # A carriage return alone ended lines once, and still does for the csv module.
-            if b"\r" in block:
-                block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-            self.take(block)
+
+        text = io.BufferedReader(Counted(start.removeprefix(BOM), stream, count), BLOCK)
+        while lines := text.readlines(BLOCK):
+            self.take(lines)
         self.problems.raise_any()
         if not self.rows:
             raise DataError(
@@ -83,14 +83,14 @@ class TextReader:
         notes = () if self.header is None else (f"{self.name}: {self.header}",)
         return exact(self.rows, self.name), self.kind, notes
 
-    def take(self, block: bytes) -> None:
+    def take(self, lines: list[bytes]) -> None:
         """The rows of whole lines, the first of which is number `self.line`."""
         if not self.width:
-            block = self.begin(block)
-        if not block or block.isspace():
-            self.line += block.count(b"\n")
+            lines = self.begin(with_newlines(b"".join(lines))).splitlines(keepends=True)
+        if not any(map(bytes.strip, lines)):
+            self.line += with_newlines(b"".join(lines)).count(b"\n")
             return
-        rows = self.fast(block) or self.careful(self.decoded(block))
+        rows = self.fast(lines) or self.careful(self.decoded(with_newlines(b"".join(lines))))
         if rows is not None:
             self.rows.append(rows)
 
@@ -113,33 +113,27 @@ class TextReader:
         self.line += len(lines) - 1
         return b""
 
-    def fast(self, block: bytes) -> Rows | None:
+    def fast(self, lines: list[bytes]) -> Rows | None:
         """The rows by NumPy's reader; None where it refuses, or something needs a closer look."""
-        if not block.isascii():
-            return None
-        first = block[: block.find(b"\n") + 1 or None]
-        integers = b"." not in first and not block.translate(None, INTEGER_CHARACTERS)
-        text = block.decode("ascii").split("\n")
-        if not text[-1]:
-            text.pop()
-        end = self.line + len(text)
-        numbers: Sequence[int] = range(self.line, end)
-        if "" in text:
-            numbers = [number for number, row in zip(numbers, text, strict=True) if row]
-            text = [row for row in text if row]
+        # Told to expect integers, it would read 1.5 as 1.
+        integers = b"." not in lines[0] and not b"".join(lines).translate(None, INTEGER_CHARACTERS)
         try:
             values = np.loadtxt(
-                text,
+                lines,
                 dtype=np.int64 if integers else np.float64,
                 delimiter=self.delimiter,
                 comments=None,
                 ndmin=2,
+                encoding="ascii",
             )
         except ValueError:
             return None
-        if values.shape != (len(text), self.width) or not np.isfinite(values).all():
+        numbers: Sequence[int] = range(self.line, self.line + len(lines))
+        if len(values) < len(lines):
+            numbers = [n for n, line in zip(numbers, lines, strict=True) if line.strip(b"\r\n")]
+        if values.shape != (len(numbers), self.width) or not np.isfinite(values).all():
             return None
-        self.line = end
+        self.line += len(lines)
         return Rows(values, numbers)
 
     def careful(self, text: str) -> Rows | None:
@@ -219,19 +213,35 @@ class TextReader:
             ) from error
 
 
-def blocks(start: bytes, stream: IO[bytes]) -> Iterator[bytes]:
-    """The bytes of a text, some whole lines at a time; a BOM is dropped."""
-    rest = [start.removeprefix(b"\xef\xbb\xbf")]
-    while chunk := stream.read(BLOCK):
-        end = chunk.rfind(b"\n") + 1
-        if end:
-            yield b"".join([*rest, memoryview(chunk)[:end]])
-            rest = [chunk[end:]]
+class Counted(io.RawIOBase):
+    """A stream from `start` on, each piece of which is told to `count` before it is used."""
+
+    closed = False  # asked for at each line, and slow to be found out
+
+    def __init__(self, start: bytes, rest: IO[bytes], count: Callable[[int], None]) -> None:
+        self.start = start
+        self.rest = rest
+        self.count = count
+        self.length = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self.start:
+            read = len(self.start)
+            buffer[:read] = self.start
+            self.start = b""
         else:
-            rest.append(chunk)
-    last = b"".join(rest)
-    if last:
-        yield last
+            read = cast(io.BufferedReader, self.rest).readinto(buffer)
+        self.length += read
+        self.count(self.length)
+        return read
+
+
+def with_newlines(block: bytes) -> bytes:
+    """A carriage return alone ended lines once, and still does for the csv module."""
+    return block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
 def refuse_foreign(start: bytes, name: str) -> None:
@@ -288,7 +298,5 @@ def shortened(value: int) -> str:
 
 
 def as_text(rows: NDArray[Any], separator: str) -> bytes:
-    # Of all ways to the shortest digits that read back equal the text of a list is the fastest;
-    # it then lacks nothing but other separators.
-    to = COMMA_TO[separator]
-    return b"".join([str(row).encode().translate(to, b" []") + b"\n" for row in rows.tolist()])
+    """Each number as the shortest digits that read back equal, which are those of `repr`."""
+    return "".join([separator.join(map(repr, row)) + "\n" for row in rows.tolist()]).encode()

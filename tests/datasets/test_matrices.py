@@ -17,7 +17,8 @@ from PIL import Image
 from nncli.datasets import files, matrices
 from nncli.datasets.filters import FILTERS, read_filter
 from nncli.datasets.matrices import open_npy_for_writing, read_matrix, write_matrix
-from nncli.errors import RunError
+from nncli.datasets.text import TextReader
+from nncli.errors import DataError, RunError
 from tests.datasets.conftest import problems, told_if_any, write
 
 HERE_IS_SAFE = settings(
@@ -31,6 +32,8 @@ INTEGERS = st.integers(-(2**63), 2**63 - 1)
 KNOWN = ".csv, .tsv, .txt, .npy, .png, .jpg, .jpeg, .pgm, .ppm, .bmp, .tif, .tiff, .webp"
 TO_DO = "for not all integers here fit int64; write it with .0 where that will do"
 MUST_BE = "must be rows x columns or channels x rows x columns, not"
+PIECES = ["1", "-2", "+3.5", "1e2", "-", "5", "nan", " ", ",", ",,", ";", "\t", "#", '"']
+PIECES += ["\n", "\r\n", "\r", "\n\n"]
 ROWS = "rows such as '1 0 1; 0 1 0; 1 0 1'"
 
 
@@ -312,6 +315,25 @@ def test_text_without_end_is_refused(monkeypatch):
     ]
 
 
+class Endless(io.RawIOBase):
+    """A stream of ones, and of nothing that would end a line."""
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        buffer[:] = b"1" * len(buffer)
+        return len(buffer)
+
+
+def test_a_line_without_end_is_refused(monkeypatch):
+    monkeypatch.setattr("nncli.datasets.text.TEXT_LIMIT", 1 << 20)
+    assert problems(read_matrix, "-", stream=Endless()) == [
+        "standard input: holds more than 0 GiB of text; save the matrix as .npy, which is not "
+        "read whole"
+    ]
+
+
 @HERE_IS_SAFE
 @given(st.binary(max_size=80) | st.text('0123456789.,-+ \n\t;#"einfax', max_size=80))
 def test_no_text_ends_in_another_error(content):
@@ -328,6 +350,28 @@ def test_fast_and_careful_reading_agree(rows):
     fast, careful = read("m.csv", text).array, read("m.csv", quoted).array
     assert fast.dtype == careful.dtype
     assert np.array_equal(fast, careful)
+
+
+@settings(HERE_IS_SAFE, max_examples=300)
+@given(
+    st.sampled_from(["m.csv", "m.tsv", "m.txt"]),
+    st.lists(st.sampled_from(PIECES)),
+)
+def test_fast_reading_takes_what_careful_reading_takes(name, parts):
+    """With the same mistakes, and every row on the same line."""
+    content = "".join(parts)
+    fast = read_or_told(name, content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TextReader, "fast", lambda *_: None)
+        assert read_or_told(name, content) == fast
+
+
+def read_or_told(name, content):
+    try:
+        matrix = read(name, content)
+    except DataError as error:
+        return error.problems
+    return matrix.array.dtype, matrix.array.tolist(), matrix.notes
 
 
 # Round trips
