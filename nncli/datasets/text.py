@@ -7,6 +7,7 @@ by cell, which also tells where the mistake is.
 import csv
 import io
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, cast
@@ -50,6 +51,7 @@ class TextReader:
         self.line = 1
         self.width = 0
         self.header: str | None = None
+        self.integers = True  # nothing else was met so far
         self.rows: list[Rows] = []
 
     @property
@@ -115,26 +117,32 @@ class TextReader:
 
     def fast(self, lines: list[bytes]) -> Rows | None:
         """The rows by NumPy's reader; None where it refuses, or something needs a closer look."""
-        # Told to expect integers, it would read 1.5 as 1.
-        integers = b"." not in lines[0] and not b"".join(lines).translate(None, INTEGER_CHARACTERS)
-        try:
-            values = np.loadtxt(
-                lines,
-                dtype=np.int64 if integers else np.float64,
-                delimiter=self.delimiter,
-                comments=None,
-                ndmin=2,
-                encoding="ascii",
-            )
-        except ValueError:
-            return None
+        values = self.parsed(lines, np.int64) if self.integers else None
+        if values is None:
+            if self.integers and not b"".join(lines).translate(None, INTEGER_CHARACTERS):
+                return None  # one of the integers is too large, and shall not be rounded unseen
+            values = self.parsed(lines, np.float64)
+            self.integers &= values is None
         numbers: Sequence[int] = range(self.line, self.line + len(lines))
+        if values is None or not np.isfinite(values).all():
+            return None
         if len(values) < len(lines):
             numbers = [n for n, line in zip(numbers, lines, strict=True) if line.strip(b"\r\n")]
-        if values.shape != (len(numbers), self.width) or not np.isfinite(values).all():
+        if values.shape != (len(numbers), self.width):
             return None
         self.line += len(lines)
         return Rows(values, numbers)
+
+    def parsed(self, lines: list[bytes], dtype: type) -> NDArray[Any] | None:
+        try:
+            with warnings.catch_warnings():
+                # Before 2.3 NumPy warns, and takes 1.5 for the integer 1.
+                warnings.simplefilter("error", DeprecationWarning)
+                return np.loadtxt(
+                    lines, dtype, None, delimiter=self.delimiter, ndmin=2, encoding="ascii"
+                )
+        except (ValueError, DeprecationWarning):
+            return None
 
     def careful(self, text: str) -> Rows | None:
         """The rows cell by cell; what is wrong with them becomes problems."""
