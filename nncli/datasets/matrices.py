@@ -116,7 +116,8 @@ def read_matrix(
                 check_ratio(path, expanded, stored)
                 tick(raw.tell())
 
-            matrix = from_stream(start, file, name, kind, allow_nan, check)
+            length = 0 if is_gzip(path) else stored
+            matrix = from_stream(start, file, name, kind, allow_nan, check, length)
     if not allow_nan and kind in ("npy", "image"):
         check_finite(matrix, tick if is_mapped(matrix.array) else Ticker(None, None))
     tick.finish(stored)
@@ -158,10 +159,14 @@ def from_stream(
     kind: str,
     allow_nan: bool,
     check: Callable[[int], None],
+    length: int = 0,
 ) -> Matrix:
-    """What `start` and the rest of the stream hold; `check` is told how much was read."""
+    """What `start` and the rest of the stream hold; `check` is told how much was read.
+
+    length: how many bytes that is altogether, where it is known.
+    """
     if kind not in ("npy", "image"):
-        return Matrix(name, *TextReader(name, kind, allow_nan).read(start, stream, check))
+        return Matrix(name, *TextReader(name, kind, allow_nan).read(start, stream, check, length))
     limit = TEXT_LIMIT if kind == "npy" else images.BYTES_LIMIT
     rest = read_upto(stream, limit + 1 - len(start), lambda length: check(len(start) + length))
     content = start + rest

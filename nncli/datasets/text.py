@@ -22,7 +22,8 @@ from nncli.errors import DataError
 
 STANDARD_INPUT = "standard input"
 BOM = b"\xef\xbb\xbf"
-BLOCK = 1 << 19  # bytes read at once: few enough for the cache
+BLOCK = 1 << 18  # bytes read at once: few enough for the cache
+SPARE = 1.02  # of the rows that a file would have if all were as long as its first ones
 DELIMITERS: dict[str, str | None] = {"csv": ",", "tsv": "\t", "text": None, "found": None}
 BETWEEN = {"csv": "commas", "tsv": "tabs", "text": "spaces"}
 # With more digits no integer is finite as a float64.
@@ -39,6 +40,27 @@ class Rows:
     lines: Sequence[int]
     """The line of the file that each row stood on, the first being 1."""
 
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+class Room:
+    """An array for all rows, filled as they come: joining them in the end would copy them all."""
+
+    def __init__(self, rows: int, like: NDArray[Any]) -> None:
+        self.array = np.empty((rows, like.shape[1]), like.dtype)
+        self.used = 0
+
+    def put(self, values: NDArray[Any]) -> NDArray[Any]:
+        """`values` where they will stay; or as they are, where they do not fit."""
+        end = self.used + len(values)
+        if values.dtype != self.array.dtype or end > len(self.array):
+            return values
+        part = self.array[self.used : end]
+        part[...] = values
+        self.used = end
+        return part
+
 
 class TextReader:
     """Collects the rows of one text, and its mistakes."""
@@ -53,15 +75,19 @@ class TextReader:
         self.header: str | None = None
         self.integers = True  # nothing else was met so far
         self.rows: list[Rows] = []
+        self.room: Room | None = None
 
     @property
     def delimiter(self) -> str | None:
         return DELIMITERS[self.kind]
 
     def read(
-        self, start: bytes, stream: IO[bytes], check: Callable[[int], None]
+        self, start: bytes, stream: IO[bytes], check: Callable[[int], None], size: int = 0
     ) -> tuple[NDArray[Any], str, tuple[str, ...]]:
-        """The numbers, what kind of text it was, and notes on what was left out."""
+        """The numbers, what kind of text it was, and notes on what was left out.
+
+        check: told how many bytes were read. size: how many there are; 0 where that is not known.
+        """
         refuse_foreign(start, self.name)
 
         def count(length: int) -> None:
@@ -74,7 +100,13 @@ class TextReader:
 
         text = io.BufferedReader(Counted(start.removeprefix(BOM), stream, count), BLOCK)
         while lines := text.readlines(BLOCK):
-            self.take(lines)
+            rows = self.take(lines)
+            if rows is None:
+                continue
+            if self.room is None:
+                share = sum(map(len, lines)) / max(size, 1)
+                self.room = Room(int(SPARE * len(rows) / share), rows.values)
+            self.rows.append(Rows(self.room.put(rows.values), rows.lines))
         self.problems.raise_any()
         if not self.rows:
             raise DataError(
@@ -83,18 +115,16 @@ class TextReader:
                 else f"{self.name}: has a header but no rows below it"
             )
         notes = () if self.header is None else (f"{self.name}: {self.header}",)
-        return exact(self.rows, self.name), self.kind, notes
+        return exact(self.rows, self.name, self.room), self.kind, notes
 
-    def take(self, lines: list[bytes]) -> None:
+    def take(self, lines: list[bytes]) -> Rows | None:
         """The rows of whole lines, the first of which is number `self.line`."""
         if not self.width:
             lines = self.begin(with_newlines(b"".join(lines))).splitlines(keepends=True)
         if not any(map(bytes.strip, lines)):
             self.line += with_newlines(b"".join(lines)).count(b"\n")
-            return
-        rows = self.fast(lines) or self.careful(self.decoded(with_newlines(b"".join(lines))))
-        if rows is not None:
-            self.rows.append(rows)
+            return None
+        return self.fast(lines) or self.careful(self.decoded(with_newlines(b"".join(lines))))
 
     def begin(self, block: bytes) -> bytes:
         """Finds out kind, width and header by the first row; returns what is left to read."""
@@ -270,15 +300,18 @@ def kind_of_text(line: str) -> str:
     return "tsv" if len(cells) > 1 and not any(" " in cell.strip() for cell in cells) else "text"
 
 
-def exact(rows: Sequence[Rows], name: str) -> NDArray[Any]:
+def exact(rows: Sequence[Rows], name: str, room: Room | None = None) -> NDArray[Any]:
     """All rows as one array: int64 where all are integers, or float64 where none is rounded.
 
     Beside a number that is no integer, integers are rounded as any other numbers are.
+    room: where they have been put, if they have.
     """
     kinds = {part.values.dtype.kind for part in rows}
     if "f" not in kinds and "O" in kinds:
         refuse_rounding(rows, name)
     dtype = np.int64 if kinds == {"i"} else np.float64
+    if room is not None and (room.used, room.array.dtype) == (sum(map(len, rows)), dtype):
+        return room.array[: room.used]
     return np.concatenate([part.values.astype(dtype, copy=False) for part in rows])
 
 

@@ -166,6 +166,14 @@ def test_blocks_of_different_types_join():
     assert array[-2:].tolist() == [[3, 4.5], [2.0**64, 1]]
 
 
+def test_rows_shorter_and_longer_than_the_first_ones():
+    """The array is made for as many rows as there would be if all were as long as these."""
+    long, short = [f"{n}.{'0' * 30}" for n in range(20_000)], [f"{n}." for n in range(99_999)]
+    for rows in (long + short, short + long):
+        array = read("m.csv", "\n".join(rows)).array
+        assert np.array_equal(array, np.array(rows, float)[:, None])
+
+
 def test_a_line_longer_than_a_block():
     row = ",".join(["1.25"] * 200_000)
     assert read("m.csv", f"{row}\n{row}\n").array.shape == (2, 200_000)
