@@ -11,6 +11,8 @@ DECIMALS = 6
 EDGE = 3  # entries left at each end of a shortened axis
 MOST_ROWS, MOST_COLUMNS = 12, 8  # longer axes are shortened
 
+WHOLE = 1e12  # floats below that are integers by intent; beyond, most have no other choice
+
 GAP = "…"
 
 
@@ -47,6 +49,10 @@ class Format(NamedTuple):
     scientific: bool = False
 
     def __call__(self, value: float) -> str:
+        if isinstance(value, int | np.integer):
+            return str(value)
+        if isinstance(value, int | np.integer):
+            return str(value)
         if not np.isfinite(value):
             return str(float(value))
         if self.scientific:
@@ -64,13 +70,19 @@ class Format(NamedTuple):
 def formats(arrays: Sequence[Array], decimals: int = DECIMALS) -> list[Format]:
     """A format for each array of an equation: all fixed, or all scientific where that is better.
 
-    An array whose numbers need fewer decimals is written with fewer.
+    An array whose numbers need fewer decimals is written with fewer, integers with every digit.
     """
     finite = [np.abs(a[np.isfinite(a)].astype(np.float64)) for a in arrays]
-    largest = max((float(a.max(initial=0)) for a in finite), default=0.0)
-    if largest and not 1e-3 <= largest < 1e6:
-        return [Format(decimals, scientific=True) for _ in arrays]
-    return [Format(_needed(a, decimals)) for a in finite]
+    is_integer = [a.dtype.kind in "iu" for a in arrays]
+    floats = [values for values, exact in zip(finite, is_integer, strict=True) if not exact]
+    largest = max((float(values.max(initial=0)) for values in floats), default=0.0)
+    if largest and not 1e-3 <= largest < (WHOLE if all(map(_is_whole, floats)) else 1e6):
+        return [Format(0) if exact else Format(decimals, True) for exact in is_integer]
+    return [Format(_needed(values, decimals)) for values in finite]
+
+
+def _is_whole(values: Array) -> bool:
+    return bool((values == np.rint(values)).all())
 
 
 def _needed(values: Array, decimals: int) -> int:

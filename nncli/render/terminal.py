@@ -67,11 +67,11 @@ class HeatLines:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         heat = self.heat
         rows, columns = ([k for k in ks if k is not None] for ks in (heat.rows, heat.columns))
-        shown = heat.array[np.ix_(rows, columns)].astype(np.float64)
-        kind = formats([shown], 4)[0]
+        shown = heat.array[np.ix_(rows, columns)]
+        (kind,) = formats([shown], 4)
         text = cells(heat.array, kind, heat.rows, heat.columns)
         width = max(len(cell) for row in text for cell in row) + 2
-        largest = float(np.abs(shown[np.isfinite(shown)]).max(initial=0)) or 1.0
+        largest = float(np.abs(shown[np.isfinite(shown)].astype(np.float64)).max(initial=0)) or 1.0
         each = max(1, options.max_width // width)
         for start in range(0, len(heat.columns), each):
             part = slice(start, start + each)
