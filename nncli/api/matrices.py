@@ -11,7 +11,7 @@ import numpy as np
 from nncli.datasets.filters import read_filter
 from nncli.datasets.matrices import Matrix, open_npy_for_writing, read_matrix, write_matrix
 from nncli.errors import DataError, NncliError
-from nncli.inspection.filtering import Filtering, apply_filter, check_place, windows_of
+from nncli.inspection.filtering import Filtering, apply_filter, check_place, other_way, windows_of
 from nncli.nn.arrays import Array
 from nncli.nn.correlate import How, correlate_blocks, output_like
 from nncli.nn.layers import by
@@ -98,6 +98,15 @@ def apply_and_write(
     if output is not None:
         notes += write_matrix(output, done.output, progress=progress)
     return done, notes
+
+
+def other_output(opened: Opened, how: How) -> Array:
+    """What comes of it by the other one of correlation and convolution.
+
+    Raises:
+        CorrelationError: the filter does not fit, or integers do not fit that way.
+    """
+    return other_way(opened.matrix.array, opened.filter.array, as_laid(opened, how))
 
 
 def chosen_places(

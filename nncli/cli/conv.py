@@ -167,6 +167,7 @@ def conv(
         places = work.chosen_places(opened, how, at, steps)
         check_extent(opened.matrix.array, opened.filter.array, how, extent)
         flow = None if upstream is None else work.read_upstream(opened, how, upstream)
+        other = work.other_output(opened, how) if compare else None
         done, notes = work.apply_and_write(opened, how, output, progress=progress)
     chosen = [window(done, *place) for place in places]
     back = None if flow is None else take_backward(done, flow)
@@ -176,7 +177,7 @@ def conv(
 
         until_key(play(done, screen))
     elif format is Format.json:
-        write_text(filtering_json(done, chosen, compare=compare, backward=back))
+        write_text(filtering_json(done, chosen, other=other, backward=back))
         for note in notes:
             messages().print(note)
     else:
@@ -186,7 +187,7 @@ def conv(
             names,
             extent,
             windows=chosen,
-            compare=compare,
+            other=other,
             backward=back,
             notes=notes,
             width=screen.width,

@@ -173,10 +173,13 @@ def is_symmetric(filter: Array) -> bool:
     return bool(np.array_equal(filter, turned(filter)))
 
 
-def other_way(filtering: Filtering) -> Array:
-    """The output of the other one of correlation and convolution."""
-    how = filtering.how | How(flip=not filtering.how.get("flip"))
-    return correlate(filtering.matrix, filtering.filter, **how)
+def other_way(matrix: Array, filter: Array, how: How) -> Array:
+    """The output of the other one of correlation and convolution than `how` asks for.
+
+    Raises:
+        CorrelationError: the filter does not fit, or an output of integers does not fit into int64.
+    """
+    return correlate(matrix, filter, **(how | How(flip=not how.get("flip"))))
 
 
 @dataclass(frozen=True)

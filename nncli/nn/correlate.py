@@ -654,8 +654,9 @@ class Plan:
         wrong = (np.abs(total - near) > 2.0**62) | (size * (terms + 2) * EPS > 2.0**61)
         if wrong.any():
             row, column = np.argwhere(wrong)[0] + start
+            of_channel = f" of channel {channels[0]}" if len(self.output_shape) == 3 else ""
             raise CorrelationError(
-                f"the output at row {row}, column {column}, about {near[wrong][0]:.4g}, does not "
+                f"the output at {row},{column}{of_channel}, about {near[wrong][0]:.4g}, does not "
                 "fit into 64 bits, or its terms are too large to tell; give the matrix or the "
                 "filter as floats (1.0 for 1)",
                 "filter",

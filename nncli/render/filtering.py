@@ -38,7 +38,7 @@ def filtering_page(
     extent: Extent,
     *,
     windows: Sequence[Window] = (),
-    compare: bool = False,
+    other: Array | None = None,
     backward: Backward | None = None,
     notes: Sequence[str] = (),
     width: int = 80,
@@ -48,6 +48,7 @@ def filtering_page(
     Args:
         names: of the matrix and of the filter, as the user gave them.
         extent: what of the output is shown, and of what has its shape.
+        other: what `other_way` gives, to be shown beside the output.
         width: that lines are kept to.
     """
     matrix, filter = filtering.matrix, filtering.filter
@@ -65,8 +66,8 @@ def filtering_page(
     for window in windows:
         page += products(filtering, window, whole, width)
     page += [Heading("output", 2), *heat_maps("output", filtering.output, extent)]
-    if compare:
-        page += comparison(filtering, extent)
+    if other is not None:
+        page += comparison(filtering, other, extent)
     if backward is not None:
         page += backward_blocks(filtering, backward, extent)
     return [*page, *(Paragraph(note, note=True) for note in notes)]
@@ -87,7 +88,7 @@ def filtering_json(
     filtering: Filtering,
     windows: Sequence[Window],
     *,
-    compare: bool = False,
+    other: Array | None = None,
     backward: Backward | None = None,
 ) -> str:
     """By the schema nncli.conv/1, every digit kept; what was asked for beyond it comes last."""
@@ -108,8 +109,8 @@ def filtering_json(
             for window in windows
         ],
     }
-    if compare:
-        record |= {name: array.tolist() for name, array in both_ways(filtering).items()}
+    if other is not None:
+        record |= {name: array.tolist() for name, array in both_ways(filtering, other).items()}
     if backward is not None:
         record["backward"] = {
             "upstream": backward.upstream.tolist(),
@@ -134,15 +135,24 @@ def kind(filtering: Filtering) -> str:
     if filtering.output.size > SMALL:
         return f"This is {done}; for this filter {other} differs (--compare shows both)."
     try:
-        other_output = other_way(filtering).astype(np.float64)
+        other_output = other_way(filtering.matrix, filtering.filter, filtering.how)
     except CorrelationError:  # integers that fit one way only
         return f"This is {done}; for this filter {other} differs."
-    output = filtering.output.astype(np.float64)
-    finite = np.isfinite(output) & np.isfinite(other_output)
-    off = float(np.abs(other_output[finite] - output[finite]).max(initial=0))
+    difference = difference_of(other_output, filtering.output)
+    off = np.abs(difference[np.isfinite(difference)]).max(initial=0)
     if off == 0:
         return f"This is {done}; for this filter {other} differs, though not on this matrix."
-    return f"This is {done}; for this filter {other} differs, here by up to {number(off)}."
+    text = f"{off:,}" if difference.dtype.kind == "i" else number(float(off))
+    return f"This is {done}; for this filter {other} differs, here by up to {text}."
+
+
+def difference_of(left: Array, right: Array) -> Array:
+    """left − right: of integers exactly, or in float64 where that does not fit into 64 bits."""
+    with np.errstate(all="ignore"):  # of two infinities there is no difference
+        difference = left.astype(np.float64) - right.astype(np.float64)
+    if left.dtype.kind == "i" and np.abs(difference).max() < 2.0**62:
+        return left - right
+    return difference
 
 
 def sizes(filtering: Filtering) -> Iterator[str]:
@@ -299,19 +309,18 @@ def heat_maps(symbol: str, array: Array, extent: Extent) -> Iterator[Block]:
         )
 
 
-def both_ways(filtering: Filtering) -> dict[str, Array]:
+def both_ways(filtering: Filtering, other: Array) -> dict[str, Array]:
     """The correlation and the convolution."""
-    pair = filtering.output, other_way(filtering)
+    pair = filtering.output, other
     if filtering.how.get("flip"):
         pair = pair[::-1]
     return {"correlation": pair[0], "convolution": pair[1]}
 
 
-def comparison(filtering: Filtering, extent: Extent) -> Iterator[Block]:
-    pair = both_ways(filtering)
+def comparison(filtering: Filtering, other: Array, extent: Extent) -> Iterator[Block]:
+    pair = both_ways(filtering, other)
     yield Heading("correlation and convolution", 2)
-    with np.errstate(all="ignore"):  # of two infinities there is no difference
-        difference = pair["convolution"] - pair["correlation"]
+    difference = difference_of(pair["convolution"], pair["correlation"])
     terms = [(name, pair[name]) for name in ("convolution", "correlation")]
     yield from equations([*terms, ("difference", difference)], "−=", extent, CHANNELS)
 

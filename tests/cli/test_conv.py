@@ -303,6 +303,13 @@ def test_what_is_there_stays_where_the_output_is_refused(conv, tmp_path):
     assert (tmp_path / "out.csv").read_text() == "as it was"
 
 
+def test_a_comparison_that_cannot_be(refused, tmp_path):
+    """The correlation fits into 64 bits, the convolution does not."""
+    (tmp_path / "m.csv").write_text(f"{2**62},0,0\n")
+    message = refused("m.csv", "1 0 4", "--compare", "--output", "out.csv")
+    assert "the output at 0,0, about 1.845e+19, does not fit into 64 bits" in message
+
+
 # What is wrong
 
 

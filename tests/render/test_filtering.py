@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from nncli.errors import NncliError
-from nncli.inspection.filtering import all_windows, apply_filter, take_backward, window
+from nncli.inspection.filtering import all_windows, apply_filter, other_way, take_backward, window
 from nncli.nn.correlate import How
 from nncli.render import animation, slow
 from nncli.render.filtering import (
@@ -30,8 +30,14 @@ from tests.render.pages import equations_of, on_screen
 BOX = np.full((3, 3), 1 / 9)
 
 
-def page(matrix, filter, how=None, extent=None, width=80, **asked):
+def other_of(made):
+    return other_way(made.matrix, made.filter, made.how)
+
+
+def page(matrix, filter, how=None, extent=None, width=80, compare=False, **asked):
     made = apply_filter(np.asarray(matrix), np.asarray(filter), how or How())
+    if compare:
+        asked["other"] = other_of(made)
     shown = filtering_page(made, ("m.csv", "f.csv"), extent or Extent(), width=width, **asked)
     return on_screen(shown, width)
 
@@ -75,9 +81,7 @@ def test_correlation_or_convolution():
     off = np.abs(
         apply_filter(matrix, skew, How()).output - apply_filter(matrix, skew, How(flip=True)).output
     ).max()
-    assert line(matrix, skew).endswith(
-        f"convolution differs, here by up to {off:#.3g}".rstrip(".") + "."
-    )
+    assert line(matrix, skew).endswith(f"convolution differs, here by up to {off}.")
     assert line(matrix, skew, flip=True).startswith("This is convolution (the filter turned by 180")
     assert line(np.ones((3, 3)), skew).endswith("differs, though not on this matrix.")
     matrix = np.array([[np.nan, 1, 3], [1, 2, 7]])
@@ -87,6 +91,15 @@ def test_correlation_or_convolution():
 def test_integers_that_fit_one_way_only():
     matrix = np.array([[2**62, 0, 0]])
     assert kind(apply_filter(matrix, np.array([[1, 0, 4]]), How())).endswith("convolution differs.")
+
+
+def test_a_difference_that_does_not_fit_into_64_bits():
+    """3 − (−2⁶³) would be −2⁶³ + 3."""
+    matrix, filter = np.array([[-(2**63), 3]]), np.array([[1, 0]])
+    made = apply_filter(matrix, filter, How())
+    assert kind(made).endswith("differs, here by up to 9.22e18.")
+    (terms,) = equations_of(page(matrix, filter, compare=True).split("correlation and")[1])
+    assert terms[-1].values == [[9.223372e18]]
 
 
 # Products
@@ -321,7 +334,7 @@ def test_json():
         }
     ]
     back = take_backward(made, np.ones((3, 3)))
-    more = json.loads(filtering_json(made, [], compare=True, backward=back))
+    more = json.loads(filtering_json(made, [], other=other_of(made), backward=back))
     assert list(more)[:6] == list(record)
     assert more["convolution"] == record["output"]
     assert more["correlation"] == apply_filter(matrix, filter, How()).output.tolist()
