@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from nncli.datasets.messages import Problems, counted, size
+from nncli.datasets.messages import Problems, cell_of, counted, size
 from nncli.errors import DataError
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def refuse_nan(array: NDArray[Any], name: str) -> None:
 
     def problem(position: int) -> str:
         index = [int(i) for i in np.unravel_index(position, array.shape)]
-        return f"{name}: element {index}: nan cannot be a pixel"
+        return f"{name}: {cell_of(index)}: nan cannot be a pixel"
 
     problems.add_each(np.flatnonzero(np.isnan(array)).tolist(), problem)
     problems.raise_any()

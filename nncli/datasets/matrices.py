@@ -28,7 +28,7 @@ from nncli.datasets.files import (
     read_upto,
     shown,
 )
-from nncli.datasets.messages import Problems, counted, nearest, quote, size
+from nncli.datasets.messages import Problems, cell_of, counted, nearest, quote, size
 from nncli.datasets.text import STANDARD_INPUT, TextReader, as_text
 from nncli.errors import DataError
 from nncli.files import whole_file, write_whole
@@ -238,7 +238,7 @@ def check_finite(matrix: Matrix, tick: Ticker) -> None:
     def problem(position: int) -> str:
         index = [int(i) for i in np.unravel_index(position, stored.shape)]
         place = tuple(reversed(index)) if by_column else tuple(index)
-        return f"{name}: element {list(place)}: {array[place]} is not a finite number"
+        return f"{name}: {cell_of(place)}: {array[place]} is not a finite number"
 
     for first in range(0, len(rows), step):
         part = rows[first : first + step]

@@ -28,6 +28,16 @@ def size(shape: Iterable[int]) -> str:
     return " x ".join([*lengths[:SHOWN_LENGTHS], *more])
 
 
+def cell_of(index: Sequence[int]) -> str:
+    """Where a number of a matrix stands: `row 3, column 6 (element [2, 5])`.
+
+    Rows count from 1, as those of text do. With three axes the channel is told too.
+    """
+    names = ("channel", "row", "column")[-len(index) :]
+    counted = (f"{name} {i + 1}" for name, i in zip(names, index, strict=True))
+    return f"{', '.join(counted)} (element {list(index)})"
+
+
 def listed(names: Iterable[str]) -> str:
     names = list(names)
     more = f" and {len(names) - SHOWN_NAMES:,} more" if len(names) > SHOWN_NAMES else ""

@@ -481,8 +481,10 @@ def test_nan_in_npy_has_its_place(order):
     array = np.zeros((2, 3, 40_000), order=order)
     array[1, 2, 30_000] = np.nan
     array[0, 1, 5] = np.inf
-    told = ["m.npy: element [0, 1, 5]: inf is not a finite number",
-            "m.npy: element [1, 2, 30000]: nan is not a finite number"]  # fmt: skip
+    told = [
+        "m.npy: channel 1, row 2, column 6 (element [0, 1, 5]): inf is not a finite number",
+        "m.npy: channel 2, row 3, column 30001 (element [1, 2, 30000]): nan is not a finite number",
+    ]
     assert sorted(problems(read, "m.npy", npy(array))) == told
     assert np.array_equal(read_matrix("m.npy", allow_nan=True).array, array, equal_nan=True)
 
@@ -591,7 +593,7 @@ def test_mistakes_in_images():
     ]
     nan = Image.fromarray(np.array([[1, np.nan]], np.float32))
     assert problems(read, "m.tif", encoded(nan, "TIFF")) == [
-        "m.tif: element [0, 1]: nan is not a finite number"
+        "m.tif: row 1, column 2 (element [0, 1]): nan is not a finite number"
     ]
 
 
@@ -693,7 +695,10 @@ def test_images_round_and_clip():
             id="colour as pgm",
         ),
         pytest.param(
-            "m.png", np.array([[1, np.nan]]), "element [0, 1]: nan cannot be a pixel", id="nan"
+            "m.png",
+            np.array([[1, np.nan]]),
+            "row 1, column 2 (element [0, 1]): nan cannot be a pixel",
+            id="nan",
         ),
     ],
 )
