@@ -24,8 +24,9 @@ app = typer.Typer(
 )
 app.command()(train)
 app.command("inspect-grad")(inspect_grad)
-# A filter written out may begin with a negative number, which looks like an option.
-app.command(context_settings={"ignore_unknown_options": True})(conv)
+# A filter written out may begin with a negative number, which looks like an option. So what is
+# unknown comes as an argument, and the command refuses it.
+app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(conv)
 app.command()(export)
 
 

@@ -1,7 +1,10 @@
 """Small languages of the command line: lists of numbers, ranges, names of weights."""
 
+import os
 import re
+from collections.abc import Iterable, Sequence
 
+from nncli.datasets.messages import nearest
 from nncli.errors import NncliError
 
 
@@ -80,8 +83,30 @@ def window_padding(text: str) -> str | int:
     Raises:
         NncliError: it is something else.
     """
-    if text in ("valid", "same", "full"):
+    words = ("valid", "same", "full")
+    if text in words:
         return text
     if text.isdecimal():
         return int(text)
-    raise NncliError(f"--padding {text}: expected valid, same, full, or a width such as 1")
+    raise NncliError(
+        f"--padding {text}: expected valid, same, full, or a width such as 1{nearest(text, words)}"
+    )
+
+
+def word(text: str, option: str, known: Sequence[str]) -> str:
+    """One of the words that an option takes.
+
+    Raises:
+        NncliError: it is another, of which the nearest known one is told.
+    """
+    if text in known:
+        return text
+    words = f"{', '.join(known[:-1])} or {known[-1]}"
+    raise NncliError(f"{option} {text}: expected {words}{nearest(text.lower(), known)}")
+
+
+def refuse_options(arguments: Sequence[str], known: Iterable[str]) -> None:
+    """Raises NncliError where one of the `arguments`, no file either, looks like an option."""
+    for text in arguments:
+        if re.match("--?[a-zA-Z]", text) and not os.path.exists(text):
+            raise NncliError(f"{text}: there is no such option{nearest(text, known)}")

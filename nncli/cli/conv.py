@@ -7,14 +7,6 @@ from typing import Annotated
 import typer
 
 
-class Mode(StrEnum):
-    zeros = "zeros"
-    reflect = "reflect"
-    replicate = "replicate"
-    circular = "circular"
-    symmetric = "symmetric"
-
-
 class Format(StrEnum):
     table = "table"
     json = "json"
@@ -35,7 +27,14 @@ Padding = Annotated[
     str, typer.Option(metavar="valid|same|full|N", help="What is added around the matrix.",
                       rich_help_panel=WINDOWS)
 ]  # fmt: skip
-PaddingMode = Annotated[Mode, typer.Option(help="What the padding holds.", rich_help_panel=WINDOWS)]
+PaddingMode = Annotated[
+    str,
+    typer.Option(
+        metavar="MODE",
+        help="What it holds: zeros, reflect, replicate, circular or symmetric.",
+        rich_help_panel=WINDOWS,
+    ),
+]
 Stride = Annotated[
     str, typer.Option(metavar="N|R,C", help="Steps between windows.", rich_help_panel=WINDOWS)
 ]
@@ -109,10 +108,11 @@ FormatOption = Annotated[
 
 
 def conv(
+    context: typer.Context,
     matrix: MatrixFile,
     filter: FilterGiven,
     padding: Padding = "valid",
-    padding_mode: PaddingMode = Mode.zeros,
+    padding_mode: PaddingMode = "zeros",
     stride: Stride = "1",
     dilation: Dilation = "1",
     flip: Flip = False,
@@ -133,19 +133,27 @@ def conv(
     At each place the Hadamard product of the filter and the window under it, summed.
     """
     from nncli.api import matrices as work
-    from nncli.cli.arguments import index_pair, index_range, window_padding
+    from nncli.cli.arguments import index_pair, index_range, refuse_options, window_padding, word
     from nncli.errors import FailedCheck, NncliError
     from nncli.inspection.filtering import take_backward, window
     from nncli.nn.correlate import How
+    from nncli.nn.padding import PADDING_MODES
     from nncli.render.filtering import check_extent, filtering_json, filtering_page
     from nncli.render.grid import Extent
     from nncli.render.slow import SlowProgress
     from nncli.render.streams import messages, results, write_text
     from nncli.render.terminal import OnTerminal
 
+    options = [name for option in context.command.params for name in option.opts]
+    refuse_options([matrix, filter, *context.args], options)
+    if context.args:
+        raise NncliError(
+            f"{context.args[0]}: one matrix and one filter are taken, the rows of a filter in "
+            "quotes: '1 0; 0 1'"
+        )
     how = How(
         padding=window_padding(padding),
-        padding_mode=padding_mode.value,
+        padding_mode=word(padding_mode, "--padding-mode", PADDING_MODES),
         stride=index_pair(stride, "--stride"),
         dilation=index_pair(dilation, "--dilation"),
         flip=flip,
