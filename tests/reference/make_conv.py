@@ -23,14 +23,18 @@ TORCH_MODES = {m: m for m in ("reflect", "replicate", "circular")} | {"zeros": "
 SCIPY_MODES = {"zeros": "fill", "circular": "wrap", "symmetric": "symm"}
 
 
-def by_torch(image, filter, *, stride, padding, padding_mode, dilation):
+def by_torch(image, filter, *, stride, padding, padding_mode, dilation, summed=True):
+    """Of rows x columns, or of channels x rows x columns, which are summed or kept apart."""
+    shape = (-1, *image.shape[-2:])
     padded = F.pad(
-        torch.from_numpy(image)[None, None],
+        torch.from_numpy(image.reshape(shape))[None],
         (padding[1], padding[1], padding[0], padding[0]),
         mode=TORCH_MODES[padding_mode],
     )
-    weight = torch.from_numpy(filter)[None, None]
-    return F.conv2d(padded, weight, stride=stride, dilation=dilation)[0, 0].numpy()
+    weight = torch.from_numpy(filter.reshape(-1, *filter.shape[-2:]))
+    weight, groups = (weight[None], 1) if summed else (weight[:, None], len(weight))
+    output = F.conv2d(padded, weight, stride=stride, dilation=dilation, groups=groups)[0].numpy()
+    return output[0] if summed else output
 
 
 def by_scipy(image, filter, *, padding, padding_mode, flip):
@@ -57,6 +61,13 @@ def torch_cases():
     )
 
 
+def torch_channel_cases():
+    """One filter for each channel (groups = channels), and their sum, as in a conv layer."""
+    for summed, mode in product((False, True), TORCH_MODES):
+        how = {"stride": (2, 1), "padding": (3, 2), "padding_mode": mode, "dilation": (1, 2)}
+        yield "torch", "channels", "own", how | {"summed": summed}
+
+
 def scipy_cases():
     for padding, mode, flip in product(("same", "full"), SCIPY_MODES, (False, True)):
         yield "scipy", "small", "odd", {"padding": padding, "padding_mode": mode, "flip": flip}
@@ -69,9 +80,10 @@ def scipy_cases():
 def main():
     rng = np.random.default_rng(0)
     shapes = {"small": (9, 11), "large": (34, 36), "odd": (3, 5), "wide": (2, 4), "big": (17, 21)}
+    shapes |= {"channels": (3, 9, 11), "own": (3, 3, 4)}
     arrays = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
     cases = []
-    for source, image, filter, how in (*torch_cases(), *scipy_cases()):
+    for source, image, filter, how in (*torch_cases(), *scipy_cases(), *torch_channel_cases()):
         make = by_torch if source == "torch" else by_scipy
         arrays[f"output{len(cases)}"] = make(arrays[image], arrays[filter], **how)
         cases.append({"source": source, "image": image, "filter": filter, "how": how})
