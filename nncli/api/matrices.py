@@ -11,8 +11,15 @@ import numpy as np
 from nncli.datasets.filters import read_filter
 from nncli.datasets.matrices import Matrix, open_npy_for_writing, read_matrix, write_matrix
 from nncli.errors import DataError, NncliError
-from nncli.inspection.filtering import Filtering, apply_filter, check_place, other_way, windows_of
-from nncli.nn.arrays import Array
+from nncli.inspection.filtering import (
+    Filtering,
+    apply_filter,
+    check_place,
+    other_way,
+    places,
+    windows_of,
+)
+from nncli.nn.arrays import Array, Shape
 from nncli.nn.correlate import How, correlate_blocks, output_like
 from nncli.nn.layers import by
 
@@ -44,8 +51,17 @@ def open_pair(
 
 
 def as_laid(opened: Opened, how: How) -> How:
-    """A filter of channels is summed over them; a plain one is applied to each."""
-    return how | How(summed=True) if opened.filter.array.ndim == 3 else how
+    """`how`, completed: a filter of channels is summed over them, a plain one applied to each.
+
+    Raises:
+        NncliError: it says what becomes of channels, and there are none.
+    """
+    shape = opened.matrix.array.shape
+    if "summed" in how and len(shape) == 2:
+        raise NncliError(
+            f"{opened.matrix.name}: is {by(shape)}; it has no channels to be summed or kept apart"
+        )
+    return How(summed=opened.filter.array.ndim == 3) | how
 
 
 def is_large(opened: Opened) -> bool:
@@ -77,8 +93,9 @@ def apply_and_write(
 ) -> tuple[Filtering, tuple[str, ...]]:
     """Applies the filter, writes the result where asked; with notes on what files left out.
 
-    A filter of as many channels as the matrix has is summed over them, as in a network; a plain
-    one is applied to each channel. A large .npy goes to a .npy in blocks, never read whole.
+    Where `how` leaves open whether channels are `summed`, they are for a filter that has as many,
+    as in a network, and not for a plain one, which is applied to each channel. A large .npy goes to
+    a .npy in blocks, never read whole.
 
     Raises:
         CorrelationError: the filter does not fit. DataError, RunError: the file cannot be written.
@@ -109,34 +126,41 @@ def other_output(opened: Opened, how: How) -> Array:
     return other_way(opened.matrix.array, opened.filter.array, as_laid(opened, how))
 
 
-def chosen_places(
-    opened: Opened, how: How, at: str | None, steps: str | None
-) -> list[tuple[int, int]]:
-    """The outputs that `--at ROW,COL` and `--steps N|all` ask for, in reading order.
+def chosen_places(opened: Opened, how: How, at: str | None, steps: str | None) -> list[Shape]:
+    """The outputs that `--at [CHANNEL,]ROW,COL` and `--steps N|all` ask for, in reading order.
+
+    Where each channel has an output of its own, ROW,COL and each step mean that of every channel.
 
     Raises:
-        CorrelationError: the filter does not fit.
-        NncliError: there are no such outputs, or the matrix has channels with an output each.
+        CorrelationError: the filter does not fit. NncliError: there are no such outputs.
     """
     shape, _ = output_like(opened.matrix.array, opened.filter.array, **as_laid(opened, how))
-    if at is None and steps is None:
-        return []
-    if len(shape) == 3:
-        raise NncliError("--at and --steps show a matrix without channels, or one that is summed")
-    places: set[tuple[int, int]] = set()
+    chosen: set[Shape] = set()
     if at is not None:
-        try:
-            row, column = (int(part) for part in at.split(","))
-        except ValueError:
-            raise NncliError(f"--at {at}: expected a place such as 0,2") from None
-        check_place((row, column), (shape[0], shape[1]))
-        places.add((row, column))
+        chosen.update(places_at(at, shape))
     if steps is not None:
         count = math.prod(shape) if steps == "all" else int(steps) if steps.isdecimal() else 0
         if count < 1:
             raise NncliError(f"--steps {steps}: expected all, or how many, from 1")
-        places.update((r, c) for r, c in islice(np.ndindex(shape[0], shape[1]), count))
-    return sorted(places)
+        chosen.update(islice(places(shape), count * math.prod(shape[:-2])))
+    return sorted(chosen, key=lambda place: (place[-2:], place))
+
+
+def places_at(text: str, outputs: Shape) -> list[Shape]:
+    """Where the outputs at `ROW,COL` or `CHANNEL,ROW,COL` are in an array of shape `outputs`."""
+    try:
+        place = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        place = ()
+    if len(place) not in (2, len(outputs)):
+        or_channel = ", or 1,0,2 with its channel," if len(outputs) == 3 else ""
+        raise NncliError(
+            f"--at {text}: expected a place such as 0,2{or_channel} in an output of {by(outputs)}"
+        )
+    channels = np.ndindex(*outputs[: len(outputs) - len(place)])
+    found = [(*channel, *place) for channel in channels]
+    check_place(found[0], outputs)
+    return found
 
 
 def read_upstream(opened: Opened, how: How, upstream: str) -> Array:

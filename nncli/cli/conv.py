@@ -50,10 +50,22 @@ Flip = Annotated[
         rich_help_panel=WINDOWS,
     ),
 ]
+Channels = Annotated[
+    str | None,
+    typer.Option(
+        metavar="sum|each",
+        help="Add the channels up, or keep an output for each.",
+        show_default="sum if the filter has channels",
+        rich_help_panel=WINDOWS,
+    ),
+]
 At = Annotated[
     str | None,
     typer.Option(
-        "--at", metavar="ROW,COL", help="The products behind one output.", rich_help_panel=CLOSER
+        "--at",
+        metavar="[K,]ROW,COL",
+        help="The products behind one output (of channel K).",
+        rich_help_panel=CLOSER,
     ),
 ]
 Steps = Annotated[
@@ -65,7 +77,9 @@ Steps = Annotated[
 Animate = Annotated[
     bool,
     typer.Option(
-        "--animate", help="Play the sliding window; any key ends it.", rich_help_panel=CLOSER
+        "--animate",
+        help="Play the sliding window (those of --at or --steps); any key ends it.",
+        rich_help_panel=CLOSER,
     ),
 ]
 Compare = Annotated[
@@ -116,6 +130,7 @@ def conv(
     stride: Stride = "1",
     dilation: Dilation = "1",
     flip: Flip = False,
+    channels: Channels = None,
     at: At = None,
     steps: Steps = None,
     animate: Animate = False,
@@ -158,33 +173,39 @@ def conv(
         dilation=index_pair(dilation, "--dilation"),
         flip=flip,
     )
+    if channels is not None:
+        how["summed"] = word(channels, "--channels", ("sum", "each")) == "sum"
     extent = Extent(index_range(rows, "--rows"), index_range(columns, "--columns"), full)
     screen = results()
-    if animate and not screen.is_terminal:
-        raise NncliError("--animate plays in a terminal, not in a pipe or a file")
-    taking_all = {
+    beside = {
         "--compare": compare,
         "--upstream": upstream is not None,
-        "--full": full,
         "--format json": format is Format.json,
     }
+    beyond = [name for name, given in beside.items() if given]
+    if animate and beyond:
+        raise NncliError(f"--animate plays the windows alone; leave out {' and '.join(beyond)}")
+    if animate and not screen.is_terminal:
+        raise NncliError("--animate plays in a terminal, not in a pipe or a file")
+    taking_all = [*beyond, *(["--full"] if full else [])]
     with SlowProgress(messages()) as progress:
         opened = work.open_pair(matrix, filter, allow_nan=allow_nan, progress=progress)
         # All that can be refused is refused before anything is written.
-        work.refuse_large(opened, output, [name for name, given in taking_all.items() if given])
+        work.refuse_large(opened, output, taking_all)
         places = work.chosen_places(opened, how, at, steps)
         check_extent(opened.matrix.array, opened.filter.array, how, extent)
         flow = None if upstream is None else work.read_upstream(opened, how, upstream)
         other = work.other_output(opened, how) if compare else None
         done, notes = work.apply_and_write(opened, how, output, progress=progress)
-    chosen = [window(done, *place) for place in places]
-    back = None if flow is None else take_backward(done, flow)
     if animate:
         from nncli.cli.keys import until_key
         from nncli.render.animation import play
 
-        until_key(play(done, screen))
-    elif format is Format.json:
+        until_key(play(done, places, extent, screen))
+        return
+    chosen = [window(done, *place) for place in places]
+    back = None if flow is None else take_backward(done, flow)
+    if format is Format.json:
         write_text(filtering_json(done, chosen, other=other, backward=back))
         for note in notes:
             messages().print(note)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nncli.errors import NncliError
-from nncli.nn.arrays import Array
+from nncli.nn.arrays import Array, Shape
 from nncli.nn.correlate import How, correlate
 from nncli.nn.correlate_gradient import correlate_gradient
 from nncli.nn.padding import sources
@@ -20,9 +20,10 @@ class Filtering:
     Attributes:
         matrix: rows x columns, or channels x rows x columns.
         filter: as it was given: rows x columns, or one for each channel.
-        how: padding, stride, dilation, and whether the filter is turned (true convolution).
+        how: padding, stride, dilation, whether the filter is turned (true convolution), and
+            whether channels are summed.
         windows: where the filter stood.
-        output: what came of it; rows x columns where the channels were summed.
+        output: what came of it; channels x rows x columns where each channel has its own.
     """
 
     matrix: Array
@@ -45,10 +46,13 @@ class Filtering:
 class Window:
     """One window: the cells under the filter ⊙ the filter = products, and their sum.
 
-    Arrays have the filter's shape. `is_padding` marks cells that are no cells of the matrix.
+    Arrays are rows x columns of the filter, or channels x rows x columns where channels are summed.
+    `is_padding` (rows x columns) marks cells that are no cells of the matrix; `channel` is the one
+    that `at` is an output of, where each has its own.
     """
 
     at: tuple[int, int]
+    channel: int | None
     cells: Array
     is_padding: Array
     filter: Array
@@ -78,26 +82,38 @@ def turned(filter: Array) -> Array:
     return filter[..., ::-1, ::-1]
 
 
-def check_place(place: tuple[int, int], outputs: tuple[int, int]) -> None:
-    """Raises NncliError where no output is at `place`."""
-    if not all(0 <= at < size for at, size in zip(place, outputs, strict=True)):
-        raise NncliError(
-            f"there is no output at {place[0]},{place[1]}: rows count from 0 to "
-            f"{outputs[0] - 1}, columns from 0 to {outputs[1] - 1}"
-        )
+def check_place(place: Shape, outputs: Shape) -> None:
+    """Raises NncliError where no output is at `place`, an index of an array of shape `outputs`."""
+    if len(place) == len(outputs) and all(0 <= k < n for k, n in zip(place, outputs, strict=True)):
+        return
+    names = (
+        ("channels count", "rows", "columns") if len(outputs) == 3 else ("rows count", "columns")
+    )
+    counts = (f"{name} from 0 to {size - 1}" for name, size in zip(names, outputs, strict=True))
+    raise NncliError(f"there is no output at {','.join(map(str, place))}: {', '.join(counts)}")
 
 
-def window(filtering: Filtering, row: int, column: int, channel: int | None = None) -> Window:
-    """The products behind one output; of one channel, where each has an output of its own.
+def places(outputs: Shape) -> Iterator[Shape]:
+    """Every output in reading order, as an index; at each place the channels in turn."""
+    for place in np.ndindex(*outputs[-2:]):
+        yield from ((*channel, *place) for channel in np.ndindex(*outputs[:-2]))
+
+
+def window(filtering: Filtering, *place: int) -> Window:
+    """The products behind one output.
+
+    Args:
+        place: its row and column; before them its channel, where each has an output of its own.
 
     Raises:
         NncliError: there is no such output.
     """
-    check_place((row, column), filtering.windows.output_shape)
+    check_place(place, filtering.output.shape)
+    *channel, row, column = place
     matrix, filter = filtering.matrix, filtering.applied
-    if channel is not None:
-        matrix = matrix[channel]
-        filter = filter[channel] if filter.ndim == 3 else filter
+    if channel:
+        matrix = matrix[channel[0]]
+        filter = filter[channel[0]] if filter.ndim == 3 else filter
     axes = (filtering.windows.rows, row), (filtering.windows.columns, column)
     met = [at * axis.stride + axis.dilation * np.arange(axis.kernel) for axis, at in axes]
     read = [
@@ -111,8 +127,10 @@ def window(filtering: Filtering, row: int, column: int, channel: int | None = No
     is_padding = outside[0][:, None] | outside[1][None, :]
     is_zero = (read[0] < 0)[:, None] | (read[1] < 0)[None, :]
     cells = np.where(is_zero, 0, matrix[..., read[0][:, None], read[1][None, :]])
+    filter = np.broadcast_to(filter, cells.shape)
     products, total = multiplied(cells, filter)
-    return Window((row, column), cells, is_padding, filter, products, total)
+    of_channel = channel[0] if channel else None
+    return Window((row, column), of_channel, cells, is_padding, filter, products, total)
 
 
 def multiplied(cells: Array, filter: Array) -> tuple[Array, float]:
@@ -129,10 +147,9 @@ def multiplied(cells: Array, filter: Array) -> tuple[Array, float]:
         return products, float(products.sum())
 
 
-def all_windows(filtering: Filtering, channel: int | None = None) -> Iterator[Window]:
-    """Every window in reading order."""
-    for row, column in np.ndindex(filtering.windows.output_shape):
-        yield window(filtering, row, column, channel)
+def all_windows(filtering: Filtering) -> Iterator[Window]:
+    """Every window in reading order; at each place the channels in turn."""
+    return (window(filtering, *place) for place in places(filtering.output.shape))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 
@@ -22,13 +23,23 @@ from nncli.jsons import to_json
 from nncli.nn.arrays import Array
 from nncli.nn.correlate import CorrelationError, How
 from nncli.nn.windows import Axis
-from nncli.render.document import Block, Heading, HeatMap, Lines, Page, Paragraph, equations
+from nncli.render.document import (
+    Block,
+    Heading,
+    HeatMap,
+    Lines,
+    Page,
+    Paragraph,
+    equations,
+    statistics,
+)
 from nncli.render.grid import Extent, formats
 from nncli.render.text import count, number, shape
 
 MOST = 16  # rows or columns of a matrix that is shown beside its output
 SHOWN = 1 << 12  # outputs up to which the products of the way back are shown
 SMALL = 1 << 20  # outputs up to which the other way is computed for comparison
+MOST_CHANNELS = 4  # channels that are shown
 CHANNELS = (("channel", None),)
 
 
@@ -56,6 +67,7 @@ def filtering_page(
     page: Page = [
         Heading(f"{names[0]} ({shape(matrix.shape)}) with {names[1]} ({shape(filter.shape)})", 0),
         Paragraph(kind(filtering)),
+        *(Paragraph(text) for text in channels(filtering)),
         Lines(tuple(sizes(filtering))),
         *(Paragraph(text) for text in margins(filtering)),
     ]
@@ -98,17 +110,10 @@ def filtering_json(
         "filter_shape": list(filtering.filter.shape),
         "output_shape": list(filtering.output.shape),
         "output": filtering.output.tolist(),
-        "windows": [
-            {
-                "at": list(window.at),
-                "window": window.cells.tolist(),
-                "filter": window.filter.tolist(),
-                "hadamard": window.hadamard.tolist(),
-                "sum": window.sum,
-            }
-            for window in windows
-        ],
+        "windows": [window_record(window) for window in windows],
     }
+    if filtering.matrix.ndim == 3:
+        record["channels"] = "sum" if filtering.how.get("summed") else "each"
     if other is not None:
         record |= {name: array.tolist() for name, array in both_ways(filtering, other).items()}
     if backward is not None:
@@ -123,6 +128,17 @@ def filtering_json(
             },
         }
     return to_json(record)
+
+
+def window_record(window: Window) -> dict[str, Any]:
+    return {
+        "at": list(window.at),
+        **({} if window.channel is None else {"channel": window.channel}),
+        "window": window.cells.tolist(),
+        "filter": window.filter.tolist(),
+        "hadamard": window.hadamard.tolist(),
+        "sum": window.sum,
+    }
 
 
 def kind(filtering: Filtering) -> str:
@@ -153,6 +169,25 @@ def difference_of(left: Array, right: Array) -> Array:
     if left.dtype.kind == "i" and np.abs(difference).max() < 2.0**62:
         return left - right
     return difference
+
+
+def channels(filtering: Filtering) -> Iterator[str]:
+    """What became of the channels, where there are any."""
+    if filtering.matrix.ndim == 2:
+        return
+    many = count(len(filtering.matrix), "channel")
+    has_own = filtering.filter.ndim == 3
+    if filtering.how.get("summed"):
+        whose = "" if has_own else ", all with the same filter,"
+        yield (
+            f"The products of {many}{whose} are summed, as in a conv layer; --channels each keeps "
+            "them apart."
+        )
+    else:
+        whose = (
+            "a filter of its own (groups = channels in PyTorch)" if has_own else "the same filter"
+        )
+        yield f"Each of {many} is filtered by itself, with {whose}; --channels sum adds them up."
 
 
 def sizes(filtering: Filtering) -> Iterator[str]:
@@ -190,7 +225,8 @@ def products(
 ) -> Iterator[Block]:
     """window ⊙ filter = products → sum, with the window marked in the matrix."""
     r, c = window.at
-    yield Heading(f"output [{r},{c}]", 2)
+    of_channel = "" if window.channel is None else f" of channel {window.channel}"
+    yield Heading(f"output [{r},{c}]{of_channel}", 2)
     yield from marked(filtering, window, width)
     terms = [("window", window.cells), ("filter", window.filter), ("product", window.hadamard)]
     yield from equations(terms, "⊙=", extent, CHANNELS)
@@ -212,11 +248,11 @@ def sum_line(terms: Sequence[Array], total: float, extent: Extent) -> str:
 
 def marked(filtering: Filtering, window: Window, width: int) -> Iterator[Block]:
     """The matrix, or what of it is around, with brackets around the cells under the filter."""
-    matrix = filtering.matrix
+    matrix = filtering.matrix if window.channel is None else filtering.matrix[window.channel]
     axes = (filtering.windows.rows, filtering.windows.columns)
     rows, columns = (around(axis, at) for axis, at in zip(axes, window.at, strict=True))
     under = [cells_under(axis, at) for axis, at in zip(axes, window.at, strict=True)]
-    planes = matrix[None] if matrix.ndim == 2 else matrix[:4]
+    planes = matrix[None] if matrix.ndim == 2 else matrix[:MOST_CHANNELS]
     parts = np.stack(
         [plane[rows.start : rows.stop, columns.start : columns.stop] for plane in planes]
     )
@@ -235,6 +271,8 @@ def marked(filtering: Filtering, window: Window, width: int) -> Iterator[Block]:
     for k, part in enumerate(parts):
         label = [f"channel {k}:"] if matrix.ndim == 3 else []
         yield Lines((*label, *marked_lines(part, marks, "[]")))
+    if matrix.ndim == 3 and len(parts) < len(matrix):
+        yield Paragraph(f"… and {len(matrix) - len(parts)} more channels like these", note=True)
 
 
 def with_padding(filtering: Filtering, window: Window, width: int) -> Iterator[Block]:
@@ -244,7 +282,7 @@ def with_padding(filtering: Filtering, window: Window, width: int) -> Iterator[B
     if not padding:
         return
     text = f"{count(padding, 'cell')} of this window on padding ({filtering.padding_mode})"
-    planes = window.cells[None] if window.cells.ndim == 2 else window.cells[:4]
+    planes = window.cells[None] if window.cells.ndim == 2 else window.cells[:MOST_CHANNELS]
     if max(outside.shape) > MOST:
         yield Paragraph(f"{text}.", note=True)
         return
@@ -297,16 +335,20 @@ def cells_under(axis: Axis, at: int) -> set[int]:
 
 
 def heat_maps(symbol: str, array: Array, extent: Extent) -> Iterator[Block]:
-    planes = array if array.ndim == 3 else array[None]
-    for k, plane in enumerate(planes):
-        label = f"channel {k}" if array.ndim == 3 else ""
-        yield HeatMap(
-            symbol,
-            plane,
-            extent.row_indices(plane.shape[0]),
-            extent.column_indices(plane.shape[1]),
-            label,
-        )
+    if array.ndim == 2:
+        yield heat_map(symbol, array, extent)
+        return
+    shown = len(array) if extent.full else min(len(array), MOST_CHANNELS)
+    for k, plane in enumerate(array[:shown]):
+        yield heat_map(symbol, plane, extent, f"channel {k}")
+    if shown < len(array):
+        yield Paragraph(f"… and {len(array) - shown} more channels like these", note=True)
+        yield Paragraph(f"{symbol}: {statistics(array)}", note=True)
+
+
+def heat_map(symbol: str, plane: Array, extent: Extent, label: str = "") -> HeatMap:
+    rows, columns = extent.row_indices(plane.shape[0]), extent.column_indices(plane.shape[1])
+    return HeatMap(symbol, plane, rows, columns, label)
 
 
 def both_ways(filtering: Filtering, other: Array) -> dict[str, Array]:
@@ -332,7 +374,7 @@ def backward_blocks(filtering: Filtering, backward: Backward, extent: Extent) ->
     yield Paragraph("∂C/∂filter: for each tap the cells that it met ⊙ ∂C/∂output, summed:")
     places = list(np.ndindex(backward.filter_gradient.shape))
     most = len(places) if extent.full or len(places) <= 9 else 2
-    shown = 0 if backward.upstream.ndim == 3 or backward.upstream.size > SHOWN else most
+    shown = 0 if backward.upstream.size > SHOWN else most
     for place in places[:shown]:
         yield from backward_products(filtering, backward, "filter", "cells met", place, extent)
     if 0 < shown < len(places):
@@ -369,9 +411,11 @@ def backward_products(
     extent: Extent,
 ) -> Iterator[Block]:
     """∂output/∂entry ⊙ ∂C/∂output = products → sum, for one entry of the matrix or the filter."""
-    met = derivative(filtering, of, place)
-    made, total = multiplied(met, backward.upstream)
+    met, upstream = derivative(filtering, of, place), backward.upstream
+    if upstream.ndim == 3 and len(place) == 3:  # it has a part in the output of its channel alone
+        met, upstream = met[place[0]], upstream[place[0]]
+    made, total = multiplied(met, upstream)
     yield Heading(f"∂C/∂{of} [{','.join(map(str, place))}]", 3)
-    terms = [(symbol, met), ("∂C/∂output", backward.upstream), ("product", made)]
-    yield from equations(terms, "⊙=", extent)
+    terms = [(symbol, met), ("∂C/∂output", upstream), ("product", made)]
+    yield from equations(terms, "⊙=", extent, CHANNELS)
     yield Paragraph(sum_line([array for _, array in terms], total, extent))

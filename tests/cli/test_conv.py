@@ -23,6 +23,7 @@ from tests.conftest import ROOT, Outcome, Run
 
 MATRIX, FILTER = ROOT / "data/conv/matrix.csv", ROOT / "data/conv/filter.csv"
 RIGHT = [[4, 3, 4], [2, 4, 3], [2, 3, 4]]
+CUBE = "cube.npy"
 CELLS = np.arange(30).reshape(5, 6) ** 2 % 17
 
 
@@ -245,6 +246,34 @@ def test_three_dimensions(record, page, tmp_path):
     assert "PASSED" in page("m.npy", "1 2; 3 4", "--upstream", "ones")
 
 
+def test_a_filter_for_each_channel(record, page, tmp_path):
+    cells, taps = np.arange(60).reshape(3, 4, 5) % 7, np.arange(12).reshape(3, 2, 2)
+    np.save(tmp_path / "m.npy", cells)
+    np.save(tmp_path / "f.npy", taps)
+    right = [correlate(c, t).tolist() for c, t in zip(cells, taps, strict=True)]
+    made = record("m.npy", "f.npy", "--channels", "each", "--steps", "2", "--output", "out.npy")
+    assert (made["output"], made["channels"]) == (right, "each")
+    assert np.load(tmp_path / "out.npy").tolist() == right
+    places = [(*w["at"], w["channel"]) for w in made["windows"]]
+    assert places == [(0, c, k) for c in range(2) for k in range(3)]
+    assert [w["sum"] for w in made["windows"]] == [right[k][r][c] for r, c, k in places]
+    summed = record("m.npy", "f.npy", "--channels", "sum")
+    assert (summed["output"], summed["channels"]) == (np.sum(right, axis=0).tolist(), "sum")
+    assert summed == record("m.npy", "f.npy")
+    alike = record("m.npy", "1 2; 3 4", "--channels", "sum")["output"]
+    assert alike == correlate(cells.sum(0), np.array([[1, 2], [3, 4]])).tolist()
+    assert "PASSED" in page("m.npy", "f.npy", "--channels", "each", "--upstream", "ones")
+
+
+def test_a_place_of_every_channel_or_of_one(record, tmp_path):
+    np.save(tmp_path / "m.npy", np.arange(60).reshape(3, 4, 5))
+    every = record("m.npy", "1 1", "--at", "3,0")["windows"]
+    assert [w["channel"] for w in every] == [0, 1, 2]
+    assert [w["sum"] for w in every] == [31, 71, 111]
+    assert record("m.npy", "1 1", "--at", "1,3,0")["windows"] == [every[1]]
+    assert len(record("m.npy", "1 1", "--steps", "all")["windows"]) == 3 * 4 * 4
+
+
 def test_a_colour_image_is_filtered_channel_by_channel(record, page, tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (6, 7, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "m.png")
@@ -273,6 +302,24 @@ def test_a_note_on_the_output_goes_to_standard_error_beside_json(conv, tmp_path)
     assert json.loads(done.out)["output"] == (CELLS * 100).tolist()
     assert done.status == 0
     assert done.err != ""
+
+
+@pytest.mark.parametrize(("channels", "summed"), [("each", False), ("sum", True)])
+def test_a_large_matrix_with_a_filter_for_each_channel(
+    page, tmp_path, monkeypatch, channels, summed
+):
+    monkeypatch.setattr(work, "LARGE", 1000)
+    rng = np.random.default_rng(0)
+    cells, taps = rng.normal(size=(3, 40, 50)).astype(np.float32), rng.normal(size=(3, 3, 2))
+    np.save(tmp_path / "m.npy", cells)
+    np.save(tmp_path / "f.npy", taps)
+    text = page(
+        *("m.npy", "f.npy", "--channels", channels, "--padding", "same", "--output", "out.npy"),
+        *("--at", "7,9"),
+    )
+    right = correlate(cells, taps, padding="same", summed=summed)
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), right)
+    assert ("output [7,9] of channel 2" in text) is not summed
 
 
 @pytest.mark.parametrize("shape", [(90, 70), (3, 40, 50)])
@@ -357,18 +404,32 @@ def test_a_matrix_that_is_none(refused, tmp_path, content, words):
         ),
         ([MATRIX, "box", "--at", "3,0"], ["no output at 3,0", "0 to 2"]),
         ([MATRIX, "box", "--at", "0,-1"], ["no output at 0,-1"]),
-        ([MATRIX, "box", "--at", "1"], ["--at 1: expected a place such as 0,2"]),
+        ([MATRIX, "box", "--at", "1"], ["--at 1: expected a place such as 0,2 in an output of 3"]),
+        ([MATRIX, "box", "--at", "0,1,1"], ["--at 0,1,1: expected a place such as 0,2 in"]),
+        ([MATRIX, "box", "--at", "1,"], ["--at 1,: expected a place such as 0,2"]),
+        ([CUBE, "box", "--at", "1,2,3,4"], ["expected a place such as 0,2, or 1,0,2 with its"]),
+        ([CUBE, "1", "--at", "2,0,0"], ["channels count from 0 to 1, rows from 0 to 2, columns"]),
+        ([CUBE, "1", "--at", "3,0"], ["no output at 0,3,0", "rows from 0 to 2"]),
+        ([CUBE, "1", "--channels", "eech"], ["--channels eech: expected sum or each; did you"]),
+        ([MATRIX, "box", "--channels", "each"], ["matrix.csv: is 5 x 5; it has no channels"]),
+        ([MATRIX, CUBE], ["the matrix is 5 x 5, the filter 2 x 3 x 4"]),
         ([MATRIX, "box", "--steps", "0"], ["--steps 0: expected all, or how many, from 1"]),
         ([MATRIX, "box", "--steps", "some"], ["--steps some"]),
         ([MATRIX, "box", "--rows", "3:4"], ["--rows 3: the output has 3 rows"]),
         ([MATRIX, "box", "--animate"], ["not in a pipe"]),
+        ([MATRIX, "box", "--animate", "--format", "json"], ["leave out --format json"]),
+        (
+            [MATRIX, "box", "--animate", "--compare", "--upstream", "ones"],
+            ["--animate plays the windows alone; leave out --compare and --upstream"],
+        ),
         ([MATRIX, "box", "--upstream", "none.csv"], ["none.csv: no such file"]),
         ([MATRIX, "box", "--upstream", MATRIX], ["upstream is 5 x 5, the output 3 x 3"]),
         (["-", "-"], ["standard input"]),
         (["-", "1", "--upstream", "-"], ["standard input can be one of"]),
     ],
 )
-def test_refused_and_nothing_is_written(refused, arguments, words):
+def test_refused_and_nothing_is_written(refused, tmp_path, arguments, words):
+    np.save(tmp_path / CUBE, np.arange(24).reshape(2, 3, 4))
     message = refused(*arguments, "--output", "out.csv", stdin=b"1 2\n3 4\n")
     assert all(word in message for word in words)
 

@@ -60,13 +60,32 @@ def test_channels_that_are_summed(mode):
     assert window(made, 0, 0).hadamard.shape == (3, 3, 2)
 
 
-def test_channels_with_an_output_each():
+@pytest.mark.parametrize("own", [True, False])
+def test_channels_with_an_output_each(own):
+    rng = np.random.default_rng(0)
+    matrix, filter = rng.integers(-9, 10, (3, 5, 4)), rng.integers(-3, 4, (3, 3, 2))
+    made = apply_filter(matrix, filter if own else filter[1], How(flip=True))
+    windows = list(all_windows(made))
+    assert [(*each.at, each.channel) for each in windows] == [
+        (r, c, k) for r in range(3) for c in range(3) for k in range(3)
+    ]
+    for each in windows:
+        (r, c), k = each.at, each.channel
+        taps = (filter[k] if own else filter[1])[::-1, ::-1]
+        np.testing.assert_array_equal(each.cells, matrix[k, r : r + 3, c : c + 2])
+        np.testing.assert_array_equal(each.filter, taps)
+        assert each.sum == (each.cells * taps).sum() == made.output[k, r, c]
+
+
+def test_channels_that_are_summed_under_one_filter():
     rng = np.random.default_rng(0)
     matrix, filter = rng.integers(-9, 10, (3, 5, 4)), rng.integers(-3, 4, (3, 2))
-    made = apply_filter(matrix, filter, How())
-    for channel, plane in enumerate(made.output):
-        for each in all_windows(made, channel):
-            assert each.sum == plane[each.at]
+    made = apply_filter(matrix, filter, How(summed=True))
+    np.testing.assert_array_equal(summed(made), made.output)
+    each = window(made, 1, 2)
+    assert each.channel is None
+    np.testing.assert_array_equal(each.filter, [filter] * 3)
+    np.testing.assert_array_equal(each.hadamard, matrix[:, 1:4, 2:4] * filter)
 
 
 @pytest.mark.parametrize(
@@ -117,6 +136,14 @@ def test_no_such_output(place):
         window(made, *place)
 
 
+@pytest.mark.parametrize("place", [(3, 0, 0), (0, 3, 0), (0, 0, -1), (0, 0)])
+def test_no_such_output_of_a_channel(place):
+    made = apply_filter(np.ones((3, 5, 5)), np.ones((3, 3)), How())
+    told = "channels count from 0 to 2, rows from 0 to 2, columns from 0 to 2"
+    with pytest.raises(NncliError, match=told):
+        window(made, *place)
+
+
 @pytest.mark.parametrize("padding", PADDINGS)
 @pytest.mark.parametrize(("stride", "dilation"), STEPS)
 def test_padding_that_is_met_is_counted(padding, stride, dilation):
@@ -164,12 +191,10 @@ def test_correlation_and_convolution():
 @pytest.mark.parametrize("mode", PADDING_MODES)
 def test_backward_agrees_with_differences(mode):
     rng = np.random.default_rng(0)
-    for flip, channels in itertools.product((False, True), (None, "summed", "each")):
+    for flip, channels, own in itertools.product((False, True), (None, "sum", "each"), (0, 1)):
         matrix = rng.normal(size=(5, 4) if channels is None else (3, 5, 4))
-        filter = rng.normal(size=(3, 3, 2) if channels == "summed" else (3, 2))
-        how = How(
-            padding=1, padding_mode=mode, flip=flip, stride=(2, 1), summed=channels == "summed"
-        )
+        filter = rng.normal(size=(3, 3, 2) if channels and own else (3, 2))
+        how = How(padding=1, padding_mode=mode, flip=flip, stride=(2, 1), summed=channels == "sum")
         made = apply_filter(matrix, filter, how)
         back = take_backward(made, rng.normal(size=made.output.shape))
         assert back.passed
@@ -219,10 +244,11 @@ def test_an_upstream_of_another_shape():
 def test_derivatives_multiplied_with_the_upstream_are_the_gradients(mode):
     rng = np.random.default_rng(0)
     matrix, filter = rng.integers(-9, 10, (2, 4, 5)), rng.integers(-3, 4, (2, 2, 3))
-    how = How(padding=1, padding_mode=mode, stride=(1, 2), flip=True, summed=True)
-    made = apply_filter(matrix, filter, how)
-    upstream = rng.integers(-4, 5, made.output.shape)
-    back = take_backward(made, upstream)
-    for of, gradient in (("matrix", back.matrix_gradient), ("filter", back.filter_gradient)):
-        for place in np.ndindex(gradient.shape):
-            assert (derivative(made, of, place) * upstream).sum() == gradient[place]
+    for summed in (True, False):
+        how = How(padding=1, padding_mode=mode, stride=(1, 2), flip=True, summed=summed)
+        made = apply_filter(matrix, filter, how)
+        upstream = rng.integers(-4, 5, made.output.shape)
+        back = take_backward(made, upstream)
+        for of, gradient in (("matrix", back.matrix_gradient), ("filter", back.filter_gradient)):
+            for place in np.ndindex(gradient.shape):
+                assert (derivative(made, of, place) * upstream).sum() == gradient[place]

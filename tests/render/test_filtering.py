@@ -271,6 +271,77 @@ def test_rows_that_there_are_not():
     check_extent(*given, Extent(range(2, 9), range(1)))
 
 
+# Channels
+
+
+CUBE = np.arange(36).reshape(3, 3, 4) % 7
+
+
+@pytest.mark.parametrize(
+    ("filter", "how", "told"),
+    [
+        (CUBE[:, :2, :2], How(), "Each of 3 channels is filtered by itself, with a filter of its"),
+        (CUBE[0, :2, :2], How(), "Each of 3 channels is filtered by itself, with the same filter;"),
+        (CUBE[:, :2, :2], How(summed=True), "The products of 3 channels are summed, as in a conv"),
+        (CUBE[0, :2, :2], How(summed=True), "3 channels, all with the same filter, are summed, as"),
+    ],
+)
+def test_what_becomes_of_channels_is_said(filter, how, told):
+    assert told in page(CUBE, filter, how).replace("\n", " ")
+    made = apply_filter(CUBE, filter, how)
+    record = json.loads(filtering_json(made, []))
+    assert list(record)[-1] == "channels"
+    assert record["channels"] == ("sum" if how.get("summed") else "each")
+    assert record["output"] == made.output.tolist()
+
+
+def test_the_products_of_one_channel():
+    text = at(CUBE, CUBE[:, :2, :2], (2, 1, 0))
+    shown = text[text.index("output [1,0] of channel 2") :]
+    marked = [row for row in shown.splitlines() if "[ " in row or re.search(r"\[\d\]", row)][:2]
+    for row, cells in zip(marked, CUBE[2, 1:], strict=True):
+        assert [int(x) for x in re.findall(r"\d", row)] == cells.tolist()
+    terms = next(terms for terms in equations_of(shown) if len(terms) == 3)
+    np.testing.assert_array_equal(terms[0].values, CUBE[2, 1:3, :2])
+    np.testing.assert_array_equal(terms[1].values, CUBE[2, :2, :2])
+    np.testing.assert_array_equal(terms[2].values, CUBE[2, 1:3, :2] * CUBE[2, :2, :2])
+    assert f"sum = {(CUBE[2, 1:3, :2] * CUBE[2, :2, :2]).sum()}\n" in shown
+
+
+def test_json_of_a_window_of_one_channel():
+    made = apply_filter(CUBE, CUBE[:, :2, :2], How())
+    (each,) = json.loads(filtering_json(made, [window(made, 1, 0, 2)]))["windows"]
+    assert list(each) == ["at", "channel", "window", "filter", "hadamard", "sum"]
+    assert (each["at"], each["channel"]) == ([0, 2], 1)
+    assert each["sum"] == made.output[1, 0, 2]
+
+
+def test_of_many_channels_some_are_shown():
+    matrix = np.arange(60).reshape(10, 2, 3)
+    text = page(matrix, [[1]])
+    assert "channel 3: 2×3" in text
+    assert "channel 4: 2×3" not in text
+    assert "… and 6 more channels like these\noutput: 10×2×3, norm" in text
+    assert "channel 9: 2×3" in page(matrix, [[1]], extent=Extent(full=True))
+    summed = at(matrix, [[1]], (0, 0), How(summed=True))
+    assert "… and 6 more channels like these" in summed
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_the_way_back_of_channels_as_products(own):
+    filter = CUBE[:, :2, :2] if own else CUBE[0, :2, :2]
+    made = apply_filter(CUBE, filter, How())
+    back = take_backward(made, np.arange(18).reshape(made.output.shape))
+    text = page(CUBE, filter, backward=back, extent=Extent(full=True)).split("backward")[1]
+    totals = re.findall(r"sum = (-?\d+)", text)
+    assert list(map(int, totals)) == [
+        *back.filter_gradient.ravel().tolist(), back.matrix_gradient[0, 1, 2]
+    ]  # fmt: skip
+    for terms in equations_of(text):
+        if len(terms) == 3:
+            np.testing.assert_array_equal(terms[0].values * terms[1].values, terms[2].values)
+
+
 # Side by side, and backward
 
 
@@ -353,7 +424,7 @@ def test_the_film_shows_every_window_and_starts_again(monkeypatch):
     monkeypatch.setattr(animation, "PAUSE", 0)
     made = apply_filter(np.arange(9).reshape(3, 3), np.ones((2, 2), int), How())
     console = terminal()
-    frames = animation.play(made, console)
+    frames = animation.play(made, (), Extent(), console)
     for _ in range(5):
         next(frames)
     frames.close()
@@ -367,20 +438,45 @@ def test_a_low_terminal_has_room_for_the_products(monkeypatch):
     monkeypatch.setattr(animation, "PAUSE", 0)
     made = apply_filter(np.ones((12, 12), int), np.ones((3, 3), int), How())
     console = terminal(height=24)
-    frames = animation.play(made, console)
+    frames = animation.play(made, (), Extent(), console)
     next(frames)
     frames.close()
     assert "sum = 9" in console.file.getvalue()
     assert "output  10×10" not in console.file.getvalue()
 
 
-def test_no_film_in_a_pipe_or_of_channels():
+def test_no_film_in_a_pipe():
     made = apply_filter(np.ones((3, 3)), np.ones((2, 2)), How())
     with pytest.raises(NncliError, match="not in a pipe"):
-        next(animation.play(made, Console(file=io.StringIO())))
-    made = apply_filter(np.ones((3, 3, 3)), np.ones((2, 2)), How())
-    with pytest.raises(NncliError, match="without channels"):
-        next(animation.play(made, terminal()))
+        next(animation.play(made, (), Extent(), Console(file=io.StringIO())))
+
+
+def frames(made, places=(), extent=None, count=8):
+    """The text of so many frames, without the codes of the terminal."""
+    console = terminal()
+    film = animation.play(made, places, extent or Extent(), console)
+    for _ in range(count):
+        next(film)
+    film.close()
+    return re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", console.file.getvalue()).split("output [")[1:]
+
+
+def test_a_film_of_channels_shows_them_in_turn(monkeypatch):
+    monkeypatch.setattr(animation, "PAUSE", 0)
+    matrix = np.arange(18).reshape(2, 3, 3)
+    shown = frames(apply_filter(matrix, np.ones((2, 2), int), How()))
+    assert [text[:17] for text in shown[:3]] == [
+        f"{place}] of channel {k}" for place, k in (("0,0", 0), ("0,0", 1), ("0,1", 0))
+    ]
+    assert "output  channel 1: 2×2\n 44  48" in shown[1].replace("\r", "")
+
+
+def test_a_film_of_chosen_places(monkeypatch):
+    monkeypatch.setattr(animation, "PAUSE", 0)
+    made = apply_filter(np.arange(16).reshape(4, 4), np.ones((2, 2), int), How())
+    shown = frames(made, [(0, 1), (2, 2)], Extent(rows=range(1, 2)), count=4)
+    assert [text[:3] for text in shown[:4]] == ["0,1", "2,2", "0,1", "2,2"]
+    assert shown[0].replace("\r", "").split("output  3×3\n")[1].split() == ["26", "30", "34"]
 
 
 def test_a_bar_for_what_takes_long(monkeypatch):
