@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from math import prod
 
-from nncli.nn.conv_step import BLOCK, collects
+from nncli.nn.conv_step import collects
 from nncli.nn.layers import Conv, Learner, Pool
 from nncli.nn.network import Placed
+from nncli.nn.patches import BLOCK
 
 
 def layer_numbers(placed: Placed, n: int) -> int:

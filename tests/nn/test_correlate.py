@@ -109,7 +109,7 @@ def plain_by_numpy(image, filter, *, stride, dilation, padding, padding_mode):
     )
 
 
-@pytest.mark.parametrize("way", ["shifts", "banded", "fft"])
+@pytest.mark.parametrize("way", ["patches", "shifts", "banded", "fft"])
 @pytest.mark.parametrize("shape", [(1, 40), (40, 1), (33, 31), (95, 101)])
 def test_each_way_with_a_large_filter_that_has_no_factors(way, shape):
     image, filter = floats((95, 101)), floats(shape, 1)
@@ -141,7 +141,7 @@ def test_against_pytorch_and_scipy():
     for k, case in enumerate(cases):
         image, filter = arrays[case["image"]], arrays[case["filter"]]
         how = {key: tuple(v) if isinstance(v, list) else v for key, v in case["how"].items()}
-        for way in (None, "shifts", "banded", "fft"):
+        for way in (None, "patches", "shifts", "banded", "fft"):
             assert_close(correlate(image, filter, way=way, **how), arrays[f"output{k}"])
 
 
@@ -233,7 +233,7 @@ def test_the_dtype_of_the_output(image, filter, output):
 def test_float32_is_rounded_once():
     image, filter = floats((300, 300), dtype=np.float32), floats((9, 9), 1, np.float32)
     exact = correlate(image.astype(np.float64), filter.astype(np.float64), way="shifts")
-    for way in ("shifts", "banded", "fft"):
+    for way in ("patches", "shifts", "banded", "fft"):
         got = correlate(image, filter, way=way)
         assert np.abs(got - exact).max() <= 2.0**-24 * np.abs(exact).max() * 1.0001
 
@@ -277,7 +277,7 @@ def test_integers_of_every_size_are_exact(size, peak):
         for i, j in np.ndindex(filter.shape)
     )
     np.testing.assert_array_equal(correlate(image, filter), exact)
-    for way in ("shifts", "banded", "fft"):
+    for way in ("patches", "shifts", "banded", "fft"):
         got = or_error(image, filter, way=way)
         if isinstance(got, CorrelationError):
             assert got.key == "way"
@@ -360,16 +360,19 @@ def test_a_filter_without_factors(filter):
 
 
 def test_what_takes_least_is_chosen():
-    def chosen(size, *, factors=False, matrix=2048):
-        filter = outer(size, size).astype(float) if factors else floats((size, size))
-        windows = place_windows((matrix, matrix), filter.shape)
+    def chosen(*size, factors=False, matrix=2048, **steps):
+        filter = outer(*size).astype(float) if factors else floats(size)
+        windows = place_windows((matrix, matrix), filter.shape, **steps)
         possible = module._possible(filter[None], windows, None, 0)
         return module._choose(None, possible, windows).__name__
 
-    assert [chosen(k) for k in (1, 3, 5, 15, 63)] == ["Shifts"] * 3 + ["Fft"] * 2
-    assert [chosen(k, factors=True) for k in (9, 15, 31)] == ["Separable"] * 3
-    assert [chosen(k, matrix=40) for k in (3, 5)] == ["Shifts"] * 2
-    assert [chosen(k, matrix=k) for k in (40, 400, 2048)] == ["Fft"] * 3
+    assert [chosen(k, k) for k in (1, 3, 5, 15, 63)] == ["Shifts"] * 3 + ["Fft"] * 2
+    assert [chosen(k, k, factors=True) for k in (9, 15, 31)] == ["Separable"] * 3
+    assert [chosen(k, k, matrix=40) for k in (3, 5)] == ["Shifts"] * 2
+    assert [chosen(k, k, matrix=k) for k in (40, 400, 2048)] == ["Patches"] * 3
+    assert [chosen(k, k, dilation=(2, 2)) for k in (3, 5, 15)] == ["Patches"] * 2 + ["Fft"]
+    assert [chosen(k, k, stride=(2, 2)) for k in (3, 7)] == ["Patches", "Banded"]
+    assert [chosen(9, 1), chosen(1, 9)] == ["Patches", "Shifts"]
 
 
 def test_integers_take_the_transform_only_where_rounding_is_proven():
@@ -501,7 +504,7 @@ steps = st.tuples(st.integers(1, 4), st.integers(1, 4))
     dilation=steps,
     padding=st.sampled_from(PADDINGS),
     mode=st.sampled_from(PADDING_MODES),
-    way=st.sampled_from([None, "shifts", "banded", "fft"]),
+    way=st.sampled_from([None, "patches", "shifts", "banded", "fft"]),
     factors=st.booleans(),
 )
 def test_any_of_them(image, filter, stride, dilation, padding, mode, way, factors):
