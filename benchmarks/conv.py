@@ -7,12 +7,15 @@ process, round after round, so that whatever else the machine does hits each of 
 median of the rounds counts. Filters are random, so that none is separable; only the computation
 is timed, with an output allocated anew by each. Each is also compared with nncli's own sums tap by
 tap. A peer that takes more than 3 s, or more memory than there is, is timed no further.
+
+Then the matrix goes out as a CSV and in again, against NumPy's savetxt and loadtxt.
 """
 
 import argparse
 import os
 import statistics
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -34,6 +37,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np  # noqa: E402
 
+from nncli.datasets.matrices import read_matrix, write_matrix  # noqa: E402
 from nncli.nn.correlate import correlate  # noqa: E402
 
 TOO_LONG = 3.0
@@ -140,6 +144,41 @@ def measure(k, peers):
     return {name: f"{1e3 * statistics.median(t):.1f}" for name, t in times.items()} | said
 
 
+def in_turns(runs, rounds):
+    """The median of each, and what it gave the last time."""
+    times, made = {name: [] for name in runs}, {}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            seconds, made[name] = timed(run)
+            times[name].append(seconds)
+    return {name: statistics.median(t) for name, t in times.items()}, made
+
+
+def text(folder, rounds):
+    """Writing and reading a CSV: nncli writes the shortest digits that read back equal."""
+    matrix = np.random.default_rng(0).standard_normal((OPTIONS.side, OPTIONS.side))
+    ours, theirs = folder / "nncli.csv", folder / "numpy.csv"
+    written, _ = in_turns(
+        {
+            "nncli": lambda: write_matrix(ours, matrix),
+            "savetxt": lambda: np.savetxt(theirs, matrix, delimiter=","),
+        },
+        rounds,
+    )
+    print(", ".join(f"{name} {1e3 * t:.0f}" for name, t in written.items()), "ms to write a CSV")
+    for path in (ours, theirs):
+        read, made = in_turns(
+            {
+                "nncli": lambda path=path: read_matrix(path).array,
+                "loadtxt": lambda path=path: np.loadtxt(path, delimiter=","),
+            },
+            rounds,
+        )
+        assert all(np.array_equal(array, matrix) for array in made.values())
+        which = f"ms to read {path.stem}'s of {path.stat().st_size / 2**20:.0f} MiB"
+        print(", ".join(f"{name} {1e3 * t:.0f}" for name, t in read.items()), which, flush=True)
+
+
 def main():
     peers = all_peers()
     side, threads = OPTIONS.side, OPTIONS.threads
@@ -150,6 +189,8 @@ def main():
         got = measure(k, peers)
         row = [f"{k} x {k}".rjust(8), *(got.get(name, "-").rjust(11) for name in names)]
         print("  ".join(row), flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        text(Path(folder), min(5, OPTIONS.rounds))
 
 
 if __name__ == "__main__":
