@@ -9,6 +9,7 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     trace_step(source)              takes one step; the Trace of everything in it
     export(run, to)                 writes its network as ONNX, PyTorch, safetensors or npz
     inspect(trace)                  proves a trace; an Inspection with check and views
+    schema()                        the JSON Schema of a spec
     Spec, Prepared, Training, Trace, Exported, Inspection    what these return
     Epoch, Progress                 what a training tells whoever watches it
     NncliError                      a mistake in what was given; its text says which
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from nncli.api.assemble import Prepared, prepare
     from nncli.api.exporting import Exported, export
     from nncli.api.initial import start_from
+    from nncli.api.schema import schema
     from nncli.api.tracing import trace_step
     from nncli.api.training import Training, train
     from nncli.inspection.record import Inspection, inspect
@@ -48,6 +50,7 @@ __all__ = [
     "load_spec",
     "prepare",
     "start_from",
+    "schema",
     "trace_step",
     "train",
 ]
@@ -65,6 +68,7 @@ _HOME = {
     "inspect": "nncli.inspection.record",
     "load_spec": "nncli.spec",
     "start_from": "nncli.api.initial",
+    "schema": "nncli.api.schema",
     "trace_step": "nncli.api.tracing",
     "prepare": "nncli.api.assemble",
     "train": "nncli.api.training",

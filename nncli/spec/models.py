@@ -115,9 +115,15 @@ class DataSpec(Model):
         examples=["digits.csv"],
     )
     validation: ShareOrTable | None = Field(
-        None, description="A share held back from train, or a path, or {inputs, targets}."
+        None,
+        description="What the network is judged by after each epoch: a share held back from train, "
+        "such as 0.2, or a path, or {inputs, targets}. By default nothing.",
     )
-    test: Table | None = Field(None, description="Test data: a table or {inputs, targets}.")
+    test: Table | None = Field(
+        None,
+        description="Data to judge the trained network by, once: a table or {inputs, targets}. "
+        "By default none.",
+    )
     target: columns.Target = Field(
         None,
         description="The target's column: name, index, or a list of them. "
@@ -132,10 +138,14 @@ class DataSpec(Model):
         None, description="Whether a table's first line holds names. By default found out."
     )
     scale: columns.Scale = Field(
-        "none", description="Divide inputs by a number, or scale each by minmax or standard."
+        "none",
+        description="A number to divide the inputs by; or for each input minmax, to 0 to 1; or "
+        "standard, to mean 0 and deviation 1; or none.",
     )
     shape: values.Shape | None = Field(
-        None, description="[channels, rows, columns]: how a row of a table becomes an image."
+        None,
+        description="[channels, rows, columns]: how a row of a table becomes an image. By default "
+        "the samples have the shape that they are stored in.",
     )
 
 
@@ -148,7 +158,9 @@ class DenseSpec(Model):
     type: Literal["dense"] = Field(description="A fully connected layer.")
     units: values.Count = Field(description="How many neurons.", examples=[10])
     activation: Annotated[Activation, word(Activation)] = Field(
-        "sigmoid", description="σ. softmax only in the last layer, with cost cross_entropy."
+        "sigmoid",
+        description="σ, what a = σ(z) is made by. softmax only in the last layer, "
+        "with cost cross_entropy.",
     )
     bias: inline.Bias = Field(
         True, description="Whether there are biases; or their start, a number for each unit."
@@ -159,7 +171,9 @@ class DenseSpec(Model):
         "(w.npz#dense1.weight names an array of a file of several).",
     )
     init: Annotated[Init, word(Init)] | None = Field(
-        None, description="How weights are drawn. By default chosen by the activation."
+        None,
+        description="How weights are drawn. By default kaiming_normal before relu, "
+        "else xavier_normal.",
     )
 
     @field_validator("bias")
@@ -190,7 +204,10 @@ class ConvSpec(Model):
         "valid", description="Zeros around the image: valid (none), same, or how many."
     )
     dilation: values.Size = Field((1, 1), description="Steps between the entries of a window.")
-    activation: Annotated[Activation, word(Activation)] = Field("sigmoid", description="σ.")
+    activation: Annotated[Activation, word(Activation)] = Field(
+        "sigmoid",
+        description="σ, what a = σ(z) is made by. softmax has no place in a conv layer.",
+    )
     bias: inline.Bias = Field(
         True, description="Whether there are biases; or their start, a number for each filter."
     )
@@ -200,7 +217,9 @@ class ConvSpec(Model):
         "a path (w.npz#conv1.weight names an array of a file of several).",
     )
     init: Annotated[Init, word(Init)] | None = Field(
-        None, description="How weights are drawn. By default chosen by the activation."
+        None,
+        description="How weights are drawn. By default kaiming_normal before relu, "
+        "else xavier_normal.",
     )
 
     @field_validator("bias")
@@ -315,7 +334,7 @@ class CosineSchedule(Model):
     type: Literal["cosine"] = Field(description="η falls to eta_min along half a cosine.")
     eta_min: values.NotNegative = Field(0.0, description="Where η ends.")
     t_max: values.Count | None = Field(
-        None, description="Epochs until η is eta_min. By default all of them."
+        None, description="Epochs until η has come to eta_min. By default all of them."
     )
 
 
@@ -346,6 +365,12 @@ _Schedule = Annotated[
 ]
 
 
+_COST = (
+    "What is made small: quadratic, ½‖a − y‖², for any outputs; or cross_entropy, for sigmoid or "
+    "softmax outputs."
+)
+
+
 class TrainSpec(Model):
     """How the network is trained."""
 
@@ -354,7 +379,7 @@ class TrainSpec(Model):
     )
     epochs: values.Count = Field(30, description="How often the training data is gone through.")
     batch_size: values.Count = Field(10, description="Samples in a mini-batch.")
-    cost: Annotated[Cost, word(Cost)] = Field("quadratic", description="What is made small.")
+    cost: Annotated[Cost, word(Cost)] = Field("quadratic", description=_COST)
     momentum: values.Momentum = Field(0.0, description="Momentum, as in PyTorch's SGD.")
     weight_decay: values.NotNegative = Field(0.0, description="Weight decay, as in PyTorch's SGD.")
     shuffle: values.Flag = Field(True, description="Whether each epoch has an order of its own.")
@@ -390,7 +415,8 @@ class Spec(Model):
         "float32", description="The precision that is computed in."
     )
     data: DataSpec = Field(
-        description="Where the samples come from.", examples=["{train: digits.csv}"]
+        description="Where the samples come from, and what their columns mean.",
+        examples=["{train: digits.csv}"],
     )
     network: Annotated[tuple[_Layer, ...], BeforeValidator(_some_layers)] = Field(
         description="The layers, first to last.",

@@ -149,7 +149,11 @@ def _folder_name(value: Any) -> str:
 
 
 Name = Annotated[
-    str, PlainValidator(_folder_name), WithJsonSchema({"type": "string", "minLength": 1})
+    str,
+    PlainValidator(_folder_name),
+    WithJsonSchema(
+        {"type": "string", "minLength": 1, "maxLength": 100, "pattern": r"^[^/\\\x00-\x1f]+$"}
+    ),
 ]
 
 
