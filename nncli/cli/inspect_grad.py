@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from nncli.cli import options
+
 
 class View(StrEnum):
     matrix = "matrix"
@@ -25,9 +27,6 @@ class Format(StrEnum):
 STEP, CLOSER, PROOF, OUTPUT = "Which step", "Look closer", "Proof", "Output"
 
 
-Source = Annotated[
-    Path, typer.Argument(metavar="SPEC or RUN", help="A network spec, or a run folder.")
-]
 Samples = Annotated[
     str | None,
     typer.Option(
@@ -50,15 +49,7 @@ StepNumber = Annotated[
         rich_help_panel=STEP,
     ),
 ]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Override a value of the spec. Repeatable.",
-        rich_help_panel=STEP,
-    ),
-]
+Overrides = Annotated[list[str] | None, options.overrides(STEP)]
 ViewOption = Annotated[
     View,
     typer.Option(help="How the gradient is written.", rich_help_panel=CLOSER),
@@ -67,20 +58,9 @@ Layer = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="This layer only.", rich_help_panel=CLOSER),
 ]
-Rows = Annotated[
-    str | None,
-    typer.Option(
-        metavar="A:B", help="These rows of each matrix and table.", rich_help_panel=CLOSER
-    ),
-]
-Columns = Annotated[
-    str | None,
-    typer.Option(metavar="A:B", help="These columns of each matrix.", rich_help_panel=CLOSER),
-]
-Full = Annotated[
-    bool,
-    typer.Option("--full", help="All of it, however long.", rich_help_panel=CLOSER),
-]
+Rows = Annotated[str | None, options.rows(CLOSER)]
+Columns = Annotated[str | None, options.columns(CLOSER)]
+Full = Annotated[bool, options.full(CLOSER)]
 Digits = Annotated[
     int,
     typer.Option(
@@ -145,7 +125,7 @@ Output = Annotated[
 
 
 def inspect_grad(
-    source: Source,
+    source: options.SpecOrRun,
     samples: Samples = None,
     batch: Batch = False,
     step: StepNumber = 1,

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from nncli.cli.complete import specs
+
 
 class Tables(StrEnum):
     none = "none"
@@ -24,7 +26,10 @@ class Layout(StrEnum):
     pytorch = "pytorch"
 
 
-Spec = Annotated[Path, typer.Argument(metavar="SPEC", help="The network spec, a YAML file.")]
+Spec = Annotated[
+    Path,
+    typer.Argument(metavar="SPEC", help="The network spec, a YAML file.", autocompletion=specs),
+]
 Out = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="The run folder.", show_default="runs/<name>"),
