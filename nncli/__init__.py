@@ -9,6 +9,7 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     trace_step(source)              takes one step; the Trace of everything in it
     export(run, to)                 writes its network as ONNX, PyTorch, safetensors or npz
     inspect(trace)                  proves a trace; an Inspection with check and views
+    show(source)                    a spec with every default, and where each value came from
     schema()                        the JSON Schema of a spec
     Spec, Prepared, Training, Trace, Exported, Inspection    what these return
     Epoch, Progress                 what a training tells whoever watches it
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from nncli.api.exporting import Exported, export
     from nncli.api.initial import start_from
     from nncli.api.schema import schema
+    from nncli.api.showing import Shown, show
     from nncli.api.tracing import trace_step
     from nncli.api.training import Training, train
     from nncli.inspection.record import Inspection, inspect
@@ -42,6 +44,7 @@ __all__ = [
     "NncliError",
     "Prepared",
     "Progress",
+    "Shown",
     "Spec",
     "Trace",
     "Training",
@@ -51,6 +54,7 @@ __all__ = [
     "prepare",
     "start_from",
     "schema",
+    "show",
     "trace_step",
     "train",
 ]
@@ -69,6 +73,8 @@ _HOME = {
     "load_spec": "nncli.spec",
     "start_from": "nncli.api.initial",
     "schema": "nncli.api.schema",
+    "Shown": "nncli.api.showing",
+    "show": "nncli.api.showing",
     "trace_step": "nncli.api.tracing",
     "prepare": "nncli.api.assemble",
     "train": "nncli.api.training",

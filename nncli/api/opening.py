@@ -36,12 +36,24 @@ def open_spec_or_run(path: str | Path, overrides: Sequence[str] = ()) -> Opened:
         SpecError, DataError: the spec or its data are wrong. RunError: the run cannot be read.
     """
     path = Path(path)
+    spec = load_spec(spec_file(path), overrides)
     if not path.is_dir():
-        return Opened(prepare(load_spec(path, overrides)), None)
-    if not (path / SPEC).is_file():
-        raise RunError(f"{shown(path)}: is no run folder: it holds no {SPEC}")
-    spec = load_spec(path / SPEC, overrides)
+        return Opened(prepare(spec), None)
     prepared = prepare(without_files(spec))._replace(spec=spec)
     state = read_checkpoint(path, prepared.network)
     prepared.network.parameters[...] = state.parameters
     return Opened(prepared, state)
+
+
+def spec_file(path: str | Path) -> Path:
+    """The spec's own path, or that of the spec in a run folder.
+
+    Raises:
+        RunError: the folder is no run.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return path
+    if not (path / SPEC).is_file():
+        raise RunError(f"{shown(path)}: is no run folder: it holds no {SPEC}")
+    return path / SPEC

@@ -12,6 +12,7 @@ from nncli.cli.conv import conv
 from nncli.cli.export import export
 from nncli.cli.inspect_grad import inspect_grad
 from nncli.cli.schema import schema
+from nncli.cli.show import show
 from nncli.cli.train import train
 from nncli.errors import DivergedError, FailedCheck, InterruptedTraining, NncliError
 
@@ -29,6 +30,7 @@ app.command("inspect-grad")(inspect_grad)
 # unknown comes as an argument, and the command refuses it.
 app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(conv)
 app.command()(export)
+app.command()(show)
 app.command()(schema)
 
 

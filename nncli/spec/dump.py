@@ -7,14 +7,14 @@ from typing import Any
 
 from nncli.errors import SpecError
 from nncli.spec.models import Spec
-from nncli.spec.words import clean, utf8
+from nncli.spec.words import KeyPath, clean, utf8
 from nncli.spec.yaml12 import resolve
 
 # Words that need no quotes, in YAML 1.1 readers neither: those take `yes`, `1:30` otherwise.
 _PLAIN = re.compile(r"[A-Za-z_./][\w./ -]*(?<! )", re.ASCII)
 _YAML11 = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
-# JSON leaves these as they are, YAML does not allow or does not keep them.
-_ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+
+Line = tuple[str, KeyPath | None]
 
 
 def dump_spec(spec: Spec) -> str:
@@ -22,26 +22,37 @@ def dump_spec(spec: Spec) -> str:
 
     Raises SpecError for a path that is not UTF-8: YAML has no way to write it.
     """
-    return "".join(f"{line}\n" for line in _mapping(spec.absolute()))
+    return "".join(f"{line}\n" for line, _ in lines_of(spec))
 
 
-def _mapping(mapping: dict[str, Any]) -> Iterator[str]:
+def lines_of(spec: Spec) -> Iterator[Line]:
+    """The lines of that, each with the path of the value that begins in it.
+
+    A mapping's own line and the rows of a list have none.
+    """
+    return _mapping(spec.absolute(), ())
+
+
+def _mapping(mapping: dict[str, Any], path: KeyPath) -> Iterator[Line]:
     for key, value in mapping.items():
+        place = (*path, key)
         if not _is_block(value):
-            yield f"{key}: {_flow(value)}"
+            yield f"{key}: {flow(value)}", place
             continue
-        yield f"{key}:"
-        lines = _mapping(value) if isinstance(value, dict) else _items(value)
-        yield from (f"  {line}" for line in lines)
+        is_mapping = isinstance(value, dict)
+        has_parts = is_mapping or isinstance(value[0], dict)
+        yield f"{key}:", None if has_parts else place
+        lines = _mapping(value, place) if is_mapping else _items(value, place)
+        yield from ((f"  {line}", where) for line, where in lines)
 
 
-def _items(items: tuple[Any, ...]) -> Iterator[str]:
-    for item in items:
+def _items(items: tuple[Any, ...], path: KeyPath) -> Iterator[Line]:
+    for index, item in enumerate(items):
         if not isinstance(item, dict):
-            yield f"- {_flow(item)}"
+            yield f"- {flow(item)}", None
             continue
-        for i, line in enumerate(_mapping(item)):
-            yield f"{'  ' if i else '- '}{line}"
+        for i, (line, where) in enumerate(_mapping(item, (*path, index))):
+            yield f"{'  ' if i else '- '}{line}", where
 
 
 def _is_block(value: Any) -> bool:
@@ -51,9 +62,10 @@ def _is_block(value: Any) -> bool:
     return isinstance(value, dict)
 
 
-def _flow(value: Any) -> str:
+def flow(value: Any) -> str:
+    """A scalar, or a list, as it stands in one line of YAML."""
     if isinstance(value, tuple):
-        return f"[{', '.join(map(_flow, value))}]"
+        return f"[{', '.join(map(flow, value))}]"
     if isinstance(value, str):
         return _text(value)
     if value is None or isinstance(value, bool):
@@ -72,4 +84,10 @@ def _text(text: str) -> str:
     if _PLAIN.fullmatch(text) and text.lower() not in _YAML11 and resolve(text) == text:
         return text
     quoted = json.dumps(text, ensure_ascii=False)
-    return _ESCAPED.sub(lambda match: f"\\u{ord(match.group()):04x}", quoted)
+    return "".join(c if c.isprintable() else _escaped(c) for c in quoted)
+
+
+def _escaped(character: str) -> str:
+    """YAML has no place for some of these, and a terminal would act on others."""
+    code = ord(character)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -145,7 +145,7 @@ class DataSpec(Model):
     shape: values.Shape | None = Field(
         None,
         description="[channels, rows, columns]: how a row of a table becomes an image. By default "
-        "the samples have the shape that they are stored in.",
+        "as stored.",
     )
 
 
@@ -168,7 +168,7 @@ class DenseSpec(Model):
     weights: inline.DenseWeights = Field(
         None,
         description="Weights to start from, inputs x units: a nested list or a path "
-        "(w.npz#dense1.weight names an array of a file of several).",
+        "(w.npz#dense1.weight names an array of a file of several). By default drawn as init says.",
     )
     init: Annotated[Init, word(Init)] | None = Field(
         None,
@@ -214,7 +214,8 @@ class ConvSpec(Model):
     weights: inline.ConvWeights = Field(
         None,
         description="Weights to start from, filters x channels x rows x columns: a nested list or "
-        "a path (w.npz#conv1.weight names an array of a file of several).",
+        "a path (w.npz#conv1.weight names an array of a file of several). By default drawn as init "
+        "says.",
     )
     init: Annotated[Init, word(Init)] | None = Field(
         None,
@@ -444,6 +445,15 @@ class Spec(Model):
     def origin(self, path: str | KeyPath) -> Origin:
         """Where a value came from: `spec.origin("train.eta")`."""
         return self._source.origin(parse_path(path) if isinstance(path, str) else path)
+
+    def default_of(self, path: KeyPath) -> str:
+        """What the default of a key means, where its value alone does not tell: in words."""
+        owner: Any = self
+        for part in path[:-1]:
+            owner = owner[part] if isinstance(part, int) else getattr(owner, part)
+        field = type(owner).model_fields[str(path[-1])]
+        _, _, meaning = (field.description or "").partition("By default ")
+        return meaning.rstrip(".")
 
     def absolute(self) -> dict[str, Any]:
         """All values, defaults filled in and paths absolute, as plain dicts, tuples and scalars."""
