@@ -9,6 +9,7 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     trace_step(source)              takes one step; the Trace of everything in it
     export(run, to)                 writes its network as ONNX, PyTorch, safetensors or npz
     inspect(trace)                  proves a trace; an Inspection with check and views
+    compare(runs)                   run folders side by side, as a Comparison
     show(source)                    a spec with every default, and where each value came from
     schema()                        the JSON Schema of a spec
     Spec, Prepared, Training, Trace, Exported, Inspection    what these return
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from nncli.api.assemble import Prepared, prepare
     from nncli.api.exporting import Exported, export
     from nncli.api.initial import start_from
+    from nncli.api.comparing import Comparison, compare
     from nncli.api.schema import schema
     from nncli.api.showing import Shown, show
     from nncli.api.tracing import trace_step
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "Comparison",
     "Epoch",
     "Exported",
     "Inspection",
@@ -49,6 +52,7 @@ __all__ = [
     "Trace",
     "Training",
     "export",
+    "compare",
     "inspect",
     "load_spec",
     "prepare",
@@ -63,6 +67,8 @@ _HOME = {
     "Epoch": "nncli.training.history",
     "Exported": "nncli.api.exporting",
     "Progress": "nncli.training.history",
+    "Comparison": "nncli.api.comparing",
+    "compare": "nncli.api.comparing",
     "Prepared": "nncli.api.assemble",
     "Spec": "nncli.spec",
     "Training": "nncli.api.training",

@@ -8,6 +8,7 @@ import sys
 
 import typer
 
+from nncli.cli.compare import compare
 from nncli.cli.conv import conv
 from nncli.cli.export import export
 from nncli.cli.inspect_grad import inspect_grad
@@ -30,6 +31,7 @@ app.command("inspect-grad")(inspect_grad)
 # unknown comes as an argument, and the command refuses it.
 app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(conv)
 app.command()(export)
+app.command()(compare)
 app.command()(show)
 app.command()(schema)
 

@@ -1,8 +1,8 @@
-"""A curve over the epochs, drawn with braille dots, eight to a character."""
+"""Curves over the epochs, drawn with braille dots, eight to a character."""
 
 import math
-from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,15 +15,25 @@ HEIGHT = 7  # rows of characters
 # The dots of a braille character, as bits: four rows of two.
 BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 BRAILLE = 0x2800
-STYLES = ("cyan", "magenta")
-MARKS = ("*", "o")  # where braille cannot be written
+STYLES = ("cyan", "magenta", "yellow", "green", "blue", "red")
+MARKS = "*o+x#@"  # where braille cannot be written
+BETWEEN = 12  # columns from one letter on a curve to the next
+
+Numbers = npt.NDArray[np.float64]
+Cells = npt.NDArray[np.int_]
 
 
 class Series(NamedTuple):
-    """A value an epoch."""
+    """A value an epoch.
+
+    `epochs` are its own, where they are not those of the axes. A `letter` is written on the curve
+    again and again, so that curves that cross can be told apart without colour.
+    """
 
     name: str
     values: Sequence[float]
+    epochs: Sequence[int] | None = None
+    letter: str = ""
 
 
 class Curves:
@@ -34,8 +44,9 @@ class Curves:
 
     def __init__(self, title: str, series: Sequence[Series], epochs: Sequence[int]) -> None:
         self.title = title
-        self.series = [s for s in series if all(map(math.isfinite, s.values))]
+        self.series = [s for s in series if s.values and all(map(math.isfinite, s.values))]
         self.epochs = epochs
+        self.height = max(HEIGHT, len(self.series))  # each has a row for its name
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if not self.series:
@@ -51,52 +62,94 @@ class Curves:
             return
         yield Text(f"{self.title}{' (log scale)' if logarithmic else ''}", style="bold")
         scale = np.log if logarithmic else np.asarray
-        cells = np.zeros((HEIGHT, width), int)
-        owner = np.zeros((HEIGHT, width), int)
+        drawn = [self._cells(series, scale, low, high, width) for series in self.series]
+        lines = self._lines(drawn, ascii_only=options.ascii_only)
         rows_of_ends: dict[int, int] = {}
-        for k, series in enumerate(self.series):
-            curve, bottom, top = (scale(np.asarray(v, float)) for v in (series.values, low, high))
-            dots = _dots(curve, float(bottom), float(top), width)
-            drawn = (dots.reshape(HEIGHT, 4, width, 2) * BITS[None, :, None, :]).sum(axis=(1, 3))
-            owner[drawn > 0] = k
-            cells |= drawn
-            row = int(np.flatnonzero(drawn[:, -1])[0])
-            rows_of_ends[nearest_free(row, rows_of_ends)] = k
-        for row in range(HEIGHT):
-            label = {0: labels[0], HEIGHT - 1: labels[1]}.get(row, "")
-            line = Text(f"{label:>{left - 1}} ┤" if label else " " * left + "│")
-            for k, cell in zip(owner[row], cells[row], strict=True):
-                line.append(_character(int(cell), int(k), options.ascii_only), STYLES[int(k)])
+        for k, cells in enumerate(drawn):
+            last = np.flatnonzero(cells.any(axis=0))[-1]
+            row = int(np.flatnonzero(cells[:, last])[0])
+            rows_of_ends[nearest_free(row, rows_of_ends, self.height)] = k
+        for row, line in enumerate(lines):
+            label = {0: labels[0], self.height - 1: labels[1]}.get(row, "")
+            written = Text(f"{label:>{left - 1}} ┤" if label else " " * left + "│")
+            written.append_text(line)
             if row in rows_of_ends:
                 k = rows_of_ends[row]
-                line.append(ends[k], STYLES[k])
-            yield line
-        first, last = f"epoch {self.epochs[0]}", str(self.epochs[-1])
-        yield Text(" " * (left + 1) + first + last.rjust(width - len(first)))
+                written.append(ends[k], style_of(k))
+            yield written
+        first, last_epoch = f"epoch {self.epochs[0]}", str(self.epochs[-1])
+        yield Text(" " * (left + 1) + first + last_epoch.rjust(width - len(first)))
+
+    def _cells(
+        self, series: Series, scale: Callable[[Any], Any], low: float, high: float, width: int
+    ) -> Cells:
+        """One curve as braille patterns, rows x columns of characters."""
+        epochs = np.asarray(self.epochs if series.epochs is None else series.epochs, float)
+        at = np.linspace(self.epochs[0], self.epochs[-1], 2 * width)
+        within = (at >= epochs[0]) & (at <= epochs[-1])
+        within[np.abs(at - epochs[0]).argmin()] = True  # an only epoch may lie between two columns
+        curve = np.interp(at, epochs, scale(np.asarray(series.values, float)))
+        bottom, top = float(scale(np.asarray(low))), float(scale(np.asarray(high)))
+        dots = _dots(curve, within, bottom, top, 4 * self.height)
+        cells: Cells = (dots.reshape(self.height, 4, width, 2) * BITS[None, :, None, :]).sum((1, 3))
+        return cells
+
+    def _lines(self, drawn: Sequence[Cells], *, ascii_only: bool) -> list[Text]:
+        """All curves over each other, the later ones in front."""
+        cells = np.bitwise_or.reduce(drawn)
+        owner = np.zeros(cells.shape, int)
+        for k, curve in enumerate(drawn):
+            owner[curve > 0] = k
+        letters = self._letters(drawn)
+        lines = []
+        for row in range(self.height):
+            line = Text()
+            for column, cell in enumerate(cells[row]):
+                k = letters.get((row, column), int(owner[row, column]))
+                letter = self.series[k].letter
+                if not cell:
+                    character = " "
+                elif (row, column) in letters or (ascii_only and letter):
+                    character = letter
+                else:
+                    character = MARKS[k % len(MARKS)] if ascii_only else chr(BRAILLE + int(cell))
+                line.append(character, style_of(k))
+            lines.append(line)
+        return lines
+
+    def _letters(self, drawn: Sequence[Cells]) -> dict[tuple[int, int], int]:
+        """Where letters stand on the curves: those of each curve in columns of its own."""
+        places = {}
+        step = max(BETWEEN, 2 * len(drawn))
+        for k, curve in enumerate(drawn):
+            if not self.series[k].letter:
+                continue
+            there = np.flatnonzero(curve.any(axis=0))
+            chosen = [c for c in there if c % step == (k * step) // len(drawn)]
+            for column in chosen or there[len(there) // 2 :][:1]:
+                places[int(np.flatnonzero(curve[:, column])[0]), int(column)] = k
+        return places
 
 
-def nearest_free(row: int, taken: Collection[int]) -> int:
+def style_of(k: int) -> str:
+    return STYLES[k % len(STYLES)]
+
+
+def nearest_free(row: int, taken: Collection[int], height: int = HEIGHT) -> int:
     """The row nearest to `row` that no label has, the upper of two."""
-    return min((r for r in range(HEIGHT) if r not in taken), key=lambda r: (abs(r - row), r))
-
-
-def _character(cell: int, owner: int, ascii_only: bool) -> str:
-    if not cell:
-        return " "
-    return MARKS[owner] if ascii_only else chr(BRAILLE + cell)
+    return min((r for r in range(height) if r not in taken), key=lambda r: (abs(r - row), r))
 
 
 Dots = npt.NDArray[np.bool_]
 
 
-def _dots(curve: npt.NDArray[np.float64], low: float, high: float, width: int) -> Dots:
-    """The curve on a grid of 4·HEIGHT x 2·width dots, without gaps."""
-    height, across = 4 * HEIGHT, 2 * width
-    at = np.interp(np.linspace(0, len(curve) - 1, across), np.arange(len(curve)), curve)
-    rows = np.rint((high - at) / (high - low or 1.0) * (height - 1)).astype(int)
-    dots = np.zeros((height, across), bool)
-    before = rows[0]
-    for x, row in enumerate(rows):
+def _dots(curve: Numbers, within: Dots, low: float, high: float, height: int) -> Dots:
+    """The part of a curve that lies `within`, on a grid of dots, without gaps."""
+    rows = np.rint((high - curve) / (high - low or 1.0) * (height - 1)).astype(int)
+    dots = np.zeros((height, len(curve)), bool)
+    before = rows[np.flatnonzero(within)[0]]
+    for x in np.flatnonzero(within):
+        row = rows[x]
         # From next to the last dot to this one, so that a steep curve stays in one piece.
         dots[min(row, before + 1) : max(row, before - 1) + 1, x] = True
         before = row

@@ -62,12 +62,20 @@ class Columns:
     def fitting(self, width: int) -> list[int]:
         """The columns that fit, in their order."""
         kept = list(range(len(self.columns)))
-        while sum(self._width(k) + len(GAP) for k in kept) - len(GAP) > width:
+        while self._widths(kept) > width:
             droppable = [k for k in kept if self.columns[k].rank]
             if not droppable:
                 break
             kept.remove(max(droppable, key=lambda k: self.columns[k].rank))
         return kept
+
+    @property
+    def width(self) -> int:
+        """With all of its columns."""
+        return self._widths(range(len(self.columns)))
+
+    def _widths(self, kept: Sequence[int]) -> int:
+        return sum(self._width(k) + len(GAP) for k in kept) - len(GAP)
 
     def _width(self, k: int) -> int:
         rows = [*self.rows, *([self.total] if self.total else [])]

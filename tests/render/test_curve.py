@@ -76,3 +76,37 @@ def test_what_is_not_finite_is_not_drawn():
 def test_one_epoch_and_a_constant():
     assert len(drawn(Series("train", [3.0]))) == HEIGHT + 2
     assert len(drawn(Series("train", [3.0, 3.0, 3.0]))) == HEIGHT + 2
+
+
+def test_a_series_ends_where_its_epochs_do():
+    short, long = Series("s", [4, 3, 2], [1, 2, 3], "S"), Series("l", [4.0] * 9, range(1, 10), "L")
+    lines = drawn_over(range(1, 10), short, long)
+    axis = lines[1].index("┤") + 1
+    across = len(lines[-1].rstrip()) - axis
+    ends = max(len(line[axis : axis + across].rstrip()) for line in lines[2 : HEIGHT + 1])
+    assert abs(ends - across * 2 / 8) <= 2
+    assert any(" s 2.000" in line for line in lines)
+
+
+def drawn_over(epochs, *series, width=60):
+    return shown(Curves("cost", series, epochs), width).splitlines()
+
+
+def test_an_epoch_alone_among_many_is_a_dot():
+    lone, long = Series("lone", [7.0], [5], "X"), Series("long", [1.0] * 90, range(1, 91), "L")
+    lines = drawn_over(range(1, 91), lone, long)
+    assert lines[1].count("X") == 1
+
+
+def test_letters_of_curves_that_cross_stand_apart():
+    up, down = Series("u", [1, 2], letter="U"), Series("d", [2, 1], letter="D")
+    lines = [line[: line.rfind("  ")] for line in drawn(up, down, width=90)[1 : HEIGHT + 1]]
+    heights = {x: [row for row, line in enumerate(lines) if x in line[6:]] for x in "UD"}
+    assert len(heights["U"]) >= 3
+    assert len(heights["D"]) >= 3
+
+
+def test_there_is_a_row_for_the_name_of_each():
+    series = [Series(f"run {k}", [1.0, 1.0]) for k in range(HEIGHT + 4)]
+    lines = drawn(*series)
+    assert all(sum(f"run {k} " in line for line in lines) == 1 for k in range(len(series)))

@@ -1,0 +1,29 @@
+"""nncli compare."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nncli.cli import options
+from nncli.cli.complete import runs as complete_runs
+
+Runs = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="RUN RUN...", help="Run folders, two or more.", autocompletion=complete_runs
+    ),
+]
+
+
+def compare(runs: Runs, format: options.FormatOption = options.TableOrJson.table) -> None:
+    """Set runs side by side: what differs in their specs, how they ended, their curves."""
+    from nncli.api.comparing import compare as compare_runs
+    from nncli.render.comparison import SideBySide, comparison_json
+    from nncli.render.streams import results, write_text
+
+    comparison = compare_runs(runs)
+    if format is options.TableOrJson.json:
+        write_text(comparison_json(comparison))
+    else:
+        results().print(SideBySide(comparison), crop=False)
