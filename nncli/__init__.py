@@ -9,6 +9,7 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     trace_step(source)              takes one step; the Trace of everything in it
     export(run, to)                 writes its network as ONNX, PyTorch, safetensors or npz
     inspect(trace)                  proves a trace; an Inspection with check and views
+    init(name, data=...)            writes a spec for a data file, or a starter; the Draft of it
     compare(runs)                   run folders side by side, as a Comparison
     show(source)                    a spec with every default, and where each value came from
     schema()                        the JSON Schema of a spec
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from nncli.api.comparing import Comparison, compare
     from nncli.api.schema import schema
     from nncli.api.showing import Shown, show
+    from nncli.api.starting import Draft, draft, init
     from nncli.api.tracing import trace_step
     from nncli.api.training import Training, train
     from nncli.inspection.record import Inspection, inspect
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Comparison",
+    "Draft",
     "Epoch",
     "Exported",
     "Inspection",
@@ -53,6 +56,8 @@ __all__ = [
     "Training",
     "export",
     "compare",
+    "draft",
+    "init",
     "inspect",
     "load_spec",
     "prepare",
@@ -69,6 +74,9 @@ _HOME = {
     "Progress": "nncli.training.history",
     "Comparison": "nncli.api.comparing",
     "compare": "nncli.api.comparing",
+    "Draft": "nncli.api.starting",
+    "draft": "nncli.api.starting",
+    "init": "nncli.api.starting",
     "Prepared": "nncli.api.assemble",
     "Spec": "nncli.spec",
     "Training": "nncli.api.training",

@@ -11,6 +11,7 @@ import typer
 from nncli.cli.compare import compare
 from nncli.cli.conv import conv
 from nncli.cli.export import export
+from nncli.cli.init import init
 from nncli.cli.inspect_grad import inspect_grad
 from nncli.cli.schema import schema
 from nncli.cli.show import show
@@ -25,6 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(init)
 app.command()(train)
 app.command("inspect-grad")(inspect_grad)
 # A filter written out may begin with a negative number, which looks like an option. So what is

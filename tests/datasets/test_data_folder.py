@@ -11,6 +11,7 @@ import pytest
 from nncli.datasets import Pair, read_source, read_table
 
 DATA = Path(__file__).parents[2] / "data"
+STARTERS = DATA.parent / "nncli" / "starters"
 IMAGES = DATA / "mnist" / "train-images-idx3-ubyte.gz"
 LABELS = DATA / "mnist" / "train-labels-idx1-ubyte.gz"
 
@@ -94,3 +95,12 @@ def test_make_writes_idx_that_reads_back(make, here):
 def test_make_writes_species_in_words(make):
     text = make.iris_text([["1", "4", "setosa", "other"], ["5.1", "3.5", "1.4", "0.2", "1"]])
     assert text.splitlines()[1] == "5.1,3.5,1.4,0.2,other"
+
+
+def test_starters_are_made_of_the_same_tables(make):
+    texts = {name: (DATA / name).read_text() for name in ("iris.csv", "digits.csv")}
+    made = {name.rsplit("/", 1)[1]: content for name, content in make.starters(texts).items()}
+    for name in ("iris.csv", "wave.csv"):
+        assert made[name] == (STARTERS / name).read_bytes()
+    shipped = (STARTERS / "digits.csv.gz").read_bytes()
+    assert gzip.decompress(made["digits.csv.gz"]) == gzip.decompress(shipped)

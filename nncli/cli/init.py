@@ -1,0 +1,91 @@
+"""nncli init."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nncli.cli.complete import data_files
+
+Name = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="NAME",
+        help="Write NAME.yaml. Without --data and --starter, NAME is that of a starter.",
+        show_default="after the data",
+    ),
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Make a spec for these data: a .csv or .tsv table, .npz, .npy or IDX, also .gz.",
+        autocompletion=data_files,
+    ),
+]
+Targets = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="The targets, where --data holds inputs alone.",
+        show_default="y.npy beside x.npy, and the like",
+        autocompletion=data_files,
+    ),
+]
+Target = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="The table's target: a column's name, or index from 0. Repeatable.",
+        show_default="the one that looks like it",
+    ),
+]
+StarterName = Annotated[
+    str | None,
+    typer.Option("--starter", metavar="NAME", help="Start from this one of the --list."),
+]
+List = Annotated[bool, typer.Option("--list", help="List the starters.")]
+Stdout = Annotated[bool, typer.Option("--stdout", help="Print the spec, write nothing.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
+
+
+def init(
+    name: Name = None,
+    data: Data = None,
+    targets: Targets = None,
+    target: Target = None,
+    starter: StarterName = None,
+    list_: List = False,
+    stdout: Stdout = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write a spec to start from: for your own data, or one of the starters.
+
+    Looks at a data file, and writes a spec that trains on it at once, with comments that say why
+    each value was chosen. Beside it lies the schema by which editors complete and check it.
+    """
+    from nncli.api.starting import STARTERS, draft
+    from nncli.api.starting import init as write
+    from nncli.render.started import started, starter_lines
+    from nncli.render.streams import results, write_bytes
+
+    screen = results()
+    if list_ or not any((name, data, targets, target, starter)):
+        lines = starter_lines(STARTERS)
+    elif stdout:
+        made = draft(name, data=data, targets=targets, target=target or (), starter=starter)
+        write_bytes(made.text.encode())
+        return
+    else:
+        lines = started(
+            write(
+                name,
+                data=data,
+                targets=targets,
+                target=target or (),
+                starter=starter,
+                overwrite=overwrite,
+            )
+        )
+    for line in lines:
+        screen.print(line, soft_wrap=True)
