@@ -51,7 +51,7 @@ def _options(
 
 def run() -> int:
     """Runs the command line; the exit status."""
-    from nncli.render.streams import prepare_streams
+    from nncli.render.encoding import prepare_streams
 
     prepare_streams()
     try:

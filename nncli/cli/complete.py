@@ -1,14 +1,15 @@
-"""What a shell offers for the arguments of a command: specs, run folders, data files.
+"""What a shell offers for the arguments of a command: specs, run folders, data, starters.
 
 This runs at each press of Tab, so it only looks at names.
 """
 
 import os
 from collections.abc import Callable, Iterator
-from os.path import isfile, join
+from os.path import dirname, isfile, join
 
 SPECS = (".yaml", ".yml")
 TABLES = (".csv", ".tsv", ".npz", ".npy", ".idx", "-ubyte", ".gz")
+STARTERS = join(dirname(dirname(__file__)), "starters")
 DEEPEST = 20  # folders that hold one folder only, gone through at once
 
 Match = Callable[[os.DirEntry[str]], bool]
@@ -28,6 +29,11 @@ def specs_or_runs(incomplete: str) -> list[str]:
 
 def data_files(incomplete: str) -> list[str]:
     return _offered(incomplete, lambda entry: entry.is_file() and entry.name.endswith(TABLES))
+
+
+def starters(incomplete: str) -> list[str]:
+    names = sorted(name.partition(".")[0] for name in os.listdir(STARTERS))
+    return [name for name in names if name.startswith(incomplete)]
 
 
 def _is_spec(entry: os.DirEntry[str]) -> bool:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nncli.cli.complete import data_files
+from nncli.cli.complete import data_files, starters
 
 Name = Annotated[
     str | None,
@@ -13,6 +13,7 @@ Name = Annotated[
         metavar="NAME",
         help="Write NAME.yaml. Without --data and --starter, NAME is that of a starter.",
         show_default="after the data",
+        autocompletion=starters,
     ),
 ]
 Data = Annotated[
@@ -42,7 +43,12 @@ Target = Annotated[
 ]
 StarterName = Annotated[
     str | None,
-    typer.Option("--starter", metavar="NAME", help="Start from this one of the --list."),
+    typer.Option(
+        "--starter",
+        metavar="NAME",
+        help="Start from this one of the --list.",
+        autocompletion=starters,
+    ),
 ]
 List = Annotated[bool, typer.Option("--list", help="List the starters.")]
 Stdout = Annotated[bool, typer.Option("--stdout", help="Print the spec, write nothing.")]
@@ -61,8 +67,9 @@ def init(
 ) -> None:
     """Write a spec to start from: for your own data, or one of the starters.
 
-    Looks at a data file, and writes a spec that trains on it at once, with comments that say why
-    each value was chosen. Beside it lies the schema by which editors complete and check it.
+    Looks at a data file and writes a spec that trains on it at once.
+    Comments in it say why each value was chosen, and what else there could be.
+    Beside it lies the schema by which editors complete and check it.
     """
     from nncli.api.starting import STARTERS, draft
     from nncli.api.starting import init as write
