@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
+from nncli.cli.app import app
 from tests.conftest import ROOT, Run
 
 TEXT = (ROOT / "README.md").read_text()
@@ -86,3 +88,8 @@ def test_the_mistake_it_shows_is_reported_so(nncli: Run, tmp_path: Path) -> None
     spec = "\n" * 8 + "network: [{type: dense, units: 2, activation: sigmod}]\n"
     (tmp_path / "net.yaml").write_text("data: {train: x.csv}\ntrain: {eta: 1}\n" + spec[2:])
     assert line.split(": ", 2)[2] in nncli("train", "net.yaml").err
+
+
+@pytest.mark.parametrize("command", get_command(app).commands)  # type: ignore[attr-defined]
+def test_every_command_stands_in_its_table(command: str) -> None:
+    assert re.search(rf"^\| .*`nncli {command}\b", TEXT, re.M)
