@@ -74,15 +74,15 @@ class SideBySide:
         columns = [
             Column("", words=True),
             Column("epochs"),
-            Column("train", rank=2),
+            Column("train", rank=6),
             Column("cost"),
-            Column("lowest"),
-            Column("epoch"),
+            Column("lowest", rank=2),
+            Column("epoch", rank=4),
         ]
         is_classified = any(run.highest_accuracy for run in self.comparison.runs)
         if is_classified:
-            columns += [Column("accuracy"), Column("highest"), Column("epoch")]
-        columns.append(Column("took", rank=1))
+            columns += [Column("accuracy"), Column("highest", rank=1), Column("epoch", rank=3)]
+        columns.append(Column("took", rank=5))
         rows = []
         for name, run in zip(self.letters, self.comparison.runs, strict=True):
             last = run.history[-1] if run.history else None
@@ -97,12 +97,8 @@ class SideBySide:
     def _notes(self, *, is_cut: bool) -> Iterator[str]:
         found = self.comparison
         held_back = {run.spec.data.validation is not None for run in found.runs}
-        where = {
-            frozenset({True}): "the data held back",
-            frozenset({False}): "the training data",
-        }.get(
-            frozenset(held_back), "the data held back where there are any, else the training data"
-        )
+        words = {True: "the data held back", False: "the training data"}
+        where = " or, where there are none, ".join(words[x] for x in sorted(held_back)[::-1])
         mean = "" if is_cut else "; train is the mean cost within it"
         yield f"Cost and accuracy are of {where}, after the epoch{mean}."
         if not found.is_same_cost:

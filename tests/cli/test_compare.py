@@ -133,8 +133,7 @@ def test_no_line_is_wider_than_the_terminal(nncli: Run, run: Make, width: int) -
     done = nncli("compare", "one", "two", "three", COLUMNS=str(width))
     paths = str(ROOT)[:20]
     lines = [line for line in done.out.splitlines() if "data/" not in line and paths not in line]
-    # A table keeps the columns that it cannot do without.
-    assert max(map(len, lines)) <= max(width, 70)
+    assert max(map(len, lines)) <= width
 
 
 def test_values_too_long_for_a_column_have_lines_of_their_own(nncli: Run, run: Make) -> None:
