@@ -26,9 +26,9 @@ from nncli.errors import InterruptedTraining, NncliError
 
 if TYPE_CHECKING:
     from nncli.api.assemble import Prepared, prepare
+    from nncli.api.comparing import Comparison, compare
     from nncli.api.exporting import Exported, export
     from nncli.api.initial import start_from
-    from nncli.api.comparing import Comparison, compare
     from nncli.api.schema import schema
     from nncli.api.showing import Shown, show
     from nncli.api.starting import Draft, draft, init
@@ -54,16 +54,16 @@ __all__ = [
     "Spec",
     "Trace",
     "Training",
-    "export",
     "compare",
     "draft",
+    "export",
     "init",
     "inspect",
     "load_spec",
     "prepare",
-    "start_from",
     "schema",
     "show",
+    "start_from",
     "trace_step",
     "train",
 ]

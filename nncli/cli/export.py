@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from nncli.cli.complete import runs
+
 
 class To(StrEnum):
     onnx = "onnx"
@@ -19,7 +21,12 @@ class Format(StrEnum):
     json = "json"
 
 
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, as nncli train leaves it.")]
+Run = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN", help="A run folder, as nncli train leaves it.", autocompletion=runs
+    ),
+]
 ToOption = Annotated[
     To, typer.Option("--to", metavar="FORMAT", help="onnx, pytorch, safetensors or npz.")
 ]

@@ -202,7 +202,7 @@ class TestWrong:
         text = (CONFIGS / "iris.yaml").read_text().replace("../data", str(ROOT / "data"))
         spec.write_text(text.replace("units: 3", "units: 4"))
         assert self.fails(nncli, tmp_path, spec) == (
-            f"nncli: {spec}:13:26: network[1].units: the data have 3 classes, got 4 units; "
+            f"nncli: {spec}:14:26: network[1].units: the data have 3 classes, got 4 units; "
             "units: 3 would fit\n"
         )
 
