@@ -1,18 +1,16 @@
 """Data that come later than the training, read by its recipe."""
 
-import math
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nncli.datasets.mapped import let_go
 from nncli.datasets.files import opened, shown
+from nncli.datasets.mapped import let_go
 from nncli.datasets.messages import counted, listed
-from nncli.datasets.part import Part, prepare
+from nncli.datasets.part import Part, check_inputs, needed_scaling, prepare
 from nncli.datasets.read import array_of_inputs, kind, read_source
 from nncli.datasets.recipe import Layout, Recipe
 from nncli.datasets.rows import RowReader
@@ -60,16 +58,19 @@ def read_inputs(recipe: Recipe, source: Path | NDArray[Any] | IO[bytes], dtype: 
         return Inputs(
             parts_of(recipe, reader, layout, dtype), None, notes_of(recipe, layout, reader)
         )
-    part = without_targets(recipe, samples, dtype)
-    return Inputs(pieces(part), len(part), ())
+    samples = recipe.fitted(samples)
+    check_inputs(samples, needed_scaling(samples.inputs, recipe.scaling, dtype), dtype)
+    return Inputs(pieces(recipe, samples, dtype), len(samples), ())
 
 
-def pieces(part: Part) -> Iterator[Part]:
-    """A part in pieces, so that no more of a mapped file than one of them stays in memory."""
-    step = max(1, PIECE // math.prod(part.inputs.shape[1:]))
-    for start in range(0, len(part), step):
-        yield replace(part, index=part.index[start : start + step])
-        let_go(part.inputs)
+def pieces(recipe: Recipe, samples: Samples, dtype: DType) -> Iterator[Part]:
+    """Checked inputs in pieces: no more of a mapped file than one of them stays in memory."""
+    raw, step = samples.inputs, max(1, PIECE // recipe.inputs)
+    scaling = needed_scaling(raw, recipe.scaling, dtype)
+    for start in range(0, len(raw), step):
+        piece = raw[start : start + step]
+        yield Part(piece, np.empty((len(piece), 0), dtype), np.arange(len(piece)), scaling)
+        let_go(raw)
 
 
 def parts_of_file(recipe: Recipe, path: Path, layout: Layout, dtype: DType) -> Iterator[Part]:

@@ -118,14 +118,21 @@ def prepare(
     targets = encode(samples, encoding, dtype)
     everything = np.arange(len(samples), dtype=np.int64)
     raw = samples.inputs
-    needed = scaling if scaling is not None and not scaling.is_identity else None
-    if needed is None and raw.dtype != dtype:
-        needed = Scaling()
+    needed = needed_scaling(raw, scaling, dtype)
     if isinstance(raw, np.memmap):
         check_inputs(samples, needed, dtype)
         return Part(raw, targets, everything, needed, samples.inputs_origin)
     inputs = scaled_inputs(samples, needed, dtype)
     return Part(inputs, targets, everything, origin=samples.inputs_origin)
+
+
+def needed_scaling(
+    raw: NDArray[Any], scaling: Scaling | None, dtype: np.dtype[Any]
+) -> Scaling | None:
+    """What `raw` has to go through on its way to `dtype`; None where it may stay as it is."""
+    if scaling is not None and not scaling.is_identity:
+        return scaling
+    return None if raw.dtype == dtype else Scaling()
 
 
 def scaled_inputs(samples: Samples, scaling: Scaling | None, dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -139,7 +146,7 @@ def scaled_inputs(samples: Samples, scaling: Scaling | None, dtype: np.dtype[Any
 
 
 def check_inputs(samples: Samples, scaling: Scaling | None, dtype: np.dtype[Any]) -> None:
-    """Reads mapped inputs once, by blocks, to see that gathering will give finite numbers."""
+    """Reads inputs once, by blocks, to see that gathering will give finite numbers."""
     raw = samples.inputs
     if raw.dtype.kind != "f":
         return
