@@ -10,6 +10,9 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     export(run, to)                 writes its network as ONNX, PyTorch, safetensors or npz
     inspect(trace)                  proves a trace; an Inspection with check and views
     Spec, Prepared, Training, Trace, Exported, Inspection    what these return
+    evaluate(run, data=None)        measures a trained network; an Evaluated with all counts
+    Spec, Prepared, Training, Trace, Inspection, Evaluated
+                                    what these return
     Epoch, Progress                 what a training tells whoever watches it
     NncliError                      a mistake in what was given; its text says which
     InterruptedTraining             to be raised by a watcher that wants to stop
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from nncli.api.assemble import Prepared, prepare
     from nncli.api.exporting import Exported, export
     from nncli.api.initial import start_from
+    from nncli.api.evaluating import Evaluated, evaluate
     from nncli.api.tracing import trace_step
     from nncli.api.training import Training, train
     from nncli.inspection.record import Inspection, inspect
@@ -35,6 +39,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Epoch",
     "Exported",
+    "Evaluated",
     "Inspection",
     "InterruptedTraining",
     "NncliError",
@@ -44,6 +49,7 @@ __all__ = [
     "Trace",
     "Training",
     "export",
+    "evaluate",
     "inspect",
     "load_spec",
     "prepare",
@@ -56,12 +62,14 @@ _HOME = {
     "Epoch": "nncli.training.history",
     "Exported": "nncli.api.exporting",
     "Progress": "nncli.training.history",
+    "Evaluated": "nncli.api.evaluating",
     "Prepared": "nncli.api.assemble",
     "Spec": "nncli.spec",
     "Training": "nncli.api.training",
     "Inspection": "nncli.inspection.record",
     "Trace": "nncli.nn.trace",
     "export": "nncli.api.exporting",
+    "evaluate": "nncli.api.evaluating",
     "inspect": "nncli.inspection.record",
     "load_spec": "nncli.spec",
     "start_from": "nncli.api.initial",

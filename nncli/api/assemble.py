@@ -129,9 +129,7 @@ def placed_layers(spec: Spec, input_shape: tuple[int, ...]) -> tuple[Placed, ...
         SpecError: they do not fit each other.
     """
     with _told_at_layer(spec):
-        placed = place_layers(_bare_layers(spec, drawn=True), input_shape)
-        cost_row(spec.train.cost, placed[-1])
-    return placed
+        return place_layers(_bare_layers(spec, drawn=True), input_shape)
 
 
 def _bare_layers(spec: Spec, drawn: bool) -> list[nn.Layer]:

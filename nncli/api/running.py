@@ -7,9 +7,12 @@ from nncli.api.assemble import bare_network
 from nncli.datasets import Recipe, recipe_from
 from nncli.errors import RunError
 from nncli.files import shown
+from nncli.nn.crew import Crew
 from nncli.nn.network import Network
+from nncli.nn.threads import hire
 from nncli.spec import Spec, load_spec
 from nncli.training.data_file import DATA, read_data
+from nncli.training.evaluate import block_for
 from nncli.training.run_folder import SPEC, read_checkpoint
 
 
@@ -21,6 +24,11 @@ class Run(NamedTuple):
     recipe: Recipe
     network: Network
     epoch: int
+
+    def hire(self) -> Crew:
+        """The threads that its forward passes are worth; to be closed."""
+        layers = self.network.layers
+        return hire(layers, block_for(self.network), self.spec.train.threads)
 
 
 def open_run(path: str | Path) -> Run:

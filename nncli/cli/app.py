@@ -10,6 +10,7 @@ import typer
 
 from nncli.cli.conv import conv
 from nncli.cli.export import export
+from nncli.cli.evaluate import evaluate
 from nncli.cli.inspect_grad import inspect_grad
 from nncli.cli.train import train
 from nncli.errors import DivergedError, FailedCheck, InterruptedTraining, NncliError
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.command()(train)
 app.command("inspect-grad")(inspect_grad)
+app.command()(evaluate)
 # A filter written out may begin with a negative number, which looks like an option.
 app.command(context_settings={"ignore_unknown_options": True})(conv)
 app.command()(export)
