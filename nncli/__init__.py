@@ -11,7 +11,9 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     inspect(trace)                  proves a trace; an Inspection with check and views
     Spec, Prepared, Training, Trace, Exported, Inspection    what these return
     evaluate(run, data=None)        measures a trained network; an Evaluated with all counts
-    Spec, Prepared, Training, Trace, Inspection, Evaluated
+    predict(run, inputs)            what it says about new samples; a Prediction
+    predict_blocks(run, inputs)     the same for inputs of any length; Predictions, one by one
+    Spec, Prepared, Training, Trace, Inspection, Evaluated, Prediction, Predictions
                                     what these return
     Epoch, Progress                 what a training tells whoever watches it
     NncliError                      a mistake in what was given; its text says which
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from nncli.api.exporting import Exported, export
     from nncli.api.initial import start_from
     from nncli.api.evaluating import Evaluated, evaluate
+    from nncli.api.predicting import Prediction, Predictions, predict, predict_blocks
     from nncli.api.tracing import trace_step
     from nncli.api.training import Training, train
     from nncli.inspection.record import Inspection, inspect
@@ -43,6 +46,8 @@ __all__ = [
     "Inspection",
     "InterruptedTraining",
     "NncliError",
+    "Prediction",
+    "Predictions",
     "Prepared",
     "Progress",
     "Spec",
@@ -52,6 +57,8 @@ __all__ = [
     "evaluate",
     "inspect",
     "load_spec",
+    "predict",
+    "predict_blocks",
     "prepare",
     "start_from",
     "trace_step",
@@ -63,6 +70,8 @@ _HOME = {
     "Exported": "nncli.api.exporting",
     "Progress": "nncli.training.history",
     "Evaluated": "nncli.api.evaluating",
+    "Prediction": "nncli.api.predicting",
+    "Predictions": "nncli.api.predicting",
     "Prepared": "nncli.api.assemble",
     "Spec": "nncli.spec",
     "Training": "nncli.api.training",
@@ -74,6 +83,8 @@ _HOME = {
     "load_spec": "nncli.spec",
     "start_from": "nncli.api.initial",
     "trace_step": "nncli.api.tracing",
+    "predict": "nncli.api.predicting",
+    "predict_blocks": "nncli.api.predicting",
     "prepare": "nncli.api.assemble",
     "train": "nncli.api.training",
 }

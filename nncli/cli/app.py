@@ -12,6 +12,7 @@ from nncli.cli.conv import conv
 from nncli.cli.export import export
 from nncli.cli.evaluate import evaluate
 from nncli.cli.inspect_grad import inspect_grad
+from nncli.cli.predict import predict
 from nncli.cli.train import train
 from nncli.errors import DivergedError, FailedCheck, InterruptedTraining, NncliError
 
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.command()(train)
 app.command("inspect-grad")(inspect_grad)
 app.command()(evaluate)
+app.command()(predict)
 # A filter written out may begin with a negative number, which looks like an option.
 app.command(context_settings={"ignore_unknown_options": True})(conv)
 app.command()(export)

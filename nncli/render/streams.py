@@ -3,12 +3,17 @@
 import codecs
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from shutil import copyfileobj
+from tempfile import TemporaryFile
+from typing import IO
 
 from rich.console import Console
 
 # For a terminal or a pipe that cannot take the symbols: one ASCII character for each, so that
 # columns stay in line, and never a crash.
-ASCII = str.maketrans("δΔησ∂Σ′‖⊙⊗·×→–−—…≤≥½┤│─ᵀ", "dDnsdS'|*x.x>---.<>%||-T")
+ASCII = str.maketrans("δΔησ∂Σ′‖⊙⊗·×→–−—…≤≥½┤│─ᵀµ²", "dDnsdS'|*x.x>---.<>%||-Tu2")
 
 
 def _nearest_ascii(error: UnicodeError) -> tuple[str, int]:
@@ -57,6 +62,23 @@ def write_bytes(content: bytes) -> None:
         sys.stdout.buffer.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def standard_output(*, seekable: bool = False) -> Iterator[IO[bytes]]:
+    """Standard output for bytes; a `seekable` one is a file until all is written.
+
+    BrokenPipeError leaves it: whoever writes on and on shall stop when nobody reads.
+    """
+    sys.stdout.flush()
+    if not seekable:
+        yield sys.stdout.buffer
+        return
+    with TemporaryFile() as file:
+        yield file
+        file.seek(0)
+        copyfileobj(file, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
 
 
 def messages() -> Console:
