@@ -13,7 +13,8 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     evaluate(run, data=None)        measures a trained network; an Evaluated with all counts
     predict(run, inputs)            what it says about new samples; a Prediction
     predict_blocks(run, inputs)     the same for inputs of any length; Predictions, one by one
-    Spec, Prepared, Training, Trace, Inspection, Evaluated, Prediction, Predictions
+    summary(source)                 layers, shapes, arithmetic, memory, times; a Summary
+    Spec, Prepared, Training, Trace, Inspection, Evaluated, Prediction, Predictions, Summary
                                     what these return
     Epoch, Progress                 what a training tells whoever watches it
     NncliError                      a mistake in what was given; its text says which
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from nncli.api.initial import start_from
     from nncli.api.evaluating import Evaluated, evaluate
     from nncli.api.predicting import Prediction, Predictions, predict, predict_blocks
+    from nncli.api.summarising import Summary, summary
     from nncli.api.tracing import trace_step
     from nncli.api.training import Training, train
     from nncli.inspection.record import Inspection, inspect
@@ -51,6 +53,7 @@ __all__ = [
     "Prepared",
     "Progress",
     "Spec",
+    "Summary",
     "Trace",
     "Training",
     "export",
@@ -61,6 +64,7 @@ __all__ = [
     "predict_blocks",
     "prepare",
     "start_from",
+    "summary",
     "trace_step",
     "train",
 ]
@@ -74,6 +78,7 @@ _HOME = {
     "Predictions": "nncli.api.predicting",
     "Prepared": "nncli.api.assemble",
     "Spec": "nncli.spec",
+    "Summary": "nncli.api.summarising",
     "Training": "nncli.api.training",
     "Inspection": "nncli.inspection.record",
     "Trace": "nncli.nn.trace",
@@ -86,6 +91,7 @@ _HOME = {
     "predict": "nncli.api.predicting",
     "predict_blocks": "nncli.api.predicting",
     "prepare": "nncli.api.assemble",
+    "summary": "nncli.api.summarising",
     "train": "nncli.api.training",
 }
 

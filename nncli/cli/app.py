@@ -13,6 +13,7 @@ from nncli.cli.export import export
 from nncli.cli.evaluate import evaluate
 from nncli.cli.inspect_grad import inspect_grad
 from nncli.cli.predict import predict
+from nncli.cli.summary import summary
 from nncli.cli.train import train
 from nncli.errors import DivergedError, FailedCheck, InterruptedTraining, NncliError
 
@@ -28,6 +29,7 @@ app.command()(train)
 app.command("inspect-grad")(inspect_grad)
 app.command()(evaluate)
 app.command()(predict)
+app.command()(summary)
 # A filter written out may begin with a negative number, which looks like an option.
 app.command(context_settings={"ignore_unknown_options": True})(conv)
 app.command()(export)
