@@ -6,12 +6,13 @@ from typing import NamedTuple
 from nncli.api.assemble import load_data, source_of
 from nncli.api.running import Run, open_run
 from nncli.datasets import Pair, Part, read_measured
-from nncli.errors import DataError
+from nncli.errors import DataError, SpecError
 from nncli.files import shown
 from nncli.nn.arrays import Array
 from nncli.training.assessment import Assessment, Outcome, assess
 
 WORST = 10
+OTHERS = "--data FILE measures it on others"
 
 
 class WorstSample(NamedTuple):
@@ -113,11 +114,14 @@ def _own(run: Run) -> tuple[str, Part]:
             source = source_of(run.spec, table)
             return key, read_measured(run.recipe, source, run.network.dtype)
     # What was held back is told by the seed and all the training data.
-    data = load_data(run.spec)
+    try:
+        data = load_data(run.spec)
+    except SpecError as error:  # a file that is no longer there
+        raise SpecError([*error.problems, f"{shown(run.path)}: {OTHERS}"]) from error
     if data.recipe.as_plain() != run.recipe.as_plain():
         raise DataError(
             f"{shown(run.path)}: its training data are no longer those that it was trained on; "
-            "give others"
+            f"{OTHERS}"
         )
     return ("train", data.train) if data.validation is None else ("validation", data.validation)
 

@@ -33,9 +33,9 @@ FormatOption = Annotated[
 def predict(run: Run, inputs: Inputs, output: Output = None, format: FormatOption = None) -> None:
     """Apply a trained network to new samples.
 
-    A line a sample: its class, where there are classes, and the network's outputs.
-    Inputs of any length are taken in blocks. Columns are found by name where both tables have a
-    header; targets among them are left out.
+    A line a sample: its class, where there are any, and the outputs.
+    Columns are found by name where there is a header; targets are left out.
+    Inputs may be larger than memory.
     """
     import os
 

@@ -126,6 +126,8 @@ def decoded(name: str, content: bytes | bytearray, first: int = 1) -> str:
     """The text of UTF-8 bytes that begin at row `first` of a file; a BOM is dropped."""
     if content.startswith(b"\x1f\x8b"):
         raise DataError(f"{name}: is gzip; its name should end in .gz")
+    if content.startswith(b"\x93NUMPY"):
+        raise DataError(f"{name}: is a NumPy array, not a table; its name should end in .npy")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError(f"{name}: is UTF-16; save it as UTF-8")
     nul = content.find(0)

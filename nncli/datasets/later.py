@@ -124,7 +124,9 @@ def read_measured(recipe: Recipe, source: Source, dtype: DType) -> Part:
     elif isinstance(source, Pair) or kind(source) == "npz":
         samples = read_source(source, classes=recipe.classes or "none")
     else:
-        raise DataError(f"{shown(source)}: holds inputs alone; give the file of their targets too")
+        raise DataError(
+            f"{shown(source)}: holds inputs alone; give the file of their targets too (--targets)"
+        )
     part = prepare(
         recipe.fitted(samples), scaling=recipe.scaling, encoding=recipe.encoding, dtype=dtype
     )

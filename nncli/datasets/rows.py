@@ -69,13 +69,14 @@ class RowReader:
         for line, text in self._pieces:
             self._line, self._text = line, text
             reader = records(io.StringIO(text, newline=""), self.delimiter)
+            start = line
             try:
                 for cells in reader:
                     if filled(cells):
                         return stripped(cells), line + reader.line_num - 1
+                    start = line + reader.line_num
             except csv.Error as error:
-                row = line + reader.line_num - 1
-                raise DataError(f"{self.name}: row {row}: {csv_mistake(str(error))}") from error
+                raise DataError(f"{self.name}: row {start}: {csv_mistake(str(error))}") from error
         raise DataError(f"{self.name}: is empty; a table with a row for each sample is needed")
 
     def _table(self, text: str, line: int) -> Table | None:

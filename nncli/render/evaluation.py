@@ -24,6 +24,7 @@ MOST_ROWS = 40  # of a table of classes or outputs
 LONGEST_NAME = 20  # characters of a class
 OFTEN = 0.1  # the share of a class that is deep red where it is mistaken for another
 NEVER = Style(color="grey50", bgcolor="rgb(235,235,235)")
+IN_SPEC = "inputs"  # the source of data that the spec itself holds
 PARTS = {
     "test": "its test data",
     "validation": "its validation data",
@@ -49,7 +50,8 @@ def evaluation_page(evaluated: Evaluated) -> RenderableType:
 
 def heading(evaluated: Evaluated) -> Text:
     n = count(evaluated.assessment.samples, "sample")
-    where = " of ".join(filter(None, [PARTS[evaluated.part], safe(evaluated.source)]))
+    source = "" if evaluated.source == IN_SPEC else safe(evaluated.source)
+    where = " of ".join(filter(None, [PARTS[evaluated.part], source]))
     text = plain(evaluated.name, "bold")
     text.append(f" after {count(evaluated.epoch, 'epoch')}, on {n}: {where}", "not bold")
     return text

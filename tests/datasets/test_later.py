@@ -192,7 +192,7 @@ def test_inputs_and_targets_from_two_files(recipe):
     part = read_measured(recipe, Pair(Path("x.npy"), Path("y.csv")), FLOAT64)
     assert (gathered(part)[0].tolist(), part.targets.tolist()) == (EXPECTED, [[0, 1]])
     assert problems(read_measured, recipe, Path("x.npy"), FLOAT64) == [
-        "x.npy: holds inputs alone; give the file of their targets too"
+        "x.npy: holds inputs alone; give the file of their targets too (--targets)"
     ]
 
 
