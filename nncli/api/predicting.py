@@ -52,10 +52,11 @@ class Predictions:
         self._inputs = inputs
 
     def __iter__(self) -> Iterator[Prediction]:
-        forward = Forward(self.run.network)
-        for part in self._inputs.parts:
-            for outputs in forward(part):
-                yield self.prediction(outputs)
+        with self.run.hire() as crew:
+            forward = Forward(self.run.network, crew)
+            for part in self._inputs.parts:
+                for outputs in forward(part):
+                    yield self.prediction(outputs)
 
     def prediction(self, outputs: Array) -> Prediction:
         recipe = self.run.recipe

@@ -8,8 +8,9 @@ from typing import NamedTuple
 from nncli.api.assemble import bare_network, load_data, placed_layers
 from nncli.api.running import read_recipe, spec_file
 from nncli.inspection.timing import LayerTime, time_step
-from nncli.nn.memory import layer_numbers, multiply_adds
+from nncli.nn.memory import layer_numbers
 from nncli.nn.network import Placed
+from nncli.nn.threads import multiply_adds
 from nncli.spec import Spec, load_spec
 
 ITEMSIZE = {"float32": 4, "float64": 8}

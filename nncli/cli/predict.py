@@ -37,11 +37,6 @@ def predict(run: Run, inputs: Inputs, output: Output = None, format: FormatOptio
     Columns are found by name where there is a header; targets are left out.
     Inputs may be larger than memory.
     """
-    import os
-
-    # The matrices are small, so a second thread would mostly wait.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
     from nncli.api.predicting import predict_blocks
     from nncli.files import whole_file
     from nncli.render.predictions import FORMATS, format_of

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nncli.nn.arrays import Call, do
 from nncli.nn.network import Network
 from nncli.nn.sgd import Sgd
 from nncli.nn.step import Step
@@ -38,8 +39,9 @@ def time_step(network: Network, n: int) -> StepTime:
     step.targets[:, 0] = 1
     repeat(lambda: step.run(0.0), WARM_UP)
     whole = repeat(lambda: step.run(0.0), MEASURED)
+    calls = layer_calls(step)
     with np.errstate(all="ignore"):
-        passes = repeat(lambda: time_layers(step), MEASURED)
+        passes = repeat(lambda: time_layers(calls), MEASURED)
     forward, backward = np.median([made for made, _ in passes], axis=0).tolist()
     layers = tuple(LayerTime(*times) for times in zip(forward, backward, strict=True))
     seconds = float(np.median([seconds for _, seconds in whole]))
@@ -60,20 +62,31 @@ def repeat(call: Callable[[], object], seconds: float) -> list[tuple[object, flo
     return made
 
 
-def time_layers(step: Step) -> tuple[list[float], list[float]]:
+def layer_calls(step: Step) -> tuple[list[list[Call]], list[list[Call]]]:
+    """What each layer does, forward and backward, as the step has laid it down."""
+    forward = [list(layer.forward()) for layer in step.layers]
+    backward = []
+    for k, layer in enumerate(step.layers):
+        fused = layer is step.layers[-1] and step.network.cost.error_is_delta
+        calls = [] if fused else list(layer.multiply_hadamard())
+        calls += layer.backward()
+        if k:
+            calls += layer.send_down()
+        backward.append(calls)
+    return forward, backward
+
+
+def time_layers(
+    calls: tuple[list[list[Call]], list[list[Call]]],
+) -> tuple[list[float], list[float]]:
     """Seconds of each layer, forward and backward, in one pass through the step."""
-    forward, backward = [], []
-    for layer in step.layers:
-        start = perf_counter()
-        layer.forward()
-        forward.append(perf_counter() - start)
-    np.subtract(step.last.a, step.targets_t, step.error)
-    for layer in reversed(step.layers):
-        start = perf_counter()
-        if not (layer is step.last and step.network.cost.error_is_delta):
-            layer.multiply_hadamard()
-        layer.backward()
-        if layer is not step.layers[0]:
-            layer.send_down()
-        backward.append(perf_counter() - start)
-    return forward, backward[::-1]
+    forward, backward = calls
+    there = [seconds_of(layer) for layer in forward]
+    back = [seconds_of(layer) for layer in reversed(backward)]
+    return there, back[::-1]
+
+
+def seconds_of(calls: list[Call]) -> float:
+    start = perf_counter()
+    do(calls)
+    return perf_counter() - start

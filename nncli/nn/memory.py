@@ -1,4 +1,4 @@
-"""How much memory and arithmetic a step takes, known before any of it is asked for."""
+"""How much memory a step takes, known before any of it is asked for."""
 
 from collections.abc import Sequence
 from math import prod
@@ -32,16 +32,6 @@ def layer_numbers(placed: Placed, n: int) -> int:
         case _:
             numbers = 0
     return numbers + 3 * sum(map(prod, placed.parameter_shapes.values()))
-
-
-def multiply_adds(placed: Placed) -> int:
-    """How many products of a weight and a number a layer's forward pass takes for one sample.
-
-    Biases, activations and pooling are not counted.
-    """
-    weight = placed.parameter_shapes.get("weight")
-    # Each weight of a dense layer meets one number, each of a filter one in every window.
-    return 0 if weight is None else prod(weight) * prod(placed.output_shape[1:])
 
 
 def step_bytes(layers: Sequence[Placed], n: int, itemsize: int) -> int:

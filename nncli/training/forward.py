@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from nncli.nn.arrays import Array
+from nncli.nn.crew import Crew
 from nncli.nn.network import Network
 from nncli.nn.sgd import Sgd
 from nncli.nn.step import Step
@@ -15,8 +16,8 @@ from nncli.training.samples import Samples
 class Forward:
     """Applies a network, in one workspace for however many samples come at a time."""
 
-    def __init__(self, network: Network) -> None:
-        self.step = Step(network, Sgd(network), block_for(network))
+    def __init__(self, network: Network, crew: Crew | None = None) -> None:
+        self.step = Step(network, Sgd(network), block_for(network), crew)
 
     def __call__(self, samples: Samples) -> Iterator[Array]:
         """The outputs of samples without targets, some samples x outputs at a time."""

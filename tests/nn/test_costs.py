@@ -72,5 +72,5 @@ def test_each_sample_has_its_part_of_the_total(row):
     z, y = rng.normal(0, 3, (4, 6)), np.eye(4)[rng.integers(0, 4, 6)].T
     error = np.exp(z) / (1 + np.exp(z)) - y
     each = row.each(z, y, error)
-    alone = [row.total(z[:, [i]], y[:, [i]], error[:, [i]]) for i in range(6)]
+    alone = [row.total(z[:, [i]], y[:, [i]], error[:, [i]])() for i in range(6)]
     np.testing.assert_allclose(each, alone, rtol=1e-13)
