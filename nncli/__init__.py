@@ -13,7 +13,13 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     compare(runs)                   run folders side by side, as a Comparison
     show(source)                    a spec with every default, and where each value came from
     schema()                        the JSON Schema of a spec
-    Spec, Prepared, Training, Trace, Exported, Inspection    what these return
+    evaluate(run, data=None)        measures a trained network; an Evaluated with all counts
+    predict(run, inputs)            what it says about new samples; a Prediction
+    predict_blocks(run, inputs)     the same for inputs of any length; Predictions, one by one
+    summary(source)                 layers, shapes, arithmetic, memory, times; a Summary
+    Spec, Prepared, Training, Trace, Exported, Inspection, Draft, Comparison, Evaluated, Prediction,
+    Predictions, Summary, Shown
+                                    what these return
     Epoch, Progress                 what a training tells whoever watches it
     NncliError                      a mistake in what was given; its text says which
     InterruptedTraining             to be raised by a watcher that wants to stop
@@ -27,11 +33,14 @@ from nncli.errors import InterruptedTraining, NncliError
 if TYPE_CHECKING:
     from nncli.api.assemble import Prepared, prepare
     from nncli.api.comparing import Comparison, compare
+    from nncli.api.evaluating import Evaluated, evaluate
     from nncli.api.exporting import Exported, export
     from nncli.api.initial import start_from
+    from nncli.api.predicting import Prediction, Predictions, predict, predict_blocks
     from nncli.api.schema import schema
     from nncli.api.showing import Shown, show
     from nncli.api.starting import Draft, draft, init
+    from nncli.api.summarising import Summary, summary
     from nncli.api.tracing import trace_step
     from nncli.api.training import Training, train
     from nncli.inspection.record import Inspection, inspect
@@ -44,26 +53,34 @@ __all__ = [
     "Comparison",
     "Draft",
     "Epoch",
+    "Evaluated",
     "Exported",
     "Inspection",
     "InterruptedTraining",
     "NncliError",
+    "Prediction",
+    "Predictions",
     "Prepared",
     "Progress",
     "Shown",
     "Spec",
+    "Summary",
     "Trace",
     "Training",
     "compare",
     "draft",
+    "evaluate",
     "export",
     "init",
     "inspect",
     "load_spec",
+    "predict",
+    "predict_blocks",
     "prepare",
     "schema",
     "show",
     "start_from",
+    "summary",
     "trace_step",
     "train",
 ]
@@ -77,12 +94,17 @@ _HOME = {
     "Draft": "nncli.api.starting",
     "draft": "nncli.api.starting",
     "init": "nncli.api.starting",
+    "Evaluated": "nncli.api.evaluating",
+    "Prediction": "nncli.api.predicting",
+    "Predictions": "nncli.api.predicting",
     "Prepared": "nncli.api.assemble",
     "Spec": "nncli.spec",
+    "Summary": "nncli.api.summarising",
     "Training": "nncli.api.training",
     "Inspection": "nncli.inspection.record",
     "Trace": "nncli.nn.trace",
     "export": "nncli.api.exporting",
+    "evaluate": "nncli.api.evaluating",
     "inspect": "nncli.inspection.record",
     "load_spec": "nncli.spec",
     "start_from": "nncli.api.initial",
@@ -90,7 +112,10 @@ _HOME = {
     "Shown": "nncli.api.showing",
     "show": "nncli.api.showing",
     "trace_step": "nncli.api.tracing",
+    "predict": "nncli.api.predicting",
+    "predict_blocks": "nncli.api.predicting",
     "prepare": "nncli.api.assemble",
+    "summary": "nncli.api.summarising",
     "train": "nncli.api.training",
 }
 

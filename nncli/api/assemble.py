@@ -21,7 +21,7 @@ from nncli.nn import sgd
 from nncli.nn.crew import Crew
 from nncli.nn.initialisers import default_initialiser
 from nncli.nn.memory import layer_numbers, step_bytes
-from nncli.nn.network import Network, build_network, place_layers
+from nncli.nn.network import Network, Placed, build_network, place_layers
 from nncli.nn.threads import hire
 from nncli.seeds import Stream, seed_of
 from nncli.spec import (
@@ -109,6 +109,41 @@ def prepare(spec: Spec) -> Prepared:
     return Prepared(spec, data, network, plan_of(spec, classes=data.classes is not None), initial)
 
 
+def bare_network(spec: Spec, input_shape: tuple[int, ...], *, drawn: bool = False) -> Network:
+    """The network of a spec for inputs of a shape; no file that its weights start from is read.
+
+    drawn: whether its weights are drawn as the spec says, or left at 0 to be filled.
+
+    Raises:
+        SpecError: the layers do not fit each other, or this machine.
+    """
+    layers = _bare_layers(spec, drawn)
+    _place(spec, layers, input_shape, 1)
+    return _network(spec, layers, input_shape)
+
+
+def placed_layers(spec: Spec, input_shape: tuple[int, ...]) -> tuple[Placed, ...]:
+    """The layers of a spec for inputs of a shape, however much memory they would take.
+
+    Raises:
+        SpecError: they do not fit each other.
+    """
+    with _told_at_layer(spec):
+        return place_layers(_bare_layers(spec, drawn=True), input_shape)
+
+
+def _bare_layers(spec: Spec, drawn: bool) -> list[nn.Layer]:
+    return [_layer(spec, k, _bare(layer, drawn)) for k, layer in enumerate(spec.network)]
+
+
+def _bare(layer: Layer, drawn: bool) -> Layer:
+    """The layer without the values that it gives its weights and biases."""
+    if not isinstance(layer, DenseSpec | ConvSpec):
+        return layer
+    bare = {"weights": None, "bias": layer.bias is not False}
+    return layer.model_copy(update=bare if drawn else {**bare, "init": "zeros"})
+
+
 def with_defaults(spec: Spec) -> Spec:
     """The spec with what follows from other keys written out: how each layer's weights start."""
 
@@ -131,7 +166,7 @@ def load_data(spec: Spec) -> datasets.Data:
     _check_files(spec)
     validation = d.validation
     return datasets.load(
-        train=_source(spec, d.train),
+        train=source_of(spec, d.train),
         validation=validation if isinstance(validation, float) else _maybe(spec, validation),
         test=_maybe(spec, d.test),
         target=d.target,
@@ -276,10 +311,12 @@ def _schedule(schedule: Schedule, epochs: int) -> sgd.Schedule:
 
 
 def _maybe(spec: Spec, table: str | PairSpec | None) -> datasets.Source | None:
-    return None if table is None else _source(spec, table)
+    return None if table is None else source_of(spec, table)
 
 
-def _source(spec: Spec, table: str | PairSpec) -> datasets.Source:
+def source_of(spec: Spec, table: str | PairSpec) -> datasets.Source:
+    """What a key under the spec's `data` names, as seen from the current folder."""
+
     def half(value: object) -> Path | list[object]:
         return spec.resolve(value) if isinstance(value, str) else _lists(value)
 

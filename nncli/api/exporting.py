@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nncli.api.assemble import Prepared
-from nncli.api.opening import open_spec_or_run
+from nncli.api.running import Run, open_run
 from nncli.datasets import Scaling
 from nncli.errors import NncliError, RunError
 from nncli.exchange.formats import FORMATS, Format
@@ -20,6 +19,7 @@ from nncli.exchange.trained import Affine, Trained
 from nncli.files import shown, whole_file
 
 SAMPLES = 8  # that a format may prove itself by
+SEED = 0
 
 
 class Exported(NamedTuple):
@@ -52,39 +52,33 @@ def export(
 
     Raises:
         RunError: the run cannot be read, or a file cannot be written.
-        SpecError, DataError: the run's data are not there any more, or do not fit.
+        SpecError: the run's spec is damaged.
         NncliError: the format is not known or cannot hold the network, or its extra is missing.
     """
     if to not in FORMATS:
         raise NncliError(f"{shown(to)!r} is no format to export to; known are {', '.join(FORMATS)}")
     format = FORMATS[to]
-    run = Path(run)
-    if run.is_file():
-        raise RunError(f"{shown(run)}: is a file; an export takes a run folder")
-    prepared = open_spec_or_run(run).prepared
-    stem = _stem(format, prepared.spec.name, None if output is None else Path(output))
-    network = trained(prepared)
+    opened = open_run(run)
+    stem = _stem(format, opened.spec.name, None if output is None else Path(output))
+    network = trained(opened)
     contents = {Path(f"{stem}{suffix}"): text for suffix, text in format.write(network).items()}
     _write_all(contents, overwrite=overwrite)
     files = sorted(contents, key=lambda path: str(path) != f"{stem}{format.suffix}")
     return Exported(to, tuple(files), network, format.scales, tuple(format.notes(network)))
 
 
-def trained(prepared: Prepared) -> Trained:
-    """The network of an opened run, with some samples of its training data made raw again."""
-    data, network = prepared.data, prepared.network
-    last = len(data.train) - 1
-    # From all of the file, which may well be sorted by class.
-    rows = data.train.index[np.linspace(0, last, min(SAMPLES, last + 1)).astype(int)]
-    inputs = np.zeros((len(rows), *data.input_shape), network.dtype)
-    targets = np.zeros((len(rows), data.outputs), network.dtype)
-    data.train.gather(rows, inputs, targets)
-    scaling = None if data.scaling is None else _affine(data.scaling)
-    if scaling is not None:
-        # A constant feature has scaled to 0 by an infinite divisor.
-        divisor = np.where(np.isinf(scaling.divisor), 0, scaling.divisor)
-        inputs = inputs * divisor + scaling.offset
-    return Trained(prepared.spec.name, network, scaling, data.classes, inputs, targets)
+def trained(run: Run) -> Trained:
+    """The network of a run, with samples to prove itself by: a run may outlive its data.
+
+    They are drawn, about as large as what it was trained on; targets are such as every cost takes.
+    """
+    rng = np.random.default_rng(SEED)
+    scaling, shape = run.recipe.scaling, run.recipe.input_shape
+    inputs = scaling.undone(rng.standard_normal((SAMPLES, *shape))).astype(run.network.dtype)
+    targets = rng.random((SAMPLES, run.recipe.outputs))
+    targets /= targets.sum(axis=1, keepdims=True)
+    affine = None if scaling.is_identity else _affine(scaling)
+    return Trained(run.spec.name, run.network, affine, run.recipe.classes, inputs, targets)
 
 
 def _affine(scaling: Scaling) -> Affine:

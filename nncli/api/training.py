@@ -11,6 +11,7 @@ from nncli.nn.crew import Crew
 from nncli.nn.network import Network
 from nncli.nn.sgd import Sgd
 from nncli.spec import Spec, TrainSpec, dump_spec, load_spec
+from nncli.training.data_file import data_text
 from nncli.training.evaluate import Evaluation, Evaluator
 from nncli.training.history import Divergence, Epoch, Progress
 from nncli.training.run_folder import Keeper, RunFolder
@@ -83,7 +84,10 @@ def _train(
     folder = None
     if out is not None:
         text = dump_spec(with_defaults(prepared.spec))
-        folder = RunFolder.create(Path(out), text, network, trainer.state(), overwrite=overwrite)
+        settled = data_text(data.recipe.as_plain())
+        folder = RunFolder.create(
+            Path(out), text, settled, network, trainer.state(), overwrite=overwrite
+        )
     if on_start is not None:
         on_start()
     keeper = Keeper(folder, network, trainer.state())

@@ -10,11 +10,14 @@ import typer
 
 from nncli.cli.compare import compare
 from nncli.cli.conv import conv
+from nncli.cli.evaluate import evaluate
 from nncli.cli.export import export
 from nncli.cli.init import init
 from nncli.cli.inspect_grad import inspect_grad
+from nncli.cli.predict import predict
 from nncli.cli.schema import schema
 from nncli.cli.show import show
+from nncli.cli.summary import summary
 from nncli.cli.train import train
 from nncli.errors import DivergedError, FailedCheck, InterruptedTraining, NncliError
 
@@ -32,6 +35,9 @@ app.command("inspect-grad")(inspect_grad)
 # A filter written out may begin with a negative number, which looks like an option. So what is
 # unknown comes as an argument, and the command refuses it.
 app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(conv)
+app.command()(evaluate)
+app.command()(predict)
+app.command()(summary)
 app.command()(export)
 app.command()(compare)
 app.command()(show)

@@ -2,9 +2,11 @@
 
 from nncli.datasets.arrays import read_whole_npz
 from nncli.datasets.files import file_size
+from nncli.datasets.later import Inputs, read_inputs, read_measured
 from nncli.datasets.load import load
 from nncli.datasets.part import Data, Part, prepare
 from nncli.datasets.read import read_source, read_values
+from nncli.datasets.recipe import Recipe, recipe_from
 from nncli.datasets.samples import Origin, Pair, Samples, Source
 from nncli.datasets.scaling import Scale, Scaling
 from nncli.datasets.tables import Table, Target, read_table, table_samples
@@ -14,9 +16,11 @@ __all__ = [
     "Classes",
     "Data",
     "Encoding",
+    "Inputs",
     "Origin",
     "Pair",
     "Part",
+    "Recipe",
     "Samples",
     "Scale",
     "Scaling",
@@ -27,9 +31,12 @@ __all__ = [
     "fit_encoding",
     "load",
     "prepare",
+    "read_inputs",
+    "read_measured",
     "read_source",
     "read_table",
     "read_values",
     "read_whole_npz",
+    "recipe_from",
     "table_samples",
 ]

@@ -119,25 +119,27 @@ def read_text(path: Path) -> str:
             f"{shown(path)}: holds more than {TEXT_LIMIT >> 30} GiB of text; "
             "save the samples as .npy, which is not read whole"
         )
-    return decoded(path, content)
+    return decoded(shown(path), content)
 
 
-def decoded(path: Path, content: bytearray) -> str:
+def decoded(name: str, content: bytes | bytearray, first: int = 1) -> str:
+    """The text of UTF-8 bytes that begin at row `first` of a file; a BOM is dropped."""
     if content.startswith(b"\x1f\x8b"):
-        raise DataError(f"{shown(path)}: is gzip; its name should end in .gz")
+        raise DataError(f"{name}: is gzip; its name should end in .gz")
+    if content.startswith(b"\x93NUMPY"):
+        raise DataError(f"{name}: is a NumPy array, not a table; its name should end in .npy")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise DataError(f"{shown(path)}: is UTF-16; save it as UTF-8")
+        raise DataError(f"{name}: is UTF-16; save it as UTF-8")
     nul = content.find(0)
     if nul >= 0:
-        row = content.count(b"\n", 0, nul) + 1
-        raise DataError(f"{shown(path)}: row {row}: holds a NUL byte; is it a text file?")
+        row = content.count(b"\n", 0, nul) + first
+        raise DataError(f"{name}: row {row}: holds a NUL byte; is it a text file?")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         # The codec counts from behind the BOM.
         start = error.start + (3 if content.startswith(b"\xef\xbb\xbf") else 0)
-        row = content.count(b"\n", 0, start) + 1
+        row = content.count(b"\n", 0, start) + first
         raise DataError(
-            f"{shown(path)}: row {row}: byte 0x{content[start]:02x} is not UTF-8; "
-            "save the table as UTF-8"
+            f"{name}: row {row}: byte 0x{content[start]:02x} is not UTF-8; save the table as UTF-8"
         ) from error

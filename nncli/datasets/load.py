@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from nncli.datasets.messages import counted, listed, size
+from nncli.datasets.messages import counted, listed
 from nncli.datasets.part import Data, Part, prepare
 from nncli.datasets.read import read_source
+from nncli.datasets.recipe import recipe_of, shape_words
 from nncli.datasets.samples import Pair, Samples, Source
 from nncli.datasets.scaling import Scale, fit_scaling
 from nncli.datasets.split import hold_out
@@ -71,16 +73,12 @@ def load(
     for key in parts:
         check_outputs(outputs, parts[key], further[key], key)
     if held is not None:
-        parts["validation"] = Part(whole.inputs, whole.targets, held, whole.scaling)
+        parts["validation"] = replace(whole, index=held)
     return Data(
-        train=Part(whole.inputs, whole.targets, chosen, whole.scaling),
+        train=replace(whole, index=chosen),
         validation=parts.get("validation"),
         test=parts.get("test"),
-        classes=encoding.classes if encoding is not None else None,
-        input_shape=samples.input_shape,
-        outputs=outputs,
-        columns=samples.columns,
-        scaling=None if scaling.is_identity else scaling,
+        recipe=recipe_of(samples, encoding, scaling, outputs),
     )
 
 
@@ -124,7 +122,7 @@ def check_alike(train: Samples, other: Samples, key: str) -> None:
     """Raises DataError where the inputs of another source are not those of the training data."""
     name, known = other.inputs_origin.name, train.inputs_origin.name
     if train.input_shape != other.input_shape:
-        found, wanted = input_words(other), input_words(train)
+        found, wanted = shape_words(other.input_shape), shape_words(train.input_shape)
         raise DataError(f"{name}: {key} has {found} a sample, but {known} has {wanted}", key=key)
     if None not in (train.columns, other.columns) and train.columns != other.columns:
         raise DataError(
@@ -132,11 +130,6 @@ def check_alike(train: Samples, other: Samples, key: str) -> None:
             f"are {listed(train.columns or ())}",
             key=key,
         )
-
-
-def input_words(samples: Samples) -> str:
-    shape = samples.input_shape
-    return counted(shape[0], "input") if len(shape) == 1 else f"an image of {size(shape)}"
 
 
 def check_outputs(outputs: int, other: Part, samples: Samples, key: str) -> None:

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.datasets.mapped import RowFile, let_go
-from nncli.datasets.samples import Samples, check_finite
+from nncli.datasets.recipe import Recipe
+from nncli.datasets.samples import Origin, Samples, check_finite
 from nncli.datasets.scaling import Scaling, blocks
 from nncli.datasets.targets import Encoding, encode
 
@@ -20,12 +21,14 @@ class Part:
     targets: N x outputs in the type of training, one-hot where there are classes.
     index: which rows of `inputs` belong to this part, ascending.
     scaling: what gathering applies; None where inputs are scaled and of the right type already.
+    origin: where the inputs were read.
     """
 
     inputs: NDArray[Any]
     targets: NDArray[Any]
     index: NDArray[np.int64]
     scaling: Scaling | None = None
+    origin: Origin | None = None
     _buffers: tuple[NDArray[Any], NDArray[np.float64]] | None = field(
         default=None, init=False, repr=False
     )
@@ -77,22 +80,26 @@ class Part:
 
 
 class Data(NamedTuple):
-    """What a network is trained and measured on.
-
-    classes: their names in the order of the outputs; None where targets are plain numbers.
-    input_shape: (features,) or (channels, rows, columns).
-    columns: the names of the input columns, where a header gave them.
-    scaling: as fitted on the training part, for data that come later; None where there is none.
-    """
+    """What a network is trained and measured on; `recipe` is how data that come later are read."""
 
     train: Part
     validation: Part | None
     test: Part | None
-    classes: tuple[str, ...] | None
-    input_shape: tuple[int, ...]
-    outputs: int
-    columns: tuple[str, ...] | None
-    scaling: Scaling | None
+    recipe: Recipe
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """Their names in the order of the outputs; None where targets are plain numbers."""
+        return self.recipe.classes
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """(features,) or (channels, rows, columns)."""
+        return self.recipe.input_shape
+
+    @property
+    def outputs(self) -> int:
+        return self.recipe.outputs
 
 
 def prepare(
@@ -111,13 +118,21 @@ def prepare(
     targets = encode(samples, encoding, dtype)
     everything = np.arange(len(samples), dtype=np.int64)
     raw = samples.inputs
-    needed = scaling if scaling is not None and not scaling.is_identity else None
-    if needed is None and raw.dtype != dtype:
-        needed = Scaling()
+    needed = needed_scaling(raw, scaling, dtype)
     if isinstance(raw, np.memmap):
         check_inputs(samples, needed, dtype)
-        return Part(raw, targets, everything, needed)
-    return Part(scaled_inputs(samples, needed, dtype), targets, everything)
+        return Part(raw, targets, everything, needed, samples.inputs_origin)
+    inputs = scaled_inputs(samples, needed, dtype)
+    return Part(inputs, targets, everything, origin=samples.inputs_origin)
+
+
+def needed_scaling(
+    raw: NDArray[Any], scaling: Scaling | None, dtype: np.dtype[Any]
+) -> Scaling | None:
+    """What `raw` has to go through on its way to `dtype`; None where it may stay as it is."""
+    if scaling is not None and not scaling.is_identity:
+        return scaling
+    return None if raw.dtype == dtype else Scaling()
 
 
 def scaled_inputs(samples: Samples, scaling: Scaling | None, dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -131,7 +146,7 @@ def scaled_inputs(samples: Samples, scaling: Scaling | None, dtype: np.dtype[Any
 
 
 def check_inputs(samples: Samples, scaling: Scaling | None, dtype: np.dtype[Any]) -> None:
-    """Reads mapped inputs once, by blocks, to see that gathering will give finite numbers."""
+    """Reads inputs once, by blocks, to see that gathering will give finite numbers."""
     raw = samples.inputs
     if raw.dtype.kind != "f":
         return

@@ -30,7 +30,6 @@ def read_source(
     header: bool | None = None,
     classes: Classes = None,
     with_targets: bool = True,
-    columns: tuple[str, ...] | None = None,
     shape: tuple[int, int, int] | None = None,
 ) -> Samples:
     """Reads a source of any format; .npy inputs are mapped, everything else is in memory.
@@ -39,7 +38,6 @@ def read_source(
     looks); a target that is a name demands one.
     classes: names let a column mix words and numbers, "none" or a number forbids words.
     with_targets: False reads inputs alone, from any file that holds them.
-    columns: with a header, the inputs wanted, by name.
     shape: channels, rows, columns of each sample's inputs.
     Raises DataError for whatever is wrong with the source, values that are not finite in arrays
     and labels that are no class excepted: those are looked for when samples become a Part.
@@ -50,9 +48,7 @@ def read_source(
         keys = [target] if isinstance(target, str | int) else (target or [])
         names = [key for key in keys if isinstance(key, str)] if with_targets else []
         table = read_table(source, header=header, names=names)
-        samples = table_samples(
-            table, target=target, with_targets=with_targets, columns=columns, classes=classes
-        )
+        samples = table_samples(table, target=target, with_targets=with_targets, classes=classes)
     elif kind(source) == "npz":
         samples = read_both(source, with_targets)
     elif with_targets:

@@ -62,6 +62,11 @@ class Scaling:
             and np.can_cast(raw, dtype, "safe")
         )
 
+    def undone(self, scaled: NDArray[Any]) -> NDArray[np.float64]:
+        """The numbers that became `scaled`, but for rounding; a constant feature's is its own."""
+        constant = np.isinf(self.divisor)
+        return np.where(constant, 0.0, scaled) * np.where(constant, 0.0, self.divisor) + self.offset
+
     @property
     def is_identity(self) -> bool:
         """Whether it leaves every number as it is."""

@@ -123,13 +123,17 @@ def read_table(
     rows.
     """
     name, text = shown(path), read_text(path)
-    delimiter = "\t" if path.name.lower().removesuffix(".gz").endswith(".tsv") else ","
+    delimiter = delimiter_of(path)
     table = read_numbers(name, text, delimiter, header, names)
     if table is None:
         table = read_cells(name, text, delimiter, header, rows, names)
     if table is None:
         raise DataError(f"{name}: is empty; {needed} is needed")
     return table
+
+
+def delimiter_of(path: Path) -> str:
+    return "\t" if path.name.lower().removesuffix(".gz").endswith(".tsv") else ","
 
 
 def read_numbers(
@@ -187,23 +191,30 @@ def read_cells(
     header: bool | None,
     expected: int | None,
     names: Sequence[str],
+    *,
+    first: int = 1,
+    width: int | None = None,
 ) -> Table | None:
-    """The table by the csv module, as text; None where there is nothing."""
+    """The table by the csv module, as text; None where there is nothing.
+
+    first: the line of the file where the text begins. width: how many cells the first row of the
+    file has, where that is not the first row here.
+    """
     rows: list[list[str]] = []
     lines: list[int] = []
     reader = records(io.StringIO(text, newline=""), delimiter)
-    start = 1
+    start = first
     try:
         for cells in reader:
             if filled(cells):
                 rows.append(stripped(cells))
                 lines.append(start)
-            start = reader.line_num + 1
+            start = reader.line_num + first
     except csv.Error as error:
         raise DataError(f"{name}: row {start}: {csv_mistake(str(error))}") from error
     if not rows:
         return None
-    check_widths(name, rows, lines)
+    check_widths(name, rows, lines, width or len(rows[0]))
     has_header = looks_like_header(rows, expected, names) if header is None else header
     if has_header and len(rows) == 1:
         key = "header" if header else None
@@ -242,8 +253,8 @@ def csv_mistake(error: str) -> str:
     return "a quoted cell goes on after its closing quote; a quote within one is written twice"
 
 
-def check_widths(name: str, rows: list[list[str]], lines: list[int]) -> None:
-    problems, width = Problems(name), len(rows[0])
+def check_widths(name: str, rows: list[list[str]], lines: list[int], width: int) -> None:
+    problems = Problems(name)
     for cells, line in zip(rows, lines, strict=True):
         if len(cells) != width:
             column = min(len(cells), width) + 1  # the first that is missing, or too many
@@ -259,20 +270,15 @@ def table_samples(
     *,
     target: Target = None,
     with_targets: bool = True,
-    columns: tuple[str, ...] | None = None,
     classes: Classes = None,
 ) -> Samples:
     """The table's columns divided into inputs and targets.
 
     target: the target column or columns, by name or index; the last where it is None.
     with_targets: False takes every column as an input.
-    columns: the names of the inputs wanted, taken from wherever the header has them; a header
-    that lacks one of them, or no header, leaves the inputs as they stand.
     """
     chosen = target_columns(table, target) if with_targets else []
     inputs = [i for i in range(table.width) if i not in chosen]
-    if columns is not None and table.header is not None and set(columns) <= set(table.header):
-        inputs = [table.header.index(column) for column in columns]
     if not inputs and table.width > 1:
         raise DataError(
             f"{table.name}: no column is left for the inputs: all {table.width} are targets",
@@ -283,12 +289,23 @@ def table_samples(
             f"{table.name}: has {counted(table.width, 'column')}, which leaves no inputs beside "
             "the target; cells are separated by commas (.csv) or tabs (.tsv)"
         )
+    return chosen_samples(table, inputs, chosen, classes)
+
+
+def chosen_samples(
+    table: Table,
+    inputs: Sequence[int],
+    targets: Sequence[int],
+    classes: Classes = None,
+    hint: str = HEADER_HINT,
+) -> Samples:
+    """The samples in these columns of a table, counted from 0; without targets where none are."""
     problems = Problems(table.name)
-    numbers = table.numbers(inputs, problems)
-    targets = table_targets(table, chosen, classes, problems)
+    numbers = table.numbers(inputs, problems, hint)
+    values = table_targets(table, targets, classes, problems)
     problems.raise_any()
     origin = table.origin(inputs)
-    return Samples(numbers, targets, origin.columns, origin, table.origin(chosen))
+    return Samples(numbers, values, origin.columns, origin, table.origin(targets))
 
 
 def table_targets(

@@ -36,8 +36,7 @@ class Trained(NamedTuple):
 
     scaling: what is done to raw inputs first; None where they are taken as they are.
     classes: their names in the order of the outputs; None where outputs are plain numbers.
-    inputs, targets: some samples of the training data, inputs raw; for formats that prove
-        themselves.
+    inputs, targets: some samples, inputs raw; for formats that prove themselves.
     """
 
     name: str

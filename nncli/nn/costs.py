@@ -17,13 +17,15 @@ class Cost(NamedTuple):
     """One row: a cost behind one kind of output activation.
 
     `total(z, y, error)` gives a function of nothing, which is Σ_x C_x of what these arrays hold
-    when it is called; what it needs besides them is allocated once. `upstream(z, y, error)` is
-    ∂C_x/∂a, units x samples. `error_is_delta` says which of ∂C_x/∂a and δ the error a − y is.
+    when it is called; what it needs besides them is allocated once. `each(z, y, error)` is C_x, a
+    number a sample, `upstream(z, y, error)` is ∂C_x/∂a, units x samples. `error_is_delta` says
+    which of ∂C_x/∂a and δ the error a − y is.
     """
 
     name: str
     activation: str | None  # None: any elementwise one
     total: Callable[[Array, Array, Array], Callable[[], complex]]
+    each: Callable[[Array, Array, Array], Array]
     upstream: Callable[[Array, Array, Array], Array]
     error_is_delta: bool
 
@@ -38,17 +40,22 @@ def quadratic_total(z: Array, y: Array, error: Array) -> Callable[[], complex]:
     return total
 
 
+def quadratic_each(z: Array, y: Array, error: Array) -> Array:
+    squares: Array = np.square(error).sum(axis=0)
+    return 0.5 * squares
+
+
 def quadratic_upstream(z: Array, y: Array, error: Array) -> Array:
     return error
 
 
-def sigmoid_cross_entropy_total(z: Array, y: Array, error: Array) -> Callable[[], complex]:
+def sigmoid_cross_entropy_terms(z: Array, y: Array) -> Callable[[], Array]:
     # −y ln σ(z) − (1 − y) ln(1 − σ(z)) = ln(1 + e^−|z|) + max(z, 0) − y z. The last two terms are
     # taken together first: they cancel where a unit is right, and the logarithm is what remains.
     positive = np.zeros(z.shape, bool)
     rest, work = np.zeros_like(z), np.zeros_like(z)
 
-    def total() -> complex:
+    def terms() -> Array:
         np.greater(z.real, 0, positive)
         rest.fill(0)
         np.copyto(rest, z, where=positive)
@@ -56,9 +63,19 @@ def sigmoid_cross_entropy_total(z: Array, y: Array, error: Array) -> Callable[[]
         np.copyto(work, z)
         np.negative(z, work, where=positive)
         np.log1p(np.exp(work, work), work)
-        return complex_or_float(np.add(work, rest, work).sum())
+        return np.add(work, rest, work)
 
-    return total
+    return terms
+
+
+def sigmoid_cross_entropy_total(z: Array, y: Array, error: Array) -> Callable[[], complex]:
+    terms = sigmoid_cross_entropy_terms(z, y)
+    return lambda: complex_or_float(terms().sum())
+
+
+def sigmoid_cross_entropy_each(z: Array, y: Array, error: Array) -> Array:
+    costs: Array = sigmoid_cross_entropy_terms(z, y)().sum(axis=0)
+    return costs
 
 
 def sigmoid_cross_entropy_upstream(z: Array, y: Array, error: Array) -> Array:
@@ -69,18 +86,28 @@ def sigmoid_cross_entropy_upstream(z: Array, y: Array, error: Array) -> Array:
     return without - with_
 
 
-def softmax_cross_entropy_total(z: Array, y: Array, error: Array) -> Callable[[], complex]:
+def softmax_cross_entropy_terms(z: Array, y: Array) -> Callable[[], Array]:
+    """Of −C_x."""
     shifted, work = np.zeros_like(z), np.zeros_like(z)
     of_sample = np.zeros(z.shape[1:], z.dtype)  # the largest z, then ln Σ e^(z − largest)
 
-    def total() -> complex:
+    def terms() -> Array:
         np.subtract(z, z.max(axis=0, out=of_sample), shifted)
         np.exp(shifted, work).sum(axis=0, out=of_sample)
         np.log(of_sample, of_sample)
-        np.multiply(y, np.subtract(shifted, of_sample, shifted), work)
-        return -complex_or_float(work.sum())
+        return np.multiply(y, np.subtract(shifted, of_sample, shifted), work)
 
-    return total
+    return terms
+
+
+def softmax_cross_entropy_total(z: Array, y: Array, error: Array) -> Callable[[], complex]:
+    terms = softmax_cross_entropy_terms(z, y)
+    return lambda: -complex_or_float(terms().sum())
+
+
+def softmax_cross_entropy_each(z: Array, y: Array, error: Array) -> Array:
+    costs: Array = softmax_cross_entropy_terms(z, y)().sum(axis=0)
+    return -costs
 
 
 def softmax_cross_entropy_upstream(z: Array, y: Array, error: Array) -> Array:
@@ -96,11 +123,19 @@ def complex_or_float(value: Array) -> complex:
 
 
 COSTS = (
-    Cost("quadratic", None, quadratic_total, quadratic_upstream, error_is_delta=False),
+    Cost(
+        "quadratic",
+        None,
+        quadratic_total,
+        quadratic_each,
+        quadratic_upstream,
+        error_is_delta=False,
+    ),
     Cost(
         "cross_entropy",
         "sigmoid",
         sigmoid_cross_entropy_total,
+        sigmoid_cross_entropy_each,
         sigmoid_cross_entropy_upstream,
         error_is_delta=True,
     ),
@@ -108,6 +143,7 @@ COSTS = (
         "cross_entropy",
         "softmax",
         softmax_cross_entropy_total,
+        softmax_cross_entropy_each,
         softmax_cross_entropy_upstream,
         error_is_delta=True,
     ),

@@ -5,7 +5,7 @@ import sys
 
 # For a terminal or a pipe that cannot take the symbols: one ASCII character for each, so that
 # columns stay in line, and never a crash.
-ASCII = str.maketrans("δΔησ∂Σ′‖⊙⊗·×→–−—…≤≥½┤│─ᵀ", "dDnsdS'|*x.x>---.<>%||-T")
+ASCII = str.maketrans("δΔησ∂Σ′‖⊙⊗·×→–−—…≤≥½┤│─ᵀµ²", "dDnsdS'|*x.x>---.<>%||-Tu2")
 
 
 def _nearest_ascii(error: UnicodeError) -> tuple[str, int]:

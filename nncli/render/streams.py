@@ -2,6 +2,11 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from shutil import copyfileobj
+from tempfile import TemporaryFile
+from typing import IO
 
 from rich.console import Console
 
@@ -38,6 +43,23 @@ def write_bytes(content: bytes) -> None:
         sys.stdout.buffer.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def standard_output(*, seekable: bool = False) -> Iterator[IO[bytes]]:
+    """Standard output for bytes; a `seekable` one is a file until all is written.
+
+    BrokenPipeError leaves it: whoever writes on and on shall stop when nobody reads.
+    """
+    sys.stdout.flush()
+    if not seekable:
+        yield sys.stdout.buffer
+        return
+    with TemporaryFile() as file:
+        yield file
+        file.seek(0)
+        copyfileobj(file, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
 
 
 def messages() -> Console:

@@ -1,16 +1,19 @@
 """How good a network is on some samples."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from nncli.nn.crew import Crew
+from nncli.nn.memory import step_bytes
 from nncli.nn.network import Network
 from nncli.nn.sgd import Sgd
 from nncli.nn.step import Step
-from nncli.training.samples import Samples
+from nncli.training.samples import Rows, Samples
 
 BLOCK = 128  # samples at a time: enough for BLAS, little enough for the caches
+MOST_BYTES = 1 << 28  # that they may take on their way
 
 
 class Evaluation(NamedTuple):
@@ -37,19 +40,31 @@ class Evaluator:
     ) -> None:
         self.samples = samples
         self.classes = classes
-        count = len(samples.index)
-        sizes = {min(count, BLOCK), count % BLOCK} - {0}
+        count, self.block = len(samples.index), block_for(network)
+        sizes = {min(count, self.block), count % self.block} - {0}
         self.steps = {n: Step(network, sgd, n, crew) for n in sizes}
 
     def __call__(self) -> Evaluation:
-        index = self.samples.index
+        count = len(self.samples.index)
         cost, right = 0.0, 0
-        for start in range(0, len(index), BLOCK):
-            rows = index[start : start + BLOCK]
-            step = self.steps[len(rows)]
-            self.samples.gather(rows, step.inputs, step.targets)
-            cost += step.forward() * len(rows)
+        for _, step, mean in self.passes():
+            cost += mean * step.n
             if self.classes:
                 hits = step.outputs.argmax(axis=1) == step.targets.argmax(axis=1)
                 right += int(np.count_nonzero(hits))
-        return Evaluation(cost / len(index), right / len(index) if self.classes else None)
+        return Evaluation(cost / count, right / count if self.classes else None)
+
+    def passes(self) -> Iterator[tuple[Rows, Step, float]]:
+        """The samples a block at a time: which they are, their forward pass, and its C."""
+        index = self.samples.index
+        for start in range(0, len(index), self.block):
+            rows = index[start : start + self.block]
+            step = self.steps[len(rows)]
+            self.samples.gather(rows, step.inputs, step.targets)
+            yield rows, step, step.forward()
+
+
+def block_for(network: Network) -> int:
+    """How many samples go through a network at a time: fewer where each takes much memory."""
+    each = step_bytes(network.layers, 1, network.dtype.itemsize)
+    return max(1, min(BLOCK, MOST_BYTES // each))

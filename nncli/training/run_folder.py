@@ -16,6 +16,7 @@ from nncli.jsons import to_json
 from nncli.nn.arrays import Array
 from nncli.nn.layers import by
 from nncli.nn.network import Network
+from nncli.training.data_file import DATA
 from nncli.training.history import Epoch
 from nncli.training.trainer import State
 
@@ -32,12 +33,19 @@ class RunFolder:
 
     @classmethod
     def create(
-        cls, path: Path, spec: str, network: Network, state: State, *, overwrite: bool = False
+        cls,
+        path: Path,
+        spec: str,
+        data: str,
+        network: Network,
+        state: State,
+        *,
+        overwrite: bool = False,
     ) -> "RunFolder":
         """A run of no epochs yet: in a new folder, an empty one, or with `overwrite` over a run.
 
         Args:
-            spec: the text of its spec.yaml.
+            spec, data: the texts of its spec.yaml and its data.json.
 
         Raises:
             RunError: the folder holds something else, or cannot be written.
@@ -62,6 +70,7 @@ class RunFolder:
         # The spec comes last: a folder is a run once it is there.
         folder.write_metrics([])
         folder.write_checkpoint(network, state)
+        write_whole(path / DATA, data.encode())
         write_whole(path / SPEC, text)
         return folder
 

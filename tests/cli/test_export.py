@@ -108,7 +108,7 @@ class TestWhatIsNoRun:
     def test_a_spec(self, nncli: Run) -> None:
         done = nncli("export", CONFIGS / "iris.yaml", "--to", "npz")
         assert done.status == 2
-        assert "iris.yaml: is a file; an export takes a run folder" in done.err
+        assert "iris.yaml: is a file; a run folder is needed" in done.err
 
     def test_nothing(self, nncli: Run) -> None:
         assert nncli("export", "runs/none", "--to", "npz").status == 2

@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import CONFIGS, ROOT, Run
 
 TWO = CONFIGS / "two-two-two.yaml"
-TREE = ("checkpoint.safetensors", "metrics.jsonl", "spec.yaml")
+TREE = ("checkpoint.safetensors", "data.json", "metrics.jsonl", "spec.yaml")
 
 
 def test_it_shows_what_it_built_did_and_saved(nncli: Run, tmp_path: Path) -> None:

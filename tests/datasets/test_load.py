@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nncli.datasets import Encoding, Pair, prepare, read_source, scaling
+from nncli.datasets import Pair, scaling
 from nncli.datasets.part import Part
 from nncli.errors import DataError
 from tests.datasets.conftest import FLOAT32, FLOAT64, gathered, load, problems, write
@@ -31,7 +31,7 @@ def test_the_whole_of_a_table():
     data = load(path, validation=0.2, test=path, scale=10)
     assert (len(data.train), len(data.validation), len(data.test)) == (16, 4, 20)
     assert (data.classes, data.input_shape, data.outputs) == (("p", "q"), (2,), 2)
-    assert data.columns == ("a", "b")
+    assert data.recipe.columns == ("a", "b")
     inputs, targets = gathered(data.validation)
     index = data.validation.index
     np.testing.assert_array_equal(inputs, np.column_stack([index, index % 7]) / 10)
@@ -172,20 +172,6 @@ def test_sources_that_do_not_fit_each_other():
     assert problems(load, Pair([[1.0, 2.0]], [0.5]), test=vectors) == [
         "targets: has 2 targets a sample, but the training data have 1"
     ]
-
-
-def test_later_data_are_prepared_as_the_training_data_were():
-    train = write("t.csv", "a,b,y\n1,2,q\n3,6,p\n")
-    data = load(train, scale="minmax", dtype=FLOAT32)
-    later = read_source(write("v.csv", "y,b,a\np,4,2\n"), with_targets=False, columns=data.columns)
-    ready = prepare(later, scaling=data.scaling, encoding=None, dtype=FLOAT32)
-    assert ready.inputs.tolist() == [[0.5, 0.5]]
-    assert ready.targets.shape == (1, 0)
-    assert gathered(ready, FLOAT32)[0].tolist() == [[0.5, 0.5]]
-    measured = prepare(
-        read_source(train), scaling=data.scaling, encoding=Encoding(data.classes), dtype=FLOAT32
-    )
-    assert measured.targets.tolist() == [[0, 1], [1, 0]]
 
 
 TABLE = "a,b,y\n1,2,0\n3,4,1\n5,6,2\n7,8,0\n"

@@ -48,8 +48,8 @@ def test_rows_are_those_of_the_array(order, scale, dtype):
     found, targets = np.empty((len(rows), 1, 2, 3), FLOAT32), np.empty((len(rows), 3), FLOAT32)
     data.train.gather(rows, found, targets)
     expected = inputs[rows][:, None].astype(np.float64)
-    if data.scaling is not None:
-        expected = (expected - data.scaling.offset) / data.scaling.divisor
+    scaling = data.recipe.scaling
+    expected = (expected - scaling.offset) / scaling.divisor
     np.testing.assert_array_equal(found, expected.astype(FLOAT32))
     np.testing.assert_array_equal(targets, np.eye(3)[LABELS[rows]])
 

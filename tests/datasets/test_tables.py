@@ -109,11 +109,6 @@ def test_without_targets_every_column_is_an_input():
     assert (samples.inputs.tolist(), samples.targets) == ([[1, 2]], None)
 
 
-def test_wanted_columns_are_found_by_name():
-    samples = read("y,b,a\n9,2,1\n", with_targets=False, columns=("a", "b"))
-    assert (samples.columns, samples.inputs.tolist()) == (("a", "b"), [[1, 2]])
-
-
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [

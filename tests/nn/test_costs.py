@@ -5,6 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from nncli.nn.costs import COSTS
+
 from .test_activations import units_at
 
 DTYPES = [np.float32, np.float64]
@@ -62,3 +64,13 @@ def test_cost_is_the_mean_over_samples():
     step = units_at("identity", [3.0, 5.0], np.float64)
     step.targets[...] = [[1, 1]]
     assert step.forward() == (2**2 + 4**2) / 2
+
+
+@pytest.mark.parametrize("row", COSTS, ids=lambda row: f"{row.name}-{row.activation}")
+def test_each_sample_has_its_part_of_the_total(row):
+    rng = np.random.default_rng(1)
+    z, y = rng.normal(0, 3, (4, 6)), np.eye(4)[rng.integers(0, 4, 6)].T
+    error = np.exp(z) / (1 + np.exp(z)) - y
+    each = row.each(z, y, error)
+    alone = [row.total(z[:, [i]], y[:, [i]], error[:, [i]])() for i in range(6)]
+    np.testing.assert_allclose(each, alone, rtol=1e-13)

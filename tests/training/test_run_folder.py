@@ -25,6 +25,7 @@ def test_a_run_holds_spec_metrics_and_checkpoint(tmp_path: Path) -> None:
     done = nncli.train(parse_spec(SPEC), out=tmp_path / "run")
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [
         "checkpoint.safetensors",
+        "data.json",
         "metrics.jsonl",
         "spec.yaml",
     ]

@@ -1,0 +1,71 @@
+"""A run folder opened to use its network: neither its training data nor its trainer is needed."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from nncli.api.assemble import bare_network
+from nncli.datasets import Recipe, recipe_from
+from nncli.errors import RunError
+from nncli.files import shown
+from nncli.nn.crew import Crew
+from nncli.nn.network import Network
+from nncli.nn.threads import hire
+from nncli.spec import Spec, load_spec
+from nncli.training.data_file import DATA, read_data
+from nncli.training.evaluate import block_for
+from nncli.training.run_folder import SPEC, read_checkpoint
+
+
+class Run(NamedTuple):
+    """A run: its network has its trained weights, after `epoch` epochs."""
+
+    path: Path
+    spec: Spec
+    recipe: Recipe
+    network: Network
+    epoch: int
+
+    def hire(self) -> Crew:
+        """The threads that its forward passes are worth; to be closed."""
+        layers = self.network.layers
+        return hire(layers, block_for(self.network), self.spec.train.threads)
+
+
+def open_run(path: str | Path) -> Run:
+    """Opens a run folder.
+
+    Raises:
+        RunError: it is none, or something in it is missing or damaged. SpecError: its spec is.
+    """
+    path = Path(path)
+    name = shown(path)
+    if not path.exists():
+        raise RunError(f"{name}: there is no such folder; nncli train writes run folders")
+    if not path.is_dir():
+        raise RunError(f"{name}: is a file; a run folder is needed, as nncli train writes it")
+    spec = load_spec(spec_file(path))
+    recipe = read_recipe(path)
+    network = bare_network(spec, recipe.input_shape)
+    state = read_checkpoint(path, network)
+    network.parameters[...] = state.parameters
+    return Run(path, spec, recipe, network, state.epoch)
+
+
+def spec_file(folder: Path) -> Path:
+    """The spec in a run folder. Raises RunError where the folder is none."""
+    if not (folder / SPEC).is_file():
+        raise RunError(f"{shown(folder)}: is no run folder: it holds no {SPEC}")
+    return folder / SPEC
+
+
+def read_recipe(folder: Path) -> Recipe:
+    """How data are read for the network of a run folder.
+
+    Raises:
+        RunError: the folder does not say, or not in whole.
+    """
+    plain = read_data(folder)
+    try:
+        return recipe_from(plain)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{shown(folder / DATA)}: damaged: {error}") from error

@@ -1,0 +1,54 @@
+"""nncli predict."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Format(StrEnum):
+    csv = "csv"
+    jsonl = "jsonl"
+    npy = "npy"
+
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
+Inputs = Annotated[
+    str,
+    typer.Argument(
+        metavar="INPUTS", help="A table (.csv .tsv), .npy, .npz, IDX, or - for CSV from a pipe."
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write to this file: .csv .jsonl .npy"),
+]
+FormatOption = Annotated[
+    Format | None,
+    typer.Option("--format", help="The format.", show_default="by the suffix of FILE, else csv"),
+]
+
+
+def predict(run: Run, inputs: Inputs, output: Output = None, format: FormatOption = None) -> None:
+    """Apply a trained network to new samples.
+
+    A line a sample: its class, where there are any, and the outputs.
+    Columns are found by name where there is a header; targets are left out.
+    Inputs may be larger than memory.
+    """
+    from nncli.api.predicting import predict_blocks
+    from nncli.files import whole_file
+    from nncli.render.predictions import FORMATS, format_of
+    from nncli.render.streams import messages, standard_output
+
+    kind = format.value if format is not None else format_of(output) if output else "csv"
+    predictions = predict_blocks(run, inputs)
+    for note in predictions.notes:
+        messages().print(note, soft_wrap=True)
+    if output is None:
+        with standard_output(seekable=kind == "npy") as file:
+            FORMATS[kind](predictions, file)
+    else:
+        with whole_file(output) as file:
+            FORMATS[kind](predictions, file)

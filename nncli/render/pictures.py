@@ -1,0 +1,118 @@
+"""Images in a terminal: two pixels a character, one above the other; ASCII without colour."""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import zip_longest
+from typing import NamedTuple
+
+import numpy as np
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.segment import Segment
+from rich.style import Style
+
+from nncli.nn.arrays import Array
+from nncli.render.text import safe
+
+NARROW, WIDE = 16, 40  # columns: what is smaller is shown twice as large, what is larger shrunk
+RAMP = " .:-=+*#%@"
+GAP = "  "
+
+
+class Picture(NamedTuple):
+    """An image, channels x rows x columns, with lines of words below it."""
+
+    image: Array
+    caption: tuple[str, ...]
+
+
+class Gallery:
+    """Pictures side by side, in so many rows of them at most; the others are left out.
+
+    Each is drawn from its own darkest to its own brightest value.
+    """
+
+    def __init__(self, pictures: Sequence[Picture], rows: int = 2) -> None:
+        self.pictures = pictures
+        self.rows = rows
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if not self.pictures:
+            return
+        drawn = [pixels(picture.image, options.max_width) for picture in self.pictures]
+        captions = [
+            [set_cell_size(safe(line), options.max_width).rstrip() for line in picture.caption]
+            for picture in self.pictures
+        ]
+        words = (cell_len(line) for lines in captions for line in lines)
+        width = max([drawn[0].shape[1], *words])
+        each = max(1, (options.max_width + len(GAP)) // (width + len(GAP)))
+        can_colour = console.color_system is not None and not console.no_color
+        draw = half_blocks if can_colour and not options.ascii_only else characters
+        for k in range(0, min(len(drawn), each * self.rows), each):
+            if k:
+                yield Segment("\n")
+            images = [draw(image) for image in drawn[k : k + each]]
+            texts = [[[Segment(line)] for line in lines] for lines in captions[k : k + each]]
+            for lines in (images, texts):
+                for row in zip(*lines, strict=True):
+                    yield from beside(row, width)
+
+
+def beside(row: Sequence[list[Segment]], width: int) -> Iterator[Segment]:
+    """One line of several pictures, without spaces at its end."""
+    spaces = ""
+    for segments in row:
+        yield Segment(spaces)
+        yield from segments
+        spaces = " " * (width - sum(segment.cell_length for segment in segments)) + GAP
+    yield Segment("\n")
+
+
+def pixels(image: Array, width: int) -> Array:
+    """rows x columns x 3 numbers from 0 to 1, of a size to look at."""
+    channels = image if len(image) == 3 else np.repeat(image.mean(axis=0)[None], 3, axis=0)
+    shrink = max(1, -(-image.shape[2] // min(WIDE, width)))
+    if shrink > 1:
+        channels = boxes(channels, shrink)
+    elif image.shape[2] <= NARROW:
+        channels = np.repeat(np.repeat(channels, 2, axis=1), 2, axis=2)
+    channels = np.nan_to_num(channels.astype(np.float64))
+    low, high = channels.min(), channels.max()
+    return np.moveaxis((channels - low) / (high - low or 1.0), 0, -1)
+
+
+def boxes(channels: Array, size: int) -> Array:
+    """The means of squares of `size` pixels; those at the far edges may be cut."""
+    rows, columns = (np.arange(0, axis, size) for axis in channels.shape[1:])
+    sums = np.add.reduceat(np.add.reduceat(channels, rows, axis=1), columns, axis=2)
+    ones = np.ones(channels.shape[1:])
+    counts = np.add.reduceat(np.add.reduceat(ones, rows, axis=0), columns, axis=1)
+    means: Array = sums / counts
+    return means
+
+
+def half_blocks(image: Array) -> list[list[Segment]]:
+    """Two rows of pixels a line: the upper one is the character's colour, the lower its ground."""
+    rows = [[tuple(pixel) for pixel in row] for row in np.rint(image * 255).astype(int).tolist()]
+    pairs = zip_longest(rows[::2], rows[1::2], fillvalue=[None] * len(rows[0]))
+    return [
+        [Segment("▀", two_pixels(*pair)) for pair in zip(upper, lower, strict=True)]
+        for upper, lower in pairs
+    ]
+
+
+@lru_cache(maxsize=4096)
+def two_pixels(upper: tuple[int, ...], lower: tuple[int, ...] | None) -> Style:
+    colours = [f"rgb({p[0]},{p[1]},{p[2]})" if p is not None else None for p in (upper, lower)]
+    return Style(color=colours[0], bgcolor=colours[1])
+
+
+def characters(image: Array) -> list[list[Segment]]:
+    """Two rows of pixels a line, as the character that is as dark as both are bright."""
+    grey = image.mean(axis=2)
+    upper, lower = grey[::2], grey[1::2]
+    if len(lower) < len(upper):
+        lower = np.concatenate([lower, upper[-1:]])
+    levels = np.rint((upper + lower) / 2 * (len(RAMP) - 1)).astype(int)
+    return [[Segment("".join(RAMP[k] for k in row).rstrip())] for row in levels.tolist()]

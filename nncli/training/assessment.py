@@ -1,0 +1,193 @@
+"""How good a network is on some samples, in detail: where it is right, and where it fails."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nncli.nn.arrays import Array
+from nncli.nn.crew import Crew
+from nncli.nn.network import Network
+from nncli.nn.sgd import Sgd
+from nncli.nn.step import Step
+from nncli.training.evaluate import Evaluator
+from nncli.training.samples import Rows, Samples
+
+MOST_CONFUSED = 1000  # with more classes, nobody reads a number for each two of them
+
+
+class ClassCounts(NamedTuple):
+    """Counts for each class, in the order of the outputs.
+
+    Attributes:
+        samples: how many there are of it.
+        predicted: how many samples were taken for it.
+        right: how many of its own samples were taken for it.
+        confusion: classes x classes: row i, column j counts the samples of class i that were taken
+            for class j. None with more than MOST_CONFUSED classes.
+    """
+
+    samples: Array
+    predicted: Array
+    right: Array
+    confusion: Array | None
+
+    @property
+    def accuracy(self) -> float:
+        """The share of samples that were taken for what they are."""
+        return float(self.right.sum() / self.samples.sum())
+
+    @property
+    def precision(self) -> list[float | None]:
+        """Of what was taken for a class, the share that is of it; None where nothing was."""
+        return shares(self.right, self.predicted)
+
+    @property
+    def recall(self) -> list[float | None]:
+        """Of the samples of a class, the share that was taken for it; None where there are none."""
+        return shares(self.right, self.samples)
+
+
+class Fit(NamedTuple):
+    """How near outputs come to plain numbers, each in one number an output.
+
+    Attributes:
+        mse: the mean of (a − y)².
+        r2: 1 − Σ (a − y)² / Σ (y − mean y)², the means being those of these samples; None where
+            all y are equal.
+    """
+
+    mse: list[float]
+    r2: list[float | None]
+
+
+class Outcome(NamedTuple):
+    """What the network made of the sample at `row`: inputs and targets as it was given them."""
+
+    row: int
+    cost: float
+    inputs: Array
+    targets: Array
+    outputs: Array
+
+
+class Assessment(NamedTuple):
+    """The cost C over all samples; `counts` where they have classes, else `fit`.
+
+    `worst` are the samples of the largest C_x, the largest first.
+    """
+
+    samples: int
+    cost: float
+    counts: ClassCounts | None
+    fit: Fit | None
+    worst: tuple[Outcome, ...]
+
+
+def assess(
+    network: Network,
+    samples: Samples,
+    *,
+    classes: bool,
+    worst: int = 0,
+    crew: Crew | None = None,
+) -> Assessment:
+    """Takes all samples through the network, a block at a time.
+
+    Args:
+        classes: whether targets are one-hot. A sample is taken for the class of its largest output.
+        worst: how many of the samples to keep.
+        crew: threads to share the work among.
+    """
+    (outputs,) = network.output_shape
+    tally = ClassTally(outputs) if classes else FitTally(outputs)
+    ranking = Ranking(worst)
+    cost, count = 0.0, len(samples.index)
+    evaluator = Evaluator(network, Sgd(network), samples, classes=classes, crew=crew)
+    for rows, step, mean in evaluator.passes():
+        cost += mean * step.n
+        with np.errstate(all="ignore"):
+            tally.take(step)
+            ranking.take(rows, step)
+    return Assessment(
+        count,
+        cost / count,
+        tally.counts() if isinstance(tally, ClassTally) else None,
+        tally.fit() if isinstance(tally, FitTally) else None,
+        tuple(ranking.outcomes),
+    )
+
+
+class ClassTally:
+    def __init__(self, classes: int) -> None:
+        self.classes = classes
+        self.samples, self.predicted, self.right = np.zeros((3, classes), np.int64)
+        confused = classes <= MOST_CONFUSED
+        self.confusion = np.zeros((classes, classes), np.int64) if confused else None
+
+    def take(self, step: Step) -> None:
+        true, predicted = step.targets.argmax(axis=1), step.outputs.argmax(axis=1)
+        self.samples += np.bincount(true, minlength=self.classes)
+        self.predicted += np.bincount(predicted, minlength=self.classes)
+        self.right += np.bincount(true[true == predicted], minlength=self.classes)
+        if self.confusion is not None:
+            np.add.at(self.confusion, (true, predicted), 1)
+
+    def counts(self) -> ClassCounts:
+        return ClassCounts(self.samples, self.predicted, self.right, self.confusion)
+
+
+class FitTally:
+    """Means and squared deviations of blocks are combined as the scaling of data does it."""
+
+    def __init__(self, outputs: int) -> None:
+        self.count = 0
+        self.errors, self.mean, self.squares = np.zeros((3, outputs))
+        self.least, self.most = np.full(outputs, np.inf), np.full(outputs, -np.inf)
+
+    def take(self, step: Step) -> None:
+        y = step.targets.astype(np.float64)
+        self.errors += np.square(step.outputs - y).sum(axis=0)
+        np.minimum(self.least, y.min(axis=0), out=self.least)
+        np.maximum(self.most, y.max(axis=0), out=self.most)
+        mean = y.mean(axis=0)
+        shift, share = mean - self.mean, step.n / (self.count + step.n)
+        self.squares += np.square(y - mean).sum(axis=0) + shift**2 * (self.count * share)
+        self.mean += shift * share
+        self.count += step.n
+
+    def fit(self) -> Fit:
+        # Not by their squares: the mean of equal numbers may be off by a rounding.
+        varied = self.least < self.most
+        r2 = [
+            float(1 - errors / squares) if some else None
+            for errors, squares, some in zip(self.errors, self.squares, varied, strict=True)
+        ]
+        return Fit((self.errors / self.count).tolist(), r2)
+
+
+class Ranking:
+    """The samples of the largest C_x so far; among equals the first."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.outcomes: list[Outcome] = []
+
+    def take(self, rows: Rows, step: Step) -> None:
+        last, targets = step.last, step.targets.T
+        assert last.z is not None
+        costs = step.network.cost.each(last.z, targets, last.a - targets)
+        costs = np.where(np.isnan(costs), np.inf, costs)  # nothing is worse
+        largest = np.argsort(-costs, kind="stable")[: self.size]
+        full = self.outcomes and len(self.outcomes) == self.size
+        least = self.outcomes[-1].cost if full else -np.inf
+        for k in largest[costs[largest] > least].tolist():
+            arrays = (step.inputs[k].copy(), step.targets[k].copy(), step.outputs[k].copy())
+            self.outcomes.append(Outcome(int(rows[k]), float(costs[k]), *arrays))
+        self.outcomes = sorted(self.outcomes, key=lambda outcome: -outcome.cost)[: self.size]
+
+
+def shares(parts: Array, wholes: Array) -> list[float | None]:
+    return [
+        part / whole if whole else None
+        for part, whole in zip(parts.tolist(), wholes.tolist(), strict=True)
+    ]

@@ -1,0 +1,55 @@
+"""What a step takes, counted beforehand: arithmetic against loops, memory against what is taken."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, MaxPool
+from nncli.nn.memory import step_bytes
+from nncli.nn.network import build_network, place_layers
+from nncli.nn.sgd import Sgd
+from nncli.nn.step import Step
+from nncli.nn.threads import multiply_adds
+
+CONV = Conv(filters=3, kernel=(2, 3), stride=(2, 1), padding="same")
+LAYERS = [CONV, MaxPool(size=(2, 2)), AvgPool(size=(1, 2)), Flatten(), Dense(units=5)]
+
+
+def products(placed):
+    """Counts them one by one: of each output, and each number that a weight of it meets."""
+    count = 0
+    for output in np.ndindex(placed.output_shape):
+        weights = placed.parameter_shapes.get("weight", ())
+        match placed.layer:
+            case Conv():
+                count += sum(1 for _ in np.ndindex(weights[1:]))
+            case Dense():
+                count += sum(1 for _ in range(weights[0]))
+        assert len(output) == len(placed.output_shape)
+    return count
+
+
+def test_multiply_adds_against_loops():
+    placed = place_layers(LAYERS, (2, 9, 8))
+    assert [multiply_adds(p) for p in placed] == [products(p) for p in placed]
+    assert sum(multiply_adds(p) for p in placed) > 0
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape", "n"),
+    [
+        ([Dense(units=300), Dense(units=100)], (400,), 50),
+        ([Conv(filters=8, kernel=(5, 5)), AvgPool(size=(2, 2)), Dense(units=50)], (3, 30, 30), 20),
+        ([Conv(filters=8, kernel=(3, 3), padding="same"), MaxPool(size=(2, 2)), Dense(units=9)],
+         (1, 40, 40), 30),
+    ],
+)  # fmt: skip
+def test_memory_against_what_is_taken(layers, shape, n):
+    tracemalloc.start()
+    network = build_network(layers, shape, "quadratic", np.float32, np.random.default_rng(0))
+    step = Step(network, Sgd(network), n)
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert step.n == n
+    assert step_bytes(network.layers, n, 4) == pytest.approx(taken, rel=0.1)

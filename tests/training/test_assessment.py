@@ -1,0 +1,157 @@
+"""Counts, fits and the worst samples, against plain loops and published figures."""
+
+import math
+
+import numpy as np
+import pytest
+
+from nncli.datasets import Part
+from nncli.nn.layers import Dense
+from nncli.nn.network import build_network
+from nncli.nn.sgd import Sgd
+from nncli.training import assessment, evaluate
+from nncli.training.assessment import assess
+from nncli.training.evaluate import Evaluator, block_for
+from nncli.training.forward import Forward
+
+RANDOM = np.random.default_rng(5)
+
+
+def echo(width, activation="identity", cost="quadratic", dtype=np.float64):
+    """A network whose outputs are its inputs, but for the activation."""
+    layer = Dense(units=width, activation=activation, bias=False, weights=np.eye(width))
+    return build_network([layer], (width,), cost, dtype, RANDOM)
+
+
+def samples(inputs, targets):
+    inputs, targets = np.asarray(inputs, float), np.asarray(targets, float)
+    return Part(inputs, targets, np.arange(len(inputs)))
+
+
+def counted(true, predicted, classes):
+    outputs, targets = np.eye(classes)[predicted], np.eye(classes)[true]
+    return assess(echo(classes), samples(outputs, targets), classes=True)
+
+
+@pytest.fixture(params=[1, 3, 1000], ids=lambda size: f"blocks of {size}")
+def small_blocks(request, monkeypatch):
+    monkeypatch.setattr(evaluate, "BLOCK", request.param)
+
+
+def test_precision_and_recall_as_scikit_learn_publishes_them():
+    # https://scikit-learn.org/stable/modules/generated/sklearn.metrics.precision_score.html and
+    # recall_score.html: the first example of each.
+    counts = counted([0, 1, 2, 0, 1, 2], [0, 2, 1, 0, 0, 1], 3).counts
+    assert counts.precision == [pytest.approx(2 / 3), 0, 0]
+    assert counts.recall == [1, 0, 0]
+
+
+def test_what_has_no_samples_has_no_share():
+    counts = counted([0, 0, 1], [0, 0, 0], 3).counts
+    assert counts.precision == [pytest.approx(2 / 3), None, None]
+    assert counts.recall == [1, 0, None]
+
+
+def test_counts_against_loops(small_blocks):
+    true, predicted = RANDOM.integers(0, 4, (2, 50))
+    counts = counted(true, predicted, 4).counts
+    for i in range(4):
+        for j in range(4):
+            pairs = [1 for t, p in zip(true, predicted, strict=True) if (t, p) == (i, j)]
+            assert counts.confusion[i, j] == len(pairs)
+        assert counts.samples[i] == list(true).count(i)
+        assert counts.predicted[i] == list(predicted).count(i)
+    assert counts.accuracy == sum(true == predicted) / 50
+    assert counts.right.tolist() == np.diag(counts.confusion).tolist()
+
+
+def test_very_many_classes_have_no_matrix(monkeypatch):
+    monkeypatch.setattr(assessment, "MOST_CONFUSED", 3)
+    counts = counted([0, 3], [0, 1], 4).counts
+    assert counts.confusion is None
+    assert (counts.accuracy, counts.recall) == (0.5, [1, None, None, 0])
+
+
+def test_r2_and_mse_as_scikit_learn_publishes_them():
+    # https://scikit-learn.org/stable/modules/generated/sklearn.metrics.r2_score.html and
+    # mean_squared_error.html: y = 3, -0.5, 2, 7 and a = 2.5, 0, 2, 8.
+    fit = assess(echo(1), samples([[2.5], [0], [2], [8]], [[3], [-0.5], [2], [7]]), classes=False)
+    assert fit.fit.mse == [0.375]
+    assert fit.fit.r2 == [pytest.approx(0.9486081370449679, rel=1e-15)]
+    assert fit.cost == 0.375 / 2
+    assert fit.counts is None
+
+
+def test_r2_against_loops_and_far_from_zero(small_blocks):
+    y = RANDOM.normal(1e6, [1, 2, 3], (40, 3))
+    a = y + RANDOM.normal(0, 0.5, y.shape)
+    fit = assess(echo(3), samples(a, y), classes=False).fit
+    for j in range(3):
+        mean = math.fsum(y[:, j]) / 40
+        residual = math.fsum((a[i, j] - y[i, j]) ** 2 for i in range(40))
+        total = math.fsum((y[i, j] - mean) ** 2 for i in range(40))
+        assert fit.mse[j] == pytest.approx(residual / 40, rel=1e-9)
+        assert fit.r2[j] == pytest.approx(1 - residual / total, rel=1e-9)
+
+
+def test_r2_of_equal_targets_does_not_exist(small_blocks):
+    # The mean of seven times 0.1 is off by a rounding.
+    fit = assess(echo(2), samples([[1, 2]] * 7, [[0.1, 0.1]] * 7), classes=False).fit
+    assert fit.r2 == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("activation", "cost"),
+    [("identity", "quadratic"), ("sigmoid", "cross_entropy"), ("softmax", "cross_entropy")],
+)
+def test_the_worst_by_cost(activation, cost, small_blocks):
+    inputs = RANDOM.normal(0, 2, (30, 3))
+    targets = np.eye(3)[RANDOM.integers(0, 3, 30)]
+    network = echo(3, activation, cost)
+    made = assess(network, samples(inputs, targets), classes=True, worst=4)
+    costs = []
+    for x, y in zip(inputs, targets, strict=True):
+        alone = samples([x], [y])
+        costs.append(Evaluator(network, Sgd(network), alone, classes=True)().cost)
+    order = sorted(range(30), key=lambda i: -costs[i])[:4]
+    assert [outcome.row for outcome in made.worst] == order
+    assert [o.cost for o in made.worst] == pytest.approx([costs[i] for i in order], rel=1e-12)
+    for outcome in made.worst:
+        assert (outcome.inputs == inputs[outcome.row]).all()
+        assert (outcome.targets == targets[outcome.row]).all()
+    assert made.cost == pytest.approx(sum(costs) / 30, rel=1e-12)
+
+
+def test_of_equals_the_first_is_the_worst(small_blocks):
+    made = assess(echo(1), samples([[1]] * 9, [[0]] * 9), classes=False, worst=3)
+    assert [outcome.row for outcome in made.worst] == [0, 1, 2]
+
+
+def test_what_is_no_number_is_the_worst_of_all():
+    made = assess(echo(1), samples([[1], [np.nan], [9]], [[0]] * 3), classes=False, worst=2)
+    assert [outcome.row for outcome in made.worst] == [1, 2]
+
+
+def test_it_agrees_with_the_trainers_evaluation(small_blocks):
+    inputs, targets = RANDOM.normal(0, 1, (30, 3)), np.eye(3)[RANDOM.integers(0, 3, 30)]
+    network, part = echo(3, "sigmoid"), samples(inputs, targets)
+    short = Evaluator(network, Sgd(network), part, classes=True)()
+    made = assess(network, part, classes=True)
+    assert (made.cost, made.counts.accuracy) == short
+
+
+def test_large_networks_get_few_samples_at_a_time(monkeypatch):
+    assert block_for(echo(3)) == evaluate.BLOCK
+    monkeypatch.setattr(evaluate, "MOST_BYTES", 10)
+    assert block_for(echo(3)) == 1
+
+
+@pytest.mark.parametrize("count", [1, 127, 128, 129, 300])
+def test_any_number_of_samples_goes_through(count):
+    inputs = RANDOM.normal(0, 1, (count, 3))
+    part = Part(inputs, np.empty((count, 0)), np.arange(count))
+    outputs = list(Forward(echo(3, "sigmoid"))(part))
+    assert [len(block) for block in outputs] == [128] * (count // 128) + [count % 128][
+        : count % 128
+    ]
+    np.testing.assert_allclose(np.concatenate(outputs), 1 / (1 + np.exp(-inputs)), rtol=1e-12)
