@@ -267,7 +267,7 @@ def _network(spec: Spec, layers: list[nn.Layer], input_shape: tuple[int, ...]) -
 def _layer(spec: Spec, index: int, layer: Layer) -> nn.Layer:
     match layer:
         case DenseSpec():
-            weights, bias = given_values(spec, index)
+            weights, bias = given_values(spec, index, layer)
             return nn.Dense(
                 units=layer.units,
                 activation=layer.activation,
@@ -277,7 +277,7 @@ def _layer(spec: Spec, index: int, layer: Layer) -> nn.Layer:
                 biases=bias,
             )
         case ConvSpec():
-            weights, bias = given_values(spec, index)
+            weights, bias = given_values(spec, index, layer)
             return nn.Conv(
                 filters=layer.filters,
                 kernel=layer.kernel,

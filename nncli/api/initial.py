@@ -142,14 +142,12 @@ def _metadata(arrays: safetensors.Arrays) -> dict[str, str]:
     return {key: value for key, value in metadata.items() if isinstance(value, str)}
 
 
-def given_values(spec: Spec, index: int) -> tuple[Given, Given]:
-    """The weights and biases that a layer of the spec gives, from the spec itself or from files.
+def given_values(spec: Spec, index: int, layer: DenseSpec | ConvSpec) -> tuple[Given, Given]:
+    """The weights and biases that the spec's layer `index` gives, from the spec itself or files.
 
     Raises:
         SpecError: a file cannot be read, or holds nothing that could be meant.
     """
-    layer = spec.network[index]
-    assert isinstance(layer, DenseSpec | ConvSpec)
     alike = [x for x in spec.network[: index + 1] if x.type == layer.type]
     name = f"{layer.type}{len(alike)}"
 
