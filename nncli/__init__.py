@@ -7,15 +7,14 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     train(spec, out=None)           trains it; a Training with network and history
     start_from(spec, file)          the spec, with its first weights to be read from a file
     trace_step(source)              takes one step; the Trace of everything in it
-    export(run, to)                 writes its network as ONNX, PyTorch, safetensors or npz
     inspect(trace)                  proves a trace; an Inspection with check and views
-    Spec, Prepared, Training, Trace, Exported, Inspection    what these return
     evaluate(run, data=None)        measures a trained network; an Evaluated with all counts
     predict(run, inputs)            what it says about new samples; a Prediction
     predict_blocks(run, inputs)     the same for inputs of any length; Predictions, one by one
     summary(source)                 layers, shapes, arithmetic, memory, times; a Summary
-    Spec, Prepared, Training, Trace, Inspection, Evaluated, Prediction, Predictions, Summary
-                                    what these return
+    export(run, to)                 writes its network as ONNX, PyTorch, safetensors or npz
+    Spec, Prepared, Training, Trace, Inspection, Evaluated, Prediction, Predictions, Summary,
+    Exported                        what these return
     Epoch, Progress                 what a training tells whoever watches it
     NncliError                      a mistake in what was given; its text says which
     InterruptedTraining             to be raised by a watcher that wants to stop
@@ -28,9 +27,9 @@ from nncli.errors import InterruptedTraining, NncliError
 
 if TYPE_CHECKING:
     from nncli.api.assemble import Prepared, prepare
+    from nncli.api.evaluating import Evaluated, evaluate
     from nncli.api.exporting import Exported, export
     from nncli.api.initial import start_from
-    from nncli.api.evaluating import Evaluated, evaluate
     from nncli.api.predicting import Prediction, Predictions, predict, predict_blocks
     from nncli.api.summarising import Summary, summary
     from nncli.api.tracing import trace_step
@@ -43,8 +42,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Epoch",
-    "Exported",
     "Evaluated",
+    "Exported",
     "Inspection",
     "InterruptedTraining",
     "NncliError",
@@ -56,8 +55,8 @@ __all__ = [
     "Summary",
     "Trace",
     "Training",
-    "export",
     "evaluate",
+    "export",
     "inspect",
     "load_spec",
     "predict",

@@ -79,11 +79,9 @@ def trained(prepared: Prepared) -> Trained:
     inputs = np.zeros((len(rows), *data.input_shape), network.dtype)
     targets = np.zeros((len(rows), data.outputs), network.dtype)
     data.train.gather(rows, inputs, targets)
-    scaling = None if data.scaling is None else _affine(data.scaling)
+    scaling = None if data.recipe.scaling.is_identity else _affine(data.recipe.scaling)
     if scaling is not None:
-        # A constant feature has scaled to 0 by an infinite divisor.
-        divisor = np.where(np.isinf(scaling.divisor), 0, scaling.divisor)
-        inputs = inputs * divisor + scaling.offset
+        inputs = data.recipe.scaling.undone(inputs)
     return Trained(prepared.spec.name, network, scaling, data.classes, inputs, targets)
 
 

@@ -9,8 +9,8 @@ import sys
 import typer
 
 from nncli.cli.conv import conv
-from nncli.cli.export import export
 from nncli.cli.evaluate import evaluate
+from nncli.cli.export import export
 from nncli.cli.inspect_grad import inspect_grad
 from nncli.cli.predict import predict
 from nncli.cli.summary import summary
