@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from nncli import datasets
-from nncli.api.initial import Initial, fill_from_file, given_values
+from nncli.api.initial import Initial, fill_from_file, given_values, without_files
 from nncli.errors import DataError, LayerError, NncliError, SpecError
 from nncli.nn import layers as nn
 from nncli.nn import sgd
@@ -109,15 +109,14 @@ def prepare(spec: Spec) -> Prepared:
     return Prepared(spec, data, network, plan_of(spec, classes=data.classes is not None), initial)
 
 
-def bare_network(spec: Spec, input_shape: tuple[int, ...], *, drawn: bool = False) -> Network:
+def bare_network(spec: Spec, input_shape: tuple[int, ...]) -> Network:
     """The network of a spec for inputs of a shape; no file that its weights start from is read.
-
-    drawn: whether its weights are drawn as the spec says, or left at 0 to be filled.
 
     Raises:
         SpecError: the layers do not fit each other, or this machine.
     """
-    layers = _bare_layers(spec, drawn)
+    spec = without_files(spec)
+    layers = [_layer(spec, k, layer) for k, layer in enumerate(spec.network)]
     _place(spec, layers, input_shape, 1)
     return _network(spec, layers, input_shape)
 
@@ -128,20 +127,10 @@ def placed_layers(spec: Spec, input_shape: tuple[int, ...]) -> tuple[Placed, ...
     Raises:
         SpecError: they do not fit each other.
     """
+    spec = without_files(spec)
     with _told_at_layer(spec):
-        return place_layers(_bare_layers(spec, drawn=True), input_shape)
-
-
-def _bare_layers(spec: Spec, drawn: bool) -> list[nn.Layer]:
-    return [_layer(spec, k, _bare(layer, drawn)) for k, layer in enumerate(spec.network)]
-
-
-def _bare(layer: Layer, drawn: bool) -> Layer:
-    """The layer without the values that it gives its weights and biases."""
-    if not isinstance(layer, DenseSpec | ConvSpec):
-        return layer
-    bare = {"weights": None, "bias": layer.bias is not False}
-    return layer.model_copy(update=bare if drawn else {**bare, "init": "zeros"})
+        layers = [_layer(spec, k, layer) for k, layer in enumerate(spec.network)]
+        return place_layers(layers, input_shape)
 
 
 def with_defaults(spec: Spec) -> Spec:

@@ -97,7 +97,7 @@ def summary(
     times: Sequence[LayerTime | None] = [None] * len(placed)
     seconds = None
     if timed:
-        measured = time_step(bare_network(spec, shape, drawn=True), n)
+        measured = time_step(bare_network(spec, shape), n)
         times, seconds = measured.layers, measured.step
     return Summary(
         spec.name,
