@@ -1,22 +1,18 @@
 """nncli evaluate."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from nncli.cli.complete import data_files
+from nncli.cli.options import FormatOption, RunPath, TableOrJson
 
-class Format(StrEnum):
-    table = "table"
-    json = "json"
-
-
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 Data = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
+        autocompletion=data_files,
         help="Samples with their targets: .csv .tsv .npz, or inputs alone with --targets.",
         show_default="the run's test data, else validation, else training",
     ),
@@ -28,15 +24,14 @@ Targets = Annotated[
 Worst = Annotated[
     int, typer.Option(metavar="N", min=0, help="How many of the worst samples to show.")
 ]
-FormatOption = Annotated[Format, typer.Option("--format", help="What to print on standard output.")]
 
 
 def evaluate(
-    run: Run,
+    run: RunPath,
     data: Data = None,
     targets: Targets = None,
     worst: Worst = 10,
-    format: FormatOption = Format.table,
+    format: FormatOption = TableOrJson.table,
 ) -> None:
     """Measure a trained network: cost, accuracy, what it confuses, and the worst samples.
 
@@ -50,7 +45,7 @@ def evaluate(
     from nncli.render.streams import results, write_text
 
     evaluated = measure(run, data, targets, worst=worst)
-    if format is Format.json:
+    if format is TableOrJson.json:
         write_text(evaluation_json(evaluated))
     else:
         results().print(evaluation_page(evaluated))

@@ -6,6 +6,9 @@ from typing import Annotated
 
 import typer
 
+from nncli.cli.complete import data_files
+from nncli.cli.options import RunPath
+
 
 class Format(StrEnum):
     csv = "csv"
@@ -13,11 +16,12 @@ class Format(StrEnum):
     npy = "npy"
 
 
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 Inputs = Annotated[
     str,
     typer.Argument(
-        metavar="INPUTS", help="A table (.csv .tsv), .npy, .npz, IDX, or - for CSV from a pipe."
+        metavar="INPUTS",
+        help="A table (.csv .tsv), .npy, .npz, IDX, or - for CSV from a pipe.",
+        autocompletion=data_files,
     ),
 ]
 Output = Annotated[
@@ -30,7 +34,9 @@ FormatOption = Annotated[
 ]
 
 
-def predict(run: Run, inputs: Inputs, output: Output = None, format: FormatOption = None) -> None:
+def predict(
+    run: RunPath, inputs: Inputs, output: Output = None, format: FormatOption = None
+) -> None:
     """Apply a trained network to new samples.
 
     A line a sample: its class, where there are any, and the outputs.

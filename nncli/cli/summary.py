@@ -1,35 +1,22 @@
 """nncli summary."""
 
-from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from nncli.cli.options import FormatOption, SpecOrRun, TableOrJson, overrides
 
-class Format(StrEnum):
-    table = "table"
-    json = "json"
-
-
-Source = Annotated[
-    Path, typer.Argument(metavar="SPEC or RUN", help="A network spec, or a run folder.")
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the spec. Repeatable."),
-]
+Overrides = Annotated[list[str] | None, overrides()]
 Time = Annotated[
     bool, typer.Option("--time", help="Measure each layer, forward and backward (a second).")
 ]
-FormatOption = Annotated[Format, typer.Option("--format", help="What to print on standard output.")]
 
 
 def summary(
-    source: Source,
+    source: SpecOrRun,
     set_: Overrides = None,
     time: Time = False,
-    format: FormatOption = Format.table,
+    format: FormatOption = TableOrJson.table,
 ) -> None:
     """List a network's layers: shapes, parameters, multiply-adds, memory.
 
@@ -40,7 +27,7 @@ def summary(
     from nncli.render.summary import summary_json, summary_page
 
     made = summarise(source, set_ or [], timed=time)
-    if format is Format.json:
+    if format is TableOrJson.json:
         write_text(summary_json(made))
     else:
         results().print(summary_page(made))
