@@ -16,7 +16,6 @@ partial sum is below 2^53, int64 beyond, and an output that does not fit into in
 """
 
 import math
-import mmap
 import os
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -29,7 +28,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from nncli.errors import NncliError
-from nncli.nn.arrays import Array, Shape, do
+from nncli.nn.arrays import Array, Shape, do, release
 from nncli.nn.layers import by
 from nncli.nn.padding import PADDING_MODES, fill_padded, widest
 from nncli.nn.patches import blocks, products
@@ -716,19 +715,6 @@ class Plan:
             # Products and transforms carry an infinity to outputs that have no part in it.
             sums = Shifts(way.filter, self.windows)(cells, (shape[0], shape[1]), scratch)
         return sums
-
-
-def release(array: Array) -> None:
-    """Hands the pages of a memory-mapped array back to the system; their contents stay."""
-    base: Any = array
-    while base is not None:
-        # Of a private mapping ("c") the changes would be lost.
-        if isinstance(base, np.memmap) and base.mode == "c":
-            return
-        if isinstance(base, mmap.mmap) and hasattr(base, "madvise"):
-            base.madvise(mmap.MADV_DONTNEED)
-            return
-        base = getattr(base, "base", None)
 
 
 # Choosing
