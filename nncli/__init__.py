@@ -13,7 +13,8 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     compare(runs)                   run folders side by side, as a Comparison
     show(source)                    a spec with every default, and where each value came from
     schema()                        the JSON Schema of a spec
-    Spec, Prepared, Training, Trace, Exported, Inspection    what these return
+    conv(matrix, filter)            slides a filter over a matrix; a Filtering with every product
+    Spec, Prepared, Training, Trace, Exported, Inspection, Filtering    what these return
     Epoch, Progress                 what a training tells whoever watches it
     NncliError                      a mistake in what was given; its text says which
     InterruptedTraining             to be raised by a watcher that wants to stop
@@ -29,11 +30,13 @@ if TYPE_CHECKING:
     from nncli.api.comparing import Comparison, compare
     from nncli.api.exporting import Exported, export
     from nncli.api.initial import start_from
+    from nncli.api.matrices import conv
     from nncli.api.schema import schema
     from nncli.api.showing import Shown, show
     from nncli.api.starting import Draft, draft, init
     from nncli.api.tracing import trace_step
     from nncli.api.training import Training, train
+    from nncli.inspection.filtering import Filtering
     from nncli.inspection.record import Inspection, inspect
     from nncli.nn.trace import Trace
     from nncli.spec import Spec, load_spec
@@ -45,6 +48,7 @@ __all__ = [
     "Draft",
     "Epoch",
     "Exported",
+    "Filtering",
     "Inspection",
     "InterruptedTraining",
     "NncliError",
@@ -55,6 +59,7 @@ __all__ = [
     "Trace",
     "Training",
     "compare",
+    "conv",
     "draft",
     "export",
     "init",
@@ -71,6 +76,7 @@ __all__ = [
 _HOME = {
     "Epoch": "nncli.training.history",
     "Exported": "nncli.api.exporting",
+    "Filtering": "nncli.inspection.filtering",
     "Progress": "nncli.training.history",
     "Comparison": "nncli.api.comparing",
     "compare": "nncli.api.comparing",
@@ -82,6 +88,7 @@ _HOME = {
     "Training": "nncli.api.training",
     "Inspection": "nncli.inspection.record",
     "Trace": "nncli.nn.trace",
+    "conv": "nncli.api.matrices",
     "export": "nncli.api.exporting",
     "inspect": "nncli.inspection.record",
     "load_spec": "nncli.spec",

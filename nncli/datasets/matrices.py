@@ -51,7 +51,8 @@ WRITABLE = (".csv", ".tsv", ".txt", ".npy", *images.FORMATS)
 class Matrix:
     """One matrix, rows x columns or channels x rows x columns, read-only and maybe mapped.
 
-    kind: csv, tsv, text, npy or image; of a filter also name or literal.
+    kind: csv, tsv, text, npy, image, or array where it was no file; of a filter also name or
+    literal.
     notes: what reading left out or changed, for the user to know.
     """
 
