@@ -164,7 +164,7 @@ def apply_and_write(
     if is_large(opened) and output is not None:
         shape, dtype = output_like(matrix, filter, **how)
         with open_npy_for_writing(output, shape, dtype) as out:
-            correlate_blocks(matrix, filter, out, **how)
+            correlate_blocks(matrix, filter, out, progress=progress, **how)
         written = np.load(output, mmap_mode="r", allow_pickle=False)
         return Filtering(matrix, filter, how, windows_of(matrix, filter, how), written), notes
     done = apply_filter(matrix, filter, how)
