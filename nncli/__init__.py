@@ -13,12 +13,13 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     compare(runs)                   run folders side by side, as a Comparison
     show(source)                    a spec with every default, and where each value came from
     schema()                        the JSON Schema of a spec
+    conv(matrix, filter)            slides a filter over a matrix; a Filtering with every product
     evaluate(run, data=None)        measures a trained network; an Evaluated with all counts
     predict(run, inputs)            what it says about new samples; a Prediction
     predict_blocks(run, inputs)     the same for inputs of any length; Predictions, one by one
     summary(source)                 layers, shapes, arithmetic, memory, times; a Summary
     Spec, Prepared, Training, Trace, Exported, Inspection, Draft, Comparison, Evaluated, Prediction,
-    Predictions, Summary, Shown
+    Predictions, Summary, Shown, Filtering
                                     what these return
     Epoch, Progress                 what a training tells whoever watches it
     NncliError                      a mistake in what was given; its text says which
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from nncli.api.evaluating import Evaluated, evaluate
     from nncli.api.exporting import Exported, export
     from nncli.api.initial import start_from
+    from nncli.api.matrices import conv
     from nncli.api.predicting import Prediction, Predictions, predict, predict_blocks
     from nncli.api.schema import schema
     from nncli.api.showing import Shown, show
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from nncli.api.summarising import Summary, summary
     from nncli.api.tracing import trace_step
     from nncli.api.training import Training, train
+    from nncli.inspection.filtering import Filtering
     from nncli.inspection.record import Inspection, inspect
     from nncli.nn.trace import Trace
     from nncli.spec import Spec, load_spec
@@ -55,6 +58,7 @@ __all__ = [
     "Epoch",
     "Evaluated",
     "Exported",
+    "Filtering",
     "Inspection",
     "InterruptedTraining",
     "NncliError",
@@ -68,6 +72,7 @@ __all__ = [
     "Trace",
     "Training",
     "compare",
+    "conv",
     "draft",
     "evaluate",
     "export",
@@ -88,6 +93,7 @@ __all__ = [
 _HOME = {
     "Epoch": "nncli.training.history",
     "Exported": "nncli.api.exporting",
+    "Filtering": "nncli.inspection.filtering",
     "Progress": "nncli.training.history",
     "Comparison": "nncli.api.comparing",
     "compare": "nncli.api.comparing",
@@ -103,6 +109,7 @@ _HOME = {
     "Training": "nncli.api.training",
     "Inspection": "nncli.inspection.record",
     "Trace": "nncli.nn.trace",
+    "conv": "nncli.api.matrices",
     "export": "nncli.api.exporting",
     "evaluate": "nncli.api.evaluating",
     "inspect": "nncli.inspection.record",

@@ -77,7 +77,8 @@ def test_the_make_commands_are_there() -> None:
 
 @pytest.mark.parametrize("code", blocks("python"))
 def test_its_python_runs(code: str, tmp_path: Path) -> None:
-    code = code.replace('"configs/', f'"{ROOT}/configs/')
+    for folder in ("configs", "data"):
+        code = code.replace(f'"{folder}/', f'"{ROOT}/{folder}/')
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
 
 

@@ -22,9 +22,11 @@ from nncli.inspection.filtering import (
 from nncli.nn.arrays import Array, Shape
 from nncli.nn.correlate import How, correlate_blocks, output_like
 from nncli.nn.layers import by
+from nncli.nn.windows import Padding, Pair
 
 Progress = Callable[[int, int | None], None]
 
+SUMMED = {"sum": True, "each": False}  # what becomes of channels
 LARGE = 256 * 2**20  # bytes from which a mapped matrix is filtered in blocks, file to file
 
 
@@ -34,6 +36,60 @@ class Opened:
 
     matrix: Matrix
     filter: Matrix
+
+
+def conv(
+    matrix: str | Path | Array,
+    filter: str | Path | Array,
+    *,
+    padding: Padding = "valid",
+    padding_mode: str = "zeros",
+    stride: int | Pair = 1,
+    dilation: int | Pair = 1,
+    flip: bool = False,
+    channels: str | None = None,
+    allow_nan: bool = False,
+    output: str | Path | None = None,
+) -> Filtering:
+    """Slides a filter over a matrix, as `nncli conv` does. Its `window` has every product.
+
+    Args:
+        matrix: a file, or `-` for standard input; or an array, rows x columns or channels x rows x
+            columns.
+        filter: the same, or a known name (sobel-x, box, ...), or rows ("1 0; 0 1").
+        padding, padding_mode, flip: as `correlate` has them.
+        stride, dilation: one number, or (rows, columns).
+        channels: "sum" adds the channels up, "each" keeps an output for each; None adds them up
+            where the filter has channels too.
+        allow_nan: takes NaN and infinity in a file.
+        output: a file to write the output to.
+
+    Raises:
+        CorrelationError: the filter does not fit, or an argument makes no sense.
+        DataError: one of them cannot be read. DataError, RunError: the file cannot be written.
+    """
+    how = How(padding=padding, padding_mode=padding_mode, flip=flip)
+    how |= How(stride=as_pair(stride), dilation=as_pair(dilation))
+    if channels is not None:
+        if channels not in SUMMED:
+            raise NncliError(f"channels: {channels!r} is not known; there are sum and each")
+        how["summed"] = SUMMED[channels]
+    laid = in_memory(filter, "filter") or read_filter(str(filter))
+    opened = Opened(
+        in_memory(matrix, "matrix") or read_matrix(str(matrix), allow_nan=allow_nan), laid
+    )
+    return apply_and_write(opened, how, None if output is None else Path(output))[0]
+
+
+def as_pair(steps: int | Pair) -> Pair:
+    return (steps, steps) if isinstance(steps, int) else steps
+
+
+def in_memory(given: str | Path | Array, name: str) -> Matrix | None:
+    """An array under a name for messages; None where it is to be read."""
+    return (
+        None if isinstance(given, str | Path) else Matrix(name, np.asarray(given).view(), "array")
+    )
 
 
 def open_pair(
@@ -108,7 +164,7 @@ def apply_and_write(
     if is_large(opened) and output is not None:
         shape, dtype = output_like(matrix, filter, **how)
         with open_npy_for_writing(output, shape, dtype) as out:
-            correlate_blocks(matrix, filter, out, **how)
+            correlate_blocks(matrix, filter, out, progress=progress, **how)
         written = np.load(output, mmap_mode="r", allow_pickle=False)
         return Filtering(matrix, filter, how, windows_of(matrix, filter, how), written), notes
     done = apply_filter(matrix, filter, how)

@@ -174,7 +174,7 @@ def conv(
         flip=flip,
     )
     if channels is not None:
-        how["summed"] = word(channels, "--channels", ("sum", "each")) == "sum"
+        how["summed"] = work.SUMMED[word(channels, "--channels", tuple(work.SUMMED))]
     extent = Extent(index_range(rows, "--rows"), index_range(columns, "--columns"), full)
     screen = results()
     beside = {

@@ -28,6 +28,7 @@ from nncli.datasets.files import (
     read_upto,
     shown,
 )
+from nncli.datasets.mapped import let_go
 from nncli.datasets.messages import Problems, cell_of, counted, nearest, quote, size
 from nncli.datasets.text import STANDARD_INPUT, TextReader, as_text
 from nncli.errors import DataError
@@ -50,7 +51,8 @@ WRITABLE = (".csv", ".tsv", ".txt", ".npy", *images.FORMATS)
 class Matrix:
     """One matrix, rows x columns or channels x rows x columns, read-only and maybe mapped.
 
-    kind: csv, tsv, text, npy or image; of a filter also name or literal.
+    kind: csv, tsv, text, npy, image, or array where it was no file; of a filter also name or
+    literal.
     notes: what reading left out or changed, for the user to know.
     """
 
@@ -245,6 +247,7 @@ def check_finite(matrix: Matrix, tick: Ticker) -> None:
         if not np.isfinite(part).all():
             wrong = np.flatnonzero(~np.isfinite(part)) + first * rows.shape[1]
             problems.add_each(wrong.tolist(), problem)
+        let_go(array)
         tick(min(first + step, len(rows)) * rows[0].nbytes)
     problems.raise_any()
 

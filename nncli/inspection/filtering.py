@@ -41,6 +41,10 @@ class Filtering:
     def padding_mode(self) -> str:
         return self.how.get("padding_mode", "zeros")
 
+    def window(self, *place: int) -> "Window":
+        """The products behind one output: see `window`."""
+        return window(self, *place)
+
 
 @dataclass(frozen=True)
 class Window:

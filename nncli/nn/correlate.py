@@ -16,10 +16,9 @@ partial sum is below 2^53, int64 beyond, and an output that does not fit into in
 """
 
 import math
-import mmap
 import os
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
@@ -29,7 +28,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from nncli.errors import NncliError
-from nncli.nn.arrays import Array, Shape, do
+from nncli.nn.arrays import Array, Shape, do, release
 from nncli.nn.layers import by
 from nncli.nn.padding import PADDING_MODES, fill_padded, widest
 from nncli.nn.patches import blocks, products
@@ -104,7 +103,13 @@ def correlate(
 
 
 def correlate_blocks(
-    image: Array, filter: Array, out: Array, *, budget: int = BUDGET, **how: Unpack[How]
+    image: Array,
+    filter: Array,
+    out: Array,
+    *,
+    budget: int = BUDGET,
+    progress: Callable[[int, int], None] | None = None,
+    **how: Unpack[How],
 ) -> None:
     """`correlate` from one memory-mapped array into another, either of them larger than memory.
 
@@ -113,6 +118,7 @@ def correlate_blocks(
 
     Args:
         out: of the shape and dtype that `output_like` gives; written.
+        progress: called now and then with how much is done and of how much.
 
     Raises:
         CorrelationError: as `correlate`; or `out` has another shape or dtype.
@@ -122,7 +128,7 @@ def correlate_blocks(
         raise CorrelationError(
             f"the output is {by(shape)} of {dtype}, not {by(out.shape)} of {out.dtype}", "out"
         )
-    _plan(image, filter, **how).run(out, budget)
+    _plan(image, filter, **how).run(out, budget, progress)
 
 
 def output_like(image: Array, filter: Array, **how: Unpack[How]) -> tuple[Shape, np.dtype[Any]]:
@@ -607,9 +613,15 @@ class Plan:
     output_dtype: np.dtype[Any]
     threads: int
 
-    def run(self, out: Array, budget: int | None = None) -> None:
+    def run(
+        self,
+        out: Array,
+        budget: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
         """Fills `out`; with a `budget`, hands mapped memory back after so many bytes."""
         grid = out.reshape(-1, *self.windows.output_shape)
+        done, tiles = 0, len(grid) * _tiles(self.windows, self.ways[0].tile)
         scratches = [Scratch() for _ in range(self.threads)]
         with ThreadPoolExecutor(self.threads) as pool:
             for jobs in self._parts(len(grid), budget):
@@ -620,11 +632,14 @@ class Plan:
                 if self.threads == 1:
                     work[0]()
                 else:
-                    for done in [pool.submit(part) for part in work]:
-                        done.result()
+                    for one in [pool.submit(part) for part in work]:
+                        one.result()
                 if budget is not None:
                     release(self.image)
                     release(out)
+                done += len(jobs)
+                if progress is not None:
+                    progress(done, tiles)
 
     def _parts(self, channels: int, budget: int | None) -> Iterator[list[tuple[int, int, int]]]:
         """Where tiles start, as (channel, row, column) of the output, in parts of a `budget`."""
@@ -716,19 +731,6 @@ class Plan:
             # Products and transforms carry an infinity to outputs that have no part in it.
             sums = Shifts(way.filter, self.windows)(cells, (shape[0], shape[1]), scratch)
         return sums
-
-
-def release(array: Array) -> None:
-    """Hands the pages of a memory-mapped array back to the system; their contents stay."""
-    base: Any = array
-    while base is not None:
-        # Of a private mapping ("c") the changes would be lost.
-        if isinstance(base, np.memmap) and base.mode == "c":
-            return
-        if isinstance(base, mmap.mmap) and hasattr(base, "madvise"):
-            base.madvise(mmap.MADV_DONTNEED)
-            return
-        base = getattr(base, "base", None)
 
 
 # Choosing

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nncli.nn.arrays import Array
+from nncli.nn.arrays import Array, release
 from nncli.render.grid import Extent, Format, formats
 from nncli.render.text import number
 
@@ -146,6 +146,7 @@ def statistics(array: Array) -> str:
         squares += float(np.vdot(values, values))
         total += float(values.sum())
         least, largest = min(least, float(values.min())), max(largest, float(values.max()))
+        release(array)
     return (
         f"{'×'.join(map(str, array.shape))}, norm {number(float(np.sqrt(squares)), 4)}, "
         f"from {number(least, 4)} to {number(largest, 4)}, mean {number(total / array.size, 4)}"

@@ -344,6 +344,35 @@ def test_a_large_matrix_goes_through_in_blocks(page, refused, tmp_path, monkeypa
         assert f"for {' '.join(more[:2] if more[0] == '--format' else more[:1])}, which" in message
 
 
+MOST_RESIDENT = """
+import sys
+from nncli.cli.app import run
+status = run()
+for line in open("/proc/self/status"):
+    if line.startswith("VmHWM:"):
+        print(line.split()[1], file=sys.stderr)
+raise SystemExit(status)
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="nothing tells the memory here")
+def test_a_large_file_is_never_in_memory_as_a_whole(tmp_path):
+    """Of 270 MiB in and 270 MiB out, no more than parts, whatever looks at them: all by a map."""
+    np.lib.format.open_memmap(tmp_path / "m.npy", "w+", np.float32, (8400, 8400)).flush()
+    arguments = ("conv", "m.npy", "laplacian", "--padding", "same", "--output", "out.npy")
+    done = subprocess.run(
+        [sys.executable, "-c", MOST_RESIDENT, *arguments, "--at", "1,1"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert "8400×8400, norm 0, from 0 to 0" in done.stdout
+    assert int(done.stderr) < 250 * 1024
+
+
 def test_what_is_there_stays_where_the_output_is_refused(conv, tmp_path):
     (tmp_path / "out.csv").write_text("as it was")
     assert conv(MATRIX, FILTER, "--at", "9,9", "--output", "out.csv").status == 2

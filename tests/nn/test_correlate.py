@@ -418,8 +418,17 @@ def test_blocks_of_arrays_in_memory_with_channels():
     for summed in (False, True):
         whole = correlate(image, filter, summed=summed)
         out = np.empty_like(whole)
-        correlate_blocks(image, filter, out, budget=1, summed=summed)
+        told = []
+        correlate_blocks(
+            *(image, filter, out),
+            budget=1,
+            progress=lambda *done, told=told: told.append(done),
+            summed=summed,
+        )
         np.testing.assert_array_equal(out, whole)
+        assert len(told) > 1
+        assert [done for done, _ in told] == sorted({done for done, _ in told})
+        assert {total for _, total in told} == {told[-1][0]}
 
 
 def test_pages_of_a_private_mapping_are_kept(tmp_path):

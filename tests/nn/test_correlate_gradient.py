@@ -7,7 +7,11 @@ import pytest
 
 from nncli.nn.correlate import How, correlate
 from nncli.nn.correlate_gradient import correlate_gradient
+from nncli.nn.layers import Conv, Dense, Flatten
+from nncli.nn.network import build_network
 from nncli.nn.padding import PADDING_MODES
+from nncli.nn.sgd import Sgd
+from nncli.nn.step import Step
 from tests.reference import correlate as loops
 
 GEOMETRIES = [
@@ -94,6 +98,29 @@ def test_differences():
                     costs.append(0.5 * np.square(correlate(image, filter, **how)).sum())
                 array[place] = kept
                 assert gradient[place] == pytest.approx((costs[0] - costs[1]) / 2e-5, abs=1e-7)
+
+
+@pytest.mark.parametrize("padding", ["valid", "same", (2, 1)])
+@pytest.mark.parametrize("steps", [((1, 1), (1, 1)), ((2, 3), (1, 2))])
+def test_against_a_conv_layer_in_training(padding, steps):
+    """Its gradients are means over the samples, its filters have sent δ back together."""
+    how = {"stride": steps[0], "dilation": steps[1], "padding": padding}
+    rng = np.random.default_rng(4)
+    layers = [Conv(filters=2, kernel=(3, 2), **how), Flatten(), Dense(units=3)]
+    network = build_network(layers, (3, 7, 8), "quadratic", np.dtype(np.float64), rng)
+    step = Step(network, Sgd(network), 4)
+    step.inputs[...], step.targets[...] = rng.normal(size=step.inputs.shape), 0.5
+    weight = network.views(network.parameters)["conv1"]["weight"].copy()
+    step.run(0.1, full=True)
+    layer = step.layers[0]
+    by_image, by_weight = np.zeros(step.inputs.shape), np.zeros(weight.shape)
+    for x, f in np.ndindex(4, 2):
+        delta = layer.delta[f, ..., x]
+        back = correlate_gradient(step.inputs[x], weight[f], delta, **how, summed=True)
+        by_image[x] += back[0]
+        by_weight[f] += back[1] / 4
+    np.testing.assert_allclose(layer.gradients["weight"], by_weight, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(layer.downstream, np.moveaxis(by_image, 0, -1), atol=1e-15)
 
 
 def test_what_is_given_stays_as_it_was():
