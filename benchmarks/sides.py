@@ -33,13 +33,15 @@ class Nncli:
     def epochs(self, workload: Workload, data: Data) -> tuple[Epoch, Parameters]:
         from nncli.datasets.part import Part
         from nncli.nn.sgd import Sgd
+        from nncli.nn.threads import hire
         from nncli.training.trainer import Trainer
 
         net = workloads.network(workload, data)
         index = np.arange(len(data.inputs))
         train = Part(data.inputs, data.targets, index)
         few = Part(data.inputs, data.targets, index[:10])
-        crew = crew_for(net, workload.batch_size, self.threads)
+        # As the command does it: the environment says how many threads there are.
+        crew = hire(net.layers, workload.batch_size, "auto")
         trainer = Trainer(net, Sgd(net), workloads.plan(workload), train, few, crew)
         events = trainer.events()
 
@@ -55,10 +57,11 @@ class Nncli:
     def one_conv(self, workload: Workload) -> Epoch:
         from nncli.nn.arrays import do
         from nncli.nn.conv_step import ConvStep
+        from nncli.nn.crew import Crew
         from nncli.nn.network import place_layers
 
         (placed,) = place_layers(workload.layers, workloads.ONE_CONV_SHAPE)
-        crew = crew_of(self.threads)
+        crew = Crew(self.threads)
         rng = np.random.default_rng(0)
         n = workload.batch_size
         shapes = placed.parameter_shapes
@@ -80,20 +83,6 @@ class Nncli:
                     np.add(total, gradients[key], total)
 
         return repeated(step)
-
-
-def crew_for(network, batch_size: int, threads: int):
-    from nncli.nn.crew import Crew
-    from nncli.nn.threads import best_threads, shares_out
-
-    count = best_threads(network.layers, batch_size, threads)
-    return Crew(count, shares=shares_out(batch_size, count))
-
-
-def crew_of(threads: int):
-    from nncli.nn.crew import Crew
-
-    return Crew(threads)
 
 
 def repeated(step: Callable[[], object], count: int = 20) -> Epoch:
