@@ -42,6 +42,12 @@ def options() -> argparse.Namespace:
     parser.add_argument("--mnist", type=Path, default=workloads.REPO / "data" / "mnist")
     parser.add_argument("--keep-environment", action="store_true")
     parser.add_argument(
+        "--clock",
+        choices=("wall", "cpu"),
+        default="wall",
+        help="cpu: time on the processor, which compares one thread even on a busy machine",
+    )
+    parser.add_argument(
         "--patience",
         type=float,
         default=0,
@@ -59,15 +65,16 @@ def environment(threads: int, keep: bool) -> dict[str, str]:
 class Peer:
     """A side at work in a process of its own."""
 
-    def __init__(self, name: str, threads: int, mnist: Path, keep: bool) -> None:
+    def __init__(self, name: str, threads: int, chosen: argparse.Namespace) -> None:
         self.name = name
-        command = [sys.executable, str(HERE / "sides.py"), name, str(threads), str(mnist)]
+        command = [sys.executable, str(HERE / "sides.py"), name, str(threads)]
+        command += [str(chosen.mnist), chosen.clock]
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=environment(threads, keep),
+            env=environment(threads, chosen.keep_environment),
         )
         said = self.read()
         self.version = said.get("version")
@@ -200,7 +207,7 @@ HEADING = "  ".join(
 
 def run(threads: int, chosen: argparse.Namespace) -> dict:
     names = chosen.sides.split(",")
-    peers = [Peer(name, threads, chosen.mnist, chosen.keep_environment) for name in names]
+    peers = [Peer(name, threads, chosen) for name in names]
     for peer in peers:
         if peer.version is None:
             print(f"{peer.name} is not installed")
@@ -227,7 +234,8 @@ def main() -> None:
         for threads in map(int, chosen.threads.split(","))
     }
     if not chosen.only and chosen.sides == ",".join(SIDES):
-        results.keep("steps", found | {"rounds": chosen.rounds})
+        kept = {"rounds": chosen.rounds, "clock": chosen.clock}
+        results.keep("steps" if chosen.clock == "wall" else "steps by cpu time", found | kept)
 
 
 if __name__ == "__main__":
