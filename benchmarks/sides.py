@@ -1,6 +1,6 @@
 """One side of the comparison, in a process of its own.
 
-    python benchmarks/sides.py SIDE THREADS MNIST
+    python benchmarks/sides.py SIDE THREADS MNIST CLOCK
 
 reads lines of JSON, {"workload": name, "seconds": about how long a turn shall be}, and answers each
 with {"seconds": of one step, "steps": in the turn}; the first turn of a workload warms up.
@@ -11,11 +11,14 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 import workloads
 from workloads import Data, Workload
+
+CLOCKS = {"wall": perf_counter, "cpu": process_time}
+clock = CLOCKS[sys.argv[4] if len(sys.argv) > 4 else "wall"]
 
 Epoch = Callable[[], tuple[float, int]]  # takes an epoch: seconds and steps
 Parameters = Callable[[], np.ndarray]  # the flat vector, as nncli has it
@@ -33,14 +36,17 @@ class Nncli:
     def epochs(self, workload: Workload, data: Data) -> tuple[Epoch, Parameters]:
         from nncli.datasets.part import Part
         from nncli.nn.sgd import Sgd
-        from nncli.training.trainer import Trainer
+        from nncli.nn.threads import hire
+        from nncli.training import trainer as timed
 
+        timed.perf_counter = clock
         net = workloads.network(workload, data)
         index = np.arange(len(data.inputs))
         train = Part(data.inputs, data.targets, index)
         few = Part(data.inputs, data.targets, index[:10])
-        crew = crew_for(net, workload.batch_size, self.threads)
-        trainer = Trainer(net, Sgd(net), workloads.plan(workload), train, few, crew)
+        # As the command does it: the environment says how many threads there are.
+        crew = hire(net.layers, workload.batch_size, "auto")
+        trainer = timed.Trainer(net, Sgd(net), workloads.plan(workload), train, few, crew)
         events = trainer.events()
 
         def epoch() -> tuple[float, int]:
@@ -55,10 +61,11 @@ class Nncli:
     def one_conv(self, workload: Workload) -> Epoch:
         from nncli.nn.arrays import do
         from nncli.nn.conv_step import ConvStep
+        from nncli.nn.crew import Crew
         from nncli.nn.network import place_layers
 
         (placed,) = place_layers(workload.layers, workloads.ONE_CONV_SHAPE)
-        crew = crew_of(self.threads)
+        crew = Crew(self.threads)
         rng = np.random.default_rng(0)
         n = workload.batch_size
         shapes = placed.parameter_shapes
@@ -82,26 +89,12 @@ class Nncli:
         return repeated(step)
 
 
-def crew_for(network, batch_size: int, threads: int):
-    from nncli.nn.crew import Crew
-    from nncli.nn.threads import best_threads, shares_out
-
-    count = best_threads(network.layers, batch_size, threads)
-    return Crew(count, shares=shares_out(batch_size, count))
-
-
-def crew_of(threads: int):
-    from nncli.nn.crew import Crew
-
-    return Crew(threads)
-
-
 def repeated(step: Callable[[], object], count: int = 20) -> Epoch:
     def epoch() -> tuple[float, int]:
-        start = perf_counter()
+        start = clock()
         for _ in range(count):
             step()
-        return perf_counter() - start, count
+        return clock() - start, count
 
     return epoch
 
@@ -164,13 +157,13 @@ class Torch:
         def epoch() -> tuple[float, int]:
             nonlocal number
             number += 1
-            start = perf_counter()
+            start = clock()
             batches = torch.from_numpy(plan.order(index, number)).split(plan.batch_size)
             for rows in batches:
                 optimizer.zero_grad(set_to_none=True)
                 loss_of(inputs[rows], targets[rows]).backward()
                 optimizer.step()
-            return perf_counter() - start, len(batches)
+            return clock() - start, len(batches)
 
         def parameters() -> np.ndarray:
             arrays = (p.detach().numpy() for p in model.parameters())
@@ -227,9 +220,9 @@ class Sklearn:
         steps = len(labels) // workload.batch_size
 
         def epoch() -> tuple[float, int]:
-            start = perf_counter()
-            model.partial_fit(data.inputs, labels, np.arange(10))
-            return perf_counter() - start, steps
+            start = clock()
+            model.partial_fit(data.inputs, labels, classes=np.arange(10))
+            return clock() - start, steps
 
         return epoch, lambda: np.zeros(0)
 

@@ -41,6 +41,18 @@ def options() -> argparse.Namespace:
     parser.add_argument("--sides", default=",".join(SIDES))
     parser.add_argument("--mnist", type=Path, default=workloads.REPO / "data" / "mnist")
     parser.add_argument("--keep-environment", action="store_true")
+    parser.add_argument(
+        "--clock",
+        choices=("wall", "cpu"),
+        default="wall",
+        help="cpu: time on the processor, which compares one thread even on a busy machine",
+    )
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=0,
+        help="seconds to wait in each round for a quiet machine",
+    )
     return parser.parse_args()
 
 
@@ -53,15 +65,16 @@ def environment(threads: int, keep: bool) -> dict[str, str]:
 class Peer:
     """A side at work in a process of its own."""
 
-    def __init__(self, name: str, threads: int, mnist: Path, keep: bool) -> None:
+    def __init__(self, name: str, threads: int, chosen: argparse.Namespace) -> None:
         self.name = name
-        command = [sys.executable, str(HERE / "sides.py"), name, str(threads), str(mnist)]
+        command = [sys.executable, str(HERE / "sides.py"), name, str(threads)]
+        command += [str(chosen.mnist), chosen.clock]
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=environment(threads, keep),
+            env=environment(threads, chosen.keep_environment),
         )
         said = self.read()
         self.version = said.get("version")
@@ -82,13 +95,34 @@ class Peer:
         self.process.wait()
 
 
-def measure(workload: Workload, peers: list[Peer], rounds: int, seconds: float) -> dict:
+def cpu_times() -> tuple[int, int]:
+    """Idle and all ticks of the machine so far."""
+    first = Path("/proc/stat").read_text().split("\n", 1)[0]
+    ticks = list(map(int, first.split()[1:]))
+    return ticks[3] + ticks[4], sum(ticks)
+
+
+def wait_for_quiet(patience: float) -> None:
+    """Returns as soon as nothing else has run for a moment, or when patience is at its end."""
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        before = cpu_times()
+        time.sleep(0.2)
+        idle, all_ = (b - a for a, b in zip(before, cpu_times(), strict=True))
+        if idle > 0.95 * all_:
+            return
+
+
+def measure(
+    workload: Workload, peers: list[Peer], rounds: int, seconds: float, patience: float
+) -> dict:
     """Seconds of a step of every side in every round, and what else there is to say of it."""
     said = {peer.name: peer.ask(workload, seconds) for peer in peers}
     failed = {name: answer["failed"] for name, answer in said.items() if "failed" in answer}
     ready = [peer for peer in peers if said[peer.name].get("after_an_epoch") is not None]
     times: dict[str, list[float]] = {peer.name: [] for peer in ready}
     for _ in range(rounds):
+        wait_for_quiet(patience)
         for peer in ready:
             time.sleep(PAUSE)
             times[peer.name].append(peer.ask(workload, seconds)["seconds"])
@@ -173,7 +207,7 @@ HEADING = "  ".join(
 
 def run(threads: int, chosen: argparse.Namespace) -> dict:
     names = chosen.sides.split(",")
-    peers = [Peer(name, threads, chosen.mnist, chosen.keep_environment) for name in names]
+    peers = [Peer(name, threads, chosen) for name in names]
     for peer in peers:
         if peer.version is None:
             print(f"{peer.name} is not installed")
@@ -183,7 +217,7 @@ def run(threads: int, chosen: argparse.Namespace) -> dict:
     rows = []
     for workload in WORKLOADS.values():
         if chosen.only in workload.name:
-            measured = measure(workload, there, chosen.rounds, chosen.seconds)
+            measured = measure(workload, there, chosen.rounds, chosen.seconds, chosen.patience)
             rows.append(summary(workload, measured))
             print(line(rows[-1]), flush=True)
             for name, why in measured["failed"].items():
@@ -200,7 +234,8 @@ def main() -> None:
         for threads in map(int, chosen.threads.split(","))
     }
     if not chosen.only and chosen.sides == ",".join(SIDES):
-        results.keep("steps", found | {"rounds": chosen.rounds})
+        kept = {"rounds": chosen.rounds, "clock": chosen.clock}
+        results.keep("steps" if chosen.clock == "wall" else "steps by cpu time", found | kept)
 
 
 if __name__ == "__main__":

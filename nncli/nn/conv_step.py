@@ -3,15 +3,19 @@
 Gathering the windows again on the way back is cheaper than keeping them.
 """
 
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from nncli.nn.arrays import Array, Calls, call
+from nncli.nn.arrays import Array, Calls, Shape, call
 from nncli.nn.layer_steps import LearnerStep
 from nncli.nn.layers import Conv
-from nncli.nn.patches import blocks, products
+from nncli.nn.patches import BLOCK, blocks, products
 from nncli.nn.windows import Windows
+
+# Windows of a block, at least, for the gradient: each block's product is added to those before.
+LONG_SUM = 1024
 
 
 def collects(windows: Windows, channels: int, filters: int) -> bool:
@@ -20,6 +24,15 @@ def collects(windows: Windows, channels: int, filters: int) -> bool:
     if not (rows.turns and columns.turns):
         return False
     return filters * rows.size * columns.size < 2 * channels * rows.outputs * columns.outputs
+
+
+def gradient_room(weight: Shape, windows: int) -> int:
+    """How many numbers the windows of a block take when the gradient is computed.
+
+    weight: filters x channels x rows x columns. windows: of all samples.
+    """
+    filters, taps = weight[0], prod(weight[1:])
+    return min(windows * taps, max(BLOCK // filters, LONG_SUM * taps))
 
 
 class Spread:
@@ -83,6 +96,8 @@ class ConvStep(LearnerStep):
         self.interior = self.windows.interior(self.padded)
         self.weight_matrix = self.weight.reshape(filters, -1)
         self.blocks = blocks(self.windows, self.padded, filters)
+        room = np.zeros(gradient_room(self.weight.shape, self.z[0].size), dtype)
+        self.gradient_blocks = blocks(self.windows, self.padded, filters, room=room)
         self.z_matrix, self.delta_matrix = (q.reshape(filters, -1) for q in (self.z, self.delta))
         self.weight_gradient_t = np.zeros(self.weight_matrix.T.shape, dtype)
         self.block_gradient_t = np.zeros_like(self.weight_gradient_t)
@@ -103,7 +118,7 @@ class ConvStep(LearnerStep):
         # way about, with few filters on the left of a long sum.
         total, part = self.weight_gradient_t, self.block_gradient_t
         yield call(total.fill, 0)
-        for patches, cells, matrix, outputs in self.blocks:
+        for patches, cells, matrix, outputs in self.gradient_blocks:
             yield call(np.copyto, patches, cells)
             yield call(np.matmul, matrix, self.delta_matrix[:, outputs].T, part)
             yield call(np.add, total, part, total)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import prod
 
-from nncli.nn.conv_step import collects
+from nncli.nn.conv_step import collects, gradient_room
 from nncli.nn.layers import Conv, Learner, Pool
 from nncli.nn.network import Placed
 from nncli.nn.patches import BLOCK
@@ -20,12 +20,14 @@ def layer_numbers(placed: Placed, n: int) -> int:
             windows = conv.windows(placed.input_shape)
             filters, channels = conv.filters, placed.input_shape[0]
             padded = channels * prod(windows.padded_shape) * n
-            patches = prod(placed.parameter_shapes["weight"][1:]) * prod(windows.output_shape) * n
+            weight, count = placed.parameter_shapes["weight"], prod(windows.output_shape) * n
+            patches = prod(weight[1:]) * count
             if collects(windows, channels, filters):
                 way_down = inputs + filters * prod(windows.turned().padded_shape) * n
             else:
                 way_down = padded + patches
-            numbers = 4 * outputs + padded + min(patches, BLOCK // filters) + way_down
+            blocks = min(patches, BLOCK // filters) + gradient_room(weight, count)
+            numbers = 4 * outputs + padded + blocks + way_down
         case Learner():
             numbers = 5 * outputs + inputs
         case Pool():
