@@ -5,6 +5,7 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     load_spec(path, overrides=())   a YAML file as a checked, frozen Spec
     prepare(spec)                   its data and its network, before any step
     train(spec, out=None)           trains it; a Training with network and history
+    resume(run)                     goes on with the training in a run folder
     trace_step(source)              takes one step; the Trace of everything in it
     inspect(trace)                  proves a trace; an Inspection with check and views
     Spec, Prepared, Training, Trace, Inspection    what these return
@@ -21,7 +22,7 @@ from nncli.errors import InterruptedTraining, NncliError
 if TYPE_CHECKING:
     from nncli.api.assemble import Prepared, prepare
     from nncli.api.tracing import trace_step
-    from nncli.api.training import Training, train
+    from nncli.api.training import Training, resume, train
     from nncli.inspection.record import Inspection, inspect
     from nncli.nn.trace import Trace
     from nncli.spec import Spec, load_spec
@@ -41,6 +42,7 @@ __all__ = [
     "inspect",
     "load_spec",
     "prepare",
+    "resume",
     "trace_step",
     "train",
 ]
@@ -57,6 +59,7 @@ _HOME = {
     "load_spec": "nncli.spec",
     "trace_step": "nncli.api.tracing",
     "prepare": "nncli.api.assemble",
+    "resume": "nncli.api.training",
     "train": "nncli.api.training",
 }
 

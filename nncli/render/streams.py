@@ -6,6 +6,8 @@ import sys
 
 from rich.console import Console
 
+from nncli.files import shown
+
 # For a terminal or a pipe that cannot take the symbols: one ASCII character for each, so that
 # columns stay in line, and never a crash.
 ASCII = str.maketrans("δΔησ∂Σ′‖⊙⊗·×→–−—…≤≥½┤│─ᵀ", "dDnsdS'|*x.x>---.<>%||-T")
@@ -62,3 +64,8 @@ def write_bytes(content: bytes) -> None:
 def messages() -> Console:
     """Standard error."""
     return Screen(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+def say(console: Console, message: str) -> None:
+    """Says what the program has to tell besides its results, in one line."""
+    console.print(f"nncli: {shown(message)}", soft_wrap=True)

@@ -1,0 +1,34 @@
+"""`make soak`: every part in full. `python -m tests.soak kills` runs one alone."""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.soak import kills, memory
+from tests.soak.report import Report
+
+PARTS: dict[str, Callable[[Path], Report]] = {
+    "kills": lambda folder: kills.run(100, folder),
+    "memory": lambda folder: memory.run(folder, most=20_000),
+}
+
+
+def main(names: list[str]) -> int:
+    """Runs some parts, or all; 1 where something was lost."""
+    lost = 0
+    for name in names or PARTS:
+        began = time.monotonic()
+        with TemporaryDirectory(prefix="nncli-soak-") as folder:
+            report = PARTS[name](Path(folder))
+        lost += len(report.lost)
+        print(f"{name}: {report.tried}", flush=True)
+        print(f"  lost: {len(report.lost) or 'nothing'} ({time.monotonic() - began:.0f} s)")
+        for loss in report.lost:
+            print(f"  {loss}")
+    return min(lost, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
