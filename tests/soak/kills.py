@@ -4,7 +4,6 @@ Whatever the moment, the end must be that of a training that was left alone, to 
 """
 
 import json
-import os
 import random
 import subprocess
 import sys
@@ -35,7 +34,7 @@ def case(config: str, seconds: float, epochs: int, *sets: str) -> Case:
 
 CASES = (
     case("mnist-mlp", 3.0, 120, "train.momentum=0.5", "train.schedule={type: cosine}"),
-    case("mnist-lenet", 3.5, 8, "train.momentum=0.9", "train.eta=0.05"),  # long epochs
+    case("mnist-lenet", 3.5, 8, "train.momentum=0.9", "train.eta=0.05"),  # long, on two threads
     case("xor", 1.5, 10_000),  # short ones
     case("digits-conv", 2.5, 150, "dtype=float64", "train.weight_decay=0.0001"),
 )
@@ -95,7 +94,6 @@ def start(chosen: Case, folder: Path) -> "subprocess.Popen[bytes]":
     command = [*chosen.arguments, *run, "--tables", "none", "--checkpoint-every", 0.2]
     return subprocess.Popen(
         [sys.executable, "-m", "nncli", "train", *map(str, command)],
-        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

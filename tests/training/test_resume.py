@@ -83,6 +83,21 @@ def test_any_number_of_interruptions_leave_no_trace(
     assert done.history[-1].layers == whole.history[-1].layers
 
 
+def test_it_goes_on_with_as_many_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shares of a mini-batch are added up in an order of their own, whatever is there by now."""
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "a.npz", x=rng.standard_normal((90, 40)), y=rng.integers(0, 2, 90))
+    overrides = [f"data.train={tmp_path / 'a.npz'}", "train.batch_size=30"]
+    monkeypatch.setattr("nncli.nn.threads.WORTH_A_THREAD", 1)
+    monkeypatch.setattr("nncli.nn.threads.threads_there", lambda: 3)
+    nncli.train(spec_of(*overrides), out=tmp_path / "three")
+    interrupted(tmp_path / "run", 2, *overrides)
+    monkeypatch.setattr("nncli.nn.threads.threads_there", lambda: 1)
+    nncli.train(spec_of(*overrides), out=tmp_path / "one")
+    nncli.resume(tmp_path / "run")
+    assert ending(tmp_path / "run") == ending(tmp_path / "three") != ending(tmp_path / "one")
+
+
 def test_a_kill_at_any_call_loses_nothing() -> None:
     command = [sys.executable, "-m", "tests.training.kill_points", "14"]
     done = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
