@@ -58,8 +58,8 @@ CheckpointEvery = Annotated[
     typer.Option(
         metavar="SECONDS",
         min=0.0,
-        help="How often the state is saved within a long epoch. It is saved after each epoch too; "
-        "where epochs are short, as often as that costs next to no time.",
+        help="Save the state this often within a long epoch. It is saved after each epoch too, "
+        "at most four times a second.",
     ),
 ]
 Overwrite = Annotated[
@@ -106,9 +106,8 @@ def train(
 ) -> None:
     """Train a network from a spec, and show layer by layer what happens.
 
-    Writes a run folder with the spec, the metrics of every epoch and the trained weights. A
-    training that was interrupted, killed or cut off goes on with --resume RUN, and comes to the
-    same end to the bit; --epochs N and --set train.eta=... then change how.
+    Writes a run folder with the spec, the metrics of every epoch and the trained weights.
+    A training that was cut off goes on with --resume RUN, and ends the same, to the bit.
     """
     if tables is None:
         tables = Tables.last if every is None else Tables.every
