@@ -20,7 +20,7 @@ def divergence_message(event: Divergence, settings: TrainSpec) -> str:
 
 def _beginning(event: Divergence) -> str:
     unit = "" if event.unit is None else f" of unit {event.unit}"
-    if event.quantity == "cost":
+    if event.quantity == "cost" and event.largest is not None:
         sample = "" if event.sample is None else f" for sample {event.sample}"
         return f"z{unit} has grown to {event.largest:.3g}{sample}"
     shares = event.quantity.startswith(("weight", "bias"))  # each sample has one in these

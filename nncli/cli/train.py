@@ -203,6 +203,12 @@ def _go(begun: Begun, show: Show, *, overwrite: bool, checkpoint_every: float) -
     screen, epochs = show.screen, begun.prepared.spec.train.epochs
     going_on = f"to go on: nncli train --resume {quote(shown(begun.folder))}"
 
+    def on_start() -> None:
+        screen.show_built()
+        stand = begun.standing
+        if stand is not None and stand.state.epoch == epochs and show.is_due(epochs, epochs):
+            screen.show_step(stand.history[-1], None)
+
     def on_event(event: "Epoch | Progress", trainer: "Trainer") -> None:
         screen.progress(event)
         if isinstance(event, Epoch) and show.is_due(event.epoch, epochs):
@@ -213,7 +219,7 @@ def _go(begun: Begun, show: Show, *, overwrite: bool, checkpoint_every: float) -
 
     watch: dict[str, Any] = {
         "checkpoint_every": checkpoint_every,
-        "on_start": screen.show_built,
+        "on_start": on_start,
         "on_event": on_event,
         "on_warning": screen.warn,
     }

@@ -50,7 +50,6 @@ class TrainingScreen(ExitStack):
             self.warn(f"going on {self.place(epoch, samples)}")
         else:
             self.warn(f"all {count(epoch, 'epoch')} were done already; --epochs N would go further")
-            self.show_step(self.standing.history[-1], None)
 
     def place(self, epoch: int, samples: int) -> str:
         """Where a training stands, `epoch` epochs being complete, in words that follow a verb."""

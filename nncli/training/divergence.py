@@ -51,8 +51,8 @@ def untrained_cost(step: Step, train: Samples) -> float:
         train.gather(rows[start : start + n], step.inputs, step.targets)
         costs.append(step.forward())
     with np.errstate(over="ignore"):
-        largest = np.einsum("ij,ij->i", train.targets, train.targets).argmax()
-        y = train.targets[largest, :, None].astype(np.float64)
+        farthest = np.einsum("ij,ij->i", train.targets, train.targets).argmax()
+        y = train.targets[farthest, :, None].astype(np.float64)
         at_zero = step.network.cost.total(np.zeros_like(y), y, -y)().real
     cost = max(sum(costs) / len(costs), at_zero)
     return cost if 0 < cost < math.inf else math.inf

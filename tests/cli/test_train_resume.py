@@ -176,6 +176,7 @@ def test_a_complete_run_says_so(nncli: Run) -> None:
     assert again.status == 0
     assert again.err == "nncli: all 30 epochs were done already; --epochs N would go further\n"
     assert again.out == first.out
+    assert "‖δ‖" not in nncli("train", "--resume", RUN, "--tables", "none").out
 
 
 def test_json_has_every_epoch(nncli: Run) -> None:
