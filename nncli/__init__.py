@@ -5,6 +5,7 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     load_spec(path, overrides=())   a YAML file as a checked, frozen Spec
     prepare(spec)                   its data and its network, before any step
     train(spec, out=None)           trains it; a Training with network and history
+    resume(run)                     goes on with the training in a run folder
     start_from(spec, file)          the spec, with its first weights to be read from a file
     trace_step(source)              takes one step; the Trace of everything in it
     export(run, to)                 writes its network as ONNX, PyTorch, safetensors or npz
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from nncli.api.starting import Draft, draft, init
     from nncli.api.summarising import Summary, summary
     from nncli.api.tracing import trace_step
-    from nncli.api.training import Training, train
+    from nncli.api.training import Training, resume, train
     from nncli.inspection.filtering import Filtering
     from nncli.inspection.record import Inspection, inspect
     from nncli.nn.trace import Trace
@@ -82,6 +83,7 @@ __all__ = [
     "predict",
     "predict_blocks",
     "prepare",
+    "resume",
     "schema",
     "show",
     "start_from",
@@ -123,6 +125,7 @@ _HOME = {
     "predict_blocks": "nncli.api.predicting",
     "prepare": "nncli.api.assemble",
     "summary": "nncli.api.summarising",
+    "resume": "nncli.api.training",
     "train": "nncli.api.training",
 }
 

@@ -47,6 +47,10 @@ class RunError(NncliError):
     """A run folder that cannot be read or written."""
 
 
+class DamagedError(RunError):
+    """A file of a run that is not as it was written."""
+
+
 class StoppedTraining(NncliError):
     """A training that ended before its time; what was good until then is saved.
 
@@ -61,15 +65,32 @@ class StoppedTraining(NncliError):
 
 
 class DivergedError(StoppedTraining):
-    """The cost is no longer a number."""
+    """The cost is no longer a number, or beyond all measure.
+
+    `divergence` is the record of it: None where a single step was asked for.
+    """
 
     outcome = "diverged"
+
+    def __init__(self, message: str, divergence: Any = None) -> None:
+        super().__init__(message)
+        self.divergence = divergence
 
 
 class InterruptedTraining(StoppedTraining):
     """It was asked to stop."""
 
     outcome = "interrupted"
+
+
+class UnsavedError(StoppedTraining):
+    """It ended well, or was interrupted, but where it stands could not be written down."""
+
+    outcome = "unsaved"
+
+    def __init__(self, message: str, *, is_done: bool) -> None:
+        super().__init__(message)
+        self.is_done = is_done
 
 
 class FailedCheck(NncliError):

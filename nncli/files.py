@@ -1,9 +1,9 @@
 """Files that appear whole or not at all."""
 
 import os
-import tempfile
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -23,52 +23,68 @@ def reason(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(
+    path: Path, content: bytes, *, keep: Path | None = None, durable: bool = True
+) -> None:
     """Writes `content` to `path`, replacing what is there only once all of it is on the disk.
+
+    `keep` and `durable` are those of `whole_file`.
 
     Raises:
         RunError: the system refused; `path` is as it was before.
     """
-    with whole_file(path) as file:
+    with whole_file(path, keep=keep, durable=durable) as file:
         file.write(content)
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[IO[bytes]]:
+def whole_file(
+    path: Path, *, keep: Path | None = None, durable: bool = True
+) -> Iterator[IO[bytes]]:
     """A file to write and read, which takes the place of `path` once all of it is on the disk.
 
     Where the body raises, `path` stays as it was before; an OSError of the body counts as one of
     the file.
 
+    Args:
+        keep: where the file goes that `path` was before.
+        durable: whether to wait for the disk. Without, the file is whole for every process, but a
+            failing computer may still lose it.
+
     Raises:
         RunError: the system refused.
     """
-    temporary = None
+    temporary = path.with_name(temporary_name(path.name))
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w+b") as file:
+        with open(temporary, "x+b") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        if keep is not None and path.exists():
+            os.replace(path, keep)
         os.replace(temporary, path)
-        _sync_folder(path.parent)
+        if durable:
+            sync_folder(path.parent)
     except OSError as error:
         raise RunError(f"{shown(path)}: cannot be written: {reason(error)}") from error
     finally:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
+        with suppress(OSError):  # it has become `path`, or its folder is gone
+            temporary.unlink()
 
 
-def _umask() -> int:
-    # There is no way to read it but to set it; mkstemp's 0600 would hide a run from one's group.
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def temporary_name(name: str) -> str:
+    """A name of its own for a file that will become `name`."""
+    return f".{name}.{os.urandom(6).hex()}"
 
 
-def _sync_folder(folder: Path) -> None:
-    """Puts the folder's entry for a renamed file on the disk too."""
+def is_temporary(name: str, final: str) -> bool:
+    """Whether a file of this name was to become `final`; a killed process leaves some behind."""
+    return re.fullmatch(rf"\.{re.escape(final)}\.[0-9a-f]{{12}}", name) is not None
+
+
+def sync_folder(folder: Path) -> None:
+    """Puts a folder's entries (files that were made, renamed or removed) on the disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -10,7 +10,10 @@ def to_json(record: Any, indent: int | None = None) -> str:
 
     JSON has no word for what is not finite: it becomes null.
     """
-    return json.dumps(_finite(record), indent=indent, allow_nan=False)
+    try:
+        return json.dumps(record, indent=indent, allow_nan=False)
+    except ValueError:  # something is not finite, which is seldom: to look for it takes longer
+        return json.dumps(_finite(record), indent=indent, allow_nan=False)
 
 
 def _finite(value: Any) -> Any:

@@ -29,6 +29,7 @@ DTYPES = {
 }
 NAMES = {np.dtype(code): name for name, code in DTYPES.items()}
 LARGEST_HEADER = 100_000_000  # bytes; the format's own limit
+DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)  # what bad bytes lead to
 
 
 def pack(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
@@ -62,12 +63,12 @@ def read(path: Path) -> tuple[Arrays, dict[str, str]]:
         raise RunError(f"{shown(path)}: cannot be read: {reason(error)}") from error
     try:
         return unpack(content)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except DAMAGE as error:
         raise RunError(f"{shown(path)}: not a whole safetensors file: {error}") from error
 
 
 def unpack(content: bytes) -> tuple[Arrays, dict[str, str]]:
-    """The arrays and metadata in a file's bytes; ValueError and its kin where they are damaged."""
+    """The arrays and metadata in a file's bytes; one of DAMAGE where they are damaged."""
     length = int.from_bytes(content[:8], "little")
     if len(content) < 8 or length > min(LARGEST_HEADER, len(content) - 8):
         raise ValueError(f"its header of {length} bytes does not fit in {len(content)} bytes")

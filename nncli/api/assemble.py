@@ -39,6 +39,7 @@ from nncli.spec import (
     Spec,
     StepSchedule,
 )
+from nncli.training.fingerprint import Fingerprint, fingerprint
 from nncli.training.order import Plan
 
 T = TypeVar("T")
@@ -56,10 +57,18 @@ class Prepared(NamedTuple):
     plan: Plan
     initial: Initial | None = None
 
-    def hire(self) -> Crew:
-        """The threads that its training shares the work among; to be closed."""
+    def hire(self, auto: int | None = None) -> Crew:
+        """The threads that its training shares the work among; to be closed.
+
+        auto: how many where the spec leaves it open; None: as many as are worth it.
+        """
         n = min(self.plan.batch_size, len(self.data.train))
-        return hire(self.network.layers, n, self.spec.train.threads)
+        threads = self.spec.train.threads
+        return hire(self.network.layers, n, (auto or threads) if threads == "auto" else threads)
+
+    def fingerprint(self) -> Fingerprint:
+        """What tells whether a run goes on with its own data."""
+        return fingerprint(self.data.train, self.data.validation, self.data.input_shape)
 
 
 def prepare(spec: Spec) -> Prepared:

@@ -64,7 +64,9 @@ def export(
     contents = {Path(f"{stem}{suffix}"): text for suffix, text in format.write(network).items()}
     _write_all(contents, overwrite=overwrite)
     files = sorted(contents, key=lambda path: str(path) != f"{stem}{format.suffix}")
-    return Exported(to, tuple(files), network, format.scales, tuple(format.notes(network)))
+    return Exported(
+        to, tuple(files), network, format.scales, (*opened.notes, *format.notes(network))
+    )
 
 
 def trained(run: Run) -> Trained:

@@ -6,19 +6,23 @@ from typing import NamedTuple
 
 from nncli.api.assemble import Prepared, prepare
 from nncli.api.initial import without_files
-from nncli.errors import RunError
-from nncli.files import shown
 from nncli.nn.sgd import Sgd
 from nncli.spec import load_spec
-from nncli.training.run_folder import SPEC, read_checkpoint
-from nncli.training.trainer import State
+from nncli.training.run_folder import SPEC, check_run, last_state
+from nncli.training.state import State
 
 
 class Opened(NamedTuple):
-    """A spec, or a run folder, made ready: `state` is where the run stands, None for a spec."""
+    """A spec, or a run folder, made ready.
+
+    Attributes:
+        state: where the run stands; None for a spec.
+        notes: what is to be said about damage to the run.
+    """
 
     prepared: Prepared
     state: State | None
+    notes: tuple[str, ...] = ()
 
     def sgd(self) -> Sgd:
         """The run's SGD, with its velocity."""
@@ -40,9 +44,9 @@ def open_spec_or_run(path: str | Path, overrides: Sequence[str] = ()) -> Opened:
     if not path.is_dir():
         return Opened(prepare(spec), None)
     prepared = prepare(without_files(spec))._replace(spec=spec)
-    state = read_checkpoint(path, prepared.network)
+    state, notes = last_state(path, prepared.network)
     prepared.network.parameters[...] = state.parameters
-    return Opened(prepared, state)
+    return Opened(prepared, state, notes)
 
 
 def spec_file(path: str | Path) -> Path:
@@ -54,6 +58,5 @@ def spec_file(path: str | Path) -> Path:
     path = Path(path)
     if not path.is_dir():
         return path
-    if not (path / SPEC).is_file():
-        raise RunError(f"{shown(path)}: is no run folder: it holds no {SPEC}")
+    check_run(path)
     return path / SPEC

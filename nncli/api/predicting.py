@@ -42,13 +42,13 @@ class Predictions:
 
     Attributes:
         total: how many samples there are; None where only the end tells.
-        notes: what the inputs held besides.
+        notes: what the inputs held besides, and what of the run is damaged.
     """
 
     def __init__(self, run: Run, inputs: Inputs) -> None:
         self.run = run
         self.total = inputs.total
-        self.notes = inputs.notes
+        self.notes = (*run.notes, *inputs.notes)
         self._inputs = inputs
 
     def __iter__(self) -> Iterator[Prediction]:

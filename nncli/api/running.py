@@ -13,17 +13,21 @@ from nncli.nn.threads import hire
 from nncli.spec import Spec, load_spec
 from nncli.training.data_file import DATA, read_data
 from nncli.training.evaluate import block_for
-from nncli.training.run_folder import SPEC, read_checkpoint
+from nncli.training.run_folder import SPEC, check_run, last_state
 
 
 class Run(NamedTuple):
-    """A run: its network has its trained weights, after `epoch` epochs."""
+    """A run: its network has its trained weights, after `epoch` epochs.
+
+    `notes` are to be told: what is damaged, and could be done without.
+    """
 
     path: Path
     spec: Spec
     recipe: Recipe
     network: Network
     epoch: int
+    notes: tuple[str, ...] = ()
 
     def hire(self) -> Crew:
         """The threads that its forward passes are worth; to be closed."""
@@ -43,19 +47,13 @@ def open_run(path: str | Path) -> Run:
         raise RunError(f"{name}: there is no such folder; nncli train writes run folders")
     if not path.is_dir():
         raise RunError(f"{name}: is a file; a run folder is needed, as nncli train writes it")
-    spec = load_spec(spec_file(path))
+    check_run(path)
+    spec = load_spec(path / SPEC)
     recipe = read_recipe(path)
     network = bare_network(spec, recipe.input_shape)
-    state = read_checkpoint(path, network)
+    state, notes = last_state(path, network)
     network.parameters[...] = state.parameters
-    return Run(path, spec, recipe, network, state.epoch)
-
-
-def spec_file(folder: Path) -> Path:
-    """The spec in a run folder. Raises RunError where the folder is none."""
-    if not (folder / SPEC).is_file():
-        raise RunError(f"{shown(folder)}: is no run folder: it holds no {SPEC}")
-    return folder / SPEC
+    return Run(path, spec, recipe, network, state.epoch, notes)
 
 
 def read_recipe(folder: Path) -> Recipe:

@@ -1,23 +1,28 @@
-"""A training, from a spec to its result."""
+"""A training, from a spec to its result; or from a run that was cut off."""
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
+from nncli.api.advice import divergence_message
 from nncli.api.assemble import Prepared, prepare, with_defaults
+from nncli.api.resuming import Reopened, reopen
 from nncli.errors import DivergedError, InterruptedTraining, StoppedTraining
 from nncli.nn.crew import Crew
 from nncli.nn.network import Network
 from nncli.nn.sgd import Sgd
-from nncli.spec import Spec, TrainSpec, dump_spec, load_spec
+from nncli.spec import Spec, dump_spec, load_spec
+from nncli.training.checkpoint import Terms, pack_checkpoint
 from nncli.training.data_file import data_text
 from nncli.training.evaluate import Evaluation, Evaluator
-from nncli.training.history import Divergence, Epoch, Progress
-from nncli.training.run_folder import Keeper, RunFolder
+from nncli.training.history import Divergence, Epoch, History, Progress
+from nncli.training.keeper import Keeper
+from nncli.training.run_folder import RunFolder
 from nncli.training.trainer import Trainer
 
 Watcher = Callable[[Epoch | Progress, Trainer], None]
+CHECKPOINT_EVERY = 60.0
 
 
 @dataclass(frozen=True)
@@ -27,14 +32,14 @@ class Training:
     Attributes:
         spec: what was trained.
         network: with its trained parameters.
-        history: a record an epoch.
+        history: a record an epoch, those before a resume included.
         test: on the spec's test data, after the last epoch; None where it names none.
         folder: the run folder, or None where none was asked for.
     """
 
     spec: Spec
     network: Network
-    history: tuple[Epoch, ...]
+    history: Sequence[Epoch]
     test: Evaluation | None
     folder: Path | None
 
@@ -44,103 +49,153 @@ def train(
     *,
     out: str | Path | None = None,
     overwrite: bool = False,
+    checkpoint_every: float = CHECKPOINT_EVERY,
     on_start: Callable[[], None] | None = None,
     on_event: Watcher | None = None,
+    on_warning: Callable[[str], None] | None = None,
 ) -> Training:
     """Trains the network of a spec.
 
     Args:
         spec: a spec, the path of one, or what `prepare` made of one (its network is trained in
             place).
-        out: the run folder to write; None writes nothing.
+        out: the run folder to write; None writes nothing. A checkpoint is written after every
+            epoch, or where epochs are short, as often as writing takes next to no time.
         overwrite: whether a run in that folder may be replaced.
+        checkpoint_every: seconds from checkpoint to checkpoint within a long epoch.
         on_start: called once everything is checked and the run folder made, before any step.
         on_event: called with each Epoch, and with a Progress about ten times a second within long
             epochs; and with the trainer, which is at rest meanwhile. It may raise
             InterruptedTraining to stop there.
+        on_warning: called with what cannot be written while the training goes on.
 
     Raises:
         SpecError, DataError: the spec or its data are wrong.
         RunError: the run folder cannot be written.
-        DivergedError: the cost became NaN or infinite; the last complete epoch is saved.
+        DivergedError: the cost became NaN or infinite, or exploded; the last sound state is saved.
         InterruptedTraining: from `on_event`; the training's place is saved.
+        UnsavedError: what the training has come to could not be written down.
     """
     prepared = spec if isinstance(spec, Prepared) else prepare(_spec(spec))
+    watch = _Watch(on_start, on_event, on_warning)
     with prepared.hire() as crew:
-        return _train(prepared, crew, out, overwrite, on_start, on_event)
+        trainer = _trainer(prepared, crew)
+        terms, folder = Terms(prepared.fingerprint(), crew.threads), None
+        if out is not None:
+            text = dump_spec(with_defaults(prepared.spec))
+            checkpoint = pack_checkpoint(prepared.network, trainer.keep(), terms)
+            settled = data_text(prepared.data.recipe.as_plain())
+            folder = RunFolder.create(Path(out), text, settled, checkpoint, overwrite=overwrite)
+        keeper = Keeper(folder, prepared.network, History(), terms, checkpoint_every)
+        return _follow(trainer, prepared, crew, keeper, watch)
 
 
-def _train(
-    prepared: Prepared,
-    crew: Crew,
-    out: str | Path | None,
-    overwrite: bool,
-    on_start: Callable[[], None] | None,
-    on_event: Watcher | None,
+def resume(
+    run: str | Path | Reopened,
+    *,
+    spec: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    checkpoint_every: float = CHECKPOINT_EVERY,
+    on_start: Callable[[], None] | None = None,
+    on_event: Watcher | None = None,
+    on_warning: Callable[[str], None] | None = None,
 ) -> Training:
-    settings, network, data = prepared.spec.train, prepared.network, prepared.data
-    sgd = Sgd(network, settings.momentum, settings.weight_decay)
-    trainer = Trainer(network, sgd, prepared.plan, data.train, data.validation, crew)
-    folder = None
-    if out is not None:
-        text = dump_spec(with_defaults(prepared.spec))
-        settled = data_text(data.recipe.as_plain())
-        folder = RunFolder.create(
-            Path(out), text, settled, network, trainer.state(), overwrite=overwrite
-        )
-    if on_start is not None:
-        on_start()
-    keeper = Keeper(folder, network, trainer.state())
+    """Goes on with the training in a run folder, from its last checkpoint.
 
-    def training(test: Evaluation | None) -> Training:
-        history = tuple(keeper.history)
-        return Training(prepared.spec, network, history, test, folder.path if folder else None)
+    However a training was ended, and however often, it comes to the same end, to the bit.
 
+    Args:
+        run: the run folder, or what `reopen` made of one with `spec` and `overrides`.
+        spec: a spec that is to be that of the run.
+        overrides: what changes from here on: `train.epochs=60`, train.eta, train.schedule, or where
+            the data lie. It is recorded in the run's spec.yaml.
+        checkpoint_every, on_start, on_event: as for `train`.
+        on_warning: also called with what is damaged and could be done without.
+
+    Raises:
+        SpecError: a spec or an override differs from the run's in what cannot change.
+        RunError: there is no run, another training writes there, its checkpoints are damaged, or
+            its data have changed.
+        DataError, DivergedError, InterruptedTraining, UnsavedError: as for `train`.
+    """
+    if not isinstance(run, Reopened):
+        run = reopen(run, spec=spec, overrides=overrides)
+    prepared, stand = run.prepared, run.standing
+    watch = _Watch(on_start, on_event, on_warning)
+    with prepared.hire(stand.terms.threads) as crew:
+        try:
+            trainer = _trainer(prepared, crew)
+            trainer.restore(stand.state)
+            for note in stand.notes:
+                watch.warn(note)
+            run.begin()
+        except BaseException:
+            run.folder.close()
+            raise
+        terms = stand.terms._replace(threads=crew.threads)
+        keeper = Keeper(run.folder, prepared.network, stand.history, terms, checkpoint_every)
+        return _follow(trainer, prepared, crew, keeper, watch)
+
+
+class _Watch(NamedTuple):
+    """What whoever trains wants to be told."""
+
+    on_start: Callable[[], None] | None
+    on_event: Watcher | None
+    on_warning: Callable[[str], None] | None
+
+    def start(self) -> None:
+        if self.on_start is not None:
+            self.on_start()
+
+    def tell(self, event: Epoch | Progress, trainer: Trainer) -> None:
+        if self.on_event is not None:
+            self.on_event(event, trainer)
+
+    def warn(self, message: str | None) -> None:
+        if self.on_warning is not None and message is not None:
+            self.on_warning(message)
+
+
+def _trainer(prepared: Prepared, crew: Crew) -> Trainer:
+    settings, data = prepared.spec.train, prepared.data
+    sgd = Sgd(prepared.network, settings.momentum, settings.weight_decay)
+    return Trainer(prepared.network, sgd, prepared.plan, data.train, data.validation, crew)
+
+
+def _follow(
+    trainer: Trainer, prepared: Prepared, crew: Crew, keeper: Keeper, watch: _Watch
+) -> Training:
+    """Trains to the end, and keeps the run folder up to date."""
+    network, sgd, test = trainer.network, trainer.sgd, prepared.data.test
+    training = Training(prepared.spec, network, keeper.history, None, keeper.path)
     try:
-        for event in trainer.events():
-            if isinstance(event, Divergence):
-                raise DivergedError(_divergence_message(event, settings))
-            if isinstance(event, Epoch):
-                keeper.epoch_done(event, trainer.state())
-            if on_event is not None:
-                on_event(event, trainer)
+        with keeper:
+            watch.start()
+            try:
+                for event in trainer.events():
+                    if isinstance(event, Divergence):
+                        message = divergence_message(event, prepared.spec.train)
+                        raise DivergedError(message, event)
+                    if isinstance(event, Epoch):
+                        keeper.history.append(event)
+                    if isinstance(event, Epoch) or keeper.is_due:
+                        keeper.keep(trainer.keep())
+                    watch.warn(keeper.news())
+                    watch.tell(event, trainer)
+            except InterruptedTraining:
+                keeper.keep(trainer.keep())
+                raise
+            if test is not None:
+                classes = prepared.plan.classes
+                evaluator = Evaluator(network, sgd, test, classes=classes, crew=crew)
+                training = replace(training, test=evaluator())
     except StoppedTraining as stopped:
-        if isinstance(stopped, InterruptedTraining):
-            keeper.state = trainer.state()
-        stopped.training = training(None)
+        watch.warn(keeper.news())
+        stopped.training = training
         raise
-    finally:
-        keeper.write()
-    if data.test is None:
-        return training(None)
-    test = Evaluator(network, sgd, data.test, classes=prepared.plan.classes, crew=crew)
-    return training(test())
+    return training
 
 
 def _spec(spec: Spec | str | Path) -> Spec:
     return spec if isinstance(spec, Spec) else load_spec(spec)
-
-
-def _divergence_message(event: Divergence, settings: TrainSpec) -> str:
-    eta = min(settings.eta / 10, 0.1)
-    largest = "" if event.largest is None else f"; its largest finite entry is {event.largest:.3g}"
-    began = (
-        f"it began in {event.layer}: {event.quantity} is no longer finite{largest}"
-        if event.quantity != "cost"
-        else f"it began in {event.layer}: its outputs have grown to {event.largest:.3g}"
-    )
-    cost = "" if math.isfinite(event.cost) else f": the cost is {event.cost}"
-    advice = [
-        f"a smaller train.eta than {settings.eta:g} (--set train.eta={eta:g})",
-        "inputs of about 1 (data.scale: standard)",
-        "smaller initial weights (init)",
-    ]
-    if settings.momentum > 0.9:
-        advice.append(f"less momentum than {settings.momentum:g}")
-    if settings.weight_decay * settings.eta > 1:
-        advice.insert(0, "train.weight_decay times eta below 1")
-    return (
-        f"the training diverged in epoch {event.epoch}, at step {event.step}{cost}\n"
-        f"{began}\n"
-        f"to try: {', '.join(advice)}"
-    )

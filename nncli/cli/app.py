@@ -19,7 +19,13 @@ from nncli.cli.schema import schema
 from nncli.cli.show import show
 from nncli.cli.summary import summary
 from nncli.cli.train import train
-from nncli.errors import DivergedError, FailedCheck, InterruptedTraining, NncliError
+from nncli.errors import (
+    DivergedError,
+    FailedCheck,
+    InterruptedTraining,
+    NncliError,
+    UnsavedError,
+)
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -80,7 +86,7 @@ def _run() -> int:
         return exit.code if isinstance(exit.code, int) else DONE
     except InterruptedTraining as error:
         return _say(str(error), INTERRUPTED)
-    except (DivergedError, FailedCheck) as error:
+    except (DivergedError, FailedCheck, UnsavedError) as error:
         return _say(str(error), FAILED)
     except NncliError as error:
         return _say(str(error), WRONG_INPUT)

@@ -41,10 +41,14 @@ def evaluate(
         raise typer.BadParameter("--targets goes with --data, the file of the inputs")
 
     from nncli.api.evaluating import evaluate as measure
+    from nncli.api.running import open_run
     from nncli.render.evaluation import evaluation_json, evaluation_page
-    from nncli.render.streams import results, write_text
+    from nncli.render.streams import messages, results, say, write_text
 
-    evaluated = measure(run, data, targets, worst=worst)
+    opened = open_run(run)
+    for note in opened.notes:
+        say(messages(), note)
+    evaluated = measure(opened, data, targets, worst=worst)
     if format is TableOrJson.json:
         write_text(evaluation_json(evaluated))
     else:

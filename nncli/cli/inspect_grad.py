@@ -170,7 +170,7 @@ def inspect_grad(
     from nncli.render.formats import FORMATS, Drawing, format_of
     from nncli.render.grid import Extent
     from nncli.render.proof import sweep_page
-    from nncli.render.streams import results, write_bytes
+    from nncli.render.streams import messages, results, say, write_bytes
     from nncli.render.terminal import OnTerminal
 
     kind = format.value if format is not None else format_of(output) if output else "table"
@@ -188,6 +188,8 @@ def inspect_grad(
     checked, most = entries(check)
     set_blas_threads(1)  # the check is thousands of small products, which a second only delays
     opened = open_spec_or_run(source, set_ or [])
+    for note in opened.notes:
+        say(messages(), note)
     trace = trace_step(opened, samples=chosen, step=step)
     inspection = inspect(trace, entries=most, checked=checked)
     if layer is not None and (tap or cell):

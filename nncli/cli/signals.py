@@ -1,35 +1,51 @@
-"""Ctrl-C as a request to stop."""
+"""Signals as requests to stop."""
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 class StopRequest:
-    """Whether the user has asked to stop, and whether what there is is being saved."""
+    """Whether somebody has asked to stop."""
 
     requested = False
-    saving = False
 
 
 @contextmanager
 def interruptible() -> Iterator[StopRequest]:
-    """Within it, the first Ctrl-C is a request, the second an interruption.
+    """Within it, a first Ctrl-C, SIGTERM or SIGHUP is a request, each further one an interruption.
 
-    Once saving has begun no further one counts: it takes but a moment, and is worth it.
+    The interruption is a KeyboardInterrupt wherever the program happens to be.
     """
     stop = StopRequest()
+    terminals = [stream for stream in (1, 2) if os.isatty(stream)]
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if stop.requested and not stop.saving:
-            stop.saving = True
+        if number == signal.SIGHUP:
+            _silence(terminals)
+        if stop.requested:
             raise KeyboardInterrupt
         stop.requested = True
 
-    before = signal.signal(signal.SIGINT, handle)
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    # Under nohup, SIGHUP is to be ignored.
+    caught = [n for n in STOPPING if n != signal.SIGHUP or before[n] != signal.SIG_IGN]
+    for number in caught:
+        signal.signal(number, handle)
     try:
         yield stop
     finally:
         # Whoever has asked to stop is being obeyed: pressing on must not cut the last words short.
-        signal.signal(signal.SIGINT, signal.SIG_IGN if stop.requested else before)
+        for number in caught:
+            signal.signal(number, signal.SIG_IGN if stop.requested else before[number])
+
+
+def _silence(terminals: list[int]) -> None:
+    """Lets what is still said to a terminal that has gone away go nowhere, rather than fail."""
+    for stream in terminals:
+        if not os.isatty(stream):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)

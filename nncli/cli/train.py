@@ -3,11 +3,20 @@
 import gc
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from nncli.cli.complete import specs
+from nncli.cli.complete import runs, specs
+
+if TYPE_CHECKING:
+    from nncli.api.assemble import Prepared
+    from nncli.api.resuming import Reopened
+    from nncli.api.training import Training
+    from nncli.render.training import TrainingScreen
+    from nncli.training.history import Epoch, Progress
+    from nncli.training.run_folder import Standing
+    from nncli.training.trainer import Trainer
 
 
 class Tables(StrEnum):
@@ -27,12 +36,40 @@ class Layout(StrEnum):
 
 
 Spec = Annotated[
-    Path,
-    typer.Argument(metavar="SPEC", help="The network spec, a YAML file.", autocompletion=specs),
+    Path | None,
+    typer.Argument(
+        metavar="SPEC",
+        help="The network spec, a YAML file. Not needed with --resume.",
+        show_default=False,
+        autocompletion=specs,
+    ),
+]
+Resume = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="RUN",
+        help="Go on with the training in this run folder, from its last checkpoint.",
+        autocompletion=runs,
+    ),
 ]
 Out = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="The run folder.", show_default="runs/<name>"),
+]
+Epochs = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", min=1, help="Short for --set train.epochs=N.", show_default="the spec's"
+    ),
+]
+CheckpointEvery = Annotated[
+    float,
+    typer.Option(
+        metavar="SECONDS",
+        min=0.0,
+        help="Save the state this often within a long epoch. It is saved after each epoch too, "
+        "at most four times a second.",
+    ),
 ]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace a run that is there already.")
@@ -71,11 +108,14 @@ FormatOption = Annotated[Format, typer.Option("--format", help="What to print on
 
 
 def train(
-    spec: Spec,
+    spec: Spec = None,
+    resume: Resume = None,
     out: Out = None,
     overwrite: Overwrite = False,
     set_: Overrides = None,
+    epochs: Epochs = None,
     threads: Threads = None,
+    checkpoint_every: CheckpointEvery = 60.0,
     tables: TablesOption = None,
     every: Every = None,
     full: Full = False,
@@ -86,6 +126,7 @@ def train(
     """Train a network from a spec, and show layer by layer what happens.
 
     Writes a run folder with the spec, the metrics of every epoch and the trained weights.
+    A training that was cut off goes on with --resume RUN, and ends the same, to the bit.
     """
     if tables is None:
         tables = Tables.last if every is None else Tables.every
@@ -93,62 +134,140 @@ def train(
         raise typer.BadParameter(f"--every {every} goes with --tables every, not {tables}")
     if full and tables is Tables.none:
         raise typer.BadParameter("--full goes with a table, not with --tables none")
+    if resume is not None and (out is not None or overwrite):
+        raise typer.BadParameter("--resume goes on in the run's own folder, without --out")
+    if resume is not None and (init_from is not None or from_ is not None):
+        raise typer.BadParameter("--resume goes on with the run's own weights, without --init-from")
+    if spec is None and resume is None:
+        raise typer.BadParameter("name a SPEC to train, or --resume RUN to go on with")
 
-    from nncli.api.assemble import prepare
-    from nncli.api.initial import start_from
-    from nncli.api.training import train as run_training
-    from nncli.cli.signals import interruptible
-    from nncli.errors import InterruptedTraining, StoppedTraining
-    from nncli.files import shown
+    from nncli.errors import DivergedError, InterruptedTraining, StoppedTraining, UnsavedError
     from nncli.render.record import training_json
     from nncli.render.streams import write_text
     from nncli.render.training import TrainingScreen
-    from nncli.spec import load_spec
-    from nncli.training.history import Epoch, Progress
-    from nncli.training.trainer import Trainer
 
-    as_json = format is Format.json
+    short = {"train.epochs": epochs, "train.threads": threads}
+    said = [f"{key}={value}" for key, value in short.items() if value is not None]
     try:
-        said = [] if threads is None else [f"train.threads={threads}"]
-        loaded = load_spec(spec, [*(set_ or []), *said])
-        if init_from is not None or from_ is not None:
-            loaded = start_from(loaded, init_from, from_.value if from_ else "nncli")
-        prepared = prepare(loaded)
+        begun = _begin(spec, resume, out, [*(set_ or []), *said], init_from, from_)
     except KeyboardInterrupt:
         raise InterruptedTraining("interrupted; nothing was written") from None
-    folder = out if out is not None else Path("runs") / prepared.spec.name
-    epochs = prepared.spec.train.epochs
-    screen = TrainingScreen(prepared, quiet=as_json)
+    as_json = format is Format.json
+    screen = TrainingScreen(begun.prepared, begun.standing, quiet=as_json)
+    show = Show(screen, tables, every or 1, full)
+    try:
+        done = _go(begun, show, overwrite=overwrite, checkpoint_every=checkpoint_every)
+    except StoppedTraining as stopped:
+        if as_json and stopped.training is not None:
+            write_text(training_json(stopped.training, stopped))
+        elif isinstance(stopped, DivergedError):
+            screen.show_flight(stopped.divergence)
+        elif isinstance(stopped, UnsavedError) and stopped.is_done:
+            screen.show_end(stopped.training, is_saved=False)
+        raise
+    if as_json:
+        write_text(training_json(done))
+    else:
+        screen.show_end(done)
 
-    def on_event(event: Epoch | Progress, trainer: Trainer) -> None:
+
+class Begun(NamedTuple):
+    """A training that is ready to be started, or a run to be gone on with (`reopened`)."""
+
+    prepared: "Prepared"
+    folder: Path
+    reopened: "Reopened | None" = None
+
+    @property
+    def standing(self) -> "Standing | None":
+        return None if self.reopened is None else self.reopened.standing
+
+
+class Show(NamedTuple):
+    """What to show of a training, and when."""
+
+    screen: "TrainingScreen"
+    tables: Tables
+    every: int
+    full: bool
+
+    def is_due(self, epoch: int, epochs: int) -> bool:
+        if self.tables is Tables.every and epoch % self.every == 0:
+            return True
+        return self.tables is not Tables.none and epoch == epochs
+
+
+def _begin(
+    spec: Path | None,
+    resume: Path | None,
+    out: Path | None,
+    sets: list[str],
+    init_from: Path | None,
+    layout: Layout | None,
+) -> Begun:
+    from nncli.api.assemble import prepare
+    from nncli.api.initial import start_from
+    from nncli.api.resuming import reopen
+    from nncli.spec import load_spec
+
+    if resume is not None:
+        reopened = reopen(resume, spec=spec, overrides=sets)
+        return Begun(reopened.prepared, resume, reopened)
+    assert spec is not None
+    loaded = load_spec(spec, sets)
+    if init_from is not None or layout is not None:
+        loaded = start_from(loaded, init_from, layout.value if layout else "nncli")
+    prepared = prepare(loaded)
+    return Begun(prepared, out if out is not None else Path("runs") / prepared.spec.name)
+
+
+def _go(begun: Begun, show: Show, *, overwrite: bool, checkpoint_every: float) -> "Training":
+    """Trains, until it is done or somebody asks to stop."""
+    from shlex import quote
+
+    from nncli.api.training import resume as run_on
+    from nncli.api.training import train as run
+    from nncli.cli.signals import interruptible
+    from nncli.errors import DivergedError, InterruptedTraining, StoppedTraining
+    from nncli.files import shown
+    from nncli.training.history import Epoch
+
+    screen, epochs = show.screen, begun.prepared.spec.train.epochs
+    going_on = f"to go on: nncli train --resume {quote(shown(begun.folder))}"
+
+    def on_start() -> None:
+        screen.show_built()
+        stand = begun.standing
+        if stand is not None and stand.state.epoch == epochs and show.is_due(epochs, epochs):
+            screen.show_step(stand.history[-1], None)
+
+    def on_event(event: "Epoch | Progress", trainer: "Trainer") -> None:
         screen.progress(event)
-        if isinstance(event, Epoch):
-            due = tables is Tables.every and event.epoch % (every or 1) == 0
-            if due or (tables is not Tables.none and event.epoch == epochs):
-                screen.show_step(event, trainer.trace() if full else None)
+        if isinstance(event, Epoch) and show.is_due(event.epoch, epochs):
+            screen.show_step(event, trainer.trace() if show.full else None)
         if stop.requested:
-            stop.saving = True
-            raise InterruptedTraining(f"interrupted; where it stood is saved in {shown(folder)}")
+            place = screen.place(trainer.epoch, trainer.samples)
+            raise InterruptedTraining(f"interrupted; saved {place}")
 
+    watch: dict[str, Any] = {
+        "checkpoint_every": checkpoint_every,
+        "on_start": on_start,
+        "on_event": on_event,
+        "on_warning": screen.warn,
+    }
     gc.freeze()  # what was loaded stays, and need not be looked through: 20 ms each time
     gc.enable()
     with interruptible() as stop, screen:
         try:
-            done = run_training(
-                prepared,
-                out=folder,
-                overwrite=overwrite,
-                on_start=screen.show_built,
-                on_event=on_event,
-            )
-        except StoppedTraining as stopped:
-            if as_json and stopped.training is not None:
-                write_text(training_json(stopped.training, stopped.outcome))
-            raise
+            if begun.reopened is not None:
+                return run_on(begun.reopened, **watch)
+            return run(begun.prepared, out=begun.folder, overwrite=overwrite, **watch)
         except KeyboardInterrupt:
-            message = f"interrupted; the last whole epoch is saved in {shown(folder)}"
+            message = f"interrupted; saved is the last checkpoint\n{going_on}"
             raise InterruptedTraining(message) from None
-    if as_json:
-        write_text(training_json(done, "done"))
-    else:
-        screen.show_end(done)
+        except StoppedTraining as stopped:
+            has_diverged = isinstance(stopped, DivergedError)
+            if stopped.training.history or not has_diverged:
+                change = " --set train.eta=..." if has_diverged else ""
+                stopped.args = (f"{stopped}\n{going_on}{change}",)
+            raise

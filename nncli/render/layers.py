@@ -10,7 +10,7 @@ from nncli.nn.network import Network
 from nncli.render.notation import MEASURES
 from nncli.render.tables import Column, Columns
 from nncli.render.text import number, percent, plain, shape
-from nncli.training.history import Epoch
+from nncli.training.history import Divergence, Epoch
 
 
 def network_table(network: Network) -> Columns:
@@ -68,6 +68,33 @@ def measures_table(epoch: Epoch, *, momentum: float, weight_decay: float) -> Ren
     return Group(Columns(columns, rows), "", plain(f"{samples} {legend}", "dim"))
 
 
+def flight_table(divergence: Divergence) -> list[RenderableType]:
+    """The last steps before a training diverged, with the norms of each layer in each."""
+    norms = [q for q in MEASURES if q.key in FLIGHT_NORMS]
+    columns = [Column("step"), Column("C"), Column("layer", words=True)]
+    columns += [Column(q.symbol or "‖W‖", rank=q.rank) for q in norms]
+    rows: list[list[str | Text]] = []
+    for step in divergence.flight:
+        heads = [f"{step.step:,}", number(step.cost)]
+        for layer in reversed(step.layers):
+            if layer.weight_norm is not None:
+                cells = [number(getattr(layer, q.key), q.digits) for q in norms]
+                rows.append([*heads, layer.name, *cells])
+                heads = ["", ""]
+    return [
+        plain(f"the last {'steps' if len(divergence.flight) > 1 else 'step'}", "bold"),
+        "",
+        Columns(columns, rows),
+        "",
+        plain(FLIGHT_LEGEND, "dim"),
+    ]
+
+
+FLIGHT_NORMS = ("delta_norm", "weight_gradient_norm", "weight_update_norm", "weight_norm")
+FLIGHT_LEGEND = (
+    "Each step from the output back. C is the cost of its mini-batch, before the update; ‖W‖ is "
+    "taken after it. A step ends where its cost is not finite."
+)
 LEGEND = (
     "‖∂C/∂a‖ arrives at a layer from above; the Hadamard product with σ′(z) lets "
     "‖δ‖ = ‖∂C/∂a ⊙ σ′(z)‖ of it pass. Both are per sample, and ∂C/∂W is the mean of a δᵀ over "

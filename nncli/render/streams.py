@@ -10,6 +10,8 @@ from typing import IO
 
 from rich.console import Console
 
+from nncli.files import shown
+
 
 class Screen(Console):
     """A console that goes silent, rather than ends the program, when its reader has left."""
@@ -65,3 +67,8 @@ def standard_output(*, seekable: bool = False) -> Iterator[IO[bytes]]:
 def messages() -> Console:
     """Standard error."""
     return Screen(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+def say(console: Console, message: str) -> None:
+    """Says what the program has to tell besides its results, in one line."""
+    console.print(f"nncli: {shown(message)}", soft_wrap=True)

@@ -14,28 +14,54 @@ from nncli.api.training import Training
 from nncli.files import shown
 from nncli.nn.trace import Trace
 from nncli.render.curve import Curves, Series
-from nncli.render.layers import measures_table, network_table
+from nncli.render.layers import flight_table, measures_table, network_table
 from nncli.render.matrices import step_matrices
-from nncli.render.streams import messages, results
+from nncli.render.streams import messages, results, say
 from nncli.render.terminal import OnTerminal
 from nncli.render.text import count, duration, number, percent, plain, shape
 from nncli.training.evaluate import Evaluation
-from nncli.training.history import Epoch
+from nncli.training.history import Divergence, Epoch
 from nncli.training.history import Progress as Glance
+from nncli.training.run_folder import Standing
 
 
 class TrainingScreen(ExitStack):
     """Results on standard output; on standard error a bar, while the training runs."""
 
-    def __init__(self, prepared: Prepared, *, quiet: bool) -> None:
+    def __init__(self, prepared: Prepared, standing: Standing | None, *, quiet: bool) -> None:
+        """
+        Args:
+            standing: where a run stands that goes on; None where one begins.
+        """
         super().__init__()
         self.prepared = prepared
+        self.standing = standing
         self.results = results(quiet=quiet)
-        self.bar = Bar(messages(), prepared.spec.train.epochs, len(prepared.data.train))
+        self.messages = messages()
+        self.bar = Bar(self.messages, prepared.spec.train.epochs, len(prepared.data.train))
         self.callback(self.bar.hide)
 
     def show_built(self) -> None:
         self.results.print(built(self.prepared))
+        if self.standing is None:
+            return
+        epoch, samples = self.standing.state[:2]
+        self.bar.start_at(epoch, samples)
+        if epoch < self.prepared.spec.train.epochs:
+            self.warn(f"going on {self.place(epoch, samples)}")
+        else:
+            self.warn(f"all {count(epoch, 'epoch')} were done already; --epochs N would go further")
+
+    def place(self, epoch: int, samples: int) -> str:
+        """Where a training stands, `epoch` epochs being complete, in words that follow a verb."""
+        of = f"epoch {epoch + (samples > 0):,} of {self.prepared.spec.train.epochs:,}"
+        if samples:
+            return f"in {of}, after {samples:,} of {len(self.prepared.data.train):,} samples"
+        return f"after {of}" if epoch else "before the first epoch"
+
+    def warn(self, message: str) -> None:
+        """Says something on standard error, above the bar where there is one."""
+        say(self.messages, message)
 
     def progress(self, event: Epoch | Glance) -> None:
         self.bar.show(event)
@@ -54,10 +80,14 @@ class TrainingScreen(ExitStack):
             parts += [OnTerminal(step_matrices(trace)), ""]
         self.results.print(Group(*parts))
 
-    def show_end(self, training: Training) -> None:
+    def show_flight(self, divergence: Divergence) -> None:
+        """The last steps before a divergence."""
+        self.results.print(Group(*flight_table(divergence), ""))
+
+    def show_end(self, training: Training, *, is_saved: bool = True) -> None:
         self.results.print(curves(training.history))
         self.results.print(outcome(training.history, training.test))
-        if training.folder is not None:
+        if training.folder is not None and is_saved:
             self.results.print(f"saved in {shown(training.folder)}", soft_wrap=True)
 
 
@@ -188,6 +218,11 @@ class Bar:
             refresh_per_second=10,
         )
         self.task = self.progress.add_task("", total=epochs * samples, facts="")
+
+    def start_at(self, epoch: int, samples: int) -> None:
+        """Begins further on than at the beginning, without that being taken for speed."""
+        done = epoch * self.per_epoch + samples
+        self.progress.reset(self.task, start=True, completed=done, facts="")
 
     def hide(self) -> None:
         """Takes the bar off the screen, so that others may write there."""

@@ -1,41 +1,74 @@
 """Where a training began to leave the numbers."""
 
+import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from nncli.nn.arrays import Array
+from nncli.nn.layer_steps import LayerStep
+from nncli.nn.layers import Dense
 from nncli.nn.step import Step
-from nncli.training.history import Divergence
+from nncli.training.samples import Samples
+
+# So many times the cost of a network that has learnt nothing is an explosion: in a single
+# mini-batch, whose samples may be odd ones, and over all samples that are evaluated after an epoch.
+IN_A_STEP, AFTER_AN_EPOCH = 1e6, 1e3
+LOOKED_AT = 128  # samples
 
 
-def diagnose(step: Step, epoch: int, number: int, cost: float, *, updated: bool) -> Divergence:
-    """The first quantity that was not finite.
+class Wrong(NamedTuple):
+    """The first quantity that went wrong, at its first entry that did.
+
+    Attributes:
+        layer, quantity: by name; the cost counts to the last layer.
+        unit: which unit, filter or channel of the layer.
+        place: which sample of the mini-batch; for what all samples have a share in (gradients,
+            updates, parameters) the one whose share is largest.
+        largest: the largest finite |entry| of the quantity, or of z behind a cost.
+    """
+
+    layer: str
+    quantity: str
+    unit: int | None = None
+    place: int | None = None
+    largest: float | None = None
+
+
+def untrained_cost(step: Step, train: Samples) -> float:
+    """C_x of a network that has learnt nothing; inf where that cannot be told.
+
+    It is what the network of `step` costs now, on some of the samples; or what one would cost whose
+    z are all 0, on the sample with the largest targets, if that is more: a cost that comes and goes
+    with such samples is no explosion.
+    """
+    count, n = len(train.index), step.n
+    some = max(n, min(count, LOOKED_AT) // n * n)
+    rows = train.index[np.linspace(0, count - 1, some).astype(np.int64)]
+    costs = []
+    for start in range(0, some, n):
+        train.gather(rows[start : start + n], step.inputs, step.targets)
+        costs.append(step.forward())
+    with np.errstate(over="ignore"):
+        farthest = np.einsum("ij,ij->i", train.targets, train.targets).argmax()
+        y = train.targets[farthest, :, None].astype(np.float64)
+        at_zero = step.network.cost.total(np.zeros_like(y), y, -y)().real
+    cost = max(sum(costs) / len(costs), at_zero)
+    return cost if 0 < cost < math.inf else math.inf
+
+
+def first_wrong(step: Step, cost: float, limit: float) -> Wrong | None:
+    """What went wrong first in a step that `Step.run(eta, full=True)` has just taken.
 
     Args:
-        step: as it stood when the trouble was noticed, at step `number` of the training.
-        updated: whether that step went on to its update. Where it ended after its forward pass,
-            the gradients and updates in the workspace are those of the step before.
+        cost: what the run returned: where that is not finite, it ended there.
+        limit: the cost that counts as wrong.
     """
-    found = _first_not_finite(_backward_order(step))
-    if found:
-        return Divergence(epoch, number if updated else number - 1, cost, *found)
-    # Where every output is finite, their squares were not: the largest of them tells.
-    found = _first_not_finite(_forward_order(step)) or (
-        step.last.name,
-        "cost",
-        largest(step.last.a),
-    )
-    return Divergence(epoch, number, cost, *found)
-
-
-def _first_not_finite(
-    quantities: Iterator[tuple[str, str, Array]],
-) -> tuple[str, str, float | None] | None:
-    for layer, quantity, array in quantities:
-        if not np.isfinite(array).all():
-            return layer, quantity, largest(array)
-    return None
+    found = _first_not_finite(_forward_order(step))
+    if found is None and not cost < limit:
+        return _wrong_cost(step)
+    return found or _first_not_finite(_backward_order(step)) or _first_not_learned(step)
 
 
 def largest(array: Array) -> float | None:
@@ -44,18 +77,79 @@ def largest(array: Array) -> float | None:
     return float(np.abs(finite).max()) if finite.size else None
 
 
-def _backward_order(step: Step) -> Iterator[tuple[str, str, Array]]:
-    for layer in reversed(step.layers):
-        for key, gradient in layer.gradients.items():
-            yield layer.name, f"{key}_gradient", gradient
-    for layer in reversed(step.layers):
-        for key in layer.parameters:
-            yield layer.name, f"{key}_update", layer.updates[key]
-            yield layer.name, key, layer.parameters[key]
+def _first_not_finite(quantities: Iterator[tuple[LayerStep, str, Array]]) -> Wrong | None:
+    """The first of arrays whose last axis is the samples."""
+    for layer, quantity, array in quantities:
+        if not np.isfinite(array).all():
+            index = _first(array)
+            return Wrong(layer.name, quantity, index[0], index[-1], largest(array))
+    return None
 
 
-def _forward_order(step: Step) -> Iterator[tuple[str, str, Array]]:
+def _wrong_cost(step: Step) -> Wrong:
+    """Every output is finite: it is what the cost makes of them that is too large."""
+    error = np.abs(np.concatenate([p.error for p in step.passes], axis=-1))
+    unit, place = divmod(int(error.argmax()), error.shape[-1])
+    return Wrong(step.last.name, "cost", unit, place, largest_z(step))
+
+
+def _first_not_learned(step: Step) -> Wrong | None:
+    """The first of the arrays that all samples have a share in."""
+    for layer, key, quantity, array in _learned_order(step):
+        if not np.isfinite(array).all():
+            index = _first(array)
+            unit = index[-1] if isinstance(layer.placed.layer, Dense) else index[0]
+            place = _largest_share(layer, key, index)
+            return Wrong(layer.name, quantity, unit, place, largest(array))
+    return None
+
+
+def largest_z(step: Step) -> float | None:
+    """The largest finite |z| of the last layer."""
+    z = step.last.z
+    assert z is not None
+    return largest(z)
+
+
+def _first(array: Array) -> tuple[int, ...]:
+    """The index of the first entry that is not finite."""
+    index = np.unravel_index(np.isfinite(array).argmin(), array.shape)
+    return tuple(map(int, index))
+
+
+def _largest_share(layer: LayerStep, key: str, index: tuple[int, ...]) -> int:
+    """Which sample of the mini-batch has the largest share in an entry of ∂C/∂W or ∂C/∂b."""
+    assert layer.delta is not None
+    if isinstance(layer.placed.layer, Dense):
+        share = np.abs(layer.delta[index[-1]])
+        if key == "weight":
+            share = share * np.abs(layer.input[index[0]])
+    else:  # a filter's gradient sums over all its windows
+        share = np.abs(layer.delta[index[0]]).reshape(-1, layer.delta.shape[-1]).max(axis=0)
+    return int(np.nan_to_num(share, nan=np.inf).argmax())
+
+
+def _forward_order(step: Step) -> Iterator[tuple[LayerStep, str, Array]]:
     for layer in step.layers:
         if layer.z is not None:
-            yield layer.name, "z", layer.z
-        yield layer.name, "a", layer.a
+            yield layer, "z", layer.z
+        yield layer, "a", layer.a
+
+
+def _backward_order(step: Step) -> Iterator[tuple[LayerStep, str, Array]]:
+    for layer in reversed(step.layers):
+        fused = layer.name == step.last.name and step.network.cost.error_is_delta
+        if not fused:
+            yield layer, "upstream", layer.upstream
+        if layer.delta is not None:
+            yield layer, "delta", layer.delta
+
+
+def _learned_order(step: Step) -> Iterator[tuple[LayerStep, str, str, Array]]:
+    for layer in reversed(step.layers):
+        for key, gradient in layer.gradients.items():
+            yield layer, key, f"{key}_gradient", gradient
+    for layer in reversed(step.layers):
+        for key in layer.parameters:
+            yield layer, key, f"{key}_update", layer.updates[key]
+            yield layer, key, key, layer.parameters[key]

@@ -1,6 +1,10 @@
 """What a training has been through: a record an epoch."""
 
-from dataclasses import dataclass
+import math
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple, overload
 
 from nncli.nn.measures import LayerMeasures
 
@@ -47,23 +51,109 @@ class Progress:
     cost: float
 
 
+class History(Sequence[Epoch]):
+    """The epochs of a training in order, kept as bare numbers: a long one must not fill memory."""
+
+    def __init__(self, epochs: Iterable[Epoch] = ()) -> None:
+        self._numbers = array("d")  # those of all epochs, one after the other
+        self._layers: tuple[tuple[str, str | None], ...] = ()
+        for epoch in epochs:
+            self.append(epoch)
+
+    def append(self, epoch: Epoch) -> None:
+        """Adds one: of the same layers as those before."""
+        # A quantity that does not exist is kept as NaN, which no recorded one ever is.
+        numbers = [_or_nan(getattr(epoch, key)) for key in _NUMBERS]
+        for layer in epoch.layers:
+            numbers += [_or_nan(getattr(layer, key)) for key in _MEASURES]
+        self._layers = tuple((layer.name, layer.activation) for layer in epoch.layers)
+        self._numbers.extend(numbers)
+
+    def __len__(self) -> int:
+        return len(self._numbers) // self._width
+
+    def record(self, index: int) -> dict[str, Any]:
+        """An epoch as plain data, as the metrics have it."""
+        start = index * self._width
+        numbers = [None if x != x else x for x in self._numbers[start : start + self._width]]
+        record: dict[str, Any] = dict(zip(_NUMBERS, numbers, strict=False))
+        for key in _INTEGERS:
+            record[key] = int(record[key])
+        record["layers"] = layers = []
+        for k, (name, activation) in enumerate(self._layers):
+            measures = numbers[len(_NUMBERS) + k * len(_MEASURES) :]
+            layer: dict[str, Any] = {"name": name, "activation": activation}
+            layers.append(layer | dict(zip(_MEASURES, measures, strict=False)))
+        return record
+
+    @overload
+    def __getitem__(self, index: int) -> Epoch: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Epoch]: ...
+    def __getitem__(self, index: int | slice) -> Epoch | list[Epoch]:
+        indices = range(len(self))[index]
+        if isinstance(indices, range):
+            return [self[i] for i in indices]
+        record = self.record(indices)
+        layers = tuple(LayerMeasures(**layer) for layer in record.pop("layers"))
+        return Epoch(**record, layers=layers)
+
+    @property
+    def _width(self) -> int:
+        """How many numbers an epoch has."""
+        return len(_NUMBERS) + len(self._layers) * len(_MEASURES)
+
+
+_INTEGERS = ("epoch", "last_batch")
+_NUMBERS = tuple(field.name for field in fields(Epoch) if field.name != "layers")
+_MEASURES = tuple(f.name for f in fields(LayerMeasures) if f.name not in ("name", "activation"))
+
+
+def _or_nan(number: float | None) -> float:
+    return math.nan if number is None else number
+
+
+class FlightStep(NamedTuple):
+    """One of the steps before a divergence. `cost` is C before the update that it led to.
+
+    The measures of a step whose cost is not finite are those of its forward pass alone.
+    """
+
+    step: int
+    eta: float
+    cost: float
+    layers: tuple[LayerMeasures, ...]
+
+
 @dataclass(frozen=True)
 class Divergence:
-    """A training that cannot go on, because C is no longer a number.
+    """A training that cannot go on: C is no longer a number, or beyond all measure.
 
     Attributes:
         epoch, step: when it began; both count from 1, the step over the whole training.
-        cost: C at the step that noticed, NaN or infinite; or the last one where an update did it.
-        layer, quantity: the first thing that was not finite, in the order of computation.
-        largest: the largest finite |entry| of the quantity, None where no entry is finite.
+        cost: C at the step that noticed; or the last one where an update did it.
+        untrained: C of a network that has learnt nothing, which an exploded cost is measured by.
+        layer, quantity: the first thing that was not finite, in the order of computation; the cost
+            where that has exploded though all is finite.
+        unit: which unit, filter or channel of the layer; None for the cost of other samples, those
+            that are evaluated after an epoch.
+        sample: which sample of the training data, counted from 0: for a gradient, an update or a
+            parameter the one with the largest share in it.
+        largest: the largest finite |entry| of the quantity (of z, for a cost), None where no entry
+            is finite.
+        flight: the last steps up to the one that noticed, at most 5.
     """
 
     epoch: int
     step: int
     cost: float
+    untrained: float
     layer: str
     quantity: str
+    unit: int | None
+    sample: int | None
     largest: float | None
+    flight: tuple[FlightStep, ...]
 
 
 Event = Progress | Epoch | Divergence

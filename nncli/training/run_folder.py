@@ -1,182 +1,295 @@
-"""The folder that a training leaves behind: its spec, its metrics, its checkpoint."""
+"""The folder that a training leaves behind: its spec, its metrics, its checkpoints."""
 
-import json
-from collections.abc import Iterable
-from dataclasses import asdict
+import fcntl
+import os
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from time import monotonic
-from typing import Any
+from typing import NamedTuple, TypeVar
 
-import numpy as np
-
-from nncli import safetensors
-from nncli.errors import RunError
-from nncli.files import reason, shown, write_whole
-from nncli.jsons import to_json
-from nncli.nn.arrays import Array
-from nncli.nn.layers import by
+from nncli.errors import DamagedError, RunError
+from nncli.files import is_temporary, reason, shown, write_whole
 from nncli.nn.network import Network
+from nncli.training.checkpoint import Terms, read_checkpoint
 from nncli.training.data_file import DATA
-from nncli.training.history import Epoch
-from nncli.training.trainer import State
+from nncli.training.history import History
+from nncli.training.metrics import lines_of, read_metrics
+from nncli.training.state import State
 
+T = TypeVar("T")
 SPEC, METRICS, CHECKPOINT = "spec.yaml", "metrics.jsonl", "checkpoint.safetensors"
-CHECKPOINT_FORMAT = "nncli.checkpoint/1"
-PLACE = ("epoch", "samples", "cost_sum", "steps_taken")
+BEFORE = "checkpoint.safetensors.before"  # the one before it
+BLOCK = 256  # records to put into words at a time
+
+
+class Standing(NamedTuple):
+    """Where a run stands on the disk.
+
+    Attributes:
+        terms: those of the training.
+        history: the epochs up to there.
+        size: how many bytes of the metrics they take.
+        is_latest: whether it is the last checkpoint rather than the one before.
+        notes: what is to be said about damage.
+    """
+
+    state: State
+    terms: Terms
+    history: History
+    size: int
+    is_latest: bool
+    notes: tuple[str, ...]
 
 
 class RunFolder:
-    """A run folder open for writing. Every file in it appears whole or not at all."""
+    """A run folder open for writing, by one training at a time.
 
-    def __init__(self, path: Path) -> None:
+    The spec and the checkpoints appear whole or not at all. The metrics grow at their end, and no
+    checkpoint is written before the records of its epochs are on the disk: what stands behind
+    those is cut off when the run goes on.
+    """
+
+    def __init__(self, path: Path, metrics: int) -> None:
         self.path = path
+        self._metrics = metrics  # a file descriptor; a lock on it is the lock on the folder
+        self._epochs = self._size = 0  # how many records it has, and how many bytes they take
+        self._is_spec_durable = True
+        self._is_whole = True  # whether the checkpoint that is there may become the one before
 
     @classmethod
     def create(
-        cls,
-        path: Path,
-        spec: str,
-        data: str,
-        network: Network,
-        state: State,
-        *,
-        overwrite: bool = False,
+        cls, path: Path, spec: str, data: str, checkpoint: bytes, *, overwrite: bool = False
     ) -> "RunFolder":
-        """A run of no epochs yet: in a new folder, an empty one, or with `overwrite` over a run.
+        """A run that stands at its beginning: in a new folder, or with `overwrite` over a run.
 
         Args:
             spec, data: the texts of its spec.yaml and its data.json.
+            checkpoint: its first one.
 
         Raises:
-            RunError: the folder holds something else, or cannot be written.
+            RunError: the folder holds something else, another training writes there, or it cannot
+                be written.
         """
-        name = shown(path)
         try:
-            text = spec.encode()
-            taken = path.is_dir() and any(path.iterdir())
-            if taken and not is_run(path):
-                raise RunError(f"{name}: holds files, but no run; choose another with --out DIR")
-            if taken and not overwrite:
-                raise RunError(
-                    f"{name}: already holds a run; "
-                    "--overwrite replaces it, --out DIR writes elsewhere"
-                )
+            _check_free(path, overwrite)
             path.mkdir(parents=True, exist_ok=True)
+            folder = cls._locked(path, os.O_CREAT)
+            try:
+                _check_free(path, overwrite)  # another training may have come and gone meanwhile
+                folder._begin(spec.encode(), data.encode(), checkpoint)
+            except BaseException:
+                folder.close()
+                raise
+            return folder
         except UnicodeEncodeError as error:
-            raise RunError(f"{name}: a name that is not UTF-8 cannot be written") from error
+            problem = RunError(f"{shown(path)}: a name that is not UTF-8 cannot be written")
+            raise problem from error
         except OSError as error:
-            raise RunError(f"{name}: cannot be made a run folder: {reason(error)}") from error
-        folder = cls(path)
-        # The spec comes last: a folder is a run once it is there.
-        folder.write_metrics([])
-        folder.write_checkpoint(network, state)
-        write_whole(path / DATA, data.encode())
-        write_whole(path / SPEC, text)
+            message = f"{shown(path)}: cannot be made a run folder: {reason(error)}"
+            raise RunError(message) from error
+
+    @classmethod
+    def reopen(cls, path: Path) -> "RunFolder":
+        """A run that is there, to be gone on with.
+
+        Raises:
+            RunError: it is no run, or another training writes there.
+        """
+        check_run(path)
+        try:
+            folder = cls._locked(path, 0)
+        except OSError as error:
+            raise RunError(f"{shown(path / METRICS)}: cannot be opened: {reason(error)}") from error
+        folder._sweep()
         return folder
 
-    def write_metrics(self, history: Iterable[Epoch]) -> None:
-        lines = (to_json(asdict(epoch)) for epoch in history)
-        write_whole(self.path / METRICS, "".join(f"{line}\n" for line in lines).encode())
+    @classmethod
+    def _locked(cls, path: Path, flags: int) -> "RunFolder":
+        """The folder, once no other training has it. The system unlocks it if this one dies."""
+        # A link might lead to a file that is none of ours.
+        metrics = os.open(path / METRICS, os.O_RDWR | os.O_NOFOLLOW | flags, 0o666)
+        try:
+            fcntl.flock(metrics, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(metrics)
+            raise RunError(
+                f"{shown(path)}: another training is writing there; wait for its end, or choose "
+                "another folder with --out DIR"
+            ) from None
+        except OSError:
+            pass  # a file system without locks
+        return cls(path, metrics)
 
-    def write_checkpoint(self, network: Network, state: State) -> None:
-        content = pack_checkpoint(network, state)
-        write_whole(self.path / CHECKPOINT, content)
+    def begin_at(self, standing: Standing, spec: str | None = None) -> None:
+        """Goes on from there, with another text in spec.yaml where one is given.
+
+        Raises:
+            RunError: the spec cannot be written.
+        """
+        self._epochs, self._size = len(standing.history), standing.size
+        self._is_whole = standing.is_latest
+        if spec is not None:
+            write_whole(self.path / SPEC, spec.encode())
+
+    def save(self, history: History, epochs: int, checkpoint: bytes) -> None:
+        """Writes the records of all epochs up to `epochs`, and a checkpoint behind them.
+
+        All of it is on the disk then.
+
+        Raises:
+            RunError: the system refused; the run stands where it stood.
+        """
+        self._check_place()
+        if not self._is_spec_durable:
+            for name in (DATA, SPEC):  # and their names with that of the checkpoint
+                _sync_file(self.path / name)
+            self._is_spec_durable = True
+        self._write_metrics(history, epochs)
+        keep = self.path / BEFORE if self._is_whole else None
+        write_whole(self.path / CHECKPOINT, checkpoint, keep=keep)
+        self._is_whole = True
+
+    def close(self) -> None:
+        """Lets go of the folder."""
+        os.close(self._metrics)
+
+    def _check_place(self) -> None:
+        """Whether the folder is still there, and not another one under its name."""
+        path = self.path / METRICS
+        try:
+            is_ours = os.path.samestat(os.stat(path), os.fstat(self._metrics))
+        except OSError as error:
+            raise RunError(f"{shown(path)}: cannot be written: {reason(error)}") from error
+        if not is_ours:
+            raise RunError(f"{shown(path)}: cannot be written: another file is there by now")
+
+    def _write_metrics(self, history: History, epochs: int) -> None:
+        """Writes the records that are not there yet, and cuts off whatever stands behind them."""
+        try:
+            while self._epochs < epochs:
+                stop = min(self._epochs + BLOCK, epochs)
+                lines, end = lines_of(history, self._epochs, stop), self._size
+                while lines:
+                    written = os.pwrite(self._metrics, lines, end)
+                    lines, end = lines[written:], end + written
+                self._epochs, self._size = stop, end
+            os.ftruncate(self._metrics, self._size)
+            os.fsync(self._metrics)
+        except OSError as error:
+            message = f"{shown(self.path / METRICS)}: cannot be written: {reason(error)}"
+            raise RunError(message) from error
+
+    def _begin(self, spec: bytes, data: bytes, checkpoint: bytes) -> None:
+        """Puts a new run in the place of whatever is there."""
+        # In this order there is at no moment a run of parts of both.
+        os.ftruncate(self._metrics, 0)
+        for name in (BEFORE, CHECKPOINT, DATA, SPEC):
+            (self.path / name).unlink(missing_ok=True)
+        self._sweep()
+        # A folder is a run once it has a spec. The first save waits until that is on the disk.
+        write_whole(self.path / CHECKPOINT, checkpoint, durable=False)
+        write_whole(self.path / DATA, data, durable=False)
+        write_whole(self.path / SPEC, spec, durable=False)
+        self._is_spec_durable = False
+
+    def _sweep(self) -> None:
+        """Removes what a killed training left half-written."""
+        with suppress(OSError):
+            for file in self.path.iterdir():
+                if _is_half_written(file.name):
+                    file.unlink()
 
 
-def pack_checkpoint(network: Network, state: State) -> bytes:
-    """A checkpoint's bytes: dense1.weight and the like, velocity.dense1.weight, the place."""
-    arrays = dict(_named(network, state.parameters))
-    if state.velocity is not None:
-        arrays |= {f"velocity.{name}": v for name, v in _named(network, state.velocity).items()}
-    place = {key: getattr(state, key) for key in PLACE}
-    return safetensors.pack(arrays, {"format": CHECKPOINT_FORMAT, "place": to_json(place)})
-
-
-def _named(network: Network, flat: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
-    return {
-        f"{layer}.{key}": view
-        for layer, views in network.views(flat).items()
-        for key, view in views.items()
-    }
-
-
-def is_run(path: Path) -> bool:
-    """Whether a folder holds a run; a spec alone does not make one."""
-    return all((path / name).is_file() for name in (SPEC, METRICS, CHECKPOINT))
-
-
-def read_checkpoint(path: Path, network: Network) -> State:
-    """The state in a run folder's checkpoint, for a network of the run's spec.
+def check_run(path: Path) -> None:
+    """Whether a folder holds a run.
 
     Raises:
-        RunError: there is none, it is damaged, made by a newer version, or of another network.
+        RunError: it does not.
     """
-    file = path / CHECKPOINT
-    name = shown(file)
-    if not file.is_file():
-        raise RunError(f"{name}: there is no such file; a run folder holds one")
-    arrays, metadata = safetensors.read(file)
-    written = metadata.get("format", "")
-    if written != CHECKPOINT_FORMAT:
-        raise RunError(
-            f"{name}: its format is {written!r}, this version of nncli reads "
-            f"{CHECKPOINT_FORMAT!r}; a newer version may have written it"
-        )
+    if not (path / SPEC).is_file():
+        raise RunError(f"{shown(path)}: is no run folder: it holds no {SPEC}")
+
+
+def standing(path: Path, network: Network) -> Standing:
+    """Where the run in a folder stands, by the last checkpoint that is whole.
+
+    Args:
+        network: of the run's spec.
+
+    Raises:
+        RunError: there is no whole one, or it is of another version or network.
+    """
+
+    def read(checkpoint: Path) -> Standing:
+        state, terms = read_checkpoint(checkpoint, network)
+        history, size = read_metrics(path / METRICS, state.epoch)
+        return Standing(state, terms, history, size, checkpoint.name == CHECKPOINT, ())
+
+    found, notes = _last_whole(path, read)
+    return found._replace(notes=notes)
+
+
+def last_state(path: Path, network: Network) -> tuple[State, tuple[str, ...]]:
+    """The state in the last checkpoint that is whole, and what is to be said about damage.
+
+    Raises:
+        RunError: as for `standing`.
+    """
+    return _last_whole(path, lambda checkpoint: read_checkpoint(checkpoint, network)[0])
+
+
+def _last_whole(path: Path, read: Callable[[Path], T]) -> tuple[T, tuple[str, ...]]:
+    """What `read` makes of the last checkpoint, or where that is damaged, of the one before."""
+    last, before = path / CHECKPOINT, path / BEFORE
+    if not last.exists() and before.exists():  # no damage: a kill came between two renamings
+        return read(before), ()
     try:
-        place = json.loads(metadata["place"])
-        numbers = {key: place[key] for key in PLACE}
-        if not all(isinstance(value, int | float) for value in numbers.values()):
-            raise TypeError("its place is not of numbers")
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{name}: damaged: {error}") from error
-    velocity = None
-    if any(key.startswith("velocity.") for key in arrays):
-        velocity = _flat(name, network, arrays, "velocity.")
-    parameters = _flat(name, network, arrays, "")
-    return State(parameters=parameters, velocity=velocity, **numbers)
+        return read(last), ()
+    except DamagedError as error:
+        if not before.exists():
+            raise
+        damage = str(error)
+    try:
+        return read(before), (f"{damage}; the checkpoint before it is used",)
+    except DamagedError as error:
+        raise RunError(f"{damage}\n{error}") from error
 
 
-def _flat(name: str, network: Network, arrays: safetensors.Arrays, prefix: str) -> Array:
-    """The arrays of a network's parameters as one vector, if all are there and fit."""
-    flat = np.zeros_like(network.parameters)
-    for key, view in _named(network, flat).items():
-        array = arrays.get(prefix + key)
-        if array is None:
-            raise RunError(f"{name}: holds no {prefix + key}, which the run's spec calls for")
-        if array.shape != view.shape or array.dtype != view.dtype:
-            raise RunError(
-                f"{name}: {prefix + key} is {by(array.shape)} of {array.dtype}, "
-                f"the run's spec calls for {by(view.shape)} of {view.dtype}"
-            )
-        if not np.isfinite(array).all():
-            raise RunError(f"{name}: {prefix + key} holds what is not finite")
-        view[...] = array
-    return flat
+def _check_free(path: Path, overwrite: bool) -> None:
+    """Whether a run may be written to a folder.
 
-
-class Keeper:
-    """Keeps a run folder up to date: the last good state and all epochs, at most once a second.
-
-    The last state seen is written when the training ends, however it ends.
+    Raises:
+        RunError: it holds something else, or a run.
     """
+    names = {file.name for file in path.iterdir()} if path.is_dir() else set()
+    if not names or _is_leftover(path, names):
+        return
+    if not names >= {SPEC, METRICS}:
+        message = f"{shown(path)}: holds files, but no run; choose another with --out DIR"
+        raise RunError(message)
+    if not overwrite:
+        raise RunError(
+            f"{shown(path)}: already holds a run; nncli train --resume goes on with it, "
+            "--overwrite replaces it, --out DIR writes elsewhere"
+        )
 
-    INTERVAL = 1.0  # seconds; short epochs would otherwise cost less than writing them down
 
-    def __init__(self, folder: RunFolder | None, network: Network, state: State) -> None:
-        self.folder = folder
-        self.network = network
-        self.state = state
-        self.history: list[Epoch] = []
-        self._written = monotonic()
+def _is_leftover(path: Path, names: set[str]) -> bool:
+    """Whether all there is comes from a training that was killed before it had begun."""
+    whole = {name for name in names if not _is_half_written(name)} - {CHECKPOINT, DATA}
+    return whole == {METRICS} and (path / METRICS).stat().st_size == 0
 
-    def epoch_done(self, epoch: Epoch, state: State) -> None:
-        self.history.append(epoch)
-        self.state = state
-        if monotonic() - self._written > self.INTERVAL:
-            self.write()
 
-    def write(self) -> None:
-        if self.folder is not None:
-            self.folder.write_metrics(self.history)
-            self.folder.write_checkpoint(self.network, self.state)
-        self._written = monotonic()
+def _is_half_written(name: str) -> bool:
+    return any(is_temporary(name, final) for final in (SPEC, DATA, CHECKPOINT))
+
+
+def _sync_file(path: Path) -> None:
+    try:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise RunError(f"{shown(path)}: cannot be written: {reason(error)}") from error

@@ -16,5 +16,9 @@ class Samples(Protocol):
     def index(self) -> Rows:
         """The rows that belong to it."""
 
+    @property
+    def targets(self) -> Array:
+        """The targets of the whole table, rows x outputs."""
+
     def gather(self, rows: Rows, inputs: Array, targets: Array) -> None:
         """Writes the samples at `rows` (taken from `index`) into two arrays, one row a sample."""

@@ -14,6 +14,7 @@ import nncli as api
 from nncli.nn.step import DenseStep
 from nncli.render.formats import SUFFIXES
 from nncli.render.grid import Extent
+from nncli.training.run_folder import BEFORE
 from tests.conftest import CONFIGS
 
 TWO, SEED, MLP, CONV = (
@@ -348,7 +349,9 @@ def trained(tmp_path_factory) -> tuple[Path, api.Training]:
 
 @pytest.fixture
 def run_folder(trained, tmp_path) -> Path:
-    return Path(shutil.copytree(trained[0], tmp_path / "run"))
+    folder = Path(shutil.copytree(trained[0], tmp_path / "run"))
+    (folder / BEFORE).unlink()  # it would stand in for a damaged one
+    return folder
 
 
 def test_a_run_has_its_trained_weights(record, trained, run_folder):

@@ -15,7 +15,8 @@ import pytest
 from tests.conftest import CONFIGS, ROOT, Run
 
 TWO = CONFIGS / "two-two-two.yaml"
-TREE = ("checkpoint.safetensors", "data.json", "metrics.jsonl", "spec.yaml")
+TREE = {"checkpoint.safetensors", "data.json", "metrics.jsonl", "spec.yaml"}
+BEFORE = "checkpoint.safetensors.before"  # of a run that has lasted
 
 
 def test_it_shows_what_it_built_did_and_saved(nncli: Run, tmp_path: Path) -> None:
@@ -27,7 +28,7 @@ def test_it_shows_what_it_built_did_and_saved(nncli: Run, tmp_path: Path) -> Non
     assert "epoch 60/60" in done.out
     assert "‖ΔW‖/‖W‖" in done.out
     assert "saved in runs/iris" in done.out
-    assert sorted(p.name for p in (tmp_path / "runs/iris").iterdir()) == sorted(TREE)
+    assert {p.name for p in (tmp_path / "runs/iris").iterdir()} - {BEFORE} == TREE
 
 
 @pytest.mark.parametrize("width", [60, 80, 140])
@@ -335,15 +336,17 @@ def test_a_terminal_that_claims_no_width(nncli: Run) -> None:
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.05])
-def test_a_second_ctrl_c_does_no_damage(tmp_path: Path, pause: float) -> None:
+def test_a_second_ctrl_c_does_no_damage(nncli: Run, tmp_path: Path, pause: float) -> None:
     process = start_long_training(tmp_path)
     process.send_signal(signal.SIGINT)
     time.sleep(pause)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert err.startswith("nncli: interrupted; ")
-    assert sorted(p.name for p in (tmp_path / "runs/digits-mlp").iterdir()) == sorted(TREE)
+    assert err.startswith("nncli: interrupted; saved ")
+    assert {p.name for p in (tmp_path / "runs/digits-mlp").iterdir()} >= TREE
+    epochs = len((tmp_path / "runs/digits-mlp/metrics.jsonl").read_bytes().splitlines()) + 1
+    assert nncli("train", "--resume", "runs/digits-mlp", "--epochs", epochs).status == 0
 
 
 def start_long_training(folder: Path) -> "subprocess.Popen[str]":
@@ -366,7 +369,10 @@ def test_ctrl_c_saves_and_is_status_130(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert err == "nncli: interrupted; where it stood is saved in runs/digits-mlp\n"
     metrics = tmp_path / "runs/digits-mlp/metrics.jsonl"
-    assert len(metrics.read_text().splitlines()) > 1
+    epochs = len(metrics.read_text().splitlines())
+    assert err == (
+        f"nncli: interrupted; saved after epoch {epochs} of 100,000\n"
+        "nncli: to go on: nncli train --resume runs/digits-mlp\n"
+    )
     assert (tmp_path / "runs/digits-mlp/checkpoint.safetensors").is_file()

@@ -12,6 +12,7 @@ from nncli.errors import DivergedError, InterruptedTraining, RunError, SpecError
 from nncli.files import write_whole
 from nncli.spec import load_spec, parse_spec
 from nncli.training.history import Epoch
+from nncli.training.run_folder import BEFORE
 
 SPEC = """
 data:
@@ -23,12 +24,9 @@ train: {eta: 0.5, epochs: 3, batch_size: 3, momentum: 0.5}
 
 def test_a_run_holds_spec_metrics_and_checkpoint(tmp_path: Path) -> None:
     done = nncli.train(parse_spec(SPEC), out=tmp_path / "run")
-    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [
-        "checkpoint.safetensors",
-        "data.json",
-        "metrics.jsonl",
-        "spec.yaml",
-    ]
+    names = {p.name for p in (tmp_path / "run").iterdir()}
+    files = {"checkpoint.safetensors", "data.json", "metrics.jsonl", "spec.yaml"}
+    assert names - {BEFORE} == files
     lines = [json.loads(x) for x in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2, 3]
     assert lines[-1]["train_cost"] == done.history[-1].train_cost
@@ -58,7 +56,7 @@ def test_nothing_is_written_without_being_asked(tmp_path: Path, monkeypatch) -> 
 def test_a_run_is_not_overwritten_unasked(tmp_path: Path) -> None:
     nncli.train(parse_spec(SPEC), out=tmp_path / "run")
     before = (tmp_path / "run/checkpoint.safetensors").read_bytes()
-    with pytest.raises(RunError, match="already holds a run; --overwrite replaces it"):
+    with pytest.raises(RunError, match="already holds a run; nncli train --resume goes on with it"):
         nncli.train(parse_spec(SPEC, overrides=["seed=1"]), out=tmp_path / "run")
     assert (tmp_path / "run/checkpoint.safetensors").read_bytes() == before
     nncli.train(parse_spec(SPEC, overrides=["seed=1"]), out=tmp_path / "run", overwrite=True)
@@ -106,6 +104,7 @@ def test_an_interrupted_training_saves_where_it_stood(tmp_path: Path) -> None:
         "samples": 0,
         "cost_sum": 0.0,
         "steps_taken": 4,
+        "seconds": 0.0,
     }
     assert len((tmp_path / "run/metrics.jsonl").read_text().splitlines()) == 2
 
@@ -116,7 +115,7 @@ def test_a_diverged_training_keeps_the_last_good_epoch(tmp_path: Path) -> None:
         overrides=[
             "network[1].activation=identity",
             "network[0].activation=identity",
-            "train.eta=30",
+            "train.eta=1",
             "train.epochs=500",
         ],
     )

@@ -1,0 +1,122 @@
+"""A run made ready to be gone on with: what may change on the way, and what must not."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nncli.api.assemble import Prepared, prepare, with_defaults
+from nncli.api.initial import without_files
+from nncli.errors import RunError, SpecError
+from nncli.files import shown
+from nncli.spec import Spec, dump_spec, load_spec
+from nncli.spec.compare import Difference, differences
+from nncli.training.fingerprint import check_same
+from nncli.training.run_folder import SPEC, RunFolder, Standing, standing
+
+# How far and how fast to go on; and where the data lie, which are then seen to be the same.
+MAY_CHANGE = (
+    *(("train", "epochs"), ("train", "eta"), ("train", "schedule"), ("train", "threads")),
+    *(("data", "train"), ("data", "validation"), ("data", "test")),
+)
+MOST_TOLD = 10
+
+
+@dataclass(frozen=True)
+class Reopened:
+    """A run whose training can go on. Nobody else can write to its folder meanwhile.
+
+    Attributes:
+        prepared: the run's spec as it is from here on, its data, and its network as it began.
+        changes: what differs from the spec before, as spec.yaml records it.
+    """
+
+    prepared: Prepared
+    folder: RunFolder
+    standing: Standing
+    changes: tuple[str, ...] = ()
+
+    def begin(self) -> None:
+        """Writes down what changes from here on.
+
+        Raises:
+            RunError: the folder cannot be written.
+        """
+        text = None
+        if self.changes:
+            before = (self.folder.path / SPEC).read_text("utf-8").splitlines()
+            comments = [*(line for line in before if line.startswith("#")), *self.changes]
+            text = dump_spec(with_defaults(self.prepared.spec))
+            text += "".join(f"{comment}\n" for comment in comments)
+        self.folder.begin_at(self.standing, text)
+
+
+def reopen(
+    run: str | Path, *, spec: str | Path | None = None, overrides: Sequence[str] = ()
+) -> Reopened:
+    """Makes the run in a folder ready to go on. The arguments are those of `nncli.resume`.
+
+    Raises:
+        SpecError, DataError, RunError: as for `nncli.resume`.
+    """
+    path = Path(run)
+    folder = RunFolder.reopen(path)
+    try:
+        own = load_spec(path / SPEC)
+        new = load_spec(path / SPEC, overrides) if overrides else own
+        if spec is not None:
+            _check_alike(with_defaults(load_spec(spec, overrides)), new, shown(path))
+        changed = differences(own, new)
+        _check_changes(changed, new)
+        prepared = prepare(without_files(new))._replace(spec=new)
+        stand = standing(path, prepared.network)
+        _check_place(prepared, stand, shown(path))
+        return Reopened(prepared, folder, stand, tuple(_comments(changed, stand)))
+    except BaseException:
+        folder.close()
+        raise
+
+
+def _check_alike(given: Spec, own: Spec, run: str) -> None:
+    """Whether a spec is that of a run."""
+    found = differences(given, own)
+    _refuse(given, found, [f"{d.one}, but {run} was trained with {d.other}" for d in found])
+
+
+def _check_changes(changed: list[Difference], new: Spec) -> None:
+    """Whether all that changes may change."""
+    found = [d for d in changed if d.path[:2] not in MAY_CHANGE]
+    rest = "what can change on the way is train.epochs, train.eta and train.schedule"
+    _refuse(new, found, [f"{d.other}, but the run was begun with {d.one}; {rest}" for d in found])
+
+
+def _refuse(spec: Spec, found: list[Difference], messages: list[str]) -> None:
+    """Raises what was found, each difference where the spec has it; of none, nothing."""
+    told = list(zip(found, messages, strict=True))[:MOST_TOLD]
+    lines = [line for d, message in told for line in spec.error_at(d.path, message).problems]
+    if len(found) > MOST_TOLD:
+        lines.append(f"and {len(found) - MOST_TOLD} more keys that differ")
+    if lines:
+        raise SpecError(lines)
+
+
+def _check_place(prepared: Prepared, stand: Standing, run: str) -> None:
+    """Whether the run's place fits its data and its spec."""
+    state, epochs = stand.state, prepared.spec.train.epochs
+    check_same(stand.terms.data, prepared.fingerprint(), run)
+    if state.samples >= len(prepared.data.train):
+        raise RunError(f"{run}: damaged: {state.samples:,} samples of an epoch are done, of fewer")
+    begun = state.epoch + (state.samples > 0)
+    if begun > epochs:
+        place = ("train", "epochs")
+        raise prepared.spec.error_at(
+            place, f"{epochs}, but the run has begun epoch {begun} already"
+        )
+
+
+def _comments(changed: list[Difference], stand: Standing) -> Iterator[str]:
+    """What changes, and where, for spec.yaml."""
+    where = f"after epoch {stand.state.epoch}"
+    if stand.state.samples:
+        where += f" and {stand.state.samples} samples"
+    for d in changed:
+        yield f"# Changed {where}: {d.key} was {d.one}, is {d.other}."

@@ -1,0 +1,152 @@
+"""A checkpoint: all that a training needs to go on, as bytes that know when they are damaged."""
+
+import json
+import math
+import re
+import zlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nncli import safetensors
+from nncli.errors import DamagedError, RunError
+from nncli.files import reason, shown
+from nncli.jsons import to_json
+from nncli.nn.arrays import Array
+from nncli.nn.layers import by
+from nncli.nn.network import Network
+from nncli.training.fingerprint import Fingerprint
+from nncli.training.state import State
+
+FORMAT, VERSION = "nncli.checkpoint/", 1
+PLACE = ("epoch", "samples", "cost_sum", "steps_taken", "seconds")
+WHOLE = ("epoch", "samples", "steps_taken")
+SUM_FOLLOWS, BLANK = b'"checksum": "', b"0" * 8
+
+
+class Terms(NamedTuple):
+    """What has to be the same for a run to go on to the same bits.
+
+    Attributes:
+        data: the fingerprint of the run's data.
+        threads: that share the work: sums over their shares have an order of their own.
+    """
+
+    data: Fingerprint
+    threads: int
+
+
+def pack_checkpoint(network: Network, state: State, terms: Terms) -> bytes:
+    """A checkpoint's bytes: dense1.weight and the like, velocity.dense1.weight, the place.
+
+    Its checksum is the CRC-32 of all the bytes, with zeros for its own eight digits.
+    """
+    arrays = _named(network, state.parameters)
+    if state.velocity is not None:
+        arrays |= {f"velocity.{name}": v for name, v in _named(network, state.velocity).items()}
+    metadata = {
+        "format": f"{FORMAT}{VERSION}",
+        "checksum": BLANK.decode(),
+        "place": to_json({key: getattr(state, key) for key in PLACE}),
+        "terms": to_json(terms._asdict()),
+    }
+    content = safetensors.pack(arrays, metadata)
+    at = content.index(SUM_FOLLOWS) + len(SUM_FOLLOWS)
+    return content[:at] + _checksum(content) + content[at + len(BLANK) :]
+
+
+def read_checkpoint(path: Path, network: Network) -> tuple[State, Terms]:
+    """The state in a checkpoint, for a network of the run's spec; and the terms of its training.
+
+    Raises:
+        DamagedError: there is none, or it is not as it was written.
+        RunError: another version wrote it, or it is of another network.
+    """
+    name = shown(path)
+    if not path.is_file():
+        raise DamagedError(f"{name}: there is no such file; a run folder holds one")
+    try:
+        content = path.read_bytes()
+        arrays, metadata = safetensors.unpack(content)
+        _check_version(name, metadata["format"])
+        if metadata["checksum"].encode() != _checksum(content):
+            raise ValueError("its checksum is not that of its content")
+        place, terms = _place(metadata["place"]), _terms(metadata["terms"])
+    except OSError as error:
+        raise DamagedError(f"{name}: cannot be read: {reason(error)}") from error
+    except safetensors.DAMAGE as error:
+        raise DamagedError(f"{name}: damaged: {_words(error)}") from error
+    velocity = None
+    if any(key.startswith("velocity.") for key in arrays):
+        velocity = _flat(name, network, arrays, "velocity.")
+    parameters = _flat(name, network, arrays, "")
+    return State(parameters=parameters, velocity=velocity, **place), terms
+
+
+def _checksum(content: bytes) -> bytes:
+    """The checksum of a checkpoint's bytes, whatever stands in its place."""
+    at = content.index(SUM_FOLLOWS) + len(SUM_FOLLOWS)
+    before = zlib.crc32(BLANK, zlib.crc32(content[:at]))
+    return f"{zlib.crc32(memoryview(content)[at + len(BLANK) :], before):08x}".encode()
+
+
+def _check_version(name: str, written: str) -> None:
+    if not re.fullmatch(rf"{FORMAT}\d+", written):
+        raise ValueError(f"{shown(repr(written))} is no format of a checkpoint")
+    if written != f"{FORMAT}{VERSION}":
+        raise RunError(
+            f"{name}: its format is {written!r}, this version of nncli reads "
+            f"'{FORMAT}{VERSION}'; a newer version may have written it"
+        )
+
+
+def _place(text: str) -> dict[str, Any]:
+    """The numbers of a place, from its JSON."""
+    written = json.loads(text)
+    place = {key: written[key] for key in PLACE}
+    for key, number in place.items():
+        kind = int if key in WHOLE else float
+        if type(number) is not kind or not math.isfinite(number) or (kind is int and number < 0):
+            raise ValueError(f"{key} is {number!r}")
+    return place
+
+
+def _terms(text: str) -> Terms:
+    """Terms from their JSON."""
+    written = json.loads(text)
+    data = {part: tuple(map(float, numbers)) for part, numbers in written["data"].items()}
+    threads = written["threads"]
+    if type(threads) is not int or not 1 <= threads <= 256:
+        raise ValueError(f"threads is {threads!r}")
+    return Terms(data, threads)
+
+
+def _words(error: Exception) -> str:
+    return f"it holds no {error}" if isinstance(error, KeyError) else shown(error)
+
+
+def _named(network: Network, flat: Array) -> dict[str, Array]:
+    return {
+        f"{layer}.{key}": view
+        for layer, views in network.views(flat).items()
+        for key, view in views.items()
+    }
+
+
+def _flat(name: str, network: Network, arrays: safetensors.Arrays, prefix: str) -> Array:
+    """The arrays of a network's parameters as one vector, if all are there and fit."""
+    flat = np.zeros_like(network.parameters)
+    for key, view in _named(network, flat).items():
+        array = arrays.get(prefix + key)
+        if array is None:
+            raise RunError(f"{name}: holds no {prefix + key}, which the run's spec calls for")
+        if array.shape != view.shape or array.dtype != view.dtype:
+            raise RunError(
+                f"{name}: {prefix + key} is {by(array.shape)} of {array.dtype}, "
+                f"the run's spec calls for {by(view.shape)} of {view.dtype}"
+            )
+        if not np.isfinite(array).all():
+            raise RunError(f"{name}: {prefix + key} holds what is not finite")
+        view[...] = array
+    return flat

@@ -1,0 +1,57 @@
+"""What tells whether a run goes on with its own data: a few numbers, not the data themselves."""
+
+import numpy as np
+
+from nncli.errors import RunError
+from nncli.training.samples import Array, Samples
+
+Fingerprint = dict[str, tuple[float, ...]]
+LOOKED_AT = 16  # samples of each part
+
+
+def fingerprint(train: Samples, validation: Samples | None, shape: tuple[int, ...]) -> Fingerprint:
+    """Of each part: how many samples it has, and two numbers for each of some of them.
+
+    Args:
+        shape: of one sample's inputs.
+    """
+    parts = {"train": train, "validation": validation}
+    return {name: _numbers(part, shape) for name, part in parts.items() if part is not None}
+
+
+def check_same(then: Fingerprint, now: Fingerprint, run: str) -> None:
+    """Whether the data are those of the run.
+
+    Raises:
+        RunError: they are others; the message says what shows it.
+    """
+    for part in ("train", "validation"):
+        (count, *numbers), (new_count, *new) = then.get(part, (0,)), now.get(part, (0,))
+        if count != new_count:
+            what = f"{part} has {new_count:,.0f} samples now, it had {count:,.0f}"
+        elif len(numbers) != len(new) or not np.allclose(numbers, new, rtol=1e-4, atol=1e-12):
+            what = f"{part} holds other numbers than it did"
+        else:
+            continue
+        raise RunError(f"{run}: a run goes on with its own data, and these have changed: {what}")
+
+
+def _numbers(part: Samples, shape: tuple[int, ...]) -> tuple[float, ...]:
+    """The number of samples, and for each of those looked at a mean of its inputs and targets.
+
+    Six digits: another machine may scale a little differently.
+    """
+    count = len(part.index)
+    rows = part.index[np.linspace(0, count - 1, min(count, LOOKED_AT)).astype(np.int64)]
+    targets = np.zeros((len(rows), part.targets.shape[1]), part.targets.dtype)
+    inputs = np.zeros((len(rows), *shape), targets.dtype)
+    part.gather(rows, inputs, targets)
+    means = [_mean_by_place(array.reshape(len(rows), -1)) for array in (inputs, targets)]
+    return (float(count), *(float(f"{mean:.6g}") for mean in np.concatenate(means)))
+
+
+def _mean_by_place(rows: Array) -> Array:
+    """A mean of the |entries| of each row that changes when they change places."""
+    weights = np.linspace(1.0, 2.0, rows.shape[1])
+    means: Array = np.abs(rows.astype(np.float64)) @ weights / len(weights)
+    return means

@@ -1,0 +1,277 @@
+"""nncli train --resume, and what ends a training before its time, from the shell."""
+
+import json
+import os
+import pty
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import CONFIGS, ROOT, Run
+from tests.soak.kills import ending
+
+DIGITS = CONFIGS / "digits-mlp.yaml"
+RUN = Path("runs/digits-mlp")
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts nncli, and waits until the run it trains has its first metrics."""
+    processes = []
+
+    def started(*arguments: str | Path, **options) -> "subprocess.Popen[str]":
+        metrics = tmp_path / RUN / "metrics.jsonl"
+        before = metrics.stat().st_size if metrics.exists() else 0
+        process = subprocess.Popen(
+            [sys.executable, "-m", "nncli", *map(str, arguments)],
+            **{
+                "cwd": tmp_path,
+                "stdout": subprocess.DEVNULL,
+                "stderr": subprocess.PIPE,
+                "text": True,
+                **options,
+            },
+        )
+        processes.append(process)
+        until(lambda: metrics.exists() and metrics.stat().st_size > before)
+        return process
+
+    yield started
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def until(happened: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if happened():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not happen in time")
+
+
+def after_the_end(text: str) -> str:
+    """The part of a training's output that tells of its end, without how long it took."""
+    part = text[text.index("epoch ") :]
+    return re.sub(r"\([\d.]+ \w+ of steps\)", "", part).replace("whole", "digits-mlp")
+
+
+def test_a_killed_training_ends_as_if_it_had_not_been(
+    nncli: Run, start: Start, tmp_path: Path
+) -> None:
+    process = start("train", DIGITS, "--epochs", 100_000)
+    process.kill()
+    process.wait()
+    epochs = len((tmp_path / RUN / "metrics.jsonl").read_bytes().splitlines()) + 5
+    resumed = nncli("train", "--resume", RUN, "--epochs", epochs)
+    assert resumed.status == 0
+    assert re.fullmatch(rf"nncli: going on after epoch \d+ of {epochs}\n", resumed.err)
+    whole = nncli("train", DIGITS, "--epochs", epochs, "--out", "runs/whole")
+    assert after_the_end(resumed.out) == after_the_end(whole.out)
+    assert ending(tmp_path / RUN) == ending(tmp_path / "runs/whole")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_request_to_stop_saves_and_says_how_to_go_on(
+    number: signal.Signals, nncli: Run, start: Start, tmp_path: Path
+) -> None:
+    process = start("train", DIGITS, "--epochs", 100_000)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    said = re.fullmatch(
+        r"nncli: interrupted; saved after epoch (\d+) of 100,000\n"
+        r"nncli: to go on: nncli (train --resume runs/digits-mlp)\n",
+        err,
+    )
+    assert said is not None
+    epochs = int(said[1])
+    assert len((tmp_path / RUN / "metrics.jsonl").read_bytes().splitlines()) == epochs
+    resumed = nncli(*said[2].split(), "--epochs", epochs + 1)
+    assert resumed.status == 0
+    assert f"nncli: going on after epoch {epochs} of {epochs + 1}" in resumed.err
+
+
+def test_a_terminal_that_goes_away(nncli: Run, start: Start, tmp_path: Path) -> None:
+    """It is like SIGTERM, though nothing can be said any more; and nohup goes on."""
+    master, terminal = pty.openpty()
+    process = start(
+        "train", DIGITS, "--epochs", 100_000,
+        stdin=terminal, stdout=terminal, stderr=terminal, preexec_fn=own_terminal,
+    )  # fmt: skip
+    os.close(terminal)
+    os.close(master)
+    assert process.wait(30) == 130
+    epochs = len((tmp_path / RUN / "metrics.jsonl").read_bytes().splitlines())
+    assert nncli("train", "--resume", RUN, "--epochs", epochs).status == 0
+
+
+def own_terminal() -> None:
+    """Makes standard input the controlling terminal of a session of its own."""
+    import fcntl
+    import termios
+
+    os.setsid()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def test_under_nohup_it_goes_on(start: Start) -> None:
+    process = start(
+        "train", DIGITS, "--epochs", 100_000,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    )  # fmt: skip
+    process.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=30)
+    assert "interrupted; saved after epoch" in err  # the SIGHUP was not the first request
+
+
+def test_a_full_disk(nncli: Run, tmp_path: Path) -> None:
+    """No file may grow beyond 12,000 bytes: the metrics of some 15 epochs."""
+
+    def small() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "nncli", "train", DIGITS, "--set", "network[0].units=2"],
+        cwd=tmp_path, capture_output=True, text=True, preexec_fn=small, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "validation accuracy" in done.stdout
+    assert "saved in" not in done.stdout
+    trouble = f"nncli: {RUN}/metrics.jsonl: cannot be written: file too large"
+    said = done.stderr.removeprefix(f"{trouble}; the training goes on, and tries again\n")
+    assert said == (
+        "nncli: the training is done, but its end is not saved\n"
+        f"{trouble}\n"
+        f"nncli: to go on: nncli train --resume {RUN}\n"
+    )
+    assert nncli("train", "--resume", RUN).status == 0
+    nncli("train", DIGITS, "--set", "network[0].units=2", "--out", "whole")
+    assert ending(tmp_path / RUN) == ending(tmp_path / "whole")
+
+
+def test_a_second_training_refuses(nncli: Run, start: Start) -> None:
+    start("train", DIGITS, "--epochs", 100_000)
+    for again in (("--resume", RUN), (DIGITS, "--overwrite")):
+        done = nncli("train", *again)
+        assert done.status == 2
+        assert done.err == (
+            f"nncli: {RUN}: another training is writing there; wait for its end, or choose "
+            "another folder with --out DIR\n"
+        )
+
+
+def test_a_complete_run_says_so(nncli: Run) -> None:
+    first = nncli("train", DIGITS)
+    again = nncli("train", "--resume", RUN)
+    assert again.status == 0
+    assert again.err == "nncli: all 30 epochs were done already; --epochs N would go further\n"
+    assert again.out == first.out
+    assert "‖δ‖" not in nncli("train", "--resume", RUN, "--tables", "none").out
+
+
+def test_json_has_every_epoch(nncli: Run) -> None:
+    nncli("train", DIGITS, "--epochs", 2)
+    record = json.loads(nncli("train", "--resume", RUN, "--epochs", 4, "--format", "json").out)
+    assert [epoch["epoch"] for epoch in record["epochs"]] == [1, 2, 3, 4]
+    assert record["outcome"] == "done"
+
+
+def test_a_damaged_checkpoint_is_said(nncli: Run, tmp_path: Path) -> None:
+    nncli("train", DIGITS, "--epochs", 2)
+    nncli("train", "--resume", RUN, "--epochs", 3)
+    checkpoint = tmp_path / RUN / "checkpoint.safetensors"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-1])
+    for command in (("inspect-grad", RUN), ("train", "--resume", RUN)):
+        done = nncli(*command)
+        assert done.status == 0
+        assert f"nncli: {RUN}/checkpoint.safetensors: damaged: " in done.err
+        assert "; the checkpoint before it is used\n" in done.err
+
+
+class TestRefused:
+    @pytest.fixture(autouse=True)
+    def run(self, nncli: Run) -> None:
+        nncli("train", DIGITS, "--epochs", 2)
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (
+                (DIGITS, "--resume", RUN),
+                f"{DIGITS}:17:11: train.epochs: 30, but {RUN} was trained with 2",
+            ),
+            (
+                ("--resume", RUN, "--set", "seed=1"),
+                "--set seed=1: seed: 1, but the run was begun with 0",
+            ),
+            (
+                ("--resume", RUN, "--epochs", "1"),
+                "train.epochs: 1, but the run has begun epoch 2 already",
+            ),
+            (("--resume", "nowhere"), "nowhere: is no run folder: it holds no spec.yaml"),
+            (("--resume", RUN, "--out", "x"), "--resume goes on in the run's own folder"),
+            (("--resume", RUN, "--overwrite"), "--resume goes on in the run's own folder"),
+            ((), "name a SPEC to train, or --resume RUN to go on with"),
+            ((DIGITS,), "already holds a run; nncli train --resume goes on with it"),
+        ],
+    )  # fmt: skip
+    def test_with_what_would_be_right(self, arguments, said: str, nncli: Run) -> None:
+        done = nncli("train", *arguments, COLUMNS="200")
+        assert done.status == 2
+        assert done.out == ""
+        assert said in done.err
+
+
+def test_epochs_is_short_for_a_key_of_the_spec(nncli: Run, tmp_path: Path) -> None:
+    nncli("train", DIGITS, "--epochs", 1)
+    assert "epochs: 1\n" in (tmp_path / RUN / "spec.yaml").read_text()
+    err = nncli("train", DIGITS, "--epochs", 0).err
+    assert "--epochs" in err
+
+
+def test_a_divergence_shows_its_flight_record(nncli: Run) -> None:
+    sets = (
+        *("network[0].activation=relu", "network[1].activation=identity", "train.cost=quadratic"),
+        *("dtype=float64", "train.batch_size=1", "train.eta=0.5"),
+    )
+    options = [option for value in sets for option in ("--set", value)]
+    done = nncli("train", CONFIGS / "iris.yaml", *options)
+    assert done.status == 1
+    first, second, *_ = done.err.splitlines()
+    step = int(re.search(r"at step (\d+): ", first)[1])
+    table = done.out[done.out.index("the last steps") :]
+    assert re.findall(r"^ +(\d+) +\S+ +dense2 ", table, re.M) == [
+        str(k) for k in range(step - 4, step + 1)
+    ]
+    assert re.match(
+        r"nncli: it began in dense2: z of unit \d has grown to \S+ for sample \d+", second
+    )
+
+
+def test_a_divergence_after_some_epochs_says_how_to_go_on(nncli: Run, tmp_path: Path) -> None:
+    nncli("train", CONFIGS / "iris.yaml", "--epochs", 3)
+    done = nncli("train", "--resume", "runs/iris", "--epochs", 9, "--set", "train.eta=1e30")
+    assert done.status == 1
+    assert done.err.splitlines()[-1] == (
+        "nncli: to go on: nncli train --resume runs/iris --set train.eta=..."
+    )
+    assert nncli("train", "--resume", "runs/iris", "--set", "train.eta=0.1").status == 0
+    assert (tmp_path / "runs/iris/metrics.jsonl").read_text().count("\n") == 9
+
+
+def test_the_help_says_how_often_it_is_saved() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "nncli", "train", "--help"],
+        env={**os.environ, "COLUMNS": "200"}, capture_output=True, text=True, check=True, cwd=ROOT,
+    )  # fmt: skip
+    assert "saved after each epoch" in done.stdout

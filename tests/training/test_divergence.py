@@ -1,0 +1,321 @@
+"""A divergence is seen at its step, and its flight record is what really happened."""
+
+import math
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+import nncli
+from nncli.api.assemble import Prepared, prepare
+from nncli.errors import DivergedError
+from nncli.nn.sgd import Sgd
+from nncli.nn.step import Step
+from nncli.spec import parse_spec
+from nncli.training.divergence import first_wrong, untrained_cost
+from nncli.training.history import Divergence, Epoch
+from nncli.training.trainer import Trainer
+
+SPEC = """
+seed: 3
+dtype: float64
+data:
+  train:
+    inputs: [[0, 1], [1, 0], [1, 1], [0, 0], [2, 1], [1, 2], [2, 2]]
+    targets: [0, 1, 0, 1, 0, 1, 0]
+network:
+  - {type: dense, units: 3, activation: identity}
+  - {type: dense, units: 2, activation: identity}
+train: {eta: 0.35, epochs: 50, batch_size: 2, momentum: 0.5}
+"""
+
+
+def prepared(*overrides: str) -> Prepared:
+    return prepare(parse_spec(SPEC, overrides=overrides))
+
+
+def trainer_of(p: Prepared) -> Trainer:
+    settings = p.spec.train
+    sgd = Sgd(p.network, settings.momentum, settings.weight_decay)
+    return Trainer(p.network, sgd, p.plan, p.data.train, p.data.validation)
+
+
+def diverged(*overrides: str) -> tuple[Divergence, Trainer]:
+    trainer = trainer_of(prepared(*overrides))
+    event = list(trainer.events())[-1]
+    assert isinstance(event, Divergence)
+    return event, trainer
+
+
+def steps_by_hand(p: Prepared, count: int) -> list[dict]:
+    """Each step of a training as dense layers of identity make it, in plain NumPy."""
+    weights = [np.array(v["weight"]) for v in p.network.views(p.network.parameters).values()]
+    biases = [np.array(v["bias"]) for v in p.network.views(p.network.parameters).values()]
+    speeds = [np.zeros_like(array) for array in (*weights, *biases)]
+    data, eta, momentum = p.data.train, p.spec.train.eta, p.spec.train.momentum
+    steps = []
+    for number, (_, rows) in zip(range(1, count + 1), p.plan.steps(data.index), strict=False):
+        x, y = data.inputs[rows], data.targets[rows]
+        hidden = x @ weights[0] + biases[0]
+        delta2 = hidden @ weights[1] + biases[1] - y
+        delta1 = delta2 @ weights[1].T
+        n = len(rows)
+        gradients = [x.T @ delta1 / n, hidden.T @ delta2 / n, delta1.mean(axis=0), delta2.mean(0)]
+        speeds = [momentum * v + g for v, g in zip(speeds, gradients, strict=True)]
+        updates = [-eta * v for v in speeds]
+        weights = [w + u for w, u in zip(weights, updates[:2], strict=True)]
+        biases = [b + u for b, u in zip(biases, updates[2:], strict=True)]
+        after = (x @ weights[0] + biases[0]) @ weights[1] + biases[1] - y
+        outputs = (data.inputs @ weights[0] + biases[0]) @ weights[1] + biases[1]
+        steps.append(
+            {
+                "step": number,
+                "cost": 0.5 * (delta2**2).sum() / n,
+                "cost_after": 0.5 * (after**2).sum() / n,
+                "evaluated": 0.5 * ((outputs - data.targets) ** 2).sum(axis=1).mean(),
+                "delta": [np.linalg.norm(d) for d in (delta1, delta2)],
+                "gradient": [np.linalg.norm(g) for g in gradients[:2]],
+                "update": [np.linalg.norm(u) for u in updates[:2]],
+                "weight": [np.linalg.norm(w) for w in weights],
+                "worst": worst(delta2, rows),
+                "worst_after": worst(after, rows),
+            }
+        )
+    return steps
+
+
+def worst(error: np.ndarray, rows: np.ndarray) -> tuple[int, int]:
+    """The sample and the unit that are furthest off."""
+    place, unit = np.unravel_index(np.abs(error).argmax(), error.shape)
+    return int(rows[place]), int(unit)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["train.batch_size=7", "train.eta=0.8"],  # one step an epoch: the record spans epochs
+        ["train.batch_size=1", "train.eta=0.5"],
+        ["train.eta=3"],  # at once
+    ],
+)
+def test_the_record_is_what_happened(overrides: list[str]) -> None:
+    event, _ = diverged(*overrides)
+    by_hand = steps_by_hand(prepared(*overrides), event.step)
+    assert event.layer == "dense2"
+    assert event.quantity == "cost"
+    last, limit = by_hand[-1], 1e6 * event.untrained
+    if last["cost"] >= limit:
+        assert event.cost == pytest.approx(last["cost"], rel=1e-9)
+        assert (event.sample, event.unit) == last["worst"]
+    else:  # it was seen on the samples that are evaluated after an epoch
+        assert event.cost == pytest.approx(last["evaluated"], rel=1e-9)
+        exploded = last["cost_after"] >= limit
+        assert (event.sample, event.unit) == (last["worst_after"] if exploded else (None, None))
+    assert [step.step for step in event.flight] == [s["step"] for s in by_hand[-5:]]
+    for step, wanted in zip(event.flight, by_hand[-5:], strict=True):
+        assert step.cost == pytest.approx(wanted["cost"], rel=1e-9)
+        for k, layer in enumerate(step.layers):
+            assert layer.delta_norm == pytest.approx(wanted["delta"][k], rel=1e-9)
+            assert layer.weight_gradient_norm == pytest.approx(wanted["gradient"][k], rel=1e-9)
+            assert layer.weight_update_norm == pytest.approx(wanted["update"][k], rel=1e-9)
+            assert layer.weight_norm == pytest.approx(wanted["weight"][k], rel=1e-9)
+
+
+def test_it_is_seen_at_the_first_step_that_costs_a_million_times_as_much() -> None:
+    event, _ = diverged()
+    limit = 1e6 * untrained_by_hand(prepared())
+    costs = [step["cost"] for step in steps_by_hand(prepared(), event.step)]
+    over = [cost > limit for cost in costs]
+    assert over == [False] * (len(over) - 1) + [True]
+    assert event.untrained == pytest.approx(limit / 1e6)
+    assert event.epoch == 1 + (event.step - 1) // 4
+
+
+def untrained_by_hand(p: Prepared) -> float:
+    """The larger of the cost of this network and of outputs that are all 0."""
+    return max(steps_by_hand_cost(p), 0.5)
+
+
+def steps_by_hand_cost(p: Prepared) -> float:
+    (_, first), (_, second) = p.network.views(p.network.parameters).items()
+    outputs = p.data.train.inputs @ first["weight"] @ second["weight"]
+    return float(0.5 * ((outputs - p.data.train.targets) ** 2).sum(axis=1).mean())
+
+
+def test_the_network_is_left_as_it_last_was_sound() -> None:
+    event, trainer = diverged()
+    other = trainer_of(prepared())
+    epochs = [e for e in other.events() if isinstance(e, Epoch)]
+    again = trainer_of(prepared(f"train.epochs={len(epochs)}"))
+    assert len(list(again.events())) == len(epochs) == event.epoch - 1
+    assert (trainer.network.parameters == again.network.parameters).all()
+    assert (trainer.sgd.velocity == again.sgd.velocity).all()
+
+
+def test_after_a_resume_the_record_is_the_same(tmp_path) -> None:
+    """Also where the run goes on a step before it diverges: what lies before is not known then."""
+    event, _ = diverged()
+    spec = parse_spec(SPEC, overrides=[f"train.epochs={event.epoch - 1}"])
+    nncli.train(spec, out=tmp_path / "run")
+    with pytest.raises(DivergedError) as error:
+        nncli.resume(tmp_path / "run", overrides=["train.epochs=50"])
+    known = event.step - (event.epoch - 1) * 4
+    assert error.value.divergence.flight == event.flight[-known:]
+
+
+class TestAfterAnEpoch:
+    """A network that is a thousand times worse than untrained has exploded, too."""
+
+    SATURATED = ("network[0].activation=sigmoid", "network[1].activation=softmax",
+                 "train.cost=cross_entropy", "train.momentum=0")  # fmt: skip
+
+    def test_on_the_samples_it_is_evaluated_on(self) -> None:
+        event, _ = diverged(*self.SATURATED, "train.eta=1e5")
+        assert event.step == 4
+        assert 1e3 * event.untrained <= event.cost < 1e6 * event.untrained
+        assert event.quantity == "cost"
+
+    def test_a_bad_start_is_none(self) -> None:
+        trainer = trainer_of(prepared(*self.SATURATED, "train.eta=100", "train.epochs=3"))
+        assert len(list(trainer.events())) == 3
+
+
+class TestNoExplosion:
+    """What is large by nature may stay so."""
+
+    def test_large_targets(self) -> None:
+        targets = "data.train.targets=[[1e9], [2e9], [0], [1], [1e9], [3e9], [0]]"
+        network = "network=[{type: dense, units: 1, activation: identity, init: zeros}]"
+        trainer = trainer_of(prepared(targets, network, "train.eta=0.01", "train.batch_size=1"))
+        assert all(isinstance(event, Epoch) for event in trainer.events())
+
+    def test_one_large_target_among_small_ones(self) -> None:
+        targets = "data.train.targets=[[0], [0], [0], [0], [0], [0], [1e9]]"
+        network = "network=[{type: dense, units: 1, activation: identity, init: zeros}]"
+        trainer = trainer_of(prepared(targets, network, "train.eta=0.01", "train.batch_size=1"))
+        assert all(isinstance(event, Epoch) for event in trainer.events())
+
+    def test_a_start_that_is_perfect(self) -> None:
+        targets = "data.train.targets=[[0], [0], [0], [0], [0], [0], [0]]"
+        network = "network=[{type: dense, units: 1, activation: identity, init: zeros}]"
+        p = prepared(targets, network, "data.classes=none")
+        assert untrained_cost(Step(p.network, Sgd(p.network), 2), p.data.train) == math.inf
+        assert all(isinstance(event, Epoch) for event in trainer_of(p).events())
+
+
+class TestFirstWrong:
+    """A quantity is spoilt by hand; it is the one that is found, with its unit and sample."""
+
+    CONV = """
+    data: {train: {inputs: [[1, 2, 3, 4], [4, 3, 2, 1], [1, 0, 0, 1]], targets: [0, 1, 0]},
+           shape: [1, 2, 2]}
+    network:
+      - {type: conv, filters: 3, kernel: 2, padding: same, activation: relu}
+      - {type: avgpool, size: 2, stride: 1}
+      - {type: dense, units: 2}
+    train: {eta: 0.5, cost: quadratic}
+    """
+
+    @pytest.fixture
+    def step(self) -> Step:
+        p = prepare(parse_spec(self.CONV))
+        step = Step(p.network, Sgd(p.network), 3)
+        p.data.train.gather(p.data.train.index, step.inputs, step.targets)
+        assert first_wrong(step, step.run(0.5, full=True), math.inf) is None
+        return step
+
+    def found(self, step: Step, cost: float = 0.1) -> tuple:
+        wrong = first_wrong(step, cost, 1e6)
+        assert wrong is not None
+        return wrong[:4]
+
+    def test_forward(self, step: Step) -> None:
+        conv, pool, _, dense = step.layers
+        dense.z[1, 2] = np.inf
+        assert self.found(step) == ("dense1", "z", 1, 2)
+        pool.a[2, 0, 0, 1] = np.nan
+        assert self.found(step) == ("avgpool1", "a", 2, 1)
+        conv.z[1, 0, 1, 0] = -np.inf
+        assert self.found(step) == ("conv1", "z", 1, 0)
+
+    def test_the_cost(self, step: Step) -> None:
+        step.passes[0].error[1, 2] = 1e30
+        assert self.found(step, cost=math.inf) == ("dense1", "cost", 1, 2)
+        assert self.found(step, cost=1e7) == ("dense1", "cost", 1, 2)
+
+    def test_backward(self, step: Step) -> None:
+        conv, pool, _, dense = step.layers
+        conv.delta[2, 1, 1, 2] = np.inf
+        assert self.found(step) == ("conv1", "delta", 2, 2)
+        pool.upstream[0, 0, 0, 1] = np.nan
+        assert self.found(step) == ("flatten1", "upstream", 0, 1)  # the same memory
+        dense.delta[1, 0] = np.nan
+        assert self.found(step) == ("dense1", "delta", 1, 0)
+
+    def test_gradients_name_the_sample_with_the_largest_share(self, step: Step) -> None:
+        conv, _, _, dense = step.layers
+        conv.gradients["weight"][2, 0, 1, 1] = np.inf
+        conv.delta[2, :, :, 1] = 7
+        assert self.found(step) == ("conv1", "weight_gradient", 2, 1)
+        dense.gradients["weight"][2, 1] = np.inf
+        shares = np.abs(dense.input[2] * dense.delta[1])
+        assert self.found(step) == ("dense1", "weight_gradient", 1, int(shares.argmax()))
+
+    def test_updates_and_parameters(self, step: Step) -> None:
+        conv, _, _, dense = step.layers
+        conv.parameters["bias"][1] = np.nan
+        assert self.found(step)[:3] == ("conv1", "bias", 1)
+        dense.updates["bias"][0] = np.inf
+        dense.delta[0, 2] = 9
+        assert self.found(step) == ("dense1", "bias_update", 0, 2)
+
+    def test_the_largest_finite_entry_is_told(self, step: Step) -> None:
+        step.layers[0].z[...] = -3
+        step.layers[0].z[0, 0, 0, 0] = np.nan
+        wrong = first_wrong(step, 0.1, 1e6)
+        assert wrong is not None
+        assert wrong.largest == 3
+
+
+def test_a_step_that_ended_forward_shows_nothing_of_an_earlier_one() -> None:
+    event, _ = diverged("train.eta=1e200")
+    *_, last = event.flight
+    assert not math.isfinite(last.cost)
+    for layer in last.layers:
+        assert (layer.delta_norm, layer.weight_gradient_norm) == (None, None)
+        assert layer.weight_norm is not None
+
+
+def test_the_message_says_what_to_try() -> None:
+    with pytest.raises(DivergedError) as error:
+        nncli.train(parse_spec(SPEC))
+    event = error.value.divergence
+    first, second, third = str(error.value).splitlines()
+    assert first == (
+        f"the training diverged in epoch {event.epoch}, at step {event.step}: the cost has grown "
+        f"to {event.cost:.3g}, untrained it was {event.untrained:.3g}"
+    )
+    assert second == (
+        f"it began in dense2: z of unit {event.unit} has grown to {event.largest:.3g} "
+        f"for sample {event.sample}"
+    )
+    assert third.startswith("to try: a smaller train.eta than 0.35 (--set train.eta=0.035), ")
+
+
+def test_nothing_is_kept_for_it_but_a_few_states() -> None:
+    for overrides in ((), ("train.batch_size=7",)):
+        trainer = trainer_of(prepared("train.eta=0.01", *overrides))
+        for _ in trainer.events():
+            assert len(trainer._kept) <= 6
+            now = trainer.steps_taken
+            assert trainer._kept[0].steps_taken <= max(0, now - 4)
+
+
+def test_the_record_as_json() -> None:
+    from nncli.render.record import divergence_record
+
+    event, _ = diverged()
+    record = divergence_record(event)
+    assert record["flight"][-1]["cost"] == event.flight[-1].cost
+    assert record["flight"][-1]["layers"][1] == asdict(event.flight[-1].layers[1])

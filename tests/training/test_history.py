@@ -1,0 +1,62 @@
+"""The history keeps numbers, and gives the epochs back."""
+
+import json
+import math
+
+import pytest
+
+import nncli
+from nncli.nn.measures import LayerMeasures
+from nncli.training.history import Epoch, History
+from nncli.training.metrics import lines_of, read_metrics
+from tests.conftest import CONFIGS
+
+
+@pytest.fixture(scope="module")
+def epochs() -> list[Epoch]:
+    """Of a network with layers that lack most measures."""
+    seen: list[Epoch] = []
+
+    def watch(event, trainer) -> None:
+        if isinstance(event, Epoch):
+            seen.append(event)
+
+    spec = nncli.load_spec(CONFIGS / "digits-conv.yaml", ["train.epochs=3"])
+    nncli.train(spec, on_event=watch)
+    return seen
+
+
+def test_it_is_a_sequence_of_what_was_put_in(epochs: list[Epoch]) -> None:
+    history = History(epochs)
+    assert list(history) == epochs
+    assert len(history) == 3
+    assert history[-1] == epochs[-1]
+    assert history[1:] == epochs[1:]
+    assert [type(epochs[0].epoch), type(history[0].epoch)] == [int, int]
+    with pytest.raises(IndexError):
+        history[3]
+    assert len(History()) == 0
+    assert list(History()) == []
+
+
+def test_what_is_missing_stays_missing(epochs: list[Epoch]) -> None:
+    pool = History(epochs)[0].layers[1]
+    assert pool == LayerMeasures("avgpool1", None, epochs[0].layers[1].upstream_norm)
+
+
+def test_records_are_written_and_read_back(epochs: list[Epoch], tmp_path) -> None:
+    content = lines_of(History(epochs), 0, 3)
+    (tmp_path / "metrics.jsonl").write_bytes(content + b'{"epoch": 4')
+    history, size = read_metrics(tmp_path / "metrics.jsonl", 3)
+    assert list(history) == epochs
+    assert size == len(content)
+    first = json.loads(content.splitlines()[0])
+    assert list(first)[-1] == "layers"
+    assert first["train_cost"] == epochs[0].train_cost
+
+
+def test_infinity_is_no_missing_number(epochs: list[Epoch]) -> None:
+    layer = LayerMeasures("dense1", "tanh", upstream_norm=math.inf)
+    odd = Epoch(1, 0.5, 0.1, 0.1, None, None, None, 0.0, 3, (layer,))
+    assert History([odd])[0] == odd
+    assert json.loads(lines_of(History([odd]), 0, 1))["layers"][0]["upstream_norm"] is None

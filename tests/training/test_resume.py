@@ -1,0 +1,394 @@
+"""A training that was ended goes on to the end that it would have come to."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nncli
+from nncli import safetensors
+from nncli.api.opening import open_spec_or_run
+from nncli.errors import InterruptedTraining, RunError, SpecError
+from nncli.spec import load_spec, parse_spec
+from nncli.training.run_folder import BEFORE, CHECKPOINT, METRICS, RunFolder
+from tests.soak.kills import ending
+
+SPEC = """
+name: little
+seed: 3
+data:
+  train:
+    inputs: [[0, 1], [1, 0], [1, 1], [0, 0], [2, 1], [1, 2], [2, 2]]
+    targets: [0, 1, 0, 1, 0, 1, 0]
+network:
+  - {type: dense, units: 3}
+  - {type: dense, units: 2}
+train: {eta: 0.5, epochs: 6, batch_size: 2, momentum: 0.5}
+"""
+SCHEDULES = ("constant", "{type: step, step_size: 2}", "{type: cosine}")
+
+
+def spec_of(*overrides: str) -> nncli.Spec:
+    return parse_spec(SPEC, overrides=overrides)
+
+
+def interrupt_at(number: int) -> Callable[[object, object], None]:
+    """Interrupts at the `number`-th event."""
+    left = iter(range(number - 1, -1, -1))
+
+    def watch(event, trainer) -> None:
+        if next(left) == 0:
+            raise InterruptedTraining("stop")
+
+    return watch
+
+
+def interrupted(run: Path, number: int, *overrides: str) -> None:
+    with pytest.raises(InterruptedTraining):
+        nncli.train(spec_of(*overrides), out=run, on_event=interrupt_at(number))
+
+
+@pytest.fixture
+def undisturbed(tmp_path: Path) -> Path:
+    nncli.train(spec_of(), out=tmp_path / "undisturbed")
+    return tmp_path / "undisturbed"
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize(
+    "more", [[], ["data.validation=0.3"], ["dtype=float64", "train.weight_decay=0.01"]]
+)
+def test_any_number_of_interruptions_leave_no_trace(
+    schedule: str, more: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nncli.training.trainer.GLANCE", -1.0)  # an event after every step
+    overrides = [f"train.schedule={schedule}", *more]
+    whole = nncli.train(spec_of(*overrides), out=tmp_path / "whole")
+    interrupted(tmp_path / "run", 2, *overrides)
+    ends = 1
+    while ends < 40:
+        try:
+            done = nncli.resume(tmp_path / "run", on_event=interrupt_at(1 + ends % 3))
+            break
+        except InterruptedTraining:
+            ends += 1
+    assert ends > 5
+    assert ending(tmp_path / "run") == ending(tmp_path / "whole")
+    assert done.network.parameters.tobytes() == whole.network.parameters.tobytes()
+    assert [e.train_cost for e in done.history] == [e.train_cost for e in whole.history]
+    assert done.history[-1].layers == whole.history[-1].layers
+
+
+def test_it_goes_on_with_as_many_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shares of a mini-batch are added up in an order of their own, whatever is there by now."""
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "a.npz", x=rng.standard_normal((90, 40)), y=rng.integers(0, 2, 90))
+    overrides = [f"data.train={tmp_path / 'a.npz'}", "train.batch_size=30"]
+    monkeypatch.setattr("nncli.nn.threads.WORTH_A_THREAD", 1)
+    monkeypatch.setattr("nncli.nn.threads.threads_there", lambda: 3)
+    nncli.train(spec_of(*overrides), out=tmp_path / "three")
+    interrupted(tmp_path / "run", 2, *overrides)
+    monkeypatch.setattr("nncli.nn.threads.threads_there", lambda: 1)
+    nncli.train(spec_of(*overrides), out=tmp_path / "one")
+    nncli.resume(tmp_path / "run")
+    assert ending(tmp_path / "run") == ending(tmp_path / "three") != ending(tmp_path / "one")
+
+
+def test_a_kill_at_any_call_loses_nothing() -> None:
+    command = [sys.executable, "-m", "tests.training.kill_points", "14"]
+    done = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    assert done["lost"] == []
+    assert done["tried"] >= 5
+
+
+def test_the_test_data_are_used_at_the_end(tmp_path: Path) -> None:
+    test = "data.test={inputs: [[0, 2], [3, 1]], targets: [0, 1]}"
+    whole = nncli.train(spec_of(test))
+    interrupted(tmp_path / "run", 3, test)
+    assert nncli.resume(tmp_path / "run").test == whole.test
+
+
+def test_a_complete_run_is_given_as_it_is(undisturbed: Path) -> None:
+    before = {path.name: path.read_bytes() for path in undisturbed.iterdir()}
+    done = nncli.resume(undisturbed)
+    assert len(done.history) == 6
+    assert {path.name: path.read_bytes() for path in undisturbed.iterdir()} == before
+
+
+class TestMetrics:
+    """Records behind the checkpoint are cut off, half a line too; those before it must be there."""
+
+    @pytest.mark.parametrize("rest", [b"", b'{"epoch": 3, "eta', b'{"epoch": 3}\n{"epoch": 4}\n'])
+    def test_what_stands_behind(self, rest: bytes, undisturbed: Path, tmp_path: Path) -> None:
+        interrupted(tmp_path / "run", 2)
+        metrics = tmp_path / "run" / METRICS
+        metrics.write_bytes(metrics.read_bytes() + rest)
+        nncli.resume(tmp_path / "run")
+        assert ending(tmp_path / "run") == ending(undisturbed)
+
+    @pytest.mark.parametrize(
+        ("spoil", "said"),
+        [
+            (lambda lines: lines[:1], r":2: expected the record of epoch 2: the file ends before"),
+            (lambda lines: [lines[0], lines[1][:20]], ":2: .*the file ends in the middle of it"),
+            (
+                lambda lines: lines[::-1],
+                ":1: expected the record of epoch 1: it is that of epoch 2",
+            ),
+            (lambda lines: [b"x\n", lines[1]], ":1: expected the record of epoch 1: "),
+        ],
+    )
+    def test_what_is_missing_before(self, spoil, said: str, tmp_path: Path) -> None:
+        interrupted(tmp_path / "run", 2)
+        (tmp_path / "run" / BEFORE).unlink(missing_ok=True)
+        metrics = tmp_path / "run" / METRICS
+        metrics.write_bytes(b"".join(spoil(metrics.read_bytes().splitlines(keepends=True))))
+        with pytest.raises(RunError, match=said):
+            nncli.resume(tmp_path / "run")
+
+
+class TestDamage:
+    """The checkpoint before the last takes over."""
+
+    @pytest.fixture
+    def run(self, tmp_path: Path) -> Path:
+        """A run with a last checkpoint after epoch 4 and one before it, after epoch 2."""
+        interrupted(tmp_path / "run", 2)
+        with pytest.raises(InterruptedTraining):
+            nncli.resume(tmp_path / "run", on_event=interrupt_at(2))
+        return tmp_path / "run"
+
+    def test_the_last_two_are_kept(self, run: Path) -> None:
+        for name, epoch in ((CHECKPOINT, 4), (BEFORE, 2)):
+            _, metadata = safetensors.read(run / name)
+            assert json.loads(metadata["place"])["epoch"] == epoch
+
+    @pytest.mark.parametrize("spoil", [lambda c: c[:-5], lambda c: c[:-1] + b"\xff", lambda c: b""])
+    def test_a_damaged_one_is_said(self, spoil, run: Path, undisturbed: Path) -> None:
+        checkpoint = run / CHECKPOINT
+        checkpoint.write_bytes(spoil(checkpoint.read_bytes()))
+        said: list[str] = []
+        nncli.resume(run, on_warning=said.append)
+        assert len(said) == 1
+        assert said[0].startswith(f"{checkpoint}: damaged: ")
+        assert said[0].endswith("; the checkpoint before it is used")
+        assert ending(run) == ending(undisturbed)
+
+    def test_a_damaged_one_never_becomes_the_one_before(self, run: Path) -> None:
+        (run / CHECKPOINT).write_bytes(b"x")
+        good = (run / BEFORE).read_bytes()
+        with pytest.raises(InterruptedTraining):
+            nncli.resume(run, on_event=interrupt_at(1))
+        assert (run / BEFORE).read_bytes() == good
+
+    def test_a_missing_one_is_no_damage(self, run: Path, undisturbed: Path) -> None:
+        (run / CHECKPOINT).unlink()  # as a kill between two renamings leaves it
+        said: list[str] = []
+        nncli.resume(run, on_warning=said.append)
+        assert said == []
+        assert ending(run) == ending(undisturbed)
+
+    def test_two_damaged_ones(self, run: Path) -> None:
+        for name in (CHECKPOINT, BEFORE):
+            (run / name).write_bytes(b"x")
+        with pytest.raises(RunError, match=rf"(?s){CHECKPOINT}: damaged.*{BEFORE}: damaged"):
+            nncli.resume(run)
+
+    def test_other_commands_use_the_one_before_too(self, run: Path) -> None:
+        (run / CHECKPOINT).write_bytes(b"x")
+        opened = open_spec_or_run(run)
+        assert opened.state.epoch == 2
+        assert "the checkpoint before it is used" in opened.notes[0]
+
+
+class TestChanges:
+    def test_more_epochs(self, undisturbed: Path, tmp_path: Path) -> None:
+        nncli.resume(undisturbed, overrides=["train.epochs=9"])
+        nncli.train(spec_of("train.epochs=9"), out=tmp_path / "whole")
+        assert ending(undisturbed) == ending(tmp_path / "whole")
+        text = (undisturbed / "spec.yaml").read_text()
+        assert text.endswith("# Changed after epoch 6: train.epochs was 6, is 9.\n")
+        assert load_spec(undisturbed / "spec.yaml").train.epochs == 9
+
+    def test_another_eta_from_there_on(self, tmp_path: Path) -> None:
+        run = tmp_path / "run"
+        interrupted(run, 2)
+        done = nncli.resume(run, overrides=["train.eta=0.25"], on_event=None)
+        assert [epoch.eta for epoch in done.history] == [0.5] * 2 + [0.25] * 4
+        nncli.resume(run, overrides=["train.schedule={type: cosine}", "train.epochs=7"])
+        assert (run / "spec.yaml").read_text().splitlines()[-3:] == [
+            "# Changed after epoch 2: train.eta was 0.5, is 0.25.",
+            "# Changed after epoch 6: train.epochs was 6, is 7.",
+            "# Changed after epoch 6: train.schedule was {type: constant}, is {type: cosine, "
+            "eta_min: 0.0, t_max: null}.",
+        ]
+
+    def test_a_change_survives_the_next_interruption(self, tmp_path: Path) -> None:
+        interrupted(tmp_path / "run", 2)
+        with pytest.raises(InterruptedTraining):
+            nncli.resume(tmp_path / "run", overrides=["train.eta=0.25"], on_event=interrupt_at(1))
+        assert [epoch.eta for epoch in nncli.resume(tmp_path / "run").history][3:] == [0.25] * 3
+
+    @pytest.mark.parametrize(
+        ("override", "said"),
+        [
+            ("seed=4", "seed: 4, but the run was begun with 3"),
+            ("network[0].units=4", r"network\[0\].units: 4, but the run was begun with 3"),
+            ("train.batch_size=3", "train.batch_size: 3, but the run was begun with 2"),
+            ("train.momentum=0.9", "train.momentum: 0.9, but the run was begun with 0.5"),
+            ("dtype=float64", "dtype: float64, but the run was begun with float32"),
+            (
+                "network[0]={type: dense, units: 3, init: zeros}",
+                "init: zeros, but .* xavier_normal",
+            ),
+            ("train.epochs=1", "train.epochs: 1, but the run has begun epoch 2 already"),
+        ],
+    )
+    def test_what_cannot_change(self, override: str, said: str, tmp_path: Path) -> None:
+        run = tmp_path / "run"
+        interrupted(run, 2)
+        before = {path.name: path.read_bytes() for path in run.iterdir()}
+        with pytest.raises(SpecError, match=said):
+            nncli.resume(run, overrides=[override])
+        assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+        nncli.resume(run)  # and the lock is off
+
+    def test_another_spec_names_what_differs(self, tmp_path: Path) -> None:
+        interrupted(tmp_path / "run", 2)
+        spec = tmp_path / "little.yaml"
+        spec.write_text(SPEC.replace("eta: 0.5", "eta: 0.1").replace("units: 3", "units: 4"))
+        with pytest.raises(SpecError) as caught:
+            nncli.resume(tmp_path / "run", spec=spec)
+        run = tmp_path / "run"
+        assert caught.value.problems == (
+            f"{spec}:9:26: network[0].units: 4, but {run} was trained with 3",
+            f"{spec}:11:14: train.eta: 0.1, but {run} was trained with 0.5",
+        )
+
+    def test_the_same_spec_goes_on(self, tmp_path: Path, undisturbed: Path) -> None:
+        interrupted(tmp_path / "run", 2)
+        (tmp_path / "little.yaml").write_text(SPEC)
+        nncli.resume(tmp_path / "run", spec=tmp_path / "little.yaml")
+        assert ending(tmp_path / "run") == ending(undisturbed)
+
+    def test_the_same_command_goes_on(self, tmp_path: Path) -> None:
+        (tmp_path / "little.yaml").write_text(SPEC)
+        interrupted(tmp_path / "run", 2, "train.eta=0.1", "network[0].units=5")
+        overrides = ["train.eta=0.1", "network[0].units=5"]
+        nncli.resume(tmp_path / "run", spec=tmp_path / "little.yaml", overrides=overrides)
+
+
+class TestData:
+    """A run goes on with its own data, wherever they lie."""
+
+    @pytest.fixture
+    def run(self, tmp_path: Path) -> Path:
+        rng = np.random.default_rng(0)
+        np.savez(tmp_path / "a.npz", x=rng.standard_normal((50, 2)), y=rng.integers(0, 2, 50))
+        interrupted(tmp_path / "run", 2, f"data.train={tmp_path / 'a.npz'}", "data.scale=standard")
+        return tmp_path / "run"
+
+    def change(self, path: Path, change: Callable[[dict], None]) -> None:
+        with np.load(path) as file:
+            arrays = dict(file)
+        change(arrays)
+        np.savez(path, **arrays)
+
+    def test_moved_data(self, run: Path, tmp_path: Path) -> None:
+        (tmp_path / "a.npz").rename(tmp_path / "b.npz")
+        nncli.resume(run, overrides=[f"data.train={tmp_path / 'b.npz'}"])
+        assert f"a.npz, is {tmp_path}/b.npz." in (run / "spec.yaml").read_text()
+
+    def test_more_samples(self, run: Path, tmp_path: Path) -> None:
+        def change(arrays: dict) -> None:
+            arrays |= {key: np.concatenate([array, array[:1]]) for key, array in arrays.items()}
+
+        self.change(tmp_path / "a.npz", change)
+        with pytest.raises(RunError, match="train has 51 samples now, it had 50"):
+            nncli.resume(run)
+
+    @pytest.mark.parametrize("key", ["x", "y"])
+    def test_another_order(self, run: Path, tmp_path: Path, key: str) -> None:
+        def change(arrays: dict) -> None:
+            arrays[key] = arrays[key][::-1]
+
+        self.change(tmp_path / "a.npz", change)
+        with pytest.raises(RunError, match="train holds other numbers than it did"):
+            nncli.resume(run)
+
+    def test_another_scale(self, run: Path) -> None:
+        with pytest.raises(
+            SpecError, match=r"data\.scale: minmax, but the run was begun with standard"
+        ):
+            nncli.resume(run, overrides=["data.scale=minmax"])
+
+    def test_validation_where_there_was_none(self, run: Path) -> None:
+        with pytest.raises(RunError, match="have changed: train has 40 samples now"):
+            nncli.resume(run, overrides=["data.validation=0.2"])
+
+
+class TestOneAtATime:
+    def test_a_second_training_refuses(self, tmp_path: Path) -> None:
+        tried: list[str] = []
+
+        def watch(event, trainer) -> None:
+            if not tried:
+                for again in (
+                    lambda: nncli.resume(tmp_path / "run"),
+                    lambda: nncli.train(spec_of(), out=tmp_path / "run", overwrite=True),
+                ):
+                    with pytest.raises(
+                        RunError, match="another training is writing there"
+                    ) as error:
+                        again()
+                    tried.append(str(error.value))
+
+        nncli.train(spec_of(), out=tmp_path / "run", on_event=watch)
+        assert len(tried) == 2
+        nncli.resume(tmp_path / "run")  # it has let go
+
+    def test_two_that_begin_at_once(self, tmp_path: Path, undisturbed: Path) -> None:
+        """The second comes to the new folder while the first has but locked it."""
+        first = RunFolder._locked(make(tmp_path / "run"), 0o100)
+        with pytest.raises(RunError, match="another training is writing there"):
+            nncli.train(spec_of(), out=tmp_path / "run")
+        first.close()
+        nncli.train(spec_of(), out=tmp_path / "run")
+        assert ending(tmp_path / "run") == ending(undisturbed)
+
+    def test_a_link_to_elsewhere_is_not_followed(self, undisturbed: Path, tmp_path: Path) -> None:
+        elsewhere = tmp_path / "elsewhere"
+        (undisturbed / METRICS).rename(elsewhere)
+        (undisturbed / METRICS).symlink_to(elsewhere)
+        before = elsewhere.read_bytes()
+        with pytest.raises(RunError, match=f"{METRICS}: cannot be opened: "):
+            nncli.resume(undisturbed, overrides=["train.epochs=9"])
+        assert elsewhere.read_bytes() == before
+
+
+def make(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def test_what_a_killed_training_left_half_written_goes(tmp_path: Path) -> None:
+    interrupted(tmp_path / "run", 2)
+    left = tmp_path / "run" / f".{CHECKPOINT}.0123456789ab"
+    left.write_bytes(b"half")
+    mine = tmp_path / "run" / f".{METRICS}.swp"
+    mine.write_bytes(b"an editor's")
+    nncli.resume(tmp_path / "run")
+    assert not left.exists()
+    assert mine.exists()
+
+
+@pytest.mark.parametrize("name", ["none", "empty"])
+def test_what_is_no_run(name: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RunError, match=r"is no run folder: it holds no spec\.yaml"):
+        nncli.resume(tmp_path / name)
+    assert list((tmp_path / "empty").iterdir()) == []
