@@ -208,7 +208,7 @@ class TestRefused:
         [
             (
                 (DIGITS, "--resume", RUN),
-                f"{DIGITS}:17:11: train.epochs: 30, but {RUN} was trained with 2",
+                f"{DIGITS}:18:11: train.epochs: 30, but {RUN} was trained with 2",
             ),
             (
                 ("--resume", RUN, "--set", "seed=1"),
