@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nncli.api.assemble import bare_network
+from nncli.api.opening import spec_file
 from nncli.datasets import Recipe, recipe_from
 from nncli.errors import RunError
 from nncli.files import shown
@@ -13,7 +14,7 @@ from nncli.nn.threads import hire
 from nncli.spec import Spec, load_spec
 from nncli.training.data_file import DATA, read_data
 from nncli.training.evaluate import block_for
-from nncli.training.run_folder import SPEC, read_checkpoint
+from nncli.training.run_folder import read_checkpoint
 
 
 class Run(NamedTuple):
@@ -49,13 +50,6 @@ def open_run(path: str | Path) -> Run:
     state = read_checkpoint(path, network)
     network.parameters[...] = state.parameters
     return Run(path, spec, recipe, network, state.epoch)
-
-
-def spec_file(folder: Path) -> Path:
-    """The spec in a run folder. Raises RunError where the folder is none."""
-    if not (folder / SPEC).is_file():
-        raise RunError(f"{shown(folder)}: is no run folder: it holds no {SPEC}")
-    return folder / SPEC
 
 
 def read_recipe(folder: Path) -> Recipe:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nncli.api.assemble import bare_network, load_data, placed_layers
-from nncli.api.running import read_recipe, spec_file
+from nncli.api.opening import spec_file
+from nncli.api.running import read_recipe
 from nncli.inspection.timing import LayerTime, time_step
 from nncli.nn.memory import layer_numbers
 from nncli.nn.network import Placed
@@ -116,7 +117,7 @@ def _spec_and_shape(
     folder = None
     if not isinstance(source, Spec):
         folder = Path(source) if Path(source).is_dir() else None
-        source = load_spec(spec_file(folder) if folder else source, overrides)
+        source = load_spec(spec_file(source), overrides)
     if source.data.shape is not None:
         return source, source.data.shape
     if folder is not None:
