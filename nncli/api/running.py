@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nncli.api.assemble import bare_network
+from nncli.api.opening import spec_file
 from nncli.datasets import Recipe, recipe_from
 from nncli.errors import RunError
 from nncli.files import shown
@@ -13,7 +14,7 @@ from nncli.nn.threads import hire
 from nncli.spec import Spec, load_spec
 from nncli.training.data_file import DATA, read_data
 from nncli.training.evaluate import block_for
-from nncli.training.run_folder import SPEC, check_run, last_state
+from nncli.training.run_folder import last_state
 
 
 class Run(NamedTuple):
@@ -47,8 +48,7 @@ def open_run(path: str | Path) -> Run:
         raise RunError(f"{name}: there is no such folder; nncli train writes run folders")
     if not path.is_dir():
         raise RunError(f"{name}: is a file; a run folder is needed, as nncli train writes it")
-    check_run(path)
-    spec = load_spec(path / SPEC)
+    spec = load_spec(spec_file(path))
     recipe = read_recipe(path)
     network = bare_network(spec, recipe.input_shape)
     state, notes = last_state(path, network)

@@ -19,7 +19,11 @@ Data = Annotated[
 ]
 Targets = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="The targets, where --data holds inputs alone."),
+    typer.Option(
+        metavar="FILE",
+        help="The targets, where --data holds inputs alone.",
+        autocompletion=data_files,
+    ),
 ]
 Worst = Annotated[
     int, typer.Option(metavar="N", min=0, help="How many of the worst samples to show.")
