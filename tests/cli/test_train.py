@@ -376,3 +376,20 @@ def test_ctrl_c_saves_and_is_status_130(tmp_path: Path) -> None:
         "nncli: to go on: nncli train --resume runs/digits-mlp\n"
     )
     assert (tmp_path / "runs/digits-mlp/checkpoint.safetensors").is_file()
+
+
+def test_the_same_number_of_threads_gives_the_same_run(nncli: Run, tmp_path: Path) -> None:
+    def checkpoint(threads: int, folder: str) -> bytes:
+        train = ("train", CONFIGS / "digits-conv.yaml", "--set", "train.epochs=1")
+        done = nncli(*train, "--threads", str(threads), "--out", folder)
+        assert done.status == 0
+        assert f"  threads: {threads}\n" in (tmp_path / folder / "spec.yaml").read_text()
+        return (tmp_path / folder / "checkpoint.safetensors").read_bytes()
+
+    assert checkpoint(2, "a") == checkpoint(2, "b")
+    assert checkpoint(1, "c") != checkpoint(2, "d"), "sums are taken in another order"
+    costs = [
+        json.loads((tmp_path / run / "metrics.jsonl").read_text())["train_cost"] for run in "ac"
+    ]
+    assert costs[0] == pytest.approx(costs[1], rel=1e-4)
+    assert nncli("inspect-grad", "a", "--batch", "--check", "20").status == 0
