@@ -1,6 +1,7 @@
 """The folder that a training leaves behind: its spec, its metrics, its checkpoint."""
 
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -102,7 +103,7 @@ def _named(network: Network, flat: np.ndarray[Any, Any]) -> dict[str, np.ndarray
 
 def is_run(path: Path) -> bool:
     """Whether a folder holds a run; a spec alone does not make one."""
-    return all((path / name).is_file() for name in (SPEC, METRICS, CHECKPOINT))
+    return all(os.path.isfile(path / name) for name in (SPEC, METRICS, CHECKPOINT))
 
 
 def read_checkpoint(path: Path, network: Network) -> State:
@@ -113,7 +114,7 @@ def read_checkpoint(path: Path, network: Network) -> State:
     """
     file = path / CHECKPOINT
     name = shown(file)
-    if not file.is_file():
+    if not os.path.isfile(file):
         raise RunError(f"{name}: there is no such file; a run folder holds one")
     arrays, metadata = safetensors.read(file)
     written = metadata.get("format", "")

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Run
 
 
@@ -45,3 +47,21 @@ def test_a_command_loads_no_plug_ins() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "0 False"
+
+
+@pytest.mark.parametrize("command", ["train", "inspect-grad"])
+def test_a_path_too_long_to_ask_for_is_refused(nncli: Run, command: str) -> None:
+    done = nncli(command, "x" * 5000)
+    assert done.status == 2
+    assert done.err.rstrip().endswith("the file cannot be read: File name too long")
+
+
+def test_a_spec_names_a_path_too_long_to_ask_for(nncli: Run, tmp_path: Path) -> None:
+    spec = tmp_path / "net.yaml"
+    spec.write_text(
+        f"data: {{train: {'x' * 300}.csv}}\n"
+        "network: [{type: dense, units: 1}]\ntrain: {eta: 1}\n"
+    )
+    done = nncli("train", spec)
+    assert done.status == 2
+    assert f"net.yaml:1:15: data.train: there is no file '{tmp_path}/xxx" in done.err
