@@ -49,6 +49,12 @@ def test_a_command_loads_no_plug_ins() -> None:
     assert done.stdout.splitlines()[-1] == "0 False"
 
 
+def test_what_an_option_holds_does_not_act_on_the_terminal(nncli: Run) -> None:
+    done = nncli("conv", "x.csv", "box", "--padding", "\x1b[31m\x9b1m\rover\u202e")
+    assert done.status == 2
+    assert "nncli: --padding \\x1b[31m\\x9b1m\\rover\\u202e: expected valid" in done.err
+
+
 @pytest.mark.parametrize("command", ["train", "inspect-grad"])
 def test_a_path_too_long_to_ask_for_is_refused(nncli: Run, command: str) -> None:
     done = nncli(command, "x" * 5000)
