@@ -71,3 +71,10 @@ def test_a_spec_names_a_path_too_long_to_ask_for(nncli: Run, tmp_path: Path) -> 
     done = nncli("train", spec)
     assert done.status == 2
     assert f"net.yaml:1:15: data.train: there is no file '{tmp_path}/xxx" in done.err
+
+
+def test_steps_of_thousands_of_digits_are_refused(nncli: Run, tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("1,2\n3,4\n")
+    done = nncli("conv", "m.csv", "1 1", "--steps", "9" * 5000)
+    assert done.status == 2
+    assert done.err.endswith(": expected all, or how many, from 1\n")
