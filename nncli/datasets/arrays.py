@@ -8,6 +8,7 @@ import ast
 import math
 import re
 import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -70,7 +71,8 @@ def read_header(stream: IO[bytes], name: str) -> Header:
 def parse_header(text: bytes, offset: int, name: str) -> Header:
     damaged = DataError(f"{name}: is damaged: its header cannot be read")
     try:
-        fields = ast.literal_eval(text.decode("utf-8").strip())
+        with warnings.catch_warnings(action="ignore"):  # those of Python's parser, about its style
+            fields = ast.literal_eval(text.decode("utf-8").strip())
     # What literal_eval is documented to raise, and what decoding adds.
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
         raise damaged from error

@@ -1,6 +1,7 @@
 import gzip
 import io
 import struct
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -526,3 +527,17 @@ def test_weights_of_any_number_of_axes():
     assert read_values(write("w.csv", "1,2\n3,4\n")).tolist() == [[1, 2], [3, 4]]
     assert read_values(write("w.npy", npy_bytes("(1,)", "<i8", bytes(8)))).tolist() == [0]
     assert read_values(write("w.idx", GOOD)).shape == (2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        r"{'descr': '\d', 'fortran_order': False, 'shape': (1,)}",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': 1if 0else 2}",
+    ],
+)
+def test_a_header_of_bad_style_is_refused_without_a_warning(fields):
+    with warnings.catch_warnings(record=True) as said, pytest.raises(arrays.DataError):
+        warnings.simplefilter("always")
+        arrays.parse_header(fields.encode(), 0, "x.npy")
+    assert said == []
