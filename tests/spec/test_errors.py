@@ -365,3 +365,20 @@ def test_a_file_without_permission(tmp_path):
     path = tmp_path / "locked.yaml"
     path.touch(mode=0)
     assert refusal(path) == (f"{path}: the file may not be read; check its permissions",)
+
+
+def test_a_pipe_whose_other_end_nobody_holds_is_empty_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "net.yaml")
+    with pytest.raises(SpecError, match="net.yaml:1:1: the file is empty"):
+        load_spec(tmp_path / "net.yaml")
+
+
+def test_a_spec_may_come_from_a_pipe(tmp_path):
+    text = "data: {train: x.csv}\nnetwork: [{type: dense, units: 1}]\ntrain: {eta: 1}\n"
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as pipe:
+        pipe.write(text)
+    try:
+        assert load_spec(f"/dev/fd/{reading}").train.eta == 1
+    finally:
+        os.close(reading)
