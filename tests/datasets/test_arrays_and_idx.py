@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from nncli.datasets import Pair, arrays, idx, read_source, read_values, read_whole_npz
+from nncli.datasets import Pair, arrays, files, idx, read_source, read_values, read_whole_npz
 from nncli.datasets.arrays import read_npz
 from tests.datasets.conftest import load, problems, told_if_any, write
 
@@ -286,6 +286,27 @@ def test_idx_that_promises_the_moon_takes_no_memory():
     assert told.endswith("(4294967295 x 4294967295 x 4294967295), but the file holds 0")
     (told,) = problems(inputs_of, write("x.idx.gz", head))
     assert "bytes of gzip cannot hold above" in told
+
+
+def test_a_gzip_bomb_of_idx_is_refused_before_it_is_read(monkeypatch):
+    monkeypatch.setattr(files, "RATIO_FROM", 1 << 20)
+    monkeypatch.setattr(idx, "read_upto", None)
+    path = write("x.idx.gz", idx_bytes(np.zeros((4000, 1000), np.uint8)))
+    assert problems(inputs_of, path) == [
+        "x.idx.gz: expands to more than 200 times its size; refused as a decompression bomb"
+    ]
+
+
+def test_a_zip_bomb_that_lies_about_its_size_is_refused(monkeypatch):
+    monkeypatch.setattr(files, "RATIO_FROM", 1 << 20)
+    np.savez_compressed("d.npz", x=np.zeros((4000, 1000), np.uint8))
+    content = bytearray(Path("d.npz").read_bytes())
+    # What the directory at the end says of its stored size.
+    struct.pack_into("<I", content, content.rfind(b"PK\x01\x02") + 20, 4_000_000)
+    path = write("d.npz", bytes(content))
+    assert problems(arrays.read_npz, path, ["x"]) == [
+        "d.npz: expands to more than 200 times its size; refused as a decompression bomb"
+    ]
 
 
 def test_gzip_of_idx_cut_short():

@@ -597,6 +597,17 @@ def test_mistakes_in_images():
     ]
 
 
+@pytest.mark.parametrize(("mode", "side"), [("L", 1000), ("RGB", 550), ("I;16", 700)])
+def test_an_image_that_expands_too_far_is_refused_before_it_is_decoded(monkeypatch, mode, side):
+    monkeypatch.setattr(files, "RATIO_FROM", 1 << 20)
+    content = encoded(Image.new(mode, (side, side)), "PNG")
+    assert read("m.png", content).array.shape[-1] == side  # 1 MB at most
+    content = encoded(Image.new(mode, (2 * side, 2 * side)), "PNG")
+    assert problems(read, "m.png", content) == [
+        "m.png: expands to more than 200 times its size; refused as a decompression bomb"
+    ]
+
+
 @pytest.mark.parametrize("side", [10_000, 60_000])
 def test_an_image_bomb_is_refused(side):
     assert problems(read, "m.png", png(side, side, 8, 0, b"\0")) == [
