@@ -315,6 +315,57 @@ def test_a_gzip_bomb_is_refused(monkeypatch):
     ]
 
 
+def test_a_gzip_bomb_of_one_line_is_refused_while_it_is_read(monkeypatch):
+    monkeypatch.setattr(files, "RATIO_FROM", 1 << 16)
+    seen = []
+    monkeypatch.setattr(
+        matrices, "check_ratio", lambda *a: (seen.append(a[1]), files.check_ratio(*a))
+    )
+    assert problems(read, "m.csv.gz", "1," * 4_000_000) == [
+        "m.csv.gz: expands to more than 200 times its size; refused as a decompression bomb"
+    ]
+    assert max(seen) < 8_000_000
+
+
+def test_a_line_that_does_not_end_is_refused_before_all_of_it_is_read(monkeypatch):
+    monkeypatch.setattr("nncli.datasets.text.LONGEST_LINE", 1 << 20)
+
+    class Endless:
+        given = 0
+
+        def read(self, size):
+            self.given += size
+            return b"1 " * (size // 2)
+
+        def readinto(self, buffer):
+            buffer[:] = self.read(len(buffer))
+            return len(buffer)
+
+    stream = Endless()
+    told = problems(read_matrix, "-", stream=stream)
+    assert told == ["standard input: a row is longer than 1 MiB; save the matrix as .npy"]
+    assert stream.given < 2 << 20
+
+
+@pytest.mark.parametrize("cell", ["1", "x"])
+def test_a_row_of_more_cells_than_can_be_looked_at_is_refused(monkeypatch, cell):
+    monkeypatch.setattr("nncli.datasets.text.MOST_CELLS", 50)
+    assert problems(read, "m.csv", "\n" + ",".join([cell] * 51)) == [
+        "m.csv: row 2 has more than 50 cells; save the matrix as .npy"
+    ]
+    assert read("m.csv", ",".join(["1"] * 50)).array.shape == (1, 50)
+
+
+def test_nobody_counts_the_mistakes_of_a_file_that_is_nothing_else(monkeypatch):
+    looked = []
+    monkeypatch.setattr(
+        "nncli.datasets.text.to_number", lambda cell: looked.append(cell) or float(cell)
+    )
+    told = problems(read, "m.csv", "1,2\n" + "x,y\n" * 100_000)
+    assert told[-1] == "m.csv: and at least 990 more"
+    assert len(looked) == 1000 + 2
+
+
 def test_text_without_end_is_refused(monkeypatch):
     monkeypatch.setattr("nncli.datasets.text.TEXT_LIMIT", 1 << 16)
     told = problems(read, "m.csv", "1\n" * 100_000)
