@@ -1,6 +1,7 @@
 """The folder that a training leaves behind: its spec, its metrics, its checkpoint."""
 
 import json
+import math
 import os
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -23,6 +24,7 @@ from nncli.training.trainer import State
 
 SPEC, METRICS, CHECKPOINT = "spec.yaml", "metrics.jsonl", "checkpoint.safetensors"
 CHECKPOINT_FORMAT = "nncli.checkpoint/1"
+MOST = 2**63 - 1
 PLACE = ("epoch", "samples", "cost_sum", "steps_taken")
 
 
@@ -126,9 +128,12 @@ def read_checkpoint(path: Path, network: Network) -> State:
     try:
         place = json.loads(metadata["place"])
         numbers = {key: place[key] for key in PLACE}
-        if not all(isinstance(value, int | float) for value in numbers.values()):
-            raise TypeError("its place is not of numbers")
-    except (KeyError, TypeError, ValueError) as error:
+        whole = [numbers[key] for key in PLACE if key != "cost_sum"]
+        if not all(type(number) is int and 0 <= number <= MOST for number in whole):
+            raise ValueError("its place is not of whole numbers")
+        if type(numbers["cost_sum"]) is not float or not math.isfinite(numbers["cost_sum"]):
+            raise ValueError("its cost_sum is not a finite number")
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise RunError(f"{name}: damaged: {error}") from error
     velocity = None
     if any(key.startswith("velocity.") for key in arrays):

@@ -140,3 +140,25 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch) -> None
         write_whole(path, b"new")
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "[" * 100_000,
+        "[]",
+        "{}",
+        '{"epoch": 1.5, "samples": 0, "cost_sum": 0.0, "steps_taken": 2}',
+        '{"epoch": -1, "samples": 0, "cost_sum": 0.0, "steps_taken": 2}',
+        '{"epoch": true, "samples": 0, "cost_sum": 0.0, "steps_taken": 2}',
+        '{"epoch": 1, "samples": 0, "cost_sum": NaN, "steps_taken": 2}',
+        f'{{"epoch": {10**30}, "samples": 0, "cost_sum": 0.0, "steps_taken": 2}}',
+    ],
+)
+def test_a_checkpoint_whose_place_makes_no_sense_is_refused(tmp_path: Path, place: str) -> None:
+    nncli.train(parse_spec(SPEC, overrides=["train.epochs=1"]), out=tmp_path / "run")
+    file = tmp_path / "run/checkpoint.safetensors"
+    arrays, metadata = safetensors.read(file)
+    file.write_bytes(safetensors.pack(arrays, metadata | {"place": place}))
+    with pytest.raises(RunError, match=r"checkpoint\.safetensors: damaged"):
+        nncli.trace_step(tmp_path / "run")
