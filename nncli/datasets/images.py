@@ -91,6 +91,12 @@ def imported(name: str, doing: str) -> Any:
         import PIL.Image
     except ImportError as error:
         raise DataError(f"{name}: {doing} needs Pillow: pip install 'nncli[images]'") from error
+    import logging  # Pillow has loaded it
+
+    # It logs what it makes of damaged files, and where nobody listens that is printed.
+    pillow = logging.getLogger("PIL")
+    if not pillow.handlers:
+        pillow.addHandler(logging.NullHandler())
     return PIL.Image
 
 
