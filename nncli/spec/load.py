@@ -16,7 +16,7 @@ from nncli.spec.nodes import Node, Problem, Source, plain
 from nncli.spec.problems import problems
 from nncli.spec.words import clean, describe
 
-MOST_BYTES = 64 * 2**20
+MOST_BYTES = 16 * 2**20
 
 
 def load_spec(path: str | Path, overrides: Sequence[str] = ()) -> Spec:
