@@ -43,6 +43,8 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         RunError: the system refused.
     """
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        raise RunError(f"{shown(path)}: is a device or a pipe, which no file may replace")
     temporary = None
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

@@ -1,6 +1,7 @@
 """Run folders: whole files, nothing overwritten unasked, a checkpoint that reads back."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -162,3 +163,10 @@ def test_a_checkpoint_whose_place_makes_no_sense_is_refused(tmp_path: Path, plac
     file.write_bytes(safetensors.pack(arrays, metadata | {"place": place}))
     with pytest.raises(RunError, match=r"checkpoint\.safetensors: damaged"):
         nncli.trace_step(tmp_path / "run")
+
+
+def test_a_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(RunError, match="pipe: is a device or a pipe, which no file may replace"):
+        write_whole(tmp_path / "pipe", b"new")
+    assert (tmp_path / "pipe").is_fifo()
