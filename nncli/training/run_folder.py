@@ -127,6 +127,8 @@ def read_checkpoint(path: Path, network: Network) -> State:
         )
     try:
         place = json.loads(metadata["place"])
+        if not isinstance(place, dict):
+            raise ValueError("its place is no mapping")
         numbers = {key: place[key] for key in PLACE}
         whole = [numbers[key] for key in PLACE if key != "cost_sum"]
         if not all(type(number) is int and 0 <= number <= MOST for number in whole):
@@ -134,7 +136,8 @@ def read_checkpoint(path: Path, network: Network) -> State:
         if type(numbers["cost_sum"]) is not float or not math.isfinite(numbers["cost_sum"]):
             raise ValueError("its cost_sum is not a finite number")
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise RunError(f"{name}: damaged: {error}") from error
+        what = f"its place lacks {error}" if isinstance(error, KeyError) else error
+        raise RunError(f"{name}: damaged: {what}") from error
     velocity = None
     if any(key.startswith("velocity.") for key in arrays):
         velocity = _flat(name, network, arrays, "velocity.")
