@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Run
+from tests.conftest import ROOT, Run
 
 
 def test_help_names_the_commands(nncli: Run) -> None:
@@ -55,11 +55,17 @@ def test_what_an_option_holds_does_not_act_on_the_terminal(nncli: Run) -> None:
     assert "nncli: --padding \\x1b[31m\\x9b1m\\rover\\u202e: expected valid" in done.err
 
 
-@pytest.mark.parametrize("command", ["train", "inspect-grad"])
-def test_a_path_too_long_to_ask_for_is_refused(nncli: Run, command: str) -> None:
-    done = nncli(command, "x" * 5000)
+@pytest.mark.parametrize("command", [["train"], ["inspect-grad"], ["export", "--to", "npz"]])
+def test_a_path_too_long_to_ask_for_is_refused(nncli: Run, command: list[str]) -> None:
+    done = nncli(*command, "x" * 5000)
     assert done.status == 2
     assert done.err.rstrip().endswith("the file cannot be read: File name too long")
+
+
+def test_a_run_to_start_from_whose_path_is_too_long_is_refused(nncli: Run) -> None:
+    done = nncli("train", ROOT / "configs/xor.yaml", "--init-from", "x" * 5000)
+    assert done.status == 2
+    assert done.err.rstrip().endswith("cannot be read: file name too long")
 
 
 def test_a_spec_names_a_path_too_long_to_ask_for(nncli: Run, tmp_path: Path) -> None:
