@@ -6,6 +6,7 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
+from nncli import safetensors
 from tests.soak import damage, whole
 
 GIVEN, WORK, OUT = "given", "work", "out"
@@ -26,6 +27,10 @@ RUN_COMMANDS = [
     ["inspect-grad", "{source}", "--check", "20"],
     ["inspect-grad", "{source}", "--check", "off", "--format", "json"],
     ["train", "{source}/spec.yaml", "--out", "{out}/run", *ONE_EPOCH],
+    ["train", "{given}/start.yaml", "--out", "{out}/run", *ONE_EPOCH, "--init-from", "{source}"],
+    ["export", "{source}", "--to", "pytorch", "--output", "{out}/net.py"],
+    ["export", "{source}", "--to", "safetensors", "--output", "{out}/net.safetensors"],
+    ["export", "{source}", "--to", "npz", "--output", "{out}/net.npz", "--format", "json"],
 ]
 MATRIX_COMMANDS = [
     ["conv", "{source}", "{filter}"],
@@ -35,6 +40,13 @@ MATRIX_COMMANDS = [
     ["conv", "{source}", "{filter}", "--output", "{out}/result.png", "--allow-nan"],
     ["conv", "-", "{filter}"],
 ]
+# What a command needs beside its subject.
+NEEDED = {
+    "conv": [],
+    "train": ["--out", "{out}/run", *ONE_EPOCH],
+    "inspect-grad": ["--check", "9"],
+    "export": ["--to", "npz", "--output", "{out}/net.npz"],
+}
 # Options that a command may be given besides; a damaged word goes in the place of each value.
 OPTIONS = {
     "conv": {
@@ -58,8 +70,16 @@ OPTIONS = {
         "--set": ["train.eta=0.1", "network[0].units=4", "data.scale=standard", "dtype=float64"],
         "--tables": ["none", "last", "every"],
         "--every": ["1"],
+        "--from": ["nncli", "pytorch"],
+        "--init-from": ["{given}/none.npz"],
         "--format": ["json"],
         "--full": [],
+    },
+    "export": {
+        "--to": ["pytorch", "safetensors", "npz"],
+        "--output": ["{out}/n.py", "{out}/n.npz", "{out}/n.safetensors"],
+        "--format": ["json"],
+        "--overwrite": [],
     },
     "inspect-grad": {
         "--set": ["train.eta=0.1", "network[0].units=4", "data.scale=standard", "dtype=float64"],
@@ -201,11 +221,16 @@ def damaged_headings(given: Path, random: Random, run: Path) -> Tried:
 
 
 def damaged_weights(given: Path, random: Random, run: Path) -> Tried:
-    """A spec whose layer takes its weights or biases from a file that is damaged."""
-    key = random.choice(["weights", "bias"])
-    numbers = whole.inputs((4, 3) if key == "weights" else (1, 3))
-    name = random.choice(["w.npy", "w.csv", "w.idx", "w.tsv"])
+    """A spec that takes weights or biases from a file that is damaged."""
+    key = random.choice(["weights", "weights", "bias", "init_from"])
+    numbers = whole.inputs((4, 3) if key != "bias" else (1, 3))
+    name = random.choice(["w.npy", "w.csv", "w.idx", "w.tsv", "w.npz", "w.safetensors"])
+    if key == "init_from":
+        name = random.choice(["w.npz", "w.safetensors"])
+    named = {"dense1.weight": whole.inputs((4, 3)), "dense1.bias": whole.inputs((3,))}
     made = {
+        "w.npz": whole.npz(named, compressed=random.random() < 0.5),
+        "w.safetensors": safetensors.pack(named, {"format": "np"}),
         "w.npy": whole.npy(numbers),
         "w.csv": whole.text_of(numbers, ","),
         "w.tsv": whole.text_of(numbers, "\t"),
@@ -214,7 +239,8 @@ def damaged_weights(given: Path, random: Random, run: Path) -> Tried:
     write(given, {name: made[name]})
     values = whole.spec(random, {"inputs": whole.inputs().tolist(), "targets": "y.npy"})
     values["data"].pop("shape", None)
-    values["network"] = [{"type": "dense", "units": 3, key: name}]
+    values["network"] = [{"type": "dense", "units": 3}]
+    (values["train"] if key == "init_from" else values["network"][0])[key] = name
     write(given, {"y.npy": whole.npy(whole.labels())})
     (given / "net.yaml").write_text(whole.spec_text(random, values))
     how, refused = break_file(given / name, random)
@@ -223,6 +249,8 @@ def damaged_weights(given: Path, random: Random, run: Path) -> Tried:
 
 def damaged_run(given: Path, random: Random, run: Path) -> Tried:
     shutil.copytree(run, given / "run")
+    shutil.copy(run.parent / "net.yaml", given / "start.yaml")
+    shutil.copy(run.parent / "y.npy", given)
     names = sorted(path.name for path in run.iterdir() if path.is_file())
     name = random.choice([*names, *(n for n in names if n.endswith(".safetensors"))])
     path = given / "run" / name
@@ -297,7 +325,8 @@ def make_case(folder: Path, random: Random, run: Path) -> Case:
     stdin = Path(tried.source) if "-" in argv else None
     if stdin is not None and not stdin.is_file():  # there is nothing to be sent
         stdin = None
-    through = stdin is not None or "-" not in argv
+    # A run's weights are read without its spec.
+    through = (stdin is not None or "-" not in argv) and "--init-from" not in argv
     return Case(tried.kind, tried.how, argv, stdin, is_refused=tried.is_refused and through)
 
 
@@ -317,7 +346,7 @@ def damaged_words(folder: Path, random: Random, run: Path) -> Case:
         (given / "net.yaml").write_text(whole.spec_text(random, whole.spec(random, train)))
         source = random.choice([str(given / "net.yaml"), str(run), *WORDS])
         argv = [command, source]
-        argv += ["--out", "{out}/run", *ONE_EPOCH] if command == "train" else ["--check", "9"]
+        argv += NEEDED[command]
     for _ in range(random.choice([1, 1, 2, 3])):
         argv += extra_option(command, random, harm=random.random() < 0.8)
     argv = [filled(word, folder, {}) for word in argv]

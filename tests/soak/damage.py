@@ -536,7 +536,7 @@ def checkpoint_head(content: bytes, random: Random) -> bytes:
             )
         case "place":
             metadata = header["__metadata__"]
-            key = random.choice([key for key in metadata if key != "format"])
+            key = random.choice(list(metadata))
             metadata[key] = random.choice(
                 ["{}", "[]", "1", "null", "[" * 5000, "{", "NaN", TRAPS[0]]
                 + [metadata[key].replace(":", ": -", 1), metadata[key].replace("0", "1e400")]
