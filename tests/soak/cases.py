@@ -22,6 +22,9 @@ SPEC_COMMANDS = [
     ["inspect-grad", "{source}", "--check", "20"],
     ["inspect-grad", "{source}", "--check", "off", "--batch", "--format", "json"],
     ["inspect-grad", "{source}", "--check", "off", "--output", "{out}/step.html"],
+    ["inspect-grad", "{source}", "--check", "off", "--output", "{out}/step.svg"],
+    ["inspect-grad", "{source}", "--check", "off", "--output", "{out}/step.md"],
+    ["inspect-grad", "{source}", "--check", "off", "--output", "{out}/step.tex"],
 ]
 RUN_COMMANDS = [
     ["inspect-grad", "{source}", "--check", "20"],
@@ -213,7 +216,7 @@ def damaged_headings(given: Path, random: Random, run: Path) -> Tried:
     values = whole.spec(random, "train.csv")
     values["data"] = {"train": "train.csv", "target": random.choice([odd[1], odd[0], -1, 1])}
     values["network"] = [{"type": "dense", "units": 2}]
-    values["name"] = random.choice(["tiny", random.choice(damage.TRAPS)])
+    values["name"] = random.choice(["tiny", damage.MARKUP, random.choice(damage.TRAPS)])
     if random.random() < 0.5:
         values["data"]["classes"] = ["red", random.choice([odd[2], "blue"])]
     (given / "net.yaml").write_text(whole.spec_text(random, values))

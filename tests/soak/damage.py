@@ -29,6 +29,7 @@ TRAPS = [
     "\rover\bwritten\x7f",
     "[bold red]markup[/bold red] [/] :smile:",
     "<script>alert(1)</script>&lt;",
+    MARKUP := "<b onclick=x>&lt;$x$ \\input{x} % [a](b)",
     "\\input{/etc/passwd} $x$ %d",
     "\u202eright to left\u2028line\u200b\ufeff",
     "{0.__class__} %s%n ${HOME}",

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from tests.soak import whole
 from tests.soak.cases import GIVEN, WORK, Case, make_case
-from tests.soak.judge import Seen, complaints, size_of, tree
+from tests.soak.judge import Seen, acting, complaints, size_of, tree
 from tests.soak.worker import Result, Worker
 
 
@@ -60,7 +60,7 @@ class Trial:
             result = self.worker.run(
                 case.argv, folder=folder / WORK, printed=self.folder, stdin=case.stdin
             )
-            seen = Seen(before, tree(folder), given)
+            seen = Seen(before, tree(folder), given, acting(folder))
             return Outcome(case, result, complaints(case, result, seen))
         finally:
             if not keep:

@@ -13,6 +13,8 @@ MOST_LINES = 110  # a spec tells up to 100 of its mistakes at once
 LONGEST_LINE = 6000  # the longest path there can be, and more
 # All of C0 but the line feed, DEL, C1, and what turns or ends lines.
 CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+# What a name (damage.MARKUP) has become where it acts on the page that it is on.
+ACTING = {**dict.fromkeys((".html", ".svg", ".md"), b"<b onclick"), ".tex": b"\\input{x}"}
 # What only a program says, not one who wrote a message.
 UNCLEAR = re.compile(
     r"Traceback|\b[A-Z]\w+Error\b|object at 0x|<class |NoneType|Errno|Warning:|standard output:"
@@ -41,11 +43,23 @@ class Seen(NamedTuple):
     after: Tree
     given: int
     """Bytes that the command was given."""
+    acting: list[str]
+    """Pages on which a name is markup."""
+
+
+def acting(folder: Path) -> list[str]:
+    """The pages in a folder on which a name is markup."""
+    return sorted(
+        path.name
+        for path in (folder / OUT).iterdir()
+        if path.suffix in ACTING and ACTING[path.suffix] in path.read_bytes()
+    )
 
 
 def complaints(case: Case, result: Result, seen: Seen, seconds: float = SECONDS) -> list[str]:
     """All that is wrong with how it went; nothing where it went well."""
-    made = [*_end(case, result), *_cost(result, seen, seconds), *_writings(case, result, seen)]
+    made = [f"a name is markup in {page}" for page in seen.acting]
+    made += [*_end(case, result), *_cost(result, seen, seconds), *_writings(case, result, seen)]
     for name, text in (("output", result.out), ("error", result.err)):
         found = CONTROL.search(text)
         if found is not None:

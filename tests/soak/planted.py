@@ -5,6 +5,8 @@ import sys
 import time
 from pathlib import Path
 
+from tests.soak.damage import MARKUP
+
 
 def run() -> int:
     what, *_ = sys.argv[1:]
@@ -59,6 +61,8 @@ def run() -> int:
             return 2
         case "written elsewhere":
             (given / "code-was-run").write_text("x")
+        case "markup":
+            (out / "page.html").write_text(f"<h1>{MARKUP}</h1>")
         case "given changed":
             (given / "data.csv").write_text("other")
     return 0

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.soak.cases import GIVEN, OUT, WORK, Case
 from tests.soak.damaged import Trial, told
-from tests.soak.judge import Seen, complaints, size_of, tree
+from tests.soak.judge import Seen, acting, complaints, size_of, tree
 from tests.soak.worker import SECONDS, Worker
 
 
@@ -52,7 +52,9 @@ def judged(
     before, size = tree(folder), size_of(folder)
     result = worker.run([what], folder=folder / WORK, printed=folder.parent)
     case = Case("planted", what, [what], is_refused=is_refused)
-    return "; ".join(complaints(case, result, Seen(before, tree(folder), size), seconds))
+    return "; ".join(
+        complaints(case, result, Seen(before, tree(folder), size, acting(folder)), seconds)
+    )
 
 
 @pytest.mark.parametrize("what", ["done", "refused"])
@@ -76,6 +78,7 @@ def test_the_judge_has_nothing_against_what_is_right(planted, tmp_path, what) ->
         ("printed and refused", "it printed before it refused"),
         ("written and refused", "it refused, and wrote"),
         ("written elsewhere", "it wrote outside of its folder: .*code-was-run"),
+        ("markup", r"a name is markup in page\.html"),
         ("given changed", "it wrote outside of its folder: .*data.csv"),
     ],
 )
