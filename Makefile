@@ -40,8 +40,9 @@ $(PEERS)/installed: pyproject.toml
 peers: $(PEERS)/installed ## run exports in PyTorch and onnxruntime, in an environment of their own
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PEERS)/bin/python -m pytest tests/peers
 
-soak: $(VENV)/developer ## kill trainings a hundred times, train for very long; takes half an hour
+soak: $(VENV)/developer ## kills, very long runs, damaged inputs by the thousand; takes an hour
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.soak
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.soak.damaged
 
 $(BENCH)/installed: pyproject.toml
 	$(PYTHON) -m venv $(BENCH)

@@ -54,6 +54,8 @@ def whole_file(
     Raises:
         RunError: the system refused.
     """
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        raise RunError(f"{shown(path)}: is a device or a pipe, which no file may replace")
     temporary = path.with_name(temporary_name(path.name))
     try:
         with open(temporary, "x+b") as file:

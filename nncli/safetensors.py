@@ -28,8 +28,10 @@ DTYPES = {
     "BOOL": "|b1",
 }
 NAMES = {np.dtype(code): name for name, code in DTYPES.items()}
-LARGEST_HEADER = 100_000_000  # bytes; the format's own limit
-DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)  # what bad bytes lead to
+# Bytes; JSON may take twenty times its size in memory, and a layer takes but some hundred bytes.
+LARGEST_HEADER = 4 << 20
+MOST_BYTES = 2**63 - 1  # that NumPy can address
+MOST_DIMENSIONS = 32  # of an array, in any version of NumPy
 
 
 def pack(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
@@ -63,32 +65,47 @@ def read(path: Path) -> tuple[Arrays, dict[str, str]]:
         raise RunError(f"{shown(path)}: cannot be read: {reason(error)}") from error
     try:
         return unpack(content)
-    except DAMAGE as error:
+    except ValueError as error:
         raise RunError(f"{shown(path)}: not a whole safetensors file: {error}") from error
 
 
 def unpack(content: bytes) -> tuple[Arrays, dict[str, str]]:
-    """The arrays and metadata in a file's bytes; one of DAMAGE where they are damaged."""
+    """The arrays and metadata in a file's bytes; ValueError says how they are damaged."""
     length = int.from_bytes(content[:8], "little")
-    if len(content) < 8 or length > min(LARGEST_HEADER, len(content) - 8):
+    if len(content) < 8 or length > len(content) - 8:
         raise ValueError(f"its header of {length} bytes does not fit in {len(content)} bytes")
-    header = json.loads(content[8 : 8 + length])
+    if length > LARGEST_HEADER:
+        raise ValueError(f"its header of {length} bytes is longer than any network's")
+    try:
+        header = json.loads(content[8 : 8 + length])
+    except (ValueError, RecursionError) as error:
+        raise ValueError("its header is no JSON") from error
     if not isinstance(header, dict):
         raise ValueError("its header is not a JSON object")
     metadata = header.pop("__metadata__", {})
-    if not all(isinstance(text, str) for pair in metadata.items() for text in pair):
+    if not isinstance(metadata, dict) or not all(isinstance(t, str) for t in metadata.values()):
         raise ValueError("its metadata are not strings")
     numbers = memoryview(content)[8 + length :]
     return {name: _array(name, entry, numbers) for name, entry in header.items()}, metadata
 
 
-def _array(name: str, entry: dict[str, Any], numbers: memoryview) -> npt.NDArray[Any]:
-    if entry["dtype"] not in DTYPES:
-        raise ValueError(f"{name!r} is of {entry['dtype']!r}; known are {', '.join(DTYPES)}")
-    dtype, shape = np.dtype(DTYPES[entry["dtype"]]), entry["shape"]
-    start, stop = entry["data_offsets"]
-    if not all(isinstance(n, int) and n >= 0 for n in (*shape, start, stop)):
-        raise ValueError(f"{name!r} has a shape or a place that is not of whole numbers")
+def _array(name: str, entry: Any, numbers: memoryview) -> npt.NDArray[Any]:
+    told = repr(name[:40])
+    if not isinstance(entry, dict) or not {"dtype", "shape", "data_offsets"} <= entry.keys():
+        raise ValueError(f"{told} lacks its dtype, shape or data_offsets")
+    code, shape, place = entry["dtype"], entry["shape"], entry["data_offsets"]
+    if not isinstance(code, str) or code not in DTYPES:
+        raise ValueError(f"{told} is of {str(code)[:40]!r}; known are {', '.join(DTYPES)}")
+    if not _is_whole(shape) or not _is_whole(place) or len(place) != 2:
+        raise ValueError(f"{told} has a shape or a place that is not of whole numbers")
+    dtype, (start, stop) = np.dtype(DTYPES[code]), place
     if stop > len(numbers) or stop - start != math.prod(shape) * dtype.itemsize:
-        raise ValueError(f"{name!r} does not lie where the header says")
+        raise ValueError(f"{told} does not lie where the header says")
+    # NumPy counts this way too: a length of 0 does not make up for one that cannot be.
+    if len(shape) > MOST_DIMENSIONS or math.prod(filter(None, shape)) > MOST_BYTES // 8:
+        raise ValueError(f"{told} has a shape that no array has")
     return np.frombuffer(numbers[start:stop], dtype).reshape(shape)
+
+
+def _is_whole(numbers: Any) -> bool:
+    return isinstance(numbers, list) and all(type(n) is int and n >= 0 for n in numbers)

@@ -186,8 +186,9 @@ def _check_files(spec: Spec) -> None:
         if isinstance(table, PairSpec):
             names = {("inputs",): table.inputs, ("targets",): table.targets}
         for place, name in names.items():
-            if isinstance(name, str) and not spec.resolve(name).is_file():
-                there = spec.resolve(name).exists()
+            # Unlike those of Path, these know no path that is too long to ask for.
+            if isinstance(name, str) and not os.path.isfile(spec.resolve(name)):
+                there = os.path.exists(spec.resolve(name))
                 what = "this is no file:" if there else "there is no file"
                 message = f"{what} {str(spec.resolve(name))!r}; check the path"
                 problems += spec.error_at(("data", key, *place), message).problems

@@ -106,7 +106,7 @@ def _module_name(name: str) -> str:
 def _write_all(contents: Mapping[Path, bytes], *, overwrite: bool) -> None:
     """Writes the files, all of them or none."""
     for path in contents:
-        if path.is_dir():
+        if os.path.isdir(path):
             raise RunError(f"{shown(path)}: is a folder; --output FILE writes elsewhere")
         if os.path.lexists(path) and not overwrite:
             raise RunError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -89,7 +90,7 @@ def fill_from_file(spec: Spec, network: Network) -> Initial | None:
     from nncli.exchange.importing import parameters_from
 
     path = spec.resolve(t.init_from)
-    if path.is_dir():
+    if os.path.isdir(path):
         path = path / CHECKPOINT
     if path.is_relative_to(Path.cwd()):
         path = path.relative_to(Path.cwd())

@@ -195,7 +195,8 @@ def chosen_places(opened: Opened, how: How, at: str | None, steps: str | None) -
     if at is not None:
         chosen.update(places_at(at, shape))
     if steps is not None:
-        count = math.prod(shape) if steps == "all" else int(steps) if steps.isdecimal() else 0
+        number = int(steps) if steps.isdecimal() and len(steps) <= 18 else 0
+        count = math.prod(shape) if steps == "all" else number
         if count < 1:
             raise NncliError(f"--steps {steps}: expected all, or how many, from 1")
         chosen.update(islice(places(shape), count * math.prod(shape[:-2])))

@@ -1,5 +1,6 @@
 """What a command given SPEC or RUN works on."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -41,7 +42,7 @@ def open_spec_or_run(path: str | Path, overrides: Sequence[str] = ()) -> Opened:
     """
     path = Path(path)
     spec = load_spec(spec_file(path), overrides)
-    if not path.is_dir():
+    if not os.path.isdir(path):  # unlike Path.is_dir, it knows no path that is too long to ask
         return Opened(prepare(spec), None)
     prepared = prepare(without_files(spec))._replace(spec=spec)
     state, notes = last_state(path, prepared.network)

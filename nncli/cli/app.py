@@ -98,6 +98,9 @@ def _run() -> int:
 
 def _say(message: str, status: int) -> int:
     if sys.stderr is not None:
-        for line in message.splitlines():
-            print(f"nncli: {line}", file=sys.stderr)
+        from nncli.files import shown
+
+        # An option's value stands in a message as it was given: nothing in it acts on a terminal.
+        for line in message.split("\n"):
+            print(f"nncli: {shown(line)}", file=sys.stderr)
     return status

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from nncli.datasets.messages import nearest
 from nncli.errors import NncliError
 
+WHOLE = r"\d{1,18}"  # int() itself refuses thousands of digits; these fit 64 bits
+
 
 def indices(text: str, option: str) -> tuple[int, ...]:
     """`0,3,7` as numbers.
@@ -28,7 +30,7 @@ def index_range(text: str | None, option: str) -> range | None:
     """
     if text is None:
         return None
-    match = re.fullmatch(r"(\d*):(\d*)|(\d+)", text)
+    match = re.fullmatch(rf"({WHOLE})?:({WHOLE})?|({WHOLE})", text)
     if match is not None:
         start, stop, single = match.groups()
         made = (
@@ -50,7 +52,7 @@ def entries(text: str | None) -> tuple[bool, int | None]:
             return False, None
         case "all":
             return True, 10**12
-    if text.isdecimal() and int(text) > 0:
+    if re.fullmatch(WHOLE, text) and int(text) > 0:
         return True, int(text)
     raise NncliError(f"--check {text}: expected all, off, or how many entries, from 1")
 
@@ -69,7 +71,7 @@ def index_pair(text: str, option: str) -> tuple[int, int]:
     Raises:
         NncliError: it is something else, or below 1.
     """
-    match = re.fullmatch(r"(\d+)(?:,(\d+))?", text)
+    match = re.fullmatch(rf"({WHOLE})(?:,({WHOLE}))?", text)
     if match is not None:
         rows, columns = int(match[1]), int(match[2] or match[1])
         if rows > 0 and columns > 0:
@@ -86,7 +88,7 @@ def window_padding(text: str) -> str | int:
     words = ("valid", "same", "full")
     if text in words:
         return text
-    if text.isdecimal():
+    if re.fullmatch(WHOLE, text):
         return int(text)
     raise NncliError(
         f"--padding {text}: expected valid, same, full, or a width such as 1{nearest(text, words)}"

@@ -8,9 +8,10 @@ import ast
 import math
 import re
 import struct
+import warnings
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -30,6 +31,8 @@ HEADER_LIMIT = 10_000
 COPY_LIMIT = 1 << 30
 # More bytes than NumPy can address, whatever file they are to come from.
 MOST_BYTES = 2**63 - 1
+# Characters that an array of text may hold however few of them are needed.
+MOST_PADDED = 16 << 20
 PLAIN_TYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|[US][1-9]\d{0,5})")
 
 
@@ -70,7 +73,8 @@ def read_header(stream: IO[bytes], name: str) -> Header:
 def parse_header(text: bytes, offset: int, name: str) -> Header:
     damaged = DataError(f"{name}: is damaged: its header cannot be read")
     try:
-        fields = ast.literal_eval(text.decode("utf-8").strip())
+        with warnings.catch_warnings(action="ignore"):  # those of Python's parser, about its style
+            fields = ast.literal_eval(text.decode("utf-8").strip())
     # What literal_eval is documented to raise, and what decoding adds.
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
         raise damaged from error
@@ -179,7 +183,8 @@ def read_member(
             f"{name}: is compressed in a way that NumPy does not write; save it again by "
             "np.savez_compressed"
         )
-    check_ratio(path, info.file_size, info.compress_size)
+    # What the archive says of a member's stored size may be as wrong as all the rest.
+    check_ratio(path, info.file_size, min(info.compress_size, file_size(path)))
     with archive.open(info) as stream:
         header = read_header(stream, name)
         check_length(header, info.file_size - header.offset, name)
@@ -209,8 +214,27 @@ def from_list(values: list[Any], name: str) -> NDArray[Any]:
     if str in kinds and len(kinds) > 1:
         raise DataError(f"{name}: mixes numbers and text")
     small = all(isinstance(leaf, int) and abs(leaf) < EXACT_INTEGERS for leaf in leaves)
-    dtype = np.str_ if str in kinds else np.int64 if small else np.float64
-    return np.array(leaves, dtype).reshape(shape)
+    if str in kinds:
+        texts = [str(leaf) for leaf in leaves]
+        return text_array(texts, lambda row: f"{name}: element [{row}]").reshape(shape)
+    return np.array(leaves, np.int64 if small else np.float64).reshape(shape)
+
+
+def text_array(texts: list[str], place: Callable[[int], str]) -> NDArray[np.str_]:
+    """Labels as an array of text, in which each takes as much room as the longest.
+
+    place: names the label of a row. Raises DataError where one label alone would make the array
+    a multiple of what all of them take.
+    """
+    lengths = list(map(len, texts))
+    longest = max(lengths, default=0)
+    if longest * len(texts) > max(MOST_PADDED, 16 * sum(lengths)):
+        row = lengths.index(longest)
+        raise DataError(
+            f"{place(row)}: the label {quote(texts[row])} has {longest:,} characters, far more "
+            "than the others; is a quote left open?"
+        )
+    return np.array(texts, np.str_)
 
 
 def shape_of(values: Any) -> tuple[int, ...]:

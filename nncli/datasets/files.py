@@ -11,13 +11,14 @@ from nncli.errors import DataError
 
 TEXT_LIMIT = 2 << 30
 RATIO_LIMIT = 200
-RATIO_FROM = 64 << 20
+TEXT_RATIO_LIMIT = 100  # each number of a text may take four times its characters
+RATIO_FROM = 16 << 20  # what takes no more memory than this need not look like a bomb
 # DEFLATE cannot do better than this, so it bounds what a gzip file of a known size can hold.
 GZIP_BEST_RATIO = 1032
 CHUNK = 1 << 20
 
 
-def shown(path: Path) -> str:
+def shown(path: str | Path) -> str:
     """The path as messages name it: as given, control characters escaped."""
     text = str(path)
     return text if text.isprintable() else repr(text)
@@ -96,10 +97,10 @@ def read_upto(
     return content
 
 
-def check_ratio(path: Path, expanded: int, stored: int) -> None:
-    if expanded > RATIO_FROM and expanded > RATIO_LIMIT * stored:
+def check_ratio(name: str | Path, expanded: int, stored: int, most: int = RATIO_LIMIT) -> None:
+    if expanded > RATIO_FROM and expanded > most * stored:
         raise DataError(
-            f"{shown(path)}: expands to more than {RATIO_LIMIT} times its size; "
+            f"{shown(name)}: expands to more than {most} times its size; "
             "refused as a decompression bomb"
         )
 
@@ -112,7 +113,9 @@ def read_text(path: Path) -> str:
     stored = file_size(path)
     with opened(path) as stream:
         content = read_upto(
-            stream, TEXT_LIMIT + 1, lambda length: check_ratio(path, length, stored)
+            stream,
+            TEXT_LIMIT + 1,
+            lambda length: check_ratio(path, length, stored, TEXT_RATIO_LIMIT),
         )
     if len(content) > TEXT_LIMIT:
         raise DataError(

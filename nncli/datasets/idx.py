@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nncli.datasets.files import GZIP_BEST_RATIO, file_size, is_gzip, opened, read_upto, shown
+from nncli.datasets.files import (
+    GZIP_BEST_RATIO,
+    check_ratio,
+    file_size,
+    is_gzip,
+    opened,
+    read_upto,
+    shown,
+)
 from nncli.datasets.messages import size
 from nncli.errors import DataError
 
@@ -66,6 +74,8 @@ def read_idx(path: Path) -> NDArray[Any]:
         if is_gzip(path) and promised > GZIP_BEST_RATIO * stored:
             most = GZIP_BEST_RATIO * stored
             raise DataError(f"{heading}, but {stored:,} bytes of gzip cannot hold above {most:,}")
+        if is_gzip(path):
+            check_ratio(path, promised, stored)
         content = read_upto(stream, promised + 1)
     if len(content) > promised:
         raise DataError(f"{heading}, but the file holds more than {promised:,}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from nncli.datasets.files import check_ratio
 from nncli.datasets.messages import Problems, cell_of, counted, size
 from nncli.errors import DataError
 
@@ -70,6 +71,7 @@ def read(content: bytes, name: str) -> tuple[NDArray[Any], str, tuple[str, ...]]
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", pillow.DecompressionBombWarning)
             with pillow.open(io.BytesIO(content), formats=[format]) as image:
+                check_ratio(name, bytes_of(image), len(content))
                 notes = tuple(f"{name}: {note}" for note in losses(image, content))
                 image.load()
                 return pixels(image, content), "image", notes
@@ -89,7 +91,19 @@ def imported(name: str, doing: str) -> Any:
         import PIL.Image
     except ImportError as error:
         raise DataError(f"{name}: {doing} needs Pillow: pip install 'nncli[images]'") from error
+    import logging  # Pillow has loaded it
+
+    # It logs what it makes of damaged files, and where nobody listens that is printed.
+    pillow = logging.getLogger("PIL")
+    if not pillow.handlers:
+        pillow.addHandler(logging.NullHandler())
     return PIL.Image
+
+
+def bytes_of(image: "Image") -> int:
+    """What its pixels take."""
+    each = {"I": 4, "F": 4}.get(image.mode, 2 if image.mode.startswith("I;16") else 1)
+    return image.width * image.height * len(image.getbands()) * each
 
 
 def told(error: Exception) -> str:

@@ -19,7 +19,9 @@ from nncli.datasets import images
 from nncli.datasets.arrays import MAGIC, Header, check_length, mapped_numbers, read_header
 from nncli.datasets.files import (
     CHUNK,
+    RATIO_LIMIT,
     TEXT_LIMIT,
+    TEXT_RATIO_LIMIT,
     cannot_read,
     check_ratio,
     file_size,
@@ -113,9 +115,10 @@ def read_matrix(
             matrix = Matrix(name, mapped(path), kind)
         else:
             raw = cast(Any, file).fileobj if is_gzip(path) else file
+            most = RATIO_LIMIT if kind in ("npy", "image") else TEXT_RATIO_LIMIT
 
             def check(expanded: int) -> None:
-                check_ratio(path, expanded, stored)
+                check_ratio(path, expanded, stored, most)
                 tick(raw.tell())
 
             length = 0 if is_gzip(path) else stored

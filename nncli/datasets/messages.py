@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from nncli.errors import DataError
 
 SHOWN_PROBLEMS = 10
+ENOUGH_PROBLEMS = 1000
 SHOWN_NAMES = 10
 SHOWN_CHARACTERS = 40
 SHOWN_LENGTHS = 8
@@ -57,6 +58,13 @@ class Problems:
         self.name = name
         self.total = 0
         self.first: list[tuple[tuple[int, ...], str]] = []
+        self.stopped = False
+
+    def stop_if_enough(self) -> None:
+        """Raises DataError once there are so many that looking for more would only take time."""
+        self.stopped = self.total >= ENOUGH_PROBLEMS
+        if self.stopped:
+            self.raise_any()
 
     def add(self, problem: str, at: tuple[int, ...] = ()) -> None:
         """`at` is the row, or row and column: problems are told in this order."""
@@ -76,4 +84,6 @@ class Problems:
             return
         told = [problem for _, problem in self.first]
         more = self.total - len(told)
-        raise DataError([*told, *([f"{self.name}: and {more:,} more"] if more else [])], key=key)
+        least = "at least " if self.stopped else ""
+        rest = [f"{self.name}: and {least}{more:,} more"] if more else []
+        raise DataError([*told, *rest], key=key)

@@ -5,16 +5,19 @@ mistake, is read again by the csv module, which also tells where the mistake is.
 """
 
 import csv
-import io
+import math
 import re
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nncli.datasets.arrays import text_array
 from nncli.datasets.files import read_text, shown
 from nncli.datasets.messages import Problems, counted, listed, nearest, quote
 from nncli.datasets.samples import Origin, Samples
@@ -25,6 +28,8 @@ Target = str | int | Sequence[str | int] | None
 
 # float() would also take 1_000 and digits of other scripts.
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|infinity|nan)", re.I | re.ASCII)
+LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+LONGEST_LINE = 4 << 20
 HEADER_HINT = "; if the first row is a header, set header: true"
 
 
@@ -37,7 +42,7 @@ class Table:
 
     name: str
     header: tuple[str, ...] | None
-    cells: NDArray[np.float64] | list[list[str]]
+    cells: "NDArray[np.float64] | Cells"
     lines: NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -45,7 +50,7 @@ class Table:
 
     @property
     def width(self) -> int:
-        return len(self.cells[0])
+        return len(next(iter(self.cells)))
 
     def origin(self, columns: Sequence[int]) -> Origin:
         names = self.header and tuple(self.header[i] for i in columns)
@@ -70,18 +75,43 @@ class Table:
                 except ValueError as error:
                     more = hint if row == 0 and self.header is None else ""
                     problems.add(f"{origin.place(row, i)}: {error}{more}", (row, column))
+                    problems.stop_if_enough()
         return values
 
     def text(self, column: int, problems: Problems) -> NDArray[Any]:
         """One column as labels, N strings. Empty cells become problems."""
         origin = self.origin([column])
-        labels = [str(cells[column]) for cells in self.cells]
-        for row, label in enumerate(labels):
+        known: dict[str, str] = {}  # a few labels, however many the rows
+        labels: list[str] = []
+        for row, cells in enumerate(self.cells):
+            label = known.setdefault(cells[column], cells[column])
+            labels.append(label)
             if not label:
                 problems.add(
                     f"{origin.place(row)}: the cell is empty; it needs a label", (row, column)
                 )
-        return np.array(labels, dtype=np.str_)
+                problems.stop_if_enough()
+        return text_array(labels, origin.place)
+
+
+class Cells:
+    """The rows of a table as lists of text, read anew each time they are gone through.
+
+    All of them at once would take twenty times as much memory as the text that they are in.
+    """
+
+    def __init__(self, text: str, delimiter: str, skipped: int, length: int) -> None:
+        self.text = text
+        self.delimiter = delimiter
+        self.skipped = skipped
+        self.length = length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[list[str]]:
+        rows = filter(filled, records(lines_of(self.text), self.delimiter))
+        return map(stripped, islice(rows, self.skipped, None))
 
 
 def to_number(cell: str) -> float:
@@ -92,7 +122,7 @@ def to_number(cell: str) -> float:
         hint = "; decimals are written with a point" if re.fullmatch(r"-?\d+,\d+", cell) else ""
         raise ValueError(f"{quote(cell)} is not a number{hint}")
     number = float(cell)
-    if not np.isfinite(number):
+    if not math.isfinite(number):
         large = any(character.isdigit() for character in cell)
         reason = "is too large for a number" if large else "is not a finite number"
         raise ValueError(f"{quote(cell)} {reason}")
@@ -123,6 +153,7 @@ def read_table(
     rows.
     """
     name, text = shown(path), read_text(path)
+    check_lines(name, text)
     delimiter = delimiter_of(path)
     table = read_numbers(name, text, delimiter, header, names)
     if table is None:
@@ -140,9 +171,9 @@ def read_numbers(
     name: str, text: str, delimiter: str, header: bool | None, names: Sequence[str]
 ) -> Table | None:
     """The table by NumPy's reader; None where that cannot read it, or not as finite numbers."""
-    stream = io.StringIO(text, newline="")
+    rest = lines_of(text)
     try:
-        reader = records(stream, delimiter)
+        reader = records(rest, delimiter)
         first = next(filter(filled, reader), None)
         if first is None:
             return None
@@ -152,11 +183,11 @@ def read_numbers(
         if has_header:
             lines = lines[lines > reader.line_num]
         else:
-            stream.seek(0)
+            rest = lines_of(text)
         # loadtxt warns where it finds nothing.
         if len(lines) == 0:
             return None
-        cells = np.loadtxt(stream, delimiter=delimiter, quotechar='"', comments=None, ndmin=2)
+        cells = np.loadtxt(rest, delimiter=delimiter, quotechar='"', comments=None, ndmin=2)
     except (ValueError, csv.Error):
         return None
     if len(cells) != len(lines) or not np.isfinite(cells).all():
@@ -168,12 +199,27 @@ def read_numbers(
 
 def filled_lines(text: str) -> NDArray[np.int64]:
     """The numbers of the lines that are not blank, the first line being 1."""
-    lines = enumerate(io.StringIO(text, newline=""), start=1)
+    lines = enumerate(lines_of(text), start=1)
     return np.fromiter((number for number, line in lines if line.strip()), dtype=np.int64)
 
 
-def records(stream: io.StringIO, delimiter: str) -> Any:
-    return csv.reader(stream, delimiter=delimiter, skipinitialspace=True, strict=True)
+def lines_of(text: str) -> Iterator[str]:
+    """The lines with their ends, as open() gives them; without a copy of the text."""
+    return (match[0] for match in LINE.finditer(text))
+
+
+def check_lines(name: str, text: str) -> None:
+    """Raises DataError for a line that would take a multiple of its length, cell by cell."""
+    for number, match in enumerate(LINE.finditer(text), start=1):
+        if match.end() - match.start() > LONGEST_LINE:
+            raise DataError(
+                f"{name}: row {number} is longer than {LONGEST_LINE >> 20} MiB; "
+                "save the samples as .npy"
+            )
+
+
+def records(lines: Iterable[str], delimiter: str) -> Any:
+    return csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
 
 
 def filled(cells: Sequence[str]) -> bool:
@@ -200,30 +246,33 @@ def read_cells(
     first: the line of the file where the text begins. width: how many cells the first row of the
     file has, where that is not the first row here.
     """
-    rows: list[list[str]] = []
-    lines: list[int] = []
-    reader = records(io.StringIO(text, newline=""), delimiter)
+    heading: list[str] = []
+    lines = array("q")
+    problems = Problems(name)
+    reader = records(lines_of(text), delimiter)
     start = first
     try:
         for cells in reader:
             if filled(cells):
-                rows.append(stripped(cells))
+                heading = heading or stripped(cells)
                 lines.append(start)
+                check_width(problems, width or len(heading), cells, start)
             start = reader.line_num + first
     except csv.Error as error:
         raise DataError(f"{name}: row {start}: {csv_mistake(str(error))}") from error
-    if not rows:
+    problems.raise_any()
+    if not lines:
         return None
-    check_widths(name, rows, lines, width or len(rows[0]))
-    has_header = looks_like_header(rows, expected, names) if header is None else header
-    if has_header and len(rows) == 1:
+    rows = Cells(text, delimiter, 0, len(lines))
+    has_header = looks_like_header(rows, heading, expected, names) if header is None else header
+    if has_header and len(lines) == 1:
         key = "header" if header else None
         raise DataError(f"{name}: has a header but no rows below it", key=key)
     below = 1 if has_header else 0
     return Table(
         name,
-        tuple(rows[0]) if has_header else None,
-        rows[below:],
+        tuple(heading) if has_header else None,
+        Cells(text, delimiter, below, len(lines) - below),
         np.array(lines[below:], dtype=np.int64),
     )
 
@@ -236,9 +285,11 @@ def could_be_header(first: Sequence[str], names: Sequence[str]) -> bool:
     return not any(numbers)
 
 
-def looks_like_header(rows: list[list[str]], expected: int | None, names: Sequence[str]) -> bool:
-    if names or not could_be_header(rows[0], names):
-        return could_be_header(rows[0], names)
+def looks_like_header(
+    rows: Cells, first: Sequence[str], expected: int | None, names: Sequence[str]
+) -> bool:
+    if names or not could_be_header(first, names):
+        return could_be_header(first, names)
     if expected is not None and not any(is_number(cell) for row in rows for cell in row):
         return len(rows) == expected + 1
     # A lone row of words is a header that lost its table, unless one sample is what is expected.
@@ -253,16 +304,14 @@ def csv_mistake(error: str) -> str:
     return "a quoted cell goes on after its closing quote; a quote within one is written twice"
 
 
-def check_widths(name: str, rows: list[list[str]], lines: list[int], width: int) -> None:
-    problems = Problems(name)
-    for cells, line in zip(rows, lines, strict=True):
-        if len(cells) != width:
-            column = min(len(cells), width) + 1  # the first that is missing, or too many
-            problems.add(
-                f"{name}: row {line}, column {column}: expected {counted(width, 'cell')} as in "
-                f"the first row, found {len(cells)}"
-            )
-    problems.raise_any()
+def check_width(problems: Problems, width: int, cells: list[str], line: int) -> None:
+    if len(cells) != width:
+        column = min(len(cells), width) + 1  # the first that is missing, or too many
+        problems.add(
+            f"{problems.name}: row {line}, column {column}: expected "
+            f"{counted(width, 'cell')} as in the first row, found {len(cells)}"
+        )
+        problems.stop_if_enough()
 
 
 def table_samples(
@@ -314,7 +363,7 @@ def table_targets(
     """N labels where one column holds integers or text, else N x columns numbers."""
     if not chosen:
         return None
-    if len(chosen) == 1 and isinstance(table.cells, list) and is_text(table, chosen[0], classes):
+    if len(chosen) == 1 and isinstance(table.cells, Cells) and is_text(table, chosen[0], classes):
         return table.text(chosen[0], problems)
     if len(chosen) == 1 and isinstance(classes, int):
         refuse_words(table, chosen[0], classes)
@@ -326,8 +375,8 @@ def table_targets(
 
 def refuse_words(table: Table, column: int, classes: int) -> None:
     """Raises DataError for a column of words where classes are counted: told once, not by cell."""
-    if isinstance(table.cells, list) and is_text(table, column, None):
-        cells = (str(row[column]) for row in table.cells)
+    if isinstance(table.cells, Cells) and is_text(table, column, None):
+        cells = (row[column] for row in table.cells)
         word = next(cell for cell in cells if not is_number(cell))
         raise DataError(
             f"{table.name}: column {column + 1} holds words such as {quote(word)}, but a number of "

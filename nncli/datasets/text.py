@@ -23,6 +23,9 @@ from nncli.errors import DataError
 STANDARD_INPUT = "standard input"
 BOM = b"\xef\xbb\xbf"
 BLOCK = 1 << 18  # bytes read at once: few enough for the cache
+# Of one row: more would take a multiple of it in memory, cell by cell.
+LONGEST_LINE = 8 << 20
+MOST_CELLS = 1_000_000
 SPARE = 1.02  # of the rows that a file would have if all were as long as its first ones
 DELIMITERS: dict[str, str | None] = {"csv": ",", "tsv": "\t", "text": None, "found": None}
 BETWEEN = {"csv": "commas", "tsv": "tabs", "text": "spaces"}
@@ -90,7 +93,10 @@ class TextReader:
         """
         refuse_foreign(start, self.name)
 
-        def count(length: int) -> None:
+        def count(length: int, unended: int) -> None:
+            # A line that does not end may be all there is, and more than there is memory.
+            if unended > LONGEST_LINE:
+                raise self.too_wide(f"a row is longer than {LONGEST_LINE >> 20} MiB")
             if length > TEXT_LIMIT:
                 raise DataError(
                     f"{self.name}: holds more than {TEXT_LIMIT >> 30} GiB of text; "
@@ -117,6 +123,9 @@ class TextReader:
         notes = () if self.header is None else (f"{self.name}: {self.header}",)
         return exact(self.rows, self.name, self.room), self.kind, notes
 
+    def too_wide(self, how: str) -> DataError:
+        return DataError(f"{self.name}: {how}; save the matrix as .npy")
+
     def take(self, lines: list[bytes]) -> Rows | None:
         """The rows of whole lines, the first of which is number `self.line`."""
         if not self.width:
@@ -137,6 +146,8 @@ class TextReader:
             self.line += i
             cells = self.cells(text, self.line)
             self.width = len(cells)
+            if self.width > MOST_CELLS:
+                raise self.too_wide(f"row {self.line} has more than {MOST_CELLS:,} cells")
             if could_be_header(cells, ()) and not any(map(self.hint, cells)):
                 self.header = f"row {self.line} was taken for a header: {listed(cells)}"
                 self.line += 1
@@ -191,7 +202,8 @@ class TextReader:
                     (line,),
                 )
             integers = integers and all(INTEGER.fullmatch(cell) for cell in cells)
-            found.append([self.number(cell, line, i) for i, cell in enumerate(cells, start=1)])
+            numbered = enumerate(cells[: self.width], start=1)
+            found.append([self.number(cell, line, i) for i, cell in numbered])
             lines.append(line)
         if self.problems.total or not found:
             return None
@@ -210,6 +222,7 @@ class TextReader:
         except ValueError as error:
             place = f"{self.name}: row {line}, column {column}"
             self.problems.add(f"{place}: {error}{self.hint(cell)}", (line, column))
+            self.problems.stop_if_enough()
             return 0
         return int(cell) if INTEGER.fullmatch(cell) else number
 
@@ -252,15 +265,19 @@ class TextReader:
 
 
 class Counted(io.RawIOBase):
-    """A stream from `start` on, each piece of which is told to `count` before it is used."""
+    """A stream from `start` on, each piece of which is told to `count` before it is used.
+
+    count: called with how many bytes came so far, and how many since the last line's end.
+    """
 
     closed = False  # asked for at each line, and slow to be found out
 
-    def __init__(self, start: bytes, rest: IO[bytes], count: Callable[[int], None]) -> None:
+    def __init__(self, start: bytes, rest: IO[bytes], count: Callable[[int, int], None]) -> None:
         self.start = start
         self.rest = rest
         self.count = count
         self.length = 0
+        self.unended = 0
 
     def readable(self) -> bool:
         return True
@@ -273,7 +290,10 @@ class Counted(io.RawIOBase):
         else:
             read = cast(io.BufferedReader, self.rest).readinto(buffer)
         self.length += read
-        self.count(self.length)
+        piece = bytes(buffer[:read])
+        end = max(piece.rfind(b"\n"), piece.rfind(b"\r")) + 1
+        self.unended = read - end + (0 if end else self.unended)
+        self.count(self.length, self.unended)
         return read
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from nncli.spec.nodes import Node, Problem, Source, plain
 from nncli.spec.problems import problems
 from nncli.spec.words import clean, describe
 
-MOST_BYTES = 64 * 2**20
+MOST_BYTES = 16 * 2**20
 
 
 def load_spec(path: str | Path, overrides: Sequence[str] = ()) -> Spec:
@@ -92,7 +93,7 @@ def _default_name(name: str) -> str:
 def _read(path: Path) -> str:
     label = clean(str(path), 4096)
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_without_waiting) as file:
             data = file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:
         raise SpecError([f"{label}: {_why_unreadable(error)}"]) from None
@@ -106,6 +107,13 @@ def _read(path: Path) -> str:
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
         message = f"not UTF-8 text (byte 0x{data[error.start]:02x}); save the file as UTF-8"
         raise SpecError([f"{label}:{line}:{column}: {message}"]) from None
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Opens a pipe whose other end nobody holds as well: it is empty, rather than waited for."""
+    handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    os.set_blocking(handle, True)
+    return handle
 
 
 def _why_unreadable(error: OSError | ValueError) -> str:

@@ -42,6 +42,9 @@ Dtype = Literal["float32", "float64"]
 Layout = Literal["nncli", "pytorch"]
 
 
+MOST_LAYERS = 1000
+
+
 class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -302,6 +305,8 @@ def _some_layers(value: Any) -> Any:
     if not isinstance(value, list | tuple) or not value:
         example = "a list of layers such as [{type: dense, units: 10}]"
         raise wrong(f"expected {example}, got {describe(value)}")
+    if len(value) > MOST_LAYERS:
+        raise wrong(f"{len(value)} layers are too many; the most is {MOST_LAYERS}")
     return value
 
 

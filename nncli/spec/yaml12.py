@@ -18,7 +18,10 @@ from nncli.spec.nodes import Node, Place, Problem, Scalar
 from nncli.spec.words import KeyPath, clean, count, quoted
 from nncli.spec.yaml_errors import explain
 
-MOST_NODES = 1_000_000
+# Each value takes some hundred bytes until it is checked, each mistake some thousand.
+MOST_NODES = 300_000
+MOST_KEYS = 50
+MOST_PROBLEMS = 1000
 MOST_LEVELS = 64
 MOST_DIGITS = 1000
 
@@ -159,6 +162,8 @@ class _Builder:
         return Unreadable(*_place(event), message, path)
 
     def _complain(self, event: Any, message: str, path: KeyPath) -> None:
+        if len(self.problems) >= MOST_PROBLEMS:  # far fewer of them are shown
+            return
         self.problems.append(Problem(path, message, place=Place(*_place(event))))
 
     def _document(self, event: Any) -> None:
@@ -199,6 +204,10 @@ class _Builder:
         # Keys are words, so `1:` and `yes:` are text here and duplicates are found by their text.
         self._grow(1, event)
         frame = self._open[-1]
+        if len(frame.node.keys) >= MOST_KEYS:
+            raise self._stop(
+                event, f"more than {count(MOST_KEYS, 'key')}; no part of a spec has so many"
+            )
         key: str = event.value
         frame.key, frame.skip = key, False
         self._check_tag(event)

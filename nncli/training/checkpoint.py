@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import zlib
 from pathlib import Path
@@ -22,6 +23,8 @@ from nncli.training.state import State
 FORMAT, VERSION = "nncli.checkpoint/", 1
 PLACE = ("epoch", "samples", "cost_sum", "steps_taken", "seconds")
 WHOLE = ("epoch", "samples", "steps_taken")
+MOST = 2**63 - 1  # of what is counted
+DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)  # what bad bytes lead to
 SUM_FOLLOWS, BLANK = b'"checksum": "', b"0" * 8
 
 
@@ -64,7 +67,7 @@ def read_checkpoint(path: Path, network: Network) -> tuple[State, Terms]:
         RunError: another version wrote it, or it is of another network.
     """
     name = shown(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise DamagedError(f"{name}: there is no such file; a run folder holds one")
     try:
         content = path.read_bytes()
@@ -75,7 +78,7 @@ def read_checkpoint(path: Path, network: Network) -> tuple[State, Terms]:
         place, terms = _place(metadata["place"]), _terms(metadata["terms"])
     except OSError as error:
         raise DamagedError(f"{name}: cannot be read: {reason(error)}") from error
-    except safetensors.DAMAGE as error:
+    except DAMAGE as error:
         raise DamagedError(f"{name}: damaged: {_words(error)}") from error
     velocity = None
     if any(key.startswith("velocity.") for key in arrays):
@@ -107,7 +110,8 @@ def _place(text: str) -> dict[str, Any]:
     place = {key: written[key] for key in PLACE}
     for key, number in place.items():
         kind = int if key in WHOLE else float
-        if type(number) is not kind or not math.isfinite(number) or (kind is int and number < 0):
+        is_sound = type(number) is kind and math.isfinite(number)
+        if not is_sound or (kind is int and not 0 <= number <= MOST):
             raise ValueError(f"{key} is {number!r}")
     return place
 

@@ -206,7 +206,7 @@ def check_run(path: Path) -> None:
     Raises:
         RunError: it does not.
     """
-    if not (path / SPEC).is_file():
+    if not os.path.isfile(path / SPEC):
         raise RunError(f"{shown(path)}: is no run folder: it holds no {SPEC}")
 
 

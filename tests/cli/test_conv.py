@@ -585,3 +585,14 @@ def test_an_option_that_does_not_exist(nncli: Run) -> None:
     done = nncli("conv", ROOT / "data/conv/matrix.csv", "box", "--paddin", "same")
     assert done.status == 2
     assert "--paddin" in done.err
+
+
+def test_what_pillow_logs_of_a_damaged_image_is_not_printed(nncli: Run, tmp_path) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(picture, "TIFF")
+    content = picture.getvalue()
+    tag = content.index(b"\x15\x01\x03\0\x01\0\0\0\x03\0")  # three samples a pixel
+    (tmp_path / "m.tif").write_bytes(content[: tag + 8] + b"\x1f\x8b" + content[tag + 10 :])
+    done = nncli("conv", "m.tif", "box")
+    assert done.status == 2
+    assert re.fullmatch(r"nncli: m\.tif: is damaged.*\n", done.err)

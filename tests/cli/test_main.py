@@ -4,7 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.conftest import Run
+import pytest
+
+from tests.conftest import ROOT, Run
 
 
 def test_help_names_the_commands(nncli: Run) -> None:
@@ -45,3 +47,40 @@ def test_a_command_loads_no_plug_ins() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "0 False"
+
+
+def test_what_an_option_holds_does_not_act_on_the_terminal(nncli: Run) -> None:
+    done = nncli("conv", "x.csv", "box", "--padding", "\x1b[31m\x9b1m\rover\u202e")
+    assert done.status == 2
+    assert "nncli: --padding \\x1b[31m\\x9b1m\\rover\\u202e: expected valid" in done.err
+
+
+@pytest.mark.parametrize("command", [["train"], ["inspect-grad"], ["export", "--to", "npz"]])
+def test_a_path_too_long_to_ask_for_is_refused(nncli: Run, command: list[str]) -> None:
+    done = nncli(*command, "x" * 5000)
+    assert done.status == 2
+    assert done.err.rstrip().endswith("the file cannot be read: File name too long")
+
+
+def test_a_run_to_start_from_whose_path_is_too_long_is_refused(nncli: Run) -> None:
+    done = nncli("train", ROOT / "configs/xor.yaml", "--init-from", "x" * 5000)
+    assert done.status == 2
+    assert done.err.rstrip().endswith("cannot be read: file name too long")
+
+
+def test_a_spec_names_a_path_too_long_to_ask_for(nncli: Run, tmp_path: Path) -> None:
+    spec = tmp_path / "net.yaml"
+    spec.write_text(
+        f"data: {{train: {'x' * 300}.csv}}\n"
+        "network: [{type: dense, units: 1}]\ntrain: {eta: 1}\n"
+    )
+    done = nncli("train", spec)
+    assert done.status == 2
+    assert f"net.yaml:1:15: data.train: there is no file '{tmp_path}/xxx" in done.err
+
+
+def test_steps_of_thousands_of_digits_are_refused(nncli: Run, tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("1,2\n3,4\n")
+    done = nncli("conv", "m.csv", "1 1", "--steps", "9" * 5000)
+    assert done.status == 2
+    assert done.err.endswith(": expected all, or how many, from 1\n")

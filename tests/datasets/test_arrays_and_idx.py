@@ -1,6 +1,7 @@
 import gzip
 import io
 import struct
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from nncli.datasets import Pair, arrays, idx, read_source, read_values, read_whole_npz
+from nncli.datasets import Pair, arrays, files, idx, read_source, read_values, read_whole_npz
 from nncli.datasets.arrays import read_npz
 from tests.datasets.conftest import load, problems, told_if_any, write
 
@@ -110,7 +111,7 @@ def test_all_arrays_of_an_npz_in_its_order():
 
 
 def test_members_that_are_harmless_each_but_not_together():
-    np.savez_compressed("w.npz", **{f"a{k}": np.zeros(7_000_000) for k in range(2)})
+    np.savez_compressed("w.npz", **{f"a{k}": np.zeros(1_500_000) for k in range(2)})
     assert len(read_npz(Path("w.npz"), ["a0"])) == 1
     (problem,) = problems(read_whole_npz, Path("w.npz"))
     assert "refused as a decompression bomb" in problem
@@ -285,6 +286,27 @@ def test_idx_that_promises_the_moon_takes_no_memory():
     assert told.endswith("(4294967295 x 4294967295 x 4294967295), but the file holds 0")
     (told,) = problems(inputs_of, write("x.idx.gz", head))
     assert "bytes of gzip cannot hold above" in told
+
+
+def test_a_gzip_bomb_of_idx_is_refused_before_it_is_read(monkeypatch):
+    monkeypatch.setattr(files, "RATIO_FROM", 1 << 20)
+    monkeypatch.setattr(idx, "read_upto", None)
+    path = write("x.idx.gz", idx_bytes(np.zeros((4000, 1000), np.uint8)))
+    assert problems(inputs_of, path) == [
+        "x.idx.gz: expands to more than 200 times its size; refused as a decompression bomb"
+    ]
+
+
+def test_a_zip_bomb_that_lies_about_its_size_is_refused(monkeypatch):
+    monkeypatch.setattr(files, "RATIO_FROM", 1 << 20)
+    np.savez_compressed("d.npz", x=np.zeros((4000, 1000), np.uint8))
+    content = bytearray(Path("d.npz").read_bytes())
+    # What the directory at the end says of its stored size.
+    struct.pack_into("<I", content, content.rfind(b"PK\x01\x02") + 20, 4_000_000)
+    path = write("d.npz", bytes(content))
+    assert problems(arrays.read_npz, path, ["x"]) == [
+        "d.npz: expands to more than 200 times its size; refused as a decompression bomb"
+    ]
 
 
 def test_gzip_of_idx_cut_short():
@@ -526,3 +548,22 @@ def test_weights_of_any_number_of_axes():
     assert read_values(write("w.csv", "1,2\n3,4\n")).tolist() == [[1, 2], [3, 4]]
     assert read_values(write("w.npy", npy_bytes("(1,)", "<i8", bytes(8)))).tolist() == [0]
     assert read_values(write("w.idx", GOOD)).shape == (2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        r"{'descr': '\d', 'fortran_order': False, 'shape': (1,)}",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': 1if 0else 2}",
+    ],
+)
+def test_a_header_of_bad_style_is_refused_without_a_warning(fields):
+    with warnings.catch_warnings(record=True, action="always") as said:
+        problems(arrays.parse_header, fields.encode(), 0, "x.npy")
+    assert said == []
+
+
+def test_a_label_in_a_list_far_longer_than_the_others_is_refused():
+    (told,) = problems(arrays.from_list, ["a"] * 2000 + ["x" * 100_000], "targets")
+    assert told.startswith("targets: element [2000]: the label 'xxx")
+    assert told.endswith("has 100,000 characters, far more than the others; is a quote left open?")

@@ -311,8 +311,59 @@ def test_damaged_gzip():
 def test_a_gzip_bomb_is_refused(monkeypatch):
     monkeypatch.setattr(files, "RATIO_FROM", 1 << 16)
     assert problems(read, "m.csv.gz", "1\n" * 1_000_000) == [
-        "m.csv.gz: expands to more than 200 times its size; refused as a decompression bomb"
+        "m.csv.gz: expands to more than 100 times its size; refused as a decompression bomb"
     ]
+
+
+def test_a_gzip_bomb_of_one_line_is_refused_while_it_is_read(monkeypatch):
+    monkeypatch.setattr(files, "RATIO_FROM", 1 << 16)
+    seen = []
+    monkeypatch.setattr(
+        matrices, "check_ratio", lambda *a: (seen.append(a[1]), files.check_ratio(*a))
+    )
+    assert problems(read, "m.csv.gz", "1," * 4_000_000) == [
+        "m.csv.gz: expands to more than 100 times its size; refused as a decompression bomb"
+    ]
+    assert max(seen) < 8_000_000
+
+
+def test_a_line_that_does_not_end_is_refused_before_all_of_it_is_read(monkeypatch):
+    monkeypatch.setattr("nncli.datasets.text.LONGEST_LINE", 1 << 20)
+
+    class Endless:
+        given = 0
+
+        def read(self, size):
+            self.given += size
+            return b"1 " * (size // 2)
+
+        def readinto(self, buffer):
+            buffer[:] = self.read(len(buffer))
+            return len(buffer)
+
+    stream = Endless()
+    told = problems(read_matrix, "-", stream=stream)
+    assert told == ["standard input: a row is longer than 1 MiB; save the matrix as .npy"]
+    assert stream.given < 2 << 20
+
+
+@pytest.mark.parametrize("cell", ["1", "x"])
+def test_a_row_of_more_cells_than_can_be_looked_at_is_refused(monkeypatch, cell):
+    monkeypatch.setattr("nncli.datasets.text.MOST_CELLS", 50)
+    assert problems(read, "m.csv", "\n" + ",".join([cell] * 51)) == [
+        "m.csv: row 2 has more than 50 cells; save the matrix as .npy"
+    ]
+    assert read("m.csv", ",".join(["1"] * 50)).array.shape == (1, 50)
+
+
+def test_nobody_counts_the_mistakes_of_a_file_that_is_nothing_else(monkeypatch):
+    looked = []
+    monkeypatch.setattr(
+        "nncli.datasets.text.to_number", lambda cell: looked.append(cell) or float(cell)
+    )
+    told = problems(read, "m.csv", "1,2\n" + "x,y\n" * 100_000)
+    assert told[-1] == "m.csv: and at least 990 more"
+    assert len(looked) == 1000 + 2
 
 
 def test_text_without_end_is_refused(monkeypatch):
@@ -594,6 +645,17 @@ def test_mistakes_in_images():
     nan = Image.fromarray(np.array([[1, np.nan]], np.float32))
     assert problems(read, "m.tif", encoded(nan, "TIFF")) == [
         "m.tif: row 1, column 2 (element [0, 1]): nan is not a finite number"
+    ]
+
+
+@pytest.mark.parametrize(("mode", "side"), [("L", 1000), ("RGB", 550), ("I;16", 700)])
+def test_an_image_that_expands_too_far_is_refused_before_it_is_decoded(monkeypatch, mode, side):
+    monkeypatch.setattr(files, "RATIO_FROM", 1 << 20)
+    content = encoded(Image.new(mode, (side, side)), "PNG")
+    assert read("m.png", content).array.shape[-1] == side  # 1 MB at most
+    content = encoded(Image.new(mode, (2 * side, 2 * side)), "PNG")
+    assert problems(read, "m.png", content) == [
+        "m.png: expands to more than 200 times its size; refused as a decompression bomb"
     ]
 
 

@@ -1,5 +1,6 @@
 import csv
 import io
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -367,7 +368,7 @@ def test_text_that_expands_too_far_is_refused(monkeypatch):
     monkeypatch.setattr(files, "RATIO_FROM", 1 << 16)
     path = write("t.csv.gz", b"1,2\n" * (1 << 17))
     assert problems(read_source, path) == [
-        "t.csv.gz: expands to more than 200 times its size; refused as a decompression bomb"
+        "t.csv.gz: expands to more than 100 times its size; refused as a decompression bomb"
     ]
     monkeypatch.setattr(files, "TEXT_LIMIT", 1 << 10)
     monkeypatch.setattr(files, "RATIO_FROM", 1 << 30)
@@ -475,3 +476,38 @@ def test_words_where_classes_are_counted_are_told_once(tmp_path):
         f"{path}: column 2 holds words such as 'setosa', but a number of classes takes the "
         "integers 0 to 1; name the classes, or leave them out"
     )
+
+
+def test_a_label_far_longer_than_the_others_is_refused_before_all_are_padded_to_it():
+    told = problems(read, "1,a\n2,b\n" * 1000 + f"3,{'x' * 100_000}\n")
+    shortened = "x" * 37 + "..."
+    assert told == [
+        f"t.csv: row 2001, column 2: the label '{shortened}' has 100,000 characters, far more than "
+        "the others; is a quote left open?"
+    ]
+    labels = read("1,a\n2,b\n" * 1000 + f"3,{'x' * 1000}\n").targets
+    assert labels[-1] == "x" * 1000
+
+
+def test_a_table_with_words_takes_little_more_memory_than_its_text():
+    text = "1,ab\n2,cd\n" * 20_000
+    tracemalloc.start()
+    try:
+        labels = read(text).targets
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert labels[:2].tolist() == ["ab", "cd"]
+    assert peak < 16 * len(text)  # 40 with a list of text for each row
+
+
+def test_a_line_that_would_take_many_times_its_length_is_refused(monkeypatch):
+    monkeypatch.setattr("nncli.datasets.tables.LONGEST_LINE", 1 << 20)
+    text = "1,0\n" + "1," * (1 << 19) + "2\n"
+    assert problems(read, text) == ["t.csv: row 2 is longer than 1 MiB; save the samples as .npy"]
+
+
+def test_nobody_counts_the_mistakes_of_a_table_that_is_nothing_else():
+    assert problems(read, "1,2\n" + "x,3\n" * 5000)[-1] == "t.csv: and at least 990 more"
+    assert problems(read, "1,2\n" + "1\n" * 5000)[-1] == "t.csv: and at least 990 more"
+    assert problems(read, "a,t\n" + "1,\n" * 5000 + "1,x")[-1] == "t.csv: and at least 990 more"

@@ -333,7 +333,8 @@ def test_zero_is_not_too_small():
 
 
 def test_no_more_than_a_hundred_lines():
-    text, _ = with_train("eta: 1, " + ", ".join(f"k{i}: 1" for i in range(120)))
+    layer = ", ".join(f"k{i}: 1" for i in range(40))
+    text, _ = with_layer("}\n- {".join([f"type: dense, units: 1, {layer}"] * 3))
     found = lines(text)
     assert len(found) == 101
     assert found[-1] == "f.yaml: and 20 more problems"
@@ -356,7 +357,7 @@ def test_files_that_cannot_be_read(tmp_path, monkeypatch):
     with Path("large.yaml").open("wb") as file:
         file.truncate(65 * 2**20)
     assert refusal("large.yaml") == (
-        "large.yaml: the file is larger than 64 MiB; put data in a file apart",
+        "large.yaml: the file is larger than 16 MiB; put data in a file apart",
     )
 
 
@@ -365,3 +366,20 @@ def test_a_file_without_permission(tmp_path):
     path = tmp_path / "locked.yaml"
     path.touch(mode=0)
     assert refusal(path) == (f"{path}: the file may not be read; check its permissions",)
+
+
+def test_a_pipe_whose_other_end_nobody_holds_is_empty_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "net.yaml")
+    with pytest.raises(SpecError, match=r"net\.yaml:1:1: the file is empty"):
+        load_spec(tmp_path / "net.yaml")
+
+
+def test_a_spec_may_come_from_a_pipe(tmp_path):
+    text = "data: {train: x.csv}\nnetwork: [{type: dense, units: 1}]\ntrain: {eta: 1}\n"
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as pipe:
+        pipe.write(text)
+    try:
+        assert load_spec(f"/dev/fd/{reading}").train.eta == 1
+    finally:
+        os.close(reading)

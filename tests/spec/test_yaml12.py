@@ -148,7 +148,7 @@ def test_an_impossible_escape_is_an_error_of_ours():
 def test_aliases_of_aliases_are_bounded():
     lines = [f"- &x{i} [{', '.join([f'*x{i - 1}'] * 10) if i else 1}]" for i in range(30)]
     start = time.perf_counter()
-    message = "more than 1000000 values (aliases expanded); put data in a file"
+    message = "more than 300000 values (aliases expanded); put data in a file"
     assert complaint("a:\n" + "\n".join(lines)).endswith(message)
     assert time.perf_counter() - start < 1
 
@@ -161,3 +161,22 @@ def test_depth_by_aliases_is_bounded():
 
 def test_a_byte_order_mark_is_passed_over():
     assert parse_spec("\ufeff" + GOOD).train.eta == 1
+
+
+def test_mappings_of_keys_without_number_are_left_at_once():
+    text = "".join(f"a{i}: 1\n" for i in range(100_000))
+    assert complaint(text) == "f.yaml:51:1: more than 50 keys; no part of a spec has so many"
+
+
+def test_layers_without_number_are_one_mistake():
+    with pytest.raises(SpecError) as caught:
+        parse_spec(GOOD.replace("network: [", "network: [" + "{}, " * 20_000), "f.yaml")
+    assert [p for p in caught.value.problems if "layers" in p] == [
+        "f.yaml:2:10: network: 20001 layers are too many; the most is 1000"
+    ]
+    assert len(caught.value.problems) < 5
+
+
+def test_mistakes_without_number_do_not_pile_up():
+    _, problems = yaml12.read("a: [" + "!x 1, " * 50_000 + "]")
+    assert len(problems) == 1000

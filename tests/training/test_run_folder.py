@@ -1,6 +1,7 @@
 """Run folders: whole files, nothing overwritten unasked, a checkpoint that reads back."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -139,3 +140,10 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch) -> None
         write_whole(path, b"new")
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(RunError, match="pipe: is a device or a pipe, which no file may replace"):
+        write_whole(tmp_path / "pipe", b"new")
+    assert (tmp_path / "pipe").is_fifo()

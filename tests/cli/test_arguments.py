@@ -1,0 +1,35 @@
+"""The small languages of the command line, and what is not in them."""
+
+import pytest
+
+from nncli.cli import arguments
+from nncli.errors import NncliError
+
+LONG = "9" * 5000  # int() itself refuses so many digits
+
+
+def test_ranges_pairs_and_widths() -> None:
+    assert arguments.index_range("3:7", "--rows") == range(3, 7)
+    assert arguments.index_range("3", "--rows") == range(3, 4)
+    assert arguments.index_range(":7", "--rows") == range(7)
+    assert arguments.index_pair("2,1", "--stride") == (2, 1)
+    assert arguments.window_padding("12") == 12
+    assert arguments.entries("12") == (True, 12)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda: arguments.index_range(LONG, "--rows"),
+        lambda: arguments.index_range(f"0:{LONG}", "--rows"),
+        lambda: arguments.index_pair(LONG, "--stride"),
+        lambda: arguments.index_pair(f"1,{LONG}", "--stride"),
+        lambda: arguments.window_padding(LONG),
+        lambda: arguments.indices(LONG, "--samples"),
+        lambda: arguments.entries(LONG),
+        lambda: arguments.weight_name(f"dense1[{LONG}]"),
+    ],
+)
+def test_a_number_of_thousands_of_digits_is_refused(read) -> None:
+    with pytest.raises(NncliError, match="expected"):
+        read()

@@ -1,0 +1,137 @@
+"""Whether a command took a damaged input as it should: by success, or by one clear refusal."""
+
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.soak.cases import GIVEN, OUT, Case
+from tests.soak.worker import SECONDS, Result
+
+MEMORY = 200 << 20  # bytes beyond the size of what was given
+MOST_LINES = 110  # a spec tells up to 100 of its mistakes at once
+LONGEST_LINE = 6000  # the longest path there can be, and more
+# All of C0 but the line feed, DEL, C1, and what turns or ends lines.
+CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+# What a name (damage.MARKUP) has become where it acts on the page that it is on.
+ACTING = {**dict.fromkeys((".html", ".svg", ".md"), b"<b onclick"), ".tex": b"\\input{x}"}
+# What only a program says, not one who wrote a message.
+UNCLEAR = re.compile(
+    r"Traceback|\b[A-Z]\w+Error\b|object at 0x|<class |NoneType|Errno|Warning:|standard output:"
+)
+
+Tree = dict[str, tuple[int, ...]]
+
+
+def tree(folder: Path) -> Tree:
+    """All there is in a folder, with what changes when it is written to."""
+    found: Tree = {}
+    for top, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = os.path.join(top, name)
+            state = os.lstat(path)
+            # A folder's times change with its entries, and those are here themselves.
+            times = () if name in folders else (state.st_size, state.st_mtime_ns)
+            found[os.path.relpath(path, folder)] = (state.st_mode, state.st_ino, *times)
+    return found
+
+
+class Seen(NamedTuple):
+    """A case's folder before and after."""
+
+    before: Tree
+    after: Tree
+    given: int
+    """Bytes that the command was given."""
+    acting: list[str]
+    """Pages on which a name is markup."""
+
+
+def acting(folder: Path) -> list[str]:
+    """The pages in a folder on which a name is markup."""
+    return sorted(
+        path.name
+        for path in (folder / OUT).iterdir()
+        if path.suffix in ACTING and ACTING[path.suffix] in path.read_bytes()
+    )
+
+
+def complaints(case: Case, result: Result, seen: Seen, seconds: float = SECONDS) -> list[str]:
+    """All that is wrong with how it went; nothing where it went well."""
+    made = [f"a name is markup in {page}" for page in seen.acting]
+    made += [*_end(case, result), *_cost(result, seen, seconds), *_writings(case, result, seen)]
+    for name, text in (("output", result.out), ("error", result.err)):
+        found = CONTROL.search(text)
+        if found is not None:
+            around = text[max(0, found.start() - 40) : found.end() + 20]
+            made.append(f"a control character on standard {name}: {around!r}")
+    return made
+
+
+def _end(case: Case, result: Result) -> list[str]:
+    if result.crash:
+        own = re.findall(r'"[^"]*/nncli/([^"]*)", line (\d+)', result.crash)
+        way = " > ".join(f"{file}:{line}" for file, line in own[-6:])
+        lines = result.crash.strip().splitlines()
+        return [f"it crashed: {lines[0]}: {lines[-1]} ({way})"]
+    found = UNCLEAR.search(result.err)
+    if found is not None:
+        return [f"{found.group()!r} in what it says: {result.err[-600:]!r}"]
+    match result.status:
+        case 0 if case.is_refused:
+            return ["it took what must be refused"]
+        case 0:
+            return [f"it said something although all went well: {result.err!r}"] * bool(result.err)
+        case 1 if re.search("diverged|the cost is nan|the cost is inf|see the proof", result.err):
+            return []
+        case 2:
+            return _refusal(case, result)
+    return [f"exit status {result.status}: {result.err[-600:]!r}"]
+
+
+def _refusal(case: Case, result: Result) -> list[str]:
+    lines = result.err.splitlines()
+    made = []
+    if result.out and "Usage" not in result.err:
+        made.append(f"it printed before it refused: {result.out[:200]!r}")
+    if not lines:
+        made.append("it refused without a word")
+    if len(lines) > MOST_LINES or any(len(line) > LONGEST_LINE for line in lines):
+        longest = max(map(len, lines))
+        made.append(f"a message of {len(lines)} lines, the longest of {longest} characters")
+    usage = "Usage:" in result.err
+    strange = [line for line in lines if not usage and not re.match(r"nncli: .{8}", line)]
+    if strange:
+        made.append(f"not a line of a message: {strange[0][:300]!r}")
+    return made
+
+
+def _cost(result: Result, seen: Seen, seconds: float) -> list[str]:
+    made = []
+    if result.seconds > seconds:
+        made.append(f"it took {result.seconds:.1f} s")
+    if result.memory > MEMORY + seen.given:
+        made.append(f"it took {result.memory >> 20} MiB for {seen.given:,} bytes")
+    return made
+
+
+def _writings(case: Case, result: Result, seen: Seen) -> list[str]:
+    changed = {
+        name
+        for name in seen.before.keys() | seen.after.keys()
+        if seen.before.get(name) != seen.after.get(name)
+    }
+    outside = sorted(name for name in changed if not name.startswith(f"{OUT}{os.sep}"))
+    made = [f"it wrote outside of its folder: {outside}"] if outside else []
+    if result.status == 2 and len(outside) < len(changed):
+        made.append(f"it refused, and wrote: {sorted(changed)}")
+    return made
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all that is given."""
+    return sum(
+        os.lstat(os.path.join(top, name)).st_size
+        for top, _, names in os.walk(folder / GIVEN)
+        for name in names
+    )
