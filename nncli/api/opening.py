@@ -53,8 +53,8 @@ def spec_file(path: str | Path) -> Path:
         RunError: the folder is no run.
     """
     path = Path(path)
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return path
-    if not (path / SPEC).is_file():
+    if not os.path.isfile(path / SPEC):
         raise RunError(f"{shown(path)}: is no run folder: it holds no {SPEC}")
     return path / SPEC

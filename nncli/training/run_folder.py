@@ -56,7 +56,7 @@ class RunFolder:
         name = shown(path)
         try:
             text = spec.encode()
-            taken = path.is_dir() and any(path.iterdir())
+            taken = os.path.isdir(path) and any(path.iterdir())
             if taken and not is_run(path):
                 raise RunError(f"{name}: holds files, but no run; choose another with --out DIR")
             if taken and not overwrite:
