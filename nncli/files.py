@@ -63,7 +63,7 @@ def whole_file(
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        if keep is not None and path.exists():
+        if keep is not None and os.path.exists(path):
             os.replace(path, keep)
         os.replace(temporary, path)
         if durable:

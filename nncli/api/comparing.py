@@ -1,5 +1,6 @@
 """Runs, side by side."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -113,8 +114,8 @@ def _judges(dump: dict[str, Any]) -> list[Any]:
 
 
 def _open(path: Path) -> Run:
-    if not path.is_dir():
-        there = "is no folder" if path.exists() else "there is no such folder"
+    if not os.path.isdir(path):
+        there = "is no folder" if os.path.exists(path) else "there is no such folder"
         raise RunError(f"{shown(path)}: {there}; a run folder is needed")
     return Run(path, load_spec(spec_file(path)), read_history(path))
 

@@ -57,7 +57,7 @@ def spec_file(path: str | Path) -> Path:
         RunError: the folder is no run.
     """
     path = Path(path)
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return path
     check_run(path)
     return path / SPEC

@@ -1,5 +1,6 @@
 """A run folder opened to use its network: neither its training data nor its trainer is needed."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,9 +45,9 @@ def open_run(path: str | Path) -> Run:
     """
     path = Path(path)
     name = shown(path)
-    if not path.exists():
+    if not os.path.exists(path):
         raise RunError(f"{name}: there is no such folder; nncli train writes run folders")
-    if not path.is_dir():
+    if not os.path.isdir(path):
         raise RunError(f"{name}: is a file; a run folder is needed, as nncli train writes it")
     spec = load_spec(spec_file(path))
     recipe = read_recipe(path)

@@ -152,7 +152,7 @@ def init(
             raise NncliError(
                 f"{names}: there already; --overwrite replaces that, another NAME goes beside it"
             )
-        files = {p: c for p, c in files.items() if p.name != FILE or not p.exists()}
+        files = {p: c for p, c in files.items() if p.name != FILE or not os.path.exists(p)}
     for path, content in files.items():
         write_whole(path, content)
     return made._replace(files={path: c for path, c in files.items() if path != made.path})
@@ -161,7 +161,7 @@ def init(
 def _is_taken(path: Path, content: bytes) -> bool:
     """Whether something else is there."""
     try:
-        return path.exists() and not (path.is_file() and path.read_bytes() == content)
+        return os.path.exists(path) and not (os.path.isfile(path) and path.read_bytes() == content)
     except OSError:
         return True
 
@@ -170,7 +170,7 @@ def _spec_path(name: str | Path) -> Path:
     path = Path(name)
     if path.name in ("", ".."):
         raise NncliError(f"{shown(name)}: names no file; a name such as my-net is needed")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise NncliError(
             f"{shown(path.parent)}: there is no such folder; make it, or choose another"
         )
@@ -231,7 +231,7 @@ def _source(data: Path, targets: Path | None) -> Source:
 def _partner(inputs: Path) -> Path | None:
     for pattern, name in PARTNERS:
         partner = inputs.with_name(re.sub(pattern, name, inputs.name, count=1))
-        if partner != inputs and partner.is_file():
+        if partner != inputs and os.path.isfile(partner):
             return partner
     return None
 

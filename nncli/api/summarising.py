@@ -1,5 +1,6 @@
 """What a network is made of, and what a step of it costs."""
 
+import os
 from collections.abc import Sequence
 from math import prod
 from pathlib import Path
@@ -116,7 +117,7 @@ def _spec_and_shape(
     """The spec, and the shape of its inputs from wherever it is told soonest."""
     folder = None
     if not isinstance(source, Spec):
-        folder = Path(source) if Path(source).is_dir() else None
+        folder = Path(source) if os.path.isdir(source) else None
         source = load_spec(spec_file(source), overrides)
     if source.data.shape is not None:
         return source, source.data.shape

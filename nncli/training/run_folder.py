@@ -241,12 +241,14 @@ def last_state(path: Path, network: Network) -> tuple[State, tuple[str, ...]]:
 def _last_whole(path: Path, read: Callable[[Path], T]) -> tuple[T, tuple[str, ...]]:
     """What `read` makes of the last checkpoint, or where that is damaged, of the one before."""
     last, before = path / CHECKPOINT, path / BEFORE
-    if not last.exists() and before.exists():  # no damage: a kill came between two renamings
+    if not os.path.exists(last) and os.path.exists(
+        before
+    ):  # no damage: a kill came between two renamings
         return read(before), ()
     try:
         return read(last), ()
     except DamagedError as error:
-        if not before.exists():
+        if not os.path.exists(before):
             raise
         damage = str(error)
     try:
@@ -261,7 +263,7 @@ def _check_free(path: Path, overwrite: bool) -> None:
     Raises:
         RunError: it holds something else, or a run.
     """
-    names = {file.name for file in path.iterdir()} if path.is_dir() else set()
+    names = {file.name for file in path.iterdir()} if os.path.isdir(path) else set()
     if not names or _is_leftover(path, names):
         return
     if not names >= {SPEC, METRICS}:

@@ -133,5 +133,5 @@ def test_text_is_read_as_the_table_reader_reads_it():
     text = "x, y\n 1,left\n2, right\n"
     _, tables = read(text, 4, header=True)
     whole = read_table(write("t.csv", text), header=True)
-    assert [row for table in tables for row in table.cells] == whole.cells
+    assert [row for table in tables for row in table.cells] == list(whole.cells)
     np.testing.assert_array_equal(lines(tables), whole.lines)
