@@ -15,7 +15,6 @@ from nncli.files import shown
 from nncli.jsons import from_json
 from nncli.nn.network import Network
 from nncli.spec import ConvSpec, DenseSpec, Spec, file_and_array
-from nncli.training.run_folder import CHECKPOINT
 
 # Most networks start from their seed: only where there is a file is nncli.exchange loaded.
 if TYPE_CHECKING:
@@ -88,6 +87,7 @@ def fill_from_file(spec: Spec, network: Network) -> Initial | None:
     if t.init_from is None:
         return None
     from nncli.exchange.importing import parameters_from
+    from nncli.training.run_folder import CHECKPOINT
 
     path = spec.resolve(t.init_from)
     if os.path.isdir(path):

@@ -9,8 +9,9 @@ from nncli.api.assemble import Prepared, prepare
 from nncli.api.initial import without_files
 from nncli.nn.sgd import Sgd
 from nncli.spec import load_spec
-from nncli.training.run_folder import SPEC, check_run, last_state
 from nncli.training.state import State
+
+# A spec needs nothing of what reads a run, so that is loaded where there is one.
 
 
 class Opened(NamedTuple):
@@ -44,6 +45,8 @@ def open_spec_or_run(path: str | Path, overrides: Sequence[str] = ()) -> Opened:
     spec = load_spec(spec_file(path), overrides)
     if not os.path.isdir(path):  # unlike Path.is_dir, it knows no path that is too long to ask
         return Opened(prepare(spec), None)
+    from nncli.training.run_folder import last_state
+
     prepared = prepare(without_files(spec))._replace(spec=spec)
     state, notes = last_state(path, prepared.network)
     prepared.network.parameters[...] = state.parameters
@@ -59,5 +62,7 @@ def spec_file(path: str | Path) -> Path:
     path = Path(path)
     if not os.path.isdir(path):
         return path
+    from nncli.training.run_folder import SPEC, check_run
+
     check_run(path)
     return path / SPEC

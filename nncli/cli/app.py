@@ -1,24 +1,16 @@
 """The entry point: commands, exit statuses, and what a user sees when something is wrong.
 
-Command modules import nothing heavy at their top, so that no command pays for another's libraries.
+Command modules import nothing heavy at their top, and only the one that is asked for is loaded, so
+that no command pays for another.
 """
 
 import os
 import sys
+from collections.abc import Iterable
+from importlib import import_module
 
 import typer
 
-from nncli.cli.compare import compare
-from nncli.cli.conv import conv
-from nncli.cli.evaluate import evaluate
-from nncli.cli.export import export
-from nncli.cli.init import init
-from nncli.cli.inspect_grad import inspect_grad
-from nncli.cli.predict import predict
-from nncli.cli.schema import schema
-from nncli.cli.show import show
-from nncli.cli.summary import summary
-from nncli.cli.train import train
 from nncli.errors import (
     DivergedError,
     FailedCheck,
@@ -29,28 +21,46 @@ from nncli.errors import (
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
-app = typer.Typer(
-    help="See backpropagation: train neural networks and take their gradients apart.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command()(init)
-app.command()(train)
-app.command("inspect-grad")(inspect_grad)
-# A filter written out may begin with a negative number, which looks like an option. So what is
-# unknown comes as an argument, and the command refuses it.
-app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(conv)
-app.command()(evaluate)
-app.command()(predict)
-app.command()(summary)
-app.command()(export)
-app.command()(compare)
-app.command()(show)
-app.command()(schema)
+COMMANDS = {  # in the order in which --help lists them; each lies in a module of its own
+    "init": {},
+    "train": {},
+    "inspect-grad": {},
+    # A filter written out may begin with a negative number, which looks like an option. So what is
+    # unknown comes as an argument, and the command refuses it.
+    "conv": {"ignore_unknown_options": True, "allow_extra_args": True},
+    "evaluate": {},
+    "predict": {},
+    "summary": {},
+    "export": {},
+    "compare": {},
+    "show": {},
+    "schema": {},
+}
 
 
-@app.callback(invoke_without_command=True)
+def app_for(names: Iterable[str]) -> typer.Typer:
+    """The command line with these commands."""
+    app = typer.Typer(
+        help="See backpropagation: train neural networks and take their gradients apart.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for name in names:
+        function = name.replace("-", "_")
+        command = getattr(import_module(f"nncli.cli.{function}"), function)
+        app.command(name, context_settings=COMMANDS[name])(command)
+    app.callback(invoke_without_command=True)(_options)
+    return app
+
+
+def asked_for() -> Iterable[str]:
+    """The commands that this call of the program needs: the one it names, or all of them."""
+    first = sys.argv[1] if len(sys.argv) > 1 else ""
+    completes = any(name.startswith("_NNCLI") for name in os.environ)
+    return [first] if first in COMMANDS and not completes else COMMANDS
+
+
 def _options(
     version: bool = typer.Option(False, "--version", help="Show the version and exit."),
 ) -> None:
@@ -81,7 +91,7 @@ def run() -> int:
 
 def _run() -> int:
     try:
-        app()
+        app_for(asked_for())()
     except SystemExit as exit:
         return exit.code if isinstance(exit.code, int) else DONE
     except InterruptedTraining as error:

@@ -51,6 +51,9 @@ def export(
 
     The PyTorch module, when it is run, proves that it computes what nncli computed.
     """
+    from nncli.nn.blas import load_numpy
+
+    load_numpy()
     from nncli.api.exporting import export as run_export
     from nncli.render.exporting import exported_json, exported_text
     from nncli.render.streams import write_text

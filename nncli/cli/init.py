@@ -71,6 +71,9 @@ def init(
     Comments in it say why each value was chosen, and what else there could be.
     Beside it lies the schema by which editors complete and check it.
     """
+    from nncli.nn.blas import load_numpy
+
+    load_numpy()
     from nncli.api.starting import STARTERS, draft
     from nncli.api.starting import init as write
     from nncli.render.started import started, starter_lines

@@ -155,6 +155,9 @@ def inspect_grad(
     if (tap or cell) and layer is None:
         raise typer.BadParameter("--tap and --cell need --layer, such as --layer conv1")
 
+    from nncli.nn.blas import load_numpy
+
+    load_numpy()
     from nncli.api.opening import open_spec_or_run
     from nncli.api.tracing import trace_step
     from nncli.cli.arguments import entries, index_range, indices, weight_name
@@ -164,7 +167,6 @@ def inspect_grad(
     from nncli.inspection.findings import why as why_of
     from nncli.inspection.products import windows_of
     from nncli.inspection.record import inspect
-    from nncli.nn.blas import set_blas_threads
     from nncli.render.backward import Choices
     from nncli.render.breakdown import breakdown
     from nncli.render.formats import FORMATS, Drawing, format_of
@@ -186,7 +188,6 @@ def inspect_grad(
         cell=None if cell is None else indices(cell, "--cell"),
     )
     checked, most = entries(check)
-    set_blas_threads(1)  # the check is thousands of small products, which a second only delays
     opened = open_spec_or_run(source, set_ or [])
     for note in opened.notes:
         say(messages(), note)

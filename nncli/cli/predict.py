@@ -43,6 +43,9 @@ def predict(
     Columns are found by name where there is a header; targets are left out.
     Inputs may be larger than memory.
     """
+    from nncli.nn.blas import load_numpy
+
+    load_numpy()
     from nncli.api.predicting import predict_blocks
     from nncli.files import whole_file
     from nncli.render.predictions import FORMATS, format_of

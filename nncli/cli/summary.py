@@ -22,6 +22,9 @@ def summary(
 
     Where the spec gives data.shape, the data need not be there.
     """
+    from nncli.nn.blas import load_numpy
+
+    load_numpy()
     from nncli.api.summarising import summary as summarise
     from nncli.render.streams import results, write_text
     from nncli.render.summary import summary_json, summary_page

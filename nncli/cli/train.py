@@ -141,6 +141,9 @@ def train(
     if spec is None and resume is None:
         raise typer.BadParameter("name a SPEC to train, or --resume RUN to go on with")
 
+    from nncli.nn.blas import load_numpy
+
+    load_numpy()
     from nncli.errors import DivergedError, InterruptedTraining, StoppedTraining, UnsavedError
     from nncli.render.record import training_json
     from nncli.render.streams import write_text

@@ -1,9 +1,37 @@
-"""How many threads NumPy's BLAS uses. NumPy itself cannot be asked, its OpenBLAS can."""
+"""Cores, and how many threads NumPy's BLAS uses: NumPy cannot be asked, its OpenBLAS can."""
 
 import ctypes
+import os
 from functools import cache
 from importlib import import_module
 from typing import Any
+
+LIMITS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")  # what a user says about it
+
+
+def threads_there() -> int:
+    """The cores this process may use, or as many threads as the user's environment allows BLAS."""
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on this system
+        cores = os.cpu_count() or 1
+    limits = [int(value) for name in LIMITS if (value := os.environ.get(name, "")).isdigit()]
+    return max(1, min([cores, *limits]))
+
+
+def load_numpy() -> None:
+    """Loads NumPy, unless it is there, with one thread of BLAS where the user has not said more.
+
+    OpenBLAS makes a thread for each core while it is loaded, which takes as long as all the rest of
+    NumPy; `set_blas_threads` makes them later, where a network is worth them.
+    """
+    if any(name in os.environ for name in LIMITS):
+        return
+    os.environ[LIMITS[0]] = "1"
+    try:
+        import_module("numpy")
+    finally:
+        del os.environ[LIMITS[0]]
 
 
 def blas_threads() -> int | None:

@@ -16,7 +16,6 @@ partial sum is below 2^53, int64 beyond, and an output that does not fit into in
 """
 
 import math
-import os
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +28,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from nncli.errors import NncliError
 from nncli.nn.arrays import Array, Shape, do, release
+from nncli.nn.blas import threads_there
 from nncli.nn.layers import by
 from nncli.nn.padding import PADDING_MODES, fill_padded, widest
 from nncli.nn.patches import blocks, products
@@ -758,7 +758,7 @@ def _plan(image: Array, filter: Array, **how: Unpack[How]) -> Plan:
     chosen = _choose(how.get("way"), possible, windows)
     ways = [chosen(each, windows) for each in filters] * (len(channels) // len(filters))
     seconds = chosen.seconds(windows) * len(channels)
-    threads = how.get("threads") or (_threads() if seconds > 2e-3 else 1)
+    threads = how.get("threads") or (threads_there() if seconds > 2e-3 else 1)
     mode = how.get("padding_mode", "zeros")
     return Plan(channels, windows, mode, summed, ways, carried, bound, shape, dtype, threads)
 
@@ -802,13 +802,3 @@ def _choose(name: str | None, possible: list[type[Way]], windows: Windows) -> ty
     if WAYS[name] not in possible:
         raise CorrelationError(f"{name} does not serve this matrix and this filter", "way")
     return WAYS[name]
-
-
-def _threads() -> int:
-    """As many as the process may use, unless the user has said how many BLAS may."""
-    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
-        if os.environ.get(name, "").isdecimal():
-            return max(1, int(os.environ[name]))
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -1,9 +1,9 @@
 """How many threads a network is worth, and a crew of them."""
 
-import os
 from collections.abc import Sequence
 from math import prod
 
+from nncli.nn.blas import threads_there
 from nncli.nn.crew import Crew
 from nncli.nn.network import Placed
 from nncli.nn.step import SMALLEST_SHARE
@@ -14,7 +14,6 @@ from nncli.nn.step import SMALLEST_SHARE
 WORTH_A_THREAD = 6_000_000
 # They share Python's lock between their calls of NumPy, so more of them bring less and less.
 MOST_THREADS = 8
-LIMITS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 
 
 def hire(layers: Sequence[Placed], n: int, threads: int | str) -> Crew:
@@ -27,16 +26,6 @@ def best_threads(layers: Sequence[Placed], n: int, there: int) -> int:
     """The number of threads, at most `there`, that steps of `n` samples are likely fastest with."""
     worth = step_multiply_adds(layers, n) // WORTH_A_THREAD
     return max(1, min(there, worth, MOST_THREADS))
-
-
-def threads_there() -> int:
-    """The cores this process may use, or as many threads as the user's environment allows BLAS."""
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on this system
-        cores = os.cpu_count() or 1
-    limits = [int(value) for name in LIMITS if (value := os.environ.get(name, "")).isdigit()]
-    return max(1, min([cores, *limits]))
 
 
 def step_multiply_adds(layers: Sequence[Placed], n: int) -> int:

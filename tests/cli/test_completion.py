@@ -11,11 +11,11 @@ import pytest
 from typer.main import get_command
 
 from nncli.api.starting import STARTERS
-from nncli.cli.app import app
+from nncli.cli.app import COMMANDS, app_for
 from nncli.cli.complete import data_files, runs, specs, specs_or_runs
 
 SCRIPT = Path(sys.executable).with_name("nncli")
-COMMANDS: dict[str, object] = dict(get_command(app).commands)  # type: ignore[attr-defined]
+BUILT: dict[str, object] = dict(get_command(app_for(COMMANDS)).commands)  # type: ignore[attr-defined]
 Complete = Callable[..., list[str]]
 
 
@@ -75,16 +75,16 @@ def complete(here: Path) -> Complete:
 
 
 def test_commands(complete: Complete) -> None:
-    assert complete("") == list(COMMANDS)
+    assert complete("") == list(BUILT)
     assert complete("ini") == ["init"]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", BUILT)
 def test_options_of_every_command(complete: Complete, command: str) -> None:
     offered = complete(command, "--")
     known = [
         name
-        for param in COMMANDS[command].params  # type: ignore[attr-defined]
+        for param in BUILT[command].params  # type: ignore[attr-defined]
         for name in param.opts
         if name.startswith("--")
     ]
@@ -99,8 +99,8 @@ def test_values_of_options(complete: Complete) -> None:
 SPECS = ["configs/", "data/", "deep/", "empty/", "net.yaml", "other.yml", "runs/"]
 ARGUMENTS = {
     command: argument.metavar or argument.name
-    for command in COMMANDS
-    for argument in COMMANDS[command].params[:1]  # type: ignore[attr-defined]
+    for command in BUILT
+    for argument in BUILT[command].params[:1]  # type: ignore[attr-defined]
     if argument.param_type_name == "argument"
 }
 TAKING = {
