@@ -100,7 +100,8 @@ def test_without_the_extra(nncli: Run, run: str, tmp_path: Path) -> None:
 
 class TestWhatIsNoRun:
     def test_no_checkpoint(self, nncli: Run, run: str, tmp_path: Path) -> None:
-        (tmp_path / run / "checkpoint.safetensors").unlink()
+        for checkpoint in (tmp_path / run).glob("checkpoint.*"):
+            checkpoint.unlink()
         done = nncli("export", run, "--to", "npz")
         assert (done.status, there(tmp_path)) == (2, set())
         assert "checkpoint.safetensors: there is no such file" in done.err

@@ -63,7 +63,7 @@ def test_a_path_too_long_to_ask_for_is_refused(nncli: Run, command: list[str]) -
     done = nncli(*command, "x" * 5000)
     assert done.status == 2
     told = "(the file cannot be read: File name too long|there is no such folder.*)"
-    assert re.fullmatch(rf"nncli: x+: {told}\n", done.err)
+    assert re.fullmatch(rf"nncli: x+…?: {told}\n", done.err)
 
 
 def test_a_run_to_start_from_whose_path_is_too_long_is_refused(nncli: Run) -> None:

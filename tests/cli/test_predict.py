@@ -247,7 +247,8 @@ class TestWrong:
 
     def test_no_checkpoint(self, nncli: Run, runs: Path, tmp_path: Path) -> None:
         shutil.copytree(runs / "iris", tmp_path / "run")
-        (tmp_path / "run/checkpoint.safetensors").unlink()
+        for checkpoint in (tmp_path / "run").glob("checkpoint.*"):
+            checkpoint.unlink()
         assert "there is no such file; a run folder holds one" in self.fails(
             nncli, tmp_path, "run", IRIS
         )
