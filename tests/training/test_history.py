@@ -29,6 +29,9 @@ def epochs() -> list[Epoch]:
 def test_it_is_a_sequence_of_what_was_put_in(epochs: list[Epoch]) -> None:
     history = History(epochs)
     assert list(history) == epochs
+    assert history == tuple(epochs)
+    assert history != History(epochs[1:])
+    assert history != History([epochs[0], epochs[0], epochs[2]])
     assert len(history) == 3
     assert history[-1] == epochs[-1]
     assert history[1:] == epochs[1:]
