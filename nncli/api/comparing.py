@@ -1,7 +1,7 @@
 """Runs, side by side."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,13 +9,13 @@ from nncli.api.opening import spec_file
 from nncli.errors import RunError
 from nncli.files import shown
 from nncli.spec import Spec, load_spec
-from nncli.spec.words import KeyPath, dotted
+from nncli.spec.compare import ABSENT as ABSENT  # its renderer needs it too
+from nncli.spec.compare import differences
+from nncli.spec.words import dotted
 from nncli.training.history import Epoch
 from nncli.training.reading import read_history
 
 Measure = Callable[[Epoch], float | None]
-
-ABSENT = ...  # what a spec has no place for: the third layer of a network of two
 
 
 class Run(NamedTuple):
@@ -99,7 +99,7 @@ def compare(runs: Sequence[str | Path]) -> Comparison:
         raise RunError("a comparison takes two run folders or more")
     opened = tuple(_open(Path(path)) for path in runs)
     dumps = [run.spec.absolute() for run in opened]
-    found = tuple(Difference(dotted(path), values) for path, values in _differences((), dumps))
+    found = tuple(Difference(dotted(path), values) for path, values in differences(dumps))
     costs = {run.spec.train.cost for run in opened}
     judges = list(map(_judges, dumps))
     return Comparison(opened, found, len(costs) == 1, all(j == judges[0] for j in judges))
@@ -118,22 +118,3 @@ def _open(path: Path) -> Run:
         there = "is no folder" if os.path.exists(path) else "there is no such folder"
         raise RunError(f"{shown(path)}: {there}; a run folder is needed")
     return Run(path, load_spec(spec_file(path)), read_history(path))
-
-
-def _differences(path: KeyPath, values: Sequence[Any]) -> Iterator[tuple[KeyPath, tuple[Any, ...]]]:
-    """The paths at which the values are not all equal, as far down as they are alike."""
-    first = values[0]
-    if all(value == first for value in values):
-        return
-    if all(isinstance(v, dict) and v.keys() == first.keys() for v in values):
-        if "type" in first and len({v["type"] for v in values}) > 1:
-            yield path, tuple(values)
-            return
-        for key in first:
-            yield from _differences((*path, key), [value[key] for value in values])
-    elif all(isinstance(v, tuple) and v and isinstance(v[0], dict) for v in values):
-        for index in range(max(map(len, values))):
-            there = [value[index] if index < len(value) else ABSENT for value in values]
-            yield from _differences((*path, index), there)
-    else:
-        yield path, tuple(values)

@@ -1,15 +1,16 @@
 """A run made ready to be gone on with: what may change on the way, and what must not."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from nncli.api.assemble import Prepared, prepare, with_defaults
 from nncli.api.initial import without_files
 from nncli.errors import RunError, SpecError
 from nncli.files import shown
 from nncli.spec import Spec, dump_spec, load_spec
-from nncli.spec.compare import Difference, differences
+from nncli.spec.compare import ABSENT, differences
+from nncli.spec.words import KeyPath, clean, describe, dotted
 from nncli.training.fingerprint import check_same
 from nncli.training.run_folder import SPEC, RunFolder, Standing, standing
 
@@ -19,10 +20,18 @@ MAY_CHANGE = (
     *(("data", "train"), ("data", "validation"), ("data", "test")),
 )
 MOST_TOLD = 10
+LONGEST = 4096  # letters of a value
 
 
-@dataclass(frozen=True)
-class Reopened:
+class Difference(NamedTuple):
+    """A key of two specs, and its value in each in words."""
+
+    path: KeyPath
+    one: str
+    other: str
+
+
+class Reopened(NamedTuple):
     """A run whose training can go on. Nobody else can write to its folder meanwhile.
 
     Attributes:
@@ -65,7 +74,7 @@ def reopen(
         new = load_spec(path / SPEC, overrides) if overrides else own
         if spec is not None:
             _check_alike(with_defaults(load_spec(spec, overrides)), new, shown(path))
-        changed = differences(own, new)
+        changed = _differences(own, new)
         _check_changes(changed, new)
         prepared = prepare(without_files(new))._replace(spec=new)
         stand = standing(path, prepared.network)
@@ -76,9 +85,25 @@ def reopen(
         raise
 
 
+def _differences(one: Spec, other: Spec) -> list[Difference]:
+    found = differences([one.absolute(), other.absolute()])
+    return [Difference(path, *map(_in_words, values)) for path, values in found]
+
+
+def _in_words(value: Any) -> str:
+    if value is ABSENT:
+        return "nothing"
+    if isinstance(value, str):
+        return clean(value, LONGEST)
+    if isinstance(value, dict):
+        entries = ", ".join(f"{key}: {_in_words(entry)}" for key, entry in value.items())
+        return clean(f"{{{entries}}}", LONGEST)
+    return describe(value)
+
+
 def _check_alike(given: Spec, own: Spec, run: str) -> None:
     """Whether a spec is that of a run."""
-    found = differences(given, own)
+    found = _differences(given, own)
     _refuse(given, found, [f"{d.one}, but {run} was trained with {d.other}" for d in found])
 
 
@@ -119,4 +144,4 @@ def _comments(changed: list[Difference], stand: Standing) -> Iterator[str]:
     if stand.state.samples:
         where += f" and {stand.state.samples} samples"
     for d in changed:
-        yield f"# Changed {where}: {d.key} was {d.one}, is {d.other}."
+        yield f"# Changed {where}: {dotted(d.path)} was {d.one}, is {d.other}."

@@ -80,7 +80,7 @@ def train(
     watch = _Watch(on_start, on_event, on_warning)
     with prepared.hire() as crew:
         trainer = _trainer(prepared, crew)
-        terms, folder = Terms(prepared.fingerprint(), crew.threads), None
+        terms, folder = Terms(prepared.fingerprint(), crew.threads, trainer.untrained), None
         if out is not None:
             text = dump_spec(with_defaults(prepared.spec))
             checkpoint = pack_checkpoint(prepared.network, trainer.keep(), terms)
@@ -124,7 +124,7 @@ def resume(
     watch = _Watch(on_start, on_event, on_warning)
     with prepared.hire(stand.terms.threads) as crew:
         try:
-            trainer = _trainer(prepared, crew)
+            trainer = _trainer(prepared, crew, stand.terms.untrained)
             trainer.restore(stand.state)
             for note in stand.notes:
                 watch.warn(note)
@@ -157,10 +157,12 @@ class _Watch(NamedTuple):
             self.on_warning(message)
 
 
-def _trainer(prepared: Prepared, crew: Crew) -> Trainer:
+def _trainer(prepared: Prepared, crew: Crew, untrained: float | None = None) -> Trainer:
     settings, data = prepared.spec.train, prepared.data
     sgd = Sgd(prepared.network, settings.momentum, settings.weight_decay)
-    return Trainer(prepared.network, sgd, prepared.plan, data.train, data.validation, crew)
+    return Trainer(
+        prepared.network, sgd, prepared.plan, data.train, data.validation, crew, untrained
+    )
 
 
 def _follow(

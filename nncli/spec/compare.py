@@ -1,58 +1,29 @@
-"""In what two specs differ."""
+"""In what specs differ."""
 
-from __future__ import annotations
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from nncli.spec.words import KeyPath
 
-from nncli.spec.models import Spec
-from nncli.spec.words import KeyPath, clean, describe, dotted
-
-
-class Difference(NamedTuple):
-    """A key with two values, each as a message names it."""
-
-    path: KeyPath
-    one: str
-    other: str
-
-    @property
-    def key(self) -> str:
-        return dotted(self.path)
+ABSENT = ...  # what a spec has no place for: the third layer of a network of two
 
 
-def differences(one: Spec, other: Spec) -> list[Difference]:
-    """The keys whose values differ, paths compared by the files they lead to."""
-    return list(_walk((), one.absolute(), other.absolute()))
-
-
-def _walk(path: KeyPath, one: Any, other: Any) -> Iterator[Difference]:
-    if one == other:
+def differences(
+    values: Sequence[Any], path: KeyPath = ()
+) -> Iterator[tuple[KeyPath, tuple[Any, ...]]]:
+    """The paths at which dumped specs are not all equal, as far down as they are alike."""
+    first = values[0]
+    if all(value == first for value in values):
         return
-    if _alike(one, other):
-        for key in one:
-            yield from _walk((*path, key), one[key], other[key])
-    elif _are_mappings(one) and _are_mappings(other) and len(one) == len(other):
-        for index, pair in enumerate(zip(one, other, strict=True)):
-            yield from _walk((*path, index), *pair)
+    if all(isinstance(v, dict) and v.keys() == first.keys() for v in values):
+        if "type" in first and len({v["type"] for v in values}) > 1:
+            yield path, tuple(values)
+            return
+        for key in first:
+            yield from differences([value[key] for value in values], (*path, key))
+    elif all(isinstance(v, tuple) and v and isinstance(v[0], dict) for v in values):
+        for index in range(max(map(len, values))):
+            there = [value[index] if index < len(value) else ABSENT for value in values]
+            yield from differences(there, (*path, index))
     else:
-        yield Difference(path, _named(one), _named(other))
-
-
-def _alike(one: Any, other: Any) -> bool:
-    """Whether both are mappings of the same kind, so that one key differs rather than the whole."""
-    return isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys()
-
-
-def _are_mappings(value: Any) -> bool:
-    return isinstance(value, tuple) and all(isinstance(item, dict) for item in value)
-
-
-def _named(value: Any) -> str:
-    if isinstance(value, str):
-        return clean(value, 4096)
-    if isinstance(value, dict):
-        return clean(f"{{{', '.join(f'{k}: {_named(v)}' for k, v in value.items())}}}", 200)
-    if isinstance(value, tuple) and value and isinstance(value[0], dict | tuple):
-        return f"a list of {len(value)}"
-    return describe(value)
+        yield path, tuple(values)

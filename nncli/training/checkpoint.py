@@ -34,10 +34,12 @@ class Terms(NamedTuple):
     Attributes:
         data: the fingerprint of the run's data.
         threads: that share the work: sums over their shares have an order of their own.
+        untrained: the cost of a network that has learnt nothing, see `Trainer`.
     """
 
     data: Fingerprint
     threads: int
+    untrained: float
 
 
 def pack_checkpoint(network: Network, state: State, terms: Terms) -> bytes:
@@ -123,7 +125,8 @@ def _terms(text: str) -> Terms:
     threads = written["threads"]
     if type(threads) is not int or not 1 <= threads <= 256:
         raise ValueError(f"threads is {threads!r}")
-    return Terms(data, threads)
+    untrained = math.inf if written["untrained"] is None else float(written["untrained"])
+    return Terms(data, threads, untrained)
 
 
 def _words(error: Exception) -> str:

@@ -72,6 +72,14 @@ class History(Sequence[Epoch]):
     def __len__(self) -> int:
         return len(self._numbers) // self._width
 
+    def __eq__(self, other: object) -> bool:
+        """Whether another sequence, of whatever kind, holds the same epochs."""
+        if not isinstance(other, Sequence):
+            return NotImplemented
+        return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]  # it grows
+
     def record(self, index: int) -> dict[str, Any]:
         """An epoch as plain data, as the metrics have it."""
         start = index * self._width

@@ -6,12 +6,12 @@ from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any
 
-from nncli.errors import RunError
+from nncli.errors import DamagedError, RunError
 from nncli.files import reason, shown
 from nncli.nn.measures import LayerMeasures
-from nncli.training.history import Epoch
-from nncli.training.run_folder import METRICS
+from nncli.training.history import Epoch, History
 
+METRICS = "metrics.jsonl"
 WORDS = {"name", "activation"}  # the fields that hold text; all others hold numbers
 
 
@@ -34,6 +34,27 @@ def read_history(folder: Path) -> tuple[Epoch, ...]:
     return tuple(_epochs(shown(path), lines))
 
 
+def read_first(folder: Path, epochs: int) -> tuple[History, int]:
+    """The first `epochs` of them, and how many bytes of the file these take.
+
+    What stands behind them is left alone.
+
+    Raises:
+        DamagedError: the file cannot be read, or not all of them are there and whole.
+    """
+    path = folder / METRICS
+    try:
+        with path.open("rb") as file:
+            lines = [file.readline() for _ in range(epochs)]
+    except OSError as error:
+        raise DamagedError(f"{shown(path)}: cannot be read: {reason(error)}") from error
+    history = History(_epochs(shown(path), lines))
+    if len(history) < epochs:
+        number = len(history) + 1
+        raise DamagedError(f"{shown(path)}:{number}: the record of epoch {number} is missing")
+    return history, sum(map(len, lines))
+
+
 def _epochs(name: str, lines: list[bytes]) -> Iterator[Epoch]:
     for number, line in enumerate(lines, start=1):
         if not line.endswith(b"\n"):
@@ -47,7 +68,7 @@ def _epochs(name: str, lines: list[bytes]) -> Iterator[Epoch]:
         except (ValueError, TypeError, RecursionError) as error:
             why = shown(error)
             expected = f"expected the record of epoch {number}"
-            raise RunError(f"{name}:{number}: damaged: {expected}: {why}") from error
+            raise DamagedError(f"{name}:{number}: damaged: {expected}: {why}") from error
         yield epoch
 
 

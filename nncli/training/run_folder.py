@@ -9,15 +9,16 @@ from typing import NamedTuple, TypeVar
 
 from nncli.errors import DamagedError, RunError
 from nncli.files import is_temporary, reason, shown, write_whole
+from nncli.jsons import to_json
 from nncli.nn.network import Network
 from nncli.training.checkpoint import Terms, read_checkpoint
 from nncli.training.data_file import DATA
 from nncli.training.history import History
-from nncli.training.metrics import lines_of, read_metrics
+from nncli.training.reading import METRICS, read_first
 from nncli.training.state import State
 
 T = TypeVar("T")
-SPEC, METRICS, CHECKPOINT = "spec.yaml", "metrics.jsonl", "checkpoint.safetensors"
+SPEC, CHECKPOINT = "spec.yaml", "checkpoint.safetensors"
 BEFORE = "checkpoint.safetensors.before"  # the one before it
 BLOCK = 256  # records to put into words at a time
 
@@ -164,16 +165,16 @@ class RunFolder:
             raise RunError(f"{shown(path)}: cannot be written: another file is there by now")
 
     def _write_metrics(self, history: History, epochs: int) -> None:
-        """Writes the records that are not there yet, and cuts off whatever stands behind them."""
+        """Cuts off what does not belong there, and writes the records that are missing."""
         try:
+            os.ftruncate(self._metrics, self._size)
             while self._epochs < epochs:
                 stop = min(self._epochs + BLOCK, epochs)
-                lines, end = lines_of(history, self._epochs, stop), self._size
+                lines, end = lines_of(history, range(self._epochs, stop)), self._size
                 while lines:
                     written = os.pwrite(self._metrics, lines, end)
                     lines, end = lines[written:], end + written
                 self._epochs, self._size = stop, end
-            os.ftruncate(self._metrics, self._size)
             os.fsync(self._metrics)
         except OSError as error:
             message = f"{shown(self.path / METRICS)}: cannot be written: {reason(error)}"
@@ -200,6 +201,11 @@ class RunFolder:
                     file.unlink()
 
 
+def lines_of(history: History, indices: range) -> bytes:
+    """Epochs as the metrics have them."""
+    return "".join(f"{to_json(history.record(i))}\n" for i in indices).encode()
+
+
 def check_run(path: Path) -> None:
     """Whether a folder holds a run.
 
@@ -222,7 +228,7 @@ def standing(path: Path, network: Network) -> Standing:
 
     def read(checkpoint: Path) -> Standing:
         state, terms = read_checkpoint(checkpoint, network)
-        history, size = read_metrics(path / METRICS, state.epoch)
+        history, size = read_first(path, state.epoch)
         return Standing(state, terms, history, size, checkpoint.name == CHECKPOINT, ())
 
     found, notes = _last_whole(path, read)

@@ -43,8 +43,13 @@ class Trainer:
         train: Samples,
         validation: Samples | None,
         crew: Crew | None = None,
+        untrained: float | None = None,
     ) -> None:
-        """crew: threads to share the work among; None: it is all done in the caller's."""
+        """
+        Args:
+            crew: threads to share the work among; None: it is all done in the caller's.
+            untrained: C of a network that has learnt nothing, where the one given has learnt.
+        """
         self.network = network
         self.sgd = sgd
         self.plan = plan
@@ -67,7 +72,9 @@ class Trainer:
             self._step(n)
         # Set while an Epoch event is out: the step it ended with.
         self._last: tuple[Step, float, float, Rows] | None = None
-        self.untrained = untrained_cost(self._step(min(plan.batch_size, count)), train)
+        if untrained is None:
+            untrained = untrained_cost(self._step(min(plan.batch_size, count)), train)
+        self.untrained = untrained
         self.cost_limit = IN_A_STEP * self.untrained
         # The last states that were sound, going back far enough for a flight record.
         self._kept = deque([self.state()])

@@ -17,6 +17,7 @@ import pytest
 from tests.conftest import CONFIGS, ROOT, Run
 from tests.soak.kills import ending
 
+DATA = ROOT / "data/digits.csv"
 DIGITS = CONFIGS / "digits-mlp.yaml"
 RUN = Path("runs/digits-mlp")
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -191,11 +192,17 @@ def test_a_damaged_checkpoint_is_said(nncli: Run, tmp_path: Path) -> None:
     nncli("train", "--resume", RUN, "--epochs", 3)
     checkpoint = tmp_path / RUN / "checkpoint.safetensors"
     checkpoint.write_bytes(checkpoint.read_bytes()[:-1])
-    for command in (("inspect-grad", RUN), ("train", "--resume", RUN)):
+    for command in (("inspect-grad", RUN), ("evaluate", RUN), ("predict", RUN, DATA),
+                    ("train", "--resume", RUN)):  # fmt: skip
         done = nncli(*command)
         assert done.status == 0
-        assert f"nncli: {RUN}/checkpoint.safetensors: damaged: " in done.err
+        assert f"{RUN}/checkpoint.safetensors: damaged: " in done.err
         assert "; the checkpoint before it is used\n" in done.err
+    exported = nncli("export", RUN, "--to", "npz", "--format", "json")
+    assert "; the checkpoint before it is used" not in exported.out  # the resume has mended it
+    checkpoint.write_bytes(b"")
+    exported = nncli("export", RUN, "--to", "npz", "--format", "json", "--overwrite")
+    assert "; the checkpoint before it is used" in exported.out
 
 
 class TestRefused:
@@ -208,7 +215,7 @@ class TestRefused:
         [
             (
                 (DIGITS, "--resume", RUN),
-                f"{DIGITS}:18:11: train.epochs: 30, but {RUN} was trained with 2",
+                f": train.epochs: 30, but {RUN} was trained with 2",
             ),
             (
                 ("--resume", RUN, "--set", "seed=1"),

@@ -7,6 +7,7 @@ import json
 import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,26 +19,32 @@ METRICS, CHECKPOINT = "metrics.jsonl", "checkpoint.safetensors"
 
 
 class Case(NamedTuple):
-    """A training by its arguments. `seconds` is about what it takes, its start included."""
+    """A training, by its arguments."""
 
     name: str
     arguments: tuple[str, ...]
-    seconds: float
 
 
-def case(config: str, seconds: float, epochs: int, *sets: str) -> Case:
+def case(config: str, epochs: int, *sets: str) -> Case:
     arguments = [str(CONFIGS / f"{config}.yaml"), "--epochs", str(epochs)]
     for value in sets:
         arguments += ["--set", value]
-    return Case(config, tuple(arguments), seconds)
+    return Case(config, tuple(arguments))
 
 
 CASES = (
-    case("mnist-mlp", 3.0, 120, "train.momentum=0.5", "train.schedule={type: cosine}"),
-    case("mnist-lenet", 3.5, 8, "train.momentum=0.9", "train.eta=0.05"),  # long, on two threads
-    case("xor", 1.5, 10_000),  # short ones
-    case("digits-conv", 2.5, 150, "dtype=float64", "train.weight_decay=0.0001"),
+    case("mnist-mlp", 120, "train.momentum=0.5", "train.schedule={type: cosine}"),
+    case("mnist-lenet", 8, "train.momentum=0.9", "train.eta=0.05"),  # long ones, on two threads
+    case("xor", 10_000),  # short ones
+    case("digits-conv", 150, "dtype=float64", "train.weight_decay=0.0001"),
 )
+
+
+class Undisturbed(NamedTuple):
+    """What a training comes to that is left alone, and the seconds from its start to its end."""
+
+    end: dict[str, Any]
+    seconds: float
 
 
 def run(kills: int, folder: Path, *, seed: int = 0, cases: tuple[Case, ...] = CASES) -> Report:
@@ -45,25 +52,24 @@ def run(kills: int, folder: Path, *, seed: int = 0, cases: tuple[Case, ...] = CA
     rng = random.Random(seed)
     lost: list[str] = []
     moments: list[float] = []
-    ends: dict[str, dict[str, Any]] = {}
+    alone: dict[str, Undisturbed] = {}
     trainings = 0
     while len(moments) < kills:
         chosen = cases[trainings % len(cases)]
         trainings += 1
-        if chosen.name not in ends:
-            ends[chosen.name] = undisturbed(chosen, folder / f"{chosen.name}-undisturbed")
+        if chosen.name not in alone:
+            alone[chosen.name] = undisturbed(chosen, folder / f"{chosen.name}-undisturbed")
+        end, seconds = alone[chosen.name]
         victim = folder / f"{chosen.name}-{trainings}"
         place = (0, 0)
-        while (
-            status := killed_after(moment := rng.uniform(0, chosen.seconds), chosen, victim)
-        ) < 0:
+        while (status := killed_after(moment := rng.uniform(0, seconds), chosen, victim)) < 0:
             moments.append(moment)
             before, place = place, standing(victim)
             if place < before:
                 lost.append(f"{victim.name}: a kill took it back from {before} to {place}")
         if status:
             lost.append(f"{victim.name}: it ended with status {status}")
-        lost += differences(victim.name, ends[chosen.name], ending(victim))
+        lost += differences(victim.name, end, ending(victim))
     tried = (
         f"{len(moments)} kills of {trainings} trainings, each gone on with until its end; "
         f"{min(moments):.2f} to {max(moments):.2f} s after they were started"
@@ -71,11 +77,11 @@ def run(kills: int, folder: Path, *, seed: int = 0, cases: tuple[Case, ...] = CA
     return Report(tried, lost)
 
 
-def undisturbed(chosen: Case, folder: Path) -> dict[str, Any]:
-    """The end of a training that is left alone."""
+def undisturbed(chosen: Case, folder: Path) -> Undisturbed:
+    began = time.monotonic()
     status = start(chosen, folder).wait()
     assert status == 0, f"{chosen.name} ends with status {status} by itself"
-    return ending(folder)
+    return Undisturbed(ending(folder), time.monotonic() - began)
 
 
 def killed_after(seconds: float, chosen: Case, folder: Path) -> int:

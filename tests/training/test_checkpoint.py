@@ -21,7 +21,7 @@ network: [{type: dense, units: 3}, {type: dense, units: 2}]
 train: {eta: 0.5, momentum: 0.5}
 """
 NETWORK = prepare(parse_spec(SPEC)).network
-TERMS = Terms({"train": (2.0, 0.5, 0.25), "validation": (1.0, 0.125)}, 2)
+TERMS = Terms({"train": (2.0, 0.5, 0.25), "validation": (1.0, 0.125)}, 2, 0.5)
 
 
 def state(**changes) -> State:

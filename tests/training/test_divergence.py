@@ -164,6 +164,24 @@ def test_after_a_resume_the_record_is_the_same(tmp_path) -> None:
     assert error.value.divergence.flight == event.flight[-known:]
 
 
+def test_a_run_knows_what_it_cost_untrained(tmp_path) -> None:
+    """The files that its weights came from may be gone when it goes on."""
+    np.save(tmp_path / "w.npy", np.full((2, 3), 7.0))
+    spec = parse_spec(
+        SPEC, overrides=[f"network[0].weights={tmp_path / 'w.npy'}", "train.eta=1e-5"]
+    )
+    untrained = []
+
+    def watch(event, trainer) -> None:
+        untrained.append(trainer.untrained)
+
+    nncli.train(spec, out=tmp_path / "run", on_event=watch)
+    (tmp_path / "w.npy").unlink()
+    nncli.resume(tmp_path / "run", overrides=["train.epochs=51"], on_event=watch)
+    assert untrained[0] > 10
+    assert set(untrained) == {untrained[0]}
+
+
 class TestAfterAnEpoch:
     """A network that is a thousand times worse than untrained has exploded, too."""
 

@@ -8,7 +8,8 @@ import pytest
 import nncli
 from nncli.nn.measures import LayerMeasures
 from nncli.training.history import Epoch, History
-from nncli.training.metrics import lines_of, read_metrics
+from nncli.training.reading import METRICS, read_first
+from nncli.training.run_folder import lines_of
 from tests.conftest import CONFIGS
 
 
@@ -29,6 +30,9 @@ def epochs() -> list[Epoch]:
 def test_it_is_a_sequence_of_what_was_put_in(epochs: list[Epoch]) -> None:
     history = History(epochs)
     assert list(history) == epochs
+    assert history == tuple(epochs)
+    assert history != History(epochs[1:])
+    assert history != History([epochs[0], epochs[0], epochs[2]])
     assert len(history) == 3
     assert history[-1] == epochs[-1]
     assert history[1:] == epochs[1:]
@@ -45,9 +49,9 @@ def test_what_is_missing_stays_missing(epochs: list[Epoch]) -> None:
 
 
 def test_records_are_written_and_read_back(epochs: list[Epoch], tmp_path) -> None:
-    content = lines_of(History(epochs), 0, 3)
-    (tmp_path / "metrics.jsonl").write_bytes(content + b'{"epoch": 4')
-    history, size = read_metrics(tmp_path / "metrics.jsonl", 3)
+    content = lines_of(History(epochs), range(3))
+    (tmp_path / METRICS).write_bytes(content + b'{"epoch": 4')
+    history, size = read_first(tmp_path, 3)
     assert list(history) == epochs
     assert size == len(content)
     first = json.loads(content.splitlines()[0])
@@ -59,4 +63,4 @@ def test_infinity_is_no_missing_number(epochs: list[Epoch]) -> None:
     layer = LayerMeasures("dense1", "tanh", upstream_norm=math.inf)
     odd = Epoch(1, 0.5, 0.1, 0.1, None, None, None, 0.0, 3, (layer,))
     assert History([odd])[0] == odd
-    assert json.loads(lines_of(History([odd]), 0, 1))["layers"][0]["upstream_norm"] is None
+    assert json.loads(lines_of(History([odd]), range(1)))["layers"][0]["upstream_norm"] is None
