@@ -1,5 +1,6 @@
 """Files that appear whole or not at all."""
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -21,6 +22,16 @@ def shown(name: object) -> str:
 def reason(error: OSError) -> str:
     """Why the system refused, without the path: that stands in front of it."""
     return (error.strerror or str(error)).lower()
+
+
+def read_regular(path: Path) -> bytes:
+    """What a file holds; OSError where it cannot be read, or is a device or a pipe.
+
+    Those may never end, or never begin.
+    """
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return path.read_bytes()
 
 
 def write_whole(

@@ -11,7 +11,7 @@ from nncli.errors import DataError
 
 TEXT_LIMIT = 2 << 30
 RATIO_LIMIT = 200
-TEXT_RATIO_LIMIT = 100  # each number of a text may take four times its characters
+TEXT_RATIO_LIMIT = 75  # each number of a text may take four times its characters
 RATIO_FROM = 16 << 20  # what takes no more memory than this need not look like a bomb
 # DEFLATE cannot do better than this, so it bounds what a gzip file of a known size can hold.
 GZIP_BEST_RATIO = 1032

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nncli.errors import RunError
-from nncli.files import reason, shown
+from nncli.files import read_regular, reason, shown
 from nncli.jsons import to_json
 
 DATA = "data.json"
@@ -29,7 +29,7 @@ def read_data(folder: Path) -> dict[str, Any]:
     path = folder / DATA
     name = shown(path)
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_regular(path))
     except FileNotFoundError:
         raise RunError(f"{name}: there is no such file; a run folder holds one") from None
     except OSError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nncli.errors import DamagedError, RunError
-from nncli.files import reason, shown
+from nncli.files import read_regular, reason, shown
 from nncli.nn.measures import LayerMeasures
 from nncli.training.history import Epoch, History
 
@@ -26,7 +26,7 @@ def read_history(folder: Path) -> tuple[Epoch, ...]:
     """
     path = folder / METRICS
     try:
-        lines = path.read_bytes().splitlines(keepends=True)
+        lines = read_regular(path).splitlines(keepends=True)
     except FileNotFoundError:
         raise RunError(f"{shown(path)}: there is no such file; a run folder holds one") from None
     except OSError as error:

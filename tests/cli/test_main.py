@@ -62,8 +62,8 @@ def test_what_an_option_holds_does_not_act_on_the_terminal(nncli: Run) -> None:
 def test_a_path_too_long_to_ask_for_is_refused(nncli: Run, command: list[str]) -> None:
     done = nncli(*command, "x" * 5000)
     assert done.status == 2
-    told = "(the file cannot be read: File name too long|there is no such folder.*)"
-    assert re.fullmatch(rf"nncli: x+…?: {told}\n", done.err)
+    told = "…?: (the file cannot be read: File name too long|there is no such folder.*)"
+    assert re.fullmatch(rf"nncli: x+{told}\n", done.err)
 
 
 def test_a_run_to_start_from_whose_path_is_too_long_is_refused(nncli: Run) -> None:

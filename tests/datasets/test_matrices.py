@@ -311,7 +311,7 @@ def test_damaged_gzip():
 def test_a_gzip_bomb_is_refused(monkeypatch):
     monkeypatch.setattr(files, "RATIO_FROM", 1 << 16)
     assert problems(read, "m.csv.gz", "1\n" * 1_000_000) == [
-        "m.csv.gz: expands to more than 100 times its size; refused as a decompression bomb"
+        "m.csv.gz: expands to more than 75 times its size; refused as a decompression bomb"
     ]
 
 
@@ -322,7 +322,7 @@ def test_a_gzip_bomb_of_one_line_is_refused_while_it_is_read(monkeypatch):
         matrices, "check_ratio", lambda *a: (seen.append(a[1]), files.check_ratio(*a))
     )
     assert problems(read, "m.csv.gz", "1," * 4_000_000) == [
-        "m.csv.gz: expands to more than 100 times its size; refused as a decompression bomb"
+        "m.csv.gz: expands to more than 75 times its size; refused as a decompression bomb"
     ]
     assert max(seen) < 8_000_000
 

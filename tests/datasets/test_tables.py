@@ -368,7 +368,7 @@ def test_text_that_expands_too_far_is_refused(monkeypatch):
     monkeypatch.setattr(files, "RATIO_FROM", 1 << 16)
     path = write("t.csv.gz", b"1,2\n" * (1 << 17))
     assert problems(read_source, path) == [
-        "t.csv.gz: expands to more than 100 times its size; refused as a decompression bomb"
+        "t.csv.gz: expands to more than 75 times its size; refused as a decompression bomb"
     ]
     monkeypatch.setattr(files, "TEXT_LIMIT", 1 << 10)
     monkeypatch.setattr(files, "RATIO_FROM", 1 << 30)

@@ -21,6 +21,9 @@ SPEC_COMMANDS = [
     ["train", "{source}", "--out", "{out}/run", *ONE_EPOCH, "--full"],
     ["inspect-grad", "{source}", "--check", "20"],
     ["inspect-grad", "{source}", "--check", "off", "--batch", "--format", "json"],
+    ["summary", "{source}"],
+    ["show", "{source}"],
+    ["show", "{source}", "--format", "json"],
     ["inspect-grad", "{source}", "--check", "off", "--output", "{out}/step.html"],
     ["inspect-grad", "{source}", "--check", "off", "--output", "{out}/step.svg"],
     ["inspect-grad", "{source}", "--check", "off", "--output", "{out}/step.md"],
@@ -31,9 +34,25 @@ RUN_COMMANDS = [
     ["inspect-grad", "{source}", "--check", "off", "--format", "json"],
     ["train", "{source}/spec.yaml", "--out", "{out}/run", *ONE_EPOCH],
     ["train", "{given}/start.yaml", "--out", "{out}/run", *ONE_EPOCH, "--init-from", "{source}"],
+    ["evaluate", "{source}"],
+    ["predict", "{source}", "{given}/x.csv"],
+    ["summary", "{source}", "--format", "json"],
+    ["show", "{source}"],
+    ["compare", "{source}", "{run}"],
+    ["compare", "{run}", "{source}", "--format", "json"],
     ["export", "{source}", "--to", "pytorch", "--output", "{out}/net.py"],
     ["export", "{source}", "--to", "safetensors", "--output", "{out}/net.safetensors"],
     ["export", "{source}", "--to", "npz", "--output", "{out}/net.npz", "--format", "json"],
+]
+SAMPLES_COMMANDS = [
+    ["predict", "{run}", "{source}"],
+    ["predict", "{run}", "{source}", "--format", "jsonl"],
+    ["predict", "{run}", "{source}", "--output", "{out}/p.npy"],
+    ["predict", "{run}", "-"],
+    ["evaluate", "{run}", "--data", "{source}", "--targets", "{given}/y.npy"],
+    ["evaluate", "{run}", "--data", "{source}"],
+    ["init", "--data", "{source}", "--stdout"],
+    ["init", "--data", "{source}", "--targets", "{given}/y.npy", "--stdout"],
 ]
 MATRIX_COMMANDS = [
     ["conv", "{source}", "{filter}"],
@@ -49,6 +68,12 @@ NEEDED = {
     "train": ["--out", "{out}/run", *ONE_EPOCH],
     "inspect-grad": ["--check", "9"],
     "export": ["--to", "npz", "--output", "{out}/net.npz"],
+    "evaluate": [],
+    "predict": ["{given}/x.csv"],
+    "summary": [],
+    "show": [],
+    "compare": ["{run}"],
+    "init": ["--stdout"],
 }
 # Options that a command may be given besides; a damaged word goes in the place of each value.
 OPTIONS = {
@@ -78,6 +103,17 @@ OPTIONS = {
         "--format": ["json"],
         "--full": [],
     },
+    "evaluate": {
+        "--data": ["{given}/x.csv"],
+        "--targets": ["{given}/y.npy"],
+        "--worst": ["3"],
+        "--format": ["json"],
+    },
+    "predict": {"--output": ["{out}/p.csv", "{out}/p.jsonl"], "--format": ["jsonl", "csv", "npy"]},
+    "summary": {"--set": ["network[0].units=4", "dtype=float64"], "--format": ["json"]},
+    "show": {"--set": ["network[0].units=4", "dtype=float64"], "--format": ["json", "yaml"]},
+    "compare": {"--format": ["json"]},
+    "init": {"--data": ["{given}/x.csv"], "--target": ["0"], "--starter": ["xor"], "--list": []},
     "export": {
         "--to": ["pytorch", "safetensors", "npz"],
         "--output": ["{out}/n.py", "{out}/n.npz", "{out}/n.safetensors"],
@@ -223,6 +259,17 @@ def damaged_headings(given: Path, random: Random, run: Path) -> Tried:
     return Tried("headings", str(given / "net.yaml"), "traps", False)
 
 
+def damaged_samples(given: Path, random: Random, run: Path) -> Tried:
+    """Samples for a whole run, or for a spec that is yet to be."""
+    kind, files, _ = whole.data(random)
+    while not files:
+        kind, files, _ = whole.data(random)
+    write(given, files | {"y.npy": whole.npy(whole.labels())})
+    name = next(iter(files))
+    how, refused = break_file(given / name, random)
+    return Tried(f"samples {kind}", str(given / name), how, refused)
+
+
 def damaged_weights(given: Path, random: Random, run: Path) -> Tried:
     """A spec that takes weights or biases from a file that is damaged."""
     key = random.choice(["weights", "weights", "bias", "init_from"])
@@ -254,6 +301,7 @@ def damaged_run(given: Path, random: Random, run: Path) -> Tried:
     shutil.copytree(run, given / "run")
     shutil.copy(run.parent / "net.yaml", given / "start.yaml")
     shutil.copy(run.parent / "y.npy", given)
+    write(given, {"x.csv": whole.text_of(whole.inputs(), ",")})
     names = sorted(path.name for path in run.iterdir() if path.is_file())
     name = random.choice([*names, *(n for n in names if n.endswith(".safetensors"))])
     path = given / "run" / name
@@ -300,6 +348,7 @@ SUBJECTS: list[tuple[Subject, list[list[str]]]] = [
     (damaged_data, SPEC_COMMANDS),
     (damaged_headings, SPEC_COMMANDS),
     (damaged_weights, SPEC_COMMANDS),
+    (damaged_samples, SAMPLES_COMMANDS),
     (damaged_run, RUN_COMMANDS),
     (damaged_run, RUN_COMMANDS),
     (damaged_matrix, MATRIX_COMMANDS),
@@ -321,15 +370,17 @@ def make_case(folder: Path, random: Random, run: Path) -> Case:
     subject, commands = random.choice(SUBJECTS)
     tried = subject(given, random, run)
     command = random.choice(commands)
-    words = {"{source}": tried.source, "{filter}": random.choice(FILTERS)}
+    words = {"{source}": tried.source, "{filter}": random.choice(FILTERS), "{run}": str(run)}
     argv = [filled(word, folder, words) for word in command]
     if random.random() < 0.2:
         argv += [filled(word, folder, {}) for word in extra_option(command[0], random, harm=False)]
     stdin = Path(tried.source) if "-" in argv else None
     if stdin is not None and not stdin.is_file():  # there is nothing to be sent
         stdin = None
-    # A run's weights are read without its spec.
-    through = (stdin is not None or "-" not in argv) and "--init-from" not in argv
+    # A run's weights are read without its spec, and some look at the spec alone.
+    reads = tried.kind == "spec" or argv[0] not in ("show", "summary")
+    reads = reads and "--init-from" not in argv
+    through = (stdin is not None or "-" not in argv) and reads
     return Case(tried.kind, tried.how, argv, stdin, is_refused=tried.is_refused and through)
 
 
@@ -345,14 +396,14 @@ def damaged_words(folder: Path, random: Random, run: Path) -> Case:
         argv = [command, str(given / "matrix.csv"), filter]
     else:
         _, files, train = whole.data(random)
-        write(given, files)
+        write(given, files | {"x.csv": whole.text_of(whole.inputs(), ",")})
         (given / "net.yaml").write_text(whole.spec_text(random, whole.spec(random, train)))
         source = random.choice([str(given / "net.yaml"), str(run), *WORDS])
         argv = [command, source]
         argv += NEEDED[command]
     for _ in range(random.choice([1, 1, 2, 3])):
         argv += extra_option(command, random, harm=random.random() < 0.8)
-    argv = [filled(word, folder, {}) for word in argv]
+    argv = [filled(word, folder, {"{run}": str(run)}) for word in argv]
     return Case("command line", command, argv, is_about_words=True)
 
 

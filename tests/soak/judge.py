@@ -20,6 +20,9 @@ UNCLEAR = re.compile(
     r"Traceback|\b[A-Z]\w+Error\b|object at 0x|<class |NoneType|Errno|Warning:|standard output:"
 )
 
+# What a reader left out or changed, told beside the result.
+NOTE = re.compile(r"(/.*|standard input): \w.{8}")
+
 Tree = dict[str, tuple[int, ...]]
 
 
@@ -60,7 +63,8 @@ def complaints(case: Case, result: Result, seen: Seen, seconds: float = SECONDS)
     """All that is wrong with how it went; nothing where it went well."""
     made = [f"a name is markup in {page}" for page in seen.acting]
     made += [*_end(case, result), *_cost(result, seen, seconds), *_writings(case, result, seen)]
-    for name, text in (("output", result.out), ("error", result.err)):
+    out = "" if "npy" in case.argv else result.out  # those are bytes, and asked for
+    for name, text in (("output", out), ("error", result.err)):
         found = CONTROL.search(text)
         if found is not None:
             around = text[max(0, found.start() - 40) : found.end() + 20]
@@ -81,7 +85,8 @@ def _end(case: Case, result: Result) -> list[str]:
         case 0 if case.is_refused:
             return ["it took what must be refused"]
         case 0:
-            return [f"it said something although all went well: {result.err!r}"] * bool(result.err)
+            strange = [line for line in result.err.splitlines() if not NOTE.match(line)]
+            return [f"it said something although all went well: {strange}"] * bool(strange)
         case 1 if re.search("diverged|the cost is nan|the cost is inf|see the proof", result.err):
             return []
         case 2:
@@ -92,7 +97,8 @@ def _end(case: Case, result: Result) -> list[str]:
 def _refusal(case: Case, result: Result) -> list[str]:
     lines = result.err.splitlines()
     made = []
-    if result.out and "Usage" not in result.err:
+    # Predictions go out while rows still come in.
+    if result.out and "Usage" not in result.err and case.argv[0] != "predict":
         made.append(f"it printed before it refused: {result.out[:200]!r}")
     if not lines:
         made.append("it refused without a word")
@@ -100,7 +106,7 @@ def _refusal(case: Case, result: Result) -> list[str]:
         longest = max(map(len, lines))
         made.append(f"a message of {len(lines)} lines, the longest of {longest} characters")
     usage = "Usage:" in result.err
-    strange = [line for line in lines if not usage and not re.match(r"nncli: .{8}", line)]
+    strange = [x for x in lines if not (usage or re.match(r"nncli: .{8}", x) or NOTE.match(x))]
     if strange:
         made.append(f"not a line of a message: {strange[0][:300]!r}")
     return made
