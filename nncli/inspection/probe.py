@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nncli.nn.activations import ACTIVATIONS
-from nncli.nn.arrays import Array, do
+from nncli.nn.arrays import Array, Call, Calls, call, do
 from nncli.nn.layer_steps import LayerStep, LearnerStep, MaxPoolStep
 from nncli.nn.network import Network
 from nncli.nn.sgd import Sgd
@@ -59,6 +59,7 @@ class Probe:
         self.nudged = (0, "")  # layers from here on may hold the effects of the last nudge
         self.pieces = [_piece(layer) for layer in trace.layers]
         self.held = False
+        self.calls: dict[tuple[int, str, bool], list[Call]] = {}
         with np.errstate(all="ignore"):
             self.cost = float(self._total(0).real)
 
@@ -146,19 +147,25 @@ class Probe:
 
     def _total(self, start: int, key: str = "weight") -> complex:
         """Σ_x C_x, recomputed from layer `start` on: after its z or a where that was nudged."""
+        which = start, key if key in ("z", "a") else "", self.held
+        if which not in self.calls:  # laid down once, as in training: they are called so often
+            self.calls[which] = [*self._rules(*which)]
+        do(self.calls[which])
+        return self.step.total_cost()
+
+    def _rules(self, start: int, key: str, held: bool) -> Calls:
         step = self.step
         if start == 0 and step.first_input is not step.inputs_t:
-            np.copyto(step.first_input, step.inputs_t)
+            yield call(np.copyto, step.first_input, step.inputs_t)
         for k, layer in enumerate(step.layers[start:]):
-            if k > 0 or key not in ("z", "a"):
-                do(layer.forward())
+            if k > 0 or not key:
+                yield from layer.forward()
             elif key == "z":
                 assert isinstance(layer, LearnerStep)
-                do(layer.activate())
-            if self.held and (k > 0 or key != "a"):
-                _hold(layer, self.pieces[start + k])
-        np.subtract(step.last.a, step.targets_t, step.error)
-        return step.total_cost()
+                yield from layer.activate()
+            if held and (k > 0 or key != "a"):
+                yield call(_hold, layer, self.pieces[start + k])
+        yield call(np.subtract, step.last.a, step.targets_t, step.error)
 
     def _side_of_kinks(self) -> list[Array]:
         """On which side of every kink the network stands."""
