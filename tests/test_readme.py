@@ -49,7 +49,7 @@ def part_like(shown: str, printed: str) -> str:
     raise AssertionError(f"not printed:\n{shown}")
 
 
-@pytest.mark.parametrize("command", app.COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_prints_what_the_readme_shows(command: str, nncli: Run) -> None:
     given = command.split()[1:]
     for run in (word for word in given if word.startswith("runs/")):
@@ -94,6 +94,6 @@ def test_the_mistake_it_shows_is_reported_so(nncli: Run, tmp_path: Path) -> None
     assert line.split(": ", 2)[2] in nncli("train", "net.yaml").err
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", app.COMMANDS)
 def test_every_command_stands_in_its_table(command: str) -> None:
     assert re.search(rf"^\| .*`nncli {command}\b", TEXT, re.M)

@@ -21,7 +21,7 @@ UNCLEAR = re.compile(
 )
 
 # What a reader left out or changed, told beside the result.
-NOTE = re.compile(r"(/.*|standard input): \w.{8}")
+NOTE = re.compile(r"(nncli: )?(/.*|standard input): \w.{8}")
 
 Tree = dict[str, tuple[int, ...]]
 
