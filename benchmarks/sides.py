@@ -1,6 +1,6 @@
 """One side of the comparison, in a process of its own.
 
-    python benchmarks/sides.py SIDE THREADS MNIST CLOCK
+    python benchmarks/sides.py SIDE THREADS MNIST wall|cpu
 
 reads lines of JSON, {"workload": name, "seconds": about how long a turn shall be}, and answers each
 with {"seconds": of one step, "steps": in the turn}; the first turn of a workload warms up.
@@ -17,8 +17,7 @@ import numpy as np
 import workloads
 from workloads import Data, Workload
 
-CLOCKS = {"wall": perf_counter, "cpu": process_time}
-clock = CLOCKS[sys.argv[4] if len(sys.argv) > 4 else "wall"]
+clock = process_time if __name__ == "__main__" and sys.argv[4] == "cpu" else perf_counter
 
 Epoch = Callable[[], tuple[float, int]]  # takes an epoch: seconds and steps
 Parameters = Callable[[], np.ndarray]  # the flat vector, as nncli has it

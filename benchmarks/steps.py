@@ -29,7 +29,7 @@ from workloads import WORKLOADS, Workload
 HERE = Path(__file__).resolve().parent
 KERNELS = ("OPENBLAS_", "MKL_", "ONEDNN_", "DNNL_", "ATEN_", "NPY_", "NVPL_", "OMP_", "GOMP_")
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-PAUSE = 0.05  # seconds between two turns: the threads of PyTorch spin on after their work
+PAUSE = 0.2  # seconds between two turns: threads of OpenBLAS and PyTorch spin on after their work
 
 
 def options() -> argparse.Namespace:
