@@ -23,6 +23,7 @@ UNCLEAR = re.compile(
 # What a reader left out or changed, told beside the result.
 NOTE = re.compile(r"(nncli: )?(/.*|standard input): \w.{8}")
 
+ROOT = Path(__file__).parents[2]
 Tree = dict[str, tuple[int, ...]]
 
 
@@ -74,7 +75,7 @@ def complaints(case: Case, result: Result, seen: Seen, seconds: float = SECONDS)
 
 def _end(case: Case, result: Result) -> list[str]:
     if result.crash:
-        own = re.findall(r'"[^"]*/nncli/([^"]*)", line (\d+)', result.crash)
+        own = re.findall(rf'"{re.escape(str(ROOT))}/([^"]*)", line (\d+)', result.crash)
         way = " > ".join(f"{file}:{line}" for file, line in own[-6:])
         lines = result.crash.strip().splitlines()
         return [f"it crashed: {lines[0]}: {lines[-1]} ({way})"]
