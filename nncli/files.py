@@ -58,7 +58,7 @@ def whole_file(
     the file.
 
     Args:
-        keep: where the file goes that `path` was before.
+        keep: where the file goes that `path` was before. At no moment there is none at `path`.
         durable: whether to wait for the disk. Without, the file is whole for every process, but a
             failing computer may still lose it.
 
@@ -75,7 +75,7 @@ def whole_file(
                 file.flush()
                 os.fsync(file.fileno())
         if keep is not None and os.path.exists(path):
-            os.replace(path, keep)
+            _also_as(path, keep)
         os.replace(temporary, path)
         if durable:
             sync_folder(path.parent)
@@ -84,6 +84,17 @@ def whole_file(
     finally:
         with suppress(OSError):  # it has become `path`, or its folder is gone
             temporary.unlink()
+
+
+def _also_as(path: Path, keep: Path) -> None:
+    """Gives a file a second name, in the place of whatever had that."""
+    spare = keep.with_name(temporary_name(keep.name))
+    try:
+        os.link(path, spare)
+    except OSError:  # a file system without links: it has one name only, for a moment the other
+        os.replace(path, keep)
+    else:
+        os.replace(spare, keep)
 
 
 def temporary_name(name: str) -> str:

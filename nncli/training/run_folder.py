@@ -247,10 +247,6 @@ def last_state(path: Path, network: Network) -> tuple[State, tuple[str, ...]]:
 def _last_whole(path: Path, read: Callable[[Path], T]) -> tuple[T, tuple[str, ...]]:
     """What `read` makes of the last checkpoint, or where that is damaged, of the one before."""
     last, before = path / CHECKPOINT, path / BEFORE
-    if not os.path.exists(last) and os.path.exists(
-        before
-    ):  # no damage: a kill came between two renamings
-        return read(before), ()
     try:
         return read(last), ()
     except DamagedError as error:
@@ -289,7 +285,7 @@ def _is_leftover(path: Path, names: set[str]) -> bool:
 
 
 def _is_half_written(name: str) -> bool:
-    return any(is_temporary(name, final) for final in (SPEC, DATA, CHECKPOINT))
+    return any(is_temporary(name, final) for final in (SPEC, DATA, CHECKPOINT, BEFORE))
 
 
 def _sync_file(path: Path) -> None:

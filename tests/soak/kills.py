@@ -107,10 +107,9 @@ def start(chosen: Case, folder: Path) -> "subprocess.Popen[bytes]":
 
 def standing(folder: Path) -> tuple[int, int]:
     """The epoch and the sample in it that a killed run would go on from."""
-    for name in (CHECKPOINT, f"{CHECKPOINT}.before"):
-        if (folder / name).exists():
-            place = json.loads(safetensors.read(folder / name)[1]["place"])
-            return place["epoch"], place["samples"]
+    if (folder / "spec.yaml").exists():
+        place = json.loads(safetensors.read(folder / CHECKPOINT)[1]["place"])
+        return place["epoch"], place["samples"]
     return 0, 0
 
 

@@ -14,9 +14,12 @@ from pathlib import Path
 from time import sleep
 
 import nncli
+from nncli import safetensors
 from nncli.errors import RunError
 from nncli.spec import parse_spec
 from nncli.training import keeper, trainer
+from nncli.training.run_folder import CHECKPOINT
+from nncli.training.run_folder import SPEC as SPEC_FILE
 from tests.soak.kills import ending
 
 SPEC = """
@@ -28,7 +31,7 @@ data:
 network: [{type: dense, units: 3}, {type: dense, units: 2}]
 train: {eta: 0.5, epochs: 4, batch_size: 2, momentum: 0.5, schedule: {type: step, step_size: 2}}
 """
-CALLS = ("fsync", "replace", "pwrite", "ftruncate", "unlink", "open")
+CALLS = ("fsync", "link", "replace", "pwrite", "ftruncate", "unlink", "open")
 REFUSED = 2
 
 
@@ -63,7 +66,7 @@ def train(folder: Path, point: int | None = None, *, seed: int = 5, overwrite: b
         keeper.PAUSE, keeper.TIMES, trainer.GLANCE = 0.0, 0, -1.0
         if point is not None:
             kill_at(point)
-        if (folder / "spec.yaml").exists() and not overwrite:
+        if (folder / SPEC_FILE).exists() and not overwrite:
             nncli.resume(folder, **options)
         else:
             spec = parse_spec(SPEC, overrides=[f"seed={seed}"])
@@ -79,8 +82,9 @@ def killed_twice(run: Path, point: int, end: object) -> bool | None:
     """Whether a training comes to its end though killed at `point`; None: it is done before."""
     if train(run, point) == 0:
         return None
+    is_whole = not (run / SPEC_FILE).exists() or safetensors.read(run / CHECKPOINT)
     train(run, 1 + point % 11)
-    return train(run) == 0 and ending(run) == end
+    return bool(is_whole) and train(run) == 0 and ending(run) == end
 
 
 def killed_overwriting(run: Path, point: int, ends: list[object]) -> bool | None:

@@ -185,12 +185,25 @@ class TestDamage:
             nncli.resume(run, on_event=interrupt_at(1))
         assert (run / BEFORE).read_bytes() == good
 
-    def test_a_missing_one_is_no_damage(self, run: Path, undisturbed: Path) -> None:
-        (run / CHECKPOINT).unlink()  # as a kill between two renamings leaves it
+    def test_a_missing_one_is_said(self, run: Path, undisturbed: Path) -> None:
+        (run / CHECKPOINT).unlink()
         said: list[str] = []
         nncli.resume(run, on_warning=said.append)
-        assert said == []
+        assert "there is no such file" in said[0]
         assert ending(run) == ending(undisturbed)
+
+    def test_where_files_have_one_name_only(
+        self, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*names: object) -> None:
+            raise PermissionError(1, "Operation not permitted")
+
+        monkeypatch.setattr("os.link", refuse)
+        interrupted(tmp_path / "run", 2)
+        nncli.resume(tmp_path / "run")
+        assert ending(tmp_path / "run") == ending(undisturbed)
+        _, metadata = safetensors.read(tmp_path / "run" / BEFORE)
+        assert json.loads(metadata["place"])["epoch"] == 2
 
     def test_two_damaged_ones(self, run: Path) -> None:
         for name in (CHECKPOINT, BEFORE):
