@@ -24,12 +24,12 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def from_json(text: str) -> dict[str, Any]:
+def from_json(text: str | bytes) -> dict[str, Any]:
     """The mapping that a JSON text is; ValueError where it is something else."""
     try:
         record = json.loads(text)
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError("it is no JSON") from error
     if not isinstance(record, dict):
-        raise ValueError("it is no mapping")
+        raise ValueError("it is no JSON object")
     return record

@@ -1,6 +1,5 @@
 """A checkpoint: all that a training needs to go on, as bytes that know when they are damaged."""
 
-import json
 import math
 import os
 import re
@@ -13,7 +12,7 @@ import numpy as np
 from nncli import safetensors
 from nncli.errors import DamagedError, RunError
 from nncli.files import reason, shown
-from nncli.jsons import to_json
+from nncli.jsons import from_json, to_json
 from nncli.nn.arrays import Array
 from nncli.nn.layers import by
 from nncli.nn.network import Network
@@ -108,7 +107,7 @@ def _check_version(name: str, written: str) -> None:
 
 def _place(text: str) -> dict[str, Any]:
     """The numbers of a place, from its JSON."""
-    written = json.loads(text)
+    written = from_json(text)
     place = {key: written[key] for key in PLACE}
     for key, number in place.items():
         kind = int if key in WHOLE else float
@@ -120,13 +119,26 @@ def _place(text: str) -> dict[str, Any]:
 
 def _terms(text: str) -> Terms:
     """Terms from their JSON."""
-    written = json.loads(text)
-    data = {part: tuple(map(float, numbers)) for part, numbers in written["data"].items()}
-    threads = written["threads"]
+    written = from_json(text)
+    prints, threads = written["data"], written["threads"]
+    if not isinstance(prints, dict) or not all(map(_is_print, prints.values())):
+        raise ValueError("data holds no numbers")
+    data = {part: tuple(map(float, numbers)) for part, numbers in prints.items()}
     if type(threads) is not int or not 1 <= threads <= 256:
         raise ValueError(f"threads is {threads!r}")
-    untrained = math.inf if written["untrained"] is None else float(written["untrained"])
-    return Terms(data, threads, untrained)
+    untrained = written["untrained"]
+    if untrained is not None and not _is_number(untrained):
+        raise ValueError(f"untrained is {untrained!r}")
+    return Terms(data, threads, math.inf if untrained is None else float(untrained))
+
+
+def _is_print(numbers: Any) -> bool:
+    """Whether this can be what tells one part of the data from others."""
+    return isinstance(numbers, list) and all(map(_is_number, numbers))
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is float or (type(value) is int and abs(value) <= MOST)
 
 
 def _words(error: Exception) -> str:

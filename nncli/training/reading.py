@@ -3,11 +3,13 @@
 import json
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from nncli.errors import DamagedError, RunError
 from nncli.files import read_regular, reason, shown
+from nncli.jsons import from_json
 from nncli.nn.measures import LayerMeasures
 from nncli.training.history import Epoch, History
 
@@ -45,7 +47,7 @@ def read_first(folder: Path, epochs: int) -> tuple[History, int]:
     path = folder / METRICS
     try:
         with path.open("rb") as file:
-            lines = [file.readline() for _ in range(epochs)]
+            lines = list(islice(file, epochs))
     except OSError as error:
         raise DamagedError(f"{shown(path)}: cannot be read: {reason(error)}") from error
     history = History(_epochs(shown(path), lines))
@@ -60,7 +62,7 @@ def _epochs(name: str, lines: list[bytes]) -> Iterator[Epoch]:
         if not line.endswith(b"\n"):
             return
         try:
-            record = _known(Epoch, json.loads(line))
+            record = _known(Epoch, from_json(line))
             layers = (LayerMeasures(**_known(LayerMeasures, item)) for item in record["layers"])
             epoch = Epoch(**{**record, "layers": tuple(layers)})
             if epoch.epoch != number:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from nncli.api.assemble import prepare
 from nncli.errors import DamagedError, RunError
 from nncli.spec import parse_spec
+from nncli.training import checkpoint
 from nncli.training.checkpoint import Terms, pack_checkpoint, read_checkpoint
 from nncli.training.state import State
 
@@ -87,6 +88,30 @@ def test_another_version_says_so(tmp_path: Path) -> None:
 def test_a_place_that_is_none(key: str, value: object, tmp_path: Path) -> None:
     content = pack_checkpoint(NETWORK, state(**{key: value}), TERMS)
     with pytest.raises(DamagedError, match=f"damaged: {key} is "):
+        read(content, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("terms", "told"),
+    [
+        ("[", "it is no JSON"),
+        ("[]", "it is no JSON object"),
+        ("[" * 100_000, "it is no JSON"),
+        ("{}", "it holds no 'data'"),
+        ('{"data": [1], "threads": 1}', "data holds no numbers"),
+        ('{"data": {"train": null}, "threads": 1}', "data holds no numbers"),
+        ('{"data": {"train": [[]]}, "threads": 1}', "data holds no numbers"),
+        (f'{{"data": {{"train": [{10**400}]}}, "threads": 1}}', "data holds no numbers"),
+        ('{"data": {}, "threads": 1, "untrained": "x"}', "untrained is 'x'"),
+    ],
+)
+def test_terms_that_are_none(monkeypatch, terms: str, told: str, tmp_path: Path) -> None:
+    to_json = checkpoint.to_json
+    monkeypatch.setattr(
+        checkpoint, "to_json", lambda record: terms if "data" in record else to_json(record)
+    )
+    content = pack_checkpoint(NETWORK, state(), TERMS)
+    with pytest.raises(DamagedError, match=f"damaged: {told}$"):
         read(content, tmp_path)
 
 

@@ -2,10 +2,12 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 
 import nncli
+from nncli.errors import DamagedError
 from nncli.nn.measures import LayerMeasures
 from nncli.training.history import Epoch, History
 from nncli.training.reading import METRICS, read_first
@@ -64,3 +66,9 @@ def test_infinity_is_no_missing_number(epochs: list[Epoch]) -> None:
     odd = Epoch(1, 0.5, 0.1, 0.1, None, None, None, 0.0, 3, (layer,))
     assert History([odd])[0] == odd
     assert json.loads(lines_of(History([odd]), range(1)))["layers"][0]["upstream_norm"] is None
+
+
+def test_a_checkpoint_that_counts_more_epochs_than_there_are_lines(tmp_path: Path) -> None:
+    (tmp_path / METRICS).write_bytes(b"")
+    with pytest.raises(DamagedError, match=r"metrics\.jsonl:1: the record of epoch 1 is missing"):
+        read_first(tmp_path, 10**15)
