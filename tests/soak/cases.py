@@ -33,6 +33,8 @@ RUN_COMMANDS = [
     ["inspect-grad", "{source}", "--check", "20"],
     ["inspect-grad", "{source}", "--check", "off", "--format", "json"],
     ["train", "{source}/spec.yaml", "--out", "{out}/run", *ONE_EPOCH],
+    ["train", "--resume", "{source}", "--epochs", "3"],
+    ["train", "--resume", "{source}", "--epochs", "4", "--format", "json"],
     ["train", "{given}/start.yaml", "--out", "{out}/run", *ONE_EPOCH, "--init-from", "{source}"],
     ["evaluate", "{source}"],
     ["predict", "{source}", "{given}/x.csv"],
@@ -99,6 +101,10 @@ OPTIONS = {
         "--tables": ["none", "last", "every"],
         "--every": ["1"],
         "--from": ["nncli", "pytorch"],
+        "--epochs": ["2"],
+        "--resume": ["{given}/run"],
+        "--checkpoint-every": ["0.1"],
+        "--threads": ["1"],
         "--init-from": ["{given}/none.npz"],
         "--format": ["json"],
         "--full": [],
@@ -267,6 +273,8 @@ def damaged_samples(given: Path, random: Random, run: Path) -> Tried:
     write(given, files | {"y.npy": whole.npy(whole.labels())})
     name = next(iter(files))
     how, refused = break_file(given / name, random)
+    if how == "gzip_bomb":  # what can be predicted row by row is, until it is seen for what it is
+        (given / name).write_bytes(whole.gz(b"1,2,3\n4,5\n"))
     return Tried(f"samples {kind}", str(given / name), how, refused)
 
 
@@ -379,7 +387,7 @@ def make_case(folder: Path, random: Random, run: Path) -> Case:
         stdin = None
     # A run's weights are read without its spec, and some look at the spec alone.
     reads = tried.kind == "spec" or argv[0] not in ("show", "summary")
-    reads = reads and "--init-from" not in argv
+    reads = reads and not {"--init-from", "--list"} & set(argv)
     through = (stdin is not None or "-" not in argv) and reads
     return Case(tried.kind, tried.how, argv, stdin, is_refused=tried.is_refused and through)
 

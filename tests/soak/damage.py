@@ -543,6 +543,7 @@ def checkpoint_head(content: bytes, random: Random) -> bytes:
                 + [metadata[key].replace(":", ": -", 1), metadata[key].replace("0", "1e400")]
                 + [re.sub(r"\d+(\.\d+)?", word, metadata[key]) for word in ("1e300", "0.5", '"x"')]
                 + [re.sub(r"\d+(\.\d+)?", word, metadata[key]) for word in ("true", "-1", "NaN")]
+                + [re.sub(r"\b\d+\b(?!\.)", word, metadata[key]) for word in ("7", str(10**15))]
             )
         case _:
             container, key = random.choice(values_of(header))

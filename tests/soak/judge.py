@@ -17,11 +17,18 @@ CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u206
 ACTING = {**dict.fromkeys((".html", ".svg", ".md"), b"<b onclick"), ".tex": b"\\input{x}"}
 # What only a program says, not one who wrote a message.
 UNCLEAR = re.compile(
-    r"Traceback|\b[A-Z]\w+Error\b|object at 0x|<class |NoneType|Errno|Warning:|standard output:"
+    r"Traceback|\b[A-Z]\w+Error\b|object at 0x|<class |NoneType|Errno|Warning:|standard output:|"
+    r"' object (is|has|does)|__init__\(|recursion|not iterable|unhashable|could not convert"
 )
 
-# What a reader left out or changed, told beside the result.
-NOTE = re.compile(r"(nncli: )?(/.*|standard input): \w.{8}")
+# What a reader left out or changed, told beside the result; how a run goes on in spite of damage.
+NOTE = re.compile(
+    r"(/.*|standard input): \w.{8}|"
+    r"nncli: (going on (after|before) |.*: .{8}.*; the checkpoint before it is used$)",
+    re.MULTILINE,
+)
+# What ends in status 1: a training that did not converge, a check, a run that cannot be written to.
+FAILED = re.compile("diverged|the cost is (nan|inf)|see the proof|its end is not saved")
 
 ROOT = Path(__file__).parents[2]
 Tree = dict[str, tuple[int, ...]]
@@ -63,7 +70,11 @@ def acting(folder: Path) -> list[str]:
 def complaints(case: Case, result: Result, seen: Seen, seconds: float = SECONDS) -> list[str]:
     """All that is wrong with how it went; nothing where it went well."""
     made = [f"a name is markup in {page}" for page in seen.acting]
-    made += [*_end(case, result), *_cost(result, seen, seconds), *_writings(case, result, seen)]
+    made += [
+        *_end(case, result),
+        *_cost(case, result, seen, seconds),
+        *_writings(case, result, seen),
+    ]
     out = "" if "npy" in case.argv else result.out  # those are bytes, and asked for
     for name, text in (("output", out), ("error", result.err)):
         found = CONTROL.search(text)
@@ -86,9 +97,9 @@ def _end(case: Case, result: Result) -> list[str]:
         case 0 if case.is_refused:
             return ["it took what must be refused"]
         case 0:
-            strange = [line for line in result.err.splitlines() if not NOTE.match(line)]
-            return [f"it said something although all went well: {strange}"] * bool(strange)
-        case 1 if re.search("diverged|the cost is nan|the cost is inf|see the proof", result.err):
+            strange = result.err and not NOTE.match(result.err)
+            return [f"it said something although all went well: {result.err!r}"] * bool(strange)
+        case 1 if FAILED.search(result.err):
             return []
         case 2:
             return _refusal(case, result)
@@ -113,11 +124,13 @@ def _refusal(case: Case, result: Result) -> list[str]:
     return made
 
 
-def _cost(result: Result, seen: Seen, seconds: float) -> list[str]:
+def _cost(case: Case, result: Result, seen: Seen, seconds: float) -> list[str]:
     made = []
     if result.seconds > seconds:
         made.append(f"it took {result.seconds:.1f} s")
-    if result.memory > MEMORY + seen.given:
+    # Whoever asks for all of a page gets it, a line for each of a file's.
+    page = 100 * seen.given if "--full" in case.argv else 0
+    if result.memory > MEMORY + seen.given + page:
         made.append(f"it took {result.memory >> 20} MiB for {seen.given:,} bytes")
     return made
 
@@ -128,9 +141,10 @@ def _writings(case: Case, result: Result, seen: Seen) -> list[str]:
         for name in seen.before.keys() | seen.after.keys()
         if seen.before.get(name) != seen.after.get(name)
     }
-    outside = sorted(name for name in changed if not name.startswith(f"{OUT}{os.sep}"))
+    own = [OUT, *([f"{GIVEN}/run"] if "--resume" in case.argv else [])]  # a run that goes on
+    outside = sorted(x for x in changed if not x.startswith(tuple(f"{name}/" for name in own)))
     made = [f"it wrote outside of its folder: {outside}"] if outside else []
-    if result.status == 2 and len(outside) < len(changed):
+    if result.status == 2 and "--resume" not in case.argv and len(outside) < len(changed):
         made.append(f"it refused, and wrote: {sorted(changed)}")
     return made
 
