@@ -24,7 +24,8 @@ UNCLEAR = re.compile(
 # What a reader left out or changed, told beside the result; how a run goes on in spite of damage.
 NOTE = re.compile(
     r"(/.*|standard input): \w.{8}|"
-    r"nncli: (going on (after|before) |.*: .{8}.*; the checkpoint before it is used$)",
+    r"nncli: (going on (after|before) |all \d+ epochs were done )|"
+    r"nncli: .*: .{8}.*; the checkpoint before it is used$",
     re.MULTILINE,
 )
 # What ends in status 1: a training that did not converge, a check, a run that cannot be written to.
