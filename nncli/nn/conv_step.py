@@ -3,36 +3,47 @@
 Gathering the windows again on the way back is cheaper than keeping them.
 """
 
-from math import prod
 from typing import Any
 
 import numpy as np
 
-from nncli.nn.arrays import Array, Calls, Shape, call
+from nncli.nn.arrays import Array, Calls, call
 from nncli.nn.layer_steps import LearnerStep
 from nncli.nn.layers import Conv
-from nncli.nn.patches import BLOCK, blocks, products
+from nncli.nn.patches import PRODUCT, ROOM, blocks, products, stretches
 from nncli.nn.windows import Windows
 
-# Windows of a block, at least, for the gradient: each block's product is added to those before.
-LONG_SUM = 1024
+# Numbers in the gradients of several output rows, which are products of their own.
+PARTIAL = 1 << 17
+# Windows of a product for the gradient, at least: what it gives is added to what others gave.
+LONG_SUM = 256
 
 
 def collects(windows: Windows, channels: int, filters: int) -> bool:
-    """Whether to collect moves fewer numbers than to spread, which reads two to write one."""
+    """Whether to collect is the likely faster of a conv layer's two ways back.
+
+    What it lays out is by the filters and the image, what the other adds up by the channels and the
+    outputs, which costs about three times as much a number.
+    """
     rows, columns = windows.rows, windows.columns
     if not (rows.turns and columns.turns):
         return False
-    return filters * rows.size * columns.size < 2 * channels * rows.outputs * columns.outputs
+    return filters * rows.size * columns.size < 3 * channels * rows.outputs * columns.outputs
 
 
-def gradient_room(weight: Shape, windows: int) -> int:
-    """How many numbers the windows of a block take when the gradient is computed.
+def gradient_width(taps: int) -> int:
+    """How many windows a product for the gradient takes."""
+    return max(LONG_SUM, ROOM // taps // 2)
 
-    weight: filters x channels x rows x columns. windows: of all samples.
-    """
-    filters, taps = weight[0], prod(weight[1:])
-    return min(windows * taps, max(BLOCK // filters, LONG_SUM * taps))
+
+def gradient_rows(windows: Windows, weights: int) -> int:
+    """Of how many output rows there are gradients at a time."""
+    return min(windows.rows.outputs, max(1, PARTIAL // weights))
+
+
+def by_rows(weight: Array) -> Array:
+    """Filters (filters x channels x rows x columns) as they meet windows: channels last, a view."""
+    return weight.transpose(0, 2, 3, 1)
 
 
 class Spread:
@@ -64,25 +75,24 @@ class Collect:
         self.delta = delta
         self.padded = np.zeros((filters, *back.padded_shape, delta.shape[-1]), dtype)
         self.interior = back.interior(self.padded)
-        self.turned_weight = weight[:, :, ::-1, ::-1].swapaxes(0, 1)
+        self.turned_weight = by_rows(weight[:, :, ::-1, ::-1].swapaxes(0, 1))
         self.weight = np.zeros(self.turned_weight.shape, dtype)
         self.weight_matrix = self.weight.reshape(channels, -1)
-        self.blocks = blocks(back, self.padded, channels)
+        self.blocks = blocks(back, self.padded, PRODUCT // weight.size)
         self.downstream = np.zeros((channels, *back.output_shape, delta.shape[-1]), dtype)
-        self.downstream_matrix = self.downstream.reshape(channels, -1)
 
     def send(self) -> Calls:
         yield call(np.copyto, self.weight, self.turned_weight)
         yield call(np.copyto, self.interior, self.delta)
-        yield from products(self.weight_matrix, self.blocks, self.downstream_matrix)
+        yield from products(self.weight_matrix, self.blocks, self.downstream)
 
 
 class ConvStep(LearnerStep):
     """z = W ⋆ input + b, as products with the filters as rows.
 
-    δ flows back in one of two ways, whichever moves fewer numbers: spread, where each window takes
-    its share and adds it to the cells it came from; or collected, where each cell gathers what the
-    windows over it send, a correlation with the filters turned round.
+    δ flows back in one of two ways, see `collects`: spread, where each window takes its share and
+    adds it to the cells it came from; or collected, where each cell gathers what the windows over
+    it send, a correlation with the filters turned round.
     """
 
     def __init__(self, *args: Any) -> None:
@@ -94,13 +104,15 @@ class ConvStep(LearnerStep):
         padded_shape = (len(self.input), *self.windows.padded_shape, samples)
         self.padded = np.zeros(padded_shape, dtype) if self.windows.is_padded else self.input
         self.interior = self.windows.interior(self.padded)
-        self.weight_matrix = self.weight.reshape(filters, -1)
-        self.blocks = blocks(self.windows, self.padded, filters)
-        room = np.zeros(gradient_room(self.weight.shape, self.z[0].size), dtype)
-        self.gradient_blocks = blocks(self.windows, self.padded, filters, room=room)
-        self.z_matrix, self.delta_matrix = (q.reshape(filters, -1) for q in (self.z, self.delta))
-        self.weight_gradient_t = np.zeros(self.weight_matrix.T.shape, dtype)
-        self.block_gradient_t = np.zeros_like(self.weight_gradient_t)
+        self.weight_by_rows = np.zeros(by_rows(self.weight).shape, dtype)
+        self.weight_matrix = self.weight_by_rows.reshape(filters, -1)
+        self.blocks = blocks(self.windows, self.padded, PRODUCT // self.weight.size)
+        taps = self.weight[0].size
+        self.gradient_blocks = blocks(self.windows, self.padded, gradient_width(taps))
+        rows = gradient_rows(self.windows, self.weight.size)
+        self.row_gradients = np.zeros((rows, taps, filters), dtype)
+        self.part, self.total = (np.zeros((taps, filters), dtype) for _ in range(2))
+        self.delta_matrix = self.delta.reshape(filters, -1)
         way_down = Collect if collects(self.windows, len(self.input), filters) else Spread
         self.way_down = way_down(self.windows, self.weight, self.delta, self.padded)
         self.downstream = self.way_down.downstream
@@ -108,22 +120,27 @@ class ConvStep(LearnerStep):
     def forward(self) -> Calls:
         if self.padded is not self.input:
             yield call(np.copyto, self.interior, self.input)
-        yield from products(self.weight_matrix, self.blocks, self.z_matrix)
+        yield call(np.copyto, self.weight_by_rows, by_rows(self.weight))
+        yield from products(self.weight_matrix, self.blocks, self.z)
         if self.bias is not None:
             yield call(np.add, self.z, self.bias[:, None, None, None], self.z)
         yield from self.activate()
 
     def backward(self) -> Calls:
-        # The windows as rows and δ as columns: OpenBLAS takes up to half as long again the other
-        # way about, with few filters on the left of a long sum.
-        total, part = self.weight_gradient_t, self.block_gradient_t
+        # The windows as rows and δ as columns: OpenBLAS takes up to twice as long the other way
+        # about, with few filters on the left of a long sum.
+        total, part = self.total, self.part
         yield call(total.fill, 0)
-        for patches, cells, matrix, outputs in self.gradient_blocks:
-            yield call(np.copyto, patches, cells)
-            yield call(np.matmul, matrix, self.delta_matrix[:, outputs].T, part)
-            yield call(np.add, total, part, total)
-        gradient = self.gradients["weight"].reshape(self.weight_matrix.shape)
-        yield call(np.multiply, total.T, self.one_over_n, gradient)
+        for block in self.gradient_blocks:
+            yield call(np.copyto, block.patches, block.cells)
+            delta = block.matrices(self.delta).swapaxes(1, 2)
+            for rows in stretches(len(delta), len(self.row_gradients)):
+                each = self.row_gradients[: len(delta[rows])]
+                yield call(np.matmul, block.windows[rows], delta[rows], each)
+                yield call(np.add.reduce, each, axis=0, out=part)
+                yield call(np.add, total, part, total)
+        gradient = by_rows(self.gradients["weight"])
+        yield call(np.multiply, total.T.reshape(gradient.shape), self.one_over_n, gradient)
         if self.bias is not None:
             gradient = self.gradients["bias"]
             yield call(np.add.reduce, self.delta_matrix, axis=1, out=gradient)

@@ -289,7 +289,6 @@ class Patches(Way):
     """As a conv layer does it, for an image of one channel, one filter and one sample."""
 
     tile = (64, 2048)
-    ROOM = 1 << 17  # numbers laid out at a time: few enough for the cache
 
     @classmethod
     def seconds(cls, windows: Windows) -> float:
@@ -300,9 +299,13 @@ class Patches(Way):
 
     def __call__(self, cells: Array, shape: Pair, scratch: Scratch) -> Array:
         sums = scratch("sums", shape)
-        room = scratch("patches", (max(self.ROOM, self.filter.size),))
-        laid = blocks(self.on(cells), cells[None, :, :, None], 1, room=room)
-        do(products(self.filter.reshape(1, -1), laid, sums.reshape(1, -1)))
+        laid = blocks(
+            self.on(cells),
+            cells[None, :, :, None],
+            self.tile[1],
+            room=lambda numbers: scratch("patches", (numbers,)),
+        )
+        do(products(self.filter.reshape(1, -1), laid, sums[None, :, :, None]))
         return sums
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from math import prod
 
-from nncli.nn.conv_step import collects, gradient_room
+from nncli.nn.conv_step import collects, gradient_rows, gradient_width
 from nncli.nn.layers import Conv, Learner, Pool
 from nncli.nn.network import Placed
-from nncli.nn.patches import BLOCK
+from nncli.nn.patches import PRODUCT, room_numbers
 
 
 def layer_numbers(placed: Placed, n: int) -> int:
@@ -20,14 +20,20 @@ def layer_numbers(placed: Placed, n: int) -> int:
             windows = conv.windows(placed.input_shape)
             filters, channels = conv.filters, placed.input_shape[0]
             padded = channels * prod(windows.padded_shape) * n
-            weight, count = placed.parameter_shapes["weight"], prod(windows.output_shape) * n
-            patches = prod(weight[1:]) * count
+            weight = placed.parameter_shapes["weight"]
+            weights, taps = prod(weight), prod(weight[1:])
             if collects(windows, channels, filters):
-                way_down = inputs + filters * prod(windows.turned().padded_shape) * n
+                back, wide = windows.turned(), PRODUCT // weights
+                way_down = inputs + filters * prod(back.padded_shape) * n
+                way_down += room_numbers(back, filters, n, wide)
             else:
-                way_down = padded + patches
-            blocks = min(patches, BLOCK // filters) + gradient_room(weight, count)
-            numbers = 4 * outputs + padded + blocks + way_down
+                way_down = padded + taps * prod(windows.output_shape) * n
+            rooms = sum(
+                room_numbers(windows, channels, n, wide)
+                for wide in (PRODUCT // weights, gradient_width(taps))
+            )
+            rooms += (gradient_rows(windows, weights) + 3) * weights
+            numbers = 4 * outputs + padded + rooms + way_down
         case Learner():
             numbers = 5 * outputs + inputs
         case Pool():

@@ -90,22 +90,17 @@ class Windows(NamedTuple):
         """The windows of outputs over each cell, tap (i, j) being tap (−i, −j) of the others."""
         return Windows(self.rows.turned(), self.columns.turned())
 
-    def cells(self, padded: Array) -> Array:
-        """What every tap meets: channels x kernel rows x kernel columns x output rows x output
+    def lines(self, padded: Array) -> Array:
+        """What the taps of a row meet, were it laid over each row: padded rows x kernel columns x
 
-        columns x samples, a read-only view.
+        channels x output columns x samples, a read-only view.
         """
-        channels, samples = padded.shape[0], padded.shape[-1]
+        channels, rows, _, samples = padded.shape
         of_channel, of_row, of_column, of_sample = padded.strides
-        rows, columns = self.rows, self.columns
-        shape = (channels, rows.kernel, columns.kernel, *self.output_shape, samples)
-        strides = (
-            of_channel,
-            *(of_row * rows.dilation, of_column * columns.dilation),
-            *(of_row * rows.stride, of_column * columns.stride),
-            of_sample,
-        )
-        return as_strided(padded, shape, strides, writeable=False)
+        columns = self.columns
+        shape = (rows, columns.kernel, channels, columns.outputs, samples)
+        along = (of_column * columns.dilation, of_channel, of_column * columns.stride)
+        return as_strided(padded, shape, (of_row, *along, of_sample), writeable=False)
 
     def taps(self, padded: Array) -> Iterator[tuple[int, int, Array]]:
         """Each tap (i, j) in reading order with the cells it meets, a view."""

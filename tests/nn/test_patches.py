@@ -1,0 +1,61 @@
+"""Windows laid out in blocks against windows cut out one by one."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from nncli.nn import patches
+from nncli.nn.arrays import do
+from nncli.nn.patches import blocks, products, room_numbers
+from nncli.nn.windows import place_windows
+
+WINDOWS = [
+    place_windows((9, 7), kernel, stride, "valid", dilation)
+    for kernel, stride, dilation in product(
+        [(3, 2), (1, 1), (4, 3)], [(1, 1), (2, 3), (3, 1), (5, 2)], [(1, 1), (2, 1), (2, 2), (1, 3)]
+    )
+]
+
+
+def window_at(padded, windows, row, column):
+    """What the window of one output meets: rows x columns x channels x samples."""
+    down = slice(row * windows.rows.stride, None, windows.rows.dilation)
+    across = slice(column * windows.columns.stride, None, windows.columns.dilation)
+    taps = padded[:, down, across][:, : windows.rows.kernel, : windows.columns.kernel]
+    return taps.transpose(1, 2, 0, 3)
+
+
+@pytest.mark.parametrize("windows", WINDOWS, ids=str)
+@pytest.mark.parametrize("room", [1, 200, 700, 1 << 18])
+@pytest.mark.parametrize("wide", [1, 8, 16, 1000])
+def test_each_output_is_worked_out_once_whatever_the_blocks(monkeypatch, windows, room, wide):
+    monkeypatch.setattr(patches, "ROOM", room)
+    rng = np.random.default_rng(1)
+    padded = rng.normal(size=(2, *windows.padded_shape, 4))
+    weight = rng.normal(size=(5, 2 * windows.rows.kernel * windows.columns.kernel))
+    outputs = np.full((5, *windows.output_shape, 4), np.nan)
+    laid = blocks(windows, padded, wide)
+    do(products(weight, laid, outputs))
+    for row, column in np.ndindex(windows.output_shape):
+        taps = window_at(padded, windows, row, column).reshape(-1, 4)
+        np.testing.assert_allclose(outputs[:, row, column], weight @ taps, rtol=1e-12, atol=1e-14)
+    sizes = [block.matrices(outputs).size for block in laid]
+    assert sum(sizes) == outputs.size
+    assert max(block.windows.shape[-1] for block in laid) <= max(wide, 4)
+    assert room_numbers(windows, 2, 4, wide) == max(block.patches.size for block in laid)
+
+
+def test_windows_share_the_lines_that_they_have_in_common():
+    windows = place_windows((16, 16), (3, 3), padding="same")
+    padded = np.zeros((8, *windows.padded_shape, 4))
+    (block,) = blocks(windows, padded, wide=1000)
+    assert block.patches.size == 3 * 8 * 18 * 16 * 4  # not 9 times the outputs
+    assert block.windows.shape == (16, 9 * 8, 16 * 4)
+
+
+def test_blocks_share_one_room():
+    windows = place_windows((16, 16), (3, 3), padding="same")
+    found = blocks(windows, np.zeros((8, *windows.padded_shape, 4)), wide=16)
+    assert len(found) == 4
+    assert all(np.shares_memory(block.patches, found[0].patches) for block in found)
