@@ -3,10 +3,11 @@
     python benchmarks/steps.py [--threads 1,2] [--rounds N] [--only WORD] [--mnist DIR] ...
 
 A step gathers its mini-batch from the shuffled set and goes forward, backward and through the
-update. Every side runs in a process of its own on the same data, mini-batches, first weights, dtype
-(float32) and number of threads, warmed up by an epoch; then they take turns, round after round, so
-that whatever else the machine does hits each of them. A ratio is the median over the rounds of the
-peer's time to nncli's in the same round. A peer that is not installed is left out, and said so.
+update. Every side runs in a process of its own, for each network a new one, on the same data,
+mini-batches, first weights, dtype (float32) and number of threads, warmed up by an epoch; then they
+take turns, round after round, so that whatever else the machine does hits each of them. A ratio is
+the median over the rounds of the peer's time to nncli's in the same round. A peer that is not
+installed is left out, and said so.
 
 Variables that choose a library's kernels (OPENBLAS_CORETYPE and the like) are taken out of the
 environment, so that each library uses what it finds best; --keep-environment leaves them.
@@ -206,25 +207,25 @@ HEADING = "  ".join(
 
 
 def run(threads: int, chosen: argparse.Namespace) -> dict:
-    names = chosen.sides.split(",")
-    peers = [Peer(name, threads, chosen) for name in names]
-    for peer in peers:
-        if peer.version is None:
-            print(f"{peer.name} is not installed")
-    there = [peer for peer in peers if peer.version is not None]
-    print(f"\n{threads} thread(s): " + ", ".join(f"{peer.name} {peer.version}" for peer in there))
-    print(HEADING)
-    rows = []
+    print(f"\n{threads} thread(s)\n{HEADING}")
+    rows, versions = [], {}
     for workload in WORKLOADS.values():
-        if chosen.only in workload.name:
-            measured = measure(workload, there, chosen.rounds, chosen.seconds, chosen.patience)
-            rows.append(summary(workload, measured))
-            print(line(rows[-1]), flush=True)
-            for name, why in measured["failed"].items():
-                print(f"    {name}: {why}")
-    for peer in there:
-        peer.close()
-    return {"versions": {peer.name: peer.version for peer in there}, "rows": rows}
+        if chosen.only not in workload.name:
+            continue
+        peers = [Peer(name, threads, chosen) for name in chosen.sides.split(",")]
+        versions |= {peer.name: peer.version for peer in peers}
+        there = [peer for peer in peers if peer.version is not None]
+        measured = measure(workload, there, chosen.rounds, chosen.seconds, chosen.patience)
+        for peer in peers:
+            peer.close()
+        rows.append(summary(workload, measured))
+        print(line(rows[-1]), flush=True)
+        for name, why in measured["failed"].items():
+            print(f"    {name}: {why}")
+    print(
+        ", ".join(f"{name} {version or 'is not installed'}" for name, version in versions.items())
+    )
+    return {"versions": versions, "rows": rows}
 
 
 def main() -> None:
