@@ -6,8 +6,6 @@ with them for the same cores, so they are set as well: one or the other kind of 
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from queue import SimpleQueue
 from threading import Lock, Thread
 
 import numpy as np
@@ -36,25 +34,18 @@ class Crew:
         """How many jobs it does at once."""
         return 1 + len(self._helpers)
 
-    def run(self, jobs: Sequence[Job], then: Sequence[Job] = ()) -> None:
+    def run(self, jobs: Sequence[Job]) -> None:
         """Does all jobs, at most `size`, at the same time, the first in the caller's thread.
-
-        Args:
-            then: done at the same time too, once all jobs are done: by the same threads, which
-                wait for each other in between sooner than a second `run` would wake them up. They
-                are left out where a job raised.
 
         Raises:
             BaseException: what a job raised, once all have ended.
         """
-        meeting = Meeting(len(jobs))
         helpers = self._helpers[: len(jobs) - 1]
-        for k, (helper, job) in enumerate(zip(helpers, jobs[1:], strict=True), 1):
-            helper.begin(partial(meeting.attend, k, job, then[k] if k < len(then) else None))
+        for helper, job in zip(helpers, jobs[1:], strict=True):
+            helper.begin(job)
         try:
-            meeting.attend(0, jobs[0], then[0] if then else None)
+            jobs[0]()
         finally:
-            meeting.arrive(0)  # where Ctrl-C came in between, nobody may wait for it
             for helper in helpers:
                 helper.finish()
         for helper in helpers:
@@ -73,37 +64,6 @@ class Crew:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-class Meeting:
-    """Where `size` threads wait until all of them are there."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._there: set[int] = set()
-        self._tokens: SimpleQueue[None] = SimpleQueue()
-        self._failed = False
-
-    def attend(self, k: int, job: Job, then: Job | None) -> None:
-        """Does `job`, and `then` once all threads have done theirs."""
-        try:
-            job()
-        except BaseException:
-            self._failed = True
-            raise
-        finally:
-            self.arrive(k)
-        if then is not None:
-            self._tokens.get()
-            if not self._failed:
-                then()
-
-    def arrive(self, k: int) -> None:
-        """May be called again, and by several threads at once: there may be tokens to spare."""
-        self._there.add(k)
-        if len(self._there) == self._size:
-            for _ in range(self._size):
-                self._tokens.put(None)
 
 
 class Helper:

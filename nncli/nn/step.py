@@ -10,7 +10,7 @@ it each, side by side on the threads of a crew; their gradients are added up bef
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain, pairwise
 from typing import Any
@@ -34,7 +34,6 @@ from nncli.nn.sgd import Descent, Sgd
 
 SMALLEST_SHARE = 4  # samples; fewer are not worth a thread
 LONG_UPDATE = 100_000  # parameters; fewer are updated sooner than a thread wakes up
-LATE = 80_000  # parameters that others update while a thread wakes up
 QUANTITIES = ("input", "z", "a", "upstream", "sigma_prime", "delta", "downstream")
 
 
@@ -240,47 +239,28 @@ class SharedWork:
         self.sgd, self.crew = step.sgd, crew
         self.passes = step.passes
         self.costs = [0.0] * len(step.passes)
-        self.full = False
         others = [p.gradient for p in step.passes[1:]]
-        stretches = shared_update(len(step.network.parameters), len(step.passes))
-        self.descents = [Descent(step.sgd, stretch, others) for stretch in stretches]
-        passes, descents = range(len(self.passes)), range(len(self.descents))
-        self._forward_jobs = [partial(self._forward, k) for k in passes]
-        self._both_ways_jobs = [partial(self._forward_and_back, k) for k in passes]
-        self._descend_jobs = [partial(self._descend, k) for k in descents]
+        size = len(step.network.parameters)
+        count = len(step.passes) if size > LONG_UPDATE else 1
+        ends = [k * size // count for k in range(count + 1)]
+        self.descents = [Descent(step.sgd, slice(*pair), others) for pair in pairwise(ends)]
 
     def forward(self) -> float:
-        self.crew.run(self._forward_jobs)
-        return sum(self.costs)
+        return self._sum(lambda k: self.passes[k].forward())
 
     def take(self, eta: float, full: bool) -> float:
-        self.full = full
-        self.sgd.minus_eta[()] = -eta
-        self.crew.run(self._both_ways_jobs, self._descend_jobs)
+        cost = self._sum(lambda k: self.passes[k].forward_and_back(full))
+        if math.isfinite(cost):
+            self.sgd.minus_eta[()] = -eta
+            self.crew.run(self.descents)
+        return cost
+
+    def _sum(self, cost_of: Callable[[int], float]) -> float:
+        def work(k: int) -> None:
+            self.costs[k] = cost_of(k)
+
+        self.crew.run([partial(work, k) for k in range(len(self.passes))])
         return sum(self.costs)
-
-    def _forward(self, k: int) -> None:
-        self.costs[k] = self.passes[k].forward()
-
-    def _forward_and_back(self, k: int) -> None:
-        self.costs[k] = self.passes[k].forward_and_back(self.full)
-
-    def _descend(self, k: int) -> None:
-        if math.isfinite(sum(self.costs)):
-            self.descents[k]()
-
-
-def shared_update(size: int, threads: int) -> list[slice]:
-    """The stretches of `size` parameters that each of the threads updates.
-
-    The first thread's is shorter: it begins a step before the others, so it mostly sleeps by the
-    time that they are done with their passes, and takes a while to wake up.
-    """
-    if size < LONG_UPDATE:
-        return [slice(0, size)]
-    first = max(0, (size - (threads - 1) * LATE) // threads)
-    ends = [0, *(first + k * (size - first) // (threads - 1) for k in range(threads))]
-    return [slice(*pair) for pair in pairwise(ends)]
 
 
 def together(parts: Sequence[LayerStep]) -> LayerStep:
