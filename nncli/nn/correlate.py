@@ -292,8 +292,9 @@ class Patches(Way):
 
     @classmethod
     def seconds(cls, windows: Windows) -> float:
-        taps = windows.rows.kernel * windows.columns.kernel
-        each = 0.7e-9 + taps * (0.18e-9 if windows.columns.stride == 1 else 0.35e-9)
+        rows, columns = windows.rows, windows.columns
+        gather = rows.stride * columns.kernel * (0.15e-9 if columns.stride == 1 else 0.3e-9)
+        each = 0.3e-9 + rows.kernel * columns.kernel * 0.09e-9 + gather
         cells = math.prod(windows.padded_shape) * 0.45e-9
         return _outputs(windows) * each + cells + _tiles(windows, cls.tile) * 3e-5
 
@@ -326,7 +327,7 @@ class Shifts(Way):
         rows, columns = windows.rows.kernel, windows.columns.kernel
         if cls.is_dense(windows):
             passes = rows * -(-columns // cls.RUN)
-            each = passes * 0.25e-9 + rows * columns * 0.145e-9
+            each = 0.4e-9 + passes * 0.25e-9 + rows * columns * 0.145e-9
         else:
             passes = rows * columns
             each = 1e-9 + passes * (0.37e-9 if windows.columns.stride == 1 else 0.8e-9)
@@ -406,7 +407,7 @@ class Banded(Way):
     @classmethod
     def seconds(cls, windows: Windows) -> float:
         band = windows.rows.reach * windows.columns.span(STRIP)
-        return _outputs(windows) * (1.5e-9 + 2 * band / 36e9) + band * STRIP * 3e-9 + 1e-4
+        return _outputs(windows) * (1.5e-9 + 2 * band / 50e9) + band * STRIP * 3e-9 + 1e-4
 
     def __call__(self, cells: Array, shape: Pair, scratch: Scratch) -> Array:
         strips = -(-shape[1] // STRIP)
