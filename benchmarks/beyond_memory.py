@@ -63,17 +63,17 @@ def on_event(event, trainer):
         seen.clear()
 
 SAMPLES = int(sys.argv[1])
+def once(part, rows, inputs, targets):
+    first.append(time())
+    Part.gather = gather
+    gather(part, rows, inputs, targets)
+
+def begin():  # not before the first step: to know what a cost is like, a trainer looks at samples
+    Part.gather = watched if counts else once
+
 # Counting rows takes memory of its own, so it is done where the most memory is not asked for.
-if sys.argv[2] == "count":
-    Part.gather = watched
-    done = nncli.train("s.yaml", on_event=on_event)
-else:
-    def once(part, rows, inputs, targets):
-        first.append(time())
-        Part.gather = gather
-        gather(part, rows, inputs, targets)
-    Part.gather = once
-    done = nncli.train("s.yaml")
+SAMPLES, counts = int(sys.argv[1]), sys.argv[2] == "count"
+done = nncli.train("s.yaml", on_start=begin, on_event=on_event if counts else None)
 print(json.dumps({
     "first_step": first[0],
     "peak_mib": peak(),

@@ -5,6 +5,8 @@
 - What `nncli train` costs beyond its steps: the whole process against the sum of its epochs'
   `train_seconds`, on 30 epochs of configs/mnist-mlp.yaml; and how much of that is start-up, which
   does not grow with the training.
+- What a run folder costs (checkpoints, metrics, spec): the same training by `nncli.train` with one
+  and without, in turns.
 - Start-up: `nncli --help` against a Typer program that does nothing, `nncli train` of xor against
   `python -c "import numpy, rich"`. Both sides take turns.
 - Steps against samples, width, depth and mini-batch, and what they allocate (tracemalloc).
@@ -24,6 +26,7 @@ import numpy as np
 import results
 from workloads import REPO, dense
 
+import nncli
 from nncli.datasets.part import Part
 from nncli.nn.network import build_network
 from nncli.nn.sgd import Constant, Sgd
@@ -81,6 +84,24 @@ def beyond_steps(rounds: int, folder: Path) -> dict:
         "over": share,
         "over_without_start_up": later,
     }
+
+
+def saving(rounds: int, folder: Path) -> dict:
+    """The same training with a run folder and without, in one process."""
+
+    def took(out: Path | None) -> float:
+        start = perf_counter()
+        nncli.train(REPO / "configs" / "mnist-mlp.yaml", out=out, overwrite=True)
+        return perf_counter() - start
+
+    took(folder)
+    pairs = [(took(folder), took(None)) for _ in range(rounds)]
+    share = median(a / b for a, b in pairs) - 1
+    saved, plain = (median(times) for times in zip(*pairs, strict=True))
+    print(f"the same from Python: {saved:.3f} s with a run folder, {plain:.3f} s without one")
+    least, least_plain = (min(times) for times in zip(*pairs, strict=True))
+    print(f"  {share:.1%} for saving; by the least of each {least / least_plain - 1:.1%}")
+    return {"saving": share, "saving_by_the_least": least / least_plain - 1}
 
 
 def start_up(rounds: int, folder: Path) -> dict:
@@ -155,6 +176,7 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder:
         found = beyond_steps(rounds, Path(folder) / "a") | start_up(rounds, Path(folder) / "b")
+        found |= saving(5 * rounds, Path(folder) / "c")
     results.keep("whole", found | {"sizes": sizes()})
 
 

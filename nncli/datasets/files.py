@@ -105,6 +105,17 @@ def check_ratio(name: str | Path, expanded: int, stored: int, most: int = RATIO_
         )
 
 
+def check_expansion(path: Path) -> None:
+    """Raises DataError where a gzip file of text is damaged or a bomb; nothing of it is kept."""
+    if not is_gzip(path):
+        return
+    stored, expanded = file_size(path), 0
+    with opened(path) as stream:
+        while chunk := stream.read(CHUNK):
+            expanded += len(chunk)
+            check_ratio(path, expanded, stored, TEXT_RATIO_LIMIT)
+
+
 def read_text(path: Path) -> str:
     """The whole text of a UTF-8 file (a BOM is dropped, line ends are kept).
 

@@ -7,7 +7,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nncli.datasets.files import opened, shown
+from nncli.datasets.files import check_expansion, opened, shown
 from nncli.datasets.mapped import let_go
 from nncli.datasets.messages import counted, listed
 from nncli.datasets.part import Part, check_inputs, needed_scaling, prepare
@@ -42,6 +42,7 @@ def read_inputs(recipe: Recipe, source: Path | NDArray[Any] | IO[bytes], dtype: 
     Raises DataError for what does not fit the recipe; of a table's rows only as they are read.
     """
     if isinstance(source, Path) and kind(source) == "table":
+        check_expansion(source)  # before the first of a bomb's rows is answered
         with opened(source) as stream:
             reader = RowReader(stream, shown(source), delimiter_of(source))
             layout = layout_of(recipe, reader)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nncli.datasets import Pair, Recipe, later, read_inputs, read_measured, recipe_from
+from nncli.datasets import Pair, Recipe, files, later, read_inputs, read_measured, recipe_from
 from nncli.jsons import to_json
 from tests.datasets.conftest import FLOAT32, FLOAT64, gathered, load, problems, write
 
@@ -101,6 +101,22 @@ def test_a_name_nearly_right():
 def test_a_cell_that_is_no_number_is_told_with_its_row(recipe):
     assert problems(later_table, recipe, "a,b\n1,2\n3,x\n") == [
         "t.csv: row 3, column 2 (b): 'x' is not a number"
+    ]
+
+
+def test_gzip_is_looked_through_before_its_first_row_is_answered(recipe, monkeypatch):
+    monkeypatch.setattr(files, "RATIO_FROM", 1 << 16)
+    bomb = write("t.csv.gz", b"3,4\n" * (1 << 17))
+    assert problems(read_inputs, recipe, bomb, FLOAT64) == [
+        "t.csv.gz: expands to more than 75 times its size; refused as a decompression bomb"
+    ]
+    rng = np.random.default_rng(0)
+    text = "\n".join(f"{a},{b}" for a, b in rng.random((100_000, 2)))
+    whole = write("u.csv.gz", f"{text}\n".encode())
+    assert len(inputs(recipe, whole)[0]) == 100_000
+    whole.write_bytes(whole.read_bytes()[:-9])
+    assert problems(read_inputs, recipe, whole, FLOAT64) == [
+        "u.csv.gz: is cut short: the gzip data do not end"
     ]
 
 
