@@ -39,7 +39,7 @@ class Training:
 
     spec: Spec
     network: Network
-    history: Sequence[Epoch]
+    history: History
     test: Evaluation | None
     folder: Path | None
 

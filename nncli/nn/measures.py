@@ -1,5 +1,6 @@
 """What one step did to each layer, in one number a quantity."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,7 +59,8 @@ def measure(step: Step) -> tuple[LayerMeasures, ...]:
 
 def norm(array: Array) -> float:
     """The Frobenius norm, summed in float64 whatever the array's dtype."""
-    return float(np.linalg.norm(array.astype(np.float64)))
+    flat = array.astype(np.float64).ravel()
+    return math.sqrt(flat.dot(flat))  # np.linalg.norm takes 2 µs more to come to the same
 
 
 def ratio(part: float | None, whole: float | None) -> float | None:

@@ -1,6 +1,5 @@
 """A training on the screen: what was built, what it is doing, how it went."""
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 
 from rich.console import Console, Group, RenderableType
@@ -20,7 +19,7 @@ from nncli.render.streams import messages, results, say
 from nncli.render.terminal import OnTerminal
 from nncli.render.text import count, duration, number, percent, plain, shape
 from nncli.training.evaluate import Evaluation
-from nncli.training.history import Divergence, Epoch
+from nncli.training.history import Divergence, Epoch, History
 from nncli.training.history import Progress as Glance
 from nncli.training.run_folder import Standing
 
@@ -142,27 +141,32 @@ def origins(initial: Initial) -> str:
     return f"{shown(initial.file)}: {', '.join(moves)}"
 
 
-def curves(history: Sequence[Epoch]) -> RenderableType:
+def curves(history: History) -> RenderableType:
     """Cost and accuracy over the epochs; nothing where there is one epoch only."""
     if len(history) < 2:
         return Group()
-    epochs = [epoch.epoch for epoch in history]
-    costs = [Series("train", [epoch.train_cost for epoch in history])]
-    held_back = [e.validation_cost for e in history if e.validation_cost is not None]
+    epochs = range(1, len(history) + 1)
+    costs = [Series("train", numbers_of(history, "train_cost"))]
+    held_back = numbers_of(history, "validation_cost")
     if held_back:
         costs.append(Series("validation", held_back))
     parts: list[RenderableType] = [Curves("cost", costs, epochs)]
-    accuracies = [e.accuracy for e in history if e.accuracy is not None]
+    accuracies = [share for share in history.accuracies() if share is not None]
     if accuracies:
         name = "validation" if held_back else "train"
         parts += ["", Curves("accuracy", [Series(name, accuracies)], epochs)]
     return Group(*parts, "")
 
 
-def outcome(history: Sequence[Epoch], test: Evaluation | None) -> RenderableType:
+def numbers_of(history: History, key: str) -> list[float]:
+    """One number of the epochs that have it."""
+    return [x for x in history.column(key) if x is not None]
+
+
+def outcome(history: History, test: Evaluation | None) -> RenderableType:
     """Where the training has led, and its best epoch where that was another."""
     last = history[-1]
-    seconds = sum(epoch.train_seconds for epoch in history)
+    seconds = sum(numbers_of(history, "train_seconds"))
     line = Text(f"after {count(last.epoch, 'epoch')} ({duration(seconds)} of steps): ", "bold")
     if last.train_cost_after is not None:
         line.append(f"cost {number(last.train_cost_after, 7)}")
@@ -171,9 +175,11 @@ def outcome(history: Sequence[Epoch], test: Evaluation | None) -> RenderableType
     if last.accuracy is not None:
         where = "validation" if last.validation_accuracy is not None else "training"
         line.append(f", {where} accuracy {accuracy(last.accuracy)}")
-        best = max(history, key=lambda e: e.accuracy or 0)
-        if best.accuracy is not None and best.accuracy > last.accuracy:
-            line.append(f" (best {accuracy(best.accuracy)} in epoch {best.epoch})")
+        shares = [share or 0 for share in history.accuracies()]
+        best = max(shares)
+        if best > last.accuracy:
+            epoch = history[shares.index(best)].epoch
+            line.append(f" (best {accuracy(best)} in epoch {epoch})")
     if test is not None:
         line.append(f"\ntest: cost {number(test.cost, 4)}")
         if test.accuracy is not None:

@@ -80,6 +80,15 @@ class History(Sequence[Epoch]):
 
     __hash__ = None  # type: ignore[assignment]  # it grows
 
+    def column(self, key: str) -> list[float | None]:
+        """One number of all epochs, by its name in `Epoch`."""
+        return [None if x != x else x for x in self._numbers[_NUMBERS.index(key) :: self._width]]
+
+    def accuracies(self) -> list[float | None]:
+        """`Epoch.accuracy` of all of them."""
+        columns = (self.column(key) for key in ("validation_accuracy", "train_accuracy"))
+        return [train if held is None else held for held, train in zip(*columns, strict=True)]
+
     def record(self, index: int) -> dict[str, Any]:
         """An epoch as plain data, as the metrics have it."""
         start = index * self._width

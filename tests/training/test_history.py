@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,17 @@ def test_it_is_a_sequence_of_what_was_put_in(epochs: list[Epoch]) -> None:
         history[3]
     assert len(History()) == 0
     assert list(History()) == []
+
+
+def test_a_number_of_all_epochs_by_its_name(epochs: list[Epoch]) -> None:
+    history = History(epochs)
+    for key in ("epoch", "train_cost", "validation_cost", "train_cost_after", "last_batch"):
+        assert history.column(key) == [getattr(epoch, key) for epoch in epochs]
+    assert history.accuracies() == [epoch.accuracy for epoch in epochs]
+    nothing_held_back = replace(epochs[0], validation_accuracy=None, train_accuracy=0.5)
+    assert History([nothing_held_back]).accuracies() == [0.5]
+    no_classes = replace(epochs[0], validation_accuracy=None)
+    assert History([no_classes]).accuracies() == [None]
 
 
 def test_what_is_missing_stays_missing(epochs: list[Epoch]) -> None:
