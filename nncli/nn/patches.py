@@ -66,10 +66,12 @@ def block_places(windows: Windows, channels: int, samples: int, wide: int) -> It
     widest = next(stretches(columns.outputs, longest)).stop
     line = columns.kernel * channels * widest * samples
     high = max(rows.kernel, (ROOM // line - rows.kernel) // pace + 1)
+    # As the first phase has it: a later one may have a row less, and would take more at a time.
+    highest = next(stretches(ceil(rows.outputs / phases), high)).stop
     for piece in stretches(columns.outputs, longest):
         for phase in range(min(phases, rows.outputs)):
             of_phase = range(phase, rows.outputs, phases)
-            for stretch in stretches(len(of_phase), high):
+            for stretch in stretches(len(of_phase), highest):
                 part = of_phase[stretch]
                 first, last = part[0] * rows.stride, part[-1] * rows.stride
                 lines = slice(first, last + rows.reach, rows.dilation)

@@ -46,6 +46,15 @@ def test_each_output_is_worked_out_once_whatever_the_blocks(monkeypatch, windows
     assert room_numbers(windows, 2, 4, wide) == max(block.patches.size for block in laid)
 
 
+@pytest.mark.parametrize("size", range(12, 27))
+def test_the_first_block_is_the_largest_whatever_rows_a_dilation_takes_apart(monkeypatch, size):
+    # Of 13 rows 7 are even and 6 odd; a block takes 6: two blocks of 4 and 3, and one of 6.
+    monkeypatch.setattr(patches, "ROOM", 8 * 3 * size)
+    windows = place_windows((size, size), (3, 3), padding="same", dilation=(2, 2))
+    found = blocks(windows, np.zeros((1, *windows.padded_shape, 1)), wide=1000)
+    assert room_numbers(windows, 1, 1, 1000) == max(block.patches.size for block in found)
+
+
 def test_windows_share_the_lines_that_they_have_in_common():
     windows = place_windows((16, 16), (3, 3), padding="same")
     padded = np.zeros((8, *windows.padded_shape, 4))
