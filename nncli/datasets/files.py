@@ -48,6 +48,15 @@ def cannot_read(path: Path, error: Exception) -> DataError:
 
 
 @contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """What the system refuses while something is read, raised inside, becomes a DataError."""
+    try:
+        yield
+    except OSError as error:
+        raise cannot_read(path, error) from error
+
+
+@contextmanager
 def opened(path: Path) -> Iterator[IO[bytes]]:
     """The file's bytes as a stream, decompressed where its name ends in `.gz`.
 

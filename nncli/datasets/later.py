@@ -7,7 +7,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nncli.datasets.files import check_expansion, opened, shown
+from nncli.datasets.files import check_expansion, opened, reading, shown
 from nncli.datasets.mapped import let_go
 from nncli.datasets.messages import counted, listed
 from nncli.datasets.part import Part, check_inputs, needed_scaling, prepare
@@ -54,10 +54,11 @@ def read_inputs(recipe: Recipe, source: Path | NDArray[Any] | IO[bytes], dtype: 
     elif isinstance(source, np.ndarray):
         samples = array_of_inputs(source, "inputs")
     else:
-        reader = RowReader(source, STANDARD_INPUT)
-        layout = layout_of(recipe, reader)
+        with reading(Path(STANDARD_INPUT)):
+            reader = RowReader(source, STANDARD_INPUT)
+            layout = layout_of(recipe, reader)
         return Inputs(
-            parts_of(recipe, reader, layout, dtype), None, notes_of(recipe, layout, reader)
+            parts_of_stream(recipe, reader, layout, dtype), None, notes_of(recipe, layout, reader)
         )
     samples = recipe.fitted(samples)
     check_inputs(samples, needed_scaling(samples.inputs, recipe.scaling, dtype), dtype)
@@ -78,6 +79,13 @@ def parts_of_file(recipe: Recipe, path: Path, layout: Layout, dtype: DType) -> I
     with opened(path) as stream:
         reader = RowReader(stream, shown(path), delimiter_of(path))
         layout_of(recipe, reader)
+        yield from parts_of(recipe, reader, layout, dtype)
+
+
+def parts_of_stream(
+    recipe: Recipe, reader: RowReader, layout: Layout, dtype: DType
+) -> Iterator[Part]:
+    with reading(Path(STANDARD_INPUT)):
         yield from parts_of(recipe, reader, layout, dtype)
 
 
@@ -141,6 +149,7 @@ def read_measured(recipe: Recipe, source: Source, dtype: DType) -> Part:
 
 
 def measured_table(recipe: Recipe, path: Path) -> Samples:
+    check_expansion(path)  # a bomb of blank lines has no first row
     with opened(path) as stream:
         reader = RowReader(stream, shown(path), delimiter_of(path))
         layout = layout_of(recipe, reader)

@@ -22,12 +22,12 @@ from nncli.datasets.files import (
     RATIO_LIMIT,
     TEXT_LIMIT,
     TEXT_RATIO_LIMIT,
-    cannot_read,
     check_ratio,
     file_size,
     is_gzip,
     opened,
     read_upto,
+    reading,
     shown,
 )
 from nncli.datasets.mapped import let_go
@@ -136,12 +136,10 @@ def read_standard_input(
         raise DataError(f"{STANDARD_INPUT}: is closed")
     source = sys.stdin.buffer if stream is None else stream
     tick = Ticker(progress, None)
-    try:
+    with reading(Path(STANDARD_INPUT)):
         start = bytes(read_upto(source, START))
         kind = kind_by_start(start)
         matrix = from_stream(start, source, STANDARD_INPUT, kind, allow_nan, tick)
-    except OSError as error:
-        raise cannot_read(Path(STANDARD_INPUT), error) from error
     if not allow_nan and kind in ("npy", "image"):
         check_finite(matrix, Ticker(None, None))
     return matrix

@@ -66,8 +66,8 @@ class RowReader:
 
     def _first_row(self) -> tuple[list[str], int]:
         """The first row that is not blank, and the line where it ends."""
-        for line, text in self._pieces:
-            self._line, self._text = line, text
+        for piece in self._pieces:
+            line, text = self._line, self._text = without_blank_lines(*piece)
             reader = records(io.StringIO(text, newline=""), self.delimiter)
             start = line
             try:
@@ -88,6 +88,13 @@ class RowReader:
             self.name, text, self.delimiter, False, None, (), first=line, width=self.width
         )
         return None if table is None else replace(table, header=self.header)
+
+
+def without_blank_lines(line: int, text: str) -> tuple[int, str]:
+    """What follows the blank lines that a text begins with, and its line: of millions, at once."""
+    blank = text[: len(text) - len(text.lstrip(" \n"))]
+    end = blank.rfind("\n") + 1
+    return line + text.count("\n", 0, end), text[end:]
 
 
 def whole_rows(stream: IO[bytes], name: str) -> Iterator[tuple[int, str]]:

@@ -120,11 +120,33 @@ def test_gzip_is_looked_through_before_its_first_row_is_answered(recipe, monkeyp
     ]
 
 
+def test_a_bomb_of_blank_lines_is_refused_by_its_size(recipe, monkeypatch):
+    monkeypatch.setattr(files, "RATIO_FROM", 1 << 16)
+    bomb = write("t.csv.gz", b"\n" * (1 << 17))
+    for read in (read_inputs, read_measured):
+        assert problems(read, recipe, bomb, FLOAT64) == [
+            "t.csv.gz: expands to more than 75 times its size; refused as a decompression bomb"
+        ]
+
+
 def test_standard_input_is_a_table(recipe):
     found, _ = inputs(recipe, io.BytesIO(b"b,a\n4,3\n"))
     assert found.tolist() == EXPECTED
     assert problems(inputs, recipe, io.BytesIO(b"b,a\n4,x\n")) == [
         "standard input: row 2, column 2 (a): 'x' is not a number"
+    ]
+
+
+@pytest.mark.parametrize("good", [b"", b"b,a\n4,3\n"], ids=["at once", "after a row"])
+def test_standard_input_that_cannot_be_read(recipe, good):
+    class Failing(io.BytesIO):
+        def read1(self, size=-1):
+            if content := super().read1(size):
+                return content
+            raise OSError(5, "Input/output error")
+
+    assert problems(inputs, recipe, Failing(good)) == [
+        "standard input: cannot be read: input/output error"
     ]
 
 

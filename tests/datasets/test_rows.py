@@ -90,6 +90,14 @@ def test_a_pipe_gives_its_rows_before_it_ends():
     assert cells(itertools.islice(tables, 2)) == [[1, 2], [3, 4]]
 
 
+@pytest.mark.parametrize("size", [1, 5, 1000])
+def test_blank_lines_above_the_first_row_are_counted(size):
+    _, tables = read("\n  \n\r\n 1,2\n\n3,4\n", size)
+    assert (cells(tables), lines(tables)) == ([[1, 2], [3, 4]], [4, 6])
+    reader, tables = read("\n\t\n1\t2\n", size, delimiter="\t", header=True)
+    assert (reader.header, lines(tables)) == (("", ""), [3])
+
+
 def test_a_bom_is_dropped():
     assert read(b"\xef\xbb\xbfa,b\n1,2\n", header=True)[0].header == ("a", "b")
 
