@@ -1,7 +1,9 @@
 """The folder that a training leaves behind: its spec, its metrics, its checkpoints."""
 
+import errno
 import fcntl
 import os
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -109,6 +111,9 @@ class RunFolder:
         """The folder, once no other training has it. The system unlocks it if this one dies."""
         # A link might lead to a file that is none of ours.
         metrics = os.open(path / METRICS, os.O_RDWR | os.O_NOFOLLOW | flags, 0o666)
+        if not stat.S_ISREG(os.fstat(metrics).st_mode):  # a pipe would never end
+            os.close(metrics)
+            raise OSError(errno.EINVAL, "it is no regular file")
         try:
             fcntl.flock(metrics, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,6 +1,7 @@
 """A training that was ended goes on to the end that it would have come to."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -372,6 +373,12 @@ class TestOneAtATime:
         first.close()
         nncli.train(spec_of(), out=tmp_path / "run")
         assert ending(tmp_path / "run") == ending(undisturbed)
+
+    def test_metrics_that_are_a_pipe_are_not_waited_for(self, undisturbed: Path) -> None:
+        (undisturbed / METRICS).unlink()
+        os.mkfifo(undisturbed / METRICS)
+        with pytest.raises(RunError, match=r"metrics\.jsonl: cannot be opened: it is no regular"):
+            nncli.resume(undisturbed, overrides=["train.epochs=9"])
 
     def test_a_link_to_elsewhere_is_not_followed(self, undisturbed: Path, tmp_path: Path) -> None:
         elsewhere = tmp_path / "elsewhere"
