@@ -31,7 +31,7 @@ from nncli.nn.arrays import Array, Shape, do, release
 from nncli.nn.blas import threads_there
 from nncli.nn.layers import by
 from nncli.nn.padding import PADDING_MODES, fill_padded, widest
-from nncli.nn.patches import blocks, products
+from nncli.nn.patches import ROOM, blocks, products
 from nncli.nn.windows import Axis, Padding, Pair, Windows, place_windows
 
 BUDGET = 100 * 2**20  # bytes of a mapped matrix and its output that are in memory at once
@@ -300,10 +300,12 @@ class Patches(Way):
 
     def __call__(self, cells: Array, shape: Pair, scratch: Scratch) -> Array:
         sums = scratch("sums", shape)
+        # Of a large filter the windows of few columns are enough for the cache.
+        wide = min(self.tile[1], max(16, ROOM // self.filter.size))
         laid = blocks(
             self.on(cells),
             cells[None, :, :, None],
-            self.tile[1],
+            wide,
             room=lambda numbers: scratch("patches", (numbers,)),
         )
         do(products(self.filter.reshape(1, -1), laid, sums[None, :, :, None]))

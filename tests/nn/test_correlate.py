@@ -1,6 +1,7 @@
 """A filter over a matrix: against plain loops, PyTorch, SciPy and the conv layer."""
 
 import json
+import tracemalloc
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -357,6 +358,15 @@ def test_a_filter_without_factors(filter):
         10 - len(filter),
         10 - len(filter[0]),
     )
+
+
+def test_a_large_filter_is_laid_out_a_piece_at_a_time():
+    image, filter = np.ones((115, 1124)), np.ones((100, 100))
+    tracemalloc.start()
+    correlate(image, filter, way="patches", threads=1)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 * 2**20
 
 
 def test_what_takes_least_is_chosen():
