@@ -25,7 +25,7 @@ def layer_numbers(placed: Placed, n: int) -> int:
             if collects(windows, channels, filters):
                 back, wide = windows.turned(), PRODUCT // weights
                 way_down = inputs + filters * prod(back.padded_shape) * n
-                way_down += room_numbers(back, filters, n, wide)
+                way_down += room_numbers(back, filters, n, wide) + weights
             else:
                 way_down = padded + taps * prod(windows.output_shape) * n
             rooms = sum(
@@ -33,7 +33,7 @@ def layer_numbers(placed: Placed, n: int) -> int:
                 for wide in (PRODUCT // weights, gradient_width(taps))
             )
             rooms += (gradient_rows(windows, weights) + 3) * weights
-            numbers = 4 * outputs + padded + rooms + way_down
+            numbers = 4 * outputs + padded * windows.is_padded + rooms + way_down
         case Learner():
             numbers = 5 * outputs + inputs
         case Pool():
@@ -45,4 +45,8 @@ def layer_numbers(placed: Placed, n: int) -> int:
 
 def step_bytes(layers: Sequence[Placed], n: int, itemsize: int) -> int:
     """About how many bytes a step takes."""
-    return itemsize * sum(layer_numbers(placed, n) for placed in layers)
+    first = layers[0]
+    # The mini-batch as it was gathered and, where there are windows, with the samples last.
+    copies = 2 if isinstance(first.layer, Conv | Pool) else 1
+    given = copies * prod(first.input_shape) * n
+    return itemsize * (given + sum(layer_numbers(placed, n) for placed in layers))

@@ -43,6 +43,8 @@ def test_multiply_adds_against_loops():
         ([Conv(filters=8, kernel=(5, 5)), AvgPool(size=(2, 2)), Dense(units=50)], (3, 30, 30), 20),
         ([Conv(filters=8, kernel=(3, 3), padding="same"), MaxPool(size=(2, 2)), Dense(units=9)],
          (1, 40, 40), 30),
+        ([Conv(filters=32, kernel=(3, 3), padding="same"), Dense(units=9)], (32, 16, 16), 32),
+        ([Conv(filters=8, kernel=(8, 8), stride=(8, 8)), Dense(units=9)], (3, 96, 96), 30),
     ],
 )  # fmt: skip
 def test_memory_against_what_is_taken(layers, shape, n):
