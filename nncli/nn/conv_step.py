@@ -10,7 +10,7 @@ import numpy as np
 from nncli.nn.arrays import Array, Calls, call
 from nncli.nn.layer_steps import LearnerStep
 from nncli.nn.layers import Conv
-from nncli.nn.patches import PRODUCT, ROOM, blocks, products, stretches
+from nncli.nn.patches import PRODUCT, ROOM, blocks, lying, products, stretches
 from nncli.nn.windows import Windows
 
 # Numbers in the gradients of several output rows, which are products of their own.
@@ -38,7 +38,7 @@ def gradient_width(taps: int) -> int:
 
 def gradient_rows(windows: Windows, weights: int) -> int:
     """Of how many output rows there are gradients at a time."""
-    return min(windows.rows.outputs, max(1, PARTIAL // weights))
+    return min(lying(windows).rows.outputs, max(1, PARTIAL // weights))
 
 
 def by_rows(weight: Array) -> Array:

@@ -38,10 +38,10 @@ class Block(NamedTuple):
     def matrices(self, outputs: Array) -> Array:
         """This block's share of `outputs` (filters x rows x columns x samples), an output row a
 
-        matrix: rows x filters x (columns · samples), a view.
+        matrix: rows x filters x (columns · samples), a view. A column is one matrix, see `lying`.
         """
-        share = outputs[:, self.rows, self.columns].swapaxes(0, 1)
-        return share.reshape(*share.shape[:2], -1)
+        share = outputs[:, self.rows, self.columns]
+        return share.reshape(len(outputs), len(self.windows), -1).swapaxes(0, 1)
 
 
 def stretches(length: int, longest: int) -> Iterator[slice]:
@@ -78,8 +78,19 @@ def block_places(windows: Windows, channels: int, samples: int, wide: int) -> It
                 yield Place(lines, slice(part[0], part[-1] + 1, phases), piece)
 
 
+def stands(windows: Windows) -> bool:
+    """Whether the image is a single column, a series of numbers, say."""
+    return windows.columns.padded == 1
+
+
+def lying(windows: Windows) -> Windows:
+    """A single column as a row, whose outputs one product takes; the taps are in the same order."""
+    return Windows(windows.columns, windows.rows) if stands(windows) else windows
+
+
 def room_numbers(windows: Windows, channels: int, samples: int, wide: int) -> int:
     """How many numbers the patches of a block of `blocks` take: the first is the largest."""
+    windows = lying(windows)
     first = next(block_places(windows, channels, samples, wide))
     lines, columns = range(windows.rows.padded)[first.lines], range(windows.columns.outputs)
     windows_across = len(columns[first.columns]) * samples
@@ -103,8 +114,11 @@ def blocks(
         room: makes a flat array for the patches, of so many numbers.
     """
     channels, *_, samples = padded.shape
-    lines = windows.lines(padded)
     numbers = room_numbers(windows, channels, samples, wide)
+    column = stands(windows)
+    if column:
+        windows, padded = lying(windows), padded.swapaxes(1, 2)
+    lines = windows.lines(padded)
     flat = np.zeros(numbers, padded.dtype) if room is None else room(numbers)
     pace, _ = row_steps(windows)
     found = []
@@ -115,7 +129,8 @@ def blocks(
         strides = (pace * patches.strides[0], patches.strides[2], patches.itemsize)
         shape = ((len(view) - windows.rows.kernel) // pace + 1, taps, across)
         laid = as_strided(patches, shape, strides, writeable=False)
-        found.append(Block(patches, view, laid, place.rows, place.columns))
+        outputs = (place.columns, place.rows) if column else (place.rows, place.columns)
+        found.append(Block(patches, view, laid, *outputs))
     return found
 
 

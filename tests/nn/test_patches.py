@@ -16,6 +16,10 @@ WINDOWS = [
         [(3, 2), (1, 1), (4, 3)], [(1, 1), (2, 3), (3, 1), (5, 2)], [(1, 1), (2, 1), (2, 2), (1, 3)]
     )
 ]
+WINDOWS += [
+    place_windows((40, 1), (4, 1), stride, "valid", dilation)
+    for stride, dilation in product([(1, 1), (3, 1)], [(1, 1), (2, 2), (9, 1)])
+]
 
 
 def window_at(padded, windows, row, column):
@@ -61,6 +65,14 @@ def test_windows_share_the_lines_that_they_have_in_common():
     (block,) = blocks(windows, padded, wide=1000)
     assert block.patches.size == 3 * 8 * 18 * 16 * 4  # not 9 times the outputs
     assert block.windows.shape == (16, 9 * 8, 16 * 4)
+
+
+def test_a_column_takes_one_product_where_a_row_does():
+    windows = place_windows((1000, 1), (3, 1), dilation=(400, 1))
+    (block,) = blocks(windows, np.zeros((8, 1000, 1, 4)), wide=1000)
+    assert block.windows.shape == (1, 3 * 8, 200 * 4)
+    outputs = np.zeros((5, 200, 1, 4))
+    assert np.shares_memory(block.matrices(outputs), outputs)
 
 
 def test_blocks_share_one_room():
