@@ -58,11 +58,10 @@ whole = []
 
 def on_event(event, trainer):
     if isinstance(event, nncli.Epoch):
-        counts = np.bincount(np.concatenate(seen), minlength=SAMPLES)
-        whole.append(bool((counts == 1).all()))
+        times_seen = np.bincount(np.concatenate(seen), minlength=SAMPLES)
+        whole.append(bool((times_seen == 1).all()))
         seen.clear()
 
-SAMPLES = int(sys.argv[1])
 def once(part, rows, inputs, targets):
     first.append(time())
     Part.gather = gather

@@ -3,7 +3,8 @@
     python benchmarks/sides.py SIDE THREADS MNIST wall|cpu
 
 reads lines of JSON, {"workload": name, "seconds": about how long a turn shall be}, and answers each
-with {"seconds": of one step, "steps": in the turn}; the first turn of a workload warms up.
+with {"seconds": of one step, "steps": in the turn}; the first turn of a workload warms up, and each
+turn begins with half as long again that is not timed.
 """
 
 import json

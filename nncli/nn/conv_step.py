@@ -10,10 +10,10 @@ import numpy as np
 from nncli.nn.arrays import Array, Calls, call
 from nncli.nn.layer_steps import LearnerStep
 from nncli.nn.layers import Conv
-from nncli.nn.patches import PRODUCT, ROOM, blocks, lying, products, stretches
+from nncli.nn.patches import ROOM, blocks, lying, product_width, products, stretches
 from nncli.nn.windows import Windows
 
-# Numbers in the gradients of several output rows, which are products of their own.
+# Numbers in the gradients of several output rows, a product each, before they are added up.
 PARTIAL = 1 << 17
 # Windows of a product for the gradient, at least: what it gives is added to what others gave.
 LONG_SUM = 256
@@ -22,8 +22,8 @@ LONG_SUM = 256
 def collects(windows: Windows, channels: int, filters: int) -> bool:
     """Whether to collect is the likely faster of a conv layer's two ways back.
 
-    What it lays out is by the filters and the image, what the other adds up by the channels and the
-    outputs, which costs about three times as much a number.
+    Collecting lays out filters x image numbers, spreading adds up channels x outputs, at about
+    three times the cost of each.
     """
     rows, columns = windows.rows, windows.columns
     if not (rows.turns and columns.turns):
@@ -33,6 +33,7 @@ def collects(windows: Windows, channels: int, filters: int) -> bool:
 
 def gradient_width(taps: int) -> int:
     """How many windows a product for the gradient takes."""
+    # Half a room laid out one by one: then a block has twice the lines that a window covers.
     return max(LONG_SUM, ROOM // taps // 2)
 
 
@@ -78,7 +79,7 @@ class Collect:
         self.turned_weight = by_rows(weight[:, :, ::-1, ::-1].swapaxes(0, 1))
         self.weight = np.zeros(self.turned_weight.shape, dtype)
         self.weight_matrix = self.weight.reshape(channels, -1)
-        self.blocks = blocks(back, self.padded, PRODUCT // weight.size)
+        self.blocks = blocks(back, self.padded, product_width(weight.size))
         self.downstream = np.zeros((channels, *back.output_shape, delta.shape[-1]), dtype)
 
     def send(self) -> Calls:
@@ -106,7 +107,7 @@ class ConvStep(LearnerStep):
         self.interior = self.windows.interior(self.padded)
         self.weight_by_rows = np.zeros(by_rows(self.weight).shape, dtype)
         self.weight_matrix = self.weight_by_rows.reshape(filters, -1)
-        self.blocks = blocks(self.windows, self.padded, PRODUCT // self.weight.size)
+        self.blocks = blocks(self.windows, self.padded, product_width(self.weight.size))
         taps = self.weight[0].size
         self.gradient_blocks = blocks(self.windows, self.padded, gradient_width(taps))
         rows = gradient_rows(self.windows, self.weight.size)

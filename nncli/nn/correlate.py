@@ -403,13 +403,20 @@ class Banded(Way):
         taps[:: rows.dilation] = filter
         self.matrix = banded(taps, columns, STRIP).reshape(-1, STRIP)
         self.apart = -(-rows.reach // rows.stride)
-        alone = ALONE // self.matrix.size
-        self.tile = (self.apart * min(64, max(1, alone)), 16 * STRIP)
+        self.tile = self.tile_of(windows)
+
+    @staticmethod
+    def tile_of(windows: Windows) -> Pair:
+        """Rows that do not overlap, for as many as one product takes, by 16 strips."""
+        rows, matrix = windows.rows, windows.rows.reach * windows.columns.span(STRIP) * STRIP
+        return -(-rows.reach // rows.stride) * min(64, max(1, ALONE // matrix)), 16 * STRIP
 
     @classmethod
     def seconds(cls, windows: Windows) -> float:
         band = windows.rows.reach * windows.columns.span(STRIP)
-        return _outputs(windows) * (1.5e-9 + 2 * band / 50e9) + band * STRIP * 3e-9 + 1e-4
+        outputs = windows.rows.outputs * -(-windows.columns.outputs // STRIP) * STRIP
+        each, tiles = 1.5e-9 + 2 * band / 36e9, _tiles(windows, cls.tile_of(windows))
+        return outputs * each + band * STRIP * 3e-9 + tiles * 1.7e-5 + 1e-4
 
     def __call__(self, cells: Array, shape: Pair, scratch: Scratch) -> Array:
         strips = -(-shape[1] // STRIP)

@@ -6,7 +6,7 @@ from math import prod
 from nncli.nn.conv_step import collects, gradient_rows, gradient_width
 from nncli.nn.layers import Conv, Learner, Pool
 from nncli.nn.network import Placed
-from nncli.nn.patches import PRODUCT, room_numbers
+from nncli.nn.patches import product_width, room_numbers
 
 
 def layer_numbers(placed: Placed, n: int) -> int:
@@ -23,14 +23,14 @@ def layer_numbers(placed: Placed, n: int) -> int:
             weight = placed.parameter_shapes["weight"]
             weights, taps = prod(weight), prod(weight[1:])
             if collects(windows, channels, filters):
-                back, wide = windows.turned(), PRODUCT // weights
+                back, wide = windows.turned(), product_width(weights)
                 way_down = inputs + filters * prod(back.padded_shape) * n
                 way_down += room_numbers(back, filters, n, wide) + weights
             else:
                 way_down = padded + taps * prod(windows.output_shape) * n
             rooms = sum(
                 room_numbers(windows, channels, n, wide)
-                for wide in (PRODUCT // weights, gradient_width(taps))
+                for wide in (product_width(weights), gradient_width(taps))
             )
             rooms += (gradient_rows(windows, weights) + 3) * weights
             numbers = 4 * outputs + padded * windows.is_padded + rooms + way_down

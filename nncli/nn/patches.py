@@ -2,11 +2,13 @@
 
 Laid out one by one, windows would take as many times the image as a filter has taps. So what the
 taps of one row meet is laid out line by line, and the windows of an output row are the lines that
-it has a row of taps for: a matrix, within which the next output row's begins a line further on.
-A block of outputs at a time stays in the cache while it is multiplied. A conv layer does so in both
-directions, with the samples of a mini-batch side by side; `correlate` does so with the tiles of one
-matrix, where windows do not lie side by side. The idea is that of MEC (Cho and Brand, MEC:
-memory-efficient convolution for deep neural network, 2017), which has no blocks.
+it has a row of taps for: with a kernel of 3 rows, output row r takes lines r, r+1 and r+2. They are
+a matrix, and that of output row r+1 is the same memory from a line further on. The idea is that of
+MEC (Cho and Brand, MEC: memory-efficient convolution for deep neural network, 2017); here a block
+of outputs at a time is laid out, which stays in the cache while it is multiplied.
+
+A conv layer does so in both directions, with the samples of a mini-batch side by side; `correlate`
+does so with the tiles of one matrix, where windows do not lie side by side.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -24,6 +26,11 @@ from nncli.nn.windows import Pair, Windows
 # for 128 of them.
 PRODUCT = 1_000_000
 ROOM = 1 << 18  # numbers laid out at a time: few enough for the cache
+
+
+def product_width(weights: int) -> int:
+    """How many windows a product with filters of so many weights takes."""
+    return PRODUCT // weights
 
 
 class Block(NamedTuple):
@@ -59,6 +66,10 @@ class Place(NamedTuple):
 
 
 def block_places(windows: Windows, channels: int, samples: int, wide: int) -> Iterator[Place]:
+    """By stretches of columns, phases of a dilation, and stretches of rows; the first is as large
+
+    as any.
+    """
     rows, columns = windows
     # With a dilation it is not neighbours that have lines in common, but every `phases`th row.
     pace, phases = row_steps(windows)
@@ -89,7 +100,7 @@ def lying(windows: Windows) -> Windows:
 
 
 def room_numbers(windows: Windows, channels: int, samples: int, wide: int) -> int:
-    """How many numbers the patches of a block of `blocks` take: the first is the largest."""
+    """How many numbers the room of `blocks` holds: what its first block, the largest, lays out."""
     windows = lying(windows)
     first = next(block_places(windows, channels, samples, wide))
     lines, columns = range(windows.rows.padded)[first.lines], range(windows.columns.outputs)
@@ -98,7 +109,10 @@ def room_numbers(windows: Windows, channels: int, samples: int, wide: int) -> in
 
 
 def row_steps(windows: Windows) -> Pair:
-    """Among every `dilation`th line: how far the next output row's window is, and which is next."""
+    """(pace, phases): among every `dilation`th line, the window of the output row `phases` further
+
+    on begins `pace` lines further on.
+    """
     common = gcd(windows.rows.stride, windows.rows.dilation)
     return windows.rows.stride // common, windows.rows.dilation // common
 
@@ -110,7 +124,8 @@ def blocks(
 
     Args:
         padded: channels x rows x columns x samples.
-        wide: how many windows a product may take; it takes those of a column in any case.
+        wide: the most windows (columns · samples) of a product; it takes those of one column in
+            any case.
         room: makes a flat array for the patches, of so many numbers.
     """
     channels, *_, samples = padded.shape

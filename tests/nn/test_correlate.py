@@ -382,8 +382,8 @@ def test_what_takes_least_is_chosen():
     assert [chosen(k, k, matrix=40) for k in (3, 5)] == ["Shifts"] * 2
     assert [chosen(k, k, matrix=k) for k in (40, 400, 2048)] == ["Patches"] * 3
     assert [chosen(k, k, dilation=(2, 2)) for k in (3, 5, 15)] == ["Patches"] * 2 + ["Fft"]
-    assert [chosen(k, k, stride=(2, 2)) for k in (3, 15)] == ["Patches", "Banded"]
-    assert [chosen(9, 1), chosen(1, 9)] == ["Patches", "Shifts"]
+    assert [chosen(k, k, stride=(2, 2)) for k in (3, 7)] == ["Patches"] * 2
+    assert [chosen(9, 1), chosen(1, 9), chosen(3, 17)] == ["Patches", "Shifts", "Banded"]
 
 
 def test_integers_take_the_transform_only_where_rounding_is_proven():
