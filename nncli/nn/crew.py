@@ -72,7 +72,7 @@ class Helper:
     def __init__(self) -> None:
         self._job: Job | None = None
         self._error: BaseException | None = None
-        self._busy = False  # until its end was waited for, which Ctrl-C may break off
+        self._busy = False  # from the beginning of a job until the helper itself says it is done
         self._begun, self._done = Lock(), Lock()
         self._begun.acquire()
         self._done.acquire()
@@ -87,9 +87,9 @@ class Helper:
 
     def finish(self) -> None:
         """Waits for the end of the job, if one is under way."""
-        if self._busy:
+        # Ctrl-C may come when the lock has just been taken, so having it says nothing by itself.
+        while self._busy:
             self._done.acquire()
-            self._busy = False
 
     def raise_error(self) -> None:
         error, self._error = self._error, None
@@ -112,4 +112,6 @@ class Helper:
                     self._job()
                 except BaseException as error:
                     self._error = error
-                self._done.release()
+                self._busy = False
+                if self._done.locked():  # or nobody waited for the job before
+                    self._done.release()

@@ -1,7 +1,7 @@
 """Steps whose mini-batch is shared out among threads, against the same steps in one piece."""
 
 from dataclasses import replace
-from threading import active_count
+from threading import Lock, Thread, active_count
 
 import numpy as np
 import pytest
@@ -177,3 +177,31 @@ class TestBest:
         monkeypatch.setenv("OMP_NUM_THREADS", "0")
         monkeypatch.setenv("OPENBLAS_NUM_THREADS", "many")
         assert threads_there() >= 1
+
+
+def test_ctrl_c_just_as_a_wait_ends_keeps_nobody_from_closing():
+    class Taken:
+        """A lock that has been taken when the interruption comes, once."""
+
+        def __init__(self, lock):
+            self.lock, self.is_armed = lock, True
+            self.release, self.locked = lock.release, lock.locked
+
+        def acquire(self):
+            self.lock.acquire()
+            if self.is_armed:
+                self.is_armed = False
+                raise KeyboardInterrupt
+            return True
+
+    crew = Crew(2)
+    (helper,) = crew._helpers
+    helper._done = Taken(helper._done)
+    release = Lock()
+    release.acquire()
+    with pytest.raises(KeyboardInterrupt):
+        crew.run([release.release, release.acquire])
+    closing = Thread(target=crew.close, daemon=True)
+    closing.start()
+    closing.join(10)
+    assert not closing.is_alive()
