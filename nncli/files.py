@@ -94,7 +94,10 @@ def _also_as(path: Path, keep: Path) -> None:
     except OSError:  # a file system without links: it has one name only, for a moment the other
         os.replace(path, keep)
     else:
-        os.replace(spare, keep)
+        try:
+            os.replace(spare, keep)
+        finally:  # it stays where `keep` cannot be replaced, or is this very file already
+            spare.unlink(missing_ok=True)
 
 
 def temporary_name(name: str) -> str:

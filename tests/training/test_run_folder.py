@@ -147,3 +147,21 @@ def test_a_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="pipe: is a device or a pipe, which no file may replace"):
         write_whole(tmp_path / "pipe", b"new")
     assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_name_for_the_file_before_that_cannot_be_given_leaves_nothing(tmp_path: Path) -> None:
+    path, keep = tmp_path / "file", tmp_path / "before"
+    write_whole(path, b"old")
+    keep.mkdir()
+    with pytest.raises(RunError, match="file: cannot be written: is a directory"):
+        write_whole(path, b"new", keep=keep)
+    assert {p.name for p in tmp_path.iterdir()} == {"file", "before"}
+
+
+def test_a_file_that_is_the_one_before_already_leaves_no_third_name(tmp_path: Path) -> None:
+    path, keep = tmp_path / "file", tmp_path / "before"
+    write_whole(path, b"old")
+    os.link(path, keep)  # as a process leaves it that was killed between two renames
+    write_whole(path, b"new", keep=keep)
+    assert (path.read_bytes(), keep.read_bytes()) == (b"new", b"old")
+    assert {p.name for p in tmp_path.iterdir()} == {"file", "before"}
