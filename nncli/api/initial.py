@@ -25,11 +25,15 @@ PICKLES = (".pt", ".pth", ".bin", ".pkl", ".ckpt")
 
 
 class Initial(NamedTuple):
-    """The file that a network's weights were read from, and where in it each layer's were."""
+    """The file that a network's weights were read from, and where in it each layer's were.
+
+    `notes` are to be told: what of a run is damaged.
+    """
 
     file: Path
     layout: Layout
     origins: tuple[Origin, ...]
+    notes: tuple[str, ...] = ()
 
 
 def start_from(spec: Spec, file: str | Path | None, layout: Layout = "nncli") -> Spec:
@@ -87,14 +91,15 @@ def fill_from_file(spec: Spec, network: Network) -> Initial | None:
     if t.init_from is None:
         return None
     from nncli.exchange.importing import parameters_from
-    from nncli.training.run_folder import CHECKPOINT
+    from nncli.training.run_folder import last_checkpoint
 
     path = spec.resolve(t.init_from)
-    if os.path.isdir(path):
-        path = path / CHECKPOINT
+    notes: tuple[str, ...] = ()
     if path.is_relative_to(Path.cwd()):
         path = path.relative_to(Path.cwd())
     try:
+        if os.path.isdir(path):
+            path, notes = last_checkpoint(path)
         flat, origins = parameters_from(read_weights(path), network, t.weights_layout)
     except NncliError as error:
         if spec.origin("train.init_from").kind == "default":  # asked for beside the spec
@@ -103,7 +108,7 @@ def fill_from_file(spec: Spec, network: Network) -> Initial | None:
         told = (spec.error_at(("train", "init_from"), line).problems for line in lines)
         raise SpecError([problem for problems in told for problem in problems]) from error
     network.parameters[...] = flat
-    return Initial(path, t.weights_layout, origins)
+    return Initial(path, t.weights_layout, origins, notes)
 
 
 def read_weights(path: Path) -> WeightFile:
@@ -113,6 +118,7 @@ def read_weights(path: Path) -> WeightFile:
         NncliError: it is another kind of file, cannot be read, or is damaged.
     """
     from nncli.exchange.importing import WeightFile
+    from nncli.training.run_folder import BEFORE
 
     name, suffix = shown(path), path.suffix.lower()
     if suffix in PICKLES:
@@ -121,7 +127,7 @@ def read_weights(path: Path) -> WeightFile:
             "save it with safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"
         )
     datasets.file_size(path)
-    if suffix == ".safetensors":
+    if suffix == ".safetensors" or path.name == BEFORE:
         arrays, metadata = safetensors.read(path)
         return WeightFile(name, arrays, metadata, is_ordered=False)
     if suffix == ".npz":

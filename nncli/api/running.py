@@ -15,7 +15,7 @@ from nncli.nn.threads import hire
 from nncli.spec import Spec, load_spec
 from nncli.training.data_file import DATA, read_data
 from nncli.training.evaluate import block_for
-from nncli.training.run_folder import last_state
+from nncli.training.run_folder import SPEC, last_state
 
 
 class Run(NamedTuple):
@@ -52,9 +52,21 @@ def open_run(path: str | Path) -> Run:
     spec = load_spec(spec_file(path))
     recipe = read_recipe(path)
     network = bare_network(spec, recipe.input_shape)
+    check_outputs(path, recipe, network)
     state, notes = last_state(path, network)
     network.parameters[...] = state.parameters
     return Run(path, spec, recipe, network, state.epoch, notes)
+
+
+def check_outputs(folder: Path, recipe: Recipe, network: Network) -> None:
+    """Raises RunError where a run folder's data.json is not that of its network."""
+    (outputs,) = network.output_shape
+    for told in (recipe.outputs, outputs if recipe.classes is None else len(recipe.classes)):
+        if told != outputs:
+            raise RunError(
+                f"{shown(folder / DATA)}: damaged: it is for a network of {told:,} outputs, that "
+                f"of {SPEC} has {outputs:,}"
+            )
 
 
 def read_recipe(folder: Path) -> Recipe:

@@ -67,7 +67,8 @@ def train(
         on_event: called with each Epoch, and with a Progress about ten times a second within long
             epochs; and with the trainer, which is at rest meanwhile. It may raise
             InterruptedTraining to stop there.
-        on_warning: called with what cannot be written while the training goes on.
+        on_warning: called with what cannot be written while the training goes on, and with what is
+            damaged of a run that the weights are from.
 
     Raises:
         SpecError, DataError: the spec or its data are wrong.
@@ -78,6 +79,8 @@ def train(
     """
     prepared = spec if isinstance(spec, Prepared) else prepare(_spec(spec))
     watch = _Watch(on_start, on_event, on_warning)
+    for note in prepared.initial.notes if prepared.initial is not None else ():
+        watch.warn(note)
     with prepared.hire() as crew:
         trainer = _trainer(prepared, crew)
         terms, folder = Terms(prepared.fingerprint(), crew.threads, trainer.untrained), None

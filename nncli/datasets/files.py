@@ -130,13 +130,9 @@ def read_text(path: Path) -> str:
 
     Raises DataError where it is too large, not UTF-8, or holds NUL bytes.
     """
-    stored = file_size(path)
+    check_expansion(path)
     with opened(path) as stream:
-        content = read_upto(
-            stream,
-            TEXT_LIMIT + 1,
-            lambda length: check_ratio(path, length, stored, TEXT_RATIO_LIMIT),
-        )
+        content = read_upto(stream, TEXT_LIMIT + 1)
     if len(content) > TEXT_LIMIT:
         raise DataError(
             f"{shown(path)}: holds more than {TEXT_LIMIT >> 30} GiB of text; "

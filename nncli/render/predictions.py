@@ -18,15 +18,19 @@ Blocks = Iterable[Prediction]
 
 
 def write_csv(blocks: Blocks, file: IO[bytes]) -> None:
-    """A header, then a line a sample: its class, where there are classes, and its outputs."""
+    """A header, then a line a sample: its class, where there are classes, and its outputs.
+
+    On a terminal what is not printable in their names is escaped: it could act there.
+    """
+    named: Callable[[str], str] = shown if file.isatty() else str
     for k, block in enumerate(blocks):
         labels = block.labels
         rows = numbers(block.outputs)
         if k == 0:
-            names = block.names if labels is None else ("class", *block.names)
-            file.write(csv_lines([names]))
+            names = map(named, block.names)
+            file.write(csv_lines([names if labels is None else ("class", *names)]))
         if labels is not None:
-            rows = [[label, *row] for label, row in zip(labels, rows, strict=True)]
+            rows = [[named(label), *row] for label, row in zip(labels, rows, strict=True)]
         file.write(csv_lines(rows))
         file.flush()
 

@@ -4,6 +4,7 @@ import math
 import os
 import re
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -68,6 +69,25 @@ def read_checkpoint(path: Path, network: Network) -> tuple[State, Terms]:
         RunError: another version wrote it, or it is of another network.
     """
     name = shown(path)
+    arrays, metadata = read_whole(path)
+    try:
+        place, terms = _place(metadata["place"]), _terms(metadata["terms"])
+    except DAMAGE as error:
+        raise DamagedError(f"{name}: damaged: {_words(error)}") from error
+    velocity = None
+    if any(key.startswith("velocity.") for key in arrays):
+        velocity = _flat(name, network, arrays, "velocity.")
+    parameters = _flat(name, network, arrays, "")
+    return State(parameters=parameters, velocity=velocity, **place), terms
+
+
+def read_whole(path: Path) -> tuple[safetensors.Arrays, Mapping[str, str]]:
+    """The arrays of a checkpoint and their metadata, if its checksum is that of its content.
+
+    Raises:
+        DamagedError, RunError: as `read_checkpoint`.
+    """
+    name = shown(path)
     if not os.path.isfile(path):
         raise DamagedError(f"{name}: there is no such file; a run folder holds one")
     try:
@@ -76,16 +96,11 @@ def read_checkpoint(path: Path, network: Network) -> tuple[State, Terms]:
         _check_version(name, metadata["format"])
         if metadata["checksum"].encode() != _checksum(content):
             raise ValueError("its checksum is not that of its content")
-        place, terms = _place(metadata["place"]), _terms(metadata["terms"])
     except OSError as error:
         raise DamagedError(f"{name}: cannot be read: {reason(error)}") from error
     except DAMAGE as error:
         raise DamagedError(f"{name}: damaged: {_words(error)}") from error
-    velocity = None
-    if any(key.startswith("velocity.") for key in arrays):
-        velocity = _flat(name, network, arrays, "velocity.")
-    parameters = _flat(name, network, arrays, "")
-    return State(parameters=parameters, velocity=velocity, **place), terms
+    return arrays, metadata
 
 
 def _checksum(content: bytes) -> bytes:

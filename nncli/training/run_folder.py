@@ -13,7 +13,7 @@ from nncli.errors import DamagedError, RunError
 from nncli.files import is_temporary, reason, shown, write_whole
 from nncli.jsons import to_json
 from nncli.nn.network import Network
-from nncli.training.checkpoint import Terms, read_checkpoint
+from nncli.training.checkpoint import Terms, read_checkpoint, read_whole
 from nncli.training.data_file import DATA
 from nncli.training.history import History
 from nncli.training.reading import METRICS, read_first
@@ -247,6 +247,20 @@ def last_state(path: Path, network: Network) -> tuple[State, tuple[str, ...]]:
         RunError: as for `standing`.
     """
     return _last_whole(path, lambda checkpoint: read_checkpoint(checkpoint, network)[0])
+
+
+def last_checkpoint(path: Path) -> tuple[Path, tuple[str, ...]]:
+    """The last checkpoint that is whole, and what is to be said about damage.
+
+    Raises:
+        RunError: there is none.
+    """
+
+    def checked(checkpoint: Path) -> Path:
+        read_whole(checkpoint)
+        return checkpoint
+
+    return _last_whole(path, checked)
 
 
 def _last_whole(path: Path, read: Callable[[Path], T]) -> tuple[T, tuple[str, ...]]:

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -238,6 +239,22 @@ class TestWrong:
         shutil.copytree(runs / "iris", tmp_path / "run")
         (tmp_path / "run/data.json").write_text(content)
         assert self.fails(nncli, "run").startswith(f"nncli: run/data.json: {told}")
+
+    @pytest.mark.parametrize(
+        ("change", "told"),
+        [
+            ({"classes": []}, "for a network of 0 outputs"),
+            ({"classes": None, "outputs": 10**20}, "for a network of 100,000,000,000,000,000,000"),
+            ({"outputs": 4}, "for a network of 4 outputs, that of spec.yaml has 3"),
+        ],
+    )
+    def test_the_data_file_of_another_network(
+        self, nncli: Run, runs: Path, tmp_path: Path, change: dict[str, Any], told: str
+    ) -> None:
+        shutil.copytree(runs / "iris", tmp_path / "run")
+        settled = json.loads((tmp_path / "run/data.json").read_text())
+        (tmp_path / "run/data.json").write_text(json.dumps(settled | change))
+        assert self.fails(nncli, "run").startswith(f"nncli: run/data.json: damaged: it is {told}")
 
     def test_unknown_classes(self, nncli: Run, runs: Path, tmp_path: Path) -> None:
         header, *rows = IRIS.read_text().splitlines()

@@ -84,6 +84,27 @@ def test_a_run_folder_will_do(nncli: Run, tmp_path: Path) -> None:
     assert "a/checkpoint.safetensors, layer by layer" in done.out
 
 
+def test_a_run_whose_last_checkpoint_is_damaged(nncli: Run, tmp_path: Path) -> None:
+    for epochs in ("1", "2"):
+        goes_on = ["--resume", "a"] if epochs == "2" else [DIGITS, "--out", "a"]
+        assert nncli("train", *goes_on, "--epochs", epochs).status == 0
+    last = tmp_path / "a/checkpoint.safetensors"
+    content = bytearray(last.read_bytes())
+    content[-5] ^= 1
+    last.write_bytes(content)
+    done = nncli("train", DIGITS, "--init-from", "a", "--out", "b", *SHORT)
+    assert done.status == 0
+    assert "checkpoint.safetensors: damaged: its checksum is not that of its content; " in done.err
+    assert "the checkpoint before it is used" in done.err
+    assert "a/checkpoint.safetensors.before, layer by layer" in done.out
+    (tmp_path / "a/checkpoint.safetensors.before").unlink()
+    done = nncli("train", DIGITS, "--init-from", "a", "--out", "c", *SHORT)
+    assert (done.status, done.err) == (
+        2,
+        "nncli: a/checkpoint.safetensors: damaged: its checksum is not that of its content\n",
+    )
+
+
 class TestRefusals:
     def fails(self, nncli: Run, tmp_path: Path, *arguments: str) -> str:
         done = nncli("train", DIGITS, *arguments)

@@ -20,6 +20,19 @@ def test_version(nncli: Run) -> None:
     assert nncli("--version").out == "nncli 0.1.0\n"
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_may_be_closed(closed: str, tmp_path: Path) -> None:
+    train = f"train {ROOT / 'configs/xor.yaml'} --epochs 1 --out run"
+    for command in (train, "show run", "--version"):
+        line = f"'{sys.executable}' -m nncli {command} {closed}"
+        done = subprocess.run(
+            line, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+    spec = (tmp_path / "run/spec.yaml").read_text()
+    assert spec.startswith("name: xor")  # and nothing that was to be printed is in it
+
+
 def test_without_arguments_it_helps(nncli: Run) -> None:
     assert "Usage" in nncli().out + nncli().err
 

@@ -1,9 +1,12 @@
 """nncli predict, from the shell."""
 
+import contextlib
 import csv
 import gzip
 import io
 import json
+import os
+import pty
 import shutil
 import subprocess
 import sys
@@ -55,6 +58,28 @@ def test_a_table_with_its_target(nncli: Run, runs: Path) -> None:
     outputs = np.array([[float(cell) for cell in row[1:]] for row in rows])
     np.testing.assert_allclose(outputs, by_hand(runs / "iris"), rtol=1e-4, atol=1e-7)
     assert [row[0] for row in rows] == [header[1 + k] for k in outputs.argmax(axis=1)]
+
+
+def test_on_a_terminal_names_do_not_act(nncli: Run, tmp_path: Path) -> None:
+    classes = ("good\u202e", "bad\x1b[31m")
+    rows = [f"{k % 3},{k % 2},{classes[k % 2]}" for k in range(12)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,c", *rows]) + "\n")
+    spec = "data: {train: t.csv}\nnetwork: [{type: dense, units: 2}]\ntrain: {eta: 1, epochs: 1}\n"
+    (tmp_path / "s.yaml").write_text(spec)
+    assert nncli("train", "s.yaml", "--out", "r").status == 0
+    raw = nncli("predict", "r", "t.csv").out
+    assert "bad\x1b[31m" in raw  # in a pipe they are what they are
+    leader, terminal = pty.openpty()
+    command = [*NNCLI, "predict", "r", "t.csv"]
+    subprocess.run(command, cwd=tmp_path, stdout=terminal, stderr=subprocess.DEVNULL, check=True)
+    os.close(terminal)
+    shown = b""
+    with contextlib.suppress(OSError):  # the terminal's other end is closed
+        while content := os.read(leader, 1 << 16):
+            shown += content
+    assert raw.splitlines()[0] == "class,bad\x1b[31m,good\u202e"
+    assert shown.splitlines()[0] == rb"class,bad\x1b[31m,good\u202e"
+    assert b"\x1b" not in shown
 
 
 def test_every_format_says_the_same(nncli: Run, runs: Path, tmp_path: Path) -> None:
