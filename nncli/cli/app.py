@@ -5,9 +5,11 @@ that no command pays for another.
 """
 
 import os
+import signal
 import sys
 from collections.abc import Iterable
 from importlib import import_module
+from types import FrameType
 
 import typer
 
@@ -76,6 +78,7 @@ def run() -> int:
     from nncli.render.encoding import prepare_streams
 
     prepare_streams()
+    signal.signal(signal.SIGTERM, _end)
     try:
         status = _run()
         sys.stdout.flush()
@@ -87,6 +90,11 @@ def run() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _say(f"standard output: {error.strerror or error}", FAILED)
     return status
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Ends a command from without as an error would: what is half-written goes."""
+    raise SystemExit(128 + number)
 
 
 def _run() -> int:

@@ -8,8 +8,10 @@ import json
 import os
 import pty
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import tracemalloc
 from pathlib import Path
 
@@ -80,6 +82,22 @@ def test_on_a_terminal_names_do_not_act(nncli: Run, tmp_path: Path) -> None:
     assert raw.splitlines()[0] == "class,bad\x1b[31m,good\u202e"
     assert shown.splitlines()[0] == rb"class,bad\x1b[31m,good\u202e"
     assert b"\x1b" not in shown
+
+
+def test_what_is_ended_leaves_nothing_half_written(runs: Path, tmp_path: Path) -> None:
+    command = [*NNCLI, "predict", runs / "iris", "-", "--output", "o.csv"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write(b"5,3,1,0\n")
+    process.stdin.flush()
+    until = time.monotonic() + 30
+    while not any(tmp_path.iterdir()):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    process.terminate()
+    assert process.wait(30) == 128 + signal.SIGTERM
+    process.stdin.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_format_says_the_same(nncli: Run, runs: Path, tmp_path: Path) -> None:
