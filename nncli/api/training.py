@@ -180,7 +180,7 @@ def _follow(
             try:
                 for event in trainer.events():
                     if isinstance(event, Divergence):
-                        message = divergence_message(event, prepared.spec.train)
+                        message = divergence_message(event, prepared.spec)
                         raise DivergedError(message, event)
                     if isinstance(event, Epoch):
                         keeper.history.append(event)

@@ -81,12 +81,15 @@ def flight_table(divergence: Divergence) -> list[RenderableType]:
                 cells = [number(getattr(layer, q.key), q.digits) for q in norms]
                 rows.append([*heads, layer.name, *cells])
                 heads = ["", ""]
+    legend = FLIGHT_LEGEND
+    if divergence.part == "validation":
+        legend += f" After the last one the validation data cost {number(divergence.cost)}."
     return [
         plain(f"the last {'steps' if len(divergence.flight) > 1 else 'step'}", "bold"),
         "",
         Columns(columns, rows),
         "",
-        plain(FLIGHT_LEGEND, "dim"),
+        plain(legend, "dim"),
     ]
 
 

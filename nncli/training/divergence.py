@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -22,18 +23,19 @@ class Wrong(NamedTuple):
     """The first quantity that went wrong, at its first entry that did.
 
     Attributes:
-        layer, quantity: by name; the cost counts to the last layer.
+        layer, quantity: by name; the cost counts to the last layer, and so does a target.
         unit: which unit, filter or channel of the layer.
         place: which sample of the mini-batch; for what all samples have a share in (gradients,
             updates, parameters) the one whose share is largest.
-        largest: the largest finite |entry| of the quantity, or of z behind a cost.
+        largest: the largest finite |entry| of the quantity, or of z behind a cost; a target as it
+            is, with its sign.
     """
 
     layer: str
     quantity: str
-    unit: int | None = None
-    place: int | None = None
-    largest: float | None = None
+    unit: int
+    place: int
+    largest: float | None
 
 
 def untrained_cost(step: Step, train: Samples) -> float:
@@ -65,10 +67,15 @@ def first_wrong(step: Step, cost: float, limit: float) -> Wrong | None:
         cost: what the run returned: where that is not finite, it ended there.
         limit: the cost that counts as wrong.
     """
-    found = _first_not_finite(_forward_order(step))
-    if found is None and not cost < limit:
-        return _wrong_cost(step)
-    return found or _first_not_finite(_backward_order(step)) or _first_not_learned(step)
+    if not cost < limit:
+        return wrong_forward(step)
+    passes = chain(_forward_order(step), _backward_order(step))
+    return _first_not_finite(passes) or _first_not_learned(step)
+
+
+def wrong_forward(step: Step) -> Wrong:
+    """What went wrong first in a forward pass whose cost is too large, or not finite."""
+    return _first_not_finite(_forward_order(step)) or _wrong_cost(step)
 
 
 def largest(array: Array) -> float | None:
@@ -87,10 +94,16 @@ def _first_not_finite(quantities: Iterator[tuple[LayerStep, str, Array]]) -> Wro
 
 
 def _wrong_cost(step: Step) -> Wrong:
-    """Every output is finite: it is what the cost makes of them that is too large."""
+    """Every output is finite: it is a target, or what the cost makes of them, that is too large."""
+    last = step.last
+    assert last.z is not None
     error = np.abs(np.concatenate([p.error for p in step.passes], axis=-1))
     unit, place = divmod(int(error.argmax()), error.shape[-1])
-    return Wrong(step.last.name, "cost", unit, place, largest_z(step))
+    target = float(step.targets[place, unit])
+    # Not compared with a: where that has saturated, a target of 1 is larger and not to blame.
+    z = float(np.abs(last.z).max())
+    quantity, size = ("target", target) if abs(target) > z else ("cost", z)
+    return Wrong(last.name, quantity, unit, place, size)
 
 
 def _first_not_learned(step: Step) -> Wrong | None:
@@ -102,13 +115,6 @@ def _first_not_learned(step: Step) -> Wrong | None:
             place = _largest_share(layer, key, index)
             return Wrong(layer.name, quantity, unit, place, largest(array))
     return None
-
-
-def largest_z(step: Step) -> float | None:
-    """The largest finite |z| of the last layer."""
-    z = step.last.z
-    assert z is not None
-    return largest(z)
 
 
 def _first(array: Array) -> tuple[int, ...]:

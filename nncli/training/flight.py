@@ -6,7 +6,7 @@ the same place, to the bit.
 """
 
 from collections import deque
-from itertools import count
+from itertools import count, islice
 from math import ceil
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,9 +15,9 @@ import numpy as np
 from nncli.nn.arrays import Array
 from nncli.nn.measures import LayerMeasures, measure, norm
 from nncli.nn.step import Step
-from nncli.training.divergence import Wrong, first_wrong, largest_z
+from nncli.training.divergence import Wrong, first_wrong, wrong_forward
 from nncli.training.history import Divergence, FlightStep
-from nncli.training.samples import Rows
+from nncli.training.samples import Rows, Samples
 from nncli.training.state import State
 
 if TYPE_CHECKING:
@@ -36,6 +36,14 @@ class Taken(NamedTuple):
     velocity: Array | None
 
 
+class Found(NamedTuple):
+    """What went wrong first, and the rows of the samples that it went wrong for."""
+
+    wrong: Wrong
+    rows: Rows
+    samples: Samples
+
+
 def flight_record(trainer: "Trainer", start: State, until: int, cost: float) -> Divergence:
     """What went wrong first, and the steps that led there.
 
@@ -45,33 +53,43 @@ def flight_record(trainer: "Trainer", start: State, until: int, cost: float) -> 
         cost: what was noticed then.
     """
     flight: list[FlightStep] = []
-    found: tuple[int, Wrong, Rows] | None = None
+    found: tuple[int, Found] | None = None
     for number, eta, rows, parameters, velocity in _last_steps(trainer, start, until):
         trainer.rewind(parameters, velocity)
         step, c = trainer.take(rows, eta, full=True)
         flight.append(FlightStep(number, eta, c, _measures(step, c)))
         wrong = first_wrong(step, c, trainer.cost_limit)
         if wrong is not None and found is None:
-            found = number, wrong, rows
+            found = number, Found(wrong, rows, trainer.train)
     if found is None:  # the last update did it, as other samples have shown
-        wrong = first_wrong(step, step.forward(), trainer.cost_limit)
-        found = number, wrong or Wrong(step.last.name, "cost", largest=largest_z(step)), rows
+        found = number, _found_after(trainer, step, rows)
     elif not c < trainer.cost_limit:
         cost = c
-    number, wrong, rows = found
-    index = trainer.train.index
+    number, (wrong, rows, samples) = found
     return Divergence(
-        epoch=(number - 1) // ceil(len(index) / trainer.plan.batch_size) + 1,
+        epoch=(number - 1) // ceil(len(trainer.train.index) / trainer.plan.batch_size) + 1,
         step=number,
         cost=cost,
         untrained=trainer.untrained,
         layer=wrong.layer,
         quantity=wrong.quantity,
         unit=wrong.unit,
-        sample=None if wrong.place is None else int(np.searchsorted(index, rows[wrong.place])),
+        part="train" if samples is trainer.train else "validation",
+        sample=int(np.searchsorted(samples.index, rows[wrong.place])),
         largest=wrong.largest,
         flight=tuple(flight),
     )
+
+
+def _found_after(trainer: "Trainer", step: Step, rows: Rows) -> Found:
+    """What is wrong after the last update: for the same samples, or for those then evaluated."""
+    wrong = first_wrong(step, step.forward(), trainer.cost_limit)
+    if wrong is not None:
+        return Found(wrong, rows, trainer.train)
+    evaluator = trainer.evaluator
+    worst = np.argmax([cost for _, _, cost in evaluator.passes()])  # NaN is the largest
+    rows, step, _ = next(islice(evaluator.passes(), int(worst), None))
+    return Found(wrong_forward(step), rows, evaluator.samples)
 
 
 def _last_steps(trainer: "Trainer", start: State, until: int) -> deque[Taken]:

@@ -4,7 +4,7 @@ import math
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple, overload
+from typing import Any, Literal, NamedTuple, overload
 
 from nncli.nn.measures import LayerMeasures
 
@@ -151,13 +151,13 @@ class Divergence:
         cost: C at the step that noticed; or the last one where an update did it.
         untrained: C of a network that has learnt nothing, which an exploded cost is measured by.
         layer, quantity: the first thing that was not finite, in the order of computation; the cost
-            where that has exploded though all is finite.
-        unit: which unit, filter or channel of the layer; None for the cost of other samples, those
-            that are evaluated after an epoch.
-        sample: which sample of the training data, counted from 0: for a gradient, an update or a
-            parameter the one with the largest share in it.
+            where that has exploded though all is finite, or the target that made it.
+        unit: which unit, filter or channel of the layer.
+        part: what the sample is of, train or validation.
+        sample: which sample of its part, counted from 0: for a gradient, an update or a parameter
+            the one with the largest share in it.
         largest: the largest finite |entry| of the quantity (of z, for a cost), None where no entry
-            is finite.
+            is finite; a target as it is, with its sign.
         flight: the last steps up to the one that noticed, at most 5.
     """
 
@@ -167,8 +167,9 @@ class Divergence:
     untrained: float
     layer: str
     quantity: str
-    unit: int | None
-    sample: int | None
+    unit: int
+    part: Literal["train", "validation"]
+    sample: int
     largest: float | None
     flight: tuple[FlightStep, ...]
 

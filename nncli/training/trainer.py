@@ -31,6 +31,7 @@ class Trainer:
     `epoch`, `samples`, `cost_sum`, `steps_taken` and `seconds` are those of `State`.
 
     Attributes:
+        evaluator: of the samples that are evaluated after an epoch.
         untrained: C of a network that has learnt nothing.
         cost_limit: a mini-batch whose C is as large, or NaN, is a divergence.
     """
@@ -61,7 +62,7 @@ class Trainer:
         self.seconds = 0.0
         evaluated = train if validation is None else validation
         self._crew = crew
-        self._evaluator = Evaluator(network, sgd, evaluated, classes=plan.classes, crew=crew)
+        self.evaluator = Evaluator(network, sgd, evaluated, classes=plan.classes, crew=crew)
         self._held_back = validation is not None
         self._steps: dict[int, Step] = {}
         self._before = network.parameters.copy()
@@ -221,7 +222,7 @@ class Trainer:
         layers = measure(step)
         cost, seconds = self.cost_sum / self.samples, self.seconds
         self.epoch, self.samples, self.cost_sum, self.seconds = self.epoch + 1, 0, 0.0, 0.0
-        evaluation = self._evaluator()
+        evaluation = self.evaluator()
         held = self._held_back
         return Epoch(
             epoch=self.epoch,

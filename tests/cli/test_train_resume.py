@@ -267,6 +267,25 @@ def test_a_divergence_shows_its_flight_record(nncli: Run) -> None:
     )
 
 
+@pytest.mark.parametrize("columns", [80, 140])
+def test_sound_steps_before_validation_data_that_cost_too_much(nncli: Run, columns: int) -> None:
+    iris = (CONFIGS / "iris.yaml", "--set", "train.batch_size=40")
+    samples = "inputs: [[1, 1, 1, 1], [1e38, 0, 0, 0]], targets: [setosa, setosa]"
+    held_back = f"data.validation={{{samples}}}"
+    linear = ("--set", "network[1].activation=identity", "--set", "train.cost=quadratic")
+    relu = ("--set", "network[0].activation=relu", "--set", "train.eta=0.001")
+    options = (*linear, *relu, "--set", held_back)
+    done = nncli("train", *iris, *options, COLUMNS=str(columns))
+    assert done.status == 1
+    assert ": the cost of the validation data is inf\n" in done.err
+    assert " for sample 1 of the validation data\n" in done.err
+    words = " ".join(done.out.split())
+    assert "After the last one the validation data cost inf." in words
+    again = nncli("train", *iris, *options, "--out", "again", "--format", "json")
+    record = json.loads(again.out)["divergence"]
+    assert (record["part"], record["sample"]) == ("validation", 1)
+
+
 def test_a_divergence_after_some_epochs_says_how_to_go_on(nncli: Run, tmp_path: Path) -> None:
     nncli("train", CONFIGS / "iris.yaml", "--epochs", 3)
     done = nncli("train", "--resume", "runs/iris", "--epochs", 9, "--set", "train.eta=1e30")

@@ -79,6 +79,7 @@ def steps_by_hand(p: Prepared, count: int) -> list[dict]:
                 "weight": [np.linalg.norm(w) for w in weights],
                 "worst": worst(delta2, rows),
                 "worst_after": worst(after, rows),
+                "worst_evaluated": worst(outputs - data.targets, data.index),
             }
         )
     return steps
@@ -97,6 +98,7 @@ def worst(error: np.ndarray, rows: np.ndarray) -> tuple[int, int]:
         ["train.batch_size=7", "train.eta=0.8"],  # one step an epoch: the record spans epochs
         ["train.batch_size=1", "train.eta=0.5"],
         ["train.eta=3"],  # at once
+        ["train.batch_size=2", "train.eta=0.6", "train.momentum=0"],  # seen after an epoch
     ],
 )
 def test_the_record_is_what_happened(overrides: list[str]) -> None:
@@ -111,7 +113,9 @@ def test_the_record_is_what_happened(overrides: list[str]) -> None:
     else:  # it was seen on the samples that are evaluated after an epoch
         assert event.cost == pytest.approx(last["evaluated"], rel=1e-9)
         exploded = last["cost_after"] >= limit
-        assert (event.sample, event.unit) == (last["worst_after"] if exploded else (None, None))
+        seen = last["worst_after" if exploded else "worst_evaluated"]
+        assert (event.sample, event.unit) == seen
+    assert event.part == "train"
     assert [step.step for step in event.flight] == [s["step"] for s in by_hand[-5:]]
     for step, wanted in zip(event.flight, by_hand[-5:], strict=True):
         assert step.cost == pytest.approx(wanted["cost"], rel=1e-9)
@@ -197,6 +201,71 @@ class TestAfterAnEpoch:
     def test_a_bad_start_is_none(self) -> None:
         trainer = trainer_of(prepared(*self.SATURATED, "train.eta=100", "train.epochs=3"))
         assert len(list(trainer.events())) == 3
+
+
+class TestTheData:
+    """A sample that is out of all proportion is named, and not what the network made of it."""
+
+    LINEAR = ("dtype=float32", "train.eta=0.05")
+    TARGETS = ("[0, 1]", "[1, 0]", "[0, 1]", "[1, 1]", "[0, 1]", "[1, 1]", "[0, 1]")
+
+    def stopped(self, *overrides: str) -> tuple[Divergence, list[str]]:
+        with pytest.raises(DivergedError) as error:
+            nncli.train(parse_spec(SPEC, overrides=(*self.LINEAR, *overrides)))
+        return error.value.divergence, str(error.value).splitlines()
+
+    @pytest.mark.parametrize("target", ["1e30", "-1e25"])
+    @pytest.mark.parametrize("activation", ["identity", "relu", "tanh"])
+    def test_a_target(self, target: str, activation: str) -> None:
+        targets = [*self.TARGETS[:3], f"[1, {target}]", *self.TARGETS[4:]]
+        event, (first, second, third) = self.stopped(
+            f"data.train.targets=[{', '.join(targets)}]", f"network[1].activation={activation}"
+        )
+        assert (event.layer, event.quantity) == ("dense2", "target")
+        assert (event.part, event.sample, event.unit) == ("train", 3, 1)
+        assert event.largest == pytest.approx(float(target))
+        assert first.endswith(": the cost is inf")
+        said = f"{float(target):.3g}"
+        assert second == f"it began in the data: the target of unit 1 is {said} for sample 3"
+        assert third.startswith("to try: a look at that target, targets of about 1 ")
+        assert "eta" not in third
+
+    def held_back(self, inputs: str, targets: str) -> str:
+        """200 samples, of which the one numbered 150 is odd: not in the first block of them."""
+        odd = ["[1, 0]"] * 150, ["[1, 0]"] * 49
+        columns = {
+            "inputs": ", ".join([*odd[0], inputs, *odd[1]]),
+            "targets": ", ".join([*odd[0], targets, *odd[1]]),
+        }
+        part = ", ".join(f"{key}: [{rows}]" for key, rows in columns.items())
+        return f"data.validation={{{part}}}"
+
+    def test_a_held_back_input(self) -> None:
+        train = f"data.train.targets=[{', '.join(self.TARGETS)}]"
+        event, (first, second, third) = self.stopped(train, self.held_back("[3e38, 1]", "[0, 1]"))
+        assert (event.part, event.sample, event.quantity) == ("validation", 150, "cost")
+        assert event.largest is not None
+        assert event.largest > 1e35
+        assert all(step.cost < 10 for step in event.flight)
+        assert first.endswith("at step 4: the cost of the validation data is inf")
+        assert second.endswith(f" {event.largest:.3g} for sample 150 of the validation data")
+        assert third.startswith("to try: a look at sample 150 of the validation data, ")
+
+    def test_a_held_back_target(self) -> None:
+        train = f"data.train.targets=[{', '.join(self.TARGETS)}]"
+        event, (first, second, _) = self.stopped(train, self.held_back("[1, 1]", "[0, 1e12]"))
+        assert (event.part, event.sample, event.unit) == ("validation", 150, 1)
+        assert event.quantity == "target"
+        assert ": the cost of the validation data has grown to 2.5e+21, untrained it was " in first
+        assert second == (
+            "it began in the data: the target of unit 1 is 1e+12 for sample 150 of the validation "
+            "data"
+        )
+
+    def test_a_target_of_1_is_not_to_blame_where_the_output_has_saturated(self) -> None:
+        event, (_, second, _) = self.stopped(*TestAfterAnEpoch.SATURATED, "train.eta=1e5")
+        assert event.quantity == "cost"
+        assert ": z of unit " in second
 
 
 class TestNoExplosion:
