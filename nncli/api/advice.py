@@ -44,7 +44,8 @@ def _to_try(event: Divergence, spec: Spec) -> list[str]:
     settings = spec.train
     eta = min(settings.eta / 10, 0.1)
     advice = [f"a smaller train.eta than {settings.eta:g} (--set train.eta={eta:g})"]
-    advice.append("inputs of about 1 (data.scale: standard)")
+    if spec.data.scale not in ("standard", "minmax"):
+        advice.append("inputs of about 1 (data.scale: standard)")
     advice.append("smaller initial weights (init)")
     if settings.momentum > 0.9:
         advice.append(f"less momentum than {settings.momentum:g}")

@@ -390,6 +390,14 @@ def test_the_message_says_what_to_try() -> None:
     assert third.startswith("to try: a smaller train.eta than 0.35 (--set train.eta=0.035), ")
 
 
+@pytest.mark.parametrize(("scale", "advised"), [("standard", 0), ("minmax", 0), ("0.5", 1)])
+def test_what_the_run_has_is_not_advised(scale: str, advised: int) -> None:
+    overrides = (f"data.scale={scale}", "train.eta=30")
+    with pytest.raises(DivergedError, match="to try: a smaller") as error:
+        nncli.train(parse_spec(SPEC, overrides=overrides))
+    assert str(error.value).count("data.scale") == advised
+
+
 def test_nothing_is_kept_for_it_but_a_few_states() -> None:
     for overrides in ((), ("train.batch_size=7",)):
         trainer = trainer_of(prepared("train.eta=0.01", *overrides))
