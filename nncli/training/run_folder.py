@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from nncli.errors import DamagedError, RunError
-from nncli.files import is_temporary, reason, shown, write_whole
+from nncli.files import is_temporary, read_regular, reason, shown, write_whole
 from nncli.jsons import to_json
 from nncli.nn.network import Network
 from nncli.training.checkpoint import Terms, read_checkpoint, read_whole
@@ -130,11 +130,12 @@ class RunFolder:
         """Goes on from there, with another text in spec.yaml where one is given.
 
         Raises:
-            RunError: the spec cannot be written.
+            RunError: the folder cannot be written.
         """
         self._epochs, self._size = len(standing.history), standing.size
         self._is_whole = standing.is_latest
         if spec is not None:
+            self._double(standing.is_latest)
             write_whole(self.path / SPEC, spec.encode())
 
     def save(self, history: History, epochs: int, checkpoint: bytes) -> None:
@@ -158,6 +159,20 @@ class RunFolder:
     def close(self) -> None:
         """Lets go of the folder."""
         os.close(self._metrics)
+
+    def _double(self, is_latest: bool) -> None:
+        """Makes both checkpoints the one that the run stands at, the last one or the one before.
+
+        What led there is never done again, so it may be done otherwise from there on.
+        """
+        names = (CHECKPOINT, BEFORE) if is_latest else (BEFORE, CHECKPOINT)
+        stands, other = (self.path / name for name in names)
+        try:
+            content = read_regular(stands)
+        except OSError as error:
+            raise RunError(f"{shown(stands)}: cannot be read: {reason(error)}") from error
+        write_whole(other, content)  # no second name: what damages one file would damage both
+        self._is_whole = True
 
     def _check_place(self) -> None:
         """Whether the folder is still there, and not another one under its name."""

@@ -247,6 +247,29 @@ class TestChanges:
             nncli.resume(tmp_path / "run", overrides=["train.eta=0.25"], on_event=interrupt_at(1))
         assert [epoch.eta for epoch in nncli.resume(tmp_path / "run").history][3:] == [0.25] * 3
 
+    @pytest.mark.parametrize("is_latest", [True, False])
+    def test_what_came_before_a_change_is_never_done_again(
+        self, is_latest: bool, tmp_path: Path
+    ) -> None:
+        """Killed right after a change, with its last checkpoint damaged then."""
+
+        def killed() -> None:
+            raise InterruptedTraining("before the first save")
+
+        run = tmp_path / "run"
+        interrupted(run, 2)
+        with pytest.raises(InterruptedTraining):
+            nncli.resume(run, on_event=interrupt_at(2))
+        if not is_latest:
+            (run / CHECKPOINT).write_bytes(b"x")
+        with pytest.raises(InterruptedTraining):
+            nncli.resume(run, overrides=["train.eta=0.25"], on_start=killed)
+        os.truncate(run / CHECKPOINT, 500)
+        began = 4 if is_latest else 2
+        assert [epoch.eta for epoch in nncli.resume(run).history] == (
+            [0.5] * began + [0.25] * (6 - began)
+        )
+
     @pytest.mark.parametrize(
         ("override", "said"),
         [
