@@ -6,11 +6,13 @@ from typing import Any, NamedTuple
 
 from nncli.api.assemble import Prepared, prepare, with_defaults
 from nncli.api.initial import without_files
+from nncli.api.running import read_recipe
 from nncli.errors import RunError, SpecError
-from nncli.files import shown
+from nncli.files import read_regular, reason, shown
 from nncli.spec import Spec, dump_spec, load_spec
 from nncli.spec.compare import ABSENT, differences
 from nncli.spec.words import KeyPath, clean, describe, dotted
+from nncli.training.data_file import data_text
 from nncli.training.fingerprint import check_same
 from nncli.training.run_folder import SPEC, RunFolder, Standing, standing
 
@@ -45,18 +47,23 @@ class Reopened(NamedTuple):
     changes: tuple[str, ...] = ()
 
     def begin(self) -> None:
-        """Writes down what changes from here on.
+        """Writes down what changes from here on, and what of the run was lost.
 
         Raises:
             RunError: the folder cannot be written.
         """
-        text = None
+        path = self.folder.path / SPEC
+        try:
+            text = read_regular(path)
+        except OSError as error:
+            raise RunError(f"{shown(path)}: cannot be read: {reason(error)}") from error
         if self.changes:
-            before = (self.folder.path / SPEC).read_text("utf-8").splitlines()
+            before = text.decode().splitlines()
             comments = [*(line for line in before if line.startswith("#")), *self.changes]
-            text = dump_spec(with_defaults(self.prepared.spec))
-            text += "".join(f"{comment}\n" for comment in comments)
-        self.folder.begin_at(self.standing, text)
+            changed = dump_spec(with_defaults(self.prepared.spec))
+            text = (changed + "".join(f"{comment}\n" for comment in comments)).encode()
+        settled = data_text(self.prepared.data.recipe.as_plain())
+        self.folder.begin_at(self.standing, text, settled.encode())
 
 
 def reopen(
@@ -79,10 +86,19 @@ def reopen(
         prepared = prepare(without_files(new))._replace(spec=new)
         stand = standing(path, prepared.network)
         _check_place(prepared, stand, shown(path))
+        stand = stand._replace(notes=(*stand.notes, *_lost_data(path)))
         return Reopened(prepared, folder, stand, tuple(_comments(changed, stand)))
     except BaseException:
         folder.close()
         raise
+
+
+def _lost_data(path: Path) -> Iterator[str]:
+    """What is to be said about a run's data.json that is not there, or damaged."""
+    try:
+        read_recipe(path)
+    except RunError as error:
+        yield f"{error}; it is written again"
 
 
 def _differences(one: Spec, other: Spec) -> list[Difference]:

@@ -56,6 +56,7 @@ class RunFolder:
         self.path = path
         self._metrics = metrics  # a file descriptor; a lock on it is the lock on the folder
         self._epochs = self._size = 0  # how many records it has, and how many bytes they take
+        self._texts: dict[str, bytes] = {}  # what spec.yaml and data.json hold
         self._is_spec_durable = True
         self._is_whole = True  # whether the checkpoint that is there may become the one before
 
@@ -126,17 +127,20 @@ class RunFolder:
             pass  # a file system without locks
         return cls(path, metrics)
 
-    def begin_at(self, standing: Standing, spec: str | None = None) -> None:
-        """Goes on from there, with another text in spec.yaml where one is given.
+    def begin_at(self, standing: Standing, spec: bytes, data: bytes) -> None:
+        """Goes on from there, with these texts in spec.yaml and data.json.
 
         Raises:
             RunError: the folder cannot be written.
         """
         self._epochs, self._size = len(standing.history), standing.size
         self._is_whole = standing.is_latest
-        if spec is not None:
+        self._texts = {DATA: data, SPEC: spec}
+        if not self._holds(SPEC, spec):
             self._double(standing.is_latest)
-            write_whole(self.path / SPEC, spec.encode())
+        for name, text in self._texts.items():
+            if not self._holds(name, text):
+                write_whole(self.path / name, text)
 
     def save(self, history: History, epochs: int, checkpoint: bytes) -> None:
         """Writes the records of all epochs up to `epochs`, and a checkpoint behind them.
@@ -147,6 +151,9 @@ class RunFolder:
             RunError: the system refused; the run stands where it stood.
         """
         self._check_place()
+        for name, text in self._texts.items():
+            if not os.path.exists(self.path / name):  # somebody removed it
+                write_whole(self.path / name, text)
         if not self._is_spec_durable:
             for name in (DATA, SPEC):  # and their names with that of the checkpoint
                 _sync_file(self.path / name)
@@ -159,6 +166,12 @@ class RunFolder:
     def close(self) -> None:
         """Lets go of the folder."""
         os.close(self._metrics)
+
+    def _holds(self, name: str, text: bytes) -> bool:
+        try:
+            return read_regular(self.path / name) == text
+        except OSError:
+            return False
 
     def _double(self, is_latest: bool) -> None:
         """Makes both checkpoints the one that the run stands at, the last one or the one before.
@@ -209,8 +222,9 @@ class RunFolder:
         self._sweep()
         # A folder is a run once it has a spec. The first save waits until that is on the disk.
         write_whole(self.path / CHECKPOINT, checkpoint, durable=False)
-        write_whole(self.path / DATA, data, durable=False)
-        write_whole(self.path / SPEC, spec, durable=False)
+        self._texts = {DATA: data, SPEC: spec}
+        for name, text in self._texts.items():
+            write_whole(self.path / name, text, durable=False)
         self._is_spec_durable = False
 
     def _sweep(self) -> None:

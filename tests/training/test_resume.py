@@ -15,6 +15,7 @@ from nncli import safetensors
 from nncli.api.opening import open_spec_or_run
 from nncli.errors import InterruptedTraining, RunError, SpecError
 from nncli.spec import load_spec, parse_spec
+from nncli.training.data_file import DATA
 from nncli.training.run_folder import BEFORE, CHECKPOINT, METRICS, RunFolder
 from tests.soak.kills import ending
 
@@ -366,6 +367,57 @@ class TestData:
     def test_validation_where_there_was_none(self, run: Path) -> None:
         with pytest.raises(RunError, match="have changed: train has 40 samples now"):
             nncli.resume(run, overrides=["data.validation=0.2"])
+
+
+class TestWhatWasLost:
+    """A file of a run that somebody removed or spoilt is written again by who has its content."""
+
+    @pytest.mark.parametrize(
+        ("spoil", "said"),
+        [
+            (Path.unlink, "there is no such file; a run folder holds one"),
+            (lambda file: os.truncate(file, 40), "damaged: it is no JSON"),
+            (lambda file: file.write_text('{"format": "nncli.data/1"}'), "damaged: 'input_shape'"),
+        ],
+    )
+    def test_data_json_before_a_resume(self, spoil, said: str, undisturbed: Path) -> None:
+        file = undisturbed / DATA
+        before = file.read_bytes()
+        spoil(file)
+        warned: list[str] = []
+        nncli.resume(undisturbed, on_warning=warned.append)
+        assert file.read_bytes() == before
+        assert len(warned) == 1
+        assert warned[0].startswith(f"{file}: {said}")
+        assert warned[0].endswith("; it is written again")
+
+    def test_data_json_that_tells_of_other_data(self, undisturbed: Path) -> None:
+        file = undisturbed / DATA
+        before = file.read_text()
+        file.write_text(before.replace('"outputs": 2', '"outputs": 1'))
+        assert file.read_text() != before
+        nncli.resume(undisturbed)
+        assert file.read_text() == before
+
+    @pytest.mark.parametrize("is_resumed", [False, True])
+    def test_files_removed_during_a_training(
+        self, is_resumed: bool, undisturbed: Path, tmp_path: Path
+    ) -> None:
+        run = tmp_path / "run"
+
+        def watch(event, trainer) -> None:
+            if event.epoch == 4:
+                (run / "spec.yaml").unlink()
+                (run / DATA).unlink()
+
+        if is_resumed:
+            interrupted(run, 2)
+            nncli.resume(run, on_event=watch)
+        else:
+            nncli.train(spec_of(), out=run, on_event=watch)
+        assert ending(run) == ending(undisturbed)
+        for name in ("spec.yaml", DATA):
+            assert (run / name).read_bytes() == (undisturbed / name).read_bytes()
 
 
 class TestOneAtATime:
