@@ -200,6 +200,8 @@ class RunFolder:
     def _write_metrics(self, history: History, epochs: int) -> None:
         """Cuts off what does not belong there, and writes the records that are missing."""
         try:
+            if os.fstat(self._metrics).st_size < self._size:  # another program cut it off
+                self._epochs = self._size = 0
             os.ftruncate(self._metrics, self._size)
             while self._epochs < epochs:
                 stop = min(self._epochs + BLOCK, epochs)

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -133,6 +134,22 @@ def test_another_run_in_the_folders_place_is_left_alone(tmp_path: Path) -> None:
     nncli.train(spec_of("seed=9"), out=tmp_path / "whole")
     with pytest.raises(UnsavedError, match="another file is there by now"):
         nncli.train(spec_of(), out=tmp_path / "run", on_event=watch)
+    assert ending(tmp_path / "run") == ending(tmp_path / "whole")
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("left", [0, 500])
+def test_metrics_that_another_program_cut_off_are_written_again(left: int, tmp_path: Path) -> None:
+    metrics = tmp_path / "run" / METRICS
+
+    def watch(event, trainer) -> None:
+        if event.epoch == 4:
+            while metrics.stat().st_size <= left:
+                time.sleep(0.01)
+            os.truncate(metrics, left)
+
+    nncli.train(spec_of(), out=tmp_path / "run", on_event=watch)
+    nncli.train(spec_of(), out=tmp_path / "whole")
     assert ending(tmp_path / "run") == ending(tmp_path / "whole")
 
 
