@@ -267,7 +267,13 @@ def standing(path: Path, network: Network) -> Standing:
         history, size = read_first(path, state.epoch)
         return Standing(state, terms, history, size, checkpoint.name == CHECKPOINT, ())
 
-    found, notes = _last_whole(path, read)
+    try:
+        found, notes = _last_whole(path, read)
+    except DamagedError as error:
+        raise RunError(
+            f"{error}\n{shown(path)}: there is nothing to go on from; train anew, with "
+            "--overwrite in its place, or with --out DIR elsewhere"
+        ) from error
     return found._replace(notes=notes)
 
 
@@ -306,7 +312,8 @@ def _last_whole(path: Path, read: Callable[[Path], T]) -> tuple[T, tuple[str, ..
     try:
         return read(before), (f"{damage}; the checkpoint before it is used",)
     except DamagedError as error:
-        raise RunError(f"{damage}\n{error}") from error
+        both = dict.fromkeys((damage, str(error)))  # one line where the metrics are to blame
+        raise DamagedError("\n".join(both)) from error
 
 
 def _check_free(path: Path, overwrite: bool) -> None:

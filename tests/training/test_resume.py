@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -151,6 +152,18 @@ class TestMetrics:
         metrics.write_bytes(b"".join(spoil(metrics.read_bytes().splitlines(keepends=True))))
         with pytest.raises(RunError, match=said):
             nncli.resume(tmp_path / "run")
+
+    @pytest.mark.parametrize("size", [0, 100])
+    def test_what_can_be_done_without_them_is_said_once(self, size: int, undisturbed: Path) -> None:
+        shutil.copy(undisturbed / CHECKPOINT, undisturbed / BEFORE)
+        os.truncate(undisturbed / METRICS, size)
+        with pytest.raises(RunError) as caught:
+            nncli.resume(undisturbed)
+        assert str(caught.value) == (
+            f"{undisturbed / METRICS}:1: the record of epoch 1 is missing\n"
+            f"{undisturbed}: there is nothing to go on from; train anew, with --overwrite in its "
+            "place, or with --out DIR elsewhere"
+        )
 
 
 class TestDamage:
