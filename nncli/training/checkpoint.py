@@ -1,7 +1,6 @@
 """A checkpoint: all that a training needs to go on, as bytes that know when they are damaged."""
 
 import math
-import os
 import re
 import zlib
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ import numpy as np
 
 from nncli import safetensors
 from nncli.errors import DamagedError, RunError
-from nncli.files import reason, shown
+from nncli.files import read_regular, reason, shown
 from nncli.jsons import from_json, to_json
 from nncli.nn.arrays import Array
 from nncli.nn.layers import by
@@ -88,14 +87,14 @@ def read_whole(path: Path) -> tuple[safetensors.Arrays, Mapping[str, str]]:
         DamagedError, RunError: as `read_checkpoint`.
     """
     name = shown(path)
-    if not os.path.isfile(path):
-        raise DamagedError(f"{name}: there is no such file; a run folder holds one")
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
         arrays, metadata = safetensors.unpack(content)
         _check_version(name, metadata["format"])
         if metadata["checksum"].encode() != _checksum(content):
             raise ValueError("its checksum is not that of its content")
+    except FileNotFoundError:
+        raise DamagedError(f"{name}: there is no such file; a run folder holds one") from None
     except OSError as error:
         raise DamagedError(f"{name}: cannot be read: {reason(error)}") from error
     except DAMAGE as error:

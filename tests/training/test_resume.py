@@ -220,6 +220,21 @@ class TestDamage:
         _, metadata = safetensors.read(tmp_path / "run" / BEFORE)
         assert json.loads(metadata["place"])["epoch"] == 2
 
+    @pytest.mark.parametrize(
+        ("make", "said"),
+        [
+            (Path.mkdir, "is a directory"),
+            (os.mkfifo, "it is no regular file"),
+            (lambda file: file.symlink_to("/dev/zero"), "it is no regular file"),
+        ],
+    )
+    def test_what_is_no_file_at_all(self, make, said: str, run: Path) -> None:
+        (run / CHECKPOINT).unlink()
+        make(run / CHECKPOINT)
+        (note,) = open_spec_or_run(run).notes
+        what = f"{run / CHECKPOINT}: cannot be read: {said}"
+        assert note == f"{what}; the checkpoint before it is used"
+
     def test_two_damaged_ones(self, run: Path) -> None:
         for name in (CHECKPOINT, BEFORE):
             (run / name).write_bytes(b"x")
