@@ -17,10 +17,9 @@ from nncli.training.fingerprint import check_same
 from nncli.training.run_folder import SPEC, RunFolder, Standing, standing
 
 # How far and how fast to go on; and where the data lie, which are then seen to be the same.
-MAY_CHANGE = (
-    *(("train", "epochs"), ("train", "eta"), ("train", "schedule"), ("train", "threads")),
-    *(("data", "train"), ("data", "validation"), ("data", "test")),
-)
+SETTINGS = (("train", "epochs"), ("train", "eta"), ("train", "schedule"), ("train", "threads"))
+PLACES = (("data", "train"), ("data", "validation"), ("data", "test"))
+MAY_CHANGE = (*SETTINGS, *PLACES)
 MOST_TOLD = 10
 LONGEST = 4096  # letters of a value
 
@@ -126,7 +125,8 @@ def _check_alike(given: Spec, own: Spec, run: str) -> None:
 def _check_changes(changed: list[Difference], new: Spec) -> None:
     """Whether all that changes may change."""
     found = [d for d in changed if d.path[:2] not in MAY_CHANGE]
-    rest = "what can change on the way is train.epochs, train.eta and train.schedule"
+    settings, places = (", ".join(map(dotted, keys)) for keys in (SETTINGS, PLACES))
+    rest = f"what can change on the way is {settings}, and where the data lie ({places})"
     _refuse(new, found, [f"{d.other}, but the run was begun with {d.one}; {rest}" for d in found])
 
 

@@ -110,8 +110,8 @@ def resume(
     Args:
         run: the run folder, or what `reopen` made of one with `spec` and `overrides`.
         spec: a spec that is to be that of the run.
-        overrides: what changes from here on: `train.epochs=60`, train.eta, train.schedule, or where
-            the data lie. It is recorded in the run's spec.yaml.
+        overrides: what changes from here on: `train.epochs=60`, train.eta, train.schedule,
+            train.threads, or where the data lie. It is recorded in the run's spec.yaml.
         checkpoint_every, on_start, on_event: as for `train`.
         on_warning: also called with what is damaged and could be done without.
 

@@ -323,6 +323,15 @@ class TestChanges:
         assert {path.name: path.read_bytes() for path in run.iterdir()} == before
         nncli.resume(run)  # and the lock is off
 
+    def test_what_can_change_is_said(self, tmp_path: Path) -> None:
+        interrupted(tmp_path / "run", 2)
+        with pytest.raises(SpecError) as caught:
+            nncli.resume(tmp_path / "run", overrides=["seed=4"])
+        assert str(caught.value).endswith(
+            "; what can change on the way is train.epochs, train.eta, train.schedule, "
+            "train.threads, and where the data lie (data.train, data.validation, data.test)"
+        )
+
     def test_another_spec_names_what_differs(self, tmp_path: Path) -> None:
         interrupted(tmp_path / "run", 2)
         spec = tmp_path / "little.yaml"
