@@ -32,6 +32,7 @@ network: [{type: dense, units: 3}, {type: dense, units: 2}]
 train: {eta: 0.5, epochs: 4, batch_size: 2, momentum: 0.5, schedule: {type: step, step_size: 2}}
 """
 CALLS = ("fsync", "link", "replace", "pwrite", "ftruncate", "unlink", "open")
+CHANGES = ("train.eta=0.25", "train.epochs=6")
 REFUSED = 2
 
 
@@ -54,7 +55,14 @@ def kill_at(point: int) -> None:
         setattr(os, name, deadly(name, getattr(os, name)))
 
 
-def train(folder: Path, point: int | None = None, *, seed: int = 5, overwrite: bool = False) -> int:
+def train(
+    folder: Path,
+    point: int | None = None,
+    *,
+    seed: int = 5,
+    overwrite: bool = False,
+    changes: tuple[str, ...] = (),
+) -> int:
     """Trains in a process, or goes on where there is a run, killed at `point`; its status."""
     child = os.fork()
     if child:
@@ -67,7 +75,7 @@ def train(folder: Path, point: int | None = None, *, seed: int = 5, overwrite: b
         if point is not None:
             kill_at(point)
         if (folder / SPEC_FILE).exists() and not overwrite:
-            nncli.resume(folder, **options)
+            nncli.resume(folder, overrides=changes, **options)
         else:
             spec = parse_spec(SPEC, overrides=[f"seed={seed}"])
             nncli.train(spec, out=folder, overwrite=overwrite, **options)
@@ -97,6 +105,16 @@ def killed_overwriting(run: Path, point: int, ends: list[object]) -> bool | None
     return sound and train(run, overwrite=True) == 0 and ending(run) == ends[0]
 
 
+def killed_changing(run: Path, point: int, end: object) -> bool | None:
+    """A resume that changes the spec, killed; then the last checkpoint is damaged as well."""
+    assert train(run) == 0
+    if train(run, point, changes=CHANGES) == 0:
+        return None
+    (run / CHECKPOINT).unlink()  # the one before may be a second name of this very file
+    (run / CHECKPOINT).write_bytes(b"x")
+    return train(run) == train(run, changes=CHANGES) == 0 and ending(run) == end
+
+
 def main(stride: int) -> None:
     """Tries each `stride`-th point."""
     lost = []
@@ -104,12 +122,15 @@ def main(stride: int) -> None:
         folder = Path(name)
         assert train(folder / "undisturbed") == train(folder / "other", seed=6) == 0
         ends = [ending(folder / "undisturbed"), ending(folder / "other")]
+        assert train(folder / "changed") == train(folder / "changed", changes=CHANGES) == 0
         tried = 0
-        for case, kill, known in (
-            ("new", killed_twice, ends[0]),
-            ("over", killed_overwriting, ends),
+        for case, kill, known, step in (
+            ("new", killed_twice, ends[0], stride),
+            ("over", killed_overwriting, ends, stride),
+            # Some ten points lie between the new spec and the first save.
+            ("change", killed_changing, ending(folder / "changed"), min(stride, 7)),
         ):
-            for point in itertools.count(1, stride):
+            for point in itertools.count(1, step):
                 came = kill(folder / f"{case}{point}", point, known)
                 if came is None:
                     break
