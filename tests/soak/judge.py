@@ -25,7 +25,7 @@ UNCLEAR = re.compile(
 NOTE = re.compile(
     r"(/.*|standard input): \w.{8}|"
     r"nncli: (going on (after|before) |all \d+ epochs were done )|"
-    r"nncli: .*: .{8}.*; the checkpoint before it is used$",
+    r"nncli: .*: .{8}.*; (the checkpoint before it is used|it is written again)$",
     re.MULTILINE,
 )
 # What ends in status 1: a training that did not converge, a check, a run that cannot be written to.
