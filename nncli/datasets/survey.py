@@ -1,6 +1,7 @@
 """What there is to know of a data set before a network is made for it."""
 
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from nncli.datasets.tables import (
     table_samples,
     target_columns,
 )
-from nncli.datasets.targets import is_integer, one_class
+from nncli.datasets.targets import one_class
 from nncli.errors import DataError
 
 TARGET_NAMES = {"target", "label", "class", "y", "output", "outcome", "category"}
@@ -101,7 +102,7 @@ def survey(source: Source, *, target: Sequence[str | int] = ()) -> Survey:
     """
     columns: tuple[Column, ...] = ()
     if isinstance(source, Path) and kind(source) == "table":
-        names = [key for key in target if isinstance(key, str) and not is_integer(key)]
+        names = [key for key in target if isinstance(key, str) and not is_index(key)]
         table = read_table(source, names=names)
         columns = chosen_columns(table, [as_key(table, key) for key in target])
         refuse_words(table, columns)
@@ -137,7 +138,12 @@ def chosen_columns(table: Table, target: Sequence[str | int]) -> tuple[Column, .
 def as_key(table: Table, key: str | int) -> str | int:
     """A key from the command line: digits are an index, where no column has them as its name."""
     is_name = isinstance(key, int) or key in (table.header or ())
-    return key if is_name or not is_integer(str(key)) else int(key)
+    return key if is_name or not is_index(str(key)) else int(key)
+
+
+def is_index(key: str) -> bool:
+    """Whether it may be meant as one; Python refuses to read thousands of digits."""
+    return re.fullmatch("-?[0-9]{1,18}", key) is not None
 
 
 def key_of(table: Table, column: int) -> str | int:

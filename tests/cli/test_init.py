@@ -239,6 +239,13 @@ def test_the_target_may_be_said(
     assert prepared.data.input_shape == (inputs,)
 
 
+def test_a_target_of_thousands_of_digits_is_no_index(nncli: Run, table: Any) -> None:
+    table([(k, k % 2) for k in range(40)], "a,b")
+    done = nncli("init", "--data", "my.csv", "--target", "9" * 5000)
+    assert done.status == 2
+    assert "there is no column '999" in done.err
+
+
 @pytest.mark.parametrize(
     ("targets", "classes"),
     [
