@@ -24,12 +24,17 @@ def reason(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
+def is_special(path: Path) -> bool:
+    """Whether something is there that is neither a file nor a folder: a device or a pipe."""
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+
+
 def read_regular(path: Path) -> bytes:
     """What a file holds; OSError where it cannot be read, or is a device or a pipe.
 
     Those may never end, or never begin.
     """
-    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+    if is_special(path):
         raise OSError(errno.EINVAL, "it is no regular file")
     return path.read_bytes()
 
@@ -65,7 +70,7 @@ def whole_file(
     Raises:
         RunError: the system refused.
     """
-    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+    if is_special(path):
         raise RunError(f"{shown(path)}: is a device or a pipe, which no file may replace")
     temporary = path.with_name(temporary_name(path.name))
     try:

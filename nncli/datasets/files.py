@@ -9,6 +9,7 @@ from typing import IO, cast
 
 from nncli.errors import DataError
 
+STANDARD_INPUT = "standard input"  # as messages name it
 TEXT_LIMIT = 2 << 30
 RATIO_LIMIT = 200
 TEXT_RATIO_LIMIT = 75  # each number of a text may take four times its characters

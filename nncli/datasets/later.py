@@ -7,7 +7,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nncli.datasets.files import check_expansion, opened, reading, shown
+from nncli.datasets.files import STANDARD_INPUT, check_expansion, opened, reading, shown
 from nncli.datasets.mapped import let_go
 from nncli.datasets.messages import counted, listed
 from nncli.datasets.part import Part, check_inputs, needed_scaling, prepare
@@ -18,7 +18,6 @@ from nncli.datasets.samples import Pair, Samples, Source
 from nncli.datasets.tables import chosen_samples, delimiter_of, read_table
 from nncli.errors import DataError
 
-STANDARD_INPUT = "standard input"
 PIECE = 1 << 21  # numbers
 
 DType = np.dtype[Any]

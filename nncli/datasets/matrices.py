@@ -20,6 +20,7 @@ from nncli.datasets.arrays import MAGIC, Header, check_length, mapped_numbers, r
 from nncli.datasets.files import (
     CHUNK,
     RATIO_LIMIT,
+    STANDARD_INPUT,
     TEXT_LIMIT,
     TEXT_RATIO_LIMIT,
     check_ratio,
@@ -32,7 +33,7 @@ from nncli.datasets.files import (
 )
 from nncli.datasets.mapped import let_go
 from nncli.datasets.messages import Problems, cell_of, counted, nearest, quote, size
-from nncli.datasets.text import STANDARD_INPUT, TextReader, as_text
+from nncli.datasets.text import TextReader, as_text
 from nncli.errors import DataError
 from nncli.files import whole_file, write_whole
 

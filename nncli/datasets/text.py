@@ -15,12 +15,11 @@ from typing import IO, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from nncli.datasets.files import TEXT_LIMIT
+from nncli.datasets.files import STANDARD_INPUT, TEXT_LIMIT
 from nncli.datasets.messages import Problems, counted, listed
 from nncli.datasets.tables import could_be_header, csv_mistake, is_number, stripped, to_number
 from nncli.errors import DataError
 
-STANDARD_INPUT = "standard input"
 BOM = b"\xef\xbb\xbf"
 BLOCK = 1 << 18  # bytes read at once: few enough for the cache
 # Of one row: more would take a multiple of it in memory, cell by cell.
