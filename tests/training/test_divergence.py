@@ -15,6 +15,7 @@ from nncli.spec import parse_spec
 from nncli.training.divergence import first_wrong, untrained_cost
 from nncli.training.history import Divergence, Epoch
 from nncli.training.trainer import Trainer
+from tests.training.trainers import trainer_of
 
 SPEC = """
 seed: 3
@@ -32,12 +33,6 @@ train: {eta: 0.35, epochs: 50, batch_size: 2, momentum: 0.5}
 
 def prepared(*overrides: str) -> Prepared:
     return prepare(parse_spec(SPEC, overrides=overrides))
-
-
-def trainer_of(p: Prepared) -> Trainer:
-    settings = p.spec.train
-    sgd = Sgd(p.network, settings.momentum, settings.weight_decay)
-    return Trainer(p.network, sgd, p.plan, p.data.train, p.data.validation)
 
 
 def diverged(*overrides: str) -> tuple[Divergence, Trainer]:

@@ -354,7 +354,9 @@ class TestChanges:
         (tmp_path / "little.yaml").write_text(SPEC)
         interrupted(tmp_path / "run", 2, "train.eta=0.1", "network[0].units=5")
         overrides = ["train.eta=0.1", "network[0].units=5"]
+        nncli.train(spec_of(*overrides), out=tmp_path / "whole")
         nncli.resume(tmp_path / "run", spec=tmp_path / "little.yaml", overrides=overrides)
+        assert ending(tmp_path / "run") == ending(tmp_path / "whole")
 
 
 class TestData:

@@ -12,6 +12,7 @@ from nncli.spec import parse_spec
 from nncli.training.evaluate import Evaluator
 from nncli.training.history import Divergence, Epoch, Progress
 from nncli.training.trainer import Trainer
+from tests.training.trainers import trainer_of
 
 SPEC = """
 seed: 3
@@ -30,12 +31,6 @@ train: {eta: 0.5, epochs: 4, batch_size: 2}
 
 def prepared(*overrides: str) -> Prepared:
     return prepare(parse_spec(SPEC, overrides=overrides))
-
-
-def trainer_of(p: Prepared) -> Trainer:
-    settings = p.spec.train
-    sgd = Sgd(p.network, settings.momentum, settings.weight_decay)
-    return Trainer(p.network, sgd, p.plan, p.data.train, p.data.validation)
 
 
 def epochs_of(trainer: Trainer) -> list[Epoch]:
