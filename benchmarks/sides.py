@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from time import perf_counter, process_time
 
@@ -45,7 +46,7 @@ class Nncli:
         train = Part(data.inputs, data.targets, index)
         few = Part(data.inputs, data.targets, index[:10])
         # As the command does it: the environment says how many threads there are.
-        crew = hire(net.layers, workload.batch_size, "auto")
+        crew = hire(net, workload.batch_size, "auto")
         trainer = timed.Trainer(net, Sgd(net), workloads.plan(workload), train, few, crew)
         events = trainer.events()
 
@@ -63,25 +64,35 @@ class Nncli:
         from nncli.nn.conv_step import ConvStep
         from nncli.nn.crew import Crew
         from nncli.nn.network import place_layers
+        from nncli.nn.threads import zeros_for
 
         (placed,) = place_layers(workload.layers, workloads.ONE_CONV_SHAPE)
-        crew = Crew(self.threads)
+        zeros = zeros_for(self.threads)
+        crew = Crew(self.threads, forks=zeros is not np.zeros)
+
+        def shared(array: np.ndarray) -> np.ndarray:
+            copy = zeros(array.shape, np.float32)
+            copy[...] = array
+            return copy
+
         rng = np.random.default_rng(0)
         n = workload.batch_size
         shapes = placed.parameter_shapes
-        weights = {key: rng.normal(0, 0.1, shape).astype("f") for key, shape in shapes.items()}
+        weights = {key: shared(rng.normal(0, 0.1, shape)) for key, shape in shapes.items()}
         shares = []
         for _ in range(self.threads):
-            gradients = {key: np.zeros_like(weight) for key, weight in weights.items()}
-            input = rng.random((*placed.input_shape, n // self.threads), np.float32)
-            layer = ConvStep(placed, input, input.dtype, n, [weights, gradients, {}])
-            layer.bind_upstream(rng.random(layer.a.shape, np.float32))
+            gradients = {key: zeros(w.shape, w.dtype) for key, w in weights.items()}
+            input = shared(rng.random((*placed.input_shape, n // self.threads)))
+            layer = ConvStep(placed, input, zeros, n, [weights, gradients, {}])
+            layer.bind_upstream(shared(rng.random(layer.a.shape)))
             rules = (layer.forward, layer.multiply_hadamard, layer.backward, layer.send_down)
             calls = [one for rule in rules for one in rule()]
             shares.append((calls, gradients))
 
+        passes = crew.task([partial(do, calls) for calls, _ in shares])
+
         def step() -> None:
-            crew.run([lambda calls=calls: do(calls) for calls, _ in shares])
+            passes()
             for key, total in shares[0][1].items():
                 for _, gradients in shares[1:]:
                     np.add(total, gradients[key], total)

@@ -33,8 +33,7 @@ class Run(NamedTuple):
 
     def hire(self) -> Crew:
         """The threads that its forward passes are worth; to be closed."""
-        layers = self.network.layers
-        return hire(layers, block_for(self.network), self.spec.train.threads)
+        return hire(self.network, block_for(self.network), self.spec.train.threads)
 
 
 def open_run(path: str | Path) -> Run:

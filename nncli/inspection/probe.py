@@ -188,7 +188,7 @@ def _piece(layer: LayerTrace) -> Array | None:
         assert layer.z is not None
         return np.moveaxis(layer.z > 0, 0, -1)
     if layer.type == "maxpool":
-        pool = MaxPoolStep(layer.placed, np.moveaxis(layer.input, 0, -1), layer.input.dtype)
+        pool = MaxPoolStep(layer.placed, np.moveaxis(layer.input, 0, -1), np.zeros)
         do(pool.forward())
         return pool.first
     return None

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
+Zeros = Callable[..., Array]  # makes an array of (shape, dtype), as np.zeros does
 
 # A rule is a list of NumPy calls whose arrays are settled already: `call(np.add, z, bias, z)`. Laid
 # down once and called at every step, they cost a small network a tenth less than code that looks

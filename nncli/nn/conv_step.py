@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nncli.nn.arrays import Array, Calls, call
+from nncli.nn.arrays import Array, Calls, Zeros, call
 from nncli.nn.layer_steps import LearnerStep
 from nncli.nn.layers import Conv
 from nncli.nn.patches import ROOM, blocks, lying, product_width, products, stretches
@@ -50,13 +50,15 @@ def by_rows(weight: Array) -> Array:
 class Spread:
     """∂C_x/∂input, each window adding its share to its cells."""
 
-    def __init__(self, windows: Windows, weight: Array, delta: Array, padded: Array) -> None:
+    def __init__(
+        self, windows: Windows, weight: Array, delta: Array, padded: Array, zeros: Zeros
+    ) -> None:
         dtype = delta.dtype
         self.delta_matrix = delta.reshape(len(delta), -1)
         self.weight_matrix = weight.reshape(len(weight), -1)
         shares = np.zeros((*weight.shape[1:], *delta.shape[1:]), dtype)
         self.share_matrix = shares.reshape(self.weight_matrix.shape[1], -1)
-        self.padded = np.zeros(padded.shape, dtype)
+        self.padded = zeros(padded.shape, dtype)
         self.downstream = windows.interior(self.padded)
         self.taps = [(cells, shares[:, i, j]) for i, j, cells in windows.taps(self.padded)]
 
@@ -70,7 +72,9 @@ class Spread:
 class Collect:
     """∂C_x/∂input, each cell gathering from the windows over it: δ ⋆ the filters turned round."""
 
-    def __init__(self, windows: Windows, weight: Array, delta: Array, padded: Array) -> None:
+    def __init__(
+        self, windows: Windows, weight: Array, delta: Array, padded: Array, zeros: Zeros
+    ) -> None:
         dtype, back = delta.dtype, windows.turned()
         filters, channels = weight.shape[:2]
         self.delta = delta
@@ -80,7 +84,7 @@ class Collect:
         self.weight = np.zeros(self.turned_weight.shape, dtype)
         self.weight_matrix = self.weight.reshape(channels, -1)
         self.blocks = blocks(back, self.padded, product_width(weight.size))
-        self.downstream = np.zeros((channels, *back.output_shape, delta.shape[-1]), dtype)
+        self.downstream = zeros((channels, *back.output_shape, delta.shape[-1]), dtype)
 
     def send(self) -> Calls:
         yield call(np.copyto, self.weight, self.turned_weight)
@@ -115,7 +119,7 @@ class ConvStep(LearnerStep):
         self.part, self.total = (np.zeros((taps, filters), dtype) for _ in range(2))
         self.delta_matrix = self.delta.reshape(filters, -1)
         way_down = Collect if collects(self.windows, len(self.input), filters) else Spread
-        self.way_down = way_down(self.windows, self.weight, self.delta, self.padded)
+        self.way_down = way_down(self.windows, self.weight, self.delta, self.padded, self.zeros)
         self.downstream = self.way_down.downstream
 
     def forward(self) -> Calls:

@@ -1,18 +1,30 @@
-"""Threads that share the work of a step.
+"""Threads that share the work of a step, or processes that stand in for them.
 
 NumPy lets go of Python's lock in its products and in its loops over long arrays, so threads that
-each do a share of the samples run side by side. The threads that BLAS has of its own would fight
-with them for the same cores, so they are set as well: one or the other kind of parallel work.
+each do a share of the samples run side by side, if not without waiting for each other: see
+`forked`. The threads that BLAS has of its own would fight with them for the same cores, so they are
+set as well: one or the other kind of parallel work.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from threading import Lock, Thread
+from typing import Protocol
 
 import numpy as np
 
+from nncli.nn.arrays import Call
 from nncli.nn.blas import blas_threads, set_blas_threads
+from nncli.nn.forked import Fork
 
-Job = Callable[[], object]
+
+class Helper(Protocol):
+    """Does its job of each task while the caller does the first."""
+
+    def begin(self, task: int) -> None: ...
+    def finish(self) -> None: ...
+    def raise_error(self) -> None: ...
+    def end(self) -> None: ...
 
 
 class Crew:
@@ -21,28 +33,37 @@ class Crew:
     Args:
         shares: whether mini-batches are shared out among the threads. Where they are too small
             for that, BLAS gets the threads instead.
+        forks: whether its helpers are processes, which are faster. They know what lies in shared
+            memory, see `Network.zeros`, and nothing else that changes.
     """
 
-    def __init__(self, threads: int, *, shares: bool = True) -> None:
+    def __init__(self, threads: int, *, shares: bool = True, forks: bool = False) -> None:
         self.threads = threads
+        self.size = threads if shares else 1  # how many jobs it does at once
+        self.forks = forks
         self._before = blas_threads()
         set_blas_threads(1 if shares else threads)
-        self._helpers = [Helper() for _ in range(threads - 1)] if shares else []
+        self._tasks: list[Sequence[Call]] = []
+        self._helpers: list[Helper] = []
+        self._known = 0  # tasks that the helpers know
 
-    @property
-    def size(self) -> int:
-        """How many jobs it does at once."""
-        return 1 + len(self._helpers)
+    def task(self, jobs: Sequence[Call]) -> Call:
+        """Settles jobs, at most `size`, that will be done again and again.
 
-    def run(self, jobs: Sequence[Job]) -> None:
-        """Does all jobs, at most `size`, at the same time, the first in the caller's thread.
-
-        Raises:
-            BaseException: what a job raised, once all have ended.
+        Returns:
+            does all of them at the same time, the first in the caller's thread, and raises what one
+            of them raised, once all have ended.
         """
+        self._tasks.append(jobs)
+        return partial(self._run, len(self._tasks) - 1)
+
+    def _run(self, task: int) -> None:
+        jobs = self._tasks[task]
+        if task >= self._known:
+            self._tell()
         helpers = self._helpers[: len(jobs) - 1]
-        for helper, job in zip(helpers, jobs[1:], strict=True):
-            helper.begin(job)
+        for helper in helpers:
+            helper.begin(task)
         try:
             jobs[0]()
         finally:
@@ -51,11 +72,30 @@ class Crew:
         for helper in helpers:
             helper.raise_error()
 
+    def _tell(self) -> None:
+        """Makes all tasks known to the helpers: a process knows those from before its birth."""
+        self._known = len(self._tasks)
+        if self._helpers and not self.forks:
+            return
+        self._end()
+        places = range(1, self.size)
+        if self.forks:
+            try:
+                for k in places:
+                    self._helpers.append(Fork(self._tasks, k))
+                return
+            except OSError:  # no more processes here: threads do the same, if slower
+                self.forks = False
+                self._end()
+        self._helpers += [HelperThread(self._tasks, k) for k in places]
+
+    def _end(self) -> None:
+        while self._helpers:
+            self._helpers.pop().end()
+
     def close(self) -> None:
-        """Ends the threads, and gives BLAS back those that it had."""
-        for helper in self._helpers:
-            helper.end()
-        self._helpers = []
+        """Ends the helpers, and gives BLAS back the threads that it had."""
+        self._end()
         if self._before is not None:
             set_blas_threads(self._before)
 
@@ -66,11 +106,13 @@ class Crew:
         self.close()
 
 
-class Helper:
+class HelperThread:
     """One more thread, which sleeps between its jobs."""
 
-    def __init__(self) -> None:
-        self._job: Job | None = None
+    def __init__(self, tasks: Sequence[Sequence[Call]], k: int) -> None:
+        """It does the job `k` of each task."""
+        self._tasks, self._k = tasks, k
+        self._job: Call | None = None
         self._error: BaseException | None = None
         self._busy = False  # from the beginning of a job until the helper itself says it is done
         self._begun, self._done = Lock(), Lock()
@@ -80,9 +122,9 @@ class Helper:
         self._thread = Thread(target=self._work, name="nncli", daemon=True)
         self._thread.start()
 
-    def begin(self, job: Job) -> None:
+    def begin(self, task: int) -> None:
         self.finish()
-        self._job, self._busy = job, True
+        self._job, self._busy = self._tasks[task][self._k], True
         self._begun.release()
 
     def finish(self) -> None:

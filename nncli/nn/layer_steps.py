@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nncli.nn.activations import ACTIVATIONS
-from nncli.nn.arrays import Array, Calls, call, constant
+from nncli.nn.arrays import Array, Calls, Zeros, call, constant
 from nncli.nn.layers import Learner, Pool
 from nncli.nn.network import Placed
 
@@ -65,7 +65,7 @@ class LearnerStep(LayerStep):
     """A layer with weights, ΔW and an activation.
 
     `n` is what gradients are divided by: the samples of the whole mini-batch, of which `input` may
-    hold a share.
+    hold a share. `zeros` makes the arrays that others read, the caller's process among them.
     """
 
     z: Array
@@ -75,7 +75,7 @@ class LearnerStep(LayerStep):
         self,
         placed: Placed,
         input: Array,
-        dtype: np.dtype[Any],
+        zeros: Zeros,
         n: int,
         views: list[dict[str, Array]],
     ) -> None:
@@ -83,10 +83,10 @@ class LearnerStep(LayerStep):
         assert isinstance(placed.layer, Learner)
         self.activation = ACTIVATIONS[placed.layer.activation]
         self.parameters, self.gradients, self.updates = views
-        self.n = n
+        self.n, self.zeros, dtype = n, zeros, input.dtype
         self.one, self.one_over_n = constant(1, dtype), constant(1 / n, dtype)
         shape = (*placed.output_shape, input.shape[-1])
-        self.z, self.a, self.prime, self.delta = (np.zeros(shape, dtype) for _ in range(4))
+        self.z, self.a, self.prime, self.delta = (zeros(shape, dtype) for _ in range(4))
         if self.activation.elementwise:
             self.sigma_prime = self.prime
         self.weight = self.parameters["weight"]
@@ -107,7 +107,7 @@ class DenseStep(LearnerStep):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.downstream = np.zeros(self.input.shape, self.z.dtype)
+        self.downstream = self.zeros(self.input.shape, self.z.dtype)
         self.delta_over_n = np.zeros_like(self.delta)
 
     def forward(self) -> Calls:
@@ -133,14 +133,14 @@ class PoolStep(LayerStep):
     for a stride of one's own, each cell is written by one of them: that takes a third of the time.
     """
 
-    def __init__(self, placed: Placed, input: Array, dtype: np.dtype[Any]) -> None:
+    def __init__(self, placed: Placed, input: Array, zeros: Zeros) -> None:
         super().__init__(placed, input)
         assert isinstance(placed.layer, Pool)
         windows = placed.layer.windows(placed.input_shape)
         self.overlap = windows.overlap
-        self.a = np.zeros((*placed.output_shape, input.shape[-1]), dtype)
+        self.a = zeros((*placed.output_shape, input.shape[-1]), input.dtype)
         self.share = np.zeros_like(self.a)
-        self.downstream = np.zeros(input.shape, dtype)
+        self.downstream = zeros(input.shape, input.dtype)
         self.cells = [cells for _, _, cells in windows.taps(input)]
         self.cells_downstream = [cells for _, _, cells in windows.taps(self.downstream)]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from nncli.errors import LayerError
 from nncli.nn.activations import ACTIVATIONS
-from nncli.nn.arrays import Array, Shape
+from nncli.nn.arrays import Array, Shape, Zeros
 from nncli.nn.costs import COSTS, Cost
 from nncli.nn.initialisers import default_initialiser, initial_weights
 from nncli.nn.layers import Dense, Flatten, Layer, Learner, ShapeMismatch, by
@@ -51,12 +51,16 @@ class Network:
         cost: the cost row, which knows how it goes together with the last layer's activation.
         dtype: float32 or float64 (complex128 inside a complex-step derivative).
         parameters: every weight and bias, in the layers' order, weight before bias.
+        zeros: makes the arrays of its steps, in the kind of memory that `parameters` are in.
     """
 
-    def __init__(self, layers: tuple[Placed, ...], cost: Cost, parameters: Array) -> None:
+    def __init__(
+        self, layers: tuple[Placed, ...], cost: Cost, parameters: Array, zeros: Zeros = np.zeros
+    ) -> None:
         self.layers = layers
         self.cost = cost
         self.parameters = parameters
+        self.zeros = zeros
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -101,6 +105,7 @@ def build_network(
     cost: str,
     dtype: Any,
     rng: np.random.Generator,
+    zeros: Zeros = np.zeros,
 ) -> Network:
     """A network whose weights are those its layers give, or drawn from `rng`; drawn biases are 0.
 
@@ -108,6 +113,7 @@ def build_network(
         layers: in forward order; a flatten layer is put where a dense layer follows an image.
         input_shape: of one sample: (features,) or (channels, rows, columns).
         cost: quadratic or cross_entropy.
+        zeros: `SharedMemory.zeros` for steps that processes share.
 
     Raises:
         LayerError: a layer does not fit its input, or given weights do not fit their layer.
@@ -118,13 +124,20 @@ def build_network(
             message = f"{p.activation} mixes its units, so it stands only in the last layer"
             raise LayerError(p.index, message, "activation")
     row = cost_row(cost, placed[-1])
-    size = sum(prod(s) for p in placed for s in p.parameter_shapes.values())
-    network = Network(placed, row, np.zeros(size, dtype))
+    network = zero_network(placed, row, dtype, zeros)
     views = network.views(network.parameters)
     for p in placed:
         if isinstance(p.layer, Learner):
             _initialise(p, p.layer, views[p.name], rng)
     return network
+
+
+def zero_network(
+    layers: tuple[Placed, ...], cost: Cost, dtype: Any, zeros: Zeros = np.zeros
+) -> Network:
+    """A network whose parameters are all 0, to be filled."""
+    size = sum(prod(shape) for placed in layers for shape in placed.parameter_shapes.values())
+    return Network(layers, cost, zeros(size, dtype), zeros)
 
 
 def place_layers(layers: Sequence[Layer], input_shape: Shape) -> tuple[Placed, ...]:

@@ -73,10 +73,11 @@ class Sgd:
         self.network = network
         self.momentum = momentum
         self.weight_decay = weight_decay
-        self.gradient = np.zeros_like(network.parameters)
-        self.update = np.zeros_like(network.parameters)
-        self.velocity: Array | None = np.zeros_like(network.parameters) if momentum else None
-        self.minus_eta = constant(0.0, network.dtype)
+        size, dtype = network.parameters.shape, network.dtype
+        self.gradient = network.zeros(size, dtype)
+        self.update = network.zeros(size, dtype)
+        self.velocity: Array | None = network.zeros(size, dtype) if momentum else None
+        self.minus_eta = network.zeros((), dtype)
         self._descent = Descent(self, slice(None))
 
     def descend(self, eta: float) -> None:

@@ -13,11 +13,10 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain, pairwise
-from typing import Any
 
 import numpy as np
 
-from nncli.nn.arrays import Array, Calls, call, do
+from nncli.nn.arrays import Array, Call, Calls, Zeros, call, do
 from nncli.nn.conv_step import ConvStep
 from nncli.nn.crew import Crew
 from nncli.nn.layer_steps import (
@@ -38,23 +37,24 @@ QUANTITIES = ("input", "z", "a", "upstream", "sigma_prime", "delta", "downstream
 
 
 def layer_step(
-    placed: Placed, input: Array, dtype: np.dtype[Any], n: int, views: list[dict[str, Array]]
+    placed: Placed, input: Array, zeros: Zeros, n: int, views: list[dict[str, Array]]
 ) -> LayerStep:
     """The part of a pass that `placed` needs.
 
     Args:
+        zeros: makes the arrays that others read.
         n: the samples of the mini-batch, of which `input` may hold a share.
         views: the layer's parameters, gradients and updates.
     """
     match placed.layer:
         case Dense():
-            return DenseStep(placed, input, dtype, n, views)
+            return DenseStep(placed, input, zeros, n, views)
         case Conv():
-            return ConvStep(placed, input, dtype, n, views)
+            return ConvStep(placed, input, zeros, n, views)
         case AvgPool():
-            return AvgPoolStep(placed, input, dtype)
+            return AvgPoolStep(placed, input, zeros)
         case MaxPool():
-            return MaxPoolStep(placed, input, dtype)
+            return MaxPoolStep(placed, input, zeros)
         case Flatten():
             return FlattenStep(placed, input)
     raise TypeError(f"no step for a layer of type {placed.layer.type}")
@@ -72,17 +72,29 @@ class Pass:
     """
 
     def __init__(
-        self, network: Network, sgd: Sgd, gradient: Array, inputs: Array, targets: Array, n: int
+        self,
+        network: Network,
+        sgd: Sgd,
+        gradient: Array,
+        inputs: Array,
+        targets: Array,
+        n: int,
+        zeros: Zeros,
     ) -> None:
-        """n: the samples of the mini-batch, by which gradients are divided."""
+        """
+        Args:
+            n: the samples of the mini-batch, by which gradients are divided.
+            zeros: makes the arrays that others read.
+        """
         self.network = network
         self.n = n
+        self.zeros = zeros
         self.gradient = gradient
         self.inputs, self.targets = inputs, targets
         # A dense layer reads the mini-batch as it lies; windows want the samples side by side.
         self.inputs_t, self.targets_t = np.moveaxis(inputs, 0, -1), targets.T
         windows = isinstance(network.layers[0].layer, Conv | Pool)
-        self.first_input = np.zeros_like(self.inputs_t, order="C") if windows else self.inputs_t
+        self.first_input = self._like(self.inputs_t) if windows else self.inputs_t
         self.layers = self._layer_steps((network.parameters, gradient, sgd.update))
         last = self.layers[-1]
         assert isinstance(last, LearnerStep)
@@ -94,25 +106,28 @@ class Pass:
 
     def _layer_steps(self, flats: tuple[Array, ...]) -> list[LayerStep]:
         """The layers' parts, each reading what the one below writes."""
-        network, dtype = self.network, self.network.dtype
+        network = self.network
         views = [network.views(flat) for flat in flats]
         layers: list[LayerStep] = []
         input = self.first_input
         for placed in network.layers:
             own = [v[placed.name] for v in views]
-            layers.append(layer_step(placed, input, dtype, self.n, own))
+            layers.append(layer_step(placed, input, self.zeros, self.n, own))
             input = layers[-1].a
         return layers
 
     def _bind_upstreams(self) -> None:
         if self.network.cost.error_is_delta:
             self.error = self.last.delta
-            self.last.bind_upstream(np.zeros_like(self.error))
+            self.last.bind_upstream(self._like(self.error))
         else:
-            self.error = np.zeros_like(self.last.a)
+            self.error = self._like(self.last.a)
             self.last.bind_upstream(self.error)
         for below, above in reversed(list(pairwise(self.layers))):
             below.bind_upstream(above.downstream)
+
+    def _like(self, array: Array) -> Array:
+        return self.zeros(array.shape, array.dtype)
 
     def _order_calls(self) -> None:
         # The order of a step never changes, so it is laid down once.
@@ -170,10 +185,11 @@ class Step:
         self.network = network
         self.sgd = sgd
         self.n = n
-        self.inputs = np.zeros((n, *network.input_shape), network.dtype)
-        self.targets = np.zeros((n, *network.output_shape), network.dtype)
         self.crew = crew
         count = 1 if crew is None else max(1, min(crew.size, n // SMALLEST_SHARE))
+        self._zeros = network.zeros if count > 1 else np.zeros
+        self.inputs = self._zeros((n, *network.input_shape), network.dtype)
+        self.targets = self._zeros((n, *network.output_shape), network.dtype)
         self.passes = tuple(self._pass(k, count) for k in range(count))
         self._shared = SharedWork(self, crew) if crew is not None and count > 1 else None
         self._whole = self.passes[0]
@@ -181,8 +197,9 @@ class Step:
     def _pass(self, k: int, count: int) -> Pass:
         network, sgd, n = self.network, self.sgd, self.n
         share = slice(k * n // count, (k + 1) * n // count)
-        gradient = sgd.gradient if k == 0 else np.zeros_like(sgd.gradient)
-        return Pass(network, sgd, gradient, self.inputs[share], self.targets[share], n)
+        gradient = sgd.gradient if k == 0 else self._zeros(sgd.gradient.shape, network.dtype)
+        inputs, targets = self.inputs[share], self.targets[share]
+        return Pass(network, sgd, gradient, inputs, targets, n, self._zeros)
 
     @property
     def layers(self) -> list[LayerStep]:
@@ -236,31 +253,36 @@ class SharedWork:
     """
 
     def __init__(self, step: Step, crew: Crew) -> None:
-        self.sgd, self.crew = step.sgd, crew
-        self.passes = step.passes
-        self.costs = [0.0] * len(step.passes)
+        self.sgd, self.passes = step.sgd, step.passes
         others = [p.gradient for p in step.passes[1:]]
         size = len(step.network.parameters)
         count = len(step.passes) if size > LONG_UPDATE else 1
         ends = [k * size // count for k in range(count + 1)]
-        self.descents = [Descent(step.sgd, slice(*pair), others) for pair in pairwise(ends)]
+        self._costs = step.network.zeros(len(step.passes))
+        self._forward = crew.task(self._jobs(Pass.forward))
+        self._back = crew.task(self._jobs(Pass.forward_and_back))
+        self._full = crew.task(self._jobs(partial(Pass.forward_and_back, full=True)))
+        self._descend = crew.task(
+            [Descent(step.sgd, slice(*pair), others) for pair in pairwise(ends)]
+        )
 
     def forward(self) -> float:
-        return self._sum(lambda k: self.passes[k].forward())
+        self._forward()
+        return float(self._costs.sum())
 
     def take(self, eta: float, full: bool) -> float:
-        cost = self._sum(lambda k: self.passes[k].forward_and_back(full))
+        (self._full if full else self._back)()
+        cost = float(self._costs.sum())
         if math.isfinite(cost):
             self.sgd.minus_eta[()] = -eta
-            self.crew.run(self.descents)
+            self._descend()
         return cost
 
-    def _sum(self, cost_of: Callable[[int], float]) -> float:
-        def work(k: int) -> None:
-            self.costs[k] = cost_of(k)
+    def _jobs(self, cost_of: Callable[[Pass], float]) -> list[Call]:
+        def job(k: int) -> None:
+            self._costs[k] = cost_of(self.passes[k])
 
-        self.crew.run([partial(work, k) for k in range(len(self.passes))])
-        return sum(self.costs)
+        return [partial(job, k) for k in range(len(self.passes))]
 
 
 def together(parts: Sequence[LayerStep]) -> LayerStep:

@@ -3,9 +3,14 @@
 from collections.abc import Sequence
 from math import prod
 
+import numpy as np
+
+from nncli.nn.arrays import Zeros
 from nncli.nn.blas import threads_there
 from nncli.nn.crew import Crew
-from nncli.nn.network import Placed
+from nncli.nn.forked import can_fork
+from nncli.nn.network import Network, Placed
+from nncli.nn.shared import SharedMemory
 from nncli.nn.step import SMALLEST_SHARE
 
 # Multiply-adds of a step that make a further thread worth while. Two threads on two cores come out
@@ -16,10 +21,18 @@ WORTH_A_THREAD = 6_000_000
 MOST_THREADS = 8
 
 
-def hire(layers: Sequence[Placed], n: int, threads: int | str) -> Crew:
+def hire(network: Network, n: int, threads: int | str) -> Crew:
     """A crew for steps of `n` samples: of `threads`, or with "auto" of as many as are worth it."""
-    count = threads if isinstance(threads, int) else best_threads(layers, n, threads_there())
-    return Crew(count, shares=n >= SMALLEST_SHARE * count)
+    there = threads_there()
+    count = threads if isinstance(threads, int) else best_threads(network.layers, n, there)
+    forks = network.zeros is not np.zeros
+    return Crew(count, shares=n >= SMALLEST_SHARE * count, forks=forks)
+
+
+def zeros_for(threads: int | str) -> Zeros:
+    """What makes the arrays of a network that `hire` may find worth `threads`."""
+    several = threads_there() > 1 if isinstance(threads, str) else threads > 1
+    return SharedMemory().zeros if several and can_fork() else np.zeros
 
 
 def best_threads(layers: Sequence[Placed], n: int, there: int) -> int:

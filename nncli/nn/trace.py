@@ -8,7 +8,7 @@ import numpy as np
 from nncli.nn.arrays import Array
 from nncli.nn.costs import Cost
 from nncli.nn.layer_steps import LayerStep
-from nncli.nn.network import Network, Placed
+from nncli.nn.network import Network, Placed, zero_network
 from nncli.nn.sgd import Sgd
 from nncli.nn.step import Step
 
@@ -79,14 +79,13 @@ class Trace:
 
     def network(self) -> Network:
         """The network as it was before the step, made anew from the record."""
-        flat = [
-            array.ravel()
-            for layer in self.layers
-            for array in (layer.weight, layer.bias)
-            if array is not None
-        ]
-        parameters = np.concatenate(flat) if flat else np.zeros(0)
-        return Network(tuple(layer.placed for layer in self.layers), self.cost, parameters)
+        placed = tuple(layer.placed for layer in self.layers)
+        network = zero_network(placed, self.cost, self.inputs.dtype)
+        views = network.views(network.parameters)
+        for layer in self.layers:
+            for key, view in views[layer.name].items():
+                view[...] = layer.weight if key == "weight" else layer.bias
+        return network
 
 
 def take_trace(

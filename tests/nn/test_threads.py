@@ -1,6 +1,8 @@
-"""Steps whose mini-batch is shared out among threads, against the same steps in one piece."""
+"""Steps whose mini-batch is shared out, against the same steps in one piece."""
 
+import os
 from dataclasses import replace
+from functools import partial
 from threading import Lock, Thread, active_count
 
 import numpy as np
@@ -9,9 +11,11 @@ import pytest
 from nncli.inspection.check import check
 from nncli.nn.blas import blas_threads, set_blas_threads
 from nncli.nn.crew import Crew
+from nncli.nn.forked import can_fork
 from nncli.nn.layers import Dense
-from nncli.nn.network import build_network
+from nncli.nn.network import Network, build_network, zero_network
 from nncli.nn.sgd import Sgd
+from nncli.nn.shared import SharedMemory
 from nncli.nn.step import LONG_UPDATE, QUANTITIES, Step
 from nncli.nn.threads import best_threads, hire, threads_there
 from nncli.nn.trace import take_trace
@@ -25,14 +29,26 @@ def many_samples(case) -> Setting:
     return settle(replace(case, n=N))
 
 
-@pytest.fixture(params=[2, 3])
+@pytest.fixture(params=[(2, False), (3, False), (2, True), (3, True)], ids=str)
 def crew(request):
-    with Crew(request.param) as crew:
+    threads, forks = request.param
+    if forks and not can_fork():
+        pytest.skip("no processes are forked here")
+    with Crew(threads, forks=forks) as crew:
         yield crew
 
 
+def for_crew(network: Network, crew: Crew | None) -> Network:
+    """The same network where the helpers of a crew see it."""
+    forks = crew is not None and crew.forks
+    zeros = SharedMemory().zeros if forks else np.zeros
+    own = zero_network(network.layers, network.cost, network.dtype, zeros)
+    own.parameters[...] = network.parameters
+    return own
+
+
 def shared_step(setting: Setting, crew: Crew, **how) -> Step:
-    network = setting.network()
+    network = for_crew(setting.network(), crew)
     step = Step(network, Sgd(network, **how), setting.case.n, crew)
     step.inputs[...], step.targets[...] = setting.inputs, setting.targets
     assert len(step.passes) == crew.size
@@ -86,7 +102,7 @@ def test_a_long_update_is_shared_too(crew):
     inputs, targets = rng.normal(0, 1, (8, 100)), rng.normal(0, 1, (8, 1))
     found = []
     for threads in (None, crew):
-        own = network.astype(np.float64)
+        own = for_crew(network, threads)
         step = Step(own, Sgd(own, momentum=0.5), 8, threads)
         step.inputs[...], step.targets[...] = inputs, targets
         step.run(0.1)
@@ -110,24 +126,45 @@ def test_mini_batches_too_small_to_share_are_taken_whole(crew):
 
 
 class TestCrew:
-    def test_what_a_job_raises_is_raised_once_all_are_done(self):
-        done = []
+    @pytest.mark.parametrize("forks", [False, True])
+    def test_what_a_job_raises_is_raised_once_all_are_done(self, forks):
+        done = SharedMemory().zeros(5, int)
+
+        def note(k):
+            done[k] = 1
 
         def fail():
             raise KeyError("a job")
 
-        with Crew(3) as crew:
-            with pytest.raises(KeyError, match="a job"):
-                crew.run([lambda: done.append(0), fail, lambda: done.append(2)])
-            assert sorted(done) == [0, 2]
-            crew.run([lambda: done.append(3), lambda: done.append(4)])
-        assert sorted(done) == [0, 2, 3, 4]
+        with Crew(3, forks=forks) as crew:
+            task = crew.task([partial(note, 0), fail, partial(note, 2)])
+            for _ in range(2):
+                done[...] = 0
+                with pytest.raises(KeyError, match="a job"):
+                    task()
+                assert done.tolist() == [1, 0, 1, 0, 0]
+            crew.task([partial(note, 3), partial(note, 4)])()  # settled after the others have run
+        assert done.tolist() == [1, 0, 1, 1, 1]
 
     def test_its_threads_end_with_it(self):
         before = active_count()
-        with Crew(4):
+        with Crew(4) as crew:
+            crew.task([active_count])()
             assert active_count() == before + 3
         assert active_count() == before
+
+    @pytest.mark.skipif(not can_fork(), reason="no processes are forked here")
+    def test_where_no_process_can_be_made_threads_do_it(self, monkeypatch):
+        def fork():
+            raise BlockingIOError("no more processes")
+
+        monkeypatch.setattr("os.fork", fork)
+        files = len(os.listdir("/proc/self/fd"))
+        done = []
+        with Crew(3, forks=True) as crew:
+            crew.task([partial(done.append, k) for k in range(3)])()
+        assert sorted(done) == [0, 1, 2]
+        assert len(os.listdir("/proc/self/fd")) == files
 
     @pytest.mark.skipif(blas_threads() is None, reason="this BLAS cannot be asked")
     def test_blas_has_one_thread_where_mini_batches_are_shared_out(self):
@@ -156,9 +193,10 @@ def test_a_blas_that_cannot_be_told_is_left_alone(monkeypatch):
 
 
 class TestBest:
-    layers = build_network(
+    network = build_network(
         [Dense(units=512), Dense(units=10)], (784,), "quadratic", "f", np.random.default_rng(0)
-    ).layers
+    )
+    layers = network.layers
 
     def test_large_steps_are_worth_threads_and_small_ones_are_not(self):
         assert best_threads(self.layers, 128, 2) == 2
@@ -166,9 +204,9 @@ class TestBest:
         assert best_threads(self.layers, 1, 2) == 1
 
     def test_what_was_asked_for_is_what_there_is(self):
-        with hire(self.layers, 16, 3) as crew:
+        with hire(self.network, 16, 3) as crew:
             assert (crew.threads, crew.size) == (3, 3)
-        with hire(self.layers, 2, 3) as crew:
+        with hire(self.network, 2, 3) as crew:
             assert (crew.threads, crew.size) == (3, 1)
 
     def test_the_users_limits_hold(self, monkeypatch):
@@ -195,12 +233,14 @@ def test_ctrl_c_just_as_a_wait_ends_keeps_nobody_from_closing():
             return True
 
     crew = Crew(2)
+    release = Lock()
+    task = crew.task([release.release, release.acquire])
+    release.acquire()
+    task()
     (helper,) = crew._helpers
     helper._done = Taken(helper._done)
-    release = Lock()
-    release.acquire()
     with pytest.raises(KeyboardInterrupt):
-        crew.run([release.release, release.acquire])
+        task()
     closing = Thread(target=crew.close, daemon=True)
     closing.start()
     closing.join(10)

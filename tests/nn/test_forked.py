@@ -1,0 +1,155 @@
+"""Helpers that are processes: how they live, wait and end."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nncli.errors import NncliError
+from nncli.nn import forked
+from nncli.nn.crew import Crew
+from nncli.nn.forked import Fork, can_fork
+from nncli.nn.shared import CHUNK, LINE, SharedMemory
+
+pytestmark = pytest.mark.skipif(not can_fork(), reason="no processes are forked here")
+
+
+@pytest.fixture
+def counts():
+    return SharedMemory().zeros(8, int)
+
+
+def add(counts, place=0):
+    counts[place] += 1
+
+
+def ended(pid: int) -> bool:
+    """Whether the process has ended, waited for or not."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_each_job_is_done_once(counts, monkeypatch):
+    monkeypatch.setattr(forked, "LOOKS", 3)  # so that both sides sleep too
+    helper = Fork([[add, partial(add, counts)], [add, partial(add, counts, 1)]], 1)
+    for k in range(500):
+        helper.begin(k % 2)
+        if k % 7 == 0:
+            helper.finish()
+            helper.finish()
+    helper.finish()
+    helper.end()
+    assert counts[:2].tolist() == [250, 250]
+    assert ended(helper._pid)
+
+
+def test_a_job_under_way_is_ended_first(counts):
+    def slowly():
+        time.sleep(0.2)
+        counts[0] += 1
+
+    helper = Fork([[add, slowly]], 1)
+    helper.begin(0)
+    helper.end()
+    assert counts[0] == 1
+
+
+@pytest.mark.parametrize("at", ["before the call", "after the answer"])
+def test_ctrl_c_between_two_lines_keeps_nobody_waiting(counts, monkeypatch, at):
+    """As a KeyboardInterrupt leaves them: a call that was not made, an answer not noted."""
+    helper = Fork([[add, partial(add, counts)]], 1)
+    if at == "before the call":
+        with monkeypatch.context() as patch:
+            patch.setattr(Fork, "_call", lambda self: None)
+            helper.begin(0)
+    else:
+        helper.begin(0)
+        helper.finish()
+        helper._is_busy = True
+    helper.finish()
+    assert counts[0] == 1
+    helper.begin(0)
+    helper.finish()
+    assert counts[0] == 2
+    helper.end()
+
+
+def test_it_holds_no_file_of_its_parent(counts, tmp_path):
+    def look():
+        counts[0] = len(os.listdir("/proc/self/fd"))
+
+    with open(tmp_path / "file", "w") as file, Crew(3, forks=True) as crew:
+        assert file.fileno() > 2
+        crew.task([add.__repr__, look, look])()
+    assert counts[0] == 3, "calls, answers, and the folder that is listed"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_what_is_meant_for_the_parent_leaves_it_alone(counts, number):
+    helper = Fork([[add, partial(add, counts)]], 1)
+    os.kill(helper._pid, number)
+    helper.begin(0)
+    helper.finish()
+    helper.end()
+    assert counts[0] == 1
+
+
+def test_one_that_was_killed_is_told_of_in_words(counts):
+    with Crew(2, forks=True) as crew:
+        task = crew.task([add.__repr__, partial(add, counts)])
+        task()
+        (helper,) = crew._helpers
+        os.kill(helper._pid, signal.SIGKILL)
+        for _ in range(2):
+            with pytest.raises(NncliError, match=r"ended from outside.*--threads 1"):
+                task()
+
+
+def test_it_ends_with_its_parent():
+    program = """
+import os, signal
+from nncli.nn.crew import Crew
+crew = Crew(2, forks=True)
+crew.task([os.getpid, os.getpid])()
+print(crew._helpers[0]._pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert run.returncode == -signal.SIGKILL
+    assert ended(int(run.stdout))
+
+
+class TestSharedMemory:
+    def test_arrays_are_zeros_and_apart(self):
+        zeros = SharedMemory().zeros
+        shapes = [(3, 5), (), (7,), (2, CHUNK), (4, 1, 2), (0, 3), (CHUNK // 8 - 3,)]
+        arrays = [zeros(shape, dtype) for shape in shapes for dtype in (np.float32, bool, complex)]
+        for k, array in enumerate(arrays):
+            assert not array.any()
+            assert array.flags.c_contiguous
+            assert array.flags.aligned
+            assert not array.size or array.ctypes.data % LINE == 0
+            array[...] = k % 2
+        assert all((array == k % 2).all() for k, array in enumerate(arrays))
+
+    def test_what_a_child_writes_is_there(self):
+        array = SharedMemory().zeros((2, 2))
+        if not (pid := os.fork()):
+            array[1, 0] = 7
+            os._exit(0)
+        os.waitpid(pid, 0)
+        assert array.tolist() == [[0, 0], [7, 0]]
