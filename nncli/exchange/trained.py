@@ -53,8 +53,9 @@ class Trained(NamedTuple):
         return ((raw.astype(np.float64) - self.scaling.offset) / self.scaling.divisor).astype(dtype)
 
     def arrays(self) -> dict[str, Array]:
-        """Weights, biases and the scaling, by name: dense1.weight, scaling.offset, ..."""
-        arrays = self.network.named(self.network.parameters)
+        """Weights, biases and the scaling, by name: dense1.weight, scaling.offset, ..., by rows."""
+        named = self.network.named(self.network.parameters)
+        arrays = {name: np.ascontiguousarray(array) for name, array in named.items()}
         if self.scaling is not None:
             arrays |= {OFFSET: self.scaling.offset, DIVISOR: self.scaling.divisor}
         return arrays

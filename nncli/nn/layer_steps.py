@@ -118,7 +118,7 @@ class DenseStep(LearnerStep):
 
     def backward(self) -> Calls:
         yield call(np.multiply, self.delta, self.one_over_n, self.delta_over_n)
-        yield call(self.input.dot, self.delta_over_n.T, self.gradients["weight"])
+        yield call(self.delta_over_n.dot, self.input.T, self.gradients["weight"].T)
         if self.bias is not None:
             ones = np.ones(self.input.shape[-1], self.z.dtype)
             yield call(self.delta_over_n.dot, ones, self.gradients["bias"])

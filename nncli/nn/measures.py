@@ -59,7 +59,7 @@ def measure(step: Step) -> tuple[LayerMeasures, ...]:
 
 def norm(array: Array) -> float:
     """The Frobenius norm, summed in float64 whatever the array's dtype."""
-    flat = array.astype(np.float64).ravel()
+    flat = array.astype(np.float64).ravel(order="K")
     return math.sqrt(flat.dot(flat))  # np.linalg.norm takes 2 µs more to come to the same
 
 

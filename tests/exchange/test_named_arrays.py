@@ -42,8 +42,9 @@ class TestBoth:
         arrays, _ = as_read(write(network))
         assert {name: array.shape for name, array in arrays.items()} == SHAPES
         assert all(array.dtype == dtype for array in arrays.values())
-        flat = np.concatenate([array.ravel() for array in arrays.values()])
-        np.testing.assert_array_equal(flat, network.network.parameters)
+        for name, array in network.network.named(network.network.parameters).items():
+            np.testing.assert_array_equal(arrays[name], array)
+            assert arrays[name].flags.c_contiguous
 
     def test_metadata_and_arrays_are_enough_to_compute_by(self, write, dtype) -> None:
         """Nothing but the file, and loops that know none of nncli."""

@@ -159,7 +159,7 @@ def test_names_are_counted_per_type():
     ]
 
 
-def test_parameters_lie_in_one_vector_weight_before_bias():
+def test_parameters_lie_in_one_vector_weight_before_bias_and_dense_ones_by_units():
     network = build([CONV, Dense(units=2, bias=False)], (1, 4, 4))
     assert network.parameters.shape == (2 * 9 + 2 + 8 * 2,)
     views = network.views(network.parameters)
@@ -171,7 +171,7 @@ def test_parameters_lie_in_one_vector_weight_before_bias():
     network.parameters[...] = np.arange(36)
     assert views["conv1"]["weight"].ravel().tolist() == list(range(18))
     assert views["conv1"]["bias"].tolist() == [18, 19]
-    assert views["dense1"]["weight"].tolist() == np.arange(20, 36).reshape(8, 2).tolist()
+    assert views["dense1"]["weight"].tolist() == np.arange(20, 36).reshape(2, 8).T.tolist()
 
 
 def test_drawn_biases_are_0_and_given_values_are_taken():
