@@ -64,11 +64,11 @@ class Nncli:
         from nncli.nn.conv_step import ConvStep
         from nncli.nn.crew import Crew
         from nncli.nn.network import place_layers
-        from nncli.nn.threads import zeros_for
+        from nncli.nn.threads import arena_for
 
         (placed,) = place_layers(workload.layers, workloads.ONE_CONV_SHAPE)
-        zeros = zeros_for(self.threads)
-        crew = Crew(self.threads, forks=zeros is not np.zeros)
+        arena = arena_for(self.threads)
+        crew, zeros = Crew(self.threads, forks=arena.shared), arena.zeros
 
         def shared(array: np.ndarray) -> np.ndarray:
             copy = zeros(array.shape, np.float32)

@@ -14,7 +14,7 @@ sys.path.insert(0, str(REPO))
 from nncli.nn.layers import AvgPool, Conv, Dense, Layer  # noqa: E402
 from nncli.nn.network import Network, build_network  # noqa: E402
 from nncli.nn.sgd import Constant  # noqa: E402
-from nncli.nn.threads import zeros_for  # noqa: E402
+from nncli.nn.threads import arena_for  # noqa: E402
 from nncli.training.order import Plan  # noqa: E402
 
 
@@ -96,8 +96,8 @@ def network(workload: Workload, data: Data) -> Network:
     """The same weights on every side."""
     rng = np.random.default_rng(0)
     shape = data.inputs.shape[1:]
-    zeros = zeros_for("auto")
-    return build_network(workload.layers, shape, "quadratic", np.float32, rng, zeros)
+    arena = arena_for("auto")
+    return build_network(workload.layers, shape, "quadratic", np.float32, rng, arena)
 
 
 def plan(workload: Workload) -> Plan:

@@ -22,7 +22,7 @@ from nncli.nn.crew import Crew
 from nncli.nn.initialisers import default_initialiser
 from nncli.nn.memory import layer_numbers, step_bytes
 from nncli.nn.network import Network, Placed, build_network, place_layers
-from nncli.nn.threads import hire, zeros_for
+from nncli.nn.threads import arena_for, hire
 from nncli.seeds import Stream, seed_of
 from nncli.spec import (
     AvgPoolSpec,
@@ -260,8 +260,8 @@ def _told_at_layer(spec: Spec) -> Iterator[None]:
 def _network(spec: Spec, layers: list[nn.Layer], input_shape: tuple[int, ...]) -> Network:
     rng = np.random.default_rng(seed_of(spec.seed, Stream.WEIGHTS))
     with _told_at_layer(spec):
-        zeros = zeros_for(spec.train.threads)
-        return build_network(layers, input_shape, spec.train.cost, spec.dtype, rng, zeros)
+        arena = arena_for(spec.train.threads)
+        return build_network(layers, input_shape, spec.train.cost, spec.dtype, rng, arena)
 
 
 def _layer(spec: Spec, index: int, layer: Layer) -> nn.Layer:

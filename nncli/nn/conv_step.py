@@ -3,6 +3,7 @@
 Gathering the windows again on the way back is cheaper than keeping them.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ class Spread:
         dtype = delta.dtype
         self.delta_matrix = delta.reshape(len(delta), -1)
         self.weight_matrix = weight.reshape(len(weight), -1)
-        shares = np.zeros((*weight.shape[1:], *delta.shape[1:]), dtype)
+        shares = zeros((*weight.shape[1:], *delta.shape[1:]), dtype)
         self.share_matrix = shares.reshape(self.weight_matrix.shape[1], -1)
         self.padded = zeros(padded.shape, dtype)
         self.downstream = windows.interior(self.padded)
@@ -78,12 +79,14 @@ class Collect:
         dtype, back = delta.dtype, windows.turned()
         filters, channels = weight.shape[:2]
         self.delta = delta
-        self.padded = np.zeros((filters, *back.padded_shape, delta.shape[-1]), dtype)
+        self.padded = zeros((filters, *back.padded_shape, delta.shape[-1]), dtype)
         self.interior = back.interior(self.padded)
         self.turned_weight = by_rows(weight[:, :, ::-1, ::-1].swapaxes(0, 1))
-        self.weight = np.zeros(self.turned_weight.shape, dtype)
+        self.weight = zeros(self.turned_weight.shape, dtype)
         self.weight_matrix = self.weight.reshape(channels, -1)
-        self.blocks = blocks(back, self.padded, product_width(weight.size))
+        self.blocks = blocks(
+            back, self.padded, product_width(weight.size), room=partial(zeros, dtype=dtype)
+        )
         self.downstream = zeros((channels, *back.output_shape, delta.shape[-1]), dtype)
 
     def send(self) -> Calls:
@@ -107,16 +110,17 @@ class ConvStep(LearnerStep):
         samples = self.input.shape[-1]
         self.windows = self.placed.layer.windows(self.placed.input_shape)
         padded_shape = (len(self.input), *self.windows.padded_shape, samples)
-        self.padded = np.zeros(padded_shape, dtype) if self.windows.is_padded else self.input
+        self.padded = self.zeros(padded_shape, dtype) if self.windows.is_padded else self.input
         self.interior = self.windows.interior(self.padded)
-        self.weight_by_rows = np.zeros(by_rows(self.weight).shape, dtype)
+        self.weight_by_rows = self.zeros(by_rows(self.weight).shape, dtype)
         self.weight_matrix = self.weight_by_rows.reshape(filters, -1)
-        self.blocks = blocks(self.windows, self.padded, product_width(self.weight.size))
+        room = partial(self.zeros, dtype=dtype)
+        self.blocks = blocks(self.windows, self.padded, product_width(self.weight.size), room=room)
         taps = self.weight[0].size
-        self.gradient_blocks = blocks(self.windows, self.padded, gradient_width(taps))
+        self.gradient_blocks = blocks(self.windows, self.padded, gradient_width(taps), room=room)
         rows = gradient_rows(self.windows, self.weight.size)
-        self.row_gradients = np.zeros((rows, taps, filters), dtype)
-        self.part, self.total = (np.zeros((taps, filters), dtype) for _ in range(2))
+        self.row_gradients = self.zeros((rows, taps, filters), dtype)
+        self.part, self.total = (self.zeros((taps, filters), dtype) for _ in range(2))
         self.delta_matrix = self.delta.reshape(filters, -1)
         way_down = Collect if collects(self.windows, len(self.input), filters) else Spread
         self.way_down = way_down(self.windows, self.weight, self.delta, self.padded, self.zeros)

@@ -6,6 +6,7 @@ each do a share of the samples run side by side, if not without waiting for each
 set as well: one or the other kind of parallel work.
 """
 
+import contextlib
 from collections.abc import Sequence
 from functools import partial
 from threading import Lock, Thread
@@ -34,7 +35,7 @@ class Crew:
         shares: whether mini-batches are shared out among the threads. Where they are too small
             for that, BLAS gets the threads instead.
         forks: whether its helpers are processes, which are faster. They know what lies in shared
-            memory, see `Network.zeros`, and nothing else that changes.
+            memory, see `Arena`, and nothing else that changes.
     """
 
     def __init__(self, threads: int, *, shares: bool = True, forks: bool = False) -> None:
@@ -66,6 +67,8 @@ class Crew:
             helper.begin(task)
         try:
             jobs[0]()
+            for job in jobs[1 + len(helpers) :]:  # where no process could be made
+                job()
         finally:
             for helper in helpers:
                 helper.finish()
@@ -80,14 +83,11 @@ class Crew:
         self._end()
         places = range(1, self.size)
         if self.forks:
-            try:
+            with contextlib.suppress(OSError):  # no more processes: those there are do the same
                 for k in places:
                     self._helpers.append(Fork(self._tasks, k))
-                return
-            except OSError:  # no more processes here: threads do the same, if slower
-                self.forks = False
-                self._end()
-        self._helpers += [HelperThread(self._tasks, k) for k in places]
+        else:
+            self._helpers += [HelperThread(self._tasks, k) for k in places]
 
     def _end(self) -> None:
         while self._helpers:

@@ -65,7 +65,7 @@ class LearnerStep(LayerStep):
     """A layer with weights, ΔW and an activation.
 
     `n` is what gradients are divided by: the samples of the whole mini-batch, of which `input` may
-    hold a share. `zeros` makes the arrays that others read, the caller's process among them.
+    hold a share. `zeros` makes its arrays.
     """
 
     z: Array
@@ -108,7 +108,7 @@ class DenseStep(LearnerStep):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.downstream = self.zeros(self.input.shape, self.z.dtype)
-        self.delta_over_n = np.zeros_like(self.delta)
+        self.delta_over_n = self.zeros(self.delta.shape, self.delta.dtype)
 
     def forward(self) -> Calls:
         yield call(self.weight.T.dot, self.input, self.z)
@@ -137,9 +137,9 @@ class PoolStep(LayerStep):
         super().__init__(placed, input)
         assert isinstance(placed.layer, Pool)
         windows = placed.layer.windows(placed.input_shape)
-        self.overlap = windows.overlap
+        self.overlap, self.zeros = windows.overlap, zeros
         self.a = zeros((*placed.output_shape, input.shape[-1]), input.dtype)
-        self.share = np.zeros_like(self.a)
+        self.share = zeros(self.a.shape, input.dtype)
         self.downstream = zeros(input.shape, input.dtype)
         self.cells = [cells for _, _, cells in windows.taps(input)]
         self.cells_downstream = [cells for _, _, cells in windows.taps(self.downstream)]
@@ -172,8 +172,9 @@ class MaxPoolStep(PoolStep):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.is_greater = np.zeros(self.a.shape, bool)
-        self.first = np.zeros(self.a.shape, np.int32)  # which tap of its window the maximum is
+        self.is_greater = self.zeros(self.a.shape, bool)
+        # Which tap of its window the maximum is.
+        self.first: Array = self.zeros(self.a.shape, np.int32)
 
     def forward(self) -> Calls:
         yield call(np.copyto, self.a, self.cells[0])

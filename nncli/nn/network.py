@@ -10,7 +10,8 @@ import numpy as np
 
 from nncli.errors import LayerError
 from nncli.nn.activations import ACTIVATIONS
-from nncli.nn.arrays import Array, Shape, Zeros
+from nncli.nn.arena import Arena
+from nncli.nn.arrays import Array, Shape
 from nncli.nn.costs import COSTS, Cost
 from nncli.nn.initialisers import default_initialiser, initial_weights
 from nncli.nn.layers import Dense, Flatten, Layer, Learner, ShapeMismatch, by
@@ -51,16 +52,20 @@ class Network:
         cost: the cost row, which knows how it goes together with the last layer's activation.
         dtype: float32 or float64 (complex128 inside a complex-step derivative).
         parameters: every weight and bias, in the layers' order, weight before bias; see `laid`.
-        zeros: makes the arrays of its steps, in the kind of memory that `parameters` are in.
+        arena: makes the arrays of its steps, in the kind of memory that `parameters` are in.
     """
 
     def __init__(
-        self, layers: tuple[Placed, ...], cost: Cost, parameters: Array, zeros: Zeros = np.zeros
+        self,
+        layers: tuple[Placed, ...],
+        cost: Cost,
+        parameters: Array,
+        arena: Arena | None = None,
     ) -> None:
         self.layers = layers
         self.cost = cost
         self.parameters = parameters
-        self.zeros = zeros
+        self.arena = arena or Arena()
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -114,7 +119,7 @@ def build_network(
     cost: str,
     dtype: Any,
     rng: np.random.Generator,
-    zeros: Zeros = np.zeros,
+    arena: Arena | None = None,
 ) -> Network:
     """A network whose weights are those its layers give, or drawn from `rng`; drawn biases are 0.
 
@@ -122,7 +127,7 @@ def build_network(
         layers: in forward order; a flatten layer is put where a dense layer follows an image.
         input_shape: of one sample: (features,) or (channels, rows, columns).
         cost: quadratic or cross_entropy.
-        zeros: `SharedMemory.zeros` for steps that processes share.
+        arena: a shared one for steps that processes share.
 
     Raises:
         LayerError: a layer does not fit its input, or given weights do not fit their layer.
@@ -133,7 +138,7 @@ def build_network(
             message = f"{p.activation} mixes its units, so it stands only in the last layer"
             raise LayerError(p.index, message, "activation")
     row = cost_row(cost, placed[-1])
-    network = zero_network(placed, row, dtype, zeros)
+    network = zero_network(placed, row, dtype, arena)
     views = network.views(network.parameters)
     for p in placed:
         if isinstance(p.layer, Learner):
@@ -142,11 +147,12 @@ def build_network(
 
 
 def zero_network(
-    layers: tuple[Placed, ...], cost: Cost, dtype: Any, zeros: Zeros = np.zeros
+    layers: tuple[Placed, ...], cost: Cost, dtype: Any, arena: Arena | None = None
 ) -> Network:
     """A network whose parameters are all 0, to be filled."""
     size = sum(prod(shape) for placed in layers for shape in placed.parameter_shapes.values())
-    return Network(layers, cost, zeros(size, dtype), zeros)
+    arena = arena or Arena()
+    return Network(layers, cost, arena.zeros(size, dtype), arena)
 
 
 def place_layers(layers: Sequence[Layer], input_shape: Shape) -> tuple[Placed, ...]:

@@ -118,7 +118,7 @@ def row_steps(windows: Windows) -> Pair:
 
 
 def blocks(
-    windows: Windows, padded: Array, wide: int, *, room: Callable[[int], Array] | None = None
+    windows: Windows, padded: Array, wide: int, *, room: Callable[[int], Array]
 ) -> list[Block]:
     """All outputs of a correlation.
 
@@ -134,7 +134,7 @@ def blocks(
     if column:
         windows, padded = lying(windows), padded.swapaxes(1, 2)
     lines = windows.lines(padded)
-    flat = np.zeros(numbers, padded.dtype) if room is None else room(numbers)
+    flat = room(numbers)
     pace, _ = row_steps(windows)
     found = []
     for place in block_places(windows, channels, samples, wide):

@@ -74,10 +74,10 @@ class Sgd:
         self.momentum = momentum
         self.weight_decay = weight_decay
         size, dtype = network.parameters.shape, network.dtype
-        self.gradient = network.zeros(size, dtype)
-        self.update = network.zeros(size, dtype)
-        self.velocity: Array | None = network.zeros(size, dtype) if momentum else None
-        self.minus_eta = network.zeros((), dtype)
+        zeros = network.arena.zeros
+        self.gradient, self.update = zeros(size, dtype), zeros(size, dtype)
+        self.velocity: Array | None = zeros(size, dtype) if momentum else None
+        self.minus_eta = zeros((), dtype)
         self._descent = Descent(self, slice(None))
 
     def descend(self, eta: float) -> None:

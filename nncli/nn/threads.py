@@ -3,21 +3,19 @@
 from collections.abc import Sequence
 from math import prod
 
-import numpy as np
-
-from nncli.nn.arrays import Zeros
+from nncli.nn.arena import Arena
 from nncli.nn.blas import threads_there
 from nncli.nn.crew import Crew
 from nncli.nn.forked import can_fork
 from nncli.nn.network import Network, Placed
-from nncli.nn.shared import SharedMemory
 from nncli.nn.step import SMALLEST_SHARE
 
-# Multiply-adds of a step that make a further thread worth while. Two threads on two cores come out
-# even at about 12 million: [784, 100, 10] in mini-batches of 32 has 8 and loses by them, LeNet in
-# mini-batches of 10 has 12.
-WORTH_A_THREAD = 6_000_000
-# They share Python's lock between their calls of NumPy, so more of them bring less and less.
+# Multiply-adds of a step that make a further thread worth while. Two on two cores come out even at
+# about 4 million: [784, 100, 10] in mini-batches of 16 has 3.8 and takes as long either way, in
+# mini-batches of 32 it has 7.6 and takes 6 % less; LeNet in mini-batches of 10 has 12 and takes
+# 24 % less.
+WORTH_A_THREAD = 2_500_000
+# Each has gradients of its own, to be added to those of the others: more bring less and less.
 MOST_THREADS = 8
 
 
@@ -25,14 +23,13 @@ def hire(network: Network, n: int, threads: int | str) -> Crew:
     """A crew for steps of `n` samples: of `threads`, or with "auto" of as many as are worth it."""
     there = threads_there()
     count = threads if isinstance(threads, int) else best_threads(network.layers, n, there)
-    forks = network.zeros is not np.zeros
-    return Crew(count, shares=n >= SMALLEST_SHARE * count, forks=forks)
+    return Crew(count, shares=n >= SMALLEST_SHARE * count, forks=network.arena.shared)
 
 
-def zeros_for(threads: int | str) -> Zeros:
-    """What makes the arrays of a network that `hire` may find worth `threads`."""
+def arena_for(threads: int | str) -> Arena:
+    """That of a network which `hire` may find worth `threads`."""
     several = threads_there() > 1 if isinstance(threads, str) else threads > 1
-    return SharedMemory().zeros if several and can_fork() else np.zeros
+    return Arena(shared=several and can_fork())
 
 
 def best_threads(layers: Sequence[Placed], n: int, there: int) -> int:

@@ -50,7 +50,7 @@ def untrained_cost(step: Step, train: Samples) -> float:
     rows = train.index[np.linspace(0, count - 1, some).astype(np.int64)]
     costs = []
     for start in range(0, some, n):
-        train.gather(rows[start : start + n], step.inputs, step.targets)
+        step.load(rows[start : start + n])
         costs.append(step.forward())
     with np.errstate(over="ignore"):
         farthest = np.einsum("ij,ij->i", train.targets, train.targets).argmax()

@@ -42,7 +42,7 @@ class Evaluator:
         self.classes = classes
         count, self.block = len(samples.index), block_for(network)
         sizes = {min(count, self.block), count % self.block} - {0}
-        self.steps = {n: Step(network, sgd, n, crew) for n in sizes}
+        self.steps = {n: Step(network, sgd, n, crew, samples) for n in sizes}
 
     def __call__(self) -> Evaluation:
         count = len(self.samples.index)
@@ -60,7 +60,7 @@ class Evaluator:
         for start in range(0, len(index), self.block):
             rows = index[start : start + self.block]
             step = self.steps[len(rows)]
-            self.samples.gather(rows, step.inputs, step.targets)
+            step.load(rows)
             yield rows, step, step.forward()
 
 

@@ -5,11 +5,13 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from nncli.nn.step import Source
+
 Array = npt.NDArray[Any]
 Rows = npt.NDArray[np.int64]
 
 
-class Samples(Protocol):
+class Samples(Source, Protocol):
     """Some rows of a table of inputs and targets."""
 
     @property
@@ -19,6 +21,3 @@ class Samples(Protocol):
     @property
     def targets(self) -> Array:
         """The targets of the whole table, rows x outputs."""
-
-    def gather(self, rows: Rows, inputs: Array, targets: Array) -> None:
-        """Writes the samples at `rows` (taken from `index`) into two arrays, one row a sample."""

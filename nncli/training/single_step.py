@@ -52,9 +52,9 @@ def take_step(
 
     def run(rows: Rows, eta: float, number: int, *, full: bool) -> tuple[Step, float]:
         if len(rows) not in workspaces:
-            workspaces[len(rows)] = Step(network, sgd, len(rows), crew)
+            workspaces[len(rows)] = Step(network, sgd, len(rows), crew, train)
         step = workspaces[len(rows)]
-        train.gather(rows, step.inputs, step.targets)
+        step.load(rows)
         cost = step.run(eta, full=full)
         if not math.isfinite(cost):
             raise DivergedError(f"at step {number} the cost is {cost}: it has no gradient to show")

@@ -114,7 +114,7 @@ class Trainer:
     def take(self, rows: Rows, eta: float, *, full: bool) -> tuple[Step, float]:
         """One step of SGD outside the training's count: its workspace, and C before it."""
         step = self._step(len(rows))
-        self.train.gather(rows, step.inputs, step.targets)
+        step.load(rows)
         return step, step.run(eta, full=full)
 
     def rewind(self, parameters: Array, velocity: Array | None) -> None:
@@ -143,7 +143,7 @@ class Trainer:
 
     def _step(self, n: int) -> Step:
         if n not in self._steps:
-            self._steps[n] = Step(self.network, self.sgd, n, self._crew)
+            self._steps[n] = Step(self.network, self.sgd, n, self._crew, self.train)
         return self._steps[n]
 
     def _keep(self) -> None:
@@ -186,11 +186,11 @@ class Trainer:
         Returns the last step, its cost and its samples.
         """
         began, count = perf_counter(), len(self.train.index)
-        gather, steps, limit = self.train.gather, self._steps, self.cost_limit
+        steps, limit = self._steps, self.cost_limit
         with np.errstate(all="ignore"):
             for rows in batches:
                 step = steps.get(len(rows)) or self._step(len(rows))
-                gather(rows, step.inputs, step.targets)
+                step.load(rows)
                 is_last = self.samples + step.n == count
                 if is_last:
                     self._keep_before()

@@ -13,16 +13,16 @@ import pytest
 
 from nncli.errors import NncliError
 from nncli.nn import forked
+from nncli.nn.arena import CHUNK, LINE, Arena
 from nncli.nn.crew import Crew
 from nncli.nn.forked import Fork, can_fork
-from nncli.nn.shared import CHUNK, LINE, SharedMemory
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="no processes are forked here")
 
 
 @pytest.fixture
 def counts():
-    return SharedMemory().zeros(8, int)
+    return Arena(shared=True).zeros(8, int)
 
 
 def add(counts, place=0):
@@ -133,9 +133,10 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert ended(int(run.stdout))
 
 
-class TestSharedMemory:
-    def test_arrays_are_zeros_and_apart(self):
-        zeros = SharedMemory().zeros
+class TestArena:
+    @pytest.mark.parametrize("shared", [False, True])
+    def test_arrays_are_zeros_and_apart(self, shared):
+        zeros = Arena(shared=shared).zeros
         shapes = [(3, 5), (), (7,), (2, CHUNK), (4, 1, 2), (0, 3), (CHUNK // 8 - 3,)]
         arrays = [zeros(shape, dtype) for shape in shapes for dtype in (np.float32, bool, complex)]
         for k, array in enumerate(arrays):
@@ -146,10 +147,11 @@ class TestSharedMemory:
             array[...] = k % 2
         assert all((array == k % 2).all() for k, array in enumerate(arrays))
 
-    def test_what_a_child_writes_is_there(self):
-        array = SharedMemory().zeros((2, 2))
+    @pytest.mark.parametrize("shared", [False, True])
+    def test_what_a_child_writes_is_there_where_it_is_shared(self, shared):
+        array = Arena(shared=shared).zeros((2, 2))
         if not (pid := os.fork()):
             array[1, 0] = 7
             os._exit(0)
         os.waitpid(pid, 0)
-        assert array.tolist() == [[0, 0], [7, 0]]
+        assert array.tolist() == [[0, 0], [7 * shared, 0]]

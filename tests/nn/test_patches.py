@@ -39,7 +39,7 @@ def test_each_output_is_worked_out_once_whatever_the_blocks(monkeypatch, windows
     padded = rng.normal(size=(2, *windows.padded_shape, 4))
     weight = rng.normal(size=(5, 2 * windows.rows.kernel * windows.columns.kernel))
     outputs = np.full((5, *windows.output_shape, 4), np.nan)
-    laid = blocks(windows, padded, wide)
+    laid = blocks(windows, padded, wide, room=np.empty)
     do(products(weight, laid, outputs))
     for row, column in np.ndindex(windows.output_shape):
         taps = window_at(padded, windows, row, column).reshape(-1, 4)
@@ -55,21 +55,21 @@ def test_the_first_block_is_the_largest_whatever_rows_a_dilation_takes_apart(mon
     # Of 13 rows 7 are even and 6 odd; a block takes 6: two blocks of 4 and 3, and one of 6.
     monkeypatch.setattr(patches, "ROOM", 8 * 3 * size)
     windows = place_windows((size, size), (3, 3), padding="same", dilation=(2, 2))
-    found = blocks(windows, np.zeros((1, *windows.padded_shape, 1)), wide=1000)
+    found = blocks(windows, np.zeros((1, *windows.padded_shape, 1)), wide=1000, room=np.empty)
     assert room_numbers(windows, 1, 1, 1000) == max(block.patches.size for block in found)
 
 
 def test_windows_share_the_lines_that_they_have_in_common():
     windows = place_windows((16, 16), (3, 3), padding="same")
     padded = np.zeros((8, *windows.padded_shape, 4))
-    (block,) = blocks(windows, padded, wide=1000)
+    (block,) = blocks(windows, padded, wide=1000, room=np.empty)
     assert block.patches.size == 3 * 8 * 18 * 16 * 4  # not 9 times the outputs
     assert block.windows.shape == (16, 9 * 8, 16 * 4)
 
 
 def test_a_column_takes_one_product_where_a_row_does():
     windows = place_windows((1000, 1), (3, 1), dilation=(400, 1))
-    (block,) = blocks(windows, np.zeros((8, 1000, 1, 4)), wide=1000)
+    (block,) = blocks(windows, np.zeros((8, 1000, 1, 4)), wide=1000, room=np.empty)
     assert block.windows.shape == (1, 3 * 8, 200 * 4)
     outputs = np.zeros((5, 200, 1, 4))
     assert np.shares_memory(block.matrices(outputs), outputs)
@@ -77,6 +77,6 @@ def test_a_column_takes_one_product_where_a_row_does():
 
 def test_blocks_share_one_room():
     windows = place_windows((16, 16), (3, 3), padding="same")
-    found = blocks(windows, np.zeros((8, *windows.padded_shape, 4)), wide=16)
+    found = blocks(windows, np.zeros((8, *windows.padded_shape, 4)), wide=16, room=np.empty)
     assert len(found) == 4
     assert all(np.shares_memory(block.patches, found[0].patches) for block in found)

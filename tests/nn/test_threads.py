@@ -8,14 +8,15 @@ from threading import Lock, Thread, active_count
 import numpy as np
 import pytest
 
+from nncli.errors import DataError
 from nncli.inspection.check import check
+from nncli.nn.arena import Arena
 from nncli.nn.blas import blas_threads, set_blas_threads
 from nncli.nn.crew import Crew
 from nncli.nn.forked import can_fork
 from nncli.nn.layers import Dense
 from nncli.nn.network import Network, build_network, zero_network
 from nncli.nn.sgd import Sgd
-from nncli.nn.shared import SharedMemory
 from nncli.nn.step import LONG_UPDATE, QUANTITIES, Step
 from nncli.nn.threads import best_threads, hire, threads_there
 from nncli.nn.trace import take_trace
@@ -41,8 +42,7 @@ def crew(request):
 def for_crew(network: Network, crew: Crew | None) -> Network:
     """The same network where the helpers of a crew see it."""
     forks = crew is not None and crew.forks
-    zeros = SharedMemory().zeros if forks else np.zeros
-    own = zero_network(network.layers, network.cost, network.dtype, zeros)
+    own = zero_network(network.layers, network.cost, network.dtype, Arena(shared=forks))
     own.parameters[...] = network.parameters
     return own
 
@@ -94,6 +94,54 @@ def test_a_shared_step_passes_the_check_of_its_gradients(crew):
     assert check(trace).passed
 
 
+class Table:
+    """Samples, and what comes of asking for one that is not there."""
+
+    in_memory = True
+
+    def __init__(self, setting: Setting) -> None:
+        self.inputs, self.targets = setting.inputs, setting.targets
+
+    def gather(self, rows, inputs, targets):
+        if rows.max() >= len(self.inputs):
+            raise DataError("line 7: is missing", key="train")
+        inputs[...], targets[...] = self.inputs[rows], self.targets[rows]
+
+
+def test_a_step_loads_its_samples_itself(crew):
+    setting = many_samples(LENET)
+    network = for_crew(setting.network(), crew)
+    step = Step(network, Sgd(network), 9, crew, Table(setting))
+    twin = for_crew(setting.network(), crew)
+    by_hand = Step(twin, Sgd(twin), 9, crew)
+    for rows in ([1, 0, 2, 12, 11, 10, 3, 4, 5], [7] * 9):
+        step.load(np.array(rows))
+        by_hand.inputs[...], by_hand.targets[...] = setting.inputs[rows], setting.targets[rows]
+        assert step.forward() == by_hand.forward()
+        step.load(np.array(rows))
+        assert step.run(0.1) == by_hand.run(0.1)
+        assert np.array_equal(step.inputs, by_hand.inputs)
+        assert np.array_equal(step.targets, by_hand.targets)
+    step.inputs[...] = 0  # is not overwritten by what was loaded before
+    step.run(0.1)
+    assert not step.inputs.any()
+
+
+def test_what_a_share_cannot_load_is_told_as_it_is(crew):
+    setting = many_samples(LENET)
+    network = for_crew(setting.network(), crew)
+    step = Step(network, Sgd(network), 9, crew, Table(setting))
+
+    def take():
+        step.load(np.array([0] * 8 + [13]))
+        step.run(0.1)
+
+    with pytest.raises(DataError, match="line 7: is missing") as raised:
+        take()
+    assert raised.value.key == "train"
+    assert raised.value.problems == ("line 7: is missing",)
+
+
 def test_a_long_update_is_shared_too(crew):
     units = LONG_UPDATE // 100
     rng = np.random.default_rng(0)
@@ -128,7 +176,7 @@ def test_mini_batches_too_small_to_share_are_taken_whole(crew):
 class TestCrew:
     @pytest.mark.parametrize("forks", [False, True])
     def test_what_a_job_raises_is_raised_once_all_are_done(self, forks):
-        done = SharedMemory().zeros(5, int)
+        done = Arena(shared=True).zeros(5, int)
 
         def note(k):
             done[k] = 1
@@ -154,7 +202,7 @@ class TestCrew:
         assert active_count() == before
 
     @pytest.mark.skipif(not can_fork(), reason="no processes are forked here")
-    def test_where_no_process_can_be_made_threads_do_it(self, monkeypatch):
+    def test_where_no_process_can_be_made_the_caller_does_it(self, monkeypatch):
         def fork():
             raise BlockingIOError("no more processes")
 
@@ -163,7 +211,7 @@ class TestCrew:
         done = []
         with Crew(3, forks=True) as crew:
             crew.task([partial(done.append, k) for k in range(3)])()
-        assert sorted(done) == [0, 1, 2]
+        assert done == [0, 1, 2]
         assert len(os.listdir("/proc/self/fd")) == files
 
     @pytest.mark.skipif(blas_threads() is None, reason="this BLAS cannot be asked")

@@ -282,7 +282,8 @@ class TestNoExplosion:
         targets = "data.train.targets=[[0], [0], [0], [0], [0], [0], [0]]"
         network = "network=[{type: dense, units: 1, activation: identity, init: zeros}]"
         p = prepared(targets, network, "data.classes=none")
-        assert untrained_cost(Step(p.network, Sgd(p.network), 2), p.data.train) == math.inf
+        step = Step(p.network, Sgd(p.network), 2, source=p.data.train)
+        assert untrained_cost(step, p.data.train) == math.inf
         assert not any(isinstance(event, Divergence) for event in trainer_of(p).events())
 
 

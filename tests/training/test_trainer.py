@@ -73,11 +73,10 @@ def test_the_train_cost_is_the_mean_over_samples_before_each_update() -> None:
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_every_epoch_visits_every_sample_once(shuffle: bool) -> None:
     p = prepared(f"train.shuffle={str(shuffle).lower()}")
-    trainer = trainer_of(p)
     seen: list[list[int]] = []
     train = p.data.train
-    spy = Spy(train, seen)
-    trainer.train = spy
+    trainer = trainer_of(p, Spy(train, seen))
+    seen.clear()
     for event in trainer.events():
         assert isinstance(event, Epoch)
         assert sorted(row for rows in seen for row in rows) == sorted(train.index.tolist())
@@ -92,6 +91,14 @@ class Spy:
     def index(self):
         return self.part.index
 
+    @property
+    def targets(self):
+        return self.part.targets
+
+    @property
+    def in_memory(self):
+        return self.part.in_memory
+
     def gather(self, rows, inputs, targets) -> None:
         self.seen.append(rows.tolist())
         self.part.gather(rows, inputs, targets)
@@ -100,8 +107,9 @@ class Spy:
 def test_epochs_are_shuffled_differently_and_alike_for_a_seed() -> None:
     def orders(*overrides: str) -> list[list[list[int]]]:
         p = prepared("data.validation=null", *overrides)
-        trainer, seen, all_ = trainer_of(p), [], []
-        trainer.train = Spy(p.data.train, seen)
+        seen, all_ = [], []
+        trainer = trainer_of(p, Spy(p.data.train, seen))
+        seen.clear()
         for _ in trainer.events():
             all_.append(seen.copy())
             seen.clear()

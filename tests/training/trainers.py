@@ -2,10 +2,12 @@
 
 from nncli.api.assemble import Prepared
 from nncli.nn.sgd import Sgd
+from nncli.training.samples import Samples
 from nncli.training.trainer import Trainer
 
 
-def trainer_of(p: Prepared) -> Trainer:
+def trainer_of(p: Prepared, train: Samples | None = None) -> Trainer:
+    """`train`: in place of the samples that the spec names."""
     settings = p.spec.train
     sgd = Sgd(p.network, settings.momentum, settings.weight_decay)
-    return Trainer(p.network, sgd, p.plan, p.data.train, p.data.validation)
+    return Trainer(p.network, sgd, p.plan, train or p.data.train, p.data.validation)
