@@ -6,7 +6,6 @@ each do a share of the samples run side by side, if not without waiting for each
 set as well: one or the other kind of parallel work.
 """
 
-import contextlib
 from collections.abc import Sequence
 from functools import partial
 from threading import Lock, Thread
@@ -14,9 +13,11 @@ from typing import Protocol
 
 import numpy as np
 
+from nncli.errors import NncliError
 from nncli.nn.arrays import Call
 from nncli.nn.blas import blas_threads, set_blas_threads
 from nncli.nn.forked import Fork
+from nncli.nn.meeting import ProcessMeeting, ThreadMeeting
 
 
 class Helper(Protocol):
@@ -36,17 +37,28 @@ class Crew:
             for that, BLAS gets the threads instead.
         forks: whether its helpers are processes, which are faster. They know what lies in shared
             memory, see `Arena`, and nothing else that changes.
+
+    Attributes:
+        size: how many jobs it does at once.
+        forks: whether its helpers are processes after all.
+        meeting: where the jobs of a task may wait for each other.
     """
 
     def __init__(self, threads: int, *, shares: bool = True, forks: bool = False) -> None:
         self.threads = threads
-        self.size = threads if shares else 1  # how many jobs it does at once
+        self.size = threads if shares else 1
         self.forks = forks
         self._before = blas_threads()
         set_blas_threads(1 if shares else threads)
         self._tasks: list[Sequence[Call]] = []
         self._helpers: list[Helper] = []
         self._known = 0  # tasks that the helpers know
+        if forks:
+            try:
+                self._fork()
+            except OSError:  # the system allows no more processes
+                self.forks = False
+        self.meeting = (ProcessMeeting if self.forks else ThreadMeeting)(self.size)
 
     def task(self, jobs: Sequence[Call]) -> Call:
         """Settles jobs, at most `size`, that will be done again and again.
@@ -63,12 +75,11 @@ class Crew:
         if task >= self._known:
             self._tell()
         helpers = self._helpers[: len(jobs) - 1]
+        self.meeting.reset()
         for helper in helpers:
             helper.begin(task)
         try:
             jobs[0]()
-            for job in jobs[1 + len(helpers) :]:  # where no process could be made
-                job()
         finally:
             for helper in helpers:
                 helper.finish()
@@ -81,13 +92,35 @@ class Crew:
         if self._helpers and not self.forks:
             return
         self._end()
-        places = range(1, self.size)
-        if self.forks:
-            with contextlib.suppress(OSError):  # no more processes: those there are do the same
-                for k in places:
-                    self._helpers.append(Fork(self._tasks, k))
-        else:
-            self._helpers += [HelperThread(self._tasks, k) for k in places]
+        if not self.forks:
+            self._helpers += [HelperThread(self._tasks, k) for k in range(1, self.size)]
+            return
+        try:
+            pids = self._fork()
+        except OSError as error:
+            raise NncliError(
+                f"no process could be started to share the work ({error.strerror}); --threads 1 "
+                "does without"
+            ) from error
+        assert isinstance(self.meeting, ProcessMeeting)
+        self.meeting.helpers = pids
+
+    def _fork(self) -> list[int]:
+        """Forks the helpers; their numbers.
+
+        Raises:
+            OSError: the system does not allow as many processes; there are none then.
+        """
+        forks: list[Fork] = []
+        try:
+            for k in range(1, self.size):
+                forks.append(Fork(self._tasks, k))
+        except OSError:
+            for fork in forks:
+                fork.end()
+            raise
+        self._helpers += forks
+        return [fork.pid for fork in forks]
 
     def _end(self) -> None:
         while self._helpers:

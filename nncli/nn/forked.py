@@ -26,12 +26,17 @@ ENOUGH = 1 << 16  # bytes: all that a pipe holds
 END = -1  # in place of a task
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Places in the memory that both sides see, each in a cache line of its own.
-TASK, WANTED, ENDED = 0, 8, 16
+PITCH = 8
+TASK, WANTED, ENDED = 0, PITCH, 2 * PITCH
 
 
 def can_fork() -> bool:
-    """Whether this system forks a process that goes on with NumPy: macOS's BLAS does not."""
-    return sys.platform == "linux"
+    """Whether processes stand in for threads here.
+
+    macOS's BLAS does not go on in a forked process. And what one process writes has to be seen by
+    another in the order in which it was written, without a lock: x86 promises that.
+    """
+    return sys.platform == "linux" and os.uname().machine == "x86_64"
 
 
 class Fork:
@@ -56,8 +61,8 @@ class Fork:
         # Whoever ends the parent ends the child; what Ctrl-C means is the parent's business.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         try:
-            self._pid = fork()
-            if self._pid == 0:
+            self.pid = fork()
+            if self.pid == 0:
                 self._serve(tasks, k, calls, answers)
         except OSError:
             self._close()
@@ -107,7 +112,7 @@ class Fork:
             self._counts[WANTED] += 1
             self._call()
         self._close()
-        os.waitpid(self._pid, 0)
+        os.waitpid(self.pid, 0)
 
     def _call(self) -> None:
         try:
@@ -165,7 +170,7 @@ def fork() -> int:
 def watch(counts: memoryview, place: int, value: int) -> None:
     """Looks for a moment whether a count is there. Whoever else wants the processor gets it."""
     for _ in range(LOOKS):
-        if counts[place] == value:
+        if counts[place] >= value:
             return
         os.sched_yield()
 

@@ -81,15 +81,26 @@ class Network:
 
     def views(self, flat: Array) -> dict[str, dict[str, Array]]:
         """`flat`, as long as `parameters`, cut up: {"dense1": {"weight": view, ...}, ...}."""
-        views: dict[str, dict[str, Array]] = {}
+        stretches = self.stretches()
+        return {
+            placed.name: {
+                key: laid(flat[stretches[placed.name][key]], shape)
+                for key, shape in placed.parameter_shapes.items()
+            }
+            for placed in self.layers
+        }
+
+    def stretches(self) -> dict[str, dict[str, slice]]:
+        """Where in `parameters` they lie: {"dense1": {"weight": slice, ...}, ...}."""
+        stretches: dict[str, dict[str, slice]] = {}
         start = 0
         for placed in self.layers:
-            views[placed.name] = {}
+            stretches[placed.name] = {}
             for key, shape in placed.parameter_shapes.items():
                 stop = start + prod(shape)
-                views[placed.name][key] = laid(flat[start:stop], shape)
+                stretches[placed.name][key] = slice(start, stop)
                 start = stop
-        return views
+        return stretches
 
     def named(self, flat: Array) -> dict[str, Array]:
         """`flat` cut up under plain names: {"dense1.weight": view, ...}."""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import nncli as api
-from nncli.nn.step import DenseStep
+from nncli.nn.layer_steps import DenseStep
 from nncli.render.formats import SUFFIXES
 from nncli.render.grid import Extent
 from nncli.training.run_folder import BEFORE

@@ -11,8 +11,10 @@ from nncli.inspection.check import Check, TensorCheck, check, sweep
 from nncli.inspection.probe import Probe, textbook_cost
 from nncli.inspection.record import inspect
 from nncli.inspection.rounding import rounding
+from nncli.nn.conv_step import ConvStep
+from nncli.nn.layer_steps import AvgPoolStep, DenseStep, LearnerStep, MaxPoolStep
 from nncli.nn.layers import Conv, Dense, MaxPool
-from nncli.nn.step import AvgPoolStep, ConvStep, DenseStep, LearnerStep, MaxPoolStep, Pass
+from nncli.nn.passes import Pass
 from tests.nn.cases import (
     ALL_CASES,
     ENDINGS,
@@ -287,13 +289,13 @@ def wrong_sign_behind_cross_entropy(patch: Planted) -> None:
     def action(s):
         s.last.upstream *= -1
 
-    original = Pass._complete
+    original = Pass.complete
 
     def complete(self):
         original(self)
         action(self)
 
-    patch.setattr(Pass, "_complete", complete)
+    patch.setattr(Pass, "complete", complete)
 
 
 CONV, LENET5, MLP, TWO = "digits-conv", "mnist-lenet", "digits-mlp", "two-two-two"

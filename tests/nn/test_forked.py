@@ -54,7 +54,7 @@ def test_each_job_is_done_once(counts, monkeypatch):
     helper.finish()
     helper.end()
     assert counts[:2].tolist() == [250, 250]
-    assert ended(helper._pid)
+    assert ended(helper.pid)
 
 
 def test_a_job_under_way_is_ended_first(counts):
@@ -101,7 +101,7 @@ def test_it_holds_no_file_of_its_parent(counts, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_what_is_meant_for_the_parent_leaves_it_alone(counts, number):
     helper = Fork([[add, partial(add, counts)]], 1)
-    os.kill(helper._pid, number)
+    os.kill(helper.pid, number)
     helper.begin(0)
     helper.finish()
     helper.end()
@@ -113,24 +113,80 @@ def test_one_that_was_killed_is_told_of_in_words(counts):
         task = crew.task([add.__repr__, partial(add, counts)])
         task()
         (helper,) = crew._helpers
-        os.kill(helper._pid, signal.SIGKILL)
+        os.kill(helper.pid, signal.SIGKILL)
         for _ in range(2):
             with pytest.raises(NncliError, match=r"ended from outside.*--threads 1"):
                 task()
 
 
-def test_it_ends_with_its_parent():
-    program = """
+@pytest.mark.parametrize("job", ["os.getpid", "partial(crew.meeting.meet, 1)", "partial(sleep, 1)"])
+def test_it_ends_with_its_parent(job):
+    program = f"""
 import os, signal
+from functools import partial
+from time import sleep
 from nncli.nn.crew import Crew
 crew = Crew(2, forks=True)
-crew.task([os.getpid, os.getpid])()
-print(crew._helpers[0]._pid, flush=True)
-os.kill(os.getpid(), signal.SIGKILL)
+def end():
+    print(crew._helpers[0].pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+crew.task([end, {job}])()
 """
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert run.returncode == -signal.SIGKILL
     assert ended(int(run.stdout))
+
+
+def in_turns(crew, trail, turns, k, failing=None):
+    """Each member writes down its turns, and reads what the others wrote in the last one."""
+    for turn in range(turns):
+        if failing == (k, turn):
+            raise KeyError("at a meeting")
+        trail[k] = turn + 1
+        crew.meeting.meet(k)
+        if (trail[: crew.size] < turn + 1).any():
+            raise AssertionError(f"{k} in turn {turn} saw {trail}")
+        crew.meeting.meet(k)
+
+
+@pytest.mark.parametrize("forks", [False, True])
+class TestMeeting:
+    def task(self, crew, trail, turns, failing=None):
+        jobs = [partial(in_turns, crew, trail, turns, k, failing) for k in range(crew.size)]
+        return crew.task([partial(crew.meeting.attend, job) for job in jobs])
+
+    @pytest.mark.parametrize("looks", [0, 1000])
+    def test_nobody_goes_on_before_all_are_there(self, forks, looks, counts, monkeypatch):
+        monkeypatch.setattr(forked, "LOOKS", looks)
+        with Crew(3, forks=forks) as crew:
+            task = self.task(crew, counts, 50)
+            for _ in range(3):
+                counts[...] = 0
+                task()
+                assert counts.tolist() == [50, 50, 50, 0, 0, 0, 0, 0]
+
+    @pytest.mark.parametrize("k", [0, 1, 2])
+    def test_who_fails_keeps_nobody_waiting(self, forks, k, counts):
+        with Crew(3, forks=forks) as crew:
+            fails, works = self.task(crew, counts, 9, (k, 4)), self.task(crew, counts, 9)
+            for _ in range(2):
+                counts[...] = 0
+                with pytest.raises(KeyError, match="at a meeting"):
+                    fails()
+                assert counts.max() <= 5
+                counts[...] = 0
+                works()
+                assert counts[:3].tolist() == [9, 9, 9]
+
+
+def test_who_was_killed_keeps_nobody_waiting(counts):
+    def die():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with Crew(3, forks=True) as crew:
+        task = crew.task([partial(crew.meeting.attend, partial(crew.meeting.meet, 0)), die, die])
+        with pytest.raises(NncliError, match="ended from outside"):
+            task()
 
 
 class TestArena:

@@ -76,7 +76,7 @@ def test_a_page_with_every_kind_of_layer_is_well_formed():
 
 
 def test_a_failed_check_is_well_formed(monkeypatch):
-    from nncli.nn.step import LearnerStep
+    from nncli.nn.layer_steps import LearnerStep
 
     monkeypatch.setattr(
         LearnerStep,

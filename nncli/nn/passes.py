@@ -1,0 +1,154 @@
+"""Forward and backward over some samples, each layer's part in its turn."""
+
+import math
+from collections.abc import Iterator
+from itertools import chain, pairwise
+
+import numpy as np
+
+from nncli.nn.arrays import Array, Calls, Zeros, call, do
+from nncli.nn.conv_step import ConvStep
+from nncli.nn.layer_steps import (
+    AvgPoolStep,
+    DenseStep,
+    FlattenStep,
+    LayerStep,
+    LearnerStep,
+    MaxPoolStep,
+)
+from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, MaxPool, Pool
+from nncli.nn.network import Network, Placed
+from nncli.nn.sgd import Sgd
+
+
+def layer_step(
+    placed: Placed, input: Array, zeros: Zeros, n: int, views: list[dict[str, Array]]
+) -> LayerStep:
+    """The part of a pass that `placed` needs.
+
+    Args:
+        zeros: makes its arrays.
+        n: the samples of the mini-batch, of which `input` may hold a share.
+        views: the layer's parameters, gradients and updates.
+    """
+    match placed.layer:
+        case Dense():
+            return DenseStep(placed, input, zeros, n, views)
+        case Conv():
+            return ConvStep(placed, input, zeros, n, views)
+        case AvgPool():
+            return AvgPoolStep(placed, input, zeros)
+        case MaxPool():
+            return MaxPoolStep(placed, input, zeros)
+        case Flatten():
+            return FlattenStep(placed, input)
+    raise TypeError(f"no step for a layer of type {placed.layer.type}")
+
+
+class Pass:
+    """Forward and backward over some samples, and every quantity of them.
+
+    Attributes:
+        inputs, targets: of its samples, as `Step` has them.
+        layers: the layers' parts in forward order.
+        last: the last of them.
+        error: a − y of the last layer, outputs x samples.
+        total_cost: gives Σ_x C_x from the last forward pass; complex where the network is.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        sgd: Sgd,
+        gradient: Array,
+        inputs: Array,
+        targets: Array,
+        n: int,
+    ) -> None:
+        """n: the samples of the mini-batch, by which gradients are divided."""
+        self.network = network
+        self.n = n
+        self.gradient = gradient
+        self.inputs, self.targets = inputs, targets
+        # A dense layer reads the mini-batch as it lies; windows want the samples side by side.
+        self.inputs_t, self.targets_t = np.moveaxis(inputs, 0, -1), targets.T
+        windows = isinstance(network.layers[0].layer, Conv | Pool)
+        self.first_input = self._like(self.inputs_t) if windows else self.inputs_t
+        self.layers = self._layer_steps((network.parameters, gradient, sgd.update))
+        last = self.layers[-1]
+        assert isinstance(last, LearnerStep)
+        self.last = last
+        self._bind_upstreams()
+        self.total_cost = network.cost.total(last.z, self.targets_t, self.error)
+        self._order_calls()
+
+    def _layer_steps(self, flats: tuple[Array, ...]) -> list[LayerStep]:
+        """The layers' parts, each reading what the one below writes."""
+        network = self.network
+        views = [network.views(flat) for flat in flats]
+        layers: list[LayerStep] = []
+        input = self.first_input
+        for placed in network.layers:
+            own = [v[placed.name] for v in views]
+            layers.append(layer_step(placed, input, network.arena.zeros, self.n, own))
+            input = layers[-1].a
+        return layers
+
+    def _bind_upstreams(self) -> None:
+        if self.network.cost.error_is_delta:
+            self.error = self.last.delta
+            self.last.bind_upstream(self._like(self.error))
+        else:
+            self.error = self._like(self.last.a)
+            self.last.bind_upstream(self.error)
+        for below, above in reversed(list(pairwise(self.layers))):
+            below.bind_upstream(above.downstream)
+
+    def _like(self, array: Array) -> Array:
+        return self.network.arena.zeros(array.shape, array.dtype)
+
+    def _order_calls(self) -> None:
+        # The order of a step never changes, so it is laid down once.
+        self._forward_calls = [*chain.from_iterable(layer.forward() for layer in self.layers)]
+        if self.first_input is not self.inputs_t:
+            self._forward_calls.insert(0, call(np.copyto, self.first_input, self.inputs_t))
+        self._forward_calls.append(call(np.subtract, self.last.a, self.targets_t, self.error))
+        self._backward_calls = [*chain.from_iterable(self._backward_rules())]
+
+    def _backward_rules(self) -> Iterator[Calls]:
+        first = self._first_learner()
+        for k, layer in reversed([*enumerate(self.layers)][first:]):
+            if not (layer is self.last and self.network.cost.error_is_delta):
+                yield layer.multiply_hadamard()
+            yield layer.backward()
+            if k > first:
+                yield layer.send_down()
+
+    def _first_learner(self) -> int:
+        """Below it nobody needs ∂C_x/∂a."""
+        return next(k for k, layer in enumerate(self.layers) if isinstance(layer, LearnerStep))
+
+    def forward(self) -> float:
+        """From `inputs` to the outputs and the error; returns Σ_x C_x."""
+        for one in self._forward_calls:
+            one()
+        return self.total_cost().real
+
+    def forward_and_back(self, full: bool = False) -> float:
+        """Also the gradients, where the cost is finite; `full`: see `Step.run`."""
+        cost = self.forward()
+        if math.isfinite(cost):
+            for one in self._backward_calls:
+                one()
+            if full:
+                self.complete()
+        return cost
+
+    def complete(self) -> None:
+        """What no update needs, see `Step.run`."""
+        for layer in reversed(self.layers[: self._first_learner() + 1]):
+            do(layer.send_down())
+        if self.network.cost.error_is_delta:
+            self.last.upstream[...] = self.network.cost.upstream(
+                self.last.z, self.targets_t, self.error
+            )
