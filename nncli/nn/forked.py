@@ -24,7 +24,6 @@ LOOKS = 1000  # at the other side's count, of half a microsecond each, before fa
 PATIENCE = 0.1  # seconds after which a wake-up call is repeated
 ENOUGH = 1 << 16  # bytes: all that a pipe holds
 END = -1  # in place of a task
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Places in the memory that both sides see, each in a cache line of its own.
 PITCH = 8
 TASK, WANTED, ENDED = 0, PITCH, 2 * PITCH
@@ -59,7 +58,8 @@ class Fork:
         calls, self._calls = os.pipe()
         self._answers, answers = os.pipe()
         # Whoever ends the parent ends the child; what Ctrl-C means is the parent's business.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+        stopping = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, stopping)
         try:
             self.pid = fork()
             if self.pid == 0:

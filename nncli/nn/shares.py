@@ -82,7 +82,6 @@ class Loader:
         self.source = source
         self.inputs, self.targets = inputs, targets
         self.shares = crew.forks and source is not None and source.in_memory
-        self.count = crew.size
         zeros = network.arena.zeros
         self._rows, self._is_loaded = zeros(len(inputs), np.int64), zeros((), bool)
 
@@ -176,7 +175,7 @@ class ByUnits:
             self.loader.gather(self.shares[k])
             member = self.members[k]
             do(member.forward_calls)
-            cost = self.whole.total_cost().real  # by each, so that all know whether to go on
+            cost = member.total_cost().real  # by each, so that all know whether to go on
             if k == 0:
                 self._cost[()] = cost
             if back and math.isfinite(cost):
@@ -205,6 +204,8 @@ class Member:
     def __init__(self, whole: Pass, sgd: Sgd, meeting: Meeting, k: int, count: int) -> None:
         self.whole, self.sgd, self.k, self.count = whole, sgd, k, count
         self.meet = call(meeting.meet, k)
+        # With arrays of its own to work in, other than the pass's.
+        self.total_cost = whole.network.cost.total(whole.last.z, whole.targets_t, whole.error)
         dense = [layer for layer in whole.layers if isinstance(layer, DenseStep)]
         self.shares = [UnitShare(layer, self.inputs(layer), self.units(layer)) for layer in dense]
         self.forward_calls = [*self._forward()]
