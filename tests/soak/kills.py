@@ -34,7 +34,8 @@ def case(config: str, epochs: int, *sets: str) -> Case:
 
 CASES = (
     case("mnist-mlp", 120, "train.momentum=0.5", "train.schedule={type: cosine}"),
-    case("mnist-lenet", 8, "train.momentum=0.9", "train.eta=0.05"),  # long ones, on two threads
+    case("mnist-lenet", 8, "train.momentum=0.9", "train.eta=0.05", "train.threads=2"),  # long ones
+    case("digits-mlp", 400, "train.batch_size=64", "train.threads=2"),
     case("xor", 10_000),  # short ones
     case("digits-conv", 150, "dtype=float64", "train.weight_decay=0.0001"),
 )
