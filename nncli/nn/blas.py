@@ -9,14 +9,18 @@ from typing import Any
 LIMITS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")  # what a user says about it
 
 
+def cores() -> int:
+    """How many this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on this system
+        return os.cpu_count() or 1
+
+
 def threads_there() -> int:
     """The cores this process may use, or as many threads as the user's environment allows BLAS."""
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on this system
-        cores = os.cpu_count() or 1
     limits = [int(value) for name in LIMITS if (value := os.environ.get(name, "")).isdigit()]
-    return max(1, min([cores, *limits]))
+    return max(1, min([cores(), *limits]))
 
 
 def load_numpy() -> None:

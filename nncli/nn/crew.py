@@ -15,7 +15,7 @@ import numpy as np
 
 from nncli.errors import NncliError
 from nncli.nn.arrays import Call
-from nncli.nn.blas import blas_threads, set_blas_threads
+from nncli.nn.blas import blas_threads, cores, set_blas_threads
 from nncli.nn.forked import Fork
 from nncli.nn.meeting import ProcessMeeting, ThreadMeeting
 
@@ -49,7 +49,8 @@ class Crew:
         self.size = threads if shares else 1
         self.forks = forks
         self._before = blas_threads()
-        set_blas_threads(1 if shares else threads)
+        # More of them than cores wait awake for each other: 32 on two took 300 times as long.
+        set_blas_threads(1 if shares else min(threads, cores()))
         self._tasks: list[Sequence[Call]] = []
         self._helpers: list[Helper] = []
         self._known = 0  # tasks that the helpers know

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import prod
 
 from nncli.nn.arena import Arena
-from nncli.nn.blas import threads_there
+from nncli.nn.blas import cores, threads_there
 from nncli.nn.crew import Crew
 from nncli.nn.forked import can_fork
 from nncli.nn.network import Network, Placed
@@ -23,7 +23,9 @@ def hire(network: Network, n: int, threads: int | str) -> Crew:
     """A crew for steps of `n` samples: of `threads`, or with "auto" of as many as are worth it."""
     there = threads_there()
     count = threads if isinstance(threads, int) else best_threads(network.layers, n, there)
-    return Crew(count, shares=n >= SMALLEST_SHARE * count, forks=network.arena.shared)
+    # Processes wait awake for each other: they need a core each.
+    forks = network.arena.shared and count <= cores()
+    return Crew(count, shares=n >= SMALLEST_SHARE * count, forks=forks)
 
 
 def arena_for(threads: int | str) -> Arena:

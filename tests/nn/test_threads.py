@@ -12,7 +12,7 @@ from nncli.errors import DataError
 from nncli.inspection.check import check
 from nncli.nn import step as step_module
 from nncli.nn.arena import Arena
-from nncli.nn.blas import blas_threads, set_blas_threads
+from nncli.nn.blas import blas_threads, cores, set_blas_threads
 from nncli.nn.crew import Crew
 from nncli.nn.forked import can_fork
 from nncli.nn.layers import Dense
@@ -266,6 +266,18 @@ class TestBest:
             assert (crew.threads, crew.size) == (3, 3)
         with hire(self.network, 2, 3) as crew:
             assert (crew.threads, crew.size) == (3, 1)
+
+    def test_processes_have_a_core_each(self):
+        network = for_crew(self.network, None)
+        network.arena.shared = can_fork()
+        for count, forks in ((cores(), can_fork()), (cores() + 1, False)):
+            with hire(network, 512, count) as crew:
+                assert (crew.size, crew.forks) == (count, forks)
+
+    @pytest.mark.skipif(blas_threads() is None, reason="this BLAS cannot be asked")
+    def test_blas_has_no_more_threads_than_there_are_cores(self):
+        with hire(self.network, 4, 200):
+            assert blas_threads() == cores()
 
     def test_the_users_limits_hold(self, monkeypatch):
         monkeypatch.setenv("OMP_NUM_THREADS", "1")
