@@ -13,9 +13,9 @@ LINE = 64  # bytes of a line of the processor's cache
 
 
 class Arena:
-    """Makes arrays that begin with a line of the cache: steps take 3 to 7 % less time by them than
+    """Makes arrays that begin with a line of the cache, where NumPy's own begin within one.
 
-    by NumPy's own, which begin within one. A chunk of memory goes with the last array in it.
+    Steps take 3 to 7 % less time by them. A chunk of memory goes with the last array in it.
 
     Args:
         shared: whether processes forked later see the arrays, and what any of them writes is seen
@@ -27,17 +27,27 @@ class Arena:
         self._free = np.zeros(0, np.uint8)  # what is left of the last chunk
 
     def zeros(self, shape: Shape | int, dtype: Any = float) -> Array:
-        """As np.zeros: an array of zeros, by rows."""
+        """As np.zeros: an array of zeros, by rows.
+
+        Raises:
+            MemoryError: there is no room for it.
+        """
         shape = (shape,) if isinstance(shape, int) else shape
         dtype = np.dtype(dtype)
         size = prod(shape) * dtype.itemsize
         taken = -(-size // LINE) * LINE
-        if taken >= CHUNK // 8:
-            piece = self._memory(taken)
-        else:
+        if taken < CHUNK // 8:
             if taken > len(self._free):
                 self._free = self._memory(CHUNK)
             piece, self._free = self._free[:taken], self._free[taken:]
+        else:
+            try:
+                piece = self._memory(taken)
+            except (MemoryError, OSError, OverflowError, ValueError):
+                raise MemoryError(
+                    f"Unable to allocate {size / 2**20:,.0f} MiB for an array with shape {shape} "
+                    f"and data type {dtype}"
+                ) from None
         array: Array = piece[:size].view(dtype).reshape(shape)
         return array
 

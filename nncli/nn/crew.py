@@ -16,7 +16,7 @@ import numpy as np
 from nncli.errors import NncliError
 from nncli.nn.arrays import Call
 from nncli.nn.blas import blas_threads, cores, set_blas_threads
-from nncli.nn.forked import Fork
+from nncli.nn.forked import PATIENCE, Fork
 from nncli.nn.meeting import ProcessMeeting, ThreadMeeting
 
 
@@ -32,8 +32,10 @@ class Helper(Protocol):
 class Crew:
     """`threads` threads, the caller's among them. Close it after use, or use it as a context.
 
+    It keeps the tasks that it was given, and what they hold, until then.
+
     Args:
-        shares: whether mini-batches are shared out among the threads. Where they are too small
+        shares: whether steps are shared out among the threads. Where mini-batches are too small
             for that, BLAS gets the threads instead.
         forks: whether its helpers are processes, which are faster. They know what lies in shared
             memory, see `Arena`, and nothing else that changes.
@@ -56,7 +58,7 @@ class Crew:
         self._known = 0  # tasks that the helpers know
         if forks:
             try:
-                self._fork()
+                self._fork()  # to see whether it can be done; they know no task yet
             except OSError:  # the system allows no more processes
                 self.forks = False
         self.meeting = (ProcessMeeting if self.forks else ThreadMeeting)(self.size)
@@ -77,25 +79,38 @@ class Crew:
             self._tell()
         helpers = self._helpers[: len(jobs) - 1]
         self.meeting.reset()
-        for helper in helpers:
-            helper.begin(task)
         try:
-            jobs[0]()
-        finally:
             for helper in helpers:
-                helper.finish()
+                helper.begin(task)
+            jobs[0]()
+        except BaseException:  # Ctrl-C too, anywhere in here: nobody may wait for this thread
+            self.meeting.break_up()
+            raise
+        finally:
+            self._finish(helpers)
         for helper in helpers:
             helper.raise_error()
 
+    def _finish(self, helpers: Sequence[Helper]) -> None:
+        dead: list[NncliError] = []
+        for helper in helpers:
+            try:
+                helper.finish()
+            except NncliError as error:
+                self.meeting.break_up()
+                dead.append(error)
+        if dead:
+            raise dead[0]
+
     def _tell(self) -> None:
         """Makes all tasks known to the helpers: a process knows those from before its birth."""
-        self._known = len(self._tasks)
-        if self._helpers and not self.forks:
+        count = len(self._tasks)
+        if not self.forks:
+            if not self._helpers:
+                self._helpers += [HelperThread(self._tasks, k) for k in range(1, self.size)]
+            self._known = count
             return
         self._end()
-        if not self.forks:
-            self._helpers += [HelperThread(self._tasks, k) for k in range(1, self.size)]
-            return
         try:
             pids = self._fork()
         except OSError as error:
@@ -105,6 +120,7 @@ class Crew:
             ) from error
         assert isinstance(self.meeting, ProcessMeeting)
         self.meeting.helpers = pids
+        self._known = count
 
     def _fork(self) -> list[int]:
         """Forks the helpers; their numbers.
@@ -130,6 +146,7 @@ class Crew:
     def close(self) -> None:
         """Ends the helpers, and gives BLAS back the threads that it had."""
         self._end()
+        self._tasks.clear()
         if self._before is not None:
             set_blas_threads(self._before)
 
@@ -159,13 +176,19 @@ class HelperThread:
     def begin(self, task: int) -> None:
         self.finish()
         self._job, self._busy = self._tasks[task][self._k], True
-        self._begun.release()
+        self._call()
+
+    def _call(self) -> None:
+        if self._begun.locked():
+            self._begun.release()
 
     def finish(self) -> None:
         """Waits for the end of the job, if one is under way."""
-        # Ctrl-C may come when the lock has just been taken, so having it says nothing by itself.
+        # Ctrl-C may come when the lock has just been taken, so having it says nothing by itself; or
+        # before the helper was called, so the call is repeated.
         while self._busy:
-            self._done.acquire()
+            if not self._done.acquire(timeout=PATIENCE):
+                self._call()
 
     def raise_error(self) -> None:
         error, self._error = self._error, None
@@ -174,14 +197,16 @@ class HelperThread:
 
     def end(self) -> None:
         self.finish()
-        self._job = None
-        self._begun.release()
+        self._job, self._busy = None, True
+        self._call()
         self._thread.join()
 
     def _work(self) -> None:
         with np.errstate(all="ignore"):  # as the caller has it, see `Step`
             while True:
                 self._begun.acquire()
+                if not self._busy:  # the call was repeated
+                    continue
                 if self._job is None:
                     return
                 try:

@@ -26,7 +26,7 @@ ENOUGH = 1 << 16  # bytes: all that a pipe holds
 END = -1  # in place of a task
 # Places in the memory that both sides see, each in a cache line of its own.
 PITCH = 8
-TASK, WANTED, ENDED = 0, PITCH, 2 * PITCH
+TASK, WANTED, ENDED, ANSWERED = 0, PITCH, 2 * PITCH, 3 * PITCH
 
 
 def can_fork() -> bool:
@@ -95,9 +95,11 @@ class Fork:
                 if not answer:
                     raise self._died()
                 self._answer += answer
+                self._is_busy = self._counts[ENDED] != self._counts[WANTED]
             elif self._counts[ENDED] != self._counts[WANTED]:
                 self._call()
-            self._is_busy = self._counts[ENDED] != self._counts[WANTED]
+            else:
+                self._is_busy = self._counts[ANSWERED] != self._counts[WANTED]
 
     def raise_error(self) -> None:
         _, failed, error = self._answer.partition(b"!")
@@ -112,7 +114,8 @@ class Fork:
             self._counts[WANTED] += 1
             self._call()
         self._close()
-        os.waitpid(self.pid, 0)
+        with contextlib.suppress(ChildProcessError):  # somebody else has waited for it
+            os.waitpid(self.pid, 0)
 
     def _call(self) -> None:
         try:
@@ -152,15 +155,29 @@ class Fork:
             try:
                 tasks[counts[TASK]][k]()
             except BaseException as error:
-                answer = b"!" + pickle.dumps(error)
+                answer = b"!" + packed(error)
             counts[ENDED] = counts[WANTED]
             os.write(answers, answer)
+            counts[ANSWERED] = counts[WANTED]
+
+
+def packed(error: BaseException) -> bytes:
+    """An exception that goes through a pipe in one piece; at worst, what it says."""
+    try:
+        content = pickle.dumps(error)
+        pickle.loads(content)
+        if len(content) < select.PIPE_BUF:
+            return content
+    except Exception:  # whatever its own way of being packed raises
+        pass
+    return pickle.dumps(NncliError(f"{type(error).__name__}: {str(error)[:500]}"))
 
 
 def fork() -> int:
-    """As os.fork. Python 3.12 warns where there are threads, whose locks could stay taken in the
+    """As os.fork.
 
-    child for ever: this one takes no lock but NumPy's own.
+    Python 3.12 warns where there are threads, whose locks could stay taken in the child for ever;
+    this one takes no lock but NumPy's own.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)

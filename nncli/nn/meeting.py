@@ -38,7 +38,7 @@ class Meeting:
         """Does a job that meets others."""
         try:
             job()
-        except BrokenUp:  # whoever failed says why
+        except BrokenUp:  # whoever failed says why; of who has died, the crew does
             pass
         except BaseException:
             self.break_up()
@@ -95,7 +95,9 @@ class ProcessMeeting(Meeting):
         counts = self._counts
         watch(counts, place, arrivals)
         while counts[place] < arrivals:
-            if counts[0] or self._is_bereft():
+            if self._is_bereft():
+                self.break_up()
+            if counts[0]:
                 raise BrokenUp
             time.sleep(NAP)
 
@@ -103,4 +105,7 @@ class ProcessMeeting(Meeting):
         if os.getpid() != self._caller:
             return os.getppid() != self._caller
         ended = os.WEXITED | os.WNOHANG | os.WNOWAIT
-        return any(os.waitid(os.P_PID, helper, ended) for helper in self.helpers)
+        try:
+            return any(os.waitid(os.P_PID, helper, ended) for helper in self.helpers)
+        except ChildProcessError:  # somebody else has waited for it
+            return True

@@ -1,10 +1,11 @@
 """Who does what of a step: the caller alone, or the threads of a crew side by side.
 
-Processes share a dense network out by units: each has some units of every layer, for all samples,
-and meets the others wherever it needs what they have written. So a weight stays with one core, and
-between cores go only the activations and deltas of a mini-batch, few beside the weights. Threads,
-and networks with windows, share the samples out: each takes a pass of its own over some of them,
-and the gradients are added up before the update.
+Where processes stand in for threads, a dense network is shared out by units: each has some units of
+every layer, for all samples, and meets the others wherever it needs what they have written. So a
+weight stays with one core, and between cores go only the activations and deltas of a mini-batch,
+few beside the weights. Networks with windows, and all where there are but threads, are shared out
+by samples: each takes a pass of its own over some of them, and the gradients are added up before
+the update.
 """
 
 import math
@@ -263,7 +264,11 @@ class UnitShare(DenseStep):
             setattr(self, name, getattr(whole, name)[units])
         self.weight = whole.weight[:, units]
         self.bias = None if whole.bias is None else whole.bias[units]
-        self.gradients = {key: array[..., units] for key, array in whole.gradients.items()}
+        self.sigma_prime = None if whole.sigma_prime is None else self.prime
+        self.parameters, self.gradients, self.updates = (
+            {key: array[..., units] for key, array in arrays.items()}
+            for arrays in (whole.parameters, whole.gradients, whole.updates)
+        )
         self.downstream = whole.downstream[inputs]
 
     def send_down(self) -> Calls:

@@ -66,7 +66,7 @@ class Step:
         if crew is None or crew.size == 1:
             return Alone(self._pass(slice(None), self.sgd.gradient), self.sgd, source)
         loader = Loader(source, crew, self.network, self.inputs, self.targets)
-        # By threads it takes longer, but where processes can be had, it comes to the same bits.
+        # Not crew.forks: threads are slower at it, but come to the same bits as processes.
         if can_fork() and dense(self.network):
             whole = self._pass(slice(None), self.sgd.gradient)
             return ByUnits(whole, self.sgd, crew, loader, parts(self.n, crew.size))

@@ -15,7 +15,7 @@ from nncli.nn.step import SMALLEST_SHARE
 # [784, 100, 10] in mini-batches of 16 has 3.8 and takes two thirds of the time; LeNet in
 # mini-batches of 10 has 12 and takes three quarters.
 WORTH_A_THREAD = 1_800_000
-# Each has gradients of its own, to be added to those of the others: more bring less and less.
+# They wait for each other several times in a step: more bring less and less.
 MOST_THREADS = 8
 
 

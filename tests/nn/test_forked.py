@@ -179,14 +179,108 @@ class TestMeeting:
                 assert counts[:3].tolist() == [9, 9, 9]
 
 
-def test_who_was_killed_keeps_nobody_waiting(counts):
+@pytest.mark.parametrize("killed", [(1,), (2,), (1, 2)])
+def test_who_was_killed_keeps_nobody_waiting(killed):
     def die():
         os.kill(os.getpid(), signal.SIGKILL)
 
     with Crew(3, forks=True) as crew:
-        task = crew.task([partial(crew.meeting.attend, partial(crew.meeting.meet, 0)), die, die])
-        with pytest.raises(NncliError, match="ended from outside"):
+        jobs = [partial(crew.meeting.attend, partial(crew.meeting.meet, k)) for k in range(3)]
+        task = crew.task([die if k in killed else job for k, job in enumerate(jobs)])
+        for _ in range(2):
+            with pytest.raises(NncliError, match="ended from outside"):
+                task()
+
+
+@pytest.mark.parametrize("forks", [False, True])
+@pytest.mark.parametrize("where", ["begin", "finish"])
+def test_an_interruption_keeps_nobody_waiting(forks, where, counts, monkeypatch):
+    """Of a helper that has begun while another has not, say."""
+    with Crew(3, forks=forks) as crew:
+        jobs = [partial(in_turns, crew, counts, 3, k) for k in range(3)]
+        task = crew.task([partial(crew.meeting.attend, job) for job in jobs])
+        task()
+        helper = crew._helpers[1]
+        act, armed = getattr(helper, where), [True]
+
+        def interrupted(*arguments):
+            if armed:
+                armed.clear()
+                raise KeyboardInterrupt
+            act(*arguments)
+
+        monkeypatch.setattr(helper, where, interrupted)
+        with pytest.raises(KeyboardInterrupt):
             task()
+        counts[...] = 0
+        task()
+        assert counts[:3].tolist() == [3, 3, 3]
+
+
+def test_an_answer_that_comes_late_is_waited_for(counts, monkeypatch):
+    write = os.write
+
+    def late(file, content):
+        if content.startswith(b"!"):
+            time.sleep(3 * forked.PATIENCE)
+        return write(file, content)
+
+    def fail():
+        raise KeyError("late")
+
+    monkeypatch.setattr(forked.os, "write", late)
+    helper = Fork([[add, fail]], 1)
+    helper.begin(0)
+    helper.finish()
+    with pytest.raises(KeyError, match="late"):
+        helper.raise_error()
+    helper.end()
+
+
+class Unpacked(Exception):
+    def __init__(self, one, two):
+        super().__init__("cannot be made of what it says")
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("long " * 100_000), Unpacked(1, 2), ValueError("a file", lambda: None)]
+)
+def test_what_an_error_says_comes_through_whatever_it_is(error):
+    def fail():
+        raise error
+
+    helper = Fork([[add, fail]], 1)
+    helper.begin(0)
+    helper.finish()
+    with pytest.raises(NncliError, match=f"{type(error).__name__}: .*(long|cannot|file)"):
+        helper.raise_error()
+    helper.end()
+
+
+def test_no_process_for_a_later_task_is_told_each_time(counts, monkeypatch):
+    def fork():
+        raise BlockingIOError(11, "no more processes")
+
+    with Crew(2, forks=True) as crew:
+        task = crew.task([partial(add, counts, 0), partial(add, counts, 1)])
+        with monkeypatch.context() as patch:
+            patch.setattr("os.fork", fork)
+            for _ in range(2):
+                with pytest.raises(NncliError, match=r"no more processes.*--threads 1"):
+                    task()
+        task()
+    assert counts[:2].tolist() == [1, 1]
+
+
+def test_children_that_the_system_waits_for(counts):
+    """As a program is started whose parent ignores the end of its children."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        with Crew(2, forks=True) as crew:
+            crew.task([partial(add, counts, 0), partial(add, counts, 1)])()
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert counts[:2].tolist() == [1, 1]
 
 
 class TestArena:
@@ -202,6 +296,12 @@ class TestArena:
             assert not array.size or array.ctypes.data % LINE == 0
             array[...] = k % 2
         assert all((array == k % 2).all() for k, array in enumerate(arrays))
+
+    @pytest.mark.parametrize("shared", [False, True])
+    @pytest.mark.parametrize("rows", [1 << 50, 1 << 70])
+    def test_what_does_not_fit_is_told_as_numpy_does(self, shared, rows):
+        with pytest.raises(MemoryError, match=r"Unable to allocate .* shape \(\d+, 7\)"):
+            Arena(shared=shared).zeros((rows, 7), np.float32)
 
     @pytest.mark.parametrize("shared", [False, True])
     def test_what_a_child_writes_is_there_where_it_is_shared(self, shared):

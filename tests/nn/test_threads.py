@@ -96,6 +96,18 @@ def test_the_same_number_of_threads_gives_the_same_bits(crew):
     assert len({bits() for _ in range(5)}) == 1
 
 
+@pytest.mark.skipif(not can_fork(), reason="no processes are forked here")
+@pytest.mark.parametrize("case", SOME_CASES, ids=str)
+def test_threads_and_processes_give_the_same_bits(case, count):
+    found = []
+    for forks in (False, True):
+        with Crew(count, forks=forks) as crew:
+            step = shared_step(many_samples(case), crew, momentum=0.9)
+            costs = [step.run(0.5) for _ in range(5)]
+            found.append(np.array([*costs, *step.network.parameters]).tobytes())
+    assert found[0] == found[1]
+
+
 def test_a_shared_step_passes_the_check_of_its_gradients(crew):
     step = shared_step(many_samples(LENET), crew)
     before = step.network.parameters.copy()
@@ -295,12 +307,12 @@ def test_ctrl_c_just_as_a_wait_ends_keeps_nobody_from_closing():
             self.lock, self.is_armed = lock, True
             self.release, self.locked = lock.release, lock.locked
 
-        def acquire(self):
-            self.lock.acquire()
-            if self.is_armed:
+        def acquire(self, timeout):
+            taken = self.lock.acquire(timeout=timeout)
+            if taken and self.is_armed:
                 self.is_armed = False
                 raise KeyboardInterrupt
-            return True
+            return taken
 
     crew = Crew(2)
     release = Lock()
