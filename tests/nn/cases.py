@@ -36,7 +36,11 @@ class Case:
 
 @dataclass(frozen=True)
 class Setting:
-    """A case with numbers: a network, a mini-batch, and what they were drawn from."""
+    """A case with numbers: a network, a mini-batch, and what they were drawn from.
+
+    `parameters` are those of one layer after the other, weights before biases, each by rows,
+    however the engine lays them out.
+    """
 
     case: Case
     parameters: np.ndarray
@@ -45,7 +49,10 @@ class Setting:
 
     def network(self, dtype=np.float64) -> Network:
         network = build_case(self.case).astype(dtype)
-        network.parameters[...] = self.parameters
+        views = network.named(network.parameters).values()
+        ends = np.cumsum([view.size for view in views])
+        for view, numbers in zip(views, np.split(self.parameters, ends[:-1]), strict=True):
+            view[...] = numbers.reshape(view.shape)
         return network
 
     def step(self, dtype=np.float64, momentum=0.0, weight_decay=0.0) -> Step:

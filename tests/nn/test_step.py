@@ -66,7 +66,7 @@ def test_a_step_leaves_nothing_behind_for_the_next(case):
     used = setting.step()
     used.inputs[...] = 3
     used.run(0.5, full=True)
-    used.network.parameters[...] = setting.parameters
+    used.network.parameters[...] = setting.network().parameters
     used.inputs[...] = setting.inputs
     assert after(used) == after(setting.step())
 

@@ -57,8 +57,9 @@ def test_its_check_passes_and_so_does_ours(case, dtype, tmp_path) -> None:
         outputs = loaded(path).load()(torch.from_numpy(network.inputs))
     step, _ = step_of(network, dtype)
     assert outputs.dtype == getattr(torch, dtype)
-    # Each side may be as far from the truth as half of this: eight roundings in float32.
-    assert relative_error(outputs.numpy(), step.outputs) < (2e-6 if dtype == "float32" else 1e-12)
+    exact, _ = step_of(network, np.float64)
+    for side in (outputs.numpy(), step.outputs):
+        assert relative_error(side, exact.outputs) < (1e-6 if dtype == "float32" else 1e-12)
 
 
 def change(path, name, how):
