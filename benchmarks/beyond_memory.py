@@ -36,7 +36,7 @@ import json, resource, sys
 from time import time
 import numpy as np
 import nncli
-from nncli.datasets.part import Part
+from nncli.data.dataset import Part
 
 gather, seen, first = Part.gather, [], []
 

@@ -37,8 +37,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np  # noqa: E402
 
-from nncli.datasets.matrices import read_matrix, write_matrix  # noqa: E402
-from nncli.nn.correlate import correlate  # noqa: E402
+from nncli.data.readers.matrices import read_matrix, write_matrix  # noqa: E402
+from nncli.filtering.correlate import correlate  # noqa: E402
 
 TOO_LONG = 3.0
 PAUSE = 0.1  # seconds before each run: the threads of PyTorch and OpenCV spin on after their work

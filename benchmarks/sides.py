@@ -35,9 +35,9 @@ class Nncli:
         self.version = nncli.__version__
 
     def epochs(self, workload: Workload, data: Data) -> tuple[Epoch, Parameters]:
-        from nncli.datasets.part import Part
-        from nncli.nn.sgd import Sgd
-        from nncli.nn.threads import hire
+        from nncli.data.dataset import Part
+        from nncli.nn.optimizers import Sgd
+        from nncli.nn.parallel.worker_count import hire
         from nncli.training import trainer as timed
 
         timed.perf_counter = clock
@@ -61,10 +61,10 @@ class Nncli:
 
     def one_conv(self, workload: Workload) -> Epoch:
         from nncli.nn.arrays import do
-        from nncli.nn.conv_step import ConvStep
-        from nncli.nn.crew import Crew
+        from nncli.nn.layers.conv_step import ConvStep
         from nncli.nn.network import place_layers
-        from nncli.nn.threads import arena_for
+        from nncli.nn.parallel.worker_count import arena_for
+        from nncli.nn.parallel.worker_pool import Crew
 
         (placed,) = place_layers(workload.layers, workloads.ONE_CONV_SHAPE)
         arena = arena_for(self.threads)

@@ -27,9 +27,9 @@ import results
 from workloads import REPO, dense
 
 import nncli
-from nncli.datasets.part import Part
+from nncli.data.dataset import Part
 from nncli.nn.network import build_network
-from nncli.nn.sgd import Constant, Sgd
+from nncli.nn.optimizers import Constant, Sgd
 from nncli.nn.step import Step
 from nncli.training.order import Plan
 from nncli.training.trainer import Trainer

@@ -30,23 +30,23 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from nncli.errors import InterruptedTraining, NncliError
+from nncli.core.errors import InterruptedTraining, NncliError
 
 if TYPE_CHECKING:
-    from nncli.api.assemble import Prepared, prepare
-    from nncli.api.comparing import Comparison, compare
-    from nncli.api.evaluating import Evaluated, evaluate
-    from nncli.api.exporting import Exported, export
-    from nncli.api.initial import start_from
-    from nncli.api.matrices import conv
-    from nncli.api.predicting import Prediction, Predictions, predict, predict_blocks
-    from nncli.api.schema import schema
-    from nncli.api.showing import Shown, show
-    from nncli.api.starting import Draft, draft, init
-    from nncli.api.summarising import Summary, summary
-    from nncli.api.tracing import trace_step
-    from nncli.api.training import Training, resume, train
-    from nncli.inspection.filtering import Filtering
+    from nncli.app.assemble import Prepared, prepare
+    from nncli.app.comparing import Comparison, compare
+    from nncli.app.evaluating import Evaluated, evaluate
+    from nncli.app.exporting import Exported, export
+    from nncli.app.initial import start_from
+    from nncli.app.matrices import conv
+    from nncli.app.predicting import Prediction, Predictions, predict, predict_blocks
+    from nncli.app.schema import schema
+    from nncli.app.showing import Shown, show
+    from nncli.app.starting import Draft, draft, init
+    from nncli.app.summarising import Summary, summary
+    from nncli.app.tracing import trace_step
+    from nncli.app.training import Training, resume, train
+    from nncli.filtering.record import Filtering
     from nncli.inspection.record import Inspection, inspect
     from nncli.nn.trace import Trace
     from nncli.spec import Spec, load_spec
@@ -94,39 +94,39 @@ __all__ = [
 
 _HOME = {
     "Epoch": "nncli.training.history",
-    "Exported": "nncli.api.exporting",
-    "Filtering": "nncli.inspection.filtering",
+    "Exported": "nncli.app.exporting",
+    "Filtering": "nncli.filtering.record",
     "Progress": "nncli.training.history",
-    "Comparison": "nncli.api.comparing",
-    "compare": "nncli.api.comparing",
-    "Draft": "nncli.api.starting",
-    "draft": "nncli.api.starting",
-    "init": "nncli.api.starting",
-    "Evaluated": "nncli.api.evaluating",
-    "Prediction": "nncli.api.predicting",
-    "Predictions": "nncli.api.predicting",
-    "Prepared": "nncli.api.assemble",
+    "Comparison": "nncli.app.comparing",
+    "compare": "nncli.app.comparing",
+    "Draft": "nncli.app.starting",
+    "draft": "nncli.app.starting",
+    "init": "nncli.app.starting",
+    "Evaluated": "nncli.app.evaluating",
+    "Prediction": "nncli.app.predicting",
+    "Predictions": "nncli.app.predicting",
+    "Prepared": "nncli.app.assemble",
     "Spec": "nncli.spec",
-    "Summary": "nncli.api.summarising",
-    "Training": "nncli.api.training",
+    "Summary": "nncli.app.summarising",
+    "Training": "nncli.app.training",
     "Inspection": "nncli.inspection.record",
     "Trace": "nncli.nn.trace",
-    "conv": "nncli.api.matrices",
-    "export": "nncli.api.exporting",
-    "evaluate": "nncli.api.evaluating",
+    "conv": "nncli.app.matrices",
+    "export": "nncli.app.exporting",
+    "evaluate": "nncli.app.evaluating",
     "inspect": "nncli.inspection.record",
     "load_spec": "nncli.spec",
-    "start_from": "nncli.api.initial",
-    "schema": "nncli.api.schema",
-    "Shown": "nncli.api.showing",
-    "show": "nncli.api.showing",
-    "trace_step": "nncli.api.tracing",
-    "predict": "nncli.api.predicting",
-    "predict_blocks": "nncli.api.predicting",
-    "prepare": "nncli.api.assemble",
-    "summary": "nncli.api.summarising",
-    "resume": "nncli.api.training",
-    "train": "nncli.api.training",
+    "start_from": "nncli.app.initial",
+    "schema": "nncli.app.schema",
+    "Shown": "nncli.app.showing",
+    "show": "nncli.app.showing",
+    "trace_step": "nncli.app.tracing",
+    "predict": "nncli.app.predicting",
+    "predict_blocks": "nncli.app.predicting",
+    "prepare": "nncli.app.assemble",
+    "summary": "nncli.app.summarising",
+    "resume": "nncli.app.training",
+    "train": "nncli.app.training",
 }
 
 

@@ -13,7 +13,7 @@ from types import FrameType
 
 import typer
 
-from nncli.errors import (
+from nncli.core.errors import (
     DivergedError,
     FailedCheck,
     InterruptedTraining,
@@ -116,7 +116,7 @@ def _run() -> int:
 
 def _say(message: str, status: int) -> int:
     if sys.stderr is not None:
-        from nncli.files import shown
+        from nncli.core.files import shown
 
         # An option's value stands in a message as it was given: nothing in it acts on a terminal.
         for line in message.split("\n"):

@@ -4,8 +4,8 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 
-from nncli.datasets.messages import nearest
-from nncli.errors import NncliError
+from nncli.core.errors import NncliError
+from nncli.data.messages import nearest
 
 WHOLE = r"\d{1,18}"  # int() itself refuses thousands of digits; these fit 64 bits
 

@@ -147,17 +147,17 @@ def conv(
 
     At each place the Hadamard product of the filter and the window under it, summed.
     """
-    from nncli.api import matrices as work
+    from nncli.app import matrices as work
     from nncli.cli.arguments import index_pair, index_range, refuse_options, window_padding, word
-    from nncli.errors import FailedCheck, NncliError
-    from nncli.inspection.filtering import take_backward, window
-    from nncli.nn.correlate import How
-    from nncli.nn.padding import PADDING_MODES
-    from nncli.render.filtering import check_extent, filtering_json, filtering_page
-    from nncli.render.grid import Extent
-    from nncli.render.slow import SlowProgress
+    from nncli.core.errors import FailedCheck, NncliError
+    from nncli.filtering.correlate import How
+    from nncli.filtering.padding import PADDING_MODES
+    from nncli.filtering.record import take_backward, window
+    from nncli.render.pages.filtering import check_extent, filtering_json, filtering_page
     from nncli.render.streams import messages, results, write_text
     from nncli.render.terminal import OnTerminal
+    from nncli.render.widgets.grid import Extent
+    from nncli.render.widgets.progress_bar import SlowProgress
 
     options = [name for option in context.command.params for name in option.opts]
     refuse_options([matrix, filter, *context.args], options)
@@ -199,7 +199,7 @@ def conv(
         done, notes = work.apply_and_write(opened, how, output, progress=progress)
     if animate:
         from nncli.cli.keys import until_key
-        from nncli.render.animation import play
+        from nncli.render.widgets.animation import play
 
         until_key(play(done, places, extent, screen))
         return

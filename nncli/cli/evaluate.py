@@ -44,12 +44,12 @@ def evaluate(
     if targets is not None and data is None:
         raise typer.BadParameter("--targets goes with --data, the file of the inputs")
 
-    from nncli.nn.blas import load_numpy
+    from nncli.nn.parallel.blas import load_numpy
 
     load_numpy()
-    from nncli.api.evaluating import evaluate as measure
-    from nncli.api.running import open_run
-    from nncli.render.evaluation import evaluation_json, evaluation_page
+    from nncli.app.evaluating import evaluate as measure
+    from nncli.app.running import open_run
+    from nncli.render.pages.evaluation import evaluation_json, evaluation_page
     from nncli.render.streams import messages, results, say, write_text
 
     opened = open_run(run)

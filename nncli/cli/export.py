@@ -51,11 +51,11 @@ def export(
 
     The PyTorch module, when it is run, proves that it computes what nncli computed.
     """
-    from nncli.nn.blas import load_numpy
+    from nncli.nn.parallel.blas import load_numpy
 
     load_numpy()
-    from nncli.api.exporting import export as run_export
-    from nncli.render.exporting import exported_json, exported_text
+    from nncli.app.exporting import export as run_export
+    from nncli.render.pages.exporting import exported_json, exported_text
     from nncli.render.streams import write_text
 
     done = run_export(run, to.value, output=output, overwrite=overwrite)

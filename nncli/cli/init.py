@@ -71,12 +71,12 @@ def init(
     Comments in it say why each value was chosen, and what else there could be.
     Beside it lies the schema by which editors complete and check it.
     """
-    from nncli.nn.blas import load_numpy
+    from nncli.nn.parallel.blas import load_numpy
 
     load_numpy()
-    from nncli.api.starting import STARTERS, draft
-    from nncli.api.starting import init as write
-    from nncli.render.started import started, starter_lines
+    from nncli.app.starting import STARTERS, draft
+    from nncli.app.starting import init as write
+    from nncli.render.pages.init_report import started, starter_lines
     from nncli.render.streams import results, write_bytes
 
     screen = results()

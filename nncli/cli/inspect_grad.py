@@ -155,25 +155,25 @@ def inspect_grad(
     if (tap or cell) and layer is None:
         raise typer.BadParameter("--tap and --cell need --layer, such as --layer conv1")
 
-    from nncli.nn.blas import load_numpy
+    from nncli.nn.parallel.blas import load_numpy
 
     load_numpy()
-    from nncli.api.opening import open_spec_or_run
-    from nncli.api.tracing import trace_step
+    from nncli.app.opening import open_spec_or_run
+    from nncli.app.tracing import trace_step
     from nncli.cli.arguments import entries, index_range, indices, weight_name
-    from nncli.errors import FailedCheck
-    from nncli.files import write_whole
+    from nncli.core.errors import FailedCheck
+    from nncli.core.files import write_whole
     from nncli.inspection.check import sweep
     from nncli.inspection.findings import why as why_of
     from nncli.inspection.products import windows_of
     from nncli.inspection.record import inspect
-    from nncli.render.backward import Choices
-    from nncli.render.breakdown import breakdown
-    from nncli.render.formats import FORMATS, Drawing, format_of
-    from nncli.render.grid import Extent
-    from nncli.render.proof import sweep_page
+    from nncli.render.formats.registry import FORMATS, Drawing, format_of
+    from nncli.render.pages.backward import Choices
+    from nncli.render.pages.breakdown import breakdown
+    from nncli.render.pages.proof import sweep_page
     from nncli.render.streams import messages, results, say, write_bytes
     from nncli.render.terminal import OnTerminal
+    from nncli.render.widgets.grid import Extent
 
     kind = format.value if format is not None else format_of(output) if output else "table"
     extent = Extent(index_range(rows, "--rows"), index_range(columns, "--columns"), full, digits)

@@ -43,12 +43,12 @@ def predict(
     Columns are found by name where there is a header; targets are left out.
     Inputs may be larger than memory.
     """
-    from nncli.nn.blas import load_numpy
+    from nncli.nn.parallel.blas import load_numpy
 
     load_numpy()
-    from nncli.api.predicting import predict_blocks
-    from nncli.files import whole_file
-    from nncli.render.predictions import FORMATS, format_of
+    from nncli.app.predicting import predict_blocks
+    from nncli.core.files import whole_file
+    from nncli.render.pages.predictions import FORMATS, format_of
     from nncli.render.streams import messages, standard_output
 
     kind = format.value if format is not None else format_of(output) if output else "csv"

@@ -16,8 +16,8 @@ def schema(output: Output = None) -> None:
 
     A spec points to it in its first line: # yaml-language-server: $schema=nncli.schema.json
     """
-    from nncli.api.schema import schema_text
-    from nncli.files import write_whole
+    from nncli.app.schema import schema_text
+    from nncli.core.files import write_whole
     from nncli.render.streams import write_bytes
 
     text = schema_text().encode()

@@ -26,8 +26,8 @@ def show(
 
     What is printed is a spec itself: nncli show net.yaml > full.yaml. No data are read.
     """
-    from nncli.api.showing import show as shown_of
-    from nncli.render.shown import ShownSpec, shown_json, shown_yaml
+    from nncli.app.showing import show as shown_of
+    from nncli.render.pages.spec_listing import ShownSpec, shown_json, shown_yaml
     from nncli.render.streams import results, write_bytes, write_text
 
     shown = shown_of(source, set_ or [])

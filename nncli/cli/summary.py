@@ -22,12 +22,12 @@ def summary(
 
     Where the spec gives data.shape, the data need not be there.
     """
-    from nncli.nn.blas import load_numpy
+    from nncli.nn.parallel.blas import load_numpy
 
     load_numpy()
-    from nncli.api.summarising import summary as summarise
+    from nncli.app.summarising import summary as summarise
+    from nncli.render.pages.summary import summary_json, summary_page
     from nncli.render.streams import results, write_text
-    from nncli.render.summary import summary_json, summary_page
 
     made = summarise(source, set_ or [], timed=time)
     if format is TableOrJson.json:

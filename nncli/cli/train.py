@@ -10,10 +10,10 @@ import typer
 from nncli.cli.complete import runs, specs
 
 if TYPE_CHECKING:
-    from nncli.api.assemble import Prepared
-    from nncli.api.resuming import Reopened
-    from nncli.api.training import Training
-    from nncli.render.training import TrainingScreen
+    from nncli.app.assemble import Prepared
+    from nncli.app.resuming import Reopened
+    from nncli.app.training import Training
+    from nncli.render.pages.training import TrainingScreen
     from nncli.training.history import Epoch, Progress
     from nncli.training.run_folder import Standing
     from nncli.training.trainer import Trainer
@@ -141,13 +141,13 @@ def train(
     if spec is None and resume is None:
         raise typer.BadParameter("name a SPEC to train, or --resume RUN to go on with")
 
-    from nncli.nn.blas import load_numpy
+    from nncli.nn.parallel.blas import load_numpy
 
     load_numpy()
-    from nncli.errors import DivergedError, InterruptedTraining, StoppedTraining, UnsavedError
-    from nncli.render.record import training_json
+    from nncli.core.errors import DivergedError, InterruptedTraining, StoppedTraining, UnsavedError
+    from nncli.render.pages.record import training_json
+    from nncli.render.pages.training import TrainingScreen
     from nncli.render.streams import write_text
-    from nncli.render.training import TrainingScreen
 
     short = {"train.epochs": epochs, "train.threads": threads}
     said = [f"{key}={value}" for key, value in short.items() if value is not None]
@@ -208,9 +208,9 @@ def _begin(
     init_from: Path | None,
     layout: Layout | None,
 ) -> Begun:
-    from nncli.api.assemble import prepare
-    from nncli.api.initial import start_from
-    from nncli.api.resuming import reopen
+    from nncli.app.assemble import prepare
+    from nncli.app.initial import start_from
+    from nncli.app.resuming import reopen
     from nncli.spec import load_spec
 
     if resume is not None:
@@ -228,11 +228,11 @@ def _go(begun: Begun, show: Show, *, overwrite: bool, checkpoint_every: float) -
     """Trains, until it is done or somebody asks to stop."""
     from shlex import quote
 
-    from nncli.api.training import resume as run_on
-    from nncli.api.training import train as run
+    from nncli.app.training import resume as run_on
+    from nncli.app.training import train as run
     from nncli.cli.signals import interruptible
-    from nncli.errors import DivergedError, InterruptedTraining, StoppedTraining
-    from nncli.files import shown
+    from nncli.core.errors import DivergedError, InterruptedTraining, StoppedTraining
+    from nncli.core.files import shown
     from nncli.training.history import Epoch
 
     screen, epochs = show.screen, begun.prepared.spec.train.epochs

@@ -4,14 +4,14 @@ import io
 
 import numpy as np
 
-from nncli import safetensors
+from nncli.core import safetensors_format
+from nncli.core.jsons import to_json
 from nncli.exchange.trained import Files, Trained
-from nncli.jsons import to_json
 
 
 def to_safetensors(trained: Trained) -> Files:
     """The arrays, and what they mean as metadata."""
-    return {".safetensors": safetensors.pack(trained.arrays(), trained.metadata())}
+    return {".safetensors": safetensors_format.pack(trained.arrays(), trained.metadata())}
 
 
 def to_npz(trained: Trained) -> Files:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nncli.errors import NncliError
+from nncli.core.errors import NncliError
 from nncli.exchange.trained import Affine, Files, Trained
 from nncli.nn.arrays import Array
-from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, Layer, MaxPool
+from nncli.nn.layers.base import AvgPool, Conv, Dense, Flatten, Layer, MaxPool
 from nncli.nn.network import Placed
 from nncli.nn.windows import Axis
 

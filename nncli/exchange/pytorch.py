@@ -8,8 +8,8 @@ import math
 
 import numpy as np
 
-from nncli import safetensors
-from nncli.errors import NncliError
+from nncli.core import safetensors_format
+from nncli.core.errors import NncliError
 from nncli.exchange.names import BUFFERS, PYTORCH
 from nncli.exchange.pytorch_source import source
 from nncli.exchange.trained import Files, Trained, step_of
@@ -24,8 +24,8 @@ def to_pytorch(trained: Trained) -> Files:
         NncliError: the cost of its samples is not finite, so there is nothing to prove by.
     """
     return {
-        ".weights.safetensors": safetensors.pack(_state(trained), PYTORCH),
-        ".check.safetensors": safetensors.pack(_reference(trained), PYTORCH),
+        ".weights.safetensors": safetensors_format.pack(_state(trained), PYTORCH),
+        ".check.safetensors": safetensors_format.pack(_reference(trained), PYTORCH),
         ".py": source(trained).encode(),
     }
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from nncli.exchange.names import BUFFERS
 from nncli.exchange.trained import Affine, Trained
-from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, Layer, MaxPool, by
+from nncli.nn.layers.base import AvgPool, Conv, Dense, Flatten, Layer, MaxPool, by
 from nncli.nn.network import Network, Placed
 from nncli.nn.windows import Axis, Pair
 

@@ -4,11 +4,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nncli.core.jsons import to_json
 from nncli.exchange.names import DIVISOR, FORMAT, OFFSET
-from nncli.jsons import to_json
 from nncli.nn.arrays import Array
 from nncli.nn.network import Network, Placed
-from nncli.nn.sgd import Sgd
+from nncli.nn.optimizers import Sgd
 from nncli.nn.step import Step
 
 _HOW_IT_STARTED = {"init", "weights", "biases"}

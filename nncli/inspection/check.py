@@ -9,7 +9,7 @@ import numpy as np
 from nncli.inspection.probe import Index, Probe
 from nncli.inspection.rounding import rounding
 from nncli.nn.arrays import Array
-from nncli.nn.layers import Conv, Dense
+from nncli.nn.layers.base import Conv, Dense
 from nncli.nn.trace import LayerTrace, Trace
 
 SEED = 0  # of the choice of entries where not all are checked

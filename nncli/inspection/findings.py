@@ -5,10 +5,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from nncli.errors import NncliError
+from nncli.core.errors import NncliError
 from nncli.inspection.products import is_within, tap_products
 from nncli.nn.arrays import Array
-from nncli.nn.layers import by
+from nncli.nn.layers.base import by
 from nncli.nn.measures import SATURATED, norm
 from nncli.nn.trace import LayerTrace, Trace
 

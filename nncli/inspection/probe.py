@@ -8,10 +8,10 @@ import numpy.typing as npt
 
 from nncli.nn.activations import ACTIVATIONS
 from nncli.nn.arrays import Array, Call, Calls, call, do
-from nncli.nn.layer_steps import LayerStep, LearnerStep, MaxPoolStep
+from nncli.nn.layers.steps import LayerStep, LearnerStep, MaxPoolStep
 from nncli.nn.network import Network
+from nncli.nn.optimizers import Sgd
 from nncli.nn.passes import Pass
-from nncli.nn.sgd import Sgd
 from nncli.nn.step import Step
 from nncli.nn.trace import LayerTrace, Trace
 

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nncli.errors import NncliError
+from nncli.core.errors import NncliError
 from nncli.nn.arrays import Array
-from nncli.nn.layers import Conv, by
+from nncli.nn.layers.base import Conv, by
 from nncli.nn.trace import LayerTrace
 from nncli.nn.windows import Axis, Windows
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from nncli.errors import NncliError
+from nncli.core.errors import NncliError
 from nncli.inspection.check import Check, check
 from nncli.inspection.views import VIEWS, Agreement, agreement
 from nncli.nn.trace import LayerTrace, Trace

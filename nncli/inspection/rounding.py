@@ -3,7 +3,7 @@
 import numpy as np
 
 from nncli.nn.arrays import Array
-from nncli.nn.sgd import Sgd
+from nncli.nn.optimizers import Sgd
 from nncli.nn.step import Step
 from nncli.nn.trace import Trace
 

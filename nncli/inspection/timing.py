@@ -9,7 +9,7 @@ import numpy as np
 
 from nncli.nn.arrays import Call, do
 from nncli.nn.network import Network
-from nncli.nn.sgd import Sgd
+from nncli.nn.optimizers import Sgd
 from nncli.nn.step import Step
 
 WARM_UP, MEASURED = 0.1, 0.5  # seconds

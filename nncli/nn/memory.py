@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from math import prod
 
-from nncli.nn.conv_step import collects, gradient_rows, gradient_width
-from nncli.nn.layers import Conv, Learner, Pool
+from nncli.nn.layers.base import Conv, Learner, Pool
+from nncli.nn.layers.conv_step import collects, gradient_rows, gradient_width
 from nncli.nn.network import Placed
 from nncli.nn.patches import product_width, room_numbers
 

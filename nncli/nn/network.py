@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from nncli.errors import LayerError
+from nncli.core.errors import LayerError
 from nncli.nn.activations import ACTIVATIONS
-from nncli.nn.arena import Arena
+from nncli.nn.aligned_buffers import Arena
 from nncli.nn.arrays import Array, Shape
 from nncli.nn.costs import COSTS, Cost
 from nncli.nn.initialisers import default_initialiser, initial_weights
-from nncli.nn.layers import Dense, Flatten, Layer, Learner, ShapeMismatch, by
+from nncli.nn.layers.base import Dense, Flatten, Layer, Learner, ShapeMismatch, by
 
 KEY_OF = {"weight": "weights", "bias": "bias"}  # the hyperparameter that gives a parameter's values
 

@@ -7,8 +7,9 @@ from itertools import chain, pairwise
 import numpy as np
 
 from nncli.nn.arrays import Array, Calls, Zeros, call, do
-from nncli.nn.conv_step import ConvStep
-from nncli.nn.layer_steps import (
+from nncli.nn.layers.base import AvgPool, Conv, Dense, Flatten, MaxPool, Pool
+from nncli.nn.layers.conv_step import ConvStep
+from nncli.nn.layers.steps import (
     AvgPoolStep,
     DenseStep,
     FlattenStep,
@@ -16,9 +17,8 @@ from nncli.nn.layer_steps import (
     LearnerStep,
     MaxPoolStep,
 )
-from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, MaxPool, Pool
 from nncli.nn.network import Network, Placed
-from nncli.nn.sgd import Sgd
+from nncli.nn.optimizers import Sgd
 
 
 def layer_step(

@@ -13,13 +13,22 @@ from collections.abc import Sequence
 import numpy as np
 
 from nncli.nn.arrays import Array
-from nncli.nn.crew import Crew
-from nncli.nn.forked import can_fork
-from nncli.nn.layer_steps import LayerStep
+from nncli.nn.layers.steps import LayerStep
 from nncli.nn.network import Network
+from nncli.nn.optimizers import Sgd
+from nncli.nn.parallel.partition import (
+    Alone,
+    BySamples,
+    ByUnits,
+    Loader,
+    Source,
+    Work,
+    dense,
+    parts,
+)
+from nncli.nn.parallel.process_worker import can_fork
+from nncli.nn.parallel.worker_pool import Crew
 from nncli.nn.passes import Pass
-from nncli.nn.sgd import Sgd
-from nncli.nn.shares import Alone, BySamples, ByUnits, Loader, Source, Work, dense, parts
 
 SMALLEST_SHARE = 4  # samples; fewer are not worth a thread
 QUANTITIES = ("input", "z", "a", "upstream", "sigma_prime", "delta", "downstream")

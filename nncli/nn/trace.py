@@ -7,9 +7,9 @@ import numpy as np
 
 from nncli.nn.arrays import Array
 from nncli.nn.costs import Cost
-from nncli.nn.layer_steps import LayerStep
+from nncli.nn.layers.steps import LayerStep
 from nncli.nn.network import Network, Placed, zero_network
-from nncli.nn.sgd import Sgd
+from nncli.nn.optimizers import Sgd
 from nncli.nn.step import Step
 
 

@@ -10,7 +10,7 @@ from typing import IO
 
 from rich.console import Console
 
-from nncli.files import shown
+from nncli.core.files import shown
 
 
 class Screen(Console):

@@ -11,7 +11,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.style import Style
 
-from nncli.render.document import (
+from nncli.render.formats.document import (
     Block,
     Equation,
     Grid,
@@ -23,9 +23,9 @@ from nncli.render.document import (
     Paragraph,
     statistics,
 )
-from nncli.render.grid import bracketed, cells, formats
-from nncli.render.tables import Column, Columns
 from nncli.render.text import safe, shape
+from nncli.render.widgets.grid import bracketed, cells, formats
+from nncli.render.widgets.tables import Column, Columns
 
 CONTINUED: Any = {"subsequent_indent": "    "}  # how a line goes on that is too long
 

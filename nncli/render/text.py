@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from rich.text import Text
 
-from nncli.files import shown
+from nncli.core.files import shown
 
 safe = shown  # names on a page are shown as in messages
 NONE = "–"  # a quantity that does not exist here

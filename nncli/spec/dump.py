@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from nncli.errors import SpecError
+from nncli.core.errors import SpecError
 from nncli.spec.models import Spec
 from nncli.spec.words import KeyPath, clean, utf8
 from nncli.spec.yaml12 import resolve

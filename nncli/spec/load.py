@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from nncli.errors import SpecError
+from nncli.core.errors import SpecError
 from nncli.spec import checks, nodes, overrides, yaml12
 from nncli.spec.models import Spec
 from nncli.spec.nodes import Node, Problem, Source, plain

@@ -20,7 +20,7 @@ from pydantic import (
     field_validator,
 )
 
-from nncli.errors import SpecError
+from nncli.core.errors import SpecError
 from nncli.spec import columns, inline, nodes, values
 from nncli.spec.nodes import Origin, Problem, Source
 from nncli.spec.paths import parse_path

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from nncli.nn.arrays import Array
-from nncli.nn.crew import Crew
 from nncli.nn.network import Network
-from nncli.nn.sgd import Sgd
+from nncli.nn.optimizers import Sgd
+from nncli.nn.parallel.worker_pool import Crew
 from nncli.nn.step import Step
 from nncli.training.evaluate import Evaluator
 from nncli.training.samples import Rows, Samples

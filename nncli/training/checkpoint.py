@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nncli import safetensors
-from nncli.errors import DamagedError, RunError
-from nncli.files import read_regular, reason, shown
-from nncli.jsons import from_json, to_json
+from nncli.core import safetensors_format
+from nncli.core.errors import DamagedError, RunError
+from nncli.core.files import read_regular, reason, shown
+from nncli.core.jsons import from_json, to_json
 from nncli.nn.arrays import Array
-from nncli.nn.layers import by
+from nncli.nn.layers.base import by
 from nncli.nn.network import Network
 from nncli.training.fingerprint import Fingerprint
 from nncli.training.state import State
@@ -55,7 +55,7 @@ def pack_checkpoint(network: Network, state: State, terms: Terms) -> bytes:
         "place": to_json({key: getattr(state, key) for key in PLACE}),
         "terms": to_json(terms._asdict()),
     }
-    content = safetensors.pack(arrays, metadata)
+    content = safetensors_format.pack(arrays, metadata)
     at = content.index(SUM_FOLLOWS) + len(SUM_FOLLOWS)
     return content[:at] + _checksum(content) + content[at + len(BLANK) :]
 
@@ -80,7 +80,7 @@ def read_checkpoint(path: Path, network: Network) -> tuple[State, Terms]:
     return State(parameters=parameters, velocity=velocity, **place), terms
 
 
-def read_whole(path: Path) -> tuple[safetensors.Arrays, Mapping[str, str]]:
+def read_whole(path: Path) -> tuple[safetensors_format.Arrays, Mapping[str, str]]:
     """The arrays of a checkpoint and their metadata, if its checksum is that of its content.
 
     Raises:
@@ -89,7 +89,7 @@ def read_whole(path: Path) -> tuple[safetensors.Arrays, Mapping[str, str]]:
     name = shown(path)
     try:
         content = read_regular(path)
-        arrays, metadata = safetensors.unpack(content)
+        arrays, metadata = safetensors_format.unpack(content)
         _check_version(name, metadata["format"])
         if metadata["checksum"].encode() != _checksum(content):
             raise ValueError("its checksum is not that of its content")
@@ -167,7 +167,7 @@ def _named(network: Network, flat: Array) -> dict[str, Array]:
     }
 
 
-def _flat(name: str, network: Network, arrays: safetensors.Arrays, prefix: str) -> Array:
+def _flat(name: str, network: Network, arrays: safetensors_format.Arrays, prefix: str) -> Array:
     """The arrays of a network's parameters as one vector, if all are there and fit."""
     flat = np.zeros_like(network.parameters)
     for key, view in _named(network, flat).items():

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nncli.errors import RunError
-from nncli.files import read_regular, reason, shown
-from nncli.jsons import to_json
+from nncli.core.errors import RunError
+from nncli.core.files import read_regular, reason, shown
+from nncli.core.jsons import to_json
 
 DATA = "data.json"
 DATA_FORMAT = "nncli.data/1"

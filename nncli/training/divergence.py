@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from nncli.nn.arrays import Array
-from nncli.nn.layer_steps import LayerStep
-from nncli.nn.layers import Dense
+from nncli.nn.layers.base import Dense
+from nncli.nn.layers.steps import LayerStep
 from nncli.nn.step import Step
 from nncli.training.samples import Samples
 

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nncli.nn.crew import Crew
 from nncli.nn.memory import step_bytes
 from nncli.nn.network import Network
-from nncli.nn.sgd import Sgd
+from nncli.nn.optimizers import Sgd
+from nncli.nn.parallel.worker_pool import Crew
 from nncli.nn.step import Step
 from nncli.training.samples import Rows, Samples
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nncli.errors import RunError
+from nncli.core.errors import RunError
 from nncli.training.samples import Array, Samples
 
 Fingerprint = dict[str, tuple[float, ...]]

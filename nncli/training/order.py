@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nncli.nn.sgd import Schedule
-from nncli.seeds import Stream, seed_of
+from nncli.core.seeds import Stream, seed_of
+from nncli.nn.optimizers import Schedule
 from nncli.training.samples import Rows
 
 

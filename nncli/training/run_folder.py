@@ -9,14 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from nncli.errors import DamagedError, RunError
-from nncli.files import is_temporary, read_regular, reason, shown, write_whole
-from nncli.jsons import to_json
+from nncli.core.errors import DamagedError, RunError
+from nncli.core.files import is_temporary, read_regular, reason, shown, write_whole
+from nncli.core.jsons import to_json
 from nncli.nn.network import Network
 from nncli.training.checkpoint import Terms, read_checkpoint, read_whole
 from nncli.training.data_file import DATA
 from nncli.training.history import History
-from nncli.training.reading import METRICS, read_first
+from nncli.training.metrics_reader import METRICS, read_first
 from nncli.training.state import State
 
 T = TypeVar("T")

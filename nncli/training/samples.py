@@ -5,7 +5,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from nncli.nn.shares import Source
+from nncli.nn.parallel.partition import Source
 
 Array = npt.NDArray[Any]
 Rows = npt.NDArray[np.int64]

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nncli.errors import DivergedError, NncliError
-from nncli.nn.crew import Crew
+from nncli.core.errors import DivergedError, NncliError
 from nncli.nn.network import Network
-from nncli.nn.sgd import Sgd
+from nncli.nn.optimizers import Sgd
+from nncli.nn.parallel.worker_pool import Crew
 from nncli.nn.step import Step
 from nncli.nn.trace import Trace, take_trace
 from nncli.training.order import Plan

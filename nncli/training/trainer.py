@@ -7,15 +7,15 @@ from time import perf_counter
 import numpy as np
 
 from nncli.nn.arrays import Array
-from nncli.nn.crew import Crew
 from nncli.nn.measures import measure
 from nncli.nn.network import Network
-from nncli.nn.sgd import Sgd
+from nncli.nn.optimizers import Sgd
+from nncli.nn.parallel.worker_pool import Crew
 from nncli.nn.step import Step
 from nncli.nn.trace import Trace, take_trace
 from nncli.training.divergence import AFTER_AN_EPOCH, IN_A_STEP, untrained_cost
+from nncli.training.divergence_replay import FLIGHT, flight_record
 from nncli.training.evaluate import Evaluator
-from nncli.training.flight import FLIGHT, flight_record
 from nncli.training.history import Divergence, Epoch, Event, Progress
 from nncli.training.order import Plan
 from nncli.training.samples import Rows, Samples

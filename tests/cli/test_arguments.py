@@ -3,7 +3,7 @@
 import pytest
 
 from nncli.cli import arguments
-from nncli.errors import NncliError
+from nncli.core.errors import NncliError
 
 LONG = "9" * 5000  # int() itself refuses so many digits
 

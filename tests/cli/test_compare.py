@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import nncli as api
-from nncli.api.comparing import Run as RunRecord
+from nncli.app.comparing import Run as RunRecord
 from nncli.nn.measures import LayerMeasures
 from nncli.training.history import Epoch
 from nncli.training.run_folder import METRICS

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from nncli.api.starting import STARTERS
+from nncli.app.starting import STARTERS
 from nncli.cli.app import COMMANDS, app_for
 from nncli.cli.complete import data_files, runs, specs, specs_or_runs
 
@@ -222,7 +222,7 @@ def test_folders_within_each_other_without_end(here: Path) -> None:
 def test_completion_loads_neither_numbers_nor_yaml_nor_rich(here: Path) -> None:
     code = (
         "import sys; sys.argv = ['nncli']; from nncli.cli.app import run; run();"
-        "heavy = ('numpy', 'yaml', 'rich', 'nncli.spec', 'nncli.datasets', 'nncli.api');"
+        "heavy = ('numpy', 'yaml', 'rich', 'nncli.spec', 'nncli.data', 'nncli.app');"
         "print([x for x in heavy if x in sys.modules])"
     )
     asked = {"_NNCLI_COMPLETE": "complete_bash", "COMP_WORDS": "nncli train c", "COMP_CWORD": "2"}

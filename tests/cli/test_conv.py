@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nncli.api import matrices as work
+from nncli.app import matrices as work
 from nncli.cli.app import run
-from nncli.nn.correlate import How, correlate
+from nncli.filtering.correlate import How, correlate
 from tests.conftest import ROOT, Outcome, Run
 
 MATRIX, FILTER = ROOT / "data/conv/matrix.csv", ROOT / "data/conv/filter.csv"
@@ -221,7 +221,7 @@ def test_upstream(page, record, tmp_path):
 
 
 def test_a_check_that_fails(conv, monkeypatch):
-    monkeypatch.setattr("nncli.inspection.filtering.TOLERANCE", -1)
+    monkeypatch.setattr("nncli.filtering.record.TOLERANCE", -1)
     done = conv(MATRIX, FILTER, "--upstream", "ones")
     assert done.status == 1
     assert "FAILED: 34 entries" in done.out

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import nncli as package
-from nncli import safetensors
+from nncli.core import safetensors_format
 from tests.conftest import CONFIGS, Run
 
 FILES = {
@@ -60,7 +60,7 @@ def test_the_same_run_gives_the_same_bytes(nncli: Run, run: str, tmp_path: Path,
 
 def test_the_weights_are_those_of_the_run(nncli: Run, run: str, tmp_path: Path) -> None:
     assert nncli("export", run, "--to", "npz", "--output", "w.npz").status == 0
-    kept, _ = safetensors.read(tmp_path / run / "checkpoint.safetensors")
+    kept, _ = safetensors_format.read(tmp_path / run / "checkpoint.safetensors")
     with np.load(tmp_path / "w.npz") as arrays:
         for name in ("dense1.weight", "dense1.bias", "dense2.weight", "dense2.bias"):
             np.testing.assert_array_equal(arrays[name], kept[name])

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nncli import NncliError, load_spec, prepare, safetensors, start_from
+from nncli import NncliError, load_spec, prepare, start_from
+from nncli.core import safetensors_format
 from tests.conftest import CONFIGS, ROOT, Run
 
 DIGITS = CONFIGS / "digits-mlp.yaml"
@@ -14,7 +15,7 @@ SHORT = ("--set", "train.epochs=1", "--tables", "none", "--overwrite")
 
 
 def checkpoint(folder: Path) -> dict[str, np.ndarray]:
-    return safetensors.read(folder / "checkpoint.safetensors")[0]
+    return safetensors_format.read(folder / "checkpoint.safetensors")[0]
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def weights(tmp_path: Path) -> dict[str, np.ndarray]:
     shapes = {"hidden.weight": (30, 64), "hidden.bias": 30, "out.weight": (10, 30), "out.bias": 10}
     arrays = {name: rng.normal(0, 0.1, shape).astype("f4") for name, shape in shapes.items()}
     np.savez(tmp_path / "w.npz", **arrays)
-    (tmp_path / "w.safetensors").write_bytes(safetensors.pack(arrays, {"format": "pt"}))
+    (tmp_path / "w.safetensors").write_bytes(safetensors_format.pack(arrays, {"format": "pt"}))
     return arrays
 
 
@@ -174,7 +175,7 @@ class TestWeightsOfALayer:
         arrays = {"dense1.weight": np.array([[1.0, 2], [3, 4]]), "dense2.bias": np.array([5.0, 6])}
         arrays["dense2.weight"] = arrays["dense1.weight"] + 10
         path = tmp_path / f"w{suffix}"
-        path.write_bytes(safetensors.pack(arrays, {}))
+        path.write_bytes(safetensors_format.pack(arrays, {}))
         if suffix == ".npz":
             np.savez(path, **arrays)
         here = f"network[0].weights=w{suffix}"

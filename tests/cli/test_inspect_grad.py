@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import nncli as api
-from nncli.nn.layer_steps import DenseStep
-from nncli.render.formats import SUFFIXES
-from nncli.render.grid import Extent
+from nncli.nn.layers.steps import DenseStep
+from nncli.render.formats.registry import SUFFIXES
+from nncli.render.widgets.grid import Extent
 from nncli.training.run_folder import BEFORE
 from tests.conftest import CONFIGS
 

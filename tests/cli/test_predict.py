@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 
 import nncli as library
-from nncli import safetensors
-from nncli.datasets import later
-from nncli.render.predictions import FORMATS
+from nncli.core import safetensors_format
+from nncli.data import inference_inputs as later
+from nncli.render.pages.predictions import FORMATS
 from tests.conftest import ROOT, Run
 
 IRIS = ROOT / "data/iris.csv"
@@ -34,7 +34,7 @@ def by_hand(run: Path) -> np.ndarray:
     x = np.array([[float(cell) for cell in row[:4]] for row in rows])
     settled = json.loads((run / "data.json").read_text())
     x = (x - settled["offset"]) / settled["divisor"]
-    p, _ = safetensors.read(run / "checkpoint.safetensors")
+    p, _ = safetensors_format.read(run / "checkpoint.safetensors")
     z = np.tanh(x @ p["dense1.weight"] + p["dense1.bias"]) @ p["dense2.weight"] + p["dense2.bias"]
     e = np.exp(z - z.max(axis=1, keepdims=True))
     return e / e.sum(axis=1, keepdims=True)

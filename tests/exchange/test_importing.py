@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nncli.errors import NncliError
+from nncli.core.errors import NncliError
 from nncli.exchange.importing import Origin, WeightFile, parameters_from
 from nncli.exchange.pytorch import as_pytorch
-from nncli.nn.layers import Conv, Dense
+from nncli.nn.layers.base import Conv, Dense
 from nncli.nn.network import build_network
 from tests.exchange.networks import ALL_CASES, LENET, trained
 

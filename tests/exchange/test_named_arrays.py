@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from nncli import safetensors
+from nncli.core import safetensors_format
 from nncli.exchange.named_arrays import to_npz, to_safetensors
 from nncli.exchange.trained import step_of
 from tests.exchange.networks import LENET, trained
@@ -28,7 +28,7 @@ SHAPES = {  # of LENET, by the interface's layouts
 def as_read(content: dict[str, bytes]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     ((suffix, data),) = content.items()
     if suffix == ".safetensors":
-        return safetensors.unpack(data)
+        return safetensors_format.unpack(data)
     with np.load(io.BytesIO(data), allow_pickle=False) as file:
         arrays = dict(file)
     return arrays, json.loads(str(arrays.pop("metadata")))

@@ -7,7 +7,7 @@ import pytest
 from onnx import checker, load_from_string
 from onnx.reference import ReferenceEvaluator
 
-from nncli.errors import NncliError
+from nncli.core.errors import NncliError
 from nncli.exchange import onnx_graph
 from nncli.exchange.onnx_graph import notes, to_onnx
 from nncli.exchange.trained import step_of

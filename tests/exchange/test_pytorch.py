@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nncli import safetensors
-from nncli.errors import NncliError
+from nncli.core import safetensors_format
+from nncli.core.errors import NncliError
 from nncli.exchange.pytorch import to_pytorch
 from nncli.exchange.pytorch_source import literal, plain, source
 from tests.exchange.networks import ALL_CASES, LENET, SCALINGS, trained
@@ -75,7 +75,7 @@ def test_a_plain_name_is_printable(name) -> None:
 
 def test_the_weights_lie_as_pytorch_has_them() -> None:
     network = trained(LENET, scaling="standard")
-    state, metadata = safetensors.unpack(to_pytorch(network)[".weights.safetensors"])
+    state, metadata = safetensors_format.unpack(to_pytorch(network)[".weights.safetensors"])
     ours = network.arrays()
     assert metadata["format"] == "pt"
     np.testing.assert_array_equal(state["dense1.weight"], ours["dense1.weight"].T)

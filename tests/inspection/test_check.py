@@ -11,9 +11,9 @@ from nncli.inspection.check import Check, TensorCheck, check, sweep
 from nncli.inspection.probe import Probe, textbook_cost
 from nncli.inspection.record import inspect
 from nncli.inspection.rounding import rounding
-from nncli.nn.conv_step import ConvStep
-from nncli.nn.layer_steps import AvgPoolStep, DenseStep, LearnerStep, MaxPoolStep
-from nncli.nn.layers import Conv, Dense, MaxPool
+from nncli.nn.layers.base import Conv, Dense, MaxPool
+from nncli.nn.layers.conv_step import ConvStep
+from nncli.nn.layers.steps import AvgPoolStep, DenseStep, LearnerStep, MaxPoolStep
 from nncli.nn.passes import Pass
 from tests.nn.cases import (
     ALL_CASES,

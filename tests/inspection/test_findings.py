@@ -7,7 +7,7 @@ from math import prod
 import numpy as np
 import pytest
 
-from nncli.errors import NncliError
+from nncli.core.errors import NncliError
 from nncli.inspection.findings import (
     Attenuation,
     Contribution,
@@ -21,7 +21,7 @@ from nncli.inspection.findings import (
     why,
 )
 from nncli.inspection.record import inspect
-from nncli.nn.layers import Dense
+from nncli.nn.layers.base import Dense
 from tests.nn.cases import ALL_CASES, LENET, Case, Setting, build_case, conv_cases, dense_cases
 
 from .traces import spec_trace, trace_of

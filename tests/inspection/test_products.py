@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nncli.errors import NncliError
+from nncli.core.errors import NncliError
 from nncli.inspection.products import cell_products, padded, tap_products
 from tests.nn.cases import LENET, conv_cases
 

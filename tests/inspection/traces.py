@@ -4,9 +4,9 @@ from functools import cache
 
 import numpy as np
 
-from nncli.api.assemble import prepare
-from nncli.api.opening import Opened
-from nncli.api.tracing import trace_step
+from nncli.app.assemble import prepare
+from nncli.app.opening import Opened
+from nncli.app.tracing import trace_step
 from nncli.nn.trace import Trace, take_trace
 from nncli.spec import load_spec
 from tests.conftest import CONFIGS

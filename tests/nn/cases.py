@@ -12,9 +12,9 @@ import numpy as np
 
 from nncli.nn.activations import ACTIVATIONS
 from nncli.nn.costs import COSTS
-from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, Layer, MaxPool, by
+from nncli.nn.layers.base import AvgPool, Conv, Dense, Flatten, Layer, MaxPool, by
 from nncli.nn.network import Network, build_network
-from nncli.nn.sgd import Sgd
+from nncli.nn.optimizers import Sgd
 from nncli.nn.step import Step
 from tests.reference import backprop
 

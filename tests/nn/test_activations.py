@@ -7,9 +7,9 @@ import pytest
 
 from nncli.nn.activations import ACTIVATIONS
 from nncli.nn.arrays import do
-from nncli.nn.layers import Dense
+from nncli.nn.layers.base import Dense
 from nncli.nn.network import build_network
-from nncli.nn.sgd import Sgd
+from nncli.nn.optimizers import Sgd
 from nncli.nn.step import Step
 
 from .cases import ELEMENTWISE

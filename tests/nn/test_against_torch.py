@@ -7,9 +7,9 @@ from functools import cache
 import numpy as np
 import pytest
 
-from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, Layer, MaxPool
+from nncli.nn.layers.base import AvgPool, Conv, Dense, Flatten, Layer, MaxPool
 from nncli.nn.network import build_network, place_layers
-from nncli.nn.sgd import Sgd
+from nncli.nn.optimizers import Sgd
 from nncli.nn.step import Step
 from nncli.nn.trace import Trace, take_trace
 from tests.reference.torch_cases import CASES, ETAS, NAMES, Draw, load

@@ -5,10 +5,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from nncli.nn.crew import Crew
-from nncli.nn.layers import AvgPool, Conv, Dense, MaxPool
+from nncli.nn.layers.base import AvgPool, Conv, Dense, MaxPool
 from nncli.nn.network import build_network
-from nncli.nn.sgd import Sgd
+from nncli.nn.optimizers import Sgd
+from nncli.nn.parallel.worker_pool import Crew
 from nncli.nn.step import Step
 
 # What NumPy buffers to mix dtypes (8192 numbers) and what Python takes for frames and floats: the

@@ -5,12 +5,12 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, MaxPool
+from nncli.nn.layers.base import AvgPool, Conv, Dense, Flatten, MaxPool
 from nncli.nn.memory import step_bytes
 from nncli.nn.network import build_network, place_layers
-from nncli.nn.sgd import Sgd
+from nncli.nn.optimizers import Sgd
+from nncli.nn.parallel.worker_count import multiply_adds
 from nncli.nn.step import Step
-from nncli.nn.threads import multiply_adds
 
 CONV = Conv(filters=3, kernel=(2, 3), stride=(2, 1), padding="same")
 LAYERS = [CONV, MaxPool(size=(2, 2)), AvgPool(size=(1, 2)), Flatten(), Dense(units=5)]

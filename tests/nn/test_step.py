@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nncli.nn.layers import Dense
+from nncli.nn.layers.base import Dense
 from nncli.nn.network import build_network
-from nncli.nn.sgd import Sgd
+from nncli.nn.optimizers import Sgd
 from nncli.nn.step import Step
 
 from .cases import LENET, SOME_CASES, relative_error, settle

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nncli import safetensors as ours
+from nncli.core import safetensors_format as ours
 from nncli.exchange.named_arrays import to_safetensors
 from tests.exchange.networks import LENET, trained
 

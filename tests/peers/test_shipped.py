@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nncli import safetensors
+from nncli.core import safetensors_format
 from tests.conftest import CONFIGS, Run
 from tests.exchange.networks import difference
 
@@ -28,7 +28,7 @@ def test_exported_and_run_elsewhere(nncli: Run, tmp_path: Path, spec: Path) -> N
     assert module.returncode == 0, module.stdout + module.stderr
     assert module.stdout.endswith("PASSED\n")
 
-    reference, _ = safetensors.read(tmp_path / "net.check.safetensors")
+    reference, _ = safetensors_format.read(tmp_path / "net.check.safetensors")
     session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
     (outputs,) = session.run(None, {"input": reference["inputs"].astype(np.float32)})
     assert difference(outputs, reference["outputs"]) < 1e-6

@@ -8,7 +8,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from nncli import safetensors
+from nncli.core import safetensors_format
 from nncli.exchange.names import PYTORCH
 from nncli.exchange.pytorch import to_pytorch
 from nncli.exchange.trained import step_of
@@ -17,7 +17,7 @@ from tests.nn.cases import relative_error
 
 torch = pytest.importorskip("torch", reason="PyTorch is not here: make peers")
 load_file = pytest.importorskip(
-    "safetensors.torch", reason="safetensors is not here: make peers"
+    "safetensors_format.torch", reason="safetensors is not here: make peers"
 ).load_file
 
 
@@ -64,9 +64,9 @@ def test_its_check_passes_and_so_does_ours(case, dtype, tmp_path) -> None:
 
 def change(path, name, how):
     """Rewrites one of a file's arrays."""
-    arrays, _ = safetensors.read(path)
+    arrays, _ = safetensors_format.read(path)
     arrays[name] = np.ascontiguousarray(how(arrays[name]))
-    path.write_bytes(safetensors.pack(arrays, PYTORCH))
+    path.write_bytes(safetensors_format.pack(arrays, PYTORCH))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -101,7 +101,7 @@ class TestAPlantedErrorIsFound:
         ],
     )
     def test_the_module(self, line, other, dtype, tmp_path) -> None:
-        from nncli.nn.layers import Conv
+        from nncli.nn.layers.base import Conv
 
         odd = Conv(filters=2, kernel=(2, 2), padding="same", activation="relu")
         case = type(LENET)("odd", (odd, *LENET.layers[1:]), LENET.input_shape, LENET.cost, 3)
@@ -122,6 +122,6 @@ def test_its_weights_are_its_state_dict(tmp_path) -> None:
 
 
 def test_without_safetensors_it_names_what_it_needs(tmp_path, monkeypatch) -> None:
-    monkeypatch.setitem(sys.modules, "safetensors.torch", None)
+    monkeypatch.setitem(sys.modules, "safetensors_format.torch", None)
     with pytest.raises(ImportError, match="pip install torch safetensors"):
         loaded(written(tmp_path, trained(LENET)))

@@ -10,10 +10,10 @@ from rich.console import Console
 
 from nncli.inspection.record import Inspection, inspect
 from nncli.nn.trace import Trace
-from nncli.render.backward import Choices
-from nncli.render.breakdown import breakdown
-from nncli.render.document import Page
-from nncli.render.formats import Drawing
+from nncli.render.formats.document import Page
+from nncli.render.formats.registry import Drawing
+from nncli.render.pages.backward import Choices
+from nncli.render.pages.breakdown import breakdown
 from nncli.render.terminal import OnTerminal
 
 WORKED = ("two-two-two", "seed-3-4-2")  # of one sample each

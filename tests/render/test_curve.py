@@ -2,7 +2,7 @@
 
 import pytest
 
-from nncli.render.curve import HEIGHT, Curves, Series, nearest_free
+from nncli.render.widgets.curve import HEIGHT, Curves, Series, nearest_free
 
 from .pages import shown
 

@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from nncli.errors import NncliError
-from nncli.inspection.filtering import all_windows, apply_filter, other_way, take_backward, window
-from nncli.nn.correlate import How
-from nncli.render import animation, slow
-from nncli.render.filtering import (
+from nncli.core.errors import NncliError
+from nncli.filtering.correlate import How
+from nncli.filtering.record import all_windows, apply_filter, other_way, take_backward, window
+from nncli.render.pages.filtering import (
     check_extent,
     filtering_json,
     filtering_page,
@@ -24,7 +23,9 @@ from nncli.render.filtering import (
     sizes,
     sum_line,
 )
-from nncli.render.grid import Extent
+from nncli.render.widgets import animation
+from nncli.render.widgets import progress_bar as slow
+from nncli.render.widgets.grid import Extent
 from tests.render.pages import equations_of, on_screen
 
 BOX = np.full((3, 3), 1 / 9)

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nncli.errors import NncliError
+from nncli.core.errors import NncliError
 from nncli.inspection.findings import why
-from nncli.render.formats import FORMATS, SUFFIXES, format_of
+from nncli.render.formats.registry import FORMATS, SUFFIXES, format_of
 from nncli.render.notation import TERMS
 from tests.inspection.traces import spec_trace, trace_of
 from tests.nn.cases import LENET

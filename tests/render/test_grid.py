@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nncli.render.document import Equation, Paragraph, equations, rounding_note, statistics
-from nncli.render.grid import Extent, Format, bracketed, cells, formats
+from nncli.render.formats.document import Equation, Paragraph, equations, rounding_note, statistics
+from nncli.render.widgets.grid import Extent, Format, bracketed, cells, formats
 
 
 @pytest.mark.parametrize(

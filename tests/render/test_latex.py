@@ -10,9 +10,8 @@ import pytest
 
 import nncli
 from nncli.inspection.findings import why
-from nncli.render.document import Grid, Heading, Paragraph, equations
-from nncli.render.grid import Extent
-from nncli.render.latex import (
+from nncli.render.formats.document import Grid, Heading, Paragraph, equations
+from nncli.render.formats.latex import (
     END,
     ESCAPES,
     MATHEMATICS,
@@ -24,6 +23,7 @@ from nncli.render.latex import (
     to_latex,
 )
 from nncli.render.notation import TERMS
+from nncli.render.widgets.grid import Extent
 from tests.inspection.traces import spec_trace, trace_of
 from tests.nn.cases import LENET
 
@@ -76,7 +76,7 @@ def test_a_page_with_every_kind_of_layer_is_well_formed():
 
 
 def test_a_failed_check_is_well_formed(monkeypatch):
-    from nncli.nn.layer_steps import LearnerStep
+    from nncli.nn.layers.steps import LearnerStep
 
     monkeypatch.setattr(
         LearnerStep,
@@ -106,14 +106,14 @@ def strings(path: Path) -> str:
 
 
 WRITERS = [
-    *("backward", "breakdown", "document", "findings", "grid", "matrices", "notation", "products"),
-    *("proof", "text"),
+    *("notation.py", "text.py", "formats/document.py", "widgets/grid.py", "widgets/matrices.py"),
+    *(f"pages/{page}.py" for page in ("backward", "breakdown", "findings", "products", "proof")),
 ]
 
 
 @pytest.mark.parametrize("module", WRITERS)
 def test_every_character_that_a_page_may_hold_is_mapped(module):
-    found = set(strings(Path(nncli.__file__).parent / "render" / f"{module}.py"))
+    found = set(strings(Path(nncli.__file__).parent / "render" / module))
     assert {c for c in found if not c.isascii()} - set(MATHEMATICS) - set(WORDS) == set()
 
 

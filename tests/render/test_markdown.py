@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from nncli.render.document import Grid, Heading, Lines, Paragraph
-from nncli.render.markdown import to_markdown
+from nncli.render.formats.document import Grid, Heading, Lines, Paragraph
+from nncli.render.formats.markdown import to_markdown
 from tests.inspection.traces import spec_trace, trace_of
 from tests.nn.cases import LENET
 

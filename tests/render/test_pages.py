@@ -6,12 +6,12 @@ from functools import partial
 import numpy as np
 import pytest
 
-from nncli.errors import NncliError
+from nncli.core.errors import NncliError
 from nncli.inspection.record import inspect
-from nncli.render.backward import Choices
-from nncli.render.breakdown import breakdown
-from nncli.render.document import Equation, Grid, Heading, Lines, Paragraph
-from nncli.render.grid import Extent
+from nncli.render.formats.document import Equation, Grid, Heading, Lines, Paragraph
+from nncli.render.pages.backward import Choices
+from nncli.render.pages.breakdown import breakdown
+from nncli.render.widgets.grid import Extent
 from tests.inspection.traces import spec_trace, trace_of
 from tests.nn.cases import LENET, SOME_CASES
 
@@ -148,7 +148,7 @@ def test_the_extent_of_what_is_shown():
 
 
 def test_a_failed_check_says_so(monkeypatch):
-    from nncli.nn.layer_steps import DenseStep
+    from nncli.nn.layers.steps import DenseStep
 
     original = DenseStep.backward
 
@@ -193,7 +193,7 @@ def test_the_ledger_of_the_error_signal_ends_with_the_signal():
 
 
 def test_a_failed_check_names_the_first_gradient_that_is_wrong(monkeypatch):
-    from nncli.nn.layer_steps import LearnerStep
+    from nncli.nn.layers.steps import LearnerStep
 
     monkeypatch.setattr(
         LearnerStep,

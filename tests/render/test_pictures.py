@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 from rich.segment import Segment
 
-from nncli.render.pictures import RAMP, Gallery, Picture, boxes
+from nncli.render.widgets.pictures import RAMP, Gallery, Picture, boxes
 
 
 def drawn(pictures, width=80, rows=2, **options):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nncli.render.tables import Column, Columns
+from nncli.render.widgets.tables import Column, Columns
 
 from .pages import shown
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from nncli import safetensors
+from nncli.core import safetensors_format
 from tests.soak import damage, whole
 
 GIVEN, WORK, OUT = "given", "work", "out"
@@ -286,7 +286,7 @@ def damaged_weights(given: Path, random: Random, run: Path) -> Tried:
     named = {"dense1.weight": whole.inputs((4, 3)), "dense1.bias": whole.inputs((3,))}
     made = {
         "w.npz": whole.npz(named, compressed=random.random() < 0.5),
-        "w.safetensors": safetensors.pack(named, {"format": "np"}),
+        "w.safetensors": safetensors_format.pack(named, {"format": "np"}),
         "w.npy": whole.npy(numbers),
         "w.csv": whole.text_of(numbers, ","),
         "w.tsv": whole.text_of(numbers, "\t"),

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nncli import safetensors
+from nncli.core import safetensors_format
 from tests.conftest import CONFIGS
 from tests.soak.report import Report
 
@@ -109,7 +109,7 @@ def start(chosen: Case, folder: Path) -> "subprocess.Popen[bytes]":
 def standing(folder: Path) -> tuple[int, int]:
     """The epoch and the sample in it that a killed run would go on from."""
     if (folder / "spec.yaml").exists():
-        place = json.loads(safetensors.read(folder / CHECKPOINT)[1]["place"])
+        place = json.loads(safetensors_format.read(folder / CHECKPOINT)[1]["place"])
         return place["epoch"], place["samples"]
     return 0, 0
 
@@ -118,7 +118,7 @@ def ending(folder: Path) -> dict[str, Any]:
     """All that a run has come to, but for the time it took."""
     lines = (folder / METRICS).read_text().splitlines()
     records = [{**json.loads(line), "train_seconds": None} for line in lines]
-    arrays, metadata = safetensors.read(folder / CHECKPOINT)
+    arrays, metadata = safetensors_format.read(folder / CHECKPOINT)
     end = {f"epoch {k} in the metrics": record for k, record in enumerate(records, 1)}
     numbers = {name: array.tobytes() for name, array in arrays.items()}
     return {**end, **numbers, "place": metadata["place"], "epochs": len(records)}

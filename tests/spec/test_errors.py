@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nncli.errors import SpecError
+from nncli.core.errors import SpecError
 from nncli.spec import load_spec, parse_spec
 
 

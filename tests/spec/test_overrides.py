@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from nncli.errors import SpecError
+from nncli.core.errors import SpecError
 from nncli.spec import Origin, StepSchedule, parse_spec
 
 TEXT = """\

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from nncli.errors import SpecError
+from nncli.core.errors import SpecError
 from nncli.spec import (
     ConstantSchedule,
     dump_spec,

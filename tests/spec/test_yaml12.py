@@ -6,7 +6,7 @@ import time
 import pytest
 import yaml
 
-from nncli.errors import SpecError
+from nncli.core.errors import SpecError
 from nncli.spec import parse_spec, yaml12
 from nncli.spec.nodes import plain, source
 from nncli.spec.yaml12 import read, resolve

@@ -14,10 +14,11 @@ from pathlib import Path
 from time import sleep
 
 import nncli
-from nncli import safetensors
-from nncli.errors import RunError
+from nncli.core import safetensors_format
+from nncli.core.errors import RunError
 from nncli.spec import parse_spec
-from nncli.training import keeper, trainer
+from nncli.training import checkpoint_writer as keeper
+from nncli.training import trainer
 from nncli.training.run_folder import CHECKPOINT
 from nncli.training.run_folder import SPEC as SPEC_FILE
 from tests.soak.kills import ending
@@ -90,7 +91,7 @@ def killed_twice(run: Path, point: int, end: object) -> bool | None:
     """Whether a training comes to its end though killed at `point`; None: it is done before."""
     if train(run, point) == 0:
         return None
-    is_whole = not (run / SPEC_FILE).exists() or safetensors.read(run / CHECKPOINT)
+    is_whole = not (run / SPEC_FILE).exists() or safetensors_format.read(run / CHECKPOINT)
     train(run, 1 + point % 11)
     return bool(is_whole) and train(run) == 0 and ending(run) == end
 

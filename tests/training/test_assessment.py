@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from nncli.datasets import Part
-from nncli.nn.layers import Dense
+from nncli.data import Part
+from nncli.nn.layers.base import Dense
 from nncli.nn.network import build_network
-from nncli.nn.sgd import Sgd
+from nncli.nn.optimizers import Sgd
 from nncli.training import assessment, evaluate
 from nncli.training.assessment import assess
 from nncli.training.evaluate import Evaluator, block_for

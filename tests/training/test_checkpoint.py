@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nncli.api.assemble import prepare
-from nncli.errors import DamagedError, RunError
+from nncli.app.assemble import prepare
+from nncli.core.errors import DamagedError, RunError
 from nncli.spec import parse_spec
 from nncli.training import checkpoint
 from nncli.training.checkpoint import Terms, pack_checkpoint, read_checkpoint

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import nncli
-from nncli.api.assemble import Prepared, prepare
-from nncli.errors import DivergedError
-from nncli.nn.sgd import Sgd
+from nncli.app.assemble import Prepared, prepare
+from nncli.core.errors import DivergedError
+from nncli.nn.optimizers import Sgd
 from nncli.nn.step import Step
 from nncli.spec import parse_spec
 from nncli.training.divergence import first_wrong, untrained_cost
@@ -404,7 +404,7 @@ def test_nothing_is_kept_for_it_but_a_few_states() -> None:
 
 
 def test_the_record_as_json() -> None:
-    from nncli.render.record import divergence_record
+    from nncli.render.pages.record import divergence_record
 
     event, _ = diverged()
     record = divergence_record(event)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import nncli
-from nncli.errors import DamagedError
+from nncli.core.errors import DamagedError
 from nncli.nn.measures import LayerMeasures
 from nncli.training.history import Epoch, History
-from nncli.training.reading import METRICS, read_first
+from nncli.training.metrics_reader import METRICS, read_first
 from nncli.training.run_folder import lines_of
 from tests.conftest import CONFIGS
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import nncli
-from nncli import safetensors
-from nncli.api.opening import open_spec_or_run
-from nncli.errors import InterruptedTraining, RunError, SpecError
+from nncli.app.opening import open_spec_or_run
+from nncli.core import safetensors_format
+from nncli.core.errors import InterruptedTraining, RunError, SpecError
 from nncli.spec import load_spec, parse_spec
 from nncli.training.data_file import DATA
 from nncli.training.run_folder import BEFORE, CHECKPOINT, METRICS, RunFolder
@@ -91,11 +91,11 @@ def test_it_goes_on_with_as_many_threads(tmp_path: Path, monkeypatch: pytest.Mon
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "a.npz", x=rng.standard_normal((90, 40)), y=rng.integers(0, 2, 90))
     overrides = [f"data.train={tmp_path / 'a.npz'}", "train.batch_size=30"]
-    monkeypatch.setattr("nncli.nn.threads.WORTH_A_THREAD", 1)
-    monkeypatch.setattr("nncli.nn.threads.threads_there", lambda: 3)
+    monkeypatch.setattr("nncli.nn.parallel.worker_count.WORTH_A_THREAD", 1)
+    monkeypatch.setattr("nncli.nn.parallel.worker_count.threads_there", lambda: 3)
     nncli.train(spec_of(*overrides), out=tmp_path / "three")
     interrupted(tmp_path / "run", 2, *overrides)
-    monkeypatch.setattr("nncli.nn.threads.threads_there", lambda: 1)
+    monkeypatch.setattr("nncli.nn.parallel.worker_count.threads_there", lambda: 1)
     nncli.train(spec_of(*overrides), out=tmp_path / "one")
     nncli.resume(tmp_path / "run")
     assert ending(tmp_path / "run") == ending(tmp_path / "three") != ending(tmp_path / "one")
@@ -179,7 +179,7 @@ class TestDamage:
 
     def test_the_last_two_are_kept(self, run: Path) -> None:
         for name, epoch in ((CHECKPOINT, 4), (BEFORE, 2)):
-            _, metadata = safetensors.read(run / name)
+            _, metadata = safetensors_format.read(run / name)
             assert json.loads(metadata["place"])["epoch"] == epoch
 
     @pytest.mark.parametrize("spoil", [lambda c: c[:-5], lambda c: c[:-1] + b"\xff", lambda c: b""])
@@ -217,7 +217,7 @@ class TestDamage:
         interrupted(tmp_path / "run", 2)
         nncli.resume(tmp_path / "run")
         assert ending(tmp_path / "run") == ending(undisturbed)
-        _, metadata = safetensors.read(tmp_path / "run" / BEFORE)
+        _, metadata = safetensors_format.read(tmp_path / "run" / BEFORE)
         assert json.loads(metadata["place"])["epoch"] == 2
 
     @pytest.mark.parametrize(

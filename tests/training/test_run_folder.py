@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import nncli
-from nncli import safetensors
-from nncli.errors import DivergedError, InterruptedTraining, RunError, SpecError
-from nncli.files import write_whole
+from nncli.core import safetensors_format
+from nncli.core.errors import DivergedError, InterruptedTraining, RunError, SpecError
+from nncli.core.files import write_whole
 from nncli.spec import load_spec, parse_spec
 from nncli.training.history import Epoch
 from nncli.training.run_folder import BEFORE
@@ -35,7 +35,7 @@ def test_a_run_holds_spec_metrics_and_checkpoint(tmp_path: Path) -> None:
     assert {"delta_norm", "weight_gradient_norm", "weight_update_norm", "weight_norm"} <= lines[0][
         "layers"
     ][0].keys()
-    arrays, metadata = safetensors.read(tmp_path / "run/checkpoint.safetensors")
+    arrays, metadata = safetensors_format.read(tmp_path / "run/checkpoint.safetensors")
     for name, array in done.network.named(done.network.parameters).items():
         assert (arrays[name] == array).all()
     assert "velocity.dense2.bias" in arrays
@@ -99,7 +99,7 @@ def test_an_interrupted_training_saves_where_it_stood(tmp_path: Path) -> None:
 
     with pytest.raises(InterruptedTraining):
         nncli.train(parse_spec(SPEC), out=tmp_path / "run", on_event=stop)
-    _, metadata = safetensors.read(tmp_path / "run/checkpoint.safetensors")
+    _, metadata = safetensors_format.read(tmp_path / "run/checkpoint.safetensors")
     assert json.loads(metadata["place"]) == {
         "epoch": 2,
         "samples": 0,
@@ -122,7 +122,7 @@ def test_a_diverged_training_keeps_the_last_good_epoch(tmp_path: Path) -> None:
     )
     with pytest.raises(DivergedError, match=r"the training diverged in epoch \d+, at step \d+"):
         nncli.train(spec, out=tmp_path / "run")
-    arrays, metadata = safetensors.read(tmp_path / "run/checkpoint.safetensors")
+    arrays, metadata = safetensors_format.read(tmp_path / "run/checkpoint.safetensors")
     assert all(np.isfinite(array).all() for array in arrays.values())
     epochs = (tmp_path / "run/metrics.jsonl").read_text().splitlines()
     assert json.loads(metadata["place"])["epoch"] == len(epochs) > 0

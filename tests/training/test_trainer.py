@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nncli.api.assemble import Prepared, prepare
-from nncli.nn.sgd import Sgd
+from nncli.app.assemble import Prepared, prepare
+from nncli.nn.optimizers import Sgd
 from nncli.spec import parse_spec
 from nncli.training.evaluate import Evaluator
 from nncli.training.history import Divergence, Epoch, Progress

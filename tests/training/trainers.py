@@ -1,7 +1,7 @@
 """A trainer for what was prepared, as `nncli.train` makes it, in one thread."""
 
-from nncli.api.assemble import Prepared
-from nncli.nn.sgd import Sgd
+from nncli.app.assemble import Prepared
+from nncli.nn.optimizers import Sgd
 from nncli.training.samples import Samples
 from nncli.training.trainer import Trainer
 

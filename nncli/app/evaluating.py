@@ -1,0 +1,145 @@
+"""How good a trained network is."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from nncli.app.assemble import load_data, source_of
+from nncli.app.running import Run, open_run
+from nncli.core.errors import DataError, SpecError
+from nncli.core.files import shown
+from nncli.data import Pair, Part, read_measured
+from nncli.nn.arrays import Array
+from nncli.training.assessment import Assessment, Outcome, assess
+
+WORST = 10
+OTHERS = "--data FILE measures it on others"
+
+
+class WorstSample(NamedTuple):
+    """A sample that the network does badly on.
+
+    Attributes:
+        sample: its number in the data, from 0.
+        line: where it stands in a table's file, from 1; None where the data are no table.
+        cost: its C_x.
+        target, predicted: classes by name; None where targets are plain numbers.
+        targets, outputs: y and a.
+        inputs: as the data have them, before scaling.
+    """
+
+    sample: int
+    line: int | None
+    cost: float
+    target: str | None
+    predicted: str | None
+    targets: Array
+    outputs: Array
+    inputs: Array
+
+
+class Evaluated(NamedTuple):
+    """A run's network measured on some samples.
+
+    Attributes:
+        run: its folder, name and how many epochs it was trained.
+        part: which data: `test`, `validation` or `train` of the run's own, or `data` that were
+            given; `source` is the file of the inputs.
+        cost_name: quadratic or cross_entropy.
+        classes: their names; None where targets are plain numbers.
+        outputs: the names of the outputs.
+        assessment: the numbers.
+        worst: the samples of the largest C_x, the largest first.
+    """
+
+    run: Path
+    name: str
+    epoch: int
+    part: str
+    source: str
+    cost_name: str
+    classes: tuple[str, ...] | None
+    outputs: tuple[str, ...]
+    assessment: Assessment
+    worst: tuple[WorstSample, ...]
+
+
+def evaluate(
+    run: str | Path | Run,
+    data: str | Path | None = None,
+    targets: str | Path | None = None,
+    *,
+    worst: int = WORST,
+) -> Evaluated:
+    """Measures a run's network.
+
+    Args:
+        run: a run folder.
+        data: a file of samples with their targets; None: the run's test data, else its validation
+            data, else its training data.
+        targets: the file of the targets, where `data` is one of inputs alone.
+        worst: how many of the samples that it does worst on to keep.
+
+    Raises:
+        RunError: the run cannot be read. DataError, SpecError: the data cannot, or do not fit it.
+    """
+    run = run if isinstance(run, Run) else open_run(run)
+    part, samples = _given(run, data, targets) if data is not None else _own(run)
+    classes = run.recipe.classes is not None
+    with run.hire() as crew:
+        assessment = assess(run.network, samples, classes=classes, worst=worst, crew=crew)
+    return Evaluated(
+        run=run.path,
+        name=run.spec.name,
+        epoch=run.epoch,
+        part=part,
+        source=samples.origin.name if samples.origin is not None else "",
+        cost_name=run.network.cost.name,
+        classes=run.recipe.classes,
+        outputs=run.recipe.output_names,
+        assessment=assessment,
+        worst=tuple(_worst(run, samples, outcome) for outcome in assessment.worst),
+    )
+
+
+def _given(run: Run, data: str | Path, targets: str | Path | None) -> tuple[str, Part]:
+    source = Path(data) if targets is None else Pair(Path(data), Path(targets))
+    return "data", read_measured(run.recipe, source, run.network.dtype)
+
+
+def _own(run: Run) -> tuple[str, Part]:
+    """The data of the run that tell most, and which they are."""
+    given = run.spec.data
+    for key, table in (("test", given.test), ("validation", given.validation)):
+        if table is not None and not isinstance(table, float):
+            source = source_of(run.spec, table)
+            return key, read_measured(run.recipe, source, run.network.dtype)
+    # What was held back is told by the seed and all the training data.
+    try:
+        data = load_data(run.spec)
+    except SpecError as error:  # a file that is no longer there
+        raise SpecError([*error.problems, f"{shown(run.path)}: {OTHERS}"]) from error
+    if data.recipe.as_plain() != run.recipe.as_plain():
+        raise DataError(
+            f"{shown(run.path)}: its training data are no longer those that it was trained on; "
+            f"{OTHERS}"
+        )
+    return ("train", data.train) if data.validation is None else ("validation", data.validation)
+
+
+def _worst(run: Run, samples: Part, outcome: Outcome) -> WorstSample:
+    lines = None if samples.origin is None else samples.origin.lines
+    return WorstSample(
+        sample=outcome.row,
+        line=None if lines is None else int(lines[outcome.row]),
+        cost=outcome.cost,
+        target=_class(run, outcome.targets),
+        predicted=_class(run, outcome.outputs),
+        targets=outcome.targets,
+        outputs=outcome.outputs,
+        inputs=run.recipe.scaling.undone(outcome.inputs),
+    )
+
+
+def _class(run: Run, outputs: Array) -> str | None:
+    classes = run.recipe.classes
+    return None if classes is None else classes[int(outputs.argmax())]

@@ -1,0 +1,120 @@
+"""A trained network, written for other programs."""
+
+import keyword
+import os
+import re
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from nncli.app.running import Run, open_run
+from nncli.core.errors import NncliError, RunError
+from nncli.core.files import shown, whole_file
+from nncli.data import Scaling
+from nncli.exchange.formats import FORMATS, Format
+from nncli.exchange.trained import Affine, Trained
+
+SAMPLES = 8  # that a format may prove itself by
+SEED = 0
+
+
+class Exported(NamedTuple):
+    """What an export wrote.
+
+    Attributes:
+        to: the format.
+        files: the one that was asked for first, then those that belong to it.
+        network: what was exported: its name, shapes, scaling and classes.
+        scales: whether what was written scales raw inputs by itself.
+        notes: what was changed on the way.
+    """
+
+    to: str
+    files: tuple[Path, ...]
+    network: Trained
+    scales: bool
+    notes: tuple[str, ...]
+
+
+def export(
+    run: str | Path, to: str, *, output: str | Path | None = None, overwrite: bool = False
+) -> Exported:
+    """Writes the trained network of a run folder for other programs.
+
+    Args:
+        to: onnx, pytorch (a module, its weights and numbers to check it by), safetensors or npz.
+        output: the file to write; by default the run's name, in the current folder.
+        overwrite: whether files that are there may be replaced.
+
+    Raises:
+        RunError: the run cannot be read, or a file cannot be written.
+        SpecError: the run's spec is damaged.
+        NncliError: the format is not known or cannot hold the network, or its extra is missing.
+    """
+    if to not in FORMATS:
+        raise NncliError(f"{shown(to)!r} is no format to export to; known are {', '.join(FORMATS)}")
+    format = FORMATS[to]
+    opened = open_run(run)
+    stem = _stem(format, opened.spec.name, None if output is None else Path(output))
+    network = trained(opened)
+    contents = {Path(f"{stem}{suffix}"): text for suffix, text in format.write(network).items()}
+    _write_all(contents, overwrite=overwrite)
+    files = sorted(contents, key=lambda path: str(path) != f"{stem}{format.suffix}")
+    return Exported(
+        to, tuple(files), network, format.scales, (*opened.notes, *format.notes(network))
+    )
+
+
+def trained(run: Run) -> Trained:
+    """The network of a run, with samples to prove itself by: a run may outlive its data.
+
+    They are drawn, about as large as what it was trained on; targets are such as every cost takes.
+    """
+    rng = np.random.default_rng(SEED)
+    scaling, shape = run.recipe.scaling, run.recipe.input_shape
+    inputs = scaling.undone(rng.standard_normal((SAMPLES, *shape))).astype(run.network.dtype)
+    targets = rng.random((SAMPLES, run.recipe.outputs))
+    targets /= targets.sum(axis=1, keepdims=True)
+    affine = None if scaling.is_identity else _affine(scaling)
+    return Trained(run.spec.name, run.network, affine, run.recipe.classes, inputs, targets)
+
+
+def _affine(scaling: Scaling) -> Affine:
+    return Affine(np.array(scaling.offset, np.float64), np.array(scaling.divisor, np.float64))
+
+
+def _stem(format: Format, name: str, output: Path | None) -> str:
+    """The path to write to, without its suffix."""
+    if output is None:
+        return _module_name(name) if format.suffix == ".py" else name
+    if not output.name.endswith(format.suffix) or output.name == format.suffix:
+        raise NncliError(f"--output {shown(output)}: expected a name that ends in {format.suffix}")
+    return str(output).removesuffix(format.suffix)
+
+
+def _module_name(name: str) -> str:
+    """A run's name as that of a module: to be imported, and in nobody's way."""
+    module = re.sub(r"\W", "_", name)
+    taken = module in {*sys.stdlib_module_names, *keyword.kwlist, "numpy", "safetensors", "torch"}
+    return f"_{module}" if taken or not module.isidentifier() else module
+
+
+def _write_all(contents: Mapping[Path, bytes], *, overwrite: bool) -> None:
+    """Writes the files, all of them or none."""
+    for path in contents:
+        if os.path.isdir(path):
+            raise RunError(f"{shown(path)}: is a folder; --output FILE writes elsewhere")
+        if os.path.lexists(path) and not overwrite:
+            raise RunError(
+                f"{shown(path)}: is there already; "
+                "--overwrite replaces it, --output FILE writes elsewhere"
+            )
+    with ExitStack() as stack:
+        for path, content in contents.items():
+            file = stack.enter_context(whole_file(path))
+            file.write(content)
+            file.flush()  # before any of them takes its place

@@ -1,0 +1,198 @@
+"""Where a network's first weights come from: lists in the spec, files, or nothing but the seed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nncli import data as datasets
+from nncli.core import safetensors_format
+from nncli.core.errors import DataError, NncliError, SpecError
+from nncli.core.files import shown
+from nncli.core.jsons import from_json
+from nncli.nn.network import Network
+from nncli.spec import ConvSpec, DenseSpec, Spec, file_and_array
+
+# Most networks start from their seed: only where there is a file is nncli.export loaded.
+if TYPE_CHECKING:
+    from nncli.exchange.importing import Layout, Origin, WeightFile
+
+Given = npt.NDArray[np.float64] | None
+PICKLES = (".pt", ".pth", ".bin", ".pkl", ".ckpt")
+
+
+class Initial(NamedTuple):
+    """The file that a network's weights were read from, and where in it each layer's were.
+
+    `notes` are to be told: what of a run is damaged.
+    """
+
+    file: Path
+    layout: Layout
+    origins: tuple[Origin, ...]
+    notes: tuple[str, ...] = ()
+
+
+def start_from(spec: Spec, file: str | Path | None, layout: Layout = "nncli") -> Spec:
+    """`spec` with its layers' weights to be read from an .npz or .safetensors file.
+
+    Args:
+        file: may also be a run folder; None leaves it at the files that the spec itself names.
+        layout: how dense weights lie in files: nncli's inputs x units, or pytorch's outputs x
+            inputs. Of a PyTorch module the layers may have any names.
+
+    Raises:
+        NncliError: there is no file that `layout` would be for.
+    """
+    if file is None and not _names_files(spec):
+        raise NncliError(
+            f"--from {layout} says how weights lie in a file: it goes with --init-from FILE, or "
+            "with weights: of a file in the spec"
+        )
+    update: dict[str, object] = {"weights_layout": layout}
+    if file is not None:
+        update["init_from"] = str(Path(file).absolute())
+    return spec.model_copy(update={"train": spec.train.model_copy(update=update)})
+
+
+def _names_files(spec: Spec) -> bool:
+    learners = [layer for layer in spec.network if isinstance(layer, DenseSpec | ConvSpec)]
+    return spec.train.init_from is not None or any(isinstance(x.weights, str) for x in learners)
+
+
+def without_files(spec: Spec) -> Spec:
+    """A run's spec as far as its network is concerned: its weights are in its checkpoint.
+
+    So the files that they once came from need not be there any more.
+    """
+
+    def filled(layer: object) -> object:
+        if not isinstance(layer, DenseSpec | ConvSpec):
+            return layer
+        weights = None if isinstance(layer.weights, str) else layer.weights
+        bias = True if isinstance(layer.bias, str) else layer.bias
+        return layer.model_copy(update={"weights": weights, "bias": bias})
+
+    network = tuple(map(filled, spec.network))
+    train = spec.train.model_copy(update={"init_from": None})
+    return spec.model_copy(update={"network": network, "train": train})
+
+
+def fill_from_file(spec: Spec, network: Network) -> Initial | None:
+    """Fills `network` from `train.init_from`; None where the spec has none.
+
+    Raises:
+        NncliError: the file cannot be read, or does not fit; a SpecError where the spec names it.
+    """
+    t = spec.train
+    if t.init_from is None:
+        return None
+    from nncli.exchange.importing import parameters_from
+    from nncli.training.run_folder import last_checkpoint
+
+    path = spec.resolve(t.init_from)
+    notes: tuple[str, ...] = ()
+    if path.is_relative_to(Path.cwd()):
+        path = path.relative_to(Path.cwd())
+    try:
+        if os.path.isdir(path):
+            path, notes = last_checkpoint(path)
+        flat, origins = parameters_from(read_weights(path), network, t.weights_layout)
+    except NncliError as error:
+        if spec.origin("train.init_from").kind == "default":  # asked for beside the spec
+            raise
+        lines = str(error).splitlines()
+        told = (spec.error_at(("train", "init_from"), line).problems for line in lines)
+        raise SpecError([problem for problems in told for problem in problems]) from error
+    network.parameters[...] = flat
+    return Initial(path, t.weights_layout, origins, notes)
+
+
+def read_weights(path: Path) -> WeightFile:
+    """The named arrays of an .npz or .safetensors file; nothing in it can run code.
+
+    Raises:
+        NncliError: it is another kind of file, cannot be read, or is damaged.
+    """
+    from nncli.exchange.importing import WeightFile
+    from nncli.training.run_folder import BEFORE
+
+    name, suffix = shown(path), path.suffix.lower()
+    if suffix in PICKLES:
+        raise NncliError(
+            f"{name}: is PyTorch's pickle, which is never read since reading it can run code; "
+            "save it with safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"
+        )
+    datasets.file_size(path)
+    if suffix == ".safetensors" or path.name == BEFORE:
+        arrays, metadata = safetensors_format.read(path)
+        return WeightFile(name, arrays, metadata, is_ordered=False)
+    if suffix == ".npz":
+        arrays = datasets.read_whole_npz(path)
+        return WeightFile(name, arrays, _metadata(arrays), is_ordered=True)
+    raise NncliError(f"{name}: expected an .npz or .safetensors file")
+
+
+def _metadata(arrays: safetensors_format.Arrays) -> dict[str, str]:
+    """The text that an export puts among the arrays of an .npz, taken out of them."""
+    text = arrays.get("metadata")
+    if text is None or text.dtype.kind != "U" or text.ndim:
+        return {}
+    del arrays["metadata"]
+    try:
+        metadata = from_json(str(text))
+    except ValueError:
+        return {}
+    return {key: value for key, value in metadata.items() if isinstance(value, str)}
+
+
+def given_values(spec: Spec, index: int, layer: DenseSpec | ConvSpec) -> tuple[Given, Given]:
+    """The weights and biases that the spec's layer `index` gives, from the spec itself or files.
+
+    Raises:
+        SpecError: a file cannot be read, or holds nothing that could be meant.
+    """
+    alike = [x for x in spec.network[: index + 1] if x.type == layer.type]
+    name = f"{layer.type}{len(alike)}"
+
+    def values(given: object, key: str, array: str) -> Given:
+        if given is None or isinstance(given, bool):
+            return None
+        if not isinstance(given, str):
+            return np.array(given, np.float64)
+        try:
+            return _from_file(spec, given, array)
+        except NncliError as error:
+            raise spec.error_at(("network", index, key), str(error)) from error
+
+    weights = values(layer.weights, "weights", f"{name}.weight")
+    return weights, values(layer.bias, "bias", f"{name}.bias")
+
+
+def _from_file(spec: Spec, given: str, array: str) -> npt.NDArray[np.float64]:
+    """The numbers of a file, or of the array that is meant in a file of several."""
+    from nncli.exchange.importing import check_layout, in_layout, why_unusable
+
+    file, chosen = file_and_array(given)
+    path, layout = spec.resolve(file), spec.train.weights_layout
+    is_bias = array.endswith(".bias")
+    if path.suffix.lower() not in (".npz", ".safetensors", *PICKLES):
+        read = datasets.read_values(path)
+        # A table has two axes whatever it holds; a row or a column of it is a bias.
+        return read.ravel() if is_bias and 1 in read.shape else in_layout(read, layout)
+    weights = read_weights(path)
+    check_layout(weights, layout)
+    named = chosen or (array if array in weights.arrays or len(weights.arrays) != 1 else None)
+    named = named or next(iter(weights.arrays))
+    if named not in weights.arrays:
+        known = ", ".join(shown(name) for name in list(weights.arrays)[:10]) or "nothing"
+        how = "" if chosen else f"; name one of its arrays: {shown(path.name)}#NAME"
+        raise DataError(f"{weights.name}: holds no {shown(named)}, but {known}{how}")
+    problem = why_unusable(weights.arrays[named], np.dtype(np.float64))
+    if problem:
+        raise DataError(f"{weights.name}: {shown(named)} {problem}")
+    return in_layout(weights.arrays[named], layout).astype(np.float64)

@@ -1,0 +1,240 @@
+"""A filter over a matrix file: what `nncli conv` does, call by call."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from nncli.core.errors import DataError, NncliError
+from nncli.data.readers.filters import read_filter
+from nncli.data.readers.matrices import Matrix, open_npy_for_writing, read_matrix, write_matrix
+from nncli.filtering.correlate import How, correlate_blocks, output_like
+from nncli.filtering.record import (
+    Filtering,
+    apply_filter,
+    check_place,
+    other_way,
+    places,
+    windows_of,
+)
+from nncli.nn.arrays import Array, Shape
+from nncli.nn.layers.base import by
+from nncli.nn.windows import Padding, Pair
+
+Progress = Callable[[int, int | None], None]
+
+SUMMED = {"sum": True, "each": False}  # what becomes of channels
+LARGE = 256 * 2**20  # bytes from which a mapped matrix is filtered in blocks, file to file
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A matrix and a filter, read."""
+
+    matrix: Matrix
+    filter: Matrix
+
+
+def conv(
+    matrix: str | Path | Array,
+    filter: str | Path | Array,
+    *,
+    padding: Padding = "valid",
+    padding_mode: str = "zeros",
+    stride: int | Pair = 1,
+    dilation: int | Pair = 1,
+    flip: bool = False,
+    channels: str | None = None,
+    allow_nan: bool = False,
+    output: str | Path | None = None,
+) -> Filtering:
+    """Slides a filter over a matrix, as `nncli conv` does. Its `window` has every product.
+
+    Args:
+        matrix: a file, or `-` for standard input; or an array, rows x columns or channels x rows x
+            columns.
+        filter: the same, or a known name (sobel-x, box, ...), or rows ("1 0; 0 1").
+        padding, padding_mode, flip: as `correlate` has them.
+        stride, dilation: one number, or (rows, columns).
+        channels: "sum" adds the channels up, "each" keeps an output for each; None adds them up
+            where the filter has channels too.
+        allow_nan: takes NaN and infinity in a file.
+        output: a file to write the output to.
+
+    Raises:
+        CorrelationError: the filter does not fit, or an argument makes no sense.
+        DataError: one of them cannot be read. DataError, RunError: the file cannot be written.
+    """
+    how = How(padding=padding, padding_mode=padding_mode, flip=flip)
+    how |= How(stride=as_pair(stride), dilation=as_pair(dilation))
+    if channels is not None:
+        if channels not in SUMMED:
+            raise NncliError(f"channels: {channels!r} is not known; there are sum and each")
+        how["summed"] = SUMMED[channels]
+    laid = in_memory(filter, "filter") or read_filter(str(filter))
+    opened = Opened(
+        in_memory(matrix, "matrix") or read_matrix(str(matrix), allow_nan=allow_nan), laid
+    )
+    return apply_and_write(opened, how, None if output is None else Path(output))[0]
+
+
+def as_pair(steps: int | Pair) -> Pair:
+    return (steps, steps) if isinstance(steps, int) else steps
+
+
+def in_memory(given: str | Path | Array, name: str) -> Matrix | None:
+    """An array under a name for messages; None where it is to be read."""
+    return (
+        None if isinstance(given, str | Path) else Matrix(name, np.asarray(given).view(), "array")
+    )
+
+
+def open_pair(
+    matrix: str, filter: str, *, allow_nan: bool = False, progress: Progress | None = None
+) -> Opened:
+    """Reads both. `-` is standard input, for one of them; a filter may also be a name or rows.
+
+    Raises:
+        DataError: one of them cannot be read, or is no matrix.
+    """
+    if matrix == filter == "-":
+        raise DataError("standard input can be the matrix or the filter, not both")
+    laid = read_filter(filter)
+    return Opened(read_matrix(matrix, allow_nan=allow_nan, progress=progress), laid)
+
+
+def as_laid(opened: Opened, how: How) -> How:
+    """`how`, completed: a filter of channels is summed over them, a plain one applied to each.
+
+    Raises:
+        NncliError: it says what becomes of channels, and there are none.
+    """
+    shape = opened.matrix.array.shape
+    if "summed" in how and len(shape) == 2:
+        raise NncliError(
+            f"{opened.matrix.name}: is {by(shape)}; it has no channels to be summed or kept apart"
+        )
+    return How(summed=opened.filter.array.ndim == 3) | how
+
+
+def is_large(opened: Opened) -> bool:
+    """Whether the matrix is better not taken into memory."""
+    matrix = opened.matrix.array
+    return isinstance(matrix, np.memmap) and matrix.nbytes > LARGE
+
+
+def refuse_large(opened: Opened, output: Path | None, taking_all: Sequence[str]) -> None:
+    """Refuses what a large matrix is not for.
+
+    Args:
+        taking_all: the options that were given and would take all of it into memory.
+
+    Raises:
+        NncliError: one of them was given, or no .npy to filter it into.
+    """
+    if not is_large(opened):
+        return
+    size = f"{opened.matrix.name}: is {opened.matrix.array.nbytes / 2**20:,.0f} MiB, too large"
+    if output is None or output.suffix.lower() != ".npy":
+        raise NncliError(f"{size} to be shown whole; --output FILE.npy filters it in blocks")
+    if taking_all:
+        raise NncliError(f"{size} for {' and '.join(taking_all)}, which would take it all in")
+
+
+def apply_and_write(
+    opened: Opened, how: How, output: Path | None, *, progress: Progress | None = None
+) -> tuple[Filtering, tuple[str, ...]]:
+    """Applies the filter, writes the result where asked; with notes on what files left out.
+
+    Where `how` leaves open whether channels are `summed`, they are for a filter that has as many,
+    as in a network, and not for a plain one, which is applied to each channel. A large .npy goes to
+    a .npy in blocks, never read whole.
+
+    Raises:
+        CorrelationError: the filter does not fit. DataError, RunError: the file cannot be written.
+        NncliError: a large matrix has no .npy to go to.
+    """
+    matrix, filter = opened.matrix.array, opened.filter.array
+    notes = (*opened.matrix.notes, *opened.filter.notes)
+    how = as_laid(opened, how)
+    refuse_large(opened, output, ())
+    if is_large(opened) and output is not None:
+        shape, dtype = output_like(matrix, filter, **how)
+        with open_npy_for_writing(output, shape, dtype) as out:
+            correlate_blocks(matrix, filter, out, progress=progress, **how)
+        written = np.load(output, mmap_mode="r", allow_pickle=False)
+        return Filtering(matrix, filter, how, windows_of(matrix, filter, how), written), notes
+    done = apply_filter(matrix, filter, how)
+    if output is not None:
+        notes += write_matrix(output, done.output, progress=progress)
+    return done, notes
+
+
+def other_output(opened: Opened, how: How) -> Array:
+    """What comes of it by the other one of correlation and convolution.
+
+    Raises:
+        CorrelationError: the filter does not fit, or integers do not fit that way.
+    """
+    return other_way(opened.matrix.array, opened.filter.array, as_laid(opened, how))
+
+
+def chosen_places(opened: Opened, how: How, at: str | None, steps: str | None) -> list[Shape]:
+    """The outputs that `--at [CHANNEL,]ROW,COL` and `--steps N|all` ask for, in reading order.
+
+    Where each channel has an output of its own, ROW,COL and each step mean that of every channel.
+
+    Raises:
+        CorrelationError: the filter does not fit. NncliError: there are no such outputs.
+    """
+    shape, _ = output_like(opened.matrix.array, opened.filter.array, **as_laid(opened, how))
+    chosen: set[Shape] = set()
+    if at is not None:
+        chosen.update(places_at(at, shape))
+    if steps is not None:
+        number = int(steps) if steps.isdecimal() and len(steps) <= 18 else 0
+        count = math.prod(shape) if steps == "all" else number
+        if count < 1:
+            raise NncliError(f"--steps {steps}: expected all, or how many, from 1")
+        chosen.update(islice(places(shape), count * math.prod(shape[:-2])))
+    return sorted(chosen, key=lambda place: (place[-2:], place))
+
+
+def places_at(text: str, outputs: Shape) -> list[Shape]:
+    """Where the outputs at `ROW,COL` or `CHANNEL,ROW,COL` are in an array of shape `outputs`."""
+    try:
+        place = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        place = ()
+    if len(place) not in (2, len(outputs)):
+        or_channel = ", or 1,0,2 with its channel," if len(outputs) == 3 else ""
+        raise NncliError(
+            f"--at {text}: expected a place such as 0,2{or_channel} in an output of {by(outputs)}"
+        )
+    channels = np.ndindex(*outputs[: len(outputs) - len(place)])
+    found = [(*channel, *place) for channel in channels]
+    check_place(found[0], outputs)
+    return found
+
+
+def read_upstream(opened: Opened, how: How, upstream: str) -> Array:
+    """∂C/∂output from a file, or `ones`.
+
+    Raises:
+        DataError: it cannot be read. NncliError: it has another shape than the output.
+    """
+    shape, _ = output_like(opened.matrix.array, opened.filter.array, **as_laid(opened, how))
+    if upstream == "ones":
+        return np.ones(shape)
+    if upstream == "-" and "standard input" in (opened.matrix.name, opened.filter.name):
+        raise DataError("standard input can be one of the matrix, the filter and the upstream")
+    made = read_matrix(upstream)
+    if made.array.shape != shape:
+        raise NncliError(
+            f"{made.name}: the upstream is {by(made.array.shape)}, the output {by(shape)}; "
+            "they must be alike"
+        )
+    return made.array

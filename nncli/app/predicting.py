@@ -1,0 +1,99 @@
+"""What a trained network says about new samples."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import numpy as np
+
+from nncli.app.running import Run, open_run
+from nncli.core.errors import DataError
+from nncli.data import Inputs, read_inputs
+from nncli.nn.arrays import Array
+from nncli.training.forward import Forward
+
+STANDARD_INPUT = "-"
+
+
+class Prediction(NamedTuple):
+    """Outputs of a network.
+
+    Attributes:
+        outputs: samples x outputs, as the last layer gives them.
+        names: of the outputs: the classes, or the target columns.
+        classes: the names of the classes; None where the targets were plain numbers.
+    """
+
+    outputs: Array
+    names: tuple[str, ...]
+    classes: tuple[str, ...] | None
+
+    @property
+    def labels(self) -> list[str] | None:
+        """The class of each sample's largest output; None where there are no classes."""
+        if self.classes is None:
+            return None
+        return [self.classes[k] for k in self.outputs.argmax(axis=1).tolist()]
+
+
+class Predictions:
+    """Predictions some samples at a time, in the order of the inputs; to be gone through once.
+
+    Attributes:
+        total: how many samples there are; None where only the end tells.
+        notes: what the inputs held besides, and what of the run is damaged.
+    """
+
+    def __init__(self, run: Run, inputs: Inputs) -> None:
+        self.run = run
+        self.total = inputs.total
+        self.notes = (*run.notes, *inputs.notes)
+        self._inputs = inputs
+
+    def __iter__(self) -> Iterator[Prediction]:
+        with self.run.hire() as crew:
+            forward = Forward(self.run.network, crew)
+            for part in self._inputs.parts:
+                for outputs in forward(part):
+                    yield self.prediction(outputs)
+
+    def prediction(self, outputs: Array) -> Prediction:
+        recipe = self.run.recipe
+        return Prediction(outputs, recipe.output_names, recipe.classes)
+
+
+def predict(run: str | Path | Run, inputs: str | Path | Array) -> Prediction:
+    """What a run's network says about samples.
+
+    Args:
+        run: a run folder.
+        inputs: a table with or without targets, .npy, IDX or .npz; `-` for a table on standard
+            input; or an array of samples x features or samples x channels x rows x columns. Inputs
+            are scaled as the training data were.
+
+    Raises:
+        RunError, SpecError: the run cannot be read. DataError: the inputs cannot, or do not fit.
+    """
+    predictions = predict_blocks(run, inputs)
+    return predictions.prediction(np.concatenate([block.outputs for block in predictions]))
+
+
+def predict_blocks(run: str | Path | Run, inputs: str | Path | Array) -> Predictions:
+    """As `predict`, for inputs of any length: they are read as the predictions are asked for.
+
+    Raises:
+        RunError, SpecError, DataError: as `predict`; of a table's rows as they are read.
+    """
+    run = run if isinstance(run, Run) else open_run(run)
+    return Predictions(run, read_inputs(run.recipe, _source(inputs), run.network.dtype))
+
+
+def _source(inputs: str | Path | Array) -> Path | Array | IO[bytes]:
+    if isinstance(inputs, np.ndarray):
+        return inputs
+    if str(inputs) != STANDARD_INPUT:
+        return Path(inputs)
+    if sys.stdin is None:
+        raise DataError("standard input: is closed")
+    return sys.stdin.buffer

@@ -1,0 +1,329 @@
+"""A spec for a data set: what suits it, and why, in words that stand beside each value."""
+
+from collections.abc import Iterator, Sequence
+from math import ceil, floor, log10
+from pathlib import PurePath
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nncli.core.files import shown
+from nncli.data.messages import counted
+from nncli.data.samples import named
+from nncli.data.survey import Survey, listed_plainly, told
+from nncli.spec.compose import Entry, Section, compose
+
+FEW = 20  # samples; of fewer, none are held back
+# Steps of a training, where EPOCHS allow; fewer where each takes longer.
+STEPS, STEPS_OF_IMAGES, STEPS_OF_LARGE_IMAGES = 6000, 2000, 1200
+LARGE_IMAGE = 400  # pixels
+EPOCHS = (5, 10, 15, 20, 30, 50, 75, 100, 150, 200)
+STEPS_OF_NUMBERS = 10_000
+EPOCHS_OF_NUMBERS = (*EPOCHS, 300, 500, 800, 1000)
+LARGE = 2.0  # a target's deviation from which it is scaled within the network
+ETA_OF_NUMBERS = 0.1
+SMALL = 0.3  # one below which the outputs start from 0
+MOST_SCALED = 16  # outputs
+LAYERS = (
+    "Layers besides dense: conv, maxpool, avgpool, flatten. Activations: sigmoid, tanh, relu, "
+    "identity, and softmax in the last layer."
+)
+
+
+class Proposal(NamedTuple):
+    """A spec's text, and what its maker should know of the data."""
+
+    text: str
+    facts: str
+    notes: tuple[str, ...]
+
+
+def propose(name: str, train: str | dict[str, str], found: Survey, origin: str = "") -> Proposal:
+    """A spec that trains on the data at once.
+
+    Args:
+        name: of the spec.
+        train: the data as the spec names them.
+        found: what they are.
+        origin: where they are from, if that has to be told.
+    """
+    plan = _plan(found)
+    notes = tuple(_notes(found))
+    table = train if isinstance(train, str) else train["inputs"]
+    made = f"Made by nncli init for {shown(PurePath(table).name)}: {told(found)}."
+    heading = [made, *([origin] if origin else []), *notes]
+    head = [
+        Entry("name", name, f"the run's folder is runs/{shown(name)}, unless --out says otherwise"),
+        Entry("seed", 0, "initial weights, split and shuffling all follow from it"),
+    ]
+    sections = [
+        Section("", head),
+        Section("data", list(_data(train, found))),
+        Section("network", plan.network),
+        Section("train", plan.train),
+    ]
+    return Proposal(compose(heading, sections), told(found), notes)
+
+
+class _Plan(NamedTuple):
+    network: Sequence[Entry]
+    train: Sequence[Entry]
+
+
+def _notes(found: Survey) -> Iterator[str]:
+    if found.counting is not None:
+        yield (
+            f"Careful: the column {named(found.counting)} only counts the rows. As an input it "
+            "tells of their order; take it out of the table if that is not what is to be learnt."
+        )
+    if found.constant and found.image is None and len(found.input_shape) == 1:
+        names = listed_plainly(found.constant)
+        yield f"Inputs that are the same in every sample, and of no use: {names}."
+    if len(found.input_shape) == 3 and _is_channels_last(found.input_shape):
+        yield (
+            f"Careful: images are channels x rows x columns here, and these are "
+            f"{' x '.join(map(str, found.input_shape))}. If the last number is that of the "
+            "channels, save the array as x.transpose(0, 3, 1, 2)."
+        )
+    if found.classes and found.samples >= FEW and min(found.classes.sizes) < 5:
+        few = [
+            name
+            for name, size in zip(found.classes.names, found.classes.sizes, strict=True)
+            if size < 5
+        ]
+        yield f"Careful: fewer than 5 samples are of class {listed_plainly(few)}."
+
+
+def _is_channels_last(shape: tuple[int, ...]) -> bool:
+    return shape[2] in (1, 3, 4) and shape[0] > 4
+
+
+# Data
+
+
+def _data(train: str | dict[str, str], found: Survey) -> Iterator[Entry]:
+    yield Entry("train", train, "paths start from this file's folder")
+    if found.target:
+        yield _target(found)
+    if found.are_labels and found.classes is None:
+        yield Entry(
+            "classes",
+            "none",
+            "these integers are measures; without this line they would be classes",
+        )
+    if found.samples < FEW:
+        why = "a share held back to judge by; of so few samples none is"
+        yield Entry("validation", 0.2, why, off=True)
+    else:
+        of_each = " of each class" if found.classes else ""
+        yield Entry("validation", 0.2, f"a fifth{of_each} is held back, to judge the network by")
+    yield _scale(found)
+    if found.image is not None:
+        c, r, k = found.image
+        yield Entry(
+            "shape",
+            found.image,
+            f"the {c * r * k} numbers of a row as an image: channels, rows, columns",
+        )
+    if isinstance(train, str):
+        why = "data to judge the trained network by, once"
+        yield Entry("test", "test.csv", why, off=True)
+
+
+def _target(found: Survey) -> Entry:
+    keys = tuple(column.key for column in found.target)
+    why = found.target[0].why
+    if found.classes is not None:
+        names = listed_plainly(found.classes.names)
+        kind = "words" if found.classes.are_words else "integers"
+        what = f"classes {names}" if "words" in why else f"{kind}, the classes {names}"
+    else:
+        what = f"numbers from {found.target_low:.4g} to {found.target_high:.4g}"
+    return Entry("target", keys if len(keys) > 1 else keys[0], ": ".join(filter(None, (why, what))))
+
+
+def _scale(found: Survey) -> Entry:
+    low, high = float(found.low.min()), float(found.high.max())
+    span = f"inputs are from {low:.4g} to {high:.4g}"
+    if _is_image(found) and low >= 0 and high <= 255:
+        if high <= 1:
+            return Entry("scale", "none", f"{span}, as suits a network")
+        divisor = 255 if high > 128 else ceil(high)
+        return Entry("scale", divisor, f"{span}; divided by this, from 0 to 1")
+    varied = found.deviation[found.low < found.high]
+    near = np.abs(found.mean).max(initial=0) <= 1.5
+    if near and varied.size and varied.min() >= 0.2 and varied.max() <= 1.5:
+        return Entry("scale", "none", f"{span}, as suits a network; or standard, minmax")
+    return Entry("scale", "standard", f"{span}; each gets mean 0, deviation 1. Or minmax")
+
+
+# Network and training
+
+
+def _plan(found: Survey) -> _Plan:
+    return _for_classes(found) if _is_classified(found) else _for_numbers(found)
+
+
+def _is_classified(found: Survey) -> bool:
+    return found.classes is not None or found.are_shares
+
+
+def _for_classes(found: Survey) -> _Plan:
+    n = _trained_on(found)
+    batch = _batch(n)
+    output = {"type": "dense", "units": found.outputs, "activation": "softmax"}
+    network = [
+        *_body(found),
+        Entry("", output, "A unit a class; softmax makes shares of 1 of them."),
+    ]
+    tiny = found.samples < FEW
+    train = [
+        Entry("eta", 0.5 if tiny else 0.1, "the learning rate η; smaller if the cost jumps about"),
+        Entry("epochs", _epochs(n, batch, _steps(found), EPOCHS), _length(n, batch)),
+        Entry("batch_size", batch, "samples a step"),
+        Entry("cost", "cross_entropy", "for softmax and sigmoid; quadratic for any outputs"),
+        *_further(),
+        Entry("schedule", {"type": "cosine"}, "η falls to 0; also step, exponential", off=True),
+    ]
+    return _Plan(network, train)
+
+
+def _for_numbers(found: Survey) -> _Plan:
+    n = _trained_on(found)
+    batch = _batch(n)
+    spread = float(found.target_deviation.max())
+    eta, why = ETA_OF_NUMBERS, "the learning rate η; smaller if the cost jumps about"
+    if spread > LARGE:
+        # Behind a factor s, the gradients of what comes before it are s² those for targets of
+        # about 1: with η / s² the steps are the same.
+        factor = _rounded(spread, 2)
+        eta = _rounded(eta / factor**2, 2)
+        why = (
+            f"{ETA_OF_NUMBERS} / {factor:g}²: the cost is of squares, of errors {factor:g} as large"
+        )
+    steps = _steps(found) if _is_image(found) else STEPS_OF_NUMBERS
+    train = [
+        Entry("eta", eta, why),
+        Entry("epochs", _epochs(n, batch, steps, EPOCHS_OF_NUMBERS), _length(n, batch)),
+        Entry("batch_size", batch, "samples a step"),
+        Entry("cost", "quadratic", "½‖a − y‖², for numbers"),
+        Entry("schedule", {"type": "cosine"}, "η falls to 0, for finer steps in the end"),
+        *_further(),
+    ]
+    return _Plan([*_body(found), *_outputs_of_numbers(found, spread)], train)
+
+
+def _outputs_of_numbers(found: Survey, spread: float) -> Iterator[Entry]:
+    """A unit a target, without an activation; started from where the targets are."""
+    means = tuple(_rounded(float(mean), 3) for mean in found.target_mean)
+    last: dict[str, Any] = {"type": "dense", "units": found.outputs, "activation": "identity"}
+    if spread > LARGE and found.outputs <= MOST_SCALED:
+        yield Entry("", last, "About -1 to 1 comes out here, as if targets were of that size.")
+        weights = _diagonal(_rounded(spread, 2), found.outputs)
+        yield Entry("", {**last, "bias": means, "weights": weights}, _WHY_SCALED)
+    elif spread < SMALL:
+        wish = f"; multiply them by {_rounded(1 / spread, 1):g} in the table to learn finer things"
+        why = f"Small targets: the outputs start as their mean{wish}."
+        yield Entry("", {**last, "bias": means, "init": "zeros"}, why)
+    elif max(map(abs, means)) > LARGE:
+        why = "A unit a target, any number; they start from the targets' mean."
+        yield Entry("", {**last, "bias": means}, why)
+    else:
+        yield Entry("", last, "A unit a target, any number.")
+
+
+_WHY_SCALED = (
+    "Turns that into the targets' own size: times their deviation, plus their mean. It hardly "
+    "changes in training, as η below is so small; the layers before it do the learning."
+)
+
+
+def _diagonal(factor: float, size: int) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(factor if i == k else 0 for k in range(size)) for i in range(size))
+
+
+def _body(found: Survey) -> Iterator[Entry]:
+    """The layers before the output."""
+    shape = found.image or found.input_shape
+    if len(shape) == 3 and min(shape[1:]) >= SMALLEST_IMAGE:
+        yield from _convolutions(shape)
+        yield Entry(
+            "",
+            {"type": "dense", "units": 32, "activation": "tanh"},
+            "From here on all is one row of numbers.",
+        )
+        return
+    inputs = int(np.prod(shape))
+    units = 8 if found.samples < 200 else 16 if inputs <= 32 else 32 if inputs <= 256 else 64
+    hidden = {"type": "dense", "units": units, "activation": "tanh"}
+    why = "More units learn finer things, and learn by heart; more layers, what builds on them."
+    yield Entry("", hidden, why)
+    yield Entry("", {"type": "dense", "units": units, "activation": "relu"}, LAYERS, off=True)
+
+
+SMALLEST_IMAGE = 5
+LARGEST_LEFT = 14  # rows or columns, after the last pool layer
+
+
+def _convolutions(shape: Sequence[int]) -> Iterator[Entry]:
+    """Stages of conv and pool, until what is left is small enough for a dense layer."""
+    side, filters = max(shape[1:]), 8
+    for stage in range(6):
+        conv = {
+            "type": "conv",
+            "filters": filters,
+            "kernel": 3,
+            "padding": "same",
+            "activation": "relu",
+        }
+        why = "Filters of 3 x 3 pixels, moved over the image; padding: same keeps its size."
+        yield Entry("", conv, "" if stage else why)
+        yield Entry(
+            "", {"type": "maxpool", "size": 2}, "" if stage else "The largest of each 2 x 2."
+        )
+        side //= 2
+        if side < LARGEST_LEFT or min(shape[1:]) // 2 ** (stage + 2) < 1:
+            return
+        filters = min(2 * filters, 32)
+
+
+def _further() -> list[Entry]:
+    return [
+        Entry("momentum", 0.9, "keeps the step's direction; take a tenth of η with it", off=True),
+        Entry("weight_decay", 1e-4, "pulls weights towards 0, against learning by heart", off=True),
+    ]
+
+
+def _is_image(found: Survey) -> bool:
+    return found.image is not None or len(found.input_shape) > 1
+
+
+def _steps(found: Survey) -> int:
+    if not _is_image(found):
+        return STEPS
+    return STEPS_OF_IMAGES if found.low.size < LARGE_IMAGE else STEPS_OF_LARGE_IMAGES
+
+
+def _trained_on(found: Survey) -> int:
+    return found.samples if found.samples < FEW else ceil(0.8 * found.samples)
+
+
+def _batch(samples: int) -> int:
+    return samples if samples < FEW else 10 if samples < 2000 else 32
+
+
+def _epochs(samples: int, batch: int, steps: int, choices: Sequence[int]) -> int:
+    wanted = steps / ceil(samples / batch)
+    return next((epochs for epochs in choices if epochs >= wanted), choices[-1])
+
+
+def _length(samples: int, batch: int) -> str:
+    return f"times through the data, {counted(ceil(samples / batch), 'step')} each"
+
+
+def _rounded(value: float, digits: int) -> float:
+    """To so many significant digits; an integer where that is one, which reads better."""
+    if value == 0:
+        return 0
+    rounded = round(value, digits - 1 - floor(log10(abs(value))))
+    return int(rounded) if rounded.is_integer() else rounded

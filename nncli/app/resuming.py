@@ -1,0 +1,163 @@
+"""A run made ready to be gone on with: what may change on the way, and what must not."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nncli.app.assemble import Prepared, prepare, with_defaults
+from nncli.app.initial import without_files
+from nncli.app.running import read_recipe
+from nncli.core.errors import RunError, SpecError
+from nncli.core.files import read_regular, reason, shown
+from nncli.spec import Spec, dump_spec, load_spec
+from nncli.spec.compare import ABSENT, differences
+from nncli.spec.words import KeyPath, clean, describe, dotted
+from nncli.training.data_file import data_text
+from nncli.training.fingerprint import check_same
+from nncli.training.run_folder import SPEC, RunFolder, Standing, standing
+
+# How far and how fast to go on; and where the data lie, which are then seen to be the same.
+SETTINGS = (("train", "epochs"), ("train", "eta"), ("train", "schedule"), ("train", "threads"))
+PLACES = (("data", "train"), ("data", "validation"), ("data", "test"))
+MAY_CHANGE = (*SETTINGS, *PLACES)
+MOST_TOLD = 10
+LONGEST = 4096  # letters of a value
+
+
+class Difference(NamedTuple):
+    """A key of two specs, and its value in each in words."""
+
+    path: KeyPath
+    one: str
+    other: str
+
+
+class Reopened(NamedTuple):
+    """A run whose training can go on. Nobody else can write to its folder meanwhile.
+
+    Attributes:
+        prepared: the run's spec as it is from here on, its data, and its network as it began.
+        changes: what differs from the spec before, as spec.yaml records it.
+    """
+
+    prepared: Prepared
+    folder: RunFolder
+    standing: Standing
+    changes: tuple[str, ...] = ()
+
+    def begin(self) -> None:
+        """Writes down what changes from here on, and what of the run was lost.
+
+        Raises:
+            RunError: the folder cannot be written.
+        """
+        path = self.folder.path / SPEC
+        try:
+            text = read_regular(path)
+        except OSError as error:
+            raise RunError(f"{shown(path)}: cannot be read: {reason(error)}") from error
+        if self.changes:
+            before = text.decode().splitlines()
+            comments = [*(line for line in before if line.startswith("#")), *self.changes]
+            changed = dump_spec(with_defaults(self.prepared.spec))
+            text = (changed + "".join(f"{comment}\n" for comment in comments)).encode()
+        settled = data_text(self.prepared.data.recipe.as_plain())
+        self.folder.begin_at(self.standing, text, settled.encode())
+
+
+def reopen(
+    run: str | Path, *, spec: str | Path | None = None, overrides: Sequence[str] = ()
+) -> Reopened:
+    """Makes the run in a folder ready to go on. The arguments are those of `nncli.resume`.
+
+    Raises:
+        SpecError, DataError, RunError: as for `nncli.resume`.
+    """
+    path = Path(run)
+    folder = RunFolder.reopen(path)
+    try:
+        own = load_spec(path / SPEC)
+        new = load_spec(path / SPEC, overrides) if overrides else own
+        if spec is not None:
+            _check_alike(with_defaults(load_spec(spec, overrides)), new, shown(path))
+        changed = _differences(own, new)
+        _check_changes(changed, new)
+        prepared = prepare(without_files(new))._replace(spec=new)
+        stand = standing(path, prepared.network)
+        _check_place(prepared, stand, shown(path))
+        stand = stand._replace(notes=(*stand.notes, *_lost_data(path)))
+        return Reopened(prepared, folder, stand, tuple(_comments(changed, stand)))
+    except BaseException:
+        folder.close()
+        raise
+
+
+def _lost_data(path: Path) -> Iterator[str]:
+    """What is to be said about a run's data.json that is not there, or damaged."""
+    try:
+        read_recipe(path)
+    except RunError as error:
+        yield f"{error}; it is written again"
+
+
+def _differences(one: Spec, other: Spec) -> list[Difference]:
+    found = differences([one.absolute(), other.absolute()])
+    return [Difference(path, *map(_in_words, values)) for path, values in found]
+
+
+def _in_words(value: Any) -> str:
+    if value is ABSENT:
+        return "nothing"
+    if isinstance(value, str):
+        return clean(value, LONGEST)
+    if isinstance(value, dict):
+        entries = ", ".join(f"{key}: {_in_words(entry)}" for key, entry in value.items())
+        return clean(f"{{{entries}}}", LONGEST)
+    return describe(value)
+
+
+def _check_alike(given: Spec, own: Spec, run: str) -> None:
+    """Whether a spec is that of a run."""
+    found = _differences(given, own)
+    _refuse(given, found, [f"{d.one}, but {run} was trained with {d.other}" for d in found])
+
+
+def _check_changes(changed: list[Difference], new: Spec) -> None:
+    """Whether all that changes may change."""
+    found = [d for d in changed if d.path[:2] not in MAY_CHANGE]
+    settings, places = (", ".join(map(dotted, keys)) for keys in (SETTINGS, PLACES))
+    rest = f"what can change on the way is {settings}, and where the data lie ({places})"
+    _refuse(new, found, [f"{d.other}, but the run was begun with {d.one}; {rest}" for d in found])
+
+
+def _refuse(spec: Spec, found: list[Difference], messages: list[str]) -> None:
+    """Raises what was found, each difference where the spec has it; of none, nothing."""
+    told = list(zip(found, messages, strict=True))[:MOST_TOLD]
+    lines = [line for d, message in told for line in spec.error_at(d.path, message).problems]
+    if len(found) > MOST_TOLD:
+        lines.append(f"and {len(found) - MOST_TOLD} more keys that differ")
+    if lines:
+        raise SpecError(lines)
+
+
+def _check_place(prepared: Prepared, stand: Standing, run: str) -> None:
+    """Whether the run's place fits its data and its spec."""
+    state, epochs = stand.state, prepared.spec.train.epochs
+    check_same(stand.terms.data, prepared.fingerprint(), run)
+    if state.samples >= len(prepared.data.train):
+        raise RunError(f"{run}: damaged: {state.samples:,} samples of an epoch are done, of fewer")
+    begun = state.epoch + (state.samples > 0)
+    if begun > epochs:
+        place = ("train", "epochs")
+        raise prepared.spec.error_at(
+            place, f"{epochs}, but the run has begun epoch {begun} already"
+        )
+
+
+def _comments(changed: list[Difference], stand: Standing) -> Iterator[str]:
+    """What changes, and where, for spec.yaml."""
+    where = f"after epoch {stand.state.epoch}"
+    if stand.state.samples:
+        where += f" and {stand.state.samples} samples"
+    for d in changed:
+        yield f"# Changed {where}: {dotted(d.path)} was {d.one}, is {d.other}."

@@ -1,0 +1,245 @@
+"""A spec to start from: for data of one's own, or one of those that come with nncli."""
+
+import gzip
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from nncli.app.assemble import prepare
+from nncli.app.proposing import Proposal, propose
+from nncli.app.schema import schema_text
+from nncli.core.errors import DataError, NncliError
+from nncli.core.files import shown, write_whole
+from nncli.data.messages import nearest, quote
+from nncli.data.readers.files import file_size
+from nncli.data.readers.read import kind
+from nncli.data.samples import Pair, Source
+from nncli.data.survey import survey
+from nncli.spec import parse_spec
+from nncli.spec.schema import FILE
+
+FOLDER = Path(__file__).parent.parent / "starters"
+SUFFIXES = (".yaml", ".yml")
+# What inputs are called, and what their targets are called then.
+PARTNERS = (
+    ("images-idx3", "labels-idx1"),
+    ("images", "labels"),
+    ("features", "labels"),
+    ("inputs", "targets"),
+    (r"(?<![A-Za-z])[xX](?![A-Za-z])", "y"),
+)
+
+
+class Starter(NamedTuple):
+    """A spec that comes with nncli: its text, or the data that it is made for."""
+
+    file: str
+    about: str
+    origin: str = ""
+
+    @property
+    def is_text(self) -> bool:
+        return self.file.endswith(SUFFIXES)
+
+
+STARTERS = {
+    "xor": Starter("xor.yaml", "exclusive or: four samples, and why there are hidden layers"),
+    "two-two-two": Starter(
+        "two-two-two.yaml", "the worked example of many books, to check with pencil and paper"
+    ),
+    "wave": Starter("wave.csv", "a sine curve: numbers to be learnt rather than classes"),
+    "iris": Starter(
+        "iris.csv",
+        "three species of iris from four measurements",
+        "The data: R. A. Fisher (1936), UCI Machine Learning Repository, "
+        "https://doi.org/10.24432/C56C76, CC BY 4.0.",
+    ),
+    "digits": Starter(
+        "digits.csv.gz",
+        "handwritten digits of 8 x 8 pixels, by a convolutional network",
+        "The data: E. Alpaydin and C. Kaynak (1998), UCI Machine Learning Repository, "
+        "https://doi.org/10.24432/C50P49, CC BY 4.0; with a header added.",
+    ),
+}
+
+
+class Draft(NamedTuple):
+    """A spec that can be written.
+
+    Attributes:
+        path: where to.
+        text: of the spec.
+        files: what has to lie beside it, by path: the schema for editors, a starter's data.
+        facts: the data in a line; empty for a starter that holds them itself.
+        notes: what its maker should look at.
+    """
+
+    path: Path
+    text: str
+    files: dict[Path, bytes]
+    facts: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def draft(
+    name: str | Path | None = None,
+    *,
+    data: str | Path | None = None,
+    targets: str | Path | None = None,
+    target: Sequence[str | int] = (),
+    starter: str | None = None,
+) -> Draft:
+    """A commented spec that trains at once; nothing is written.
+
+    Args:
+        name: where the spec is to be, `.yaml` added; by default after the data or the starter.
+            Without either of these, a name is that of a starter.
+        data: a table, .npz, .npy or IDX file to make a spec for.
+        targets: the targets' file, where `data` holds inputs alone; by default one beside it that
+            is named for them.
+        target: the target columns of a table; by default the one that looks like it.
+        starter: one of STARTERS.
+
+    Raises:
+        DataError: the data cannot be read, or nothing can be learnt from them. NncliError: there
+            is no such starter, or the arguments do not go together.
+    """
+    if data is not None and starter is not None:
+        raise NncliError("data and a starter are two ways to begin; give one of them")
+    if data is None and (targets is not None or target):
+        raise NncliError("targets go with data; give their inputs with --data FILE")
+    if data is not None:
+        return _for_data(name, Path(data), Path(targets) if targets else None, target)
+    if starter is None:
+        if name is None:
+            raise NncliError(f"name a starter ({', '.join(STARTERS)}), or data of your own")
+        starter = Path(name).name.removesuffix(".yaml")
+    if starter not in STARTERS:
+        near = nearest(starter, STARTERS) or f"; there are {', '.join(STARTERS)}"
+        raise NncliError(f"no starter is called {quote(starter)}{near}; for your own: --data FILE")
+    return _from_starter(_spec_path(name if name is not None else starter), STARTERS[starter])
+
+
+def init(
+    name: str | Path | None = None,
+    *,
+    data: str | Path | None = None,
+    targets: str | Path | None = None,
+    target: Sequence[str | int] = (),
+    starter: str | None = None,
+    overwrite: bool = False,
+) -> Draft:
+    """Writes a commented spec that trains at once, the schema that editors check it by, and a
+    starter's data, side by side.
+
+    Args:
+        overwrite: whether files of these names may be replaced.
+        others: as for `draft`.
+
+    Raises:
+        NncliError: such a file is there already. RunError: it cannot be written. Others as `draft`.
+    """
+    made = draft(name, data=data, targets=targets, target=target, starter=starter)
+    files = {**made.files, made.path: made.text.encode()}
+    taken = [path for path, content in files.items() if _is_taken(path, content)]
+    if not overwrite:
+        # A schema that is there serves its specs; it is not ours to change.
+        taken = [path for path in taken if path.name != FILE]
+        if taken:
+            names = " and ".join(map(shown, taken))
+            raise NncliError(
+                f"{names}: there already; --overwrite replaces that, another NAME goes beside it"
+            )
+        files = {p: c for p, c in files.items() if p.name != FILE or not os.path.exists(p)}
+    for path, content in files.items():
+        write_whole(path, content)
+    return made._replace(files={path: c for path, c in files.items() if path != made.path})
+
+
+def _is_taken(path: Path, content: bytes) -> bool:
+    """Whether something else is there."""
+    try:
+        return os.path.exists(path) and not (os.path.isfile(path) and path.read_bytes() == content)
+    except OSError:
+        return True
+
+
+def _spec_path(name: str | Path) -> Path:
+    path = Path(name)
+    if path.name in ("", ".."):
+        raise NncliError(f"{shown(name)}: names no file; a name such as my-net is needed")
+    if not os.path.isdir(path.parent):
+        raise NncliError(
+            f"{shown(path.parent)}: there is no such folder; make it, or choose another"
+        )
+    return path if path.suffix in SUFFIXES else path.with_name(f"{path.name}.yaml")
+
+
+def _from_starter(path: Path, starter: Starter) -> Draft:
+    files = {path.parent / FILE: schema_text().encode()}
+    content = (FOLDER / starter.file).read_bytes()
+    if starter.is_text:
+        parse_spec(content.decode(), str(path))  # for what it says of a name
+        return Draft(path, content.decode(), files)
+    # Under the spec's name: two specs may come of one starter, each with data of its own.
+    table = path.with_name(path.stem + ".csv")
+    files[table] = gzip.decompress(content) if starter.file.endswith(".gz") else content
+    proposal = propose(path.stem, table.name, survey(FOLDER / starter.file), starter.origin)
+    parse_spec(proposal.text, str(path))
+    return _drafted(path, proposal, files)
+
+
+def _for_data(
+    name: str | Path | None, data: Path, targets: Path | None, target: Sequence[str | int]
+) -> Draft:
+    source = _source(data, targets)
+    found = survey(source, target=target)
+    path = _spec_path(name if name is not None else _stem(data))
+    proposal = propose(path.stem, _as_spec_names_it(source, path.parent), found)
+    # What is not there after this cannot be wrong: the data and the network are those of a run.
+    prepare(parse_spec(proposal.text, str(path), path.parent))
+    return _drafted(path, proposal, {path.parent / FILE: schema_text().encode()})
+
+
+def _drafted(path: Path, proposal: Proposal, files: dict[Path, bytes]) -> Draft:
+    return Draft(path, proposal.text, files, proposal.facts, proposal.notes)
+
+
+def _stem(data: Path) -> str:
+    """`iris` for iris.csv.gz, `train-images` for train-images-idx3-ubyte.gz."""
+    stem = re.sub(r"\.gz$", "", data.name, flags=re.IGNORECASE)
+    return re.sub(r"(-idx\d-ubyte|\.\w+)$", "", stem) or "my"
+
+
+def _source(data: Path, targets: Path | None) -> Source:
+    file_size(data)
+    if targets is not None:
+        file_size(targets)
+        return Pair(data, targets)
+    if kind(data) in ("table", "npz"):
+        return data
+    partner = _partner(data)
+    if partner is None:
+        raise DataError(
+            f"{shown(data)}: holds one array; name the file of the targets too: --targets FILE"
+        )
+    return Pair(data, partner)
+
+
+def _partner(inputs: Path) -> Path | None:
+    for pattern, name in PARTNERS:
+        partner = inputs.with_name(re.sub(pattern, name, inputs.name, count=1))
+        if partner != inputs and os.path.isfile(partner):
+            return partner
+    return None
+
+
+def _as_spec_names_it(source: Source, folder: Path) -> str | dict[str, str]:
+    if isinstance(source, Path):
+        return os.path.relpath(source, folder)
+    assert isinstance(source.inputs, Path)
+    assert isinstance(source.targets, Path)
+    inputs, targets = (os.path.relpath(path, folder) for path in (source.inputs, source.targets))
+    return {"inputs": inputs, "targets": targets}

@@ -1,0 +1,47 @@
+"""One step, recorded."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from nncli.app.assemble import prepare
+from nncli.app.opening import Opened, open_spec_or_run
+from nncli.nn.trace import Trace
+from nncli.spec import Spec
+from nncli.training.single_step import Choice, take_step
+
+
+def trace_step(
+    source: Opened | Spec | str | Path,
+    *,
+    samples: Sequence[int] | None = (0,),
+    step: int = 1,
+) -> Trace:
+    """Takes one SGD step and gives the record of everything in it.
+
+    Args:
+        source: a spec, or the path of one or of a run folder (then from its trained weights).
+        samples: which samples of the training data, counted from 0; None: the mini-batch that
+            training would draw.
+        step: the which-th step that training would take from there; those before it are taken.
+
+    Raises:
+        SpecError, DataError, RunError: as for `train`. NncliError: there is no such sample.
+        DivergedError: the cost is not finite there.
+    """
+    if isinstance(source, Spec):
+        source = Opened(prepare(source), None)
+    elif not isinstance(source, Opened):
+        source = open_spec_or_run(source)
+    prepared, state = source.prepared, source.state
+    with prepared.hire() as crew:
+        return take_step(
+            prepared.network,
+            source.sgd(),
+            prepared.plan,
+            prepared.data.train,
+            Choice(samples, step),
+            epoch=state.epoch + 1 if state else 1,
+            start=state.samples if state else 0,
+            name=prepared.spec.name,
+            crew=crew,
+        )

@@ -1,0 +1,124 @@
+"""Files that appear whole or not at all."""
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from nncli.core.errors import RunError
+
+
+def shown(name: object) -> str:
+    """A path, or a name from a file, as it is shown: what is not printable is an escape.
+
+    So nothing in it can act on a terminal, or end a line.
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(name))
+
+
+def reason(error: OSError) -> str:
+    """Why the system refused, without the path: that stands in front of it."""
+    return (error.strerror or str(error)).lower()
+
+
+def is_special(path: Path) -> bool:
+    """Whether something is there that is neither a file nor a folder: a device or a pipe."""
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+
+
+def read_regular(path: Path) -> bytes:
+    """What a file holds; OSError where it cannot be read, or is a device or a pipe.
+
+    Those may never end, or never begin.
+    """
+    if is_special(path):
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return path.read_bytes()
+
+
+def write_whole(
+    path: Path, content: bytes, *, keep: Path | None = None, durable: bool = True
+) -> None:
+    """Writes `content` to `path`, replacing what is there only once all of it is on the disk.
+
+    `keep` and `durable` are those of `whole_file`.
+
+    Raises:
+        RunError: the system refused; `path` is as it was before.
+    """
+    with whole_file(path, keep=keep, durable=durable) as file:
+        file.write(content)
+
+
+@contextmanager
+def whole_file(
+    path: Path, *, keep: Path | None = None, durable: bool = True
+) -> Iterator[IO[bytes]]:
+    """A file to write and read, which takes the place of `path` once all of it is on the disk.
+
+    Where the body raises, `path` stays as it was before; an OSError of the body counts as one of
+    the file.
+
+    Args:
+        keep: where the file goes that `path` was before. At no moment there is none at `path`.
+        durable: whether to wait for the disk. Without, the file is whole for every process, but a
+            failing computer may still lose it.
+
+    Raises:
+        RunError: the system refused.
+    """
+    if is_special(path):
+        raise RunError(f"{shown(path)}: is a device or a pipe, which no file may replace")
+    temporary = path.with_name(temporary_name(path.name))
+    try:
+        with open(temporary, "x+b") as file:
+            yield file
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        if keep is not None and os.path.exists(path):
+            _also_as(path, keep)
+        os.replace(temporary, path)
+        if durable:
+            sync_folder(path.parent)
+    except OSError as error:
+        raise RunError(f"{shown(path)}: cannot be written: {reason(error)}") from error
+    finally:
+        with suppress(OSError):  # it has become `path`, or its folder is gone
+            temporary.unlink()
+
+
+def _also_as(path: Path, keep: Path) -> None:
+    """Gives a file a second name, in the place of whatever had that."""
+    spare = keep.with_name(temporary_name(keep.name))
+    try:
+        os.link(path, spare)
+    except OSError:  # a file system without links: it has one name only, for a moment the other
+        os.replace(path, keep)
+    else:
+        try:
+            os.replace(spare, keep)
+        finally:  # it stays where `keep` cannot be replaced, or is this very file already
+            spare.unlink(missing_ok=True)
+
+
+def temporary_name(name: str) -> str:
+    """A name of its own for a file that will become `name`."""
+    return f".{name}.{os.urandom(6).hex()}"
+
+
+def is_temporary(name: str, final: str) -> bool:
+    """Whether a file of this name was to become `final`; a killed process leaves some behind."""
+    return re.fullmatch(rf"\.{re.escape(final)}\.[0-9a-f]{{12}}", name) is not None
+
+
+def sync_folder(folder: Path) -> None:
+    """Puts a folder's entries (files that were made, renamed or removed) on the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,111 @@
+"""Named arrays in the safetensors format: a JSON header and plain numbers, nothing that runs.
+
+The layout: eight bytes (little-endian) that give the header's length; the header, a JSON object of
+name -> {dtype, shape, data_offsets}, with strings under `__metadata__`; then the numbers.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nncli.core.errors import RunError
+from nncli.core.files import reason, shown
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+DTYPES = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "U8": "|u1",
+    "BOOL": "|b1",
+}
+NAMES = {np.dtype(code): name for name, code in DTYPES.items()}
+# Bytes; JSON may take twenty times its size in memory, and a layer takes but some hundred bytes.
+LARGEST_HEADER = 4 << 20
+MOST_BYTES = 2**63 - 1  # that NumPy can address
+MOST_DIMENSIONS = 32  # of an array, in any version of NumPy
+
+
+def pack(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
+    """The file's bytes. Arrays are of one of DTYPES."""
+    header: dict[str, Any] = {"__metadata__": dict(metadata)}
+    chunks: list[bytes] = []
+    offset = 0
+    for name, array in arrays.items():
+        plain = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+        header[name] = {
+            "dtype": NAMES[plain.dtype],
+            "shape": list(array.shape),
+            "data_offsets": [offset, offset + plain.nbytes],
+        }
+        chunks.append(plain.tobytes())
+        offset += plain.nbytes
+    text = json.dumps(header, ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # so that the numbers begin at a multiple of eight
+    return len(text).to_bytes(8, "little") + text + b"".join(chunks)
+
+
+def read(path: Path) -> tuple[Arrays, dict[str, str]]:
+    """The arrays and the metadata of a file.
+
+    Raises:
+        RunError: it cannot be read, or is not what the format says; the message says what is wrong.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RunError(f"{shown(path)}: cannot be read: {reason(error)}") from error
+    try:
+        return unpack(content)
+    except ValueError as error:
+        raise RunError(f"{shown(path)}: not a whole safetensors file: {error}") from error
+
+
+def unpack(content: bytes) -> tuple[Arrays, dict[str, str]]:
+    """The arrays and metadata in a file's bytes; ValueError says how they are damaged."""
+    length = int.from_bytes(content[:8], "little")
+    if len(content) < 8 or length > len(content) - 8:
+        raise ValueError(f"its header of {length} bytes does not fit in {len(content)} bytes")
+    if length > LARGEST_HEADER:
+        raise ValueError(f"its header of {length} bytes is longer than any network's")
+    try:
+        header = json.loads(content[8 : 8 + length])
+    except (ValueError, RecursionError) as error:
+        raise ValueError("its header is no JSON") from error
+    if not isinstance(header, dict):
+        raise ValueError("its header is not a JSON object")
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(t, str) for t in metadata.values()):
+        raise ValueError("its metadata are not strings")
+    numbers = memoryview(content)[8 + length :]
+    return {name: _array(name, entry, numbers) for name, entry in header.items()}, metadata
+
+
+def _array(name: str, entry: Any, numbers: memoryview) -> npt.NDArray[Any]:
+    told = repr(name[:40])
+    if not isinstance(entry, dict) or not {"dtype", "shape", "data_offsets"} <= entry.keys():
+        raise ValueError(f"{told} lacks its dtype, shape or data_offsets")
+    code, shape, place = entry["dtype"], entry["shape"], entry["data_offsets"]
+    if not isinstance(code, str) or code not in DTYPES:
+        raise ValueError(f"{told} is of {str(code)[:40]!r}; known are {', '.join(DTYPES)}")
+    if not _is_whole(shape) or not _is_whole(place) or len(place) != 2:
+        raise ValueError(f"{told} has a shape or a place that is not of whole numbers")
+    dtype, (start, stop) = np.dtype(DTYPES[code]), place
+    if stop > len(numbers) or stop - start != math.prod(shape) * dtype.itemsize:
+        raise ValueError(f"{told} does not lie where the header says")
+    # NumPy counts this way too: a length of 0 does not make up for one that cannot be.
+    if len(shape) > MOST_DIMENSIONS or math.prod(filter(None, shape)) > MOST_BYTES // 8:
+        raise ValueError(f"{told} has a shape that no array has")
+    return np.frombuffer(numbers[start:stop], dtype).reshape(shape)
+
+
+def _is_whole(numbers: Any) -> bool:
+    return isinstance(numbers, list) and all(type(n) is int and n >= 0 for n in numbers)

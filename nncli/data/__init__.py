@@ -1,0 +1,42 @@
+"""Where samples come from: tables, IDX, NumPy files; split, scaling, mini-batches."""
+
+from nncli.data.dataset import Data, Part, prepare
+from nncli.data.inference_inputs import Inputs, read_inputs, read_measured
+from nncli.data.load import load
+from nncli.data.preprocessing import Recipe, recipe_from
+from nncli.data.readers.arrays import read_whole_npz
+from nncli.data.readers.files import file_size
+from nncli.data.readers.read import read_source, read_values
+from nncli.data.readers.tables import Table, Target, read_table, table_samples
+from nncli.data.samples import Origin, Pair, Samples, Source
+from nncli.data.scaling import Scale, Scaling
+from nncli.data.targets import Classes, Encoding, fit_encoding
+
+__all__ = [
+    "Classes",
+    "Data",
+    "Encoding",
+    "Inputs",
+    "Origin",
+    "Pair",
+    "Part",
+    "Recipe",
+    "Samples",
+    "Scale",
+    "Scaling",
+    "Source",
+    "Table",
+    "Target",
+    "file_size",
+    "fit_encoding",
+    "load",
+    "prepare",
+    "read_inputs",
+    "read_measured",
+    "read_source",
+    "read_table",
+    "read_values",
+    "read_whole_npz",
+    "recipe_from",
+    "table_samples",
+]

@@ -1,0 +1,161 @@
+"""Data that come later than the training, read by its recipe."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nncli.core.errors import DataError
+from nncli.data.dataset import Part, check_inputs, needed_scaling, prepare
+from nncli.data.messages import counted, listed
+from nncli.data.preprocessing import Layout, Recipe
+from nncli.data.readers.files import STANDARD_INPUT, check_expansion, opened, reading, shown
+from nncli.data.readers.mapped import let_go
+from nncli.data.readers.read import array_of_inputs, kind, read_source
+from nncli.data.readers.rows import RowReader
+from nncli.data.readers.tables import chosen_samples, delimiter_of, read_table
+from nncli.data.samples import Pair, Samples, Source
+
+PIECE = 1 << 21  # numbers
+
+DType = np.dtype[Any]
+
+
+class Inputs(NamedTuple):
+    """Samples without targets, some at a time; `total` of them, None where only the end tells.
+
+    notes: what the source held besides.
+    """
+
+    parts: Iterator[Part]
+    total: int | None
+    notes: tuple[str, ...]
+
+
+def read_inputs(recipe: Recipe, source: Path | NDArray[Any] | IO[bytes], dtype: DType) -> Inputs:
+    """The inputs of a source of any format, with targets or without.
+
+    A table, and a stream, which holds one, are read as the parts are asked for; .npy is mapped.
+    Raises DataError for what does not fit the recipe; of a table's rows only as they are read.
+    """
+    if isinstance(source, Path) and kind(source) == "table":
+        check_expansion(source)  # before the first of a bomb's rows is answered
+        with opened(source) as stream:
+            reader = RowReader(stream, shown(source), delimiter_of(source))
+            layout = layout_of(recipe, reader)
+        return Inputs(
+            parts_of_file(recipe, source, layout, dtype), None, notes_of(recipe, layout, reader)
+        )
+    if isinstance(source, Path):
+        samples = read_source(source, with_targets=False)
+    elif isinstance(source, np.ndarray):
+        samples = array_of_inputs(source, "inputs")
+    else:
+        with reading(Path(STANDARD_INPUT)):
+            reader = RowReader(source, STANDARD_INPUT)
+            layout = layout_of(recipe, reader)
+        return Inputs(
+            parts_of_stream(recipe, reader, layout, dtype), None, notes_of(recipe, layout, reader)
+        )
+    samples = recipe.fitted(samples)
+    check_inputs(samples, needed_scaling(samples.inputs, recipe.scaling, dtype), dtype)
+    return Inputs(pieces(recipe, samples, dtype), len(samples), ())
+
+
+def pieces(recipe: Recipe, samples: Samples, dtype: DType) -> Iterator[Part]:
+    """Checked inputs in pieces: no more of a mapped file than one of them stays in memory."""
+    raw, step = samples.inputs, max(1, PIECE // recipe.inputs)
+    scaling = needed_scaling(raw, recipe.scaling, dtype)
+    for start in range(0, len(raw), step):
+        piece = raw[start : start + step]
+        yield Part(piece, np.empty((len(piece), 0), dtype), np.arange(len(piece)), scaling)
+        let_go(raw)
+
+
+def parts_of_file(recipe: Recipe, path: Path, layout: Layout, dtype: DType) -> Iterator[Part]:
+    with opened(path) as stream:
+        reader = RowReader(stream, shown(path), delimiter_of(path))
+        layout_of(recipe, reader)
+        yield from parts_of(recipe, reader, layout, dtype)
+
+
+def parts_of_stream(
+    recipe: Recipe, reader: RowReader, layout: Layout, dtype: DType
+) -> Iterator[Part]:
+    with reading(Path(STANDARD_INPUT)):
+        yield from parts_of(recipe, reader, layout, dtype)
+
+
+def parts_of(recipe: Recipe, reader: RowReader, layout: Layout, dtype: DType) -> Iterator[Part]:
+    for table in reader.tables():
+        samples = chosen_samples(table, layout.inputs, (), hint="")
+        yield without_targets(recipe, samples, dtype)
+
+
+def without_targets(recipe: Recipe, samples: Samples, dtype: DType) -> Part:
+    return prepare(recipe.fitted(samples), scaling=recipe.scaling, encoding=None, dtype=dtype)
+
+
+def layout_of(recipe: Recipe, reader: RowReader) -> Layout:
+    """Finds out whether the table has a header, and what its columns are."""
+    if recipe.is_header(reader.first):
+        reader.take_header()
+    return recipe.lay_out(reader.header, reader.width, reader.name)
+
+
+def notes_of(recipe: Recipe, layout: Layout, reader: RowReader) -> tuple[str, ...]:
+    """What columns a table has besides the inputs."""
+    notes = []
+    if layout.targets:
+        named = reader.header is not None and recipe.by_name
+        targets = (
+            listed(recipe.targets or ())
+            if named
+            else "column " + ", ".join(str(i + 1) for i in layout.targets)
+        )
+        notes.append(f"{reader.name}: left out {targets}, which the network predicts")
+    if layout.others:
+        others = listed(layout.others)
+        notes.append(f"{reader.name}: left out {others}, which the network was not trained on")
+    return tuple(notes)
+
+
+def read_measured(recipe: Recipe, source: Source, dtype: DType) -> Part:
+    """All samples of a source, with the targets that a network is measured by.
+
+    Raises DataError for what does not fit the recipe, unknown classes among it.
+    """
+    if isinstance(source, Path) and kind(source) == "table":
+        samples = measured_table(recipe, source)
+    elif isinstance(source, Pair) or kind(source) == "npz":
+        samples = read_source(source, classes=recipe.classes or "none")
+    else:
+        raise DataError(
+            f"{shown(source)}: holds inputs alone; give the file of their targets too (--targets)"
+        )
+    part = prepare(
+        recipe.fitted(samples), scaling=recipe.scaling, encoding=recipe.encoding, dtype=dtype
+    )
+    found = part.targets.shape[1]
+    if found != recipe.outputs:
+        raise DataError(
+            f"{samples.targets_origin.name}: has {counted(found, 'target')} a sample, but the "
+            f"network has {counted(recipe.outputs, 'output')}"
+        )
+    return part
+
+
+def measured_table(recipe: Recipe, path: Path) -> Samples:
+    check_expansion(path)  # a bomb of blank lines has no first row
+    with opened(path) as stream:
+        reader = RowReader(stream, shown(path), delimiter_of(path))
+        layout = layout_of(recipe, reader)
+    if not layout.targets:
+        names = f" {listed(recipe.targets)}" if recipe.targets and recipe.by_name else ""
+        raise DataError(
+            f"{reader.name}: lacks the target column{names}, which the network is measured by"
+        )
+    table = read_table(path, header=reader.header is not None)
+    return chosen_samples(table, layout.inputs, layout.targets, recipe.classes or "none", hint="")

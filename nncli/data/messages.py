@@ -1,0 +1,89 @@
+"""How mistakes in data are worded: foreign text shortened and escaped, many mistakes collected."""
+
+import difflib
+from bisect import insort
+from collections.abc import Callable, Iterable, Sequence
+
+from nncli.core.errors import DataError
+
+SHOWN_PROBLEMS = 10
+ENOUGH_PROBLEMS = 1000
+SHOWN_NAMES = 10
+SHOWN_CHARACTERS = 40
+SHOWN_LENGTHS = 8
+
+
+def quote(text: object) -> str:
+    """`text` in quotes, on one line whatever it holds, and not longer than can be read."""
+    text = str(text)
+    return repr(text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 3] + "...")
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def size(shape: Iterable[int]) -> str:
+    lengths = [str(length) for length in shape]
+    more = ["..."] if len(lengths) > SHOWN_LENGTHS else []
+    return " x ".join([*lengths[:SHOWN_LENGTHS], *more])
+
+
+def cell_of(index: Sequence[int]) -> str:
+    """Where a number of a matrix stands: `row 3, column 6 (element [2, 5])`.
+
+    Rows count from 1, as those of text do. With three axes the channel is told too.
+    """
+    names = ("channel", "row", "column")[-len(index) :]
+    counted = (f"{name} {i + 1}" for name, i in zip(names, index, strict=True))
+    return f"{', '.join(counted)} (element {list(index)})"
+
+
+def listed(names: Iterable[str]) -> str:
+    names = list(names)
+    more = f" and {len(names) - SHOWN_NAMES:,} more" if len(names) > SHOWN_NAMES else ""
+    return ", ".join(quote(name) for name in names[:SHOWN_NAMES]) + more
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'digit'?`, or nothing where no known name is near."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {quote(near[0])}?" if near else ""
+
+
+class Problems:
+    """Collects the mistakes of one file; its first ten are told, the rest are counted."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.total = 0
+        self.first: list[tuple[tuple[int, ...], str]] = []
+        self.stopped = False
+
+    def stop_if_enough(self) -> None:
+        """Raises DataError once there are so many that looking for more would only take time."""
+        self.stopped = self.total >= ENOUGH_PROBLEMS
+        if self.stopped:
+            self.raise_any()
+
+    def add(self, problem: str, at: tuple[int, ...] = ()) -> None:
+        """`at` is the row, or row and column: problems are told in this order."""
+        self.total += 1
+        insort(self.first, (at, problem), key=lambda found: found[0])
+        del self.first[SHOWN_PROBLEMS:]
+
+    def add_each(self, rows: Sequence[int], problem: Callable[[int], str]) -> None:
+        """One problem a row, rows ascending; words are found for those only that can be told."""
+        for row in rows[:SHOWN_PROBLEMS]:
+            self.add(problem(row), (row,))
+        self.total += len(rows[SHOWN_PROBLEMS:])
+
+    def raise_any(self, key: str | None = None) -> None:
+        """Raise DataError with what was collected, if anything was."""
+        if not self.total:
+            return
+        told = [problem for _, problem in self.first]
+        more = self.total - len(told)
+        least = "at least " if self.stopped else ""
+        rest = [f"{self.name}: and {least}{more:,} more"] if more else []
+        raise DataError([*told, *rest], key=key)

@@ -1,0 +1,208 @@
+"""One place for all formats: a source in, samples out."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nncli.core.errors import DataError
+from nncli.data.messages import Problems, counted, quote, size
+from nncli.data.readers.arrays import EXACT_INTEGERS, from_list, leaves_of, read_npy, read_npz
+from nncli.data.readers.files import file_size, shown
+from nncli.data.readers.idx import has_idx_magic, is_idx_name, read_idx
+from nncli.data.readers.tables import Target, read_table, table_samples, table_targets
+from nncli.data.samples import Origin, Pair, Samples, Source, as_inputs, as_targets
+from nncli.data.targets import Classes, refuse_slips
+
+TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+KNOWN = ".csv, .tsv (each also .gz), .npz, .npy and IDX (also .gz)"
+KNOWN_VALUES = ".csv, .tsv (each also .gz), .npy, .npz, .safetensors and IDX (also .gz)"
+HALF = "a table (.csv, .tsv, each also .gz), .npy or IDX (also .gz)"
+
+
+def read_source(
+    source: Source,
+    *,
+    target: Target = None,
+    header: bool | None = None,
+    classes: Classes = None,
+    with_targets: bool = True,
+    shape: tuple[int, int, int] | None = None,
+) -> Samples:
+    """Reads a source of any format; .npy inputs are mapped, everything else is in memory.
+
+    target, header: which columns of a table are targets, and whether it has a header (None
+    looks); a target that is a name demands one.
+    classes: names let a column mix words and numbers, "none" or a number forbids words.
+    with_targets: False reads inputs alone, from any file that holds them.
+    shape: channels, rows, columns of each sample's inputs.
+    Raises DataError for whatever is wrong with the source, values that are not finite in arrays
+    and labels that are no class excepted: those are looked for when samples become a Part.
+    """
+    if isinstance(source, Pair):
+        samples = read_pair(source, header, classes, with_targets)
+    elif kind(source) == "table":
+        keys = [target] if isinstance(target, str | int) else (target or [])
+        names = [key for key in keys if isinstance(key, str)] if with_targets else []
+        table = read_table(source, header=header, names=names)
+        samples = table_samples(table, target=target, with_targets=with_targets, classes=classes)
+    elif kind(source) == "npz":
+        samples = read_both(source, with_targets)
+    elif with_targets:
+        raise DataError(
+            f"{shown(source)}: holds one array only; "
+            "give {inputs: ..., targets: ...}, with a file for each",
+            key="train",
+        )
+    else:
+        samples = read_pair(Pair(source), header, classes, with_targets=False)
+    return samples.reshaped(shape)
+
+
+def kind(path: Path, known: str = KNOWN) -> str:
+    """`table`, `npz`, `npy` or `idx`, by the name and, for IDX, by what the file begins with."""
+    name = path.name.lower()
+    if name.endswith(TABLES):
+        return "table"
+    if name.endswith((".npz", ".npy")):
+        return name[-3:]
+    file_size(path)
+    if is_idx_name(path) or has_idx_magic(path):
+        return "idx"
+    suffix = "".join(path.suffixes[-2:]) if name.endswith(".gz") else path.suffix
+    wrong = f"{quote(suffix)} is not a known format" if suffix else "no suffix tells its format"
+    raise DataError(f"{shown(path)}: {wrong}; known are {known}")
+
+
+def read_both(path: Path, with_targets: bool) -> Samples:
+    arrays = read_npz(path, ("x", "y") if with_targets else ("x",))
+    for wanted in ("x", "y") if with_targets else ("x",):
+        if wanted not in arrays:
+            raise DataError(f"{shown(path)}: holds no array {wanted}; it needs x and y")
+    inputs = array_of_inputs(arrays["x"], f"{shown(path)}: x")
+    if not with_targets:
+        return inputs
+    return joined(inputs, *array_of_targets(arrays["y"], f"{shown(path)}: y"))
+
+
+def read_pair(pair: Pair, header: bool | None, classes: Classes, with_targets: bool) -> Samples:
+    inputs = read_half_inputs(pair.inputs, header)
+    if not with_targets:
+        return inputs
+    if pair.targets is None:
+        raise DataError(f"{inputs.inputs_origin.name}: has no targets; give targets: ... too")
+    if isinstance(pair.targets, Path) and kind(pair.targets) == "table":
+        return joined(inputs, *column_targets(pair.targets, header, classes, len(inputs)))
+    targets, origin = array_of_targets(*read_array(pair.targets, "targets"))
+    if isinstance(pair.targets, list) and classes is None and targets.shape[1:] == (1,):
+        # Only in a list is 1 told from 1.0.
+        leaves = leaves_of(pair.targets)
+        labels = [isinstance(leaf, int) and abs(leaf) < EXACT_INTEGERS for leaf in leaves]
+        refuse_slips(np.array(leaves, object), np.array(labels), origin)
+    return joined(inputs, targets, origin)
+
+
+def read_half_inputs(source: Path | list[Any], header: bool | None) -> Samples:
+    if isinstance(source, Path) and kind(source) == "table":
+        return table_samples(read_table(source, header=header), with_targets=False)
+    return array_of_inputs(*read_array(source, "inputs"))
+
+
+def read_array(source: Path | list[Any], key: str) -> tuple[NDArray[Any], str]:
+    """The array and the name that messages give it. Targets are never left mapped."""
+    if isinstance(source, list):
+        return from_list(source, key), key
+    if kind(source) == "npz":
+        raise DataError(
+            f"{shown(source)}: .npz holds inputs and targets together; give its path alone, "
+            f"or as {key} {HALF}"
+        )
+    return read_one(source), shown(source)
+
+
+def read_one(path: Path) -> NDArray[Any]:
+    """The array of a .npy or an IDX file."""
+    return read_npy(path) if kind(path) == "npy" else read_idx(path)
+
+
+def read_values(path: Path) -> NDArray[np.float64]:
+    """The numbers of one file (.npy, IDX, or a table without a header), in the file's shape.
+
+    Raises DataError where it cannot be read, or holds text, NaN or infinity.
+    """
+    format, name = kind(path, KNOWN_VALUES), shown(path)
+    if format == "table":
+        table = read_table(path, header=False, needed="a table of numbers")
+        problems = Problems(table.name)
+        values = table.numbers(range(table.width), problems, hint="")
+        problems.raise_any()
+        return values
+    if format == "npz":
+        raise DataError(f"{name}: .npz may hold several arrays; save the one needed as .npy")
+    array = read_one(path)
+    if array.ndim == 0:
+        raise DataError(f"{name}: holds a single number, not a list or a table of them")
+    if array.size == 0:
+        raise DataError(f"{name}: holds no numbers (its shape is {size(array.shape)})")
+    if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
+        raise DataError(f"{name}: must hold finite numbers and nothing else")
+    return np.array(array, np.float64)
+
+
+def column_targets(
+    path: Path, header: bool | None, classes: Classes, rows: int
+) -> tuple[NDArray[Any], Origin]:
+    """A table whose every column is a target."""
+    table = read_table(path, header=header, rows=rows)
+    problems = Problems(table.name)
+    chosen = range(table.width)
+    targets = table_targets(table, chosen, classes, problems)
+    problems.raise_any()
+    assert targets is not None
+    return targets, table.origin(chosen)
+
+
+def array_of_inputs(array: NDArray[Any], name: str) -> Samples:
+    inputs = as_inputs(array, name)
+    return Samples(inputs, None, None, Origin(name, array.shape[1:]), Origin(name))
+
+
+def array_of_targets(array: NDArray[Any], name: str) -> tuple[NDArray[Any], Origin]:
+    if array.dtype.kind == "S":
+        try:
+            array = np.char.decode(array, "utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{name}: holds labels that are not UTF-8") from error
+    targets = as_targets(np.array(array, subok=False, copy=None), name)
+    origin = Origin(name, array.shape[1:])
+    if targets.dtype.kind == "U":
+        check_text(targets, origin)
+    return targets, origin
+
+
+def check_text(labels: NDArray[Any], origin: Origin) -> None:
+    """Raises DataError for labels that no str can hold, or no file.
+
+    NumPy's text is four bytes a character, of which a damaged file may make anything.
+    """
+    codes = np.dtype(np.uint32).newbyteorder(labels.dtype.byteorder)
+    characters = np.ascontiguousarray(labels).view(codes).reshape(len(labels), -1)
+    bad = (characters > sys.maxunicode) | ((characters >= 0xD800) & (characters < 0xE000))
+    problems = Problems(origin.name)
+    problems.add_each(
+        np.flatnonzero(bad.any(axis=1)).tolist(),
+        lambda row: f"{origin.place(row)}: is damaged: its characters are not Unicode",
+    )
+    problems.raise_any()
+
+
+def joined(inputs: Samples, targets: NDArray[Any], origin: Origin) -> Samples:
+    if len(targets) != len(inputs):
+        raise DataError(
+            f"{origin.name}: has targets for {counted(len(targets), 'sample')}, but "
+            f"{inputs.inputs_origin.name} has inputs for {len(inputs):,}"
+        )
+    return replace(inputs, targets=targets, targets_origin=origin)

@@ -1,0 +1,362 @@
+"""Matrices as text, read and written.
+
+Text is parsed by NumPy, a block of lines at a time. A block that NumPy refuses is read again cell
+by cell, which also tells where the mistake is.
+"""
+
+import csv
+import io
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import IO, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nncli.core.errors import DataError
+from nncli.data.messages import Problems, counted, listed
+from nncli.data.readers.files import STANDARD_INPUT, TEXT_LIMIT
+from nncli.data.readers.tables import could_be_header, csv_mistake, is_number, stripped, to_number
+
+BOM = b"\xef\xbb\xbf"
+BLOCK = 1 << 18  # bytes read at once: few enough for the cache
+# Of one row: more would take a multiple of it in memory, cell by cell.
+LONGEST_LINE = 8 << 20
+MOST_CELLS = 1_000_000
+SPARE = 1.02  # of the rows that a file would have if all were as long as its first ones
+DELIMITERS: dict[str, str | None] = {"csv": ",", "tsv": "\t", "text": None, "found": None}
+BETWEEN = {"csv": "commas", "tsv": "tabs", "text": "spaces"}
+# With more digits no integer is finite as a float64.
+INTEGER = re.compile(r"[+-]?\d{1,309}", re.ASCII)
+INTEGER_CHARACTERS = b"0123456789+-, \t\r\n"
+NOT_FINITE = re.compile(r"[+-]?(inf|infinity|nan)", re.I | re.ASCII)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of one block: int64 or float64, or Python's integers where one does not fit int64."""
+
+    values: NDArray[Any]
+    lines: Sequence[int]
+    """The line of the file that each row stood on, the first being 1."""
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+class Room:
+    """An array for all rows, filled as they come: joining them in the end would copy them all."""
+
+    def __init__(self, rows: int, like: NDArray[Any]) -> None:
+        self.array = np.empty((rows, like.shape[1]), like.dtype)
+        self.used = 0
+
+    def put(self, values: NDArray[Any]) -> NDArray[Any]:
+        """`values` where they will stay; or as they are, where they do not fit."""
+        end = self.used + len(values)
+        if values.dtype != self.array.dtype or end > len(self.array):
+            return values
+        part = self.array[self.used : end]
+        part[...] = values
+        self.used = end
+        return part
+
+
+class TextReader:
+    """Collects the rows of one text, and its mistakes."""
+
+    def __init__(self, name: str, kind: str, allow_nan: bool) -> None:
+        self.name = name
+        self.kind = kind
+        self.allow_nan = allow_nan
+        self.problems = Problems(name)
+        self.line = 1
+        self.width = 0
+        self.header: str | None = None
+        self.integers = True  # nothing else was met so far
+        self.rows: list[Rows] = []
+        self.room: Room | None = None
+
+    @property
+    def delimiter(self) -> str | None:
+        return DELIMITERS[self.kind]
+
+    def read(
+        self, start: bytes, stream: IO[bytes], check: Callable[[int], None], size: int = 0
+    ) -> tuple[NDArray[Any], str, tuple[str, ...]]:
+        """The numbers, what kind of text it was, and notes on what was left out.
+
+        check: told how many bytes were read. size: how many there are; 0 where that is not known.
+        """
+        refuse_foreign(start, self.name)
+
+        def count(length: int, unended: int) -> None:
+            # A line that does not end may be all there is, and more than there is memory.
+            if unended > LONGEST_LINE:
+                raise self.too_wide(f"a row is longer than {LONGEST_LINE >> 20} MiB")
+            if length > TEXT_LIMIT:
+                raise DataError(
+                    f"{self.name}: holds more than {TEXT_LIMIT >> 30} GiB of text; "
+                    "save the matrix as .npy, which is not read whole"
+                )
+            check(length)
+
+        text = io.BufferedReader(Counted(start.removeprefix(BOM), stream, count), BLOCK)
+        while lines := text.readlines(BLOCK):
+            rows = self.take(lines)
+            if rows is None:
+                continue
+            if self.room is None:
+                share = sum(map(len, lines)) / max(size, 1)
+                self.room = Room(int(SPARE * len(rows) / share), rows.values)
+            self.rows.append(Rows(self.room.put(rows.values), rows.lines))
+        self.problems.raise_any()
+        if not self.rows:
+            raise DataError(
+                f"{self.name}: is empty; a matrix is needed"
+                if self.header is None
+                else f"{self.name}: has a header but no rows below it"
+            )
+        notes = () if self.header is None else (f"{self.name}: {self.header}",)
+        return exact(self.rows, self.name, self.room), self.kind, notes
+
+    def too_wide(self, how: str) -> DataError:
+        return DataError(f"{self.name}: {how}; save the matrix as .npy")
+
+    def take(self, lines: list[bytes]) -> Rows | None:
+        """The rows of whole lines, the first of which is number `self.line`."""
+        if not self.width:
+            lines = self.begin(with_newlines(b"".join(lines))).splitlines(keepends=True)
+        if not any(map(bytes.strip, lines)):
+            self.line += with_newlines(b"".join(lines)).count(b"\n")
+            return None
+        return self.fast(lines) or self.careful(self.decoded(with_newlines(b"".join(lines))))
+
+    def begin(self, block: bytes) -> bytes:
+        """Finds out kind, width and header by the first row; returns what is left to read."""
+        lines = self.decoded(block).split("\n")
+        for i, text in enumerate(lines):
+            if not self.has_cells(text):
+                continue
+            if self.kind == "found":
+                self.kind = kind_of_text(text)
+            self.line += i
+            cells = self.cells(text, self.line)
+            self.width = len(cells)
+            if self.width > MOST_CELLS:
+                raise self.too_wide(f"row {self.line} has more than {MOST_CELLS:,} cells")
+            if could_be_header(cells, ()) and not any(map(self.hint, cells)):
+                self.header = f"row {self.line} was taken for a header: {listed(cells)}"
+                self.line += 1
+                i += 1
+            return "\n".join(lines[i:]).encode()
+        self.line += len(lines) - 1
+        return b""
+
+    def fast(self, lines: list[bytes]) -> Rows | None:
+        """The rows by NumPy's reader; None where it refuses, or something needs a closer look."""
+        values = self.parsed(lines, np.int64) if self.integers else None
+        if values is None:
+            if self.integers and not b"".join(lines).translate(None, INTEGER_CHARACTERS):
+                return None  # one of the integers is too large, and shall not be rounded unseen
+            values = self.parsed(lines, np.float64)
+            self.integers &= values is None
+        numbers: Sequence[int] = range(self.line, self.line + len(lines))
+        if values is None or not np.isfinite(values).all():
+            return None
+        if len(values) < len(lines):
+            numbers = [n for n, line in zip(numbers, lines, strict=True) if line.strip(b"\r\n")]
+        if values.shape != (len(numbers), self.width):
+            return None
+        self.line += len(lines)
+        return Rows(values, numbers)
+
+    def parsed(self, lines: list[bytes], dtype: type) -> NDArray[Any] | None:
+        try:
+            with warnings.catch_warnings():
+                # Before 2.3 NumPy warns, and takes 1.5 for the integer 1.
+                warnings.simplefilter("error", DeprecationWarning)
+                return np.loadtxt(
+                    lines, dtype, None, delimiter=self.delimiter, ndmin=2, encoding="ascii"
+                )
+        except (ValueError, DeprecationWarning):
+            return None
+
+    def careful(self, text: str) -> Rows | None:
+        """The rows cell by cell; what is wrong with them becomes problems."""
+        found: list[list[int | float]] = []
+        lines: list[int] = []
+        integers = True
+        for line, row in enumerate(text.removesuffix("\n").split("\n"), start=self.line):
+            self.line = line + 1
+            if not self.has_cells(row):
+                continue
+            cells = self.cells(row, line)
+            if len(cells) != self.width:
+                self.problems.add(
+                    f"{self.name}: row {line}, column {min(len(cells), self.width) + 1}: expected "
+                    f"{counted(self.width, 'cell')} as in the first row, found {len(cells)}",
+                    (line,),
+                )
+            integers = integers and all(INTEGER.fullmatch(cell) for cell in cells)
+            numbered = enumerate(cells[: self.width], start=1)
+            found.append([self.number(cell, line, i) for i, cell in numbered])
+            lines.append(line)
+        if self.problems.total or not found:
+            return None
+        if not integers:
+            return Rows(np.array(found, np.float64), lines)
+        try:
+            return Rows(np.array(found, np.int64), lines)
+        except OverflowError:
+            return Rows(np.array(found, object), lines)
+
+    def number(self, cell: str, line: int, column: int) -> int | float:
+        if self.allow_nan and NOT_FINITE.fullmatch(cell):
+            return float(cell)
+        try:
+            number = to_number(cell)
+        except ValueError as error:
+            place = f"{self.name}: row {line}, column {column}"
+            self.problems.add(f"{place}: {error}{self.hint(cell)}", (line, column))
+            self.problems.stop_if_enough()
+            return 0
+        return int(cell) if INTEGER.fullmatch(cell) else number
+
+    def hint(self, cell: str) -> str:
+        """For a cell that would be several with another delimiter."""
+        parts = re.split(r"[;\s]+", cell)
+        if len(parts) < 2 or not all(map(is_number, parts)):
+            return ""
+        return f"; cells are separated by {BETWEEN[self.kind]} here"
+
+    def has_cells(self, line: str) -> bool:
+        """Not so in blank lines and in comments, such as np.savetxt writes them."""
+        line = line.strip(None if self.delimiter is None else " ")
+        return bool(line) and not line.startswith("#")
+
+    def cells(self, line: str, number: int) -> list[str]:
+        if self.delimiter is None:
+            return line.split()
+        if '"' not in line:
+            return stripped(line.split(self.delimiter))
+        reader = csv.reader([line], delimiter=self.delimiter, skipinitialspace=True, strict=True)
+        try:
+            return stripped(next(reader))
+        except csv.Error as error:
+            raise DataError(f"{self.name}: row {number}: {csv_mistake(str(error))}") from error
+
+    def decoded(self, block: bytes) -> str:
+        nul = block.find(0)
+        if nul >= 0:
+            row = self.line + block.count(b"\n", 0, nul)
+            raise DataError(f"{self.name}: row {row}: holds a NUL byte; is it a text file?")
+        try:
+            return block.decode()
+        except UnicodeDecodeError as error:
+            row = self.line + block.count(b"\n", 0, error.start)
+            raise DataError(
+                f"{self.name}: row {row}: byte 0x{block[error.start]:02x} is not UTF-8; "
+                "save the matrix as UTF-8"
+            ) from error
+
+
+class Counted(io.RawIOBase):
+    """A stream from `start` on, each piece of which is told to `count` before it is used.
+
+    count: called with how many bytes came so far, and how many since the last line's end.
+    """
+
+    closed = False  # asked for at each line, and slow to be found out
+
+    def __init__(self, start: bytes, rest: IO[bytes], count: Callable[[int, int], None]) -> None:
+        self.start = start
+        self.rest = rest
+        self.count = count
+        self.length = 0
+        self.unended = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self.start:
+            read = len(self.start)
+            buffer[:read] = self.start
+            self.start = b""
+        else:
+            read = cast(io.BufferedReader, self.rest).readinto(buffer)
+        self.length += read
+        piece = bytes(buffer[:read])
+        end = max(piece.rfind(b"\n"), piece.rfind(b"\r")) + 1
+        self.unended = read - end + (0 if end else self.unended)
+        self.count(self.length, self.unended)
+        return read
+
+
+def with_newlines(block: bytes) -> bytes:
+    """A carriage return alone ended lines once, and still does for the csv module."""
+    return block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def refuse_foreign(start: bytes, name: str) -> None:
+    if start.startswith(b"\x1f\x8b"):
+        to_do = "send it unpacked" if name == STANDARD_INPUT else "its name should end in .gz"
+        raise DataError(f"{name}: is gzip; {to_do}")
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise DataError(f"{name}: is UTF-16; save it as UTF-8")
+    if start.startswith(b"PK\x03\x04"):
+        raise DataError(f"{name}: is a zip or .npz archive; save the matrix needed as .npy")
+
+
+def kind_of_text(line: str) -> str:
+    """By the first row: commas are never within numbers, tabs may just align them."""
+    if "," in line:
+        return "csv"
+    cells = line.strip(" \r").split("\t")
+    return "tsv" if len(cells) > 1 and not any(" " in cell.strip() for cell in cells) else "text"
+
+
+def exact(rows: Sequence[Rows], name: str, room: Room | None = None) -> NDArray[Any]:
+    """All rows as one array: int64 where all are integers, or float64 where none is rounded.
+
+    Beside a number that is no integer, integers are rounded as any other numbers are.
+    room: where they have been put, if they have.
+    """
+    kinds = {part.values.dtype.kind for part in rows}
+    if "f" not in kinds and "O" in kinds:
+        refuse_rounding(rows, name)
+    dtype = np.int64 if kinds == {"i"} else np.float64
+    if room is not None and (room.used, room.array.dtype) == (sum(map(len, rows)), dtype):
+        return room.array[: room.used]
+    return np.concatenate([part.values.astype(dtype, copy=False) for part in rows])
+
+
+def refuse_rounding(rows: Sequence[Rows], name: str) -> None:
+    problems = Problems(name)
+    for part in rows:
+        for line, values in zip(part.lines, part.values.tolist(), strict=True):
+            for column, value in enumerate(values, start=1):
+                if int(float(value)) != value:
+                    problems.add(
+                        f"{name}: row {line}, column {column}: {shortened(value)} would be rounded "
+                        f"to {shortened(int(float(value)))}, for not all integers here fit int64; "
+                        "write it with .0 where that will do",
+                        (line, column),
+                    )
+    problems.raise_any()
+
+
+def shortened(value: int) -> str:
+    text = str(value)
+    return text if len(text) <= 25 else f"{text[:20]}... ({len(text.lstrip('-'))} digits)"
+
+
+# Writing
+
+
+def as_text(rows: NDArray[Any], separator: str) -> bytes:
+    """Each number as the shortest digits that read back equal, which are those of `repr`."""
+    return "".join([separator.join(map(repr, row)) + "\n" for row in rows.tolist()]).encode()

@@ -1,0 +1,209 @@
+"""Targets: labels become classes and one-hot rows, everything else stays a vector of numbers."""
+
+from collections import Counter
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nncli.core.errors import DataError
+from nncli.data.messages import Problems, counted, listed, nearest, quote
+from nncli.data.samples import Origin, Samples, check_finite
+
+Classes = int | tuple[str, ...] | Literal["none"] | None
+
+# More different integers than this are rather measurements than classes, and one-hot rows of
+# them would fill the memory.
+MOST_CLASSES = 10_000
+# The most that can be asked for by number, in the spec as here.
+MOST_COUNTED = 100_000
+# Numbers that are no labels, among labels: as few as this are slips, more are measurements.
+MOST_SLIPS = 10
+SLIPS_SHARE = 0.05
+# Up to here every integer is a float64, so that two labels cannot have become one.
+EXACT = 2.0**53
+
+
+class Encoding(NamedTuple):
+    """How labels become classes.
+
+    classes: their names, in the order of the network's outputs.
+    by_index: integer labels count the classes from 0, rather than being names themselves.
+    """
+
+    classes: tuple[str, ...]
+    by_index: bool = False
+
+    def indices(self, labels: NDArray[Any], origin: Origin) -> NDArray[np.int64]:
+        """The class of each label: N labels (integers or text) -> N indices.
+
+        Raises DataError for labels that are no class.
+        """
+        distinct, where = np.unique(labels, return_inverse=True)
+        text = labels.dtype.kind == "U"
+        lookup = self.lookup(integers=not text)
+        known = np.array([lookup.get(str(label), -1) for label in distinct], dtype=np.int64)
+        indices: NDArray[np.int64] = known[where.reshape(-1)]
+        problems = Problems(origin.name)
+
+        def wrong(row: int) -> str:
+            label = str(labels[row])
+            near = nearest(label, lookup) if text else ""
+            place = origin.place(row)
+            return f"{place}: {quote(label)} is not a class; the classes are {classes}{near}"
+
+        unknown = np.flatnonzero(indices < 0).tolist()
+        classes = self.told(lookup) if unknown else ""
+        problems.add_each(unknown, wrong)
+        problems.raise_any(key="classes")
+        return indices
+
+    def lookup(self, integers: bool) -> dict[str, int]:
+        names = map(str, range(len(self.classes))) if integers and self.by_index else self.classes
+        return {name: i for i, name in enumerate(names)}
+
+    def told(self, lookup: dict[str, int]) -> str:
+        counting = list(lookup) == [str(i) for i in range(len(lookup))]
+        return f"0 to {len(lookup) - 1}" if counting and len(lookup) > 2 else listed(lookup)
+
+    def one_hot(self, indices: NDArray[np.int64], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """N indices -> N x classes: 1 at the index, 0 elsewhere."""
+        targets = np.zeros((len(indices), len(self.classes)), dtype)
+        targets[np.arange(len(indices)), indices] = 1
+        return targets
+
+
+def is_integer(name: str) -> bool:
+    return name.isascii() and name.removeprefix("-").isdigit()
+
+
+def fit_encoding(samples: Samples, classes: Classes) -> Encoding | None:
+    """The encoding that `classes` asks for; None where targets are vectors of numbers.
+
+    Without names or a number, the classes are the sorted different labels: integers by value,
+    text by code point. Raises DataError where these are too many, or one alone, and where a table
+    has a few numbers among them that are none.
+    """
+    name = samples.targets_origin.name
+    if classes == "none":
+        return None
+    if isinstance(classes, tuple):
+        twice = sorted(label for label, times in Counter(classes).items() if times > 1)
+        if twice:
+            raise DataError(f"{name}: classes names {listed(twice)} twice", key="classes")
+        # Integers may name the classes ("0", "3") or count them; never both in one list.
+        return Encoding(classes, by_index=not any(map(is_integer, classes)))
+    if isinstance(classes, int):
+        if classes < 1:
+            raise DataError(f"{name}: classes {classes} is not above 0", key="classes")
+        if classes > MOST_COUNTED:
+            raise DataError(
+                f"{name}: classes {classes} is above {MOST_COUNTED:,}, the most there can be",
+                key="classes",
+            )
+        return Encoding(tuple(str(i) for i in range(classes)))
+    if samples.targets is None:
+        return None
+    if samples.targets.ndim != 1:
+        # An array of floats says by its type that they are meant.
+        if samples.targets_origin.lines is not None and samples.targets.shape[1] == 1:
+            column = samples.targets[:, 0]
+            refuse_slips(column, is_label(column), samples.targets_origin)
+        return None
+    # Counting them too spares an import: np.unique alone asks np.ma first, which takes longer.
+    distinct, _ = np.unique(samples.targets, return_counts=True)
+    if len(distinct) > MOST_CLASSES:
+        raise DataError(
+            f"{name}: the target has {len(distinct):,} different values, too many for classes "
+            f"(at most {MOST_CLASSES:,}); for plain numbers set classes: none",
+            key="classes",
+        )
+    if len(distinct) == 1:
+        raise one_class(samples.targets, name)
+    return Encoding(tuple(str(label) for label in distinct))
+
+
+def one_class(labels: NDArray[Any], name: str) -> DataError:
+    n, label = len(labels), quote(labels[0])
+    found = f"all {n:,} labels are {label}" if n > 1 else f"its only label is {label}"
+    numbers = "" if labels.dtype.kind == "U" else "; for plain numbers set classes: none"
+    return DataError(
+        f"{name}: {found}: one class cannot be learnt to tell from others{numbers}", key="target"
+    )
+
+
+def refuse_slips(values: NDArray[Any], labels: NDArray[np.bool_], origin: Origin) -> None:
+    """Raises DataError where a few of a column's values keep the others from being classes.
+
+    values: N numbers, or N Python numbers as objects. labels: which of them are labels.
+    """
+    rows = np.flatnonzero(~labels).tolist()
+    if not 0 < len(rows) <= MOST_SLIPS or len(rows) >= SLIPS_SHARE * len(values):
+        return
+    integers = values[labels]
+    others = f"all other labels are integers ({int(integers.min())} to {int(integers.max())})"
+
+    def wrong(row: int) -> str:
+        value = values[row]
+        large = isinstance(value, int) or abs(value) >= EXACT
+        told = f"{value:g}" if large else str(value)
+        return (
+            f"{origin.place(row)}: {told} is {'too large for a' if large else 'no'} class; "
+            f"{others}; mend it, or set classes: none for plain numbers"
+        )
+
+    problems = Problems(origin.name)
+    problems.add_each(rows, wrong)
+    problems.raise_any()
+
+
+def labels_of(samples: Samples) -> NDArray[Any]:
+    """The N labels of targets that shall be classes. Raises DataError where they cannot be."""
+    targets, origin = samples.targets, samples.targets_origin
+    if targets is None:
+        raise DataError(f"{origin.name}: has no targets")
+    if targets.ndim == 1:
+        return targets
+    if targets.shape[1] != 1:
+        raise DataError(
+            f"{origin.name}: classes need one column of labels, but the target has "
+            f"{counted(targets.shape[1], 'column')}",
+            key="classes",
+        )
+    column = targets[:, 0]
+    problems = Problems(origin.name)
+    problems.add_each(
+        np.flatnonzero(~is_label(column)).tolist(),
+        lambda row: f"{origin.place(row)}: {column[row]} is no class, which is an integer or text",
+    )
+    problems.raise_any(key="classes")
+    return column.astype(np.int64)
+
+
+def is_label(column: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which numbers are integers that a float64 tells apart from their neighbours."""
+    with np.errstate(invalid="ignore"):
+        whole: NDArray[np.bool_] = (column == np.rint(column)) & (np.abs(column) < EXACT)
+    return whole
+
+
+def encode(samples: Samples, encoding: Encoding | None, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Targets for training, N x outputs of `dtype`: one-hot by `encoding`, else as they are.
+
+    Samples without targets get N x 0. Raises DataError for unknown labels and for numbers that
+    are not finite in `dtype`.
+    """
+    if samples.targets is None:
+        return np.empty((len(samples), 0), dtype)
+    if encoding is not None:
+        indices = encoding.indices(labels_of(samples), samples.targets_origin)
+        return encoding.one_hot(indices, dtype)
+    if samples.targets.dtype.kind not in "biuf":
+        raise DataError(
+            f"{samples.targets_origin.name}: the targets are text, but classes are not asked for",
+            key="classes",
+        )
+    with np.errstate(over="ignore", invalid="ignore"):
+        numbers = samples.targets.reshape(len(samples), -1).astype(dtype)
+    check_finite(numbers, samples.targets, samples.targets_origin)
+    return numbers

@@ -1,0 +1,51 @@
+"""How many threads a network is worth, and a crew of them."""
+
+from collections.abc import Sequence
+from math import prod
+
+from nncli.nn.aligned_buffers import Arena
+from nncli.nn.network import Network, Placed
+from nncli.nn.parallel.blas import cores, threads_there
+from nncli.nn.parallel.process_worker import can_fork
+from nncli.nn.parallel.worker_pool import Crew
+from nncli.nn.step import SMALLEST_SHARE
+
+# Multiply-adds of a step that make a further thread worth while. Two on two cores come out even at
+# 2 to 3 million: [784, 30, 10] in mini-batches of 32 has 2.3 and takes as long either way,
+# [784, 100, 10] in mini-batches of 16 has 3.8 and takes two thirds of the time; LeNet in
+# mini-batches of 10 has 12 and takes three quarters.
+WORTH_A_THREAD = 1_800_000
+# They wait for each other several times in a step: more bring less and less.
+MOST_THREADS = 8
+
+
+def hire(network: Network, n: int, threads: int | str) -> Crew:
+    """A crew for steps of `n` samples: of `threads`, or with "auto" of as many as are worth it."""
+    there = threads_there()
+    count = threads if isinstance(threads, int) else best_threads(network.layers, n, there)
+    # Processes wait awake for each other: they need a core each.
+    forks = network.arena.shared and count <= cores()
+    return Crew(count, shares=n >= SMALLEST_SHARE * count, forks=forks)
+
+
+def arena_for(threads: int | str) -> Arena:
+    """That of a network which `hire` may find worth `threads`."""
+    several = threads_there() > 1 if isinstance(threads, str) else threads > 1
+    return Arena(shared=several and can_fork())
+
+
+def best_threads(layers: Sequence[Placed], n: int, there: int) -> int:
+    """The number of threads, at most `there`, that steps of `n` samples are likely fastest with."""
+    worth = step_multiply_adds(layers, n) // WORTH_A_THREAD
+    return max(1, min(there, worth, MOST_THREADS))
+
+
+def step_multiply_adds(layers: Sequence[Placed], n: int) -> int:
+    """Multiply-adds of forward and backward: each weight's product is taken three times."""
+    return 3 * n * sum(map(multiply_adds, layers))
+
+
+def multiply_adds(placed: Placed) -> int:
+    """Of one sample's way forward through a layer with weights; 0 for one without."""
+    shapes = placed.parameter_shapes
+    return prod(shapes["weight"]) * prod(placed.output_shape[1:]) if shapes else 0

@@ -1,0 +1,168 @@
+"""A page as a LaTeX document that compiles as it stands."""
+
+import re
+
+from nncli.render.formats.document import (
+    Block,
+    Equation,
+    Grid,
+    Heading,
+    HeatMap,
+    Lines,
+    Matrix,
+    Page,
+    Paragraph,
+)
+from nncli.render.notation import TERMS
+from nncli.render.text import safe
+from nncli.render.widgets.grid import GAP, cells
+
+PREAMBLE = r"""\documentclass[a4paper]{article}
+\usepackage[T1]{fontenc}
+\usepackage[utf8]{inputenc}
+\usepackage[margin=2cm]{geometry}
+\usepackage{amsmath}
+\usepackage{longtable}
+\setcounter{MaxMatrixCols}{64}
+\setlength{\parindent}{0pt}
+\setlength{\parskip}{1ex}
+\begin{document}
+"""
+END = "\\end{document}\n"
+
+SECTION = {0: "section", 1: "section", 2: "subsection", 3: "subsubsection"}
+SIGNS = {
+    "·": r"\cdot",
+    "⊙": r"\odot",
+    "⊗": r"\otimes",
+    "→": r"\mapsto",
+    "−": "-",
+    "+": "+",
+    "=": "=",
+}
+
+# Symbols in running text; each as mathematics.
+MATHEMATICS = {
+    "∂": r"\partial ", "δ": r"\delta ", "Δ": r"\Delta ", "σ": r"\sigma ", "η": r"\eta ",
+    "λ": r"\lambda ", "μ": r"\mu ", "Σ": r"\Sigma ", "⊙": r"\odot ", "⊗": r"\otimes ",
+    "·": r"\cdot ", "×": r"\times ", "→": r"\to ", "−": "-", "′": "'", "‖": r"\| ",
+    "∇": r"\nabla ", "ᵀ": r"^{T}", "²": "^{2}", "≤": r"\le ", "≥": r"\ge ", "★": r"\star ",
+}  # fmt: skip
+WORDS = {"…": r"\ldots{}", "–": "--", "—": "---"}
+ESCAPES = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
+    "%": r"\%", "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
+    "-": "{-}",  # or two in a row would become a dash
+    "|": r"\textbar{}", "<": r"\textless{}", ">": r"\textgreater{}",
+}  # fmt: skip
+WIDEST = 8  # columns of matrices that stand in one line
+
+
+def to_latex(page: Page) -> str:
+    return PREAMBLE + "\n".join(_block(block) for block in page) + "\n" + END
+
+
+def tex(text: str) -> str:
+    """Text in which nothing is markup and every symbol is set."""
+    # A hyphen before a number is a minus.
+    return "".join(_character(c) for c in re.sub(r"(?<![\w-])-(?=\d)", "−", safe(text)))
+
+
+def _character(c: str) -> str:
+    if c in MATHEMATICS:
+        return f"${MATHEMATICS[c].strip()}$"
+    if c in ESCAPES:
+        return ESCAPES[c]
+    if c in WORDS:
+        return WORDS[c]
+    # What the fonts at hand may lack is named rather than lost: no name from a spec stops a page.
+    return c if c.isascii() else f"(U+{ord(c):04X})"
+
+
+def _block(block: Block) -> str:
+    match block:
+        case Heading(text, level):
+            return f"\\{SECTION[level]}*{{{tex(text)}}}"
+        case Paragraph(text, note):
+            return f"{{\\small {tex(text)}}}\n" if note else f"{tex(text)}\n"
+        case Lines(lines):
+            # A line must not begin with [, which would be read as the argument of the break before.
+            body = "\\\\\n".join(f"{{}}{tex(line)}" for line in lines)
+            return f"\\begin{{flushleft}}\\small\n{body}\n\\end{{flushleft}}"
+        case Grid():
+            return _grid(block)
+        case Equation():
+            return _equation(block)
+        case HeatMap():
+            return _equation(block.as_equation())
+
+
+def _grid(grid: Grid) -> str:
+    layout = "".join("l" if k < grid.words else "r" for k in range(len(grid.headings)))
+    rows = [" & ".join(f"{{}}{tex(cell)}" for cell in row) + r" \\" for row in grid.rows]
+    head = " & ".join(f"{{}}{tex(heading)}" for heading in grid.headings)
+    head += r" \\ \hline \noalign{\smallskip}"
+    body = "\n".join([head, *rows])
+    return f"{{\\footnotesize\n\\begin{{longtable}}{{{layout}}}\n{body}\n\\end{{longtable}}}}"
+
+
+def _equation(equation: Equation) -> str:
+    parts = [_matrix(matrix) for matrix in equation.terms]
+    # A symbol that says what it is ("ΔW = ...") would make another equation of the chain.
+    symbols = [matrix.symbol.partition(" = ") for matrix in equation.terms]
+    names = [symbol(name) for name, _, _ in symbols]
+    signs = [SIGNS[sign] for sign in equation.signs]
+    label = f"{tex(equation.label)}:\n" if equation.label else ""
+    chain = _chained(names, signs)
+    for name, _, definition in symbols:
+        if definition:
+            chain += rf", \quad {symbol(name)} = {symbol(definition)}"
+    if len(parts) > 1 and sum(len(matrix.columns) for matrix in equation.terms) <= WIDEST:
+        return f"{label}\\[ {chain} \\]\n{_display('footnotesize', _chained(parts, signs))}"
+    lines = [f"\\[ {chain} \\]"] if len(parts) > 1 else []
+    for name, part in zip(names, parts, strict=True):
+        lines.append(_display("scriptsize", f"{name} = {part}"))
+    return label + "\n".join(lines)
+
+
+def _display(size: str, mathematics: str) -> str:
+    return f"{{\\{size}\\[ {mathematics} \\]}}"
+
+
+def _chained(parts: list[str], signs: list[str]) -> str:
+    chained = parts[0]
+    for sign, part in zip(signs, parts[1:], strict=True):
+        chained += f" {sign} {part}"
+    return chained
+
+
+def _matrix(matrix: Matrix) -> str:
+    text = cells(matrix.array, matrix.format, matrix.rows, matrix.columns)
+    rows = (" & ".join(_number(cell) for cell in row) for row in text)
+    body = r" \\ ".join(rows)
+    return f"\\begin{{bmatrix}} {body} \\end{{bmatrix}}"
+
+
+def _number(cell: str) -> str:
+    if cell == GAP:
+        return r"\cdots"
+    if "e" in cell:
+        mantissa, exponent = cell.split("e")
+        return rf"{mantissa} \cdot 10^{{{exponent}}}"
+    return {"inf": r"\infty", "-inf": r"-\infty", "nan": r"\mathrm{nan}"}.get(cell, cell)
+
+
+KNOWN = {term.symbol: term.tex for term in TERMS}
+
+
+def symbol(text: str) -> str:
+    """A matrix's symbol as mathematics."""
+    if text in KNOWN:
+        return KNOWN[text]
+    made = "".join(MATHEMATICS.get(c, c if c == "-" else ESCAPES.get(c, c)) for c in text)
+    return re.sub(r"[A-Za-z]{2,}", _word, made)
+
+
+def _word(match: "re.Match[str]") -> str:
+    before = match.string[: match.start()]
+    return match[0] if before.endswith("\\") else rf"\text{{{match[0]}}}"

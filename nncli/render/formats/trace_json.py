@@ -1,0 +1,91 @@
+"""A trace as JSON, by the schema nncli.trace/1: every array in full, every digit kept."""
+
+from typing import Any
+
+from nncli.core.jsons import to_json
+from nncli.inspection.check import Check, TensorCheck
+from nncli.inspection.findings import Why
+from nncli.inspection.record import Inspection
+from nncli.nn.arrays import Array
+from nncli.nn.layers.base import Conv, Layer, Pool
+from nncli.nn.trace import LayerTrace
+from nncli.render.notation import TERMS
+
+
+def trace_json(inspection: Inspection, why: Why | None = None) -> str:
+    trace = inspection.trace
+    record: dict[str, Any] = {
+        "schema": "nncli.trace/1",
+        "name": trace.name,
+        "eta": trace.eta,
+        "momentum": trace.momentum,
+        "weight_decay": trace.weight_decay,
+        "dtype": str(trace.inputs.dtype),
+        "batch_size": len(trace.samples),
+        "samples": list(trace.samples),
+        "cost": {
+            "name": trace.cost.name,
+            "before": trace.cost_before,
+            "after": trace.cost_after,
+        },
+        "inputs": trace.inputs.tolist(),
+        "targets": trace.targets.tolist(),
+        "layers": [_layer(layer) for layer in trace.layers],
+        "check": None if inspection.check is None else _check(inspection.check),
+    }
+    if why is not None:
+        record["why"] = {
+            "layer": why.layer,
+            "weight": list(why.index),
+            "contributions": [c._asdict() for c in why.contributions],
+            "total": why.total,
+            "cancellation": why.cancellation,
+        }
+    return to_json(record, indent=None)
+
+
+def _layer(layer: LayerTrace) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "type": layer.type,
+        "activation": layer.activation,
+        "hyperparameters": _hyperparameters(layer.placed.layer),
+        **{term.key: _list(getattr(layer, term.key)) for term in TERMS},
+    }
+
+
+def _hyperparameters(layer: Layer) -> dict[str, Any]:
+    """What of a layer its arrays do not tell."""
+    match layer:
+        case Conv():
+            keys = ("kernel", "stride", "padding", "dilation")
+            return {key: getattr(layer, key) for key in keys}
+        case Pool():
+            return {"size": layer.size, "stride": layer.stride or layer.size}
+    return {}
+
+
+def _list(array: Array | None) -> Any:
+    return None if array is None else array.tolist()
+
+
+def _check(check: Check) -> dict[str, Any]:
+    return {
+        "method": check.method,
+        "max_relative_error": check.max_relative_error,
+        "passed": check.passed,
+        "tolerance": check.tolerance,
+        "gradients": [_tensor(tensor) for tensor in check.tensors],
+    }
+
+
+def _tensor(tensor: TensorCheck) -> dict[str, Any]:
+    return {
+        "layer": tensor.layer,
+        "quantity": tensor.quantity,
+        "entries": tensor.size,
+        "checked": tensor.checked - len(tensor.kinks),
+        "kinks": [list(entry) for entry in tensor.kinks],
+        "max_relative_error": tensor.max_relative_error,
+        "at": None if tensor.worst is None else list(tensor.worst),
+    }

@@ -1,0 +1,166 @@
+"""One step of backpropagation, taken apart: the page of `nncli inspect-grad`."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from nncli.inspection.findings import Why
+from nncli.inspection.record import Inspection
+from nncli.inspection.views import patches
+from nncli.nn.layers.base import Conv, Dense, Pool
+from nncli.nn.trace import LayerTrace, Trace
+from nncli.render.formats.document import (
+    Block,
+    Heading,
+    Page,
+    Paragraph,
+    equations,
+    rounding_note,
+)
+from nncli.render.pages.backward import Choices, backward
+from nncli.render.pages.findings import findings, why_block
+from nncli.render.pages.products import product_table
+from nncli.render.pages.proof import proof
+from nncli.render.text import count, number, shape
+from nncli.render.widgets.grid import Extent
+from nncli.render.widgets.matrices import WEIGHTS, units
+
+
+def breakdown(
+    inspection: Inspection, choices: Choices, why: Why | None = None, extra: Page | None = None
+) -> Page:
+    """The whole page. `extra` goes before the findings."""
+    trace = inspection.trace
+    chosen = [inspection.layer(choices.layer)] if choices.layer else list(trace.layers)
+    page: Page = [Heading(f"{trace.name}: one step, taken apart", 0), Paragraph(summary(trace))]
+    page.append(Heading("forward", 1))
+    for layer in chosen:
+        page += forward(trace, layer, choices.extent)
+    page.append(Heading(f"backward ({choices.view} view)", 1))
+    for layer in reversed(chosen):
+        page += backward(trace, layer, choices)
+    page.append(Heading("update", 1))
+    for layer in chosen:
+        if layer.weight is not None:
+            page += update(trace, layer, choices.extent)
+    page.append(rounding_note(page))
+    page += [Heading("which product is used where", 1), product_table(trace, chosen)]
+    page += proof(inspection)
+    page += extra or []
+    page += [Heading("what the numbers mean", 1), *findings(trace)]
+    if why is not None:
+        page += why_block(trace, why)
+    return page
+
+
+def summary(trace: Trace) -> str:
+    samples = ", ".join(map(str, trace.samples[:12])) + (", …" if len(trace.samples) > 12 else "")
+    return (
+        f"{count(len(trace.samples), 'sample')} of the training data (number {samples}), "
+        f"cost {trace.cost.name}, η = {trace.eta:g}. "
+        f"C = {number(trace.cost_before, 10)} before the step, "
+        f"{number(trace.cost_after, 10)} after it."
+    )
+
+
+def forward(trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
+    yield Heading(f"{layer.name}: {formula(layer)}", 2)
+    match layer.placed.layer:
+        case Dense():
+            assert layer.z is not None
+            assert layer.weight is not None
+            terms = [("a", layer.input), ("W", layer.weight)]
+            if layer.bias is not None:
+                terms.append(("b", layer.bias))
+            signs = "·+=" if layer.bias is not None else "·="
+            yield from equations([*terms, ("z", layer.z)], signs, extent)
+            yield from equations([("z", layer.z), (f"{layer.activation}(z)", layer.a)], "→", extent)
+        case Conv():
+            assert layer.z is not None
+            assert layer.weight is not None
+            yield from equations([("input", layer.input)], "", extent, units(trace))
+            yield from equations([("W", layer.weight)], "", extent, WEIGHTS)
+            if layer.bias is not None:
+                yield from equations([("b", layer.bias)], "", extent)
+            yield from one_window(trace, layer, extent)
+            terms = [("z", layer.z), (f"{layer.activation}(z)", layer.a)]
+            yield from equations(terms, "→", extent, units(trace))
+        case Pool():
+            yield from equations([("a", layer.a)], "", extent, units(trace))
+
+
+def one_window(trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
+    """How one z came about: the window ⊙ the filter, channel by channel, and the bias."""
+    assert layer.weight is not None
+    assert layer.z is not None
+    filter = layer.weight[0]
+    rows, columns = layer.z.shape[2:]
+    at = rows // 2, columns // 2  # away from the padding
+    window = patches(layer)[:, at[0] * columns + at[1]].reshape(filter.shape)
+    yield Paragraph(
+        f"z[0,{at[0]},{at[1]}], of filter 0 in sample {trace.samples[0]}: the window there ⊙ the "
+        "filter, summed:"
+    )
+    terms = [("window", window), ("filter", filter), ("product", window * filter)]
+    yield from equations(terms, "⊙=", extent, (("channel", None),))
+    total = float((window * filter).sum(dtype=np.float64))
+    bias = "" if layer.bias is None else f" + b {number(float(layer.bias[0]), 8)}"
+    yield Paragraph(f"Σ {number(total, 8)}{bias} = z {number(float(layer.z[0, 0, *at]), 8)}")
+
+
+def formula(layer: LayerTrace) -> str:
+    """What the layer computes, with its own sizes."""
+    placed, n = layer.placed, len(layer.input)
+    match placed.layer:
+        case Dense(units=units, bias=bias):
+            inputs = placed.input_shape[0]
+            plus, size = (" + b", f" + {units}") if bias else ("", "")
+            return (
+                f"z = a W{plus}  ({n}×{inputs} · {inputs}×{units}{size}), a = {layer.activation}(z)"
+            )
+        case Conv(kernel=kernel, bias=bias):
+            plus = " + b" if bias else ""
+            return (
+                f"z = Σ window ⊙ filter{plus}  ({shape(placed.input_shape)}, windows of "
+                f"{shape(kernel)} → {shape(placed.output_shape)}), a = {layer.activation}(z)"
+            )
+        case Pool(size=size) as pool:
+            what = "the largest" if pool.type == "maxpool" else "the mean"
+            return (
+                f"{what} of each {shape(size)} window  "
+                f"({shape(placed.input_shape)} → {shape(placed.output_shape)})"
+            )
+    return f"{shape(placed.input_shape)} as a vector of {placed.output_shape[0]}"
+
+
+def update(trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
+    """W old, the terms of ΔW, W new; and that they add up to the last digit."""
+    yield Heading(layer.name, 2)
+    eta, momentum, decay = trace.eta, trace.momentum, trace.weight_decay
+    for key, symbol in (("weight", "W"), ("bias", "b")):
+        old, gradient, step, new, velocity = (
+            getattr(layer, f"{key}{part}")
+            for part in ("", "_gradient", "_update", "_new", "_velocity")
+        )
+        if old is None:
+            continue
+        if momentum or decay:
+            terms = [(f"−η ∂C/∂{symbol}", -eta * gradient)]
+            if decay:
+                terms.append((f"−η λ {symbol}", -eta * decay * old))
+            if momentum:
+                terms.append(("−η μ v", -eta * momentum * velocity))
+            signs = "+" * (len(terms) - 1) + "="
+            yield from equations([*terms, (f"Δ{symbol}", step)], signs, extent, WEIGHTS)
+            terms = [(symbol, old), (f"Δ{symbol}", step), (f"{symbol} new", new)]
+        else:
+            terms = [(symbol, old), (f"Δ{symbol} = −η ∂C/∂{symbol}", step), (f"{symbol} new", new)]
+        yield from equations(terms, "+=", extent, WEIGHTS)
+        off = np.abs((old + step) - new) / np.spacing(
+            np.maximum(np.abs(new), np.finfo(new.dtype).tiny)
+        )
+        yield Paragraph(
+            f"{symbol} new − ({symbol} + Δ{symbol}) = {float(off.max()):g} units in the last "
+            f"place, at every one of {count(new.size, 'entry', 'entries')}.",
+            note=True,
+        )

@@ -1,0 +1,304 @@
+"""How good a network is: as a page for the terminal, and as JSON."""
+
+import math
+from typing import Any
+
+import numpy as np
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+
+from nncli.app.evaluating import Evaluated, WorstSample
+from nncli.core.jsons import to_json
+from nncli.nn.arrays import Array
+from nncli.render.terminal import heat_style
+from nncli.render.text import NONE, count, number, percent, plain, safe
+from nncli.render.widgets.pictures import Gallery, Picture
+from nncli.render.widgets.tables import Column, Columns
+from nncli.training.assessment import ClassCounts, Fit
+
+MOST_CLASSES = 30  # of a confusion matrix that is shown
+MOST_ROWS = 40  # of a table of classes or outputs
+LONGEST_NAME = 20  # characters of a class
+OFTEN = 0.1  # the share of a class that is deep red where it is mistaken for another
+NEVER = Style(color="grey50", bgcolor="rgb(235,235,235)")
+IN_SPEC = "inputs"  # the source of data that the spec itself holds
+PARTS = {
+    "test": "its test data",
+    "validation": "its validation data",
+    "train": "its training data",
+    "data": "",
+}
+
+
+def evaluation_page(evaluated: Evaluated) -> RenderableType:
+    """Everything there is to say, for reading."""
+    assessment = evaluated.assessment
+    parts: list[RenderableType] = [heading(evaluated), "", *figures(evaluated)]
+    if assessment.counts is not None and evaluated.classes is not None:
+        names = [shortened(name) for name in evaluated.classes]
+        parts += ["", *confusion(names, assessment.counts)]
+        parts += ["", *class_table(names, assessment.counts)]
+    if assessment.fit is not None:
+        parts += ["", *fit_table(evaluated.outputs, assessment.fit)]
+    if evaluated.worst:
+        parts += ["", *worst_samples(evaluated)]
+    return Group(*parts)
+
+
+def heading(evaluated: Evaluated) -> Text:
+    n = count(evaluated.assessment.samples, "sample")
+    source = "" if evaluated.source == IN_SPEC else safe(evaluated.source)
+    where = " of ".join(filter(None, [PARTS[evaluated.part], source]))
+    text = plain(evaluated.name, "bold")
+    text.append(f" after {count(evaluated.epoch, 'epoch')}, on {n}: {where}", "not bold")
+    return text
+
+
+def figures(evaluated: Evaluated) -> list[RenderableType]:
+    assessment = evaluated.assessment
+    lines = [Text(f"cost      {number(assessment.cost, 4)} ({evaluated.cost_name})")]
+    if assessment.counts is not None:
+        right = int(assessment.counts.right.sum())
+        share = percent(assessment.counts.accuracy, 2)
+        lines.append(Text(f"accuracy  {share}: {right:,} of {assessment.samples:,}"))
+    return list(lines)
+
+
+def shortened(name: str) -> str:
+    name = safe(name)
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+
+
+# Classes
+
+
+def confusion(names: list[str], counts: ClassCounts) -> list[RenderableType]:
+    if counts.confusion is None or len(names) > MOST_CLASSES:
+        return often_confused(names, counts.confusion)
+    note = "Rows are what the samples are, columns what the network takes them for."
+    return [ConfusionMap(names, counts.confusion), "", Text(note, "dim")]
+
+
+def often_confused(names: list[str], matrix: Array | None) -> list[RenderableType]:
+    """Of many classes, the pairs that are confused most often."""
+    if matrix is None:
+        return [Text(f"confusion of {len(names):,} classes: too many to count", "dim")]
+    wrong = matrix * (1 - np.eye(len(names), dtype=matrix.dtype))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:10]
+    pairs = [divmod(int(k), len(names)) for k in order if wrong.flat[k]]
+    rows = [[names[i], names[j], f"{wrong[i, j]:,}"] for i, j in pairs]
+    columns = [Column("class", words=True), Column("often taken for", words=True), Column("times")]
+    return [Columns(columns, rows)] if rows else []
+
+
+class ConfusionMap:
+    """Counts on blue where the network is right and on red where it is not, the more the deeper.
+
+    Without colour the counts are left, which say the same.
+    """
+
+    def __init__(self, names: list[str], matrix: Array) -> None:
+        self.names = names
+        self.matrix = matrix
+        self.shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+        wrong = self.shares * (1 - np.eye(len(matrix)))
+        self.often = max(OFTEN, float(wrong.max()))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        bold = console.get_style("bold")
+        left = max(map(cell_len, self.names))
+        width = 2 + max(left, len(f"{self.matrix.max():,}"))
+        each = max(1, (options.max_width - left) // width)
+        each = math.ceil(len(self.names) / math.ceil(len(self.names) / each))  # parts of one size
+        for start in range(0, len(self.names), each):
+            if start:
+                yield Segment("\n")
+            chosen = range(start, min(start + each, len(self.names)))
+            headings = "".join(padded(self.names[j], width) for j in chosen)
+            yield Segment(f"{' ' * left}{headings}\n", bold)
+            for i, name in enumerate(self.names):
+                yield Segment(name + " " * (left - cell_len(name)), bold)
+                for j in chosen:
+                    n = int(self.matrix[i, j])
+                    text = f"{n:,}" if n or i == j else "·"
+                    yield Segment(padded(text, width), self.style(i, j))
+                yield Segment("\n")
+
+    def style(self, i: int, j: int) -> Style | None:
+        share = float(self.shares[i, j])
+        if i == j:
+            return heat_style(-share) or NEVER
+        # The root, so that a few mistakes among many samples can be seen.
+        return heat_style(math.sqrt(share / self.often)) or NEVER
+
+
+def padded(text: str, width: int) -> str:
+    return " " * (width - cell_len(text)) + text
+
+
+def class_table(names: list[str], counts: ClassCounts) -> list[RenderableType]:
+    columns = [
+        Column("class", words=True),
+        Column("samples", rank=3),
+        Column("predicted", rank=2),
+        Column("right", rank=1),
+        Column("precision"),
+        Column("recall"),
+    ]
+    rows = [
+        [name, f"{n:,}", f"{predicted:,}", f"{right:,}", percent(precision), percent(recall)]
+        for name, n, predicted, right, precision, recall in zip(
+            names,
+            counts.samples.tolist(),
+            counts.predicted.tolist(),
+            counts.right.tolist(),
+            counts.precision,
+            counts.recall,
+            strict=True,
+        )
+    ]
+    return cut(columns, rows, "classes")
+
+
+def cut(columns: list[Column], rows: list[list[str]], what: str) -> list[RenderableType]:
+    """A table, and how many rows were left out of it."""
+    table = Columns(columns, rows[:MOST_ROWS])
+    left = len(rows) - MOST_ROWS
+    return [table] if left <= 0 else [table, Text(f"… and {left:,} more {what}", "dim")]
+
+
+# Numbers
+
+
+def fit_table(names: tuple[str, ...], fit: Fit) -> list[RenderableType]:
+    columns = [Column("output", words=True), Column("MSE"), Column("RMSE", rank=1), Column("R²")]
+    rows = [
+        [shortened(name), number(mse, 4), number(math.sqrt(mse), 4), number(r2, 4)]
+        for name, mse, r2 in zip(names, fit.mse, fit.r2, strict=True)
+    ]
+    note = "MSE is the mean of (a − y)². R² = 1 − Σ (a − y)² / Σ (y − mean y)² over these samples."
+    if None in fit.r2:
+        note += f" It is {NONE} where all y are equal."
+    return [*cut(columns, rows, "outputs"), "", plain(note, "dim")]
+
+
+# The worst
+
+
+def worst_samples(evaluated: Evaluated) -> list[RenderableType]:
+    worst = evaluated.worst
+    lines = worst[0].line is not None
+    columns = [Column("sample"), *([Column("row", rank=1)] if lines else [])]
+    if evaluated.classes is not None:
+        columns += [Column("is", words=True), Column("taken for", words=True)]
+        columns += [Column("a of its class", rank=2), Column("a of that", rank=3), Column("C")]
+        cells = [class_cells(sample) for sample in worst]
+    else:
+        columns += [Column("output", words=True, rank=2), Column("y"), Column("a"), Column("C")]
+        cells = [number_cells(sample, evaluated.outputs) for sample in worst]
+    rows = [
+        [plain(str(sample.sample)), *([plain(str(sample.line))] if lines else []), *row]
+        for sample, row in zip(worst, cells, strict=True)
+    ]
+    note = f"The {count(len(worst), 'sample')} of the largest cost C; the first sample is 0."
+    if lines:
+        note += " Rows are those of the file."
+    if evaluated.classes is None and len(evaluated.outputs) > 1:
+        note += " Of each, the output that misses most."
+    parts: list[RenderableType] = [Columns(columns, rows), "", plain(note, "dim")]
+    if worst[0].inputs.ndim == 3:
+        parts += ["", Gallery([Picture(s.inputs, caption(s)) for s in worst])]
+    return parts
+
+
+def class_cells(sample: WorstSample) -> list[Text]:
+    target, predicted = int(sample.targets.argmax()), int(sample.outputs.argmax())
+    wrong = target != predicted
+    return [
+        plain(shortened(sample.target or "")),
+        plain(shortened(sample.predicted or ""), "bold red" if wrong else ""),
+        plain(number(float(sample.outputs[target]))),
+        plain(number(float(sample.outputs[predicted]))),
+        plain(number(sample.cost)),
+    ]
+
+
+def number_cells(sample: WorstSample, names: tuple[str, ...]) -> list[Text]:
+    k = int(np.abs(sample.outputs - sample.targets).argmax())
+    return [
+        plain(shortened(names[k])),
+        plain(number(float(sample.targets[k]), 4)),
+        plain(number(float(sample.outputs[k]), 4)),
+        plain(number(sample.cost)),
+    ]
+
+
+def caption(sample: WorstSample) -> tuple[str, ...]:
+    if sample.target is None:
+        return (f"sample {sample.sample}", f"C {number(sample.cost)}")
+    taken = f"{shortened(sample.target)}, taken for {shortened(sample.predicted or '')}"
+    right = sample.target == sample.predicted
+    return (f"sample {sample.sample}", shortened(sample.target) if right else taken)
+
+
+# JSON
+
+
+def evaluation_json(evaluated: Evaluated) -> str:
+    """The schema nncli.evaluation/1: every number in full; what is undefined is null."""
+    assessment = evaluated.assessment
+    counts, fit = assessment.counts, assessment.fit
+    record: dict[str, Any] = {
+        "schema": "nncli.evaluation/1",
+        "name": evaluated.name,
+        "run": str(evaluated.run),
+        "epoch": evaluated.epoch,
+        "data": {"part": evaluated.part, "source": evaluated.source},
+        "samples": assessment.samples,
+        "cost": {"name": evaluated.cost_name, "value": assessment.cost},
+        "accuracy": None if counts is None else counts.accuracy,
+        "classes": None if counts is None else classes_record(evaluated, counts),
+        "confusion": None
+        if counts is None or counts.confusion is None
+        else counts.confusion.tolist(),
+        "outputs": None if fit is None else outputs_record(evaluated, fit),
+        "worst": [worst_record(sample) for sample in evaluated.worst],
+    }
+    return to_json(record, indent=None)
+
+
+def classes_record(evaluated: Evaluated, counts: ClassCounts) -> list[dict[str, Any]]:
+    return [
+        {
+            "class": name,
+            "samples": int(counts.samples[k]),
+            "predicted": int(counts.predicted[k]),
+            "right": int(counts.right[k]),
+            "precision": counts.precision[k],
+            "recall": counts.recall[k],
+        }
+        for k, name in enumerate(evaluated.classes or ())
+    ]
+
+
+def outputs_record(evaluated: Evaluated, fit: Fit) -> list[dict[str, Any]]:
+    return [
+        {"output": name, "mse": mse, "r2": r2}
+        for name, mse, r2 in zip(evaluated.outputs, fit.mse, fit.r2, strict=True)
+    ]
+
+
+def worst_record(sample: WorstSample) -> dict[str, Any]:
+    return {
+        "sample": sample.sample,
+        "row": sample.line,
+        "cost": sample.cost,
+        "class": sample.target,
+        "predicted": sample.predicted,
+        "targets": sample.targets.tolist(),
+        "outputs": sample.outputs.tolist(),
+        "inputs": sample.inputs.tolist(),
+    }

@@ -1,0 +1,26 @@
+"""What init wrote, what it found, and what to do next."""
+
+import shlex
+from collections.abc import Iterator, Mapping
+
+from nncli.app.starting import Draft, Starter
+from nncli.core.files import shown
+
+
+def started(draft: Draft) -> Iterator[str]:
+    """Lines for whoever asked for a spec."""
+    if draft.facts:
+        yield f"found {draft.facts}"
+    for note in draft.notes:
+        yield f"note  {note}"
+    yield f"wrote {', '.join(shown(path) for path in (draft.path, *draft.files))}"
+    yield ""
+    yield f"next: nncli train {shlex.quote(shown(draft.path))}"
+
+
+def starter_lines(starters: Mapping[str, Starter]) -> Iterator[str]:
+    widest = max(map(len, starters))
+    for name, starter in starters.items():
+        yield f"{name:<{widest}}  {starter.about}"
+    yield ""
+    yield "nncli init NAME writes one of these; nncli init --data FILE a spec for data of your own."

@@ -1,0 +1,103 @@
+"""Predictions as files: CSV, JSON lines, .npy. Each format is a row of FORMATS."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from nncli.app.predicting import Prediction
+from nncli.core.errors import NncliError
+from nncli.core.files import shown
+from nncli.core.jsons import to_json
+from nncli.nn.arrays import Array
+
+Blocks = Iterable[Prediction]
+
+
+def write_csv(blocks: Blocks, file: IO[bytes]) -> None:
+    """A header, then a line a sample: its class, where there are classes, and its outputs.
+
+    On a terminal what is not printable in their names is escaped: it could act there.
+    """
+    named: Callable[[str], str] = shown if file.isatty() else str
+    for k, block in enumerate(blocks):
+        labels = block.labels
+        rows = numbers(block.outputs)
+        if k == 0:
+            names = map(named, block.names)
+            file.write(csv_lines([names if labels is None else ("class", *names)]))
+        if labels is not None:
+            rows = [[named(label), *row] for label, row in zip(labels, rows, strict=True)]
+        file.write(csv_lines(rows))
+        file.flush()
+
+
+def numbers(outputs: Array) -> list[list[str]]:
+    """Each number as the shortest text that reads back equal in its own type."""
+    texts: list[list[str]] = outputs.astype(str).tolist()
+    return texts
+
+
+def csv_lines(rows: Iterable[Iterable[str]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
+
+
+def write_jsonl(blocks: Blocks, file: IO[bytes]) -> None:
+    """A JSON object a sample: `class`, where there are classes, and `outputs`."""
+    for block in blocks:
+        labels, rows = block.labels, block.outputs.tolist()
+        objects = (
+            [{"outputs": row} for row in rows]
+            if labels is None
+            else [{"class": label, "outputs": row} for label, row in zip(labels, rows, strict=True)]
+        )
+        file.write("".join(f"{to_json(o)}\n" for o in objects).encode())
+        file.flush()
+
+
+def write_npy(blocks: Blocks, file: IO[bytes]) -> None:
+    """The outputs, samples x outputs, in the network's type. The file must allow to go back."""
+    count = 0
+    for block in blocks:
+        if not count:
+            write_header(file, block.outputs)
+        file.write(np.ascontiguousarray(block.outputs).data)
+        count += len(block.outputs)
+    # NumPy leaves room in the header for any number of samples.
+    file.seek(0)
+    write_header(file, np.broadcast_to(block.outputs[:1], (count, *block.outputs.shape[1:])))
+    file.seek(0, io.SEEK_END)
+
+
+def write_header(file: IO[bytes], array: Array) -> None:
+    fields = {
+        "descr": np.lib.format.dtype_to_descr(array.dtype),
+        "fortran_order": False,
+        "shape": array.shape,
+    }
+    np.lib.format.write_array_header_1_0(file, fields)
+
+
+Writer = Callable[[Blocks, IO[bytes]], None]
+
+FORMATS: dict[str, Writer] = {"csv": write_csv, "jsonl": write_jsonl, "npy": write_npy}
+SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".npy": "npy"}
+
+
+def format_of(path: Path) -> str:
+    """The format that a file's suffix asks for.
+
+    Raises:
+        NncliError: none does.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise NncliError(
+            f"--output {shown(path)}: the suffix {path.suffix!r} is not known; known are "
+            + ", ".join(SUFFIXES)
+        )
+    return SUFFIXES[path.suffix.lower()]

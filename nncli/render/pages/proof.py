@@ -1,0 +1,112 @@
+"""The proof at the end of a breakdown: every gradient against an independent derivative."""
+
+from math import log10
+
+from nncli.inspection.check import Check, Sweep
+from nncli.inspection.record import Inspection
+from nncli.inspection.views import VIEWS
+from nncli.render.formats.document import Grid, Heading, Lines, Page, Paragraph
+from nncli.render.notation import SYMBOL
+from nncli.render.text import count, number
+
+METHODS = {
+    "complex step": "the complex-step derivative Im C(w + ih)/h, which subtracts nothing",
+    "central differences": "central differences (C(w + h) − C(w − h))/2h in float64",
+}
+
+
+def proof(inspection: Inspection) -> Page:
+    page: Page = [Heading("proof", 1), Paragraph(agreement(inspection))]
+    if inspection.check is None:
+        return [*page, Paragraph("The gradients were not checked (--check off).")]
+    check = inspection.check
+    page.append(Paragraph(f"Each gradient against {METHODS[check.method]}:"))
+    rows = []
+    for tensor in check.tensors:
+        place = "" if tensor.worst is None else f"[{','.join(map(str, tensor.worst))}]"
+        rows.append(
+            (
+                tensor.layer,
+                SYMBOL[tensor.quantity],
+                f"{tensor.checked - len(tensor.kinks):,} of {tensor.size:,}",
+                number(tensor.max_relative_error, 2),
+                place,
+            )
+        )
+    page.append(Grid(("layer", "gradient", "entries", "largest error", "at"), tuple(rows), words=2))
+    page += kinks(check)
+    unseen = sum(tensor.unseen for tensor in check.tensors)
+    if unseen:
+        message = (
+            f"{count(unseen, 'entry is', 'entries are')} too small to tell from rounding, or too "
+            "large for the derivative to be computed."
+        )
+        page.append(Paragraph(message, note=True))
+    page.append(Paragraph(verdict(check)))
+    return page
+
+
+def agreement(inspection: Inspection) -> str:
+    worst = {
+        view: max((a.ulps for a in inspection.agreements if a.view == view), default=0.0)
+        for view in VIEWS
+    }
+    told = ", ".join(f"{view} {number(ulps, 2)}" for view, ulps in worst.items())
+    return (
+        "The four views compute the gradient each by its own formula; from what the step computed "
+        f"they differ, in units in the last place of its largest entry, by at most: {told}."
+    )
+
+
+def kinks(check: Check) -> Page:
+    page: Page = []
+    for tensor in check.tensors:
+        if tensor.kinks:
+            some = " ".join(f"[{','.join(map(str, entry))}]" for entry in tensor.kinks[:6])
+            more = " …" if len(tensor.kinks) > 6 else ""
+            page.append(
+                Paragraph(
+                    f"{tensor.layer} {SYMBOL[tensor.quantity]}: "
+                    f"{count(len(tensor.kinks), 'entry', 'entries')} left out, a kink of relu or "
+                    f"maxpool lies within the step: {some}{more}; compared with the derivative on "
+                    "this side of the kink, they agree",
+                    note=True,
+                )
+            )
+    return page
+
+
+def verdict(check: Check) -> str:
+    error, allowed = number(check.max_relative_error, 2), number(check.tolerance, 2)
+    if check.passed:
+        return f"PASSED: the largest relative error is {error}; rounding explains up to {allowed}."
+    first = check.failure
+    assert first is not None
+    return (
+        f"FAILED: the first to be wrong is {first.layer} {SYMBOL[first.quantity]}: at "
+        f"[{','.join(map(str, first.worst or ()))}] it is {number(first.value, 10)}, the "
+        f"derivative is {number(first.reference, 10)}. The largest relative error is {error}; "
+        f"rounding explains up to {allowed}."
+    )
+
+
+def sweep_page(sweep: Sweep) -> Page:
+    """The U-shaped error of central differences over h, as a bar of the decimal digits gained."""
+    place = ",".join(map(str, sweep.entry))
+    lines = ["h          error      right digits (## each)"]
+    for h, error in sweep.errors:
+        digits = 0.0 if not error < 1 else min(16.0, -_log10(error))
+        lines.append(f"{number(h, 2):<9}  {number(error, 2):<9}  {'#' * round(2 * digits)}")
+    return [
+        Heading("the step size of central differences", 1),
+        Paragraph(
+            f"(C(w + h) − C(w − h))/2h for {sweep.layer} {SYMBOL[sweep.quantity]}[{place}] = "
+            f"{number(sweep.value, 10)}. While h is large the error is truncation, and falls as "
+            "h²; where h is small it is rounding, and grows as 1/h."
+        ),
+        Lines(tuple(lines)),
+    ]
+
+
+def _log10(value: float) -> float:
+    return log10(value) if value else -16.0

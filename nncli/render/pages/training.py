@@ -1,0 +1,255 @@
+"""A training on the screen: what was built, what it is doing, how it went."""
+
+from contextlib import ExitStack
+
+from rich.console import Console, Group, RenderableType
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from nncli.app.assemble import Prepared
+from nncli.app.initial import Initial
+from nncli.app.training import Training
+from nncli.core.files import shown
+from nncli.nn.trace import Trace
+from nncli.render.pages.layers import flight_table, measures_table, network_table
+from nncli.render.streams import messages, results, say
+from nncli.render.terminal import OnTerminal
+from nncli.render.text import count, duration, number, percent, plain, shape
+from nncli.render.widgets.curve import Curves, Series
+from nncli.render.widgets.matrices import step_matrices
+from nncli.training.evaluate import Evaluation
+from nncli.training.history import Divergence, Epoch, History
+from nncli.training.history import Progress as Glance
+from nncli.training.run_folder import Standing
+
+
+class TrainingScreen(ExitStack):
+    """Results on standard output; on standard error a bar, while the training runs."""
+
+    def __init__(self, prepared: Prepared, standing: Standing | None, *, quiet: bool) -> None:
+        """
+        Args:
+            standing: where a run stands that goes on; None where one begins.
+        """
+        super().__init__()
+        self.prepared = prepared
+        self.standing = standing
+        self.results = results(quiet=quiet)
+        self.messages = messages()
+        self.bar = Bar(self.messages, prepared.spec.train.epochs, len(prepared.data.train))
+        self.callback(self.bar.hide)
+
+    def show_built(self) -> None:
+        self.results.print(built(self.prepared))
+        if self.standing is None:
+            return
+        epoch, samples = self.standing.state[:2]
+        self.bar.start_at(epoch, samples)
+        if epoch < self.prepared.spec.train.epochs:
+            self.warn(f"going on {self.place(epoch, samples)}")
+        else:
+            self.warn(f"all {count(epoch, 'epoch')} were done already; --epochs N would go further")
+
+    def place(self, epoch: int, samples: int) -> str:
+        """Where a training stands, `epoch` epochs being complete, in words that follow a verb."""
+        of = f"epoch {epoch + (samples > 0):,} of {self.prepared.spec.train.epochs:,}"
+        if samples:
+            return f"in {of}, after {samples:,} of {len(self.prepared.data.train):,} samples"
+        return f"after {of}" if epoch else "before the first epoch"
+
+    def warn(self, message: str) -> None:
+        """Says something on standard error, above the bar where there is one."""
+        say(self.messages, message)
+
+    def progress(self, event: Epoch | Glance) -> None:
+        self.bar.show(event)
+
+    def show_step(self, epoch: Epoch, trace: Trace | None) -> None:
+        """The per-layer table of an epoch's last step, and its matrices where a trace is given."""
+        self.bar.hide()
+        settings = self.prepared.spec.train
+        parts: list[RenderableType] = [
+            epoch_line(epoch, settings.epochs),
+            "",
+            measures_table(epoch, momentum=settings.momentum, weight_decay=settings.weight_decay),
+            "",
+        ]
+        if trace is not None:
+            parts += [OnTerminal(step_matrices(trace)), ""]
+        self.results.print(Group(*parts))
+
+    def show_flight(self, divergence: Divergence) -> None:
+        """The last steps before a divergence."""
+        self.results.print(Group(*flight_table(divergence), ""))
+
+    def show_end(self, training: Training, *, is_saved: bool = True) -> None:
+        self.results.print(curves(training.history))
+        self.results.print(outcome(training.history, training.test))
+        if training.folder is not None and is_saved:
+            self.results.print(f"saved in {shown(training.folder)}", soft_wrap=True)
+
+
+def built(prepared: Prepared) -> RenderableType:
+    """What is about to be trained."""
+    grid = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column()
+    for heading, text in facts(prepared):
+        grid.add_row(plain(heading), plain(text))
+    name = plain(prepared.spec.name, "bold")
+    return Group(name, "", network_table(prepared.network), "", grid, "")
+
+
+def facts(prepared: Prepared) -> list[tuple[str, str]]:
+    """What there is to say about a training besides its layers."""
+    spec, data = prepared.spec, prepared.data
+    t = spec.train
+    samples = f"{count(len(data.train), 'sample')} of {shape(data.input_shape)} inputs"
+    if data.classes:
+        samples += f", {len(data.classes)} classes"
+    if data.validation is not None:
+        samples += f", {len(data.validation):,} held back for validation"
+    test = f"{count(len(data.test), 'sample')}, at the end" if data.test is not None else ""
+    steps = [f"η = {t.eta:g}"]
+    if t.schedule.type != "constant":
+        steps.append(f"{t.schedule.type} schedule")
+    if t.momentum:
+        steps.append(f"momentum {t.momentum:g}")
+    if t.weight_decay:
+        steps.append(f"weight decay {t.weight_decay:g}")
+    batch = min(t.batch_size, len(data.train))
+    return [
+        ("data", samples),
+        *([("test", test)] if test else []),
+        ("cost", t.cost),
+        ("SGD", ", ".join(steps)),
+        ("length", f"{count(t.epochs, 'epoch')} in mini-batches of {batch:,}"),
+        ("numbers", f"{spec.dtype}, seed {spec.seed}"),
+        *([("start", origins(prepared.initial))] if prepared.initial else []),
+    ]
+
+
+def origins(initial: Initial) -> str:
+    """Which file the weights come from, and which of its modules became which layer."""
+    if all(o.module == o.layer and not o.is_turned for o in initial.origins):
+        return f"{shown(initial.file)}, layer by layer"
+    moves = (
+        f"{shown(o.module) or 'weight'} → {o.layer}{' (turned)' if o.is_turned else ''}"
+        for o in initial.origins
+    )
+    return f"{shown(initial.file)}: {', '.join(moves)}"
+
+
+def curves(history: History) -> RenderableType:
+    """Cost and accuracy over the epochs; nothing where there is one epoch only."""
+    if len(history) < 2:
+        return Group()
+    epochs = range(1, len(history) + 1)
+    costs = [Series("train", numbers_of(history, "train_cost"))]
+    held_back = numbers_of(history, "validation_cost")
+    if held_back:
+        costs.append(Series("validation", held_back))
+    parts: list[RenderableType] = [Curves("cost", costs, epochs)]
+    accuracies = [share for share in history.accuracies() if share is not None]
+    if accuracies:
+        name = "validation" if held_back else "train"
+        parts += ["", Curves("accuracy", [Series(name, accuracies)], epochs)]
+    return Group(*parts, "")
+
+
+def numbers_of(history: History, key: str) -> list[float]:
+    """One number of the epochs that have it."""
+    return [x for x in history.column(key) if x is not None]
+
+
+def outcome(history: History, test: Evaluation | None) -> RenderableType:
+    """Where the training has led, and its best epoch where that was another."""
+    last = history[-1]
+    seconds = sum(numbers_of(history, "train_seconds"))
+    line = Text(f"after {count(last.epoch, 'epoch')} ({duration(seconds)} of steps): ", "bold")
+    if last.train_cost_after is not None:
+        line.append(f"cost {number(last.train_cost_after, 7)}")
+    if last.validation_cost is not None:
+        line.append(f"validation cost {number(last.validation_cost, 4)}")
+    if last.accuracy is not None:
+        where = "validation" if last.validation_accuracy is not None else "training"
+        line.append(f", {where} accuracy {accuracy(last.accuracy)}")
+        shares = [share or 0 for share in history.accuracies()]
+        best = max(shares)
+        if best > last.accuracy:
+            epoch = history[shares.index(best)].epoch
+            line.append(f" (best {accuracy(best)} in epoch {epoch})")
+    if test is not None:
+        line.append(f"\ntest: cost {number(test.cost, 4)}")
+        if test.accuracy is not None:
+            line.append(f", accuracy {accuracy(test.accuracy)}")
+    return line
+
+
+def accuracy(share: float) -> str:
+    """A share of samples that are right, to a hundredth of a percent."""
+    return percent(share, 2)
+
+
+def epoch_line(epoch: Epoch, epochs: int) -> Text:
+    """One epoch in one line, as the heading of its table."""
+    parts = [
+        f"epoch {epoch.epoch}/{epochs}",
+        f"η {epoch.eta:g}",
+        f"mean cost {number(epoch.train_cost, 4)}",
+    ]
+    if epoch.validation_cost is not None:
+        parts.append(f"validation {number(epoch.validation_cost, 4)}")
+    if epoch.accuracy is not None:
+        parts.append(f"accuracy {accuracy(epoch.accuracy)}")
+    return Text("  ".join(parts), style="bold")
+
+
+class Bar:
+    """The progress of a training on a terminal; on anything else it is silent."""
+
+    def __init__(self, console: Console, epochs: int, samples: int) -> None:
+        self.console = console
+        self.epochs = epochs
+        self.per_epoch = samples
+        self.accuracy = ""
+        self.progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[facts]}", markup=False),
+            TimeRemainingColumn(compact=True),
+            console=console,
+            transient=True,
+            refresh_per_second=10,
+        )
+        self.task = self.progress.add_task("", total=epochs * samples, facts="")
+
+    def start_at(self, epoch: int, samples: int) -> None:
+        """Begins further on than at the beginning, without that being taken for speed."""
+        done = epoch * self.per_epoch + samples
+        self.progress.reset(self.task, start=True, completed=done, facts="")
+
+    def hide(self) -> None:
+        """Takes the bar off the screen, so that others may write there."""
+        if self.progress.live.is_started:
+            self.progress.stop()
+
+    def show(self, event: Epoch | Glance) -> None:
+        if not self.console.is_terminal:
+            return
+        self.progress.start()
+        if isinstance(event, Epoch):
+            done, cost, epoch = event.epoch * self.per_epoch, event.train_cost, event.epoch
+            self.accuracy = "" if event.accuracy is None else f" acc {accuracy(event.accuracy)}"
+        else:
+            done = (event.epoch - 1) * self.per_epoch + event.samples
+            cost, epoch = event.cost, event.epoch
+        speed = self.progress.tasks[0].speed
+        rate = f" {speed:,.0f} samples/s" if speed else ""
+        self.progress.update(
+            self.task,
+            completed=done,
+            description=f"epoch {epoch}/{self.epochs}",
+            facts=f"cost {number(cost)}{self.accuracy}{rate}",
+        )

@@ -1,0 +1,58 @@
+"""nncli.conv: the command as one call."""
+
+import numpy as np
+import pytest
+
+import nncli
+from nncli.filtering.correlate import CorrelationError, correlate
+
+CELLS, TAPS = np.arange(60).reshape(3, 4, 5) % 7, np.arange(12).reshape(3, 2, 2)
+
+
+def test_of_files_names_rows_and_arrays(tmp_path):
+    matrix = CELLS[0]
+    np.savetxt(tmp_path / "m.csv", matrix, "%d", ",")
+    np.save(tmp_path / "f.npy", TAPS[1])
+    right = correlate(matrix, TAPS[1]).tolist()
+    for m in (matrix, matrix.tolist(), tmp_path / "m.csv", str(tmp_path / "m.csv")):
+        for f in (TAPS[1], tmp_path / "f.npy", "4 5; 6 7"):
+            assert nncli.conv(m, f).output.tolist() == right
+    sobel = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+    assert nncli.conv(matrix, "sobel-x").output.tolist() == correlate(matrix, sobel).tolist()
+    assert matrix.flags.writeable
+
+
+def test_every_argument_reaches_the_engine(tmp_path):
+    made = nncli.conv(
+        *(CELLS, TAPS),
+        padding=(2, 1),
+        padding_mode="reflect",
+        stride=2,
+        dilation=(1, 2),
+        flip=True,
+        channels="each",
+        output=tmp_path / "out.npy",
+    )
+    how = {"padding": (2, 1), "padding_mode": "reflect", "stride": (2, 2), "dilation": (1, 2)}
+    right = correlate(CELLS, TAPS, flip=True, **how)
+    np.testing.assert_array_equal(made.output, right)
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), right)
+    assert made.window(2, 1, 0).sum == right[2, 1, 0]
+
+
+def test_what_becomes_of_channels():
+    assert nncli.conv(CELLS, TAPS).output.shape == (3, 4)
+    assert nncli.conv(CELLS, TAPS[0]).output.shape == (3, 3, 4)
+    summed = nncli.conv(CELLS, TAPS[0], channels="sum").output
+    np.testing.assert_array_equal(summed, correlate(CELLS, TAPS[0]).sum(0))
+
+
+def test_what_is_wrong():
+    with pytest.raises(nncli.NncliError, match="channels: 'all' is not known; there are sum and"):
+        nncli.conv(CELLS, TAPS, channels="all")
+    with pytest.raises(nncli.NncliError, match="matrix: is 4 x 5; it has no channels"):
+        nncli.conv(CELLS[0], TAPS[0], channels="sum")
+    with pytest.raises(CorrelationError, match="'some' is no padding"):
+        nncli.conv(CELLS, TAPS, padding="some")
+    with pytest.raises(nncli.NncliError, match=r"none\.csv: no such file"):
+        nncli.conv("none.csv", TAPS)

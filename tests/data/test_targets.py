@@ -1,0 +1,212 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nncli.data import Encoding, Pair, targets
+from tests.data.conftest import FLOAT32, load, problems, write
+
+
+def table(*labels):
+    return write("t.csv", "x,y\n" + "".join(f"{i},{label}\n" for i, label in enumerate(labels)))
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "names", "indices"),
+    [
+        pytest.param([10, 2, -1], None, ("-1", "2", "10"), [2, 1, 0], id="integers by value"),
+        pytest.param(["b", "a", "B"], None, ("B", "a", "b"), [2, 1, 0], id="words sorted"),
+        pytest.param([2, 0], 4, ("0", "1", "2", "3"), [2, 0], id="counted"),
+        pytest.param(["b", "a"], ("b", "c", "a"), ("b", "c", "a"), [0, 2], id="named"),
+        pytest.param([1, 0, 2], ("b", "c", "a"), ("b", "c", "a"), [1, 0, 2], id="by index"),
+        pytest.param([5, 3], ("3", "5"), ("3", "5"), [1, 0], id="integers as names"),
+    ],
+)
+def test_classes(labels, classes, names, indices):
+    data = load(table(*labels), classes=classes)
+    assert data.classes == names
+    assert data.outputs == len(names)
+    np.testing.assert_array_equal(data.train.targets, np.eye(len(names))[indices])
+
+
+@pytest.mark.parametrize(
+    ("labels", "target", "expected"),
+    [
+        pytest.param([0, 1, 1], None, [[0], [1], [1]], id="integers kept"),
+        pytest.param([0.5, 1, 2], None, [[0.5], [1], [2]], id="floats"),
+        pytest.param([3, 4], ["y", "x"], [[3, 0], [4, 1]], id="several"),
+    ],
+)
+def test_vectors(labels, target, expected):
+    path = write("t.csv", "w,x,y\n" + "".join(f"9,{i},{y}\n" for i, y in enumerate(labels)))
+    data = load(path, target=target, classes="none", dtype=FLOAT32)
+    assert data.classes is None
+    assert data.train.targets.dtype == np.float32
+    assert data.train.targets.tolist() == expected
+
+
+def test_a_single_column_of_floats_is_a_vector_without_being_told():
+    assert load(table(0.5, 1)).classes is None
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "message"),
+    [
+        pytest.param(
+            ["cat", "dgo"],
+            ("cat", "dog"),
+            "t.csv: row 3, column 2 (y): 'dgo' is not a class; the classes are 'cat', 'dog'; did "
+            "you mean 'dog'?",
+            id="slip in a name",
+        ),
+        pytest.param(
+            [0, 10],
+            10,
+            "t.csv: row 3, column 2 (y): '10' is not a class; the classes are 0 to 9",
+            id="above the count",
+        ),
+        pytest.param(
+            [0, -1],
+            10,
+            "t.csv: row 3, column 2 (y): '-1' is not a class; the classes are 0 to 9",
+            id="below 0",
+        ),
+        pytest.param(
+            [0, 3],
+            ("a", "b", "c"),
+            "t.csv: row 3, column 2 (y): '3' is not a class; the classes are 0 to 2",
+            id="index of no name",
+        ),
+        pytest.param(
+            [0, 1.5],
+            2,
+            "t.csv: row 3, column 2 (y): 1.5 is no class, which is an integer or text",
+            id="a float",
+        ),
+        pytest.param(["a", "b"], ("a", "b", "a"), "t.csv: classes names 'a' twice", id="twice"),
+        pytest.param([0, 1], 0, "t.csv: classes 0 is not above 0", id="no classes"),
+    ],
+)
+def test_mistakes(labels, classes, message):
+    assert problems(load, table(*labels), classes=classes) == [message]
+
+
+def test_labels_of_other_sources_must_be_known():
+    train = table("a", "b", "a")
+    other = write("v.csv", "x,y\n1,a\n2,c\n")
+    message = "v.csv: row 3, column 2 (y): 'c' is not a class; the classes are 'a', 'b'"
+    assert problems(load, train, validation=other) == [message]
+    assert problems(load, train, test=other) == [message]
+
+
+def test_integers_do_not_pass_for_words_learnt_elsewhere():
+    told = problems(load, table("a", "b", "a"), test=write("v.csv", "x,y\n1,0\n"))
+    assert told == ["v.csv: row 2, column 2 (y): '0' is not a class; the classes are 'a', 'b'"]
+
+
+def test_labels_of_arrays_are_told_by_their_element():
+    pair = Pair([[1], [2]], [[0], [7]])
+    assert problems(load, pair, classes=2) == [
+        "targets: element [1, 0]: '7' is not a class; the classes are '0', '1'"
+    ]
+
+
+def test_classes_of_several_columns():
+    told = problems(load, Pair([[1], [2]], [[0, 1], [1, 0]]), classes=2)
+    assert told == ["targets: classes need one column of labels, but the target has 2 columns"]
+
+
+def test_measurements_do_not_become_thousands_of_classes(monkeypatch):
+    monkeypatch.setattr(targets, "MOST_CLASSES", 3)
+    assert problems(load, table(1, 2, 3, 4)) == [
+        "t.csv: the target has 4 different values, too many for classes (at most 3); for plain "
+        "numbers set classes: none"
+    ]
+    assert load(table(1, 2, 3, 4), classes="none").outputs == 1
+
+
+MANY = [i % 3 for i in range(300)]
+ADVICE = "all other labels are integers (0 to 2); mend it, or set classes: none for plain numbers"
+
+
+@pytest.mark.parametrize(
+    ("slip", "told"),
+    [
+        ("0.5", "0.5 is no class"),
+        ("1e20", "1e+20 is too large for a class"),
+        ("9007199254740993", "9.0072e+15 is too large for a class"),
+    ],
+)
+def test_a_slip_in_one_label_does_not_turn_classes_into_regression(slip, told):
+    path = table(*MANY, slip, 1)
+    assert problems(load, path) == [f"t.csv: row 302, column 2 (y): {told}; {ADVICE}"]
+    assert load(path, classes="none").classes is None
+
+
+def test_slips_in_a_list_are_told_too():
+    inputs = [[i] for i in range(41)]
+    for slip, told in ((0.5, "0.5 is no class"), (10**20, "1e+20 is too large for a class")):
+        for wrap, place in ((lambda y: y, "[40]"), (lambda y: [y], "[40, 0]")):
+            pair = Pair(inputs, [wrap(y) for y in [*MANY[:40], slip]])
+            assert problems(load, pair) == [f"targets: element {place}: {told}; {ADVICE}"]
+            assert load(pair, classes="none").outputs == 1
+    assert load(Pair(inputs, [*map(float, MANY[:40]), 0.5])).classes is None
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pytest.param([*MANY[:95], *[0.5] * 5], id="as many as five in a hundred"),
+        pytest.param([*MANY * 2, *[0.5] * 11], id="more than ten"),
+        pytest.param([0, 1, 0.5], id="one of three"),
+    ],
+)
+def test_measurements_are_no_slips(labels):
+    assert load(table(*labels)).classes is None
+
+
+def test_an_array_of_floats_means_floats():
+    np.save("y.npy", np.array([*MANY, 0.5]))
+    assert load(Pair([[i] for i in range(301)], Path("y.npy"))).classes is None
+
+
+def test_validation_data_may_be_rounder_than_those_of_training():
+    data = load(table(0.1, 0.2, 3), validation=write("v.csv", "x,y\n" + "1,2\n" * 99 + "1,0.5\n"))
+    assert data.classes is None
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["a"] * 4, "all 4 labels are 'a': one class cannot be learnt to tell from others"),
+        (
+            [1, 1],
+            "all 2 labels are '1': one class cannot be learnt to tell from others; for plain "
+            "numbers set classes: none",
+        ),
+    ],
+)
+def test_one_class_alone_is_refused(labels, message):
+    assert problems(load, table(*labels)) == [f"t.csv: {message}"]
+    assert load(table(*labels), classes=("a", "1")).outputs == 2
+
+
+def test_classes_counted_in_the_millions_are_refused_at_once():
+    told = problems(load, table(0, 1), classes=20_000_000)
+    assert told == ["t.csv: classes 20000000 is above 100,000, the most there can be"]
+
+
+def test_many_classes_and_many_mistakes_cost_no_time(monkeypatch):
+    names = []
+    monkeypatch.setattr(Encoding, "told", lambda self, lookup: names.append(1) or "many")
+    told = problems(load, table(*range(-3000, 0)), classes=100_000)
+    assert told[-1] == "t.csv: and 2,990 more"
+    assert names == [1]
+    assert (
+        load(table("a1", "a2"), classes=tuple(f"a{i}" for i in range(100_000))).outputs == 100_000
+    )
+
+
+def test_text_where_numbers_are_asked_for():
+    told = problems(load, Pair([[1], [2]], ["a", "b"]), classes="none")
+    assert told == ["targets: the targets are text, but classes are not asked for"]

@@ -1,0 +1,313 @@
+"""Helpers that are processes: how they live, wait and end."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nncli.core.errors import NncliError
+from nncli.nn.aligned_buffers import CHUNK, LINE, Arena
+from nncli.nn.parallel import process_worker as forked
+from nncli.nn.parallel.process_worker import Fork, can_fork
+from nncli.nn.parallel.worker_pool import Crew
+
+pytestmark = pytest.mark.skipif(not can_fork(), reason="no processes are forked here")
+
+
+@pytest.fixture
+def counts():
+    return Arena(shared=True).zeros(8, int)
+
+
+def add(counts, place=0):
+    counts[place] += 1
+
+
+def ended(pid: int) -> bool:
+    """Whether the process has ended, waited for or not."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_each_job_is_done_once(counts, monkeypatch):
+    monkeypatch.setattr(forked, "LOOKS", 3)  # so that both sides sleep too
+    helper = Fork([[add, partial(add, counts)], [add, partial(add, counts, 1)]], 1)
+    for k in range(500):
+        helper.begin(k % 2)
+        if k % 7 == 0:
+            helper.finish()
+            helper.finish()
+    helper.finish()
+    helper.end()
+    assert counts[:2].tolist() == [250, 250]
+    assert ended(helper.pid)
+
+
+def test_a_job_under_way_is_ended_first(counts):
+    def slowly():
+        time.sleep(0.2)
+        counts[0] += 1
+
+    helper = Fork([[add, slowly]], 1)
+    helper.begin(0)
+    helper.end()
+    assert counts[0] == 1
+
+
+@pytest.mark.parametrize("at", ["before the call", "after the answer"])
+def test_ctrl_c_between_two_lines_keeps_nobody_waiting(counts, monkeypatch, at):
+    """As a KeyboardInterrupt leaves them: a call that was not made, an answer not noted."""
+    helper = Fork([[add, partial(add, counts)]], 1)
+    if at == "before the call":
+        with monkeypatch.context() as patch:
+            patch.setattr(Fork, "_call", lambda self: None)
+            helper.begin(0)
+    else:
+        helper.begin(0)
+        helper.finish()
+        helper._is_busy = True
+    helper.finish()
+    assert counts[0] == 1
+    helper.begin(0)
+    helper.finish()
+    assert counts[0] == 2
+    helper.end()
+
+
+def test_it_holds_no_file_of_its_parent(counts, tmp_path):
+    def look():
+        counts[0] = len(os.listdir("/proc/self/fd"))
+
+    with open(tmp_path / "file", "w") as file, Crew(3, forks=True) as crew:
+        assert file.fileno() > 2
+        crew.task([add.__repr__, look, look])()
+    assert counts[0] == 3, "calls, answers, and the folder that is listed"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_what_is_meant_for_the_parent_leaves_it_alone(counts, number):
+    helper = Fork([[add, partial(add, counts)]], 1)
+    os.kill(helper.pid, number)
+    helper.begin(0)
+    helper.finish()
+    helper.end()
+    assert counts[0] == 1
+
+
+def test_one_that_was_killed_is_told_of_in_words(counts):
+    with Crew(2, forks=True) as crew:
+        task = crew.task([add.__repr__, partial(add, counts)])
+        task()
+        (helper,) = crew._helpers
+        os.kill(helper.pid, signal.SIGKILL)
+        for _ in range(2):
+            with pytest.raises(NncliError, match=r"ended from outside.*--threads 1"):
+                task()
+
+
+@pytest.mark.parametrize("job", ["os.getpid", "partial(crew.meeting.meet, 1)", "partial(sleep, 1)"])
+def test_it_ends_with_its_parent(job):
+    program = f"""
+import os, signal
+from functools import partial
+from time import sleep
+from nncli.nn.parallel.worker_pool import Crew
+crew = Crew(2, forks=True)
+def end():
+    print(crew._helpers[0].pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+crew.task([end, {job}])()
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert run.returncode == -signal.SIGKILL
+    assert ended(int(run.stdout))
+
+
+def in_turns(crew, trail, turns, k, failing=None):
+    """Each member writes down its turns, and reads what the others wrote in the last one."""
+    for turn in range(turns):
+        if failing == (k, turn):
+            raise KeyError("at a meeting")
+        trail[k] = turn + 1
+        crew.meeting.meet(k)
+        if (trail[: crew.size] < turn + 1).any():
+            raise AssertionError(f"{k} in turn {turn} saw {trail}")
+        crew.meeting.meet(k)
+
+
+@pytest.mark.parametrize("forks", [False, True])
+class TestMeeting:
+    def task(self, crew, trail, turns, failing=None):
+        jobs = [partial(in_turns, crew, trail, turns, k, failing) for k in range(crew.size)]
+        return crew.task([partial(crew.meeting.attend, job) for job in jobs])
+
+    @pytest.mark.parametrize("looks", [0, 1000])
+    def test_nobody_goes_on_before_all_are_there(self, forks, looks, counts, monkeypatch):
+        monkeypatch.setattr(forked, "LOOKS", looks)
+        with Crew(3, forks=forks) as crew:
+            task = self.task(crew, counts, 50)
+            for _ in range(3):
+                counts[...] = 0
+                task()
+                assert counts.tolist() == [50, 50, 50, 0, 0, 0, 0, 0]
+
+    @pytest.mark.parametrize("k", [0, 1, 2])
+    def test_who_fails_keeps_nobody_waiting(self, forks, k, counts):
+        with Crew(3, forks=forks) as crew:
+            fails, works = self.task(crew, counts, 9, (k, 4)), self.task(crew, counts, 9)
+            for _ in range(2):
+                counts[...] = 0
+                with pytest.raises(KeyError, match="at a meeting"):
+                    fails()
+                assert counts.max() <= 5
+                counts[...] = 0
+                works()
+                assert counts[:3].tolist() == [9, 9, 9]
+
+
+@pytest.mark.parametrize("killed", [(1,), (2,), (1, 2)])
+def test_who_was_killed_keeps_nobody_waiting(killed):
+    def die():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with Crew(3, forks=True) as crew:
+        jobs = [partial(crew.meeting.attend, partial(crew.meeting.meet, k)) for k in range(3)]
+        task = crew.task([die if k in killed else job for k, job in enumerate(jobs)])
+        for _ in range(2):
+            with pytest.raises(NncliError, match="ended from outside"):
+                task()
+
+
+@pytest.mark.parametrize("forks", [False, True])
+@pytest.mark.parametrize("where", ["begin", "finish"])
+def test_an_interruption_keeps_nobody_waiting(forks, where, counts, monkeypatch):
+    """Of a helper that has begun while another has not, say."""
+    with Crew(3, forks=forks) as crew:
+        jobs = [partial(in_turns, crew, counts, 3, k) for k in range(3)]
+        task = crew.task([partial(crew.meeting.attend, job) for job in jobs])
+        task()
+        helper = crew._helpers[1]
+        act, armed = getattr(helper, where), [True]
+
+        def interrupted(*arguments):
+            if armed:
+                armed.clear()
+                raise KeyboardInterrupt
+            act(*arguments)
+
+        monkeypatch.setattr(helper, where, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            task()
+        counts[...] = 0
+        task()
+        assert counts[:3].tolist() == [3, 3, 3]
+
+
+def test_an_answer_that_comes_late_is_waited_for(counts, monkeypatch):
+    write = os.write
+
+    def late(file, content):
+        if content.startswith(b"!"):
+            time.sleep(3 * forked.PATIENCE)
+        return write(file, content)
+
+    def fail():
+        raise KeyError("late")
+
+    monkeypatch.setattr(forked.os, "write", late)
+    helper = Fork([[add, fail]], 1)
+    helper.begin(0)
+    helper.finish()
+    with pytest.raises(KeyError, match="late"):
+        helper.raise_error()
+    helper.end()
+
+
+class Unpacked(Exception):
+    def __init__(self, one, two):
+        super().__init__("cannot be made of what it says")
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("long " * 100_000), Unpacked(1, 2), ValueError("a file", lambda: None)]
+)
+def test_what_an_error_says_comes_through_whatever_it_is(error):
+    def fail():
+        raise error
+
+    helper = Fork([[add, fail]], 1)
+    helper.begin(0)
+    helper.finish()
+    with pytest.raises(NncliError, match=f"{type(error).__name__}: .*(long|cannot|file)"):
+        helper.raise_error()
+    helper.end()
+
+
+def test_no_process_for_a_later_task_is_told_each_time(counts, monkeypatch):
+    def fork():
+        raise BlockingIOError(11, "no more processes")
+
+    with Crew(2, forks=True) as crew:
+        task = crew.task([partial(add, counts, 0), partial(add, counts, 1)])
+        with monkeypatch.context() as patch:
+            patch.setattr("os.fork", fork)
+            for _ in range(2):
+                with pytest.raises(NncliError, match=r"no more processes.*--threads 1"):
+                    task()
+        task()
+    assert counts[:2].tolist() == [1, 1]
+
+
+def test_children_that_the_system_waits_for(counts):
+    """As a program is started whose parent ignores the end of its children."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        with Crew(2, forks=True) as crew:
+            crew.task([partial(add, counts, 0), partial(add, counts, 1)])()
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert counts[:2].tolist() == [1, 1]
+
+
+class TestArena:
+    @pytest.mark.parametrize("shared", [False, True])
+    def test_arrays_are_zeros_and_apart(self, shared):
+        zeros = Arena(shared=shared).zeros
+        shapes = [(3, 5), (), (7,), (2, CHUNK), (4, 1, 2), (0, 3), (CHUNK // 8 - 3,)]
+        arrays = [zeros(shape, dtype) for shape in shapes for dtype in (np.float32, bool, complex)]
+        for k, array in enumerate(arrays):
+            assert not array.any()
+            assert array.flags.c_contiguous
+            assert array.flags.aligned
+            assert not array.size or array.ctypes.data % LINE == 0
+            array[...] = k % 2
+        assert all((array == k % 2).all() for k, array in enumerate(arrays))
+
+    @pytest.mark.parametrize("shared", [False, True])
+    @pytest.mark.parametrize("rows", [1 << 50, 1 << 70])
+    def test_what_does_not_fit_is_told_as_numpy_does(self, shared, rows):
+        with pytest.raises(MemoryError, match=r"Unable to allocate .* shape \(\d+, 7\)"):
+            Arena(shared=shared).zeros((rows, 7), np.float32)
+
+    @pytest.mark.parametrize("shared", [False, True])
+    def test_what_a_child_writes_is_there_where_it_is_shared(self, shared):
+        array = Arena(shared=shared).zeros((2, 2))
+        if not (pid := os.fork()):
+            array[1, 0] = 7
+            os._exit(0)
+        os.waitpid(pid, 0)
+        assert array.tolist() == [[0, 0], [7 * shared, 0]]
