@@ -36,9 +36,9 @@ import json, resource, sys
 from time import time
 import numpy as np
 import nncli
-from nncli.data.dataset import Part
+from nncli.data.dataset import Dataset
 
-gather, seen, first = Part.gather, [], []
+gather, seen, first = Dataset.gather, [], []
 
 def peak():
     try:
@@ -64,11 +64,11 @@ def on_event(event, trainer):
 
 def once(part, rows, inputs, targets):
     first.append(time())
-    Part.gather = gather
+    Dataset.gather = gather
     gather(part, rows, inputs, targets)
 
 def begin():  # not before the first step: to know what a cost is like, a trainer looks at samples
-    Part.gather = watched if counts else once
+    Dataset.gather = watched if counts else once
 
 # Counting rows takes memory of its own, so it is done where the most memory is not asked for.
 SAMPLES, counts = int(sys.argv[1]), sys.argv[2] == "count"

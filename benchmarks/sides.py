@@ -35,19 +35,19 @@ class Nncli:
         self.version = nncli.__version__
 
     def epochs(self, workload: Workload, data: Data) -> tuple[Epoch, Parameters]:
-        from nncli.data.dataset import Part
+        from nncli.data.dataset import Dataset
         from nncli.nn.optimizers import Sgd
-        from nncli.nn.parallel.worker_count import hire
+        from nncli.nn.parallel.worker_count import start_workers
         from nncli.training import trainer as timed
 
         timed.perf_counter = clock
         net = workloads.network(workload, data)
         index = np.arange(len(data.inputs))
-        train = Part(data.inputs, data.targets, index)
-        few = Part(data.inputs, data.targets, index[:10])
+        train = Dataset(data.inputs, data.targets, index)
+        few = Dataset(data.inputs, data.targets, index[:10])
         # As the command does it: the environment says how many threads there are.
-        crew = hire(net, workload.batch_size, "auto")
-        trainer = timed.Trainer(net, Sgd(net), workloads.plan(workload), train, few, crew)
+        workers = start_workers(net, workload.batch_size, "auto")
+        trainer = timed.Trainer(net, Sgd(net), workloads.plan(workload), train, few, workers)
         events = trainer.events()
 
         def epoch() -> tuple[float, int]:
@@ -60,15 +60,15 @@ class Nncli:
         return epoch, lambda: net.parameters
 
     def one_conv(self, workload: Workload) -> Epoch:
-        from nncli.nn.arrays import do
+        from nncli.nn.arrays import execute
         from nncli.nn.layers.conv_step import ConvStep
         from nncli.nn.network import place_layers
-        from nncli.nn.parallel.worker_count import arena_for
-        from nncli.nn.parallel.worker_pool import Crew
+        from nncli.nn.parallel.worker_count import buffers_for
+        from nncli.nn.parallel.worker_pool import WorkerPool
 
         (placed,) = place_layers(workload.layers, workloads.ONE_CONV_SHAPE)
-        arena = arena_for(self.threads)
-        crew, zeros = Crew(self.threads, forks=arena.shared), arena.zeros
+        buffers = buffers_for(self.threads)
+        workers, zeros = WorkerPool(self.threads, forks=buffers.shared), buffers.zeros
 
         def shared(array: np.ndarray) -> np.ndarray:
             copy = zeros(array.shape, np.float32)
@@ -89,7 +89,7 @@ class Nncli:
             calls = [one for rule in rules for one in rule()]
             shares.append((calls, gradients))
 
-        passes = crew.task([partial(do, calls) for calls, _ in shares])
+        passes = workers.task([partial(execute, calls) for calls, _ in shares])
 
         def step() -> None:
             passes()

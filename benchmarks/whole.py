@@ -27,7 +27,7 @@ import results
 from workloads import REPO, dense
 
 import nncli
-from nncli.data.dataset import Part
+from nncli.data.dataset import Dataset
 from nncli.nn.network import build_network
 from nncli.nn.optimizers import Constant, Sgd
 from nncli.nn.step import Step
@@ -125,10 +125,10 @@ def epoch_time(samples: int, units: tuple[int, ...], batch_size: int) -> tuple[f
     """Microseconds of a step, those of an epoch, and the most bytes a step allocates."""
     rng = np.random.default_rng(0)
     inputs, targets = rng.random((samples, units[0]), np.float32), np.zeros((samples, units[-1]))
-    part = Part(inputs, targets.astype("f"), np.arange(samples))
+    part = Dataset(inputs, targets.astype("f"), np.arange(samples))
     net = build_network(dense(*units[1:]), (units[0],), "quadratic", np.float32, rng)
     plan = Plan(0.1, Constant(), 4, batch_size, True, 0, False)
-    few = Part(part.inputs, part.targets, part.index[:1])
+    few = Dataset(part.inputs, part.targets, part.index[:1])
     times = [
         event.train_seconds
         for event in Trainer(net, Sgd(net), plan, part, few).events()

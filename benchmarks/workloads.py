@@ -14,7 +14,7 @@ sys.path.insert(0, str(REPO))
 from nncli.nn.layers.base import AvgPool, Conv, Dense, Layer  # noqa: E402
 from nncli.nn.network import Network, build_network  # noqa: E402
 from nncli.nn.optimizers import Constant  # noqa: E402
-from nncli.nn.parallel.worker_count import arena_for  # noqa: E402
+from nncli.nn.parallel.worker_count import buffers_for  # noqa: E402
 from nncli.training.order import Plan  # noqa: E402
 
 
@@ -96,8 +96,8 @@ def network(workload: Workload, data: Data) -> Network:
     """The same weights on every side."""
     rng = np.random.default_rng(0)
     shape = data.inputs.shape[1:]
-    arena = arena_for("auto")
-    return build_network(workload.layers, shape, "quadratic", np.float32, rng, arena)
+    buffers = buffers_for("auto")
+    return build_network(workload.layers, shape, "quadratic", np.float32, rng, buffers)
 
 
 def plan(workload: Workload) -> Plan:

@@ -22,8 +22,8 @@ from nncli.nn.initialisers import default_initialiser
 from nncli.nn.layers import base as nn
 from nncli.nn.memory import layer_numbers, step_bytes
 from nncli.nn.network import Network, Placed, build_network, place_layers
-from nncli.nn.parallel.worker_count import arena_for, hire
-from nncli.nn.parallel.worker_pool import Crew
+from nncli.nn.parallel.worker_count import buffers_for, start_workers
+from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.spec import (
     AvgPoolSpec,
     ConstantSchedule,
@@ -57,14 +57,14 @@ class Prepared(NamedTuple):
     plan: Plan
     initial: Initial | None = None
 
-    def hire(self, auto: int | None = None) -> Crew:
+    def start_workers(self, auto: int | None = None) -> WorkerPool:
         """The threads that its training shares the work among; to be closed.
 
         auto: how many where the spec leaves it open; None: as many as are worth it.
         """
         n = min(self.plan.batch_size, len(self.data.train))
         threads = self.spec.train.threads
-        return hire(self.network, n, (auto or threads) if threads == "auto" else threads)
+        return start_workers(self.network, n, (auto or threads) if threads == "auto" else threads)
 
     def fingerprint(self) -> Fingerprint:
         """What tells whether a run goes on with its own data."""
@@ -260,8 +260,8 @@ def _told_at_layer(spec: Spec) -> Iterator[None]:
 def _network(spec: Spec, layers: list[nn.Layer], input_shape: tuple[int, ...]) -> Network:
     rng = np.random.default_rng(seed_of(spec.seed, Stream.WEIGHTS))
     with _told_at_layer(spec):
-        arena = arena_for(spec.train.threads)
-        return build_network(layers, input_shape, spec.train.cost, spec.dtype, rng, arena)
+        buffers = buffers_for(spec.train.threads)
+        return build_network(layers, input_shape, spec.train.cost, spec.dtype, rng, buffers)
 
 
 def _layer(spec: Spec, index: int, layer: Layer) -> nn.Layer:

@@ -7,7 +7,7 @@ from nncli.app.assemble import load_data, source_of
 from nncli.app.running import Run, open_run
 from nncli.core.errors import DataError, SpecError
 from nncli.core.files import shown
-from nncli.data import Pair, Part, read_measured
+from nncli.data import Dataset, Pair, read_measured
 from nncli.nn.arrays import Array
 from nncli.training.assessment import Assessment, Outcome, assess
 
@@ -85,8 +85,8 @@ def evaluate(
     run = run if isinstance(run, Run) else open_run(run)
     part, samples = _given(run, data, targets) if data is not None else _own(run)
     classes = run.recipe.classes is not None
-    with run.hire() as crew:
-        assessment = assess(run.network, samples, classes=classes, worst=worst, crew=crew)
+    with run.start_workers() as workers:
+        assessment = assess(run.network, samples, classes=classes, worst=worst, workers=workers)
     return Evaluated(
         run=run.path,
         name=run.spec.name,
@@ -101,12 +101,12 @@ def evaluate(
     )
 
 
-def _given(run: Run, data: str | Path, targets: str | Path | None) -> tuple[str, Part]:
+def _given(run: Run, data: str | Path, targets: str | Path | None) -> tuple[str, Dataset]:
     source = Path(data) if targets is None else Pair(Path(data), Path(targets))
     return "data", read_measured(run.recipe, source, run.network.dtype)
 
 
-def _own(run: Run) -> tuple[str, Part]:
+def _own(run: Run) -> tuple[str, Dataset]:
     """The data of the run that tell most, and which they are."""
     given = run.spec.data
     for key, table in (("test", given.test), ("validation", given.validation)):
@@ -126,7 +126,7 @@ def _own(run: Run) -> tuple[str, Part]:
     return ("train", data.train) if data.validation is None else ("validation", data.validation)
 
 
-def _worst(run: Run, samples: Part, outcome: Outcome) -> WorstSample:
+def _worst(run: Run, samples: Dataset, outcome: Outcome) -> WorstSample:
     lines = None if samples.origin is None else samples.origin.lines
     return WorstSample(
         sample=outcome.row,

@@ -52,8 +52,8 @@ class Predictions:
         self._inputs = inputs
 
     def __iter__(self) -> Iterator[Prediction]:
-        with self.run.hire() as crew:
-            forward = Forward(self.run.network, crew)
+        with self.run.start_workers() as workers:
+            forward = Forward(self.run.network, workers)
             for part in self._inputs.parts:
                 for outputs in forward(part):
                     yield self.prediction(outputs)

@@ -8,10 +8,10 @@ from nncli.app.assemble import bare_network
 from nncli.app.opening import spec_file
 from nncli.core.errors import RunError
 from nncli.core.files import shown
-from nncli.data import Recipe, recipe_from
+from nncli.data import Preprocessing, preprocessing_from
 from nncli.nn.network import Network
-from nncli.nn.parallel.worker_count import hire
-from nncli.nn.parallel.worker_pool import Crew
+from nncli.nn.parallel.worker_count import start_workers
+from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.spec import Spec, load_spec
 from nncli.training.data_file import DATA, read_data
 from nncli.training.evaluate import block_for
@@ -26,14 +26,14 @@ class Run(NamedTuple):
 
     path: Path
     spec: Spec
-    recipe: Recipe
+    recipe: Preprocessing
     network: Network
     epoch: int
     notes: tuple[str, ...] = ()
 
-    def hire(self) -> Crew:
+    def start_workers(self) -> WorkerPool:
         """The threads that its forward passes are worth; to be closed."""
-        return hire(self.network, block_for(self.network), self.spec.train.threads)
+        return start_workers(self.network, block_for(self.network), self.spec.train.threads)
 
 
 def open_run(path: str | Path) -> Run:
@@ -57,7 +57,7 @@ def open_run(path: str | Path) -> Run:
     return Run(path, spec, recipe, network, state.epoch, notes)
 
 
-def check_outputs(folder: Path, recipe: Recipe, network: Network) -> None:
+def check_outputs(folder: Path, recipe: Preprocessing, network: Network) -> None:
     """Raises RunError where a run folder's data.json is not that of its network."""
     (outputs,) = network.output_shape
     for told in (recipe.outputs, outputs if recipe.classes is None else len(recipe.classes)):
@@ -68,7 +68,7 @@ def check_outputs(folder: Path, recipe: Recipe, network: Network) -> None:
             )
 
 
-def read_recipe(folder: Path) -> Recipe:
+def read_recipe(folder: Path) -> Preprocessing:
     """How data are read for the network of a run folder.
 
     Raises:
@@ -76,6 +76,6 @@ def read_recipe(folder: Path) -> Recipe:
     """
     plain = read_data(folder)
     try:
-        return recipe_from(plain)
+        return preprocessing_from(plain)
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{shown(folder / DATA)}: damaged: {error}") from error

@@ -33,7 +33,7 @@ def trace_step(
     elif not isinstance(source, Opened):
         source = open_spec_or_run(source)
     prepared, state = source.prepared, source.state
-    with prepared.hire() as crew:
+    with prepared.start_workers() as workers:
         return take_step(
             prepared.network,
             source.sgd(),
@@ -43,5 +43,5 @@ def trace_step(
             epoch=state.epoch + 1 if state else 1,
             start=state.samples if state else 0,
             name=prepared.spec.name,
-            crew=crew,
+            workers=workers,
         )

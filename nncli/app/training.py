@@ -11,10 +11,10 @@ from nncli.app.resuming import Reopened, reopen
 from nncli.core.errors import DivergedError, InterruptedTraining, StoppedTraining
 from nncli.nn.network import Network
 from nncli.nn.optimizers import Sgd
-from nncli.nn.parallel.worker_pool import Crew
+from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.spec import Spec, dump_spec, load_spec
-from nncli.training.checkpoint import Terms, pack_checkpoint
-from nncli.training.checkpoint_writer import Keeper
+from nncli.training.checkpoint import RunIdentity, pack_checkpoint
+from nncli.training.checkpoint_writer import CheckpointWriter
 from nncli.training.data_file import data_text
 from nncli.training.evaluate import Evaluation, Evaluator
 from nncli.training.history import Divergence, Epoch, History, Progress
@@ -81,16 +81,19 @@ def train(
     watch = _Watch(on_start, on_event, on_warning)
     for note in prepared.initial.notes if prepared.initial is not None else ():
         watch.warn(note)
-    with prepared.hire() as crew:
-        trainer = _trainer(prepared, crew)
-        terms, folder = Terms(prepared.fingerprint(), crew.threads, trainer.untrained), None
+    with prepared.start_workers() as workers:
+        trainer = _trainer(prepared, workers)
+        terms, folder = (
+            RunIdentity(prepared.fingerprint(), workers.threads, trainer.untrained),
+            None,
+        )
         if out is not None:
             text = dump_spec(with_defaults(prepared.spec))
             checkpoint = pack_checkpoint(prepared.network, trainer.keep(), terms)
             settled = data_text(prepared.data.recipe.as_plain())
             folder = RunFolder.create(Path(out), text, settled, checkpoint, overwrite=overwrite)
-        keeper = Keeper(folder, prepared.network, History(), terms, checkpoint_every)
-        return _follow(trainer, prepared, crew, keeper, watch)
+        writer = CheckpointWriter(folder, prepared.network, History(), terms, checkpoint_every)
+        return _follow(trainer, prepared, workers, writer, watch)
 
 
 def resume(
@@ -125,9 +128,9 @@ def resume(
         run = reopen(run, spec=spec, overrides=overrides)
     prepared, stand = run.prepared, run.standing
     watch = _Watch(on_start, on_event, on_warning)
-    with prepared.hire(stand.terms.threads) as crew:
+    with prepared.start_workers(stand.terms.threads) as workers:
         try:
-            trainer = _trainer(prepared, crew, stand.terms.untrained)
+            trainer = _trainer(prepared, workers, stand.terms.untrained)
             trainer.restore(stand.state)
             for note in stand.notes:
                 watch.warn(note)
@@ -135,9 +138,11 @@ def resume(
         except BaseException:
             run.folder.close()
             raise
-        terms = stand.terms._replace(threads=crew.threads)
-        keeper = Keeper(run.folder, prepared.network, stand.history, terms, checkpoint_every)
-        return _follow(trainer, prepared, crew, keeper, watch)
+        terms = stand.terms._replace(threads=workers.threads)
+        writer = CheckpointWriter(
+            run.folder, prepared.network, stand.history, terms, checkpoint_every
+        )
+        return _follow(trainer, prepared, workers, writer, watch)
 
 
 class _Watch(NamedTuple):
@@ -160,22 +165,26 @@ class _Watch(NamedTuple):
             self.on_warning(message)
 
 
-def _trainer(prepared: Prepared, crew: Crew, untrained: float | None = None) -> Trainer:
+def _trainer(prepared: Prepared, workers: WorkerPool, untrained: float | None = None) -> Trainer:
     settings, data = prepared.spec.train, prepared.data
     sgd = Sgd(prepared.network, settings.momentum, settings.weight_decay)
     return Trainer(
-        prepared.network, sgd, prepared.plan, data.train, data.validation, crew, untrained
+        prepared.network, sgd, prepared.plan, data.train, data.validation, workers, untrained
     )
 
 
 def _follow(
-    trainer: Trainer, prepared: Prepared, crew: Crew, keeper: Keeper, watch: _Watch
+    trainer: Trainer,
+    prepared: Prepared,
+    workers: WorkerPool,
+    writer: CheckpointWriter,
+    watch: _Watch,
 ) -> Training:
     """Trains to the end, and keeps the run folder up to date."""
     network, sgd, test = trainer.network, trainer.sgd, prepared.data.test
-    training = Training(prepared.spec, network, keeper.history, None, keeper.path)
+    training = Training(prepared.spec, network, writer.history, None, writer.path)
     try:
-        with keeper:
+        with writer:
             watch.start()
             try:
                 for event in trainer.events():
@@ -183,20 +192,20 @@ def _follow(
                         message = divergence_message(event, prepared.spec)
                         raise DivergedError(message, event)
                     if isinstance(event, Epoch):
-                        keeper.history.append(event)
-                    if isinstance(event, Epoch) or keeper.is_due:
-                        keeper.keep(trainer.keep())
-                    watch.warn(keeper.news())
+                        writer.history.append(event)
+                    if isinstance(event, Epoch) or writer.is_due:
+                        writer.keep(trainer.keep())
+                    watch.warn(writer.news())
                     watch.tell(event, trainer)
             except InterruptedTraining:
-                keeper.keep(trainer.keep())
+                writer.keep(trainer.keep())
                 raise
             if test is not None:
                 classes = prepared.plan.classes
-                evaluator = Evaluator(network, sgd, test, classes=classes, crew=crew)
+                evaluator = Evaluator(network, sgd, test, classes=classes, workers=workers)
                 training = replace(training, test=evaluator())
     except StoppedTraining as stopped:
-        watch.warn(keeper.news())
+        watch.warn(writer.news())
         stopped.training = training
         raise
     return training

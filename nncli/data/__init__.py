@@ -1,9 +1,9 @@
 """Where samples come from: tables, IDX, NumPy files; split, scaling, mini-batches."""
 
-from nncli.data.dataset import Data, Part, prepare
+from nncli.data.dataset import Data, Dataset, prepare
 from nncli.data.inference_inputs import Inputs, read_inputs, read_measured
 from nncli.data.load import load
-from nncli.data.preprocessing import Recipe, recipe_from
+from nncli.data.preprocessing import Preprocessing, preprocessing_from
 from nncli.data.readers.arrays import read_whole_npz
 from nncli.data.readers.files import file_size
 from nncli.data.readers.read import read_source, read_values
@@ -15,12 +15,12 @@ from nncli.data.targets import Classes, Encoding, fit_encoding
 __all__ = [
     "Classes",
     "Data",
+    "Dataset",
     "Encoding",
     "Inputs",
     "Origin",
     "Pair",
-    "Part",
-    "Recipe",
+    "Preprocessing",
     "Samples",
     "Scale",
     "Scaling",
@@ -31,12 +31,12 @@ __all__ = [
     "fit_encoding",
     "load",
     "prepare",
+    "preprocessing_from",
     "read_inputs",
     "read_measured",
     "read_source",
     "read_table",
     "read_values",
     "read_whole_npz",
-    "recipe_from",
     "table_samples",
 ]

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nncli.data.preprocessing import Recipe
+from nncli.data.preprocessing import Preprocessing
 from nncli.data.readers.mapped import RowFile, let_go
 from nncli.data.samples import Origin, Samples, check_finite
 from nncli.data.scaling import Scaling, blocks
@@ -14,7 +14,7 @@ from nncli.data.targets import Encoding, encode
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class Dataset:
     """Some rows of a set of samples, chosen by index: parts of one set share its arrays.
 
     inputs: N x features or N x channels x rows x columns, the whole set; may be memory-mapped.
@@ -87,10 +87,10 @@ class Part:
 class Data(NamedTuple):
     """What a network is trained and measured on; `recipe` is how data that come later are read."""
 
-    train: Part
-    validation: Part | None
-    test: Part | None
-    recipe: Recipe
+    train: Dataset
+    validation: Dataset | None
+    test: Dataset | None
+    recipe: Preprocessing
 
     @property
     def classes(self) -> tuple[str, ...] | None:
@@ -113,7 +113,7 @@ def prepare(
     scaling: Scaling | None,
     encoding: Encoding | None,
     dtype: np.dtype[Any],
-) -> Part:
+) -> Dataset:
     """All of `samples` as a part, by a scaling and an encoding that are known already.
 
     Inputs in memory are scaled and cast now, once; memory-mapped ones stay where they are and are
@@ -126,9 +126,9 @@ def prepare(
     needed = needed_scaling(raw, scaling, dtype)
     if isinstance(raw, np.memmap):
         check_inputs(samples, needed, dtype)
-        return Part(raw, targets, everything, needed, samples.inputs_origin)
+        return Dataset(raw, targets, everything, needed, samples.inputs_origin)
     inputs = scaled_inputs(samples, needed, dtype)
-    return Part(inputs, targets, everything, origin=samples.inputs_origin)
+    return Dataset(inputs, targets, everything, origin=samples.inputs_origin)
 
 
 def needed_scaling(

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
-from nncli.data.dataset import Part, check_inputs, needed_scaling, prepare
+from nncli.data.dataset import Dataset, check_inputs, needed_scaling, prepare
 from nncli.data.messages import counted, listed
-from nncli.data.preprocessing import Layout, Recipe
+from nncli.data.preprocessing import Layout, Preprocessing
 from nncli.data.readers.files import STANDARD_INPUT, check_expansion, opened, reading, shown
 from nncli.data.readers.mapped import let_go
 from nncli.data.readers.read import array_of_inputs, kind, read_source
@@ -29,12 +29,14 @@ class Inputs(NamedTuple):
     notes: what the source held besides.
     """
 
-    parts: Iterator[Part]
+    parts: Iterator[Dataset]
     total: int | None
     notes: tuple[str, ...]
 
 
-def read_inputs(recipe: Recipe, source: Path | NDArray[Any] | IO[bytes], dtype: DType) -> Inputs:
+def read_inputs(
+    recipe: Preprocessing, source: Path | NDArray[Any] | IO[bytes], dtype: DType
+) -> Inputs:
     """The inputs of a source of any format, with targets or without.
 
     A table, and a stream, which holds one, are read as the parts are asked for; .npy is mapped.
@@ -64,17 +66,19 @@ def read_inputs(recipe: Recipe, source: Path | NDArray[Any] | IO[bytes], dtype: 
     return Inputs(pieces(recipe, samples, dtype), len(samples), ())
 
 
-def pieces(recipe: Recipe, samples: Samples, dtype: DType) -> Iterator[Part]:
+def pieces(recipe: Preprocessing, samples: Samples, dtype: DType) -> Iterator[Dataset]:
     """Checked inputs in pieces: no more of a mapped file than one of them stays in memory."""
     raw, step = samples.inputs, max(1, PIECE // recipe.inputs)
     scaling = needed_scaling(raw, recipe.scaling, dtype)
     for start in range(0, len(raw), step):
         piece = raw[start : start + step]
-        yield Part(piece, np.empty((len(piece), 0), dtype), np.arange(len(piece)), scaling)
+        yield Dataset(piece, np.empty((len(piece), 0), dtype), np.arange(len(piece)), scaling)
         let_go(raw)
 
 
-def parts_of_file(recipe: Recipe, path: Path, layout: Layout, dtype: DType) -> Iterator[Part]:
+def parts_of_file(
+    recipe: Preprocessing, path: Path, layout: Layout, dtype: DType
+) -> Iterator[Dataset]:
     with opened(path) as stream:
         reader = RowReader(stream, shown(path), delimiter_of(path))
         layout_of(recipe, reader)
@@ -82,30 +86,32 @@ def parts_of_file(recipe: Recipe, path: Path, layout: Layout, dtype: DType) -> I
 
 
 def parts_of_stream(
-    recipe: Recipe, reader: RowReader, layout: Layout, dtype: DType
-) -> Iterator[Part]:
+    recipe: Preprocessing, reader: RowReader, layout: Layout, dtype: DType
+) -> Iterator[Dataset]:
     with reading(Path(STANDARD_INPUT)):
         yield from parts_of(recipe, reader, layout, dtype)
 
 
-def parts_of(recipe: Recipe, reader: RowReader, layout: Layout, dtype: DType) -> Iterator[Part]:
+def parts_of(
+    recipe: Preprocessing, reader: RowReader, layout: Layout, dtype: DType
+) -> Iterator[Dataset]:
     for table in reader.tables():
         samples = chosen_samples(table, layout.inputs, (), hint="")
         yield without_targets(recipe, samples, dtype)
 
 
-def without_targets(recipe: Recipe, samples: Samples, dtype: DType) -> Part:
+def without_targets(recipe: Preprocessing, samples: Samples, dtype: DType) -> Dataset:
     return prepare(recipe.fitted(samples), scaling=recipe.scaling, encoding=None, dtype=dtype)
 
 
-def layout_of(recipe: Recipe, reader: RowReader) -> Layout:
+def layout_of(recipe: Preprocessing, reader: RowReader) -> Layout:
     """Finds out whether the table has a header, and what its columns are."""
     if recipe.is_header(reader.first):
         reader.take_header()
     return recipe.lay_out(reader.header, reader.width, reader.name)
 
 
-def notes_of(recipe: Recipe, layout: Layout, reader: RowReader) -> tuple[str, ...]:
+def notes_of(recipe: Preprocessing, layout: Layout, reader: RowReader) -> tuple[str, ...]:
     """What columns a table has besides the inputs."""
     notes = []
     if layout.targets:
@@ -122,7 +128,7 @@ def notes_of(recipe: Recipe, layout: Layout, reader: RowReader) -> tuple[str, ..
     return tuple(notes)
 
 
-def read_measured(recipe: Recipe, source: Source, dtype: DType) -> Part:
+def read_measured(recipe: Preprocessing, source: Source, dtype: DType) -> Dataset:
     """All samples of a source, with the targets that a network is measured by.
 
     Raises DataError for what does not fit the recipe, unknown classes among it.
@@ -147,7 +153,7 @@ def read_measured(recipe: Recipe, source: Source, dtype: DType) -> Part:
     return part
 
 
-def measured_table(recipe: Recipe, path: Path) -> Samples:
+def measured_table(recipe: Preprocessing, path: Path) -> Samples:
     check_expansion(path)  # a bomb of blank lines has no first row
     with opened(path) as stream:
         reader = RowReader(stream, shown(path), delimiter_of(path))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nncli.core.errors import DataError
-from nncli.data.dataset import Data, Part, prepare
+from nncli.data.dataset import Data, Dataset, prepare
 from nncli.data.messages import counted, listed
 from nncli.data.preprocessing import recipe_of, shape_words
 from nncli.data.readers.read import read_source
@@ -63,7 +63,7 @@ def load(
             chosen, held = np.arange(len(samples), dtype=np.int64), None
         scaling = fit_scaling(samples, chosen, scale)
 
-    def part(key: str, source: Source, of: Samples) -> Part:
+    def part(key: str, source: Source, of: Samples) -> Dataset:
         with blaming(key, source):
             return prepare(of, scaling=scaling, encoding=encoding, dtype=dtype)
 
@@ -132,7 +132,7 @@ def check_alike(train: Samples, other: Samples, key: str) -> None:
         )
 
 
-def check_outputs(outputs: int, other: Part, samples: Samples, key: str) -> None:
+def check_outputs(outputs: int, other: Dataset, samples: Samples, key: str) -> None:
     found = other.targets.shape[1]
     if found != outputs:
         raise DataError(

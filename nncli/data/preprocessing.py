@@ -26,7 +26,7 @@ class Layout(NamedTuple):
     others: tuple[str, ...] = ()
 
 
-class Recipe(NamedTuple):
+class Preprocessing(NamedTuple):
     """How samples are read for a trained network.
 
     input_shape: (features,) or (channels, rows, columns).
@@ -155,7 +155,7 @@ def shape_words(shape: Sequence[int]) -> str:
 
 def recipe_of(
     samples: Samples, encoding: Encoding | None, scaling: Scaling, outputs: int
-) -> Recipe:
+) -> Preprocessing:
     """What the training samples settle."""
     inputs, targets = samples.inputs_origin, samples.targets_origin
     if inputs.lines is not None and inputs.name == targets.name:
@@ -163,7 +163,7 @@ def recipe_of(
     else:  # a table that comes later has its targets in its last columns
         first, n = math.prod(samples.input_shape), outputs if encoding is None else 1
         positions = tuple(range(first, first + n))
-    return Recipe(
+    return Preprocessing(
         samples.input_shape,
         outputs,
         encoding,
@@ -174,14 +174,14 @@ def recipe_of(
     )
 
 
-def recipe_from(plain: Mapping[str, Any]) -> Recipe:
+def preprocessing_from(plain: Mapping[str, Any]) -> Preprocessing:
     """The recipe that `as_plain` has put in plain words.
 
     Raises KeyError, TypeError or ValueError where it is damaged.
     """
     shape = numbers_of(plain["input_shape"])
     classes = names_of(plain["classes"])
-    return Recipe(
+    return Preprocessing(
         shape,
         numbers_of([plain["outputs"]])[0],
         None if classes is None else Encoding(classes, plain["classes_by_index"] is True),

@@ -41,7 +41,7 @@ class Scaling:
             np.copyto(out, raw)
             np.divide(out, out.dtype.type(self.divisor), out)
             return
-        # What is too large for the type of `out` becomes infinite; Part's maker looks for those.
+        # What is too large for the type of `out` becomes infinite; Dataset's maker looks for those.
         with np.errstate(over="ignore", invalid="ignore"):
             np.subtract(raw, self.offset, out=work, dtype=np.float64)
             np.divide(work, self.divisor, out=out, casting="same_kind")

@@ -28,7 +28,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from nncli.core.errors import NncliError
 from nncli.filtering.padding import PADDING_MODES, fill_padded, widest
-from nncli.nn.arrays import Array, Shape, do, release
+from nncli.nn.arrays import Array, Shape, execute, release
 from nncli.nn.layers.base import by
 from nncli.nn.parallel.blas import threads_there
 from nncli.nn.patches import ROOM, blocks, products
@@ -308,7 +308,7 @@ class Patches(Way):
             wide,
             room=lambda numbers: scratch("patches", (numbers,)),
         )
-        do(products(self.filter.reshape(1, -1), laid, sums[None, :, :, None]))
+        execute(products(self.filter.reshape(1, -1), laid, sums[None, :, :, None]))
         return sums
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nncli.nn.activations import ACTIVATIONS
-from nncli.nn.arrays import Array, Call, Calls, call, do
+from nncli.nn.arrays import Array, Operation, Operations, bind, execute
 from nncli.nn.layers.steps import LayerStep, LearnerStep, MaxPoolStep
 from nncli.nn.network import Network
 from nncli.nn.optimizers import Sgd
@@ -60,7 +60,7 @@ class Probe:
         self.nudged = (0, "")  # layers from here on may hold the effects of the last nudge
         self.pieces = [_piece(layer) for layer in trace.layers]
         self.held = False
-        self.calls: dict[tuple[int, str, bool], list[Call]] = {}
+        self.calls: dict[tuple[int, str, bool], list[Operation]] = {}
         with np.errstate(all="ignore"):
             self.cost = float(self._total(0).real)
 
@@ -151,13 +151,13 @@ class Probe:
         which = start, key if key in ("z", "a") else "", self.held
         if which not in self.calls:  # laid down once, as in training: they are called so often
             self.calls[which] = [*self._rules(*which)]
-        do(self.calls[which])
+        execute(self.calls[which])
         return self.step.total_cost()
 
-    def _rules(self, start: int, key: str, held: bool) -> Calls:
+    def _rules(self, start: int, key: str, held: bool) -> Operations:
         step = self.step
         if start == 0 and step.first_input is not step.inputs_t:
-            yield call(np.copyto, step.first_input, step.inputs_t)
+            yield bind(np.copyto, step.first_input, step.inputs_t)
         for k, layer in enumerate(step.layers[start:]):
             if k > 0 or not key:
                 yield from layer.forward()
@@ -165,8 +165,8 @@ class Probe:
                 assert isinstance(layer, LearnerStep)
                 yield from layer.activate()
             if held and (k > 0 or key != "a"):
-                yield call(_hold, layer, self.pieces[start + k])
-        yield call(np.subtract, step.last.a, step.targets_t, step.error)
+                yield bind(_hold, layer, self.pieces[start + k])
+        yield bind(np.subtract, step.last.a, step.targets_t, step.error)
 
     def _side_of_kinks(self) -> list[Array]:
         """On which side of every kink the network stands."""
@@ -190,7 +190,7 @@ def _piece(layer: LayerTrace) -> Array | None:
         return np.moveaxis(layer.z > 0, 0, -1)
     if layer.type == "maxpool":
         pool = MaxPoolStep(layer.placed, np.moveaxis(layer.input, 0, -1), np.zeros)
-        do(pool.forward())
+        execute(pool.forward())
         return pool.first
     return None
 

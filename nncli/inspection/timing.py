@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nncli.nn.arrays import Call, do
+from nncli.nn.arrays import Operation, execute
 from nncli.nn.network import Network
 from nncli.nn.optimizers import Sgd
 from nncli.nn.step import Step
@@ -39,7 +39,7 @@ def time_step(network: Network, n: int) -> StepTime:
     step.targets[:, 0] = 1
     repeat(lambda: step.run(0.0), WARM_UP)
     whole = repeat(lambda: step.run(0.0), MEASURED)
-    calls = layer_calls(step)
+    calls = layer_operations(step)
     with np.errstate(all="ignore"):
         passes = repeat(lambda: time_layers(calls), MEASURED)
     forward, backward = np.median([made for made, _ in passes], axis=0).tolist()
@@ -62,7 +62,7 @@ def repeat(call: Callable[[], object], seconds: float) -> list[tuple[object, flo
     return made
 
 
-def layer_calls(step: Step) -> tuple[list[list[Call]], list[list[Call]]]:
+def layer_operations(step: Step) -> tuple[list[list[Operation]], list[list[Operation]]]:
     """What each layer does, forward and backward, as the step has laid it down."""
     forward = [list(layer.forward()) for layer in step.layers]
     backward = []
@@ -77,7 +77,7 @@ def layer_calls(step: Step) -> tuple[list[list[Call]], list[list[Call]]]:
 
 
 def time_layers(
-    calls: tuple[list[list[Call]], list[list[Call]]],
+    calls: tuple[list[list[Operation]], list[list[Operation]]],
 ) -> tuple[list[float], list[float]]:
     """Seconds of each layer, forward and backward, in one pass through the step."""
     forward, backward = calls
@@ -86,7 +86,7 @@ def time_layers(
     return there, back[::-1]
 
 
-def seconds_of(calls: list[Call]) -> float:
+def seconds_of(calls: list[Operation]) -> float:
     start = perf_counter()
-    do(calls)
+    execute(calls)
     return perf_counter() - start

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nncli.nn.arrays import Array, Calls, call
+from nncli.nn.arrays import Array, Operations, bind
 
-Rule = Callable[[Array, Array, Array, Array], Calls]
+Rule = Callable[[Array, Array, Array, Array], Operations]
 
 
 class Activation(NamedTuple):
@@ -29,46 +29,46 @@ class Activation(NamedTuple):
     analytic: bool = True
 
 
-def sigmoid(z: Array, a: Array, sigma_prime: Array, one: Array) -> Calls:
+def sigmoid(z: Array, a: Array, sigma_prime: Array, one: Array) -> Operations:
     # σ(z) = 1/(1 + e^−z) and 1 − σ(z) = 1/(1 + e^z). Taking the second from its own formula, rather
     # than as 1 − a, keeps every digit of σ' = σ(z) (1 − σ(z)) where the unit is saturated.
-    yield call(np.exp, z, a)
-    yield call(np.add, a, one, sigma_prime)
-    yield call(np.divide, one, sigma_prime, sigma_prime)
-    yield call(np.divide, one, a, a)
-    yield call(np.add, a, one, a)
-    yield call(np.divide, one, a, a)
-    yield call(np.multiply, a, sigma_prime, sigma_prime)
+    yield bind(np.exp, z, a)
+    yield bind(np.add, a, one, sigma_prime)
+    yield bind(np.divide, one, sigma_prime, sigma_prime)
+    yield bind(np.divide, one, a, a)
+    yield bind(np.add, a, one, a)
+    yield bind(np.divide, one, a, a)
+    yield bind(np.multiply, a, sigma_prime, sigma_prime)
 
 
-def tanh(z: Array, a: Array, sigma_prime: Array, one: Array) -> Calls:
+def tanh(z: Array, a: Array, sigma_prime: Array, one: Array) -> Operations:
     # 1 − tanh² z = (2 / (e^z + e^−z))², which keeps its digits where 1 − a² cancels.
-    yield call(np.exp, z, sigma_prime)
-    yield call(np.divide, one, sigma_prime, a)
-    yield call(np.add, sigma_prime, a, sigma_prime)
-    yield call(np.divide, one + one, sigma_prime, sigma_prime)
-    yield call(np.multiply, sigma_prime, sigma_prime, sigma_prime)
-    yield call(np.tanh, z, a)
+    yield bind(np.exp, z, sigma_prime)
+    yield bind(np.divide, one, sigma_prime, a)
+    yield bind(np.add, sigma_prime, a, sigma_prime)
+    yield bind(np.divide, one + one, sigma_prime, sigma_prime)
+    yield bind(np.multiply, sigma_prime, sigma_prime, sigma_prime)
+    yield bind(np.tanh, z, a)
 
 
-def relu(z: Array, a: Array, sigma_prime: Array, one: Array) -> Calls:
+def relu(z: Array, a: Array, sigma_prime: Array, one: Array) -> Operations:
     # At the kink z = 0 the derivative is taken as 0, as PyTorch does.
-    yield call(np.maximum, z, 0, out=a)
-    yield call(np.sign, a, sigma_prime)
+    yield bind(np.maximum, z, 0, out=a)
+    yield bind(np.sign, a, sigma_prime)
 
 
-def identity(z: Array, a: Array, sigma_prime: Array, one: Array) -> Calls:
-    yield call(np.copyto, a, z)
-    yield call(np.copyto, sigma_prime, one)
+def identity(z: Array, a: Array, sigma_prime: Array, one: Array) -> Operations:
+    yield bind(np.copyto, a, z)
+    yield bind(np.copyto, sigma_prime, one)
 
 
-def softmax(z: Array, a: Array, sigma_prime: Array, one: Array) -> Calls:
+def softmax(z: Array, a: Array, sigma_prime: Array, one: Array) -> Operations:
     of_sample = sigma_prime[0]  # which serves, since there is no σ': the largest z, then the sum
-    yield call(z.max, axis=0, out=of_sample)
-    yield call(np.subtract, z, of_sample, a)
-    yield call(np.exp, a, a)
-    yield call(a.sum, axis=0, out=of_sample)
-    yield call(np.divide, a, of_sample, a)
+    yield bind(z.max, axis=0, out=of_sample)
+    yield bind(np.subtract, z, of_sample, a)
+    yield bind(np.exp, a, a)
+    yield bind(a.sum, axis=0, out=of_sample)
+    yield bind(np.divide, a, of_sample, a)
 
 
 ACTIVATIONS = {

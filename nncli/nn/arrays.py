@@ -12,16 +12,16 @@ Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
 Zeros = Callable[..., Array]  # makes an array of (shape, dtype), as np.zeros does
 
-# A rule is a list of NumPy calls whose arrays are settled already: `call(np.add, z, bias, z)`. Laid
+# A rule is a list of NumPy calls whose arrays are settled already: `bind(np.add, z, bias, z)`. Laid
 # down once and called at every step, they cost a small network a tenth less than code that looks
 # up its arrays and methods each time.
-Call = Callable[[], object]
-Calls = Iterable[Call]
-call = partial
+Operation = Callable[[], object]
+Operations = Iterable[Operation]
+bind = partial
 
 
-def do(calls: Calls) -> None:
-    """Calls them, in order."""
+def execute(calls: Operations) -> None:
+    """Operations them, in order."""
     for one in calls:
         one()
 

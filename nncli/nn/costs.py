@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nncli.nn.arrays import Array, call
+from nncli.nn.arrays import Array, bind
 
 
 class Cost(NamedTuple):
@@ -32,7 +32,7 @@ class Cost(NamedTuple):
 
 def quadratic_total(z: Array, y: Array, error: Array) -> Callable[[], complex]:
     flat = error.reshape(-1)
-    square = call(flat.dot, flat)
+    square = bind(flat.dot, flat)
 
     def total() -> complex:
         return 0.5 * complex_or_float(square())

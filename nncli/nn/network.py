@@ -10,7 +10,7 @@ import numpy as np
 
 from nncli.core.errors import LayerError
 from nncli.nn.activations import ACTIVATIONS
-from nncli.nn.aligned_buffers import Arena
+from nncli.nn.aligned_buffers import AlignedBuffers
 from nncli.nn.arrays import Array, Shape
 from nncli.nn.costs import COSTS, Cost
 from nncli.nn.initialisers import default_initialiser, initial_weights
@@ -52,7 +52,7 @@ class Network:
         cost: the cost row, which knows how it goes together with the last layer's activation.
         dtype: float32 or float64 (complex128 inside a complex-step derivative).
         parameters: every weight and bias, in the layers' order, weight before bias; see `laid`.
-        arena: makes the arrays of its steps, in the kind of memory that `parameters` are in.
+        buffers: makes the arrays of its steps, in the kind of memory that `parameters` are in.
     """
 
     def __init__(
@@ -60,12 +60,12 @@ class Network:
         layers: tuple[Placed, ...],
         cost: Cost,
         parameters: Array,
-        arena: Arena | None = None,
+        buffers: AlignedBuffers | None = None,
     ) -> None:
         self.layers = layers
         self.cost = cost
         self.parameters = parameters
-        self.arena = arena or Arena()
+        self.buffers = buffers or AlignedBuffers()
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -130,7 +130,7 @@ def build_network(
     cost: str,
     dtype: Any,
     rng: np.random.Generator,
-    arena: Arena | None = None,
+    buffers: AlignedBuffers | None = None,
 ) -> Network:
     """A network whose weights are those its layers give, or drawn from `rng`; drawn biases are 0.
 
@@ -138,7 +138,7 @@ def build_network(
         layers: in forward order; a flatten layer is put where a dense layer follows an image.
         input_shape: of one sample: (features,) or (channels, rows, columns).
         cost: quadratic or cross_entropy.
-        arena: a shared one for steps that processes share.
+        buffers: a shared one for steps that processes share.
 
     Raises:
         LayerError: a layer does not fit its input, or given weights do not fit their layer.
@@ -149,7 +149,7 @@ def build_network(
             message = f"{p.activation} mixes its units, so it stands only in the last layer"
             raise LayerError(p.index, message, "activation")
     row = cost_row(cost, placed[-1])
-    network = zero_network(placed, row, dtype, arena)
+    network = zero_network(placed, row, dtype, buffers)
     views = network.views(network.parameters)
     for p in placed:
         if isinstance(p.layer, Learner):
@@ -158,12 +158,12 @@ def build_network(
 
 
 def zero_network(
-    layers: tuple[Placed, ...], cost: Cost, dtype: Any, arena: Arena | None = None
+    layers: tuple[Placed, ...], cost: Cost, dtype: Any, buffers: AlignedBuffers | None = None
 ) -> Network:
     """A network whose parameters are all 0, to be filled."""
     size = sum(prod(shape) for placed in layers for shape in placed.parameter_shapes.values())
-    arena = arena or Arena()
-    return Network(layers, cost, arena.zeros(size, dtype), arena)
+    buffers = buffers or AlignedBuffers()
+    return Network(layers, cost, buffers.zeros(size, dtype), buffers)
 
 
 def place_layers(layers: Sequence[Layer], input_shape: Shape) -> tuple[Placed, ...]:

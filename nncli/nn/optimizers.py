@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from nncli.nn.arrays import Array, Calls, call, constant
+from nncli.nn.arrays import Array, Operations, bind, constant
 from nncli.nn.network import Network
 
 
@@ -74,7 +74,7 @@ class Sgd:
         self.momentum = momentum
         self.weight_decay = weight_decay
         size, dtype = network.parameters.shape, network.dtype
-        zeros = network.arena.zeros
+        zeros = network.buffers.zeros
         self.gradient, self.update = zeros(size, dtype), zeros(size, dtype)
         self.velocity: Array | None = zeros(size, dtype) if momentum else None
         self.minus_eta = zeros((), dtype)
@@ -101,19 +101,19 @@ class Descent:
             one()
 
     @staticmethod
-    def _rule(sgd: Sgd, stretch: slice, others: Sequence[Array]) -> Calls:
+    def _rule(sgd: Sgd, stretch: slice, others: Sequence[Array]) -> Operations:
         parameters, update = sgd.network.parameters[stretch], sgd.update[stretch]
         gradient = direction = sgd.gradient[stretch]
         for other in others:
-            yield call(np.add, gradient, other, gradient)
+            yield bind(np.add, gradient, other, gradient)
         if sgd.weight_decay:
-            yield call(np.multiply, parameters, constant(sgd.weight_decay, update.dtype), update)
-            yield call(np.add, direction, update, update)
+            yield bind(np.multiply, parameters, constant(sgd.weight_decay, update.dtype), update)
+            yield bind(np.add, direction, update, update)
             direction = update
         if sgd.velocity is not None:
             velocity = sgd.velocity[stretch]
-            yield call(np.multiply, velocity, constant(sgd.momentum, update.dtype), velocity)
-            yield call(np.add, velocity, direction, velocity)
+            yield bind(np.multiply, velocity, constant(sgd.momentum, update.dtype), velocity)
+            yield bind(np.add, velocity, direction, velocity)
             direction = velocity
-        yield call(np.multiply, direction, sgd.minus_eta, update)
-        yield call(np.add, parameters, update, parameters)
+        yield bind(np.multiply, direction, sgd.minus_eta, update)
+        yield bind(np.add, parameters, update, parameters)

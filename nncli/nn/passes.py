@@ -6,7 +6,7 @@ from itertools import chain, pairwise
 
 import numpy as np
 
-from nncli.nn.arrays import Array, Calls, Zeros, call, do
+from nncli.nn.arrays import Array, Operations, Zeros, bind, execute
 from nncli.nn.layers.base import AvgPool, Conv, Dense, Flatten, MaxPool, Pool
 from nncli.nn.layers.conv_step import ConvStep
 from nncli.nn.layers.steps import (
@@ -80,7 +80,7 @@ class Pass:
         self.last = last
         self._bind_upstreams()
         self.total_cost = network.cost.total(last.z, self.targets_t, self.error)
-        self._order_calls()
+        self._order_operations()
 
     def _layer_steps(self, flats: tuple[Array, ...]) -> list[LayerStep]:
         """The layers' parts, each reading what the one below writes."""
@@ -90,7 +90,7 @@ class Pass:
         input = self.first_input
         for placed in network.layers:
             own = [v[placed.name] for v in views]
-            layers.append(layer_step(placed, input, network.arena.zeros, self.n, own))
+            layers.append(layer_step(placed, input, network.buffers.zeros, self.n, own))
             input = layers[-1].a
         return layers
 
@@ -105,17 +105,17 @@ class Pass:
             below.bind_upstream(above.downstream)
 
     def _like(self, array: Array) -> Array:
-        return self.network.arena.zeros(array.shape, array.dtype)
+        return self.network.buffers.zeros(array.shape, array.dtype)
 
-    def _order_calls(self) -> None:
+    def _order_operations(self) -> None:
         # The order of a step never changes, so it is laid down once.
-        self._forward_calls = [*chain.from_iterable(layer.forward() for layer in self.layers)]
+        self._forward_operations = [*chain.from_iterable(layer.forward() for layer in self.layers)]
         if self.first_input is not self.inputs_t:
-            self._forward_calls.insert(0, call(np.copyto, self.first_input, self.inputs_t))
-        self._forward_calls.append(call(np.subtract, self.last.a, self.targets_t, self.error))
-        self._backward_calls = [*chain.from_iterable(self._backward_rules())]
+            self._forward_operations.insert(0, bind(np.copyto, self.first_input, self.inputs_t))
+        self._forward_operations.append(bind(np.subtract, self.last.a, self.targets_t, self.error))
+        self._backward_operations = [*chain.from_iterable(self._backward_rules())]
 
-    def _backward_rules(self) -> Iterator[Calls]:
+    def _backward_rules(self) -> Iterator[Operations]:
         first = self._first_learner()
         for k, layer in reversed([*enumerate(self.layers)][first:]):
             if not (layer is self.last and self.network.cost.error_is_delta):
@@ -130,7 +130,7 @@ class Pass:
 
     def forward(self) -> float:
         """From `inputs` to the outputs and the error; returns Σ_x C_x."""
-        for one in self._forward_calls:
+        for one in self._forward_operations:
             one()
         return self.total_cost().real
 
@@ -138,7 +138,7 @@ class Pass:
         """Also the gradients, where the cost is finite; `full`: see `Step.run`."""
         cost = self.forward()
         if math.isfinite(cost):
-            for one in self._backward_calls:
+            for one in self._backward_operations:
                 one()
             if full:
                 self.complete()
@@ -147,7 +147,7 @@ class Pass:
     def complete(self) -> None:
         """What no update needs, see `Step.run`."""
         for layer in reversed(self.layers[: self._first_learner() + 1]):
-            do(layer.send_down())
+            execute(layer.send_down())
         if self.network.cost.error_is_delta:
             self.last.upstream[...] = self.network.cost.upstream(
                 self.last.z, self.targets_t, self.error

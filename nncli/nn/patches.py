@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from nncli.nn.arrays import Array, Calls, call
+from nncli.nn.arrays import Array, Operations, bind
 from nncli.nn.windows import Pair, Windows
 
 # Multiply-adds of one product. Below a million OpenBLAS has kernels for small matrices, which on
@@ -149,7 +149,7 @@ def blocks(
     return found
 
 
-def products(weight: Array, blocks: Iterable[Block], outputs: Array) -> Calls:
+def products(weight: Array, blocks: Iterable[Block], outputs: Array) -> Operations:
     """The correlation itself.
 
     Args:
@@ -157,5 +157,5 @@ def products(weight: Array, blocks: Iterable[Block], outputs: Array) -> Calls:
         outputs: filters x rows x columns x samples; written.
     """
     for block in blocks:
-        yield call(np.copyto, block.patches, block.cells)
-        yield call(np.matmul, weight, block.windows, block.matrices(outputs))
+        yield bind(np.copyto, block.patches, block.cells)
+        yield bind(np.matmul, weight, block.windows, block.matrices(outputs))

@@ -17,17 +17,17 @@ from nncli.nn.layers.steps import LayerStep
 from nncli.nn.network import Network
 from nncli.nn.optimizers import Sgd
 from nncli.nn.parallel.partition import (
-    Alone,
-    BySamples,
-    ByUnits,
+    DataParallel,
     Loader,
+    Serial,
     Source,
+    TensorParallel,
     Work,
     dense,
     parts,
 )
 from nncli.nn.parallel.process_worker import can_fork
-from nncli.nn.parallel.worker_pool import Crew
+from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.passes import Pass
 
 SMALLEST_SHARE = 4  # samples; fewer are not worth a thread
@@ -38,7 +38,7 @@ class Step:
     """One SGD step on mini-batches of `n` samples, and every quantity of it.
 
     Write a mini-batch into `inputs` and `targets`, or `load` it; call `run` (or `forward` alone, to
-    evaluate), and read the layers. Steps of several sizes may share one `sgd`, and one crew.
+    evaluate), and read the layers. Steps of several sizes may share one `sgd`, and one pool.
 
     Attributes:
         inputs: samples x features or samples x channels x rows x columns; to be written.
@@ -53,37 +53,37 @@ class Step:
         network: Network,
         sgd: Sgd,
         n: int,
-        crew: Crew | None = None,
+        workers: WorkerPool | None = None,
         source: Source | None = None,
     ) -> None:
         """
         Args:
-            crew: threads to share the work among; None: it is all done in the caller's.
+            workers: threads to share the work among; None: it is all done in the caller's.
             source: the samples that `load` chooses from.
         """
         self.network = network
         self.sgd = sgd
         self.n = n
-        self.crew = crew
-        self.inputs = network.arena.zeros((n, *network.input_shape), network.dtype)
-        self.targets = network.arena.zeros((n, *network.output_shape), network.dtype)
-        self._work = self._share(crew, source)
+        self.workers = workers
+        self.inputs = network.buffers.zeros((n, *network.input_shape), network.dtype)
+        self.targets = network.buffers.zeros((n, *network.output_shape), network.dtype)
+        self._work = self._share(workers, source)
         self.passes = self._work.passes
         self.load = self._work.load
 
-    def _share(self, crew: Crew | None, source: Source | None) -> Work:
-        if crew is None or crew.size == 1:
-            return Alone(self._pass(slice(None), self.sgd.gradient), self.sgd, source)
-        loader = Loader(source, crew, self.network, self.inputs, self.targets)
-        # Not crew.forks: threads are slower at it, but come to the same bits as processes.
+    def _share(self, workers: WorkerPool | None, source: Source | None) -> Work:
+        if workers is None or workers.size == 1:
+            return Serial(self._pass(slice(None), self.sgd.gradient), self.sgd, source)
+        loader = Loader(source, workers, self.network, self.inputs, self.targets)
+        # Not workers.forks: threads are slower at it, but come to the same bits as processes.
         if can_fork() and dense(self.network):
             whole = self._pass(slice(None), self.sgd.gradient)
-            return ByUnits(whole, self.sgd, crew, loader, parts(self.n, crew.size))
-        shares = parts(self.n, max(1, min(crew.size, self.n // SMALLEST_SHARE)))
-        zeros, size = self.network.arena.zeros, self.sgd.gradient.shape
+            return TensorParallel(whole, self.sgd, workers, loader, parts(self.n, workers.size))
+        shares = parts(self.n, max(1, min(workers.size, self.n // SMALLEST_SHARE)))
+        zeros, size = self.network.buffers.zeros, self.sgd.gradient.shape
         others = [zeros(size, self.network.dtype) for _ in shares[1:]]
         passes = [*map(self._pass, shares, [self.sgd.gradient, *others])]
-        return BySamples(passes, self.sgd, crew, loader, shares)
+        return DataParallel(passes, self.sgd, workers, loader, shares)
 
     def _pass(self, share: slice, gradient: Array) -> Pass:
         inputs, targets = self.inputs[share], self.targets[share]

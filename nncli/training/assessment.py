@@ -7,7 +7,7 @@ import numpy as np
 from nncli.nn.arrays import Array
 from nncli.nn.network import Network
 from nncli.nn.optimizers import Sgd
-from nncli.nn.parallel.worker_pool import Crew
+from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import Step
 from nncli.training.evaluate import Evaluator
 from nncli.training.samples import Rows, Samples
@@ -89,20 +89,20 @@ def assess(
     *,
     classes: bool,
     worst: int = 0,
-    crew: Crew | None = None,
+    workers: WorkerPool | None = None,
 ) -> Assessment:
     """Takes all samples through the network, a block at a time.
 
     Args:
         classes: whether targets are one-hot. A sample is taken for the class of its largest output.
         worst: how many of the samples to keep.
-        crew: threads to share the work among.
+        workers: threads to share the work among.
     """
     (outputs,) = network.output_shape
     tally = ClassTally(outputs) if classes else FitTally(outputs)
     ranking = Ranking(worst)
     cost, count = 0.0, len(samples.index)
-    evaluator = Evaluator(network, Sgd(network), samples, classes=classes, crew=crew)
+    evaluator = Evaluator(network, Sgd(network), samples, classes=classes, workers=workers)
     for rows, step, mean in evaluator.passes():
         cost += mean * step.n
         with np.errstate(all="ignore"):

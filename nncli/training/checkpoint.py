@@ -27,7 +27,7 @@ DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)  # wh
 SUM_FOLLOWS, BLANK = b'"checksum": "', b"0" * 8
 
 
-class Terms(NamedTuple):
+class RunIdentity(NamedTuple):
     """What has to be the same for a run to go on to the same bits.
 
     Attributes:
@@ -41,7 +41,7 @@ class Terms(NamedTuple):
     untrained: float
 
 
-def pack_checkpoint(network: Network, state: State, terms: Terms) -> bytes:
+def pack_checkpoint(network: Network, state: State, terms: RunIdentity) -> bytes:
     """A checkpoint's bytes: dense1.weight and the like, velocity.dense1.weight, the place.
 
     Its checksum is the CRC-32 of all the bytes, with zeros for its own eight digits.
@@ -60,7 +60,7 @@ def pack_checkpoint(network: Network, state: State, terms: Terms) -> bytes:
     return content[:at] + _checksum(content) + content[at + len(BLANK) :]
 
 
-def read_checkpoint(path: Path, network: Network) -> tuple[State, Terms]:
+def read_checkpoint(path: Path, network: Network) -> tuple[State, RunIdentity]:
     """The state in a checkpoint, for a network of the run's spec; and the terms of its training.
 
     Raises:
@@ -131,8 +131,8 @@ def _place(text: str) -> dict[str, Any]:
     return place
 
 
-def _terms(text: str) -> Terms:
-    """Terms from their JSON."""
+def _terms(text: str) -> RunIdentity:
+    """A RunIdentity from its JSON."""
     written = from_json(text)
     prints, threads = written["data"], written["threads"]
     if not isinstance(prints, dict) or not all(map(_is_print, prints.values())):
@@ -143,7 +143,7 @@ def _terms(text: str) -> Terms:
     untrained = written["untrained"]
     if untrained is not None and not _is_number(untrained):
         raise ValueError(f"untrained is {untrained!r}")
-    return Terms(data, threads, math.inf if untrained is None else float(untrained))
+    return RunIdentity(data, threads, math.inf if untrained is None else float(untrained))
 
 
 def _is_print(numbers: Any) -> bool:

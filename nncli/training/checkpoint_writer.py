@@ -6,7 +6,7 @@ from types import TracebackType
 
 from nncli.core.errors import InterruptedTraining, RunError, UnsavedError
 from nncli.nn.network import Network
-from nncli.training.checkpoint import Terms, pack_checkpoint
+from nncli.training.checkpoint import RunIdentity, pack_checkpoint
 from nncli.training.history import History
 from nncli.training.run_folder import RunFolder
 from nncli.training.state import State
@@ -17,7 +17,7 @@ PAUSE, TIMES = 0.25, 4
 RETRY = 1.0  # seconds from a save that failed to the next
 
 
-class Keeper:
+class CheckpointWriter:
     """Saves the states that it is handed, as fast as the disk follows; the last one in any case.
 
     A context manager: leaving it waits until all is saved, unless what leaves is no Exception (a
@@ -32,7 +32,7 @@ class Keeper:
         folder: RunFolder | None,
         network: Network,
         history: History,
-        terms: Terms,
+        terms: RunIdentity,
         every: float,
     ) -> None:
         """
@@ -57,7 +57,7 @@ class Keeper:
         self._bug: BaseException | None = None
         self._thread = None
         if folder is not None:
-            self._thread = Thread(target=self._run, args=(folder,), name="nncli keeper")
+            self._thread = Thread(target=self._run, args=(folder,), name="nncli writer")
 
     @property
     def is_due(self) -> bool:
@@ -80,7 +80,7 @@ class Keeper:
             self._is_told = self._trouble is not None
         return None if trouble is None else f"{trouble}; the training goes on, and tries again"
 
-    def __enter__(self) -> "Keeper":
+    def __enter__(self) -> "CheckpointWriter":
         if self._thread is not None:
             self._thread.start()
         return self

@@ -8,7 +8,7 @@ import numpy as np
 from nncli.nn.memory import step_bytes
 from nncli.nn.network import Network
 from nncli.nn.optimizers import Sgd
-from nncli.nn.parallel.worker_pool import Crew
+from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import Step
 from nncli.training.samples import Rows, Samples
 
@@ -36,13 +36,13 @@ class Evaluator:
         samples: Samples,
         *,
         classes: bool,
-        crew: Crew | None = None,
+        workers: WorkerPool | None = None,
     ) -> None:
         self.samples = samples
         self.classes = classes
         count, self.block = len(samples.index), block_for(network)
         sizes = {min(count, self.block), count % self.block} - {0}
-        self.steps = {n: Step(network, sgd, n, crew, samples) for n in sizes}
+        self.steps = {n: Step(network, sgd, n, workers, samples) for n in sizes}
 
     def __call__(self) -> Evaluation:
         count = len(self.samples.index)

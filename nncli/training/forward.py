@@ -7,7 +7,7 @@ import numpy as np
 from nncli.nn.arrays import Array
 from nncli.nn.network import Network
 from nncli.nn.optimizers import Sgd
-from nncli.nn.parallel.worker_pool import Crew
+from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import Step
 from nncli.training.evaluate import block_for
 from nncli.training.samples import Samples
@@ -16,8 +16,8 @@ from nncli.training.samples import Samples
 class Forward:
     """Applies a network, in one workspace for however many samples come at a time."""
 
-    def __init__(self, network: Network, crew: Crew | None = None) -> None:
-        self.step = Step(network, Sgd(network), block_for(network), crew)
+    def __init__(self, network: Network, workers: WorkerPool | None = None) -> None:
+        self.step = Step(network, Sgd(network), block_for(network), workers)
 
     def __call__(self, samples: Samples) -> Iterator[Array]:
         """The outputs of samples without targets, some samples x outputs at a time."""

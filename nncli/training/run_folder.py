@@ -13,7 +13,7 @@ from nncli.core.errors import DamagedError, RunError
 from nncli.core.files import is_temporary, read_regular, reason, shown, write_whole
 from nncli.core.jsons import to_json
 from nncli.nn.network import Network
-from nncli.training.checkpoint import Terms, read_checkpoint, read_whole
+from nncli.training.checkpoint import RunIdentity, read_checkpoint, read_whole
 from nncli.training.data_file import DATA
 from nncli.training.history import History
 from nncli.training.metrics_reader import METRICS, read_first
@@ -37,7 +37,7 @@ class Standing(NamedTuple):
     """
 
     state: State
-    terms: Terms
+    terms: RunIdentity
     history: History
     size: int
     is_latest: bool

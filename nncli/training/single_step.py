@@ -10,7 +10,7 @@ import numpy as np
 from nncli.core.errors import DivergedError, NncliError
 from nncli.nn.network import Network
 from nncli.nn.optimizers import Sgd
-from nncli.nn.parallel.worker_pool import Crew
+from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import Step
 from nncli.nn.trace import Trace, take_trace
 from nncli.training.order import Plan
@@ -36,12 +36,12 @@ def take_step(
     epoch: int = 1,
     start: int = 0,
     name: str = "",
-    crew: Crew | None = None,
+    workers: WorkerPool | None = None,
 ) -> Trace:
     """Takes the chosen step of `network` in place; its record.
 
     Args:
-        crew: the threads of the training, whose sums are taken in an order of their own.
+        workers: the threads of the training, whose sums are taken in an order of their own.
         epoch, start: where the training stands: in which epoch, how many samples of it are done.
 
     Raises:
@@ -52,7 +52,7 @@ def take_step(
 
     def run(rows: Rows, eta: float, number: int, *, full: bool) -> tuple[Step, float]:
         if len(rows) not in workspaces:
-            workspaces[len(rows)] = Step(network, sgd, len(rows), crew, train)
+            workspaces[len(rows)] = Step(network, sgd, len(rows), workers, train)
         step = workspaces[len(rows)]
         step.load(rows)
         cost = step.run(eta, full=full)

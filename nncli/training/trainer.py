@@ -10,7 +10,7 @@ from nncli.nn.arrays import Array
 from nncli.nn.measures import measure
 from nncli.nn.network import Network
 from nncli.nn.optimizers import Sgd
-from nncli.nn.parallel.worker_pool import Crew
+from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import Step
 from nncli.nn.trace import Trace, take_trace
 from nncli.training.divergence import AFTER_AN_EPOCH, IN_A_STEP, untrained_cost
@@ -43,12 +43,12 @@ class Trainer:
         plan: Plan,
         train: Samples,
         validation: Samples | None,
-        crew: Crew | None = None,
+        workers: WorkerPool | None = None,
         untrained: float | None = None,
     ) -> None:
         """
         Args:
-            crew: threads to share the work among; None: it is all done in the caller's.
+            workers: threads to share the work among; None: it is all done in the caller's.
             untrained: C of a network that has learnt nothing, where the one given has learnt.
         """
         self.network = network
@@ -61,8 +61,8 @@ class Trainer:
         self.steps_taken = 0
         self.seconds = 0.0
         evaluated = train if validation is None else validation
-        self._crew = crew
-        self.evaluator = Evaluator(network, sgd, evaluated, classes=plan.classes, crew=crew)
+        self._workers = workers
+        self.evaluator = Evaluator(network, sgd, evaluated, classes=plan.classes, workers=workers)
         self._held_back = validation is not None
         self._steps: dict[int, Step] = {}
         self._before = network.parameters.copy()
@@ -143,7 +143,7 @@ class Trainer:
 
     def _step(self, n: int) -> Step:
         if n not in self._steps:
-            self._steps[n] = Step(self.network, self.sgd, n, self._crew, self.train)
+            self._steps[n] = Step(self.network, self.sgd, n, self._workers, self.train)
         return self._steps[n]
 
     def _keep(self) -> None:

@@ -54,7 +54,7 @@ def told_if_any(call: Callable[..., object], *arguments: Any) -> list[str]:
     return []
 
 
-def gathered(part: datasets.Part, dtype: np.dtype[Any] = FLOAT64) -> tuple[Any, Any]:
+def gathered(part: datasets.Dataset, dtype: np.dtype[Any] = FLOAT64) -> tuple[Any, Any]:
     """A whole part as one mini-batch."""
     inputs = np.empty((len(part), *part.inputs.shape[1:]), dtype)
     targets = np.empty((len(part), part.targets.shape[1]), dtype)

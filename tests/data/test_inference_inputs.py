@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nncli.core.jsons import to_json
-from nncli.data import Pair, Recipe, read_inputs, read_measured, recipe_from
+from nncli.data import Pair, Preprocessing, preprocessing_from, read_inputs, read_measured
 from nncli.data import inference_inputs as later
 from nncli.data.readers import files
 from tests.data.conftest import FLOAT32, FLOAT64, gathered, load, problems, write
@@ -17,7 +17,7 @@ TRAIN = "a,b,y\n1,2,q\n3,6,p\n5,2,q\n"
 
 
 @pytest.fixture
-def recipe() -> Recipe:
+def recipe() -> Preprocessing:
     return load(write("train.csv", TRAIN), scale="minmax").recipe
 
 
@@ -261,7 +261,7 @@ def test_a_network_trained_on_arrays_is_measured_on_a_table():
 def test_a_recipe_comes_back_from_json(scale, classes):
     table = "a,b,c,y\n1,5,1e-3,0\n3,5,0.1,1\n7,5,2,1\n"  # b is constant: its divisor is infinite
     recipe = load(write("n.csv", table), scale=scale, classes=classes).recipe
-    again = recipe_from(json.loads(to_json(recipe.as_plain())))
+    again = preprocessing_from(json.loads(to_json(recipe.as_plain())))
     assert again._replace(scaling=None) == recipe._replace(scaling=None)
     text = "a,b,c\n2,5,0.3\n9,6,1\n"
     np.testing.assert_array_equal(later_table(again, text)[0], later_table(recipe, text)[0])
@@ -288,11 +288,11 @@ def test_scaling_is_undone_but_for_constants():
 )
 def test_a_damaged_recipe_is_an_error(recipe, key, value):
     with pytest.raises((KeyError, TypeError, ValueError)):
-        recipe_from({**recipe.as_plain(), key: value})
+        preprocessing_from({**recipe.as_plain(), key: value})
 
 
 def test_a_recipe_without_a_key_is_an_error(recipe):
     for key in recipe.as_plain():
         if key != "classes_by_index":
             with pytest.raises(KeyError):
-                recipe_from({k: v for k, v in recipe.as_plain().items() if k != key})
+                preprocessing_from({k: v for k, v in recipe.as_plain().items() if k != key})

@@ -8,7 +8,7 @@ import pytest
 
 from nncli.core.errors import DataError
 from nncli.data import Pair, scaling
-from nncli.data.dataset import Part
+from nncli.data.dataset import Dataset
 from tests.data.conftest import FLOAT32, FLOAT64, gathered, load, problems, write
 
 RANDOM = np.random.default_rng(2)
@@ -94,7 +94,7 @@ def test_mapped_inputs_of_the_right_type_need_no_scaling(pair):
 
 
 def test_gathering_writes_straight_into_its_outputs():
-    source = Part(np.ones((1000, 400)), np.ones((1000, 300)), np.arange(1000))
+    source = Dataset(np.ones((1000, 400)), np.ones((1000, 300)), np.arange(1000))
     inputs, targets = np.empty((1000, 400)), np.empty((1000, 300))
     tracemalloc.start()
     source.gather(source.index, inputs, targets)
@@ -106,7 +106,7 @@ def test_gathering_writes_straight_into_its_outputs():
 
 
 def test_gathering_takes_rows_of_the_source_in_the_order_given():
-    source = Part(np.arange(5.0)[:, None], np.eye(5), np.array([3, 4]))
+    source = Dataset(np.arange(5.0)[:, None], np.eye(5), np.array([3, 4]))
     inputs, targets = np.empty((3, 1)), np.empty((3, 5))
     source.gather(np.array([4, 0, 4]), inputs, targets)
     assert (len(source), inputs.ravel().tolist()) == (2, [4, 0, 4])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nncli.nn.activations import ACTIVATIONS
-from nncli.nn.arrays import do
+from nncli.nn.arrays import execute
 from nncli.nn.layers.base import Dense
 from nncli.nn.network import build_network
 from nncli.nn.optimizers import Sgd
@@ -21,7 +21,7 @@ Z = np.linspace(-6, 6, 241) + 0.013  # relu's kink lies between two of them
 def apply(name: str, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """σ(z) and σ'(z) by the rule alone."""
     a, sigma_prime = np.zeros_like(z), np.zeros_like(z)
-    do(ACTIVATIONS[name].rule(z, a, sigma_prime, np.array(1, z.dtype)))
+    execute(ACTIVATIONS[name].rule(z, a, sigma_prime, np.array(1, z.dtype)))
     return a, sigma_prime
 
 

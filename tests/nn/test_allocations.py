@@ -8,7 +8,7 @@ import pytest
 from nncli.nn.layers.base import AvgPool, Conv, Dense, MaxPool
 from nncli.nn.network import build_network
 from nncli.nn.optimizers import Sgd
-from nncli.nn.parallel.worker_pool import Crew
+from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import Step
 
 # What NumPy buffers to mix dtypes (8192 numbers) and what Python takes for frames and floats: the
@@ -65,8 +65,8 @@ def peak_of(steps) -> int:
 def test_a_step_allocates_nothing_that_grows_with_the_network(name, threads):
     shape, layers, cost = NETWORKS[name]
     network = build_network(layers, shape, cost, np.float32, np.random.default_rng(0))
-    with Crew(threads) as crew:
-        step = Step(network, Sgd(network, momentum=0.9, weight_decay=1e-4), 300, crew)
+    with WorkerPool(threads) as workers:
+        step = Step(network, Sgd(network, momentum=0.9, weight_decay=1e-4), 300, workers)
         step.inputs[...] = np.random.default_rng(1).random(step.inputs.shape)
         step.targets[:, 0] = 1
         step.run(0.01)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nncli.nn import patches
-from nncli.nn.arrays import do
+from nncli.nn.arrays import execute
 from nncli.nn.patches import blocks, products, room_numbers
 from nncli.nn.windows import place_windows
 
@@ -40,7 +40,7 @@ def test_each_output_is_worked_out_once_whatever_the_blocks(monkeypatch, windows
     weight = rng.normal(size=(5, 2 * windows.rows.kernel * windows.columns.kernel))
     outputs = np.full((5, *windows.output_shape, 4), np.nan)
     laid = blocks(windows, padded, wide, room=np.empty)
-    do(products(weight, laid, outputs))
+    execute(products(weight, laid, outputs))
     for row, column in np.ndindex(windows.output_shape):
         taps = window_at(padded, windows, row, column).reshape(-1, 4)
         np.testing.assert_allclose(outputs[:, row, column], weight @ taps, rtol=1e-12, atol=1e-14)

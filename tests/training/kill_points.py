@@ -17,7 +17,7 @@ import nncli
 from nncli.core import safetensors_format
 from nncli.core.errors import RunError
 from nncli.spec import parse_spec
-from nncli.training import checkpoint_writer as keeper
+from nncli.training import checkpoint_writer as writer
 from nncli.training import trainer
 from nncli.training.run_folder import CHECKPOINT
 from nncli.training.run_folder import SPEC as SPEC_FILE
@@ -70,9 +70,9 @@ def train(
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     status = 1
     try:
-        # Every state is saved, also within epochs: the training waits for the keeper a little.
+        # Every state is saved, also within epochs: the training waits for the writer a little.
         options = {"checkpoint_every": 0.0, "on_event": lambda event, trainer: sleep(0.002)}
-        keeper.PAUSE, keeper.TIMES, trainer.GLANCE = 0.0, 0, -1.0
+        writer.PAUSE, writer.TIMES, trainer.GLANCE = 0.0, 0, -1.0
         if point is not None:
             kill_at(point)
         if (folder / SPEC_FILE).exists() and not overwrite:

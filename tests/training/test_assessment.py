@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from nncli.data import Part
+from nncli.data import Dataset
 from nncli.nn.layers.base import Dense
 from nncli.nn.network import build_network
 from nncli.nn.optimizers import Sgd
@@ -25,7 +25,7 @@ def echo(width, activation="identity", cost="quadratic", dtype=np.float64):
 
 def samples(inputs, targets):
     inputs, targets = np.asarray(inputs, float), np.asarray(targets, float)
-    return Part(inputs, targets, np.arange(len(inputs)))
+    return Dataset(inputs, targets, np.arange(len(inputs)))
 
 
 def counted(true, predicted, classes):
@@ -149,7 +149,7 @@ def test_large_networks_get_few_samples_at_a_time(monkeypatch):
 @pytest.mark.parametrize("count", [1, 127, 128, 129, 300])
 def test_any_number_of_samples_goes_through(count):
     inputs = RANDOM.normal(0, 1, (count, 3))
-    part = Part(inputs, np.empty((count, 0)), np.arange(count))
+    part = Dataset(inputs, np.empty((count, 0)), np.arange(count))
     outputs = list(Forward(echo(3, "sigmoid"))(part))
     assert [len(block) for block in outputs] == [128] * (count // 128) + [count % 128][
         : count % 128

@@ -13,7 +13,7 @@ from nncli.app.assemble import prepare
 from nncli.core.errors import DamagedError, RunError
 from nncli.spec import parse_spec
 from nncli.training import checkpoint
-from nncli.training.checkpoint import Terms, pack_checkpoint, read_checkpoint
+from nncli.training.checkpoint import RunIdentity, pack_checkpoint, read_checkpoint
 from nncli.training.state import State
 
 SPEC = """
@@ -22,7 +22,7 @@ network: [{type: dense, units: 3}, {type: dense, units: 2}]
 train: {eta: 0.5, momentum: 0.5}
 """
 NETWORK = prepare(parse_spec(SPEC)).network
-TERMS = Terms({"train": (2.0, 0.5, 0.25), "validation": (1.0, 0.125)}, 2, 0.5)
+TERMS = RunIdentity({"train": (2.0, 0.5, 0.25), "validation": (1.0, 0.125)}, 2, 0.5)
 
 
 def state(**changes) -> State:
@@ -35,7 +35,7 @@ def state(**changes) -> State:
 WHOLE = pack_checkpoint(NETWORK, state(), TERMS)
 
 
-def read(content: bytes, folder: Path) -> tuple[State, Terms]:
+def read(content: bytes, folder: Path) -> tuple[State, RunIdentity]:
     path = folder / "checkpoint.safetensors"
     path.write_bytes(content)
     return read_checkpoint(path, NETWORK)

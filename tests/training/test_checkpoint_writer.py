@@ -10,7 +10,7 @@ import pytest
 
 import nncli
 from nncli.core.errors import DivergedError, InterruptedTraining, RunError, UnsavedError
-from nncli.training import checkpoint_writer as keeper
+from nncli.training import checkpoint_writer as writer
 from nncli.training.run_folder import METRICS, RunFolder
 from tests.soak.kills import ending
 from tests.training.test_resume import interrupt_at, spec_of
@@ -21,9 +21,9 @@ FULL = "no space left on device"
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Saves without a pause."""
-    monkeypatch.setattr(keeper, "PAUSE", 0.0)
-    monkeypatch.setattr(keeper, "TIMES", 0)
-    monkeypatch.setattr(keeper, "RETRY", 0.0)
+    monkeypatch.setattr(writer, "PAUSE", 0.0)
+    monkeypatch.setattr(writer, "TIMES", 0)
+    monkeypatch.setattr(writer, "RETRY", 0.0)
 
 
 class Disk:
@@ -157,7 +157,7 @@ def test_a_bug_in_the_thread_is_not_lost(tmp_path: Path, monkeypatch: pytest.Mon
     def wrong(*arguments: object) -> bytes:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(keeper, "pack_checkpoint", wrong)
+    monkeypatch.setattr(writer, "pack_checkpoint", wrong)
     with pytest.raises(ZeroDivisionError):
         nncli.train(spec_of(), out=tmp_path / "run")
 
@@ -184,7 +184,7 @@ def test_an_impatient_interruption_does_not_wait(
         nncli.resume(tmp_path / "run")
     released.set()
     for thread in threading.enumerate():
-        if thread.name == "nncli keeper":
+        if thread.name == "nncli writer":
             thread.join()
     nncli.resume(tmp_path / "run")
     nncli.train(spec_of(), out=tmp_path / "whole")

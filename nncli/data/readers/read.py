@@ -40,7 +40,7 @@ def read_source(
     with_targets: False reads inputs alone, from any file that holds them.
     shape: channels, rows, columns of each sample's inputs.
     Raises DataError for whatever is wrong with the source, values that are not finite in arrays
-    and labels that are no class excepted: those are looked for when samples become a Part.
+    and labels that are no class excepted: those are looked for when samples become a Dataset.
     """
     if isinstance(source, Pair):
         samples = read_pair(source, header, classes, with_targets)

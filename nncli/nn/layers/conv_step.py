@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nncli.nn.arrays import Array, Calls, Zeros, call
+from nncli.nn.arrays import Array, Operations, Zeros, bind
 from nncli.nn.layers.base import Conv
 from nncli.nn.layers.steps import LearnerStep
 from nncli.nn.patches import ROOM, blocks, lying, product_width, products, stretches
@@ -63,11 +63,11 @@ class Spread:
         self.downstream = windows.interior(self.padded)
         self.taps = [(cells, shares[:, i, j]) for i, j, cells in windows.taps(self.padded)]
 
-    def send(self) -> Calls:
-        yield call(np.matmul, self.weight_matrix.T, self.delta_matrix, self.share_matrix)
-        yield call(self.padded.fill, 0)
+    def send(self) -> Operations:
+        yield bind(np.matmul, self.weight_matrix.T, self.delta_matrix, self.share_matrix)
+        yield bind(self.padded.fill, 0)
         for cells, share in self.taps:
-            yield call(np.add, cells, share, cells)
+            yield bind(np.add, cells, share, cells)
 
 
 class Collect:
@@ -89,9 +89,9 @@ class Collect:
         )
         self.downstream = zeros((channels, *back.output_shape, delta.shape[-1]), dtype)
 
-    def send(self) -> Calls:
-        yield call(np.copyto, self.weight, self.turned_weight)
-        yield call(np.copyto, self.interior, self.delta)
+    def send(self) -> Operations:
+        yield bind(np.copyto, self.weight, self.turned_weight)
+        yield bind(np.copyto, self.interior, self.delta)
         yield from products(self.weight_matrix, self.blocks, self.downstream)
 
 
@@ -126,34 +126,34 @@ class ConvStep(LearnerStep):
         self.way_down = way_down(self.windows, self.weight, self.delta, self.padded, self.zeros)
         self.downstream = self.way_down.downstream
 
-    def forward(self) -> Calls:
+    def forward(self) -> Operations:
         if self.padded is not self.input:
-            yield call(np.copyto, self.interior, self.input)
-        yield call(np.copyto, self.weight_by_rows, by_rows(self.weight))
+            yield bind(np.copyto, self.interior, self.input)
+        yield bind(np.copyto, self.weight_by_rows, by_rows(self.weight))
         yield from products(self.weight_matrix, self.blocks, self.z)
         if self.bias is not None:
-            yield call(np.add, self.z, self.bias[:, None, None, None], self.z)
+            yield bind(np.add, self.z, self.bias[:, None, None, None], self.z)
         yield from self.activate()
 
-    def backward(self) -> Calls:
+    def backward(self) -> Operations:
         # The windows as rows and δ as columns: OpenBLAS takes up to twice as long the other way
         # about, with few filters on the left of a long sum.
         total, part = self.total, self.part
-        yield call(total.fill, 0)
+        yield bind(total.fill, 0)
         for block in self.gradient_blocks:
-            yield call(np.copyto, block.patches, block.cells)
+            yield bind(np.copyto, block.patches, block.cells)
             delta = block.matrices(self.delta).swapaxes(1, 2)
             for rows in stretches(len(delta), len(self.row_gradients)):
                 each = self.row_gradients[: len(delta[rows])]
-                yield call(np.matmul, block.windows[rows], delta[rows], each)
-                yield call(np.add.reduce, each, axis=0, out=part)
-                yield call(np.add, total, part, total)
+                yield bind(np.matmul, block.windows[rows], delta[rows], each)
+                yield bind(np.add.reduce, each, axis=0, out=part)
+                yield bind(np.add, total, part, total)
         gradient = by_rows(self.gradients["weight"])
-        yield call(np.multiply, total.T.reshape(gradient.shape), self.one_over_n, gradient)
+        yield bind(np.multiply, total.T.reshape(gradient.shape), self.one_over_n, gradient)
         if self.bias is not None:
             gradient = self.gradients["bias"]
-            yield call(np.add.reduce, self.delta_matrix, axis=1, out=gradient)
-            yield call(np.multiply, gradient, self.one_over_n, gradient)
+            yield bind(np.add.reduce, self.delta_matrix, axis=1, out=gradient)
+            yield bind(np.multiply, gradient, self.one_over_n, gradient)
 
-    def send_down(self) -> Calls:
+    def send_down(self) -> Operations:
         return self.way_down.send()

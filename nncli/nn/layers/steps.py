@@ -1,6 +1,6 @@
 """What each kind of layer does in a step: its arrays, and the rules that fill them.
 
-A rule is a method that yields NumPy calls, see `arrays.Call`.
+A rule is a method that yields NumPy calls, see `arrays.Operation`.
 """
 
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nncli.nn.activations import ACTIVATIONS
-from nncli.nn.arrays import Array, Calls, Zeros, call, constant
+from nncli.nn.arrays import Array, Operations, Zeros, bind, constant
 from nncli.nn.layers.base import Learner, Pool
 from nncli.nn.network import Placed
 
@@ -44,19 +44,19 @@ class LayerStep:
         """Says where ∂C_x/∂a will be written; done once, from the last layer to the first."""
         self.upstream = upstream
 
-    def forward(self) -> Calls:
+    def forward(self) -> Operations:
         """Fills z and a from input."""
         raise NotImplementedError
 
-    def multiply_hadamard(self) -> Calls:
+    def multiply_hadamard(self) -> Operations:
         """Fills delta = upstream ⊙ σ'(z), where the layer has an activation."""
         return ()
 
-    def backward(self) -> Calls:
+    def backward(self) -> Operations:
         """Fills the gradients from delta and input."""
         return ()
 
-    def send_down(self) -> Calls:
+    def send_down(self) -> Operations:
         """Fills downstream."""
         raise NotImplementedError
 
@@ -92,11 +92,11 @@ class LearnerStep(LayerStep):
         self.weight = self.parameters["weight"]
         self.bias = self.parameters.get("bias")
 
-    def activate(self) -> Calls:
+    def activate(self) -> Operations:
         return self.activation.rule(self.z, self.a, self.prime, self.one)
 
-    def multiply_hadamard(self) -> Calls:
-        yield call(np.multiply, self.upstream, self.prime, self.delta)
+    def multiply_hadamard(self) -> Operations:
+        yield bind(np.multiply, self.upstream, self.prime, self.delta)
 
 
 class DenseStep(LearnerStep):
@@ -110,21 +110,21 @@ class DenseStep(LearnerStep):
         self.downstream = self.zeros(self.input.shape, self.z.dtype)
         self.delta_over_n = self.zeros(self.delta.shape, self.delta.dtype)
 
-    def forward(self) -> Calls:
-        yield call(self.weight.T.dot, self.input, self.z)
+    def forward(self) -> Operations:
+        yield bind(self.weight.T.dot, self.input, self.z)
         if self.bias is not None:
-            yield call(np.add, self.z, self.bias[:, None], self.z)
+            yield bind(np.add, self.z, self.bias[:, None], self.z)
         yield from self.activate()
 
-    def backward(self) -> Calls:
-        yield call(np.multiply, self.delta, self.one_over_n, self.delta_over_n)
-        yield call(self.delta_over_n.dot, self.input.T, self.gradients["weight"].T)
+    def backward(self) -> Operations:
+        yield bind(np.multiply, self.delta, self.one_over_n, self.delta_over_n)
+        yield bind(self.delta_over_n.dot, self.input.T, self.gradients["weight"].T)
         if self.bias is not None:
             ones = np.ones(self.input.shape[-1], self.z.dtype)
-            yield call(self.delta_over_n.dot, ones, self.gradients["bias"])
+            yield bind(self.delta_over_n.dot, ones, self.gradients["bias"])
 
-    def send_down(self) -> Calls:
-        yield call(self.weight.dot, self.delta, self.downstream)
+    def send_down(self) -> Operations:
+        yield bind(self.weight.dot, self.delta, self.downstream)
 
 
 class PoolStep(LayerStep):
@@ -150,21 +150,21 @@ class AvgPoolStep(PoolStep):
         super().__init__(*args)
         self.one_over_size = constant(1 / len(self.cells), self.a.dtype)
 
-    def forward(self) -> Calls:
-        yield call(np.copyto, self.a, self.cells[0])
+    def forward(self) -> Operations:
+        yield bind(np.copyto, self.a, self.cells[0])
         for cells in self.cells[1:]:
-            yield call(np.add, self.a, cells, self.a)
-        yield call(np.multiply, self.a, self.one_over_size, self.a)
+            yield bind(np.add, self.a, cells, self.a)
+        yield bind(np.multiply, self.a, self.one_over_size, self.a)
 
-    def send_down(self) -> Calls:
-        yield call(np.multiply, self.upstream, self.one_over_size, self.share)
+    def send_down(self) -> Operations:
+        yield bind(np.multiply, self.upstream, self.one_over_size, self.share)
         if self.overlap:
-            yield call(self.downstream.fill, 0)
+            yield bind(self.downstream.fill, 0)
         for cells in self.cells_downstream:
             if self.overlap:
-                yield call(np.add, cells, self.share, cells)
+                yield bind(np.add, cells, self.share, cells)
             else:
-                yield call(np.copyto, cells, self.share)
+                yield bind(np.copyto, cells, self.share)
 
 
 class MaxPoolStep(PoolStep):
@@ -176,24 +176,24 @@ class MaxPoolStep(PoolStep):
         # Which tap of its window the maximum is.
         self.first: Array = self.zeros(self.a.shape, np.int32)
 
-    def forward(self) -> Calls:
-        yield call(np.copyto, self.a, self.cells[0])
-        yield call(self.first.fill, 0)
+    def forward(self) -> Operations:
+        yield bind(np.copyto, self.a, self.cells[0])
+        yield bind(self.first.fill, 0)
         for k, cells in enumerate(self.cells[1:], 1):
-            yield call(np.greater, cells, self.a, self.is_greater)
-            yield call(np.copyto, self.first, k, where=self.is_greater)
-            yield call(np.maximum, self.a, cells, out=self.a)
+            yield bind(np.greater, cells, self.a, self.is_greater)
+            yield bind(np.copyto, self.first, k, where=self.is_greater)
+            yield bind(np.maximum, self.a, cells, out=self.a)
 
-    def send_down(self) -> Calls:
+    def send_down(self) -> Operations:
         if self.overlap:
-            yield call(self.downstream.fill, 0)
+            yield bind(self.downstream.fill, 0)
         for k, cells in enumerate(self.cells_downstream):
-            yield call(np.equal, self.first, k, self.is_greater)
-            yield call(np.multiply, self.upstream, self.is_greater, self.share)
+            yield bind(np.equal, self.first, k, self.is_greater)
+            yield bind(np.multiply, self.upstream, self.is_greater, self.share)
             if self.overlap:
-                yield call(np.add, cells, self.share, cells)
+                yield bind(np.add, cells, self.share, cells)
             else:
-                yield call(np.copyto, cells, self.share)
+                yield bind(np.copyto, cells, self.share)
 
 
 class FlattenStep(LayerStep):
@@ -210,8 +210,8 @@ class FlattenStep(LayerStep):
         super().bind_upstream(upstream)
         self.downstream = upstream.reshape(self.input.shape)
 
-    def forward(self) -> Calls:
+    def forward(self) -> Operations:
         return ()
 
-    def send_down(self) -> Calls:
+    def send_down(self) -> Operations:
         return ()

@@ -1,21 +1,21 @@
-"""Where the members of a crew wait for each other within a task."""
+"""Where the workers of a pool wait for each other within a task."""
 
 import mmap
 import os
 import time
 from threading import Barrier, BrokenBarrierError
 
-from nncli.nn.arrays import Call
+from nncli.nn.arrays import Operation
 from nncli.nn.parallel.process_worker import PITCH, watch
 
 NAP = 2e-4  # seconds between two looks, after many in a row
 
 
-class BrokenUp(Exception):
+class BarrierBroken(Exception):
     """Somebody will not come."""
 
 
-class Meeting:
+class WorkerBarrier:
     """What both kinds have in common."""
 
     def reset(self) -> None:
@@ -26,7 +26,7 @@ class Meeting:
         """Returns when all have called it as often as member `k`.
 
         Raises:
-            BrokenUp: one has failed and will not come.
+            BarrierBroken: one has failed and will not come.
         """
         raise NotImplementedError
 
@@ -34,18 +34,18 @@ class Meeting:
         """Lets nobody wait any more."""
         raise NotImplementedError
 
-    def attend(self, job: Call) -> None:
+    def attend(self, job: Operation) -> None:
         """Does a job that meets others."""
         try:
             job()
-        except BrokenUp:  # whoever failed says why; of who has died, the crew does
+        except BarrierBroken:  # whoever failed says why; of who has died, the workers does
             pass
         except BaseException:
             self.break_up()
             raise
 
 
-class ThreadMeeting(Meeting):
+class ThreadBarrier(WorkerBarrier):
     def __init__(self, size: int) -> None:
         self._barrier = Barrier(size)
 
@@ -57,13 +57,13 @@ class ThreadMeeting(Meeting):
         try:
             self._barrier.wait()
         except BrokenBarrierError:
-            raise BrokenUp from None
+            raise BarrierBroken from None
 
     def break_up(self) -> None:
         self._barrier.abort()
 
 
-class ProcessMeeting(Meeting):
+class ProcessBarrier(WorkerBarrier):
     """Each counts its own arrivals where all can see them, see `forked.can_fork`.
 
     Attributes:
@@ -98,7 +98,7 @@ class ProcessMeeting(Meeting):
             if self._is_bereft():
                 self.break_up()
             if counts[0]:
-                raise BrokenUp
+                raise BarrierBroken
             time.sleep(NAP)
 
     def _is_bereft(self) -> bool:

@@ -1,4 +1,4 @@
-"""Who does what of a step: the caller alone, or the threads of a crew side by side.
+"""Who does what of a step: the caller alone, or the workers of a pool side by side.
 
 Where processes stand in for threads, a dense network is shared out by units: each has some units of
 every layer, for all samples, and meets the others wherever it needs what they have written. So a
@@ -16,13 +16,13 @@ from typing import Protocol
 
 import numpy as np
 
-from nncli.nn.arrays import Array, Call, Calls, call, do
+from nncli.nn.arrays import Array, Operation, Operations, bind, execute
 from nncli.nn.layers.base import Dense, Flatten
 from nncli.nn.layers.steps import DenseStep
 from nncli.nn.network import Network
 from nncli.nn.optimizers import Descent, Sgd
-from nncli.nn.parallel.barrier import Meeting
-from nncli.nn.parallel.worker_pool import Crew
+from nncli.nn.parallel.barrier import WorkerBarrier
+from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.passes import Pass
 
 LONG_UPDATE = 100_000  # parameters; fewer are updated sooner than a thread wakes up
@@ -49,7 +49,7 @@ class Work(Protocol):
     def take(self, eta: float, full: bool) -> float: ...
 
 
-class Alone:
+class Serial:
     """All of it in the caller's thread."""
 
     def __init__(self, whole: Pass, sgd: Sgd, source: Source | None) -> None:
@@ -78,12 +78,17 @@ class Loader:
     """
 
     def __init__(
-        self, source: Source | None, crew: Crew, network: Network, inputs: Array, targets: Array
+        self,
+        source: Source | None,
+        workers: WorkerPool,
+        network: Network,
+        inputs: Array,
+        targets: Array,
     ) -> None:
         self.source = source
         self.inputs, self.targets = inputs, targets
-        self.shares = crew.forks and source is not None and source.in_memory
-        zeros = network.arena.zeros
+        self.shares = workers.forks and source is not None and source.in_memory
+        zeros = network.buffers.zeros
         self._rows, self._is_loaded = zeros(len(inputs), np.int64), zeros((), bool)
 
     def load(self, rows: Array) -> None:
@@ -100,7 +105,7 @@ class Loader:
             assert self.source is not None
             self.source.gather(self._rows[share], self.inputs[share], self.targets[share])
 
-    def run(self, task: Call) -> None:
+    def run(self, task: Operation) -> None:
         """Does what begins with a `gather` of each share."""
         try:
             task()
@@ -108,7 +113,7 @@ class Loader:
             self._is_loaded[()] = False
 
 
-class BySamples:
+class DataParallel:
     """A pass for each share of the samples, and a stretch of the update.
 
     Sums are taken in the order of the shares, whichever ends first, so that the same number of
@@ -116,15 +121,20 @@ class BySamples:
     """
 
     def __init__(
-        self, passes: Sequence[Pass], sgd: Sgd, crew: Crew, loader: Loader, shares: list[slice]
+        self,
+        passes: Sequence[Pass],
+        sgd: Sgd,
+        workers: WorkerPool,
+        loader: Loader,
+        shares: list[slice],
     ) -> None:
         self.passes, self.sgd, self.loader, self.shares = passes, sgd, loader, shares
         self.load = loader.load
-        self._costs = sgd.network.arena.zeros(len(passes))
-        self._forward = crew.task(self._jobs(Pass.forward))
-        self._back = crew.task(self._jobs(Pass.forward_and_back))
-        self._full = crew.task(self._jobs(partial(Pass.forward_and_back, full=True)))
-        self._descend = crew.task(self._descents())
+        self._costs = sgd.network.buffers.zeros(len(passes))
+        self._forward = workers.task(self._jobs(Pass.forward))
+        self._back = workers.task(self._jobs(Pass.forward_and_back))
+        self._full = workers.task(self._jobs(partial(Pass.forward_and_back, full=True)))
+        self._descend = workers.task(self._descents())
 
     def _descents(self) -> list[Descent]:
         size = len(self.sgd.gradient)
@@ -134,7 +144,7 @@ class BySamples:
         others = [own.gradient for own in self.passes[1:]]
         return [Descent(self.sgd, slice(*pair), others) for pair in pairwise(ends)]
 
-    def _jobs(self, cost_of: Callable[[Pass], float]) -> list[Call]:
+    def _jobs(self, cost_of: Callable[[Pass], float]) -> list[Operation]:
         def job(k: int) -> None:
             self.loader.gather(self.shares[k])
             self._costs[k] = cost_of(self.passes[k])
@@ -154,40 +164,42 @@ class BySamples:
         return cost
 
 
-class ByUnits:
+class TensorParallel:
     """The one pass over all samples, each thread filling some rows of its arrays."""
 
     def __init__(
-        self, whole: Pass, sgd: Sgd, crew: Crew, loader: Loader, shares: list[slice]
+        self, whole: Pass, sgd: Sgd, workers: WorkerPool, loader: Loader, shares: list[slice]
     ) -> None:
         self.passes = (whole,)
         self.whole, self.sgd, self.loader = whole, sgd, loader
         self.load = loader.load
-        self.meeting = crew.meeting
-        self._cost = sgd.network.arena.zeros(())
-        self.members = [Member(whole, sgd, crew.meeting, k, crew.size) for k in range(len(shares))]
+        self.barrier = workers.barrier
+        self._cost = sgd.network.buffers.zeros(())
+        self.members = [
+            Member(whole, sgd, workers.barrier, k, workers.size) for k in range(len(shares))
+        ]
         self.shares = shares
-        self._forward = crew.task(self._jobs(back=False, full=False))
-        self._back = crew.task(self._jobs(back=True, full=False))
-        self._full = crew.task(self._jobs(back=True, full=True))
+        self._forward = workers.task(self._jobs(back=False, full=False))
+        self._back = workers.task(self._jobs(back=True, full=False))
+        self._full = workers.task(self._jobs(back=True, full=True))
 
-    def _jobs(self, *, back: bool, full: bool) -> list[Call]:
+    def _jobs(self, *, back: bool, full: bool) -> list[Operation]:
         def job(k: int) -> None:
             self.loader.gather(self.shares[k])
             member = self.members[k]
-            do(member.forward_calls)
+            execute(member.forward_operations)
             cost = member.total_cost().real  # by each, so that all know whether to go on
             if k == 0:
                 self._cost[()] = cost
             if back and math.isfinite(cost):
-                do(member.backward_calls)
+                execute(member.backward_operations)
                 if full:
-                    self.meeting.meet(k)
+                    self.barrier.meet(k)
                     if k == 0:
                         self.whole.complete()
-                do(member.update_calls)
+                execute(member.update_operations)
 
-        return [partial(self.meeting.attend, partial(job, k)) for k in range(len(self.members))]
+        return [partial(self.barrier.attend, partial(job, k)) for k in range(len(self.members))]
 
     def forward(self) -> float:
         self.loader.run(self._forward)
@@ -202,17 +214,17 @@ class ByUnits:
 class Member:
     """One thread's part of a step shared out by units: its calls, and where it meets the others."""
 
-    def __init__(self, whole: Pass, sgd: Sgd, meeting: Meeting, k: int, count: int) -> None:
+    def __init__(self, whole: Pass, sgd: Sgd, barrier: WorkerBarrier, k: int, count: int) -> None:
         self.whole, self.sgd, self.k, self.count = whole, sgd, k, count
-        self.meet = call(meeting.meet, k)
+        self.meet = bind(barrier.meet, k)
         # With arrays of its own to work in, other than the pass's.
         self.total_cost = whole.network.cost.total(whole.last.z, whole.targets_t, whole.error)
         dense = [layer for layer in whole.layers if isinstance(layer, DenseStep)]
         self.shares = [UnitShare(layer, self.inputs(layer), self.units(layer)) for layer in dense]
-        self.forward_calls = [*self._forward()]
-        self.backward_calls = [*self._backward()]
+        self.forward_operations = [*self._forward()]
+        self.backward_operations = [*self._backward()]
         # Nobody may change weights that another still reads.
-        self.update_calls: list[Call] = [self.meet, *self._update()]
+        self.update_operations: list[Operation] = [self.meet, *self._update()]
 
     def inputs(self, layer: DenseStep) -> slice:
         return parts(len(layer.input), self.count)[self.k]
@@ -222,17 +234,17 @@ class Member:
             return parts(len(layer.z), self.count)[self.k]
         return slice(0, 0 if self.k else len(layer.z))  # units that are mixed stay together
 
-    def _forward(self) -> Calls:
+    def _forward(self) -> Operations:
         last = self.shares[-1]
         for share in self.shares:
             yield self.meet
             if len(share.z):
                 yield from share.forward()
         whole = self.whole
-        yield call(np.subtract, last.a, whole.targets_t[last.units], whole.error[last.units])
+        yield bind(np.subtract, last.a, whole.targets_t[last.units], whole.error[last.units])
         yield self.meet
 
-    def _backward(self) -> Calls:
+    def _backward(self) -> Operations:
         for share in reversed(self.shares):
             if len(share.z):
                 if not (share is self.shares[-1] and self.whole.network.cost.error_is_delta):
@@ -271,9 +283,9 @@ class UnitShare(DenseStep):
         )
         self.downstream = whole.downstream[inputs]
 
-    def send_down(self) -> Calls:
+    def send_down(self) -> Operations:
         # np.matmul takes a product with rows of a matrix as it lies, `dot` copies them.
-        yield call(np.matmul, self.whole.weight[self.inputs], self.whole.delta, self.downstream)
+        yield bind(np.matmul, self.whole.weight[self.inputs], self.whole.delta, self.downstream)
 
 
 def parts(size: int, count: int) -> list[slice]:

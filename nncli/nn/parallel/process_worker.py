@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nncli.core.errors import NncliError
-from nncli.nn.arrays import Call
+from nncli.nn.arrays import Operation
 
 LOOKS = 1000  # at the other side's count, of half a microsecond each, before falling asleep
 PATIENCE = 0.1  # seconds after which a wake-up call is repeated
@@ -38,7 +38,7 @@ def can_fork() -> bool:
     return sys.platform == "linux" and os.uname().machine == "x86_64"
 
 
-class Fork:
+class ProcessWorker:
     """One more process, which sleeps between its jobs. It knows the tasks that there are now.
 
     Both sides count the jobs, in memory that they share, and wake each other through a pipe. They
@@ -51,11 +51,11 @@ class Fork:
         OSError: the system does not allow one more process.
     """
 
-    def __init__(self, tasks: Sequence[Sequence[Call]], k: int) -> None:
+    def __init__(self, tasks: Sequence[Sequence[Operation]], k: int) -> None:
         self._counts = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("q")
         self._is_busy = False
         self._answer = b""
-        calls, self._calls = os.pipe()
+        calls, self._operations = os.pipe()
         self._answers, answers = os.pipe()
         # Whoever ends the parent ends the child; what Ctrl-C means is the parent's business.
         stopping = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -119,7 +119,7 @@ class Fork:
 
     def _call(self) -> None:
         try:
-            os.write(self._calls, b".")
+            os.write(self._operations, b".")
         except BrokenPipeError:
             raise self._died() from None
 
@@ -130,10 +130,12 @@ class Fork:
         )
 
     def _close(self) -> None:
-        os.close(self._calls)
+        os.close(self._operations)
         os.close(self._answers)
 
-    def _serve(self, tasks: Sequence[Sequence[Call]], k: int, calls: int, answers: int) -> None:
+    def _serve(
+        self, tasks: Sequence[Sequence[Operation]], k: int, calls: int, answers: int
+    ) -> None:
         """The life of the process. It ends when it is told to, or its parent has gone."""
         try:
             # A lock on a run folder, or a pipe that somebody reads, must not outlive the parent.
@@ -143,7 +145,7 @@ class Fork:
         finally:
             os._exit(0)
 
-    def _work(self, tasks: Sequence[Sequence[Call]], k: int, calls: int, answers: int) -> None:
+    def _work(self, tasks: Sequence[Sequence[Operation]], k: int, calls: int, answers: int) -> None:
         counts = self._counts
         while True:
             watch(counts, WANTED, counts[ENDED] + 1)

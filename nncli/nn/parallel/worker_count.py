@@ -1,13 +1,13 @@
-"""How many threads a network is worth, and a crew of them."""
+"""How many threads a network is worth, and a pool of them."""
 
 from collections.abc import Sequence
 from math import prod
 
-from nncli.nn.aligned_buffers import Arena
+from nncli.nn.aligned_buffers import AlignedBuffers
 from nncli.nn.network import Network, Placed
 from nncli.nn.parallel.blas import cores, threads_there
 from nncli.nn.parallel.process_worker import can_fork
-from nncli.nn.parallel.worker_pool import Crew
+from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import SMALLEST_SHARE
 
 # Multiply-adds of a step that make a further thread worth while. Two on two cores come out even at
@@ -19,19 +19,19 @@ WORTH_A_THREAD = 1_800_000
 MOST_THREADS = 8
 
 
-def hire(network: Network, n: int, threads: int | str) -> Crew:
-    """A crew for steps of `n` samples: of `threads`, or with "auto" of as many as are worth it."""
+def start_workers(network: Network, n: int, threads: int | str) -> WorkerPool:
+    """A pool for steps of `n` samples: of `threads`, or with "auto" of as many as are worth it."""
     there = threads_there()
     count = threads if isinstance(threads, int) else best_threads(network.layers, n, there)
     # Processes wait awake for each other: they need a core each.
-    forks = network.arena.shared and count <= cores()
-    return Crew(count, shares=n >= SMALLEST_SHARE * count, forks=forks)
+    forks = network.buffers.shared and count <= cores()
+    return WorkerPool(count, shares=n >= SMALLEST_SHARE * count, forks=forks)
 
 
-def arena_for(threads: int | str) -> Arena:
-    """That of a network which `hire` may find worth `threads`."""
+def buffers_for(threads: int | str) -> AlignedBuffers:
+    """That of a network which `start_workers` may find worth `threads`."""
     several = threads_there() > 1 if isinstance(threads, str) else threads > 1
-    return Arena(shared=several and can_fork())
+    return AlignedBuffers(shared=several and can_fork())
 
 
 def best_threads(layers: Sequence[Placed], n: int, there: int) -> int:

@@ -14,10 +14,10 @@ from typing import Protocol
 import numpy as np
 
 from nncli.core.errors import NncliError
-from nncli.nn.arrays import Call
-from nncli.nn.parallel.barrier import ProcessMeeting, ThreadMeeting
+from nncli.nn.arrays import Operation
+from nncli.nn.parallel.barrier import ProcessBarrier, ThreadBarrier
 from nncli.nn.parallel.blas import blas_threads, cores, set_blas_threads
-from nncli.nn.parallel.process_worker import PATIENCE, Fork
+from nncli.nn.parallel.process_worker import PATIENCE, ProcessWorker
 
 
 class Helper(Protocol):
@@ -29,7 +29,7 @@ class Helper(Protocol):
     def end(self) -> None: ...
 
 
-class Crew:
+class WorkerPool:
     """`threads` threads, the caller's among them. Close it after use, or use it as a context.
 
     It keeps the tasks that it was given, and what they hold, until then.
@@ -38,12 +38,12 @@ class Crew:
         shares: whether steps are shared out among the threads. Where mini-batches are too small
             for that, BLAS gets the threads instead.
         forks: whether its helpers are processes, which are faster. They know what lies in shared
-            memory, see `Arena`, and nothing else that changes.
+            memory, see `AlignedBuffers`, and nothing else that changes.
 
     Attributes:
         size: how many jobs it does at once.
         forks: whether its helpers are processes after all.
-        meeting: where the jobs of a task may wait for each other.
+        barrier: where the jobs of a task may wait for each other.
     """
 
     def __init__(self, threads: int, *, shares: bool = True, forks: bool = False) -> None:
@@ -53,7 +53,7 @@ class Crew:
         self._before = blas_threads()
         # More of them than cores wait awake for each other: 32 on two took 300 times as long.
         set_blas_threads(1 if shares else min(threads, cores()))
-        self._tasks: list[Sequence[Call]] = []
+        self._tasks: list[Sequence[Operation]] = []
         self._helpers: list[Helper] = []
         self._known = 0  # tasks that the helpers know
         if forks:
@@ -61,9 +61,9 @@ class Crew:
                 self._fork()  # to see whether it can be done; they know no task yet
             except OSError:  # the system allows no more processes
                 self.forks = False
-        self.meeting = (ProcessMeeting if self.forks else ThreadMeeting)(self.size)
+        self.barrier = (ProcessBarrier if self.forks else ThreadBarrier)(self.size)
 
-    def task(self, jobs: Sequence[Call]) -> Call:
+    def task(self, jobs: Sequence[Operation]) -> Operation:
         """Settles jobs, at most `size`, that will be done again and again.
 
         Returns:
@@ -78,13 +78,13 @@ class Crew:
         if task >= self._known:
             self._tell()
         helpers = self._helpers[: len(jobs) - 1]
-        self.meeting.reset()
+        self.barrier.reset()
         try:
             for helper in helpers:
                 helper.begin(task)
             jobs[0]()
         except BaseException:  # Ctrl-C too, anywhere in here: nobody may wait for this thread
-            self.meeting.break_up()
+            self.barrier.break_up()
             raise
         finally:
             self._finish(helpers)
@@ -97,7 +97,7 @@ class Crew:
             try:
                 helper.finish()
             except NncliError as error:
-                self.meeting.break_up()
+                self.barrier.break_up()
                 dead.append(error)
         if dead:
             raise dead[0]
@@ -107,7 +107,7 @@ class Crew:
         count = len(self._tasks)
         if not self.forks:
             if not self._helpers:
-                self._helpers += [HelperThread(self._tasks, k) for k in range(1, self.size)]
+                self._helpers += [ThreadWorker(self._tasks, k) for k in range(1, self.size)]
             self._known = count
             return
         self._end()
@@ -118,8 +118,8 @@ class Crew:
                 f"no process could be started to share the work ({error.strerror}); --threads 1 "
                 "does without"
             ) from error
-        assert isinstance(self.meeting, ProcessMeeting)
-        self.meeting.helpers = pids
+        assert isinstance(self.barrier, ProcessBarrier)
+        self.barrier.helpers = pids
         self._known = count
 
     def _fork(self) -> list[int]:
@@ -128,10 +128,10 @@ class Crew:
         Raises:
             OSError: the system does not allow as many processes; there are none then.
         """
-        forks: list[Fork] = []
+        forks: list[ProcessWorker] = []
         try:
             for k in range(1, self.size):
-                forks.append(Fork(self._tasks, k))
+                forks.append(ProcessWorker(self._tasks, k))
         except OSError:
             for fork in forks:
                 fork.end()
@@ -150,20 +150,20 @@ class Crew:
         if self._before is not None:
             set_blas_threads(self._before)
 
-    def __enter__(self) -> "Crew":
+    def __enter__(self) -> "WorkerPool":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
 
-class HelperThread:
+class ThreadWorker:
     """One more thread, which sleeps between its jobs."""
 
-    def __init__(self, tasks: Sequence[Sequence[Call]], k: int) -> None:
+    def __init__(self, tasks: Sequence[Sequence[Operation]], k: int) -> None:
         """It does the job `k` of each task."""
         self._tasks, self._k = tasks, k
-        self._job: Call | None = None
+        self._job: Operation | None = None
         self._error: BaseException | None = None
         self._busy = False  # from the beginning of a job until the helper itself says it is done
         self._begun, self._done = Lock(), Lock()

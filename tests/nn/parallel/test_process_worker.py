@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 
 from nncli.core.errors import NncliError
-from nncli.nn.aligned_buffers import CHUNK, LINE, Arena
+from nncli.nn.aligned_buffers import CHUNK, LINE, AlignedBuffers
 from nncli.nn.parallel import process_worker as forked
-from nncli.nn.parallel.process_worker import Fork, can_fork
-from nncli.nn.parallel.worker_pool import Crew
+from nncli.nn.parallel.process_worker import ProcessWorker, can_fork
+from nncli.nn.parallel.worker_pool import WorkerPool
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="no processes are forked here")
 
 
 @pytest.fixture
 def counts():
-    return Arena(shared=True).zeros(8, int)
+    return AlignedBuffers(shared=True).zeros(8, int)
 
 
 def add(counts, place=0):
@@ -45,7 +45,7 @@ def ended(pid: int) -> bool:
 
 def test_each_job_is_done_once(counts, monkeypatch):
     monkeypatch.setattr(forked, "LOOKS", 3)  # so that both sides sleep too
-    helper = Fork([[add, partial(add, counts)], [add, partial(add, counts, 1)]], 1)
+    helper = ProcessWorker([[add, partial(add, counts)], [add, partial(add, counts, 1)]], 1)
     for k in range(500):
         helper.begin(k % 2)
         if k % 7 == 0:
@@ -62,7 +62,7 @@ def test_a_job_under_way_is_ended_first(counts):
         time.sleep(0.2)
         counts[0] += 1
 
-    helper = Fork([[add, slowly]], 1)
+    helper = ProcessWorker([[add, slowly]], 1)
     helper.begin(0)
     helper.end()
     assert counts[0] == 1
@@ -71,10 +71,10 @@ def test_a_job_under_way_is_ended_first(counts):
 @pytest.mark.parametrize("at", ["before the call", "after the answer"])
 def test_ctrl_c_between_two_lines_keeps_nobody_waiting(counts, monkeypatch, at):
     """As a KeyboardInterrupt leaves them: a call that was not made, an answer not noted."""
-    helper = Fork([[add, partial(add, counts)]], 1)
+    helper = ProcessWorker([[add, partial(add, counts)]], 1)
     if at == "before the call":
         with monkeypatch.context() as patch:
-            patch.setattr(Fork, "_call", lambda self: None)
+            patch.setattr(ProcessWorker, "_call", lambda self: None)
             helper.begin(0)
     else:
         helper.begin(0)
@@ -92,15 +92,15 @@ def test_it_holds_no_file_of_its_parent(counts, tmp_path):
     def look():
         counts[0] = len(os.listdir("/proc/self/fd"))
 
-    with open(tmp_path / "file", "w") as file, Crew(3, forks=True) as crew:
+    with open(tmp_path / "file", "w") as file, WorkerPool(3, forks=True) as workers:
         assert file.fileno() > 2
-        crew.task([add.__repr__, look, look])()
+        workers.task([add.__repr__, look, look])()
     assert counts[0] == 3, "calls, answers, and the folder that is listed"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_what_is_meant_for_the_parent_leaves_it_alone(counts, number):
-    helper = Fork([[add, partial(add, counts)]], 1)
+    helper = ProcessWorker([[add, partial(add, counts)]], 1)
     os.kill(helper.pid, number)
     helper.begin(0)
     helper.finish()
@@ -109,57 +109,59 @@ def test_what_is_meant_for_the_parent_leaves_it_alone(counts, number):
 
 
 def test_one_that_was_killed_is_told_of_in_words(counts):
-    with Crew(2, forks=True) as crew:
-        task = crew.task([add.__repr__, partial(add, counts)])
+    with WorkerPool(2, forks=True) as workers:
+        task = workers.task([add.__repr__, partial(add, counts)])
         task()
-        (helper,) = crew._helpers
+        (helper,) = workers._helpers
         os.kill(helper.pid, signal.SIGKILL)
         for _ in range(2):
             with pytest.raises(NncliError, match=r"ended from outside.*--threads 1"):
                 task()
 
 
-@pytest.mark.parametrize("job", ["os.getpid", "partial(crew.meeting.meet, 1)", "partial(sleep, 1)"])
+@pytest.mark.parametrize(
+    "job", ["os.getpid", "partial(workers.barrier.meet, 1)", "partial(sleep, 1)"]
+)
 def test_it_ends_with_its_parent(job):
     program = f"""
 import os, signal
 from functools import partial
 from time import sleep
-from nncli.nn.parallel.worker_pool import Crew
-crew = Crew(2, forks=True)
+from nncli.nn.parallel.worker_pool import WorkerPool
+workers = WorkerPool(2, forks=True)
 def end():
-    print(crew._helpers[0].pid, flush=True)
+    print(workers._helpers[0].pid, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
-crew.task([end, {job}])()
+workers.task([end, {job}])()
 """
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert run.returncode == -signal.SIGKILL
     assert ended(int(run.stdout))
 
 
-def in_turns(crew, trail, turns, k, failing=None):
+def in_turns(workers, trail, turns, k, failing=None):
     """Each member writes down its turns, and reads what the others wrote in the last one."""
     for turn in range(turns):
         if failing == (k, turn):
-            raise KeyError("at a meeting")
+            raise KeyError("at a barrier")
         trail[k] = turn + 1
-        crew.meeting.meet(k)
-        if (trail[: crew.size] < turn + 1).any():
+        workers.barrier.meet(k)
+        if (trail[: workers.size] < turn + 1).any():
             raise AssertionError(f"{k} in turn {turn} saw {trail}")
-        crew.meeting.meet(k)
+        workers.barrier.meet(k)
 
 
 @pytest.mark.parametrize("forks", [False, True])
 class TestMeeting:
-    def task(self, crew, trail, turns, failing=None):
-        jobs = [partial(in_turns, crew, trail, turns, k, failing) for k in range(crew.size)]
-        return crew.task([partial(crew.meeting.attend, job) for job in jobs])
+    def task(self, workers, trail, turns, failing=None):
+        jobs = [partial(in_turns, workers, trail, turns, k, failing) for k in range(workers.size)]
+        return workers.task([partial(workers.barrier.attend, job) for job in jobs])
 
     @pytest.mark.parametrize("looks", [0, 1000])
     def test_nobody_goes_on_before_all_are_there(self, forks, looks, counts, monkeypatch):
         monkeypatch.setattr(forked, "LOOKS", looks)
-        with Crew(3, forks=forks) as crew:
-            task = self.task(crew, counts, 50)
+        with WorkerPool(3, forks=forks) as workers:
+            task = self.task(workers, counts, 50)
             for _ in range(3):
                 counts[...] = 0
                 task()
@@ -167,11 +169,11 @@ class TestMeeting:
 
     @pytest.mark.parametrize("k", [0, 1, 2])
     def test_who_fails_keeps_nobody_waiting(self, forks, k, counts):
-        with Crew(3, forks=forks) as crew:
-            fails, works = self.task(crew, counts, 9, (k, 4)), self.task(crew, counts, 9)
+        with WorkerPool(3, forks=forks) as workers:
+            fails, works = self.task(workers, counts, 9, (k, 4)), self.task(workers, counts, 9)
             for _ in range(2):
                 counts[...] = 0
-                with pytest.raises(KeyError, match="at a meeting"):
+                with pytest.raises(KeyError, match="at a barrier"):
                     fails()
                 assert counts.max() <= 5
                 counts[...] = 0
@@ -184,9 +186,9 @@ def test_who_was_killed_keeps_nobody_waiting(killed):
     def die():
         os.kill(os.getpid(), signal.SIGKILL)
 
-    with Crew(3, forks=True) as crew:
-        jobs = [partial(crew.meeting.attend, partial(crew.meeting.meet, k)) for k in range(3)]
-        task = crew.task([die if k in killed else job for k, job in enumerate(jobs)])
+    with WorkerPool(3, forks=True) as workers:
+        jobs = [partial(workers.barrier.attend, partial(workers.barrier.meet, k)) for k in range(3)]
+        task = workers.task([die if k in killed else job for k, job in enumerate(jobs)])
         for _ in range(2):
             with pytest.raises(NncliError, match="ended from outside"):
                 task()
@@ -196,11 +198,11 @@ def test_who_was_killed_keeps_nobody_waiting(killed):
 @pytest.mark.parametrize("where", ["begin", "finish"])
 def test_an_interruption_keeps_nobody_waiting(forks, where, counts, monkeypatch):
     """Of a helper that has begun while another has not, say."""
-    with Crew(3, forks=forks) as crew:
-        jobs = [partial(in_turns, crew, counts, 3, k) for k in range(3)]
-        task = crew.task([partial(crew.meeting.attend, job) for job in jobs])
+    with WorkerPool(3, forks=forks) as workers:
+        jobs = [partial(in_turns, workers, counts, 3, k) for k in range(3)]
+        task = workers.task([partial(workers.barrier.attend, job) for job in jobs])
         task()
-        helper = crew._helpers[1]
+        helper = workers._helpers[1]
         act, armed = getattr(helper, where), [True]
 
         def interrupted(*arguments):
@@ -229,7 +231,7 @@ def test_an_answer_that_comes_late_is_waited_for(counts, monkeypatch):
         raise KeyError("late")
 
     monkeypatch.setattr(forked.os, "write", late)
-    helper = Fork([[add, fail]], 1)
+    helper = ProcessWorker([[add, fail]], 1)
     helper.begin(0)
     helper.finish()
     with pytest.raises(KeyError, match="late"):
@@ -249,7 +251,7 @@ def test_what_an_error_says_comes_through_whatever_it_is(error):
     def fail():
         raise error
 
-    helper = Fork([[add, fail]], 1)
+    helper = ProcessWorker([[add, fail]], 1)
     helper.begin(0)
     helper.finish()
     with pytest.raises(NncliError, match=f"{type(error).__name__}: .*(long|cannot|file)"):
@@ -261,8 +263,8 @@ def test_no_process_for_a_later_task_is_told_each_time(counts, monkeypatch):
     def fork():
         raise BlockingIOError(11, "no more processes")
 
-    with Crew(2, forks=True) as crew:
-        task = crew.task([partial(add, counts, 0), partial(add, counts, 1)])
+    with WorkerPool(2, forks=True) as workers:
+        task = workers.task([partial(add, counts, 0), partial(add, counts, 1)])
         with monkeypatch.context() as patch:
             patch.setattr("os.fork", fork)
             for _ in range(2):
@@ -276,8 +278,8 @@ def test_children_that_the_system_waits_for(counts):
     """As a program is started whose parent ignores the end of its children."""
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
-        with Crew(2, forks=True) as crew:
-            crew.task([partial(add, counts, 0), partial(add, counts, 1)])()
+        with WorkerPool(2, forks=True) as workers:
+            workers.task([partial(add, counts, 0), partial(add, counts, 1)])()
     finally:
         signal.signal(signal.SIGCHLD, before)
     assert counts[:2].tolist() == [1, 1]
@@ -286,7 +288,7 @@ def test_children_that_the_system_waits_for(counts):
 class TestArena:
     @pytest.mark.parametrize("shared", [False, True])
     def test_arrays_are_zeros_and_apart(self, shared):
-        zeros = Arena(shared=shared).zeros
+        zeros = AlignedBuffers(shared=shared).zeros
         shapes = [(3, 5), (), (7,), (2, CHUNK), (4, 1, 2), (0, 3), (CHUNK // 8 - 3,)]
         arrays = [zeros(shape, dtype) for shape in shapes for dtype in (np.float32, bool, complex)]
         for k, array in enumerate(arrays):
@@ -301,11 +303,11 @@ class TestArena:
     @pytest.mark.parametrize("rows", [1 << 50, 1 << 70])
     def test_what_does_not_fit_is_told_as_numpy_does(self, shared, rows):
         with pytest.raises(MemoryError, match=r"Unable to allocate .* shape \(\d+, 7\)"):
-            Arena(shared=shared).zeros((rows, 7), np.float32)
+            AlignedBuffers(shared=shared).zeros((rows, 7), np.float32)
 
     @pytest.mark.parametrize("shared", [False, True])
     def test_what_a_child_writes_is_there_where_it_is_shared(self, shared):
-        array = Arena(shared=shared).zeros((2, 2))
+        array = AlignedBuffers(shared=shared).zeros((2, 2))
         if not (pid := os.fork()):
             array[1, 0] = 7
             os._exit(0)

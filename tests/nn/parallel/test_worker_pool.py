@@ -11,15 +11,15 @@ import pytest
 from nncli.core.errors import DataError
 from nncli.inspection.check import check
 from nncli.nn import step as step_module
-from nncli.nn.aligned_buffers import Arena
+from nncli.nn.aligned_buffers import AlignedBuffers
 from nncli.nn.layers.base import Dense
 from nncli.nn.network import Network, build_network, zero_network
 from nncli.nn.optimizers import Sgd
 from nncli.nn.parallel.blas import blas_threads, cores, set_blas_threads
 from nncli.nn.parallel.partition import LONG_UPDATE, dense
 from nncli.nn.parallel.process_worker import can_fork
-from nncli.nn.parallel.worker_count import best_threads, hire, threads_there
-from nncli.nn.parallel.worker_pool import Crew
+from nncli.nn.parallel.worker_count import best_threads, start_workers, threads_there
+from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import QUANTITIES, Step
 from nncli.nn.trace import take_trace
 from tests.nn.cases import LENET, SOME_CASES, Setting, relative_error, settle
@@ -37,38 +37,38 @@ def count(request):
 
 
 @pytest.fixture(params=["threads", "threads by samples", "processes", "processes by samples"])
-def crew(request, count, monkeypatch):
+def workers(request, count, monkeypatch):
     """Of each kind, as they share out dense networks here and elsewhere."""
     forks = "processes" in request.param
     if forks and not can_fork():
         pytest.skip("no processes are forked here")
     monkeypatch.setattr("nncli.nn.step.can_fork", lambda: "by samples" not in request.param)
-    with Crew(count, forks=forks) as crew:
-        yield crew
+    with WorkerPool(count, forks=forks) as workers:
+        yield workers
 
 
-def for_crew(network: Network, crew: Crew | None) -> Network:
-    """The same network where the helpers of a crew see it."""
-    forks = crew is not None and crew.forks
-    own = zero_network(network.layers, network.cost, network.dtype, Arena(shared=forks))
+def for_crew(network: Network, workers: WorkerPool | None) -> Network:
+    """The same network where the workers of a pool see it."""
+    forks = workers is not None and workers.forks
+    own = zero_network(network.layers, network.cost, network.dtype, AlignedBuffers(shared=forks))
     own.parameters[...] = network.parameters
     return own
 
 
-def shared_step(setting: Setting, crew: Crew, **how) -> Step:
-    network = for_crew(setting.network(), crew)
-    step = Step(network, Sgd(network, **how), setting.case.n, crew)
+def shared_step(setting: Setting, workers: WorkerPool, **how) -> Step:
+    network = for_crew(setting.network(), workers)
+    step = Step(network, Sgd(network, **how), setting.case.n, workers)
     step.inputs[...], step.targets[...] = setting.inputs, setting.targets
     by_units = step_module.can_fork() and dense(network)
-    assert len(step.passes) == (1 if by_units else crew.size)
+    assert len(step.passes) == (1 if by_units else workers.size)
     return step
 
 
 @pytest.mark.parametrize("case", SOME_CASES, ids=str)
-def test_a_shared_step_is_the_whole_step(case, crew):
+def test_a_shared_step_is_the_whole_step(case, workers):
     setting = many_samples(case)
     how = {"momentum": 0.9, "weight_decay": 0.01}
-    whole, shared = setting.step(**how), shared_step(setting, crew, **how)
+    whole, shared = setting.step(**how), shared_step(setting, workers, **how)
     for _ in range(2):  # the second time with what the first has left in the workspace
         costs = [step.run(0.3, full=True) for step in (whole, shared)]
         assert costs[1] == pytest.approx(costs[0], rel=1e-13)
@@ -84,11 +84,11 @@ def test_a_shared_step_is_the_whole_step(case, crew):
             assert relative_error(ours.gradients[key], gradient) < 1e-12
 
 
-def test_the_same_number_of_threads_gives_the_same_bits(crew):
+def test_the_same_number_of_threads_gives_the_same_bits(workers):
     setting = many_samples(LENET)
 
     def bits() -> bytes:
-        step = shared_step(setting, crew)
+        step = shared_step(setting, workers)
         costs = [step.run(0.5) for _ in range(20)]
         return np.array([*costs, *step.network.parameters]).tobytes()
 
@@ -100,15 +100,15 @@ def test_the_same_number_of_threads_gives_the_same_bits(crew):
 def test_threads_and_processes_give_the_same_bits(case, count):
     found = []
     for forks in (False, True):
-        with Crew(count, forks=forks) as crew:
-            step = shared_step(many_samples(case), crew, momentum=0.9)
+        with WorkerPool(count, forks=forks) as workers:
+            step = shared_step(many_samples(case), workers, momentum=0.9)
             costs = [step.run(0.5) for _ in range(5)]
             found.append(np.array([*costs, *step.network.parameters]).tobytes())
     assert found[0] == found[1]
 
 
-def test_a_shared_step_passes_the_check_of_its_gradients(crew):
-    step = shared_step(many_samples(LENET), crew)
+def test_a_shared_step_passes_the_check_of_its_gradients(workers):
+    step = shared_step(many_samples(LENET), workers)
     before = step.network.parameters.copy()
     cost = step.run(0.5, full=True)
     trace = take_trace(step, eta=0.5, cost=cost, before=before, samples=range(N))
@@ -129,12 +129,12 @@ class Table:
         inputs[...], targets[...] = self.inputs[rows], self.targets[rows]
 
 
-def test_a_step_loads_its_samples_itself(crew):
+def test_a_step_loads_its_samples_itself(workers):
     setting = many_samples(LENET)
-    network = for_crew(setting.network(), crew)
-    step = Step(network, Sgd(network), 9, crew, Table(setting))
-    twin = for_crew(setting.network(), crew)
-    by_hand = Step(twin, Sgd(twin), 9, crew)
+    network = for_crew(setting.network(), workers)
+    step = Step(network, Sgd(network), 9, workers, Table(setting))
+    twin = for_crew(setting.network(), workers)
+    by_hand = Step(twin, Sgd(twin), 9, workers)
     for rows in ([1, 0, 2, 12, 11, 10, 3, 4, 5], [7] * 9):
         step.load(np.array(rows))
         by_hand.inputs[...], by_hand.targets[...] = setting.inputs[rows], setting.targets[rows]
@@ -148,10 +148,10 @@ def test_a_step_loads_its_samples_itself(crew):
     assert not step.inputs.any()
 
 
-def test_what_a_share_cannot_load_is_told_as_it_is(crew):
+def test_what_a_share_cannot_load_is_told_as_it_is(workers):
     setting = many_samples(LENET)
-    network = for_crew(setting.network(), crew)
-    step = Step(network, Sgd(network), 9, crew, Table(setting))
+    network = for_crew(setting.network(), workers)
+    step = Step(network, Sgd(network), 9, workers, Table(setting))
 
     def take():
         step.load(np.array([0] * 8 + [13]))
@@ -163,14 +163,14 @@ def test_what_a_share_cannot_load_is_told_as_it_is(crew):
     assert raised.value.problems == ("line 7: is missing",)
 
 
-def test_a_long_update_is_shared_too(crew):
+def test_a_long_update_is_shared_too(workers):
     units = LONG_UPDATE // 100
     rng = np.random.default_rng(0)
     layers = [Dense(units=units), Dense(units=1)]
     network = build_network(layers, (100,), "quadratic", np.float64, rng)
     inputs, targets = rng.normal(0, 1, (8, 100)), rng.normal(0, 1, (8, 1))
     found = []
-    for threads in (None, crew):
+    for threads in (None, workers):
         own = for_crew(network, threads)
         step = Step(own, Sgd(own, momentum=0.5), 8, threads)
         step.inputs[...], step.targets[...] = inputs, targets
@@ -180,8 +180,8 @@ def test_a_long_update_is_shared_too(crew):
     assert relative_error(found[1], found[0]) < 1e-12
 
 
-def test_a_cost_that_is_not_finite_in_one_share_leaves_the_parameters(crew):
-    step = shared_step(many_samples(LENET), crew)
+def test_a_cost_that_is_not_finite_in_one_share_leaves_the_parameters(workers):
+    step = shared_step(many_samples(LENET), workers)
     step.run(0.5)
     step.inputs[-1] = np.nan
     before = step.network.parameters.copy()
@@ -189,15 +189,15 @@ def test_a_cost_that_is_not_finite_in_one_share_leaves_the_parameters(crew):
     assert np.array_equal(step.network.parameters, before)
 
 
-def test_mini_batches_too_small_to_share_are_taken_whole(crew):
+def test_mini_batches_too_small_to_share_are_taken_whole(workers):
     network = settle(LENET).network()
-    assert len(Step(network, Sgd(network), 3, crew).passes) == 1
+    assert len(Step(network, Sgd(network), 3, workers).passes) == 1
 
 
 class TestCrew:
     @pytest.mark.parametrize("forks", [False, True])
     def test_what_a_job_raises_is_raised_once_all_are_done(self, forks):
-        done = Arena(shared=True).zeros(5, int)
+        done = AlignedBuffers(shared=True).zeros(5, int)
 
         def note(k):
             done[k] = 1
@@ -205,20 +205,22 @@ class TestCrew:
         def fail():
             raise KeyError("a job")
 
-        with Crew(3, forks=forks) as crew:
-            task = crew.task([partial(note, 0), fail, partial(note, 2)])
+        with WorkerPool(3, forks=forks) as workers:
+            task = workers.task([partial(note, 0), fail, partial(note, 2)])
             for _ in range(2):
                 done[...] = 0
                 with pytest.raises(KeyError, match="a job"):
                     task()
                 assert done.tolist() == [1, 0, 1, 0, 0]
-            crew.task([partial(note, 3), partial(note, 4)])()  # settled after the others have run
+            workers.task(
+                [partial(note, 3), partial(note, 4)]
+            )()  # settled after the others have run
         assert done.tolist() == [1, 0, 1, 1, 1]
 
     def test_its_threads_end_with_it(self):
         before = active_count()
-        with Crew(4) as crew:
-            crew.task([active_count])()
+        with WorkerPool(4) as workers:
+            workers.task([active_count])()
             assert active_count() == before + 3
         assert active_count() == before
 
@@ -230,8 +232,8 @@ class TestCrew:
         monkeypatch.setattr("os.fork", fork)
         files = len(os.listdir("/proc/self/fd"))
         done = []
-        with Crew(3, forks=True) as crew:
-            crew.task([partial(done.append, k) for k in range(3)])()
+        with WorkerPool(3, forks=True) as workers:
+            workers.task([partial(done.append, k) for k in range(3)])()
         assert sorted(done) == [0, 1, 2]
         assert len(os.listdir("/proc/self/fd")) == files
 
@@ -239,9 +241,9 @@ class TestCrew:
     def test_blas_has_one_thread_where_mini_batches_are_shared_out(self):
         before = blas_threads()
         for shares, there in ((True, 1), (False, 2)):
-            with Crew(2, shares=shares) as crew:
+            with WorkerPool(2, shares=shares) as workers:
                 assert blas_threads() == there
-                assert crew.size == (2 if shares else 1)
+                assert workers.size == (2 if shares else 1)
             assert blas_threads() == before
 
 
@@ -257,8 +259,8 @@ def test_blas_is_told_how_many_threads_it_has():
 def test_a_blas_that_cannot_be_told_is_left_alone(monkeypatch):
     monkeypatch.setattr("nncli.nn.parallel.blas._function", lambda name: None)
     assert blas_threads() is None
-    with Crew(2) as crew:
-        assert crew.size == 2
+    with WorkerPool(2) as workers:
+        assert workers.size == 2
 
 
 class TestBest:
@@ -273,21 +275,21 @@ class TestBest:
         assert best_threads(self.layers, 1, 2) == 1
 
     def test_what_was_asked_for_is_what_there_is(self):
-        with hire(self.network, 16, 3) as crew:
-            assert (crew.threads, crew.size) == (3, 3)
-        with hire(self.network, 2, 3) as crew:
-            assert (crew.threads, crew.size) == (3, 1)
+        with start_workers(self.network, 16, 3) as workers:
+            assert (workers.threads, workers.size) == (3, 3)
+        with start_workers(self.network, 2, 3) as workers:
+            assert (workers.threads, workers.size) == (3, 1)
 
     def test_processes_have_a_core_each(self):
         network = for_crew(self.network, None)
-        network.arena.shared = can_fork()
+        network.buffers.shared = can_fork()
         for count, forks in ((cores(), can_fork()), (cores() + 1, False)):
-            with hire(network, 512, count) as crew:
-                assert (crew.size, crew.forks) == (count, forks)
+            with start_workers(network, 512, count) as workers:
+                assert (workers.size, workers.forks) == (count, forks)
 
     @pytest.mark.skipif(blas_threads() is None, reason="this BLAS cannot be asked")
     def test_blas_has_no_more_threads_than_there_are_cores(self):
-        with hire(self.network, 4, 200):
+        with start_workers(self.network, 4, 200):
             assert blas_threads() == cores()
 
     def test_the_users_limits_hold(self, monkeypatch):
@@ -313,16 +315,16 @@ def test_ctrl_c_just_as_a_wait_ends_keeps_nobody_from_closing():
                 raise KeyboardInterrupt
             return taken
 
-    crew = Crew(2)
+    workers = WorkerPool(2)
     release = Lock()
-    task = crew.task([release.release, release.acquire])
+    task = workers.task([release.release, release.acquire])
     release.acquire()
     task()
-    (helper,) = crew._helpers
+    (helper,) = workers._helpers
     helper._done = Taken(helper._done)
     with pytest.raises(KeyboardInterrupt):
         task()
-    closing = Thread(target=crew.close, daemon=True)
+    closing = Thread(target=workers.close, daemon=True)
     closing.start()
     closing.join(10)
     assert not closing.is_alive()
