@@ -47,10 +47,10 @@ soak: $(VENV)/developer ## kills, very long runs, damaged inputs by the thousand
 $(BENCH)/installed: pyproject.toml
 	$(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable . \
-	  torch==2.13.0 scikit-learn scipy opencv-python-headless
+	  torch==2.13.0 jax scikit-learn scipy opencv-python-headless
 	touch $@
 
-bench: $(BENCH)/installed ## compare with PyTorch, scikit-learn, SciPy and OpenCV, in an environment of its own
+bench: $(BENCH)/installed ## compare with PyTorch, JAX, scikit-learn, SciPy and OpenCV, in an environment of its own
 	$(BENCH)/bin/python benchmarks/steps.py --mnist $(MNIST)
 	$(BENCH)/bin/python benchmarks/whole.py
 	$(BENCH)/bin/python benchmarks/beyond_memory.py

@@ -7,7 +7,10 @@ from importlib import metadata
 from pathlib import Path
 
 FILE = Path(__file__).resolve().parent / "results.json"
-PACKAGES = ("numpy", "torch", "scikit-learn", "scipy", "opencv-python-headless", "rich", "typer")
+PACKAGES = (
+    *("numpy", "torch", "jax", "jaxlib", "scikit-learn", "scipy", "opencv-python-headless"),
+    *("rich", "typer"),
+)
 
 
 def keep(section: str, found: dict) -> None:

@@ -57,7 +57,7 @@ class Nncli:
                     return event.train_seconds, trainer.steps_taken - steps
             raise RuntimeError("the training diverged")
 
-        return epoch, lambda: net.parameters
+        return epoch, lambda: flat(net.views(net.parameters))
 
     def one_conv(self, workload: Workload) -> Epoch:
         from nncli.nn.arrays import execute
@@ -98,6 +98,11 @@ class Nncli:
                     np.add(total, gradients[key], total)
 
         return repeated(step)
+
+
+def flat(views: dict[str, dict[str, np.ndarray]]) -> np.ndarray:
+    """Parameters one after the other, weights as inputs x units, however the engine stores them."""
+    return np.concatenate([array.ravel() for own in views.values() for array in own.values()])
 
 
 def repeated(step: Callable[[], object], count: int = 20) -> Epoch:
@@ -204,6 +209,97 @@ class TorchCompile(Torch):
     compiled = True
 
 
+class Jax:
+    """JAX as it is fastest: one compiled scan over all steps of an epoch, gathering included.
+
+    A process with one thread is kept to one core: XLA has a pool of threads of its own, which no
+    variable of its documentation bounds.
+    """
+
+    def __init__(self, threads: int) -> None:
+        os.environ["JAX_PLATFORMS"] = "cpu"
+        if threads == 1 and hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+        import jax
+
+        self.jax = jax
+        self.version = jax.__version__
+
+    def epochs(self, workload: Workload, data: Data) -> tuple[Epoch, Parameters]:
+        jax, jnp = self.jax, self.jax.numpy
+        net = workloads.network(workload, data)
+        layers = [placed.layer for placed in net.layers]
+        weights = [[jnp.array(view) for view in views.values()] for views in self.views(net)]
+        inputs, targets = jnp.array(data.inputs), jnp.array(data.targets)
+        plan = workloads.plan(workload)
+
+        def cost(weights, x, y):
+            for layer, own in zip(layers, weights, strict=True):
+                x = self.forward(layer, own, x)
+            return 0.5 * jnp.sum((x - y) ** 2) / len(y)
+
+        def step(weights, rows):
+            gradients = jax.grad(cost)(weights, inputs[rows], targets[rows])
+            return jax.tree.map(lambda w, g: w - plan.eta * g, weights, gradients), None
+
+        scan = jax.jit(lambda weights, rows: jax.lax.scan(step, weights, rows)[0])
+        index, number = np.arange(len(inputs)), 0
+
+        def epoch() -> tuple[float, int]:
+            nonlocal number, weights
+            number += 1
+            start = clock()
+            rows = plan.order(index, number).reshape(-1, plan.batch_size)
+            weights = jax.block_until_ready(scan(weights, jnp.array(rows)))
+            return clock() - start, len(rows)
+
+        def parameters() -> np.ndarray:
+            return np.concatenate([np.asarray(w).ravel() for own in weights for w in own])
+
+        return epoch, parameters
+
+    def views(self, net) -> list[dict[str, np.ndarray]]:
+        views = net.views(net.parameters)
+        return [views[placed.name] for placed in net.layers]
+
+    def forward(self, layer, own, x):
+        lax, jnp = self.jax.lax, self.jax.numpy
+        if layer.type == "dense":
+            weight, bias = own
+            return self.jax.nn.sigmoid(x @ weight + bias)
+        if layer.type == "conv":
+            weight, bias = own
+            z = self.convolve(layer, weight, x) + bias[:, None, None]
+            return z if layer.activation == "identity" else self.jax.nn.sigmoid(z)
+        if layer.type == "avgpool":
+            window = (1, 1, *layer.size)
+            return lax.reduce_window(x, 0.0, lax.add, window, window, "VALID") / np.prod(layer.size)
+        return jnp.reshape(x, (len(x), -1))
+
+    def convolve(self, layer, weight, x):
+        numbers = ("NCHW", "OIHW", "NCHW")
+        padding = layer.padding.upper()
+        return self.jax.lax.conv_general_dilated(
+            x, weight, (1, 1), padding, dimension_numbers=numbers
+        )
+
+    def one_conv(self, workload: Workload) -> Epoch:
+        jax, jnp = self.jax, self.jax.numpy
+        layer, rng = workload.layers[0], np.random.default_rng(0)
+        n, channels = workload.batch_size, workloads.ONE_CONV_SHAPE[0]
+        shape = (layer.filters, channels, *layer.kernel)
+        own = [jnp.array(rng.normal(0, 0.1, shape), "f"), jnp.zeros(layer.filters, "f")]
+        x = jnp.array(rng.random((n, *workloads.ONE_CONV_SHAPE)), "f")
+        upstream = jnp.array(rng.random((n, layer.filters, *workloads.ONE_CONV_SHAPE[1:])), "f")
+
+        @jax.jit
+        def backward(own, x, upstream):
+            _, pull = jax.vjp(lambda own, x: self.forward(layer, own, x), own, x)
+            return pull(upstream)
+
+        return repeated(lambda: jax.block_until_ready(backward(own, x, upstream)))
+
+
 class Sklearn:
     """MLPClassifier: its cost is a cross-entropy, its steps are otherwise the same."""
 
@@ -287,6 +383,7 @@ SIDES = {
     "nncli": Nncli,
     "PyTorch": Torch,
     "torch.compile": TorchCompile,
+    "JAX": Jax,
     "scikit-learn": Sklearn,
     "floor": Floor,
 }

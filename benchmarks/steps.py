@@ -1,4 +1,4 @@
-"""Times whole training steps: nncli's, PyTorch's, scikit-learn's, and the bare matrix products.
+"""Times whole training steps: nncli's, PyTorch's, JAX's, scikit-learn's, and the bare products.
 
     python benchmarks/steps.py [--threads 1,2] [--rounds N] [--only WORD] [--mnist DIR] ...
 
@@ -130,13 +130,14 @@ def measure(
     return {"times": times, "failed": failed, "differs": difference(said)}
 
 
-def difference(said: dict) -> float | None:
-    """How far PyTorch's parameters are from nncli's after the same epoch."""
-    ours, theirs = (said.get(name, {}).get("after_an_epoch") for name in ("nncli", "PyTorch"))
-    if not ours or not theirs:
-        return None
-    largest = max(map(abs, ours))
-    return max(abs(a - b) for a, b in zip(ours, theirs, strict=True)) / largest
+def difference(said: dict) -> dict[str, float]:
+    """How far the parameters of PyTorch and JAX are from nncli's after the same epoch."""
+    ours = said.get("nncli", {}).get("after_an_epoch")
+    return {
+        name: max(abs(a - b) for a, b in zip(ours, theirs, strict=True)) / max(map(abs, ours))
+        for name in ("PyTorch", "JAX")
+        if ours and (theirs := said.get(name, {}).get("after_an_epoch"))
+    }
 
 
 def summary(workload: Workload, measured: dict) -> dict:
@@ -185,7 +186,7 @@ def line(row: dict) -> str:
     for name in COLUMNS:
         us, least = row["median_us"].get(name), row["minimum_us"].get(name)
         cells.append("-".rjust(17) if us is None else f"{us:8.1f} ({least:6.1f})".rjust(17))
-    for name in ("PyTorch", "torch.compile", "scikit-learn"):
+    for name in ("PyTorch", "torch.compile", "JAX", "scikit-learn"):
         ratio = row["times_as_fast_as"].get(name)
         absent = "failed" if name in row["failed"] else "-"
         cells.append((absent if ratio is None else f"{ratio:.2f}x").rjust(8))
@@ -199,7 +200,7 @@ HEADING = "  ".join(
     [
         f"{'whole step':32}",
         *(f"{name + ' µs (least)':>17}" for name in COLUMNS),
-        *(f"{name:>8}" for name in ("PyTorch", "compile", "sklearn")),
+        *(f"{name:>8}" for name in ("PyTorch", "compile", "JAX", "sklearn")),
         f"{'/floor':>6}",
         f"{'must / goal':>12}",
     ]
