@@ -61,7 +61,7 @@ class Nncli:
 
     def one_conv(self, workload: Workload) -> Epoch:
         from nncli.nn.arrays import execute
-        from nncli.nn.layers.conv_step import ConvStep
+        from nncli.nn.layers import ConvStep
         from nncli.nn.network import place_layers
         from nncli.nn.parallel.worker_count import buffers_for
         from nncli.nn.parallel.worker_pool import WorkerPool

@@ -11,7 +11,7 @@ import numpy as np
 REPO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPO))
 
-from nncli.nn.layers.base import AvgPool, Conv, Dense, Layer  # noqa: E402
+from nncli.nn.layers import AvgPool, Conv, Dense, Layer  # noqa: E402
 from nncli.nn.network import Network, build_network  # noqa: E402
 from nncli.nn.optimizers import Constant  # noqa: E402
 from nncli.nn.parallel.worker_count import buffers_for  # noqa: E402

@@ -17,11 +17,10 @@ from nncli import data as datasets
 from nncli.app.initial import Initial, fill_from_file, given_values, without_files
 from nncli.core.errors import DataError, LayerError, NncliError, SpecError
 from nncli.core.seeds import Stream, seed_of
+from nncli.nn import layers as nn
 from nncli.nn import optimizers
 from nncli.nn.initialisers import default_initialiser
-from nncli.nn.layers import base as nn
-from nncli.nn.memory import layer_numbers, step_bytes
-from nncli.nn.network import Network, Placed, build_network, place_layers
+from nncli.nn.network import Network, build_network, place_layers, step_bytes
 from nncli.nn.parallel.worker_count import buffers_for, start_workers
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.spec import (
@@ -130,7 +129,7 @@ def bare_network(spec: Spec, input_shape: tuple[int, ...]) -> Network:
     return _network(spec, layers, input_shape)
 
 
-def placed_layers(spec: Spec, input_shape: tuple[int, ...]) -> tuple[Placed, ...]:
+def placed_layers(spec: Spec, input_shape: tuple[int, ...]) -> tuple[nn.Placed, ...]:
     """The layers of a spec for inputs of a shape, however much memory they would take.
 
     Raises:
@@ -230,7 +229,7 @@ def _place(spec: Spec, layers: list[nn.Layer], input_shape: tuple[int, ...], n: 
     itemsize = np.dtype(spec.dtype).itemsize
     needed, there = step_bytes(placed, n, itemsize), memory_of_machine()
     if needed > there:
-        largest = max(placed, key=lambda p: layer_numbers(p, n))
+        largest = max(placed, key=lambda p: p.workspace_size(n))
         raise spec.error_at(
             ("network", largest.index),
             f"a step of this network would take {needed / 2**30:,.1f} GiB of memory, most of it in "

@@ -21,7 +21,7 @@ from nncli.filtering.record import (
     windows_of,
 )
 from nncli.nn.arrays import Array, Shape
-from nncli.nn.layers.base import by
+from nncli.nn.layers import by
 from nncli.nn.windows import Padding, Pair
 
 Progress = Callable[[int, int | None], None]

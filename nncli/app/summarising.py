@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,9 +9,7 @@ from nncli.app.assemble import bare_network, load_data, placed_layers
 from nncli.app.opening import spec_file
 from nncli.app.running import read_recipe
 from nncli.inspection.timing import LayerTime, time_step
-from nncli.nn.memory import layer_numbers
-from nncli.nn.network import Placed
-from nncli.nn.parallel.worker_count import multiply_adds
+from nncli.nn.layers import Placed
 from nncli.spec import Spec, load_spec
 
 ITEMSIZE = {"float32": 4, "float64": 8}
@@ -129,7 +126,7 @@ def _spec_and_shape(
 def _layer(
     placed: Placed, index: int, n: int, itemsize: int, time: LayerTime | None
 ) -> LayerSummary:
-    forward = multiply_adds(placed)
+    forward = placed.multiply_adds
     return LayerSummary(
         placed.name,
         placed.layer.type,
@@ -137,9 +134,9 @@ def _layer(
         placed.input_shape,
         placed.output_shape,
         placed.parameter_shapes,
-        sum(map(prod, placed.parameter_shapes.values())),
+        placed.parameters,
         forward,
         forward if index == 0 else 2 * forward,
-        layer_numbers(placed, n) * itemsize,
+        placed.workspace_size(n) * itemsize,
         time,
     )

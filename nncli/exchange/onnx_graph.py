@@ -14,8 +14,7 @@ import numpy as np
 from nncli.core.errors import NncliError
 from nncli.exchange.trained import Affine, Files, Trained
 from nncli.nn.arrays import Array
-from nncli.nn.layers.base import AvgPool, Conv, Dense, Flatten, Layer, MaxPool
-from nncli.nn.network import Placed
+from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, Layer, MaxPool, Placed
 from nncli.nn.windows import Axis
 
 if TYPE_CHECKING:

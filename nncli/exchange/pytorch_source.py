@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from nncli.exchange.names import BUFFERS
 from nncli.exchange.trained import Affine, Trained
-from nncli.nn.layers.base import AvgPool, Conv, Dense, Flatten, Layer, MaxPool, by
-from nncli.nn.network import Network, Placed
+from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, Layer, MaxPool, Placed, by
+from nncli.nn.network import Network
 from nncli.nn.windows import Axis, Pair
 
 WIDTH = 88  # characters, ruff's default

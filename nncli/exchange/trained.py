@@ -7,7 +7,8 @@ import numpy as np
 from nncli.core.jsons import to_json
 from nncli.exchange.names import DIVISOR, FORMAT, OFFSET
 from nncli.nn.arrays import Array
-from nncli.nn.network import Network, Placed
+from nncli.nn.layers import Placed
+from nncli.nn.network import Network
 from nncli.nn.optimizers import Sgd
 from nncli.nn.step import Step
 

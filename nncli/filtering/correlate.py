@@ -29,9 +29,9 @@ from numpy.lib.stride_tricks import as_strided
 from nncli.core.errors import NncliError
 from nncli.filtering.padding import PADDING_MODES, fill_padded, widest
 from nncli.nn.arrays import Array, Shape, execute, release
-from nncli.nn.layers.base import by
+from nncli.nn.layers import by
 from nncli.nn.parallel.blas import threads_there
-from nncli.nn.patches import ROOM, blocks, products
+from nncli.nn.patches import PATCH_NUMBERS, blocks, correlation
 from nncli.nn.windows import Axis, Padding, Pair, Windows, place_windows
 
 BUDGET = 100 * 2**20  # bytes of a mapped matrix and its output that are in memory at once
@@ -301,14 +301,14 @@ class Patches(Way):
     def __call__(self, cells: Array, shape: Pair, scratch: Scratch) -> Array:
         sums = scratch("sums", shape)
         # Of a large filter the windows of few columns are enough for the cache.
-        wide = min(self.tile[1], max(16, ROOM // self.filter.size))
+        wide = min(self.tile[1], max(16, PATCH_NUMBERS // self.filter.size))
         laid = blocks(
             self.on(cells),
             cells[None, :, :, None],
             wide,
-            room=lambda numbers: scratch("patches", (numbers,)),
+            buffer=lambda numbers: scratch("patches", (numbers,)),
         )
-        execute(products(self.filter.reshape(1, -1), laid, sums[None, :, :, None]))
+        execute(correlation(self.filter.reshape(1, -1), laid, sums[None, :, :, None]))
         return sums
 
 

@@ -9,8 +9,7 @@ import numpy as np
 from nncli.inspection.probe import Index, Probe
 from nncli.inspection.rounding import rounding
 from nncli.nn.arrays import Array
-from nncli.nn.layers.base import Conv, Dense
-from nncli.nn.trace import LayerTrace, Trace
+from nncli.nn.trace import Trace
 
 SEED = 0  # of the choice of entries where not all are checked
 BUDGET = 1.0  # seconds that the default check may take at most, by the estimate below
@@ -111,7 +110,8 @@ def affordable(trace: Trace, sizes: list[int]) -> int:
     An estimate from the network's size rather than a clock, so that the same trace is always
     checked at the same entries.
     """
-    seconds = sum(2e-5 + 1e-9 * len(trace.samples) * multiply_adds(t) for t in trace.layers)
+    sizes_of = (t.placed.multiply_adds or math.prod(t.placed.input_shape) for t in trace.layers)
+    seconds = sum(2e-5 + 1e-9 * len(trace.samples) * size for size in sizes_of)
     left = BUDGET / seconds
     limit = 1
     for rank, size in enumerate(sorted(sizes)):
@@ -119,17 +119,6 @@ def affordable(trace: Trace, sizes: list[int]) -> int:
         limit = max(limit, int(left / (len(sizes) - rank)))
         left -= min(size, limit)
     return min(max(limit, 10), PLENTY)
-
-
-def multiply_adds(layer: LayerTrace) -> int:
-    """Multiply-adds of one sample's forward pass through a layer."""
-    match layer.placed.layer:
-        case Dense():
-            return math.prod(layer.placed.parameter_shapes["weight"])
-        case Conv():
-            weights = math.prod(layer.placed.parameter_shapes["weight"])
-            return weights * math.prod(layer.placed.output_shape[1:])
-    return math.prod(layer.placed.input_shape)
 
 
 def _tensors(trace: Trace) -> Iterator[tuple[str, str, str, Array, int]]:

@@ -8,7 +8,7 @@ import numpy as np
 from nncli.core.errors import NncliError
 from nncli.inspection.products import is_within, tap_products
 from nncli.nn.arrays import Array
-from nncli.nn.layers.base import by
+from nncli.nn.layers import by
 from nncli.nn.measures import SATURATED, norm
 from nncli.nn.trace import LayerTrace, Trace
 
@@ -77,8 +77,8 @@ def attenuation(trace: Trace) -> list[Attenuation]:
     signal = _norm(trace.layers[-1].delta)
     for k in range(len(trace.layers) - 1, learners[0], -1):
         above, below = trace.layers[k], trace.layers[k - 1]
-        if above.type != "flatten":
-            cause = "weights" if above.delta is not None else "pooling"
+        cause = above.placed.layer.attenuates
+        if cause is not None:
             rows.append(Attenuation(above.name, cause, signal, _norm(above.downstream)))
             signal = rows[-1].leaves
         if below.delta is not None:

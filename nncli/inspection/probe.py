@@ -6,9 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nncli.nn.activations import ACTIVATIONS
 from nncli.nn.arrays import Array, Operation, Operations, bind, execute
-from nncli.nn.layers.steps import LayerStep, LearnerStep, MaxPoolStep
+from nncli.nn.layers import LayerStep, MaxPoolStep, WeightedStep, Workspace
 from nncli.nn.network import Network
 from nncli.nn.optimizers import Sgd
 from nncli.nn.passes import Pass
@@ -23,11 +22,7 @@ CENTRAL_STEP = float(np.cbrt(np.finfo(np.float64).eps))  # balances truncation a
 
 def is_analytic(network: Network) -> bool:
     """Whether the cost is an analytic function of every number in the network."""
-    return all(
-        placed.layer.type != "maxpool"
-        and (placed.activation is None or ACTIVATIONS[placed.activation].analytic)
-        for placed in network.layers
-    )
+    return all(placed.layer.is_analytic for placed in network.layers)
 
 
 class Derivatives(NamedTuple):
@@ -162,7 +157,7 @@ class Probe:
             if k > 0 or not key:
                 yield from layer.forward()
             elif key == "z":
-                assert isinstance(layer, LearnerStep)
+                assert isinstance(layer, WeightedStep)
                 yield from layer.activate()
             if held and (k > 0 or key != "a"):
                 yield bind(_hold, layer, self.pieces[start + k])
@@ -176,7 +171,7 @@ class Probe:
         for layer in self.step.layers:
             if isinstance(layer, MaxPoolStep):
                 yield layer.first.copy()
-            elif isinstance(layer, LearnerStep) and not layer.activation.analytic:
+            elif isinstance(layer, WeightedStep) and not layer.activation.analytic:
                 yield layer.z > 0
 
 
@@ -189,7 +184,8 @@ def _piece(layer: LayerTrace) -> Array | None:
         assert layer.z is not None
         return np.moveaxis(layer.z > 0, 0, -1)
     if layer.type == "maxpool":
-        pool = MaxPoolStep(layer.placed, np.moveaxis(layer.input, 0, -1), np.zeros)
+        workspace = Workspace(np.zeros, len(layer.input), {}, {}, {})
+        pool = MaxPoolStep(layer.placed, np.moveaxis(layer.input, 0, -1), workspace)
         execute(pool.forward())
         return pool.first
     return None
@@ -203,7 +199,7 @@ def _hold(layer: LayerStep, piece: Array | None) -> None:
         for k, cells in enumerate(layer.cells):
             np.copyto(layer.a, cells, where=piece == k)
     else:
-        assert isinstance(layer, LearnerStep)
+        assert isinstance(layer, WeightedStep)
         np.multiply(layer.z, piece, layer.a)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from nncli.core.errors import NncliError
 from nncli.nn.arrays import Array
-from nncli.nn.layers.base import Conv, by
+from nncli.nn.layers import Conv, by
 from nncli.nn.trace import LayerTrace
 from nncli.nn.windows import Axis, Windows
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from nncli.inspection.products import padded, windows_of
 from nncli.nn.arrays import Array
-from nncli.nn.layers.base import Dense
+from nncli.nn.layers import Dense
 from nncli.nn.trace import LayerTrace
 
 DIAGONAL = 512  # units up to which diag(σ'(z)) is really written out as a matrix

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nncli.nn.arrays import Array
-from nncli.nn.layers.steps import LayerStep
+from nncli.nn.layers import LayerStep
 from nncli.nn.step import Step
 
 SATURATED = 0.01  # a unit whose σ' is below this passes on less than a hundredth of its error

@@ -6,43 +6,10 @@ from itertools import chain, pairwise
 
 import numpy as np
 
-from nncli.nn.arrays import Array, Operations, Zeros, bind, execute
-from nncli.nn.layers.base import AvgPool, Conv, Dense, Flatten, MaxPool, Pool
-from nncli.nn.layers.conv_step import ConvStep
-from nncli.nn.layers.steps import (
-    AvgPoolStep,
-    DenseStep,
-    FlattenStep,
-    LayerStep,
-    LearnerStep,
-    MaxPoolStep,
-)
-from nncli.nn.network import Network, Placed
+from nncli.nn.arrays import Array, Operations, bind, execute
+from nncli.nn.layers import LayerStep, WeightedStep, Workspace
+from nncli.nn.network import Network
 from nncli.nn.optimizers import Sgd
-
-
-def layer_step(
-    placed: Placed, input: Array, zeros: Zeros, n: int, views: list[dict[str, Array]]
-) -> LayerStep:
-    """The part of a pass that `placed` needs.
-
-    Args:
-        zeros: makes its arrays.
-        n: the samples of the mini-batch, of which `input` may hold a share.
-        views: the layer's parameters, gradients and updates.
-    """
-    match placed.layer:
-        case Dense():
-            return DenseStep(placed, input, zeros, n, views)
-        case Conv():
-            return ConvStep(placed, input, zeros, n, views)
-        case AvgPool():
-            return AvgPoolStep(placed, input, zeros)
-        case MaxPool():
-            return MaxPoolStep(placed, input, zeros)
-        case Flatten():
-            return FlattenStep(placed, input)
-    raise TypeError(f"no step for a layer of type {placed.layer.type}")
 
 
 class Pass:
@@ -72,11 +39,11 @@ class Pass:
         self.inputs, self.targets = inputs, targets
         # A dense layer reads the mini-batch as it lies; windows want the samples side by side.
         self.inputs_t, self.targets_t = np.moveaxis(inputs, 0, -1), targets.T
-        windows = isinstance(network.layers[0].layer, Conv | Pool)
+        windows = network.layers[0].layer.takes_images
         self.first_input = self._like(self.inputs_t) if windows else self.inputs_t
         self.layers = self._layer_steps((network.parameters, gradient, sgd.update))
         last = self.layers[-1]
-        assert isinstance(last, LearnerStep)
+        assert isinstance(last, WeightedStep)
         self.last = last
         self._bind_upstreams()
         self.total_cost = network.cost.total(last.z, self.targets_t, self.error)
@@ -89,8 +56,8 @@ class Pass:
         layers: list[LayerStep] = []
         input = self.first_input
         for placed in network.layers:
-            own = [v[placed.name] for v in views]
-            layers.append(layer_step(placed, input, network.buffers.zeros, self.n, own))
+            own = (v[placed.name] for v in views)
+            layers.append(placed.step(input, Workspace(network.buffers.zeros, self.n, *own)))
             input = layers[-1].a
         return layers
 
@@ -116,7 +83,7 @@ class Pass:
         self._backward_operations = [*chain.from_iterable(self._backward_rules())]
 
     def _backward_rules(self) -> Iterator[Operations]:
-        first = self._first_learner()
+        first = self._first_with_parameters()
         for k, layer in reversed([*enumerate(self.layers)][first:]):
             if not (layer is self.last and self.network.cost.error_is_delta):
                 yield layer.multiply_hadamard()
@@ -124,9 +91,9 @@ class Pass:
             if k > first:
                 yield layer.send_down()
 
-    def _first_learner(self) -> int:
+    def _first_with_parameters(self) -> int:
         """Below it nobody needs ∂C_x/∂a."""
-        return next(k for k, layer in enumerate(self.layers) if isinstance(layer, LearnerStep))
+        return next(k for k, layer in enumerate(self.layers) if layer.parameters)
 
     def forward(self) -> float:
         """From `inputs` to the outputs and the error; returns Σ_x C_x."""
@@ -146,7 +113,7 @@ class Pass:
 
     def complete(self) -> None:
         """What no update needs, see `Step.run`."""
-        for layer in reversed(self.layers[: self._first_learner() + 1]):
+        for layer in reversed(self.layers[: self._first_with_parameters() + 1]):
             execute(layer.send_down())
         if self.network.cost.error_is_delta:
             self.last.upstream[...] = self.network.cost.upstream(

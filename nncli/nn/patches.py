@@ -1,4 +1,4 @@
-"""Windows laid out as the columns of matrices, and their products with filters as rows.
+"""Windows laid out as the columns of matrices (im2col), and their products with filters as rows.
 
 Laid out one by one, windows would take as many times the image as a filter has taps. So what the
 taps of one row meet is laid out line by line, and the windows of an output row are the lines that
@@ -7,8 +7,8 @@ a matrix, and that of output row r+1 is the same memory from a line further on. 
 MEC (Cho and Brand, MEC: memory-efficient convolution for deep neural network, 2017); here a block
 of outputs at a time is laid out, which stays in the cache while it is multiplied.
 
-A conv layer does so in both directions, with the samples of a mini-batch side by side; `correlate`
-does so with the tiles of one matrix, where windows do not lie side by side.
+A conv layer does so forward and backward, with the samples of a mini-batch side by side;
+`nncli.filtering` does so with the tiles of one matrix, where windows are not side by side.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +25,7 @@ from nncli.nn.windows import Pair, Windows
 # AVX-512 take two thirds of the time: 8.9 us for 32 filters of 288 taps on 96 windows, and not 16.9
 # for 128 of them.
 PRODUCT = 1_000_000
-ROOM = 1 << 18  # numbers laid out at a time: few enough for the cache
+PATCH_NUMBERS = 1 << 18  # numbers laid out at a time: few enough for the cache
 
 
 def product_width(weights: int) -> int:
@@ -34,10 +34,10 @@ def product_width(weights: int) -> int:
 
 
 class Block(NamedTuple):
-    """Some outputs of a correlation: gather `cells` into `patches`, then multiply `windows`."""
+    """Some outputs of a correlation: copy `cells` to `patches`, then multiply `windows`."""
 
     patches: Array  # lines x taps of a row x channels x columns x samples, shared by all blocks
-    cells: Array  # the same as they lie in the image, a view
+    cells: Array  # the same as they are in the image, a view
     windows: Array  # output rows x taps x (columns · samples): matrices that overlap in `patches`
     rows: slice  # of the outputs
     columns: slice
@@ -45,14 +45,14 @@ class Block(NamedTuple):
     def matrices(self, outputs: Array) -> Array:
         """This block's share of `outputs` (filters x rows x columns x samples), an output row a
 
-        matrix: rows x filters x (columns · samples), a view. A column is one matrix, see `lying`.
+        matrix: rows x filters x (columns · samples), a view. See `single_column_as_row`.
         """
         share = outputs[:, self.rows, self.columns]
         return share.reshape(len(outputs), len(self.windows), -1).swapaxes(0, 1)
 
 
-def stretches(length: int, longest: int) -> Iterator[slice]:
-    """A range of `length` in as few stretches as may be, about equal and none above `longest`."""
+def chunks(length: int, longest: int) -> Iterator[slice]:
+    """A range of `length` in as few slices as possible, about equal and none above `longest`."""
     size = ceil(length / ceil(length / longest))  # of all but the last, which may be shorter
     return (slice(start, min(start + size, length)) for start in range(0, length, size))
 
@@ -65,44 +65,45 @@ class Place(NamedTuple):
     columns: slice
 
 
-def block_places(windows: Windows, channels: int, samples: int, wide: int) -> Iterator[Place]:
-    """By stretches of columns, phases of a dilation, and stretches of rows; the first is as large
+def block_places(windows: Windows, channels: int, samples: int, width: int) -> Iterator[Place]:
+    """By chunks of columns, phases of a dilation, and chunks of rows; the first is as large as any.
 
-    as any.
+    Args:
+        width: as `blocks` has it.
     """
     rows, columns = windows
     # With a dilation it is not neighbours that have lines in common, but every `phases`th row.
     pace, phases = row_steps(windows)
-    longest = max(1, wide // samples)
-    widest = next(stretches(columns.outputs, longest)).stop
+    longest = max(1, width // samples)
+    widest = next(chunks(columns.outputs, longest)).stop
     line = columns.kernel * channels * widest * samples
-    high = max(rows.kernel, (ROOM // line - rows.kernel) // pace + 1)
+    high = max(rows.kernel, (PATCH_NUMBERS // line - rows.kernel) // pace + 1)
     # As the first phase has it: a later one may have a row less, and would take more at a time.
-    highest = next(stretches(ceil(rows.outputs / phases), high)).stop
-    for piece in stretches(columns.outputs, longest):
+    highest = next(chunks(ceil(rows.outputs / phases), high)).stop
+    for piece in chunks(columns.outputs, longest):
         for phase in range(min(phases, rows.outputs)):
             of_phase = range(phase, rows.outputs, phases)
-            for stretch in stretches(len(of_phase), highest):
-                part = of_phase[stretch]
+            for chunk in chunks(len(of_phase), highest):
+                part = of_phase[chunk]
                 first, last = part[0] * rows.stride, part[-1] * rows.stride
                 lines = slice(first, last + rows.reach, rows.dilation)
                 yield Place(lines, slice(part[0], part[-1] + 1, phases), piece)
 
 
-def stands(windows: Windows) -> bool:
-    """Whether the image is a single column, a series of numbers, say."""
+def is_single_column(windows: Windows) -> bool:
+    """Whether the image is a single column: a series of numbers, say."""
     return windows.columns.padded == 1
 
 
-def lying(windows: Windows) -> Windows:
+def single_column_as_row(windows: Windows) -> Windows:
     """A single column as a row, whose outputs one product takes; the taps are in the same order."""
-    return Windows(windows.columns, windows.rows) if stands(windows) else windows
+    return Windows(windows.columns, windows.rows) if is_single_column(windows) else windows
 
 
-def room_numbers(windows: Windows, channels: int, samples: int, wide: int) -> int:
-    """How many numbers the room of `blocks` holds: what its first block, the largest, lays out."""
-    windows = lying(windows)
-    first = next(block_places(windows, channels, samples, wide))
+def patch_numbers(windows: Windows, channels: int, samples: int, width: int) -> int:
+    """How many numbers the buffer of `blocks` holds: those of its first block, the largest."""
+    windows = single_column_as_row(windows)
+    first = next(block_places(windows, channels, samples, width))
     lines, columns = range(windows.rows.padded)[first.lines], range(windows.columns.outputs)
     windows_across = len(columns[first.columns]) * samples
     return len(lines) * windows.columns.kernel * channels * windows_across
@@ -118,38 +119,38 @@ def row_steps(windows: Windows) -> Pair:
 
 
 def blocks(
-    windows: Windows, padded: Array, wide: int, *, room: Callable[[int], Array]
+    windows: Windows, padded: Array, width: int, *, buffer: Callable[[int], Array]
 ) -> list[Block]:
     """All outputs of a correlation.
 
     Args:
         padded: channels x rows x columns x samples.
-        wide: the most windows (columns · samples) of a product; it takes those of one column in
+        width: the most windows (columns · samples) of a product; it takes those of one column in
             any case.
-        room: makes a flat array for the patches, of so many numbers.
+        buffer: makes a flat array for the patches, of so many numbers.
     """
     channels, *_, samples = padded.shape
-    numbers = room_numbers(windows, channels, samples, wide)
-    column = stands(windows)
-    if column:
-        windows, padded = lying(windows), padded.swapaxes(1, 2)
+    numbers = patch_numbers(windows, channels, samples, width)
+    is_column = is_single_column(windows)
+    if is_column:
+        windows, padded = single_column_as_row(windows), padded.swapaxes(1, 2)
     lines = windows.lines(padded)
-    flat = room(numbers)
+    flat = buffer(numbers)
     pace, _ = row_steps(windows)
     found = []
-    for place in block_places(windows, channels, samples, wide):
+    for place in block_places(windows, channels, samples, width):
         view = lines[place.lines, :, :, place.columns]
         patches = flat[: view.size].reshape(view.shape)
         taps, across = windows.rows.kernel * prod(view.shape[1:3]), prod(view.shape[3:])
         strides = (pace * patches.strides[0], patches.strides[2], patches.itemsize)
         shape = ((len(view) - windows.rows.kernel) // pace + 1, taps, across)
-        laid = as_strided(patches, shape, strides, writeable=False)
-        outputs = (place.columns, place.rows) if column else (place.rows, place.columns)
-        found.append(Block(patches, view, laid, *outputs))
+        matrices = as_strided(patches, shape, strides, writeable=False)
+        outputs = (place.columns, place.rows) if is_column else (place.rows, place.columns)
+        found.append(Block(patches, view, matrices, *outputs))
     return found
 
 
-def products(weight: Array, blocks: Iterable[Block], outputs: Array) -> Operations:
+def correlation(weight: Array, blocks: Iterable[Block], outputs: Array) -> Operations:
     """The correlation itself.
 
     Args:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nncli.nn.arrays import Array
-from nncli.nn.layers.steps import LayerStep
+from nncli.nn.layers import LayerStep
 from nncli.nn.network import Network
 from nncli.nn.optimizers import Sgd
 from nncli.nn.parallel.partition import (

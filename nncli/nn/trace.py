@@ -7,8 +7,8 @@ import numpy as np
 
 from nncli.nn.arrays import Array
 from nncli.nn.costs import Cost
-from nncli.nn.layers.steps import LayerStep
-from nncli.nn.network import Network, Placed, zero_network
+from nncli.nn.layers import LayerStep, Placed
+from nncli.nn.network import Network, zero_network
 from nncli.nn.optimizers import Sgd
 from nncli.nn.step import Step
 

@@ -1,4 +1,4 @@
-"""Where a window stands on a padded image: the geometry that conv and pool layers share."""
+"""Where windows are on a padded image: the geometry that conv and pool layers share."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -45,11 +45,11 @@ class Axis(NamedTuple):
         return slice(start, start + (self.outputs - 1) * self.stride + 1, self.stride)
 
     @property
-    def turns(self) -> bool:
-        """Whether `turned` is there: a stride leaves gaps, and padding may be beyond any tap."""
+    def is_transposable(self) -> bool:
+        """Whether `transposed` exists: a stride leaves gaps, padding may be beyond any tap."""
         return self.stride == 1 and max(self.before, self.after) < self.reach
 
-    def turned(self) -> "Axis":
+    def transposed(self) -> "Axis":
         """The axis of the outputs, on which each cell is met by the windows that met it."""
         before, after = (self.reach - 1 - side for side in (self.before, self.after))
         return Axis(self.outputs, self.kernel, 1, self.dilation, before, after)
@@ -86,12 +86,12 @@ class Windows(NamedTuple):
         """The image inside `padded` (channels x rows x columns x samples), as a view."""
         return padded[:, self.rows.interior, self.columns.interior]
 
-    def turned(self) -> "Windows":
+    def transposed(self) -> "Windows":
         """The windows of outputs over each cell, tap (i, j) being tap (−i, −j) of the others."""
-        return Windows(self.rows.turned(), self.columns.turned())
+        return Windows(self.rows.transposed(), self.columns.transposed())
 
     def lines(self, padded: Array) -> Array:
-        """What the taps of a row meet, were it laid over each row: padded rows x kernel columns x
+        """What one row of taps meets on each row of the image: padded rows x kernel columns x
 
         channels x output columns x samples, a read-only view.
         """

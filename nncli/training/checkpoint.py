@@ -14,7 +14,7 @@ from nncli.core.errors import DamagedError, RunError
 from nncli.core.files import read_regular, reason, shown
 from nncli.core.jsons import from_json, to_json
 from nncli.nn.arrays import Array
-from nncli.nn.layers.base import by
+from nncli.nn.layers import by
 from nncli.nn.network import Network
 from nncli.training.fingerprint import Fingerprint
 from nncli.training.state import State

@@ -8,8 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nncli.nn.arrays import Array
-from nncli.nn.layers.base import Dense
-from nncli.nn.layers.steps import LayerStep
+from nncli.nn.layers import Dense, LayerStep
 from nncli.nn.step import Step
 from nncli.training.samples import Samples
 

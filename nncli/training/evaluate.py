@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nncli.nn.memory import step_bytes
-from nncli.nn.network import Network
+from nncli.nn.network import Network, step_bytes
 from nncli.nn.optimizers import Sgd
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import Step

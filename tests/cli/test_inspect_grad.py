@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import nncli as api
-from nncli.nn.layers.steps import DenseStep
+from nncli.nn.layers import DenseStep
 from nncli.render.formats.registry import SUFFIXES
 from nncli.render.widgets.grid import Extent
 from nncli.training.run_folder import BEFORE

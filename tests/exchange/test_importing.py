@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from nncli.core.errors import NncliError
 from nncli.exchange.importing import Origin, WeightFile, parameters_from
 from nncli.exchange.pytorch import as_pytorch
-from nncli.nn.layers.base import Conv, Dense
+from nncli.nn.layers import Conv, Dense
 from nncli.nn.network import build_network
 from tests.exchange.networks import ALL_CASES, LENET, trained
 

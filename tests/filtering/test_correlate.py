@@ -24,7 +24,7 @@ from nncli.filtering.correlate import (
     rank_one,
 )
 from nncli.filtering.padding import PADDING_MODES
-from nncli.nn.layers.base import Conv, Dense
+from nncli.nn.layers import Conv, Dense
 from nncli.nn.network import build_network
 from nncli.nn.optimizers import Sgd
 from nncli.nn.step import Step

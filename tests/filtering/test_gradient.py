@@ -8,7 +8,7 @@ import pytest
 from nncli.filtering.correlate import How, correlate
 from nncli.filtering.gradient import correlate_gradient
 from nncli.filtering.padding import PADDING_MODES
-from nncli.nn.layers.base import Conv, Dense, Flatten
+from nncli.nn.layers import Conv, Dense, Flatten
 from nncli.nn.network import build_network
 from nncli.nn.optimizers import Sgd
 from nncli.nn.step import Step

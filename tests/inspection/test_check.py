@@ -11,9 +11,16 @@ from nncli.inspection.check import Check, TensorCheck, check, sweep
 from nncli.inspection.probe import Probe, textbook_cost
 from nncli.inspection.record import inspect
 from nncli.inspection.rounding import rounding
-from nncli.nn.layers.base import Conv, Dense, MaxPool
-from nncli.nn.layers.conv_step import ConvStep
-from nncli.nn.layers.steps import AvgPoolStep, DenseStep, LearnerStep, MaxPoolStep
+from nncli.nn.layers import (
+    AvgPoolStep,
+    Conv,
+    ConvStep,
+    Dense,
+    DenseStep,
+    MaxPool,
+    MaxPoolStep,
+    WeightedStep,
+)
 from nncli.nn.passes import Pass
 from tests.nn.cases import (
     ALL_CASES,
@@ -205,7 +212,7 @@ def times_n(step, key: str) -> None:
 
 def no_sigma_prime(patch: Planted) -> None:
     patch.setattr(
-        LearnerStep,
+        WeightedStep,
         "multiply_hadamard",
         lambda s: [partial(np.copyto, s.delta, s.upstream)],
     )

@@ -21,7 +21,7 @@ from nncli.inspection.findings import (
     why,
 )
 from nncli.inspection.record import inspect
-from nncli.nn.layers.base import Dense
+from nncli.nn.layers import Dense
 from tests.nn.cases import ALL_CASES, LENET, Case, Setting, build_case, conv_cases, dense_cases
 
 from .traces import spec_trace, trace_of

@@ -5,7 +5,7 @@ import pytest
 
 from nncli.inspection import timing
 from nncli.inspection.timing import time_step
-from nncli.nn.layers.base import AvgPool, Conv, Dense
+from nncli.nn.layers import AvgPool, Conv, Dense
 from nncli.nn.network import build_network
 
 

@@ -8,7 +8,7 @@ import pytest
 from nncli.inspection import views
 from nncli.inspection.record import inspect
 from nncli.inspection.views import VIEWS, agreement, ulps
-from nncli.nn.layers.base import Dense
+from nncli.nn.layers import Dense
 from tests.nn.cases import ALL_CASES, LENET, SOME_CASES, conv_cases, dense_cases
 
 from .traces import spec_trace, trace_of

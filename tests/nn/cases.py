@@ -12,7 +12,7 @@ import numpy as np
 
 from nncli.nn.activations import ACTIVATIONS
 from nncli.nn.costs import COSTS
-from nncli.nn.layers.base import AvgPool, Conv, Dense, Flatten, Layer, MaxPool, by
+from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, Layer, MaxPool, by
 from nncli.nn.network import Network, build_network
 from nncli.nn.optimizers import Sgd
 from nncli.nn.step import Step

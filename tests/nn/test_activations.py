@@ -7,7 +7,7 @@ import pytest
 
 from nncli.nn.activations import ACTIVATIONS
 from nncli.nn.arrays import execute
-from nncli.nn.layers.base import Dense
+from nncli.nn.layers import Dense
 from nncli.nn.network import build_network
 from nncli.nn.optimizers import Sgd
 from nncli.nn.step import Step

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nncli.nn.layers.base import AvgPool, Dense, Layer, MaxPool
+from nncli.nn.layers import AvgPool, Dense, Layer, MaxPool
 from nncli.nn.step import Step
 
 from .cases import ALL_CASES, LAYER_CASES, LENET, SOME_CASES, Case, relative_error, settle

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from nncli.nn.layers.base import AvgPool, Conv, Dense, Flatten, Layer, MaxPool
+from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, Layer, MaxPool
 from nncli.nn.network import build_network, place_layers
 from nncli.nn.optimizers import Sgd
 from nncli.nn.step import Step

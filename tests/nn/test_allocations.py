@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from nncli.nn.layers.base import AvgPool, Conv, Dense, MaxPool
+from nncli.nn.layers import AvgPool, Conv, Dense, MaxPool
 from nncli.nn.network import build_network
 from nncli.nn.optimizers import Sgd
 from nncli.nn.parallel.worker_pool import WorkerPool

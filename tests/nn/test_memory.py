@@ -5,11 +5,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from nncli.nn.layers.base import AvgPool, Conv, Dense, Flatten, MaxPool
-from nncli.nn.memory import step_bytes
-from nncli.nn.network import build_network, place_layers
+from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, MaxPool
+from nncli.nn.network import build_network, place_layers, step_bytes
 from nncli.nn.optimizers import Sgd
-from nncli.nn.parallel.worker_count import multiply_adds
 from nncli.nn.step import Step
 
 CONV = Conv(filters=3, kernel=(2, 3), stride=(2, 1), padding="same")
@@ -32,8 +30,8 @@ def products(placed):
 
 def test_multiply_adds_against_loops():
     placed = place_layers(LAYERS, (2, 9, 8))
-    assert [multiply_adds(p) for p in placed] == [products(p) for p in placed]
-    assert sum(multiply_adds(p) for p in placed) > 0
+    assert [p.multiply_adds for p in placed] == [products(p) for p in placed]
+    assert sum(p.multiply_adds for p in placed) > 0
 
 
 @pytest.mark.parametrize(

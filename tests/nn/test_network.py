@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nncli.core.errors import LayerError
-from nncli.nn.layers.base import AvgPool, Conv, Dense, Flatten, MaxPool
+from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, MaxPool
 from nncli.nn.network import build_network
 
 CONV = Conv(filters=2, kernel=(3, 3))

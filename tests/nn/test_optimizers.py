@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pytest
 
-from nncli.nn.layers.base import Dense
+from nncli.nn.layers import Dense
 from nncli.nn.network import build_network
 from nncli.nn.optimizers import Constant, Cosine, Exponential, Sgd, StepDecay
 from nncli.nn.step import Step

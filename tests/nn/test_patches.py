@@ -7,7 +7,7 @@ import pytest
 
 from nncli.nn import patches
 from nncli.nn.arrays import execute
-from nncli.nn.patches import blocks, products, room_numbers
+from nncli.nn.patches import blocks, correlation, patch_numbers
 from nncli.nn.windows import place_windows
 
 WINDOWS = [
@@ -31,52 +31,52 @@ def window_at(padded, windows, row, column):
 
 
 @pytest.mark.parametrize("windows", WINDOWS, ids=str)
-@pytest.mark.parametrize("room", [1, 200, 700, 1 << 18])
-@pytest.mark.parametrize("wide", [1, 8, 16, 1000])
-def test_each_output_is_worked_out_once_whatever_the_blocks(monkeypatch, windows, room, wide):
-    monkeypatch.setattr(patches, "ROOM", room)
+@pytest.mark.parametrize("numbers", [1, 200, 700, 1 << 18])
+@pytest.mark.parametrize("width", [1, 8, 16, 1000])
+def test_each_output_is_worked_out_once_whatever_the_blocks(monkeypatch, windows, numbers, width):
+    monkeypatch.setattr(patches, "PATCH_NUMBERS", numbers)
     rng = np.random.default_rng(1)
     padded = rng.normal(size=(2, *windows.padded_shape, 4))
     weight = rng.normal(size=(5, 2 * windows.rows.kernel * windows.columns.kernel))
     outputs = np.full((5, *windows.output_shape, 4), np.nan)
-    laid = blocks(windows, padded, wide, room=np.empty)
-    execute(products(weight, laid, outputs))
+    made = blocks(windows, padded, width, buffer=np.empty)
+    execute(correlation(weight, made, outputs))
     for row, column in np.ndindex(windows.output_shape):
         taps = window_at(padded, windows, row, column).reshape(-1, 4)
         np.testing.assert_allclose(outputs[:, row, column], weight @ taps, rtol=1e-12, atol=1e-14)
-    sizes = [block.matrices(outputs).size for block in laid]
+    sizes = [block.matrices(outputs).size for block in made]
     assert sum(sizes) == outputs.size
-    assert max(block.windows.shape[-1] for block in laid) <= max(wide, 4)
-    assert room_numbers(windows, 2, 4, wide) == max(block.patches.size for block in laid)
+    assert max(block.windows.shape[-1] for block in made) <= max(width, 4)
+    assert patch_numbers(windows, 2, 4, width) == max(block.patches.size for block in made)
 
 
 @pytest.mark.parametrize("size", range(12, 27))
 def test_the_first_block_is_the_largest_whatever_rows_a_dilation_takes_apart(monkeypatch, size):
     # Of 13 rows 7 are even and 6 odd; a block takes 6: two blocks of 4 and 3, and one of 6.
-    monkeypatch.setattr(patches, "ROOM", 8 * 3 * size)
+    monkeypatch.setattr(patches, "PATCH_NUMBERS", 8 * 3 * size)
     windows = place_windows((size, size), (3, 3), padding="same", dilation=(2, 2))
-    found = blocks(windows, np.zeros((1, *windows.padded_shape, 1)), wide=1000, room=np.empty)
-    assert room_numbers(windows, 1, 1, 1000) == max(block.patches.size for block in found)
+    found = blocks(windows, np.zeros((1, *windows.padded_shape, 1)), width=1000, buffer=np.empty)
+    assert patch_numbers(windows, 1, 1, 1000) == max(block.patches.size for block in found)
 
 
 def test_windows_share_the_lines_that_they_have_in_common():
     windows = place_windows((16, 16), (3, 3), padding="same")
     padded = np.zeros((8, *windows.padded_shape, 4))
-    (block,) = blocks(windows, padded, wide=1000, room=np.empty)
+    (block,) = blocks(windows, padded, width=1000, buffer=np.empty)
     assert block.patches.size == 3 * 8 * 18 * 16 * 4  # not 9 times the outputs
     assert block.windows.shape == (16, 9 * 8, 16 * 4)
 
 
 def test_a_column_takes_one_product_where_a_row_does():
     windows = place_windows((1000, 1), (3, 1), dilation=(400, 1))
-    (block,) = blocks(windows, np.zeros((8, 1000, 1, 4)), wide=1000, room=np.empty)
+    (block,) = blocks(windows, np.zeros((8, 1000, 1, 4)), width=1000, buffer=np.empty)
     assert block.windows.shape == (1, 3 * 8, 200 * 4)
     outputs = np.zeros((5, 200, 1, 4))
     assert np.shares_memory(block.matrices(outputs), outputs)
 
 
-def test_blocks_share_one_room():
+def test_blocks_share_one_buffer():
     windows = place_windows((16, 16), (3, 3), padding="same")
-    found = blocks(windows, np.zeros((8, *windows.padded_shape, 4)), wide=16, room=np.empty)
+    found = blocks(windows, np.zeros((8, *windows.padded_shape, 4)), width=16, buffer=np.empty)
     assert len(found) == 4
     assert all(np.shares_memory(block.patches, found[0].patches) for block in found)

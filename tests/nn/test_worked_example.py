@@ -6,7 +6,7 @@ Source: M. Mazur, "A Step by Step Backpropagation Example" (2015); here its bias
 import numpy as np
 import pytest
 
-from nncli.nn.layers.base import Dense
+from nncli.nn.layers import Dense
 from nncli.nn.network import build_network
 from nncli.nn.optimizers import Sgd
 from nncli.nn.step import Step

@@ -101,7 +101,7 @@ class TestAPlantedErrorIsFound:
         ],
     )
     def test_the_module(self, line, other, dtype, tmp_path) -> None:
-        from nncli.nn.layers.base import Conv
+        from nncli.nn.layers import Conv
 
         odd = Conv(filters=2, kernel=(2, 2), padding="same", activation="relu")
         case = type(LENET)("odd", (odd, *LENET.layers[1:]), LENET.input_shape, LENET.cost, 3)

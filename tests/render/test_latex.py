@@ -76,10 +76,10 @@ def test_a_page_with_every_kind_of_layer_is_well_formed():
 
 
 def test_a_failed_check_is_well_formed(monkeypatch):
-    from nncli.nn.layers.steps import LearnerStep
+    from nncli.nn.layers import WeightedStep
 
     monkeypatch.setattr(
-        LearnerStep,
+        WeightedStep,
         "multiply_hadamard",
         lambda s: [partial(np.copyto, s.delta, s.upstream)],
     )

@@ -148,7 +148,7 @@ def test_the_extent_of_what_is_shown():
 
 
 def test_a_failed_check_says_so(monkeypatch):
-    from nncli.nn.layers.steps import DenseStep
+    from nncli.nn.layers import DenseStep
 
     original = DenseStep.backward
 
@@ -193,10 +193,10 @@ def test_the_ledger_of_the_error_signal_ends_with_the_signal():
 
 
 def test_a_failed_check_names_the_first_gradient_that_is_wrong(monkeypatch):
-    from nncli.nn.layers.steps import LearnerStep
+    from nncli.nn.layers import WeightedStep
 
     monkeypatch.setattr(
-        LearnerStep,
+        WeightedStep,
         "multiply_hadamard",
         lambda s: [partial(np.copyto, s.delta, s.upstream)],
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nncli.data import Dataset
-from nncli.nn.layers.base import Dense
+from nncli.nn.layers import Dense
 from nncli.nn.network import build_network
 from nncli.nn.optimizers import Sgd
 from nncli.training import assessment, evaluate

@@ -1,0 +1,41 @@
+"""The kinds of layers, a file each: hyperparameters, shapes, costs and the step side by side.
+
+`LAYERS` is the one list of them; whatever depends on the kind of a layer asks the kind. A new kind
+is a file here and a line in the list, a model in `nncli.spec.layers`, and its entries in the
+exporters. Start reading at `base`, then `dense`.
+"""
+
+from nncli.nn.layers.base import Layer, LayerStep, Placed, ShapeMismatch, Workspace, by
+from nncli.nn.layers.conv import Conv, ConvStep
+from nncli.nn.layers.dense import Dense, DenseStep
+from nncli.nn.layers.flatten import Flatten, FlattenStep
+from nncli.nn.layers.pool import AvgPool, AvgPoolStep, MaxPool, MaxPoolStep, Pool, PoolStep
+from nncli.nn.layers.weighted import WeightedLayer, WeightedStep
+
+__all__ = [
+    "LAYERS",
+    "AvgPool",
+    "AvgPoolStep",
+    "Conv",
+    "ConvStep",
+    "Dense",
+    "DenseStep",
+    "Flatten",
+    "FlattenStep",
+    "Layer",
+    "LayerStep",
+    "MaxPool",
+    "MaxPoolStep",
+    "Placed",
+    "Pool",
+    "PoolStep",
+    "ShapeMismatch",
+    "WeightedLayer",
+    "WeightedStep",
+    "Workspace",
+    "by",
+]
+
+LAYERS: dict[str, type[Layer]] = {
+    kind.type: kind for kind in (Dense, Conv, MaxPool, AvgPool, Flatten)
+}

@@ -1,9 +1,18 @@
-"""What a layer is: its hyperparameters, and the shapes that follow from them."""
+"""What a kind of layer is, and its part of a step.
 
-from dataclasses import dataclass, field
-from typing import ClassVar
+A kind is a `Layer`: hyperparameters, the shapes that follow from them, and what a step of it costs.
+Its part of a step is a `LayerStep`: arrays, and rules that fill them. Each kind has both in a file
+of its own, and `nncli.nn.layers.LAYERS` lists them all.
+"""
 
-from nncli.nn.arrays import Array, Shape
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+
+from nncli.nn.arrays import Array, Operations, Shape, Zeros
 from nncli.nn.windows import Padding, Pair, Windows, place_windows
 
 
@@ -16,75 +25,25 @@ class ShapeMismatch(Exception):
 
 
 def by(shape: Shape) -> str:
-    """A shape as it is read aloud: 3 x 4."""
+    """A shape in words: 3 x 4."""
     return " x ".join(map(str, shape))
 
 
-class Layer:
-    """A layer by its hyperparameters. Shapes are those of one sample, without the batch axis."""
-
-    type: ClassVar[str]
-
-    def output_shape(self, input_shape: Shape) -> Shape:
-        """The shape of one output.
-
-        Raises:
-            ShapeMismatch: an input of `input_shape` does not fit.
-        """
-        raise NotImplementedError
-
-    def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """The shapes of `weight` and `bias`, in this order; empty where a layer learns nothing."""
-        return {}
-
-
-@dataclass(frozen=True)
-class Learner(Layer):
-    """A layer with weights: z from its input, then a = σ(z).
-
-    `weights` and `biases` are initial values given rather than drawn; `init` names how to draw.
-    """
-
-    activation: str = "sigmoid"
-    bias: bool = True
-    init: str | None = None
-    weights: Array | None = field(default=None, compare=False)
-    biases: Array | None = field(default=None, compare=False)
-
-    def weight_shape(self, input_shape: Shape) -> Shape:
-        raise NotImplementedError
-
-    def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        weight = self.weight_shape(input_shape)
-        units = self.output_shape(input_shape)[0]
-        return {"weight": weight, "bias": (units,)} if self.bias else {"weight": weight}
-
-
-@dataclass(frozen=True)
-class Dense(Learner):
-    """z_j = Σ_i a_i w_ij + b_j, with weights inputs x units."""
-
-    type: ClassVar[str] = "dense"
-    units: int = field(kw_only=True)
-
-    def output_shape(self, input_shape: Shape) -> Shape:
-        if len(input_shape) != 1:
-            raise ShapeMismatch(
-                f"a dense layer takes a vector, not {by(input_shape)}; put flatten before it"
-            )
-        return (self.units,)
-
-    def weight_shape(self, input_shape: Shape) -> Shape:
-        return (input_shape[0], self.units)
-
-
 def windows_on(
-    layer: "Conv | Pool", input_shape: Shape, kernel: Pair, key: str, **how: Padding | Pair
+    kind: str, input_shape: Shape, kernel: Pair, key: str, **how: Padding | Pair
 ) -> Windows:
-    """The windows of `layer` on an image of `input_shape`, or what does not fit."""
+    """The windows of a layer on an image of `input_shape`.
+
+    Args:
+        key: the hyperparameter that `kernel` comes from.
+        how: stride, padding and dilation, as `place_windows` has them.
+
+    Raises:
+        ShapeMismatch: it is no image, or smaller than a window.
+    """
     if len(input_shape) != 3:
         raise ShapeMismatch(
-            f"a {layer.type} layer takes an image of channels x rows x columns, "
+            f"a {kind} layer takes an image of channels x rows x columns, "
             f"its input is a vector of {by(input_shape)}; say the image's shape in data.shape"
         )
     windows = place_windows(input_shape[1:], kernel, **how)  # type: ignore[arg-type]
@@ -100,72 +59,182 @@ def windows_on(
     return windows
 
 
-@dataclass(frozen=True)
-class Conv(Learner):
-    """Cross-correlation: the filter's Hadamard product with each window, summed, plus the bias.
+class Workspace(NamedTuple):
+    """What a layer's part of a step is made from.
 
-    Weights are filters x channels x rows x columns.
+    Attributes:
+        zeros: makes arrays, as np.zeros does.
+        n: the samples of the whole mini-batch, by which gradients are divided; the layer's input
+            may hold some of them only.
+        parameters, gradients, updates: the layer's own, by key (`weight`, `bias`): views of the
+            flat vectors of the network and its optimizer.
     """
 
-    type: ClassVar[str] = "conv"
-    filters: int = field(kw_only=True)
-    kernel: Pair = field(kw_only=True)
-    stride: Pair = (1, 1)
-    padding: Padding = "valid"
-    dilation: Pair = (1, 1)
+    zeros: Zeros
+    n: int
+    parameters: dict[str, Array]
+    gradients: dict[str, Array]
+    updates: dict[str, Array]
 
-    def windows(self, input_shape: Shape) -> Windows:
-        return windows_on(
-            self,
-            input_shape,
-            self.kernel,
-            "kernel",
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-        )
+
+class Layer:
+    """A layer by its hyperparameters. Shapes are those of one sample, without the batch axis.
+
+    Attributes:
+        type: the kind's name, as a spec has it.
+        takes_vectors: whether its input is a vector; an image before it is flattened.
+        takes_images: whether its input is an image of channels x rows x columns.
+        is_output: whether a network may end in it.
+        splits_units: whether threads may have some of its units each, see `nn.parallel`.
+        is_analytic: whether its output is an analytic function of its input and parameters, as a
+            complex-step derivative requires.
+        attenuates: what weakens or strengthens an error signal on its way from output to input, in
+            a word; None where it passes unchanged.
+        activation_name: of σ in a = σ(z); None for a layer without z.
+    """
+
+    type: ClassVar[str]
+    takes_vectors: ClassVar[bool] = False
+    takes_images: ClassVar[bool] = False
+    is_output: ClassVar[bool] = False
+    splits_units: ClassVar[bool] = False
+    attenuates: ClassVar[str | None] = None
+
+    @property
+    def activation_name(self) -> str | None:
+        return None
+
+    @property
+    def is_analytic(self) -> bool:
+        return True
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        return (self.filters, *self.windows(input_shape).output_shape)
+        """The shape of one output.
 
-    def weight_shape(self, input_shape: Shape) -> Shape:
-        return (self.filters, input_shape[0], *self.kernel)
+        Raises:
+            ShapeMismatch: an input of `input_shape` does not fit.
+        """
+        raise NotImplementedError
+
+    def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """The shapes of `weight` and `bias`, in this order; empty where a layer learns nothing."""
+        return {}
+
+    def initialise(self, name: str, parameters: dict[str, Array], rng: np.random.Generator) -> None:
+        """Fills the parameters, which are all 0, with those that training starts from.
+
+        Args:
+            name: what the layer is called, for messages.
+
+        Raises:
+            ShapeMismatch: values that were given do not fit.
+        """
+
+    def multiply_adds(self, input_shape: Shape) -> int:
+        """Products of a weight and a number in the forward pass of one sample."""
+        return 0
+
+    def workspace_size(self, input_shape: Shape, n: int) -> int:
+        """How many numbers its part of a step on `n` samples holds, without its parameters'
+
+        gradients and updates. The output is counted, the input is that of the layer below.
+        """
+        raise NotImplementedError
+
+    def settings(self) -> Mapping[str, object]:
+        """The hyperparameters that the arrays of a step do not show."""
+        return {}
+
+    def step(self, placed: "Placed", input: Array, workspace: Workspace) -> "LayerStep":
+        """The layer's part of a step whose samples are in `input`, samples last."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
-class Pool(Layer):
-    """One number for each window of each channel. `stride` None means: windows side by side."""
+class Placed:
+    """A layer in its place in a network.
 
-    size: Pair
-    stride: Pair | None = None
+    Attributes:
+        index: its place in the layers that were asked for; an implied flatten layer bears that of
+            the dense layer that implies it.
+    """
 
-    def windows(self, input_shape: Shape) -> Windows:
-        return windows_on(self, input_shape, self.size, "size", stride=self.stride or self.size)
+    name: str
+    index: int
+    layer: Layer
+    input_shape: Shape
+    output_shape: Shape
 
-    def output_shape(self, input_shape: Shape) -> Shape:
-        return (*input_shape[:1], *self.windows(input_shape).output_shape)
+    @property
+    def parameter_shapes(self) -> dict[str, Shape]:
+        return self.layer.parameter_shapes(self.input_shape)
+
+    @property
+    def parameters(self) -> int:
+        """How many parameters it has."""
+        return sum(map(prod, self.parameter_shapes.values()))
+
+    @property
+    def activation(self) -> str | None:
+        return self.layer.activation_name
+
+    @property
+    def multiply_adds(self) -> int:
+        """Products of a weight and a number in the forward pass of one sample."""
+        return self.layer.multiply_adds(self.input_shape)
+
+    def workspace_size(self, n: int) -> int:
+        """How many numbers its part of a step on `n` samples holds, parameters' included."""
+        return self.layer.workspace_size(self.input_shape, n) + 3 * self.parameters
+
+    def step(self, input: Array, workspace: Workspace) -> "LayerStep":
+        return self.layer.step(self, input, workspace)
 
 
-class MaxPool(Pool):
-    """The maximum of each window."""
+class LayerStep:
+    """One layer's part of a step: its arrays, and the rules that fill them.
 
-    type: ClassVar[str] = "maxpool"
+    A rule is a method that yields NumPy calls, see `arrays.Operation`. `input` is the array the
+    layer below calls `a`, and `upstream` the one the layer above calls `downstream`: neighbours
+    share them. A quantity that the layer does not have is None.
 
+    Attributes:
+        input, z, a: forward; `a` is the output of a layer without σ too.
+        upstream: ∂C_x/∂a.  sigma_prime: σ'(z).  delta: ∂C_x/∂z.  downstream: ∂C_x/∂input.
+        parameters, gradients, updates: by key (`weight`, `bias`), views of the flat vectors.
+    """
 
-class AvgPool(Pool):
-    """The mean of each window."""
+    z: Array | None = None
+    sigma_prime: Array | None = None
+    delta: Array | None = None
+    upstream: Array
+    a: Array
+    downstream: Array
 
-    type: ClassVar[str] = "avgpool"
+    def __init__(self, placed: Placed, input: Array) -> None:
+        self.placed = placed
+        self.name = placed.name
+        self.input = input
+        self.parameters: dict[str, Array] = {}
+        self.gradients: dict[str, Array] = {}
+        self.updates: dict[str, Array] = {}
 
+    def bind_upstream(self, upstream: Array) -> None:
+        """Says where ∂C_x/∂a will be written; done once, from the last layer to the first."""
+        self.upstream = upstream
 
-@dataclass(frozen=True)
-class Flatten(Layer):
-    """An image as a vector, channels outermost."""
+    def forward(self) -> Operations:
+        """Fills z and a from input."""
+        raise NotImplementedError
 
-    type: ClassVar[str] = "flatten"
+    def multiply_hadamard(self) -> Operations:
+        """Fills delta = upstream ⊙ σ'(z), where the layer has an activation."""
+        return ()
 
-    def output_shape(self, input_shape: Shape) -> Shape:
-        size = 1
-        for axis in input_shape:
-            size *= axis
-        return (size,)
+    def backward(self) -> Operations:
+        """Fills the gradients from delta and input."""
+        return ()
+
+    def send_down(self) -> Operations:
+        """Fills downstream."""
+        raise NotImplementedError

@@ -17,8 +17,7 @@ from typing import Protocol
 import numpy as np
 
 from nncli.nn.arrays import Array, Operation, Operations, bind, execute
-from nncli.nn.layers.base import Dense, Flatten
-from nncli.nn.layers.steps import DenseStep
+from nncli.nn.layers import DenseStep
 from nncli.nn.network import Network
 from nncli.nn.optimizers import Descent, Sgd
 from nncli.nn.parallel.barrier import WorkerBarrier
@@ -256,9 +255,9 @@ class Member:
 
     def _update(self) -> Iterator[Descent]:
         network = self.sgd.network
-        stretches = network.stretches()
+        slices = network.slices()
         for share in self.shares:
-            for stretch in stretches[share.name].values():
+            for stretch in slices[share.name].values():
                 each = (stretch.stop - stretch.start) // len(share.whole.z)  # of a unit
                 first, last = (
                     stretch.start + each * k for k in (share.units.start, share.units.stop)
@@ -295,4 +294,4 @@ def parts(size: int, count: int) -> list[slice]:
 
 def dense(network: Network) -> bool:
     """Whether it can be shared out by units."""
-    return all(isinstance(placed.layer, Dense | Flatten) for placed in network.layers)
+    return all(placed.layer.splits_units for placed in network.layers)

@@ -1,10 +1,10 @@
 """How many threads a network is worth, and a pool of them."""
 
 from collections.abc import Sequence
-from math import prod
 
 from nncli.nn.aligned_buffers import AlignedBuffers
-from nncli.nn.network import Network, Placed
+from nncli.nn.layers import Placed
+from nncli.nn.network import Network
 from nncli.nn.parallel.blas import cores, threads_there
 from nncli.nn.parallel.process_worker import can_fork
 from nncli.nn.parallel.worker_pool import WorkerPool
@@ -42,10 +42,4 @@ def best_threads(layers: Sequence[Placed], n: int, there: int) -> int:
 
 def step_multiply_adds(layers: Sequence[Placed], n: int) -> int:
     """Multiply-adds of forward and backward: each weight's product is taken three times."""
-    return 3 * n * sum(map(multiply_adds, layers))
-
-
-def multiply_adds(placed: Placed) -> int:
-    """Of one sample's way forward through a layer with weights; 0 for one without."""
-    shapes = placed.parameter_shapes
-    return prod(shapes["weight"]) * prod(placed.output_shape[1:]) if shapes else 0
+    return 3 * n * sum(placed.multiply_adds for placed in layers)

@@ -7,7 +7,6 @@ from nncli.inspection.check import Check, TensorCheck
 from nncli.inspection.findings import Why
 from nncli.inspection.record import Inspection
 from nncli.nn.arrays import Array
-from nncli.nn.layers.base import Conv, Layer, Pool
 from nncli.nn.trace import LayerTrace
 from nncli.render.notation import TERMS
 
@@ -49,20 +48,9 @@ def _layer(layer: LayerTrace) -> dict[str, Any]:
         "name": layer.name,
         "type": layer.type,
         "activation": layer.activation,
-        "hyperparameters": _hyperparameters(layer.placed.layer),
+        "hyperparameters": layer.placed.layer.settings(),
         **{term.key: _list(getattr(layer, term.key)) for term in TERMS},
     }
-
-
-def _hyperparameters(layer: Layer) -> dict[str, Any]:
-    """What of a layer its arrays do not tell."""
-    match layer:
-        case Conv():
-            keys = ("kernel", "stride", "padding", "dilation")
-            return {key: getattr(layer, key) for key in keys}
-        case Pool():
-            return {"size": layer.size, "stride": layer.stride or layer.size}
-    return {}
 
 
 def _list(array: Array | None) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 from nncli.inspection.products import cell_products, tap_products
 from nncli.inspection.views import deltas, patches
 from nncli.nn.arrays import Array
-from nncli.nn.layers.base import Conv, Dense, Pool
+from nncli.nn.layers import Conv, Dense, Pool
 from nncli.nn.measures import SATURATED
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.formats.document import Block, Grid, Heading, Lines, Paragraph, equations

@@ -7,7 +7,7 @@ import numpy as np
 from nncli.inspection.findings import Why
 from nncli.inspection.record import Inspection
 from nncli.inspection.views import patches
-from nncli.nn.layers.base import Conv, Dense, Pool
+from nncli.nn.layers import Conv, Dense, Pool
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.formats.document import (
     Block,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from nncli.app.exporting import Exported
 from nncli.core.files import shown
 from nncli.core.jsons import to_json
-from nncli.nn.layers.base import by
+from nncli.nn.layers import by
 
 TITLES = {
     "onnx": "an ONNX model",

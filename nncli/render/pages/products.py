@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from nncli.nn.layers.base import Conv, Dense, Pool
+from nncli.nn.layers import Conv, Dense, Pool
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.formats.document import Grid
 from nncli.render.text import shape

@@ -12,7 +12,7 @@ from nncli.core.errors import DataError
 from nncli.inspection.check import check
 from nncli.nn import step as step_module
 from nncli.nn.aligned_buffers import AlignedBuffers
-from nncli.nn.layers.base import Dense
+from nncli.nn.layers import Dense
 from nncli.nn.network import Network, build_network, zero_network
 from nncli.nn.optimizers import Sgd
 from nncli.nn.parallel.blas import blas_threads, cores, set_blas_threads

@@ -1,0 +1,69 @@
+"""The dense layer: z_j = Σ_i a_i w_ij + b_j."""
+
+from dataclasses import dataclass, field
+from math import prod
+from typing import ClassVar
+
+import numpy as np
+
+from nncli.nn.arrays import Array, Operations, Shape, bind
+from nncli.nn.layers.base import Placed, ShapeMismatch, Workspace, by
+from nncli.nn.layers.weighted import WeightedLayer, WeightedStep
+
+
+@dataclass(frozen=True)
+class Dense(WeightedLayer):
+    """z_j = Σ_i a_i w_ij + b_j, with weights inputs x units."""
+
+    type: ClassVar[str] = "dense"
+    takes_vectors = True
+    is_output = True
+    splits_units = True
+    units: int = field(kw_only=True)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if len(input_shape) != 1:
+            raise ShapeMismatch(
+                f"a dense layer takes a vector, not {by(input_shape)}; put flatten before it"
+            )
+        return (self.units,)
+
+    def weight_shape(self, input_shape: Shape) -> Shape:
+        return (input_shape[0], self.units)
+
+    def multiply_adds(self, input_shape: Shape) -> int:
+        return prod(self.weight_shape(input_shape))
+
+    def workspace_size(self, input_shape: Shape, n: int) -> int:
+        return (5 * self.units + input_shape[0]) * n
+
+    def step(self, placed: Placed, input: Array, workspace: Workspace) -> "DenseStep":
+        return DenseStep(placed, input, workspace)
+
+
+class DenseStep(WeightedStep):
+    """Its products are taken by the arrays' own `dot`, the shortest way to BLAS: 0.4 µs less than
+
+    by np.matmul, where the product itself may take 0.7.
+    """
+
+    def __init__(self, placed: Placed, input: Array, workspace: Workspace) -> None:
+        super().__init__(placed, input, workspace)
+        self.downstream = self.zeros(self.input.shape, self.z.dtype)
+        self.delta_over_n = self.zeros(self.delta.shape, self.delta.dtype)
+
+    def forward(self) -> Operations:
+        yield bind(self.weight.T.dot, self.input, self.z)
+        if self.bias is not None:
+            yield bind(np.add, self.z, self.bias[:, None], self.z)
+        yield from self.activate()
+
+    def backward(self) -> Operations:
+        yield bind(np.multiply, self.delta, self.one_over_n, self.delta_over_n)
+        yield bind(self.delta_over_n.dot, self.input.T, self.gradients["weight"].T)
+        if self.bias is not None:
+            ones = np.ones(self.input.shape[-1], self.z.dtype)
+            yield bind(self.delta_over_n.dot, ones, self.gradients["bias"])
+
+    def send_down(self) -> Operations:
+        yield bind(self.weight.dot, self.delta, self.downstream)

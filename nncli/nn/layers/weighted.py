@@ -1,0 +1,96 @@
+"""Layers with weights, biases and an activation: what dense and conv layers have in common."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nncli.nn.activations import ACTIVATIONS
+from nncli.nn.arrays import Array, Operations, Shape, bind, constant
+from nncli.nn.initialisers import default_initialiser, initial_weights
+from nncli.nn.layers.base import Layer, LayerStep, Placed, ShapeMismatch, Workspace, by
+
+_GIVEN_BY = {"weight": "weights", "bias": "bias"}  # the hyperparameter that gives a parameter
+
+
+@dataclass(frozen=True)
+class WeightedLayer(Layer):
+    """A layer with weights: z from its input, then a = σ(z).
+
+    Attributes:
+        init: names how weights are drawn; None: as suits the activation.
+        weights, biases: initial values given rather than drawn.
+    """
+
+    activation: str = "sigmoid"
+    bias: bool = True
+    init: str | None = None
+    weights: Array | None = field(default=None, compare=False)
+    biases: Array | None = field(default=None, compare=False)
+
+    attenuates = "weights"
+
+    @property
+    def activation_name(self) -> str:
+        return self.activation
+
+    @property
+    def is_analytic(self) -> bool:
+        return ACTIVATIONS[self.activation].analytic
+
+    def weight_shape(self, input_shape: Shape) -> Shape:
+        raise NotImplementedError
+
+    def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        weight = self.weight_shape(input_shape)
+        units = self.output_shape(input_shape)[0]
+        return {"weight": weight, "bias": (units,)} if self.bias else {"weight": weight}
+
+    def initialise(self, name: str, parameters: dict[str, Array], rng: np.random.Generator) -> None:
+        for key, array in parameters.items():
+            given = self.weights if key == "weight" else self.biases
+            if given is not None:
+                _fill(name, _GIVEN_BY[key], array, given)
+            elif key == "weight":
+                initialiser = self.init or default_initialiser(self.activation)
+                array[...] = initial_weights(initialiser, rng, array.shape, array.dtype)
+        if self.biases is not None and "bias" not in parameters:
+            raise ShapeMismatch(f"{name} has no bias to be given", "bias")
+
+
+def _fill(name: str, key: str, array: Array, given: Array) -> None:
+    """Writes given values into a parameter's array."""
+    if given.shape != array.shape:
+        raise ShapeMismatch(
+            f"{key} of {by(given.shape)} were given, {name} takes {by(array.shape)}", key
+        )
+    with np.errstate(over="ignore"):
+        array[...] = given
+    if not np.isfinite(array).all():
+        raise ShapeMismatch(f"a number among them is too large for {array.dtype}", key)
+
+
+class WeightedStep(LayerStep):
+    """A step of a layer with weights: `activate` takes z to a and σ'."""
+
+    z: Array
+    delta: Array
+
+    def __init__(self, placed: Placed, input: Array, workspace: Workspace) -> None:
+        super().__init__(placed, input)
+        assert isinstance(placed.layer, WeightedLayer)
+        self.activation = ACTIVATIONS[placed.layer.activation]
+        self.zeros, self.n, self.parameters, self.gradients, self.updates = workspace
+        zeros, dtype = workspace.zeros, input.dtype
+        self.one, self.one_over_n = constant(1, dtype), constant(1 / workspace.n, dtype)
+        shape = (*placed.output_shape, input.shape[-1])
+        self.z, self.a, self.prime, self.delta = (zeros(shape, dtype) for _ in range(4))
+        if self.activation.elementwise:
+            self.sigma_prime = self.prime
+        self.weight = self.parameters["weight"]
+        self.bias = self.parameters.get("bias")
+
+    def activate(self) -> Operations:
+        return self.activation.rule(self.z, self.a, self.prime, self.one)
+
+    def multiply_hadamard(self) -> Operations:
+        yield bind(np.multiply, self.upstream, self.prime, self.delta)
