@@ -24,19 +24,15 @@ from nncli.nn.network import Network, build_network, place_layers, step_bytes
 from nncli.nn.parallel.worker_count import buffers_for, start_workers
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.spec import (
-    AvgPoolSpec,
     ConstantSchedule,
-    ConvSpec,
     CosineSchedule,
-    DenseSpec,
     ExponentialSchedule,
-    FlattenSpec,
-    Layer,
-    MaxPoolSpec,
+    LayerSpec,
     PairSpec,
     Schedule,
     Spec,
     StepSchedule,
+    WeightedLayerSpec,
 )
 from nncli.training.fingerprint import Fingerprint, fingerprint
 from nncli.training.order import Plan
@@ -144,8 +140,8 @@ def placed_layers(spec: Spec, input_shape: tuple[int, ...]) -> tuple[nn.Placed, 
 def with_defaults(spec: Spec) -> Spec:
     """The spec with what follows from other keys written out: how each layer's weights start."""
 
-    def filled(layer: Layer) -> Layer:
-        if isinstance(layer, DenseSpec | ConvSpec) and layer.weights is None:
+    def filled(layer: LayerSpec) -> LayerSpec:
+        if isinstance(layer, WeightedLayerSpec) and layer.weights is None:
             init = layer.init or default_initialiser(layer.activation)
             return layer.model_copy(update={"init": init})
         return layer
@@ -263,38 +259,17 @@ def _network(spec: Spec, layers: list[nn.Layer], input_shape: tuple[int, ...]) -
         return build_network(layers, input_shape, spec.train.cost, spec.dtype, rng, buffers)
 
 
-def _layer(spec: Spec, index: int, layer: Layer) -> nn.Layer:
-    match layer:
-        case DenseSpec():
-            weights, bias = given_values(spec, index, layer)
-            return nn.Dense(
-                units=layer.units,
-                activation=layer.activation,
-                bias=layer.bias is not False,
-                init=layer.init,
-                weights=weights,
-                biases=bias,
-            )
-        case ConvSpec():
-            weights, bias = given_values(spec, index, layer)
-            return nn.Conv(
-                filters=layer.filters,
-                kernel=layer.kernel,
-                stride=layer.stride,
-                padding=layer.padding,
-                dilation=layer.dilation,
-                activation=layer.activation,
-                bias=layer.bias is not False,
-                init=layer.init,
-                weights=weights,
-                biases=bias,
-            )
-        case MaxPoolSpec():
-            return nn.MaxPool(size=layer.size, stride=layer.stride)
-        case AvgPoolSpec():
-            return nn.AvgPool(size=layer.size, stride=layer.stride)
-        case FlattenSpec():
-            return nn.Flatten()
+def _layer(spec: Spec, index: int, layer: LayerSpec) -> nn.Layer:
+    """The kind of the spec's name, its keys being the kind's hyperparameters.
+
+    Where a spec gives `bias` by its values, the kind has them as `biases`.
+    """
+    hyperparameters = {key: getattr(layer, key) for key in type(layer).model_fields}
+    kind = nn.LAYERS[hyperparameters.pop("type")]
+    if isinstance(layer, WeightedLayerSpec):
+        weights, biases = given_values(spec, index, layer)
+        hyperparameters |= {"bias": layer.bias is not False, "weights": weights, "biases": biases}
+    return kind(**hyperparameters)
 
 
 def _schedule(schedule: Schedule, epochs: int) -> optimizers.Schedule:
@@ -334,7 +309,7 @@ def _check_probabilities(spec: Spec, data: datasets.Data) -> None:
     """Cross-entropy compares probabilities; behind softmax those of one sample sum to 1."""
     parts = [part for part in (data.train, data.validation, data.test) if part is not None]
     last = spec.network[-1]
-    softmax = isinstance(last, DenseSpec) and last.activation == "softmax"
+    softmax = isinstance(last, WeightedLayerSpec) and last.activation == "softmax"
     for part in parts:
         targets = part.targets[part.index]
         if targets.min() < 0 or targets.max() > 1:

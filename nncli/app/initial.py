@@ -15,7 +15,7 @@ from nncli.core.errors import DataError, NncliError, SpecError
 from nncli.core.files import shown
 from nncli.core.jsons import from_json
 from nncli.nn.network import Network
-from nncli.spec import ConvSpec, DenseSpec, Spec, file_and_array
+from nncli.spec import Spec, WeightedLayerSpec, file_and_array
 
 # Most networks start from their seed: only where there is a file is nncli.export loaded.
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def start_from(spec: Spec, file: str | Path | None, layout: Layout = "nncli") ->
 
 
 def _names_files(spec: Spec) -> bool:
-    learners = [layer for layer in spec.network if isinstance(layer, DenseSpec | ConvSpec)]
+    learners = [layer for layer in spec.network if isinstance(layer, WeightedLayerSpec)]
     return spec.train.init_from is not None or any(isinstance(x.weights, str) for x in learners)
 
 
@@ -71,7 +71,7 @@ def without_files(spec: Spec) -> Spec:
     """
 
     def filled(layer: object) -> object:
-        if not isinstance(layer, DenseSpec | ConvSpec):
+        if not isinstance(layer, WeightedLayerSpec):
             return layer
         weights = None if isinstance(layer.weights, str) else layer.weights
         bias = True if isinstance(layer.bias, str) else layer.bias
@@ -150,7 +150,7 @@ def _metadata(arrays: safetensors_format.Arrays) -> dict[str, str]:
     return {key: value for key, value in metadata.items() if isinstance(value, str)}
 
 
-def given_values(spec: Spec, index: int, layer: DenseSpec | ConvSpec) -> tuple[Given, Given]:
+def given_values(spec: Spec, index: int, layer: WeightedLayerSpec) -> tuple[Given, Given]:
     """The weights and biases that the spec's layer `index` gives, from the spec itself or files.
 
     Raises:

@@ -13,12 +13,14 @@ import numpy as np
 
 from nncli.core.errors import NncliError
 from nncli.exchange.trained import Affine, Files, Trained
-from nncli.nn.arrays import Array
-from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, Layer, MaxPool, Placed
+from nncli.nn.arrays import Array, Shape
+from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, Layer, MaxPool, Placed, Pool
 from nncli.nn.windows import Axis
 
 if TYPE_CHECKING:
     import onnx
+
+Operator = tuple[str, dict[str, Any]]
 
 OPSET, IR_VERSION = 17, 8  # of 2022: old enough for runtimes in use, and they hold all layers
 LARGEST_FILE = 2**31 - 2**20  # bytes: a protobuf message holds 2 GiB, some of it not weights
@@ -99,7 +101,7 @@ class _Graph:
         name, activation = placed.name, placed.activation
         keys = [f"{name}.{key}" for key in placed.parameter_shapes]
         held = [self._hold(key, parameters[key]) for key in keys]
-        operator, attributes = _operator(placed.layer, placed.input_shape)
+        operator, attributes = LAYERS[type(placed.layer)](placed.layer, placed.input_shape)
         z = name if activation in (None, "identity") else f"{name}.z"
         self._add(operator, z, *held, **attributes)
         if z != name:
@@ -109,25 +111,19 @@ class _Graph:
             self._add(OPERATORS[activation], name, **axis)
 
 
-def _operator(layer: Layer, input_shape: tuple[int, ...]) -> tuple[str, dict[str, Any]]:
-    """The operator of a layer (without its activation) and its attributes."""
-    match layer:
-        case Dense():
-            return "Gemm", {}
-        case Conv():
-            windows = layer.windows(input_shape)
-            rows, columns = windows.rows, windows.columns
-            pads = [rows.before, columns.before, rows.after, columns.after]
-            return "Conv", {**_windows(rows, columns), "pads": pads}
-        case MaxPool() | AvgPool():
-            windows = layer.windows(input_shape)
-            operator = "MaxPool" if isinstance(layer, MaxPool) else "AveragePool"
-            attributes = _windows(windows.rows, windows.columns)
-            del attributes["dilations"]  # AveragePool has none until a later version
-            return operator, attributes
-        case Flatten():
-            return "Flatten", {"axis": 1}
-    raise NncliError(f"ONNX export knows no layer of type {layer.type}")
+def _conv(layer: Conv, input_shape: Shape) -> Operator:
+    rows, columns = layer.windows(input_shape)
+    pads = [rows.before, columns.before, rows.after, columns.after]
+    return "Conv", {**_windows(rows, columns), "pads": pads}
+
+
+def _pool(operator: str) -> Callable[[Pool, Shape], Operator]:
+    def pool(layer: Pool, input_shape: Shape) -> Operator:
+        attributes = _windows(*layer.windows(input_shape))
+        del attributes["dilations"]  # AveragePool has none until a later version
+        return operator, attributes
+
+    return pool
 
 
 def _windows(rows: Axis, columns: Axis) -> dict[str, list[int]]:
@@ -136,6 +132,16 @@ def _windows(rows: Axis, columns: Axis) -> dict[str, list[int]]:
         "strides": [rows.stride, columns.stride],
         "dilations": [rows.dilation, columns.dilation],
     }
+
+
+# By the kind of a layer: its operator (without its activation) and that one's attributes.
+LAYERS: dict[type[Layer], Callable[[Any, Shape], Operator]] = {
+    Dense: lambda layer, input_shape: ("Gemm", {}),
+    Conv: _conv,
+    MaxPool: _pool("MaxPool"),
+    AvgPool: _pool("AveragePool"),
+    Flatten: lambda layer, input_shape: ("Flatten", {"axis": 1}),
+}
 
 
 def _as_float32(trained: Trained) -> dict[str, Array]:

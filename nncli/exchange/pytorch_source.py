@@ -6,13 +6,17 @@ the first docstring.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from nncli.exchange.names import BUFFERS
 from nncli.exchange.trained import Affine, Trained
-from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, Layer, MaxPool, Placed, by
+from nncli.nn.arrays import Shape
+from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, Layer, MaxPool, Placed, Pool, by
 from nncli.nn.network import Network
 from nncli.nn.windows import Axis, Pair
+
+Module = tuple[str, list[str]]  # a class of torch.nn and its arguments
 
 WIDTH = 88  # characters, ruff's default
 ACTIVATIONS = {
@@ -207,33 +211,46 @@ def _scale(network: Network, scaling: Affine) -> Iterator[str]:
 
 def _attribute(placed: Placed) -> Iterator[str]:
     """The line that makes a layer with something to hold."""
-    made = _made(placed.layer, placed.input_shape)
-    if made is not None:
-        yield from _call(f"        self.{placed.name} = nn.{made[0]}", made[1])
+    module = LAYERS[type(placed.layer)]
+    if module is not None:
+        name, arguments = module(placed.layer, placed.input_shape)
+        yield from _call(f"        self.{placed.name} = nn.{name}", arguments)
 
 
-def _made(layer: Layer, input_shape: tuple[int, ...]) -> tuple[str, list[str]] | None:
-    """The class of PyTorch's that a layer is, and its arguments; None where it is a function."""
-    match layer:
-        case Dense():
-            return "Linear", [str(input_shape[0]), str(layer.units), *_no_bias(layer.bias)]
-        case Conv():
-            arguments = [str(input_shape[0]), str(layer.filters)]
-            arguments.append(f"kernel_size={_size(layer.kernel)}")
-            for name, pair, default in (
-                ("stride", layer.stride, (1, 1)),
-                ("padding", _padding(layer, input_shape), (0, 0)),
-                ("dilation", layer.dilation, (1, 1)),
-            ):
-                arguments += [f"{name}={_size(pair)}"] if pair not in (default, None) else []
-            return "Conv2d", [*arguments, *_no_bias(layer.bias)]
-        case MaxPool() | AvgPool():
-            name = "MaxPool2d" if isinstance(layer, MaxPool) else "AvgPool2d"
-            stride = layer.stride or layer.size
-            more = [f"stride={_size(stride)}"] if stride != layer.size else []
-            return name, [f"kernel_size={_size(layer.size)}", *more]
-    assert isinstance(layer, Flatten), layer
-    return None
+def _linear(layer: Dense, input_shape: Shape) -> Module:
+    return "Linear", [str(input_shape[0]), str(layer.units), *_no_bias(layer.bias)]
+
+
+def _conv(layer: Conv, input_shape: Shape) -> Module:
+    arguments = [str(input_shape[0]), str(layer.filters)]
+    arguments.append(f"kernel_size={_size(layer.kernel)}")
+    for name, pair, default in (
+        ("stride", layer.stride, (1, 1)),
+        ("padding", _padding(layer, input_shape), (0, 0)),
+        ("dilation", layer.dilation, (1, 1)),
+    ):
+        arguments += [f"{name}={_size(pair)}"] if pair not in (default, None) else []
+    return "Conv2d", [*arguments, *_no_bias(layer.bias)]
+
+
+def _pool(name: str) -> Callable[[Pool, Shape], Module]:
+    def pool(layer: Pool, input_shape: Shape) -> Module:
+        stride = layer.stride or layer.size
+        more = [f"stride={_size(stride)}"] if stride != layer.size else []
+        return name, [f"kernel_size={_size(layer.size)}", *more]
+
+    return pool
+
+
+# By the kind of a layer: the class of PyTorch's that it is, and its arguments; None where it is a
+# function.
+LAYERS: dict[type[Layer], Callable[[Any, Shape], Module] | None] = {
+    Dense: _linear,
+    Conv: _conv,
+    MaxPool: _pool("MaxPool2d"),
+    AvgPool: _pool("AvgPool2d"),
+    Flatten: None,
+}
 
 
 def _no_bias(bias: bool) -> list[str]:
@@ -248,7 +265,7 @@ def _size(pair: Pair | None) -> str:
 def _forward(placed: Placed) -> Iterator[str]:
     """The lines that take x through a layer."""
     layer = placed.layer
-    if isinstance(layer, Flatten):
+    if LAYERS[type(layer)] is None:
         yield "        x = torch.flatten(x, start_dim=1)"
         return
     if isinstance(layer, Conv) and _padding(layer, placed.input_shape) is None:

@@ -2,18 +2,22 @@
 
 from nncli.spec.dump import dump_spec
 from nncli.spec.inline import file_and_array
+from nncli.spec.layers import (
+    LAYERS,
+    AvgPoolSpec,
+    ConvSpec,
+    DenseSpec,
+    FlattenSpec,
+    LayerSpec,
+    MaxPoolSpec,
+    WeightedLayerSpec,
+)
 from nncli.spec.load import load_spec, parse_spec
 from nncli.spec.models import (
-    AvgPoolSpec,
     ConstantSchedule,
-    ConvSpec,
     CosineSchedule,
     DataSpec,
-    DenseSpec,
     ExponentialSchedule,
-    FlattenSpec,
-    Layer,
-    MaxPoolSpec,
     PairSpec,
     Schedule,
     Spec,
@@ -24,6 +28,7 @@ from nncli.spec.nodes import Origin
 from nncli.spec.schema import json_schema
 
 __all__ = [
+    "LAYERS",
     "AvgPoolSpec",
     "ConstantSchedule",
     "ConvSpec",
@@ -32,7 +37,7 @@ __all__ = [
     "DenseSpec",
     "ExponentialSchedule",
     "FlattenSpec",
-    "Layer",
+    "LayerSpec",
     "MaxPoolSpec",
     "Origin",
     "PairSpec",
@@ -40,6 +45,7 @@ __all__ = [
     "Spec",
     "StepSchedule",
     "TrainSpec",
+    "WeightedLayerSpec",
     "dump_spec",
     "file_and_array",
     "json_schema",

@@ -7,9 +7,8 @@ be told at once. They pass over what the models complain about.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from nncli.spec.layers import LAYERS, LayerSpec
 from nncli.spec.nodes import Problem
-
-_KINDS = ("dense", "conv", "maxpool", "avgpool", "flatten")
 
 
 def mistakes(data: dict[str, Any]) -> Iterator[Problem]:
@@ -24,24 +23,30 @@ def mistakes(data: dict[str, Any]) -> Iterator[Problem]:
     yield from _cost(layers, train if isinstance(train, dict) else {})
 
 
-def _a_layer(kind: Any) -> str:
-    return f"{'an' if kind == 'avgpool' else 'a'} {kind} layer"
+def _kind(layer: dict[str, Any]) -> type[LayerSpec]:
+    """The model of a layer; one that asks for nothing where its type is unknown."""
+    kind = layer.get("type")
+    return LAYERS.get(kind, LayerSpec) if isinstance(kind, str) else LayerSpec
+
+
+def _a_layer(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} layer"
 
 
 def _order(layers: Sequence[dict[str, Any]]) -> Iterator[Problem]:
     """Layers that need an image come before any that makes a vector."""
-    kinds = [layer.get("type") for layer in layers]
-    flat = next((i for i, kind in enumerate(kinds) if kind in ("dense", "flatten")), len(kinds))
+    kinds = [_kind(layer) for layer in layers]
+    flat = next((i for i, kind in enumerate(kinds) if kind.makes_vector), len(kinds))
     for i in range(flat + 1, len(kinds)):
-        if kinds[i] in _KINDS and kinds[i] != "dense":
-            first = f"the {kinds[flat]} layer network[{flat}]"
-            message = f"{_a_layer(kinds[i])} cannot follow {first}"
+        if kinds[i].needs_image:
+            first = f"the {layers[flat]['type']} layer network[{flat}]"
+            message = f"{_a_layer(layers[i]['type'])} cannot follow {first}"
             yield Problem(("network", i), f"{message}; put it before")
 
 
 def _last(layers: Sequence[dict[str, Any]]) -> Iterator[Problem]:
     kind = layers[-1].get("type")
-    if kind in _KINDS and kind != "dense":
+    if isinstance(kind, str) and kind in LAYERS and not LAYERS[kind].is_output:
         message = f"the network ends in {_a_layer(kind)}; add a dense layer with a unit for each"
         path = ("network", len(layers) - 1)
         yield Problem(path, f"{message} output, such as {{type: dense, units: 10}}")
@@ -56,7 +61,7 @@ def _softmax_inside(layers: Sequence[dict[str, Any]]) -> Iterator[Problem]:
 
 def _cost(layers: Sequence[dict[str, Any]], train: dict[str, Any]) -> Iterator[Problem]:
     last = layers[-1]
-    if last.get("type") != "dense":
+    if not _kind(last).is_output:
         return
     cost = train.get("cost", "quadratic")
     activation = last.get("activation", "sigmoid")

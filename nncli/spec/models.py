@@ -6,12 +6,10 @@ The models check each value by itself; `checks` holds what concerns several part
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     PrivateAttr,
@@ -22,21 +20,13 @@ from pydantic import (
 
 from nncli.core.errors import SpecError
 from nncli.spec import columns, inline, nodes, values
+from nncli.spec.base import Model, tag, union_by_type
+from nncli.spec.layers import LAYERS, AnyLayer
 from nncli.spec.nodes import Origin, Problem, Source
 from nncli.spec.paths import parse_path
 from nncli.spec.values import unknown_word, word, wrong
-from nncli.spec.words import KeyPath, count, describe, one_of
+from nncli.spec.words import KeyPath, count, describe
 
-Activation = Literal["sigmoid", "tanh", "relu", "identity", "softmax"]
-Init = Literal[
-    "xavier_normal",
-    "xavier_uniform",
-    "kaiming_normal",
-    "kaiming_uniform",
-    "lecun_normal",
-    "normal",
-    "zeros",
-]
 Cost = Literal["quadratic", "cross_entropy"]
 Dtype = Literal["float32", "float64"]
 Layout = Literal["nncli", "pytorch"]
@@ -45,36 +35,8 @@ Layout = Literal["nncli", "pytorch"]
 MOST_LAYERS = 1000
 
 
-class Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
-
-
-# Tags of the unions carry brackets, so that `problems` can tell them from a file's own keys.
-
-
 def _path_or_pair(value: Any) -> str:
     return "<pair>" if isinstance(value, dict | PairSpec) else "<path>"
-
-
-def _kind(value: Any) -> str:
-    return f"<{value['type'] if isinstance(value, dict) else value.type}>"
-
-
-def _known_kind(example: str, *kinds: str) -> BeforeValidator:
-    """Looks at `type` before pydantic picks a model by it, to put an unknown one in our words."""
-
-    def check(value: Any) -> Any:
-        if isinstance(value, Model):
-            return value
-        if not isinstance(value, dict):
-            raise wrong(f"expected a mapping such as {example}, got {describe(value)}")
-        if "type" not in value:
-            raise wrong(f"missing; expected {one_of(kinds)}", ("type",))
-        if value["type"] not in kinds:
-            raise unknown_word(value["type"], kinds, ("type",))
-        return value
-
-    return BeforeValidator(check)
 
 
 # Data
@@ -155,152 +117,6 @@ class DataSpec(Model):
 # Layers
 
 
-class DenseSpec(Model):
-    """A fully connected layer: z = a W + b."""
-
-    type: Literal["dense"] = Field(description="A fully connected layer.")
-    units: values.Count = Field(description="How many neurons.", examples=[10])
-    activation: Annotated[Activation, word(Activation)] = Field(
-        "sigmoid",
-        description="σ, what a = σ(z) is made by. softmax only in the last layer, "
-        "with cost cross_entropy.",
-    )
-    bias: inline.Bias = Field(
-        True, description="Whether there are biases; or their start, a number for each unit."
-    )
-    weights: inline.DenseWeights = Field(
-        None,
-        description="Weights to start from, inputs x units: a nested list or a path "
-        "(w.npz#dense1.weight names an array of a file of several). By default drawn as init says.",
-    )
-    init: Annotated[Init, word(Init)] | None = Field(
-        None,
-        description="How weights are drawn. By default kaiming_normal before relu, "
-        "else xavier_normal.",
-    )
-
-    @field_validator("bias")
-    @classmethod
-    def _bias_for_each_unit(cls, bias: Any, info: ValidationInfo) -> Any:
-        return _one_bias_each(bias, info.data.get("units"), "unit")
-
-    @field_validator("weights")
-    @classmethod
-    def _column_for_each_unit(cls, weights: Any, info: ValidationInfo) -> Any:
-        units = info.data.get("units")
-        if isinstance(weights, tuple) and units is not None and len(weights[0]) != units:
-            message = f"expected {count(units, 'column')}, one for each unit"
-            raise wrong(f"{message}, got {len(weights[0])}")
-        return weights
-
-
-class ConvSpec(Model):
-    """A convolutional layer: cross-correlation with each filter, plus its bias."""
-
-    type: Literal["conv"] = Field(description="A convolutional layer.")
-    filters: values.Count = Field(description="How many filters.", examples=[8])
-    kernel: values.Size = Field(
-        description="A filter's size: an integer or [rows, columns].", examples=[3]
-    )
-    stride: values.Size = Field((1, 1), description="Steps between windows.")
-    padding: values.Padding = Field(
-        "valid", description="Zeros around the image: valid (none), same, or how many."
-    )
-    dilation: values.Size = Field((1, 1), description="Steps between the entries of a window.")
-    activation: Annotated[Activation, word(Activation)] = Field(
-        "sigmoid",
-        description="σ, what a = σ(z) is made by. softmax has no place in a conv layer.",
-    )
-    bias: inline.Bias = Field(
-        True, description="Whether there are biases; or their start, a number for each filter."
-    )
-    weights: inline.ConvWeights = Field(
-        None,
-        description="Weights to start from, filters x channels x rows x columns: a nested list or "
-        "a path (w.npz#conv1.weight names an array of a file of several). By default drawn as init "
-        "says.",
-    )
-    init: Annotated[Init, word(Init)] | None = Field(
-        None,
-        description="How weights are drawn. By default kaiming_normal before relu, "
-        "else xavier_normal.",
-    )
-
-    @field_validator("bias")
-    @classmethod
-    def _bias_for_each_filter(cls, bias: Any, info: ValidationInfo) -> Any:
-        return _one_bias_each(bias, info.data.get("filters"), "filter")
-
-    @field_validator("weights")
-    @classmethod
-    def _as_declared(cls, weights: Any, info: ValidationInfo) -> Any:
-        if not isinstance(weights, tuple) or not {"filters", "kernel"} <= info.data.keys():
-            return weights
-        wanted = (info.data["filters"], *info.data["kernel"])
-        came = (len(weights), len(weights[0][0]), len(weights[0][0][0]))
-        if came != wanted:
-            raise wrong(f"expected {_filters(wanted)}, got {_filters(came)}")
-        return weights
-
-
-def _filters(shape: tuple[int, int, int]) -> str:
-    return f"{count(shape[0], 'filter')} of {shape[1]} x {shape[2]}"
-
-
-def _one_bias_each(bias: Any, wanted: int | None, noun: str) -> Any:
-    if isinstance(bias, tuple) and wanted is not None and len(bias) != wanted:
-        numbers = count(wanted, "number")
-        raise wrong(f"expected {numbers}, one for each {noun}, got {len(bias)}")
-    return bias
-
-
-class _PoolSpec(Model):
-    type: str  # first among the keys; each subclass has its own word
-    size: values.Size = Field(
-        description="The window's size: an integer or [rows, columns].", examples=[2]
-    )
-    stride: values.SizeOrNone = Field(
-        None, validate_default=True, description="Steps between windows. By default the size."
-    )
-
-    @field_validator("stride")
-    @classmethod
-    def _size_by_default(cls, stride: Any, info: ValidationInfo) -> Any:
-        return info.data.get("size") if stride is None else stride
-
-
-class MaxPoolSpec(_PoolSpec):
-    """The largest value of each window."""
-
-    type: Literal["maxpool"] = Field(description="The largest value of each window.")
-
-
-class AvgPoolSpec(_PoolSpec):
-    """The mean of each window."""
-
-    type: Literal["avgpool"] = Field(description="The mean of each window.")
-
-
-class FlattenSpec(Model):
-    """An image becomes a vector. Implied where a dense layer follows an image."""
-
-    type: Literal["flatten"] = Field(description="An image becomes a vector.")
-
-
-Layer = DenseSpec | ConvSpec | MaxPoolSpec | AvgPoolSpec | FlattenSpec
-_Layer = Annotated[
-    Annotated[
-        Annotated[DenseSpec, Tag("<dense>")]
-        | Annotated[ConvSpec, Tag("<conv>")]
-        | Annotated[MaxPoolSpec, Tag("<maxpool>")]
-        | Annotated[AvgPoolSpec, Tag("<avgpool>")]
-        | Annotated[FlattenSpec, Tag("<flatten>")],
-        Discriminator(_kind),
-    ],
-    _known_kind("{type: dense, units: 10}", "dense", "conv", "maxpool", "avgpool", "flatten"),
-]
-
-
 def _some_layers(value: Any) -> Any:
     if not isinstance(value, list | tuple) or not value:
         example = "a list of layers such as [{type: dense, units: 10}]"
@@ -344,31 +160,31 @@ class CosineSchedule(Model):
     )
 
 
-_SCHEDULES = ("constant", "step", "exponential", "cosine")
+SCHEDULES: dict[str, type[Model]] = {
+    "constant": ConstantSchedule,
+    "step": StepSchedule,
+    "exponential": ExponentialSchedule,
+    "cosine": CosineSchedule,
+}
 Schedule = ConstantSchedule | StepSchedule | ExponentialSchedule | CosineSchedule
 
 
 def _constant_by_word(value: Any) -> Any:
     if value == "constant":
         return {"type": "constant"}
-    if value in _SCHEDULES:
+    if isinstance(value, str) and value in SCHEDULES:
         raise wrong(f"expected a mapping such as {{type: {value}, ...}}, got the word '{value}'")
     if isinstance(value, str):
-        raise unknown_word(value, _SCHEDULES)
+        raise unknown_word(value, tuple(SCHEDULES))
     return value
 
 
-_Schedule = Annotated[
-    Annotated[
-        Annotated[ConstantSchedule, Tag("<constant>")]
-        | Annotated[StepSchedule, Tag("<step>")]
-        | Annotated[ExponentialSchedule, Tag("<exponential>")]
-        | Annotated[CosineSchedule, Tag("<cosine>")],
-        Discriminator(_kind),
-    ],
-    _known_kind("{type: step, step_size: 10}", *_SCHEDULES),
-    BeforeValidator(_constant_by_word),
-]
+if TYPE_CHECKING:
+    _Schedule = Schedule
+else:
+    _Schedule = Annotated[
+        union_by_type(SCHEDULES, "{type: step, step_size: 10}"), BeforeValidator(_constant_by_word)
+    ]
 
 
 _COST = (
@@ -424,7 +240,7 @@ class Spec(Model):
         description="Where the samples come from, and what their columns mean.",
         examples=["{train: digits.csv}"],
     )
-    network: Annotated[tuple[_Layer, ...], BeforeValidator(_some_layers)] = Field(
+    network: Annotated[tuple[AnyLayer, ...], BeforeValidator(_some_layers)] = Field(
         description="The layers, first to last.",
         examples=["[{type: dense, units: 10}]"],
         json_schema_extra={"minItems": 1},
@@ -489,13 +305,5 @@ OWNERS: dict[str, type[Model]] = {
     "data": DataSpec,
     "train": TrainSpec,
     "<pair>": PairSpec,
-    "<dense>": DenseSpec,
-    "<conv>": ConvSpec,
-    "<maxpool>": MaxPoolSpec,
-    "<avgpool>": AvgPoolSpec,
-    "<flatten>": FlattenSpec,
-    "<constant>": ConstantSchedule,
-    "<step>": StepSchedule,
-    "<exponential>": ExponentialSchedule,
-    "<cosine>": CosineSchedule,
+    **{tag(kind): model for kind, model in (*LAYERS.items(), *SCHEDULES.items())},
 }

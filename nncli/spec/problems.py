@@ -5,7 +5,8 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from nncli.spec.models import OWNERS, Model
+from nncli.spec.base import Model
+from nncli.spec.models import OWNERS
 from nncli.spec.nodes import Problem
 from nncli.spec.words import KeyPath, clean, describe, quoted, suggestion
 

@@ -1,0 +1,65 @@
+"""The two lists of layer kinds, the spec's and the engine's, held to each other."""
+
+import dataclasses
+
+import pytest
+
+from nncli.exchange import onnx_graph, pytorch_source
+from nncli.nn.layers import LAYERS as KINDS
+from nncli.nn.layers import Layer
+from nncli.spec import LAYERS as MODELS
+
+# What the engine has besides a spec's keys: biases given by their values, `bias` in a spec.
+BESIDE = {"biases"}
+
+
+def test_the_same_kinds_in_the_same_order():
+    assert list(MODELS) == list(KINDS)
+    assert [kind.type for kind in KINDS.values()] == list(KINDS)
+
+
+def test_the_schema_has_each_kind_by_its_own_name():
+    for kind, model in MODELS.items():
+        assert model.model_fields["type"].annotation.__args__ == (kind,)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_keys(kind):
+    keys = {field.name for field in dataclasses.fields(KINDS[kind])} - BESIDE
+    assert keys == set(MODELS[kind].model_fields) - {"type"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_defaults(kind):
+    fields = {field.name: field for field in dataclasses.fields(KINDS[kind])}
+    for key, in_spec in MODELS[kind].model_fields.items():
+        if key == "type":
+            continue
+        field = fields[key]
+        if in_spec.is_required():
+            assert field.default is field.default_factory is dataclasses.MISSING, key
+        else:
+            assert field.default == in_spec.default, key
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_both_sides_agree_on_what_may_follow_what(kind):
+    model, layer = MODELS[kind], KINDS[kind]
+    assert model.is_output == layer.is_output
+    assert model.makes_vector == (layer.takes_vectors or kind == "flatten")
+    assert model.needs_image == (layer.takes_images or kind == "flatten")
+
+
+def test_no_kind_is_outside_the_list():
+    def kinds(of: type[Layer]) -> set[type[Layer]]:
+        below = of.__subclasses__()
+        return {cls for cls in below if "type" in vars(cls)}.union(*map(kinds, below))
+
+    package = {cls for cls in kinds(Layer) if cls.__module__.startswith("nncli.")}
+    assert package == set(KINDS.values())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("exporter", [onnx_graph, pytorch_source], ids=["onnx", "pytorch"])
+def test_every_exporter_has_each_kind(exporter, kind):
+    assert KINDS[kind] in exporter.LAYERS
