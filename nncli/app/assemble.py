@@ -19,6 +19,7 @@ from nncli.core.errors import DataError, LayerError, NncliError, SpecError
 from nncli.core.seeds import Stream, seed_of
 from nncli.nn import layers as nn
 from nncli.nn import optimizers
+from nncli.nn.activations import ACTIVATIONS, DEFAULT, PARAMETERS
 from nncli.nn.initialisers import default_initialiser
 from nncli.nn.network import Network, build_network, place_layers, step_bytes
 from nncli.nn.parallel.worker_count import buffers_for, start_workers
@@ -269,6 +270,9 @@ def _layer(spec: Spec, index: int, layer: LayerSpec) -> nn.Layer:
     if isinstance(layer, WeightedLayerSpec):
         weights, biases = given_values(spec, index, layer)
         hyperparameters |= {"bias": layer.bias is not False, "weights": weights, "biases": biases}
+        hyperparameters["activation_parameters"] = layer.activation_parameters
+        for key in PARAMETERS:
+            del hyperparameters[key]
     return kind(**hyperparameters)
 
 
@@ -306,10 +310,11 @@ def _lists(value: object) -> list[object]:
 
 
 def _check_probabilities(spec: Spec, data: datasets.Data) -> None:
-    """Cross-entropy compares probabilities; behind softmax those of one sample sum to 1."""
+    """Cross-entropy compares probabilities; those of mixed units sum to 1."""
     parts = [part for part in (data.train, data.validation, data.test) if part is not None]
     last = spec.network[-1]
-    softmax = isinstance(last, WeightedLayerSpec) and last.activation == "softmax"
+    assert isinstance(last, WeightedLayerSpec)
+    is_mixing = not ACTIVATIONS[last.activation].elementwise
     for part in parts:
         targets = part.targets[part.index]
         if targets.min() < 0 or targets.max() > 1:
@@ -319,10 +324,10 @@ def _check_probabilities(spec: Spec, data: datasets.Data) -> None:
                 f"{targets.min():g} to {targets.max():g}; quadratic takes any",
             )
         sums = targets.sum(axis=1, dtype=np.float64)
-        if softmax and np.abs(sums - 1).max() > 1e-5:
+        if is_mixing and np.abs(sums - 1).max() > 1e-5:
             worst = sums[np.abs(sums - 1).argmax()]
             raise spec.error_at(
                 ("train", "cost"),
-                "cross_entropy behind softmax takes targets that sum to 1 in each sample, "
-                f"the data have a sum of {worst:g}; use sigmoid outputs",
+                f"cross_entropy behind {last.activation} takes targets that sum to 1 in each "
+                f"sample, the data have a sum of {worst:g}; use {DEFAULT} outputs",
             )

@@ -11,6 +11,8 @@ from nncli.core.files import shown
 from nncli.data.messages import counted
 from nncli.data.samples import named
 from nncli.data.survey import Survey, listed_plainly, told
+from nncli.nn.activations import ELEMENTWISE, MIXING, listed
+from nncli.nn.costs import activations_of
 from nncli.spec.compose import Entry, Section, compose
 
 FEW = 20  # samples; of fewer, none are held back
@@ -25,8 +27,8 @@ ETA_OF_NUMBERS = 0.1
 SMALL = 0.3  # one below which the outputs start from 0
 MOST_SCALED = 16  # outputs
 LAYERS = (
-    "Layers besides dense: conv, maxpool, avgpool, flatten. Activations: sigmoid, tanh, relu, "
-    "identity, and softmax in the last layer."
+    "Layers besides dense: conv, maxpool, avgpool, flatten. "
+    f"Activations: {', '.join(ELEMENTWISE)}, and {listed(MIXING, 'and')} in the last layer."
 )
 
 
@@ -177,11 +179,12 @@ def _for_classes(found: Survey) -> _Plan:
         Entry("", output, "A unit a class; softmax makes shares of 1 of them."),
     ]
     tiny = found.samples < FEW
+    outputs = listed(reversed(activations_of("cross_entropy")), "and")
     train = [
         Entry("eta", 0.5 if tiny else 0.1, "the learning rate η; smaller if the cost jumps about"),
         Entry("epochs", _epochs(n, batch, _steps(found), EPOCHS), _length(n, batch)),
         Entry("batch_size", batch, "samples a step"),
-        Entry("cost", "cross_entropy", "for softmax and sigmoid; quadratic for any outputs"),
+        Entry("cost", "cross_entropy", f"for {outputs}; quadratic for any outputs"),
         *_further(),
         Entry("schedule", {"type": "cosine"}, "η falls to 0; also step, exponential", off=True),
     ]

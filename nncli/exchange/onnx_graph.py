@@ -13,8 +13,19 @@ import numpy as np
 
 from nncli.core.errors import NncliError
 from nncli.exchange.trained import Affine, Files, Trained
+from nncli.nn.activations import ACTIVATIONS, OnnxNode
 from nncli.nn.arrays import Array, Shape
-from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, Layer, MaxPool, Placed, Pool
+from nncli.nn.layers import (
+    AvgPool,
+    Conv,
+    Dense,
+    Flatten,
+    Layer,
+    MaxPool,
+    Placed,
+    Pool,
+    WeightedLayer,
+)
 from nncli.nn.windows import Axis
 
 if TYPE_CHECKING:
@@ -24,7 +35,6 @@ Operator = tuple[str, dict[str, Any]]
 
 OPSET, IR_VERSION = 17, 8  # of 2022: old enough for runtimes in use, and they hold all layers
 LARGEST_FILE = 2**31 - 2**20  # bytes: a protobuf message holds 2 GiB, some of it not weights
-OPERATORS = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu", "softmax": "Softmax"}
 
 
 def to_onnx(trained: Trained) -> Files:
@@ -98,17 +108,22 @@ class _Graph:
         self._add("Cast", "scaling", to=self.onnx.TensorProto.FLOAT)
 
     def _layer(self, placed: Placed, parameters: dict[str, Array]) -> None:
-        name, activation = placed.name, placed.activation
+        name, layer = placed.name, placed.layer
         keys = [f"{name}.{key}" for key in placed.parameter_shapes]
         held = [self._hold(key, parameters[key]) for key in keys]
-        operator, attributes = LAYERS[type(placed.layer)](placed.layer, placed.input_shape)
-        z = name if activation in (None, "identity") else f"{name}.z"
+        operator, attributes = LAYERS[type(layer)](layer, placed.input_shape)
+        nodes: tuple[OnnxNode, ...] = ()
+        if isinstance(layer, WeightedLayer):
+            nodes = ACTIVATIONS[layer.activation].onnx(*layer.activation_values)
+        z = f"{name}.z" if nodes else name
         self._add(operator, z, *held, **attributes)
-        if z != name:
-            assert activation is not None
-            # Only softmax has an axis; the others are elementwise.
-            axis = {"axis": 1} if activation == "softmax" else {}
-            self._add(OPERATORS[activation], name, **axis)
+        for k, node in enumerate(nodes, 1):
+            value = name if k == len(nodes) else f"{name}.a{k}"
+            operands = [
+                z if operand == "z" else self._hold(f"{value}.{i}", np.array(operand, np.float32))
+                for i, operand in enumerate(node.operands)
+            ]
+            self._add(node.operator, value, *operands, **node.attributes)
 
 
 def _conv(layer: Conv, input_shape: Shape) -> Operator:

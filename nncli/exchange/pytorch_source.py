@@ -11,21 +11,26 @@ from typing import Any
 
 from nncli.exchange.names import BUFFERS
 from nncli.exchange.trained import Affine, Trained
+from nncli.nn.activations import ACTIVATIONS
 from nncli.nn.arrays import Shape
-from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, Layer, MaxPool, Placed, Pool, by
+from nncli.nn.layers import (
+    AvgPool,
+    Conv,
+    Dense,
+    Flatten,
+    Layer,
+    MaxPool,
+    Placed,
+    Pool,
+    WeightedLayer,
+    by,
+)
 from nncli.nn.network import Network
 from nncli.nn.windows import Axis, Pair
 
 Module = tuple[str, list[str]]  # a class of torch.nn and its arguments
 
 WIDTH = 88  # characters, ruff's default
-ACTIVATIONS = {
-    "sigmoid": "torch.sigmoid({})",
-    "tanh": "torch.tanh({})",
-    "relu": "torch.relu({})",
-    "softmax": "torch.softmax({}, dim=1)",
-    "identity": "{}",
-}
 COSTS = {  # by cost and the activation it stands behind
     ("quadratic", None): (
         "½ ‖a − y‖², the mean over the samples",
@@ -185,8 +190,6 @@ def _module(trained: Trained, *, by_logits: bool) -> Iterator[str]:
     begin = [] if scaling is None else ["        x = self.scale(x)"]
     body = [*begin, *(line for placed in hidden for line in _forward(placed))]
     z = f"self.{last.name}(x)"
-    assert last.activation is not None
-    result = ACTIVATIONS[last.activation]
     if by_logits:
         yield "    def logits(self, x: torch.Tensor) -> torch.Tensor:"
         yield '        """z of the last layer."""'
@@ -196,7 +199,7 @@ def _module(trained: Trained, *, by_logits: bool) -> Iterator[str]:
         body, z = [], "self.logits(x)"
     yield "    def forward(self, x: torch.Tensor) -> torch.Tensor:"
     yield from body
-    yield f"        return {result.format(z)}"
+    yield f"        return {_activated(last.layer, z)}"
 
 
 def _scale(network: Network, scaling: Affine) -> Iterator[str]:
@@ -272,8 +275,14 @@ def _forward(placed: Placed) -> Iterator[str]:
         windows = layer.windows(placed.input_shape)
         around = [f"{axis.before}, {axis.after}" for axis in (windows.columns, windows.rows)]
         yield f"        x = F.pad(x, ({', '.join(around)}))"
-    activation = ACTIVATIONS[placed.activation or "identity"]
-    yield f"        x = {activation.format(f'self.{placed.name}(x)')}"
+    yield f"        x = {_activated(layer, f'self.{placed.name}(x)')}"
+
+
+def _activated(layer: Layer, z: str) -> str:
+    """The expression of a layer's output where `z` is that of its weighted input."""
+    if not isinstance(layer, WeightedLayer):
+        return z
+    return ACTIVATIONS[layer.activation].pytorch_of(z, layer.activation_values)
 
 
 def _padding(layer: Conv, input_shape: tuple[int, ...]) -> Pair | None:

@@ -233,6 +233,7 @@ def sweep(trace: Trace) -> Sweep:
     for exponent in np.arange(0, -15.5, -0.5):
         h = float(10.0**exponent)
         with np.errstate(all="ignore"):
-            found = plain.central(layer.name, "weight", entry, h) / len(trace.samples)
+            found, crosses = plain.central(layer.name, "weight", entry, h)
+        found = math.nan if crosses else found / len(trace.samples)
         errors.append((h, abs(found - exact) / abs(exact) if exact else math.nan))
     return Sweep(layer.name, "weight_gradient", entry, float(gradient[entry]), tuple(errors))

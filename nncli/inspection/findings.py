@@ -7,9 +7,11 @@ import numpy as np
 
 from nncli.core.errors import NncliError
 from nncli.inspection.products import is_within, tap_products
+from nncli.nn.activations import ACTIVATIONS, SATURATED
+from nncli.nn.activations import Saturation as SaturationWords
 from nncli.nn.arrays import Array
 from nncli.nn.layers import by
-from nncli.nn.measures import SATURATED, norm
+from nncli.nn.measures import norm
 from nncli.nn.trace import LayerTrace, Trace
 
 HEALTHY_UPDATE = 1e-3  # ‖ΔW‖/‖W‖ that is usually found good; ten times more or less is told
@@ -93,30 +95,37 @@ def _norm(array: Array | None) -> float:
 
 
 class Saturation(NamedTuple):
-    """The units of a layer by how many samples saturate them (σ' < 0.01; for relu, σ' = 0).
+    """The units of a layer by how many samples saturate them (|σ'| below SATURATED).
 
     Attributes:
         always, sometimes: indices of units, those of all samples and those of some.
-        dead: whether `always` means units that a relu never lets through.
+        words: what they are called behind the layer's activation.
     """
 
     layer: str
     units: int
     always: tuple[tuple[int, ...], ...]
     sometimes: tuple[tuple[int, ...], ...]
-    dead: bool
+    words: SaturationWords
+
+    @property
+    def dead(self) -> bool:
+        """Whether `always` means units that get no error at all."""
+        return self.words.dead
 
 
 def saturation(layer: LayerTrace) -> Saturation | None:
     """None for a layer that has no σ' of its own."""
     if layer.sigma_prime is None:
         return None
-    is_saturated = layer.sigma_prime < SATURATED
+    assert layer.activation is not None
+    is_saturated = np.abs(layer.sigma_prime) < SATURATED
     count = is_saturated.sum(axis=0)
     always = tuple(tuple(map(int, unit)) for unit in np.argwhere(count == len(layer.input)))
     some = (count > 0) & (count < len(layer.input))
     sometimes = tuple(tuple(map(int, unit)) for unit in np.argwhere(some))
-    return Saturation(layer.name, count.size, always, sometimes, layer.activation == "relu")
+    words = ACTIVATIONS[layer.activation].saturation
+    return Saturation(layer.name, count.size, always, sometimes, words)
 
 
 class RelativeUpdate(NamedTuple):

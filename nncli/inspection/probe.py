@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from nncli.nn.activations import ACTIVATIONS, COMPLEX_STEP
 from nncli.nn.arrays import Array, Operation, Operations, bind, execute
 from nncli.nn.layers import LayerStep, MaxPoolStep, WeightedStep, Workspace
 from nncli.nn.network import Network
@@ -16,7 +17,6 @@ from nncli.nn.trace import LayerTrace, Trace
 
 Index = tuple[int, ...]
 
-COMPLEX_STEP = 1e-30  # no difference is taken, so nothing cancels however small it is
 CENTRAL_STEP = float(np.cbrt(np.finfo(np.float64).eps))  # balances truncation against rounding
 
 
@@ -28,8 +28,8 @@ def is_analytic(network: Network) -> bool:
 class Derivatives(NamedTuple):
     """Derivatives of Σ_x C_x at some entries.
 
-    Where a kink lay within the step of a difference (`kinks`), the derivative is that of the smooth
-    piece on which the network stands: each relu stays on its side, each maximum where it was.
+    They are those of the smooth piece on which the network of the trace is: each unit with a kink
+    stays on its side, each maximum where it was. `kinks`: where one lay within a difference's step.
     """
 
     values: npt.NDArray[np.float64]
@@ -54,10 +54,11 @@ class Probe:
         self.positions = {layer.name: k for k, layer in enumerate(self.step.layers)}
         self.nudged = (0, "")  # layers from here on may hold the effects of the last nudge
         self.pieces = [_piece(layer) for layer in trace.layers]
-        self.held = False
-        self.calls: dict[tuple[int, str, bool], list[Operation]] = {}
+        self.calls: dict[tuple[int, str], list[Operation]] = {}
         with np.errstate(all="ignore"):
             self.cost = float(self._total(0).real)
+        # By a float64 z, which may be on the other side of a kink than the trace's, an ulp away.
+        self.sides = self._side_of_kinks()
 
     @property
     def method(self) -> str:
@@ -78,26 +79,23 @@ class Probe:
         step = CENTRAL_STEP
         if key == "weight":  # it acts on z by way of the inputs, which may be large
             step /= max(1.0, float(np.abs(self.step.layers[self.positions[layer]].input).max()))
-        values = np.array([self.central(layer, key, entry, step) for entry in entries])
-        kinks = np.isnan(values)
-        self.held = True
-        for k in map(int, np.flatnonzero(kinks)):
-            values[k] = self.central(layer, key, entries[k], step)
-        self.held = False
+        found = [self.central(layer, key, entry, step) for entry in entries]
+        values = np.array([derivative for derivative, _ in found])
+        kinks = np.array([crosses for _, crosses in found], bool)
         return Derivatives(values, kinks, rounding_noise(self.cost, step))
 
-    def central(self, layer: str, key: str, entry: Index, step: float) -> float:
-        """(C(w + h) − C(w − h)) / 2h; NaN where its two ends are on two sides of a kink."""
+    def central(self, layer: str, key: str, entry: Index, step: float) -> tuple[float, bool]:
+        """(C(w + h) − C(w − h)) / 2h on the trace's smooth piece; whether an end is over a kink."""
         array, place, start = self._at(layer, key, entry)
         old = array[place]
-        costs, sides = [], []
+        costs, crosses = [], False
         for sign in (1, -1):
             array[place] = old + sign * step
             costs.append(self._total(start, key).real)
-            sides.append(self._side_of_kinks())
+            sides = self._side_of_kinks()
+            crosses |= not all(map(np.array_equal, sides, self.sides))
         array[place] = old
-        same = self.held or all(np.array_equal(a, b) for a, b in zip(*sides, strict=True))
-        return (costs[0] - costs[1]) / (2 * step) if same else float("nan")
+        return (costs[0] - costs[1]) / (2 * step), crosses
 
     def _complex(self, layer: str, key: str, entry: Index) -> float:
         array, place, start = self._at(layer, key, entry)
@@ -143,13 +141,13 @@ class Probe:
 
     def _total(self, start: int, key: str = "weight") -> complex:
         """Σ_x C_x, recomputed from layer `start` on: after its z or a where that was nudged."""
-        which = start, key if key in ("z", "a") else "", self.held
+        which = start, key if key in ("z", "a") else ""
         if which not in self.calls:  # laid down once, as in training: they are called so often
             self.calls[which] = [*self._rules(*which)]
         execute(self.calls[which])
         return self.step.total_cost()
 
-    def _rules(self, start: int, key: str, held: bool) -> Operations:
+    def _rules(self, start: int, key: str) -> Operations:
         step = self.step
         if start == 0 and step.first_input is not step.inputs_t:
             yield bind(np.copyto, step.first_input, step.inputs_t)
@@ -159,8 +157,9 @@ class Probe:
             elif key == "z":
                 assert isinstance(layer, WeightedStep)
                 yield from layer.activate()
-            if held and (k > 0 or key != "a"):
-                yield bind(_hold, layer, self.pieces[start + k])
+            piece = self.pieces[start + k]
+            if piece is not None and (k > 0 or key != "a"):
+                yield from _hold(layer, piece)
         yield bind(np.subtract, step.last.a, step.targets_t, step.error)
 
     def _side_of_kinks(self) -> list[Array]:
@@ -171,18 +170,18 @@ class Probe:
         for layer in self.step.layers:
             if isinstance(layer, MaxPoolStep):
                 yield layer.first.copy()
-            elif isinstance(layer, WeightedStep) and not layer.activation.analytic:
-                yield layer.z > 0
+            elif isinstance(layer, WeightedStep) and layer.activation.kinks:
+                yield layer.activation.piece_at(layer.z)
 
 
 def _piece(layer: LayerTrace) -> Array | None:
-    """Which smooth piece a layer with kinks stands on by the record, samples last; None without.
+    """Which smooth piece a layer with kinks is on by the record, samples last; None without kinks.
 
-    Of a relu which units are on, of a maxpool which tap of each window is the maximum.
+    Of an activation which of its pieces, of a maxpool which tap of each window is the maximum.
     """
-    if layer.activation == "relu":
+    if layer.activation is not None and ACTIVATIONS[layer.activation].kinks:
         assert layer.z is not None
-        return np.moveaxis(layer.z > 0, 0, -1)
+        return np.moveaxis(ACTIVATIONS[layer.activation].piece_at(layer.z), 0, -1)
     if layer.type == "maxpool":
         workspace = Workspace(np.zeros, len(layer.input), {}, {}, {})
         pool = MaxPoolStep(layer.placed, np.moveaxis(layer.input, 0, -1), workspace)
@@ -191,16 +190,15 @@ def _piece(layer: LayerTrace) -> Array | None:
     return None
 
 
-def _hold(layer: LayerStep, piece: Array | None) -> None:
+def _hold(layer: LayerStep, piece: Array) -> Operations:
     """Computes a as the smooth piece has it, whichever side of its kinks the layer is on."""
-    if piece is None:
-        return
     if isinstance(layer, MaxPoolStep):
         for k, cells in enumerate(layer.cells):
-            np.copyto(layer.a, cells, where=piece == k)
+            yield bind(np.copyto, layer.a, cells, where=piece == k)
     else:
         assert isinstance(layer, WeightedStep)
-        np.multiply(layer.z, piece, layer.a)
+        sigma, parameters = layer.activation, layer.activation_parameters
+        yield from sigma.hold(layer.z, layer.a, piece, parameters)
 
 
 def rounding_noise(cost: float, step: float) -> float:
@@ -219,7 +217,7 @@ def textbook_cost(network: Network, a: Array, y: Array, rest: Array | None = Non
     if network.cost.name == "quadratic":
         return complex((0.5 * (a - y) ** 2).sum())
     terms = np.where(y != 0, -y * np.log(np.where(y != 0, a, 1)), 0)
-    if network.cost.activation == "sigmoid":
+    if ACTIVATIONS[network.layers[-1].activation or ""].elementwise:
         rest = 1 - a if rest is None else rest
         terms = terms - np.where(y != 1, (1 - y) * np.log(np.where(y != 1, rest, 1)), 0)
     return complex(terms.sum())

@@ -1,32 +1,140 @@
-"""The activation functions, each with its derivative beside it.
+"""The activation functions: one row each, which holds all that the rest of nncli knows of them.
 
-A rule yields the calls that write a = σ(z) and σ'(z) into the arrays it is given. Rows of this
-table are tested against differences by themselves, so a new activation is a new row and nothing
-else. Overflow on the way to a right result (e^z at z = 1e4) is part of the rules: they run under
-`np.errstate`, see `Step`.
+A rule yields the NumPy operations that write a = σ(z) and σ'(z) into the arrays it is given.
+Overflow on the way to a right result (e^z at z = 1e4) is part of the rules: they run under
+`np.errstate`, see `Step`. The spec's schema, its checks, the proof of gradients, the pages and the
+exporters read the rows, and one test walks the table through all of them, so a new activation is a
+new row here and nothing else.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
 from nncli.nn.arrays import Array, Operations, bind
 
-Rule = Callable[[Array, Array, Array, Array], Operations]
+Rule = Callable[..., Operations]
+Piece = Callable[..., Array]
+
+COMPLEX_STEP = 1e-30  # no difference is taken, so nothing cancels however small it is
 
 
-class Activation(NamedTuple):
-    """One row: the calls of `rule(z, a, sigma_prime, one)` fill `a` and `sigma_prime` from `z`.
+class Parameter(NamedTuple):
+    """A number that a rule takes besides z, from `least` to `most`; `key` names it in a layer."""
 
-    `elementwise`: whether σ' is one factor per unit (softmax mixes its units, so it has none).
-    `analytic`: whether σ continues to complex z, which the complex-step derivative needs.
+    key: str
+    default: float
+    least: float
+    most: float
+    description: str
+
+
+class OnnxNode(NamedTuple):
+    """An ONNX node on the value before it. `operands` follow that value among the node's inputs:
+
+    a number is a constant, "z" is what the activation is taken of.
+    """
+
+    operator: str
+    operands: tuple[float | str, ...] = ()
+    attributes: Mapping[str, float] = MappingProxyType({})
+
+
+class Saturation(NamedTuple):
+    """What a unit with |σ'| below `SATURATED` is called, and whether that is a bad sign.
+
+    Attributes:
+        word: of a unit at one sample.
+        lasting: of a unit in a sentence, with the condition.
+        dead: whether a unit that is so at every sample gets no error at all.
+        starves: whether a layer learns little once most of its units are so.
+    """
+
+    word: str = "saturated"
+    lasting: str = "saturated (σ′ < 0.01)"
+    dead: bool = False
+    starves: bool = True
+
+
+SATURATING = Saturation()
+SATURATED = 0.01  # a unit whose |σ'| is below this passes on less than a hundredth of its error
+
+
+@dataclass(frozen=True)
+class Activation:
+    """One row of the table.
+
+    Attributes:
+        rule: `rule(z, a, sigma_prime, one, *parameters)` yields the operations that fill `a` and
+            `sigma_prime` from `z`; `one` and the parameters are arrays without axes of its dtype.
+        pytorch: the expression of `{z}` (and the parameters by key) in a PyTorch module.
+        onnx: `onnx(*parameters)` gives the nodes behind a layer's z; none where a is z.
+        elementwise: whether σ' is one factor per unit (softmax mixes its units, so it has none).
+        kinks: where σ or one of its derivatives jumps, in ascending order. A kink belongs to the
+            piece below it, as PyTorch's derivatives have it.
+        pieces: `piece(z, *parameters)` for each stretch between kinks: the smooth function that σ
+            is there, also beyond its ends. One more than kinks; empty without kinks.
+        parameters: what the rule takes besides z, keys of a layer in a spec.
+        initialiser: how weights before it are drawn by default, a key of INITIALISERS.
+        saturation: what units with a small σ' are called.
+        synonyms: what other programs and books call it.
     """
 
     name: str
     rule: Rule
+    pytorch: str
+    onnx: Callable[..., tuple[OnnxNode, ...]]
     elementwise: bool = True
-    analytic: bool = True
+    kinks: tuple[float, ...] = ()
+    pieces: tuple[Piece, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    initialiser: str = "xavier_normal"
+    saturation: Saturation = SATURATING
+    synonyms: tuple[str, ...] = ()
+
+    @property
+    def analytic(self) -> bool:
+        """Whether σ continues to complex z, which the complex-step derivative needs."""
+        return not self.kinks
+
+    @property
+    def defaults(self) -> tuple[float, ...]:
+        return tuple(parameter.default for parameter in self.parameters)
+
+    def named(self, values: Sequence[float]) -> dict[str, float]:
+        """Values of the parameters by their keys."""
+        return {p.key: value for p, value in zip(self.parameters, values, strict=True)}
+
+    def piece_at(self, z: Array) -> Array:
+        """Which of the pieces each entry of `z` is on, counted from 0."""
+        return np.searchsorted(self.kinks, z)
+
+    def hold(
+        self, z: Array, a: Array, piece: Array, parameters: Sequence[float | Array]
+    ) -> Operations:
+        """Fills `a` as the given pieces have it, on whichever side of the kinks `z` is."""
+        for k, smooth in enumerate(self.pieces):
+            yield bind(_fill, a, bind(smooth, z, *parameters), piece == k)
+
+    def slopes(self, kink: int, parameters: Sequence[float]) -> tuple[float, float]:
+        """The one-sided derivatives below and above a kink, by its index."""
+        z = np.array(self.kinks[kink] + COMPLEX_STEP * 1j)
+        below, above = (
+            float(piece(z, *parameters).imag) / COMPLEX_STEP
+            for piece in self.pieces[kink : kink + 2]
+        )
+        return below, above
+
+    def pytorch_of(self, z: str, values: Sequence[float]) -> str:
+        """The PyTorch expression of `z`, itself an expression."""
+        return self.pytorch.format(z=z, **{k: repr(v) for k, v in self.named(values).items()})
+
+
+def _fill(a: Array, values: Callable[[], Array], where: Array) -> None:
+    np.copyto(a, values(), where=where)
 
 
 def sigmoid(z: Array, a: Array, sigma_prime: Array, one: Array) -> Operations:
@@ -74,10 +182,42 @@ def softmax(z: Array, a: Array, sigma_prime: Array, one: Array) -> Operations:
 ACTIVATIONS = {
     row.name: row
     for row in (
-        Activation("sigmoid", sigmoid),
-        Activation("tanh", tanh),
-        Activation("relu", relu, analytic=False),
-        Activation("identity", identity),
-        Activation("softmax", softmax, elementwise=False),
+        Activation(
+            "sigmoid",
+            sigmoid,
+            "torch.sigmoid({z})",
+            lambda: (OnnxNode("Sigmoid"),),
+            synonyms=("logistic",),
+        ),
+        Activation("tanh", tanh, "torch.tanh({z})", lambda: (OnnxNode("Tanh"),)),
+        Activation(
+            "relu",
+            relu,
+            "torch.relu({z})",
+            lambda: (OnnxNode("Relu"),),
+            kinks=(0.0,),
+            pieces=(np.zeros_like, np.positive),
+            initialiser="kaiming_normal",
+            saturation=Saturation("off", "dead (σ′ = 0)", dead=True, starves=False),
+        ),
+        Activation("identity", identity, "{z}", lambda: (), synonyms=("linear", "none")),
+        Activation(
+            "softmax",
+            softmax,
+            "torch.softmax({z}, dim=1)",
+            lambda: (OnnxNode("Softmax", attributes={"axis": 1}),),
+            elementwise=False,
+        ),
     )
 }
+DEFAULT = "sigmoid"  # of a layer that names none
+ELEMENTWISE = tuple(row.name for row in ACTIVATIONS.values() if row.elementwise)
+MIXING = tuple(row.name for row in ACTIVATIONS.values() if not row.elementwise)
+KINKED = tuple(row.name for row in ACTIVATIONS.values() if row.kinks)
+PARAMETERS = {p.key: p for row in ACTIVATIONS.values() for p in row.parameters}
+
+
+def listed(names: Iterable[str], word: str = "or") -> str:
+    """Names in a sentence: `sigmoid, tanh or relu`."""
+    *rest, last = names
+    return f"{', '.join(rest)} {word} {last}" if rest else last

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nncli.nn.activations import ELEMENTWISE
 from nncli.nn.arrays import Array, bind
 
 
@@ -120,6 +121,12 @@ def complex_or_float(value: Array) -> complex:
     """A NumPy number as Python's: a float, or a complex where a complex step is taken."""
     number: complex = value.item()
     return number
+
+
+def activations_of(cost: str) -> tuple[str, ...]:
+    """The output activations that a cost goes with: those its rows name, else all elementwise."""
+    named = tuple(row.activation for row in COSTS if row.name == cost and row.activation)
+    return named or ELEMENTWISE
 
 
 COSTS = (

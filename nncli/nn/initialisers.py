@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from nncli.nn.activations import ACTIVATIONS, DEFAULT, listed
 from nncli.nn.arrays import Array, Shape
 
 Draw = Callable[[np.random.Generator, int, int, Shape], Array]
@@ -48,8 +49,8 @@ INITIALISERS: dict[str, Draw] = {
 
 
 def default_initialiser(activation: str) -> str:
-    """The initialiser of a layer that names none: kaiming before relu, else xavier."""
-    return "kaiming_normal" if activation == "relu" else "xavier_normal"
+    """The initialiser of a layer that names none."""
+    return ACTIVATIONS[activation].initialiser
 
 
 def initial_weights(
@@ -66,3 +67,14 @@ def initial_weights(
         field = math.prod(shape[2:])
         fan_in, fan_out = shape[1] * field, shape[0] * field
     return INITIALISERS[name](rng, fan_in, fan_out, shape).astype(dtype)
+
+
+def default_words() -> str:
+    """Which initialiser is the default before which activation, as an option's help says it."""
+    common = ACTIVATIONS[DEFAULT].initialiser
+    others: dict[str, list[str]] = {}
+    for row in ACTIVATIONS.values():
+        if row.initialiser != common:
+            others.setdefault(row.initialiser, []).append(row.name)
+    exceptions = [f"{name} before {listed(rows)}" for name, rows in others.items()]
+    return ", ".join([*exceptions, f"else {common}"])

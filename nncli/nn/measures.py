@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nncli.nn.activations import SATURATED
 from nncli.nn.arrays import Array
 from nncli.nn.layers import LayerStep
 from nncli.nn.step import Step
-
-SATURATED = 0.01  # a unit whose σ' is below this passes on less than a hundredth of its error
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class LayerMeasures:
             cross-entropy, where δ = a − y does not come from it.
         delta_norm: ‖δ‖ = ‖upstream ⊙ σ'(z)‖, what the Hadamard product leaves of it.
         sigma_prime_mean: the mean of σ'(z) over units and samples.
-        saturated: the share of them below SATURATED.
+        saturated: the share of them where |σ'| is below SATURATED.
         weight_gradient_norm: ‖∂C/∂W‖.
         weight_update_norm: ‖ΔW‖, the step really taken.
         weight_norm: ‖W‖ after the step.
@@ -74,7 +73,7 @@ def _measure_layer(layer: LayerStep, fused: bool) -> LayerMeasures:
     mean = saturated = None
     if layer.sigma_prime is not None:
         mean = float(layer.sigma_prime.mean(dtype=np.float64))
-        saturated = np.count_nonzero(layer.sigma_prime < SATURATED) / layer.sigma_prime.size
+        saturated = np.count_nonzero(np.abs(layer.sigma_prime) < SATURATED) / layer.sigma_prime.size
     return LayerMeasures(
         layer.name,
         activation,

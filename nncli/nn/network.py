@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nncli.core.errors import LayerError
-from nncli.nn.activations import ACTIVATIONS
+from nncli.nn.activations import ACTIVATIONS, listed
 from nncli.nn.aligned_buffers import AlignedBuffers
 from nncli.nn.arrays import Array, Shape
 from nncli.nn.costs import COSTS, Cost
@@ -187,7 +187,7 @@ def cost_row(cost: str, last: Placed) -> Cost:
         if row.name == cost and fits:
             return row
     allowed = [row.activation for row in COSTS if row.name == cost and row.activation]
-    wanted = " or ".join(map(str, allowed)) or "an elementwise activation"
+    wanted = listed(map(str, allowed)) if allowed else "an elementwise activation"
     raise LayerError(
         last.index,
         f"the {cost} cost needs {wanted} in the last layer, not {activation}",

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from nncli.nn.measures import SATURATED
+from nncli.nn.activations import SATURATED
 
 
 class Quantity(NamedTuple):

@@ -7,7 +7,9 @@ be told at once. They pass over what the models complain about.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from nncli.spec.layers import LAYERS, LayerSpec
+from nncli.nn.activations import ACTIVATIONS, DEFAULT, ELEMENTWISE, MIXING, PARAMETERS, listed
+from nncli.nn.costs import COSTS, activations_of
+from nncli.spec.layers import LAYERS, LayerSpec, WeightedLayerSpec
 from nncli.spec.nodes import Problem
 
 
@@ -18,7 +20,8 @@ def mistakes(data: dict[str, Any]) -> Iterator[Problem]:
     layers = [layer if isinstance(layer, dict) else {} for layer in network]
     yield from _order(layers)
     yield from _last(layers)
-    yield from _softmax_inside(layers)
+    yield from _mixing_inside(layers)
+    yield from _activation_keys(layers)
     train = data.get("train")
     yield from _cost(layers, train if isinstance(train, dict) else {})
 
@@ -52,23 +55,48 @@ def _last(layers: Sequence[dict[str, Any]]) -> Iterator[Problem]:
         yield Problem(path, f"{message} output, such as {{type: dense, units: 10}}")
 
 
-def _softmax_inside(layers: Sequence[dict[str, Any]]) -> Iterator[Problem]:
+def _mixing_inside(layers: Sequence[dict[str, Any]]) -> Iterator[Problem]:
     for i, layer in enumerate(layers[:-1]):
-        if layer.get("activation") == "softmax":
-            message = "softmax belongs in the last layer; use sigmoid, tanh, relu or identity here"
+        activation = layer.get("activation")
+        if isinstance(activation, str) and activation in MIXING:
+            message = f"{activation} belongs in the last layer; use {listed(ELEMENTWISE)} here"
             yield Problem(("network", i, "activation"), message)
+
+
+def _activation_keys(layers: Sequence[dict[str, Any]]) -> Iterator[Problem]:
+    """A parameter of an activation that the layer does not have would go without effect."""
+    for i, layer in enumerate(layers):
+        activation = layer.get("activation", DEFAULT)
+        if not issubclass(_kind(layer), WeightedLayerSpec):
+            continue
+        if not isinstance(activation, str) or activation not in ACTIVATIONS:
+            continue
+        own = [p.key for p in ACTIVATIONS[activation].parameters]
+        for key in PARAMETERS.keys() & layer.keys() - set(own):
+            owners = [r.name for r in ACTIVATIONS.values() if key in {p.key for p in r.parameters}]
+            cure = f"its key is {listed(own)}" if own else "leave it out"
+            message = f"'{key}' belongs to {listed(owners)}, and the activation is {activation}"
+            yield Problem(("network", i, key), f"{message}; {cure}", at_key=True)
 
 
 def _cost(layers: Sequence[dict[str, Any]], train: dict[str, Any]) -> Iterator[Problem]:
     last = layers[-1]
     if not _kind(last).is_output:
         return
-    cost = train.get("cost", "quadratic")
-    activation = last.get("activation", "sigmoid")
-    if cost == "quadratic" and activation == "softmax":
-        message = "softmax goes with cost cross_entropy, and cost is quadratic"
+    costs = dict.fromkeys(row.name for row in COSTS)
+    cost, activation = train.get("cost", COSTS[0].name), last.get("activation", DEFAULT)
+    if not isinstance(cost, str) or cost not in costs:
+        return
+    if not isinstance(activation, str) or activation not in ACTIVATIONS:
+        return
+    if activation in activations_of(cost):
+        return
+    if activation in MIXING:
+        right = listed(name for name in costs if activation in activations_of(name))
+        message = f"{activation} goes with cost {right}, and cost is {cost}"
         path = ("network", len(layers) - 1, "activation")
-        yield Problem(path, f"{message}; set train.cost to cross_entropy, or use sigmoid here")
-    if cost == "cross_entropy" and activation in ("tanh", "relu", "identity"):
-        message = f"cross_entropy needs sigmoid or softmax in the last layer, not {activation}"
+        yield Problem(path, f"{message}; set train.cost to {right}, or use {DEFAULT} here")
+    else:
+        wanted = listed(activations_of(cost))
+        message = f"{cost} needs {wanted} in the last layer, not {activation}"
         yield Problem(("train", "cost"), f"{message}; change network[{len(layers) - 1}].activation")

@@ -15,12 +15,12 @@ def differences(
     first = values[0]
     if all(value == first for value in values):
         return
-    if all(isinstance(v, dict) and v.keys() == first.keys() for v in values):
+    if all(isinstance(value, dict) for value in values):
         if "type" in first and len({v["type"] for v in values}) > 1:
             yield path, tuple(values)
             return
-        for key in first:
-            yield from differences([value[key] for value in values], (*path, key))
+        for key in dict.fromkeys(key for value in values for key in value):
+            yield from differences([value.get(key, ABSENT) for value in values], (*path, key))
     elif all(isinstance(v, tuple) and v and isinstance(v[0], dict) for v in values):
         for index in range(max(map(len, values))):
             there = [value[index] if index < len(value) else ABSENT for value in values]

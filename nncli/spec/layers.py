@@ -6,23 +6,35 @@ and defaults are those of the kinds in `nncli.nn.layers`, which a test compares.
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    create_model,
+    field_validator,
+    model_serializer,
+)
 
+from nncli.nn.activations import (
+    ACTIVATIONS,
+    DEFAULT,
+    ELEMENTWISE,
+    MIXING,
+    PARAMETERS,
+    Parameter,
+    listed,
+)
+from nncli.nn.initialisers import INITIALISERS, default_words
 from nncli.spec import inline, values
 from nncli.spec.base import Model, union_by_type
-from nncli.spec.values import word, wrong
+from nncli.spec.values import wrong
 from nncli.spec.words import count
 
-Activation = Literal["sigmoid", "tanh", "relu", "identity", "softmax"]
-Init = Literal[
-    "xavier_normal",
-    "xavier_uniform",
-    "kaiming_normal",
-    "kaiming_uniform",
-    "lecun_normal",
-    "normal",
-    "zeros",
-]
+# The words of the engine's tables.
+_ACTIVATIONS, _INITIALISERS = tuple(ACTIVATIONS), tuple(INITIALISERS)
+Activation = Annotated[str, values.among(_ACTIVATIONS), values.enum(_ACTIVATIONS)]
+ConvActivation = Annotated[str, values.among(_ACTIVATIONS), values.enum(ELEMENTWISE)]
+Init = Annotated[str, values.among(_INITIALISERS), values.enum(_INITIALISERS)]
 
 
 class LayerSpec(Model):
@@ -42,7 +54,32 @@ class LayerSpec(Model):
     type: str  # first among the keys; each kind has its own word
 
 
-class DenseSpec(LayerSpec):
+class WeightedLayerSpec(LayerSpec):
+    """A layer with weights and an activation.
+
+    `_with_activation_keys` gives it a key for each parameter that an activation has; it is None
+    where the layer's own activation does not have it.
+    """
+
+    if TYPE_CHECKING:
+        activation: str
+        bias: Any
+        weights: Any
+        init: str | None
+
+    @property
+    def activation_parameters(self) -> tuple[float, ...]:
+        """Of its activation, in the order of its row."""
+        keys = (p.key for p in ACTIVATIONS[self.activation].parameters)
+        return tuple(getattr(self, key) for key in keys)
+
+    @model_serializer(mode="wrap")
+    def _without_keys_of_others(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dump: dict[str, Any] = handler(self)
+        return {k: v for k, v in dump.items() if k not in PARAMETERS or v is not None}
+
+
+class DenseSpec(WeightedLayerSpec):
     """A fully connected layer: z = a W + b."""
 
     makes_vector = True
@@ -50,9 +87,9 @@ class DenseSpec(LayerSpec):
 
     type: Literal["dense"] = Field(description="A fully connected layer.")
     units: values.Count = Field(description="How many neurons.", examples=[10])
-    activation: Annotated[Activation, word(Activation)] = Field(
-        "sigmoid",
-        description="σ, what a = σ(z) is made by. softmax only in the last layer, "
+    activation: Activation = Field(
+        DEFAULT,
+        description=f"σ, what a = σ(z) is made by. {listed(MIXING)} only in the last layer, "
         "with cost cross_entropy.",
     )
     bias: inline.Bias = Field(
@@ -63,10 +100,8 @@ class DenseSpec(LayerSpec):
         description="Weights to start from, inputs x units: a nested list or a path "
         "(w.npz#dense1.weight names an array of a file of several). By default drawn as init says.",
     )
-    init: Annotated[Init, word(Init)] | None = Field(
-        None,
-        description="How weights are drawn. By default kaiming_normal before relu, "
-        "else xavier_normal.",
+    init: Init | None = Field(
+        None, description=f"How weights are drawn. By default {default_words()}."
     )
 
     @field_validator("bias")
@@ -84,7 +119,7 @@ class DenseSpec(LayerSpec):
         return weights
 
 
-class ConvSpec(LayerSpec):
+class ConvSpec(WeightedLayerSpec):
     """A convolutional layer: cross-correlation with each filter, plus its bias."""
 
     needs_image = True
@@ -99,9 +134,9 @@ class ConvSpec(LayerSpec):
         "valid", description="Zeros around the image: valid (none), same, or how many."
     )
     dilation: values.Size = Field((1, 1), description="Steps between the entries of a window.")
-    activation: Annotated[Activation, word(Activation)] = Field(
-        "sigmoid",
-        description="σ, what a = σ(z) is made by. softmax has no place in a conv layer.",
+    activation: ConvActivation = Field(
+        DEFAULT,
+        description=f"σ, what a = σ(z) is made by. {listed(MIXING)} has no place in a conv layer.",
     )
     bias: inline.Bias = Field(
         True, description="Whether there are biases; or their start, a number for each filter."
@@ -112,10 +147,8 @@ class ConvSpec(LayerSpec):
         "a path (w.npz#conv1.weight names an array of a file of several). By default drawn as init "
         "says.",
     )
-    init: Annotated[Init, word(Init)] | None = Field(
-        None,
-        description="How weights are drawn. By default kaiming_normal before relu, "
-        "else xavier_normal.",
+    init: Init | None = Field(
+        None, description=f"How weights are drawn. By default {default_words()}."
     )
 
     @field_validator("bias")
@@ -183,6 +216,47 @@ class FlattenSpec(LayerSpec):
     type: Literal["flatten"] = Field(description="An image becomes a vector.")
 
 
+def _with_activation_keys(model: type[Any]) -> type[Any]:
+    """`model` and, behind its own fields, one for each parameter that an activation has."""
+    fields: dict[str, Any] = {
+        p.key: (
+            Annotated[
+                float | None,
+                values.number_or_none(p.least, p.most),
+                values.range_schema(p.least, p.most),
+            ],
+            Field(None, validate_default=True, description=_of_activation(p)),
+        )
+        for p in PARAMETERS.values()
+    }
+    if not fields:
+        return model
+
+    def fill(cls: Any, value: float | None, info: ValidationInfo) -> float | None:
+        """The parameter's default, where the layer's activation has the parameter."""
+        row = ACTIVATIONS.get(info.data.get("activation", ""))
+        of_row = {p.key: p.default for p in row.parameters} if row is not None else {}
+        return of_row.get(str(info.field_name)) if value is None else value
+
+    validator: Any = field_validator(*fields)(classmethod(fill))
+    return create_model(
+        model.__name__,
+        __base__=model,
+        __doc__=model.__doc__,
+        __module__=model.__module__,
+        __validators__={"fill": validator},
+        **fields,
+    )
+
+
+def _of_activation(parameter: Parameter) -> str:
+    owners = [row.name for row in ACTIVATIONS.values() if parameter in row.parameters]
+    return f"Of {listed(owners)}: {parameter.description} By default {parameter.default:g}."
+
+
+if not TYPE_CHECKING:
+    DenseSpec, ConvSpec = map(_with_activation_keys, (DenseSpec, ConvSpec))
+
 LAYERS: dict[str, type[LayerSpec]] = {
     "dense": DenseSpec,
     "conv": ConvSpec,
@@ -190,7 +264,6 @@ LAYERS: dict[str, type[LayerSpec]] = {
     "avgpool": AvgPoolSpec,
     "flatten": FlattenSpec,
 }
-WeightedLayerSpec = DenseSpec | ConvSpec
 
 if TYPE_CHECKING:
     AnyLayer = LayerSpec

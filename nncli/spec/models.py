@@ -19,6 +19,8 @@ from pydantic import (
 )
 
 from nncli.core.errors import SpecError
+from nncli.nn.activations import listed
+from nncli.nn.costs import COSTS, activations_of
 from nncli.spec import columns, inline, nodes, values
 from nncli.spec.base import Model, tag, union_by_type
 from nncli.spec.layers import LAYERS, AnyLayer
@@ -27,7 +29,8 @@ from nncli.spec.paths import parse_path
 from nncli.spec.values import unknown_word, word, wrong
 from nncli.spec.words import KeyPath, count, describe
 
-Cost = Literal["quadratic", "cross_entropy"]
+_COSTS = tuple(dict.fromkeys(row.name for row in COSTS))
+Cost = Annotated[str, values.among(_COSTS), values.enum(_COSTS)]
 Dtype = Literal["float32", "float64"]
 Layout = Literal["nncli", "pytorch"]
 
@@ -188,8 +191,8 @@ else:
 
 
 _COST = (
-    "What is made small: quadratic, ½‖a − y‖², for any outputs; or cross_entropy, for sigmoid or "
-    "softmax outputs."
+    "What is made small: quadratic, ½‖a − y‖², for any outputs; or cross_entropy, for "
+    f"{listed(activations_of('cross_entropy'))} outputs."
 )
 
 
@@ -201,7 +204,7 @@ class TrainSpec(Model):
     )
     epochs: values.Count = Field(30, description="How often the training data is gone through.")
     batch_size: values.Count = Field(10, description="Samples in a mini-batch.")
-    cost: Annotated[Cost, word(Cost)] = Field("quadratic", description=_COST)
+    cost: Cost = Field("quadratic", description=_COST)
     momentum: values.Momentum = Field(0.0, description="Momentum, as in PyTorch's SGD.")
     weight_decay: values.NotNegative = Field(0.0, description="Weight decay, as in PyTorch's SGD.")
     shuffle: values.Flag = Field(True, description="Whether each epoch has an order of its own.")

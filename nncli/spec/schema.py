@@ -13,14 +13,13 @@ POINTER = f"# yaml-language-server: $schema={FILE}"
 def json_schema() -> dict[str, Any]:
     """A schema (draft 2020-12) of what a spec file may hold, with what each key means.
 
-    What concerns several keys at once (softmax needs cross_entropy, a dense layer ends the network)
-    is left to nncli itself, which says it better.
+    What concerns several keys at once (which cost an activation needs, a dense layer ends the
+    network) is left to nncli itself, which says it better.
     """
     schema = Spec.model_json_schema()
     definitions = schema["$defs"]
     _allow_greek_eta(definitions["TrainSpec"])
     _allow_word(definitions["TrainSpec"]["properties"], "schedule", "constant")
-    definitions["ConvSpec"]["properties"]["activation"]["enum"].remove("softmax")
     _say_kinds(schema["properties"]["network"]["items"], definitions)
     for owner in (schema, *definitions.values()):
         for key, value in owner["properties"].items():

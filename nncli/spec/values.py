@@ -62,6 +62,21 @@ def unknown_word(value: Any, known: Sequence[str], at: KeyPath = ()) -> Pydantic
     return wrong(f"{quoted(value)} is not known; {suggestion(value, known)}", at)
 
 
+def among(known: Sequence[str]) -> PlainValidator:
+    """One of some words, the nearest of which is suggested."""
+
+    def check(value: Any) -> str:
+        if not isinstance(value, str) or value not in known:
+            raise unknown_word(value, known)
+        return value
+
+    return PlainValidator(check)
+
+
+def enum(known: Sequence[str]) -> WithJsonSchema:
+    return WithJsonSchema({"enum": [*known], "type": "string"})
+
+
 def is_integer(value: object, least: int) -> bool:
     return type(value) is int and least <= value <= LARGEST
 
@@ -112,6 +127,27 @@ Threads = Annotated[
     PlainValidator(_threads),
     any_of({"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": MOST_THREADS}),
 ]
+
+
+def number_or_none(least: float, most: float) -> PlainValidator:
+    what = "a number that is not negative" if least == 0 else f"a number of at least {least:g}"
+    if math.isfinite(most):
+        what = f"a number from {least:g} to {most:g}"
+
+    def check(value: Any) -> float | None:
+        if value is None:
+            return None
+        if not is_number(value) or not least <= value <= most:
+            raise unexpected(what, value)
+        return float(value)
+
+    return PlainValidator(check)
+
+
+def range_schema(least: float, most: float) -> WithJsonSchema:
+    bounds = {"minimum": least, **({"maximum": most} if math.isfinite(most) else {})}
+    return WithJsonSchema({**NUMBER, **bounds})
+
 
 _FINITE = Field(strict=True, allow_inf_nan=False)
 Positive = Annotated[float, _FINITE, Field(gt=0), expected("a positive number")]

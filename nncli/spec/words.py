@@ -4,6 +4,8 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 
+from nncli.nn.activations import ACTIVATIONS
+
 KeyPath = tuple[str | int, ...]
 
 # What other programs and books call it.
@@ -17,9 +19,8 @@ _OTHER_NAMES = {
     "kernel": ("size", "kernel_size"),
     "size": ("kernel", "kernel_size", "pool_size"),
     "dense": ("linear", "fc", "fully_connected"),
-    "identity": ("linear", "none"),
-    "sigmoid": ("logistic",),
     "quadratic": ("mse", "squared_error"),
+    **{row.name: row.synonyms for row in ACTIVATIONS.values()},
 }
 _PLAIN_KEY = re.compile(r"[\w-]{1,40}")
 

@@ -79,7 +79,8 @@ class Conv(WeightedLayer):
         return numbers
 
     def settings(self) -> Mapping[str, object]:
-        return {key: getattr(self, key) for key in ("kernel", "stride", "padding", "dilation")}
+        keys = ("kernel", "stride", "padding", "dilation")
+        return {**{key: getattr(self, key) for key in keys}, **super().settings()}
 
     def step(self, placed: Placed, input: Array, workspace: Workspace) -> "ConvStep":
         return ConvStep(placed, input, workspace)

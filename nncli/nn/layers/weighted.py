@@ -1,10 +1,11 @@
 """Layers with weights, biases and an activation: what dense and conv layers have in common."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from nncli.nn.activations import ACTIVATIONS
+from nncli.nn.activations import ACTIVATIONS, DEFAULT
 from nncli.nn.arrays import Array, Operations, Shape, bind, constant
 from nncli.nn.initialisers import default_initialiser, initial_weights
 from nncli.nn.layers.base import Layer, LayerStep, Placed, ShapeMismatch, Workspace, by
@@ -19,19 +20,29 @@ class WeightedLayer(Layer):
     Attributes:
         init: names how weights are drawn; None: as suits the activation.
         weights, biases: initial values given rather than drawn.
+        activation_parameters: of σ, in the order of its row; empty: its defaults.
     """
 
-    activation: str = "sigmoid"
+    activation: str = DEFAULT
     bias: bool = True
     init: str | None = None
     weights: Array | None = field(default=None, compare=False)
     biases: Array | None = field(default=None, compare=False)
+    activation_parameters: tuple[float, ...] = ()
 
     attenuates = "weights"
 
     @property
     def activation_name(self) -> str:
         return self.activation
+
+    @property
+    def activation_values(self) -> tuple[float, ...]:
+        """σ's parameters, in the order of its row."""
+        return self.activation_parameters or ACTIVATIONS[self.activation].defaults
+
+    def settings(self) -> Mapping[str, object]:
+        return ACTIVATIONS[self.activation].named(self.activation_values)
 
     @property
     def is_analytic(self) -> bool:
@@ -82,6 +93,8 @@ class WeightedStep(LayerStep):
         self.zeros, self.n, self.parameters, self.gradients, self.updates = workspace
         zeros, dtype = workspace.zeros, input.dtype
         self.one, self.one_over_n = constant(1, dtype), constant(1 / workspace.n, dtype)
+        values = placed.layer.activation_values
+        self.activation_parameters = [constant(value, dtype) for value in values]
         shape = (*placed.output_shape, input.shape[-1])
         self.z, self.a, self.prime, self.delta = (zeros(shape, dtype) for _ in range(4))
         if self.activation.elementwise:
@@ -90,7 +103,8 @@ class WeightedStep(LayerStep):
         self.bias = self.parameters.get("bias")
 
     def activate(self) -> Operations:
-        return self.activation.rule(self.z, self.a, self.prime, self.one)
+        parameters = self.activation_parameters
+        return self.activation.rule(self.z, self.a, self.prime, self.one, *parameters)
 
     def multiply_hadamard(self) -> Operations:
         yield bind(np.multiply, self.upstream, self.prime, self.delta)

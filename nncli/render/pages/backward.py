@@ -7,9 +7,9 @@ import numpy as np
 
 from nncli.inspection.products import cell_products, tap_products
 from nncli.inspection.views import deltas, patches
+from nncli.nn.activations import ACTIVATIONS, SATURATED
 from nncli.nn.arrays import Array
 from nncli.nn.layers import Conv, Dense, Pool
-from nncli.nn.measures import SATURATED
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.formats.document import Block, Grid, Heading, Lines, Paragraph, equations
 from nncli.render.notation import SYMBOL
@@ -115,11 +115,12 @@ def hadamard_table(trace: Trace, layer: LayerTrace, extent: Extent) -> Grid:
     assert delta is not None
     largest = np.abs(upstream).max(axis=tuple(range(1, upstream.ndim)), keepdims=True)
     small = np.abs(upstream) < SMALL * largest
-    saturated = prime < SATURATED
+    saturated = np.abs(prime) < SATURATED
     several = len(upstream) > 1
     # What fits beside the names of units that have three indices, or of several samples.
     digits = 7 if several or upstream.ndim > 2 else 10
-    off = "off" if layer.activation == "relu" else "saturated"
+    assert layer.activation is not None
+    off = ACTIVATIONS[layer.activation].saturation.word
     places = list(np.ndindex(upstream.shape))
     rows: list[tuple[str, ...]] = []
     for k in extent.row_indices(len(places)):

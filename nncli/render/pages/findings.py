@@ -65,7 +65,7 @@ def ledger(trace: Trace) -> Iterator[Block]:
 
 
 def saturation_words(found: Saturation, samples: int) -> str:
-    what = "dead (σ′ = 0)" if found.dead else "saturated (σ′ < 0.01)"
+    what = found.words.lasting
     parts = []
     if found.always:
         who = "for this sample" if samples == 1 else f"for all {samples} samples"

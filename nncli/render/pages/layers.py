@@ -5,6 +5,7 @@ from math import prod
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from nncli.nn.activations import ACTIVATIONS
 from nncli.nn.measures import LayerMeasures
 from nncli.nn.network import Network
 from nncli.render.notation import MEASURES
@@ -116,6 +117,7 @@ def update_rule(momentum: float, weight_decay: float) -> str:
 
 def saturation(layer: LayerMeasures) -> Text:
     """The saturated share; most of a layer stands out, where that starves the layer."""
-    starved = layer.passed is not None and layer.activation in ("sigmoid", "tanh")
+    row = ACTIVATIONS.get(layer.activation or "")  # a run may hold what this version lacks
+    starved = layer.passed is not None and row is not None and row.saturation.starves
     style = "bold red" if starved and (layer.saturated or 0) > 0.5 else ""
     return Text(percent(layer.saturated), style=style)

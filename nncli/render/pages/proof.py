@@ -5,6 +5,7 @@ from math import log10
 from nncli.inspection.check import Check, Sweep
 from nncli.inspection.record import Inspection
 from nncli.inspection.views import VIEWS
+from nncli.nn.activations import KINKED, listed
 from nncli.render.formats.document import Grid, Heading, Lines, Page, Paragraph
 from nncli.render.notation import SYMBOL
 from nncli.render.text import count, number
@@ -67,9 +68,9 @@ def kinks(check: Check) -> Page:
             page.append(
                 Paragraph(
                     f"{tensor.layer} {SYMBOL[tensor.quantity]}: "
-                    f"{count(len(tensor.kinks), 'entry', 'entries')} left out, a kink of relu or "
-                    f"maxpool lies within the step: {some}{more}; compared with the derivative on "
-                    "this side of the kink, they agree",
+                    f"{count(len(tensor.kinks), 'entry', 'entries')} left out, a kink of "
+                    f"{listed((*KINKED, 'maxpool'))} lies within the step: {some}{more}; compared "
+                    "with the derivative on this side of the kink, they agree",
                     note=True,
                 )
             )
