@@ -20,7 +20,7 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     predict_blocks(run, inputs)     the same for inputs of any length; Predictions, one by one
     summary(source)                 layers, shapes, arithmetic, memory, times; a Summary
     Spec, Prepared, Training, Trace, Exported, Inspection, Draft, Comparison, Evaluated, Prediction,
-    Predictions, Summary, Shown, Filtering
+    Predictions, Summary, SpecListing (or Shown), Filtering
                                     what these return
     Epoch, Progress                 what a training tells whoever watches it
     NncliError                      a mistake in what was given; its text says which
@@ -33,19 +33,32 @@ from typing import TYPE_CHECKING, Any
 from nncli.core.errors import InterruptedTraining, NncliError
 
 if TYPE_CHECKING:
-    from nncli.app.assemble import Prepared, prepare
-    from nncli.app.comparing import Comparison, compare
-    from nncli.app.evaluating import Evaluated, evaluate
-    from nncli.app.exporting import Exported, export
-    from nncli.app.initial import start_from
-    from nncli.app.matrices import conv
-    from nncli.app.predicting import Prediction, Predictions, predict, predict_blocks
+    from nncli.app.compare import compare
+    from nncli.app.conv import conv
+    from nncli.app.evaluate import evaluate
+    from nncli.app.export import export
+    from nncli.app.init import draft, init
+    from nncli.app.inspect import trace_step
+    from nncli.app.pipeline import prepare
+    from nncli.app.predict import Predictions, predict, predict_blocks
+    from nncli.app.records import (
+        Comparison,
+        Draft,
+        Evaluated,
+        Exported,
+        Prediction,
+        Prepared,
+        Shown,
+        SpecListing,
+        Summary,
+        Training,
+    )
+    from nncli.app.resume import resume
     from nncli.app.schema import schema
-    from nncli.app.showing import Shown, show
-    from nncli.app.starting import Draft, draft, init
-    from nncli.app.summarising import Summary, summary
-    from nncli.app.tracing import trace_step
-    from nncli.app.training import Training, resume, train
+    from nncli.app.show import show
+    from nncli.app.summary import summary
+    from nncli.app.train import train
+    from nncli.app.weights import start_from
     from nncli.filtering.record import Filtering
     from nncli.inspection.record import Inspection, inspect
     from nncli.nn.trace import Trace
@@ -69,6 +82,7 @@ __all__ = [
     "Progress",
     "Shown",
     "Spec",
+    "SpecListing",
     "Summary",
     "Trace",
     "Training",
@@ -94,39 +108,40 @@ __all__ = [
 
 _HOME = {
     "Epoch": "nncli.training.history",
-    "Exported": "nncli.app.exporting",
+    "Exported": "nncli.app.records",
     "Filtering": "nncli.filtering.record",
     "Progress": "nncli.training.history",
-    "Comparison": "nncli.app.comparing",
-    "compare": "nncli.app.comparing",
-    "Draft": "nncli.app.starting",
-    "draft": "nncli.app.starting",
-    "init": "nncli.app.starting",
-    "Evaluated": "nncli.app.evaluating",
-    "Prediction": "nncli.app.predicting",
-    "Predictions": "nncli.app.predicting",
-    "Prepared": "nncli.app.assemble",
+    "Comparison": "nncli.app.records",
+    "compare": "nncli.app.compare",
+    "Draft": "nncli.app.records",
+    "draft": "nncli.app.init",
+    "init": "nncli.app.init",
+    "Evaluated": "nncli.app.records",
+    "Prediction": "nncli.app.records",
+    "Predictions": "nncli.app.predict",
+    "Prepared": "nncli.app.records",
     "Spec": "nncli.spec",
-    "Summary": "nncli.app.summarising",
-    "Training": "nncli.app.training",
+    "Summary": "nncli.app.records",
+    "Training": "nncli.app.records",
     "Inspection": "nncli.inspection.record",
     "Trace": "nncli.nn.trace",
-    "conv": "nncli.app.matrices",
-    "export": "nncli.app.exporting",
-    "evaluate": "nncli.app.evaluating",
+    "conv": "nncli.app.conv",
+    "export": "nncli.app.export",
+    "evaluate": "nncli.app.evaluate",
     "inspect": "nncli.inspection.record",
     "load_spec": "nncli.spec",
-    "start_from": "nncli.app.initial",
+    "start_from": "nncli.app.weights",
     "schema": "nncli.app.schema",
-    "Shown": "nncli.app.showing",
-    "show": "nncli.app.showing",
-    "trace_step": "nncli.app.tracing",
-    "predict": "nncli.app.predicting",
-    "predict_blocks": "nncli.app.predicting",
-    "prepare": "nncli.app.assemble",
-    "summary": "nncli.app.summarising",
-    "resume": "nncli.app.training",
-    "train": "nncli.app.training",
+    "Shown": "nncli.app.records",
+    "SpecListing": "nncli.app.records",
+    "show": "nncli.app.show",
+    "trace_step": "nncli.app.inspect",
+    "predict": "nncli.app.predict",
+    "predict_blocks": "nncli.app.predict",
+    "prepare": "nncli.app.pipeline",
+    "summary": "nncli.app.summary",
+    "resume": "nncli.app.resume",
+    "train": "nncli.app.train",
 }
 
 

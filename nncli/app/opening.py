@@ -1,25 +1,32 @@
-"""What a command given SPEC or RUN works on."""
+"""A path that a command was given, opened: a spec or a run folder."""
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from nncli.app.assemble import Prepared, prepare
-from nncli.app.initial import without_files
+from nncli.app.pipeline import build_run_network, prepare
+from nncli.app.records import Prepared
+from nncli.core.errors import RunError
+from nncli.core.files import shown
+from nncli.data import Preprocessing, preprocessing_from
+from nncli.nn.network import Network
 from nncli.nn.optimizers import Sgd
-from nncli.spec import load_spec
+from nncli.nn.parallel.worker_count import start_workers
+from nncli.nn.parallel.worker_pool import WorkerPool
+from nncli.spec import Spec, load_spec
+from nncli.training.data_file import DATA, read_data
+from nncli.training.evaluate import block_for
+from nncli.training.run_folder import SPEC, check_run, last_state
 from nncli.training.state import State
 
-# A spec needs nothing of what reads a run, so that is loaded where there is one.
 
-
-class Opened(NamedTuple):
-    """A spec, or a run folder, made ready.
+class SpecOrRun(NamedTuple):
+    """A spec, or a run folder, prepared for a step.
 
     Attributes:
         state: where the run stands; None for a spec.
-        notes: what is to be said about damage to the run.
+        notes: warnings: what of the run is damaged.
     """
 
     prepared: Prepared
@@ -35,7 +42,7 @@ class Opened(NamedTuple):
         return sgd
 
 
-def open_spec_or_run(path: str | Path, overrides: Sequence[str] = ()) -> Opened:
+def open_spec_or_run(path: str | Path, overrides: Sequence[str] = ()) -> SpecOrRun:
     """What a command given SPEC or RUN works on: a run's network has its trained weights.
 
     Raises:
@@ -44,13 +51,11 @@ def open_spec_or_run(path: str | Path, overrides: Sequence[str] = ()) -> Opened:
     path = Path(path)
     spec = load_spec(spec_file(path), overrides)
     if not os.path.isdir(path):  # unlike Path.is_dir, it knows no path that is too long to ask
-        return Opened(prepare(spec), None)
-    from nncli.training.run_folder import last_state
-
-    prepared = prepare(without_files(spec))._replace(spec=spec)
+        return SpecOrRun(prepare(spec), None)
+    prepared = prepare(spec, weight_files=False)
     state, notes = last_state(path, prepared.network)
     prepared.network.parameters[...] = state.parameters
-    return Opened(prepared, state, notes)
+    return SpecOrRun(prepared, state, notes)
 
 
 def spec_file(path: str | Path) -> Path:
@@ -62,7 +67,71 @@ def spec_file(path: str | Path) -> Path:
     path = Path(path)
     if not os.path.isdir(path):
         return path
-    from nncli.training.run_folder import SPEC, check_run
-
     check_run(path)
     return path / SPEC
+
+
+class OpenedRun(NamedTuple):
+    """A run opened to use its network; neither its training data nor its trainer is needed.
+
+    Attributes:
+        recipe: how inputs are read for it.
+        network: with the weights of its checkpoint, after `epoch` epochs.
+        notes: warnings: what is damaged, and could be done without.
+    """
+
+    path: Path
+    spec: Spec
+    recipe: Preprocessing
+    network: Network
+    epoch: int
+    notes: tuple[str, ...] = ()
+
+    def start_workers(self) -> WorkerPool:
+        """The threads that its forward passes are worth; to be closed."""
+        return start_workers(self.network, block_for(self.network), self.spec.train.threads)
+
+
+def open_run(path: str | Path) -> OpenedRun:
+    """Opens a run folder to use its network.
+
+    Raises:
+        RunError: it is none, or something in it is missing or damaged. SpecError: its spec is.
+    """
+    path = Path(path)
+    name = shown(path)
+    if not os.path.exists(path):
+        raise RunError(f"{name}: there is no such folder; nncli train writes run folders")
+    if not os.path.isdir(path):
+        raise RunError(f"{name}: is a file; a run folder is needed, as nncli train writes it")
+    spec = load_spec(spec_file(path))
+    recipe = read_preprocessing(path)
+    network = build_run_network(spec, recipe.input_shape)
+    _check_outputs(path, recipe, network)
+    state, notes = last_state(path, network)
+    network.parameters[...] = state.parameters
+    return OpenedRun(path, spec, recipe, network, state.epoch, notes)
+
+
+def _check_outputs(folder: Path, recipe: Preprocessing, network: Network) -> None:
+    """Raises RunError where a run folder's data.json is not that of its network."""
+    (outputs,) = network.output_shape
+    for count in (recipe.outputs, outputs if recipe.classes is None else len(recipe.classes)):
+        if count != outputs:
+            raise RunError(
+                f"{shown(folder / DATA)}: damaged: it is for a network of {count:,} outputs, that "
+                f"of {SPEC} has {outputs:,}"
+            )
+
+
+def read_preprocessing(folder: Path) -> Preprocessing:
+    """How data are read for the network of a run folder.
+
+    Raises:
+        RunError: the folder does not say, or not in whole.
+    """
+    plain = read_data(folder)
+    try:
+        return preprocessing_from(plain)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{shown(folder / DATA)}: damaged: {error}") from error

@@ -18,7 +18,7 @@ Runs = Annotated[
 
 def compare(runs: Runs, format: options.FormatOption = options.TableOrJson.table) -> None:
     """Set runs side by side: what differs in their specs, how they ended, their curves."""
-    from nncli.app.comparing import compare as compare_runs
+    from nncli.app.compare import compare as compare_runs
     from nncli.render.pages.comparison import SideBySide, comparison_json
     from nncli.render.streams import results, write_text
 

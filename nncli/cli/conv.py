@@ -147,7 +147,7 @@ def conv(
 
     At each place the Hadamard product of the filter and the window under it, summed.
     """
-    from nncli.app import matrices as work
+    from nncli.app import conv as work
     from nncli.cli.arguments import index_pair, index_range, refuse_options, window_padding, word
     from nncli.core.errors import FailedCheck, NncliError
     from nncli.filtering.correlate import How

@@ -47,8 +47,8 @@ def evaluate(
     from nncli.nn.parallel.blas import load_numpy
 
     load_numpy()
-    from nncli.app.evaluating import evaluate as measure
-    from nncli.app.running import open_run
+    from nncli.app.evaluate import evaluate as measure
+    from nncli.app.opening import open_run
     from nncli.render.pages.evaluation import evaluation_json, evaluation_page
     from nncli.render.streams import messages, results, say, write_text
 

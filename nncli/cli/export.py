@@ -54,7 +54,7 @@ def export(
     from nncli.nn.parallel.blas import load_numpy
 
     load_numpy()
-    from nncli.app.exporting import export as run_export
+    from nncli.app.export import export as run_export
     from nncli.render.pages.exporting import exported_json, exported_text
     from nncli.render.streams import write_text
 

@@ -74,8 +74,8 @@ def init(
     from nncli.nn.parallel.blas import load_numpy
 
     load_numpy()
-    from nncli.app.starting import STARTERS, draft
-    from nncli.app.starting import init as write
+    from nncli.app.init import STARTERS, draft
+    from nncli.app.init import init as write
     from nncli.render.pages.init_report import started, starter_lines
     from nncli.render.streams import results, write_bytes
 

@@ -158,8 +158,8 @@ def inspect_grad(
     from nncli.nn.parallel.blas import load_numpy
 
     load_numpy()
+    from nncli.app.inspect import trace_step
     from nncli.app.opening import open_spec_or_run
-    from nncli.app.tracing import trace_step
     from nncli.cli.arguments import entries, index_range, indices, weight_name
     from nncli.core.errors import FailedCheck
     from nncli.core.files import write_whole

@@ -46,7 +46,7 @@ def predict(
     from nncli.nn.parallel.blas import load_numpy
 
     load_numpy()
-    from nncli.app.predicting import predict_blocks
+    from nncli.app.predict import predict_blocks
     from nncli.core.files import whole_file
     from nncli.render.pages.predictions import FORMATS, format_of
     from nncli.render.streams import messages, standard_output

@@ -26,7 +26,7 @@ def show(
 
     What is printed is a spec itself: nncli show net.yaml > full.yaml. No data are read.
     """
-    from nncli.app.showing import show as shown_of
+    from nncli.app.show import show as shown_of
     from nncli.render.pages.spec_listing import ShownSpec, shown_json, shown_yaml
     from nncli.render.streams import results, write_bytes, write_text
 

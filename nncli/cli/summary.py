@@ -25,7 +25,7 @@ def summary(
     from nncli.nn.parallel.blas import load_numpy
 
     load_numpy()
-    from nncli.app.summarising import summary as summarise
+    from nncli.app.summary import summary as summarise
     from nncli.render.pages.summary import summary_json, summary_page
     from nncli.render.streams import results, write_text
 

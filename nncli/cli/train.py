@@ -10,9 +10,8 @@ import typer
 from nncli.cli.complete import runs, specs
 
 if TYPE_CHECKING:
-    from nncli.app.assemble import Prepared
-    from nncli.app.resuming import Reopened
-    from nncli.app.training import Training
+    from nncli.app.records import Prepared, Training
+    from nncli.app.resume import Reopened
     from nncli.render.pages.training import TrainingScreen
     from nncli.training.history import Epoch, Progress
     from nncli.training.run_folder import Standing
@@ -208,9 +207,9 @@ def _begin(
     init_from: Path | None,
     layout: Layout | None,
 ) -> Begun:
-    from nncli.app.assemble import prepare
-    from nncli.app.initial import start_from
-    from nncli.app.resuming import reopen
+    from nncli.app.pipeline import prepare
+    from nncli.app.resume import reopen
+    from nncli.app.weights import start_from
     from nncli.spec import load_spec
 
     if resume is not None:
@@ -228,8 +227,8 @@ def _go(begun: Begun, show: Show, *, overwrite: bool, checkpoint_every: float) -
     """Trains, until it is done or somebody asks to stop."""
     from shlex import quote
 
-    from nncli.app.training import resume as run_on
-    from nncli.app.training import train as run
+    from nncli.app.resume import resume as run_on
+    from nncli.app.train import train as run
     from nncli.cli.signals import interruptible
     from nncli.core.errors import DivergedError, InterruptedTraining, StoppedTraining
     from nncli.core.files import shown

@@ -118,7 +118,17 @@ def build_network(
     Raises:
         LayerError: a layer does not fit its input, or given weights do not fit their layer.
     """
-    placed = place_layers(layers, input_shape)
+    return fill_layers(place_layers(layers, input_shape), cost, dtype, rng, buffers)
+
+
+def fill_layers(
+    placed: tuple[Placed, ...],
+    cost: str,
+    dtype: Any,
+    rng: np.random.Generator,
+    buffers: AlignedBuffers | None = None,
+) -> Network:
+    """The second half of `build_network`: the network of layers that have their shapes."""
     for p in placed[:-1]:
         if p.activation is not None and not ACTIVATIONS[p.activation].elementwise:
             message = f"{p.activation} mixes its units, so it stands only in the last layer"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import nncli as api
-from nncli.app.comparing import Run as RunRecord
+from nncli.app.records import ComparedRun
 from nncli.nn.measures import LayerMeasures
 from nncli.training.history import Epoch
 from nncli.training.run_folder import METRICS
@@ -276,7 +276,7 @@ def test_the_best_epoch_is_the_first_of_equals() -> None:
         return Epoch(number, 0.1, cost, None, None, cost, accuracy, 0.5, 10, layers)
 
     history = (epoch(1, 3, 0.5), epoch(2, 1, 0.9), epoch(3, 1, 0.9), epoch(4, 2, None))
-    run = RunRecord(Path("x"), api.load_spec(CONFIGS / "xor.yaml"), history)
+    run = ComparedRun(Path("x"), api.load_spec(CONFIGS / "xor.yaml"), history)
     assert run.lowest_cost is not None
     assert run.highest_accuracy is not None
     assert run.lowest_cost.epoch == 2

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from nncli.app.starting import STARTERS
+from nncli.app.init import STARTERS
 from nncli.cli.app import COMMANDS, app_for
 from nncli.cli.complete import data_files, runs, specs, specs_or_runs
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nncli.app import matrices as work
+from nncli.app import conv as work
 from nncli.cli.app import run
 from nncli.filtering.correlate import How, correlate
 from tests.conftest import ROOT, Outcome, Run

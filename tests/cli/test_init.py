@@ -13,7 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import nncli as api
-from nncli.app.starting import FOLDER, STARTERS
+from nncli.app.init import FOLDER, STARTERS
 from nncli.spec import yaml12
 from nncli.spec.nodes import plain
 from nncli.spec.schema import POINTER

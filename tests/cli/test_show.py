@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import nncli as api
-from nncli.app.assemble import with_defaults
+from nncli.app.pipeline import with_defaults
 from nncli.spec import load_spec, parse_spec
 from tests.cli.test_train import in_a_terminal
 from tests.conftest import CONFIGS, Run

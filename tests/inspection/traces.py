@@ -4,9 +4,9 @@ from functools import cache
 
 import numpy as np
 
-from nncli.app.assemble import prepare
-from nncli.app.opening import Opened
-from nncli.app.tracing import trace_step
+from nncli.app.inspect import trace_step
+from nncli.app.opening import SpecOrRun
+from nncli.app.pipeline import prepare
 from nncli.nn.trace import Trace, take_trace
 from nncli.spec import load_spec
 from tests.conftest import CONFIGS
@@ -31,8 +31,8 @@ def trace_of(
 
 
 @cache
-def _opened(name: str, overrides: tuple[str, ...]) -> tuple[Opened, np.ndarray]:
-    opened = Opened(prepare(load_spec(CONFIGS / f"{name}.yaml", overrides)), None)
+def _opened(name: str, overrides: tuple[str, ...]) -> tuple[SpecOrRun, np.ndarray]:
+    opened = SpecOrRun(prepare(load_spec(CONFIGS / f"{name}.yaml", overrides)), None)
     return opened, opened.prepared.network.parameters.copy()
 
 

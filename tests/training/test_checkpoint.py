@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nncli.app.assemble import prepare
+from nncli.app.pipeline import prepare
 from nncli.core.errors import DamagedError, RunError
 from nncli.spec import parse_spec
 from nncli.training import checkpoint

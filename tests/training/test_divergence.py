@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import nncli
-from nncli.app.assemble import Prepared, prepare
+from nncli.app.pipeline import prepare
+from nncli.app.records import Prepared
 from nncli.core.errors import DivergedError
 from nncli.nn.optimizers import Sgd
 from nncli.nn.step import Step

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nncli.app.assemble import Prepared, prepare
+from nncli.app.pipeline import prepare
+from nncli.app.records import Prepared
 from nncli.nn.optimizers import Sgd
 from nncli.spec import parse_spec
 from nncli.training.evaluate import Evaluator

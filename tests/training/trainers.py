@@ -1,6 +1,6 @@
 """A trainer for what was prepared, as `nncli.train` makes it, in one thread."""
 
-from nncli.app.assemble import Prepared
+from nncli.app.records import Prepared
 from nncli.nn.optimizers import Sgd
 from nncli.training.samples import Samples
 from nncli.training.trainer import Trainer

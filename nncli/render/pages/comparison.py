@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from nncli.app.comparing import ABSENT, Comparison, Difference, Run, accuracy_of, cost_of
+from nncli.app.records import ABSENT, ComparedRun, Comparison, Difference, accuracy_of, cost_of
 from nncli.core.jsons import to_json
 from nncli.render.text import NONE, count, duration, number, percent, plain, shape
 from nncli.render.widgets.curve import Curves, Series
@@ -131,7 +131,9 @@ def letter(k: int) -> str:
     return (letter(head - 1) if head else "") + ascii_uppercase[tail]
 
 
-def taken(run: Run, measure: Callable[[Epoch], float | None]) -> tuple[list[int], list[float]]:
+def taken(
+    run: ComparedRun, measure: Callable[[Epoch], float | None]
+) -> tuple[list[int], list[float]]:
     """The epochs that have a measure, and the measure."""
     pairs = [(epoch.epoch, value) for epoch in run.history if (value := measure(epoch)) is not None]
     return [epoch for epoch, _ in pairs], [value for _, value in pairs]
@@ -200,7 +202,7 @@ def comparison_json(comparison: Comparison) -> str:
     return to_json(record, indent=2)
 
 
-def run_record(run: Run) -> dict[str, Any]:
+def run_record(run: ComparedRun) -> dict[str, Any]:
     epochs = [asdict(epoch) for epoch in run.history]
     lowest, highest = run.lowest_cost, run.highest_accuracy
     return {

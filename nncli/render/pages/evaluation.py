@@ -10,7 +10,7 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 
-from nncli.app.evaluating import Evaluated, WorstSample
+from nncli.app.records import Evaluated, WorstSample
 from nncli.core.jsons import to_json
 from nncli.nn.arrays import Array
 from nncli.render.terminal import heat_style

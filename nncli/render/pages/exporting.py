@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterator
 
-from nncli.app.exporting import Exported
+from nncli.app.records import Exported
 from nncli.core.files import shown
 from nncli.core.jsons import to_json
 from nncli.nn.layers import by

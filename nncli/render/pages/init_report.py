@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterator, Mapping
 
-from nncli.app.starting import Draft, Starter
+from nncli.app.records import Draft, Starter
 from nncli.core.files import shown
 
 

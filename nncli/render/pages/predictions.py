@@ -8,7 +8,7 @@ from typing import IO
 
 import numpy as np
 
-from nncli.app.predicting import Prediction
+from nncli.app.records import Prediction
 from nncli.core.errors import NncliError
 from nncli.core.files import shown
 from nncli.core.jsons import to_json

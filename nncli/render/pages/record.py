@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from nncli.app.training import Training
+from nncli.app.records import Training
 from nncli.core.errors import DivergedError, StoppedTraining
 from nncli.core.jsons import to_json
 from nncli.training.history import Divergence

@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 
-from nncli.app.showing import Line, Shown
+from nncli.app.records import SpecLine, SpecListing
 from nncli.core.jsons import to_json
 from nncli.render.text import safe
 
@@ -20,7 +20,7 @@ Piece = tuple[str, str]  # YAML, and the comment behind it
 class ShownSpec:
     """On a terminal: the comments stand back."""
 
-    def __init__(self, shown: Shown) -> None:
+    def __init__(self, shown: SpecListing) -> None:
         self.shown = shown
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -31,12 +31,12 @@ class ShownSpec:
             yield Segment("\n")
 
 
-def shown_yaml(shown: Shown) -> str:
+def shown_yaml(shown: SpecListing) -> str:
     """The text of a spec that runs as the one it was made of does."""
     return "".join(f"{text}{comment}\n" for text, comment in pieces(shown, WIDTH))
 
 
-def shown_json(shown: Shown) -> str:
+def shown_json(shown: SpecListing) -> str:
     origins = {line.key: line.origin._asdict() for line in shown.lines if line.origin is not None}
     record = {
         "schema": "nncli.show/1",
@@ -47,7 +47,7 @@ def shown_json(shown: Shown) -> str:
     return to_json(record, indent=2)
 
 
-def pieces(shown: Shown, width: int) -> Iterator[Piece]:
+def pieces(shown: SpecListing, width: int) -> Iterator[Piece]:
     """The lines, their comments in one column; above the line, where behind it is no room."""
     yield "", f"# {safe(shown.file)}, with every default filled in"
     lengths = [cell_len(line.text) + 2 for line in shown.lines if line.origin is not None]
@@ -65,7 +65,7 @@ def pieces(shown: Shown, width: int) -> Iterator[Piece]:
             yield line.text, ""
 
 
-def comment_of(line: Line) -> str:
+def comment_of(line: SpecLine) -> str:
     if line.origin is None:
         return ""
     match line.origin.kind:

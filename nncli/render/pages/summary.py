@@ -2,7 +2,7 @@
 
 from rich.console import Group, RenderableType
 
-from nncli.app.summarising import LayerSummary, Summary
+from nncli.app.records import LayerSummary, Summary
 from nncli.core.jsons import to_json
 from nncli.render.text import duration, number, plain, shape
 from nncli.render.widgets.tables import Column, Columns

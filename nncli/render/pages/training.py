@@ -7,9 +7,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from nncli.app.assemble import Prepared
-from nncli.app.initial import Initial
-from nncli.app.training import Training
+from nncli.app.records import InitialWeights, Prepared, Training
 from nncli.core.files import shown
 from nncli.nn.trace import Trace
 from nncli.render.pages.layers import flight_table, measures_table, network_table
@@ -130,7 +128,7 @@ def facts(prepared: Prepared) -> list[tuple[str, str]]:
     ]
 
 
-def origins(initial: Initial) -> str:
+def origins(initial: InitialWeights) -> str:
     """Which file the weights come from, and which of its modules became which layer."""
     if all(o.module == o.layer and not o.is_turned for o in initial.origins):
         return f"{shown(initial.file)}, layer by layer"

@@ -3,76 +3,15 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-from nncli.app.assemble import bare_network, load_data, placed_layers
-from nncli.app.opening import spec_file
-from nncli.app.running import read_recipe
+from nncli.app.opening import read_preprocessing, spec_file
+from nncli.app.pipeline import build_layers, build_run_network, load_data, place_layers
+from nncli.app.records import LayerSummary, Summary
 from nncli.inspection.timing import LayerTime, time_step
 from nncli.nn.layers import Placed
 from nncli.spec import Spec, load_spec
 
 ITEMSIZE = {"float32": 4, "float64": 8}
-
-
-class LayerSummary(NamedTuple):
-    """One layer. Shapes are those of one sample.
-
-    Attributes:
-        parameter_shapes: of `weight` and `bias`; empty where it learns nothing.
-        parameters: how many numbers they are.
-        multiply_adds: products of a weight and a number in its forward pass, for one sample.
-        backward_multiply_adds: those of its way back: of ∂C/∂W and, but for the first layer, of
-            ∂C/∂input.
-        memory: bytes that its part of a step on one mini-batch takes, its parameters included.
-        time: for one mini-batch, where it was measured.
-    """
-
-    name: str
-    type: str
-    activation: str | None
-    input_shape: tuple[int, ...]
-    output_shape: tuple[int, ...]
-    parameter_shapes: dict[str, tuple[int, ...]]
-    parameters: int
-    multiply_adds: int
-    backward_multiply_adds: int
-    memory: int
-    time: LayerTime | None
-
-
-class Summary(NamedTuple):
-    """A network, layer by layer.
-
-    Attributes:
-        batch_size: samples in the mini-batch that memory and times are of.
-        itemsize: bytes of a number.
-        step_seconds: of a whole step with its update, where it was measured.
-    """
-
-    name: str
-    dtype: str
-    itemsize: int
-    batch_size: int
-    layers: tuple[LayerSummary, ...]
-    step_seconds: float | None
-
-    @property
-    def parameters(self) -> int:
-        return sum(layer.parameters for layer in self.layers)
-
-    @property
-    def multiply_adds(self) -> int:
-        return sum(layer.multiply_adds for layer in self.layers)
-
-    @property
-    def backward_multiply_adds(self) -> int:
-        return sum(layer.backward_multiply_adds for layer in self.layers)
-
-    @property
-    def memory(self) -> int:
-        """Bytes of a step's workspace."""
-        return sum(layer.memory for layer in self.layers)
 
 
 def summary(
@@ -91,12 +30,12 @@ def summary(
         SpecError, DataError: the spec or its data are wrong. RunError: the run cannot be read.
     """
     spec, shape = _spec_and_shape(source, overrides)
-    placed = placed_layers(spec, shape)
+    placed = place_layers(spec, build_layers(spec, weight_files=False), shape)
     n, itemsize = spec.train.batch_size, ITEMSIZE[spec.dtype]
     times: Sequence[LayerTime | None] = [None] * len(placed)
     seconds = None
     if timed:
-        measured = time_step(bare_network(spec, shape), n)
+        measured = time_step(build_run_network(spec, shape), n)
         times, seconds = measured.layers, measured.step
     return Summary(
         spec.name,
@@ -119,7 +58,7 @@ def _spec_and_shape(
     if source.data.shape is not None:
         return source, source.data.shape
     if folder is not None:
-        return source, read_recipe(folder).input_shape
+        return source, read_preprocessing(folder).input_shape
     return source, load_data(source).input_shape
 
 

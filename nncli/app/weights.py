@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from nncli import data as datasets
+from nncli.app.records import InitialWeights
 from nncli.core import safetensors_format
 from nncli.core.errors import DataError, NncliError, SpecError
 from nncli.core.files import shown
@@ -17,24 +18,12 @@ from nncli.core.jsons import from_json
 from nncli.nn.network import Network
 from nncli.spec import Spec, WeightedLayerSpec, file_and_array
 
-# Most networks start from their seed: only where there is a file is nncli.export loaded.
+# Most networks start from their seed: only where there is a file is nncli.exchange loaded.
 if TYPE_CHECKING:
-    from nncli.exchange.importing import Layout, Origin, WeightFile
+    from nncli.exchange.importing import Layout, WeightFile
 
 Given = npt.NDArray[np.float64] | None
 PICKLES = (".pt", ".pth", ".bin", ".pkl", ".ckpt")
-
-
-class Initial(NamedTuple):
-    """The file that a network's weights were read from, and where in it each layer's were.
-
-    `notes` are to be told: what of a run is damaged.
-    """
-
-    file: Path
-    layout: Layout
-    origins: tuple[Origin, ...]
-    notes: tuple[str, ...] = ()
 
 
 def start_from(spec: Spec, file: str | Path | None, layout: Layout = "nncli") -> Spec:
@@ -64,25 +53,7 @@ def _names_files(spec: Spec) -> bool:
     return spec.train.init_from is not None or any(isinstance(x.weights, str) for x in learners)
 
 
-def without_files(spec: Spec) -> Spec:
-    """A run's spec as far as its network is concerned: its weights are in its checkpoint.
-
-    So the files that they once came from need not be there any more.
-    """
-
-    def filled(layer: object) -> object:
-        if not isinstance(layer, WeightedLayerSpec):
-            return layer
-        weights = None if isinstance(layer.weights, str) else layer.weights
-        bias = True if isinstance(layer.bias, str) else layer.bias
-        return layer.model_copy(update={"weights": weights, "bias": bias})
-
-    network = tuple(map(filled, spec.network))
-    train = spec.train.model_copy(update={"init_from": None})
-    return spec.model_copy(update={"network": network, "train": train})
-
-
-def fill_from_file(spec: Spec, network: Network) -> Initial | None:
+def load_initial_weights(spec: Spec, network: Network) -> InitialWeights | None:
     """Fills `network` from `train.init_from`; None where the spec has none.
 
     Raises:
@@ -109,7 +80,7 @@ def fill_from_file(spec: Spec, network: Network) -> Initial | None:
         told = (spec.error_at(("train", "init_from"), line).problems for line in lines)
         raise SpecError([problem for problems in told for problem in problems]) from error
     network.parameters[...] = flat
-    return Initial(path, t.weights_layout, origins, notes)
+    return InitialWeights(path, t.weights_layout, origins, notes)
 
 
 def read_weights(path: Path) -> WeightFile:
@@ -150,8 +121,13 @@ def _metadata(arrays: safetensors_format.Arrays) -> dict[str, str]:
     return {key: value for key, value in metadata.items() if isinstance(value, str)}
 
 
-def given_values(spec: Spec, index: int, layer: WeightedLayerSpec) -> tuple[Given, Given]:
+def given_values(
+    spec: Spec, index: int, layer: WeightedLayerSpec, *, files: bool = True
+) -> tuple[Given, Given]:
     """The weights and biases that the spec's layer `index` gives, from the spec itself or files.
+
+    Args:
+        files: whether files are read; otherwise None stands for what is in one.
 
     Raises:
         SpecError: a file cannot be read, or holds nothing that could be meant.
@@ -164,6 +140,8 @@ def given_values(spec: Spec, index: int, layer: WeightedLayerSpec) -> tuple[Give
             return None
         if not isinstance(given, str):
             return np.array(given, np.float64)
+        if not files:
+            return None
         try:
             return _from_file(spec, given, array)
         except NncliError as error:

@@ -3,38 +3,18 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 import numpy as np
 
-from nncli.app.running import Run, open_run
+from nncli.app.opening import OpenedRun, open_run
+from nncli.app.records import Prediction
 from nncli.core.errors import DataError
 from nncli.data import Inputs, read_inputs
 from nncli.nn.arrays import Array
 from nncli.training.forward import Forward
 
 STANDARD_INPUT = "-"
-
-
-class Prediction(NamedTuple):
-    """Outputs of a network.
-
-    Attributes:
-        outputs: samples x outputs, as the last layer gives them.
-        names: of the outputs: the classes, or the target columns.
-        classes: the names of the classes; None where the targets were plain numbers.
-    """
-
-    outputs: Array
-    names: tuple[str, ...]
-    classes: tuple[str, ...] | None
-
-    @property
-    def labels(self) -> list[str] | None:
-        """The class of each sample's largest output; None where there are no classes."""
-        if self.classes is None:
-            return None
-        return [self.classes[k] for k in self.outputs.argmax(axis=1).tolist()]
 
 
 class Predictions:
@@ -45,7 +25,7 @@ class Predictions:
         notes: what the inputs held besides, and what of the run is damaged.
     """
 
-    def __init__(self, run: Run, inputs: Inputs) -> None:
+    def __init__(self, run: OpenedRun, inputs: Inputs) -> None:
         self.run = run
         self.total = inputs.total
         self.notes = (*run.notes, *inputs.notes)
@@ -63,7 +43,7 @@ class Predictions:
         return Prediction(outputs, recipe.output_names, recipe.classes)
 
 
-def predict(run: str | Path | Run, inputs: str | Path | Array) -> Prediction:
+def predict(run: str | Path | OpenedRun, inputs: str | Path | Array) -> Prediction:
     """What a run's network says about samples.
 
     Args:
@@ -79,13 +59,13 @@ def predict(run: str | Path | Run, inputs: str | Path | Array) -> Prediction:
     return predictions.prediction(np.concatenate([block.outputs for block in predictions]))
 
 
-def predict_blocks(run: str | Path | Run, inputs: str | Path | Array) -> Predictions:
+def predict_blocks(run: str | Path | OpenedRun, inputs: str | Path | Array) -> Predictions:
     """As `predict`, for inputs of any length: they are read as the predictions are asked for.
 
     Raises:
         RunError, SpecError, DataError: as `predict`; of a table's rows as they are read.
     """
-    run = run if isinstance(run, Run) else open_run(run)
+    run = run if isinstance(run, OpenedRun) else open_run(run)
     return Predictions(run, read_inputs(run.recipe, _source(inputs), run.network.dtype))
 
 

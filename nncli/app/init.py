@@ -5,10 +5,10 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-from nncli.app.assemble import prepare
-from nncli.app.proposing import Proposal, propose
+from nncli.app.pipeline import prepare
+from nncli.app.proposal import Proposal, propose
+from nncli.app.records import SPEC_SUFFIXES, Draft, Starter
 from nncli.app.schema import schema_text
 from nncli.core.errors import DataError, NncliError
 from nncli.core.files import shown, write_whole
@@ -21,7 +21,6 @@ from nncli.spec import parse_spec
 from nncli.spec.schema import FILE
 
 FOLDER = Path(__file__).parent.parent / "starters"
-SUFFIXES = (".yaml", ".yml")
 # What inputs are called, and what their targets are called then.
 PARTNERS = (
     ("images-idx3", "labels-idx1"),
@@ -30,18 +29,6 @@ PARTNERS = (
     ("inputs", "targets"),
     (r"(?<![A-Za-z])[xX](?![A-Za-z])", "y"),
 )
-
-
-class Starter(NamedTuple):
-    """A spec that comes with nncli: its text, or the data that it is made for."""
-
-    file: str
-    about: str
-    origin: str = ""
-
-    @property
-    def is_text(self) -> bool:
-        return self.file.endswith(SUFFIXES)
 
 
 STARTERS = {
@@ -63,24 +50,6 @@ STARTERS = {
         "https://doi.org/10.24432/C50P49, CC BY 4.0; with a header added.",
     ),
 }
-
-
-class Draft(NamedTuple):
-    """A spec that can be written.
-
-    Attributes:
-        path: where to.
-        text: of the spec.
-        files: what has to lie beside it, by path: the schema for editors, a starter's data.
-        facts: the data in a line; empty for a starter that holds them itself.
-        notes: what its maker should look at.
-    """
-
-    path: Path
-    text: str
-    files: dict[Path, bytes]
-    facts: str = ""
-    notes: tuple[str, ...] = ()
 
 
 def draft(
@@ -174,7 +143,7 @@ def _spec_path(name: str | Path) -> Path:
         raise NncliError(
             f"{shown(path.parent)}: there is no such folder; make it, or choose another"
         )
-    return path if path.suffix in SUFFIXES else path.with_name(f"{path.name}.yaml")
+    return path if path.suffix in SPEC_SUFFIXES else path.with_name(f"{path.name}.yaml")
 
 
 def _from_starter(path: Path, starter: Starter) -> Draft:

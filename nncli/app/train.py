@@ -1,47 +1,27 @@
 """A training, from a spec to its result; or from a run that was cut off."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from nncli.app.advice import divergence_message
-from nncli.app.assemble import Prepared, prepare, with_defaults
-from nncli.app.resuming import Reopened, reopen
+from nncli.app.pipeline import fingerprint_of, prepare, start_workers, with_defaults
+from nncli.app.records import Prepared, Training
 from nncli.core.errors import DivergedError, InterruptedTraining, StoppedTraining
-from nncli.nn.network import Network
 from nncli.nn.optimizers import Sgd
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.spec import Spec, dump_spec, load_spec
 from nncli.training.checkpoint import RunIdentity, pack_checkpoint
 from nncli.training.checkpoint_writer import CheckpointWriter
 from nncli.training.data_file import data_text
-from nncli.training.evaluate import Evaluation, Evaluator
+from nncli.training.evaluate import Evaluator
 from nncli.training.history import Divergence, Epoch, History, Progress
 from nncli.training.run_folder import RunFolder
 from nncli.training.trainer import Trainer
 
-Watcher = Callable[[Epoch | Progress, Trainer], None]
+OnEvent = Callable[[Epoch | Progress, Trainer], None]
 CHECKPOINT_EVERY = 60.0
-
-
-@dataclass(frozen=True)
-class Training:
-    """A training that has come to its end.
-
-    Attributes:
-        spec: what was trained.
-        network: with its trained parameters.
-        history: a record an epoch, those before a resume included.
-        test: on the spec's test data, after the last epoch; None where it names none.
-        folder: the run folder, or None where none was asked for.
-    """
-
-    spec: Spec
-    network: Network
-    history: History
-    test: Evaluation | None
-    folder: Path | None
 
 
 def train(
@@ -51,7 +31,7 @@ def train(
     overwrite: bool = False,
     checkpoint_every: float = CHECKPOINT_EVERY,
     on_start: Callable[[], None] | None = None,
-    on_event: Watcher | None = None,
+    on_event: OnEvent | None = None,
     on_warning: Callable[[str], None] | None = None,
 ) -> Training:
     """Trains the network of a spec.
@@ -78,78 +58,27 @@ def train(
         UnsavedError: what the training has come to could not be written down.
     """
     prepared = spec if isinstance(spec, Prepared) else prepare(_spec(spec))
-    watch = _Watch(on_start, on_event, on_warning)
+    watch = Watcher(on_start, on_event, on_warning)
     for note in prepared.initial.notes if prepared.initial is not None else ():
         watch.warn(note)
-    with prepared.start_workers() as workers:
-        trainer = _trainer(prepared, workers)
-        terms, folder = (
-            RunIdentity(prepared.fingerprint(), workers.threads, trainer.untrained),
-            None,
-        )
+    with start_workers(prepared) as workers:
+        trainer = make_trainer(prepared, workers)
+        identity = RunIdentity(fingerprint_of(prepared), workers.threads, trainer.untrained)
+        folder = None
         if out is not None:
             text = dump_spec(with_defaults(prepared.spec))
-            checkpoint = pack_checkpoint(prepared.network, trainer.keep(), terms)
+            checkpoint = pack_checkpoint(prepared.network, trainer.keep(), identity)
             settled = data_text(prepared.data.recipe.as_plain())
             folder = RunFolder.create(Path(out), text, settled, checkpoint, overwrite=overwrite)
-        writer = CheckpointWriter(folder, prepared.network, History(), terms, checkpoint_every)
-        return _follow(trainer, prepared, workers, writer, watch)
+        writer = CheckpointWriter(folder, prepared.network, History(), identity, checkpoint_every)
+        return run_to_end(trainer, prepared, workers, writer, watch)
 
 
-def resume(
-    run: str | Path | Reopened,
-    *,
-    spec: str | Path | None = None,
-    overrides: Sequence[str] = (),
-    checkpoint_every: float = CHECKPOINT_EVERY,
-    on_start: Callable[[], None] | None = None,
-    on_event: Watcher | None = None,
-    on_warning: Callable[[str], None] | None = None,
-) -> Training:
-    """Goes on with the training in a run folder, from its last checkpoint.
-
-    However a training was ended, and however often, it comes to the same end, to the bit.
-
-    Args:
-        run: the run folder, or what `reopen` made of one with `spec` and `overrides`.
-        spec: a spec that is to be that of the run.
-        overrides: what changes from here on: `train.epochs=60`, train.eta, train.schedule,
-            train.threads, or where the data lie. It is recorded in the run's spec.yaml.
-        checkpoint_every, on_start, on_event: as for `train`.
-        on_warning: also called with what is damaged and could be done without.
-
-    Raises:
-        SpecError: a spec or an override differs from the run's in what cannot change.
-        RunError: there is no run, another training writes there, its checkpoints are damaged, or
-            its data have changed.
-        DataError, DivergedError, InterruptedTraining, UnsavedError: as for `train`.
-    """
-    if not isinstance(run, Reopened):
-        run = reopen(run, spec=spec, overrides=overrides)
-    prepared, stand = run.prepared, run.standing
-    watch = _Watch(on_start, on_event, on_warning)
-    with prepared.start_workers(stand.terms.threads) as workers:
-        try:
-            trainer = _trainer(prepared, workers, stand.terms.untrained)
-            trainer.restore(stand.state)
-            for note in stand.notes:
-                watch.warn(note)
-            run.begin()
-        except BaseException:
-            run.folder.close()
-            raise
-        terms = stand.terms._replace(threads=workers.threads)
-        writer = CheckpointWriter(
-            run.folder, prepared.network, stand.history, terms, checkpoint_every
-        )
-        return _follow(trainer, prepared, workers, writer, watch)
-
-
-class _Watch(NamedTuple):
-    """What whoever trains wants to be told."""
+class Watcher(NamedTuple):
+    """The callbacks of whoever trains."""
 
     on_start: Callable[[], None] | None
-    on_event: Watcher | None
+    on_event: OnEvent | None
     on_warning: Callable[[str], None] | None
 
     def start(self) -> None:
@@ -165,7 +94,9 @@ class _Watch(NamedTuple):
             self.on_warning(message)
 
 
-def _trainer(prepared: Prepared, workers: WorkerPool, untrained: float | None = None) -> Trainer:
+def make_trainer(
+    prepared: Prepared, workers: WorkerPool, untrained: float | None = None
+) -> Trainer:
     settings, data = prepared.spec.train, prepared.data
     sgd = Sgd(prepared.network, settings.momentum, settings.weight_decay)
     return Trainer(
@@ -173,12 +104,12 @@ def _trainer(prepared: Prepared, workers: WorkerPool, untrained: float | None = 
     )
 
 
-def _follow(
+def run_to_end(
     trainer: Trainer,
     prepared: Prepared,
     workers: WorkerPool,
     writer: CheckpointWriter,
-    watch: _Watch,
+    watch: Watcher,
 ) -> Training:
     """Trains to the end, and keeps the run folder up to date."""
     network, sgd, test = trainer.network, trainer.sgd, prepared.data.test
@@ -213,3 +144,53 @@ def _follow(
 
 def _spec(spec: Spec | str | Path) -> Spec:
     return spec if isinstance(spec, Spec) else load_spec(spec)
+
+
+def divergence_message(event: Divergence, spec: Spec) -> str:
+    """That a training diverged, where that began, and what to try."""
+    held_back = event.part == "validation"
+    cost = f"the cost{' of the validation data' if held_back else ''}"
+    if math.isfinite(event.cost):
+        cost += f" has grown to {event.cost:.3g}, untrained it was {event.untrained:.3g}"
+    else:
+        cost += f" is {event.cost}"
+    return (
+        f"the training diverged in epoch {event.epoch}, at step {event.step}: {cost}\n"
+        f"it began in {_beginning(event)}\n"
+        f"to try: {', '.join(_to_try(event, spec))}"
+    )
+
+
+def _beginning(event: Divergence) -> str:
+    unit, sample = f"of unit {event.unit}", _sample(event)
+    if event.quantity == "target":
+        return f"the data: the target {unit} is {event.largest:.3g} for {sample}"
+    if event.quantity == "cost":
+        return f"{event.layer}: z {unit} has grown to {event.largest:.3g} for {sample}"
+    shares = event.quantity.startswith(("weight", "bias"))  # each sample has one in these
+    sample += " has the largest share" if shares else ""
+    finite = "" if event.largest is None else f"; its largest finite entry is {event.largest:.3g}"
+    return f"{event.layer}: {event.quantity} {unit} is no longer finite ({sample}){finite}"
+
+
+def _sample(event: Divergence) -> str:
+    of = " of the validation data" if event.part == "validation" else ""
+    return f"sample {event.sample}{of}"
+
+
+def _to_try(event: Divergence, spec: Spec) -> list[str]:
+    if event.quantity == "target":
+        return ["a look at that target", "targets of about 1 (scale them in the data)"]
+    settings = spec.train
+    eta = min(settings.eta / 10, 0.1)
+    advice = [f"a smaller train.eta than {settings.eta:g} (--set train.eta={eta:g})"]
+    if spec.data.scale not in ("standard", "minmax"):
+        advice.append("inputs of about 1 (data.scale: standard)")
+    advice.append("smaller initial weights (init)")
+    if settings.momentum > 0.9:
+        advice.append(f"less momentum than {settings.momentum:g}")
+    if settings.weight_decay * settings.eta > 1:
+        advice.insert(0, "train.weight_decay times eta below 1")
+    if event.part == "validation":
+        advice.insert(0, f"a look at {_sample(event)}")
+    return advice

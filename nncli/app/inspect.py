@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from nncli.app.assemble import prepare
-from nncli.app.opening import Opened, open_spec_or_run
+from nncli.app.opening import SpecOrRun, open_spec_or_run
+from nncli.app.pipeline import prepare, start_workers
 from nncli.nn.trace import Trace
 from nncli.spec import Spec
 from nncli.training.single_step import Choice, take_step
 
 
 def trace_step(
-    source: Opened | Spec | str | Path,
+    source: SpecOrRun | Spec | str | Path,
     *,
     samples: Sequence[int] | None = (0,),
     step: int = 1,
@@ -29,11 +29,11 @@ def trace_step(
         DivergedError: the cost is not finite there.
     """
     if isinstance(source, Spec):
-        source = Opened(prepare(source), None)
-    elif not isinstance(source, Opened):
+        source = SpecOrRun(prepare(source), None)
+    elif not isinstance(source, SpecOrRun):
         source = open_spec_or_run(source)
     prepared, state = source.prepared, source.state
-    with prepared.start_workers() as workers:
+    with start_workers(prepared) as workers:
         return take_step(
             prepared.network,
             source.sgd(),

@@ -1,17 +1,19 @@
-"""A run made ready to be gone on with: what may change on the way, and what must not."""
+"""nncli.resume: a run folder is trained further. What may change on the way, and what must not."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nncli.app.assemble import Prepared, prepare, with_defaults
-from nncli.app.initial import without_files
-from nncli.app.running import read_recipe
+from nncli.app.opening import read_preprocessing
+from nncli.app.pipeline import fingerprint_of, prepare, start_workers, with_defaults
+from nncli.app.records import Prepared, Training
+from nncli.app.train import CHECKPOINT_EVERY, OnEvent, Watcher, make_trainer, run_to_end
 from nncli.core.errors import RunError, SpecError
 from nncli.core.files import read_regular, reason, shown
 from nncli.spec import Spec, dump_spec, load_spec
 from nncli.spec.compare import ABSENT, differences
 from nncli.spec.words import KeyPath, clean, describe, dotted
+from nncli.training.checkpoint_writer import CheckpointWriter
 from nncli.training.data_file import data_text
 from nncli.training.fingerprint import check_same
 from nncli.training.run_folder import SPEC, RunFolder, Standing, standing
@@ -24,7 +26,7 @@ MOST_TOLD = 10
 LONGEST = 4096  # letters of a value
 
 
-class Difference(NamedTuple):
+class _Change(NamedTuple):
     """A key of two specs, and its value in each in words."""
 
     path: KeyPath
@@ -65,6 +67,55 @@ class Reopened(NamedTuple):
         self.folder.begin_at(self.standing, text, settled.encode())
 
 
+def resume(
+    run: str | Path | Reopened,
+    *,
+    spec: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    checkpoint_every: float = CHECKPOINT_EVERY,
+    on_start: Callable[[], None] | None = None,
+    on_event: OnEvent | None = None,
+    on_warning: Callable[[str], None] | None = None,
+) -> Training:
+    """Goes on with the training in a run folder, from its last checkpoint.
+
+    However a training was ended, and however often, it comes to the same end, to the bit.
+
+    Args:
+        run: the run folder, or what `reopen` made of one with `spec` and `overrides`.
+        spec: a spec that is to be that of the run.
+        overrides: what changes from here on: `train.epochs=60`, train.eta, train.schedule,
+            train.threads, or where the data lie. It is recorded in the run's spec.yaml.
+        checkpoint_every, on_start, on_event: as for `train`.
+        on_warning: also called with what is damaged and could be done without.
+
+    Raises:
+        SpecError: a spec or an override differs from the run's in what cannot change.
+        RunError: there is no run, another training writes there, its checkpoints are damaged, or
+            its data have changed.
+        DataError, DivergedError, InterruptedTraining, UnsavedError: as for `train`.
+    """
+    if not isinstance(run, Reopened):
+        run = reopen(run, spec=spec, overrides=overrides)
+    prepared, stand = run.prepared, run.standing
+    watch = Watcher(on_start, on_event, on_warning)
+    with start_workers(prepared, stand.terms.threads) as workers:
+        try:
+            trainer = make_trainer(prepared, workers, stand.terms.untrained)
+            trainer.restore(stand.state)
+            for note in stand.notes:
+                watch.warn(note)
+            run.begin()
+        except BaseException:
+            run.folder.close()
+            raise
+        identity = stand.terms._replace(threads=workers.threads)
+        writer = CheckpointWriter(
+            run.folder, prepared.network, stand.history, identity, checkpoint_every
+        )
+        return run_to_end(trainer, prepared, workers, writer, watch)
+
+
 def reopen(
     run: str | Path, *, spec: str | Path | None = None, overrides: Sequence[str] = ()
 ) -> Reopened:
@@ -82,7 +133,7 @@ def reopen(
             _check_alike(with_defaults(load_spec(spec, overrides)), new, shown(path))
         changed = _differences(own, new)
         _check_changes(changed, new)
-        prepared = prepare(without_files(new))._replace(spec=new)
+        prepared = prepare(new, weight_files=False)
         stand = standing(path, prepared.network)
         _check_place(prepared, stand, shown(path))
         stand = stand._replace(notes=(*stand.notes, *_lost_data(path)))
@@ -95,14 +146,14 @@ def reopen(
 def _lost_data(path: Path) -> Iterator[str]:
     """What is to be said about a run's data.json that is not there, or damaged."""
     try:
-        read_recipe(path)
+        read_preprocessing(path)
     except RunError as error:
         yield f"{error}; it is written again"
 
 
-def _differences(one: Spec, other: Spec) -> list[Difference]:
+def _differences(one: Spec, other: Spec) -> list[_Change]:
     found = differences([one.absolute(), other.absolute()])
-    return [Difference(path, *map(_in_words, values)) for path, values in found]
+    return [_Change(path, *map(_in_words, values)) for path, values in found]
 
 
 def _in_words(value: Any) -> str:
@@ -122,7 +173,7 @@ def _check_alike(given: Spec, own: Spec, run: str) -> None:
     _refuse(given, found, [f"{d.one}, but {run} was trained with {d.other}" for d in found])
 
 
-def _check_changes(changed: list[Difference], new: Spec) -> None:
+def _check_changes(changed: list[_Change], new: Spec) -> None:
     """Whether all that changes may change."""
     found = [d for d in changed if d.path[:2] not in MAY_CHANGE]
     settings, places = (", ".join(map(dotted, keys)) for keys in (SETTINGS, PLACES))
@@ -130,7 +181,7 @@ def _check_changes(changed: list[Difference], new: Spec) -> None:
     _refuse(new, found, [f"{d.other}, but the run was begun with {d.one}; {rest}" for d in found])
 
 
-def _refuse(spec: Spec, found: list[Difference], messages: list[str]) -> None:
+def _refuse(spec: Spec, found: list[_Change], messages: list[str]) -> None:
     """Raises what was found, each difference where the spec has it; of none, nothing."""
     told = list(zip(found, messages, strict=True))[:MOST_TOLD]
     lines = [line for d, message in told for line in spec.error_at(d.path, message).problems]
@@ -143,7 +194,7 @@ def _refuse(spec: Spec, found: list[Difference], messages: list[str]) -> None:
 def _check_place(prepared: Prepared, stand: Standing, run: str) -> None:
     """Whether the run's place fits its data and its spec."""
     state, epochs = stand.state, prepared.spec.train.epochs
-    check_same(stand.terms.data, prepared.fingerprint(), run)
+    check_same(stand.terms.data, fingerprint_of(prepared), run)
     if state.samples >= len(prepared.data.train):
         raise RunError(f"{run}: damaged: {state.samples:,} samples of an epoch are done, of fewer")
     begun = state.epoch + (state.samples > 0)
@@ -154,7 +205,7 @@ def _check_place(prepared: Prepared, stand: Standing, run: str) -> None:
         )
 
 
-def _comments(changed: list[Difference], stand: Standing) -> Iterator[str]:
+def _comments(changed: list[_Change], stand: Standing) -> Iterator[str]:
     """What changes, and where, for spec.yaml."""
     where = f"after epoch {stand.state.epoch}"
     if stand.state.samples:

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from nncli.app.running import Run, open_run
+from nncli.app.opening import OpenedRun, open_run
+from nncli.app.records import Exported
 from nncli.core.errors import NncliError, RunError
 from nncli.core.files import shown, whole_file
 from nncli.data import Scaling
@@ -20,24 +20,6 @@ from nncli.exchange.trained import Affine, Trained
 
 SAMPLES = 8  # that a format may prove itself by
 SEED = 0
-
-
-class Exported(NamedTuple):
-    """What an export wrote.
-
-    Attributes:
-        to: the format.
-        files: the one that was asked for first, then those that belong to it.
-        network: what was exported: its name, shapes, scaling and classes.
-        scales: whether what was written scales raw inputs by itself.
-        notes: what was changed on the way.
-    """
-
-    to: str
-    files: tuple[Path, ...]
-    network: Trained
-    scales: bool
-    notes: tuple[str, ...]
 
 
 def export(
@@ -69,7 +51,7 @@ def export(
     )
 
 
-def trained(run: Run) -> Trained:
+def trained(run: OpenedRun) -> Trained:
     """The network of a run, with samples to prove itself by: a run may outlive its data.
 
     They are drawn, about as large as what it was trained on; targets are such as every cost takes.

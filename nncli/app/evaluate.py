@@ -1,70 +1,22 @@
 """How good a trained network is."""
 
 from pathlib import Path
-from typing import NamedTuple
 
-from nncli.app.assemble import load_data, source_of
-from nncli.app.running import Run, open_run
+from nncli.app.opening import OpenedRun, open_run
+from nncli.app.pipeline import load_data, source_of
+from nncli.app.records import Evaluated, WorstSample
 from nncli.core.errors import DataError, SpecError
 from nncli.core.files import shown
 from nncli.data import Dataset, Pair, read_measured
 from nncli.nn.arrays import Array
-from nncli.training.assessment import Assessment, Outcome, assess
+from nncli.training.assessment import Outcome, assess
 
 WORST = 10
 OTHERS = "--data FILE measures it on others"
 
 
-class WorstSample(NamedTuple):
-    """A sample that the network does badly on.
-
-    Attributes:
-        sample: its number in the data, from 0.
-        line: where it stands in a table's file, from 1; None where the data are no table.
-        cost: its C_x.
-        target, predicted: classes by name; None where targets are plain numbers.
-        targets, outputs: y and a.
-        inputs: as the data have them, before scaling.
-    """
-
-    sample: int
-    line: int | None
-    cost: float
-    target: str | None
-    predicted: str | None
-    targets: Array
-    outputs: Array
-    inputs: Array
-
-
-class Evaluated(NamedTuple):
-    """A run's network measured on some samples.
-
-    Attributes:
-        run: its folder, name and how many epochs it was trained.
-        part: which data: `test`, `validation` or `train` of the run's own, or `data` that were
-            given; `source` is the file of the inputs.
-        cost_name: quadratic or cross_entropy.
-        classes: their names; None where targets are plain numbers.
-        outputs: the names of the outputs.
-        assessment: the numbers.
-        worst: the samples of the largest C_x, the largest first.
-    """
-
-    run: Path
-    name: str
-    epoch: int
-    part: str
-    source: str
-    cost_name: str
-    classes: tuple[str, ...] | None
-    outputs: tuple[str, ...]
-    assessment: Assessment
-    worst: tuple[WorstSample, ...]
-
-
 def evaluate(
-    run: str | Path | Run,
+    run: str | Path | OpenedRun,
     data: str | Path | None = None,
     targets: str | Path | None = None,
     *,
@@ -82,7 +34,7 @@ def evaluate(
     Raises:
         RunError: the run cannot be read. DataError, SpecError: the data cannot, or do not fit it.
     """
-    run = run if isinstance(run, Run) else open_run(run)
+    run = run if isinstance(run, OpenedRun) else open_run(run)
     part, samples = _given(run, data, targets) if data is not None else _own(run)
     classes = run.recipe.classes is not None
     with run.start_workers() as workers:
@@ -101,12 +53,12 @@ def evaluate(
     )
 
 
-def _given(run: Run, data: str | Path, targets: str | Path | None) -> tuple[str, Dataset]:
+def _given(run: OpenedRun, data: str | Path, targets: str | Path | None) -> tuple[str, Dataset]:
     source = Path(data) if targets is None else Pair(Path(data), Path(targets))
     return "data", read_measured(run.recipe, source, run.network.dtype)
 
 
-def _own(run: Run) -> tuple[str, Dataset]:
+def _own(run: OpenedRun) -> tuple[str, Dataset]:
     """The data of the run that tell most, and which they are."""
     given = run.spec.data
     for key, table in (("test", given.test), ("validation", given.validation)):
@@ -126,7 +78,7 @@ def _own(run: Run) -> tuple[str, Dataset]:
     return ("train", data.train) if data.validation is None else ("validation", data.validation)
 
 
-def _worst(run: Run, samples: Dataset, outcome: Outcome) -> WorstSample:
+def _worst(run: OpenedRun, samples: Dataset, outcome: Outcome) -> WorstSample:
     lines = None if samples.origin is None else samples.origin.lines
     return WorstSample(
         sample=outcome.row,
@@ -140,6 +92,6 @@ def _worst(run: Run, samples: Dataset, outcome: Outcome) -> WorstSample:
     )
 
 
-def _class(run: Run, outputs: Array) -> str | None:
+def _class(run: OpenedRun, outputs: Array) -> str | None:
     classes = run.recipe.classes
     return None if classes is None else classes[int(outputs.argmax())]

@@ -1,0 +1,52 @@
+"""Runs, side by side."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nncli.app.opening import spec_file
+from nncli.app.records import ComparedRun, Comparison, Difference
+from nncli.core.errors import RunError
+from nncli.core.files import shown
+from nncli.spec import load_spec
+from nncli.spec.compare import differences
+from nncli.spec.words import dotted
+from nncli.training.metrics_reader import read_history
+
+
+def compare(runs: Sequence[str | Path]) -> Comparison:
+    """Sets runs side by side: in what their specs differ, and how each training went.
+
+    Neither data nor weights are read. A run may still be in training.
+
+    Args:
+        runs: the paths of two or more run folders.
+
+    Raises:
+        RunError: there are fewer than two; or one of them is no run folder, or is damaged.
+        SpecError: a run's spec is wrong.
+    """
+    if len(runs) < 2:
+        raise RunError("a comparison takes two run folders or more")
+    opened = tuple(_open(Path(path)) for path in runs)
+    dumps = [run.spec.absolute() for run in opened]
+    found = tuple(Difference(dotted(path), values) for path, values in differences(dumps))
+    costs = {run.spec.train.cost for run in opened}
+    judges = list(map(_judges, dumps))
+    return Comparison(opened, found, len(costs) == 1, all(j == judges[0] for j in judges))
+
+
+def _judges(dump: dict[str, Any]) -> list[Any]:
+    """What decides by which samples a training is judged."""
+    data = dump["data"]
+    keys = ("train", "validation", "target", "classes")
+    drawn = dump["seed"] if isinstance(data["validation"], float) else None
+    return [*(data[key] for key in keys), drawn]
+
+
+def _open(path: Path) -> ComparedRun:
+    if not os.path.isdir(path):
+        there = "is no folder" if os.path.exists(path) else "there is no such folder"
+        raise RunError(f"{shown(path)}: {there}; a run folder is needed")
+    return ComparedRun(path, load_spec(spec_file(path)), read_history(path))

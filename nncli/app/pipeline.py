@@ -1,0 +1,391 @@
+"""A spec's way into training: spec -> data -> layers -> network -> plan, in the order of this file.
+
+Each stage is made once, by the function named for it, from those before it. `prepare` goes all the
+way. What needs less calls the stages that it needs: a run in use has its own weights and knows the
+shape of its inputs (`build_run_network`), a summary needs the layers alone (`build_layers`,
+`place_layers`), a measurement the data (`load_data`).
+
+Mistakes that show only here, such as a layer that does not fit the data, are reported where the
+spec's file has them, those of stages that do not depend on each other all at once.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from nncli import data as datasets
+from nncli.app.records import Prepared
+from nncli.app.weights import given_values, load_initial_weights
+from nncli.core.errors import DataError, LayerError, NncliError, SpecError
+from nncli.core.seeds import Stream, seed_of
+from nncli.nn import layers as nn
+from nncli.nn import network as networks
+from nncli.nn import optimizers
+from nncli.nn.activations import ACTIVATIONS, DEFAULT, PARAMETERS
+from nncli.nn.initialisers import default_initialiser
+from nncli.nn.network import Network
+from nncli.nn.parallel import worker_count
+from nncli.nn.parallel.worker_pool import WorkerPool
+from nncli.spec import (
+    ConstantSchedule,
+    CosineSchedule,
+    ExponentialSchedule,
+    LayerSpec,
+    PairSpec,
+    Schedule,
+    Spec,
+    StepSchedule,
+    WeightedLayerSpec,
+)
+from nncli.training.fingerprint import Fingerprint, fingerprint
+from nncli.training.order import Plan
+
+T = TypeVar("T")
+Shape = tuple[int, ...]
+Placed = tuple[nn.Placed, ...]
+
+
+def prepare(spec: Spec, *, weight_files: bool = True) -> Prepared:
+    """Reads the data and builds the network of a spec.
+
+    Args:
+        weight_files: whether the files that the spec names for its first weights are read. A run's
+            weights are in its checkpoint, and those files need not be there any more.
+
+    Raises:
+        SpecError, DataError: something in the spec or its data does not fit; all that can be told
+            at once is.
+    """
+    mistakes = _Mistakes(spec)
+    data = mistakes.of(lambda: load_data(spec))
+    layers = mistakes.of(lambda: build_layers(spec, weight_files=weight_files))
+    input_shape = spec.data.shape if data is None else data.input_shape
+    placed = network = None
+    if layers is not None and input_shape is not None:
+        n = spec.train.batch_size if data is None else batch_size(spec, data)
+        placed = mistakes.of(lambda: place_layers(spec, layers, input_shape, n))
+    if placed is not None and data is not None:
+        network = mistakes.of(lambda: build_network(spec, placed))
+    if network is not None and data is not None:
+        mistakes.of(lambda: check_outputs(spec, network, data))
+    mistakes.raise_them()
+    assert data is not None
+    assert network is not None
+    initial = load_initial_weights(spec, network) if weight_files else None
+    plan = make_plan(spec, classes=data.classes is not None)
+    return Prepared(spec, data, network, plan, initial)
+
+
+def batch_size(spec: Spec, data: datasets.Data) -> int:
+    """The samples in a full mini-batch: no more than there are."""
+    return min(spec.train.batch_size, len(data.train))
+
+
+def start_workers(prepared: Prepared, auto: int | None = None) -> WorkerPool:
+    """The threads that its training shares the work among; to be closed.
+
+    Args:
+        auto: how many where the spec leaves it open; None: as many as are worth it.
+    """
+    threads = prepared.spec.train.threads
+    count = (auto or threads) if threads == "auto" else threads
+    return worker_count.start_workers(
+        prepared.network, batch_size(prepared.spec, prepared.data), count
+    )
+
+
+def fingerprint_of(prepared: Prepared) -> Fingerprint:
+    """What tells whether a run goes on with its own data."""
+    data = prepared.data
+    return fingerprint(data.train, data.validation, data.input_shape)
+
+
+def build_run_network(spec: Spec, input_shape: Shape) -> Network:
+    """The network of a run's spec without its data; it is then given the weights of its checkpoint.
+
+    Raises:
+        SpecError: the layers do not fit each other, or this machine.
+    """
+    layers = build_layers(spec, weight_files=False)
+    return build_network(spec, place_layers(spec, layers, input_shape, 1))
+
+
+class _Mistakes:
+    """Runs stages, and collects what is wrong in them."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self.found: list[NncliError] = []
+
+    def of(self, stage: Callable[[], T]) -> T | None:
+        """What a stage makes; None where it could not, which is then remembered."""
+        try:
+            return stage()
+        except DataError as error:
+            # Where a key of the spec is to blame, the message begins with its place.
+            if error.key is None:
+                self.found.append(error)
+            else:
+                place = ("data", error.key)
+                self.found += [self.spec.error_at(place, problem) for problem in error.problems]
+        except SpecError as error:
+            self.found.append(error)
+        return None
+
+    def raise_them(self) -> None:
+        if self.found:
+            alone = len(self.found) == 1
+            raise self.found[0] if alone else SpecError([str(mistake) for mistake in self.found])
+
+
+# The spec
+
+
+def with_defaults(spec: Spec) -> Spec:
+    """The spec with what follows from other keys written out: how each layer's weights start."""
+
+    def filled(layer: LayerSpec) -> LayerSpec:
+        if isinstance(layer, WeightedLayerSpec) and layer.weights is None:
+            init = layer.init or default_initialiser(layer.activation)
+            return layer.model_copy(update={"init": init})
+        return layer
+
+    return spec.model_copy(update={"network": tuple(map(filled, spec.network))})
+
+
+# The data
+
+
+def load_data(spec: Spec) -> datasets.Data:
+    """The data of a spec, split and scaled.
+
+    Raises:
+        SpecError: a file is not there. DataError: what is in it does not fit.
+    """
+    d = spec.data
+    _check_files(spec)
+    validation = d.validation
+    return datasets.load(
+        train=source_of(spec, d.train),
+        validation=validation if isinstance(validation, float) else _maybe(spec, validation),
+        test=_maybe(spec, d.test),
+        target=d.target,
+        classes=d.classes,
+        header=d.header,
+        scale=d.scale,
+        shape=d.shape,
+        dtype=np.dtype(spec.dtype),
+        seed=seed_of(spec.seed, Stream.SPLIT),
+    )
+
+
+def _check_files(spec: Spec) -> None:
+    """Raises SpecError for files of `data` that are missing, each with its place in the spec."""
+    problems: list[str] = []
+    for key in ("train", "validation", "test"):
+        table = getattr(spec.data, key)
+        names: dict[tuple[str, ...], object] = {(): table}
+        if isinstance(table, PairSpec):
+            names = {("inputs",): table.inputs, ("targets",): table.targets}
+        for place, name in names.items():
+            # Unlike those of Path, these know no path that is too long to ask for.
+            if isinstance(name, str) and not os.path.isfile(spec.resolve(name)):
+                there = os.path.exists(spec.resolve(name))
+                what = "this is no file:" if there else "there is no file"
+                message = f"{what} {str(spec.resolve(name))!r}; check the path"
+                problems += spec.error_at(("data", key, *place), message).problems
+    if problems:
+        raise SpecError(problems)
+
+
+def _maybe(spec: Spec, table: str | PairSpec | None) -> datasets.Source | None:
+    return None if table is None else source_of(spec, table)
+
+
+def source_of(spec: Spec, table: str | PairSpec) -> datasets.Source:
+    """What a key under the spec's `data` names, as seen from the current folder."""
+
+    def half(value: object) -> Path | list[object]:
+        return spec.resolve(value) if isinstance(value, str) else _lists(value)
+
+    if isinstance(table, str):
+        return spec.resolve(table)
+    return datasets.Pair(half(table.inputs), half(table.targets))
+
+
+def _lists(value: object) -> list[object]:
+    """Nested tuples as nested lists."""
+    assert isinstance(value, tuple)
+    return [_lists(item) if isinstance(item, tuple) else item for item in value]
+
+
+# The layers
+
+
+def build_layers(spec: Spec, *, weight_files: bool = True) -> list[nn.Layer]:
+    """The layers of a spec, with the weights that it gives them.
+
+    Raises:
+        SpecError: the weights of some layers cannot be read.
+    """
+    layers: list[nn.Layer] = []
+    problems: list[str] = []
+    for index, layer in enumerate(spec.network):
+        try:
+            layers.append(_layer(spec, index, layer, weight_files=weight_files))
+        except SpecError as error:
+            problems += error.problems
+    if problems:
+        raise SpecError(problems)
+    return layers
+
+
+def _layer(spec: Spec, index: int, layer: LayerSpec, *, weight_files: bool) -> nn.Layer:
+    """The kind of the spec's name, its keys being the kind's hyperparameters.
+
+    Where a spec gives `bias` by its values, the kind has them as `biases`.
+    """
+    hyperparameters = {key: getattr(layer, key) for key in type(layer).model_fields}
+    kind = nn.LAYERS[hyperparameters.pop("type")]
+    if isinstance(layer, WeightedLayerSpec):
+        weights, biases = given_values(spec, index, layer, files=weight_files)
+        hyperparameters |= {"bias": layer.bias is not False, "weights": weights, "biases": biases}
+        hyperparameters["activation_parameters"] = layer.activation_parameters
+        for key in PARAMETERS:
+            del hyperparameters[key]
+    return kind(**hyperparameters)
+
+
+def place_layers(
+    spec: Spec, layers: list[nn.Layer], input_shape: Shape, n: int | None = None
+) -> Placed:
+    """The layers with their names and shapes, as they follow from the shape of an input.
+
+    Args:
+        n: samples of a mini-batch that has to fit in memory; None: however much it would take.
+
+    Raises:
+        SpecError: they do not fit each other, or this machine.
+    """
+    with _located(spec):
+        placed = networks.place_layers(layers, input_shape)
+    if n is not None:
+        _check_memory(spec, placed, n)
+    return placed
+
+
+def _check_memory(spec: Spec, placed: Placed, n: int) -> None:
+    """Raises SpecError where a step of `n` samples takes more memory than there is."""
+    itemsize = np.dtype(spec.dtype).itemsize
+    needed, there = networks.step_bytes(placed, n, itemsize), memory_of_machine()
+    if needed > there:
+        largest = max(placed, key=lambda p: p.workspace_size(n))
+        raise spec.error_at(
+            ("network", largest.index),
+            f"a step of this network would take {needed / 2**30:,.1f} GiB of memory, most of it in "
+            f"{largest.name}; this machine has {there / 2**30:,.1f} GiB",
+        )
+
+
+def memory_of_machine() -> int:
+    """Its memory in bytes; where the system does not tell, more than any machine has."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return 2**62
+
+
+@contextmanager
+def _located(spec: Spec) -> Iterator[None]:
+    """Within it, a layer that cannot be built is reported where the spec has it."""
+    try:
+        yield
+    except LayerError as error:
+        place = ("network", error.index)
+        where = (*place, error.key) if error.key else place
+        raise spec.error_at(where, error.message) from error
+
+
+# The network
+
+
+def build_network(spec: Spec, placed: Placed) -> Network:
+    """The network of placed layers, its weights given by them or drawn from the spec's seed.
+
+    Raises:
+        SpecError: weights do not fit their layer, or the cost does not go with the last layer.
+    """
+    rng = np.random.default_rng(seed_of(spec.seed, Stream.WEIGHTS))
+    with _located(spec):
+        buffers = worker_count.buffers_for(spec.train.threads)
+        return networks.fill_layers(placed, spec.train.cost, spec.dtype, rng, buffers)
+
+
+def check_outputs(spec: Spec, network: Network, data: datasets.Data) -> None:
+    """Raises SpecError where the network's outputs are not what the data and the cost call for."""
+    if network.output_shape != (data.outputs,):
+        wanted = f"{data.outputs} classes" if data.classes else f"{data.outputs} targets a sample"
+        raise spec.error_at(
+            ("network", len(spec.network) - 1, "units"),
+            f"the data have {wanted}, got {network.output_shape[0]} units; "
+            f"units: {data.outputs} would fit",
+        )
+    if spec.train.cost == "cross_entropy" and data.classes is None:
+        _check_probabilities(spec, data)
+
+
+def _check_probabilities(spec: Spec, data: datasets.Data) -> None:
+    """Cross-entropy compares probabilities; those of mixed units sum to 1."""
+    parts = [part for part in (data.train, data.validation, data.test) if part is not None]
+    last = spec.network[-1]
+    assert isinstance(last, WeightedLayerSpec)
+    is_mixing = not ACTIVATIONS[last.activation].elementwise
+    for part in parts:
+        targets = part.targets[part.index]
+        if targets.min() < 0 or targets.max() > 1:
+            raise spec.error_at(
+                ("train", "cost"),
+                "cross_entropy takes targets from 0 to 1, the data have "
+                f"{targets.min():g} to {targets.max():g}; quadratic takes any",
+            )
+        sums = targets.sum(axis=1, dtype=np.float64)
+        if is_mixing and np.abs(sums - 1).max() > 1e-5:
+            worst = sums[np.abs(sums - 1).argmax()]
+            raise spec.error_at(
+                ("train", "cost"),
+                f"cross_entropy behind {last.activation} takes targets that sum to 1 in each "
+                f"sample, the data have a sum of {worst:g}; use {DEFAULT} outputs",
+            )
+
+
+# The plan
+
+
+def make_plan(spec: Spec, *, classes: bool) -> Plan:
+    """How a spec wants to be trained."""
+    t = spec.train
+    return Plan(
+        eta=t.eta,
+        schedule=_schedule(t.schedule, t.epochs),
+        epochs=t.epochs,
+        batch_size=t.batch_size,
+        shuffle=t.shuffle,
+        seed=spec.seed,
+        classes=classes,
+    )
+
+
+def _schedule(schedule: Schedule, epochs: int) -> optimizers.Schedule:
+    match schedule:
+        case ConstantSchedule():
+            return optimizers.Constant()
+        case StepSchedule():
+            return optimizers.StepDecay(schedule.step_size, schedule.gamma)
+        case ExponentialSchedule():
+            return optimizers.Exponential(schedule.gamma)
+        case CosineSchedule():
+            return optimizers.Cosine(schedule.t_max or epochs, schedule.eta_min)

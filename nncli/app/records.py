@@ -1,0 +1,351 @@
+"""What the commands return: records of data, without any function that makes one.
+
+They are all that `nncli.render` knows of this package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nncli.spec.compare import ABSENT as ABSENT  # in a Difference
+
+if TYPE_CHECKING:
+    from nncli.data import Data
+    from nncli.exchange.importing import Layout, Origin
+    from nncli.exchange.trained import Trained
+    from nncli.inspection.timing import LayerTime
+    from nncli.nn.arrays import Array
+    from nncli.nn.network import Network
+    from nncli.spec import Origin as ValueOrigin
+    from nncli.spec import Spec
+    from nncli.training.assessment import Assessment
+    from nncli.training.evaluate import Evaluation
+    from nncli.training.history import Epoch, History
+    from nncli.training.order import Plan
+
+Measure = Callable[["Epoch"], "float | None"]
+SPEC_SUFFIXES = (".yaml", ".yml")
+
+
+class InitialWeights(NamedTuple):
+    """The file that a network's weights were read from, and where in it each layer's were.
+
+    Attributes:
+        layout: how dense weights lie in it: nncli's inputs x units, or pytorch's outputs x inputs.
+        notes: warnings: what of a run is damaged.
+    """
+
+    file: Path
+    layout: Layout
+    origins: tuple[Origin, ...]
+    notes: tuple[str, ...] = ()
+
+
+class Prepared(NamedTuple):
+    """Everything a training needs, read and checked; no step is taken yet.
+
+    `initial` says where the network's weights were read from; None: they are the spec's own.
+    """
+
+    spec: Spec
+    data: Data
+    network: Network
+    plan: Plan
+    initial: InitialWeights | None = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training that has come to its end.
+
+    Attributes:
+        spec: what was trained.
+        network: with its trained parameters.
+        history: a record an epoch, those before a resume included.
+        test: on the spec's test data, after the last epoch; None where it names none.
+        folder: the run folder, or None where none was asked for.
+    """
+
+    spec: Spec
+    network: Network
+    history: History
+    test: Evaluation | None
+    folder: Path | None
+
+
+class WorstSample(NamedTuple):
+    """A sample that the network does badly on.
+
+    Attributes:
+        sample: its number in the data, from 0.
+        line: where it stands in a table's file, from 1; None where the data are no table.
+        cost: its C_x.
+        target, predicted: classes by name; None where targets are plain numbers.
+        targets, outputs: y and a.
+        inputs: as the data have them, before scaling.
+    """
+
+    sample: int
+    line: int | None
+    cost: float
+    target: str | None
+    predicted: str | None
+    targets: Array
+    outputs: Array
+    inputs: Array
+
+
+class Evaluated(NamedTuple):
+    """A run's network measured on some samples.
+
+    Attributes:
+        run: its folder, name and how many epochs it was trained.
+        part: which data: `test`, `validation` or `train` of the run's own, or `data` that were
+            given; `source` is the file of the inputs.
+        cost_name: quadratic or cross_entropy.
+        classes: their names; None where targets are plain numbers.
+        outputs: the names of the outputs.
+        assessment: the numbers.
+        worst: the samples of the largest C_x, the largest first.
+    """
+
+    run: Path
+    name: str
+    epoch: int
+    part: str
+    source: str
+    cost_name: str
+    classes: tuple[str, ...] | None
+    outputs: tuple[str, ...]
+    assessment: Assessment
+    worst: tuple[WorstSample, ...]
+
+
+class Prediction(NamedTuple):
+    """Outputs of a network.
+
+    Attributes:
+        outputs: samples x outputs, as the last layer gives them.
+        names: of the outputs: the classes, or the target columns.
+        classes: the names of the classes; None where the targets were plain numbers.
+    """
+
+    outputs: Array
+    names: tuple[str, ...]
+    classes: tuple[str, ...] | None
+
+    @property
+    def labels(self) -> list[str] | None:
+        """The class of each sample's largest output; None where there are no classes."""
+        if self.classes is None:
+            return None
+        return [self.classes[k] for k in self.outputs.argmax(axis=1).tolist()]
+
+
+class LayerSummary(NamedTuple):
+    """One layer. Shapes are those of one sample.
+
+    Attributes:
+        parameter_shapes: of `weight` and `bias`; empty where it learns nothing.
+        parameters: how many numbers they are.
+        multiply_adds: products of a weight and a number in its forward pass, for one sample.
+        backward_multiply_adds: those of its way back: of ∂C/∂W and, but for the first layer, of
+            ∂C/∂input.
+        memory: bytes that its part of a step on one mini-batch takes, its parameters included.
+        time: for one mini-batch, where it was measured.
+    """
+
+    name: str
+    type: str
+    activation: str | None
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    parameter_shapes: dict[str, tuple[int, ...]]
+    parameters: int
+    multiply_adds: int
+    backward_multiply_adds: int
+    memory: int
+    time: LayerTime | None
+
+
+class Summary(NamedTuple):
+    """A network, layer by layer.
+
+    Attributes:
+        batch_size: samples in the mini-batch that memory and times are of.
+        itemsize: bytes of a number.
+        step_seconds: of a whole step with its update, where it was measured.
+    """
+
+    name: str
+    dtype: str
+    itemsize: int
+    batch_size: int
+    layers: tuple[LayerSummary, ...]
+    step_seconds: float | None
+
+    @property
+    def parameters(self) -> int:
+        return sum(layer.parameters for layer in self.layers)
+
+    @property
+    def multiply_adds(self) -> int:
+        return sum(layer.multiply_adds for layer in self.layers)
+
+    @property
+    def backward_multiply_adds(self) -> int:
+        return sum(layer.backward_multiply_adds for layer in self.layers)
+
+    @property
+    def memory(self) -> int:
+        """Bytes of a step's workspace."""
+        return sum(layer.memory for layer in self.layers)
+
+
+class ComparedRun(NamedTuple):
+    """A run folder: what was trained, and how it went."""
+
+    path: Path
+    spec: Spec
+    history: tuple[Epoch, ...]
+
+    @property
+    def lowest_cost(self) -> Epoch | None:
+        """By the cost on the data held back; where there are none, on those trained on."""
+        return self._first(cost_of, min)
+
+    @property
+    def highest_accuracy(self) -> Epoch | None:
+        return self._first(accuracy_of, max)
+
+    @property
+    def seconds(self) -> float:
+        """Spent on steps."""
+        return sum(epoch.train_seconds for epoch in self.history)
+
+    def _first(self, measure: Measure, choose: Callable[..., float]) -> Epoch | None:
+        """The first epoch at which a measure was what `choose` takes of all."""
+        taken = [value for epoch in self.history if (value := measure(epoch)) is not None]
+        if not taken:
+            return None
+        chosen = choose(taken)
+        return next(epoch for epoch in self.history if measure(epoch) == chosen)
+
+
+class Difference(NamedTuple):
+    """A key in which specs differ, and its value in each; ABSENT where one has no such key."""
+
+    key: str
+    values: tuple[Any, ...]
+
+
+class Comparison(NamedTuple):
+    """What `compare` found.
+
+    Attributes:
+        runs: in the order given.
+        differences: of their specs, defaults and paths compared as they were filled in.
+        is_same_cost: whether the costs measure the same.
+        is_same_data: whether all were judged by the same samples.
+    """
+
+    runs: tuple[ComparedRun, ...]
+    differences: tuple[Difference, ...]
+    is_same_cost: bool
+    is_same_data: bool
+
+
+def cost_of(epoch: Epoch) -> float | None:
+    """The cost to judge an epoch by."""
+    if epoch.validation_cost is not None:
+        return epoch.validation_cost
+    return epoch.train_cost if epoch.train_cost_after is None else epoch.train_cost_after
+
+
+def accuracy_of(epoch: Epoch) -> float | None:
+    """The accuracy to judge an epoch by."""
+    return epoch.accuracy
+
+
+class SpecLine(NamedTuple):
+    """A line of YAML.
+
+    Attributes:
+        text: it, without a line break.
+        key, origin: of the value that begins in it. A mapping's own line has neither, nor have the
+            rows of a list.
+        meaning: what a default that is null stands for, in words.
+    """
+
+    text: str
+    key: str | None = None
+    origin: ValueOrigin | None = None
+    meaning: str = ""
+
+
+class SpecListing(NamedTuple):
+    """A spec with every default filled in and every path absolute.
+
+    Attributes:
+        file: where it was read from.
+        spec: the filled one.
+        lines: it as YAML that reads back as an equal spec, wherever it is put.
+    """
+
+    file: Path
+    spec: Spec
+    lines: tuple[SpecLine, ...]
+
+
+Shown = SpecListing  # its first public name
+
+
+class Starter(NamedTuple):
+    """A spec that comes with nncli: its text, or the data that it is made for."""
+
+    file: str
+    about: str
+    origin: str = ""
+
+    @property
+    def is_text(self) -> bool:
+        return self.file.endswith(SPEC_SUFFIXES)
+
+
+class Draft(NamedTuple):
+    """A spec that can be written.
+
+    Attributes:
+        path: where to.
+        text: of the spec.
+        files: what has to lie beside it, by path: the schema for editors, a starter's data.
+        facts: the data in a line; empty for a starter that holds them itself.
+        notes: what its maker should look at.
+    """
+
+    path: Path
+    text: str
+    files: dict[Path, bytes]
+    facts: str = ""
+    notes: tuple[str, ...] = ()
+
+
+class Exported(NamedTuple):
+    """What an export wrote.
+
+    Attributes:
+        to: the format.
+        files: the one that was asked for first, then those that belong to it.
+        network: what was exported: its name, shapes, scaling and classes.
+        scales: whether what was written scales raw inputs by itself.
+        notes: what was changed on the way.
+    """
+
+    to: str
+    files: tuple[Path, ...]
+    network: Trained
+    scales: bool
+    notes: tuple[str, ...]
