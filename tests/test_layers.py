@@ -5,12 +5,14 @@ import dataclasses
 import pytest
 
 from nncli.exchange import onnx_graph, pytorch_source
+from nncli.nn.activations import PARAMETERS
 from nncli.nn.layers import LAYERS as KINDS
 from nncli.nn.layers import Layer
 from nncli.spec import LAYERS as MODELS
 
-# What the engine has besides a spec's keys: biases given by their values, `bias` in a spec.
-BESIDE = {"biases"}
+# What the engine has besides a spec's keys: biases given by their values, `bias` in a spec; and in
+# one field the parameters of all activations, a key each in a spec.
+BESIDE = {"biases", "activation_parameters"}
 
 
 def test_the_same_kinds_in_the_same_order():
@@ -26,14 +28,14 @@ def test_the_schema_has_each_kind_by_its_own_name():
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_keys(kind):
     keys = {field.name for field in dataclasses.fields(KINDS[kind])} - BESIDE
-    assert keys == set(MODELS[kind].model_fields) - {"type"}
+    assert keys == set(MODELS[kind].model_fields) - {"type"} - PARAMETERS.keys()
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_defaults(kind):
     fields = {field.name: field for field in dataclasses.fields(KINDS[kind])}
     for key, in_spec in MODELS[kind].model_fields.items():
-        if key == "type":
+        if key == "type" or key in PARAMETERS:
             continue
         field = fields[key]
         if in_spec.is_required():

@@ -88,7 +88,7 @@ def build_case(case: Case) -> Network:
 
 @cache
 def settle(case: Case) -> Setting:
-    """Numbers for `case`, drawn again until none is near a kink of relu or maxpool."""
+    """Numbers for `case`, drawn again until none is near a kink."""
     size = build_case(case).parameters.size
     for seed in count():
         rng = np.random.default_rng(seed)
@@ -124,8 +124,8 @@ def distance_from_kinks(setting: Setting) -> float:
     backprop.forward(trace, placed, parameters, setting.inputs.tolist())
     nearest = inf
     for name, kind, layer in placed:
-        if getattr(layer, "activation", None) == "relu":
-            nearest = min(nearest, float(np.abs(trace[f"{name}.z"]).min()))
+        for kink in ACTIVATIONS[getattr(layer, "activation", "identity")].kinks:
+            nearest = min(nearest, float(np.abs(np.subtract(trace[f"{name}.z"], kink)).min()))
         if kind == "maxpool":
             for image in trace[f"{name}.input"]:
                 for channel, window_row in product(image, backprop.window_grid(layer, image)):

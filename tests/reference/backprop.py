@@ -6,8 +6,9 @@ A vector is a list of floats, an image a list of channels, each a list of rows. 
 """
 
 import math
+from functools import partial
 
-SIGMA = {  # σ and σ', side by side
+SIGMA = {  # σ and σ', side by side, of an activation's parameters and z
     "sigmoid": (
         lambda z: 1 / (1 + math.exp(-z)) if z > 0 else math.exp(z) / (1 + math.exp(z)),
         lambda z: math.exp(-abs(z)) / (1 + math.exp(-abs(z))) ** 2,
@@ -306,7 +307,8 @@ def forward(trace, placed, parameters, inputs):
                 values = [softmax(row) for row in z]
                 trace[f"{name}.sigma_prime"] = None
             else:
-                sigma, sigma_prime = SIGMA[layer.activation]
+                rules, own = SIGMA[layer.activation], layer.activation_values
+                sigma, sigma_prime = (partial(rule, *own) for rule in rules)
                 values = each(sigma, z)
                 trace[f"{name}.sigma_prime"] = each(sigma_prime, z)
         else:
