@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from nncli.core.errors import SpecError
+from nncli.nn.activations import ACTIVATIONS, ELEMENTWISE, listed
 from nncli.spec import load_spec, parse_spec
 
 
@@ -101,9 +102,9 @@ LAYERS = {
     "type: dense, units: 1, activation: sigmod": "39: network[0].activation: 'sigmod' is not "
     "known; did you mean 'sigmoid'?",
     "type: dense, units: 1, activation: swish": "39: network[0].activation: 'swish' is not known; "
-    "expected one of sigmoid, tanh, relu, identity or softmax",
+    f"expected one of {listed(ACTIVATIONS)}",
     "type: dense, units: 1, activation: softmax": "39: network[0].activation: softmax belongs in "
-    "the last layer; use sigmoid, tanh, relu or identity here",
+    f"the last layer; use {listed(ELEMENTWISE)} here",
     "type: dense, units: 1, init: xavier": "33: network[0].init: 'xavier' is not known; did you "
     "mean 'xavier_normal'?",
     "type: dense, units: 2, bias: [1]": "33: network[0].bias: expected 2 numbers, one for each "
