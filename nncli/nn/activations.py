@@ -165,6 +165,16 @@ def relu(z: Array, a: Array, sigma_prime: Array, one: Array) -> Operations:
     yield bind(np.sign, a, sigma_prime)
 
 
+def leaky_relu(
+    z: Array, a: Array, sigma_prime: Array, one: Array, negative_slope: Array
+) -> Operations:
+    # At the kink z = 0 the derivative is that of the left side, as PyTorch does. A slope is at most
+    # 1, so that the larger of it and the sign of z is σ', and z σ' is σ, both without a branch.
+    yield bind(np.sign, z, sigma_prime)
+    yield bind(np.maximum, sigma_prime, negative_slope, out=sigma_prime)
+    yield bind(np.multiply, z, sigma_prime, a)
+
+
 def identity(z: Array, a: Array, sigma_prime: Array, one: Array) -> Operations:
     yield bind(np.copyto, a, z)
     yield bind(np.copyto, sigma_prime, one)
@@ -199,6 +209,20 @@ ACTIVATIONS = {
             pieces=(np.zeros_like, np.positive),
             initialiser="kaiming_normal",
             saturation=Saturation("off", "dead (σ′ = 0)", dead=True, starves=False),
+        ),
+        Activation(
+            "leaky_relu",
+            leaky_relu,
+            "F.leaky_relu({z}, negative_slope={negative_slope})",
+            lambda slope: (OnnxNode("LeakyRelu", attributes={"alpha": slope}),),
+            kinks=(0.0,),
+            pieces=(np.multiply, lambda z, slope: z),
+            parameters=(
+                Parameter("negative_slope", 0.01, 0.0, 1.0, "σ' where z is not positive."),
+            ),
+            initialiser="kaiming_normal",
+            saturation=Saturation("off", "off (σ′ < 0.01)", starves=False),
+            synonyms=("leakyrelu", "lrelu"),
         ),
         Activation("identity", identity, "{z}", lambda: (), synonyms=("linear", "none")),
         Activation(

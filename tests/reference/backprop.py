@@ -15,6 +15,10 @@ SIGMA = {  # σ and σ', side by side, of an activation's parameters and z
     ),
     "tanh": (math.tanh, lambda z: 1 / math.cosh(z) ** 2),
     "relu": (lambda z: z if z > 0 else 0.0, lambda z: 1.0 if z > 0 else 0.0),
+    "leaky_relu": (
+        lambda slope, z: z if z > 0 else slope * z,
+        lambda slope, z: 1.0 if z > 0 else slope,
+    ),
     "identity": (lambda z: z, lambda z: 1.0),
 }
 
