@@ -31,7 +31,7 @@ from nncli.data.dataset import Dataset
 from nncli.nn.network import build_network
 from nncli.nn.optimizers import Constant, Sgd
 from nncli.nn.step import Step
-from nncli.training.order import Plan
+from nncli.training.plan import Plan
 from nncli.training.trainer import Trainer
 
 NNCLI = [sys.executable, "-m", "nncli"]

@@ -7,7 +7,7 @@ from nncli.app.opening import SpecOrRun, open_spec_or_run
 from nncli.app.pipeline import prepare, start_workers
 from nncli.nn.trace import Trace
 from nncli.spec import Spec
-from nncli.training.single_step import Choice, take_step
+from nncli.training.steps import Choice, take_step
 
 
 def trace_step(

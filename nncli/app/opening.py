@@ -15,10 +15,10 @@ from nncli.nn.optimizers import Sgd
 from nncli.nn.parallel.worker_count import start_workers
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.spec import Spec, load_spec
-from nncli.training.data_file import DATA, read_data
+from nncli.training.checkpoint import State
 from nncli.training.evaluate import block_for
+from nncli.training.run_data import DATA, read_data
 from nncli.training.run_folder import SPEC, check_run, last_state
-from nncli.training.state import State
 
 
 class SpecOrRun(NamedTuple):

@@ -41,8 +41,8 @@ from nncli.spec import (
     StepSchedule,
     WeightedLayerSpec,
 )
-from nncli.training.fingerprint import Fingerprint, fingerprint
-from nncli.training.order import Plan
+from nncli.training.plan import Plan
+from nncli.training.run_data import Fingerprint, fingerprint
 
 T = TypeVar("T")
 Shape = tuple[int, ...]

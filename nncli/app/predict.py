@@ -12,7 +12,7 @@ from nncli.app.records import Prediction
 from nncli.core.errors import DataError
 from nncli.data import Inputs, read_inputs
 from nncli.nn.arrays import Array
-from nncli.training.forward import Forward
+from nncli.training.evaluate import Forward
 
 STANDARD_INPUT = "-"
 

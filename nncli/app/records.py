@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nncli.training.assessment import Assessment
     from nncli.training.evaluate import Evaluation
     from nncli.training.history import Epoch, History
-    from nncli.training.order import Plan
+    from nncli.training.plan import Plan
 
 Measure = Callable[["Epoch"], "float | None"]
 SPEC_SUFFIXES = (".yaml", ".yml")

@@ -14,8 +14,7 @@ from nncli.spec import Spec, dump_spec, load_spec
 from nncli.spec.compare import ABSENT, differences
 from nncli.spec.words import KeyPath, clean, describe, dotted
 from nncli.training.checkpoint_writer import CheckpointWriter
-from nncli.training.data_file import data_text
-from nncli.training.fingerprint import check_same
+from nncli.training.run_data import check_same, data_text
 from nncli.training.run_folder import SPEC, RunFolder, Standing, standing
 
 # How far and how fast to go on; and where the data lie, which are then seen to be the same.

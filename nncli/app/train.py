@@ -14,9 +14,9 @@ from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.spec import Spec, dump_spec, load_spec
 from nncli.training.checkpoint import RunIdentity, pack_checkpoint
 from nncli.training.checkpoint_writer import CheckpointWriter
-from nncli.training.data_file import data_text
 from nncli.training.evaluate import Evaluator
 from nncli.training.history import Divergence, Epoch, History, Progress
+from nncli.training.run_data import data_text
 from nncli.training.run_folder import RunFolder
 from nncli.training.trainer import Trainer
 

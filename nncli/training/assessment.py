@@ -10,7 +10,7 @@ from nncli.nn.optimizers import Sgd
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import Step
 from nncli.training.evaluate import Evaluator
-from nncli.training.samples import Rows, Samples
+from nncli.training.plan import Rows, Samples
 
 MOST_CONFUSED = 1000  # with more classes, nobody reads a number for each two of them
 

@@ -16,8 +16,7 @@ from nncli.core.jsons import from_json, to_json
 from nncli.nn.arrays import Array
 from nncli.nn.layers import by
 from nncli.nn.network import Network
-from nncli.training.fingerprint import Fingerprint
-from nncli.training.state import State
+from nncli.training.run_data import Fingerprint
 
 FORMAT, VERSION = "nncli.checkpoint/", 1
 PLACE = ("epoch", "samples", "cost_sum", "steps_taken", "seconds")
@@ -25,6 +24,27 @@ WHOLE = ("epoch", "samples", "steps_taken")
 MOST = 2**63 - 1  # of what is counted
 DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)  # what bad bytes lead to
 SUM_FOLLOWS, BLANK = b'"checksum": "', b"0" * 8
+
+
+class State(NamedTuple):
+    """Where a training stands. The order of samples follows from the seed and the epoch.
+
+    Attributes:
+        epoch: how many epochs are complete.
+        samples: how many samples of the epoch under way are done.
+        cost_sum: the sum of C_x over them.
+        steps_taken: over the whole training.
+        seconds: spent on the steps of the epoch under way.
+        parameters, velocity: flat, as the network and its Sgd have them.
+    """
+
+    epoch: int
+    samples: int
+    cost_sum: float
+    steps_taken: int
+    seconds: float
+    parameters: Array
+    velocity: Array | None
 
 
 class RunIdentity(NamedTuple):

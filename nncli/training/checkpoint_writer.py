@@ -6,10 +6,9 @@ from types import TracebackType
 
 from nncli.core.errors import InterruptedTraining, RunError, UnsavedError
 from nncli.nn.network import Network
-from nncli.training.checkpoint import RunIdentity, pack_checkpoint
+from nncli.training.checkpoint import RunIdentity, State, pack_checkpoint
 from nncli.training.history import History
 from nncli.training.run_folder import RunFolder
-from nncli.training.state import State
 
 # A save after each epoch of a microsecond would do nothing but slow the training down and wear the
 # disk out: from one save to the next this long passes, and so many times what the save took.

@@ -10,7 +10,7 @@ import numpy as np
 from nncli.nn.arrays import Array
 from nncli.nn.layers import Dense, LayerStep
 from nncli.nn.step import Step
-from nncli.training.samples import Samples
+from nncli.training.plan import Samples
 
 # So many times the cost of a network that has learnt nothing is an explosion: in a single
 # mini-batch, whose samples may be odd ones, and over all samples that are evaluated after an epoch.

@@ -15,10 +15,10 @@ import numpy as np
 from nncli.nn.arrays import Array
 from nncli.nn.measures import LayerMeasures, measure, norm
 from nncli.nn.step import Step
+from nncli.training.checkpoint import State
 from nncli.training.divergence import Wrong, first_wrong, wrong_forward
 from nncli.training.history import Divergence, FlightStep
-from nncli.training.samples import Rows, Samples
-from nncli.training.state import State
+from nncli.training.plan import Rows, Samples
 
 if TYPE_CHECKING:
     from nncli.training.trainer import Trainer

@@ -1,15 +1,16 @@
-"""How good a network is on some samples."""
+"""A network applied to samples a block at a time: their outputs, their cost and accuracy."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
+from nncli.nn.arrays import Array
 from nncli.nn.network import Network, step_bytes
 from nncli.nn.optimizers import Sgd
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import Step
-from nncli.training.samples import Rows, Samples
+from nncli.training.plan import Rows, Samples
 
 BLOCK = 128  # samples at a time: enough for BLAS, little enough for the caches
 MOST_BYTES = 1 << 28  # that they may take on their way
@@ -67,3 +68,21 @@ def block_for(network: Network) -> int:
     """How many samples go through a network at a time: fewer where each takes much memory."""
     each = step_bytes(network.layers, 1, network.dtype.itemsize)
     return max(1, min(BLOCK, MOST_BYTES // each))
+
+
+class Forward:
+    """Applies a network, in one workspace for however many samples come at a time."""
+
+    def __init__(self, network: Network, workers: WorkerPool | None = None) -> None:
+        self.step = Step(network, Sgd(network), block_for(network), workers)
+
+    def __call__(self, samples: Samples) -> Iterator[Array]:
+        """The outputs of samples without targets, some samples x outputs at a time."""
+        step, index = self.step, samples.index
+        nothing = np.empty((step.n, 0), step.inputs.dtype)
+        for start in range(0, len(index), step.n):
+            rows = index[start : start + step.n]
+            samples.gather(rows, step.inputs[: len(rows)], nothing[: len(rows)])
+            step.inputs[len(rows) :] = 0
+            step.forward()
+            yield step.outputs[: len(rows)].copy()

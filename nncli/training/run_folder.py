@@ -13,11 +13,10 @@ from nncli.core.errors import DamagedError, RunError
 from nncli.core.files import is_temporary, read_regular, reason, shown, write_whole
 from nncli.core.jsons import to_json
 from nncli.nn.network import Network
-from nncli.training.checkpoint import RunIdentity, read_checkpoint, read_whole
-from nncli.training.data_file import DATA
+from nncli.training.checkpoint import RunIdentity, State, read_checkpoint, read_whole
 from nncli.training.history import History
 from nncli.training.metrics_reader import METRICS, read_first
-from nncli.training.state import State
+from nncli.training.run_data import DATA
 
 T = TypeVar("T")
 SPEC, CHECKPOINT = "spec.yaml", "checkpoint.safetensors"

@@ -13,13 +13,12 @@ from nncli.nn.optimizers import Sgd
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import Step
 from nncli.nn.trace import Trace, take_trace
+from nncli.training.checkpoint import State
 from nncli.training.divergence import AFTER_AN_EPOCH, IN_A_STEP, untrained_cost
 from nncli.training.divergence_replay import FLIGHT, flight_record
 from nncli.training.evaluate import Evaluator
 from nncli.training.history import Divergence, Epoch, Event, Progress
-from nncli.training.order import Plan
-from nncli.training.samples import Rows, Samples
-from nncli.training.state import State
+from nncli.training.plan import Plan, Rows, Samples
 
 GLANCE = 0.1  # seconds between two events within an epoch
 FRESH = 5.0  # seconds after which the kept state is replaced within a long epoch

@@ -11,8 +11,7 @@ from nncli.nn.network import build_network
 from nncli.nn.optimizers import Sgd
 from nncli.training import assessment, evaluate
 from nncli.training.assessment import assess
-from nncli.training.evaluate import Evaluator, block_for
-from nncli.training.forward import Forward
+from nncli.training.evaluate import Evaluator, Forward, block_for
 
 RANDOM = np.random.default_rng(5)
 

@@ -13,8 +13,7 @@ from nncli.app.pipeline import prepare
 from nncli.core.errors import DamagedError, RunError
 from nncli.spec import parse_spec
 from nncli.training import checkpoint
-from nncli.training.checkpoint import RunIdentity, pack_checkpoint, read_checkpoint
-from nncli.training.state import State
+from nncli.training.checkpoint import RunIdentity, State, pack_checkpoint, read_checkpoint
 
 SPEC = """
 data: {train: {inputs: [[0, 1], [1, 0]], targets: [1, 0]}}

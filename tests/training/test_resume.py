@@ -16,7 +16,7 @@ from nncli.app.opening import open_spec_or_run
 from nncli.core import safetensors_format
 from nncli.core.errors import InterruptedTraining, RunError, SpecError
 from nncli.spec import load_spec, parse_spec
-from nncli.training.data_file import DATA
+from nncli.training.run_data import DATA
 from nncli.training.run_folder import BEFORE, CHECKPOINT, METRICS, RunFolder
 from tests.soak.kills import ending
 

@@ -2,7 +2,7 @@
 
 from nncli.app.records import Prepared
 from nncli.nn.optimizers import Sgd
-from nncli.training.samples import Samples
+from nncli.training.plan import Samples
 from nncli.training.trainer import Trainer
 
 

@@ -1,14 +1,30 @@
-"""The order of mini-batches: which samples, at which η, in every step of a training."""
+"""The plan of a training: its samples, and at which η and in which mini-batches they are taken."""
 
 from collections.abc import Iterator
 from itertools import count
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from nncli.core.seeds import Stream, seed_of
 from nncli.nn.optimizers import Schedule
-from nncli.training.samples import Rows
+from nncli.nn.parallel.partition import Source
+
+Array = npt.NDArray[Any]
+Rows = npt.NDArray[np.int64]
+
+
+class Samples(Source, Protocol):
+    """Some rows of a table of inputs and targets."""
+
+    @property
+    def index(self) -> Rows:
+        """The rows that belong to it."""
+
+    @property
+    def targets(self) -> Array:
+        """The targets of the whole table, rows x outputs."""
 
 
 class Plan(NamedTuple):

@@ -13,8 +13,7 @@ from nncli.nn.optimizers import Sgd
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import Step
 from nncli.nn.trace import Trace, take_trace
-from nncli.training.order import Plan
-from nncli.training.samples import Rows, Samples
+from nncli.training.plan import Plan, Rows, Samples
 
 
 class Choice(NamedTuple):

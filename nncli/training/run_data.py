@@ -1,9 +1,52 @@
-"""What tells whether a run goes on with its own data: a few numbers, not the data themselves."""
+"""What a run folder records about its data: data.json, and a fingerprint to know them again."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nncli.core.errors import RunError
-from nncli.training.samples import Array, Samples
+from nncli.core.files import read_regular, reason, shown
+from nncli.core.jsons import to_json
+from nncli.training.plan import Array, Samples
+
+DATA = "data.json"
+DATA_FORMAT = "nncli.data/1"
+
+
+def data_text(settled: Mapping[str, Any]) -> str:
+    """The text of a data.json, a line a key."""
+    content = {"format": DATA_FORMAT, **settled}
+    lines = ",\n".join(f'  "{key}": {to_json(value)}' for key, value in content.items())
+    return f"{{\n{lines}\n}}\n"
+
+
+def read_data(folder: Path) -> dict[str, Any]:
+    """What the data.json in a run folder holds.
+
+    Raises:
+        RunError: there is none, it is no JSON, or of another format.
+    """
+    path = folder / DATA
+    name = shown(path)
+    try:
+        content = json.loads(read_regular(path))
+    except FileNotFoundError:
+        raise RunError(f"{name}: there is no such file; a run folder holds one") from None
+    except OSError as error:
+        raise RunError(f"{name}: cannot be read: {reason(error)}") from error
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"{name}: damaged: it is no JSON: {error}") from error
+    written = content.get("format") if isinstance(content, dict) else None
+    if written != DATA_FORMAT:
+        raise RunError(
+            f"{name}: its format is {written!r}, this version of nncli reads {DATA_FORMAT!r}"
+        )
+    assert isinstance(content, dict)
+    return content
+
 
 Fingerprint = dict[str, tuple[float, ...]]
 LOOKED_AT = 16  # samples of each part
