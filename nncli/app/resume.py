@@ -15,7 +15,7 @@ from nncli.spec.compare import ABSENT, differences
 from nncli.spec.words import KeyPath, clean, describe, dotted
 from nncli.training.checkpoint_writer import CheckpointWriter
 from nncli.training.run_data import check_same, data_text
-from nncli.training.run_folder import SPEC, RunFolder, Standing, standing
+from nncli.training.run_folder import SPEC, ResumePoint, RunFolder, resume_point
 
 # How far and how fast to go on; and where the data lie, which are then seen to be the same.
 SETTINGS = (("train", "epochs"), ("train", "eta"), ("train", "schedule"), ("train", "threads"))
@@ -43,7 +43,7 @@ class Reopened(NamedTuple):
 
     prepared: Prepared
     folder: RunFolder
-    standing: Standing
+    point: ResumePoint
     changes: tuple[str, ...] = ()
 
     def begin(self) -> None:
@@ -63,7 +63,7 @@ class Reopened(NamedTuple):
             changed = dump_spec(with_defaults(self.prepared.spec))
             text = (changed + "".join(f"{comment}\n" for comment in comments)).encode()
         settled = data_text(self.prepared.data.recipe.as_plain())
-        self.folder.begin_at(self.standing, text, settled.encode())
+        self.folder.resume_at(self.point, text, settled.encode())
 
 
 def resume(
@@ -96,21 +96,21 @@ def resume(
     """
     if not isinstance(run, Reopened):
         run = reopen(run, spec=spec, overrides=overrides)
-    prepared, stand = run.prepared, run.standing
+    prepared, point = run.prepared, run.point
     watch = Watcher(on_start, on_event, on_warning)
-    with start_workers(prepared, stand.terms.threads) as workers:
+    with start_workers(prepared, point.identity.threads) as workers:
         try:
-            trainer = make_trainer(prepared, workers, stand.terms.untrained)
-            trainer.restore(stand.state)
-            for note in stand.notes:
+            trainer = make_trainer(prepared, workers, point.identity.untrained)
+            trainer.restore(point.state)
+            for note in point.notes:
                 watch.warn(note)
             run.begin()
         except BaseException:
             run.folder.close()
             raise
-        identity = stand.terms._replace(threads=workers.threads)
+        identity = point.identity._replace(threads=workers.threads)
         writer = CheckpointWriter(
-            run.folder, prepared.network, stand.history, identity, checkpoint_every
+            run.folder, prepared.network, point.history, identity, checkpoint_every
         )
         return run_to_end(trainer, prepared, workers, writer, watch)
 
@@ -133,10 +133,10 @@ def reopen(
         changed = _differences(own, new)
         _check_changes(changed, new)
         prepared = prepare(new, weight_files=False)
-        stand = standing(path, prepared.network)
-        _check_place(prepared, stand, shown(path))
-        stand = stand._replace(notes=(*stand.notes, *_lost_data(path)))
-        return Reopened(prepared, folder, stand, tuple(_comments(changed, stand)))
+        point = resume_point(path, prepared.network)
+        _check_place(prepared, point, shown(path))
+        point = point._replace(notes=(*point.notes, *_lost_data(path)))
+        return Reopened(prepared, folder, point, tuple(_comments(changed, point)))
     except BaseException:
         folder.close()
         raise
@@ -190,10 +190,10 @@ def _refuse(spec: Spec, found: list[_Change], messages: list[str]) -> None:
         raise SpecError(lines)
 
 
-def _check_place(prepared: Prepared, stand: Standing, run: str) -> None:
+def _check_place(prepared: Prepared, point: ResumePoint, run: str) -> None:
     """Whether the run's place fits its data and its spec."""
-    state, epochs = stand.state, prepared.spec.train.epochs
-    check_same(stand.terms.data, fingerprint_of(prepared), run)
+    state, epochs = point.state, prepared.spec.train.epochs
+    check_same(point.identity.data, fingerprint_of(prepared), run)
     if state.samples >= len(prepared.data.train):
         raise RunError(f"{run}: damaged: {state.samples:,} samples of an epoch are done, of fewer")
     begun = state.epoch + (state.samples > 0)
@@ -204,10 +204,10 @@ def _check_place(prepared: Prepared, stand: Standing, run: str) -> None:
         )
 
 
-def _comments(changed: list[_Change], stand: Standing) -> Iterator[str]:
+def _comments(changed: list[_Change], point: ResumePoint) -> Iterator[str]:
     """What changes, and where, for spec.yaml."""
-    where = f"after epoch {stand.state.epoch}"
-    if stand.state.samples:
-        where += f" and {stand.state.samples} samples"
+    where = f"after epoch {point.state.epoch}"
+    if point.state.samples:
+        where += f" and {point.state.samples} samples"
     for d in changed:
         yield f"# Changed {where}: {dotted(d.path)} was {d.one}, is {d.other}."

@@ -67,7 +67,7 @@ def train(
         folder = None
         if out is not None:
             text = dump_spec(with_defaults(prepared.spec))
-            checkpoint = pack_checkpoint(prepared.network, trainer.keep(), identity)
+            checkpoint = pack_checkpoint(prepared.network, trainer.sound_state(), identity)
             settled = data_text(prepared.data.recipe.as_plain())
             folder = RunFolder.create(Path(out), text, settled, checkpoint, overwrite=overwrite)
         writer = CheckpointWriter(folder, prepared.network, History(), identity, checkpoint_every)
@@ -125,18 +125,18 @@ def run_to_end(
                     if isinstance(event, Epoch):
                         writer.history.append(event)
                     if isinstance(event, Epoch) or writer.is_due:
-                        writer.keep(trainer.keep())
-                    watch.warn(writer.news())
+                        writer.submit(trainer.sound_state())
+                    watch.warn(writer.new_warning())
                     watch.tell(event, trainer)
             except InterruptedTraining:
-                writer.keep(trainer.keep())
+                writer.submit(trainer.sound_state())
                 raise
             if test is not None:
                 classes = prepared.plan.classes
                 evaluator = Evaluator(network, sgd, test, classes=classes, workers=workers)
                 training = replace(training, test=evaluator())
     except StoppedTraining as stopped:
-        watch.warn(writer.news())
+        watch.warn(writer.new_warning())
         stopped.training = training
         raise
     return training

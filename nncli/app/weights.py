@@ -90,7 +90,7 @@ def read_weights(path: Path) -> WeightFile:
         NncliError: it is another kind of file, cannot be read, or is damaged.
     """
     from nncli.exchange.importing import WeightFile
-    from nncli.training.run_folder import BEFORE
+    from nncli.training.run_folder import PREVIOUS
 
     name, suffix = shown(path), path.suffix.lower()
     if suffix in PICKLES:
@@ -99,7 +99,7 @@ def read_weights(path: Path) -> WeightFile:
             "save it with safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"
         )
     datasets.file_size(path)
-    if suffix == ".safetensors" or path.name == BEFORE:
+    if suffix == ".safetensors" or path.name == PREVIOUS:
         arrays, metadata = safetensors_format.read(path)
         return WeightFile(name, arrays, metadata, is_ordered=False)
     if suffix == ".npz":

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nncli.app.resume import Reopened
     from nncli.render.pages.training import TrainingScreen
     from nncli.training.history import Epoch, Progress
-    from nncli.training.run_folder import Standing
+    from nncli.training.run_folder import ResumePoint
     from nncli.training.trainer import Trainer
 
 
@@ -155,7 +155,7 @@ def train(
     except KeyboardInterrupt:
         raise InterruptedTraining("interrupted; nothing was written") from None
     as_json = format is Format.json
-    screen = TrainingScreen(begun.prepared, begun.standing, quiet=as_json)
+    screen = TrainingScreen(begun.prepared, begun.resume_point, quiet=as_json)
     show = Show(screen, tables, every or 1, full)
     try:
         done = _go(begun, show, overwrite=overwrite, checkpoint_every=checkpoint_every)
@@ -163,7 +163,7 @@ def train(
         if as_json and stopped.training is not None:
             write_text(training_json(stopped.training, stopped))
         elif isinstance(stopped, DivergedError):
-            screen.show_flight(stopped.divergence)
+            screen.show_divergence(stopped.divergence)
         elif isinstance(stopped, UnsavedError) and stopped.is_done:
             screen.show_end(stopped.training, is_saved=False)
         raise
@@ -181,8 +181,8 @@ class Begun(NamedTuple):
     reopened: "Reopened | None" = None
 
     @property
-    def standing(self) -> "Standing | None":
-        return None if self.reopened is None else self.reopened.standing
+    def resume_point(self) -> "ResumePoint | None":
+        return None if self.reopened is None else self.reopened.point
 
 
 class Show(NamedTuple):
@@ -239,9 +239,9 @@ def _go(begun: Begun, show: Show, *, overwrite: bool, checkpoint_every: float) -
 
     def on_start() -> None:
         screen.show_built()
-        stand = begun.standing
-        if stand is not None and stand.state.epoch == epochs and show.is_due(epochs, epochs):
-            screen.show_step(stand.history[-1], None)
+        point = begun.resume_point
+        if point is not None and point.state.epoch == epochs and show.is_due(epochs, epochs):
+            screen.show_step(point.history[-1], None)
 
     def on_event(event: "Epoch | Progress", trainer: "Trainer") -> None:
         screen.progress(event)

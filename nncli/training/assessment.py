@@ -20,10 +20,10 @@ class ClassCounts(NamedTuple):
 
     Attributes:
         samples: how many there are of it.
-        predicted: how many samples were taken for it.
-        right: how many of its own samples were taken for it.
-        confusion: classes x classes: row i, column j counts the samples of class i that were taken
-            for class j. None with more than MOST_CONFUSED classes.
+        predicted: how many samples were classified as it.
+        right: how many of its own samples were.
+        confusion: classes x classes: row i, column j counts the samples of class i that were
+            classified as class j. None with more than MOST_CONFUSED classes.
     """
 
     samples: Array
@@ -33,18 +33,18 @@ class ClassCounts(NamedTuple):
 
     @property
     def accuracy(self) -> float:
-        """The share of samples that were taken for what they are."""
+        """The share of samples that are classified rightly."""
         return float(self.right.sum() / self.samples.sum())
 
     @property
     def precision(self) -> list[float | None]:
-        """Of what was taken for a class, the share that is of it; None where nothing was."""
-        return shares(self.right, self.predicted)
+        """Of what was classified as a class, the share that is of it; None where nothing was."""
+        return ratios(self.right, self.predicted)
 
     @property
     def recall(self) -> list[float | None]:
-        """Of the samples of a class, the share that was taken for it; None where there are none."""
-        return shares(self.right, self.samples)
+        """Of the samples of a class, the share classified as it; None where there are none."""
+        return ratios(self.right, self.samples)
 
 
 class Fit(NamedTuple):
@@ -94,7 +94,7 @@ def assess(
     """Takes all samples through the network, a block at a time.
 
     Args:
-        classes: whether targets are one-hot. A sample is taken for the class of its largest output.
+        classes: whether targets are one-hot. A sample's class is that of its largest output.
         worst: how many of the samples to keep.
         workers: threads to share the work among.
     """
@@ -103,11 +103,11 @@ def assess(
     ranking = Ranking(worst)
     cost, count = 0.0, len(samples.index)
     evaluator = Evaluator(network, Sgd(network), samples, classes=classes, workers=workers)
-    for rows, step, mean in evaluator.passes():
+    for rows, step, mean in evaluator.blocks():
         cost += mean * step.n
         with np.errstate(all="ignore"):
-            tally.take(step)
-            ranking.take(rows, step)
+            tally.add(step)
+            ranking.add(rows, step)
     return Assessment(
         count,
         cost / count,
@@ -124,7 +124,7 @@ class ClassTally:
         confused = classes <= MOST_CONFUSED
         self.confusion = np.zeros((classes, classes), np.int64) if confused else None
 
-    def take(self, step: Step) -> None:
+    def add(self, step: Step) -> None:
         true, predicted = step.targets.argmax(axis=1), step.outputs.argmax(axis=1)
         self.samples += np.bincount(true, minlength=self.classes)
         self.predicted += np.bincount(predicted, minlength=self.classes)
@@ -144,7 +144,7 @@ class FitTally:
         self.errors, self.mean, self.squares = np.zeros((3, outputs))
         self.least, self.most = np.full(outputs, np.inf), np.full(outputs, -np.inf)
 
-    def take(self, step: Step) -> None:
+    def add(self, step: Step) -> None:
         y = step.targets.astype(np.float64)
         self.errors += np.square(step.outputs - y).sum(axis=0)
         np.minimum(self.least, y.min(axis=0), out=self.least)
@@ -172,7 +172,7 @@ class Ranking:
         self.size = size
         self.outcomes: list[Outcome] = []
 
-    def take(self, rows: Rows, step: Step) -> None:
+    def add(self, rows: Rows, step: Step) -> None:
         last, targets = step.last, step.targets.T
         assert last.z is not None
         costs = step.network.cost.each(last.z, targets, last.a - targets)
@@ -186,7 +186,7 @@ class Ranking:
         self.outcomes = sorted(self.outcomes, key=lambda outcome: -outcome.cost)[: self.size]
 
 
-def shares(parts: Array, wholes: Array) -> list[float | None]:
+def ratios(parts: Array, wholes: Array) -> list[float | None]:
     return [
         part / whole if whole else None
         for part, whole in zip(parts.tolist(), wholes.tolist(), strict=True)

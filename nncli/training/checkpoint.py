@@ -1,4 +1,4 @@
-"""A checkpoint: all that a training needs to go on, as bytes that know when they are damaged."""
+"""A checkpoint: all that a training needs to be resumed, as bytes with a checksum."""
 
 import math
 import re
@@ -19,15 +19,16 @@ from nncli.nn.network import Network
 from nncli.training.run_data import Fingerprint
 
 FORMAT, VERSION = "nncli.checkpoint/", 1
-PLACE = ("epoch", "samples", "cost_sum", "steps_taken", "seconds")
-WHOLE = ("epoch", "samples", "steps_taken")
-MOST = 2**63 - 1  # of what is counted
-DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)  # what bad bytes lead to
-SUM_FOLLOWS, BLANK = b'"checksum": "', b"0" * 8
+POSITION = ("epoch", "samples", "cost_sum", "steps_taken", "seconds")
+INTEGERS = ("epoch", "samples", "steps_taken")
+LARGEST_COUNT = 2**63 - 1
+# What damaged bytes raise.
+DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+CHECKSUM_KEY, NO_CHECKSUM = b'"checksum": "', b"0" * 8
 
 
 class State(NamedTuple):
-    """Where a training stands. The order of samples follows from the seed and the epoch.
+    """The state of a training. The order of samples follows from the seed and the epoch.
 
     Attributes:
         epoch: how many epochs are complete.
@@ -52,7 +53,7 @@ class RunIdentity(NamedTuple):
 
     Attributes:
         data: the fingerprint of the run's data.
-        threads: that share the work: sums over their shares have an order of their own.
+        threads: how many share the work; the order of sums depends on it.
         untrained: the cost of a network that has learnt nothing, see `Trainer`.
     """
 
@@ -61,8 +62,8 @@ class RunIdentity(NamedTuple):
     untrained: float
 
 
-def pack_checkpoint(network: Network, state: State, terms: RunIdentity) -> bytes:
-    """A checkpoint's bytes: dense1.weight and the like, velocity.dense1.weight, the place.
+def pack_checkpoint(network: Network, state: State, identity: RunIdentity) -> bytes:
+    """A checkpoint's bytes: arrays dense1.weight, velocity.dense1.weight, ... and metadata.
 
     Its checksum is the CRC-32 of all the bytes, with zeros for its own eight digits.
     """
@@ -71,17 +72,17 @@ def pack_checkpoint(network: Network, state: State, terms: RunIdentity) -> bytes
         arrays |= {f"velocity.{name}": v for name, v in _named(network, state.velocity).items()}
     metadata = {
         "format": f"{FORMAT}{VERSION}",
-        "checksum": BLANK.decode(),
-        "place": to_json({key: getattr(state, key) for key in PLACE}),
-        "terms": to_json(terms._asdict()),
+        "checksum": NO_CHECKSUM.decode(),
+        "place": to_json({key: getattr(state, key) for key in POSITION}),
+        "terms": to_json(identity._asdict()),
     }
     content = safetensors_format.pack(arrays, metadata)
-    at = content.index(SUM_FOLLOWS) + len(SUM_FOLLOWS)
-    return content[:at] + _checksum(content) + content[at + len(BLANK) :]
+    at = content.index(CHECKSUM_KEY) + len(CHECKSUM_KEY)
+    return content[:at] + _checksum(content) + content[at + len(NO_CHECKSUM) :]
 
 
 def read_checkpoint(path: Path, network: Network) -> tuple[State, RunIdentity]:
-    """The state in a checkpoint, for a network of the run's spec; and the terms of its training.
+    """The state in a checkpoint, for a network of the run's spec; and its run's identity.
 
     Raises:
         DamagedError: there is none, or it is not as it was written.
@@ -90,14 +91,15 @@ def read_checkpoint(path: Path, network: Network) -> tuple[State, RunIdentity]:
     name = shown(path)
     arrays, metadata = read_whole(path)
     try:
-        place, terms = _place(metadata["place"]), _terms(metadata["terms"])
+        position = _position(metadata["place"])
+        identity = _identity(metadata["terms"])
     except DAMAGE as error:
-        raise DamagedError(f"{name}: damaged: {_words(error)}") from error
+        raise DamagedError(f"{name}: damaged: {_reason(error)}") from error
     velocity = None
     if any(key.startswith("velocity.") for key in arrays):
         velocity = _flat(name, network, arrays, "velocity.")
     parameters = _flat(name, network, arrays, "")
-    return State(parameters=parameters, velocity=velocity, **place), terms
+    return State(parameters=parameters, velocity=velocity, **position), identity
 
 
 def read_whole(path: Path) -> tuple[safetensors_format.Arrays, Mapping[str, str]]:
@@ -118,15 +120,15 @@ def read_whole(path: Path) -> tuple[safetensors_format.Arrays, Mapping[str, str]
     except OSError as error:
         raise DamagedError(f"{name}: cannot be read: {reason(error)}") from error
     except DAMAGE as error:
-        raise DamagedError(f"{name}: damaged: {_words(error)}") from error
+        raise DamagedError(f"{name}: damaged: {_reason(error)}") from error
     return arrays, metadata
 
 
 def _checksum(content: bytes) -> bytes:
-    """The checksum of a checkpoint's bytes, whatever stands in its place."""
-    at = content.index(SUM_FOLLOWS) + len(SUM_FOLLOWS)
-    before = zlib.crc32(BLANK, zlib.crc32(content[:at]))
-    return f"{zlib.crc32(memoryview(content)[at + len(BLANK) :], before):08x}".encode()
+    """The checksum of a checkpoint's bytes, whatever the eight digits are now."""
+    at = content.index(CHECKSUM_KEY) + len(CHECKSUM_KEY)
+    before = zlib.crc32(NO_CHECKSUM, zlib.crc32(content[:at]))
+    return f"{zlib.crc32(memoryview(content)[at + len(NO_CHECKSUM) :], before):08x}".encode()
 
 
 def _check_version(name: str, written: str) -> None:
@@ -139,23 +141,23 @@ def _check_version(name: str, written: str) -> None:
         )
 
 
-def _place(text: str) -> dict[str, Any]:
-    """The numbers of a place, from its JSON."""
+def _position(text: str) -> dict[str, Any]:
+    """The numbers of a State, from their JSON."""
     written = from_json(text)
-    place = {key: written[key] for key in PLACE}
-    for key, number in place.items():
-        kind = int if key in WHOLE else float
+    position = {key: written[key] for key in POSITION}
+    for key, number in position.items():
+        kind = int if key in INTEGERS else float
         is_sound = type(number) is kind and math.isfinite(number)
-        if not is_sound or (kind is int and not 0 <= number <= MOST):
+        if not is_sound or (kind is int and not 0 <= number <= LARGEST_COUNT):
             raise ValueError(f"{key} is {number!r}")
-    return place
+    return position
 
 
-def _terms(text: str) -> RunIdentity:
+def _identity(text: str) -> RunIdentity:
     """A RunIdentity from its JSON."""
     written = from_json(text)
     prints, threads = written["data"], written["threads"]
-    if not isinstance(prints, dict) or not all(map(_is_print, prints.values())):
+    if not isinstance(prints, dict) or not all(map(_is_fingerprint, prints.values())):
         raise ValueError("data holds no numbers")
     data = {part: tuple(map(float, numbers)) for part, numbers in prints.items()}
     if type(threads) is not int or not 1 <= threads <= 256:
@@ -166,16 +168,16 @@ def _terms(text: str) -> RunIdentity:
     return RunIdentity(data, threads, math.inf if untrained is None else float(untrained))
 
 
-def _is_print(numbers: Any) -> bool:
-    """Whether this can be what tells one part of the data from others."""
+def _is_fingerprint(numbers: Any) -> bool:
+    """Whether this can be a fingerprint of a part of the data."""
     return isinstance(numbers, list) and all(map(_is_number, numbers))
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) is float or (type(value) is int and abs(value) <= MOST)
+    return type(value) is float or (type(value) is int and abs(value) <= LARGEST_COUNT)
 
 
-def _words(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return f"it holds no {error}" if isinstance(error, KeyError) else shown(error)
 
 

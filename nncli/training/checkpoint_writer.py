@@ -1,4 +1,4 @@
-"""Keeps a run folder up to date from a thread of its own: a training does not wait for the disk."""
+"""Writes checkpoints from a thread of its own, so that a training does not wait for the disk."""
 
 from threading import Condition, Event, Thread
 from time import monotonic
@@ -10,17 +10,17 @@ from nncli.training.checkpoint import RunIdentity, State, pack_checkpoint
 from nncli.training.history import History
 from nncli.training.run_folder import RunFolder
 
-# A save after each epoch of a microsecond would do nothing but slow the training down and wear the
-# disk out: from one save to the next this long passes, and so many times what the save took.
-PAUSE, TIMES = 0.25, 4
-RETRY = 1.0  # seconds from a save that failed to the next
+# A save after each epoch of a microsecond would only slow the training down and wear the disk out:
+# between two saves pass at least so many seconds, and so many times what the last one took.
+MIN_PAUSE, PAUSE_FACTOR = 0.25, 4
+RETRY_PAUSE = 1.0  # seconds after a save that failed
 
 
 class CheckpointWriter:
-    """Saves the states that it is handed, as fast as the disk follows; the last one in any case.
+    """Saves the states that are submitted: the newest, as often as the disk allows, and the last.
 
-    A context manager: leaving it waits until all is saved, unless what leaves is no Exception (a
-    second Ctrl-C): then the thread is left to end by itself.
+    A context manager: leaving it waits until all is saved, unless it is left by a
+    KeyboardInterrupt or the like: then the thread ends by itself.
 
     Raises, on leaving a training that ended well or was interrupted:
         UnsavedError: its last state could not be saved.
@@ -31,28 +31,28 @@ class CheckpointWriter:
         folder: RunFolder | None,
         network: Network,
         history: History,
-        terms: RunIdentity,
+        identity: RunIdentity,
         every: float,
     ) -> None:
         """
         Args:
             folder: None: nothing is saved.
-            history: of the training; it grows meanwhile.
-            terms: those of the training, as its checkpoints tell them.
-            every: seconds after which a state is due within a long epoch.
+            history: of the training, which appends to it.
+            identity: of the training, for its checkpoints.
+            every: seconds between two checkpoints within a long epoch.
         """
         self.history = history
         self.path = None if folder is None else folder.path
         self._network = network
-        self._terms = terms
+        self._identity = identity
         self._every = every
-        self._handed = monotonic()
+        self._submitted = monotonic()
         self._changed = Condition()
         self._ending = Event()
         # Shared with the thread, under the condition:
         self._state: State | None = None
-        self._trouble: RunError | None = None
-        self._is_told = False
+        self._failure: RunError | None = None
+        self._is_reported = False
         self._bug: BaseException | None = None
         self._thread = None
         if folder is not None:
@@ -60,24 +60,24 @@ class CheckpointWriter:
 
     @property
     def is_due(self) -> bool:
-        """Whether a state of the middle of an epoch should be handed over."""
-        return monotonic() - self._handed > self._every
+        """Whether it is time to submit a state within an epoch."""
+        return monotonic() - self._submitted > self._every
 
-    def keep(self, state: State) -> None:
-        """Hands over a state. The history has all its epochs by now."""
+    def submit(self, state: State) -> None:
+        """Hands over a state to be saved. The history must hold all its epochs by now."""
         if self._thread is None:
             return
-        self._handed = monotonic()
+        self._submitted = monotonic()
         with self._changed:
             self._state = state
             self._changed.notify()
 
-    def news(self) -> str | None:
-        """Why the last save failed, told once until one succeeds."""
+    def new_warning(self) -> str | None:
+        """Why the last save failed; None after it was returned once, until a save succeeds."""
         with self._changed:
-            trouble = None if self._is_told else self._trouble
-            self._is_told = self._trouble is not None
-        return None if trouble is None else f"{trouble}; the training goes on, and tries again"
+            failure = None if self._is_reported else self._failure
+            self._is_reported = self._failure is not None
+        return None if failure is None else f"{failure}; the training goes on, and tries again"
 
     def __enter__(self) -> "CheckpointWriter":
         if self._thread is not None:
@@ -98,14 +98,14 @@ class CheckpointWriter:
         self._thread.join()
         if self._bug is not None:
             raise self._bug
-        if self._trouble is not None and (error is None or isinstance(error, InterruptedTraining)):
+        if self._failure is not None and (error is None or isinstance(error, InterruptedTraining)):
             ended = "done" if error is None else "interrupted"
-            message = f"the training is {ended}, but its end is not saved\n{self._trouble}"
+            message = f"the training is {ended}, but its end is not saved\n{self._failure}"
             raise UnsavedError(message, is_done=error is None) from error
 
     def _run(self, folder: RunFolder) -> None:
         try:
-            pause = PAUSE
+            pause = MIN_PAUSE
             while True:
                 self._ending.wait(pause)
                 state, is_last = self._next()
@@ -113,7 +113,9 @@ class CheckpointWriter:
                     return
                 began = monotonic()
                 saved = self._save(folder, state, is_last)
-                pause = max(PAUSE, TIMES * (monotonic() - began)) if saved else RETRY
+                pause = (
+                    max(MIN_PAUSE, PAUSE_FACTOR * (monotonic() - began)) if saved else RETRY_PAUSE
+                )
         except Exception as bug:  # raised where the training ends, not lost with the thread
             self._bug = bug
         finally:
@@ -127,15 +129,15 @@ class CheckpointWriter:
             return state, self._ending.is_set()
 
     def _save(self, folder: RunFolder, state: State, is_last: bool) -> bool:
-        trouble = None
+        failure = None
         try:
-            checkpoint = pack_checkpoint(self._network, state, self._terms)
+            checkpoint = pack_checkpoint(self._network, state, self._identity)
             folder.save(self.history, state.epoch, checkpoint)
         except RunError as error:
-            trouble = error
+            failure = error
         with self._changed:
-            self._trouble = trouble
-            if trouble is not None and not is_last:
+            self._failure = failure
+            if failure is not None and not is_last:
                 # It is tried again, once more when the training ends.
                 self._state = self._state or state
-        return trouble is None
+        return failure is None

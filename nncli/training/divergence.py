@@ -1,4 +1,4 @@
-"""Where a training began to leave the numbers."""
+"""Where a training began to diverge: the first quantity that is not finite, or too large."""
 
 import math
 from collections.abc import Iterator
@@ -14,18 +14,18 @@ from nncli.training.plan import Samples
 
 # So many times the cost of a network that has learnt nothing is an explosion: in a single
 # mini-batch, whose samples may be odd ones, and over all samples that are evaluated after an epoch.
-IN_A_STEP, AFTER_AN_EPOCH = 1e6, 1e3
-LOOKED_AT = 128  # samples
+STEP_LIMIT_FACTOR, EPOCH_LIMIT_FACTOR = 1e6, 1e3
+UNTRAINED_SAMPLES = 128  # that the cost of an untrained network is measured on
 
 
-class Wrong(NamedTuple):
-    """The first quantity that went wrong, at its first entry that did.
+class Fault(NamedTuple):
+    """A quantity that is not finite or too large, at its first such entry.
 
     Attributes:
         layer, quantity: by name; the cost counts to the last layer, and so does a target.
         unit: which unit, filter or channel of the layer.
-        place: which sample of the mini-batch; for what all samples have a share in (gradients,
-            updates, parameters) the one whose share is largest.
+        place: which sample of the mini-batch; for sums over samples (gradients, updates,
+            parameters) the one that contributes most.
         largest: the largest finite |entry| of the quantity, or of z behind a cost; a target as it
             is, with its sign.
     """
@@ -45,7 +45,7 @@ def untrained_cost(step: Step, train: Samples) -> float:
     with such samples is no explosion.
     """
     count, n = len(train.index), step.n
-    some = max(n, min(count, LOOKED_AT) // n * n)
+    some = max(n, min(count, UNTRAINED_SAMPLES) // n * n)
     rows = train.index[np.linspace(0, count - 1, some).astype(np.int64)]
     costs = []
     for start in range(0, some, n):
@@ -59,22 +59,22 @@ def untrained_cost(step: Step, train: Samples) -> float:
     return cost if 0 < cost < math.inf else math.inf
 
 
-def first_wrong(step: Step, cost: float, limit: float) -> Wrong | None:
-    """What went wrong first in a step that `Step.run(eta, full=True)` has just taken.
+def first_fault(step: Step, cost: float, limit: float) -> Fault | None:
+    """The first fault of a step that `Step.run(eta, full=True)` has just taken.
 
     Args:
         cost: what the run returned: where that is not finite, it ended there.
-        limit: the cost that counts as wrong.
+        limit: the cost from which on it is a fault.
     """
     if not cost < limit:
-        return wrong_forward(step)
+        return forward_fault(step)
     passes = chain(_forward_order(step), _backward_order(step))
-    return _first_not_finite(passes) or _first_not_learned(step)
+    return _first_not_finite(passes) or _first_parameter_fault(step)
 
 
-def wrong_forward(step: Step) -> Wrong:
-    """What went wrong first in a forward pass whose cost is too large, or not finite."""
-    return _first_not_finite(_forward_order(step)) or _wrong_cost(step)
+def forward_fault(step: Step) -> Fault:
+    """The first fault of a forward pass whose cost is too large, or not finite."""
+    return _first_not_finite(_forward_order(step)) or _cost_fault(step)
 
 
 def largest(array: Array) -> float | None:
@@ -83,16 +83,16 @@ def largest(array: Array) -> float | None:
     return float(np.abs(finite).max()) if finite.size else None
 
 
-def _first_not_finite(quantities: Iterator[tuple[LayerStep, str, Array]]) -> Wrong | None:
-    """The first of arrays whose last axis is the samples."""
+def _first_not_finite(quantities: Iterator[tuple[LayerStep, str, Array]]) -> Fault | None:
+    """The first fault of arrays whose last axis is the samples."""
     for layer, quantity, array in quantities:
         if not np.isfinite(array).all():
             index = _first(array)
-            return Wrong(layer.name, quantity, index[0], index[-1], largest(array))
+            return Fault(layer.name, quantity, index[0], index[-1], largest(array))
     return None
 
 
-def _wrong_cost(step: Step) -> Wrong:
+def _cost_fault(step: Step) -> Fault:
     """Every output is finite: it is a target, or what the cost makes of them, that is too large."""
     last = step.last
     assert last.z is not None
@@ -102,17 +102,17 @@ def _wrong_cost(step: Step) -> Wrong:
     # Not compared with a: where that has saturated, a target of 1 is larger and not to blame.
     z = float(np.abs(last.z).max())
     quantity, size = ("target", target) if abs(target) > z else ("cost", z)
-    return Wrong(last.name, quantity, unit, place, size)
+    return Fault(last.name, quantity, unit, place, size)
 
 
-def _first_not_learned(step: Step) -> Wrong | None:
-    """The first of the arrays that all samples have a share in."""
-    for layer, key, quantity, array in _learned_order(step):
+def _first_parameter_fault(step: Step) -> Fault | None:
+    """The first fault of the arrays that are sums over samples."""
+    for layer, key, quantity, array in _parameter_order(step):
         if not np.isfinite(array).all():
             index = _first(array)
             unit = index[-1] if isinstance(layer.placed.layer, Dense) else index[0]
-            place = _largest_share(layer, key, index)
-            return Wrong(layer.name, quantity, unit, place, largest(array))
+            place = _largest_contributor(layer, key, index)
+            return Fault(layer.name, quantity, unit, place, largest(array))
     return None
 
 
@@ -122,16 +122,16 @@ def _first(array: Array) -> tuple[int, ...]:
     return tuple(map(int, index))
 
 
-def _largest_share(layer: LayerStep, key: str, index: tuple[int, ...]) -> int:
-    """Which sample of the mini-batch has the largest share in an entry of ∂C/∂W or ∂C/∂b."""
+def _largest_contributor(layer: LayerStep, key: str, index: tuple[int, ...]) -> int:
+    """Which sample of the mini-batch contributes most to an entry of ∂C/∂W or ∂C/∂b."""
     assert layer.delta is not None
     if isinstance(layer.placed.layer, Dense):
-        share = np.abs(layer.delta[index[-1]])
+        part = np.abs(layer.delta[index[-1]])
         if key == "weight":
-            share = share * np.abs(layer.input[index[0]])
+            part = part * np.abs(layer.input[index[0]])
     else:  # a filter's gradient sums over all its windows
-        share = np.abs(layer.delta[index[0]]).reshape(-1, layer.delta.shape[-1]).max(axis=0)
-    return int(np.nan_to_num(share, nan=np.inf).argmax())
+        part = np.abs(layer.delta[index[0]]).reshape(-1, layer.delta.shape[-1]).max(axis=0)
+    return int(np.nan_to_num(part, nan=np.inf).argmax())
 
 
 def _forward_order(step: Step) -> Iterator[tuple[LayerStep, str, Array]]:
@@ -150,7 +150,7 @@ def _backward_order(step: Step) -> Iterator[tuple[LayerStep, str, Array]]:
             yield layer, "delta", layer.delta
 
 
-def _learned_order(step: Step) -> Iterator[tuple[LayerStep, str, str, Array]]:
+def _parameter_order(step: Step) -> Iterator[tuple[LayerStep, str, str, Array]]:
     for layer in reversed(step.layers):
         for key, gradient in layer.gradients.items():
             yield layer, key, f"{key}_gradient", gradient

@@ -1,14 +1,14 @@
-"""The last steps before a training diverged, taken once more to be looked at.
+"""The last steps before a training diverged, taken once more for a record of them.
 
 Nothing is recorded while a training goes well. The order of its samples follows from the seed and
-the epoch, and each step from the one before, so from a state that was kept the same steps lead to
-the same place, to the bit.
+the epoch, and each step from the one before, so from an earlier state the same steps lead to the
+same numbers, to the bit.
 """
 
 from collections import deque
 from itertools import count, islice
 from math import ceil
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,18 +16,17 @@ from nncli.nn.arrays import Array
 from nncli.nn.measures import LayerMeasures, measure, norm
 from nncli.nn.step import Step
 from nncli.training.checkpoint import State
-from nncli.training.divergence import Wrong, first_wrong, wrong_forward
-from nncli.training.history import Divergence, FlightStep
-from nncli.training.plan import Rows, Samples
+from nncli.training.divergence import Fault, first_fault, forward_fault
+from nncli.training.evaluate import Evaluator
+from nncli.training.history import Divergence, DivergenceStep
+from nncli.training.plan import Plan, Rows, Samples
+from nncli.training.steps import StepRunner
 
-if TYPE_CHECKING:
-    from nncli.training.trainer import Trainer
-
-FLIGHT = 5  # steps in a record
+REPLAYED_STEPS = 5  # in a record, at most
 
 
-class Taken(NamedTuple):
-    """A step, and how things stood before it."""
+class StepStart(NamedTuple):
+    """A step's number, η and samples, and what it starts from."""
 
     number: int
     eta: float
@@ -36,82 +35,97 @@ class Taken(NamedTuple):
     velocity: Array | None
 
 
-class Found(NamedTuple):
-    """What went wrong first, and the rows of the samples that it went wrong for."""
+class LocatedFault(NamedTuple):
+    """The first fault, and the rows of the mini-batch or block that it was found in."""
 
-    wrong: Wrong
+    fault: Fault
     rows: Rows
     samples: Samples
 
 
-def flight_record(trainer: "Trainer", start: State, until: int, cost: float) -> Divergence:
-    """What went wrong first, and the steps that led there.
+class Replay(NamedTuple):
+    """What is needed to take a training's steps again.
 
-    Args:
-        start: a state that was sound, some steps before.
-        until: the step at whose end the trouble was noticed.
-        cost: what was noticed then.
+    Attributes:
+        runner: of the training; its network and Sgd are changed by a replay.
+        evaluator: of the samples that are evaluated after an epoch.
+        cost_limit: a mini-batch whose C is as large, or NaN, is a divergence.
+        untrained: C of a network that has learnt nothing.
     """
-    flight: list[FlightStep] = []
-    found: tuple[int, Found] | None = None
-    for number, eta, rows, parameters, velocity in _last_steps(trainer, start, until):
-        trainer.rewind(parameters, velocity)
-        step, c = trainer.take(rows, eta, full=True)
-        flight.append(FlightStep(number, eta, c, _measures(step, c)))
-        wrong = first_wrong(step, c, trainer.cost_limit)
-        if wrong is not None and found is None:
-            found = number, Found(wrong, rows, trainer.train)
-    if found is None:  # the last update did it, as other samples have shown
-        found = number, _found_after(trainer, step, rows)
-    elif not c < trainer.cost_limit:
-        cost = c
-    number, (wrong, rows, samples) = found
-    return Divergence(
-        epoch=(number - 1) // ceil(len(trainer.train.index) / trainer.plan.batch_size) + 1,
-        step=number,
-        cost=cost,
-        untrained=trainer.untrained,
-        layer=wrong.layer,
-        quantity=wrong.quantity,
-        unit=wrong.unit,
-        part="train" if samples is trainer.train else "validation",
-        sample=int(np.searchsorted(samples.index, rows[wrong.place])),
-        largest=wrong.largest,
-        flight=tuple(flight),
-    )
 
+    runner: StepRunner
+    plan: Plan
+    evaluator: Evaluator
+    cost_limit: float
+    untrained: float
 
-def _found_after(trainer: "Trainer", step: Step, rows: Rows) -> Found:
-    """What is wrong after the last update: for the same samples, or for those then evaluated."""
-    wrong = first_wrong(step, step.forward(), trainer.cost_limit)
-    if wrong is not None:
-        return Found(wrong, rows, trainer.train)
-    evaluator = trainer.evaluator
-    worst = np.argmax([cost for _, _, cost in evaluator.passes()])  # NaN is the largest
-    rows, step, _ = next(islice(evaluator.passes(), int(worst), None))
-    return Found(wrong_forward(step), rows, evaluator.samples)
+    def divergence(self, start: State, until: int, cost: float) -> Divergence:
+        """The first fault, and the steps that led to it.
 
+        Args:
+            start: a sound state, some steps before.
+            until: the step after which the divergence was noticed.
+            cost: the cost at which it was.
+        """
+        train = self.runner.train
+        steps: list[DivergenceStep] = []
+        found: tuple[int, LocatedFault] | None = None
+        for number, eta, rows, parameters, velocity in self._last_steps(start, until):
+            self.runner.restore(parameters, velocity)
+            step, c = self.runner.run(rows, eta, full=True)
+            steps.append(DivergenceStep(number, eta, c, _measures(step, c)))
+            fault = first_fault(step, c, self.cost_limit)
+            if fault is not None and found is None:
+                found = number, LocatedFault(fault, rows, train)
+        if found is None:  # the last update did it, as other samples have shown
+            found = number, self._fault_after(step, rows)
+        elif not c < self.cost_limit:
+            cost = c
+        number, (fault, rows, samples) = found
+        return Divergence(
+            epoch=(number - 1) // ceil(len(train.index) / self.plan.batch_size) + 1,
+            step=number,
+            cost=cost,
+            untrained=self.untrained,
+            layer=fault.layer,
+            quantity=fault.quantity,
+            unit=fault.unit,
+            part="train" if samples is train else "validation",
+            sample=int(np.searchsorted(samples.index, rows[fault.place])),
+            largest=fault.largest,
+            last_steps=tuple(steps),
+        )
 
-def _last_steps(trainer: "Trainer", start: State, until: int) -> deque[Taken]:
-    """The last steps up to the first that left the network or its cost unsound."""
-    network, sgd, index = trainer.network, trainer.sgd, trainer.train.index
-    taken: deque[Taken] = deque(maxlen=FLIGHT)
-    trainer.rewind(start.parameters, start.velocity)
-    steps = trainer.plan.steps(index, start.epoch + 1, start.samples)
-    for number, (eta, rows) in zip(count(start.steps_taken + 1), steps, strict=False):
-        velocity = None if sgd.velocity is None else sgd.velocity.copy()
-        taken.append(Taken(number, eta, rows, network.parameters.copy(), velocity))
-        _, cost = trainer.take(rows, eta, full=False)
-        unsound = not cost < trainer.cost_limit or not np.isfinite(network.parameters).all()
-        if unsound or number == until:
-            return taken
-    raise AssertionError("a plan's steps have no end")
+    def _fault_after(self, step: Step, rows: Rows) -> LocatedFault:
+        """The fault after the last update: for the same samples, or for those then evaluated."""
+        fault = first_fault(step, step.forward(), self.cost_limit)
+        if fault is not None:
+            return LocatedFault(fault, rows, self.runner.train)
+        worst = np.argmax([cost for _, _, cost in self.evaluator.blocks()])  # NaN is the largest
+        rows, step, _ = next(islice(self.evaluator.blocks(), int(worst), None))
+        return LocatedFault(forward_fault(step), rows, self.evaluator.samples)
+
+    def _last_steps(self, start: State, until: int) -> deque[StepStart]:
+        """The last steps up to the first after which the network or its cost is unsound."""
+        runner = self.runner
+        network, sgd, index = runner.network, runner.sgd, runner.train.index
+        starts: deque[StepStart] = deque(maxlen=REPLAYED_STEPS)
+        runner.restore(start.parameters, start.velocity)
+        steps = self.plan.steps(index, start.epoch + 1, start.samples)
+        for number, (eta, rows) in zip(count(start.steps_taken + 1), steps, strict=False):
+            velocity = None if sgd.velocity is None else sgd.velocity.copy()
+            starts.append(StepStart(number, eta, rows, network.parameters.copy(), velocity))
+            _, cost = runner.run(rows, eta, full=False)
+            is_unsound = not cost < self.cost_limit or not np.isfinite(network.parameters).all()
+            if is_unsound or number == until:
+                return starts
+        raise AssertionError("a plan's steps have no end")
 
 
 def _measures(step: Step, cost: float) -> tuple[LayerMeasures, ...]:
     if np.isfinite(cost):
         return measure(step)
-    # The step ended with its forward pass; what lies behind is of an earlier one.
+    # The step ended with its forward pass: gradients and updates are those of an earlier one.
     with np.errstate(over="ignore"):
         norms = [norm(x.parameters["weight"]) if x.parameters else None for x in step.layers]
     return tuple(

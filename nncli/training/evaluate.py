@@ -47,14 +47,14 @@ class Evaluator:
     def __call__(self) -> Evaluation:
         count = len(self.samples.index)
         cost, right = 0.0, 0
-        for _, step, mean in self.passes():
+        for _, step, mean in self.blocks():
             cost += mean * step.n
             if self.classes:
                 hits = step.outputs.argmax(axis=1) == step.targets.argmax(axis=1)
                 right += int(np.count_nonzero(hits))
         return Evaluation(cost / count, right / count if self.classes else None)
 
-    def passes(self) -> Iterator[tuple[Rows, Step, float]]:
+    def blocks(self) -> Iterator[tuple[Rows, Step, float]]:
         """The samples a block at a time: which they are, their forward pass, and its C."""
         index = self.samples.index
         for start in range(0, len(index), self.block):

@@ -1,4 +1,4 @@
-"""What a training has been through: a record an epoch."""
+"""The record of a training: its epochs, and how it diverged if it did."""
 
 import math
 from array import array
@@ -44,7 +44,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Progress:
-    """A glance within an epoch: `samples` of it are done, C has been `cost` so far."""
+    """How far an epoch is: `samples` of it are done, C has been `cost` so far."""
 
     epoch: int
     samples: int
@@ -130,7 +130,7 @@ def _or_nan(number: float | None) -> float:
     return math.nan if number is None else number
 
 
-class FlightStep(NamedTuple):
+class DivergenceStep(NamedTuple):
     """One of the steps before a divergence. `cost` is C before the update that it led to.
 
     The measures of a step whose cost is not finite are those of its forward pass alone.
@@ -155,10 +155,10 @@ class Divergence:
         unit: which unit, filter or channel of the layer.
         part: what the sample is of, train or validation.
         sample: which sample of its part, counted from 0: for a gradient, an update or a parameter
-            the one with the largest share in it.
+            the one that contributes most to it.
         largest: the largest finite |entry| of the quantity (of z, for a cost), None where no entry
             is finite; a target as it is, with its sign.
-        flight: the last steps up to the one that noticed, at most 5.
+        last_steps: the last steps up to the one that noticed, at most 5.
     """
 
     epoch: int
@@ -171,7 +171,7 @@ class Divergence:
     part: Literal["train", "validation"]
     sample: int
     largest: float | None
-    flight: tuple[FlightStep, ...]
+    last_steps: tuple[DivergenceStep, ...]
 
 
 Event = Progress | Epoch | Divergence

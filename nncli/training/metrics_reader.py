@@ -39,7 +39,7 @@ def read_history(folder: Path) -> tuple[Epoch, ...]:
 def read_first(folder: Path, epochs: int) -> tuple[History, int]:
     """The first `epochs` of them, and how many bytes of the file these take.
 
-    What stands behind them is left alone.
+    The rest of the file is not read.
 
     Raises:
         DamagedError: the file cannot be read, or not all of them are there and whole.

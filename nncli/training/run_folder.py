@@ -1,4 +1,4 @@
-"""The folder that a training leaves behind: its spec, its metrics, its checkpoints."""
+"""A run folder on the disk: the spec, the metrics and the checkpoints of a training."""
 
 import errno
 import fcntl
@@ -20,23 +20,23 @@ from nncli.training.run_data import DATA
 
 T = TypeVar("T")
 SPEC, CHECKPOINT = "spec.yaml", "checkpoint.safetensors"
-BEFORE = "checkpoint.safetensors.before"  # the one before it
-BLOCK = 256  # records to put into words at a time
+PREVIOUS = "checkpoint.safetensors.before"  # the one before it
+BLOCK = 256  # records that are written at a time
 
 
-class Standing(NamedTuple):
-    """Where a run stands on the disk.
+class ResumePoint(NamedTuple):
+    """The checkpoint that a run is resumed from, and the metrics up to it.
 
     Attributes:
-        terms: those of the training.
+        identity: what has to stay the same.
         history: the epochs up to there.
-        size: how many bytes of the metrics they take.
+        size: how many bytes of the metrics file they take.
         is_latest: whether it is the last checkpoint rather than the one before.
-        notes: what is to be said about damage.
+        notes: warnings about damage.
     """
 
     state: State
-    terms: RunIdentity
+    identity: RunIdentity
     history: History
     size: int
     is_latest: bool
@@ -47,8 +47,8 @@ class RunFolder:
     """A run folder open for writing, by one training at a time.
 
     The spec and the checkpoints appear whole or not at all. The metrics grow at their end, and no
-    checkpoint is written before the records of its epochs are on the disk: what stands behind
-    those is cut off when the run goes on.
+    checkpoint is written before the records of its epochs are on the disk: what comes after
+    those is cut off when the run is resumed.
     """
 
     def __init__(self, path: Path, metrics: int) -> None:
@@ -57,13 +57,13 @@ class RunFolder:
         self._epochs = self._size = 0  # how many records it has, and how many bytes they take
         self._texts: dict[str, bytes] = {}  # what spec.yaml and data.json hold
         self._is_spec_durable = True
-        self._is_whole = True  # whether the checkpoint that is there may become the one before
+        self._is_latest_whole = True  # whether it may become the previous one
 
     @classmethod
     def create(
         cls, path: Path, spec: str, data: str, checkpoint: bytes, *, overwrite: bool = False
     ) -> "RunFolder":
-        """A run that stands at its beginning: in a new folder, or with `overwrite` over a run.
+        """The folder of a run before its first step, with `overwrite` in place of another run.
 
         Args:
             spec, data: the texts of its spec.yaml and its data.json.
@@ -93,7 +93,7 @@ class RunFolder:
 
     @classmethod
     def reopen(cls, path: Path) -> "RunFolder":
-        """A run that is there, to be gone on with.
+        """The folder of an existing run, to be resumed.
 
         Raises:
             RunError: it is no run, or another training writes there.
@@ -103,7 +103,7 @@ class RunFolder:
             folder = cls._locked(path, 0)
         except OSError as error:
             raise RunError(f"{shown(path / METRICS)}: cannot be opened: {reason(error)}") from error
-        folder._sweep()
+        folder._remove_partial_files()
         return folder
 
     @classmethod
@@ -126,30 +126,30 @@ class RunFolder:
             pass  # a file system without locks
         return cls(path, metrics)
 
-    def begin_at(self, standing: Standing, spec: bytes, data: bytes) -> None:
-        """Goes on from there, with these texts in spec.yaml and data.json.
+    def resume_at(self, point: ResumePoint, spec: bytes, data: bytes) -> None:
+        """Makes the folder ready to be written from `point` on, with these spec.yaml and data.json.
 
         Raises:
             RunError: the folder cannot be written.
         """
-        self._epochs, self._size = len(standing.history), standing.size
-        self._is_whole = standing.is_latest
+        self._epochs, self._size = len(point.history), point.size
+        self._is_latest_whole = point.is_latest
         self._texts = {DATA: data, SPEC: spec}
         if not self._holds(SPEC, spec):
-            self._double(standing.is_latest)
+            self._duplicate_checkpoint(point.is_latest)
         for name, text in self._texts.items():
             if not self._holds(name, text):
                 write_whole(self.path / name, text)
 
     def save(self, history: History, epochs: int, checkpoint: bytes) -> None:
-        """Writes the records of all epochs up to `epochs`, and a checkpoint behind them.
+        """Writes the records of all epochs up to `epochs`, then a checkpoint.
 
-        All of it is on the disk then.
+        All of it is synced to the disk.
 
         Raises:
-            RunError: the system refused; the run stands where it stood.
+            RunError: the system refused; the folder is as it was.
         """
-        self._check_place()
+        self._check_still_ours()
         for name, text in self._texts.items():
             if not os.path.exists(self.path / name):  # somebody removed it
                 write_whole(self.path / name, text)
@@ -158,9 +158,9 @@ class RunFolder:
                 _sync_file(self.path / name)
             self._is_spec_durable = True
         self._write_metrics(history, epochs)
-        keep = self.path / BEFORE if self._is_whole else None
+        keep = self.path / PREVIOUS if self._is_latest_whole else None
         write_whole(self.path / CHECKPOINT, checkpoint, keep=keep)
-        self._is_whole = True
+        self._is_latest_whole = True
 
     def close(self) -> None:
         """Lets go of the folder."""
@@ -172,21 +172,21 @@ class RunFolder:
         except OSError:
             return False
 
-    def _double(self, is_latest: bool) -> None:
-        """Makes both checkpoints the one that the run stands at, the last one or the one before.
+    def _duplicate_checkpoint(self, is_latest: bool) -> None:
+        """Makes both checkpoints the one that the run is resumed at.
 
-        What led there is never done again, so it may be done otherwise from there on.
+        The spec changes there, so nobody may go back to what was before.
         """
-        names = (CHECKPOINT, BEFORE) if is_latest else (BEFORE, CHECKPOINT)
-        stands, other = (self.path / name for name in names)
+        names = (CHECKPOINT, PREVIOUS) if is_latest else (PREVIOUS, CHECKPOINT)
+        chosen, other = (self.path / name for name in names)
         try:
-            content = read_regular(stands)
+            content = read_regular(chosen)
         except OSError as error:
-            raise RunError(f"{shown(stands)}: cannot be read: {reason(error)}") from error
+            raise RunError(f"{shown(chosen)}: cannot be read: {reason(error)}") from error
         write_whole(other, content)  # no second name: what damages one file would damage both
-        self._is_whole = True
+        self._is_latest_whole = True
 
-    def _check_place(self) -> None:
+    def _check_still_ours(self) -> None:
         """Whether the folder is still there, and not another one under its name."""
         path = self.path / METRICS
         try:
@@ -218,9 +218,9 @@ class RunFolder:
         """Puts a new run in the place of whatever is there."""
         # In this order there is at no moment a run of parts of both.
         os.ftruncate(self._metrics, 0)
-        for name in (BEFORE, CHECKPOINT, DATA, SPEC):
+        for name in (PREVIOUS, CHECKPOINT, DATA, SPEC):
             (self.path / name).unlink(missing_ok=True)
-        self._sweep()
+        self._remove_partial_files()
         # A folder is a run once it has a spec. The first save waits until that is on the disk.
         write_whole(self.path / CHECKPOINT, checkpoint, durable=False)
         self._texts = {DATA: data, SPEC: spec}
@@ -228,11 +228,11 @@ class RunFolder:
             write_whole(self.path / name, text, durable=False)
         self._is_spec_durable = False
 
-    def _sweep(self) -> None:
+    def _remove_partial_files(self) -> None:
         """Removes what a killed training left half-written."""
         with suppress(OSError):
             for file in self.path.iterdir():
-                if _is_half_written(file.name):
+                if _is_partial(file.name):
                     file.unlink()
 
 
@@ -251,8 +251,8 @@ def check_run(path: Path) -> None:
         raise RunError(f"{shown(path)}: is no run folder: it holds no {SPEC}")
 
 
-def standing(path: Path, network: Network) -> Standing:
-    """Where the run in a folder stands, by the last checkpoint that is whole.
+def resume_point(path: Path, network: Network) -> ResumePoint:
+    """The last checkpoint in a run folder that is whole, and the metrics up to it.
 
     Args:
         network: of the run's spec.
@@ -261,10 +261,10 @@ def standing(path: Path, network: Network) -> Standing:
         RunError: there is no whole one, or it is of another version or network.
     """
 
-    def read(checkpoint: Path) -> Standing:
-        state, terms = read_checkpoint(checkpoint, network)
+    def read(checkpoint: Path) -> ResumePoint:
+        state, identity = read_checkpoint(checkpoint, network)
         history, size = read_first(path, state.epoch)
-        return Standing(state, terms, history, size, checkpoint.name == CHECKPOINT, ())
+        return ResumePoint(state, identity, history, size, checkpoint.name == CHECKPOINT, ())
 
     try:
         found, notes = _last_whole(path, read)
@@ -277,16 +277,16 @@ def standing(path: Path, network: Network) -> Standing:
 
 
 def last_state(path: Path, network: Network) -> tuple[State, tuple[str, ...]]:
-    """The state in the last checkpoint that is whole, and what is to be said about damage.
+    """The state in the last checkpoint that is whole, and warnings about damage.
 
     Raises:
-        RunError: as for `standing`.
+        RunError: as for `resume_point`.
     """
     return _last_whole(path, lambda checkpoint: read_checkpoint(checkpoint, network)[0])
 
 
 def last_checkpoint(path: Path) -> tuple[Path, tuple[str, ...]]:
-    """The last checkpoint that is whole, and what is to be said about damage.
+    """The last checkpoint that is whole, and warnings about damage.
 
     Raises:
         RunError: there is none.
@@ -300,16 +300,16 @@ def last_checkpoint(path: Path) -> tuple[Path, tuple[str, ...]]:
 
 
 def _last_whole(path: Path, read: Callable[[Path], T]) -> tuple[T, tuple[str, ...]]:
-    """What `read` makes of the last checkpoint, or where that is damaged, of the one before."""
-    last, before = path / CHECKPOINT, path / BEFORE
+    """What `read` makes of the last checkpoint, or of the previous one where that is damaged."""
+    last, previous = path / CHECKPOINT, path / PREVIOUS
     try:
         return read(last), ()
     except DamagedError as error:
-        if not os.path.exists(before):
+        if not os.path.exists(previous):
             raise
         damage = str(error)
     try:
-        return read(before), (f"{damage}; the checkpoint before it is used",)
+        return read(previous), (f"{damage}; the checkpoint before it is used",)
     except DamagedError as error:
         both = dict.fromkeys((damage, str(error)))  # one line where the metrics are to blame
         raise DamagedError("\n".join(both)) from error
@@ -336,12 +336,12 @@ def _check_free(path: Path, overwrite: bool) -> None:
 
 def _is_leftover(path: Path, names: set[str]) -> bool:
     """Whether all there is comes from a training that was killed before it had begun."""
-    whole = {name for name in names if not _is_half_written(name)} - {CHECKPOINT, DATA}
+    whole = {name for name in names if not _is_partial(name)} - {CHECKPOINT, DATA}
     return whole == {METRICS} and (path / METRICS).stat().st_size == 0
 
 
-def _is_half_written(name: str) -> bool:
-    return any(is_temporary(name, final) for final in (SPEC, DATA, CHECKPOINT, BEFORE))
+def _is_partial(name: str) -> bool:
+    return any(is_temporary(name, final) for final in (SPEC, DATA, CHECKPOINT, PREVIOUS))
 
 
 def _sync_file(path: Path) -> None:

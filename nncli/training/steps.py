@@ -1,4 +1,4 @@
-"""One step of a training, taken for its record."""
+"""Single steps of a training: in its workspaces, and one of them for its record."""
 
 import math
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nncli.core.errors import DivergedError, NncliError
+from nncli.nn.arrays import Array
 from nncli.nn.network import Network
 from nncli.nn.optimizers import Sgd
 from nncli.nn.parallel.worker_pool import WorkerPool
@@ -16,16 +17,55 @@ from nncli.nn.trace import Trace, take_trace
 from nncli.training.plan import Plan, Rows, Samples
 
 
+class StepRunner:
+    """Takes steps of a network, in one workspace for each size of mini-batch."""
+
+    def __init__(
+        self, network: Network, sgd: Sgd, train: Samples, workers: WorkerPool | None = None
+    ) -> None:
+        """
+        Args:
+            train: the table that the steps take their samples from.
+            workers: threads to share the work among; None: it is all done in the caller's.
+        """
+        self.network = network
+        self.sgd = sgd
+        self.train = train
+        self.workspaces: dict[int, Step] = {}
+        self._workers = workers
+
+    def workspace(self, n: int) -> Step:
+        """The workspace of steps on `n` samples."""
+        if n not in self.workspaces:
+            self.workspaces[n] = Step(self.network, self.sgd, n, self._workers, self.train)
+        return self.workspaces[n]
+
+    def run(self, rows: Rows, eta: float, *, full: bool) -> tuple[Step, float]:
+        """One step on these rows: its workspace, and C before the update."""
+        step = self.workspace(len(rows))
+        step.load(rows)
+        return step, step.run(eta, full=full)
+
+    def restore(self, parameters: Array, velocity: Array | None) -> None:
+        """Sets the network and its Sgd to what `State` holds of them."""
+        np.copyto(self.network.parameters, parameters)
+        if self.sgd.velocity is not None and velocity is not None:
+            np.copyto(self.sgd.velocity, velocity)
+
+
 class Choice(NamedTuple):
-    """Which step to look at: the `step`-th that training takes from here, after the real ones
-    before it; on its own mini-batch, or on `samples` of the training data (counted from 0).
+    """Which step to record.
+
+    Attributes:
+        samples: of the training data, counted from 0; None: the step's own mini-batch.
+        step: counted from 1 from where the training is now; those before it are taken first.
     """
 
     samples: Sequence[int] | None = (0,)
     step: int = 1
 
 
-def take_step(
+def take_chosen_step(
     network: Network,
     sgd: Sgd,
     plan: Plan,
@@ -40,21 +80,17 @@ def take_step(
     """Takes the chosen step of `network` in place; its record.
 
     Args:
-        workers: the threads of the training, whose sums are taken in an order of their own.
-        epoch, start: where the training stands: in which epoch, how many samples of it are done.
+        workers: the threads of the training: the order of their sums decides the last bits.
+        epoch, start: the epoch that the training is in, and how many samples of it are done.
 
     Raises:
         NncliError: a sample that is not in the training data.
         DivergedError: the cost is not finite at that step, or at one before it.
     """
-    workspaces: dict[int, Step] = {}
+    runner = StepRunner(network, sgd, train, workers)
 
     def run(rows: Rows, eta: float, number: int, *, full: bool) -> tuple[Step, float]:
-        if len(rows) not in workspaces:
-            workspaces[len(rows)] = Step(network, sgd, len(rows), workers, train)
-        step = workspaces[len(rows)]
-        step.load(rows)
-        cost = step.run(eta, full=full)
+        step, cost = runner.run(rows, eta, full=full)
         if not math.isfinite(cost):
             raise DivergedError(f"at step {number} the cost is {cost}: it has no gradient to show")
         return step, cost

@@ -1,4 +1,4 @@
-"""The loop over epochs and mini-batches. It yields what happens and never prints."""
+"""The loop over epochs and mini-batches. It yields events and never prints."""
 
 from collections import deque
 from collections.abc import Generator, Iterator
@@ -6,7 +6,6 @@ from time import perf_counter
 
 import numpy as np
 
-from nncli.nn.arrays import Array
 from nncli.nn.measures import measure
 from nncli.nn.network import Network
 from nncli.nn.optimizers import Sgd
@@ -14,14 +13,15 @@ from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import Step
 from nncli.nn.trace import Trace, take_trace
 from nncli.training.checkpoint import State
-from nncli.training.divergence import AFTER_AN_EPOCH, IN_A_STEP, untrained_cost
-from nncli.training.divergence_replay import FLIGHT, flight_record
+from nncli.training.divergence import EPOCH_LIMIT_FACTOR, STEP_LIMIT_FACTOR, untrained_cost
+from nncli.training.divergence_replay import REPLAYED_STEPS, Replay
 from nncli.training.evaluate import Evaluator
 from nncli.training.history import Divergence, Epoch, Event, Progress
 from nncli.training.plan import Plan, Rows, Samples
+from nncli.training.steps import StepRunner
 
-GLANCE = 0.1  # seconds between two events within an epoch
-FRESH = 5.0  # seconds after which the kept state is replaced within a long epoch
+PROGRESS_INTERVAL = 0.1  # seconds between two events within an epoch
+SNAPSHOT_INTERVAL = 5.0  # seconds between two states that are kept within a long epoch
 
 
 class Trainer:
@@ -54,30 +54,29 @@ class Trainer:
         self.sgd = sgd
         self.plan = plan
         self.train = train
+        self._runner = StepRunner(network, sgd, train, workers)
         self.epoch = 0
         self.samples = 0
         self.cost_sum = 0.0
         self.steps_taken = 0
         self.seconds = 0.0
         evaluated = train if validation is None else validation
-        self._workers = workers
         self.evaluator = Evaluator(network, sgd, evaluated, classes=plan.classes, workers=workers)
-        self._held_back = validation is not None
-        self._steps: dict[int, Step] = {}
+        self._has_validation = validation is not None
         self._before = network.parameters.copy()
         self._velocity = None if sgd.velocity is None else sgd.velocity.copy()
         # Made now, so that what does not fit in memory is known before anything is written.
         count = len(train.index)
         for n in {min(plan.batch_size, count), count % plan.batch_size} - {0}:
-            self._step(n)
+            self._runner.workspace(n)
         # Set while an Epoch event is out: the step it ended with.
-        self._last: tuple[Step, float, float, Rows] | None = None
+        self._last_step: tuple[Step, float, float, Rows] | None = None
         if untrained is None:
-            untrained = untrained_cost(self._step(min(plan.batch_size, count)), train)
+            untrained = untrained_cost(self._runner.workspace(min(plan.batch_size, count)), train)
         self.untrained = untrained
-        self.cost_limit = IN_A_STEP * self.untrained
-        # The last states that were sound, going back far enough for a flight record.
-        self._kept = deque([self.state()])
+        self.cost_limit = STEP_LIMIT_FACTOR * self.untrained
+        # The last sound states, going back far enough to replay the steps before a divergence.
+        self._sound_states = deque([self.state()])
 
     def events(self) -> Iterator[Event]:
         """Trains to the end, or to a divergence."""
@@ -100,27 +99,15 @@ class Trainer:
     def restore(self, state: State) -> None:
         """Sets the training to where `state` was taken, to go on from there to the same end."""
         self.epoch, self.samples, self.cost_sum, self.steps_taken, self.seconds = state[:5]
-        self.rewind(state.parameters, state.velocity)
-        self._kept = deque([self.state()])
+        self._runner.restore(state.parameters, state.velocity)
+        self._sound_states = deque([self.state()])
 
-    def keep(self) -> State:
+    def sound_state(self) -> State:
         """The state here, or where the parameters are not finite, the last one that was sound."""
-        here = self._kept[-1].steps_taken == self.steps_taken
+        here = self._sound_states[-1].steps_taken == self.steps_taken
         if not here and np.isfinite(self.network.parameters).all():
-            self._keep()
-        return self._kept[-1]
-
-    def take(self, rows: Rows, eta: float, *, full: bool) -> tuple[Step, float]:
-        """One step of SGD outside the training's count: its workspace, and C before it."""
-        step = self._step(len(rows))
-        step.load(rows)
-        return step, step.run(eta, full=full)
-
-    def rewind(self, parameters: Array, velocity: Array | None) -> None:
-        """Sets the network and its Sgd alone, as `State` has them."""
-        np.copyto(self.network.parameters, parameters)
-        if self.sgd.velocity is not None and velocity is not None:
-            np.copyto(self.sgd.velocity, velocity)
+            self._remember_state()
+        return self._sound_states[-1]
 
     def trace(self) -> Trace:
         """The record of an epoch's last step.
@@ -128,9 +115,9 @@ class Trainer:
         Raises:
             RuntimeError: the training is not at an Epoch event: the workspace has moved on.
         """
-        if self._last is None:
+        if self._last_step is None:
             raise RuntimeError("a trace is taken at an Epoch event, not before or after it")
-        step, eta, cost, rows = self._last
+        step, eta, cost, rows = self._last_step
         return take_trace(
             step,
             eta=eta,
@@ -140,80 +127,77 @@ class Trainer:
             samples=np.searchsorted(self.train.index, rows).tolist(),
         )
 
-    def _step(self, n: int) -> Step:
-        if n not in self._steps:
-            self._steps[n] = Step(self.network, self.sgd, n, self._workers, self.train)
-        return self._steps[n]
-
-    def _keep(self) -> None:
-        while len(self._kept) > 1 and self._kept[1].steps_taken <= self.steps_taken - FLIGHT + 1:
-            self._kept.popleft()
-        self._kept.append(self.state())
+    def _remember_state(self) -> None:
+        states, first = self._sound_states, self.steps_taken - REPLAYED_STEPS + 1
+        while len(states) > 1 and states[1].steps_taken <= first:
+            states.popleft()
+        states.append(self.state())
 
     def _run_epoch(self) -> Generator[Event, None, bool]:
         """One epoch, or what is left of it; whether it ended well."""
         eta, count = self.plan.eta_in(self.epoch + 1), len(self.train.index)
         batches = self.plan.batches(self.train.index, self.epoch + 1, self.samples)
-        kept = perf_counter()
+        remembered = perf_counter()
         while self.samples < count:
-            step, cost, rows = self._take_steps(batches, eta)
+            step, cost, rows = self._run_steps(batches, eta)
             if not cost < self.cost_limit:
                 yield self._divergence(cost)
                 return False
             if self.samples < count:
-                if perf_counter() - kept > FRESH:
-                    self.keep()
-                    kept = perf_counter()
+                if perf_counter() - remembered > SNAPSHOT_INTERVAL:
+                    self.sound_state()
+                    remembered = perf_counter()
                 yield Progress(self.epoch + 1, self.samples, self.cost_sum / self.samples)
         if not np.isfinite(self.network.parameters).all():
             yield self._divergence(cost)
             return False
-        self._last = (step, eta, cost, rows)
+        self._last_step = (step, eta, cost, rows)
         epoch = self._complete(eta, step)
-        evaluated = epoch.validation_cost if self._held_back else epoch.train_cost_after
-        if evaluated is not None and not evaluated < AFTER_AN_EPOCH * self.untrained:
+        evaluated = epoch.validation_cost if self._has_validation else epoch.train_cost_after
+        if evaluated is not None and not evaluated < EPOCH_LIMIT_FACTOR * self.untrained:
             yield self._divergence(evaluated)
             return False
-        self._keep()
+        self._remember_state()
         yield epoch
-        self._last = None
+        self._last_step = None
         return True
 
-    def _take_steps(self, batches: Iterator[Rows], eta: float) -> tuple[Step, float, Rows]:
-        """Steps until the epoch or GLANCE ends, or a cost is beyond its limit.
+    def _run_steps(self, batches: Iterator[Rows], eta: float) -> tuple[Step, float, Rows]:
+        """Steps until the epoch or PROGRESS_INTERVAL ends, or a cost is beyond its limit.
 
         Returns the last step, its cost and its samples.
         """
         began, count = perf_counter(), len(self.train.index)
-        steps, limit = self._steps, self.cost_limit
+        workspaces, limit = self._runner.workspaces, self.cost_limit
         with np.errstate(all="ignore"):
             for rows in batches:
-                step = steps.get(len(rows)) or self._step(len(rows))
+                step = workspaces.get(len(rows)) or self._runner.workspace(len(rows))
                 step.load(rows)
                 is_last = self.samples + step.n == count
                 if is_last:
-                    self._keep_before()
+                    self._copy_before_step()
                 cost = step.take(eta, is_last)
                 self.steps_taken += 1
                 if not cost < limit:  # NaN is not below anything
                     break
                 self.cost_sum += cost * step.n
                 self.samples += step.n
-                if perf_counter() - began > GLANCE:
+                if perf_counter() - began > PROGRESS_INTERVAL:
                     break
         self.seconds += perf_counter() - began
         return step, cost, rows
 
-    def _keep_before(self) -> None:
-        """Keeps what the step to come will change."""
+    def _copy_before_step(self) -> None:
+        """Copies what the next step will change, for `trace`."""
         np.copyto(self._before, self.network.parameters)
         if self.sgd.velocity is not None and self._velocity is not None:
             np.copyto(self._velocity, self.sgd.velocity)
 
     def _divergence(self, cost: float) -> Divergence:
         """What went wrong up to here; the network is set to the last state that was sound."""
-        divergence = flight_record(self, self._kept[0], self.steps_taken, cost)
-        self.restore(self._kept[-1])
+        replay = Replay(self._runner, self.plan, self.evaluator, self.cost_limit, self.untrained)
+        divergence = replay.divergence(self._sound_states[0], self.steps_taken, cost)
+        self.restore(self._sound_states[-1])
         return divergence
 
     def _complete(self, eta: float, step: Step) -> Epoch:
@@ -222,15 +206,15 @@ class Trainer:
         cost, seconds = self.cost_sum / self.samples, self.seconds
         self.epoch, self.samples, self.cost_sum, self.seconds = self.epoch + 1, 0, 0.0, 0.0
         evaluation = self.evaluator()
-        held = self._held_back
+        validated = self._has_validation
         return Epoch(
             epoch=self.epoch,
             eta=eta,
             train_cost=cost,
-            train_cost_after=None if held else evaluation.cost,
-            train_accuracy=None if held else evaluation.accuracy,
-            validation_cost=evaluation.cost if held else None,
-            validation_accuracy=evaluation.accuracy if held else None,
+            train_cost_after=None if validated else evaluation.cost,
+            train_accuracy=None if validated else evaluation.accuracy,
+            validation_cost=evaluation.cost if validated else None,
+            validation_accuracy=evaluation.accuracy if validated else None,
             train_seconds=seconds,
             last_batch=step.n,
             layers=layers,

@@ -14,7 +14,7 @@ import nncli as api
 from nncli.nn.layers import DenseStep
 from nncli.render.formats.registry import SUFFIXES
 from nncli.render.widgets.grid import Extent
-from nncli.training.run_folder import BEFORE
+from nncli.training.run_folder import PREVIOUS
 from tests.conftest import CONFIGS
 
 TWO, SEED, MLP, CONV = (
@@ -350,7 +350,7 @@ def trained(tmp_path_factory) -> tuple[Path, api.Training]:
 @pytest.fixture
 def run_folder(trained, tmp_path) -> Path:
     folder = Path(shutil.copytree(trained[0], tmp_path / "run"))
-    (folder / BEFORE).unlink()  # it would stand in for a damaged one
+    (folder / PREVIOUS).unlink()  # it would stand in for a damaged one
     return folder
 
 

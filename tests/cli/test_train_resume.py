@@ -248,7 +248,7 @@ def test_epochs_is_short_for_a_key_of_the_spec(nncli: Run, tmp_path: Path) -> No
     assert "--epochs" in err
 
 
-def test_a_divergence_shows_its_flight_record(nncli: Run) -> None:
+def test_a_divergence_shows_its_last_steps(nncli: Run) -> None:
     sets = (
         *("network[0].activation=relu", "network[1].activation=identity", "train.cost=quadratic"),
         *("dtype=float64", "train.batch_size=1", "train.eta=0.5"),

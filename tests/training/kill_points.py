@@ -72,7 +72,7 @@ def train(
     try:
         # Every state is saved, also within epochs: the training waits for the writer a little.
         options = {"checkpoint_every": 0.0, "on_event": lambda event, trainer: sleep(0.002)}
-        writer.PAUSE, writer.TIMES, trainer.GLANCE = 0.0, 0, -1.0
+        writer.MIN_PAUSE, writer.PAUSE_FACTOR, trainer.PROGRESS_INTERVAL = 0.0, 0, -1.0
         if point is not None:
             kill_at(point)
         if (folder / SPEC_FILE).exists() and not overwrite:

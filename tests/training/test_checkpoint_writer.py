@@ -21,9 +21,9 @@ FULL = "no space left on device"
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Saves without a pause."""
-    monkeypatch.setattr(writer, "PAUSE", 0.0)
-    monkeypatch.setattr(writer, "TIMES", 0)
-    monkeypatch.setattr(writer, "RETRY", 0.0)
+    monkeypatch.setattr(writer, "MIN_PAUSE", 0.0)
+    monkeypatch.setattr(writer, "PAUSE_FACTOR", 0)
+    monkeypatch.setattr(writer, "RETRY_PAUSE", 0.0)
 
 
 class Disk:
@@ -196,7 +196,7 @@ def test_an_impatient_interruption_does_not_wait(
 def test_long_epochs_are_saved_within(
     every: float, is_saved: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nncli.training.trainer.GLANCE", -1.0)
+    monkeypatch.setattr("nncli.training.trainer.PROGRESS_INTERVAL", -1.0)
     saved = threading.Event()
     save = RunFolder.save
 

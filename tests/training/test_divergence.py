@@ -1,4 +1,4 @@
-"""A divergence is seen at its step, and its flight record is what really happened."""
+"""A divergence is seen at its step, and the record of its last steps is what really happened."""
 
 import math
 from dataclasses import asdict
@@ -13,7 +13,7 @@ from nncli.core.errors import DivergedError
 from nncli.nn.optimizers import Sgd
 from nncli.nn.step import Step
 from nncli.spec import parse_spec
-from nncli.training.divergence import first_wrong, untrained_cost
+from nncli.training.divergence import first_fault, untrained_cost
 from nncli.training.history import Divergence, Epoch
 from nncli.training.trainer import Trainer
 from tests.training.trainers import trainer_of
@@ -112,8 +112,8 @@ def test_the_record_is_what_happened(overrides: list[str]) -> None:
         seen = last["worst_after" if exploded else "worst_evaluated"]
         assert (event.sample, event.unit) == seen
     assert event.part == "train"
-    assert [step.step for step in event.flight] == [s["step"] for s in by_hand[-5:]]
-    for step, wanted in zip(event.flight, by_hand[-5:], strict=True):
+    assert [step.step for step in event.last_steps] == [s["step"] for s in by_hand[-5:]]
+    for step, wanted in zip(event.last_steps, by_hand[-5:], strict=True):
         assert step.cost == pytest.approx(wanted["cost"], rel=1e-9)
         for k, layer in enumerate(step.layers):
             assert layer.delta_norm == pytest.approx(wanted["delta"][k], rel=1e-9)
@@ -161,7 +161,7 @@ def test_after_a_resume_the_record_is_the_same(tmp_path) -> None:
     with pytest.raises(DivergedError) as error:
         nncli.resume(tmp_path / "run", overrides=["train.epochs=50"])
     known = event.step - (event.epoch - 1) * 4
-    assert error.value.divergence.flight == event.flight[-known:]
+    assert error.value.divergence.last_steps == event.last_steps[-known:]
 
 
 def test_a_run_knows_what_it_cost_untrained(tmp_path) -> None:
@@ -242,7 +242,7 @@ class TestTheData:
         assert (event.part, event.sample, event.quantity) == ("validation", 150, "cost")
         assert event.largest is not None
         assert event.largest > 1e35
-        assert all(step.cost < 10 for step in event.flight)
+        assert all(step.cost < 10 for step in event.last_steps)
         assert first.endswith("at step 4: the cost of the validation data is inf")
         assert second.endswith(f" {event.largest:.3g} for sample 150 of the validation data")
         assert third.startswith("to try: a look at sample 150 of the validation data, ")
@@ -306,11 +306,11 @@ class TestFirstWrong:
         p = prepare(parse_spec(self.CONV))
         step = Step(p.network, Sgd(p.network), 3)
         p.data.train.gather(p.data.train.index, step.inputs, step.targets)
-        assert first_wrong(step, step.run(0.5, full=True), math.inf) is None
+        assert first_fault(step, step.run(0.5, full=True), math.inf) is None
         return step
 
     def found(self, step: Step, cost: float = 0.1) -> tuple:
-        wrong = first_wrong(step, cost, 1e6)
+        wrong = first_fault(step, cost, 1e6)
         assert wrong is not None
         return wrong[:4]
 
@@ -357,14 +357,14 @@ class TestFirstWrong:
     def test_the_largest_finite_entry_is_told(self, step: Step) -> None:
         step.layers[0].z[...] = -3
         step.layers[0].z[0, 0, 0, 0] = np.nan
-        wrong = first_wrong(step, 0.1, 1e6)
+        wrong = first_fault(step, 0.1, 1e6)
         assert wrong is not None
         assert wrong.largest == 3
 
 
 def test_a_step_that_ended_forward_shows_nothing_of_an_earlier_one() -> None:
     event, _ = diverged("train.eta=1e200")
-    *_, last = event.flight
+    *_, last = event.last_steps
     assert not math.isfinite(last.cost)
     for layer in last.layers:
         assert (layer.delta_norm, layer.weight_gradient_norm) == (None, None)
@@ -399,9 +399,9 @@ def test_nothing_is_kept_for_it_but_a_few_states() -> None:
     for overrides in ((), ("train.batch_size=7",)):
         trainer = trainer_of(prepared("train.eta=0.01", *overrides))
         for _ in trainer.events():
-            assert len(trainer._kept) <= 6
+            assert len(trainer._sound_states) <= 6
             now = trainer.steps_taken
-            assert trainer._kept[0].steps_taken <= max(0, now - 4)
+            assert trainer._sound_states[0].steps_taken <= max(0, now - 4)
 
 
 def test_the_record_as_json() -> None:
@@ -409,5 +409,5 @@ def test_the_record_as_json() -> None:
 
     event, _ = diverged()
     record = divergence_record(event)
-    assert record["flight"][-1]["cost"] == event.flight[-1].cost
-    assert record["flight"][-1]["layers"][1] == asdict(event.flight[-1].layers[1])
+    assert record["flight"][-1]["cost"] == event.last_steps[-1].cost
+    assert record["flight"][-1]["layers"][1] == asdict(event.last_steps[-1].layers[1])

@@ -17,7 +17,7 @@ from nncli.core import safetensors_format
 from nncli.core.errors import InterruptedTraining, RunError, SpecError
 from nncli.spec import load_spec, parse_spec
 from nncli.training.run_data import DATA
-from nncli.training.run_folder import BEFORE, CHECKPOINT, METRICS, RunFolder
+from nncli.training.run_folder import CHECKPOINT, METRICS, PREVIOUS, RunFolder
 from tests.soak.kills import ending
 
 SPEC = """
@@ -68,7 +68,9 @@ def undisturbed(tmp_path: Path) -> Path:
 def test_any_number_of_interruptions_leave_no_trace(
     schedule: str, more: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nncli.training.trainer.GLANCE", -1.0)  # an event after every step
+    monkeypatch.setattr(
+        "nncli.training.trainer.PROGRESS_INTERVAL", -1.0
+    )  # an event after every step
     overrides = [f"train.schedule={schedule}", *more]
     whole = nncli.train(spec_of(*overrides), out=tmp_path / "whole")
     interrupted(tmp_path / "run", 2, *overrides)
@@ -147,7 +149,7 @@ class TestMetrics:
     )
     def test_what_is_missing_before(self, spoil, said: str, tmp_path: Path) -> None:
         interrupted(tmp_path / "run", 2)
-        (tmp_path / "run" / BEFORE).unlink(missing_ok=True)
+        (tmp_path / "run" / PREVIOUS).unlink(missing_ok=True)
         metrics = tmp_path / "run" / METRICS
         metrics.write_bytes(b"".join(spoil(metrics.read_bytes().splitlines(keepends=True))))
         with pytest.raises(RunError, match=said):
@@ -155,7 +157,7 @@ class TestMetrics:
 
     @pytest.mark.parametrize("size", [0, 100])
     def test_what_can_be_done_without_them_is_said_once(self, size: int, undisturbed: Path) -> None:
-        shutil.copy(undisturbed / CHECKPOINT, undisturbed / BEFORE)
+        shutil.copy(undisturbed / CHECKPOINT, undisturbed / PREVIOUS)
         os.truncate(undisturbed / METRICS, size)
         with pytest.raises(RunError) as caught:
             nncli.resume(undisturbed)
@@ -178,7 +180,7 @@ class TestDamage:
         return tmp_path / "run"
 
     def test_the_last_two_are_kept(self, run: Path) -> None:
-        for name, epoch in ((CHECKPOINT, 4), (BEFORE, 2)):
+        for name, epoch in ((CHECKPOINT, 4), (PREVIOUS, 2)):
             _, metadata = safetensors_format.read(run / name)
             assert json.loads(metadata["place"])["epoch"] == epoch
 
@@ -195,10 +197,10 @@ class TestDamage:
 
     def test_a_damaged_one_never_becomes_the_one_before(self, run: Path) -> None:
         (run / CHECKPOINT).write_bytes(b"x")
-        good = (run / BEFORE).read_bytes()
+        good = (run / PREVIOUS).read_bytes()
         with pytest.raises(InterruptedTraining):
             nncli.resume(run, on_event=interrupt_at(1))
-        assert (run / BEFORE).read_bytes() == good
+        assert (run / PREVIOUS).read_bytes() == good
 
     def test_a_missing_one_is_said(self, run: Path, undisturbed: Path) -> None:
         (run / CHECKPOINT).unlink()
@@ -217,7 +219,7 @@ class TestDamage:
         interrupted(tmp_path / "run", 2)
         nncli.resume(tmp_path / "run")
         assert ending(tmp_path / "run") == ending(undisturbed)
-        _, metadata = safetensors_format.read(tmp_path / "run" / BEFORE)
+        _, metadata = safetensors_format.read(tmp_path / "run" / PREVIOUS)
         assert json.loads(metadata["place"])["epoch"] == 2
 
     @pytest.mark.parametrize(
@@ -236,9 +238,9 @@ class TestDamage:
         assert note == f"{what}; the checkpoint before it is used"
 
     def test_two_damaged_ones(self, run: Path) -> None:
-        for name in (CHECKPOINT, BEFORE):
+        for name in (CHECKPOINT, PREVIOUS):
             (run / name).write_bytes(b"x")
-        with pytest.raises(RunError, match=rf"(?s){CHECKPOINT}: damaged.*{BEFORE}: damaged"):
+        with pytest.raises(RunError, match=rf"(?s){CHECKPOINT}: damaged.*{PREVIOUS}: damaged"):
             nncli.resume(run)
 
     def test_other_commands_use_the_one_before_too(self, run: Path) -> None:

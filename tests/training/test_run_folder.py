@@ -13,7 +13,7 @@ from nncli.core.errors import DivergedError, InterruptedTraining, RunError, Spec
 from nncli.core.files import write_whole
 from nncli.spec import load_spec, parse_spec
 from nncli.training.history import Epoch
-from nncli.training.run_folder import BEFORE
+from nncli.training.run_folder import PREVIOUS
 
 SPEC = """
 data:
@@ -27,7 +27,7 @@ def test_a_run_holds_spec_metrics_and_checkpoint(tmp_path: Path) -> None:
     done = nncli.train(parse_spec(SPEC), out=tmp_path / "run")
     names = {p.name for p in (tmp_path / "run").iterdir()}
     files = {"checkpoint.safetensors", "data.json", "metrics.jsonl", "spec.yaml"}
-    assert names - {BEFORE} == files
+    assert names - {PREVIOUS} == files
     lines = [json.loads(x) for x in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2, 3]
     assert lines[-1]["train_cost"] == done.history[-1].train_cost

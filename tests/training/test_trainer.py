@@ -161,7 +161,7 @@ def test_the_trace_is_the_last_step_of_the_epoch() -> None:
 
 
 def test_a_watcher_sees_progress_within_a_long_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nncli.training.trainer.GLANCE", -1.0)
+    monkeypatch.setattr("nncli.training.trainer.PROGRESS_INTERVAL", -1.0)
     p = prepared()
     trainer = trainer_of(p)
     samples = []

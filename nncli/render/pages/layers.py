@@ -69,13 +69,13 @@ def measures_table(epoch: Epoch, *, momentum: float, weight_decay: float) -> Ren
     return Group(Columns(columns, rows), "", plain(f"{samples} {legend}", "dim"))
 
 
-def flight_table(divergence: Divergence) -> list[RenderableType]:
+def divergence_table(divergence: Divergence) -> list[RenderableType]:
     """The last steps before a training diverged, with the norms of each layer in each."""
     norms = [q for q in MEASURES if q.key in FLIGHT_NORMS]
     columns = [Column("step"), Column("C"), Column("layer", words=True)]
     columns += [Column(q.symbol or "‖W‖", rank=q.rank) for q in norms]
     rows: list[list[str | Text]] = []
-    for step in divergence.flight:
+    for step in divergence.last_steps:
         heads = [f"{step.step:,}", number(step.cost)]
         for layer in reversed(step.layers):
             if layer.weight_norm is not None:
@@ -86,7 +86,7 @@ def flight_table(divergence: Divergence) -> list[RenderableType]:
     if divergence.part == "validation":
         legend += f" After the last one the validation data cost {number(divergence.cost)}."
     return [
-        plain(f"the last {'steps' if len(divergence.flight) > 1 else 'step'}", "bold"),
+        plain(f"the last {'steps' if len(divergence.last_steps) > 1 else 'step'}", "bold"),
         "",
         Columns(columns, rows),
         "",

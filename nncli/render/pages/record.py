@@ -29,7 +29,9 @@ def training_json(training: Training, stopped: StoppedTraining | None = None) ->
 
 def divergence_record(divergence: Divergence) -> dict[str, Any]:
     """A divergence as plain data: `asdict` leaves named tuples as they are."""
-    steps = [step._asdict() for step in divergence.flight]
+    steps = [step._asdict() for step in divergence.last_steps]
     for step in steps:
         step["layers"] = [asdict(layer) for layer in step["layers"]]
-    return {**vars(divergence), "flight": steps}
+    record = {**vars(divergence), "flight": steps}  # what scripts know them by
+    del record["last_steps"]
+    return record

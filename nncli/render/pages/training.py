@@ -10,7 +10,7 @@ from rich.text import Text
 from nncli.app.records import InitialWeights, Prepared, Training
 from nncli.core.files import shown
 from nncli.nn.trace import Trace
-from nncli.render.pages.layers import flight_table, measures_table, network_table
+from nncli.render.pages.layers import divergence_table, measures_table, network_table
 from nncli.render.streams import messages, results, say
 from nncli.render.terminal import OnTerminal
 from nncli.render.text import count, duration, number, percent, plain, shape
@@ -19,20 +19,20 @@ from nncli.render.widgets.matrices import step_matrices
 from nncli.training.evaluate import Evaluation
 from nncli.training.history import Divergence, Epoch, History
 from nncli.training.history import Progress as Glance
-from nncli.training.run_folder import Standing
+from nncli.training.run_folder import ResumePoint
 
 
 class TrainingScreen(ExitStack):
     """Results on standard output; on standard error a bar, while the training runs."""
 
-    def __init__(self, prepared: Prepared, standing: Standing | None, *, quiet: bool) -> None:
+    def __init__(self, prepared: Prepared, point: ResumePoint | None, *, quiet: bool) -> None:
         """
         Args:
-            standing: where a run stands that goes on; None where one begins.
+            point: where a run is resumed; None where one begins.
         """
         super().__init__()
         self.prepared = prepared
-        self.standing = standing
+        self.point = point
         self.results = results(quiet=quiet)
         self.messages = messages()
         self.bar = Bar(self.messages, prepared.spec.train.epochs, len(prepared.data.train))
@@ -40,9 +40,9 @@ class TrainingScreen(ExitStack):
 
     def show_built(self) -> None:
         self.results.print(built(self.prepared))
-        if self.standing is None:
+        if self.point is None:
             return
-        epoch, samples = self.standing.state[:2]
+        epoch, samples = self.point.state[:2]
         self.bar.start_at(epoch, samples)
         if epoch < self.prepared.spec.train.epochs:
             self.warn(f"going on {self.place(epoch, samples)}")
@@ -77,9 +77,9 @@ class TrainingScreen(ExitStack):
             parts += [OnTerminal(step_matrices(trace)), ""]
         self.results.print(Group(*parts))
 
-    def show_flight(self, divergence: Divergence) -> None:
+    def show_divergence(self, divergence: Divergence) -> None:
         """The last steps before a divergence."""
-        self.results.print(Group(*flight_table(divergence), ""))
+        self.results.print(Group(*divergence_table(divergence), ""))
 
     def show_end(self, training: Training, *, is_saved: bool = True) -> None:
         self.results.print(curves(training.history))
