@@ -7,6 +7,7 @@ exporters read the rows, and one test walks the table through all of them, so a 
 new row here and nothing else.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -175,6 +176,19 @@ def leaky_relu(
     yield bind(np.multiply, z, sigma_prime, a)
 
 
+def elu(z: Array, a: Array, sigma_prime: Array, one: Array, alpha: Array) -> Operations:
+    # σ(z) = α (e^z − 1) up to z = 0, z above it. At 0 the derivative is α, as PyTorch has it.
+    is_positive = np.zeros(z.shape, bool)
+    yield bind(np.greater, z, 0, is_positive)
+    yield bind(np.minimum, z, 0, out=sigma_prime)
+    yield bind(np.expm1, sigma_prime, a)
+    yield bind(np.multiply, a, alpha, a)
+    yield bind(np.copyto, a, z, where=is_positive)
+    yield bind(np.exp, sigma_prime, sigma_prime)
+    yield bind(np.multiply, sigma_prime, alpha, sigma_prime)
+    yield bind(np.copyto, sigma_prime, one, where=is_positive)
+
+
 def identity(z: Array, a: Array, sigma_prime: Array, one: Array) -> Operations:
     yield bind(np.copyto, a, z)
     yield bind(np.copyto, sigma_prime, one)
@@ -223,6 +237,16 @@ ACTIVATIONS = {
             initialiser="kaiming_normal",
             saturation=Saturation("off", "off (σ′ < 0.01)", starves=False),
             synonyms=("leakyrelu", "lrelu"),
+        ),
+        Activation(
+            "elu",
+            elu,
+            "F.elu({z}, alpha={alpha})",
+            lambda alpha: (OnnxNode("Elu", attributes={"alpha": alpha}),),
+            kinks=(0.0,),
+            pieces=(lambda z, alpha: alpha * np.expm1(z), lambda z, alpha: z),
+            parameters=(Parameter("alpha", 1.0, 0.0, math.inf, "σ falls towards minus this."),),
+            initialiser="kaiming_normal",
         ),
         Activation("identity", identity, "{z}", lambda: (), synonyms=("linear", "none")),
         Activation(

@@ -19,6 +19,10 @@ SIGMA = {  # σ and σ', side by side, of an activation's parameters and z
         lambda slope, z: z if z > 0 else slope * z,
         lambda slope, z: 1.0 if z > 0 else slope,
     ),
+    "elu": (
+        lambda alpha, z: z if z > 0 else alpha * math.expm1(z),
+        lambda alpha, z: 1.0 if z > 0 else alpha * math.exp(z),
+    ),
     "identity": (lambda z: z, lambda z: 1.0),
 }
 
