@@ -189,6 +189,18 @@ def elu(z: Array, a: Array, sigma_prime: Array, one: Array, alpha: Array) -> Ope
     yield bind(np.copyto, sigma_prime, one, where=is_positive)
 
 
+def softplus(z: Array, a: Array, sigma_prime: Array, one: Array) -> Operations:
+    # σ(z) = ln(1 + e^z), of which nothing but z is left from z = 40 on, in float64 as well; and σ'
+    # is the sigmoid, 1/(1 + 1/e^z) with all its digits on the left.
+    yield bind(np.minimum, z, 40 * one, out=a)
+    yield bind(np.exp, a, sigma_prime)
+    yield bind(np.log1p, sigma_prime, a)
+    yield bind(np.maximum, a, z, out=a)
+    yield bind(np.divide, one, sigma_prime, sigma_prime)
+    yield bind(np.add, sigma_prime, one, sigma_prime)
+    yield bind(np.divide, one, sigma_prime, sigma_prime)
+
+
 def identity(z: Array, a: Array, sigma_prime: Array, one: Array) -> Operations:
     yield bind(np.copyto, a, z)
     yield bind(np.copyto, sigma_prime, one)
@@ -246,6 +258,14 @@ ACTIVATIONS = {
             kinks=(0.0,),
             pieces=(lambda z, alpha: alpha * np.expm1(z), lambda z, alpha: z),
             parameters=(Parameter("alpha", 1.0, 0.0, math.inf, "σ falls towards minus this."),),
+            initialiser="kaiming_normal",
+        ),
+        Activation(
+            "softplus",
+            softplus,
+            # By default PyTorch leaves ln(1 + e^z) at z = 20, where 2e-9 of it are left.
+            "F.softplus({z}, threshold=40.0)",
+            lambda: (OnnxNode("Softplus"),),
             initialiser="kaiming_normal",
         ),
         Activation("identity", identity, "{z}", lambda: (), synonyms=("linear", "none")),

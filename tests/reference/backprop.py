@@ -23,6 +23,10 @@ SIGMA = {  # σ and σ', side by side, of an activation's parameters and z
         lambda alpha, z: z if z > 0 else alpha * math.expm1(z),
         lambda alpha, z: 1.0 if z > 0 else alpha * math.exp(z),
     ),
+    "softplus": (
+        lambda z: max(z, 0.0) + math.log1p(math.exp(-abs(z))),
+        lambda z: 1 / (1 + math.exp(-z)),
+    ),
     "identity": (lambda z: z, lambda z: 1.0),
 }
 
