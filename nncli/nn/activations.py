@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nncli.nn.arrays import Array, Operations, bind
+from nncli.nn.gelu import gelu
 
 Rule = Callable[..., Operations]
 Piece = Callable[..., Array]
@@ -267,6 +268,20 @@ ACTIVATIONS = {
             "F.softplus({z}, threshold=40.0)",
             lambda: (OnnxNode("Softplus"),),
             initialiser="kaiming_normal",
+        ),
+        Activation(
+            "gelu",
+            gelu,
+            "F.gelu({z})",
+            lambda: (  # z (½ + ½ erf(z/√2)); an operator of its own came with a later opset
+                OnnxNode("Div", (math.sqrt(2),)),
+                OnnxNode("Erf"),
+                OnnxNode("Add", (1.0,)),
+                OnnxNode("Mul", ("z",)),
+                OnnxNode("Mul", (0.5,)),
+            ),
+            initialiser="kaiming_normal",
+            saturation=Saturation("saturated", "saturated (|σ′| < 0.01)"),
         ),
         Activation("identity", identity, "{z}", lambda: (), synonyms=("linear", "none")),
         Activation(

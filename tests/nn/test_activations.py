@@ -1,13 +1,16 @@
 """σ and σ' by themselves: every row against differences, and where floats run out."""
 
+import json
 import math
 from decimal import Decimal, localcontext
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from nncli.nn.activations import ACTIVATIONS, Activation
 from nncli.nn.arrays import execute
+from nncli.nn.gelu import CHUNK
 from nncli.nn.layers import Dense
 from nncli.nn.network import build_network
 from nncli.nn.optimizers import Sgd
@@ -15,6 +18,7 @@ from nncli.nn.step import Step
 
 from .cases import ELEMENTWISE
 
+REFERENCE = Path(__file__).parents[1] / "reference"
 ANALYTIC = [name for name in ELEMENTWISE if ACTIVATIONS[name].analytic]
 FALLING = {"gelu"}  # all others only rise
 Z = np.linspace(-6, 6, 241) + 0.013  # relu's kink lies between two of them
@@ -162,3 +166,67 @@ def test_softmax_sums_to_1_and_ignores_a_shift():
         step.forward()
         assert step.outputs.sum() == pytest.approx(1, abs=1e-15)
     np.testing.assert_allclose(steps[0].outputs, steps[1].outputs, rtol=1e-12)
+
+
+# --- Known values, see tests/reference/make_activations.py ----------------------------------------
+
+KNOWN = json.loads((REFERENCE / "activations.json").read_text(encoding="utf-8"))
+
+
+def errors_in_ulps(actual: np.ndarray, exact: list[str], least: float) -> np.ndarray:
+    """Errors in units in the last place, of the value or of `least` where that is larger; where the
+
+    value is below every normal number, 0 for any that is too.
+    """
+    tiny = float(np.finfo(actual.dtype).tiny)
+    found = []
+    for x, e in zip(actual.tolist(), exact, strict=True):
+        spacing = float(np.spacing(actual.dtype.type(max(abs(float(e)), tiny, least))))
+        is_normal = max(abs(x), abs(float(e))) >= tiny
+        found.append(float(abs(Decimal(x) - Decimal(e)) / Decimal(spacing)) if is_normal else 0)
+    return np.array(found)
+
+
+def test_every_elementwise_row_has_known_values():
+    assert {name.split()[0] for name in KNOWN} == set(ELEMENTWISE)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", KNOWN)
+def test_known_values(name, dtype):
+    """To 8 ulps, in the tails as well. Where σ' passes through 0, as gelu's does, an ulp of z is
+
+    many of σ', so that it is judged there on the scale of the terms that it is a difference of.
+    """
+    activation, *values = name.split()
+    z, a, sigma_prime = zip(*KNOWN[name], strict=True)
+    found = apply(activation, np.array(z, dtype), *map(float, values))
+    through_0 = [activation in FALLING and -1 < x < -0.5 for x in z]
+    assert errors_in_ulps(found[0], a, 0).max() < 8
+    exact = [e for e, near in zip(sigma_prime, through_0, strict=True) if not near]
+    assert errors_in_ulps(found[1][~np.array(through_0)], exact, 0).max() < 8
+    assert errors_in_ulps(found[1], sigma_prime, 0.25 if any(through_0) else 0).max() < 8
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_what_is_not_finite_stays_so_or_goes_to_its_limit(name):
+    a, sigma_prime = apply(name, np.array([-np.inf, np.inf, np.nan]))
+    assert a[1] in (1, np.inf)
+    assert not np.isnan(a[0])
+    assert np.isnan(a[2])
+    assert np.isnan(sigma_prime[2]) or name == "identity"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gelu_in_several_chunks_and_in_other_layouts(dtype):
+    z = np.random.default_rng(0).normal(0, 3, (3, CHUNK - 100)).astype(dtype)
+    a, sigma_prime = apply("gelu", z)
+    for k in range(0, z.size, 997):
+        assert apply("gelu", z.flat[k : k + 1])[0] == a.flat[k]
+    turned = apply("gelu", z.T)
+    np.testing.assert_array_equal(turned, (a.T, sigma_prime.T))
+    strided = np.zeros((3, 2 * z.shape[1]), dtype)[:, ::2]
+    row = ACTIVATIONS["gelu"]
+    with np.errstate(all="ignore"):
+        execute(row.rule(z, strided, sigma_prime, np.array(1, dtype)))
+    np.testing.assert_array_equal(strided, a)

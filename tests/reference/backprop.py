@@ -27,6 +27,12 @@ SIGMA = {  # σ and σ', side by side, of an activation's parameters and z
         lambda z: max(z, 0.0) + math.log1p(math.exp(-abs(z))),
         lambda z: 1 / (1 + math.exp(-z)),
     ),
+    "gelu": (
+        lambda z: z * math.erfc(-z / math.sqrt(2)) / 2,
+        lambda z: (
+            math.erfc(-z / math.sqrt(2)) / 2 + z * math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+        ),
+    ),
     "identity": (lambda z: z, lambda z: 1.0),
 }
 
