@@ -1,1 +1,11 @@
-"""What nncli can do, one call a command. Nothing here prints, and nothing is kept between calls."""
+"""What nncli can do: one call a command, in the file named for it.
+
+A function takes a spec, a run folder or their paths, and returns a record of `records`, which holds
+data and no functions. Nothing here prints, and nothing is kept between calls.
+
+`pipeline` takes a spec to its data, layers, network and plan; `opening` opens the path of a spec or
+a run; `weights` reads the weights that a spec starts from. Start with `pipeline`, then `train`.
+
+It may import every package below it: spec, data, nn, training, inspection, filtering, exchange and
+core. `nncli.render` imports its records alone, `nncli.cli` its functions.
+"""

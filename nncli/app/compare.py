@@ -1,4 +1,4 @@
-"""Runs, side by side."""
+"""nncli.compare: run folders, side by side."""
 
 import os
 from collections.abc import Sequence
@@ -33,12 +33,12 @@ def compare(runs: Sequence[str | Path]) -> Comparison:
     dumps = [run.spec.absolute() for run in opened]
     found = tuple(Difference(dotted(path), values) for path, values in differences(dumps))
     costs = {run.spec.train.cost for run in opened}
-    judges = list(map(_judges, dumps))
-    return Comparison(opened, found, len(costs) == 1, all(j == judges[0] for j in judges))
+    samples = [_evaluated_on(dump) for dump in dumps]
+    return Comparison(opened, found, len(costs) == 1, all(s == samples[0] for s in samples))
 
 
-def _judges(dump: dict[str, Any]) -> list[Any]:
-    """What decides by which samples a training is judged."""
+def _evaluated_on(dump: dict[str, Any]) -> list[Any]:
+    """The keys that decide which samples a training is evaluated on."""
     data = dump["data"]
     keys = ("train", "validation", "target", "classes")
     drawn = dump["seed"] if isinstance(data["validation"], float) else None

@@ -1,4 +1,4 @@
-"""A filter over a matrix file: what `nncli conv` does, call by call."""
+"""nncli.conv: a filter over a matrix, from files to a file, and the parts of it by themselves."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -26,12 +26,12 @@ from nncli.nn.windows import Padding, Pair
 
 Progress = Callable[[int, int | None], None]
 
-SUMMED = {"sum": True, "each": False}  # what becomes of channels
+SUMMED = {"sum": True, "each": False}  # whether channels are summed
 LARGE = 256 * 2**20  # bytes from which a mapped matrix is filtered in blocks, file to file
 
 
 @dataclass(frozen=True)
-class Opened:
+class FilterInputs:
     """A matrix and a filter, read."""
 
     matrix: Matrix
@@ -74,9 +74,9 @@ def conv(
         if channels not in SUMMED:
             raise NncliError(f"channels: {channels!r} is not known; there are sum and each")
         how["summed"] = SUMMED[channels]
-    laid = in_memory(filter, "filter") or read_filter(str(filter))
-    opened = Opened(
-        in_memory(matrix, "matrix") or read_matrix(str(matrix), allow_nan=allow_nan), laid
+    kernel = in_memory(filter, "filter") or read_filter(str(filter))
+    opened = FilterInputs(
+        in_memory(matrix, "matrix") or read_matrix(str(matrix), allow_nan=allow_nan), kernel
     )
     return apply_and_write(opened, how, None if output is None else Path(output))[0]
 
@@ -94,7 +94,7 @@ def in_memory(given: str | Path | Array, name: str) -> Matrix | None:
 
 def open_pair(
     matrix: str, filter: str, *, allow_nan: bool = False, progress: Progress | None = None
-) -> Opened:
+) -> FilterInputs:
     """Reads both. `-` is standard input, for one of them; a filter may also be a name or rows.
 
     Raises:
@@ -102,15 +102,15 @@ def open_pair(
     """
     if matrix == filter == "-":
         raise DataError("standard input can be the matrix or the filter, not both")
-    laid = read_filter(filter)
-    return Opened(read_matrix(matrix, allow_nan=allow_nan, progress=progress), laid)
+    kernel = read_filter(filter)
+    return FilterInputs(read_matrix(matrix, allow_nan=allow_nan, progress=progress), kernel)
 
 
-def as_laid(opened: Opened, how: How) -> How:
+def with_channels(opened: FilterInputs, how: How) -> How:
     """`how`, completed: a filter of channels is summed over them, a plain one applied to each.
 
     Raises:
-        NncliError: it says what becomes of channels, and there are none.
+        NncliError: it says whether channels are summed, and there are none.
     """
     shape = opened.matrix.array.shape
     if "summed" in how and len(shape) == 2:
@@ -120,14 +120,14 @@ def as_laid(opened: Opened, how: How) -> How:
     return How(summed=opened.filter.array.ndim == 3) | how
 
 
-def is_large(opened: Opened) -> bool:
+def is_large(opened: FilterInputs) -> bool:
     """Whether the matrix is better not taken into memory."""
     matrix = opened.matrix.array
     return isinstance(matrix, np.memmap) and matrix.nbytes > LARGE
 
 
-def refuse_large(opened: Opened, output: Path | None, taking_all: Sequence[str]) -> None:
-    """Refuses what a large matrix is not for.
+def refuse_large(opened: FilterInputs, output: Path | None, taking_all: Sequence[str]) -> None:
+    """Raises where an option cannot be used with a large matrix.
 
     Args:
         taking_all: the options that were given and would take all of it into memory.
@@ -145,7 +145,7 @@ def refuse_large(opened: Opened, output: Path | None, taking_all: Sequence[str])
 
 
 def apply_and_write(
-    opened: Opened, how: How, output: Path | None, *, progress: Progress | None = None
+    opened: FilterInputs, how: How, output: Path | None, *, progress: Progress | None = None
 ) -> tuple[Filtering, tuple[str, ...]]:
     """Applies the filter, writes the result where asked; with notes on what files left out.
 
@@ -159,7 +159,7 @@ def apply_and_write(
     """
     matrix, filter = opened.matrix.array, opened.filter.array
     notes = (*opened.matrix.notes, *opened.filter.notes)
-    how = as_laid(opened, how)
+    how = with_channels(opened, how)
     refuse_large(opened, output, ())
     if is_large(opened) and output is not None:
         shape, dtype = output_like(matrix, filter, **how)
@@ -173,16 +173,16 @@ def apply_and_write(
     return done, notes
 
 
-def other_output(opened: Opened, how: How) -> Array:
-    """What comes of it by the other one of correlation and convolution.
+def other_output(opened: FilterInputs, how: How) -> Array:
+    """The output of the other one of correlation and convolution.
 
     Raises:
         CorrelationError: the filter does not fit, or integers do not fit that way.
     """
-    return other_way(opened.matrix.array, opened.filter.array, as_laid(opened, how))
+    return other_way(opened.matrix.array, opened.filter.array, with_channels(opened, how))
 
 
-def chosen_places(opened: Opened, how: How, at: str | None, steps: str | None) -> list[Shape]:
+def chosen_places(opened: FilterInputs, how: How, at: str | None, steps: str | None) -> list[Shape]:
     """The outputs that `--at [CHANNEL,]ROW,COL` and `--steps N|all` ask for, in reading order.
 
     Where each channel has an output of its own, ROW,COL and each step mean that of every channel.
@@ -190,7 +190,7 @@ def chosen_places(opened: Opened, how: How, at: str | None, steps: str | None) -
     Raises:
         CorrelationError: the filter does not fit. NncliError: there are no such outputs.
     """
-    shape, _ = output_like(opened.matrix.array, opened.filter.array, **as_laid(opened, how))
+    shape, _ = output_like(opened.matrix.array, opened.filter.array, **with_channels(opened, how))
     chosen: set[Shape] = set()
     if at is not None:
         chosen.update(places_at(at, shape))
@@ -220,21 +220,21 @@ def places_at(text: str, outputs: Shape) -> list[Shape]:
     return found
 
 
-def read_upstream(opened: Opened, how: How, upstream: str) -> Array:
+def read_upstream(opened: FilterInputs, how: How, upstream: str) -> Array:
     """∂C/∂output from a file, or `ones`.
 
     Raises:
         DataError: it cannot be read. NncliError: it has another shape than the output.
     """
-    shape, _ = output_like(opened.matrix.array, opened.filter.array, **as_laid(opened, how))
+    shape, _ = output_like(opened.matrix.array, opened.filter.array, **with_channels(opened, how))
     if upstream == "ones":
         return np.ones(shape)
     if upstream == "-" and "standard input" in (opened.matrix.name, opened.filter.name):
         raise DataError("standard input can be one of the matrix, the filter and the upstream")
-    made = read_matrix(upstream)
-    if made.array.shape != shape:
+    read = read_matrix(upstream)
+    if read.array.shape != shape:
         raise NncliError(
-            f"{made.name}: the upstream is {by(made.array.shape)}, the output {by(shape)}; "
+            f"{read.name}: the upstream is {by(read.array.shape)}, the output {by(shape)}; "
             "they must be alike"
         )
-    return made.array
+    return read.array

@@ -1,4 +1,4 @@
-"""How good a trained network is."""
+"""nncli.evaluate: how good a trained network is."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def evaluate(
     """
     run = run if isinstance(run, OpenedRun) else open_run(run)
     part, samples = _given(run, data, targets) if data is not None else _own(run)
-    classes = run.recipe.classes is not None
+    classes = run.preprocessing.classes is not None
     with run.start_workers() as workers:
         assessment = assess(run.network, samples, classes=classes, worst=worst, workers=workers)
     return Evaluated(
@@ -46,8 +46,8 @@ def evaluate(
         part=part,
         source=samples.origin.name if samples.origin is not None else "",
         cost_name=run.network.cost.name,
-        classes=run.recipe.classes,
-        outputs=run.recipe.output_names,
+        classes=run.preprocessing.classes,
+        outputs=run.preprocessing.output_names,
         assessment=assessment,
         worst=tuple(_worst(run, samples, outcome) for outcome in assessment.worst),
     )
@@ -55,22 +55,22 @@ def evaluate(
 
 def _given(run: OpenedRun, data: str | Path, targets: str | Path | None) -> tuple[str, Dataset]:
     source = Path(data) if targets is None else Pair(Path(data), Path(targets))
-    return "data", read_measured(run.recipe, source, run.network.dtype)
+    return "data", read_measured(run.preprocessing, source, run.network.dtype)
 
 
 def _own(run: OpenedRun) -> tuple[str, Dataset]:
-    """The data of the run that tell most, and which they are."""
+    """The run's test data, else its validation data, else its training data; and which they are."""
     given = run.spec.data
     for key, table in (("test", given.test), ("validation", given.validation)):
         if table is not None and not isinstance(table, float):
             source = source_of(run.spec, table)
-            return key, read_measured(run.recipe, source, run.network.dtype)
+            return key, read_measured(run.preprocessing, source, run.network.dtype)
     # What was held back is told by the seed and all the training data.
     try:
         data = load_data(run.spec)
     except SpecError as error:  # a file that is no longer there
         raise SpecError([*error.problems, f"{shown(run.path)}: {OTHERS}"]) from error
-    if data.recipe.as_plain() != run.recipe.as_plain():
+    if data.recipe.as_plain() != run.preprocessing.as_plain():
         raise DataError(
             f"{shown(run.path)}: its training data are no longer those that it was trained on; "
             f"{OTHERS}"
@@ -88,10 +88,10 @@ def _worst(run: OpenedRun, samples: Dataset, outcome: Outcome) -> WorstSample:
         predicted=_class(run, outcome.outputs),
         targets=outcome.targets,
         outputs=outcome.outputs,
-        inputs=run.recipe.scaling.undone(outcome.inputs),
+        inputs=run.preprocessing.scaling.undone(outcome.inputs),
     )
 
 
 def _class(run: OpenedRun, outputs: Array) -> str | None:
-    classes = run.recipe.classes
+    classes = run.preprocessing.classes
     return None if classes is None else classes[int(outputs.argmax())]

@@ -1,4 +1,4 @@
-"""A trained network, written for other programs."""
+"""nncli.export: a trained network, written for other programs."""
 
 import keyword
 import os
@@ -18,7 +18,7 @@ from nncli.data import Scaling
 from nncli.exchange.formats import FORMATS, Format
 from nncli.exchange.trained import Affine, Trained
 
-SAMPLES = 8  # that a format may prove itself by
+SAMPLES = 8  # for formats that come with a check
 SEED = 0
 
 
@@ -52,17 +52,17 @@ def export(
 
 
 def trained(run: OpenedRun) -> Trained:
-    """The network of a run, with samples to prove itself by: a run may outlive its data.
+    """The network of a run, with samples to check an export by.
 
-    They are drawn, about as large as what it was trained on; targets are such as every cost takes.
+    They are random, on the scale of the training data, which may be gone; targets suit any cost.
     """
     rng = np.random.default_rng(SEED)
-    scaling, shape = run.recipe.scaling, run.recipe.input_shape
+    scaling, shape = run.preprocessing.scaling, run.preprocessing.input_shape
     inputs = scaling.undone(rng.standard_normal((SAMPLES, *shape))).astype(run.network.dtype)
-    targets = rng.random((SAMPLES, run.recipe.outputs))
+    targets = rng.random((SAMPLES, run.preprocessing.outputs))
     targets /= targets.sum(axis=1, keepdims=True)
     affine = None if scaling.is_identity else _affine(scaling)
-    return Trained(run.spec.name, run.network, affine, run.recipe.classes, inputs, targets)
+    return Trained(run.spec.name, run.network, affine, run.preprocessing.classes, inputs, targets)
 
 
 def _affine(scaling: Scaling) -> Affine:
@@ -79,7 +79,7 @@ def _stem(format: Format, name: str, output: Path | None) -> str:
 
 
 def _module_name(name: str) -> str:
-    """A run's name as that of a module: to be imported, and in nobody's way."""
+    """A run's name as that of a Python module, unlike those of well-known ones."""
     module = re.sub(r"\W", "_", name)
     taken = module in {*sys.stdlib_module_names, *keyword.kwlist, "numpy", "safetensors", "torch"}
     return f"_{module}" if taken or not module.isidentifier() else module

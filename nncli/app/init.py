@@ -1,4 +1,4 @@
-"""A spec to start from: for data of one's own, or one of those that come with nncli."""
+"""nncli.init: a new spec, for a data file or from one of the starters that come with nncli."""
 
 import gzip
 import os

@@ -1,4 +1,4 @@
-"""One step, recorded."""
+"""nncli.trace_step: one step of a spec or a run, recorded."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ def trace_step(
         source: a spec, or the path of one or of a run folder (then from its trained weights).
         samples: which samples of the training data, counted from 0; None: the mini-batch that
             training would draw.
-        step: the which-th step that training would take from there; those before it are taken.
+        step: counted from 1 from there; those before it are taken first.
 
     Raises:
         SpecError, DataError, RunError: as for `train`. NncliError: there is no such sample.

@@ -75,14 +75,14 @@ class OpenedRun(NamedTuple):
     """A run opened to use its network; neither its training data nor its trainer is needed.
 
     Attributes:
-        recipe: how inputs are read for it.
+        preprocessing: how inputs are read for it.
         network: with the weights of its checkpoint, after `epoch` epochs.
         notes: warnings: what is damaged, and could be done without.
     """
 
     path: Path
     spec: Spec
-    recipe: Preprocessing
+    preprocessing: Preprocessing
     network: Network
     epoch: int
     notes: tuple[str, ...] = ()
@@ -105,18 +105,21 @@ def open_run(path: str | Path) -> OpenedRun:
     if not os.path.isdir(path):
         raise RunError(f"{name}: is a file; a run folder is needed, as nncli train writes it")
     spec = load_spec(spec_file(path))
-    recipe = read_preprocessing(path)
-    network = build_run_network(spec, recipe.input_shape)
-    _check_outputs(path, recipe, network)
+    preprocessing = read_preprocessing(path)
+    network = build_run_network(spec, preprocessing.input_shape)
+    _check_outputs(path, preprocessing, network)
     state, notes = last_state(path, network)
     network.parameters[...] = state.parameters
-    return OpenedRun(path, spec, recipe, network, state.epoch, notes)
+    return OpenedRun(path, spec, preprocessing, network, state.epoch, notes)
 
 
-def _check_outputs(folder: Path, recipe: Preprocessing, network: Network) -> None:
+def _check_outputs(folder: Path, preprocessing: Preprocessing, network: Network) -> None:
     """Raises RunError where a run folder's data.json is not that of its network."""
     (outputs,) = network.output_shape
-    for count in (recipe.outputs, outputs if recipe.classes is None else len(recipe.classes)):
+    for count in (
+        preprocessing.outputs,
+        outputs if preprocessing.classes is None else len(preprocessing.classes),
+    ):
         if count != outputs:
             raise RunError(
                 f"{shown(folder / DATA)}: damaged: it is for a network of {count:,} outputs, that "

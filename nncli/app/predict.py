@@ -1,4 +1,4 @@
-"""What a trained network says about new samples."""
+"""nncli.predict: a trained network applied to new samples."""
 
 import sys
 from collections.abc import Iterator
@@ -18,10 +18,10 @@ STANDARD_INPUT = "-"
 
 
 class Predictions:
-    """Predictions some samples at a time, in the order of the inputs; to be gone through once.
+    """Predictions some samples at a time, in the order of the inputs; to be iterated over once.
 
     Attributes:
-        total: how many samples there are; None where only the end tells.
+        total: how many samples there are; None where that is known only at the end.
         notes: what the inputs held besides, and what of the run is damaged.
     """
 
@@ -39,12 +39,12 @@ class Predictions:
                     yield self.prediction(outputs)
 
     def prediction(self, outputs: Array) -> Prediction:
-        recipe = self.run.recipe
-        return Prediction(outputs, recipe.output_names, recipe.classes)
+        preprocessing = self.run.preprocessing
+        return Prediction(outputs, preprocessing.output_names, preprocessing.classes)
 
 
 def predict(run: str | Path | OpenedRun, inputs: str | Path | Array) -> Prediction:
-    """What a run's network says about samples.
+    """The outputs of a run's network for samples.
 
     Args:
         run: a run folder.
@@ -66,7 +66,7 @@ def predict_blocks(run: str | Path | OpenedRun, inputs: str | Path | Array) -> P
         RunError, SpecError, DataError: as `predict`; of a table's rows as they are read.
     """
     run = run if isinstance(run, OpenedRun) else open_run(run)
-    return Predictions(run, read_inputs(run.recipe, _source(inputs), run.network.dtype))
+    return Predictions(run, read_inputs(run.preprocessing, _source(inputs), run.network.dtype))
 
 
 def _source(inputs: str | Path | Array) -> Path | Array | IO[bytes]:

@@ -1,4 +1,4 @@
-"""A spec for a data set: what suits it, and why, in words that stand beside each value."""
+"""The spec that `nncli init` proposes for a data set, with the reason for each value beside it."""
 
 from collections.abc import Iterator, Sequence
 from math import ceil, floor, log10

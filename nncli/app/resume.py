@@ -47,7 +47,7 @@ class Reopened(NamedTuple):
     changes: tuple[str, ...] = ()
 
     def begin(self) -> None:
-        """Writes down what changes from here on, and what of the run was lost.
+        """Writes changes of the spec to the run folder, and files of it that were lost.
 
         Raises:
             RunError: the folder cannot be written.
@@ -78,7 +78,7 @@ def resume(
 ) -> Training:
     """Goes on with the training in a run folder, from its last checkpoint.
 
-    However a training was ended, and however often, it comes to the same end, to the bit.
+    However often a training is interrupted and resumed, its result is the same, to the bit.
 
     Args:
         run: the run folder, or what `reopen` made of one with `spec` and `overrides`.
@@ -86,7 +86,7 @@ def resume(
         overrides: what changes from here on: `train.epochs=60`, train.eta, train.schedule,
             train.threads, or where the data lie. It is recorded in the run's spec.yaml.
         checkpoint_every, on_start, on_event: as for `train`.
-        on_warning: also called with what is damaged and could be done without.
+        on_warning: also called with damage that did not prevent it.
 
     Raises:
         SpecError: a spec or an override differs from the run's in what cannot change.

@@ -1,4 +1,4 @@
-"""A spec with nothing left unsaid."""
+"""nncli.show: a spec with every default filled in."""
 
 from collections.abc import Sequence
 from pathlib import Path

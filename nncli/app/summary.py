@@ -1,4 +1,4 @@
-"""What a network is made of, and what a step of it costs."""
+"""nncli.summary: the layers of a network, and the arithmetic, memory and time of a step."""
 
 import os
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ def summary(
 def _spec_and_shape(
     source: Spec | str | Path, overrides: Sequence[str]
 ) -> tuple[Spec, tuple[int, ...]]:
-    """The spec, and the shape of its inputs from wherever it is told soonest."""
+    """The spec and the shape of its inputs, from the spec, the run or the data."""
     folder = None
     if not isinstance(source, Spec):
         folder = Path(source) if os.path.isdir(source) else None

@@ -1,4 +1,4 @@
-"""A training, from a spec to its result; or from a run that was cut off."""
+"""nncli.train: from a spec to a trained network and its run folder."""
 
 import math
 from collections.abc import Callable
@@ -54,8 +54,8 @@ def train(
         SpecError, DataError: the spec or its data are wrong.
         RunError: the run folder cannot be written.
         DivergedError: the cost became NaN or infinite, or exploded; the last sound state is saved.
-        InterruptedTraining: from `on_event`; the training's place is saved.
-        UnsavedError: what the training has come to could not be written down.
+        InterruptedTraining: from `on_event`; the state is saved.
+        UnsavedError: the last state could not be saved.
     """
     prepared = spec if isinstance(spec, Prepared) else prepare(_spec(spec))
     watch = Watcher(on_start, on_event, on_warning)
@@ -111,7 +111,7 @@ def run_to_end(
     writer: CheckpointWriter,
     watch: Watcher,
 ) -> Training:
-    """Trains to the end, and keeps the run folder up to date."""
+    """Trains to the end, saving states on the way."""
     network, sgd, test = trainer.network, trainer.sgd, prepared.data.test
     training = Training(prepared.spec, network, writer.history, None, writer.path)
     try:

@@ -1,4 +1,4 @@
-"""Where a network's first weights come from: lists in the spec, files, or nothing but the seed."""
+"""The weights that a network starts from: lists in the spec, files, or the seed."""
 
 from __future__ import annotations
 

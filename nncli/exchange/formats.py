@@ -1,10 +1,14 @@
-"""The formats that a trained network leaves in. A new format is a new row."""
+"""The formats of `nncli export`, a row each, and the writers of safetensors and npz."""
 
+import io
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+import numpy as np
+
+from nncli.core import safetensors_format
+from nncli.core.jsons import to_json
 from nncli.exchange import onnx_graph
-from nncli.exchange.named_arrays import to_npz, to_safetensors
 from nncli.exchange.pytorch import to_pytorch
 from nncli.exchange.trained import Files, Trained
 
@@ -21,6 +25,19 @@ class Format(NamedTuple):
     suffix: str
     scales: bool
     notes: Callable[[Trained], Iterable[str]] = lambda trained: ()
+
+
+def to_safetensors(trained: Trained) -> Files:
+    """The arrays, and what they mean as metadata."""
+    return {".safetensors": safetensors_format.pack(trained.arrays(), trained.metadata())}
+
+
+def to_npz(trained: Trained) -> Files:
+    """The arrays; `metadata` is a text, the JSON of what they mean. No pickle."""
+    buffer = io.BytesIO()
+    metadata = np.array(to_json(trained.metadata()))
+    np.savez(buffer, allow_pickle=False, **trained.arrays(), metadata=metadata)
+    return {".npz": buffer.getvalue()}
 
 
 FORMATS = {

@@ -17,7 +17,7 @@ import numpy as np
 
 from nncli.core.errors import NncliError
 from nncli.core.files import shown
-from nncli.exchange.names import BUFFERS, DIVISOR, FORMAT, OFFSET, PYTORCH
+from nncli.exchange.trained import BUFFERS, DIVISOR, FORMAT, OFFSET, PYTORCH
 from nncli.nn.arrays import Array, Shape
 from nncli.nn.layers import by
 from nncli.nn.network import Network

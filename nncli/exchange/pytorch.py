@@ -1,4 +1,4 @@
-"""A trained network as a PyTorch module that stands alone, its weights and its proof beside it.
+"""A trained network as a self-contained PyTorch module, with its weights and numbers to check it.
 
 Three files of one name: the module (.py), its state_dict (.weights.safetensors), and numbers that
 nncli computed (.check.safetensors), which the module reproduces when it is run.
@@ -10,9 +10,8 @@ import numpy as np
 
 from nncli.core import safetensors_format
 from nncli.core.errors import NncliError
-from nncli.exchange.names import BUFFERS, PYTORCH
 from nncli.exchange.pytorch_source import source
-from nncli.exchange.trained import Files, Trained, step_of
+from nncli.exchange.trained import BUFFERS, PYTORCH, Files, Trained, step_of
 from nncli.nn.arrays import Array
 from nncli.nn.network import Network
 
@@ -21,7 +20,7 @@ def to_pytorch(trained: Trained) -> Files:
     """The three files.
 
     Raises:
-        NncliError: the cost of its samples is not finite, so there is nothing to prove by.
+        NncliError: the cost of its samples is not finite, so there is nothing to check by.
     """
     return {
         ".weights.safetensors": safetensors_format.pack(_state(trained), PYTORCH),
@@ -45,7 +44,7 @@ def as_pytorch(network: Network, flat: Array) -> dict[str, Array]:
 
 
 def _reference(trained: Trained) -> dict[str, Array]:
-    """What one step on its samples comes to, as nncli has it.
+    """The results of one step on its samples, as nncli computes them.
 
     The step is taken in float64, where rounding can hide no mistake; outputs are given in the
     network's own type too.

@@ -9,8 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from nncli.exchange.names import BUFFERS
-from nncli.exchange.trained import Affine, Trained
+from nncli.exchange.trained import BUFFERS, Affine, Trained
 from nncli.nn.activations import ACTIVATIONS
 from nncli.nn.arrays import Shape
 from nncli.nn.layers import (

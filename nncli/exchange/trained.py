@@ -1,16 +1,22 @@
-"""A trained network that is to leave, with all that its numbers need to be understood."""
+"""A trained network to be exported, with all that other programs need to use its numbers."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from nncli.core.jsons import to_json
-from nncli.exchange.names import DIVISOR, FORMAT, OFFSET
 from nncli.nn.arrays import Array
 from nncli.nn.layers import Placed
 from nncli.nn.network import Network
 from nncli.nn.optimizers import Sgd
 from nncli.nn.step import Step
+
+# Names in files of weights, besides those of weights and biases.
+FORMAT = "nncli.weights/1"  # in the metadata of files in nncli's own layout
+OFFSET, DIVISOR = "scaling.offset", "scaling.divisor"
+BUFFERS = ("offset", "divisor")  # of an exported PyTorch module, besides its layers' parameters
+# The metadata of a file of PyTorch's weights, which tells readers the layout.
+PYTORCH = {"format": "pt", "written_by": "nncli"}
 
 _HOW_IT_STARTED = {"init", "weights", "biases"}
 
@@ -37,7 +43,7 @@ class Trained(NamedTuple):
 
     scaling: what is done to raw inputs first; None where they are taken as they are.
     classes: their names in the order of the outputs; None where outputs are plain numbers.
-    inputs, targets: some samples, inputs raw; for formats that prove themselves.
+    inputs, targets: some samples, inputs raw, for formats that come with a check.
     """
 
     name: str
@@ -90,7 +96,7 @@ def _described(placed: Placed) -> dict[str, Any]:
 
 
 def step_of(trained: Trained, dtype: Any) -> tuple[Step, float]:
-    """One step on the samples that came with it, taken in `dtype` and not followed; and its C."""
+    """One step on its samples, computed in `dtype` without changing the network; and its C."""
     network = trained.network.astype(dtype)
     step = Step(network, Sgd(network), len(trained.inputs))
     step.inputs[...] = trained.scaled(trained.inputs, dtype)

@@ -1,0 +1,9 @@
+"""One step taken apart: proof of its gradients, other formulas for them, and what they mean.
+
+Everything is computed from a `Trace`, the record of a step that `nncli.nn` took. `record.inspect`
+makes an `Inspection` of it: `check` compares every gradient with a derivative that does not use
+backpropagation (`probe`), `views` computes the gradients by four formulas, `products` lists the
+products of a conv layer, `findings` interprets the numbers. `timing` measures layers.
+
+It imports nn and core only. Start with `record`, then `check` and `probe`.
+"""

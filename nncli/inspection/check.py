@@ -1,4 +1,4 @@
-"""Every gradient of a trace against a derivative that backpropagation had no part in."""
+"""Every gradient of a trace, compared with a derivative computed without backpropagation."""
 
 import math
 from collections.abc import Iterator
@@ -11,10 +11,11 @@ from nncli.inspection.rounding import rounding
 from nncli.nn.arrays import Array
 from nncli.nn.trace import Trace
 
-SEED = 0  # of the choice of entries where not all are checked
-BUDGET = 1.0  # seconds that the default check may take at most, by the estimate below
-PLENTY = 300  # entries of one gradient beyond which the default check learns little more
-SMALL = 1e-3  # errors count relative to the entry, but at least to this share of the largest
+SEED = 0  # for the choice of entries where not all are checked
+DEFAULT_SECONDS = 1.0  # that the default check may take at most, by the estimate below
+MAX_DEFAULT_ENTRIES = 300  # of one gradient; more tell the default check little
+# Errors are relative to the entry, or to this share of the largest entry where that is more.
+RELATIVE_FLOOR = 1e-3
 
 
 class TensorCheck(NamedTuple):
@@ -23,13 +24,13 @@ class TensorCheck(NamedTuple):
     Attributes:
         layer, quantity: as in the trace: weight_gradient, bias_gradient, delta, upstream or
             downstream.
-        size, checked: how many entries it has, and how many were compared.
-        kinks: entries among the checked where a kink lay within the step. A difference over it is
-            no derivative, so they were compared with that of the smooth piece on this side.
-        unseen: entries too small to tell from rounding, or too large for the definition of the
-            cost to be computed in float64.
-        max_relative_error: the largest, at entry `worst`, where `value` stands and `reference`
-            would be right.
+        size, checked: the number of its entries, and of those compared.
+        kinks: the compared entries with a kink within the difference's step. A difference across a
+            kink is no derivative: these use the derivative of the smooth piece of the trace.
+        unseen: the number of entries that are too small to tell from rounding, or whose cost by
+            its definition cannot be computed in float64.
+        max_relative_error: the largest, at entry `worst`.
+        value, reference: of the trace, and of the check, at that entry.
     """
 
     layer: str
@@ -45,7 +46,7 @@ class TensorCheck(NamedTuple):
 
 
 class Check(NamedTuple):
-    """Whether a trace's gradients are right, as far as rounding in its dtype lets one see."""
+    """Whether a trace's gradients are right, as far as rounding in its dtype allows to tell."""
 
     method: str
     tolerance: float
@@ -61,7 +62,7 @@ class Check(NamedTuple):
 
     @property
     def failure(self) -> TensorCheck | None:
-        """The first wrong gradient on the way back; those after it may be wrong because of it."""
+        """The first wrong gradient in backward order; later ones may be wrong because of it."""
         wrong = (t for t in self.tensors if not t.max_relative_error <= self.tolerance)
         return next(wrong, None)
 
@@ -75,24 +76,24 @@ def check(trace: Trace, entries: int | None = None) -> Check:
     """
     probe = Probe(trace)
     tensors = list(_tensors(trace))
-    limit = entries if entries is not None else affordable(trace, [t[3].size for t in tensors])
+    limit = entries if entries is not None else default_entries(trace, [t[3].size for t in tensors])
     allowed = tolerance(trace, analytic=probe.analytic)
     noise = rounding(trace)
     rng = np.random.default_rng(SEED)
     results = tuple(
         _check_tensor(
-            *(probe, layer, quantity, nudged, array, divisor),
+            *(probe, layer, quantity, variable, array, divisor),
             *(limit, allowed, noise[layer, quantity], rng),
         )
-        for layer, quantity, nudged, array, divisor in tensors
+        for layer, quantity, variable, array, divisor in tensors
     )
     return Check(probe.method, allowed, results)
 
 
 def tolerance(trace: Trace, *, analytic: bool) -> float:
-    """The largest relative error that rounding alone explains, of entries that stand out from it.
+    """The largest relative error that rounding alone explains, for entries well above it.
 
-    What does not is compared on the scale of `rounding`.
+    Smaller entries are compared on the scale of `rounding`.
     """
     if trace.inputs.dtype == np.float32:
         return 1e-3
@@ -100,29 +101,29 @@ def tolerance(trace: Trace, *, analytic: bool) -> float:
 
 
 def underflow(array: Array) -> float:
-    """Below this, products on the way to an entry, or to its derivative, may have become 0."""
+    """The size below which the products that make up an entry may have become 0."""
     return max(1e6 * float(np.finfo(array.dtype).tiny), 1e-270)
 
 
-def affordable(trace: Trace, sizes: list[int]) -> int:
-    """How many entries of each gradient make about BUDGET seconds.
+def default_entries(trace: Trace, sizes: list[int]) -> int:
+    """How many entries of each gradient are checked in about DEFAULT_SECONDS.
 
-    An estimate from the network's size rather than a clock, so that the same trace is always
-    checked at the same entries.
+    Estimated from the network's size rather than by a clock, so that a trace is always checked at
+    the same entries.
     """
     sizes_of = (t.placed.multiply_adds or math.prod(t.placed.input_shape) for t in trace.layers)
     seconds = sum(2e-5 + 1e-9 * len(trace.samples) * size for size in sizes_of)
-    left = BUDGET / seconds
+    left = DEFAULT_SECONDS / seconds
     limit = 1
     for rank, size in enumerate(sorted(sizes)):
-        # What a small gradient does not use goes to the larger ones.
+        # Entries that a small gradient leaves over go to the larger ones.
         limit = max(limit, int(left / (len(sizes) - rank)))
         left -= min(size, limit)
-    return min(max(limit, 10), PLENTY)
+    return min(max(limit, 10), MAX_DEFAULT_ENTRIES)
 
 
 def _tensors(trace: Trace) -> Iterator[tuple[str, str, str, Array, int]]:
-    """Each gradient once: (layer, quantity, what it is the derivative by, values, divisor).
+    """Each gradient once: (layer, quantity, the variable of the derivative, values, divisor).
 
     A layer's downstream is the upstream of the layer below, so only the first has one of its own.
     """
@@ -143,18 +144,18 @@ def _check_tensor(
     probe: Probe,
     layer: str,
     quantity: str,
-    nudged: str,
+    variable: str,
     array: Array,
     divisor: int,
     limit: int,
     allowed: float,
-    rounded: float,
+    rounding_error: float,
     rng: np.random.Generator,
 ) -> TensorCheck:
     entries = _choose(array, limit, rng)
-    found = probe.derivatives(layer, nudged, entries)
-    noise = found.noise / divisor + rounded + underflow(array)
-    with np.errstate(over="ignore"):  # what is infinite in the trace's dtype is right to be so
+    found = probe.derivatives(layer, variable, entries)
+    noise = found.noise / divisor + rounding_error + underflow(array)
+    with np.errstate(over="ignore"):  # infinity is right where the trace's dtype overflows
         references = (found.values / divisor).astype(array.dtype).astype(np.float64)
     references = np.where(np.isinf(references), references, found.values / divisor)
     values = np.array([float(array[entry]) for entry in entries])
@@ -193,10 +194,10 @@ def _choose(array: Array, limit: int, rng: np.random.Generator) -> list[Index]:
 
 
 def _relative_errors(values: Array, references: Array, floor: float) -> Array:
-    """|value − reference| over the size of the two, or of what is small beside the largest."""
+    """|value − reference| relative to the reference, RELATIVE_FLOOR of the largest, or `floor`."""
     with np.errstate(all="ignore"):
         largest = np.abs(references[np.isfinite(references)]).max(initial=0)
-        scale = np.maximum(np.maximum(np.abs(references), SMALL * largest), floor)
+        scale = np.maximum(np.maximum(np.abs(references), RELATIVE_FLOOR * largest), floor)
         errors = np.abs(values - references) / scale
     errors[values == references] = 0
     return np.where(np.isnan(errors), np.inf, errors)
@@ -206,8 +207,8 @@ class Sweep(NamedTuple):
     """The error of central differences at one entry, for one step size after the other.
 
     Attributes:
-        layer, quantity, entry: whose derivative; `value` is what backpropagation gave.
-        errors: (h, relative error against the value that the trace has).
+        layer, quantity, entry: of the derivative; `value` is that of the trace.
+        errors: pairs (h, relative error of the difference).
     """
 
     layer: str
@@ -220,7 +221,7 @@ class Sweep(NamedTuple):
 def sweep(trace: Trace) -> Sweep:
     """Central differences by the largest entry of the first layer's ∂C/∂W, h from 1 to 1e-15.
 
-    Too large an h errs by truncation, as h²; too small a one by rounding, as 1/h.
+    The error of a large h is truncation, which grows as h²; that of a small h is rounding, as 1/h.
     """
     layer = next(layer for layer in trace.layers if layer.weight_gradient is not None)
     gradient = layer.weight_gradient

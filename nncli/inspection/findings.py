@@ -1,4 +1,4 @@
-"""What the numbers of a step mean: each finding with the numbers that led to it."""
+"""What the numbers of a step mean: each finding with the numbers that it follows from."""
 
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -14,16 +14,16 @@ from nncli.nn.layers import by
 from nncli.nn.measures import norm
 from nncli.nn.trace import LayerTrace, Trace
 
-HEALTHY_UPDATE = 1e-3  # ‖ΔW‖/‖W‖ that is usually found good; ten times more or less is told
+HEALTHY_UPDATE = 1e-3  # a usual ‖ΔW‖/‖W‖; a tenth or ten times of it is reported
 
 
 class CostChange(NamedTuple):
-    """What the gradient promised for this step beside what came of it.
+    """The change of the cost in this step: predicted by the gradient, and actual.
 
     Attributes:
         predicted: ∇C · Δ, which is −η‖∇C‖² without momentum and decay.
         actual: C after − C before, on the same samples.
-        verdict: linear (within a tenth of the promise), curved, or overshot (C has grown).
+        verdict: linear (within a tenth of the prediction), curved, or overshot (C has grown).
     """
 
     predicted: float
@@ -52,27 +52,27 @@ def cost_change(trace: Trace) -> CostChange:
 
 
 class Attenuation(NamedTuple):
-    """The error signal's way through one layer, going back.
+    """By how much one product of the backward pass changes the norm of the error signal.
 
     Attributes:
-        arrives: the norm of what comes from above (δ of the layer above, or ∂C/∂a).
-        factor: what of it leaves, by `cause`: "weights", "σ′" or "pooling".
+        cause: the product: "weights", "σ′" or "pooling".
+        norm_before, norm_after: of the signal; `factor` is their ratio.
     """
 
     layer: str
     cause: str
-    arrives: float
-    leaves: float
+    norm_before: float
+    norm_after: float
 
     @property
     def factor(self) -> float | None:
-        return self.leaves / self.arrives if self.arrives else None
+        return self.norm_after / self.norm_before if self.norm_before else None
 
 
 def attenuation(trace: Trace) -> list[Attenuation]:
-    """From δ of the last layer to δ of the first that learns: what each product did to its norm.
+    """From δ of the last layer to δ of the first that learns: the factor of each product.
 
-    The product of all factors is the ratio of the two ends.
+    All factors multiplied are the ratio of the two norms.
     """
     learners = [k for k, layer in enumerate(trace.layers) if layer.delta is not None]
     rows: list[Attenuation] = []
@@ -82,10 +82,10 @@ def attenuation(trace: Trace) -> list[Attenuation]:
         cause = above.placed.layer.attenuates
         if cause is not None:
             rows.append(Attenuation(above.name, cause, signal, _norm(above.downstream)))
-            signal = rows[-1].leaves
+            signal = rows[-1].norm_after
         if below.delta is not None:
             rows.append(Attenuation(below.name, "σ′", signal, _norm(below.delta)))
-            signal = rows[-1].leaves
+            signal = rows[-1].norm_after
     return rows
 
 
@@ -156,7 +156,7 @@ def relative_updates(trace: Trace) -> list[RelativeUpdate]:
 
 
 class Contribution(NamedTuple):
-    """What one sample did to one weight: −η/n · a_i δ_j (for a filter, summed over its windows)."""
+    """One sample's part of −η ∂C/∂w: −η/n · a_i δ_j (for a filter, summed over its windows)."""
 
     sample: int
     a: float | None
@@ -166,7 +166,7 @@ class Contribution(NamedTuple):
 
 @dataclass(frozen=True)
 class Why:
-    """Who pushed a weight, the strongest first. The pushes sum to −η ∂C/∂w."""
+    """The contributions to a weight's update, the largest first. They sum to −η ∂C/∂w."""
 
     layer: str
     index: tuple[int, ...]
@@ -198,16 +198,16 @@ def why(trace: Trace, layer: LayerTrace, index: tuple[int, ...]) -> Why:
             f"{layer.name} has no weight [{given}]: its weights are {by(shape)}, counted from 0"
         )
     scale = -trace.eta / len(trace.samples)
-    made: list[Contribution] = []
+    contributions: list[Contribution] = []
     if len(shape) == 2:
         assert layer.delta is not None
         for k, sample in enumerate(trace.samples):
             a, delta = float(layer.input[k, index[0]]), float(layer.delta[k, index[1]])
-            made.append(Contribution(sample, a, delta, scale * a * delta))
+            contributions.append(Contribution(sample, a, delta, scale * a * delta))
     else:
         tap = (index[0], index[1], index[2], index[3])
         for sample, product in zip(trace.samples, tap_products(layer, tap), strict=True):
             push = scale * float(product.product.sum(dtype=np.float64))
-            made.append(Contribution(sample, None, None, push))
-    made.sort(key=lambda c: -abs(c.push))
-    return Why(layer.name, index, tuple(made))
+            contributions.append(Contribution(sample, None, None, push))
+    contributions.sort(key=lambda c: -abs(c.push))
+    return Why(layer.name, index, tuple(contributions))

@@ -1,4 +1,4 @@
-"""Derivatives that know nothing of backpropagation: nudge a number, look at the cost."""
+"""Derivatives without backpropagation: one number is changed, and the cost computed again."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -28,19 +28,19 @@ def is_analytic(network: Network) -> bool:
 class Derivatives(NamedTuple):
     """Derivatives of Σ_x C_x at some entries.
 
-    They are those of the smooth piece on which the network of the trace is: each unit with a kink
-    stays on its side, each maximum where it was. `kinks`: where one lay within a difference's step.
+    They are derivatives of the smooth piece that the trace's network is on: each unit with a kink
+    stays on its side, each maximum at its place. `kinks`: the entries with a kink within the step.
     """
 
     values: npt.NDArray[np.float64]
     kinks: npt.NDArray[np.bool_]
-    noise: float  # what rounding alone can make of a derivative that is 0
+    noise: float  # the size that rounding can give a derivative that is 0
 
 
 class Probe:
-    """The network of a trace, forward only, where any number can be nudged.
+    """The network of a trace, forward only, in which any number can be perturbed.
 
-    What can be nudged is named as in the trace: (layer, key) with key `weight`, `bias`, `z`, `a`
+    A variable is named as in the trace: (layer, key) with key `weight`, `bias`, `z`, `a`
     or `input`; entries are indexed as in the trace, samples first. `analytic=False` takes central
     differences even where a complex step could be taken.
     """
@@ -52,12 +52,13 @@ class Probe:
         self.step: Pass = Step(self.network, Sgd(self.network), len(trace.samples)).passes[0]
         self.step.inputs[...], self.step.targets[...] = trace.inputs, trace.targets
         self.positions = {layer.name: k for k, layer in enumerate(self.step.layers)}
-        self.nudged = (0, "")  # layers from here on may hold the effects of the last nudge
+        # Layers from this one on may still hold the effects of the last perturbation.
+        self.perturbed = (0, "")
         self.pieces = [_piece(layer) for layer in trace.layers]
-        self.calls: dict[tuple[int, str], list[Operation]] = {}
+        self.operations: dict[tuple[int, str], list[Operation]] = {}
         with np.errstate(all="ignore"):
             self.cost = float(self._total(0).real)
-        # By a float64 z, which may be on the other side of a kink than the trace's, an ulp away.
+        # By the z in float64, which may be an ulp from the trace's and across a kink from it.
         self.sides = self._side_of_kinks()
 
     @property
@@ -72,12 +73,12 @@ class Probe:
     def _derivatives(self, layer: str, key: str, entries: Sequence[Index]) -> Derivatives:
         none = np.zeros(len(entries), bool)
         if key == "a" and layer == self.step.last.name and self.network.cost.error_is_delta:
-            return Derivatives(self._textbook(entries), none, 0.0)
+            return Derivatives(self._by_definition(entries), none, 0.0)
         if self.analytic:
             values = np.array([self._complex(layer, key, entry) for entry in entries])
             return Derivatives(values, none, 0.0)
         step = CENTRAL_STEP
-        if key == "weight":  # it acts on z by way of the inputs, which may be large
+        if key == "weight":  # its effect on z is multiplied by the inputs, which may be large
             step /= max(1.0, float(np.abs(self.step.layers[self.positions[layer]].input).max()))
         found = [self.central(layer, key, entry, step) for entry in entries]
         values = np.array([derivative for derivative, _ in found])
@@ -85,7 +86,7 @@ class Probe:
         return Derivatives(values, kinks, rounding_noise(self.cost, step))
 
     def central(self, layer: str, key: str, entry: Index, step: float) -> tuple[float, bool]:
-        """(C(w + h) − C(w − h)) / 2h on the trace's smooth piece; whether an end is over a kink."""
+        """(C(w + h) − C(w − h)) / 2h on the trace's smooth piece; whether it spans a kink."""
         array, place, start = self._at(layer, key, entry)
         old = array[place]
         costs, crosses = [], False
@@ -105,14 +106,14 @@ class Probe:
         array[place] = old
         return derivative
 
-    def _textbook(self, entries: Sequence[Index]) -> npt.NDArray[np.float64]:
-        """∂C_x/∂a of the outputs by the definition of the cost, one complex step an entry.
+    def _by_definition(self, entries: Sequence[Index]) -> npt.NDArray[np.float64]:
+        """∂C_x/∂a of the outputs by the definition of the cost, one complex step for each entry.
 
         Infinite or NaN where an output or its complement is 0 in float64.
         """
-        if self.nudged != (0, ""):
-            self._total(self.nudged[0])
-        self.nudged = 0, ""
+        if self.perturbed != (0, ""):
+            self._total(self.perturbed[0])
+        self.perturbed = 0, ""
         values = []
         with np.errstate(all="ignore"):
             z = self.step.last.z.real
@@ -128,10 +129,10 @@ class Probe:
         """The workspace's array, the entry's place in it, and the first layer it acts on."""
         k = self.positions[layer]
         part = self.step.layers[k]
-        last, last_key = self.nudged
+        last, last_key = self.perturbed
         if k > last or (k == last and key != last_key):
-            self._total(last)  # the last nudge has been undone, its effects have not
-        self.nudged = k, key
+            self._total(last)  # the number has been set back, its effects have not
+        self.perturbed = k, key
         if key in ("weight", "bias"):
             return part.parameters[key], entry, k
         sample, rest = entry[0], entry[1:]
@@ -140,14 +141,14 @@ class Probe:
         return getattr(part, key), (*rest, sample), k
 
     def _total(self, start: int, key: str = "weight") -> complex:
-        """Σ_x C_x, recomputed from layer `start` on: after its z or a where that was nudged."""
+        """Σ_x C_x, recomputed from layer `start` on: after its z or a where that was perturbed."""
         which = start, key if key in ("z", "a") else ""
-        if which not in self.calls:  # laid down once, as in training: they are called so often
-            self.calls[which] = [*self._rules(*which)]
-        execute(self.calls[which])
+        if which not in self.operations:  # recorded once, as in training
+            self.operations[which] = [*self._record(*which)]
+        execute(self.operations[which])
         return self.step.total_cost()
 
-    def _rules(self, start: int, key: str) -> Operations:
+    def _record(self, start: int, key: str) -> Operations:
         step = self.step
         if start == 0 and step.first_input is not step.inputs_t:
             yield bind(np.copyto, step.first_input, step.inputs_t)
@@ -159,11 +160,11 @@ class Probe:
                 yield from layer.activate()
             piece = self.pieces[start + k]
             if piece is not None and (k > 0 or key != "a"):
-                yield from _hold(layer, piece)
+                yield from _on_piece(layer, piece)
         yield bind(np.subtract, step.last.a, step.targets_t, step.error)
 
     def _side_of_kinks(self) -> list[Array]:
-        """On which side of every kink the network stands."""
+        """The side of every kink that the network is on."""
         return list(self._kinks())
 
     def _kinks(self) -> Iterator[Array]:
@@ -175,9 +176,9 @@ class Probe:
 
 
 def _piece(layer: LayerTrace) -> Array | None:
-    """Which smooth piece a layer with kinks is on by the record, samples last; None without kinks.
+    """The smooth piece that a layer is on in the trace, samples last; None for one without kinks.
 
-    Of an activation which of its pieces, of a maxpool which tap of each window is the maximum.
+    For an activation the number of its piece, for a maxpool the tap of each window's maximum.
     """
     if layer.activation is not None and ACTIVATIONS[layer.activation].kinks:
         assert layer.z is not None
@@ -190,8 +191,8 @@ def _piece(layer: LayerTrace) -> Array | None:
     return None
 
 
-def _hold(layer: LayerStep, piece: Array) -> Operations:
-    """Computes a as the smooth piece has it, whichever side of its kinks the layer is on."""
+def _on_piece(layer: LayerStep, piece: Array) -> Operations:
+    """Computes a by the formula of `piece`, whichever side of its kinks z is on."""
     if isinstance(layer, MaxPoolStep):
         for k, cells in enumerate(layer.cells):
             yield bind(np.copyto, layer.a, cells, where=piece == k)
@@ -207,9 +208,9 @@ def rounding_noise(cost: float, step: float) -> float:
 
 
 def textbook_cost(network: Network, a: Array, y: Array, rest: Array | None = None) -> complex:
-    """Σ_x C_x as the definition has it, from the outputs alone.
+    """Σ_x C_x by the definition of the cost, from the outputs alone.
 
-    The engine takes cross-entropy from z, which is stable but no function of a.
+    A step computes cross-entropy from z, which is stable but no function of a.
 
     Args:
         rest: 1 − a, where it is known to more digits than a has.

@@ -1,4 +1,4 @@
-"""The products of a conv layer, one by one: what made a filter tap's gradient, a cell's error."""
+"""The products of a conv layer: those that sum to the gradient at a filter tap or a cell."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -13,10 +13,10 @@ from nncli.nn.windows import Axis, Windows
 
 
 class TapProduct(NamedTuple):
-    """∂C/∂w of one filter tap in one sample: the cells that the tap met ⊙ δ, summed.
+    """∂C/∂w of one filter tap in one sample: the cells under the tap ⊙ δ, summed.
 
-    Arrays have the shape of the layer's output, rows x columns: cells[p] is what the tap lay on
-    when the window stood at output p. Cells of the padding are 0.
+    Arrays have the shape of the layer's output, rows x columns: cells[p] is the cell under the tap
+    in the window of output p. Cells of the padding are 0.
     """
 
     sample: int
@@ -26,9 +26,9 @@ class TapProduct(NamedTuple):
 
 
 class CellProduct(NamedTuple):
-    """∂C_x/∂(one input cell) by way of one filter: the δ that the cell had a part in ⊙ the filter.
+    """∂C_x/∂(one input cell) by way of one filter: the δ of the windows over the cell ⊙ the filter.
 
-    Arrays have the filter's shape: delta[i, j] is the δ of the window whose tap (i, j) lay on the
+    Arrays have the filter's shape: delta[i, j] is the δ of the window whose tap (i, j) is on the
     cell, 0 where there is no such window.
     """
 
@@ -40,7 +40,7 @@ class CellProduct(NamedTuple):
 
 
 def windows_of(layer: LayerTrace) -> Windows:
-    """Where the windows of a conv layer stand.
+    """The windows of a conv layer.
 
     Raises:
         NncliError: it is not a conv layer.
@@ -55,9 +55,9 @@ def padded(layer: LayerTrace) -> Array:
     """The layer's input with its padding: samples x channels x rows x columns."""
     windows = windows_of(layer)
     samples, channels = layer.input.shape[:2]
-    made = np.zeros((samples, channels, *windows.padded_shape), layer.input.dtype)
-    made[:, :, windows.rows.interior, windows.columns.interior] = layer.input
-    return made
+    image = np.zeros((samples, channels, *windows.padded_shape), layer.input.dtype)
+    image[:, :, windows.rows.interior, windows.columns.interior] = layer.input
+    return image
 
 
 def tap_products(layer: LayerTrace, tap: tuple[int, int, int, int]) -> Iterator[TapProduct]:
@@ -94,14 +94,14 @@ def cell_products(layer: LayerTrace, cell: tuple[int, int, int]) -> Iterator[Cel
     channel, row, column = cell
     for sample, deltas in enumerate(layer.delta):
         for filter, delta in enumerate(deltas):
-            met = np.zeros(layer.weight.shape[2:], delta.dtype)
-            for i, j in np.ndindex(met.shape):
+            deltas_at = np.zeros(layer.weight.shape[2:], delta.dtype)
+            for i, j in np.ndindex(deltas_at.shape):
                 r = output_at(windows.rows.before + row, i, windows.rows)
                 c = output_at(windows.columns.before + column, j, windows.columns)
                 if r is not None and c is not None:
-                    met[i, j] = delta[r, c]
+                    deltas_at[i, j] = delta[r, c]
             weights = layer.weight[filter, channel]
-            yield CellProduct(sample, filter, met, weights, met * weights)
+            yield CellProduct(sample, filter, deltas_at, weights, deltas_at * weights)
 
 
 def output_at(cell: int, tap: int, axis: Axis) -> int | None:

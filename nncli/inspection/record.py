@@ -1,4 +1,4 @@
-"""Everything that looking at one step gives: the record all formats are made from."""
+"""The inspection of one step: the record that all formats are made from."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""How far rounding alone moves the gradients of a step."""
+"""By how much rounding alone changes the gradients of a step."""
 
 import numpy as np
 
@@ -8,16 +8,16 @@ from nncli.nn.step import Step
 from nncli.nn.trace import Trace
 
 SEED = 0
-DRAWS = 3  # the median counts: one draw may push a unit over a kink
-MARGIN = 32  # a step rounds in many more places than are nudged here
+DRAWS = 3  # the median is taken: in one draw a unit may cross a kink
+MARGIN = 32  # a step rounds in many more places than are perturbed here
 
 Place = tuple[str, str]  # layer, quantity
 
 
 def rounding(trace: Trace) -> dict[Place, float]:
-    """What rounding in the trace's dtype can make of an entry of each gradient.
+    """The error that rounding in the trace's dtype can cause in an entry of each gradient.
 
-    Measured: the step is taken again in float64 with its parameters and targets off by up to an
+    Measured: the step is repeated in float64 with its parameters and targets changed by up to an
     ulp of that dtype. Where a gradient is a small difference of large terms, as in a network that
     is nearly right, it changes by far more than an ulp of its own.
     """
@@ -37,7 +37,7 @@ def _largest_change(moved: Array, exact: Array) -> float:
 
 
 def _gradients(trace: Trace, off: float, rng: np.random.Generator) -> dict[Place, Array]:
-    """Every gradient of the step, with its parameters and targets off by up to the share `off`."""
+    """Every gradient of the step, its parameters and targets changed by up to `off` times each."""
     network = trace.network().astype(np.float64)
     step = Step(network, Sgd(network), len(trace.samples))
     step.inputs[...], step.targets[...] = trace.inputs, trace.targets

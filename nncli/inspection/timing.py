@@ -1,4 +1,4 @@
-"""How long each layer of a step takes, measured."""
+"""Measured times of a step and of its layers."""
 
 from collections.abc import Callable
 from itertools import count
@@ -13,7 +13,7 @@ from nncli.nn.optimizers import Sgd
 from nncli.nn.step import Step
 
 WARM_UP, MEASURED = 0.1, 0.5  # seconds
-LEAST, MOST = 5, 2000  # passes
+MIN_PASSES, MAX_PASSES = 5, 2000
 
 
 class LayerTime(NamedTuple):
@@ -32,61 +32,61 @@ class StepTime(NamedTuple):
 
 
 def time_step(network: Network, n: int) -> StepTime:
-    """Measures steps on mini-batches of `n` random samples, after a warm-up. Nothing is learnt."""
+    """Measures steps on mini-batches of `n` random samples, with η = 0, after a warm-up."""
     step = Step(network, Sgd(network), n)
     rng = np.random.default_rng(0)
     step.inputs[...] = rng.standard_normal(step.inputs.shape)
     step.targets[:, 0] = 1
     repeat(lambda: step.run(0.0), WARM_UP)
     whole = repeat(lambda: step.run(0.0), MEASURED)
-    calls = layer_operations(step)
+    operations = layer_operations(step)
     with np.errstate(all="ignore"):
-        passes = repeat(lambda: time_layers(calls), MEASURED)
-    forward, backward = np.median([made for made, _ in passes], axis=0).tolist()
+        passes = repeat(lambda: time_layers(operations), MEASURED)
+    forward, backward = np.median([times for times, _ in passes], axis=0).tolist()
     layers = tuple(LayerTime(*times) for times in zip(forward, backward, strict=True))
     seconds = float(np.median([seconds for _, seconds in whole]))
     return StepTime(layers, seconds, len(passes))
 
 
 def repeat(call: Callable[[], object], seconds: float) -> list[tuple[object, float]]:
-    """What each call gave and how long it took, for about so long in all."""
-    made: list[tuple[object, float]] = []
+    """Calls again for about `seconds`: each result, and how long it took."""
+    results: list[tuple[object, float]] = []
     began = perf_counter()
     for k in count(1):
         start = perf_counter()
         result = call()
         end = perf_counter()
-        made.append((result, end - start))
-        if k >= MOST or (k >= LEAST and end - began > seconds):
+        results.append((result, end - start))
+        if k >= MAX_PASSES or (k >= MIN_PASSES and end - began > seconds):
             break
-    return made
+    return results
 
 
 def layer_operations(step: Step) -> tuple[list[list[Operation]], list[list[Operation]]]:
-    """What each layer does, forward and backward, as the step has laid it down."""
+    """The recorded operations of each layer, forward and backward."""
     forward = [list(layer.forward()) for layer in step.layers]
     backward = []
     for k, layer in enumerate(step.layers):
         fused = layer is step.layers[-1] and step.network.cost.error_is_delta
-        calls = [] if fused else list(layer.multiply_hadamard())
-        calls += layer.backward()
+        operations = [] if fused else list(layer.multiply_hadamard())
+        operations += layer.backward()
         if k:
-            calls += layer.send_down()
-        backward.append(calls)
+            operations += layer.send_down()
+        backward.append(operations)
     return forward, backward
 
 
 def time_layers(
-    calls: tuple[list[list[Operation]], list[list[Operation]]],
+    operations: tuple[list[list[Operation]], list[list[Operation]]],
 ) -> tuple[list[float], list[float]]:
     """Seconds of each layer, forward and backward, in one pass through the step."""
-    forward, backward = calls
+    forward, backward = operations
     there = [seconds_of(layer) for layer in forward]
     back = [seconds_of(layer) for layer in reversed(backward)]
     return there, back[::-1]
 
 
-def seconds_of(calls: list[Operation]) -> float:
+def seconds_of(operations: list[Operation]) -> float:
     start = perf_counter()
-    execute(calls)
+    execute(operations)
     return perf_counter() - start

@@ -28,7 +28,7 @@ class Agreement(NamedTuple):
 
 
 def patches(layer: LayerTrace) -> Array:
-    """Every window of a conv layer laid out: (channels · rows · columns of the filter) x windows.
+    """The windows of a conv layer as columns: (channels · rows · columns of the filter) x windows.
 
     Windows run over the samples, then the output's rows, then its columns.
     """
@@ -36,12 +36,12 @@ def patches(layer: LayerTrace) -> Array:
     assert layer.weight is not None
     kernel = layer.weight.shape[2:]
     image = np.moveaxis(padded(layer), 0, 1)  # channels x samples x rows x columns
-    laid = [
+    rows = [
         image[channel][:, windows.rows.tap(i), windows.columns.tap(j)].ravel()
         for channel in range(len(image))
         for i, j in np.ndindex(kernel)
     ]
-    return np.array(laid)
+    return np.array(rows)
 
 
 def deltas(layer: LayerTrace) -> Array:
@@ -59,7 +59,7 @@ def _pieces(layer: LayerTrace) -> tuple[Array, Array]:
 
 
 def _shaped(layer: LayerTrace, weights: Array, biases: Array) -> Gradients:
-    """The mean over the samples of what was summed, in the layouts of the record."""
+    """Sums over the samples as means, in the layouts of the record."""
     assert layer.weight is not None
     n = len(layer.input)
     if not isinstance(layer.placed.layer, Dense):

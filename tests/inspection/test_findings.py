@@ -108,9 +108,9 @@ def test_attenuation_is_the_way_back_product_by_product():
         if len(deltas) == 1:
             assert rows == []
             continue
-        assert rows[0].arrives == pytest.approx(last)
-        assert rows[-1].leaves == pytest.approx(first)
-        assert all(a.leaves == b.arrives for a, b in pairwise(rows))
+        assert rows[0].norm_before == pytest.approx(last)
+        assert rows[-1].norm_after == pytest.approx(first)
+        assert all(a.norm_after == b.norm_before for a, b in pairwise(rows))
         if all(row.factor is not None for row in rows):
             assert prod(row.factor for row in rows) == pytest.approx(first / last)
 
@@ -131,9 +131,9 @@ def test_the_causes_of_attenuation():
 
 def test_the_factors_of_the_worked_example():
     weights, sigma_prime = attenuation(spec_trace("two-two-two"))
-    assert weights.arrives == pytest.approx(np.hypot(0.1384985616, -0.0380982365), rel=1e-9)
-    assert weights.leaves == pytest.approx(np.hypot(0.0363503064, 0.0413703226), rel=1e-8)
-    assert sigma_prime.leaves == pytest.approx(np.hypot(0.0087713547, 0.0099542547), rel=1e-8)
+    assert weights.norm_before == pytest.approx(np.hypot(0.1384985616, -0.0380982365), rel=1e-9)
+    assert weights.norm_after == pytest.approx(np.hypot(0.0363503064, 0.0413703226), rel=1e-8)
+    assert sigma_prime.norm_after == pytest.approx(np.hypot(0.0087713547, 0.0099542547), rel=1e-8)
 
 
 def test_a_signal_that_has_gone_has_no_factor():

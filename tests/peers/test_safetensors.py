@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nncli.core import safetensors_format as ours
-from nncli.exchange.named_arrays import to_safetensors
+from nncli.exchange.formats import to_safetensors
 from tests.exchange.networks import LENET, trained
 
 theirs = pytest.importorskip("safetensors", reason="safetensors is not here: make peers")

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from nncli.core import safetensors_format
-from nncli.exchange.names import PYTORCH
 from nncli.exchange.pytorch import to_pytorch
-from nncli.exchange.trained import step_of
+from nncli.exchange.trained import PYTORCH, step_of
 from tests.exchange.networks import ALL_CASES, LENET, SCALINGS, trained
 from tests.nn.cases import relative_error
 

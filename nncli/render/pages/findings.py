@@ -49,14 +49,14 @@ def ledger(trace: Trace) -> Iterator[Block]:
         return
     yield Paragraph("What became of the error signal on its way back, from δ of the last layer:")
     last = trace.layers[-1].name
-    total = rows[-1].leaves / rows[0].arrives if rows[0].arrives else None
+    total = rows[-1].norm_after / rows[0].norm_before if rows[0].norm_before else None
     factors = [row.factor for row in rows]
     product = prod(f for f in factors if f is not None) if None not in factors else None
     yield Grid(
         ("", "by", "factor", "‖signal‖"),
         (
-            (f"δ of {last}", "", "", number(rows[0].arrives)),
-            *((row.layer, row.cause, number(row.factor), number(row.leaves)) for row in rows),
+            (f"δ of {last}", "", "", number(rows[0].norm_before)),
+            *((row.layer, row.cause, number(row.factor), number(row.norm_after)) for row in rows),
             ("end to end", "both ends' ratio", number(total), ""),
             ("", "the product of all", number(product), ""),
         ),

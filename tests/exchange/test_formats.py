@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nncli.core import safetensors_format
-from nncli.exchange.named_arrays import to_npz, to_safetensors
+from nncli.exchange.formats import to_npz, to_safetensors
 from nncli.exchange.trained import step_of
 from tests.exchange.networks import LENET, trained
 from tests.nn.cases import relative_error
