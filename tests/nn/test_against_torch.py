@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from nncli.nn.activations import PARAMETERS
 from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, Layer, MaxPool
 from nncli.nn.network import build_network, place_layers
 from nncli.nn.optimizers import Sgd
@@ -38,6 +39,9 @@ def layers_of(case: dict, draw: Draw) -> list[Layer]:
     layers = []
     for layer in case["network"]:
         how = {key: pairs(key, value) for key, value in layer.items() if key != "type"}
+        own = tuple(how.pop(key) for key in PARAMETERS if key in how)
+        if own:
+            how["activation_parameters"] = own
         layers.append(LAYERS[layer["type"]](**how))
     for placed in place_layers(layers, case["shape"]):
         if shapes := placed.parameter_shapes:

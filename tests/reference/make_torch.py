@@ -18,13 +18,22 @@ import torch.nn.functional as F
 
 from tests.reference.torch_cases import CASES, ETAS, RECORD, Draw, save
 
-SIGMA = {
+SIGMA = {  # of z, with the parameters that a layer names
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
     "relu": torch.relu,
+    "leaky_relu": F.leaky_relu,
+    "elu": F.elu,
+    "softplus": F.softplus,
+    "gelu": F.gelu,
     "identity": torch.clone,  # a node of its own, so that a and z have a gradient each
     "softmax": lambda z: torch.softmax(z, dim=1),
 }
+
+
+def activated(layer, z):
+    keys = {key: layer[key] for key in ("negative_slope", "alpha") if key in layer}
+    return SIGMA[layer["activation"]](z, **keys)
 
 
 def pair(value):
@@ -111,7 +120,7 @@ class Network:
         x = inputs
         for name, layer, parameters in self.layers:
             out = image_or_vector(layer, x, parameters)
-            z, a = (out, SIGMA[layer["activation"]](out)) if parameters else (None, out)
+            z, a = (out, activated(layer, out)) if parameters else (None, out)
             tensors[name] = {"input": x, "z": z, "a": a}
             x = a
         return *costs(self.case, z, a, targets), tensors

@@ -170,6 +170,32 @@ def lenet_cases():
         )
 
 
+FURTHER = [  # activations, with what a layer says of them
+    ("leaky_relu", {}),
+    ("leaky_relu", {"negative_slope": 0.25}),
+    ("elu", {}),
+    ("elu", {"alpha": 0.5}),
+    ("softplus", {}),
+    ("gelu", {}),
+]
+
+
+def further_activation_cases():
+    """Each of FURTHER in dense and conv layers, as an output, and of a z that is exactly 0."""
+    sizes = cycle([3, 1, 3])
+    for activation, keys in FURTHER:
+        name = "-".join([activation, *(f"{value:g}" for value in keys.values())])
+        inner, last = dense(4, activation, **keys), dense(3, activation, **keys)
+        for cost, output in ENDINGS[2:]:
+            layers = inner, dense(3, output)
+            yield case(f"dense-{name}-{cost}-{output}", (3,), *layers, cost=cost, n=next(sizes))
+        yield case(f"dense-{name}-quadratic-{name}", (3,), inner, last, n=next(sizes))
+        layers = conv(2, 2, activation, **keys), dense(3, "softmax")
+        yield case(f"conv-{name}", (2, 3, 4), *layers, cost="cross_entropy", n=next(sizes))
+        kink = dense(4, activation, bias=False, **keys)
+        yield case(f"dense-{name}-kink", (3,), kink, dense(2), inputs="zero")
+
+
 CASES = [
     *activation_cases(),
     *dense_cases(),
@@ -180,6 +206,7 @@ CASES = [
     *flatten_cases(),
     *sgd_cases(),
     *lenet_cases(),
+    *further_activation_cases(),
 ]
 NAMES = [f"{index:03}-{case['name']}" for index, case in enumerate(CASES)]
 
