@@ -10,7 +10,7 @@ from math import inf
 
 import numpy as np
 
-from nncli.nn.activations import ACTIVATIONS
+from nncli.nn.activations import ACTIVATIONS, Activation
 from nncli.nn.costs import COSTS
 from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, Layer, MaxPool, by
 from nncli.nn.network import Network, build_network
@@ -154,7 +154,14 @@ def activation_cases() -> list[Case]:
         cases.append(Case(f"dense-{ending}", (dense, head), (3,), cost, n=3))
         conv = Conv(filters=2, kernel=(2, 2), activation=hidden)
         cases.append(Case(f"conv-{ending}", (conv, head), (2, 3, 3), cost, n=3))
-    return cases
+    return [*cases, *map(parameter_case, (row for row in ACTIVATIONS.values() if row.parameters))]
+
+
+def parameter_case(row: Activation) -> Case:
+    """A row with another value than its default, in all layers."""
+    how = {"activation": row.name, "activation_parameters": (0.3,)}
+    conv, last = Conv(filters=2, kernel=(2, 2), **how), Dense(units=3, **how)
+    return Case(f"conv-{row.name}_0.3", (conv, last), (2, 3, 3), n=3)
 
 
 def dense_cases() -> list[Case]:

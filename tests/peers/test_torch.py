@@ -16,7 +16,7 @@ from tests.nn.cases import relative_error
 
 torch = pytest.importorskip("torch", reason="PyTorch is not here: make peers")
 load_file = pytest.importorskip(
-    "safetensors_format.torch", reason="safetensors is not here: make peers"
+    "safetensors.torch", reason="safetensors is not here: make peers"
 ).load_file
 
 
@@ -121,6 +121,6 @@ def test_its_weights_are_its_state_dict(tmp_path) -> None:
 
 
 def test_without_safetensors_it_names_what_it_needs(tmp_path, monkeypatch) -> None:
-    monkeypatch.setitem(sys.modules, "safetensors_format.torch", None)
+    monkeypatch.setitem(sys.modules, "safetensors.torch", None)
     with pytest.raises(ImportError, match="pip install torch safetensors"):
         loaded(written(tmp_path, trained(LENET)))
