@@ -75,6 +75,8 @@ class Activation:
         pytorch: the expression of `{z}` (and the parameters by key) in a PyTorch module.
         onnx: `onnx(*parameters)` gives the nodes behind a layer's z; none where a is z.
         elementwise: whether σ' is one factor per unit (softmax mixes its units, so it has none).
+        analytic: whether complex steps prove its gradients: σ, or each of its pieces, continues to
+            complex z. Otherwise central differences do, and show where a kink is near.
         kinks: where σ or one of its derivatives jumps, in ascending order. A kink belongs to the
             piece below it, as PyTorch's derivatives have it.
         pieces: `piece(z, *parameters)` for each stretch between kinks: the smooth function that σ
@@ -90,17 +92,13 @@ class Activation:
     pytorch: str
     onnx: Callable[..., tuple[OnnxNode, ...]]
     elementwise: bool = True
+    analytic: bool = True
     kinks: tuple[float, ...] = ()
     pieces: tuple[Piece, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     initialiser: str = "xavier_normal"
     saturation: Saturation = SATURATING
     synonyms: tuple[str, ...] = ()
-
-    @property
-    def analytic(self) -> bool:
-        """Whether σ continues to complex z, which the complex-step derivative needs."""
-        return not self.kinks
 
     @property
     def defaults(self) -> tuple[float, ...]:
@@ -112,7 +110,7 @@ class Activation:
 
     def piece_at(self, z: Array) -> Array:
         """Which of the pieces each entry of `z` is on, counted from 0."""
-        return np.searchsorted(self.kinks, z)
+        return np.searchsorted(self.kinks, z.real)
 
     def hold(
         self, z: Array, a: Array, piece: Array, parameters: Sequence[float | Array]
@@ -172,7 +170,7 @@ def leaky_relu(
 ) -> Operations:
     # At the kink z = 0 the derivative is that of the left side, as PyTorch does. A slope is at most
     # 1, so that the larger of it and the sign of z is σ', and z σ' is σ, both without a branch.
-    yield bind(np.sign, z, sigma_prime)
+    yield bind(np.sign, z.real, sigma_prime)  # of a complex step, the side that z is on
     yield bind(np.maximum, sigma_prime, negative_slope, out=sigma_prime)
     yield bind(np.multiply, z, sigma_prime, a)
 
@@ -180,7 +178,7 @@ def leaky_relu(
 def elu(z: Array, a: Array, sigma_prime: Array, one: Array, alpha: Array) -> Operations:
     # σ(z) = α (e^z − 1) up to z = 0, z above it. At 0 the derivative is α, as PyTorch has it.
     is_positive = np.zeros(z.shape, bool)
-    yield bind(np.greater, z, 0, is_positive)
+    yield bind(np.greater, z.real, 0, is_positive)
     yield bind(np.minimum, z, 0, out=sigma_prime)
     yield bind(np.expm1, sigma_prime, a)
     yield bind(np.multiply, a, alpha, a)
@@ -232,6 +230,7 @@ ACTIVATIONS = {
             relu,
             "torch.relu({z})",
             lambda: (OnnxNode("Relu"),),
+            analytic=False,
             kinks=(0.0,),
             pieces=(np.zeros_like, np.positive),
             initialiser="kaiming_normal",
