@@ -1,5 +1,8 @@
 """nncli.conv: the command as one call."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,7 +12,7 @@ from nncli.filtering.correlate import CorrelationError, correlate
 CELLS, TAPS = np.arange(60).reshape(3, 4, 5) % 7, np.arange(12).reshape(3, 2, 2)
 
 
-def test_of_files_names_rows_and_arrays(tmp_path):
+def test_of_files_names_rows_and_arrays(tmp_path: Path) -> None:
     matrix = CELLS[0]
     np.savetxt(tmp_path / "m.csv", matrix, "%d", ",")
     np.save(tmp_path / "f.npy", TAPS[1])
@@ -22,7 +25,7 @@ def test_of_files_names_rows_and_arrays(tmp_path):
     assert matrix.flags.writeable
 
 
-def test_every_argument_reaches_the_engine(tmp_path):
+def test_every_argument_reaches_the_engine(tmp_path: Path) -> None:
     made = nncli.conv(
         *(CELLS, TAPS),
         padding=(2, 1),
@@ -33,21 +36,26 @@ def test_every_argument_reaches_the_engine(tmp_path):
         channels="each",
         output=tmp_path / "out.npy",
     )
-    how = {"padding": (2, 1), "padding_mode": "reflect", "stride": (2, 2), "dilation": (1, 2)}
+    how: dict[str, Any] = {
+        "padding": (2, 1),
+        "padding_mode": "reflect",
+        "stride": (2, 2),
+        "dilation": (1, 2),
+    }
     right = correlate(CELLS, TAPS, flip=True, **how)
     np.testing.assert_array_equal(made.output, right)
     np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), right)
     assert made.window(2, 1, 0).sum == right[2, 1, 0]
 
 
-def test_what_becomes_of_channels():
+def test_what_becomes_of_channels() -> None:
     assert nncli.conv(CELLS, TAPS).output.shape == (3, 4)
     assert nncli.conv(CELLS, TAPS[0]).output.shape == (3, 3, 4)
     summed = nncli.conv(CELLS, TAPS[0], channels="sum").output
     np.testing.assert_array_equal(summed, correlate(CELLS, TAPS[0]).sum(0))
 
 
-def test_what_is_wrong():
+def test_what_is_wrong() -> None:
     with pytest.raises(nncli.NncliError, match="channels: 'all' is not known; there are sum and"):
         nncli.conv(CELLS, TAPS, channels="all")
     with pytest.raises(nncli.NncliError, match="matrix: is 4 x 5; it has no channels"):

@@ -1,12 +1,20 @@
 """The networks of the engine's tests as networks to be exported."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from nncli.exchange.trained import Affine, Trained
 from tests.nn.cases import ALL_CASES, LAYER_CASES, LENET, Case, settle
 
 
-def trained(case: Case, dtype=np.float32, scaling: str = "none", classes=None) -> Trained:
+def trained(
+    case: Case,
+    dtype: Any = np.float32,
+    scaling: str = "none",
+    classes: tuple[str, ...] | None = None,
+) -> Trained:
     """`case` with its numbers; what it takes is raw, and scales to what the case was settled on."""
     setting = settle(case)
     affine = AFFINE[scaling](case.input_shape)
@@ -18,7 +26,7 @@ def trained(case: Case, dtype=np.float32, scaling: str = "none", classes=None) -
     )
 
 
-AFFINE = {
+AFFINE: dict[str, Callable[[Any], Affine | None]] = {
     "none": lambda shape: None,
     "number": lambda shape: Affine(np.zeros(()), np.array(16.0)),
     "standard": lambda shape: Affine(
@@ -29,7 +37,7 @@ AFFINE = {
 }
 
 
-def difference(outputs, expected) -> float:
+def difference(outputs: Any, expected: Any) -> float:
     """The largest difference, relative to the largest output where that is above 1."""
     assert outputs.shape == expected.shape
     return float(np.abs(outputs - expected).max() / max(1, np.abs(expected).max()))

@@ -2,6 +2,7 @@
 
 import io
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from nncli.core import safetensors_format
 from nncli.exchange.formats import to_npz, to_safetensors
 from nncli.exchange.trained import step_of
+from nncli.nn.arrays import Array
 from tests.exchange.networks import LENET, trained
 from tests.nn.cases import relative_error
 from tests.reference import backprop
@@ -25,7 +27,7 @@ SHAPES = {  # of LENET, by the interface's layouts
 }
 
 
-def as_read(content: dict[str, bytes]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def as_read(content: dict[str, bytes]) -> tuple[dict[str, Array], dict[str, str]]:
     ((suffix, data),) = content.items()
     if suffix == ".safetensors":
         return safetensors_format.unpack(data)
@@ -37,7 +39,7 @@ def as_read(content: dict[str, bytes]) -> tuple[dict[str, np.ndarray], dict[str,
 @pytest.mark.parametrize("write", [to_safetensors, to_npz])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 class TestBoth:
-    def test_names_layouts_and_numbers(self, write, dtype) -> None:
+    def test_names_layouts_and_numbers(self, write: Any, dtype: Any) -> None:
         network = trained(LENET, dtype)
         arrays, _ = as_read(write(network))
         assert {name: array.shape for name, array in arrays.items()} == SHAPES
@@ -46,15 +48,15 @@ class TestBoth:
             np.testing.assert_array_equal(arrays[name], array)
             assert arrays[name].flags.c_contiguous
 
-    def test_metadata_and_arrays_are_enough_to_compute_by(self, write, dtype) -> None:
+    def test_metadata_and_arrays_are_enough_to_compute_by(self, write: Any, dtype: Any) -> None:
         """Nothing but the file, and loops that know none of nncli."""
         network = trained(LENET, dtype, "standard", classes=("a", "b", "c"))
         arrays, metadata = as_read(write(network))
         offset, divisor = arrays.pop("scaling.offset"), arrays.pop("scaling.divisor")
         assert metadata["scaling"] == "(input - scaling.offset) / scaling.divisor"
         scaled = (network.inputs.astype(float) - offset) / divisor
-        record: dict = {}
-        parameters: dict = {}
+        record: dict[str, Any] = {}
+        parameters: dict[str, Any] = {}
         for name, array in arrays.items():
             layer, key = name.split(".")
             parameters.setdefault(layer, {})[key] = array.astype(float).tolist()
@@ -64,7 +66,7 @@ class TestBoth:
         step, _ = step_of(network, np.float64)
         assert relative_error(record["dense2.a"], step.outputs) < (1e-6 if dtype == "f4" else 1e-12)
 
-    def test_metadata(self, write, dtype) -> None:
+    def test_metadata(self, write: Any, dtype: Any) -> None:
         _, metadata = as_read(write(trained(LENET, dtype, classes=("ä", '"', "[b]"))))
         assert metadata["format"] == "nncli.weights/1"
         assert (metadata["name"], metadata["cost"]) == ("lenet", "cross_entropy")

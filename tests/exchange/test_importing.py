@@ -1,37 +1,41 @@
 """Weights from files: what goes where, and what is refused."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nncli.core.errors import NncliError
-from nncli.exchange.importing import Origin, WeightFile, parameters_from
+from nncli.exchange.importing import Layout, Origin, WeightFile, parameters_from
 from nncli.exchange.pytorch import as_pytorch
-from nncli.nn.layers import Conv, Dense
-from nncli.nn.network import build_network
+from nncli.nn.arrays import Array
+from nncli.nn.layers import Conv, Dense, Layer
+from nncli.nn.network import Network, build_network
 from tests.exchange.networks import ALL_CASES, LENET, trained
+from tests.nn.cases import Case
 
 
-def network_of(*layers, shape=(3,)):
+def network_of(*layers: Layer, shape: tuple[int, ...] = (3,)) -> Network:
     return build_network(layers, shape, "quadratic", np.float32, np.random.default_rng(0))
 
 
-def dense(*units, **how):
+def dense(*units: int, **how: Any) -> list[Layer]:
     return [Dense(units=n, **how) for n in units]
 
 
-def file(arrays, *, ordered=True, **metadata):
+def file(arrays: Any, *, ordered: bool = True, **metadata: str) -> WeightFile:
     return WeightFile("w", arrays, metadata, ordered)
 
 
-def numbered(network, start=1.0):
+def numbered(network: Network, start: float = 1.0) -> tuple[Array, dict[str, Array]]:
     """Parameters that are all different, flat and by name."""
     flat = np.arange(start, start + network.parameters.size, dtype=np.float32)
     return flat, network.named(flat)
 
 
-def refusal(*arguments):
+def refusal(*arguments: Any) -> str:
     with pytest.raises(NncliError) as caught:
         parameters_from(*arguments)
     return str(caught.value)
@@ -39,7 +43,7 @@ def refusal(*arguments):
 
 @pytest.mark.parametrize("case", ALL_CASES[::7], ids=str)
 @pytest.mark.parametrize("layout", ["nncli", "pytorch"])
-def test_what_was_exported_comes_back(case, layout) -> None:
+def test_what_was_exported_comes_back(case: Case, layout: Layout) -> None:
     network = trained(case).network
     arrays = (
         as_pytorch(network, network.parameters)
@@ -80,13 +84,13 @@ class TestOwnLayout:
             (1e300, "holds numbers too large for float32"),
         ],
     )
-    def test_numbers_that_cannot_be_weights(self, value, why) -> None:
+    def test_numbers_that_cannot_be_weights(self, value: float, why: str) -> None:
         network = network_of(*dense(2))
         arrays = {"dense1.weight": np.full((3, 2), value), "dense1.bias": np.zeros(2)}
         assert refusal(file(arrays), network, "nncli") == f"w: dense1.weight {why}"
 
     @pytest.mark.parametrize("array", [np.full((3, 2), "a"), np.zeros((3, 2), bool)])
-    def test_what_is_no_number(self, array) -> None:
+    def test_what_is_no_number(self, array: Array) -> None:
         arrays = {"dense1.weight": array, "dense1.bias": np.zeros(2)}
         message = refusal(file(arrays), network_of(*dense(2)), "nncli")
         assert message == "w: dense1.weight does not hold numbers"
@@ -114,10 +118,10 @@ class TestOwnLayout:
 class TestPytorch:
     NETWORK = (Conv(filters=2, kernel=(2, 2)), *dense(5, 3))
 
-    def network(self):
+    def network(self) -> Network:
         return network_of(*self.NETWORK, shape=(1, 3, 3))
 
-    def renamed(self, *names):
+    def renamed(self, *names: str) -> tuple[Array, dict[str, Array]]:
         """The network's parameters under modules of other names, and the numbers of all."""
         network = self.network()
         flat, _ = numbered(network)
@@ -138,7 +142,7 @@ class TestPytorch:
             ("z", "y", "x"),
         ],
     )
-    def test_shapes_that_differ_find_their_places(self, names, ordered) -> None:
+    def test_shapes_that_differ_find_their_places(self, names: list[str], ordered: bool) -> None:
         flat, arrays = self.renamed(*names)
         found, origins = parameters_from(file(arrays, ordered=ordered), self.network(), "pytorch")
         np.testing.assert_array_equal(found, flat)
@@ -155,12 +159,12 @@ class TestPytorch:
             "w: dense2.weight is 2 x 1 x 2 x 2, 3 x 5 would fit",
         ]
 
-    def alike(self, *names):
+    def alike(self, *names: str) -> tuple[Network, Array, dict[str, Array]]:
         """Layers of one shape as modules of these names, in this order."""
         network = network_of(*dense(*[3] * len(names)))
         flat, _ = numbered(network)
         arrays = as_pytorch(network, flat)
-        renamed = {}
+        renamed: dict[str, Array] = {}
         for k, name in enumerate(names, 1):
             renamed |= {f"{name}.{key}": arrays[f"dense{k}.{key}"] for key in ("weight", "bias")}
         return network, flat, renamed
@@ -202,7 +206,7 @@ class TestPytorch:
         ]
 
     @pytest.mark.parametrize("more", ["bn.running_mean", "fc.scale", "bias", "x.bias"])
-    def test_modules_that_nncli_has_not(self, more) -> None:
+    def test_modules_that_nncli_has_not(self, more: dict[str, Array]) -> None:
         arrays = {"fc.weight": np.zeros((2, 3)), "fc.bias": np.zeros(2), more: np.zeros(2)}
         message = refusal(file(arrays), network_of(*dense(2)), "pytorch")
         assert message == f"w: {more} (2) is no weight or bias of a linear or conv layer"
@@ -237,7 +241,9 @@ SHAPES = st.lists(st.integers(0, 3), max_size=5).map(tuple)
     st.booleans(),
     st.sampled_from(["", "pt", "nncli.weights/1", "nncli.checkpoint/1"]),
 )
-def test_whatever_a_file_holds_is_taken_or_refused(shapes, layout, ordered, format) -> None:
+def test_whatever_a_file_holds_is_taken_or_refused(
+    shapes: Any, layout: Layout, ordered: bool, format: str
+) -> None:
     arrays = {name: np.zeros(shape) for name, shape in shapes.items()}
     network = network_of(*dense(2, 2), shape=(2,))
     try:

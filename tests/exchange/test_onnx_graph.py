@@ -1,6 +1,7 @@
 """ONNX, by the reference evaluator of the onnx package; onnxruntime has its turn in tests/peers."""
 
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,20 +11,21 @@ from onnx.reference import ReferenceEvaluator
 from nncli.core.errors import NncliError
 from nncli.exchange import onnx_graph
 from nncli.exchange.onnx_graph import notes, to_onnx
-from nncli.exchange.trained import step_of
+from nncli.exchange.trained import Trained, step_of
 from tests.exchange.networks import FEW, LENET, SCALINGS, trained
-from tests.nn.cases import relative_error
+from tests.nn.cases import Case, relative_error
 
 
-def model_of(network):
+def model_of(network: Trained) -> Any:
     return load_from_string(to_onnx(network)[".onnx"])
 
 
 @pytest.mark.parametrize("scaling", SCALINGS)
 @pytest.mark.parametrize("case", FEW, ids=str)
-def test_it_computes_what_nncli_computes(case, scaling) -> None:
+def test_it_computes_what_nncli_computes(case: Case, scaling: str) -> None:
     network = trained(case, scaling=scaling)
     step, _ = step_of(network, np.float32)
+    outputs: Any
     (outputs,) = ReferenceEvaluator(model_of(network)).run(None, {"input": network.inputs})
     assert outputs.dtype == np.float32
     assert relative_error(outputs, step.outputs) < 1e-6
@@ -47,6 +49,8 @@ def test_the_model_says_what_it_is() -> None:
 def test_any_number_of_samples() -> None:
     network = trained(LENET)
     evaluator = ReferenceEvaluator(model_of(network))
+    one: Any
+    many: Any
     (one,) = evaluator.run(None, {"input": network.inputs[:1]})
     (many,) = evaluator.run(None, {"input": np.repeat(network.inputs[:1], 5, axis=0)})
     np.testing.assert_allclose(many, np.repeat(one, 5, axis=0), rtol=1e-6)
@@ -66,14 +70,14 @@ def test_numbers_too_large_for_float32_are_refused() -> None:
         to_onnx(network)
 
 
-def test_more_than_two_gibibytes_are_refused(monkeypatch) -> None:
+def test_more_than_two_gibibytes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_graph, "LARGEST_FILE", 4 * 70)
     assert trained(LENET).network.parameters.size == 90
     with pytest.raises(NncliError, match="90 parameters do not fit in an ONNX file"):
         to_onnx(trained(LENET))
 
 
-def test_without_the_extra_it_names_what_it_needs(monkeypatch) -> None:
+def test_without_the_extra_it_names_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(NncliError, match=r"needs onnx: pip install 'nncli\[onnx\]'"):
         to_onnx(trained(LENET))

@@ -3,6 +3,8 @@
 import ast
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,17 +30,19 @@ HOSTILE = [
 ]
 
 
-def ruff(folder, *arguments):
+def ruff(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "ruff", *arguments, "--isolated", str(folder)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_it_is_as_ruff_leaves_it(tmp_path) -> None:
+def test_it_is_as_ruff_leaves_it(tmp_path: Path) -> None:
     for i, case in enumerate(ALL_CASES):
         dtype, scaling = (np.float32, np.float64)[i % 2], SCALINGS[i % len(SCALINGS)]
         outputs = settle(case).targets.shape[1]
-        classes = (None, HOSTILE[:outputs], [f"class {k}" * 9 for k in range(outputs)])[i % 3]
-        text = source(trained(case, dtype, scaling, classes and tuple(classes)))
+        classes = (None, tuple(HOSTILE[:outputs]), tuple(f"class {k}" * 9 for k in range(outputs)))[
+            i % 3
+        ]
+        text = source(trained(case, dtype, scaling, classes))
         (tmp_path / f"m{i}.py").write_text(text)
     formatted = ruff(tmp_path, "format", "--diff")
     assert (formatted.returncode, formatted.stdout) == (0, "")
@@ -47,10 +51,10 @@ def test_it_is_as_ruff_leaves_it(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_name_is_but_a_name(name) -> None:
+def test_a_name_is_but_a_name(name: str) -> None:
     """Of two runs that differ in their names alone, the modules differ in strings alone."""
 
-    def shape(run, *classes):
+    def shape(run: Any, *classes: str) -> str:
         tree = ast.parse(source(trained(LENET, classes=classes)._replace(name=run)))
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -61,13 +65,13 @@ def test_a_name_is_but_a_name(name) -> None:
 
 
 @given(st.text())
-def test_a_class_is_named_as_it_is(name) -> None:
+def test_a_class_is_named_as_it_is(name: str) -> None:
     assert ast.literal_eval(literal(name)) == name
     assert literal(name).isprintable()
 
 
 @given(st.text())
-def test_a_plain_name_is_printable(name) -> None:
+def test_a_plain_name_is_printable(name: str) -> None:
     assert plain(name).isprintable()
     assert plain(name).strip() == plain(name) != ""
     assert not set(plain(name)) & set("\"'\\{}")

@@ -1,8 +1,10 @@
 """The check passes whatever is right, in every dtype and at every stage of a training, and fails
 whatever is wrong: each error here is planted in the engine's way back, one at a time."""
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from nncli.inspection.check import Check, TensorCheck, check, sweep
 from nncli.inspection.probe import Probe, textbook_cost
 from nncli.inspection.record import inspect
 from nncli.inspection.rounding import rounding
+from nncli.nn.arrays import Array
 from nncli.nn.layers import (
     AvgPoolStep,
     Conv,
@@ -22,6 +25,7 @@ from nncli.nn.layers import (
     WeightedStep,
 )
 from nncli.nn.passes import Pass
+from nncli.nn.trace import Trace
 from tests.nn.cases import (
     ALL_CASES,
     ENDINGS,
@@ -45,7 +49,7 @@ def failed(done: Check) -> list[TensorCheck]:
     return [t for t in done.tensors if t.max_relative_error > done.tolerance]
 
 
-def assert_passes(trace) -> Check:
+def assert_passes(trace: Trace) -> Check:
     done = check(trace)
     assert failed(done) == []
     assert done.passed
@@ -57,7 +61,7 @@ def assert_passes(trace) -> Check:
 
 
 @DTYPES
-def test_every_case_passes(dtype):
+def test_every_case_passes(dtype: Any) -> None:
     for case in ALL_CASES:
         done = check(trace_of(case, dtype))
         assert failed(done) == [], case
@@ -68,7 +72,7 @@ TRAINED = [*SOME_CASES, *dense_cases(), Case("narrow", (Dense(units=2),), (2,), 
 
 @DTYPES
 @pytest.mark.parametrize(("steps", "eta"), [(30, 0.3), (300, 0.05), (3000, 0.2)])
-def test_trained_networks_pass(dtype, steps, eta):
+def test_trained_networks_pass(dtype: Any, steps: int, eta: float) -> None:
     nearest = 1.0
     for case in TRAINED:
         trace = trace_of(case, dtype, steps=steps, eta=eta)
@@ -81,7 +85,7 @@ def test_trained_networks_pass(dtype, steps, eta):
 
 
 @DTYPES
-def test_outputs_that_are_exactly_right_pass(dtype):
+def test_outputs_that_are_exactly_right_pass(dtype: Any) -> None:
     case = Case("right", (Dense(units=3, activation="identity"),), (2,))
     setting = settle(case)
     step = setting.step(dtype)
@@ -93,7 +97,7 @@ def test_outputs_that_are_exactly_right_pass(dtype):
 @DTYPES
 @pytest.mark.parametrize("scale", [10, 100, 1e4])
 @pytest.mark.parametrize("what", ["parameters", "inputs"])
-def test_saturated_networks_pass(dtype, scale, what):
+def test_saturated_networks_pass(dtype: Any, scale: float, what: str) -> None:
     for hidden in ("sigmoid", "tanh", "relu"):
         for cost, output in ENDINGS:
             layers = (Dense(units=4, activation=hidden), Dense(units=3, activation=output))
@@ -105,20 +109,21 @@ def test_saturated_networks_pass(dtype, scale, what):
                     assert failed(check(trace)) == [], f"{hidden}, {cost}, {output}"
 
 
-def test_the_method_follows_from_the_network():
+def test_the_method_follows_from_the_network() -> None:
     analytic, not_analytic = dense_cases()[0], LENET
     assert check(trace_of(analytic)).method == "complex step"
     assert check(trace_of(not_analytic)).method == "central differences"
 
 
-def test_momentum_and_decay_do_not_matter():
+def test_momentum_and_decay_do_not_matter() -> None:
     trace = trace_of(LENET, steps=3, eta=0.1, momentum=0.9, weight_decay=0.01)
-    assert not np.allclose(trace.layers[0].weight_update, -0.1 * trace.layers[0].weight_gradient)
+    first: Any = trace.layers[0]
+    assert not np.allclose(first.weight_update, -0.1 * first.weight_gradient)
     assert_passes(trace)
 
 
 @pytest.mark.parametrize("case", [LENET, dense_cases()[3]], ids=str)
-def test_rounding_is_measured(case):
+def test_rounding_is_measured(case: Case) -> None:
     """It covers what float32 does to a gradient, and is small beside a gradient that is large."""
     for steps in (0, 3000):
         rounded = trace_of(case, np.float32, steps=steps, eta=0.2)
@@ -132,7 +137,7 @@ def test_rounding_is_measured(case):
                 assert most < 1e-3 * np.abs(right).max()
 
 
-def flat(trace):
+def flat(trace: Trace) -> Iterator[Array]:
     for layer in trace.layers:
         for array in (layer.weight, layer.bias):
             if array is not None:
@@ -157,7 +162,7 @@ def on_kinks() -> Setting:
 
 
 @DTYPES
-def test_kinks_are_counted_and_named(dtype):
+def test_kinks_are_counted_and_named(dtype: Any) -> None:
     done = assert_passes(trace_of(on_kinks(), dtype))
     kinks = {(t.layer, t.quantity): t.kinks for t in done.tensors if t.kinks}
     assert kinks == {
@@ -168,10 +173,10 @@ def test_kinks_are_counted_and_named(dtype):
     }
 
 
-def test_what_lies_on_a_kink_is_checked_on_its_own_side(monkeypatch):
+def test_what_lies_on_a_kink_is_checked_on_its_own_side(monkeypatch: pytest.MonkeyPatch) -> None:
     original = ConvStep.backward
 
-    def wrong(self):
+    def wrong(self: Any) -> Any:
         yield from original(self)
         yield lambda: np.multiply(self.gradients["bias"], self.n, self.gradients["bias"])
 
@@ -181,7 +186,7 @@ def test_what_lies_on_a_kink_is_checked_on_its_own_side(monkeypatch):
     assert failed(done)[0].kinks == ((0,),)
 
 
-def test_the_first_of_several_maxima_is_the_one():
+def test_the_first_of_several_maxima_is_the_one() -> None:
     trace = trace_of(on_kinks())
     conv = trace.layers[0]
     assert conv.upstream[0, 0, 0, 2] != 0 == conv.upstream[0, 0, 0, 3]
@@ -196,17 +201,17 @@ def test_the_first_of_several_maxima_is_the_one():
 Planted = pytest.MonkeyPatch
 
 
-def after(patch: Planted, kind: type, method: str, action) -> None:
+def after(patch: Planted, kind: type, method: str, action: Callable[..., None]) -> None:
     original = getattr(kind, method)
 
-    def changed(self):
+    def changed(self: Any) -> Any:
         yield from original(self)
         yield partial(action, self)
 
     patch.setattr(kind, method, changed)
 
 
-def times_n(step, key: str) -> None:
+def times_n(step: Any, key: str) -> None:
     step.gradients[key] *= step.n
 
 
@@ -219,7 +224,7 @@ def no_sigma_prime(patch: Planted) -> None:
 
 
 def transposed_weight(patch: Planted) -> None:
-    def send_down(self):
+    def send_down(self: Any) -> Any:
         transposed = self.weight.reshape(self.weight.shape[::-1]).T
         yield partial(np.matmul, transposed, self.delta, self.downstream)
 
@@ -234,7 +239,7 @@ def no_mean_in_conv(patch: Planted) -> None:
     after(patch, ConvStep, "backward", lambda s: times_n(s, "weight"))
 
 
-def no_mean_in_bias(kind: type):
+def no_mean_in_bias(kind: type) -> Callable[[Planted], None]:
     def plant(patch: Planted) -> None:
         after(patch, kind, "backward", lambda s: times_n(s, "bias"))
 
@@ -242,10 +247,11 @@ def no_mean_in_bias(kind: type):
 
 
 def windows_off_by_one(patch: Planted) -> None:
-    def shift(patches):
+    def shift(patches: Array) -> None:
         patches[...] = np.roll(patches, 1, axis=-2)
 
-    def backward(self):
+    def backward(self: Any) -> Any:
+        one: Any  # a partial
         for one in original(self):
             yield one
             if one.func is np.copyto:
@@ -256,8 +262,8 @@ def windows_off_by_one(patch: Planted) -> None:
 
 
 def flipped_filter(patch: Planted) -> None:
-    def send_down(self):
-        def flip():
+    def send_down(self: Any) -> Any:
+        def flip() -> None:
             self.weight[...] = self.weight[:, :, ::-1, ::-1].copy()
 
         yield flip
@@ -269,15 +275,15 @@ def flipped_filter(patch: Planted) -> None:
 
 
 def whole_instead_of_share(patch: Planted) -> None:
-    def action(s):
+    def action(s: Any) -> None:
         s.downstream *= len(s.cells)
 
     after(patch, AvgPoolStep, "send_down", action)
 
 
 def next_to_the_maximum(patch: Planted) -> None:
-    def send_down(self):
-        def shift(by):
+    def send_down(self: Any) -> Any:
+        def shift(by: int) -> None:
             self.first[...] = (self.first + by) % len(self.cells)
 
         yield partial(shift, 1)
@@ -291,7 +297,7 @@ def next_to_the_maximum(patch: Planted) -> None:
 def wrong_sign_of_the_cost(patch: Planted) -> None:
     original = Pass.forward
 
-    def forward(self):
+    def forward(self: Any) -> Any:
         cost = original(self)
         np.negative(self.error, self.error)
         return cost
@@ -300,12 +306,12 @@ def wrong_sign_of_the_cost(patch: Planted) -> None:
 
 
 def wrong_sign_behind_cross_entropy(patch: Planted) -> None:
-    def action(s):
+    def action(s: Any) -> None:
         s.last.upstream *= -1
 
     original = Pass.complete
 
-    def complete(self):
+    def complete(self: Any) -> Any:
         original(self)
         action(self)
 
@@ -355,7 +361,7 @@ PLANTED = [
 
 
 @pytest.fixture(scope="module")
-def small_images(tmp_path_factory) -> str:
+def small_images(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Images for mnist-lenet that a quarter of a second is enough for."""
     rng = np.random.default_rng(0)
     path = tmp_path_factory.mktemp("images") / "small.npz"
@@ -365,8 +371,8 @@ def small_images(tmp_path_factory) -> str:
 
 
 @pytest.fixture
-def planted_trace(small_images):
-    def take(spec: str, overrides: tuple[str, ...], samples=None):
+def planted_trace(small_images: str) -> Callable[..., Trace]:
+    def take(spec: str, overrides: tuple[str, ...], samples: Sequence[int] | None = None) -> Trace:
         more = (small_images,) if spec == LENET5 else ()
         return spec_trace(spec, *overrides, *more, samples=samples)
 
@@ -375,8 +381,13 @@ def planted_trace(small_images):
 
 @pytest.mark.parametrize(("plant", "spec", "overrides", "where"), PLANTED)
 def test_a_planted_error_is_found_where_it_is(
-    monkeypatch, planted_trace, plant, spec, overrides, where
-):
+    monkeypatch: pytest.MonkeyPatch,
+    planted_trace: Callable[..., Trace],
+    plant: Callable[[pytest.MonkeyPatch], None],
+    spec: str,
+    overrides: tuple[str, ...],
+    where: Any,
+) -> None:
     plant(monkeypatch)
     done = check(planted_trace(spec, overrides))
     assert not done.passed
@@ -389,23 +400,27 @@ SPECS = [(MLP, ()), (TWO, ()), (TWO, TWO_SAMPLES), (CONV, ()), (CONV, MAXPOOL), 
 
 
 @pytest.mark.parametrize(("spec", "overrides"), SPECS)
-def test_the_same_specs_pass_without_one(planted_trace, spec, overrides):
+def test_the_same_specs_pass_without_one(
+    planted_trace: Callable[..., Trace], spec: str, overrides: tuple[str, ...]
+) -> None:
     assert_passes(planted_trace(spec, overrides))
     assert_passes(planted_trace(spec, overrides, (0,)))
 
 
-def test_mnist_lenet_passes_as_it_is_shipped():
+def test_mnist_lenet_passes_as_it_is_shipped() -> None:
     assert_passes(spec_trace(LENET5))
 
 
 @pytest.mark.parametrize("plant", [no_sigma_prime, transposed_weight, no_mean_in_dense])
-def test_a_planted_error_is_found_late_in_a_training_too(monkeypatch, plant):
+def test_a_planted_error_is_found_late_in_a_training_too(
+    monkeypatch: pytest.MonkeyPatch, plant: Callable[[pytest.MonkeyPatch], None]
+) -> None:
     assert_passes(spec_trace(MLP, samples=None, step=300))
     plant(monkeypatch)
     assert not check(spec_trace(MLP, samples=None, step=30)).passed
 
 
-def test_a_record_that_was_changed_is_found():
+def test_a_record_that_was_changed_is_found() -> None:
     trace = spec_trace(MLP)
     for layer_at, layer in enumerate(trace.layers):
         for quantity in ("upstream", "delta", "weight_gradient", "bias_gradient"):
@@ -420,7 +435,7 @@ def test_a_record_that_was_changed_is_found():
 # --- Which entries -------------------------------------------------------------------------------
 
 
-def test_every_gradient_is_checked_once():
+def test_every_gradient_is_checked_once() -> None:
     trace = trace_of(LENET)
     names = [(t.layer, t.quantity) for t in check(trace).tensors]
     expected = [("conv1", "downstream")]
@@ -433,11 +448,13 @@ def test_every_gradient_is_checked_once():
 
 
 @pytest.mark.parametrize("entries", [1, 7, 10**12])
-def test_at_most_so_many_entries_and_the_largest_among_them(monkeypatch, entries):
-    asked: dict[tuple[str, str], list] = {}
+def test_at_most_so_many_entries_and_the_largest_among_them(
+    monkeypatch: pytest.MonkeyPatch, entries: int
+) -> None:
+    asked: dict[tuple[str, str], list[Any]] = {}
     original = Probe.derivatives
 
-    def spy(self, layer, key, chosen):
+    def spy(self: Any, layer: str, key: str, chosen: Sequence[tuple[int, ...]]) -> Any:
         asked[layer, key] = list(chosen)
         return original(self, layer, key, chosen)
 
@@ -448,7 +465,7 @@ def test_at_most_so_many_entries_and_the_largest_among_them(monkeypatch, entries
     for tensor in done.tensors:
         assert min(entries, tensor.size) - 1 <= tensor.checked <= min(entries, tensor.size)
     for layer in trace.layers:
-        gradient = layer.weight_gradient
+        gradient: Any = layer.weight_gradient
         largest = np.unravel_index(np.abs(gradient).argmax(), gradient.shape)
         assert tuple(map(int, largest)) in first[layer.name, "weight"]
         assert len(set(first[layer.name, "weight"])) == len(first[layer.name, "weight"]) > 0
@@ -456,13 +473,13 @@ def test_at_most_so_many_entries_and_the_largest_among_them(monkeypatch, entries
     assert asked == first  # a seeded choice
 
 
-def test_the_default_checks_some_of_every_gradient():
+def test_the_default_checks_some_of_every_gradient() -> None:
     for spec, overrides in SPECS[:-1]:
         for tensor in check(spec_trace(spec, *overrides, samples=None)).tensors:
             assert tensor.checked >= min(10, tensor.size)
 
 
-def test_the_order_in_which_numbers_are_nudged_does_not_matter():
+def test_the_order_in_which_numbers_are_nudged_does_not_matter() -> None:
     for case in (LENET, dense_cases()[0], SOME_CASES[1]):
         trace = trace_of(case)
         probe = Probe(trace)
@@ -485,10 +502,10 @@ def test_the_order_in_which_numbers_are_nudged_does_not_matter():
 
 
 @pytest.mark.parametrize("spec", [TWO, MLP])
-def test_the_sweep_is_u_shaped(spec):
+def test_the_sweep_is_u_shaped(spec: str) -> None:
     trace = spec_trace(spec)
     done = sweep(trace)
-    gradient = trace.layers[0].weight_gradient
+    gradient: Any = trace.layers[0].weight_gradient
     assert (done.layer, done.quantity) == ("dense1", "weight_gradient")
     assert done.value == gradient[done.entry]
     assert abs(done.value) == np.abs(gradient).max()
@@ -510,7 +527,7 @@ def test_the_sweep_is_u_shaped(spec):
     ("cost", "output"),
     [("quadratic", "sigmoid"), ("cross_entropy", "sigmoid"), ("cross_entropy", "softmax")],
 )
-def test_textbook_costs(cost, output):
+def test_textbook_costs(cost: str, output: str) -> None:
     case = Case(f"{cost}-{output}", (Dense(units=3, activation=output),), (2,), cost)
     setting = settle(case)
     step = setting.step()
@@ -521,7 +538,7 @@ def test_textbook_costs(cost, output):
     assert total.real == pytest.approx(reference["cost"] * case.n, rel=1e-13)
 
 
-def test_textbook_costs_at_the_ends():
+def test_textbook_costs_at_the_ends() -> None:
     network = build_case(Case("c", (Dense(units=2),), (1,), "cross_entropy"))
     right = np.array([[1.0], [0.0]])
     assert textbook_cost(network, right, right) == 0  # 0 ln 0 counts as 0
@@ -530,11 +547,11 @@ def test_textbook_costs_at_the_ends():
 # --- The record ----------------------------------------------------------------------------------
 
 
-def test_no_check_where_none_is_asked_for():
+def test_no_check_where_none_is_asked_for() -> None:
     assert inspect(trace_of(LENET), checked=False).check is None
 
 
-def test_the_engine_is_left_as_it_was():
+def test_the_engine_is_left_as_it_was() -> None:
     trace = trace_of(LENET)
     copies = [layer.weight.copy() for layer in trace.layers if layer.weight is not None]
     check(trace)

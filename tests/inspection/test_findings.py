@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import pairwise
 from math import prod
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from nncli.inspection.findings import (
 )
 from nncli.inspection.record import inspect
 from nncli.nn.layers import Dense
+from nncli.nn.trace import Trace
 from tests.nn.cases import ALL_CASES, LENET, Case, Setting, build_case, conv_cases, dense_cases
 
 from .traces import spec_trace, trace_of
@@ -29,7 +31,7 @@ from .traces import spec_trace, trace_of
 # --- What the cost did ---------------------------------------------------------------------------
 
 
-def test_cost_change_of_the_worked_example():
+def test_cost_change_of_the_worked_example() -> None:
     # ∂C/∂W by hand (M. Mazur's figures), squared and summed, biases included, times −η.
     output = [0.0821670406, -0.0226025405, 0.0826676278, -0.0227402422, 0.1384985616, -0.0380982365]
     hidden = [0.0004385677, 0.0004977127, 0.0008771355, 0.0009954255, 0.0087713547, 0.0099542547]
@@ -43,7 +45,7 @@ def test_cost_change_of_the_worked_example():
 @pytest.mark.parametrize(
     ("eta", "verdict"), [(1e-6, "linear"), (0.05, "linear"), (0.5, "curved"), (1.9, "curved")]
 )
-def test_the_verdict_on_a_parabola(eta, verdict):
+def test_the_verdict_on_a_parabola(eta: float, verdict: str) -> None:
     # C = ½ (w x − y)² with x = 1: one step changes C by −η (1 − η/2) times its slope squared.
     change = cost_change(parabola(eta))
     assert change.ratio == pytest.approx(1 - eta / 2, rel=1e-6)
@@ -51,30 +53,28 @@ def test_the_verdict_on_a_parabola(eta, verdict):
 
 
 @pytest.mark.parametrize("eta", [2.1, 10.0])
-def test_too_large_a_step_overshoots(eta):
+def test_too_large_a_step_overshoots(eta: float) -> None:
     change = cost_change(parabola(eta))
     assert change.actual > 0 > change.predicted
     assert change.verdict == "overshot"
 
 
-def parabola(eta: float):
+def parabola(eta: float) -> Trace:
     case = Case("parabola", (Dense(units=1, activation="identity", bias=False),), (1,), n=1)
     return trace_of(Setting(case, np.array([3.0]), np.ones((1, 1)), np.ones((1, 1))), eta=eta)
 
 
-def test_momentum_counts_in_the_promise():
+def test_momentum_counts_in_the_promise() -> None:
     trace = trace_of(dense_cases()[2], steps=4, eta=0.05, momentum=0.9, weight_decay=0.01)
     by_hand = 0.0
+    layer: Any  # whose arrays are all there
     for layer in trace.layers:
         by_hand += float((layer.weight_gradient * layer.weight_update).sum())
         by_hand += float((layer.bias_gradient * layer.bias_update).sum())
     change = cost_change(trace)
     assert change.predicted == pytest.approx(by_hand)
-    plain = sum(
-        -0.05 * float((g**2).sum())
-        for layer in trace.layers
-        for g in (layer.weight_gradient, layer.bias_gradient)
-    )
+    gradients = [g for x in trace.layers for g in (x.weight_gradient, x.bias_gradient)]
+    plain = sum(-0.05 * float((g**2).sum()) for g in gradients if g is not None)
     assert change.predicted != pytest.approx(plain, rel=0.1)
 
 
@@ -90,7 +90,9 @@ def test_momentum_counts_in_the_promise():
         (0.0, 0.0, None, "curved"),
     ],
 )
-def test_the_verdict_by_the_ratio(predicted, actual, ratio, verdict):
+def test_the_verdict_by_the_ratio(
+    predicted: float, actual: float, ratio: Any, verdict: str
+) -> None:
     change = CostChange(predicted, actual)
     assert change.ratio == (None if ratio is None else pytest.approx(ratio))
     assert change.verdict == verdict
@@ -99,7 +101,7 @@ def test_the_verdict_by_the_ratio(predicted, actual, ratio, verdict):
 # --- The way of the error signal -----------------------------------------------------------------
 
 
-def test_attenuation_is_the_way_back_product_by_product():
+def test_attenuation_is_the_way_back_product_by_product() -> None:
     for case in ALL_CASES[::2]:
         trace = trace_of(case)
         rows = attenuation(trace)
@@ -111,11 +113,12 @@ def test_attenuation_is_the_way_back_product_by_product():
         assert rows[0].norm_before == pytest.approx(last)
         assert rows[-1].norm_after == pytest.approx(first)
         assert all(a.norm_after == b.norm_before for a, b in pairwise(rows))
-        if all(row.factor is not None for row in rows):
-            assert prod(row.factor for row in rows) == pytest.approx(first / last)
+        factors = [row.factor for row in rows if row.factor is not None]
+        if len(factors) == len(rows):
+            assert prod(factors) == pytest.approx(first / last)
 
 
-def test_the_causes_of_attenuation():
+def test_the_causes_of_attenuation() -> None:
     rows = attenuation(trace_of(LENET))
     assert [(row.layer, row.cause) for row in rows] == [
         ("dense2", "weights"),
@@ -129,21 +132,21 @@ def test_the_causes_of_attenuation():
     ]
 
 
-def test_the_factors_of_the_worked_example():
+def test_the_factors_of_the_worked_example() -> None:
     weights, sigma_prime = attenuation(spec_trace("two-two-two"))
     assert weights.norm_before == pytest.approx(np.hypot(0.1384985616, -0.0380982365), rel=1e-9)
     assert weights.norm_after == pytest.approx(np.hypot(0.0363503064, 0.0413703226), rel=1e-8)
     assert sigma_prime.norm_after == pytest.approx(np.hypot(0.0087713547, 0.0099542547), rel=1e-8)
 
 
-def test_a_signal_that_has_gone_has_no_factor():
+def test_a_signal_that_has_gone_has_no_factor() -> None:
     assert Attenuation("dense1", "σ′", 0.0, 0.0).factor is None
 
 
 # --- Saturation ----------------------------------------------------------------------------------
 
 
-def one_layer(activation: str, inputs):
+def one_layer(activation: str, inputs: Any) -> Any:
     """A layer whose z is its input: unit weights, no bias."""
     inputs = np.array(inputs, float)
     units = inputs.shape[1]
@@ -152,43 +155,43 @@ def one_layer(activation: str, inputs):
     return trace_of(Setting(case, np.eye(units).ravel(), inputs, np.ones_like(inputs))).layers[0]
 
 
-def test_units_that_are_saturated_always_and_sometimes():
-    found = saturation(one_layer("sigmoid", [[0, 9, 9, -9], [0, 0, 9, -9], [1, 0, -9, -9]]))
+def test_units_that_are_saturated_always_and_sometimes() -> None:
+    found: Any = saturation(one_layer("sigmoid", [[0, 9, 9, -9], [0, 0, 9, -9], [1, 0, -9, -9]]))
     assert found.units == 4
     assert found.always == ((2,), (3,))
     assert found.sometimes == ((1,),)
     assert not found.dead
 
 
-def test_the_limit_of_saturation():
+def test_the_limit_of_saturation() -> None:
     z = np.log((0.5 + np.sqrt(0.25 - 0.01)) / (0.5 - np.sqrt(0.25 - 0.01)))  # where σ' is 0.01
-    found = saturation(one_layer("sigmoid", [[z - 1e-6, z + 1e-6]]))
+    found: Any = saturation(one_layer("sigmoid", [[z - 1e-6, z + 1e-6]]))
     assert found.always == ((1,),)
 
 
-def test_units_of_relu_that_are_dead():
-    found = saturation(one_layer("relu", [[-1, -1, 2, 0], [-2, 3, 4, -1]]))
+def test_units_of_relu_that_are_dead() -> None:
+    found: Any = saturation(one_layer("relu", [[-1, -1, 2, 0], [-2, 3, 4, -1]]))
     assert found.dead
     assert found.always == ((0,), (3,))
     assert found.sometimes == ((1,),)
 
 
-def test_units_of_a_conv_layer_have_three_indices():
-    layer = trace_of(conv_cases()[0]).layers[0]
+def test_units_of_a_conv_layer_have_three_indices() -> None:
+    layer: Any = trace_of(conv_cases()[0]).layers[0]
     dead = np.ones_like(layer.sigma_prime)
     dead[:, 1, 2, 3] = 0
-    found = saturation(replace(layer, sigma_prime=dead))
+    found: Any = saturation(replace(layer, sigma_prime=dead))
     assert found.always == ((1, 2, 3),)
     assert found.units == dead[0].size
 
 
 @pytest.mark.parametrize("activation", ["identity", "tanh"])
-def test_nothing_is_saturated(activation):
-    found = saturation(one_layer(activation, [[0.1, 0.2]]))
+def test_nothing_is_saturated(activation: str) -> None:
+    found: Any = saturation(one_layer(activation, [[0.1, 0.2]]))
     assert found.always == found.sometimes == ()
 
 
-def test_what_has_no_sigma_prime_is_not_saturated():
+def test_what_has_no_sigma_prime_is_not_saturated() -> None:
     layers = trace_of(LENET).layers
     found = {layer.name for layer in layers if saturation(layer) is None}
     assert found == {"avgpool1", "maxpool1", "flatten1", "dense2"}
@@ -197,11 +200,12 @@ def test_what_has_no_sigma_prime_is_not_saturated():
 # --- Relative updates ----------------------------------------------------------------------------
 
 
-def test_relative_updates():
+def test_relative_updates() -> None:
     trace = spec_trace("two-two-two")
     hidden, output = relative_updates(trace)
+    last: Any = trace.layers[1]
     assert output.layer == "dense2"
-    assert output.update == pytest.approx(np.linalg.norm(trace.layers[1].weight_update))
+    assert output.update == pytest.approx(np.linalg.norm(last.weight_update))
     assert output.weight == pytest.approx(np.sqrt(0.4**2 + 0.45**2 + 0.5**2 + 0.55**2))
     assert output.verdict == "large"
     assert hidden.verdict == "healthy"
@@ -217,7 +221,7 @@ def test_relative_updates():
         (1.0, 0.0, None, "large"),
     ],
 )
-def test_verdict_on_an_update(update, weight, ratio, verdict):
+def test_verdict_on_an_update(update: float, weight: float, ratio: Any, verdict: str) -> None:
     found = RelativeUpdate("dense1", update, weight)
     assert found.ratio == ratio
     assert found.verdict == verdict
@@ -227,8 +231,10 @@ def test_verdict_on_an_update(update, weight, ratio, verdict):
 
 
 @pytest.mark.parametrize("case", [LENET, dense_cases()[3], *conv_cases()[-3:]], ids=str)
-def test_the_contributions_sum_to_the_step_down_the_gradient(case):
+def test_the_contributions_sum_to_the_step_down_the_gradient(case: Case) -> None:
     trace = trace_of(case, eta=0.3)
+    layer: Any
+    c: Any
     for layer in trace.layers:
         if layer.weight is None:
             continue
@@ -240,6 +246,7 @@ def test_the_contributions_sum_to_the_step_down_the_gradient(case):
             pushes = [abs(c.push) for c in found.contributions]
             assert pushes == sorted(pushes, reverse=True)
             assert sorted(c.sample for c in found.contributions) == list(trace.samples)
+            assert found.cancellation is not None
             assert 0 <= found.cancellation <= 1 + 1e-12
             for c in found.contributions:
                 if layer.type == "dense":
@@ -248,17 +255,19 @@ def test_the_contributions_sum_to_the_step_down_the_gradient(case):
                     assert c.a is c.delta is None
 
 
-def test_samples_are_named_by_their_number_in_the_data():
+def test_samples_are_named_by_their_number_in_the_data() -> None:
     trace = spec_trace("digits-mlp", samples=(7, 3, 11))
     found = why(trace, trace.layers[1], (0, 0))
     assert sorted(c.sample for c in found.contributions) == [3, 7, 11]
     strongest = found.contributions[0]
     at = trace.samples.index(strongest.sample)
-    assert strongest.delta == float(trace.layers[1].delta[at, 0])
+    delta = trace.layers[1].delta
+    assert delta is not None
+    assert strongest.delta == float(delta[at, 0])
 
 
-def test_cancellation():
-    def of(*pushes):
+def test_cancellation() -> None:
+    def of(*pushes: float) -> Why:
         return Why("d", (0, 0), tuple(Contribution(k, 1, 1, p) for k, p in enumerate(pushes)))
 
     assert of(1, 2, 3).cancellation == 1
@@ -268,7 +277,7 @@ def test_cancellation():
 
 
 @pytest.mark.parametrize("index", [(2, 0), (0, 2), (-1, 0), (0,), (0, 0, 0)])
-def test_no_such_weight(index):
+def test_no_such_weight(index: tuple[int, ...]) -> None:
     trace = spec_trace("two-two-two")
     given = ",".join(map(str, index))
     with pytest.raises(NncliError) as caught:
@@ -278,13 +287,13 @@ def test_no_such_weight(index):
     )
 
 
-def test_a_layer_without_weights():
+def test_a_layer_without_weights() -> None:
     trace = trace_of(LENET)
     with pytest.raises(NncliError, match=r"^avgpool1 has no weights$"):
         why(trace, trace.layers[1], (0, 0))
 
 
-def test_no_such_layer():
+def test_no_such_layer() -> None:
     inspection = inspect(spec_trace("two-two-two"), checked=False)
     assert inspection.layer("dense2").name == "dense2"
     with pytest.raises(NncliError) as caught:
@@ -292,7 +301,7 @@ def test_no_such_layer():
     assert str(caught.value) == "there is no layer 'dense3'; the network has dense1, dense2"
 
 
-def test_a_network_of_one_layer_has_no_way_back():
+def test_a_network_of_one_layer_has_no_way_back() -> None:
     case = dense_cases()[0]
     assert build_case(case).layers[0].name == "dense1"
     assert attenuation(trace_of(case)) == []

@@ -1,23 +1,25 @@
 """The products behind one filter tap and behind one input cell, for every tap and every cell."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from nncli.core.errors import NncliError
 from nncli.inspection.products import cell_products, padded, tap_products
-from tests.nn.cases import LENET, conv_cases
+from tests.nn.cases import LENET, Case, conv_cases
 
 from .traces import trace_of
 
 CASES = [*conv_cases()[::4], *conv_cases()[-3:]]
 
 
-def convs(case, dtype=np.float64):
+def convs(case: Case, dtype: Any = np.float64) -> list[Any]:
     return [layer for layer in trace_of(case, dtype).layers if layer.type == "conv"]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_tap_products_sum_to_the_gradient(case):
+def test_tap_products_sum_to_the_gradient(case: Case) -> None:
     for layer in convs(case):
         n = len(layer.input)
         scale = np.abs(layer.weight_gradient).max()
@@ -32,7 +34,7 @@ def test_tap_products_sum_to_the_gradient(case):
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_cell_products_sum_to_what_flows_down(case):
+def test_cell_products_sum_to_what_flows_down(case: Case) -> None:
     for layer in convs(case):
         filters = len(layer.weight)
         scale = np.abs(layer.downstream).max()
@@ -49,7 +51,7 @@ def test_cell_products_sum_to_what_flows_down(case):
             np.testing.assert_allclose(sums, there, rtol=0, atol=1e-13 * scale)
 
 
-def test_padding_is_zero():
+def test_padding_is_zero() -> None:
     layer = convs(conv_cases()[-2])[1]  # padded by (2, 1)
     made = padded(layer)
     assert made.shape[2:] == (layer.input.shape[2] + 4, layer.input.shape[3] + 2)
@@ -57,14 +59,14 @@ def test_padding_is_zero():
     assert np.count_nonzero(made) == np.count_nonzero(layer.input)
 
 
-def test_the_arrays_keep_the_dtype():
+def test_the_arrays_keep_the_dtype() -> None:
     layer = convs(LENET, np.float32)[0]
     assert next(tap_products(layer, (0, 0, 0, 0))).product.dtype == np.float32
     assert next(cell_products(layer, (0, 0, 0))).product.dtype == np.float32
 
 
 @pytest.mark.parametrize("tap", [(2, 0, 0, 0), (0, 1, 0, 0), (0, 0, 3, 0), (0, 0, 0, -1), (0, 0)])
-def test_no_such_tap(tap):
+def test_no_such_tap(tap: Any) -> None:
     layer = convs(LENET)[0]
     with pytest.raises(NncliError) as caught:
         list(tap_products(layer, tap))
@@ -75,7 +77,7 @@ def test_no_such_tap(tap):
 
 
 @pytest.mark.parametrize("cell", [(1, 0, 0), (0, 6, 0), (0, 0, -1), (0,)])
-def test_no_such_cell(cell):
+def test_no_such_cell(cell: Any) -> None:
     layer = convs(LENET)[0]
     with pytest.raises(NncliError) as caught:
         list(cell_products(layer, cell))
@@ -86,7 +88,7 @@ def test_no_such_cell(cell):
 
 
 @pytest.mark.parametrize("name", ["avgpool1", "flatten1", "dense1"])
-def test_only_conv_layers_have_taps_and_cells(name):
+def test_only_conv_layers_have_taps_and_cells(name: str) -> None:
     layer = next(layer for layer in trace_of(LENET).layers if layer.name == name)
     message = f"^{name} is not a conv layer: it has no taps and no cells$"
     with pytest.raises(NncliError, match=message):

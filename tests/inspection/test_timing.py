@@ -10,7 +10,9 @@ from nncli.nn.network import build_network
 
 
 @pytest.mark.parametrize("cost", ["quadratic", "cross_entropy"])
-def test_every_layer_has_its_time_and_nothing_is_learnt(cost, monkeypatch):
+def test_every_layer_has_its_time_and_nothing_is_learnt(
+    cost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(timing, "MEASURED", 0.0)
     layers = [Conv(filters=2, kernel=(3, 3)), AvgPool(size=(2, 2)), Dense(units=3)]
     network = build_network(layers, (1, 6, 6), cost, np.float32, np.random.default_rng(0))
@@ -23,7 +25,7 @@ def test_every_layer_has_its_time_and_nothing_is_learnt(cost, monkeypatch):
     assert measured.step > 0
 
 
-def test_a_slow_layer_is_told_from_a_quick_one(monkeypatch):
+def test_a_slow_layer_is_told_from_a_quick_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, "MEASURED", 0.05)
     layers = [Dense(units=2000), Dense(units=2)]
     network = build_network(layers, (500,), "quadratic", np.float32, np.random.default_rng(0))

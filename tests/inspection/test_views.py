@@ -1,6 +1,7 @@
 """Four formulas, one gradient."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,25 +10,26 @@ from nncli.inspection import views
 from nncli.inspection.record import inspect
 from nncli.inspection.views import VIEWS, agreement, ulps
 from nncli.nn.layers import Dense
-from tests.nn.cases import ALL_CASES, LENET, SOME_CASES, conv_cases, dense_cases
+from nncli.nn.trace import LayerTrace, Trace
+from tests.nn.cases import ALL_CASES, LENET, SOME_CASES, Case, conv_cases, dense_cases
 
 from .traces import spec_trace, trace_of
 
 VIEW = pytest.mark.parametrize("view", VIEWS)
 
 
-def learners(trace):
+def learners(trace: Trace) -> list[Any]:
     return [layer for layer in trace.layers if layer.weight is not None]
 
 
-def without_cancelling(layer):
+def without_cancelling(layer: LayerTrace) -> LayerTrace:
     """The layer as it would be if no two terms of a gradient cancelled: how large sums are."""
     sizes = {key: np.abs(getattr(layer, key)) for key in ("input", "delta", "upstream")}
     return replace(layer, **sizes)
 
 
 @VIEW
-def test_each_view_is_the_record_to_four_units_in_the_last_place(view):
+def test_each_view_is_the_record_to_four_units_in_the_last_place(view: str) -> None:
     for case in [*dense_cases(), *conv_cases(), LENET]:
         for layer in learners(trace_of(case)):
             sizes = VIEWS["index"](without_cancelling(layer))
@@ -41,7 +43,7 @@ def test_each_view_is_the_record_to_four_units_in_the_last_place(view):
 
 
 @VIEW
-def test_dense_layers_of_few_samples_agree_to_four_units_of_the_largest_entry(view):
+def test_dense_layers_of_few_samples_agree_to_four_units_of_the_largest_entry(view: str) -> None:
     for name in ("two-two-two", "seed-3-4-2"):
         for layer in learners(spec_trace(name)):
             assert agreement(view, layer).ulps <= 4
@@ -51,7 +53,7 @@ def test_dense_layers_of_few_samples_agree_to_four_units_of_the_largest_entry(vi
 
 
 @VIEW
-def test_float32_is_taken_as_it_is(view):
+def test_float32_is_taken_as_it_is(view: str) -> None:
     for case in SOME_CASES:
         for layer in learners(trace_of(case, np.float32)):
             for key, array in VIEWS[view](layer).items():
@@ -59,14 +61,14 @@ def test_float32_is_taken_as_it_is(view):
                 assert ulps(array, getattr(layer, key)) < 100
 
 
-def test_a_bias_appears_where_there_is_one():
+def test_a_bias_appears_where_there_is_one() -> None:
     for case in dense_cases():
         for layer in learners(trace_of(case)):
             for view in VIEWS.values():
                 assert ("bias_gradient" in view(layer)) == (layer.bias is not None)
 
 
-def test_delta_is_computed_anew_where_it_is_a_hadamard_product():
+def test_delta_is_computed_anew_where_it_is_a_hadamard_product() -> None:
     trace = trace_of(LENET)
     for layer in learners(trace):
         has_prime = layer.sigma_prime is not None  # a softmax has none
@@ -78,7 +80,7 @@ def test_delta_is_computed_anew_where_it_is_a_hadamard_product():
 @VIEW
 @pytest.mark.parametrize("case", [LENET, dense_cases()[2], conv_cases()[-1]], ids=str)
 @pytest.mark.parametrize("key", ["weight_gradient", "bias_gradient"])
-def test_a_wrong_record_is_noticed(view, case, key):
+def test_a_wrong_record_is_noticed(view: str, case: Case, key: str) -> None:
     for layer in learners(trace_of(case)):
         wrong = getattr(layer, key).copy()
         wrong.flat[-1] += 1e-6
@@ -87,48 +89,50 @@ def test_a_wrong_record_is_noticed(view, case, key):
 
 @pytest.mark.parametrize("view", ["hadamard", "kronecker"])
 @pytest.mark.parametrize("key", ["sigma_prime", "delta"])
-def test_a_wrong_factor_is_noticed(view, key):
+def test_a_wrong_factor_is_noticed(view: str, key: str) -> None:
     for layer in learners(trace_of(dense_cases()[3])):
         wrong = getattr(layer, key).copy()
         wrong.flat[np.abs(layer.upstream).argmax()] *= 1.001
         assert agreement(view, replace(layer, **{key: wrong})).ulps > 1e6
 
 
-def test_the_views_do_not_share_a_formula(monkeypatch):
+def test_the_views_do_not_share_a_formula(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each sees another error: what breaks one of NumPy's products breaks one view."""
     layer = learners(trace_of(dense_cases()[3]))[0]
     for product, seen in (("kron", {"kronecker"}), ("einsum", {"index"}), ("repeat", {"hadamard"})):
         original = getattr(np, product)
         with monkeypatch.context() as patch:
-            patch.setattr(views.np, product, lambda *a, f=original, **k: 2 * f(*a, **k))
+            patch.setattr(np, product, lambda *a, f=original, **k: 2 * f(*a, **k))
             assert {view for view in VIEWS if agreement(view, layer).ulps > 1e6} == seen
 
 
-def test_the_diagonal_is_written_out_only_where_it_is_small(monkeypatch):
+def test_the_diagonal_is_written_out_only_where_it_is_small(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     layer = learners(trace_of(dense_cases()[3]))[0]
     assert isinstance(layer.placed.layer, Dense)
     monkeypatch.setattr(views, "DIAGONAL", layer.sigma_prime[0].size - 1)
     assert "delta" not in VIEWS["kronecker"](layer)
 
 
-def test_patches_are_the_windows_in_their_order():
+def test_patches_are_the_windows_in_their_order() -> None:
     for case in conv_cases()[::7]:
-        layer = trace_of(case).layers[0]
-        laid = views.patches(layer)
+        layer: Any = trace_of(case).layers[0]
+        rows = views.patches(layer)
         filters = layer.weight.reshape(len(layer.weight), -1)
-        z = filters @ laid + (0 if layer.bias is None else layer.bias[:, None])
+        z = filters @ rows + (0 if layer.bias is None else layer.bias[:, None])
         expected = np.moveaxis(layer.z, 1, 0).reshape(len(filters), -1)
         np.testing.assert_allclose(z, expected, rtol=0, atol=1e-13)
         assert views.deltas(layer).shape == z.shape
 
 
-def test_the_record_compares_every_view_of_every_layer_that_learns():
+def test_the_record_compares_every_view_of_every_layer_that_learns() -> None:
     trace = trace_of(LENET)
     found = {(a.view, a.layer) for a in inspect(trace, checked=False).agreements}
     assert found == {(view, layer.name) for view in VIEWS for layer in learners(trace)}
 
 
-def test_no_view_is_far_off_in_any_case():
+def test_no_view_is_far_off_in_any_case() -> None:
     worst = max(
         agreement(view, layer).ulps
         for case in ALL_CASES[::3]
@@ -138,9 +142,9 @@ def test_no_view_is_far_off_in_any_case():
     assert worst < 32
 
 
-def test_ulps():
+def test_ulps() -> None:
     ones = np.ones(3)
     assert ulps(ones, ones) == 0
     assert ulps(ones + np.array([0, 0, 2 * np.spacing(1)]), ones) == 2
     assert ulps(np.zeros(2), np.zeros(2)) == 0
-    assert ulps(np.float32([1, 2]), np.float32([1, 2 + 2**-22])) == 1
+    assert ulps(np.array([1, 2], np.float32), np.array([1, 2 + 2**-22], np.float32)) == 1

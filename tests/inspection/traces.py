@@ -1,12 +1,15 @@
 """Traces to look at: of the engine's test cases, and of the shipped specs."""
 
+from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 from nncli.app.inspect import trace_step
 from nncli.app.opening import SpecOrRun
 from nncli.app.pipeline import prepare
+from nncli.nn.arrays import Array
 from nncli.nn.trace import Trace, take_trace
 from nncli.spec import load_spec
 from tests.conftest import CONFIGS
@@ -14,7 +17,12 @@ from tests.nn.cases import Case, Setting, settle
 
 
 def trace_of(
-    source: Case | Setting, dtype=np.float64, *, steps: int = 0, eta: float = 0.5, **sgd
+    source: Case | Setting,
+    dtype: Any = np.float64,
+    *,
+    steps: int = 0,
+    eta: float = 0.5,
+    **sgd: float,
 ) -> Trace:
     """The step after `steps` others, on the same samples."""
     setting = settle(source) if isinstance(source, Case) else source
@@ -31,12 +39,14 @@ def trace_of(
 
 
 @cache
-def _opened(name: str, overrides: tuple[str, ...]) -> tuple[SpecOrRun, np.ndarray]:
+def _opened(name: str, overrides: tuple[str, ...]) -> tuple[SpecOrRun, Array]:
     opened = SpecOrRun(prepare(load_spec(CONFIGS / f"{name}.yaml", overrides)), None)
     return opened, opened.prepared.network.parameters.copy()
 
 
-def spec_trace(name: str, *overrides: str, samples=(0,), step: int = 1) -> Trace:
+def spec_trace(
+    name: str, *overrides: str, samples: Sequence[int] | None = (0,), step: int = 1
+) -> Trace:
     """A step of a shipped spec; its data are read once."""
     opened, start = _opened(name, overrides)
     opened.prepared.network.parameters[...] = start

@@ -10,8 +10,10 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from time import sleep
+from typing import Any
 
 import nncli
 from nncli.core import safetensors_format
@@ -41,8 +43,8 @@ def kill_at(point: int) -> None:
     """From here on, the `point`-th of the calls is this process's last; a write gets half-way."""
     calls = itertools.count(1)
 
-    def deadly(name, original):
-        def call(*arguments, **options):
+    def deadly(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
             if next(calls) == point:
                 if name == "pwrite":
                     handle, content, place = arguments
@@ -71,7 +73,10 @@ def train(
     status = 1
     try:
         # Every state is saved, also within epochs: the training waits for the writer a little.
-        options = {"checkpoint_every": 0.0, "on_event": lambda event, trainer: sleep(0.002)}
+        options: dict[str, Any] = {
+            "checkpoint_every": 0.0,
+            "on_event": lambda event, trainer: sleep(0.002),
+        }
         writer.MIN_PAUSE, writer.PAUSE_FACTOR, trainer.PROGRESS_INTERVAL = 0.0, 0, -1.0
         if point is not None:
             kill_at(point)
@@ -125,12 +130,13 @@ def main(stride: int) -> None:
         ends = [ending(folder / "undisturbed"), ending(folder / "other")]
         assert train(folder / "changed") == train(folder / "changed", changes=CHANGES) == 0
         tried = 0
-        for case, kill, known, step in (
+        cases: tuple[tuple[str, Callable[..., bool | None], object, int], ...] = (
             ("new", killed_twice, ends[0], stride),
             ("over", killed_overwriting, ends, stride),
             # Some ten points lie between the new spec and the first save.
             ("change", killed_changing, ending(folder / "changed"), min(stride, 7)),
-        ):
+        )
+        for case, kill, known, step in cases:
             for point in itertools.count(1, step):
                 came = kill(folder / f"{case}{point}", point, known)
                 if came is None:

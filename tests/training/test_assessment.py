@@ -1,13 +1,14 @@
 """Counts, fits and the worst samples, against plain loops and published figures."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
 from nncli.data import Dataset
 from nncli.nn.layers import Dense
-from nncli.nn.network import build_network
+from nncli.nn.network import Network, build_network
 from nncli.nn.optimizers import Sgd
 from nncli.training import assessment, evaluate
 from nncli.training.assessment import assess
@@ -16,28 +17,30 @@ from nncli.training.evaluate import Evaluator, Forward, block_for
 RANDOM = np.random.default_rng(5)
 
 
-def echo(width, activation="identity", cost="quadratic", dtype=np.float64):
+def echo(
+    width: int, activation: str = "identity", cost: str = "quadratic", dtype: Any = np.float64
+) -> Network:
     """A network whose outputs are its inputs, but for the activation."""
     layer = Dense(units=width, activation=activation, bias=False, weights=np.eye(width))
     return build_network([layer], (width,), cost, dtype, RANDOM)
 
 
-def samples(inputs, targets):
+def samples(inputs: Any, targets: Any) -> Dataset:
     inputs, targets = np.asarray(inputs, float), np.asarray(targets, float)
     return Dataset(inputs, targets, np.arange(len(inputs)))
 
 
-def counted(true, predicted, classes):
+def counted(true: Any, predicted: Any, classes: int) -> Any:
     outputs, targets = np.eye(classes)[predicted], np.eye(classes)[true]
     return assess(echo(classes), samples(outputs, targets), classes=True)
 
 
 @pytest.fixture(params=[1, 3, 1000], ids=lambda size: f"blocks of {size}")
-def small_blocks(request, monkeypatch):
+def small_blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate, "BLOCK", request.param)
 
 
-def test_precision_and_recall_as_scikit_learn_publishes_them():
+def test_precision_and_recall_as_scikit_learn_publishes_them() -> None:
     # https://scikit-learn.org/stable/modules/generated/sklearn.metrics.precision_score.html and
     # recall_score.html: the first example of each.
     counts = counted([0, 1, 2, 0, 1, 2], [0, 2, 1, 0, 0, 1], 3).counts
@@ -45,13 +48,13 @@ def test_precision_and_recall_as_scikit_learn_publishes_them():
     assert counts.recall == [1, 0, 0]
 
 
-def test_what_has_no_samples_has_no_share():
+def test_what_has_no_samples_has_no_share() -> None:
     counts = counted([0, 0, 1], [0, 0, 0], 3).counts
     assert counts.precision == [pytest.approx(2 / 3), None, None]
     assert counts.recall == [1, 0, None]
 
 
-def test_counts_against_loops(small_blocks):
+def test_counts_against_loops(small_blocks: None) -> None:
     true, predicted = RANDOM.integers(0, 4, (2, 50))
     counts = counted(true, predicted, 4).counts
     for i in range(4):
@@ -64,27 +67,29 @@ def test_counts_against_loops(small_blocks):
     assert counts.right.tolist() == np.diag(counts.confusion).tolist()
 
 
-def test_very_many_classes_have_no_matrix(monkeypatch):
+def test_very_many_classes_have_no_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(assessment, "MOST_CONFUSED", 3)
     counts = counted([0, 3], [0, 1], 4).counts
     assert counts.confusion is None
     assert (counts.accuracy, counts.recall) == (0.5, [1, None, None, 0])
 
 
-def test_r2_and_mse_as_scikit_learn_publishes_them():
+def test_r2_and_mse_as_scikit_learn_publishes_them() -> None:
     # https://scikit-learn.org/stable/modules/generated/sklearn.metrics.r2_score.html and
     # mean_squared_error.html: y = 3, -0.5, 2, 7 and a = 2.5, 0, 2, 8.
     fit = assess(echo(1), samples([[2.5], [0], [2], [8]], [[3], [-0.5], [2], [7]]), classes=False)
+    assert fit.fit is not None
     assert fit.fit.mse == [0.375]
     assert fit.fit.r2 == [pytest.approx(0.9486081370449679, rel=1e-15)]
     assert fit.cost == 0.375 / 2
     assert fit.counts is None
 
 
-def test_r2_against_loops_and_far_from_zero(small_blocks):
+def test_r2_against_loops_and_far_from_zero(small_blocks: None) -> None:
     y = RANDOM.normal(1e6, [1, 2, 3], (40, 3))
     a = y + RANDOM.normal(0, 0.5, y.shape)
     fit = assess(echo(3), samples(a, y), classes=False).fit
+    assert fit is not None
     for j in range(3):
         mean = math.fsum(y[:, j]) / 40
         residual = math.fsum((a[i, j] - y[i, j]) ** 2 for i in range(40))
@@ -93,9 +98,10 @@ def test_r2_against_loops_and_far_from_zero(small_blocks):
         assert fit.r2[j] == pytest.approx(1 - residual / total, rel=1e-9)
 
 
-def test_r2_of_equal_targets_does_not_exist(small_blocks):
+def test_r2_of_equal_targets_does_not_exist(small_blocks: None) -> None:
     # The mean of seven times 0.1 is off by a rounding.
     fit = assess(echo(2), samples([[1, 2]] * 7, [[0.1, 0.1]] * 7), classes=False).fit
+    assert fit is not None
     assert fit.r2 == [None, None]
 
 
@@ -103,7 +109,7 @@ def test_r2_of_equal_targets_does_not_exist(small_blocks):
     ("activation", "cost"),
     [("identity", "quadratic"), ("sigmoid", "cross_entropy"), ("softmax", "cross_entropy")],
 )
-def test_the_worst_by_cost(activation, cost, small_blocks):
+def test_the_worst_by_cost(activation: str, cost: str, small_blocks: None) -> None:
     inputs = RANDOM.normal(0, 2, (30, 3))
     targets = np.eye(3)[RANDOM.integers(0, 3, 30)]
     network = echo(3, activation, cost)
@@ -121,32 +127,33 @@ def test_the_worst_by_cost(activation, cost, small_blocks):
     assert made.cost == pytest.approx(sum(costs) / 30, rel=1e-12)
 
 
-def test_of_equals_the_first_is_the_worst(small_blocks):
+def test_of_equals_the_first_is_the_worst(small_blocks: None) -> None:
     made = assess(echo(1), samples([[1]] * 9, [[0]] * 9), classes=False, worst=3)
     assert [outcome.row for outcome in made.worst] == [0, 1, 2]
 
 
-def test_what_is_no_number_is_the_worst_of_all():
+def test_what_is_no_number_is_the_worst_of_all() -> None:
     made = assess(echo(1), samples([[1], [np.nan], [9]], [[0]] * 3), classes=False, worst=2)
     assert [outcome.row for outcome in made.worst] == [1, 2]
 
 
-def test_it_agrees_with_the_trainers_evaluation(small_blocks):
+def test_it_agrees_with_the_trainers_evaluation(small_blocks: None) -> None:
     inputs, targets = RANDOM.normal(0, 1, (30, 3)), np.eye(3)[RANDOM.integers(0, 3, 30)]
     network, part = echo(3, "sigmoid"), samples(inputs, targets)
     short = Evaluator(network, Sgd(network), part, classes=True)()
     made = assess(network, part, classes=True)
+    assert made.counts is not None
     assert (made.cost, made.counts.accuracy) == short
 
 
-def test_large_networks_get_few_samples_at_a_time(monkeypatch):
+def test_large_networks_get_few_samples_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert block_for(echo(3)) == evaluate.BLOCK
     monkeypatch.setattr(evaluate, "MOST_BYTES", 10)
     assert block_for(echo(3)) == 1
 
 
 @pytest.mark.parametrize("count", [1, 127, 128, 129, 300])
-def test_any_number_of_samples_goes_through(count):
+def test_any_number_of_samples_goes_through(count: int) -> None:
     inputs = RANDOM.normal(0, 1, (count, 3))
     part = Dataset(inputs, np.empty((count, 0)), np.arange(count))
     outputs = list(Forward(echo(3, "sigmoid"))(part))

@@ -5,13 +5,17 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import nncli
 from nncli.core.errors import DivergedError, InterruptedTraining, RunError, UnsavedError
 from nncli.training import checkpoint_writer as writer
-from nncli.training.run_folder import METRICS, RunFolder
+from nncli.training.history import Epoch, Progress
+from nncli.training.metrics_reader import METRICS
+from nncli.training.run_folder import RunFolder
+from nncli.training.trainer import Trainer
 from tests.soak.kills import ending
 from tests.training.test_resume import interrupt_at, spec_of
 
@@ -47,10 +51,10 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     return Disk(monkeypatch)
 
 
-def full_from_epoch_2(disk: Disk, until: int = 99) -> Callable[[object, object], None]:
+def full_from_epoch_2(disk: Disk, until: int = 99) -> Callable[[Epoch | Progress, Trainer], None]:
     """Fills the disk after epoch 2; and empties it after `until`, once that was noticed."""
 
-    def watch(event, trainer) -> None:
+    def watch(event: Epoch | Progress, trainer: Trainer) -> None:
         disk.is_full = 2 <= event.epoch < until
         if disk.is_full:
             disk.refused.wait(10)
@@ -107,7 +111,7 @@ class TestAFullDisk:
 
 
 def test_a_folder_that_is_taken_away(tmp_path: Path) -> None:
-    def watch(event, trainer) -> None:
+    def watch(event: Epoch | Progress, trainer: Trainer) -> None:
         if event.epoch == 2:
             (tmp_path / "run").rename(tmp_path / "elsewhere")
 
@@ -116,7 +120,7 @@ def test_a_folder_that_is_taken_away(tmp_path: Path) -> None:
 
 
 def test_a_file_in_the_folders_place(tmp_path: Path) -> None:
-    def watch(event, trainer) -> None:
+    def watch(event: Epoch | Progress, trainer: Trainer) -> None:
         if event.epoch == 2:
             (tmp_path / "run").rename(tmp_path / "elsewhere")
             (tmp_path / "run").write_text("x")
@@ -126,7 +130,7 @@ def test_a_file_in_the_folders_place(tmp_path: Path) -> None:
 
 
 def test_another_run_in_the_folders_place_is_left_alone(tmp_path: Path) -> None:
-    def watch(event, trainer) -> None:
+    def watch(event: Epoch | Progress, trainer: Trainer) -> None:
         if event.epoch == 2:
             (tmp_path / "run").rename(tmp_path / "elsewhere")
             nncli.train(spec_of("seed=9"), out=tmp_path / "run")
@@ -142,7 +146,7 @@ def test_another_run_in_the_folders_place_is_left_alone(tmp_path: Path) -> None:
 def test_metrics_that_another_program_cut_off_are_written_again(left: int, tmp_path: Path) -> None:
     metrics = tmp_path / "run" / METRICS
 
-    def watch(event, trainer) -> None:
+    def watch(event: Epoch | Progress, trainer: Trainer) -> None:
         if event.epoch == 4:
             while metrics.stat().st_size <= left:
                 time.sleep(0.01)
@@ -173,7 +177,7 @@ def test_an_impatient_interruption_does_not_wait(
         released.wait(30)
         fsync(handle)
 
-    def watch(event, trainer) -> None:
+    def watch(event: Epoch | Progress, trainer: Trainer) -> None:
         if event.epoch == 2:
             raise KeyboardInterrupt
 
@@ -200,11 +204,11 @@ def test_long_epochs_are_saved_within(
     saved = threading.Event()
     save = RunFolder.save
 
-    def seen(*arguments: object) -> None:
+    def seen(*arguments: Any) -> None:
         save(*arguments)
         saved.set()
 
-    def watch(event, trainer) -> None:
+    def watch(event: Epoch | Progress, trainer: Trainer) -> None:
         if trainer.samples == 4:  # of 7 in the first epoch
             assert saved.wait(10 if is_saved else 0.1) == is_saved
             raise InterruptedTraining("enough")

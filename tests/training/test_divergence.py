@@ -2,6 +2,8 @@
 
 import math
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,11 +12,12 @@ import nncli
 from nncli.app.pipeline import prepare
 from nncli.app.records import Prepared
 from nncli.core.errors import DivergedError
+from nncli.nn.arrays import Array
 from nncli.nn.optimizers import Sgd
 from nncli.nn.step import Step
 from nncli.spec import parse_spec
 from nncli.training.divergence import first_fault, untrained_cost
-from nncli.training.history import Divergence, Epoch
+from nncli.training.history import Divergence, Epoch, Progress
 from nncli.training.trainer import Trainer
 from tests.training.trainers import trainer_of
 
@@ -43,7 +46,7 @@ def diverged(*overrides: str) -> tuple[Divergence, Trainer]:
     return event, trainer
 
 
-def steps_by_hand(p: Prepared, count: int) -> list[dict]:
+def steps_by_hand(p: Prepared, count: int) -> list[dict[str, Any]]:
     """Each step of a training as dense layers of identity make it, in plain NumPy."""
     weights = [np.array(v["weight"]) for v in p.network.views(p.network.parameters).values()]
     biases = [np.array(v["bias"]) for v in p.network.views(p.network.parameters).values()]
@@ -81,7 +84,7 @@ def steps_by_hand(p: Prepared, count: int) -> list[dict]:
     return steps
 
 
-def worst(error: np.ndarray, rows: np.ndarray) -> tuple[int, int]:
+def worst(error: Array, rows: Array) -> tuple[int, int]:
     """The sample and the unit that are furthest off."""
     place, unit = np.unravel_index(np.abs(error).argmax(), error.shape)
     return int(rows[place]), int(unit)
@@ -150,10 +153,11 @@ def test_the_network_is_left_as_it_last_was_sound() -> None:
     again = trainer_of(prepared(f"train.epochs={len(epochs)}"))
     assert len(list(again.events())) == len(epochs) == event.epoch - 1
     assert (trainer.network.parameters == again.network.parameters).all()
-    assert (trainer.sgd.velocity == again.sgd.velocity).all()
+    assert trainer.sgd.velocity is not None
+    np.testing.assert_array_equal(trainer.sgd.velocity, again.sgd.velocity)
 
 
-def test_after_a_resume_the_record_is_the_same(tmp_path) -> None:
+def test_after_a_resume_the_record_is_the_same(tmp_path: Path) -> None:
     """Also where the run goes on a step before it diverges: what lies before is not known then."""
     event, _ = diverged()
     spec = parse_spec(SPEC, overrides=[f"train.epochs={event.epoch - 1}"])
@@ -164,7 +168,7 @@ def test_after_a_resume_the_record_is_the_same(tmp_path) -> None:
     assert error.value.divergence.last_steps == event.last_steps[-known:]
 
 
-def test_a_run_knows_what_it_cost_untrained(tmp_path) -> None:
+def test_a_run_knows_what_it_cost_untrained(tmp_path: Path) -> None:
     """The files that its weights came from may be gone when it goes on."""
     np.save(tmp_path / "w.npy", np.full((2, 3), 7.0))
     spec = parse_spec(
@@ -172,7 +176,7 @@ def test_a_run_knows_what_it_cost_untrained(tmp_path) -> None:
     )
     untrained = []
 
-    def watch(event, trainer) -> None:
+    def watch(event: Epoch | Progress, trainer: Trainer) -> None:
         untrained.append(trainer.untrained)
 
     nncli.train(spec, out=tmp_path / "run", on_event=watch)
@@ -302,19 +306,19 @@ class TestFirstWrong:
     """
 
     @pytest.fixture
-    def step(self) -> Step:
+    def step(self) -> Any:
         p = prepare(parse_spec(self.CONV))
         step = Step(p.network, Sgd(p.network), 3)
         p.data.train.gather(p.data.train.index, step.inputs, step.targets)
         assert first_fault(step, step.run(0.5, full=True), math.inf) is None
         return step
 
-    def found(self, step: Step, cost: float = 0.1) -> tuple:
+    def found(self, step: Any, cost: float = 0.1) -> tuple[Any, ...]:
         wrong = first_fault(step, cost, 1e6)
         assert wrong is not None
         return wrong[:4]
 
-    def test_forward(self, step: Step) -> None:
+    def test_forward(self, step: Any) -> None:
         conv, pool, _, dense = step.layers
         dense.z[1, 2] = np.inf
         assert self.found(step) == ("dense1", "z", 1, 2)
@@ -323,12 +327,12 @@ class TestFirstWrong:
         conv.z[1, 0, 1, 0] = -np.inf
         assert self.found(step) == ("conv1", "z", 1, 0)
 
-    def test_the_cost(self, step: Step) -> None:
+    def test_the_cost(self, step: Any) -> None:
         step.passes[0].error[1, 2] = 1e30
         assert self.found(step, cost=math.inf) == ("dense1", "cost", 1, 2)
         assert self.found(step, cost=1e7) == ("dense1", "cost", 1, 2)
 
-    def test_backward(self, step: Step) -> None:
+    def test_backward(self, step: Any) -> None:
         conv, pool, _, dense = step.layers
         conv.delta[2, 1, 1, 2] = np.inf
         assert self.found(step) == ("conv1", "delta", 2, 2)
@@ -337,7 +341,7 @@ class TestFirstWrong:
         dense.delta[1, 0] = np.nan
         assert self.found(step) == ("dense1", "delta", 1, 0)
 
-    def test_gradients_name_the_sample_with_the_largest_share(self, step: Step) -> None:
+    def test_gradients_name_the_sample_with_the_largest_share(self, step: Any) -> None:
         conv, _, _, dense = step.layers
         conv.gradients["weight"][2, 0, 1, 1] = np.inf
         conv.delta[2, :, :, 1] = 7
@@ -346,7 +350,7 @@ class TestFirstWrong:
         shares = np.abs(dense.input[2] * dense.delta[1])
         assert self.found(step) == ("dense1", "weight_gradient", 1, int(shares.argmax()))
 
-    def test_updates_and_parameters(self, step: Step) -> None:
+    def test_updates_and_parameters(self, step: Any) -> None:
         conv, _, _, dense = step.layers
         conv.parameters["bias"][1] = np.nan
         assert self.found(step)[:3] == ("conv1", "bias", 1)
@@ -354,7 +358,7 @@ class TestFirstWrong:
         dense.delta[0, 2] = 9
         assert self.found(step) == ("dense1", "bias_update", 0, 2)
 
-    def test_the_largest_finite_entry_is_told(self, step: Step) -> None:
+    def test_the_largest_finite_entry_is_told(self, step: Any) -> None:
         step.layers[0].z[...] = -3
         step.layers[0].z[0, 0, 0, 0] = np.nan
         wrong = first_fault(step, 0.1, 1e6)

@@ -10,9 +10,10 @@ import pytest
 import nncli
 from nncli.core.errors import DamagedError
 from nncli.nn.measures import LayerMeasures
-from nncli.training.history import Epoch, History
+from nncli.training.history import Epoch, History, Progress
 from nncli.training.metrics_reader import METRICS, read_first
 from nncli.training.run_folder import lines_of
+from nncli.training.trainer import Trainer
 from tests.conftest import CONFIGS
 
 
@@ -21,7 +22,7 @@ def epochs() -> list[Epoch]:
     """Of a network with layers that lack most measures."""
     seen: list[Epoch] = []
 
-    def watch(event, trainer) -> None:
+    def watch(event: Epoch | Progress, trainer: Trainer) -> None:
         if isinstance(event, Epoch):
             seen.append(event)
 
@@ -62,7 +63,7 @@ def test_what_is_missing_stays_missing(epochs: list[Epoch]) -> None:
     assert pool == LayerMeasures("avgpool1", None, epochs[0].layers[1].upstream_norm)
 
 
-def test_records_are_written_and_read_back(epochs: list[Epoch], tmp_path) -> None:
+def test_records_are_written_and_read_back(epochs: list[Epoch], tmp_path: Path) -> None:
     content = lines_of(History(epochs), range(3))
     (tmp_path / METRICS).write_bytes(content + b'{"epoch": 4')
     history, size = read_first(tmp_path, 3)

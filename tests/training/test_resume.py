@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +17,11 @@ from nncli.app.opening import open_spec_or_run
 from nncli.core import safetensors_format
 from nncli.core.errors import InterruptedTraining, RunError, SpecError
 from nncli.spec import load_spec, parse_spec
+from nncli.training.history import Epoch, Progress
+from nncli.training.metrics_reader import METRICS
 from nncli.training.run_data import DATA
-from nncli.training.run_folder import CHECKPOINT, METRICS, PREVIOUS, RunFolder
+from nncli.training.run_folder import CHECKPOINT, PREVIOUS, RunFolder
+from nncli.training.trainer import Trainer
 from tests.soak.kills import ending
 
 SPEC = """
@@ -39,11 +43,11 @@ def spec_of(*overrides: str) -> nncli.Spec:
     return parse_spec(SPEC, overrides=overrides)
 
 
-def interrupt_at(number: int) -> Callable[[object, object], None]:
+def interrupt_at(number: int) -> Callable[[Epoch | Progress, Trainer], None]:
     """Interrupts at the `number`-th event."""
     left = iter(range(number - 1, -1, -1))
 
-    def watch(event, trainer) -> None:
+    def watch(event: Epoch | Progress, trainer: Trainer) -> None:
         if next(left) == 0:
             raise InterruptedTraining("stop")
 
@@ -147,7 +151,9 @@ class TestMetrics:
             (lambda lines: [b"x\n", lines[1]], ":1: damaged: expected the record of epoch 1: "),
         ],
     )
-    def test_what_is_missing_before(self, spoil, said: str, tmp_path: Path) -> None:
+    def test_what_is_missing_before(
+        self, spoil: Callable[[list[bytes]], list[bytes]], said: str, tmp_path: Path
+    ) -> None:
         interrupted(tmp_path / "run", 2)
         (tmp_path / "run" / PREVIOUS).unlink(missing_ok=True)
         metrics = tmp_path / "run" / METRICS
@@ -185,7 +191,9 @@ class TestDamage:
             assert json.loads(metadata["place"])["epoch"] == epoch
 
     @pytest.mark.parametrize("spoil", [lambda c: c[:-5], lambda c: c[:-1] + b"\xff", lambda c: b""])
-    def test_a_damaged_one_is_said(self, spoil, run: Path, undisturbed: Path) -> None:
+    def test_a_damaged_one_is_said(
+        self, spoil: Callable[[bytes], bytes], run: Path, undisturbed: Path
+    ) -> None:
         checkpoint = run / CHECKPOINT
         checkpoint.write_bytes(spoil(checkpoint.read_bytes()))
         said: list[str] = []
@@ -230,7 +238,9 @@ class TestDamage:
             (lambda file: file.symlink_to("/dev/zero"), "it is no regular file"),
         ],
     )
-    def test_what_is_no_file_at_all(self, make, said: str, run: Path) -> None:
+    def test_what_is_no_file_at_all(
+        self, make: Callable[[Path], object], said: str, run: Path
+    ) -> None:
         (run / CHECKPOINT).unlink()
         make(run / CHECKPOINT)
         (note,) = open_spec_or_run(run).notes
@@ -246,6 +256,7 @@ class TestDamage:
     def test_other_commands_use_the_one_before_too(self, run: Path) -> None:
         (run / CHECKPOINT).write_bytes(b"x")
         opened = open_spec_or_run(run)
+        assert opened.state is not None
         assert opened.state.epoch == 2
         assert "the checkpoint before it is used" in opened.notes[0]
 
@@ -371,7 +382,7 @@ class TestData:
         interrupted(tmp_path / "run", 2, f"data.train={tmp_path / 'a.npz'}", "data.scale=standard")
         return tmp_path / "run"
 
-    def change(self, path: Path, change: Callable[[dict], None]) -> None:
+    def change(self, path: Path, change: Callable[[dict[str, Any]], None]) -> None:
         with np.load(path) as file:
             arrays = dict(file)
         change(arrays)
@@ -383,7 +394,7 @@ class TestData:
         assert f"a.npz, is {tmp_path}/b.npz." in (run / "spec.yaml").read_text()
 
     def test_more_samples(self, run: Path, tmp_path: Path) -> None:
-        def change(arrays: dict) -> None:
+        def change(arrays: dict[str, Any]) -> None:
             arrays |= {key: np.concatenate([array, array[:1]]) for key, array in arrays.items()}
 
         self.change(tmp_path / "a.npz", change)
@@ -392,7 +403,7 @@ class TestData:
 
     @pytest.mark.parametrize("key", ["x", "y"])
     def test_another_order(self, run: Path, tmp_path: Path, key: str) -> None:
-        def change(arrays: dict) -> None:
+        def change(arrays: dict[str, Any]) -> None:
             arrays[key] = arrays[key][::-1]
 
         self.change(tmp_path / "a.npz", change)
@@ -421,7 +432,9 @@ class TestWhatWasLost:
             (lambda file: file.write_text('{"format": "nncli.data/1"}'), "damaged: 'input_shape'"),
         ],
     )
-    def test_data_json_before_a_resume(self, spoil, said: str, undisturbed: Path) -> None:
+    def test_data_json_before_a_resume(
+        self, spoil: Callable[[Path], object], said: str, undisturbed: Path
+    ) -> None:
         file = undisturbed / DATA
         before = file.read_bytes()
         spoil(file)
@@ -446,7 +459,7 @@ class TestWhatWasLost:
     ) -> None:
         run = tmp_path / "run"
 
-        def watch(event, trainer) -> None:
+        def watch(event: Epoch | Progress, trainer: Trainer) -> None:
             if event.epoch == 4:
                 (run / "spec.yaml").unlink()
                 (run / DATA).unlink()
@@ -465,12 +478,13 @@ class TestOneAtATime:
     def test_a_second_training_refuses(self, tmp_path: Path) -> None:
         tried: list[str] = []
 
-        def watch(event, trainer) -> None:
+        def watch(event: Epoch | Progress, trainer: Trainer) -> None:
             if not tried:
-                for again in (
+                attempts: tuple[Callable[[], object], ...] = (
                     lambda: nncli.resume(tmp_path / "run"),
                     lambda: nncli.train(spec_of(), out=tmp_path / "run", overwrite=True),
-                ):
+                )
+                for again in attempts:
                     with pytest.raises(
                         RunError, match="another training is writing there"
                     ) as error:

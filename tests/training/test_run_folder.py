@@ -12,8 +12,9 @@ from nncli.core import safetensors_format
 from nncli.core.errors import DivergedError, InterruptedTraining, RunError, SpecError
 from nncli.core.files import write_whole
 from nncli.spec import load_spec, parse_spec
-from nncli.training.history import Epoch
+from nncli.training.history import Epoch, Progress
 from nncli.training.run_folder import PREVIOUS
+from nncli.training.trainer import Trainer
 
 SPEC = """
 data:
@@ -48,7 +49,9 @@ def test_the_spec_in_a_run_gives_the_same_run(tmp_path: Path) -> None:
     assert (first.network.parameters == second.network.parameters).all()
 
 
-def test_nothing_is_written_without_being_asked(tmp_path: Path, monkeypatch) -> None:
+def test_nothing_is_written_without_being_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert nncli.train(parse_spec(SPEC)).folder is None
     assert list(tmp_path.iterdir()) == []
@@ -93,7 +96,7 @@ def test_a_file_in_the_way(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_training_saves_where_it_stood(tmp_path: Path) -> None:
-    def stop(event, trainer) -> None:
+    def stop(event: Epoch | Progress, trainer: Trainer) -> None:
         if isinstance(event, Epoch) and event.epoch == 2:
             raise InterruptedTraining("stop")
 
@@ -128,7 +131,9 @@ def test_a_diverged_training_keeps_the_last_good_epoch(tmp_path: Path) -> None:
     assert json.loads(metadata["place"])["epoch"] == len(epochs) > 0
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch) -> None:
+def test_a_failed_write_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "file"
     write_whole(path, b"old")
 

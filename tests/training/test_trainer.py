@@ -2,16 +2,20 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from nncli.app.pipeline import prepare
 from nncli.app.records import Prepared
+from nncli.data import Dataset
+from nncli.nn.arrays import Array
 from nncli.nn.optimizers import Sgd
 from nncli.spec import parse_spec
 from nncli.training.evaluate import Evaluator
 from nncli.training.history import Divergence, Epoch, Progress
+from nncli.training.plan import Rows
 from nncli.training.trainer import Trainer
 from tests.training.trainers import trainer_of
 
@@ -85,22 +89,22 @@ def test_every_epoch_visits_every_sample_once(shuffle: bool) -> None:
 
 
 class Spy:
-    def __init__(self, part, seen) -> None:
+    def __init__(self, part: Dataset, seen: list[list[int]]) -> None:
         self.part, self.seen = part, seen
 
     @property
-    def index(self):
+    def index(self) -> Rows:
         return self.part.index
 
     @property
-    def targets(self):
+    def targets(self) -> Array:
         return self.part.targets
 
     @property
-    def in_memory(self):
+    def in_memory(self) -> bool:
         return self.part.in_memory
 
-    def gather(self, rows, inputs, targets) -> None:
+    def gather(self, rows: Rows, inputs: Array, targets: Array) -> None:
         self.seen.append(rows.tolist())
         self.part.gather(rows, inputs, targets)
 
@@ -108,7 +112,8 @@ class Spy:
 def test_epochs_are_shuffled_differently_and_alike_for_a_seed() -> None:
     def orders(*overrides: str) -> list[list[list[int]]]:
         p = prepared("data.validation=null", *overrides)
-        seen, all_ = [], []
+        seen: list[list[int]] = []
+        all_: list[list[list[int]]] = []
         trainer = trainer_of(p, Spy(p.data.train, seen))
         seen.clear()
         for _ in trainer.events():
@@ -144,6 +149,7 @@ def test_the_trace_is_the_last_step_of_the_epoch() -> None:
         assert isinstance(epoch, Epoch)
         trace = trainer.trace()
         views = p.network.views(p.network.parameters)
+        layer: Any  # whose arrays are all there
         for layer, measures in zip(trace.layers, epoch.layers, strict=True):
             assert (layer.weight_new == views[layer.name]["weight"]).all()
             assert (layer.weight_new == layer.weight + layer.weight_update).all()
@@ -178,10 +184,11 @@ def test_a_state_is_a_copy() -> None:
     events = trainer.events()
     next(events)
     state = trainer.state()
+    assert state.velocity is not None
     parameters, velocity = state.parameters.copy(), state.velocity.copy()
     next(events)
     assert (state.parameters == parameters).all()
-    assert (state.velocity == velocity).all()
+    np.testing.assert_array_equal(state.velocity, velocity)
     assert (state.epoch, state.samples, state.steps_taken) == (1, 0, 3)
 
 
