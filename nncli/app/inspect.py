@@ -42,6 +42,7 @@ def trace_step(
             Choice(samples, step),
             epoch=state.epoch + 1 if state else 1,
             start=state.samples if state else 0,
+            steps_taken=state.steps_taken if state else 0,
             name=prepared.spec.name,
             workers=workers,
         )

@@ -13,6 +13,7 @@ from nncli.data.samples import named
 from nncli.data.survey import Survey, listed_plainly, told
 from nncli.nn.activations import ELEMENTWISE, MIXING, listed
 from nncli.nn.costs import activations_of
+from nncli.nn.layers import LAYERS as KINDS
 from nncli.spec.compose import Entry, Section, compose
 
 FEW = 20  # samples; of fewer, none are held back
@@ -27,7 +28,7 @@ ETA_OF_NUMBERS = 0.1
 SMALL = 0.3  # one below which the outputs start from 0
 MOST_SCALED = 16  # outputs
 LAYERS = (
-    "Layers besides dense: conv, maxpool, avgpool, flatten. "
+    f"Layers besides dense: {', '.join(kind for kind in KINDS if kind != 'dense')}. "
     f"Activations: {', '.join(ELEMENTWISE)}, and {listed(MIXING, 'and')} in the last layer."
 )
 

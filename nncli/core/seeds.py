@@ -11,10 +11,11 @@ class Stream(IntEnum):
     WEIGHTS = 0
     SPLIT = 1
     SHUFFLE = 2
+    DRAWS = 3
 
 
 def seed_of(seed: int, stream: Stream, *place: int) -> np.random.SeedSequence:
-    """The seed of one stream, at one `place` in it (the epoch, for shuffling).
+    """The seed of one stream, at one `place` in it: the epoch, or the step for what layers draw.
 
     It depends on nothing drawn before, so the order of epoch 7 is known without epochs 1 to 6.
     """

@@ -19,6 +19,7 @@ from nncli.nn.layers import (
     AvgPool,
     Conv,
     Dense,
+    Dropout,
     Flatten,
     Layer,
     MaxPool,
@@ -156,6 +157,7 @@ LAYERS: dict[type[Layer], Callable[[Any, Shape], Operator]] = {
     MaxPool: _pool("MaxPool"),
     AvgPool: _pool("AveragePool"),
     Flatten: lambda layer, input_shape: ("Flatten", {"axis": 1}),
+    Dropout: lambda layer, input_shape: ("Identity", {}),  # a graph is for evaluation
 }
 
 

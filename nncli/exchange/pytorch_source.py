@@ -16,6 +16,7 @@ from nncli.nn.layers import (
     AvgPool,
     Conv,
     Dense,
+    Dropout,
     Flatten,
     Layer,
     MaxPool,
@@ -75,10 +76,10 @@ REFERENCE = Path(__file__).with_suffix(".check.safetensors")
 
 TAIL = '''\
 def load() -> Network:
-    """The network with its trained weights."""
+    """The network with its trained weights{mode}."""
     model = Network(){double}
     model.load_state_dict(load_file(WEIGHTS))
-    return model
+    return model{evaluation}
 
 
 def cost(model: Network, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -137,8 +138,11 @@ def source(trained: Trained) -> str:
         name=plain(trained.name),
         functional=functional if "F." in module or "F." in "".join(lines) else "",
     )
+    is_modal = any(placed.layer.has_modes for placed in network.layers)
     tail = TAIL.format(
         double=".double()" if network.dtype == "float64" else "",
+        mode=", in evaluation mode" if is_modal else "",
+        evaluation=".eval()" if is_modal else "",
         cost=described,
         cost_lines="\n".join(f"    {line}" for line in lines),
         own_tolerance="1e-9" if network.dtype == "float64" else "1e-5",
@@ -252,6 +256,7 @@ LAYERS: dict[type[Layer], Callable[[Any, Shape], Module] | None] = {
     MaxPool: _pool("MaxPool2d"),
     AvgPool: _pool("AvgPool2d"),
     Flatten: None,
+    Dropout: lambda layer, input_shape: ("Dropout", [f"p={layer.rate!r}"]),
 }
 
 

@@ -96,9 +96,12 @@ def _described(placed: Placed) -> dict[str, Any]:
 
 
 def step_of(trained: Trained, dtype: Any) -> tuple[Step, float]:
-    """One step on its samples, computed in `dtype` without changing the network; and its C."""
+    """One step on its samples in evaluation mode, without changing the network; and its C.
+
+    dtype: what it is computed in.
+    """
     network = trained.network.astype(dtype)
-    step = Step(network, Sgd(network), len(trained.inputs))
+    step = Step(network, Sgd(network), len(trained.inputs), is_training=False)
     step.inputs[...] = trained.scaled(trained.inputs, dtype)
     step.targets[...] = trained.targets
     return step, step.run(0.0)

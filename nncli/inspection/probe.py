@@ -49,7 +49,9 @@ class Probe:
         network = trace.network()
         self.analytic = analytic and is_analytic(network)
         self.network = network.astype(np.complex128 if self.analytic else np.float64)
-        self.step: Pass = Step(self.network, Sgd(self.network), len(trace.samples)).passes[0]
+        step = Step(self.network, Sgd(self.network), len(trace.samples))
+        step.repeat_draw(trace.draws())
+        self.step: Pass = step.passes[0]
         self.step.inputs[...], self.step.targets[...] = trace.inputs, trace.targets
         self.positions = {layer.name: k for k, layer in enumerate(self.step.layers)}
         # Layers from this one on may still hold the effects of the last perturbation.

@@ -41,6 +41,7 @@ def _gradients(trace: Trace, off: float, rng: np.random.Generator) -> dict[Place
     network = trace.network().astype(np.float64)
     step = Step(network, Sgd(network), len(trace.samples))
     step.inputs[...], step.targets[...] = trace.inputs, trace.targets
+    step.repeat_draw(trace.draws())
     for array in (network.parameters, step.targets):
         array *= 1 + off * rng.uniform(-1, 1, array.shape)
     step.run(0.0, full=True)

@@ -205,10 +205,15 @@ def cost_row(cost: str, last: Placed) -> Cost:
     )
 
 
+def takes_images(layers: Sequence[Placed]) -> bool:
+    """Whether the network's inputs are met by windows."""
+    return any(placed.layer.takes_images for placed in layers)
+
+
 def step_bytes(layers: Sequence[Placed], n: int, itemsize: int) -> int:
     """About how many bytes a step on `n` samples takes, known before any of it is asked for."""
-    first = layers[0]
+    first = layers[0].input_shape
     # The mini-batch as it was gathered and, where there are windows, with the samples last.
-    copies = 2 if first.layer.takes_images else 1
-    inputs = copies * prod(first.input_shape) * n
+    copies = 2 if takes_images(layers) else 1
+    inputs = copies * prod(first) * n
     return itemsize * (inputs + sum(placed.workspace_size(n) for placed in layers))

@@ -8,7 +8,7 @@ import numpy as np
 
 from nncli.nn.arrays import Array, Operations, bind, execute
 from nncli.nn.layers import LayerStep, WeightedStep, Workspace
-from nncli.nn.network import Network
+from nncli.nn.network import Network, takes_images
 from nncli.nn.optimizers import Sgd
 
 
@@ -31,15 +31,22 @@ class Pass:
         inputs: Array,
         targets: Array,
         n: int,
+        *,
+        is_training: bool = True,
     ) -> None:
-        """n: the samples of the mini-batch, by which gradients are divided."""
+        """
+        Args:
+            n: the samples of the mini-batch, by which gradients are divided.
+            is_training: whether it is a pass in training mode; else in evaluation mode.
+        """
         self.network = network
         self.n = n
+        self.is_training = is_training
         self.gradient = gradient
         self.inputs, self.targets = inputs, targets
         # A dense layer reads the mini-batch as it lies; windows want the samples side by side.
         self.inputs_t, self.targets_t = np.moveaxis(inputs, 0, -1), targets.T
-        windows = network.layers[0].layer.takes_images
+        windows = takes_images(network.layers)
         self.first_input = self._like(self.inputs_t) if windows else self.inputs_t
         self.layers = self._layer_steps((network.parameters, gradient, sgd.update))
         last = self.layers[-1]
@@ -56,8 +63,10 @@ class Pass:
         layers: list[LayerStep] = []
         input = self.first_input
         for placed in network.layers:
-            own = (v[placed.name] for v in views)
-            layers.append(placed.step(input, Workspace(network.buffers.zeros, self.n, *own)))
+            parameters, gradients, updates = (v[placed.name] for v in views)
+            zeros, training = network.buffers.zeros, self.is_training
+            workspace = Workspace(zeros, self.n, parameters, gradients, updates, training)
+            layers.append(placed.step(input, workspace))
             input = layers[-1].a
         return layers
 

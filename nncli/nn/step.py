@@ -8,7 +8,8 @@ channels x rows x columns x samples): that makes flattening free and every inner
 Forward and backward are a `Pass`. What of it is done by whom, see `shares`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -43,6 +44,7 @@ class Step:
     Attributes:
         inputs: samples x features or samples x channels x rows x columns; to be written.
         targets: samples x outputs; to be written.
+        draws: whether `draw` is to be called before each run.
         load: fills `inputs` and `targets` with the samples at some rows of `source`, at the latest
             when the step is run.
         passes: over the whole mini-batch, or over a share of it each.
@@ -55,16 +57,22 @@ class Step:
         n: int,
         workers: WorkerPool | None = None,
         source: Source | None = None,
+        *,
+        is_training: bool = True,
     ) -> None:
         """
         Args:
             workers: threads to share the work among; None: it is all done in the caller's.
             source: the samples that `load` chooses from.
+            is_training: whether layers are in training mode; else they are in evaluation mode,
+                forward and backward.
         """
         self.network = network
         self.sgd = sgd
         self.n = n
         self.workers = workers
+        self.is_training = is_training
+        self.draws = is_training and any(placed.layer.draws for placed in network.layers)
         self.inputs = network.buffers.zeros((n, *network.input_shape), network.dtype)
         self.targets = network.buffers.zeros((n, *network.output_shape), network.dtype)
         self._work = self._share(workers, source)
@@ -87,7 +95,27 @@ class Step:
 
     def _pass(self, share: slice, gradient: Array) -> Pass:
         inputs, targets = self.inputs[share], self.targets[share]
-        return Pass(self.network, self.sgd, gradient, inputs, targets, self.n)
+        training = self.is_training
+        return Pass(self.network, self.sgd, gradient, inputs, targets, self.n, is_training=training)
+
+    def draw(self, seed: np.random.SeedSequence) -> None:
+        """Draws the random numbers that the step to come needs, where it `draws` any.
+
+        They follow from `seed` alone, whatever passes share the samples.
+        """
+        rng = np.random.default_rng(seed)
+        for k, placed in enumerate(self.network.layers):
+            if placed.layer.draws:
+                uniform = rng.random((*placed.output_shape, self.n))
+                ends = [0, *accumulate(len(part.inputs) for part in self.passes)]
+                for part, share in zip(self.passes, pairwise(ends), strict=True):
+                    part.layers[k].draw(uniform[..., slice(*share)])
+
+    def repeat_draw(self, recorded: Sequence[Mapping[str, Array]]) -> None:
+        """Takes what another step's layers have recorded in place of a draw; of a single pass."""
+        (whole,) = self.passes
+        for layer, arrays in zip(whole.layers, recorded, strict=True):
+            layer.repeat_draw(arrays)
 
     @property
     def layers(self) -> list[LayerStep]:
@@ -139,4 +167,7 @@ def together(parts: Sequence[LayerStep]) -> LayerStep:
         arrays = [getattr(part, quantity) for part in parts]
         if arrays[0] is not None:
             setattr(layer, quantity, np.concatenate(arrays, axis=-1))
+    for quantity in first.recorded:
+        arrays = [part.recorded[quantity] for part in parts]
+        layer.recorded[quantity] = np.concatenate(arrays, axis=-1)
     return layer

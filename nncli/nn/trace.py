@@ -1,7 +1,7 @@
 """The record of one step, in the layouts of the project's border: the sample axis first."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -19,7 +19,8 @@ class LayerTrace:
 
     weights are inputs x units or filters x channels x rows x columns. None: the layer has no such
     term (σ' of a softmax, the bias of a layer without one, everything learned of a pool layer).
-    `weight_velocity` is momentum's v before the step; None without momentum.
+    `weight_velocity` is momentum's v before the step; None without momentum. `recorded` holds what
+    the kind's `quantities` name, samples first.
     """
 
     placed: Placed
@@ -40,6 +41,12 @@ class LayerTrace:
     bias_new: Array | None
     weight_velocity: Array | None = None
     bias_velocity: Array | None = None
+    recorded: Mapping[str, Array] = field(default_factory=dict)
+
+    def quantity(self, key: str) -> Array | None:
+        """A quantity by its name: one that every kind may have, or one of the kind's own."""
+        array: Array | None = self.recorded.get(key, getattr(self, key, None))
+        return array
 
     @property
     def name(self) -> str:
@@ -77,6 +84,17 @@ class Trace:
     targets: Array
     layers: tuple[LayerTrace, ...]
 
+    def draws(self) -> list[dict[str, Array]]:
+        """What the layers recorded, samples last, as `Step.repeat_draw` takes it."""
+        return [
+            {
+                q.key: np.moveaxis(layer.recorded[q.key], 0, -1)
+                for q in layer.placed.layer.quantities
+                if q.by_sample
+            }
+            for layer in self.layers
+        ]
+
     def network(self) -> Network:
         """The network as it was before the step, made anew from the record."""
         placed = tuple(layer.placed for layer in self.layers)
@@ -110,6 +128,7 @@ def take_trace(
     speeds = network.views(velocity) if velocity is not None else {}
     after = Step(network, Sgd(network), step.n)
     after.inputs[...], after.targets[...] = step.inputs, step.targets
+    after.repeat_draw([layer.recorded for layer in step.layers])
     return Trace(
         name=name,
         eta=eta,
@@ -158,4 +177,10 @@ def _layer_trace(layer: LayerStep, old: dict[str, Array], velocity: dict[str, Ar
         bias_new=copy(layer.parameters, "bias"),
         weight_velocity=copy(velocity, "weight"),
         bias_velocity=copy(velocity, "bias"),
+        recorded={
+            quantity.key: first(layer.recorded[quantity.key])
+            if quantity.by_sample
+            else layer.recorded[quantity.key].copy()
+            for quantity in layer.placed.layer.quantities
+        },
     )

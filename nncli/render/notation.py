@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from nncli.nn.activations import SATURATED
+from nncli.nn.layers import LAYERS
 
 
 class Quantity(NamedTuple):
@@ -49,6 +50,7 @@ TERMS = (
     Quantity("bias_new", "b new", r"b_{\text{new}}"),
     Quantity("weight_velocity", "v", "v"),
     Quantity("bias_velocity", "v", "v"),
+    *(Quantity(q.key, q.symbol, q.tex) for kind in LAYERS.values() for q in kind.quantities),
 )
 
 SYMBOL = {quantity.key: quantity.symbol for quantity in (*MEASURES, *TERMS)}

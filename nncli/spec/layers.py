@@ -216,6 +216,15 @@ class FlattenSpec(LayerSpec):
     type: Literal["flatten"] = Field(description="An image becomes a vector.")
 
 
+class DropoutSpec(LayerSpec):
+    """In training each unit is left out with some probability."""
+
+    type: Literal["dropout"] = Field(
+        description="In training each unit is 0 with a probability, else divided by the rest of 1."
+    )
+    rate: values.Rate = Field(0.5, description="How likely a unit is left out.")
+
+
 def _with_activation_keys(model: type[Any]) -> type[Any]:
     """`model` and, behind its own fields, one for each parameter that an activation has."""
     fields: dict[str, Any] = {
@@ -263,6 +272,7 @@ LAYERS: dict[str, type[LayerSpec]] = {
     "maxpool": MaxPoolSpec,
     "avgpool": AvgPoolSpec,
     "flatten": FlattenSpec,
+    "dropout": DropoutSpec,
 }
 
 if TYPE_CHECKING:

@@ -72,7 +72,7 @@ class Replay(NamedTuple):
         found: tuple[int, LocatedFault] | None = None
         for number, eta, rows, parameters, velocity in self._last_steps(start, until):
             self.runner.restore(parameters, velocity)
-            step, c = self.runner.run(rows, eta, full=True)
+            step, c = self.runner.run(rows, eta, number, full=True)
             steps.append(DivergenceStep(number, eta, c, _measures(step, c)))
             fault = first_fault(step, c, self.cost_limit)
             if fault is not None and found is None:
@@ -115,7 +115,7 @@ class Replay(NamedTuple):
         for number, (eta, rows) in zip(count(start.steps_taken + 1), steps, strict=False):
             velocity = None if sgd.velocity is None else sgd.velocity.copy()
             starts.append(StepStart(number, eta, rows, network.parameters.copy(), velocity))
-            _, cost = runner.run(rows, eta, full=False)
+            _, cost = runner.run(rows, eta, number, full=False)
             is_unsound = not cost < self.cost_limit or not np.isfinite(network.parameters).all()
             if is_unsound or number == until:
                 return starts

@@ -42,7 +42,7 @@ class Evaluator:
         self.classes = classes
         count, self.block = len(samples.index), block_for(network)
         sizes = {min(count, self.block), count % self.block} - {0}
-        self.steps = {n: Step(network, sgd, n, workers, samples) for n in sizes}
+        self.steps = {n: Step(network, sgd, n, workers, samples, is_training=False) for n in sizes}
 
     def __call__(self) -> Evaluation:
         count = len(self.samples.index)
@@ -74,7 +74,7 @@ class Forward:
     """Applies a network, in one workspace for however many samples come at a time."""
 
     def __init__(self, network: Network, workers: WorkerPool | None = None) -> None:
-        self.step = Step(network, Sgd(network), block_for(network), workers)
+        self.step = Step(network, Sgd(network), block_for(network), workers, is_training=False)
 
     def __call__(self, samples: Samples) -> Iterator[Array]:
         """The outputs of samples without targets, some samples x outputs at a time."""

@@ -30,8 +30,8 @@ class Samples(Source, Protocol):
 class Plan(NamedTuple):
     """How to train: η and its schedule, how long, on what mini-batches.
 
-    `seed` orders the samples of every epoch. `classes`: whether targets are one-hot, so that there
-    is an accuracy to measure.
+    `seed` orders the samples of every epoch, and what layers draw follows from it. `classes`:
+    whether targets are one-hot, so that there is an accuracy to measure.
     """
 
     eta: float
@@ -52,6 +52,10 @@ class Plan(NamedTuple):
             return index
         seed = seed_of(self.seed, Stream.SHUFFLE, epoch - 1)
         return np.random.default_rng(seed).permutation(index)
+
+    def draws_of(self, step: int) -> np.random.SeedSequence:
+        """The seed of what layers draw in a step, the first of the training being 1."""
+        return seed_of(self.seed, Stream.DRAWS, step)
 
     def batches(self, index: Rows, epoch: int, start: int = 0) -> Iterator[Rows]:
         """The mini-batches of an epoch, from the one that begins at sample `start` of it."""

@@ -21,15 +21,22 @@ class StepRunner:
     """Takes steps of a network, in one workspace for each size of mini-batch."""
 
     def __init__(
-        self, network: Network, sgd: Sgd, train: Samples, workers: WorkerPool | None = None
+        self,
+        network: Network,
+        sgd: Sgd,
+        plan: Plan,
+        train: Samples,
+        workers: WorkerPool | None = None,
     ) -> None:
         """
         Args:
+            plan: of the training, from which follows what layers draw.
             train: the table that the steps take their samples from.
             workers: threads to share the work among; None: it is all done in the caller's.
         """
         self.network = network
         self.sgd = sgd
+        self.plan = plan
         self.train = train
         self.workspaces: dict[int, Step] = {}
         self._workers = workers
@@ -40,10 +47,17 @@ class StepRunner:
             self.workspaces[n] = Step(self.network, self.sgd, n, self._workers, self.train)
         return self.workspaces[n]
 
-    def run(self, rows: Rows, eta: float, *, full: bool) -> tuple[Step, float]:
-        """One step on these rows: its workspace, and C before the update."""
-        step = self.workspace(len(rows))
+    def prepare(self, rows: Rows, number: int) -> Step:
+        """The workspace of step `number` of the training, from 1 on, ready to be run on rows."""
+        step = self.workspaces.get(len(rows)) or self.workspace(len(rows))
         step.load(rows)
+        if step.draws:
+            step.draw(self.plan.draws_of(number))
+        return step
+
+    def run(self, rows: Rows, eta: float, number: int, *, full: bool) -> tuple[Step, float]:
+        """The training's step `number` on these rows: its workspace, and C before the update."""
+        step = self.prepare(rows, number)
         return step, step.run(eta, full=full)
 
     def restore(self, parameters: Array, velocity: Array | None) -> None:
@@ -74,6 +88,7 @@ def take_chosen_step(
     *,
     epoch: int = 1,
     start: int = 0,
+    steps_taken: int = 0,
     name: str = "",
     workers: WorkerPool | None = None,
 ) -> Trace:
@@ -82,15 +97,16 @@ def take_chosen_step(
     Args:
         workers: the threads of the training: the order of their sums decides the last bits.
         epoch, start: the epoch that the training is in, and how many samples of it are done.
+        steps_taken: over the whole training so far.
 
     Raises:
         NncliError: a sample that is not in the training data.
         DivergedError: the cost is not finite at that step, or at one before it.
     """
-    runner = StepRunner(network, sgd, train, workers)
+    runner = StepRunner(network, sgd, plan, train, workers)
 
     def run(rows: Rows, eta: float, number: int, *, full: bool) -> tuple[Step, float]:
-        step, cost = runner.run(rows, eta, full=full)
+        step, cost = runner.run(rows, eta, steps_taken + number, full=full)
         if not math.isfinite(cost):
             raise DivergedError(f"at step {number} the cost is {cost}: it has no gradient to show")
         return step, cost

@@ -54,7 +54,7 @@ class Trainer:
         self.sgd = sgd
         self.plan = plan
         self.train = train
-        self._runner = StepRunner(network, sgd, train, workers)
+        self._runner = StepRunner(network, sgd, plan, train, workers)
         self.epoch = 0
         self.samples = 0
         self.cost_sum = 0.0
@@ -168,11 +168,10 @@ class Trainer:
         Returns the last step, its cost and its samples.
         """
         began, count = perf_counter(), len(self.train.index)
-        workspaces, limit = self._runner.workspaces, self.cost_limit
+        runner, limit = self._runner, self.cost_limit
         with np.errstate(all="ignore"):
             for rows in batches:
-                step = workspaces.get(len(rows)) or self._runner.workspace(len(rows))
-                step.load(rows)
+                step = runner.prepare(rows, self.steps_taken + 1)
                 is_last = self.samples + step.n == count
                 if is_last:
                     self._copy_before_step()

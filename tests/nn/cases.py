@@ -12,13 +12,14 @@ import numpy as np
 
 from nncli.nn.activations import ACTIVATIONS, Activation
 from nncli.nn.costs import COSTS
-from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, Layer, MaxPool, by
+from nncli.nn.layers import AvgPool, Conv, Dense, Dropout, Flatten, Layer, MaxPool, by
 from nncli.nn.network import Network, build_network
 from nncli.nn.optimizers import Sgd
 from nncli.nn.step import Step
 from tests.reference import backprop
 
 IMAGE = (2, 5, 6)  # channels x rows x columns
+DRAWS = np.random.SeedSequence(7)  # of what layers draw at random
 MARGIN = 1e-3  # how far from every kink the inputs are kept, far wider than a difference's step
 
 
@@ -61,7 +62,18 @@ class Setting:
         step = Step(network, Sgd(network, momentum, weight_decay), self.case.n)
         step.inputs[...] = self.inputs
         step.targets[...] = self.targets
+        if step.draws:
+            step.draw(DRAWS)
         return step
+
+    def draws(self) -> dict[str, list]:
+        """What `step` draws, as plain lists, samples first."""
+        rng, drawn = np.random.default_rng(DRAWS), {}
+        for placed in build_case(self.case).layers:
+            if placed.layer.type == "dropout":
+                uniform = rng.random((*placed.output_shape, self.case.n))
+                drawn[placed.name] = np.moveaxis(uniform, -1, 0).tolist()
+        return drawn
 
     def reference(self, network: Network, eta=0.5, **how) -> dict:
         """What plain loops make of the same step from the parameters of `network`."""
@@ -72,6 +84,7 @@ class Setting:
             self.targets.tolist(),
             self.case.cost,
             eta,
+            draws=self.draws(),
             **how,
         )
 
@@ -121,7 +134,7 @@ def distance_from_kinks(setting: Setting) -> float:
     parameters = as_lists(network.views(network.parameters))
     trace: dict = {}
     placed = backprop.named(setting.case.layers, setting.inputs[0].tolist())
-    backprop.forward(trace, placed, parameters, setting.inputs.tolist())
+    backprop.forward(trace, placed, parameters, setting.inputs.tolist(), setting.draws())
     nearest = inf
     for name, kind, layer in placed:
         for kink in ACTIVATIONS[getattr(layer, "activation", "identity")].kinks:
@@ -239,12 +252,28 @@ def flatten_cases() -> list[Case]:
     ]
 
 
+def dropout_cases() -> list[Case]:
+    tanh, head = Dense(units=6, activation="tanh"), Dense(units=2)
+    conv = Conv(filters=2, kernel=(2, 2), activation="tanh")
+    return [
+        Case("dropout-behind_dense", (tanh, Dropout(rate=0.3), head), (3,), n=4),
+        Case("dropout-first", (Dropout(), tanh, head), (5,), n=3),
+        Case("dropout-first-on_image", (Dropout(rate=0.25), conv, head), IMAGE, n=3),
+        Case("dropout-behind_flatten", (conv, Flatten(), Dropout(), head), IMAGE, n=3),
+        Case("dropout-before_flatten", (conv, Dropout(), Flatten(), head), IMAGE, n=3),
+        Case("dropout-rate_0", (tanh, Dropout(rate=0.0), head), (3,)),
+        Case("dropout-twice", (tanh, Dropout(), Dropout(rate=0.1), head), (3,), n=4),
+        Case("dropout-inside", (*above_and_below(Dropout(rate=0.4))[:3], head), IMAGE, n=3),
+    ]
+
+
 LAYER_CASES = {
     Dense: dense_cases(),
     Conv: conv_cases(),
     MaxPool: pool_cases(MaxPool),
     AvgPool: pool_cases(AvgPool),
     Flatten: flatten_cases(),
+    Dropout: dropout_cases(),
 }
 LENET = Case(
     "lenet",

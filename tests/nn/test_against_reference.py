@@ -19,7 +19,7 @@ def quantity(step: Step, field: str) -> np.ndarray | None:
     layer = next(layer for layer in step.layers if layer.name == name)
     key, _, part = quantity.partition("_")
     if key not in ("weight", "bias"):
-        array = getattr(layer, quantity)
+        array = layer.recorded.get(quantity, getattr(layer, quantity, None))
         return None if array is None else np.moveaxis(array, -1, 0)
     if part == "velocity":
         return step.network.views(step.sgd.velocity)[name][key]

@@ -10,7 +10,7 @@ from nncli.nn.network import build_network
 from nncli.nn.optimizers import Sgd
 from nncli.nn.step import Step
 
-from .cases import LENET, SOME_CASES, relative_error, settle
+from .cases import DRAWS, LENET, SOME_CASES, relative_error, settle
 from .test_against_reference import TOLERANCE, first_difference
 
 some_cases = pytest.mark.parametrize("case", SOME_CASES, ids=str)
@@ -80,12 +80,18 @@ def test_steps_of_several_sizes_share_one_sgd(case):
     smaller = Step(network, sgd, 1)
     smaller.inputs[...] = setting.inputs[:1]
     smaller.targets[...] = setting.targets[:1]
+    smaller.draw(DRAWS)
     velocities = {
         f"{name}.{key}_velocity": v.tolist()
         for name, keys in network.views(sgd.velocity).items()
         for key, v in keys.items()
     }
-    one = replace(setting, inputs=setting.inputs[:1], targets=setting.targets[:1])
+    one = replace(
+        setting,
+        case=replace(case, n=1),
+        inputs=setting.inputs[:1],
+        targets=setting.targets[:1],
+    )
     reference = one.reference(network, 0.5, momentum=0.9, velocities=velocities)
     cost = smaller.run(0.5, full=True)
     assert first_difference(smaller, cost, reference, TOLERANCE) is None
@@ -102,8 +108,10 @@ def test_the_gradient_of_a_batch_is_the_mean_over_its_samples(case):
     network = setting.network()
     step = Step(network, Sgd(network), 1)
     gradients = []
-    for x, y in zip(setting.inputs, setting.targets, strict=True):
+    for k, (x, y) in enumerate(zip(setting.inputs, setting.targets, strict=True)):
         step.inputs[0], step.targets[0] = x, y
+        drawn = ({q: a[..., k : k + 1] for q, a in x.recorded.items()} for x in whole.layers)
+        step.repeat_draw([*drawn])
         step.run(0.0)
         gradients.append(step.sgd.gradient.copy())
     assert relative_error(whole.sgd.gradient, np.mean(gradients, axis=0)) < TOLERANCE

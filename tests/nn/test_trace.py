@@ -36,9 +36,10 @@ def test_every_field_is_the_reference_or_none(case):
     assert np.array_equal(trace.inputs, setting.inputs)
     assert np.array_equal(trace.targets, setting.targets)
     for layer in trace.layers:
-        for field in [field.name for field in fields(LayerTrace)][1:]:
+        own = [q.key for q in layer.placed.layer.quantities]
+        for field in [*(field.name for field in fields(LayerTrace)[1:-1]), *own]:
             expected = reference.get(f"{layer.name}.{field}")
-            actual = getattr(layer, field)
+            actual = layer.quantity(field)
             assert (actual is None) == (expected is None), f"{layer.name}.{field}"
             if expected is not None:
                 assert relative_error(actual, expected) < 1e-12, f"{layer.name}.{field}"

@@ -222,6 +222,24 @@ OTHERS = {
 }
 
 
+# --- Layers of a mini-batch as a whole -----------------------------------------------------------
+
+
+def dropout_forward(trace, name, layer, parameters, values, uniform):
+    """`uniform`: a number from 0 to 1 for each of `values`; below the rate it is left out."""
+    kept = 1 / (1 - layer.rate)
+    mask = each(lambda number: 0.0 if number < layer.rate else kept, uniform)
+    trace[f"{name}.mask"] = mask
+    return each(lambda x, m: x * m, values, mask)
+
+
+def dropout_backward(trace, name, layer, parameters, upstream):
+    return each(lambda u, m: u * m, upstream, trace[f"{name}.mask"])
+
+
+WHOLE = {"dropout": (dropout_forward, dropout_backward)}
+
+
 # --- Activations and costs, one sample -----------------------------------------------------------
 
 
@@ -288,6 +306,7 @@ def step(
     momentum=0.0,
     weight_decay=0.0,
     velocities=None,
+    draws=None,
 ):
     """One step of SGD, every quantity of it.
 
@@ -295,6 +314,7 @@ def step(
         parameters: {"dense1": {"weight": ..., "bias": ...}, ...}.
         velocities: v of the step before under the names that this function returns them by; None
             before the first step.
+        draws: {"dropout1": one number for each of its outputs, samples first, ...}.
 
     Returns:
         {"dense1.input": ..., "dense1.z": ..., ...} in the order in which they are computed; None
@@ -302,7 +322,7 @@ def step(
     """
     trace = {}
     placed = named(layers, inputs[0])
-    forward(trace, placed, parameters, inputs)
+    forward(trace, placed, parameters, inputs, draws)
     last, _, output_layer = placed[-1]
     outputs, activation = trace[f"{last}.a"], output_layer.activation
     trace["cost"] = sum(
@@ -314,7 +334,7 @@ def step(
     return trace
 
 
-def forward(trace, placed, parameters, inputs):
+def forward(trace, placed, parameters, inputs, draws=None):
     values = inputs
     for name, kind, layer in placed:
         trace[f"{name}.input"] = values
@@ -331,7 +351,11 @@ def forward(trace, placed, parameters, inputs):
                 trace[f"{name}.sigma_prime"] = each(sigma_prime, z)
         else:
             trace[f"{name}.z"] = trace[f"{name}.sigma_prime"] = trace[f"{name}.delta"] = None
-            values = [OTHERS[kind][0](layer, x) for x in values]
+            if kind in WHOLE:
+                own, drawn = parameters.get(name), (draws or {}).get(name)
+                values = WHOLE[kind][0](trace, name, layer, own, values, drawn)
+            else:
+                values = [OTHERS[kind][0](layer, x) for x in values]
         trace[f"{name}.a"] = values
 
 
@@ -353,6 +377,8 @@ def backward(trace, placed, parameters, upstream):
             for k, key in enumerate(parameters[name], 1):
                 trace[f"{name}.{key}_gradient"] = mean([part[k] for part in parts])
             upstream = [part[0] for part in parts]
+        elif kind in WHOLE:
+            upstream = WHOLE[kind][1](trace, name, layer, parameters.get(name), upstream)
         else:
             upstream = [OTHERS[kind][1](layer, x, u) for x, u in zip(inputs, upstream, strict=True)]
         trace[f"{name}.downstream"] = upstream

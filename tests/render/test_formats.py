@@ -78,7 +78,7 @@ def test_npz_holds_every_array_bit_for_bit(dtype):
         names = {"inputs", "targets", "samples", "cost"}
         for layer in trace.layers:
             for term in TERMS:
-                array, name = getattr(layer, term.key), f"{layer.name}.{term.key}"
+                array, name = layer.quantity(term.key), f"{layer.name}.{term.key}"
                 assert (name in file) == (array is not None)
                 if array is not None:
                     names.add(name)
@@ -122,7 +122,7 @@ def test_json_holds_every_array_to_the_last_digit(dtype):
         assert (made["name"], made["type"]) == (layer.name, layer.type)
         assert made["activation"] == layer.activation
         for term in TERMS:
-            array = getattr(layer, term.key)
+            array = layer.quantity(term.key)
             if array is None:
                 assert made[term.key] is None
             else:

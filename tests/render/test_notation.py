@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 
+from nncli.nn.layers import LAYERS
 from nncli.nn.measures import LayerMeasures
 from nncli.nn.trace import LayerTrace
 from nncli.render.notation import MEASURES, SYMBOL, TERMS
@@ -12,7 +13,7 @@ def missing(record: type, quantities, named: set[str]) -> set[str]:
 
 
 def test_every_term_of_a_trace_has_a_symbol():
-    assert missing(LayerTrace, TERMS, {"placed"}) == set()
+    assert missing(LayerTrace, TERMS, {"placed", "recorded"}) == set()
 
 
 def test_every_measure_has_a_symbol():
@@ -21,7 +22,8 @@ def test_every_measure_has_a_symbol():
 
 def test_every_symbol_is_of_something():
     assert all(hasattr(LayerMeasures, q.key) for q in MEASURES)
-    assert {q.key for q in TERMS} <= {field.name for field in fields(LayerTrace)}
+    of_kinds = {q.key for kind in LAYERS.values() for q in kind.quantities}
+    assert {q.key for q in TERMS} == {f.name for f in fields(LayerTrace)[1:-1]} | of_kinds
 
 
 def test_every_term_has_a_symbol_in_both_scripts():

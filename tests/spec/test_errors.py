@@ -83,11 +83,10 @@ DATA = {
     "integers, got the list [8, 8]",
 }
 LAYERS = {
-    "units: 3": "3: network[0].type: missing; expected one of dense, conv, maxpool, avgpool or "
-    "flatten",
-    "type: dens, units: 3": "10: network[0].type: 'dens' is not known; did you mean 'dense'?",
-    "type: fc": "10: network[0].type: 'fc' is not known; did you mean 'dense'?",
-    "type: 3": "10: network[0].type: expected a word (dense, conv, maxpool, avgpool, flatten), "
+    "units: 3": "3: network[0].type: missing; expected one of dense, conv, maxpool, avgpool, "
+    "flatten or dropout",
+    "type: 3": "10: network[0].type: expected a word (dense, conv, maxpool, avgpool, "
+    "flatten, dropout), "
     "got 3",
     "type: dense": "3: network[0].units: missing; write for example 'units: 10'",
     "type: dense, units: '30'": "24: network[0].units: expected a positive integer, got the string "

@@ -5,9 +5,19 @@ is a file here and a line in the list, a model in `nncli.spec.layers`, and its e
 exporters. Start reading at `base`, then `dense`.
 """
 
-from nncli.nn.layers.base import Layer, LayerStep, Placed, ShapeMismatch, Workspace, by
+from nncli.nn.layers.base import (
+    Formula,
+    Layer,
+    LayerStep,
+    Placed,
+    Quantity,
+    ShapeMismatch,
+    Workspace,
+    by,
+)
 from nncli.nn.layers.conv import Conv, ConvStep
 from nncli.nn.layers.dense import Dense, DenseStep
+from nncli.nn.layers.dropout import Dropout, DropoutStep
 from nncli.nn.layers.flatten import Flatten, FlattenStep
 from nncli.nn.layers.pool import AvgPool, AvgPoolStep, MaxPool, MaxPoolStep, Pool, PoolStep
 from nncli.nn.layers.weighted import WeightedLayer, WeightedStep
@@ -20,8 +30,11 @@ __all__ = [
     "ConvStep",
     "Dense",
     "DenseStep",
+    "Dropout",
+    "DropoutStep",
     "Flatten",
     "FlattenStep",
+    "Formula",
     "Layer",
     "LayerStep",
     "MaxPool",
@@ -29,6 +42,7 @@ __all__ = [
     "Placed",
     "Pool",
     "PoolStep",
+    "Quantity",
     "ShapeMismatch",
     "WeightedLayer",
     "WeightedStep",
@@ -37,5 +51,5 @@ __all__ = [
 ]
 
 LAYERS: dict[str, type[Layer]] = {
-    kind.type: kind for kind in (Dense, Conv, MaxPool, AvgPool, Flatten)
+    kind.type: kind for kind in (Dense, Conv, MaxPool, AvgPool, Flatten, Dropout)
 }

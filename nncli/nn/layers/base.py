@@ -59,6 +59,39 @@ def windows_on(
     return windows
 
 
+class Quantity(NamedTuple):
+    """An array of a step that only some kinds have: `recorded` of their steps holds it.
+
+    Attributes:
+        key: its name in the record.
+        symbol, tex: what a heading says, and the same for LaTeX.
+        meaning: in words.
+        by_sample: whether its last axis is the samples.
+    """
+
+    key: str
+    symbol: str
+    tex: str
+    meaning: str
+    by_sample: bool = True
+
+
+class Formula(NamedTuple):
+    """A line of what a layer computes, for a page that shows it with its numbers.
+
+    Attributes:
+        text: the formula.
+        terms: the record's quantities in it, the result last.
+        signs: what is written between them; "" where the terms stand side by side.
+        product: which kind of product it has, in words.
+    """
+
+    text: str
+    terms: tuple[str, ...]
+    signs: str
+    product: str = "Hadamard product"
+
+
 class Workspace(NamedTuple):
     """What a layer's part of a step is made from.
 
@@ -68,6 +101,7 @@ class Workspace(NamedTuple):
             may hold some of them only.
         parameters, gradients, updates: the layer's own, by key (`weight`, `bias`): views of the
             flat vectors of the network and its optimizer.
+        is_training: whether the step is in training mode; else it is in evaluation mode.
     """
 
     zeros: Zeros
@@ -75,6 +109,7 @@ class Workspace(NamedTuple):
     parameters: dict[str, Array]
     gradients: dict[str, Array]
     updates: dict[str, Array]
+    is_training: bool = True
 
 
 class Layer:
@@ -85,9 +120,13 @@ class Layer:
         takes_vectors: whether its input is a vector; an image before it is flattened.
         takes_images: whether its input is an image of channels x rows x columns.
         is_output: whether a network may end in it.
+        has_modes: whether a step of it does something else in evaluation mode than in training.
+        draws: whether a step of it in training mode takes random numbers.
         splits_units: whether threads may have some of its units each, see `nn.parallel`.
         is_analytic: whether its output is an analytic function of its input and parameters, as a
             complex-step derivative requires.
+        quantities: what is recorded of its steps besides the quantities that every kind has.
+        forward_formulas, backward_formulas: what it computes, of a kind with no page of its own.
         attenuates: what weakens or strengthens an error signal on its way from output to input, in
             a word; None where it passes unchanged.
         activation_name: of σ in a = σ(z); None for a layer without z.
@@ -97,8 +136,13 @@ class Layer:
     takes_vectors: ClassVar[bool] = False
     takes_images: ClassVar[bool] = False
     is_output: ClassVar[bool] = False
+    has_modes: ClassVar[bool] = False
+    draws: ClassVar[bool] = False
     splits_units: ClassVar[bool] = False
     attenuates: ClassVar[str | None] = None
+    quantities: ClassVar[tuple[Quantity, ...]] = ()
+    forward_formulas: ClassVar[tuple[Formula, ...]] = ()
+    backward_formulas: ClassVar[tuple[Formula, ...]] = ()
 
     @property
     def activation_name(self) -> str | None:
@@ -146,7 +190,10 @@ class Layer:
         return {}
 
     def step(self, placed: "Placed", input: Array, workspace: Workspace) -> "LayerStep":
-        """The layer's part of a step whose samples are in `input`, samples last."""
+        """The layer's part of a step whose samples are in `input`, samples last.
+
+        In evaluation mode it may do something else than in training; all other rules are the same.
+        """
         raise NotImplementedError
 
 
@@ -202,6 +249,7 @@ class LayerStep:
         input, z, a: forward; `a` is the output of a layer without σ too.
         upstream: ∂C_x/∂a.  sigma_prime: σ'(z).  delta: ∂C_x/∂z.  downstream: ∂C_x/∂input.
         parameters, gradients, updates: by key (`weight`, `bias`), views of the flat vectors.
+        recorded: by key, what the kind's `quantities` name.
     """
 
     z: Array | None = None
@@ -218,6 +266,17 @@ class LayerStep:
         self.parameters: dict[str, Array] = {}
         self.gradients: dict[str, Array] = {}
         self.updates: dict[str, Array] = {}
+        self.recorded: dict[str, Array] = {}
+
+    def draw(self, uniform: Array) -> None:
+        """Takes the random numbers of the step to come, where the kind `draws`.
+
+        Args:
+            uniform: from 0 to 1 (exclusive), one for each entry of the output.
+        """
+
+    def repeat_draw(self, recorded: Mapping[str, Array]) -> None:
+        """Takes what another step of the layer has `recorded` in place of a draw of its own."""
 
     def bind_upstream(self, upstream: Array) -> None:
         """Says where ∂C_x/∂a will be written; done once, from the last layer to the first."""

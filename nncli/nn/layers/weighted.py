@@ -90,13 +90,14 @@ class WeightedStep(LayerStep):
         super().__init__(placed, input)
         assert isinstance(placed.layer, WeightedLayer)
         self.activation = ACTIVATIONS[placed.layer.activation]
-        self.zeros, self.n, self.parameters, self.gradients, self.updates = workspace
-        zeros, dtype = workspace.zeros, input.dtype
+        self.zeros, self.n, dtype = workspace.zeros, workspace.n, input.dtype
+        self.parameters, self.gradients = workspace.parameters, workspace.gradients
+        self.updates = workspace.updates
         self.one, self.one_over_n = constant(1, dtype), constant(1 / workspace.n, dtype)
         values = placed.layer.activation_values
         self.activation_parameters = [constant(value, dtype) for value in values]
         shape = (*placed.output_shape, input.shape[-1])
-        self.z, self.a, self.prime, self.delta = (zeros(shape, dtype) for _ in range(4))
+        self.z, self.a, self.prime, self.delta = (self.zeros(shape, dtype) for _ in range(4))
         if self.activation.elementwise:
             self.sigma_prime = self.prime
         self.weight = self.parameters["weight"]

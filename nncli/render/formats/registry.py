@@ -70,7 +70,7 @@ def as_npz(drawing: Drawing) -> bytes:
     arrays["cost"] = np.array([trace.cost_before, trace.cost_after])
     for layer in trace.layers:
         for term in TERMS:
-            array = getattr(layer, term.key)
+            array = layer.quantity(term.key)
             if array is not None:
                 arrays[f"{layer.name}.{term.key}"] = array
     buffer = io.BytesIO()

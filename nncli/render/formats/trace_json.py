@@ -49,7 +49,7 @@ def _layer(layer: LayerTrace) -> dict[str, Any]:
         "type": layer.type,
         "activation": layer.activation,
         "hyperparameters": layer.placed.layer.settings(),
-        **{term.key: _list(getattr(layer, term.key)) for term in TERMS},
+        **{term.key: _list(layer.quantity(term.key)) for term in TERMS},
     }
 
 

@@ -13,6 +13,7 @@ from nncli.nn.layers import Conv, Dense, Pool
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.formats.document import Block, Grid, Heading, Lines, Paragraph, equations
 from nncli.render.notation import SYMBOL
+from nncli.render.pages.formulas import with_numbers
 from nncli.render.text import number
 from nncli.render.widgets.grid import EDGE, Extent
 from nncli.render.widgets.matrices import gradients, hadamard, units
@@ -37,6 +38,10 @@ class Choices(NamedTuple):
 
 def backward(trace: Trace, layer: LayerTrace, choices: Choices) -> Iterator[Block]:
     yield Heading(f"{layer.name}: {arrival(trace, layer)}", 2)
+    formulas = layer.placed.layer.backward_formulas
+    if formulas:
+        yield from with_numbers(trace, layer, formulas, choices.extent)
+        return
     if layer.delta is None:
         yield from equations(
             [(SYMBOL["upstream"], layer.upstream)], "", choices.extent, units(trace)
@@ -63,6 +68,8 @@ def arrival(trace: Trace, layer: LayerTrace) -> str:
         case Conv():
             return f"∂C/∂a: what flowed back through the filters of {above.name}"
         case Pool():
+            return f"∂C/∂a: what flowed back through {above.name}"
+        case kind if kind.backward_formulas:
             return f"∂C/∂a: what flowed back through {above.name}"
     return f"∂C/∂a: that of {above.name}'s output, as an image"
 

@@ -19,6 +19,7 @@ from nncli.render.formats.document import (
 )
 from nncli.render.pages.backward import Choices, backward
 from nncli.render.pages.findings import findings, why_block
+from nncli.render.pages.formulas import described, with_numbers
 from nncli.render.pages.products import product_table
 from nncli.render.pages.proof import proof
 from nncli.render.text import count, number, shape
@@ -87,6 +88,8 @@ def forward(trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
             yield from equations(terms, "→", extent, units(trace))
         case Pool():
             yield from equations([("a", layer.a)], "", extent, units(trace))
+        case kind:
+            yield from with_numbers(trace, layer, kind.forward_formulas, extent)
 
 
 def one_window(trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
@@ -130,6 +133,8 @@ def formula(layer: LayerTrace) -> str:
                 f"{what} of each {shape(size)} window  "
                 f"({shape(placed.input_shape)} → {shape(placed.output_shape)})"
             )
+    if placed.layer.forward_formulas:
+        return described(layer)
     return f"{shape(placed.input_shape)} as a vector of {placed.output_shape[0]}"
 
 

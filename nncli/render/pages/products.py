@@ -5,14 +5,13 @@ from collections.abc import Iterator
 from nncli.nn.layers import Conv, Dense, Pool
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.formats.document import Grid
+from nncli.render.pages.formulas import Row, product_lines
 from nncli.render.text import shape
 
 MATRIX = "matrix product"
 HADAMARD = "Hadamard product"
 OUTER = "outer (Kronecker) product"
 WINDOW = "window's Hadamard, summed"
-
-Row = tuple[str, str, str, str]
 
 
 def product_table(trace: Trace, layers: list[LayerTrace]) -> Grid:
@@ -59,6 +58,8 @@ def lines(trace: Trace, layer: LayerTrace) -> Iterator[Row]:
             back = "to the largest" if pool.type == "maxpool" else "in equal shares"
             yield name, f"a = {what} of each", "none", f"{inputs} → {outputs}"
             yield name, f"back: {back}", "none", f"{outputs} → {inputs}"
+        case kind if kind.forward_formulas:
+            yield from product_lines(layer)
         case _:
             yield name, "a = input, as a vector", "none", f"{inputs} → {outputs}"
     if layer.weight is not None:

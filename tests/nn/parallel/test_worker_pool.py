@@ -22,7 +22,7 @@ from nncli.nn.parallel.worker_count import best_threads, start_workers, threads_
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import QUANTITIES, Step
 from nncli.nn.trace import take_trace
-from tests.nn.cases import LENET, SOME_CASES, Setting, relative_error, settle
+from tests.nn.cases import DRAWS, LENET, SOME_CASES, Setting, relative_error, settle
 
 N = 13  # samples: shares of 6 and 7, or of 4, 4 and 5
 
@@ -59,6 +59,7 @@ def shared_step(setting: Setting, workers: WorkerPool, **how) -> Step:
     network = for_crew(setting.network(), workers)
     step = Step(network, Sgd(network, **how), setting.case.n, workers)
     step.inputs[...], step.targets[...] = setting.inputs, setting.targets
+    step.draw(DRAWS)
     by_units = step_module.can_fork() and dense(network)
     assert len(step.passes) == (1 if by_units else workers.size)
     return step

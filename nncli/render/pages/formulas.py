@@ -1,0 +1,49 @@
+"""The lines of a layer whose kind says by itself what it computes, with their numbers."""
+
+from collections.abc import Iterator, Sequence
+
+from nncli.nn.layers import Formula
+from nncli.nn.trace import LayerTrace, Trace
+from nncli.render.formats.document import Block, Paragraph, equations
+from nncli.render.notation import SYMBOL
+from nncli.render.text import shape
+from nncli.render.widgets.grid import Extent
+from nncli.render.widgets.matrices import units
+
+Row = tuple[str, str, str, str]
+
+
+def described(layer: LayerTrace) -> str:
+    """What the layer computes forward, in one line, with its shapes."""
+    placed = layer.placed
+    text = ", ".join(formula.text for formula in placed.layer.forward_formulas)
+    if placed.input_shape == placed.output_shape:
+        return f"{text}  ({shape(placed.input_shape)})"
+    return f"{text}  ({shape(placed.input_shape)} → {shape(placed.output_shape)})"
+
+
+def with_numbers(
+    trace: Trace, layer: LayerTrace, formulas: Sequence[Formula], extent: Extent
+) -> Iterator[Block]:
+    """Each formula and, under it, its terms as the record has them.
+
+    A single one forward is in the layer's heading already.
+    """
+    is_in_heading = tuple(formulas) == layer.placed.layer.forward_formulas and len(formulas) == 1
+    for formula in formulas:
+        if not is_in_heading:
+            yield Paragraph(f"{formula.text}:")
+        terms = [(SYMBOL[key], layer.quantity(key)) for key in formula.terms]
+        found = [(symbol, array) for symbol, array in terms if array is not None]
+        axes = units(trace) if found[-1][1].ndim > 2 else ()
+        yield from equations(found, formula.signs, extent, axes)
+
+
+def product_lines(layer: LayerTrace) -> Iterator[Row]:
+    """Which kind of product stands in which line, and the shapes that it takes."""
+    kind = layer.placed.layer
+    for formula in (*kind.forward_formulas, *kind.backward_formulas):
+        arrays = [layer.quantity(key) for key in formula.terms[:-1]]
+        sizes = [shape(array.shape[1:] or array.shape) for array in arrays if array is not None]
+        joined = f" {formula.signs[0]} ".join(sizes) if formula.signs else ", ".join(sizes)
+        yield layer.name, formula.text, formula.product, joined
