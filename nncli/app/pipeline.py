@@ -1,9 +1,10 @@
 """A spec's way into training: spec -> data -> layers -> network -> plan, in the order of this file.
 
 Each stage is made once, by the function named for it, from those before it. `prepare` goes all the
-way. What needs less calls the stages that it needs: a run in use has its own weights and knows the
-shape of its inputs (`build_run_network`), a summary needs the layers alone (`build_layers`,
-`place_layers`), a measurement the data (`load_data`).
+way; it builds the layers of the spec first, which needs no data, and places them by its data.
+Commands that need less call fewer stages: a run in use has its own weights and knows the shape of
+its inputs (`build_run_network`), a summary needs the layers alone (`build_layers`, `place_layers`),
+an evaluation the data (`load_data`).
 
 Mistakes that show only here, such as a layer that does not fit the data, are reported where the
 spec's file has them, those of stages that do not depend on each other all at once.
@@ -29,7 +30,6 @@ from nncli.nn.activations import ACTIVATIONS, DEFAULT, PARAMETERS
 from nncli.nn.initialisers import default_initialiser
 from nncli.nn.network import Network
 from nncli.nn.parallel import worker_count
-from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.spec import (
     ConstantSchedule,
     CosineSchedule,
@@ -42,7 +42,6 @@ from nncli.spec import (
     WeightedLayerSpec,
 )
 from nncli.training.plan import Plan
-from nncli.training.run_data import Fingerprint, fingerprint
 
 T = TypeVar("T")
 Shape = tuple[int, ...]
@@ -61,47 +60,25 @@ def prepare(spec: Spec, *, weight_files: bool = True) -> Prepared:
             at once is.
     """
     mistakes = _Mistakes(spec)
+    unplaced = mistakes.of(lambda: build_layers(spec, weight_files=weight_files))
     data = mistakes.of(lambda: load_data(spec))
-    layers = mistakes.of(lambda: build_layers(spec, weight_files=weight_files))
     input_shape = spec.data.shape if data is None else data.input_shape
-    placed = network = None
-    if layers is not None and input_shape is not None:
-        n = spec.train.batch_size if data is None else batch_size(spec, data)
-        placed = mistakes.of(lambda: place_layers(spec, layers, input_shape, n))
-    if placed is not None and data is not None:
-        network = mistakes.of(lambda: build_network(spec, placed))
+    layers = network = None
+    if unplaced is not None and input_shape is not None:
+        samples = spec.train.batch_size if data is None else len(data.train)
+        n = min(spec.train.batch_size, samples)
+        layers = mistakes.of(lambda: place_layers(spec, unplaced, input_shape, n))
+    if layers is not None and data is not None:
+        network = mistakes.of(lambda: build_network(spec, layers))
     if network is not None and data is not None:
         mistakes.of(lambda: check_outputs(spec, network, data))
     mistakes.raise_them()
     assert data is not None
     assert network is not None
-    initial = load_initial_weights(spec, network) if weight_files else None
+    has_file = weight_files and spec.train.init_from is not None
+    initial = load_initial_weights(spec, network) if has_file else None
     plan = make_plan(spec, classes=data.classes is not None)
     return Prepared(spec, data, network, plan, initial)
-
-
-def batch_size(spec: Spec, data: datasets.Data) -> int:
-    """The samples in a full mini-batch: no more than there are."""
-    return min(spec.train.batch_size, len(data.train))
-
-
-def start_workers(prepared: Prepared, auto: int | None = None) -> WorkerPool:
-    """The threads that its training shares the work among; to be closed.
-
-    Args:
-        auto: how many where the spec leaves it open; None: as many as are worth it.
-    """
-    threads = prepared.spec.train.threads
-    count = (auto or threads) if threads == "auto" else threads
-    return worker_count.start_workers(
-        prepared.network, batch_size(prepared.spec, prepared.data), count
-    )
-
-
-def fingerprint_of(prepared: Prepared) -> Fingerprint:
-    """What tells whether a run goes on with its own data."""
-    data = prepared.data
-    return fingerprint(data.train, data.validation, data.input_shape)
 
 
 def build_run_network(spec: Spec, input_shape: Shape) -> Network:
@@ -252,7 +229,9 @@ def _layer(spec: Spec, index: int, layer: LayerSpec, *, weight_files: bool) -> n
     hyperparameters = {key: getattr(layer, key) for key in type(layer).model_fields}
     kind = nn.LAYERS[hyperparameters.pop("type")]
     if isinstance(layer, WeightedLayerSpec):
-        weights, biases = given_values(spec, index, layer, files=weight_files)
+        weights = biases = None
+        if layer.weights is not None or not isinstance(layer.bias, bool):
+            weights, biases = given_values(spec, index, layer, files=weight_files)
         hyperparameters |= {"bias": layer.bias is not False, "weights": weights, "biases": biases}
         hyperparameters["activation_parameters"] = layer.activation_parameters
         for key in PARAMETERS:

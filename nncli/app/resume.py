@@ -5,9 +5,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nncli.app.opening import read_preprocessing
-from nncli.app.pipeline import fingerprint_of, prepare, start_workers, with_defaults
+from nncli.app.pipeline import prepare, with_defaults
 from nncli.app.records import Prepared, Training
-from nncli.app.train import CHECKPOINT_EVERY, OnEvent, Watcher, make_trainer, run_to_end
+from nncli.app.train import (
+    CHECKPOINT_EVERY,
+    OnEvent,
+    Watcher,
+    fingerprint_of,
+    make_trainer,
+    run_to_end,
+    start_workers,
+)
 from nncli.core.errors import RunError, SpecError
 from nncli.core.files import read_regular, reason, shown
 from nncli.spec import Spec, dump_spec, load_spec

@@ -6,17 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from nncli.app.pipeline import fingerprint_of, prepare, start_workers, with_defaults
+from nncli.app.pipeline import prepare, with_defaults
 from nncli.app.records import Prepared, Training
 from nncli.core.errors import DivergedError, InterruptedTraining, StoppedTraining
 from nncli.nn.optimizers import Sgd
+from nncli.nn.parallel import worker_count
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.spec import Spec, dump_spec, load_spec
 from nncli.training.checkpoint import RunIdentity, pack_checkpoint
 from nncli.training.checkpoint_writer import CheckpointWriter
 from nncli.training.evaluate import Evaluator
 from nncli.training.history import Divergence, Epoch, History, Progress
-from nncli.training.run_data import data_text
+from nncli.training.run_data import Fingerprint, data_text, fingerprint
 from nncli.training.run_folder import RunFolder
 from nncli.training.trainer import Trainer
 
@@ -92,6 +93,24 @@ class Watcher(NamedTuple):
     def warn(self, message: str | None) -> None:
         if self.on_warning is not None and message is not None:
             self.on_warning(message)
+
+
+def start_workers(prepared: Prepared, auto: int | None = None) -> WorkerPool:
+    """The threads that its training shares the work among; to be closed.
+
+    Args:
+        auto: how many where the spec leaves it open; None: as many as are worth it.
+    """
+    threads = prepared.spec.train.threads
+    n = min(prepared.plan.batch_size, len(prepared.data.train))
+    count = (auto or threads) if threads == "auto" else threads
+    return worker_count.start_workers(prepared.network, n, count)
+
+
+def fingerprint_of(prepared: Prepared) -> Fingerprint:
+    """What tells whether a run goes on with its own data."""
+    data = prepared.data
+    return fingerprint(data.train, data.validation, data.input_shape)
 
 
 def make_trainer(

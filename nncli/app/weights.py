@@ -53,15 +53,14 @@ def _names_files(spec: Spec) -> bool:
     return spec.train.init_from is not None or any(isinstance(x.weights, str) for x in learners)
 
 
-def load_initial_weights(spec: Spec, network: Network) -> InitialWeights | None:
-    """Fills `network` from `train.init_from`; None where the spec has none.
+def load_initial_weights(spec: Spec, network: Network) -> InitialWeights:
+    """Fills `network` from the file or run of `train.init_from`.
 
     Raises:
         NncliError: the file cannot be read, or does not fit; a SpecError where the spec names it.
     """
     t = spec.train
-    if t.init_from is None:
-        return None
+    assert t.init_from is not None
     from nncli.exchange.importing import parameters_from
     from nncli.training.run_folder import last_checkpoint
 
