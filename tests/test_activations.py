@@ -241,14 +241,15 @@ def test_a_key_of_another_activation_is_an_error(row, key):
     if key in [parameter.key for parameter in row.parameters]:
         return
     owner = next(r for r in ACTIVATIONS.values() if PARAMETERS[key] in r.parameters)
-    with pytest.raises(SpecError) as caught:
-        parse_spec(spec_text(row, f"{key}: 0.5"), "f.yaml")
-    (message,) = caught.value.problems
-    assert message.startswith("f.yaml:2:")
-    assert f"network[0].{key}: '{key}' belongs to {owner.name}" in message
-    assert f"the activation is {row.name}" in message
-    for parameter in row.parameters:
-        assert parameter.key in message.rpartition(";")[2]
+    for value in ("0.5", "null"):
+        with pytest.raises(SpecError) as caught:
+            parse_spec(spec_text(row, f"{key}: {value}"), "f.yaml")
+        (message,) = caught.value.problems
+        assert message.startswith("f.yaml:2:")
+        assert f"network[0].{key}: '{key}' belongs to {owner.name}" in message
+        assert f"the activation is {row.name}" in message
+        for parameter in row.parameters:
+            assert parameter.key in message.rpartition(";")[2]
 
 
 @KEYED

@@ -295,7 +295,6 @@ ACTIVATIONS = {
 DEFAULT = "sigmoid"  # of a layer that names none
 ELEMENTWISE = tuple(row.name for row in ACTIVATIONS.values() if row.elementwise)
 MIXING = tuple(row.name for row in ACTIVATIONS.values() if not row.elementwise)
-KINKED = tuple(row.name for row in ACTIVATIONS.values() if row.kinks)
 PARAMETERS = {p.key: p for row in ACTIVATIONS.values() for p in row.parameters}
 
 

@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from nncli.core.errors import SpecError
+from nncli.nn.activations import ELEMENTWISE
 from nncli.spec import (
     ConstantSchedule,
     dump_spec,
@@ -219,7 +220,7 @@ def inline_pairs(draw):
 
 tables = paths | inline_pairs()
 inits = st.sampled_from(["zeros", "kaiming_uniform", None])
-hidden = st.sampled_from(["sigmoid", "tanh", "relu", "identity"])
+hidden = st.sampled_from(ELEMENTWISE)
 
 
 @st.composite

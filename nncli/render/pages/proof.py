@@ -5,7 +5,7 @@ from math import log10
 from nncli.inspection.check import Check, Sweep
 from nncli.inspection.record import Inspection
 from nncli.inspection.views import VIEWS
-from nncli.nn.activations import KINKED, listed
+from nncli.nn.activations import ACTIVATIONS, listed
 from nncli.render.formats.document import Grid, Heading, Lines, Page, Paragraph
 from nncli.render.notation import SYMBOL
 from nncli.render.text import count, number
@@ -35,7 +35,7 @@ def proof(inspection: Inspection) -> Page:
             )
         )
     page.append(Grid(("layer", "gradient", "entries", "largest error", "at"), tuple(rows), words=2))
-    page += kinks(check)
+    page += kinks(check, {layer.activation for layer in inspection.trace.layers})
     unseen = sum(tensor.unseen for tensor in check.tensors)
     if unseen:
         message = (
@@ -59,7 +59,9 @@ def agreement(inspection: Inspection) -> str:
     )
 
 
-def kinks(check: Check) -> Page:
+def kinks(check: Check, used: set[str | None]) -> Page:
+    """Where kinks lay within a difference's step; `used` are the network's activations."""
+    names = [r.name for r in ACTIVATIONS.values() if r.kinks and (r.name in used or not r.analytic)]
     page: Page = []
     for tensor in check.tensors:
         if tensor.kinks:
@@ -69,7 +71,7 @@ def kinks(check: Check) -> Page:
                 Paragraph(
                     f"{tensor.layer} {SYMBOL[tensor.quantity]}: "
                     f"{count(len(tensor.kinks), 'entry', 'entries')} left out, a kink of "
-                    f"{listed((*KINKED, 'maxpool'))} lies within the step: {some}{more}; compared "
+                    f"{listed((*names, 'maxpool'))} lies within the step: {some}{more}; compared "
                     "with the derivative on this side of the kink, they agree",
                     note=True,
                 )
