@@ -5,6 +5,7 @@ A new row comes in by itself.
 """
 
 import ast
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -185,6 +186,16 @@ def exported(row: Activation, values: tuple[float, ...], dtype=np.float32) -> Tr
     step = step_of(row, values, dtype)
     inputs, targets = step.inputs.copy(), step.targets.copy()
     return Trained("row", step.network, None, None, inputs, targets)
+
+
+@ROWS_AND_VALUES
+def test_exports_describe_each_layer_with_its_own_keys(row, values):
+    described = json.loads(exported(row, values).metadata()["layers"])
+    for layer in described:
+        if "activation" in layer:
+            keys = {key: layer[key] for key in PARAMETERS if key in layer}
+            assert (layer["activation"], keys) == (row.name, row.named(values))
+            assert "activation_parameters" not in layer
 
 
 @ROWS_AND_VALUES

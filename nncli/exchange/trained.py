@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nncli.core.jsons import to_json
+from nncli.nn.activations import ACTIVATIONS
 from nncli.nn.arrays import Array
-from nncli.nn.layers import Placed
+from nncli.nn.layers import Placed, WeightedLayer
 from nncli.nn.network import Network
 from nncli.nn.optimizers import Sgd
 from nncli.nn.step import Step
@@ -86,6 +87,9 @@ class Trained(NamedTuple):
 def _described(placed: Placed) -> dict[str, Any]:
     layer = placed.layer
     how = {key: value for key, value in vars(layer).items() if key not in _HOW_IT_STARTED}
+    if isinstance(layer, WeightedLayer):
+        del how["activation_parameters"]
+        how |= ACTIVATIONS[layer.activation].named(layer.activation_values)
     return {
         "name": placed.name,
         "type": layer.type,
