@@ -65,7 +65,7 @@ def _own(run: OpenedRun) -> tuple[str, Dataset]:
         if table is not None and not isinstance(table, float):
             source = source_of(run.spec, table)
             return key, read_measured(run.preprocessing, source, run.network.dtype)
-    # What was held back is told by the seed and all the training data.
+    # Which samples were held back follows from the seed and all the training data.
     try:
         data = load_data(run.spec)
     except SpecError as error:  # a file that is no longer there

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nncli.app.opening import SpecOrRun, open_spec_or_run
-from nncli.app.pipeline import prepare
-from nncli.app.train import start_workers
+from nncli.app.pipeline import prepare, start_workers
 from nncli.nn.trace import Trace
 from nncli.spec import Spec
 from nncli.training.steps import Choice, take_chosen_step

@@ -1,9 +1,11 @@
 """A path that a command was given, opened: a spec or a run folder."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from nncli.app.pipeline import build_run_network, prepare
 from nncli.app.records import Prepared
@@ -15,17 +17,17 @@ from nncli.nn.optimizers import Sgd
 from nncli.nn.parallel.worker_count import start_workers
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.spec import Spec, load_spec
-from nncli.training.checkpoint import State
-from nncli.training.evaluate import block_for
-from nncli.training.run_data import DATA, read_data
-from nncli.training.run_folder import SPEC, check_run, last_state
+
+# A spec needs nothing of what reads a run, so that is imported where there is one.
+if TYPE_CHECKING:
+    from nncli.training.checkpoint import State
 
 
 class SpecOrRun(NamedTuple):
     """A spec, or a run folder, prepared for a step.
 
     Attributes:
-        state: where the run stands; None for a spec.
+        state: of the run's training; None for a spec.
         notes: warnings: what of the run is damaged.
     """
 
@@ -52,6 +54,8 @@ def open_spec_or_run(path: str | Path, overrides: Sequence[str] = ()) -> SpecOrR
     spec = load_spec(spec_file(path), overrides)
     if not os.path.isdir(path):  # unlike Path.is_dir, it knows no path that is too long to ask
         return SpecOrRun(prepare(spec), None)
+    from nncli.training.run_folder import last_state
+
     prepared = prepare(spec, weight_files=False)
     state, notes = last_state(path, prepared.network)
     prepared.network.parameters[...] = state.parameters
@@ -67,6 +71,8 @@ def spec_file(path: str | Path) -> Path:
     path = Path(path)
     if not os.path.isdir(path):
         return path
+    from nncli.training.run_folder import SPEC, check_run
+
     check_run(path)
     return path / SPEC
 
@@ -89,6 +95,8 @@ class OpenedRun(NamedTuple):
 
     def start_workers(self) -> WorkerPool:
         """The threads that its forward passes are worth; to be closed."""
+        from nncli.training.evaluate import block_for
+
         return start_workers(self.network, block_for(self.network), self.spec.train.threads)
 
 
@@ -98,6 +106,8 @@ def open_run(path: str | Path) -> OpenedRun:
     Raises:
         RunError: it is none, or something in it is missing or damaged. SpecError: its spec is.
     """
+    from nncli.training.run_folder import last_state
+
     path = Path(path)
     name = shown(path)
     if not os.path.exists(path):
@@ -115,6 +125,9 @@ def open_run(path: str | Path) -> OpenedRun:
 
 def _check_outputs(folder: Path, preprocessing: Preprocessing, network: Network) -> None:
     """Raises RunError where a run folder's data.json is not that of its network."""
+    from nncli.training.run_data import DATA
+    from nncli.training.run_folder import SPEC
+
     (outputs,) = network.output_shape
     for count in (
         preprocessing.outputs,
@@ -133,6 +146,8 @@ def read_preprocessing(folder: Path) -> Preprocessing:
     Raises:
         RunError: the folder does not say, or not in whole.
     """
+    from nncli.training.run_data import DATA, read_data
+
     plain = read_data(folder)
     try:
         return preprocessing_from(plain)

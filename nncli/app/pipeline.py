@@ -30,6 +30,7 @@ from nncli.nn.activations import ACTIVATIONS, DEFAULT, PARAMETERS
 from nncli.nn.initialisers import default_initialiser
 from nncli.nn.network import Network
 from nncli.nn.parallel import worker_count
+from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.spec import (
     ConstantSchedule,
     CosineSchedule,
@@ -56,8 +57,8 @@ def prepare(spec: Spec, *, weight_files: bool = True) -> Prepared:
             weights are in its checkpoint, and those files need not be there any more.
 
     Raises:
-        SpecError, DataError: something in the spec or its data does not fit; all that can be told
-            at once is.
+        SpecError, DataError: something in the spec or its data does not fit; mistakes that do not
+            depend on each other are reported together.
     """
     mistakes = _Mistakes(spec)
     unplaced = mistakes.of(lambda: build_layers(spec, weight_files=weight_files))
@@ -271,7 +272,7 @@ def _check_memory(spec: Spec, placed: Placed, n: int) -> None:
 
 
 def memory_of_machine() -> int:
-    """Its memory in bytes; where the system does not tell, more than any machine has."""
+    """Its memory in bytes; if the system does not say, more than any machine has."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
@@ -368,3 +369,18 @@ def _schedule(schedule: Schedule, epochs: int) -> optimizers.Schedule:
             return optimizers.Exponential(schedule.gamma)
         case CosineSchedule():
             return optimizers.Cosine(schedule.t_max or epochs, schedule.eta_min)
+
+
+# The workers
+
+
+def start_workers(prepared: Prepared, auto: int | None = None) -> WorkerPool:
+    """The threads that its training shares the work among; to be closed.
+
+    Args:
+        auto: how many where the spec leaves it open; None: as many as are worth it.
+    """
+    threads = prepared.spec.train.threads
+    n = min(prepared.plan.batch_size, len(prepared.data.train))
+    count = (auto or threads) if threads == "auto" else threads
+    return worker_count.start_workers(prepared.network, n, count)

@@ -48,7 +48,7 @@ def propose(name: str, train: str | dict[str, str], found: Survey, origin: str =
         name: of the spec.
         train: the data as the spec names them.
         found: what they are.
-        origin: where they are from, if that has to be told.
+        origin: their source, if it has to be named.
     """
     plan = _plan(found)
     notes = tuple(_notes(found))

@@ -34,7 +34,7 @@ class InitialWeights(NamedTuple):
     """The file that a network's weights were read from, and where in it each layer's were.
 
     Attributes:
-        layout: how dense weights lie in it: nncli's inputs x units, or pytorch's outputs x inputs.
+        layout: of dense weights in it: nncli's inputs x units, or pytorch's outputs x inputs.
         notes: warnings: what of a run is damaged.
     """
 
@@ -81,7 +81,7 @@ class WorstSample(NamedTuple):
 
     Attributes:
         sample: its number in the data, from 0.
-        line: where it stands in a table's file, from 1; None where the data are no table.
+        line: its line in a table's file, from 1; None where the data are no table.
         cost: its C_x.
         target, predicted: classes by name; None where targets are plain numbers.
         targets, outputs: y and a.
@@ -243,7 +243,7 @@ class Difference(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """What `compare` found.
+    """Runs side by side, as `compare` returns them.
 
     Attributes:
         runs: in the order given.
@@ -277,7 +277,7 @@ class SpecLine(NamedTuple):
         text: it, without a line break.
         key, origin: of the value that begins in it. A mapping's own line has neither, nor have the
             rows of a list.
-        meaning: what a default that is null stands for, in words.
+        meaning: the meaning of a default that is null, in words.
     """
 
     text: str
@@ -321,7 +321,7 @@ class Draft(NamedTuple):
     Attributes:
         path: where to.
         text: of the spec.
-        files: what has to lie beside it, by path: the schema for editors, a starter's data.
+        files: those to be written beside it, by path: the schema for editors, a starter's data.
         facts: the data in a line; empty for a starter that holds them itself.
         notes: what its maker should look at.
     """

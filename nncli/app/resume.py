@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nncli.app.opening import read_preprocessing
-from nncli.app.pipeline import prepare, with_defaults
+from nncli.app.pipeline import prepare, start_workers, with_defaults
 from nncli.app.records import Prepared, Training
 from nncli.app.train import (
     CHECKPOINT_EVERY,
@@ -14,7 +14,6 @@ from nncli.app.train import (
     fingerprint_of,
     make_trainer,
     run_to_end,
-    start_workers,
 )
 from nncli.core.errors import RunError, SpecError
 from nncli.core.files import read_regular, reason, shown
@@ -25,7 +24,7 @@ from nncli.training.checkpoint_writer import CheckpointWriter
 from nncli.training.run_data import check_same, data_text
 from nncli.training.run_folder import SPEC, ResumePoint, RunFolder, resume_point
 
-# How far and how fast to go on; and where the data lie, which are then seen to be the same.
+# The length and pace of the training; and the paths of the data, whose fingerprint is compared.
 SETTINGS = (("train", "epochs"), ("train", "eta"), ("train", "schedule"), ("train", "threads"))
 PLACES = (("data", "train"), ("data", "validation"), ("data", "test"))
 MAY_CHANGE = (*SETTINGS, *PLACES)
@@ -90,9 +89,9 @@ def resume(
 
     Args:
         run: the run folder, or what `reopen` made of one with `spec` and `overrides`.
-        spec: a spec that is to be that of the run.
+        spec: a spec that must be equal to the run's.
         overrides: what changes from here on: `train.epochs=60`, train.eta, train.schedule,
-            train.threads, or where the data lie. It is recorded in the run's spec.yaml.
+            train.threads, or the paths of the data. It is recorded in the run's spec.yaml.
         checkpoint_every, on_start, on_event: as for `train`.
         on_warning: also called with damage that did not prevent it.
 
@@ -189,9 +188,9 @@ def _check_changes(changed: list[_Change], new: Spec) -> None:
 
 
 def _refuse(spec: Spec, found: list[_Change], messages: list[str]) -> None:
-    """Raises what was found, each difference where the spec has it; of none, nothing."""
-    told = list(zip(found, messages, strict=True))[:MOST_TOLD]
-    lines = [line for d, message in told for line in spec.error_at(d.path, message).problems]
+    """Raises SpecError with the place of each difference; does nothing if there is none."""
+    shown_first = list(zip(found, messages, strict=True))[:MOST_TOLD]
+    lines = [line for d, message in shown_first for line in spec.error_at(d.path, message).problems]
     if len(found) > MOST_TOLD:
         lines.append(f"and {len(found) - MOST_TOLD} more keys that differ")
     if lines:

@@ -19,7 +19,7 @@ def summary(
 ) -> Summary:
     """Layers, shapes, parameters, arithmetic and memory of a network.
 
-    Data are read only where neither a run folder nor `data.shape` tells the shape of the inputs.
+    Data are read only where neither a run folder nor `data.shape` gives the shape of the inputs.
 
     Args:
         source: a spec, or the path of one or of a run folder.

@@ -6,11 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from nncli.app.pipeline import prepare, with_defaults
+from nncli.app.pipeline import prepare, start_workers, with_defaults
 from nncli.app.records import Prepared, Training
 from nncli.core.errors import DivergedError, InterruptedTraining, StoppedTraining
 from nncli.nn.optimizers import Sgd
-from nncli.nn.parallel import worker_count
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.spec import Spec, dump_spec, load_spec
 from nncli.training.checkpoint import RunIdentity, pack_checkpoint
@@ -95,20 +94,8 @@ class Watcher(NamedTuple):
             self.on_warning(message)
 
 
-def start_workers(prepared: Prepared, auto: int | None = None) -> WorkerPool:
-    """The threads that its training shares the work among; to be closed.
-
-    Args:
-        auto: how many where the spec leaves it open; None: as many as are worth it.
-    """
-    threads = prepared.spec.train.threads
-    n = min(prepared.plan.batch_size, len(prepared.data.train))
-    count = (auto or threads) if threads == "auto" else threads
-    return worker_count.start_workers(prepared.network, n, count)
-
-
 def fingerprint_of(prepared: Prepared) -> Fingerprint:
-    """What tells whether a run goes on with its own data."""
+    """The fingerprint of its data, by which a resumed run knows them again."""
     data = prepared.data
     return fingerprint(data.train, data.validation, data.input_shape)
 

@@ -31,7 +31,7 @@ def start_from(spec: Spec, file: str | Path | None, layout: Layout = "nncli") ->
 
     Args:
         file: may also be a run folder; None leaves it at the files that the spec itself names.
-        layout: how dense weights lie in files: nncli's inputs x units, or pytorch's outputs x
+        layout: the layout of dense weights in files: nncli's inputs x units, or pytorch's outputs x
             inputs. Of a PyTorch module the layers may have any names.
 
     Raises:
@@ -126,7 +126,7 @@ def given_values(
     """The weights and biases that the spec's layer `index` gives, from the spec itself or files.
 
     Args:
-        files: whether files are read; otherwise None stands for what is in one.
+        files: whether files are read; if not, what is in one is None.
 
     Raises:
         SpecError: a file cannot be read, or holds nothing that could be meant.

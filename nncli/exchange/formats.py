@@ -16,7 +16,7 @@ from nncli.exchange.trained import Files, Trained
 class Format(NamedTuple):
     """How a format is written.
 
-    suffix: of the file that a user names; others of the same stem may lie beside it.
+    suffix: of the file that a user names; others of the same stem may be written beside it.
     scales: whether what is written scales raw inputs by itself.
     notes: what a user should know was changed on the way.
     """

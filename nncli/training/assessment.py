@@ -61,7 +61,7 @@ class Fit(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What the network made of the sample at `row`: inputs and targets as it was given them."""
+    """The outputs of the network for the sample at `row`, with its inputs and targets."""
 
     row: int
     cost: float

@@ -38,7 +38,7 @@ class Fault(NamedTuple):
 
 
 def untrained_cost(step: Step, train: Samples) -> float:
-    """C_x of a network that has learnt nothing; inf where that cannot be told.
+    """C_x of a network that has learnt nothing; inf if that cannot be computed.
 
     It is what the network of `step` costs now, on some of the samples; or what one would cost whose
     z are all 0, on the sample with the largest targets, if that is more: a cost that comes and goes

@@ -151,7 +151,7 @@ class Divergence:
         cost: C at the step that noticed; or the last one where an update did it.
         untrained: C of a network that has learnt nothing, which an exploded cost is measured by.
         layer, quantity: the first thing that was not finite, in the order of computation; the cost
-            where that has exploded though all is finite, or the target that made it.
+            where that has exploded though all is finite, or the target that caused it.
         unit: which unit, filter or channel of the layer.
         part: what the sample is of, train or validation.
         sample: which sample of its part, counted from 0: for a gradient, an update or a parameter

@@ -97,7 +97,7 @@ class Trainer:
         )
 
     def restore(self, state: State) -> None:
-        """Sets the training to where `state` was taken, to go on from there to the same end."""
+        """Sets the training to `state`; from there it goes on to the same end."""
         self.epoch, self.samples, self.cost_sum, self.steps_taken, self.seconds = state[:5]
         self._runner.restore(state.parameters, state.velocity)
         self._sound_states = deque([self.state()])
@@ -134,7 +134,7 @@ class Trainer:
         states.append(self.state())
 
     def _run_epoch(self) -> Generator[Event, None, bool]:
-        """One epoch, or what is left of it; whether it ended well."""
+        """One epoch, or the rest of it; returns whether it ended without a divergence."""
         eta, count = self.plan.eta_in(self.epoch + 1), len(self.train.index)
         batches = self.plan.batches(self.train.index, self.epoch + 1, self.samples)
         remembered = perf_counter()
@@ -193,14 +193,14 @@ class Trainer:
             np.copyto(self._velocity, self.sgd.velocity)
 
     def _divergence(self, cost: float) -> Divergence:
-        """What went wrong up to here; the network is set to the last state that was sound."""
+        """The record of a divergence; the network is set to the last sound state."""
         replay = Replay(self._runner, self.plan, self.evaluator, self.cost_limit, self.untrained)
         divergence = replay.divergence(self._sound_states[0], self.steps_taken, cost)
         self.restore(self._sound_states[-1])
         return divergence
 
     def _complete(self, eta: float, step: Step) -> Epoch:
-        """Closes the epoch: measures it, and sets the place to the beginning of the next."""
+        """Ends the epoch: measures it, and sets the counts to the beginning of the next."""
         layers = measure(step)
         cost, seconds = self.cost_sum / self.samples, self.seconds
         self.epoch, self.samples, self.cost_sum, self.seconds = self.epoch + 1, 0, 0.0, 0.0

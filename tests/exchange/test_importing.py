@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nncli.core.errors import NncliError
@@ -235,6 +235,7 @@ NAMES = st.text(st.sampled_from("a1.\x1b[²\ud800weightbias"), max_size=12) | st
 SHAPES = st.lists(st.integers(0, 3), max_size=5).map(tuple)
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(NAMES, SHAPES, max_size=6),
     st.sampled_from(["nncli", "pytorch"]),

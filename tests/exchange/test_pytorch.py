@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nncli.core import safetensors_format
@@ -64,12 +64,14 @@ def test_a_name_is_but_a_name(name: str) -> None:
     assert shape(name, name, name, name) == shape("a", "b", "c", "d")
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_a_class_is_named_as_it_is(name: str) -> None:
     assert ast.literal_eval(literal(name)) == name
     assert literal(name).isprintable()
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_a_plain_name_is_printable(name: str) -> None:
     assert plain(name).isprintable()

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nncli.app.pipeline import prepare
@@ -64,6 +64,7 @@ def test_the_checksum_is_the_crc_of_all_but_itself() -> None:
     assert int(written, 16) == zlib.crc32(blank)
 
 
+@settings(deadline=None)  # on a loaded machine any call may take long
 @given(bit=st.integers(0, 8 * len(WHOLE) - 1))
 def test_a_flipped_bit_is_noticed(bit: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     damaged = bytearray(WHOLE)
@@ -72,6 +73,7 @@ def test_a_flipped_bit_is_noticed(bit: int, tmp_path_factory: pytest.TempPathFac
         read(bytes(damaged), tmp_path_factory.getbasetemp())
 
 
+@settings(deadline=None)
 @given(size=st.integers(0, len(WHOLE) - 1))
 def test_a_cut_is_noticed(size: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     with pytest.raises(DamagedError, match=r"checkpoint.safetensors: damaged: "):
