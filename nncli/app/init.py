@@ -114,7 +114,7 @@ def init(
     files = {**made.files, made.path: made.text.encode()}
     taken = [path for path, content in files.items() if _is_taken(path, content)]
     if not overwrite:
-        # A schema that is there serves its specs; it is not ours to change.
+        # An existing schema belongs to the specs beside it, and is left as it is.
         taken = [path for path in taken if path.name != FILE]
         if taken:
             names = " and ".join(map(shown, taken))
@@ -128,7 +128,7 @@ def init(
 
 
 def _is_taken(path: Path, content: bytes) -> bool:
-    """Whether something else is there."""
+    """Whether a path exists with other content."""
     try:
         return os.path.exists(path) and not (os.path.isfile(path) and path.read_bytes() == content)
     except OSError:
@@ -150,7 +150,7 @@ def _from_starter(path: Path, starter: Starter) -> Draft:
     files = {path.parent / FILE: schema_text().encode()}
     content = (FOLDER / starter.file).read_bytes()
     if starter.is_text:
-        parse_spec(content.decode(), str(path))  # for what it says of a name
+        parse_spec(content.decode(), str(path))  # raises for a name that a spec cannot have
         return Draft(path, content.decode(), files)
     # Under the spec's name: two specs may come of one starter, each with data of its own.
     table = path.with_name(path.stem + ".csv")
@@ -167,7 +167,7 @@ def _for_data(
     found = survey(source, target=target)
     path = _spec_path(name if name is not None else _stem(data))
     proposal = propose(path.stem, _as_spec_names_it(source, path.parent), found)
-    # What is not there after this cannot be wrong: the data and the network are those of a run.
+    # A spec that cannot be trained raises here, before it is written.
     prepare(parse_spec(proposal.text, str(path), path.parent))
     return _drafted(path, proposal, {path.parent / FILE: schema_text().encode()})
 

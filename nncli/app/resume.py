@@ -29,7 +29,7 @@ SETTINGS = (("train", "epochs"), ("train", "eta"), ("train", "schedule"), ("trai
 PLACES = (("data", "train"), ("data", "validation"), ("data", "test"))
 MAY_CHANGE = (*SETTINGS, *PLACES)
 MOST_TOLD = 10
-LONGEST = 4096  # letters of a value
+LONGEST = 4096  # characters of a value in a message
 
 
 class _Change(NamedTuple):
@@ -69,8 +69,8 @@ class Reopened(NamedTuple):
             comments = [*(line for line in before if line.startswith("#")), *self.changes]
             changed = dump_spec(with_defaults(self.prepared.spec))
             text = (changed + "".join(f"{comment}\n" for comment in comments)).encode()
-        settled = data_text(self.prepared.data.recipe.as_plain())
-        self.folder.resume_at(self.point, text, settled.encode())
+        data = data_text(self.prepared.data.recipe.as_plain())
+        self.folder.resume_at(self.point, text, data.encode())
 
 
 def resume(
@@ -150,7 +150,7 @@ def reopen(
 
 
 def _lost_data(path: Path) -> Iterator[str]:
-    """What is to be said about a run's data.json that is not there, or damaged."""
+    """A warning where a run's data.json is missing or damaged."""
     try:
         read_preprocessing(path)
     except RunError as error:
@@ -174,13 +174,13 @@ def _in_words(value: Any) -> str:
 
 
 def _check_alike(given: Spec, own: Spec, run: str) -> None:
-    """Whether a spec is that of a run."""
+    """Raises SpecError where a spec differs from that of a run."""
     found = _differences(given, own)
     _refuse(given, found, [f"{d.one}, but {run} was trained with {d.other}" for d in found])
 
 
 def _check_changes(changed: list[_Change], new: Spec) -> None:
-    """Whether all that changes may change."""
+    """Raises SpecError for a change of what has to stay the same."""
     found = [d for d in changed if d.path[:2] not in MAY_CHANGE]
     settings, places = (", ".join(map(dotted, keys)) for keys in (SETTINGS, PLACES))
     rest = f"what can change on the way is {settings}, and where the data lie ({places})"
@@ -198,7 +198,7 @@ def _refuse(spec: Spec, found: list[_Change], messages: list[str]) -> None:
 
 
 def _check_place(prepared: Prepared, point: ResumePoint, run: str) -> None:
-    """Whether the run's place fits its data and its spec."""
+    """Raises where the state of the run does not fit its data or its spec."""
     state, epochs = point.state, prepared.spec.train.epochs
     check_same(point.identity.data, fingerprint_of(prepared), run)
     if state.samples >= len(prepared.data.train):
@@ -212,7 +212,7 @@ def _check_place(prepared: Prepared, point: ResumePoint, run: str) -> None:
 
 
 def _comments(changed: list[_Change], point: ResumePoint) -> Iterator[str]:
-    """What changes, and where, for spec.yaml."""
+    """Comments for spec.yaml: each change, and after which epoch it was made."""
     where = f"after epoch {point.state.epoch}"
     if point.state.samples:
         where += f" and {point.state.samples} samples"

@@ -68,8 +68,8 @@ def train(
         if out is not None:
             text = dump_spec(with_defaults(prepared.spec))
             checkpoint = pack_checkpoint(prepared.network, trainer.sound_state(), identity)
-            settled = data_text(prepared.data.recipe.as_plain())
-            folder = RunFolder.create(Path(out), text, settled, checkpoint, overwrite=overwrite)
+            data = data_text(prepared.data.recipe.as_plain())
+            folder = RunFolder.create(Path(out), text, data, checkpoint, overwrite=overwrite)
         writer = CheckpointWriter(folder, prepared.network, History(), identity, checkpoint_every)
         return run_to_end(trainer, prepared, workers, writer, watch)
 
@@ -153,7 +153,7 @@ def _spec(spec: Spec | str | Path) -> Spec:
 
 
 def divergence_message(event: Divergence, spec: Spec) -> str:
-    """That a training diverged, where that began, and what to try."""
+    """The message for a divergence: where it began, and what to try."""
     held_back = event.part == "validation"
     cost = f"the cost{' of the validation data' if held_back else ''}"
     if math.isfinite(event.cost):

@@ -74,7 +74,7 @@ def parameters_from(
 
 
 def _filled(view: Array, file: WeightFile, name: str, ours: str, layout: Layout) -> str:
-    """Copies the array called `name` into `view`; what is wrong with it, where it does not fit."""
+    """Copies the array called `name` into `view`; the problem, where it does not fit."""
     array = in_layout(file.arrays[name], layout)
     if array.shape != view.shape:
         return _misfit(file, name, ours, view.shape, layout)
@@ -91,7 +91,7 @@ def in_layout(array: Array, layout: Layout) -> Array:
 
 
 def why_unusable(array: Array, dtype: "np.dtype[np.generic]") -> str:
-    """What keeps an array from being weights of `dtype`; empty where nothing does."""
+    """The reason why an array cannot be weights of `dtype`; empty if it can."""
     if array.dtype.kind not in "iuf":
         return "does not hold numbers"
     if not np.isfinite(array).all():
@@ -103,7 +103,7 @@ def why_unusable(array: Array, dtype: "np.dtype[np.generic]") -> str:
 
 
 def check_layout(file: WeightFile, layout: Layout) -> None:
-    """Refuses what a file itself says is the other way round: square weights would fit."""
+    """Refuses a file whose metadata name the other layout: square weights would fit either way."""
     if layout == "pytorch" and file.format.startswith(OURS):
         raise NncliError(
             f"{file.name}: was written by nncli, so its weights lie as nncli has them, not as "
@@ -157,7 +157,7 @@ def _is_more(file: WeightFile, name: str) -> bool:
 
 
 class _Module(NamedTuple):
-    """A module of PyTorch's, or a layer: what it is like, the way PyTorch lays it out.
+    """A module of PyTorch's, or a layer: its kind and its shapes in PyTorch's layout.
 
     prefix: what its parameters' names begin with, up to the dot.
     """

@@ -61,7 +61,7 @@ def to_onnx(trained: Trained) -> Files:
 
 
 def notes(trained: Trained) -> Iterator[str]:
-    """What is lost on the way."""
+    """Warnings about what the format loses."""
     if trained.network.dtype != np.float32:
         yield f"the weights were rounded from {trained.network.dtype} to float32"
 
@@ -162,7 +162,7 @@ LAYERS: dict[type[Layer], Callable[[Any, Shape], Operator]] = {
 
 
 def _as_float32(trained: Trained) -> dict[str, Array]:
-    """The parameters in float32, if they and the format hold each other."""
+    """The parameters in float32; raises where they or the file would be too large."""
     network = trained.network
     if network.parameters.size * 4 > LARGEST_FILE:
         raise NncliError(

@@ -31,7 +31,7 @@ from nncli.nn.windows import Axis, Pair
 Module = tuple[str, list[str]]  # a class of torch.nn and its arguments
 
 WIDTH = 88  # characters, ruff's default
-COSTS = {  # by cost and the activation it stands behind
+COSTS = {  # by cost and the activation of the last layer
     ("quadratic", None): (
         "½ ‖a − y‖², the mean over the samples",
         ["return 0.5 * (model(x) - y).square().sum() / len(x)"],
@@ -216,7 +216,7 @@ def _scale(network: Network, scaling: Affine) -> Iterator[str]:
 
 
 def _attribute(placed: Placed) -> Iterator[str]:
-    """The line that makes a layer with something to hold."""
+    """The line that makes a layer which is a module."""
     module = LAYERS[type(placed.layer)]
     if module is not None:
         name, arguments = module(placed.layer, placed.input_shape)

@@ -37,7 +37,7 @@ def read_history(folder: Path) -> tuple[Epoch, ...]:
 
 
 def read_first(folder: Path, epochs: int) -> tuple[History, int]:
-    """The first `epochs` of them, and how many bytes of the file these take.
+    """The first `epochs` of them, and how many bytes of the file they take.
 
     The rest of the file is not read.
 
@@ -75,7 +75,7 @@ def _epochs(name: str, lines: list[bytes]) -> Iterator[Epoch]:
 
 
 def _known(kind: Any, record: Any) -> dict[str, Any]:
-    """What a record holds of the fields of `kind`; ValueError where it lacks one."""
+    """The fields of `kind` that a record holds; raises ValueError where one is missing."""
     if not isinstance(record, dict):
         raise ValueError("it is no JSON object")
     needed: tuple[Field[Any], ...] = fields(kind)

@@ -16,9 +16,9 @@ DATA = "data.json"
 DATA_FORMAT = "nncli.data/1"
 
 
-def data_text(settled: Mapping[str, Any]) -> str:
+def data_text(preprocessing: Mapping[str, Any]) -> str:
     """The text of a data.json, a line a key."""
-    content = {"format": DATA_FORMAT, **settled}
+    content = {"format": DATA_FORMAT, **preprocessing}
     lines = ",\n".join(f'  "{key}": {to_json(value)}' for key, value in content.items())
     return f"{{\n{lines}\n}}\n"
 
@@ -49,7 +49,7 @@ def read_data(folder: Path) -> dict[str, Any]:
 
 
 Fingerprint = dict[str, tuple[float, ...]]
-LOOKED_AT = 16  # samples of each part
+SAMPLES_COMPARED = 16  # samples of each part
 
 
 def fingerprint(train: Samples, validation: Samples | None, shape: tuple[int, ...]) -> Fingerprint:
@@ -63,7 +63,7 @@ def fingerprint(train: Samples, validation: Samples | None, shape: tuple[int, ..
 
 
 def check_same(then: Fingerprint, now: Fingerprint, run: str) -> None:
-    """Whether the data are those of the run.
+    """Checks that the data are those of the run.
 
     Raises:
         RunError: they are others; the message says what shows it.
@@ -80,12 +80,12 @@ def check_same(then: Fingerprint, now: Fingerprint, run: str) -> None:
 
 
 def _numbers(part: Samples, shape: tuple[int, ...]) -> tuple[float, ...]:
-    """The number of samples, and for each of those looked at a mean of its inputs and targets.
+    """The number of samples, and for each of those compared a mean of its inputs and targets.
 
     Six digits: another machine may scale a little differently.
     """
     count = len(part.index)
-    rows = part.index[np.linspace(0, count - 1, min(count, LOOKED_AT)).astype(np.int64)]
+    rows = part.index[np.linspace(0, count - 1, min(count, SAMPLES_COMPARED)).astype(np.int64)]
     targets = np.zeros((len(rows), part.targets.shape[1]), part.targets.dtype)
     inputs = np.zeros((len(rows), *shape), targets.dtype)
     part.gather(rows, inputs, targets)
@@ -94,7 +94,7 @@ def _numbers(part: Samples, shape: tuple[int, ...]) -> tuple[float, ...]:
 
 
 def _mean_by_place(rows: Array) -> Array:
-    """A mean of the |entries| of each row that changes when they change places."""
+    """A mean of the |entries| of each row that depends on their order."""
     weights = np.linspace(1.0, 2.0, rows.shape[1])
     means: Array = np.abs(rows.astype(np.float64)) @ weights / len(weights)
     return means

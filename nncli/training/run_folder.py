@@ -163,7 +163,7 @@ class RunFolder:
         self._is_latest_whole = True
 
     def close(self) -> None:
-        """Lets go of the folder."""
+        """Closes the folder, and so unlocks it."""
         os.close(self._metrics)
 
     def _holds(self, name: str, text: bytes) -> bool:
@@ -187,7 +187,7 @@ class RunFolder:
         self._is_latest_whole = True
 
     def _check_still_ours(self) -> None:
-        """Whether the folder is still there, and not another one under its name."""
+        """Raises RunError where the folder was removed or replaced meanwhile."""
         path = self.path / METRICS
         try:
             is_ours = os.path.samestat(os.stat(path), os.fstat(self._metrics))
@@ -197,7 +197,7 @@ class RunFolder:
             raise RunError(f"{shown(path)}: cannot be written: another file is there by now")
 
     def _write_metrics(self, history: History, epochs: int) -> None:
-        """Cuts off what does not belong there, and writes the records that are missing."""
+        """Truncates the metrics to the records of this run, and appends the missing ones."""
         try:
             if os.fstat(self._metrics).st_size < self._size:  # another program cut it off
                 self._epochs = self._size = 0
@@ -215,8 +215,8 @@ class RunFolder:
             raise RunError(message) from error
 
     def _begin(self, spec: bytes, data: bytes, checkpoint: bytes) -> None:
-        """Puts a new run in the place of whatever is there."""
-        # In this order there is at no moment a run of parts of both.
+        """Replaces the content of the folder by a new run."""
+        # In this order the folder never holds parts of both runs.
         os.ftruncate(self._metrics, 0)
         for name in (PREVIOUS, CHECKPOINT, DATA, SPEC):
             (self.path / name).unlink(missing_ok=True)
@@ -229,7 +229,7 @@ class RunFolder:
         self._is_spec_durable = False
 
     def _remove_partial_files(self) -> None:
-        """Removes what a killed training left half-written."""
+        """Removes temporary files of a training that was killed."""
         with suppress(OSError):
             for file in self.path.iterdir():
                 if _is_partial(file.name):
@@ -237,12 +237,12 @@ class RunFolder:
 
 
 def lines_of(history: History, indices: range) -> bytes:
-    """Epochs as the metrics have them."""
+    """Epochs as lines of the metrics file."""
     return "".join(f"{to_json(history.record(i))}\n" for i in indices).encode()
 
 
 def check_run(path: Path) -> None:
-    """Whether a folder holds a run.
+    """Checks that a folder holds a run.
 
     Raises:
         RunError: it does not.
@@ -316,7 +316,7 @@ def _last_whole(path: Path, read: Callable[[Path], T]) -> tuple[T, tuple[str, ..
 
 
 def _check_free(path: Path, overwrite: bool) -> None:
-    """Whether a run may be written to a folder.
+    """Checks that a run may be written to a folder.
 
     Raises:
         RunError: it holds something else, or a run.
@@ -335,7 +335,7 @@ def _check_free(path: Path, overwrite: bool) -> None:
 
 
 def _is_leftover(path: Path, names: set[str]) -> bool:
-    """Whether all there is comes from a training that was killed before it had begun."""
+    """Whether all files are those of a training that was killed before it began."""
     whole = {name for name in names if not _is_partial(name)} - {CHECKPOINT, DATA}
     return whole == {METRICS} and (path / METRICS).stat().st_size == 0
 

@@ -11,9 +11,11 @@ import pytest
 import nncli
 from nncli.app.opening import open_spec_or_run
 from nncli.core.errors import InterruptedTraining
+from nncli.nn.arrays import Array
 from nncli.nn.optimizers import Sgd
 from nncli.nn.step import Step
 from nncli.spec import Spec, parse_spec
+from nncli.training.trainer import Trainer
 from tests.soak.kills import ending
 
 SPEC = """
@@ -73,9 +75,9 @@ def test_a_step_is_inspected_with_the_mask_that_training_drew(
     number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nncli.training.trainer.PROGRESS_INTERVAL", -1.0)
-    masks: list[np.ndarray] = []
+    masks: list[Array] = []
 
-    def keep(event: object, trainer: object) -> None:
+    def keep(event: object, trainer: Trainer) -> None:
         step = trainer._runner.workspace(
             1 if trainer.steps_taken % 4 == 0 else 2
         )  # 7 samples, 2 at a time
