@@ -36,7 +36,7 @@ class Nncli:
 
     def epochs(self, workload: Workload, data: Data) -> tuple[Epoch, Parameters]:
         from nncli.data.dataset import Dataset
-        from nncli.nn.optimizers import Sgd
+        from nncli.nn.optimizers import sgd
         from nncli.nn.parallel.worker_count import start_workers
         from nncli.training import trainer as timed
 
@@ -47,7 +47,7 @@ class Nncli:
         few = Dataset(data.inputs, data.targets, index[:10])
         # As the command does it: the environment says how many threads there are.
         workers = start_workers(net, workload.batch_size, "auto")
-        trainer = timed.Trainer(net, Sgd(net), workloads.plan(workload), train, few, workers)
+        trainer = timed.Trainer(net, sgd(net), workloads.plan(workload), train, few, workers)
         events = trainer.events()
 
         def epoch() -> tuple[float, int]:

@@ -29,7 +29,8 @@ from workloads import REPO, dense
 import nncli
 from nncli.data.dataset import Dataset
 from nncli.nn.network import build_network
-from nncli.nn.optimizers import Constant, Sgd
+from nncli.nn.optimizers import sgd
+from nncli.nn.schedules import Constant
 from nncli.nn.step import Step
 from nncli.training.plan import Plan
 from nncli.training.trainer import Trainer
@@ -131,10 +132,10 @@ def epoch_time(samples: int, units: tuple[int, ...], batch_size: int) -> tuple[f
     few = Dataset(part.inputs, part.targets, part.index[:1])
     times = [
         event.train_seconds
-        for event in Trainer(net, Sgd(net), plan, part, few).events()
+        for event in Trainer(net, sgd(net), plan, part, few).events()
         if hasattr(event, "train_seconds")
     ]
-    step = Step(net, Sgd(net), batch_size)
+    step = Step(net, sgd(net), batch_size)
     step.run(0.1)
     tracemalloc.start()
     step.run(0.1)

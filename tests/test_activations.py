@@ -26,9 +26,9 @@ from nncli.nn.costs import COSTS, activations_of
 from nncli.nn.initialisers import INITIALISERS
 from nncli.nn.layers import Conv, Dense
 from nncli.nn.network import build_network
-from nncli.nn.optimizers import Sgd
+from nncli.nn.optimizers import sgd
 from nncli.nn.step import Step
-from nncli.nn.trace import Trace, take_trace
+from nncli.nn.trace import Start, Trace, record_trace
 from nncli.spec import dump_spec, parse_spec
 from tests.nn.test_activations import values_of
 
@@ -58,16 +58,16 @@ def step_of(row: Activation, values: tuple[float, ...], dtype=np.float64) -> Ste
         conv = Conv(filters=2, kernel=(2, 2), activation=row.name, activation_parameters=values)
         layers = [conv, replace(last, units=5), last]
     network = build_network(layers, (1, 4, 4), cost_with(row), dtype, rng)
-    step = Step(network, Sgd(network), 6)
+    step = Step(network, sgd(network), 6)
     step.inputs[...] = rng.normal(0, 1, step.inputs.shape)
     step.targets[...] = np.eye(3)[rng.integers(0, 3, 6)]
     return step
 
 
 def taken(step: Step, eta: float = 0.1) -> Trace:
-    before = step.network.parameters.copy()
+    start = Start.of(step.network, step.optimizer)
     cost = step.run(eta, full=True)
-    return take_trace(step, eta=eta, cost=cost, before=before, samples=range(step.n))
+    return record_trace(step, eta=eta, cost=cost, start=start, samples=range(step.n))
 
 
 def spec_text(row: Activation, *keys: str) -> str:
@@ -113,7 +113,7 @@ def on_its_kink(row: Activation, offset: float, dtype, values: tuple[float, ...]
     rng = np.random.default_rng(3)
     head = Dense(units=2, activation="identity")
     network = build_network([hidden, head], (2,), "quadratic", dtype, rng)
-    step = Step(network, Sgd(network), 1)
+    step = Step(network, sgd(network), 1)
     step.inputs[...], step.targets[...] = [[1.0, -2.0]], [[0.5, -1.0]]
     return taken(step)
 
@@ -159,7 +159,7 @@ def test_a_unit_that_rounding_puts_on_the_other_side_is_held_on_its_own(row):
     head = Dense(units=1, activation="identity", weights=np.array([[1.0]]))
     rng = np.random.default_rng(0)
     network = build_network([hidden, head], (2,), "quadratic", np.float32, rng)
-    step = Step(network, Sgd(network), 1)
+    step = Step(network, sgd(network), 1)
     step.inputs[...], step.targets[...] = [[3.0, 1e-4]], [[2.0]]
     trace = taken(step)
     z = trace.layers[0].z[0, 0]

@@ -7,7 +7,7 @@ from nncli.app.opening import SpecOrRun, open_spec_or_run
 from nncli.app.pipeline import prepare, start_workers
 from nncli.nn.trace import Trace
 from nncli.spec import Spec
-from nncli.training.steps import Choice, take_chosen_step
+from nncli.training.steps import Choice, record_chosen_step
 
 
 def trace_step(
@@ -34,9 +34,9 @@ def trace_step(
         source = open_spec_or_run(source)
     prepared, state = source.prepared, source.state
     with start_workers(prepared) as workers:
-        return take_chosen_step(
+        return record_chosen_step(
             prepared.network,
-            source.sgd(),
+            source.optimizer(),
             prepared.plan,
             prepared.data.train,
             Choice(samples, step),

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from nncli.app.pipeline import build_run_network, prepare
+from nncli.app.pipeline import build_run_network, make_optimizer, prepare
 from nncli.app.records import Prepared
 from nncli.core.errors import RunError
 from nncli.core.files import shown
 from nncli.data import Preprocessing, preprocessing_from
 from nncli.nn.network import Network
-from nncli.nn.optimizers import Sgd
+from nncli.nn.optimizers import Optimizer
 from nncli.nn.parallel.worker_count import start_workers
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.spec import Spec, load_spec
@@ -35,13 +35,19 @@ class SpecOrRun(NamedTuple):
     state: State | None
     notes: tuple[str, ...] = ()
 
-    def sgd(self) -> Sgd:
-        """The run's SGD, with its velocity."""
-        settings = self.prepared.spec.train
-        sgd = Sgd(self.prepared.network, settings.momentum, settings.weight_decay)
-        if sgd.velocity is not None and self.state and self.state.velocity is not None:
-            sgd.velocity[...] = self.state.velocity
-        return sgd
+    def optimizer(self) -> Optimizer:
+        """The run's optimizer, with its state.
+
+        Raises:
+            RunError: the run's state is of another optimizer.
+        """
+        optimizer = make_optimizer(self.prepared.spec, self.prepared.network)
+        if self.state is not None:
+            from nncli.training.checkpoint import check_optimizer_state
+
+            check_optimizer_state(optimizer, self.state)
+            optimizer.restore(self.state.optimizer)
+        return optimizer
 
 
 def open_spec_or_run(path: str | Path, overrides: Sequence[str] = ()) -> SpecOrRun:

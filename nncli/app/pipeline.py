@@ -25,10 +25,11 @@ from nncli.core.errors import DataError, LayerError, NncliError, SpecError
 from nncli.core.seeds import Stream, seed_of
 from nncli.nn import layers as nn
 from nncli.nn import network as networks
-from nncli.nn import optimizers
+from nncli.nn import schedules
 from nncli.nn.activations import ACTIVATIONS, DEFAULT, PARAMETERS
 from nncli.nn.initialisers import default_initialiser
 from nncli.nn.network import Network
+from nncli.nn.optimizers import Optimizer, sgd
 from nncli.nn.parallel import worker_count
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.spec import (
@@ -359,16 +360,22 @@ def make_plan(spec: Spec, *, classes: bool) -> Plan:
     )
 
 
-def _schedule(schedule: Schedule, epochs: int) -> optimizers.Schedule:
+def make_optimizer(spec: Spec, network: Network) -> Optimizer:
+    """The optimizer that a spec asks for, at the beginning."""
+    t = spec.train
+    return sgd(network, momentum=t.momentum, weight_decay=t.weight_decay)
+
+
+def _schedule(schedule: Schedule, epochs: int) -> schedules.Schedule:
     match schedule:
         case ConstantSchedule():
-            return optimizers.Constant()
+            return schedules.Constant()
         case StepSchedule():
-            return optimizers.StepDecay(schedule.step_size, schedule.gamma)
+            return schedules.StepDecay(schedule.step_size, schedule.gamma)
         case ExponentialSchedule():
-            return optimizers.Exponential(schedule.gamma)
+            return schedules.Exponential(schedule.gamma)
         case CosineSchedule():
-            return optimizers.Cosine(schedule.t_max or epochs, schedule.eta_min)
+            return schedules.Cosine(schedule.t_max or epochs, schedule.eta_min)
 
 
 # The workers

@@ -20,6 +20,7 @@ from nncli.core.files import read_regular, reason, shown
 from nncli.spec import Spec, dump_spec, load_spec
 from nncli.spec.compare import ABSENT, differences
 from nncli.spec.words import KeyPath, clean, describe, dotted
+from nncli.training.checkpoint import check_optimizer_state
 from nncli.training.checkpoint_writer import CheckpointWriter
 from nncli.training.run_data import check_same, data_text
 from nncli.training.run_folder import SPEC, ResumePoint, RunFolder, resume_point
@@ -108,6 +109,7 @@ def resume(
     with start_workers(prepared, point.identity.threads) as workers:
         try:
             trainer = make_trainer(prepared, workers, point.identity.untrained)
+            check_optimizer_state(trainer.optimizer, point.state)
             trainer.restore(point.state)
             for note in point.notes:
                 watch.warn(note)

@@ -6,10 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from nncli.app.pipeline import prepare, start_workers, with_defaults
+from nncli.app.pipeline import make_optimizer, prepare, start_workers, with_defaults
 from nncli.app.records import Prepared, Training
 from nncli.core.errors import DivergedError, InterruptedTraining, StoppedTraining
-from nncli.nn.optimizers import Sgd
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.spec import Spec, dump_spec, load_spec
 from nncli.training.checkpoint import RunIdentity, pack_checkpoint
@@ -103,10 +102,10 @@ def fingerprint_of(prepared: Prepared) -> Fingerprint:
 def make_trainer(
     prepared: Prepared, workers: WorkerPool, untrained: float | None = None
 ) -> Trainer:
-    settings, data = prepared.spec.train, prepared.data
-    sgd = Sgd(prepared.network, settings.momentum, settings.weight_decay)
+    network, data = prepared.network, prepared.data
+    optimizer = make_optimizer(prepared.spec, network)
     return Trainer(
-        prepared.network, sgd, prepared.plan, data.train, data.validation, workers, untrained
+        network, optimizer, prepared.plan, data.train, data.validation, workers, untrained
     )
 
 
@@ -118,7 +117,7 @@ def run_to_end(
     watch: Watcher,
 ) -> Training:
     """Trains to the end, saving states on the way."""
-    network, sgd, test = trainer.network, trainer.sgd, prepared.data.test
+    network, test = trainer.network, prepared.data.test
     training = Training(prepared.spec, network, writer.history, None, writer.path)
     try:
         with writer:
@@ -139,7 +138,7 @@ def run_to_end(
                 raise
             if test is not None:
                 classes = prepared.plan.classes
-                evaluator = Evaluator(network, sgd, test, classes=classes, workers=workers)
+                evaluator = Evaluator(network, test, classes=classes, workers=workers)
                 training = replace(training, test=evaluator())
     except StoppedTraining as stopped:
         watch.warn(writer.new_warning())

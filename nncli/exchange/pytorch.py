@@ -52,7 +52,8 @@ def _reference(trained: Trained) -> dict[str, Array]:
     step, cost = step_of(trained, np.float64)
     if not math.isfinite(cost):
         raise NncliError(f"the cost of its first samples is {cost}: there is no step to check by")
-    gradients = as_pytorch(step.network, step.sgd.gradient)
+    assert step.gradient is not None
+    gradients = as_pytorch(step.network, step.gradient)
     own, _ = step_of(trained, trained.network.dtype)
     return {
         "inputs": trained.inputs,

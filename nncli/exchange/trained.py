@@ -9,7 +9,6 @@ from nncli.nn.activations import ACTIVATIONS
 from nncli.nn.arrays import Array
 from nncli.nn.layers import Placed, WeightedLayer
 from nncli.nn.network import Network
-from nncli.nn.optimizers import Sgd
 from nncli.nn.step import Step
 
 # Names in files of weights, besides those of weights and biases.
@@ -105,7 +104,7 @@ def step_of(trained: Trained, dtype: Any) -> tuple[Step, float]:
     dtype: what it is computed in.
     """
     network = trained.network.astype(dtype)
-    step = Step(network, Sgd(network), len(trained.inputs), is_training=False)
+    step = Step(network, None, len(trained.inputs), is_training=False, differentiable=True)
     step.inputs[...] = trained.scaled(trained.inputs, dtype)
     step.targets[...] = trained.targets
-    return step, step.run(0.0)
+    return step, step.differentiate()

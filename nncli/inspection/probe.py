@@ -10,7 +10,6 @@ from nncli.nn.activations import ACTIVATIONS, COMPLEX_STEP
 from nncli.nn.arrays import Array, Operation, Operations, bind, execute
 from nncli.nn.layers import LayerStep, MaxPoolStep, WeightedStep, Workspace
 from nncli.nn.network import Network
-from nncli.nn.optimizers import Sgd
 from nncli.nn.passes import Pass
 from nncli.nn.step import Step
 from nncli.nn.trace import LayerTrace, Trace
@@ -49,7 +48,7 @@ class Probe:
         network = trace.network()
         self.analytic = analytic and is_analytic(network)
         self.network = network.astype(np.complex128 if self.analytic else np.float64)
-        step = Step(self.network, Sgd(self.network), len(trace.samples))
+        step = Step(self.network, None, len(trace.samples))
         step.repeat_draw(trace.draws())
         self.step: Pass = step.passes[0]
         self.step.inputs[...], self.step.targets[...] = trace.inputs, trace.targets

@@ -3,7 +3,6 @@
 import numpy as np
 
 from nncli.nn.arrays import Array
-from nncli.nn.optimizers import Sgd
 from nncli.nn.step import Step
 from nncli.nn.trace import Trace
 
@@ -39,12 +38,12 @@ def _largest_change(moved: Array, exact: Array) -> float:
 def _gradients(trace: Trace, off: float, rng: np.random.Generator) -> dict[Place, Array]:
     """Every gradient of the step, its parameters and targets changed by up to `off` times each."""
     network = trace.network().astype(np.float64)
-    step = Step(network, Sgd(network), len(trace.samples))
+    step = Step(network, None, len(trace.samples), differentiable=True)
     step.inputs[...], step.targets[...] = trace.inputs, trace.targets
     step.repeat_draw(trace.draws())
     for array in (network.parameters, step.targets):
         array *= 1 + off * rng.uniform(-1, 1, array.shape)
-    step.run(0.0, full=True)
+    step.differentiate(full=True)
     found: dict[Place, Array] = {}
     for layer in step.layers:
         found[layer.name, "upstream"] = layer.upstream
@@ -54,3 +53,10 @@ def _gradients(trace: Trace, off: float, rng: np.random.Generator) -> dict[Place
             found[layer.name, f"{key}_gradient"] = gradient
     found[step.layers[0].name, "downstream"] = step.layers[0].downstream
     return found
+
+
+def ulps(reference: Array, value: Array) -> float:
+    """The largest |reference − value| in units in the last place of `value`."""
+    smallest = np.finfo(value.dtype).tiny
+    off = np.abs(reference - value) / np.spacing(np.maximum(np.abs(value), smallest))
+    return float(off.max(initial=0))

@@ -9,7 +9,7 @@ import numpy as np
 
 from nncli.nn.arrays import Operation, execute
 from nncli.nn.network import Network
-from nncli.nn.optimizers import Sgd
+from nncli.nn.optimizers import sgd
 from nncli.nn.step import Step
 
 WARM_UP, MEASURED = 0.1, 0.5  # seconds
@@ -33,7 +33,7 @@ class StepTime(NamedTuple):
 
 def time_step(network: Network, n: int) -> StepTime:
     """Measures steps on mini-batches of `n` random samples, with η = 0, after a warm-up."""
-    step = Step(network, Sgd(network), n)
+    step = Step(network, sgd(network), n)
     rng = np.random.default_rng(0)
     step.inputs[...] = rng.standard_normal(step.inputs.shape)
     step.targets[:, 0] = 1

@@ -12,18 +12,18 @@ Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
 Zeros = Callable[..., Array]  # makes an array of (shape, dtype), as np.zeros does
 
-# A rule is a list of NumPy calls whose arrays are settled already: `bind(np.add, z, bias, z)`. Laid
-# down once and called at every step, they cost a small network a tenth less than code that looks
-# up its arrays and methods each time.
+# An operation is a NumPy call with its arrays: `bind(np.add, z, bias, z)`; a rule is a function
+# that yields operations. Recorded once and run at every step, they cost a small network a tenth
+# less than code that looks up its arrays and methods each time.
 Operation = Callable[[], object]
 Operations = Iterable[Operation]
 bind = partial
 
 
-def execute(calls: Operations) -> None:
-    """Operations them, in order."""
-    for one in calls:
-        one()
+def execute(operations: Operations) -> None:
+    """Runs them, in order."""
+    for operation in operations:
+        operation()
 
 
 def constant(value: float, dtype: np.dtype[Any]) -> Array:

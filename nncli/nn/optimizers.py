@@ -1,119 +1,262 @@
-"""Stochastic gradient descent: how far to go, from a gradient."""
+"""Optimizers: from the gradient of a step to its update.
 
-import math
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+An optimizer is a chain of links. The first is given the gradient, each of the others what the one
+before has made of it, and the last scales by −η: what it writes is ΔW. Each link writes arrays of
+its own, so that all of them can be read after a step: what went into a link, what came out, and its
+state. Every vector is as long as `network.parameters` and in the same order.
+
+A link states its rule twice: as recorded NumPy operations, which a step runs, and as the formula
+that a textbook has, which the inspector and the tests hold the operations to.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
 
 import numpy as np
 
-from nncli.nn.arrays import Array, Operations, bind, constant
+from nncli.nn.arrays import Array, Operation, Operations, bind, constant, execute
 from nncli.nn.network import Network
 
-
-class Schedule(Protocol):
-    """η as it changes over the epochs, the first being 1."""
-
-    def eta(self, start: float, epoch: int) -> float: ...
+Vectors = Mapping[str, Array]
+GRADIENT, UPDATE, PARAMETERS, MINUS_ETA = "gradient", "update", "parameters", "minus_eta"
 
 
-class Constant:
-    """The same η throughout."""
-
-    def eta(self, start: float, epoch: int) -> float:
-        return start
+def before(state: str) -> str:
+    """What a state is called in a record as it was before the step."""
+    return f"{state}_before"
 
 
-class StepDecay(NamedTuple):
-    """η times `gamma` after each `step_size` epochs."""
-
-    step_size: int
-    gamma: float
-
-    def eta(self, start: float, epoch: int) -> float:
-        return start * self.gamma ** ((epoch - 1) // self.step_size)
-
-
-class Exponential(NamedTuple):
-    """η times `gamma` after each epoch."""
-
-    gamma: float
-
-    def eta(self, start: float, epoch: int) -> float:
-        return start * self.gamma ** (epoch - 1)
-
-
-class Cosine(NamedTuple):
-    """Half a cosine from η in the first epoch down to `eta_min` after `t_max` epochs.
-
-    Loshchilov and Hutter 2017, eq. 5, without restarts.
-    """
-
-    t_max: int
-    eta_min: float = 0.0
-
-    def eta(self, start: float, epoch: int) -> float:
-        cosine = math.cos(math.pi * (epoch - 1) / self.t_max)
-        return self.eta_min + (start - self.eta_min) * (1 + cosine) / 2
-
-
-class Sgd:
-    """SGD with momentum and weight decay, with the meaning that PyTorch gives them.
-
-    g = ∂C/∂W + weight_decay · W;  v = momentum · v + g, at first v = g;  ΔW = −η v;  W = W + ΔW.
-    Every vector here is as long as `network.parameters` and in the same order.
+@dataclass(frozen=True)
+class Link:
+    """One transformation of a chain. Its dataclass fields are its settings.
 
     Attributes:
+        name: in a word or two.
+    """
+
+    name: ClassVar[str]
+
+    @property
+    def state(self) -> tuple[str, ...]:
+        """Vectors that the next step starts from; 0 before the first."""
+        return ()
+
+    @property
+    def counters(self) -> tuple[str, ...]:
+        """Integers that the next step starts from; 0 before the first."""
+        return ()
+
+    @property
+    def scalars(self) -> tuple[str, ...]:
+        """Numbers that `begin` sets for a step."""
+        return ()
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Vectors that a step writes besides the state, in the order in which it does."""
+        return ()
+
+    @property
+    def outgoing(self) -> str:
+        """The name of the vector with what the link makes."""
+        return (*self.state, *self.terms)[-1]
+
+    def begin(self, scalars: Vectors) -> None:
+        """Sets counters and scalars, arrays without axes, for the step to come."""
+
+    def rule(self, incoming: str, vectors: Vectors) -> Operations:
+        """The operations that fill state and terms.
+
+        Args:
+            incoming: the name of the vector with what it is given.
+            vectors: some entries of every vector, the same of each, and the scalars, by name.
+        """
+        raise NotImplementedError
+
+    def formula(self, incoming: Array, values: Vectors) -> dict[str, Array]:
+        """State and terms after a step, by their definition.
+
+        Args:
+            values: `parameters` and the state before the step (`before(name)`), and the scalars.
+        """
+        raise NotImplementedError
+
+    def settings(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(frozen=True)
+class WeightDecay(Link):
+    """d + λ W, biases included.
+
+    At the head of a chain it makes the gradient that of C + ½ λ ‖W‖². `decoupled` stands behind the
+    other links, so that the decay does not pass through them (Loshchilov and Hutter 2019,
+    algorithm 2): AdamW behind Adam, SGDW behind momentum.
+    """
+
+    name = "weight decay"
+    weight_decay: float
+    decoupled: bool = False
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        return ("decayed_direction" if self.decoupled else "decayed_gradient",)
+
+    def rule(self, incoming: str, vectors: Vectors) -> Operations:
+        decayed = vectors[self.outgoing]
+        factor = constant(self.weight_decay, decayed.dtype)
+        yield bind(np.multiply, vectors[PARAMETERS], factor, decayed)
+        yield bind(np.add, vectors[incoming], decayed, decayed)
+
+    def formula(self, incoming: Array, values: Vectors) -> dict[str, Array]:
+        return {self.outgoing: incoming + self.weight_decay * values[PARAMETERS]}
+
+
+@dataclass(frozen=True)
+class Momentum(Link):
+    """v = μ v + g, at first v = g, as PyTorch has it. With `nesterov`, g + μ v is passed on."""
+
+    name = "momentum"
+    momentum: float
+    nesterov: bool = False
+
+    @property
+    def state(self) -> tuple[str, ...]:
+        return ("velocity",)
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        return ("lookahead",) if self.nesterov else ()
+
+    def rule(self, incoming: str, vectors: Vectors) -> Operations:
+        direction, velocity = vectors[incoming], vectors["velocity"]
+        momentum = constant(self.momentum, velocity.dtype)
+        yield bind(np.multiply, velocity, momentum, velocity)
+        yield bind(np.add, velocity, direction, velocity)
+        if self.nesterov:
+            lookahead = vectors["lookahead"]
+            yield bind(np.multiply, velocity, momentum, lookahead)
+            yield bind(np.add, direction, lookahead, lookahead)
+
+    def formula(self, incoming: Array, values: Vectors) -> dict[str, Array]:
+        velocity = self.momentum * values[before("velocity")] + incoming
+        lookahead = {"lookahead": incoming + self.momentum * velocity} if self.nesterov else {}
+        return {"velocity": velocity, **lookahead}
+
+
+@dataclass(frozen=True)
+class ScaleByEta(Link):
+    """ΔW = −η d, the last link of every chain."""
+
+    name = "learning rate"
+
+    @property
+    def scalars(self) -> tuple[str, ...]:
+        return (MINUS_ETA,)
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        return (UPDATE,)
+
+    def rule(self, incoming: str, vectors: Vectors) -> Operations:
+        yield bind(np.multiply, vectors[incoming], vectors[MINUS_ETA], vectors[UPDATE])
+
+    def formula(self, incoming: Array, values: Vectors) -> dict[str, Array]:
+        return {UPDATE: values[MINUS_ETA] * incoming}
+
+
+class Optimizer:
+    """A chain of links at work on a network: its vectors and scalars.
+
+    Attributes:
+        links: the chain; the last scales by −η.
         gradient: ∂C/∂W of the last step.
-        velocity: v after the last step; None without momentum.
         update: ΔW of the last step.
-        minus_eta: −η, an array without axes, which `Descent`s read.
+        state: what the next step starts from, by name: vectors, and counters without axes.
+        vectors: every vector of the chain by name, those of `state` among them.
+        scalars: every number of the chain by name, arrays without axes.
     """
 
-    def __init__(self, network: Network, momentum: float = 0.0, weight_decay: float = 0.0) -> None:
+    def __init__(self, network: Network, links: Iterable[Link] = ()) -> None:
         self.network = network
-        self.momentum = momentum
-        self.weight_decay = weight_decay
-        size, dtype = network.parameters.shape, network.dtype
-        zeros = network.buffers.zeros
-        self.gradient, self.update = zeros(size, dtype), zeros(size, dtype)
-        self.velocity: Array | None = zeros(size, dtype) if momentum else None
-        self.minus_eta = zeros((), dtype)
-        self._descent = Descent(self, slice(None))
+        self.links = (*links, ScaleByEta())
+        zeros, size, dtype = network.buffers.zeros, network.parameters.size, network.dtype
+        names = [GRADIENT, *(name for link in self.links for name in (*link.state, *link.terms))]
+        self.vectors: dict[str, Array] = {name: zeros(size, dtype) for name in names}
+        self.gradient, self.update = self.vectors[GRADIENT], self.vectors[UPDATE]
+        self.scalars: dict[str, Array] = {
+            **{name: zeros((), np.int64) for link in self.links for name in link.counters},
+            **{name: zeros((), dtype) for link in self.links for name in link.scalars},
+        }
+        self.state = {
+            name: self.vectors[name] if name in self.vectors else self.scalars[name]
+            for link in self.links
+            for name in (*link.state, *link.counters)
+        }
+        self._begins = [link.begin for link in self.links if type(link).begin is not Link.begin]
+        self._operations = self.operations()
 
-    def descend(self, eta: float) -> None:
-        """Moves the parameters one step down `gradient`."""
-        self.minus_eta[()] = -eta
-        self._descent()
+    def begin(self, eta: float) -> None:
+        """Sets what the operations of a step read besides vectors, once a step."""
+        self.scalars[MINUS_ETA][()] = -eta
+        for link_begins in self._begins:
+            link_begins(self.scalars)
 
+    def operations(
+        self, entries: slice = slice(None), others: Sequence[Array] = ()
+    ) -> list[Operation]:
+        """From the gradient to new parameters, for some of their entries; after `begin`.
 
-class Descent:
-    """The step of a stretch of the parameters, with the η that `sgd.minus_eta` holds.
+        Args:
+            others: gradients that are added to `gradient` first, those of the other workers'
+                samples.
+        """
+        return [*self._rule(entries, others)]
 
-    `others`: gradients to be added to that of `sgd` first, those of the other shares of a
-    mini-batch.
-    """
-
-    def __init__(self, sgd: Sgd, stretch: slice, others: Sequence[Array] = ()) -> None:
-        self.calls = [*self._rule(sgd, stretch, [other[stretch] for other in others])]
-
-    def __call__(self) -> None:
-        for one in self.calls:
-            one()
-
-    @staticmethod
-    def _rule(sgd: Sgd, stretch: slice, others: Sequence[Array]) -> Operations:
-        parameters, update = sgd.network.parameters[stretch], sgd.update[stretch]
-        gradient = direction = sgd.gradient[stretch]
+    def _rule(self, entries: slice, others: Sequence[Array]) -> Operations:
+        vectors = {name: vector[entries] for name, vector in self.vectors.items()}
+        vectors |= {PARAMETERS: self.network.parameters[entries], **self.scalars}
         for other in others:
-            yield bind(np.add, gradient, other, gradient)
-        if sgd.weight_decay:
-            yield bind(np.multiply, parameters, constant(sgd.weight_decay, update.dtype), update)
-            yield bind(np.add, direction, update, update)
-            direction = update
-        if sgd.velocity is not None:
-            velocity = sgd.velocity[stretch]
-            yield bind(np.multiply, velocity, constant(sgd.momentum, update.dtype), velocity)
-            yield bind(np.add, velocity, direction, velocity)
-            direction = velocity
-        yield bind(np.multiply, direction, sgd.minus_eta, update)
-        yield bind(np.add, parameters, update, parameters)
+            yield bind(np.add, vectors[GRADIENT], other[entries], vectors[GRADIENT])
+        direction = GRADIENT
+        for link in self.links:
+            yield from link.rule(direction, vectors)
+            direction = link.outgoing
+        parameters = vectors[PARAMETERS]
+        yield bind(np.add, parameters, vectors[direction], parameters)
+
+    def apply(self, eta: float) -> None:
+        """Moves the parameters by one step with the learning rate `eta`."""
+        self.begin(eta)
+        execute(self._operations)
+
+    def copy_state(self) -> dict[str, Array]:
+        return {name: array.copy() for name, array in self.state.items()}
+
+    def restore(self, state: Vectors) -> None:
+        """Sets the state to a copy of what `copy_state` gave."""
+        for name, array in self.state.items():
+            array[...] = state[name]
+
+
+def sgd(
+    network: Network,
+    *,
+    momentum: float = 0.0,
+    nesterov: bool = False,
+    weight_decay: float = 0.0,
+    decoupled_weight_decay: float = 0.0,
+) -> Optimizer:
+    """Stochastic gradient descent, with the meaning that PyTorch gives its settings."""
+    chain: list[Link] = []
+    if weight_decay:
+        chain.append(WeightDecay(weight_decay))
+    if momentum:
+        chain.append(Momentum(momentum, nesterov))
+    if decoupled_weight_decay:
+        chain.append(WeightDecay(decoupled_weight_decay, decoupled=True))
+    return Optimizer(network, chain)
+
+
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"sgd": sgd}

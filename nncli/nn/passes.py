@@ -9,7 +9,6 @@ import numpy as np
 from nncli.nn.arrays import Array, Operations, bind, execute
 from nncli.nn.layers import LayerStep, WeightedStep, Workspace
 from nncli.nn.network import Network, takes_images
-from nncli.nn.optimizers import Sgd
 
 
 class Pass:
@@ -26,17 +25,19 @@ class Pass:
     def __init__(
         self,
         network: Network,
-        sgd: Sgd,
-        gradient: Array,
         inputs: Array,
         targets: Array,
         n: int,
+        gradient: Array | None,
+        update: Array | None = None,
         *,
         is_training: bool = True,
     ) -> None:
         """
         Args:
             n: the samples of the mini-batch, by which gradients are divided.
+            gradient: the flat vector to write ∂C/∂W of these samples to; None: forward only.
+            update: the flat vector where an optimizer writes ΔW, which the layers show.
             is_training: whether it is a pass in training mode; else in evaluation mode.
         """
         self.network = network
@@ -48,7 +49,7 @@ class Pass:
         self.inputs_t, self.targets_t = np.moveaxis(inputs, 0, -1), targets.T
         windows = takes_images(network.layers)
         self.first_input = self._like(self.inputs_t) if windows else self.inputs_t
-        self.layers = self._layer_steps((network.parameters, gradient, sgd.update))
+        self.layers = self._layer_steps((network.parameters, gradient, update))
         last = self.layers[-1]
         assert isinstance(last, WeightedStep)
         self.last = last
@@ -56,10 +57,11 @@ class Pass:
         self.total_cost = network.cost.total(last.z, self.targets_t, self.error)
         self._order_operations()
 
-    def _layer_steps(self, flats: tuple[Array, ...]) -> list[LayerStep]:
+    def _layer_steps(self, vectors: tuple[Array | None, ...]) -> list[LayerStep]:
         """The layers' parts, each reading what the one below writes."""
         network = self.network
-        views = [network.views(flat) for flat in flats]
+        none: dict[str, dict[str, Array]] = {placed.name: {} for placed in network.layers}
+        views = [none if vector is None else network.views(vector) for vector in vectors]
         layers: list[LayerStep] = []
         input = self.first_input
         for placed in network.layers:
@@ -84,12 +86,13 @@ class Pass:
         return self.network.buffers.zeros(array.shape, array.dtype)
 
     def _order_operations(self) -> None:
-        # The order of a step never changes, so it is laid down once.
+        # The order of a step never changes, so its operations are recorded once.
         self._forward_operations = [*chain.from_iterable(layer.forward() for layer in self.layers)]
         if self.first_input is not self.inputs_t:
             self._forward_operations.insert(0, bind(np.copyto, self.first_input, self.inputs_t))
         self._forward_operations.append(bind(np.subtract, self.last.a, self.targets_t, self.error))
-        self._backward_operations = [*chain.from_iterable(self._backward_rules())]
+        rules = () if self.gradient is None else self._backward_rules()
+        self._backward_operations = [*chain.from_iterable(rules)]
 
     def _backward_rules(self) -> Iterator[Operations]:
         first = self._first_with_parameters()
@@ -106,16 +109,16 @@ class Pass:
 
     def forward(self) -> float:
         """From `inputs` to the outputs and the error; returns Σ_x C_x."""
-        for one in self._forward_operations:
-            one()
+        for operation in self._forward_operations:
+            operation()
         return self.total_cost().real
 
     def forward_and_back(self, full: bool = False) -> float:
         """Also the gradients, where the cost is finite; `full`: see `Step.run`."""
         cost = self.forward()
         if math.isfinite(cost):
-            for one in self._backward_operations:
-                one()
+            for operation in self._backward_operations:
+                operation()
             if full:
                 self.complete()
         return cost

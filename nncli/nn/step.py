@@ -16,7 +16,7 @@ import numpy as np
 from nncli.nn.arrays import Array
 from nncli.nn.layers import LayerStep
 from nncli.nn.network import Network
-from nncli.nn.optimizers import Sgd
+from nncli.nn.optimizers import Optimizer
 from nncli.nn.parallel.partition import (
     DataParallel,
     Loader,
@@ -36,12 +36,15 @@ QUANTITIES = ("input", "z", "a", "upstream", "sigma_prime", "delta", "downstream
 
 
 class Step:
-    """One SGD step on mini-batches of `n` samples, and every quantity of it.
+    """A step on mini-batches of `n` samples, and every quantity of it.
 
     Write a mini-batch into `inputs` and `targets`, or `load` it; call `run` (or `forward` alone, to
-    evaluate), and read the layers. Steps of several sizes may share one `sgd`, and one pool.
+    evaluate, or `differentiate`), and read the layers. Steps of several sizes may share one
+    optimizer, and one pool.
 
     Attributes:
+        optimizer: makes the update; None: the step goes forward, or back, but not on.
+        gradient: ∂C/∂W, as long as `network.parameters`; None for a step that only goes forward.
         inputs: samples x features or samples x channels x rows x columns; to be written.
         targets: samples x outputs; to be written.
         draws: whether `draw` is to be called before each run.
@@ -53,12 +56,13 @@ class Step:
     def __init__(
         self,
         network: Network,
-        sgd: Sgd,
+        optimizer: Optimizer | None,
         n: int,
         workers: WorkerPool | None = None,
         source: Source | None = None,
         *,
         is_training: bool = True,
+        differentiable: bool = False,
     ) -> None:
         """
         Args:
@@ -66,37 +70,52 @@ class Step:
             source: the samples that `load` chooses from.
             is_training: whether layers are in training mode; else they are in evaluation mode,
                 forward and backward.
+            differentiable: whether a step without an optimizer has gradients all the same; it is
+                done in the caller's thread.
         """
         self.network = network
-        self.sgd = sgd
+        self.optimizer = optimizer
         self.n = n
         self.workers = workers
         self.is_training = is_training
         self.draws = is_training and any(placed.layer.draws for placed in network.layers)
-        self.inputs = network.buffers.zeros((n, *network.input_shape), network.dtype)
-        self.targets = network.buffers.zeros((n, *network.output_shape), network.dtype)
-        self._work = self._share(workers, source)
+        zeros, dtype = network.buffers.zeros, network.dtype
+        self.inputs = zeros((n, *network.input_shape), dtype)
+        self.targets = zeros((n, *network.output_shape), dtype)
+        self.gradient: Array | None = None
+        if optimizer is not None:
+            self.gradient = optimizer.gradient
+        elif differentiable:
+            self.gradient = zeros(network.parameters.size, dtype)
+        self._work = self._partition(None if differentiable else workers, source)
         self.passes = self._work.passes
         self.load = self._work.load
 
-    def _share(self, workers: WorkerPool | None, source: Source | None) -> Work:
+    def _partition(self, workers: WorkerPool | None, source: Source | None) -> Work:
         if workers is None or workers.size == 1:
-            return Serial(self._pass(slice(None), self.sgd.gradient), self.sgd, source)
+            return Serial(self._pass(slice(None), self.gradient), self.optimizer, source)
         loader = Loader(source, workers, self.network, self.inputs, self.targets)
         # Not workers.forks: threads are slower at it, but come to the same bits as processes.
         if can_fork() and dense(self.network):
-            whole = self._pass(slice(None), self.sgd.gradient)
-            return TensorParallel(whole, self.sgd, workers, loader, parts(self.n, workers.size))
+            whole = self._pass(slice(None), self.gradient)
+            shares = parts(self.n, workers.size)
+            return TensorParallel(whole, self.optimizer, workers, loader, shares)
         shares = parts(self.n, max(1, min(workers.size, self.n // SMALLEST_SHARE)))
-        zeros, size = self.network.buffers.zeros, self.sgd.gradient.shape
-        others = [zeros(size, self.network.dtype) for _ in shares[1:]]
-        passes = [*map(self._pass, shares, [self.sgd.gradient, *others])]
-        return DataParallel(passes, self.sgd, workers, loader, shares)
+        gradients = [self.gradient, *(self._another_gradient() for _ in shares[1:])]
+        passes = [*map(self._pass, shares, gradients)]
+        return DataParallel(passes, self.optimizer, workers, loader, shares)
 
-    def _pass(self, share: slice, gradient: Array) -> Pass:
+    def _another_gradient(self) -> Array | None:
+        if self.gradient is None:
+            return None
+        return self.network.buffers.zeros(self.gradient.size, self.gradient.dtype)
+
+    def _pass(self, share: slice, gradient: Array | None) -> Pass:
         inputs, targets = self.inputs[share], self.targets[share]
+        update = None if self.optimizer is None else self.optimizer.update
         training = self.is_training
-        return Pass(self.network, self.sgd, gradient, inputs, targets, self.n, is_training=training)
+        network, n = self.network, self.n
+        return Pass(network, inputs, targets, n, gradient, update, is_training=training)
 
     def draw(self, seed: np.random.SeedSequence) -> None:
         """Draws the random numbers that the step to come needs, where it `draws` any.
@@ -137,6 +156,11 @@ class Step:
         with np.errstate(all="ignore"):
             return self._work.forward() / self.n
 
+    def differentiate(self, *, full: bool = False) -> float:
+        """Forward and backward, without an update; returns C. `full`: see `run`."""
+        with np.errstate(all="ignore"):
+            return self._work.differentiate(full) / self.n
+
     def run(self, eta: float, *, full: bool = False) -> float:
         """Forward, backward and update with the learning rate `eta`; returns C before the update.
 
@@ -147,11 +171,11 @@ class Step:
                 output layer whose cross-entropy gives δ directly.
         """
         with np.errstate(all="ignore"):
-            return self.take(eta, full)
+            return self.run_unguarded(eta, full)
 
-    def take(self, eta: float, full: bool = False) -> float:
+    def run_unguarded(self, eta: float, full: bool = False) -> float:
         """`run` within an `np.errstate` of the caller's, which for a small network is a tenth."""
-        return self._work.take(eta, full) / self.n
+        return self._work.run(eta, full) / self.n
 
 
 def together(parts: Sequence[LayerStep]) -> LayerStep:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from nncli.nn.arrays import Array
 from nncli.nn.costs import Cost
 from nncli.nn.layers import LayerStep, Placed
 from nncli.nn.network import Network, zero_network
-from nncli.nn.optimizers import Sgd
+from nncli.nn.optimizers import GRADIENT, UPDATE, Link, Optimizer, before
 from nncli.nn.step import Step
 
 
@@ -19,8 +20,11 @@ class LayerTrace:
 
     weights are inputs x units or filters x channels x rows x columns. None: the layer has no such
     term (σ' of a softmax, the bias of a layer without one, everything learned of a pool layer).
-    `weight_velocity` is momentum's v before the step; None without momentum. `recorded` holds what
-    the kind's `quantities` name, samples first.
+
+    `recorded` holds what the kind's `quantities` name, samples first. `weight_velocity` is
+    momentum's v before the step; None without momentum. `optimizer` has, for `weight` and `bias`,
+    what every link of the optimizer wrote for it, by name, and its state as it was before the step
+    (`velocity_before`).
     """
 
     placed: Placed
@@ -39,14 +43,21 @@ class LayerTrace:
     bias_gradient: Array | None
     bias_update: Array | None
     bias_new: Array | None
-    weight_velocity: Array | None = None
-    bias_velocity: Array | None = None
     recorded: Mapping[str, Array] = field(default_factory=dict)
+    optimizer: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
 
     def quantity(self, key: str) -> Array | None:
         """A quantity by its name: one that every kind may have, or one of the kind's own."""
         array: Array | None = self.recorded.get(key, getattr(self, key, None))
         return array
+
+    @property
+    def weight_velocity(self) -> Array | None:
+        return self.optimizer.get("weight", {}).get(before("velocity"))
+
+    @property
+    def bias_velocity(self) -> Array | None:
+        return self.optimizer.get("bias", {}).get(before("velocity"))
 
     @property
     def name(self) -> str:
@@ -63,9 +74,11 @@ class LayerTrace:
 
 @dataclass(frozen=True)
 class Trace:
-    """One SGD step, and all that it computed.
+    """One step of an optimizer, and all that it computed.
 
     Attributes:
+        links: the optimizer, see `nncli.nn.optimizers`.
+        scalars: the numbers without axes that its links used, by name.
         samples: which samples of the training data the mini-batch held, counted from 0.
         cost: the row of the cost; cost_before, cost_after: C on these samples.
         inputs, targets: samples first, as the network took them (scaled, one-hot).
@@ -74,8 +87,8 @@ class Trace:
 
     name: str
     eta: float
-    momentum: float
-    weight_decay: float
+    links: tuple[Link, ...]
+    scalars: Mapping[str, Array]
     samples: tuple[int, ...]
     cost: Cost
     cost_before: float
@@ -106,13 +119,29 @@ class Trace:
         return network
 
 
-def take_trace(
+class Start(NamedTuple):
+    """What a step starts from: the network's flat parameters and the optimizer's state, copies."""
+
+    parameters: Array
+    state: Mapping[str, Array]
+
+    @classmethod
+    def of(cls, network: Network, optimizer: Optimizer) -> "Start":
+        return cls(network.parameters.copy(), optimizer.copy_state())
+
+    def update(self, network: Network, optimizer: Optimizer) -> None:
+        """Copies once more, into the arrays that are there."""
+        np.copyto(self.parameters, network.parameters)
+        for name, array in optimizer.state.items():
+            np.copyto(self.state[name], array)
+
+
+def record_trace(
     step: Step,
     *,
     eta: float,
     cost: float,
-    before: Array,
-    velocity: Array | None = None,
+    start: Start,
     samples: Sequence[int],
     name: str = "",
 ) -> Trace:
@@ -120,20 +149,25 @@ def take_trace(
 
     Args:
         cost: what the run returned.
-        before, velocity: the network's flat parameters and momentum's v as they were before it.
+        start: what the network and its optimizer were before it.
         samples: which samples of the data the mini-batch held.
     """
-    network, sgd = step.network, step.sgd
-    old = network.views(before)
-    speeds = network.views(velocity) if velocity is not None else {}
-    after = Step(network, Sgd(network), step.n)
+    network, optimizer = step.network, step.optimizer
+    assert optimizer is not None
+    old = network.views(start.parameters)
+    after = Step(network, None, step.n)
     after.inputs[...], after.targets[...] = step.inputs, step.targets
     after.repeat_draw([layer.recorded for layer in step.layers])
+    recorded = {name: v for name, v in optimizer.vectors.items() if name not in (GRADIENT, UPDATE)}
+    recorded |= {
+        before(name): vector for name, vector in start.state.items() if name in optimizer.vectors
+    }
+    views = {name: network.views(vector) for name, vector in recorded.items()}
     return Trace(
         name=name,
         eta=eta,
-        momentum=sgd.momentum,
-        weight_decay=sgd.weight_decay,
+        links=optimizer.links,
+        scalars={name: scalar.copy() for name, scalar in optimizer.scalars.items()},
         samples=tuple(int(sample) for sample in samples),
         cost=network.cost,
         cost_before=cost,
@@ -141,13 +175,19 @@ def take_trace(
         inputs=step.inputs.copy(),
         targets=step.targets.copy(),
         layers=tuple(
-            _layer_trace(layer, old[layer.name], speeds.get(layer.name, {}))
+            _layer_trace(
+                layer,
+                old[layer.name],
+                {name: by_layer[layer.name] for name, by_layer in views.items()},
+            )
             for layer in step.layers
         ),
     )
 
 
-def _layer_trace(layer: LayerStep, old: dict[str, Array], velocity: dict[str, Array]) -> LayerTrace:
+def _layer_trace(
+    layer: LayerStep, old: dict[str, Array], optimizer: dict[str, dict[str, Array]]
+) -> LayerTrace:
     def first(array: Array) -> Array:
         """A copy with the samples' axis in front."""
         return np.array(np.moveaxis(array, -1, 0), order="C")
@@ -175,12 +215,13 @@ def _layer_trace(layer: LayerStep, old: dict[str, Array], velocity: dict[str, Ar
         bias_gradient=copy(layer.gradients, "bias"),
         bias_update=copy(layer.updates, "bias"),
         bias_new=copy(layer.parameters, "bias"),
-        weight_velocity=copy(velocity, "weight"),
-        bias_velocity=copy(velocity, "bias"),
         recorded={
             quantity.key: first(layer.recorded[quantity.key])
             if quantity.by_sample
             else layer.recorded[quantity.key].copy()
             for quantity in layer.placed.layer.quantities
+        },
+        optimizer={
+            key: {name: arrays[key].copy() for name, arrays in optimizer.items()} for key in old
         },
     )

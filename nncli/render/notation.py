@@ -53,4 +53,13 @@ TERMS = (
     *(Quantity(q.key, q.symbol, q.tex) for kind in LAYERS.values() for q in kind.quantities),
 )
 
+LINK_SYMBOLS = {  # what the vectors of an optimizer are called
+    "gradient": "∂C/∂W",
+    "decayed_gradient": "g",
+    "velocity": "v new",
+    "lookahead": "g + μ v new",
+    "decayed_direction": "d + λ W",
+    "update": "ΔW",
+}
+
 SYMBOL = {quantity.key: quantity.symbol for quantity in (*MEASURES, *TERMS)}

@@ -6,7 +6,6 @@ import numpy as np
 
 from nncli.nn.arrays import Array
 from nncli.nn.network import Network
-from nncli.nn.optimizers import Sgd
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import Step
 from nncli.training.evaluate import Evaluator
@@ -102,7 +101,7 @@ def assess(
     tally = ClassTally(outputs) if classes else FitTally(outputs)
     ranking = Ranking(worst)
     cost, count = 0.0, len(samples.index)
-    evaluator = Evaluator(network, Sgd(network), samples, classes=classes, workers=workers)
+    evaluator = Evaluator(network, samples, classes=classes, workers=workers)
     for rows, step, mean in evaluator.blocks():
         cost += mean * step.n
         with np.errstate(all="ignore"):

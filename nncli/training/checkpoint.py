@@ -16,6 +16,8 @@ from nncli.core.jsons import from_json, to_json
 from nncli.nn.arrays import Array
 from nncli.nn.layers import by
 from nncli.nn.network import Network
+from nncli.nn.optimizers import Optimizer
+from nncli.nn.trace import Start
 from nncli.training.run_data import Fingerprint
 
 FORMAT, VERSION = "nncli.checkpoint/", 1
@@ -36,7 +38,8 @@ class State(NamedTuple):
         cost_sum: the sum of C_x over them.
         steps_taken: over the whole training.
         seconds: spent on the steps of the epoch under way.
-        parameters, velocity: flat, as the network and its Sgd have them.
+        parameters: of the network, as it has them.
+        optimizer: the optimizer's state by name: vectors as `parameters`, and counters.
     """
 
     epoch: int
@@ -45,7 +48,12 @@ class State(NamedTuple):
     steps_taken: int
     seconds: float
     parameters: Array
-    velocity: Array | None
+    optimizer: Mapping[str, Array]
+
+    @property
+    def start(self) -> Start:
+        """What the next step starts from."""
+        return Start(self.parameters, self.optimizer)
 
 
 class RunIdentity(NamedTuple):
@@ -62,14 +70,25 @@ class RunIdentity(NamedTuple):
     untrained: float
 
 
+def check_optimizer_state(optimizer: Optimizer, state: State) -> None:
+    """Raises RunError where a state is not that of `optimizer`."""
+    wanted, found = set(optimizer.state), set(state.optimizer)
+    if wanted != found:
+        kept, needed = (" and ".join(sorted(names)) or "no state" for names in (found, wanted))
+        raise RunError(f"the checkpoint keeps {kept} of its optimizer, the spec's needs {needed}")
+
+
 def pack_checkpoint(network: Network, state: State, identity: RunIdentity) -> bytes:
     """A checkpoint's bytes: arrays dense1.weight, velocity.dense1.weight, ... and metadata.
 
     Its checksum is the CRC-32 of all the bytes, with zeros for its own eight digits.
     """
     arrays = _named(network, state.parameters)
-    if state.velocity is not None:
-        arrays |= {f"velocity.{name}": v for name, v in _named(network, state.velocity).items()}
+    for key, array in state.optimizer.items():
+        if array.ndim:
+            arrays |= {f"{key}.{name}": part for name, part in _named(network, array).items()}
+        else:
+            arrays[key] = array
     metadata = {
         "format": f"{FORMAT}{VERSION}",
         "checksum": NO_CHECKSUM.decode(),
@@ -95,11 +114,12 @@ def read_checkpoint(path: Path, network: Network) -> tuple[State, RunIdentity]:
         identity = _identity(metadata["terms"])
     except DAMAGE as error:
         raise DamagedError(f"{name}: damaged: {_reason(error)}") from error
-    velocity = None
-    if any(key.startswith("velocity.") for key in arrays):
-        velocity = _flat(name, network, arrays, "velocity.")
+    # velocity.dense1.weight is of a vector, a name without dots a counter.
+    vectors = {key.split(".")[0] for key in arrays if key.count(".") == 2}
+    optimizer = {key: _flat(name, network, arrays, f"{key}.") for key in vectors}
+    optimizer |= {key: array for key, array in arrays.items() if "." not in key}
     parameters = _flat(name, network, arrays, "")
-    return State(parameters=parameters, velocity=velocity, **position), identity
+    return State(parameters=parameters, optimizer=optimizer, **position), identity
 
 
 def read_whole(path: Path) -> tuple[safetensors_format.Arrays, Mapping[str, str]]:

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nncli.nn.arrays import Array
 from nncli.nn.measures import LayerMeasures, measure, norm
 from nncli.nn.step import Step
+from nncli.nn.trace import Start
 from nncli.training.checkpoint import State
 from nncli.training.divergence import Fault, first_fault, forward_fault
 from nncli.training.evaluate import Evaluator
@@ -31,8 +31,7 @@ class StepStart(NamedTuple):
     number: int
     eta: float
     rows: Rows
-    parameters: Array
-    velocity: Array | None
+    start: Start
 
 
 class LocatedFault(NamedTuple):
@@ -47,7 +46,7 @@ class Replay(NamedTuple):
     """What is needed to take a training's steps again.
 
     Attributes:
-        runner: of the training; its network and Sgd are changed by a replay.
+        runner: of the training; its network and optimizer are changed by a replay.
         evaluator: of the samples that are evaluated after an epoch.
         cost_limit: a mini-batch whose C is as large, or NaN, is a divergence.
         untrained: C of a network that has learnt nothing.
@@ -70,8 +69,8 @@ class Replay(NamedTuple):
         train = self.runner.train
         steps: list[DivergenceStep] = []
         found: tuple[int, LocatedFault] | None = None
-        for number, eta, rows, parameters, velocity in self._last_steps(start, until):
-            self.runner.restore(parameters, velocity)
+        for number, eta, rows, step_start in self._last_steps(start, until):
+            self.runner.restore(step_start)
             step, c = self.runner.run(rows, eta, number, full=True)
             steps.append(DivergenceStep(number, eta, c, _measures(step, c)))
             fault = first_fault(step, c, self.cost_limit)
@@ -108,13 +107,12 @@ class Replay(NamedTuple):
     def _last_steps(self, start: State, until: int) -> deque[StepStart]:
         """The last steps up to the first after which the network or its cost is unsound."""
         runner = self.runner
-        network, sgd, index = runner.network, runner.sgd, runner.train.index
+        network, index = runner.network, runner.train.index
         starts: deque[StepStart] = deque(maxlen=REPLAYED_STEPS)
-        runner.restore(start.parameters, start.velocity)
+        runner.restore(start.start)
         steps = self.plan.steps(index, start.epoch + 1, start.samples)
         for number, (eta, rows) in zip(count(start.steps_taken + 1), steps, strict=False):
-            velocity = None if sgd.velocity is None else sgd.velocity.copy()
-            starts.append(StepStart(number, eta, rows, network.parameters.copy(), velocity))
+            starts.append(StepStart(number, eta, rows, runner.start()))
             _, cost = runner.run(rows, eta, number, full=False)
             is_unsound = not cost < self.cost_limit or not np.isfinite(network.parameters).all()
             if is_unsound or number == until:

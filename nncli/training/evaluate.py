@@ -7,7 +7,6 @@ import numpy as np
 
 from nncli.nn.arrays import Array
 from nncli.nn.network import Network, step_bytes
-from nncli.nn.optimizers import Sgd
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import Step
 from nncli.training.plan import Rows, Samples
@@ -32,7 +31,6 @@ class Evaluator:
     def __init__(
         self,
         network: Network,
-        sgd: Sgd,
         samples: Samples,
         *,
         classes: bool,
@@ -42,7 +40,7 @@ class Evaluator:
         self.classes = classes
         count, self.block = len(samples.index), block_for(network)
         sizes = {min(count, self.block), count % self.block} - {0}
-        self.steps = {n: Step(network, sgd, n, workers, samples, is_training=False) for n in sizes}
+        self.steps = {n: Step(network, None, n, workers, samples, is_training=False) for n in sizes}
 
     def __call__(self) -> Evaluation:
         count = len(self.samples.index)
@@ -74,7 +72,7 @@ class Forward:
     """Applies a network, in one workspace for however many samples come at a time."""
 
     def __init__(self, network: Network, workers: WorkerPool | None = None) -> None:
-        self.step = Step(network, Sgd(network), block_for(network), workers, is_training=False)
+        self.step = Step(network, None, block_for(network), workers, is_training=False)
 
     def __call__(self, samples: Samples) -> Iterator[Array]:
         """The outputs of samples without targets, some samples x outputs at a time."""

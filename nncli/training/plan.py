@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nncli.core.seeds import Stream, seed_of
-from nncli.nn.optimizers import Schedule
 from nncli.nn.parallel.partition import Source
+from nncli.nn.schedules import Schedule
 
 Array = npt.NDArray[Any]
 Rows = npt.NDArray[np.int64]

@@ -8,12 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from nncli.core.errors import DivergedError, NncliError
-from nncli.nn.arrays import Array
 from nncli.nn.network import Network
-from nncli.nn.optimizers import Sgd
+from nncli.nn.optimizers import Optimizer
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import Step
-from nncli.nn.trace import Trace, take_trace
+from nncli.nn.trace import Start, Trace, record_trace
 from nncli.training.plan import Plan, Rows, Samples
 
 
@@ -23,7 +22,7 @@ class StepRunner:
     def __init__(
         self,
         network: Network,
-        sgd: Sgd,
+        optimizer: Optimizer,
         plan: Plan,
         train: Samples,
         workers: WorkerPool | None = None,
@@ -35,7 +34,7 @@ class StepRunner:
             workers: threads to share the work among; None: it is all done in the caller's.
         """
         self.network = network
-        self.sgd = sgd
+        self.optimizer = optimizer
         self.plan = plan
         self.train = train
         self.workspaces: dict[int, Step] = {}
@@ -44,7 +43,7 @@ class StepRunner:
     def workspace(self, n: int) -> Step:
         """The workspace of steps on `n` samples."""
         if n not in self.workspaces:
-            self.workspaces[n] = Step(self.network, self.sgd, n, self._workers, self.train)
+            self.workspaces[n] = Step(self.network, self.optimizer, n, self._workers, self.train)
         return self.workspaces[n]
 
     def prepare(self, rows: Rows, number: int) -> Step:
@@ -60,11 +59,14 @@ class StepRunner:
         step = self.prepare(rows, number)
         return step, step.run(eta, full=full)
 
-    def restore(self, parameters: Array, velocity: Array | None) -> None:
-        """Sets the network and its Sgd to what `State` holds of them."""
-        np.copyto(self.network.parameters, parameters)
-        if self.sgd.velocity is not None and velocity is not None:
-            np.copyto(self.sgd.velocity, velocity)
+    def start(self) -> Start:
+        """What the next step starts from, a copy."""
+        return Start.of(self.network, self.optimizer)
+
+    def restore(self, start: Start) -> None:
+        """Sets the network and its optimizer to what `start` gave."""
+        np.copyto(self.network.parameters, start.parameters)
+        self.optimizer.restore(start.state)
 
 
 class Choice(NamedTuple):
@@ -79,9 +81,9 @@ class Choice(NamedTuple):
     step: int = 1
 
 
-def take_chosen_step(
+def record_chosen_step(
     network: Network,
-    sgd: Sgd,
+    optimizer: Optimizer,
     plan: Plan,
     train: Samples,
     choice: Choice,
@@ -103,7 +105,7 @@ def take_chosen_step(
         NncliError: a sample that is not in the training data.
         DivergedError: the cost is not finite at that step, or at one before it.
     """
-    runner = StepRunner(network, sgd, plan, train, workers)
+    runner = StepRunner(network, optimizer, plan, train, workers)
 
     def run(rows: Rows, eta: float, number: int, *, full: bool) -> tuple[Step, float]:
         step, cost = runner.run(rows, eta, steps_taken + number, full=full)
@@ -117,15 +119,13 @@ def take_chosen_step(
     eta, rows = next(steps)
     if choice.samples is not None:
         rows = _rows_of(choice.samples, train.index)
-    before = network.parameters.copy()
-    velocity = None if sgd.velocity is None else sgd.velocity.copy()
+    step_start = runner.start()
     step, cost = run(rows, eta, choice.step, full=True)
-    return take_trace(
+    return record_trace(
         step,
         eta=eta,
         cost=cost,
-        before=before,
-        velocity=velocity,
+        start=step_start,
         samples=np.searchsorted(train.index, rows).tolist(),
         name=name,
     )

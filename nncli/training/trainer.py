@@ -8,10 +8,10 @@ import numpy as np
 
 from nncli.nn.measures import measure
 from nncli.nn.network import Network
-from nncli.nn.optimizers import Sgd
+from nncli.nn.optimizers import Optimizer
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import Step
-from nncli.nn.trace import Trace, take_trace
+from nncli.nn.trace import Trace, record_trace
 from nncli.training.checkpoint import State
 from nncli.training.divergence import EPOCH_LIMIT_FACTOR, STEP_LIMIT_FACTOR, untrained_cost
 from nncli.training.divergence_replay import REPLAYED_STEPS, Replay
@@ -38,7 +38,7 @@ class Trainer:
     def __init__(
         self,
         network: Network,
-        sgd: Sgd,
+        optimizer: Optimizer,
         plan: Plan,
         train: Samples,
         validation: Samples | None,
@@ -51,20 +51,19 @@ class Trainer:
             untrained: C of a network that has learnt nothing, where the one given has learnt.
         """
         self.network = network
-        self.sgd = sgd
+        self.optimizer = optimizer
         self.plan = plan
         self.train = train
-        self._runner = StepRunner(network, sgd, plan, train, workers)
+        self._runner = StepRunner(network, optimizer, plan, train, workers)
         self.epoch = 0
         self.samples = 0
         self.cost_sum = 0.0
         self.steps_taken = 0
         self.seconds = 0.0
         evaluated = train if validation is None else validation
-        self.evaluator = Evaluator(network, sgd, evaluated, classes=plan.classes, workers=workers)
+        self.evaluator = Evaluator(network, evaluated, classes=plan.classes, workers=workers)
         self._has_validation = validation is not None
-        self._before = network.parameters.copy()
-        self._velocity = None if sgd.velocity is None else sgd.velocity.copy()
+        self._step_start = self._runner.start()
         # Made now, so that what does not fit in memory is known before anything is written.
         count = len(train.index)
         for n in {min(plan.batch_size, count), count % plan.batch_size} - {0}:
@@ -93,13 +92,13 @@ class Trainer:
             steps_taken=self.steps_taken,
             seconds=self.seconds,
             parameters=self.network.parameters.copy(),
-            velocity=None if self.sgd.velocity is None else self.sgd.velocity.copy(),
+            optimizer=self.optimizer.copy_state(),
         )
 
     def restore(self, state: State) -> None:
         """Sets the training to `state`; from there it goes on to the same end."""
         self.epoch, self.samples, self.cost_sum, self.steps_taken, self.seconds = state[:5]
-        self._runner.restore(state.parameters, state.velocity)
+        self._runner.restore(state.start)
         self._sound_states = deque([self.state()])
 
     def sound_state(self) -> State:
@@ -118,12 +117,11 @@ class Trainer:
         if self._last_step is None:
             raise RuntimeError("a trace is taken at an Epoch event, not before or after it")
         step, eta, cost, rows = self._last_step
-        return take_trace(
+        return record_trace(
             step,
             eta=eta,
             cost=cost,
-            before=self._before,
-            velocity=self._velocity,
+            start=self._step_start,
             samples=np.searchsorted(self.train.index, rows).tolist(),
         )
 
@@ -174,8 +172,8 @@ class Trainer:
                 step = runner.prepare(rows, self.steps_taken + 1)
                 is_last = self.samples + step.n == count
                 if is_last:
-                    self._copy_before_step()
-                cost = step.take(eta, is_last)
+                    self._step_start.update(self.network, self.optimizer)
+                cost = step.run_unguarded(eta, is_last)
                 self.steps_taken += 1
                 if not cost < limit:  # NaN is not below anything
                     break
@@ -185,12 +183,6 @@ class Trainer:
                     break
         self.seconds += perf_counter() - began
         return step, cost, rows
-
-    def _copy_before_step(self) -> None:
-        """Copies what the next step will change, for `trace`."""
-        np.copyto(self._before, self.network.parameters)
-        if self.sgd.velocity is not None and self._velocity is not None:
-            np.copyto(self._velocity, self.sgd.velocity)
 
     def _divergence(self, cost: float) -> Divergence:
         """The record of a divergence; the network is set to the last sound state."""

@@ -26,7 +26,7 @@ from nncli.filtering.correlate import (
 from nncli.filtering.padding import PADDING_MODES
 from nncli.nn.layers import Conv, Dense
 from nncli.nn.network import build_network
-from nncli.nn.optimizers import Sgd
+from nncli.nn.optimizers import sgd
 from nncli.nn.step import Step
 from nncli.nn.windows import Axis, place_windows
 from tests.reference.correlate import correlate as plain
@@ -166,7 +166,7 @@ def conv_layer(conv, images):
     network = build_network(
         [conv, Dense(units=1)], images.shape[1:], "quadratic", images.dtype, rng
     )
-    step = Step(network, Sgd(network), len(images))
+    step = Step(network, sgd(network), len(images))
     step.inputs[...] = images
     step.forward()
     return step.layers[0].z

@@ -10,7 +10,7 @@ from nncli.filtering.gradient import correlate_gradient
 from nncli.filtering.padding import PADDING_MODES
 from nncli.nn.layers import Conv, Dense, Flatten
 from nncli.nn.network import build_network
-from nncli.nn.optimizers import Sgd
+from nncli.nn.optimizers import sgd
 from nncli.nn.step import Step
 from tests.reference import correlate as loops
 
@@ -108,7 +108,7 @@ def test_against_a_conv_layer_in_training(padding, steps):
     rng = np.random.default_rng(4)
     layers = [Conv(filters=2, kernel=(3, 2), **how), Flatten(), Dense(units=3)]
     network = build_network(layers, (3, 7, 8), "quadratic", np.dtype(np.float64), rng)
-    step = Step(network, Sgd(network), 4)
+    step = Step(network, sgd(network), 4)
     step.inputs[...], step.targets[...] = rng.normal(size=step.inputs.shape), 0.5
     weight = network.views(network.parameters)["conv1"]["weight"].copy()
     step.run(0.1, full=True)

@@ -10,7 +10,7 @@ from nncli.app.inspect import trace_step
 from nncli.app.opening import SpecOrRun
 from nncli.app.pipeline import prepare
 from nncli.nn.arrays import Array
-from nncli.nn.trace import Trace, take_trace
+from nncli.nn.trace import Start, Trace, record_trace
 from nncli.spec import load_spec
 from tests.conftest import CONFIGS
 from tests.nn.cases import Case, Setting, settle
@@ -29,13 +29,11 @@ def trace_of(
     step = setting.step(dtype, **sgd)
     for _ in range(steps):
         step.run(eta)
-    before = step.network.parameters.copy()
-    velocity = None if step.sgd.velocity is None else step.sgd.velocity.copy()
+    assert step.optimizer is not None
+    start = Start.of(step.network, step.optimizer)
     cost = step.run(eta, full=True)
     samples = range(len(setting.inputs))
-    return take_trace(
-        step, eta=eta, cost=cost, before=before, velocity=velocity, samples=samples, name="case"
-    )
+    return record_trace(step, eta=eta, cost=cost, start=start, samples=samples, name="case")
 
 
 @cache

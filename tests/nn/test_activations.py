@@ -13,7 +13,7 @@ from nncli.nn.arrays import execute
 from nncli.nn.gelu import CHUNK
 from nncli.nn.layers import Dense
 from nncli.nn.network import build_network
-from nncli.nn.optimizers import Sgd
+from nncli.nn.optimizers import sgd
 from nncli.nn.step import Step
 
 from .cases import ELEMENTWISE
@@ -49,7 +49,7 @@ def units_at(activation: str, z, dtype, cost="quadratic") -> Step:
     layer = Dense(units=len(z), activation=activation, bias=False, weights=np.diag(z))
     rng = np.random.default_rng(0)
     network = build_network([layer], z.shape, cost, dtype, rng)
-    step = Step(network, Sgd(network), 1)
+    step = Step(network, sgd(network), 1)
     step.inputs[...] = 1
     return step
 

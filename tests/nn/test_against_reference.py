@@ -22,7 +22,7 @@ def quantity(step: Step, field: str) -> np.ndarray | None:
         array = layer.recorded.get(quantity, getattr(layer, quantity, None))
         return None if array is None else np.moveaxis(array, -1, 0)
     if part == "velocity":
-        return step.network.views(step.sgd.velocity)[name][key]
+        return step.network.views(step.optimizer.state["velocity"])[name][key]
     arrays = {"gradient": layer.gradients, "update": layer.updates, "new": layer.parameters}
     return arrays[part][key]
 

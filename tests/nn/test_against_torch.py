@@ -10,9 +10,9 @@ import pytest
 from nncli.nn.activations import PARAMETERS
 from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, Layer, MaxPool
 from nncli.nn.network import build_network, place_layers
-from nncli.nn.optimizers import Sgd
+from nncli.nn.optimizers import sgd
 from nncli.nn.step import Step
-from nncli.nn.trace import Trace, take_trace
+from nncli.nn.trace import Start, Trace, record_trace
 from tests.reference.torch_cases import CASES, ETAS, NAMES, Draw, load
 
 from .cases import relative_error
@@ -59,7 +59,11 @@ def fan_in(weight_shape: tuple[int, ...]) -> int:
 def step_of(case: dict, draw: Draw) -> Step:
     layers, rng = layers_of(case, draw), np.random.default_rng(0)
     network = build_network(layers, case["shape"], case["cost"], np.float64, rng)
-    return Step(network, Sgd(network, case["momentum"], case["weight_decay"]), case["n"])
+    return Step(
+        network,
+        sgd(network, momentum=case["momentum"], weight_decay=case["weight_decay"]),
+        case["n"],
+    )
 
 
 def two_steps(index: int) -> dict[str, np.ndarray]:
@@ -69,9 +73,9 @@ def two_steps(index: int) -> dict[str, np.ndarray]:
     found = {}
     for number, eta in enumerate(ETAS, 1):
         step.inputs[...], step.targets[...] = draw.batch()
-        before = step.network.parameters.copy()
+        start = Start.of(step.network, step.optimizer)
         cost = step.run(eta, full=True)
-        trace = take_trace(step, eta=eta, cost=cost, before=before, samples=range(case["n"]))
+        trace = record_trace(step, eta=eta, cost=cost, start=start, samples=range(case["n"]))
         found |= {f"{number}/{key}": value for key, value in quantities(trace).items()}
         found[f"{number}/cost_after"] = np.asarray(step.forward())
     return found

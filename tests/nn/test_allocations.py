@@ -7,7 +7,7 @@ import pytest
 
 from nncli.nn.layers import AvgPool, Conv, Dense, MaxPool
 from nncli.nn.network import build_network
-from nncli.nn.optimizers import Sgd
+from nncli.nn.optimizers import sgd
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import Step
 
@@ -66,7 +66,7 @@ def test_a_step_allocates_nothing_that_grows_with_the_network(name, threads):
     shape, layers, cost = NETWORKS[name]
     network = build_network(layers, shape, cost, np.float32, np.random.default_rng(0))
     with WorkerPool(threads) as workers:
-        step = Step(network, Sgd(network, momentum=0.9, weight_decay=1e-4), 300, workers)
+        step = Step(network, sgd(network, momentum=0.9, weight_decay=1e-4), 300, workers)
         step.inputs[...] = np.random.default_rng(1).random(step.inputs.shape)
         step.targets[:, 0] = 1
         step.run(0.01)
@@ -78,4 +78,4 @@ def test_a_step_allocates_nothing_that_grows_with_the_network(name, threads):
                 step.run(0.01)
 
         assert peak_of(steps) < MOST
-        assert peak_of(lambda: Step(network, Sgd(network), 1)) > MOST, "what would be seen"
+        assert peak_of(lambda: Step(network, sgd(network), 1)) > MOST, "what would be seen"

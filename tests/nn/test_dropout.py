@@ -11,7 +11,7 @@ import pytest
 from nncli.core.seeds import Stream, seed_of
 from nncli.nn.layers import Conv, Dense, Dropout
 from nncli.nn.network import build_network
-from nncli.nn.optimizers import Sgd
+from nncli.nn.optimizers import sgd
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import Step
 
@@ -24,7 +24,7 @@ LAYERS = {
 
 def step_of(layers, shape, n=8, workers=None, **how) -> Step:
     network = build_network(layers, shape, "quadratic", np.float64, np.random.default_rng(0))
-    step = Step(network, Sgd(network), n, workers, **how)
+    step = Step(network, sgd(network), n, workers, **how)
     step.inputs[...] = np.random.default_rng(1).normal(size=step.inputs.shape)
     return step
 
@@ -73,7 +73,7 @@ def test_each_step_seed_and_layer_has_a_mask_of_its_own():
 def test_float32_and_float64_leave_out_the_same_units(network):
     layers, shape = network
     double = step_of(layers, shape)
-    single = Step(own := double.network.astype(np.float32), Sgd(own), 8)
+    single = Step(own := double.network.astype(np.float32), sgd(own), 8)
     for step in (double, single):
         step.draw(seed_of(0, Stream.DRAWS, 1))
     assert np.array_equal(masks(double)[0] == 0, masks(single)[0] == 0)

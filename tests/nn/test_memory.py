@@ -7,7 +7,7 @@ import pytest
 
 from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, MaxPool
 from nncli.nn.network import build_network, place_layers, step_bytes
-from nncli.nn.optimizers import Sgd
+from nncli.nn.optimizers import sgd
 from nncli.nn.step import Step
 
 CONV = Conv(filters=3, kernel=(2, 3), stride=(2, 1), padding="same")
@@ -48,7 +48,7 @@ def test_multiply_adds_against_loops():
 def test_memory_against_what_is_taken(layers, shape, n):
     tracemalloc.start()
     network = build_network(layers, shape, "quadratic", np.float32, np.random.default_rng(0))
-    step = Step(network, Sgd(network), n)
+    step = Step(network, sgd(network), n)
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert step.n == n

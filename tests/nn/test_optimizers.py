@@ -11,7 +11,8 @@ import pytest
 
 from nncli.nn.layers import Dense
 from nncli.nn.network import build_network
-from nncli.nn.optimizers import Constant, Cosine, Exponential, Sgd, StepDecay
+from nncli.nn.optimizers import sgd
+from nncli.nn.schedules import Constant, Cosine, Exponential, StepDecay
 from nncli.nn.step import Step
 
 
@@ -25,7 +26,7 @@ def one_weight(w, b=None, **how) -> Step:
         biases=None if b is None else np.array([b]),
     )
     network = build_network([layer], (1,), "quadratic", np.float64, np.random.default_rng(0))
-    step = Step(network, Sgd(network, **how), 1)
+    step = Step(network, sgd(network, **how), 1)
     step.inputs[...] = 1
     return step
 
@@ -79,13 +80,13 @@ def test_biases_decay_as_weights_do():
 def test_gradient_is_that_of_the_cost_alone():
     step = one_weight(1.0, momentum=0.9, weight_decay=0.5)
     run(step, [0.1, 0.1])
-    assert step.sgd.gradient.tolist() == [0.85]
-    assert step.sgd.velocity.tolist() == [2.625]
-    assert step.sgd.update == pytest.approx(-0.2625)
+    assert step.optimizer.gradient.tolist() == [0.85]
+    assert step.optimizer.state["velocity"].tolist() == [2.625]
+    assert step.optimizer.update == pytest.approx(-0.2625)
 
 
 def test_without_momentum_there_is_no_velocity():
-    assert one_weight(1.0).sgd.velocity is None
+    assert one_weight(1.0).optimizer.state == {}
 
 
 EPOCHS = range(1, 13)

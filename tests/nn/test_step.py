@@ -7,7 +7,7 @@ import pytest
 
 from nncli.nn.layers import Dense
 from nncli.nn.network import build_network
-from nncli.nn.optimizers import Sgd
+from nncli.nn.optimizers import sgd
 from nncli.nn.step import Step
 
 from .cases import DRAWS, LENET, SOME_CASES, relative_error, settle
@@ -19,9 +19,9 @@ some_cases = pytest.mark.parametrize("case", SOME_CASES, ids=str)
 def after(step: Step, etas=(0.5, 0.5, 0.5), full=True) -> bytes:
     """Every bit that some steps leave behind."""
     costs = [step.run(eta, full=full) for eta in etas]
-    sgd = step.sgd
+    optimizer = step.optimizer
     return np.array(costs).tobytes() + b"".join(
-        array.tobytes() for array in (step.network.parameters, sgd.gradient, sgd.update)
+        array.tobytes() for array in (step.network.parameters, optimizer.gradient, optimizer.update)
     )
 
 
@@ -33,7 +33,7 @@ def test_float32_agrees_with_float64(case):
     cost = single.run(0.5, full=True)
     assert first_difference(single, cost, reference, 1e-5) is None
     layers = single.layers
-    written = [(x.a, x.upstream, x.downstream) for x in layers] + [(single.sgd.update,)]
+    written = [(x.a, x.upstream, x.downstream) for x in layers] + [(single.optimizer.update,)]
     assert {array.dtype for arrays in written for array in arrays} == {np.dtype(np.float32)}
 
 
@@ -56,7 +56,7 @@ def test_forward_alone_changes_nothing_and_gives_the_cost_of_run(case):
     before = step.network.parameters.copy()
     cost = step.forward()
     assert np.array_equal(step.network.parameters, before)
-    assert not step.sgd.gradient.any()
+    assert not step.optimizer.gradient.any()
     assert step.run(0.5) == cost
 
 
@@ -72,18 +72,18 @@ def test_a_step_leaves_nothing_behind_for_the_next(case):
 
 
 @some_cases
-def test_steps_of_several_sizes_share_one_sgd(case):
+def test_steps_of_several_sizes_share_one_optimizer(case):
     setting = settle(case)
     step = setting.step(momentum=0.9)
     step.run(0.5)
-    network, sgd = step.network, step.sgd
-    smaller = Step(network, sgd, 1)
+    network, optimizer = step.network, step.optimizer
+    smaller = Step(network, optimizer, 1)
     smaller.inputs[...] = setting.inputs[:1]
     smaller.targets[...] = setting.targets[:1]
     smaller.draw(DRAWS)
     velocities = {
         f"{name}.{key}_velocity": v.tolist()
-        for name, keys in network.views(sgd.velocity).items()
+        for name, keys in network.views(optimizer.state["velocity"]).items()
         for key, v in keys.items()
     }
     one = replace(
@@ -95,9 +95,9 @@ def test_steps_of_several_sizes_share_one_sgd(case):
     reference = one.reference(network, 0.5, momentum=0.9, velocities=velocities)
     cost = smaller.run(0.5, full=True)
     assert first_difference(smaller, cost, reference, TOLERANCE) is None
-    smaller_update = sgd.update.copy()
+    smaller_update = optimizer.update.copy()
     step.run(0.5)
-    assert not np.array_equal(sgd.update, smaller_update)
+    assert not np.array_equal(optimizer.update, smaller_update)
 
 
 @some_cases
@@ -106,15 +106,15 @@ def test_the_gradient_of_a_batch_is_the_mean_over_its_samples(case):
     whole = setting.step()
     whole.run(0.0)
     network = setting.network()
-    step = Step(network, Sgd(network), 1)
+    step = Step(network, sgd(network), 1)
     gradients = []
     for k, (x, y) in enumerate(zip(setting.inputs, setting.targets, strict=True)):
         step.inputs[0], step.targets[0] = x, y
         drawn = ({q: a[..., k : k + 1] for q, a in x.recorded.items()} for x in whole.layers)
         step.repeat_draw([*drawn])
         step.run(0.0)
-        gradients.append(step.sgd.gradient.copy())
-    assert relative_error(whole.sgd.gradient, np.mean(gradients, axis=0)) < TOLERANCE
+        gradients.append(step.optimizer.gradient.copy())
+    assert relative_error(whole.optimizer.gradient, np.mean(gradients, axis=0)) < TOLERANCE
 
 
 @pytest.mark.parametrize("poisoned", ["inputs", "targets", "parameters"])
@@ -123,7 +123,7 @@ def test_a_cost_that_is_not_finite_leaves_the_parameters(poisoned):
     step.run(0.5)
     holder = step.network if poisoned == "parameters" else step
     getattr(holder, poisoned).flat[0] = np.nan
-    state = (step.network.parameters, step.sgd.velocity, step.sgd.update)
+    state = (step.network.parameters, step.optimizer.state["velocity"], step.optimizer.update)
     before = [array.copy() for array in state]
     assert not np.isfinite(step.run(0.5, full=True))
     assert all(np.array_equal(x, y, equal_nan=True) for x, y in zip(before, state, strict=True))
@@ -132,7 +132,7 @@ def test_a_cost_that_is_not_finite_leaves_the_parameters(poisoned):
 def test_a_cost_that_overflows_leaves_the_parameters():
     layer = Dense(units=1, activation="identity", weights=np.array([[1e30]]))
     network = build_network([layer], (1,), "quadratic", np.float32, np.random.default_rng(0))
-    step = Step(network, Sgd(network), 1)
+    step = Step(network, sgd(network), 1)
     step.inputs[...] = 1
     assert step.run(0.5) == np.inf
     assert network.parameters.tolist() == [np.float32(1e30), 0]
@@ -143,8 +143,8 @@ def test_parameters_gradients_and_updates_are_views():
     for layer in step.layers:
         for arrays, flat in (
             (layer.parameters, step.network.parameters),
-            (layer.gradients, step.sgd.gradient),
-            (layer.updates, step.sgd.update),
+            (layer.gradients, step.optimizer.gradient),
+            (layer.updates, step.optimizer.update),
         ):
             assert set(arrays) == set(layer.placed.parameter_shapes)
             assert all(np.shares_memory(array, flat) for array in arrays.values())
@@ -174,7 +174,7 @@ def test_training_learns_xor():
     layers = [Dense(units=4, activation="tanh"), Dense(units=1)]
     rng = np.random.default_rng(0)
     network = build_network(layers, (2,), "cross_entropy", np.float32, rng)
-    step = Step(network, Sgd(network, momentum=0.9), 4)
+    step = Step(network, sgd(network, momentum=0.9), 4)
     step.inputs[...] = [[0, 0], [0, 1], [1, 0], [1, 1]]
     step.targets[...] = [[0], [1], [1], [0]]
     costs = [step.run(0.5) for _ in range(300)]

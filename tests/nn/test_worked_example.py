@@ -8,7 +8,7 @@ import pytest
 
 from nncli.nn.layers import Dense
 from nncli.nn.network import build_network
-from nncli.nn.optimizers import Sgd
+from nncli.nn.optimizers import sgd
 from nncli.nn.step import Step
 
 HIDDEN = Dense(
@@ -23,7 +23,7 @@ OUTPUT = Dense(
 def step():
     layers = [HIDDEN, OUTPUT]
     network = build_network(layers, (2,), "quadratic", np.float64, np.random.default_rng(0))
-    step = Step(network, Sgd(network), 1)
+    step = Step(network, sgd(network), 1)
     step.inputs[...] = [0.05, 0.10]
     step.targets[...] = [0.01, 0.99]
     return step

@@ -84,6 +84,11 @@ def test_npz_holds_every_array_bit_for_bit(dtype):
                     names.add(name)
                     assert file[name].dtype == dtype
                     assert np.array_equal(file[name], array)
+            for key, vectors in layer.optimizer.items():
+                for vector, array in vectors.items():
+                    names.add(f"{layer.name}.{key}.{vector}")
+                    assert np.array_equal(file[f"{layer.name}.{key}.{vector}"], array)
+        assert {"dense1.weight.velocity", "dense1.weight.velocity_before"} <= names
         assert set(file) == names
         assert np.array_equal(file["inputs"], trace.inputs)
         assert np.array_equal(file["cost"], [trace.cost_before, trace.cost_after])
@@ -93,10 +98,17 @@ def test_npz_holds_every_array_bit_for_bit(dtype):
 # --- JSON ----------------------------------------------------------------------------------------
 
 TOP = [
-    *("schema", "name", "eta", "momentum", "weight_decay", "dtype", "batch_size", "samples"),
-    *("cost", "inputs", "targets", "layers", "check"),
+    *("schema", "name", "eta", "momentum", "weight_decay", "optimizer", "dtype"),
+    *("batch_size", "samples", "cost", "inputs", "targets", "layers", "check"),
 ]
-LAYER = ["name", "type", "activation", "hyperparameters", *(term.key for term in TERMS)]
+LAYER = [
+    "name",
+    "type",
+    "activation",
+    "hyperparameters",
+    *(term.key for term in TERMS),
+    "optimizer",
+]
 
 
 def as_json(drawing):
@@ -127,6 +139,11 @@ def test_json_holds_every_array_to_the_last_digit(dtype):
                 assert made[term.key] is None
             else:
                 assert np.array_equal(np.array(made[term.key], dtype), array)
+        assert made["optimizer"].keys() == layer.optimizer.keys()
+        for key, vectors in layer.optimizer.items():
+            assert {"velocity", "velocity_before", "decayed_gradient"} == vectors.keys()
+            for name, array in vectors.items():
+                assert np.array_equal(np.array(made["optimizer"][key][name], dtype), array)
 
 
 def test_json_of_a_check():

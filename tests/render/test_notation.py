@@ -4,8 +4,10 @@ from dataclasses import fields
 
 from nncli.nn.layers import LAYERS
 from nncli.nn.measures import LayerMeasures
+from nncli.nn.optimizers import sgd
 from nncli.nn.trace import LayerTrace
-from nncli.render.notation import MEASURES, SYMBOL, TERMS
+from nncli.render.notation import LINK_SYMBOLS, MEASURES, SYMBOL, TERMS
+from tests.nn.cases import SOME_CASES, build_case
 
 
 def missing(record: type, quantities, named: set[str]) -> set[str]:
@@ -13,7 +15,7 @@ def missing(record: type, quantities, named: set[str]) -> set[str]:
 
 
 def test_every_term_of_a_trace_has_a_symbol():
-    assert missing(LayerTrace, TERMS, {"placed", "recorded"}) == set()
+    assert missing(LayerTrace, TERMS, {"placed", "recorded", "optimizer"}) == set()
 
 
 def test_every_measure_has_a_symbol():
@@ -23,7 +25,18 @@ def test_every_measure_has_a_symbol():
 def test_every_symbol_is_of_something():
     assert all(hasattr(LayerMeasures, q.key) for q in MEASURES)
     of_kinds = {q.key for kind in LAYERS.values() for q in kind.quantities}
-    assert {q.key for q in TERMS} == {f.name for f in fields(LayerTrace)[1:-1]} | of_kinds
+    own = {f.name for f in fields(LayerTrace)} - {"placed", "recorded", "optimizer"}
+    properties = {"weight_velocity", "bias_velocity"}
+    assert {q.key for q in TERMS} == own | of_kinds | properties
+    assert all(hasattr(LayerTrace, name) for name in properties)
+
+
+def test_every_vector_of_an_optimizer_has_a_symbol():
+    network = build_case(SOME_CASES[0])
+    for settings in ({}, {"momentum": 0.5, "nesterov": True, "weight_decay": 0.1}):
+        for decay in (0.0, 0.1):
+            vectors = sgd(network, **settings, decoupled_weight_decay=decay).vectors
+            assert set(vectors) <= set(LINK_SYMBOLS)
 
 
 def test_every_term_has_a_symbol_in_both_scripts():

@@ -88,8 +88,9 @@ def test_every_equation_on_a_page_holds(view, case):
 def test_the_terms_of_an_update_with_momentum_and_decay():
     trace = trace_of(SOME_CASES[1], steps=2, eta=0.1, momentum=0.9, weight_decay=0.01)
     symbols = [[t.symbol for t in e.terms] for e in shown_equations(trace)]
-    assert ["−η ∂C/∂W", "−η λ W", "−η μ v", "ΔW"] in symbols
-    assert ["W", "ΔW", "W new"] in symbols
+    assert ["∂C/∂W", "λ W", "g"] in symbols
+    assert ["μ v", "g", "v new"] in symbols
+    assert ["W", "ΔW = −η v new", "W new"] in symbols
 
 
 def test_the_equations_of_each_view():

@@ -9,7 +9,6 @@ import pytest
 from nncli.data import Dataset
 from nncli.nn.layers import Dense
 from nncli.nn.network import Network, build_network
-from nncli.nn.optimizers import Sgd
 from nncli.training import assessment, evaluate
 from nncli.training.assessment import assess
 from nncli.training.evaluate import Evaluator, Forward, block_for
@@ -117,7 +116,7 @@ def test_the_worst_by_cost(activation: str, cost: str, small_blocks: None) -> No
     costs = []
     for x, y in zip(inputs, targets, strict=True):
         alone = samples([x], [y])
-        costs.append(Evaluator(network, Sgd(network), alone, classes=True)().cost)
+        costs.append(Evaluator(network, alone, classes=True)().cost)
     order = sorted(range(30), key=lambda i: -costs[i])[:4]
     assert [outcome.row for outcome in made.worst] == order
     assert [o.cost for o in made.worst] == pytest.approx([costs[i] for i in order], rel=1e-12)
@@ -140,7 +139,7 @@ def test_what_is_no_number_is_the_worst_of_all() -> None:
 def test_it_agrees_with_the_trainers_evaluation(small_blocks: None) -> None:
     inputs, targets = RANDOM.normal(0, 1, (30, 3)), np.eye(3)[RANDOM.integers(0, 3, 30)]
     network, part = echo(3, "sigmoid"), samples(inputs, targets)
-    short = Evaluator(network, Sgd(network), part, classes=True)()
+    short = Evaluator(network, part, classes=True)()
     made = assess(network, part, classes=True)
     assert made.counts is not None
     assert (made.cost, made.counts.accuracy) == short

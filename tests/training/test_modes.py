@@ -12,7 +12,7 @@ import nncli
 from nncli.app.opening import open_spec_or_run
 from nncli.core.errors import InterruptedTraining
 from nncli.nn.arrays import Array
-from nncli.nn.optimizers import Sgd
+from nncli.nn.optimizers import sgd
 from nncli.nn.step import Step
 from nncli.spec import Spec, parse_spec
 from nncli.training.trainer import Trainer
@@ -115,7 +115,7 @@ def test_what_is_evaluated_and_predicted_leaves_nothing_out(tmp_path: Path) -> N
     training = nncli.train(spec_of("dtype=float64"), out=tmp_path / "run")
     opened = open_spec_or_run(tmp_path / "run")
     network, data = opened.prepared.network, opened.prepared.data.train
-    by_hand = Step(network, Sgd(network), 7, is_training=False)
+    by_hand = Step(network, sgd(network), 7, is_training=False)
     data.gather(data.index, by_hand.inputs, by_hand.targets)
     cost = by_hand.forward()
     assert training.history[-1].train_cost_after == pytest.approx(cost, rel=1e-14)

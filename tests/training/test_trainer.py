@@ -11,7 +11,6 @@ from nncli.app.pipeline import prepare
 from nncli.app.records import Prepared
 from nncli.data import Dataset
 from nncli.nn.arrays import Array
-from nncli.nn.optimizers import Sgd
 from nncli.spec import parse_spec
 from nncli.training.evaluate import Evaluator
 from nncli.training.history import Divergence, Epoch, Progress
@@ -57,7 +56,7 @@ def test_an_epoch_is_an_event_with_every_measure() -> None:
 def test_without_validation_the_training_data_are_evaluated() -> None:
     p = prepared("data.validation=null")
     last = epochs_of(trainer_of(p))[-1]
-    evaluation = Evaluator(p.network, Sgd(p.network), p.data.train, classes=True)()
+    evaluation = Evaluator(p.network, p.data.train, classes=True)()
     assert last.train_cost_after == evaluation.cost
     assert last.train_accuracy == evaluation.accuracy
     assert last.validation_cost is None
@@ -71,7 +70,7 @@ def test_vectors_have_no_accuracy() -> None:
 def test_the_train_cost_is_the_mean_over_samples_before_each_update() -> None:
     p = prepared("train.eta=1e-12")
     first = epochs_of(trainer_of(p))[0]
-    evaluation = Evaluator(p.network, Sgd(p.network), p.data.train, classes=True)()
+    evaluation = Evaluator(p.network, p.data.train, classes=True)()
     assert first.train_cost == pytest.approx(evaluation.cost, rel=1e-9)
 
 
@@ -184,11 +183,10 @@ def test_a_state_is_a_copy() -> None:
     events = trainer.events()
     next(events)
     state = trainer.state()
-    assert state.velocity is not None
-    parameters, velocity = state.parameters.copy(), state.velocity.copy()
+    parameters, velocity = state.parameters.copy(), state.optimizer["velocity"].copy()
     next(events)
     assert (state.parameters == parameters).all()
-    np.testing.assert_array_equal(state.velocity, velocity)
+    np.testing.assert_array_equal(state.optimizer["velocity"], velocity)
     assert (state.epoch, state.samples, state.steps_taken) == (1, 0, 3)
 
 

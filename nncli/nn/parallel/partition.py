@@ -19,7 +19,7 @@ import numpy as np
 from nncli.nn.arrays import Array, Operation, Operations, bind, execute
 from nncli.nn.layers import DenseStep
 from nncli.nn.network import Network
-from nncli.nn.optimizers import Descent, Sgd
+from nncli.nn.optimizers import Optimizer
 from nncli.nn.parallel.barrier import WorkerBarrier
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.passes import Pass
@@ -45,15 +45,16 @@ class Work(Protocol):
     def passes(self) -> Sequence[Pass]: ...
     def load(self, rows: Array) -> None: ...
     def forward(self) -> float: ...
-    def take(self, eta: float, full: bool) -> float: ...
+    def differentiate(self, full: bool) -> float: ...
+    def run(self, eta: float, full: bool) -> float: ...
 
 
 class Serial:
     """All of it in the caller's thread."""
 
-    def __init__(self, whole: Pass, sgd: Sgd, source: Source | None) -> None:
+    def __init__(self, whole: Pass, optimizer: Optimizer | None, source: Source | None) -> None:
         self.passes = (whole,)
-        self.whole, self.sgd, self.source = whole, sgd, source
+        self.whole, self.optimizer, self.source = whole, optimizer, source
 
     def load(self, rows: Array) -> None:
         assert self.source is not None
@@ -62,10 +63,14 @@ class Serial:
     def forward(self) -> float:
         return self.whole.forward()
 
-    def take(self, eta: float, full: bool) -> float:
+    def differentiate(self, full: bool) -> float:
+        return self.whole.forward_and_back(full)
+
+    def run(self, eta: float, full: bool) -> float:
+        assert self.optimizer is not None
         cost = self.whole.forward_and_back(full)
         if math.isfinite(cost):
-            self.sgd.descend(eta)
+            self.optimizer.apply(eta)
         return cost
 
 
@@ -122,26 +127,29 @@ class DataParallel:
     def __init__(
         self,
         passes: Sequence[Pass],
-        sgd: Sgd,
+        optimizer: Optimizer | None,
         workers: WorkerPool,
         loader: Loader,
         shares: list[slice],
     ) -> None:
-        self.passes, self.sgd, self.loader, self.shares = passes, sgd, loader, shares
+        self.passes, self.optimizer, self.loader, self.shares = passes, optimizer, loader, shares
         self.load = loader.load
-        self._costs = sgd.network.buffers.zeros(len(passes))
+        self._costs = passes[0].network.buffers.zeros(len(passes))
         self._forward = workers.task(self._jobs(Pass.forward))
-        self._back = workers.task(self._jobs(Pass.forward_and_back))
-        self._full = workers.task(self._jobs(partial(Pass.forward_and_back, full=True)))
-        self._descend = workers.task(self._descents())
+        if optimizer is not None:
+            self._back = workers.task(self._jobs(Pass.forward_and_back))
+            self._full = workers.task(self._jobs(partial(Pass.forward_and_back, full=True)))
+            self._update = workers.task(self._updates(optimizer))
 
-    def _descents(self) -> list[Descent]:
-        size = len(self.sgd.gradient)
+    def _updates(self, optimizer: Optimizer) -> list[Operation]:
+        size = len(optimizer.gradient)
         count = len(self.passes) if size > LONG_UPDATE else 1
         # From line to line of the cache: a stretch that begins within one takes a fifth more.
         ends = [*(k * size // count // 64 * 64 for k in range(count)), size]
-        others = [own.gradient for own in self.passes[1:]]
-        return [Descent(self.sgd, slice(*pair), others) for pair in pairwise(ends)]
+        others = [own.gradient for own in self.passes[1:] if own.gradient is not None]
+        return [
+            partial(execute, optimizer.operations(slice(*pair), others)) for pair in pairwise(ends)
+        ]
 
     def _jobs(self, cost_of: Callable[[Pass], float]) -> list[Operation]:
         def job(k: int) -> None:
@@ -154,12 +162,16 @@ class DataParallel:
         self.loader.run(self._forward)
         return math.fsum(self._costs.tolist())
 
-    def take(self, eta: float, full: bool) -> float:
+    def differentiate(self, full: bool) -> float:
+        raise NotImplementedError("a step without an update is done in the caller's thread")
+
+    def run(self, eta: float, full: bool) -> float:
+        assert self.optimizer is not None
         self.loader.run(self._full if full else self._back)
         cost = math.fsum(self._costs.tolist())
         if math.isfinite(cost):
-            self.sgd.minus_eta[()] = -eta
-            self._descend()
+            self.optimizer.begin(eta)
+            self._update()
         return cost
 
 
@@ -167,20 +179,26 @@ class TensorParallel:
     """The one pass over all samples, each thread filling some rows of its arrays."""
 
     def __init__(
-        self, whole: Pass, sgd: Sgd, workers: WorkerPool, loader: Loader, shares: list[slice]
+        self,
+        whole: Pass,
+        optimizer: Optimizer | None,
+        workers: WorkerPool,
+        loader: Loader,
+        shares: list[slice],
     ) -> None:
         self.passes = (whole,)
-        self.whole, self.sgd, self.loader = whole, sgd, loader
+        self.whole, self.optimizer, self.loader = whole, optimizer, loader
         self.load = loader.load
         self.barrier = workers.barrier
-        self._cost = sgd.network.buffers.zeros(())
+        self._cost = whole.network.buffers.zeros(())
         self.members = [
-            Member(whole, sgd, workers.barrier, k, workers.size) for k in range(len(shares))
+            Member(whole, optimizer, workers.barrier, k, workers.size) for k in range(len(shares))
         ]
         self.shares = shares
         self._forward = workers.task(self._jobs(back=False, full=False))
-        self._back = workers.task(self._jobs(back=True, full=False))
-        self._full = workers.task(self._jobs(back=True, full=True))
+        if optimizer is not None:
+            self._back = workers.task(self._jobs(back=True, full=False))
+            self._full = workers.task(self._jobs(back=True, full=True))
 
     def _jobs(self, *, back: bool, full: bool) -> list[Operation]:
         def job(k: int) -> None:
@@ -204,8 +222,12 @@ class TensorParallel:
         self.loader.run(self._forward)
         return float(self._cost)
 
-    def take(self, eta: float, full: bool) -> float:
-        self.sgd.minus_eta[()] = -eta
+    def differentiate(self, full: bool) -> float:
+        raise NotImplementedError("a step without an update is done in the caller's thread")
+
+    def run(self, eta: float, full: bool) -> float:
+        assert self.optimizer is not None
+        self.optimizer.begin(eta)  # before the step: the workers go on to the update by themselves
         self.loader.run(self._full if full else self._back)
         return float(self._cost)
 
@@ -213,17 +235,20 @@ class TensorParallel:
 class Member:
     """One thread's part of a step shared out by units: its calls, and where it meets the others."""
 
-    def __init__(self, whole: Pass, sgd: Sgd, barrier: WorkerBarrier, k: int, count: int) -> None:
-        self.whole, self.sgd, self.k, self.count = whole, sgd, k, count
+    def __init__(
+        self, whole: Pass, optimizer: Optimizer | None, barrier: WorkerBarrier, k: int, count: int
+    ) -> None:
+        self.whole, self.k, self.count = whole, k, count
         self.meet = bind(barrier.meet, k)
         # With arrays of its own to work in, other than the pass's.
         self.total_cost = whole.network.cost.total(whole.last.z, whole.targets_t, whole.error)
         dense = [layer for layer in whole.layers if isinstance(layer, DenseStep)]
         self.shares = [UnitShare(layer, self.inputs(layer), self.units(layer)) for layer in dense]
         self.forward_operations = [*self._forward()]
-        self.backward_operations = [*self._backward()]
-        # Nobody may change weights that another still reads.
-        self.update_operations: list[Operation] = [self.meet, *self._update()]
+        if optimizer is not None:
+            self.backward_operations = [*self._backward()]
+            # Nobody may change weights that another still reads.
+            self.update_operations: list[Operation] = [self.meet, *self._update(optimizer)]
 
     def inputs(self, layer: DenseStep) -> slice:
         return parts(len(layer.input), self.count)[self.k]
@@ -253,16 +278,15 @@ class Member:
                 yield self.meet
                 yield from share.send_down()
 
-    def _update(self) -> Iterator[Descent]:
-        network = self.sgd.network
-        slices = network.slices()
+    def _update(self, optimizer: Optimizer) -> Iterator[Operation]:
+        slices = self.whole.network.slices()
         for share in self.shares:
             for stretch in slices[share.name].values():
                 each = (stretch.stop - stretch.start) // len(share.whole.z)  # of a unit
                 first, last = (
                     stretch.start + each * k for k in (share.units.start, share.units.stop)
                 )
-                yield Descent(self.sgd, slice(first, last))
+                yield from optimizer.operations(slice(first, last))
 
 
 class UnitShare(DenseStep):

@@ -73,6 +73,8 @@ def as_npz(drawing: Drawing) -> bytes:
             array = layer.quantity(term.key)
             if array is not None:
                 arrays[f"{layer.name}.{term.key}"] = array
+        for key, vectors in layer.optimizer.items():
+            arrays |= {f"{layer.name}.{key}.{name}": array for name, array in vectors.items()}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
     return buffer.getvalue()

@@ -7,7 +7,7 @@ from nncli.inspection.check import Check, TensorCheck
 from nncli.inspection.findings import Why
 from nncli.inspection.record import Inspection
 from nncli.nn.arrays import Array
-from nncli.nn.trace import LayerTrace
+from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.notation import TERMS
 
 
@@ -17,8 +17,15 @@ def trace_json(inspection: Inspection, why: Why | None = None) -> str:
         "schema": "nncli.trace/1",
         "name": trace.name,
         "eta": trace.eta,
-        "momentum": trace.momentum,
-        "weight_decay": trace.weight_decay,
+        "momentum": _setting(trace, "momentum"),
+        "weight_decay": _setting(trace, "weight_decay"),
+        "optimizer": {
+            "links": [
+                {"name": link.name, "outgoing": link.outgoing, **link.settings()}
+                for link in trace.links
+            ],
+            "scalars": {name: scalar.item() for name, scalar in trace.scalars.items()},
+        },
         "dtype": str(trace.inputs.dtype),
         "batch_size": len(trace.samples),
         "samples": list(trace.samples),
@@ -50,7 +57,16 @@ def _layer(layer: LayerTrace) -> dict[str, Any]:
         "activation": layer.activation,
         "hyperparameters": layer.placed.layer.settings(),
         **{term.key: _list(layer.quantity(term.key)) for term in TERMS},
+        "optimizer": {
+            key: {name: array.tolist() for name, array in vectors.items()}
+            for key, vectors in layer.optimizer.items()
+        },
     }
+
+
+def _setting(trace: Trace, key: str) -> float:
+    """A setting of the first link that has it; 0 without one."""
+    return next((s[key] for s in (link.settings() for link in trace.links) if key in s), 0.0)
 
 
 def _list(array: Array | None) -> Any:

@@ -22,6 +22,7 @@ from nncli.render.pages.findings import findings, why_block
 from nncli.render.pages.formulas import described, with_numbers
 from nncli.render.pages.products import product_table
 from nncli.render.pages.proof import proof
+from nncli.render.pages.update import update
 from nncli.render.text import count, number, shape
 from nncli.render.widgets.grid import Extent
 from nncli.render.widgets.matrices import WEIGHTS, units
@@ -136,36 +137,3 @@ def formula(layer: LayerTrace) -> str:
     if placed.layer.forward_formulas:
         return described(layer)
     return f"{shape(placed.input_shape)} as a vector of {placed.output_shape[0]}"
-
-
-def update(trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
-    """W old, the terms of ΔW, W new; and that they add up to the last digit."""
-    yield Heading(layer.name, 2)
-    eta, momentum, decay = trace.eta, trace.momentum, trace.weight_decay
-    for key, symbol in (("weight", "W"), ("bias", "b")):
-        old, gradient, step, new, velocity = (
-            getattr(layer, f"{key}{part}")
-            for part in ("", "_gradient", "_update", "_new", "_velocity")
-        )
-        if old is None:
-            continue
-        if momentum or decay:
-            terms = [(f"−η ∂C/∂{symbol}", -eta * gradient)]
-            if decay:
-                terms.append((f"−η λ {symbol}", -eta * decay * old))
-            if momentum:
-                terms.append(("−η μ v", -eta * momentum * velocity))
-            signs = "+" * (len(terms) - 1) + "="
-            yield from equations([*terms, (f"Δ{symbol}", step)], signs, extent, WEIGHTS)
-            terms = [(symbol, old), (f"Δ{symbol}", step), (f"{symbol} new", new)]
-        else:
-            terms = [(symbol, old), (f"Δ{symbol} = −η ∂C/∂{symbol}", step), (f"{symbol} new", new)]
-        yield from equations(terms, "+=", extent, WEIGHTS)
-        off = np.abs((old + step) - new) / np.spacing(
-            np.maximum(np.abs(new), np.finfo(new.dtype).tiny)
-        )
-        yield Paragraph(
-            f"{symbol} new − ({symbol} + Δ{symbol}) = {float(off.max()):g} units in the last "
-            f"place, at every one of {count(new.size, 'entry', 'entries')}.",
-            note=True,
-        )

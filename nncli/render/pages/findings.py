@@ -30,7 +30,7 @@ def findings(trace: Trace) -> Iterator[Block]:
 
 
 def change_words(trace: Trace, change: CostChange) -> str:
-    step = "−η‖∇C‖²" if not (trace.momentum or trace.weight_decay) else "∇C · Δ"
+    step = "−η‖∇C‖²" if len(trace.links) == 1 else "∇C · Δ"
     words = {
         "linear": "linear: the step was short enough for the gradient to tell what it would do",
         "curved": "curved: the cost bends within the step",

@@ -14,14 +14,14 @@ from nncli.nn import step as step_module
 from nncli.nn.aligned_buffers import AlignedBuffers
 from nncli.nn.layers import Dense
 from nncli.nn.network import Network, build_network, zero_network
-from nncli.nn.optimizers import Sgd
+from nncli.nn.optimizers import sgd
 from nncli.nn.parallel.blas import blas_threads, cores, set_blas_threads
 from nncli.nn.parallel.partition import LONG_UPDATE, dense
 from nncli.nn.parallel.process_worker import can_fork
 from nncli.nn.parallel.worker_count import best_threads, start_workers, threads_there
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import QUANTITIES, Step
-from nncli.nn.trace import take_trace
+from nncli.nn.trace import Start, record_trace
 from tests.nn.cases import DRAWS, LENET, SOME_CASES, Setting, relative_error, settle
 
 N = 13  # samples: shares of 6 and 7, or of 4, 4 and 5
@@ -57,7 +57,7 @@ def for_crew(network: Network, workers: WorkerPool | None) -> Network:
 
 def shared_step(setting: Setting, workers: WorkerPool, **how) -> Step:
     network = for_crew(setting.network(), workers)
-    step = Step(network, Sgd(network, **how), setting.case.n, workers)
+    step = Step(network, sgd(network, **how), setting.case.n, workers)
     step.inputs[...], step.targets[...] = setting.inputs, setting.targets
     step.draw(DRAWS)
     by_units = step_module.can_fork() and dense(network)
@@ -74,7 +74,10 @@ def test_a_shared_step_is_the_whole_step(case, workers):
         costs = [step.run(0.3, full=True) for step in (whole, shared)]
         assert costs[1] == pytest.approx(costs[0], rel=1e-13)
     assert relative_error(shared.network.parameters, whole.network.parameters) < 1e-12
-    assert relative_error(shared.sgd.velocity, whole.sgd.velocity) < 1e-12
+    assert (
+        relative_error(shared.optimizer.state["velocity"], whole.optimizer.state["velocity"])
+        < 1e-12
+    )
     for ours, theirs in zip(shared.layers, whole.layers, strict=True):
         for quantity in QUANTITIES:
             array, expected = getattr(ours, quantity), getattr(theirs, quantity)
@@ -110,9 +113,9 @@ def test_threads_and_processes_give_the_same_bits(case, count):
 
 def test_a_shared_step_passes_the_check_of_its_gradients(workers):
     step = shared_step(many_samples(LENET), workers)
-    before = step.network.parameters.copy()
+    start = Start.of(step.network, step.optimizer)
     cost = step.run(0.5, full=True)
-    trace = take_trace(step, eta=0.5, cost=cost, before=before, samples=range(N))
+    trace = record_trace(step, eta=0.5, cost=cost, start=start, samples=range(N))
     assert check(trace).passed
 
 
@@ -133,9 +136,9 @@ class Table:
 def test_a_step_loads_its_samples_itself(workers):
     setting = many_samples(LENET)
     network = for_crew(setting.network(), workers)
-    step = Step(network, Sgd(network), 9, workers, Table(setting))
+    step = Step(network, sgd(network), 9, workers, Table(setting))
     twin = for_crew(setting.network(), workers)
-    by_hand = Step(twin, Sgd(twin), 9, workers)
+    by_hand = Step(twin, sgd(twin), 9, workers)
     for rows in ([1, 0, 2, 12, 11, 10, 3, 4, 5], [7] * 9):
         step.load(np.array(rows))
         by_hand.inputs[...], by_hand.targets[...] = setting.inputs[rows], setting.targets[rows]
@@ -152,7 +155,7 @@ def test_a_step_loads_its_samples_itself(workers):
 def test_what_a_share_cannot_load_is_told_as_it_is(workers):
     setting = many_samples(LENET)
     network = for_crew(setting.network(), workers)
-    step = Step(network, Sgd(network), 9, workers, Table(setting))
+    step = Step(network, sgd(network), 9, workers, Table(setting))
 
     def take():
         step.load(np.array([0] * 8 + [13]))
@@ -173,7 +176,7 @@ def test_a_long_update_is_shared_too(workers):
     found = []
     for threads in (None, workers):
         own = for_crew(network, threads)
-        step = Step(own, Sgd(own, momentum=0.5), 8, threads)
+        step = Step(own, sgd(own, momentum=0.5), 8, threads)
         step.inputs[...], step.targets[...] = inputs, targets
         step.run(0.1)
         step.run(0.1)
@@ -192,7 +195,7 @@ def test_a_cost_that_is_not_finite_in_one_share_leaves_the_parameters(workers):
 
 def test_mini_batches_too_small_to_share_are_taken_whole(workers):
     network = settle(LENET).network()
-    assert len(Step(network, Sgd(network), 3, workers).passes) == 1
+    assert len(Step(network, sgd(network), 3, workers).passes) == 1
 
 
 class TestCrew:

@@ -1,0 +1,90 @@
+"""The update of a step: from the gradient, link by link, to the new parameters."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from nncli.inspection.links import link_ulps, values_of
+from nncli.inspection.rounding import ulps
+from nncli.nn.arrays import Array
+from nncli.nn.optimizers import GRADIENT, PARAMETERS, Link, Momentum, WeightDecay, before
+from nncli.nn.trace import LayerTrace, Trace
+from nncli.render.formats.document import Block, Heading, Paragraph, equations
+from nncli.render.notation import LINK_SYMBOLS
+from nncli.render.text import count
+from nncli.render.widgets.grid import Extent
+from nncli.render.widgets.matrices import WEIGHTS
+
+
+class Line(NamedTuple):
+    """Matrices with a sign between each two, the last being what the others make."""
+
+    terms: tuple[tuple[str, Array], ...]
+    signs: str
+
+
+Values = dict[str, Array]
+Lines = Callable[[Any, str, str, Values], list[Line]]
+
+
+def update(trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
+    """W old, how each link makes its part of ΔW, W new; and that they add up to the last digit."""
+    yield Heading(layer.name, 2)
+    for key, symbol in (("weight", "W"), ("bias", "b")):
+        if getattr(layer, key) is not None:
+            yield from _parameter(trace, layer, key, symbol, extent)
+
+
+def _parameter(
+    trace: Trace, layer: LayerTrace, key: str, symbol: str, extent: Extent
+) -> Iterator[Block]:
+    values = values_of(trace, layer, key)
+    old, step, new = (getattr(layer, f"{key}{part}") for part in ("", "_update", "_new"))
+    incoming, shown = GRADIENT, symbol_of(GRADIENT, symbol)
+    for link in trace.links[:-1]:
+        for line in LINES[type(link)](link, symbol, shown, values | {"incoming": values[incoming]}):
+            yield from equations(line.terms, line.signs, extent, WEIGHTS)
+        incoming = link.outgoing
+        shown = symbol_of(incoming, symbol)
+    terms = [(symbol, old), (f"Δ{symbol} = −η {_factor(shown)}", step), (f"{symbol} new", new)]
+    yield from equations(terms, "+=", extent, WEIGHTS)
+    off = ulps(old + step, new)
+    yield Paragraph(
+        f"{symbol} new − ({symbol} + Δ{symbol}) = {off:g} units in the last "
+        f"place, at every one of {count(new.size, 'entry', 'entries')}.",
+        note=True,
+    )
+    if len(trace.links) > 1:
+        each = ", ".join(f"{name} {off:g}" for name, off in link_ulps(trace, values))
+        yield Paragraph(
+            f"What each link wrote is off its formula by, in units in the last place: {each}.",
+            note=True,
+        )
+
+
+def symbol_of(vector: str, symbol: str) -> str:
+    """What a vector of an optimizer is called, of the parameters `symbol`."""
+    return LINK_SYMBOLS[vector].replace("W", symbol)
+
+
+def _factor(shown: str) -> str:
+    return f"({shown})" if " + " in shown else shown
+
+
+def _weight_decay(link: WeightDecay, symbol: str, shown: str, values: Values) -> list[Line]:
+    outgoing = link.outgoing
+    decay = link.weight_decay * values[PARAMETERS]
+    terms = ((shown, values["incoming"]), (f"λ {symbol}", decay))
+    return [Line((*terms, (symbol_of(outgoing, symbol), values[outgoing])), "+=")]
+
+
+def _momentum(link: Momentum, symbol: str, shown: str, values: Values) -> list[Line]:
+    old, new = values[before("velocity")], values["velocity"]
+    incoming, v = values["incoming"], symbol_of("velocity", symbol)
+    lines = [Line((("μ v", link.momentum * old), (shown, incoming), (v, new)), "+=")]
+    if link.nesterov:
+        ahead = (symbol_of("lookahead", symbol), values["lookahead"])
+        lines.append(Line(((shown, incoming), (f"μ {v}", link.momentum * new), ahead), "+="))
+    return lines
+
+
+LINES: dict[type[Link], Lines] = {WeightDecay: _weight_decay, Momentum: _momentum}
