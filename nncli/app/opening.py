@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from nncli.app.pipeline import build_run_network, make_optimizer, prepare
+from nncli.app.pipeline import build_run_network, prepare
 from nncli.app.records import Prepared
 from nncli.core.errors import RunError
 from nncli.core.files import shown
@@ -41,7 +41,7 @@ class SpecOrRun(NamedTuple):
         Raises:
             RunError: the run's state is of another optimizer.
         """
-        optimizer = make_optimizer(self.prepared.spec, self.prepared.network)
+        optimizer = Optimizer(self.prepared.network, self.prepared.links)
         if self.state is not None:
             from nncli.training.checkpoint import check_optimizer_state
 

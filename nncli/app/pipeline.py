@@ -29,7 +29,7 @@ from nncli.nn import schedules
 from nncli.nn.activations import ACTIVATIONS, DEFAULT, PARAMETERS
 from nncli.nn.initialisers import default_initialiser
 from nncli.nn.network import Network
-from nncli.nn.optimizers import Optimizer, sgd
+from nncli.nn.optimizers import Link, chain_of
 from nncli.nn.parallel import worker_count
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.spec import (
@@ -80,7 +80,7 @@ def prepare(spec: Spec, *, weight_files: bool = True) -> Prepared:
     has_file = weight_files and spec.train.init_from is not None
     initial = load_initial_weights(spec, network) if has_file else None
     plan = make_plan(spec, classes=data.classes is not None)
-    return Prepared(spec, data, network, plan, initial)
+    return Prepared(spec, data, network, plan, optimizer_links(spec), initial)
 
 
 def build_run_network(spec: Spec, input_shape: Shape) -> Network:
@@ -360,10 +360,15 @@ def make_plan(spec: Spec, *, classes: bool) -> Plan:
     )
 
 
-def make_optimizer(spec: Spec, network: Network) -> Optimizer:
-    """The optimizer that a spec asks for, at the beginning."""
+def optimizer_links(spec: Spec) -> tuple[Link, ...]:
+    """What the optimizer that a spec asks for is made of."""
     t = spec.train
-    return sgd(network, momentum=t.momentum, weight_decay=t.weight_decay)
+    settings = t.optimizer.model_dump()
+    kind = settings.pop("type")
+    if kind == "sgd":
+        settings |= {"momentum": t.momentum, "nesterov": t.nesterov}
+    decay = {"weight_decay": t.weight_decay, "decoupled_weight_decay": t.decoupled_weight_decay}
+    return tuple(chain_of(kind, **settings, **decay))
 
 
 def _schedule(schedule: Schedule, epochs: int) -> schedules.Schedule:

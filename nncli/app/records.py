@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nncli.inspection.timing import LayerTime
     from nncli.nn.arrays import Array
     from nncli.nn.network import Network
+    from nncli.nn.optimizers import Link
     from nncli.spec import Origin as ValueOrigin
     from nncli.spec import Spec
     from nncli.training.assessment import Assessment
@@ -47,13 +48,16 @@ class InitialWeights(NamedTuple):
 class Prepared(NamedTuple):
     """Everything a training needs, read and checked; no step is taken yet.
 
-    `initial` says where the network's weights were read from; None: they are the spec's own.
+    Attributes:
+        links: what the optimizer is made of.
+        initial: where the network's weights were read from; None: they are the spec's own.
     """
 
     spec: Spec
     data: Data
     network: Network
     plan: Plan
+    links: tuple[Link, ...] = ()
     initial: InitialWeights | None = None
 
 

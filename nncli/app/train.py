@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from nncli.app.pipeline import make_optimizer, prepare, start_workers, with_defaults
+from nncli.app.pipeline import prepare, start_workers, with_defaults
 from nncli.app.records import Prepared, Training
 from nncli.core.errors import DivergedError, InterruptedTraining, StoppedTraining
+from nncli.nn.optimizers import Optimizer
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.spec import Spec, dump_spec, load_spec
 from nncli.training.checkpoint import RunIdentity, pack_checkpoint
@@ -103,7 +104,7 @@ def make_trainer(
     prepared: Prepared, workers: WorkerPool, untrained: float | None = None
 ) -> Trainer:
     network, data = prepared.network, prepared.data
-    optimizer = make_optimizer(prepared.spec, network)
+    optimizer = Optimizer(network, prepared.links)
     return Trainer(
         network, optimizer, prepared.plan, data.train, data.validation, workers, untrained
     )

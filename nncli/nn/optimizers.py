@@ -11,7 +11,7 @@ that a textbook has, which the inspector and the tests hold the operations to.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -82,6 +82,10 @@ class Link:
         """
         raise NotImplementedError
 
+    def words(self) -> str:
+        """The link with its settings, in a few words."""
+        return f"{self.name} {' '.join(f'{value:g}' for value in self.settings().values())}".strip()
+
     def settings(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
@@ -102,6 +106,9 @@ class WeightDecay(Link):
     @property
     def terms(self) -> tuple[str, ...]:
         return ("decayed_direction" if self.decoupled else "decayed_gradient",)
+
+    def words(self) -> str:
+        return f"{'decoupled ' if self.decoupled else ''}{self.name} {self.weight_decay:g}"
 
     def rule(self, incoming: str, vectors: Vectors) -> Operations:
         decayed = vectors[self.outgoing]
@@ -128,6 +135,9 @@ class Momentum(Link):
     @property
     def terms(self) -> tuple[str, ...]:
         return ("lookahead",) if self.nesterov else ()
+
+    def words(self) -> str:
+        return f"{'Nesterov ' if self.nesterov else ''}{self.name} {self.momentum:g}"
 
     def rule(self, incoming: str, vectors: Vectors) -> Operations:
         direction, velocity = vectors[incoming], vectors["velocity"]
@@ -240,23 +250,40 @@ class Optimizer:
             array[...] = state[name]
 
 
-def sgd(
-    network: Network,
+class Kind(NamedTuple):
+    """A kind of optimizer: what it is called, and the links that its settings make."""
+
+    title: str
+    links: Callable[..., list[Link]]
+
+
+def sgd_links(*, momentum: float = 0.0, nesterov: bool = False) -> list[Link]:
+    return [Momentum(momentum, nesterov)] if momentum else []
+
+
+OPTIMIZERS = {"sgd": Kind("SGD", sgd_links)}
+
+
+def chain_of(
+    kind: str = "sgd",
     *,
-    momentum: float = 0.0,
-    nesterov: bool = False,
     weight_decay: float = 0.0,
     decoupled_weight_decay: float = 0.0,
-) -> Optimizer:
-    """Stochastic gradient descent, with the meaning that PyTorch gives its settings."""
-    chain: list[Link] = []
+    **settings: Any,
+) -> list[Link]:
+    """The links of an optimizer of a kind, with a weight decay before or behind its own.
+
+    Args:
+        settings: those of the kind.
+    """
+    chain = OPTIMIZERS[kind].links(**settings)
     if weight_decay:
-        chain.append(WeightDecay(weight_decay))
-    if momentum:
-        chain.append(Momentum(momentum, nesterov))
+        chain.insert(0, WeightDecay(weight_decay))
     if decoupled_weight_decay:
         chain.append(WeightDecay(decoupled_weight_decay, decoupled=True))
-    return Optimizer(network, chain)
+    return chain
 
 
-OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"sgd": sgd}
+def sgd(network: Network, **settings: Any) -> Optimizer:
+    """Stochastic gradient descent, with the meaning that PyTorch gives its settings."""
+    return Optimizer(network, chain_of("sgd", **settings))

@@ -19,6 +19,7 @@ class Pass:
         layers: the layers' parts in forward order.
         last: the last of them.
         error: a − y of the last layer, outputs x samples.
+        forward_operations, backward_operations: what a step runs, in order.
         total_cost: gives Σ_x C_x from the last forward pass; complex where the network is.
     """
 
@@ -87,12 +88,12 @@ class Pass:
 
     def _order_operations(self) -> None:
         # The order of a step never changes, so its operations are recorded once.
-        self._forward_operations = [*chain.from_iterable(layer.forward() for layer in self.layers)]
+        self.forward_operations = [*chain.from_iterable(layer.forward() for layer in self.layers)]
         if self.first_input is not self.inputs_t:
-            self._forward_operations.insert(0, bind(np.copyto, self.first_input, self.inputs_t))
-        self._forward_operations.append(bind(np.subtract, self.last.a, self.targets_t, self.error))
+            self.forward_operations.insert(0, bind(np.copyto, self.first_input, self.inputs_t))
+        self.forward_operations.append(bind(np.subtract, self.last.a, self.targets_t, self.error))
         rules = () if self.gradient is None else self._backward_rules()
-        self._backward_operations = [*chain.from_iterable(rules)]
+        self.backward_operations = [*chain.from_iterable(rules)]
 
     def _backward_rules(self) -> Iterator[Operations]:
         first = self._first_with_parameters()
@@ -109,7 +110,7 @@ class Pass:
 
     def forward(self) -> float:
         """From `inputs` to the outputs and the error; returns Σ_x C_x."""
-        for operation in self._forward_operations:
+        for operation in self.forward_operations:
             operation()
         return self.total_cost().real
 
@@ -117,7 +118,7 @@ class Pass:
         """Also the gradients, where the cost is finite; `full`: see `Step.run`."""
         cost = self.forward()
         if math.isfinite(cost):
-            for operation in self._backward_operations:
+            for operation in self.backward_operations:
                 operation()
             if full:
                 self.complete()

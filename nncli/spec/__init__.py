@@ -1,5 +1,12 @@
-"""A YAML file becomes a checked, frozen Spec."""
+"""A YAML file becomes a checked, frozen Spec: the only room that imports yaml and pydantic.
 
+The models (`models`, and for its parts `data`, `layers`, `training`) check each value by itself,
+`checks` what concerns several parts at once; `load` reads a file and puts both together. Of the
+engine, this room knows only the tables whose words are a spec's own: activations, costs,
+initialisers. Start reading at `load`.
+"""
+
+from nncli.spec.data import DataSpec, PairSpec
 from nncli.spec.dump import dump_spec
 from nncli.spec.inline import file_and_array
 from nncli.spec.layers import (
@@ -14,19 +21,17 @@ from nncli.spec.layers import (
     WeightedLayerSpec,
 )
 from nncli.spec.load import load_spec, parse_spec
-from nncli.spec.models import (
+from nncli.spec.models import Spec
+from nncli.spec.nodes import Origin
+from nncli.spec.schema import json_schema
+from nncli.spec.training import (
     ConstantSchedule,
     CosineSchedule,
-    DataSpec,
     ExponentialSchedule,
-    PairSpec,
     Schedule,
-    Spec,
     StepSchedule,
     TrainSpec,
 )
-from nncli.spec.nodes import Origin
-from nncli.spec.schema import json_schema
 
 __all__ = [
     "LAYERS",

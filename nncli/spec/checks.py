@@ -23,7 +23,9 @@ def mistakes(data: dict[str, Any]) -> Iterator[Problem]:
     yield from _mixing_inside(layers)
     yield from _activation_keys(layers)
     train = data.get("train")
-    yield from _cost(layers, train if isinstance(train, dict) else {})
+    train = train if isinstance(train, dict) else {}
+    yield from _cost(layers, train)
+    yield from _optimizer(train)
 
 
 def _kind(layer: dict[str, Any]) -> type[LayerSpec]:
@@ -77,6 +79,20 @@ def _activation_keys(layers: Sequence[dict[str, Any]]) -> Iterator[Problem]:
             cure = f"its key is {listed(own)}" if own else "leave it out"
             message = f"'{key}' belongs to {listed(owners)}, and the activation is {activation}"
             yield Problem(("network", i, key), f"{message}; {cure}", at_key=True)
+
+
+def _optimizer(train: dict[str, Any]) -> Iterator[Problem]:
+    """Keys of the training that its optimizer does not know, or that need another key."""
+    chosen = train.get("optimizer", "sgd")
+    kind = chosen.get("type") if isinstance(chosen, dict) else chosen
+    if kind != "sgd":
+        for key in ("momentum", "nesterov"):
+            if key in train and isinstance(kind, str):
+                message = f"'{key}' belongs to sgd, and the optimizer is {kind}; leave it out"
+                yield Problem(("train", key), message, at_key=True)
+    elif train.get("nesterov") is True and not train.get("momentum"):
+        message = "nesterov needs momentum; set train.momentum too, 0.9 say"
+        yield Problem(("train", "nesterov"), message)
 
 
 def _cost(layers: Sequence[dict[str, Any]], train: dict[str, Any]) -> Iterator[Problem]:

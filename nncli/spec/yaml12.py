@@ -81,10 +81,32 @@ def read(text: str) -> tuple[Node | None, list[Problem]]:
         line, column = _line_and_column(text, bad.start())
         code = f"U+{ord(bad.group()):04X}"
         raise Unreadable(line, column, f"the control character {code} is not allowed; remove it")
+    try:
+        return _tree(text)
+    except Unreadable:
+        # A parser that looks far ahead may meet a limit of its own before the builder sees an event
+        # that is beyond ours, so the text is read once more as far as that.
+        deep = _too_deep(text)
+        if deep is not None:
+            _tree(text[: deep + 1])
+        raise
+
+
+def _tree(text: str) -> tuple[Node | None, list[Problem]]:
     builder = _Builder()
     for event in _events(text):
-        builder.take(event)
+        builder.add(event)
     return builder.root, builder.problems
+
+
+def _too_deep(text: str) -> int | None:
+    """Where a bracket stands within MOST_LEVELS others, be it in a text; None: nowhere."""
+    level = 0
+    for bracket in re.finditer(r"[][{}]", text):
+        level += 1 if bracket.group() in "[{" else -1
+        if level > MOST_LEVELS:
+            return bracket.start()
+    return None
 
 
 def _line_and_column(text: str, index: int) -> tuple[int, int]:
@@ -127,7 +149,7 @@ class _Builder:
         self._size = 0
         self._documents = 0
 
-    def take(self, event: Any) -> None:
+    def add(self, event: Any) -> None:
         if isinstance(event, events.ScalarEvent):
             self._scalar(event)
         elif isinstance(event, events.SequenceStartEvent):

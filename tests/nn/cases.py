@@ -56,12 +56,10 @@ class Setting:
             view[...] = numbers.reshape(view.shape)
         return network
 
-    def step(self, dtype=np.float64, momentum=0.0, weight_decay=0.0) -> Step:
+    def step(self, dtype=np.float64, **settings) -> Step:
         """A step that has its mini-batch and has not run."""
         network = self.network(dtype)
-        step = Step(
-            network, sgd(network, momentum=momentum, weight_decay=weight_decay), self.case.n
-        )
+        step = Step(network, sgd(network, **settings), self.case.n)
         step.inputs[...] = self.inputs
         step.targets[...] = self.targets
         if step.draws:

@@ -9,11 +9,15 @@ import math
 import numpy as np
 import pytest
 
+from nncli.nn.arrays import execute
 from nncli.nn.layers import Dense
 from nncli.nn.network import build_network
-from nncli.nn.optimizers import sgd
+from nncli.nn.optimizers import GRADIENT, PARAMETERS, before, sgd
 from nncli.nn.schedules import Constant, Cosine, Exponential, StepDecay
 from nncli.nn.step import Step
+from nncli.nn.trace import Start
+
+from .cases import SOME_CASES, settle
 
 
 def one_weight(w, b=None, **how) -> Step:
@@ -87,6 +91,79 @@ def test_gradient_is_that_of_the_cost_alone():
 
 def test_without_momentum_there_is_no_velocity():
     assert one_weight(1.0).optimizer.state == {}
+
+
+def test_nesterov():
+    # v = 1, so w: −0.1 (1 + 0.9);  g = 0.81: v = 0.9 + 0.81 = 1.71, −0.1 (0.81 + 0.9 · 1.71)
+    path = run(one_weight(1.0, momentum=0.9, nesterov=True), [0.1, 0.1])
+    assert np.array(path) == near([[0.81], [0.5751]])
+
+
+def test_decoupled_weight_decay_does_not_pass_through_momentum():
+    # v = 1, so w: −0.1 (1 + 0.5 · 1);  g = 0.85: v = 0.9 + 0.85 = 1.75, −0.1 (1.75 + 0.425)
+    path = run(one_weight(1.0, momentum=0.9, decoupled_weight_decay=0.5), [0.1, 0.1])
+    assert np.array(path) == near([[0.85], [0.6325]])
+
+
+def chain_names(**settings) -> list[str]:
+    return [link.name for link in sgd(one_weight(1.0).network, **settings).links]
+
+
+def test_a_chain_has_the_links_that_are_asked_for():
+    assert chain_names() == ["learning rate"]
+    settings = {"momentum": 0.9, "weight_decay": 0.1, "decoupled_weight_decay": 0.2}
+    assert chain_names(**settings) == ["weight decay", "momentum", "weight decay", "learning rate"]
+
+
+def test_a_stretch_at_a_time_comes_to_the_same_bits():
+    settings = {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}
+    whole, parts = one_weight(1.0, 2.0, **settings), one_weight(1.0, 2.0, **settings)
+    for _ in range(3):
+        whole.run(0.1)
+        parts.forward()
+        parts.optimizer.gradient[...] = whole.optimizer.gradient
+        parts.optimizer.begin(0.1)
+        for stretch in (slice(1, 2), slice(0, 1)):
+            execute(parts.optimizer.operations(stretch))
+        assert parts.network.parameters.tobytes() == whole.network.parameters.tobytes()
+
+
+CHAINS = {
+    "plain": {},
+    "momentum": {"momentum": 0.9},
+    "nesterov": {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1},
+    "decoupled": {"momentum": 0.5, "decoupled_weight_decay": 0.1},
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("settings", CHAINS.values(), ids=CHAINS)
+def test_what_a_link_writes_is_its_formula(settings, dtype):
+    """Operation by operation it is the same rounding, so that not a bit may differ."""
+    step = settle(SOME_CASES[0]).step(dtype, **settings)
+    for _ in range(3):
+        start = Start.of(step.network, step.optimizer)
+        step.run(0.1, full=True)
+        optimizer = step.optimizer
+        values = {**optimizer.vectors, **optimizer.scalars, PARAMETERS: start.parameters}
+        values |= {before(name): array for name, array in start.state.items()}
+        incoming = GRADIENT
+        for link in optimizer.links:
+            for name, expected in link.formula(values[incoming], values).items():
+                assert np.array_equal(expected, optimizer.vectors[name]), (link.name, name)
+            incoming = link.outgoing
+        new = start.parameters + optimizer.update
+        assert np.array_equal(step.network.parameters, new)
+
+
+def test_a_plain_step_has_no_more_operations_than_it_needs():
+    """Of [784, 30, 10] with biases, whose time is that of NumPy's calls: see the benchmarks."""
+    layers = [Dense(units=30), Dense(units=10)]
+    network = build_network(layers, (784,), "quadratic", np.float32, np.random.default_rng(0))
+    step = Step(network, sgd(network), 10)
+    (whole,) = step.passes
+    forward, backward = len(whole.forward_operations), len(whole.backward_operations)
+    assert (forward, backward, len(step.optimizer.operations())) == (19, 9, 2)
 
 
 EPOCHS = range(1, 13)

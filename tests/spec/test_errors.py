@@ -249,8 +249,9 @@ def test_empty_sections():
         "header, scale, shape), got null",
         "f.yaml:3:10: network: expected a list of layers such as [{type: dense, units: 10}], got "
         "an empty list",
-        "f.yaml:4:8: train: expected a mapping of keys (eta, epochs, batch_size, cost, momentum, "
-        "weight_decay, shuffle, threads, schedule, init_from, weights_layout), got 3",
+        "f.yaml:4:8: train: expected a mapping of keys (eta, epochs, batch_size, cost, optimizer, "
+        "momentum, nesterov, weight_decay, decoupled_weight_decay, shuffle, threads, schedule, "
+        "init_from, weights_layout), got 3",
     ]
 
 
@@ -383,3 +384,33 @@ def test_a_spec_may_come_from_a_pipe(tmp_path):
         assert load_spec(f"/dev/fd/{reading}").train.eta == 1
     finally:
         os.close(reading)
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        (
+            "{eta: 1, nesterov: true}",
+            "f.yaml:4:27: train.nesterov: nesterov needs momentum; set train.momentum too, 0.9 say",
+        ),
+        (
+            "{eta: 1, optimizer: sdg}",
+            "f.yaml:4:28: train.optimizer.type: 'sdg' is not known",
+        ),
+        (
+            "{eta: 1, optimizer: {type: sgd, momentum: 0.9}}",
+            "f.yaml:4:40: train.optimizer.momentum: unknown key",
+        ),
+        (
+            "{eta: 1, decoupled_weight_decay: -1}",
+            "f.yaml:4:41: train.decoupled_weight_decay: expected a number that is not negative",
+        ),
+    ],
+    ids=["nesterov", "unknown", "key", "decay"],
+)
+def test_optimizers(train, message):
+    found = lines(
+        f"name: x\ndata: {{train: x.csv}}\nnetwork: [{{type: dense, units: 1}}]\ntrain: {train}\n"
+    )
+    assert len(found) == 1
+    assert found[0].startswith(message)

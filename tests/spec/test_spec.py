@@ -141,8 +141,12 @@ train:
   epochs: 30
   batch_size: 10
   cost: quadratic
+  optimizer:
+    type: sgd
   momentum: 0.0
+  nesterov: false
   weight_decay: 0.0
+  decoupled_weight_decay: 0.0
   shuffle: true
   threads: auto
   schedule:

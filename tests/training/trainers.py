@@ -1,12 +1,12 @@
 """A trainer for what was prepared, as `nncli.train` makes it, in one thread."""
 
-from nncli.app.pipeline import make_optimizer
 from nncli.app.records import Prepared
+from nncli.nn.optimizers import Optimizer
 from nncli.training.plan import Samples
 from nncli.training.trainer import Trainer
 
 
 def trainer_of(p: Prepared, train: Samples | None = None) -> Trainer:
     """`train`: in place of the samples that the spec names."""
-    optimizer = make_optimizer(p.spec, p.network)
+    optimizer = Optimizer(p.network, p.links)
     return Trainer(p.network, optimizer, p.plan, train or p.data.train, p.data.validation)

@@ -1,5 +1,6 @@
 """Per-layer tables: what a network is made of, and what a step did to each layer."""
 
+from collections.abc import Sequence
 from math import prod
 
 from rich.console import Group, RenderableType
@@ -8,6 +9,7 @@ from rich.text import Text
 from nncli.nn.activations import ACTIVATIONS
 from nncli.nn.measures import LayerMeasures
 from nncli.nn.network import Network
+from nncli.nn.optimizers import Link
 from nncli.render.notation import MEASURES
 from nncli.render.text import number, percent, plain, shape
 from nncli.render.widgets.tables import Column, Columns
@@ -42,7 +44,7 @@ def network_table(network: Network) -> Columns:
     return Columns(columns, rows, total)
 
 
-def measures_table(epoch: Epoch, *, momentum: float, weight_decay: float) -> RenderableType:
+def measures_table(epoch: Epoch, links: Sequence[Link] = ()) -> RenderableType:
     """What an epoch's last step did: the error signal's way back, a row a layer."""
     columns = [Column("layer", words=True)]
     columns += [Column(q.symbol, rank=q.rank) for q in MEASURES if q.symbol]
@@ -62,7 +64,7 @@ def measures_table(epoch: Epoch, *, momentum: float, weight_decay: float) -> Ren
                 cells["relative_update"],
             ]
         )
-    legend = f"{LEGEND} {update_rule(momentum, weight_decay)}"
+    legend = f"{LEGEND} {update_rule(links)}"
     if any(layer.upstream_norm is None for layer in epoch.layers):
         legend += " " + FUSED
     samples = f"The last step of the epoch, on a mini-batch of {epoch.last_batch}:"
@@ -107,12 +109,9 @@ LEGEND = (
 FUSED = "Behind cross-entropy the outputs have δ = a − y: σ′ has cancelled."
 
 
-def update_rule(momentum: float, weight_decay: float) -> str:
-    terms = [
-        *([f"momentum {momentum:g}"] if momentum else []),
-        *([f"weight decay {weight_decay:g}"] if weight_decay else []),
-    ]
-    return f"ΔW has {' and '.join(terms)} in it." if terms else "ΔW = −η ∂C/∂W."
+def update_rule(links: Sequence[Link]) -> str:
+    words = " and ".join(link.words() for link in links)
+    return f"ΔW has {words} in it." if words else "ΔW = −η ∂C/∂W."
 
 
 def saturation(layer: LayerMeasures) -> Text:

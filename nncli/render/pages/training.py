@@ -9,6 +9,7 @@ from rich.text import Text
 
 from nncli.app.records import InitialWeights, Prepared, Training
 from nncli.core.files import shown
+from nncli.nn.optimizers import OPTIMIZERS
 from nncli.nn.trace import Trace
 from nncli.render.pages.layers import divergence_table, measures_table, network_table
 from nncli.render.streams import messages, results, say
@@ -70,7 +71,7 @@ class TrainingScreen(ExitStack):
         parts: list[RenderableType] = [
             epoch_line(epoch, settings.epochs),
             "",
-            measures_table(epoch, momentum=settings.momentum, weight_decay=settings.weight_decay),
+            measures_table(epoch, self.prepared.links),
             "",
         ]
         if trace is not None:
@@ -112,16 +113,13 @@ def facts(prepared: Prepared) -> list[tuple[str, str]]:
     steps = [f"η = {t.eta:g}"]
     if t.schedule.type != "constant":
         steps.append(f"{t.schedule.type} schedule")
-    if t.momentum:
-        steps.append(f"momentum {t.momentum:g}")
-    if t.weight_decay:
-        steps.append(f"weight decay {t.weight_decay:g}")
+    steps += [link.words() for link in prepared.links]
     batch = min(t.batch_size, len(data.train))
     return [
         ("data", samples),
         *([("test", test)] if test else []),
         ("cost", t.cost),
-        ("SGD", ", ".join(steps)),
+        (OPTIMIZERS[t.optimizer.type].title, ", ".join(steps)),
         ("length", f"{count(t.epochs, 'epoch')} in mini-batches of {batch:,}"),
         ("numbers", f"{spec.dtype}, seed {spec.seed}"),
         *([("start", origins(prepared.initial))] if prepared.initial else []),
