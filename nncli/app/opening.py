@@ -65,6 +65,7 @@ def open_spec_or_run(path: str | Path, overrides: Sequence[str] = ()) -> SpecOrR
     prepared = prepare(spec, weight_files=False)
     state, notes = last_state(path, prepared.network)
     prepared.network.parameters[...] = state.parameters
+    prepared.network.restore_state(state.network_state)
     return SpecOrRun(prepared, state, notes)
 
 
@@ -126,6 +127,7 @@ def open_run(path: str | Path) -> OpenedRun:
     _check_outputs(path, preprocessing, network)
     state, notes = last_state(path, network)
     network.parameters[...] = state.parameters
+    network.restore_state(state.network_state)
     return OpenedRun(path, spec, preprocessing, network, state.epoch, notes)
 
 

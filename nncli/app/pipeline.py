@@ -74,6 +74,7 @@ def prepare(spec: Spec, *, weight_files: bool = True) -> Prepared:
         network = mistakes.of(lambda: build_network(spec, layers))
     if network is not None and data is not None:
         mistakes.of(lambda: check_outputs(spec, network, data))
+        mistakes.of(lambda: _check_batches(spec, network, len(data.train)))
     mistakes.raise_them()
     assert data is not None
     assert network is not None
@@ -270,6 +271,19 @@ def _check_memory(spec: Spec, placed: Placed, n: int) -> None:
             f"a step of this network would take {needed / 2**30:,.1f} GiB of memory, most of it in "
             f"{largest.name}; this machine has {there / 2**30:,.1f} GiB",
         )
+
+
+def _check_batches(spec: Spec, network: Network, samples: int) -> None:
+    """Raises SpecError where a mini-batch of an epoch has too few samples for a layer."""
+    size = spec.train.batch_size
+    for n in sorted({min(size, samples), samples % size} - {0}):
+        try:
+            networks.check_batch(network.layers, n)
+        except LayerError as error:
+            raise spec.error_at(
+                ("train", "batch_size"),
+                f"{error.message}; {samples:,} samples in mini-batches of {size:,} make one of {n}",
+            ) from error
 
 
 def memory_of_machine() -> int:

@@ -61,7 +61,7 @@ def load_initial_weights(spec: Spec, network: Network) -> InitialWeights:
     """
     t = spec.train
     assert t.init_from is not None
-    from nncli.exchange.importing import parameters_from
+    from nncli.exchange.importing import network_from
     from nncli.training.run_folder import last_checkpoint
 
     path = spec.resolve(t.init_from)
@@ -71,14 +71,15 @@ def load_initial_weights(spec: Spec, network: Network) -> InitialWeights:
     try:
         if os.path.isdir(path):
             path, notes = last_checkpoint(path)
-        flat, origins = parameters_from(read_weights(path), network, t.weights_layout)
+        filled, origins = network_from(read_weights(path), network, t.weights_layout)
     except NncliError as error:
         if spec.origin("train.init_from").kind == "default":  # asked for beside the spec
             raise
         lines = str(error).splitlines()
         told = (spec.error_at(("train", "init_from"), line).problems for line in lines)
         raise SpecError([problem for problems in told for problem in problems]) from error
-    network.parameters[...] = flat
+    network.parameters[...] = filled.parameters
+    network.restore_state(filled.state)
     return InitialWeights(path, t.weights_layout, origins, notes)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from nncli.core.errors import NncliError
 from nncli.core.files import shown
-from nncli.exchange.trained import BUFFERS, DIVISOR, FORMAT, OFFSET, PYTORCH
+from nncli.exchange.trained import BUFFERS, DIVISOR, FORMAT, OFFSET, PYTORCH, STATE_IN_PYTORCH
 from nncli.nn.arrays import Array, Shape
 from nncli.nn.layers import by
 from nncli.nn.network import Network
@@ -52,10 +52,10 @@ class Origin(NamedTuple):
     is_turned: bool
 
 
-def parameters_from(
+def network_from(
     file: WeightFile, network: Network, layout: Layout
-) -> tuple[Array, tuple[Origin, ...]]:
-    """All parameters of `network` from a file, as one vector; and where each layer's were.
+) -> tuple[Network, tuple[Origin, ...]]:
+    """A copy of `network` with all parameters and state from a file; and where each layer's were.
 
     Raises:
         NncliError: an array is missing, left over, of another shape, or no finite number of the
@@ -64,13 +64,18 @@ def parameters_from(
     check_layout(file, layout)
     find = _by_module if layout == "pytorch" else _by_name
     names, problems = find(file, network)
-    flat = np.zeros_like(network.parameters)
-    for ours, view in network.named(flat).items():
+    filled = network.astype(network.dtype)
+    for ours, view in _arrays(filled).items():
         if ours in names:
             problem = _filled(view, file, names[ours], ours, layout)
             problems += [problem] if problem else []
     _raise(problems)
-    return flat, tuple(_origins(names, network, layout))
+    return filled, tuple(_origins(names, network, layout))
+
+
+def _arrays(network: Network) -> dict[str, Array]:
+    """All that a file has of a network, by name: parameters and what layers keep."""
+    return {**network.named(network.parameters), **network.state}
 
 
 def _filled(view: Array, file: WeightFile, name: str, ours: str, layout: Layout) -> str:
@@ -118,7 +123,7 @@ def check_layout(file: WeightFile, layout: Layout) -> None:
 
 def _by_name(file: WeightFile, network: Network) -> tuple[dict[str, str], list[str]]:
     """Each parameter's own name, where the file has it; and what is missing or left over."""
-    wanted = network.named(network.parameters)
+    wanted = _arrays(network)
     given = {name: None for name in file.arrays if not _is_more(file, name)}
     if not given.keys() & wanted.keys():
         raise NncliError(
@@ -199,6 +204,9 @@ def _by_module(file: WeightFile, network: Network) -> tuple[dict[str, str], list
             raise NncliError(f"{file.name}: {shown(module.name)} is {module}, {layer.name} {layer}")
         for key in ("weight", "bias") if layer.has_bias else ("weight",):
             names[layer.prefix + key] = module.prefix + key
+        for key, theirs in STATE_IN_PYTORCH.items():
+            if layer.prefix + key in network.state and module.prefix + theirs in file.arrays:
+                names[layer.prefix + key] = module.prefix + theirs
     return names, []
 
 
@@ -216,11 +224,15 @@ def _modules(file: WeightFile) -> list[_Module]:
     for name in names:
         key = name.rpartition(".")[2]
         prefix, shape = name[: len(name) - len(key)], file.arrays[name].shape
-        if key == "weight" and len(shape) in (2, 4):
+        of_batchnorm = {f"{prefix}weight", f"{prefix}running_mean"} <= file.arrays.keys()
+        if of_batchnorm and key in STATE_IN_PYTORCH.values():
+            continue
+        if key == "weight" and (len(shape) in (2, 4) or (of_batchnorm and len(shape) == 1)):
             modules.append(_Module(prefix, shape, f"{prefix}bias" in file.arrays))
         elif key != "bias" or len(shape) != 1 or f"{prefix}weight" not in file.arrays:
             problems.append(
-                f"{file.name}: {_told(file, name)} is no weight or bias of a linear or conv layer"
+                f"{file.name}: {_told(file, name)} is no weight or bias of a linear, conv or "
+                "batchnorm layer"
             )
     _raise(problems)
     return modules
@@ -247,7 +259,7 @@ def _paired(
     if len(chosen) == len(layers) == len(modules):
         return [chosen[layer.name] for layer in layers]
     lines = [f"{file.name}: its modules do not fit the network's layers, as PyTorch has them:"]
-    for kind, axes in (("conv", 4), ("linear", 2)):
+    for kind, axes in (("conv", 4), ("linear", 2), ("batchnorm", 1)):
         theirs = [f"{m.name}: {m}" for m in modules if len(m.shape) == axes]
         ours = [f"{layer.name}: {layer}" for layer in layers if len(layer.shape) == axes]
         if theirs or ours:

@@ -17,6 +17,7 @@ from nncli.nn.activations import ACTIVATIONS, OnnxNode
 from nncli.nn.arrays import Array, Shape
 from nncli.nn.layers import (
     AvgPool,
+    BatchNorm,
     Conv,
     Dense,
     Dropout,
@@ -110,7 +111,10 @@ class _Graph:
 
     def _layer(self, placed: Placed, parameters: dict[str, Array]) -> None:
         name, layer = placed.name, placed.layer
-        keys = [f"{name}.{key}" for key in placed.parameter_shapes]
+        # The operator of a layer that keeps averages takes them behind its parameters.
+        state = self.trained.network.state_of(name)
+        averages = [key for key, array in state.items() if array.dtype.kind == "f"]
+        keys = [f"{name}.{key}" for key in (*placed.parameter_shapes, *averages)]
         held = [self._hold(key, parameters[key]) for key in keys]
         operator, attributes = LAYERS[type(layer)](layer, placed.input_shape)
         nodes: tuple[OnnxNode, ...] = ()
@@ -157,6 +161,7 @@ LAYERS: dict[type[Layer], Callable[[Any, Shape], Operator]] = {
     MaxPool: _pool("MaxPool"),
     AvgPool: _pool("AveragePool"),
     Flatten: lambda layer, input_shape: ("Flatten", {"axis": 1}),
+    BatchNorm: lambda layer, input_shape: ("BatchNormalization", {"epsilon": layer.epsilon}),
     Dropout: lambda layer, input_shape: ("Identity", {}),  # a graph is for evaluation
 }
 
@@ -172,7 +177,7 @@ def _as_float32(trained: Trained) -> dict[str, Array]:
     with np.errstate(over="ignore"):
         parameters = {
             name: array.astype(np.float32)
-            for name, array in network.named(network.parameters).items()
+            for name, array in {**network.named(network.parameters), **network.state}.items()
         }
     for name, array in parameters.items():
         if not np.isfinite(array).all():

@@ -11,7 +11,7 @@ import numpy as np
 from nncli.core import safetensors_format
 from nncli.core.errors import NncliError
 from nncli.exchange.pytorch_source import source
-from nncli.exchange.trained import BUFFERS, PYTORCH, Files, Trained, step_of
+from nncli.exchange.trained import BUFFERS, PYTORCH, STATE_IN_PYTORCH, Files, Trained, step_of
 from nncli.nn.arrays import Array
 from nncli.nn.network import Network
 
@@ -30,10 +30,19 @@ def to_pytorch(trained: Trained) -> Files:
 
 
 def _state(trained: Trained) -> dict[str, Array]:
-    """The module's state_dict."""
-    state = as_pytorch(trained.network, trained.network.parameters)
+    """The module's state_dict, its buffers included."""
+    state = as_state_dict(trained.network)
     if trained.scaling is not None and not trained.scaling.is_division:
         state |= dict(zip(BUFFERS, trained.scaling, strict=True))
+    return state
+
+
+def as_state_dict(network: Network) -> dict[str, Array]:
+    """Parameters and what layers keep, by PyTorch's names and as it lays them out."""
+    state = as_pytorch(network, network.parameters)
+    for name, array in network.state.items():
+        layer, _, key = name.partition(".")
+        state[f"{layer}.{STATE_IN_PYTORCH[key]}"] = array
     return state
 
 

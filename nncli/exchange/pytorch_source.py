@@ -14,6 +14,7 @@ from nncli.nn.activations import ACTIVATIONS
 from nncli.nn.arrays import Shape
 from nncli.nn.layers import (
     AvgPool,
+    BatchNorm,
     Conv,
     Dense,
     Dropout,
@@ -248,6 +249,11 @@ def _pool(name: str) -> Callable[[Pool, Shape], Module]:
     return pool
 
 
+def _batchnorm(layer: BatchNorm, input_shape: Shape) -> Module:
+    name = "BatchNorm1d" if len(input_shape) == 1 else "BatchNorm2d"
+    return name, [str(input_shape[0]), f"eps={layer.epsilon!r}", f"momentum={layer.momentum!r}"]
+
+
 # By the kind of a layer: the class of PyTorch's that it is, and its arguments; None where it is a
 # function.
 LAYERS: dict[type[Layer], Callable[[Any, Shape], Module] | None] = {
@@ -256,6 +262,7 @@ LAYERS: dict[type[Layer], Callable[[Any, Shape], Module] | None] = {
     MaxPool: _pool("MaxPool2d"),
     AvgPool: _pool("AvgPool2d"),
     Flatten: None,
+    BatchNorm: _batchnorm,
     Dropout: lambda layer, input_shape: ("Dropout", [f"p={layer.rate!r}"]),
 }
 

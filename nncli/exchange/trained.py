@@ -17,6 +17,12 @@ OFFSET, DIVISOR = "scaling.offset", "scaling.divisor"
 BUFFERS = ("offset", "divisor")  # of an exported PyTorch module, besides its layers' parameters
 # The metadata of a file of PyTorch's weights, which tells readers the layout.
 PYTORCH = {"format": "pt", "written_by": "nncli"}
+# What the modules of PyTorch call what a layer keeps from step to step.
+STATE_IN_PYTORCH = {
+    "running_mean": "running_mean",
+    "running_variance": "running_var",
+    "batches": "num_batches_tracked",
+}
 
 _HOW_IT_STARTED = {"init", "weights", "biases"}
 
@@ -60,9 +66,12 @@ class Trained(NamedTuple):
         return ((raw.astype(np.float64) - self.scaling.offset) / self.scaling.divisor).astype(dtype)
 
     def arrays(self) -> dict[str, Array]:
-        """Weights, biases and the scaling, by name: dense1.weight, scaling.offset, ..., by rows."""
-        named = self.network.named(self.network.parameters)
-        arrays = {name: np.ascontiguousarray(array) for name, array in named.items()}
+        """Weights, biases, what layers keep and the scaling, by name and by rows:
+
+        dense1.weight, batchnorm1.running_mean, scaling.offset, ...
+        """
+        named = {**self.network.named(self.network.parameters), **self.network.state}
+        arrays = {name: np.asarray(array, order="C") for name, array in named.items()}
         if self.scaling is not None:
             arrays |= {OFFSET: self.scaling.offset, DIVISOR: self.scaling.divisor}
         return arrays

@@ -204,6 +204,12 @@ def why(trace: Trace, layer: LayerTrace, index: tuple[int, ...]) -> Why:
         for k, sample in enumerate(trace.samples):
             a, delta = float(layer.input[k, index[0]]), float(layer.delta[k, index[1]])
             contributions.append(Contribution(sample, a, delta, scale * a * delta))
+    elif layer.delta is None:
+        normalised = layer.recorded["normalised"]
+        products = (layer.upstream * normalised)[:, index[0]].reshape(len(trace.samples), -1)
+        pushes = scale * products.sum(axis=1, dtype=np.float64)
+        for sample, push in zip(trace.samples, pushes.tolist(), strict=True):
+            contributions.append(Contribution(sample, None, None, push))
     else:
         tap = (index[0], index[1], index[2], index[3])
         for sample, product in zip(trace.samples, tap_products(layer, tap), strict=True):

@@ -36,7 +36,7 @@ def inspect(trace: Trace, *, entries: int | None = None, checked: bool = True) -
             about a second.
         checked: False leaves the check out.
     """
-    learners = [layer for layer in trace.layers if layer.weight is not None]
+    learners = [layer for layer in trace.layers if layer.delta is not None]
     return Inspection(
         trace,
         check(trace, entries) if checked else None,

@@ -69,7 +69,7 @@ def ratio(part: float | None, whole: float | None) -> float | None:
 def _measure_layer(layer: LayerStep, fused: bool) -> LayerMeasures:
     activation = layer.placed.activation
     if layer.delta is None:
-        return LayerMeasures(layer.name, activation, norm(layer.upstream))
+        return LayerMeasures(layer.name, activation, norm(layer.upstream), **_learned_norms(layer))
     mean = saturated = None
     if layer.sigma_prime is not None:
         mean = float(layer.sigma_prime.mean(dtype=np.float64))
@@ -81,7 +81,15 @@ def _measure_layer(layer: LayerStep, fused: bool) -> LayerMeasures:
         norm(layer.delta),
         mean,
         saturated,
-        norm(layer.gradients["weight"]),
-        norm(layer.updates["weight"]),
-        norm(layer.parameters["weight"]),
+        **_learned_norms(layer),
     )
+
+
+def _learned_norms(layer: LayerStep) -> dict[str, float]:
+    if "weight" not in layer.gradients:
+        return {}
+    return {
+        "weight_gradient_norm": norm(layer.gradients["weight"]),
+        "weight_update_norm": norm(layer.updates["weight"]),
+        "weight_norm": norm(layer.parameters["weight"]),
+    }

@@ -1,7 +1,7 @@
 """A network: layers that fit each other, and their parameters in one flat vector."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -27,6 +27,8 @@ class Network:
         dtype: float32 or float64 (complex128 inside a complex-step derivative).
         parameters: every weight and bias, in the layers' order, weight before bias.
         buffers: makes the arrays of its steps, in the kind of memory that `parameters` are in.
+        state: what layers keep from step to step and is no parameter, by name
+            (`batchnorm1.running_mean`): only steps of a training change it.
     """
 
     def __init__(
@@ -35,11 +37,43 @@ class Network:
         cost: Cost,
         parameters: Array,
         buffers: AlignedBuffers | None = None,
+        state: Mapping[str, Array] | None = None,
     ) -> None:
+        """state: None: as a training starts from it."""
         self.layers = layers
         self.cost = cost
         self.parameters = parameters
         self.buffers = buffers or AlignedBuffers()
+        self.state = self._initial_state() if state is None else state
+
+    def _initial_state(self) -> dict[str, Array]:
+        return {
+            f"{placed.name}.{key}": array
+            for placed in self.layers
+            for key, array in placed.layer.initial_state(placed.input_shape, self.dtype).items()
+        }
+
+    def state_of(self, layer: str) -> dict[str, Array]:
+        """The part of `state` that is a layer's, by key."""
+        prefix = f"{layer}."
+        return {
+            name.removeprefix(prefix): array
+            for name, array in self.state.items()
+            if name.startswith(prefix)
+        }
+
+    def is_finite(self) -> bool:
+        """Whether all parameters and all that layers keep are."""
+        arrays = (self.parameters, *self.state.values())
+        return all(bool(np.isfinite(array).all()) for array in arrays)
+
+    def copy_state(self) -> dict[str, Array]:
+        return {name: array.copy() for name, array in self.state.items()}
+
+    def restore_state(self, state: Mapping[str, Array]) -> None:
+        """Writes what `copy_state` gave into the arrays that are there."""
+        for name, array in self.state.items():
+            np.copyto(array, state[name])
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -85,8 +119,12 @@ class Network:
         }
 
     def astype(self, dtype: Any) -> "Network":
-        """The same network with a copy of its parameters in `dtype`."""
-        return Network(self.layers, self.cost, self.parameters.astype(dtype))
+        """The same network with copies of its parameters and state in `dtype`."""
+        state = {
+            name: array.copy() if array.dtype.kind == "i" else array.astype(dtype)
+            for name, array in self.state.items()
+        }
+        return Network(self.layers, self.cost, self.parameters.astype(dtype), state=state)
 
 
 def as_parameter(flat: Array, shape: Shape) -> Array:
@@ -208,6 +246,26 @@ def cost_row(cost: str, last: Placed) -> Cost:
 def takes_images(layers: Sequence[Placed]) -> bool:
     """Whether the network's inputs are met by windows."""
     return any(placed.layer.takes_images for placed in layers)
+
+
+def splits_samples(layers: Sequence[Placed]) -> bool:
+    """Whether several passes may take some samples of a mini-batch each."""
+    return all(placed.layer.splits_samples for placed in layers)
+
+
+def check_batch(layers: Sequence[Placed], n: int) -> None:
+    """Whether a step in training mode can be taken on a mini-batch of `n` samples.
+
+    Raises:
+        LayerError: a layer needs more.
+    """
+    for placed in layers:
+        if n < placed.layer.smallest_batch(placed.input_shape):
+            raise LayerError(
+                placed.index,
+                f"{placed.name} normalises each unit by its variance over the mini-batch, and one "
+                f"of {n} sample has none; it takes at least 2",
+            )
 
 
 def step_bytes(layers: Sequence[Placed], n: int, itemsize: int) -> int:

@@ -19,7 +19,7 @@ class Pass:
         layers: the layers' parts in forward order.
         last: the last of them.
         error: a − y of the last layer, outputs x samples.
-        forward_operations, backward_operations: what a step runs, in order.
+        forward_operations, backward_operations, state_operations: what a step runs, in order.
         total_cost: gives Σ_x C_x from the last forward pass; complex where the network is.
     """
 
@@ -68,7 +68,8 @@ class Pass:
         for placed in network.layers:
             parameters, gradients, updates = (v[placed.name] for v in views)
             zeros, training = network.buffers.zeros, self.is_training
-            workspace = Workspace(zeros, self.n, parameters, gradients, updates, training)
+            state = network.state_of(placed.name)
+            workspace = Workspace(zeros, self.n, parameters, gradients, updates, training, state)
             layers.append(placed.step(input, workspace))
             input = layers[-1].a
         return layers
@@ -94,6 +95,8 @@ class Pass:
         self.forward_operations.append(bind(np.subtract, self.last.a, self.targets_t, self.error))
         rules = () if self.gradient is None else self._backward_rules()
         self.backward_operations = [*chain.from_iterable(rules)]
+        states = (layer.update_state() for layer in self.layers if self.is_training)
+        self.state_operations = [*chain.from_iterable(states)]
 
     def _backward_rules(self) -> Iterator[Operations]:
         first = self._first_with_parameters()
@@ -123,6 +126,11 @@ class Pass:
             if full:
                 self.complete()
         return cost
+
+    def update_state(self) -> None:
+        """Takes what layers keep from this step to the next, see `Network.state`."""
+        for one in self.state_operations:
+            one()
 
     def complete(self) -> None:
         """What no update needs, see `Step.run`."""

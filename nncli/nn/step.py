@@ -15,7 +15,7 @@ import numpy as np
 
 from nncli.nn.arrays import Array
 from nncli.nn.layers import LayerStep
-from nncli.nn.network import Network
+from nncli.nn.network import Network, check_batch, splits_samples
 from nncli.nn.optimizers import Optimizer
 from nncli.nn.parallel.partition import (
     DataParallel,
@@ -72,7 +72,12 @@ class Step:
                 forward and backward.
             differentiable: whether a step without an optimizer has gradients all the same; it is
                 done in the caller's thread.
+
+        Raises:
+            LayerError: a layer needs a larger mini-batch for training.
         """
+        if is_training:
+            check_batch(network.layers, n)
         self.network = network
         self.optimizer = optimizer
         self.n = n
@@ -92,7 +97,8 @@ class Step:
         self.load = self._work.load
 
     def _partition(self, workers: WorkerPool | None, source: Source | None) -> Work:
-        if workers is None or workers.size == 1:
+        is_shared = workers is not None and splits_samples(self.network.layers)
+        if workers is None or workers.size == 1 or not is_shared:
             return Serial(self._pass(slice(None), self.gradient), self.optimizer, source)
         loader = Loader(source, workers, self.network, self.inputs, self.targets)
         # Not workers.forks: threads are slower at it, but come to the same bits as processes.

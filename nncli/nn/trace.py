@@ -120,20 +120,26 @@ class Trace:
 
 
 class Start(NamedTuple):
-    """What a step starts from: the network's flat parameters and the optimizer's state, copies."""
+    """What a step starts from, copies: the network's flat parameters, the optimizer's state, and
+
+    what the network's layers keep from step to step.
+    """
 
     parameters: Array
     state: Mapping[str, Array]
+    network_state: Mapping[str, Array]
 
     @classmethod
     def of(cls, network: Network, optimizer: Optimizer) -> "Start":
-        return cls(network.parameters.copy(), optimizer.copy_state())
+        return cls(network.parameters.copy(), optimizer.copy_state(), network.copy_state())
 
     def update(self, network: Network, optimizer: Optimizer) -> None:
         """Copies once more, into the arrays that are there."""
         np.copyto(self.parameters, network.parameters)
         for name, array in optimizer.state.items():
             np.copyto(self.state[name], array)
+        for name, array in network.state.items():
+            np.copyto(self.network_state[name], array)
 
 
 def record_trace(

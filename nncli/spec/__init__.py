@@ -12,6 +12,7 @@ from nncli.spec.inline import file_and_array
 from nncli.spec.layers import (
     LAYERS,
     AvgPoolSpec,
+    BatchNormSpec,
     ConvSpec,
     DenseSpec,
     DropoutSpec,
@@ -36,6 +37,7 @@ from nncli.spec.training import (
 __all__ = [
     "LAYERS",
     "AvgPoolSpec",
+    "BatchNormSpec",
     "ConstantSchedule",
     "ConvSpec",
     "CosineSchedule",

@@ -266,6 +266,24 @@ def _of_activation(parameter: Parameter) -> str:
 if not TYPE_CHECKING:
     DenseSpec, ConvSpec = map(_with_activation_keys, (DenseSpec, ConvSpec))
 
+
+class BatchNormSpec(LayerSpec):
+    """Each unit, or channel of an image, normalised over the mini-batch, then scaled."""
+
+    type: Literal["batchnorm"] = Field(
+        description="Each unit, or channel of an image, normalised over the mini-batch, then "
+        "scaled: γ x̂ + β."
+    )
+    epsilon: values.Positive = Field(
+        1e-5, description="Added to the variance, so that none is divided by 0."
+    )
+    momentum: values.Share = Field(
+        0.1,
+        description="The share of a mini-batch's mean and variance in the running ones, by which "
+        "a trained network normalises.",
+    )
+
+
 LAYERS: dict[str, type[LayerSpec]] = {
     "dense": DenseSpec,
     "conv": ConvSpec,
@@ -273,6 +291,7 @@ LAYERS: dict[str, type[LayerSpec]] = {
     "avgpool": AvgPoolSpec,
     "flatten": FlattenSpec,
     "dropout": DropoutSpec,
+    "batchnorm": BatchNormSpec,
 }
 
 if TYPE_CHECKING:

@@ -155,6 +155,7 @@ NotNegative = Annotated[float, _FINITE, Field(ge=0), expected("a number that is 
 Momentum = Annotated[
     float, _FINITE, Field(ge=0, lt=1), expected("a number from 0 up to, but not including, 1")
 ]
+Share = Annotated[float, _FINITE, Field(ge=0, le=1), expected("a number from 0 to 1")]
 Rate = Annotated[float, _FINITE, Field(ge=0, lt=1), expected("a number from 0, below 1")]
 Decay = Annotated[float, _FINITE, Field(gt=0, le=1), expected("a number above 0 and at most 1")]
 

@@ -5,6 +5,7 @@ import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,6 +41,7 @@ class State(NamedTuple):
         seconds: spent on the steps of the epoch under way.
         parameters: of the network, as it has them.
         optimizer: the optimizer's state by name: vectors as `parameters`, and counters.
+        network_state: what the layers keep from step to step, see `Network.state`.
     """
 
     epoch: int
@@ -49,11 +51,12 @@ class State(NamedTuple):
     seconds: float
     parameters: Array
     optimizer: Mapping[str, Array]
+    network_state: Mapping[str, Array] = MappingProxyType({})
 
     @property
     def start(self) -> Start:
         """What the next step starts from."""
-        return Start(self.parameters, self.optimizer)
+        return Start(self.parameters, self.optimizer, self.network_state)
 
 
 class RunIdentity(NamedTuple):
@@ -79,11 +82,13 @@ def check_optimizer_state(optimizer: Optimizer, state: State) -> None:
 
 
 def pack_checkpoint(network: Network, state: State, identity: RunIdentity) -> bytes:
-    """A checkpoint's bytes: arrays dense1.weight, velocity.dense1.weight, ... and metadata.
+    """A checkpoint's bytes: arrays dense1.weight, batchnorm1.running_mean,
+
+    velocity.dense1.weight, ... and metadata.
 
     Its checksum is the CRC-32 of all the bytes, with zeros for its own eight digits.
     """
-    arrays = _named(network, state.parameters)
+    arrays = {**_named(network, state.parameters), **state.network_state}
     for key, array in state.optimizer.items():
         if array.ndim:
             arrays |= {f"{key}.{name}": part for name, part in _named(network, array).items()}
@@ -119,7 +124,9 @@ def read_checkpoint(path: Path, network: Network) -> tuple[State, RunIdentity]:
     optimizer = {key: _flat(name, network, arrays, f"{key}.") for key in vectors}
     optimizer |= {key: array for key, array in arrays.items() if "." not in key}
     parameters = _flat(name, network, arrays, "")
-    return State(parameters=parameters, optimizer=optimizer, **position), identity
+    kept = {key: _checked(name, arrays, key, array) for key, array in network.state.items()}
+    state = State(parameters=parameters, optimizer=optimizer, network_state=kept, **position)
+    return state, identity
 
 
 def read_whole(path: Path) -> tuple[safetensors_format.Arrays, Mapping[str, str]]:
@@ -213,15 +220,20 @@ def _flat(name: str, network: Network, arrays: safetensors_format.Arrays, prefix
     """The arrays of a network's parameters as one vector, if all are there and fit."""
     flat = np.zeros_like(network.parameters)
     for key, view in _named(network, flat).items():
-        array = arrays.get(prefix + key)
-        if array is None:
-            raise RunError(f"{name}: holds no {prefix + key}, which the run's spec calls for")
-        if array.shape != view.shape or array.dtype != view.dtype:
-            raise RunError(
-                f"{name}: {prefix + key} is {by(array.shape)} of {array.dtype}, "
-                f"the run's spec calls for {by(view.shape)} of {view.dtype}"
-            )
-        if not np.isfinite(array).all():
-            raise RunError(f"{name}: {prefix + key} holds what is not finite")
-        view[...] = array
+        view[...] = _checked(name, arrays, prefix + key, view)
     return flat
+
+
+def _checked(name: str, arrays: safetensors_format.Arrays, key: str, like: Array) -> Array:
+    """The array of that name, if it is there and fits."""
+    array = arrays.get(key)
+    if array is None:
+        raise RunError(f"{name}: holds no {key}, which the run's spec calls for")
+    if array.shape != like.shape or array.dtype != like.dtype:
+        raise RunError(
+            f"{name}: {key} is {by(array.shape) or 'one number'} of {array.dtype}, "
+            f"the run's spec calls for {by(like.shape) or 'one number'} of {like.dtype}"
+        )
+    if not np.isfinite(array).all():
+        raise RunError(f"{name}: {key} holds what is not finite")
+    return array

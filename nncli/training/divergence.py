@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nncli.nn.arrays import Array
-from nncli.nn.layers import Dense, LayerStep
+from nncli.nn.layers import LayerStep
 from nncli.nn.step import Step
 from nncli.training.plan import Samples
 
@@ -110,8 +110,9 @@ def _first_parameter_fault(step: Step) -> Fault | None:
     for layer, key, quantity, array in _parameter_order(step):
         if not np.isfinite(array).all():
             index = _first(array)
-            unit = index[-1] if isinstance(layer.placed.layer, Dense) else index[0]
-            place = _largest_contributor(layer, key, index)
+            unit = index[-1] if len(index) == 2 else index[0]  # weights are inputs x units
+            parts = layer.contributions(key, index)
+            place = int(np.nan_to_num(parts, nan=np.inf).argmax())
             return Fault(layer.name, quantity, unit, place, largest(array))
     return None
 
@@ -120,18 +121,6 @@ def _first(array: Array) -> tuple[int, ...]:
     """The index of the first entry that is not finite."""
     index = np.unravel_index(np.isfinite(array).argmin(), array.shape)
     return tuple(map(int, index))
-
-
-def _largest_contributor(layer: LayerStep, key: str, index: tuple[int, ...]) -> int:
-    """Which sample of the mini-batch contributes most to an entry of ∂C/∂W or ∂C/∂b."""
-    assert layer.delta is not None
-    if isinstance(layer.placed.layer, Dense):
-        part = np.abs(layer.delta[index[-1]])
-        if key == "weight":
-            part = part * np.abs(layer.input[index[0]])
-    else:  # a filter's gradient sums over all its windows
-        part = np.abs(layer.delta[index[0]]).reshape(-1, layer.delta.shape[-1]).max(axis=0)
-    return int(np.nan_to_num(part, nan=np.inf).argmax())
 
 
 def _forward_order(step: Step) -> Iterator[tuple[LayerStep, str, Array]]:

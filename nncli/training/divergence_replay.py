@@ -114,7 +114,7 @@ class Replay(NamedTuple):
         for number, (eta, rows) in zip(count(start.steps_taken + 1), steps, strict=False):
             starts.append(StepStart(number, eta, rows, runner.start()))
             _, cost = runner.run(rows, eta, number, full=False)
-            is_unsound = not cost < self.cost_limit or not np.isfinite(network.parameters).all()
+            is_unsound = not cost < self.cost_limit or not network.is_finite()
             if is_unsound or number == until:
                 return starts
         raise AssertionError("a plan's steps have no end")

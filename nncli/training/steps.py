@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nncli.core.errors import DivergedError, NncliError
-from nncli.nn.network import Network
+from nncli.core.errors import DivergedError, LayerError, NncliError
+from nncli.nn.network import Network, check_batch
 from nncli.nn.optimizers import Optimizer
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import Step
@@ -66,6 +66,7 @@ class StepRunner:
     def restore(self, start: Start) -> None:
         """Sets the network and its optimizer to what `start` gave."""
         np.copyto(self.network.parameters, start.parameters)
+        self.network.restore_state(start.network_state)
         self.optimizer.restore(start.state)
 
 
@@ -119,6 +120,7 @@ def record_chosen_step(
     eta, rows = next(steps)
     if choice.samples is not None:
         rows = _rows_of(choice.samples, train.index)
+        _check_size(network, len(rows))
     step_start = runner.start()
     step, cost = run(rows, eta, choice.step, full=True)
     return record_trace(
@@ -129,6 +131,14 @@ def record_chosen_step(
         samples=np.searchsorted(train.index, rows).tolist(),
         name=name,
     )
+
+
+def _check_size(network: Network, n: int) -> None:
+    try:
+        check_batch(network.layers, n)
+    except LayerError as error:
+        message = f"{error.message}: choose several, as --samples 0,1,2, or a mini-batch, --batch"
+        raise NncliError(message) from error
 
 
 def _rows_of(samples: Sequence[int], index: Rows) -> Rows:

@@ -93,6 +93,7 @@ class Trainer:
             seconds=self.seconds,
             parameters=self.network.parameters.copy(),
             optimizer=self.optimizer.copy_state(),
+            network_state=self.network.copy_state(),
         )
 
     def restore(self, state: State) -> None:
@@ -104,7 +105,7 @@ class Trainer:
     def sound_state(self) -> State:
         """The state here, or where the parameters are not finite, the last one that was sound."""
         here = self._sound_states[-1].steps_taken == self.steps_taken
-        if not here and np.isfinite(self.network.parameters).all():
+        if not here and self.network.is_finite():
             self._remember_state()
         return self._sound_states[-1]
 
@@ -146,7 +147,7 @@ class Trainer:
                     self.sound_state()
                     remembered = perf_counter()
                 yield Progress(self.epoch + 1, self.samples, self.cost_sum / self.samples)
-        if not np.isfinite(self.network.parameters).all():
+        if not self.network.is_finite():
             yield self._divergence(cost)
             return False
         self._last_step = (step, eta, cost, rows)

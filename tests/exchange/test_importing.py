@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nncli.core.errors import NncliError
-from nncli.exchange.importing import Layout, Origin, WeightFile, parameters_from
-from nncli.exchange.pytorch import as_pytorch
+from nncli.exchange.importing import Layout, Origin, WeightFile, network_from
+from nncli.exchange.pytorch import as_pytorch, as_state_dict
 from nncli.nn.arrays import Array
 from nncli.nn.layers import Conv, Dense, Layer
 from nncli.nn.network import Network, build_network
@@ -37,22 +37,26 @@ def numbered(network: Network, start: float = 1.0) -> tuple[Array, dict[str, Arr
 
 def refusal(*arguments: Any) -> str:
     with pytest.raises(NncliError) as caught:
-        parameters_from(*arguments)
+        network_from(*arguments)
     return str(caught.value)
 
 
 @pytest.mark.parametrize("case", ALL_CASES[::7], ids=str)
 @pytest.mark.parametrize("layout", ["nncli", "pytorch"])
 def test_what_was_exported_comes_back(case: Case, layout: Layout) -> None:
-    network = trained(case).network
-    arrays = (
-        as_pytorch(network, network.parameters)
-        if layout == "pytorch"
-        else network.named(network.parameters)
-    )
+    given = trained(case)
+    network, bare = given.network, trained(case).network
+    bare.parameters[...] = 0
+    for k, array in enumerate(network.state.values(), 1):
+        array += k
+    arrays = as_state_dict(network) if layout == "pytorch" else given.arrays()
     backwards = dict(reversed(arrays.items()))  # by name, whatever their order
-    flat, origins = parameters_from(file(backwards), network, layout)
-    np.testing.assert_array_equal(flat, network.parameters)
+    filled, origins = network_from(file(backwards), bare, layout)
+    np.testing.assert_array_equal(filled.parameters, network.parameters)
+    assert filled.state.keys() == network.state.keys()
+    for name, array in filled.state.items():
+        assert array.dtype == network.state[name].dtype
+        np.testing.assert_array_equal(array, network.state[name])
     assert all(o.layer == o.module for o in origins)
 
 
@@ -103,7 +107,9 @@ class TestOwnLayout:
         velocity = {f"velocity.{name}": array for name, array in arrays.items()}
         checkpoint = file({**arrays, **velocity}, format="nncli.checkpoint/1")
         for given_file in (export, checkpoint):
-            np.testing.assert_array_equal(parameters_from(given_file, network, "nncli")[0], flat)
+            np.testing.assert_array_equal(
+                network_from(given_file, network, "nncli")[0].parameters, flat
+            )
         for more in (scaling, velocity):
             assert "is not in this network" in refusal(file({**arrays, **more}), network, "nncli")
 
@@ -144,8 +150,8 @@ class TestPytorch:
     )
     def test_shapes_that_differ_find_their_places(self, names: list[str], ordered: bool) -> None:
         flat, arrays = self.renamed(*names)
-        found, origins = parameters_from(file(arrays, ordered=ordered), self.network(), "pytorch")
-        np.testing.assert_array_equal(found, flat)
+        found, origins = network_from(file(arrays, ordered=ordered), self.network(), "pytorch")
+        np.testing.assert_array_equal(found.parameters, flat)
         assert origins == (
             Origin("conv1", names[0], False),
             Origin("dense1", names[1], True),
@@ -171,14 +177,14 @@ class TestPytorch:
 
     def test_layers_alike_go_by_the_order_of_a_file_that_keeps_one(self) -> None:
         network, flat, arrays = self.alike("up", "down", "in", "out")
-        found, _ = parameters_from(file(arrays), network, "pytorch")
-        np.testing.assert_array_equal(found, flat)
+        found, _ = network_from(file(arrays), network, "pytorch")
+        np.testing.assert_array_equal(found.parameters, flat)
 
     def test_layers_alike_go_by_their_numbers_where_it_keeps_none(self) -> None:
         network, flat, arrays = self.alike(*(f"fc{k}" for k in range(12)))
         shuffled = dict(sorted(arrays.items()))  # fc0, fc1, fc10, fc11, fc2, ...
-        found, _ = parameters_from(file(shuffled, ordered=False), network, "pytorch")
-        np.testing.assert_array_equal(found, flat)
+        found, _ = network_from(file(shuffled, ordered=False), network, "pytorch")
+        np.testing.assert_array_equal(found.parameters, flat)
 
     def test_layers_alike_without_order_or_numbers_are_not_guessed(self) -> None:
         network, _, arrays = self.alike("up", "down")
@@ -193,8 +199,8 @@ class TestPytorch:
         flat, _ = numbered(network)
         arrays = as_pytorch(network, flat)
         bare = {name.removeprefix("dense1."): array for name, array in arrays.items()}
-        found, origins = parameters_from(file(bare), network, "pytorch")
-        np.testing.assert_array_equal(found, flat)
+        found, origins = network_from(file(bare), network, "pytorch")
+        np.testing.assert_array_equal(found.parameters, flat)
         assert origins == (Origin("dense1", "", True),)
 
     def test_what_does_not_fit_is_shown_side_by_side(self) -> None:
@@ -209,15 +215,15 @@ class TestPytorch:
     def test_modules_that_nncli_has_not(self, more: dict[str, Array]) -> None:
         arrays = {"fc.weight": np.zeros((2, 3)), "fc.bias": np.zeros(2), more: np.zeros(2)}
         message = refusal(file(arrays), network_of(*dense(2)), "pytorch")
-        assert message == f"w: {more} (2) is no weight or bias of a linear or conv layer"
+        assert message == f"w: {more} (2) is no weight or bias of a linear, conv or batchnorm layer"
 
     def test_the_scaling_of_our_own_module_is_left_out(self) -> None:
         network = trained(LENET, scaling="standard")
         arrays = as_pytorch(network.network, network.network.parameters)
         arrays |= {"offset": np.zeros((1, 6, 6)), "divisor": np.ones((1, 6, 6))}
         ours = file(arrays, format="pt", written_by="nncli")
-        found, _ = parameters_from(ours, network.network, "pytorch")
-        np.testing.assert_array_equal(found, network.network.parameters)
+        found, _ = network_from(ours, network.network, "pytorch")
+        np.testing.assert_array_equal(found.parameters, network.network.parameters)
         assert "offset (1 x 6 x 6)" in refusal(file(arrays), network.network, "pytorch")
 
 
@@ -248,12 +254,12 @@ def test_whatever_a_file_holds_is_taken_or_refused(
     arrays = {name: np.zeros(shape) for name, shape in shapes.items()}
     network = network_of(*dense(2, 2), shape=(2,))
     try:
-        flat, _ = parameters_from(file(arrays, ordered=ordered, format=format), network, layout)
+        filled, _ = network_from(file(arrays, ordered=ordered, format=format), network, layout)
     except NncliError as error:
         told = str(error).splitlines()
     else:
         told = []
-        assert flat.shape == network.parameters.shape
+        assert filled.parameters.shape == network.parameters.shape
     assert all(line.isprintable() for line in told)
 
 

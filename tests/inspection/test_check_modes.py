@@ -9,8 +9,9 @@ import pytest
 
 from nncli.inspection.check import check
 from nncli.inspection.probe import Probe
-from nncli.nn.layers import Dense, Dropout, DropoutStep
-from tests.nn.cases import LAYER_CASES, Case
+from nncli.nn.layers import BatchNorm, BatchNormStep, Conv, Dense, Dropout, DropoutStep
+from nncli.nn.trace import Start, record_trace
+from tests.nn.cases import LAYER_CASES, Case, settle
 
 from .test_check import DTYPES, assert_passes, failed
 from .traces import trace_of
@@ -63,3 +64,116 @@ def test_the_probe_keeps_the_mask_of_the_trace() -> None:
     assert np.array_equal(dropout.mask, np.moveaxis(mask, 0, -1))
     assert probe.cost == pytest.approx(trace.cost_before * len(trace.samples), rel=1e-14)
     assert 0 < np.count_nonzero(mask == 0) < mask.size
+
+
+# --- Batchnorm -----------------------------------------------------------------------------------
+
+NORM = Case("batchnorm", (Dense(units=4, activation="tanh"), BatchNorm(), HEAD), (3,), n=5)
+NORM_RELU = Case("relu", (Dense(units=4, activation="relu"), BatchNorm(), HEAD), (3,), n=5)
+NORM_IMAGE = Case(
+    "image", (Conv(filters=2, kernel=(2, 2), activation="tanh"), BatchNorm(), HEAD), (1, 4, 4), n=3
+)
+NORMS = pytest.mark.parametrize("case", [NORM, NORM_RELU, NORM_IMAGE], ids=str)
+
+
+def by_unit(step, array):
+    return array.reshape(-1, *(1 for _ in step.axes))
+
+
+def statistics_as_constants(step):
+    """∂C_x/∂input as in evaluation: what frameworks do whose statistics are detached."""
+    yield partial(np.copyto, step.downstream, step.direct)
+
+
+def without_the_mean(step):
+    yield partial(np.add, step.direct, step.through_variance, step.downstream)
+
+
+def without_the_variance(step):
+    yield partial(np.add, step.direct, by_unit(step, step.through_mean), step.downstream)
+
+
+def unbiased_in_between(step):
+    unbiased = (step.count - 1) / step.count
+    yield partial(np.multiply, step.downstream, np.sqrt(unbiased), step.downstream)
+
+
+def after_send_down(patch, wrong):
+    original = BatchNormStep.send_down
+
+    def send_down(self):
+        yield from original(self)
+        yield from wrong(self)
+
+    patch.setattr(BatchNormStep, "send_down", send_down)
+
+
+@DTYPES
+@pytest.mark.parametrize("case", LAYER_CASES[BatchNorm], ids=str)
+def test_a_right_batchnorm_passes(case, dtype):
+    assert_passes(trace_of(case, dtype))
+    if dtype == np.float64:
+        assert_passes(trace_of(case, dtype, steps=30, eta=0.1))
+
+
+@NORMS
+@DTYPES
+@pytest.mark.parametrize(
+    "wrong",
+    [statistics_as_constants, without_the_mean, without_the_variance, unbiased_in_between],
+)
+def test_an_error_on_the_way_back_is_found(monkeypatch, wrong, case, dtype):
+    after_send_down(monkeypatch, wrong)
+    done = check(trace_of(case, dtype))
+    assert not done.passed
+    below = trace_of(case, dtype).layers[0].name
+    assert (failed(done)[0].layer, failed(done)[0].quantity) == (below, "upstream")
+
+
+@NORMS
+@DTYPES
+@pytest.mark.parametrize("key", ["weight", "bias"])
+def test_a_sum_for_the_mean_is_found(monkeypatch, key, case, dtype):
+    original = BatchNormStep.backward
+
+    def backward(self):
+        yield from original(self)
+        gradient = self.gradients[key]
+        yield partial(np.multiply, gradient, len(self.a.T), gradient)
+
+    monkeypatch.setattr(BatchNormStep, "backward", backward)
+    done = check(trace_of(case, dtype))
+    assert (failed(done)[0].layer, failed(done)[0].quantity) == ("batchnorm1", f"{key}_gradient")
+
+
+def test_neither_the_check_nor_the_record_moves_the_running_statistics():
+    setting = settle(NORM)
+    step = setting.step()
+    step.run(0.5, full=True)
+    before = step.network.copy_state()
+    start = Start.of(step.network, step.optimizer)
+    samples = range(len(setting.inputs))
+    trace = record_trace(step, eta=0.5, cost=step.run(0.5), start=start, samples=samples)
+    after = step.network.copy_state()
+    check(trace)
+    assert after["batchnorm1.batches"] == before["batchnorm1.batches"] + 1 == 2
+    assert all(np.array_equal(step.network.state[key], after[key]) for key in after)
+
+
+@NORMS
+def test_the_three_terms_sum_to_what_flows_on(case):
+    layer = trace_of(case).layers[1]
+    shape = (1, -1, *(1 for _ in layer.a.shape[2:]))
+    quantity = layer.recorded
+    total = quantity["direct"] + quantity["through_mean"].reshape(shape)
+    np.testing.assert_allclose(
+        total + quantity["through_variance"], layer.downstream, rtol=1e-12, atol=1e-15
+    )
+    axes = (0, *range(2, layer.a.ndim))
+    normalised = quantity["normalised"]
+    np.testing.assert_allclose(normalised.mean(axis=axes), 0, atol=1e-14)
+    spread = quantity["variance"] / (quantity["variance"] + 1e-5)
+    np.testing.assert_allclose(normalised.var(axis=axes), spread, rtol=1e-12)
+    # Neither a shift nor, but for ε, a scaling of the input changes anything.
+    size = np.abs(layer.downstream).sum()
+    assert np.abs(layer.downstream.sum(axis=axes)).max() < 1e-13 * size

@@ -19,7 +19,7 @@ VIEW = pytest.mark.parametrize("view", VIEWS)
 
 
 def learners(trace: Trace) -> list[Any]:
-    return [layer for layer in trace.layers if layer.weight is not None]
+    return [layer for layer in trace.layers if layer.delta is not None]
 
 
 def without_cancelling(layer: LayerTrace) -> LayerTrace:

@@ -12,7 +12,7 @@ import numpy as np
 
 from nncli.nn.activations import ACTIVATIONS, Activation
 from nncli.nn.costs import COSTS
-from nncli.nn.layers import AvgPool, Conv, Dense, Dropout, Flatten, Layer, MaxPool, by
+from nncli.nn.layers import AvgPool, BatchNorm, Conv, Dense, Dropout, Flatten, Layer, MaxPool, by
 from nncli.nn.network import Network, build_network
 from nncli.nn.optimizers import sgd
 from nncli.nn.step import Step
@@ -267,6 +267,25 @@ def dropout_cases() -> list[Case]:
     ]
 
 
+def batchnorm_cases() -> list[Case]:
+    tanh, head = Dense(units=4, activation="tanh"), Dense(units=2)
+    # Without biases, which the mean takes away again: their gradients are but rounding.
+    linear = Dense(units=4, activation="identity", bias=False)
+    conv = Conv(filters=2, kernel=(2, 2), activation="tanh")
+    return [
+        Case("batchnorm-behind_linear", (linear, BatchNorm(epsilon=0.1), head), (3,), n=5),
+        Case("batchnorm-first", (BatchNorm(), tanh, head), (5,), n=3),
+        Case("batchnorm-first-on_image", (BatchNorm(), conv, head), IMAGE, n=3),
+        Case("batchnorm-behind_conv", (conv, BatchNorm(epsilon=1e-3), head), IMAGE, n=3),
+        Case("batchnorm-one_image", (conv, BatchNorm(epsilon=1e-3), head), IMAGE, n=1),
+        Case("batchnorm-behind_flatten", (conv, Flatten(), BatchNorm(), head), IMAGE, n=4),
+        Case("batchnorm-twice", (tanh, BatchNorm(), tanh, BatchNorm(epsilon=0.5), head), (3,), n=6),
+        Case("batchnorm-and_dropout", (tanh, BatchNorm(), Dropout(), head), (3,), n=5),
+        Case("batchnorm-inside", (*above_and_below(BatchNorm())[:3], head), IMAGE, n=3),
+        Case("batchnorm-behind_dense", (tanh, BatchNorm(), head), (3,), n=6),
+    ]
+
+
 LAYER_CASES = {
     Dense: dense_cases(),
     Conv: conv_cases(),
@@ -274,6 +293,7 @@ LAYER_CASES = {
     AvgPool: pool_cases(AvgPool),
     Flatten: flatten_cases(),
     Dropout: dropout_cases(),
+    BatchNorm: batchnorm_cases(),
 }
 LENET = Case(
     "lenet",

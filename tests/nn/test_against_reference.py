@@ -5,12 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nncli.nn.layers import AvgPool, Dense, Layer, MaxPool
+from nncli.nn.layers import LAYERS, AvgPool, Dense, Layer, MaxPool
 from nncli.nn.step import Step
 
 from .cases import ALL_CASES, LAYER_CASES, LENET, SOME_CASES, Case, relative_error, settle
 
 TOLERANCE = 1e-12
+# What kinds record that has no samples.
+BY_UNIT = {q.key for kind in LAYERS.values() for q in kind.quantities if not q.by_sample}
 
 
 def quantity(step: Step, field: str) -> np.ndarray | None:
@@ -20,6 +22,8 @@ def quantity(step: Step, field: str) -> np.ndarray | None:
     key, _, part = quantity.partition("_")
     if key not in ("weight", "bias"):
         array = layer.recorded.get(quantity, getattr(layer, quantity, None))
+        if quantity in BY_UNIT:
+            return array
         return None if array is None else np.moveaxis(array, -1, 0)
     if part == "velocity":
         return step.network.views(step.optimizer.state["velocity"])[name][key]

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from nncli.nn.layers import Dense
-from nncli.nn.network import build_network
+from nncli.nn.network import build_network, splits_samples
 from nncli.nn.optimizers import sgd
 from nncli.nn.step import Step
 
-from .cases import DRAWS, LENET, SOME_CASES, relative_error, settle
+from .cases import DRAWS, LENET, SOME_CASES, build_case, relative_error, settle
 from .test_against_reference import TOLERANCE, first_difference
 
 some_cases = pytest.mark.parametrize("case", SOME_CASES, ids=str)
@@ -77,9 +77,10 @@ def test_steps_of_several_sizes_share_one_optimizer(case):
     step = setting.step(momentum=0.9)
     step.run(0.5)
     network, optimizer = step.network, step.optimizer
-    smaller = Step(network, optimizer, 1)
-    smaller.inputs[...] = setting.inputs[:1]
-    smaller.targets[...] = setting.targets[:1]
+    n = max(1, *(p.layer.smallest_batch(p.input_shape) for p in network.layers))
+    smaller = Step(network, optimizer, n)
+    smaller.inputs[...] = setting.inputs[:n]
+    smaller.targets[...] = setting.targets[:n]
     smaller.draw(DRAWS)
     velocities = {
         f"{name}.{key}_velocity": v.tolist()
@@ -88,9 +89,9 @@ def test_steps_of_several_sizes_share_one_optimizer(case):
     }
     one = replace(
         setting,
-        case=replace(case, n=1),
-        inputs=setting.inputs[:1],
-        targets=setting.targets[:1],
+        case=replace(case, n=n),
+        inputs=setting.inputs[:n],
+        targets=setting.targets[:n],
     )
     reference = one.reference(network, 0.5, momentum=0.9, velocities=velocities)
     cost = smaller.run(0.5, full=True)
@@ -100,7 +101,9 @@ def test_steps_of_several_sizes_share_one_optimizer(case):
     assert not np.array_equal(optimizer.update, smaller_update)
 
 
-@some_cases
+@pytest.mark.parametrize(
+    "case", [c for c in SOME_CASES if splits_samples(build_case(c).layers)], ids=str
+)
 def test_the_gradient_of_a_batch_is_the_mean_over_its_samples(case):
     setting = settle(case)
     whole = setting.step()

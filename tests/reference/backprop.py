@@ -237,7 +237,70 @@ def dropout_backward(trace, name, layer, parameters, upstream):
     return each(lambda u, m: u * m, upstream, trace[f"{name}.mask"])
 
 
-WHOLE = {"dropout": (dropout_forward, dropout_backward)}
+def units_of(values):
+    """The numbers of each unit or channel, over samples and, of an image, rows and columns."""
+    if not isinstance(values[0][0], list):
+        return [[x[k] for x in values] for k in range(len(values[0]))]
+    return [
+        [number for x in values for row in x[k] for number in row] for k in range(len(values[0]))
+    ]
+
+
+def by_unit(function, values):
+    """`function(k, number)` of every number of unit or channel k."""
+    return [[each(lambda v, k=k: function(k, v), part) for k, part in enumerate(x)] for x in values]
+
+
+def batchnorm_forward(trace, name, layer, parameters, values, uniform):
+    units = units_of(values)
+    mean = [sum(numbers) / len(numbers) for numbers in units]
+    variance = [
+        sum((number - m) ** 2 for number in numbers) / len(numbers)
+        for numbers, m in zip(units, mean, strict=True)
+    ]
+    deviation = [math.sqrt(v + layer.epsilon) for v in variance]
+    normalised = by_unit(lambda k, x: (x - mean[k]) / deviation[k], values)
+    trace |= {f"{name}.mean": mean, f"{name}.variance": variance, f"{name}.normalised": normalised}
+    weight, bias = parameters["weight"], parameters["bias"]
+    return by_unit(lambda k, x: weight[k] * x + bias[k], normalised)
+
+
+def batchnorm_backward(trace, name, layer, parameters, upstream):
+    """By the three ways that an input acts on the cost: itself, the mean and the variance.
+
+    ∂x̂_i/∂x_i = 1/σ directly; ∂μ/∂x_i = 1/m and every x̂_j falls by it/σ; ∂s²/∂x_i = 2 (x_i − μ)/m
+    and every x̂_j falls by x̂_j/(2 σ²) of it; σ = √(s² + ε).
+    """
+    normalised, n = trace[f"{name}.normalised"], len(upstream)
+    pairs = [units_of(upstream), units_of(normalised)]
+    trace[f"{name}.weight_gradient"] = [
+        sum(u * x for u, x in zip(*two, strict=True)) / n for two in zip(*pairs, strict=True)
+    ]
+    trace[f"{name}.bias_gradient"] = [sum(numbers) / n for numbers in pairs[0]]
+    gradient = by_unit(lambda k, u: u * parameters["weight"][k], upstream)
+    trace[f"{name}.normalised_gradient"] = gradient
+    counts = [len(numbers) for numbers in pairs[0]]
+    deviation = [math.sqrt(v + layer.epsilon) for v in trace[f"{name}.variance"]]
+    to_mean, to_variance = [], []  # ∂ΣC/∂μ and ∂ΣC/∂s²
+    for g, x, s in zip(units_of(gradient), pairs[1], deviation, strict=True):
+        to_mean.append(sum(-number / s for number in g))
+        to_variance.append(sum(-a * b / (2 * s**2) for a, b in zip(g, x, strict=True)))
+    direct = by_unit(lambda k, g: g / deviation[k], gradient)
+    through_mean = [t / m for t, m in zip(to_mean, counts, strict=True)]
+    through_variance = by_unit(
+        lambda k, x: to_variance[k] * 2 * x * deviation[k] / counts[k], normalised
+    )
+    trace[f"{name}.direct"] = direct
+    trace[f"{name}.through_mean"] = through_mean
+    trace[f"{name}.through_variance"] = through_variance
+    both = each(lambda d, v: d + v, direct, through_variance)
+    return by_unit(lambda k, number: number + through_mean[k], both)
+
+
+WHOLE = {
+    "dropout": (dropout_forward, dropout_backward),
+    "batchnorm": (batchnorm_forward, batchnorm_backward),
+}
 
 
 # --- Activations and costs, one sample -----------------------------------------------------------

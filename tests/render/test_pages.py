@@ -74,6 +74,8 @@ def test_every_equation_on_a_page_holds(view, case):
             made = parts[0] - parts[1]
         elif signs == "⊙=":
             made = parts[0] * parts[1]
+        elif signs == "⊙+=":
+            made = parts[0] * parts[1] + parts[2]
         elif signs == "⊗=":
             made = np.kron(parts[0], parts[1])
         elif signs[0] == "·":

@@ -1,6 +1,7 @@
-"""Layers that draw: what a training draws, its resumption, its inspection and its threads draw too,
+"""Layers with two modes, and those that keep a state: what a training draws and keeps, its
 
-and a trained network is evaluated in evaluation mode.
+resumption, its inspection and its threads draw and keep too, and a trained network is evaluated in
+evaluation mode.
 """
 
 from pathlib import Path
@@ -10,11 +11,13 @@ import pytest
 
 import nncli
 from nncli.app.opening import open_spec_or_run
-from nncli.core.errors import InterruptedTraining
+from nncli.core.errors import DivergedError, InterruptedTraining, NncliError, RunError, SpecError
 from nncli.nn.arrays import Array
 from nncli.nn.optimizers import sgd
 from nncli.nn.step import Step
 from nncli.spec import Spec, parse_spec
+from nncli.training.checkpoint import pack_checkpoint, read_checkpoint
+from nncli.training.run_folder import CHECKPOINT
 from nncli.training.trainer import Trainer
 from tests.soak.kills import ending
 
@@ -33,23 +36,38 @@ train: {eta: 0.5, epochs: 4, batch_size: 2, momentum: 0.5}
 """
 
 
+NORM = (
+    "network=[{type: dense, units: 5, activation: tanh}, {type: batchnorm}, "
+    "{type: dense, units: 2}]"
+)
+EIGHT = (
+    "data.train={inputs: [[0, 1], [1, 0], [1, 1], [0, 0], [2, 1], [1, 2], [2, 2], [3, 1]], "
+    "targets: [0, 1, 0, 1, 0, 1, 0, 1]}"
+)
+BATCHNORM = (NORM, EIGHT, "train.batch_size=4")
+KINDS = pytest.mark.parametrize("kind", [(), BATCHNORM], ids=["dropout", "batchnorm"])
+
+
 def spec_of(*overrides: str) -> Spec:
     return parse_spec(SPEC, overrides=overrides)
 
 
 def state_of(training: nncli.Training) -> bytes:
-    return training.network.parameters.tobytes()
+    """All that a trained network is, its layers' state included."""
+    network = training.network
+    return b"".join(array.tobytes() for array in (network.parameters, *network.state.values()))
 
 
-@pytest.mark.parametrize("at", [2, 3, 5, 8, 13])
+@KINDS
+@pytest.mark.parametrize("at", [2, 3, 5, 7])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_resumed_training_ends_as_an_undisturbed_one(
-    at: int, dtype: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    at: int, dtype: str, kind: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         "nncli.training.trainer.PROGRESS_INTERVAL", -1.0
     )  # an event after every step
-    spec, left = spec_of(f"dtype={dtype}"), iter(range(at - 1, -1, -1))
+    spec, left = spec_of(f"dtype={dtype}", *kind), iter(range(at - 1, -1, -1))
 
     def interrupt(event: object, trainer: object) -> None:
         if next(left, None) == 0:
@@ -123,3 +141,79 @@ def test_what_is_evaluated_and_predicted_leaves_nothing_out(tmp_path: Path) -> N
     (tmp_path / "x.csv").write_text("0,1\n1,0\n")
     predicted = nncli.predict(tmp_path / "run", tmp_path / "x.csv")
     np.testing.assert_allclose(predicted.outputs, by_hand.outputs[:2], rtol=1e-14)
+
+
+# --- What layers keep ----------------------------------------------------------------------------
+
+
+def test_a_run_folder_holds_what_layers_keep(tmp_path: Path) -> None:
+    training = nncli.train(spec_of(*BATCHNORM), out=tmp_path / "run")
+    state = training.network.state
+    assert state["batchnorm1.batches"] == 4 * 2
+    opened = open_spec_or_run(tmp_path / "run")
+    assert opened.prepared.network.copy_state().keys() == state.keys()
+    for name, array in opened.prepared.network.state.items():
+        assert array.dtype == state[name].dtype
+        assert np.array_equal(array, state[name])
+
+
+@pytest.mark.parametrize("format", ["safetensors", "npz", "run"])
+def test_a_training_begins_with_the_state_of_a_file(format: str, tmp_path: Path) -> None:
+    trained = nncli.train(spec_of(*BATCHNORM), out=tmp_path / "run")
+    source = tmp_path / "run"
+    if format != "run":
+        source = tmp_path / f"w.{format}"
+        nncli.export(tmp_path / "run", format, output=source)
+    begun = nncli.train(spec_of(*BATCHNORM, f"train.init_from={source}", "train.epochs=1"))
+    assert begun.network.state["batchnorm1.batches"] == 4 * 2 + 2
+    again = nncli.train(spec_of(*BATCHNORM, "train.epochs=1"))
+    assert state_of(again) != state_of(begun) != state_of(trained)
+
+
+def test_a_run_is_evaluated_and_predicts_by_what_it_has_kept(tmp_path: Path) -> None:
+    training = nncli.train(spec_of(*BATCHNORM, "dtype=float64"), out=tmp_path / "run")
+    network = training.network
+    weights = network.named(network.parameters)
+    x = np.array([[0.0, 1.0], [5.0, -2.0]])
+    hidden = np.tanh(x @ weights["dense1.weight"] + weights["dense1.bias"])
+    state = network.state_of("batchnorm1")
+    normalised = (hidden - state["running_mean"]) / np.sqrt(state["running_variance"] + 1e-5)
+    scaled = normalised * weights["batchnorm1.weight"] + weights["batchnorm1.bias"]
+    z = scaled @ weights["dense2.weight"] + weights["dense2.bias"]
+    (tmp_path / "x.csv").write_text("0,1\n5,-2\n")
+    predicted = nncli.predict(tmp_path / "run", tmp_path / "x.csv")
+    np.testing.assert_allclose(predicted.outputs, 1 / (1 + np.exp(-z)), rtol=1e-12)
+    cost = nncli.evaluate(tmp_path / "run").assessment.cost
+    assert cost == pytest.approx(training.history[-1].train_cost_after, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "override", ["train.batch_size=1", "train.batch_size=7"], ids=["all", "the last"]
+)
+def test_a_mini_batch_of_one_is_refused(override: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        nncli.train(spec_of(*BATCHNORM, override))
+    (message,) = caught.value.problems
+    assert "train.batch_size: batchnorm1 normalises each unit by its variance" in message
+    assert "make one of 1" in message
+
+
+def test_one_sample_is_refused_for_inspection() -> None:
+    with pytest.raises(NncliError, match="choose several, as --samples 0,1,2"):
+        nncli.trace_step(spec_of(*BATCHNORM), samples=(0,))
+    trace = nncli.trace_step(spec_of(*BATCHNORM), samples=(0, 3))
+    assert trace.layers[1].recorded["mean"].shape == (5,)
+
+
+def test_a_divergence_is_replayed_from_the_state_it_had(tmp_path: Path) -> None:
+    with pytest.raises(DivergedError):
+        nncli.train(spec_of(*BATCHNORM, "train.eta=1e30", "network[2].activation=identity"))
+
+
+def test_a_checkpoint_without_the_state_is_refused(tmp_path: Path) -> None:
+    training = nncli.train(spec_of(*BATCHNORM), out=tmp_path / "run")
+    state, identity = read_checkpoint(tmp_path / "run" / CHECKPOINT, training.network)
+    content = pack_checkpoint(training.network, state._replace(network_state={}), identity)
+    (tmp_path / "other").write_bytes(content)
+    with pytest.raises(RunError, match=r"holds no batchnorm1\.running_mean"):
+        read_checkpoint(tmp_path / "other", training.network)

@@ -15,6 +15,7 @@ from nncli.nn.layers.base import (
     Workspace,
     by,
 )
+from nncli.nn.layers.batchnorm import BatchNorm, BatchNormStep
 from nncli.nn.layers.conv import Conv, ConvStep
 from nncli.nn.layers.dense import Dense, DenseStep
 from nncli.nn.layers.dropout import Dropout, DropoutStep
@@ -26,6 +27,8 @@ __all__ = [
     "LAYERS",
     "AvgPool",
     "AvgPoolStep",
+    "BatchNorm",
+    "BatchNormStep",
     "Conv",
     "ConvStep",
     "Dense",
@@ -51,5 +54,5 @@ __all__ = [
 ]
 
 LAYERS: dict[str, type[Layer]] = {
-    kind.type: kind for kind in (Dense, Conv, MaxPool, AvgPool, Flatten, Dropout)
+    kind.type: kind for kind in (Dense, Conv, MaxPool, AvgPool, Flatten, Dropout, BatchNorm)
 }

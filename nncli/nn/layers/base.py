@@ -8,7 +8,8 @@ of its own, and `nncli.nn.layers.LAYERS` lists them all.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import ClassVar, NamedTuple
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -102,6 +103,7 @@ class Workspace(NamedTuple):
         parameters, gradients, updates: the layer's own, by key (`weight`, `bias`): views of the
             flat vectors of the network and its optimizer.
         is_training: whether the step is in training mode; else it is in evaluation mode.
+        state: the layer's own, by key, see `Layer.initial_state`.
     """
 
     zeros: Zeros
@@ -110,6 +112,7 @@ class Workspace(NamedTuple):
     gradients: dict[str, Array]
     updates: dict[str, Array]
     is_training: bool = True
+    state: Mapping[str, Array] = MappingProxyType({})
 
 
 class Layer:
@@ -122,11 +125,13 @@ class Layer:
         is_output: whether a network may end in it.
         has_modes: whether a step of it does something else in evaluation mode than in training.
         draws: whether a step of it in training mode takes random numbers.
+        splits_samples: whether threads may have some of its samples each.
         splits_units: whether threads may have some of its units each, see `nn.parallel`.
         is_analytic: whether its output is an analytic function of its input and parameters, as a
             complex-step derivative requires.
         quantities: what is recorded of its steps besides the quantities that every kind has.
         forward_formulas, backward_formulas: what it computes, of a kind with no page of its own.
+        symbols: what its parameters are called in mathematics, where it is not W and b.
         attenuates: what weakens or strengthens an error signal on its way from output to input, in
             a word; None where it passes unchanged.
         activation_name: of σ in a = σ(z); None for a layer without z.
@@ -138,8 +143,10 @@ class Layer:
     is_output: ClassVar[bool] = False
     has_modes: ClassVar[bool] = False
     draws: ClassVar[bool] = False
+    splits_samples: ClassVar[bool] = True
     splits_units: ClassVar[bool] = False
     attenuates: ClassVar[str | None] = None
+    symbols: ClassVar[Mapping[str, str]] = MappingProxyType({})
     quantities: ClassVar[tuple[Quantity, ...]] = ()
     forward_formulas: ClassVar[tuple[Formula, ...]] = ()
     backward_formulas: ClassVar[tuple[Formula, ...]] = ()
@@ -173,6 +180,17 @@ class Layer:
         Raises:
             ShapeMismatch: values that were given do not fit.
         """
+
+    def initial_state(self, input_shape: Shape, dtype: np.dtype[Any]) -> dict[str, Array]:
+        """What the layer keeps from step to step and is no parameter, as training starts from it.
+
+        Arrays by key, of `dtype` or integers; empty where a layer keeps nothing.
+        """
+        return {}
+
+    def smallest_batch(self, input_shape: Shape) -> int:
+        """The fewest samples that a step in training mode needs."""
+        return 1
 
     def multiply_adds(self, input_shape: Shape) -> int:
         """Products of a weight and a number in the forward pass of one sample."""
@@ -293,6 +311,14 @@ class LayerStep:
     def backward(self) -> Operations:
         """Fills the gradients from delta and input."""
         return ()
+
+    def update_state(self) -> Operations:
+        """Changes what the layer keeps from step to step, where it does; in training mode only."""
+        return ()
+
+    def contributions(self, key: str, index: tuple[int, ...]) -> Array:
+        """How large each sample's part in an entry of a gradient is, at least in proportion."""
+        raise NotImplementedError
 
     def send_down(self) -> Operations:
         """Fills downstream."""

@@ -221,5 +221,11 @@ class ConvStep(WeightedStep):
             yield bind(np.add.reduce, self.delta_matrix, axis=1, out=gradient)
             yield bind(np.multiply, gradient, self.one_over_n, gradient)
 
+    def contributions(self, key: str, index: tuple[int, ...]) -> Array:
+        # A filter's gradient sums over all its windows.
+        delta = np.abs(self.delta[index[0]])
+        parts: Array = delta.reshape(-1, delta.shape[-1]).max(axis=0)
+        return parts
+
     def send_down(self) -> Operations:
         return self.input_gradient.rule()

@@ -65,5 +65,9 @@ class DenseStep(WeightedStep):
             ones = np.ones(self.input.shape[-1], self.z.dtype)
             yield bind(self.delta_over_n.dot, ones, self.gradients["bias"])
 
+    def contributions(self, key: str, index: tuple[int, ...]) -> Array:
+        parts: Array = np.abs(self.delta[index[-1]])
+        return parts * np.abs(self.input[index[0]]) if key == "weight" else parts
+
     def send_down(self) -> Operations:
         yield bind(self.weight.dot, self.delta, self.downstream)

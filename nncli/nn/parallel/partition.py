@@ -5,7 +5,8 @@ every layer, for all samples, and meets the others wherever it needs what they h
 weight stays with one core, and between cores go only the activations and deltas of a mini-batch,
 few beside the weights. Networks with windows, and all where there are but threads, are shared out
 by samples: each takes a pass of its own over some of them, and the gradients are added up before
-the update.
+the update. A network with batchnorm layers is not shared out: their statistics need the whole
+mini-batch in every layer, so the caller takes all of it.
 """
 
 import math
@@ -70,6 +71,7 @@ class Serial:
         assert self.optimizer is not None
         cost = self.whole.forward_and_back(full)
         if math.isfinite(cost):
+            self.whole.update_state()
             self.optimizer.apply(eta)
         return cost
 

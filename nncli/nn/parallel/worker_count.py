@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from nncli.nn.aligned_buffers import AlignedBuffers
 from nncli.nn.layers import Placed
-from nncli.nn.network import Network
+from nncli.nn.network import Network, splits_samples
 from nncli.nn.parallel.blas import cores, threads_there
 from nncli.nn.parallel.process_worker import can_fork
 from nncli.nn.parallel.worker_pool import WorkerPool
@@ -20,9 +20,14 @@ MOST_THREADS = 8
 
 
 def start_workers(network: Network, n: int, threads: int | str) -> WorkerPool:
-    """A pool for steps of `n` samples: of `threads`, or with "auto" of as many as are worth it."""
+    """A pool for steps of `n` samples: of `threads`, or with "auto" of as many as are worth it.
+
+    It is of one where a network cannot be shared out, see `partition`.
+    """
     there = threads_there()
     count = threads if isinstance(threads, int) else best_threads(network.layers, n, there)
+    if not splits_samples(network.layers):
+        count = 1
     # Processes wait awake for each other: they need a core each.
     forks = network.buffers.shared and count <= cores()
     return WorkerPool(count, shares=n >= SMALLEST_SHARE * count, forks=forks)

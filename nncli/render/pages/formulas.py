@@ -33,10 +33,26 @@ def with_numbers(
     for formula in formulas:
         if not is_in_heading:
             yield Paragraph(f"{formula.text}:")
-        terms = [(SYMBOL[key], layer.quantity(key)) for key in formula.terms]
+        terms = [(_symbol(layer, key), layer.quantity(key)) for key in formula.terms]
         found = [(symbol, array) for symbol, array in terms if array is not None]
-        axes = units(trace) if found[-1][1].ndim > 2 else ()
-        yield from equations(found, formula.signs, extent, axes)
+        dimensions = {array.ndim for _, array in found}
+        if formula.signs and (len(dimensions) == 1 or max(dimensions) <= 2):
+            axes = units(trace) if max(dimensions) > 2 else ()
+            yield from equations(found, formula.signs, extent, axes)
+            continue
+        # Images and numbers a channel are not matrices of one equation.
+        for symbol, array in found:
+            axes = units(trace) if array.ndim > 2 else ()
+            yield from equations([(symbol, array)], "", extent, axes)
+
+
+def _symbol(layer: LayerTrace, key: str) -> str:
+    """A quantity's symbol; what its kind calls its parameters, and their gradients."""
+    name, _, part = key.partition("_")
+    own = layer.placed.layer.symbols.get(name)
+    if own is None:
+        return SYMBOL[key]
+    return {"": own, "gradient": f"∂C/∂{own}"}[part]
 
 
 def product_lines(layer: LayerTrace) -> Iterator[Row]:
@@ -45,5 +61,6 @@ def product_lines(layer: LayerTrace) -> Iterator[Row]:
     for formula in (*kind.forward_formulas, *kind.backward_formulas):
         arrays = [layer.quantity(key) for key in formula.terms[:-1]]
         sizes = [shape(array.shape[1:] or array.shape) for array in arrays if array is not None]
-        joined = f" {formula.signs[0]} ".join(sizes) if formula.signs else ", ".join(sizes)
+        signs = [f" {sign} " for sign in formula.signs] or [", "] * len(sizes)
+        joined = "".join(map("".join, zip(["", *signs], sizes, strict=False)))
         yield layer.name, formula.text, formula.product, joined

@@ -36,8 +36,10 @@ def step_matrices(trace: Trace) -> Page:
     ]
     for layer in reversed(trace.layers):
         if layer.weight is not None:
-            page.append(Heading(f"{layer.name} ({layer.activation})", 2))
-            page += hadamard(trace, layer, Extent())
+            activation = f" ({layer.activation})" if layer.activation else ""
+            page.append(Heading(f"{layer.name}{activation}", 2))
+            if layer.delta is not None:
+                page += hadamard(trace, layer, Extent())
             page += gradients(layer, Extent())
             page += update(layer, Extent())
     return [*page, rounding_note(page)]

@@ -13,7 +13,7 @@ from nncli.inspection.check import check
 from nncli.nn import step as step_module
 from nncli.nn.aligned_buffers import AlignedBuffers
 from nncli.nn.layers import Dense
-from nncli.nn.network import Network, build_network, zero_network
+from nncli.nn.network import Network, build_network, splits_samples, zero_network
 from nncli.nn.optimizers import sgd
 from nncli.nn.parallel.blas import blas_threads, cores, set_blas_threads
 from nncli.nn.parallel.partition import LONG_UPDATE, dense
@@ -61,7 +61,8 @@ def shared_step(setting: Setting, workers: WorkerPool, **how) -> Step:
     step.inputs[...], step.targets[...] = setting.inputs, setting.targets
     step.draw(DRAWS)
     by_units = step_module.can_fork() and dense(network)
-    assert len(step.passes) == (1 if by_units else workers.size)
+    is_whole = by_units or not splits_samples(network.layers)
+    assert len(step.passes) == (1 if is_whole else workers.size)
     return step
 
 
