@@ -154,7 +154,8 @@ class LayerSummary(NamedTuple):
 
     Attributes:
         parameter_shapes: of `weight` and `bias`; empty where it learns nothing.
-        parameters: how many numbers they are.
+        state_shapes: of what it keeps from step to step and is no parameter.
+        parameters: how many numbers the parameters are.
         multiply_adds: products of a weight and a number in its forward pass, for one sample.
         backward_multiply_adds: those of its way back: of ∂C/∂W and, but for the first layer, of
             ∂C/∂input.
@@ -168,6 +169,7 @@ class LayerSummary(NamedTuple):
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     parameter_shapes: dict[str, tuple[int, ...]]
+    state_shapes: dict[str, tuple[int, ...]]
     parameters: int
     multiply_adds: int
     backward_multiply_adds: int

@@ -73,6 +73,7 @@ def _layer(
         placed.input_shape,
         placed.output_shape,
         placed.parameter_shapes,
+        placed.state_shapes,
         placed.parameters,
         forward,
         forward if index == 0 else 2 * forward,

@@ -12,6 +12,7 @@ import pytest
 import nncli
 from nncli.app.opening import open_spec_or_run
 from nncli.core.errors import DivergedError, InterruptedTraining, NncliError, RunError, SpecError
+from nncli.inspection.findings import why
 from nncli.nn.arrays import Array
 from nncli.nn.optimizers import sgd
 from nncli.nn.step import Step
@@ -217,3 +218,21 @@ def test_a_checkpoint_without_the_state_is_refused(tmp_path: Path) -> None:
     (tmp_path / "other").write_bytes(content)
     with pytest.raises(RunError, match=r"holds no batchnorm1\.running_mean"):
         read_checkpoint(tmp_path / "other", training.network)
+
+
+def test_the_summary_counts_parameters_and_state() -> None:
+    made = nncli.summary(spec_of(*BATCHNORM))
+    norm = made.layers[1]
+    assert (norm.name, norm.parameters) == ("batchnorm1", 2 * 5)
+    assert norm.state_shapes == {"running_mean": (5,), "running_variance": (5,), "batches": ()}
+    assert made.layers[0].state_shapes == {}
+    assert made.parameters == 2 * 5 + 5 + 2 * 5 + 5 * 2 + 2
+
+
+def test_samples_that_pushed_a_scale() -> None:
+    trace = nncli.trace_step(spec_of(*BATCHNORM, "dtype=float64"), samples=None)
+    layer = trace.layers[1]
+    found = why(trace, layer, (3,))
+    assert layer.weight_gradient is not None
+    assert found.total == pytest.approx(-trace.eta * layer.weight_gradient[3], rel=1e-12)
+    assert len(found.contributions) == 4

@@ -235,6 +235,12 @@ class Placed:
         return self.layer.parameter_shapes(self.input_shape)
 
     @property
+    def state_shapes(self) -> dict[str, Shape]:
+        """The shapes of what it keeps from step to step, see `Layer.initial_state`."""
+        state = self.layer.initial_state(self.input_shape, np.dtype(np.float32))
+        return {key: array.shape for key, array in state.items()}
+
+    @property
     def parameters(self) -> int:
         """How many parameters it has."""
         return sum(map(prod, self.parameter_shapes.values()))

@@ -111,7 +111,9 @@ def why_block(trace: Trace, why: Why) -> Iterator[Block]:
         for c in shown
     )
     factors = ("a", "δ") if shown and shown[0].a is not None else ()
-    heading = "−η/n · a δ" if factors else "−η/n · Σ cells ⊙ δ"
+    layer = next(layer for layer in trace.layers if layer.name == why.layer)
+    sums = "Σ cells ⊙ δ" if layer.delta is not None else "Σ ∂C/∂a ⊙ x̂"
+    heading = "−η/n · a δ" if factors else f"−η/n · {sums}"
     yield Grid(("", *factors, heading), rows)
     more = len(why.contributions) - len(shown)
     agree = percent(why.cancellation)

@@ -64,7 +64,8 @@ def lines(trace: Trace, layer: LayerTrace) -> Iterator[Row]:
             yield name, "a = input, as a vector", "none", f"{inputs} → {outputs}"
     if layer.weight is not None:
         sizes = shape(placed.parameter_shapes["weight"])
-        yield name, "W new = W + ΔW", "none: a sum", sizes
+        w = placed.layer.symbols.get("weight", "W")
+        yield name, f"{w} new = {w} + Δ{w}", "none: a sum", sizes
 
 
 def bias_line(name: str, layer: LayerTrace, units: str) -> Iterator[Row]:

@@ -1,5 +1,7 @@
 """What a network is made of: as a page for the terminal, and as JSON."""
 
+from math import prod
+
 from rich.console import Group, RenderableType
 
 from nncli.app.records import LayerSummary, Summary
@@ -65,6 +67,11 @@ def facts(summary: Summary) -> list[str]:
         f"a step      on a mini-batch of {n:,}: {n * both:,} multiply-adds, forward and backward",
         f"workspace   {memory(summary.memory)}",
     ]
+    keeping = [layer for layer in summary.layers if layer.state_shapes]
+    if keeping:
+        numbers = sum(prod(axes) for layer in keeping for axes in layer.state_shapes.values())
+        names = ", ".join(layer.name for layer in keeping)
+        facts.insert(1, f"state       {numbers:,} numbers kept from step to step: {names}")
     if summary.step_seconds is not None:
         speed = n * both / summary.step_seconds / 1e9
         rate = n / summary.step_seconds
@@ -134,6 +141,7 @@ def layer_record(layer: LayerSummary) -> dict[str, object]:
         "input_shape": list(layer.input_shape),
         "output_shape": list(layer.output_shape),
         "parameter_shapes": {key: list(axes) for key, axes in layer.parameter_shapes.items()},
+        "state_shapes": {key: list(axes) for key, axes in layer.state_shapes.items()},
         "parameters": layer.parameters,
         "multiply_adds": layer.multiply_adds,
         "backward_multiply_adds": layer.backward_multiply_adds,

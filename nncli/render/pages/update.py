@@ -29,9 +29,10 @@ Lines = Callable[[Any, str, str, Values], list[Line]]
 def update(trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
     """W old, how each link makes its part of ΔW, W new; and that they add up to the last digit."""
     yield Heading(layer.name, 2)
+    own = layer.placed.layer.symbols
     for key, symbol in (("weight", "W"), ("bias", "b")):
         if getattr(layer, key) is not None:
-            yield from _parameter(trace, layer, key, symbol, extent)
+            yield from _parameter(trace, layer, key, own.get(key, symbol), extent)
 
 
 def _parameter(
