@@ -156,6 +156,80 @@ class Momentum(Link):
 
 
 @dataclass(frozen=True)
+class Adam(Link):
+    """m̂ / (√v̂ + ε), with means of g and of g² that forget: m = β₁ m + (1 − β₁) g, v likewise.
+
+    m̂ = m / (1 − β₁ᵗ) and v̂ = v / (1 − β₂ᵗ) take out that both start from 0 (Kingma and Ba 2015,
+    algorithm 1), t being the number of the step. As in PyTorch, ε is outside the root.
+    """
+
+    name = "Adam"
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+
+    @property
+    def state(self) -> tuple[str, ...]:
+        return ("first_moment", "second_moment")
+
+    @property
+    def counters(self) -> tuple[str, ...]:
+        return ("adam_steps",)
+
+    @property
+    def scalars(self) -> tuple[str, ...]:
+        return ("first_correction", "second_correction")
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        corrected = ("first_moment_corrected", "second_moment_corrected")
+        return (*corrected, "adam_denominator", "adam_direction")
+
+    def begin(self, scalars: Vectors) -> None:
+        scalars["adam_steps"][()] += 1
+        t = int(scalars["adam_steps"])
+        scalars["first_correction"][()] = 1 - self.beta1**t
+        scalars["second_correction"][()] = 1 - self.beta2**t
+
+    def words(self) -> str:
+        return f"β₁ {self.beta1:g}, β₂ {self.beta2:g}, ε {self.epsilon:g}"
+
+    def rule(self, incoming: str, vectors: Vectors) -> Operations:
+        gradient, (m, v) = vectors[incoming], (vectors[name] for name in self.state)
+        m_hat, v_hat, denominator, direction = (vectors[name] for name in self.terms)
+        beta1, beta2, rest1, rest2, epsilon = (
+            constant(x, m.dtype)
+            for x in (self.beta1, self.beta2, 1 - self.beta1, 1 - self.beta2, self.epsilon)
+        )
+        yield bind(np.multiply, gradient, rest1, m_hat)
+        yield bind(np.multiply, m, beta1, m)
+        yield bind(np.add, m, m_hat, m)
+        yield bind(np.multiply, gradient, gradient, v_hat)
+        yield bind(np.multiply, v_hat, rest2, v_hat)
+        yield bind(np.multiply, v, beta2, v)
+        yield bind(np.add, v, v_hat, v)
+        yield bind(np.divide, m, vectors["first_correction"], m_hat)
+        yield bind(np.divide, v, vectors["second_correction"], v_hat)
+        yield bind(np.sqrt, v_hat, denominator)
+        yield bind(np.add, denominator, epsilon, denominator)
+        yield bind(np.divide, m_hat, denominator, direction)
+
+    def formula(self, incoming: Array, values: Vectors) -> dict[str, Array]:
+        m = self.beta1 * values[before("first_moment")] + (1 - self.beta1) * incoming
+        v = self.beta2 * values[before("second_moment")] + (1 - self.beta2) * incoming**2
+        m_hat = m / values["first_correction"]
+        v_hat = v / values["second_correction"]
+        denominator = np.sqrt(v_hat) + self.epsilon
+        return dict(
+            zip(
+                (*self.state, *self.terms),
+                (m, v, m_hat, v_hat, denominator, m_hat / denominator),
+                strict=True,
+            )
+        )
+
+
+@dataclass(frozen=True)
 class ScaleByEta(Link):
     """ΔW = −η d, the last link of every chain."""
 
@@ -261,7 +335,10 @@ def sgd_links(*, momentum: float = 0.0, nesterov: bool = False) -> list[Link]:
     return [Momentum(momentum, nesterov)] if momentum else []
 
 
-OPTIMIZERS = {"sgd": Kind("SGD", sgd_links)}
+OPTIMIZERS = {
+    "sgd": Kind("SGD", sgd_links),
+    "adam": Kind("Adam", lambda **settings: [Adam(**settings)]),
+}
 
 
 def chain_of(

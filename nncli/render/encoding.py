@@ -6,7 +6,9 @@ import sys
 
 # For a terminal or a pipe that cannot take the symbols: one ASCII character for each, so that
 # columns stay in line, and never a crash.
-ASCII = str.maketrans("δΔησ∂Σ′‖⊙⊗·×→–−—…≤≥½┤│─ᵀµ²", "dDnsdS'|*x.x>---.<>%||-Tu2")
+ASCII = str.maketrans(
+    "δΔησβελμ∂Σ√′‖⊙⊗⊘·×→–−—…≤≥½┤│─ᵀᵗµ₁₂²\u0302", "dDnsbelmdSr'|*x/.x>---.<>%||-Ttu122^"
+)
 
 
 def _nearest_ascii(error: UnicodeError) -> tuple[str, int]:

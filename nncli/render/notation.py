@@ -58,6 +58,12 @@ LINK_SYMBOLS = {  # what the vectors of an optimizer are called
     "decayed_gradient": "g",
     "velocity": "v new",
     "lookahead": "g + μ v new",
+    "first_moment": "m new",
+    "second_moment": "v new",
+    "first_moment_corrected": "m̂",
+    "second_moment_corrected": "v̂",
+    "adam_denominator": "√v̂ + ε",
+    "adam_direction": "m̂ / (√v̂ + ε)",
     "decayed_direction": "d + λ W",
     "update": "ΔW",
 }

@@ -88,8 +88,17 @@ class SgdSpec(Model):
     type: Literal["sgd"] = Field(description="Stochastic gradient descent.")
 
 
-OPTIMIZERS: dict[str, type[Model]] = {"sgd": SgdSpec}
-OptimizerSpec = SgdSpec
+class AdamSpec(Model):
+    """Adam, with the meaning that PyTorch gives it."""
+
+    type: Literal["adam"] = Field(description="Adam: each weight has a pace of its own.")
+    beta1: values.Momentum = Field(0.9, description="How much of the mean of gradients stays.")
+    beta2: values.Momentum = Field(0.999, description="How much of the mean of squares stays.")
+    epsilon: values.Positive = Field(1e-8, description="Keeps the division from 0.")
+
+
+OPTIMIZERS: dict[str, type[Model]] = {"sgd": SgdSpec, "adam": AdamSpec}
+OptimizerSpec = SgdSpec | AdamSpec
 
 
 def _type_by_word(value: Any) -> Any:
@@ -99,7 +108,9 @@ def _type_by_word(value: Any) -> Any:
 if TYPE_CHECKING:
     _Optimizer = OptimizerSpec
 else:
-    _Optimizer = Annotated[union_by_type(OPTIMIZERS, "{type: sgd}"), BeforeValidator(_type_by_word)]
+    _Optimizer = Annotated[
+        union_by_type(OPTIMIZERS, "{type: adam, beta1: 0.9}"), BeforeValidator(_type_by_word)
+    ]
 
 
 class TrainSpec(Model):

@@ -14,7 +14,7 @@ from nncli.nn.activations import ACTIVATIONS, Activation
 from nncli.nn.costs import COSTS
 from nncli.nn.layers import AvgPool, BatchNorm, Conv, Dense, Dropout, Flatten, Layer, MaxPool, by
 from nncli.nn.network import Network, build_network
-from nncli.nn.optimizers import sgd
+from nncli.nn.optimizers import Optimizer, chain_of
 from nncli.nn.step import Step
 from tests.reference import backprop
 
@@ -59,7 +59,7 @@ class Setting:
     def step(self, dtype=np.float64, **settings) -> Step:
         """A step that has its mini-batch and has not run."""
         network = self.network(dtype)
-        step = Step(network, sgd(network, **settings), self.case.n)
+        step = Step(network, Optimizer(network, chain_of(**settings)), self.case.n)
         step.inputs[...] = self.inputs
         step.targets[...] = self.targets
         if step.draws:

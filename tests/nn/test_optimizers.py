@@ -12,12 +12,13 @@ import pytest
 from nncli.nn.arrays import execute
 from nncli.nn.layers import Dense
 from nncli.nn.network import build_network
-from nncli.nn.optimizers import GRADIENT, PARAMETERS, before, sgd
+from nncli.nn.optimizers import GRADIENT, PARAMETERS, Optimizer, before, chain_of, sgd
 from nncli.nn.schedules import Constant, Cosine, Exponential, StepDecay
 from nncli.nn.step import Step
 from nncli.nn.trace import Start
+from tests.reference.make_optimizers import CASES, ETA, PATH, SIZE
 
-from .cases import SOME_CASES, settle
+from .cases import SOME_CASES, relative_error, settle
 
 
 def one_weight(w, b=None, **how) -> Step:
@@ -128,7 +129,38 @@ def test_a_stretch_at_a_time_comes_to_the_same_bits():
         assert parts.network.parameters.tobytes() == whole.network.parameters.tobytes()
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_two_hundred_steps_are_those_of_pytorch(name):
+    _, _, kind, settings = CASES[name]
+    record = np.load(PATH)
+    layer = Dense(units=1, bias=False, weights=record["start"][:, None])
+    rng = np.random.default_rng(0)
+    network = build_network([layer], (SIZE,), "quadratic", np.float64, rng)
+    optimizer = Optimizer(network, chain_of(kind, **settings))
+    for gradient, expected in zip(record["gradients"], record[name], strict=True):
+        optimizer.gradient[...] = gradient
+        optimizer.apply(ETA)
+        assert relative_error(network.parameters, expected) < 1e-12
+
+
+def test_adam_by_hand():
+    # m = 0.1 g, v = 0.001 g²; corrected they are g and g², so the first step is η · sign(g)
+    step = one_weight(2.0)
+    optimizer = Optimizer(step.network, chain_of("adam", epsilon=1e-12))
+    optimizer.gradient[...] = -7
+    optimizer.apply(0.1)
+    assert step.network.parameters.tolist() == near([2.1])
+    # m = 0.09 (−7) + 0.1 · 3, v = 0.999 · 0.001 · 49 + 0.001 · 9
+    optimizer.gradient[...] = 3
+    optimizer.apply(0.1)
+    m, v = (0.09 * -7 + 0.3) / (1 - 0.81), (0.000999 * 49 + 0.009) / (1 - 0.999**2)
+    assert step.network.parameters.tolist() == near([2.1 - 0.1 * m / math.sqrt(v)])
+    assert optimizer.state["adam_steps"] == 2
+
+
 CHAINS = {
+    "adam": {"kind": "adam", "weight_decay": 0.1},
+    "adamw": {"kind": "adam", "beta1": 0.8, "decoupled_weight_decay": 0.1},
     "plain": {},
     "momentum": {"momentum": 0.9},
     "nesterov": {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1},
@@ -141,7 +173,7 @@ CHAINS = {
 def test_what_a_link_writes_is_its_formula(settings, dtype):
     """Operation by operation it is the same rounding, so that not a bit may differ."""
     step = settle(SOME_CASES[0]).step(dtype, **settings)
-    for _ in range(3):
+    for _ in range(3):  # from the second on, there is a state
         start = Start.of(step.network, step.optimizer)
         step.run(0.1, full=True)
         optimizer = step.optimizer

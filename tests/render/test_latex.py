@@ -14,6 +14,7 @@ from nncli.render.formats.document import Grid, Heading, Paragraph, equations
 from nncli.render.formats.latex import (
     END,
     ESCAPES,
+    HAT,
     MATHEMATICS,
     PREAMBLE,
     SIGNS,
@@ -107,14 +108,15 @@ def strings(path: Path) -> str:
 
 WRITERS = [
     *("notation.py", "text.py", "formats/document.py", "widgets/grid.py", "widgets/matrices.py"),
-    *(f"pages/{page}.py" for page in ("backward", "breakdown", "findings", "products", "proof")),
+    *("pages/backward.py", "pages/breakdown.py", "pages/findings.py", "pages/products.py"),
+    *("pages/proof.py", "pages/update.py"),
 ]
 
 
 @pytest.mark.parametrize("module", WRITERS)
 def test_every_character_that_a_page_may_hold_is_mapped(module):
     found = set(strings(Path(nncli.__file__).parent / "render" / module))
-    assert {c for c in found if not c.isascii()} - set(MATHEMATICS) - set(WORDS) == set()
+    assert {c for c in found if not c.isascii()} - {*MATHEMATICS, *WORDS, HAT} == set()
 
 
 def test_every_sign_between_matrices_is_mapped():
@@ -216,3 +218,8 @@ def test_numbers_in_matrices():
     text = equation(("a", [[1.5e-7, -np.inf, np.nan, np.inf]]), signs="", decimals=1)
     assert r"1.5 \cdot 10^{-7} & -\infty & \mathrm{nan} & \infty" in text
     assert r"\cdots" in equation(("a", np.ones((1, 20))), signs="")
+
+
+def test_a_hat_is_set_over_its_letter():
+    assert symbol("√v\u0302 + ε") == r"\surd \hat{v} + \varepsilon "
+    assert tex("m\u0302 is") == r"$\hat{m}$ is"

@@ -4,9 +4,10 @@ from dataclasses import fields
 
 from nncli.nn.layers import LAYERS
 from nncli.nn.measures import LayerMeasures
-from nncli.nn.optimizers import sgd
+from nncli.nn.optimizers import Optimizer, chain_of
 from nncli.nn.trace import LayerTrace
 from nncli.render.notation import LINK_SYMBOLS, MEASURES, SYMBOL, TERMS
+from nncli.render.pages.update import LINES
 from tests.nn.cases import SOME_CASES, build_case
 
 
@@ -33,10 +34,10 @@ def test_every_symbol_is_of_something():
 
 def test_every_vector_of_an_optimizer_has_a_symbol():
     network = build_case(SOME_CASES[0])
-    for settings in ({}, {"momentum": 0.5, "nesterov": True, "weight_decay": 0.1}):
-        for decay in (0.0, 0.1):
-            vectors = sgd(network, **settings, decoupled_weight_decay=decay).vectors
-            assert set(vectors) <= set(LINK_SYMBOLS)
+    for settings in ({"momentum": 0.5, "nesterov": True, "weight_decay": 0.1}, {"kind": "adam"}):
+        links = chain_of(**settings, decoupled_weight_decay=0.1)
+        assert set(Optimizer(network, links).vectors) <= set(LINK_SYMBOLS)
+        assert all(type(link) in LINES for link in links)
 
 
 def test_every_term_has_a_symbol_in_both_scripts():

@@ -404,11 +404,19 @@ def test_a_spec_may_come_from_a_pipe(tmp_path):
             "f.yaml:4:40: train.optimizer.momentum: unknown key",
         ),
         (
+            "{eta: 1, momentum: 0, optimizer: adam}",
+            "f.yaml:4:17: train.momentum: 'momentum' belongs to sgd, and the optimizer is adam",
+        ),
+        (
+            "{eta: 1, optimizer: {type: adam, beta2: 1}}",
+            "f.yaml:4:48: train.optimizer.beta2: expected a number from 0 up to, but not",
+        ),
+        (
             "{eta: 1, decoupled_weight_decay: -1}",
             "f.yaml:4:41: train.decoupled_weight_decay: expected a number that is not negative",
         ),
     ],
-    ids=["nesterov", "unknown", "key", "decay"],
+    ids=["nesterov", "unknown", "key", "momentum", "beta", "decay"],
 )
 def test_optimizers(train, message):
     found = lines(

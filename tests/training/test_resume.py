@@ -36,6 +36,7 @@ network:
   - {type: dense, units: 2}
 train: {eta: 0.5, epochs: 6, batch_size: 2, momentum: 0.5}
 """
+ADAM = "train={eta: 0.05, epochs: 6, batch_size: 2, optimizer: adam}"
 SCHEDULES = ("constant", "{type: step, step_size: 2}", "{type: cosine}")
 
 
@@ -67,7 +68,14 @@ def undisturbed(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize(
-    "more", [[], ["data.validation=0.3"], ["dtype=float64", "train.weight_decay=0.01"]]
+    "more",
+    [
+        [],
+        ["data.validation=0.3"],
+        ["dtype=float64", "train.weight_decay=0.01"],
+        [ADAM, "train.decoupled_weight_decay=0.01"],
+    ],
+    ids=["plain", "validation", "float64", "adamw"],
 )
 def test_any_number_of_interruptions_leave_no_trace(
     schedule: str, more: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -75,7 +83,7 @@ def test_any_number_of_interruptions_leave_no_trace(
     monkeypatch.setattr(
         "nncli.training.trainer.PROGRESS_INTERVAL", -1.0
     )  # an event after every step
-    overrides = [f"train.schedule={schedule}", *more]
+    overrides = [*more, f"train.schedule={schedule}"]
     whole = nncli.train(spec_of(*overrides), out=tmp_path / "whole")
     interrupted(tmp_path / "run", 2, *overrides)
     ends = 1
@@ -112,6 +120,16 @@ def test_a_kill_at_any_call_loses_nothing() -> None:
     done = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
     assert done["lost"] == []
     assert done["tried"] >= 5
+
+
+def test_a_checkpoint_of_another_optimizer_is_refused(tmp_path: Path) -> None:
+    interrupted(tmp_path / "run", 2)
+    interrupted(tmp_path / "other", 2, ADAM)
+    for name in (CHECKPOINT, PREVIOUS):
+        if (tmp_path / "other" / name).exists():
+            shutil.copy(tmp_path / "other" / name, tmp_path / "run" / name)
+    with pytest.raises(RunError, match="keeps adam_steps and first_moment and second_moment"):
+        nncli.resume(tmp_path / "run")
 
 
 def test_the_test_data_are_used_at_the_end(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ SIGNS = {
     "·": r"\cdot",
     "⊙": r"\odot",
     "⊗": r"\otimes",
+    "⊘": r"\oslash",
     "→": r"\mapsto",
     "−": "-",
     "+": "+",
@@ -45,9 +46,13 @@ SIGNS = {
 MATHEMATICS = {
     "∂": r"\partial ", "δ": r"\delta ", "Δ": r"\Delta ", "σ": r"\sigma ", "η": r"\eta ",
     "λ": r"\lambda ", "μ": r"\mu ", "Σ": r"\Sigma ", "⊙": r"\odot ", "⊗": r"\otimes ",
+    "⊘": r"\oslash ",
     "·": r"\cdot ", "×": r"\times ", "→": r"\to ", "−": "-", "′": "'", "‖": r"\| ",
+    "β": r"\beta ", "ε": r"\varepsilon ", "√": r"\surd ", "₁": "_{1}", "₂": "_{2}", "ᵗ": "^{t}",
     "∇": r"\nabla ", "ᵀ": r"^{T}", "²": "^{2}", "≤": r"\le ", "≥": r"\ge ", "★": r"\star ",
 }  # fmt: skip
+HAT = "\u0302"  # over the letter before it
+LETTER_WITH_HAT = rf"(\w){HAT}"  # splits a text so that every second part is such a letter
 WORDS = {"…": r"\ldots{}", "–": "--", "—": "---"}
 ESCAPES = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
@@ -65,7 +70,11 @@ def to_latex(page: Page) -> str:
 def tex(text: str) -> str:
     """Text in which nothing is markup and every symbol is set."""
     # A hyphen before a number is a minus.
-    return "".join(_character(c) for c in re.sub(r"(?<![\w-])-(?=\d)", "−", safe(text)))
+    text = re.sub(r"(?<![\w-])-(?=\d)", "−", safe(text))
+    return "".join(
+        rf"$\hat{{{part}}}$" if k % 2 else "".join(map(_character, part))
+        for k, part in enumerate(re.split(LETTER_WITH_HAT, text))
+    )
 
 
 def _character(c: str) -> str:
@@ -159,7 +168,12 @@ def symbol(text: str) -> str:
     """A matrix's symbol as mathematics."""
     if text in KNOWN:
         return KNOWN[text]
-    made = "".join(MATHEMATICS.get(c, c if c == "-" else ESCAPES.get(c, c)) for c in text)
+    made = "".join(
+        rf"\hat{{{part}}}"
+        if k % 2
+        else "".join(MATHEMATICS.get(c, c if c == "-" else ESCAPES.get(c, c)) for c in part)
+        for k, part in enumerate(re.split(LETTER_WITH_HAT, text))
+    )
     return re.sub(r"[A-Za-z]{2,}", _word, made)
 
 

@@ -110,7 +110,8 @@ FUSED = "Behind cross-entropy the outputs have δ = a − y: σ′ has cancelled
 
 
 def update_rule(links: Sequence[Link]) -> str:
-    words = " and ".join(link.words() for link in links)
+    each = ((link.name, link.words()) for link in links)
+    words = " and ".join(words if name in words else f"{name} ({words})" for name, words in each)
     return f"ΔW has {words} in it." if words else "ΔW = −η ∂C/∂W."
 
 

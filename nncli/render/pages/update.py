@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from nncli.inspection.links import link_ulps, values_of
 from nncli.inspection.rounding import ulps
 from nncli.nn.arrays import Array
-from nncli.nn.optimizers import GRADIENT, PARAMETERS, Link, Momentum, WeightDecay, before
+from nncli.nn.optimizers import GRADIENT, PARAMETERS, Adam, Link, Momentum, WeightDecay, before
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.formats.document import Block, Heading, Paragraph, equations
 from nncli.render.notation import LINK_SYMBOLS
@@ -55,6 +55,9 @@ def _parameter(
         note=True,
     )
     if len(trace.links) > 1:
+        for name, count_ in trace.scalars.items():
+            if name.endswith("_steps"):
+                yield Paragraph(f"t = {int(count_)}, the number of the step.", note=True)
         each = ", ".join(f"{name} {off:g}" for name, off in link_ulps(trace, values))
         yield Paragraph(
             f"What each link wrote is off its formula by, in units in the last place: {each}.",
@@ -88,4 +91,29 @@ def _momentum(link: Momentum, symbol: str, shown: str, values: Values) -> list[L
     return lines
 
 
-LINES: dict[type[Link], Lines] = {WeightDecay: _weight_decay, Momentum: _momentum}
+def _adam(link: Adam, symbol: str, shown: str, values: Values) -> list[Line]:
+    gradient = values["incoming"]
+    m, v = (values[before(name)] for name in link.state)
+    made = {name: (symbol_of(name, symbol), values[name]) for name in (*link.state, *link.terms)}
+    m_new, v_new, m_hat, v_hat, denominator, direction = made.values()
+    return [
+        Line(
+            (("β₁ m", link.beta1 * m), (f"(1−β₁) {shown}", (1 - link.beta1) * gradient), m_new),
+            "+=",
+        ),
+        Line(
+            (
+                ("β₂ v", link.beta2 * v),
+                (f"(1−β₂) ({shown})²", (1 - link.beta2) * gradient**2),
+                v_new,
+            ),
+            "+=",
+        ),
+        Line((m_new, ("m̂ = m new / (1 − β₁ᵗ)", m_hat[1])), "→"),
+        Line((v_new, ("v̂ = v new / (1 − β₂ᵗ)", v_hat[1])), "→"),
+        Line((v_hat, denominator), "→"),
+        Line((m_hat, (f"({denominator[0]})", denominator[1]), direction), "⊘="),
+    ]
+
+
+LINES: dict[type[Link], Lines] = {WeightDecay: _weight_decay, Momentum: _momentum, Adam: _adam}
