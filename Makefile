@@ -3,20 +3,28 @@ PYTHON ?= python3
 VENV ?= .venv
 PEERS ?= .venv-peers
 BENCH ?= .venv-bench
+NEWEST ?= .venv-newest
+WORKERS ?= 2
 MNIST ?= $(firstword $(wildcard ../shared/data/mnist) data/mnist)
 BIN := $(VENV)/bin
+INSTALL := -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PYTEST := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+# A file's tests stay in one process, which makes what they share once.
+SPREAD := -n $(WORKERS) --dist loadfile
+SERIAL := $(shell grep -rlE 'mark\.serial' tests --include='test_*.py')
+SLOW := $(shell grep -rlE 'mark\.slow' tests --include='test_*.py')
 .DEFAULT_GOAL := help
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
 
-$(VENV)/installed: pyproject.toml
+$(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/python $(INSTALL) --editable .
 	touch $@
 
 $(VENV)/developer: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python $(INSTALL) --editable '.[dev]'
 	touch $@
 
 demo: $(VENV)/installed ## set up, train the digits network, take one of its steps apart
@@ -28,13 +36,20 @@ lint: $(VENV)/developer ## style, format, types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint ## set up, then lint, types and all tests
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
+test: lint ## set up, then lint, types and all tests but the slow ones
+	$(PYTEST) $(SPREAD) -m 'not serial and not slow'
+	$(PYTEST) -m 'serial and not slow' $(SERIAL)
 
-$(PEERS)/installed: pyproject.toml
+slow: $(VENV)/developer ## the tests that take long
+	$(PYTEST) -m slow $(SLOW)
+
+newest: ## lint, types and all tests with the newest of everything, in an environment of its own
+	rm -rf $(NEWEST)
+	$(MAKE) test slow VENV=$(NEWEST) INSTALL='-m pip install --quiet --disable-pip-version-check'
+
+$(PEERS)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(PEERS)
-	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[onnx]' \
-	  pytest torch==2.13.0 onnxruntime safetensors
+	$(PEERS)/bin/python $(INSTALL) --editable '.[onnx]' pytest torch onnxruntime safetensors
 	touch $@
 
 peers: $(PEERS)/installed ## run exports in PyTorch and onnxruntime, in an environment of their own
@@ -44,10 +59,9 @@ soak: $(VENV)/developer ## kills, very long runs, damaged inputs by the thousand
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.soak
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.soak.damaged
 
-$(BENCH)/installed: pyproject.toml
+$(BENCH)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(BENCH)
-	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable . \
-	  torch==2.13.0 jax scikit-learn scipy opencv-python-headless
+	$(BENCH)/bin/python $(INSTALL) --editable . torch jax scikit-learn scipy opencv-python-headless
 	touch $@
 
 bench: $(BENCH)/installed ## compare with PyTorch, JAX, scikit-learn, SciPy and OpenCV, in an environment of its own
@@ -59,7 +73,7 @@ bench: $(BENCH)/installed ## compare with PyTorch, JAX, scikit-learn, SciPy and 
 data: $(VENV)/developer ## make the tables in data/ anew from the packages that carry them
 	$(BIN)/python data/make.py
 
-clean: ## remove the environment and what tools left behind
-	rm -rf $(VENV) $(PEERS) $(BENCH) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean: ## remove the environments and what tools left behind
+	rm -rf $(VENV) $(PEERS) $(BENCH) $(NEWEST) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help demo lint test peers soak bench data clean
+.PHONY: help demo lint test slow newest peers soak bench data clean

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,21 @@ class Outcome:
     status: int
     out: str
     err: str
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Cases come in one order in every process, which pytest-xdist needs: a set has none."""
+    for mark in metafunc.definition.iter_markers("parametrize"):
+        values = mark.kwargs.get("argvalues", mark.args[1] if len(mark.args) > 1 else ())
+        if isinstance(values, Set):
+            pytest.fail(f"{metafunc.definition.nodeid}: parametrized by a set; sort it")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Names are the same in every process too."""
+    for item in items:
+        if " at 0x" in item.nodeid:
+            raise pytest.UsageError(f"{item.nodeid}: an address in a name; give the case an id")
 
 
 Run = Callable[..., Outcome]
