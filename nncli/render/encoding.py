@@ -7,7 +7,7 @@ import sys
 # For a terminal or a pipe that cannot take the symbols: one ASCII character for each, so that
 # columns stay in line, and never a crash.
 ASCII = str.maketrans(
-    "δΔησβελμ∂Σ√′‖⊙⊗⊘·×→–−—…≤≥½┤│─ᵀᵗµ₁₂²\u0302", "dDnsbelmdSr'|*x/.x>---.<>%||-Ttu122^"
+    "δΔησβγελμ∂Σ√′‖⊙⊗⊘·×→–−—…≤≥½┤│─ᵀᵗµ₁₂²\u0302", "dDnsbgelmdSr'|*x/.x>---.<>%||-Ttu122^"
 )
 
 

@@ -10,6 +10,8 @@ import pytest
 
 import nncli
 from nncli.inspection.findings import why
+from nncli.nn.layers import LAYERS
+from nncli.render.encoding import ASCII
 from nncli.render.formats.document import Grid, Heading, Paragraph, equations
 from nncli.render.formats.latex import (
     END,
@@ -117,6 +119,21 @@ WRITERS = [
 def test_every_character_that_a_page_may_hold_is_mapped(module):
     found = set(strings(Path(nncli.__file__).parent / "render" / module))
     assert {c for c in found if not c.isascii()} - {*MATHEMATICS, *WORDS, HAT} == set()
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_every_character_that_a_kind_of_layer_may_write_is_mapped(kind):
+    layer = LAYERS[kind]
+    texts = [f.text + f.product for f in (*layer.forward_formulas, *layer.backward_formulas)]
+    texts += [*layer.symbols.values(), *(q.symbol + q.meaning for q in layer.quantities)]
+    found = {c for c in "".join(texts) if not c.isascii()}
+    assert found - {*MATHEMATICS, *WORDS, HAT} == set()
+    assert "?" not in "".join(texts).translate(ASCII).encode("ascii", "replace").decode()
+
+
+def test_a_hat_is_on_its_letter():
+    assert tex("x̂ of x") == r"$\hat{x}$ of x"
+    assert symbol("γ x̂") == r"\gamma  \hat{x}"
 
 
 def test_every_sign_between_matrices_is_mapped():
