@@ -31,6 +31,7 @@ def accuracy(name: str, *overrides: str) -> float:
         ("iris", 0.93),
         ("digits-mlp", 0.95),
         ("digits-conv", 0.96),
+        ("digits-batchnorm", 0.96),
         ("mnist-mlp", 0.89),
         ("mnist-lenet", 0.95),
     ],

@@ -226,6 +226,7 @@ def _layer_trace(
             if quantity.by_sample
             else layer.recorded[quantity.key].copy()
             for quantity in layer.placed.layer.quantities
+            if quantity.key in layer.recorded
         },
         optimizer={
             key: {name: arrays[key].copy() for name, arrays in optimizer.items()} for key in old

@@ -246,7 +246,13 @@ conv = optional(
     init=inits,
 )
 pool = optional({"type": st.sampled_from(["maxpool", "avgpool"]), "size": pairs}, stride=pairs)
-networks = st.tuples(st.lists(conv | pool, max_size=2), st.lists(dense(), min_size=1, max_size=3))
+dropout = optional({"type": st.just("dropout")}, rate=st.floats(0, 1, exclude_max=True))
+batchnorm = optional({"type": st.just("batchnorm")}, epsilon=positive, momentum=st.floats(0, 1))
+anywhere = dropout | batchnorm
+networks = st.tuples(
+    st.lists(conv | pool | anywhere, max_size=2),
+    st.tuples(st.lists(dense() | anywhere, max_size=2), dense()).map(lambda two: [*two[0], two[1]]),
+)
 shares = st.floats(0, 1, exclude_min=True, exclude_max=True)
 data = optional(
     {"train": tables},
