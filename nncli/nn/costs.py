@@ -34,11 +34,7 @@ class Cost(NamedTuple):
 def quadratic_total(z: Array, y: Array, error: Array) -> Callable[[], complex]:
     flat = error.reshape(-1)
     square = bind(flat.dot, flat)
-
-    def total() -> complex:
-        return 0.5 * complex_or_float(square())
-
-    return total
+    return lambda: 0.5 * square().item()
 
 
 def quadratic_each(z: Array, y: Array, error: Array) -> Array:

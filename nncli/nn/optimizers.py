@@ -9,6 +9,7 @@ A link states its rule twice: as recorded NumPy operations, which a step runs, a
 that a textbook has, which the inspector and the tests hold the operations to.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NamedTuple
@@ -278,12 +279,15 @@ class Optimizer:
             for link in self.links
             for name in (*link.state, *link.counters)
         }
+        self._eta = math.nan  # what `minus_eta` was set from
         self._begins = [link.begin for link in self.links if type(link).begin is not Link.begin]
         self._operations = self.operations()
 
     def begin(self, eta: float) -> None:
         """Sets what the operations of a step read besides vectors, once a step."""
-        self.scalars[MINUS_ETA][()] = -eta
+        if eta != self._eta:
+            self.scalars[MINUS_ETA][()] = -eta
+            self._eta = eta
         for link_begins in self._begins:
             link_begins(self.scalars)
 
