@@ -206,9 +206,16 @@ def test_one_sample_is_refused_for_inspection() -> None:
     assert trace.layers[1].recorded["mean"].shape == (5,)
 
 
-def test_a_divergence_is_replayed_from_the_state_it_had(tmp_path: Path) -> None:
-    with pytest.raises(DivergedError):
-        nncli.train(spec_of(*BATCHNORM, "train.eta=1e30", "network[2].activation=identity"))
+@KINDS
+def test_a_divergence_is_replayed_with_what_was_drawn_and_kept(kind: tuple[str, ...]) -> None:
+    spec = spec_of(*kind, "train.eta=1.5", "network[2].activation=identity", "dtype=float64")
+    with pytest.raises(DivergedError) as caught:
+        nncli.train(spec)
+    divergence = caught.value.divergence
+    assert len(divergence.last_steps) > 2
+    for step in divergence.last_steps:
+        trace = nncli.trace_step(spec, samples=None, step=step.step)
+        assert step.cost == trace.cost_before
 
 
 def test_a_checkpoint_without_the_state_is_refused(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ class Formula(NamedTuple):
     Attributes:
         text: the formula.
         terms: the record's quantities in it, the result last.
-        signs: what is written between them; "" where the terms stand side by side.
+        signs: what is written between them; "" where there are no signs.
         product: which kind of product it has, in words.
     """
 

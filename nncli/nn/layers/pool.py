@@ -59,9 +59,10 @@ class AvgPool(Pool):
 
 
 class PoolStep(LayerStep):
-    """`downstream` is 0 where there is no window. Where windows lie side by side, as they do but
+    """`downstream` is 0 where there is no window.
 
-    for a stride of one's own, each cell is written by one of them: that takes a third of the time.
+    Where windows do not overlap, which is the default, each cell is written by one of them: that
+    takes a third of the time.
     """
 
     def __init__(self, placed: Placed, input: Array, workspace: Workspace) -> None:
