@@ -149,13 +149,14 @@ def summary(workload: Workload, measured: dict) -> dict:
             return None
         return median(b / a for a, b in zip(ours, times[name], strict=True))
 
-    over_floor = ratio("floor")
+    over_floor, over_bound = ratio("floor"), ratio("bound")
     return {
         "workload": workload.name,
         "median_us": {name: 1e6 * median(t) for name, t in times.items()},
         "minimum_us": {name: 1e6 * min(t) for name, t in times.items()},
-        "times_as_fast_as": {name: ratio(name) for name in times if name not in ("nncli", "floor")},
+        "times_as_fast_as": {name: ratio(name) for name in times if name not in NO_PEERS},
         "times_the_floor": None if over_floor is None else 1 / over_floor,
+        "times_the_bound": None if over_bound is None else 1 / over_bound,
         "must": workload.must,
         "goal": workload.goal,
         "floor_must_and_goal": workload.floor,
@@ -178,6 +179,7 @@ def verdict(row: dict) -> str:
     return "met" if reaches(row["must"], must) else "NOT MET"
 
 
+NO_PEERS = ("nncli", "floor", "bound")
 COLUMNS = ("nncli", "PyTorch", "floor")
 
 
@@ -190,8 +192,8 @@ def line(row: dict) -> str:
         ratio = row["times_as_fast_as"].get(name)
         absent = "failed" if name in row["failed"] else "-"
         cells.append((absent if ratio is None else f"{ratio:.2f}x").rjust(8))
-    floor = row["times_the_floor"]
-    cells.append(("-" if floor is None else f"{floor:.2f}").rjust(6))
+    for name in ("times_the_floor", "times_the_bound"):
+        cells.append(("-" if row[name] is None else f"{row[name]:.2f}").rjust(6))
     cells.append(f"{row['must']:g}x / {row['goal']:g}x".rjust(12))
     return "  ".join([*cells, verdict(row)])
 
@@ -202,6 +204,7 @@ HEADING = "  ".join(
         *(f"{name + ' µs (least)':>17}" for name in COLUMNS),
         *(f"{name:>8}" for name in ("PyTorch", "compile", "JAX", "sklearn")),
         f"{'/floor':>6}",
+        f"{'/bound':>6}",
         f"{'must / goal':>12}",
     ]
 )
