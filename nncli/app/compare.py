@@ -8,7 +8,7 @@ from typing import Any
 from nncli.app.opening import spec_file
 from nncli.app.records import ComparedRun, Comparison, Difference
 from nncli.core.errors import RunError
-from nncli.core.files import shown
+from nncli.core.text import printable
 from nncli.spec import load_spec
 from nncli.spec.compare import differences
 from nncli.spec.words import dotted
@@ -48,5 +48,5 @@ def _evaluated_on(dump: dict[str, Any]) -> list[Any]:
 def _open(path: Path) -> ComparedRun:
     if not os.path.isdir(path):
         there = "is no folder" if os.path.exists(path) else "there is no such folder"
-        raise RunError(f"{shown(path)}: {there}; a run folder is needed")
+        raise RunError(f"{printable(path)}: {there}; a run folder is needed")
     return ComparedRun(path, load_spec(spec_file(path)), read_history(path))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from nncli.core.errors import DataError, NncliError
+from nncli.core.text import sizes
 from nncli.data.readers.filters import read_filter
 from nncli.data.readers.matrices import Matrix, open_npy_for_writing, read_matrix, write_matrix
 from nncli.filtering.correlate import How, correlate_blocks, output_like
@@ -21,7 +22,6 @@ from nncli.filtering.record import (
     windows_of,
 )
 from nncli.nn.arrays import Array, Shape
-from nncli.nn.layers import by
 from nncli.nn.windows import Padding, Pair
 
 Progress = Callable[[int, int | None], None]
@@ -115,7 +115,8 @@ def with_channels(opened: FilterInputs, how: How) -> How:
     shape = opened.matrix.array.shape
     if "summed" in how and len(shape) == 2:
         raise NncliError(
-            f"{opened.matrix.name}: is {by(shape)}; it has no channels to be summed or kept apart"
+            f"{opened.matrix.name}: is {sizes(shape)}; it has no channels to be summed or kept "
+            "apart"
         )
     return How(summed=opened.filter.array.ndim == 3) | how
 
@@ -212,7 +213,8 @@ def places_at(text: str, outputs: Shape) -> list[Shape]:
     if len(place) not in (2, len(outputs)):
         or_channel = ", or 1,0,2 with its channel," if len(outputs) == 3 else ""
         raise NncliError(
-            f"--at {text}: expected a place such as 0,2{or_channel} in an output of {by(outputs)}"
+            f"--at {text}: expected a place such as 0,2{or_channel} in an output of "
+            f"{sizes(outputs)}"
         )
     channels = np.ndindex(*outputs[: len(outputs) - len(place)])
     found = [(*channel, *place) for channel in channels]
@@ -234,7 +236,7 @@ def read_upstream(opened: FilterInputs, how: How, upstream: str) -> Array:
     read = read_matrix(upstream)
     if read.array.shape != shape:
         raise NncliError(
-            f"{read.name}: the upstream is {by(read.array.shape)}, the output {by(shape)}; "
+            f"{read.name}: the upstream is {sizes(read.array.shape)}, the output {sizes(shape)}; "
             "they must be alike"
         )
     return read.array

@@ -6,7 +6,7 @@ from nncli.app.opening import OpenedRun, open_run
 from nncli.app.pipeline import load_data, source_of
 from nncli.app.records import Evaluated, WorstSample
 from nncli.core.errors import DataError, SpecError
-from nncli.core.files import shown
+from nncli.core.text import printable
 from nncli.data import Dataset, Pair, read_measured
 from nncli.nn.arrays import Array
 from nncli.training.assessment import Outcome, assess
@@ -69,10 +69,10 @@ def _own(run: OpenedRun) -> tuple[str, Dataset]:
     try:
         data = load_data(run.spec)
     except SpecError as error:  # a file that is no longer there
-        raise SpecError([*error.problems, f"{shown(run.path)}: {OTHERS}"]) from error
+        raise SpecError([*error.problems, f"{printable(run.path)}: {OTHERS}"]) from error
     if data.recipe.as_plain() != run.preprocessing.as_plain():
         raise DataError(
-            f"{shown(run.path)}: its training data are no longer those that it was trained on; "
+            f"{printable(run.path)}: its training data are no longer those that it was trained on; "
             f"{OTHERS}"
         )
     return ("train", data.train) if data.validation is None else ("validation", data.validation)

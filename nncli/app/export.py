@@ -13,7 +13,8 @@ import numpy as np
 from nncli.app.opening import OpenedRun, open_run
 from nncli.app.records import Exported
 from nncli.core.errors import NncliError, RunError
-from nncli.core.files import shown, whole_file
+from nncli.core.files import whole_file
+from nncli.core.text import printable
 from nncli.data import Scaling
 from nncli.exchange.formats import FORMATS, Format
 from nncli.exchange.trained import Affine, Trained
@@ -38,7 +39,9 @@ def export(
         NncliError: the format is not known or cannot hold the network, or its extra is missing.
     """
     if to not in FORMATS:
-        raise NncliError(f"{shown(to)!r} is no format to export to; known are {', '.join(FORMATS)}")
+        raise NncliError(
+            f"{printable(to)!r} is no format to export to; known are {', '.join(FORMATS)}"
+        )
     format = FORMATS[to]
     opened = open_run(run)
     stem = _stem(format, opened.spec.name, None if output is None else Path(output))
@@ -74,7 +77,9 @@ def _stem(format: Format, name: str, output: Path | None) -> str:
     if output is None:
         return _module_name(name) if format.suffix == ".py" else name
     if not output.name.endswith(format.suffix) or output.name == format.suffix:
-        raise NncliError(f"--output {shown(output)}: expected a name that ends in {format.suffix}")
+        raise NncliError(
+            f"--output {printable(output)}: expected a name that ends in {format.suffix}"
+        )
     return str(output).removesuffix(format.suffix)
 
 
@@ -89,10 +94,10 @@ def _write_all(contents: Mapping[Path, bytes], *, overwrite: bool) -> None:
     """Writes the files, all of them or none."""
     for path in contents:
         if os.path.isdir(path):
-            raise RunError(f"{shown(path)}: is a folder; --output FILE writes elsewhere")
+            raise RunError(f"{printable(path)}: is a folder; --output FILE writes elsewhere")
         if os.path.lexists(path) and not overwrite:
             raise RunError(
-                f"{shown(path)}: is there already; "
+                f"{printable(path)}: is there already; "
                 "--overwrite replaces it, --output FILE writes elsewhere"
             )
     with ExitStack() as stack:

@@ -11,8 +11,9 @@ from nncli.app.proposal import Proposal, propose
 from nncli.app.records import SPEC_SUFFIXES, Draft, Starter
 from nncli.app.schema import schema_text
 from nncli.core.errors import DataError, NncliError
-from nncli.core.files import shown, write_whole
-from nncli.data.messages import nearest, quote
+from nncli.core.files import write_whole
+from nncli.core.text import printable, quote
+from nncli.data.messages import nearest
 from nncli.data.readers.files import file_size
 from nncli.data.readers.read import kind
 from nncli.data.samples import Pair, Source
@@ -117,7 +118,7 @@ def init(
         # An existing schema belongs to the specs beside it, and is left as it is.
         taken = [path for path in taken if path.name != FILE]
         if taken:
-            names = " and ".join(map(shown, taken))
+            names = " and ".join(map(printable, taken))
             raise NncliError(
                 f"{names}: there already; --overwrite replaces that, another NAME goes beside it"
             )
@@ -138,10 +139,10 @@ def _is_taken(path: Path, content: bytes) -> bool:
 def _spec_path(name: str | Path) -> Path:
     path = Path(name)
     if path.name in ("", ".."):
-        raise NncliError(f"{shown(name)}: names no file; a name such as my-net is needed")
+        raise NncliError(f"{printable(name)}: names no file; a name such as my-net is needed")
     if not os.path.isdir(path.parent):
         raise NncliError(
-            f"{shown(path.parent)}: there is no such folder; make it, or choose another"
+            f"{printable(path.parent)}: there is no such folder; make it, or choose another"
         )
     return path if path.suffix in SPEC_SUFFIXES else path.with_name(f"{path.name}.yaml")
 
@@ -192,7 +193,7 @@ def _source(data: Path, targets: Path | None) -> Source:
     partner = _partner(data)
     if partner is None:
         raise DataError(
-            f"{shown(data)}: holds one array; name the file of the targets too: --targets FILE"
+            f"{printable(data)}: holds one array; name the file of the targets too: --targets FILE"
         )
     return Pair(data, partner)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from nncli.app.pipeline import build_run_network, prepare
 from nncli.app.records import Prepared
 from nncli.core.errors import RunError
-from nncli.core.files import shown
+from nncli.core.text import count_of, printable
 from nncli.data import Preprocessing, preprocessing_from
 from nncli.nn.network import Network
 from nncli.nn.optimizers import Optimizer
@@ -116,7 +116,7 @@ def open_run(path: str | Path) -> OpenedRun:
     from nncli.training.run_folder import last_state
 
     path = Path(path)
-    name = shown(path)
+    name = printable(path)
     if not os.path.exists(path):
         raise RunError(f"{name}: there is no such folder; nncli train writes run folders")
     if not os.path.isdir(path):
@@ -143,8 +143,8 @@ def _check_outputs(folder: Path, preprocessing: Preprocessing, network: Network)
     ):
         if count != outputs:
             raise RunError(
-                f"{shown(folder / DATA)}: damaged: it is for a network of {count:,} outputs, that "
-                f"of {SPEC} has {outputs:,}"
+                f"{printable(folder / DATA)}: damaged: it is for a network of "
+                f"{count_of(count, 'output')}, that of {SPEC} has {outputs:,}"
             )
 
 
@@ -160,4 +160,4 @@ def read_preprocessing(folder: Path) -> Preprocessing:
     try:
         return preprocessing_from(plain)
     except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{shown(folder / DATA)}: damaged: {error}") from error
+        raise RunError(f"{printable(folder / DATA)}: damaged: {error}") from error

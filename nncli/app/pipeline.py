@@ -23,6 +23,7 @@ from nncli.app.records import Prepared
 from nncli.app.weights import given_values, load_initial_weights
 from nncli.core.errors import DataError, LayerError, NncliError, SpecError
 from nncli.core.seeds import Stream, seed_of
+from nncli.core.text import count_of
 from nncli.nn import layers as nn
 from nncli.nn import network as networks
 from nncli.nn import schedules
@@ -323,10 +324,11 @@ def build_network(spec: Spec, placed: Placed) -> Network:
 def check_outputs(spec: Spec, network: Network, data: datasets.Data) -> None:
     """Raises SpecError where the network's outputs are not what the data and the cost call for."""
     if network.output_shape != (data.outputs,):
-        wanted = f"{data.outputs} classes" if data.classes else f"{data.outputs} targets a sample"
+        noun = ("class", "classes") if data.classes else ("target a sample", "targets a sample")
         raise spec.error_at(
             ("network", len(spec.network) - 1, "units"),
-            f"the data have {wanted}, got {network.output_shape[0]} units; "
+            f"the data have {count_of(data.outputs, *noun)}, "
+            f"got {count_of(network.output_shape[0], 'unit')}; "
             f"units: {data.outputs} would fit",
         )
     if spec.train.cost == "cross_entropy" and data.classes is None:

@@ -7,11 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nncli.core.files import shown
-from nncli.data.messages import counted
+from nncli.core.text import count_of, join_words, printable
 from nncli.data.samples import named
 from nncli.data.survey import Survey, listed_plainly, told
-from nncli.nn.activations import ELEMENTWISE, MIXING, listed
+from nncli.nn.activations import ELEMENTWISE, MIXING
 from nncli.nn.costs import activations_of
 from nncli.nn.layers import LAYERS as KINDS
 from nncli.spec.compose import Entry, Section, compose
@@ -29,7 +28,7 @@ SMALL = 0.3  # one below which the outputs start from 0
 MOST_SCALED = 16  # outputs
 LAYERS = (
     f"Layers besides dense: {', '.join(kind for kind in KINDS if kind != 'dense')}. "
-    f"Activations: {', '.join(ELEMENTWISE)}, and {listed(MIXING, 'and')} in the last layer."
+    f"Activations: {', '.join(ELEMENTWISE)}, and {join_words(MIXING, 'and')} in the last layer."
 )
 
 
@@ -53,10 +52,12 @@ def propose(name: str, train: str | dict[str, str], found: Survey, origin: str =
     plan = _plan(found)
     notes = tuple(_notes(found))
     table = train if isinstance(train, str) else train["inputs"]
-    made = f"Made by nncli init for {shown(PurePath(table).name)}: {told(found)}."
+    made = f"Made by nncli init for {printable(PurePath(table).name)}: {told(found)}."
     heading = [made, *([origin] if origin else []), *notes]
     head = [
-        Entry("name", name, f"the run's folder is runs/{shown(name)}, unless --out says otherwise"),
+        Entry(
+            "name", name, f"the run's folder is runs/{printable(name)}, unless --out says otherwise"
+        ),
         Entry("seed", 0, "initial weights, split and shuffling all follow from it"),
     ]
     sections = [
@@ -180,7 +181,7 @@ def _for_classes(found: Survey) -> _Plan:
         Entry("", output, "A unit a class; softmax makes shares of 1 of them."),
     ]
     tiny = found.samples < FEW
-    outputs = listed(reversed(activations_of("cross_entropy")), "and")
+    outputs = join_words(reversed(activations_of("cross_entropy")), "and")
     train = [
         Entry("eta", 0.5 if tiny else 0.1, "the learning rate η; smaller if the cost jumps about"),
         Entry("epochs", _epochs(n, batch, _steps(found), EPOCHS), _length(n, batch)),
@@ -322,7 +323,7 @@ def _epochs(samples: int, batch: int, steps: int, choices: Sequence[int]) -> int
 
 
 def _length(samples: int, batch: int) -> str:
-    return f"times through the data, {counted(ceil(samples / batch), 'step')} each"
+    return f"times through the data, {count_of(ceil(samples / batch), 'step')} each"
 
 
 def _rounded(value: float, digits: int) -> float:

@@ -16,10 +16,11 @@ from nncli.app.train import (
     run_to_end,
 )
 from nncli.core.errors import RunError, SpecError
-from nncli.core.files import read_regular, reason, shown
+from nncli.core.files import read_regular, reason
+from nncli.core.text import count_of, printable
 from nncli.spec import Spec, dump_spec, load_spec
 from nncli.spec.compare import ABSENT, differences
-from nncli.spec.words import KeyPath, clean, describe, dotted
+from nncli.spec.words import KeyPath, describe, dotted
 from nncli.training.checkpoint import check_optimizer_state
 from nncli.training.checkpoint_writer import CheckpointWriter
 from nncli.training.run_data import check_same, data_text
@@ -64,7 +65,7 @@ class Reopened(NamedTuple):
         try:
             text = read_regular(path)
         except OSError as error:
-            raise RunError(f"{shown(path)}: cannot be read: {reason(error)}") from error
+            raise RunError(f"{printable(path)}: cannot be read: {reason(error)}") from error
         if self.changes:
             before = text.decode().splitlines()
             comments = [*(line for line in before if line.startswith("#")), *self.changes]
@@ -138,12 +139,12 @@ def reopen(
         own = load_spec(path / SPEC)
         new = load_spec(path / SPEC, overrides) if overrides else own
         if spec is not None:
-            _check_alike(with_defaults(load_spec(spec, overrides)), new, shown(path))
+            _check_alike(with_defaults(load_spec(spec, overrides)), new, printable(path))
         changed = _differences(own, new)
         _check_changes(changed, new)
         prepared = prepare(new, weight_files=False)
         point = resume_point(path, prepared.network)
-        _check_place(prepared, point, shown(path))
+        _check_place(prepared, point, printable(path))
         point = point._replace(notes=(*point.notes, *_lost_data(path)))
         return Reopened(prepared, folder, point, tuple(_comments(changed, point)))
     except BaseException:
@@ -168,10 +169,10 @@ def _in_words(value: Any) -> str:
     if value is ABSENT:
         return "nothing"
     if isinstance(value, str):
-        return clean(value, LONGEST)
+        return printable(value, LONGEST)
     if isinstance(value, dict):
         entries = ", ".join(f"{key}: {_in_words(entry)}" for key, entry in value.items())
-        return clean(f"{{{entries}}}", LONGEST)
+        return printable(f"{{{entries}}}", LONGEST)
     return describe(value)
 
 
@@ -217,6 +218,6 @@ def _comments(changed: list[_Change], point: ResumePoint) -> Iterator[str]:
     """Comments for spec.yaml: each change, and after which epoch it was made."""
     where = f"after epoch {point.state.epoch}"
     if point.state.samples:
-        where += f" and {point.state.samples} samples"
+        where += f" and {count_of(point.state.samples, 'sample')}"
     for d in changed:
         yield f"# Changed {where}: {dotted(d.path)} was {d.one}, is {d.other}."

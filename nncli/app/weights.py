@@ -13,8 +13,8 @@ from nncli import data as datasets
 from nncli.app.records import InitialWeights
 from nncli.core import safetensors_format
 from nncli.core.errors import DataError, NncliError, SpecError
-from nncli.core.files import shown
 from nncli.core.jsons import from_json
+from nncli.core.text import printable
 from nncli.nn.network import Network
 from nncli.spec import Spec, WeightedLayerSpec, file_and_array
 
@@ -92,7 +92,7 @@ def read_weights(path: Path) -> WeightFile:
     from nncli.exchange.importing import WeightFile
     from nncli.training.run_folder import PREVIOUS
 
-    name, suffix = shown(path), path.suffix.lower()
+    name, suffix = printable(path), path.suffix.lower()
     if suffix in PICKLES:
         raise NncliError(
             f"{name}: is PyTorch's pickle, which is never read since reading it can run code; "
@@ -167,10 +167,10 @@ def _from_file(spec: Spec, given: str, array: str) -> npt.NDArray[np.float64]:
     named = chosen or (array if array in weights.arrays or len(weights.arrays) != 1 else None)
     named = named or next(iter(weights.arrays))
     if named not in weights.arrays:
-        known = ", ".join(shown(name) for name in list(weights.arrays)[:10]) or "nothing"
-        how = "" if chosen else f"; name one of its arrays: {shown(path.name)}#NAME"
-        raise DataError(f"{weights.name}: holds no {shown(named)}, but {known}{how}")
+        known = ", ".join(printable(name) for name in list(weights.arrays)[:10]) or "nothing"
+        how = "" if chosen else f"; name one of its arrays: {printable(path.name)}#NAME"
+        raise DataError(f"{weights.name}: holds no {printable(named)}, but {known}{how}")
     problem = why_unusable(weights.arrays[named], np.dtype(np.float64))
     if problem:
-        raise DataError(f"{weights.name}: {shown(named)} {problem}")
+        raise DataError(f"{weights.name}: {printable(named)} {problem}")
     return in_layout(weights.arrays[named], layout).astype(np.float64)

@@ -116,9 +116,9 @@ def _run() -> int:
 
 def _say(message: str, status: int) -> int:
     if sys.stderr is not None:
-        from nncli.core.files import shown
+        from nncli.core.text import printable
 
         # An option's value stands in a message as it was given: nothing in it acts on a terminal.
         for line in message.split("\n"):
-            print(f"nncli: {shown(line)}", file=sys.stderr)
+            print(f"nncli: {printable(line)}", file=sys.stderr)
     return status

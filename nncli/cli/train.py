@@ -231,11 +231,11 @@ def _go(begun: Begun, show: Show, *, overwrite: bool, checkpoint_every: float) -
     from nncli.app.train import train as run
     from nncli.cli.signals import interruptible
     from nncli.core.errors import DivergedError, InterruptedTraining, StoppedTraining
-    from nncli.core.files import shown
+    from nncli.core.text import printable
     from nncli.training.history import Epoch
 
     screen, epochs = show.screen, begun.prepared.spec.train.epochs
-    going_on = f"to go on: nncli train --resume {quote(shown(begun.folder))}"
+    going_on = f"to go on: nncli train --resume {quote(printable(begun.folder))}"
 
     def on_start() -> None:
         screen.show_built()

@@ -9,14 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from nncli.core.errors import RunError
-
-
-def shown(name: object) -> str:
-    """A path, or a name from a file, as it is shown: what is not printable is an escape.
-
-    So nothing in it can act on a terminal, or end a line.
-    """
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(name))
+from nncli.core.text import printable
 
 
 def reason(error: OSError) -> str:
@@ -71,7 +64,7 @@ def whole_file(
         RunError: the system refused.
     """
     if is_special(path):
-        raise RunError(f"{shown(path)}: is a device or a pipe, which no file may replace")
+        raise RunError(f"{printable(path)}: is a device or a pipe, which no file may replace")
     temporary = path.with_name(temporary_name(path.name))
     try:
         with open(temporary, "x+b") as file:
@@ -85,7 +78,7 @@ def whole_file(
         if durable:
             sync_folder(path.parent)
     except OSError as error:
-        raise RunError(f"{shown(path)}: cannot be written: {reason(error)}") from error
+        raise RunError(f"{printable(path)}: cannot be written: {reason(error)}") from error
     finally:
         with suppress(OSError):  # it has become `path`, or its folder is gone
             temporary.unlink()

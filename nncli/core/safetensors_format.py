@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nncli.core.errors import RunError
-from nncli.core.files import reason, shown
+from nncli.core.files import reason
+from nncli.core.text import printable, quote
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -62,11 +63,11 @@ def read(path: Path) -> tuple[Arrays, dict[str, str]]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise RunError(f"{shown(path)}: cannot be read: {reason(error)}") from error
+        raise RunError(f"{printable(path)}: cannot be read: {reason(error)}") from error
     try:
         return unpack(content)
     except ValueError as error:
-        raise RunError(f"{shown(path)}: not a whole safetensors file: {error}") from error
+        raise RunError(f"{printable(path)}: not a whole safetensors file: {error}") from error
 
 
 def unpack(content: bytes) -> tuple[Arrays, dict[str, str]]:
@@ -90,7 +91,7 @@ def unpack(content: bytes) -> tuple[Arrays, dict[str, str]]:
 
 
 def _array(name: str, entry: Any, numbers: memoryview) -> npt.NDArray[Any]:
-    told = repr(name[:40])
+    told = quote(name)
     if not isinstance(entry, dict) or not {"dtype", "shape", "data_offsets"} <= entry.keys():
         raise ValueError(f"{told} lacks its dtype, shape or data_offsets")
     code, shape, place = entry["dtype"], entry["shape"], entry["data_offsets"]

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
+from nncli.core.text import count_of, printable, quote_all
 from nncli.data.dataset import Dataset, check_inputs, needed_scaling, prepare
-from nncli.data.messages import counted, listed
 from nncli.data.preprocessing import Layout, Preprocessing
-from nncli.data.readers.files import STANDARD_INPUT, check_expansion, opened, reading, shown
+from nncli.data.readers.files import STANDARD_INPUT, check_expansion, opened, reading
 from nncli.data.readers.mapped import let_go
 from nncli.data.readers.read import array_of_inputs, kind, read_source
 from nncli.data.readers.rows import RowReader
@@ -45,7 +45,7 @@ def read_inputs(
     if isinstance(source, Path) and kind(source) == "table":
         check_expansion(source)  # before the first of a bomb's rows is answered
         with opened(source) as stream:
-            reader = RowReader(stream, shown(source), delimiter_of(source))
+            reader = RowReader(stream, printable(source), delimiter_of(source))
             layout = layout_of(recipe, reader)
         return Inputs(
             parts_of_file(recipe, source, layout, dtype), None, notes_of(recipe, layout, reader)
@@ -80,7 +80,7 @@ def parts_of_file(
     recipe: Preprocessing, path: Path, layout: Layout, dtype: DType
 ) -> Iterator[Dataset]:
     with opened(path) as stream:
-        reader = RowReader(stream, shown(path), delimiter_of(path))
+        reader = RowReader(stream, printable(path), delimiter_of(path))
         layout_of(recipe, reader)
         yield from parts_of(recipe, reader, layout, dtype)
 
@@ -117,13 +117,13 @@ def notes_of(recipe: Preprocessing, layout: Layout, reader: RowReader) -> tuple[
     if layout.targets:
         named = reader.header is not None and recipe.by_name
         targets = (
-            listed(recipe.targets or ())
+            quote_all(recipe.targets or ())
             if named
             else "column " + ", ".join(str(i + 1) for i in layout.targets)
         )
         notes.append(f"{reader.name}: left out {targets}, which the network predicts")
     if layout.others:
-        others = listed(layout.others)
+        others = quote_all(layout.others)
         notes.append(f"{reader.name}: left out {others}, which the network was not trained on")
     return tuple(notes)
 
@@ -139,7 +139,8 @@ def read_measured(recipe: Preprocessing, source: Source, dtype: DType) -> Datase
         samples = read_source(source, classes=recipe.classes or "none")
     else:
         raise DataError(
-            f"{shown(source)}: holds inputs alone; give the file of their targets too (--targets)"
+            f"{printable(source)}: holds inputs alone; give the file of their targets too "
+            "(--targets)"
         )
     part = prepare(
         recipe.fitted(samples), scaling=recipe.scaling, encoding=recipe.encoding, dtype=dtype
@@ -147,8 +148,8 @@ def read_measured(recipe: Preprocessing, source: Source, dtype: DType) -> Datase
     found = part.targets.shape[1]
     if found != recipe.outputs:
         raise DataError(
-            f"{samples.targets_origin.name}: has {counted(found, 'target')} a sample, but the "
-            f"network has {counted(recipe.outputs, 'output')}"
+            f"{samples.targets_origin.name}: has {count_of(found, 'target')} a sample, but the "
+            f"network has {count_of(recipe.outputs, 'output')}"
         )
     return part
 
@@ -156,10 +157,10 @@ def read_measured(recipe: Preprocessing, source: Source, dtype: DType) -> Datase
 def measured_table(recipe: Preprocessing, path: Path) -> Samples:
     check_expansion(path)  # a bomb of blank lines has no first row
     with opened(path) as stream:
-        reader = RowReader(stream, shown(path), delimiter_of(path))
+        reader = RowReader(stream, printable(path), delimiter_of(path))
         layout = layout_of(recipe, reader)
     if not layout.targets:
-        names = f" {listed(recipe.targets)}" if recipe.targets and recipe.by_name else ""
+        names = f" {quote_all(recipe.targets)}" if recipe.targets and recipe.by_name else ""
         raise DataError(
             f"{reader.name}: lacks the target column{names}, which the network is measured by"
         )

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from nncli.core.errors import DataError
+from nncli.core.text import count_of, quote_all
 from nncli.data.dataset import Data, Dataset, prepare
-from nncli.data.messages import counted, listed
 from nncli.data.preprocessing import recipe_of, shape_words
 from nncli.data.readers.read import read_source
 from nncli.data.readers.tables import Target
@@ -126,8 +126,8 @@ def check_alike(train: Samples, other: Samples, key: str) -> None:
         raise DataError(f"{name}: {key} has {found} a sample, but {known} has {wanted}", key=key)
     if None not in (train.columns, other.columns) and train.columns != other.columns:
         raise DataError(
-            f"{name}: its input columns are {listed(other.columns or ())}, but those of {known} "
-            f"are {listed(train.columns or ())}",
+            f"{name}: its input columns are {quote_all(other.columns or ())}, but those of {known} "
+            f"are {quote_all(train.columns or ())}",
             key=key,
         )
 
@@ -136,7 +136,7 @@ def check_outputs(outputs: int, other: Dataset, samples: Samples, key: str) -> N
     found = other.targets.shape[1]
     if found != outputs:
         raise DataError(
-            f"{samples.targets_origin.name}: has {counted(found, 'target')} a sample, but the "
+            f"{samples.targets_origin.name}: has {count_of(found, 'target')} a sample, but the "
             f"training data have {outputs}",
             key=key,
         )

@@ -5,28 +5,10 @@ from bisect import insort
 from collections.abc import Callable, Iterable, Sequence
 
 from nncli.core.errors import DataError
+from nncli.core.text import quote
 
 SHOWN_PROBLEMS = 10
 ENOUGH_PROBLEMS = 1000
-SHOWN_NAMES = 10
-SHOWN_CHARACTERS = 40
-SHOWN_LENGTHS = 8
-
-
-def quote(text: object) -> str:
-    """`text` in quotes, on one line whatever it holds, and not longer than can be read."""
-    text = str(text)
-    return repr(text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 3] + "...")
-
-
-def counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def size(shape: Iterable[int]) -> str:
-    lengths = [str(length) for length in shape]
-    more = ["..."] if len(lengths) > SHOWN_LENGTHS else []
-    return " x ".join([*lengths[:SHOWN_LENGTHS], *more])
 
 
 def cell_of(index: Sequence[int]) -> str:
@@ -37,12 +19,6 @@ def cell_of(index: Sequence[int]) -> str:
     names = ("channel", "row", "column")[-len(index) :]
     counted = (f"{name} {i + 1}" for name, i in zip(names, index, strict=True))
     return f"{', '.join(counted)} (element {list(index)})"
-
-
-def listed(names: Iterable[str]) -> str:
-    names = list(names)
-    more = f" and {len(names) - SHOWN_NAMES:,} more" if len(names) > SHOWN_NAMES else ""
-    return ", ".join(quote(name) for name in names[:SHOWN_NAMES]) + more
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
-from nncli.data.messages import counted, listed, nearest, size
+from nncli.core.text import count_of, quote_all, sizes
+from nncli.data.messages import nearest
 from nncli.data.readers.tables import is_number
 from nncli.data.samples import Samples
 from nncli.data.scaling import Scaling
@@ -82,11 +83,11 @@ class Preprocessing(NamedTuple):
         if width == self.inputs + targets:
             inputs = [i for i in range(width) if i not in self.positions]
             return Layout(inputs, list(self.positions))
-        names = f" ({listed(self.columns)})" if self.columns else ""
+        names = f" ({quote_all(self.columns)})" if self.columns else ""
         raise DataError(
-            f"{name}: has {counted(width, 'column')}, but the network takes "
-            f"{counted(self.inputs, 'input')}{names}, with or without "
-            f"{counted(targets, 'target column')}"
+            f"{name}: has {count_of(width, 'column')}, but the network takes "
+            f"{count_of(self.inputs, 'input')}{names}, with or without "
+            f"{count_of(targets, 'target column')}"
         )
 
     def _by_name(self, header: Sequence[str], name: str) -> Layout:
@@ -97,14 +98,14 @@ class Preprocessing(NamedTuple):
         others = tuple(column for column in header if column not in known)
         if missing:
             near = nearest(missing[0], others) if len(missing) == 1 else ""
-            has = f"; its other columns are {listed(others)}" if others and not near else ""
+            has = f"; its other columns are {quote_all(others)}" if others and not near else ""
             noun = "column" if len(missing) == 1 else "columns"
             raise DataError(
-                f"{name}: lacks the {noun} {listed(missing)}, which the network takes{near}{has}"
+                f"{name}: lacks the {noun} {quote_all(missing)}, which the network takes{near}{has}"
             )
         twice = [column for column in self.columns if header.count(column) > 1]
         if twice:
-            raise DataError(f"{name}: has more than one column named {listed(twice)}")
+            raise DataError(f"{name}: has more than one column named {quote_all(twice)}")
         there = bool(targets) and all(header.count(target) == 1 for target in targets)
         return Layout(
             [header.index(column) for column in self.columns],
@@ -150,7 +151,7 @@ class Preprocessing(NamedTuple):
 
 
 def shape_words(shape: Sequence[int]) -> str:
-    return counted(shape[0], "input") if len(shape) == 1 else f"an image of {size(shape)}"
+    return count_of(shape[0], "input") if len(shape) == 1 else f"an image of {sizes(shape)}"
 
 
 def recipe_of(
@@ -210,6 +211,6 @@ def values_of(plain: Any, shape: tuple[int, ...]) -> NDArray[np.float64] | float
     """A number, or an array of `shape`; None among them is infinite."""
     values = np.array(plain, np.float64)
     if values.shape not in ((), shape):
-        raise ValueError(f"{size(values.shape)} numbers to scale by, not {size(shape)}")
+        raise ValueError(f"{sizes(values.shape)} numbers to scale by, not {sizes(shape)}")
     values[np.isnan(values)] = np.inf
     return values if values.ndim else float(values)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
-from nncli.data.messages import Problems, quote, size
+from nncli.core.text import count_of, quote, sizes
+from nncli.data.messages import Problems
 
 
 class Pair(NamedTuple):
@@ -83,9 +84,9 @@ class Samples:
             return self
         wanted, found = int(np.prod(shape)), int(np.prod(self.input_shape))
         if wanted != found:
-            image = f" ({size(self.input_shape)})" if len(self.input_shape) > 1 else ""
+            image = f" ({sizes(self.input_shape)})" if len(self.input_shape) > 1 else ""
             raise DataError(
-                f"{self.inputs_origin.name}: shape {size(shape)} takes {wanted:,} numbers a "
+                f"{self.inputs_origin.name}: shape {sizes(shape)} takes {wanted:,} numbers a "
                 f"sample, but there are {found:,}{image}",
                 key="shape",
             )
@@ -132,15 +133,11 @@ def as_targets(array: NDArray[Any], name: str) -> NDArray[Any]:
 
 def check_filled(array: NDArray[Any], name: str) -> None:
     if array.size == 0:
-        raise DataError(f"{name}: holds no samples (its shape is {size(array.shape)})")
+        raise DataError(f"{name}: holds no samples (its shape is {sizes(array.shape)})")
 
 
 def dimensions(array: NDArray[Any]) -> str:
-    return (
-        f"{array.ndim} dimensions ({size(array.shape)})"
-        if array.ndim != 1
-        else (f"1 dimension ({len(array)})")
-    )
+    return f"{count_of(array.ndim, 'dimension')} ({sizes(array.shape)})"
 
 
 def check_finite(

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
-from nncli.data.messages import counted
+from nncli.core.text import count_of
 
 Index = NDArray[np.int64]
 
@@ -66,7 +66,7 @@ def check_sides(share: float, samples: int, held: int, name: str) -> None:
         return
     empty = "none for validation" if held == 0 else "none for training"
     raise DataError(
-        f"{name}: validation {share:g} of {counted(samples, 'sample')} leaves {empty}; "
+        f"{name}: validation {share:g} of {count_of(samples, 'sample')} leaves {empty}; "
         "give another share, or a file",
         key="validation",
     )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
-from nncli.data.messages import counted, quote
+from nncli.core.text import count_of, quote
 from nncli.data.readers.read import kind, read_pair, read_source
 from nncli.data.readers.tables import (
     Table,
@@ -233,7 +233,7 @@ def targets_of(samples: Samples) -> tuple[Classes | None, NDArray[np.float64]]:
         raise DataError(f"{name}: holds targets that are not finite; every target must be a number")
     if (numbers == numbers[0]).all() and len(numbers) > 1:
         raise DataError(
-            f"{name}: the target is {numbers[0, 0]:g} in all {counted(len(numbers), 'sample')}: "
+            f"{name}: the target is {numbers[0, 0]:g} in all {count_of(len(numbers), 'sample')}: "
             "there is nothing to learn"
         )
     return None, numbers
@@ -322,12 +322,12 @@ def told(survey: Survey) -> str:
     """A data set in a line: `150 samples of 4 inputs, 3 classes: ...`."""
     shape = survey.input_shape
     image = f"images of {' x '.join(map(str, shape))}" if len(shape) > 1 else ""
-    inputs = image or counted(shape[0], "input")
+    inputs = image or count_of(shape[0], "input")
     if survey.classes:
         targets = f"{len(survey.classes.names)} classes ({listed_plainly(survey.classes.names)})"
     else:
-        targets = counted(survey.outputs, "target")
-    return f"{counted(survey.samples, 'sample')} of {inputs}, {targets}"
+        targets = count_of(survey.outputs, "target")
+    return f"{count_of(survey.samples, 'sample')} of {inputs}, {targets}"
 
 
 def listed_plainly(names: Sequence[str]) -> str:

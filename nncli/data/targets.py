@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
-from nncli.data.messages import Problems, counted, listed, nearest, quote
+from nncli.core.text import count_of, quote, quote_all
+from nncli.data.messages import Problems, nearest
 from nncli.data.samples import Origin, Samples, check_finite
 
 Classes = int | tuple[str, ...] | Literal["none"] | None
@@ -64,7 +65,7 @@ class Encoding(NamedTuple):
 
     def told(self, lookup: dict[str, int]) -> str:
         counting = list(lookup) == [str(i) for i in range(len(lookup))]
-        return f"0 to {len(lookup) - 1}" if counting and len(lookup) > 2 else listed(lookup)
+        return f"0 to {len(lookup) - 1}" if counting and len(lookup) > 2 else quote_all(lookup)
 
     def one_hot(self, indices: NDArray[np.int64], dtype: np.dtype[Any]) -> NDArray[Any]:
         """N indices -> N x classes: 1 at the index, 0 elsewhere."""
@@ -90,7 +91,7 @@ def fit_encoding(samples: Samples, classes: Classes) -> Encoding | None:
     if isinstance(classes, tuple):
         twice = sorted(label for label, times in Counter(classes).items() if times > 1)
         if twice:
-            raise DataError(f"{name}: classes names {listed(twice)} twice", key="classes")
+            raise DataError(f"{name}: classes names {quote_all(twice)} twice", key="classes")
         # Integers may name the classes ("0", "3") or count them; never both in one list.
         return Encoding(classes, by_index=not any(map(is_integer, classes)))
     if isinstance(classes, int):
@@ -167,7 +168,7 @@ def labels_of(samples: Samples) -> NDArray[Any]:
     if targets.shape[1] != 1:
         raise DataError(
             f"{origin.name}: classes need one column of labels, but the target has "
-            f"{counted(targets.shape[1], 'column')}",
+            f"{count_of(targets.shape[1], 'column')}",
             key="classes",
         )
     column = targets[:, 0]

@@ -16,10 +16,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from nncli.core.errors import NncliError
-from nncli.core.files import shown
+from nncli.core.text import join_words, printable, sizes
 from nncli.exchange.trained import BUFFERS, DIVISOR, FORMAT, OFFSET, PYTORCH, STATE_IN_PYTORCH
 from nncli.nn.arrays import Array, Shape
-from nncli.nn.layers import by
 from nncli.nn.network import Network
 
 Layout = Literal["nncli", "pytorch"]
@@ -85,7 +84,7 @@ def _filled(view: Array, file: WeightFile, name: str, ours: str, layout: Layout)
         return _misfit(file, name, ours, view.shape, layout)
     problem = why_unusable(array, view.dtype)
     if problem:
-        return f"{file.name}: {shown(name)} {problem}"
+        return f"{file.name}: {printable(name)} {problem}"
     view[...] = array
     return ""
 
@@ -132,7 +131,7 @@ def _by_name(file: WeightFile, network: Network) -> tuple[dict[str, str], list[s
             "finds their places"
         )
     problems = [
-        f"{file.name}: holds no {name} ({by(array.shape)})"
+        f"{file.name}: holds no {name} ({sizes(array.shape)})"
         for name, array in wanted.items()
         if name not in given
     ]
@@ -145,13 +144,13 @@ def _by_name(file: WeightFile, network: Network) -> tuple[dict[str, str], list[s
 
 
 def _some(names: Iterable[str]) -> str:
-    names = [shown(name) for name in names]
+    names = [printable(name) for name in names]
     more = f", ... ({len(names):,} in all)" if len(names) > MOST_NAMED else ""
     return (", ".join(names[:MOST_NAMED]) or "nothing") + more
 
 
 def _told(file: WeightFile, name: str) -> str:
-    return f"{shown(name)} ({by(file.arrays[name].shape) or 'one number'})"
+    return f"{printable(name)} ({sizes(file.arrays[name].shape) or 'one number'})"
 
 
 def _is_more(file: WeightFile, name: str) -> bool:
@@ -180,7 +179,7 @@ class _Module(NamedTuple):
         return self.shape, self.has_bias
 
     def __str__(self) -> str:
-        return f"{by(self.shape)} {'with' if self.has_bias else 'without'} biases"
+        return f"{sizes(self.shape)} {'with' if self.has_bias else 'without'} biases"
 
 
 def _by_module(file: WeightFile, network: Network) -> tuple[dict[str, str], list[str]]:
@@ -201,7 +200,9 @@ def _by_module(file: WeightFile, network: Network) -> tuple[dict[str, str], list
     names = {}
     for layer, module in zip(layers, modules, strict=True):
         if module.has_bias != layer.has_bias:
-            raise NncliError(f"{file.name}: {shown(module.name)} is {module}, {layer.name} {layer}")
+            raise NncliError(
+                f"{file.name}: {printable(module.name)} is {module}, {layer.name} {layer}"
+            )
         for key in ("weight", "bias") if layer.has_bias else ("weight",):
             names[layer.prefix + key] = module.prefix + key
         for key, theirs in STATE_IN_PYTORCH.items():
@@ -271,9 +272,10 @@ def _paired(
 def _check_numbered(file: WeightFile, alike: Sequence[_Module], takers: Sequence[_Module]) -> None:
     """Whether it is numbers that order the names of modules that are of one shape."""
     if len({re.sub(r"[0-9]+", "#", module.name) for module in alike}) > 1:
+        ours, wanted = ([printable(m.name) for m in modules] for modules in (alike, takers))
         raise NncliError(
-            f"{file.name}: {_listed(m.name for m in alike)} are alike, and a safetensors file "
-            f"does not keep their order; name them {_listed(layer.name for layer in takers)}, or "
+            f"{file.name}: {join_words(ours, 'and')} are alike, and a safetensors file "
+            f"does not keep their order; name them {join_words(wanted, 'and')}, or "
             "number them"
         )
 
@@ -284,9 +286,8 @@ def _misfit(file: WeightFile, name: str, ours: str, wanted: Shape, layout: Layou
     turned = layout == "nncli" and len(wanted) == 2 and came == wanted[::-1]
     hint = "; PyTorch has it so: --from pytorch turns it" if turned else ""
     to = "" if name == ours else f" for {ours}"
-    return (
-        f"{file.name}: {shown(name)} is {by(came) or 'one number'}, {by(fits)} would fit{to}{hint}"
-    )
+    what = f"{file.name}: {printable(name)} is {sizes(came) or 'one number'}"
+    return f"{what}, {sizes(fits)} would fit{to}{hint}"
 
 
 def _origins(names: dict[str, str], network: Network, layout: Layout) -> Iterable[Origin]:
@@ -295,11 +296,6 @@ def _origins(names: dict[str, str], network: Network, layout: Layout) -> Iterabl
         if weight is not None:
             module = names[f"{placed.name}.weight"].removesuffix("weight").removesuffix(".")
             yield Origin(placed.name, module, layout == "pytorch" and len(weight) == 2)
-
-
-def _listed(names: Iterable[str]) -> str:
-    *rest, last = map(shown, names)
-    return f"{', '.join(rest)} and {last}" if rest else last
 
 
 def _raise(problems: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from nncli.core.text import sizes
 from nncli.exchange.trained import BUFFERS, Affine, Trained
 from nncli.nn.activations import ACTIVATIONS
 from nncli.nn.arrays import Shape
@@ -24,7 +25,6 @@ from nncli.nn.layers import (
     Placed,
     Pool,
     WeightedLayer,
-    by,
 )
 from nncli.nn.network import Network
 from nncli.nn.windows import Axis, Pair
@@ -172,7 +172,7 @@ def _classes(classes: tuple[str, ...]) -> Iterator[str]:
 
 def _module(trained: Trained, *, by_logits: bool) -> Iterator[str]:
     network, scaling = trained.network, trained.scaling
-    shapes = (by(shape) for shape in (network.input_shape, network.output_shape))
+    shapes = (sizes(shape) for shape in (network.input_shape, network.output_shape))
     raw = "raw inputs" if scaling is not None else "inputs"
     yield "class Network(nn.Module):"
     yield '    """From {} to {}: samples x {} to samples x {}."""'.format(raw, "outputs", *shapes)

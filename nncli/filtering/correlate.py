@@ -27,9 +27,9 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from nncli.core.errors import NncliError
+from nncli.core.text import sizes
 from nncli.filtering.padding import PADDING_MODES, fill_padded, widest
 from nncli.nn.arrays import Array, Shape, execute, release
-from nncli.nn.layers import by
 from nncli.nn.parallel.blas import threads_there
 from nncli.nn.patches import PATCH_NUMBERS, blocks, correlation
 from nncli.nn.windows import Axis, Padding, Pair, Windows, place_windows
@@ -126,7 +126,7 @@ def correlate_blocks(
     shape, dtype = output_like(image, filter, **how)
     if (out.shape, out.dtype) != (shape, dtype):
         raise CorrelationError(
-            f"the output is {by(shape)} of {dtype}, not {by(out.shape)} of {out.dtype}", "out"
+            f"the output is {sizes(shape)} of {dtype}, not {sizes(out.shape)} of {out.dtype}", "out"
         )
     _plan(image, filter, **how).run(out, budget, progress)
 
@@ -148,7 +148,7 @@ def output_like(image: Array, filter: Array, **how: Unpack[How]) -> tuple[Shape,
 
 
 def _check_shapes(image: Array, filter: Array, summed: bool) -> None:
-    named = f"the matrix is {by(image.shape)}, the filter {by(filter.shape)}"
+    named = f"the matrix is {sizes(image.shape)}, the filter {sizes(filter.shape)}"
     if image.ndim not in (2, 3) or not 2 <= filter.ndim <= image.ndim:
         raise CorrelationError(
             f"{named}; each takes rows x columns, or channels x rows x columns", "filter"
@@ -166,7 +166,7 @@ def _place(image: Array, filter: Array, **how: Unpack[How]) -> Windows:
     padding, mode = how.get("padding", "valid"), how.get("padding_mode", "zeros")
     for key, pair in (("stride", stride), ("dilation", dilation)):
         if min(pair) < 1:
-            raise CorrelationError(f"{key} must be at least 1, not {by(pair)}", key)
+            raise CorrelationError(f"{key} must be at least 1, not {sizes(pair)}", key)
     _check_padding(padding, mode)
     rows, columns = image.shape[-2:]
     windows = place_windows((rows, columns), filter.shape[-2:], stride, padding, dilation)
@@ -191,7 +191,7 @@ def _check_padding(padding: Padding, mode: str) -> None:
 
 
 def _by(windows: Windows, name: str) -> str:
-    return by((getattr(windows.rows, name), getattr(windows.columns, name)))
+    return sizes((getattr(windows.rows, name), getattr(windows.columns, name)))
 
 
 def _larger(windows: Windows) -> str:

@@ -6,11 +6,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from nncli.core.errors import NncliError
+from nncli.core.text import sizes
 from nncli.inspection.products import is_within, tap_products
 from nncli.nn.activations import ACTIVATIONS, SATURATED
 from nncli.nn.activations import Saturation as SaturationWords
 from nncli.nn.arrays import Array
-from nncli.nn.layers import by
 from nncli.nn.measures import norm
 from nncli.nn.trace import LayerTrace, Trace
 
@@ -195,7 +195,7 @@ def why(trace: Trace, layer: LayerTrace, index: tuple[int, ...]) -> Why:
     if not is_within(index, shape):
         given = ",".join(map(str, index))
         raise NncliError(
-            f"{layer.name} has no weight [{given}]: its weights are {by(shape)}, counted from 0"
+            f"{layer.name} has no weight [{given}]: its weights are {sizes(shape)}, counted from 0"
         )
     scale = -trace.eta / len(trace.samples)
     contributions: list[Contribution] = []

@@ -6,8 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from nncli.core.errors import NncliError
+from nncli.core.text import sizes
 from nncli.nn.arrays import Array
-from nncli.nn.layers import Conv, by
+from nncli.nn.layers import Conv
 from nncli.nn.trace import LayerTrace
 from nncli.nn.windows import Axis, Windows
 
@@ -120,4 +121,6 @@ def is_within(index: tuple[int, ...], shape: tuple[int, ...]) -> bool:
 def _check(index: tuple[int, ...], shape: tuple[int, ...], what: str, names: str) -> None:
     if not is_within(index, shape):
         given = ",".join(map(str, index))
-        raise NncliError(f"there is no {what} at {given}: {names} count from 0 within {by(shape)}")
+        raise NncliError(
+            f"there is no {what} at {given}: {names} count from 0 within {sizes(shape)}"
+        )

@@ -8,7 +8,7 @@ new row here and nothing else.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
@@ -296,9 +296,3 @@ DEFAULT = "sigmoid"  # of a layer that names none
 ELEMENTWISE = tuple(row.name for row in ACTIVATIONS.values() if row.elementwise)
 MIXING = tuple(row.name for row in ACTIVATIONS.values() if not row.elementwise)
 PARAMETERS = {p.key: p for row in ACTIVATIONS.values() for p in row.parameters}
-
-
-def listed(names: Iterable[str], word: str = "or") -> str:
-    """Names in a sentence: `sigmoid, tanh or relu`."""
-    *rest, last = names
-    return f"{', '.join(rest)} {word} {last}" if rest else last

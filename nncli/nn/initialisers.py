@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from nncli.nn.activations import ACTIVATIONS, DEFAULT, listed
+from nncli.core.text import join_words
+from nncli.nn.activations import ACTIVATIONS, DEFAULT
 from nncli.nn.arrays import Array, Shape
 
 Draw = Callable[[np.random.Generator, int, int, Shape], Array]
@@ -76,5 +77,5 @@ def default_words() -> str:
     for row in ACTIVATIONS.values():
         if row.initialiser != common:
             others.setdefault(row.initialiser, []).append(row.name)
-    exceptions = [f"{name} before {listed(rows)}" for name, rows in others.items()]
+    exceptions = [f"{name} before {join_words(rows)}" for name, rows in others.items()]
     return ", ".join([*exceptions, f"else {common}"])

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from nncli.core.errors import LayerError
-from nncli.nn.activations import ACTIVATIONS, listed
+from nncli.core.text import join_words
+from nncli.nn.activations import ACTIVATIONS
 from nncli.nn.aligned_buffers import AlignedBuffers
 from nncli.nn.arrays import Array, Shape
 from nncli.nn.costs import COSTS, Cost
@@ -235,7 +236,7 @@ def cost_row(cost: str, last: Placed) -> Cost:
         if row.name == cost and fits:
             return row
     allowed = [row.activation for row in COSTS if row.name == cost and row.activation]
-    wanted = listed(map(str, allowed)) if allowed else "an elementwise activation"
+    wanted = join_words(map(str, allowed)) if allowed else "an elementwise activation"
     raise LayerError(
         last.index,
         f"the {cost} cost needs {wanted} in the last layer, not {activation}",

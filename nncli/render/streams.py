@@ -10,7 +10,7 @@ from typing import IO
 
 from rich.console import Console
 
-from nncli.core.files import shown
+from nncli.core.text import printable
 
 
 class Screen(Console):
@@ -71,4 +71,4 @@ def messages() -> Console:
 
 def say(console: Console, message: str) -> None:
     """Says what the program has to tell besides its results, in one line."""
-    console.print(f"nncli: {shown(message)}", soft_wrap=True)
+    console.print(f"nncli: {printable(message)}", soft_wrap=True)

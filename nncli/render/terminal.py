@@ -11,6 +11,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.style import Style
 
+from nncli.core.text import printable
 from nncli.render.formats.document import (
     Block,
     Equation,
@@ -23,7 +24,7 @@ from nncli.render.formats.document import (
     Paragraph,
     statistics,
 )
-from nncli.render.text import safe, shape
+from nncli.render.text import shape
 from nncli.render.widgets.grid import bracketed, cells, formats
 from nncli.render.widgets.tables import Column, Columns
 
@@ -52,7 +53,7 @@ class OnTerminal:
                 yield Columns(columns, block.rows)
                 continue
             for style, text in lines_of(block, options.max_width):
-                yield Segment(f"{safe(text)}\n", console.get_style(style) if style else None)
+                yield Segment(f"{printable(text)}\n", console.get_style(style) if style else None)
 
 
 class HeatLines:

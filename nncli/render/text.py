@@ -4,15 +4,14 @@ from collections.abc import Iterable
 
 from rich.text import Text
 
-from nncli.core.files import shown
+from nncli.core.text import printable, sizes
 
-safe = shown  # names on a page are shown as in messages
 NONE = "–"  # a quantity that does not exist here
 
 
 def plain(text: str, style: str = "") -> Text:
     """Text that rich shows as it is: no markup, no emoji codes, no highlighting."""
-    return Text(safe(text), style=style)
+    return Text(printable(text), style=style)
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -40,13 +39,8 @@ def percent(share: float | None, places: int = 1) -> str:
     return f"{100 * share:.{places}f}%"
 
 
-def shape(axes: Iterable[int]) -> str:
-    return "×".join(map(str, axes))
-
-
-def count(n: int, what: str, many: str | None = None) -> str:
-    """A number with its noun: 1 epoch, 30 epochs."""
-    return f"{n:,} {what if n == 1 else many or what + 's'}"
+def shape(lengths: Iterable[int]) -> str:
+    return sizes(lengths, "×")
 
 
 def duration(seconds: float) -> str:

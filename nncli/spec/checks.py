@@ -7,7 +7,8 @@ be told at once. They pass over what the models complain about.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from nncli.nn.activations import ACTIVATIONS, DEFAULT, ELEMENTWISE, MIXING, PARAMETERS, listed
+from nncli.core.text import join_words
+from nncli.nn.activations import ACTIVATIONS, DEFAULT, ELEMENTWISE, MIXING, PARAMETERS
 from nncli.nn.costs import COSTS, activations_of
 from nncli.spec.layers import LAYERS, LayerSpec, WeightedLayerSpec
 from nncli.spec.nodes import Problem
@@ -61,7 +62,7 @@ def _mixing_inside(layers: Sequence[dict[str, Any]]) -> Iterator[Problem]:
     for i, layer in enumerate(layers[:-1]):
         activation = layer.get("activation")
         if isinstance(activation, str) and activation in MIXING:
-            message = f"{activation} belongs in the last layer; use {listed(ELEMENTWISE)} here"
+            message = f"{activation} belongs in the last layer; use {join_words(ELEMENTWISE)} here"
             yield Problem(("network", i, "activation"), message)
 
 
@@ -76,8 +77,8 @@ def _activation_keys(layers: Sequence[dict[str, Any]]) -> Iterator[Problem]:
         own = [p.key for p in ACTIVATIONS[activation].parameters]
         for key in PARAMETERS.keys() & layer.keys() - set(own):
             owners = [r.name for r in ACTIVATIONS.values() if key in {p.key for p in r.parameters}]
-            cure = f"its key is {listed(own)}" if own else "leave it out"
-            message = f"'{key}' belongs to {listed(owners)}, and the activation is {activation}"
+            cure = f"its key is {join_words(own)}" if own else "leave it out"
+            message = f"'{key}' belongs to {join_words(owners)}, and the activation is {activation}"
             yield Problem(("network", i, key), f"{message}; {cure}", at_key=True)
 
 
@@ -108,11 +109,11 @@ def _cost(layers: Sequence[dict[str, Any]], train: dict[str, Any]) -> Iterator[P
     if activation in activations_of(cost):
         return
     if activation in MIXING:
-        right = listed(name for name in costs if activation in activations_of(name))
+        right = join_words(name for name in costs if activation in activations_of(name))
         message = f"{activation} goes with cost {right}, and cost is {cost}"
         path = ("network", len(layers) - 1, "activation")
         yield Problem(path, f"{message}; set train.cost to {right}, or use {DEFAULT} here")
     else:
-        wanted = listed(activations_of(cost))
+        wanted = join_words(activations_of(cost))
         message = f"{cost} needs {wanted} in the last layer, not {activation}"
         yield Problem(("train", "cost"), f"{message}; change network[{len(layers) - 1}].activation")

@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
+from nncli.core.text import count_of
 from nncli.spec import columns, inline, values
 from nncli.spec.base import Model
 from nncli.spec.values import wrong
-from nncli.spec.words import count
 
 
 def _path_or_pair(value: Any) -> str:
@@ -31,7 +31,7 @@ class PairSpec(Model):
     def _one_for_each_input(cls, targets: Any, info: ValidationInfo) -> Any:
         inputs = info.data.get("inputs")
         if isinstance(inputs, tuple) and isinstance(targets, tuple) and len(inputs) != len(targets):
-            wanted = count(len(inputs), "target")
+            wanted = count_of(len(inputs), "target")
             raise wrong(f"expected {wanted}, one for each of the inputs, got {len(targets)}")
         return targets
 

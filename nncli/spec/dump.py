@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from nncli.core.errors import SpecError
+from nncli.core.text import printable
 from nncli.spec.models import Spec
-from nncli.spec.words import KeyPath, clean, utf8
+from nncli.spec.words import KeyPath, utf8
 from nncli.spec.yaml12 import resolve
 
 # Words that need no quotes, in YAML 1.1 readers neither: those take `yes`, `1:30` otherwise.
@@ -78,7 +79,7 @@ def _text(text: str) -> str:
     written = utf8(text)
     if written is None:
         message = "this path is not UTF-8, so no spec can hold it; rename the file or folder"
-        raise SpecError([f"{clean(text, 4096)}: {message}"])
+        raise SpecError([f"{printable(text, 4096)}: {message}"])
     text = written
     # Other programs may read the file too, by YAML 1.1.
     if _PLAIN.fullmatch(text) and text.lower() not in _YAML11 and resolve(text) == text:

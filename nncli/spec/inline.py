@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import PlainValidator, WithJsonSchema
 
+from nncli.core.text import count_of, quote
 from nncli.spec.values import (
     NULL,
     NUMBER,
@@ -18,7 +19,7 @@ from nncli.spec.values import (
     unexpected,
     wrong,
 )
-from nncli.spec.words import KeyPath, count, quoted
+from nncli.spec.words import KeyPath
 
 Inline = tuple[Any, ...]  # numbers nested to some depth, regular
 
@@ -46,7 +47,7 @@ def _regular(value: Any, depth: int, leaf: Callable[[Any, KeyPath], Any]) -> Inl
         if not items:
             raise wrong("expected at least one value, got an empty list", at)
         if len(items) != lengths[level]:
-            values = count(lengths[level], "value")
+            values = count_of(lengths[level], "value")
             message = f"expected {values}, as in the first such list, got {len(items)}"
             raise wrong(message, at)
         if level == depth - 1:
@@ -130,7 +131,7 @@ def _bias(value: Any) -> bool | str | Inline:
     if isinstance(value, str) and value.lower() in _TRUTHS:
         truth = _TRUTHS[value.lower()]
         how = f"{truth} without quotes" if value.lower() == truth else truth
-        raise wrong(f"YAML 1.2 reads {quoted(value)} as a word; write {how}")
+        raise wrong(f"YAML 1.2 reads {quote(value)} as a word; write {how}")
     return value if isinstance(value, bool) else _values_or_path(value)
 
 

@@ -15,20 +15,12 @@ from pydantic import (
     model_serializer,
 )
 
-from nncli.nn.activations import (
-    ACTIVATIONS,
-    DEFAULT,
-    ELEMENTWISE,
-    MIXING,
-    PARAMETERS,
-    Parameter,
-    listed,
-)
+from nncli.core.text import count_of, join_words
+from nncli.nn.activations import ACTIVATIONS, DEFAULT, ELEMENTWISE, MIXING, PARAMETERS, Parameter
 from nncli.nn.initialisers import INITIALISERS, default_words
 from nncli.spec import inline, values
 from nncli.spec.base import Model, union_by_type
 from nncli.spec.values import wrong
-from nncli.spec.words import count
 
 # The words of the engine's tables.
 _ACTIVATIONS, _INITIALISERS = tuple(ACTIVATIONS), tuple(INITIALISERS)
@@ -89,7 +81,7 @@ class DenseSpec(WeightedLayerSpec):
     units: values.Count = Field(description="How many neurons.", examples=[10])
     activation: Activation = Field(
         DEFAULT,
-        description=f"σ, what a = σ(z) is made by. {listed(MIXING)} only in the last layer, "
+        description=f"σ, what a = σ(z) is made by. {join_words(MIXING)} only in the last layer, "
         "with cost cross_entropy.",
     )
     bias: inline.Bias = Field(
@@ -114,7 +106,7 @@ class DenseSpec(WeightedLayerSpec):
     def _column_for_each_unit(cls, weights: Any, info: ValidationInfo) -> Any:
         units = info.data.get("units")
         if isinstance(weights, tuple) and units is not None and len(weights[0]) != units:
-            message = f"expected {count(units, 'column')}, one for each unit"
+            message = f"expected {count_of(units, 'column')}, one for each unit"
             raise wrong(f"{message}, got {len(weights[0])}")
         return weights
 
@@ -136,7 +128,8 @@ class ConvSpec(WeightedLayerSpec):
     dilation: values.Size = Field((1, 1), description="Steps between the entries of a window.")
     activation: ConvActivation = Field(
         DEFAULT,
-        description=f"σ, what a = σ(z) is made by. {listed(MIXING)} has no place in a conv layer.",
+        description="σ, what a = σ(z) is made by. "
+        f"{join_words(MIXING)} has no place in a conv layer.",
     )
     bias: inline.Bias = Field(
         True, description="Whether there are biases; or their start, a number for each filter."
@@ -169,12 +162,12 @@ class ConvSpec(WeightedLayerSpec):
 
 
 def _filters(shape: tuple[int, int, int]) -> str:
-    return f"{count(shape[0], 'filter')} of {shape[1]} x {shape[2]}"
+    return f"{count_of(shape[0], 'filter')} of {shape[1]} x {shape[2]}"
 
 
 def _one_bias_each(bias: Any, wanted: int | None, noun: str) -> Any:
     if isinstance(bias, tuple) and wanted is not None and len(bias) != wanted:
-        numbers = count(wanted, "number")
+        numbers = count_of(wanted, "number")
         raise wrong(f"expected {numbers}, one for each {noun}, got {len(bias)}")
     return bias
 
@@ -260,7 +253,7 @@ def _with_activation_keys(model: type[Any]) -> type[Any]:
 
 def _of_activation(parameter: Parameter) -> str:
     owners = [row.name for row in ACTIVATIONS.values() if parameter in row.parameters]
-    return f"Of {listed(owners)}: {parameter.description} By default {parameter.default:g}."
+    return f"Of {join_words(owners)}: {parameter.description} By default {parameter.default:g}."
 
 
 if not TYPE_CHECKING:

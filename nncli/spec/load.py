@@ -10,11 +10,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from nncli.core.errors import SpecError
+from nncli.core.text import printable
 from nncli.spec import checks, nodes, overrides, yaml12
 from nncli.spec.models import Spec
 from nncli.spec.nodes import Node, Problem, Source, plain
 from nncli.spec.problems import problems
-from nncli.spec.words import clean, describe
+from nncli.spec.words import describe
 
 MOST_BYTES = 16 * 2**20
 
@@ -91,7 +92,7 @@ def _default_name(name: str) -> str:
 
 
 def _read(path: Path) -> str:
-    label = clean(str(path), 4096)
+    label = printable(str(path), 4096)
     try:
         with open(path, "rb", opener=_without_waiting) as file:
             data = file.read(MOST_BYTES + 1)

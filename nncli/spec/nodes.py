@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
-from nncli.spec.words import KeyPath, clean, dotted
+from nncli.core.text import printable
+from nncli.spec.words import KeyPath, dotted
 
 Scalar = str | int | float | bool | None
 
@@ -138,5 +139,5 @@ class Source:
 
 
 def source(label: str, root: Node | None = None) -> Source:
-    shown = clean(label, limit=4096)
+    shown = printable(label, limit=4096)
     return Source(shown) if root is None else Source(shown, root)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from nncli.core.text import brief, printable
 from nncli.spec.nodes import Node, Place, Problem, plain
 from nncli.spec.paths import parse_path
-from nncli.spec.words import KeyPath, clean, describe, dotted, utf8
+from nncli.spec.words import KeyPath, describe, dotted, utf8
 from nncli.spec.yaml12 import Unreadable, read
 
 
@@ -17,7 +18,7 @@ class _Refused(Exception):
 def apply(root: Node, override: str) -> tuple[Node, list[Problem]]:
     """The tree with one value replaced, and what is wrong with the override."""
     decoded = utf8(override)
-    shown = f"--set {clean(decoded or override, 80)}"
+    shown = f"--set {printable(decoded or override, 80)}"
     if decoded is None:
         return root, [Problem((), "expected UTF-8 text", place=Place(1, 1, shown))]
     override = decoded
@@ -82,7 +83,7 @@ def _check(node: Node, part: str | int, done: KeyPath) -> None:
         if part >= len(node.value):
             raise _Refused(_out_of_range(owner, len(node.value)))
     elif isinstance(node.value, list):
-        raise _Refused(f"{owner} is a list; write {owner}[0].{clean(part)} for its first entry")
+        raise _Refused(f"{owner} is a list; write {owner}[0].{brief(part)} for its first entry")
     elif not isinstance(node.value, dict):
         raise _Refused(f"{owner} is {describe(plain(node))}, which has no keys; set it as a whole")
 

@@ -5,10 +5,11 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
+from nncli.core.text import brief, quote
 from nncli.spec.base import Model
 from nncli.spec.models import OWNERS
 from nncli.spec.nodes import Problem
-from nncli.spec.words import KeyPath, clean, describe, quoted, suggestion
+from nncli.spec.words import KeyPath, describe, suggestion
 
 Location = tuple[str | int, ...]
 
@@ -51,7 +52,7 @@ def _owner(location: Location) -> type[Model]:
 def _unknown_key(location: Location) -> str:
     key = str(location[-1])
     known = _owner(location[:-1]).model_fields
-    return f"unknown key {quoted(key)}; {suggestion(key, known)}"
+    return f"unknown key {quote(key)}; {suggestion(key, known)}"
 
 
 def _missing(location: Location) -> str:
@@ -62,6 +63,6 @@ def _missing(location: Location) -> str:
 
 def _not_a_mapping(location: Location, value: Any) -> str:
     if str(location[-1]) not in OWNERS:
-        return f"{clean(describe(value))} is not possible here"
+        return f"{brief(describe(value))} is not possible here"
     keys = ", ".join(_owner(location).model_fields)
     return f"expected a mapping of keys ({keys}), got {describe(value)}"

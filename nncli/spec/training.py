@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer
 
-from nncli.nn.activations import listed
+from nncli.core.text import join_words
 from nncli.nn.costs import COSTS, activations_of
 from nncli.spec import inline, values
 from nncli.spec.base import Model, union_by_type
@@ -75,7 +75,7 @@ else:
 
 _COST = (
     "What is made small: quadratic, ½‖a − y‖², for any outputs; or cross_entropy, for "
-    f"{listed(activations_of('cross_entropy'))} outputs."
+    f"{join_words(activations_of('cross_entropy'))} outputs."
 )
 
 

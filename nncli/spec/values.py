@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, PlainValidator, ValidationError, WithJsonSchema, WrapValidator
 from pydantic_core import PydanticCustomError
 
-from nncli.spec.words import KeyPath, describe, quoted, suggestion
+from nncli.core.text import quote
+from nncli.spec.words import KeyPath, describe, suggestion
 
 LARGEST = 10**9
 
@@ -59,7 +60,7 @@ def word(literal: Any) -> WrapValidator:
 def unknown_word(value: Any, known: Sequence[str], at: KeyPath = ()) -> PydanticCustomError:
     if not isinstance(value, str):
         return unexpected(f"a word ({', '.join(known)})", value, at)
-    return wrong(f"{quoted(value)} is not known; {suggestion(value, known)}", at)
+    return wrong(f"{quote(value)} is not known; {suggestion(value, known)}", at)
 
 
 def among(known: Sequence[str]) -> PlainValidator:
@@ -165,7 +166,7 @@ def check_path(value: str) -> str:
         raise wrong("expected a path, got an empty string")
     # Any other character may be in the name of a file.
     if "\0" in value:
-        raise wrong(f"{quoted(value)} holds a NUL character; take it out")
+        raise wrong(f"{quote(value)} holds a NUL character; take it out")
     return value
 
 
@@ -183,7 +184,7 @@ def _folder_name(value: Any) -> str:
         why = "is a folder already and"
     else:
         return value
-    raise wrong(f"{quoted(value)} {why} cannot be the name of a run folder; use a short plain word")
+    raise wrong(f"{quote(value)} {why} cannot be the name of a run folder; use a short plain word")
 
 
 Name = Annotated[

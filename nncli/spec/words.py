@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 
+from nncli.core.text import brief, count_of, join_words, quote
 from nncli.nn.activations import ACTIVATIONS
 
 KeyPath = tuple[str | int, ...]
@@ -25,13 +26,6 @@ _OTHER_NAMES = {
 _PLAIN_KEY = re.compile(r"[\w-]{1,40}")
 
 
-def clean(text: str, limit: int = 40) -> str:
-    """Text from a file, made fit for one line of a terminal: escaped and shortened."""
-    # Cut before escaping as well: the text may be megabytes long.
-    escaped = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[: limit + 1])
-    return escaped if len(escaped) <= limit else escaped[: limit - 1] + "…"
-
-
 def utf8(text: str) -> str | None:
     """Text from the system, read as UTF-8 whatever the locale; None where it is not UTF-8.
 
@@ -43,14 +37,10 @@ def utf8(text: str) -> str | None:
         return None
 
 
-def quoted(text: str) -> str:
-    return f"'{clean(text)}'"
-
-
 def describe(value: object) -> str:
     """What came, as an error message names it: `the string '30'`, `-3`, `a list of 12 values`."""
     if isinstance(value, str):
-        return f"the string {quoted(value)}" if value else "an empty string"
+        return f"the string {quote(value)}" if value else "an empty string"
     if isinstance(value, dict):
         return "a mapping" if value else "an empty mapping"
     if isinstance(value, list | tuple):
@@ -62,10 +52,10 @@ def _describe_list(values: list[object] | tuple[object, ...]) -> str:
     if not values:
         return "an empty list"
     if len(values) <= 6 and not any(isinstance(v, list | tuple | dict) for v in values):
-        flow = ", ".join(quoted(v) if isinstance(v, str) else _scalar(v) for v in values)
+        flow = ", ".join(quote(v) if isinstance(v, str) else _scalar(v) for v in values)
         if len(flow) <= 40:
             return f"the list [{flow}]"
-    return f"a list of {count(len(values), 'value')}"
+    return f"a list of {count_of(len(values), 'value')}"
 
 
 def _scalar(value: object) -> str:
@@ -75,11 +65,7 @@ def _scalar(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, int) and value.bit_length() > 200:
         return "an integer of very many digits"  # str() itself refuses past 4300 digits
-    return clean(str(value))
-
-
-def count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return brief(str(value))
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
@@ -102,8 +88,8 @@ def _nearest(word: str, known: Sequence[str]) -> str | None:
 
 
 def one_of(words: Iterable[str]) -> str:
-    *rest, last = words
-    return f"one of {', '.join(rest)} or {last}" if rest else last
+    words = list(words)
+    return f"one of {join_words(words)}" if len(words) > 1 else words[0]
 
 
 def dotted(path: KeyPath) -> str:
@@ -113,6 +99,6 @@ def dotted(path: KeyPath) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            key = part if _PLAIN_KEY.fullmatch(part) else quoted(part)
+            key = part if _PLAIN_KEY.fullmatch(part) else quote(part)
             text += f".{key}" if text else key
     return text

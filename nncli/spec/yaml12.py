@@ -14,8 +14,9 @@ from typing import Any
 import yaml
 from yaml import events
 
+from nncli.core.text import brief, count_of, printable, quote
 from nncli.spec.nodes import Node, Place, Problem, Scalar
-from nncli.spec.words import KeyPath, clean, count, quoted
+from nncli.spec.words import KeyPath
 from nncli.spec.yaml_errors import explain
 
 # Each value takes some hundred bytes until it is checked, each mistake some thousand.
@@ -125,7 +126,7 @@ def _events(text: str) -> Iterator[events.Event]:
         raise Unreadable(*explain(error, text)) from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         # The Python parser lets chr() complain of an escape such as "\UFFFFFFFF".
-        raise Unreadable(1, 1, f"not valid YAML: {clean(str(error), 80)}") from None
+        raise Unreadable(1, 1, f"not valid YAML: {printable(str(error), 80)}") from None
     finally:
         loader.dispose()
 
@@ -217,7 +218,7 @@ class _Builder:
             return 0
         value = resolve(text)
         if value == 0 and isinstance(value, float) and _NOT_ZERO.match(text):
-            message = f"{clean(text)} is too small for a number; the smallest is {_SMALLEST}"
+            message = f"{brief(text)} is too small for a number; the smallest is {_SMALLEST}"
             self._complain(event, message, self._path())
             return _SMALLEST  # positive, so that nobody complains of a 0 as well
         return value
@@ -228,7 +229,7 @@ class _Builder:
         frame = self._open[-1]
         if len(frame.node.keys) >= MOST_KEYS:
             raise self._stop(
-                event, f"more than {count(MOST_KEYS, 'key')}; no part of a spec has so many"
+                event, f"more than {count_of(MOST_KEYS, 'key')}; no part of a spec has so many"
             )
         key: str = event.value
         frame.key, frame.skip = key, False
@@ -243,7 +244,7 @@ class _Builder:
             frame.skip = True
         elif key in frame.node.keys:
             first = frame.node.keys[key][0]
-            message = f"the key {quoted(key)} is given twice, first in line {first}; keep one"
+            message = f"the key {quote(key)} is given twice, first in line {first}; keep one"
             self._complain(event, message, self._path())
             frame.skip = True
         else:
@@ -252,7 +253,7 @@ class _Builder:
     def _check_tag(self, event: Any) -> None:
         if event.tag is not None:
             tag = str(event.tag).replace("tag:yaml.org,2002:", "!!", 1)
-            message = f"the tag {quoted(tag)} has no place in a spec; leave it out"
+            message = f"the tag {quote(tag)} has no place in a spec; leave it out"
             self._complain(event, message, self._path())
 
     def _start(self, event: Any, empty: list[Node] | dict[str, Node]) -> None:
@@ -276,10 +277,10 @@ class _Builder:
             raise self._stop(event, "a key must be a word, not an alias")
         name = event.anchor or ""
         if name not in self._anchors:
-            raise self._stop(event, f"*{clean(name)} refers to nothing; no &{clean(name)} precedes")
+            raise self._stop(event, f"*{brief(name)} refers to nothing; no &{brief(name)} precedes")
         node = self._anchors[name]
         if node is None:
-            raise self._stop(event, f"*{clean(name)} refers to the value that it is a part of")
+            raise self._stop(event, f"*{brief(name)} refers to the value that it is a part of")
         if len(self._open) + node.height > MOST_LEVELS:
             raise self._too_deep(event)
         self._add(node, event, new=node.size)
@@ -292,7 +293,7 @@ class _Builder:
     def _grow(self, nodes: int, event: Any) -> None:
         self._size += nodes
         if self._size > MOST_NODES:
-            limit = count(MOST_NODES, "value")
+            limit = count_of(MOST_NODES, "value")
             raise self._stop(event, f"more than {limit} (aliases expanded); put data in a file")
 
     def _add(self, node: Node, event: Any, new: int) -> None:

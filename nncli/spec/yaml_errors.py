@@ -2,7 +2,7 @@
 
 from yaml import MarkedYAMLError
 
-from nncli.spec.words import clean
+from nncli.core.text import brief, printable
 
 _MISFIT = "this does not fit the lines above; check indentation and quotes"
 # A part of the parser's complaint, and what to tell the user. The first that fits is taken.
@@ -42,7 +42,7 @@ def explain(error: MarkedYAMLError, text: str) -> tuple[int, int, str]:
         mark = opening
     line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
     if not reason:
-        reason = next((words for part, words in _WORDS if part in problem), clean(problem, 80))
+        reason = next((words for part, words in _WORDS if part in problem), printable(problem, 80))
     return line, column, f"not valid YAML: {reason}"
 
 
@@ -56,4 +56,4 @@ def _bad_start(text: str, line: int, column: int) -> str:
     char = lines[line][column] if line < len(lines) and column < len(lines[line]) else ""
     if char == "\t":
         return "a tab cannot indent; use spaces"
-    return f"text cannot begin with '{clean(char)}'; put it in quotes"
+    return f"text cannot begin with '{brief(char)}'; put it in quotes"

@@ -12,10 +12,10 @@ import numpy as np
 
 from nncli.core import safetensors_format
 from nncli.core.errors import DamagedError, RunError
-from nncli.core.files import read_regular, reason, shown
+from nncli.core.files import read_regular, reason
 from nncli.core.jsons import from_json, to_json
+from nncli.core.text import printable, sizes
 from nncli.nn.arrays import Array
-from nncli.nn.layers import by
 from nncli.nn.network import Network
 from nncli.nn.optimizers import Optimizer
 from nncli.nn.trace import Start
@@ -112,7 +112,7 @@ def read_checkpoint(path: Path, network: Network) -> tuple[State, RunIdentity]:
         DamagedError: there is none, or it is not as it was written.
         RunError: another version wrote it, or it is of another network.
     """
-    name = shown(path)
+    name = printable(path)
     arrays, metadata = read_whole(path)
     try:
         position = _position(metadata["place"])
@@ -135,7 +135,7 @@ def read_whole(path: Path) -> tuple[safetensors_format.Arrays, Mapping[str, str]
     Raises:
         DamagedError, RunError: as `read_checkpoint`.
     """
-    name = shown(path)
+    name = printable(path)
     try:
         content = read_regular(path)
         arrays, metadata = safetensors_format.unpack(content)
@@ -160,7 +160,7 @@ def _checksum(content: bytes) -> bytes:
 
 def _check_version(name: str, written: str) -> None:
     if not re.fullmatch(rf"{FORMAT}\d+", written):
-        raise ValueError(f"{shown(repr(written))} is no format of a checkpoint")
+        raise ValueError(f"{printable(repr(written))} is no format of a checkpoint")
     if written != f"{FORMAT}{VERSION}":
         raise RunError(
             f"{name}: its format is {written!r}, this version of nncli reads "
@@ -205,7 +205,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    return f"it holds no {error}" if isinstance(error, KeyError) else shown(error)
+    return f"it holds no {error}" if isinstance(error, KeyError) else printable(error)
 
 
 def _named(network: Network, flat: Array) -> dict[str, Array]:
@@ -231,8 +231,8 @@ def _checked(name: str, arrays: safetensors_format.Arrays, key: str, like: Array
         raise RunError(f"{name}: holds no {key}, which the run's spec calls for")
     if array.shape != like.shape or array.dtype != like.dtype:
         raise RunError(
-            f"{name}: {key} is {by(array.shape) or 'one number'} of {array.dtype}, "
-            f"the run's spec calls for {by(like.shape) or 'one number'} of {like.dtype}"
+            f"{name}: {key} is {sizes(array.shape) or 'one number'} of {array.dtype}, "
+            f"the run's spec calls for {sizes(like.shape) or 'one number'} of {like.dtype}"
         )
     if not np.isfinite(array).all():
         raise RunError(f"{name}: {key} holds what is not finite")

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from nncli.core.errors import DamagedError, RunError
-from nncli.core.files import read_regular, reason, shown
+from nncli.core.files import read_regular, reason
 from nncli.core.jsons import from_json
+from nncli.core.text import printable
 from nncli.nn.measures import LayerMeasures
 from nncli.training.history import Epoch, History
 
@@ -30,10 +31,12 @@ def read_history(folder: Path) -> tuple[Epoch, ...]:
     try:
         lines = read_regular(path).splitlines(keepends=True)
     except FileNotFoundError:
-        raise RunError(f"{shown(path)}: there is no such file; a run folder holds one") from None
+        raise RunError(
+            f"{printable(path)}: there is no such file; a run folder holds one"
+        ) from None
     except OSError as error:
-        raise RunError(f"{shown(path)}: cannot be read: {reason(error)}") from error
-    return tuple(_epochs(shown(path), lines))
+        raise RunError(f"{printable(path)}: cannot be read: {reason(error)}") from error
+    return tuple(_epochs(printable(path), lines))
 
 
 def read_first(folder: Path, epochs: int) -> tuple[History, int]:
@@ -49,11 +52,11 @@ def read_first(folder: Path, epochs: int) -> tuple[History, int]:
         with path.open("rb") as file:
             lines = list(islice(file, epochs))
     except OSError as error:
-        raise DamagedError(f"{shown(path)}: cannot be read: {reason(error)}") from error
-    history = History(_epochs(shown(path), lines))
+        raise DamagedError(f"{printable(path)}: cannot be read: {reason(error)}") from error
+    history = History(_epochs(printable(path), lines))
     if len(history) < epochs:
         number = len(history) + 1
-        raise DamagedError(f"{shown(path)}:{number}: the record of epoch {number} is missing")
+        raise DamagedError(f"{printable(path)}:{number}: the record of epoch {number} is missing")
     return history, sum(map(len, lines))
 
 
@@ -68,7 +71,7 @@ def _epochs(name: str, lines: list[bytes]) -> Iterator[Epoch]:
             if epoch.epoch != number:
                 raise ValueError(f"it is that of epoch {epoch.epoch}")
         except (ValueError, TypeError, RecursionError) as error:
-            why = shown(error)
+            why = printable(error)
             expected = f"expected the record of epoch {number}"
             raise DamagedError(f"{name}:{number}: damaged: {expected}: {why}") from error
         yield epoch

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from nncli.core.errors import RunError
-from nncli.core.files import read_regular, reason, shown
+from nncli.core.files import read_regular, reason
 from nncli.core.jsons import to_json
+from nncli.core.text import printable
 from nncli.training.plan import Array, Samples
 
 DATA = "data.json"
@@ -30,7 +31,7 @@ def read_data(folder: Path) -> dict[str, Any]:
         RunError: there is none, it is no JSON, or of another format.
     """
     path = folder / DATA
-    name = shown(path)
+    name = printable(path)
     try:
         content = json.loads(read_regular(path))
     except FileNotFoundError:

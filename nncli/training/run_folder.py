@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from nncli.core.errors import DamagedError, RunError
-from nncli.core.files import is_temporary, read_regular, reason, shown, write_whole
+from nncli.core.files import is_temporary, read_regular, reason, write_whole
 from nncli.core.jsons import to_json
+from nncli.core.text import printable
 from nncli.nn.network import Network
 from nncli.training.checkpoint import RunIdentity, State, read_checkpoint, read_whole
 from nncli.training.history import History
@@ -85,10 +86,10 @@ class RunFolder:
                 raise
             return folder
         except UnicodeEncodeError as error:
-            problem = RunError(f"{shown(path)}: a name that is not UTF-8 cannot be written")
+            problem = RunError(f"{printable(path)}: a name that is not UTF-8 cannot be written")
             raise problem from error
         except OSError as error:
-            message = f"{shown(path)}: cannot be made a run folder: {reason(error)}"
+            message = f"{printable(path)}: cannot be made a run folder: {reason(error)}"
             raise RunError(message) from error
 
     @classmethod
@@ -102,7 +103,9 @@ class RunFolder:
         try:
             folder = cls._locked(path, 0)
         except OSError as error:
-            raise RunError(f"{shown(path / METRICS)}: cannot be opened: {reason(error)}") from error
+            raise RunError(
+                f"{printable(path / METRICS)}: cannot be opened: {reason(error)}"
+            ) from error
         folder._remove_partial_files()
         return folder
 
@@ -119,8 +122,8 @@ class RunFolder:
         except BlockingIOError:
             os.close(metrics)
             raise RunError(
-                f"{shown(path)}: another training is writing there; wait for its end, or choose "
-                "another folder with --out DIR"
+                f"{printable(path)}: another training is writing there; wait for its end, or "
+                "choose another folder with --out DIR"
             ) from None
         except OSError:
             pass  # a file system without locks
@@ -182,7 +185,7 @@ class RunFolder:
         try:
             content = read_regular(chosen)
         except OSError as error:
-            raise RunError(f"{shown(chosen)}: cannot be read: {reason(error)}") from error
+            raise RunError(f"{printable(chosen)}: cannot be read: {reason(error)}") from error
         write_whole(other, content)  # no second name: what damages one file would damage both
         self._is_latest_whole = True
 
@@ -192,9 +195,9 @@ class RunFolder:
         try:
             is_ours = os.path.samestat(os.stat(path), os.fstat(self._metrics))
         except OSError as error:
-            raise RunError(f"{shown(path)}: cannot be written: {reason(error)}") from error
+            raise RunError(f"{printable(path)}: cannot be written: {reason(error)}") from error
         if not is_ours:
-            raise RunError(f"{shown(path)}: cannot be written: another file is there by now")
+            raise RunError(f"{printable(path)}: cannot be written: another file is there by now")
 
     def _write_metrics(self, history: History, epochs: int) -> None:
         """Truncates the metrics to the records of this run, and appends the missing ones."""
@@ -211,7 +214,7 @@ class RunFolder:
                 self._epochs, self._size = stop, end
             os.fsync(self._metrics)
         except OSError as error:
-            message = f"{shown(self.path / METRICS)}: cannot be written: {reason(error)}"
+            message = f"{printable(self.path / METRICS)}: cannot be written: {reason(error)}"
             raise RunError(message) from error
 
     def _begin(self, spec: bytes, data: bytes, checkpoint: bytes) -> None:
@@ -248,7 +251,7 @@ def check_run(path: Path) -> None:
         RunError: it does not.
     """
     if not os.path.isfile(path / SPEC):
-        raise RunError(f"{shown(path)}: is no run folder: it holds no {SPEC}")
+        raise RunError(f"{printable(path)}: is no run folder: it holds no {SPEC}")
 
 
 def resume_point(path: Path, network: Network) -> ResumePoint:
@@ -270,7 +273,7 @@ def resume_point(path: Path, network: Network) -> ResumePoint:
         found, notes = _last_whole(path, read)
     except DamagedError as error:
         raise RunError(
-            f"{error}\n{shown(path)}: there is nothing to go on from; train anew, with "
+            f"{error}\n{printable(path)}: there is nothing to go on from; train anew, with "
             "--overwrite in its place, or with --out DIR elsewhere"
         ) from error
     return found._replace(notes=notes)
@@ -325,11 +328,11 @@ def _check_free(path: Path, overwrite: bool) -> None:
     if not names or _is_leftover(path, names):
         return
     if not names >= {SPEC, METRICS}:
-        message = f"{shown(path)}: holds files, but no run; choose another with --out DIR"
+        message = f"{printable(path)}: holds files, but no run; choose another with --out DIR"
         raise RunError(message)
     if not overwrite:
         raise RunError(
-            f"{shown(path)}: already holds a run; nncli train --resume goes on with it, "
+            f"{printable(path)}: already holds a run; nncli train --resume goes on with it, "
             "--overwrite replaces it, --out DIR writes elsewhere"
         )
 
@@ -352,4 +355,4 @@ def _sync_file(path: Path) -> None:
         finally:
             os.close(handle)
     except OSError as error:
-        raise RunError(f"{shown(path)}: cannot be written: {reason(error)}") from error
+        raise RunError(f"{printable(path)}: cannot be written: {reason(error)}") from error

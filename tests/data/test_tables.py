@@ -156,7 +156,7 @@ def test_without_targets_every_column_is_an_input():
         pytest.param(
             f"1,2,0\n1,\x1b[31m{'x' * 99},0\n",
             {},
-            f"t.csv: row 2, column 2: '\\x1b[31m{'x' * 32}...' is not a number",
+            f"t.csv: row 2, column 2: '\\x1b[31m{'x' * 31}…' is not a number",
             id="escaped and shortened",
         ),
         pytest.param(
@@ -329,8 +329,8 @@ def test_files_that_are_not_there_or_not_files(here):
     assert problems(read_source, Path("folder.csv")) == [
         "folder.csv: is a folder; a file is needed"
     ]
-    assert problems(read_source, Path("a\nb.csv")) == ["'a\\nb.csv': no such file"]
-    assert problems(read_source, Path("a\0b.csv")) == ["'a\\x00b.csv': no such file"]
+    assert problems(read_source, Path("a\nb.csv")) == ["a\\nb.csv: no such file"]
+    assert problems(read_source, Path("a\0b.csv")) == ["a\\x00b.csv: no such file"]
     (told,) = problems(read_source, Path("x" * 999 + ".csv"))
     assert told.endswith("cannot be read: file name too long")
 
@@ -481,7 +481,7 @@ def test_words_where_classes_are_counted_are_told_once(tmp_path):
 
 def test_a_label_far_longer_than_the_others_is_refused_before_all_are_padded_to_it():
     told = problems(read, "1,a\n2,b\n" * 1000 + f"3,{'x' * 100_000}\n")
-    shortened = "x" * 37 + "..."
+    shortened = "x" * 39 + "…"
     assert told == [
         f"t.csv: row 2001, column 2: the label '{shortened}' has 100,000 characters, far more than "
         "the others; is a quote left open?"

@@ -10,9 +10,10 @@ from math import inf
 
 import numpy as np
 
+from nncli.core.text import sizes
 from nncli.nn.activations import ACTIVATIONS, Activation
 from nncli.nn.costs import COSTS
-from nncli.nn.layers import AvgPool, BatchNorm, Conv, Dense, Dropout, Flatten, Layer, MaxPool, by
+from nncli.nn.layers import AvgPool, BatchNorm, Conv, Dense, Dropout, Flatten, Layer, MaxPool
 from nncli.nn.network import Network, build_network
 from nncli.nn.optimizers import Optimizer, chain_of
 from nncli.nn.step import Step
@@ -206,8 +207,8 @@ def conv_cases() -> list[Case]:
     dilations = [(1, 1), (2, 2), (1, 2)]
     cases = []
     for kernel, padding, stride, dilation in product(kernels, paddings, strides, dilations):
-        pad = by(padding) if isinstance(padding, tuple) else padding
-        name = f"conv-{by(kernel)}-{pad}-stride_{by(stride)}-dilation_{by(dilation)}"
+        pad = sizes(padding) if isinstance(padding, tuple) else padding
+        name = f"conv-{sizes(kernel)}-{pad}-stride_{sizes(stride)}-dilation_{sizes(dilation)}"
         geometry = {"kernel": kernel, "padding": padding, "stride": stride, "dilation": dilation}
         layer = Conv(filters=3, activation="tanh", **geometry)
         head = Dense(units=2, activation="identity")
@@ -225,11 +226,11 @@ def conv_cases() -> list[Case]:
 
 
 def pool_cases(pool: type[MaxPool] | type[AvgPool]) -> list[Case]:
-    sizes = [(1, 1), (2, 2), (3, 3), (1, 2), (3, 2), (5, 6)]
+    windows = [(1, 1), (2, 2), (3, 3), (1, 2), (3, 2), (5, 6)]
     strides = [None, (1, 1), (2, 2), (1, 3), (4, 4)]
     cases = []
-    for size, stride in product(sizes, strides):
-        name = f"{pool.type}-{by(size)}-stride_{by(stride) if stride else 'size'}"
+    for size, stride in product(windows, strides):
+        name = f"{pool.type}-{sizes(size)}-stride_{sizes(stride) if stride else 'size'}"
         head = Dense(units=2, activation="identity")
         layer = pool(size=size, stride=stride)
         cases.append(Case(name.replace(" ", ""), (layer, head), IMAGE))

@@ -2,7 +2,8 @@
 
 import pytest
 
-from nncli.render.text import count, duration, number, percent, plain, safe, shape
+from nncli.core.text import count_of, printable
+from nncli.render.text import duration, number, percent, plain, shape
 
 
 @pytest.mark.parametrize(
@@ -59,13 +60,13 @@ def test_percent_of_other_places():
 
 
 def test_names_are_only_text():
-    assert safe("a\tb\x1b[31m\u202e") == "a\\tb\\x1b[31m\\u202e"
+    assert printable("a\tb\x1b[31m\u202e") == "a\\tb\\x1b[31m\\u202e"
     assert plain("[red]x[/red] :smile:").plain == "[red]x[/red] :smile:"
 
 
 def test_small_words():
-    assert count(1, "entry", "entries") == "1 entry"
-    assert count(1200, "entry", "entries") == "1,200 entries"
+    assert count_of(1, "entry", "entries") == "1 entry"
+    assert count_of(1200, "entry", "entries") == "1,200 entries"
     assert shape((3, 4)) == "3×4"
     assert duration(0.012) == "12.0 ms"
     assert duration(3) == "3.00 s"

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from nncli.core.errors import SpecError
-from nncli.nn.activations import ACTIVATIONS, ELEMENTWISE, listed
+from nncli.core.text import join_words
+from nncli.nn.activations import ACTIVATIONS, ELEMENTWISE
 from nncli.spec import load_spec, parse_spec
 
 
@@ -103,9 +104,9 @@ LAYERS = {
     "type: dense, units: 1, activation: sigmod": "39: network[0].activation: 'sigmod' is not "
     "known; did you mean 'sigmoid'?",
     "type: dense, units: 1, activation: swish": "39: network[0].activation: 'swish' is not known; "
-    f"expected one of {listed(ACTIVATIONS)}",
+    f"expected one of {join_words(ACTIVATIONS)}",
     "type: dense, units: 1, activation: softmax": "39: network[0].activation: softmax belongs in "
-    f"the last layer; use {listed(ELEMENTWISE)} here",
+    f"the last layer; use {join_words(ELEMENTWISE)} here",
     "type: dense, units: 1, init: xavier": "33: network[0].init: 'xavier' is not known; did you "
     "mean 'xavier_normal'?",
     "type: dense, units: 2, bias: [1]": "33: network[0].bias: expected 2 numbers, one for each "

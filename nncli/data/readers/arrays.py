@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
-from nncli.data.messages import Problems, listed, quote, size
-from nncli.data.readers.files import cannot_read, check_ratio, file_size, opened, read_upto, shown
+from nncli.core.text import printable, quote, quote_all, sizes
+from nncli.data.messages import Problems
+from nncli.data.readers.files import cannot_read, check_ratio, file_size, opened, read_upto
 
 # Integers below this, of either sign, stay integers: they fit int64.
 EXACT_INTEGERS = 2**63
@@ -99,7 +100,7 @@ def check_length(header: Header, found: int, name: str) -> None:
     if found != header.promised:
         raise DataError(
             f"{name}: its header promises {header.promised:,} bytes of data "
-            f"({size(header.shape) or 'one value'}, {header.dtype}), but it holds {found:,}"
+            f"({sizes(header.shape) or 'one value'}, {header.dtype}), but it holds {found:,}"
         )
 
 
@@ -118,7 +119,7 @@ def read_npy(path: Path) -> NDArray[Any]:
     Where mapping would make each mini-batch read the whole file (see COPY_LIMIT), a small file
     is read into memory and a large one is refused.
     """
-    name = shown(path)
+    name = printable(path)
     length = file_size(path)
     with opened(path) as stream:
         header = read_header(stream, name)
@@ -142,7 +143,8 @@ def read_npz(path: Path, wanted: Iterable[str]) -> dict[str, NDArray[Any]]:
         found = [key for key in wanted if key in members]
         if not found:
             raise DataError(
-                f"{shown(path)}: needs arrays named x and y; it holds {listed(members) or 'none'}"
+                f"{printable(path)}: needs arrays named x and y; it holds "
+                f"{quote_all(members) or 'none'}"
             )
         return {key: read_member(archive, members[key], path, key) for key in found}
 
@@ -159,7 +161,7 @@ def read_whole_npz(path: Path) -> dict[str, NDArray[Any]]:
 @contextmanager
 def npz_members(path: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]]:
     """An .npz file and its members by name; what is wrong with it is a DataError."""
-    name = shown(path)
+    name = printable(path)
     file_size(path)
     try:
         with zipfile.ZipFile(path) as archive:
@@ -176,7 +178,7 @@ def npz_members(path: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile
 def read_member(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, key: str
 ) -> NDArray[Any]:
-    name = f"{shown(path)}: {key}"
+    name = f"{printable(path)}: {key}"
     # Each further method would bring errors of its own, and NumPy writes none of them.
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise DataError(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from nncli.core.errors import DataError
+from nncli.core.text import printable
 
 STANDARD_INPUT = "standard input"  # as messages name it
 TEXT_LIMIT = 2 << 30
@@ -19,12 +20,6 @@ GZIP_BEST_RATIO = 1032
 CHUNK = 1 << 20
 
 
-def shown(path: str | Path) -> str:
-    """The path as messages name it: as given, control characters escaped."""
-    text = str(path)
-    return text if text.isprintable() else repr(text)
-
-
 def is_gzip(path: Path) -> bool:
     return path.name.lower().endswith(".gz")
 
@@ -33,11 +28,11 @@ def file_size(path: Path) -> int:
     """Bytes on disk. Raises DataError where there is no such file or it is no regular one."""
     try:
         if path.is_dir():
-            raise DataError(f"{shown(path)}: is a folder; a file is needed")
+            raise DataError(f"{printable(path)}: is a folder; a file is needed")
         if not path.exists():
-            raise DataError(f"{shown(path)}: no such file")
+            raise DataError(f"{printable(path)}: no such file")
         if not path.is_file():
-            raise DataError(f"{shown(path)}: is not a regular file")
+            raise DataError(f"{printable(path)}: is not a regular file")
         return path.stat().st_size
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise cannot_read(path, error) from error
@@ -45,7 +40,7 @@ def file_size(path: Path) -> int:
 
 def cannot_read(path: Path, error: Exception) -> DataError:
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return DataError(f"{shown(path)}: cannot be read: {reason[:1].lower()}{reason[1:]}")
+    return DataError(f"{printable(path)}: cannot be read: {reason[:1].lower()}{reason[1:]}")
 
 
 @contextmanager
@@ -70,23 +65,25 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
     except gzip.BadGzipFile as error:
         raise not_gzip(path, error) from error
     except EOFError as error:
-        raise DataError(f"{shown(path)}: is cut short: the gzip data do not end") from error
+        raise DataError(f"{printable(path)}: is cut short: the gzip data do not end") from error
     except zlib.error as error:
-        raise DataError(f"{shown(path)}: is damaged gzip, though its name ends in .gz") from error
+        raise DataError(
+            f"{printable(path)}: is damaged gzip, though its name ends in .gz"
+        ) from error
     except OSError as error:
         raise cannot_read(path, error) from error
 
 
 def not_gzip(path: Path, error: gzip.BadGzipFile) -> DataError:
     if "Not a gzipped file" not in str(error):
-        return DataError(f"{shown(path)}: is damaged gzip, though its name ends in .gz")
+        return DataError(f"{printable(path)}: is damaged gzip, though its name ends in .gz")
     with path.open("rb") as stream:
         if stream.read(2) == b"\x1f\x8b":
             return DataError(
-                f"{shown(path)}: other bytes follow its gzip data; it is damaged, or something "
+                f"{printable(path)}: other bytes follow its gzip data; it is damaged, or something "
                 "was added to it"
             )
-    return DataError(f"{shown(path)}: is not gzip, though its name ends in .gz")
+    return DataError(f"{printable(path)}: is not gzip, though its name ends in .gz")
 
 
 def read_upto(
@@ -110,7 +107,7 @@ def read_upto(
 def check_ratio(name: str | Path, expanded: int, stored: int, most: int = RATIO_LIMIT) -> None:
     if expanded > RATIO_FROM and expanded > most * stored:
         raise DataError(
-            f"{shown(name)}: expands to more than {most} times its size; "
+            f"{printable(name)}: expands to more than {most} times its size; "
             "refused as a decompression bomb"
         )
 
@@ -136,10 +133,10 @@ def read_text(path: Path) -> str:
         content = read_upto(stream, TEXT_LIMIT + 1)
     if len(content) > TEXT_LIMIT:
         raise DataError(
-            f"{shown(path)}: holds more than {TEXT_LIMIT >> 30} GiB of text; "
+            f"{printable(path)}: holds more than {TEXT_LIMIT >> 30} GiB of text; "
             "save the samples as .npy, which is not read whole"
         )
-    return decoded(shown(path), content)
+    return decoded(printable(path), content)
 
 
 def decoded(name: str, content: bytes | bytearray, first: int = 1) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
-from nncli.data.messages import Problems, counted, quote
+from nncli.core.text import count_of, quote
+from nncli.data.messages import Problems
 from nncli.data.readers.matrices import Matrix, known_instead, read_matrix
 from nncli.data.readers.tables import is_number, to_number
 from nncli.data.readers.text import INTEGER, Rows, exact
@@ -96,7 +97,7 @@ def from_literal(text: str) -> NDArray[Any]:
         if row != [""] and len(row) != len(rows[0]):
             column = min(len(row), len(rows[0])) + 1  # the first that is missing, or too many
             problems.add(
-                f"{PLACE}: row {i}, column {column}: expected {counted(len(rows[0]), 'cell')} as "
+                f"{PLACE}: row {i}, column {column}: expected {count_of(len(rows[0]), 'cell')} as "
                 f"in the first row, found {len(row)}",
                 (i,),
             )

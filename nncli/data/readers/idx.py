@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
-from nncli.data.messages import size
+from nncli.core.text import printable, sizes
 from nncli.data.readers.files import (
     GZIP_BEST_RATIO,
     check_ratio,
@@ -22,7 +22,6 @@ from nncli.data.readers.files import (
     is_gzip,
     opened,
     read_upto,
-    shown,
 )
 
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -46,7 +45,7 @@ def read_idx(path: Path) -> NDArray[Any]:
     Raises DataError where the header promises more or fewer bytes than there are, before any
     memory is taken for them.
     """
-    name = shown(path)
+    name = printable(path)
     stored = file_size(path)
     with opened(path) as stream:
         start = stream.read(4)
@@ -64,10 +63,10 @@ def read_idx(path: Path) -> NDArray[Any]:
         shape = struct.unpack(f">{dimensions}I", lengths)
         if dimensions > 4:
             raise DataError(
-                f"{name}: has {dimensions} dimensions ({size(shape)}); at most 4 are known"
+                f"{name}: has {dimensions} dimensions ({sizes(shape)}); at most 4 are known"
             )
         promised = math.prod(shape) * dtype.itemsize
-        heading = f"{name}: its header promises {promised:,} bytes ({size(shape)})"
+        heading = f"{name}: its header promises {promised:,} bytes ({sizes(shape)})"
         offset = 4 + len(lengths)
         if not is_gzip(path) and stored - offset != promised:
             raise DataError(f"{heading}, but the file holds {stored - offset:,}")
@@ -83,6 +82,6 @@ def read_idx(path: Path) -> NDArray[Any]:
         raise DataError(f"{heading}, but the file holds {len(content):,}")
     # The other lengths may be such that no array has them.
     if not promised:
-        raise DataError(f"{name}: holds no samples (its shape is {size(shape)})")
+        raise DataError(f"{name}: holds no samples (its shape is {sizes(shape)})")
     array = np.frombuffer(content, dtype).reshape(shape)
     return array.astype(dtype.newbyteorder("="), copy=False)

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
-from nncli.data.messages import Problems, cell_of, counted, size
+from nncli.core.text import count_of, sizes
+from nncli.data.messages import Problems, cell_of
 from nncli.data.readers.files import check_ratio
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def losses(image: "Image", content: bytes) -> list[str]:
     notes = []
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
-        notes.append(f"holds {counted(frames, 'image')}; the first was read")
+        notes.append(f"holds {count_of(frames, 'image')}; the first was read")
     if image.mode in WITH_ALPHA or "transparency" in image.info:
         notes.append("its alpha channel was dropped")
     if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
@@ -179,7 +180,7 @@ def encoded(array: NDArray[Any], name: str, suffix: str) -> tuple[bytes, tuple[s
     if array.ndim == 3 and (len(array) != 3 or suffix == ".pgm"):
         wanted = "1 channel" if suffix == ".pgm" else "1 channel or 3"
         raise DataError(
-            f"{name}: an image has {wanted}, not {len(array)} ({size(array.shape)}); "
+            f"{name}: an image has {wanted}, not {len(array)} ({sizes(array.shape)}); "
             f"write {'.ppm or ' if len(array) == 3 else ''}.npy instead"
         )
     refuse_nan(array, name)
@@ -196,7 +197,7 @@ def encoded(array: NDArray[Any], name: str, suffix: str) -> tuple[bytes, tuple[s
     notes = []
     if outside:
         notes.append(
-            f"{name}: {outside:,} of {counted(array.size, 'value')} lay outside 0 to 255 and "
+            f"{name}: {outside:,} of {count_of(array.size, 'value')} lay outside 0 to 255 and "
             "became 0 or 255"
         )
     if format == "JPEG":

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
-from nncli.data.readers.files import cannot_read, shown
+from nncli.core.text import printable
+from nncli.data.readers.files import cannot_read
 
 SMALL = 64 << 20  # bytes; a smaller file may be in memory as a whole
 
@@ -78,4 +79,4 @@ class RowFile:
         except OSError as error:
             raise cannot_read(self.path, error) from error
         if done != out.nbytes:
-            raise DataError(f"{shown(self.path)}: has become shorter while it was being read")
+            raise DataError(f"{printable(self.path)}: has become shorter while it was being read")

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
 from nncli.core.files import whole_file, write_whole
-from nncli.data.messages import Problems, cell_of, counted, nearest, quote, size
+from nncli.core.text import count_of, printable, quote, sizes
+from nncli.data.messages import Problems, cell_of, nearest
 from nncli.data.readers import images
 from nncli.data.readers.arrays import MAGIC, Header, check_length, mapped_numbers, read_header
 from nncli.data.readers.files import (
@@ -32,7 +33,6 @@ from nncli.data.readers.files import (
     opened,
     read_upto,
     reading,
-    shown,
 )
 from nncli.data.readers.mapped import let_go
 from nncli.data.readers.text import TextReader, as_text
@@ -107,7 +107,7 @@ def read_matrix(
     if path == "-":
         return read_standard_input(stream, allow_nan, progress)
     path = Path(path)
-    name, stored = shown(path), file_size(path)
+    name, stored = printable(path), file_size(path)
     tick = Ticker(progress, stored)
     with opened(path) as file:
         start = bytes(read_upto(file, START))
@@ -186,7 +186,7 @@ def from_stream(
 
 def mapped(path: Path) -> NDArray[Any]:
     """The array of a .npy file, memory-mapped and read-only."""
-    name = shown(path)
+    name = printable(path)
     with opened(path) as stream:
         header = read_header(stream, name)
     check_length(header, file_size(path) - header.offset, name)
@@ -218,10 +218,10 @@ def check_dimensions(shape: tuple[int, ...], name: str) -> None:
     if len(shape) not in (2, 3):
         raise DataError(
             f"{name}: must be rows x columns or channels x rows x columns, not "
-            f"{counted(len(shape), 'dimension')} ({size(shape)})"
+            f"{count_of(len(shape), 'dimension')} ({sizes(shape)})"
         )
     if 0 in shape:
-        raise DataError(f"{name}: holds no numbers (its shape is {size(shape)})")
+        raise DataError(f"{name}: holds no numbers (its shape is {sizes(shape)})")
 
 
 def is_mapped(array: NDArray[Any]) -> bool:
@@ -268,7 +268,7 @@ def write_matrix(
     Raises DataError for what the format cannot hold, RunError where the system refuses.
     """
     path = Path(path)
-    name, suffix = shown(path), path.suffix.lower()
+    name, suffix = printable(path), path.suffix.lower()
     if suffix not in WRITABLE:
         raise DataError(f"{name}: {unknown_suffix(path)}")
     array = without_bool(np.asarray(array))
@@ -281,7 +281,7 @@ def write_matrix(
         return notes
     if suffix != ".npy" and array.ndim != 2:
         raise DataError(
-            f"{name}: text holds rows x columns, not {size(array.shape)}; write .npy instead"
+            f"{name}: text holds rows x columns, not {sizes(array.shape)}; write .npy instead"
         )
     rows = array.reshape(-1, array.shape[-1])
     tick = Ticker(progress, len(rows))
@@ -329,7 +329,7 @@ def open_npy_for_writing(
     Raises RunError where the system refuses.
     """
     dtype = np.dtype(dtype)
-    check_dimensions(shape, shown(Path(path)))
+    check_dimensions(shape, printable(Path(path)))
     with whole_file(Path(path)) as file:
         write_header(file, shape, dtype)
         file.flush()

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
-from nncli.data.messages import Problems, counted, quote, size
+from nncli.core.text import count_of, printable, quote, sizes
+from nncli.data.messages import Problems
 from nncli.data.readers.arrays import EXACT_INTEGERS, from_list, leaves_of, read_npy, read_npz
-from nncli.data.readers.files import file_size, shown
+from nncli.data.readers.files import file_size
 from nncli.data.readers.idx import has_idx_magic, is_idx_name, read_idx
 from nncli.data.readers.tables import Target, read_table, table_samples, table_targets
 from nncli.data.samples import Origin, Pair, Samples, Source, as_inputs, as_targets
@@ -53,7 +54,7 @@ def read_source(
         samples = read_both(source, with_targets)
     elif with_targets:
         raise DataError(
-            f"{shown(source)}: holds one array only; "
+            f"{printable(source)}: holds one array only; "
             "give {inputs: ..., targets: ...}, with a file for each",
             key="train",
         )
@@ -74,18 +75,18 @@ def kind(path: Path, known: str = KNOWN) -> str:
         return "idx"
     suffix = "".join(path.suffixes[-2:]) if name.endswith(".gz") else path.suffix
     wrong = f"{quote(suffix)} is not a known format" if suffix else "no suffix tells its format"
-    raise DataError(f"{shown(path)}: {wrong}; known are {known}")
+    raise DataError(f"{printable(path)}: {wrong}; known are {known}")
 
 
 def read_both(path: Path, with_targets: bool) -> Samples:
     arrays = read_npz(path, ("x", "y") if with_targets else ("x",))
     for wanted in ("x", "y") if with_targets else ("x",):
         if wanted not in arrays:
-            raise DataError(f"{shown(path)}: holds no array {wanted}; it needs x and y")
-    inputs = array_of_inputs(arrays["x"], f"{shown(path)}: x")
+            raise DataError(f"{printable(path)}: holds no array {wanted}; it needs x and y")
+    inputs = array_of_inputs(arrays["x"], f"{printable(path)}: x")
     if not with_targets:
         return inputs
-    return joined(inputs, *array_of_targets(arrays["y"], f"{shown(path)}: y"))
+    return joined(inputs, *array_of_targets(arrays["y"], f"{printable(path)}: y"))
 
 
 def read_pair(pair: Pair, header: bool | None, classes: Classes, with_targets: bool) -> Samples:
@@ -117,10 +118,10 @@ def read_array(source: Path | list[Any], key: str) -> tuple[NDArray[Any], str]:
         return from_list(source, key), key
     if kind(source) == "npz":
         raise DataError(
-            f"{shown(source)}: .npz holds inputs and targets together; give its path alone, "
+            f"{printable(source)}: .npz holds inputs and targets together; give its path alone, "
             f"or as {key} {HALF}"
         )
-    return read_one(source), shown(source)
+    return read_one(source), printable(source)
 
 
 def read_one(path: Path) -> NDArray[Any]:
@@ -133,7 +134,7 @@ def read_values(path: Path) -> NDArray[np.float64]:
 
     Raises DataError where it cannot be read, or holds text, NaN or infinity.
     """
-    format, name = kind(path, KNOWN_VALUES), shown(path)
+    format, name = kind(path, KNOWN_VALUES), printable(path)
     if format == "table":
         table = read_table(path, header=False, needed="a table of numbers")
         problems = Problems(table.name)
@@ -146,7 +147,7 @@ def read_values(path: Path) -> NDArray[np.float64]:
     if array.ndim == 0:
         raise DataError(f"{name}: holds a single number, not a list or a table of them")
     if array.size == 0:
-        raise DataError(f"{name}: holds no numbers (its shape is {size(array.shape)})")
+        raise DataError(f"{name}: holds no numbers (its shape is {sizes(array.shape)})")
     if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
         raise DataError(f"{name}: must hold finite numbers and nothing else")
     return np.array(array, np.float64)
@@ -202,7 +203,7 @@ def check_text(labels: NDArray[Any], origin: Origin) -> None:
 def joined(inputs: Samples, targets: NDArray[Any], origin: Origin) -> Samples:
     if len(targets) != len(inputs):
         raise DataError(
-            f"{origin.name}: has targets for {counted(len(targets), 'sample')}, but "
+            f"{origin.name}: has targets for {count_of(len(targets), 'sample')}, but "
             f"{inputs.inputs_origin.name} has inputs for {len(inputs):,}"
         )
     return replace(inputs, targets=targets, targets_origin=origin)

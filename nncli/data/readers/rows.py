@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import IO
 
 from nncli.core.errors import DataError
-from nncli.data.messages import counted
+from nncli.core.text import count_of
 from nncli.data.readers.files import decoded
 from nncli.data.readers.tables import (
     Table,
@@ -109,7 +109,7 @@ def whole_rows(stream: IO[bytes], name: str) -> Iterator[tuple[int, str]]:
             rest = rest[end:]
         elif len(rest) > LONGEST_ROW:
             raise DataError(
-                f"{name}: row {line}: {counted(len(rest), 'byte')} and no end; "
+                f"{name}: row {line}: {count_of(len(rest), 'byte')} and no end; "
                 "is a quote left open?"
             )
     if rest:

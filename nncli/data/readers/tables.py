@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
-from nncli.data.messages import Problems, counted, listed, nearest, quote
+from nncli.core.text import count_of, printable, quote, quote_all
+from nncli.data.messages import Problems, nearest
 from nncli.data.readers.arrays import text_array
-from nncli.data.readers.files import read_text, shown
+from nncli.data.readers.files import read_text
 from nncli.data.samples import Origin, Samples
 from nncli.data.targets import Classes, is_label
 
@@ -152,7 +153,7 @@ def read_table(
     Raises DataError for a file that cannot be read, rows of different lengths and a table without
     rows.
     """
-    name, text = shown(path), read_text(path)
+    name, text = printable(path), read_text(path)
     check_lines(name, text)
     delimiter = delimiter_of(path)
     table = read_numbers(name, text, delimiter, header, names)
@@ -309,7 +310,7 @@ def check_width(problems: Problems, width: int, cells: list[str], line: int) -> 
         column = min(len(cells), width) + 1  # the first that is missing, or too many
         problems.add(
             f"{problems.name}: row {line}, column {column}: expected "
-            f"{counted(width, 'cell')} as in the first row, found {len(cells)}"
+            f"{count_of(width, 'cell')} as in the first row, found {len(cells)}"
         )
         problems.stop_if_enough()
 
@@ -335,7 +336,7 @@ def table_samples(
         )
     if not inputs:
         raise DataError(
-            f"{table.name}: has {counted(table.width, 'column')}, which leaves no inputs beside "
+            f"{table.name}: has {count_of(table.width, 'column')}, which leaves no inputs beside "
             "the target; cells are separated by commas (.csv) or tabs (.tsv)"
         )
     return chosen_samples(table, inputs, chosen, classes)
@@ -418,7 +419,7 @@ def indexed_column(table: Table, index: int) -> int:
     width = table.width
     if not -width <= index < width:
         raise DataError(
-            f"{table.name}: target {index} is out of range: there are {counted(width, 'column')}, "
+            f"{table.name}: target {index} is out of range: there are {count_of(width, 'column')}, "
             f"0 to {width - 1}, or -{width} to -1 counted from the end",
             key="target",
         )
@@ -437,9 +438,9 @@ def named_column(table: Table, name: str) -> int:
         return table.header.index(name)
     if times > 1:
         raise DataError(
-            f"{table.name}: {counted(times, 'column')} are named {quote(name)}; "
+            f"{table.name}: {count_of(times, 'column')} are named {quote(name)}; "
             "give the index of one as target, from 0",
             key="target",
         )
-    hint = nearest(name, table.header) or f"; the columns are {listed(table.header)}"
+    hint = nearest(name, table.header) or f"; the columns are {quote_all(table.header)}"
     raise DataError(f"{table.name}: there is no column {quote(name)}{hint}", key="target")

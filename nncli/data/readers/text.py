@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
-from nncli.data.messages import Problems, counted, listed
+from nncli.core.text import count_of, quote_all
+from nncli.data.messages import Problems
 from nncli.data.readers.files import STANDARD_INPUT, TEXT_LIMIT
 from nncli.data.readers.tables import could_be_header, csv_mistake, is_number, stripped, to_number
 
@@ -148,7 +149,7 @@ class TextReader:
             if self.width > MOST_CELLS:
                 raise self.too_wide(f"row {self.line} has more than {MOST_CELLS:,} cells")
             if could_be_header(cells, ()) and not any(map(self.hint, cells)):
-                self.header = f"row {self.line} was taken for a header: {listed(cells)}"
+                self.header = f"row {self.line} was taken for a header: {quote_all(cells)}"
                 self.line += 1
                 i += 1
             return "\n".join(lines[i:]).encode()
@@ -197,7 +198,7 @@ class TextReader:
             if len(cells) != self.width:
                 self.problems.add(
                     f"{self.name}: row {line}, column {min(len(cells), self.width) + 1}: expected "
-                    f"{counted(self.width, 'cell')} as in the first row, found {len(cells)}",
+                    f"{count_of(self.width, 'cell')} as in the first row, found {len(cells)}",
                     (line,),
                 )
             integers = integers and all(INTEGER.fullmatch(cell) for cell in cells)

@@ -13,7 +13,6 @@ from nncli.nn.layers.base import (
     Quantity,
     ShapeMismatch,
     Workspace,
-    by,
 )
 from nncli.nn.layers.batchnorm import BatchNorm, BatchNormStep
 from nncli.nn.layers.conv import Conv, ConvStep
@@ -50,7 +49,6 @@ __all__ = [
     "WeightedLayer",
     "WeightedStep",
     "Workspace",
-    "by",
 ]
 
 LAYERS: dict[str, type[Layer]] = {

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from nncli.core.text import sizes
 from nncli.nn.arrays import Array, Operations, Shape, Zeros
 from nncli.nn.windows import Padding, Pair, Windows, place_windows
 
@@ -23,11 +24,6 @@ class ShapeMismatch(Exception):
     def __init__(self, message: str, key: str | None = None) -> None:
         super().__init__(message)
         self.key = key
-
-
-def by(shape: Shape) -> str:
-    """A shape in words: 3 x 4."""
-    return " x ".join(map(str, shape))
 
 
 def windows_on(
@@ -45,16 +41,16 @@ def windows_on(
     if len(input_shape) != 3:
         raise ShapeMismatch(
             f"a {kind} layer takes an image of channels x rows x columns, "
-            f"its input is a vector of {by(input_shape)}; say the image's shape in data.shape"
+            f"its input is a vector of {sizes(input_shape)}; say the image's shape in data.shape"
         )
     windows = place_windows(input_shape[1:], kernel, **how)  # type: ignore[arg-type]
     if min(windows.output_shape) < 1:
         reach = (windows.rows.reach, windows.columns.reach)
-        dilated = f" (reaching over {by(reach)})" if reach != kernel else ""
+        dilated = f" (reaching over {sizes(reach)})" if reach != kernel else ""
         padded = " with its padding" if windows.is_padded else ""
         raise ShapeMismatch(
-            f"a window of {by(kernel)}{dilated} is larger than its input of "
-            f"{by(windows.padded_shape)}{padded}",
+            f"a window of {sizes(kernel)}{dilated} is larger than its input of "
+            f"{sizes(windows.padded_shape)}{padded}",
             key,
         )
     return windows

@@ -6,8 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from nncli.core.text import sizes
 from nncli.nn.arrays import Array, Operations, Shape, bind
-from nncli.nn.layers.base import Placed, ShapeMismatch, Workspace, by
+from nncli.nn.layers.base import Placed, ShapeMismatch, Workspace
 from nncli.nn.layers.weighted import WeightedLayer, WeightedStep
 
 
@@ -24,7 +25,7 @@ class Dense(WeightedLayer):
     def output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1:
             raise ShapeMismatch(
-                f"a dense layer takes a vector, not {by(input_shape)}; put flatten before it"
+                f"a dense layer takes a vector, not {sizes(input_shape)}; put flatten before it"
             )
         return (self.units,)
 

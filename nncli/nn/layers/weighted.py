@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from nncli.core.text import sizes
 from nncli.nn.activations import ACTIVATIONS, DEFAULT
 from nncli.nn.arrays import Array, Operations, Shape, bind, constant
 from nncli.nn.initialisers import default_initialiser, initial_weights
-from nncli.nn.layers.base import Layer, LayerStep, Placed, ShapeMismatch, Workspace, by
+from nncli.nn.layers.base import Layer, LayerStep, Placed, ShapeMismatch, Workspace
 
 _GIVEN_BY = {"weight": "weights", "bias": "bias"}  # the hyperparameter that gives a parameter
 
@@ -72,7 +73,7 @@ def _fill(name: str, key: str, array: Array, given: Array) -> None:
     """Writes given values into a parameter's array."""
     if given.shape != array.shape:
         raise ShapeMismatch(
-            f"{key} of {by(given.shape)} were given, {name} takes {by(array.shape)}", key
+            f"{key} of {sizes(given.shape)} were given, {name} takes {sizes(array.shape)}", key
         )
     with np.errstate(over="ignore"):
         array[...] = given

@@ -2,6 +2,7 @@
 
 import re
 
+from nncli.core.text import printable
 from nncli.render.formats.document import (
     Block,
     Equation,
@@ -14,7 +15,6 @@ from nncli.render.formats.document import (
     Paragraph,
 )
 from nncli.render.notation import TERMS
-from nncli.render.text import safe
 from nncli.render.widgets.grid import GAP, cells
 
 PREAMBLE = r"""\documentclass[a4paper]{article}
@@ -71,7 +71,7 @@ def to_latex(page: Page) -> str:
 def tex(text: str) -> str:
     """Text in which nothing is markup and every symbol is set."""
     # A hyphen before a number is a minus.
-    text = re.sub(r"(?<![\w-])-(?=\d)", "−", safe(text))
+    text = re.sub(r"(?<![\w-])-(?=\d)", "−", printable(text))
     return "".join(
         rf"$\hat{{{part}}}$" if k % 2 else "".join(map(_character, part))
         for k, part in enumerate(re.split(LETTER_WITH_HAT, text))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from nncli.core.text import printable
 from nncli.render.formats.document import (
     Block,
     Equation,
@@ -13,7 +14,6 @@ from nncli.render.formats.document import (
     Paragraph,
 )
 from nncli.render.terminal import equation_lines
-from nncli.render.text import safe
 
 WIDTH = 100
 
@@ -49,7 +49,7 @@ def _row(cells: Sequence[str]) -> str:
 
 def _escape(text: str) -> str:
     """Text in which nothing is markup: a name from a spec stays a name."""
-    text = safe(text)
+    text = printable(text)
     for sign in "\\`*_[]<>|#~$&":
         text = text.replace(sign, f"\\{sign}")
     return text

@@ -9,12 +9,12 @@ import numpy as np
 from rich.console import Console
 
 from nncli.core.errors import NncliError
+from nncli.core.text import printable
 from nncli.inspection.findings import Why
 from nncli.inspection.record import Inspection
 from nncli.render.formats.document import Page
 from nncli.render.notation import TERMS
 from nncli.render.terminal import OnTerminal
-from nncli.render.text import safe
 
 WIDTH = 100  # characters, of formats that are text of a fixed width
 
@@ -36,7 +36,7 @@ def as_text(drawing: Drawing) -> bytes:
 def as_svg(drawing: Drawing) -> bytes:
     console = _recording()
     console.print(OnTerminal(drawing.page))
-    return console.export_svg(title=f"nncli: {safe(drawing.inspection.trace.name)}").encode()
+    return console.export_svg(title=f"nncli: {printable(drawing.inspection.trace.name)}").encode()
 
 
 def as_html(drawing: Drawing) -> bytes:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from nncli.core.text import count_of
 from nncli.inspection.findings import Why
 from nncli.inspection.record import Inspection
 from nncli.inspection.views import patches
@@ -23,7 +24,7 @@ from nncli.render.pages.formulas import described, with_numbers
 from nncli.render.pages.products import product_table
 from nncli.render.pages.proof import proof
 from nncli.render.pages.update import update
-from nncli.render.text import count, number, shape
+from nncli.render.text import number, shape
 from nncli.render.widgets.grid import Extent
 from nncli.render.widgets.matrices import WEIGHTS, units
 
@@ -58,7 +59,7 @@ def breakdown(
 def summary(trace: Trace) -> str:
     samples = ", ".join(map(str, trace.samples[:12])) + (", …" if len(trace.samples) > 12 else "")
     return (
-        f"{count(len(trace.samples), 'sample')} of the training data (number {samples}), "
+        f"{count_of(len(trace.samples), 'sample')} of the training data (number {samples}), "
         f"cost {trace.cost.name}, η = {trace.eta:g}. "
         f"C = {number(trace.cost_before, 10)} before the step, "
         f"{number(trace.cost_after, 10)} after it."

@@ -13,7 +13,8 @@ from rich.text import Text
 
 from nncli.app.records import ABSENT, ComparedRun, Comparison, Difference, accuracy_of, cost_of
 from nncli.core.jsons import to_json
-from nncli.render.text import NONE, count, duration, number, percent, plain, shape
+from nncli.core.text import count_of
+from nncli.render.text import NONE, duration, number, percent, plain, shape
 from nncli.render.widgets.curve import Curves, Series
 from nncli.render.widgets.tables import GAP, Column, Columns
 from nncli.training.history import Epoch
@@ -187,7 +188,9 @@ def list_words(value: tuple[Any, ...]) -> str:
     text = f"[{', '.join(map(value_words, value))}]"
     if len(text) <= LONGEST_LIST:
         return text
-    inner = f"{count(len(value), 'row')} of {len(value[0])}" if isinstance(value[0], tuple) else ""
+    inner = (
+        f"{count_of(len(value), 'row')} of {len(value[0])}" if isinstance(value[0], tuple) else ""
+    )
     return inner or f"a list of {len(value)}"
 
 

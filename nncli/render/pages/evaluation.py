@@ -12,9 +12,10 @@ from rich.text import Text
 
 from nncli.app.records import Evaluated, WorstSample
 from nncli.core.jsons import to_json
+from nncli.core.text import count_of, printable
 from nncli.nn.arrays import Array
 from nncli.render.terminal import heat_style
-from nncli.render.text import NONE, count, number, percent, plain, safe
+from nncli.render.text import NONE, number, percent, plain
 from nncli.render.widgets.pictures import Gallery, Picture
 from nncli.render.widgets.tables import Column, Columns
 from nncli.training.assessment import ClassCounts, Fit
@@ -49,11 +50,11 @@ def evaluation_page(evaluated: Evaluated) -> RenderableType:
 
 
 def heading(evaluated: Evaluated) -> Text:
-    n = count(evaluated.assessment.samples, "sample")
-    source = "" if evaluated.source == IN_SPEC else safe(evaluated.source)
+    n = count_of(evaluated.assessment.samples, "sample")
+    source = "" if evaluated.source == IN_SPEC else printable(evaluated.source)
     where = " of ".join(filter(None, [PARTS[evaluated.part], source]))
     text = plain(evaluated.name, "bold")
-    text.append(f" after {count(evaluated.epoch, 'epoch')}, on {n}: {where}", "not bold")
+    text.append(f" after {count_of(evaluated.epoch, 'epoch')}, on {n}: {where}", "not bold")
     return text
 
 
@@ -68,7 +69,7 @@ def figures(evaluated: Evaluated) -> list[RenderableType]:
 
 
 def shortened(name: str) -> str:
-    name = safe(name)
+    name = printable(name)
     return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
 
 
@@ -203,7 +204,7 @@ def worst_samples(evaluated: Evaluated) -> list[RenderableType]:
         [plain(str(sample.sample)), *([plain(str(sample.line))] if lines else []), *row]
         for sample, row in zip(worst, cells, strict=True)
     ]
-    note = f"The {count(len(worst), 'sample')} of the largest cost C; the first sample is 0."
+    note = f"The {count_of(len(worst), 'sample')} of the largest cost C; the first sample is 0."
     if lines:
         note += " Rows are those of the file."
     if evaluated.classes is None and len(evaluated.outputs) > 1:

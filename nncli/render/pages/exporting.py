@@ -4,9 +4,8 @@ import shlex
 from collections.abc import Iterator
 
 from nncli.app.records import Exported
-from nncli.core.files import shown
 from nncli.core.jsons import to_json
-from nncli.nn.layers import by
+from nncli.core.text import printable, sizes
 
 TITLES = {
     "onnx": "an ONNX model",
@@ -37,18 +36,18 @@ def exported_json(exported: Exported) -> str:
 
 def exported_text(exported: Exported) -> str:
     """The record in a few lines, to be read."""
-    heading = f"{shown(exported.network.name)} as {TITLES[exported.to]}"
+    heading = f"{printable(exported.network.name)} as {TITLES[exported.to]}"
     return "\n".join([heading, "", *(f"{title:8}{line}" for title, line in _lines(exported))])
 
 
 def _lines(exported: Exported) -> Iterator[tuple[str, str]]:
     trained = exported.network
     network = trained.network
-    width = max(len(shown(path)) for path in exported.files)
+    width = max(len(printable(path)) for path in exported.files)
     for i, path in enumerate(exported.files):
         size = f"{path.stat().st_size:,} bytes"
-        yield "" if i else "wrote", f"{shown(path):{width}}  {size:>16}"
-    inputs, outputs = by(network.input_shape), by(network.output_shape)
+        yield "" if i else "wrote", f"{printable(path):{width}}  {size:>16}"
+    inputs, outputs = sizes(network.input_shape), sizes(network.output_shape)
     if trained.scaling is None:
         yield "takes", f"inputs of samples x {inputs}"
     elif exported.scales:
@@ -59,6 +58,6 @@ def _lines(exported: Exported) -> Iterator[tuple[str, str]]:
     yield "gives", f"outputs of samples x {outputs}"
     for note in exported.notes:
         yield "note", note
-    file = shlex.quote(shown(exported.files[0]))
+    file = shlex.quote(printable(exported.files[0]))
     if exported.to == "pytorch":
         yield "check", f"python {file}"

@@ -8,6 +8,7 @@ import numpy as np
 
 from nncli.core.errors import NncliError
 from nncli.core.jsons import to_json
+from nncli.core.text import count_of
 from nncli.filtering.correlate import CorrelationError, How
 from nncli.filtering.record import (
     Backward,
@@ -33,7 +34,7 @@ from nncli.render.formats.document import (
     equations,
     statistics,
 )
-from nncli.render.text import count, number, shape
+from nncli.render.text import number, shape
 from nncli.render.widgets.grid import Extent, formats
 
 MOST = 16  # rows or columns of a matrix that is shown beside its output
@@ -65,7 +66,10 @@ def filtering_page(
     matrix, filter = filtering.matrix, filtering.filter
     whole = Extent(full=extent.full)
     page: Page = [
-        Heading(f"{names[0]} ({shape(matrix.shape)}) with {names[1]} ({shape(filter.shape)})", 0),
+        Heading(
+            f"{names[0]} ({shape(matrix.shape)}) with {names[1]} ({shape(filter.shape)})",
+            0,
+        ),
         Paragraph(kind(filtering)),
         *(Paragraph(text) for text in channels(filtering)),
         Lines(tuple(sizes(filtering))),
@@ -175,7 +179,7 @@ def channels(filtering: Filtering) -> Iterator[str]:
     """What became of the channels, where there are any."""
     if filtering.matrix.ndim == 2:
         return
-    many = count(len(filtering.matrix), "channel")
+    many = count_of(len(filtering.matrix), "channel")
     has_own = filtering.filter.ndim == 3
     if filtering.how.get("summed"):
         whose = "" if has_own else ", all with the same filter,"
@@ -208,15 +212,14 @@ def margins(filtering: Filtering) -> Iterator[str]:
         coverage(a).unreached for a in (filtering.windows.rows, filtering.windows.columns)
     )
     if rows or columns:
-        yield (
-            f"No window reaches {count(rows, 'row')} and {count(columns, 'column')} of the matrix."
-        )
+        unreached = f"{count_of(rows, 'row')} and {count_of(columns, 'column')}"
+        yield f"No window reaches {unreached} of the matrix."
     windows, cells = padding_met(filtering.windows)
     if windows:
         total = filtering.windows.rows.outputs * filtering.windows.columns.outputs
         yield (
-            f"{windows:,} of {count(total, 'window')} meet padding ({filtering.padding_mode}), "
-            f"with {count(cells, 'cell')} of it in all."
+            f"{windows:,} of {count_of(total, 'window')} meet padding ({filtering.padding_mode}), "
+            f"with {count_of(cells, 'cell')} of it in all."
         )
 
 
@@ -281,7 +284,7 @@ def with_padding(filtering: Filtering, window: Window, width: int) -> Iterator[B
     padding = int(np.count_nonzero(outside))
     if not padding:
         return
-    text = f"{count(padding, 'cell')} of this window on padding ({filtering.padding_mode})"
+    text = f"{count_of(padding, 'cell')} of this window on padding ({filtering.padding_mode})"
     planes = window.cells[None] if window.cells.ndim == 2 else window.cells[:MOST_CHANNELS]
     if max(outside.shape) > MOST:
         yield Paragraph(f"{text}.", note=True)
@@ -392,9 +395,9 @@ def backward_blocks(filtering: Filtering, backward: Backward, extent: Extent) ->
     if not backward.checked:
         yield Paragraph("Not checked against differences: not all of the numbers are finite.")
         return
-    number_checked = count(backward.checked, "entry", "entries")
+    number_checked = count_of(backward.checked, "entry", "entries")
     if backward.checked < backward.entries:
-        number_checked = f"{backward.checked:,} of {count(backward.entries, 'entry', 'entries')}"
+        number_checked = f"{backward.checked:,} of {count_of(backward.entries, 'entry', 'entries')}"
     yield Paragraph(
         f"{'PASSED' if backward.passed else 'FAILED'}: {number_checked} against differences, which "
         "are exact here: the largest relative error is "

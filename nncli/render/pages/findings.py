@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from math import prod
 
+from nncli.core.text import count_of
 from nncli.inspection.findings import (
     CostChange,
     Saturation,
@@ -14,7 +15,7 @@ from nncli.inspection.findings import (
 )
 from nncli.nn.trace import Trace
 from nncli.render.formats.document import Block, Grid, Heading, Paragraph
-from nncli.render.text import count, number, percent
+from nncli.render.text import number, percent
 
 NAMED = 8  # units that are named one by one
 
@@ -68,12 +69,18 @@ def saturation_words(found: Saturation, samples: int) -> str:
     what = found.words.lasting
     parts = []
     if found.always:
-        who = "for this sample" if samples == 1 else f"for all {samples} samples"
+        who = "for this sample" if samples == 1 else f"for all {samples:,} samples"
         parts.append(
-            f"{len(found.always)} of {count(found.units, 'unit')} {what} {who}{units(found.always)}"
+            f"{len(found.always)} of {count_of(found.units, 'unit')} {what} {who}"
+            f"{units(found.always)}"
         )
     if found.sometimes:
-        parts.append(f"{len(found.sometimes)} for some of them{units(found.sometimes)}")
+        some = f"{len(found.sometimes)} for some of them"
+        if not found.always:
+            some = (
+                f"{len(found.sometimes)} of {count_of(found.units, 'unit')} {what} for some samples"
+            )
+        parts.append(f"{some}{units(found.sometimes)}")
     return f"{found.layer}: {'; '.join(parts)}."
 
 
@@ -118,7 +125,7 @@ def why_block(trace: Trace, why: Why) -> Iterator[Block]:
     more = len(why.contributions) - len(shown)
     agree = percent(why.cancellation)
     yield Paragraph(
-        (f"… and {count(more, 'sample')} more. " if more else "")
+        (f"… and {count_of(more, 'sample')} more. " if more else "")
         + f"Together {number(why.total, 6)} = −η ∂C/∂w; |sum| / sum of |.| = {agree}: "
         + ("the samples agree." if (why.cancellation or 0) > 0.5 else "the samples mostly cancel.")
     )

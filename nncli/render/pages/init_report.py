@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 
 from nncli.app.records import Draft, Starter
-from nncli.core.files import shown
+from nncli.core.text import printable
 
 
 def started(draft: Draft) -> Iterator[str]:
@@ -13,9 +13,9 @@ def started(draft: Draft) -> Iterator[str]:
         yield f"found {draft.facts}"
     for note in draft.notes:
         yield f"note  {note}"
-    yield f"wrote {', '.join(shown(path) for path in (draft.path, *draft.files))}"
+    yield f"wrote {', '.join(printable(path) for path in (draft.path, *draft.files))}"
     yield ""
-    yield f"next: nncli train {shlex.quote(shown(draft.path))}"
+    yield f"next: nncli train {shlex.quote(printable(draft.path))}"
 
 
 def starter_lines(starters: Mapping[str, Starter]) -> Iterator[str]:

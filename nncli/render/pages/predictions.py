@@ -10,8 +10,8 @@ import numpy as np
 
 from nncli.app.records import Prediction
 from nncli.core.errors import NncliError
-from nncli.core.files import shown
 from nncli.core.jsons import to_json
+from nncli.core.text import printable
 from nncli.nn.arrays import Array
 
 Blocks = Iterable[Prediction]
@@ -22,7 +22,7 @@ def write_csv(blocks: Blocks, file: IO[bytes]) -> None:
 
     On a terminal what is not printable in their names is escaped: it could act there.
     """
-    named: Callable[[str], str] = shown if file.isatty() else str
+    named: Callable[[str], str] = printable if file.isatty() else str
     for k, block in enumerate(blocks):
         labels = block.labels
         rows = numbers(block.outputs)
@@ -97,7 +97,7 @@ def format_of(path: Path) -> str:
     """
     if path.suffix.lower() not in SUFFIXES:
         raise NncliError(
-            f"--output {shown(path)}: the suffix {path.suffix!r} is not known; known are "
+            f"--output {printable(path)}: the suffix {path.suffix!r} is not known; known are "
             + ", ".join(SUFFIXES)
         )
     return SUFFIXES[path.suffix.lower()]

@@ -2,13 +2,14 @@
 
 from math import log10
 
+from nncli.core.text import count_of, join_words
 from nncli.inspection.check import Check, Sweep
 from nncli.inspection.record import Inspection
 from nncli.inspection.views import VIEWS
-from nncli.nn.activations import ACTIVATIONS, listed
+from nncli.nn.activations import ACTIVATIONS
 from nncli.render.formats.document import Grid, Heading, Lines, Page, Paragraph
 from nncli.render.notation import SYMBOL
-from nncli.render.text import count, number
+from nncli.render.text import number
 
 METHODS = {
     "complex step": "the complex-step derivative Im C(w + ih)/h, which subtracts nothing",
@@ -39,8 +40,8 @@ def proof(inspection: Inspection) -> Page:
     unseen = sum(tensor.unseen for tensor in check.tensors)
     if unseen:
         message = (
-            f"{count(unseen, 'entry is', 'entries are')} too small to tell from rounding, or too "
-            "large for the derivative to be computed."
+            f"{count_of(unseen, 'entry is', 'entries are')} too small to tell from rounding, or "
+            "too large for the derivative to be computed."
         )
         page.append(Paragraph(message, note=True))
     page.append(Paragraph(verdict(check)))
@@ -70,9 +71,9 @@ def kinks(check: Check, used: set[str | None]) -> Page:
             page.append(
                 Paragraph(
                     f"{tensor.layer} {SYMBOL[tensor.quantity]}: "
-                    f"{count(len(tensor.kinks), 'entry', 'entries')} left out, a kink of "
-                    f"{listed((*names, 'maxpool'))} lies within the step: {some}{more}; compared "
-                    "with the derivative on this side of the kink, they agree",
+                    f"{count_of(len(tensor.kinks), 'entry', 'entries')} left out, a kink of "
+                    f"{join_words((*names, 'maxpool'))} lies within the step: {some}{more}; "
+                    "compared with the derivative on this side of the kink, they agree",
                     note=True,
                 )
             )

@@ -9,7 +9,7 @@ from rich.segment import Segment
 
 from nncli.app.records import SpecLine, SpecListing
 from nncli.core.jsons import to_json
-from nncli.render.text import safe
+from nncli.core.text import printable
 
 WIDTH = 80  # of the text in a file
 LONGEST = 24  # what is left for comments at least, so that one long value does not move them all
@@ -49,7 +49,7 @@ def shown_json(shown: SpecListing) -> str:
 
 def pieces(shown: SpecListing, width: int) -> Iterator[Piece]:
     """The lines, their comments in one column; above the line, where behind it is no room."""
-    yield "", f"# {safe(shown.file)}, with every default filled in"
+    yield "", f"# {printable(shown.file)}, with every default filled in"
     lengths = [cell_len(line.text) + 2 for line in shown.lines if line.origin is not None]
     at = max((length for length in lengths if length + LONGEST <= width), default=0)
     for line in shown.lines:

@@ -8,13 +8,13 @@ from rich.table import Table
 from rich.text import Text
 
 from nncli.app.records import InitialWeights, Prepared, Training
-from nncli.core.files import shown
+from nncli.core.text import count_of, printable
 from nncli.nn.optimizers import OPTIMIZERS
 from nncli.nn.trace import Trace
 from nncli.render.pages.layers import divergence_table, measures_table, network_table
 from nncli.render.streams import messages, results, say
 from nncli.render.terminal import OnTerminal
-from nncli.render.text import count, duration, number, percent, plain, shape
+from nncli.render.text import duration, number, percent, plain, shape
 from nncli.render.widgets.curve import Curves, Series
 from nncli.render.widgets.matrices import step_matrices
 from nncli.training.evaluate import Evaluation
@@ -48,7 +48,9 @@ class TrainingScreen(ExitStack):
         if epoch < self.prepared.spec.train.epochs:
             self.warn(f"going on {self.place(epoch, samples)}")
         else:
-            self.warn(f"all {count(epoch, 'epoch')} were done already; --epochs N would go further")
+            self.warn(
+                f"all {count_of(epoch, 'epoch')} were done already; --epochs N would go further"
+            )
 
     def place(self, epoch: int, samples: int) -> str:
         """Where a training stands, `epoch` epochs being complete, in words that follow a verb."""
@@ -86,7 +88,7 @@ class TrainingScreen(ExitStack):
         self.results.print(curves(training.history))
         self.results.print(outcome(training.history, training.test))
         if training.folder is not None and is_saved:
-            self.results.print(f"saved in {shown(training.folder)}", soft_wrap=True)
+            self.results.print(f"saved in {printable(training.folder)}", soft_wrap=True)
 
 
 def built(prepared: Prepared) -> RenderableType:
@@ -104,12 +106,14 @@ def facts(prepared: Prepared) -> list[tuple[str, str]]:
     """What there is to say about a training besides its layers."""
     spec, data = prepared.spec, prepared.data
     t = spec.train
-    samples = f"{count(len(data.train), 'sample')} of {shape(data.input_shape)} inputs"
+    axes = data.input_shape
+    inputs = count_of(axes[0], "input") if len(axes) == 1 else f"{shape(axes)} inputs"
+    samples = f"{count_of(len(data.train), 'sample')} of {inputs}"
     if data.classes:
-        samples += f", {len(data.classes)} classes"
+        samples += f", {count_of(len(data.classes), 'class', 'classes')}"
     if data.validation is not None:
         samples += f", {len(data.validation):,} held back for validation"
-    test = f"{count(len(data.test), 'sample')}, at the end" if data.test is not None else ""
+    test = f"{count_of(len(data.test), 'sample')}, at the end" if data.test is not None else ""
     steps = [f"η = {t.eta:g}"]
     if t.schedule.type != "constant":
         steps.append(f"{t.schedule.type} schedule")
@@ -120,7 +124,7 @@ def facts(prepared: Prepared) -> list[tuple[str, str]]:
         *([("test", test)] if test else []),
         ("cost", t.cost),
         (OPTIMIZERS[t.optimizer.type].title, ", ".join(steps)),
-        ("length", f"{count(t.epochs, 'epoch')} in mini-batches of {batch:,}"),
+        ("length", f"{count_of(t.epochs, 'epoch')} in mini-batches of {batch:,}"),
         ("numbers", f"{spec.dtype}, seed {spec.seed}"),
         *([("start", origins(prepared.initial))] if prepared.initial else []),
     ]
@@ -129,12 +133,12 @@ def facts(prepared: Prepared) -> list[tuple[str, str]]:
 def origins(initial: InitialWeights) -> str:
     """Which file the weights come from, and which of its modules became which layer."""
     if all(o.module == o.layer and not o.is_turned for o in initial.origins):
-        return f"{shown(initial.file)}, layer by layer"
+        return f"{printable(initial.file)}, layer by layer"
     moves = (
-        f"{shown(o.module) or 'weight'} → {o.layer}{' (turned)' if o.is_turned else ''}"
+        f"{printable(o.module) or 'weight'} → {o.layer}{' (turned)' if o.is_turned else ''}"
         for o in initial.origins
     )
-    return f"{shown(initial.file)}: {', '.join(moves)}"
+    return f"{printable(initial.file)}: {', '.join(moves)}"
 
 
 def curves(history: History) -> RenderableType:
@@ -163,7 +167,7 @@ def outcome(history: History, test: Evaluation | None) -> RenderableType:
     """Where the training has led, and its best epoch where that was another."""
     last = history[-1]
     seconds = sum(numbers_of(history, "train_seconds"))
-    line = Text(f"after {count(last.epoch, 'epoch')} ({duration(seconds)} of steps): ", "bold")
+    line = Text(f"after {count_of(last.epoch, 'epoch')} ({duration(seconds)} of steps): ", "bold")
     if last.train_cost_after is not None:
         line.append(f"cost {number(last.train_cost_after, 7)}")
     if last.validation_cost is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from nncli.core.text import count_of
 from nncli.inspection.links import link_ulps, values_of
 from nncli.inspection.rounding import ulps
 from nncli.nn.arrays import Array
@@ -10,7 +11,6 @@ from nncli.nn.optimizers import GRADIENT, PARAMETERS, Adam, Link, Momentum, Weig
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.formats.document import Block, Heading, Paragraph, equations
 from nncli.render.notation import LINK_SYMBOLS
-from nncli.render.text import count
 from nncli.render.widgets.grid import Extent
 from nncli.render.widgets.matrices import WEIGHTS
 
@@ -51,7 +51,7 @@ def _parameter(
     off = ulps(old + step, new)
     yield Paragraph(
         f"{symbol} new − ({symbol} + Δ{symbol}) = {off:g} units in the last "
-        f"place, at every one of {count(new.size, 'entry', 'entries')}.",
+        f"place, at every one of {count_of(new.size, 'entry', 'entries')}.",
         note=True,
     )
     if len(trace.links) > 1:

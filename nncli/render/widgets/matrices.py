@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from nncli.core.text import count_of
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.formats.document import (
     Block,
@@ -13,7 +14,7 @@ from nncli.render.formats.document import (
     rounding_note,
 )
 from nncli.render.notation import SYMBOL
-from nncli.render.text import count, number
+from nncli.render.text import number
 from nncli.render.widgets.grid import Extent
 
 WEIGHTS: tuple[Leading, ...] = (("filter", None), ("channel", None))
@@ -29,7 +30,7 @@ def step_matrices(trace: Trace) -> Page:
     page: Page = [
         Heading("the matrices of this step", 3),
         Paragraph(
-            f"{count(len(trace.samples), 'sample')}, a row for each; η = {trace.eta:g}; "
+            f"{count_of(len(trace.samples), 'sample')}, a row for each; η = {trace.eta:g}; "
             f"C = {number(trace.cost_before, 10)} before the step, "
             f"{number(trace.cost_after, 10)} after it on the same samples."
         ),

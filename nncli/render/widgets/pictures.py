@@ -11,8 +11,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.style import Style
 
+from nncli.core.text import printable
 from nncli.nn.arrays import Array
-from nncli.render.text import safe
 
 NARROW, WIDE = 16, 40  # columns: what is smaller is shown twice as large, what is larger shrunk
 RAMP = " .:-=+*#%@"
@@ -41,7 +41,7 @@ class Gallery:
             return
         drawn = [pixels(picture.image, options.max_width) for picture in self.pictures]
         captions = [
-            [set_cell_size(safe(line), options.max_width).rstrip() for line in picture.caption]
+            [set_cell_size(printable(line), options.max_width).rstrip() for line in picture.caption]
             for picture in self.pictures
         ]
         words = (cell_len(line) for lines in captions for line in lines)

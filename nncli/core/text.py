@@ -1,0 +1,60 @@
+"""How numbers, names and lists are put into words, the same in every message and on every page.
+
+It imports nothing, since every command needs it.
+"""
+
+from collections.abc import Iterable
+
+SHORT = 40  # characters
+LISTED_NAMES = 10
+LISTED_DIMENSIONS = 8
+
+
+def count_of(number: int, noun: str, plural: str | None = None) -> str:
+    """A number with its noun: `1 epoch`, `1,797 samples`; `plural` where an s does not make it."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def printable(text: object, limit: int | None = None) -> str:
+    """Text in which control characters and all else that is not printable are escapes.
+
+    So nothing in it can act on a terminal or end a line. Beyond `limit` characters it is cut.
+    """
+    whole = str(text)
+    # Cut before escaping as well: what comes from a file may be megabytes long.
+    some = whole if limit is None else whole[: limit + 1]
+    if not some.isprintable():
+        some = "".join(c if c.isprintable() else repr(c)[1:-1] for c in some)
+    return some if limit is None or len(some) <= limit else f"{some[: limit - 1]}…"
+
+
+def brief(text: object) -> str:
+    """The printable text, cut where it is longer than a message can carry."""
+    return printable(text, SHORT)
+
+
+def quote(text: object) -> str:
+    """`text` in quotes, printable and brief."""
+    inside = brief(text)
+    return f'"{inside}"' if "'" in inside and '"' not in inside else f"'{inside}'"
+
+
+def quote_all(names: Iterable[str]) -> str:
+    """The first names in quotes, and how many more there are."""
+    names = list(names)
+    left = len(names) - LISTED_NAMES
+    more = f" and {left:,} more" if left > 0 else ""
+    return ", ".join(map(quote, names[:LISTED_NAMES])) + more
+
+
+def join_words(words: Iterable[str], last: str = "or") -> str:
+    """Words in a sentence: `sigmoid, tanh or relu`."""
+    *rest, final = words
+    return f"{', '.join(rest)} {last} {final}" if rest else final
+
+
+def sizes(shape: Iterable[int], sign: str = " x ") -> str:
+    """A shape in words: `3 x 4` in messages, which may end in an ASCII log; pages write 3×4."""
+    lengths = [str(length) for length in shape]
+    more = ["..."] if len(lengths) > LISTED_DIMENSIONS else []
+    return sign.join([*lengths[:LISTED_DIMENSIONS], *more])
