@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Set
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Cases come in one order in every process, which pytest-xdist needs: a set has none."""
     for mark in metafunc.definition.iter_markers("parametrize"):
         values = mark.kwargs.get("argvalues", mark.args[1] if len(mark.args) > 1 else ())
-        if isinstance(values, Set):
+        if isinstance(values, set | frozenset):
             pytest.fail(f"{metafunc.definition.nodeid}: parametrized by a set; sort it")
 
 
