@@ -1,23 +1,17 @@
 """What every test may use."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.commands import Outcome, in_a_process, in_this_process
+
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    status: int
-    out: str
-    err: str
+Run = Callable[..., Outcome]
+__all__ = ["CONFIGS", "ROOT", "Outcome", "Run"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -35,25 +29,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(f"{item.nodeid}: an address in a name; give the case an id")
 
 
-Run = Callable[..., Outcome]
+@pytest.fixture
+def nncli(tmp_path: Path) -> Run:
+    """Runs nncli within this process, in a folder of its own; an exception fails the test."""
+    return partial(in_this_process, folder=tmp_path)
 
 
 @pytest.fixture
-def nncli(tmp_path: Path) -> Run:
+def nncli_process(tmp_path: Path) -> Run:
     """Runs nncli as a shell would, in a folder of its own; a traceback fails the test."""
-
-    def run(*arguments: str | Path, **environment: str) -> Outcome:
-        done = subprocess.run(
-            [sys.executable, "-m", "nncli", *map(str, arguments)],
-            cwd=tmp_path,
-            env={**os.environ, "COLUMNS": "80", **environment},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding=environment.get("PYTHONIOENCODING", "utf-8"),
-            timeout=60,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr
-        return Outcome(done.returncode, done.stdout, done.stderr)
-
-    return run
+    return partial(in_a_process, folder=tmp_path)

@@ -11,15 +11,16 @@ import subprocess
 import sys
 import termios
 import time
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from nncli.app import conv as work
-from nncli.cli.app import run
 from nncli.filtering.correlate import How, correlate
-from tests.conftest import ROOT, Outcome, Run
+from tests.conftest import ROOT, Run
 
 MATRIX, FILTER = ROOT / "data/conv/matrix.csv", ROOT / "data/conv/filter.csv"
 RIGHT = [[4, 3, 4], [2, 4, 3], [2, 3, 4]]
@@ -28,20 +29,10 @@ CELLS = np.arange(30).reshape(5, 6) ** 2 % 17
 
 
 @pytest.fixture
-def conv(tmp_path, monkeypatch, capfd):
-    """Runs the command within this process, in a folder of its own; a warning fails the test."""
+def conv(nncli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs the command, in the folder in which the test is too."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "80")
-
-    def call(*arguments, stdin=b"") -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["nncli", "conv", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        status = run()
-        sys.stdout.flush()
-        captured = capfd.readouterr()
-        return Outcome(status, captured.out, captured.err)
-
-    return call
+    return partial(nncli, "conv")
 
 
 @pytest.fixture

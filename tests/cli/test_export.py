@@ -89,10 +89,10 @@ def test_the_suffix_tells_the_format(nncli: Run, run: str, tmp_path: Path) -> No
     assert "--output x.npz: expected a name that ends in .onnx" in done.err
 
 
-def test_without_the_extra(nncli: Run, run: str, tmp_path: Path) -> None:
+def test_without_the_extra(nncli_process: Run, run: str, tmp_path: Path) -> None:
     (tmp_path / "hidden/onnx").mkdir(parents=True)
     (tmp_path / "hidden/onnx/__init__.py").write_text("raise ImportError('not here')")
-    done = nncli("export", run, "--to", "onnx", PYTHONPATH=str(tmp_path / "hidden"))
+    done = nncli_process("export", run, "--to", "onnx", PYTHONPATH=str(tmp_path / "hidden"))
     assert done.status == 2
     assert done.err == "nncli: an ONNX export needs onnx: pip install 'nncli[onnx]'\n"
     assert there(tmp_path) == {"hidden"}

@@ -94,10 +94,11 @@ def test_views(page, view):
     assert f"BACKWARD ({view.upper()} VIEW)" in page(SEED, "--view", view)
 
 
-def test_a_terminal_without_greek_gets_letters(page):
-    text = page(TWO, PYTHONIOENCODING="ascii")
-    assert text.isascii()
-    assert "dC/dW" in text
+def test_a_terminal_without_greek_gets_letters(nncli_process):
+    done = nncli_process("inspect-grad", TWO, PYTHONIOENCODING="ascii")
+    assert (done.status, done.err) == (0, "")
+    assert done.out.isascii()
+    assert "dC/dW" in done.out
 
 
 # --- Which step ----------------------------------------------------------------------------------
@@ -332,8 +333,8 @@ def test_a_format_may_be_said_beside_a_file(page, tmp_path):
     assert json.loads((tmp_path / "made.txt").read_text())["name"] == "two-two-two"
 
 
-def test_npz_in_a_pipe(nncli):
-    done = nncli("inspect-grad", TWO, "--format", "npz", PYTHONIOENCODING="latin-1")
+def test_npz_in_a_pipe(nncli_process):
+    done = nncli_process("inspect-grad", TWO, "--format", "npz", PYTHONIOENCODING="latin-1")
     assert done.out.startswith("PK")
 
 

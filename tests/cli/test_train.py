@@ -131,8 +131,8 @@ def test_set_overrides(nncli: Run, tmp_path: Path) -> None:
     assert "eta: 0.25" in (tmp_path / "runs/two-two-two/spec.yaml").read_text()
 
 
-def test_output_that_cannot_be_encoded_is_spelled_out(nncli: Run) -> None:
-    done = nncli("train", TWO, "--full", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+def test_output_that_cannot_be_encoded_is_spelled_out(nncli_process: Run) -> None:
+    done = nncli_process("train", TWO, "--full", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
     assert done.status == 0
     assert "mean s'" in done.out
     assert done.out.isascii()
