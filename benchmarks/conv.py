@@ -136,7 +136,7 @@ def measure(k, peers):
     for name, peer in peers.items():
         if name != "correlate2d" or k <= 21:  # beyond, it takes seconds
             runs[name] = peer(image, filter)
-    quick, said = warm_up(runs, correlate(image, filter, way="shifts"))
+    quick, said = warm_up(runs, correlate(image, filter, algorithm="direct"))
     times = {name: [] for name in quick}
     for _ in range(OPTIONS.rounds):
         for name, run in quick.items():

@@ -12,7 +12,8 @@ from nncli.core.errors import DataError, NncliError
 from nncli.core.text import sizes
 from nncli.data.readers.filters import read_filter
 from nncli.data.readers.matrices import Matrix, open_npy_for_writing, read_matrix, write_matrix
-from nncli.filtering.correlate import How, correlate_blocks, output_like
+from nncli.filtering.correlate import correlate_blocks
+from nncli.filtering.options import Options, output_like
 from nncli.filtering.record import (
     Filtering,
     apply_filter,
@@ -68,17 +69,17 @@ def conv(
         CorrelationError: the filter does not fit, or an argument makes no sense.
         DataError: one of them cannot be read. DataError, RunError: the file cannot be written.
     """
-    how = How(padding=padding, padding_mode=padding_mode, flip=flip)
-    how |= How(stride=as_pair(stride), dilation=as_pair(dilation))
+    options = Options(padding=padding, padding_mode=padding_mode, flip=flip)
+    options |= Options(stride=as_pair(stride), dilation=as_pair(dilation))
     if channels is not None:
         if channels not in SUMMED:
             raise NncliError(f"channels: {channels!r} is not known; there are sum and each")
-        how["summed"] = SUMMED[channels]
+        options["summed"] = SUMMED[channels]
     kernel = in_memory(filter, "filter") or read_filter(str(filter))
     opened = FilterInputs(
         in_memory(matrix, "matrix") or read_matrix(str(matrix), allow_nan=allow_nan), kernel
     )
-    return apply_and_write(opened, how, None if output is None else Path(output))[0]
+    return apply_and_write(opened, options, None if output is None else Path(output))[0]
 
 
 def as_pair(steps: int | Pair) -> Pair:
@@ -106,19 +107,19 @@ def open_pair(
     return FilterInputs(read_matrix(matrix, allow_nan=allow_nan, progress=progress), kernel)
 
 
-def with_channels(opened: FilterInputs, how: How) -> How:
-    """`how`, completed: a filter of channels is summed over them, a plain one applied to each.
+def with_channels(opened: FilterInputs, options: Options) -> Options:
+    """`options`, completed: a filter of channels is summed over them, a plain one applied to each.
 
     Raises:
         NncliError: it says whether channels are summed, and there are none.
     """
     shape = opened.matrix.array.shape
-    if "summed" in how and len(shape) == 2:
+    if "summed" in options and len(shape) == 2:
         raise NncliError(
             f"{opened.matrix.name}: is {sizes(shape)}; it has no channels to be summed or kept "
             "apart"
         )
-    return How(summed=opened.filter.array.ndim == 3) | how
+    return Options(summed=opened.filter.array.ndim == 3) | options
 
 
 def is_large(opened: FilterInputs) -> bool:
@@ -146,11 +147,11 @@ def refuse_large(opened: FilterInputs, output: Path | None, taking_all: Sequence
 
 
 def apply_and_write(
-    opened: FilterInputs, how: How, output: Path | None, *, progress: Progress | None = None
+    opened: FilterInputs, options: Options, output: Path | None, *, progress: Progress | None = None
 ) -> tuple[Filtering, tuple[str, ...]]:
     """Applies the filter, writes the result where asked; with notes on what files left out.
 
-    Where `how` leaves open whether channels are `summed`, they are for a filter that has as many,
+    Where `options` does not say whether channels are `summed`, they are for a filter of channels,
     as in a network, and not for a plain one, which is applied to each channel. A large .npy goes to
     a .npy in blocks, never read whole.
 
@@ -160,30 +161,34 @@ def apply_and_write(
     """
     matrix, filter = opened.matrix.array, opened.filter.array
     notes = (*opened.matrix.notes, *opened.filter.notes)
-    how = with_channels(opened, how)
+    options = with_channels(opened, options)
     refuse_large(opened, output, ())
     if is_large(opened) and output is not None:
-        shape, dtype = output_like(matrix, filter, **how)
+        shape, dtype = output_like(matrix, filter, **options)
         with open_npy_for_writing(output, shape, dtype) as out:
-            correlate_blocks(matrix, filter, out, progress=progress, **how)
+            correlate_blocks(matrix, filter, out, progress=progress, **options)
         written = np.load(output, mmap_mode="r", allow_pickle=False)
-        return Filtering(matrix, filter, how, windows_of(matrix, filter, how), written), notes
-    done = apply_filter(matrix, filter, how)
+        return Filtering(
+            matrix, filter, options, windows_of(matrix, filter, options), written
+        ), notes
+    done = apply_filter(matrix, filter, options)
     if output is not None:
         notes += write_matrix(output, done.output, progress=progress)
     return done, notes
 
 
-def other_output(opened: FilterInputs, how: How) -> Array:
+def other_output(opened: FilterInputs, options: Options) -> Array:
     """The output of the other one of correlation and convolution.
 
     Raises:
         CorrelationError: the filter does not fit, or integers do not fit that way.
     """
-    return other_way(opened.matrix.array, opened.filter.array, with_channels(opened, how))
+    return other_way(opened.matrix.array, opened.filter.array, with_channels(opened, options))
 
 
-def chosen_places(opened: FilterInputs, how: How, at: str | None, steps: str | None) -> list[Shape]:
+def chosen_places(
+    opened: FilterInputs, options: Options, at: str | None, steps: str | None
+) -> list[Shape]:
     """The outputs that `--at [CHANNEL,]ROW,COL` and `--steps N|all` ask for, in reading order.
 
     Where each channel has an output of its own, ROW,COL and each step mean that of every channel.
@@ -191,7 +196,9 @@ def chosen_places(opened: FilterInputs, how: How, at: str | None, steps: str | N
     Raises:
         CorrelationError: the filter does not fit. NncliError: there are no such outputs.
     """
-    shape, _ = output_like(opened.matrix.array, opened.filter.array, **with_channels(opened, how))
+    shape, _ = output_like(
+        opened.matrix.array, opened.filter.array, **with_channels(opened, options)
+    )
     chosen: set[Shape] = set()
     if at is not None:
         chosen.update(places_at(at, shape))
@@ -222,13 +229,15 @@ def places_at(text: str, outputs: Shape) -> list[Shape]:
     return found
 
 
-def read_upstream(opened: FilterInputs, how: How, upstream: str) -> Array:
+def read_upstream(opened: FilterInputs, options: Options, upstream: str) -> Array:
     """∂C/∂output from a file, or `ones`.
 
     Raises:
         DataError: it cannot be read. NncliError: it has another shape than the output.
     """
-    shape, _ = output_like(opened.matrix.array, opened.filter.array, **with_channels(opened, how))
+    shape, _ = output_like(
+        opened.matrix.array, opened.filter.array, **with_channels(opened, options)
+    )
     if upstream == "ones":
         return np.ones(shape)
     if upstream == "-" and "standard input" in (opened.matrix.name, opened.filter.name):

@@ -150,7 +150,7 @@ def conv(
     from nncli.app import conv as work
     from nncli.cli.arguments import index_pair, index_range, refuse_options, window_padding, word
     from nncli.core.errors import FailedCheck, NncliError
-    from nncli.filtering.correlate import How
+    from nncli.filtering.options import Options
     from nncli.filtering.padding import PADDING_MODES
     from nncli.filtering.record import take_backward, window
     from nncli.render.pages.filtering import check_extent, filtering_json, filtering_page
@@ -159,14 +159,14 @@ def conv(
     from nncli.render.widgets.grid import Extent
     from nncli.render.widgets.progress_bar import SlowProgress
 
-    options = [name for option in context.command.params for name in option.opts]
-    refuse_options([matrix, filter, *context.args], options)
+    own_options = [name for option in context.command.params for name in option.opts]
+    refuse_options([matrix, filter, *context.args], own_options)
     if context.args:
         raise NncliError(
             f"{context.args[0]}: one matrix and one filter are taken, the rows of a filter in "
             "quotes: '1 0; 0 1'"
         )
-    how = How(
+    filter_options = Options(
         padding=window_padding(padding),
         padding_mode=word(padding_mode, "--padding-mode", PADDING_MODES),
         stride=index_pair(stride, "--stride"),
@@ -174,7 +174,7 @@ def conv(
         flip=flip,
     )
     if channels is not None:
-        how["summed"] = work.SUMMED[word(channels, "--channels", tuple(work.SUMMED))]
+        filter_options["summed"] = work.SUMMED[word(channels, "--channels", tuple(work.SUMMED))]
     extent = Extent(index_range(rows, "--rows"), index_range(columns, "--columns"), full)
     screen = results()
     beside = {
@@ -192,11 +192,11 @@ def conv(
         opened = work.open_pair(matrix, filter, allow_nan=allow_nan, progress=progress)
         # All that can be refused is refused before anything is written.
         work.refuse_large(opened, output, taking_all)
-        places = work.chosen_places(opened, how, at, steps)
-        check_extent(opened.matrix.array, opened.filter.array, how, extent)
-        flow = None if upstream is None else work.read_upstream(opened, how, upstream)
-        other = work.other_output(opened, how) if compare else None
-        done, notes = work.apply_and_write(opened, how, output, progress=progress)
+        places = work.chosen_places(opened, filter_options, at, steps)
+        check_extent(opened.matrix.array, opened.filter.array, filter_options, extent)
+        flow = None if upstream is None else work.read_upstream(opened, filter_options, upstream)
+        other = work.other_output(opened, filter_options) if compare else None
+        done, notes = work.apply_and_write(opened, filter_options, output, progress=progress)
     if animate:
         from nncli.cli.keys import until_key
         from nncli.render.widgets.animation import play

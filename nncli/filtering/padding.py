@@ -1,4 +1,4 @@
-"""What stands around an image: the cells that padding adds, laid out a tile at a time."""
+"""The cells that padding adds around an image, computed for one tile at a time."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -8,7 +8,8 @@ import numpy as np
 from nncli.nn.arrays import Array
 from nncli.nn.windows import Axis, Windows
 
-# Where a cell outside is read from: positions from -before to size + after, and the size.
+# By mode: the cells of the image that cells of padding repeat. Positions are those of the image,
+# from -before to size + after.
 _SOURCES: dict[str, Callable[[Array, int], Array]] = {
     "reflect": lambda p, size: np.where(p < size, np.abs(p), 2 * (size - 1) - p),
     "replicate": lambda p, size: np.clip(p, 0, size - 1),
@@ -17,28 +18,30 @@ _SOURCES: dict[str, Callable[[Array, int], Array]] = {
 }
 PADDING_MODES = ("zeros", *_SOURCES)
 
-_Segment = tuple[slice, slice | Array | None]  # cells of a tile, and where of the image they are
+_Segment = tuple[slice, slice | Array | None]  # cells of a tile, and of the image; None: zeros
 
 
 def widest(mode: str, size: int) -> int | None:
-    """How far `mode` can pad an axis of `size` cells; None where there is no end to it."""
+    """The largest padding of an axis of `size` cells on one side; None where there is no limit."""
     return {"reflect": size - 1, "circular": size}.get(mode)
 
 
 def fill_padded(
     cells: Array, image: Array, windows: Windows, mode: str, rows: int, columns: int
 ) -> None:
-    """Fills `cells` with the part of the padded image that starts at (rows, columns).
+    """Fills `cells` with the part of the padded image that begins at (rows, columns).
 
     Args:
-        cells: rows x columns of any size that the padded image has from there on; written.
+        cells: rows x columns, not beyond the end of the padded image; written.
         image: rows x columns, without its padding.
         mode: one of PADDING_MODES.
     """
-    starts = zip((windows.rows, windows.columns), (rows, columns), cells.shape, strict=True)
-    down, across = (_segments(axis, mode, start, size) for axis, start, size in starts)
-    for to_rows, from_rows in down:
-        for to_columns, from_columns in across:
+    axes = zip((windows.rows, windows.columns), (rows, columns), cells.shape, strict=True)
+    row_segments, column_segments = (
+        _segments(axis, mode, start, size) for axis, start, size in axes
+    )
+    for to_rows, from_rows in row_segments:
+        for to_columns, from_columns in column_segments:
             if from_rows is None or from_columns is None:
                 cells[to_rows, to_columns] = 0
             else:
@@ -63,7 +66,7 @@ def _outside(mode: str, start: int, stop: int, size: int) -> Array | None:
 
 
 def sources(axis: Axis, mode: str) -> Array:
-    """For each cell of the padded axis the cell of the image it is read from; -1 for a zero."""
+    """For each cell of the padded axis the index of the cell it repeats; -1 for a zero."""
     positions = np.arange(-axis.before, axis.size + axis.after)
     outside = (positions < 0) | (positions >= axis.size)
     read = np.full(len(positions), -1) if mode == "zeros" else _SOURCES[mode](positions, axis.size)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from nncli.core.errors import NncliError
-from nncli.filtering.correlate import How, correlate
+from nncli.filtering.correlate import correlate
 from nncli.filtering.gradient import correlate_gradient
+from nncli.filtering.options import Options
 from nncli.filtering.padding import sources
 from nncli.nn.arrays import Array, Shape
 from nncli.nn.windows import Axis, Windows, place_windows
@@ -20,7 +21,7 @@ class Filtering:
     Attributes:
         matrix: rows x columns, or channels x rows x columns.
         filter: as it was given: rows x columns, or one for each channel.
-        how: padding, stride, dilation, whether the filter is turned (true convolution), and
+        options: padding, stride, dilation, whether the filter is turned (true convolution), and
             whether channels are summed.
         windows: where the filter stood.
         output: what came of it; channels x rows x columns where each channel has its own.
@@ -28,18 +29,18 @@ class Filtering:
 
     matrix: Array
     filter: Array
-    how: How
+    options: Options
     windows: Windows
     output: Array
 
     @property
     def applied(self) -> Array:
         """The filter as it lay on the matrix: turned by 180 degrees for true convolution."""
-        return turned(self.filter) if self.how.get("flip") else self.filter
+        return turned(self.filter) if self.options.get("flip") else self.filter
 
     @property
     def padding_mode(self) -> str:
-        return self.how.get("padding_mode", "zeros")
+        return self.options.get("padding_mode", "zeros")
 
     def window(self, *place: int) -> "Window":
         """The products behind one output: see `window`."""
@@ -64,20 +65,20 @@ class Window:
     sum: float
 
 
-def apply_filter(matrix: Array, filter: Array, how: How) -> Filtering:
+def apply_filter(matrix: Array, filter: Array, options: Options) -> Filtering:
     """Applies a filter and keeps what it was applied to.
 
     Raises:
         CorrelationError: the filter does not fit, or an argument makes no sense.
     """
-    output = correlate(matrix, filter, **how)
-    return Filtering(matrix, filter, how, windows_of(matrix, filter, how), output)
+    output = correlate(matrix, filter, **options)
+    return Filtering(matrix, filter, options, windows_of(matrix, filter, options), output)
 
 
-def windows_of(matrix: Array, filter: Array, how: How) -> Windows:
+def windows_of(matrix: Array, filter: Array, options: Options) -> Windows:
     """Where the filter stands."""
-    stride, dilation = how.get("stride", (1, 1)), how.get("dilation", (1, 1))
-    padding = how.get("padding", "valid")
+    stride, dilation = options.get("stride", (1, 1)), options.get("dilation", (1, 1))
+    padding = options.get("padding", "valid")
     return place_windows(matrix.shape[-2:], filter.shape[-2:], stride, padding, dilation)
 
 
@@ -194,13 +195,13 @@ def is_symmetric(filter: Array) -> bool:
     return bool(np.array_equal(filter, turned(filter)))
 
 
-def other_way(matrix: Array, filter: Array, how: How) -> Array:
-    """The output of the other one of correlation and convolution than `how` asks for.
+def other_way(matrix: Array, filter: Array, options: Options) -> Array:
+    """The output of the other one of correlation and convolution than `options` ask for.
 
     Raises:
         CorrelationError: the filter does not fit, or an output of integers does not fit into int64.
     """
-    return correlate(matrix, filter, **(how | How(flip=not how.get("flip"))))
+    return correlate(matrix, filter, **(options | Options(flip=not options.get("flip"))))
 
 
 @dataclass(frozen=True)
@@ -253,11 +254,13 @@ def take_backward(filtering: Filtering, upstream: Array, most: int = 2000) -> Ba
     upstream = np.asarray(upstream, np.float64)
     if not all(np.isfinite(a).all() for a in (matrix, filter, upstream)):
         with np.errstate(all="ignore"):
-            by_matrix, by_filter = correlate_gradient(matrix, filter, upstream, **filtering.how)
+            by_matrix, by_filter = correlate_gradient(matrix, filter, upstream, **filtering.options)
         return Backward(upstream, by_filter, by_matrix, 0, np.nan)
-    by_matrix, by_filter = correlate_gradient(matrix, filter, upstream, **filtering.how)
+    by_matrix, by_filter = correlate_gradient(matrix, filter, upstream, **filtering.options)
     # What cancels leaves rounding behind: errors are measured by the terms, not by their sum.
-    terms = correlate_gradient(np.abs(matrix), np.abs(filter), np.abs(upstream), **filtering.how)
+    terms = correlate_gradient(
+        np.abs(matrix), np.abs(filter), np.abs(upstream), **filtering.options
+    )
     rng = np.random.default_rng(0)
     worst, checked = 0.0, 0
     most = max(10, min(most, CHECKED_CELLS // (matrix.size + upstream.size)))
@@ -269,7 +272,7 @@ def take_backward(filtering: Filtering, upstream: Array, most: int = 2000) -> Ba
             unit = np.zeros(gradient.shape)
             unit.flat[flat] = 1
             pair = (unit, filter) if which == 0 else (matrix, unit)
-            difference = float((upstream * correlate(*pair, **filtering.how)).sum())
+            difference = float((upstream * correlate(*pair, **filtering.options)).sum())
             worst = max(worst, abs(difference - float(gradient.flat[flat])) / largest)
             checked += 1
     return Backward(upstream, by_filter, by_matrix, checked, worst)
@@ -284,5 +287,5 @@ def derivative(filtering: Filtering, of: str, place: tuple[int, ...]) -> Array:
     unit = np.zeros((filtering.matrix if of == "matrix" else filtering.filter).shape)
     unit[place] = 1
     if of == "matrix":
-        return correlate(unit, np.asarray(filtering.filter, np.float64), **filtering.how)
-    return correlate(np.asarray(filtering.matrix, np.float64), unit, **filtering.how)
+        return correlate(unit, np.asarray(filtering.filter, np.float64), **filtering.options)
+    return correlate(np.asarray(filtering.matrix, np.float64), unit, **filtering.options)

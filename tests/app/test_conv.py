@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import nncli
-from nncli.filtering.correlate import CorrelationError, correlate
+from nncli.filtering.correlate import correlate
+from nncli.filtering.options import CorrelationError
 
 CELLS, TAPS = np.arange(60).reshape(3, 4, 5) % 7, np.arange(12).reshape(3, 2, 2)
 

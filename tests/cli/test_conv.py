@@ -19,7 +19,8 @@ import pytest
 from PIL import Image
 
 from nncli.app import conv as work
-from nncli.filtering.correlate import How, correlate
+from nncli.filtering.correlate import correlate
+from nncli.filtering.options import Options
 from tests.conftest import ROOT, Run
 
 MATRIX, FILTER = ROOT / "data/conv/matrix.csv", ROOT / "data/conv/filter.csv"
@@ -147,7 +148,7 @@ def test_every_option_reaches_the_engine(record, tmp_path):
         *("m.npy", "1 2; 3 4; 5 6", "--padding", "1", "--padding-mode", "reflect"),
         *("--stride", "2,1", "--dilation", "1,2", "--flip", "--steps", "all"),
     )
-    how = How(padding=1, padding_mode="reflect", stride=(2, 1), dilation=(1, 2), flip=True)
+    how = Options(padding=1, padding_mode="reflect", stride=(2, 1), dilation=(1, 2), flip=True)
     right = correlate(CELLS, np.array([[1, 2], [3, 4], [5, 6]]), **how)
     assert made["output"] == right.tolist()
     assert [window["sum"] for window in made["windows"]] == right.ravel().tolist()

@@ -5,8 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from nncli.filtering.correlate import How, correlate
+from nncli.filtering.correlate import correlate
 from nncli.filtering.gradient import correlate_gradient
+from nncli.filtering.options import Options
 from nncli.filtering.padding import PADDING_MODES
 from nncli.nn.layers import Conv, Dense, Flatten
 from nncli.nn.network import build_network
@@ -49,7 +50,7 @@ def in_loops(image, filter, upstream, **how):
 def test_loops(mode, flip, geometry):
     rng = np.random.default_rng(1)
     image, filter = rng.integers(-5, 6, (5, 6)), rng.integers(-3, 4, (2, 3))
-    how = How(**geometry, padding_mode=mode, flip=flip)
+    how = Options(**geometry, padding_mode=mode, flip=flip)
     upstream = rng.integers(-4, 5, correlate(image, filter, **how).shape)
     expected = in_loops(image, filter, upstream, **how)
     made = correlate_gradient(image, filter, upstream, **how)
@@ -66,7 +67,7 @@ def test_channels(filters, summed):
     rng = np.random.default_rng(2)
     image = rng.integers(-5, 6, (3, 5, 4))
     filter = rng.integers(-3, 4, (2, 2) if filters is None else (filters, 2, 2))
-    how = How(padding="same", padding_mode="reflect", flip=True)
+    how = Options(padding="same", padding_mode="reflect", flip=True)
     upstream = rng.integers(-4, 5, correlate(image, filter, **how, summed=summed).shape)
     by_image, by_filter = correlate_gradient(image, filter, upstream, **how, summed=summed)
     alone = [
@@ -88,7 +89,7 @@ def test_differences():
     rng = np.random.default_rng(3)
     for mode, flip in itertools.product(PADDING_MODES, (False, True)):
         image, filter = rng.normal(size=(2, 5, 5)), rng.normal(size=(2, 3, 2))
-        how = How(padding=1, padding_mode=mode, flip=flip, stride=(2, 1), summed=True)
+        how = Options(padding=1, padding_mode=mode, flip=flip, stride=(2, 1), summed=True)
         made = correlate_gradient(image, filter, correlate(image, filter, **how), **how)
         for array, gradient in zip((image, filter), made, strict=True):
             for place in itertools.islice(np.ndindex(array.shape), 0, None, 5):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nncli.core.errors import NncliError
-from nncli.filtering.correlate import How
+from nncli.filtering.options import Options
 from nncli.filtering.padding import PADDING_MODES
 from nncli.filtering.record import (
     Backward,
@@ -38,7 +38,9 @@ def test_the_products_of_every_window_add_up_to_the_output(padding, mode, stride
     rng = np.random.default_rng(0)
     matrix, filter = rng.integers(-9, 10, (6, 7)), rng.integers(-3, 4, (2, 3))
     for flip in (False, True):
-        how = How(padding=padding, padding_mode=mode, stride=stride, dilation=dilation, flip=flip)
+        how = Options(
+            padding=padding, padding_mode=mode, stride=stride, dilation=dilation, flip=flip
+        )
         made = apply_filter(matrix, filter, how)
         np.testing.assert_array_equal(
             made.output, loops.correlate(matrix.tolist(), filter.tolist(), **how)
@@ -54,7 +56,7 @@ def test_the_products_of_every_window_add_up_to_the_output(padding, mode, stride
 def test_channels_that_are_summed(mode):
     rng = np.random.default_rng(0)
     matrix, filter = rng.integers(-9, 10, (3, 5, 4)), rng.integers(-3, 4, (3, 3, 2))
-    how = How(padding=1, padding_mode=mode, flip=True, stride=(2, 1), summed=True)
+    how = Options(padding=1, padding_mode=mode, flip=True, stride=(2, 1), summed=True)
     made = apply_filter(matrix, filter, how)
     np.testing.assert_array_equal(summed(made), made.output)
     assert window(made, 0, 0).hadamard.shape == (3, 3, 2)
@@ -64,7 +66,7 @@ def test_channels_that_are_summed(mode):
 def test_channels_with_an_output_each(own):
     rng = np.random.default_rng(0)
     matrix, filter = rng.integers(-9, 10, (3, 5, 4)), rng.integers(-3, 4, (3, 3, 2))
-    made = apply_filter(matrix, filter if own else filter[1], How(flip=True))
+    made = apply_filter(matrix, filter if own else filter[1], Options(flip=True))
     windows = list(all_windows(made))
     assert [(*each.at, each.channel) for each in windows] == [
         (r, c, k) for r in range(3) for c in range(3) for k in range(3)
@@ -80,7 +82,7 @@ def test_channels_with_an_output_each(own):
 def test_channels_that_are_summed_under_one_filter():
     rng = np.random.default_rng(0)
     matrix, filter = rng.integers(-9, 10, (3, 5, 4)), rng.integers(-3, 4, (3, 2))
-    made = apply_filter(matrix, filter, How(summed=True))
+    made = apply_filter(matrix, filter, Options(summed=True))
     np.testing.assert_array_equal(summed(made), made.output)
     each = window(made, 1, 2)
     assert each.channel is None
@@ -95,21 +97,21 @@ def test_products_do_not_wrap_or_round(matrix, filter):
     """200 · 100 is too much for 8 bits, and for floats of 16."""
     cells = np.full((3, 3), 100).astype(matrix)
     taps = np.array([[100, 3], [7, 100]]).astype(filter)
-    each = window(apply_filter(cells, taps, How()), 0, 0)
+    each = window(apply_filter(cells, taps, Options()), 0, 0)
     np.testing.assert_array_equal(each.hadamard, [[10000, 300], [700, 10000]])
     assert each.sum == 21000
 
 
 def test_integers_beyond_64_bits_within_a_window():
     """The products do not fit, their sum does."""
-    made = apply_filter(np.array([[2**62, -(2**62)]]), np.array([[4, 4]]), How())
+    made = apply_filter(np.array([[2**62, -(2**62)]]), np.array([[4, 4]]), Options())
     each = window(made, 0, 0)
     assert each.sum == made.output[0, 0] == 0
     np.testing.assert_array_equal(each.hadamard, [[2.0**64, -(2.0**64)]])
 
 
 def test_infinity_and_nan_are_answers():
-    each = window(apply_filter(np.array([[np.inf, 1.0]]), np.array([[0, 1]]), How()), 0, 0)
+    each = window(apply_filter(np.array([[np.inf, 1.0]]), np.array([[0, 1]]), Options()), 0, 0)
     assert np.isnan(each.sum)
 
 
@@ -123,7 +125,7 @@ def test_which_cells_are_padding():
         ("symmetric", [[1, 1], [1, 1]]),
     ]:
         each = window(
-            apply_filter(matrix, np.ones((2, 2), int), How(padding=1, padding_mode=mode)), 0, 0
+            apply_filter(matrix, np.ones((2, 2), int), Options(padding=1, padding_mode=mode)), 0, 0
         )
         np.testing.assert_array_equal(each.cells, corner)
         np.testing.assert_array_equal(each.is_padding, [[True, True], [True, False]])
@@ -131,14 +133,14 @@ def test_which_cells_are_padding():
 
 @pytest.mark.parametrize("place", [(3, 0), (0, 3), (-1, 0)])
 def test_no_such_output(place):
-    made = apply_filter(np.ones((5, 5)), np.ones((3, 3)), How())
+    made = apply_filter(np.ones((5, 5)), np.ones((3, 3)), Options())
     with pytest.raises(NncliError, match="rows count from 0 to 2, columns from 0 to 2"):
         window(made, *place)
 
 
 @pytest.mark.parametrize("place", [(3, 0, 0), (0, 3, 0), (0, 0, -1), (0, 0)])
 def test_no_such_output_of_a_channel(place):
-    made = apply_filter(np.ones((3, 5, 5)), np.ones((3, 3)), How())
+    made = apply_filter(np.ones((3, 5, 5)), np.ones((3, 3)), Options())
     told = "channels count from 0 to 2, rows from 0 to 2, columns from 0 to 2"
     with pytest.raises(NncliError, match=told):
         window(made, *place)
@@ -147,7 +149,7 @@ def test_no_such_output_of_a_channel(place):
 @pytest.mark.parametrize("padding", PADDINGS)
 @pytest.mark.parametrize(("stride", "dilation"), STEPS)
 def test_padding_that_is_met_is_counted(padding, stride, dilation):
-    how = How(padding=padding, stride=stride, dilation=dilation)
+    how = Options(padding=padding, stride=stride, dilation=dilation)
     made = apply_filter(np.ones((6, 7)), np.ones((2, 3)), how)
     cells = [int(each.is_padding.sum()) for each in all_windows(made)]
     assert padding_met(made.windows) == (np.count_nonzero(cells), sum(cells))
@@ -179,10 +181,10 @@ def test_correlation_and_convolution():
     filter = np.array([[0, 1], [2, 0]])
     assert not is_symmetric(filter)
     matrix = np.arange(9).reshape(3, 3)
-    made = apply_filter(matrix, filter, How())
+    made = apply_filter(matrix, filter, Options())
     turned = loops.correlate(matrix.tolist(), filter.tolist(), flip=True)
-    np.testing.assert_array_equal(other_way(matrix, filter, How()), turned)
-    np.testing.assert_array_equal(other_way(matrix, filter, How(flip=True)), made.output)
+    np.testing.assert_array_equal(other_way(matrix, filter, Options()), turned)
+    np.testing.assert_array_equal(other_way(matrix, filter, Options(flip=True)), made.output)
 
 
 # Backward
@@ -194,7 +196,9 @@ def test_backward_agrees_with_differences(mode):
     for flip, channels, own in itertools.product((False, True), (None, "sum", "each"), (0, 1)):
         matrix = rng.normal(size=(5, 4) if channels is None else (3, 5, 4))
         filter = rng.normal(size=(3, 3, 2) if channels and own else (3, 2))
-        how = How(padding=1, padding_mode=mode, flip=flip, stride=(2, 1), summed=channels == "sum")
+        how = Options(
+            padding=1, padding_mode=mode, flip=flip, stride=(2, 1), summed=channels == "sum"
+        )
         made = apply_filter(matrix, filter, how)
         back = take_backward(made, rng.normal(size=made.output.shape))
         assert back.passed
@@ -203,7 +207,7 @@ def test_backward_agrees_with_differences(mode):
 
 
 def test_a_wrong_gradient_fails():
-    made = apply_filter(np.ones((4, 4)), np.ones((2, 2)), How())
+    made = apply_filter(np.ones((4, 4)), np.ones((2, 2)), Options())
     right = take_backward(made, np.ones((3, 3)))
     assert right.passed
     wrong = Backward(right.upstream, right.filter_gradient, right.matrix_gradient, 20, 1e-6)
@@ -213,7 +217,9 @@ def test_a_wrong_gradient_fails():
 def test_terms_that_cancel_do_not_fail():
     """0.1 + 0.2 − 0.3 leaves 5.6e-17, which is no gradient to be relative to."""
     made = apply_filter(
-        np.ones((5, 5)), np.array([[0.1, 0.2, -0.3]]), How(padding=(0, 1), padding_mode="circular")
+        np.ones((5, 5)),
+        np.array([[0.1, 0.2, -0.3]]),
+        Options(padding=(0, 1), padding_mode="circular"),
     )
     assert take_backward(made, np.ones(made.output.shape)).passed
 
@@ -221,21 +227,21 @@ def test_terms_that_cancel_do_not_fail():
 def test_what_is_not_finite_is_not_checked():
     matrix = np.ones((4, 4))
     matrix[1, 2] = np.nan
-    back = take_backward(apply_filter(matrix, np.ones((2, 2)), How()), np.ones((3, 3)))
+    back = take_backward(apply_filter(matrix, np.ones((2, 2)), Options()), np.ones((3, 3)))
     assert back.checked == 0
     assert np.isnan(back.max_relative_error)
     assert np.isfinite(back.matrix_gradient).all()
 
 
 def test_of_a_large_matrix_a_part_is_checked():
-    made = apply_filter(np.ones((600, 500)), np.ones((3, 3)), How())
+    made = apply_filter(np.ones((600, 500)), np.ones((3, 3)), Options())
     back = take_backward(made, np.ones(made.output.shape))
     assert 20 <= back.checked < 300
     assert back.passed
 
 
 def test_an_upstream_of_another_shape():
-    made = apply_filter(np.ones((4, 4)), np.ones((2, 2)), How())
+    made = apply_filter(np.ones((4, 4)), np.ones((2, 2)), Options())
     with pytest.raises(NncliError, match="the upstream is 2x2, the output 3x3"):
         take_backward(made, np.ones((2, 2)))
 
@@ -245,7 +251,7 @@ def test_derivatives_multiplied_with_the_upstream_are_the_gradients(mode):
     rng = np.random.default_rng(0)
     matrix, filter = rng.integers(-9, 10, (2, 4, 5)), rng.integers(-3, 4, (2, 2, 3))
     for summed in (True, False):
-        how = How(padding=1, padding_mode=mode, stride=(1, 2), flip=True, summed=summed)
+        how = Options(padding=1, padding_mode=mode, stride=(1, 2), flip=True, summed=summed)
         made = apply_filter(matrix, filter, how)
         upstream = rng.integers(-4, 5, made.output.shape)
         back = take_backward(made, upstream)

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from nncli.core.errors import NncliError
-from nncli.filtering.correlate import How
+from nncli.filtering.options import Options
 from nncli.filtering.record import all_windows, apply_filter, other_way, take_backward, window
 from nncli.render.pages.filtering import (
     check_extent,
@@ -32,11 +32,11 @@ BOX = np.full((3, 3), 1 / 9)
 
 
 def other_of(made):
-    return other_way(made.matrix, made.filter, made.how)
+    return other_way(made.matrix, made.filter, made.options)
 
 
 def page(matrix, filter, how=None, extent=None, width=80, compare=False, **asked):
-    made = apply_filter(np.asarray(matrix), np.asarray(filter), how or How())
+    made = apply_filter(np.asarray(matrix), np.asarray(filter), how or Options())
     if compare:
         asked["other"] = other_of(made)
     shown = filtering_page(made, ("m.csv", "f.csv"), extent or Extent(), width=width, **asked)
@@ -44,13 +44,13 @@ def page(matrix, filter, how=None, extent=None, width=80, compare=False, **asked
 
 
 def at(matrix, filter, place, how=None, **more):
-    made = apply_filter(np.asarray(matrix), np.asarray(filter), how or How())
+    made = apply_filter(np.asarray(matrix), np.asarray(filter), how or Options())
     return page(matrix, filter, how, windows=[window(made, *place)], **more)
 
 
 def test_sizes_are_spelled_out():
     made = apply_filter(
-        np.ones((9, 12)), np.ones((3, 4)), How(padding=1, stride=(2, 3), dilation=(1, 2))
+        np.ones((9, 12)), np.ones((3, 4)), Options(padding=1, stride=(2, 3), dilation=(1, 2))
     )
     assert list(sizes(made)) == [
         "rows:    floor((9 + 2 − 1·(3 − 1) − 1)/2) + 1 = 5",
@@ -59,13 +59,15 @@ def test_sizes_are_spelled_out():
 
 
 def test_margins():
-    made = apply_filter(np.ones((5, 6)), np.ones((3, 3)), How(stride=(3, 3)))
+    made = apply_filter(np.ones((5, 6)), np.ones((3, 3)), Options(stride=(3, 3)))
     assert list(margins(made)) == ["No window reaches 2 rows and 0 columns of the matrix."]
-    made = apply_filter(np.ones((3, 3)), np.ones((3, 3)), How(padding=1, padding_mode="reflect"))
+    made = apply_filter(
+        np.ones((3, 3)), np.ones((3, 3)), Options(padding=1, padding_mode="reflect")
+    )
     assert list(margins(made)) == [
         "8 of 9 windows meet padding (reflect), with 32 cells of it in all."
     ]
-    assert list(margins(apply_filter(np.ones((3, 3)), np.ones((2, 2)), How()))) == []
+    assert list(margins(apply_filter(np.ones((3, 3)), np.ones((2, 2)), Options()))) == []
 
 
 def test_correlation_or_convolution():
@@ -73,14 +75,15 @@ def test_correlation_or_convolution():
     matrix = np.arange(9).reshape(3, 3) ** 2
 
     def line(*given, **how):
-        return kind(apply_filter(*given, How(**how)))
+        return kind(apply_filter(*given, Options(**how)))
 
     assert line(matrix, np.ones((2, 2))) == (
         "This is correlation (no flip, as in a conv layer); "
         "the filter is symmetric, so convolution gives the same."
     )
     off = np.abs(
-        apply_filter(matrix, skew, How()).output - apply_filter(matrix, skew, How(flip=True)).output
+        apply_filter(matrix, skew, Options()).output
+        - apply_filter(matrix, skew, Options(flip=True)).output
     ).max()
     assert line(matrix, skew).endswith(f"convolution differs, here by up to {off}.")
     assert line(matrix, skew, flip=True).startswith("This is convolution (the filter turned by 180")
@@ -91,13 +94,15 @@ def test_correlation_or_convolution():
 
 def test_integers_that_fit_one_way_only():
     matrix = np.array([[2**62, 0, 0]])
-    assert kind(apply_filter(matrix, np.array([[1, 0, 4]]), How())).endswith("convolution differs.")
+    assert kind(apply_filter(matrix, np.array([[1, 0, 4]]), Options())).endswith(
+        "convolution differs."
+    )
 
 
 def test_a_difference_that_does_not_fit_into_64_bits():
     """3 − (−2⁶³) would be −2⁶³ + 3."""
     matrix, filter = np.array([[-(2**63), 3]]), np.array([[1, 0]])
-    made = apply_filter(matrix, filter, How())
+    made = apply_filter(matrix, filter, Options())
     assert kind(made).endswith("differs, here by up to 9.22e18.")
     (terms,) = equations_of(page(matrix, filter, compare=True).split("correlation and")[1])
     assert terms[-1].values == [[9.223372e18]]
@@ -113,13 +118,13 @@ def test_the_window_is_marked_in_the_matrix():
 
 
 def test_a_dilated_window_is_marked_where_its_taps_are():
-    text = at(np.arange(9).reshape(3, 3), np.ones((2, 2), int), (0, 0), How(dilation=(2, 2)))
+    text = at(np.arange(9).reshape(3, 3), np.ones((2, 2), int), (0, 0), Options(dilation=(2, 2)))
     assert "  [0] 1 [2]\n   3  4  5\n  [6] 7 [8]\n" in text
 
 
 def test_the_window_is_marked_in_every_channel_that_is_summed():
     cells = np.arange(18).reshape(2, 3, 3)
-    text = at(cells, np.ones((2, 2, 2), int), (0, 1), How(summed=True))
+    text = at(cells, np.ones((2, 2, 2), int), (0, 1), Options(summed=True))
     assert "channel 0:\n   0 [1][2]\n" in text
     assert "channel 1:\n    9 [10][11]\n" in text
     assert f"sum = {1 + 2 + 4 + 5 + 10 + 11 + 13 + 14}\n" in text
@@ -137,24 +142,24 @@ def test_of_a_large_matrix_the_surroundings_are_shown():
 
 
 def test_padding_stands_in_parentheses():
-    text = at(np.arange(1, 10).reshape(3, 3), np.ones((3, 3), int), (0, 0), How(padding=1))
+    text = at(np.arange(1, 10).reshape(3, 3), np.ones((3, 3), int), (0, 0), Options(padding=1))
     assert "5 cells of this window on padding (zeros), in parentheses:" in text
     assert "  (0)(0)(0)\n  (0) 1  2\n  (0) 4  5\n" in text
-    how = How(padding=1, padding_mode="reflect")
+    how = Options(padding=1, padding_mode="reflect")
     text = at(np.arange(1, 10).reshape(3, 3), np.ones((3, 3), int), (0, 0), how)
     assert "  (5)(4)(5)\n  (2) 1  2\n  (5) 4  5\n" in text
-    assert "parentheses" not in at(np.ones((3, 3)), np.ones((3, 3)), (1, 1), How(padding=1))
+    assert "parentheses" not in at(np.ones((3, 3)), np.ones((3, 3)), (1, 1), Options(padding=1))
 
 
 def test_padding_of_every_channel():
     cells = np.arange(18).reshape(2, 3, 3)
-    text = at(cells, np.ones((2, 2, 2), int), (0, 0), How(padding=1, summed=True))
+    text = at(cells, np.ones((2, 2, 2), int), (0, 0), Options(padding=1, summed=True))
     assert "channel 0:\n  (0)(0)\n  (0) 0\n" in text
     assert "channel 1:\n  (0)(0)\n  (0) 9\n" in text
 
 
 def test_a_window_wholly_on_padding():
-    text = at(np.arange(40).reshape(2, 20), np.ones((2, 2), int), (0, 0), How(padding=4))
+    text = at(np.arange(40).reshape(2, 20), np.ones((2, 2), int), (0, 0), Options(padding=4))
     assert "sum = 0\n" in text
     assert "4 cells of this window on padding" in text
 
@@ -176,7 +181,7 @@ SUM = re.compile(r"^sum = (\S+)(?: \(the products as shown add up to that within
     ],
 )
 def test_what_is_shown_adds_up_or_the_line_says_by_how_much_it_does_not(matrix, filter):
-    made = apply_filter(matrix, filter, How())
+    made = apply_filter(matrix, filter, Options())
     chosen = list(all_windows(made))[:4]
     text = page(matrix, filter, windows=chosen)
     found = SUM.findall(text.replace("\nwithin", " within"))
@@ -206,7 +211,7 @@ def test_sums_that_are_not_finite():
 def test_no_line_is_wider_than_the_screen(width, scale):
     rng = np.random.default_rng(0)
     matrix, filter = rng.normal(size=(16, 16)) * scale, rng.normal(size=(14, 13))
-    how = How(padding=2)
+    how = Options(padding=2)
     made = apply_filter(matrix, filter, how)
     text = page(
         matrix,
@@ -222,7 +227,7 @@ def test_no_line_is_wider_than_the_screen(width, scale):
 
 
 def heat(array, colours="truecolor"):
-    made = apply_filter(np.asarray(array), np.array([[1]]), How())
+    made = apply_filter(np.asarray(array), np.array([[1]]), Options())
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, color_system=colours, width=80)
     from nncli.render.terminal import OnTerminal
@@ -258,13 +263,13 @@ def test_a_large_output_is_shortened_with_its_statistics():
 
 def test_rows_and_columns_are_those_of_the_output():
     text = page(np.arange(100).reshape(10, 10), np.ones((3, 3), int), extent=Extent(range(6, 8)))
-    whole = apply_filter(np.arange(100).reshape(10, 10), np.ones((3, 3), int), How()).output
+    whole = apply_filter(np.arange(100).reshape(10, 10), np.ones((3, 3), int), Options()).output
     last = text.split("output  8×8")[1].split()
     assert list(map(int, last)) == whole[6:8].ravel().tolist()
 
 
 def test_rows_that_there_are_not():
-    given = np.ones((5, 5)), np.ones((3, 3)), How()
+    given = np.ones((5, 5)), np.ones((3, 3)), Options()
     with pytest.raises(NncliError, match="--rows 4: the output has 3 rows, from 0 to 2"):
         check_extent(*given, Extent(rows=range(4, 6)))
     with pytest.raises(NncliError, match="--columns 3: the output has 3 columns"):
@@ -281,10 +286,26 @@ CUBE = np.arange(36).reshape(3, 3, 4) % 7
 @pytest.mark.parametrize(
     ("filter", "how", "told"),
     [
-        (CUBE[:, :2, :2], How(), "Each of 3 channels is filtered by itself, with a filter of its"),
-        (CUBE[0, :2, :2], How(), "Each of 3 channels is filtered by itself, with the same filter;"),
-        (CUBE[:, :2, :2], How(summed=True), "The products of 3 channels are summed, as in a conv"),
-        (CUBE[0, :2, :2], How(summed=True), "3 channels, all with the same filter, are summed, as"),
+        (
+            CUBE[:, :2, :2],
+            Options(),
+            "Each of 3 channels is filtered by itself, with a filter of its",
+        ),
+        (
+            CUBE[0, :2, :2],
+            Options(),
+            "Each of 3 channels is filtered by itself, with the same filter;",
+        ),
+        (
+            CUBE[:, :2, :2],
+            Options(summed=True),
+            "The products of 3 channels are summed, as in a conv",
+        ),
+        (
+            CUBE[0, :2, :2],
+            Options(summed=True),
+            "3 channels, all with the same filter, are summed, as",
+        ),
     ],
 )
 def test_what_becomes_of_channels_is_said(filter, how, told):
@@ -310,7 +331,7 @@ def test_the_products_of_one_channel():
 
 
 def test_json_of_a_window_of_one_channel():
-    made = apply_filter(CUBE, CUBE[:, :2, :2], How())
+    made = apply_filter(CUBE, CUBE[:, :2, :2], Options())
     (each,) = json.loads(filtering_json(made, [window(made, 1, 0, 2)]))["windows"]
     assert list(each) == ["at", "channel", "window", "filter", "hadamard", "sum"]
     assert (each["at"], each["channel"]) == ([0, 2], 1)
@@ -324,14 +345,14 @@ def test_of_many_channels_some_are_shown():
     assert "channel 4: 2×3" not in text
     assert "… and 6 more channels like these\noutput: 10×2×3, norm" in text
     assert "channel 9: 2×3" in page(matrix, [[1]], extent=Extent(full=True))
-    summed = at(matrix, [[1]], (0, 0), How(summed=True))
+    summed = at(matrix, [[1]], (0, 0), Options(summed=True))
     assert "… and 6 more channels like these" in summed
 
 
 @pytest.mark.parametrize("own", [True, False])
 def test_the_way_back_of_channels_as_products(own):
     filter = CUBE[:, :2, :2] if own else CUBE[0, :2, :2]
-    made = apply_filter(CUBE, filter, How())
+    made = apply_filter(CUBE, filter, Options())
     back = take_backward(made, np.arange(18).reshape(made.output.shape))
     text = page(CUBE, filter, backward=back, extent=Extent(full=True)).split("backward")[1]
     totals = re.findall(r"sum = (-?\d+)", text)
@@ -349,23 +370,25 @@ def test_the_way_back_of_channels_as_products(own):
 def test_correlation_and_convolution_side_by_side():
     matrix, filter = np.arange(16).reshape(4, 4), np.array([[0, 1], [2, 0]])
     for flip in (False, True):
-        text = page(matrix, filter, How(flip=flip), compare=True).split("correlation and")[1]
+        text = page(matrix, filter, Options(flip=flip), compare=True).split("correlation and")[1]
         (terms,) = equations_of(text)
         made = {term.symbol: term.values for term in terms}
         np.testing.assert_array_equal(
-            made["correlation"], apply_filter(matrix, filter, How()).output
+            made["correlation"], apply_filter(matrix, filter, Options()).output
         )
         np.testing.assert_array_equal(
-            made["convolution"], apply_filter(matrix, filter, How(flip=True)).output
+            made["convolution"], apply_filter(matrix, filter, Options(flip=True)).output
         )
         np.testing.assert_array_equal(made["difference"], made["convolution"] - made["correlation"])
 
 
 def test_the_way_back_as_products():
     matrix, filter = np.arange(16).reshape(4, 4), np.array([[0, 1], [2, 0]])
-    made = apply_filter(matrix, filter, How(stride=(2, 1), flip=True))
+    made = apply_filter(matrix, filter, Options(stride=(2, 1), flip=True))
     back = take_backward(made, np.arange(6).reshape(made.output.shape))
-    text = page(matrix, filter, How(stride=(2, 1), flip=True), backward=back).split("backward")[1]
+    text = page(matrix, filter, Options(stride=(2, 1), flip=True), backward=back).split("backward")[
+        1
+    ]
     terms = list(equations_of(text))
     products = [e for e in terms if len(e) == 3]
     assert len(products) == 4 + 1  # each tap, and one cell
@@ -380,7 +403,7 @@ def test_the_way_back_as_products():
 def test_the_way_back_of_what_is_not_finite():
     matrix = np.ones((3, 3))
     matrix[0, 0] = np.nan
-    back = take_backward(apply_filter(matrix, np.ones((2, 2)), How()), np.ones((2, 2)))
+    back = take_backward(apply_filter(matrix, np.ones((2, 2)), Options()), np.ones((2, 2)))
     text = page(matrix, np.ones((2, 2)), backward=back, compare=True)
     assert "Not checked against differences" in text
     assert "PASSED" not in text
@@ -391,7 +414,7 @@ def test_the_way_back_of_what_is_not_finite():
 
 def test_json():
     matrix, filter = np.arange(16).reshape(4, 4), np.array([[0, 1], [2, 0]])
-    made = apply_filter(matrix, filter, How(flip=True))
+    made = apply_filter(matrix, filter, Options(flip=True))
     record = json.loads(filtering_json(made, [window(made, 1, 2)]))
     assert list(record) == [
         *("schema", "matrix_shape", "filter_shape", "output_shape", "output", "windows")
@@ -409,7 +432,7 @@ def test_json():
     more = json.loads(filtering_json(made, [], other=other_of(made), backward=back))
     assert list(more)[:6] == list(record)
     assert more["convolution"] == record["output"]
-    assert more["correlation"] == apply_filter(matrix, filter, How()).output.tolist()
+    assert more["correlation"] == apply_filter(matrix, filter, Options()).output.tolist()
     assert more["backward"]["filter_gradient"] == back.filter_gradient.tolist()
     assert more["backward"]["check"]["passed"] is True
 
@@ -423,7 +446,7 @@ def terminal(height=60):
 
 def test_the_film_shows_every_window_and_starts_again(monkeypatch):
     monkeypatch.setattr(animation, "PAUSE", 0)
-    made = apply_filter(np.arange(9).reshape(3, 3), np.ones((2, 2), int), How())
+    made = apply_filter(np.arange(9).reshape(3, 3), np.ones((2, 2), int), Options())
     console = terminal()
     frames = animation.play(made, (), Extent(), console)
     for _ in range(5):
@@ -437,7 +460,7 @@ def test_the_film_shows_every_window_and_starts_again(monkeypatch):
 
 def test_a_low_terminal_has_room_for_the_products(monkeypatch):
     monkeypatch.setattr(animation, "PAUSE", 0)
-    made = apply_filter(np.ones((12, 12), int), np.ones((3, 3), int), How())
+    made = apply_filter(np.ones((12, 12), int), np.ones((3, 3), int), Options())
     console = terminal(height=24)
     frames = animation.play(made, (), Extent(), console)
     next(frames)
@@ -447,7 +470,7 @@ def test_a_low_terminal_has_room_for_the_products(monkeypatch):
 
 
 def test_no_film_in_a_pipe():
-    made = apply_filter(np.ones((3, 3)), np.ones((2, 2)), How())
+    made = apply_filter(np.ones((3, 3)), np.ones((2, 2)), Options())
     with pytest.raises(NncliError, match="not in a pipe"):
         next(animation.play(made, (), Extent(), Console(file=io.StringIO())))
 
@@ -465,7 +488,7 @@ def frames(made, places=(), extent=None, count=8):
 def test_a_film_of_channels_shows_them_in_turn(monkeypatch):
     monkeypatch.setattr(animation, "PAUSE", 0)
     matrix = np.arange(18).reshape(2, 3, 3)
-    shown = frames(apply_filter(matrix, np.ones((2, 2), int), How()))
+    shown = frames(apply_filter(matrix, np.ones((2, 2), int), Options()))
     assert [text[:17] for text in shown[:3]] == [
         f"{place}] of channel {k}" for place, k in (("0,0", 0), ("0,0", 1), ("0,1", 0))
     ]
@@ -474,7 +497,7 @@ def test_a_film_of_channels_shows_them_in_turn(monkeypatch):
 
 def test_a_film_of_chosen_places(monkeypatch):
     monkeypatch.setattr(animation, "PAUSE", 0)
-    made = apply_filter(np.arange(16).reshape(4, 4), np.ones((2, 2), int), How())
+    made = apply_filter(np.arange(16).reshape(4, 4), np.ones((2, 2), int), Options())
     shown = frames(made, [(0, 1), (2, 2)], Extent(rows=range(1, 2)), count=4)
     assert [text[:3] for text in shown[:4]] == ["0,1", "2,2", "0,1", "2,2"]
     assert shown[0].replace("\r", "").split("output  3×3\n")[1].split() == ["26", "30", "34"]

@@ -9,7 +9,7 @@ import numpy as np
 from nncli.core.errors import NncliError
 from nncli.core.jsons import to_json
 from nncli.core.text import count_of
-from nncli.filtering.correlate import CorrelationError, How
+from nncli.filtering.options import CorrelationError, Options
 from nncli.filtering.record import (
     Backward,
     Filtering,
@@ -89,9 +89,9 @@ def filtering_page(
     return [*page, *(Paragraph(note, note=True) for note in notes)]
 
 
-def check_extent(matrix: Array, filter: Array, how: How, extent: Extent) -> None:
+def check_extent(matrix: Array, filter: Array, options: Options, extent: Extent) -> None:
     """Raises NncliError where the output has none of the rows or columns to be shown."""
-    outputs = windows_of(matrix, filter, how).output_shape
+    outputs = windows_of(matrix, filter, options).output_shape
     chosen = (("rows", extent.rows), ("columns", extent.columns))
     for (name, part), size in zip(chosen, outputs, strict=True):
         if part is not None and part.start >= size:
@@ -117,7 +117,7 @@ def filtering_json(
         "windows": [window_record(window) for window in windows],
     }
     if filtering.matrix.ndim == 3:
-        record["channels"] = "sum" if filtering.how.get("summed") else "each"
+        record["channels"] = "sum" if filtering.options.get("summed") else "each"
     if other is not None:
         record |= {name: array.tolist() for name, array in both_ways(filtering, other).items()}
     if backward is not None:
@@ -148,14 +148,14 @@ def window_record(window: Window) -> dict[str, Any]:
 def kind(filtering: Filtering) -> str:
     """Which of correlation and convolution it was, and whether that makes a difference."""
     done, other = "correlation (no flip, as in a conv layer)", "convolution"
-    if filtering.how.get("flip"):
+    if filtering.options.get("flip"):
         done, other = "convolution (the filter turned by 180 degrees)", "correlation"
     if is_symmetric(filtering.filter):
         return f"This is {done}; the filter is symmetric, so {other} gives the same."
     if filtering.output.size > SMALL:
         return f"This is {done}; for this filter {other} differs (--compare shows both)."
     try:
-        other_output = other_way(filtering.matrix, filtering.filter, filtering.how)
+        other_output = other_way(filtering.matrix, filtering.filter, filtering.options)
     except CorrelationError:  # integers that fit one way only
         return f"This is {done}; for this filter {other} differs."
     difference = difference_of(other_output, filtering.output)
@@ -181,7 +181,7 @@ def channels(filtering: Filtering) -> Iterator[str]:
         return
     many = count_of(len(filtering.matrix), "channel")
     has_own = filtering.filter.ndim == 3
-    if filtering.how.get("summed"):
+    if filtering.options.get("summed"):
         whose = "" if has_own else ", all with the same filter,"
         yield (
             f"The products of {many}{whose} are summed, as in a conv layer; --channels each keeps "
@@ -357,7 +357,7 @@ def heat_map(symbol: str, plane: Array, extent: Extent, label: str = "") -> Heat
 def both_ways(filtering: Filtering, other: Array) -> dict[str, Array]:
     """The correlation and the convolution."""
     pair = filtering.output, other
-    if filtering.how.get("flip"):
+    if filtering.options.get("flip"):
         pair = pair[::-1]
     return {"correlation": pair[0], "convolution": pair[1]}
 
