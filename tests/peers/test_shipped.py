@@ -31,7 +31,9 @@ def test_exported_and_run_elsewhere(nncli: Run, tmp_path: Path, spec: Path) -> N
     reference, _ = safetensors_format.read(tmp_path / "net.check.safetensors")
     session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
     (outputs,) = session.run(None, {"input": reference["inputs"].astype(np.float32)})
-    assert difference(outputs, reference["outputs"]) < 1e-6
+    # Behind a batchnorm of inputs far from 0, float32 itself is off by more.
+    rounding = difference(reference["outputs_in_own_type"], reference["outputs"])
+    assert difference(outputs, reference["outputs"]) < max(1e-6, 8 * rounding)
 
 
 def test_a_mismatch_is_told_by_the_exit_status(nncli: Run, tmp_path: Path) -> None:
