@@ -70,7 +70,7 @@ def _own(run: OpenedRun) -> tuple[str, Dataset]:
         data = load_data(run.spec)
     except SpecError as error:  # a file that is no longer there
         raise SpecError([*error.problems, f"{printable(run.path)}: {OTHERS}"]) from error
-    if data.recipe.as_plain() != run.preprocessing.as_plain():
+    if data.preprocessing.as_plain() != run.preprocessing.as_plain():
         raise DataError(
             f"{printable(run.path)}: its training data are no longer those that it was trained on; "
             f"{OTHERS}"

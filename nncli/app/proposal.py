@@ -9,7 +9,7 @@ import numpy as np
 
 from nncli.core.text import count_of, join_words, printable
 from nncli.data.samples import named
-from nncli.data.survey import Survey, listed_plainly, told
+from nncli.data.survey import Survey, described, listed_plainly
 from nncli.nn.activations import ELEMENTWISE, MIXING
 from nncli.nn.costs import activations_of
 from nncli.nn.layers import LAYERS as KINDS
@@ -52,7 +52,7 @@ def propose(name: str, train: str | dict[str, str], found: Survey, origin: str =
     plan = _plan(found)
     notes = tuple(_notes(found))
     table = train if isinstance(train, str) else train["inputs"]
-    made = f"Made by nncli init for {printable(PurePath(table).name)}: {told(found)}."
+    made = f"Made by nncli init for {printable(PurePath(table).name)}: {described(found)}."
     heading = [made, *([origin] if origin else []), *notes]
     head = [
         Entry(
@@ -66,7 +66,7 @@ def propose(name: str, train: str | dict[str, str], found: Survey, origin: str =
         Section("network", plan.network),
         Section("train", plan.train),
     ]
-    return Proposal(compose(heading, sections), told(found), notes)
+    return Proposal(compose(heading, sections), described(found), notes)
 
 
 class _Plan(NamedTuple):

@@ -71,7 +71,7 @@ class Reopened(NamedTuple):
             comments = [*(line for line in before if line.startswith("#")), *self.changes]
             changed = dump_spec(with_defaults(self.prepared.spec))
             text = (changed + "".join(f"{comment}\n" for comment in comments)).encode()
-        data = data_text(self.prepared.data.recipe.as_plain())
+        data = data_text(self.prepared.data.preprocessing.as_plain())
         self.folder.resume_at(self.point, text, data.encode())
 
 

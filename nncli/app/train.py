@@ -68,7 +68,7 @@ def train(
         if out is not None:
             text = dump_spec(with_defaults(prepared.spec))
             checkpoint = pack_checkpoint(prepared.network, trainer.sound_state(), identity)
-            data = data_text(prepared.data.recipe.as_plain())
+            data = data_text(prepared.data.preprocessing.as_plain())
             folder = RunFolder.create(Path(out), text, data, checkpoint, overwrite=overwrite)
         writer = CheckpointWriter(folder, prepared.network, History(), identity, checkpoint_every)
         return run_to_end(trainer, prepared, workers, writer, watch)

@@ -76,8 +76,8 @@ def load_initial_weights(spec: Spec, network: Network) -> InitialWeights:
         if spec.origin("train.init_from").kind == "default":  # asked for beside the spec
             raise
         lines = str(error).splitlines()
-        told = (spec.error_at(("train", "init_from"), line).problems for line in lines)
-        raise SpecError([problem for problems in told for problem in problems]) from error
+        found = (spec.error_at(("train", "init_from"), line).problems for line in lines)
+        raise SpecError([problem for problems in found for problem in problems]) from error
     network.parameters[...] = filled.parameters
     network.restore_state(filled.state)
     return InitialWeights(path, t.weights_layout, origins, notes)

@@ -1,12 +1,13 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and the pages of mapped ones."""
 
 import errno
+import mmap
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from nncli.core.errors import RunError
 from nncli.core.text import printable
@@ -115,3 +116,16 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def release_pages(array: Any) -> None:
+    """Hands the pages of a memory-mapped array back to the system; their contents stay."""
+    base = array
+    while base is not None:
+        # Of a private mapping ("c") the changes would be lost.
+        if getattr(base, "mode", None) == "c":
+            return
+        if isinstance(base, mmap.mmap) and hasattr(base, "madvise"):
+            base.madvise(mmap.MADV_DONTNEED)
+            return
+        base = getattr(base, "base", None)

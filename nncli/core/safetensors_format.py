@@ -91,20 +91,20 @@ def unpack(content: bytes) -> tuple[Arrays, dict[str, str]]:
 
 
 def _array(name: str, entry: Any, numbers: memoryview) -> npt.NDArray[Any]:
-    told = quote(name)
+    quoted = quote(name)
     if not isinstance(entry, dict) or not {"dtype", "shape", "data_offsets"} <= entry.keys():
-        raise ValueError(f"{told} lacks its dtype, shape or data_offsets")
+        raise ValueError(f"{quoted} lacks its dtype, shape or data_offsets")
     code, shape, place = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(code, str) or code not in DTYPES:
-        raise ValueError(f"{told} is of {str(code)[:40]!r}; known are {', '.join(DTYPES)}")
+        raise ValueError(f"{quoted} is of {str(code)[:40]!r}; known are {', '.join(DTYPES)}")
     if not _is_whole(shape) or not _is_whole(place) or len(place) != 2:
-        raise ValueError(f"{told} has a shape or a place that is not of whole numbers")
+        raise ValueError(f"{quoted} has a shape or a place that is not of whole numbers")
     dtype, (start, stop) = np.dtype(DTYPES[code]), place
     if stop > len(numbers) or stop - start != math.prod(shape) * dtype.itemsize:
-        raise ValueError(f"{told} does not lie where the header says")
+        raise ValueError(f"{quoted} does not lie where the header says")
     # NumPy counts this way too: a length of 0 does not make up for one that cannot be.
     if len(shape) > MOST_DIMENSIONS or math.prod(filter(None, shape)) > MOST_BYTES // 8:
-        raise ValueError(f"{told} has a shape that no array has")
+        raise ValueError(f"{quoted} has a shape that no array has")
     return np.frombuffer(numbers[start:stop], dtype).reshape(shape)
 
 

@@ -1,4 +1,12 @@
-"""Where samples come from: tables, IDX, NumPy files; split, scaling, mini-batches."""
+"""Where samples come from: files become arrays, arrays become datasets that hand out mini-batches.
+
+`readers/` has a format a file. `load` reads what a spec names, splits it, finds out what targets
+mean (`targets`) and how inputs are scaled (`scaling`); `preprocessing` is all of that, kept with a
+run, by which `inference_inputs` reads data that come later. A `dataset` gathers mini-batches.
+`survey` looks at a file for `nncli init`.
+
+It imports NumPy and core only, and knows nothing of networks. Start with `load`, then `dataset`.
+"""
 
 from nncli.data.dataset import Data, Dataset, prepare
 from nncli.data.inference_inputs import Inputs, read_inputs, read_measured

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.data.preprocessing import Preprocessing
-from nncli.data.readers.mapped import RowFile, let_go
+from nncli.data.readers.mapped import RowFile, release_large
 from nncli.data.samples import Origin, Samples, check_finite
 from nncli.data.scaling import Scaling, blocks
 from nncli.data.targets import Encoding, encode
@@ -87,26 +87,29 @@ class Dataset:
 
 
 class Data(NamedTuple):
-    """What a network is trained and measured on; `recipe` is how data that come later are read."""
+    """What a network is trained and measured on.
+
+    `preprocessing`: how data that come after the training are read.
+    """
 
     train: Dataset
     validation: Dataset | None
     test: Dataset | None
-    recipe: Preprocessing
+    preprocessing: Preprocessing
 
     @property
     def classes(self) -> tuple[str, ...] | None:
         """Their names in the order of the outputs; None where targets are plain numbers."""
-        return self.recipe.classes
+        return self.preprocessing.classes
 
     @property
     def input_shape(self) -> tuple[int, ...]:
         """(features,) or (channels, rows, columns)."""
-        return self.recipe.input_shape
+        return self.preprocessing.input_shape
 
     @property
     def outputs(self) -> int:
-        return self.recipe.outputs
+        return self.preprocessing.outputs
 
 
 def prepare(
@@ -165,4 +168,4 @@ def check_inputs(samples: Samples, scaling: Scaling | None, dtype: np.dtype[Any]
             check_finite(scaled, block, samples.inputs_origin, rows.start)
         else:
             check_finite(block, block, samples.inputs_origin, rows.start)
-        let_go(raw)
+        release_large(raw)

@@ -1,4 +1,4 @@
-"""Data that come later than the training, read by its recipe."""
+"""Data that come after the training, read by its preprocessing."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from nncli.core.text import count_of, printable, quote_all
 from nncli.data.dataset import Dataset, check_inputs, needed_scaling, prepare
 from nncli.data.preprocessing import Layout, Preprocessing
 from nncli.data.readers.files import STANDARD_INPUT, check_expansion, opened, reading
-from nncli.data.readers.mapped import let_go
+from nncli.data.readers.mapped import release_large
 from nncli.data.readers.read import array_of_inputs, kind, read_source
 from nncli.data.readers.rows import RowReader
 from nncli.data.readers.tables import chosen_samples, delimiter_of, read_table
@@ -35,20 +35,23 @@ class Inputs(NamedTuple):
 
 
 def read_inputs(
-    recipe: Preprocessing, source: Path | NDArray[Any] | IO[bytes], dtype: DType
+    preprocessing: Preprocessing, source: Path | NDArray[Any] | IO[bytes], dtype: DType
 ) -> Inputs:
     """The inputs of a source of any format, with targets or without.
 
     A table, and a stream, which holds one, are read as the parts are asked for; .npy is mapped.
-    Raises DataError for what does not fit the recipe; of a table's rows only as they are read.
+    Raises DataError for what does not fit the preprocessing; of a table's rows only when they are
+    read.
     """
     if isinstance(source, Path) and kind(source) == "table":
         check_expansion(source)  # before the first of a bomb's rows is answered
         with opened(source) as stream:
             reader = RowReader(stream, printable(source), delimiter_of(source))
-            layout = layout_of(recipe, reader)
+            layout = layout_of(preprocessing, reader)
         return Inputs(
-            parts_of_file(recipe, source, layout, dtype), None, notes_of(recipe, layout, reader)
+            parts_of_file(preprocessing, source, layout, dtype),
+            None,
+            notes_of(preprocessing, layout, reader),
         )
     if isinstance(source, Path):
         samples = read_source(source, with_targets=False)
@@ -57,67 +60,71 @@ def read_inputs(
     else:
         with reading(Path(STANDARD_INPUT)):
             reader = RowReader(source, STANDARD_INPUT)
-            layout = layout_of(recipe, reader)
+            layout = layout_of(preprocessing, reader)
         return Inputs(
-            parts_of_stream(recipe, reader, layout, dtype), None, notes_of(recipe, layout, reader)
+            parts_of_stream(preprocessing, reader, layout, dtype),
+            None,
+            notes_of(preprocessing, layout, reader),
         )
-    samples = recipe.fitted(samples)
-    check_inputs(samples, needed_scaling(samples.inputs, recipe.scaling, dtype), dtype)
-    return Inputs(pieces(recipe, samples, dtype), len(samples), ())
+    samples = preprocessing.fitted(samples)
+    check_inputs(samples, needed_scaling(samples.inputs, preprocessing.scaling, dtype), dtype)
+    return Inputs(pieces(preprocessing, samples, dtype), len(samples), ())
 
 
-def pieces(recipe: Preprocessing, samples: Samples, dtype: DType) -> Iterator[Dataset]:
+def pieces(preprocessing: Preprocessing, samples: Samples, dtype: DType) -> Iterator[Dataset]:
     """Checked inputs in pieces: no more of a mapped file than one of them stays in memory."""
-    raw, step = samples.inputs, max(1, PIECE // recipe.inputs)
-    scaling = needed_scaling(raw, recipe.scaling, dtype)
+    raw, step = samples.inputs, max(1, PIECE // preprocessing.inputs)
+    scaling = needed_scaling(raw, preprocessing.scaling, dtype)
     for start in range(0, len(raw), step):
         piece = raw[start : start + step]
         yield Dataset(piece, np.empty((len(piece), 0), dtype), np.arange(len(piece)), scaling)
-        let_go(raw)
+        release_large(raw)
 
 
 def parts_of_file(
-    recipe: Preprocessing, path: Path, layout: Layout, dtype: DType
+    preprocessing: Preprocessing, path: Path, layout: Layout, dtype: DType
 ) -> Iterator[Dataset]:
     with opened(path) as stream:
         reader = RowReader(stream, printable(path), delimiter_of(path))
-        layout_of(recipe, reader)
-        yield from parts_of(recipe, reader, layout, dtype)
+        layout_of(preprocessing, reader)
+        yield from parts_of(preprocessing, reader, layout, dtype)
 
 
 def parts_of_stream(
-    recipe: Preprocessing, reader: RowReader, layout: Layout, dtype: DType
+    preprocessing: Preprocessing, reader: RowReader, layout: Layout, dtype: DType
 ) -> Iterator[Dataset]:
     with reading(Path(STANDARD_INPUT)):
-        yield from parts_of(recipe, reader, layout, dtype)
+        yield from parts_of(preprocessing, reader, layout, dtype)
 
 
 def parts_of(
-    recipe: Preprocessing, reader: RowReader, layout: Layout, dtype: DType
+    preprocessing: Preprocessing, reader: RowReader, layout: Layout, dtype: DType
 ) -> Iterator[Dataset]:
     for table in reader.tables():
         samples = chosen_samples(table, layout.inputs, (), hint="")
-        yield without_targets(recipe, samples, dtype)
+        yield without_targets(preprocessing, samples, dtype)
 
 
-def without_targets(recipe: Preprocessing, samples: Samples, dtype: DType) -> Dataset:
-    return prepare(recipe.fitted(samples), scaling=recipe.scaling, encoding=None, dtype=dtype)
+def without_targets(preprocessing: Preprocessing, samples: Samples, dtype: DType) -> Dataset:
+    return prepare(
+        preprocessing.fitted(samples), scaling=preprocessing.scaling, encoding=None, dtype=dtype
+    )
 
 
-def layout_of(recipe: Preprocessing, reader: RowReader) -> Layout:
+def layout_of(preprocessing: Preprocessing, reader: RowReader) -> Layout:
     """Finds out whether the table has a header, and what its columns are."""
-    if recipe.is_header(reader.first):
-        reader.take_header()
-    return recipe.lay_out(reader.header, reader.width, reader.name)
+    if preprocessing.is_header(reader.first):
+        reader.read_header_row()
+    return preprocessing.lay_out(reader.header, reader.width, reader.name)
 
 
-def notes_of(recipe: Preprocessing, layout: Layout, reader: RowReader) -> tuple[str, ...]:
+def notes_of(preprocessing: Preprocessing, layout: Layout, reader: RowReader) -> tuple[str, ...]:
     """What columns a table has besides the inputs."""
     notes = []
     if layout.targets:
-        named = reader.header is not None and recipe.by_name
+        named = reader.header is not None and preprocessing.by_name
         targets = (
-            quote_all(recipe.targets or ())
+            quote_all(preprocessing.targets or ())
             if named
             else "column " + ", ".join(str(i + 1) for i in layout.targets)
         )
@@ -128,41 +135,50 @@ def notes_of(recipe: Preprocessing, layout: Layout, reader: RowReader) -> tuple[
     return tuple(notes)
 
 
-def read_measured(recipe: Preprocessing, source: Source, dtype: DType) -> Dataset:
+def read_measured(preprocessing: Preprocessing, source: Source, dtype: DType) -> Dataset:
     """All samples of a source, with the targets that a network is measured by.
 
-    Raises DataError for what does not fit the recipe, unknown classes among it.
+    Raises DataError for what does not fit the preprocessing, unknown classes among it.
     """
     if isinstance(source, Path) and kind(source) == "table":
-        samples = measured_table(recipe, source)
+        samples = measured_table(preprocessing, source)
     elif isinstance(source, Pair) or kind(source) == "npz":
-        samples = read_source(source, classes=recipe.classes or "none")
+        samples = read_source(source, classes=preprocessing.classes or "none")
     else:
         raise DataError(
             f"{printable(source)}: holds inputs alone; give the file of their targets too "
             "(--targets)"
         )
     part = prepare(
-        recipe.fitted(samples), scaling=recipe.scaling, encoding=recipe.encoding, dtype=dtype
+        preprocessing.fitted(samples),
+        scaling=preprocessing.scaling,
+        encoding=preprocessing.encoding,
+        dtype=dtype,
     )
     found = part.targets.shape[1]
-    if found != recipe.outputs:
+    if found != preprocessing.outputs:
         raise DataError(
             f"{samples.targets_origin.name}: has {count_of(found, 'target')} a sample, but the "
-            f"network has {count_of(recipe.outputs, 'output')}"
+            f"network has {count_of(preprocessing.outputs, 'output')}"
         )
     return part
 
 
-def measured_table(recipe: Preprocessing, path: Path) -> Samples:
+def measured_table(preprocessing: Preprocessing, path: Path) -> Samples:
     check_expansion(path)  # a bomb of blank lines has no first row
     with opened(path) as stream:
         reader = RowReader(stream, printable(path), delimiter_of(path))
-        layout = layout_of(recipe, reader)
+        layout = layout_of(preprocessing, reader)
     if not layout.targets:
-        names = f" {quote_all(recipe.targets)}" if recipe.targets and recipe.by_name else ""
+        names = (
+            f" {quote_all(preprocessing.targets)}"
+            if preprocessing.targets and preprocessing.by_name
+            else ""
+        )
         raise DataError(
             f"{reader.name}: lacks the target column{names}, which the network is measured by"
         )
     table = read_table(path, header=reader.header is not None)
-    return chosen_samples(table, layout.inputs, layout.targets, recipe.classes or "none", hint="")
+    return chosen_samples(
+        table, layout.inputs, layout.targets, preprocessing.classes or "none", hint=""
+    )

@@ -78,7 +78,7 @@ def load(
         train=replace(whole, index=chosen),
         validation=parts.get("validation"),
         test=parts.get("test"),
-        recipe=recipe_of(samples, encoding, scaling, outputs),
+        preprocessing=recipe_of(samples, encoding, scaling, outputs),
     )
 
 

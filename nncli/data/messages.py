@@ -28,7 +28,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 class Problems:
-    """Collects the mistakes of one file; its first ten are told, the rest are counted."""
+    """Collects the mistakes of one file; its first ten are shown, the rest are counted."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -43,13 +43,13 @@ class Problems:
             self.raise_any()
 
     def add(self, problem: str, at: tuple[int, ...] = ()) -> None:
-        """`at` is the row, or row and column: problems are told in this order."""
+        """`at` is the row, or row and column: problems are shown in this order."""
         self.total += 1
         insort(self.first, (at, problem), key=lambda found: found[0])
         del self.first[SHOWN_PROBLEMS:]
 
     def add_each(self, rows: Sequence[int], problem: Callable[[int], str]) -> None:
-        """One problem a row, rows ascending; words are found for those only that can be told."""
+        """One problem a row, rows ascending; words are found for only those that can be shown."""
         for row in rows[:SHOWN_PROBLEMS]:
             self.add(problem(row), (row,))
         self.total += len(rows[SHOWN_PROBLEMS:])
@@ -58,8 +58,8 @@ class Problems:
         """Raise DataError with what was collected, if anything was."""
         if not self.total:
             return
-        told = [problem for _, problem in self.first]
-        more = self.total - len(told)
+        shown = [problem for _, problem in self.first]
+        more = self.total - len(shown)
         least = "at least " if self.stopped else ""
         rest = [f"{self.name}: and {least}{more:,} more"] if more else []
-        raise DataError([*told, *rest], key=key)
+        raise DataError([*shown, *rest], key=key)

@@ -176,7 +176,7 @@ def recipe_of(
 
 
 def preprocessing_from(plain: Mapping[str, Any]) -> Preprocessing:
-    """The recipe that `as_plain` has put in plain words.
+    """The preprocessing that `as_plain` has put in plain words.
 
     Raises KeyError, TypeError or ValueError where it is damaged.
     """

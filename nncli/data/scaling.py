@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
-from nncli.data.readers.mapped import let_go
+from nncli.data.readers.mapped import release_large
 from nncli.data.samples import Samples, check_finite
 
 Scale = float | Literal["minmax", "standard", "none"]
@@ -125,7 +125,7 @@ def statistics(inputs: NDArray[Any], index: NDArray[np.int64]) -> tuple[NDArray[
     count = 0
     for rows in blocks(len(index), int(np.prod(shape))):
         block = inputs[index[rows]].astype(np.float64)
-        let_go(inputs)
+        release_large(inputs)
         np.minimum(low, block.min(axis=0), out=low)
         np.maximum(high, block.max(axis=0), out=high)
         block_mean = block.mean(axis=0)

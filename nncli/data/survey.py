@@ -318,7 +318,7 @@ def looks_like_images(rows: NDArray[np.float64], side: int) -> bool:
     return max(difference(1), difference(side)) < 0.9 * apart
 
 
-def told(survey: Survey) -> str:
+def described(survey: Survey) -> str:
     """A data set in a line: `150 samples of 4 inputs, 3 classes: ...`."""
     shape = survey.input_shape
     image = f"images of {' x '.join(map(str, shape))}" if len(shape) > 1 else ""

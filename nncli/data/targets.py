@@ -54,7 +54,7 @@ class Encoding(NamedTuple):
             return f"{place}: {quote(label)} is not a class; the classes are {classes}{near}"
 
         unknown = np.flatnonzero(indices < 0).tolist()
-        classes = self.told(lookup) if unknown else ""
+        classes = self.described(lookup) if unknown else ""
         problems.add_each(unknown, wrong)
         problems.raise_any(key="classes")
         return indices
@@ -63,7 +63,7 @@ class Encoding(NamedTuple):
         names = map(str, range(len(self.classes))) if integers and self.by_index else self.classes
         return {name: i for i, name in enumerate(names)}
 
-    def told(self, lookup: dict[str, int]) -> str:
+    def described(self, lookup: dict[str, int]) -> str:
         counting = list(lookup) == [str(i) for i in range(len(lookup))]
         return f"0 to {len(lookup) - 1}" if counting and len(lookup) > 2 else quote_all(lookup)
 
@@ -147,9 +147,9 @@ def refuse_slips(values: NDArray[Any], labels: NDArray[np.bool_], origin: Origin
     def wrong(row: int) -> str:
         value = values[row]
         large = isinstance(value, int) or abs(value) >= EXACT
-        told = f"{value:g}" if large else str(value)
+        written = f"{value:g}" if large else str(value)
         return (
-            f"{origin.place(row)}: {told} is {'too large for a' if large else 'no'} class; "
+            f"{origin.place(row)}: {written} is {'too large for a' if large else 'no'} class; "
             f"{others}; mend it, or set classes: none for plain numbers"
         )
 

@@ -23,7 +23,7 @@ from nncli.nn.network import Network
 
 Layout = Literal["nncli", "pytorch"]
 OURS = "nncli."  # how the format of a file begins that nncli wrote for itself
-MOST_TOLD, MOST_NAMED = 10, 6
+MOST_LINES, MOST_NAMED = 10, 6
 
 
 class WeightFile(NamedTuple):
@@ -300,6 +300,6 @@ def _origins(names: dict[str, str], network: Network, layout: Layout) -> Iterabl
 
 def _raise(problems: Sequence[str]) -> None:
     if problems:
-        more = len(problems) - MOST_TOLD
-        told = [*problems[:MOST_TOLD], *([f"and {more:,} more"] if more > 0 else [])]
-        raise NncliError("\n".join(told))
+        more = len(problems) - MOST_LINES
+        lines = [*problems[:MOST_LINES], *([f"and {more:,} more"] if more > 0 else [])]
+        raise NncliError("\n".join(lines))

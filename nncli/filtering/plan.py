@@ -15,6 +15,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
+from nncli.core.files import release_pages
 from nncli.filtering.algorithm import Algorithm, Scratch, tile_count
 from nncli.filtering.direct import Direct
 from nncli.filtering.fft import EPSILON, Fft
@@ -23,7 +24,7 @@ from nncli.filtering.options import CorrelationError, Options, checked_windows, 
 from nncli.filtering.padding import fill_padded
 from nncli.filtering.separable import Separable, rank_one_factors
 from nncli.filtering.toeplitz import Toeplitz
-from nncli.nn.arrays import Array, Shape, release
+from nncli.nn.arrays import Array, Shape
 from nncli.nn.parallel.blas import threads_there
 from nncli.nn.windows import Pair, Windows
 
@@ -82,8 +83,8 @@ class Plan:
                     for future in [pool.submit(share) for share in work]:
                         future.result()
                 if budget is not None:
-                    release(self.image)
-                    release(out)
+                    release_pages(self.image)
+                    release_pages(out)
                 done += len(batch)
                 if progress is not None:
                     progress(done, tiles)
@@ -229,7 +230,7 @@ def _largest_absolute(channels: Array) -> float:
             part = channel[top : top + rows]
             peak = max(peak, int(part.max()), -int(part.min()))
             if len(channel) > rows:
-                release(channels)
+                release_pages(channels)
     return float(peak)
 
 

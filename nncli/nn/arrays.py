@@ -1,6 +1,5 @@
 """The array type of this room, and how its rules are written down."""
 
-import mmap
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -29,16 +28,3 @@ def execute(operations: Operations) -> None:
 def constant(value: float, dtype: np.dtype[Any]) -> Array:
     """`value` as an array without axes: NumPy's ufuncs take it twice as fast as a Python float."""
     return np.array(value, dtype)
-
-
-def release(array: Array) -> None:
-    """Hands the pages of a memory-mapped array back to the system; their contents stay."""
-    base: Any = array
-    while base is not None:
-        # Of a private mapping ("c") the changes would be lost.
-        if isinstance(base, np.memmap) and base.mode == "c":
-            return
-        if isinstance(base, mmap.mmap) and hasattr(base, "madvise"):
-            base.madvise(mmap.MADV_DONTNEED)
-            return
-        base = getattr(base, "base", None)

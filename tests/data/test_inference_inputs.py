@@ -1,4 +1,4 @@
-"""Data that come after the training: read by the recipe alone, and by names where there are any."""
+"""Data that come after the training: read by its preprocessing alone, by names where it has any."""
 
 import io
 import json
@@ -17,17 +17,17 @@ TRAIN = "a,b,y\n1,2,q\n3,6,p\n5,2,q\n"
 
 
 @pytest.fixture
-def recipe() -> Preprocessing:
-    return load(write("train.csv", TRAIN), scale="minmax").recipe
+def preprocessing() -> Preprocessing:
+    return load(write("train.csv", TRAIN), scale="minmax").preprocessing
 
 
-def inputs(recipe, source, dtype=FLOAT64):
-    found = read_inputs(recipe, source, dtype)
+def inputs(preprocessing, source, dtype=FLOAT64):
+    found = read_inputs(preprocessing, source, dtype)
     return np.concatenate([gathered(part, dtype)[0] for part in found.parts]), found.notes
 
 
-def later_table(recipe, text, name="t.csv"):
-    return inputs(recipe, write(name, text))
+def later_table(preprocessing, text, name="t.csv"):
+    return inputs(preprocessing, write(name, text))
 
 
 EXPECTED = [[0.5, 0.5]]
@@ -38,39 +38,39 @@ EXPECTED = [[0.5, 0.5]]
     ["a,b\n3,4\n", "b,a\n4,3\n", "3,4\n", '"a","b"\n"3","4"\n'],
     ids=["as trained", "another order", "no header", "quoted"],
 )
-def test_inputs_are_found_and_scaled_as_in_training(recipe, text):
-    found, notes = later_table(recipe, text)
+def test_inputs_are_found_and_scaled_as_in_training(preprocessing, text):
+    found, notes = later_table(preprocessing, text)
     assert (found.tolist(), notes) == (EXPECTED, ())
 
 
-def test_a_target_among_them_is_left_out_and_told(recipe):
-    found, notes = later_table(recipe, "y,b,a\nq,4,3\n")
+def test_a_target_among_them_is_left_out_and_told(preprocessing):
+    found, notes = later_table(preprocessing, "y,b,a\nq,4,3\n")
     assert found.tolist() == EXPECTED
     assert notes == ("t.csv: left out 'y', which the network predicts",)
 
 
-def test_columns_that_the_network_does_not_take_are_told(recipe):
-    found, notes = later_table(recipe, "id,b,a,note\n7,4,3,x\n")
+def test_columns_that_the_network_does_not_take_are_told(preprocessing):
+    found, notes = later_table(preprocessing, "id,b,a,note\n7,4,3,x\n")
     assert found.tolist() == EXPECTED
     assert notes == ("t.csv: left out 'id', 'note', which the network was not trained on",)
 
 
 @pytest.mark.parametrize("text", ["3,4,q\n", "3,4,0\n"], ids=["a word", "a number"])
-def test_without_names_targets_are_where_they_were(recipe, text):
-    found, notes = later_table(recipe, text)
+def test_without_names_targets_are_where_they_were(preprocessing, text):
+    found, notes = later_table(preprocessing, text)
     assert found.tolist() == EXPECTED
     assert notes == ("t.csv: left out column 3, which the network predicts",)
 
 
 def test_names_may_be_numbers():
-    recipe = load(write("n.csv", "0,1,y\n5,6,0\n7,8,1\n"), target="y").recipe
-    assert later_table(recipe, "1,0\n4,3\n")[0].tolist() == [[3, 4]]
-    assert later_table(recipe, "1,5\n0,3\n")[0].tolist() == [[1, 5], [0, 3]]
+    preprocessing = load(write("n.csv", "0,1,y\n5,6,0\n7,8,1\n"), target="y").preprocessing
+    assert later_table(preprocessing, "1,0\n4,3\n")[0].tolist() == [[3, 4]]
+    assert later_table(preprocessing, "1,5\n0,3\n")[0].tolist() == [[1, 5], [0, 3]]
 
 
 def test_names_given_twice_are_taken_by_position():
-    recipe = load(write("n.csv", "x,x,y\n5,6,0\n7,8,1\n")).recipe
-    assert later_table(recipe, "x,x\n1,2\n")[0].tolist() == [[1, 2]]
+    preprocessing = load(write("n.csv", "x,x,y\n5,6,0\n7,8,1\n")).preprocessing
+    assert later_table(preprocessing, "x,x\n1,2\n")[0].tolist() == [[1, 2]]
 
 
 @pytest.mark.parametrize(
@@ -89,124 +89,124 @@ def test_names_given_twice_are_taken_by_position():
          "without 1 target column"),
     ],
 )  # fmt: skip
-def test_columns_that_do_not_fit(recipe, text, told):
-    assert problems(later_table, recipe, text) == [told]
+def test_columns_that_do_not_fit(preprocessing, text, told):
+    assert problems(later_table, preprocessing, text) == [told]
 
 
 def test_a_name_nearly_right():
-    recipe = load(write("n.csv", "width,height,y\n5,6,0\n7,8,1\n")).recipe
-    assert problems(later_table, recipe, "width,heigth\n1,2\n") == [
+    preprocessing = load(write("n.csv", "width,height,y\n5,6,0\n7,8,1\n")).preprocessing
+    assert problems(later_table, preprocessing, "width,heigth\n1,2\n") == [
         "t.csv: lacks the column 'height', which the network takes; did you mean 'heigth'?"
     ]
 
 
-def test_a_cell_that_is_no_number_is_told_with_its_row(recipe):
-    assert problems(later_table, recipe, "a,b\n1,2\n3,x\n") == [
+def test_a_cell_that_is_no_number_is_told_with_its_row(preprocessing):
+    assert problems(later_table, preprocessing, "a,b\n1,2\n3,x\n") == [
         "t.csv: row 3, column 2 (b): 'x' is not a number"
     ]
 
 
-def test_gzip_is_looked_through_before_its_first_row_is_answered(recipe, monkeypatch):
+def test_gzip_is_looked_through_before_its_first_row_is_answered(preprocessing, monkeypatch):
     monkeypatch.setattr(files, "RATIO_FROM", 1 << 16)
     bomb = write("t.csv.gz", b"3,4\n" * (1 << 17))
-    assert problems(read_inputs, recipe, bomb, FLOAT64) == [
+    assert problems(read_inputs, preprocessing, bomb, FLOAT64) == [
         "t.csv.gz: expands to more than 75 times its size; refused as a decompression bomb"
     ]
     rng = np.random.default_rng(0)
     text = "\n".join(f"{a},{b}" for a, b in rng.random((100_000, 2)))
     whole = write("u.csv.gz", f"{text}\n".encode())
-    assert len(inputs(recipe, whole)[0]) == 100_000
+    assert len(inputs(preprocessing, whole)[0]) == 100_000
     whole.write_bytes(whole.read_bytes()[:-9])
-    assert problems(read_inputs, recipe, whole, FLOAT64) == [
+    assert problems(read_inputs, preprocessing, whole, FLOAT64) == [
         "u.csv.gz: is cut short: the gzip data do not end"
     ]
 
 
-def test_a_bomb_of_blank_lines_is_refused_by_its_size(recipe, monkeypatch):
+def test_a_bomb_of_blank_lines_is_refused_by_its_size(preprocessing, monkeypatch):
     monkeypatch.setattr(files, "RATIO_FROM", 1 << 16)
     bomb = write("t.csv.gz", b"\n" * (1 << 17))
     for read in (read_inputs, read_measured):
-        assert problems(read, recipe, bomb, FLOAT64) == [
+        assert problems(read, preprocessing, bomb, FLOAT64) == [
             "t.csv.gz: expands to more than 75 times its size; refused as a decompression bomb"
         ]
 
 
-def test_standard_input_is_a_table(recipe):
-    found, _ = inputs(recipe, io.BytesIO(b"b,a\n4,3\n"))
+def test_standard_input_is_a_table(preprocessing):
+    found, _ = inputs(preprocessing, io.BytesIO(b"b,a\n4,3\n"))
     assert found.tolist() == EXPECTED
-    assert problems(inputs, recipe, io.BytesIO(b"b,a\n4,x\n")) == [
+    assert problems(inputs, preprocessing, io.BytesIO(b"b,a\n4,x\n")) == [
         "standard input: row 2, column 2 (a): 'x' is not a number"
     ]
 
 
 @pytest.mark.parametrize("good", [b"", b"b,a\n4,3\n"], ids=["at once", "after a row"])
-def test_standard_input_that_cannot_be_read(recipe, good):
+def test_standard_input_that_cannot_be_read(preprocessing, good):
     class Failing(io.BytesIO):
         def read1(self, size=-1):
             if content := super().read1(size):
                 return content
             raise OSError(5, "Input/output error")
 
-    assert problems(inputs, recipe, Failing(good)) == [
+    assert problems(inputs, preprocessing, Failing(good)) == [
         "standard input: cannot be read: input/output error"
     ]
 
 
 @pytest.mark.parametrize("stored", ["<f4", ">f8", "u1"])
-def test_arrays_in_memory_in_files_and_mapped(recipe, stored, monkeypatch):
+def test_arrays_in_memory_in_files_and_mapped(preprocessing, stored, monkeypatch):
     monkeypatch.setattr(later, "PIECE", 8)
     array = np.arange(40).reshape(20, 2).astype(stored)
     np.save("x.npy", array)
     np.savez("x.npz", x=array)
     expected = (array.astype(float) - [1, 2]) / 4
     for source in (array, Path("x.npy"), Path("x.npz")):
-        found = read_inputs(recipe, source, FLOAT32)
+        found = read_inputs(preprocessing, source, FLOAT32)
         assert found.total == 20
         made = np.concatenate([gathered(part, FLOAT32)[0] for part in found.parts])
         np.testing.assert_array_equal(made, expected.astype(np.float32))
 
 
-def test_arrays_that_do_not_fit(recipe):
-    assert problems(read_inputs, recipe, np.zeros((4, 3)), FLOAT64) == [
+def test_arrays_that_do_not_fit(preprocessing):
+    assert problems(read_inputs, preprocessing, np.zeros((4, 3)), FLOAT64) == [
         "inputs: has 3 inputs a sample, but the network takes 2 inputs"
     ]
-    assert problems(read_inputs, recipe, np.zeros((4, 28, 28)), FLOAT64) == [
+    assert problems(read_inputs, preprocessing, np.zeros((4, 28, 28)), FLOAT64) == [
         "inputs: has an image of 1 x 28 x 28 a sample, but the network takes 2 inputs"
     ]
     np.save("nan.npy", np.array([[1.0, 2.0], [3.0, np.nan]]))
-    assert problems(read_inputs, recipe, Path("nan.npy"), FLOAT64) == [
+    assert problems(read_inputs, preprocessing, Path("nan.npy"), FLOAT64) == [
         "nan.npy: element [1, 1]: nan is not a finite number"
     ]
 
 
 def test_images_for_a_network_of_images():
     pair = Pair(np.arange(24.0).reshape(4, 6).tolist(), [0, 1, 0, 1])
-    recipe = load(pair, shape=(1, 2, 3)).recipe
+    preprocessing = load(pair, shape=(1, 2, 3)).preprocessing
     for source in (np.ones((5, 2, 3)), np.ones((5, 6)), np.ones((5, 1, 2, 3))):
-        (part,) = read_inputs(recipe, source, FLOAT64).parts
+        (part,) = read_inputs(preprocessing, source, FLOAT64).parts
         assert part.inputs.shape == (5, 1, 2, 3)
 
 
 # With targets
 
 
-def measured(recipe, text):
-    return read_measured(recipe, write("t.csv", text), FLOAT64)
+def measured(preprocessing, text):
+    return read_measured(preprocessing, write("t.csv", text), FLOAT64)
 
 
 @pytest.mark.parametrize(
     "text", ["a,b,y\n3,4,p\n", "y,b,a\np,4,3\n", "3,4,p\n"], ids=["as trained", "moved", "bare"]
 )
-def test_targets_are_found_and_encoded_as_in_training(recipe, text):
-    part = measured(recipe, text)
+def test_targets_are_found_and_encoded_as_in_training(preprocessing, text):
+    part = measured(preprocessing, text)
     assert (part.inputs.tolist(), part.targets.tolist()) == (EXPECTED, [[1, 0]])
     assert part.origin.lines.tolist() == [text.count("\n")]
 
 
-def test_classes_may_be_counted_where_their_names_are_not_numbers(recipe):
-    named = load(write("n.csv", TRAIN), classes=("q", "p")).recipe
+def test_classes_may_be_counted_where_their_names_are_not_numbers(preprocessing):
+    named = load(write("n.csv", TRAIN), classes=("q", "p")).preprocessing
     assert measured(named, "a,b,y\n3,4,1\n").targets.tolist() == [[0, 1]]
-    assert problems(measured, recipe, "a,b,y\n3,4,1\n") == [
+    assert problems(measured, preprocessing, "a,b,y\n3,4,1\n") == [
         "t.csv: row 2, column 3 (y): '1' is not a class; the classes are 'p', 'q'"
     ]
 
@@ -222,35 +222,35 @@ def test_classes_may_be_counted_where_their_names_are_not_numbers(recipe):
          "t.csv: lacks the column 'b', which the network takes"),
     ],
 )  # fmt: skip
-def test_measured_tables_that_do_not_fit(recipe, text, told):
-    assert problems(measured, recipe, text) == [told]
+def test_measured_tables_that_do_not_fit(preprocessing, text, told):
+    assert problems(measured, preprocessing, text) == [told]
 
 
-def test_inputs_and_targets_from_two_files(recipe):
+def test_inputs_and_targets_from_two_files(preprocessing):
     np.save("x.npy", np.array([[3.0, 4.0]]))
     write("y.csv", "q\n")
-    part = read_measured(recipe, Pair(Path("x.npy"), Path("y.csv")), FLOAT64)
+    part = read_measured(preprocessing, Pair(Path("x.npy"), Path("y.csv")), FLOAT64)
     assert (gathered(part)[0].tolist(), part.targets.tolist()) == (EXPECTED, [[0, 1]])
-    assert problems(read_measured, recipe, Path("x.npy"), FLOAT64) == [
+    assert problems(read_measured, preprocessing, Path("x.npy"), FLOAT64) == [
         "x.npy: holds inputs alone; give the file of their targets too (--targets)"
     ]
 
 
 def test_numbers_as_targets():
-    recipe = load(write("n.csv", "a,u,v\n1,2,3\n4,5,6\n"), target=["u", "v"]).recipe
-    assert recipe.output_names == ("u", "v")
-    assert measured(recipe, "v,u,a\n30,20,1\n").targets.tolist() == [[20, 30]]
+    preprocessing = load(write("n.csv", "a,u,v\n1,2,3\n4,5,6\n"), target=["u", "v"]).preprocessing
+    assert preprocessing.output_names == ("u", "v")
+    assert measured(preprocessing, "v,u,a\n30,20,1\n").targets.tolist() == [[20, 30]]
     np.savez("t.npz", x=np.ones((2, 1)), y=np.ones((2, 3)))
-    assert problems(read_measured, recipe, Path("t.npz"), FLOAT64) == [
+    assert problems(read_measured, preprocessing, Path("t.npz"), FLOAT64) == [
         "t.npz: y: has 3 targets a sample, but the network has 2 outputs"
     ]
 
 
 def test_a_network_trained_on_arrays_is_measured_on_a_table():
     pair = Pair([[1.0, 2.0], [3.0, 4.0]], [[0.5, 0.25], [1, 2]])
-    recipe = load(pair).recipe
-    assert recipe.output_names == ("output_0", "output_1")
-    assert measured(recipe, "1,2,3,4\n").targets.tolist() == [[3, 4]]
+    preprocessing = load(pair).preprocessing
+    assert preprocessing.output_names == ("output_0", "output_1")
+    assert measured(preprocessing, "1,2,3,4\n").targets.tolist() == [[3, 4]]
 
 
 # In plain words
@@ -260,18 +260,18 @@ def test_a_network_trained_on_arrays_is_measured_on_a_table():
 @pytest.mark.parametrize("classes", [None, "none", 4, ("no", "yes")])
 def test_a_recipe_comes_back_from_json(scale, classes):
     table = "a,b,c,y\n1,5,1e-3,0\n3,5,0.1,1\n7,5,2,1\n"  # b is constant: its divisor is infinite
-    recipe = load(write("n.csv", table), scale=scale, classes=classes).recipe
-    again = preprocessing_from(json.loads(to_json(recipe.as_plain())))
-    assert again._replace(scaling=None) == recipe._replace(scaling=None)
+    preprocessing = load(write("n.csv", table), scale=scale, classes=classes).preprocessing
+    again = preprocessing_from(json.loads(to_json(preprocessing.as_plain())))
+    assert again._replace(scaling=None) == preprocessing._replace(scaling=None)
     text = "a,b,c\n2,5,0.3\n9,6,1\n"
-    np.testing.assert_array_equal(later_table(again, text)[0], later_table(recipe, text)[0])
+    np.testing.assert_array_equal(later_table(again, text)[0], later_table(preprocessing, text)[0])
 
 
 def test_scaling_is_undone_but_for_constants():
-    recipe = load(write("n.csv", "a,b,y\n1,5,0\n3,5,1\n"), scale="standard").recipe
+    preprocessing = load(write("n.csv", "a,b,y\n1,5,0\n3,5,1\n"), scale="standard").preprocessing
     raw = np.array([[1.5, 5.0], [7.0, 5.0]])
-    (part,) = read_inputs(recipe, raw, FLOAT64).parts
-    np.testing.assert_allclose(recipe.scaling.undone(gathered(part)[0]), raw)
+    (part,) = read_inputs(preprocessing, raw, FLOAT64).parts
+    np.testing.assert_allclose(preprocessing.scaling.undone(gathered(part)[0]), raw)
 
 
 @pytest.mark.parametrize(
@@ -286,13 +286,13 @@ def test_scaling_is_undone_but_for_constants():
         ("columns", {"a": 1}),
     ],
 )
-def test_a_damaged_recipe_is_an_error(recipe, key, value):
+def test_a_damaged_recipe_is_an_error(preprocessing, key, value):
     with pytest.raises((KeyError, TypeError, ValueError)):
-        preprocessing_from({**recipe.as_plain(), key: value})
+        preprocessing_from({**preprocessing.as_plain(), key: value})
 
 
-def test_a_recipe_without_a_key_is_an_error(recipe):
-    for key in recipe.as_plain():
+def test_a_recipe_without_a_key_is_an_error(preprocessing):
+    for key in preprocessing.as_plain():
         if key != "classes_by_index":
             with pytest.raises(KeyError):
-                preprocessing_from({k: v for k, v in recipe.as_plain().items() if k != key})
+                preprocessing_from({k: v for k, v in preprocessing.as_plain().items() if k != key})

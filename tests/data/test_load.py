@@ -31,7 +31,7 @@ def test_the_whole_of_a_table():
     data = load(path, validation=0.2, test=path, scale=10)
     assert (len(data.train), len(data.validation), len(data.test)) == (16, 4, 20)
     assert (data.classes, data.input_shape, data.outputs) == (("p", "q"), (2,), 2)
-    assert data.recipe.columns == ("a", "b")
+    assert data.preprocessing.columns == ("a", "b")
     inputs, targets = gathered(data.validation)
     index = data.validation.index
     np.testing.assert_array_equal(inputs, np.column_stack([index, index % 7]) / 10)

@@ -49,7 +49,7 @@ def test_rows_are_those_of_the_array(order, scale, dtype):
     found, targets = np.empty((len(rows), 1, 2, 3), FLOAT32), np.empty((len(rows), 3), FLOAT32)
     data.train.gather(rows, found, targets)
     expected = inputs[rows][:, None].astype(np.float64)
-    scaling = data.recipe.scaling
+    scaling = data.preprocessing.scaling
     expected = (expected - scaling.offset) / scaling.divisor
     np.testing.assert_array_equal(found, expected.astype(FLOAT32))
     np.testing.assert_array_equal(targets, np.eye(3)[LABELS[rows]])

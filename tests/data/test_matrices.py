@@ -421,7 +421,7 @@ def test_fast_reading_takes_what_careful_reading_takes(name, parts):
     content = "".join(parts)
     fast = read_or_told(name, content)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TextReader, "fast", lambda *_: None)
+        patch.setattr(TextReader, "parse_fast", lambda *_: None)
         assert read_or_told(name, content) == fast
 
 

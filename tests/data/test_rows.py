@@ -31,7 +31,7 @@ def read(content, size=10**9, header=False, delimiter=","):
     raw = content.encode() if isinstance(content, str) else content
     reader = RowReader(Pipe(raw, size), "t.csv", delimiter)
     if header:
-        reader.take_header()
+        reader.read_header_row()
     return reader, list(reader.tables())
 
 

@@ -72,7 +72,7 @@ def test_load_fits_on_the_training_part_and_applies_to_all(scale):
     np.testing.assert_allclose(data.train.inputs, expected)
     assert data.train.inputs is data.validation.inputs
     out = np.empty((1, 3))
-    data.recipe.scaling.apply(np.array([[1.0, 2.0, 3.0]]), out)
+    data.preprocessing.scaling.apply(np.array([[1.0, 2.0, 3.0]]), out)
     np.testing.assert_array_equal(data.test.inputs, out)
 
 

@@ -198,7 +198,7 @@ def test_classes_counted_in_the_millions_are_refused_at_once():
 
 def test_many_classes_and_many_mistakes_cost_no_time(monkeypatch):
     names = []
-    monkeypatch.setattr(Encoding, "told", lambda self, lookup: names.append(1) or "many")
+    monkeypatch.setattr(Encoding, "described", lambda self, lookup: names.append(1) or "many")
     told = problems(load, table(*range(-3000, 0)), classes=100_000)
     assert told[-1] == "t.csv: and 2,990 more"
     assert names == [1]

@@ -46,7 +46,7 @@ class Header(NamedTuple):
     offset: int
 
     @property
-    def promised(self) -> int:
+    def size(self) -> int:
         return math.prod(self.shape) * self.dtype.itemsize
 
 
@@ -97,9 +97,9 @@ def parse_header(text: bytes, offset: int, name: str) -> Header:
 
 
 def check_length(header: Header, found: int, name: str) -> None:
-    if found != header.promised:
+    if found != header.size:
         raise DataError(
-            f"{name}: its header promises {header.promised:,} bytes of data "
+            f"{name}: its header promises {header.size:,} bytes of data "
             f"({sizes(header.shape) or 'one value'}, {header.dtype}), but it holds {found:,}"
         )
 
@@ -124,12 +124,12 @@ def read_npy(path: Path) -> NDArray[Any]:
     with opened(path) as stream:
         header = read_header(stream, name)
     check_length(header, length - header.offset, name)
-    if header.promised == 0:
+    if header.size == 0:
         return np.empty(header.shape, header.dtype)
     array = mapped_numbers(path, header)
     if array.flags.c_contiguous and array.flags.aligned:
         return array
-    if header.promised > COPY_LIMIT:
+    if header.size > COPY_LIMIT:
         raise DataError(
             f"{name}: is stored column by column or unaligned, so it cannot be read sample by "
             "sample; save np.ascontiguousarray(array)"
@@ -190,7 +190,7 @@ def read_member(
     with archive.open(info) as stream:
         header = read_header(stream, name)
         check_length(header, info.file_size - header.offset, name)
-        content = read_upto(stream, header.promised)
+        content = read_upto(stream, header.size)
     check_length(header, len(content), name)
     array = np.frombuffer(content, header.dtype).reshape(
         header.shape, order="F" if header.fortran else "C"

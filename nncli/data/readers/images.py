@@ -83,7 +83,7 @@ def read(content: bytes, name: str) -> tuple[NDArray[Any], str, tuple[str, ...]]
         ) from error
     except DAMAGES as error:
         raise DataError(
-            f"{name}: is damaged, or no {format} that can be read: {told(error)}"
+            f"{name}: is damaged, or no {format} that can be read: {reason_of(error)}"
         ) from (error)
 
 
@@ -107,7 +107,7 @@ def bytes_of(image: "Image") -> int:
     return image.width * image.height * len(image.getbands()) * each
 
 
-def told(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Pillow's reason, on one line; it speaks of a BytesIO where it knows nothing."""
     text = " ".join(str(error).split())
     return text[:120] if text and "BytesIO" not in text else "its data make no sense"
@@ -193,7 +193,7 @@ def encoded(array: NDArray[Any], name: str, suffix: str) -> tuple[bytes, tuple[s
         # Each writer takes the options it knows, and leaves the others.
         image.save(stream, format=format, quality=JPEG_QUALITY, lossless=True)
     except DAMAGES as error:
-        raise DataError(f"{name}: cannot be written as {format}: {told(error)}") from error
+        raise DataError(f"{name}: cannot be written as {format}: {reason_of(error)}") from error
     notes = []
     if outside:
         notes.append(

@@ -6,7 +6,6 @@ read from the file itself, in half the time that mapping pages and letting go of
 scans let go of what is behind them.
 """
 
-import mmap
 import os
 import weakref
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
+from nncli.core.files import release_pages
 from nncli.core.text import printable
 from nncli.data.readers.files import cannot_read
 
@@ -27,10 +27,10 @@ def is_large(array: NDArray[Any]) -> bool:
     return isinstance(array, np.memmap) and array.nbytes > SMALL
 
 
-def let_go(array: NDArray[Any]) -> None:
-    """Lets go of the pages of a large array; they stay in the system's cache of files."""
-    if is_large(array) and hasattr(mmap, "MADV_DONTNEED"):
-        cast(Any, array)._mmap.madvise(mmap.MADV_DONTNEED)
+def release_large(array: NDArray[Any]) -> None:
+    """Hands the pages of a large array back; they stay in the system's cache of files."""
+    if is_large(array):
+        release_pages(array)
 
 
 class RowFile:

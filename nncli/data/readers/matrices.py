@@ -34,7 +34,7 @@ from nncli.data.readers.files import (
     read_upto,
     reading,
 )
-from nncli.data.readers.mapped import let_go
+from nncli.data.readers.mapped import release_large
 from nncli.data.readers.text import TextReader, as_text
 
 Progress = Callable[[int, int | None], None]
@@ -249,7 +249,7 @@ def check_finite(matrix: Matrix, tick: Ticker) -> None:
         if not np.isfinite(part).all():
             wrong = np.flatnonzero(~np.isfinite(part)) + first * rows.shape[1]
             problems.add_each(wrong.tolist(), problem)
-        let_go(array)
+        release_large(array)
         tick(min(first + step, len(rows)) * rows[0].nbytes)
     problems.raise_any()
 
@@ -334,13 +334,13 @@ def open_npy_for_writing(
         write_header(file, shape, dtype)
         file.flush()
         offset = file.tell()
-        take_room(file, offset + math.prod(shape) * dtype.itemsize)
+        reserve_space(file, offset + math.prod(shape) * dtype.itemsize)
         array: np.memmap[Any, Any] = np.memmap(file, dtype, "r+", offset, shape)
         yield array
         array.flush()
 
 
-def take_room(file: IO[bytes], length: int) -> None:
+def reserve_space(file: IO[bytes], length: int) -> None:
     if hasattr(os, "posix_fallocate"):
         try:
             os.posix_fallocate(file.fileno(), 0, length)

@@ -41,7 +41,7 @@ class RowReader:
     def width(self) -> int:
         return len(self.first)
 
-    def take_header(self) -> None:
+    def read_header_row(self) -> None:
         """Says that the first row is a header: it is no row of the tables."""
         self.header = tuple(self.first)
         lines = self._text.split("\n")

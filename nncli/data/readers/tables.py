@@ -407,11 +407,13 @@ def target_columns(table: Table, target: Target) -> list[int]:
     ]
     for key, column in zip(wanted, chosen, strict=True):
         if chosen.count(column) > 1:
-            raise DataError(f"{table.name}: target {told(key)} is asked for twice", key="target")
+            raise DataError(
+                f"{table.name}: target {key_words(key)} is asked for twice", key="target"
+            )
     return chosen
 
 
-def told(key: str | int) -> str:
+def key_words(key: str | int) -> str:
     return quote(key) if isinstance(key, str) else str(key)
 
 

@@ -47,14 +47,14 @@ class Rows:
         return len(self.values)
 
 
-class Room:
+class RowBuffer:
     """An array for all rows, filled as they come: joining them in the end would copy them all."""
 
     def __init__(self, rows: int, like: NDArray[Any]) -> None:
         self.array = np.empty((rows, like.shape[1]), like.dtype)
         self.used = 0
 
-    def put(self, values: NDArray[Any]) -> NDArray[Any]:
+    def store(self, values: NDArray[Any]) -> NDArray[Any]:
         """`values` where they will stay; or as they are, where they do not fit."""
         end = self.used + len(values)
         if values.dtype != self.array.dtype or end > len(self.array):
@@ -78,7 +78,7 @@ class TextReader:
         self.header: str | None = None
         self.integers = True  # nothing else was met so far
         self.rows: list[Rows] = []
-        self.room: Room | None = None
+        self.buffer: RowBuffer | None = None
 
     @property
     def delimiter(self) -> str | None:
@@ -106,13 +106,13 @@ class TextReader:
 
         text = io.BufferedReader(Counted(start.removeprefix(BOM), stream, count), BLOCK)
         while lines := text.readlines(BLOCK):
-            rows = self.take(lines)
+            rows = self.parse(lines)
             if rows is None:
                 continue
-            if self.room is None:
+            if self.buffer is None:
                 share = sum(map(len, lines)) / max(size, 1)
-                self.room = Room(int(SPARE * len(rows) / share), rows.values)
-            self.rows.append(Rows(self.room.put(rows.values), rows.lines))
+                self.buffer = RowBuffer(int(SPARE * len(rows) / share), rows.values)
+            self.rows.append(Rows(self.buffer.store(rows.values), rows.lines))
         self.problems.raise_any()
         if not self.rows:
             raise DataError(
@@ -121,21 +121,23 @@ class TextReader:
                 else f"{self.name}: has a header but no rows below it"
             )
         notes = () if self.header is None else (f"{self.name}: {self.header}",)
-        return exact(self.rows, self.name, self.room), self.kind, notes
+        return exact(self.rows, self.name, self.buffer), self.kind, notes
 
     def too_wide(self, how: str) -> DataError:
         return DataError(f"{self.name}: {how}; save the matrix as .npy")
 
-    def take(self, lines: list[bytes]) -> Rows | None:
+    def parse(self, lines: list[bytes]) -> Rows | None:
         """The rows of whole lines, the first of which is number `self.line`."""
         if not self.width:
-            lines = self.begin(with_newlines(b"".join(lines))).splitlines(keepends=True)
+            lines = self.parse_start(with_newlines(b"".join(lines))).splitlines(keepends=True)
         if not any(map(bytes.strip, lines)):
             self.line += with_newlines(b"".join(lines)).count(b"\n")
             return None
-        return self.fast(lines) or self.careful(self.decoded(with_newlines(b"".join(lines))))
+        return self.parse_fast(lines) or self.parse_exactly(
+            self.decoded(with_newlines(b"".join(lines)))
+        )
 
-    def begin(self, block: bytes) -> bytes:
+    def parse_start(self, block: bytes) -> bytes:
         """Finds out kind, width and header by the first row; returns what is left to read."""
         lines = self.decoded(block).split("\n")
         for i, text in enumerate(lines):
@@ -156,7 +158,7 @@ class TextReader:
         self.line += len(lines) - 1
         return b""
 
-    def fast(self, lines: list[bytes]) -> Rows | None:
+    def parse_fast(self, lines: list[bytes]) -> Rows | None:
         """The rows by NumPy's reader; None where it refuses, or something needs a closer look."""
         values = self.parsed(lines, np.int64) if self.integers else None
         if values is None:
@@ -185,7 +187,7 @@ class TextReader:
         except (ValueError, DeprecationWarning):
             return None
 
-    def careful(self, text: str) -> Rows | None:
+    def parse_exactly(self, text: str) -> Rows | None:
         """The rows cell by cell; what is wrong with them becomes problems."""
         found: list[list[int | float]] = []
         lines: list[int] = []
@@ -320,18 +322,18 @@ def kind_of_text(line: str) -> str:
     return "tsv" if len(cells) > 1 and not any(" " in cell.strip() for cell in cells) else "text"
 
 
-def exact(rows: Sequence[Rows], name: str, room: Room | None = None) -> NDArray[Any]:
+def exact(rows: Sequence[Rows], name: str, buffer: RowBuffer | None = None) -> NDArray[Any]:
     """All rows as one array: int64 where all are integers, or float64 where none is rounded.
 
     Beside a number that is no integer, integers are rounded as any other numbers are.
-    room: where they have been put, if they have.
+    buffer: where they have been put, if they have.
     """
     kinds = {part.values.dtype.kind for part in rows}
     if "f" not in kinds and "O" in kinds:
         refuse_rounding(rows, name)
     dtype = np.int64 if kinds == {"i"} else np.float64
-    if room is not None and (room.used, room.array.dtype) == (sum(map(len, rows)), dtype):
-        return room.array[: room.used]
+    if buffer is not None and (buffer.used, buffer.array.dtype) == (sum(map(len, rows)), dtype):
+        return buffer.array[: buffer.used]
     return np.concatenate([part.values.astype(dtype, copy=False) for part in rows])
 
 

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nncli.nn.arrays import Array, release
+from nncli.core.files import release_pages
+from nncli.nn.arrays import Array
 from nncli.render.text import number
 from nncli.render.widgets.grid import Extent, Format, formats
 
@@ -146,7 +147,7 @@ def statistics(array: Array) -> str:
         squares += float(np.vdot(values, values))
         total += float(values.sum())
         least, largest = min(least, float(values.min())), max(largest, float(values.max()))
-        release(array)
+        release_pages(array)
     return (
         f"{'×'.join(map(str, array.shape))}, norm {number(float(np.sqrt(squares)), 4)}, "
         f"from {number(least, 4)} to {number(largest, 4)}, mean {number(total / array.size, 4)}"
@@ -163,5 +164,5 @@ def rounding_note(page: Page) -> Paragraph:
             difference = np.abs(sum(parts)[finite] - result[finite])  # type: ignore[index]
             off = max(off, float(difference.max(initial=0)))
     # Anything below this is float64's own rounding in adding decimal numbers.
-    told = f"sums of what is shown are off by at most {off:.0e}" if off > 1e-12 else "sums add up"
-    return Paragraph(f"Numbers are rounded for reading; {told}.", note=True)
+    words = f"sums of what is shown are off by at most {off:.0e}" if off > 1e-12 else "sums add up"
+    return Paragraph(f"Numbers are rounded for reading; {words}.", note=True)

@@ -53,10 +53,10 @@ def agreement(inspection: Inspection) -> str:
         view: max((a.ulps for a in inspection.agreements if a.view == view), default=0.0)
         for view in VIEWS
     }
-    told = ", ".join(f"{view} {number(ulps, 2)}" for view, ulps in worst.items())
+    words = ", ".join(f"{view} {number(ulps, 2)}" for view, ulps in worst.items())
     return (
         "The four views compute the gradient each by its own formula; from what the step computed "
-        f"they differ, in units in the last place of its largest entry, by at most: {told}."
+        f"they differ, in units in the last place of its largest entry, by at most: {words}."
     )
 
 
