@@ -37,7 +37,7 @@ class Nncli:
     def epochs(self, workload: Workload, data: Data) -> tuple[Epoch, Parameters]:
         from nncli.data.dataset import Dataset
         from nncli.nn.optimizers import sgd
-        from nncli.nn.parallel.worker_count import start_workers
+        from nncli.nn.parallel.worker_pool import start_workers
         from nncli.training import trainer as timed
 
         timed.perf_counter = clock
@@ -61,14 +61,13 @@ class Nncli:
 
     def one_conv(self, workload: Workload) -> Epoch:
         from nncli.nn.arrays import execute
-        from nncli.nn.layers import ConvStep
+        from nncli.nn.layers import ConvStep, Workspace
         from nncli.nn.network import place_layers
-        from nncli.nn.parallel.worker_count import buffers_for
-        from nncli.nn.parallel.worker_pool import WorkerPool
+        from nncli.nn.parallel.worker_pool import WorkerPool, buffers_for
 
         (placed,) = place_layers(workload.layers, workloads.ONE_CONV_SHAPE)
         buffers = buffers_for(self.threads)
-        workers, zeros = WorkerPool(self.threads, forks=buffers.shared), buffers.zeros
+        workers, zeros = WorkerPool(self.threads, processes=buffers.shared), buffers.zeros
 
         def shared(array: np.ndarray) -> np.ndarray:
             copy = zeros(array.shape, np.float32)
@@ -83,7 +82,7 @@ class Nncli:
         for _ in range(self.threads):
             gradients = {key: zeros(w.shape, w.dtype) for key, w in weights.items()}
             input = shared(rng.random((*placed.input_shape, n // self.threads)))
-            layer = ConvStep(placed, input, zeros, n, [weights, gradients, {}])
+            layer = ConvStep(placed, input, Workspace(zeros, n, weights, gradients, {}))
             layer.bind_upstream(shared(rng.random(layer.a.shape)))
             rules = (layer.forward, layer.multiply_hadamard, layer.backward, layer.send_down)
             calls = [one for rule in rules for one in rule()]

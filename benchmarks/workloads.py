@@ -13,7 +13,7 @@ sys.path.insert(0, str(REPO))
 
 from nncli.nn.layers import AvgPool, Conv, Dense, Layer  # noqa: E402
 from nncli.nn.network import Network, build_network  # noqa: E402
-from nncli.nn.parallel.worker_count import buffers_for  # noqa: E402
+from nncli.nn.parallel.worker_pool import buffers_for  # noqa: E402
 from nncli.nn.schedules import Constant  # noqa: E402
 from nncli.training.plan import Plan  # noqa: E402
 

@@ -81,6 +81,28 @@ def test_every_room_has_its_arrows():
     assert {path.split("/")[1] for path in FILES if path.count("/") > 1} == set(ARROWS)
 
 
+PARALLEL = {  # what the rest of the package uses of nn.parallel, as its docstring says
+    "nncli.nn.parallel": {"worker_pool"},
+    "nncli.nn.parallel.worker_pool": {"WorkerPool", "buffers_for", "start_workers"},
+    "nncli.nn.parallel.partition": {"Source", "partition"},
+    "nncli.nn.parallel.blas": {"available_threads", "load_numpy"},
+}
+
+
+def test_parallel_is_used_by_its_interface() -> None:
+    used: dict[str, set[str]] = {}
+    for path, file in FILES.items():
+        if not path.startswith("nncli/nn/parallel/"):
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ImportFrom) and is_among(node.module or "", {*PARALLEL}):
+                    names = used.setdefault(node.module or "", set())
+                    names |= {alias.name for alias in node.names}
+    assert used
+    assert {module: names - PARALLEL.get(module, set()) for module, names in used.items()} == {
+        module: set() for module in used
+    }
+
+
 @pytest.mark.parametrize(
     ("path", "source", "caught"),
     [

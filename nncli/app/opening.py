@@ -14,8 +14,7 @@ from nncli.core.text import count_of, printable
 from nncli.data import Preprocessing, preprocessing_from
 from nncli.nn.network import Network
 from nncli.nn.optimizers import Optimizer
-from nncli.nn.parallel.worker_count import start_workers
-from nncli.nn.parallel.worker_pool import WorkerPool
+from nncli.nn.parallel.worker_pool import WorkerPool, start_workers
 from nncli.spec import Spec, load_spec
 
 # A spec needs nothing of what reads a run, so that is imported where there is one.

@@ -31,7 +31,7 @@ from nncli.nn.activations import ACTIVATIONS, DEFAULT, PARAMETERS
 from nncli.nn.initialisers import default_initialiser
 from nncli.nn.network import Network
 from nncli.nn.optimizers import Link, chain_of
-from nncli.nn.parallel import worker_count
+from nncli.nn.parallel import worker_pool
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.spec import (
     ConstantSchedule,
@@ -317,7 +317,7 @@ def build_network(spec: Spec, placed: Placed) -> Network:
     """
     rng = np.random.default_rng(seed_of(spec.seed, Stream.WEIGHTS))
     with _located(spec):
-        buffers = worker_count.buffers_for(spec.train.threads)
+        buffers = worker_pool.buffers_for(spec.train.threads)
         return networks.fill_layers(placed, spec.train.cost, spec.dtype, rng, buffers)
 
 
@@ -411,4 +411,4 @@ def start_workers(prepared: Prepared, auto: int | None = None) -> WorkerPool:
     threads = prepared.spec.train.threads
     n = min(prepared.plan.batch_size, len(prepared.data.train))
     count = (auto or threads) if threads == "auto" else threads
-    return worker_count.start_workers(prepared.network, n, count)
+    return worker_pool.start_workers(prepared.network, n, count)

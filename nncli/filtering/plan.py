@@ -25,7 +25,7 @@ from nncli.filtering.padding import fill_padded
 from nncli.filtering.separable import Separable, rank_one_factors
 from nncli.filtering.toeplitz import Toeplitz
 from nncli.nn.arrays import Array, Shape
-from nncli.nn.parallel.blas import threads_there
+from nncli.nn.parallel.blas import available_threads
 from nncli.nn.windows import Pair, Windows
 
 MAPPED_BYTES = 100 * 2**20  # of a mapped matrix and its output that are in memory at a time
@@ -214,7 +214,7 @@ def make_plan(image: Array, filter: Array, **options: Unpack[Options]) -> Plan:
     chosen = choose(options.get("algorithm"), applicable(filters, windows, bound, peak), windows)
     algorithms = [chosen(each, windows) for each in filters] * (len(channels) // len(filters))
     seconds = chosen.seconds(windows) * len(channels)
-    threads = options.get("threads") or (threads_there() if seconds > THREADED_SECONDS else 1)
+    threads = options.get("threads") or (available_threads() if seconds > THREADED_SECONDS else 1)
     mode = options.get("padding_mode", "zeros")
     return Plan(
         channels, windows, mode, summed, algorithms, sum_dtype, bound, shape, dtype, threads

@@ -1,4 +1,4 @@
-"""Where the arrays of a network and its steps lie."""
+"""The memory of a network and its steps: aligned to cache lines, and shared with workers."""
 
 import mmap
 from math import prod
@@ -8,18 +8,20 @@ import numpy as np
 
 from nncli.nn.arrays import Array, Shape
 
-CHUNK = 1 << 18  # bytes asked for at a time; an array of an eighth or more has a piece of its own
+CHUNK = (
+    1 << 18
+)  # bytes allocated at a time; an array of an eighth of it or more is allocated by itself
 LINE = 64  # bytes of a line of the processor's cache
 
 
 class AlignedBuffers:
-    """Makes arrays that begin with a line of the cache, where NumPy's own begin within one.
+    """Makes arrays that begin at a cache line, where NumPy's own begin within one.
 
-    Steps take 3 to 7 % less time by them. A chunk of memory goes with the last array in it.
+    Steps take 3 to 7 % less time with them. A chunk of memory is freed with the last array in it.
 
     Args:
-        shared: whether processes forked later see the arrays, and what any of them writes is seen
-            by all, as among threads.
+        shared: whether processes that are forked later share the arrays: what one writes all see,
+            as among threads.
     """
 
     def __init__(self, *, shared: bool = False) -> None:
@@ -27,22 +29,22 @@ class AlignedBuffers:
         self._free = np.zeros(0, np.uint8)  # what is left of the last chunk
 
     def zeros(self, shape: Shape | int, dtype: Any = float) -> Array:
-        """As np.zeros: an array of zeros, by rows.
+        """As np.zeros: an array of zeros, in C order.
 
         Raises:
-            MemoryError: there is no room for it.
+            MemoryError: there is not enough memory.
         """
         shape = (shape,) if isinstance(shape, int) else shape
         dtype = np.dtype(dtype)
         size = prod(shape) * dtype.itemsize
-        taken = -(-size // LINE) * LINE
-        if taken < CHUNK // 8:
-            if taken > len(self._free):
+        padded = -(-size // LINE) * LINE
+        if padded < CHUNK // 8:
+            if padded > len(self._free):
                 self._free = self._memory(CHUNK)
-            piece, self._free = self._free[:taken], self._free[taken:]
+            piece, self._free = self._free[:padded], self._free[padded:]
         else:
             try:
-                piece = self._memory(taken)
+                piece = self._memory(padded)
             except (MemoryError, OSError, OverflowError, ValueError):
                 raise MemoryError(
                     f"Unable to allocate {size / 2**20:,.0f} MiB for an array with shape {shape} "

@@ -5,7 +5,7 @@ and fills them in the order in which backpropagation is written down. Training o
 each step; looking at a step means reading them. The sample axis is last here (units x samples,
 channels x rows x columns x samples): that makes flattening free and every inner loop long.
 
-Forward and backward are a `Pass`. What of it is done by whom, see `shares`.
+Forward and backward are a `Pass`; who does what of a step, see `nncli.nn.parallel`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,23 +15,11 @@ import numpy as np
 
 from nncli.nn.arrays import Array
 from nncli.nn.layers import LayerStep
-from nncli.nn.network import Network, check_batch, splits_samples
+from nncli.nn.network import Network, check_batch
 from nncli.nn.optimizers import Optimizer
-from nncli.nn.parallel.partition import (
-    DataParallel,
-    Loader,
-    Serial,
-    Source,
-    TensorParallel,
-    Work,
-    dense,
-    parts,
-)
-from nncli.nn.parallel.process_worker import can_fork
+from nncli.nn.parallel.partition import Source, partition
 from nncli.nn.parallel.worker_pool import WorkerPool
-from nncli.nn.passes import Pass
 
-SMALLEST_SHARE = 4  # samples; fewer are not worth a thread
 QUANTITIES = ("input", "z", "a", "upstream", "sigma_prime", "delta", "downstream")
 
 
@@ -66,7 +54,7 @@ class Step:
     ) -> None:
         """
         Args:
-            workers: threads to share the work among; None: it is all done in the caller's.
+            workers: share the work; None: it is all done in the caller's thread.
             source: the samples that `load` chooses from.
             is_training: whether layers are in training mode; else they are in evaluation mode,
                 forward and backward.
@@ -92,36 +80,18 @@ class Step:
             self.gradient = optimizer.gradient
         elif differentiable:
             self.gradient = zeros(network.parameters.size, dtype)
-        self._work = self._partition(None if differentiable else workers, source)
-        self.passes = self._work.passes
-        self.load = self._work.load
-
-    def _partition(self, workers: WorkerPool | None, source: Source | None) -> Work:
-        is_shared = workers is not None and splits_samples(self.network.layers)
-        if workers is None or workers.size == 1 or not is_shared:
-            return Serial(self._pass(slice(None), self.gradient), self.optimizer, source)
-        loader = Loader(source, workers, self.network, self.inputs, self.targets)
-        # Not workers.forks: threads are slower at it, but come to the same bits as processes.
-        if can_fork() and dense(self.network):
-            whole = self._pass(slice(None), self.gradient)
-            shares = parts(self.n, workers.size)
-            return TensorParallel(whole, self.optimizer, workers, loader, shares)
-        shares = parts(self.n, max(1, min(workers.size, self.n // SMALLEST_SHARE)))
-        gradients = [self.gradient, *(self._another_gradient() for _ in shares[1:])]
-        passes = [*map(self._pass, shares, gradients)]
-        return DataParallel(passes, self.optimizer, workers, loader, shares)
-
-    def _another_gradient(self) -> Array | None:
-        if self.gradient is None:
-            return None
-        return self.network.buffers.zeros(self.gradient.size, self.gradient.dtype)
-
-    def _pass(self, share: slice, gradient: Array | None) -> Pass:
-        inputs, targets = self.inputs[share], self.targets[share]
-        update = None if self.optimizer is None else self.optimizer.update
-        training = self.is_training
-        network, n = self.network, self.n
-        return Pass(network, inputs, targets, n, gradient, update, is_training=training)
+        self._partition = partition(
+            network,
+            self.inputs,
+            self.targets,
+            self.gradient,
+            optimizer,
+            None if differentiable else workers,
+            source,
+            is_training=is_training,
+        )
+        self.passes = self._partition.passes
+        self.load = self._partition.load
 
     def draw(self, seed: np.random.SeedSequence) -> None:
         """Draws the random numbers that the step to come needs, where it `draws` any.
@@ -160,12 +130,12 @@ class Step:
     def forward(self) -> float:
         """From `inputs` to the outputs and the error; returns C, the mean of C_x."""
         with np.errstate(all="ignore"):
-            return self._work.forward() / self.n
+            return self._partition.forward() / self.n
 
     def differentiate(self, *, full: bool = False) -> float:
         """Forward and backward, without an update; returns C. `full`: see `run`."""
         with np.errstate(all="ignore"):
-            return self._work.differentiate(full) / self.n
+            return self._partition.differentiate(full) / self.n
 
     def run(self, eta: float, *, full: bool = False) -> float:
         """Forward, backward and update with the learning rate `eta`; returns C before the update.
@@ -181,7 +151,7 @@ class Step:
 
     def run_unguarded(self, eta: float, full: bool = False) -> float:
         """`run` within an `np.errstate` of the caller's, which for a small network is a tenth."""
-        return self._work.run(eta, full) / self.n
+        return self._partition.run(eta, full) / self.n
 
 
 def together(parts: Sequence[LayerStep]) -> LayerStep:

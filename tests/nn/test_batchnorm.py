@@ -146,10 +146,10 @@ def test_constant_inputs_divide_by_epsilon_alone(made):
     np.testing.assert_allclose(step.layers[0].recorded["variance"], 0, atol=1e-24)
 
 
-@pytest.mark.parametrize("forks", [False, True])
-def test_it_is_not_shared_out(made, forks):
+@pytest.mark.parametrize("processes", [False, True])
+def test_it_is_not_shared_out(made, processes):
     alone = step_of(made, 8)
-    with WorkerPool(2, forks=forks) as workers:
+    with WorkerPool(2, processes=processes) as workers:
         shared = Step(twin := made.astype(np.float64), sgd(twin), 8, workers)
         assert len(shared.passes) == 1
         shared.inputs[...], shared.targets[...] = alone.inputs, alone.targets

@@ -83,7 +83,7 @@ def test_float32_and_float64_leave_out_the_same_units(network):
 @pytest.mark.parametrize("count", [2, 3, 4])
 def test_any_number_of_threads_draws_the_same(network, count, monkeypatch):
     alone = step_of(*network, n=17)
-    with WorkerPool(count, forks=False) as workers:
+    with WorkerPool(count, processes=False) as workers:
         shared = step_of(*network, n=17, workers=workers)
         assert len(shared.passes) == count
         for step in (alone, shared):

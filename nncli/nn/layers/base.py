@@ -121,8 +121,8 @@ class Layer:
         is_output: whether a network may end in it.
         has_modes: whether a step of it does something else in evaluation mode than in training.
         draws: whether a step of it in training mode takes random numbers.
-        splits_samples: whether threads may have some of its samples each.
-        splits_units: whether threads may have some of its units each, see `nn.parallel`.
+        splits_samples: whether workers may have some of its samples each (data parallelism).
+        splits_units: whether workers may have some of its units each (tensor parallelism).
         is_analytic: whether its output is an analytic function of its input and parameters, as a
             complex-step derivative requires.
         quantities: what is recorded of its steps besides the quantities that every kind has.

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, field
 from math import prod
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from nncli.core.text import sizes
-from nncli.nn.arrays import Array, Operations, Shape, bind
+from nncli.nn.arrays import Array, Operations, Shape, Zeros, bind
 from nncli.nn.layers.base import Placed, ShapeMismatch, Workspace
 from nncli.nn.layers.weighted import WeightedLayer, WeightedStep
 
@@ -39,7 +39,42 @@ class Dense(WeightedLayer):
         return (5 * self.units + input_shape[0]) * n
 
     def step(self, placed: Placed, input: Array, workspace: Workspace) -> "DenseStep":
-        return DenseStep(placed, input, workspace)
+        arrays = DenseArrays.zeros(workspace.zeros, self.units, input)
+        return DenseStep(placed, input, workspace, arrays)
+
+
+class DenseArrays(NamedTuple):
+    """What a dense layer's part of a step writes, besides its gradients.
+
+    Attributes:
+        z, a, prime, delta, delta_over_n: units x samples; `delta_over_n` is δ/n.
+        downstream: inputs x samples.
+    """
+
+    z: Array
+    a: Array
+    prime: Array
+    delta: Array
+    delta_over_n: Array
+    downstream: Array
+
+    @classmethod
+    def zeros(cls, zeros: Zeros, units: int, input: Array) -> "DenseArrays":
+        shape, dtype = (units, input.shape[-1]), input.dtype
+        z, a, prime, delta = (zeros(shape, dtype) for _ in range(4))
+        downstream = zeros(input.shape, dtype)
+        return cls(z, a, prime, delta, zeros(shape, dtype), downstream)
+
+    def shard(self, units: slice, inputs: slice) -> "DenseArrays":
+        """Views of the rows of some units, and of the downstream rows of some inputs."""
+        return DenseArrays(
+            z=self.z[units],
+            a=self.a[units],
+            prime=self.prime[units],
+            delta=self.delta[units],
+            delta_over_n=self.delta_over_n[units],
+            downstream=self.downstream[inputs],
+        )
 
 
 class DenseStep(WeightedStep):
@@ -48,10 +83,12 @@ class DenseStep(WeightedStep):
     by np.matmul, where the product itself may take 0.7.
     """
 
-    def __init__(self, placed: Placed, input: Array, workspace: Workspace) -> None:
-        super().__init__(placed, input, workspace)
-        self.downstream = self.zeros(self.input.shape, self.z.dtype)
-        self.delta_over_n = self.zeros(self.delta.shape, self.delta.dtype)
+    def __init__(
+        self, placed: Placed, input: Array, workspace: Workspace, arrays: DenseArrays
+    ) -> None:
+        z, a, prime, delta, self.delta_over_n, self.downstream = arrays
+        super().__init__(placed, input, workspace, (z, a, prime, delta))
+        self.arrays = arrays
 
     def forward(self) -> Operations:
         yield bind(self.weight.T.dot, self.input, self.z)

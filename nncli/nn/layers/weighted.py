@@ -87,7 +87,17 @@ class WeightedStep(LayerStep):
     z: Array
     delta: Array
 
-    def __init__(self, placed: Placed, input: Array, workspace: Workspace) -> None:
+    def __init__(
+        self,
+        placed: Placed,
+        input: Array,
+        workspace: Workspace,
+        arrays: tuple[Array, Array, Array, Array] | None = None,
+    ) -> None:
+        """
+        Args:
+            arrays: z, a, σ' and δ, to be written; None: of its own, from the workspace.
+        """
         super().__init__(placed, input)
         assert isinstance(placed.layer, WeightedLayer)
         self.activation = ACTIVATIONS[placed.layer.activation]
@@ -97,8 +107,11 @@ class WeightedStep(LayerStep):
         self.one, self.one_over_n = constant(1, dtype), constant(1 / workspace.n, dtype)
         values = placed.layer.activation_values
         self.activation_parameters = [constant(value, dtype) for value in values]
-        shape = (*placed.output_shape, input.shape[-1])
-        self.z, self.a, self.prime, self.delta = (self.zeros(shape, dtype) for _ in range(4))
+        if arrays is None:
+            shape = (*placed.output_shape, input.shape[-1])
+            z, a, prime, delta = (self.zeros(shape, dtype) for _ in range(4))
+            arrays = z, a, prime, delta
+        self.z, self.a, self.prime, self.delta = arrays
         if self.activation.elementwise:
             self.sigma_prime = self.prime
         self.weight = self.parameters["weight"]

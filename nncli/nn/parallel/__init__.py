@@ -1,0 +1,22 @@
+"""One step on several cores: a mini-batch's work is partitioned among the workers of a pool.
+
+There are two partitions. By units (tensor parallelism): each worker has some units of every dense
+layer, for all samples, and waits for the others wherever it needs what they have written. So a
+weight stays with one core, and between cores go only the activations and deltas of a mini-batch,
+few beside the weights. By samples (data parallelism): each worker takes a pass of its own over some
+samples, and the gradients are added up before the update. Dense networks are partitioned by units
+where workers can be processes, all others by samples. A network with batchnorm layers is not
+partitioned: their statistics need the whole mini-batch in every layer.
+
+Workers are processes forked from the caller's where that works, as a rule on Linux, else threads;
+the same number of workers gives the same bits either way.
+
+The rest of nncli uses only this:
+
+    worker_pool    `start_workers`, `WorkerPool`, and `buffers_for`, the memory that workers share
+    partition      `partition`, which a `Step` calls, and the `Source` of samples that it may have
+    blas           how many threads BLAS has and may have, and NumPy loaded with one
+
+The package may import NumPy, core and nn. Nothing is imported here, so that `blas.load_numpy` can
+run before NumPy is loaded. Start reading at `partition`, then `worker_pool`.
+"""

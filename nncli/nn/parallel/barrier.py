@@ -6,42 +6,42 @@ import time
 from threading import Barrier, BrokenBarrierError
 
 from nncli.nn.arrays import Operation
-from nncli.nn.parallel.process_worker import PITCH, watch
+from nncli.nn.parallel.process_worker import CACHE_LINE, spin_until
 
-NAP = 2e-4  # seconds between two looks, after many in a row
+SLEEP = 2e-4  # seconds between two looks at a counter, after spinning
 
 
-class BarrierBroken(Exception):
-    """Somebody will not come."""
+class BarrierAborted(Exception):
+    """A worker has failed and will not reach the barrier."""
 
 
 class WorkerBarrier:
-    """What both kinds have in common."""
+    """A barrier for the caller, worker 0, and the other workers of a pool, threads or processes."""
 
     def reset(self) -> None:
-        """Before a task, when nobody is at one."""
+        """Makes it as new; before a task, when nobody waits."""
         raise NotImplementedError
 
-    def meet(self, k: int) -> None:
-        """Returns when all have called it as often as member `k`.
+    def wait(self, k: int) -> None:
+        """Returns when all workers have called it as often as worker `k`.
 
         Raises:
-            BarrierBroken: one has failed and will not come.
+            BarrierAborted: a worker has failed.
         """
         raise NotImplementedError
 
-    def break_up(self) -> None:
-        """Lets nobody wait any more."""
+    def abort(self) -> None:
+        """Raises BarrierAborted in all that wait, and in all that will until `reset`."""
         raise NotImplementedError
 
-    def attend(self, job: Operation) -> None:
-        """Does a job that meets others."""
+    def run(self, job: Operation) -> None:
+        """Runs a job that waits at the barrier; if it raises, the barrier is aborted."""
         try:
             job()
-        except BarrierBroken:  # whoever failed says why; of who has died, the workers does
+        except BarrierAborted:  # the worker that failed raises its own error
             pass
         except BaseException:
-            self.break_up()
+            self.abort()
             raise
 
 
@@ -53,59 +53,60 @@ class ThreadBarrier(WorkerBarrier):
         if self._barrier.broken:
             self._barrier.reset()
 
-    def meet(self, k: int) -> None:
+    def wait(self, k: int) -> None:
         try:
             self._barrier.wait()
         except BrokenBarrierError:
-            raise BarrierBroken from None
+            raise BarrierAborted from None
 
-    def break_up(self) -> None:
+    def abort(self) -> None:
         self._barrier.abort()
 
 
 class ProcessBarrier(WorkerBarrier):
-    """Each counts its own arrivals where all can see them, see `forked.can_fork`.
+    """Each worker counts its own arrivals in shared memory; for the order of writes see `can_fork`.
 
     Attributes:
-        helpers: the processes besides the caller's, who may die.
+        pids: of the workers besides the caller, which may be killed.
     """
 
     def __init__(self, size: int) -> None:
-        self._counts = memoryview(mmap.mmap(-1, mmap.PAGESIZE * size)).cast("q")
-        self._places = [PITCH * k for k in range(1, size + 1)]  # 0: whether it is broken up
+        self._counters = memoryview(mmap.mmap(-1, mmap.PAGESIZE * size)).cast("q")
+        # Counter 0 says whether the barrier is aborted.
+        self._indices = [CACHE_LINE * k for k in range(1, size + 1)]
         self._caller = os.getpid()
-        self.helpers: list[int] = []
+        self.pids: list[int] = []
 
     def reset(self) -> None:
-        for place in (0, *self._places):
-            self._counts[place] = 0
+        for index in (0, *self._indices):
+            self._counters[index] = 0
 
-    def meet(self, k: int) -> None:
-        counts, own = self._counts, self._places[k]
-        arrivals = counts[own] + 1
-        counts[own] = arrivals
-        for place in self._places:
-            if counts[place] < arrivals:
-                self._wait(place, arrivals)
+    def wait(self, k: int) -> None:
+        counters, own = self._counters, self._indices[k]
+        arrivals = counters[own] + 1
+        counters[own] = arrivals
+        for index in self._indices:
+            if counters[index] < arrivals:
+                self._wait_for(index, arrivals)
 
-    def break_up(self) -> None:
-        self._counts[0] = 1
+    def abort(self) -> None:
+        self._counters[0] = 1
 
-    def _wait(self, place: int, arrivals: int) -> None:
-        counts = self._counts
-        watch(counts, place, arrivals)
-        while counts[place] < arrivals:
-            if self._is_bereft():
-                self.break_up()
-            if counts[0]:
-                raise BarrierBroken
-            time.sleep(NAP)
+    def _wait_for(self, index: int, arrivals: int) -> None:
+        counters = self._counters
+        spin_until(counters, index, arrivals)
+        while counters[index] < arrivals:
+            if self._has_lost_a_process():
+                self.abort()
+            if counters[0]:
+                raise BarrierAborted
+            time.sleep(SLEEP)
 
-    def _is_bereft(self) -> bool:
+    def _has_lost_a_process(self) -> bool:
         if os.getpid() != self._caller:
             return os.getppid() != self._caller
         ended = os.WEXITED | os.WNOHANG | os.WNOWAIT
         try:
-            return any(os.waitid(os.P_PID, helper, ended) for helper in self.helpers)
-        except ChildProcessError:  # somebody else has waited for it
+            return any(os.waitid(os.P_PID, pid, ended) for pid in self.pids)
+        except ChildProcessError:  # something else has waited for it
             return True

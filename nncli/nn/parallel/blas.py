@@ -1,4 +1,4 @@
-"""Cores, and how many threads NumPy's BLAS uses: NumPy cannot be asked, its OpenBLAS can."""
+"""The cores there are, and the threads of NumPy's BLAS, which its OpenBLAS gets and sets."""
 
 import ctypes
 import os
@@ -6,10 +6,10 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-LIMITS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")  # what a user says about it
+LIMITS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")  # environment variables of the user
 
 
-def cores() -> int:
+def available_cores() -> int:
     """How many this process may use."""
     try:
         return len(os.sched_getaffinity(0))
@@ -17,17 +17,17 @@ def cores() -> int:
         return os.cpu_count() or 1
 
 
-def threads_there() -> int:
+def available_threads() -> int:
     """The cores this process may use, or as many threads as the user's environment allows BLAS."""
     limits = [int(value) for name in LIMITS if (value := os.environ.get(name, "")).isdigit()]
-    return max(1, min([cores(), *limits]))
+    return max(1, min([available_cores(), *limits]))
 
 
 def load_numpy() -> None:
-    """Loads NumPy, unless it is there, with one thread of BLAS where the user has not said more.
+    """Loads NumPy, unless it is loaded, with one thread of BLAS where the environment sets none.
 
     OpenBLAS makes a thread for each core while it is loaded, which takes as long as all the rest of
-    NumPy; `set_blas_threads` makes them later, where a network is worth them.
+    NumPy; `set_blas_threads` makes them later, for a network that is worth them.
     """
     if any(name in os.environ for name in LIMITS):
         return
@@ -39,16 +39,16 @@ def load_numpy() -> None:
 
 
 def blas_threads() -> int | None:
-    """How many threads a product may use; None where the BLAS is not one that can be asked."""
-    ask = _function("get_num_threads")
-    return None if ask is None else int(ask())
+    """How many threads a product may use; None where this BLAS does not say."""
+    get = _function("get_num_threads")
+    return None if get is None else int(get())
 
 
 def set_blas_threads(count: int) -> None:
-    """Gives BLAS `count` threads, in the whole process; where it cannot be told, nothing."""
-    tell = _function("set_num_threads")
-    if tell is not None:
-        tell(ctypes.c_int(count))
+    """Gives BLAS `count` threads, in the whole process; does nothing where this BLAS has no way."""
+    set_count = _function("set_num_threads")
+    if set_count is not None:
+        set_count(ctypes.c_int(count))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""A helper that is a process, forked from this one, for what lies in shared memory.
+"""A worker that is a process, forked from this one; it sees what is in shared memory.
 
 Two threads take turns at Python's lock, and one that finds it taken falls asleep; a step is some
 forty short calls of NumPy, so that costs them a tenth of a large step and half of a small one.
@@ -20,20 +20,20 @@ import numpy as np
 from nncli.core.errors import NncliError
 from nncli.nn.arrays import Operation
 
-LOOKS = 1000  # at the other side's count, of half a microsecond each, before falling asleep
-PATIENCE = 0.1  # seconds after which a wake-up call is repeated
-ENOUGH = 1 << 16  # bytes: all that a pipe holds
-END = -1  # in place of a task
-# Places in the memory that both sides see, each in a cache line of its own.
-PITCH = 8
-TASK, WANTED, ENDED, ANSWERED = 0, PITCH, 2 * PITCH, 3 * PITCH
+SPIN_COUNT = 1000  # looks at the other side's counter, of half a microsecond each, before sleeping
+WAKE_INTERVAL = 0.1  # seconds after which a wake-up is repeated
+PIPE_CAPACITY = 1 << 16  # bytes
+STOP = -1  # in place of a task
+# The counters that both sides see, each in a cache line of its own; and the number of the task.
+CACHE_LINE = 8  # counters, of 8 bytes
+TASK, REQUESTED, FINISHED, ANSWERED = 0, CACHE_LINE, 2 * CACHE_LINE, 3 * CACHE_LINE
 
 
 def can_fork() -> bool:
-    """Whether processes stand in for threads here.
+    """Whether workers can be processes here.
 
-    macOS's BLAS does not go on in a forked process. And what one process writes has to be seen by
-    another in the order in which it was written, without a lock: x86 promises that.
+    macOS's BLAS does not work in a forked process. And what one process writes has to be seen by
+    another in the order in which it was written, without a lock: x86 guarantees that.
     """
     return sys.platform == "linux" and os.uname().machine == "x86_64"
 
@@ -42,20 +42,20 @@ class ProcessWorker:
     """One more process, which sleeps between its jobs. It knows the tasks that there are now.
 
     Both sides count the jobs, in memory that they share, and wake each other through a pipe. They
-    watch the count for a moment before they sleep, which is quicker than to be woken.
+    spin on the counter before they sleep, which is quicker than to be woken.
 
     Args:
-        tasks, k: it does the job `k` of each task.
+        tasks, k: it runs the job `k` of each task.
 
     Raises:
         OSError: the system does not allow one more process.
     """
 
     def __init__(self, tasks: Sequence[Sequence[Operation]], k: int) -> None:
-        self._counts = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("q")
+        self._counters = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("q")
         self._is_busy = False
         self._answer = b""
-        calls, self._operations = os.pipe()
+        requests, self._requests = os.pipe()
         self._answers, answers = os.pipe()
         # Whoever ends the parent ends the child; what Ctrl-C means is the parent's business.
         stopping = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -63,63 +63,67 @@ class ProcessWorker:
         try:
             self.pid = fork()
             if self.pid == 0:
-                self._serve(tasks, k, calls, answers)
+                self._serve(tasks, k, requests, answers)
         except OSError:
             self._close()
             raise
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            os.close(calls)
+            os.close(requests)
             os.close(answers)
 
-    def begin(self, task: int) -> None:
-        self.finish()
+    def start(self, task: int) -> None:
+        """Has it run its job of a task, once a job under way has ended."""
+        self.wait()
         self._answer = b""
         self._is_busy = True
-        self._counts[TASK] = task
-        self._counts[WANTED] += 1
-        self._call()
+        self._counters[TASK] = task
+        self._counters[REQUESTED] += 1
+        self._wake()
 
-    def finish(self) -> None:
+    def wait(self) -> None:
         """Waits for the end of the job, if one is under way.
 
         Raises:
             NncliError: the process has been ended from outside.
         """
-        # Ctrl-C may come between any two lines, here or in `begin`: then a call was not made, or an
-        # answer is read but not noted. So what counts are the counts, and calls are repeated.
+        # Ctrl-C may come between any two lines, here or in `start`: then a wake-up was not sent, or
+        # an answer was read but not noted. So the counters decide, and wake-ups are repeated.
+        counters = self._counters
         while self._is_busy:
-            watch(self._counts, ENDED, self._counts[WANTED])
-            if select.select([self._answers], [], [], PATIENCE)[0]:
-                answer = os.read(self._answers, ENOUGH)
+            spin_until(counters, FINISHED, counters[REQUESTED])
+            if select.select([self._answers], [], [], WAKE_INTERVAL)[0]:
+                answer = os.read(self._answers, PIPE_CAPACITY)
                 if not answer:
                     raise self._died()
                 self._answer += answer
-                self._is_busy = self._counts[ENDED] != self._counts[WANTED]
-            elif self._counts[ENDED] != self._counts[WANTED]:
-                self._call()
+                self._is_busy = counters[FINISHED] != counters[REQUESTED]
+            elif counters[FINISHED] != counters[REQUESTED]:
+                self._wake()
             else:
-                self._is_busy = self._counts[ANSWERED] != self._counts[WANTED]
+                self._is_busy = counters[ANSWERED] != counters[REQUESTED]
 
     def raise_error(self) -> None:
+        """Raises what the last job raised, if it did."""
         _, failed, error = self._answer.partition(b"!")
         self._answer = b""
         if failed:
             raise pickle.loads(error)
 
-    def end(self) -> None:
+    def stop(self) -> None:
+        """Ends the process, once a job under way has ended."""
         with contextlib.suppress(NncliError):  # it has ended already
-            self.finish()
-            self._counts[TASK] = END
-            self._counts[WANTED] += 1
-            self._call()
+            self.wait()
+            self._counters[TASK] = STOP
+            self._counters[REQUESTED] += 1
+            self._wake()
         self._close()
-        with contextlib.suppress(ChildProcessError):  # somebody else has waited for it
+        with contextlib.suppress(ChildProcessError):  # something else has waited for it
             os.waitpid(self.pid, 0)
 
-    def _call(self) -> None:
+    def _wake(self) -> None:
         try:
-            os.write(self._operations, b".")
+            os.write(self._requests, b".")
         except BrokenPipeError:
             raise self._died() from None
 
@@ -130,47 +134,49 @@ class ProcessWorker:
         )
 
     def _close(self) -> None:
-        os.close(self._operations)
+        os.close(self._requests)
         os.close(self._answers)
 
     def _serve(
-        self, tasks: Sequence[Sequence[Operation]], k: int, calls: int, answers: int
+        self, tasks: Sequence[Sequence[Operation]], k: int, requests: int, answers: int
     ) -> None:
-        """The life of the process. It ends when it is told to, or its parent has gone."""
+        """The life of the process, until it is stopped or its parent has ended."""
         try:
-            # A lock on a run folder, or a pipe that somebody reads, must not outlive the parent.
-            close_all_but(calls, answers)
-            with np.errstate(all="ignore"):  # as the caller has it, see `Step`
-                self._work(tasks, k, calls, answers)
+            # A lock on a run folder, or a pipe that something reads, must not outlive the parent.
+            close_all_but(requests, answers)
+            with np.errstate(all="ignore"):  # as in the caller, see `Step`
+                self._run_jobs(tasks, k, requests, answers)
         finally:
             os._exit(0)
 
-    def _work(self, tasks: Sequence[Sequence[Operation]], k: int, calls: int, answers: int) -> None:
-        counts = self._counts
+    def _run_jobs(
+        self, tasks: Sequence[Sequence[Operation]], k: int, requests: int, answers: int
+    ) -> None:
+        counters = self._counters
         while True:
-            watch(counts, WANTED, counts[ENDED] + 1)
-            if not os.read(calls, 1) or counts[TASK] == END:
+            spin_until(counters, REQUESTED, counters[FINISHED] + 1)
+            if not os.read(requests, 1) or counters[TASK] == STOP:
                 return
-            if counts[WANTED] == counts[ENDED]:  # the call was repeated
+            if counters[REQUESTED] == counters[FINISHED]:  # the wake-up was repeated
                 continue
             answer = b"."
             try:
-                tasks[counts[TASK]][k]()
+                tasks[counters[TASK]][k]()
             except BaseException as error:
-                answer = b"!" + packed(error)
-            counts[ENDED] = counts[WANTED]
+                answer = b"!" + pickled(error)
+            counters[FINISHED] = counters[REQUESTED]
             os.write(answers, answer)
-            counts[ANSWERED] = counts[WANTED]
+            counters[ANSWERED] = counters[REQUESTED]
 
 
-def packed(error: BaseException) -> bytes:
-    """An exception that goes through a pipe in one piece; at worst, what it says."""
+def pickled(error: BaseException) -> bytes:
+    """An exception as bytes that a pipe takes in one write; at worst, its message alone."""
     try:
         content = pickle.dumps(error)
         pickle.loads(content)
         if len(content) < select.PIPE_BUF:
             return content
-    except Exception:  # whatever its own way of being packed raises
+    except Exception:  # whatever its own pickling raises
         pass
     return pickle.dumps(NncliError(f"{type(error).__name__}: {str(error)[:500]}"))
 
@@ -179,17 +185,20 @@ def fork() -> int:
     """As os.fork.
 
     Python 3.12 warns where there are threads, whose locks could stay taken in the child for ever;
-    this one takes no lock but NumPy's own.
+    this child takes no lock but NumPy's own.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return os.fork()
 
 
-def watch(counts: memoryview, place: int, value: int) -> None:
-    """Looks for a moment whether a count is there. Whoever else wants the processor gets it."""
-    for _ in range(LOOKS):
-        if counts[place] >= value:
+def spin_until(counters: memoryview, index: int, value: int) -> None:
+    """Looks SPIN_COUNT times whether a counter has reached `value`.
+
+    Between two looks, other processes that are ready get the core.
+    """
+    for _ in range(SPIN_COUNT):
+        if counters[index] >= value:
             return
         os.sched_yield()
 

@@ -1,8 +1,8 @@
-"""Threads that share the work of a step, or processes that stand in for them.
+"""The workers that share the work of a step: threads, or processes in their place.
 
 NumPy lets go of Python's lock in its products and in its loops over long arrays, so threads that
-each do a share of the samples run side by side, if not without waiting for each other: see
-`forked`. The threads that BLAS has of its own would fight with them for the same cores, so they are
+each do a share of the work run side by side, though not without waiting for each other: see
+`process_worker`. BLAS's own threads would compete with them for the same cores, so their number is
 set as well: one or the other kind of parallel work.
 """
 
@@ -14,60 +14,88 @@ from typing import Protocol
 import numpy as np
 
 from nncli.core.errors import NncliError
+from nncli.nn.aligned_buffers import AlignedBuffers
 from nncli.nn.arrays import Operation
+from nncli.nn.network import Network, splits_samples
 from nncli.nn.parallel.barrier import ProcessBarrier, ThreadBarrier
-from nncli.nn.parallel.blas import blas_threads, cores, set_blas_threads
-from nncli.nn.parallel.process_worker import PATIENCE, ProcessWorker
+from nncli.nn.parallel.blas import (
+    available_cores,
+    available_threads,
+    blas_threads,
+    set_blas_threads,
+)
+from nncli.nn.parallel.process_worker import WAKE_INTERVAL, ProcessWorker, can_fork
+from nncli.nn.parallel.thread_count import SMALLEST_SHARE, best_threads
 
 
-class Helper(Protocol):
-    """Does its job of each task while the caller does the first."""
+def start_workers(network: Network, n: int, threads: int | str) -> "WorkerPool":
+    """A pool for steps of `n` samples: of `threads`, or with "auto" of as many as are worth it.
 
-    def begin(self, task: int) -> None: ...
-    def finish(self) -> None: ...
+    A network that cannot be partitioned gets a pool of one.
+    """
+    available = available_threads()
+    count = threads if isinstance(threads, int) else best_threads(network.layers, n, available)
+    if not splits_samples(network.layers):
+        count = 1
+    # Processes spin while they wait for each other: they need a core each.
+    processes = network.buffers.shared and count <= available_cores()
+    return WorkerPool(count, partitioned=n >= SMALLEST_SHARE * count, processes=processes)
+
+
+def buffers_for(threads: int | str) -> AlignedBuffers:
+    """The buffers of a network for which `start_workers` may start `threads`."""
+    several = available_threads() > 1 if isinstance(threads, str) else threads > 1
+    return AlignedBuffers(shared=several and can_fork())
+
+
+class Worker(Protocol):
+    """Runs its job of each task while the caller runs the first."""
+
+    def start(self, task: int) -> None: ...
+    def wait(self) -> None: ...
     def raise_error(self) -> None: ...
-    def end(self) -> None: ...
+    def stop(self) -> None: ...
 
 
 class WorkerPool:
-    """`threads` threads, the caller's among them. Close it after use, or use it as a context.
+    """`threads` workers, the caller's thread among them. Close it, or use it as a context.
 
-    It keeps the tasks that it was given, and what they hold, until then.
+    It keeps the tasks that it was given, and what they refer to, until it is closed.
 
     Args:
-        shares: whether steps are shared out among the threads. Where mini-batches are too small
-            for that, BLAS gets the threads instead.
-        forks: whether its helpers are processes, which are faster. They know what lies in shared
-            memory, see `AlignedBuffers`, and nothing else that changes.
+        partitioned: whether steps are partitioned among the workers. Where mini-batches are too
+            small for that, BLAS gets the threads instead.
+        processes: whether the workers besides the caller are processes, which are faster. They see
+            changes in shared memory (`AlignedBuffers`) and no others.
 
     Attributes:
-        size: how many jobs it does at once.
-        forks: whether its helpers are processes after all.
+        size: how many jobs it runs at once.
+        processes: whether its workers are processes after all.
         barrier: where the jobs of a task may wait for each other.
     """
 
-    def __init__(self, threads: int, *, shares: bool = True, forks: bool = False) -> None:
+    def __init__(self, threads: int, *, partitioned: bool = True, processes: bool = False) -> None:
         self.threads = threads
-        self.size = threads if shares else 1
-        self.forks = forks
-        self._before = blas_threads()
-        # More of them than cores wait awake for each other: 32 on two took 300 times as long.
-        set_blas_threads(1 if shares else min(threads, cores()))
+        self.size = threads if partitioned else 1
+        self.processes = processes
+        self._blas_threads_before = blas_threads()
+        # More of them than cores spin while they wait: 32 on two took 300 times as long.
+        set_blas_threads(1 if partitioned else min(threads, available_cores()))
         self._tasks: list[Sequence[Operation]] = []
-        self._helpers: list[Helper] = []
-        self._known = 0  # tasks that the helpers know
-        if forks:
+        self._workers: list[Worker] = []
+        self._known_tasks = 0  # to the workers
+        if processes:
             try:
-                self._fork()  # to see whether it can be done; they know no task yet
+                self._fork()  # to see whether it is possible; they know no task yet
             except OSError:  # the system allows no more processes
-                self.forks = False
-        self.barrier = (ProcessBarrier if self.forks else ThreadBarrier)(self.size)
+                self.processes = False
+        self.barrier = (ProcessBarrier if self.processes else ThreadBarrier)(self.size)
 
     def task(self, jobs: Sequence[Operation]) -> Operation:
-        """Settles jobs, at most `size`, that will be done again and again.
+        """Records jobs, at most `size`, that will be run again and again.
 
         Returns:
-            does all of them at the same time, the first in the caller's thread, and raises what one
+            runs all of them at the same time, the first in the caller's thread, and raises what one
             of them raised, once all have ended.
         """
         self._tasks.append(jobs)
@@ -75,42 +103,42 @@ class WorkerPool:
 
     def _run(self, task: int) -> None:
         jobs = self._tasks[task]
-        if task >= self._known:
-            self._tell()
-        helpers = self._helpers[: len(jobs) - 1]
+        if task >= self._known_tasks:
+            self._renew_workers()
+        workers = self._workers[: len(jobs) - 1]
         self.barrier.reset()
         try:
-            for helper in helpers:
-                helper.begin(task)
+            for worker in workers:
+                worker.start(task)
             jobs[0]()
-        except BaseException:  # Ctrl-C too, anywhere in here: nobody may wait for this thread
-            self.barrier.break_up()
+        except BaseException:  # Ctrl-C too, anywhere in here: no worker may wait for this thread
+            self.barrier.abort()
             raise
         finally:
-            self._finish(helpers)
-        for helper in helpers:
-            helper.raise_error()
+            self._wait(workers)
+        for worker in workers:
+            worker.raise_error()
 
-    def _finish(self, helpers: Sequence[Helper]) -> None:
+    def _wait(self, workers: Sequence[Worker]) -> None:
         dead: list[NncliError] = []
-        for helper in helpers:
+        for worker in workers:
             try:
-                helper.finish()
+                worker.wait()
             except NncliError as error:
-                self.barrier.break_up()
+                self.barrier.abort()
                 dead.append(error)
         if dead:
             raise dead[0]
 
-    def _tell(self) -> None:
-        """Makes all tasks known to the helpers: a process knows those from before its birth."""
+    def _renew_workers(self) -> None:
+        """Makes all tasks known to the workers: a process knows those from before it was forked."""
         count = len(self._tasks)
-        if not self.forks:
-            if not self._helpers:
-                self._helpers += [ThreadWorker(self._tasks, k) for k in range(1, self.size)]
-            self._known = count
+        if not self.processes:
+            if not self._workers:
+                self._workers += [ThreadWorker(self._tasks, k) for k in range(1, self.size)]
+            self._known_tasks = count
             return
-        self._end()
+        self._stop_workers()
         try:
             pids = self._fork()
         except OSError as error:
@@ -119,36 +147,36 @@ class WorkerPool:
                 "does without"
             ) from error
         assert isinstance(self.barrier, ProcessBarrier)
-        self.barrier.helpers = pids
-        self._known = count
+        self.barrier.pids = pids
+        self._known_tasks = count
 
     def _fork(self) -> list[int]:
-        """Forks the helpers; their numbers.
+        """Forks the workers; returns their process numbers.
 
         Raises:
             OSError: the system does not allow as many processes; there are none then.
         """
-        forks: list[ProcessWorker] = []
+        forked: list[ProcessWorker] = []
         try:
             for k in range(1, self.size):
-                forks.append(ProcessWorker(self._tasks, k))
+                forked.append(ProcessWorker(self._tasks, k))
         except OSError:
-            for fork in forks:
-                fork.end()
+            for worker in forked:
+                worker.stop()
             raise
-        self._helpers += forks
-        return [fork.pid for fork in forks]
+        self._workers += forked
+        return [worker.pid for worker in forked]
 
-    def _end(self) -> None:
-        while self._helpers:
-            self._helpers.pop().end()
+    def _stop_workers(self) -> None:
+        while self._workers:
+            self._workers.pop().stop()
 
     def close(self) -> None:
-        """Ends the helpers, and gives BLAS back the threads that it had."""
-        self._end()
+        """Ends the workers, and gives BLAS back the threads that it had."""
+        self._stop_workers()
         self._tasks.clear()
-        if self._before is not None:
-            set_blas_threads(self._before)
+        if self._blas_threads_before is not None:
+            set_blas_threads(self._blas_threads_before)
 
     def __enter__(self) -> "WorkerPool":
         return self
@@ -161,51 +189,54 @@ class ThreadWorker:
     """One more thread, which sleeps between its jobs."""
 
     def __init__(self, tasks: Sequence[Sequence[Operation]], k: int) -> None:
-        """It does the job `k` of each task."""
+        """It runs the job `k` of each task."""
         self._tasks, self._k = tasks, k
         self._job: Operation | None = None
         self._error: BaseException | None = None
-        self._busy = False  # from the beginning of a job until the helper itself says it is done
-        self._begun, self._done = Lock(), Lock()
-        self._begun.acquire()
-        self._done.acquire()
+        self._is_busy = False  # from the start of a job until the worker itself says it has ended
+        self._requested, self._finished = Lock(), Lock()
+        self._requested.acquire()
+        self._finished.acquire()
         # A daemon: a training that was broken off must not keep the process from ending.
-        self._thread = Thread(target=self._work, name="nncli", daemon=True)
+        self._thread = Thread(target=self._run_jobs, name="nncli", daemon=True)
         self._thread.start()
 
-    def begin(self, task: int) -> None:
-        self.finish()
-        self._job, self._busy = self._tasks[task][self._k], True
-        self._call()
+    def start(self, task: int) -> None:
+        """Has it run its job of a task, once a job under way has ended."""
+        self.wait()
+        self._job, self._is_busy = self._tasks[task][self._k], True
+        self._wake()
 
-    def _call(self) -> None:
-        if self._begun.locked():
-            self._begun.release()
+    def _wake(self) -> None:
+        if self._requested.locked():
+            self._requested.release()
 
-    def finish(self) -> None:
+    def wait(self) -> None:
         """Waits for the end of the job, if one is under way."""
         # Ctrl-C may come when the lock has just been taken, so having it says nothing by itself; or
-        # before the helper was called, so the call is repeated.
-        while self._busy:
-            if not self._done.acquire(timeout=PATIENCE):
-                self._call()
+        # before the worker was woken, so the wake-up is repeated.
+        while self._is_busy:
+            if not self._finished.acquire(timeout=WAKE_INTERVAL):
+                self._wake()
 
     def raise_error(self) -> None:
+        """Raises what the last job raised, if it did."""
         error, self._error = self._error, None
         if error is not None:
             raise error
 
-    def end(self) -> None:
-        self.finish()
-        self._job, self._busy = None, True
-        self._call()
+    def stop(self) -> None:
+        """Ends the thread, once a job under way has ended."""
+        self.wait()
+        self._job, self._is_busy = None, True
+        self._wake()
         self._thread.join()
 
-    def _work(self) -> None:
-        with np.errstate(all="ignore"):  # as the caller has it, see `Step`
+    def _run_jobs(self) -> None:
+        with np.errstate(all="ignore"):  # as in the caller, see `Step`
             while True:
-                self._begun.acquire()
-                if not self._busy:  # the call was repeated
+                self._requested.acquire()
+                if not self._is_busy:  # the wake-up was repeated
                     continue
                 if self._job is None:
                     return
@@ -213,6 +244,6 @@ class ThreadWorker:
                     self._job()
                 except BaseException as error:
                     self._error = error
-                self._busy = False
-                if self._done.locked():  # or nobody waited for the job before
-                    self._done.release()
+                self._is_busy = False
+                if self._finished.locked():  # or nobody waited for the job before
+                    self._finished.release()

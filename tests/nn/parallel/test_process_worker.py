@@ -1,4 +1,4 @@
-"""Helpers that are processes: how they live, wait and end."""
+"""Workers that are processes: how they start, wait and end."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ import pytest
 
 from nncli.core.errors import NncliError
 from nncli.nn.aligned_buffers import CHUNK, LINE, AlignedBuffers
-from nncli.nn.parallel import process_worker as forked
+from nncli.nn.parallel import process_worker
 from nncli.nn.parallel.process_worker import ProcessWorker, can_fork
 from nncli.nn.parallel.worker_pool import WorkerPool
 
@@ -44,17 +44,17 @@ def ended(pid: int) -> bool:
 
 
 def test_each_job_is_done_once(counts, monkeypatch):
-    monkeypatch.setattr(forked, "LOOKS", 3)  # so that both sides sleep too
-    helper = ProcessWorker([[add, partial(add, counts)], [add, partial(add, counts, 1)]], 1)
+    monkeypatch.setattr(process_worker, "SPIN_COUNT", 3)  # so that both sides sleep too
+    worker = ProcessWorker([[add, partial(add, counts)], [add, partial(add, counts, 1)]], 1)
     for k in range(500):
-        helper.begin(k % 2)
+        worker.start(k % 2)
         if k % 7 == 0:
-            helper.finish()
-            helper.finish()
-    helper.finish()
-    helper.end()
+            worker.wait()
+            worker.wait()
+    worker.wait()
+    worker.stop()
     assert counts[:2].tolist() == [250, 250]
-    assert ended(helper.pid)
+    assert ended(worker.pid)
 
 
 def test_a_job_under_way_is_ended_first(counts):
@@ -62,37 +62,37 @@ def test_a_job_under_way_is_ended_first(counts):
         time.sleep(0.2)
         counts[0] += 1
 
-    helper = ProcessWorker([[add, slowly]], 1)
-    helper.begin(0)
-    helper.end()
+    worker = ProcessWorker([[add, slowly]], 1)
+    worker.start(0)
+    worker.stop()
     assert counts[0] == 1
 
 
-@pytest.mark.parametrize("at", ["before the call", "after the answer"])
-def test_ctrl_c_between_two_lines_keeps_nobody_waiting(counts, monkeypatch, at):
-    """As a KeyboardInterrupt leaves them: a call that was not made, an answer not noted."""
-    helper = ProcessWorker([[add, partial(add, counts)]], 1)
-    if at == "before the call":
+@pytest.mark.parametrize("at", ["before the wake-up", "after the answer"])
+def test_ctrl_c_between_two_lines_keeps_no_one_waiting(counts, monkeypatch, at):
+    """As a KeyboardInterrupt leaves them: a wake-up that was not sent, an answer not noted."""
+    worker = ProcessWorker([[add, partial(add, counts)]], 1)
+    if at == "before the wake-up":
         with monkeypatch.context() as patch:
-            patch.setattr(ProcessWorker, "_call", lambda self: None)
-            helper.begin(0)
+            patch.setattr(ProcessWorker, "_wake", lambda self: None)
+            worker.start(0)
     else:
-        helper.begin(0)
-        helper.finish()
-        helper._is_busy = True
-    helper.finish()
+        worker.start(0)
+        worker.wait()
+        worker._is_busy = True
+    worker.wait()
     assert counts[0] == 1
-    helper.begin(0)
-    helper.finish()
+    worker.start(0)
+    worker.wait()
     assert counts[0] == 2
-    helper.end()
+    worker.stop()
 
 
 def test_it_holds_no_file_of_its_parent(counts, tmp_path):
     def look():
         counts[0] = len(os.listdir("/proc/self/fd"))
 
-    with open(tmp_path / "file", "w") as file, WorkerPool(3, forks=True) as workers:
+    with open(tmp_path / "file", "w") as file, WorkerPool(3, processes=True) as workers:
         assert file.fileno() > 2
         workers.task([add.__repr__, look, look])()
     assert counts[0] == 3, "calls, answers, and the folder that is listed"
@@ -100,27 +100,27 @@ def test_it_holds_no_file_of_its_parent(counts, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_what_is_meant_for_the_parent_leaves_it_alone(counts, number):
-    helper = ProcessWorker([[add, partial(add, counts)]], 1)
-    os.kill(helper.pid, number)
-    helper.begin(0)
-    helper.finish()
-    helper.end()
+    worker = ProcessWorker([[add, partial(add, counts)]], 1)
+    os.kill(worker.pid, number)
+    worker.start(0)
+    worker.wait()
+    worker.stop()
     assert counts[0] == 1
 
 
-def test_one_that_was_killed_is_told_of_in_words(counts):
-    with WorkerPool(2, forks=True) as workers:
+def test_a_killed_worker_is_reported_in_words(counts):
+    with WorkerPool(2, processes=True) as workers:
         task = workers.task([add.__repr__, partial(add, counts)])
         task()
-        (helper,) = workers._helpers
-        os.kill(helper.pid, signal.SIGKILL)
+        (worker,) = workers._workers
+        os.kill(worker.pid, signal.SIGKILL)
         for _ in range(2):
             with pytest.raises(NncliError, match=r"ended from outside.*--threads 1"):
                 task()
 
 
 @pytest.mark.parametrize(
-    "job", ["os.getpid", "partial(workers.barrier.meet, 1)", "partial(sleep, 1)"]
+    "job", ["os.getpid", "partial(workers.barrier.wait, 1)", "partial(sleep, 1)"]
 )
 def test_it_ends_with_its_parent(job):
     program = f"""
@@ -128,9 +128,9 @@ import os, signal
 from functools import partial
 from time import sleep
 from nncli.nn.parallel.worker_pool import WorkerPool
-workers = WorkerPool(2, forks=True)
+workers = WorkerPool(2, processes=True)
 def end():
-    print(workers._helpers[0].pid, flush=True)
+    print(workers._workers[0].pid, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 workers.task([end, {job}])()
 """
@@ -140,27 +140,27 @@ workers.task([end, {job}])()
 
 
 def in_turns(workers, trail, turns, k, failing=None):
-    """Each member writes down its turns, and reads what the others wrote in the last one."""
+    """Each worker writes down its turns, and reads what the others wrote in the last one."""
     for turn in range(turns):
         if failing == (k, turn):
             raise KeyError("at a barrier")
         trail[k] = turn + 1
-        workers.barrier.meet(k)
+        workers.barrier.wait(k)
         if (trail[: workers.size] < turn + 1).any():
             raise AssertionError(f"{k} in turn {turn} saw {trail}")
-        workers.barrier.meet(k)
+        workers.barrier.wait(k)
 
 
-@pytest.mark.parametrize("forks", [False, True])
-class TestMeeting:
+@pytest.mark.parametrize("processes", [False, True])
+class TestBarrier:
     def task(self, workers, trail, turns, failing=None):
         jobs = [partial(in_turns, workers, trail, turns, k, failing) for k in range(workers.size)]
-        return workers.task([partial(workers.barrier.attend, job) for job in jobs])
+        return workers.task([partial(workers.barrier.run, job) for job in jobs])
 
-    @pytest.mark.parametrize("looks", [0, 1000])
-    def test_nobody_goes_on_before_all_are_there(self, forks, looks, counts, monkeypatch):
-        monkeypatch.setattr(forked, "LOOKS", looks)
-        with WorkerPool(3, forks=forks) as workers:
+    @pytest.mark.parametrize("spins", [0, 1000])
+    def test_no_worker_goes_on_before_all_have_arrived(self, processes, spins, counts, monkeypatch):
+        monkeypatch.setattr(process_worker, "SPIN_COUNT", spins)
+        with WorkerPool(3, processes=processes) as workers:
             task = self.task(workers, counts, 50)
             for _ in range(3):
                 counts[...] = 0
@@ -168,8 +168,8 @@ class TestMeeting:
                 assert counts.tolist() == [50, 50, 50, 0, 0, 0, 0, 0]
 
     @pytest.mark.parametrize("k", [0, 1, 2])
-    def test_who_fails_keeps_nobody_waiting(self, forks, k, counts):
-        with WorkerPool(3, forks=forks) as workers:
+    def test_a_worker_that_fails_keeps_none_waiting(self, processes, k, counts):
+        with WorkerPool(3, processes=processes) as workers:
             fails, works = self.task(workers, counts, 9, (k, 4)), self.task(workers, counts, 9)
             for _ in range(2):
                 counts[...] = 0
@@ -182,28 +182,28 @@ class TestMeeting:
 
 
 @pytest.mark.parametrize("killed", [(1,), (2,), (1, 2)])
-def test_who_was_killed_keeps_nobody_waiting(killed):
+def test_a_worker_that_was_killed_keeps_none_waiting(killed):
     def die():
         os.kill(os.getpid(), signal.SIGKILL)
 
-    with WorkerPool(3, forks=True) as workers:
-        jobs = [partial(workers.barrier.attend, partial(workers.barrier.meet, k)) for k in range(3)]
+    with WorkerPool(3, processes=True) as workers:
+        jobs = [partial(workers.barrier.run, partial(workers.barrier.wait, k)) for k in range(3)]
         task = workers.task([die if k in killed else job for k, job in enumerate(jobs)])
         for _ in range(2):
             with pytest.raises(NncliError, match="ended from outside"):
                 task()
 
 
-@pytest.mark.parametrize("forks", [False, True])
-@pytest.mark.parametrize("where", ["begin", "finish"])
-def test_an_interruption_keeps_nobody_waiting(forks, where, counts, monkeypatch):
-    """Of a helper that has begun while another has not, say."""
-    with WorkerPool(3, forks=forks) as workers:
+@pytest.mark.parametrize("processes", [False, True])
+@pytest.mark.parametrize("where", ["start", "wait"])
+def test_an_interruption_keeps_no_worker_waiting(processes, where, counts, monkeypatch):
+    """Of the caller, when one worker has started and another has not, say."""
+    with WorkerPool(3, processes=processes) as workers:
         jobs = [partial(in_turns, workers, counts, 3, k) for k in range(3)]
-        task = workers.task([partial(workers.barrier.attend, job) for job in jobs])
+        task = workers.task([partial(workers.barrier.run, job) for job in jobs])
         task()
-        helper = workers._helpers[1]
-        act, armed = getattr(helper, where), [True]
+        worker = workers._workers[1]
+        act, armed = getattr(worker, where), [True]
 
         def interrupted(*arguments):
             if armed:
@@ -211,7 +211,7 @@ def test_an_interruption_keeps_nobody_waiting(forks, where, counts, monkeypatch)
                 raise KeyboardInterrupt
             act(*arguments)
 
-        monkeypatch.setattr(helper, where, interrupted)
+        monkeypatch.setattr(worker, where, interrupted)
         with pytest.raises(KeyboardInterrupt):
             task()
         counts[...] = 0
@@ -224,46 +224,46 @@ def test_an_answer_that_comes_late_is_waited_for(counts, monkeypatch):
 
     def late(file, content):
         if content.startswith(b"!"):
-            time.sleep(3 * forked.PATIENCE)
+            time.sleep(3 * process_worker.WAKE_INTERVAL)
         return write(file, content)
 
     def fail():
         raise KeyError("late")
 
-    monkeypatch.setattr(forked.os, "write", late)
-    helper = ProcessWorker([[add, fail]], 1)
-    helper.begin(0)
-    helper.finish()
+    monkeypatch.setattr(process_worker.os, "write", late)
+    worker = ProcessWorker([[add, fail]], 1)
+    worker.start(0)
+    worker.wait()
     with pytest.raises(KeyError, match="late"):
-        helper.raise_error()
-    helper.end()
+        worker.raise_error()
+    worker.stop()
 
 
-class Unpacked(Exception):
+class NotPicklable(Exception):
     def __init__(self, one, two):
         super().__init__("cannot be made of what it says")
 
 
 @pytest.mark.parametrize(
-    "error", [ValueError("long " * 100_000), Unpacked(1, 2), ValueError("a file", lambda: None)]
+    "error", [ValueError("long " * 100_000), NotPicklable(1, 2), ValueError("a file", lambda: None)]
 )
 def test_what_an_error_says_comes_through_whatever_it_is(error):
     def fail():
         raise error
 
-    helper = ProcessWorker([[add, fail]], 1)
-    helper.begin(0)
-    helper.finish()
+    worker = ProcessWorker([[add, fail]], 1)
+    worker.start(0)
+    worker.wait()
     with pytest.raises(NncliError, match=f"{type(error).__name__}: .*(long|cannot|file)"):
-        helper.raise_error()
-    helper.end()
+        worker.raise_error()
+    worker.stop()
 
 
-def test_no_process_for_a_later_task_is_told_each_time(counts, monkeypatch):
+def test_no_process_for_a_later_task_is_an_error_each_time(counts, monkeypatch):
     def fork():
         raise BlockingIOError(11, "no more processes")
 
-    with WorkerPool(2, forks=True) as workers:
+    with WorkerPool(2, processes=True) as workers:
         task = workers.task([partial(add, counts, 0), partial(add, counts, 1)])
         with monkeypatch.context() as patch:
             patch.setattr("os.fork", fork)
@@ -278,14 +278,14 @@ def test_children_that_the_system_waits_for(counts):
     """As a program is started whose parent ignores the end of its children."""
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
-        with WorkerPool(2, forks=True) as workers:
+        with WorkerPool(2, processes=True) as workers:
             workers.task([partial(add, counts, 0), partial(add, counts, 1)])()
     finally:
         signal.signal(signal.SIGCHLD, before)
     assert counts[:2].tolist() == [1, 1]
 
 
-class TestArena:
+class TestAlignedBuffers:
     @pytest.mark.parametrize("shared", [False, True])
     def test_arrays_are_zeros_and_apart(self, shared):
         zeros = AlignedBuffers(shared=shared).zeros
@@ -301,7 +301,7 @@ class TestArena:
 
     @pytest.mark.parametrize("shared", [False, True])
     @pytest.mark.parametrize("rows", [1 << 50, 1 << 70])
-    def test_what_does_not_fit_is_told_as_numpy_does(self, shared, rows):
+    def test_what_does_not_fit_is_an_error_as_of_numpy(self, shared, rows):
         with pytest.raises(MemoryError, match=r"Unable to allocate .* shape \(\d+, 7\)"):
             AlignedBuffers(shared=shared).zeros((rows, 7), np.float32)
 

@@ -10,16 +10,22 @@ import pytest
 
 from nncli.core.errors import DataError
 from nncli.inspection.check import check
-from nncli.nn import step as step_module
 from nncli.nn.aligned_buffers import AlignedBuffers
 from nncli.nn.layers import Dense
 from nncli.nn.network import Network, build_network, splits_samples, zero_network
 from nncli.nn.optimizers import sgd
-from nncli.nn.parallel.blas import blas_threads, cores, set_blas_threads
-from nncli.nn.parallel.partition import LONG_UPDATE, dense
+from nncli.nn.parallel import partition as partition_module
+from nncli.nn.parallel.blas import (
+    available_cores,
+    available_threads,
+    blas_threads,
+    set_blas_threads,
+)
+from nncli.nn.parallel.data_parallel import SHORTEST_SHARED_UPDATE
 from nncli.nn.parallel.process_worker import can_fork
-from nncli.nn.parallel.worker_count import best_threads, start_workers, threads_there
-from nncli.nn.parallel.worker_pool import WorkerPool
+from nncli.nn.parallel.tensor_parallel import splits_units
+from nncli.nn.parallel.thread_count import best_threads
+from nncli.nn.parallel.worker_pool import WorkerPool, start_workers
 from nncli.nn.step import QUANTITIES, Step
 from nncli.nn.trace import Start, record_trace
 from tests.nn.cases import DRAWS, LENET, SOME_CASES, Setting, relative_error, settle
@@ -39,28 +45,32 @@ def count(request):
 @pytest.fixture(params=["threads", "threads by samples", "processes", "processes by samples"])
 def workers(request, count, monkeypatch):
     """Of each kind, as they share out dense networks here and elsewhere."""
-    forks = "processes" in request.param
-    if forks and not can_fork():
+    processes = "processes" in request.param
+    if processes and not can_fork():
         pytest.skip("no processes are forked here")
-    monkeypatch.setattr("nncli.nn.step.can_fork", lambda: "by samples" not in request.param)
-    with WorkerPool(count, forks=forks) as workers:
+    monkeypatch.setattr(
+        "nncli.nn.parallel.partition.can_fork", lambda: "by samples" not in request.param
+    )
+    with WorkerPool(count, processes=processes) as workers:
         yield workers
 
 
-def for_crew(network: Network, workers: WorkerPool | None) -> Network:
+def in_shared_memory(network: Network, workers: WorkerPool | None) -> Network:
     """The same network where the workers of a pool see it."""
-    forks = workers is not None and workers.forks
-    own = zero_network(network.layers, network.cost, network.dtype, AlignedBuffers(shared=forks))
+    processes = workers is not None and workers.processes
+    own = zero_network(
+        network.layers, network.cost, network.dtype, AlignedBuffers(shared=processes)
+    )
     own.parameters[...] = network.parameters
     return own
 
 
-def shared_step(setting: Setting, workers: WorkerPool, **how) -> Step:
-    network = for_crew(setting.network(), workers)
-    step = Step(network, sgd(network, **how), setting.case.n, workers)
+def shared_step(setting: Setting, workers: WorkerPool, **options) -> Step:
+    network = in_shared_memory(setting.network(), workers)
+    step = Step(network, sgd(network, **options), setting.case.n, workers)
     step.inputs[...], step.targets[...] = setting.inputs, setting.targets
     step.draw(DRAWS)
-    by_units = step_module.can_fork() and dense(network)
+    by_units = partition_module.can_fork() and splits_units(network.layers)
     is_whole = by_units or not splits_samples(network.layers)
     assert len(step.passes) == (1 if is_whole else workers.size)
     return step
@@ -104,8 +114,8 @@ def test_the_same_number_of_threads_gives_the_same_bits(workers):
 @pytest.mark.parametrize("case", SOME_CASES, ids=str)
 def test_threads_and_processes_give_the_same_bits(case, count):
     found = []
-    for forks in (False, True):
-        with WorkerPool(count, forks=forks) as workers:
+    for processes in (False, True):
+        with WorkerPool(count, processes=processes) as workers:
             step = shared_step(many_samples(case), workers, momentum=0.9)
             costs = [step.run(0.5) for _ in range(5)]
             found.append(np.array([*costs, *step.network.parameters]).tobytes())
@@ -136,9 +146,9 @@ class Table:
 
 def test_a_step_loads_its_samples_itself(workers):
     setting = many_samples(LENET)
-    network = for_crew(setting.network(), workers)
+    network = in_shared_memory(setting.network(), workers)
     step = Step(network, sgd(network), 9, workers, Table(setting))
-    twin = for_crew(setting.network(), workers)
+    twin = in_shared_memory(setting.network(), workers)
     by_hand = Step(twin, sgd(twin), 9, workers)
     for rows in ([1, 0, 2, 12, 11, 10, 3, 4, 5], [7] * 9):
         step.load(np.array(rows))
@@ -153,9 +163,9 @@ def test_a_step_loads_its_samples_itself(workers):
     assert not step.inputs.any()
 
 
-def test_what_a_share_cannot_load_is_told_as_it_is(workers):
+def test_what_a_share_cannot_load_is_raised_as_it_is(workers):
     setting = many_samples(LENET)
-    network = for_crew(setting.network(), workers)
+    network = in_shared_memory(setting.network(), workers)
     step = Step(network, sgd(network), 9, workers, Table(setting))
 
     def take():
@@ -169,14 +179,14 @@ def test_what_a_share_cannot_load_is_told_as_it_is(workers):
 
 
 def test_a_long_update_is_shared_too(workers):
-    units = LONG_UPDATE // 100
+    units = SHORTEST_SHARED_UPDATE // 100
     rng = np.random.default_rng(0)
     layers = [Dense(units=units), Dense(units=1)]
     network = build_network(layers, (100,), "quadratic", np.float64, rng)
     inputs, targets = rng.normal(0, 1, (8, 100)), rng.normal(0, 1, (8, 1))
     found = []
     for threads in (None, workers):
-        own = for_crew(network, threads)
+        own = in_shared_memory(network, threads)
         step = Step(own, sgd(own, momentum=0.5), 8, threads)
         step.inputs[...], step.targets[...] = inputs, targets
         step.run(0.1)
@@ -199,9 +209,9 @@ def test_mini_batches_too_small_to_share_are_taken_whole(workers):
     assert len(Step(network, sgd(network), 3, workers).passes) == 1
 
 
-class TestCrew:
-    @pytest.mark.parametrize("forks", [False, True])
-    def test_what_a_job_raises_is_raised_once_all_are_done(self, forks):
+class TestWorkerPool:
+    @pytest.mark.parametrize("processes", [False, True])
+    def test_what_a_job_raises_is_raised_once_all_are_done(self, processes):
         done = AlignedBuffers(shared=True).zeros(5, int)
 
         def note(k):
@@ -210,7 +220,7 @@ class TestCrew:
         def fail():
             raise KeyError("a job")
 
-        with WorkerPool(3, forks=forks) as workers:
+        with WorkerPool(3, processes=processes) as workers:
             task = workers.task([partial(note, 0), fail, partial(note, 2)])
             for _ in range(2):
                 done[...] = 0
@@ -230,14 +240,14 @@ class TestCrew:
         assert active_count() == before
 
     @pytest.mark.skipif(not can_fork(), reason="no processes are forked here")
-    def test_where_no_process_can_be_made_threads_do_it(self, monkeypatch):
+    def test_where_no_process_can_be_started_threads_do_it(self, monkeypatch):
         def fork():
             raise BlockingIOError("no more processes")
 
         monkeypatch.setattr("os.fork", fork)
         files = len(os.listdir("/proc/self/fd"))
         done = []
-        with WorkerPool(3, forks=True) as workers:
+        with WorkerPool(3, processes=True) as workers:
             workers.task([partial(done.append, k) for k in range(3)])()
         assert sorted(done) == [0, 1, 2]
         assert len(os.listdir("/proc/self/fd")) == files
@@ -245,15 +255,15 @@ class TestCrew:
     @pytest.mark.skipif(blas_threads() is None, reason="this BLAS cannot be asked")
     def test_blas_has_one_thread_where_mini_batches_are_shared_out(self):
         before = blas_threads()
-        for shares, there in ((True, 1), (False, 2)):
-            with WorkerPool(2, shares=shares) as workers:
-                assert blas_threads() == there
-                assert workers.size == (2 if shares else 1)
+        for partitioned, threads in ((True, 1), (False, 2)):
+            with WorkerPool(2, partitioned=partitioned) as workers:
+                assert blas_threads() == threads
+                assert workers.size == (2 if partitioned else 1)
             assert blas_threads() == before
 
 
-@pytest.mark.skipif(blas_threads() is None, reason="this BLAS cannot be told")
-def test_blas_is_told_how_many_threads_it_has():
+@pytest.mark.skipif(blas_threads() is None, reason="this BLAS cannot be set")
+def test_blas_gets_a_number_of_threads():
     before = blas_threads()
     set_blas_threads(2)
     assert blas_threads() == 2
@@ -261,7 +271,7 @@ def test_blas_is_told_how_many_threads_it_has():
     assert blas_threads() == before
 
 
-def test_a_blas_that_cannot_be_told_is_left_alone(monkeypatch):
+def test_a_blas_without_such_a_function_is_left_alone(monkeypatch):
     monkeypatch.setattr("nncli.nn.parallel.blas._function", lambda name: None)
     assert blas_threads() is None
     with WorkerPool(2) as workers:
@@ -286,26 +296,26 @@ class TestBest:
             assert (workers.threads, workers.size) == (3, 1)
 
     def test_processes_have_a_core_each(self):
-        network = for_crew(self.network, None)
+        network = in_shared_memory(self.network, None)
         network.buffers.shared = can_fork()
-        for count, forks in ((cores(), can_fork()), (cores() + 1, False)):
+        for count, processes in ((available_cores(), can_fork()), (available_cores() + 1, False)):
             with start_workers(network, 512, count) as workers:
-                assert (workers.size, workers.forks) == (count, forks)
+                assert (workers.size, workers.processes) == (count, processes)
 
     @pytest.mark.skipif(blas_threads() is None, reason="this BLAS cannot be asked")
     def test_blas_has_no_more_threads_than_there_are_cores(self):
         with start_workers(self.network, 4, 200):
-            assert blas_threads() == cores()
+            assert blas_threads() == available_cores()
 
     def test_the_users_limits_hold(self, monkeypatch):
         monkeypatch.setenv("OMP_NUM_THREADS", "1")
-        assert threads_there() == 1
+        assert available_threads() == 1
         monkeypatch.setenv("OMP_NUM_THREADS", "0")
         monkeypatch.setenv("OPENBLAS_NUM_THREADS", "many")
-        assert threads_there() >= 1
+        assert available_threads() >= 1
 
 
-def test_ctrl_c_just_as_a_wait_ends_keeps_nobody_from_closing():
+def test_ctrl_c_just_as_a_wait_ends_does_not_block_closing():
     class Taken:
         """A lock that has been taken when the interruption comes, once."""
 
@@ -325,8 +335,8 @@ def test_ctrl_c_just_as_a_wait_ends_keeps_nobody_from_closing():
     task = workers.task([release.release, release.acquire])
     release.acquire()
     task()
-    (helper,) = workers._helpers
-    helper._done = Taken(helper._done)
+    (worker,) = workers._workers
+    worker._finished = Taken(worker._finished)
     with pytest.raises(KeyboardInterrupt):
         task()
     closing = Thread(target=workers.close, daemon=True)

@@ -1,0 +1,181 @@
+"""A step partitioned by units: each worker has some units of every dense layer."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from math import isfinite
+
+import numpy as np
+
+from nncli.nn.arrays import Array, Operation, Operations, bind, execute
+from nncli.nn.layers import DenseStep, Placed, Workspace
+from nncli.nn.optimizers import Optimizer
+from nncli.nn.parallel.barrier import WorkerBarrier
+from nncli.nn.parallel.batch_loader import BatchLoader
+from nncli.nn.parallel.worker_pool import WorkerPool
+from nncli.nn.passes import Pass
+
+
+def splits_units(layers: Sequence[Placed]) -> bool:
+    """Whether workers may have some units of every layer each: whether all layers are dense."""
+    return all(placed.layer.splits_units for placed in layers)
+
+
+def even_slices(size: int, count: int) -> list[slice]:
+    """0 to `size` in `count` slices of about the same length."""
+    return [slice(k * size // count, (k + 1) * size // count) for k in range(count)]
+
+
+class TensorParallel:
+    """One pass over all samples, whose arrays the workers fill together, some rows each."""
+
+    def __init__(
+        self,
+        whole: Pass,
+        optimizer: Optimizer | None,
+        workers: WorkerPool,
+        loader: BatchLoader,
+        shares: list[slice],
+    ) -> None:
+        """
+        Args:
+            shares: the samples that each worker gathers, as places in the mini-batch.
+        """
+        self.passes = (whole,)
+        self.whole, self.optimizer, self.loader = whole, optimizer, loader
+        self.load = loader.load
+        self.barrier = workers.barrier
+        self._cost = whole.network.buffers.zeros(())
+        self.parts = [
+            WorkerPart(whole, optimizer, workers.barrier, k, workers.size)
+            for k in range(len(shares))
+        ]
+        self.shares = shares
+        self._forward = workers.task(self._jobs(back=False, full=False))
+        if optimizer is not None:
+            self._back = workers.task(self._jobs(back=True, full=False))
+            self._full = workers.task(self._jobs(back=True, full=True))
+
+    def _jobs(self, *, back: bool, full: bool) -> list[Operation]:
+        def job(k: int) -> None:
+            self.loader.gather(self.shares[k])
+            part = self.parts[k]
+            execute(part.forward_operations)
+            cost = part.total_cost().real  # by each, so that all know whether to go on
+            if k == 0:
+                self._cost[()] = cost
+            if back and isfinite(cost):
+                execute(part.backward_operations)
+                if full:
+                    self.barrier.wait(k)
+                    if k == 0:
+                        self.whole.complete()
+                execute(part.update_operations)
+
+        return [partial(self.barrier.run, partial(job, k)) for k in range(len(self.parts))]
+
+    def forward(self) -> float:
+        self.loader.run(self._forward)
+        return float(self._cost)
+
+    def differentiate(self, full: bool) -> float:
+        raise NotImplementedError("a step without an update is done in the caller's thread")
+
+    def run(self, eta: float, full: bool) -> float:
+        assert self.optimizer is not None
+        self.optimizer.begin(eta)  # before the step: workers go on to the update by themselves
+        self.loader.run(self._full if full else self._back)
+        return float(self._cost)
+
+
+class WorkerPart:
+    """One worker's part of a step partitioned by units.
+
+    Attributes:
+        shards: its units of each layer.
+        forward_operations, backward_operations, update_operations: what it runs, in order; among
+            them the waits at the barrier.
+        total_cost: as that of `Pass`, with work arrays of its own.
+    """
+
+    def __init__(
+        self, whole: Pass, optimizer: Optimizer | None, barrier: WorkerBarrier, k: int, count: int
+    ) -> None:
+        self.whole, self.k, self.count = whole, k, count
+        self.wait = bind(barrier.wait, k)
+        self.total_cost = whole.network.cost.total(whole.last.z, whole.targets_t, whole.error)
+        layers = [layer for layer in whole.layers if isinstance(layer, DenseStep)]
+        self.shards = [
+            DenseShard(layer, self._inputs(layer), self._units(layer)) for layer in layers
+        ]
+        self.forward_operations = [*self._forward()]
+        if optimizer is not None:
+            self.backward_operations = [*self._backward()]
+            # No worker may change weights that another still reads.
+            self.update_operations: list[Operation] = [self.wait, *self._update(optimizer)]
+
+    def _inputs(self, layer: DenseStep) -> slice:
+        return even_slices(len(layer.input), self.count)[self.k]
+
+    def _units(self, layer: DenseStep) -> slice:
+        if layer.activation.elementwise:
+            return even_slices(len(layer.z), self.count)[self.k]
+        return slice(0, 0 if self.k else len(layer.z))  # softmax needs all units in one worker
+
+    def _forward(self) -> Operations:
+        last = self.shards[-1]
+        for shard in self.shards:
+            yield self.wait
+            if len(shard.z):
+                yield from shard.forward()
+        whole = self.whole
+        yield bind(np.subtract, last.a, whole.targets_t[last.units], whole.error[last.units])
+        yield self.wait
+
+    def _backward(self) -> Operations:
+        for shard in reversed(self.shards):
+            if len(shard.z):
+                if not (shard is self.shards[-1] and self.whole.network.cost.error_is_delta):
+                    yield from shard.multiply_hadamard()
+                yield from shard.backward()
+            if shard is not self.shards[0]:
+                yield self.wait
+                yield from shard.send_down()
+
+    def _update(self, optimizer: Optimizer) -> Iterator[Operation]:
+        slices = self.whole.network.slices()
+        for shard in self.shards:
+            for flat in slices[shard.name].values():
+                per_unit = (flat.stop - flat.start) // len(shard.whole.z)
+                first, last = (
+                    flat.start + per_unit * unit for unit in (shard.units.start, shard.units.stop)
+                )
+                yield from optimizer.operations(slice(first, last))
+
+
+class DenseShard(DenseStep):
+    """Some units of a dense layer, and the ∂C_x/∂input of some of its inputs.
+
+    Its arrays are views of those of the whole layer. ∂C_x/∂input takes the δ of all units, and all
+    weights of these inputs.
+
+    Attributes:
+        whole: the layer.
+        inputs, units: which of its rows this shard fills.
+    """
+
+    def __init__(self, whole: DenseStep, inputs: slice, units: slice) -> None:
+        def shard(arrays: Mapping[str, Array]) -> dict[str, Array]:
+            return {key: array[..., units] for key, array in arrays.items()}
+
+        parameters, gradients, updates = map(
+            shard, (whole.parameters, whole.gradients, whole.updates)
+        )
+        workspace = Workspace(whole.zeros, whole.n, parameters, gradients, updates)
+        arrays = whole.arrays.shard(units, inputs)
+        super().__init__(whole.placed, whole.input, workspace, arrays)
+        self.whole, self.inputs, self.units = whole, inputs, units
+        self.bind_upstream(whole.upstream[units])
+
+    def send_down(self) -> Operations:
+        # np.matmul takes a product with rows of a matrix as a view, `dot` copies them.
+        yield bind(np.matmul, self.whole.weight[self.inputs], self.whole.delta, self.downstream)
