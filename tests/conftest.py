@@ -1,5 +1,6 @@
 """What every test may use."""
 
+import contextlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -7,6 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.commands import Outcome, in_a_process, in_this_process
+
+with contextlib.suppress(ImportError):  # the environment of the peers goes without it
+    from hypothesis import settings
+
+    # A busy machine takes any time for an example.
+    settings.register_profile("nncli", deadline=None)
+    settings.load_profile("nncli")
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"

@@ -1,5 +1,6 @@
 """nncli conv, as it is called from a shell."""
 
+import codecs
 import io
 import json
 import os
@@ -21,6 +22,7 @@ from PIL import Image
 from nncli.app import conv as work
 from nncli.filtering.correlate import correlate
 from nncli.filtering.options import Options
+from tests.commands import LIMIT
 from tests.conftest import ROOT, Run
 
 MATRIX, FILTER = ROOT / "data/conv/matrix.csv", ROOT / "data/conv/filter.csv"
@@ -90,7 +92,7 @@ def test_a_reader_who_leaves_early(tmp_path):
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=LIMIT,
             check=False,
         )
         assert done.stderr == "0\n"
@@ -357,7 +359,7 @@ def test_a_large_file_is_never_in_memory_as_a_whole(tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=LIMIT,
         check=False,
     )
     assert done.returncode == 0
@@ -479,6 +481,7 @@ class Terminal:
         self.master, self.slave = pty.openpty()
         self.before = termios.tcgetattr(self.slave)
         self.text = ""
+        self.decoder = codecs.getincrementaldecoder("utf-8")()  # reads may split a character
         kept = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "COLUMNS")}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "nncli", "conv", *map(str, arguments)],
@@ -495,7 +498,7 @@ class Terminal:
 
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
-    def read_until(self, words, seconds=20.0):
+    def read_until(self, words, seconds=LIMIT):
         end = time.monotonic() + seconds
         while words not in self.text:
             assert time.monotonic() < end, self.text
@@ -503,7 +506,7 @@ class Terminal:
 
     def read(self, seconds):
         while select.select([self.master], [], [], seconds)[0]:
-            self.text += os.read(self.master, 65536).decode()
+            self.text += self.decoder.decode(os.read(self.master, 65536))
             seconds = 0
 
     def type(self, keys):
@@ -511,7 +514,7 @@ class Terminal:
 
     def end(self):
         """The status; the terminal is as it was, and shows its cursor."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + LIMIT
         while self.process.poll() is None and time.monotonic() < end:
             self.read(0.05)
         self.read(0.05)

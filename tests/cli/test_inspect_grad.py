@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -215,10 +214,8 @@ def test_everything(page):
 
 
 def test_an_open_range_costs_nothing():
-    start = time.monotonic()
-    rows = Extent(rows=range(2, 10**7)).row_indices(4)
+    rows = Extent(rows=range(2, 10**18)).row_indices(4)  # one by one it would take for ever
     assert rows == [2, 3]
-    assert time.monotonic() - start < 0.05
 
 
 @pytest.mark.parametrize("digits", [1, 3, 12])

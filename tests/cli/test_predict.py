@@ -22,6 +22,7 @@ import nncli as library
 from nncli.core import safetensors_format
 from nncli.data import inference_inputs as later
 from nncli.render.pages.predictions import FORMATS
+from tests.commands import LIMIT
 from tests.conftest import ROOT, Run
 
 IRIS = ROOT / "data/iris.csv"
@@ -90,12 +91,12 @@ def test_what_is_ended_leaves_nothing_half_written(runs: Path, tmp_path: Path) -
     assert process.stdin is not None
     process.stdin.write(b"5,3,1,0\n")
     process.stdin.flush()
-    until = time.monotonic() + 30
+    until = time.monotonic() + LIMIT
     while not any(tmp_path.iterdir()):
         assert time.monotonic() < until
         time.sleep(0.01)
     process.terminate()
-    assert process.wait(30) == 128 + signal.SIGTERM
+    assert process.wait(LIMIT) == 128 + signal.SIGTERM
     process.stdin.close()
     assert list(tmp_path.iterdir()) == []
 
@@ -157,7 +158,7 @@ def test_rows_are_predicted_as_they_come(runs: Path) -> None:
 
 def test_a_reader_who_leaves_early_ends_it_quietly(runs: Path) -> None:
     # Endless input: it ends because nobody reads any more.
-    done = piped("yes 5.1,3.5,1.4,0.2 | NNCLI predict iris - | head -2", runs, timeout=60)
+    done = piped("yes 5.1,3.5,1.4,0.2 | NNCLI predict iris - | head -2", runs, timeout=LIMIT)
     assert done.stderr == ""
     assert [line.split(",")[0] for line in done.stdout.splitlines()] == ["class", "setosa"]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import LIMIT
 from tests.conftest import CONFIGS, ROOT, Run
 
 TWO = CONFIGS / "two-two-two.yaml"
@@ -341,7 +342,7 @@ def test_a_second_ctrl_c_does_no_damage(nncli: Run, tmp_path: Path, pause: float
     process.send_signal(signal.SIGINT)
     time.sleep(pause)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=LIMIT)
     assert process.returncode == 130
     assert err.startswith("nncli: interrupted; saved ")
     assert {p.name for p in (tmp_path / "runs/digits-mlp").iterdir()} >= TREE
@@ -357,17 +358,17 @@ def start_long_training(folder: Path) -> "subprocess.Popen[str]":
         cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     metrics = folder / "runs/digits-mlp/metrics.jsonl"
-    for _ in range(300):
-        if metrics.exists() and metrics.stat().st_size:
-            break
-        time.sleep(0.1)
+    end = time.monotonic() + LIMIT
+    while not (metrics.exists() and metrics.stat().st_size):
+        assert time.monotonic() < end, "it has no metrics yet"
+        time.sleep(0.02)
     return process
 
 
 def test_ctrl_c_saves_and_is_status_130(tmp_path: Path) -> None:
     process = start_long_training(tmp_path)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=LIMIT)
     assert process.returncode == 130
     metrics = tmp_path / "runs/digits-mlp/metrics.jsonl"
     epochs = len(metrics.read_text().splitlines())

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import LIMIT
 from tests.conftest import CONFIGS, ROOT, Run
 from tests.soak.kills import ending
 
@@ -52,11 +53,10 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def until(happened: Callable[[], bool]) -> None:
-    for _ in range(600):
-        if happened():
-            return
-        time.sleep(0.05)
-    raise AssertionError("it did not happen in time")
+    end = time.monotonic() + LIMIT
+    while not happened():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
 
 
 def after_the_end(text: str) -> str:
@@ -88,7 +88,7 @@ def test_a_request_to_stop_saves_and_says_how_to_go_on(
 ) -> None:
     process = start("train", DIGITS, "--epochs", 100_000)
     process.send_signal(number)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=LIMIT)
     assert process.returncode == 130
     said = re.fullmatch(
         r"nncli: interrupted; saved after epoch (\d+) of 100,000\n"
@@ -112,7 +112,7 @@ def test_a_terminal_that_goes_away(nncli: Run, start: Start, tmp_path: Path) -> 
     )  # fmt: skip
     os.close(terminal)
     os.close(master)
-    assert process.wait(30) == 130
+    assert process.wait(LIMIT) == 130
     epochs = len((tmp_path / RUN / "metrics.jsonl").read_bytes().splitlines())
     assert nncli("train", "--resume", RUN, "--epochs", epochs).status == 0
 
@@ -133,7 +133,7 @@ def test_under_nohup_it_goes_on(start: Start) -> None:
     )  # fmt: skip
     process.send_signal(signal.SIGHUP)
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=LIMIT)
     assert "interrupted; saved after epoch" in err  # the SIGHUP was not the first request
 
 

@@ -61,10 +61,9 @@ def assert_passes(trace: Trace) -> Check:
 
 
 @DTYPES
-def test_every_case_passes(dtype: Any) -> None:
-    for case in ALL_CASES:
-        done = check(trace_of(case, dtype))
-        assert failed(done) == [], case
+@pytest.mark.parametrize("case", ALL_CASES, ids=str)
+def test_every_case_passes(case: Case, dtype: Any) -> None:
+    assert failed(check(trace_of(case, dtype))) == []
 
 
 TRAINED = [*SOME_CASES, *dense_cases(), Case("narrow", (Dense(units=2),), (2,), n=4)]

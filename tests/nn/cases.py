@@ -158,10 +158,23 @@ ENDINGS = [  # each cost with each activation that may stand before it
 ]
 
 
+TEXTBOOK = {"sigmoid", "tanh", "relu", "identity", "softmax"}
+
+
+def meet(hidden: str, cost: str, output: str) -> bool:
+    """Whether the two activations are tested together.
+
+    The textbook's all are; every other one is under each cost, under itself, and over tanh.
+    """
+    return {hidden, output} <= TEXTBOOK or hidden in ("tanh", output) or cost == "cross_entropy"
+
+
 def activation_cases() -> list[Case]:
-    """Every hidden activation under every cost and output activation, in dense and conv layers."""
+    """Every activation hidden and last, under every cost, in dense and conv layers."""
     cases = []
     for hidden, (cost, output) in product(ELEMENTWISE, ENDINGS):
+        if not meet(hidden, cost, output):
+            continue
         ending = f"{hidden}-{cost}-{output}"
         head = Dense(units=3, activation=output)
         dense = Dense(units=4, activation=hidden)

@@ -1,14 +1,25 @@
 """Every quantity of a step against the same step in plain loops."""
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 
-from nncli.nn.layers import LAYERS, AvgPool, Dense, Layer, MaxPool
+from nncli.nn.layers import LAYERS, AvgPool, Conv, Dense, Layer, MaxPool
 from nncli.nn.step import Step
 
-from .cases import ALL_CASES, LAYER_CASES, LENET, SOME_CASES, Case, relative_error, settle
+from .cases import (
+    ALL_CASES,
+    ELEMENTWISE,
+    ENDINGS,
+    LAYER_CASES,
+    LENET,
+    SOME_CASES,
+    Case,
+    relative_error,
+    settle,
+)
 
 TOLERANCE = 1e-12
 # What kinds record that has no samples.
@@ -53,6 +64,23 @@ def all_subclasses(cls: type) -> set[type]:
 
 def test_every_layer_class_has_cases():
     assert {cls for cls in all_subclasses(Layer) if "type" in vars(cls)} == set(LAYER_CASES)
+
+
+@pytest.mark.parametrize("kind", [Dense, Conv])
+def test_every_activation_has_cases(kind):
+    """Each is hidden under each cost, and last over another where a cost takes it there."""
+    found = [
+        (case.layers[0].activation, case.cost, case.layers[-1].activation)
+        for case in ALL_CASES
+        if len(case.layers) == 2 and isinstance(case.layers[0], kind)
+    ]
+    assert {(hidden, cost) for hidden, cost, _ in found} >= set(
+        product(ELEMENTWISE, {cost for cost, _ in ENDINGS})
+    )
+    for ending in ENDINGS:
+        assert len({hidden for hidden, *last in found if tuple(last) == ending}) > 1
+    some = {case.layers[0].activation for case in SOME_CASES if len(case.layers) == 2}
+    assert some >= set(ELEMENTWISE)
 
 
 @pytest.mark.parametrize("case", ALL_CASES, ids=str)

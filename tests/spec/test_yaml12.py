@@ -147,10 +147,10 @@ def test_an_impossible_escape_is_an_error_of_ours():
 
 def test_aliases_of_aliases_are_bounded():
     lines = [f"- &x{i} [{', '.join([f'*x{i - 1}'] * 10) if i else 1}]" for i in range(30)]
-    start = time.perf_counter()
+    start = time.process_time()
     message = "more than 300,000 values (aliases expanded); put data in a file"
     assert complaint("a:\n" + "\n".join(lines)).endswith(message)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 10  # there would be 10^30
 
 
 def test_depth_by_aliases_is_bounded():

@@ -16,8 +16,12 @@ from nncli.nn.aligned_buffers import CHUNK, LINE, AlignedBuffers
 from nncli.nn.parallel import process_worker
 from nncli.nn.parallel.process_worker import ProcessWorker, can_fork
 from nncli.nn.parallel.worker_pool import WorkerPool
+from tests.commands import LIMIT
 
-pytestmark = pytest.mark.skipif(not can_fork(), reason="no processes are forked here")
+pytestmark = [
+    pytest.mark.serial,
+    pytest.mark.skipif(not can_fork(), reason="no processes are forked here"),
+]
 
 
 @pytest.fixture
@@ -31,7 +35,7 @@ def add(counts, place=0):
 
 def ended(pid: int) -> bool:
     """Whether the process has ended, waited for or not."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + LIMIT
     while time.monotonic() < until:
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
