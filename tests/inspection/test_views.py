@@ -11,7 +11,7 @@ from nncli.inspection.record import inspect
 from nncli.inspection.views import VIEWS, agreement, ulps
 from nncli.nn.layers import Dense
 from nncli.nn.trace import LayerTrace, Trace
-from tests.nn.cases import ALL_CASES, LENET, SOME_CASES, Case, conv_cases, dense_cases
+from tests.nn.cases import ALL_CASES, LENET, SOME_CASES, Case, build_case, conv_cases, dense_cases
 
 from .traces import spec_trace, trace_of
 
@@ -133,13 +133,15 @@ def test_the_record_compares_every_view_of_every_layer_that_learns() -> None:
 
 
 def test_no_view_is_far_off_in_any_case() -> None:
-    worst = max(
-        agreement(view, layer).ulps
-        for case in ALL_CASES[::3]
-        for layer in learners(trace_of(case))
-        for view in VIEWS
-    )
-    assert worst < 32
+    for case in ALL_CASES[::3]:
+        names = [placed.name for placed in build_case(case).layers]
+        for layer in learners(trace_of(case)):
+            above = names[names.index(layer.name) + 1 :][:1]
+            # What reaches a layer through batchnorm has no mean over the mini-batch: sums of it
+            # cancel, and keep the rounding of their terms.
+            bound = 1024 if above and above[0].startswith("batchnorm") else 32
+            worst = max(agreement(view, layer).ulps for view in VIEWS)
+            assert worst < bound, (case, layer.name)
 
 
 def test_ulps() -> None:

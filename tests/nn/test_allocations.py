@@ -14,7 +14,7 @@ from nncli.nn.step import Step
 # What NumPy buffers to mix dtypes (8192 numbers) and what Python takes for frames and floats: the
 # same for every network. The arrays of the steps here are all larger, most by far.
 MOST = 150_000
-IMAGE = (3, 64, 64)
+IMAGE = (3, 32, 32)
 
 NETWORKS = {
     "dense-quadratic": ((1500,), [Dense(units=1000), Dense(units=900)], "quadratic"),

@@ -14,6 +14,8 @@ from tests.soak.damaged import Trial, told
 from tests.soak.judge import Seen, acting, complaints, size_of, tree
 from tests.soak.worker import SECONDS, Worker
 
+pytestmark = [pytest.mark.slow, pytest.mark.serial]
+
 
 @pytest.fixture(scope="module")
 def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:

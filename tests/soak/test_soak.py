@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.soak import kills, memory
+
+pytestmark = [pytest.mark.slow, pytest.mark.serial]
 
 
 def test_five_kills_lose_nothing(tmp_path: Path) -> None:

@@ -115,6 +115,8 @@ def test_it_goes_on_with_as_many_threads(tmp_path: Path, monkeypatch: pytest.Mon
     assert ending(tmp_path / "run") == ending(tmp_path / "three") != ending(tmp_path / "one")
 
 
+@pytest.mark.slow
+@pytest.mark.serial
 def test_a_kill_at_any_call_loses_nothing() -> None:
     command = [sys.executable, "-m", "tests.training.kill_points", "14"]
     done = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
