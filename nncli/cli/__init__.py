@@ -8,6 +8,12 @@ from types import ModuleType
 
 def main() -> None:
     """Runs the command line and exits."""
+    if sys.platform == "win32":  # locks, signals and terminals are used as POSIX has them
+        print(
+            "nncli: it runs on Linux, macOS and other POSIX systems; on Windows, in WSL",
+            file=sys.stderr,
+        )
+        sys.exit(2)
     _start_lightly()
     try:
         from nncli.cli.app import run

@@ -63,6 +63,13 @@ def test_a_command_loads_no_plug_ins() -> None:
     assert done.stdout.splitlines()[-1] == "0 False"
 
 
+def test_on_windows_it_says_where_it_runs() -> None:
+    code = "import sys; sys.platform = 'win32'; from nncli.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("nncli: it runs on Linux, macOS and other POSIX systems")
+
+
 def test_what_an_option_holds_does_not_act_on_the_terminal(nncli: Run) -> None:
     done = nncli("conv", "x.csv", "box", "--padding", "\x1b[31m\x9b1m\rover\u202e")
     assert done.status == 2
