@@ -15,6 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 from time import time
+from typing import Any
 
 import numpy as np
 import results
@@ -96,7 +97,7 @@ def make(folder: Path, samples: int) -> None:
     (folder / "s.yaml").write_text(SPEC)
 
 
-def run(folder: Path, samples: int, mode: str) -> dict:
+def run(folder: Path, samples: int, mode: str) -> dict[str, Any]:
     start = time()
     command = [sys.executable, "-c", CHILD, str(samples), mode]
     done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)

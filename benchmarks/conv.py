@@ -18,9 +18,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 
-def options():
+def options() -> Any:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--side", type=int, default=2048)
@@ -44,39 +45,39 @@ TOO_LONG = 3.0
 PAUSE = 0.1  # seconds before each run: the threads of PyTorch and OpenCV spin on after their work
 
 
-def scipy_peers():
+def scipy_peers() -> Any:
     import scipy
     from scipy.signal import correlate2d, fftconvolve
 
-    def direct(image, filter):
+    def direct(image: Any, filter: Any) -> Any:
         return lambda: correlate2d(image, filter, mode="valid")
 
-    def by_fft(image, filter):
+    def by_fft(image: Any, filter: Any) -> Any:
         turned = filter[::-1, ::-1].copy()
         return lambda: fftconvolve(image, turned, mode="valid")
 
     return scipy.__version__, {"correlate2d": direct, "fftconvolve": by_fft}
 
 
-def torch_peers():
+def torch_peers() -> Any:
     import torch
     from torch.nn.functional import conv2d
 
     torch.set_num_threads(OPTIONS.threads)
 
-    def direct(image, filter):
+    def direct(image: Any, filter: Any) -> Any:
         x, f = (torch.from_numpy(array)[None, None] for array in (image, filter))
         return lambda: conv2d(x, f)[0, 0].numpy()
 
     return torch.__version__, {"torch": direct}
 
 
-def cv2_peers():
+def cv2_peers() -> Any:
     import cv2
 
     cv2.setNumThreads(OPTIONS.threads)
 
-    def direct(image, filter):
+    def direct(image: Any, filter: Any) -> Any:
         k = len(filter)
         inside = slice(k // 2, k // 2 + len(image) - k + 1)
         return lambda: cv2.filter2D(image, -1, filter, borderType=cv2.BORDER_CONSTANT)[
@@ -86,7 +87,7 @@ def cv2_peers():
     return cv2.__version__, {"filter2D": direct}
 
 
-def all_peers():
+def all_peers() -> Any:
     found = {}
     versions = [f"Python {sys.version.split()[0]}", f"NumPy {np.__version__}"]
     for name, load in (("SciPy", scipy_peers), ("PyTorch", torch_peers), ("OpenCV", cv2_peers)):
@@ -101,14 +102,14 @@ def all_peers():
     return found
 
 
-def timed(run):
+def timed(run: Any) -> Any:
     time.sleep(PAUSE)
     start = time.perf_counter()
     output = run()
     return time.perf_counter() - start, output
 
 
-def warm_up(runs, expected):
+def warm_up(runs: Path, expected: Any) -> Any:
     """Runs each once; returns those that are right and quick enough, and what to say of others."""
     quick, said = {}, {}
     tolerance = 1e-12 if OPTIONS.dtype == "float64" else 1e-5
@@ -128,7 +129,7 @@ def warm_up(runs, expected):
     return quick, said
 
 
-def measure(k, peers):
+def measure(k: Any, peers: Any) -> Any:
     rng = np.random.default_rng(k)
     image = rng.standard_normal((OPTIONS.side, OPTIONS.side)).astype(OPTIONS.dtype)
     filter = rng.standard_normal((k, k)).astype(OPTIONS.dtype)
@@ -144,7 +145,7 @@ def measure(k, peers):
     return {name: f"{1e3 * statistics.median(t):.1f}" for name, t in times.items()} | said
 
 
-def in_turns(runs, rounds):
+def in_turns(runs: Path, rounds: Any) -> Any:
     """The median of each, and what it gave the last time."""
     times, made = {name: [] for name in runs}, {}
     for _ in range(rounds):
@@ -154,7 +155,7 @@ def in_turns(runs, rounds):
     return {name: statistics.median(t) for name, t in times.items()}, made
 
 
-def text(folder, rounds):
+def text(folder: Path, rounds: Any) -> None:
     """Writing and reading a CSV: nncli writes the shortest digits that read back equal."""
     matrix = np.random.default_rng(0).standard_normal((OPTIONS.side, OPTIONS.side))
     ours, theirs = folder / "nncli.csv", folder / "numpy.csv"
@@ -179,7 +180,7 @@ def text(folder, rounds):
         print(", ".join(f"{name} {1e3 * t:.0f}" for name, t in read.items()), which, flush=True)
 
 
-def main():
+def main() -> None:
     peers = all_peers()
     side, threads = OPTIONS.side, OPTIONS.threads
     print(f"{side} x {side} {OPTIONS.dtype}, {threads} thread(s), median of {OPTIONS.rounds}, ms")

@@ -5,6 +5,7 @@ import os
 import platform
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 FILE = Path(__file__).resolve().parent / "results.json"
 PACKAGES = (
@@ -13,14 +14,14 @@ PACKAGES = (
 )
 
 
-def keep(section: str, found: dict) -> None:
+def keep(section: str, found: dict[str, Any]) -> None:
     """Writes one benchmark's figures, and leaves those of the others."""
     kept = json.loads(FILE.read_text()) if FILE.exists() else {}
     kept[section] = {"machine": machine(), **found}
     FILE.write_text(json.dumps(rounded(kept), indent=1, ensure_ascii=False) + "\n")
 
 
-def rounded(value):
+def rounded(value: Any) -> Any:
     """Four figures are more than a shared machine can repeat."""
     if isinstance(value, float):
         return float(f"{value:.4g}")
@@ -29,7 +30,7 @@ def rounded(value):
     return [rounded(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
-def machine() -> dict:
+def machine() -> dict[str, Any]:
     return {
         "processor": processor(),
         "cores": os.cpu_count(),

@@ -10,13 +10,15 @@ turn begins with half as long again that is not timed.
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from time import perf_counter, process_time
+from typing import Any
 
 import numpy as np
 import workloads
+from numpy.typing import NDArray
 from workloads import Data, Workload
 
 clock = process_time if __name__ == "__main__" and sys.argv[4] == "cpu" else perf_counter
@@ -69,7 +71,7 @@ class Nncli:
         buffers = buffers_for(self.threads)
         workers, zeros = WorkerPool(self.threads, processes=buffers.shared), buffers.zeros
 
-        def shared(array: np.ndarray) -> np.ndarray:
+        def shared(array: NDArray[Any]) -> NDArray[Any]:
             copy = zeros(array.shape, np.float32)
             copy[...] = array
             return copy
@@ -99,7 +101,7 @@ class Nncli:
         return repeated(step)
 
 
-def flat(views: dict[str, dict[str, np.ndarray]]) -> np.ndarray:
+def flat(views: dict[str, dict[str, NDArray[Any]]]) -> NDArray[Any]:
     """Parameters one after the other, weights as inputs x units, however the engine stores them."""
     return np.concatenate([array.ravel() for own in views.values() for array in own.values()])
 
@@ -129,7 +131,7 @@ class Torch:
         self.torch = torch
         self.version = torch.__version__
 
-    def model(self, workload: Workload, net):
+    def model(self, workload: Workload, net: Any) -> Any:
         nn = self.torch.nn
         modules, views = [], net.views(net.parameters)
         for placed in net.layers:
@@ -151,7 +153,7 @@ class Torch:
             modules += [module, nn.Sigmoid()]
         return nn.Sequential(*modules)
 
-    def same(self, layer) -> tuple[int, int]:
+    def same(self, layer: Any) -> tuple[int, int]:
         return tuple(k // 2 if layer.padding == "same" else 0 for k in layer.kernel)
 
     def epochs(self, workload: Workload, data: Data) -> tuple[Epoch, Parameters]:
@@ -162,7 +164,7 @@ class Torch:
         optimizer = torch.optim.SGD(model.parameters(), lr=plan.eta * outputs / 2)
         mean_square = torch.nn.MSELoss()
 
-        def loss_of(x, y):
+        def loss_of(x: Any, y: Any) -> Any:
             return mean_square(model(x), y)
 
         if self.compiled:
@@ -180,7 +182,7 @@ class Torch:
                 optimizer.step()
             return clock() - start, len(batches)
 
-        def parameters() -> np.ndarray:
+        def parameters() -> NDArray[Any]:
             arrays = (p.detach().numpy() for p in model.parameters())
             return np.concatenate([(a.T if a.ndim == 2 else a).ravel() for a in arrays])
 
@@ -232,12 +234,12 @@ class Jax:
         inputs, targets = jnp.array(data.inputs), jnp.array(data.targets)
         plan = workloads.plan(workload)
 
-        def cost(weights, x, y):
+        def cost(weights: Any, x: Any, y: Any) -> Any:
             for layer, own in zip(layers, weights, strict=True):
                 x = self.forward(layer, own, x)
             return 0.5 * jnp.sum((x - y) ** 2) / len(y)
 
-        def step(weights, rows):
+        def step(weights: Any, rows: Any) -> Any:
             gradients = jax.grad(cost)(weights, inputs[rows], targets[rows])
             return jax.tree.map(lambda w, g: w - plan.eta * g, weights, gradients), None
 
@@ -252,16 +254,16 @@ class Jax:
             weights = jax.block_until_ready(scan(weights, jnp.array(rows)))
             return clock() - start, len(rows)
 
-        def parameters() -> np.ndarray:
+        def parameters() -> NDArray[Any]:
             return np.concatenate([np.asarray(w).ravel() for own in weights for w in own])
 
         return epoch, parameters
 
-    def views(self, net) -> list[dict[str, np.ndarray]]:
+    def views(self, net: Any) -> list[dict[str, NDArray[Any]]]:
         views = net.views(net.parameters)
         return [views[placed.name] for placed in net.layers]
 
-    def forward(self, layer, own, x):
+    def forward(self, layer: Any, own: Any, x: Any) -> Any:
         lax, jnp = self.jax.lax, self.jax.numpy
         if layer.type == "dense":
             weight, bias = own
@@ -275,7 +277,7 @@ class Jax:
             return lax.reduce_window(x, 0.0, lax.add, window, window, "VALID") / np.prod(layer.size)
         return jnp.reshape(x, (len(x), -1))
 
-    def convolve(self, layer, weight, x):
+    def convolve(self, layer: Any, weight: Any, x: Any) -> Any:
         numbers = ("NCHW", "OIHW", "NCHW")
         padding = layer.padding.upper()
         return self.jax.lax.conv_general_dilated(
@@ -292,7 +294,7 @@ class Jax:
         upstream = jnp.array(rng.random((n, layer.filters, *workloads.ONE_CONV_SHAPE[1:])), "f")
 
         @jax.jit
-        def backward(own, x, upstream):
+        def backward(own: Any, x: Any, upstream: Any) -> Any:
             _, pull = jax.vjp(lambda own, x: self.forward(layer, own, x), own, x)
             return pull(upstream)
 
@@ -355,7 +357,7 @@ class Floor:
         placed = place_layers(workload.layers, workloads.ONE_CONV_SHAPE)
         return repeated(self.step_of(placed, workload.batch_size, first=True))
 
-    def step_of(self, placed, n: int, *, first: bool = False) -> Callable[[], None]:
+    def step_of(self, placed: Any, n: int, *, first: bool = False) -> Callable[[], None]:
         products = []
         for number, layer in enumerate(layer for layer in placed if layer.parameter_shapes):
             units, *grid = layer.output_shape
@@ -410,7 +412,7 @@ class Bound:
 
         return epoch, lambda: np.zeros(0)
 
-    def operations(self, network, a, y):
+    def operations(self, network: Any, a: Any, y: Any) -> Iterator[Any]:
         shapes = [p.parameter_shapes["weight"] for p in network.layers if p.parameter_shapes]
         sizes = [(inputs + 1) * units for inputs, units in shapes]
         flat, update = zeros(sum(sizes)), zeros(sum(sizes))
@@ -450,7 +452,7 @@ class Bound:
         return None
 
 
-def zeros(*shape: int) -> np.ndarray:
+def zeros(*shape: int) -> NDArray[Any]:
     return np.full(shape, 1e-3, np.float32)
 
 
@@ -465,7 +467,7 @@ SIDES = {
 }
 
 
-def prepared(side, workload: Workload, mnist: Path) -> tuple[Epoch, np.ndarray] | None:
+def prepared(side: Any, workload: Workload, mnist: Path) -> tuple[Epoch, NDArray[Any]] | None:
     """A function that takes an epoch, warm, and the parameters after its first one."""
     if workload.name == workloads.ONE_CONV:
         epoch = side.one_conv(workload)

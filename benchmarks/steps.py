@@ -21,6 +21,7 @@ import sys
 import time
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import results
 import workloads
@@ -80,10 +81,10 @@ class Peer:
         said = self.read()
         self.version = said.get("version")
 
-    def read(self) -> dict:
+    def read(self) -> dict[str, Any]:
         return json.loads(self.process.stdout.readline() or '{"missing": true}')
 
-    def ask(self, workload: Workload, seconds: float) -> dict:
+    def ask(self, workload: Workload, seconds: float) -> dict[str, Any]:
         print(
             json.dumps({"workload": workload.name, "seconds": seconds}),
             file=self.process.stdin,
@@ -116,7 +117,7 @@ def wait_for_quiet(patience: float) -> None:
 
 def measure(
     workload: Workload, peers: list[Peer], rounds: int, seconds: float, patience: float
-) -> dict:
+) -> dict[str, Any]:
     """Seconds of a step of every side in every round, and what else there is to say of it."""
     said = {peer.name: peer.ask(workload, seconds) for peer in peers}
     failed = {name: answer["failed"] for name, answer in said.items() if "failed" in answer}
@@ -130,7 +131,7 @@ def measure(
     return {"times": times, "failed": failed, "differs": difference(said)}
 
 
-def difference(said: dict) -> dict[str, float]:
+def difference(said: dict[str, Any]) -> dict[str, float]:
     """How far the parameters of PyTorch and JAX are from nncli's after the same epoch."""
     ours = said.get("nncli", {}).get("after_an_epoch")
     return {
@@ -140,7 +141,7 @@ def difference(said: dict) -> dict[str, float]:
     }
 
 
-def summary(workload: Workload, measured: dict) -> dict:
+def summary(workload: Workload, measured: dict[str, Any]) -> dict[str, Any]:
     times = measured["times"]
     ours = times["nncli"]
 
@@ -165,7 +166,7 @@ def summary(workload: Workload, measured: dict) -> dict:
     }
 
 
-def verdict(row: dict) -> str:
+def verdict(row: dict[str, Any]) -> str:
     faster, over = row["times_as_fast_as"].get("PyTorch"), row["times_the_floor"]
     if faster is None:
         return ""
@@ -183,7 +184,7 @@ NO_PEERS = ("nncli", "floor", "bound")
 COLUMNS = ("nncli", "PyTorch", "floor")
 
 
-def line(row: dict) -> str:
+def line(row: dict[str, Any]) -> str:
     cells = [f"{row['workload']:32}"]
     for name in COLUMNS:
         us, least = row["median_us"].get(name), row["minimum_us"].get(name)
@@ -210,7 +211,7 @@ HEADING = "  ".join(
 )
 
 
-def run(threads: int, chosen: argparse.Namespace) -> dict:
+def run(threads: int, chosen: argparse.Namespace) -> dict[str, Any]:
     print(f"\n{threads} thread(s)\n{HEADING}")
     rows, versions = [], {}
     for workload in WORKLOADS.values():

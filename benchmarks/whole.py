@@ -21,6 +21,7 @@ import tracemalloc
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import results
@@ -63,7 +64,7 @@ def train(config: str, folder: Path, *more: str) -> list[str]:
     return [*NNCLI, "train", f"configs/{config}.yaml", "--out", str(folder), "--overwrite", *more]
 
 
-def beyond_steps(rounds: int, folder: Path) -> dict:
+def beyond_steps(rounds: int, folder: Path) -> dict[str, Any]:
     """A training of 30 epochs, against its steps; and one of a single epoch, for its start-up."""
     whole, once, shares = [], [], []
     for _ in range(rounds):
@@ -87,7 +88,7 @@ def beyond_steps(rounds: int, folder: Path) -> dict:
     }
 
 
-def saving(rounds: int, folder: Path) -> dict:
+def saving(rounds: int, folder: Path) -> dict[str, Any]:
     """The same training with a run folder and without, in one process."""
 
     def took(out: Path | None) -> float:
@@ -105,7 +106,7 @@ def saving(rounds: int, folder: Path) -> dict:
     return {"saving": share, "saving_by_the_least": least / least_plain - 1}
 
 
-def start_up(rounds: int, folder: Path) -> dict:
+def start_up(rounds: int, folder: Path) -> dict[str, Any]:
     help_, nothing, xor, imports = in_turns(
         rounds,
         [*NNCLI, "--help"],
@@ -153,13 +154,13 @@ SIZES = {
 }
 
 
-def sizes() -> dict:
+def sizes() -> dict[str, Any]:
     print("cost against size; one thread as it comes; each row to be read against the first")
     print(
         f"{'':12}{'samples':>9} {'network':28}{'batch':>6}{'step µs':>10}{'epoch ms':>10}", end=""
     )
     print(f"{'allocates':>11}")
-    found: dict[str, list] = {}
+    found: dict[str, list[Any]] = {}
     for name, settings in SIZES.items():
         found[name] = []
         for samples, units, batch in settings:

@@ -4,9 +4,10 @@ import gzip
 import sys
 from math import prod
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 REPO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPO))
@@ -66,11 +67,11 @@ ETA = 0.5
 class Data(NamedTuple):
     """inputs: samples x features or samples x 1 x 28 x 28, float32; targets: samples x 10."""
 
-    inputs: np.ndarray
-    targets: np.ndarray
+    inputs: NDArray[Any]
+    targets: NDArray[Any]
 
 
-def read_idx(path: Path) -> np.ndarray:
+def read_idx(path: Path) -> NDArray[Any]:
     with gzip.open(path) as stream:
         content = stream.read()
     shape = np.frombuffer(content, ">u4", content[3], 4)

@@ -7,6 +7,7 @@ A new row comes in by itself.
 import ast
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def cost_with(row: Activation) -> str:
     return next(cost.name for cost in COSTS if row.name in activations_of(cost.name))
 
 
-def step_of(row: Activation, values: tuple[float, ...], dtype=np.float64) -> Step:
+def step_of(row: Activation, values: tuple[float, ...], dtype: Any = np.float64) -> Step:
     """A step whose layers have the row's activation wherever it may be, with its mini-batch."""
     rng = np.random.default_rng(7)
     last = Dense(units=3, activation=row.name, activation_parameters=values)
@@ -80,7 +81,7 @@ def spec_text(row: Activation, *keys: str) -> str:
 
 @ROWS_AND_VALUES
 @DTYPES
-def test_a_few_steps_decrease_the_cost(row, values, dtype):
+def test_a_few_steps_decrease_the_cost(row: Any, values: Any, dtype: Any) -> None:
     step = step_of(row, values, dtype)
     costs = [step.run(0.05) for _ in range(20)]
     assert np.isfinite(costs).all()
@@ -89,7 +90,7 @@ def test_a_few_steps_decrease_the_cost(row, values, dtype):
 
 @ROWS_AND_VALUES
 @DTYPES
-def test_the_proof_passes_and_finds_a_wrong_sigma_prime(row, values, dtype):
+def test_the_proof_passes_and_finds_a_wrong_sigma_prime(row: Any, values: Any, dtype: Any) -> None:
     trace = taken(step_of(row, values, dtype))
     assert check(trace).failure is None
     last = trace.layers[-1]
@@ -98,7 +99,7 @@ def test_the_proof_passes_and_finds_a_wrong_sigma_prime(row, values, dtype):
     assert not check(replace(trace, layers=(*trace.layers[:-1], wrong))).passed
 
 
-def on_its_kink(row: Activation, offset: float, dtype, values: tuple[float, ...]) -> Trace:
+def on_its_kink(row: Activation, offset: float, dtype: Any, values: tuple[float, ...]) -> Trace:
     """A trace in which one unit's z is `offset` ulps off a kink, and the others' are far away."""
     kink = dtype(row.kinks[0])
     for _ in range(abs(int(offset))):
@@ -121,7 +122,7 @@ def on_its_kink(row: Activation, offset: float, dtype, values: tuple[float, ...]
 @KINKED
 @DTYPES
 @pytest.mark.parametrize("offset", [-1, 0, 1], ids=["an_ulp_below", "on_it", "an_ulp_above"])
-def test_the_proof_on_a_kink(row, offset, dtype):
+def test_the_proof_on_a_kink(row: Any, offset: int, dtype: Any) -> None:
     for values in values_of(row):
         trace = on_its_kink(row, offset, dtype, values)
         hidden = trace.layers[0]
@@ -145,7 +146,7 @@ def test_the_proof_on_a_kink(row, offset, dtype):
 
 
 @KINKED
-def test_a_unit_that_rounding_puts_on_the_other_side_is_held_on_its_own(row):
+def test_a_unit_that_rounding_puts_on_the_other_side_is_held_on_its_own(row: Any) -> None:
     """z is 0 in float32 and above 0 in float64, and nudged by little through an input of 1e-4, so
 
     that both ends of a difference are on the side that the step was not on.
@@ -168,7 +169,7 @@ def test_a_unit_that_rounding_puts_on_the_other_side_is_held_on_its_own(row):
 
 
 @KINKED
-def test_pieces_make_up_the_function(row):
+def test_pieces_make_up_the_function(row: Any) -> None:
     for values in values_of(row):
         z = np.concatenate([np.linspace(-3, 3, 61), row.kinks])
         held, a, sigma_prime = np.empty_like(z), np.empty_like(z), np.empty_like(z)
@@ -182,14 +183,14 @@ def test_pieces_make_up_the_function(row):
             assert sigma_prime[z == kink] == pytest.approx(row.slopes(k, values)[0], rel=1e-14)
 
 
-def exported(row: Activation, values: tuple[float, ...], dtype=np.float32) -> Trained:
+def exported(row: Activation, values: tuple[float, ...], dtype: Any = np.float32) -> Trained:
     step = step_of(row, values, dtype)
     inputs, targets = step.inputs.copy(), step.targets.copy()
     return Trained("row", step.network, None, None, inputs, targets)
 
 
 @ROWS_AND_VALUES
-def test_exports_describe_each_layer_with_its_own_keys(row, values):
+def test_exports_describe_each_layer_with_its_own_keys(row: Any, values: Any) -> None:
     described = json.loads(exported(row, values).metadata()["layers"])
     for layer in described:
         if "activation" in layer:
@@ -199,7 +200,7 @@ def test_exports_describe_each_layer_with_its_own_keys(row, values):
 
 
 @ROWS_AND_VALUES
-def test_onnx_computes_the_same(row, values):
+def test_onnx_computes_the_same(row: Any, values: Any) -> None:
     trained = exported(row, values)
     model = load_from_string(to_onnx(trained)[".onnx"])
     (outputs,) = ReferenceEvaluator(model).run(None, {"input": trained.inputs})
@@ -209,7 +210,7 @@ def test_onnx_computes_the_same(row, values):
 
 
 @ROWS_AND_VALUES
-def test_the_pytorch_source_compiles_and_says_the_row(row, values):
+def test_the_pytorch_source_compiles_and_says_the_row(row: Any, values: Any) -> None:
     """PyTorch itself runs these sources in tests/peers/test_torch.py."""
     text = to_pytorch(exported(row, values))[".py"]
     text = text if isinstance(text, str) else text.decode()
@@ -222,7 +223,7 @@ def test_the_pytorch_source_compiles_and_says_the_row(row, values):
 
 
 @ROWS
-def test_the_spec_takes_it_with_its_defaults_and_dumps_them(row):
+def test_the_spec_takes_it_with_its_defaults_and_dumps_them(row: Any) -> None:
     text = spec_text(row)
     layer = parse_spec(text).network[0]
     assert layer.activation == row.name
@@ -236,7 +237,7 @@ def test_the_spec_takes_it_with_its_defaults_and_dumps_them(row):
     assert row.initialiser in INITIALISERS
 
 
-def yaml_of(text: str):
+def yaml_of(text: str) -> Any:
     from nncli.spec import yaml12
     from nncli.spec.nodes import plain
 
@@ -247,7 +248,7 @@ def yaml_of(text: str):
 
 @KEYED
 @ROWS
-def test_a_key_of_another_activation_is_an_error(row, key):
+def test_a_key_of_another_activation_is_an_error(row: Any, key: Any) -> None:
     """Also where it is null: a key without effect has no place in a spec."""
     if key in [parameter.key for parameter in row.parameters]:
         return
@@ -264,7 +265,7 @@ def test_a_key_of_another_activation_is_an_error(row, key):
 
 
 @KEYED
-def test_a_parameter_out_of_its_range_is_an_error(key):
+def test_a_parameter_out_of_its_range_is_an_error(key: Any) -> None:
     parameter = PARAMETERS[key]
     row = next(r for r in ACTIVATIONS.values() if parameter in r.parameters)
     validator = Draft202012Validator(nncli.schema())
@@ -279,10 +280,10 @@ def test_a_parameter_out_of_its_range_is_an_error(key):
 
 
 @KEYED
-def test_a_parameter_has_one_meaning(key):
+def test_a_parameter_has_one_meaning(key: Any) -> None:
     meanings = [p for row in ACTIVATIONS.values() for p in row.parameters if p.key == key]
     assert set(meanings) == {PARAMETERS[key]}
 
 
-def test_the_default_is_a_row():
+def test_the_default_is_a_row() -> None:
     assert ACTIVATIONS[DEFAULT].elementwise

@@ -3,6 +3,7 @@
 import ast
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,11 +74,11 @@ FILES = {f"nncli/{path.relative_to(PACKAGE).as_posix()}": path for path in PACKA
 
 
 @pytest.mark.parametrize("path", sorted(FILES))
-def test_arrows(path):
+def test_arrows(path: Any) -> None:
     assert forbidden(FILES[path].read_text(encoding="utf-8"), path) == set()
 
 
-def test_every_room_has_its_arrows():
+def test_every_room_has_its_arrows() -> None:
     assert {path.split("/")[1] for path in FILES if path.count("/") > 1} == set(ARROWS)
 
 
@@ -130,7 +131,7 @@ def test_parallel_is_used_by_its_interface() -> None:
         ("nncli/app/train.py", "from nncli.render import text", {"nncli.render"}),
     ],
 )
-def test_a_planted_violation_is_caught(path, source, caught):
+def test_a_planted_violation_is_caught(path: str, source: str, caught: Any) -> None:
     assert forbidden(source, path) == caught
 
 
@@ -144,7 +145,7 @@ def test_a_planted_violation_is_caught(path, source, caught):
         ("nncli/core/errors.py", '"""Nothing."""'),
     ],
 )
-def test_what_is_allowed_passes(path, source):
+def test_what_is_allowed_passes(path: str, source: str) -> None:
     assert forbidden(source, path) == set()
 
 

@@ -1,6 +1,7 @@
 """The two lists of layer kinds, the spec's and the engine's, held to each other."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -15,24 +16,24 @@ from nncli.spec import LAYERS as MODELS
 BESIDE = {"biases", "activation_parameters"}
 
 
-def test_the_same_kinds_in_the_same_order():
+def test_the_same_kinds_in_the_same_order() -> None:
     assert list(MODELS) == list(KINDS)
     assert [kind.type for kind in KINDS.values()] == list(KINDS)
 
 
-def test_the_schema_has_each_kind_by_its_own_name():
+def test_the_schema_has_each_kind_by_its_own_name() -> None:
     for kind, model in MODELS.items():
         assert model.model_fields["type"].annotation.__args__ == (kind,)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_same_keys(kind):
+def test_the_same_keys(kind: Any) -> None:
     keys = {field.name for field in dataclasses.fields(KINDS[kind])} - BESIDE
     assert keys == set(MODELS[kind].model_fields) - {"type"} - PARAMETERS.keys()
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_same_defaults(kind):
+def test_the_same_defaults(kind: Any) -> None:
     fields = {field.name: field for field in dataclasses.fields(KINDS[kind])}
     for key, in_spec in MODELS[kind].model_fields.items():
         if key == "type" or key in PARAMETERS:
@@ -45,14 +46,14 @@ def test_the_same_defaults(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_both_sides_agree_on_what_may_follow_what(kind):
+def test_both_sides_agree_on_what_may_follow_what(kind: Any) -> None:
     model, layer = MODELS[kind], KINDS[kind]
     assert model.is_output == layer.is_output
     assert model.makes_vector == (layer.takes_vectors or kind == "flatten")
     assert model.needs_image == (layer.takes_images or kind == "flatten")
 
 
-def test_no_kind_is_outside_the_list():
+def test_no_kind_is_outside_the_list() -> None:
     def kinds(of: type[Layer]) -> set[type[Layer]]:
         below = of.__subclasses__()
         return {cls for cls in below if "type" in vars(cls)}.union(*map(kinds, below))
@@ -63,5 +64,5 @@ def test_no_kind_is_outside_the_list():
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("exporter", [onnx_graph, pytorch_source], ids=["onnx", "pytorch"])
-def test_every_exporter_has_each_kind(exporter, kind):
+def test_every_exporter_has_each_kind(exporter: Any, kind: Any) -> None:
     assert KINDS[kind] in exporter.LAYERS

@@ -1,5 +1,7 @@
 """The small languages of the command line, and what is not in them."""
 
+from typing import Any
+
 import pytest
 
 from nncli.cli import arguments
@@ -30,6 +32,6 @@ def test_ranges_pairs_and_widths() -> None:
         lambda: arguments.weight_name(f"dense1[{LONG}]"),
     ],
 )
-def test_a_number_of_thousands_of_digits_is_refused(read) -> None:
+def test_a_number_of_thousands_of_digits_is_refused(read: Any) -> None:
     with pytest.raises(NncliError, match="expected"):
         read()

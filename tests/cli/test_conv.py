@@ -12,8 +12,10 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,8 +41,8 @@ def conv(nncli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 @pytest.fixture
-def page(conv):
-    def call(*arguments, **more) -> str:
+def page(conv: Any) -> Any:
+    def call(*arguments: Any, **more: Any) -> str:
         done = conv(*arguments, **more)
         assert (done.status, done.err) == (0, "")
         return done.out
@@ -49,17 +51,17 @@ def page(conv):
 
 
 @pytest.fixture
-def record(page):
+def record(page: Any) -> Any:
     return lambda *arguments, **more: json.loads(
         page(*arguments, "--format", "json", **more), parse_constant=pytest.fail
     )
 
 
 @pytest.fixture
-def refused(conv, tmp_path):
+def refused(conv: Any, tmp_path: Path) -> Any:
     """The message for what is wrong: status 2, nothing on standard output, no file written."""
 
-    def call(*arguments, **more) -> str:
+    def call(*arguments: Any, **more: Any) -> str:
         before = sorted(tmp_path.rglob("*"))
         done = conv(*arguments, **more)
         assert (done.status, done.out) == (2, "")
@@ -74,7 +76,7 @@ def refused(conv, tmp_path):
 # From the shell
 
 
-def test_the_picture_book(nncli):
+def test_the_picture_book(nncli: Run) -> None:
     done = nncli("conv", MATRIX, FILTER)
     assert (done.status, done.err) == (0, "")
     assert done.out.endswith("output  3×3\n 4  3  4 \n 2  4  3 \n 2  3  4 \n")
@@ -83,7 +85,7 @@ def test_the_picture_book(nncli):
     assert json.loads(done.out)["output"] == RIGHT
 
 
-def test_a_reader_who_leaves_early(tmp_path):
+def test_a_reader_who_leaves_early(tmp_path: Path) -> None:
     np.save(tmp_path / "m.npy", np.random.default_rng(0).normal(size=(300, 300)))
     for more in ("--full", "--format json"):
         done = subprocess.run(
@@ -98,7 +100,7 @@ def test_a_reader_who_leaves_early(tmp_path):
         assert done.stderr == "0\n"
 
 
-def test_standard_input(page, record):
+def test_standard_input(page: Any, record: Any) -> None:
     rows = b"1 2 3\n4 5 6\n"
     assert "standard input (2×3)" in page("-", "1 1", stdin=rows)
     assert record("-", "1 1", stdin=rows)["output"] == [[3, 5], [9, 11]]
@@ -111,7 +113,7 @@ def test_standard_input(page, record):
 # JSON
 
 
-def test_json_as_the_interface_has_it(record):
+def test_json_as_the_interface_has_it(record: Any) -> None:
     made = record(MATRIX, FILTER)
     assert list(made) == [
         *("schema", "matrix_shape", "filter_shape", "output_shape", "output", "windows")
@@ -132,7 +134,7 @@ def test_json_as_the_interface_has_it(record):
         (["--steps", "1", "--at", "1,1"], [[0, 0], [1, 1]]),
     ],
 )
-def test_windows(record, asked, places):
+def test_windows(record: Any, asked: list[str], places: Any) -> None:
     windows = record(MATRIX, FILTER, *asked)["windows"]
     assert [window["at"] for window in windows] == places
     for window in windows:
@@ -144,7 +146,7 @@ def test_windows(record, asked, places):
         assert window["sum"] == np.sum(window["hadamard"]) == RIGHT[r][c]
 
 
-def test_every_option_reaches_the_engine(record, tmp_path):
+def test_every_option_reaches_the_engine(record: Any, tmp_path: Path) -> None:
     np.save(tmp_path / "m.npy", CELLS)
     made = record(
         *("m.npy", "1 2; 3 4; 5 6", "--padding", "1", "--padding-mode", "reflect"),
@@ -157,7 +159,7 @@ def test_every_option_reaches_the_engine(record, tmp_path):
     assert made["windows"][0]["filter"] == [[6, 5], [4, 3], [2, 1]]
 
 
-def test_nan_is_null(record, tmp_path):
+def test_nan_is_null(record: Any, tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("1,nan\n2,3\n")
     made = record("m.csv", "1", "--allow-nan", "--at", "0,1", "--compare", "--upstream", "ones")
     assert made["output"] == [[1, None], [2, 3]]
@@ -168,7 +170,7 @@ def test_nan_is_null(record, tmp_path):
 # The page
 
 
-def test_the_page(page):
+def test_the_page(page: Any) -> None:
     text = page(MATRIX, FILTER, "--padding", "1", "--stride", "2", "--at", "0,0")
     assert f"{MATRIX.name} (5×5) with" in text.replace("\n", " ")
     assert "the filter is symmetric, so" in text
@@ -178,11 +180,11 @@ def test_the_page(page):
     assert "sum = 2" in text
 
 
-def test_rows_that_no_window_reaches(page):
+def test_rows_that_no_window_reaches(page: Any) -> None:
     assert "No window reaches 2 rows and 2 columns" in page(MATRIX, FILTER, "--stride", "3")
 
 
-def test_nothing_is_wider_than_the_screen(page, tmp_path):
+def test_nothing_is_wider_than_the_screen(page: Any, tmp_path: Path) -> None:
     np.save(tmp_path / "m.npy", np.random.default_rng(0).normal(size=(40, 40)) * 1e4)
     text = page(
         *("m.npy", "gaussian", "--padding", "same", "--steps", "3", "--compare"),
@@ -193,14 +195,14 @@ def test_nothing_is_wider_than_the_screen(page, tmp_path):
     assert "…" not in text
 
 
-def test_compare(page, record):
+def test_compare(page: Any, record: Any) -> None:
     assert "correlation and convolution" in page(MATRIX, "sobel-x", "--compare")
     made = record(MATRIX, "sobel-x", "--compare")
     assert made["correlation"] == made["output"]
     np.testing.assert_array_equal(made["convolution"], -np.array(made["output"]))
 
 
-def test_upstream(page, record, tmp_path):
+def test_upstream(page: Any, record: Any, tmp_path: Path) -> None:
     text = page(MATRIX, FILTER, "--upstream", "ones")
     assert "PASSED: 34 entries" in text
     flow = np.arange(9).reshape(3, 3)
@@ -214,7 +216,7 @@ def test_upstream(page, record, tmp_path):
     assert back["check"]["passed"] is True
 
 
-def test_a_check_that_fails(conv, monkeypatch):
+def test_a_check_that_fails(conv: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nncli.filtering.record.TOLERANCE", -1)
     done = conv(MATRIX, FILTER, "--upstream", "ones")
     assert done.status == 1
@@ -225,7 +227,7 @@ def test_a_check_that_fails(conv, monkeypatch):
 # Channels, and images
 
 
-def test_three_dimensions(record, page, tmp_path):
+def test_three_dimensions(record: Any, page: Any, tmp_path: Path) -> None:
     cells, taps = np.arange(60).reshape(3, 4, 5) % 7, np.arange(12).reshape(3, 2, 2)
     np.save(tmp_path / "m.npy", cells)
     np.save(tmp_path / "f.npy", taps)
@@ -240,7 +242,7 @@ def test_three_dimensions(record, page, tmp_path):
     assert "PASSED" in page("m.npy", "1 2; 3 4", "--upstream", "ones")
 
 
-def test_a_filter_for_each_channel(record, page, tmp_path):
+def test_a_filter_for_each_channel(record: Any, page: Any, tmp_path: Path) -> None:
     cells, taps = np.arange(60).reshape(3, 4, 5) % 7, np.arange(12).reshape(3, 2, 2)
     np.save(tmp_path / "m.npy", cells)
     np.save(tmp_path / "f.npy", taps)
@@ -259,7 +261,7 @@ def test_a_filter_for_each_channel(record, page, tmp_path):
     assert "PASSED" in page("m.npy", "f.npy", "--channels", "each", "--upstream", "ones")
 
 
-def test_a_place_of_every_channel_or_of_one(record, tmp_path):
+def test_a_place_of_every_channel_or_of_one(record: Any, tmp_path: Path) -> None:
     np.save(tmp_path / "m.npy", np.arange(60).reshape(3, 4, 5))
     every = record("m.npy", "1 1", "--at", "3,0")["windows"]
     assert [w["channel"] for w in every] == [0, 1, 2]
@@ -268,7 +270,9 @@ def test_a_place_of_every_channel_or_of_one(record, tmp_path):
     assert len(record("m.npy", "1 1", "--steps", "all")["windows"]) == 3 * 4 * 4
 
 
-def test_a_colour_image_is_filtered_channel_by_channel(record, page, tmp_path):
+def test_a_colour_image_is_filtered_channel_by_channel(
+    record: Any, page: Any, tmp_path: Path
+) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (6, 7, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "m.png")
     made = record("m.png", "sobel-x")
@@ -283,14 +287,14 @@ def test_a_colour_image_is_filtered_channel_by_channel(record, page, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".txt", ".npy", ".png", ".pgm", ".NPY"])
-def test_output(page, record, tmp_path, suffix):
+def test_output(page: Any, record: Any, tmp_path: Path, suffix: str) -> None:
     np.save(tmp_path / "m.npy", CELLS)
     page("m.npy", "identity", "--padding", "same", "--output", f"out{suffix}")
     assert record(f"out{suffix}", "1")["output"] == CELLS.tolist()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m.npy", f"out{suffix}"]
 
 
-def test_a_note_on_the_output_goes_to_standard_error_beside_json(conv, tmp_path):
+def test_a_note_on_the_output_goes_to_standard_error_beside_json(conv: Any, tmp_path: Path) -> None:
     np.save(tmp_path / "m.npy", CELLS * 100)
     done = conv("m.npy", "1", "--output", "out.png", "--format", "json")
     assert json.loads(done.out)["output"] == (CELLS * 100).tolist()
@@ -300,8 +304,8 @@ def test_a_note_on_the_output_goes_to_standard_error_beside_json(conv, tmp_path)
 
 @pytest.mark.parametrize(("channels", "summed"), [("each", False), ("sum", True)])
 def test_a_large_matrix_with_a_filter_for_each_channel(
-    page, tmp_path, monkeypatch, channels, summed
-):
+    page: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, channels: str, summed: bool
+) -> None:
     monkeypatch.setattr(work, "LARGE", 1000)
     rng = np.random.default_rng(0)
     cells, taps = rng.normal(size=(3, 40, 50)).astype(np.float32), rng.normal(size=(3, 3, 2))
@@ -317,7 +321,9 @@ def test_a_large_matrix_with_a_filter_for_each_channel(
 
 
 @pytest.mark.parametrize("shape", [(90, 70), (3, 40, 50)])
-def test_a_large_matrix_goes_through_in_blocks(page, refused, tmp_path, monkeypatch, shape):
+def test_a_large_matrix_goes_through_in_blocks(
+    page: Any, refused: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...]
+) -> None:
     monkeypatch.setattr(work, "LARGE", 1000)
     cells = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     np.save(tmp_path / "m.npy", cells)
@@ -350,7 +356,7 @@ raise SystemExit(status)
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="nothing tells the memory here")
-def test_a_large_file_is_never_in_memory_as_a_whole(tmp_path):
+def test_a_large_file_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
     """Of 270 MiB in and 270 MiB out, no more than parts, whatever looks at them: all by a map."""
     np.lib.format.open_memmap(tmp_path / "m.npy", "w+", np.float32, (8400, 8400)).flush()
     arguments = ("conv", "m.npy", "laplacian", "--padding", "same", "--output", "out.npy")
@@ -367,13 +373,13 @@ def test_a_large_file_is_never_in_memory_as_a_whole(tmp_path):
     assert int(done.stderr) < 250 * 1024
 
 
-def test_what_is_there_stays_where_the_output_is_refused(conv, tmp_path):
+def test_what_is_there_stays_where_the_output_is_refused(conv: Any, tmp_path: Path) -> None:
     (tmp_path / "out.csv").write_text("as it was")
     assert conv(MATRIX, FILTER, "--at", "9,9", "--output", "out.csv").status == 2
     assert (tmp_path / "out.csv").read_text() == "as it was"
 
 
-def test_a_comparison_that_cannot_be(refused, tmp_path):
+def test_a_comparison_that_cannot_be(refused: Any, tmp_path: Path) -> None:
     """The correlation fits into 64 bits, the convolution does not."""
     (tmp_path / "m.csv").write_text(f"{2**62},0,0\n")
     message = refused("m.csv", "1 0 4", "--compare", "--output", "out.csv")
@@ -392,7 +398,9 @@ def test_a_comparison_that_cannot_be(refused, tmp_path):
         ("1,2\n3,nan\n", ["m.csv: row 2, column 2", "nan"]),
     ],
 )
-def test_a_matrix_that_is_none(refused, tmp_path, content, words):
+def test_a_matrix_that_is_none(
+    refused: Any, tmp_path: Path, content: str, words: list[str]
+) -> None:
     (tmp_path / "m.csv").write_text(content)
     message = refused("m.csv", "1")
     assert all(word in message for word in words)
@@ -451,7 +459,9 @@ def test_a_matrix_that_is_none(refused, tmp_path, content, words):
         (["-", "1", "--upstream", "-"], ["standard input can be one of"]),
     ],
 )
-def test_refused_and_nothing_is_written(refused, tmp_path, arguments, words):
+def test_refused_and_nothing_is_written(
+    refused: Any, tmp_path: Path, arguments: Any, words: list[str]
+) -> None:
     np.save(tmp_path / CUBE, np.arange(24).reshape(2, 3, 4))
     message = refused(*arguments, "--output", "out.csv", stdin=b"1 2\n3 4\n")
     assert all(word in message for word in words)
@@ -466,7 +476,7 @@ def test_refused_and_nothing_is_written(refused, tmp_path, arguments, words):
         ("/proc/out.csv", ["/proc/out.csv: cannot be written"]),
     ],
 )
-def test_an_output_that_cannot_be(refused, name, words):
+def test_an_output_that_cannot_be(refused: Any, name: str, words: list[str]) -> None:
     message = refused(MATRIX, "box", "--output", name)
     assert all(word in message for word in words)
 
@@ -477,7 +487,7 @@ def test_an_output_that_cannot_be(refused, name, words):
 class Terminal:
     """nncli in a pseudo-terminal."""
 
-    def __init__(self, *arguments, **environment):
+    def __init__(self, *arguments: Any, **environment: Any) -> None:
         self.master, self.slave = pty.openpty()
         self.before = termios.tcgetattr(self.slave)
         self.text = ""
@@ -493,26 +503,26 @@ class Terminal:
             preexec_fn=self.take_control,
         )
 
-    def take_control(self):
+    def take_control(self) -> None:
         import fcntl
 
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
-    def read_until(self, words, seconds=LIMIT):
+    def read_until(self, words: Any, seconds: Any = LIMIT) -> None:
         end = time.monotonic() + seconds
         while words not in self.text:
             assert time.monotonic() < end, self.text
             self.read(0.1)
 
-    def read(self, seconds):
+    def read(self, seconds: Any) -> None:
         while select.select([self.master], [], [], seconds)[0]:
             self.text += self.decoder.decode(os.read(self.master, 65536))
             seconds = 0
 
-    def type(self, keys):
+    def type(self, keys: Any) -> None:
         os.write(self.master, keys)
 
-    def end(self):
+    def end(self) -> Any:
         """The status; the terminal is as it was, and shows its cursor."""
         end = time.monotonic() + LIMIT
         while self.process.poll() is None and time.monotonic() < end:
@@ -525,7 +535,7 @@ class Terminal:
         )
         return self.process.poll()
 
-    def close(self):
+    def close(self) -> None:
         if self.process.poll() is None:
             os.kill(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -534,10 +544,10 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal():
+def terminal() -> Iterator[Any]:
     opened = []
 
-    def start(*arguments, **environment):
+    def start(*arguments: Any, **environment: Any) -> Any:
         opened.append(Terminal(*arguments, **environment))
         return opened[-1]
 
@@ -546,7 +556,7 @@ def terminal():
         each.close()
 
 
-def test_the_heat_map_has_colour_in_a_terminal(terminal):
+def test_the_heat_map_has_colour_in_a_terminal(terminal: Any) -> None:
     made = terminal(MATRIX, "laplacian")
     assert made.end() == 0
     assert re.search(r"\x1b\[[\d;]*48;2;\d+;\d+;\d+m", made.text)
@@ -560,7 +570,7 @@ def test_the_heat_map_has_colour_in_a_terminal(terminal):
 @pytest.mark.parametrize(
     ("keys", "where"), [(b"q", "[0,1]"), (b"\x1b[A", "[0,0]"), (b"\x03", "[0,1]")]
 )
-def test_a_key_or_an_interruption_ends_the_film(terminal, keys, where):
+def test_a_key_or_an_interruption_ends_the_film(terminal: Any, keys: bytes, where: str) -> None:
     made = terminal(MATRIX, FILTER, "--animate")
     made.read_until(f"output {where}")
     made.type(keys)
@@ -582,7 +592,7 @@ def test_an_option_that_does_not_exist(nncli: Run) -> None:
     assert "--paddin" in done.err
 
 
-def test_what_pillow_logs_of_a_damaged_image_is_not_printed(nncli: Run, tmp_path) -> None:
+def test_what_pillow_logs_of_a_damaged_image_is_not_printed(nncli: Run, tmp_path: Path) -> None:
     picture = io.BytesIO()
     Image.new("RGB", (4, 4)).save(picture, "TIFF")
     content = picture.getvalue()

@@ -2,9 +2,11 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from nncli import NncliError, load_spec, prepare, start_from
 from nncli.core import safetensors_format
@@ -14,12 +16,12 @@ DIGITS = CONFIGS / "digits-mlp.yaml"
 SHORT = ("--set", "train.epochs=1", "--tables", "none", "--overwrite")
 
 
-def checkpoint(folder: Path) -> dict[str, np.ndarray]:
+def checkpoint(folder: Path) -> dict[str, NDArray[Any]]:
     return safetensors_format.read(folder / "checkpoint.safetensors")[0]
 
 
 @pytest.fixture
-def weights(tmp_path: Path) -> dict[str, np.ndarray]:
+def weights(tmp_path: Path) -> dict[str, NDArray[Any]]:
     """Weights of the digits network, in PyTorch's layout and under names of one's own."""
     rng = np.random.default_rng(1)
     shapes = {"hidden.weight": (30, 64), "hidden.bias": 30, "out.weight": (10, 30), "out.bias": 10}
@@ -30,7 +32,7 @@ def weights(tmp_path: Path) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("name", ["w.npz", "w.safetensors"])
-def test_from_pytorch(nncli: Run, tmp_path: Path, weights: dict, name: str) -> None:
+def test_from_pytorch(nncli: Run, tmp_path: Path, weights: dict[str, Any], name: str) -> None:
     done = nncli("train", DIGITS, "--init-from", name, "--from", "pytorch", *SHORT)
     assert done.status == 0
     said = " ".join(done.out.split())
@@ -47,7 +49,9 @@ def test_from_pytorch(nncli: Run, tmp_path: Path, weights: dict, name: str) -> N
     np.testing.assert_array_equal(views["dense2"]["bias"], weights["out.bias"])
 
 
-def test_the_spec_of_the_run_repeats_the_run(nncli: Run, tmp_path: Path, weights: dict) -> None:
+def test_the_spec_of_the_run_repeats_the_run(
+    nncli: Run, tmp_path: Path, weights: dict[str, Any]
+) -> None:
     assert nncli("train", DIGITS, "--init-from", "w.npz", "--from", "pytorch", *SHORT).status == 0
     assert nncli("train", "runs/digits-mlp/spec.yaml", "--out", "again", *SHORT).status == 0
     first, second = checkpoint(tmp_path / "runs/digits-mlp"), checkpoint(tmp_path / "again")
@@ -55,7 +59,9 @@ def test_the_spec_of_the_run_repeats_the_run(nncli: Run, tmp_path: Path, weights
     assert all(np.array_equal(first[name], second[name]) for name in first)
 
 
-def test_a_run_needs_its_first_weights_no_more(nncli: Run, tmp_path: Path, weights: dict) -> None:
+def test_a_run_needs_its_first_weights_no_more(
+    nncli: Run, tmp_path: Path, weights: dict[str, Any]
+) -> None:
     assert nncli("train", DIGITS, "--init-from", "w.npz", "--from", "pytorch", *SHORT).status == 0
     before = nncli("inspect-grad", "runs/digits-mlp", "--format", "json")
     (tmp_path / "w.npz").unlink()
@@ -113,14 +119,18 @@ class TestRefusals:
         assert not (tmp_path / "runs").exists()
         return done.err
 
-    def test_a_network_of_another_shape(self, nncli: Run, tmp_path: Path, weights: dict) -> None:
+    def test_a_network_of_another_shape(
+        self, nncli: Run, tmp_path: Path, weights: dict[str, Any]
+    ) -> None:
         wide = ("--set", "network[0].units=31", "--from", "pytorch")
         err = self.fails(nncli, tmp_path, "--init-from", "w.npz", *wide)
         assert "nncli: w.npz: its modules do not fit the network's layers" in err
         assert "linear modules: hidden: 30 x 64 with biases" in err
         assert "linear layers:  dense1: 31 x 64 with biases" in err
 
-    def test_pytorch_without_being_asked(self, nncli: Run, tmp_path: Path, weights: dict) -> None:
+    def test_pytorch_without_being_asked(
+        self, nncli: Run, tmp_path: Path, weights: dict[str, Any]
+    ) -> None:
         assert "--from pytorch" in self.fails(nncli, tmp_path, "--init-from", "w.safetensors")
         assert "--from pytorch" in self.fails(nncli, tmp_path, "--init-from", "w.npz")
 
@@ -164,7 +174,7 @@ class TestRefusals:
 
 
 class TestWeightsOfALayer:
-    def network(self, tmp_path: Path, *sets: str):
+    def network(self, tmp_path: Path, *sets: str) -> Any:
         shutil.copy(CONFIGS / "two-two-two.yaml", tmp_path / "s.yaml")
         spec = load_spec(tmp_path / "s.yaml", sets)
         network = prepare(spec).network

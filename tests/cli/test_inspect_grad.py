@@ -4,7 +4,9 @@ import json
 import re
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from nncli.nn.layers import DenseStep
 from nncli.render.formats.registry import SUFFIXES
 from nncli.render.widgets.grid import Extent
 from nncli.training.run_folder import PREVIOUS
-from tests.conftest import CONFIGS
+from tests.conftest import CONFIGS, Run
 
 TWO, SEED, MLP, CONV = (
     CONFIGS / f"{name}.yaml" for name in ("two-two-two", "seed-3-4-2", "digits-mlp", "digits-conv")
@@ -23,10 +25,10 @@ IRIS, XOR = CONFIGS / "iris.yaml", CONFIGS / "xor.yaml"
 
 
 @pytest.fixture
-def page(nncli):
+def page(nncli: Run) -> Any:
     """A page that comes out, with nothing on standard error."""
 
-    def run(*arguments, **environment) -> str:
+    def run(*arguments: Any, **environment: Any) -> str:
         done = nncli("inspect-grad", *arguments, **environment)
         assert done.err == ""
         assert done.status == 0
@@ -36,7 +38,7 @@ def page(nncli):
 
 
 @pytest.fixture
-def record(page):
+def record(page: Any) -> Any:
     """The record of a step, as JSON."""
     return lambda *arguments: json.loads(
         page(*arguments, "--format", "json"), parse_constant=pytest.fail
@@ -44,10 +46,10 @@ def record(page):
 
 
 @pytest.fixture
-def refused(nncli):
+def refused(nncli: Run) -> Any:
     """The message for what is wrong: exit status 2, and nothing on standard output."""
 
-    def run(*arguments) -> str:
+    def run(*arguments: Any) -> str:
         done = nncli("inspect-grad", *arguments)
         assert done.out == ""
         assert done.status == 2
@@ -59,7 +61,7 @@ def refused(nncli):
 # --- The page ------------------------------------------------------------------------------------
 
 
-def test_the_page(page):
+def test_the_page(page: Any) -> None:
     text = page(TWO)
     parts = re.findall(r"^[A-Z][A-Z ():,-]+$", text, re.MULTILINE)
     assert parts == [
@@ -81,7 +83,7 @@ def test_the_page(page):
 
 
 @pytest.mark.parametrize("spec", [TWO, SEED, XOR, IRIS, MLP], ids=lambda path: path.stem)
-def test_a_page_of_dense_layers_is_as_wide_as_the_terminal(page, spec):
+def test_a_page_of_dense_layers_is_as_wide_as_the_terminal(page: Any, spec: Any) -> None:
     for arguments in ((), ("--batch", "--check", "10")):
         text = page(spec, *arguments, COLUMNS="80")
         assert max(map(len, text.splitlines())) <= 80
@@ -89,11 +91,11 @@ def test_a_page_of_dense_layers_is_as_wide_as_the_terminal(page, spec):
 
 
 @pytest.mark.parametrize("view", ["matrix", "hadamard", "kronecker", "index"])
-def test_views(page, view):
+def test_views(page: Any, view: str) -> None:
     assert f"BACKWARD ({view.upper()} VIEW)" in page(SEED, "--view", view)
 
 
-def test_a_terminal_without_greek_gets_letters(nncli_process):
+def test_a_terminal_without_greek_gets_letters(nncli_process: Run) -> None:
     done = nncli_process("inspect-grad", TWO, PYTHONIOENCODING="ascii")
     assert (done.status, done.err) == (0, "")
     assert done.out.isascii()
@@ -103,7 +105,7 @@ def test_a_terminal_without_greek_gets_letters(nncli_process):
 # --- Which step ----------------------------------------------------------------------------------
 
 
-def test_the_schema_of_the_record(record):
+def test_the_schema_of_the_record(record: Any) -> None:
     made = record(CONV, "--samples", "0,3,7", "--check", "5")
     assert made["schema"] == "nncli.trace/1"
     assert made["name"] == "digits-conv"
@@ -132,13 +134,13 @@ def test_the_schema_of_the_record(record):
         assert layer["upstream"] is not None is not layer["downstream"]
 
 
-def test_terms_that_do_not_exist_are_null(record):
+def test_terms_that_do_not_exist_are_null(record: Any) -> None:
     layers = record(SEED)["layers"]
     assert all(layer[f"bias{part}"] is None for layer in layers for part in ("", "_gradient"))
     assert record(IRIS)["layers"][-1]["sigma_prime"] is None
 
 
-def test_sample_0_is_the_default_and_batch_is_what_training_draws(record):
+def test_sample_0_is_the_default_and_batch_is_what_training_draws(record: Any) -> None:
     assert record(IRIS, "--check", "off")["samples"] == [0]
     batch = record(IRIS, "--batch", "--check", "off")
     trace = api.trace_step(IRIS, samples=None)
@@ -148,7 +150,7 @@ def test_sample_0_is_the_default_and_batch_is_what_training_draws(record):
 
 
 @pytest.mark.parametrize("steps", [1, 2, 9])
-def test_a_later_step_follows_on_the_real_ones(record, tmp_path, steps):
+def test_a_later_step_follows_on_the_real_ones(record: Any, tmp_path: Path, steps: int) -> None:
     """An epoch of XOR is one mini-batch, so the K-th step is the K-th epoch."""
     text = XOR.read_text().replace("../data", str(CONFIGS.parent / "data"))
     spec = tmp_path / "xor.yaml"
@@ -166,7 +168,7 @@ def test_a_later_step_follows_on_the_real_ones(record, tmp_path, steps):
     assert (np.abs(velocity).max() > 0) == (steps > 1)
 
 
-def test_a_later_step_takes_its_own_mini_batch_unless_samples_are_named(record):
+def test_a_later_step_takes_its_own_mini_batch_unless_samples_are_named(record: Any) -> None:
     own = record(IRIS, "--step", 3, "--check", "off")
     assert own["samples"] == list(api.trace_step(IRIS, samples=None, step=3).samples)
     named = record(IRIS, "--step", 3, "--samples", 5, "--check", "off")
@@ -174,7 +176,7 @@ def test_a_later_step_takes_its_own_mini_batch_unless_samples_are_named(record):
     assert named["layers"][0]["weight"] == own["layers"][0]["weight"]
 
 
-def test_set(record):
+def test_set(record: Any) -> None:
     made = record(TWO, "--set", "train.eta=0.1", "--set", "dtype=float32")
     assert (made["eta"], made["dtype"]) == (0.1, "float32")
 
@@ -182,13 +184,13 @@ def test_set(record):
 # --- Looking closer ------------------------------------------------------------------------------
 
 
-def test_one_layer(page):
+def test_one_layer(page: Any) -> None:
     text = page(CONV, "--layer", "dense2", "--check", "off")
     assert "dense2: z = a W + b" in text
     assert "conv1: z" not in text
 
 
-def test_tap_and_cell(page, record):
+def test_tap_and_cell(page: Any, record: Any) -> None:
     text = page(CONV, "--layer", "conv1", "--tap", "2,0,1,1", "--cell", "0,3,4", "--check", "off")
     conv = record(CONV, "--check", "off")["layers"][0]
     tap = re.search(r"Together (\S+); the step\s+computed (\S+)\.\n", text)
@@ -198,7 +200,7 @@ def test_tap_and_cell(page, record):
     assert float(cell[2]) == pytest.approx(conv["downstream"][0][0][3][4], rel=1e-9)
 
 
-def test_rows_and_columns(page):
+def test_rows_and_columns(page: Any) -> None:
     text = page(MLP, "--layer", "dense2", "--rows", "0:2", "--columns", "4", "--check", "off")
     update = text[text.index("\nUPDATE") : text.index("\nWHICH")]
     rows = re.findall(r"^[ +=]*\[[^\]]*\]", update, re.MULTILINE)
@@ -207,25 +209,25 @@ def test_rows_and_columns(page):
     assert "W  30×10" in update
 
 
-def test_everything(page):
+def test_everything(page: Any) -> None:
     text = page(MLP, "--layer", "dense2", "--full", "--check", "off")
     assert "…" not in text[text.index("\nUPDATE") : text.index("\nWHICH")]
     assert "…" in page(MLP, "--layer", "dense2", "--check", "off")
 
 
-def test_an_open_range_costs_nothing():
+def test_an_open_range_costs_nothing() -> None:
     rows = Extent(rows=range(2, 10**18)).row_indices(4)  # one by one it would take for ever
     assert rows == [2, 3]
 
 
 @pytest.mark.parametrize("digits", [1, 3, 12])
-def test_digits(page, digits):
+def test_digits(page: Any, digits: int) -> None:
     text = page(TWO, "--digits", digits)
     shown = re.search(r"sigmoid\(z\)  1×2\n.*→ \[(\S+) (\S+)\]", text)
     assert [len(x.split(".")[1]) for x in shown.groups()] == [digits, digits]
 
 
-def test_why(page, record):
+def test_why(page: Any, record: Any) -> None:
     arguments = (IRIS, "--batch", "--why", "dense1[3,7]", "--check", "off")
     why = record(*arguments)["why"]
     pushes = [c["push"] for c in why["contributions"]]
@@ -243,7 +245,7 @@ def test_why(page, record):
 
 
 @pytest.mark.parametrize(("option", "most"), [("all", 10**12), ("7", 7), ("1", 1)])
-def test_check(record, option, most):
+def test_check(record: Any, option: str, most: int) -> None:
     check = record(XOR, "--batch", "--check", option)["check"]
     assert check["passed"] is True
     for tensor in check["gradients"]:
@@ -252,12 +254,12 @@ def test_check(record, option, most):
             assert tensor["checked"] == tensor["entries"]
 
 
-def test_check_off(page, record):
+def test_check_off(page: Any, record: Any) -> None:
     assert "not checked (--check off)" in page(TWO, "--check", "off")
     assert record(TWO, "--check", "off")["check"] is None
 
 
-def test_h_sweep(page):
+def test_h_sweep(page: Any) -> None:
     text = page(TWO, "--h-sweep")
     bars = re.findall(r"^(1\.0\S*|0\.\d+|\d\.\d+e-\d+) +\S+ +(#*)$", text, re.MULTILINE)
     lengths = [len(bar) for _, bar in bars]
@@ -268,7 +270,7 @@ def test_h_sweep(page):
     assert "THE STEP SIZE OF CENTRAL DIFFERENCES" in text
 
 
-def in_process(monkeypatch, *arguments) -> int:
+def in_process(monkeypatch: pytest.MonkeyPatch, *arguments: Any) -> int:
     from nncli.cli.app import run
 
     monkeypatch.setattr(sys, "argv", ["nncli", "inspect-grad", *map(str, arguments)])
@@ -276,10 +278,12 @@ def in_process(monkeypatch, *arguments) -> int:
 
 
 @pytest.mark.parametrize("format", ["table", "json", "markdown", "latex"])
-def test_a_failed_check_ends_with_status_1(monkeypatch, capsys, format):
+def test_a_failed_check_ends_with_status_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], format: str
+) -> None:
     original = DenseStep.backward
 
-    def wrong(self):
+    def wrong(self: Any) -> Iterator[Any]:
         yield from original(self)
         yield lambda: np.multiply(self.gradients["bias"], 2, self.gradients["bias"])
 
@@ -299,14 +303,14 @@ def test_a_failed_check_ends_with_status_1(monkeypatch, capsys, format):
 # --- Formats -------------------------------------------------------------------------------------
 
 
-def test_json_is_json_alone(nncli):
+def test_json_is_json_alone(nncli: Run) -> None:
     done = nncli("inspect-grad", TWO, "--format", "json", COLUMNS="20")
     assert json.loads(done.out)
     assert done.out.count("\n") == 1
     assert done.err == ""
 
 
-def test_markdown_and_latex(page):
+def test_markdown_and_latex(page: Any) -> None:
     assert page(TWO, "--format", "markdown").startswith("# two-two-two: one step, taken apart\n")
     text = page(TWO, "--format", "latex")
     assert text.startswith("\\documentclass")
@@ -314,7 +318,7 @@ def test_markdown_and_latex(page):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_output(page, tmp_path, suffix):
+def test_output(page: Any, tmp_path: Path, suffix: Any) -> None:
     assert page(TWO, "--check", "5", "--output", f"made{suffix}") == ""
     content = (tmp_path / f"made{suffix}").read_bytes()
     starts = {".json": b'{"schema"', ".md": b"# two", ".tex": b"\\doc", ".npz": b"PK"}
@@ -325,12 +329,12 @@ def test_output(page, tmp_path, suffix):
             assert arrays["dense1.weight"].tolist() == [[0.15, 0.25], [0.2, 0.3]]
 
 
-def test_a_format_may_be_said_beside_a_file(page, tmp_path):
+def test_a_format_may_be_said_beside_a_file(page: Any, tmp_path: Path) -> None:
     page(TWO, "--format", "json", "--output", "made.txt")
     assert json.loads((tmp_path / "made.txt").read_text())["name"] == "two-two-two"
 
 
-def test_npz_in_a_pipe(nncli_process):
+def test_npz_in_a_pipe(nncli_process: Run) -> None:
     done = nncli_process("inspect-grad", TWO, "--format", "npz", PYTHONIOENCODING="latin-1")
     assert done.out.startswith("PK")
 
@@ -339,20 +343,20 @@ def test_npz_in_a_pipe(nncli_process):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> tuple[Path, api.Training]:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, api.Training]:
     folder = tmp_path_factory.mktemp("runs") / "iris"
     spec = api.load_spec(IRIS, ["train.epochs=2", "train.momentum=0.5"])
     return folder, api.train(spec, out=folder)
 
 
 @pytest.fixture
-def run_folder(trained, tmp_path) -> Path:
+def run_folder(trained: Any, tmp_path: Path) -> Path:
     folder = Path(shutil.copytree(trained[0], tmp_path / "run"))
     (folder / PREVIOUS).unlink()  # it would stand in for a damaged one
     return folder
 
 
-def test_a_run_has_its_trained_weights(record, trained, run_folder):
+def test_a_run_has_its_trained_weights(record: Any, trained: Any, run_folder: Any) -> None:
     before = {path.name: path.read_bytes() for path in run_folder.iterdir()}
     made = record(run_folder, "--batch")
     network = trained[1].network
@@ -365,13 +369,13 @@ def test_a_run_has_its_trained_weights(record, trained, run_folder):
     assert after == before  # nothing is written there
 
 
-def test_a_damaged_checkpoint(refused, run_folder):
+def test_a_damaged_checkpoint(refused: Any, run_folder: Any) -> None:
     (checkpoint,) = run_folder.glob("*.safetensors")
     checkpoint.write_bytes(checkpoint.read_bytes()[:-8])
     assert checkpoint.name in refused(run_folder)
 
 
-def test_a_checkpoint_of_a_newer_format(refused, run_folder):
+def test_a_checkpoint_of_a_newer_format(refused: Any, run_folder: Any) -> None:
     (checkpoint,) = run_folder.glob("*.safetensors")
     content = checkpoint.read_bytes()
     newer = re.sub(rb"(nncli\.\w+/)1", rb"\g<1>9", content)
@@ -380,7 +384,7 @@ def test_a_checkpoint_of_a_newer_format(refused, run_folder):
     assert "9" in refused(run_folder)
 
 
-def test_no_run(refused, run_folder, tmp_path):
+def test_no_run(refused: Any, run_folder: Any, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "is no run folder: it holds no spec.yaml" in refused("empty")
     (checkpoint,) = run_folder.glob("*.safetensors")
@@ -426,14 +430,19 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("arguments", "message"), WRONG)
-def test_what_is_wrong_is_said(monkeypatch, capsys, arguments, message):
+def test_what_is_wrong_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: Any,
+    message: Any,
+) -> None:
     assert in_process(monkeypatch, *arguments) == 2
     done = capsys.readouterr()
     assert done.out == ""
     assert message in done.err
 
 
-def test_what_is_wrong_is_said_in_a_shell(refused):
+def test_what_is_wrong_is_said_in_a_shell(refused: Any) -> None:
     assert refused(TWO, "--layer", "dense9") == f"nncli: {LISTED}\n"
 
 
@@ -449,7 +458,9 @@ def test_what_is_wrong_is_said_in_a_shell(refused):
         ("--digits", "0"),
     ],
 )
-def test_options_that_do_not_fit(monkeypatch, capsys, arguments):
+def test_options_that_do_not_fit(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
     assert in_process(monkeypatch, TWO, *arguments) == 2
     done = capsys.readouterr()
     assert done.out == ""
@@ -457,13 +468,13 @@ def test_options_that_do_not_fit(monkeypatch, capsys, arguments):
 
 
 @pytest.mark.parametrize("option", ["--tap", "--cell"])
-def test_only_a_conv_layer_has_taps_and_cells(refused, option):
+def test_only_a_conv_layer_has_taps_and_cells(refused: Any, option: str) -> None:
     index = {"--tap": "0,0,0,0", "--cell": "0,0,0"}[option]
     message = refused(CONV, "--layer", "dense1", option, index)
     assert "dense1 is not a conv layer: it has no taps and no cells" in message
 
 
-def test_a_step_that_has_diverged(nncli):
+def test_a_step_that_has_diverged(nncli: Run) -> None:
     identity = ("--set", "network[1].activation=identity")
     done = nncli("inspect-grad", MLP, *identity, "--set", "train.eta=1e10", "--step", "30")
     assert done.status == 1

@@ -14,9 +14,11 @@ import sys
 import time
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import nncli as library
 from nncli.core import safetensors_format
@@ -29,7 +31,7 @@ IRIS = ROOT / "data/iris.csv"
 NNCLI = (sys.executable, "-m", "nncli")
 
 
-def by_hand(run: Path) -> np.ndarray:
+def by_hand(run: Path) -> NDArray[Any]:
     """The outputs of the iris network on its table, in NumPy alone."""
     rows = [line.split(",") for line in IRIS.read_text().splitlines()[1:]]
     x = np.array([[float(cell) for cell in row[:4]] for row in rows])

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ LENET, MLP = CONFIGS / "mnist-lenet.yaml", CONFIGS / "mnist-mlp.yaml"
 SHAPE = ("--set", "data.shape=[1, 28, 28]")
 
 
-def record(nncli: Run, *arguments: str | Path) -> dict:
+def record(nncli: Run, *arguments: str | Path) -> dict[str, Any]:
     done = nncli("summary", *arguments, "--format", "json")
     assert (done.status, done.err) == (0, "")
     return json.loads(done.out)

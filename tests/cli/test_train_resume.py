@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Starts nncli, and waits until the run it trains has its first metrics."""
     processes = []
 
-    def started(*arguments: str | Path, **options) -> "subprocess.Popen[str]":
+    def started(*arguments: str | Path, **options: Any) -> "subprocess.Popen[str]":
         metrics = tmp_path / RUN / "metrics.jsonl"
         before = metrics.stat().st_size if metrics.exists() else 0
         process = subprocess.Popen(
@@ -234,7 +235,7 @@ class TestRefused:
             ((DIGITS,), "already holds a run; nncli train --resume goes on with it"),
         ],
     )  # fmt: skip
-    def test_with_what_would_be_right(self, arguments, said: str, nncli: Run) -> None:
+    def test_with_what_would_be_right(self, arguments: Any, said: str, nncli: Run) -> None:
         done = nncli("train", *arguments, COLUMNS="200")
         assert done.status == 2
         assert done.out == ""

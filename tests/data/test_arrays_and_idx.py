@@ -4,6 +4,7 @@ import struct
 import warnings
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,28 +26,30 @@ FEW = settings(
 )
 
 
-def saved(name, array, **options):
+def saved(name: Any, array: Any, **options: Any) -> Path:
     np.save(name, array, **options)
     return Path(name)
 
 
-def idx_bytes(array, code=0x08, dtype=">u1"):
+def idx_bytes(array: Any, code: int = 0x08, dtype: str = ">u1") -> Any:
     head = bytes([0, 0, code, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
     return head + array.astype(dtype).tobytes()
 
 
-def inputs_of(path):
+def inputs_of(path: Any) -> Any:
     return read_source(path, with_targets=False).inputs
 
 
-def test_npy_is_mapped_and_not_read():
+def test_npy_is_mapped_and_not_read() -> None:
     inputs = inputs_of(saved("x.npy", X))
     assert isinstance(inputs, np.memmap)
     assert not inputs.flags.writeable
     np.testing.assert_array_equal(inputs, X)
 
 
-def test_npy_stored_by_column_is_read_when_small_and_refused_when_large(monkeypatch):
+def test_npy_stored_by_column_is_read_when_small_and_refused_when_large(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     path = saved("x.npy", np.asfortranarray(X))
     inputs = inputs_of(path)
     assert inputs.flags.c_contiguous
@@ -63,12 +66,12 @@ def test_npy_stored_by_column_is_read_when_small_and_refused_when_large(monkeypa
         pytest.param((5, 3, 4, 6), (3, 4, 6), id="images"),
     ],
 )
-def test_dimensions_of_inputs(shape, seen):
+def test_dimensions_of_inputs(shape: tuple[int, ...], seen: tuple[int, ...]) -> None:
     assert inputs_of(saved("x.npy", np.zeros(shape))).shape[1:] == seen
 
 
 @pytest.mark.parametrize("shape", [(5,), (5, 1, 1, 1, 1)], ids=["one", "five"])
-def test_dimensions_that_are_no_inputs(shape):
+def test_dimensions_that_are_no_inputs(shape: tuple[int, ...]) -> None:
     told = problems(inputs_of, saved("x.npy", np.zeros(shape)))
     assert told[0].startswith("x.npy: inputs must be samples x features, samples x rows x columns")
     assert f"not {len(shape)} dimension" in told[0]
@@ -86,14 +89,14 @@ def test_dimensions_that_are_no_inputs(shape):
         pytest.param(np.zeros((3, 2), int), "i", (3, 2), id="several integers"),
     ],
 )
-def test_kinds_of_targets(targets, kind, shape):
+def test_kinds_of_targets(targets: Any, kind: str, shape: tuple[int, ...]) -> None:
     found = read_source(Pair(saved("x.npy", X), saved("y.npy", targets))).targets
     assert (found.dtype.kind, found.shape) == (kind, shape)
     assert not isinstance(found, np.memmap)
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed], ids=["plain", "compressed"])
-def test_npz(save):
+def test_npz(save: Any) -> None:
     save("d.npz", x=X, y=Y)
     samples = read_source(Path("d.npz"))
     np.testing.assert_array_equal(samples.inputs, X)
@@ -101,7 +104,7 @@ def test_npz(save):
     assert read_source(Path("d.npz"), with_targets=False).targets is None
 
 
-def test_all_arrays_of_an_npz_in_its_order():
+def test_all_arrays_of_an_npz_in_its_order() -> None:
     given = {"b": X, "a": np.float32(3), "c": np.array("text"), "d": np.zeros((2, 0))}
     np.savez("w.npz", **given)
     read = read_whole_npz(Path("w.npz"))
@@ -111,14 +114,14 @@ def test_all_arrays_of_an_npz_in_its_order():
         np.testing.assert_array_equal(read[name], array)
 
 
-def test_members_that_are_harmless_each_but_not_together():
+def test_members_that_are_harmless_each_but_not_together() -> None:
     np.savez_compressed("w.npz", **{f"a{k}": np.zeros(1_500_000) for k in range(2)})
     assert len(read_npz(Path("w.npz"), ["a0"])) == 1
     (problem,) = problems(read_whole_npz, Path("w.npz"))
     assert "refused as a decompression bomb" in problem
 
 
-def test_npz_without_its_arrays():
+def test_npz_without_its_arrays() -> None:
     np.savez("d.npz", x=X, labels=Y)
     assert problems(read_source, Path("d.npz")) == ["d.npz: holds no array y; it needs x and y"]
     np.savez("d.npz", a=X, labels=Y)
@@ -127,7 +130,7 @@ def test_npz_without_its_arrays():
     ]
 
 
-def test_pickled_arrays_are_refused():
+def test_pickled_arrays_are_refused() -> None:
     path = saved("x.npy", np.array([[1, None]]), allow_pickle=True)
     message = "holds pickled Python objects, which are never read"
     assert problems(inputs_of, path) == [f"x.npy: {message}"]
@@ -159,12 +162,12 @@ def test_pickled_arrays_are_refused():
         ),
     ],
 )
-def test_damaged_npy(content, message):
+def test_damaged_npy(content: bytes, message: str) -> None:
     (told,) = problems(inputs_of, write("x.npy", content))
     assert told.startswith(f"x.npy: {message}")
 
 
-def test_npy_of_another_length_than_its_header_says():
+def test_npy_of_another_length_than_its_header_says() -> None:
     path = saved("x.npy", X)
     whole = path.read_bytes()
     path.write_bytes(whole[:-8])
@@ -179,7 +182,7 @@ def test_npy_of_another_length_than_its_header_says():
     assert problems(inputs_of, path) == ["x.npy: is damaged: its header cannot be read"]
 
 
-def test_npy_of_other_types():
+def test_npy_of_other_types() -> None:
     assert problems(inputs_of, saved("x.npy", X * 1j)) == [
         "x.npy: holds '<c16'; it must be plain numbers or text"
     ]
@@ -191,20 +194,20 @@ def test_npy_of_other_types():
     )
 
 
-def test_empty_arrays():
+def test_empty_arrays() -> None:
     told = problems(inputs_of, saved("x.npy", np.zeros((0, 4))))
     assert told == ["x.npy: holds no samples (its shape is 0 x 4)"]
 
 
 @pytest.mark.parametrize("cut", [0, 10, 100, -1, -30])
-def test_damaged_npz(cut):
+def test_damaged_npz(cut: int) -> None:
     np.savez_compressed("d.npz", x=X, y=Y)
     path = Path("d.npz")
     path.write_bytes(path.read_bytes()[:cut])
     assert problems(read_source, path) == ["d.npz: is not an .npz file, or is damaged"]
 
 
-def test_npz_with_damage_within():
+def test_npz_with_damage_within() -> None:
     np.savez_compressed("d.npz", x=np.random.default_rng(0).random((99, 9)), y=np.zeros(99))
     path = Path("d.npz")
     content = bytearray(path.read_bytes())
@@ -213,7 +216,7 @@ def test_npz_with_damage_within():
     assert problems(read_source, path)[0].startswith("d.npz: is ")
 
 
-def test_npz_whose_header_promises_more_than_it_holds():
+def test_npz_whose_header_promises_more_than_it_holds() -> None:
     buffer = io.BytesIO()
     np.save(buffer, X)
     with zipfile.ZipFile("d.npz", "w") as archive:
@@ -231,14 +234,14 @@ def test_npz_whose_header_promises_more_than_it_holds():
     ids=["ubyte", "byte", "short", "int", "float", "double"],
 )
 @pytest.mark.parametrize("name", ["x-idx2-ubyte", "x.idx", "x.idx.gz", "unnamed", "unnamed.gz"])
-def test_idx_types_and_names(code, dtype, name):
+def test_idx_types_and_names(code: int, dtype: str, name: str) -> None:
     array = np.array([[1, 2, 3], [100, 5, 6]])
     inputs = inputs_of(write(name, idx_bytes(array, code, dtype)))
     assert inputs.dtype == np.dtype(dtype).newbyteorder("=")
     np.testing.assert_array_equal(inputs, array)
 
 
-def test_idx_images_and_labels():
+def test_idx_images_and_labels() -> None:
     images = np.arange(24).reshape(2, 3, 4)
     pair = Pair(
         write("i-idx3-ubyte.gz", idx_bytes(images)),
@@ -267,12 +270,12 @@ GOOD = idx_bytes(np.arange(24).reshape(2, 3, 4))
         pytest.param(idx_bytes(np.zeros((1,) * 9)), "has 9 dimensions", id="dimensions"),
     ],
 )
-def test_damaged_idx(content, message, suffix):
+def test_damaged_idx(content: Any, message: str, suffix: str) -> None:
     (told,) = problems(inputs_of, write(f"x-idx3-ubyte{suffix}", content))
     assert told.startswith(f"x-idx3-ubyte{suffix}: {message}")
 
 
-def test_idx_with_more_than_its_header_promises():
+def test_idx_with_more_than_its_header_promises() -> None:
     heading = "its header promises 24 bytes (2 x 3 x 4), but the file holds"
     plain = write("x-ubyte", GOOD + b"abc")
     assert problems(inputs_of, plain) == [f"x-ubyte: {heading} 27"]
@@ -280,7 +283,7 @@ def test_idx_with_more_than_its_header_promises():
     assert problems(inputs_of, zipped) == [f"x-ubyte.gz: {heading} more than 24"]
 
 
-def test_idx_that_promises_the_moon_takes_no_memory():
+def test_idx_that_promises_the_moon_takes_no_memory() -> None:
     head = bytes([0, 0, 0x0E, 3]) + struct.pack(">3I", *[2**32 - 1] * 3)
     (told,) = problems(inputs_of, write("x.idx", head))
     assert "promises 633,825,299,671,230,613,230,571,356,160 bytes" not in told
@@ -289,7 +292,7 @@ def test_idx_that_promises_the_moon_takes_no_memory():
     assert "bytes of gzip cannot hold above" in told
 
 
-def test_a_gzip_bomb_of_idx_is_refused_before_it_is_read(monkeypatch):
+def test_a_gzip_bomb_of_idx_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "RATIO_FROM", 1 << 20)
     monkeypatch.setattr(idx, "read_upto", None)
     path = write("x.idx.gz", idx_bytes(np.zeros((4000, 1000), np.uint8)))
@@ -298,7 +301,7 @@ def test_a_gzip_bomb_of_idx_is_refused_before_it_is_read(monkeypatch):
     ]
 
 
-def test_a_zip_bomb_that_lies_about_its_size_is_refused(monkeypatch):
+def test_a_zip_bomb_that_lies_about_its_size_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "RATIO_FROM", 1 << 20)
     np.savez_compressed("d.npz", x=np.zeros((4000, 1000), np.uint8))
     content = bytearray(Path("d.npz").read_bytes())
@@ -310,17 +313,17 @@ def test_a_zip_bomb_that_lies_about_its_size_is_refused(monkeypatch):
     ]
 
 
-def test_gzip_of_idx_cut_short():
+def test_gzip_of_idx_cut_short() -> None:
     path = write("x-ubyte.gz", idx_bytes(np.random.default_rng(0).integers(0, 256, (50, 50))))
     path.write_bytes(path.read_bytes()[:-400])
     assert problems(inputs_of, path) == ["x-ubyte.gz: is cut short: the gzip data do not end"]
 
 
-def test_idx_is_not_decompressed_beyond_its_promise(monkeypatch):
+def test_idx_is_not_decompressed_beyond_its_promise(monkeypatch: pytest.MonkeyPatch) -> None:
     path = write("x-ubyte.gz", GOOD + bytes(10_000_000))
     asked = []
 
-    def watched(stream, limit):
+    def watched(stream: Any, limit: Any) -> Any:
         asked.append(limit)
         return stream.read(limit)
 
@@ -337,7 +340,7 @@ def test_idx_is_not_decompressed_beyond_its_promise(monkeypatch):
         pytest.param([[0, 1], [1, 1]], ["no", "yes"], "U", id="words"),
     ],
 )
-def test_lists(inputs, targets, kind):
+def test_lists(inputs: Any, targets: Any, kind: str) -> None:
     samples = read_source(Pair(inputs, targets))
     assert samples.inputs.tolist() == inputs
     assert samples.targets.tolist() == targets
@@ -382,11 +385,11 @@ def test_lists(inputs, targets, kind):
         ),
     ],
 )
-def test_mistakes_in_lists(inputs, message):
+def test_mistakes_in_lists(inputs: Any, message: str) -> None:
     assert problems(read_source, Pair(inputs, [0, 1])) == [message]
 
 
-def test_tables_as_halves_of_a_pair():
+def test_tables_as_halves_of_a_pair() -> None:
     inputs = write("x.csv", "a,b\n1,2\n3,4\n5,6\n")
     for text in ("cat\ndog\ncat\n", "species\ncat\ndog\ncat\n"):
         samples = read_source(Pair(inputs, write("y.csv", text)))
@@ -395,7 +398,7 @@ def test_tables_as_halves_of_a_pair():
     assert read_source(Pair(inputs, write("y.csv", "y\n1\n2\n1\n"))).targets.tolist() == [1, 2, 1]
 
 
-def test_halves_of_different_lengths():
+def test_halves_of_different_lengths() -> None:
     pair = Pair(saved("x.npy", X), saved("y.npy", Y[:2]))
     assert problems(read_source, pair) == [
         "y.npy: has targets for 2 samples, but x.npy has inputs for 3"
@@ -405,7 +408,7 @@ def test_halves_of_different_lengths():
     ]
 
 
-def test_sources_of_the_wrong_form():
+def test_sources_of_the_wrong_form() -> None:
     path = saved("x.npy", X)
     assert problems(read_source, path) == [
         "x.npy: holds one array only; give {inputs: ..., targets: ...}, with a file for each"
@@ -425,7 +428,7 @@ def test_sources_of_the_wrong_form():
     st.booleans(),
 )
 @FEW
-def test_arrays_written_read_back_equal(array, compressed):
+def test_arrays_written_read_back_equal(array: Any, compressed: Any) -> None:
     seen = array[:, None] if array.ndim == 3 else array
     np.testing.assert_array_equal(inputs_of(saved("x.npy", array)), seen)
     (np.savez_compressed if compressed else np.savez)("d.npz", x=array)
@@ -434,7 +437,7 @@ def test_arrays_written_read_back_equal(array, compressed):
 
 @given(st.integers(0, 200), st.binary(max_size=4), st.sampled_from(["x.npy", "d.npz", "x.idx.gz"]))
 @FEW
-def test_damage_gives_samples_or_a_data_error(start, noise, name):
+def test_damage_gives_samples_or_a_data_error(start: Any, noise: Any, name: Any) -> None:
     np.save("x.npy", X)
     np.savez_compressed("d.npz", x=X)
     Path("x.idx.gz").write_bytes(gzip.compress(GOOD, mtime=0))
@@ -443,7 +446,7 @@ def test_damage_gives_samples_or_a_data_error(start, noise, name):
     assert all(problem.startswith(f"{name}: ") for problem in told_if_any(inputs_of, Path(name)))
 
 
-def npy_bytes(shape, descr="<f8", content=b""):
+def npy_bytes(shape: Any, descr: str = "<f8", content: bytes = b"") -> Any:
     header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}}}\n".encode()
     return b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header + content
 
@@ -458,12 +461,12 @@ def npy_bytes(shape, descr="<f8", content=b""):
     ],
     ids=["vectors", "images", "no values", "beyond all printing"],
 )
-def test_npy_header_of_a_shape_that_no_array_can_have(shape):
+def test_npy_header_of_a_shape_that_no_array_can_have(shape: str) -> None:
     told = problems(inputs_of, write("x.npy", npy_bytes(shape)))
     assert told == ["x.npy: is damaged: no array can be as large as its header says"]
 
 
-def test_npy_of_text_without_width():
+def test_npy_of_text_without_width() -> None:
     (told,) = problems(inputs_of, write("x.npy", npy_bytes("(9223372036854775807,)", "<U0")))
     assert told == "x.npy: holds '<U0'; it must be plain numbers or text"
 
@@ -471,7 +474,7 @@ def test_npy_of_text_without_width():
 @pytest.mark.parametrize("order", "<>")
 @pytest.mark.parametrize("code", [0x7FFFFFFF, 0x110000, 0xD800], ids=hex)
 @pytest.mark.parametrize("shape", ["(3,)", "(3, 1)"])
-def test_npy_labels_that_are_no_characters(shape, code, order):
+def test_npy_labels_that_are_no_characters(shape: str, code: int, order: Any) -> None:
     content = struct.pack(f"{order}3I", 0x61, code, 0x62)
     path = write("y.npy", npy_bytes(shape, f"{order}U1", content))
     (told,) = problems(load, Pair([[1], [2], [3]], path))
@@ -484,7 +487,7 @@ def test_npy_labels_that_are_no_characters(shape, code, order):
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2], ids=["lzma", "bzip2"])
-def test_npz_member_of_another_compression_sound_or_corrupted(method):
+def test_npz_member_of_another_compression_sound_or_corrupted(method: Any) -> None:
     buffer = io.BytesIO()
     np.save(buffer, X)
     with zipfile.ZipFile("d.npz", "w", method) as archive:
@@ -501,14 +504,14 @@ def test_npz_member_of_another_compression_sound_or_corrupted(method):
 
 
 @pytest.mark.parametrize("name", ["x.idx", "x.idx.gz"])
-def test_idx_without_samples_but_with_lengths_that_no_array_can_have(name):
+def test_idx_without_samples_but_with_lengths_that_no_array_can_have(name: str) -> None:
     head = bytes([0, 0, 8, 3]) + struct.pack(">3I", 0, 2**32 - 1, 2**32 - 1)
     assert problems(inputs_of, write(name, head)) == [
         f"{name}: holds no samples (its shape is 0 x 4294967295 x 4294967295)"
     ]
 
 
-def test_idx_of_255_dimensions_is_told_in_a_line_that_can_be_read():
+def test_idx_of_255_dimensions_is_told_in_a_line_that_can_be_read() -> None:
     head = bytes([0, 0, 8, 255]) + struct.pack(">255I", *[1] * 255)
     assert problems(inputs_of, write("x.idx", head + b"a")) == [
         "x.idx: has 255 dimensions (1 x 1 x 1 x 1 x 1 x 1 x 1 x 1 x ...); at most 4 are known"
@@ -541,11 +544,13 @@ def test_idx_of_255_dimensions_is_told_in_a_line_that_can_be_read():
     ],
     ids=["words", "empty", "format", "npz", "0-d", "no numbers", "nan"],
 )
-def test_weights_are_told_of_as_weights_and_not_as_samples(name, content, message):
+def test_weights_are_told_of_as_weights_and_not_as_samples(
+    name: str, content: Any, message: str
+) -> None:
     assert problems(read_values, write(name, content)) == [f"{name}: {message}"]
 
 
-def test_weights_of_any_number_of_axes():
+def test_weights_of_any_number_of_axes() -> None:
     assert read_values(write("w.csv", "1,2\n3,4\n")).tolist() == [[1, 2], [3, 4]]
     assert read_values(write("w.npy", npy_bytes("(1,)", "<i8", bytes(8)))).tolist() == [0]
     assert read_values(write("w.idx", GOOD)).shape == (2, 3, 4)
@@ -558,13 +563,13 @@ def test_weights_of_any_number_of_axes():
         "{'descr': '<f8', 'fortran_order': False, 'shape': 1if 0else 2}",
     ],
 )
-def test_a_header_of_bad_style_is_refused_without_a_warning(fields):
+def test_a_header_of_bad_style_is_refused_without_a_warning(fields: str) -> None:
     with warnings.catch_warnings(record=True, action="always") as said:
         problems(arrays.parse_header, fields.encode(), 0, "x.npy")
     assert said == []
 
 
-def test_a_label_in_a_list_far_longer_than_the_others_is_refused():
+def test_a_label_in_a_list_far_longer_than_the_others_is_refused() -> None:
     (told,) = problems(arrays.from_list, ["a"] * 2000 + ["x" * 100_000], "targets")
     assert told.startswith("targets: element [2000]: the label 'xxx")
     assert told.endswith("has 100,000 characters, far more than the others; is a quote left open?")

@@ -4,6 +4,7 @@ import gzip
 import importlib.util
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def readme_row(name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["digits.csv", "iris.csv", "xor.csv"])
-def test_table_has_the_rows_and_classes_of_the_readme(name):
+def test_table_has_the_rows_and_classes_of_the_readme(name: str) -> None:
     samples = read_source(DATA / name)
     _, counts = np.unique(samples.targets, return_counts=True)
     _, rows, _, classes = readme_row(name)
@@ -44,26 +45,26 @@ def test_table_has_the_rows_and_classes_of_the_readme(name):
 
 
 @pytest.mark.parametrize("name", ["iris.csv", "xor.csv"])
-def test_header_is_the_readme_s(name):
+def test_header_is_the_readme_s(name: str) -> None:
     header = read_table(DATA / name).header
     assert [cell in readme_row(name)[2] for cell in header] == [True] * len(header)
 
 
-def test_digits_are_pixels_from_0_to_16():
+def test_digits_are_pixels_from_0_to_16() -> None:
     samples = read_source(DATA / "digits.csv")
     assert samples.columns == tuple(f"pixel_{r}_{c}" for r in range(8) for c in range(8))
     assert (samples.inputs.min(), samples.inputs.max()) == (0, 16)
     assert sorted(set(samples.targets)) == list(range(10))
 
 
-def test_iris_is_fishers():
+def test_iris_is_fishers() -> None:
     samples = read_source(DATA / "iris.csv")
     means = samples.inputs.mean(axis=0).round(2).tolist()
     assert means == [5.84, 3.06, 3.76, 1.2]
     assert sorted(set(samples.targets)) == ["setosa", "versicolor", "virginica"]
 
 
-def test_mnist_is_as_published():
+def test_mnist_is_as_published() -> None:
     assert gzip.decompress(IMAGES.read_bytes())[:4].hex() == "00000803"
     assert gzip.decompress(LABELS.read_bytes())[:4].hex() == "00000801"
     samples = read_source(Pair(IMAGES, LABELS))
@@ -74,14 +75,14 @@ def test_mnist_is_as_published():
     assert (np.diff(samples.targets.astype(int)) >= 0).all(), "sorted by class, as README says"
 
 
-def test_make_reproduces_the_small_tables(make):
+def test_make_reproduces_the_small_tables(make: Any) -> None:
     tables = make.small_tables()
     assert sorted(tables) == ["conv/filter.csv", "conv/matrix.csv", "xor.csv"]
     for name, text in tables.items():
         assert (DATA / name).read_bytes() == text.encode()
 
 
-def test_make_writes_idx_that_reads_back(make, here):
+def test_make_writes_idx_that_reads_back(make: Any, here: Any) -> None:
     rows = [[str((i + j) % 256) for j in range(784)] + [str(i)] for i in range(10)]
     for name, content in make.mnist_files(rows).items():
         (here / Path(name).name).write_bytes(content)
@@ -92,12 +93,12 @@ def test_make_writes_idx_that_reads_back(make, here):
     np.testing.assert_array_equal(samples.targets, table[:, -1])
 
 
-def test_make_writes_species_in_words(make):
+def test_make_writes_species_in_words(make: Any) -> None:
     text = make.iris_text([["1", "4", "setosa", "other"], ["5.1", "3.5", "1.4", "0.2", "1"]])
     assert text.splitlines()[1] == "5.1,3.5,1.4,0.2,other"
 
 
-def test_starters_are_made_of_the_same_tables(make):
+def test_starters_are_made_of_the_same_tables(make: Any) -> None:
     texts = {name: (DATA / name).read_text() for name in ("iris.csv", "digits.csv")}
     made = {name.rsplit("/", 1)[1]: content for name, content in make.starters(texts).items()}
     for name in ("iris.csv", "wave.csv"):

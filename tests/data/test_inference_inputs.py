@@ -3,6 +3,7 @@
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,12 +22,12 @@ def preprocessing() -> Preprocessing:
     return load(write("train.csv", TRAIN), scale="minmax").preprocessing
 
 
-def inputs(preprocessing, source, dtype=FLOAT64):
+def inputs(preprocessing: Any, source: Any, dtype: Any = FLOAT64) -> Any:
     found = read_inputs(preprocessing, source, dtype)
     return np.concatenate([gathered(part, dtype)[0] for part in found.parts]), found.notes
 
 
-def later_table(preprocessing, text, name="t.csv"):
+def later_table(preprocessing: Any, text: Any, name: str = "t.csv") -> Any:
     return inputs(preprocessing, write(name, text))
 
 
@@ -38,37 +39,37 @@ EXPECTED = [[0.5, 0.5]]
     ["a,b\n3,4\n", "b,a\n4,3\n", "3,4\n", '"a","b"\n"3","4"\n'],
     ids=["as trained", "another order", "no header", "quoted"],
 )
-def test_inputs_are_found_and_scaled_as_in_training(preprocessing, text):
+def test_inputs_are_found_and_scaled_as_in_training(preprocessing: Any, text: str) -> None:
     found, notes = later_table(preprocessing, text)
     assert (found.tolist(), notes) == (EXPECTED, ())
 
 
-def test_a_target_among_them_is_left_out_and_told(preprocessing):
+def test_a_target_among_them_is_left_out_and_told(preprocessing: Any) -> None:
     found, notes = later_table(preprocessing, "y,b,a\nq,4,3\n")
     assert found.tolist() == EXPECTED
     assert notes == ("t.csv: left out 'y', which the network predicts",)
 
 
-def test_columns_that_the_network_does_not_take_are_told(preprocessing):
+def test_columns_that_the_network_does_not_take_are_told(preprocessing: Any) -> None:
     found, notes = later_table(preprocessing, "id,b,a,note\n7,4,3,x\n")
     assert found.tolist() == EXPECTED
     assert notes == ("t.csv: left out 'id', 'note', which the network was not trained on",)
 
 
 @pytest.mark.parametrize("text", ["3,4,q\n", "3,4,0\n"], ids=["a word", "a number"])
-def test_without_names_targets_are_where_they_were(preprocessing, text):
+def test_without_names_targets_are_where_they_were(preprocessing: Any, text: str) -> None:
     found, notes = later_table(preprocessing, text)
     assert found.tolist() == EXPECTED
     assert notes == ("t.csv: left out column 3, which the network predicts",)
 
 
-def test_names_may_be_numbers():
+def test_names_may_be_numbers() -> None:
     preprocessing = load(write("n.csv", "0,1,y\n5,6,0\n7,8,1\n"), target="y").preprocessing
     assert later_table(preprocessing, "1,0\n4,3\n")[0].tolist() == [[3, 4]]
     assert later_table(preprocessing, "1,5\n0,3\n")[0].tolist() == [[1, 5], [0, 3]]
 
 
-def test_names_given_twice_are_taken_by_position():
+def test_names_given_twice_are_taken_by_position() -> None:
     preprocessing = load(write("n.csv", "x,x,y\n5,6,0\n7,8,1\n")).preprocessing
     assert later_table(preprocessing, "x,x\n1,2\n")[0].tolist() == [[1, 2]]
 
@@ -89,24 +90,26 @@ def test_names_given_twice_are_taken_by_position():
          "without 1 target column"),
     ],
 )  # fmt: skip
-def test_columns_that_do_not_fit(preprocessing, text, told):
+def test_columns_that_do_not_fit(preprocessing: Any, text: str, told: str) -> None:
     assert problems(later_table, preprocessing, text) == [told]
 
 
-def test_a_name_nearly_right():
+def test_a_name_nearly_right() -> None:
     preprocessing = load(write("n.csv", "width,height,y\n5,6,0\n7,8,1\n")).preprocessing
     assert problems(later_table, preprocessing, "width,heigth\n1,2\n") == [
         "t.csv: lacks the column 'height', which the network takes; did you mean 'heigth'?"
     ]
 
 
-def test_a_cell_that_is_no_number_is_told_with_its_row(preprocessing):
+def test_a_cell_that_is_no_number_is_told_with_its_row(preprocessing: Any) -> None:
     assert problems(later_table, preprocessing, "a,b\n1,2\n3,x\n") == [
         "t.csv: row 3, column 2 (b): 'x' is not a number"
     ]
 
 
-def test_gzip_is_looked_through_before_its_first_row_is_answered(preprocessing, monkeypatch):
+def test_gzip_is_looked_through_before_its_first_row_is_answered(
+    preprocessing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(files, "RATIO_FROM", 1 << 16)
     bomb = write("t.csv.gz", b"3,4\n" * (1 << 17))
     assert problems(read_inputs, preprocessing, bomb, FLOAT64) == [
@@ -122,7 +125,9 @@ def test_gzip_is_looked_through_before_its_first_row_is_answered(preprocessing, 
     ]
 
 
-def test_a_bomb_of_blank_lines_is_refused_by_its_size(preprocessing, monkeypatch):
+def test_a_bomb_of_blank_lines_is_refused_by_its_size(
+    preprocessing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(files, "RATIO_FROM", 1 << 16)
     bomb = write("t.csv.gz", b"\n" * (1 << 17))
     for read in (read_inputs, read_measured):
@@ -131,7 +136,7 @@ def test_a_bomb_of_blank_lines_is_refused_by_its_size(preprocessing, monkeypatch
         ]
 
 
-def test_standard_input_is_a_table(preprocessing):
+def test_standard_input_is_a_table(preprocessing: Any) -> None:
     found, _ = inputs(preprocessing, io.BytesIO(b"b,a\n4,3\n"))
     assert found.tolist() == EXPECTED
     assert problems(inputs, preprocessing, io.BytesIO(b"b,a\n4,x\n")) == [
@@ -140,9 +145,9 @@ def test_standard_input_is_a_table(preprocessing):
 
 
 @pytest.mark.parametrize("good", [b"", b"b,a\n4,3\n"], ids=["at once", "after a row"])
-def test_standard_input_that_cannot_be_read(preprocessing, good):
+def test_standard_input_that_cannot_be_read(preprocessing: Any, good: bytes) -> None:
     class Failing(io.BytesIO):
-        def read1(self, size=-1):
+        def read1(self, size: int = -1) -> Any:
             if content := super().read1(size):
                 return content
             raise OSError(5, "Input/output error")
@@ -153,7 +158,9 @@ def test_standard_input_that_cannot_be_read(preprocessing, good):
 
 
 @pytest.mark.parametrize("stored", ["<f4", ">f8", "u1"])
-def test_arrays_in_memory_in_files_and_mapped(preprocessing, stored, monkeypatch):
+def test_arrays_in_memory_in_files_and_mapped(
+    preprocessing: Any, stored: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(later, "PIECE", 8)
     array = np.arange(40).reshape(20, 2).astype(stored)
     np.save("x.npy", array)
@@ -166,7 +173,7 @@ def test_arrays_in_memory_in_files_and_mapped(preprocessing, stored, monkeypatch
         np.testing.assert_array_equal(made, expected.astype(np.float32))
 
 
-def test_arrays_that_do_not_fit(preprocessing):
+def test_arrays_that_do_not_fit(preprocessing: Any) -> None:
     assert problems(read_inputs, preprocessing, np.zeros((4, 3)), FLOAT64) == [
         "inputs: has 3 inputs a sample, but the network takes 2 inputs"
     ]
@@ -179,7 +186,7 @@ def test_arrays_that_do_not_fit(preprocessing):
     ]
 
 
-def test_images_for_a_network_of_images():
+def test_images_for_a_network_of_images() -> None:
     pair = Pair(np.arange(24.0).reshape(4, 6).tolist(), [0, 1, 0, 1])
     preprocessing = load(pair, shape=(1, 2, 3)).preprocessing
     for source in (np.ones((5, 2, 3)), np.ones((5, 6)), np.ones((5, 1, 2, 3))):
@@ -190,20 +197,20 @@ def test_images_for_a_network_of_images():
 # With targets
 
 
-def measured(preprocessing, text):
+def measured(preprocessing: Any, text: Any) -> Any:
     return read_measured(preprocessing, write("t.csv", text), FLOAT64)
 
 
 @pytest.mark.parametrize(
     "text", ["a,b,y\n3,4,p\n", "y,b,a\np,4,3\n", "3,4,p\n"], ids=["as trained", "moved", "bare"]
 )
-def test_targets_are_found_and_encoded_as_in_training(preprocessing, text):
+def test_targets_are_found_and_encoded_as_in_training(preprocessing: Any, text: str) -> None:
     part = measured(preprocessing, text)
     assert (part.inputs.tolist(), part.targets.tolist()) == (EXPECTED, [[1, 0]])
     assert part.origin.lines.tolist() == [text.count("\n")]
 
 
-def test_classes_may_be_counted_where_their_names_are_not_numbers(preprocessing):
+def test_classes_may_be_counted_where_their_names_are_not_numbers(preprocessing: Any) -> None:
     named = load(write("n.csv", TRAIN), classes=("q", "p")).preprocessing
     assert measured(named, "a,b,y\n3,4,1\n").targets.tolist() == [[0, 1]]
     assert problems(measured, preprocessing, "a,b,y\n3,4,1\n") == [
@@ -222,11 +229,11 @@ def test_classes_may_be_counted_where_their_names_are_not_numbers(preprocessing)
          "t.csv: lacks the column 'b', which the network takes"),
     ],
 )  # fmt: skip
-def test_measured_tables_that_do_not_fit(preprocessing, text, told):
+def test_measured_tables_that_do_not_fit(preprocessing: Any, text: str, told: str) -> None:
     assert problems(measured, preprocessing, text) == [told]
 
 
-def test_inputs_and_targets_from_two_files(preprocessing):
+def test_inputs_and_targets_from_two_files(preprocessing: Any) -> None:
     np.save("x.npy", np.array([[3.0, 4.0]]))
     write("y.csv", "q\n")
     part = read_measured(preprocessing, Pair(Path("x.npy"), Path("y.csv")), FLOAT64)
@@ -236,7 +243,7 @@ def test_inputs_and_targets_from_two_files(preprocessing):
     ]
 
 
-def test_numbers_as_targets():
+def test_numbers_as_targets() -> None:
     preprocessing = load(write("n.csv", "a,u,v\n1,2,3\n4,5,6\n"), target=["u", "v"]).preprocessing
     assert preprocessing.output_names == ("u", "v")
     assert measured(preprocessing, "v,u,a\n30,20,1\n").targets.tolist() == [[20, 30]]
@@ -246,7 +253,7 @@ def test_numbers_as_targets():
     ]
 
 
-def test_a_network_trained_on_arrays_is_measured_on_a_table():
+def test_a_network_trained_on_arrays_is_measured_on_a_table() -> None:
     pair = Pair([[1.0, 2.0], [3.0, 4.0]], [[0.5, 0.25], [1, 2]])
     preprocessing = load(pair).preprocessing
     assert preprocessing.output_names == ("output_0", "output_1")
@@ -258,7 +265,7 @@ def test_a_network_trained_on_arrays_is_measured_on_a_table():
 
 @pytest.mark.parametrize("scale", ["none", 16, "minmax", "standard"])
 @pytest.mark.parametrize("classes", [None, "none", 4, ("no", "yes")])
-def test_a_recipe_comes_back_from_json(scale, classes):
+def test_a_recipe_comes_back_from_json(scale: int | str, classes: Any) -> None:
     table = "a,b,c,y\n1,5,1e-3,0\n3,5,0.1,1\n7,5,2,1\n"  # b is constant: its divisor is infinite
     preprocessing = load(write("n.csv", table), scale=scale, classes=classes).preprocessing
     again = preprocessing_from(json.loads(to_json(preprocessing.as_plain())))
@@ -267,7 +274,7 @@ def test_a_recipe_comes_back_from_json(scale, classes):
     np.testing.assert_array_equal(later_table(again, text)[0], later_table(preprocessing, text)[0])
 
 
-def test_scaling_is_undone_but_for_constants():
+def test_scaling_is_undone_but_for_constants() -> None:
     preprocessing = load(write("n.csv", "a,b,y\n1,5,0\n3,5,1\n"), scale="standard").preprocessing
     raw = np.array([[1.5, 5.0], [7.0, 5.0]])
     (part,) = read_inputs(preprocessing, raw, FLOAT64).parts
@@ -286,12 +293,12 @@ def test_scaling_is_undone_but_for_constants():
         ("columns", {"a": 1}),
     ],
 )
-def test_a_damaged_recipe_is_an_error(preprocessing, key, value):
+def test_a_damaged_recipe_is_an_error(preprocessing: Any, key: str, value: Any) -> None:
     with pytest.raises((KeyError, TypeError, ValueError)):
         preprocessing_from({**preprocessing.as_plain(), key: value})
 
 
-def test_a_recipe_without_a_key_is_an_error(preprocessing):
+def test_a_recipe_without_a_key_is_an_error(preprocessing: Any) -> None:
     for key in preprocessing.as_plain():
         if key != "classes_by_index":
             with pytest.raises(KeyError):

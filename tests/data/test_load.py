@@ -2,6 +2,7 @@
 
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,8 +18,8 @@ LABELS = np.arange(40) % 4
 
 
 @pytest.fixture
-def pair():
-    def save(inputs):
+def pair() -> Any:
+    def save(inputs: Any) -> Any:
         np.save("x.npy", inputs)
         np.save("y.npy", LABELS)
         return Pair(Path("x.npy"), Path("y.npy"))
@@ -26,7 +27,7 @@ def pair():
     return save
 
 
-def test_the_whole_of_a_table():
+def test_the_whole_of_a_table() -> None:
     path = write("t.csv", "a,b,y\n" + "".join(f"{i},{i % 7},{'pq'[i % 2]}\n" for i in range(20)))
     data = load(path, validation=0.2, test=path, scale=10)
     assert (len(data.train), len(data.validation), len(data.test)) == (16, 4, 20)
@@ -38,7 +39,7 @@ def test_the_whole_of_a_table():
     np.testing.assert_array_equal(targets, np.eye(2)[index % 2])
 
 
-def test_a_seed_gives_the_same_data():
+def test_a_seed_gives_the_same_data() -> None:
     path = write("t.csv", "".join(f"{i},{i % 3}\n" for i in range(60)))
     first, again, other = (
         load(path, validation=0.3, seed=np.random.SeedSequence(seed)).validation.index.tolist()
@@ -48,13 +49,13 @@ def test_a_seed_gives_the_same_data():
     assert first != other
 
 
-def test_parts_of_one_source_share_its_arrays():
+def test_parts_of_one_source_share_its_arrays() -> None:
     data = load(write("t.csv", "1,0\n2,1\n3,0\n4,1\n"), validation=0.5)
     assert data.train.inputs is data.validation.inputs
     assert data.train.targets is data.validation.targets
 
 
-def test_shape_makes_images_of_rows():
+def test_shape_makes_images_of_rows() -> None:
     data = load(write("t.csv", "1,2,3,4,5,6,0.5\n"), shape=(1, 2, 3))
     assert data.input_shape == (1, 2, 3)
     assert data.train.inputs.tolist() == [[[[1, 2, 3], [4, 5, 6]]]]
@@ -69,8 +70,13 @@ def test_shape_makes_images_of_rows():
     "stored", ["<u1", "<i2", "<f4", ">f4", "<f8", "?"], ids=lambda stored: stored.strip("<")
 )
 def test_mapped_inputs_are_gathered_as_those_in_memory(
-    pair, stored, scale, block, dtype, monkeypatch
-):
+    pair: Any,
+    stored: str,
+    scale: int | str,
+    block: int,
+    dtype: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(scaling, "BLOCK", block)
     raw = (IMAGES % 2 == 0) if stored == "?" else (IMAGES % 100).astype(stored)
     raw[:, 0] = raw[0, 0]
@@ -87,13 +93,13 @@ def test_mapped_inputs_are_gathered_as_those_in_memory(
         np.testing.assert_array_equal(inputs, gathered(plain, dtype)[0])
 
 
-def test_mapped_inputs_of_the_right_type_need_no_scaling(pair):
+def test_mapped_inputs_of_the_right_type_need_no_scaling(pair: Any) -> None:
     data = load(pair(IMAGES.astype(np.float32)), dtype=FLOAT32)
     assert data.train.scaling is None
     assert isinstance(data.train.inputs, np.memmap)
 
 
-def test_gathering_writes_straight_into_its_outputs():
+def test_gathering_writes_straight_into_its_outputs() -> None:
     source = Dataset(np.ones((1000, 400)), np.ones((1000, 300)), np.arange(1000))
     inputs, targets = np.empty((1000, 400)), np.empty((1000, 300))
     tracemalloc.start()
@@ -105,7 +111,7 @@ def test_gathering_writes_straight_into_its_outputs():
     assert (targets == 1).all()
 
 
-def test_gathering_takes_rows_of_the_source_in_the_order_given():
+def test_gathering_takes_rows_of_the_source_in_the_order_given() -> None:
     source = Dataset(np.arange(5.0)[:, None], np.eye(5), np.array([3, 4]))
     inputs, targets = np.empty((3, 1)), np.empty((3, 5))
     source.gather(np.array([4, 0, 4]), inputs, targets)
@@ -116,7 +122,7 @@ def test_gathering_takes_rows_of_the_source_in_the_order_given():
 @pytest.mark.parametrize("scale", ["none", 2, "minmax", "standard"])
 @pytest.mark.parametrize("mapped", [True, False], ids=["mapped", "in memory"])
 @pytest.mark.parametrize("bad", ["nan", "inf"])
-def test_values_that_are_not_finite(pair, scale, mapped, bad):
+def test_values_that_are_not_finite(pair: Any, scale: int | str, mapped: bool, bad: str) -> None:
     images = RANDOM.random((40, 2, 3))
     images[17, 1, 2] = float(bad)
     source = pair(images)
@@ -129,7 +135,7 @@ def test_values_that_are_not_finite(pair, scale, mapped, bad):
 
 
 @pytest.mark.parametrize("mapped", [True, False], ids=["mapped", "in memory"])
-def test_values_too_large_for_the_type(pair, mapped):
+def test_values_too_large_for_the_type(pair: Any, mapped: bool) -> None:
     images = np.ones((40, 2))
     images[3, 1] = 1e300
     source = pair(images) if mapped else Pair(images.tolist(), LABELS.tolist())
@@ -139,18 +145,18 @@ def test_values_too_large_for_the_type(pair, mapped):
     assert load(source, dtype=FLOAT64).outputs == 4
 
 
-def test_values_too_large_once_scaled():
+def test_values_too_large_once_scaled() -> None:
     told = problems(load, Pair([[1.0], [1e30]], [0, 1]), dtype=FLOAT32, scale=1e-20)
     assert told == ["inputs: element [1, 0]: 1e+30 is too large for float32 once it is scaled"]
 
 
-def test_too_large_a_value_of_a_table_is_told_by_its_row_even_in_an_image():
+def test_too_large_a_value_of_a_table_is_told_by_its_row_even_in_an_image() -> None:
     path = write("t.csv", "a,b,y\n1,2,0\n1,1e300,1\n")
     told = problems(load, path, dtype=FLOAT32, shape=(1, 1, 2))
     assert told == ["t.csv: row 3, column 2 (b): 1e+300 is too large for float32"]
 
 
-def test_targets_that_are_not_finite():
+def test_targets_that_are_not_finite() -> None:
     np.savez("d.npz", x=np.ones((3, 1)), y=np.array([0.5, np.nan, 1e300]))
     assert problems(load, Path("d.npz"), dtype=FLOAT32) == [
         "d.npz: y: element [1]: nan is not a finite number",
@@ -158,7 +164,7 @@ def test_targets_that_are_not_finite():
     ]
 
 
-def test_sources_that_do_not_fit_each_other():
+def test_sources_that_do_not_fit_each_other() -> None:
     train = write("t.csv", "a,b,y\n1,2,0\n3,4,1\n")
     wide = write("v.csv", "a,b,c,y\n1,2,3,0\n")
     assert problems(load, train, validation=wide) == [
@@ -193,7 +199,7 @@ TABLE = "a,b,y\n1,2,0\n3,4,1\n5,6,2\n7,8,0\n"
         pytest.param({"scale": 0.0}, "scale", id="scale"),
     ],
 )
-def test_the_key_of_the_spec_that_is_to_blame(options, key):
+def test_the_key_of_the_spec_that_is_to_blame(options: Any, key: str) -> None:
     with pytest.raises(DataError) as caught:
         load(write("t.csv", TABLE), **options)
     assert caught.value.key == key
@@ -209,7 +215,7 @@ def test_the_key_of_the_spec_that_is_to_blame(options, key):
         pytest.param("1,0\n2,1\n" * 30 + "1,0.5\n", {}, None, id="slip"),
     ],
 )
-def test_the_key_that_a_file_is_to_be_read_by(content, options, key):
+def test_the_key_that_a_file_is_to_be_read_by(content: str, options: Any, key: Any) -> None:
     with pytest.raises(DataError) as caught:
         load(write("t.csv", content), **options)
     assert caught.value.key == key
@@ -231,13 +237,13 @@ LISTS = Pair([[1, 2], [3, 4]], [0, 1])
         pytest.param({"test": Path("none.csv")}, None, id="a file"),
     ],
 )
-def test_lists_of_the_spec_are_blamed_by_the_key_that_has_them(sources, key):
+def test_lists_of_the_spec_are_blamed_by_the_key_that_has_them(sources: Any, key: Any) -> None:
     with pytest.raises(DataError) as caught:
         load(**{"train": LISTS, "dtype": FLOAT32, **sources})
     assert caught.value.key == key
 
 
-def test_where_the_training_data_fit_the_other_source_is_to_blame():
+def test_where_the_training_data_fit_the_other_source_is_to_blame() -> None:
     train = write("t.csv", TABLE)
     for other in ("a,b,z\n1,2,0\n", "a,b,y\n1,2,9\n"):
         with pytest.raises(DataError) as caught:

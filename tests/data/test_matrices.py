@@ -6,6 +6,7 @@ import struct
 import zlib
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,31 +38,31 @@ PIECES += ["\n", "\r\n", "\r", "\n\n"]
 ROWS = "rows such as '1 0 1; 0 1 0; 1 0 1'"
 
 
-def read(name, content, **options):
+def read(name: Any, content: Any, **options: Any) -> Any:
     return read_matrix(write(name, content), **options)
 
 
-def piped(content, **options):
+def piped(content: Any, **options: Any) -> Any:
     raw = content.encode() if isinstance(content, str) else content
     return read_matrix("-", stream=io.BytesIO(raw), **options)
 
 
-def npy(array):
+def npy(array: Any) -> Any:
     stream = io.BytesIO()
     np.save(stream, array)
     return stream.getvalue()
 
 
-def encoded(image, format, **options):
+def encoded(image: Any, format: Any, **options: Any) -> Any:
     stream = io.BytesIO()
     image.save(stream, format, **options)
     return stream.getvalue()
 
 
-def png(width, height, depth, colour, rows):
+def png(width: Any, height: Any, depth: Any, colour: Any, rows: Any) -> Any:
     """A PNG by hand, for what Pillow does not write."""
 
-    def chunk(kind, data):
+    def chunk(kind: Any, data: Any) -> Any:
         return (
             struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
         )
@@ -95,7 +96,7 @@ def png(width, height, depth, colour, rows):
         pytest.param("m", "1\t2\n3\t4\n", id="tabs without suffix"),
     ],
 )
-def test_ways_to_write_one_matrix(name, text):
+def test_ways_to_write_one_matrix(name: str, text: str) -> None:
     if name.isupper():
         Path(name).write_bytes(gzip.compress(text.encode()))
         matrix = read_matrix(name)
@@ -118,7 +119,7 @@ def test_ways_to_write_one_matrix(name, text):
         ("5\n", "text"),
     ],
 )
-def test_standard_input_finds_its_separator(text, kind):
+def test_standard_input_finds_its_separator(text: str, kind: str) -> None:
     matrix = piped(text)
     assert (matrix.name, matrix.kind) == ("standard input", kind)
     assert matrix.array.tolist() == [
@@ -126,14 +127,14 @@ def test_standard_input_finds_its_separator(text, kind):
     ]
 
 
-def test_standard_input_is_the_process_own(monkeypatch):
+def test_standard_input_is_the_process_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"1,2\n")))
     assert read_matrix("-").array.tolist() == [[1, 2]]
     monkeypatch.setattr("sys.stdin", None)
     assert problems(read_matrix, "-") == ["standard input: is closed"]
 
 
-def test_a_header_is_skipped_and_noted():
+def test_a_header_is_skipped_and_noted() -> None:
     matrix = read("m.csv", "# two columns\nleft,right\n1,2\n")
     assert matrix.array.tolist() == [[1, 2]]
     assert matrix.notes == ("m.csv: row 2 was taken for a header: 'left', 'right'",)
@@ -153,20 +154,20 @@ def test_a_header_is_skipped_and_noted():
         pytest.param(f"{2**64 + 1},0.5\n", np.float64, [[2.0**64, 0.5]], id="large, beside one"),
     ],
 )
-def test_types(text, dtype, values):
+def test_types(text: str, dtype: Any, values: Any) -> None:
     array = read("m.csv", text).array
     assert array.dtype == dtype
     assert array.tolist() == values
 
 
-def test_blocks_of_different_types_join():
+def test_blocks_of_different_types_join() -> None:
     rows = ["1,2"] * 200_000 + ["3,4.5"] + [f"{2**64},1"]
     array = read("m.csv", "\n".join(rows)).array
     assert array.shape == (200_002, 2)
     assert array[-2:].tolist() == [[3, 4.5], [2.0**64, 1]]
 
 
-def test_rows_shorter_and_longer_than_the_first_ones():
+def test_rows_shorter_and_longer_than_the_first_ones() -> None:
     """The array is made for as many rows as there would be if all were as long as these."""
     long, short = [f"{n}.{'0' * 30}" for n in range(20_000)], [f"{n}." for n in range(99_999)]
     for rows in (long + short, short + long):
@@ -174,13 +175,13 @@ def test_rows_shorter_and_longer_than_the_first_ones():
         assert np.array_equal(array, np.array(rows, float)[:, None])
 
 
-def test_a_line_longer_than_a_block():
+def test_a_line_longer_than_a_block() -> None:
     row = ",".join(["1.25"] * 200_000)
     assert read("m.csv", f"{row}\n{row}\n").array.shape == (2, 200_000)
 
 
 @pytest.mark.parametrize("text", ["nan,inf\n-inf,1\n", "NaN,Infinity\n-INF,1\n"])
-def test_nan_where_it_is_allowed(text):
+def test_nan_where_it_is_allowed(text: str) -> None:
     array = read("m.csv", text, allow_nan=True).array
     assert np.array_equal(array, [[np.nan, np.inf], [-np.inf, 1]], equal_nan=True)
 
@@ -253,17 +254,17 @@ def test_nan_where_it_is_allowed(text):
         pytest.param('1,"2\n', ["row 1: a quote is opened that is never closed"], id="open quote"),
     ],
 )
-def test_mistakes_in_text(text, told):
+def test_mistakes_in_text(text: Any, told: Any) -> None:
     assert problems(read, "m.csv", text) == [f"m.csv: {line}" for line in told]
 
 
-def test_ten_mistakes_are_told_and_the_rest_counted():
+def test_ten_mistakes_are_told_and_the_rest_counted() -> None:
     told = problems(read, "m.csv", "1\n" + "x\n" * 13)
     assert told[0] == "m.csv: row 2, column 1: 'x' is not a number"
     assert told[9:] == ["m.csv: row 11, column 1: 'x' is not a number", "m.csv: and 3 more"]
 
 
-def test_mistakes_behind_the_first_block_have_their_row():
+def test_mistakes_behind_the_first_block_have_their_row() -> None:
     text = "# a comment\n" + "1.5,2\n" * 100_000 + "\n3,oops\n" + "1.5,2\n" * 100_000 + "1,nan\n"
     assert problems(read, "m.csv", text) == [
         "m.csv: row 100003, column 2: 'oops' is not a number",
@@ -271,13 +272,13 @@ def test_mistakes_behind_the_first_block_have_their_row():
     ]
 
 
-def test_mistakes_of_standard_input():
+def test_mistakes_of_standard_input() -> None:
     assert problems(piped, "1 2\n3 x\n") == ["standard input: row 2, column 2: 'x' is not a number"]
     assert problems(piped, "") == ["standard input: is empty; a matrix is needed"]
     assert problems(piped, gzip.compress(b"1")) == ["standard input: is gzip; send it unpacked"]
 
     class Broken(io.RawIOBase):
-        def read(self, size=-1):
+        def read(self, size: int = -1) -> None:
             raise OSError(5, "Input/output error")
 
     assert problems(read_matrix, "-", stream=Broken()) == [
@@ -285,20 +286,20 @@ def test_mistakes_of_standard_input():
     ]
 
 
-def test_files_that_are_none(monkeypatch):
+def test_files_that_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("folder.csv").mkdir()
     assert problems(read_matrix, "folder.csv") == ["folder.csv: is a folder; a file is needed"]
     assert problems(read_matrix, "none.csv") == ["none.csv: no such file"]
     write("m.csv", "1\n")
 
-    def refuse(*_, **__):
+    def refuse(*_: Any, **__: Any) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", refuse)
     assert problems(read_matrix, "m.csv") == ["m.csv: cannot be read: permission denied"]
 
 
-def test_damaged_gzip():
+def test_damaged_gzip() -> None:
     whole = gzip.compress(np.random.default_rng(0).bytes(100_000).hex().encode())
     Path("m.csv.gz").write_bytes(whole[:1000])
     assert problems(read_matrix, "m.csv.gz") == ["m.csv.gz: is cut short: the gzip data do not end"]
@@ -308,14 +309,16 @@ def test_damaged_gzip():
     ]
 
 
-def test_a_gzip_bomb_is_refused(monkeypatch):
+def test_a_gzip_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "RATIO_FROM", 1 << 16)
     assert problems(read, "m.csv.gz", "1\n" * 1_000_000) == [
         "m.csv.gz: expands to more than 75 times its size; refused as a decompression bomb"
     ]
 
 
-def test_a_gzip_bomb_of_one_line_is_refused_while_it_is_read(monkeypatch):
+def test_a_gzip_bomb_of_one_line_is_refused_while_it_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(files, "RATIO_FROM", 1 << 16)
     seen = []
     monkeypatch.setattr(
@@ -327,17 +330,19 @@ def test_a_gzip_bomb_of_one_line_is_refused_while_it_is_read(monkeypatch):
     assert max(seen) < 8_000_000
 
 
-def test_a_line_that_does_not_end_is_refused_before_all_of_it_is_read(monkeypatch):
+def test_a_line_that_does_not_end_is_refused_before_all_of_it_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("nncli.data.readers.text.LONGEST_LINE", 1 << 20)
 
     class Endless:
         given = 0
 
-        def read(self, size):
+        def read(self, size: Any) -> Any:
             self.given += size
             return b"1 " * (size // 2)
 
-        def readinto(self, buffer):
+        def readinto(self, buffer: Any) -> int:
             buffer[:] = self.read(len(buffer))
             return len(buffer)
 
@@ -348,7 +353,9 @@ def test_a_line_that_does_not_end_is_refused_before_all_of_it_is_read(monkeypatc
 
 
 @pytest.mark.parametrize("cell", ["1", "x"])
-def test_a_row_of_more_cells_than_can_be_looked_at_is_refused(monkeypatch, cell):
+def test_a_row_of_more_cells_than_can_be_looked_at_is_refused(
+    monkeypatch: pytest.MonkeyPatch, cell: str
+) -> None:
     monkeypatch.setattr("nncli.data.readers.text.MOST_CELLS", 50)
     assert problems(read, "m.csv", "\n" + ",".join([cell] * 51)) == [
         "m.csv: row 2 has more than 50 cells; save the matrix as .npy"
@@ -356,7 +363,9 @@ def test_a_row_of_more_cells_than_can_be_looked_at_is_refused(monkeypatch, cell)
     assert read("m.csv", ",".join(["1"] * 50)).array.shape == (1, 50)
 
 
-def test_nobody_counts_the_mistakes_of_a_file_that_is_nothing_else(monkeypatch):
+def test_nobody_counts_the_mistakes_of_a_file_that_is_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     looked = []
     monkeypatch.setattr(
         "nncli.data.readers.text.to_number", lambda cell: looked.append(cell) or float(cell)
@@ -366,7 +375,7 @@ def test_nobody_counts_the_mistakes_of_a_file_that_is_nothing_else(monkeypatch):
     assert len(looked) == 1000 + 2
 
 
-def test_text_without_end_is_refused(monkeypatch):
+def test_text_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nncli.data.readers.text.TEXT_LIMIT", 1 << 16)
     told = problems(read, "m.csv", "1\n" * 100_000)
     assert told == [
@@ -377,15 +386,15 @@ def test_text_without_end_is_refused(monkeypatch):
 class Endless(io.RawIOBase):
     """A stream of ones, and of nothing that would end a line."""
 
-    def readable(self):
+    def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer):
+    def readinto(self, buffer: Any) -> int:
         buffer[:] = b"1" * len(buffer)
         return len(buffer)
 
 
-def test_a_line_without_end_is_refused(monkeypatch):
+def test_a_line_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nncli.data.readers.text.TEXT_LIMIT", 1 << 20)
     assert problems(read_matrix, "-", stream=Endless()) == [
         "standard input: holds more than 0 GiB of text; save the matrix as .npy, which is not "
@@ -395,7 +404,7 @@ def test_a_line_without_end_is_refused(monkeypatch):
 
 @HERE_IS_SAFE
 @given(st.binary(max_size=80) | st.text('0123456789.,-+ \n\t;#"einfax', max_size=80))
-def test_no_text_ends_in_another_error(content):
+def test_no_text_ends_in_another_error(content: Any) -> None:
     for name in ("m.csv", "m.tsv", "m.txt", "m.npy", "m.png", "m.csv.gz"):
         told_if_any(read, name, content)
     told_if_any(piped, content)
@@ -403,7 +412,7 @@ def test_no_text_ends_in_another_error(content):
 
 @HERE_IS_SAFE
 @given(st.lists(st.lists(FLOATS | INTEGERS, min_size=3, max_size=3), min_size=1, max_size=5))
-def test_fast_and_careful_reading_agree(rows):
+def test_fast_and_careful_reading_agree(rows: Any) -> None:
     text = "\n".join(",".join(map(repr, row)) for row in rows)
     quoted = "\n".join(",".join(f'"{cell!r}"' for cell in row) for row in rows)
     fast, careful = read("m.csv", text).array, read("m.csv", quoted).array
@@ -416,7 +425,7 @@ def test_fast_and_careful_reading_agree(rows):
     st.sampled_from(["m.csv", "m.tsv", "m.txt"]),
     st.lists(st.sampled_from(PIECES)),
 )
-def test_fast_reading_takes_what_careful_reading_takes(name, parts):
+def test_fast_reading_takes_what_careful_reading_takes(name: Any, parts: Any) -> None:
     """With the same mistakes, and every row on the same line."""
     content = "".join(parts)
     fast = read_or_told(name, content)
@@ -425,7 +434,7 @@ def test_fast_reading_takes_what_careful_reading_takes(name, parts):
         assert read_or_told(name, content) == fast
 
 
-def read_or_told(name, content):
+def read_or_told(name: Any, content: Any) -> Any:
     try:
         matrix = read(name, content)
     except DataError as error:
@@ -446,7 +455,7 @@ def read_or_told(name, content):
     | hnp.arrays(np.uint8, SIDES),
     st.sampled_from(["m.csv", "m.tsv", "m.txt", "m.npy"]),
 )
-def test_what_was_written_comes_back_equal(array, name):
+def test_what_was_written_comes_back_equal(array: Any, name: Any) -> None:
     assert write_matrix(name, array) == ()
     back = read_matrix(name).array
     assert np.array_equal(back, array)
@@ -459,12 +468,12 @@ def test_what_was_written_comes_back_equal(array, name):
     [("m.csv", "0.1,-2.0\n1e-05,3e+22\n"), ("m.tsv", "0.1\t-2.0\n1e-05\t3e+22\n"),
      ("m.txt", "0.1 -2.0\n1e-05 3e+22\n")],
 )  # fmt: skip
-def test_numbers_are_written_as_short_as_they_can_be(name, text):
+def test_numbers_are_written_as_short_as_they_can_be(name: str, text: str) -> None:
     write_matrix(name, np.array([[0.1, -2], [1e-5, 3e22]]))
     assert Path(name).read_text() == text
 
 
-def test_nan_and_bool_are_written():
+def test_nan_and_bool_are_written() -> None:
     write_matrix("m.csv", np.array([[np.nan, np.inf, -np.inf]]))
     assert Path("m.csv").read_text() == "nan,inf,-inf\n"
     write_matrix("m.csv", np.array([[True, False]]))
@@ -474,7 +483,7 @@ def test_nan_and_bool_are_written():
 @pytest.mark.parametrize("dtype", ["u1", "<i2", ">i4", "f2", ">f8", "?"])
 @pytest.mark.parametrize("shape", [(3, 4), (2, 3, 4)])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_npy_is_mapped_and_keeps_its_type(dtype, shape, order):
+def test_npy_is_mapped_and_keeps_its_type(dtype: str, shape: tuple[int, ...], order: str) -> None:
     array = np.arange(np.prod(shape)).reshape(shape).astype(dtype, order=order)
     np.save("m.npy", array)
     matrix = read_matrix("m.npy")
@@ -522,13 +531,13 @@ def test_npy_is_mapped_and_keeps_its_type(dtype, shape, order):
         ),
     ],
 )
-def test_mistakes_in_npy(content, told):
+def test_mistakes_in_npy(content: Any, told: str) -> None:
     assert problems(read, "m.npy", content) == [f"m.npy: {told}"]
     assert problems(piped, content) == [f"standard input: {told}"]
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_nan_in_npy_has_its_place(order):
+def test_nan_in_npy_has_its_place(order: str) -> None:
     array = np.zeros((2, 3, 40_000), order=order)
     array[1, 2, 30_000] = np.nan
     array[0, 1, 5] = np.inf
@@ -551,13 +560,13 @@ SIXTEEN = np.arange(0, 60_000, 2500, np.uint16).reshape(4, 6)
 REDUCED = "its 16 bits a channel were reduced to 8; only grey ones are kept"
 
 
-def with_alpha(image):
+def with_alpha(image: Any) -> Any:
     image = image.copy()
     image.putalpha(128)
     return image
 
 
-def grey_palette():
+def grey_palette() -> Any:
     image = GREY_IMAGE.copy().convert("P")
     image.putpalette([level for level in range(256) for _ in range(3)])
     return image
@@ -598,7 +607,7 @@ def grey_palette():
         pytest.param(GREY_IMAGE, "PPM", GREY, [], id="pgm"),
     ],
 )
-def test_images_of_all_modes(image, format, array, notes):
+def test_images_of_all_modes(image: Any, format: str, array: Any, notes: Any) -> None:
     content = encoded(image, format)
     suffix = next(s for s, name in matrices.images.FORMATS.items() if name == format)
     for matrix in (read(f"m{suffix}", content), piped(content), read("m.unknown", content)):
@@ -611,7 +620,7 @@ def test_images_of_all_modes(image, format, array, notes):
 @pytest.mark.parametrize(("colour", "channels", "notes"), [
     (0, 1, []), (2, 3, [REDUCED]), (4, 2, [ALPHA, REDUCED]), (6, 4, [ALPHA, REDUCED]),
 ])  # fmt: skip
-def test_16_bits_are_kept_or_noted(colour, channels, notes):
+def test_16_bits_are_kept_or_noted(colour: int, channels: int, notes: Any) -> None:
     matrix = piped(png(2, 1, 16, colour, b"\0" + bytes(range(4 * channels))))
     assert matrix.notes == tuple(f"standard input: {note}" for note in notes)
     assert matrix.array.shape == ((1, 2) if colour in (0, 4) else (3, 1, 2))
@@ -619,7 +628,7 @@ def test_16_bits_are_kept_or_noted(colour, channels, notes):
         assert matrix.array.tolist() == [[0x0001, 0x0203]]
 
 
-def test_scaled_values_and_further_images_are_noted():
+def test_scaled_values_and_further_images_are_noted() -> None:
     matrix = read("m.pgm", "P2\n# one row\n3 1\n15\n0 1 15\n")
     assert matrix.array.tolist() == [[0, 17, 255]]
     assert matrix.notes == ("m.pgm: its values 0 to 15 were scaled to 0 to 255",)
@@ -627,11 +636,11 @@ def test_scaled_values_and_further_images_are_noted():
     assert read("m.tif", two).notes == ("m.tif: holds 2 images; the first was read",)
 
 
-def test_words_that_begin_like_an_image_are_text():
+def test_words_that_begin_like_an_image_are_text() -> None:
     assert piped("P1 P2\n1 2\n").array.tolist() == [[1, 2]]
 
 
-def test_mistakes_in_images():
+def test_mistakes_in_images() -> None:
     whole = encoded(COLOUR_IMAGE, "PNG")
     assert problems(read, "m.png", whole[:50]) == [
         "m.png: is damaged, or no PNG that can be read: image file is truncated"
@@ -649,7 +658,9 @@ def test_mistakes_in_images():
 
 
 @pytest.mark.parametrize(("mode", "side"), [("L", 1000), ("RGB", 550), ("I;16", 700)])
-def test_an_image_that_expands_too_far_is_refused_before_it_is_decoded(monkeypatch, mode, side):
+def test_an_image_that_expands_too_far_is_refused_before_it_is_decoded(
+    monkeypatch: pytest.MonkeyPatch, mode: str, side: int
+) -> None:
     monkeypatch.setattr(files, "RATIO_FROM", 1 << 20)
     content = encoded(Image.new(mode, (side, side)), "PNG")
     assert read("m.png", content).array.shape[-1] == side  # 1 MB at most
@@ -660,7 +671,7 @@ def test_an_image_that_expands_too_far_is_refused_before_it_is_decoded(monkeypat
 
 
 @pytest.mark.parametrize("side", [10_000, 60_000])
-def test_an_image_bomb_is_refused(side):
+def test_an_image_bomb_is_refused(side: int) -> None:
     assert problems(read, "m.png", png(side, side, 8, 0, b"\0")) == [
         "m.png: has more than 89,478,485 pixels; refused as a decompression bomb"
     ]
@@ -668,7 +679,7 @@ def test_an_image_bomb_is_refused(side):
 
 @HERE_IS_SAFE
 @given(st.data())
-def test_no_damaged_image_ends_in_another_error(data):
+def test_no_damaged_image_ends_in_another_error(data: Any) -> None:
     format = data.draw(st.sampled_from(["PNG", "JPEG", "PPM", "BMP", "WEBP"]))
     content = bytearray(encoded(COLOUR_IMAGE, format))
     for _ in range(data.draw(st.integers(1, 4))):
@@ -676,11 +687,11 @@ def test_no_damaged_image_ends_in_another_error(data):
     told_if_any(piped, bytes(content[: data.draw(st.integers(0, len(content)))]))
 
 
-def test_without_pillow_images_name_what_they_need(monkeypatch):
+def test_without_pillow_images_name_what_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
     content = encoded(GREY_IMAGE, "PNG")
     real = builtins.__import__
 
-    def refuse(name, *rest):
+    def refuse(name: Any, *rest: Any) -> Any:
         if name.startswith("PIL"):
             raise ImportError(name)
         return real(name, *rest)
@@ -695,19 +706,19 @@ def test_without_pillow_images_name_what_they_need(monkeypatch):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".pgm", ".bmp", ".tif", ".webp"])
-def test_grey_images_round_trip(suffix):
+def test_grey_images_round_trip(suffix: str) -> None:
     assert write_matrix(f"m{suffix}", GREY) == ()
     back = read_matrix(f"m{suffix}").array
     assert np.array_equal(back, np.stack([GREY] * 3) if suffix == ".webp" else GREY)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".ppm", ".bmp", ".tiff", ".webp"])
-def test_colour_images_round_trip(suffix):
+def test_colour_images_round_trip(suffix: str) -> None:
     assert write_matrix(f"m{suffix}", COLOUR) == ()
     assert np.array_equal(read_matrix(f"m{suffix}").array, COLOUR)
 
 
-def test_images_round_and_clip():
+def test_images_round_and_clip() -> None:
     notes = write_matrix("m.png", np.array([[[-0.4, 0.6, 254.6], [-3, 256, np.inf]]]))
     assert read_matrix("m.png").array.tolist() == [[0, 1, 255], [0, 255, 255]]
     assert notes == ("m.png: 3 of 6 values lay outside 0 to 255 and became 0 or 255",)
@@ -764,28 +775,28 @@ def test_images_round_and_clip():
         ),
     ],
 )
-def test_what_cannot_be_written(name, array, told):
+def test_what_cannot_be_written(name: str, array: Any, told: str) -> None:
     assert problems(write_matrix, name, array) == [f"{name}: {told}"]
     assert os.listdir() == []
 
 
-def test_an_image_too_long_for_its_format():
+def test_an_image_too_long_for_its_format() -> None:
     told = problems(write_matrix, "m.jpg", np.zeros((1, 70_000), np.uint8))
     assert len(told) == 1
     assert told[0].startswith("m.jpg: cannot be written as JPEG: ")
 
 
 @pytest.mark.parametrize("name", ["none/m.csv", "none/m.npy", "none/m.png"])
-def test_where_nothing_can_be_written(name):
+def test_where_nothing_can_be_written(name: str) -> None:
     with pytest.raises(RunError, match=rf"^{name}: cannot be written: no such file or directory$"):
         write_matrix(name, GREY)
 
 
-def test_a_file_is_replaced_whole_or_not_at_all(monkeypatch):
+def test_a_file_is_replaced_whole_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("m.csv").write_text("old")
     calls = []
 
-    def full(*_):
+    def full(*_: Any) -> bytes:
         calls.append(1)
         if len(calls) > 1:
             raise OSError(28, "No space left on device")
@@ -798,7 +809,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(monkeypatch):
     assert os.listdir() == ["m.csv"]
 
 
-def test_npy_filled_through_a_mapping():
+def test_npy_filled_through_a_mapping() -> None:
     with open_npy_for_writing("m.npy", (3, 4), np.float32) as out:
         assert not Path("m.npy").exists()
         out[:] = np.arange(12).reshape(3, 4)
@@ -810,8 +821,10 @@ def test_npy_filled_through_a_mapping():
     assert os.listdir() == ["m.npy"]
 
 
-def test_a_disk_too_small_is_told_before_the_mapping_is_filled(monkeypatch):
-    def full(*_):
+def test_a_disk_too_small_is_told_before_the_mapping_is_filled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
@@ -821,8 +834,8 @@ def test_a_disk_too_small_is_told_before_the_mapping_is_filled(monkeypatch):
     assert os.listdir() == []
 
 
-def test_a_file_system_that_cannot_take_room_beforehand(monkeypatch):
-    def refuse(*_):
+def test_a_file_system_that_cannot_take_room_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
         raise OSError(95, "Operation not supported")
 
     monkeypatch.setattr(os, "posix_fallocate", refuse, raising=False)
@@ -832,7 +845,7 @@ def test_a_file_system_that_cannot_take_room_beforehand(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["m.csv", "m.csv.gz", "m.npy"])
-def test_progress_rises_to_the_whole(name, monkeypatch):
+def test_progress_rises_to_the_whole(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matrices, "SECONDS_BETWEEN", 0)
     write_matrix("m.csv", np.random.default_rng(0).random((300, 300)))
     if name == "m.npy":
@@ -848,7 +861,7 @@ def test_progress_rises_to_the_whole(name, monkeypatch):
     assert {total for _, total in seen} == {size}
 
 
-def test_progress_of_writing_and_of_standard_input(monkeypatch):
+def test_progress_of_writing_and_of_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matrices, "SECONDS_BETWEEN", 0)
     seen = []
     write_matrix("m.csv", np.ones((9000, 3)), progress=lambda *done: seen.append(done))
@@ -860,7 +873,7 @@ def test_progress_of_writing_and_of_standard_input(monkeypatch):
     assert seen[-1] == (400_000, None)
 
 
-def test_progress_is_told_a_few_times_a_second_only(monkeypatch):
+def test_progress_is_told_a_few_times_a_second_only(monkeypatch: pytest.MonkeyPatch) -> None:
     seen, now = [], 5.0
     monkeypatch.setattr(matrices, "time", SimpleNamespace(monotonic=lambda: now))
     tick = matrices.Ticker(lambda *done: seen.append(done), 10)
@@ -873,7 +886,7 @@ def test_progress_is_told_a_few_times_a_second_only(monkeypatch):
 # Filters
 
 
-def test_known_filters():
+def test_known_filters() -> None:
     assert list(FILTERS) == ["identity", "box", "gaussian", "sharpen", "laplacian", "emboss",
                              "sobel-x", "sobel-y", "prewitt-x", "prewitt-y"]  # fmt: skip
     sums = {"identity": 1, "box": 1, "gaussian": 1, "sharpen": 1, "emboss": 1}
@@ -888,7 +901,7 @@ def test_known_filters():
         assert np.array_equal(FILTERS[f"{one}-x"], FILTERS[f"{one}-y"].T)
 
 
-def test_the_docstring_shows_the_filters_as_they_are():
+def test_the_docstring_shows_the_filters_as_they_are() -> None:
     lines = read_filter.__doc__.split("\n\n")
     shown = {}
     for table in lines[2:4]:
@@ -914,7 +927,7 @@ def test_the_docstring_shows_the_filters_as_they_are():
         (str(2**64), [[2.0**64]]),
     ],
 )
-def test_literal_filters(text, array):
+def test_literal_filters(text: Any, array: Any) -> None:
     matrix = read_filter(text)
     assert (matrix.name, matrix.kind) == ("filter", "literal")
     assert matrix.array.tolist() == array
@@ -922,7 +935,7 @@ def test_literal_filters(text, array):
     assert matrix.array.dtype == (np.int64 if whole else np.float64)
 
 
-def test_filters_from_files():
+def test_filters_from_files() -> None:
     write("k.csv", "1,2\n3,4\n")
     write("box", "1 1\n1 1\n")
     write("3", "7 7\n")
@@ -974,11 +987,11 @@ NAMES = ("identity, box, gaussian, sharpen, laplacian, emboss, "
         (";", ["filter: row 1, column 1: the cell is empty; it needs a number"]),
     ],
 )
-def test_mistakes_in_filters(text, told):
+def test_mistakes_in_filters(text: str, told: list[str]) -> None:
     assert problems(read_filter, text) == told
 
 
 @HERE_IS_SAFE
 @given(st.text("0123456789.,-+ \n;/einfax", max_size=30))
-def test_no_filter_ends_in_another_error(text):
+def test_no_filter_ends_in_another_error(text: Any) -> None:
     assert all(line.isprintable() for line in told_if_any(read_filter, text))

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ class Pipe:
     read = read1
 
 
-def read(content, size=10**9, header=False, delimiter=","):
+def read(content: Any, size: int = 10**9, header: bool = False, delimiter: str = ",") -> Any:
     raw = content.encode() if isinstance(content, str) else content
     reader = RowReader(Pipe(raw, size), "t.csv", delimiter)
     if header:
@@ -35,11 +36,11 @@ def read(content, size=10**9, header=False, delimiter=","):
     return reader, list(reader.tables())
 
 
-def cells(tables):
+def cells(tables: Any) -> Any:
     return [[float(cell) for cell in row] for table in tables for row in table.cells]
 
 
-def lines(tables):
+def lines(tables: Any) -> Any:
     return [line for table in tables for line in table.lines.tolist()]
 
 
@@ -48,7 +49,7 @@ TABLE = '\na,"b\nc"\n1,2\n\n3,"4"\n5,\t6\n'
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["LF", "CRLF", "CR"])
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
-def test_rows_and_their_lines_wherever_blocks_end(size, end):
+def test_rows_and_their_lines_wherever_blocks_end(size: int, end: str) -> None:
     text = TABLE.replace("\n", end).replace("\t", "")
     reader, tables = read(text, size, header=True)
     assert (reader.header, reader.width) == (("a", "b\nc"), 2)
@@ -62,14 +63,14 @@ def test_rows_and_their_lines_wherever_blocks_end(size, end):
     st.integers(1, 40),
     st.booleans(),
 )
-def test_blocks_give_what_the_whole_gives(numbers, size, quoted):
+def test_blocks_give_what_the_whole_gives(numbers: Any, size: Any, quoted: Any) -> None:
     mark = '"' if quoted else ""
     text = "".join(",".join(f"{mark}{x!r}{mark}" for x in row) + "\n" for row in numbers)
     _, tables = read(text, size)
     assert cells(tables) == numbers
 
 
-def test_a_block_is_no_longer_than_a_chunk_and_a_row(monkeypatch):
+def test_a_block_is_no_longer_than_a_chunk_and_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows, "BLOCK", 100)
     text = "".join(f"{i},{i * i}\n" for i in range(500))
     reader = RowReader(io.BytesIO(text.encode()), "t.csv")
@@ -78,11 +79,11 @@ def test_a_block_is_no_longer_than_a_chunk_and_a_row(monkeypatch):
     assert max(sizes) < 30
 
 
-def test_a_pipe_gives_its_rows_before_it_ends():
+def test_a_pipe_gives_its_rows_before_it_ends() -> None:
     chunks = iter([b"1,2\n", b"3,4\n"])
 
     class Open:
-        def read1(self, _):
+        def read1(self, _: Any) -> Any:
             return next(chunks)
 
         read = read1
@@ -92,14 +93,14 @@ def test_a_pipe_gives_its_rows_before_it_ends():
 
 
 @pytest.mark.parametrize("size", [1, 5, 1000])
-def test_blank_lines_above_the_first_row_are_counted(size):
+def test_blank_lines_above_the_first_row_are_counted(size: int) -> None:
     _, tables = read("\n  \n\r\n 1,2\n\n3,4\n", size)
     assert (cells(tables), lines(tables)) == ([[1, 2], [3, 4]], [4, 6])
     reader, tables = read("\n\t\n1\t2\n", size, delimiter="\t", header=True)
     assert (reader.header, lines(tables)) == (("", ""), [3])
 
 
-def test_a_bom_is_dropped():
+def test_a_bom_is_dropped() -> None:
     assert read(b"\xef\xbb\xbfa,b\n1,2\n", header=True)[0].header == ("a", "b")
 
 
@@ -124,21 +125,21 @@ def test_a_bom_is_dropped():
         (b"1,2\n3,\"4\n", "t.csv: row 2: a quote is opened that is never closed"),
     ],
 )  # fmt: skip
-def test_what_is_no_table_is_told_with_its_row(content, told, size):
+def test_what_is_no_table_is_told_with_its_row(content: bytes, told: str, size: int) -> None:
     assert problems(read, content, size) == [told]
 
 
-def test_a_header_alone():
+def test_a_header_alone() -> None:
     assert problems(read, "a,b\n", header=True) == ["t.csv: has a header but no rows below it"]
 
 
-def test_a_quote_left_open_does_not_fill_the_memory(monkeypatch):
+def test_a_quote_left_open_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows, "LONGEST_ROW", 50)
     (told,) = problems(read, '1,"2\n' + "3,4\n" * 100, 10)
     assert "row 1: 60 bytes and no end; is a quote left open?" in told
 
 
-def test_text_is_read_as_the_table_reader_reads_it():
+def test_text_is_read_as_the_table_reader_reads_it() -> None:
     text = "x, y\n 1,left\n2, right\n"
     _, tables = read(text, 4, header=True)
     whole = read_table(write("t.csv", text), header=True)

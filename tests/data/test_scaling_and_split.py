@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,16 +13,16 @@ X = np.column_stack([RANDOM.normal(1e6, 1e-2, 50), RANDOM.random(50), np.full(50
 
 
 @pytest.fixture(params=[1 << 17, 7], ids=["one block", "many blocks"])
-def block(request, monkeypatch):
+def block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scaling, "BLOCK", request.param)
 
 
-def samples(inputs):
+def samples(inputs: Any) -> Any:
     origin = Origin("x", inputs.shape[1:])
     return Samples(inputs, None, None, origin, origin)
 
 
-def fitted(inputs, scale, index=None):
+def fitted(inputs: Any, scale: Any, index: Any = None) -> Any:
     index = np.arange(len(inputs)) if index is None else index
     fit = scaling.fit_scaling(samples(inputs), index, scale)
     out = np.empty(inputs.shape)
@@ -28,18 +30,18 @@ def fitted(inputs, scale, index=None):
     return out
 
 
-def test_a_number_divides():
+def test_a_number_divides() -> None:
     np.testing.assert_array_equal(fitted(X, 16), X / 16)
 
 
 @pytest.mark.usefixtures("block")
-def test_minmax():
+def test_minmax() -> None:
     expected = (X - X.min(0))[:, :2] / np.ptp(X, axis=0)[:2]
     np.testing.assert_allclose(fitted(X, "minmax")[:, :2], expected, rtol=1e-12)
 
 
 @pytest.mark.usefixtures("block")
-def test_standard_is_stable_far_from_zero():
+def test_standard_is_stable_far_from_zero() -> None:
     found = fitted(X, "standard")[:, :2]
     np.testing.assert_allclose(found.mean(0), 0, atol=1e-7)
     np.testing.assert_allclose(found.std(0), 1, rtol=1e-7)
@@ -47,7 +49,7 @@ def test_standard_is_stable_far_from_zero():
 
 @pytest.mark.usefixtures("block")
 @pytest.mark.parametrize("scale", ["minmax", "standard"])
-def test_constant_features_are_0_wherever_they_are_met(scale):
+def test_constant_features_are_0_wherever_they_are_met(scale: str) -> None:
     fit = scaling.fit_scaling(samples(X), np.arange(50), scale)
     out = np.empty((1, 3))
     fit.apply(np.array([[0.0, 0.0, 99.0]]), out)
@@ -56,7 +58,7 @@ def test_constant_features_are_0_wherever_they_are_met(scale):
 
 
 @pytest.mark.parametrize("scale", ["minmax", "standard"])
-def test_only_the_training_rows_are_fitted(scale):
+def test_only_the_training_rows_are_fitted(scale: str) -> None:
     index = np.arange(0, 50, 3)
     spoilt = X.copy()
     spoilt[np.setdiff1d(np.arange(50), index)] *= 1e9
@@ -65,7 +67,7 @@ def test_only_the_training_rows_are_fitted(scale):
 
 
 @pytest.mark.parametrize("scale", ["minmax", "standard"])
-def test_load_fits_on_the_training_part_and_applies_to_all(scale):
+def test_load_fits_on_the_training_part_and_applies_to_all(scale: str) -> None:
     pair = Pair(X.tolist(), RANDOM.random(50).tolist())
     data = load(pair, validation=0.3, test=Pair([[1.0, 2.0, 3.0]], [0.5]), scale=scale)
     expected = fitted(X, scale, data.train.index)
@@ -76,7 +78,7 @@ def test_load_fits_on_the_training_part_and_applies_to_all(scale):
     np.testing.assert_array_equal(data.test.inputs, out)
 
 
-def test_images_are_scaled_pixel_by_pixel():
+def test_images_are_scaled_pixel_by_pixel() -> None:
     images = RANDOM.random((9, 2, 3, 4))
     found = fitted(images, "minmax")
     assert (found.min(0) == 0).all()
@@ -84,24 +86,24 @@ def test_images_are_scaled_pixel_by_pixel():
 
 
 @pytest.mark.parametrize("scale", [0, float("nan"), float("inf")])
-def test_numbers_that_cannot_divide(scale):
+def test_numbers_that_cannot_divide(scale: Any) -> None:
     told = problems(fitted, X, scale)
     assert told == [f"x: scale {scale} cannot divide; give a number other than 0"]
 
 
-def test_numbers_too_large_to_fit():
+def test_numbers_too_large_to_fit() -> None:
     for scale in ("minmax", "standard"):
         told = problems(fitted, np.array([[1e308], [-1e308]]), scale)
         assert told == [f"x: its numbers are too large for scale: {scale}"]
 
 
-def test_identity():
+def test_identity() -> None:
     assert Scaling().is_identity
     assert not Scaling(0.0, 2.0).is_identity
     assert not Scaling(np.array([0.0, 1.0]), 1.0).is_identity
 
 
-def drawn(classes, share, seed=0):
+def drawn(classes: Any, share: Any, seed: int = 0) -> Any:
     counts = None if classes is None else np.asarray(classes)
     size = 10 if classes is None else len(classes)
     return split.hold_out(share, size, counts, np.random.SeedSequence(seed), "t.csv")
@@ -119,7 +121,7 @@ def drawn(classes, share, seed=0):
         pytest.param([0, 4], 0.5, [0, 2], id="a class without samples"),
     ],
 )
-def test_shares_of_classes(sizes, share, taken):
+def test_shares_of_classes(sizes: list[int], share: float, taken: list[int]) -> None:
     classes = RANDOM.permutation(np.repeat(np.arange(len(sizes)), sizes))
     train, held = drawn(classes, share)
     assert np.bincount(classes[held], minlength=len(sizes)).tolist() == taken
@@ -130,7 +132,7 @@ def test_shares_of_classes(sizes, share, taken):
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=12), st.floats(0.01, 0.99))
 @settings(max_examples=200, deadline=None)
-def test_shares_keep_their_promises(sizes, share):
+def test_shares_keep_their_promises(sizes: Any, share: Any) -> None:
     held = int(np.floor(share * sum(sizes) + 0.5))
     taken = split.shares(share, held, sizes)
     assert all(0 <= t <= max(n - 1, min(n, 1)) for t, n in zip(taken, sizes, strict=True))
@@ -140,14 +142,14 @@ def test_shares_keep_their_promises(sizes, share):
         assert all(abs(t - share * n) < 1 for t, n in zip(taken, sizes, strict=True))
 
 
-def test_a_seed_gives_its_split_again_and_another_seed_another():
+def test_a_seed_gives_its_split_again_and_another_seed_another() -> None:
     classes = np.repeat([0, 1, 2], 30)
     first, again, other = (drawn(classes, 0.5, seed)[1].tolist() for seed in (3, 3, 4))
     assert first == again
     assert first != other
 
 
-def test_a_split_without_classes():
+def test_a_split_without_classes() -> None:
     train, held = drawn(None, 0.25)
     assert (len(train), len(held)) == (7, 3)
 
@@ -159,12 +161,12 @@ def test_a_split_without_classes():
         (0.99, "validation 0.99 of 10 samples leaves none for training"),
     ],
 )
-def test_an_empty_side(share, message):
+def test_an_empty_side(share: float, message: str) -> None:
     assert problems(drawn, None, share) == [f"t.csv: {message}; give another share, or a file"]
 
 
 @pytest.mark.parametrize("share", [0, 1, -0.5, 20, float("nan")])
-def test_what_is_no_share(share):
+def test_what_is_no_share(share: Any) -> None:
     assert problems(drawn, None, share) == [
         f"t.csv: validation {share} is not a share between 0 and 1"
     ]

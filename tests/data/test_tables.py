@@ -2,6 +2,7 @@ import csv
 import io
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ HERE_IS_SAFE = settings(
 )
 
 
-def read(text, name="t.csv", **options):
+def read(text: Any, name: str = "t.csv", **options: Any) -> Any:
     return read_source(write(name, text), **options)
 
 
@@ -44,14 +45,14 @@ def read(text, name="t.csv", **options):
         pytest.param("T.CSV", "a,b,y\n1,2,0\n3,4,1\n", id="capitals"),
     ],
 )
-def test_ways_to_write_one_table(name, text):
+def test_ways_to_write_one_table(name: str, text: str) -> None:
     samples = read(text, name)
     assert samples.inputs.tolist() == [[1, 2], [3, 4]]
     assert samples.targets.tolist() == [0, 1]
     assert samples.targets.dtype == np.int64
 
 
-def test_header_names_the_inputs():
+def test_header_names_the_inputs() -> None:
     assert read("a,b,y\n1,2,0\n").columns == ("a", "b")
     assert read("1,2,0\n").columns is None
 
@@ -67,19 +68,19 @@ def test_header_names_the_inputs():
         pytest.param(["c", 0], [[2], [5]], [[3, 1], [6, 4]], id="list, in its order"),
     ],
 )
-def test_target(target, inputs, targets):
+def test_target(target: Any, inputs: list[list[int]], targets: Any) -> None:
     samples = read("a,b,c\n1,2,3\n4,5,6\n", target=target)
     assert samples.inputs.tolist() == inputs
     assert samples.targets.tolist() == targets
 
 
-def test_a_target_name_demands_a_header():
+def test_a_target_name_demands_a_header() -> None:
     samples = read("0,1,y\n1,2,0\n3,4,1\n", target="y")
     assert samples.targets.tolist() == [0, 1]
     assert samples.columns == ("0", "1")
 
 
-def test_header_true_makes_numbers_a_header():
+def test_header_true_makes_numbers_a_header() -> None:
     samples = read("1,2,3\n4,5,6\n", header=True)
     assert (samples.columns, samples.inputs.tolist()) == (("1", "2"), [[4, 5]])
 
@@ -95,18 +96,18 @@ def test_header_true_makes_numbers_a_header():
         pytest.param(["1a", "2", "b"], "U", (3,), id="mostly words"),
     ],
 )
-def test_kind_of_target(cells, kind, shape):
+def test_kind_of_target(cells: list[str], kind: str, shape: tuple[int, ...]) -> None:
     targets = read("".join(f"7,{cell}\n" for cell in cells)).targets
     assert (targets.dtype.kind, targets.shape) == (kind, shape)
 
 
-def test_names_of_classes_let_a_column_mix_words_and_numbers():
+def test_names_of_classes_let_a_column_mix_words_and_numbers() -> None:
     text = "7,1\n7,2\n7,3\n7,3a\n"
     assert read(text, classes=("1", "2", "3", "3a")).targets.tolist() == ["1", "2", "3", "3a"]
     assert problems(read, text) == ["t.csv: row 4, column 2: '3a' is not a number"]
 
 
-def test_without_targets_every_column_is_an_input():
+def test_without_targets_every_column_is_an_input() -> None:
     samples = read("a,b\n1,2\n", with_targets=False)
     assert (samples.inputs.tolist(), samples.targets) == ([[1, 2]], None)
 
@@ -294,18 +295,18 @@ def test_without_targets_every_column_is_an_input():
         ),
     ],
 )
-def test_mistake(text, options, message):
+def test_mistake(text: Any, options: Any, message: str) -> None:
     assert problems(read, text, **options) == [message]
 
 
-def test_ten_mistakes_are_told_and_the_rest_counted():
+def test_ten_mistakes_are_told_and_the_rest_counted() -> None:
     told = problems(read, "a,y\n" + "x,0\n" * 25)
     assert told[0] == "t.csv: row 2, column 1 (a): 'x' is not a number"
     assert told[9] == "t.csv: row 11, column 1 (a): 'x' is not a number"
     assert told[10:] == ["t.csv: and 15 more"]
 
 
-def test_mistakes_of_inputs_and_targets_are_told_together():
+def test_mistakes_of_inputs_and_targets_are_told_together() -> None:
     told = problems(read, "a,y\n1,2\nx,3\n1,2\n1,oops\n")
     assert told == [
         "t.csv: row 3, column 1 (a): 'x' is not a number",
@@ -313,17 +314,17 @@ def test_mistakes_of_inputs_and_targets_are_told_together():
     ]
 
 
-def test_lines_are_counted_through_blank_and_quoted_ones():
+def test_lines_are_counted_through_blank_and_quoted_ones() -> None:
     text = 'a,y\n\n1,"two\nlines"\n\nx,b\n'
     assert problems(read, text) == ["t.csv: row 6, column 1 (a): 'x' is not a number"]
 
 
-def test_a_quote_left_open_in_the_header_is_told_without_a_warning():
+def test_a_quote_left_open_in_the_header_is_told_without_a_warning() -> None:
     told = problems(read, 'a,b,"y\n1,2,0\n"\n')
     assert told == ["t.csv: has a header but no rows below it"]
 
 
-def test_files_that_are_not_there_or_not_files(here):
+def test_files_that_are_not_there_or_not_files(here: Any) -> None:
     (here / "folder.csv").mkdir()
     assert problems(read_source, Path("none.csv")) == ["none.csv: no such file"]
     assert problems(read_source, Path("folder.csv")) == [
@@ -335,7 +336,7 @@ def test_files_that_are_not_there_or_not_files(here):
     assert told.endswith("cannot be read: file name too long")
 
 
-def test_a_file_without_permission(monkeypatch):
+def test_a_file_without_permission(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
@@ -344,7 +345,7 @@ def test_a_file_without_permission(monkeypatch):
     assert problems(read_source, path) == ["t.csv: cannot be read: permission denied"]
 
 
-def test_unknown_format():
+def test_unknown_format() -> None:
     known = "known are .csv, .tsv (each also .gz), .npz, .npy and IDX (also .gz)"
     for name, wrong in {
         "t.xlsx": "'.xlsx' is not a known format",
@@ -354,7 +355,7 @@ def test_unknown_format():
         assert problems(read_source, write(name, "1,2")) == [f"{name}: {wrong}; {known}"]
 
 
-def test_gzip_that_is_none_or_cut_short():
+def test_gzip_that_is_none_or_cut_short() -> None:
     path = write("t.csv.gz", "1,2\n" * 1000)
     content = path.read_bytes()
     path.write_bytes(content[:30])
@@ -365,7 +366,7 @@ def test_gzip_that_is_none_or_cut_short():
     assert problems(read_source, path)[0].startswith("t.csv.gz: is damaged gzip")
 
 
-def test_text_that_expands_too_far_is_refused(monkeypatch):
+def test_text_that_expands_too_far_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "RATIO_FROM", 1 << 16)
     path = write("t.csv.gz", b"1,2\n" * (1 << 17))
     assert problems(read_source, path) == [
@@ -384,7 +385,9 @@ tables = st.integers(1, 5).flatmap(
 
 @given(tables, st.sampled_from(["\n", "\r\n"]), st.booleans(), st.booleans())
 @HERE_IS_SAFE
-def test_numbers_written_read_back_equal(rows, line_end, with_header, quoted):
+def test_numbers_written_read_back_equal(
+    rows: Any, line_end: Any, with_header: Any, quoted: Any
+) -> None:
     text = io.StringIO(newline="")
     writer = csv.writer(
         text, lineterminator=line_end, quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL
@@ -404,7 +407,7 @@ words = st.text(
 
 @given(st.lists(st.tuples(finite, words), min_size=2, max_size=8), st.sampled_from("ct"))
 @HERE_IS_SAFE
-def test_words_written_read_back_equal(rows, kind):
+def test_words_written_read_back_equal(rows: Any, kind: Any) -> None:
     names = [word for _, word in rows]
     text = io.StringIO(newline="")
     # Without its quotes a lone \r would end a row.
@@ -419,36 +422,38 @@ def test_words_written_read_back_equal(rows, kind):
 
 @given(st.binary(max_size=200))
 @HERE_IS_SAFE
-def test_any_bytes_give_samples_or_a_data_error(content):
+def test_any_bytes_give_samples_or_a_data_error(content: Any) -> None:
     path = write("t.csv", content)
     assert all(problem.startswith("t.csv: ") for problem in told_if_any(read_source, path))
 
 
 @pytest.mark.parametrize("text", ["1,2,0\n3,4,1\n", "1,2,0\n"], ids=["rows", "one row"])
-def test_a_target_name_for_a_table_of_numbers_alone_is_told_of_the_missing_header(text):
+def test_a_target_name_for_a_table_of_numbers_alone_is_told_of_the_missing_header(
+    text: str,
+) -> None:
     assert problems(read, text, target="y") == [
         "t.csv: target 'y' is a name, but the table has no header; give the column by its index "
         "from 0, or set header: true"
     ]
 
 
-def test_numbers_that_hold_the_target_name_are_a_header():
+def test_numbers_that_hold_the_target_name_are_a_header() -> None:
     samples = read("1,2,3\n4,5,6\n", target="2")
     assert (samples.columns, samples.targets.tolist()) == (("1", "3"), [5])
 
 
-def test_spaces_behind_numbers_do_not_make_a_header():
+def test_spaces_behind_numbers_do_not_make_a_header() -> None:
     samples = read("1 ,2 \n3 ,4 \n")
     assert (samples.columns, samples.inputs.tolist()) == (None, [[1], [3]])
 
 
-def test_no_column_left_for_inputs_is_told_without_a_word_of_commas():
+def test_no_column_left_for_inputs_is_told_without_a_word_of_commas() -> None:
     assert problems(read, "a,b\n1,2\n", target=["a", "b"]) == [
         "t.csv: no column is left for the inputs: all 2 are targets"
     ]
 
 
-def test_mistakes_are_told_by_row_and_the_first_ten_of_all_columns():
+def test_mistakes_are_told_by_row_and_the_first_ten_of_all_columns() -> None:
     told = problems(read, "y,b\n1,2\n" + "1,x\n" * 2 + "q,z\n" + "1,x\n" * 20, target="y")
     assert told[:4] == [
         "t.csv: row 3, column 2 (b): 'x' is not a number",
@@ -459,7 +464,7 @@ def test_mistakes_are_told_by_row_and_the_first_ten_of_all_columns():
     assert told[9:] == ["t.csv: row 11, column 2 (b): 'x' is not a number", "t.csv: and 14 more"]
 
 
-def test_gzip_with_bytes_behind_its_end_is_not_called_no_gzip():
+def test_gzip_with_bytes_behind_its_end_is_not_called_no_gzip() -> None:
     path = write("t.csv.gz", "1,0\n2,1\n")
     path.write_bytes(path.read_bytes() + b"tail")
     assert problems(read_source, path) == [
@@ -467,7 +472,7 @@ def test_gzip_with_bytes_behind_its_end_is_not_called_no_gzip():
     ]
 
 
-def test_words_where_classes_are_counted_are_told_once(tmp_path):
+def test_words_where_classes_are_counted_are_told_once(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("1,setosa\n2,setosa\n3,virginica\n")
     with pytest.raises(DataError) as caught:
@@ -479,7 +484,7 @@ def test_words_where_classes_are_counted_are_told_once(tmp_path):
     )
 
 
-def test_a_label_far_longer_than_the_others_is_refused_before_all_are_padded_to_it():
+def test_a_label_far_longer_than_the_others_is_refused_before_all_are_padded_to_it() -> None:
     told = problems(read, "1,a\n2,b\n" * 1000 + f"3,{'x' * 100_000}\n")
     shortened = "x" * 39 + "…"
     assert told == [
@@ -490,7 +495,7 @@ def test_a_label_far_longer_than_the_others_is_refused_before_all_are_padded_to_
     assert labels[-1] == "x" * 1000
 
 
-def test_a_table_with_words_takes_little_more_memory_than_its_text():
+def test_a_table_with_words_takes_little_more_memory_than_its_text() -> None:
     text = "1,ab\n2,cd\n" * 20_000
     tracemalloc.start()
     try:
@@ -502,13 +507,15 @@ def test_a_table_with_words_takes_little_more_memory_than_its_text():
     assert peak < 16 * len(text)  # 40 with a list of text for each row
 
 
-def test_a_line_that_would_take_many_times_its_length_is_refused(monkeypatch):
+def test_a_line_that_would_take_many_times_its_length_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("nncli.data.readers.tables.LONGEST_LINE", 1 << 20)
     text = "1,0\n" + "1," * (1 << 19) + "2\n"
     assert problems(read, text) == ["t.csv: row 2 is longer than 1 MiB; save the samples as .npy"]
 
 
-def test_nobody_counts_the_mistakes_of_a_table_that_is_nothing_else():
+def test_nobody_counts_the_mistakes_of_a_table_that_is_nothing_else() -> None:
     assert problems(read, "1,2\n" + "x,3\n" * 5000)[-1] == "t.csv: and at least 990 more"
     assert problems(read, "1,2\n" + "1\n" * 5000)[-1] == "t.csv: and at least 990 more"
     assert problems(read, "a,t\n" + "1,\n" * 5000 + "1,x")[-1] == "t.csv: and at least 990 more"

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from nncli.data import Encoding, Pair, targets
 from tests.data.conftest import FLOAT32, load, problems, write
 
 
-def table(*labels):
+def table(*labels: Any) -> Any:
     return write("t.csv", "x,y\n" + "".join(f"{i},{label}\n" for i, label in enumerate(labels)))
 
 
@@ -22,7 +23,7 @@ def table(*labels):
         pytest.param([5, 3], ("3", "5"), ("3", "5"), [1, 0], id="integers as names"),
     ],
 )
-def test_classes(labels, classes, names, indices):
+def test_classes(labels: Any, classes: Any, names: tuple[str, ...], indices: list[int]) -> None:
     data = load(table(*labels), classes=classes)
     assert data.classes == names
     assert data.outputs == len(names)
@@ -37,7 +38,7 @@ def test_classes(labels, classes, names, indices):
         pytest.param([3, 4], ["y", "x"], [[3, 0], [4, 1]], id="several"),
     ],
 )
-def test_vectors(labels, target, expected):
+def test_vectors(labels: Any, target: Any, expected: Any) -> None:
     path = write("t.csv", "w,x,y\n" + "".join(f"9,{i},{y}\n" for i, y in enumerate(labels)))
     data = load(path, target=target, classes="none", dtype=FLOAT32)
     assert data.classes is None
@@ -45,7 +46,7 @@ def test_vectors(labels, target, expected):
     assert data.train.targets.tolist() == expected
 
 
-def test_a_single_column_of_floats_is_a_vector_without_being_told():
+def test_a_single_column_of_floats_is_a_vector_without_being_told() -> None:
     assert load(table(0.5, 1)).classes is None
 
 
@@ -87,11 +88,11 @@ def test_a_single_column_of_floats_is_a_vector_without_being_told():
         pytest.param([0, 1], 0, "t.csv: classes 0 is not above 0", id="no classes"),
     ],
 )
-def test_mistakes(labels, classes, message):
+def test_mistakes(labels: Any, classes: Any, message: str) -> None:
     assert problems(load, table(*labels), classes=classes) == [message]
 
 
-def test_labels_of_other_sources_must_be_known():
+def test_labels_of_other_sources_must_be_known() -> None:
     train = table("a", "b", "a")
     other = write("v.csv", "x,y\n1,a\n2,c\n")
     message = "v.csv: row 3, column 2 (y): 'c' is not a class; the classes are 'a', 'b'"
@@ -99,24 +100,24 @@ def test_labels_of_other_sources_must_be_known():
     assert problems(load, train, test=other) == [message]
 
 
-def test_integers_do_not_pass_for_words_learnt_elsewhere():
+def test_integers_do_not_pass_for_words_learnt_elsewhere() -> None:
     told = problems(load, table("a", "b", "a"), test=write("v.csv", "x,y\n1,0\n"))
     assert told == ["v.csv: row 2, column 2 (y): '0' is not a class; the classes are 'a', 'b'"]
 
 
-def test_labels_of_arrays_are_told_by_their_element():
+def test_labels_of_arrays_are_told_by_their_element() -> None:
     pair = Pair([[1], [2]], [[0], [7]])
     assert problems(load, pair, classes=2) == [
         "targets: element [1, 0]: '7' is not a class; the classes are '0', '1'"
     ]
 
 
-def test_classes_of_several_columns():
+def test_classes_of_several_columns() -> None:
     told = problems(load, Pair([[1], [2]], [[0, 1], [1, 0]]), classes=2)
     assert told == ["targets: classes need one column of labels, but the target has 2 columns"]
 
 
-def test_measurements_do_not_become_thousands_of_classes(monkeypatch):
+def test_measurements_do_not_become_thousands_of_classes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(targets, "MOST_CLASSES", 3)
     assert problems(load, table(1, 2, 3, 4)) == [
         "t.csv: the target has 4 different values, too many for classes (at most 3); for plain "
@@ -137,13 +138,13 @@ ADVICE = "all other labels are integers (0 to 2); mend it, or set classes: none 
         ("9007199254740993", "9.0072e+15 is too large for a class"),
     ],
 )
-def test_a_slip_in_one_label_does_not_turn_classes_into_regression(slip, told):
+def test_a_slip_in_one_label_does_not_turn_classes_into_regression(slip: str, told: str) -> None:
     path = table(*MANY, slip, 1)
     assert problems(load, path) == [f"t.csv: row 302, column 2 (y): {told}; {ADVICE}"]
     assert load(path, classes="none").classes is None
 
 
-def test_slips_in_a_list_are_told_too():
+def test_slips_in_a_list_are_told_too() -> None:
     inputs = [[i] for i in range(41)]
     for slip, told in ((0.5, "0.5 is no class"), (10**20, "1e+20 is too large for a class")):
         for wrap, place in ((lambda y: y, "[40]"), (lambda y: [y], "[40, 0]")):
@@ -161,16 +162,16 @@ def test_slips_in_a_list_are_told_too():
         pytest.param([0, 1, 0.5], id="one of three"),
     ],
 )
-def test_measurements_are_no_slips(labels):
+def test_measurements_are_no_slips(labels: Any) -> None:
     assert load(table(*labels)).classes is None
 
 
-def test_an_array_of_floats_means_floats():
+def test_an_array_of_floats_means_floats() -> None:
     np.save("y.npy", np.array([*MANY, 0.5]))
     assert load(Pair([[i] for i in range(301)], Path("y.npy"))).classes is None
 
 
-def test_validation_data_may_be_rounder_than_those_of_training():
+def test_validation_data_may_be_rounder_than_those_of_training() -> None:
     data = load(table(0.1, 0.2, 3), validation=write("v.csv", "x,y\n" + "1,2\n" * 99 + "1,0.5\n"))
     assert data.classes is None
 
@@ -186,17 +187,17 @@ def test_validation_data_may_be_rounder_than_those_of_training():
         ),
     ],
 )
-def test_one_class_alone_is_refused(labels, message):
+def test_one_class_alone_is_refused(labels: Any, message: str) -> None:
     assert problems(load, table(*labels)) == [f"t.csv: {message}"]
     assert load(table(*labels), classes=("a", "1")).outputs == 2
 
 
-def test_classes_counted_in_the_millions_are_refused_at_once():
+def test_classes_counted_in_the_millions_are_refused_at_once() -> None:
     told = problems(load, table(0, 1), classes=20_000_000)
     assert told == ["t.csv: classes 20000000 is above 100,000, the most there can be"]
 
 
-def test_many_classes_and_many_mistakes_cost_no_time(monkeypatch):
+def test_many_classes_and_many_mistakes_cost_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     names = []
     monkeypatch.setattr(Encoding, "described", lambda self, lookup: names.append(1) or "many")
     told = problems(load, table(*range(-3000, 0)), classes=100_000)
@@ -207,6 +208,6 @@ def test_many_classes_and_many_mistakes_cost_no_time(monkeypatch):
     )
 
 
-def test_text_where_numbers_are_asked_for():
+def test_text_where_numbers_are_asked_for() -> None:
     told = problems(load, Pair([[1], [2]], ["a", "b"]), classes="none")
     assert told == ["targets: the targets are text, but classes are not asked for"]

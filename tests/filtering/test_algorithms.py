@@ -2,6 +2,7 @@
 
 import tracemalloc
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,9 @@ from tests.filtering.arrays import assert_close, correlate_or_error, floats, int
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int16])
-def test_each_algorithm_gives_the_same(algorithm, dtype, monkeypatch):
+def test_each_algorithm_gives_the_same(
+    algorithm: Any, dtype: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Direct, "tile", (7, 13))
     tolerance = {np.float64: 1e-12, np.float32: 1e-7, np.int16: 0}[dtype]
     image = integers((90, 81), dtype=dtype) if dtype == np.int16 else floats((90, 81), dtype=dtype)
@@ -39,7 +42,9 @@ def test_each_algorithm_gives_the_same(algorithm, dtype, monkeypatch):
         assert_close(got, expected, tolerance)
 
 
-def plain_by_numpy(image, filter, *, stride, dilation, padding, padding_mode):
+def plain_by_numpy(
+    image: Any, filter: Any, *, stride: Any, dilation: Any, padding: Any, padding_mode: Any
+) -> Any:
     """As the plain loops, with a whole matrix for each tap; for matrices of some size."""
     windows = place_windows(image.shape, filter.shape, stride, padding, dilation)
     around = [(axis.before, axis.after) for axis in (windows.rows, windows.columns)]
@@ -52,14 +57,16 @@ def plain_by_numpy(image, filter, *, stride, dilation, padding, padding_mode):
 
 @pytest.mark.parametrize("algorithm", ["im2col", "direct", "toeplitz", "fft"])
 @pytest.mark.parametrize("shape", [(1, 40), (40, 1), (33, 31), (95, 101)])
-def test_each_algorithm_with_a_large_filter_that_has_no_factors(algorithm, shape):
+def test_each_algorithm_with_a_large_filter_that_has_no_factors(
+    algorithm: str, shape: tuple[int, int]
+) -> None:
     image, filter = floats((95, 101)), floats(shape, 1)
     options = {"stride": (1, 1), "dilation": (1, 1), "padding": "valid", "padding_mode": "reflect"}
     got = correlate(image, filter, algorithm=algorithm, padding="valid")
     assert_close(got, plain_by_numpy(image, filter, **options))
 
 
-def test_many_tiles_and_threads_give_the_same_bits():
+def test_many_tiles_and_threads_give_the_same_bits() -> None:
     image, filter = floats((700, 900)), floats((9, 9), 1)
     for algorithm, weights in (
         ("fft", filter),
@@ -73,13 +80,13 @@ def test_many_tiles_and_threads_give_the_same_bits():
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_summed_channels_by_each_algorithm(algorithm):
+def test_summed_channels_by_each_algorithm(algorithm: Any) -> None:
     image, filters = floats((3, 40, 50)), np.stack([outer(3, 4, seed) for seed in (1, 3, 5)])
     each = [correlate(c, f, algorithm="direct") for c, f in zip(image, filters, strict=True)]
     assert_close(correlate(image, filters, algorithm=algorithm, summed=True), sum(each))
 
 
-def test_float32_is_rounded_once():
+def test_float32_is_rounded_once() -> None:
     image, filter = floats((300, 300), dtype=np.float32), floats((9, 9), 1, np.float32)
     exact = correlate(image.astype(np.float64), filter.astype(np.float64), algorithm="direct")
     for algorithm in ("im2col", "direct", "toeplitz", "fft"):
@@ -89,7 +96,7 @@ def test_float32_is_rounded_once():
 
 @pytest.mark.parametrize("size", [3, 15, 40])
 @pytest.mark.parametrize("peak", [2**8, 2**20, 2**34, 2**45, 2**50])
-def test_integers_of_every_size_are_exact(size, peak):
+def test_integers_of_every_size_are_exact(size: int, peak: int) -> None:
     rng = np.random.default_rng(size)
     image, filter = rng.integers(-peak, peak, (70, 60)), rng.integers(-99, 99, (size, size))
     exact = sum(  # modulo 2^64, and everything here fits
@@ -107,7 +114,7 @@ def test_integers_of_every_size_are_exact(size, peak):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e308])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_an_infinity_stays_in_its_windows(value, algorithm):
+def test_an_infinity_stays_in_its_windows(value: Any, algorithm: Any) -> None:
     image, filter = floats((40, 40)), outer(3, 3)
     image[20, 20] = value
     got, direct = (correlate(image, filter, algorithm=a) for a in (algorithm, "direct"))
@@ -119,7 +126,7 @@ def test_an_infinity_stays_in_its_windows(value, algorithm):
         assert not np.isfinite(got[touched]).any()
 
 
-def test_a_toeplitz_matrix_with_stride_and_dilation():
+def test_a_toeplitz_matrix_with_stride_and_dilation() -> None:
     got = toeplitz_matrix(np.array([1.0, 2, 3]), Axis(0, 3, stride=2, dilation=2), 2)
     np.testing.assert_array_equal(got.T, [[1, 0, 2, 0, 3, 0, 0], [0, 0, 1, 0, 2, 0, 3]])
 
@@ -135,7 +142,7 @@ def test_a_toeplitz_matrix_with_stride_and_dilation():
         np.exp(-np.add.outer(np.arange(-3, 4) ** 2, np.arange(-3, 4) ** 2) / 3).tolist(),
     ],
 )
-def test_the_factors_of_a_filter_of_rank_one_factors(filter):
+def test_the_factors_of_a_filter_of_rank_one_factors(filter: Any) -> None:
     filter = np.array(filter, float)
     column, row = rank_one_factors(filter)
     difference = np.abs(np.multiply.outer(column, row) - filter)
@@ -149,7 +156,7 @@ def test_the_factors_of_a_filter_of_rank_one_factors(filter):
 @pytest.mark.parametrize(
     "filter", [[[0, 1, 0], [1, -4, 1], [0, 1, 0]], [[1, 2], [3, 4]], [[1, 0], [0, 1e-9]], [[0, 0]]]
 )
-def test_a_filter_without_factors(filter):
+def test_a_filter_without_factors(filter: Any) -> None:
     assert rank_one_factors(np.array(filter, float)) is None
     assert correlate(np.ones((9, 9)), np.array(filter)).shape == (
         10 - len(filter),
@@ -157,7 +164,7 @@ def test_a_filter_without_factors(filter):
     )
 
 
-def test_im2col_of_a_large_filter_takes_few_patches_at_a_time():
+def test_im2col_of_a_large_filter_takes_few_patches_at_a_time() -> None:
     image, filter = np.ones((115, 1124)), np.ones((100, 100))
     tracemalloc.start()
     correlate(image, filter, algorithm="im2col", threads=1)
@@ -166,8 +173,8 @@ def test_im2col_of_a_large_filter_takes_few_patches_at_a_time():
     assert peak < 8 * 2**20
 
 
-def test_the_fastest_by_estimate_is_chosen():
-    def chosen(*size, factors=False, matrix=2048, **steps):
+def test_the_fastest_by_estimate_is_chosen() -> None:
+    def chosen(*size: Any, factors: bool = False, matrix: int = 2048, **steps: Any) -> Any:
         filter = outer(*size).astype(float) if factors else floats(size)
         windows = place_windows((matrix, matrix), filter.shape, **steps)
         possible = applicable(filter[None], windows, None, 0)
@@ -183,7 +190,7 @@ def test_the_fastest_by_estimate_is_chosen():
     assert [chosen(9, 1), chosen(1, 9), chosen(3, 17)] == ["Im2col", "Direct", "Toeplitz"]
 
 
-def test_integers_take_the_transform_only_where_rounding_is_proven():
+def test_integers_take_the_transform_only_where_rounding_is_proven() -> None:
     image, filter = integers((200, 200), dtype=np.int64), integers((15, 15), 1)
     windows = place_windows(image.shape, filter.shape)
     norm = np.sqrt(np.square(filter).sum())
@@ -193,7 +200,7 @@ def test_integers_take_the_transform_only_where_rounding_is_proven():
         correlate(image * 2**36, filter, algorithm="fft")
 
 
-def test_tiles_of_separable_products_stay_below_what_blas_would_share_out():
+def test_tiles_of_separable_products_stay_below_what_blas_would_share_out() -> None:
     for size in (3, 31, 63, 90):
         windows = place_windows((2048, 2048), (size, size))
         separable = Separable(np.ones((size, size)), windows)

@@ -4,6 +4,7 @@ import json
 from functools import partial
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ HEIGHT, WIDTH = 8, 9
 
 @pytest.mark.parametrize("mode", PADDING_MODES)
 @pytest.mark.parametrize("padding", PADDINGS, ids=str)
-def test_every_combination_is_what_plain_loops_make_of_it(padding, mode):
+def test_every_combination_is_what_plain_loops_make_of_it(padding: Any, mode: Any) -> None:
     image, inexact, tried = integers((HEIGHT, WIDTH)), floats((HEIGHT, WIDTH)), 0
     for stride, dilation, shape, flip in product(STEPS, STEPS, FILTERS, (False, True)):
         options = {"stride": stride, "dilation": dilation, "flip": flip}
@@ -52,13 +53,13 @@ def test_every_combination_is_what_plain_loops_make_of_it(padding, mode):
 # PyTorch, SciPy, and the conv layer
 
 
-def recorded():
+def recorded() -> Any:
     with np.load(RECORDED) as file:
         arrays = dict(file)
     return json.loads(str(arrays["cases"])), arrays
 
 
-def test_against_pytorch_and_scipy():
+def test_against_pytorch_and_scipy() -> None:
     cases, arrays = recorded()
     assert {case["source"] for case in cases} == {"torch", "scipy"}
     for k, case in enumerate(cases):
@@ -73,7 +74,9 @@ def test_against_pytorch_and_scipy():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("padding", ["valid", "same", (2, 1)])
 @pytest.mark.parametrize("steps", [((1, 1), (1, 1)), ((2, 3), (1, 2))])
-def test_against_the_conv_layer(dtype, padding, steps):
+def test_against_the_conv_layer(
+    dtype: Any, padding: Any, steps: tuple[tuple[int, int], tuple[int, int]]
+) -> None:
     images, weights = floats((5, 3, 11, 12), 0, dtype), floats((4, 3, 3, 2), 1, dtype)
     options = {"stride": steps[0], "dilation": steps[1], "padding": padding}
     conv = Conv(
@@ -86,7 +89,7 @@ def test_against_the_conv_layer(dtype, padding, steps):
         assert_close(got, z[f, ..., x], 5e-7 if dtype == np.float32 else 1e-14)
 
 
-def conv_layer(conv, images):
+def conv_layer(conv: Any, images: Any) -> Any:
     """z of a network of this one layer, filters x rows x columns x samples."""
     rng = np.random.default_rng(0)
     network = build_network(
@@ -101,7 +104,7 @@ def conv_layer(conv, images):
 # Channels
 
 
-def test_channels_each_with_their_filter_or_with_the_same_or_summed():
+def test_channels_each_with_their_filter_or_with_the_same_or_summed() -> None:
     image, filters = integers((3, 8, 9)), integers((3, 2, 3), 1)
     own = correlate(image, filters, padding="same")
     same = correlate(image, filters[0], padding="same")
@@ -114,7 +117,7 @@ def test_channels_each_with_their_filter_or_with_the_same_or_summed():
         np.testing.assert_array_equal(total, each.sum(0))
 
 
-def test_an_image_with_its_channels_last_and_other_strides():
+def test_an_image_with_its_channels_last_and_other_strides() -> None:
     image = integers((8, 9, 3), dtype=np.uint8)
     for view in (np.moveaxis(image, -1, 0), np.moveaxis(image, -1, 0)[:, ::-2, ::3]):
         got = correlate(view, np.ones((2, 2), int))
@@ -141,7 +144,7 @@ def test_an_image_with_its_channels_last_and_other_strides():
         (">i2", "int64", "int64"),
     ],
 )
-def test_the_dtype_of_the_output(image, filter, output):
+def test_the_dtype_of_the_output(image: str, filter: str, output: str) -> None:
     x, f = np.arange(12).reshape(3, 4).astype(image), np.ones((2, 2), filter)
     got = correlate(x, f)
     assert got.dtype == output
@@ -158,7 +161,7 @@ big = st.one_of(
 
 
 @given(st.lists(big, min_size=6, max_size=6), st.lists(big, min_size=4, max_size=4))
-def test_large_integers_are_exact_or_refused(image, filter):
+def test_large_integers_are_exact_or_refused(image: Any, filter: Any) -> None:
     x, f = np.array(image).reshape(2, 3), np.array(filter).reshape(2, 2)
     expected = plain(x.tolist(), f.tolist())
     sizes = plain(np.abs(x.astype(object)).tolist(), np.abs(f.astype(object)).tolist())
@@ -171,7 +174,7 @@ def test_large_integers_are_exact_or_refused(image, filter):
         assert got.tolist() == expected
 
 
-def test_a_sum_that_fits_though_its_terms_do_not():
+def test_a_sum_that_fits_though_its_terms_do_not() -> None:
     image = np.array([[2**62, 2**62, 2**62]])
     np.testing.assert_array_equal(correlate(image, np.array([[2, -2, 1]])), [[2**62]])
     with pytest.raises(CorrelationError, match=r"the output at 0,0, about 9\.223e\+18"):
@@ -184,7 +187,7 @@ def test_a_sum_that_fits_though_its_terms_do_not():
         correlate(unsigned, unsigned)
 
 
-def test_a_filter_that_is_not_finite():
+def test_a_filter_that_is_not_finite() -> None:
     image, filter = np.ones((9, 9)), np.array([[1, np.inf], [0, 1]])
     assert (correlate(image, filter) == np.inf).all()
     assert np.isnan(correlate(np.zeros((9, 9)), filter)).all()
@@ -196,7 +199,9 @@ def test_a_filter_that_is_not_finite():
 @pytest.mark.parametrize("dtype", [np.float32, np.uint8, np.int64])
 @pytest.mark.parametrize("mode", ["zeros", "circular", "symmetric"])
 @pytest.mark.parametrize("size", [3, 25])
-def test_blocks_of_mapped_files_equal_the_whole_to_the_bit(tmp_path, dtype, mode, size):
+def test_blocks_of_mapped_files_equal_the_whole_to_the_bit(
+    tmp_path: Path, dtype: Any, mode: str, size: int
+) -> None:
     image = (floats((700, 300)) * 50).astype(dtype)
     np.save(tmp_path / "x.npy", image)
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
@@ -210,7 +215,7 @@ def test_blocks_of_mapped_files_equal_the_whole_to_the_bit(tmp_path, dtype, mode
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), whole)
 
 
-def test_blocks_of_arrays_in_memory_with_channels():
+def test_blocks_of_arrays_in_memory_with_channels() -> None:
     image, filter = floats((3, 200, 90)), floats((3, 5, 5), 1)
     for summed in (False, True):
         whole = correlate(image, filter, summed=summed)
@@ -228,7 +233,7 @@ def test_blocks_of_arrays_in_memory_with_channels():
         assert {total for _, total in calls} == {calls[-1][0]}
 
 
-def test_pages_of_a_private_mapping_are_kept(tmp_path):
+def test_pages_of_a_private_mapping_are_kept(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros((50, 50)))
     mapped = np.load(tmp_path / "x.npy", mmap_mode="c")
     mapped[...] = 1
@@ -275,7 +280,9 @@ def test_pages_of_a_private_mapping_are_kept(tmp_path):
         ((0, 4), (1, 1), {}, "filter", "the matrix is 0 x 4, the filter 1 x 1; neither may be"),
     ],
 )
-def test_what_does_not_fit_is_said(image, filter, options, key, message):
+def test_what_does_not_fit_is_said(
+    image: Any, filter: Any, options: Any, key: Any, message: Any
+) -> None:
     with pytest.raises(CorrelationError) as caught:
         correlate(floats(image), floats(filter, 1), **options)
     assert message in str(caught.value)
@@ -283,7 +290,7 @@ def test_what_does_not_fit_is_said(image, filter, options, key, message):
 
 
 @pytest.mark.parametrize("dtype", [complex, object, str, np.longdouble])
-def test_what_is_no_number_is_said(dtype):
+def test_what_is_no_number_is_said(dtype: Any) -> None:
     if np.dtype(dtype).itemsize == 8 and np.dtype(dtype).kind == "f":
         pytest.skip("long double is a double here")
     image = np.ones((3, 3)).astype(dtype)
@@ -291,7 +298,7 @@ def test_what_is_no_number_is_said(dtype):
         correlate(image, np.ones((2, 2)))
 
 
-def test_an_output_of_another_shape_or_dtype_is_refused():
+def test_an_output_of_another_shape_or_dtype_is_refused() -> None:
     image, filter = np.ones((5, 5)), np.ones((2, 2))
     for out in (np.empty((5, 5)), np.empty((4, 4), np.float32)):
         with pytest.raises(CorrelationError, match="the output is 4 x 4 of float64, not"):
@@ -313,7 +320,16 @@ steps = st.tuples(st.integers(1, 4), st.integers(1, 4))
     algorithm=st.sampled_from([None, "im2col", "direct", "toeplitz", "fft"]),
     factors=st.booleans(),
 )
-def test_any_of_them(image, filter, stride, dilation, padding, mode, algorithm, factors):
+def test_any_of_them(
+    image: Any,
+    filter: Any,
+    stride: Any,
+    dilation: Any,
+    padding: Any,
+    mode: Any,
+    algorithm: Any,
+    factors: Any,
+) -> None:
     options = {"stride": stride, "dilation": dilation, "padding": padding, "padding_mode": mode}
     x, f = integers(image), outer(*filter) if factors else integers(filter, 1)
     if factors and algorithm is None and min(filter) > 1 and f.any():

@@ -1,6 +1,7 @@
 """The way back through a correlation, against plain loops."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,13 +25,13 @@ GEOMETRIES = [
 ]
 
 
-def in_loops(image, filter, upstream, **how):
+def in_loops(image: Any, filter: Any, upstream: Any, **how: Any) -> Any:
     """∂C/∂image and ∂C/∂filter of Σ upstream · output: the output is linear in both.
 
     Each entry is what upstream makes of the output of a single one in its place.
     """
 
-    def of(image, filter):
+    def of(image: Any, filter: Any) -> float:
         return float(
             (np.array(loops.correlate(image.tolist(), filter.tolist(), **how)) * upstream).sum()
         )
@@ -47,7 +48,7 @@ def in_loops(image, filter, upstream, **how):
 @pytest.mark.parametrize("mode", PADDING_MODES)
 @pytest.mark.parametrize("flip", [False, True])
 @pytest.mark.parametrize("geometry", GEOMETRIES)
-def test_loops(mode, flip, geometry):
+def test_loops(mode: Any, flip: bool, geometry: Any) -> None:
     rng = np.random.default_rng(1)
     image, filter = rng.integers(-5, 6, (5, 6)), rng.integers(-3, 4, (2, 3))
     how = Options(**geometry, padding_mode=mode, flip=flip)
@@ -62,7 +63,7 @@ def test_loops(mode, flip, geometry):
 @pytest.mark.parametrize(
     ("filters", "summed"), [(3, True), (3, False), (None, True), (None, False)]
 )
-def test_channels(filters, summed):
+def test_channels(filters: Any, summed: bool) -> None:
     """Of each channel alone; one filter for all of them has had a part in all."""
     rng = np.random.default_rng(2)
     image = rng.integers(-5, 6, (3, 5, 4))
@@ -84,7 +85,7 @@ def test_channels(filters, summed):
     np.testing.assert_array_equal(by_filter, each.sum(axis=0) if filters is None else each)
 
 
-def test_differences():
+def test_differences() -> None:
     """Floats, by central differences of a cost that is not linear."""
     rng = np.random.default_rng(3)
     for mode, flip in itertools.product(PADDING_MODES, (False, True)):
@@ -103,7 +104,9 @@ def test_differences():
 
 @pytest.mark.parametrize("padding", ["valid", "same", (2, 1)])
 @pytest.mark.parametrize("steps", [((1, 1), (1, 1)), ((2, 3), (1, 2))])
-def test_against_a_conv_layer_in_training(padding, steps):
+def test_against_a_conv_layer_in_training(
+    padding: Any, steps: tuple[tuple[int, int], tuple[int, int]]
+) -> None:
     """Its gradients are means over the samples, its filters have sent δ back together."""
     how = {"stride": steps[0], "dilation": steps[1], "padding": padding}
     rng = np.random.default_rng(4)
@@ -124,7 +127,7 @@ def test_against_a_conv_layer_in_training(padding, steps):
     np.testing.assert_allclose(layer.downstream, np.moveaxis(by_image, 0, -1), atol=1e-15)
 
 
-def test_what_is_given_stays_as_it_was():
+def test_what_is_given_stays_as_it_was() -> None:
     image, filter = np.arange(12.0).reshape(3, 4), np.ones((2, 2))
     correlate_gradient(image, filter, np.ones((2, 3)))
     np.testing.assert_array_equal(image, np.arange(12.0).reshape(3, 4))

@@ -1,6 +1,7 @@
 """A filter over a matrix, explained."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,14 +28,16 @@ PADDINGS = ["valid", "same", "full", 2]
 STEPS = [((1, 1), (1, 1)), ((2, 1), (1, 2)), ((3, 2), (2, 1))]
 
 
-def summed(made):
+def summed(made: Any) -> Any:
     return np.array([each.sum for each in all_windows(made)]).reshape(made.windows.output_shape)
 
 
 @pytest.mark.parametrize("padding", PADDINGS)
 @pytest.mark.parametrize("mode", PADDING_MODES)
 @pytest.mark.parametrize(("stride", "dilation"), STEPS)
-def test_the_products_of_every_window_add_up_to_the_output(padding, mode, stride, dilation):
+def test_the_products_of_every_window_add_up_to_the_output(
+    padding: Any, mode: Any, stride: Any, dilation: Any
+) -> None:
     rng = np.random.default_rng(0)
     matrix, filter = rng.integers(-9, 10, (6, 7)), rng.integers(-3, 4, (2, 3))
     for flip in (False, True):
@@ -53,7 +56,7 @@ def test_the_products_of_every_window_add_up_to_the_output(padding, mode, stride
 
 
 @pytest.mark.parametrize("mode", PADDING_MODES)
-def test_channels_that_are_summed(mode):
+def test_channels_that_are_summed(mode: Any) -> None:
     rng = np.random.default_rng(0)
     matrix, filter = rng.integers(-9, 10, (3, 5, 4)), rng.integers(-3, 4, (3, 3, 2))
     how = Options(padding=1, padding_mode=mode, flip=True, stride=(2, 1), summed=True)
@@ -63,7 +66,7 @@ def test_channels_that_are_summed(mode):
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_channels_with_an_output_each(own):
+def test_channels_with_an_output_each(own: bool) -> None:
     rng = np.random.default_rng(0)
     matrix, filter = rng.integers(-9, 10, (3, 5, 4)), rng.integers(-3, 4, (3, 3, 2))
     made = apply_filter(matrix, filter if own else filter[1], Options(flip=True))
@@ -79,7 +82,7 @@ def test_channels_with_an_output_each(own):
         assert each.sum == (each.cells * taps).sum() == made.output[k, r, c]
 
 
-def test_channels_that_are_summed_under_one_filter():
+def test_channels_that_are_summed_under_one_filter() -> None:
     rng = np.random.default_rng(0)
     matrix, filter = rng.integers(-9, 10, (3, 5, 4)), rng.integers(-3, 4, (3, 2))
     made = apply_filter(matrix, filter, Options(summed=True))
@@ -93,7 +96,7 @@ def test_channels_that_are_summed_under_one_filter():
 @pytest.mark.parametrize(
     ("matrix", "filter"), list(itertools.product(["u1", "i1", "f2", "f4", "i8", "f8"], repeat=2))
 )
-def test_products_do_not_wrap_or_round(matrix, filter):
+def test_products_do_not_wrap_or_round(matrix: Any, filter: Any) -> None:
     """200 · 100 is too much for 8 bits, and for floats of 16."""
     cells = np.full((3, 3), 100).astype(matrix)
     taps = np.array([[100, 3], [7, 100]]).astype(filter)
@@ -102,7 +105,7 @@ def test_products_do_not_wrap_or_round(matrix, filter):
     assert each.sum == 21000
 
 
-def test_integers_beyond_64_bits_within_a_window():
+def test_integers_beyond_64_bits_within_a_window() -> None:
     """The products do not fit, their sum does."""
     made = apply_filter(np.array([[2**62, -(2**62)]]), np.array([[4, 4]]), Options())
     each = window(made, 0, 0)
@@ -110,12 +113,12 @@ def test_integers_beyond_64_bits_within_a_window():
     np.testing.assert_array_equal(each.hadamard, [[2.0**64, -(2.0**64)]])
 
 
-def test_infinity_and_nan_are_answers():
+def test_infinity_and_nan_are_answers() -> None:
     each = window(apply_filter(np.array([[np.inf, 1.0]]), np.array([[0, 1]]), Options()), 0, 0)
     assert np.isnan(each.sum)
 
 
-def test_which_cells_are_padding():
+def test_which_cells_are_padding() -> None:
     matrix = np.arange(1, 10).reshape(3, 3)
     for mode, corner in [
         ("zeros", [[0, 0], [0, 1]]),
@@ -132,14 +135,14 @@ def test_which_cells_are_padding():
 
 
 @pytest.mark.parametrize("place", [(3, 0), (0, 3), (-1, 0)])
-def test_no_such_output(place):
+def test_no_such_output(place: tuple[int, int]) -> None:
     made = apply_filter(np.ones((5, 5)), np.ones((3, 3)), Options())
     with pytest.raises(NncliError, match="rows count from 0 to 2, columns from 0 to 2"):
         window(made, *place)
 
 
 @pytest.mark.parametrize("place", [(3, 0, 0), (0, 3, 0), (0, 0, -1), (0, 0)])
-def test_no_such_output_of_a_channel(place):
+def test_no_such_output_of_a_channel(place: tuple[int, ...]) -> None:
     made = apply_filter(np.ones((3, 5, 5)), np.ones((3, 3)), Options())
     told = "channels count from 0 to 2, rows from 0 to 2, columns from 0 to 2"
     with pytest.raises(NncliError, match=told):
@@ -148,7 +151,7 @@ def test_no_such_output_of_a_channel(place):
 
 @pytest.mark.parametrize("padding", PADDINGS)
 @pytest.mark.parametrize(("stride", "dilation"), STEPS)
-def test_padding_that_is_met_is_counted(padding, stride, dilation):
+def test_padding_that_is_met_is_counted(padding: Any, stride: Any, dilation: Any) -> None:
     how = Options(padding=padding, stride=stride, dilation=dilation)
     made = apply_filter(np.ones((6, 7)), np.ones((2, 3)), how)
     cells = [int(each.is_padding.sum()) for each in all_windows(made)]
@@ -166,7 +169,7 @@ def test_padding_that_is_met_is_counted(padding, stride, dilation):
         (Axis(5, 2, stride=3, before=1, after=1), 2),
     ],
 )
-def test_cells_that_no_window_reaches(axis, unreached):
+def test_cells_that_no_window_reaches(axis: Any, unreached: int) -> None:
     taps = {
         o * axis.stride + i * axis.dilation - axis.before
         for o in range(axis.outputs)
@@ -175,7 +178,7 @@ def test_cells_that_no_window_reaches(axis, unreached):
     assert coverage(axis).unreached == len(set(range(axis.size)) - taps) == unreached
 
 
-def test_correlation_and_convolution():
+def test_correlation_and_convolution() -> None:
     assert is_symmetric(np.array([[1, 2], [2, 1]]))
     assert is_symmetric(np.array([[1, 0, 1], [0, 1, 0], [1, 0, 1]]))
     filter = np.array([[0, 1], [2, 0]])
@@ -191,7 +194,7 @@ def test_correlation_and_convolution():
 
 
 @pytest.mark.parametrize("mode", PADDING_MODES)
-def test_backward_agrees_with_differences(mode):
+def test_backward_agrees_with_differences(mode: Any) -> None:
     rng = np.random.default_rng(0)
     for flip, channels, own in itertools.product((False, True), (None, "sum", "each"), (0, 1)):
         matrix = rng.normal(size=(5, 4) if channels is None else (3, 5, 4))
@@ -206,7 +209,7 @@ def test_backward_agrees_with_differences(mode):
         assert back.max_relative_error < 1e-13
 
 
-def test_a_wrong_gradient_fails():
+def test_a_wrong_gradient_fails() -> None:
     made = apply_filter(np.ones((4, 4)), np.ones((2, 2)), Options())
     right = take_backward(made, np.ones((3, 3)))
     assert right.passed
@@ -214,7 +217,7 @@ def test_a_wrong_gradient_fails():
     assert not wrong.passed
 
 
-def test_terms_that_cancel_do_not_fail():
+def test_terms_that_cancel_do_not_fail() -> None:
     """0.1 + 0.2 − 0.3 leaves 5.6e-17, which is no gradient to be relative to."""
     made = apply_filter(
         np.ones((5, 5)),
@@ -224,7 +227,7 @@ def test_terms_that_cancel_do_not_fail():
     assert take_backward(made, np.ones(made.output.shape)).passed
 
 
-def test_what_is_not_finite_is_not_checked():
+def test_what_is_not_finite_is_not_checked() -> None:
     matrix = np.ones((4, 4))
     matrix[1, 2] = np.nan
     back = take_backward(apply_filter(matrix, np.ones((2, 2)), Options()), np.ones((3, 3)))
@@ -233,21 +236,21 @@ def test_what_is_not_finite_is_not_checked():
     assert np.isfinite(back.matrix_gradient).all()
 
 
-def test_of_a_large_matrix_a_part_is_checked():
+def test_of_a_large_matrix_a_part_is_checked() -> None:
     made = apply_filter(np.ones((600, 500)), np.ones((3, 3)), Options())
     back = take_backward(made, np.ones(made.output.shape))
     assert 20 <= back.checked < 300
     assert back.passed
 
 
-def test_an_upstream_of_another_shape():
+def test_an_upstream_of_another_shape() -> None:
     made = apply_filter(np.ones((4, 4)), np.ones((2, 2)), Options())
     with pytest.raises(NncliError, match="the upstream is 2x2, the output 3x3"):
         take_backward(made, np.ones((2, 2)))
 
 
 @pytest.mark.parametrize("mode", PADDING_MODES)
-def test_derivatives_multiplied_with_the_upstream_are_the_gradients(mode):
+def test_derivatives_multiplied_with_the_upstream_are_the_gradients(mode: Any) -> None:
     rng = np.random.default_rng(0)
     matrix, filter = rng.integers(-9, 10, (2, 4, 5)), rng.integers(-3, 4, (2, 2, 3))
     for summed in (True, False):

@@ -202,7 +202,7 @@ def test_the_first_of_several_maxima_is_the_one() -> None:
 Planted = pytest.MonkeyPatch
 
 
-def after(patch: Planted, kind: type, method: str, action: Callable[..., None]) -> None:
+def after(patch: Planted, kind: type[Any], method: str, action: Callable[..., None]) -> None:
     original = getattr(kind, method)
 
     def changed(self: Any) -> Any:
@@ -240,7 +240,7 @@ def no_mean_in_conv(patch: Planted) -> None:
     after(patch, ConvStep, "backward", lambda s: times_n(s, "weight"))
 
 
-def no_mean_in_bias(kind: type) -> Callable[[Planted], None]:
+def no_mean_in_bias(kind: type[Any]) -> Callable[[Planted], None]:
     def plant(patch: Planted) -> None:
         after(patch, kind, "backward", lambda s: times_n(s, "bias"))
 

@@ -76,32 +76,32 @@ NORM_IMAGE = Case(
 NORMS = pytest.mark.parametrize("case", [NORM, NORM_RELU, NORM_IMAGE], ids=str)
 
 
-def by_unit(step, array):
+def by_unit(step: Any, array: Any) -> Any:
     return array.reshape(-1, *(1 for _ in step.axes))
 
 
-def statistics_as_constants(step):
+def statistics_as_constants(step: Any) -> Iterator[Any]:
     """∂C_x/∂input as in evaluation: what frameworks do whose statistics are detached."""
     yield partial(np.copyto, step.downstream, step.direct)
 
 
-def without_the_mean(step):
+def without_the_mean(step: Any) -> Iterator[Any]:
     yield partial(np.add, step.direct, step.through_variance, step.downstream)
 
 
-def without_the_variance(step):
+def without_the_variance(step: Any) -> Iterator[Any]:
     yield partial(np.add, step.direct, by_unit(step, step.through_mean), step.downstream)
 
 
-def unbiased_in_between(step):
+def unbiased_in_between(step: Any) -> Iterator[Any]:
     unbiased = (step.count - 1) / step.count
     yield partial(np.multiply, step.downstream, np.sqrt(unbiased), step.downstream)
 
 
-def after_send_down(patch, wrong):
+def after_send_down(patch: pytest.MonkeyPatch, wrong: Any) -> None:
     original = BatchNormStep.send_down
 
-    def send_down(self):
+    def send_down(self: Any) -> Iterator[Any]:
         yield from original(self)
         yield from wrong(self)
 
@@ -110,7 +110,7 @@ def after_send_down(patch, wrong):
 
 @DTYPES
 @pytest.mark.parametrize("case", LAYER_CASES[BatchNorm], ids=str)
-def test_a_right_batchnorm_passes(case, dtype):
+def test_a_right_batchnorm_passes(case: Any, dtype: Any) -> None:
     assert_passes(trace_of(case, dtype))
     if dtype == np.float64:
         assert_passes(trace_of(case, dtype, steps=30, eta=0.1))
@@ -122,7 +122,9 @@ def test_a_right_batchnorm_passes(case, dtype):
     "wrong",
     [statistics_as_constants, without_the_mean, without_the_variance, unbiased_in_between],
 )
-def test_an_error_on_the_way_back_is_found(monkeypatch, wrong, case, dtype):
+def test_an_error_on_the_way_back_is_found(
+    monkeypatch: pytest.MonkeyPatch, wrong: Any, case: Any, dtype: Any
+) -> None:
     after_send_down(monkeypatch, wrong)
     done = check(trace_of(case, dtype))
     assert not done.passed
@@ -133,10 +135,12 @@ def test_an_error_on_the_way_back_is_found(monkeypatch, wrong, case, dtype):
 @NORMS
 @DTYPES
 @pytest.mark.parametrize("key", ["weight", "bias"])
-def test_a_sum_for_the_mean_is_found(monkeypatch, key, case, dtype):
+def test_a_sum_for_the_mean_is_found(
+    monkeypatch: pytest.MonkeyPatch, key: str, case: Any, dtype: Any
+) -> None:
     original = BatchNormStep.backward
 
-    def backward(self):
+    def backward(self: Any) -> Iterator[Any]:
         yield from original(self)
         gradient = self.gradients[key]
         yield partial(np.multiply, gradient, len(self.a.T), gradient)
@@ -146,7 +150,7 @@ def test_a_sum_for_the_mean_is_found(monkeypatch, key, case, dtype):
     assert (failed(done)[0].layer, failed(done)[0].quantity) == ("batchnorm1", f"{key}_gradient")
 
 
-def test_neither_the_check_nor_the_record_moves_the_running_statistics():
+def test_neither_the_check_nor_the_record_moves_the_running_statistics() -> None:
     setting = settle(NORM)
     step = setting.step()
     step.run(0.5, full=True)
@@ -161,7 +165,7 @@ def test_neither_the_check_nor_the_record_moves_the_running_statistics():
 
 
 @NORMS
-def test_the_three_terms_sum_to_what_flows_on(case):
+def test_the_three_terms_sum_to_what_flows_on(case: Any) -> None:
     layer = trace_of(case).layers[1]
     shape = (1, -1, *(1 for _ in layer.a.shape[2:]))
     quantity = layer.recorded

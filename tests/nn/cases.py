@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import count, product
 from math import inf
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nncli.core.text import sizes
 from nncli.nn.activations import ACTIVATIONS, Activation
@@ -45,11 +47,11 @@ class Setting:
     """
 
     case: Case
-    parameters: np.ndarray
-    inputs: np.ndarray
-    targets: np.ndarray
+    parameters: NDArray[Any]
+    inputs: NDArray[Any]
+    targets: NDArray[Any]
 
-    def network(self, dtype=np.float64) -> Network:
+    def network(self, dtype: Any = np.float64) -> Network:
         network = build_case(self.case).astype(dtype)
         views = network.named(network.parameters).values()
         ends = np.cumsum([view.size for view in views])
@@ -57,7 +59,7 @@ class Setting:
             view[...] = numbers.reshape(view.shape)
         return network
 
-    def step(self, dtype=np.float64, **settings) -> Step:
+    def step(self, dtype: Any = np.float64, **settings: Any) -> Step:
         """A step that has its mini-batch and has not run."""
         network = self.network(dtype)
         step = Step(network, Optimizer(network, chain_of(**settings)), self.case.n)
@@ -67,7 +69,7 @@ class Setting:
             step.draw(DRAWS)
         return step
 
-    def draws(self) -> dict[str, list]:
+    def draws(self) -> dict[str, list[Any]]:
         """What `step` draws, as plain lists, samples first."""
         rng, drawn = np.random.default_rng(DRAWS), {}
         for placed in build_case(self.case).layers:
@@ -76,7 +78,7 @@ class Setting:
                 drawn[placed.name] = np.moveaxis(uniform, -1, 0).tolist()
         return drawn
 
-    def reference(self, network: Network, eta=0.5, **how) -> dict:
+    def reference(self, network: Network, eta: float = 0.5, **how: Any) -> dict[str, Any]:
         """What plain loops make of the same step from the parameters of `network`."""
         return backprop.step(
             self.case.layers,
@@ -90,7 +92,7 @@ class Setting:
         )
 
 
-def as_lists(views):
+def as_lists(views: Any) -> Any:
     return {name: {key: v.tolist() for key, v in keys.items()} for name, keys in views.items()}
 
 
@@ -118,7 +120,7 @@ def settle(case: Case) -> Setting:
     raise AssertionError
 
 
-def draw_targets(case: Case, rng: np.random.Generator) -> np.ndarray:
+def draw_targets(case: Case, rng: np.random.Generator) -> NDArray[Any]:
     network = build_case(case)
     shape = (case.n, *network.output_shape)
     if case.cost == "quadratic":
@@ -133,7 +135,7 @@ def draw_targets(case: Case, rng: np.random.Generator) -> np.ndarray:
 def distance_from_kinks(setting: Setting) -> float:
     network = setting.network()
     parameters = as_lists(network.views(network.parameters))
-    trace: dict = {}
+    trace: dict[str, Any] = {}
     placed = backprop.named(setting.case.layers, setting.inputs[0].tolist())
     backprop.forward(trace, placed, parameters, setting.inputs.tolist(), setting.draws())
     nearest = inf
@@ -327,7 +329,7 @@ ALL_CASES = [*activation_cases(), *(c for cases in LAYER_CASES.values() for c in
 SOME_CASES = [LENET, *activation_cases()[::5], *(cases[-1] for cases in LAYER_CASES.values())]
 
 
-def relative_error(actual, expected) -> float:
+def relative_error(actual: Any, expected: Any) -> float:
     """The largest difference, relative to the largest entry of what is expected."""
     actual, expected = np.asarray(actual), np.asarray(expected)
     assert actual.shape == expected.shape

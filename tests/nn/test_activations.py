@@ -4,9 +4,11 @@ import json
 import math
 from decimal import Decimal, localcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from nncli.nn.activations import ACTIVATIONS, Activation
 from nncli.nn.arrays import execute
@@ -24,7 +26,7 @@ FALLING = {"gelu"}  # all others only rise
 Z = np.linspace(-6, 6, 241) + 0.013  # relu's kink lies between two of them
 
 
-def apply(name: str, z: np.ndarray, *values: float) -> tuple[np.ndarray, np.ndarray]:
+def apply(name: str, z: NDArray[Any], *values: float) -> tuple[NDArray[Any], NDArray[Any]]:
     """σ(z) and σ'(z) by the rule alone; `values` are its parameters, else its defaults."""
     a, sigma_prime = np.zeros_like(z), np.zeros_like(z)
     row = ACTIVATIONS[name]
@@ -43,7 +45,7 @@ def values_of(row: Activation) -> list[tuple[float, ...]]:
     return [(value,) for value in dict.fromkeys([parameter.default, 0.3, *ends])]
 
 
-def units_at(activation: str, z, dtype, cost="quadratic") -> Step:
+def units_at(activation: str, z: Any, dtype: Any, cost: str = "quadratic") -> Step:
     """A step, not yet run, whose one layer has `z` for its weighted input."""
     z = np.asarray(z, dtype)
     layer = Dense(units=len(z), activation=activation, bias=False, weights=np.diag(z))
@@ -63,7 +65,7 @@ def exact_sigmoid(z: float) -> tuple[Decimal, Decimal]:
         return a, power / (1 + power) ** 2
 
 
-def ulps(actual: np.ndarray, exact: list[Decimal]) -> float:
+def ulps(actual: NDArray[Any], exact: list[Decimal]) -> float:
     """The largest error in units in the last place, over the exact values that are normal."""
     tiny = Decimal(float(np.finfo(actual.dtype).tiny))
     return max(
@@ -74,7 +76,7 @@ def ulps(actual: np.ndarray, exact: list[Decimal]) -> float:
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
-def test_sigma_prime_against_central_differences(name):
+def test_sigma_prime_against_central_differences(name: Any) -> None:
     h = 1e-5
     for values in values_of(ACTIVATIONS[name]):
         slopes = (apply(name, Z + h, *values)[0] - apply(name, Z - h, *values)[0]) / (2 * h)
@@ -82,13 +84,13 @@ def test_sigma_prime_against_central_differences(name):
 
 
 @pytest.mark.parametrize("name", SMOOTH)
-def test_sigma_prime_against_complex_steps(name):
+def test_sigma_prime_against_complex_steps(name: Any) -> None:
     slopes = apply(name, Z + 1e-30j)[0].imag / 1e-30
     np.testing.assert_allclose(apply(name, Z)[1], slopes, rtol=1e-9, atol=1e-15)
 
 
 @pytest.mark.parametrize("name", [n for n in ELEMENTWISE if ACTIVATIONS[n].kinks])
-def test_pieces_against_complex_steps(name):
+def test_pieces_against_complex_steps(name: Any) -> None:
     """Each smooth piece continues over its kink, which is what the proof differentiates."""
     row = ACTIVATIONS[name]
     for values in values_of(row):
@@ -100,7 +102,7 @@ def test_pieces_against_complex_steps(name):
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
-def test_sigma_prime_is_bounded_and_sigma_is_finite(name):
+def test_sigma_prime_is_bounded_and_sigma_is_finite(name: Any) -> None:
     for dtype in (np.float32, np.float64):
         z = [-1e4, -1e2, -40, -1, 0, 1, 40, 1e2, 1e4]
         step = units_at(name, z, dtype)
@@ -112,14 +114,14 @@ def test_sigma_prime_is_bounded_and_sigma_is_finite(name):
         assert (layer.sigma_prime <= 1.13).all()
 
 
-def test_relu_has_slope_0_at_its_kink():
+def test_relu_has_slope_0_at_its_kink() -> None:
     a, sigma_prime = apply("relu", np.array([-1.0, -0.0, 0.0, 1.0]))
     assert a.tolist() == [0, 0, 0, 1]
     assert sigma_prime.tolist() == [0, 0, 0, 1]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_sigmoid_far_out(dtype):
+def test_sigmoid_far_out(dtype: Any) -> None:
     z = np.array([-1e4, -1e2, -40, 0, 40, 1e2, 1e4], dtype)
     step = units_at("sigmoid", z, dtype)
     step.forward()
@@ -136,7 +138,7 @@ def test_sigmoid_far_out(dtype):
 
 
 @pytest.mark.parametrize(("dtype", "reach"), [(np.float32, 87.3), (np.float64, 708.3)])
-def test_sigmoid_keeps_its_digits_wherever_numbers_are_normal(dtype, reach):
+def test_sigmoid_keeps_its_digits_wherever_numbers_are_normal(dtype: Any, reach: float) -> None:
     z = np.concatenate([np.linspace(-reach, reach, 801), np.linspace(-4, 4, 801)]).astype(dtype)
     step = units_at("sigmoid", z, dtype)
     step.forward()
@@ -147,7 +149,7 @@ def test_sigmoid_keeps_its_digits_wherever_numbers_are_normal(dtype, reach):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_softmax_far_out(dtype):
+def test_softmax_far_out(dtype: Any) -> None:
     step = units_at("softmax", [1e4, -1e4, 0], dtype, "cross_entropy")
     step.targets[...] = [[0, 0, 1]]
     cost = step.run(0.5, full=True)
@@ -159,7 +161,7 @@ def test_softmax_far_out(dtype):
     assert np.isfinite(step.network.parameters).all()
 
 
-def test_softmax_sums_to_1_and_ignores_a_shift():
+def test_softmax_sums_to_1_and_ignores_a_shift() -> None:
     z = np.random.default_rng(0).normal(0, 3, 5)
     steps = [units_at("softmax", z + shift, np.float64, "cross_entropy") for shift in (0, 800)]
     for step in steps:
@@ -173,7 +175,7 @@ def test_softmax_sums_to_1_and_ignores_a_shift():
 KNOWN = json.loads((REFERENCE / "activations.json").read_text(encoding="utf-8"))
 
 
-def errors_in_ulps(actual: np.ndarray, exact: list[str], least: float) -> np.ndarray:
+def errors_in_ulps(actual: NDArray[Any], exact: list[str], least: float) -> NDArray[Any]:
     """Errors in units in the last place, of the value or of `least` where that is larger; where the
 
     value is below every normal number, 0 for any that is too.
@@ -187,13 +189,13 @@ def errors_in_ulps(actual: np.ndarray, exact: list[str], least: float) -> np.nda
     return np.array(found)
 
 
-def test_every_elementwise_row_has_known_values():
+def test_every_elementwise_row_has_known_values() -> None:
     assert {name.split()[0] for name in KNOWN} == set(ELEMENTWISE)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", KNOWN)
-def test_known_values(name, dtype):
+def test_known_values(name: Any, dtype: Any) -> None:
     """To 8 ulps, in the tails as well. Where σ' passes through 0, as gelu's does, an ulp of z is
 
     many of σ', so that it is judged there on the scale of the terms that it is a difference of.
@@ -209,7 +211,7 @@ def test_known_values(name, dtype):
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
-def test_what_is_not_finite_stays_so_or_goes_to_its_limit(name):
+def test_what_is_not_finite_stays_so_or_goes_to_its_limit(name: Any) -> None:
     a, sigma_prime = apply(name, np.array([-np.inf, np.inf, np.nan]))
     assert a[1] in (1, np.inf)
     assert not np.isnan(a[0])
@@ -218,7 +220,7 @@ def test_what_is_not_finite_stays_so_or_goes_to_its_limit(name):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_gelu_in_several_chunks_and_in_other_layouts(dtype):
+def test_gelu_in_several_chunks_and_in_other_layouts(dtype: Any) -> None:
     z = np.random.default_rng(0).normal(0, 3, (3, CHUNK - 100)).astype(dtype)
     a, sigma_prime = apply("gelu", z)
     for k in range(0, z.size, 997):

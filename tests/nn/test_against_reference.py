@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from nncli.nn.layers import LAYERS, AvgPool, Conv, Dense, Layer, MaxPool
 from nncli.nn.step import Step
@@ -26,7 +28,7 @@ TOLERANCE = 1e-12
 BY_UNIT = {q.key for kind in LAYERS.values() for q in kind.quantities if not q.by_sample}
 
 
-def quantity(step: Step, field: str) -> np.ndarray | None:
+def quantity(step: Step, field: str) -> NDArray[Any] | None:
     """The engine's array for "conv1.delta" or "conv1.weight_gradient", samples first."""
     name, _, quantity = field.partition(".")
     layer = next(layer for layer in step.layers if layer.name == name)
@@ -42,7 +44,9 @@ def quantity(step: Step, field: str) -> np.ndarray | None:
     return arrays[part][key]
 
 
-def first_difference(step: Step, cost: float, reference: dict, tolerance: float) -> str | None:
+def first_difference(
+    step: Step, cost: float, reference: dict[str, Any], tolerance: float
+) -> str | None:
     """The first quantity, in the order of computing, that is not as the reference has it."""
     for field, expected in reference.items():
         actual = cost if field == "cost" else quantity(step, field)
@@ -58,16 +62,16 @@ def first_difference(step: Step, cost: float, reference: dict, tolerance: float)
     return None
 
 
-def all_subclasses(cls: type) -> set[type]:
+def all_subclasses(cls: type[Any]) -> set[type[Any]]:
     return {cls}.union(*map(all_subclasses, cls.__subclasses__()))
 
 
-def test_every_layer_class_has_cases():
+def test_every_layer_class_has_cases() -> None:
     assert {cls for cls in all_subclasses(Layer) if "type" in vars(cls)} == set(LAYER_CASES)
 
 
 @pytest.mark.parametrize("kind", [Dense, Conv])
-def test_every_activation_has_cases(kind):
+def test_every_activation_has_cases(kind: Any) -> None:
     """Each is hidden under each cost, and last over another where a cost takes it there."""
     found = [
         (case.layers[0].activation, case.cost, case.layers[-1].activation)
@@ -84,7 +88,7 @@ def test_every_activation_has_cases(kind):
 
 
 @pytest.mark.parametrize("case", ALL_CASES, ids=str)
-def test_every_quantity(case):
+def test_every_quantity(case: Any) -> None:
     setting = settle(case)
     step = setting.step()
     reference = setting.reference(step.network)
@@ -96,7 +100,7 @@ def test_every_quantity(case):
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.parametrize("weight_decay", [0.0, 0.01])
 @pytest.mark.parametrize("case", SOME_CASES, ids=str)
-def test_every_quantity_over_three_steps(case, momentum, weight_decay):
+def test_every_quantity_over_three_steps(case: Any, momentum: float, weight_decay: float) -> None:
     setting = settle(case)
     step = setting.step(momentum=momentum, weight_decay=weight_decay)
     how = {"momentum": momentum, "weight_decay": weight_decay}
@@ -111,7 +115,9 @@ def test_every_quantity_over_three_steps(case, momentum, weight_decay):
 @pytest.mark.parametrize("size", [(2, 2), (3, 3), (2, 3)], ids=str)
 @pytest.mark.parametrize("stride", [None, (1, 1), (2, 1)], ids=str)
 @pytest.mark.parametrize("values", [(0, 1), (-2, -1), (0,)], ids=str)
-def test_the_first_of_equal_maxima_counts(size, stride, values):
+def test_the_first_of_equal_maxima_counts(
+    size: tuple[int, int], stride: Any, values: tuple[int, ...]
+) -> None:
     case = Case("ties", (MaxPool(size=size, stride=stride), Dense(units=2)), (2, 5, 6), n=3)
     ties = np.random.default_rng(0).choice(values, (case.n, *case.input_shape)).astype(float)
     smooth = replace(case, layers=(AvgPool(size=size, stride=stride), Dense(units=2)))
@@ -135,7 +141,7 @@ def test_the_first_of_equal_maxima_counts(size, stride, values):
         "dense1.bias_new",
     ],
 )
-def test_the_comparison_names_what_differs_first(field):
+def test_the_comparison_names_what_differs_first(field: str) -> None:
     setting = settle(LENET)
     step = setting.step()
     reference = setting.reference(step.network)

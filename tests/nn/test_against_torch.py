@@ -3,9 +3,11 @@
 import math
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from nncli.nn.activations import PARAMETERS
 from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, Layer, MaxPool
@@ -27,14 +29,14 @@ LENETS = [index for index, name in enumerate(NAMES) if "lenet" in name]
 recorded = cache(load)
 
 
-def pairs(key: str, value):
+def pairs(key: str, value: Any) -> Any:
     """A hyperparameter as a Layer takes it: rows and columns apart."""
     if key in ("kernel", "size", "stride", "dilation") and isinstance(value, int):
         return value, value
     return value
 
 
-def layers_of(case: dict, draw: Draw) -> list[Layer]:
+def layers_of(case: dict[str, Any], draw: Draw) -> list[Layer]:
     """The layers of `case` with weights and biases drawn for them."""
     layers = []
     for layer in case["network"]:
@@ -56,7 +58,7 @@ def fan_in(weight_shape: tuple[int, ...]) -> int:
     return weight_shape[0] if len(weight_shape) == 2 else math.prod(weight_shape[1:])
 
 
-def step_of(case: dict, draw: Draw) -> Step:
+def step_of(case: dict[str, Any], draw: Draw) -> Step:
     layers, rng = layers_of(case, draw), np.random.default_rng(0)
     network = build_network(layers, case["shape"], case["cost"], np.float64, rng)
     return Step(
@@ -66,7 +68,7 @@ def step_of(case: dict, draw: Draw) -> Step:
     )
 
 
-def two_steps(index: int) -> dict[str, np.ndarray]:
+def two_steps(index: int) -> dict[str, NDArray[Any]]:
     """What nncli makes of a case, under the keys of the record."""
     case, draw = CASES[index], Draw(index)
     step = step_of(case, draw)
@@ -81,7 +83,7 @@ def two_steps(index: int) -> dict[str, np.ndarray]:
     return found
 
 
-def quantities(trace: Trace) -> dict[str, np.ndarray]:
+def quantities(trace: Trace) -> dict[str, NDArray[Any]]:
     found = {"cost_before": np.asarray(trace.cost_before)}
     for layer in trace.layers:
         values = {name: getattr(layer, name) for name in FORWARD_AND_BACKWARD + LEARNED}
@@ -89,7 +91,7 @@ def quantities(trace: Trace) -> dict[str, np.ndarray]:
     return found
 
 
-def differences(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> list[str]:
+def differences(found: dict[str, NDArray[Any]], expected: dict[str, NDArray[Any]]) -> list[str]:
     """The keys that one side lacks, or whose arrays are not the same."""
     return sorted(found.keys() ^ expected.keys()) + [
         key
@@ -102,7 +104,7 @@ def differences(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -
     ]
 
 
-def test_the_record_is_of_these_cases():
+def test_the_record_is_of_these_cases() -> None:
     version, cases = recorded()
     assert version.startswith("2.")
     assert list(cases) == NAMES, "cases have changed: run tests/reference/make_torch.py again"
@@ -111,13 +113,13 @@ def test_the_record_is_of_these_cases():
 
 
 @pytest.mark.parametrize("index", range(len(CASES)), ids=NAMES)
-def test_two_steps(index):
+def test_two_steps(index: int) -> None:
     _, cases = recorded()
     assert differences(two_steps(index), cases[NAMES[index]]) == []
 
 
 @pytest.mark.parametrize("index", LENETS, ids=lambda index: NAMES[index])
-def test_an_error_of_1e_11_in_one_entry_is_noticed(index):
+def test_an_error_of_1e_11_in_one_entry_is_noticed(index: Any) -> None:
     expected = recorded()[1][NAMES[index]]
     found = two_steps(index)
     rng = np.random.default_rng(index)
@@ -127,7 +129,7 @@ def test_an_error_of_1e_11_in_one_entry_is_noticed(index):
         assert differences({**found, key: planted}, expected) == [key]
 
 
-def test_what_is_missing_or_misshapen_is_noticed():
+def test_what_is_missing_or_misshapen_is_noticed() -> None:
     expected = recorded()[1][NAMES[0]]
     found = two_steps(0)
     turned = {"1/dense1/weight_gradient": found["1/dense1/weight_gradient"].T}

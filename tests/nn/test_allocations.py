@@ -1,6 +1,7 @@
 """A step writes into arrays that are there: what it allocates does not grow with the network."""
 
 import tracemalloc
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ NETWORKS = {
 }
 
 
-def peak_of(steps) -> int:
+def peak_of(steps: Any) -> int:
     """The most bytes that were held at once above those held before."""
     tracemalloc.start()
     steps()
@@ -62,7 +63,7 @@ def peak_of(steps) -> int:
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_step_allocates_nothing_that_grows_with_the_network(name, threads):
+def test_a_step_allocates_nothing_that_grows_with_the_network(name: Any, threads: int) -> None:
     shape, layers, cost = NETWORKS[name]
     network = build_network(layers, shape, cost, np.float32, np.random.default_rng(0))
     with WorkerPool(threads) as workers:

@@ -3,6 +3,8 @@
 Its arithmetic in training is tested with that of all kinds, and its state against PyTorch's.
 """
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -19,24 +21,24 @@ IMAGES = [BatchNorm(epsilon=0.01, momentum=0.2), Conv(filters=2, kernel=(2, 2)),
 
 
 @pytest.fixture(params=[VECTORS, IMAGES], ids=["vectors", "images"])
-def made(request):
+def made(request: pytest.FixtureRequest) -> Any:
     layers, shape = request.param
     return build_network(layers, shape, "quadratic", np.float64, np.random.default_rng(0))
 
 
-def step_of(network, n=6, **how) -> Step:
+def step_of(network: Any, n: int = 6, **how: Any) -> Step:
     step = Step(network, sgd(network), n, **how)
     step.inputs[...] = np.random.default_rng(n).normal(2, 3, step.inputs.shape)
     return step
 
 
-def statistics(inputs):
+def statistics(inputs: Any) -> Any:
     """Mean, biased and unbiased variance of each unit or channel, by NumPy's own functions."""
     axes = (0, *range(2, inputs.ndim))
     return inputs.mean(axis=axes), inputs.var(axis=axes), inputs.var(axis=axes, ddof=1)
 
 
-def test_it_begins_with_mean_0_and_variance_1(made):
+def test_it_begins_with_mean_0_and_variance_1(made: Any) -> None:
     state = made.state_of("batchnorm1")
     units = made.input_shape[0]
     assert state["running_mean"].tolist() == [0] * units
@@ -45,7 +47,7 @@ def test_it_begins_with_mean_0_and_variance_1(made):
     assert made.views(made.parameters)["batchnorm1"]["weight"].tolist() == [1] * units
 
 
-def test_running_statistics_move_by_momentum(made):
+def test_running_statistics_move_by_momentum(made: Any) -> None:
     step = step_of(made)
     mean, variance = np.zeros(made.input_shape[0]), np.ones(made.input_shape[0])
     for seed in range(4):
@@ -59,7 +61,7 @@ def test_running_statistics_move_by_momentum(made):
     assert state["batches"] == 4
 
 
-def test_nothing_but_a_step_of_a_training_moves_them(made):
+def test_nothing_but_a_step_of_a_training_moves_them(made: Any) -> None:
     before = made.copy_state()
     step_of(made).forward()
     step_of(made, is_training=False).run(0.0)
@@ -67,7 +69,7 @@ def test_nothing_but_a_step_of_a_training_moves_them(made):
     assert all(np.array_equal(before[key], made.state[key]) for key in before)
 
 
-def test_a_cost_that_is_not_finite_leaves_them(made):
+def test_a_cost_that_is_not_finite_leaves_them(made: Any) -> None:
     step = step_of(made)
     step.run(0.1)
     before = made.copy_state()
@@ -77,14 +79,14 @@ def test_a_cost_that_is_not_finite_leaves_them(made):
 
 
 @pytest.mark.parametrize("n", [1, 6])
-def test_evaluation_takes_the_running_statistics(made, n):
+def test_evaluation_takes_the_running_statistics(made: Any, n: int) -> None:
     step_of(made).run(0.1)
     step = step_of(made, n, is_training=False)
     step.run(0.0, full=True)
     norm, state = step.layers[0], made.state_of("batchnorm1")
     units = (-1, *(1 for _ in made.input_shape))
 
-    def by_unit(array):
+    def by_unit(array: Any) -> Any:
         return array.reshape(units)
 
     x = np.moveaxis(step.inputs, 0, -1)
@@ -100,7 +102,7 @@ def test_evaluation_takes_the_running_statistics(made, n):
         np.testing.assert_allclose(norm.gradients[key], expected / n, rtol=1e-11, atol=1e-14)
 
 
-def test_in_evaluation_a_sample_depends_on_no_other(made):
+def test_in_evaluation_a_sample_depends_on_no_other(made: Any) -> None:
     step_of(made).run(0.1)
     many = step_of(made, 6, is_training=False)
     many.forward()
@@ -110,7 +112,7 @@ def test_in_evaluation_a_sample_depends_on_no_other(made):
     np.testing.assert_allclose(one.outputs[0], many.outputs[2], rtol=1e-14)
 
 
-def test_copies_in_another_dtype_take_the_state_along(made):
+def test_copies_in_another_dtype_take_the_state_along(made: Any) -> None:
     step_of(made).run(0.1)
     copy = made.astype(np.float32)
     assert copy.state["batchnorm1.running_mean"].dtype == np.float32
@@ -123,7 +125,7 @@ def test_copies_in_another_dtype_take_the_state_along(made):
     assert not np.shares_memory(copy.state["batchnorm1.batches"], made.state["batchnorm1.batches"])
 
 
-def test_one_value_a_unit_is_refused():
+def test_one_value_a_unit_is_refused() -> None:
     layers, shape = VECTORS
     network = build_network(layers, shape, "quadratic", np.float64, np.random.default_rng(0))
     with pytest.raises(LayerError, match="batchnorm1 normalises each unit") as caught:
@@ -132,13 +134,13 @@ def test_one_value_a_unit_is_refused():
     step_of(network, 1, is_training=False).forward()
 
 
-def test_one_image_has_a_variance():
+def test_one_image_has_a_variance() -> None:
     layers, shape = IMAGES
     network = build_network(layers, shape, "quadratic", np.float64, np.random.default_rng(0))
     assert np.isfinite(step_of(network, 1).run(0.1))
 
 
-def test_constant_inputs_divide_by_epsilon_alone(made):
+def test_constant_inputs_divide_by_epsilon_alone(made: Any) -> None:
     step = step_of(made)
     step.inputs[...] = 7
     assert np.isfinite(step.run(0.1, full=True))
@@ -147,7 +149,7 @@ def test_constant_inputs_divide_by_epsilon_alone(made):
 
 
 @pytest.mark.parametrize("processes", [False, True])
-def test_it_is_not_shared_out(made, processes):
+def test_it_is_not_shared_out(made: Any, processes: bool) -> None:
     alone = step_of(made, 8)
     with WorkerPool(2, processes=processes) as workers:
         shared = Step(twin := made.astype(np.float64), sgd(twin), 8, workers)

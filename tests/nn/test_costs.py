@@ -1,6 +1,7 @@
 """Costs where units are saturated; elsewhere they are held against plain loops and differences."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from .test_activations import units_at
 DTYPES = [np.float32, np.float64]
 
 
-def one_unit(z, y, dtype):
+def one_unit(z: Any, y: Any, dtype: Any) -> Any:
     step = units_at("sigmoid", [z], dtype, "cross_entropy")
     step.targets[...] = y
     cost = step.run(0.5, full=True)
@@ -32,7 +33,9 @@ def one_unit(z, y, dtype):
         (0, 0.5, math.log(2), 0, 0),
     ],
 )
-def test_cross_entropy_far_out(z, y, cost, delta, upstream, dtype):
+def test_cross_entropy_far_out(
+    z: float, y: float, cost: Any, delta: float, upstream: Any, dtype: Any
+) -> None:
     actual, layer = one_unit(z, y, dtype)
     assert actual == pytest.approx(cost, rel=float(np.finfo(dtype).eps), abs=0)
     assert layer.delta.item() == delta
@@ -43,7 +46,9 @@ def test_cross_entropy_far_out(z, y, cost, delta, upstream, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("z", [1, 5, 10, 20, 40])
 @pytest.mark.parametrize("sign", [-1, 1])
-def test_cross_entropy_of_a_unit_that_is_right_keeps_its_digits(z, sign, dtype):
+def test_cross_entropy_of_a_unit_that_is_right_keeps_its_digits(
+    z: int, sign: int, dtype: Any
+) -> None:
     # −ln σ(z) = ln(1 + e^−z) is small, and no larger number may be taken from another to find it.
     cost, _ = one_unit(sign * z, 1 if sign > 0 else 0, dtype)
     assert cost == pytest.approx(
@@ -52,7 +57,7 @@ def test_cross_entropy_of_a_unit_that_is_right_keeps_its_digits(z, sign, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_softmax_cross_entropy_of_a_certain_unit(dtype):
+def test_softmax_cross_entropy_of_a_certain_unit(dtype: Any) -> None:
     step = units_at("softmax", [1e4, -1e4, 0], dtype, "cross_entropy")
     step.targets[...] = [[1, 0, 0]]
     assert step.run(0.5, full=True) == 0
@@ -60,14 +65,14 @@ def test_softmax_cross_entropy_of_a_certain_unit(dtype):
     assert step.layers[0].upstream.tolist() == [[-1], [0], [0]]
 
 
-def test_cost_is_the_mean_over_samples():
+def test_cost_is_the_mean_over_samples() -> None:
     step = units_at("identity", [3.0, 5.0], np.float64)
     step.targets[...] = [[1, 1]]
     assert step.forward() == (2**2 + 4**2) / 2
 
 
 @pytest.mark.parametrize("row", COSTS, ids=lambda row: f"{row.name}-{row.activation}")
-def test_each_sample_has_its_part_of_the_total(row):
+def test_each_sample_has_its_part_of_the_total(row: Any) -> None:
     rng = np.random.default_rng(1)
     z, y = rng.normal(0, 3, (4, 6)), np.eye(4)[rng.integers(0, 4, 6)].T
     error = np.exp(z) / (1 + np.exp(z)) - y

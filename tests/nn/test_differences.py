@@ -1,7 +1,10 @@
 """Every gradient against differences of the cost, which know nothing of backpropagation."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from nncli.nn.step import Step
 
@@ -11,7 +14,7 @@ H = 1e-5
 TINY = 1e-30  # a complex step subtracts nothing, so it can be as small as one likes
 
 
-def central_differences(step: Step, array: np.ndarray) -> np.ndarray:
+def central_differences(step: Step, array: NDArray[Any]) -> NDArray[Any]:
     """∂(Σ_x C_x) by every entry of `array`, from the cost a little above and a little below."""
     slopes = np.zeros(array.shape)
     for index in np.ndindex(array.shape):
@@ -26,7 +29,7 @@ def central_differences(step: Step, array: np.ndarray) -> np.ndarray:
     return slopes
 
 
-def complex_steps(step: Step, array: np.ndarray) -> np.ndarray:
+def complex_steps(step: Step, array: NDArray[Any]) -> NDArray[Any]:
     """∂(Σ_x C_x) by every entry of `array`: Im f(x + ih) / h (Squire and Trapp 1998)."""
     slopes = np.zeros(array.shape)
     for index in np.ndindex(array.shape):
@@ -38,7 +41,7 @@ def complex_steps(step: Step, array: np.ndarray) -> np.ndarray:
     return slopes
 
 
-def worst_error(case, dtype, differences) -> float:
+def worst_error(case: Any, dtype: Any, differences: Any) -> float:
     """The largest relative error among the gradients of each parameter and ∂C_x/∂input."""
     setting = settle(case)
     step = setting.step()
@@ -56,10 +59,10 @@ def worst_error(case, dtype, differences) -> float:
 
 
 @pytest.mark.parametrize("case", ALL_CASES, ids=str)
-def test_gradients_against_central_differences(case):
+def test_gradients_against_central_differences(case: Any) -> None:
     assert worst_error(case, np.float64, central_differences) < 1e-7
 
 
 @pytest.mark.parametrize("case", list(filter(is_analytic, ALL_CASES)), ids=str)
-def test_gradients_against_complex_steps(case):
+def test_gradients_against_complex_steps(case: Any) -> None:
     assert worst_error(case, np.complex128, complex_steps) < 1e-13

@@ -4,9 +4,11 @@ Its arithmetic is tested with that of all kinds, in test_against_reference and t
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from nncli.core.seeds import Stream, seed_of
 from nncli.nn.layers import Conv, Dense, Dropout
@@ -22,23 +24,23 @@ LAYERS = {
 }
 
 
-def step_of(layers, shape, n=8, workers=None, **how) -> Step:
+def step_of(layers: Any, shape: Any, n: int = 8, workers: Any = None, **how: Any) -> Step:
     network = build_network(layers, shape, "quadratic", np.float64, np.random.default_rng(0))
     step = Step(network, sgd(network), n, workers, **how)
     step.inputs[...] = np.random.default_rng(1).normal(size=step.inputs.shape)
     return step
 
 
-def masks(step: Step) -> list[np.ndarray]:
+def masks(step: Step) -> list[NDArray[Any]]:
     return [x.recorded["mask"].copy() for x in step.layers if x.placed.layer.type == "dropout"]
 
 
 @pytest.fixture(params=LAYERS)
-def network(request):
+def network(request: pytest.FixtureRequest) -> Any:
     return LAYERS[request.param]
 
 
-def test_a_mask_holds_zeros_and_what_keeps_the_mean(network):
+def test_a_mask_holds_zeros_and_what_keeps_the_mean(network: Any) -> None:
     step = step_of(*network, n=400)
     step.draw(seed_of(0, Stream.DRAWS, 1))
     (mask,) = masks(step)
@@ -49,7 +51,7 @@ def test_a_mask_holds_zeros_and_what_keeps_the_mean(network):
     assert step.layers[0].placed.layer.type in ("dense", "dropout")
 
 
-def test_units_and_samples_are_left_out_one_by_one(network):
+def test_units_and_samples_are_left_out_one_by_one(network: Any) -> None:
     step = step_of(*network, n=300)
     step.draw(seed_of(0, Stream.DRAWS, 1))
     (mask,) = masks(step)
@@ -58,7 +60,7 @@ def test_units_and_samples_are_left_out_one_by_one(network):
     assert np.abs(between_units).max() < 5 / np.sqrt(300)
 
 
-def test_each_step_seed_and_layer_has_a_mask_of_its_own():
+def test_each_step_seed_and_layer_has_a_mask_of_its_own() -> None:
     step = step_of([Dropout(), Dropout(), HEAD], (30,))
     drawn = []
     for seed, number in ((0, 1), (0, 2), (1, 1)):
@@ -70,7 +72,7 @@ def test_each_step_seed_and_layer_has_a_mask_of_its_own():
     assert np.array_equal(masks(step), drawn[2:4])
 
 
-def test_float32_and_float64_leave_out_the_same_units(network):
+def test_float32_and_float64_leave_out_the_same_units(network: Any) -> None:
     layers, shape = network
     double = step_of(layers, shape)
     single = Step(own := double.network.astype(np.float32), sgd(own), 8)
@@ -81,7 +83,9 @@ def test_float32_and_float64_leave_out_the_same_units(network):
 
 
 @pytest.mark.parametrize("count", [2, 3, 4])
-def test_any_number_of_threads_draws_the_same(network, count, monkeypatch):
+def test_any_number_of_threads_draws_the_same(
+    network: Any, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     alone = step_of(*network, n=17)
     with WorkerPool(count, processes=False) as workers:
         shared = step_of(*network, n=17, workers=workers)
@@ -91,7 +95,7 @@ def test_any_number_of_threads_draws_the_same(network, count, monkeypatch):
         assert np.array_equal(masks(alone), masks(shared))
 
 
-def test_evaluation_is_the_network_without_dropout(network):
+def test_evaluation_is_the_network_without_dropout(network: Any) -> None:
     layers, shape = network
     without = [layer for layer in layers if not isinstance(layer, Dropout)]
     steps = step_of(layers, shape, is_training=False), step_of(without, shape)
@@ -103,23 +107,23 @@ def test_evaluation_is_the_network_without_dropout(network):
     assert not steps[0].draws
 
 
-def test_a_step_in_evaluation_draws_nothing(network):
+def test_a_step_in_evaluation_draws_nothing(network: Any) -> None:
     step = step_of(*network, is_training=False)
     before = step.forward()
     step.draw(seed_of(0, Stream.DRAWS, 1))
     assert step.forward() == before
 
 
-def test_a_network_without_dropout_draws_nothing():
+def test_a_network_without_dropout_draws_nothing() -> None:
     assert not step_of([HEAD], (3,)).draws
 
 
-def test_rate_0_leaves_nothing_out():
+def test_rate_0_leaves_nothing_out() -> None:
     step = step_of([Dropout(rate=0.0), HEAD], (30,))
     step.draw(seed_of(0, Stream.DRAWS, 1))
     assert np.array_equal(masks(step)[0], np.ones((30, 8)))
 
 
-def test_a_layer_is_told_by_its_rate():
+def test_a_layer_is_told_by_its_rate() -> None:
     assert replace(Dropout(), rate=0.1) != Dropout()
     assert Dropout(rate=0.1).settings() == {"rate": 0.1}

@@ -1,6 +1,7 @@
 """Every initialiser: the spread that its source asks for, and the same numbers from one seed."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,13 +21,13 @@ DEVIATIONS = {  # from fan-in and fan-out
 SHAPES = [((400, 300), 400, 300), ((200, 50, 3, 5), 750, 3000)]
 
 
-def draw(name, shape, dtype=np.float64):
+def draw(name: Any, shape: Any, dtype: Any = np.float64) -> Any:
     return initial_weights(name, np.random.default_rng(1), shape, np.dtype(dtype))
 
 
 @pytest.mark.parametrize("name", INITIALISERS)
 @pytest.mark.parametrize(("shape", "fan_in", "fan_out"), SHAPES, ids=["dense", "conv"])
-def test_spread(name, shape, fan_in, fan_out):
+def test_spread(name: Any, shape: Any, fan_in: Any, fan_out: Any) -> None:
     weights = draw(name, shape)
     deviation = DEVIATIONS[name](fan_in, fan_out)
     assert weights.shape == shape
@@ -39,13 +40,13 @@ def test_spread(name, shape, fan_in, fan_out):
 
 
 @pytest.mark.parametrize("name", INITIALISERS)
-def test_both_dtypes_start_from_the_same_numbers(name):
+def test_both_dtypes_start_from_the_same_numbers(name: Any) -> None:
     single, double = (draw(name, (5, 4), dtype) for dtype in (np.float32, np.float64))
     assert single.dtype == np.float32
     assert np.array_equal(single, double.astype(np.float32))
     assert np.array_equal(double, draw(name, (5, 4)))
 
 
-def test_default():
+def test_default() -> None:
     assert default_initialiser("relu") == "kaiming_normal"
     assert default_initialiser("sigmoid") == default_initialiser("tanh") == "xavier_normal"

@@ -1,6 +1,7 @@
 """What a step takes, counted beforehand: arithmetic against loops, memory against what is taken."""
 
 import tracemalloc
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ CONV = Conv(filters=3, kernel=(2, 3), stride=(2, 1), padding="same")
 LAYERS = [CONV, MaxPool(size=(2, 2)), AvgPool(size=(1, 2)), Flatten(), Dense(units=5)]
 
 
-def products(placed):
+def products(placed: Any) -> Any:
     """Counts them one by one: of each output, and each number that a weight of it meets."""
     count = 0
     for output in np.ndindex(placed.output_shape):
@@ -28,7 +29,7 @@ def products(placed):
     return count
 
 
-def test_multiply_adds_against_loops():
+def test_multiply_adds_against_loops() -> None:
     placed = place_layers(LAYERS, (2, 9, 8))
     assert [p.multiply_adds for p in placed] == [products(p) for p in placed]
     assert sum(p.multiply_adds for p in placed) > 0
@@ -45,7 +46,7 @@ def test_multiply_adds_against_loops():
         ([Conv(filters=8, kernel=(8, 8), stride=(8, 8)), Dense(units=9)], (3, 96, 96), 30),
     ],
 )  # fmt: skip
-def test_memory_against_what_is_taken(layers, shape, n):
+def test_memory_against_what_is_taken(layers: Any, shape: tuple[int, ...], n: int) -> None:
     tracemalloc.start()
     network = build_network(layers, shape, "quadratic", np.float32, np.random.default_rng(0))
     step = Step(network, sgd(network), n)

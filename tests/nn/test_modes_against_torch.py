@@ -4,6 +4,7 @@ The record is made by tests/reference/make_torch_modes.py.
 """
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,18 +29,18 @@ STATE = {
 loaded = cache(load)
 
 
-def recorded(name):
+def recorded(name: Any) -> Any:
     version, fields = loaded()
     prefix = f"{name}/"
     return version, {k.removeprefix(prefix): v for k, v in fields.items() if k.startswith(prefix)}
 
 
-def as_ours(array):
+def as_ours(array: Any) -> Any:
     """PyTorch's linear weights are outputs x inputs."""
     return array.T if array.ndim == 2 else array
 
 
-def network_of(case, record):
+def network_of(case: Any, record: Any) -> Any:
     layers = [
         LAYERS[layer["type"]](**{k: pairs(k, v) for k, v in layer.items() if k != "type"})
         for layer in case["network"]
@@ -52,7 +53,7 @@ def network_of(case, record):
     return network
 
 
-def compare(step, cost, record, prefix):
+def compare(step: Any, cost: Any, record: Any, prefix: Any) -> Any:
     """What differs from PyTorch's, by the record's keys."""
     found = {"cost": np.array(cost)}
     for k, layer in enumerate(step.layers):
@@ -69,14 +70,14 @@ def compare(step, cost, record, prefix):
     return differences
 
 
-def set_masks(step, record, number):
+def set_masks(step: Any, record: Any, number: Any) -> None:
     for k, layer in enumerate(step.layers):
         if f"{number}/{k}/mask" in record:
             layer.repeat_draw({"mask": np.moveaxis(record[f"{number}/{k}/mask"], 0, -1)})
 
 
 @pytest.mark.parametrize("case", CASES, ids=NAMES)
-def test_three_steps_and_an_evaluation(case):
+def test_three_steps_and_an_evaluation(case: Any) -> None:
     version, record = recorded(case["name"])
     assert version.startswith("2.")
     network = network_of(case, record)
@@ -102,7 +103,7 @@ def test_three_steps_and_an_evaluation(case):
 
 
 @pytest.mark.parametrize("case", CASES, ids=NAMES)
-def test_what_is_recorded_is_not_trivial(case):
+def test_what_is_recorded_is_not_trivial(case: Any) -> None:
     """The two modes differ, masks leave some out and keep some, and every gradient is something."""
     _, record = recorded(case["name"])
     last = len(case["network"]) - 1

@@ -1,5 +1,7 @@
 """Building a network: names, shapes, starting values, and what each mistake is told."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -11,11 +13,13 @@ CONV = Conv(filters=2, kernel=(3, 3))
 DENSE = Dense(units=2)
 
 
-def build(layers, input_shape, cost="quadratic", dtype=np.float64, seed=0):
+def build(
+    layers: Any, input_shape: Any, cost: str = "quadratic", dtype: Any = np.float64, seed: int = 0
+) -> Any:
     return build_network(layers, input_shape, cost, dtype, np.random.default_rng(seed))
 
 
-def conv(**how):
+def conv(**how: Any) -> Any:
     return Conv(**{"filters": 2, "kernel": (3, 3)} | how)
 
 
@@ -98,7 +102,7 @@ ENDINGS = [
 
 
 @pytest.mark.parametrize(("layers", "input_shape", "message", "key"), MISTAKES)
-def test_mistakes(layers, input_shape, message, key):
+def test_mistakes(layers: Any, input_shape: Any, message: Any, key: Any) -> None:
     with pytest.raises(LayerError) as caught:
         build(layers, input_shape)
     assert str(caught.value) == message
@@ -107,7 +111,9 @@ def test_mistakes(layers, input_shape, message, key):
 
 
 @pytest.mark.parametrize(("cost", "activation", "wanted"), ENDINGS)
-def test_cost_and_activation_that_do_not_go_together(cost, activation, wanted):
+def test_cost_and_activation_that_do_not_go_together(
+    cost: Any, activation: Any, wanted: Any
+) -> None:
     with pytest.raises(LayerError) as caught:
         build([DENSE, Dense(units=2, activation=activation)], (3,), cost)
     assert str(caught.value) == (
@@ -116,20 +122,20 @@ def test_cost_and_activation_that_do_not_go_together(cost, activation, wanted):
     assert caught.value.key == "activation"
 
 
-def test_softmax_below_the_last_layer_is_a_mistake():
+def test_softmax_below_the_last_layer_is_a_mistake() -> None:
     # It has no σ', so that nothing would flow down through it.
     with pytest.raises(LayerError) as caught:
         build([Dense(units=2, activation="softmax"), DENSE], (3,))
     assert (caught.value.index, caught.value.key) == (0, "activation")
 
 
-def test_given_biases_for_a_layer_without_biases_are_a_mistake():
+def test_given_biases_for_a_layer_without_biases_are_a_mistake() -> None:
     with pytest.raises(LayerError) as caught:
         build([Dense(units=2, bias=False, biases=np.zeros(2))], (3,))
     assert (caught.value.index, caught.value.key) == (0, "bias")
 
 
-def test_an_implied_flatten_bears_the_index_of_its_dense_layer():
+def test_an_implied_flatten_bears_the_index_of_its_dense_layer() -> None:
     network = build([CONV, Dense(units=2)], (1, 4, 5))
     assert [(p.name, p.index) for p in network.layers] == [
         ("conv1", 0),
@@ -139,12 +145,12 @@ def test_an_implied_flatten_bears_the_index_of_its_dense_layer():
     assert [p.output_shape for p in network.layers] == [(2, 2, 3), (12,), (2,)]
 
 
-def test_a_mistake_after_an_implied_flatten_is_counted_without_it():
+def test_a_mistake_after_an_implied_flatten_is_counted_without_it() -> None:
     with pytest.raises(LayerError, match=r"^layer 1: weights of 1 x 1 were given, dense1 takes"):
         build([CONV, Dense(units=2, weights=np.zeros((1, 1)))], (1, 4, 5))
 
 
-def test_names_are_counted_per_type():
+def test_names_are_counted_per_type() -> None:
     pool = AvgPool(size=(1, 1))
     layers = [conv(), pool, conv(), MaxPool(size=(1, 1)), pool, Flatten(), DENSE, DENSE]
     assert [p.name for p in build(layers, (1, 5, 5)).layers] == [
@@ -159,7 +165,7 @@ def test_names_are_counted_per_type():
     ]
 
 
-def test_parameters_lie_in_one_vector_weight_before_bias_and_dense_ones_by_units():
+def test_parameters_lie_in_one_vector_weight_before_bias_and_dense_ones_by_units() -> None:
     network = build([CONV, Dense(units=2, bias=False)], (1, 4, 4))
     assert network.parameters.shape == (2 * 9 + 2 + 8 * 2,)
     views = network.views(network.parameters)
@@ -174,7 +180,7 @@ def test_parameters_lie_in_one_vector_weight_before_bias_and_dense_ones_by_units
     assert views["dense1"]["weight"].tolist() == np.arange(20, 36).reshape(2, 8).T.tolist()
 
 
-def test_drawn_biases_are_0_and_given_values_are_taken():
+def test_drawn_biases_are_0_and_given_values_are_taken() -> None:
     given = np.arange(6.0).reshape(3, 2)
     network = build([Dense(units=3), Dense(units=2, weights=given, biases=np.ones(2))], (4,))
     views = network.views(network.parameters)
@@ -186,18 +192,18 @@ def test_drawn_biases_are_0_and_given_values_are_taken():
     assert given[2, 1] == 5, "the network must not write into what it was given"
 
 
-def test_init_chooses_the_initialiser():
+def test_init_chooses_the_initialiser() -> None:
     views = build([Dense(units=2, init="zeros"), DENSE], (3,))
     assert not views.views(views.parameters)["dense1"]["weight"].any()
 
 
-def test_one_seed_gives_one_network():
+def test_one_seed_gives_one_network() -> None:
     first, again, other = (build([CONV, DENSE], (1, 4, 4), seed=s).parameters for s in (0, 0, 1))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
-def test_astype_copies():
+def test_astype_copies() -> None:
     network = build([DENSE], (3,))
     twin = network.astype(np.float64)
     twin.parameters[...] = 7

@@ -5,6 +5,7 @@ the first velocity is the gradient itself, and η multiplies the velocity when i
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from tests.reference.make_optimizers import CASES, ETA, PATH, SIZE
 from .cases import SOME_CASES, relative_error, settle
 
 
-def one_weight(w, b=None, **how) -> Step:
+def one_weight(w: Any, b: Any = None, **how: Any) -> Step:
     """a = w x + b with x = 1 and y = 0, so that ∂C/∂w = ∂C/∂b = a."""
     layer = Dense(
         units=1,
@@ -36,7 +37,7 @@ def one_weight(w, b=None, **how) -> Step:
     return step
 
 
-def run(step: Step, etas) -> list:
+def run(step: Step, etas: Any) -> list[Any]:
     path = []
     for eta in etas:
         step.run(eta)
@@ -44,45 +45,45 @@ def run(step: Step, etas) -> list:
     return path
 
 
-def near(path):
+def near(path: Any) -> Any:
     return pytest.approx(np.array(path), rel=1e-14)
 
 
-def test_plain():
+def test_plain() -> None:
     assert np.array(run(one_weight(1.0), [0.1, 0.1, 0.1])) == near([[0.9], [0.81], [0.729]])
 
 
-def test_momentum():
+def test_momentum() -> None:
     # v = 1, 0.9 + 0.9 = 1.8, 1.62 + 0.72 = 2.34
     path = run(one_weight(1.0, momentum=0.9), [0.1, 0.1, 0.1])
     assert np.array(path) == near([[0.9], [0.72], [0.486]])
 
 
-def test_weight_decay():
+def test_weight_decay() -> None:
     # g = w + 0.5 w, so w shrinks by 1 − 0.1 · 1.5
     path = run(one_weight(1.0, weight_decay=0.5), [0.1, 0.1, 0.1])
     assert np.array(path) == near([[0.85], [0.85**2], [0.85**3]])
 
 
-def test_momentum_and_weight_decay():
+def test_momentum_and_weight_decay() -> None:
     # g = 1.5 w.  v = 1.5;  1.35 + 1.275 = 2.625;  2.3625 + 0.88125 = 3.24375
     path = run(one_weight(1.0, momentum=0.9, weight_decay=0.5), [0.1, 0.1, 0.1])
     assert np.array(path) == near([[0.85], [0.5875], [0.263125]])
 
 
-def test_eta_multiplies_the_velocity_when_it_is_used():
+def test_eta_multiplies_the_velocity_when_it_is_used() -> None:
     # v = 1, so w = 0.9;  v = 0.9 + 0.9 = 1.8, so w = 0.9 − 0.01 · 1.8
     path = run(one_weight(1.0, momentum=0.9), [0.1, 0.01])
     assert np.array(path) == near([[0.9], [0.882]])
 
 
-def test_biases_decay_as_weights_do():
+def test_biases_decay_as_weights_do() -> None:
     # a = 1 + 2 = 3; w: 3 + 0.5, b: 3 + 1
     path = run(one_weight(1.0, 2.0, weight_decay=0.5), [0.1])
     assert np.array(path) == near([[0.65, 1.6]])
 
 
-def test_gradient_is_that_of_the_cost_alone():
+def test_gradient_is_that_of_the_cost_alone() -> None:
     step = one_weight(1.0, momentum=0.9, weight_decay=0.5)
     run(step, [0.1, 0.1])
     assert step.optimizer.gradient.tolist() == [0.85]
@@ -90,33 +91,33 @@ def test_gradient_is_that_of_the_cost_alone():
     assert step.optimizer.update == pytest.approx(-0.2625)
 
 
-def test_without_momentum_there_is_no_velocity():
+def test_without_momentum_there_is_no_velocity() -> None:
     assert one_weight(1.0).optimizer.state == {}
 
 
-def test_nesterov():
+def test_nesterov() -> None:
     # v = 1, so w: −0.1 (1 + 0.9);  g = 0.81: v = 0.9 + 0.81 = 1.71, −0.1 (0.81 + 0.9 · 1.71)
     path = run(one_weight(1.0, momentum=0.9, nesterov=True), [0.1, 0.1])
     assert np.array(path) == near([[0.81], [0.5751]])
 
 
-def test_decoupled_weight_decay_does_not_pass_through_momentum():
+def test_decoupled_weight_decay_does_not_pass_through_momentum() -> None:
     # v = 1, so w: −0.1 (1 + 0.5 · 1);  g = 0.85: v = 0.9 + 0.85 = 1.75, −0.1 (1.75 + 0.425)
     path = run(one_weight(1.0, momentum=0.9, decoupled_weight_decay=0.5), [0.1, 0.1])
     assert np.array(path) == near([[0.85], [0.6325]])
 
 
-def chain_names(**settings) -> list[str]:
+def chain_names(**settings: Any) -> list[str]:
     return [link.name for link in sgd(one_weight(1.0).network, **settings).links]
 
 
-def test_a_chain_has_the_links_that_are_asked_for():
+def test_a_chain_has_the_links_that_are_asked_for() -> None:
     assert chain_names() == ["learning rate"]
     settings = {"momentum": 0.9, "weight_decay": 0.1, "decoupled_weight_decay": 0.2}
     assert chain_names(**settings) == ["weight decay", "momentum", "weight decay", "learning rate"]
 
 
-def test_a_stretch_at_a_time_comes_to_the_same_bits():
+def test_a_stretch_at_a_time_comes_to_the_same_bits() -> None:
     settings = {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}
     whole, parts = one_weight(1.0, 2.0, **settings), one_weight(1.0, 2.0, **settings)
     for _ in range(3):
@@ -130,7 +131,7 @@ def test_a_stretch_at_a_time_comes_to_the_same_bits():
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_two_hundred_steps_are_those_of_pytorch(name):
+def test_two_hundred_steps_are_those_of_pytorch(name: Any) -> None:
     _, _, kind, settings = CASES[name]
     record = np.load(PATH)
     layer = Dense(units=1, bias=False, weights=record["start"][:, None])
@@ -143,7 +144,7 @@ def test_two_hundred_steps_are_those_of_pytorch(name):
         assert relative_error(network.parameters, expected) < 1e-12
 
 
-def test_adam_by_hand():
+def test_adam_by_hand() -> None:
     # m = 0.1 g, v = 0.001 g²; corrected they are g and g², so the first step is η · sign(g)
     step = one_weight(2.0)
     optimizer = Optimizer(step.network, chain_of("adam", epsilon=1e-12))
@@ -170,7 +171,7 @@ CHAINS = {
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("settings", CHAINS.values(), ids=CHAINS)
-def test_what_a_link_writes_is_its_formula(settings, dtype):
+def test_what_a_link_writes_is_its_formula(settings: Any, dtype: Any) -> None:
     """Operation by operation it is the same rounding, so that not a bit may differ."""
     step = settle(SOME_CASES[0]).step(dtype, **settings)
     for _ in range(3):  # from the second on, there is a state
@@ -188,7 +189,7 @@ def test_what_a_link_writes_is_its_formula(settings, dtype):
         assert np.array_equal(step.network.parameters, new)
 
 
-def test_a_plain_step_has_no_more_operations_than_it_needs():
+def test_a_plain_step_has_no_more_operations_than_it_needs() -> None:
     """Of [784, 30, 10] with biases, whose time is that of NumPy's calls: see the benchmarks."""
     layers = [Dense(units=30), Dense(units=10)]
     network = build_network(layers, (784,), "quadratic", np.float32, np.random.default_rng(0))
@@ -215,17 +216,17 @@ EPOCHS = range(1, 13)
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_schedules(schedule, closed_form):
+def test_schedules(schedule: Any, closed_form: Any) -> None:
     assert schedule.eta(3.0, 1) == 3.0
     for epoch in EPOCHS:
         assert schedule.eta(3.0, epoch) == pytest.approx(closed_form(epoch), rel=1e-14, abs=1e-15)
 
 
-def test_step_decay_changes_after_step_size_epochs():
+def test_step_decay_changes_after_step_size_epochs() -> None:
     etas = [StepDecay(step_size=3, gamma=0.1).eta(1.0, epoch) for epoch in range(1, 8)]
     assert etas == pytest.approx([1, 1, 1, 0.1, 0.1, 0.1, 0.01])
 
 
-def test_cosine_ends_at_eta_min_after_t_max_epochs():
+def test_cosine_ends_at_eta_min_after_t_max_epochs() -> None:
     assert Cosine(t_max=10, eta_min=0.5).eta(3.0, 11) == pytest.approx(0.5)
     assert Cosine(t_max=10, eta_min=0.5).eta(3.0, 6) == pytest.approx(1.75)

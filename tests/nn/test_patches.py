@@ -1,6 +1,7 @@
 """Windows laid out in blocks against windows cut out one by one."""
 
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ WINDOWS += [
 ]
 
 
-def window_at(padded, windows, row, column):
+def window_at(padded: Any, windows: Any, row: Any, column: Any) -> Any:
     """What the window of one output meets: rows x columns x channels x samples."""
     down = slice(row * windows.rows.stride, None, windows.rows.dilation)
     across = slice(column * windows.columns.stride, None, windows.columns.dilation)
@@ -33,7 +34,9 @@ def window_at(padded, windows, row, column):
 @pytest.mark.parametrize("windows", WINDOWS, ids=str)
 @pytest.mark.parametrize("numbers", [1, 200, 700, 1 << 18])
 @pytest.mark.parametrize("width", [1, 8, 16, 1000])
-def test_each_output_is_worked_out_once_whatever_the_blocks(monkeypatch, windows, numbers, width):
+def test_each_output_is_worked_out_once_whatever_the_blocks(
+    monkeypatch: pytest.MonkeyPatch, windows: Any, numbers: int, width: int
+) -> None:
     monkeypatch.setattr(patches, "PATCH_NUMBERS", numbers)
     rng = np.random.default_rng(1)
     padded = rng.normal(size=(2, *windows.padded_shape, 4))
@@ -51,7 +54,9 @@ def test_each_output_is_worked_out_once_whatever_the_blocks(monkeypatch, windows
 
 
 @pytest.mark.parametrize("size", range(12, 27))
-def test_the_first_block_is_the_largest_whatever_rows_a_dilation_takes_apart(monkeypatch, size):
+def test_the_first_block_is_the_largest_whatever_rows_a_dilation_takes_apart(
+    monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
     # Of 13 rows 7 are even and 6 odd; a block takes 6: two blocks of 4 and 3, and one of 6.
     monkeypatch.setattr(patches, "PATCH_NUMBERS", 8 * 3 * size)
     windows = place_windows((size, size), (3, 3), padding="same", dilation=(2, 2))
@@ -59,7 +64,7 @@ def test_the_first_block_is_the_largest_whatever_rows_a_dilation_takes_apart(mon
     assert patch_numbers(windows, 1, 1, 1000) == max(block.patches.size for block in found)
 
 
-def test_windows_share_the_lines_that_they_have_in_common():
+def test_windows_share_the_lines_that_they_have_in_common() -> None:
     windows = place_windows((16, 16), (3, 3), padding="same")
     padded = np.zeros((8, *windows.padded_shape, 4))
     (block,) = blocks(windows, padded, width=1000, buffer=np.empty)
@@ -67,7 +72,7 @@ def test_windows_share_the_lines_that_they_have_in_common():
     assert block.windows.shape == (16, 9 * 8, 16 * 4)
 
 
-def test_a_column_takes_one_product_where_a_row_does():
+def test_a_column_takes_one_product_where_a_row_does() -> None:
     windows = place_windows((1000, 1), (3, 1), dilation=(400, 1))
     (block,) = blocks(windows, np.zeros((8, 1000, 1, 4)), width=1000, buffer=np.empty)
     assert block.windows.shape == (1, 3 * 8, 200 * 4)
@@ -75,7 +80,7 @@ def test_a_column_takes_one_product_where_a_row_does():
     assert np.shares_memory(block.matrices(outputs), outputs)
 
 
-def test_blocks_share_one_buffer():
+def test_blocks_share_one_buffer() -> None:
     windows = place_windows((16, 16), (3, 3), padding="same")
     found = blocks(windows, np.zeros((8, *windows.padded_shape, 4)), width=16, buffer=np.empty)
     assert len(found) == 4

@@ -1,6 +1,7 @@
 """What a step promises beyond its numbers: precision, repeatability, memory, safe failure."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,9 @@ from .test_against_reference import TOLERANCE, first_difference
 some_cases = pytest.mark.parametrize("case", SOME_CASES, ids=str)
 
 
-def after(step: Step, etas=(0.5, 0.5, 0.5), full=True) -> bytes:
+def after(
+    step: Step, etas: tuple[float, float, float] = (0.5, 0.5, 0.5), full: bool = True
+) -> bytes:
     """Every bit that some steps leave behind."""
     costs = [step.run(eta, full=full) for eta in etas]
     optimizer = step.optimizer
@@ -26,7 +29,7 @@ def after(step: Step, etas=(0.5, 0.5, 0.5), full=True) -> bytes:
 
 
 @some_cases
-def test_float32_agrees_with_float64(case):
+def test_float32_agrees_with_float64(case: Any) -> None:
     setting = settle(case)
     single, double = setting.step(np.float32), setting.step(np.float64)
     reference = setting.reference(double.network)
@@ -39,19 +42,19 @@ def test_float32_agrees_with_float64(case):
 
 @some_cases
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_same_start_gives_the_same_bits(case, dtype):
+def test_the_same_start_gives_the_same_bits(case: Any, dtype: Any) -> None:
     how = {"momentum": 0.9, "weight_decay": 0.01}
     assert after(settle(case).step(dtype, **how)) == after(settle(case).step(dtype, **how))
 
 
 @some_cases
-def test_a_full_step_trains_as_a_lean_one_does(case):
+def test_a_full_step_trains_as_a_lean_one_does(case: Any) -> None:
     setting = settle(case)
     assert after(setting.step(), full=True) == after(setting.step(), full=False)
 
 
 @some_cases
-def test_forward_alone_changes_nothing_and_gives_the_cost_of_run(case):
+def test_forward_alone_changes_nothing_and_gives_the_cost_of_run(case: Any) -> None:
     step = settle(case).step()
     before = step.network.parameters.copy()
     cost = step.forward()
@@ -61,7 +64,7 @@ def test_forward_alone_changes_nothing_and_gives_the_cost_of_run(case):
 
 
 @some_cases
-def test_a_step_leaves_nothing_behind_for_the_next(case):
+def test_a_step_leaves_nothing_behind_for_the_next(case: Any) -> None:
     setting = settle(case)
     used = setting.step()
     used.inputs[...] = 3
@@ -72,7 +75,7 @@ def test_a_step_leaves_nothing_behind_for_the_next(case):
 
 
 @some_cases
-def test_steps_of_several_sizes_share_one_optimizer(case):
+def test_steps_of_several_sizes_share_one_optimizer(case: Any) -> None:
     setting = settle(case)
     step = setting.step(momentum=0.9)
     step.run(0.5)
@@ -104,7 +107,7 @@ def test_steps_of_several_sizes_share_one_optimizer(case):
 @pytest.mark.parametrize(
     "case", [c for c in SOME_CASES if splits_samples(build_case(c).layers)], ids=str
 )
-def test_the_gradient_of_a_batch_is_the_mean_over_its_samples(case):
+def test_the_gradient_of_a_batch_is_the_mean_over_its_samples(case: Any) -> None:
     setting = settle(case)
     whole = setting.step()
     whole.run(0.0)
@@ -121,7 +124,7 @@ def test_the_gradient_of_a_batch_is_the_mean_over_its_samples(case):
 
 
 @pytest.mark.parametrize("poisoned", ["inputs", "targets", "parameters"])
-def test_a_cost_that_is_not_finite_leaves_the_parameters(poisoned):
+def test_a_cost_that_is_not_finite_leaves_the_parameters(poisoned: str) -> None:
     step = settle(LENET).step(momentum=0.9, weight_decay=0.01)
     step.run(0.5)
     holder = step.network if poisoned == "parameters" else step
@@ -132,7 +135,7 @@ def test_a_cost_that_is_not_finite_leaves_the_parameters(poisoned):
     assert all(np.array_equal(x, y, equal_nan=True) for x, y in zip(before, state, strict=True))
 
 
-def test_a_cost_that_overflows_leaves_the_parameters():
+def test_a_cost_that_overflows_leaves_the_parameters() -> None:
     layer = Dense(units=1, activation="identity", weights=np.array([[1e30]]))
     network = build_network([layer], (1,), "quadratic", np.float32, np.random.default_rng(0))
     step = Step(network, sgd(network), 1)
@@ -141,7 +144,7 @@ def test_a_cost_that_overflows_leaves_the_parameters():
     assert network.parameters.tolist() == [np.float32(1e30), 0]
 
 
-def test_parameters_gradients_and_updates_are_views():
+def test_parameters_gradients_and_updates_are_views() -> None:
     step = settle(LENET).step()
     for layer in step.layers:
         for arrays, flat in (
@@ -154,7 +157,7 @@ def test_parameters_gradients_and_updates_are_views():
 
 
 @some_cases
-def test_neighbours_share_their_arrays(case):
+def test_neighbours_share_their_arrays(case: Any) -> None:
     step = settle(case).step()
     assert np.shares_memory(step.outputs, step.layers[-1].a)
     assert step.outputs.shape == step.targets.shape
@@ -164,7 +167,7 @@ def test_neighbours_share_their_arrays(case):
 
 
 @some_cases
-def test_a_step_allocates_no_new_workspace(case):
+def test_a_step_allocates_no_new_workspace(case: Any) -> None:
     step = settle(case).step()
     quantities = ("input", "z", "a", "upstream", "sigma_prime", "delta", "downstream")
     before = [getattr(layer, q) for layer in step.layers for q in quantities]
@@ -173,7 +176,7 @@ def test_a_step_allocates_no_new_workspace(case):
     assert all(x is y for x, y in zip(before, now, strict=True))
 
 
-def test_training_learns_xor():
+def test_training_learns_xor() -> None:
     layers = [Dense(units=4, activation="tanh"), Dense(units=1)]
     rng = np.random.default_rng(0)
     network = build_network(layers, (2,), "cross_entropy", np.float32, rng)

@@ -1,6 +1,7 @@
 """A trace is the workspace, copied: against plain loops, in the layouts of the border."""
 
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from .cases import SOME_CASES, as_lists, relative_error, settle
 ETA = 0.5
 
 
-def trace_of(setting) -> tuple[Trace, dict]:
+def trace_of(setting: Any) -> tuple[Trace, dict[str, Any]]:
     step = setting.step()
     reference = setting.reference(step.network, ETA)
     start = Start.of(step.network, step.optimizer)
@@ -29,7 +30,7 @@ def trace_of(setting) -> tuple[Trace, dict]:
 
 
 @pytest.mark.parametrize("case", SOME_CASES, ids=str)
-def test_every_field_is_the_reference_or_none(case):
+def test_every_field_is_the_reference_or_none(case: Any) -> None:
     setting = settle(case)
     trace, reference = trace_of(setting)
     assert trace.cost_before == pytest.approx(reference["cost"], rel=1e-12)
@@ -49,7 +50,7 @@ def test_every_field_is_the_reference_or_none(case):
 
 
 @pytest.mark.parametrize("case", SOME_CASES, ids=str)
-def test_measures(case):
+def test_measures(case: Any) -> None:
     setting = settle(case)
     step = setting.step()
     reference = setting.reference(step.network, ETA)

@@ -1,6 +1,7 @@
 """Where windows stand, against the formula of the interface and against what it must mean."""
 
 from itertools import pairwise
+from typing import Any
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -13,21 +14,23 @@ steps = st.integers(1, 4)
 widths = st.integers(0, 3)
 
 
-def pairs(numbers):
+def pairs(numbers: Any) -> Any:
     return st.tuples(numbers, numbers)
 
 
 paddings = st.one_of(st.just("valid"), widths, pairs(widths))
 
 
-def widths_of(padding):
+def widths_of(padding: Any) -> Any:
     if padding == "valid":
         return 0, 0
     return (padding, padding) if isinstance(padding, int) else padding
 
 
 @given(pairs(sizes), pairs(kernels), pairs(steps), paddings, pairs(steps))
-def test_output_size_is_the_formula(image, kernel, stride, padding, dilation):
+def test_output_size_is_the_formula(
+    image: Any, kernel: Any, stride: Any, padding: Any, dilation: Any
+) -> None:
     p = widths_of(padding)
     windows = place_windows(image, kernel, stride, padding, dilation)
     assert windows.output_shape == tuple(
@@ -38,7 +41,9 @@ def test_output_size_is_the_formula(image, kernel, stride, padding, dilation):
 
 
 @given(pairs(sizes), pairs(kernels), pairs(steps))
-def test_same_keeps_the_size_and_puts_the_odd_one_after(image, kernel, dilation):
+def test_same_keeps_the_size_and_puts_the_odd_one_after(
+    image: Any, kernel: Any, dilation: Any
+) -> None:
     windows = place_windows(image, kernel, (1, 1), "same", dilation)
     assert windows.output_shape == image
     for axis in (windows.rows, windows.columns):
@@ -47,15 +52,17 @@ def test_same_keeps_the_size_and_puts_the_odd_one_after(image, kernel, dilation)
 
 
 @given(pairs(sizes), pairs(kernels), pairs(steps), pairs(steps))
-def test_same_with_a_stride_takes_every_strideth_window(image, kernel, stride, dilation):
+def test_same_with_a_stride_takes_every_strideth_window(
+    image: Any, kernel: Any, stride: Any, dilation: Any
+) -> None:
     windows = place_windows(image, kernel, stride, "same", dilation)
     assert windows.output_shape == tuple(-(-image[k] // stride[k]) for k in range(2))
 
 
 @given(sizes, kernels, steps, steps, widths, widths)
 def test_windows_lie_on_the_padded_image_and_no_more_would_fit(
-    size, kernel, stride, dilation, before, after
-):
+    size: Any, kernel: Any, stride: Any, dilation: Any, before: Any, after: Any
+) -> None:
     axis = Axis(size, kernel, stride, dilation, before, after)
     assume(axis.outputs >= 1)
     cells = range(axis.padded)
@@ -70,6 +77,8 @@ def test_windows_lie_on_the_padded_image_and_no_more_would_fit(
 
 
 @given(sizes, kernels, steps, steps)
-def test_a_window_that_does_not_fit_has_no_outputs(size, kernel, stride, dilation):
+def test_a_window_that_does_not_fit_has_no_outputs(
+    size: Any, kernel: Any, stride: Any, dilation: Any
+) -> None:
     axis = Axis(size, kernel, stride, dilation)
     assert (axis.outputs >= 1) == (axis.reach <= size)

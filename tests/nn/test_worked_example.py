@@ -3,6 +3,8 @@
 Source: M. Mazur, "A Step by Step Backpropagation Example" (2015); here its biases move as well.
 """
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -20,7 +22,7 @@ OUTPUT = Dense(
 
 
 @pytest.fixture
-def step():
+def step() -> Any:
     layers = [HIDDEN, OUTPUT]
     network = build_network(layers, (2,), "quadratic", np.float64, np.random.default_rng(0))
     step = Step(network, sgd(network), 1)
@@ -29,16 +31,16 @@ def step():
     return step
 
 
-def to_ten_places(values):
+def to_ten_places(values: Any) -> Any:
     return pytest.approx(np.array(values), rel=0, abs=5.1e-11)
 
 
-def test_cost_before_and_after(step):
+def test_cost_before_and_after(step: Any) -> None:
     assert step.run(0.5, full=True) == to_ten_places(0.2983711088)
     assert step.forward() == to_ten_places(0.2804714468)
 
 
-def test_quantities(step):
+def test_quantities(step: Any) -> None:
     step.run(0.5, full=True)
     hidden, output = step.layers
     assert hidden.a[:, 0] == to_ten_places([0.5932699921, 0.5968843783])

@@ -1,6 +1,7 @@
 """A network of PyTorch's own goes on in nncli, from the very numbers it had."""
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def digits() -> "torch.nn.Sequential":
 
 
 @pytest.mark.parametrize("suffix", ["npz", "safetensors"])
-def test_the_same_outputs(suffix, tmp_path) -> None:
+def test_the_same_outputs(suffix: str, tmp_path: Path) -> None:
     model, path = digits(), tmp_path / f"model.{suffix}"
     if suffix == "npz":
         np.savez(path, **{name: tensor.numpy() for name, tensor in model.state_dict().items()})
@@ -48,7 +49,7 @@ def test_the_same_outputs(suffix, tmp_path) -> None:
     assert difference(step.outputs, outputs) < 1e-6
 
 
-def test_its_pickles_are_not_read(tmp_path) -> None:
+def test_its_pickles_are_not_read(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

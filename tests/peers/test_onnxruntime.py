@@ -1,5 +1,7 @@
 """onnxruntime computes from an export what nncli computes."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,13 +12,13 @@ from tests.exchange.networks import ALL_CASES, LENET, SCALINGS, difference, trai
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not here: make peers")
 
 
-def outputs_of(network, inputs):
+def outputs_of(network: Any, inputs: Any) -> Any:
     session = onnxruntime.InferenceSession(to_onnx(network)[".onnx"])
     return session.run(None, {"input": inputs})[0]
 
 
 @pytest.mark.parametrize("case", ALL_CASES, ids=str)
-def test_equal_outputs(case) -> None:
+def test_equal_outputs(case: Any) -> None:
     for scaling in SCALINGS:
         network = trained(case, scaling=scaling)
         step, _ = step_of(network, np.float32)
@@ -24,7 +26,7 @@ def test_equal_outputs(case) -> None:
 
 
 @pytest.mark.parametrize("case", ALL_CASES[::5], ids=str)
-def test_a_float64_network_in_float32(case) -> None:
+def test_a_float64_network_in_float32(case: Any) -> None:
     network = trained(case, np.float64)
     step, _ = step_of(network, np.float64)
     outputs = outputs_of(network, network.inputs.astype(np.float32))

@@ -1,5 +1,7 @@
 """The safetensors package reads what nncli writes, and nncli what it writes."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ numpy = pytest.importorskip("safetensors.numpy", reason="safetensors is not here
 
 @pytest.mark.parametrize("scaling", ["none", "number", "standard"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_they_read_an_export(dtype, scaling, tmp_path) -> None:
+def test_they_read_an_export(dtype: str, scaling: str, tmp_path: Path) -> None:
     network = trained(LENET, dtype, scaling, classes=("a", "ß", '"'))
     path = tmp_path / "w.safetensors"
     path.write_bytes(to_safetensors(network)[".safetensors"])

@@ -3,7 +3,9 @@
 import contextlib
 import io
 import sys
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,13 +22,13 @@ load_file = pytest.importorskip(
 ).load_file
 
 
-def written(folder, network, stem="module"):
+def written(folder: Path, network: Any, stem: str = "module") -> Any:
     for suffix, content in to_pytorch(network).items():
         (folder / f"{stem}{suffix}").write_bytes(content)
     return folder / f"{stem}.py"
 
 
-def loaded(path):
+def loaded(path: Any) -> Any:
     # Not by an import: that might take the bytecode of a file of the same size and second.
     module = ModuleType(path.stem)
     module.__file__ = str(path)
@@ -34,7 +36,7 @@ def loaded(path):
     return module
 
 
-def checked(path):
+def checked(path: Any) -> Any:
     """Whether the module's own check passes, and what it prints."""
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         passed = loaded(path).check()
@@ -43,7 +45,7 @@ def checked(path):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("case", ALL_CASES, ids=str)
-def test_its_check_passes_and_so_does_ours(case, dtype, tmp_path) -> None:
+def test_its_check_passes_and_so_does_ours(case: Any, dtype: str, tmp_path: Path) -> None:
     scaling = SCALINGS[ALL_CASES.index(case) % len(SCALINGS)]
     network = trained(case, dtype, scaling)
     path = written(tmp_path, network)
@@ -61,7 +63,7 @@ def test_its_check_passes_and_so_does_ours(case, dtype, tmp_path) -> None:
         assert relative_error(side, exact.outputs) < (1e-6 if dtype == "float32" else 1e-12)
 
 
-def change(path, name, how):
+def change(path: Any, name: Any, how: Any) -> None:
     """Rewrites one of a file's arrays."""
     arrays, _ = safetensors_format.read(path)
     arrays[name] = np.ascontiguousarray(how(arrays[name]))
@@ -70,12 +72,12 @@ def change(path, name, how):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 class TestAPlantedErrorIsFound:
-    def test_a_weight(self, dtype, tmp_path) -> None:
+    def test_a_weight(self, dtype: Any, tmp_path: Path) -> None:
         path = written(tmp_path, trained(LENET, dtype))
         change(tmp_path / "module.weights.safetensors", "conv1.weight", lambda w: w[..., ::-1])
         assert not checked(path)[0]
 
-    def test_a_gradient(self, dtype, tmp_path) -> None:
+    def test_a_gradient(self, dtype: Any, tmp_path: Path) -> None:
         path = written(tmp_path, trained(LENET, dtype))
         change(tmp_path / "module.check.safetensors", "gradient.dense1.bias", lambda g: g * 1.00001)
         passed, printed = checked(path)
@@ -84,7 +86,7 @@ class TestAPlantedErrorIsFound:
         assert len(wrong) == 1
         assert "gradient of dense1.bias" in wrong[0]
 
-    def test_what_is_not_a_number(self, dtype, tmp_path) -> None:
+    def test_what_is_not_a_number(self, dtype: Any, tmp_path: Path) -> None:
         path = written(tmp_path, trained(LENET, dtype))
         change(tmp_path / "module.check.safetensors", "outputs", lambda a: a * np.nan)
         assert not checked(path)[0]
@@ -99,7 +101,7 @@ class TestAPlantedErrorIsFound:
             ("x.double() / 16.0", "x.double() / 16.001"),
         ],
     )
-    def test_the_module(self, line, other, dtype, tmp_path) -> None:
+    def test_the_module(self, line: str, other: str, dtype: Any, tmp_path: Path) -> None:
         from nncli.nn.layers import Conv
 
         odd = Conv(filters=2, kernel=(2, 2), padding="same", activation="relu")
@@ -112,7 +114,7 @@ class TestAPlantedErrorIsFound:
         assert not checked(path)[0]
 
 
-def test_its_weights_are_its_state_dict(tmp_path) -> None:
+def test_its_weights_are_its_state_dict(tmp_path: Path) -> None:
     module = loaded(written(tmp_path, trained(LENET, scaling="standard")))
     state = module.load().state_dict()
     file = load_file(tmp_path / "module.weights.safetensors")
@@ -120,7 +122,9 @@ def test_its_weights_are_its_state_dict(tmp_path) -> None:
     assert all(torch.equal(state[name], tensor) for name, tensor in file.items())
 
 
-def test_without_safetensors_it_names_what_it_needs(tmp_path, monkeypatch) -> None:
+def test_without_safetensors_it_names_what_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "safetensors.torch", None)
     with pytest.raises(ImportError, match="pip install torch safetensors"):
         loaded(written(tmp_path, trained(LENET)))

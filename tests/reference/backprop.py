@@ -6,7 +6,9 @@ A vector is a list of floats, an image a list of channels, each a list of rows. 
 """
 
 import math
+from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 SIGMA = {  # σ and σ', side by side, of an activation's parameters and z
     "sigmoid": (
@@ -37,26 +39,26 @@ SIGMA = {  # σ and σ', side by side, of an activation's parameters and z
 }
 
 
-def each(function, first, *rest):
+def each(function: Any, first: Any, *rest: Any) -> Any:
     """`function` of every number in nested lists of one form."""
     if isinstance(first, list):
         return [each(function, *items) for items in zip(first, *rest, strict=True)]
     return function(first, *rest)
 
 
-def mean(values):
+def mean(values: Any) -> Any:
     """The mean of several nested lists of one form."""
     return each(lambda *numbers: sum(numbers) / len(values), *values)
 
 
-def zeros(like):
+def zeros(like: Any) -> Any:
     return each(lambda _: 0.0, like)
 
 
 # --- One layer, one sample: z from its input, and back ------------------------------------------
 
 
-def dense_forward(layer, parameters, x):
+def dense_forward(layer: Any, parameters: Any, x: Any) -> Any:
     z = []
     for j in range(layer.units):
         z.append(parameters["bias"][j] if "bias" in parameters else 0.0)
@@ -65,7 +67,7 @@ def dense_forward(layer, parameters, x):
     return z
 
 
-def dense_backward(layer, parameters, x, delta):
+def dense_backward(layer: Any, parameters: Any, x: Any, delta: Any) -> Any:
     """∂C_x/∂input, ∂C_x/∂W and ∂C_x/∂b."""
     weight = parameters["weight"]
     downstream, weight_gradient = zeros(x), zeros(weight)
@@ -76,7 +78,7 @@ def dense_backward(layer, parameters, x, delta):
     return downstream, weight_gradient, delta
 
 
-def padding_of(layer):
+def padding_of(layer: Any) -> Any:
     """(before, after) for rows and for columns."""
     padding = getattr(layer, "padding", "valid")
     if padding == "valid":
@@ -89,7 +91,9 @@ def padding_of(layer):
     return (padding[0], padding[0]), (padding[1], padding[1])
 
 
-def starts(size, kernel, stride, dilation, before, after):
+def starts(
+    size: Any, kernel: Any, stride: Any, dilation: Any, before: Any, after: Any
+) -> Iterator[Any]:
     """Where a window fits along one axis, counted from the first cell that is not padding."""
     start = -before
     while start + dilation * (kernel - 1) + 1 <= size + after:
@@ -97,7 +101,7 @@ def starts(size, kernel, stride, dilation, before, after):
         start += stride
 
 
-def window_grid(layer, image):
+def window_grid(layer: Any, image: Any) -> Any:
     """For each output row and column, its window: (i, j, row, column) of each tap on the image.
 
     Taps that fall on the padding are left out: they would multiply a zero.
@@ -111,7 +115,7 @@ def window_grid(layer, image):
         for k in range(2)
     )
 
-    def window(first_row, first_column):
+    def window(first_row: Any, first_column: Any) -> Any:
         taps = []
         for i in range(kernel[0]):
             for j in range(kernel[1]):
@@ -123,7 +127,7 @@ def window_grid(layer, image):
     return [[window(row, column) for column in column_starts] for row in row_starts]
 
 
-def conv_forward(layer, parameters, x):
+def conv_forward(layer: Any, parameters: Any, x: Any) -> Any:
     z = []
     for f in range(layer.filters):
         bias = parameters["bias"][f] if "bias" in parameters else 0.0
@@ -139,7 +143,7 @@ def conv_forward(layer, parameters, x):
     return z
 
 
-def conv_backward(layer, parameters, x, delta):
+def conv_backward(layer: Any, parameters: Any, x: Any, delta: Any) -> Any:
     weight = parameters["weight"]
     downstream, weight_gradient, bias_gradient = zeros(x), zeros(weight), [0.0] * layer.filters
     for f in range(layer.filters):
@@ -153,7 +157,7 @@ def conv_backward(layer, parameters, x, delta):
     return downstream, weight_gradient, bias_gradient
 
 
-def first_maximum(channel, window):
+def first_maximum(channel: Any, window: Any) -> Any:
     best = window[0]
     for tap in window[1:]:
         if channel[tap[2]][tap[3]] > channel[best[2]][best[3]]:
@@ -161,7 +165,7 @@ def first_maximum(channel, window):
     return best[2], best[3]
 
 
-def maxpool_forward(layer, x):
+def maxpool_forward(layer: Any, x: Any) -> Any:
     a = []
     for channel in x:
         a.append([])
@@ -173,7 +177,7 @@ def maxpool_forward(layer, x):
     return a
 
 
-def maxpool_backward(layer, x, upstream):
+def maxpool_backward(layer: Any, x: Any, upstream: Any) -> Any:
     downstream = zeros(x)
     for k, channel in enumerate(x):
         for r, window_row in enumerate(window_grid(layer, x)):
@@ -183,7 +187,7 @@ def maxpool_backward(layer, x, upstream):
     return downstream
 
 
-def avgpool_forward(layer, x):
+def avgpool_forward(layer: Any, x: Any) -> Any:
     return [
         [
             [sum(channel[row][column] for _, _, row, column in w) / len(w) for w in window_row]
@@ -193,7 +197,7 @@ def avgpool_forward(layer, x):
     ]
 
 
-def avgpool_backward(layer, x, upstream):
+def avgpool_backward(layer: Any, x: Any, upstream: Any) -> Any:
     downstream = zeros(x)
     for k in range(len(x)):
         for r, window_row in enumerate(window_grid(layer, x)):
@@ -203,13 +207,13 @@ def avgpool_backward(layer, x, upstream):
     return downstream
 
 
-def flatten_forward(layer, x):
+def flatten_forward(layer: Any, x: Any) -> Any:
     if not isinstance(x[0], list):
         return list(x)
     return [number for channel in x for row in channel for number in row]
 
 
-def flatten_backward(layer, x, upstream):
+def flatten_backward(layer: Any, x: Any, upstream: Any) -> Any:
     numbers = iter(upstream)
     return each(lambda _: next(numbers), x)
 
@@ -225,7 +229,9 @@ OTHERS = {
 # --- Layers of a mini-batch as a whole -----------------------------------------------------------
 
 
-def dropout_forward(trace, name, layer, parameters, values, uniform):
+def dropout_forward(
+    trace: Any, name: Any, layer: Any, parameters: Any, values: Any, uniform: Any
+) -> Any:
     """`uniform`: a number from 0 to 1 for each of `values`; below the rate it is left out."""
     kept = 1 / (1 - layer.rate)
     mask = each(lambda number: 0.0 if number < layer.rate else kept, uniform)
@@ -233,11 +239,11 @@ def dropout_forward(trace, name, layer, parameters, values, uniform):
     return each(lambda x, m: x * m, values, mask)
 
 
-def dropout_backward(trace, name, layer, parameters, upstream):
+def dropout_backward(trace: Any, name: Any, layer: Any, parameters: Any, upstream: Any) -> Any:
     return each(lambda u, m: u * m, upstream, trace[f"{name}.mask"])
 
 
-def units_of(values):
+def units_of(values: Any) -> Any:
     """The numbers of each unit or channel, over samples and, of an image, rows and columns."""
     if not isinstance(values[0][0], list):
         return [[x[k] for x in values] for k in range(len(values[0]))]
@@ -246,12 +252,14 @@ def units_of(values):
     ]
 
 
-def by_unit(function, values):
+def by_unit(function: Any, values: Any) -> Any:
     """`function(k, number)` of every number of unit or channel k."""
     return [[each(lambda v, k=k: function(k, v), part) for k, part in enumerate(x)] for x in values]
 
 
-def batchnorm_forward(trace, name, layer, parameters, values, uniform):
+def batchnorm_forward(
+    trace: Any, name: Any, layer: Any, parameters: Any, values: Any, uniform: Any
+) -> Any:
     units = units_of(values)
     mean = [sum(numbers) / len(numbers) for numbers in units]
     variance = [
@@ -265,7 +273,7 @@ def batchnorm_forward(trace, name, layer, parameters, values, uniform):
     return by_unit(lambda k, x: weight[k] * x + bias[k], normalised)
 
 
-def batchnorm_backward(trace, name, layer, parameters, upstream):
+def batchnorm_backward(trace: Any, name: Any, layer: Any, parameters: Any, upstream: Any) -> Any:
     """By the three ways that an input acts on the cost: itself, the mean and the variance.
 
     ∂x̂_i/∂x_i = 1/σ directly; ∂μ/∂x_i = 1/m and every x̂_j falls by it/σ; ∂s²/∂x_i = 2 (x_i − μ)/m
@@ -306,19 +314,19 @@ WHOLE = {
 # --- Activations and costs, one sample -----------------------------------------------------------
 
 
-def softmax(z):
+def softmax(z: Any) -> Any:
     powers = [math.exp(number - max(z)) for number in z]
     return [power / sum(powers) for power in powers]
 
 
-def softmax_delta(a, upstream):
+def softmax_delta(a: Any, upstream: Any) -> Any:
     """δ_j = Σ_k ∂C_x/∂a_k ∂a_k/∂z_j, where ∂a_k/∂z_j = a_k ([j = k] − a_j)."""
     return [
         sum(upstream[k] * a[k] * ((j == k) - a[j]) for k in range(len(a))) for j in range(len(a))
     ]
 
 
-def cost_of(cost, activation, a, y):
+def cost_of(cost: Any, activation: Any, a: Any, y: Any) -> Any:
     """C_x."""
     pairs = list(zip(a, y, strict=True))
     if cost == "quadratic":
@@ -329,7 +337,7 @@ def cost_of(cost, activation, a, y):
     return -sum(y_j * math.log(a_j) + (1 - y_j) * math.log(1 - a_j) for a_j, y_j in pairs)
 
 
-def cost_slope(cost, activation, a, y):
+def cost_slope(cost: Any, activation: Any, a: Any, y: Any) -> Any:
     """∂C_x/∂a."""
     pairs = list(zip(a, y, strict=True))
     if cost == "quadratic":
@@ -342,12 +350,12 @@ def cost_slope(cost, activation, a, y):
 # --- The whole step ------------------------------------------------------------------------------
 
 
-def named(layers, x):
+def named(layers: Any, x: Any) -> Any:
     """(name, layer) for each layer; a flatten layer is put where a dense layer follows an image."""
     placed, counts = [], {}
     is_image = isinstance(x[0], list)
 
-    def place(kind, layer):
+    def place(kind: Any, layer: Any) -> None:
         counts[kind] = counts.get(kind, 0) + 1
         placed.append((f"{kind}{counts[kind]}", kind, layer))
 
@@ -360,17 +368,17 @@ def named(layers, x):
 
 
 def step(
-    layers,
-    parameters,
-    inputs,
-    targets,
-    cost,
-    eta,
-    momentum=0.0,
-    weight_decay=0.0,
-    velocities=None,
-    draws=None,
-):
+    layers: Any,
+    parameters: Any,
+    inputs: Any,
+    targets: Any,
+    cost: Any,
+    eta: Any,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
+    velocities: Any = None,
+    draws: Any = None,
+) -> Any:
     """One step of SGD, every quantity of it.
 
     Args:
@@ -397,7 +405,7 @@ def step(
     return trace
 
 
-def forward(trace, placed, parameters, inputs, draws=None):
+def forward(trace: Any, placed: Any, parameters: Any, inputs: Any, draws: Any = None) -> None:
     values = inputs
     for name, kind, layer in placed:
         trace[f"{name}.input"] = values
@@ -422,7 +430,7 @@ def forward(trace, placed, parameters, inputs, draws=None):
         trace[f"{name}.a"] = values
 
 
-def backward(trace, placed, parameters, upstream):
+def backward(trace: Any, placed: Any, parameters: Any, upstream: Any) -> None:
     for name, kind, layer in reversed(placed):
         trace[f"{name}.upstream"] = upstream
         inputs = trace[f"{name}.input"]
@@ -447,7 +455,15 @@ def backward(trace, placed, parameters, upstream):
         trace[f"{name}.downstream"] = upstream
 
 
-def update(trace, placed, parameters, eta, momentum, weight_decay, velocities):
+def update(
+    trace: Any,
+    placed: Any,
+    parameters: Any,
+    eta: Any,
+    momentum: Any,
+    weight_decay: Any,
+    velocities: Any,
+) -> None:
     """g = ∂C/∂W + weight_decay W; v = g at first, then momentum v + g; ΔW = −η v."""
     for name, _, _ in placed:
         for key, weight in parameters.get(name, {}).items():

@@ -1,7 +1,9 @@
 """Cross-correlation in plain loops over lists, for numbers of any size and kind."""
 
+from typing import Any
 
-def extend(cells, before, after, mode):
+
+def extend(cells: Any, before: Any, after: Any, mode: Any) -> Any:
     """`cells` with so many more before and after; None stands for a zero."""
     middle = list(cells)
     match mode:
@@ -20,7 +22,7 @@ def extend(cells, before, after, mode):
     return (left[-before:] if before else []) + middle + right[:after]
 
 
-def widths(padding, size, dilation):
+def widths(padding: Any, size: Any, dilation: Any) -> Any:
     reach = dilation * (size - 1)
     match padding:
         case "valid":
@@ -33,15 +35,15 @@ def widths(padding, size, dilation):
 
 
 def correlate(
-    image,
-    filter,
+    image: Any,
+    filter: Any,
     *,
-    stride=(1, 1),
-    padding="valid",
-    padding_mode="zeros",
-    dilation=(1, 1),
-    flip=False,
-):
+    stride: tuple[int, int] = (1, 1),
+    padding: str = "valid",
+    padding_mode: str = "zeros",
+    dilation: tuple[int, int] = (1, 1),
+    flip: bool = False,
+) -> Any:
     """The output as a list of rows, from an image and a filter as lists of rows."""
     if flip:
         filter = [row[::-1] for row in filter[::-1]]

@@ -8,7 +8,9 @@ digits in its work. Every z is a float32 (most of them), so that both dtypes sta
 
 import json
 import struct
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import mpmath as mp
 
@@ -21,27 +23,27 @@ SIZES = [
 CENTRE = mp.mpf("3.75")
 
 
-def erfcx(x):
+def erfcx(x: Any) -> Any:
     if x > 50:
         return mp.hyperu(0.5, 0.5, x * x) / mp.sqrt(mp.pi)
     return mp.exp(x * x) * mp.erfc(x)
 
 
-def normal(z):
+def normal(z: Any) -> Any:
     """Φ(z) and φ(z)."""
     return mp.erfc(-z / mp.sqrt(2)) / 2, mp.exp(-z * z / 2) / mp.sqrt(2 * mp.pi)
 
 
-def gelu(z):
+def gelu(z: Any) -> Any:
     below, density = normal(z)
     return z * below, below + z * density
 
 
-def elu(alpha):
+def elu(alpha: Any) -> Any:
     return lambda z: (z, mp.mpf(1)) if z > 0 else (alpha * mp.expm1(z), alpha * mp.exp(z))
 
 
-def leaky_relu(slope):
+def leaky_relu(slope: Any) -> Any:
     return lambda z: (z, mp.mpf(1)) if z > 0 else (slope * z, mp.mpf(slope))
 
 
@@ -58,14 +60,14 @@ FUNCTIONS = {
 }
 
 
-def as_float32(value):
+def as_float32(value: Any) -> Any:
     return struct.unpack("f", struct.pack("f", value))[0]
 
 
-def gelu_series(terms=35):
+def gelu_series(terms: int = 35) -> Iterator[Any]:
     """Chebyshev coefficients of (1 + 2x) erfcx(x) in (x − 3.75)/(x + 3.75)."""
 
-    def value(q):
+    def value(q: Any) -> Any:
         x = CENTRE * (1 + q) / (1 - q)
         return (1 + 2 * x) * erfcx(x)
 
@@ -77,7 +79,7 @@ def gelu_series(terms=35):
         yield total * (2 if k else 1) / n
 
 
-def main():
+def main() -> None:
     mp.mp.dps = 60
     numbers = [sign * as_float32(size) for size in SIZES for sign in (-1, 1)]
     record = {
@@ -90,7 +92,7 @@ def main():
         print(mp.nstr(coefficient, 20))
 
 
-def rows_of(rows):
+def rows_of(rows: Any) -> str:
     return ",\n".join(json.dumps(row) for row in rows)
 
 

@@ -10,8 +10,10 @@ matrix and filter, and the arguments in nncli's words; its output is `output0`, 
 """
 
 import json
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.signal
@@ -23,7 +25,16 @@ TORCH_MODES = {m: m for m in ("reflect", "replicate", "circular")} | {"zeros": "
 SCIPY_MODES = {"zeros": "fill", "circular": "wrap", "symmetric": "symm"}
 
 
-def by_torch(image, filter, *, stride, padding, padding_mode, dilation, summed=True):
+def by_torch(
+    image: Any,
+    filter: Any,
+    *,
+    stride: Any,
+    padding: Any,
+    padding_mode: Any,
+    dilation: Any,
+    summed: bool = True,
+) -> Any:
     """Of rows x columns, or of channels x rows x columns, which are summed or kept apart."""
     shape = (-1, *image.shape[-2:])
     padded = F.pad(
@@ -37,12 +48,12 @@ def by_torch(image, filter, *, stride, padding, padding_mode, dilation, summed=T
     return output[0] if summed else output
 
 
-def by_scipy(image, filter, *, padding, padding_mode, flip):
+def by_scipy(image: Any, filter: Any, *, padding: Any, padding_mode: Any, flip: Any) -> Any:
     rule = scipy.signal.convolve2d if flip else scipy.signal.correlate2d
     return rule(image, filter, mode=padding, boundary=SCIPY_MODES[padding_mode])
 
 
-def torch_cases():
+def torch_cases() -> Iterator[Any]:
     for filter, mode, steps in product(
         ("odd", "wide"), TORCH_MODES, (((1, 1), (1, 1)), ((2, 3), (1, 1)), ((1, 2), (2, 1)))
     ):
@@ -61,14 +72,14 @@ def torch_cases():
     )
 
 
-def torch_channel_cases():
+def torch_channel_cases() -> Iterator[Any]:
     """One filter for each channel (groups = channels), and their sum, as in a conv layer."""
     for summed, mode in product((False, True), TORCH_MODES):
         how = {"stride": (2, 1), "padding": (3, 2), "padding_mode": mode, "dilation": (1, 2)}
         yield "torch", "channels", "own", how | {"summed": summed}
 
 
-def scipy_cases():
+def scipy_cases() -> Iterator[Any]:
     for padding, mode, flip in product(("same", "full"), SCIPY_MODES, (False, True)):
         yield "scipy", "small", "odd", {"padding": padding, "padding_mode": mode, "flip": flip}
     for flip in (False, True):
@@ -77,7 +88,7 @@ def scipy_cases():
         yield "scipy", "large", "big", how
 
 
-def main():
+def main() -> None:
     rng = np.random.default_rng(0)
     shapes = {"small": (9, 11), "large": (34, 36), "odd": (3, 5), "wide": (2, 4), "big": (17, 21)}
     shapes |= {"channels": (3, 9, 11), "own": (3, 3, 4)}

@@ -12,6 +12,7 @@ torch.optim.SGD. Nothing of nncli is used.
 import math
 import warnings
 from collections import Counter
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -31,16 +32,16 @@ SIGMA = {  # of z, with the parameters that a layer names
 }
 
 
-def activated(layer, z):
+def activated(layer: Any, z: Any) -> Any:
     keys = {key: layer[key] for key in ("negative_slope", "alpha") if key in layer}
     return SIGMA[layer["activation"]](z, **keys)
 
 
-def pair(value):
+def pair(value: Any) -> Any:
     return (value, value) if isinstance(value, int) else tuple(value)
 
 
-def convolve(layer, x, weight, bias):
+def convolve(layer: Any, x: Any, weight: Any, bias: Any) -> Any:
     how = {"stride": pair(layer.get("stride", 1)), "dilation": pair(layer.get("dilation", 1))}
     padding = layer.get("padding", "valid")
     if padding == "valid":
@@ -59,7 +60,7 @@ def convolve(layer, x, weight, bias):
     return z
 
 
-def image_or_vector(layer, x, parameters):
+def image_or_vector(layer: Any, x: Any, parameters: Any) -> Any:
     """z of a layer with weights, or the output of one without."""
     match layer["type"]:
         case "dense":
@@ -75,7 +76,7 @@ def image_or_vector(layer, x, parameters):
     raise ValueError(layer["type"])
 
 
-def costs(case, z, a, y):
+def costs(case: Any, z: Any, a: Any, y: Any) -> Any:
     """C of the mini-batch by the last layer's z, and again by its a."""
     n = len(y)
     match case["cost"], case["network"][-1]["activation"]:
@@ -93,12 +94,12 @@ def costs(case, z, a, y):
 class Network:
     """The layers of a case under nncli's names, with an implied flatten put in, and parameters."""
 
-    def __init__(self, case, draw):
+    def __init__(self, case: Any, draw: Any) -> None:
         self.case = case
         self.layers = []  # (name, layer, parameters)
         counts = Counter()
 
-        def place(layer, x):
+        def place(layer: Any, x: Any) -> Any:
             counts[layer["type"]] += 1
             name = f"{layer['type']}{counts[layer['type']]}"
             parameters = draw_parameters(layer, x.shape[1:], draw)
@@ -111,10 +112,10 @@ class Network:
                 x = place({"type": "flatten"}, x)
             x = place(layer, x)
 
-    def parameters(self):
+    def parameters(self) -> Any:
         return [value for _, _, parameters in self.layers for value in parameters.values()]
 
-    def forward(self, inputs, targets):
+    def forward(self, inputs: Any, targets: Any) -> Any:
         """C by z, C by a, and per layer its input, z (None without weights) and a, as tensors."""
         tensors = {}
         x = inputs
@@ -126,7 +127,7 @@ class Network:
         return *costs(self.case, z, a, targets), tensors
 
 
-def draw_parameters(layer, shape, draw):
+def draw_parameters(layer: Any, shape: Any, draw: Any) -> Any:
     match layer["type"]:
         case "dense":
             units = layer["units"]
@@ -142,7 +143,7 @@ def draw_parameters(layer, shape, draw):
     return {key: torch.from_numpy(v).requires_grad_() for key, v in parameters.items()}
 
 
-def one_step(network, optimizer, inputs, targets):
+def one_step(network: Any, optimizer: Any, inputs: Any, targets: Any) -> Any:
     """Every quantity of a step, by layer and name; per sample where nncli has it per sample."""
     n = len(inputs)
     fields = {}
@@ -182,7 +183,7 @@ def one_step(network, optimizer, inputs, targets):
     return {key: value.detach().numpy() for key, value in fields.items()}
 
 
-def record(index):
+def record(index: Any) -> Any:
     """Both steps of a case: arrays by step, layer and quantity."""
     case, draw = CASES[index], Draw(index)
     network = Network(case, draw)
@@ -201,7 +202,7 @@ def record(index):
     return fields
 
 
-def main():
+def main() -> None:
     torch.set_num_threads(1)
     fields = {}
     for index in range(len(CASES)):

@@ -10,13 +10,15 @@ autograd, the masks that PyTorch drew, the buffers after each step; and in evalu
 outputs, and the gradients by autograd. Nothing of nncli is used.
 """
 
+from typing import Any
+
 import torch
 from torch import nn
 
 from tests.reference.torch_modes import CASES, ETA, RECORD, STEPS, save
 
 
-def module_of(layer, shape):
+def module_of(layer: Any, shape: Any) -> Any:
     """The module of a layer, and that of its activation (or None)."""
     kind, more = layer["type"], {key: v for key, v in layer.items() if key != "type"}
     sigma = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh}.get(more.pop("activation", None))
@@ -37,7 +39,7 @@ def module_of(layer, shape):
     return module.double(), None if sigma is None else sigma()
 
 
-def network_of(case):
+def network_of(case: Any) -> Any:
     layers, x = [], torch.zeros(2, *case["shape"], dtype=torch.float64)
     for layer in case["network"]:
         module, sigma = module_of(layer, tuple(x.shape[1:]))
@@ -52,7 +54,7 @@ def network_of(case):
     return layers
 
 
-def forward(layers, x):
+def forward(layers: Any, x: Any) -> Any:
     """The input and output of each layer, its activation included."""
     pairs = []
     for module, sigma in layers:
@@ -62,7 +64,7 @@ def forward(layers, x):
     return pairs
 
 
-def one_step(layers, inputs, targets):
+def one_step(layers: Any, inputs: Any, targets: Any) -> Any:
     """C and every quantity; the gradients stay in the modules."""
     n = len(inputs)
     inputs = inputs.clone().requires_grad_()
@@ -85,7 +87,7 @@ def one_step(layers, inputs, targets):
     return {key: value.detach().numpy().copy() for key, value in fields.items()}
 
 
-def record(case):
+def record(case: Any) -> Any:
     layers, found = network_of(case), {}
     optimizer = torch.optim.SGD([p for m, _ in layers for p in m.parameters()], lr=ETA)
     for number in range(1, STEPS + 1):
@@ -109,7 +111,7 @@ def record(case):
     return found
 
 
-def main():
+def main() -> None:
     torch.manual_seed(0)
     torch.set_num_threads(1)
     fields = {}

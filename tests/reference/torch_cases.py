@@ -7,8 +7,10 @@ A case holds a network as a spec has it (integers or pairs for what has rows and
 of one sample, the number of samples `n`, and what SGD needs. Its place in CASES seeds its numbers.
 """
 
+from collections.abc import Iterator
 from itertools import cycle, product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,22 +26,22 @@ ENDINGS = [*(("quadratic", activation) for activation in ELEMENTWISE), *CROSS_EN
 # --- The cases ----------------------------------------------------------------------------------
 
 
-def dense(units, activation="sigmoid", **more):
+def dense(units: Any, activation: str = "sigmoid", **more: Any) -> Any:
     return {"type": "dense", "units": units, "activation": activation, **more}
 
 
-def conv(filters, kernel, activation="tanh", **more):
+def conv(filters: Any, kernel: Any, activation: str = "tanh", **more: Any) -> Any:
     return {"type": "conv", "filters": filters, "kernel": kernel, "activation": activation, **more}
 
 
-def pool(kind, size, **more):
+def pool(kind: Any, size: Any, **more: Any) -> Any:
     return {"type": kind, "size": size, **more}
 
 
 FLATTEN = {"type": "flatten"}
 
 
-def case(name, shape, *network, **more):
+def case(name: Any, shape: Any, *network: Any, **more: Any) -> Any:
     """`inputs`: "ties" are drawn from -1, 0 and 1; of "zero" the first sample is 0 throughout."""
     return {"name": name, "shape": shape, "network": network} | {
         "cost": "quadratic",
@@ -51,7 +53,7 @@ def case(name, shape, *network, **more):
     }
 
 
-def activation_cases():
+def activation_cases() -> Iterator[Any]:
     """Each hidden activation under each cost and output activation that go together."""
     sizes = cycle([3, 1, 3])
     for hidden, (cost, output) in product(ELEMENTWISE, ENDINGS):
@@ -62,7 +64,7 @@ def activation_cases():
         yield case(f"conv-{hidden}-{cost}-{output}", (2, 3, 4), *layers, cost=cost, n=next(sizes))
 
 
-def dense_cases():
+def dense_cases() -> Iterator[Any]:
     tanh, no_bias, last = dense(3, "tanh"), dense(3, "tanh", bias=False), dense(2)
     yield case("dense-one_unit", (1,), dense(1), n=1)
     yield case("dense-no_bias", (3,), no_bias, dense(2, bias=False))
@@ -70,7 +72,7 @@ def dense_cases():
     yield case("dense-kink", (3,), dense(4, "relu", bias=False), last, inputs="zero")
 
 
-def conv_cases():
+def conv_cases() -> Iterator[Any]:
     geometries = {
         "1": {"kernel": 1},
         "2": {"kernel": 2},
@@ -112,7 +114,7 @@ def conv_cases():
     yield case("conv-three", (2, 4, 5), conv(2, 1), *inner, head)
 
 
-def pool_cases(kind):
+def pool_cases(kind: Any) -> Iterator[Any]:
     pools = {
         "2": {"size": 2},  # leaves the last row uncovered
         "3-stride_1": {"size": 3, "stride": 1},
@@ -127,7 +129,7 @@ def pool_cases(kind):
     yield case(f"{kind}-between_convs", IMAGE, *around)
 
 
-def tie_cases():
+def tie_cases() -> Iterator[Any]:
     """The first of equal maxima is the one that counts; behind relu, many are 0."""
     head = dense(2, "identity")
     yield case("maxpool-ties", IMAGE, pool("maxpool", 2, stride=1), head, inputs="ties")
@@ -135,14 +137,14 @@ def tie_cases():
     yield case("maxpool-ties-behind_relu", IMAGE, *relu, inputs="zero")
 
 
-def flatten_cases():
+def flatten_cases() -> Iterator[Any]:
     head = dense(2)
     yield case("flatten-said", (2, 3, 3), conv(2, 2), FLATTEN, head)
     yield case("flatten-first", (2, 2, 3), FLATTEN, head)
     yield case("flatten-twice", (2, 4, 4), pool("avgpool", 2), FLATTEN, FLATTEN, head)
 
 
-def sgd_cases():
+def sgd_cases() -> Iterator[Any]:
     how = {
         "momentum": {"momentum": 0.9},
         "weight_decay": {"weight_decay": 0.1},
@@ -153,7 +155,7 @@ def sgd_cases():
         yield case(f"sgd-conv-{name}", (2, 3, 4), conv(2, 2, bias=False), dense(2), **more)
 
 
-def lenet_cases():
+def lenet_cases() -> Iterator[Any]:
     for kind, n, more in (("avgpool", 1, {}), ("maxpool", 3, {"momentum": 0.9})):
         yield case(
             f"lenet-{kind}",
@@ -180,7 +182,7 @@ FURTHER = [  # activations, with what a layer says of them
 ]
 
 
-def further_activation_cases():
+def further_activation_cases() -> Iterator[Any]:
     """Each of FURTHER in dense and conv layers, as an output, and of a z that is exactly 0."""
     sizes = cycle([3, 1, 3])
     for activation, keys in FURTHER:
@@ -220,20 +222,20 @@ class Draw:
     Nothing but multiples of 2^-53 and correctly rounded operations: the same on every machine.
     """
 
-    def __init__(self, index):
+    def __init__(self, index: Any) -> None:
         self.case = CASES[index]
         self.rng = np.random.default_rng(index)
 
-    def between(self, low, high, shape):
+    def between(self, low: Any, high: Any, shape: Any) -> Any:
         return low + (high - low) * self.rng.random(shape)
 
-    def weight(self, shape, fan_in):
+    def weight(self, shape: Any, fan_in: Any) -> Any:
         return self.between(-2, 2, shape) / np.sqrt(fan_in)
 
-    def bias(self, units):
+    def bias(self, units: Any) -> Any:
         return self.between(-0.5, 0.5, units)
 
-    def batch(self):
+    def batch(self) -> Any:
         """A mini-batch: inputs and targets."""
         case = self.case
         n, last = case["n"], case["network"][-1]
@@ -255,7 +257,7 @@ class Draw:
 # --- The record ---------------------------------------------------------------------------------
 
 
-def save(version, fields):
+def save(version: Any, fields: Any) -> None:
     """`fields`: arrays by key, such as 007/1/conv1/delta (case, step, layer, quantity).
 
     They are stored end to end: thousands of members of their own would weigh more than the numbers.
@@ -270,7 +272,7 @@ def save(version, fields):
     )
 
 
-def load():
+def load() -> Any:
     """PyTorch's version, the names of the cases when it ran, and per case {1/conv1/delta: ...}."""
     with np.load(RECORD) as file:
         stored = dict(file)

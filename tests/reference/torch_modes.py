@@ -4,6 +4,7 @@ Nothing here knows PyTorch, and nothing knows nncli.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ RECORD = Path(__file__).parent / "torch" / "modes.npz"
 ETA, STEPS = 0.25, 3
 
 
-def save(version, fields):
+def save(version: Any, fields: Any) -> None:
     """`fields`: arrays by key, stored end to end, since members of a file have their own weight."""
     arrays = [np.asarray(value, np.float64) for value in fields.values()]
     np.savez_compressed(
@@ -23,7 +24,7 @@ def save(version, fields):
     )
 
 
-def load():
+def load() -> Any:
     """PyTorch's version, and every array by its key."""
     with np.load(RECORD) as file:
         stored = dict(file)
@@ -36,11 +37,11 @@ def load():
     return str(stored["torch"]), found
 
 
-def dense(units, activation="sigmoid"):
+def dense(units: Any, activation: str = "sigmoid") -> Any:
     return {"type": "dense", "units": units, "activation": activation}
 
 
-def batchnorm(epsilon=1e-5, momentum=0.1):
+def batchnorm(epsilon: float = 1e-5, momentum: float = 0.1) -> Any:
     return {"type": "batchnorm", "epsilon": epsilon, "momentum": momentum}
 
 
@@ -48,7 +49,7 @@ CONV = {"type": "conv", "filters": 3, "kernel": 2, "activation": "tanh"}
 FLATTEN = {"type": "flatten"}
 
 
-def case(name, shape, *network, n=6):
+def case(name: Any, shape: Any, *network: Any, n: int = 6) -> Any:
     return {"name": name, "shape": shape, "network": network, "n": n}
 
 

@@ -4,8 +4,10 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from nncli.inspection.record import Inspection, inspect
@@ -20,7 +22,7 @@ WORKED = ("two-two-two", "seed-3-4-2")  # of one sample each
 VIEWS = ("matrix", "hadamard", "kronecker", "index")
 
 
-def drawing_of(trace: Trace, *, checked: bool = False, why=None, **choices) -> Drawing:
+def drawing_of(trace: Trace, *, checked: bool = False, why: Any = None, **choices: Any) -> Drawing:
     inspection: Inspection = inspect(trace, checked=checked)
     return Drawing(inspection, breakdown(inspection, Choices(**choices), why), why)
 
@@ -29,7 +31,7 @@ def on_screen(page: Page, width: int = 80) -> str:
     return shown(OnTerminal(page), width)
 
 
-def shown(renderable, width: int = 80) -> str:
+def shown(renderable: Any, width: int = 80) -> str:
     file = io.StringIO()
     console = Console(file=file, width=width, highlight=False, markup=False, emoji=False)
     console.print(renderable)
@@ -42,7 +44,7 @@ class Term:
 
     symbol: str
     sign: str
-    values: np.ndarray
+    values: NDArray[Any]
 
 
 HEADING = re.compile(r"(\S(?:.*?\S)??)  (\d+(?:×\d+)+)(?:  columns (\d+)–(\d+))?(?=\s|$)\s*")

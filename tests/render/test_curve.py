@@ -1,5 +1,7 @@
 """A curve over the epochs."""
 
+from typing import Any
+
 import pytest
 
 from nncli.render.widgets.curve import HEIGHT, Curves, Series, nearest_free
@@ -18,16 +20,16 @@ from .pages import shown
         (0, (0, 1, 2), 3),
     ],
 )
-def test_the_nearest_free_row(row, taken, expected):
+def test_the_nearest_free_row(row: Any, taken: Any, expected: Any) -> None:
     assert nearest_free(row, taken) == expected
 
 
-def drawn(*series, width=60, title="cost"):
+def drawn(*series: Any, width: int = 60, title: str = "cost") -> Any:
     epochs = range(1, len(series[0].values) + 1)
     return shown(Curves(title, series, list(epochs)), width).splitlines()
 
 
-def test_every_series_is_named_at_its_end_with_its_last_value():
+def test_every_series_is_named_at_its_end_with_its_last_value() -> None:
     lines = drawn(Series("train", [5, 4, 3, 2]), Series("validation", [5, 5, 4, 4]))
     assert lines[0].strip() == "cost"
     assert len(lines) == HEIGHT + 2
@@ -38,7 +40,7 @@ def test_every_series_is_named_at_its_end_with_its_last_value():
     assert lines[-1].split() == ["epoch", "1", "4"]
 
 
-def test_labels_of_series_that_end_together_stand_in_rows_of_their_own():
+def test_labels_of_series_that_end_together_stand_in_rows_of_their_own() -> None:
     for last in (1, 3, 5):
         lines = drawn(Series("train", [5, 1, last]), Series("validation", [1, 5, last]))
         rows = {name: [name in line for line in lines].index(True) for name in ("train", "valid")}
@@ -50,35 +52,35 @@ def test_labels_of_series_that_end_together_stand_in_rows_of_their_own():
     ("values", "logarithmic"),
     [([1.0, 0.05], False), ([1.0, 0.049], True), ([1.0, 0.0], False), ([100.0, -1.0], False)],
 )
-def test_the_scale_says_what_it_is(values, logarithmic):
+def test_the_scale_says_what_it_is(values: list[float], logarithmic: bool) -> None:
     lines = drawn(Series("train", values))
     assert lines[0].strip() == ("cost (log scale)" if logarithmic else "cost")
 
 
 @pytest.mark.parametrize("width", [30, 40, 80, 200])
-def test_no_line_is_wider_than_the_page(width):
+def test_no_line_is_wider_than_the_page(width: int) -> None:
     lines = drawn(Series("train", [0.123456, 987654, 3]), Series("v", [1, 2, 3]), width=width)
     assert lines
     assert max(map(len, lines)) <= min(width, 100)
 
 
-def test_nothing_is_drawn_where_there_is_no_room():
+def test_nothing_is_drawn_where_there_is_no_room() -> None:
     assert drawn(Series("a long name indeed", [1, 2]), width=30) == []
 
 
-def test_what_is_not_finite_is_not_drawn():
+def test_what_is_not_finite_is_not_drawn() -> None:
     lines = drawn(Series("bad", [1, float("nan")]), Series("good", [2, 1]))
     assert not any("bad" in line for line in lines)
     assert any("good 1.000" in line for line in lines)
     assert drawn(Series("bad", [1, float("inf")])) == []
 
 
-def test_one_epoch_and_a_constant():
+def test_one_epoch_and_a_constant() -> None:
     assert len(drawn(Series("train", [3.0]))) == HEIGHT + 2
     assert len(drawn(Series("train", [3.0, 3.0, 3.0]))) == HEIGHT + 2
 
 
-def test_a_series_ends_where_its_epochs_do():
+def test_a_series_ends_where_its_epochs_do() -> None:
     short, long = Series("s", [4, 3, 2], [1, 2, 3], "S"), Series("l", [4.0] * 9, range(1, 10), "L")
     lines = drawn_over(range(1, 10), short, long)
     axis = lines[1].index("┤") + 1
@@ -88,17 +90,17 @@ def test_a_series_ends_where_its_epochs_do():
     assert any(" s 2.000" in line for line in lines)
 
 
-def drawn_over(epochs, *series, width=60):
+def drawn_over(epochs: Any, *series: Any, width: int = 60) -> Any:
     return shown(Curves("cost", series, epochs), width).splitlines()
 
 
-def test_an_epoch_alone_among_many_is_a_dot():
+def test_an_epoch_alone_among_many_is_a_dot() -> None:
     lone, long = Series("lone", [7.0], [5], "X"), Series("long", [1.0] * 90, range(1, 91), "L")
     lines = drawn_over(range(1, 91), lone, long)
     assert lines[1].count("X") == 1
 
 
-def test_letters_of_curves_that_cross_stand_apart():
+def test_letters_of_curves_that_cross_stand_apart() -> None:
     up, down = Series("u", [1, 2], letter="U"), Series("d", [2, 1], letter="D")
     lines = [line[: line.rfind("  ")] for line in drawn(up, down, width=90)[1 : HEIGHT + 1]]
     heights = {x: [row for row, line in enumerate(lines) if x in line[6:]] for x in "UD"}
@@ -106,7 +108,7 @@ def test_letters_of_curves_that_cross_stand_apart():
     assert len(heights["D"]) >= 3
 
 
-def test_there_is_a_row_for_the_name_of_each():
+def test_there_is_a_row_for_the_name_of_each() -> None:
     series = [Series(f"run {k}", [1.0, 1.0]) for k in range(HEIGHT + 4)]
     lines = drawn(*series)
     assert all(sum(f"run {k} " in line for line in lines) == 1 for k in range(len(series)))

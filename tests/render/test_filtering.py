@@ -6,6 +6,7 @@ import json
 import re
 import time
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,11 +32,19 @@ from tests.render.pages import equations_of, on_screen
 BOX = np.full((3, 3), 1 / 9)
 
 
-def other_of(made):
+def other_of(made: Any) -> Any:
     return other_way(made.matrix, made.filter, made.options)
 
 
-def page(matrix, filter, how=None, extent=None, width=80, compare=False, **asked):
+def page(
+    matrix: Any,
+    filter: Any,
+    how: Any = None,
+    extent: Any = None,
+    width: int = 80,
+    compare: bool = False,
+    **asked: Any,
+) -> Any:
     made = apply_filter(np.asarray(matrix), np.asarray(filter), how or Options())
     if compare:
         asked["other"] = other_of(made)
@@ -43,12 +52,12 @@ def page(matrix, filter, how=None, extent=None, width=80, compare=False, **asked
     return on_screen(shown, width)
 
 
-def at(matrix, filter, place, how=None, **more):
+def at(matrix: Any, filter: Any, place: Any, how: Any = None, **more: Any) -> Any:
     made = apply_filter(np.asarray(matrix), np.asarray(filter), how or Options())
     return page(matrix, filter, how, windows=[window(made, *place)], **more)
 
 
-def test_sizes_are_spelled_out():
+def test_sizes_are_spelled_out() -> None:
     made = apply_filter(
         np.ones((9, 12)), np.ones((3, 4)), Options(padding=1, stride=(2, 3), dilation=(1, 2))
     )
@@ -58,7 +67,7 @@ def test_sizes_are_spelled_out():
     ]
 
 
-def test_margins():
+def test_margins() -> None:
     made = apply_filter(np.ones((5, 6)), np.ones((3, 3)), Options(stride=(3, 3)))
     assert list(margins(made)) == ["No window reaches 2 rows and 0 columns of the matrix."]
     made = apply_filter(
@@ -70,11 +79,11 @@ def test_margins():
     assert list(margins(apply_filter(np.ones((3, 3)), np.ones((2, 2)), Options()))) == []
 
 
-def test_correlation_or_convolution():
+def test_correlation_or_convolution() -> None:
     skew = np.array([[0, 1], [2, 0]])
     matrix = np.arange(9).reshape(3, 3) ** 2
 
-    def line(*given, **how):
+    def line(*given: Any, **how: Any) -> Any:
         return kind(apply_filter(*given, Options(**how)))
 
     assert line(matrix, np.ones((2, 2))) == (
@@ -92,14 +101,14 @@ def test_correlation_or_convolution():
     assert line(matrix, skew).endswith("convolution differs, here by up to 1.00.")
 
 
-def test_integers_that_fit_one_way_only():
+def test_integers_that_fit_one_way_only() -> None:
     matrix = np.array([[2**62, 0, 0]])
     assert kind(apply_filter(matrix, np.array([[1, 0, 4]]), Options())).endswith(
         "convolution differs."
     )
 
 
-def test_a_difference_that_does_not_fit_into_64_bits():
+def test_a_difference_that_does_not_fit_into_64_bits() -> None:
     """3 − (−2⁶³) would be −2⁶³ + 3."""
     matrix, filter = np.array([[-(2**63), 3]]), np.array([[1, 0]])
     made = apply_filter(matrix, filter, Options())
@@ -111,18 +120,18 @@ def test_a_difference_that_does_not_fit_into_64_bits():
 # Products
 
 
-def test_the_window_is_marked_in_the_matrix():
+def test_the_window_is_marked_in_the_matrix() -> None:
     text = at(np.arange(16).reshape(4, 4), np.ones((2, 2), int), (1, 2))
     assert "    0   1   2   3\n    4   5 [ 6][ 7]\n    8   9 [10][11]\n   12  13  14  15\n" in text
     assert "sum = 34\n" in text
 
 
-def test_a_dilated_window_is_marked_where_its_taps_are():
+def test_a_dilated_window_is_marked_where_its_taps_are() -> None:
     text = at(np.arange(9).reshape(3, 3), np.ones((2, 2), int), (0, 0), Options(dilation=(2, 2)))
     assert "  [0] 1 [2]\n   3  4  5\n  [6] 7 [8]\n" in text
 
 
-def test_the_window_is_marked_in_every_channel_that_is_summed():
+def test_the_window_is_marked_in_every_channel_that_is_summed() -> None:
     cells = np.arange(18).reshape(2, 3, 3)
     text = at(cells, np.ones((2, 2, 2), int), (0, 1), Options(summed=True))
     assert "channel 0:\n   0 [1][2]\n" in text
@@ -130,7 +139,7 @@ def test_the_window_is_marked_in_every_channel_that_is_summed():
     assert f"sum = {1 + 2 + 4 + 5 + 10 + 11 + 13 + 14}\n" in text
 
 
-def test_of_a_large_matrix_the_surroundings_are_shown():
+def test_of_a_large_matrix_the_surroundings_are_shown() -> None:
     text = at(np.arange(10000).reshape(100, 100), np.ones((3, 3), int), (50, 60))
     assert "rows 48–54, columns 58–64 of the matrix:" in text
     assert " [5060][5061][5062] " in text
@@ -141,7 +150,7 @@ def test_of_a_large_matrix_the_surroundings_are_shown():
         ).replace("[ ", " [").replace("[ ", " [").replace("[ ", " [")
 
 
-def test_padding_stands_in_parentheses():
+def test_padding_stands_in_parentheses() -> None:
     text = at(np.arange(1, 10).reshape(3, 3), np.ones((3, 3), int), (0, 0), Options(padding=1))
     assert "5 cells of this window on padding (zeros), in parentheses:" in text
     assert "  (0)(0)(0)\n  (0) 1  2\n  (0) 4  5\n" in text
@@ -151,14 +160,14 @@ def test_padding_stands_in_parentheses():
     assert "parentheses" not in at(np.ones((3, 3)), np.ones((3, 3)), (1, 1), Options(padding=1))
 
 
-def test_padding_of_every_channel():
+def test_padding_of_every_channel() -> None:
     cells = np.arange(18).reshape(2, 3, 3)
     text = at(cells, np.ones((2, 2, 2), int), (0, 0), Options(padding=1, summed=True))
     assert "channel 0:\n  (0)(0)\n  (0) 0\n" in text
     assert "channel 1:\n  (0)(0)\n  (0) 9\n" in text
 
 
-def test_a_window_wholly_on_padding():
+def test_a_window_wholly_on_padding() -> None:
     text = at(np.arange(40).reshape(2, 20), np.ones((2, 2), int), (0, 0), Options(padding=4))
     assert "sum = 0\n" in text
     assert "4 cells of this window on padding" in text
@@ -180,7 +189,9 @@ SUM = re.compile(r"^sum = (\S+)(?: \(the products as shown add up to that within
         (np.arange(25).reshape(5, 5), np.ones((3, 3), int)),
     ],
 )
-def test_what_is_shown_adds_up_or_the_line_says_by_how_much_it_does_not(matrix, filter):
+def test_what_is_shown_adds_up_or_the_line_says_by_how_much_it_does_not(
+    matrix: Any, filter: Any
+) -> None:
     made = apply_filter(matrix, filter, Options())
     chosen = list(all_windows(made))[:4]
     text = page(matrix, filter, windows=chosen)
@@ -197,7 +208,7 @@ def test_what_is_shown_adds_up_or_the_line_says_by_how_much_it_does_not(matrix, 
     assert all(off == "" for _, off in found) or not exact
 
 
-def test_sums_that_are_not_finite():
+def test_sums_that_are_not_finite() -> None:
     terms = [np.array([[np.inf, 1.0]])] * 3
     assert sum_line(terms, np.inf, Extent()) == "sum = inf"
     assert sum_line(terms, np.nan, Extent()) == "sum = nan"
@@ -208,7 +219,7 @@ def test_sums_that_are_not_finite():
 
 @pytest.mark.parametrize("width", [40, 80, 120])
 @pytest.mark.parametrize("scale", [1, 1e4, 1e-5])
-def test_no_line_is_wider_than_the_screen(width, scale):
+def test_no_line_is_wider_than_the_screen(width: int, scale: float) -> None:
     rng = np.random.default_rng(0)
     matrix, filter = rng.normal(size=(16, 16)) * scale, rng.normal(size=(14, 13))
     how = Options(padding=2)
@@ -226,7 +237,7 @@ def test_no_line_is_wider_than_the_screen(width, scale):
     assert not re.search(r"\d…", text)
 
 
-def heat(array, colours="truecolor"):
+def heat(array: Any, colours: str = "truecolor") -> Any:
     made = apply_filter(np.asarray(array), np.array([[1]]), Options())
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, color_system=colours, width=80)
@@ -236,7 +247,7 @@ def heat(array, colours="truecolor"):
     return file.getvalue().split("output", 2)[2]
 
 
-def test_the_heat_map_is_coloured_by_sign_and_size():
+def test_the_heat_map_is_coloured_by_sign_and_size() -> None:
     lines = heat([[4, -4, 0, 1]]).splitlines()
     coloured = re.findall(r"\x1b\[([\d;]+48;2;[\d;]+)m\s*(-?\d+) ", lines[-1])
     colours = {
@@ -248,27 +259,27 @@ def test_the_heat_map_is_coloured_by_sign_and_size():
     assert colours["1"][1] > colours["4"][1]  # the smaller, the paler
 
 
-def test_the_heat_map_can_be_read_without_colour():
+def test_the_heat_map_can_be_read_without_colour() -> None:
     text = page([[4, -4, 0, 1]], [[1]])
     assert text.endswith("output  1×4\n  4  -4   0   1 \n")
     assert "\x1b" not in text
 
 
-def test_a_large_output_is_shortened_with_its_statistics():
+def test_a_large_output_is_shortened_with_its_statistics() -> None:
     text = page(np.arange(10000.0).reshape(100, 100), [[1]])
     assert "output  100×100" in text
     assert "from 0 to 9999" in text.replace("9.999e3", "9999").replace("9999.", "9999")
     assert len(text.splitlines()) < 30
 
 
-def test_rows_and_columns_are_those_of_the_output():
+def test_rows_and_columns_are_those_of_the_output() -> None:
     text = page(np.arange(100).reshape(10, 10), np.ones((3, 3), int), extent=Extent(range(6, 8)))
     whole = apply_filter(np.arange(100).reshape(10, 10), np.ones((3, 3), int), Options()).output
     last = text.split("output  8×8")[1].split()
     assert list(map(int, last)) == whole[6:8].ravel().tolist()
 
 
-def test_rows_that_there_are_not():
+def test_rows_that_there_are_not() -> None:
     given = np.ones((5, 5)), np.ones((3, 3)), Options()
     with pytest.raises(NncliError, match="--rows 4: the output has 3 rows, from 0 to 2"):
         check_extent(*given, Extent(rows=range(4, 6)))
@@ -308,7 +319,7 @@ CUBE = np.arange(36).reshape(3, 3, 4) % 7
         ),
     ],
 )
-def test_what_becomes_of_channels_is_said(filter, how, told):
+def test_what_becomes_of_channels_is_said(filter: Any, how: Any, told: str) -> None:
     assert told in page(CUBE, filter, how).replace("\n", " ")
     made = apply_filter(CUBE, filter, how)
     record = json.loads(filtering_json(made, []))
@@ -317,7 +328,7 @@ def test_what_becomes_of_channels_is_said(filter, how, told):
     assert record["output"] == made.output.tolist()
 
 
-def test_the_products_of_one_channel():
+def test_the_products_of_one_channel() -> None:
     text = at(CUBE, CUBE[:, :2, :2], (2, 1, 0))
     shown = text[text.index("output [1,0] of channel 2") :]
     marked = [row for row in shown.splitlines() if "[ " in row or re.search(r"\[\d\]", row)][:2]
@@ -330,7 +341,7 @@ def test_the_products_of_one_channel():
     assert f"sum = {(CUBE[2, 1:3, :2] * CUBE[2, :2, :2]).sum()}\n" in shown
 
 
-def test_json_of_a_window_of_one_channel():
+def test_json_of_a_window_of_one_channel() -> None:
     made = apply_filter(CUBE, CUBE[:, :2, :2], Options())
     (each,) = json.loads(filtering_json(made, [window(made, 1, 0, 2)]))["windows"]
     assert list(each) == ["at", "channel", "window", "filter", "hadamard", "sum"]
@@ -338,7 +349,7 @@ def test_json_of_a_window_of_one_channel():
     assert each["sum"] == made.output[1, 0, 2]
 
 
-def test_of_many_channels_some_are_shown():
+def test_of_many_channels_some_are_shown() -> None:
     matrix = np.arange(60).reshape(10, 2, 3)
     text = page(matrix, [[1]])
     assert "channel 3: 2×3" in text
@@ -350,7 +361,7 @@ def test_of_many_channels_some_are_shown():
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_the_way_back_of_channels_as_products(own):
+def test_the_way_back_of_channels_as_products(own: bool) -> None:
     filter = CUBE[:, :2, :2] if own else CUBE[0, :2, :2]
     made = apply_filter(CUBE, filter, Options())
     back = take_backward(made, np.arange(18).reshape(made.output.shape))
@@ -367,7 +378,7 @@ def test_the_way_back_of_channels_as_products(own):
 # Side by side, and backward
 
 
-def test_correlation_and_convolution_side_by_side():
+def test_correlation_and_convolution_side_by_side() -> None:
     matrix, filter = np.arange(16).reshape(4, 4), np.array([[0, 1], [2, 0]])
     for flip in (False, True):
         text = page(matrix, filter, Options(flip=flip), compare=True).split("correlation and")[1]
@@ -382,7 +393,7 @@ def test_correlation_and_convolution_side_by_side():
         np.testing.assert_array_equal(made["difference"], made["convolution"] - made["correlation"])
 
 
-def test_the_way_back_as_products():
+def test_the_way_back_as_products() -> None:
     matrix, filter = np.arange(16).reshape(4, 4), np.array([[0, 1], [2, 0]])
     made = apply_filter(matrix, filter, Options(stride=(2, 1), flip=True))
     back = take_backward(made, np.arange(6).reshape(made.output.shape))
@@ -400,7 +411,7 @@ def test_the_way_back_as_products():
     assert "PASSED: 20 entries against differences" in text
 
 
-def test_the_way_back_of_what_is_not_finite():
+def test_the_way_back_of_what_is_not_finite() -> None:
     matrix = np.ones((3, 3))
     matrix[0, 0] = np.nan
     back = take_backward(apply_filter(matrix, np.ones((2, 2)), Options()), np.ones((2, 2)))
@@ -412,7 +423,7 @@ def test_the_way_back_of_what_is_not_finite():
 # JSON
 
 
-def test_json():
+def test_json() -> None:
     matrix, filter = np.arange(16).reshape(4, 4), np.array([[0, 1], [2, 0]])
     made = apply_filter(matrix, filter, Options(flip=True))
     record = json.loads(filtering_json(made, [window(made, 1, 2)]))
@@ -440,11 +451,11 @@ def test_json():
 # The film, and the bar
 
 
-def terminal(height=60):
+def terminal(height: int = 60) -> Any:
     return Console(file=io.StringIO(), force_terminal=True, width=80, height=height)
 
 
-def test_the_film_shows_every_window_and_starts_again(monkeypatch):
+def test_the_film_shows_every_window_and_starts_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(animation, "PAUSE", 0)
     made = apply_filter(np.arange(9).reshape(3, 3), np.ones((2, 2), int), Options())
     console = terminal()
@@ -458,7 +469,7 @@ def test_the_film_shows_every_window_and_starts_again(monkeypatch):
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")  # the cursor is back
 
 
-def test_a_low_terminal_has_room_for_the_products(monkeypatch):
+def test_a_low_terminal_has_room_for_the_products(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(animation, "PAUSE", 0)
     made = apply_filter(np.ones((12, 12), int), np.ones((3, 3), int), Options())
     console = terminal(height=24)
@@ -469,13 +480,13 @@ def test_a_low_terminal_has_room_for_the_products(monkeypatch):
     assert "output  10×10" not in console.file.getvalue()
 
 
-def test_no_film_in_a_pipe():
+def test_no_film_in_a_pipe() -> None:
     made = apply_filter(np.ones((3, 3)), np.ones((2, 2)), Options())
     with pytest.raises(NncliError, match="not in a pipe"):
         next(animation.play(made, (), Extent(), Console(file=io.StringIO())))
 
 
-def frames(made, places=(), extent=None, count=8):
+def frames(made: Any, places: Any = (), extent: Any = None, count: int = 8) -> Any:
     """The text of so many frames, without the codes of the terminal."""
     console = terminal()
     film = animation.play(made, places, extent or Extent(), console)
@@ -485,7 +496,7 @@ def frames(made, places=(), extent=None, count=8):
     return re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", console.file.getvalue()).split("output [")[1:]
 
 
-def test_a_film_of_channels_shows_them_in_turn(monkeypatch):
+def test_a_film_of_channels_shows_them_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(animation, "PAUSE", 0)
     matrix = np.arange(18).reshape(2, 3, 3)
     shown = frames(apply_filter(matrix, np.ones((2, 2), int), Options()))
@@ -495,7 +506,7 @@ def test_a_film_of_channels_shows_them_in_turn(monkeypatch):
     assert "output  channel 1: 2×2\n 44  48" in shown[1].replace("\r", "")
 
 
-def test_a_film_of_chosen_places(monkeypatch):
+def test_a_film_of_chosen_places(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(animation, "PAUSE", 0)
     made = apply_filter(np.arange(16).reshape(4, 4), np.ones((2, 2), int), Options())
     shown = frames(made, [(0, 1), (2, 2)], Extent(rows=range(1, 2)), count=4)
@@ -503,7 +514,7 @@ def test_a_film_of_chosen_places(monkeypatch):
     assert shown[0].replace("\r", "").split("output  3×3\n")[1].split() == ["26", "30", "34"]
 
 
-def test_a_bar_for_what_takes_long(monkeypatch):
+def test_a_bar_for_what_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
     console = terminal()
     with slow.SlowProgress(console) as progress:
         progress(1, 10)

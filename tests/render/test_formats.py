@@ -5,6 +5,7 @@ import json
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,12 +22,12 @@ from .pages import drawing_of
 ODD = '<script>alert(1)</script> [red]x[/red] :smile: & "q" \x1b[31m |'
 
 
-def odd():
+def odd() -> Any:
     return drawing_of(replace(spec_trace("two-two-two"), name=ODD))
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_every_format_of_every_kind_of_layer(format):
+def test_every_format_of_every_kind_of_layer(format: Any) -> None:
     trace = trace_of(LENET, momentum=0.5)
     made = FORMATS[format](drawing_of(trace, checked=True))
     assert isinstance(made, bytes)
@@ -34,14 +35,14 @@ def test_every_format_of_every_kind_of_layer(format):
 
 
 @pytest.mark.parametrize("format", sorted(set(FORMATS) - {"npz"}))
-def test_formats_are_the_same_each_time(format):
+def test_formats_are_the_same_each_time(format: Any) -> None:
     trace = spec_trace("two-two-two")
     # rich names an SVG's classes by what is in it.
     assert FORMATS[format](drawing_of(trace)) == FORMATS[format](drawing_of(trace))
 
 
 @pytest.mark.parametrize("format", ["table", "svg", "html"])
-def test_a_name_is_only_text(format):
+def test_a_name_is_only_text(format: str) -> None:
     text = FORMATS[format](odd()).decode()
     assert "\x1b" not in text
     if format == "table":
@@ -53,7 +54,7 @@ def test_a_name_is_only_text(format):
     assert ":smile:" in text
 
 
-def test_svg_is_xml_and_holds_the_numbers():
+def test_svg_is_xml_and_holds_the_numbers() -> None:
     root = ET.fromstring(FORMATS["svg"](odd()).decode())
     assert root.tag.endswith("svg")
     text = "".join(root.itertext()).replace("\xa0", " ")
@@ -61,7 +62,7 @@ def test_svg_is_xml_and_holds_the_numbers():
     assert 'nncli: <script>alert(1)</script> [red]x[/red] :smile: & "q" \\x1b[31m |' in text
 
 
-def test_html_holds_the_numbers():
+def test_html_holds_the_numbers() -> None:
     text = FORMATS["html"](odd()).decode()
     assert text.count("<body") == text.count("</body>") == 1
     assert "0.2983711088" in text
@@ -72,7 +73,7 @@ def test_html_holds_the_numbers():
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_npz_holds_every_array_bit_for_bit(dtype):
+def test_npz_holds_every_array_bit_for_bit(dtype: Any) -> None:
     trace = trace_of(LENET, dtype, momentum=0.5)
     with np.load(io.BytesIO(FORMATS["npz"](drawing_of(trace))), allow_pickle=False) as file:
         names = {"inputs", "targets", "samples", "cost"}
@@ -111,12 +112,12 @@ LAYER = [
 ]
 
 
-def as_json(drawing):
+def as_json(drawing: Any) -> Any:
     return json.loads(FORMATS["json"](drawing), parse_constant=pytest.fail)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_json_holds_every_array_to_the_last_digit(dtype):
+def test_json_holds_every_array_to_the_last_digit(dtype: Any) -> None:
     trace = trace_of(LENET, dtype, momentum=0.5, weight_decay=0.1)
     record = as_json(drawing_of(trace, checked=True))
     assert list(record) == TOP
@@ -146,7 +147,7 @@ def test_json_holds_every_array_to_the_last_digit(dtype):
                 assert np.array_equal(np.array(made["optimizer"][key][name], dtype), array)
 
 
-def test_json_of_a_check():
+def test_json_of_a_check() -> None:
     drawing = drawing_of(trace_of(LENET), checked=True)
     check, made = drawing.inspection.check, as_json(drawing)["check"]
     assert (made["method"], made["passed"]) == ("central differences", True)
@@ -157,7 +158,7 @@ def test_json_of_a_check():
         assert line["max_relative_error"] == tensor.max_relative_error
 
 
-def test_json_without_a_check_and_with_a_reason():
+def test_json_without_a_check_and_with_a_reason() -> None:
     trace = spec_trace("digits-mlp", samples=(3, 5))
     reason = why(trace, trace.layers[1], (3, 7))
     record = as_json(drawing_of(trace, why=reason))
@@ -171,14 +172,14 @@ def test_json_without_a_check_and_with_a_reason():
     ]
 
 
-def test_json_has_no_number_for_what_is_infinite():
+def test_json_has_no_number_for_what_is_infinite() -> None:
     trace = spec_trace("two-two-two")
     layer = replace(trace.layers[1], upstream=np.array([[np.inf, np.nan]]))
     record = as_json(drawing_of(replace(trace, layers=(trace.layers[0], layer))))
     assert record["layers"][1]["upstream"] == [[None, None]]
 
 
-def test_what_a_layers_arrays_do_not_tell_is_in_its_hyperparameters():
+def test_what_a_layers_arrays_do_not_tell_is_in_its_hyperparameters() -> None:
     layers = as_json(drawing_of(trace_of(LENET)))["layers"]
     assert layers[0]["hyperparameters"] == {
         "kernel": [3, 3],
@@ -193,14 +194,14 @@ def test_what_a_layers_arrays_do_not_tell_is_in_its_hyperparameters():
 # --- Suffixes ------------------------------------------------------------------------------------
 
 
-def test_every_suffix_has_a_format():
+def test_every_suffix_has_a_format() -> None:
     assert set(SUFFIXES.values()) == set(FORMATS)
     for suffix, format in SUFFIXES.items():
         assert format_of(Path(f"a/b.x{suffix}")) == format
 
 
 @pytest.mark.parametrize("name", ["page", "page.pdf", "page.json.gz", ".tex"])
-def test_an_unknown_suffix(name):
+def test_an_unknown_suffix(name: str) -> None:
     with pytest.raises(NncliError) as caught:
         format_of(Path(name))
     assert str(caught.value) == (

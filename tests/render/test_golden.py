@@ -5,6 +5,7 @@
 
 import json
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,12 +24,12 @@ def without_rounding(text: str) -> str:
 
 
 @pytest.mark.parametrize(("spec", "format"), [name for name in NAMES if name[1] != "json"])
-def test_a_page_is_what_it_was(spec, format):
+def test_a_page_is_what_it_was(spec: Any, format: Any) -> None:
     kept = golden(spec, format).read_text(encoding="utf-8")
     assert without_rounding(page(spec, format)) == without_rounding(kept)
 
 
-def test_the_json_is_what_it_was():
+def test_the_json_is_what_it_was() -> None:
     kept = json.loads(golden("two-two-two", "json").read_text(encoding="utf-8"))
     made = json.loads(page("two-two-two", "json"))
     for record in (kept, made):
@@ -39,7 +40,7 @@ def test_the_json_is_what_it_was():
     assert_same(made, kept, "")
 
 
-def assert_same(made, kept, where: str) -> None:
+def assert_same(made: Any, kept: Any, where: str) -> None:
     if isinstance(kept, dict):
         assert list(made) == list(kept), where
         for key in kept:
@@ -65,7 +66,7 @@ SPEC = pytest.mark.parametrize("spec", SPECS)
 
 
 @SPEC
-def test_weights_and_their_updates_add_up_in_the_digits_shown(spec):
+def test_weights_and_their_updates_add_up_in_the_digits_shown(spec: Any) -> None:
     sums = [e for e in equations_of(text_of(spec)) if signs_of(e) == "+="]
     assert len(sums) == {"two-two-two": 4, "seed-3-4-2": 2}[spec]
     for old, step, new in sums:
@@ -76,7 +77,7 @@ def test_weights_and_their_updates_add_up_in_the_digits_shown(spec):
 
 
 @SPEC
-def test_the_forward_pass_comes_out_within_rounding(spec):
+def test_the_forward_pass_comes_out_within_rounding(spec: Any) -> None:
     seen = []
     for equation in equations_of(text_of(spec)):
         symbols = [term.symbol for term in equation]
@@ -95,7 +96,7 @@ NUMBER = r"(-?\d[\d.]*(?:e-?\d+)?)"
 
 
 @SPEC
-def test_every_delta_is_the_product_beside_it(spec):
+def test_every_delta_is_the_product_beside_it(spec: Any) -> None:
     rows = re.findall(rf"unit \d+ +{NUMBER} +{NUMBER} +{NUMBER}", text_of(spec))
     assert len(rows) == {"two-two-two": 4, "seed-3-4-2": 6}[spec]
     for row in rows:
@@ -104,7 +105,7 @@ def test_every_delta_is_the_product_beside_it(spec):
 
 
 @SPEC
-def test_every_gradient_is_the_product_of_its_row_and_column(spec):
+def test_every_gradient_is_the_product_of_its_row_and_column(spec: Any) -> None:
     text = golden(spec, "markdown").read_text(encoding="utf-8")
     tables = re.findall(r"\| a ⊗ δ (.*?)\n\|[ :|-]+\n((?:\|.*\n)+)", text)
     assert len(tables) == 2
@@ -116,7 +117,7 @@ def test_every_gradient_is_the_product_of_its_row_and_column(spec):
 
 
 @SPEC
-def test_updates_are_the_gradients_times_eta(spec):
+def test_updates_are_the_gradients_times_eta(spec: Any) -> None:
     text = text_of(spec)
     markdown = golden(spec, "markdown").read_text(encoding="utf-8")
     tables = re.findall(r"\| a ⊗ δ .*?\n\|[ :|-]+\n((?:\|.*\n)+)", markdown)
@@ -130,14 +131,14 @@ def test_updates_are_the_gradients_times_eta(spec):
 
 
 @SPEC
-def test_the_way_of_the_error_signal_multiplies_up(spec):
+def test_the_way_of_the_error_signal_multiplies_up(spec: Any) -> None:
     text = text_of(spec)
     factors = [float(f) for f in re.findall(r"^ *dense\d +(?:weights|σ′) +(\S+)", text, re.M)]
     (end,) = re.findall(r"the product of all +(\S+)", text)
     assert np.prod(factors) == pytest.approx(float(end), rel=5e-3)
 
 
-def test_the_figures_of_the_worked_example_are_on_its_page():
+def test_the_figures_of_the_worked_example_are_on_its_page() -> None:
     text = text_of("two-two-two")
     for figure in (
         *("0.2983711088", "0.2804714468", "0.7413650696", "0.1868156018", "0.1384985616"),

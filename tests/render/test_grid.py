@@ -1,5 +1,7 @@
 """Which numbers of a matrix are shown, and with how many digits."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -22,7 +24,7 @@ from nncli.render.widgets.grid import Extent, Format, bracketed, cells, formats
         (Format(3), float("nan"), "nan"),
     ],
 )
-def test_a_number_in_a_matrix(format, value, text):
+def test_a_number_in_a_matrix(format: Any, value: Any, text: str) -> None:
     assert format(value) == text
 
 
@@ -48,11 +50,11 @@ def test_a_number_in_a_matrix(format, value, text):
         ([[np.nan]], [Format(0)]),
     ],
 )
-def test_formats(arrays, expected):
+def test_formats(arrays: Any, expected: Any) -> None:
     assert formats([np.array(a) for a in arrays]) == expected
 
 
-def test_as_many_decimals_as_asked_for():
+def test_as_many_decimals_as_asked_for() -> None:
     assert formats([np.array([1 / 3])], 12) == [Format(12)]
     assert formats([np.array([1 / 3])], 1) == [Format(1)]
     assert formats([np.float32([0.1])], 6) == [Format(1)]
@@ -69,33 +71,33 @@ def test_as_many_decimals_as_asked_for():
         (Extent(rows=range(20, 21)), 13, []),
     ],
 )
-def test_which_rows(extent, size, rows):
+def test_which_rows(extent: Any, size: int, rows: Any) -> None:
     assert extent.row_indices(size) == rows
 
 
-def test_which_columns():
+def test_which_columns() -> None:
     assert Extent().column_indices(8) == list(range(8))
     assert Extent().column_indices(9) == [0, 1, 2, None, 6, 7, 8]
     assert Extent(columns=range(1)).column_indices(9) == [0]
 
 
-def test_columns_are_aligned():
+def test_columns_are_aligned() -> None:
     array = np.array([[1.0, -20.5], [-300.25, 4.0]])
     text = cells(array, Format(2), [0, None, 1], [0, 1])
     assert bracketed(text) == ["[   1.00 -20.50]", "[      …      …]", "[-300.25   4.00]"]
 
 
-def test_rounding_keeps_what_is_read():
+def test_rounding_keeps_what_is_read() -> None:
     array = np.array([[1 / 3, -2 / 3]])
     assert np.array_equal(Format(2).rounded(array), [[0.33, -0.67]])
     assert Format(2).rounded(np.float32(array)).dtype == np.float64
 
 
-def blocks(terms, signs, extent=None, axes=()):
+def blocks(terms: Any, signs: Any, extent: Any = None, axes: Any = ()) -> Any:
     return list(equations(terms, signs, extent or Extent(), axes))
 
 
-def test_an_equation_of_matrices():
+def test_an_equation_of_matrices() -> None:
     a = np.arange(4.0).reshape(2, 2)
     (equation,) = blocks([("a", a), ("b", a), ("c", 2 * a)], "+=")
     assert isinstance(equation, Equation)
@@ -104,7 +106,7 @@ def test_an_equation_of_matrices():
     assert not equation.terms[0].is_cut
 
 
-def test_arrays_of_more_axes_come_matrix_by_matrix():
+def test_arrays_of_more_axes_come_matrix_by_matrix() -> None:
     few, many = np.ones((2, 2, 3, 3)), np.ones((2, 3, 3, 3))
     labels = [
         block.label
@@ -119,7 +121,7 @@ def test_arrays_of_more_axes_come_matrix_by_matrix():
     assert len(everything) == 6
 
 
-def test_a_shortened_matrix_comes_with_its_statistics():
+def test_a_shortened_matrix_comes_with_its_statistics() -> None:
     array = np.arange(26.0).reshape(13, 2)
     equation, words = blocks([("W", array)], "")
     assert equation.terms[0].is_cut
@@ -128,7 +130,7 @@ def test_a_shortened_matrix_comes_with_its_statistics():
     assert statistics(array) == "13×2, norm 74.33, from 0 to 25.00, mean 12.50"
 
 
-def test_the_rounding_note_is_true():
+def test_the_rounding_note_is_true() -> None:
     third = np.array([[1 / 3]])
     exact, off = (np.array([[x]]) for x in (0.25, 1 / 3))
     assert rounding_note(blocks([("a", exact), ("b", exact), ("c", 2 * exact)], "+=")).text == (

@@ -4,6 +4,7 @@ import ast
 import re
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,7 +63,7 @@ def assert_well_formed(text: str) -> None:
 
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("name", ["two-two-two", "seed-3-4-2", "iris", "digits-conv"])
-def test_every_page_is_well_formed(name, view):
+def test_every_page_is_well_formed(name: str, view: Any) -> None:
     trace = spec_trace(name, samples=(0,) if name in WORKED else (0, 1, 2, 3))
     layer = trace.layers[-1]
     choices = {}
@@ -72,13 +73,13 @@ def test_every_page_is_well_formed(name, view):
     assert_well_formed(to_latex(drawing.page))
 
 
-def test_a_page_with_every_kind_of_layer_is_well_formed():
+def test_a_page_with_every_kind_of_layer_is_well_formed() -> None:
     trace = trace_of(LENET, steps=2, eta=0.1, momentum=0.9, weight_decay=0.01)
     for view in VIEWS:
         assert_well_formed(to_latex(drawing_of(trace, checked=True, view=view).page))
 
 
-def test_a_failed_check_is_well_formed(monkeypatch):
+def test_a_failed_check_is_well_formed(monkeypatch: pytest.MonkeyPatch) -> None:
     from nncli.nn.layers import WeightedStep
 
     monkeypatch.setattr(
@@ -116,13 +117,13 @@ WRITERS = [
 
 
 @pytest.mark.parametrize("module", WRITERS)
-def test_every_character_that_a_page_may_hold_is_mapped(module):
+def test_every_character_that_a_page_may_hold_is_mapped(module: Any) -> None:
     found = set(strings(Path(nncli.__file__).parent / "render" / module))
     assert {c for c in found if not c.isascii()} - {*MATHEMATICS, *WORDS, HAT} == set()
 
 
 @pytest.mark.parametrize("kind", LAYERS)
-def test_every_character_that_a_kind_of_layer_may_write_is_mapped(kind):
+def test_every_character_that_a_kind_of_layer_may_write_is_mapped(kind: Any) -> None:
     layer = LAYERS[kind]
     texts = [f.text + f.product for f in (*layer.forward_formulas, *layer.backward_formulas)]
     texts += [*layer.symbols.values(), *(q.symbol + q.meaning for q in layer.quantities)]
@@ -131,12 +132,12 @@ def test_every_character_that_a_kind_of_layer_may_write_is_mapped(kind):
     assert "?" not in "".join(texts).translate(ASCII).encode("ascii", "replace").decode()
 
 
-def test_a_hat_is_on_its_letter():
+def test_a_hat_is_on_its_letter() -> None:
     assert tex("x̂ of x") == r"$\hat{x}$ of x"
     assert symbol("γ x̂") == r"\gamma  \hat{x}"
 
 
-def test_every_sign_between_matrices_is_mapped():
+def test_every_sign_between_matrices_is_mapped() -> None:
     assert set("·⊙⊗→−+=") <= set(SIGNS)
 
 
@@ -161,11 +162,11 @@ def test_every_sign_between_matrices_is_mapped():
         ("a\nb\x1b", r"a\textbackslash{}nb\textbackslash{}x1b"),
     ],
 )
-def test_text(text, expected):
+def test_text(text: str, expected: str) -> None:
     assert tex(text) == expected
 
 
-def test_a_name_cannot_break_a_page():
+def test_a_name_cannot_break_a_page() -> None:
     name = "".join(ESCAPES) + "é\x00" + "".join(MATHEMATICS) + "".join(WORDS)
     page = [
         Heading(name),
@@ -189,16 +190,16 @@ def test_a_name_cannot_break_a_page():
         ("vec(∂C/∂W)", r"\text{vec}(\partial C/\partial W)"),
     ],
 )
-def test_symbols(text, expected):
+def test_symbols(text: Any, expected: Any) -> None:
     assert symbol(text) == expected
 
 
-def equation(*terms, signs, decimals=6):
+def equation(*terms: Any, signs: Any, decimals: int = 6) -> Any:
     made = equations([(name, np.array(a)) for name, a in terms], signs, Extent(decimals=decimals))
     return to_latex(list(made)).removeprefix(PREAMBLE).removesuffix(END)
 
 
-def test_a_short_equation_stands_in_one_line():
+def test_a_short_equation_stands_in_one_line() -> None:
     text = equation(("a", [[1.0]]), ("b", [[-0.5]]), ("c", [[0.5]]), signs="+=")
     assert text.splitlines() == [
         r"\[ a + b = c \]",
@@ -207,7 +208,7 @@ def test_a_short_equation_stands_in_one_line():
     ]
 
 
-def test_a_long_equation_stands_term_by_term():
+def test_a_long_equation_stands_term_by_term() -> None:
     rows = np.ones((2, 5))
     lines = equation(("a", rows), ("δ", rows), signs="⊙").splitlines()
     assert lines[0] == r"\[ a \odot \delta \]"
@@ -217,13 +218,13 @@ def test_a_long_equation_stands_term_by_term():
     ]
 
 
-def test_a_single_matrix_is_said_to_be_its_symbol():
+def test_a_single_matrix_is_said_to_be_its_symbol() -> None:
     assert equation(("δ", [[2.0, 3.0]]), signs="") == (
         r"{\scriptsize\[ \delta = \begin{bmatrix} 2 & 3 \end{bmatrix} \]}" + "\n"
     )
 
 
-def test_a_symbol_that_says_what_it_is_makes_no_false_chain():
+def test_a_symbol_that_says_what_it_is_makes_no_false_chain() -> None:
     one = [[1.0]]
     text = equation(("W", one), ("ΔW = −η ∂C/∂W", one), ("W new", one), signs="+=")
     assert text.splitlines()[0] == (
@@ -231,12 +232,12 @@ def test_a_symbol_that_says_what_it_is_makes_no_false_chain():
     )
 
 
-def test_numbers_in_matrices():
+def test_numbers_in_matrices() -> None:
     text = equation(("a", [[1.5e-7, -np.inf, np.nan, np.inf]]), signs="", decimals=1)
     assert r"1.5 \cdot 10^{-7} & -\infty & \mathrm{nan} & \infty" in text
     assert r"\cdots" in equation(("a", np.ones((1, 20))), signs="")
 
 
-def test_a_hat_is_set_over_its_letter():
+def test_a_hat_is_set_over_its_letter() -> None:
     assert symbol("√v\u0302 + ε") == r"\surd \hat{v} + \varepsilon "
     assert tex("m\u0302 is") == r"$\hat{m}$ is"

@@ -1,6 +1,7 @@
 """Markdown: tables of one width, fences that close, and names that stay names."""
 
 import re
+from typing import Any
 
 import pytest
 
@@ -42,17 +43,17 @@ def assert_well_formed(text: str) -> None:
 
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("name", ["two-two-two", "seed-3-4-2", "iris", "digits-conv"])
-def test_every_page_is_well_formed(name, view):
+def test_every_page_is_well_formed(name: str, view: Any) -> None:
     trace = spec_trace(name, samples=(0,) if name in WORKED else (0, 1, 2, 3))
     assert_well_formed(to_markdown(drawing_of(trace, checked=True, view=view).page))
 
 
-def test_a_page_with_every_kind_of_layer_is_well_formed():
+def test_a_page_with_every_kind_of_layer_is_well_formed() -> None:
     trace = trace_of(LENET, momentum=0.9)
     assert_well_formed(to_markdown(drawing_of(trace, checked=True).page))
 
 
-def test_a_name_stays_a_name():
+def test_a_name_stays_a_name() -> None:
     name = SIGNS + " [a](b) &lt; **x** <script>"
     page = [
         Heading(name, 2),
@@ -68,13 +69,13 @@ def test_a_name_stays_a_name():
     assert not set(re.sub(r"\\.", "", escaped)) & set(SIGNS)
 
 
-def test_a_name_cannot_end_its_line():
+def test_a_name_cannot_end_its_line() -> None:
     text = to_markdown([Heading("a\n# b\x1b"), Grid(("x\ny",), (("1\n2",),))])
     assert len(text.splitlines()) == 5
     assert "\x1b" not in text
 
 
-def test_blocks():
+def test_blocks() -> None:
     page = [
         Heading("one"),
         Heading("two", 2),
@@ -90,7 +91,7 @@ def test_blocks():
     )
 
 
-def test_it_says_what_the_terminal_says():
+def test_it_says_what_the_terminal_says() -> None:
     """The same numbers, in the same order."""
     drawing = drawing_of(spec_trace("two-two-two"), checked=True)
     number = re.compile(r"-?\d+\.\d+")

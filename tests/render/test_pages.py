@@ -1,7 +1,9 @@
 """The page of one step: its parts, its views, and that it fits."""
 
 import re
+from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,12 +20,12 @@ from tests.nn.cases import LENET, SOME_CASES
 from .pages import VIEWS, drawing_of, equations_of, on_screen, signs_of
 
 
-def headings(page, level):
+def headings(page: Any, level: Any) -> Any:
     return [b.text for b in page if isinstance(b, Heading) and b.level == level]
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_the_parts_of_a_page(view):
+def test_the_parts_of_a_page(view: Any) -> None:
     page = drawing_of(trace_of(LENET), checked=True, view=view).page
     assert headings(page, 1) == [
         "forward",
@@ -42,26 +44,26 @@ def test_the_parts_of_a_page(view):
 @pytest.mark.parametrize("name", ["two-two-two", "seed-3-4-2", "xor", "iris", "digits-mlp"])
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("width", [80, 100])
-def test_a_page_of_dense_layers_fits(name, view, width):
+def test_a_page_of_dense_layers_fits(name: str, view: Any, width: int) -> None:
     text = on_screen(drawing_of(spec_trace(name), checked=True, view=view).page, width)
     assert max(map(len, text.splitlines())) <= width
 
 
-def test_one_layer_alone():
+def test_one_layer_alone() -> None:
     page = drawing_of(trace_of(LENET), layer="conv2").page
     assert {text.split(":")[0] for text in headings(page, 2)} == {"conv2"}
     with pytest.raises(NncliError, match="there is no layer 'conv3'; the network has conv1, "):
         drawing_of(trace_of(LENET), layer="conv3")
 
 
-def shown_equations(trace, **choices):
+def shown_equations(trace: Any, **choices: Any) -> Any:
     page = drawing_of(trace, **choices).page
     return [block for block in page if isinstance(block, Equation)]
 
 
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("case", SOME_CASES, ids=str)
-def test_every_equation_on_a_page_holds(view, case):
+def test_every_equation_on_a_page_holds(view: Any, case: Any) -> None:
     """Numbers as they are recorded, by what stands between them."""
     trace = trace_of(case, steps=2, eta=0.1, momentum=0.9, weight_decay=0.01)
     for equation in shown_equations(trace, view=view, extent=Extent(full=True)):
@@ -87,7 +89,7 @@ def test_every_equation_on_a_page_holds(view, case):
         np.testing.assert_allclose(made, result, rtol=1e-11, atol=1e-12 * scale, err_msg=where)
 
 
-def test_the_terms_of_an_update_with_momentum_and_decay():
+def test_the_terms_of_an_update_with_momentum_and_decay() -> None:
     trace = trace_of(SOME_CASES[1], steps=2, eta=0.1, momentum=0.9, weight_decay=0.01)
     symbols = [[t.symbol for t in e.terms] for e in shown_equations(trace)]
     assert ["∂C/∂W", "λ W", "g"] in symbols
@@ -95,7 +97,7 @@ def test_the_terms_of_an_update_with_momentum_and_decay():
     assert ["W", "ΔW = −η v new", "W new"] in symbols
 
 
-def test_the_equations_of_each_view():
+def test_the_equations_of_each_view() -> None:
     trace = spec_trace("two-two-two")
     signs = {
         view: {signs_of(e) for e in equations_of(on_screen(drawing_of(trace, view=view).page, 100))}
@@ -107,12 +109,12 @@ def test_the_equations_of_each_view():
     assert "⊙=" not in signs["hadamard"]  # there the factors stand in a table
 
 
-def test_the_index_view_substitutes_the_numbers():
+def test_the_index_view_substitutes_the_numbers() -> None:
     text = on_screen(drawing_of(spec_trace("two-two-two"), view="index").page, 100)
     assert "∂C/∂w[0,1] = a[0] δ[1] = 0.59326999 · -0.038098237 = -0.022602540" in text
 
 
-def test_what_holds_a_unit_back_is_named():
+def test_what_holds_a_unit_back_is_named() -> None:
     trace = trace_of(SOME_CASES[1])
     layer = trace.layers[0]
     grid = next(
@@ -124,7 +126,7 @@ def test_what_holds_a_unit_back_is_named():
     assert len(grid.rows) == min(12, layer.delta.size)
 
 
-def test_tap_and_cell():
+def test_tap_and_cell() -> None:
     trace = trace_of(LENET)
     page = drawing_of(trace, layer="conv2", tap=(1, 0, 1, 1), cell=(0, 1, 2)).page
     conv = next(layer for layer in trace.layers if layer.name == "conv2")
@@ -137,7 +139,7 @@ def test_tap_and_cell():
     ]
 
 
-def test_the_extent_of_what_is_shown():
+def test_the_extent_of_what_is_shown() -> None:
     trace = spec_trace("digits-mlp")
     for extent, size in (
         (Extent(), 6),
@@ -150,12 +152,12 @@ def test_the_extent_of_what_is_shown():
         assert hidden.terms[0].shown().shape[1] == size
 
 
-def test_a_failed_check_says_so(monkeypatch):
+def test_a_failed_check_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     from nncli.nn.layers import DenseStep
 
     original = DenseStep.backward
 
-    def wrong(self):
+    def wrong(self: Any) -> Iterator[Any]:
         yield from original(self)
         yield lambda: np.multiply(self.gradients["bias"], 2, self.gradients["bias"])
 
@@ -175,7 +177,7 @@ def test_a_failed_check_says_so(monkeypatch):
         for view in VIEWS
     ],
 )
-def test_no_cell_of_a_table_is_cut(name, view):
+def test_no_cell_of_a_table_is_cut(name: Any, view: Any) -> None:
     page = drawing_of(spec_trace(name, samples=(0,)), checked=True, view=view).page
     text = on_screen(page, 80)
     for grid in (block for block in page if isinstance(block, Grid)):
@@ -183,19 +185,21 @@ def test_no_cell_of_a_table_is_cut(name, view):
             assert cell in text
 
 
-def test_a_layer_without_bias_has_no_b_on_its_page():
+def test_a_layer_without_bias_has_no_b_on_its_page() -> None:
     text = on_screen(drawing_of(spec_trace("seed-3-4-2")).page, 80)
     assert "+ b" not in text
     assert "∂C/∂b" not in text
 
 
-def test_the_ledger_of_the_error_signal_ends_with_the_signal():
+def test_the_ledger_of_the_error_signal_ends_with_the_signal() -> None:
     page = drawing_of(spec_trace("two-two-two")).page
     grid = next(b for b in page if isinstance(b, Grid) and "‖signal‖" in b.headings)
     assert grid.rows[-1][-1] in ("", grid.rows[-2][-1])
 
 
-def test_a_failed_check_names_the_first_gradient_that_is_wrong(monkeypatch):
+def test_a_failed_check_names_the_first_gradient_that_is_wrong(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     from nncli.nn.layers import WeightedStep
 
     monkeypatch.setattr(
@@ -208,7 +212,7 @@ def test_a_failed_check_names_the_first_gradient_that_is_wrong(monkeypatch):
     assert "FAILED: the first to be wrong is dense2 δ" in words
 
 
-def test_samples_bear_their_numbers_in_the_training_data_everywhere():
+def test_samples_bear_their_numbers_in_the_training_data_everywhere() -> None:
     text = on_screen(drawing_of(spec_trace("digits-conv", samples=(3, 7))).page, 80)
     assert "sample 7, channel 0:" in text
     assert "sample 0" not in text
@@ -216,13 +220,13 @@ def test_samples_bear_their_numbers_in_the_training_data_everywhere():
 
 
 @pytest.mark.parametrize("rows", [range(3, 4), range(100, 200)])
-def test_a_range_that_misses_a_matrix_says_so(rows):
+def test_a_range_that_misses_a_matrix_says_so(rows: Any) -> None:
     page = drawing_of(spec_trace("digits-mlp"), extent=Extent(rows=rows)).page
     assert "outside the rows or columns asked for" in on_screen(page, 80)
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_no_line_loses_its_end(view):
+def test_no_line_loses_its_end(view: Any) -> None:
     page = drawing_of(spec_trace("xor", samples=(0, 1, 2, 3)), view=view).page
     text = on_screen(page, 80)
     for block in page:
@@ -232,7 +236,7 @@ def test_no_line_loses_its_end(view):
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_a_conv_layer_is_shown_forward_with_one_window_and_its_sum():
+def test_a_conv_layer_is_shown_forward_with_one_window_and_its_sum() -> None:
     text = on_screen(drawing_of(spec_trace("digits-conv")).page, 80)
     sum_, bias, z = map(float, re.search(r"Σ (\S+) \+ b (\S+) = z (\S+)", text).groups())
     assert z == pytest.approx(sum_ + bias, rel=1e-6)

@@ -1,6 +1,7 @@
 """Images drawn with characters: which pixel goes where, in colour and without."""
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,14 +11,14 @@ from rich.segment import Segment
 from nncli.render.widgets.pictures import RAMP, Gallery, Picture, boxes
 
 
-def drawn(pictures, width=80, rows=2, **options):
+def drawn(pictures: Any, width: int = 80, rows: int = 2, **options: Any) -> Any:
     """The lines of a gallery, as segments."""
     console = Console(width=width, file=io.StringIO(), **options)
     segments = console.render(Gallery(pictures, rows), console.options)
     return [list(line) for line in Segment.split_lines(segments)]
 
 
-def text(lines):
+def text(lines: Any) -> Any:
     return ["".join(segment.text for segment in line) for line in lines]
 
 
@@ -25,7 +26,7 @@ COLOUR = {"force_terminal": True, "color_system": "truecolor", "no_color": False
 PLAIN = {"color_system": None}
 
 
-def pixels_of(lines, columns):
+def pixels_of(lines: Any, columns: Any) -> Any:
     """The colours of half blocks, a row of pixels after the other."""
     made = []
     for line in lines:
@@ -37,11 +38,11 @@ def pixels_of(lines, columns):
     return made
 
 
-def image(rows, columns, channels=1):
+def image(rows: Any, columns: Any, channels: int = 1) -> Any:
     return np.arange(float(channels * rows * columns)).reshape(channels, rows, columns)
 
 
-def test_half_blocks_hold_two_rows_a_line():
+def test_half_blocks_hold_two_rows_a_line() -> None:
     picture = image(20, 30)
     lines = drawn([Picture(picture, ("x",))], **COLOUR)
     found = np.array(pixels_of(lines[:10], 30))
@@ -50,28 +51,28 @@ def test_half_blocks_hold_two_rows_a_line():
     assert text(lines[10:]) == ["x"]
 
 
-def test_an_odd_row_at_the_end_has_nothing_below_it():
+def test_an_odd_row_at_the_end_has_nothing_below_it() -> None:
     lines = drawn([Picture(image(5, 30), ("x",))], **COLOUR)
     assert len(lines) == 4
     assert {segment.style.bgcolor for segment in lines[2] if segment.text == "▀"} == {None}
     assert len(pixels_of(lines[:3], 30)) == 5
 
 
-def test_three_channels_are_red_green_and_blue():
+def test_three_channels_are_red_green_and_blue() -> None:
     picture = np.zeros((3, 2, 20))
     picture[0, 0], picture[2, 1] = 1, 1
     found = pixels_of(drawn([Picture(picture, ("x",))], **COLOUR)[:1], 20)
     assert [set(row) for row in found] == [{(255, 0, 0)}, {(0, 0, 255)}]
 
 
-def test_small_images_are_shown_twice_as_large():
+def test_small_images_are_shown_twice_as_large() -> None:
     found = pixels_of(drawn([Picture(image(2, 3), ("x",))], **COLOUR)[:2], 6)
     assert len(found) == 4
     assert found[0] == found[1]
     assert [row[::2] for row in found] == [row[1::2] for row in found]
 
 
-def test_large_images_are_shrunk_to_means():
+def test_large_images_are_shrunk_to_means() -> None:
     picture = image(100, 200)
     shrunk = boxes(picture, 7)
     assert shrunk.shape == (1, 15, 29)
@@ -81,7 +82,7 @@ def test_large_images_are_shrunk_to_means():
     assert max(map(len, text(drawn([Picture(picture, ("x",))], **PLAIN)))) <= 40
 
 
-def test_without_colour_brighter_is_a_denser_character():
+def test_without_colour_brighter_is_a_denser_character() -> None:
     picture = np.repeat(np.linspace(0, 1, 20)[None, None], 2, axis=1)
     (line,) = text(drawn([Picture(picture, ())], **PLAIN))
     levels = [RAMP.index(character) for character in line]
@@ -94,16 +95,16 @@ def test_without_colour_brighter_is_a_denser_character():
     [PLAIN, COLOUR | {"no_color": True}],
     ids=["no colour at all", "NO_COLOR"],
 )
-def test_no_half_block_without_colour(options):
+def test_no_half_block_without_colour(options: Any) -> None:
     assert "▀" not in "".join(text(drawn([Picture(image(20, 20), ("x",))], **options)))
 
 
-def test_an_image_of_one_value_is_dark():
+def test_an_image_of_one_value_is_dark() -> None:
     assert text(drawn([Picture(np.ones((1, 2, 20)), ())], **PLAIN)) == [""]
 
 
 @pytest.mark.parametrize(("width", "each"), [(20, 1), (51, 1), (52, 2), (80, 3), (133, 5)])
-def test_as_many_side_by_side_as_the_width_takes(width, each):
+def test_as_many_side_by_side_as_the_width_takes(width: int, each: int) -> None:
     pictures = [Picture(image(2, 20), (f"number {k}", "c" * 25)) for k in
                 range(20)]  # fmt: skip
     lines = text(drawn(pictures, width, **PLAIN))
@@ -113,6 +114,6 @@ def test_as_many_side_by_side_as_the_width_takes(width, each):
     assert lines[1].index("number 0") == 0
 
 
-def test_a_caption_cannot_act():
+def test_a_caption_cannot_act() -> None:
     (line,) = text(drawn([Picture(image(2, 20), ("\x1b[31m[red]",))], **PLAIN)[1:])
     assert line == "\\x1b[31m[red]"

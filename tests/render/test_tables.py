@@ -36,12 +36,12 @@ def kept(width: int) -> list[str]:
         (1, ["layer", "kept"]),
     ],
 )
-def test_columns_go_by_rank_and_stay_in_order(width, headings):
+def test_columns_go_by_rank_and_stay_in_order(width: int, headings: list[str]) -> None:
     assert kept(width) == headings
 
 
 @pytest.mark.parametrize("width", range(18, 60))
-def test_no_cell_is_cut(width):
+def test_no_cell_is_cut(width: int) -> None:
     text = shown(Columns(COLUMNS, ROWS), width)
     assert "…" not in text
     assert max(len(line.rstrip()) for line in text.splitlines()) <= width
@@ -50,7 +50,7 @@ def test_no_cell_is_cut(width):
             assert row[k] in text
 
 
-def test_a_total_counts_in_the_width():
+def test_a_total_counts_in_the_width() -> None:
     total = ["total", "", "", "1,234,567,890,123", ""]
     table = Columns(COLUMNS, ROWS, total)
     assert table.fitting(57) == [0, 1, 2, 3, 4]
@@ -59,12 +59,12 @@ def test_a_total_counts_in_the_width():
     assert "1,234,567,890,123" in shown(table, 46)
 
 
-def test_names_are_only_text():
+def test_names_are_only_text() -> None:
     text = shown(Columns([Column("x", words=True)], [["[red]a[/red] :smile: \x1b[31m"]]))
     assert "[red]a[/red] :smile: \\x1b[31m" in text
 
 
-def test_words_to_the_left_and_numbers_to_the_right():
+def test_words_to_the_left_and_numbers_to_the_right() -> None:
     lines = shown(Columns(COLUMNS[:2], [row[:2] for row in ROWS])).splitlines()
     assert lines[0].rstrip() == "layer        first"
     assert lines[2].rstrip() == "dense1    0.111111"

@@ -1,5 +1,7 @@
 """Numbers at a readable length, names that cannot act as markup."""
 
+from typing import Any
+
 import pytest
 
 from nncli.core.text import count_of, printable
@@ -30,7 +32,7 @@ from nncli.render.text import duration, number, percent, plain, shape
         (float("nan"), 3, "nan"),
     ],
 )
-def test_number(value, digits, text):
+def test_number(value: Any, digits: int, text: str) -> None:
     assert number(value, digits) == text
 
 
@@ -50,21 +52,21 @@ def test_number(value, digits, text):
         (1.25, "125.0%"),
     ],
 )
-def test_percent(share, text):
+def test_percent(share: Any, text: str) -> None:
     assert percent(share) == text
 
 
-def test_percent_of_other_places():
+def test_percent_of_other_places() -> None:
     assert percent(0.123456, 3) == "12.346%"
     assert percent(1e-9, 0) == "<1%"
 
 
-def test_names_are_only_text():
+def test_names_are_only_text() -> None:
     assert printable("a\tb\x1b[31m\u202e") == "a\\tb\\x1b[31m\\u202e"
     assert plain("[red]x[/red] :smile:").plain == "[red]x[/red] :smile:"
 
 
-def test_small_words():
+def test_small_words() -> None:
     assert count_of(1, "entry", "entries") == "1 entry"
     assert count_of(1200, "entry", "entries") == "1,200 entries"
     assert shape((3, 4)) == "3×4"

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -60,7 +61,9 @@ def judged(
 
 
 @pytest.mark.parametrize("what", ["done", "refused"])
-def test_the_judge_has_nothing_against_what_is_right(planted, tmp_path, what) -> None:
+def test_the_judge_has_nothing_against_what_is_right(
+    planted: Any, tmp_path: Path, what: str
+) -> None:
     assert judged(planted, what, tmp_path) == ""
 
 
@@ -84,25 +87,25 @@ def test_the_judge_has_nothing_against_what_is_right(planted, tmp_path, what) ->
         ("given changed", "it wrote outside of its folder: .*data.csv"),
     ],
 )
-def test_the_judge_notices(planted, tmp_path, what, said) -> None:
+def test_the_judge_notices(planted: Any, tmp_path: Path, what: str, said: str) -> None:
     assert_matches(judged(planted, what, tmp_path), said)
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells")
-def test_the_judge_notices_memory(planted, tmp_path) -> None:
+def test_the_judge_notices_memory(planted: Any, tmp_path: Path) -> None:
     assert_matches(judged(planted, "memory", tmp_path), r"it took (299|3\d\d) MiB for 4 bytes")
 
 
-def test_the_judge_notices_time(planted, tmp_path) -> None:
+def test_the_judge_notices_time(planted: Any, tmp_path: Path) -> None:
     assert_matches(judged(planted, "compute", tmp_path, seconds=0.5), r"it took 1\.\d s")
 
 
-def test_the_judge_notices_what_must_be_refused(planted, tmp_path) -> None:
+def test_the_judge_notices_what_must_be_refused(planted: Any, tmp_path: Path) -> None:
     said = judged(planted, "done", tmp_path, is_refused=True)
     assert said == "it took what must be refused"
 
 
-def test_the_judge_notices_a_hang_and_where_it_was(tmp_path) -> None:
+def test_the_judge_notices_a_hang_and_where_it_was(tmp_path: Path) -> None:
     with Worker("tests.soak.planted:run", seconds=3) as worker:
         said = judged(worker, "hang", tmp_path)
     assert_matches(said, r"it crashed: .*tests/soak/planted\.py:\d+")

@@ -1,5 +1,7 @@
 """A spec composed with comments reads as its values, whatever is in the comments."""
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -38,7 +40,7 @@ def listed(value: object) -> object:
     st.lists(st.tuples(values, printable), min_size=1),
     st.lists(printable),
 )
-def test_it_reads_as_what_was_put_in(mapping, items, heading):
+def test_it_reads_as_what_was_put_in(mapping: Any, items: Any, heading: Any) -> None:
     entries = [Entry(key, value, why) for key, (value, why) in mapping.items()]
     off = Entry("off", "never", "why not", off=True)
     network = [Entry("", value, why) for value, why in items]
@@ -53,7 +55,7 @@ def test_it_reads_as_what_was_put_in(mapping, items, heading):
     }
 
 
-def test_comments_stand_in_a_column_or_above():
+def test_comments_stand_in_a_column_or_above() -> None:
     long = "so long a reason that it cannot stand in the line of its key and so goes above " * 2
     entries = [Entry("a", 1, "one"), Entry("bcd", 2, "two"), Entry("e", 3, long)]
     lines = compose([], [Section("data", entries)]).splitlines()
@@ -63,7 +65,7 @@ def test_comments_stand_in_a_column_or_above():
     assert max(map(len, lines)) <= WIDTH
 
 
-def test_a_long_mapping_takes_lines_of_its_own():
+def test_a_long_mapping_takes_lines_of_its_own() -> None:
     pair = {"inputs": "a" * 40, "targets": "b" * 40}
     lines = compose([], [Section("data", [Entry("train", pair, "both")])]).splitlines()
     assert lines[1:] == [

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from nncli.nn.activations import ACTIVATIONS, ELEMENTWISE
 from nncli.spec import load_spec, parse_spec
 
 
-def lines(text, **options):
+def lines(text: Any, **options: Any) -> Any:
     with pytest.raises(SpecError) as caught:
         parse_spec(text, "f.yaml", **options)
     problems = caught.value.problems
@@ -20,21 +21,21 @@ def lines(text, **options):
     return list(problems)
 
 
-def with_data(text):
+def with_data(text: Any) -> tuple[str, str]:
     return (
         f"data: {{{text}}}\nnetwork: [{{type: dense, units: 1}}]\ntrain: {{eta: 1}}\n",
         "f.yaml:1:",
     )
 
 
-def with_layer(text, last="{type: dense, units: 1}"):
+def with_layer(text: Any, last: str = "{type: dense, units: 1}") -> tuple[str, str]:
     return (
         f"data: {{train: x}}\nnetwork:\n- {{{text}}}\n- {last}\ntrain: {{eta: 1}}\n",
         "f.yaml:3:",
     )
 
 
-def with_train(text):
+def with_train(text: Any) -> tuple[str, str]:
     return (
         f"data: {{train: x}}\nnetwork: [{{type: dense, units: 1}}]\ntrain: {{{text}}}\n",
         "f.yaml:3:",
@@ -171,12 +172,12 @@ CASES = (
 
 
 @pytest.mark.parametrize(("case", "line"), CASES, ids=[line for _, line in CASES])
-def test_one_mistake_is_one_line(case, line):
+def test_one_mistake_is_one_line(case: Any, line: Any) -> None:
     text, start = case
     assert lines(text) == [start + line]
 
 
-def test_the_network_must_end_in_a_dense_layer():
+def test_the_network_must_end_in_a_dense_layer() -> None:
     text, _ = with_layer("type: conv, filters: 1, kernel: 3", last="{type: maxpool, size: 2}")
     assert lines(text) == [
         "f.yaml:4:3: network[1]: the network ends in a maxpool layer; add a dense layer with a "
@@ -185,7 +186,7 @@ def test_the_network_must_end_in_a_dense_layer():
 
 
 @pytest.mark.parametrize("first", ["type: dense, units: 3", "type: flatten"])
-def test_images_come_before_vectors(first):
+def test_images_come_before_vectors(first: str) -> None:
     text, _ = with_layer(first, last="{type: avgpool, size: 2}\n- {type: dense, units: 1}")
     kind = first.split(",")[0].removeprefix("type: ")
     assert lines(text) == [
@@ -194,7 +195,7 @@ def test_images_come_before_vectors(first):
     ]
 
 
-def test_softmax_needs_cross_entropy():
+def test_softmax_needs_cross_entropy() -> None:
     text, _ = with_layer("type: flatten", last="{type: dense, units: 3, activation: softmax}")
     assert lines(text) == [
         "f.yaml:4:39: network[1].activation: softmax goes with cost cross_entropy, and cost is "
@@ -203,7 +204,7 @@ def test_softmax_needs_cross_entropy():
     parse_spec(text, overrides=["train.cost=cross_entropy"])
 
 
-def test_cross_entropy_needs_sigmoid_or_softmax():
+def test_cross_entropy_needs_sigmoid_or_softmax() -> None:
     text, _ = with_layer("type: flatten", last="{type: dense, units: 3, activation: relu}")
     text = text.replace("eta: 1", "eta: 1, cost: cross_entropy")
     assert lines(text) == [
@@ -227,7 +228,7 @@ train:
 """
 
 
-def test_all_mistakes_at_once_in_the_order_of_the_file():
+def test_all_mistakes_at_once_in_the_order_of_the_file() -> None:
     assert lines(MANY, overrides=["train.epochs=x", "network[9].units=1"]) == [
         "f.yaml:1:1: sed: unknown key 'sed'; did you mean 'seed'?",
         "f.yaml:3:10: data.train.targets: missing; write for example "
@@ -246,7 +247,7 @@ def test_all_mistakes_at_once_in_the_order_of_the_file():
     ]
 
 
-def test_empty_sections():
+def test_empty_sections() -> None:
     assert lines("name: x\ndata:\nnetwork: []\ntrain: 3\n") == [
         "f.yaml:2:6: data: expected a mapping of keys (train, validation, test, target, classes, "
         "header, scale, shape), got null",
@@ -267,7 +268,7 @@ def test_empty_sections():
         ("..", "is a folder already and"),
     ],
 )
-def test_a_name_cannot_lead_out_of_the_runs_folder_and_is_told_why(name, why):
+def test_a_name_cannot_lead_out_of_the_runs_folder_and_is_told_why(name: str, why: str) -> None:
     text, _ = with_train("eta: 1")
     assert lines(f"{text}name: '{name}'") == [
         f"f.yaml:4:7: name: '{name}' {why} cannot be the name of a run folder; use a short plain "
@@ -278,7 +279,7 @@ def test_a_name_cannot_lead_out_of_the_runs_folder_and_is_told_why(name, why):
 @pytest.mark.parametrize(
     ("name", "why"), [("x" * 101, "is longer than 100 characters"), ("a\\nb", "holds a control")]
 )
-def test_a_name_that_is_too_long_or_not_printable_is_told_why(name, why):
+def test_a_name_that_is_too_long_or_not_printable_is_told_why(name: str, why: str) -> None:
     text, _ = with_train("eta: 1")
     (line,) = lines(f'{text}name: "{name}"')
     assert why in line
@@ -288,7 +289,7 @@ def test_a_name_that_is_too_long_or_not_printable_is_told_why(name, why):
     ("written", "read"),
     [('"0.2"', "0.2"), ("20%", "20%"), ("20 %", "20 %"), ("'0,2'", "0,2"), ("'1e-1'", "1e-1")],
 )
-def test_a_share_in_quotes_or_percent_is_no_path(written, read):
+def test_a_share_in_quotes_or_percent_is_no_path(written: str, read: str) -> None:
     text, _ = with_data(f"train: x, validation: {written}")
     assert lines(text) == [
         "f.yaml:1:30: data.validation: expected a share between 0 and 1 (written without quotes), "
@@ -297,7 +298,7 @@ def test_a_share_in_quotes_or_percent_is_no_path(written, read):
 
 
 @pytest.mark.parametrize("path", ["0.csv", "./0.2", "2024/01", "data/1", "20-ubyte", "e5"])
-def test_a_path_that_begins_like_a_share_stays_a_path(path):
+def test_a_path_that_begins_like_a_share_stays_a_path(path: str) -> None:
     text = with_data(f"train: x, validation: {path}")[0]
     assert parse_spec(text).data.validation == path
 
@@ -306,7 +307,7 @@ def test_a_path_that_begins_like_a_share_stays_a_path(path):
     ("word", "truth"),
     [("no", "false"), ("Off", "false"), ("yes", "true"), ("'false'", "false without quotes")],
 )
-def test_a_bias_of_no_is_no_path(word, truth):
+def test_a_bias_of_no_is_no_path(word: str, truth: str) -> None:
     text, _ = with_layer(f"type: dense, units: 1, bias: {word}")
     bare = word.strip("'")
     assert lines(text) == [
@@ -314,7 +315,7 @@ def test_a_bias_of_no_is_no_path(word, truth):
     ]
 
 
-def test_classes_beyond_a_hundred_thousand_are_refused():
+def test_classes_beyond_a_hundred_thousand_are_refused() -> None:
     text, _ = with_data("train: x, classes: 20000000")
     assert lines(text) == [
         "f.yaml:1:27: data.classes: expected at most 100000 classes, got 20000000"
@@ -323,7 +324,7 @@ def test_classes_beyond_a_hundred_thousand_are_refused():
 
 
 @pytest.mark.parametrize("number", ["1e-400", "-0.001E-999", ".1e-330"])
-def test_a_number_that_is_too_small_is_not_shown_as_zero(number):
+def test_a_number_that_is_too_small_is_not_shown_as_zero(number: str) -> None:
     text, _ = with_data(f"train: x, scale: {number}")
     told = f"{number} is too small for a number; the smallest is 5e-324"
     assert lines(text) == [f"f.yaml:1:25: data.scale: {told}"]
@@ -331,12 +332,12 @@ def test_a_number_that_is_too_small_is_not_shown_as_zero(number):
     assert lines(text) == [f"f.yaml:3:14: train.eta: {told}"]
 
 
-def test_zero_is_not_too_small():
+def test_zero_is_not_too_small() -> None:
     text, _ = with_train("eta: 1, momentum: 0.0e-400")
     assert parse_spec(text).train.momentum == 0
 
 
-def test_no_more_than_a_hundred_lines():
+def test_no_more_than_a_hundred_lines() -> None:
     layer = ", ".join(f"k{i}: 1" for i in range(40))
     text, _ = with_layer("}\n- {".join([f"type: dense, units: 1, {layer}"] * 3))
     found = lines(text)
@@ -344,13 +345,13 @@ def test_no_more_than_a_hundred_lines():
     assert found[-1] == "f.yaml: and 20 more problems"
 
 
-def refusal(path):
+def refusal(path: Any) -> Any:
     with pytest.raises(SpecError) as caught:
         load_spec(path)
     return caught.value.problems
 
 
-def test_files_that_cannot_be_read(tmp_path, monkeypatch):
+def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert refusal("no.yaml") == ("no.yaml: there is no such file; check the path",)
     assert refusal(tmp_path) == (f"{tmp_path}: this is a folder; name the spec file in it",)
@@ -366,19 +367,19 @@ def test_files_that_cannot_be_read(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="nothing is forbidden to root")
-def test_a_file_without_permission(tmp_path):
+def test_a_file_without_permission(tmp_path: Path) -> None:
     path = tmp_path / "locked.yaml"
     path.touch(mode=0)
     assert refusal(path) == (f"{path}: the file may not be read; check its permissions",)
 
 
-def test_a_pipe_whose_other_end_nobody_holds_is_empty_not_waited_for(tmp_path):
+def test_a_pipe_whose_other_end_nobody_holds_is_empty_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "net.yaml")
     with pytest.raises(SpecError, match=r"net\.yaml:1:1: the file is empty"):
         load_spec(tmp_path / "net.yaml")
 
 
-def test_a_spec_may_come_from_a_pipe(tmp_path):
+def test_a_spec_may_come_from_a_pipe(tmp_path: Path) -> None:
     text = "data: {train: x.csv}\nnetwork: [{type: dense, units: 1}]\ntrain: {eta: 1}\n"
     reading, writing = os.pipe()
     with os.fdopen(writing, "w") as pipe:
@@ -419,7 +420,7 @@ def test_a_spec_may_come_from_a_pipe(tmp_path):
     ],
     ids=["nesterov", "unknown", "key", "momentum", "beta", "decay"],
 )
-def test_optimizers(train, message):
+def test_optimizers(train: str, message: str) -> None:
     found = lines(
         f"name: x\ndata: {{train: x.csv}}\nnetwork: [{{type: dense, units: 1}}]\ntrain: {train}\n"
     )

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -18,13 +19,13 @@ train: {η: 1}
 """
 
 
-def refusals(*overrides):
+def refusals(*overrides: Any) -> Any:
     with pytest.raises(SpecError) as caught:
         parse_spec(TEXT, "f.yaml", overrides=overrides)
     return list(caught.value.problems)
 
 
-def test_values_are_read_as_yaml():
+def test_values_are_read_as_yaml() -> None:
     sets = [
         "train.eta=1e-3", "network[0].units=100", "data.shape=[1,8,8]", "dtype=float64",
         "data.validation=0.25", "train.shuffle=false", "name = a b ",
@@ -35,17 +36,17 @@ def test_values_are_read_as_yaml():
     assert spec.name == "a b"
 
 
-def test_the_last_one_counts():
+def test_the_last_one_counts() -> None:
     assert parse_spec(TEXT, overrides=["train.eta=2", "train.η=3"]).train.eta == 3
 
 
-def test_missing_mappings_are_made():
+def test_missing_mappings_are_made() -> None:
     sets = ["train.schedule.type=step", "train.schedule.step_size=5"]
     schedule = parse_spec(TEXT, overrides=sets).train.schedule
     assert schedule == StepSchedule(type="step", step_size=5)
 
 
-def test_a_layer_shared_by_an_alias_is_changed_alone():
+def test_a_layer_shared_by_an_alias_is_changed_alone() -> None:
     spec = parse_spec(TEXT, overrides=["network[1].units=7"])
     assert [layer.units for layer in spec.network] == [3, 7]
 
@@ -79,11 +80,11 @@ SHAPE = "expected PATH=VALUE, such as train.eta=0.5 or network[0].units=30"
          "'step_size: 10'"),
     ],
 )  # fmt: skip
-def test_what_an_override_cannot_do(override, message):
+def test_what_an_override_cannot_do(override: str, message: Any) -> None:
     assert refusals(override) == [f"--set {override}: {message}"]
 
 
-def test_foreign_text_is_escaped_and_shortened():
+def test_foreign_text_is_escaped_and_shortened() -> None:
     long = f"train.eta={'x' * 100}"
     assert refusals(long) == [
         f"--set {long[:79]}…: train.eta: expected a positive number, got the string '{'x' * 39}…'"
@@ -92,13 +93,13 @@ def test_foreign_text_is_escaped_and_shortened():
 
 
 @pytest.mark.parametrize("override", ["\udcff=1", "name=\udcff", "train.\ud800=1"])
-def test_what_is_not_utf8_on_the_command_line_is_told(override):
+def test_what_is_not_utf8_on_the_command_line_is_told(override: str) -> None:
     shown = override.encode("ascii", "backslashreplace").decode()
     assert refusals(override) == [f"--set {shown}: expected UTF-8 text"]
 
 
-def test_utf8_that_the_locale_could_not_read_is_read_all_the_same():
-    def by_the_c_locale(text):
+def test_utf8_that_the_locale_could_not_read_is_read_all_the_same() -> None:
+    def by_the_c_locale(text: Any) -> str:
         return text.encode().decode("ascii", "surrogateescape")
 
     spec = parse_spec(TEXT, overrides=map(by_the_c_locale, ["train.η=0.25", "name=é"]))
@@ -106,7 +107,7 @@ def test_utf8_that_the_locale_could_not_read_is_read_all_the_same():
     assert refusals(by_the_c_locale("é=1"))[0].startswith("--set é=1: é: unknown key 'é'")
 
 
-def test_overrides_in_the_c_locale():
+def test_overrides_in_the_c_locale() -> None:
     """As Python itself decodes them, in a process of its own."""
     program = (
         "import sys; from nncli.spec import parse_spec\n"
@@ -124,14 +125,14 @@ def test_overrides_in_the_c_locale():
     assert done.stdout.strip() == b"0.3"
 
 
-def test_a_share_with_a_second_equals_sign_is_no_path():
+def test_a_share_with_a_second_equals_sign_is_no_path() -> None:
     (line,) = refusals("data.validation=0.5=3")
     assert line.startswith(
         "--set data.validation=0.5=3: data.validation: expected a share between 0 and 1"
     )
 
 
-def test_origins():
+def test_origins() -> None:
     spec = parse_spec(TEXT, "f.yaml", overrides=["train.epochs=3", "train.schedule.type=constant"])
     assert spec.origin("train.eta") == Origin("file", "f.yaml:5:12")
     assert spec.origin(("network", 1, "units")) == Origin("file", "f.yaml:3:34")
@@ -141,7 +142,7 @@ def test_origins():
     assert spec.origin("name").kind == "default"
 
 
-def test_later_errors_find_their_place():
+def test_later_errors_find_their_place() -> None:
     spec = parse_spec(TEXT, "f.yaml", overrides=["network[1].units=9"])
     errors = [
         spec.error_at(("network", 0, "units"), "too many"),

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -48,7 +49,7 @@ train:
 SMALL = "data: {train: x.csv}\nnetwork: [{type: dense, units: 1}]\ntrain: {η: 1}\n"
 
 
-def test_defaults_are_filled_in_and_sizes_are_pairs():
+def test_defaults_are_filled_in_and_sizes_are_pairs() -> None:
     spec = parse_spec(EXAMPLE)
     conv, pool, hidden, output = spec.network
     assert (conv.kernel, conv.stride, conv.padding, conv.dilation) == (
@@ -64,7 +65,7 @@ def test_defaults_are_filled_in_and_sizes_are_pairs():
     assert (spec.train.momentum, spec.train.weight_decay, spec.train.shuffle) == (0, 0, True)
 
 
-def test_what_is_written_inline_becomes_tuples():
+def test_what_is_written_inline_becomes_tuples() -> None:
     text = SMALL.replace("x.csv", "{inputs: [[0, 1], [1, 1]], targets: [[0], [1.5]]}")
     text = text.replace("units: 1", "units: 2, bias: [0, 1], weights: [[1, 2], [3, .5]]")
     spec = parse_spec(text)
@@ -75,13 +76,13 @@ def test_what_is_written_inline_becomes_tuples():
     assert spec.network[0].bias == (0.0, 1.0)
 
 
-def test_a_spec_is_frozen():
+def test_a_spec_is_frozen() -> None:
     spec = parse_spec(SMALL)
     with pytest.raises(ValidationError):
         spec.train.eta = 2.0
 
 
-def test_the_name_is_the_files_stem(tmp_path):
+def test_the_name_is_the_files_stem(tmp_path: Path) -> None:
     path = tmp_path / "xor.yaml"
     path.write_text(SMALL, encoding="utf-8")
     assert load_spec(path).name == "xor"
@@ -89,7 +90,7 @@ def test_the_name_is_the_files_stem(tmp_path):
     assert parse_spec(SMALL).name == "spec"
 
 
-def test_paths_start_from_the_specs_folder(tmp_path, monkeypatch):
+def test_paths_start_from_the_specs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ada")
     spec = parse_spec(SMALL, folder=tmp_path)
     assert spec.folder == tmp_path
@@ -98,7 +99,7 @@ def test_paths_start_from_the_specs_folder(tmp_path, monkeypatch):
     assert spec.resolve("~/x.csv") == Path("/home/ada/x.csv")
 
 
-def test_specs_are_equal_by_meaning(tmp_path):
+def test_specs_are_equal_by_meaning(tmp_path: Path) -> None:
     spec = parse_spec(SMALL, folder=tmp_path)
     reworded = SMALL.replace("η: 1", "eta: 1.0, epochs: 30").replace(
         "x.csv", str(tmp_path / "x.csv")
@@ -109,7 +110,7 @@ def test_specs_are_equal_by_meaning(tmp_path):
     assert spec != "spec"
 
 
-def test_the_dump_is_complete_and_readable(tmp_path):
+def test_the_dump_is_complete_and_readable(tmp_path: Path) -> None:
     text = SMALL.replace("units: 1", "units: 2, weights: [[1, 2], [1e-5, .5]], bias: b.npy")
     folder = tmp_path.resolve()
     assert (
@@ -158,7 +159,7 @@ train:
 
 
 @pytest.mark.parametrize("folder", ["a\nb", "a\tb", 'a"b', "a\\b", "a\x85b", "a\x1bb", "é: #"])
-def test_a_spec_in_a_folder_of_any_name_is_dumped_and_reloads(tmp_path, folder):
+def test_a_spec_in_a_folder_of_any_name_is_dumped_and_reloads(tmp_path: Path, folder: str) -> None:
     path = tmp_path / folder / "net.yaml"
     path.parent.mkdir()
     path.write_text(SMALL, encoding="utf-8")
@@ -170,7 +171,7 @@ def test_a_spec_in_a_folder_of_any_name_is_dumped_and_reloads(tmp_path, folder):
     assert Path(load_spec(copy).data.train) == path.parent.resolve() / "x.csv"
 
 
-def test_a_path_that_is_not_utf8_cannot_be_dumped():
+def test_a_path_that_is_not_utf8_cannot_be_dumped() -> None:
     spec = parse_spec(SMALL, folder=Path("/data/\udcff"))
     with pytest.raises(SpecError) as caught:
         dump_spec(spec)
@@ -182,7 +183,7 @@ def test_a_path_that_is_not_utf8_cannot_be_dumped():
     assert '"/data/é/x.csv"' in text
 
 
-def test_the_default_name_leaves_out_what_is_not_utf8():
+def test_the_default_name_leaves_out_what_is_not_utf8() -> None:
     assert parse_spec(SMALL, "a\udcffb.yaml").name == "ab"
 
 
@@ -203,17 +204,17 @@ names = strings.filter(lambda text: not any(c < " " or "\x7f" <= c <= "\x9f" for
 names = names.filter(lambda text: not set(text) & set("/\\") and text not in (".", ".."))
 
 
-def optional(mapping, **more):
+def optional(mapping: Any, **more: Any) -> Any:
     return st.fixed_dictionaries(mapping, optional=more)
 
 
-def matrix(rows, columns):
+def matrix(rows: Any, columns: Any) -> Any:
     row = st.lists(numbers, min_size=columns, max_size=columns)
     return st.lists(row, min_size=rows, max_size=rows)
 
 
 @st.composite
-def inline_pairs(draw):
+def inline_pairs(draw: Any) -> Any:
     rows, columns = draw(st.integers(1, 3)), draw(st.integers(1, 3))
     labels = st.lists(strings, min_size=rows, max_size=rows)
     return {
@@ -228,7 +229,7 @@ hidden = st.sampled_from(ELEMENTWISE)
 
 
 @st.composite
-def dense(draw):
+def dense(draw: Any) -> Any:
     units = draw(st.integers(1, 3))
     bias = st.booleans() | st.lists(numbers, min_size=units, max_size=units) | paths
     weights = st.none() | paths | matrix(2, units)
@@ -293,13 +294,13 @@ specs = optional(
 VALIDATOR = Draft202012Validator(json_schema())
 
 
-def escaped(match):
+def escaped(match: Any) -> str:
     return f"\\u{ord(match.group()):04x}"
 
 
 @settings(deadline=None, max_examples=200)
 @given(specs)
-def test_what_was_dumped_reads_back_equal(raw):
+def test_what_was_dumped_reads_back_equal(raw: Any) -> None:
     # JSON is YAML as well, but for a few characters that have to be escaped.
     written = re.sub("[\x7f-\x9f\ufeff\ufffe\uffff]", escaped, json.dumps(raw, ensure_ascii=False))
     spec = parse_spec(written, folder=Path("a"))

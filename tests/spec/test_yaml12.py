@@ -2,6 +2,7 @@
 
 import math
 import time
+from typing import Any
 
 import pytest
 import yaml
@@ -23,31 +24,31 @@ STRINGS = [
 
 
 @pytest.fixture(params=["CSafeLoader", "SafeLoader"])
-def loader(request, monkeypatch):
+def loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both readers: a plain installation may lack libyaml."""
     if not hasattr(yaml, request.param):
         pytest.skip("no libyaml here")
     monkeypatch.setattr(yaml12, "LOADER", getattr(yaml, request.param))
 
 
-def complaint(text):
+def complaint(text: Any) -> Any:
     with pytest.raises(SpecError) as caught:
         parse_spec(text, "f.yaml")
     return caught.value.problems[0]
 
 
 @pytest.mark.parametrize(("text", "number"), NUMBERS.items())
-def test_numbers_of_the_core_schema(text, number):
+def test_numbers_of_the_core_schema(text: Any, number: Any) -> None:
     assert resolve(text) == number
     assert type(resolve(text)) is type(number)
 
 
 @pytest.mark.parametrize("text", STRINGS)
-def test_what_other_yaml_takes_for_more_is_text(text):
+def test_what_other_yaml_takes_for_more_is_text(text: Any) -> None:
     assert resolve(text) == text
 
 
-def test_the_words_of_the_core_schema():
+def test_the_words_of_the_core_schema() -> None:
     assert all(resolve(word) is None for word in ("", "~", "null", "Null", "NULL"))
     assert all(resolve(word) is True for word in ("true", "True", "TRUE"))
     assert all(resolve(word) is False for word in ("false", "False", "FALSE"))
@@ -55,14 +56,14 @@ def test_the_words_of_the_core_schema():
 
 
 @pytest.mark.usefixtures("loader")
-def test_quoted_scalars_and_block_scalars_are_text():
+def test_quoted_scalars_and_block_scalars_are_text() -> None:
     root, problems = read("a: '1'\nb: \"true\"\nc: |\n  1e-3\nd: >-\n  1\n")
     assert plain(root) == {"a": "1", "b": "true", "c": "1e-3\n", "d": "1"}
     assert problems == []
 
 
 @pytest.mark.usefixtures("loader")
-def test_places_in_nested_flow_sequences():
+def test_places_in_nested_flow_sequences() -> None:
     root, _ = read("a:\n  - [[1, 2],\n     [ 3,  x]]\n  - {k: v, ö: [é, ü]}\n")
     place = source("f", root).place
     assert place(("a", 0, 0, 1))[:2] == (2, 10)
@@ -73,7 +74,7 @@ def test_places_in_nested_flow_sequences():
 
 
 @pytest.mark.usefixtures("loader")
-def test_aliases_are_expanded():
+def test_aliases_are_expanded() -> None:
     root, problems = read("a: &x [1, {b: 2}]\nc: [*x, *x]\n")
     assert plain(root)["c"] == [[1, {"b": 2}]] * 2
     assert problems == []
@@ -110,7 +111,7 @@ SYNTAX = {
 
 @pytest.mark.usefixtures("loader")
 @pytest.mark.parametrize(("text", "line"), SYNTAX.items(), ids=lambda text: repr(text[:20]))
-def test_what_cannot_be_read(text, line):
+def test_what_cannot_be_read(text: Any, line: Any) -> None:
     assert complaint(text) == f"f.yaml:{line}"
 
 
@@ -133,19 +134,19 @@ NOT_FATAL = {
 
 @pytest.mark.usefixtures("loader")
 @pytest.mark.parametrize(("text", "line"), NOT_FATAL.items(), ids=lambda text: repr(text[:20]))
-def test_what_is_refused_but_does_not_stop_the_reading(text, line):
+def test_what_is_refused_but_does_not_stop_the_reading(text: Any, line: Any) -> None:
     with pytest.raises(SpecError) as caught:
         parse_spec(GOOD + text, "f.yaml")
     assert caught.value.problems == (f"f.yaml:{line}",)
 
 
 @pytest.mark.usefixtures("loader")
-def test_an_impossible_escape_is_an_error_of_ours():
+def test_an_impossible_escape_is_an_error_of_ours() -> None:
     assert complaint('a: "\\UFFFFFFFF"').startswith("f.yaml:1:")
     assert complaint('a: "\\ud800"').startswith("f.yaml:1:")
 
 
-def test_aliases_of_aliases_are_bounded():
+def test_aliases_of_aliases_are_bounded() -> None:
     lines = [f"- &x{i} [{', '.join([f'*x{i - 1}'] * 10) if i else 1}]" for i in range(30)]
     start = time.process_time()
     message = "more than 300,000 values (aliases expanded); put data in a file"
@@ -153,22 +154,22 @@ def test_aliases_of_aliases_are_bounded():
     assert time.process_time() - start < 10  # there would be 10^30
 
 
-def test_depth_by_aliases_is_bounded():
+def test_depth_by_aliases_is_bounded() -> None:
     lines = ["- &x0 [1]", *(f"- &x{i} [*x{i - 1}]" for i in range(1, 100))]
     message = "lists and mappings are nested more than 64 deep"
     assert complaint("a:\n" + "\n".join(lines)).endswith(message)
 
 
-def test_a_byte_order_mark_is_passed_over():
+def test_a_byte_order_mark_is_passed_over() -> None:
     assert parse_spec("\ufeff" + GOOD).train.eta == 1
 
 
-def test_mappings_of_keys_without_number_are_left_at_once():
+def test_mappings_of_keys_without_number_are_left_at_once() -> None:
     text = "".join(f"a{i}: 1\n" for i in range(100_000))
     assert complaint(text) == "f.yaml:51:1: more than 50 keys; no part of a spec has so many"
 
 
-def test_layers_without_number_are_one_mistake():
+def test_layers_without_number_are_one_mistake() -> None:
     with pytest.raises(SpecError) as caught:
         parse_spec(GOOD.replace("network: [", "network: [" + "{}, " * 20_000), "f.yaml")
     assert [p for p in caught.value.problems if "layers" in p] == [
@@ -177,6 +178,6 @@ def test_layers_without_number_are_one_mistake():
     assert len(caught.value.problems) < 5
 
 
-def test_mistakes_without_number_do_not_pile_up():
+def test_mistakes_without_number_do_not_pile_up() -> None:
     _, problems = yaml12.read("a: [" + "!x 1, " * 50_000 + "]")
     assert len(problems) == 1000

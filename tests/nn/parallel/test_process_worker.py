@@ -7,6 +7,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,11 +26,11 @@ pytestmark = [
 
 
 @pytest.fixture
-def counts():
+def counts() -> Any:
     return AlignedBuffers(shared=True).zeros(8, int)
 
 
-def add(counts, place=0):
+def add(counts: Any, place: int = 0) -> None:
     counts[place] += 1
 
 
@@ -47,7 +48,7 @@ def ended(pid: int) -> bool:
     return False
 
 
-def test_each_job_is_done_once(counts, monkeypatch):
+def test_each_job_is_done_once(counts: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_worker, "SPIN_COUNT", 3)  # so that both sides sleep too
     worker = ProcessWorker([[add, partial(add, counts)], [add, partial(add, counts, 1)]], 1)
     for k in range(500):
@@ -61,8 +62,8 @@ def test_each_job_is_done_once(counts, monkeypatch):
     assert ended(worker.pid)
 
 
-def test_a_job_under_way_is_ended_first(counts):
-    def slowly():
+def test_a_job_under_way_is_ended_first(counts: Any) -> None:
+    def slowly() -> None:
         time.sleep(0.2)
         counts[0] += 1
 
@@ -73,7 +74,9 @@ def test_a_job_under_way_is_ended_first(counts):
 
 
 @pytest.mark.parametrize("at", ["before the wake-up", "after the answer"])
-def test_ctrl_c_between_two_lines_keeps_no_one_waiting(counts, monkeypatch, at):
+def test_ctrl_c_between_two_lines_keeps_no_one_waiting(
+    counts: Any, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
     """As a KeyboardInterrupt leaves them: a wake-up that was not sent, an answer not noted."""
     worker = ProcessWorker([[add, partial(add, counts)]], 1)
     if at == "before the wake-up":
@@ -92,8 +95,8 @@ def test_ctrl_c_between_two_lines_keeps_no_one_waiting(counts, monkeypatch, at):
     worker.stop()
 
 
-def test_it_holds_no_file_of_its_parent(counts, tmp_path):
-    def look():
+def test_it_holds_no_file_of_its_parent(counts: Any, tmp_path: Path) -> None:
+    def look() -> None:
         counts[0] = len(os.listdir("/proc/self/fd"))
 
     with open(tmp_path / "file", "w") as file, WorkerPool(3, processes=True) as workers:
@@ -103,7 +106,7 @@ def test_it_holds_no_file_of_its_parent(counts, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_what_is_meant_for_the_parent_leaves_it_alone(counts, number):
+def test_what_is_meant_for_the_parent_leaves_it_alone(counts: Any, number: Any) -> None:
     worker = ProcessWorker([[add, partial(add, counts)]], 1)
     os.kill(worker.pid, number)
     worker.start(0)
@@ -112,7 +115,7 @@ def test_what_is_meant_for_the_parent_leaves_it_alone(counts, number):
     assert counts[0] == 1
 
 
-def test_a_killed_worker_is_reported_in_words(counts):
+def test_a_killed_worker_is_reported_in_words(counts: Any) -> None:
     with WorkerPool(2, processes=True) as workers:
         task = workers.task([add.__repr__, partial(add, counts)])
         task()
@@ -126,7 +129,7 @@ def test_a_killed_worker_is_reported_in_words(counts):
 @pytest.mark.parametrize(
     "job", ["os.getpid", "partial(workers.barrier.wait, 1)", "partial(sleep, 1)"]
 )
-def test_it_ends_with_its_parent(job):
+def test_it_ends_with_its_parent(job: str) -> None:
     program = f"""
 import os, signal
 from functools import partial
@@ -143,7 +146,7 @@ workers.task([end, {job}])()
     assert ended(int(run.stdout))
 
 
-def in_turns(workers, trail, turns, k, failing=None):
+def in_turns(workers: Any, trail: Any, turns: Any, k: Any, failing: Any = None) -> None:
     """Each worker writes down its turns, and reads what the others wrote in the last one."""
     for turn in range(turns):
         if failing == (k, turn):
@@ -157,12 +160,14 @@ def in_turns(workers, trail, turns, k, failing=None):
 
 @pytest.mark.parametrize("processes", [False, True])
 class TestBarrier:
-    def task(self, workers, trail, turns, failing=None):
+    def task(self, workers: Any, trail: Any, turns: Any, failing: Any = None) -> Any:
         jobs = [partial(in_turns, workers, trail, turns, k, failing) for k in range(workers.size)]
         return workers.task([partial(workers.barrier.run, job) for job in jobs])
 
     @pytest.mark.parametrize("spins", [0, 1000])
-    def test_no_worker_goes_on_before_all_have_arrived(self, processes, spins, counts, monkeypatch):
+    def test_no_worker_goes_on_before_all_have_arrived(
+        self, processes: Any, spins: int, counts: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(process_worker, "SPIN_COUNT", spins)
         with WorkerPool(3, processes=processes) as workers:
             task = self.task(workers, counts, 50)
@@ -172,7 +177,9 @@ class TestBarrier:
                 assert counts.tolist() == [50, 50, 50, 0, 0, 0, 0, 0]
 
     @pytest.mark.parametrize("k", [0, 1, 2])
-    def test_a_worker_that_fails_keeps_none_waiting(self, processes, k, counts):
+    def test_a_worker_that_fails_keeps_none_waiting(
+        self, processes: Any, k: int, counts: Any
+    ) -> None:
         with WorkerPool(3, processes=processes) as workers:
             fails, works = self.task(workers, counts, 9, (k, 4)), self.task(workers, counts, 9)
             for _ in range(2):
@@ -186,8 +193,8 @@ class TestBarrier:
 
 
 @pytest.mark.parametrize("killed", [(1,), (2,), (1, 2)])
-def test_a_worker_that_was_killed_keeps_none_waiting(killed):
-    def die():
+def test_a_worker_that_was_killed_keeps_none_waiting(killed: tuple[int, ...]) -> None:
+    def die() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     with WorkerPool(3, processes=True) as workers:
@@ -200,7 +207,9 @@ def test_a_worker_that_was_killed_keeps_none_waiting(killed):
 
 @pytest.mark.parametrize("processes", [False, True])
 @pytest.mark.parametrize("where", ["start", "wait"])
-def test_an_interruption_keeps_no_worker_waiting(processes, where, counts, monkeypatch):
+def test_an_interruption_keeps_no_worker_waiting(
+    processes: bool, where: str, counts: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of the caller, when one worker has started and another has not, say."""
     with WorkerPool(3, processes=processes) as workers:
         jobs = [partial(in_turns, workers, counts, 3, k) for k in range(3)]
@@ -209,7 +218,7 @@ def test_an_interruption_keeps_no_worker_waiting(processes, where, counts, monke
         worker = workers._workers[1]
         act, armed = getattr(worker, where), [True]
 
-        def interrupted(*arguments):
+        def interrupted(*arguments: Any) -> None:
             if armed:
                 armed.clear()
                 raise KeyboardInterrupt
@@ -223,15 +232,17 @@ def test_an_interruption_keeps_no_worker_waiting(processes, where, counts, monke
         assert counts[:3].tolist() == [3, 3, 3]
 
 
-def test_an_answer_that_comes_late_is_waited_for(counts, monkeypatch):
+def test_an_answer_that_comes_late_is_waited_for(
+    counts: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write = os.write
 
-    def late(file, content):
+    def late(file: Any, content: Any) -> Any:
         if content.startswith(b"!"):
             time.sleep(3 * process_worker.WAKE_INTERVAL)
         return write(file, content)
 
-    def fail():
+    def fail() -> None:
         raise KeyError("late")
 
     monkeypatch.setattr(process_worker.os, "write", late)
@@ -244,15 +255,15 @@ def test_an_answer_that_comes_late_is_waited_for(counts, monkeypatch):
 
 
 class NotPicklable(Exception):
-    def __init__(self, one, two):
+    def __init__(self, one: Any, two: Any) -> None:
         super().__init__("cannot be made of what it says")
 
 
 @pytest.mark.parametrize(
     "error", [ValueError("long " * 100_000), NotPicklable(1, 2), ValueError("a file", lambda: None)]
 )
-def test_what_an_error_says_comes_through_whatever_it_is(error):
-    def fail():
+def test_what_an_error_says_comes_through_whatever_it_is(error: Any) -> None:
+    def fail() -> None:
         raise error
 
     worker = ProcessWorker([[add, fail]], 1)
@@ -263,8 +274,10 @@ def test_what_an_error_says_comes_through_whatever_it_is(error):
     worker.stop()
 
 
-def test_no_process_for_a_later_task_is_an_error_each_time(counts, monkeypatch):
-    def fork():
+def test_no_process_for_a_later_task_is_an_error_each_time(
+    counts: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fork() -> None:
         raise BlockingIOError(11, "no more processes")
 
     with WorkerPool(2, processes=True) as workers:
@@ -278,7 +291,7 @@ def test_no_process_for_a_later_task_is_an_error_each_time(counts, monkeypatch):
     assert counts[:2].tolist() == [1, 1]
 
 
-def test_children_that_the_system_waits_for(counts):
+def test_children_that_the_system_waits_for(counts: Any) -> None:
     """As a program is started whose parent ignores the end of its children."""
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
@@ -291,7 +304,7 @@ def test_children_that_the_system_waits_for(counts):
 
 class TestAlignedBuffers:
     @pytest.mark.parametrize("shared", [False, True])
-    def test_arrays_are_zeros_and_apart(self, shared):
+    def test_arrays_are_zeros_and_apart(self, shared: bool) -> None:
         zeros = AlignedBuffers(shared=shared).zeros
         shapes = [(3, 5), (), (7,), (2, CHUNK), (4, 1, 2), (0, 3), (CHUNK // 8 - 3,)]
         arrays = [zeros(shape, dtype) for shape in shapes for dtype in (np.float32, bool, complex)]
@@ -305,12 +318,12 @@ class TestAlignedBuffers:
 
     @pytest.mark.parametrize("shared", [False, True])
     @pytest.mark.parametrize("rows", [1 << 50, 1 << 70])
-    def test_what_does_not_fit_is_an_error_as_of_numpy(self, shared, rows):
+    def test_what_does_not_fit_is_an_error_as_of_numpy(self, shared: bool, rows: int) -> None:
         with pytest.raises(MemoryError, match=r"Unable to allocate .* shape \(\d+, 7\)"):
             AlignedBuffers(shared=shared).zeros((rows, 7), np.float32)
 
     @pytest.mark.parametrize("shared", [False, True])
-    def test_what_a_child_writes_is_there_where_it_is_shared(self, shared):
+    def test_what_a_child_writes_is_there_where_it_is_shared(self, shared: bool) -> None:
         array = AlignedBuffers(shared=shared).zeros((2, 2))
         if not (pid := os.fork()):
             array[1, 0] = 7

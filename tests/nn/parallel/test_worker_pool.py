@@ -1,9 +1,11 @@
 """Steps whose mini-batch is shared out, against the same steps in one piece."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from threading import Lock, Thread, active_count
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,17 +35,19 @@ from tests.nn.cases import DRAWS, LENET, SOME_CASES, Setting, relative_error, se
 N = 13  # samples: shares of 6 and 7, or of 4, 4 and 5
 
 
-def many_samples(case) -> Setting:
+def many_samples(case: Any) -> Setting:
     return settle(replace(case, n=N))
 
 
 @pytest.fixture(params=[2, 3])
-def count(request):
+def count(request: pytest.FixtureRequest) -> Any:
     return request.param
 
 
 @pytest.fixture(params=["threads", "threads by samples", "processes", "processes by samples"])
-def workers(request, count, monkeypatch):
+def workers(
+    request: pytest.FixtureRequest, count: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Any]:
     """Of each kind, as they share out dense networks here and elsewhere."""
     processes = "processes" in request.param
     if processes and not can_fork():
@@ -65,7 +69,7 @@ def in_shared_memory(network: Network, workers: WorkerPool | None) -> Network:
     return own
 
 
-def shared_step(setting: Setting, workers: WorkerPool, **options) -> Step:
+def shared_step(setting: Setting, workers: WorkerPool, **options: Any) -> Step:
     network = in_shared_memory(setting.network(), workers)
     step = Step(network, sgd(network, **options), setting.case.n, workers)
     step.inputs[...], step.targets[...] = setting.inputs, setting.targets
@@ -77,7 +81,7 @@ def shared_step(setting: Setting, workers: WorkerPool, **options) -> Step:
 
 
 @pytest.mark.parametrize("case", SOME_CASES, ids=str)
-def test_a_shared_step_is_the_whole_step(case, workers):
+def test_a_shared_step_is_the_whole_step(case: Any, workers: Any) -> None:
     setting = many_samples(case)
     how = {"momentum": 0.9, "weight_decay": 0.01}
     whole, shared = setting.step(**how), shared_step(setting, workers, **how)
@@ -99,7 +103,7 @@ def test_a_shared_step_is_the_whole_step(case, workers):
             assert relative_error(ours.gradients[key], gradient) < 1e-12
 
 
-def test_the_same_number_of_threads_gives_the_same_bits(workers):
+def test_the_same_number_of_threads_gives_the_same_bits(workers: Any) -> None:
     setting = many_samples(LENET)
 
     def bits() -> bytes:
@@ -112,7 +116,7 @@ def test_the_same_number_of_threads_gives_the_same_bits(workers):
 
 @pytest.mark.skipif(not can_fork(), reason="no processes are forked here")
 @pytest.mark.parametrize("case", SOME_CASES, ids=str)
-def test_threads_and_processes_give_the_same_bits(case, count):
+def test_threads_and_processes_give_the_same_bits(case: Any, count: Any) -> None:
     found = []
     for processes in (False, True):
         with WorkerPool(count, processes=processes) as workers:
@@ -122,7 +126,7 @@ def test_threads_and_processes_give_the_same_bits(case, count):
     assert found[0] == found[1]
 
 
-def test_a_shared_step_passes_the_check_of_its_gradients(workers):
+def test_a_shared_step_passes_the_check_of_its_gradients(workers: Any) -> None:
     step = shared_step(many_samples(LENET), workers)
     start = Start.of(step.network, step.optimizer)
     cost = step.run(0.5, full=True)
@@ -138,13 +142,13 @@ class Table:
     def __init__(self, setting: Setting) -> None:
         self.inputs, self.targets = setting.inputs, setting.targets
 
-    def gather(self, rows, inputs, targets):
+    def gather(self, rows: Any, inputs: Any, targets: Any) -> None:
         if rows.max() >= len(self.inputs):
             raise DataError("line 7: is missing", key="train")
         inputs[...], targets[...] = self.inputs[rows], self.targets[rows]
 
 
-def test_a_step_loads_its_samples_itself(workers):
+def test_a_step_loads_its_samples_itself(workers: Any) -> None:
     setting = many_samples(LENET)
     network = in_shared_memory(setting.network(), workers)
     step = Step(network, sgd(network), 9, workers, Table(setting))
@@ -163,12 +167,12 @@ def test_a_step_loads_its_samples_itself(workers):
     assert not step.inputs.any()
 
 
-def test_what_a_share_cannot_load_is_raised_as_it_is(workers):
+def test_what_a_share_cannot_load_is_raised_as_it_is(workers: Any) -> None:
     setting = many_samples(LENET)
     network = in_shared_memory(setting.network(), workers)
     step = Step(network, sgd(network), 9, workers, Table(setting))
 
-    def take():
+    def take() -> None:
         step.load(np.array([0] * 8 + [13]))
         step.run(0.1)
 
@@ -178,7 +182,7 @@ def test_what_a_share_cannot_load_is_raised_as_it_is(workers):
     assert raised.value.problems == ("line 7: is missing",)
 
 
-def test_a_long_update_is_shared_too(workers):
+def test_a_long_update_is_shared_too(workers: Any) -> None:
     units = SHORTEST_SHARED_UPDATE // 100
     rng = np.random.default_rng(0)
     layers = [Dense(units=units), Dense(units=1)]
@@ -195,7 +199,7 @@ def test_a_long_update_is_shared_too(workers):
     assert relative_error(found[1], found[0]) < 1e-12
 
 
-def test_a_cost_that_is_not_finite_in_one_share_leaves_the_parameters(workers):
+def test_a_cost_that_is_not_finite_in_one_share_leaves_the_parameters(workers: Any) -> None:
     step = shared_step(many_samples(LENET), workers)
     step.run(0.5)
     step.inputs[-1] = np.nan
@@ -204,20 +208,20 @@ def test_a_cost_that_is_not_finite_in_one_share_leaves_the_parameters(workers):
     assert np.array_equal(step.network.parameters, before)
 
 
-def test_mini_batches_too_small_to_share_are_taken_whole(workers):
+def test_mini_batches_too_small_to_share_are_taken_whole(workers: Any) -> None:
     network = settle(LENET).network()
     assert len(Step(network, sgd(network), 3, workers).passes) == 1
 
 
 class TestWorkerPool:
     @pytest.mark.parametrize("processes", [False, True])
-    def test_what_a_job_raises_is_raised_once_all_are_done(self, processes):
+    def test_what_a_job_raises_is_raised_once_all_are_done(self, processes: bool) -> None:
         done = AlignedBuffers(shared=True).zeros(5, int)
 
-        def note(k):
+        def note(k: Any) -> None:
             done[k] = 1
 
-        def fail():
+        def fail() -> None:
             raise KeyError("a job")
 
         with WorkerPool(3, processes=processes) as workers:
@@ -232,7 +236,7 @@ class TestWorkerPool:
             )()  # settled after the others have run
         assert done.tolist() == [1, 0, 1, 1, 1]
 
-    def test_its_threads_end_with_it(self):
+    def test_its_threads_end_with_it(self) -> None:
         before = active_count()
         with WorkerPool(4) as workers:
             workers.task([active_count])()
@@ -240,8 +244,10 @@ class TestWorkerPool:
         assert active_count() == before
 
     @pytest.mark.skipif(not can_fork(), reason="no processes are forked here")
-    def test_where_no_process_can_be_started_threads_do_it(self, monkeypatch):
-        def fork():
+    def test_where_no_process_can_be_started_threads_do_it(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fork() -> None:
             raise BlockingIOError("no more processes")
 
         monkeypatch.setattr("os.fork", fork)
@@ -253,7 +259,7 @@ class TestWorkerPool:
         assert len(os.listdir("/proc/self/fd")) == files
 
     @pytest.mark.skipif(blas_threads() is None, reason="this BLAS cannot be asked")
-    def test_blas_has_one_thread_where_mini_batches_are_shared_out(self):
+    def test_blas_has_one_thread_where_mini_batches_are_shared_out(self) -> None:
         before = blas_threads()
         for partitioned, threads in ((True, 1), (False, 2)):
             with WorkerPool(2, partitioned=partitioned) as workers:
@@ -263,7 +269,7 @@ class TestWorkerPool:
 
 
 @pytest.mark.skipif(blas_threads() is None, reason="this BLAS cannot be set")
-def test_blas_gets_a_number_of_threads():
+def test_blas_gets_a_number_of_threads() -> None:
     before = blas_threads()
     set_blas_threads(2)
     assert blas_threads() == 2
@@ -271,7 +277,7 @@ def test_blas_gets_a_number_of_threads():
     assert blas_threads() == before
 
 
-def test_a_blas_without_such_a_function_is_left_alone(monkeypatch):
+def test_a_blas_without_such_a_function_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nncli.nn.parallel.blas._function", lambda name: None)
     assert blas_threads() is None
     with WorkerPool(2) as workers:
@@ -284,18 +290,18 @@ class TestBest:
     )
     layers = network.layers
 
-    def test_large_steps_are_worth_threads_and_small_ones_are_not(self):
+    def test_large_steps_are_worth_threads_and_small_ones_are_not(self) -> None:
         assert best_threads(self.layers, 128, 2) == 2
         assert best_threads(self.layers, 128, 1) == 1
         assert best_threads(self.layers, 1, 2) == 1
 
-    def test_what_was_asked_for_is_what_there_is(self):
+    def test_what_was_asked_for_is_what_there_is(self) -> None:
         with start_workers(self.network, 16, 3) as workers:
             assert (workers.threads, workers.size) == (3, 3)
         with start_workers(self.network, 2, 3) as workers:
             assert (workers.threads, workers.size) == (3, 1)
 
-    def test_processes_have_a_core_each(self):
+    def test_processes_have_a_core_each(self) -> None:
         network = in_shared_memory(self.network, None)
         network.buffers.shared = can_fork()
         for count, processes in ((available_cores(), can_fork()), (available_cores() + 1, False)):
@@ -303,11 +309,11 @@ class TestBest:
                 assert (workers.size, workers.processes) == (count, processes)
 
     @pytest.mark.skipif(blas_threads() is None, reason="this BLAS cannot be asked")
-    def test_blas_has_no_more_threads_than_there_are_cores(self):
+    def test_blas_has_no_more_threads_than_there_are_cores(self) -> None:
         with start_workers(self.network, 4, 200):
             assert blas_threads() == available_cores()
 
-    def test_the_users_limits_hold(self, monkeypatch):
+    def test_the_users_limits_hold(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OMP_NUM_THREADS", "1")
         assert available_threads() == 1
         monkeypatch.setenv("OMP_NUM_THREADS", "0")
@@ -315,15 +321,15 @@ class TestBest:
         assert available_threads() >= 1
 
 
-def test_ctrl_c_just_as_a_wait_ends_does_not_block_closing():
+def test_ctrl_c_just_as_a_wait_ends_does_not_block_closing() -> None:
     class Taken:
         """A lock that has been taken when the interruption comes, once."""
 
-        def __init__(self, lock):
+        def __init__(self, lock: Any) -> None:
             self.lock, self.is_armed = lock, True
             self.release, self.locked = lock.release, lock.locked
 
-        def acquire(self, timeout):
+        def acquire(self, timeout: Any) -> Any:
             taken = self.lock.acquire(timeout=timeout)
             if taken and self.is_armed:
                 self.is_armed = False
