@@ -17,10 +17,10 @@ from nncli.filtering.options import Options, output_like
 from nncli.filtering.record import (
     Filtering,
     apply_filter,
-    check_place,
-    other_way,
-    places,
+    check_index,
+    output_indices,
     windows_of,
+    with_opposite_flip,
 )
 from nncli.nn.arrays import Array, Shape
 from nncli.nn.windows import Padding, Pair
@@ -183,7 +183,9 @@ def other_output(opened: FilterInputs, options: Options) -> Array:
     Raises:
         CorrelationError: the filter does not fit, or integers do not fit that way.
     """
-    return other_way(opened.matrix.array, opened.filter.array, with_channels(opened, options))
+    return with_opposite_flip(
+        opened.matrix.array, opened.filter.array, with_channels(opened, options)
+    )
 
 
 def chosen_places(
@@ -207,7 +209,7 @@ def chosen_places(
         count = math.prod(shape) if steps == "all" else number
         if count < 1:
             raise NncliError(f"--steps {steps}: expected all, or how many, from 1")
-        chosen.update(islice(places(shape), count * math.prod(shape[:-2])))
+        chosen.update(islice(output_indices(shape), count * math.prod(shape[:-2])))
     return sorted(chosen, key=lambda place: (place[-2:], place))
 
 
@@ -225,7 +227,7 @@ def places_at(text: str, outputs: Shape) -> list[Shape]:
         )
     channels = np.ndindex(*outputs[: len(outputs) - len(place)])
     found = [(*channel, *place) for channel in channels]
-    check_place(found[0], outputs)
+    check_index(found[0], outputs)
     return found
 
 

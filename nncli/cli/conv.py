@@ -152,7 +152,7 @@ def conv(
     from nncli.core.errors import FailedCheck, NncliError
     from nncli.filtering.options import Options
     from nncli.filtering.padding import PADDING_MODES
-    from nncli.filtering.record import take_backward, window
+    from nncli.filtering.record import backward_pass, window
     from nncli.render.pages.filtering import check_extent, filtering_json, filtering_page
     from nncli.render.streams import messages, results, write_text
     from nncli.render.terminal import OnTerminal
@@ -204,7 +204,7 @@ def conv(
         until_key(play(done, places, extent, screen))
         return
     chosen = [window(done, *place) for place in places]
-    back = None if flow is None else take_backward(done, flow)
+    back = None if flow is None else backward_pass(done, flow)
     if format is Format.json:
         write_text(filtering_json(done, chosen, other=other, backward=back))
         for note in notes:

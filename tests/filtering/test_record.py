@@ -13,13 +13,13 @@ from nncli.filtering.record import (
     Backward,
     all_windows,
     apply_filter,
+    backward_pass,
     coverage,
     derivative,
     is_symmetric,
-    other_way,
-    padding_met,
-    take_backward,
+    padding_counts,
     window,
+    with_opposite_flip,
 )
 from nncli.nn.windows import Axis
 from tests.reference import correlate as loops
@@ -155,7 +155,7 @@ def test_padding_that_is_met_is_counted(padding: Any, stride: Any, dilation: Any
     how = Options(padding=padding, stride=stride, dilation=dilation)
     made = apply_filter(np.ones((6, 7)), np.ones((2, 3)), how)
     cells = [int(each.is_padding.sum()) for each in all_windows(made)]
-    assert padding_met(made.windows) == (np.count_nonzero(cells), sum(cells))
+    assert padding_counts(made.windows) == (np.count_nonzero(cells), sum(cells))
 
 
 @pytest.mark.parametrize(
@@ -186,8 +186,10 @@ def test_correlation_and_convolution() -> None:
     matrix = np.arange(9).reshape(3, 3)
     made = apply_filter(matrix, filter, Options())
     turned = loops.correlate(matrix.tolist(), filter.tolist(), flip=True)
-    np.testing.assert_array_equal(other_way(matrix, filter, Options()), turned)
-    np.testing.assert_array_equal(other_way(matrix, filter, Options(flip=True)), made.output)
+    np.testing.assert_array_equal(with_opposite_flip(matrix, filter, Options()), turned)
+    np.testing.assert_array_equal(
+        with_opposite_flip(matrix, filter, Options(flip=True)), made.output
+    )
 
 
 # Backward
@@ -203,7 +205,7 @@ def test_backward_agrees_with_differences(mode: Any) -> None:
             padding=1, padding_mode=mode, flip=flip, stride=(2, 1), summed=channels == "sum"
         )
         made = apply_filter(matrix, filter, how)
-        back = take_backward(made, rng.normal(size=made.output.shape))
+        back = backward_pass(made, rng.normal(size=made.output.shape))
         assert back.passed
         assert back.checked == back.entries == matrix.size + filter.size
         assert back.max_relative_error < 1e-13
@@ -211,7 +213,7 @@ def test_backward_agrees_with_differences(mode: Any) -> None:
 
 def test_a_wrong_gradient_fails() -> None:
     made = apply_filter(np.ones((4, 4)), np.ones((2, 2)), Options())
-    right = take_backward(made, np.ones((3, 3)))
+    right = backward_pass(made, np.ones((3, 3)))
     assert right.passed
     wrong = Backward(right.upstream, right.filter_gradient, right.matrix_gradient, 20, 1e-6)
     assert not wrong.passed
@@ -224,13 +226,13 @@ def test_terms_that_cancel_do_not_fail() -> None:
         np.array([[0.1, 0.2, -0.3]]),
         Options(padding=(0, 1), padding_mode="circular"),
     )
-    assert take_backward(made, np.ones(made.output.shape)).passed
+    assert backward_pass(made, np.ones(made.output.shape)).passed
 
 
 def test_what_is_not_finite_is_not_checked() -> None:
     matrix = np.ones((4, 4))
     matrix[1, 2] = np.nan
-    back = take_backward(apply_filter(matrix, np.ones((2, 2)), Options()), np.ones((3, 3)))
+    back = backward_pass(apply_filter(matrix, np.ones((2, 2)), Options()), np.ones((3, 3)))
     assert back.checked == 0
     assert np.isnan(back.max_relative_error)
     assert np.isfinite(back.matrix_gradient).all()
@@ -238,7 +240,7 @@ def test_what_is_not_finite_is_not_checked() -> None:
 
 def test_of_a_large_matrix_a_part_is_checked() -> None:
     made = apply_filter(np.ones((600, 500)), np.ones((3, 3)), Options())
-    back = take_backward(made, np.ones(made.output.shape))
+    back = backward_pass(made, np.ones(made.output.shape))
     assert 20 <= back.checked < 300
     assert back.passed
 
@@ -246,7 +248,7 @@ def test_of_a_large_matrix_a_part_is_checked() -> None:
 def test_an_upstream_of_another_shape() -> None:
     made = apply_filter(np.ones((4, 4)), np.ones((2, 2)), Options())
     with pytest.raises(NncliError, match="the upstream is 2x2, the output 3x3"):
-        take_backward(made, np.ones((2, 2)))
+        backward_pass(made, np.ones((2, 2)))
 
 
 @pytest.mark.parametrize("mode", PADDING_MODES)
@@ -257,7 +259,7 @@ def test_derivatives_multiplied_with_the_upstream_are_the_gradients(mode: Any) -
         how = Options(padding=1, padding_mode=mode, stride=(1, 2), flip=True, summed=summed)
         made = apply_filter(matrix, filter, how)
         upstream = rng.integers(-4, 5, made.output.shape)
-        back = take_backward(made, upstream)
+        back = backward_pass(made, upstream)
         for of, gradient in (("matrix", back.matrix_gradient), ("filter", back.filter_gradient)):
             for place in np.ndindex(gradient.shape):
                 assert (derivative(made, of, place) * upstream).sum() == gradient[place]

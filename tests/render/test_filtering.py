@@ -14,7 +14,13 @@ from rich.console import Console
 
 from nncli.core.errors import NncliError
 from nncli.filtering.options import Options
-from nncli.filtering.record import all_windows, apply_filter, other_way, take_backward, window
+from nncli.filtering.record import (
+    all_windows,
+    apply_filter,
+    backward_pass,
+    window,
+    with_opposite_flip,
+)
 from nncli.render.pages.filtering import (
     check_extent,
     filtering_json,
@@ -33,7 +39,7 @@ BOX = np.full((3, 3), 1 / 9)
 
 
 def other_of(made: Any) -> Any:
-    return other_way(made.matrix, made.filter, made.options)
+    return with_opposite_flip(made.matrix, made.filter, made.options)
 
 
 def page(
@@ -231,7 +237,7 @@ def test_no_line_is_wider_than_the_screen(width: int, scale: float) -> None:
         width=width,
         windows=[window(made, 0, 0), window(made, 5, 6)],
         compare=True,
-        backward=take_backward(made, np.ones(made.output.shape)),
+        backward=backward_pass(made, np.ones(made.output.shape)),
     )
     assert max(map(len, text.splitlines())) <= width
     assert not re.search(r"\d…", text)
@@ -364,7 +370,7 @@ def test_of_many_channels_some_are_shown() -> None:
 def test_the_way_back_of_channels_as_products(own: bool) -> None:
     filter = CUBE[:, :2, :2] if own else CUBE[0, :2, :2]
     made = apply_filter(CUBE, filter, Options())
-    back = take_backward(made, np.arange(18).reshape(made.output.shape))
+    back = backward_pass(made, np.arange(18).reshape(made.output.shape))
     text = page(CUBE, filter, backward=back, extent=Extent(full=True)).split("backward")[1]
     totals = re.findall(r"sum = (-?\d+)", text)
     assert list(map(int, totals)) == [
@@ -396,7 +402,7 @@ def test_correlation_and_convolution_side_by_side() -> None:
 def test_the_way_back_as_products() -> None:
     matrix, filter = np.arange(16).reshape(4, 4), np.array([[0, 1], [2, 0]])
     made = apply_filter(matrix, filter, Options(stride=(2, 1), flip=True))
-    back = take_backward(made, np.arange(6).reshape(made.output.shape))
+    back = backward_pass(made, np.arange(6).reshape(made.output.shape))
     text = page(matrix, filter, Options(stride=(2, 1), flip=True), backward=back).split("backward")[
         1
     ]
@@ -414,7 +420,7 @@ def test_the_way_back_as_products() -> None:
 def test_the_way_back_of_what_is_not_finite() -> None:
     matrix = np.ones((3, 3))
     matrix[0, 0] = np.nan
-    back = take_backward(apply_filter(matrix, np.ones((2, 2)), Options()), np.ones((2, 2)))
+    back = backward_pass(apply_filter(matrix, np.ones((2, 2)), Options()), np.ones((2, 2)))
     text = page(matrix, np.ones((2, 2)), backward=back, compare=True)
     assert "Not checked against differences" in text
     assert "PASSED" not in text
@@ -439,7 +445,7 @@ def test_json() -> None:
             "sum": 24,
         }
     ]
-    back = take_backward(made, np.ones((3, 3)))
+    back = backward_pass(made, np.ones((3, 3)))
     more = json.loads(filtering_json(made, [], other=other_of(made), backward=back))
     assert list(more)[:6] == list(record)
     assert more["convolution"] == record["output"]

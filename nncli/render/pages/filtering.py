@@ -16,11 +16,11 @@ from nncli.filtering.record import (
     Window,
     coverage,
     derivative,
+    hadamard_products,
     is_symmetric,
-    multiplied,
-    other_way,
-    padding_met,
+    padding_counts,
     windows_of,
+    with_opposite_flip,
 )
 from nncli.nn.arrays import Array
 from nncli.nn.windows import Axis
@@ -60,7 +60,7 @@ def filtering_page(
     Args:
         names: of the matrix and of the filter, as the user gave them.
         extent: what of the output is shown, and of what has its shape.
-        other: what `other_way` gives, to be shown beside the output.
+        other: what `with_opposite_flip` gives, to be shown beside the output.
         width: that lines are kept to.
     """
     matrix, filter = filtering.matrix, filtering.filter
@@ -155,7 +155,7 @@ def kind(filtering: Filtering) -> str:
     if filtering.output.size > SMALL:
         return f"This is {done}; for this filter {other} differs (--compare shows both)."
     try:
-        other_output = other_way(filtering.matrix, filtering.filter, filtering.options)
+        other_output = with_opposite_flip(filtering.matrix, filtering.filter, filtering.options)
     except CorrelationError:  # integers that fit one way only
         return f"This is {done}; for this filter {other} differs."
     difference = difference_of(other_output, filtering.output)
@@ -214,7 +214,7 @@ def margins(filtering: Filtering) -> Iterator[str]:
     if rows or columns:
         unreached = f"{count_of(rows, 'row')} and {count_of(columns, 'column')}"
         yield f"No window reaches {unreached} of the matrix."
-    windows, cells = padding_met(filtering.windows)
+    windows, cells = padding_counts(filtering.windows)
     if windows:
         total = filtering.windows.rows.outputs * filtering.windows.columns.outputs
         yield (
@@ -417,7 +417,7 @@ def backward_products(
     met, upstream = derivative(filtering, of, place), backward.upstream
     if upstream.ndim == 3 and len(place) == 3:  # it has a part in the output of its channel alone
         met, upstream = met[place[0]], upstream[place[0]]
-    made, total = multiplied(met, upstream)
+    made, total = hadamard_products(met, upstream)
     yield Heading(f"∂C/∂{of} [{','.join(map(str, place))}]", 3)
     terms = [(symbol, met), ("∂C/∂output", upstream), ("product", made)]
     yield from equations(terms, "⊙=", extent, CHANNELS)
