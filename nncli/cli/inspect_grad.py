@@ -207,5 +207,8 @@ def inspect_grad(
         results().print(OnTerminal(page), crop=False)  # a cell too wide goes on below
     else:
         write_bytes(FORMATS[kind](drawing))
-    if inspection.check is not None and not inspection.check.passed:
-        raise FailedCheck("a gradient differs from its derivative; see the proof")
+    match inspection.check.verdict if inspection.check is not None else "passed":
+        case "failed":
+            raise FailedCheck("a gradient differs from its derivative; see the proof")
+        case "not_proven":
+            raise FailedCheck("not every gradient could be proven; see the proof")

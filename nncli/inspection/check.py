@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,7 @@ DEFAULT_SECONDS = 1.0  # that the default check may take at most, by the estimat
 MAX_DEFAULT_ENTRIES = 300  # of one gradient; more tell the default check little
 # Errors are relative to the entry, or to this share of the largest entry where that is more.
 RELATIVE_FLOOR = 1e-3
+PROVEN_SHARE = 0.9  # of the entries compared that must be verified for a gradient to be proven
 
 
 class TensorCheck(NamedTuple):
@@ -27,8 +28,12 @@ class TensorCheck(NamedTuple):
         size, checked: the number of its entries, and of those compared.
         kinks: the compared entries with a kink within the difference's step. A difference across a
             kink is no derivative: these use the derivative of the smooth piece of the trace.
-        unseen: the number of entries that are too small to tell from rounding, or whose cost by
-            its definition cannot be computed in float64.
+        verified: of those compared, the number that agree and are large enough to be told from
+            rounding. An entry that is 0, as its derivative is to the last bit, is verified too.
+        too_small: the number that rounding could make as well.
+        unknown: the number whose derivative cannot be computed in float64.
+        largest, floor: |entry| at most, of those compared; and the size below which an entry cannot
+            be told from rounding.
         max_relative_error: the largest, at entry `worst`.
         value, reference: of the trace, and of the check, at that entry.
     """
@@ -38,11 +43,28 @@ class TensorCheck(NamedTuple):
     size: int
     checked: int
     kinks: tuple[Index, ...]
-    unseen: int
+    verified: int
+    too_small: int
+    unknown: int
+    largest: float
+    floor: float
     max_relative_error: float
     worst: Index | None
     value: float
     reference: float
+
+    @property
+    def proven(self) -> bool:
+        """Whether enough entries were verified to speak of the whole gradient.
+
+        One that is exactly 0 has no entry to be told from rounding: that nothing disagrees is all.
+        """
+        if self.verified == self.checked or self.largest == 0:
+            return True
+        return self.verified >= PROVEN_SHARE * self.checked and self.floor < self.largest
+
+
+Verdict = Literal["passed", "failed", "not_proven"]
 
 
 class Check(NamedTuple):
@@ -57,8 +79,19 @@ class Check(NamedTuple):
         return max((tensor.max_relative_error for tensor in self.tensors), default=0.0)
 
     @property
+    def verdict(self) -> Verdict:
+        if self.failure is not None:
+            return "failed"
+        return "passed" if self.unproven is None else "not_proven"
+
+    @property
     def passed(self) -> bool:
-        return self.max_relative_error <= self.tolerance
+        return self.verdict == "passed"
+
+    @property
+    def unproven(self) -> TensorCheck | None:
+        """The first gradient in backward order of which too little could be verified."""
+        return next((tensor for tensor in self.tensors if not tensor.proven), None)
 
     @property
     def failure(self) -> TensorCheck | None:
@@ -161,25 +194,27 @@ def _check_tensor(
     values = np.array([float(array[entry]) for entry in entries])
     known = np.isfinite(found.values) | np.isnan(values)
     kinks = tuple(entry for entry, is_kink in zip(entries, found.kinks, strict=True) if is_kink)
-    unseen = int(np.count_nonzero((np.abs(values) < noise) & (values != 0) | ~known))
     errors = _relative_errors(values, references, noise / allowed)
     errors[~known] = 0
-    if not known.any():
-        return TensorCheck(
-            layer, quantity, array.size, len(entries), kinks, unseen, 0.0, None, 0.0, 0.0
-        )
-    worst = int(errors.argmax())
+    is_zero = (values == 0) & (found.values == 0)
+    too_small = known & (np.abs(values) < noise) & ~is_zero
+    verified = known & ~too_small & (errors <= allowed)
+    worst = int(errors.argmax()) if known.any() else None
     return TensorCheck(
         layer,
         quantity,
         array.size,
         len(entries),
         kinks,
-        unseen,
-        float(errors[worst]),
-        entries[worst],
-        float(values[worst]),
-        float(references[worst]),
+        int(np.count_nonzero(verified)),
+        int(np.count_nonzero(too_small)),
+        int(np.count_nonzero(~known)),
+        float(np.abs(values).max(initial=0)),
+        noise,
+        0.0 if worst is None else float(errors[worst]),
+        None if worst is None else entries[worst],
+        0.0 if worst is None else float(values[worst]),
+        0.0 if worst is None else float(references[worst]),
     )
 
 

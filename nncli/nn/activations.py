@@ -140,6 +140,9 @@ def _fill(a: Array, values: Callable[[], Array], where: Array) -> None:
 def sigmoid(z: Array, a: Array, sigma_prime: Array, one: Array) -> Operations:
     # σ(z) = 1/(1 + e^−z) and 1 − σ(z) = 1/(1 + e^z). Taking the second from its own formula, rather
     # than as 1 − a, keeps every digit of σ' = σ(z) (1 − σ(z)) where the unit is saturated.
+    if z.dtype.kind == "c":  # where an infinite e^z would leave nothing of the imaginary part
+        yield bind(_complex_sigmoid, z, a, sigma_prime)
+        return
     yield bind(np.exp, z, a)
     yield bind(np.add, a, one, sigma_prime)
     yield bind(np.divide, one, sigma_prime, sigma_prime)
@@ -147,6 +150,14 @@ def sigmoid(z: Array, a: Array, sigma_prime: Array, one: Array) -> Operations:
     yield bind(np.add, a, one, a)
     yield bind(np.divide, one, a, a)
     yield bind(np.multiply, a, sigma_prime, sigma_prime)
+
+
+def _complex_sigmoid(z: Array, a: Array, sigma_prime: Array) -> None:
+    right = z.real >= 0
+    small = np.exp(np.where(right, -z, z))  # |e^−z| or |e^z|, at most 1
+    one_over = 1 / (1 + small)
+    np.copyto(a, np.where(right, one_over, small * one_over))
+    np.copyto(sigma_prime, small * one_over**2)
 
 
 def tanh(z: Array, a: Array, sigma_prime: Array, one: Array) -> Operations:

@@ -557,3 +557,38 @@ def test_the_engine_is_left_as_it_was() -> None:
     check(trace)
     now = [layer.weight for layer in trace.layers if layer.weight is not None]
     assert all(map(np.array_equal, copies, now))
+
+
+SATURATED = (Dense(units=2), Dense(units=2))
+
+
+def thousands(inputs: float, dtype: Any = np.float64) -> Trace:
+    """A sigmoid network whose z are in the hundreds: its σ′ are below any rounding, or 0."""
+    setting = settle(Case("thousands", SATURATED, (2,)))
+    return trace_of(replace(setting, inputs=np.full_like(setting.inputs, inputs)), dtype)
+
+
+@pytest.mark.parametrize("inputs", [700.0, 5000.0])
+def test_what_was_not_verified_is_not_passed(inputs: float) -> None:
+    done = check(thousands(inputs))
+    for tensor in done.tensors:
+        agree = tensor.verified + tensor.too_small + tensor.unknown
+        assert agree == tensor.checked
+        assert tensor.proven == (tensor.largest == 0 or tensor.verified >= 0.9 * tensor.checked)
+    assert done.failure is None
+    assert done.verdict == ("passed" if all(t.proven for t in done.tensors) else "not_proven")
+
+
+def test_gradients_that_rounding_could_make_are_not_proven() -> None:
+    done = check(thousands(300.0))
+    assert done.verdict == "not_proven"
+    assert not done.passed
+    short = done.unproven
+    assert short is not None
+    assert short.too_small > 0
+
+
+def test_the_derivative_of_a_saturated_sigmoid_is_computed() -> None:
+    """e^z of z = 720 is infinite; the complex step must not depend on it."""
+    done = check(thousands(-720.0))
+    assert sum(tensor.unknown for tensor in done.tensors) == 0

@@ -78,6 +78,7 @@ def _check(check: Check) -> dict[str, Any]:
         "method": check.method,
         "max_relative_error": check.max_relative_error,
         "passed": check.passed,
+        "verdict": check.verdict,
         "tolerance": check.tolerance,
         "gradients": [_tensor(tensor) for tensor in check.tensors],
     }
@@ -89,6 +90,7 @@ def _tensor(tensor: TensorCheck) -> dict[str, Any]:
         "quantity": tensor.quantity,
         "entries": tensor.size,
         "checked": tensor.checked - len(tensor.kinks),
+        "verified": tensor.verified,
         "kinks": [list(entry) for entry in tensor.kinks],
         "max_relative_error": tensor.max_relative_error,
         "at": None if tensor.worst is None else list(tensor.worst),

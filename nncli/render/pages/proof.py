@@ -3,7 +3,7 @@
 from math import log10
 
 from nncli.core.text import count_of, join_words
-from nncli.inspection.check import Check, Sweep
+from nncli.inspection.check import Check, Sweep, TensorCheck
 from nncli.inspection.record import Inspection
 from nncli.inspection.views import VIEWS
 from nncli.nn.activations import ACTIVATIONS
@@ -31,19 +31,20 @@ def proof(inspection: Inspection) -> Page:
                 tensor.layer,
                 SYMBOL[tensor.quantity],
                 f"{tensor.checked - len(tensor.kinks):,} of {tensor.size:,}",
+                f"{tensor.verified:,}",
                 number(tensor.max_relative_error, 2),
                 place,
             )
         )
-    page.append(Grid(("layer", "gradient", "entries", "largest error", "at"), tuple(rows), words=2))
-    page += kinks(check, {layer.activation for layer in inspection.trace.layers})
-    unseen = sum(tensor.unseen for tensor in check.tensors)
-    if unseen:
-        message = (
-            f"{count_of(unseen, 'entry is', 'entries are')} too small to tell from rounding, or "
-            "too large for the derivative to be computed."
+    page.append(
+        Grid(
+            ("layer", "gradient", "entries", "verified", "largest error", "at"),
+            tuple(rows),
+            words=2,
         )
-        page.append(Paragraph(message, note=True))
+    )
+    page += kinks(check, {layer.activation for layer in inspection.trace.layers})
+    page += [Paragraph(f"{why}.", note=True) for why in map(unverified, check.tensors) if why]
     page.append(Paragraph(verdict(check)))
     return page
 
@@ -82,16 +83,39 @@ def kinks(check: Check, used: set[str | None]) -> Page:
 
 def verdict(check: Check) -> str:
     error, allowed = number(check.max_relative_error, 2), number(check.tolerance, 2)
-    if check.passed:
-        return f"PASSED: the largest relative error is {error}; rounding explains up to {allowed}."
     first = check.failure
-    assert first is not None
+    if first is None:
+        agree = f"the largest relative error is {error}; rounding explains up to {allowed}."
+        short = check.unproven
+        if short is None:
+            return f"PASSED: {agree}"
+        return (
+            f"NOT PROVEN: nothing disagrees, but of {short.layer} {SYMBOL[short.quantity]} only "
+            f"{short.verified:,} of the {short.checked:,} entries tried could be verified. Of "
+            f"those that could, {agree}"
+        )
     return (
         f"FAILED: the first to be wrong is {first.layer} {SYMBOL[first.quantity]}: at "
         f"[{','.join(map(str, first.worst or ()))}] it is {number(first.value, 10)}, the "
         f"derivative is {number(first.reference, 10)}. The largest relative error is {error}; "
         f"rounding explains up to {allowed}."
     )
+
+
+def unverified(tensor: TensorCheck) -> str:
+    """Why entries of a gradient were not verified; empty where all were, or were wrong."""
+    reasons = []
+    if tensor.too_small:
+        reasons.append(
+            f"{count_of(tensor.too_small, 'entry is', 'entries are')} below "
+            f"{number(tensor.floor, 2)}, too small to tell from rounding"
+        )
+    if tensor.unknown:
+        reasons.append(
+            f"of {count_of(tensor.unknown, 'entry', 'entries')} the derivative is too large, or "
+            "too small, to be computed in float64"
+        )
+    return f"{tensor.layer} {SYMBOL[tensor.quantity]}: {join_words(reasons)}" if reasons else ""
 
 
 def sweep_page(sweep: Sweep) -> Page:
