@@ -9,11 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from nncli.core.errors import NncliError
-from nncli.nn.aligned_buffers import CHUNK, LINE, AlignedBuffers
 from nncli.nn.parallel import process_worker
 from nncli.nn.parallel.process_worker import ProcessWorker, can_fork
 from nncli.nn.parallel.worker_pool import WorkerPool
@@ -23,11 +21,6 @@ pytestmark = [
     pytest.mark.serial,
     pytest.mark.skipif(not can_fork(), reason="no processes are forked here"),
 ]
-
-
-@pytest.fixture
-def counts() -> Any:
-    return AlignedBuffers(shared=True).zeros(8, int)
 
 
 def add(counts: Any, place: int = 0) -> None:
@@ -146,92 +139,6 @@ workers.task([end, {job}])()
     assert ended(int(run.stdout))
 
 
-def in_turns(workers: Any, trail: Any, turns: Any, k: Any, failing: Any = None) -> None:
-    """Each worker writes down its turns, and reads what the others wrote in the last one."""
-    for turn in range(turns):
-        if failing == (k, turn):
-            raise KeyError("at a barrier")
-        trail[k] = turn + 1
-        workers.barrier.wait(k)
-        if (trail[: workers.size] < turn + 1).any():
-            raise AssertionError(f"{k} in turn {turn} saw {trail}")
-        workers.barrier.wait(k)
-
-
-@pytest.mark.parametrize("processes", [False, True])
-class TestBarrier:
-    def task(self, workers: Any, trail: Any, turns: Any, failing: Any = None) -> Any:
-        jobs = [partial(in_turns, workers, trail, turns, k, failing) for k in range(workers.size)]
-        return workers.task([partial(workers.barrier.run, job) for job in jobs])
-
-    @pytest.mark.parametrize("spins", [0, 1000])
-    def test_no_worker_goes_on_before_all_have_arrived(
-        self, processes: Any, spins: int, counts: Any, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(process_worker, "SPIN_COUNT", spins)
-        with WorkerPool(3, processes=processes) as workers:
-            task = self.task(workers, counts, 50)
-            for _ in range(3):
-                counts[...] = 0
-                task()
-                assert counts.tolist() == [50, 50, 50, 0, 0, 0, 0, 0]
-
-    @pytest.mark.parametrize("k", [0, 1, 2])
-    def test_a_worker_that_fails_keeps_none_waiting(
-        self, processes: Any, k: int, counts: Any
-    ) -> None:
-        with WorkerPool(3, processes=processes) as workers:
-            fails, works = self.task(workers, counts, 9, (k, 4)), self.task(workers, counts, 9)
-            for _ in range(2):
-                counts[...] = 0
-                with pytest.raises(KeyError, match="at a barrier"):
-                    fails()
-                assert counts.max() <= 5
-                counts[...] = 0
-                works()
-                assert counts[:3].tolist() == [9, 9, 9]
-
-
-@pytest.mark.parametrize("killed", [(1,), (2,), (1, 2)])
-def test_a_worker_that_was_killed_keeps_none_waiting(killed: tuple[int, ...]) -> None:
-    def die() -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    with WorkerPool(3, processes=True) as workers:
-        jobs = [partial(workers.barrier.run, partial(workers.barrier.wait, k)) for k in range(3)]
-        task = workers.task([die if k in killed else job for k, job in enumerate(jobs)])
-        for _ in range(2):
-            with pytest.raises(NncliError, match="ended from outside"):
-                task()
-
-
-@pytest.mark.parametrize("processes", [False, True])
-@pytest.mark.parametrize("where", ["start", "wait"])
-def test_an_interruption_keeps_no_worker_waiting(
-    processes: bool, where: str, counts: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of the caller, when one worker has started and another has not, say."""
-    with WorkerPool(3, processes=processes) as workers:
-        jobs = [partial(in_turns, workers, counts, 3, k) for k in range(3)]
-        task = workers.task([partial(workers.barrier.run, job) for job in jobs])
-        task()
-        worker = workers._workers[1]
-        act, armed = getattr(worker, where), [True]
-
-        def interrupted(*arguments: Any) -> None:
-            if armed:
-                armed.clear()
-                raise KeyboardInterrupt
-            act(*arguments)
-
-        monkeypatch.setattr(worker, where, interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            task()
-        counts[...] = 0
-        task()
-        assert counts[:3].tolist() == [3, 3, 3]
-
-
 def test_an_answer_that_comes_late_is_waited_for(
     counts: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,33 +207,3 @@ def test_children_that_the_system_waits_for(counts: Any) -> None:
     finally:
         signal.signal(signal.SIGCHLD, before)
     assert counts[:2].tolist() == [1, 1]
-
-
-class TestAlignedBuffers:
-    @pytest.mark.parametrize("shared", [False, True])
-    def test_arrays_are_zeros_and_apart(self, shared: bool) -> None:
-        zeros = AlignedBuffers(shared=shared).zeros
-        shapes = [(3, 5), (), (7,), (2, CHUNK), (4, 1, 2), (0, 3), (CHUNK // 8 - 3,)]
-        arrays = [zeros(shape, dtype) for shape in shapes for dtype in (np.float32, bool, complex)]
-        for k, array in enumerate(arrays):
-            assert not array.any()
-            assert array.flags.c_contiguous
-            assert array.flags.aligned
-            assert not array.size or array.ctypes.data % LINE == 0
-            array[...] = k % 2
-        assert all((array == k % 2).all() for k, array in enumerate(arrays))
-
-    @pytest.mark.parametrize("shared", [False, True])
-    @pytest.mark.parametrize("rows", [1 << 50, 1 << 70])
-    def test_what_does_not_fit_is_an_error_as_of_numpy(self, shared: bool, rows: int) -> None:
-        with pytest.raises(MemoryError, match=r"Unable to allocate .* shape \(\d+, 7\)"):
-            AlignedBuffers(shared=shared).zeros((rows, 7), np.float32)
-
-    @pytest.mark.parametrize("shared", [False, True])
-    def test_what_a_child_writes_is_there_where_it_is_shared(self, shared: bool) -> None:
-        array = AlignedBuffers(shared=shared).zeros((2, 2))
-        if not (pid := os.fork()):
-            array[1, 0] = 7
-            os._exit(0)
-        os.waitpid(pid, 0)
-        assert array.tolist() == [[0, 0], [7 * shared, 0]]

@@ -1,0 +1,13 @@
+"""What the tests of workers share."""
+
+from typing import Any
+
+import pytest
+
+from nncli.nn.aligned_buffers import AlignedBuffers
+
+
+@pytest.fixture
+def counts() -> Any:
+    """Zeros that all workers see."""
+    return AlignedBuffers(shared=True).zeros(8, int)

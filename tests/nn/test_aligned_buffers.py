@@ -1,0 +1,42 @@
+"""The memory of a network: aligned, and shared with processes."""
+
+import os
+
+import numpy as np
+import pytest
+
+from nncli.nn.aligned_buffers import CHUNK, LINE, AlignedBuffers
+from nncli.nn.parallel.process_worker import can_fork
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_arrays_are_zeros_and_apart(shared: bool) -> None:
+    zeros = AlignedBuffers(shared=shared).zeros
+    shapes = [(3, 5), (), (7,), (2, CHUNK), (4, 1, 2), (0, 3), (CHUNK // 8 - 3,)]
+    arrays = [zeros(shape, dtype) for shape in shapes for dtype in (np.float32, bool, complex)]
+    for k, array in enumerate(arrays):
+        assert not array.any()
+        assert array.flags.c_contiguous
+        assert array.flags.aligned
+        assert not array.size or array.ctypes.data % LINE == 0
+        array[...] = k % 2
+    assert all((array == k % 2).all() for k, array in enumerate(arrays))
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("rows", [1 << 50, 1 << 70])
+def test_what_does_not_fit_is_an_error_as_of_numpy(shared: bool, rows: int) -> None:
+    with pytest.raises(MemoryError, match=r"Unable to allocate .* shape \(\d+, 7\)"):
+        AlignedBuffers(shared=shared).zeros((rows, 7), np.float32)
+
+
+@pytest.mark.serial
+@pytest.mark.skipif(not can_fork(), reason="no processes are forked here")
+@pytest.mark.parametrize("shared", [False, True])
+def test_what_a_child_writes_is_there_where_it_is_shared(shared: bool) -> None:
+    array = AlignedBuffers(shared=shared).zeros((2, 2))
+    if not (pid := os.fork()):
+        array[1, 0] = 7
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert array.tolist() == [[0, 0], [7 * shared, 0]]
