@@ -32,6 +32,19 @@ ARROWS = {  # room: what it may import besides the standard library
     },
     "cli": {"typer", "nncli"},
 }
+WITHIN_RENDER: dict[str, set[str]] = {  # a module or package of render: what of it that may import
+    "text": set(),
+    "notation": set(),
+    "streams": set(),
+    "array_text": {"text"},
+    "document": {"text", "array_text"},
+    "widgets": {"text", "array_text", "document", "widgets"},
+    "terminal": {"text", "array_text", "document", "widgets"},
+    "formats": {"text", "array_text", "document", "terminal", "notation", "formats"},
+    "pages": {
+        *{"text", "array_text", "document", "terminal", "notation", "streams", "widgets", "pages"}
+    },
+}
 BESIDE = {"nncli"}  # what a file beside the rooms may import
 
 
@@ -76,6 +89,16 @@ FILES = {f"nncli/{path.relative_to(PACKAGE).as_posix()}": path for path in PACKA
 @pytest.mark.parametrize("path", sorted(FILES))
 def test_arrows(path: Any) -> None:
     assert forbidden(FILES[path].read_text(encoding="utf-8"), path) == set()
+
+
+@pytest.mark.parametrize("path", sorted(path for path in FILES if "/render/" in path))
+def test_arrows_within_render(path: str) -> None:
+    if path == "nncli/render/__init__.py":
+        return
+    room = path.split("/")[2].removesuffix(".py")
+    found = imports(FILES[path].read_text(encoding="utf-8"), path)
+    inner = {module.split(".")[2] for module in found if module.startswith("nncli.render.")}
+    assert inner <= WITHIN_RENDER[room]
 
 
 def test_every_room_has_its_arrows() -> None:
@@ -152,7 +175,7 @@ def test_what_is_allowed_passes(path: str, source: str) -> None:
 def test_whether_a_path_is_there_is_asked_of_os_path() -> None:
     """The methods of Path raise for what is too long, or may not be looked at; before 3.14."""
     asked = {"exists", "is_dir", "is_file"}
-    excepted = {"data/readers/files.py", "cli/complete.py"}  # within a try; entries of a scan
+    excepted = {"data/readers/files.py", "cli/options.py"}  # within a try; entries of a scan
     found = {
         f"{path.relative_to(PACKAGE)}:{node.lineno}"
         for path in PACKAGE.rglob("*.py")

@@ -75,7 +75,7 @@ def _options(
 
 def run() -> int:
     """Runs the command line; the exit status."""
-    from nncli.render.encoding import prepare_streams
+    from nncli.cli.process import prepare_streams
 
     prepare_streams()
     signal.signal(signal.SIGTERM, _end)

@@ -2,9 +2,11 @@
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from nncli.core.errors import NncliError
+from nncli.core.text import join_words, printable, quote
 from nncli.data.messages import nearest
 
 WHOLE = r"\d{1,18}"  # int() itself refuses thousands of digits; these fit 64 bits
@@ -103,8 +105,7 @@ def word(text: str, option: str, known: Sequence[str]) -> str:
     """
     if text in known:
         return text
-    words = f"{', '.join(known[:-1])} or {known[-1]}"
-    raise NncliError(f"{option} {text}: expected {words}{nearest(text.lower(), known)}")
+    raise NncliError(f"{option} {text}: expected {join_words(known)}{nearest(text.lower(), known)}")
 
 
 def refuse_options(arguments: Sequence[str], known: Iterable[str]) -> None:
@@ -112,3 +113,17 @@ def refuse_options(arguments: Sequence[str], known: Iterable[str]) -> None:
     for text in arguments:
         if re.match("--?[a-zA-Z]", text) and not os.path.exists(text):
             raise NncliError(f"{text}: there is no such option{nearest(text, known)}")
+
+
+def format_of(output: Path, suffixes: Mapping[str, str]) -> str:
+    """The format that the suffix of --output asks for.
+
+    Raises:
+        NncliError: none does.
+    """
+    if output.suffix.lower() not in suffixes:
+        raise NncliError(
+            f"--output {printable(output)}: the suffix {quote(output.suffix)} is not known; known "
+            f"are {', '.join(suffixes)}"
+        )
+    return suffixes[output.suffix.lower()]

@@ -1,16 +1,11 @@
 """nncli conv."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-
-class Format(StrEnum):
-    table = "table"
-    json = "json"
-
+from nncli.cli.options import TableOrJson
 
 WINDOWS, CLOSER, OUTPUT = "The windows", "Look closer", "Output"
 
@@ -117,7 +112,7 @@ Output = Annotated[
     ),
 ]
 FormatOption = Annotated[
-    Format, typer.Option("--format", help="What to print.", rich_help_panel=OUTPUT)
+    TableOrJson, typer.Option("--format", help="What to print.", rich_help_panel=OUTPUT)
 ]
 
 
@@ -141,7 +136,7 @@ def conv(
     full: Full = False,
     allow_nan: AllowNan = False,
     output: Output = None,
-    format: FormatOption = Format.table,
+    format: FormatOption = TableOrJson.table,
 ) -> None:
     """Slide a filter over a matrix, and see every product.
 
@@ -150,14 +145,15 @@ def conv(
     from nncli.app import conv as work
     from nncli.cli.arguments import index_pair, index_range, refuse_options, window_padding, word
     from nncli.core.errors import FailedCheck, NncliError
+    from nncli.core.jsons import to_json
     from nncli.filtering.options import Options
     from nncli.filtering.padding import PADDING_MODES
     from nncli.filtering.record import backward_pass, window
-    from nncli.render.pages.filtering import check_extent, filtering_json, filtering_page
+    from nncli.render.array_text import Extent
+    from nncli.render.pages.filtering import check_extent, filtering_page, filtering_record
     from nncli.render.streams import messages, results, write_text
-    from nncli.render.terminal import OnTerminal
-    from nncli.render.widgets.grid import Extent
-    from nncli.render.widgets.progress_bar import SlowProgress
+    from nncli.render.terminal import TerminalPage
+    from nncli.render.widgets.progress_bar import DelayedProgressBar
 
     own_options = [name for option in context.command.params for name in option.opts]
     refuse_options([matrix, filter, *context.args], own_options)
@@ -180,7 +176,7 @@ def conv(
     beside = {
         "--compare": compare,
         "--upstream": upstream is not None,
-        "--format json": format is Format.json,
+        "--format json": format is TableOrJson.json,
     }
     beyond = [name for name, given in beside.items() if given]
     if animate and beyond:
@@ -188,7 +184,7 @@ def conv(
     if animate and not screen.is_terminal:
         raise NncliError("--animate plays in a terminal, not in a pipe or a file")
     taking_all = [*beyond, *(["--full"] if full else [])]
-    with SlowProgress(messages()) as progress:
+    with DelayedProgressBar(messages()) as progress:
         opened = work.open_pair(matrix, filter, allow_nan=allow_nan, progress=progress)
         # All that can be refused is refused before anything is written.
         work.refuse_large(opened, output, taking_all)
@@ -198,15 +194,15 @@ def conv(
         other = work.other_output(opened, filter_options) if compare else None
         done, notes = work.apply_and_write(opened, filter_options, output, progress=progress)
     if animate:
-        from nncli.cli.keys import until_key
-        from nncli.render.widgets.animation import play
+        from nncli.cli.process import until_key
+        from nncli.render.pages.animation import play
 
         until_key(play(done, places, extent, screen))
         return
     chosen = [window(done, *place) for place in places]
     back = None if flow is None else backward_pass(done, flow)
-    if format is Format.json:
-        write_text(filtering_json(done, chosen, other=other, backward=back))
+    if format is TableOrJson.json:
+        write_text(to_json(filtering_record(done, chosen, other=other, backward=back)))
         for note in notes:
             messages().print(note)
     else:
@@ -221,6 +217,6 @@ def conv(
             notes=notes,
             width=screen.width,
         )
-        screen.print(OnTerminal(page))
+        screen.print(TerminalPage(page))
     if back is not None and not back.passed:
         raise FailedCheck("a gradient differs from its difference; see the proof")

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nncli.cli.complete import data_files
-from nncli.cli.options import FormatOption, RunPath, TableOrJson
+from nncli.cli.options import FormatOption, RunPath, TableOrJson, data_files
 
 Data = Annotated[
     Path | None,

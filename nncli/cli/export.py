@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nncli.cli.complete import runs
+from nncli.cli.options import FormatOption, TableOrJson, runs
 
 
 class To(StrEnum):
@@ -14,11 +14,6 @@ class To(StrEnum):
     pytorch = "pytorch"
     safetensors = "safetensors"
     npz = "npz"
-
-
-class Format(StrEnum):
-    table = "table"
-    json = "json"
 
 
 Run = Annotated[
@@ -35,7 +30,6 @@ Output = Annotated[
     typer.Option(metavar="FILE", help="The file to write.", show_default="the run's name"),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
-FormatOption = Annotated[Format, typer.Option("--format", help="What to print on standard output.")]
 
 
 def export(
@@ -43,7 +37,7 @@ def export(
     to: ToOption,
     output: Output = None,
     overwrite: Overwrite = False,
-    format: FormatOption = Format.table,
+    format: FormatOption = TableOrJson.table,
 ) -> None:
     """Write a trained network for other programs: ONNX, PyTorch, safetensors or NumPy.
 
@@ -59,4 +53,4 @@ def export(
     from nncli.render.streams import write_text
 
     done = run_export(run, to.value, output=output, overwrite=overwrite)
-    write_text(exported_json(done) if format is Format.json else exported_text(done))
+    write_text(exported_json(done) if format is TableOrJson.json else exported_text(done))

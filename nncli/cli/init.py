@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nncli.cli.complete import data_files, starters
+from nncli.cli.options import data_files, starters
 
 Name = Annotated[
     str | None,
@@ -76,7 +76,7 @@ def init(
     load_numpy()
     from nncli.app.init import STARTERS, draft
     from nncli.app.init import init as write
-    from nncli.render.pages.init_report import started, starter_lines
+    from nncli.render.pages.init_report import init_report, starter_lines
     from nncli.render.streams import results, write_bytes
 
     screen = results()
@@ -87,7 +87,7 @@ def init(
         write_bytes(made.text.encode())
         return
     else:
-        lines = started(
+        lines = init_report(
             write(
                 name,
                 data=data,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from nncli.cli import options
+from nncli.render.formats import FORMATS
 
 
 class View(StrEnum):
@@ -14,14 +15,6 @@ class View(StrEnum):
     hadamard = "hadamard"
     kronecker = "kronecker"
     indices = "index"  # index would hide str.index
-
-
-class Format(StrEnum):
-    table = "table"
-    json = "json"
-    markdown = "markdown"
-    latex = "latex"
-    npz = "npz"
 
 
 STEP, CLOSER, PROOF, OUTPUT = "Which step", "Look closer", "Proof", "Output"
@@ -111,8 +104,13 @@ HSweep = Annotated[
     ),
 ]
 FormatOption = Annotated[
-    Format | None,
-    typer.Option("--format", help="The format.", show_default="table", rich_help_panel=OUTPUT),
+    str | None,
+    typer.Option(
+        metavar="|".join(FORMATS),
+        help="The format.",
+        show_default="table",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 Output = Annotated[
     Path | None,
@@ -160,22 +158,26 @@ def inspect_grad(
     load_numpy()
     from nncli.app.inspect import trace_step
     from nncli.app.opening import open_spec_or_run
-    from nncli.cli.arguments import entries, index_range, indices, weight_name
+    from nncli.cli.arguments import entries, format_of, index_range, indices, weight_name, word
     from nncli.core.errors import FailedCheck
     from nncli.core.files import write_whole
     from nncli.inspection.check import sweep
     from nncli.inspection.findings import why as why_of
     from nncli.inspection.products import windows_of
     from nncli.inspection.record import inspect
-    from nncli.render.formats.registry import FORMATS, Drawing, format_of
+    from nncli.render import formats
+    from nncli.render.array_text import Extent
     from nncli.render.pages.backward import Choices
-    from nncli.render.pages.breakdown import breakdown
+    from nncli.render.pages.breakdown import document
     from nncli.render.pages.proof import sweep_page
     from nncli.render.streams import messages, results, say, write_bytes
-    from nncli.render.terminal import OnTerminal
-    from nncli.render.widgets.grid import Extent
+    from nncli.render.terminal import TerminalPage
 
-    kind = format.value if format is not None else format_of(output) if output else "table"
+    kind = "table"
+    if format is not None:
+        kind = word(format, "--format", formats.FORMATS)
+    elif output is not None:
+        kind = format_of(output, formats.suffixes())
     extent = Extent(index_range(rows, "--rows"), index_range(columns, "--columns"), full, digits)
     chosen = (
         None if batch or (samples is None and step > 1) else indices(samples or "0", "--samples")
@@ -199,14 +201,13 @@ def inspect_grad(
     if why is not None:
         name, index = weight_name(why)
         pushed = why_of(trace, inspection.layer(name), index)
-    page = breakdown(inspection, choices, pushed, sweep_page(sweep(trace)) if h_sweep else None)
-    drawing = Drawing(inspection, page, pushed)
+    made = document(inspection, choices, pushed, sweep_page(sweep(trace)) if h_sweep else None)
     if output is not None:
-        write_whole(output, FORMATS[kind](drawing))
+        write_whole(output, formats.write(kind, made))
     elif kind == "table":
-        results().print(OnTerminal(page), crop=False)  # a cell too wide goes on below
+        results().print(TerminalPage(made.page), crop=False)  # a cell too wide goes on below
     else:
-        write_bytes(FORMATS[kind](drawing))
+        write_bytes(formats.write(kind, made))
     match inspection.check.verdict if inspection.check is not None else "passed":
         case "failed":
             raise FailedCheck("a gradient differs from its derivative; see the proof")

@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nncli.cli.complete import data_files
-from nncli.cli.options import RunPath
+from nncli.cli.options import RunPath, data_files
 
 
 class Format(StrEnum):
@@ -47,11 +46,12 @@ def predict(
 
     load_numpy()
     from nncli.app.predict import predict_blocks
+    from nncli.cli.arguments import format_of
     from nncli.core.files import whole_file
-    from nncli.render.pages.predictions import FORMATS, format_of
+    from nncli.render.pages.predictions import FORMATS, SUFFIXES
     from nncli.render.streams import messages, standard_output
 
-    kind = format.value if format is not None else format_of(output) if output else "csv"
+    kind = format.value if format is not None else format_of(output, SUFFIXES) if output else "csv"
     predictions = predict_blocks(run, inputs)
     for note in predictions.notes:
         messages().print(note, soft_wrap=True)

@@ -26,14 +26,14 @@ def show(
 
     What is printed is a spec itself: nncli show net.yaml > full.yaml. No data are read.
     """
-    from nncli.app.show import show as shown_of
-    from nncli.render.pages.spec_listing import ShownSpec, shown_json, shown_yaml
+    from nncli.app.show import show as list_spec
+    from nncli.render.pages.spec_listing import TerminalListing, listing_json, listing_yaml
     from nncli.render.streams import results, write_bytes, write_text
 
-    shown = shown_of(source, set_ or [])
+    listing = list_spec(source, set_ or [])
     if format is Format.json:
-        write_text(shown_json(shown))
+        write_text(listing_json(listing))
     elif (screen := results()).is_terminal:
-        screen.print(ShownSpec(shown), crop=False)
+        screen.print(TerminalListing(listing), crop=False)
     else:
-        write_bytes(shown_yaml(shown).encode())
+        write_bytes(listing_yaml(listing).encode())

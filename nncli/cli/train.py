@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from nncli.cli.complete import runs, specs
+from nncli.cli.options import FormatOption, TableOrJson, runs, specs
 
 if TYPE_CHECKING:
     from nncli.app.records import Prepared, Training
@@ -22,11 +22,6 @@ class Tables(StrEnum):
     none = "none"
     last = "last"
     every = "every"
-
-
-class Format(StrEnum):
-    table = "table"
-    json = "json"
 
 
 class Layout(StrEnum):
@@ -103,7 +98,6 @@ From = Annotated[
     Layout | None,
     typer.Option("--from", help="How dense weights lie in files.", show_default="nncli"),
 ]
-FormatOption = Annotated[Format, typer.Option("--format", help="What to print on standard output.")]
 
 
 def train(
@@ -120,7 +114,7 @@ def train(
     full: Full = False,
     init_from: InitFrom = None,
     from_: From = None,
-    format: FormatOption = Format.table,
+    format: FormatOption = TableOrJson.table,
 ) -> None:
     """Train a network from a spec, and show layer by layer what happens.
 
@@ -144,8 +138,7 @@ def train(
 
     load_numpy()
     from nncli.core.errors import DivergedError, InterruptedTraining, StoppedTraining, UnsavedError
-    from nncli.render.pages.record import training_json
-    from nncli.render.pages.training import TrainingScreen
+    from nncli.render.pages.training import TrainingScreen, training_json
     from nncli.render.streams import write_text
 
     short = {"train.epochs": epochs, "train.threads": threads}
@@ -154,7 +147,7 @@ def train(
         begun = _begin(spec, resume, out, [*(set_ or []), *said], init_from, from_)
     except KeyboardInterrupt:
         raise InterruptedTraining("interrupted; nothing was written") from None
-    as_json = format is Format.json
+    as_json = format is TableOrJson.json
     screen = TrainingScreen(begun.prepared, begun.resume_point, quiet=as_json)
     show = Show(screen, tables, every or 1, full)
     try:
@@ -229,7 +222,7 @@ def _go(begun: Begun, show: Show, *, overwrite: bool, checkpoint_every: float) -
 
     from nncli.app.resume import resume as run_on
     from nncli.app.train import train as run
-    from nncli.cli.signals import interruptible
+    from nncli.cli.process import interruptible
     from nncli.core.errors import DivergedError, InterruptedTraining, StoppedTraining
     from nncli.core.text import printable
     from nncli.training.history import Epoch

@@ -1,18 +1,18 @@
 """A page on a terminal or in a pipe."""
 
+import io
 from collections.abc import Iterator
 from math import ceil
 from textwrap import wrap
 from typing import Any
 
-import numpy as np
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
-from rich.style import Style
 
 from nncli.core.text import printable
-from nncli.render.formats.document import (
+from nncli.render.array_text import bracketed, cells
+from nncli.render.document import (
     Block,
     Equation,
     Grid,
@@ -22,18 +22,17 @@ from nncli.render.formats.document import (
     Matrix,
     Page,
     Paragraph,
-    statistics,
 )
 from nncli.render.text import shape
-from nncli.render.widgets.grid import bracketed, cells, formats
+from nncli.render.widgets.heat import HeatLines
 from nncli.render.widgets.tables import Column, Columns
 
+RECORDED_WIDTH = 100  # characters of a page in a file
 CONTINUED: Any = {"subsequent_indent": "    "}  # how a line goes on that is too long
-
 Line = tuple[str, str]  # a style, and what is written in it
 
 
-class OnTerminal:
+class TerminalPage:
     """A page as lines. They are laid out here, so rich has nothing left to measure or to wrap."""
 
     def __init__(self, page: Page) -> None:
@@ -56,49 +55,20 @@ class OnTerminal:
                 yield Segment(f"{printable(text)}\n", console.get_style(style) if style else None)
 
 
-class HeatLines:
-    """A heat map: numbers, on red where positive and on blue where negative, the larger the deeper.
-
-    Without colour the numbers alone are left, which say the same.
-    """
-
-    def __init__(self, heat: HeatMap) -> None:
-        self.heat = heat
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        heat = self.heat
-        rows, columns = ([k for k in ks if k is not None] for ks in (heat.rows, heat.columns))
-        shown = heat.array[np.ix_(rows, columns)]
-        (kind,) = formats([shown], 4)
-        text = cells(heat.array, kind, heat.rows, heat.columns)
-        width = max(len(cell) for row in text for cell in row) + 2
-        largest = float(np.abs(shown[np.isfinite(shown)].astype(np.float64)).max(initial=0)) or 1.0
-        each = max(1, options.max_width // width)
-        for start in range(0, len(heat.columns), each):
-            part = slice(start, start + each)
-            heading = f"{heat.label + ': ' if heat.label else ''}{shape(heat.array.shape)}"
-            some = [c for c in heat.columns[part] if c is not None]
-            if each < len(heat.columns):
-                heading += f"  columns {some[0]}–{some[-1]}"
-            yield Segment(f"{heat.symbol}  {heading}\n", console.get_style("bold"))
-            for r, row in zip(heat.rows, text, strict=True):
-                for c, cell in zip(heat.columns[part], row[part], strict=True):
-                    missing = r is None or c is None
-                    share = 0.0 if missing else float(heat.array[r, c]) / largest
-                    yield Segment(f"{cell:>{width - 1}} ", heat_style(share))
-                yield Segment("\n")
-        if None in heat.rows or None in heat.columns:
-            yield Segment(f"{statistics(heat.array)}\n", console.get_style("dim"))
-
-
-def heat_style(share: float) -> Style | None:
-    """The colours for a number that is `share` of the largest."""
-    if not np.isfinite(share) or share == 0:
-        return None
-    depth = min(1.0, abs(share))
-    fade = round(235 - 160 * depth)
-    red, blue = (235, fade) if share > 0 else (fade, 235)
-    return Style(color="black" if depth < 0.7 else "white", bgcolor=f"rgb({red},{fade},{blue})")
+def recorded(page: Page) -> Console:
+    """A console on which the page was written, of a fixed width and with all its colours."""
+    console = Console(
+        record=True,
+        file=io.StringIO(),
+        width=RECORDED_WIDTH,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        force_terminal=True,
+        color_system="truecolor",
+    )
+    console.print(TerminalPage(page))
+    return console
 
 
 def is_note(block: Block) -> bool:

@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from nncli.app.init import STARTERS
 from nncli.cli.app import COMMANDS, app_for
-from nncli.cli.complete import data_files, runs, specs, specs_or_runs
+from nncli.cli.options import data_files, runs, specs, specs_or_runs
 
 SCRIPT = Path(sys.executable).with_name("nncli")
 BUILT: dict[str, object] = dict(get_command(app_for(COMMANDS)).commands)  # type: ignore[attr-defined]

@@ -13,8 +13,8 @@ import pytest
 
 import nncli as api
 from nncli.nn.layers import DenseStep
-from nncli.render.formats.registry import SUFFIXES
-from nncli.render.widgets.grid import Extent
+from nncli.render.array_text import Extent
+from nncli.render.formats import suffixes
 from nncli.training.run_folder import PREVIOUS
 from tests.conftest import CONFIGS, Run
 
@@ -317,7 +317,7 @@ def test_markdown_and_latex(page: Any) -> None:
     assert text.endswith("\\end{document}\n")
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", suffixes())
 def test_output(page: Any, tmp_path: Path, suffix: Any) -> None:
     assert page(TWO, "--check", "5", "--output", f"made{suffix}") == ""
     content = (tmp_path / f"made{suffix}").read_bytes()
@@ -424,7 +424,7 @@ WRONG = [
         "there is no cell of conv1's input at 0,8,0: channel, row, column count from 0 within "
         "1 x 8 x 8",
     ),
-    ((TWO, "--output", "page.pdf"), "the suffix '.pdf' is not known; known are .txt, .json, .md"),
+    ((TWO, "--output", "page.pdf"), "the suffix '.pdf' is not known; known are .html, .json, .tex"),
     ((TWO, "--set", "train.etta=1"), "etta"),
 ]
 

@@ -3,7 +3,6 @@
 import json
 import struct
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +18,7 @@ ARRAYS = DTYPES.flatmap(lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dim
 
 
 @given(st.dictionaries(st.text(min_size=1).filter(lambda n: n != "__metadata__"), ARRAYS))
-def test_what_was_packed_comes_back(arrays: Any) -> None:
+def test_what_was_packed_comes_back(arrays: safetensors_format.Arrays) -> None:
     again, metadata = safetensors_format.unpack(safetensors_format.pack(arrays, {"format": "x"}))
     assert metadata == {"format": "x"}
     assert again.keys() == arrays.keys()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from .pages import equations_of, signs_of
+from .reading import equations_of, signs_of
 from .regenerate import NAMES, SPECS, golden, page
 
 ULP = 1e-14  # of numbers that another processor may round otherwise in the last places
@@ -24,7 +24,7 @@ def without_rounding(text: str) -> str:
 
 
 @pytest.mark.parametrize(("spec", "format"), [name for name in NAMES if name[1] != "json"])
-def test_a_page_is_what_it_was(spec: Any, format: Any) -> None:
+def test_a_page_is_what_it_was(spec: str, format: str) -> None:
     kept = golden(spec, format).read_text(encoding="utf-8")
     assert without_rounding(page(spec, format)) == without_rounding(kept)
 
@@ -66,7 +66,7 @@ SPEC = pytest.mark.parametrize("spec", SPECS)
 
 
 @SPEC
-def test_weights_and_their_updates_add_up_in_the_digits_shown(spec: Any) -> None:
+def test_weights_and_their_updates_add_up_in_the_digits_shown(spec: str) -> None:
     sums = [e for e in equations_of(text_of(spec)) if signs_of(e) == "+="]
     assert len(sums) == {"two-two-two": 4, "seed-3-4-2": 2}[spec]
     for old, step, new in sums:
@@ -77,7 +77,7 @@ def test_weights_and_their_updates_add_up_in_the_digits_shown(spec: Any) -> None
 
 
 @SPEC
-def test_the_forward_pass_comes_out_within_rounding(spec: Any) -> None:
+def test_the_forward_pass_comes_out_within_rounding(spec: str) -> None:
     seen = []
     for equation in equations_of(text_of(spec)):
         symbols = [term.symbol for term in equation]
@@ -96,7 +96,7 @@ NUMBER = r"(-?\d[\d.]*(?:e-?\d+)?)"
 
 
 @SPEC
-def test_every_delta_is_the_product_beside_it(spec: Any) -> None:
+def test_every_delta_is_the_product_beside_it(spec: str) -> None:
     rows = re.findall(rf"unit \d+ +{NUMBER} +{NUMBER} +{NUMBER}", text_of(spec))
     assert len(rows) == {"two-two-two": 4, "seed-3-4-2": 6}[spec]
     for row in rows:
@@ -105,7 +105,7 @@ def test_every_delta_is_the_product_beside_it(spec: Any) -> None:
 
 
 @SPEC
-def test_every_gradient_is_the_product_of_its_row_and_column(spec: Any) -> None:
+def test_every_gradient_is_the_product_of_its_row_and_column(spec: str) -> None:
     text = golden(spec, "markdown").read_text(encoding="utf-8")
     tables = re.findall(r"\| a ⊗ δ (.*?)\n\|[ :|-]+\n((?:\|.*\n)+)", text)
     assert len(tables) == 2
@@ -117,7 +117,7 @@ def test_every_gradient_is_the_product_of_its_row_and_column(spec: Any) -> None:
 
 
 @SPEC
-def test_updates_are_the_gradients_times_eta(spec: Any) -> None:
+def test_updates_are_the_gradients_times_eta(spec: str) -> None:
     text = text_of(spec)
     markdown = golden(spec, "markdown").read_text(encoding="utf-8")
     tables = re.findall(r"\| a ⊗ δ .*?\n\|[ :|-]+\n((?:\|.*\n)+)", markdown)
@@ -131,7 +131,7 @@ def test_updates_are_the_gradients_times_eta(spec: Any) -> None:
 
 
 @SPEC
-def test_the_way_of_the_error_signal_multiplies_up(spec: Any) -> None:
+def test_the_way_of_the_error_signal_multiplies_up(spec: str) -> None:
     text = text_of(spec)
     factors = [float(f) for f in re.findall(r"^ *dense\d +(?:weights|σ′) +(\S+)", text, re.M)]
     (end,) = re.findall(r"the product of all +(\S+)", text)

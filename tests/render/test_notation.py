@@ -1,5 +1,6 @@
 """One list of quantities: nothing in a record goes without a symbol."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -7,12 +8,12 @@ from nncli.nn.layers import LAYERS
 from nncli.nn.measures import LayerMeasures
 from nncli.nn.optimizers import Optimizer, chain_of
 from nncli.nn.trace import LayerTrace
-from nncli.render.notation import LINK_SYMBOLS, MEASURES, SYMBOL, TERMS
+from nncli.render.notation import LINK_SYMBOLS, MEASURES, SYMBOL, TERMS, Quantity
 from nncli.render.pages.update import LINES
 from tests.nn.cases import SOME_CASES, build_case
 
 
-def missing(record: type[Any], quantities: Any, named: set[str]) -> set[str]:
+def missing(record: Any, quantities: Sequence[Quantity], named: set[str]) -> set[str]:
     return {field.name for field in fields(record)} - {q.key for q in quantities} - named
 
 

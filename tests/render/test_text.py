@@ -1,7 +1,5 @@
 """Numbers at a readable length, names that cannot act as markup."""
 
-from typing import Any
-
 import pytest
 
 from nncli.core.text import count_of, printable
@@ -32,7 +30,7 @@ from nncli.render.text import duration, number, percent, plain, shape
         (float("nan"), 3, "nan"),
     ],
 )
-def test_number(value: Any, digits: int, text: str) -> None:
+def test_number(value: float | None, digits: int, text: str) -> None:
     assert number(value, digits) == text
 
 
@@ -52,7 +50,7 @@ def test_number(value: Any, digits: int, text: str) -> None:
         (1.25, "125.0%"),
     ],
 )
-def test_percent(share: Any, text: str) -> None:
+def test_percent(share: float | None, text: str) -> None:
     assert percent(share) == text
 
 

@@ -408,7 +408,7 @@ def test_nothing_is_kept_for_it_but_a_few_states() -> None:
 
 
 def test_the_record_as_json() -> None:
-    from nncli.render.pages.record import divergence_record
+    from nncli.render.pages.training import divergence_record
 
     event, _ = diverged()
     record = divergence_record(event)

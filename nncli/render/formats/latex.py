@@ -3,8 +3,10 @@
 import re
 
 from nncli.core.text import printable
-from nncli.render.formats.document import (
+from nncli.render.array_text import GAP, cells
+from nncli.render.document import (
     Block,
+    Document,
     Equation,
     Grid,
     Heading,
@@ -15,7 +17,8 @@ from nncli.render.formats.document import (
     Paragraph,
 )
 from nncli.render.notation import TERMS
-from nncli.render.widgets.grid import GAP, cells
+
+SUFFIX = ".tex"
 
 PREAMBLE = r"""\documentclass[a4paper]{article}
 \usepackage[T1]{fontenc}
@@ -62,6 +65,10 @@ ESCAPES = {
     "|": r"\textbar{}", "<": r"\textless{}", ">": r"\textgreater{}",
 }  # fmt: skip
 WIDEST = 8  # columns of matrices that stand in one line
+
+
+def write(document: Document) -> bytes:
+    return to_latex(document.page).encode()
 
 
 def to_latex(page: Page) -> str:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from nncli.core.text import printable
-from nncli.render.formats.document import (
+from nncli.render.document import (
     Block,
+    Document,
     Equation,
     Grid,
     Heading,
@@ -15,7 +16,12 @@ from nncli.render.formats.document import (
 )
 from nncli.render.terminal import equation_lines
 
-WIDTH = 100
+SUFFIX = ".md"
+WIDTH = 100  # characters of an equation's lines
+
+
+def write(document: Document) -> bytes:
+    return to_markdown(document.page).encode()
 
 
 def to_markdown(page: Page) -> str:

@@ -10,8 +10,10 @@ from nncli.inspection.record import Inspection
 from nncli.inspection.views import patches
 from nncli.nn.layers import Conv, Dense, Pool
 from nncli.nn.trace import LayerTrace, Trace
-from nncli.render.formats.document import (
+from nncli.render.array_text import Extent
+from nncli.render.document import (
     Block,
+    Document,
     Heading,
     Page,
     Paragraph,
@@ -21,12 +23,24 @@ from nncli.render.formats.document import (
 from nncli.render.pages.backward import Choices, backward
 from nncli.render.pages.findings import findings, why_block
 from nncli.render.pages.formulas import described, with_numbers
+from nncli.render.pages.matrices import WEIGHTS, units
 from nncli.render.pages.products import product_table
 from nncli.render.pages.proof import proof
+from nncli.render.pages.trace_record import trace_arrays, trace_record
 from nncli.render.pages.update import update
 from nncli.render.text import number, shape
-from nncli.render.widgets.grid import Extent
-from nncli.render.widgets.matrices import WEIGHTS, units
+
+
+def document(
+    inspection: Inspection, choices: Choices, why: Why | None = None, extra: Page | None = None
+) -> Document:
+    """What there is to read of a step, for every format."""
+    return Document(
+        inspection.trace.name,
+        breakdown(inspection, choices, why, extra),
+        lambda: trace_record(inspection, why),
+        lambda: trace_arrays(inspection.trace),
+    )
 
 
 def breakdown(

@@ -89,9 +89,9 @@ class SideBySide:
             last = run.history[-1] if run.history else None
             cells = [name, f"{last.epoch if last else 0}/{run.spec.train.epochs}"]
             cells.append(number(last.train_cost if last else None, 4))
-            cells += measured(last, run.lowest_cost, cost_of, lambda cost: number(cost, 4))
+            cells += measure_cells(last, run.lowest_cost, cost_of, lambda cost: number(cost, 4))
             if is_classified:
-                cells += measured(last, run.highest_accuracy, accuracy_of, share)
+                cells += measure_cells(last, run.highest_accuracy, accuracy_of, share)
             rows.append([*cells, duration(run.seconds) if last else NONE])
         return Columns(columns, rows)
 
@@ -117,7 +117,7 @@ class SideBySide:
             series = [
                 Series(name, values, at, name)
                 for name, run in zip(self.letters, runs[:MOST_CURVES], strict=False)
-                for at, values in [taken(run, measure)]
+                for at, values in [epochs_with(run, measure)]
             ]
             if any(s.values for s in series):
                 yield ""
@@ -132,7 +132,7 @@ def letter(k: int) -> str:
     return (letter(head - 1) if head else "") + ascii_uppercase[tail]
 
 
-def taken(
+def epochs_with(
     run: ComparedRun, measure: Callable[[Epoch], float | None]
 ) -> tuple[list[int], list[float]]:
     """The epochs that have a measure, and the measure."""
@@ -140,7 +140,7 @@ def taken(
     return [epoch for epoch, _ in pairs], [value for _, value in pairs]
 
 
-def measured(
+def measure_cells(
     last: Epoch | None,
     best: Epoch | None,
     measure: Callable[[Epoch], float | None],

@@ -4,18 +4,15 @@ import math
 from typing import Any
 
 import numpy as np
-from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.segment import Segment
-from rich.style import Style
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from nncli.app.records import Evaluated, WorstSample
 from nncli.core.jsons import to_json
 from nncli.core.text import count_of, printable
 from nncli.nn.arrays import Array
-from nncli.render.terminal import heat_style
 from nncli.render.text import NONE, number, percent, plain
+from nncli.render.widgets.heat import ConfusionMap
 from nncli.render.widgets.pictures import Gallery, Picture
 from nncli.render.widgets.tables import Column, Columns
 from nncli.training.assessment import ClassCounts, Fit
@@ -23,8 +20,6 @@ from nncli.training.assessment import ClassCounts, Fit
 MOST_CLASSES = 30  # of a confusion matrix that is shown
 MOST_ROWS = 40  # of a table of classes or outputs
 LONGEST_NAME = 20  # characters of a class
-OFTEN = 0.1  # the share of a class that is deep red where it is mistaken for another
-NEVER = Style(color="grey50", bgcolor="rgb(235,235,235)")
 IN_SPEC = "inputs"  # the source of data that the spec itself holds
 PARTS = {
     "test": "its test data",
@@ -73,9 +68,6 @@ def shortened(name: str) -> str:
     return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
 
 
-# Classes
-
-
 def confusion(names: list[str], counts: ClassCounts) -> list[RenderableType]:
     if counts.confusion is None or len(names) > MOST_CLASSES:
         return often_confused(names, counts.confusion)
@@ -93,51 +85,6 @@ def often_confused(names: list[str], matrix: Array | None) -> list[RenderableTyp
     rows = [[names[i], names[j], f"{wrong[i, j]:,}"] for i, j in pairs]
     columns = [Column("class", words=True), Column("often taken for", words=True), Column("times")]
     return [Columns(columns, rows)] if rows else []
-
-
-class ConfusionMap:
-    """Counts on blue where the network is right and on red where it is not, the more the deeper.
-
-    Without colour the counts are left, which say the same.
-    """
-
-    def __init__(self, names: list[str], matrix: Array) -> None:
-        self.names = names
-        self.matrix = matrix
-        self.shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-        wrong = self.shares * (1 - np.eye(len(matrix)))
-        self.often = max(OFTEN, float(wrong.max()))
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        bold = console.get_style("bold")
-        left = max(map(cell_len, self.names))
-        width = 2 + max(left, len(f"{self.matrix.max():,}"))
-        each = max(1, (options.max_width - left) // width)
-        each = math.ceil(len(self.names) / math.ceil(len(self.names) / each))  # parts of one size
-        for start in range(0, len(self.names), each):
-            if start:
-                yield Segment("\n")
-            chosen = range(start, min(start + each, len(self.names)))
-            headings = "".join(padded(self.names[j], width) for j in chosen)
-            yield Segment(f"{' ' * left}{headings}\n", bold)
-            for i, name in enumerate(self.names):
-                yield Segment(name + " " * (left - cell_len(name)), bold)
-                for j in chosen:
-                    n = int(self.matrix[i, j])
-                    text = f"{n:,}" if n or i == j else "·"
-                    yield Segment(padded(text, width), self.style(i, j))
-                yield Segment("\n")
-
-    def style(self, i: int, j: int) -> Style | None:
-        share = float(self.shares[i, j])
-        if i == j:
-            return heat_style(-share) or NEVER
-        # The root, so that a few mistakes among many samples can be seen.
-        return heat_style(math.sqrt(share / self.often)) or NEVER
-
-
-def padded(text: str, width: int) -> str:
-    return " " * (width - cell_len(text)) + text
 
 
 def class_table(names: list[str], counts: ClassCounts) -> list[RenderableType]:
@@ -171,9 +118,6 @@ def cut(columns: list[Column], rows: list[list[str]], what: str) -> list[Rendera
     return [table] if left <= 0 else [table, Text(f"… and {left:,} more {what}", "dim")]
 
 
-# Numbers
-
-
 def fit_table(names: tuple[str, ...], fit: Fit) -> list[RenderableType]:
     columns = [Column("output", words=True), Column("MSE"), Column("RMSE", rank=1), Column("R²")]
     rows = [
@@ -184,9 +128,6 @@ def fit_table(names: tuple[str, ...], fit: Fit) -> list[RenderableType]:
     if None in fit.r2:
         note += f" It is {NONE} where all y are equal."
     return [*cut(columns, rows, "outputs"), "", plain(note, "dim")]
-
-
-# The worst
 
 
 def worst_samples(evaluated: Evaluated) -> list[RenderableType]:
@@ -243,9 +184,6 @@ def caption(sample: WorstSample) -> tuple[str, ...]:
     taken = f"{shortened(sample.target)}, taken for {shortened(sample.predicted or '')}"
     right = sample.target == sample.predicted
     return (f"sample {sample.sample}", shortened(sample.target) if right else taken)
-
-
-# JSON
 
 
 def evaluation_json(evaluated: Evaluated) -> str:

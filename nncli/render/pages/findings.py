@@ -14,7 +14,7 @@ from nncli.inspection.findings import (
     saturation,
 )
 from nncli.nn.trace import Trace
-from nncli.render.formats.document import Block, Grid, Heading, Paragraph
+from nncli.render.document import Block, Grid, Heading, Paragraph
 from nncli.render.text import number, percent
 
 NAMED = 8  # units that are named one by one
@@ -22,7 +22,7 @@ NAMED = 8  # units that are named one by one
 
 def findings(trace: Trace) -> Iterator[Block]:
     yield Paragraph(change_words(trace, cost_change(trace)))
-    yield from ledger(trace)
+    yield from attenuation_table(trace)
     for layer in trace.layers:
         found = saturation(layer)
         if found is not None and (found.always or found.sometimes):
@@ -44,7 +44,7 @@ def change_words(trace: Trace, change: CostChange) -> str:
     )
 
 
-def ledger(trace: Trace) -> Iterator[Block]:
+def attenuation_table(trace: Trace) -> Iterator[Block]:
     rows = attenuation(trace)
     if not rows:
         return

@@ -7,7 +7,7 @@ from nncli.app.records import Draft, Starter
 from nncli.core.text import printable
 
 
-def started(draft: Draft) -> Iterator[str]:
+def init_report(draft: Draft) -> Iterator[str]:
     """Lines for whoever asked for a spec."""
     if draft.facts:
         yield f"found {draft.facts}"

@@ -73,7 +73,7 @@ def measures_table(epoch: Epoch, links: Sequence[Link] = ()) -> RenderableType:
 
 def divergence_table(divergence: Divergence) -> list[RenderableType]:
     """The last steps before a training diverged, with the norms of each layer in each."""
-    norms = [q for q in MEASURES if q.key in FLIGHT_NORMS]
+    norms = [q for q in MEASURES if q.key in DIVERGENCE_NORMS]
     columns = [Column("step"), Column("C"), Column("layer", words=True)]
     columns += [Column(q.symbol or "‖W‖", rank=q.rank) for q in norms]
     rows: list[list[str | Text]] = []
@@ -84,7 +84,7 @@ def divergence_table(divergence: Divergence) -> list[RenderableType]:
                 cells = [number(getattr(layer, q.key), q.digits) for q in norms]
                 rows.append([*heads, layer.name, *cells])
                 heads = ["", ""]
-    legend = FLIGHT_LEGEND
+    legend = DIVERGENCE_LEGEND
     if divergence.part == "validation":
         legend += f" After the last one the validation data cost {number(divergence.cost)}."
     return [
@@ -96,8 +96,8 @@ def divergence_table(divergence: Divergence) -> list[RenderableType]:
     ]
 
 
-FLIGHT_NORMS = ("delta_norm", "weight_gradient_norm", "weight_update_norm", "weight_norm")
-FLIGHT_LEGEND = (
+DIVERGENCE_NORMS = ("delta_norm", "weight_gradient_norm", "weight_update_norm", "weight_norm")
+DIVERGENCE_LEGEND = (
     "Each step from the output back. C is the cost of its mini-batch, before the update; ‖W‖ is "
     "taken after it. A step ends where its cost is not finite."
 )

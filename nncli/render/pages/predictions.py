@@ -3,13 +3,11 @@
 import csv
 import io
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import IO
 
 import numpy as np
 
 from nncli.app.records import Prediction
-from nncli.core.errors import NncliError
 from nncli.core.jsons import to_json
 from nncli.core.text import printable
 from nncli.nn.arrays import Array
@@ -87,17 +85,3 @@ Writer = Callable[[Blocks, IO[bytes]], None]
 
 FORMATS: dict[str, Writer] = {"csv": write_csv, "jsonl": write_jsonl, "npy": write_npy}
 SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".npy": "npy"}
-
-
-def format_of(path: Path) -> str:
-    """The format that a file's suffix asks for.
-
-    Raises:
-        NncliError: none does.
-    """
-    if path.suffix.lower() not in SUFFIXES:
-        raise NncliError(
-            f"--output {printable(path)}: the suffix {path.suffix!r} is not known; known are "
-            + ", ".join(SUFFIXES)
-        )
-    return SUFFIXES[path.suffix.lower()]

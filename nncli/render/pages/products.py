@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from nncli.nn.layers import Conv, Dense, Pool
 from nncli.nn.trace import LayerTrace, Trace
-from nncli.render.formats.document import Grid
+from nncli.render.document import Grid
 from nncli.render.pages.formulas import Row, product_lines
 from nncli.render.text import shape
 

@@ -7,7 +7,7 @@ from nncli.inspection.check import Check, Sweep, TensorCheck
 from nncli.inspection.record import Inspection
 from nncli.inspection.views import VIEWS
 from nncli.nn.activations import ACTIVATIONS
-from nncli.render.formats.document import Grid, Heading, Lines, Page, Paragraph
+from nncli.render.document import Grid, Heading, Lines, Page, Paragraph
 from nncli.render.notation import SYMBOL
 from nncli.render.text import number
 
@@ -54,10 +54,10 @@ def agreement(inspection: Inspection) -> str:
         view: max((a.ulps for a in inspection.agreements if a.view == view), default=0.0)
         for view in VIEWS
     }
-    words = ", ".join(f"{view} {number(ulps, 2)}" for view, ulps in worst.items())
+    each = ", ".join(f"{view} {number(ulps, 2)}" for view, ulps in worst.items())
     return (
         "The four views compute the gradient each by its own formula; from what the step computed "
-        f"they differ, in units in the last place of its largest entry, by at most: {words}."
+        f"they differ, in units in the last place of its largest entry, by at most: {each}."
     )
 
 

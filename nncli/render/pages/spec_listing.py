@@ -17,42 +17,42 @@ LONGEST = 24  # what is left for comments at least, so that one long value does 
 Piece = tuple[str, str]  # YAML, and the comment behind it
 
 
-class ShownSpec:
+class TerminalListing:
     """On a terminal: the comments stand back."""
 
-    def __init__(self, shown: SpecListing) -> None:
-        self.shown = shown
+    def __init__(self, listing: SpecListing) -> None:
+        self.listing = listing
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         dim = console.get_style("dim")
-        for text, comment in pieces(self.shown, options.max_width):
+        for text, comment in pieces(self.listing, options.max_width):
             yield Segment(text)
             yield Segment(comment, dim)
             yield Segment("\n")
 
 
-def shown_yaml(shown: SpecListing) -> str:
+def listing_yaml(listing: SpecListing) -> str:
     """The text of a spec that runs as the one it was made of does."""
-    return "".join(f"{text}{comment}\n" for text, comment in pieces(shown, WIDTH))
+    return "".join(f"{text}{comment}\n" for text, comment in pieces(listing, WIDTH))
 
 
-def shown_json(shown: SpecListing) -> str:
-    origins = {line.key: line.origin._asdict() for line in shown.lines if line.origin is not None}
+def listing_json(listing: SpecListing) -> str:
+    origins = {line.key: line.origin._asdict() for line in listing.lines if line.origin is not None}
     record = {
         "schema": "nncli.show/1",
-        "file": str(shown.file),
-        "spec": shown.spec.absolute(),
+        "file": str(listing.file),
+        "spec": listing.spec.absolute(),
         "origins": origins,
     }
     return to_json(record, indent=2)
 
 
-def pieces(shown: SpecListing, width: int) -> Iterator[Piece]:
+def pieces(listing: SpecListing, width: int) -> Iterator[Piece]:
     """The lines, their comments in one column; above the line, where behind it is no room."""
-    yield "", f"# {printable(shown.file)}, with every default filled in"
-    lengths = [cell_len(line.text) + 2 for line in shown.lines if line.origin is not None]
+    yield "", f"# {printable(listing.file)}, with every default filled in"
+    lengths = [cell_len(line.text) + 2 for line in listing.lines if line.origin is not None]
     at = max((length for length in lengths if length + LONGEST <= width), default=0)
-    for line in shown.lines:
+    for line in listing.lines:
         comment = comment_of(line)
         used = cell_len(line.text)
         if not comment:

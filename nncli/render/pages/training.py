@@ -1,25 +1,29 @@
-"""A training on the screen: what was built, what it is doing, how it went."""
+"""A training: on the screen (what was plan_page, what it is doing, how it went), and as JSON."""
 
 from contextlib import ExitStack
+from dataclasses import asdict
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
 from nncli.app.records import InitialWeights, Prepared, Training
+from nncli.core.errors import DivergedError, StoppedTraining
+from nncli.core.jsons import to_json
 from nncli.core.text import count_of, printable
 from nncli.nn.optimizers import OPTIMIZERS
 from nncli.nn.trace import Trace
 from nncli.render.pages.layers import divergence_table, measures_table, network_table
+from nncli.render.pages.matrices import step_matrices
 from nncli.render.streams import messages, results, say
-from nncli.render.terminal import OnTerminal
+from nncli.render.terminal import TerminalPage
 from nncli.render.text import duration, number, percent, plain, shape
 from nncli.render.widgets.curve import Curves, Series
-from nncli.render.widgets.matrices import step_matrices
+from nncli.render.widgets.tables import Facts
 from nncli.training.evaluate import Evaluation
 from nncli.training.history import Divergence, Epoch, History
-from nncli.training.history import Progress as Glance
+from nncli.training.history import Progress as StepProgress
 from nncli.training.run_folder import ResumePoint
 
 
@@ -40,7 +44,7 @@ class TrainingScreen(ExitStack):
         self.callback(self.bar.hide)
 
     def show_built(self) -> None:
-        self.results.print(built(self.prepared))
+        self.results.print(plan_page(self.prepared))
         if self.point is None:
             return
         epoch, samples = self.point.state[:2]
@@ -63,7 +67,7 @@ class TrainingScreen(ExitStack):
         """Says something on standard error, above the bar where there is one."""
         say(self.messages, message)
 
-    def progress(self, event: Epoch | Glance) -> None:
+    def progress(self, event: Epoch | StepProgress) -> None:
         self.bar.show(event)
 
     def show_step(self, epoch: Epoch, trace: Trace | None) -> None:
@@ -77,7 +81,7 @@ class TrainingScreen(ExitStack):
             "",
         ]
         if trace is not None:
-            parts += [OnTerminal(step_matrices(trace)), ""]
+            parts += [TerminalPage(step_matrices(trace)), ""]
         self.results.print(Group(*parts))
 
     def show_divergence(self, divergence: Divergence) -> None:
@@ -91,15 +95,10 @@ class TrainingScreen(ExitStack):
             self.results.print(f"saved in {printable(training.folder)}", soft_wrap=True)
 
 
-def built(prepared: Prepared) -> RenderableType:
+def plan_page(prepared: Prepared) -> RenderableType:
     """What is about to be trained."""
-    grid = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column()
-    for heading, text in facts(prepared):
-        grid.add_row(plain(heading), plain(text))
     name = plain(prepared.spec.name, "bold")
-    return Group(name, "", network_table(prepared.network), "", grid, "")
+    return Group(name, "", network_table(prepared.network), "", Facts(facts(prepared)), "")
 
 
 def facts(prepared: Prepared) -> list[tuple[str, str]]:
@@ -235,7 +234,7 @@ class Bar:
         if self.progress.live.is_started:
             self.progress.stop()
 
-    def show(self, event: Epoch | Glance) -> None:
+    def show(self, event: Epoch | StepProgress) -> None:
         if not self.console.is_terminal:
             return
         self.progress.start()
@@ -253,3 +252,31 @@ class Bar:
             description=f"epoch {epoch}/{self.epochs}",
             facts=f"cost {number(cost)}{self.accuracy}{rate}",
         )
+
+
+def training_json(training: Training, stopped: StoppedTraining | None = None) -> str:
+    """A training, whole or stopped. Its outcome is done, diverged, interrupted or unsaved."""
+    divergence = stopped.divergence if isinstance(stopped, DivergedError) else None
+    return to_json(
+        {
+            "schema": "nncli.training/1",
+            "name": training.spec.name,
+            "outcome": "done" if stopped is None else stopped.outcome,
+            "run": None if training.folder is None else str(training.folder),
+            "parameters": training.network.parameters.size,
+            "epochs": [asdict(epoch) for epoch in training.history],
+            "test": None if training.test is None else training.test._asdict(),
+            "divergence": None if divergence is None else divergence_record(divergence),
+        },
+        indent=2,
+    )
+
+
+def divergence_record(divergence: Divergence) -> dict[str, Any]:
+    """A divergence as plain data: `asdict` leaves named tuples as they are."""
+    steps = [step._asdict() for step in divergence.last_steps]
+    for step in steps:
+        step["layers"] = [asdict(layer) for layer in step["layers"]]
+    record = {**vars(divergence), "flight": steps}  # what scripts know them by
+    del record["last_steps"]
+    return record

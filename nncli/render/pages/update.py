@@ -9,10 +9,10 @@ from nncli.inspection.rounding import ulps
 from nncli.nn.arrays import Array
 from nncli.nn.optimizers import GRADIENT, PARAMETERS, Adam, Link, Momentum, WeightDecay, before
 from nncli.nn.trace import LayerTrace, Trace
-from nncli.render.formats.document import Block, Heading, Paragraph, equations
+from nncli.render.array_text import Extent
+from nncli.render.document import Block, Heading, Paragraph, equations
 from nncli.render.notation import LINK_SYMBOLS
-from nncli.render.widgets.grid import Extent
-from nncli.render.widgets.matrices import WEIGHTS
+from nncli.render.pages.matrices import WEIGHTS
 
 
 class Line(NamedTuple):
@@ -40,13 +40,15 @@ def _parameter(
 ) -> Iterator[Block]:
     values = values_of(trace, layer, key)
     old, step, new = (getattr(layer, f"{key}{part}") for part in ("", "_update", "_new"))
-    incoming, shown = GRADIENT, symbol_of(GRADIENT, symbol)
+    incoming, factor = GRADIENT, symbol_of(GRADIENT, symbol)
     for link in trace.links[:-1]:
-        for line in LINES[type(link)](link, symbol, shown, values | {"incoming": values[incoming]}):
+        for line in LINES[type(link)](
+            link, symbol, factor, values | {"incoming": values[incoming]}
+        ):
             yield from equations(line.terms, line.signs, extent, WEIGHTS)
         incoming = link.outgoing
-        shown = symbol_of(incoming, symbol)
-    terms = [(symbol, old), (f"Δ{symbol} = −η {_factor(shown)}", step), (f"{symbol} new", new)]
+        factor = symbol_of(incoming, symbol)
+    terms = [(symbol, old), (f"Δ{symbol} = −η {_factor(factor)}", step), (f"{symbol} new", new)]
     yield from equations(terms, "+=", extent, WEIGHTS)
     off = ulps(old + step, new)
     yield Paragraph(
@@ -55,9 +57,9 @@ def _parameter(
         note=True,
     )
     if len(trace.links) > 1:
-        for name, count_ in trace.scalars.items():
+        for name, steps in trace.scalars.items():
             if name.endswith("_steps"):
-                yield Paragraph(f"t = {int(count_)}, the number of the step.", note=True)
+                yield Paragraph(f"t = {int(steps)}, the number of the step.", note=True)
         each = ", ".join(f"{name} {off:g}" for name, off in link_ulps(trace, values))
         yield Paragraph(
             f"What each link wrote is off its formula by, in units in the last place: {each}.",
@@ -70,41 +72,41 @@ def symbol_of(vector: str, symbol: str) -> str:
     return LINK_SYMBOLS[vector].replace("W", symbol)
 
 
-def _factor(shown: str) -> str:
-    return f"({shown})" if " + " in shown else shown
+def _factor(factor: str) -> str:
+    return f"({factor})" if " + " in factor else factor
 
 
-def _weight_decay(link: WeightDecay, symbol: str, shown: str, values: Values) -> list[Line]:
+def _weight_decay(link: WeightDecay, symbol: str, factor: str, values: Values) -> list[Line]:
     outgoing = link.outgoing
     decay = link.weight_decay * values[PARAMETERS]
-    terms = ((shown, values["incoming"]), (f"λ {symbol}", decay))
+    terms = ((factor, values["incoming"]), (f"λ {symbol}", decay))
     return [Line((*terms, (symbol_of(outgoing, symbol), values[outgoing])), "+=")]
 
 
-def _momentum(link: Momentum, symbol: str, shown: str, values: Values) -> list[Line]:
+def _momentum(link: Momentum, symbol: str, factor: str, values: Values) -> list[Line]:
     old, new = values[before("velocity")], values["velocity"]
     incoming, v = values["incoming"], symbol_of("velocity", symbol)
-    lines = [Line((("μ v", link.momentum * old), (shown, incoming), (v, new)), "+=")]
+    lines = [Line((("μ v", link.momentum * old), (factor, incoming), (v, new)), "+=")]
     if link.nesterov:
         ahead = (symbol_of("lookahead", symbol), values["lookahead"])
-        lines.append(Line(((shown, incoming), (f"μ {v}", link.momentum * new), ahead), "+="))
+        lines.append(Line(((factor, incoming), (f"μ {v}", link.momentum * new), ahead), "+="))
     return lines
 
 
-def _adam(link: Adam, symbol: str, shown: str, values: Values) -> list[Line]:
+def _adam(link: Adam, symbol: str, factor: str, values: Values) -> list[Line]:
     gradient = values["incoming"]
     m, v = (values[before(name)] for name in link.state)
     made = {name: (symbol_of(name, symbol), values[name]) for name in (*link.state, *link.terms)}
     m_new, v_new, m_hat, v_hat, denominator, direction = made.values()
     return [
         Line(
-            (("β₁ m", link.beta1 * m), (f"(1−β₁) {shown}", (1 - link.beta1) * gradient), m_new),
+            (("β₁ m", link.beta1 * m), (f"(1−β₁) {factor}", (1 - link.beta1) * gradient), m_new),
             "+=",
         ),
         Line(
             (
                 ("β₂ v", link.beta2 * v),
-                (f"(1−β₂) ({shown})²", (1 - link.beta2) * gradient**2),
+                (f"(1−β₂) ({factor})²", (1 - link.beta2) * gradient**2),
                 v_new,
             ),
             "+=",

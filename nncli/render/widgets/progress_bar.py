@@ -9,7 +9,7 @@ from rich.progress import Progress
 PATIENCE = 1.0  # seconds
 
 
-class SlowProgress:
+class DelayedProgressBar:
     """To be called with (done, total); silent where the console is no terminal."""
 
     def __init__(self, console: Console) -> None:
@@ -17,7 +17,7 @@ class SlowProgress:
         self.began = monotonic()
         self.bar: Progress | None = None
 
-    def __enter__(self) -> "SlowProgress":
+    def __enter__(self) -> "DelayedProgressBar":
         return self
 
     def __exit__(

@@ -1,4 +1,4 @@
-"""How every table looks, and which of its columns go first where the width does not suffice."""
+"""How every table looks, and which of its columns are left out where the width is too small."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -21,6 +21,23 @@ class Column(NamedTuple):
     heading: str
     words: bool = False
     rank: int = 0
+
+
+class Facts:
+    """Facts under headings that stand to their left; one that is too long goes on below itself."""
+
+    def __init__(self, facts: Sequence[tuple[str, str]]) -> None:
+        self.facts = facts
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        left = max(cell_len(heading) for heading, _ in self.facts) + len(GAP)
+        room = max(1, options.max_width - left)
+        dim = console.get_style("dim")
+        for heading, fact in self.facts:
+            for k, line in enumerate(plain(fact).wrap(console, room)):
+                words = heading if k == 0 else ""
+                yield Segment(words + " " * (left - cell_len(words)), dim)
+                yield Segment(f"{line.plain.rstrip()}\n")
 
 
 class Columns:

@@ -51,8 +51,6 @@ class Format(NamedTuple):
     def __call__(self, value: float) -> str:
         if isinstance(value, int | np.integer):
             return str(value)
-        if isinstance(value, int | np.integer):
-            return str(value)
         if not np.isfinite(value):
             return str(float(value))
         if self.scientific:

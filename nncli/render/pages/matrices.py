@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from nncli.core.text import count_of
 from nncli.nn.trace import LayerTrace, Trace
-from nncli.render.formats.document import (
+from nncli.render.array_text import Extent
+from nncli.render.document import (
     Block,
     Heading,
     Leading,
@@ -15,7 +16,6 @@ from nncli.render.formats.document import (
 )
 from nncli.render.notation import SYMBOL
 from nncli.render.text import number
-from nncli.render.widgets.grid import Extent
 
 WEIGHTS: tuple[Leading, ...] = (("filter", None), ("channel", None))
 

@@ -3,8 +3,7 @@
 import pytest
 
 from nncli.render.widgets.tables import Column, Columns
-
-from .pages import shown
+from tests.render.reading import shown
 
 COLUMNS = [
     Column("layer", words=True),

@@ -2,9 +2,9 @@
 
 import io
 import itertools
-import json
 import re
 import time
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -15,42 +15,46 @@ from rich.console import Console
 from nncli.core.errors import NncliError
 from nncli.filtering.options import Options
 from nncli.filtering.record import (
+    Filtering,
     all_windows,
     apply_filter,
     backward_pass,
     window,
     with_opposite_flip,
 )
+from nncli.nn.arrays import Array, Shape
+from nncli.render.array_text import Extent
+from nncli.render.pages import animation
 from nncli.render.pages.filtering import (
     check_extent,
-    filtering_json,
     filtering_page,
+    filtering_record,
     kind,
     margins,
-    sizes,
-    sum_line,
+    output_sizes,
 )
-from nncli.render.widgets import animation
-from nncli.render.widgets import progress_bar as slow
-from nncli.render.widgets.grid import Extent
-from tests.render.pages import equations_of, on_screen
+from nncli.render.pages.windows import sum_line
+from nncli.render.terminal import TerminalPage
+from nncli.render.widgets import progress_bar
+from tests.render.reading import equations_of, on_screen
 
+Numbers = Array | Sequence[Sequence[float]]
 BOX = np.full((3, 3), 1 / 9)
 
 
-def other_of(made: Any) -> Any:
+def other_of(made: Filtering) -> Array:
     return with_opposite_flip(made.matrix, made.filter, made.options)
 
 
 def page(
-    matrix: Any,
-    filter: Any,
-    how: Any = None,
-    extent: Any = None,
+    matrix: Numbers,
+    filter: Numbers,
+    how: Options | None = None,
+    extent: Extent | None = None,
     width: int = 80,
     compare: bool = False,
     **asked: Any,
-) -> Any:
+) -> str:
     made = apply_filter(np.asarray(matrix), np.asarray(filter), how or Options())
     if compare:
         asked["other"] = other_of(made)
@@ -58,7 +62,13 @@ def page(
     return on_screen(shown, width)
 
 
-def at(matrix: Any, filter: Any, place: Any, how: Any = None, **more: Any) -> Any:
+def at(
+    matrix: Numbers,
+    filter: Numbers,
+    place: tuple[int, ...],
+    how: Options | None = None,
+    **more: Any,
+) -> str:
     made = apply_filter(np.asarray(matrix), np.asarray(filter), how or Options())
     return page(matrix, filter, how, windows=[window(made, *place)], **more)
 
@@ -67,7 +77,7 @@ def test_sizes_are_spelled_out() -> None:
     made = apply_filter(
         np.ones((9, 12)), np.ones((3, 4)), Options(padding=1, stride=(2, 3), dilation=(1, 2))
     )
-    assert list(sizes(made)) == [
+    assert list(output_sizes(made)) == [
         "rows:    floor((9 + 2 − 1·(3 − 1) − 1)/2) + 1 = 5",
         "columns: floor((12 + 2 − 2·(4 − 1) − 1)/3) + 1 = 3",
     ]
@@ -89,8 +99,8 @@ def test_correlation_or_convolution() -> None:
     skew = np.array([[0, 1], [2, 0]])
     matrix = np.arange(9).reshape(3, 3) ** 2
 
-    def line(*given: Any, **how: Any) -> Any:
-        return kind(apply_filter(*given, Options(**how)))
+    def line(matrix: Array, filter: Array, flip: bool = False) -> str:
+        return kind(apply_filter(matrix, filter, Options(flip=flip)))
 
     assert line(matrix, np.ones((2, 2))) == (
         "This is correlation (no flip, as in a conv layer); "
@@ -196,7 +206,7 @@ SUM = re.compile(r"^sum = (\S+)(?: \(the products as shown add up to that within
     ],
 )
 def test_what_is_shown_adds_up_or_the_line_says_by_how_much_it_does_not(
-    matrix: Any, filter: Any
+    matrix: Array, filter: Any
 ) -> None:
     made = apply_filter(matrix, filter, Options())
     chosen = list(all_windows(made))[:4]
@@ -243,13 +253,11 @@ def test_no_line_is_wider_than_the_screen(width: int, scale: float) -> None:
     assert not re.search(r"\d…", text)
 
 
-def heat(array: Any, colours: str = "truecolor") -> Any:
+def heat(array: Numbers) -> str:
     made = apply_filter(np.asarray(array), np.array([[1]]), Options())
     file = io.StringIO()
-    console = Console(file=file, force_terminal=True, color_system=colours, width=80)
-    from nncli.render.terminal import OnTerminal
-
-    console.print(OnTerminal(filtering_page(made, ("m", "f"), Extent())))
+    console = Console(file=file, force_terminal=True, color_system="truecolor", width=80)
+    console.print(TerminalPage(filtering_page(made, ("m", "f"), Extent())))
     return file.getvalue().split("output", 2)[2]
 
 
@@ -325,10 +333,10 @@ CUBE = np.arange(36).reshape(3, 3, 4) % 7
         ),
     ],
 )
-def test_what_becomes_of_channels_is_said(filter: Any, how: Any, told: str) -> None:
+def test_what_becomes_of_channels_is_said(filter: Array, how: Options, told: str) -> None:
     assert told in page(CUBE, filter, how).replace("\n", " ")
     made = apply_filter(CUBE, filter, how)
-    record = json.loads(filtering_json(made, []))
+    record = filtering_record(made, [])
     assert list(record)[-1] == "channels"
     assert record["channels"] == ("sum" if how.get("summed") else "each")
     assert record["output"] == made.output.tolist()
@@ -349,7 +357,7 @@ def test_the_products_of_one_channel() -> None:
 
 def test_json_of_a_window_of_one_channel() -> None:
     made = apply_filter(CUBE, CUBE[:, :2, :2], Options())
-    (each,) = json.loads(filtering_json(made, [window(made, 1, 0, 2)]))["windows"]
+    (each,) = filtering_record(made, [window(made, 1, 0, 2)])["windows"]
     assert list(each) == ["at", "channel", "window", "filter", "hadamard", "sum"]
     assert (each["at"], each["channel"]) == ([0, 2], 1)
     assert each["sum"] == made.output[1, 0, 2]
@@ -432,7 +440,7 @@ def test_the_way_back_of_what_is_not_finite() -> None:
 def test_json() -> None:
     matrix, filter = np.arange(16).reshape(4, 4), np.array([[0, 1], [2, 0]])
     made = apply_filter(matrix, filter, Options(flip=True))
-    record = json.loads(filtering_json(made, [window(made, 1, 2)]))
+    record = filtering_record(made, [window(made, 1, 2)])
     assert list(record) == [
         *("schema", "matrix_shape", "filter_shape", "output_shape", "output", "windows")
     ]
@@ -446,7 +454,7 @@ def test_json() -> None:
         }
     ]
     back = backward_pass(made, np.ones((3, 3)))
-    more = json.loads(filtering_json(made, [], other=other_of(made), backward=back))
+    more = filtering_record(made, [], other=other_of(made), backward=back)
     assert list(more)[:6] == list(record)
     assert more["convolution"] == record["output"]
     assert more["correlation"] == apply_filter(matrix, filter, Options()).output.tolist()
@@ -457,19 +465,20 @@ def test_json() -> None:
 # The film, and the bar
 
 
-def terminal(height: int = 60) -> Any:
-    return Console(file=io.StringIO(), force_terminal=True, width=80, height=height)
+def terminal(height: int = 60) -> tuple[Console, io.StringIO]:
+    file = io.StringIO()
+    return Console(file=file, force_terminal=True, width=80, height=height), file
 
 
 def test_the_film_shows_every_window_and_starts_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(animation, "PAUSE", 0)
     made = apply_filter(np.arange(9).reshape(3, 3), np.ones((2, 2), int), Options())
-    console = terminal()
+    console, file = terminal()
     frames = animation.play(made, (), Extent(), console)
     for _ in range(5):
         next(frames)
     frames.close()
-    text = console.file.getvalue()
+    text = file.getvalue()
     assert re.findall(r"output \[(\d),(\d)\]", text)[:4] == [*map(tuple, ("00", "01", "10", "11"))]
     assert text.count("output [0,0]") >= 2
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")  # the cursor is back
@@ -478,12 +487,12 @@ def test_the_film_shows_every_window_and_starts_again(monkeypatch: pytest.Monkey
 def test_a_low_terminal_has_room_for_the_products(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(animation, "PAUSE", 0)
     made = apply_filter(np.ones((12, 12), int), np.ones((3, 3), int), Options())
-    console = terminal(height=24)
+    console, file = terminal(height=24)
     frames = animation.play(made, (), Extent(), console)
     next(frames)
     frames.close()
-    assert "sum = 9" in console.file.getvalue()
-    assert "output  10×10" not in console.file.getvalue()
+    assert "sum = 9" in file.getvalue()
+    assert "output  10×10" not in file.getvalue()
 
 
 def test_no_film_in_a_pipe() -> None:
@@ -492,14 +501,16 @@ def test_no_film_in_a_pipe() -> None:
         next(animation.play(made, (), Extent(), Console(file=io.StringIO())))
 
 
-def frames(made: Any, places: Any = (), extent: Any = None, count: int = 8) -> Any:
+def frames(
+    made: Filtering, places: Sequence[Shape] = (), extent: Extent | None = None, count: int = 8
+) -> list[str]:
     """The text of so many frames, without the codes of the terminal."""
-    console = terminal()
+    console, file = terminal()
     film = animation.play(made, places, extent or Extent(), console)
     for _ in range(count):
         next(film)
     film.close()
-    return re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", console.file.getvalue()).split("output [")[1:]
+    return re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", file.getvalue()).split("output [")[1:]
 
 
 def test_a_film_of_channels_shows_them_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -521,17 +532,18 @@ def test_a_film_of_chosen_places(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_bar_for_what_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    console = terminal()
-    with slow.SlowProgress(console) as progress:
+    console, file = terminal()
+    with progress_bar.DelayedProgressBar(console) as progress:
         progress(1, 10)
-    assert console.file.getvalue() == ""
-    monkeypatch.setattr(slow, "PATIENCE", 0)
-    with slow.SlowProgress(console) as progress:
+    assert file.getvalue() == ""
+    monkeypatch.setattr(progress_bar, "PATIENCE", 0)
+    with progress_bar.DelayedProgressBar(console) as progress:
         progress(1, 10)
         progress(2, None)
         time.sleep(0.01)
-    assert console.file.getvalue() != ""
-    pipe = Console(file=io.StringIO())
-    with slow.SlowProgress(pipe) as progress:
+    assert file.getvalue() != ""
+    file = io.StringIO()
+    pipe = Console(file=file)
+    with progress_bar.DelayedProgressBar(pipe) as progress:
         progress(1, 10)
-    assert pipe.file.getvalue() == ""
+    assert file.getvalue() == ""

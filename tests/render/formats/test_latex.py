@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 import nncli
+from nncli.cli.process import ASCII
 from nncli.inspection.findings import why
+from nncli.inspection.record import inspect
 from nncli.nn.layers import LAYERS
-from nncli.render.encoding import ASCII
-from nncli.render.formats.document import Grid, Heading, Paragraph, equations
+from nncli.render.array_text import Extent
+from nncli.render.document import Grid, Heading, Page, Paragraph, equations
 from nncli.render.formats.latex import (
     END,
     ESCAPES,
@@ -27,11 +29,9 @@ from nncli.render.formats.latex import (
     to_latex,
 )
 from nncli.render.notation import TERMS
-from nncli.render.widgets.grid import Extent
 from tests.inspection.traces import spec_trace, trace_of
 from tests.nn.cases import LENET
-
-from .pages import VIEWS, WORKED, drawing_of
+from tests.render.reading import VIEWS, WORKED, checked_step, page_of
 
 
 def assert_well_formed(text: str) -> None:
@@ -63,20 +63,20 @@ def assert_well_formed(text: str) -> None:
 
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("name", ["two-two-two", "seed-3-4-2", "iris", "digits-conv"])
-def test_every_page_is_well_formed(name: str, view: Any) -> None:
-    trace = spec_trace(name, samples=(0,) if name in WORKED else (0, 1, 2, 3))
-    layer = trace.layers[-1]
-    choices = {}
+def test_every_page_is_well_formed(name: str, view: str) -> None:
+    step = checked_step(name, (0,) if name in WORKED else (0, 1, 2, 3))
+    layer = step.trace.layers[-1]
+    choices: dict[str, Any] = {}
     if name == "digits-conv":
         choices = {"layer": "conv1", "tap": (0, 0, 1, 1), "cell": (0, 3, 3)}
-    drawing = drawing_of(trace, checked=True, why=why(trace, layer, (0, 0)), view=view, **choices)
-    assert_well_formed(to_latex(drawing.page))
+    reason = why(step.trace, layer, (0, 0))
+    assert_well_formed(to_latex(page_of(step, why=reason, view=view, **choices)))
 
 
 def test_a_page_with_every_kind_of_layer_is_well_formed() -> None:
-    trace = trace_of(LENET, steps=2, eta=0.1, momentum=0.9, weight_decay=0.01)
+    step = inspect(trace_of(LENET, steps=2, eta=0.1, momentum=0.9, weight_decay=0.01))
     for view in VIEWS:
-        assert_well_formed(to_latex(drawing_of(trace, checked=True, view=view).page))
+        assert_well_formed(to_latex(page_of(step, view=view)))
 
 
 def test_a_failed_check_is_well_formed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +87,7 @@ def test_a_failed_check_is_well_formed(monkeypatch: pytest.MonkeyPatch) -> None:
         "multiply_hadamard",
         lambda s: [partial(np.copyto, s.delta, s.upstream)],
     )
-    text = to_latex(drawing_of(spec_trace("two-two-two"), checked=True).page)
+    text = to_latex(page_of(inspect(spec_trace("two-two-two"))))
     assert "FAILED" in text
     assert_well_formed(text)
 
@@ -110,20 +110,27 @@ def strings(path: Path) -> str:
 
 
 WRITERS = [
-    *("notation.py", "text.py", "formats/document.py", "widgets/grid.py", "widgets/matrices.py"),
-    *("pages/backward.py", "pages/breakdown.py", "pages/findings.py", "pages/products.py"),
+    *("notation.py", "text.py", "document.py", "array_text.py", "pages/matrices.py"),
+    *(
+        "pages/formulas.py",
+        "pages/views.py",
+        "pages/backward.py",
+        "pages/breakdown.py",
+        "pages/findings.py",
+        "pages/products.py",
+    ),
     *("pages/proof.py", "pages/update.py"),
 ]
 
 
 @pytest.mark.parametrize("module", WRITERS)
-def test_every_character_that_a_page_may_hold_is_mapped(module: Any) -> None:
+def test_every_character_that_a_page_may_hold_is_mapped(module: str) -> None:
     found = set(strings(Path(nncli.__file__).parent / "render" / module))
     assert {c for c in found if not c.isascii()} - {*MATHEMATICS, *WORDS, HAT} == set()
 
 
 @pytest.mark.parametrize("kind", LAYERS)
-def test_every_character_that_a_kind_of_layer_may_write_is_mapped(kind: Any) -> None:
+def test_every_character_that_a_kind_of_layer_may_write_is_mapped(kind: str) -> None:
     layer = LAYERS[kind]
     texts = [f.text + f.product for f in (*layer.forward_formulas, *layer.backward_formulas)]
     texts += [*layer.symbols.values(), *(q.symbol + q.meaning for q in layer.quantities)]
@@ -162,13 +169,13 @@ def test_every_sign_between_matrices_is_mapped() -> None:
         ("a\nb\x1b", r"a\textbackslash{}nb\textbackslash{}x1b"),
     ],
 )
-def test_text(text: str, expected: str) -> None:
+def test_text(text: str, expected: Any) -> None:
     assert tex(text) == expected
 
 
 def test_a_name_cannot_break_a_page() -> None:
     name = "".join(ESCAPES) + "é\x00" + "".join(MATHEMATICS) + "".join(WORDS)
-    page = [
+    page: Page = [
         Heading(name),
         Paragraph(name),
         Paragraph(name, note=True),
@@ -190,11 +197,11 @@ def test_a_name_cannot_break_a_page() -> None:
         ("vec(∂C/∂W)", r"\text{vec}(\partial C/\partial W)"),
     ],
 )
-def test_symbols(text: Any, expected: Any) -> None:
+def test_symbols(text: str, expected: Any) -> None:
     assert symbol(text) == expected
 
 
-def equation(*terms: Any, signs: Any, decimals: int = 6) -> Any:
+def equation(*terms: tuple[str, Any], signs: str, decimals: int = 6) -> str:
     made = equations([(name, np.array(a)) for name, a in terms], signs, Extent(decimals=decimals))
     return to_latex(list(made)).removeprefix(PREAMBLE).removesuffix(END)
 

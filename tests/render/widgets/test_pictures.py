@@ -8,25 +8,28 @@ import pytest
 from rich.console import Console
 from rich.segment import Segment
 
+from nncli.nn.arrays import Array
 from nncli.render.widgets.pictures import RAMP, Gallery, Picture, boxes
 
 
-def drawn(pictures: Any, width: int = 80, rows: int = 2, **options: Any) -> Any:
+def drawn(
+    pictures: list[Picture], width: int = 80, rows: int = 2, **options: Any
+) -> list[list[Segment]]:
     """The lines of a gallery, as segments."""
     console = Console(width=width, file=io.StringIO(), **options)
     segments = console.render(Gallery(pictures, rows), console.options)
     return [list(line) for line in Segment.split_lines(segments)]
 
 
-def text(lines: Any) -> Any:
+def text(lines: list[list[Segment]]) -> list[str]:
     return ["".join(segment.text for segment in line) for line in lines]
 
 
-COLOUR = {"force_terminal": True, "color_system": "truecolor", "no_color": False}
-PLAIN = {"color_system": None}
+COLOUR: dict[str, Any] = {"force_terminal": True, "color_system": "truecolor", "no_color": False}
+PLAIN: dict[str, Any] = {"color_system": None}
 
 
-def pixels_of(lines: Any, columns: Any) -> Any:
+def pixels_of(lines: list[list[Segment]], columns: int) -> list[list[tuple[int, ...]]]:
     """The colours of half blocks, a row of pixels after the other."""
     made = []
     for line in lines:
@@ -38,7 +41,7 @@ def pixels_of(lines: Any, columns: Any) -> Any:
     return made
 
 
-def image(rows: Any, columns: Any, channels: int = 1) -> Any:
+def image(rows: int, columns: int, channels: int = 1) -> Array:
     return np.arange(float(channels * rows * columns)).reshape(channels, rows, columns)
 
 
@@ -54,7 +57,9 @@ def test_half_blocks_hold_two_rows_a_line() -> None:
 def test_an_odd_row_at_the_end_has_nothing_below_it() -> None:
     lines = drawn([Picture(image(5, 30), ("x",))], **COLOUR)
     assert len(lines) == 4
-    assert {segment.style.bgcolor for segment in lines[2] if segment.text == "▀"} == {None}
+    styles = [segment.style for segment in lines[2] if segment.text == "▀"]
+    assert {style.bgcolor for style in styles if style is not None} == {None}
+    assert None not in styles
     assert len(pixels_of(lines[:3], 30)) == 5
 
 
@@ -95,7 +100,7 @@ def test_without_colour_brighter_is_a_denser_character() -> None:
     [PLAIN, COLOUR | {"no_color": True}],
     ids=["no colour at all", "NO_COLOR"],
 )
-def test_no_half_block_without_colour(options: Any) -> None:
+def test_no_half_block_without_colour(options: dict[str, Any]) -> None:
     assert "▀" not in "".join(text(drawn([Picture(image(20, 20), ("x",))], **options)))
 
 

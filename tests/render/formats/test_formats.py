@@ -2,34 +2,37 @@
 
 import io
 import json
+import shutil
+import sys
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from nncli.core.errors import NncliError
 from nncli.inspection.findings import why
-from nncli.render.formats.registry import FORMATS, SUFFIXES, format_of
+from nncli.inspection.record import inspect
+from nncli.render import formats
+from nncli.render.document import Document
+from nncli.render.formats import FORMATS, suffixes, write
 from nncli.render.notation import TERMS
 from tests.inspection.traces import spec_trace, trace_of
 from tests.nn.cases import LENET
-
-from .pages import drawing_of
+from tests.render.reading import checked_lenet, document_of
 
 ODD = '<script>alert(1)</script> [red]x[/red] :smile: & "q" \x1b[31m |'
 
 
-def odd() -> Any:
-    return drawing_of(replace(spec_trace("two-two-two"), name=ODD))
+def odd() -> Document:
+    return document_of(replace(spec_trace("two-two-two"), name=ODD))
 
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_every_format_of_every_kind_of_layer(format: Any) -> None:
-    trace = trace_of(LENET, momentum=0.5)
-    made = FORMATS[format](drawing_of(trace, checked=True))
+    made = write(format, document_of(checked_lenet()))
     assert isinstance(made, bytes)
     assert len(made) > 1000
 
@@ -38,12 +41,12 @@ def test_every_format_of_every_kind_of_layer(format: Any) -> None:
 def test_formats_are_the_same_each_time(format: Any) -> None:
     trace = spec_trace("two-two-two")
     # rich names an SVG's classes by what is in it.
-    assert FORMATS[format](drawing_of(trace)) == FORMATS[format](drawing_of(trace))
+    assert write(format, document_of(trace)) == write(format, document_of(trace))
 
 
 @pytest.mark.parametrize("format", ["table", "svg", "html"])
-def test_a_name_is_only_text(format: str) -> None:
-    text = FORMATS[format](odd()).decode()
+def test_a_name_is_only_text(format: Any) -> None:
+    text = write(format, odd()).decode()
     assert "\x1b" not in text
     if format == "table":
         assert ODD.replace("\x1b", "\\x1b") in text.replace("\n", " ")
@@ -55,7 +58,7 @@ def test_a_name_is_only_text(format: str) -> None:
 
 
 def test_svg_is_xml_and_holds_the_numbers() -> None:
-    root = ET.fromstring(FORMATS["svg"](odd()).decode())
+    root = ET.fromstring(write("svg", odd()).decode())
     assert root.tag.endswith("svg")
     text = "".join(root.itertext()).replace("\xa0", " ")
     assert "0.2983711088" in text
@@ -63,7 +66,7 @@ def test_svg_is_xml_and_holds_the_numbers() -> None:
 
 
 def test_html_holds_the_numbers() -> None:
-    text = FORMATS["html"](odd()).decode()
+    text = write("html", odd()).decode()
     assert text.count("<body") == text.count("</body>") == 1
     assert "0.2983711088" in text
     assert "ΔW" in text
@@ -75,7 +78,7 @@ def test_html_holds_the_numbers() -> None:
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_npz_holds_every_array_bit_for_bit(dtype: Any) -> None:
     trace = trace_of(LENET, dtype, momentum=0.5)
-    with np.load(io.BytesIO(FORMATS["npz"](drawing_of(trace))), allow_pickle=False) as file:
+    with np.load(io.BytesIO(write("npz", document_of(trace))), allow_pickle=False) as file:
         names = {"inputs", "targets", "samples", "cost"}
         for layer in trace.layers:
             for term in TERMS:
@@ -112,14 +115,15 @@ LAYER = [
 ]
 
 
-def as_json(drawing: Any) -> Any:
-    return json.loads(FORMATS["json"](drawing), parse_constant=pytest.fail)
+def as_json(document: Document) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads(write("json", document), parse_constant=pytest.fail)
+    return record
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_json_holds_every_array_to_the_last_digit(dtype: Any) -> None:
     trace = trace_of(LENET, dtype, momentum=0.5, weight_decay=0.1)
-    record = as_json(drawing_of(trace, checked=True))
+    record = as_json(document_of(inspect(trace)))
     assert list(record) == TOP
     assert record["schema"] == "nncli.trace/1"
     assert record["samples"] == list(trace.samples)
@@ -148,8 +152,8 @@ def test_json_holds_every_array_to_the_last_digit(dtype: Any) -> None:
 
 
 def test_json_of_a_check() -> None:
-    drawing = drawing_of(trace_of(LENET), checked=True)
-    check, made = drawing.inspection.check, as_json(drawing)["check"]
+    check, made = checked_lenet().check, as_json(document_of(checked_lenet()))["check"]
+    assert check is not None
     assert (made["method"], made["passed"]) == ("central differences", True)
     assert made["max_relative_error"] == check.max_relative_error
     for tensor, line in zip(check.tensors, made["gradients"], strict=True):
@@ -161,7 +165,7 @@ def test_json_of_a_check() -> None:
 def test_json_without_a_check_and_with_a_reason() -> None:
     trace = spec_trace("digits-mlp", samples=(3, 5))
     reason = why(trace, trace.layers[1], (3, 7))
-    record = as_json(drawing_of(trace, why=reason))
+    record = as_json(document_of(trace, why=reason))
     assert record["check"] is None
     assert list(record) == [*TOP, "why"]
     assert record["why"]["layer"] == "dense2"
@@ -175,12 +179,12 @@ def test_json_without_a_check_and_with_a_reason() -> None:
 def test_json_has_no_number_for_what_is_infinite() -> None:
     trace = spec_trace("two-two-two")
     layer = replace(trace.layers[1], upstream=np.array([[np.inf, np.nan]]))
-    record = as_json(drawing_of(replace(trace, layers=(trace.layers[0], layer))))
+    record = as_json(document_of(replace(trace, layers=(trace.layers[0], layer))))
     assert record["layers"][1]["upstream"] == [[None, None]]
 
 
 def test_what_a_layers_arrays_do_not_tell_is_in_its_hyperparameters() -> None:
-    layers = as_json(drawing_of(trace_of(LENET)))["layers"]
+    layers = as_json(document_of(trace_of(LENET)))["layers"]
     assert layers[0]["hyperparameters"] == {
         "kernel": [3, 3],
         "stride": [1, 1],
@@ -191,20 +195,39 @@ def test_what_a_layers_arrays_do_not_tell_is_in_its_hyperparameters() -> None:
     assert layers[-1]["hyperparameters"] == {}
 
 
-# --- Suffixes ------------------------------------------------------------------------------------
+# --- Which formats there are ----------------------------------------------------------------------
 
 
-def test_every_suffix_has_a_format() -> None:
-    assert set(SUFFIXES.values()) == set(FORMATS)
-    for suffix, format in SUFFIXES.items():
-        assert format_of(Path(f"a/b.x{suffix}")) == format
+def test_a_format_is_a_file() -> None:
+    files = {path.stem for path in Path(formats.__file__).parent.glob("[a-z]*.py")}
+    assert set(FORMATS) == files == set(suffixes().values())
+    assert {"table", "json", "markdown", "latex", "npz", "svg", "html"} <= files
 
 
-@pytest.mark.parametrize("name", ["page", "page.pdf", "page.json.gz", ".tex"])
-def test_an_unknown_suffix(name: str) -> None:
-    with pytest.raises(NncliError) as caught:
-        format_of(Path(name))
-    assert str(caught.value) == (
-        f"--output {name}: the suffix {Path(name).suffix!r} is not known; known are "
-        ".txt, .json, .md, .tex, .npz, .svg, .html"
+TITLES = """
+SUFFIX = ".title"
+
+
+def write(document):
+    return document.title.encode()
+"""
+
+
+def test_a_new_format_is_found_by_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the others, and nothing else is told of it."""
+    package = tmp_path / "formats"
+    shutil.copytree(Path(formats.__file__).parent, package)
+    (package / "titles.py").write_text(TITLES)
+    spec = spec_from_file_location(
+        "formats", package / "__init__.py", submodule_search_locations=[str(package)]
     )
+    assert spec is not None
+    assert spec.loader is not None
+    made = module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "formats", made)
+    spec.loader.exec_module(made)
+    assert set(made.FORMATS) == {*FORMATS, "titles"}
+    assert made.suffixes()[".title"] == "titles"
+    assert made.write("titles", odd()) == ODD.encode()
+    for name in [name for name in sys.modules if name.startswith("formats.")]:
+        monkeypatch.delitem(sys.modules, name)

@@ -1,8 +1,9 @@
-"""A trace as JSON, by the schema nncli.trace/1: every array in full, every digit kept."""
+"""A step's record as plain data, by the schema nncli.trace/1, and its arrays by name."""
 
 from typing import Any
 
-from nncli.core.jsons import to_json
+import numpy as np
+
 from nncli.inspection.check import Check, TensorCheck
 from nncli.inspection.findings import Why
 from nncli.inspection.record import Inspection
@@ -11,7 +12,8 @@ from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.notation import TERMS
 
 
-def trace_json(inspection: Inspection, why: Why | None = None) -> str:
+def trace_record(inspection: Inspection, why: Why | None = None) -> dict[str, Any]:
+    """Every array in full, every digit kept."""
     trace = inspection.trace
     record: dict[str, Any] = {
         "schema": "nncli.trace/1",
@@ -47,7 +49,21 @@ def trace_json(inspection: Inspection, why: Why | None = None) -> str:
             "total": why.total,
             "cancellation": why.cancellation,
         }
-    return to_json(record, indent=None)
+    return record
+
+
+def trace_arrays(trace: Trace) -> dict[str, Array]:
+    """Every array of the trace; those of a layer are named layer.quantity."""
+    arrays = {"inputs": trace.inputs, "targets": trace.targets, "samples": np.array(trace.samples)}
+    arrays["cost"] = np.array([trace.cost_before, trace.cost_after])
+    for layer in trace.layers:
+        for term in TERMS:
+            array = layer.quantity(term.key)
+            if array is not None:
+                arrays[f"{layer.name}.{term.key}"] = array
+        for key, vectors in layer.optimizer.items():
+            arrays |= {f"{layer.name}.{key}.{name}": array for name, array in vectors.items()}
+    return arrays
 
 
 def _layer(layer: LayerTrace) -> dict[str, Any]:

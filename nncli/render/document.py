@@ -1,14 +1,14 @@
-"""A page made of blocks, whatever format it will be written in."""
+"""What there is to read, in whatever format: a page made of blocks, and its record in full."""
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nncli.core.files import release_pages
 from nncli.nn.arrays import Array
+from nncli.render.array_text import Extent, Format, formats
 from nncli.render.text import number
-from nncli.render.widgets.grid import Extent, Format, formats
 
 Indices = Sequence[int | None]
 BLOCK = 1 << 20  # numbers at a time
@@ -91,6 +91,22 @@ Block = Heading | Paragraph | Lines | Grid | Equation | HeatMap
 Page = list[Block]
 
 
+class Document(NamedTuple):
+    """What every format can be written from.
+
+    Attributes:
+        title: of the whole.
+        page: for reading, numbers rounded.
+        record: as plain data (mappings, lists, numbers, text), every digit kept.
+        arrays: those of the record, by name.
+    """
+
+    title: str
+    page: Page
+    record: Callable[[], dict[str, Any]]
+    arrays: Callable[[], Mapping[str, Array]]
+
+
 def equations(
     terms: Sequence[tuple[str, Array]],
     signs: str,
@@ -164,5 +180,5 @@ def rounding_note(page: Page) -> Paragraph:
             difference = np.abs(sum(parts)[finite] - result[finite])  # type: ignore[index]
             off = max(off, float(difference.max(initial=0)))
     # Anything below this is float64's own rounding in adding decimal numbers.
-    words = f"sums of what is shown are off by at most {off:.0e}" if off > 1e-12 else "sums add up"
-    return Paragraph(f"Numbers are rounded for reading; {words}.", note=True)
+    sums = f"sums of what is shown are off by at most {off:.0e}" if off > 1e-12 else "sums add up"
+    return Paragraph(f"Numbers are rounded for reading; {sums}.", note=True)

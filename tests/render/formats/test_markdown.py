@@ -1,16 +1,12 @@
 """Markdown: tables of one width, fences that close, and names that stay names."""
 
 import re
-from typing import Any
 
 import pytest
 
-from nncli.render.formats.document import Grid, Heading, Lines, Paragraph
+from nncli.render.document import Grid, Heading, Lines, Page, Paragraph
 from nncli.render.formats.markdown import to_markdown
-from tests.inspection.traces import spec_trace, trace_of
-from tests.nn.cases import LENET
-
-from .pages import VIEWS, WORKED, drawing_of, on_screen
+from tests.render.reading import VIEWS, WORKED, checked_lenet, checked_step, on_screen, page_of
 
 SIGNS = "\\`*_[]<>|#~$&"
 
@@ -22,7 +18,8 @@ def cells_of(row: str) -> list[str]:
 
 
 def assert_well_formed(text: str) -> None:
-    inside, table = False, []
+    inside = False
+    table: list[list[str]] = []
     for line in [*text.splitlines(), ""]:
         if line.startswith("```"):
             assert line == ("```" if inside else "```text")
@@ -43,19 +40,18 @@ def assert_well_formed(text: str) -> None:
 
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("name", ["two-two-two", "seed-3-4-2", "iris", "digits-conv"])
-def test_every_page_is_well_formed(name: str, view: Any) -> None:
-    trace = spec_trace(name, samples=(0,) if name in WORKED else (0, 1, 2, 3))
-    assert_well_formed(to_markdown(drawing_of(trace, checked=True, view=view).page))
+def test_every_page_is_well_formed(name: str, view: str) -> None:
+    step = checked_step(name, (0,) if name in WORKED else (0, 1, 2, 3))
+    assert_well_formed(to_markdown(page_of(step, view=view)))
 
 
 def test_a_page_with_every_kind_of_layer_is_well_formed() -> None:
-    trace = trace_of(LENET, momentum=0.9)
-    assert_well_formed(to_markdown(drawing_of(trace, checked=True).page))
+    assert_well_formed(to_markdown(page_of(checked_lenet())))
 
 
 def test_a_name_stays_a_name() -> None:
     name = SIGNS + " [a](b) &lt; **x** <script>"
-    page = [
+    page: Page = [
         Heading(name, 2),
         Paragraph(name),
         Paragraph(name, note=True),
@@ -76,7 +72,7 @@ def test_a_name_cannot_end_its_line() -> None:
 
 
 def test_blocks() -> None:
-    page = [
+    page: Page = [
         Heading("one"),
         Heading("two", 2),
         Heading("three", 3),
@@ -93,7 +89,7 @@ def test_blocks() -> None:
 
 def test_it_says_what_the_terminal_says() -> None:
     """The same numbers, in the same order."""
-    drawing = drawing_of(spec_trace("two-two-two"), checked=True)
+    page = page_of(checked_step("two-two-two"))
     number = re.compile(r"-?\d+\.\d+")
-    markdown = number.findall(to_markdown(drawing.page))
-    assert markdown == number.findall(on_screen(drawing.page, 100))
+    markdown = number.findall(to_markdown(page))
+    assert markdown == number.findall(on_screen(page, 100))

@@ -1,8 +1,8 @@
 """The page of one step: its parts, its views, and that it fits."""
 
 import re
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -10,23 +10,31 @@ import pytest
 
 from nncli.core.errors import NncliError
 from nncli.inspection.record import inspect
-from nncli.render.formats.document import Equation, Grid, Heading, Lines, Paragraph
+from nncli.nn.trace import Trace
+from nncli.render.array_text import Extent
+from nncli.render.document import Equation, Grid, Heading, Lines, Page, Paragraph
 from nncli.render.pages.backward import Choices
 from nncli.render.pages.breakdown import breakdown
-from nncli.render.widgets.grid import Extent
 from tests.inspection.traces import spec_trace, trace_of
-from tests.nn.cases import LENET, SOME_CASES
+from tests.nn.cases import LENET, SOME_CASES, Case
+from tests.render.reading import (
+    VIEWS,
+    checked_lenet,
+    checked_step,
+    equations_of,
+    on_screen,
+    page_of,
+    signs_of,
+)
 
-from .pages import VIEWS, drawing_of, equations_of, on_screen, signs_of
 
-
-def headings(page: Any, level: Any) -> Any:
+def headings(page: Page, level: int) -> list[str]:
     return [b.text for b in page if isinstance(b, Heading) and b.level == level]
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_the_parts_of_a_page(view: Any) -> None:
-    page = drawing_of(trace_of(LENET), checked=True, view=view).page
+def test_the_parts_of_a_page(view: str) -> None:
+    page = page_of(checked_lenet(), view=view)
     assert headings(page, 1) == [
         "forward",
         f"backward ({view} view)",
@@ -44,26 +52,26 @@ def test_the_parts_of_a_page(view: Any) -> None:
 @pytest.mark.parametrize("name", ["two-two-two", "seed-3-4-2", "xor", "iris", "digits-mlp"])
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("width", [80, 100])
-def test_a_page_of_dense_layers_fits(name: str, view: Any, width: int) -> None:
-    text = on_screen(drawing_of(spec_trace(name), checked=True, view=view).page, width)
+def test_a_page_of_dense_layers_fits(name: str, view: str, width: int) -> None:
+    text = on_screen(page_of(checked_step(name), view=view), width)
     assert max(map(len, text.splitlines())) <= width
 
 
 def test_one_layer_alone() -> None:
-    page = drawing_of(trace_of(LENET), layer="conv2").page
+    page = page_of(trace_of(LENET), layer="conv2")
     assert {text.split(":")[0] for text in headings(page, 2)} == {"conv2"}
     with pytest.raises(NncliError, match="there is no layer 'conv3'; the network has conv1, "):
-        drawing_of(trace_of(LENET), layer="conv3")
+        page_of(trace_of(LENET), layer="conv3")
 
 
-def shown_equations(trace: Any, **choices: Any) -> Any:
-    page = drawing_of(trace, **choices).page
+def shown_equations(trace: Trace, **choices: Any) -> list[Equation]:
+    page = page_of(trace, **choices)
     return [block for block in page if isinstance(block, Equation)]
 
 
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("case", SOME_CASES, ids=str)
-def test_every_equation_on_a_page_holds(view: Any, case: Any) -> None:
+def test_every_equation_on_a_page_holds(view: str, case: Case) -> None:
     """Numbers as they are recorded, by what stands between them."""
     trace = trace_of(case, steps=2, eta=0.1, momentum=0.9, weight_decay=0.01)
     for equation in shown_equations(trace, view=view, extent=Extent(full=True)):
@@ -84,7 +92,7 @@ def test_every_equation_on_a_page_holds(view: Any, case: Any) -> None:
             made = parts[0] @ parts[1] + (parts[2] if len(parts) > 2 else 0)
         else:
             assert set(signs) == {"+", "="}
-            made = sum(parts)
+            made = reduce(np.add, parts)
         scale = max(np.abs(part).max(initial=1e-300) for part in parts)
         np.testing.assert_allclose(made, result, rtol=1e-11, atol=1e-12 * scale, err_msg=where)
 
@@ -100,7 +108,7 @@ def test_the_terms_of_an_update_with_momentum_and_decay() -> None:
 def test_the_equations_of_each_view() -> None:
     trace = spec_trace("two-two-two")
     signs = {
-        view: {signs_of(e) for e in equations_of(on_screen(drawing_of(trace, view=view).page, 100))}
+        view: {signs_of(e) for e in equations_of(on_screen(page_of(trace, view=view), 100))}
         for view in VIEWS
     }
     assert "·=" in signs["matrix"]
@@ -110,7 +118,7 @@ def test_the_equations_of_each_view() -> None:
 
 
 def test_the_index_view_substitutes_the_numbers() -> None:
-    text = on_screen(drawing_of(spec_trace("two-two-two"), view="index").page, 100)
+    text = on_screen(page_of(spec_trace("two-two-two"), view="index"), 100)
     assert "∂C/∂w[0,1] = a[0] δ[1] = 0.59326999 · -0.038098237 = -0.022602540" in text
 
 
@@ -118,19 +126,19 @@ def test_what_holds_a_unit_back_is_named() -> None:
     trace = trace_of(SOME_CASES[1])
     layer = trace.layers[0]
     grid = next(
-        b
-        for b in drawing_of(trace, layer=layer.name).page
-        if isinstance(b, Grid) and len(b.headings) == 5
+        b for b in page_of(trace, layer=layer.name) if isinstance(b, Grid) and len(b.headings) == 5
     )
     assert grid.headings == ("sample: unit", "∂C/∂a", "⊙ σ′(z)", "= δ", "held back by")
+    assert layer.delta is not None
     assert len(grid.rows) == min(12, layer.delta.size)
 
 
 def test_tap_and_cell() -> None:
     trace = trace_of(LENET)
-    page = drawing_of(trace, layer="conv2", tap=(1, 0, 1, 1), cell=(0, 1, 2)).page
+    page = page_of(trace, layer="conv2", tap=(1, 0, 1, 1), cell=(0, 1, 2))
     conv = next(layer for layer in trace.layers if layer.name == "conv2")
     words = " ".join(block.text for block in page if isinstance(block, Paragraph))
+    assert conv.weight_gradient is not None
     value = conv.weight_gradient[1, 0, 1, 1]
     assert f"the step computed {value:#.10g}"[:28] in words
     assert headings(page, 3) == [
@@ -157,7 +165,7 @@ def test_a_failed_check_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
     original = DenseStep.backward
 
-    def wrong(self: Any) -> Iterator[Any]:
+    def wrong(self: DenseStep) -> Iterator[Callable[[], object]]:
         yield from original(self)
         yield lambda: np.multiply(self.gradients["bias"], 2, self.gradients["bias"])
 
@@ -177,8 +185,8 @@ def test_a_failed_check_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
         for view in VIEWS
     ],
 )
-def test_no_cell_of_a_table_is_cut(name: Any, view: Any) -> None:
-    page = drawing_of(spec_trace(name, samples=(0,)), checked=True, view=view).page
+def test_no_cell_of_a_table_is_cut(name: str, view: str) -> None:
+    page = page_of(checked_step(name), view=view)
     text = on_screen(page, 80)
     for grid in (block for block in page if isinstance(block, Grid)):
         for cell in (cell for row in grid.rows for cell in row):
@@ -186,13 +194,13 @@ def test_no_cell_of_a_table_is_cut(name: Any, view: Any) -> None:
 
 
 def test_a_layer_without_bias_has_no_b_on_its_page() -> None:
-    text = on_screen(drawing_of(spec_trace("seed-3-4-2")).page, 80)
+    text = on_screen(page_of(spec_trace("seed-3-4-2")), 80)
     assert "+ b" not in text
     assert "∂C/∂b" not in text
 
 
 def test_the_ledger_of_the_error_signal_ends_with_the_signal() -> None:
-    page = drawing_of(spec_trace("two-two-two")).page
+    page = page_of(spec_trace("two-two-two"))
     grid = next(b for b in page if isinstance(b, Grid) and "‖signal‖" in b.headings)
     assert grid.rows[-1][-1] in ("", grid.rows[-2][-1])
 
@@ -207,13 +215,13 @@ def test_a_failed_check_names_the_first_gradient_that_is_wrong(
         "multiply_hadamard",
         lambda s: [partial(np.copyto, s.delta, s.upstream)],
     )
-    page = drawing_of(spec_trace("two-two-two"), checked=True).page
+    page = page_of(inspect(spec_trace("two-two-two")))
     words = " ".join(block.text for block in page if isinstance(block, Paragraph))
     assert "FAILED: the first to be wrong is dense2 δ" in words
 
 
 def test_samples_bear_their_numbers_in_the_training_data_everywhere() -> None:
-    text = on_screen(drawing_of(spec_trace("digits-conv", samples=(3, 7))).page, 80)
+    text = on_screen(page_of(spec_trace("digits-conv", samples=(3, 7))), 80)
     assert "sample 7, channel 0:" in text
     assert "sample 0" not in text
     assert re.search(r"^7: 7,7,7 ", text, re.M)
@@ -221,13 +229,13 @@ def test_samples_bear_their_numbers_in_the_training_data_everywhere() -> None:
 
 @pytest.mark.parametrize("rows", [range(3, 4), range(100, 200)])
 def test_a_range_that_misses_a_matrix_says_so(rows: Any) -> None:
-    page = drawing_of(spec_trace("digits-mlp"), extent=Extent(rows=rows)).page
+    page = page_of(spec_trace("digits-mlp"), extent=Extent(rows=rows))
     assert "outside the rows or columns asked for" in on_screen(page, 80)
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_no_line_loses_its_end(view: Any) -> None:
-    page = drawing_of(spec_trace("xor", samples=(0, 1, 2, 3)), view=view).page
+def test_no_line_loses_its_end(view: str) -> None:
+    page = page_of(spec_trace("xor", samples=(0, 1, 2, 3)), view=view)
     text = on_screen(page, 80)
     for block in page:
         if isinstance(block, Lines):
@@ -237,6 +245,8 @@ def test_no_line_loses_its_end(view: Any) -> None:
 
 
 def test_a_conv_layer_is_shown_forward_with_one_window_and_its_sum() -> None:
-    text = on_screen(drawing_of(spec_trace("digits-conv")).page, 80)
-    sum_, bias, z = map(float, re.search(r"Σ (\S+) \+ b (\S+) = z (\S+)", text).groups())
+    text = on_screen(page_of(spec_trace("digits-conv")), 80)
+    found = re.search(r"Σ (\S+) \+ b (\S+) = z (\S+)", text)
+    assert found is not None
+    sum_, bias, z = map(float, found.groups())
     assert z == pytest.approx(sum_ + bias, rel=1e-6)

@@ -9,10 +9,11 @@ from rich.live import Live
 from nncli.core.errors import NncliError
 from nncli.filtering.record import Filtering, Window, all_windows, window
 from nncli.nn.arrays import Shape
-from nncli.render.formats.document import Heading, HeatMap, Page
-from nncli.render.pages.filtering import heat_map, products
-from nncli.render.terminal import OnTerminal
-from nncli.render.widgets.grid import Extent
+from nncli.render.array_text import Extent
+from nncli.render.document import Heading, HeatMap, Page
+from nncli.render.pages.filtering import heat_map
+from nncli.render.pages.windows import products
+from nncli.render.terminal import TerminalPage
 
 PAUSE = 0.5  # seconds a window
 
@@ -37,9 +38,9 @@ def play(
             for made in windows:
                 page: Page = [*products(done, made, Extent(), console.width)]
                 output: Page = [Heading("output", 2), output_of(done, made, extent)]
-                if len(console.render_lines(OnTerminal([*page, *output]))) < console.height:
+                if len(console.render_lines(TerminalPage([*page, *output]))) < console.height:
                     page += output
-                live.update(OnTerminal(page), refresh=True)
+                live.update(TerminalPage(page), refresh=True)
                 sleep(PAUSE)
                 yield
 

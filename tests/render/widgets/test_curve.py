@@ -1,12 +1,11 @@
 """A curve over the epochs."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 
 from nncli.render.widgets.curve import HEIGHT, Curves, Series, nearest_free
-
-from .pages import shown
+from tests.render.reading import shown
 
 
 @pytest.mark.parametrize(
@@ -20,11 +19,11 @@ from .pages import shown
         (0, (0, 1, 2), 3),
     ],
 )
-def test_the_nearest_free_row(row: Any, taken: Any, expected: Any) -> None:
+def test_the_nearest_free_row(row: int, taken: tuple[int, ...], expected: int) -> None:
     assert nearest_free(row, taken) == expected
 
 
-def drawn(*series: Any, width: int = 60, title: str = "cost") -> Any:
+def drawn(*series: Series, width: int = 60, title: str = "cost") -> list[str]:
     epochs = range(1, len(series[0].values) + 1)
     return shown(Curves(title, series, list(epochs)), width).splitlines()
 
@@ -90,7 +89,7 @@ def test_a_series_ends_where_its_epochs_do() -> None:
     assert any(" s 2.000" in line for line in lines)
 
 
-def drawn_over(epochs: Any, *series: Any, width: int = 60) -> Any:
+def drawn_over(epochs: Sequence[int], *series: Series, width: int = 60) -> list[str]:
     return shown(Curves("cost", series, epochs), width).splitlines()
 
 

@@ -1,0 +1,141 @@
+"""One window of a filter over a matrix: its place, the cells under it, every product."""
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+
+import numpy as np
+
+from nncli.core.text import count_of
+from nncli.filtering.record import (
+    Filtering,
+    Window,
+)
+from nncli.nn.arrays import Array
+from nncli.nn.windows import Axis
+from nncli.render.array_text import Extent, formats
+from nncli.render.document import (
+    Block,
+    Heading,
+    Lines,
+    Paragraph,
+    equations,
+)
+from nncli.render.text import number
+
+MOST = 16  # rows or columns of a matrix that is shown beside its output
+MOST_CHANNELS = 4  # channels that are shown
+CHANNELS = (("channel", None),)
+
+
+def products(
+    filtering: Filtering, window: Window, extent: Extent, width: int = 80
+) -> Iterator[Block]:
+    """window ⊙ filter = products → sum, with the window marked in the matrix."""
+    r, c = window.at
+    of_channel = "" if window.channel is None else f" of channel {window.channel}"
+    yield Heading(f"output [{r},{c}]{of_channel}", 2)
+    yield from marked(filtering, window, width)
+    terms = [("window", window.cells), ("filter", window.filter), ("product", window.hadamard)]
+    yield from equations(terms, "⊙=", extent, CHANNELS)
+    yield from with_padding(filtering, window, width)
+    yield Paragraph(sum_line([array for _, array in terms], window.sum, extent))
+
+
+def sum_line(terms: Sequence[Array], total: float, extent: Extent) -> str:
+    """The sum of the products, the last of `terms`, with what is lost by rounding them."""
+    kind = formats(terms, extent.decimals)[-1]
+    text = str(total) if isinstance(total, int) else kind(total)
+    if not np.isfinite(total):
+        return f"sum = {text}"
+    off = abs(sum(Decimal(kind(value)) for value in terms[-1].flat) - Decimal(text))
+    if not off:
+        return f"sum = {text}"
+    return f"sum = {text} (the products as shown add up to that within {number(float(off), 1)})"
+
+
+def marked(filtering: Filtering, window: Window, width: int) -> Iterator[Block]:
+    """The matrix, or what of it is around, with brackets around the cells under the filter."""
+    matrix = filtering.matrix if window.channel is None else filtering.matrix[window.channel]
+    axes = (filtering.windows.rows, filtering.windows.columns)
+    rows, columns = (around(axis, at) for axis, at in zip(axes, window.at, strict=True))
+    under = [cells_under(axis, at) for axis, at in zip(axes, window.at, strict=True)]
+    planes = matrix[None] if matrix.ndim == 2 else matrix[:MOST_CHANNELS]
+    parts = np.stack(
+        [plane[rows.start : rows.stop, columns.start : columns.stop] for plane in planes]
+    )
+    each = max(1, (width - 2) // cell_width(parts))
+    if len(columns) > each:  # from the window's first column on, as far as there is room
+        first = min([c for c in columns if c in under[1]], default=columns.start)
+        first = max(columns.start, min(first, columns.stop - each))
+        parts = parts[..., first - columns.start : first - columns.start + each]
+        columns = range(first, min(first + each, columns.stop))
+    marks = np.array([[r in under[0] and c in under[1] for c in columns] for r in rows])
+    if (len(rows), len(columns)) != matrix.shape[-2:]:
+        yield Paragraph(
+            f"rows {rows[0]}–{rows[-1]}, columns {columns[0]}–{columns[-1]} of the matrix:",
+            note=True,
+        )
+    for k, part in enumerate(parts):
+        label = [f"channel {k}:"] if matrix.ndim == 3 else []
+        yield Lines((*label, *marked_lines(part, marks, "[]")))
+    if matrix.ndim == 3 and len(parts) < len(matrix):
+        yield Paragraph(f"… and {len(matrix) - len(parts)} more channels like these", note=True)
+
+
+def with_padding(filtering: Filtering, window: Window, width: int) -> Iterator[Block]:
+    """The window's cells, those of the padding in parentheses, where there are any."""
+    outside = window.is_padding
+    padding = int(np.count_nonzero(outside))
+    if not padding:
+        return
+    text = f"{count_of(padding, 'cell')} of this window on padding ({filtering.padding_mode})"
+    planes = window.cells[None] if window.cells.ndim == 2 else window.cells[:MOST_CHANNELS]
+    if max(outside.shape) > MOST:
+        yield Paragraph(f"{text}.", note=True)
+        return
+    yield Paragraph(f"{text}, in parentheses:", note=True)
+    each = max(1, (width - 2) // cell_width(planes))
+    for k, plane in enumerate(planes):
+        label = [f"channel {k}:"] if window.cells.ndim == 3 else []
+        for start in range(0, plane.shape[1], each):
+            part = slice(start, start + each)
+            yield Lines((*label, *marked_lines(plane[:, part], outside[:, part], "()")))
+            label = []
+
+
+def cell_width(cells: Array) -> int:
+    """How wide a cell of `marked_lines` is, its marks included."""
+    (format,) = formats([cells], 4)
+    return max(len(format(value)) for value in cells.flat) + 2
+
+
+def marked_lines(cells: Array, marks: Array, pair: str) -> list[str]:
+    """Rows of cells, with `pair` around those that are marked."""
+    (format,) = formats([cells], 4)
+    width = cell_width(cells) - 2
+    before, after = pair[0], pair[1]
+    return [
+        "  "
+        + "".join(
+            f"{before}{format(value):>{width}}{after}" if mark else f" {format(value):>{width}} "
+            for value, mark in zip(row, row_marks, strict=True)
+        ).rstrip()
+        for row, row_marks in zip(cells, marks, strict=True)
+    ]
+
+
+def around(axis: Axis, at: int) -> range:
+    """The cells of the matrix to show a window in: all of a small axis, or some around it."""
+    if axis.size <= MOST:
+        return range(axis.size)
+    start = at * axis.stride - axis.before
+    first = max(0, min(start - 2, axis.size - 5))
+    last = min(axis.size, max(start + axis.reach + 2, first + 5), first + MOST)
+    return range(first, last)
+
+
+def cells_under(axis: Axis, at: int) -> set[int]:
+    """The cells of the matrix, padding left out, under a window's taps along one axis."""
+    start = at * axis.stride - axis.before
+    taps = (start + i * axis.dilation for i in range(axis.kernel))
+    return {cell for cell in taps if 0 <= cell < axis.size}
