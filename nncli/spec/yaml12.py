@@ -14,10 +14,10 @@ from typing import Any
 import yaml
 from yaml import events
 
-from nncli.core.text import brief, count_of, printable, quote
+from nncli.core.text import brief, count_of, quote
 from nncli.spec.nodes import Node, Place, Problem, Scalar
 from nncli.spec.words import KeyPath
-from nncli.spec.yaml_errors import explain
+from nncli.spec.yaml_errors import BAD_ESCAPE, explain
 
 # Each value takes some hundred bytes until it is checked, each mistake some thousand.
 MOST_NODES = 300_000
@@ -124,9 +124,11 @@ def _events(text: str) -> Iterator[events.Event]:
                 return
     except yaml.MarkedYAMLError as error:
         raise Unreadable(*explain(error, text)) from None
-    except (yaml.YAMLError, ValueError, OverflowError) as error:
+    except (yaml.YAMLError, ValueError, OverflowError):
         # The Python parser lets chr() complain of an escape such as "\UFFFFFFFF".
-        raise Unreadable(1, 1, f"not valid YAML: {printable(str(error), 80)}") from None
+        mark = loader.get_mark() if hasattr(loader, "get_mark") else None
+        line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
+        raise Unreadable(line, column, f"not valid YAML: {BAD_ESCAPE}") from None
     finally:
         loader.dispose()
 

@@ -2,7 +2,7 @@
 
 from yaml import MarkedYAMLError
 
-from nncli.core.text import brief, printable
+from nncli.core.text import brief
 
 _MISFIT = "this does not fit the lines above; check indentation and quotes"
 # A part of the parser's complaint, and what to tell the user. The first that fits is taken.
@@ -19,12 +19,22 @@ _WORDS = [
     ("expected key", _MISFIT),
     ("'-' indicator", _MISFIT),
     ("could not find expected ':'", "a ':' is missing after a key"),
-    ("unknown escape", "an unknown escape with '\\'; use single quotes for text as it stands"),
-    ("escape", "a wrong escape with '\\'; use single quotes for text as it stands"),
+    ("sequence entries", "a '-' is out of place; put each item of a list on a line of its own"),
     ("incompatible", "lines that begin with '%' have no place in a spec"),
     ("directive", "lines that begin with '%' have no place in a spec"),
     ("document start", "lines that begin with '%' have no place in a spec"),
     ("tab", "a tab cannot indent; use spaces"),
+]
+
+
+BAD_ESCAPE = "a wrong escape with '\\'; use single quotes for text as it stands"
+_UNKNOWN = "this cannot be read; put text with special characters in quotes"
+# A part of what the parser was reading, and what to say of a mistake in it, where it began.
+_CONTEXTS = [
+    ("tag", "a tag, which begins with '!', has no place in a spec; put the text in quotes"),
+    ("anchor", "'&' begins a name for a value; put text that begins with '&' in quotes"),
+    ("alias", "'*' begins the name of a value; put text that begins with '*' in quotes"),
+    ("block scalar", "behind '|' or '>' the line ends; put text that begins so in quotes"),
 ]
 
 
@@ -38,11 +48,19 @@ def explain(error: MarkedYAMLError, text: str) -> tuple[int, int, str]:
         mark, reason = opening, _unclosed(context)
     elif "cannot start any token" in problem and mark is not None:
         reason = _bad_start(text, mark.line, mark.column)
-    elif "quoted scalar" in context and opening is not None and "escape" not in problem:
+    elif "undefined tag" in problem:
+        mark, reason = (opening or mark), _CONTEXTS[0][1]
+    elif "quoted scalar" in context and opening is not None:
+        # libyaml places a wrong escape at the opening quote, at the backslash, or behind it.
         mark = opening
+        if "escape" in problem or "hexdecimal" in problem or "Unicode" in problem:
+            reason = BAD_ESCAPE
+    elif opening is not None:
+        reason = next((words for part, words in _CONTEXTS if part in context), "")
+        mark = opening if reason else mark
     line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
     if not reason:
-        reason = next((words for part, words in _WORDS if part in problem), printable(problem, 80))
+        reason = next((words for part, words in _WORDS if part in problem), _UNKNOWN)
     return line, column, f"not valid YAML: {reason}"
 
 

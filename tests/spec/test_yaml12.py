@@ -115,6 +115,32 @@ def test_what_cannot_be_read(text: Any, line: Any) -> None:
     assert complaint(text) == f"f.yaml:{line}"
 
 
+TAG = "a tag, which begins with '!', has no place in a spec; put the text in quotes"
+ANCHOR = "'&' begins a name for a value; put text that begins with '&' in quotes"
+ALIAS = "'*' begins the name of a value; put text that begins with '*' in quotes"
+BLOCK = "behind '|' or '>' the line ends; put text that begins so in quotes"
+DASH = "a '-' is out of place; put each item of a list on a line of its own"
+ESCAPE = "a wrong escape with '\\'; use single quotes for text as it stands"
+OWN_WORDS = {
+    "a: !<": f"1:4: not valid YAML: {TAG}",
+    "a: !x!y z": f"1:4: not valid YAML: {TAG}",
+    "a: !%zz x": f"1:4: not valid YAML: {TAG}",
+    "a: & b": f"1:4: not valid YAML: {ANCHOR}",
+    "a: *": f"1:4: not valid YAML: {ALIAS}",
+    "a: |9x": f"1:4: not valid YAML: {BLOCK}",
+    "a: >-x": f"1:4: not valid YAML: {BLOCK}",
+    'a: "\\x4"': f"1:4: not valid YAML: {ESCAPE}",
+    'a: "\\q"': f"1:4: not valid YAML: {ESCAPE}",
+    "a: -": f"1:4: not valid YAML: {DASH}",
+}
+
+
+@pytest.mark.usefixtures("loader")
+@pytest.mark.parametrize(("text", "line"), OWN_WORDS.items(), ids=repr)
+def test_both_parsers_are_put_in_the_same_words(text: str, line: str) -> None:
+    assert complaint(text) == f"f.yaml:{line}"
+
+
 GOOD = "data: {train: x.csv}\nnetwork: [{type: dense, units: 1}]\ntrain: {eta: 1}\n"
 NOT_FATAL = {
     "name: !!python/name:os.system x": "4:7: name: the tag '!!python/name:os.system' has no place "
