@@ -1,4 +1,4 @@
-"""The array type of this room, and how its rules are written down."""
+"""The array type of nncli.nn, and how its rules are recorded."""
 
 from collections.abc import Callable, Iterable
 from functools import partial

@@ -46,7 +46,7 @@ class Pass:
         self.is_training = is_training
         self.gradient = gradient
         self.inputs, self.targets = inputs, targets
-        # A dense layer reads the mini-batch as it lies; windows want the samples side by side.
+        # A dense layer reads a transposed view; windows need a copy with the samples last.
         self.inputs_t, self.targets_t = np.moveaxis(inputs, 0, -1), targets.T
         windows = takes_images(network.layers)
         self.first_input = self._like(self.inputs_t) if windows else self.inputs_t

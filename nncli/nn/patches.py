@@ -1,11 +1,11 @@
-"""Windows laid out as the columns of matrices (im2col), and their products with filters as rows.
+"""Windows copied to the columns of matrices (im2col), and their products with filters as rows.
 
-Laid out one by one, windows would take as many times the image as a filter has taps. So what the
-taps of one row meet is laid out line by line, and the windows of an output row are the lines that
-it has a row of taps for: with a kernel of 3 rows, output row r takes lines r, r+1 and r+2. They are
-a matrix, and that of output row r+1 is the same memory from a line further on. The idea is that of
+Copied one by one, windows would fill as many times the image as a filter has taps. So the cells
+under one row of taps are copied line by line, and the windows of an output row are as many lines as
+the kernel has rows: with a kernel of 3 rows, output row r has lines r, r+1 and r+2. They are a
+matrix, and that of output row r+1 is the same memory from a line further on. The idea is that of
 MEC (Cho and Brand, MEC: memory-efficient convolution for deep neural network, 2017); here a block
-of outputs at a time is laid out, which stays in the cache while it is multiplied.
+of outputs at a time is copied, which stays in the cache while it is multiplied.
 
 A conv layer does so forward and backward, with the samples of a mini-batch side by side;
 `nncli.filtering` does so with the tiles of one matrix, where windows are not side by side.
@@ -25,7 +25,7 @@ from nncli.nn.windows import Pair, Windows
 # AVX-512 take two thirds of the time: 8.9 us for 32 filters of 288 taps on 96 windows, and not 16.9
 # for 128 of them.
 PRODUCT = 1_000_000
-PATCH_NUMBERS = 1 << 18  # numbers laid out at a time: few enough for the cache
+PATCH_NUMBERS = 1 << 18  # numbers copied at a time: few enough for the cache
 
 
 def product_width(weights: int) -> int:

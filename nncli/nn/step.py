@@ -114,7 +114,7 @@ class Step:
 
     @property
     def layers(self) -> list[LayerStep]:
-        """The layers in forward order; of several passes, copies in which they stand together."""
+        """The layers in forward order; of several passes, copies that hold the samples of all."""
         return [together(parts) for parts in zip(*(p.layers for p in self.passes), strict=True)]
 
     @property

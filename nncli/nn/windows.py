@@ -50,7 +50,7 @@ class Axis(NamedTuple):
         return self.stride == 1 and max(self.before, self.after) < self.reach
 
     def transposed(self) -> "Axis":
-        """The axis of the outputs, on which each cell is met by the windows that met it."""
+        """The axis of the outputs; the window of a cell is the outputs whose windows hold it."""
         before, after = (self.reach - 1 - side for side in (self.before, self.after))
         return Axis(self.outputs, self.kernel, 1, self.dilation, before, after)
 
