@@ -102,7 +102,7 @@ def run(folder: Path, samples: int, mode: str) -> dict[str, Any]:
     command = [sys.executable, "-c", CHILD, str(samples), mode]
     done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
     found = json.loads(done.stdout)
-    return found | {"first_step": found["first_step"] - start}
+    return dict(found) | {"first_step": found["first_step"] - start}
 
 
 def main() -> None:

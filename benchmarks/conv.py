@@ -88,7 +88,7 @@ def cv2_peers() -> Any:
 
 
 def all_peers() -> Any:
-    found = {}
+    found: dict[str, Any] = {}
     versions = [f"Python {sys.version.split()[0]}", f"NumPy {np.__version__}"]
     for name, load in (("SciPy", scipy_peers), ("PyTorch", torch_peers), ("OpenCV", cv2_peers)):
         try:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, ModuleType, SimpleNamespace
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -26,7 +26,12 @@ MAIN = Path(nncli.cli.__file__).parents[1] / "__main__.py"
 LIMIT = 300  # seconds; nothing takes as long, however busy the machine is
 # What the interpreter or a library reads when it starts is for processes alone.
 READ_BY_COMMANDS = {"COLUMNS"}
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
+AS_IN_A_NEW_PROCESS: dict[signal.Signals, Any] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+    signal.SIGHUP: signal.SIG_DFL,
+    signal.SIGPIPE: signal.SIG_IGN,
+}
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ def in_this_process(
         os.environ.update({"COLUMNS": "80", **environment})
         sys.argv = [str(MAIN), *map(str, arguments)]
         status = _status_of_main()
-    return Outcome(status, *(bytes(stream) for stream in printed))
+    return Outcome(status, bytes(printed[0]), bytes(printed[1]))
 
 
 class _Exit(BaseException):
@@ -92,7 +97,7 @@ def _status_of_main() -> int:
     def give_up(number: int, frame: FrameType | None) -> NoReturn:
         raise TimeoutError(f"nncli took more than {LIMIT} seconds")
 
-    nncli.cli.os = SimpleNamespace(_exit=leave, environ=os.environ)  # type: ignore[assignment]
+    vars(nncli.cli)["os"] = SimpleNamespace(_exit=leave, environ=os.environ)
     signal.signal(signal.SIGALRM, give_up)
     signal.alarm(LIMIT)
     try:
@@ -101,7 +106,7 @@ def _status_of_main() -> int:
         return int(exit.args[0])
     finally:
         signal.alarm(0)
-        nncli.cli.os = os
+        vars(nncli.cli)["os"] = os
     raise AssertionError("main came back")
 
 
@@ -110,12 +115,14 @@ def _state_kept() -> Iterator[None]:
     """Whatever a command may change of its process is afterwards as it was before."""
     argv, folder, environment = sys.argv, os.getcwd(), dict(os.environ)
     collects, threads, errors = gc.isenabled(), set(threading.enumerate()), np.geterr()
-    handlers = {number: signal.getsignal(number) for number in (*SIGNALS, signal.SIGALRM)}
+    handlers = {
+        number: signal.getsignal(number) for number in (*AS_IN_A_NEW_PROCESS, signal.SIGALRM)
+    }
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
     sys.modules["__main__"].__package__ = "nncli"  # which usage messages name
-    for number, action in zip(SIGNALS, (signal.default_int_handler, 0, 0, 1), strict=True):
-        signal.signal(number, action)  # as a new process has them
+    for number, action in AS_IN_A_NEW_PROCESS.items():
+        signal.signal(number, action)
     try:
         with warnings.catch_warnings():
             yield

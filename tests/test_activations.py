@@ -66,6 +66,7 @@ def step_of(row: Activation, values: tuple[float, ...], dtype: Any = np.float64)
 
 
 def taken(step: Step, eta: float = 0.1) -> Trace:
+    assert step.optimizer is not None
     start = Start.of(step.network, step.optimizer)
     cost = step.run(eta, full=True)
     return record_trace(step, eta=eta, cost=cost, start=start, samples=range(step.n))

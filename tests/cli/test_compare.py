@@ -12,7 +12,7 @@ import nncli as api
 from nncli.app.records import ComparedRun
 from nncli.nn.measures import LayerMeasures
 from nncli.training.history import Epoch
-from nncli.training.run_folder import METRICS
+from nncli.training.metrics_reader import METRICS
 from tests.cli.test_train import in_a_terminal
 from tests.conftest import CONFIGS, ROOT, Run
 

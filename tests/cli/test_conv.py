@@ -507,6 +507,8 @@ class Terminal:
         import fcntl
 
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        # Where the tests run in the background of a shell, Ctrl-C is ignored, and would be here.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     def read_until(self, words: Any, seconds: Any = LIMIT) -> None:
         end = time.monotonic() + seconds

@@ -18,7 +18,7 @@ IRIS = ROOT / "data/iris.csv"
 MNIST = CONFIGS.parent / "data/mnist"
 
 
-def record(nncli: Run, *arguments: str | Path) -> dict[str, Any]:
+def record(nncli: Run, *arguments: str | Path | int) -> dict[str, Any]:
     done = nncli("evaluate", *arguments, "--format", "json")
     assert (done.status, done.err) == (0, "")
     return json.loads(done.out)

@@ -182,7 +182,10 @@ class TestWeightsOfALayer:
 
     @pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
     def test_by_the_layers_name_by_another_and_turned(self, tmp_path: Path, suffix: str) -> None:
-        arrays = {"dense1.weight": np.array([[1.0, 2], [3, 4]]), "dense2.bias": np.array([5.0, 6])}
+        arrays: dict[str, Any] = {
+            "dense1.weight": np.array([[1.0, 2], [3, 4]]),
+            "dense2.bias": np.array([5.0, 6]),
+        }
         arrays["dense2.weight"] = arrays["dense1.weight"] + 10
         path = tmp_path / f"w{suffix}"
         path.write_bytes(safetensors_format.pack(arrays, {}))

@@ -47,7 +47,7 @@ def table(text: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text)))
 
 
-def piped(command: str, folder: Path, **options: object) -> "subprocess.CompletedProcess[str]":
+def piped(command: str, folder: Path, **options: Any) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         command.replace("NNCLI", f"'{sys.executable}' -m nncli"),
         shell=True, cwd=folder, capture_output=True, text=True, check=False, **options,
@@ -75,7 +75,7 @@ def test_on_a_terminal_names_do_not_act(nncli: Run, tmp_path: Path) -> None:
     raw = nncli("predict", "r", "t.csv").out
     assert "bad\x1b[31m" in raw  # in a pipe they are what they are
     leader, terminal = pty.openpty()
-    command = [*NNCLI, "predict", "r", "t.csv"]
+    command: list[str | Path] = [*NNCLI, "predict", "r", "t.csv"]
     subprocess.run(command, cwd=tmp_path, stdout=terminal, stderr=subprocess.DEVNULL, check=True)
     os.close(terminal)
     shown = b""
@@ -88,7 +88,7 @@ def test_on_a_terminal_names_do_not_act(nncli: Run, tmp_path: Path) -> None:
 
 
 def test_what_is_ended_leaves_nothing_half_written(runs: Path, tmp_path: Path) -> None:
-    command = [*NNCLI, "predict", runs / "iris", "-", "--output", "o.csv"]
+    command: list[str | Path] = [*NNCLI, "predict", runs / "iris", "-", "--output", "o.csv"]
     process = subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE)
     assert process.stdin is not None
     process.stdin.write(b"5,3,1,0\n")

@@ -60,7 +60,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def told(outcome: Outcome) -> tuple[int, bytes, bytes]:
     """What came of it, without how long it took and the spaces that make up for that."""
-    return (outcome.status, *(_timeless(text) for text in (outcome.stdout, outcome.stderr)))
+    return outcome.status, _timeless(outcome.stdout), _timeless(outcome.stderr)
 
 
 def _timeless(text: bytes) -> bytes:

@@ -105,7 +105,12 @@ def test_npz(save: Any) -> None:
 
 
 def test_all_arrays_of_an_npz_in_its_order() -> None:
-    given = {"b": X, "a": np.float32(3), "c": np.array("text"), "d": np.zeros((2, 0))}
+    given: dict[str, Any] = {
+        "b": X,
+        "a": np.float32(3),
+        "c": np.array("text"),
+        "d": np.zeros((2, 0)),
+    }
     np.savez("w.npz", **given)
     read = read_whole_npz(Path("w.npz"))
     assert list(read) == ["b", "a", "c", "d"]

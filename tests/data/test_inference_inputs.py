@@ -147,7 +147,7 @@ def test_standard_input_is_a_table(preprocessing: Any) -> None:
 @pytest.mark.parametrize("good", [b"", b"b,a\n4,3\n"], ids=["at once", "after a row"])
 def test_standard_input_that_cannot_be_read(preprocessing: Any, good: bytes) -> None:
     class Failing(io.BytesIO):
-        def read1(self, size: int = -1) -> Any:
+        def read1(self, size: int | None = -1) -> Any:
             if content := super().read1(size):
                 return content
             raise OSError(5, "Input/output error")

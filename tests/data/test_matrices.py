@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from nncli.core.errors import DataError, RunError
-from nncli.data.readers import files, matrices
+from nncli.data.readers import files, images, matrices
 from nncli.data.readers.filters import FILTERS, read_filter
 from nncli.data.readers.matrices import open_npy_for_writing, read_matrix, write_matrix
 from nncli.data.readers.text import TextReader
@@ -483,7 +483,7 @@ def test_nan_and_bool_are_written() -> None:
 @pytest.mark.parametrize("dtype", ["u1", "<i2", ">i4", "f2", ">f8", "?"])
 @pytest.mark.parametrize("shape", [(3, 4), (2, 3, 4)])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_npy_is_mapped_and_keeps_its_type(dtype: str, shape: tuple[int, ...], order: str) -> None:
+def test_npy_is_mapped_and_keeps_its_type(dtype: str, shape: tuple[int, ...], order: Any) -> None:
     array = np.arange(np.prod(shape)).reshape(shape).astype(dtype, order=order)
     np.save("m.npy", array)
     matrix = read_matrix("m.npy")
@@ -537,7 +537,7 @@ def test_mistakes_in_npy(content: Any, told: str) -> None:
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_nan_in_npy_has_its_place(order: str) -> None:
+def test_nan_in_npy_has_its_place(order: Any) -> None:
     array = np.zeros((2, 3, 40_000), order=order)
     array[1, 2, 30_000] = np.nan
     array[0, 1, 5] = np.inf
@@ -551,12 +551,12 @@ def test_nan_in_npy_has_its_place(order: str) -> None:
 
 # Images
 
-GREY = np.arange(0, 240, 10, np.uint8).reshape(4, 6)
+GREY = np.arange(0, 240, 10, dtype=np.uint8).reshape(4, 6)
 COLOUR = np.stack([GREY, 255 - GREY, GREY // 2])
 GREY_IMAGE = Image.fromarray(GREY)
 COLOUR_IMAGE = Image.fromarray(np.moveaxis(COLOUR, 0, 2).copy())
 ALPHA = "its alpha channel was dropped"
-SIXTEEN = np.arange(0, 60_000, 2500, np.uint16).reshape(4, 6)
+SIXTEEN = np.arange(0, 60_000, 2500, dtype=np.uint16).reshape(4, 6)
 REDUCED = "its 16 bits a channel were reduced to 8; only grey ones are kept"
 
 
@@ -609,7 +609,7 @@ def grey_palette() -> Any:
 )
 def test_images_of_all_modes(image: Any, format: str, array: Any, notes: Any) -> None:
     content = encoded(image, format)
-    suffix = next(s for s, name in matrices.images.FORMATS.items() if name == format)
+    suffix = next(s for s, name in images.FORMATS.items() if name == format)
     for matrix in (read(f"m{suffix}", content), piped(content), read("m.unknown", content)):
         assert matrix.kind == "image"
         assert matrix.array.dtype == (np.uint8 if array.dtype == int else array.dtype)

@@ -2,7 +2,7 @@
 
 import io
 import itertools
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ class Pipe:
 
 def read(content: Any, size: int = 10**9, header: bool = False, delimiter: str = ",") -> Any:
     raw = content.encode() if isinstance(content, str) else content
-    reader = RowReader(Pipe(raw, size), "t.csv", delimiter)
+    reader = RowReader(cast(IO[bytes], Pipe(raw, size)), "t.csv", delimiter)
     if header:
         reader.read_header_row()
     return reader, list(reader.tables())
@@ -88,7 +88,7 @@ def test_a_pipe_gives_its_rows_before_it_ends() -> None:
 
         read = read1
 
-    tables = RowReader(Open(), "standard input").tables()
+    tables = RowReader(cast(IO[bytes], Open()), "standard input").tables()
     assert cells(itertools.islice(tables, 2)) == [[1, 2], [3, 4]]
 
 

@@ -49,7 +49,7 @@ def test_standard_is_stable_far_from_zero() -> None:
 
 @pytest.mark.usefixtures("block")
 @pytest.mark.parametrize("scale", ["minmax", "standard"])
-def test_constant_features_are_0_wherever_they_are_met(scale: str) -> None:
+def test_constant_features_are_0_wherever_they_are_met(scale: Any) -> None:
     fit = scaling.fit_scaling(samples(X), np.arange(50), scale)
     out = np.empty((1, 3))
     fit.apply(np.array([[0.0, 0.0, 99.0]]), out)
@@ -58,7 +58,7 @@ def test_constant_features_are_0_wherever_they_are_met(scale: str) -> None:
 
 
 @pytest.mark.parametrize("scale", ["minmax", "standard"])
-def test_only_the_training_rows_are_fitted(scale: str) -> None:
+def test_only_the_training_rows_are_fitted(scale: Any) -> None:
     index = np.arange(0, 50, 3)
     spoilt = X.copy()
     spoilt[np.setdiff1d(np.arange(50), index)] *= 1e9
@@ -67,7 +67,7 @@ def test_only_the_training_rows_are_fitted(scale: str) -> None:
 
 
 @pytest.mark.parametrize("scale", ["minmax", "standard"])
-def test_load_fits_on_the_training_part_and_applies_to_all(scale: str) -> None:
+def test_load_fits_on_the_training_part_and_applies_to_all(scale: Any) -> None:
     pair = Pair(X.tolist(), RANDOM.random(50).tolist())
     data = load(pair, validation=0.3, test=Pair([[1.0, 2.0, 3.0]], [0.5]), scale=scale)
     expected = fitted(X, scale, data.train.index)

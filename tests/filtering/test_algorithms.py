@@ -29,7 +29,7 @@ def test_each_algorithm_gives_the_same(
     for shape, stride, dilation, padding in product(
         ((2, 2), (5, 3), (7, 12), (3, 20)), ((1, 1), (2, 3)), ((1, 1), (3, 2)), ("valid", "same")
     ):
-        options = {
+        options: dict[str, Any] = {
             "stride": stride,
             "dilation": dilation,
             "padding": padding,
@@ -144,7 +144,9 @@ def test_a_toeplitz_matrix_with_stride_and_dilation() -> None:
 )
 def test_the_factors_of_a_filter_of_rank_one_factors(filter: Any) -> None:
     filter = np.array(filter, float)
-    column, row = rank_one_factors(filter)
+    factors = rank_one_factors(filter)
+    assert factors is not None
+    column, row = factors
     difference = np.abs(np.multiply.outer(column, row) - filter)
     assert difference.max() <= 2e-15 * np.abs(filter).max()
     if (filter == np.rint(filter)).all():

@@ -33,7 +33,7 @@ HEIGHT, WIDTH = 8, 9
 def test_every_combination_is_what_plain_loops_make_of_it(padding: Any, mode: Any) -> None:
     image, inexact, tried = integers((HEIGHT, WIDTH)), floats((HEIGHT, WIDTH)), 0
     for stride, dilation, shape, flip in product(STEPS, STEPS, FILTERS, (False, True)):
-        options = {"stride": stride, "dilation": dilation, "flip": flip}
+        options: dict[str, Any] = {"stride": stride, "dilation": dilation, "flip": flip}
         options |= {"padding": padding, "padding_mode": mode}
         filter = integers(shape, 1)
         try:
@@ -64,7 +64,9 @@ def test_against_pytorch_and_scipy() -> None:
     assert {case["source"] for case in cases} == {"torch", "scipy"}
     for k, case in enumerate(cases):
         image, filter = arrays[case["image"]], arrays[case["filter"]]
-        options = {key: tuple(v) if isinstance(v, list) else v for key, v in case["how"].items()}
+        options: dict[str, Any] = {
+            key: tuple(v) if isinstance(v, list) else v for key, v in case["how"].items()
+        }
         for algorithm in (None, "im2col", "direct", "toeplitz", "fft"):
             assert_close(
                 correlate(image, filter, algorithm=algorithm, **options), arrays[f"output{k}"]
@@ -78,7 +80,7 @@ def test_against_the_conv_layer(
     dtype: Any, padding: Any, steps: tuple[tuple[int, int], tuple[int, int]]
 ) -> None:
     images, weights = floats((5, 3, 11, 12), 0, dtype), floats((4, 3, 3, 2), 1, dtype)
-    options = {"stride": steps[0], "dilation": steps[1], "padding": padding}
+    options: dict[str, Any] = {"stride": steps[0], "dilation": steps[1], "padding": padding}
     conv = Conv(
         filters=4, kernel=(3, 2), bias=False, activation="identity", weights=weights, **options
     )
@@ -206,7 +208,7 @@ def test_blocks_of_mapped_files_equal_the_whole_to_the_bit(
     np.save(tmp_path / "x.npy", image)
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
     filter = floats((size, size), 1) if dtype == np.float32 else integers((size, size), 1)
-    options = {"padding": "same", "padding_mode": mode, "stride": (1, 2)}
+    options: dict[str, Any] = {"padding": "same", "padding_mode": mode, "stride": (1, 2)}
     whole = correlate(image, filter, **options)
     shape, dtype = output_like(mapped, filter, **options)
     out = np.lib.format.open_memmap(tmp_path / "y.npy", "w+", dtype, shape)
@@ -220,7 +222,7 @@ def test_blocks_of_arrays_in_memory_with_channels() -> None:
     for summed in (False, True):
         whole = correlate(image, filter, summed=summed)
         out = np.empty_like(whole)
-        calls = []
+        calls: list[Any] = []
         correlate_blocks(
             *(image, filter, out),
             budget=1,

@@ -155,6 +155,7 @@ def test_neither_the_check_nor_the_record_moves_the_running_statistics() -> None
     step = setting.step()
     step.run(0.5, full=True)
     before = step.network.copy_state()
+    assert step.optimizer is not None
     start = Start.of(step.network, step.optimizer)
     samples = range(len(setting.inputs))
     trace = record_trace(step, eta=0.5, cost=step.run(0.5), start=start, samples=samples)

@@ -188,7 +188,7 @@ def activation_cases() -> list[Case]:
 
 def parameter_case(row: Activation) -> Case:
     """A row with another value than its default, in all layers."""
-    how = {"activation": row.name, "activation_parameters": (0.3,)}
+    how: dict[str, Any] = {"activation": row.name, "activation_parameters": (0.3,)}
     conv, last = Conv(filters=2, kernel=(2, 2), **how), Dense(units=3, **how)
     return Case(f"conv-{row.name}_0.3", (conv, last), (2, 3, 3), n=3)
 
@@ -224,7 +224,12 @@ def conv_cases() -> list[Case]:
     for kernel, padding, stride, dilation in product(kernels, paddings, strides, dilations):
         pad = sizes(padding) if isinstance(padding, tuple) else padding
         name = f"conv-{sizes(kernel)}-{pad}-stride_{sizes(stride)}-dilation_{sizes(dilation)}"
-        geometry = {"kernel": kernel, "padding": padding, "stride": stride, "dilation": dilation}
+        geometry: dict[str, Any] = {
+            "kernel": kernel,
+            "padding": padding,
+            "stride": stride,
+            "dilation": dilation,
+        }
         layer = Conv(filters=3, activation="tanh", **geometry)
         head = Dense(units=2, activation="identity")
         cases.append(Case(name.replace(" ", ""), (layer, head), IMAGE))

@@ -72,9 +72,10 @@ def two_steps(index: int) -> dict[str, NDArray[Any]]:
     """What nncli makes of a case, under the keys of the record."""
     case, draw = CASES[index], Draw(index)
     step = step_of(case, draw)
-    found = {}
+    found: dict[str, Any] = {}
     for number, eta in enumerate(ETAS, 1):
         step.inputs[...], step.targets[...] = draw.batch()
+        assert step.optimizer is not None
         start = Start.of(step.network, step.optimizer)
         cost = step.run(eta, full=True)
         trace = record_trace(step, eta=eta, cost=cost, start=start, samples=range(case["n"]))

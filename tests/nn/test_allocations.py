@@ -17,7 +17,7 @@ from nncli.nn.step import Step
 MOST = 150_000
 IMAGE = (3, 32, 32)
 
-NETWORKS = {
+NETWORKS: dict[str, Any] = {
     "dense-quadratic": ((1500,), [Dense(units=1000), Dense(units=900)], "quadratic"),
     "dense-sigmoid": (
         (1500,),

@@ -20,7 +20,7 @@ def build(
 
 
 def conv(**how: Any) -> Any:
-    return Conv(**{"filters": 2, "kernel": (3, 3)} | how)
+    return Conv(**dict[str, Any](filters=2, kernel=(3, 3)) | how)
 
 
 MISTAKES = [

@@ -175,6 +175,7 @@ def test_what_a_link_writes_is_its_formula(settings: Any, dtype: Any) -> None:
     """Operation by operation it is the same rounding, so that not a bit may differ."""
     step = settle(SOME_CASES[0]).step(dtype, **settings)
     for _ in range(3):  # from the second on, there is a state
+        assert step.optimizer is not None
         start = Start.of(step.network, step.optimizer)
         step.run(0.1, full=True)
         optimizer = step.optimizer

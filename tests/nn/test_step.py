@@ -36,7 +36,9 @@ def test_float32_agrees_with_float64(case: Any) -> None:
     cost = single.run(0.5, full=True)
     assert first_difference(single, cost, reference, 1e-5) is None
     layers = single.layers
-    written = [(x.a, x.upstream, x.downstream) for x in layers] + [(single.optimizer.update,)]
+    written: list[tuple[Any, ...]] = [(x.a, x.upstream, x.downstream) for x in layers] + [
+        (single.optimizer.update,)
+    ]
     assert {array.dtype for arrays in written for array in arrays} == {np.dtype(np.float32)}
 
 

@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ save_file = pytest.importorskip(
 ).save_file
 
 
-def digits() -> "torch.nn.Sequential":
+def digits() -> Any:
     """configs/digits-conv.yaml as one writes it in PyTorch."""
     nn = torch.nn
     torch.manual_seed(0)

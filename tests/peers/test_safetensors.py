@@ -29,7 +29,11 @@ def test_they_read_an_export(dtype: str, scaling: str, tmp_path: Path) -> None:
 
 
 def test_we_read_what_they_write() -> None:
-    arrays = {"a": np.arange(6.0).reshape(2, 3), "b": np.float32([1, 2]), "c": np.array(3)}
+    arrays = {
+        "a": np.arange(6.0).reshape(2, 3),
+        "b": np.array([1, 2], np.float32),
+        "c": np.array(3),
+    }
     again, metadata = ours.unpack(numpy.save(arrays, metadata={"format": "np"}))
     assert metadata == {"format": "np"}
     assert again.keys() == arrays.keys()

@@ -23,7 +23,7 @@ def test_exported_and_run_elsewhere(nncli: Run, tmp_path: Path, spec: Path) -> N
     assert nncli("export", "run", "--to", "onnx", "--output", "net.onnx").status == 0
 
     # From another folder: what lies beside the module is found beside it.
-    command = [sys.executable, tmp_path / "net.py"]
+    command: list[str | Path] = [sys.executable, tmp_path / "net.py"]
     module = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
     assert module.returncode == 0, module.stdout + module.stderr
     assert module.stdout.endswith("PASSED\n")
@@ -42,7 +42,7 @@ def test_a_mismatch_is_told_by_the_exit_status(nncli: Run, tmp_path: Path) -> No
         assert nncli(*train, "--set", f"seed={seed}").status == 0
         assert nncli("export", run, "--to", "pytorch", "--output", f"{run}.py").status == 0
     (tmp_path / "b.weights.safetensors").replace(tmp_path / "a.weights.safetensors")
-    command = [sys.executable, tmp_path / "a.py"]
+    command: list[str | Path] = [sys.executable, tmp_path / "a.py"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stdout.endswith("FAILED\n")

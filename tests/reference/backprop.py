@@ -128,7 +128,7 @@ def window_grid(layer: Any, image: Any) -> Any:
 
 
 def conv_forward(layer: Any, parameters: Any, x: Any) -> Any:
-    z = []
+    z: list[Any] = []
     for f in range(layer.filters):
         bias = parameters["bias"][f] if "bias" in parameters else 0.0
         z.append([])
@@ -166,7 +166,7 @@ def first_maximum(channel: Any, window: Any) -> Any:
 
 
 def maxpool_forward(layer: Any, x: Any) -> Any:
-    a = []
+    a: list[Any] = []
     for channel in x:
         a.append([])
         for window_row in window_grid(layer, x):
@@ -352,7 +352,8 @@ def cost_slope(cost: Any, activation: Any, a: Any, y: Any) -> Any:
 
 def named(layers: Any, x: Any) -> Any:
     """(name, layer) for each layer; a flatten layer is put where a dense layer follows an image."""
-    placed, counts = [], {}
+    placed: list[Any] = []
+    counts: dict[str, int] = {}
     is_image = isinstance(x[0], list)
 
     def place(kind: Any, layer: Any) -> None:
@@ -391,7 +392,7 @@ def step(
         {"dense1.input": ..., "dense1.z": ..., ...} in the order in which they are computed; None
         for a term that the layer does not have.
     """
-    trace = {}
+    trace: dict[str, Any] = {}
     placed = named(layers, inputs[0])
     forward(trace, placed, parameters, inputs, draws)
     last, _, output_layer = placed[-1]

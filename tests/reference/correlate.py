@@ -55,7 +55,7 @@ def correlate(
     ]  # (before, after) of rows and of columns
     rows = extend(range(len(image)), *around[0], padding_mode)
     columns = extend(range(len(image[0])), *around[1], padding_mode)
-    output = []
+    output: list[Any] = []
     for r in range(0, len(rows) - dilation[0] * (height - 1), stride[0]):
         output.append([])
         for c in range(0, len(columns) - dilation[1] * (width - 1), stride[1]):

@@ -92,8 +92,8 @@ def main() -> None:
     rng = np.random.default_rng(0)
     shapes = {"small": (9, 11), "large": (34, 36), "odd": (3, 5), "wide": (2, 4), "big": (17, 21)}
     shapes |= {"channels": (3, 9, 11), "own": (3, 3, 4)}
-    arrays = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
-    cases = []
+    arrays: dict[str, Any] = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
+    cases: list[Any] = []
     for source, image, filter, how in (*torch_cases(), *scipy_cases(), *torch_channel_cases()):
         make = by_torch if source == "torch" else by_scipy
         arrays[f"output{len(cases)}"] = make(arrays[image], arrays[filter], **how)

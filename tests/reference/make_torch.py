@@ -96,8 +96,8 @@ class Network:
 
     def __init__(self, case: Any, draw: Any) -> None:
         self.case = case
-        self.layers = []  # (name, layer, parameters)
-        counts = Counter()
+        self.layers: list[Any] = []  # (name, layer, parameters)
+        counts: Counter[str] = Counter()
 
         def place(layer: Any, x: Any) -> Any:
             counts[layer["type"]] += 1
@@ -193,7 +193,7 @@ def record(index: Any) -> Any:
         momentum=case["momentum"],
         weight_decay=case["weight_decay"],
     )
-    fields = {}
+    fields: dict[str, Any] = {}
     for number, eta in enumerate(ETAS, 1):
         optimizer.param_groups[0]["lr"] = eta
         inputs, targets = (torch.from_numpy(array) for array in draw.batch())
@@ -204,7 +204,7 @@ def record(index: Any) -> Any:
 
 def main() -> None:
     torch.set_num_threads(1)
-    fields = {}
+    fields: dict[str, Any] = {}
     for index in range(len(CASES)):
         fields |= {f"{index:03}/{key}": value for key, value in record(index).items()}
     RECORD.parent.mkdir(exist_ok=True)

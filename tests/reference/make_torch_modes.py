@@ -88,7 +88,8 @@ def one_step(layers: Any, inputs: Any, targets: Any) -> Any:
 
 
 def record(case: Any) -> Any:
-    layers, found = network_of(case), {}
+    layers = network_of(case)
+    found: dict[str, Any] = {}
     optimizer = torch.optim.SGD([p for m, _ in layers for p in m.parameters()], lr=ETA)
     for number in range(1, STEPS + 1):
         inputs = torch.randn(case["n"], *case["shape"], dtype=torch.float64) * 2 + 1
@@ -114,7 +115,7 @@ def record(case: Any) -> Any:
 def main() -> None:
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    fields = {}
+    fields: dict[str, Any] = {}
     for case in CASES:
         fields |= {f"{case['name']}/{key}": value for key, value in record(case).items()}
     save(torch.__version__, fields)

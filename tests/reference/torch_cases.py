@@ -276,7 +276,7 @@ def load() -> Any:
     """PyTorch's version, the names of the cases when it ran, and per case {1/conv1/delta: ...}."""
     with np.load(RECORD) as file:
         stored = dict(file)
-    cases = {name: {} for name in stored["cases"].tolist()}
+    cases: dict[str, dict[str, Any]] = {name: {} for name in stored["cases"].tolist()}
     by_number = dict(zip((name.partition("-")[0] for name in cases), cases.values(), strict=True))
     start = 0
     for path, row in zip(stored["keys"].tolist(), stored["shapes"].tolist(), strict=True):

@@ -61,7 +61,8 @@ def npy(array: np.ndarray[Any, Any], *, pickled: bool = False) -> bytes:
 
 def npz(arrays: dict[str, np.ndarray[Any, Any]], *, compressed: bool = False) -> bytes:
     stream = io.BytesIO()
-    (np.savez_compressed if compressed else np.savez)(stream, **arrays)
+    save: Any = np.savez_compressed if compressed else np.savez
+    save(stream, **arrays)
     return stream.getvalue()
 
 

@@ -131,7 +131,7 @@ def _text(path: Path) -> str:
 
 
 def serve(runner: Callable[[], int], requests: IO[str], answers: IO[str], seconds: float) -> None:
-    os.fsync = lambda handle: None  # nothing written here need outlast the machine
+    os.fsync = lambda fd: None  # nothing written here need outlast the machine
     for number, line in enumerate(requests):
         request = json.loads(line)
         with _standing(request):

@@ -102,7 +102,7 @@ def test_utf8_that_the_locale_could_not_read_is_read_all_the_same() -> None:
     def by_the_c_locale(text: Any) -> str:
         return text.encode().decode("ascii", "surrogateescape")
 
-    spec = parse_spec(TEXT, overrides=map(by_the_c_locale, ["train.η=0.25", "name=é"]))
+    spec = parse_spec(TEXT, overrides=[*map(by_the_c_locale, ["train.η=0.25", "name=é"])])
     assert (spec.train.eta, spec.name) == (0.25, "é")
     assert refusals(by_the_c_locale("é=1"))[0].startswith("--set é=1: é: unknown key 'é'")
 

@@ -23,6 +23,10 @@ pytestmark = [
 ]
 
 
+def never() -> None:
+    raise AssertionError("a job of the caller's")
+
+
 def add(counts: Any, place: int = 0) -> None:
     counts[place] += 1
 
@@ -43,7 +47,7 @@ def ended(pid: int) -> bool:
 
 def test_each_job_is_done_once(counts: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_worker, "SPIN_COUNT", 3)  # so that both sides sleep too
-    worker = ProcessWorker([[add, partial(add, counts)], [add, partial(add, counts, 1)]], 1)
+    worker = ProcessWorker([[never, partial(add, counts)], [never, partial(add, counts, 1)]], 1)
     for k in range(500):
         worker.start(k % 2)
         if k % 7 == 0:
@@ -60,7 +64,7 @@ def test_a_job_under_way_is_ended_first(counts: Any) -> None:
         time.sleep(0.2)
         counts[0] += 1
 
-    worker = ProcessWorker([[add, slowly]], 1)
+    worker = ProcessWorker([[never, slowly]], 1)
     worker.start(0)
     worker.stop()
     assert counts[0] == 1
@@ -71,7 +75,7 @@ def test_ctrl_c_between_two_lines_keeps_no_one_waiting(
     counts: Any, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
     """As a KeyboardInterrupt leaves them: a wake-up that was not sent, an answer not noted."""
-    worker = ProcessWorker([[add, partial(add, counts)]], 1)
+    worker = ProcessWorker([[never, partial(add, counts)]], 1)
     if at == "before the wake-up":
         with monkeypatch.context() as patch:
             patch.setattr(ProcessWorker, "_wake", lambda self: None)
@@ -100,7 +104,7 @@ def test_it_holds_no_file_of_its_parent(counts: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_what_is_meant_for_the_parent_leaves_it_alone(counts: Any, number: Any) -> None:
-    worker = ProcessWorker([[add, partial(add, counts)]], 1)
+    worker = ProcessWorker([[never, partial(add, counts)]], 1)
     os.kill(worker.pid, number)
     worker.start(0)
     worker.wait()
@@ -113,6 +117,7 @@ def test_a_killed_worker_is_reported_in_words(counts: Any) -> None:
         task = workers.task([add.__repr__, partial(add, counts)])
         task()
         (worker,) = workers._workers
+        assert isinstance(worker, ProcessWorker)
         os.kill(worker.pid, signal.SIGKILL)
         for _ in range(2):
             with pytest.raises(NncliError, match=r"ended from outside.*--threads 1"):
@@ -152,8 +157,8 @@ def test_an_answer_that_comes_late_is_waited_for(
     def fail() -> None:
         raise KeyError("late")
 
-    monkeypatch.setattr(process_worker.os, "write", late)
-    worker = ProcessWorker([[add, fail]], 1)
+    monkeypatch.setattr("os.write", late)
+    worker = ProcessWorker([[never, fail]], 1)
     worker.start(0)
     worker.wait()
     with pytest.raises(KeyError, match="late"):
@@ -173,7 +178,7 @@ def test_what_an_error_says_comes_through_whatever_it_is(error: Any) -> None:
     def fail() -> None:
         raise error
 
-    worker = ProcessWorker([[add, fail]], 1)
+    worker = ProcessWorker([[never, fail]], 1)
     worker.start(0)
     worker.wait()
     with pytest.raises(NncliError, match=f"{type(error).__name__}: .*(long|cannot|file)"):
