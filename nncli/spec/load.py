@@ -124,5 +124,6 @@ def _why_unreadable(error: OSError | ValueError) -> str:
         return "this is a folder; name the spec file in it"
     if isinstance(error, PermissionError):
         return "the file may not be read; check its permissions"
-    reason = error.strerror if isinstance(error, OSError) else str(error)
-    return f"the file cannot be read: {reason}"
+    if isinstance(error, OSError):
+        return f"the file cannot be read: {error.strerror}"
+    return "no file has such a name: it holds a NUL character; check the path"

@@ -39,7 +39,7 @@ def read_data(folder: Path) -> dict[str, Any]:
     except OSError as error:
         raise RunError(f"{name}: cannot be read: {reason(error)}") from error
     except (ValueError, RecursionError) as error:
-        raise RunError(f"{name}: damaged: it is no JSON: {error}") from error
+        raise RunError(f"{name}: damaged: it is no JSON{_line_of(error)}") from error
     written = content.get("format") if isinstance(content, dict) else None
     if written != DATA_FORMAT:
         raise RunError(
@@ -47,6 +47,11 @@ def read_data(folder: Path) -> dict[str, Any]:
         )
     assert isinstance(content, dict)
     return content
+
+
+def _line_of(error: Exception) -> str:
+    """Where JSON ends to be JSON, in words; empty where it is not even text."""
+    return f" from line {error.lineno} on" if isinstance(error, json.JSONDecodeError) else ""
 
 
 Fingerprint = dict[str, tuple[float, ...]]

@@ -39,7 +39,8 @@ def file_size(path: Path) -> int:
 
 
 def cannot_read(path: Path, error: Exception) -> DataError:
-    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    nul = "no file has such a name: it holds a NUL character"
+    reason = (error.strerror or "the system says no more") if isinstance(error, OSError) else nul
     return DataError(f"{printable(path)}: cannot be read: {reason[:1].lower()}{reason[1:]}")
 
 
