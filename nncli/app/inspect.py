@@ -1,10 +1,15 @@
-"""nncli.trace_step: one step of a spec or a run, recorded."""
+"""nncli.trace_step: one step of a spec or a run, recorded; and what `nncli inspect-grad` shows."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from nncli.app.opening import SpecOrRun, open_spec_or_run
 from nncli.app.pipeline import prepare, start_workers
+from nncli.app.records import InspectedStep
+from nncli.inspection.check import sweep
+from nncli.inspection.findings import why
+from nncli.inspection.products import windows_of
+from nncli.inspection.record import inspect
 from nncli.nn.trace import Trace
 from nncli.spec import Spec
 from nncli.training.steps import Choice, record_chosen_step
@@ -46,3 +51,39 @@ def trace_step(
             name=prepared.spec.name,
             workers=workers,
         )
+
+
+def inspect_step(
+    source: SpecOrRun,
+    *,
+    samples: Sequence[int] | None = (0,),
+    step: int = 1,
+    entries: int | None = None,
+    checked: bool = True,
+    weight: tuple[str, tuple[int, ...]] | None = None,
+    windows: str | None = None,
+    sweeps: bool = False,
+) -> InspectedStep:
+    """Takes a step apart.
+
+    Args:
+        samples, step: as for `trace_step`.
+        entries, checked: as for `inspect`.
+        weight: a layer's name and an index: which samples pushed this weight.
+        windows: the name of a layer that must have windows, since products of one are to be shown.
+        sweeps: whether to try central differences over the step size h.
+
+    Raises:
+        NncliError: there is no such layer, weight or window. Else as for `trace_step`.
+    """
+    inspection = inspect(
+        trace_step(source, samples=samples, step=step), entries=entries, checked=checked
+    )
+    trace = inspection.trace
+    if windows is not None:
+        windows_of(inspection.layer(windows))
+    pushed = None
+    if weight is not None:
+        name, index = weight
+        pushed = why(trace, inspection.layer(name), index)
+    return InspectedStep(inspection, pushed, sweep(trace) if sweeps else None)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from nncli.data import Data
     from nncli.exchange.importing import Layout, Origin
     from nncli.exchange.trained import Trained
+    from nncli.inspection.check import Sweep
+    from nncli.inspection.findings import Why
+    from nncli.inspection.record import Inspection
     from nncli.inspection.timing import LayerTime
     from nncli.nn.arrays import Array
     from nncli.nn.network import Network
@@ -78,6 +81,19 @@ class Training:
     history: History
     test: Evaluation | None
     folder: Path | None
+
+
+class InspectedStep(NamedTuple):
+    """A step, taken apart.
+
+    Attributes:
+        why: which samples pushed one weight, where that was asked for.
+        sweep: the error of central differences over the step size, where that was asked for.
+    """
+
+    inspection: Inspection
+    why: Why | None = None
+    sweep: Sweep | None = None
 
 
 class WorstSample(NamedTuple):

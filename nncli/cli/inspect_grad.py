@@ -156,20 +156,15 @@ def inspect_grad(
     from nncli.nn.parallel.blas import load_numpy
 
     load_numpy()
-    from nncli.app.inspect import trace_step
+    from nncli.app.inspect import inspect_step
     from nncli.app.opening import open_spec_or_run
     from nncli.cli.arguments import entries, format_of, index_range, indices, weight_name, word
     from nncli.core.errors import FailedCheck
     from nncli.core.files import write_whole
-    from nncli.inspection.check import sweep
-    from nncli.inspection.findings import why as why_of
-    from nncli.inspection.products import windows_of
-    from nncli.inspection.record import inspect
     from nncli.render import formats
     from nncli.render.array_text import Extent
     from nncli.render.pages.backward import Choices
     from nncli.render.pages.breakdown import document
-    from nncli.render.pages.proof import sweep_page
     from nncli.render.streams import messages, results, say, write_bytes
     from nncli.render.terminal import TerminalPage
 
@@ -193,22 +188,25 @@ def inspect_grad(
     opened = open_spec_or_run(source, set_ or [])
     for note in opened.notes:
         say(messages(), note)
-    trace = trace_step(opened, samples=chosen, step=step)
-    inspection = inspect(trace, entries=most, checked=checked)
-    if layer is not None and (tap or cell):
-        windows_of(inspection.layer(layer))
-    pushed = None
-    if why is not None:
-        name, index = weight_name(why)
-        pushed = why_of(trace, inspection.layer(name), index)
-    made = document(inspection, choices, pushed, sweep_page(sweep(trace)) if h_sweep else None)
+    inspected = inspect_step(
+        opened,
+        samples=chosen,
+        step=step,
+        entries=most,
+        checked=checked,
+        weight=None if why is None else weight_name(why),
+        windows=layer if tap or cell else None,
+        sweeps=h_sweep,
+    )
+    made = document(inspected, choices)
     if output is not None:
         write_whole(output, formats.write(kind, made))
     elif kind == "table":
         results().print(TerminalPage(made.page), crop=False)  # a cell too wide goes on below
     else:
         write_bytes(formats.write(kind, made))
-    match inspection.check.verdict if inspection.check is not None else "passed":
+    found = inspected.inspection.check
+    match found.verdict if found is not None else "passed":
         case "failed":
             raise FailedCheck("a gradient differs from its derivative; see the proof")
         case "not_proven":

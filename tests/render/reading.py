@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console, RenderableType
 
+from nncli.app.records import InspectedStep
 from nncli.inspection.findings import Why
 from nncli.inspection.record import Inspection, inspect
 from nncli.nn.arrays import Array
@@ -43,7 +44,7 @@ def checked_lenet() -> Inspection:
 def document_of(step: Trace | Inspection, *, why: Why | None = None, **choices: Any) -> Document:
     """What there is to read of a step; of a trace alone nothing is checked."""
     inspection = inspect(step, checked=False) if isinstance(step, Trace) else step
-    return document(inspection, Choices(**choices), why)
+    return document(InspectedStep(inspection, why), Choices(**choices))
 
 
 def page_of(step: Trace | Inspection, **choices: Any) -> Page:

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from nncli.app.records import InspectedStep
 from nncli.core.text import count_of
-from nncli.inspection.findings import Why
-from nncli.inspection.record import Inspection
 from nncli.inspection.views import patches
 from nncli.nn.layers import Conv, Dense, Pool
 from nncli.nn.trace import LayerTrace, Trace
@@ -25,28 +24,26 @@ from nncli.render.pages.findings import findings, why_block
 from nncli.render.pages.formulas import described, with_numbers
 from nncli.render.pages.matrices import WEIGHTS, units
 from nncli.render.pages.products import product_table
-from nncli.render.pages.proof import proof
+from nncli.render.pages.proof import proof, sweep_page
 from nncli.render.pages.trace_record import trace_arrays, trace_record
 from nncli.render.pages.update import update
 from nncli.render.text import number, shape
 
 
-def document(
-    inspection: Inspection, choices: Choices, why: Why | None = None, extra: Page | None = None
-) -> Document:
+def document(step: InspectedStep, choices: Choices) -> Document:
     """What there is to read of a step, for every format."""
+    trace = step.inspection.trace
     return Document(
-        inspection.trace.name,
-        breakdown(inspection, choices, why, extra),
-        lambda: trace_record(inspection, why),
-        lambda: trace_arrays(inspection.trace),
+        trace.name,
+        breakdown(step, choices),
+        lambda: trace_record(step.inspection, step.why),
+        lambda: trace_arrays(trace),
     )
 
 
-def breakdown(
-    inspection: Inspection, choices: Choices, why: Why | None = None, extra: Page | None = None
-) -> Page:
-    """The whole page. `extra` goes before the findings."""
+def breakdown(step: InspectedStep, choices: Choices) -> Page:
+    """The whole page."""
+    inspection = step.inspection
     trace = inspection.trace
     chosen = [inspection.layer(choices.layer)] if choices.layer else list(trace.layers)
     page: Page = [Heading(f"{trace.name}: one step, taken apart", 0), Paragraph(summary(trace))]
@@ -63,10 +60,11 @@ def breakdown(
     page.append(rounding_note(page))
     page += [Heading("which product is used where", 1), product_table(trace, chosen)]
     page += proof(inspection)
-    page += extra or []
+    if step.sweep is not None:
+        page += sweep_page(step.sweep)
     page += [Heading("what the numbers mean", 1), *findings(trace)]
-    if why is not None:
-        page += why_block(trace, why)
+    if step.why is not None:
+        page += why_block(trace, step.why)
     return page
 
 

@@ -13,8 +13,6 @@ from nncli.inspection.record import inspect
 from nncli.nn.trace import Trace
 from nncli.render.array_text import Extent
 from nncli.render.document import Equation, Grid, Heading, Lines, Page, Paragraph
-from nncli.render.pages.backward import Choices
-from nncli.render.pages.breakdown import breakdown
 from tests.inspection.traces import spec_trace, trace_of
 from tests.nn.cases import LENET, SOME_CASES, Case
 from tests.render.reading import (
@@ -170,8 +168,7 @@ def test_a_failed_check_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
         yield lambda: np.multiply(self.gradients["bias"], 2, self.gradients["bias"])
 
     monkeypatch.setattr(DenseStep, "backward", wrong)
-    inspection = inspect(spec_trace("two-two-two"))
-    page = breakdown(inspection, Choices())
+    page = page_of(inspect(spec_trace("two-two-two")))
     words = [block.text for block in page if isinstance(block, Paragraph)]
     assert any(word.startswith("FAILED: ") and "∂C/∂b" in word for word in words)
     assert not any(word.startswith("PASSED") for word in words)
