@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nncli.app.records import ExplainedFilter
 from nncli.core.errors import DataError, NncliError
 from nncli.core.text import sizes
 from nncli.data.readers.filters import read_filter
@@ -17,6 +18,7 @@ from nncli.filtering.options import Options, output_like
 from nncli.filtering.record import (
     Filtering,
     apply_filter,
+    backward_pass,
     check_index,
     output_indices,
     windows_of,
@@ -251,3 +253,63 @@ def read_upstream(opened: FilterInputs, options: Options, upstream: str) -> Arra
             "they must be alike"
         )
     return read.array
+
+
+def check_ranges(
+    opened: FilterInputs, options: Options, rows: range | None, columns: range | None
+) -> None:
+    """Raises NncliError where the output has none of the rows or columns to be shown."""
+    shape, _ = output_like(
+        opened.matrix.array, opened.filter.array, **with_channels(opened, options)
+    )
+    for name, part, size in zip(("rows", "columns"), (rows, columns), shape[-2:], strict=True):
+        if part is not None and part.start >= size:
+            raise NncliError(
+                f"--{name} {part.start}: the output has {size} {name}, from 0 to {size - 1}"
+            )
+
+
+def explain(
+    matrix: str,
+    filter: str,
+    options: Options,
+    *,
+    at: str | None = None,
+    steps: str | None = None,
+    rows: range | None = None,
+    columns: range | None = None,
+    compares: bool = False,
+    upstream: str | None = None,
+    taking_all: Sequence[str] = (),
+    allow_nan: bool = False,
+    output: Path | None = None,
+    progress: Progress | None = None,
+) -> ExplainedFilter:
+    """What `nncli conv` shows. All that can be refused is refused before anything is written.
+
+    Args:
+        at, steps: as for `chosen_places`.
+        rows, columns: those of the output that are to be shown.
+        compares: whether the output with the filter the other way round is wanted too.
+        upstream: a file with ∂C/∂output, or `ones`, to be sent back.
+        taking_all: as for `refuse_large`.
+
+    Raises:
+        CorrelationError, DataError, RunError: as for `conv`.
+        NncliError: something that was asked for does not exist.
+    """
+    opened = open_pair(matrix, filter, allow_nan=allow_nan, progress=progress)
+    refuse_large(opened, output, taking_all)
+    places = chosen_places(opened, options, at, steps)
+    check_ranges(opened, options, rows, columns)
+    gradient = None if upstream is None else read_upstream(opened, options, upstream)
+    other = other_output(opened, options) if compares else None
+    done, notes = apply_and_write(opened, options, output, progress=progress)
+    return ExplainedFilter(
+        done,
+        (opened.matrix.name, opened.filter.name),
+        tuple(places),
+        other,
+        None if gradient is None else backward_pass(done, gradient),
+        notes,
+    )

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from nncli.data import Data
     from nncli.exchange.importing import Layout, Origin
     from nncli.exchange.trained import Trained
+    from nncli.filtering.record import Backward, Filtering
     from nncli.inspection.check import Sweep
     from nncli.inspection.findings import Why
     from nncli.inspection.record import Inspection
     from nncli.inspection.timing import LayerTime
-    from nncli.nn.arrays import Array
+    from nncli.nn.arrays import Array, Shape
     from nncli.nn.network import Network
     from nncli.nn.optimizers import Link
     from nncli.spec import Origin as ValueOrigin
@@ -94,6 +95,25 @@ class InspectedStep(NamedTuple):
     inspection: Inspection
     why: Why | None = None
     sweep: Sweep | None = None
+
+
+class ExplainedFilter(NamedTuple):
+    """A filter over a matrix, and what was asked for beyond its output.
+
+    Attributes:
+        names: of the matrix and of the filter, as they were given.
+        indices: of the outputs whose products are to be shown, in reading order.
+        other: the output with the filter the other way round, for comparison.
+        backward: what flows back of an upstream gradient.
+        notes: what reading or writing the files left out.
+    """
+
+    filtering: Filtering
+    names: tuple[str, str]
+    indices: tuple[Shape, ...] = ()
+    other: Array | None = None
+    backward: Backward | None = None
+    notes: tuple[str, ...] = ()
 
 
 class WorstSample(NamedTuple):

@@ -142,16 +142,15 @@ def conv(
 
     At each place the Hadamard product of the filter and the window under it, summed.
     """
-    from nncli.app import conv as work
+    from nncli.app.conv import SUMMED, explain
     from nncli.cli.arguments import index_pair, index_range, refuse_options, window_padding, word
     from nncli.core.errors import FailedCheck, NncliError
-    from nncli.core.jsons import to_json
     from nncli.filtering.options import Options
     from nncli.filtering.padding import PADDING_MODES
-    from nncli.filtering.record import backward_pass, window
+    from nncli.render import formats
     from nncli.render.array_text import Extent
-    from nncli.render.pages.filtering import check_extent, filtering_page, filtering_record
-    from nncli.render.streams import messages, results, write_text
+    from nncli.render.pages.filtering import document
+    from nncli.render.streams import messages, results, write_bytes
     from nncli.render.terminal import TerminalPage
     from nncli.render.widgets.progress_bar import DelayedProgressBar
 
@@ -170,7 +169,7 @@ def conv(
         flip=flip,
     )
     if channels is not None:
-        filter_options["summed"] = work.SUMMED[word(channels, "--channels", tuple(work.SUMMED))]
+        filter_options["summed"] = SUMMED[word(channels, "--channels", tuple(SUMMED))]
     extent = Extent(index_range(rows, "--rows"), index_range(columns, "--columns"), full)
     screen = results()
     beside = {
@@ -183,40 +182,34 @@ def conv(
         raise NncliError(f"--animate plays the windows alone; leave out {' and '.join(beyond)}")
     if animate and not screen.is_terminal:
         raise NncliError("--animate plays in a terminal, not in a pipe or a file")
-    taking_all = [*beyond, *(["--full"] if full else [])]
     with DelayedProgressBar(messages()) as progress:
-        opened = work.open_pair(matrix, filter, allow_nan=allow_nan, progress=progress)
-        # All that can be refused is refused before anything is written.
-        work.refuse_large(opened, output, taking_all)
-        places = work.chosen_places(opened, filter_options, at, steps)
-        check_extent(opened.matrix.array, opened.filter.array, filter_options, extent)
-        flow = None if upstream is None else work.read_upstream(opened, filter_options, upstream)
-        other = work.other_output(opened, filter_options) if compare else None
-        done, notes = work.apply_and_write(opened, filter_options, output, progress=progress)
+        explained = explain(
+            matrix,
+            filter,
+            filter_options,
+            at=at,
+            steps=steps,
+            rows=extent.rows,
+            columns=extent.columns,
+            compares=compare,
+            upstream=upstream,
+            taking_all=[*beyond, *(["--full"] if full else [])],
+            allow_nan=allow_nan,
+            output=output,
+            progress=progress,
+        )
     if animate:
         from nncli.cli.process import until_key
         from nncli.render.pages.animation import play
 
-        until_key(play(done, places, extent, screen))
+        until_key(play(explained.filtering, explained.indices, extent, screen))
         return
-    chosen = [window(done, *place) for place in places]
-    back = None if flow is None else backward_pass(done, flow)
+    made = document(explained, extent, screen.width)
     if format is TableOrJson.json:
-        write_text(to_json(filtering_record(done, chosen, other=other, backward=back)))
-        for note in notes:
+        write_bytes(formats.write("json", made))
+        for note in explained.notes:
             messages().print(note)
     else:
-        names = opened.matrix.name, opened.filter.name
-        page = filtering_page(
-            done,
-            names,
-            extent,
-            windows=chosen,
-            other=other,
-            backward=back,
-            notes=notes,
-            width=screen.width,
-        )
-        screen.print(TerminalPage(page))
-    if back is not None and not back.passed:
+        screen.print(TerminalPage(made.page))
+    if explained.backward is not None and not explained.backward.passed:
         raise FailedCheck("a gradient differs from its difference; see the proof")

@@ -1,6 +1,8 @@
 """What there is to read, in whatever format: a page made of blocks, and its record in full."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -91,20 +93,25 @@ Block = Heading | Paragraph | Lines | Grid | Equation | HeatMap
 Page = list[Block]
 
 
-class Document(NamedTuple):
-    """What every format can be written from.
+@dataclass(frozen=True)
+class Document:
+    """What every format can be written from; each part is made when a format asks for it.
 
     Attributes:
         title: of the whole.
-        page: for reading, numbers rounded.
+        make_page: for reading, numbers rounded.
         record: as plain data (mappings, lists, numbers, text), every digit kept.
         arrays: those of the record, by name.
     """
 
     title: str
-    page: Page
+    make_page: Callable[[], Page]
     record: Callable[[], dict[str, Any]]
     arrays: Callable[[], Mapping[str, Array]]
+
+    @cached_property
+    def page(self) -> Page:
+        return self.make_page()
 
 
 def equations(

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 import nncli
+from nncli.app.conv import explain
+from nncli.core.errors import NncliError
 from nncli.filtering.correlate import correlate
-from nncli.filtering.options import CorrelationError
+from nncli.filtering.options import CorrelationError, Options
 
 CELLS, TAPS = np.arange(60).reshape(3, 4, 5) % 7, np.arange(12).reshape(3, 2, 2)
 
@@ -65,3 +67,26 @@ def test_what_is_wrong() -> None:
         nncli.conv(CELLS, TAPS, padding="some")
     with pytest.raises(nncli.NncliError, match=r"none\.csv: no such file"):
         nncli.conv("none.csv", TAPS)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "message"),
+    [
+        (range(4, 6), None, "--rows 4: the output has 3 rows, from 0 to 2"),
+        (None, range(3, 4), "--columns 3: the output has 3 columns"),
+        (range(2, 9), range(1), ""),
+    ],
+)
+def test_rows_that_there_are_not_are_refused_before_anything_is_written(
+    rows: range | None, columns: range | None, message: str, tmp_path: Path
+) -> None:
+    np.savetxt(tmp_path / "m.csv", np.ones((5, 5)), "%d", ",")
+    matrix, filter, options = str(tmp_path / "m.csv"), "box", Options()
+    output = tmp_path / "out.csv"
+    if not message:
+        explain(matrix, filter, options, rows=rows, columns=columns, output=output)
+        assert output.exists()
+        return
+    with pytest.raises(NncliError, match=message):
+        explain(matrix, filter, options, rows=rows, columns=columns, output=output)
+    assert not output.exists()

@@ -33,9 +33,10 @@ from nncli.render.text import number, shape
 def document(step: InspectedStep, choices: Choices) -> Document:
     """What there is to read of a step, for every format."""
     trace = step.inspection.trace
+    page = breakdown(step, choices)  # at once: it refuses what there is not, whatever the format
     return Document(
         trace.name,
-        breakdown(step, choices),
+        lambda: page,
         lambda: trace_record(step.inspection, step.why),
         lambda: trace_arrays(trace),
     )

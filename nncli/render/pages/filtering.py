@@ -1,13 +1,13 @@
 """A filter over a matrix, as a page: its sizes, the output as a heat map, every product."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from nncli.core.errors import NncliError
+from nncli.app.records import ExplainedFilter
 from nncli.core.text import count_of
-from nncli.filtering.options import CorrelationError, Options
+from nncli.filtering.options import CorrelationError
 from nncli.filtering.record import (
     Backward,
     Filtering,
@@ -17,7 +17,7 @@ from nncli.filtering.record import (
     hadamard_products,
     is_symmetric,
     padding_counts,
-    windows_of,
+    window,
     with_opposite_flip,
 )
 from nncli.nn.arrays import Array
@@ -25,6 +25,7 @@ from nncli.nn.windows import Axis
 from nncli.render.array_text import Extent
 from nncli.render.document import (
     Block,
+    Document,
     Heading,
     HeatMap,
     Lines,
@@ -40,25 +41,29 @@ PRODUCTS = 1 << 12  # outputs up to which the products of the backward pass are 
 SMALL = 1 << 20  # outputs up to which the other way is computed for comparison
 
 
-def filtering_page(
-    filtering: Filtering,
-    names: tuple[str, str],
-    extent: Extent,
-    *,
-    windows: Sequence[Window] = (),
-    other: Array | None = None,
-    backward: Backward | None = None,
-    notes: Sequence[str] = (),
-    width: int = 80,
-) -> Page:
+def document(explained: ExplainedFilter, extent: Extent, width: int = 80) -> Document:
+    """What there is to read of a filter over a matrix, for every format."""
+    filtering = explained.filtering
+    return Document(
+        " with ".join(explained.names),
+        lambda: filtering_page(explained, extent, width),
+        lambda: filtering_record(explained),
+        lambda: {
+            "matrix": filtering.matrix,
+            "filter": filtering.filter,
+            "output": filtering.output,
+        },
+    )
+
+
+def filtering_page(explained: ExplainedFilter, extent: Extent, width: int = 80) -> Page:
     """The whole page.
 
     Args:
-        names: of the matrix and of the filter, as the user gave them.
         extent: what of the output is shown, and of what has its shape.
-        other: what `with_opposite_flip` gives, to be shown beside the output.
         width: that lines are kept to.
     """
+    filtering, names = explained.filtering, explained.names
     matrix, filter = filtering.matrix, filtering.filter
     whole = Extent(full=extent.full)
     page: Page = [
@@ -71,51 +76,37 @@ def filtering_page(
         Lines(tuple(output_sizes(filtering))),
         *(Paragraph(text) for text in margins(filtering)),
     ]
-    if matrix.shape[-1] <= MOST and matrix.shape[-2] <= MOST and not windows:
+    if matrix.shape[-1] <= MOST and matrix.shape[-2] <= MOST and not explained.indices:
         page += equations([("matrix", matrix)], "", whole, CHANNELS)
     if filter.shape[-1] <= MOST and filter.shape[-2] <= MOST:
         page += equations([("filter", filtering.applied)], "", whole, CHANNELS)
-    for window in windows:
-        page += products(filtering, window, whole, width)
+    for index in explained.indices:
+        page += products(filtering, window(filtering, *index), whole, width)
     page += [Heading("output", 2), *heat_maps("output", filtering.output, extent)]
-    if other is not None:
-        page += both_ways_page(filtering, other, extent)
-    if backward is not None:
-        page += backward_page(filtering, backward, extent)
-    return [*page, *(Paragraph(note, note=True) for note in notes)]
+    if explained.other is not None:
+        page += both_ways_page(filtering, explained.other, extent)
+    if explained.backward is not None:
+        page += backward_page(filtering, explained.backward, extent)
+    return [*page, *(Paragraph(note, note=True) for note in explained.notes)]
 
 
-def check_extent(matrix: Array, filter: Array, options: Options, extent: Extent) -> None:
-    """Raises NncliError where the output has none of the rows or columns to be shown."""
-    outputs = windows_of(matrix, filter, options).output_shape
-    chosen = (("rows", extent.rows), ("columns", extent.columns))
-    for (name, part), size in zip(chosen, outputs, strict=True):
-        if part is not None and part.start >= size:
-            raise NncliError(
-                f"--{name} {part.start}: the output has {size} {name}, from 0 to {size - 1}"
-            )
-
-
-def filtering_record(
-    filtering: Filtering,
-    windows: Sequence[Window],
-    *,
-    other: Array | None = None,
-    backward: Backward | None = None,
-) -> dict[str, Any]:
+def filtering_record(explained: ExplainedFilter) -> dict[str, Any]:
     """By the schema nncli.conv/1, every digit kept; what was asked for beyond it comes last."""
+    filtering, backward = explained.filtering, explained.backward
+    windows = [window(filtering, *index) for index in explained.indices]
     record: dict[str, Any] = {
         "schema": "nncli.conv/1",
         "matrix_shape": list(filtering.matrix.shape),
         "filter_shape": list(filtering.filter.shape),
         "output_shape": list(filtering.output.shape),
         "output": filtering.output.tolist(),
-        "windows": [window_record(window) for window in windows],
+        "windows": [window_record(each) for each in windows],
     }
     if filtering.matrix.ndim == 3:
         record["channels"] = "sum" if filtering.options.get("summed") else "each"
-    if other is not None:
-        record |= {name: array.tolist() for name, array in both_ways(filtering, other).items()}
+    if explained.other is not None:
+        pair = both_ways(filtering, explained.other)
+        record |= {name: array.tolist() for name, array in pair.items()}
     if backward is not None:
         record["backward"] = {
             "upstream": backward.upstream.tolist(),

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import json
 import re
 import time
 from collections.abc import Sequence
@@ -12,23 +13,23 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from nncli.app.records import ExplainedFilter
 from nncli.core.errors import NncliError
 from nncli.filtering.options import Options
 from nncli.filtering.record import (
     Filtering,
-    all_windows,
     apply_filter,
     backward_pass,
-    window,
+    output_indices,
     with_opposite_flip,
 )
 from nncli.nn.arrays import Array, Shape
+from nncli.render import formats
 from nncli.render.array_text import Extent
 from nncli.render.pages import animation
+from nncli.render.pages.filtering import document as filtering_document
 from nncli.render.pages.filtering import (
-    check_extent,
     filtering_page,
-    filtering_record,
     kind,
     margins,
     output_sizes,
@@ -58,8 +59,16 @@ def page(
     made = apply_filter(np.asarray(matrix), np.asarray(filter), how or Options())
     if compare:
         asked["other"] = other_of(made)
-    shown = filtering_page(made, ("m.csv", "f.csv"), extent or Extent(), width=width, **asked)
+    explained = ExplainedFilter(made, ("m.csv", "f.csv"), **asked)
+    shown = filtering_page(explained, extent or Extent(), width)
     return on_screen(shown, width)
+
+
+def record_of(made: Filtering, **asked: Any) -> dict[str, Any]:
+    """As the JSON of the command has it."""
+    document = filtering_document(ExplainedFilter(made, ("m.csv", "f.csv"), **asked), Extent())
+    record: dict[str, Any] = json.loads(formats.write("json", document))
+    return record
 
 
 def at(
@@ -69,8 +78,7 @@ def at(
     how: Options | None = None,
     **more: Any,
 ) -> str:
-    made = apply_filter(np.asarray(matrix), np.asarray(filter), how or Options())
-    return page(matrix, filter, how, windows=[window(made, *place)], **more)
+    return page(matrix, filter, how, indices=(place,), **more)
 
 
 def test_sizes_are_spelled_out() -> None:
@@ -209,8 +217,8 @@ def test_what_is_shown_adds_up_or_the_line_says_by_how_much_it_does_not(
     matrix: Array, filter: Any
 ) -> None:
     made = apply_filter(matrix, filter, Options())
-    chosen = list(all_windows(made))[:4]
-    text = page(matrix, filter, windows=chosen)
+    chosen = list(output_indices(made.output.shape))[:4]
+    text = page(matrix, filter, indices=tuple(chosen))
     found = SUM.findall(text.replace("\nwithin", " within"))
     products = [e[2].values for e in equations_of(text) if len(e) == 3]
     assert len(found) == len(products) == len(chosen)
@@ -245,7 +253,7 @@ def test_no_line_is_wider_than_the_screen(width: int, scale: float) -> None:
         filter,
         how,
         width=width,
-        windows=[window(made, 0, 0), window(made, 5, 6)],
+        indices=((0, 0), (5, 6)),
         compare=True,
         backward=backward_pass(made, np.ones(made.output.shape)),
     )
@@ -257,7 +265,7 @@ def heat(array: Numbers) -> str:
     made = apply_filter(np.asarray(array), np.array([[1]]), Options())
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, color_system="truecolor", width=80)
-    console.print(TerminalPage(filtering_page(made, ("m", "f"), Extent())))
+    console.print(TerminalPage(filtering_page(ExplainedFilter(made, ("m", "f")), Extent())))
     return file.getvalue().split("output", 2)[2]
 
 
@@ -291,15 +299,6 @@ def test_rows_and_columns_are_those_of_the_output() -> None:
     whole = apply_filter(np.arange(100).reshape(10, 10), np.ones((3, 3), int), Options()).output
     last = text.split("output  8×8")[1].split()
     assert list(map(int, last)) == whole[6:8].ravel().tolist()
-
-
-def test_rows_that_there_are_not() -> None:
-    given = np.ones((5, 5)), np.ones((3, 3)), Options()
-    with pytest.raises(NncliError, match="--rows 4: the output has 3 rows, from 0 to 2"):
-        check_extent(*given, Extent(rows=range(4, 6)))
-    with pytest.raises(NncliError, match="--columns 3: the output has 3 columns"):
-        check_extent(*given, Extent(columns=range(3, 4)))
-    check_extent(*given, Extent(range(2, 9), range(1)))
 
 
 # Channels
@@ -336,7 +335,7 @@ CUBE = np.arange(36).reshape(3, 3, 4) % 7
 def test_what_becomes_of_channels_is_said(filter: Array, how: Options, told: str) -> None:
     assert told in page(CUBE, filter, how).replace("\n", " ")
     made = apply_filter(CUBE, filter, how)
-    record = filtering_record(made, [])
+    record = record_of(made)
     assert list(record)[-1] == "channels"
     assert record["channels"] == ("sum" if how.get("summed") else "each")
     assert record["output"] == made.output.tolist()
@@ -357,7 +356,7 @@ def test_the_products_of_one_channel() -> None:
 
 def test_json_of_a_window_of_one_channel() -> None:
     made = apply_filter(CUBE, CUBE[:, :2, :2], Options())
-    (each,) = filtering_record(made, [window(made, 1, 0, 2)])["windows"]
+    (each,) = record_of(made, indices=((1, 0, 2),))["windows"]
     assert list(each) == ["at", "channel", "window", "filter", "hadamard", "sum"]
     assert (each["at"], each["channel"]) == ([0, 2], 1)
     assert each["sum"] == made.output[1, 0, 2]
@@ -440,7 +439,7 @@ def test_the_way_back_of_what_is_not_finite() -> None:
 def test_json() -> None:
     matrix, filter = np.arange(16).reshape(4, 4), np.array([[0, 1], [2, 0]])
     made = apply_filter(matrix, filter, Options(flip=True))
-    record = filtering_record(made, [window(made, 1, 2)])
+    record = record_of(made, indices=((1, 2),))
     assert list(record) == [
         *("schema", "matrix_shape", "filter_shape", "output_shape", "output", "windows")
     ]
@@ -454,7 +453,7 @@ def test_json() -> None:
         }
     ]
     back = backward_pass(made, np.ones((3, 3)))
-    more = filtering_record(made, [], other=other_of(made), backward=back)
+    more = record_of(made, other=other_of(made), backward=back)
     assert list(more)[:6] == list(record)
     assert more["convolution"] == record["output"]
     assert more["correlation"] == apply_filter(matrix, filter, Options()).output.tolist()
