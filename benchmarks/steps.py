@@ -213,7 +213,8 @@ HEADING = "  ".join(
 
 def run(threads: int, chosen: argparse.Namespace) -> dict[str, Any]:
     print(f"\n{threads} thread(s)\n{HEADING}")
-    rows, versions = [], {}
+    rows: list[Any] = []
+    versions: dict[str, Any] = {}
     for workload in WORKLOADS.values():
         if chosen.only not in workload.name:
             continue

@@ -57,7 +57,7 @@ def in_turns(rounds: int, *commands: list[str]) -> list[list[float]]:
 
 def steps_of(folder: Path) -> float:
     lines = (folder / "metrics.jsonl").read_text().splitlines()
-    return sum(json.loads(line)["train_seconds"] for line in lines)
+    return float(sum(json.loads(line)["train_seconds"] for line in lines))
 
 
 def train(config: str, folder: Path, *more: str) -> list[str]:

@@ -63,8 +63,8 @@ def test_the_outcomes_are_those_of_the_trainings(nncli: Run, run: Make) -> None:
     epochs = [api.compare(paths).runs[k].history for k in (0, 1)]
     rows = table(nncli("compare", "one", "two").out, "   epochs")
     for name, history, asked in zip("AB", epochs, (5, 9), strict=True):
-        costs = [epoch.validation_cost for epoch in history]
-        accuracies = [epoch.validation_accuracy for epoch in history]
+        costs: list[Any] = [epoch.validation_cost for epoch in history]
+        accuracies: list[Any] = [epoch.validation_accuracy for epoch in history]
         shown = rows[name]
         assert shown[0] == f"{asked}/{asked}"
         assert float(shown[1]) == pytest.approx(history[-1].train_cost, rel=1e-3)
@@ -204,7 +204,7 @@ def line_3(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]
     return damage
 
 
-DAMAGE = {
+DAMAGE: dict[str, Callable[[Path], object]] = {
     "two/metrics.jsonl:3: damaged: expected the record of epoch 3: it holds no eta, train_cost": (
         line_3(lambda r: (r.pop("eta"), r.pop("train_cost")))
     ),

@@ -419,8 +419,11 @@ def test_one_hot_rows_get_softmax(tmp_path: Path) -> None:
     x = rng_rows(6, 90, 4)
     np.savez(tmp_path / "hot.npz", x=x, y=np.eye(3)[np.argmax(x[:, :3], axis=1)])
     spec = api.load_spec(api.init(tmp_path / "s", data=tmp_path / "hot.npz").path)
-    assert (spec.train.cost, spec.network[-1].activation) == ("cross_entropy", "softmax")
-    assert api.train(spec).history[-1].validation_cost < 0.4
+    last: Any = spec.network[-1]
+    assert (spec.train.cost, last.activation) == ("cross_entropy", "softmax")
+    cost = api.train(spec).history[-1].validation_cost
+    assert cost is not None
+    assert cost < 0.4
 
 
 # What is to be told

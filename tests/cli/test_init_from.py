@@ -24,7 +24,12 @@ def checkpoint(folder: Path) -> dict[str, NDArray[Any]]:
 def weights(tmp_path: Path) -> dict[str, NDArray[Any]]:
     """Weights of the digits network, in PyTorch's layout and under names of one's own."""
     rng = np.random.default_rng(1)
-    shapes = {"hidden.weight": (30, 64), "hidden.bias": 30, "out.weight": (10, 30), "out.bias": 10}
+    shapes: dict[str, Any] = {
+        "hidden.weight": (30, 64),
+        "hidden.bias": 30,
+        "out.weight": (10, 30),
+        "out.bias": 10,
+    }
     arrays = {name: rng.normal(0, 0.1, shape).astype("f4") for name, shape in shapes.items()}
     np.savez(tmp_path / "w.npz", **arrays)
     (tmp_path / "w.safetensors").write_bytes(safetensors_format.pack(arrays, {"format": "pt"}))
@@ -78,7 +83,7 @@ def test_what_was_exported_is_where_the_next_training_starts(
     output = "w.py" if to == "pytorch" else f"w.{to}"
     assert nncli("export", "a", "--to", to, "--output", output).status == 0
     name = "w.weights.safetensors" if to == "pytorch" else output
-    layout = "pytorch" if to == "pytorch" else "nncli"
+    layout: Any = "pytorch" if to == "pytorch" else "nncli"
     started = prepare(start_from(load_spec(path), tmp_path / name, layout))
     for key, array in started.network.named(started.network.parameters).items():
         np.testing.assert_array_equal(array, checkpoint(tmp_path / "a")[key])
@@ -156,7 +161,8 @@ class TestRefusals:
         assert message in self.fails(nncli, tmp_path, "--init-from", name)
 
     def test_pickled_objects_are_never_read(self, nncli: Run, tmp_path: Path) -> None:
-        np.savez(tmp_path / "x.npz", **{"dense1.weight": np.array([{}], object)})
+        arrays: dict[str, Any] = {"dense1.weight": np.array([{}], object)}
+        np.savez(tmp_path / "x.npz", **arrays)
         err = self.fails(nncli, tmp_path, "--init-from", "x.npz")
         assert "holds pickled Python objects, which are never read" in err
 
@@ -217,7 +223,8 @@ class TestWeightsOfALayer:
         shutil.copy(CONFIGS / "two-two-two.yaml", tmp_path / "s.yaml")
         assert nncli("train", "s.yaml", "--set", "network[0].weights=w.npz#b").status == 0
         spec = load_spec(tmp_path / "runs/two-two-two/spec.yaml")
-        assert spec.network[0].weights == f"{tmp_path.resolve()}/w.npz#b"
+        layer: Any = spec.network[0]
+        assert layer.weights == f"{tmp_path.resolve()}/w.npz#b"
 
     def test_pytorchs_npy_is_turned_too(self, tmp_path: Path) -> None:
         np.save(tmp_path / "w.npy", np.array([[1.0, 2], [3, 4]]))

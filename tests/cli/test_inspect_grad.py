@@ -117,7 +117,12 @@ def test_the_schema_of_the_record(record: Any) -> None:
     names = ["conv1", "avgpool1", "flatten1", "dense1", "dense2"]
     assert [layer["name"] for layer in made["layers"]] == names
     conv, pool, flat, dense, last = made["layers"]
-    shapes = {"input": (3, 1, 8, 8), "z": (3, 8, 8, 8), "a": (3, 8, 8, 8), "delta": (3, 8, 8, 8)}
+    shapes: dict[str, Any] = {
+        "input": (3, 1, 8, 8),
+        "z": (3, 8, 8, 8),
+        "a": (3, 8, 8, 8),
+        "delta": (3, 8, 8, 8),
+    }
     shapes |= {"upstream": (3, 8, 8, 8), "sigma_prime": (3, 8, 8, 8), "downstream": (3, 1, 8, 8)}
     for part in ("", "_gradient", "_update", "_new"):
         shapes |= {f"weight{part}": (8, 1, 3, 3), f"bias{part}": (8,)}

@@ -19,7 +19,7 @@ LABELS = DATA / "mnist" / "train-labels-idx1-ubyte.gz"
 
 @pytest.fixture(scope="module")
 def make() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_data", DATA / "make.py")
+    spec: Any = importlib.util.spec_from_file_location("make_data", DATA / "make.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -35,7 +35,7 @@ def readme_row(name: str) -> list[str]:
 
 @pytest.mark.parametrize("name", ["digits.csv", "iris.csv", "xor.csv"])
 def test_table_has_the_rows_and_classes_of_the_readme(name: str) -> None:
-    samples = read_source(DATA / name)
+    samples: Any = read_source(DATA / name)
     _, counts = np.unique(samples.targets, return_counts=True)
     _, rows, _, classes = readme_row(name)
     assert f"{len(samples):,}" == rows
@@ -46,19 +46,19 @@ def test_table_has_the_rows_and_classes_of_the_readme(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["iris.csv", "xor.csv"])
 def test_header_is_the_readme_s(name: str) -> None:
-    header = read_table(DATA / name).header
+    header: Any = read_table(DATA / name).header
     assert [cell in readme_row(name)[2] for cell in header] == [True] * len(header)
 
 
 def test_digits_are_pixels_from_0_to_16() -> None:
-    samples = read_source(DATA / "digits.csv")
+    samples: Any = read_source(DATA / "digits.csv")
     assert samples.columns == tuple(f"pixel_{r}_{c}" for r in range(8) for c in range(8))
     assert (samples.inputs.min(), samples.inputs.max()) == (0, 16)
     assert sorted(set(samples.targets)) == list(range(10))
 
 
 def test_iris_is_fishers() -> None:
-    samples = read_source(DATA / "iris.csv")
+    samples: Any = read_source(DATA / "iris.csv")
     means = samples.inputs.mean(axis=0).round(2).tolist()
     assert means == [5.84, 3.06, 3.76, 1.2]
     assert sorted(set(samples.targets)) == ["setosa", "versicolor", "virginica"]
@@ -67,7 +67,7 @@ def test_iris_is_fishers() -> None:
 def test_mnist_is_as_published() -> None:
     assert gzip.decompress(IMAGES.read_bytes())[:4].hex() == "00000803"
     assert gzip.decompress(LABELS.read_bytes())[:4].hex() == "00000801"
-    samples = read_source(Pair(IMAGES, LABELS))
+    samples: Any = read_source(Pair(IMAGES, LABELS))
     assert samples.inputs.shape == (5000, 1, 28, 28)
     assert samples.inputs.dtype == np.uint8
     assert np.bincount(samples.targets).tolist() == [500] * 10
@@ -87,7 +87,7 @@ def test_make_writes_idx_that_reads_back(make: Any, here: Any) -> None:
     for name, content in make.mnist_files(rows).items():
         (here / Path(name).name).write_bytes(content)
         assert content == make.mnist_files(rows)[name], "the same bytes every time"
-    samples = read_source(Pair(Path(IMAGES.name), Path(LABELS.name)))
+    samples: Any = read_source(Pair(Path(IMAGES.name), Path(LABELS.name)))
     table = np.array(rows, dtype=int)
     np.testing.assert_array_equal(samples.inputs.reshape(10, 784), table[:, :-1])
     np.testing.assert_array_equal(samples.targets, table[:, -1])

@@ -29,7 +29,7 @@ def pair() -> Any:
 
 def test_the_whole_of_a_table() -> None:
     path = write("t.csv", "a,b,y\n" + "".join(f"{i},{i % 7},{'pq'[i % 2]}\n" for i in range(20)))
-    data = load(path, validation=0.2, test=path, scale=10)
+    data: Any = load(path, validation=0.2, test=path, scale=10)
     assert (len(data.train), len(data.validation), len(data.test)) == (16, 4, 20)
     assert (data.classes, data.input_shape, data.outputs) == (("p", "q"), (2,), 2)
     assert data.preprocessing.columns == ("a", "b")
@@ -80,9 +80,9 @@ def test_mapped_inputs_are_gathered_as_those_in_memory(
     monkeypatch.setattr(scaling, "BLOCK", block)
     raw = (IMAGES % 2 == 0) if stored == "?" else (IMAGES % 100).astype(stored)
     raw[:, 0] = raw[0, 0]
-    mapped = load(pair(raw), validation=0.25, scale=scale, shape=(1, 2, 3), dtype=dtype)
+    mapped: Any = load(pair(raw), validation=0.25, scale=scale, shape=(1, 2, 3), dtype=dtype)
     np.savez("d.npz", x=raw, y=LABELS)
-    memory = load(Path("d.npz"), validation=0.25, scale=scale, shape=(1, 2, 3), dtype=dtype)
+    memory: Any = load(Path("d.npz"), validation=0.25, scale=scale, shape=(1, 2, 3), dtype=dtype)
     assert isinstance(mapped.train.inputs, np.memmap)
     assert memory.train.scaling is None
     for lazy, plain in ((mapped.train, memory.train), (mapped.validation, memory.validation)):

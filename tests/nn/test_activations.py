@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,7 @@ def test_sigma_prime_is_bounded_and_sigma_is_finite(name: Any) -> None:
         z = [-1e4, -1e2, -40, -1, 0, 1, 40, 1e2, 1e4]
         step = units_at(name, z, dtype)
         step.forward()
-        layer = step.layers[0]
+        layer: Any = step.layers[0]
         assert np.isfinite(layer.a).all()
         assert np.isfinite(layer.sigma_prime).all()
         assert (layer.sigma_prime >= (-0.13 if name in FALLING else 0)).all()
@@ -175,7 +176,7 @@ def test_softmax_sums_to_1_and_ignores_a_shift() -> None:
 KNOWN = json.loads((REFERENCE / "activations.json").read_text(encoding="utf-8"))
 
 
-def errors_in_ulps(actual: NDArray[Any], exact: list[str], least: float) -> NDArray[Any]:
+def errors_in_ulps(actual: NDArray[Any], exact: Sequence[str], least: float) -> NDArray[Any]:
     """Errors in units in the last place, of the value or of `least` where that is larger; where the
 
     value is below every normal number, 0 for any that is too.

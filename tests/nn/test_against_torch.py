@@ -38,7 +38,7 @@ def pairs(key: str, value: Any) -> Any:
 
 def layers_of(case: dict[str, Any], draw: Draw) -> list[Layer]:
     """The layers of `case` with weights and biases drawn for them."""
-    layers = []
+    layers: list[Any] = []
     for layer in case["network"]:
         how = {key: pairs(key, value) for key, value in layer.items() if key != "type"}
         own = tuple(how.pop(key) for key in PARAMETERS if key in how)

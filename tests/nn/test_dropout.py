@@ -36,11 +36,11 @@ def masks(step: Step) -> list[NDArray[Any]]:
 
 
 @pytest.fixture(params=LAYERS)
-def network(request: pytest.FixtureRequest) -> Any:
+def network(request: pytest.FixtureRequest) -> tuple[Any, Any]:
     return LAYERS[request.param]
 
 
-def test_a_mask_holds_zeros_and_what_keeps_the_mean(network: Any) -> None:
+def test_a_mask_holds_zeros_and_what_keeps_the_mean(network: tuple[Any, Any]) -> None:
     step = step_of(*network, n=400)
     step.draw(seed_of(0, Stream.DRAWS, 1))
     (mask,) = masks(step)
@@ -51,7 +51,7 @@ def test_a_mask_holds_zeros_and_what_keeps_the_mean(network: Any) -> None:
     assert step.layers[0].placed.layer.type in ("dense", "dropout")
 
 
-def test_units_and_samples_are_left_out_one_by_one(network: Any) -> None:
+def test_units_and_samples_are_left_out_one_by_one(network: tuple[Any, Any]) -> None:
     step = step_of(*network, n=300)
     step.draw(seed_of(0, Stream.DRAWS, 1))
     (mask,) = masks(step)
@@ -72,7 +72,7 @@ def test_each_step_seed_and_layer_has_a_mask_of_its_own() -> None:
     assert np.array_equal(masks(step), drawn[2:4])
 
 
-def test_float32_and_float64_leave_out_the_same_units(network: Any) -> None:
+def test_float32_and_float64_leave_out_the_same_units(network: tuple[Any, Any]) -> None:
     layers, shape = network
     double = step_of(layers, shape)
     single = Step(own := double.network.astype(np.float32), sgd(own), 8)
@@ -84,7 +84,7 @@ def test_float32_and_float64_leave_out_the_same_units(network: Any) -> None:
 
 @pytest.mark.parametrize("count", [2, 3, 4])
 def test_any_number_of_threads_draws_the_same(
-    network: Any, count: int, monkeypatch: pytest.MonkeyPatch
+    network: tuple[Any, Any], count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = step_of(*network, n=17)
     with WorkerPool(count, processes=False) as workers:
@@ -95,19 +95,20 @@ def test_any_number_of_threads_draws_the_same(
         assert np.array_equal(masks(alone), masks(shared))
 
 
-def test_evaluation_is_the_network_without_dropout(network: Any) -> None:
+def test_evaluation_is_the_network_without_dropout(network: tuple[Any, Any]) -> None:
     layers, shape = network
     without = [layer for layer in layers if not isinstance(layer, Dropout)]
     steps = step_of(layers, shape, is_training=False), step_of(without, shape)
     costs = [step.run(0.5, full=True) for step in steps]
     assert costs[0] == costs[1]
     assert np.array_equal(steps[0].outputs, steps[1].outputs)
-    assert np.array_equal(*(step.network.parameters for step in steps))
-    assert np.array_equal(*(step.layers[0].downstream for step in steps))
+    assert np.array_equal(steps[0].network.parameters, steps[1].network.parameters)
+    found: list[Any] = [step.layers[0].downstream for step in steps]
+    assert np.array_equal(*found)
     assert not steps[0].draws
 
 
-def test_a_step_in_evaluation_draws_nothing(network: Any) -> None:
+def test_a_step_in_evaluation_draws_nothing(network: tuple[Any, Any]) -> None:
     step = step_of(*network, is_training=False)
     before = step.forward()
     step.draw(seed_of(0, Stream.DRAWS, 1))

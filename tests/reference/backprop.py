@@ -418,7 +418,8 @@ def forward(trace: Any, placed: Any, parameters: Any, inputs: Any, draws: Any = 
                 trace[f"{name}.sigma_prime"] = None
             else:
                 rules, own = SIGMA[layer.activation], layer.activation_values
-                sigma, sigma_prime = (partial(rule, *own) for rule in rules)
+                sigma: Any = partial(rules[0], *own)
+                sigma_prime: Any = partial(rules[1], *own)
                 values = each(sigma, z)
                 trace[f"{name}.sigma_prime"] = each(sigma_prime, z)
         else:

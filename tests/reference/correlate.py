@@ -39,7 +39,7 @@ def correlate(
     filter: Any,
     *,
     stride: tuple[int, int] = (1, 1),
-    padding: str = "valid",
+    padding: Any = "valid",
     padding_mode: str = "zeros",
     dilation: tuple[int, int] = (1, 1),
     flip: bool = False,
@@ -53,8 +53,9 @@ def correlate(
     around = [
         widths(padding[k], (height, width)[k], dilation[k]) for k in range(2)
     ]  # (before, after) of rows and of columns
-    rows = extend(range(len(image)), *around[0], padding_mode)
-    columns = extend(range(len(image[0])), *around[1], padding_mode)
+    (top, bottom), (left, right) = around
+    rows = extend(range(len(image)), top, bottom, padding_mode)
+    columns = extend(range(len(image[0])), left, right, padding_mode)
     output: list[Any] = []
     for r in range(0, len(rows) - dilation[0] * (height - 1), stride[0]):
         output.append([])

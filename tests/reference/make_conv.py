@@ -90,7 +90,13 @@ def scipy_cases() -> Iterator[Any]:
 
 def main() -> None:
     rng = np.random.default_rng(0)
-    shapes = {"small": (9, 11), "large": (34, 36), "odd": (3, 5), "wide": (2, 4), "big": (17, 21)}
+    shapes: dict[str, Any] = {
+        "small": (9, 11),
+        "large": (34, 36),
+        "odd": (3, 5),
+        "wide": (2, 4),
+        "big": (17, 21),
+    }
     shapes |= {"channels": (3, 9, 11), "own": (3, 3, 4)}
     arrays: dict[str, Any] = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
     cases: list[Any] = []

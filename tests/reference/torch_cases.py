@@ -73,7 +73,7 @@ def dense_cases() -> Iterator[Any]:
 
 
 def conv_cases() -> Iterator[Any]:
-    geometries = {
+    geometries: dict[str, dict[str, Any]] = {
         "1": {"kernel": 1},
         "2": {"kernel": 2},
         "3": {"kernel": 3},
@@ -115,7 +115,7 @@ def conv_cases() -> Iterator[Any]:
 
 
 def pool_cases(kind: Any) -> Iterator[Any]:
-    pools = {
+    pools: dict[str, dict[str, Any]] = {
         "2": {"size": 2},  # leaves the last row uncovered
         "3-stride_1": {"size": 3, "stride": 1},
         "2x3": {"size": (2, 3)},

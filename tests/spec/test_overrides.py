@@ -31,7 +31,8 @@ def test_values_are_read_as_yaml() -> None:
         "data.validation=0.25", "train.shuffle=false", "name = a b ",
     ]  # fmt: skip
     spec = parse_spec(TEXT, overrides=sets)
-    assert (spec.train.eta, spec.network[0].units, spec.data.shape) == (0.001, 100, (1, 8, 8))
+    layer: Any = spec.network[0]
+    assert (spec.train.eta, layer.units, spec.data.shape) == (0.001, 100, (1, 8, 8))
     assert (spec.dtype, spec.data.validation, spec.train.shuffle) == ("float64", 0.25, False)
     assert spec.name == "a b"
 
@@ -43,12 +44,13 @@ def test_the_last_one_counts() -> None:
 def test_missing_mappings_are_made() -> None:
     sets = ["train.schedule.type=step", "train.schedule.step_size=5"]
     schedule = parse_spec(TEXT, overrides=sets).train.schedule
-    assert schedule == StepSchedule(type="step", step_size=5)
+    assert schedule == StepSchedule.model_validate({"type": "step", "step_size": 5})
 
 
 def test_a_layer_shared_by_an_alias_is_changed_alone() -> None:
     spec = parse_spec(TEXT, overrides=["network[1].units=7"])
-    assert [layer.units for layer in spec.network] == [3, 7]
+    layers: Any = spec.network
+    assert [layer.units for layer in layers] == [3, 7]
 
 
 SHAPE = "expected PATH=VALUE, such as train.eta=0.5 or network[0].units=30"

@@ -51,7 +51,8 @@ SMALL = "data: {train: x.csv}\nnetwork: [{type: dense, units: 1}]\ntrain: {η: 1
 
 def test_defaults_are_filled_in_and_sizes_are_pairs() -> None:
     spec = parse_spec(EXAMPLE)
-    conv, pool, hidden, output = spec.network
+    layers: Any = spec.network
+    conv, pool, hidden, output = layers
     assert (conv.kernel, conv.stride, conv.padding, conv.dilation) == (
         (3, 3),
         (1, 1),
@@ -72,8 +73,9 @@ def test_what_is_written_inline_becomes_tuples() -> None:
     assert spec.data.train.inputs == ((0.0, 1.0), (1.0, 1.0))
     assert spec.data.train.targets == ((0,), (1.5,))
     assert type(spec.data.train.targets[0][0]) is int
-    assert spec.network[0].weights == ((1.0, 2.0), (3.0, 0.5))
-    assert spec.network[0].bias == (0.0, 1.0)
+    layer: Any = spec.network[0]
+    assert layer.weights == ((1.0, 2.0), (3.0, 0.5))
+    assert layer.bias == (0.0, 1.0)
 
 
 def test_a_spec_is_frozen() -> None:
@@ -168,7 +170,9 @@ def test_a_spec_in_a_folder_of_any_name_is_dumped_and_reloads(tmp_path: Path, fo
     copy.write_text(dump_spec(spec), encoding="utf-8")
     assert load_spec(copy, ["name=net"]) == spec
     assert load_spec(copy).resolve("x.csv").name == "x.csv"
-    assert Path(load_spec(copy).data.train) == path.parent.resolve() / "x.csv"
+    train = load_spec(copy).data.train
+    assert isinstance(train, str)
+    assert Path(train) == path.parent.resolve() / "x.csv"
 
 
 def test_a_path_that_is_not_utf8_cannot_be_dumped() -> None:

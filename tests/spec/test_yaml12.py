@@ -52,11 +52,12 @@ def test_the_words_of_the_core_schema() -> None:
     assert all(resolve(word) is None for word in ("", "~", "null", "Null", "NULL"))
     assert all(resolve(word) is True for word in ("true", "True", "TRUE"))
     assert all(resolve(word) is False for word in ("false", "False", "FALSE"))
-    assert math.isnan(float(resolve(".nan")))
+    assert math.isnan(float(str(resolve(".nan"))))
 
 
 @pytest.mark.usefixtures("loader")
 def test_quoted_scalars_and_block_scalars_are_text() -> None:
+    root: Any
     root, problems = read("a: '1'\nb: \"true\"\nc: |\n  1e-3\nd: >-\n  1\n")
     assert plain(root) == {"a": "1", "b": "true", "c": "1e-3\n", "d": "1"}
     assert problems == []
@@ -75,6 +76,7 @@ def test_places_in_nested_flow_sequences() -> None:
 
 @pytest.mark.usefixtures("loader")
 def test_aliases_are_expanded() -> None:
+    root: Any
     root, problems = read("a: &x [1, {b: 2}]\nc: [*x, *x]\n")
     assert plain(root)["c"] == [[1, {"b": 2}]] * 2
     assert problems == []

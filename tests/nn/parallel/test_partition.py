@@ -118,6 +118,7 @@ def test_threads_and_processes_give_the_same_bits(case: Any, count: Any) -> None
 
 def test_a_shared_step_passes_the_check_of_its_gradients(workers: Any) -> None:
     step = shared_step(many_samples(LENET), workers)
+    assert step.optimizer is not None
     start = Start.of(step.network, step.optimizer)
     cost = step.run(0.5, full=True)
     trace = record_trace(step, eta=0.5, cost=cost, start=start, samples=range(N))
