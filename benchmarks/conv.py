@@ -109,9 +109,10 @@ def timed(run: Any) -> Any:
     return time.perf_counter() - start, output
 
 
-def warm_up(runs: Path, expected: Any) -> Any:
+def warm_up(runs: dict[str, Any], expected: Any) -> Any:
     """Runs each once; returns those that are right and quick enough, and what to say of others."""
-    quick, said = {}, {}
+    quick: dict[str, Any] = {}
+    said: dict[str, str] = {}
     tolerance = 1e-12 if OPTIONS.dtype == "float64" else 1e-5
     for name, run in runs.items():
         try:
@@ -133,21 +134,22 @@ def measure(k: Any, peers: Any) -> Any:
     rng = np.random.default_rng(k)
     image = rng.standard_normal((OPTIONS.side, OPTIONS.side)).astype(OPTIONS.dtype)
     filter = rng.standard_normal((k, k)).astype(OPTIONS.dtype)
-    runs = {"nncli": lambda: correlate(image, filter, threads=OPTIONS.threads)}
+    runs: dict[str, Any] = {"nncli": lambda: correlate(image, filter, threads=OPTIONS.threads)}
     for name, peer in peers.items():
         if name != "correlate2d" or k <= 21:  # beyond, it takes seconds
             runs[name] = peer(image, filter)
     quick, said = warm_up(runs, correlate(image, filter, algorithm="direct"))
-    times = {name: [] for name in quick}
+    times: dict[str, list[float]] = {name: [] for name in quick}
     for _ in range(OPTIONS.rounds):
         for name, run in quick.items():
             times[name].append(timed(run)[0])
     return {name: f"{1e3 * statistics.median(t):.1f}" for name, t in times.items()} | said
 
 
-def in_turns(runs: Path, rounds: Any) -> Any:
+def in_turns(runs: dict[str, Any], rounds: Any) -> Any:
     """The median of each, and what it gave the last time."""
-    times, made = {name: [] for name in runs}, {}
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    made: dict[str, Any] = {}
     for _ in range(rounds):
         for name, run in runs.items():
             seconds, made[name] = timed(run)

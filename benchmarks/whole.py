@@ -146,7 +146,7 @@ def epoch_time(samples: int, units: tuple[int, ...], batch_size: int) -> tuple[f
     return 1e6 * min(times) / steps, round(1e6 * min(times)), peak
 
 
-SIZES = {
+SIZES: dict[str, Any] = {
     "samples": [(n, (64, 30, 10), 16) for n in (1600, 6400, 25600, 102400)],
     "width": [(3200, (64, units, 10), 32) for units in (32, 128, 512, 2048)],
     "depth": [(3200, (64, *[64] * depth, 10), 32) for depth in (1, 2, 4, 8, 16)],
