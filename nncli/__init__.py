@@ -9,7 +9,7 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     start_from(spec, file)          the spec, with its first weights to be read from a file
     trace_step(source)              takes one step; the Trace of everything in it
     export(run, to)                 writes its network as ONNX, PyTorch, safetensors or npz
-    inspect(trace)                  proves a trace; an Inspection with check and views
+    inspect(source)                 proves such a step, or a Trace; an Inspection
     init(name, data=...)            writes a spec for a data file, or a starter; the Draft of it
     compare(runs)                   run folders side by side, as a Comparison
     show(source)                    a spec with every default, and where each value came from
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from nncli.app.evaluate import evaluate
     from nncli.app.export import export
     from nncli.app.init import draft, init
-    from nncli.app.inspect import trace_step
+    from nncli.app.inspect import inspect, trace_step
     from nncli.app.pipeline import prepare
     from nncli.app.predict import Predictions, predict, predict_blocks
     from nncli.app.records import (
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from nncli.app.train import train
     from nncli.app.weights import start_from
     from nncli.filtering.record import Filtering
-    from nncli.inspection.record import Inspection, inspect
+    from nncli.inspection.record import Inspection
     from nncli.nn.trace import Trace
     from nncli.spec import Spec, load_spec
     from nncli.training.history import Epoch, Progress
@@ -128,7 +128,7 @@ _HOME = {
     "conv": "nncli.app.conv",
     "export": "nncli.app.export",
     "evaluate": "nncli.app.evaluate",
-    "inspect": "nncli.inspection.record",
+    "inspect": "nncli.app.inspect",
     "load_spec": "nncli.spec",
     "start_from": "nncli.app.weights",
     "schema": "nncli.app.schema",
@@ -149,3 +149,7 @@ def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
     raise AttributeError(f"module 'nncli' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,4 +1,4 @@
-"""nncli.trace_step: one step of a spec or a run, recorded; and what `nncli inspect-grad` shows."""
+"""nncli.trace_step and inspect: one step, recorded and proven; and what inspect-grad shows."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,10 +6,11 @@ from pathlib import Path
 from nncli.app.opening import SpecOrRun, open_spec_or_run
 from nncli.app.pipeline import prepare, start_workers
 from nncli.app.records import InspectedStep
+from nncli.inspection import record
 from nncli.inspection.check import sweep
 from nncli.inspection.findings import why
 from nncli.inspection.products import windows_of
-from nncli.inspection.record import inspect
+from nncli.inspection.record import Inspection
 from nncli.nn.trace import Trace
 from nncli.spec import Spec
 from nncli.training.steps import Choice, record_chosen_step
@@ -53,6 +54,30 @@ def trace_step(
         )
 
 
+def inspect(
+    source: Trace | SpecOrRun | Spec | str | Path,
+    *,
+    samples: Sequence[int] | None = (0,),
+    step: int = 1,
+    entries: int | None = None,
+    checked: bool = True,
+) -> Inspection:
+    """Proves one step, and compares the views of its gradients.
+
+    Args:
+        source: what `trace_step` takes, with `samples` and `step`; or a trace, without them.
+        entries: at most this many entries of each gradient are checked; None: as many as take
+            about a second.
+        checked: False leaves the check out.
+
+    Raises:
+        SpecError, DataError, RunError, NncliError, DivergedError: as for `trace_step`.
+    """
+    if not isinstance(source, Trace):
+        source = trace_step(source, samples=samples, step=step)
+    return record.inspect(source, entries=entries, checked=checked)
+
+
 def inspect_step(
     source: SpecOrRun,
     *,
@@ -76,9 +101,7 @@ def inspect_step(
     Raises:
         NncliError: there is no such layer, weight or window. Else as for `trace_step`.
     """
-    inspection = inspect(
-        trace_step(source, samples=samples, step=step), entries=entries, checked=checked
-    )
+    inspection = inspect(source, samples=samples, step=step, entries=entries, checked=checked)
     trace = inspection.trace
     if windows is not None:
         windows_of(inspection.layer(windows))

@@ -110,7 +110,7 @@ def _run() -> int:
         return _say(str(error), WRONG_INPUT)
     except MemoryError as error:
         what = str(error) or "no memory is left"
-        return _say(f"{what}; a smaller network or mini-batch would fit", WRONG_INPUT)
+        return _say(f"{what}; a smaller network, mini-batch or matrix would fit", WRONG_INPUT)
     return DONE
 
 

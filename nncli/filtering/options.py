@@ -1,5 +1,6 @@
 """The arguments of a correlation, and the checks that they make sense together."""
 
+from math import prod
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
@@ -17,6 +18,9 @@ class CorrelationError(NncliError):
     def __init__(self, message: str, key: str) -> None:
         super().__init__(message)
         self.key = key
+
+
+MOST_OUTPUTS = 1 << 42  # cells of an output, or of a padded matrix
 
 
 class Options(TypedDict, total=False):
@@ -64,6 +68,12 @@ def checked_windows(image: Array, filter: Array, **options: Unpack[Options]) -> 
     if min(windows.output_shape) < 1:
         raise CorrelationError(_too_large(windows), "filter")
     _check_padding_width(windows, mode)
+    if prod(windows.output_shape) > MOST_OUTPUTS or prod(windows.padded_shape) > MOST_OUTPUTS:
+        raise CorrelationError(
+            f"with this padding the matrix of {sizes((rows, columns))} becomes "
+            f"{sizes(windows.padded_shape)}, more than any machine holds; take less",
+            "padding",
+        )
     return windows
 
 

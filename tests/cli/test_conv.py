@@ -603,3 +603,12 @@ def test_what_pillow_logs_of_a_damaged_image_is_not_printed(nncli: Run, tmp_path
     done = nncli("conv", "m.tif", "box")
     assert done.status == 2
     assert re.fullmatch(r"nncli: m\.tif: is damaged.*\n", done.err)
+
+
+@pytest.mark.parametrize("padding", ["1000000000", "3000000"])
+def test_padding_beyond_any_memory_is_refused_before_it_is_tried(
+    refused: Any, padding: str
+) -> None:
+    message = refused(ROOT / "data/conv/matrix.csv", "sobel-x", "--padding", padding)
+    size = 5 + 2 * int(padding)
+    assert f"the matrix of 5 x 5 becomes {size} x {size}, more than any machine holds" in message

@@ -1,0 +1,28 @@
+"""nncli.inspect from Python: of a trace, a spec or a run folder."""
+
+from pathlib import Path
+
+import nncli
+from tests.conftest import CONFIGS
+
+SPEC = CONFIGS / "two-two-two.yaml"
+
+
+def test_a_spec_its_path_a_trace_and_a_run_are_inspected(tmp_path: Path) -> None:
+    spec = nncli.load_spec(SPEC)
+    nncli.train(nncli.load_spec(SPEC, ["train.epochs=2"]), out=tmp_path / "run")
+    of_path = nncli.inspect(SPEC)
+    for source in (spec, str(SPEC), nncli.trace_step(SPEC)):
+        made = nncli.inspect(source)
+        assert made.check is not None
+        assert made.check.passed
+        assert made.trace.cost_before == of_path.trace.cost_before
+    trained = nncli.inspect(tmp_path / "run", checked=False)
+    assert trained.check is None
+    assert trained.trace.cost_before < of_path.trace.cost_before
+    third = nncli.inspect(SPEC, step=3, checked=False)
+    assert third.trace.cost_before == trained.trace.cost_before
+
+
+def test_every_public_name_is_shown_before_its_first_use() -> None:
+    assert set(nncli.__all__) <= set(dir(nncli))
