@@ -82,7 +82,8 @@ class Peer:
         self.version = said.get("version")
 
     def read(self) -> dict[str, Any]:
-        return json.loads(self.process.stdout.readline() or '{"missing": true}')
+        assert self.process.stdout is not None
+        return dict(json.loads(self.process.stdout.readline() or '{"missing": true}'))
 
     def ask(self, workload: Workload, seconds: float) -> dict[str, Any]:
         print(
@@ -93,6 +94,7 @@ class Peer:
         return self.read()
 
     def close(self) -> None:
+        assert self.process.stdin is not None
         self.process.stdin.close()
         self.process.wait()
 
@@ -148,7 +150,7 @@ def summary(workload: Workload, measured: dict[str, Any]) -> dict[str, Any]:
     def ratio(name: str) -> float | None:
         if name not in times:
             return None
-        return median(b / a for a, b in zip(ours, times[name], strict=True))
+        return float(median(b / a for a, b in zip(ours, times[name], strict=True)))
 
     over_floor, over_bound = ratio("floor"), ratio("bound")
     return {

@@ -54,7 +54,7 @@ def step_of(row: Activation, values: tuple[float, ...], dtype: Any = np.float64)
     """A step whose layers have the row's activation wherever it may be, with its mini-batch."""
     rng = np.random.default_rng(7)
     last = Dense(units=3, activation=row.name, activation_parameters=values)
-    layers = [last]
+    layers: list[Any] = [last]
     if row.elementwise:
         conv = Conv(filters=2, kernel=(2, 2), activation=row.name, activation_parameters=values)
         layers = [conv, replace(last, units=5), last]
@@ -137,7 +137,7 @@ def test_the_proof_on_a_kink(row: Any, offset: int, dtype: Any) -> None:
         assert ((0,) in kinks["dense1", "bias_gradient"]) == near
         found = Probe(trace, analytic=False).derivatives("dense1", "z", [(0, 0), (0, 1)])
         assert found.kinks.tolist() == [True, False]
-        np.testing.assert_allclose(found.values, hidden.delta[0], rtol=1e-5, atol=1e-9)
+        np.testing.assert_allclose(found.values, np.asarray(hidden.delta)[0], rtol=1e-5, atol=1e-9)
         if below != above:
             other = below if offset > 0 else above
             delta = hidden.delta.copy()
@@ -204,6 +204,7 @@ def test_exports_describe_each_layer_with_its_own_keys(row: Any, values: Any) ->
 def test_onnx_computes_the_same(row: Any, values: Any) -> None:
     trained = exported(row, values)
     model = load_from_string(to_onnx(trained)[".onnx"])
+    outputs: Any
     (outputs,) = ReferenceEvaluator(model).run(None, {"input": trained.inputs})
     step = step_of(row, values, np.float32)
     step.forward()
@@ -213,8 +214,8 @@ def test_onnx_computes_the_same(row: Any, values: Any) -> None:
 @ROWS_AND_VALUES
 def test_the_pytorch_source_compiles_and_says_the_row(row: Any, values: Any) -> None:
     """PyTorch itself runs these sources in tests/peers/test_torch.py."""
-    text = to_pytorch(exported(row, values))[".py"]
-    text = text if isinstance(text, str) else text.decode()
+    content = to_pytorch(exported(row, values))[".py"]
+    text = content if isinstance(content, str) else content.decode()
     compile(text, "module.py", "exec")
     network = next(node for node in ast.parse(text).body if isinstance(node, ast.ClassDef))
     wanted = row.pytorch_of("Z", values)
@@ -226,7 +227,7 @@ def test_the_pytorch_source_compiles_and_says_the_row(row: Any, values: Any) -> 
 @ROWS
 def test_the_spec_takes_it_with_its_defaults_and_dumps_them(row: Any) -> None:
     text = spec_text(row)
-    layer = parse_spec(text).network[0]
+    layer: Any = parse_spec(text).network[0]
     assert layer.activation == row.name
     assert layer.activation_parameters == row.defaults
     Draft202012Validator(nncli.schema()).validate(yaml_of(text))
@@ -244,6 +245,7 @@ def yaml_of(text: str) -> Any:
 
     node, problems = yaml12.read(text)
     assert not problems
+    assert node is not None
     return plain(node)
 
 
@@ -271,7 +273,8 @@ def test_a_parameter_out_of_its_range_is_an_error(key: Any) -> None:
     row = next(r for r in ACTIVATIONS.values() if parameter in r.parameters)
     validator = Draft202012Validator(nncli.schema())
     right, outside = spec_text(row, f"{key}: 0.5"), [parameter.least - 1, parameter.most + 1]
-    assert parse_spec(right).network[0].activation_parameters == (0.5,)
+    layer: Any = parse_spec(right).network[0]
+    assert layer.activation_parameters == (0.5,)
     assert validator.is_valid(yaml_of(right))
     for value in [v for v in outside if np.isfinite(v)] + ["'much'", ".nan", "true"]:
         text = spec_text(row, f"{key}: {value}")

@@ -120,7 +120,8 @@ def test_all_arrays_of_an_npz_in_its_order() -> None:
 
 
 def test_members_that_are_harmless_each_but_not_together() -> None:
-    np.savez_compressed("w.npz", **{f"a{k}": np.zeros(1_500_000) for k in range(2)})
+    zeros: dict[str, Any] = {f"a{k}": np.zeros(1_500_000) for k in range(2)}
+    np.savez_compressed("w.npz", **zeros)
     assert len(read_npz(Path("w.npz"), ["a0"])) == 1
     (problem,) = problems(read_whole_npz, Path("w.npz"))
     assert "refused as a decompression bomb" in problem

@@ -269,7 +269,8 @@ def test_a_recipe_comes_back_from_json(scale: int | str, classes: Any) -> None:
     table = "a,b,c,y\n1,5,1e-3,0\n3,5,0.1,1\n7,5,2,1\n"  # b is constant: its divisor is infinite
     preprocessing = load(write("n.csv", table), scale=scale, classes=classes).preprocessing
     again = preprocessing_from(json.loads(to_json(preprocessing.as_plain())))
-    assert again._replace(scaling=None) == preprocessing._replace(scaling=None)
+    without: dict[str, Any] = {"scaling": None}
+    assert again._replace(**without) == preprocessing._replace(**without)
     text = "a,b,c\n2,5,0.3\n9,6,1\n"
     np.testing.assert_array_equal(later_table(again, text)[0], later_table(preprocessing, text)[0])
 

@@ -321,9 +321,12 @@ def test_a_gzip_bomb_of_one_line_is_refused_while_it_is_read(
 ) -> None:
     monkeypatch.setattr(files, "RATIO_FROM", 1 << 16)
     seen = []
-    monkeypatch.setattr(
-        matrices, "check_ratio", lambda *a: (seen.append(a[1]), files.check_ratio(*a))
-    )
+
+    def check_ratio(*given: Any) -> None:
+        seen.append(given[1])
+        files.check_ratio(*given)
+
+    monkeypatch.setattr(matrices, "check_ratio", check_ratio)
     assert problems(read, "m.csv.gz", "1," * 4_000_000) == [
         "m.csv.gz: expands to more than 75 times its size; refused as a decompression bomb"
     ]
@@ -367,9 +370,12 @@ def test_nobody_counts_the_mistakes_of_a_file_that_is_nothing_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     looked = []
-    monkeypatch.setattr(
-        "nncli.data.readers.text.to_number", lambda cell: looked.append(cell) or float(cell)
-    )
+
+    def to_number(cell: str) -> float:
+        looked.append(cell)
+        return float(cell)
+
+    monkeypatch.setattr("nncli.data.readers.text.to_number", to_number)
     told = problems(read, "m.csv", "1,2\n" + "x,y\n" * 100_000)
     assert told[-1] == "m.csv: and at least 990 more"
     assert len(looked) == 1000 + 2

@@ -199,7 +199,12 @@ def test_classes_counted_in_the_millions_are_refused_at_once() -> None:
 
 def test_many_classes_and_many_mistakes_cost_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     names = []
-    monkeypatch.setattr(Encoding, "described", lambda self, lookup: names.append(1) or "many")
+
+    def described(self: Any, lookup: Any) -> str:
+        names.append(1)
+        return "many"
+
+    monkeypatch.setattr(Encoding, "described", described)
     told = problems(load, table(*range(-3000, 0)), classes=100_000)
     assert told[-1] == "t.csv: and 2,990 more"
     assert names == [1]

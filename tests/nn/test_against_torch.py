@@ -49,7 +49,8 @@ def layers_of(case: dict[str, Any], draw: Draw) -> list[Layer]:
         if shapes := placed.parameter_shapes:
             weights = draw.weight(shapes["weight"], fan_in(shapes["weight"]))
             biases = draw.bias(*shapes["bias"]) if "bias" in shapes else None
-            layers[placed.index] = replace(placed.layer, weights=weights, biases=biases)
+            layer = layers[placed.index]
+            layers[placed.index] = replace(layer, weights=weights, biases=biases)
     return layers
 
 

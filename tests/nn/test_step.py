@@ -35,11 +35,11 @@ def test_float32_agrees_with_float64(case: Any) -> None:
     reference = setting.reference(double.network)
     cost = single.run(0.5, full=True)
     assert first_difference(single, cost, reference, 1e-5) is None
-    layers = single.layers
-    written: list[tuple[Any, ...]] = [(x.a, x.upstream, x.downstream) for x in layers] + [
-        (single.optimizer.update,)
-    ]
-    assert {array.dtype for arrays in written for array in arrays} == {np.dtype(np.float32)}
+    assert single.optimizer is not None
+    written: list[Any] = [single.optimizer.update]
+    for layer in single.layers:
+        written += [layer.a, layer.upstream, layer.downstream]
+    assert {array.dtype for array in written} == {np.dtype(np.float32)}
 
 
 @some_cases

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-SIGMA = {  # σ and σ', side by side, of an activation's parameters and z
+SIGMA: dict[str, Any] = {  # σ and σ', side by side, of an activation's parameters and z
     "sigmoid": (
         lambda z: 1 / (1 + math.exp(-z)) if z > 0 else math.exp(z) / (1 + math.exp(z)),
         lambda z: math.exp(-abs(z)) / (1 + math.exp(-abs(z))) ** 2,

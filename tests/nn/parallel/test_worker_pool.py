@@ -61,7 +61,7 @@ class TestWorkerPool:
 
         monkeypatch.setattr("os.fork", fork)
         files = len(os.listdir("/proc/self/fd"))
-        done = []
+        done: list[int] = []
         with WorkerPool(3, processes=True) as workers:
             workers.task([partial(done.append, k) for k in range(3)])()
         assert sorted(done) == [0, 1, 2]
@@ -82,6 +82,7 @@ def test_blas_gets_a_number_of_threads() -> None:
     before = blas_threads()
     set_blas_threads(2)
     assert blas_threads() == 2
+    assert before is not None
     set_blas_threads(before)
     assert blas_threads() == before
 
@@ -151,7 +152,7 @@ def test_ctrl_c_just_as_a_wait_ends_does_not_block_closing() -> None:
     release.acquire()
     task()
     (worker,) = workers._workers
-    worker._finished = Taken(worker._finished)
+    vars(worker)["_finished"] = Taken(vars(worker)["_finished"])
     with pytest.raises(KeyboardInterrupt):
         task()
     closing = Thread(target=workers.close, daemon=True)
