@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nncli.training.trainer import Trainer
 
 
-class Tables(StrEnum):
+class When(StrEnum):
     none = "none"
     last = "last"
     every = "every"
@@ -81,7 +81,7 @@ Threads = Annotated[
     ),
 ]
 TablesOption = Annotated[
-    Tables | None,
+    When | None,
     typer.Option(help="When to show the per-layer table.", show_default="last"),
 ]
 Every = Annotated[
@@ -122,10 +122,10 @@ def train(
     A training that was cut off goes on with --resume RUN, and ends the same, to the bit.
     """
     if tables is None:
-        tables = Tables.last if every is None else Tables.every
-    if every is not None and tables is not Tables.every:
+        tables = When.last if every is None else When.every
+    if every is not None and tables is not When.every:
         raise typer.BadParameter(f"--every {every} goes with --tables every, not {tables}")
-    if full and tables is Tables.none:
+    if full and tables is When.none:
         raise typer.BadParameter("--full goes with a table, not with --tables none")
     if resume is not None and (out is not None or overwrite):
         raise typer.BadParameter("--resume goes on in the run's own folder, without --out")
@@ -138,20 +138,24 @@ def train(
 
     load_numpy()
     from nncli.core.errors import DivergedError, InterruptedTraining, StoppedTraining, UnsavedError
-    from nncli.render.pages.training import TrainingScreen, training_json
+    from nncli.render.pages.training import Tables, TrainingScreen, training_json
     from nncli.render.streams import write_text
 
-    short = {"train.epochs": epochs, "train.threads": threads}
-    said = [f"{key}={value}" for key, value in short.items() if value is not None]
+    options = {"train.epochs": epochs, "train.threads": threads}
+    overrides = [f"{key}={value}" for key, value in options.items() if value is not None]
     try:
-        begun = _begin(spec, resume, out, [*(set_ or []), *said], init_from, from_)
+        begun = _begin(spec, resume, out, [*(set_ or []), *overrides], init_from, from_)
     except KeyboardInterrupt:
         raise InterruptedTraining("interrupted; nothing was written") from None
     as_json = format is TableOrJson.json
-    screen = TrainingScreen(begun.prepared, begun.resume_point, quiet=as_json)
-    show = Show(screen, tables, every or 1, full)
+    due = Tables(
+        every=(every or 1) if tables is When.every else None,
+        last=tables is not When.none,
+        full=full,
+    )
+    screen = TrainingScreen(begun.prepared, begun.resume_point, due, quiet=as_json)
     try:
-        done = _go(begun, show, overwrite=overwrite, checkpoint_every=checkpoint_every)
+        done = _go(begun, screen, overwrite=overwrite, checkpoint_every=checkpoint_every)
     except StoppedTraining as stopped:
         if as_json and stopped.training is not None:
             write_text(training_json(stopped.training, stopped))
@@ -167,7 +171,7 @@ def train(
 
 
 class Begun(NamedTuple):
-    """A training that is ready to be started, or a run to be gone on with (`reopened`)."""
+    """A training that is ready to be started, or a run that is ready to be resumed (`reopened`)."""
 
     prepared: "Prepared"
     folder: Path
@@ -176,20 +180,6 @@ class Begun(NamedTuple):
     @property
     def resume_point(self) -> "ResumePoint | None":
         return None if self.reopened is None else self.reopened.point
-
-
-class Show(NamedTuple):
-    """What to show of a training, and when."""
-
-    screen: "TrainingScreen"
-    tables: Tables
-    every: int
-    full: bool
-
-    def is_due(self, epoch: int, epochs: int) -> bool:
-        if self.tables is Tables.every and epoch % self.every == 0:
-            return True
-        return self.tables is not Tables.none and epoch == epochs
 
 
 def _begin(
@@ -216,41 +206,33 @@ def _begin(
     return Begun(prepared, out if out is not None else Path("runs") / prepared.spec.name)
 
 
-def _go(begun: Begun, show: Show, *, overwrite: bool, checkpoint_every: float) -> "Training":
+def _go(
+    begun: Begun, screen: "TrainingScreen", *, overwrite: bool, checkpoint_every: float
+) -> "Training":
     """Trains, until it is done or somebody asks to stop."""
-    from shlex import quote
+    import shlex
 
     from nncli.app.resume import resume as run_on
     from nncli.app.train import train as run
     from nncli.cli.process import interruptible
     from nncli.core.errors import DivergedError, InterruptedTraining, StoppedTraining
     from nncli.core.text import printable
-    from nncli.training.history import Epoch
 
-    screen, epochs = show.screen, begun.prepared.spec.train.epochs
-    going_on = f"to go on: nncli train --resume {quote(printable(begun.folder))}"
-
-    def on_start() -> None:
-        screen.show_built()
-        point = begun.resume_point
-        if point is not None and point.state.epoch == epochs and show.is_due(epochs, epochs):
-            screen.show_step(point.history[-1], None)
+    going_on = f"to go on: nncli train --resume {shlex.quote(printable(begun.folder))}"
 
     def on_event(event: "Epoch | Progress", trainer: "Trainer") -> None:
-        screen.progress(event)
-        if isinstance(event, Epoch) and show.is_due(event.epoch, epochs):
-            screen.show_step(event, trainer.trace() if show.full else None)
+        screen.on_event(event, trainer.trace)
         if stop.requested:
             place = screen.place(trainer.epoch, trainer.samples)
             raise InterruptedTraining(f"interrupted; saved {place}")
 
     watch: dict[str, Any] = {
         "checkpoint_every": checkpoint_every,
-        "on_start": on_start,
+        "on_start": screen.on_start,
         "on_event": on_event,
         "on_warning": screen.warn,
     }
-    gc.freeze()  # what was loaded stays, and need not be looked through: 20 ms each time
+    gc.freeze()  # what is loaded by now stays: to collect it would cost 20 ms each time
     gc.enable()
     with interruptible() as stop, screen:
         try:

@@ -87,7 +87,8 @@ def saturation_words(found: Saturation, samples: int) -> str:
 def units(indices: tuple[tuple[int, ...], ...]) -> str:
     named = [",".join(map(str, index)) for index in indices[:NAMED]]
     more = ", …" if len(indices) > NAMED else ""
-    return f" (units {'; '.join(named) if ',' in named[0] else ', '.join(named)}{more})"
+    noun = "unit" if len(indices) == 1 else "units"
+    return f" ({noun} {'; '.join(named) if ',' in named[0] else ', '.join(named)}{more})"
 
 
 def updates(trace: Trace) -> Iterator[Block]:

@@ -1,8 +1,9 @@
 """A training: on the screen (what was plan_page, what it is doing, how it went), and as JSON."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -27,10 +28,31 @@ from nncli.training.history import Progress as StepProgress
 from nncli.training.run_folder import ResumePoint
 
 
+class Tables(NamedTuple):
+    """When a training shows its per-layer table.
+
+    Attributes:
+        every: so many epochs; None: not within the training.
+        last: after the last epoch.
+        full: with each table, the matrices of the step.
+    """
+
+    every: int | None = None
+    last: bool = True
+    full: bool = False
+
+    def are_due(self, epoch: int, epochs: int) -> bool:
+        if self.every is not None and epoch % self.every == 0:
+            return True
+        return self.last and epoch == epochs
+
+
 class TrainingScreen(ExitStack):
     """Results on standard output; on standard error a bar, while the training runs."""
 
-    def __init__(self, prepared: Prepared, point: ResumePoint | None, *, quiet: bool) -> None:
+    def __init__(
+        self, prepared: Prepared, point: ResumePoint | None, tables: Tables, *, quiet: bool
+    ) -> None:
         """
         Args:
             point: where a run is resumed; None where one begins.
@@ -38,12 +60,28 @@ class TrainingScreen(ExitStack):
         super().__init__()
         self.prepared = prepared
         self.point = point
+        self.tables = tables
         self.results = results(quiet=quiet)
         self.messages = messages()
         self.bar = Bar(self.messages, prepared.spec.train.epochs, len(prepared.data.train))
         self.callback(self.bar.hide)
 
-    def show_built(self) -> None:
+    def on_start(self) -> None:
+        """What is about to be trained; and the last table, where all of it is done already."""
+        self._show_plan()
+        epochs = self.prepared.spec.train.epochs
+        is_done = self.point is not None and self.point.state.epoch == epochs
+        if self.point is not None and is_done and self.tables.are_due(epochs, epochs):
+            self._show_step(self.point.history[-1], None)
+
+    def on_event(self, event: Epoch | StepProgress, trace: Callable[[], Trace]) -> None:
+        """The bar, and the tables that are due; `trace` gives the record of the last step."""
+        self.bar.show(event)
+        epochs = self.prepared.spec.train.epochs
+        if isinstance(event, Epoch) and self.tables.are_due(event.epoch, epochs):
+            self._show_step(event, trace() if self.tables.full else None)
+
+    def _show_plan(self) -> None:
         self.results.print(plan_page(self.prepared))
         if self.point is None:
             return
@@ -67,10 +105,7 @@ class TrainingScreen(ExitStack):
         """Says something on standard error, above the bar where there is one."""
         say(self.messages, message)
 
-    def progress(self, event: Epoch | StepProgress) -> None:
-        self.bar.show(event)
-
-    def show_step(self, epoch: Epoch, trace: Trace | None) -> None:
+    def _show_step(self, epoch: Epoch, trace: Trace | None) -> None:
         """The per-layer table of an epoch's last step, and its matrices where a trace is given."""
         self.bar.hide()
         settings = self.prepared.spec.train
