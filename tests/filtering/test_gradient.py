@@ -51,7 +51,7 @@ def in_loops(image: Any, filter: Any, upstream: Any, **how: Any) -> Any:
 def test_loops(mode: Any, flip: bool, geometry: Any) -> None:
     rng = np.random.default_rng(1)
     image, filter = rng.integers(-5, 6, (5, 6)), rng.integers(-3, 4, (2, 3))
-    how = Options(**{**geometry, "padding_mode": mode, "flip": flip})
+    how: dict[str, Any] = {**geometry, "padding_mode": mode, "flip": flip}
     upstream = rng.integers(-4, 5, correlate(image, filter, **how).shape)
     expected = in_loops(image, filter, upstream, **how)
     made = correlate_gradient(image, filter, upstream, **how)
