@@ -33,7 +33,7 @@ def accuracy(name: str, *overrides: str) -> float:
         ("digits-conv", 0.96),
         ("digits-batchnorm", 0.96),
         ("mnist-mlp", 0.89),
-        ("mnist-lenet", 0.95),
+        pytest.param("mnist-lenet", 0.95, marks=pytest.mark.slow),
     ],
 )
 def test_it_learns(name: str, least: float) -> None:

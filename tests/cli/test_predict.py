@@ -208,6 +208,7 @@ def test_weights_that_came_from_a_file_are_not_needed(nncli: Run, tmp_path: Path
     assert nncli("predict", "runs/t", "x.csv").status == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "rows"), [("csv", 15_000), ("npy", 15_000)])
 def test_memory_does_not_grow_with_the_file(
     runs: Path, tmp_path: Path, kind: str, rows: int, monkeypatch: pytest.MonkeyPatch
