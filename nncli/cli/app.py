@@ -23,7 +23,7 @@ from nncli.core.errors import (
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
-COMMANDS = {  # in the order in which --help lists them; each lies in a module of its own
+COMMANDS = {  # in the order in which --help lists them; each is in a module of its own
     "init": {},
     "train": {},
     "inspect-grad": {},

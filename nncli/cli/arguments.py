@@ -101,7 +101,7 @@ def word(text: str, option: str, known: Sequence[str]) -> str:
     """One of the words that an option takes.
 
     Raises:
-        NncliError: it is another, of which the nearest known one is told.
+        NncliError: it is another; the message names the nearest known one.
     """
     if text in known:
         return text

@@ -41,7 +41,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopRequest:
-    """Whether somebody has asked to stop."""
+    """Whether a signal has asked to stop."""
 
     requested = False
 
@@ -70,7 +70,7 @@ def interruptible() -> Iterator[StopRequest]:
     try:
         yield stop
     finally:
-        # Whoever has asked to stop is being obeyed: pressing on must not cut the last words short.
+        # The stop is under way: a further signal must not cut off the last messages.
         for number in caught:
             signal.signal(number, signal.SIG_IGN if stop.requested else before[number])
 

@@ -144,7 +144,7 @@ def train(
     options = {"train.epochs": epochs, "train.threads": threads}
     overrides = [f"{key}={value}" for key, value in options.items() if value is not None]
     try:
-        begun = _begin(spec, resume, out, [*(set_ or []), *overrides], init_from, from_)
+        begun = _prepare(spec, resume, out, [*(set_ or []), *overrides], init_from, from_)
     except KeyboardInterrupt:
         raise InterruptedTraining("interrupted; nothing was written") from None
     as_json = format is TableOrJson.json
@@ -155,7 +155,7 @@ def train(
     )
     screen = TrainingScreen(begun.prepared, begun.resume_point, due, quiet=as_json)
     try:
-        done = _go(begun, screen, overwrite=overwrite, checkpoint_every=checkpoint_every)
+        done = _train(begun, screen, overwrite=overwrite, checkpoint_every=checkpoint_every)
     except StoppedTraining as stopped:
         if as_json and stopped.training is not None:
             write_text(training_json(stopped.training, stopped))
@@ -182,7 +182,7 @@ class Begun(NamedTuple):
         return None if self.reopened is None else self.reopened.point
 
 
-def _begin(
+def _prepare(
     spec: Path | None,
     resume: Path | None,
     out: Path | None,
@@ -206,13 +206,13 @@ def _begin(
     return Begun(prepared, out if out is not None else Path("runs") / prepared.spec.name)
 
 
-def _go(
+def _train(
     begun: Begun, screen: "TrainingScreen", *, overwrite: bool, checkpoint_every: float
 ) -> "Training":
-    """Trains, until it is done or somebody asks to stop."""
+    """Trains until all epochs are done or a signal asks to stop."""
     import shlex
 
-    from nncli.app.resume import resume as run_on
+    from nncli.app.resume import resume as resume_run
     from nncli.app.train import train as run
     from nncli.cli.process import interruptible
     from nncli.core.errors import DivergedError, InterruptedTraining, StoppedTraining
@@ -237,7 +237,7 @@ def _go(
     with interruptible() as stop, screen:
         try:
             if begun.reopened is not None:
-                return run_on(begun.reopened, **watch)
+                return resume_run(begun.reopened, **watch)
             return run(begun.prepared, out=begun.folder, overwrite=overwrite, **watch)
         except KeyboardInterrupt:
             message = f"interrupted; saved is the last checkpoint\n{going_on}"

@@ -14,7 +14,7 @@ from nncli.core.text import printable
 
 
 def reason(error: OSError) -> str:
-    """Why the system refused, without the path: that stands in front of it."""
+    """Why the system refused, without the path, which the message begins with."""
     return (error.strerror or str(error)).lower()
 
 

@@ -123,7 +123,7 @@ def equations(
     """An equation of matrices; of arrays of more axes, one for each of their matrices.
 
     Args:
-        terms: each with its symbol. A vector stands as a row. Arrays of more than two axes are of
+        terms: each with its symbol. A vector is shown as a row. Arrays of more than two axes are of
             one shape.
         axes: what the leading axes are, each with its numbers where they are not 0, 1, 2, ...
     """

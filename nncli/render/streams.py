@@ -33,12 +33,12 @@ def results(*, quiet: bool = False) -> Console:
 
 
 def write_text(text: str) -> None:
-    """Writes a line to standard output as it is; in silence where nobody reads it."""
+    """Writes a line to standard output, unchanged; does nothing where its reader has left."""
     write_bytes(f"{text}\n".encode())
 
 
 def write_bytes(content: bytes) -> None:
-    """Writes to standard output as it is; in silence where nobody reads it."""
+    """Writes to standard output, unchanged; does nothing where its reader has left."""
     try:
         sys.stdout.flush()
         sys.stdout.buffer.write(content)
@@ -51,7 +51,7 @@ def write_bytes(content: bytes) -> None:
 def standard_output(*, seekable: bool = False) -> Iterator[IO[bytes]]:
     """Standard output for bytes; a `seekable` one is a file until all is written.
 
-    BrokenPipeError leaves it: whoever writes on and on shall stop when nobody reads.
+    Raises BrokenPipeError where its reader has left, so that a long writing stops.
     """
     sys.stdout.flush()
     if not seekable:
@@ -70,5 +70,5 @@ def messages() -> Console:
 
 
 def say(console: Console, message: str) -> None:
-    """Says what the program has to tell besides its results, in one line."""
+    """Writes one line of what is said besides the results."""
     console.print(f"nncli: {printable(message)}", soft_wrap=True)

@@ -28,7 +28,7 @@ from nncli.render.widgets.heat import HeatLines
 from nncli.render.widgets.tables import Column, Columns
 
 RECORDED_WIDTH = 100  # characters of a page in a file
-CONTINUED: Any = {"subsequent_indent": "    "}  # how a line goes on that is too long
+CONTINUED: Any = {"subsequent_indent": "    "}  # of a line that is too long
 Line = tuple[str, str]  # a style, and what is written in it
 
 

@@ -1,4 +1,4 @@
-"""A page as a LaTeX document that compiles as it stands."""
+"""A page as a LaTeX document that compiles as it is."""
 
 import re
 
@@ -64,7 +64,7 @@ ESCAPES = {
     "-": "{-}",  # or two in a row would become a dash
     "|": r"\textbar{}", "<": r"\textless{}", ">": r"\textgreater{}",
 }  # fmt: skip
-WIDEST = 8  # columns of matrices that stand in one line
+WIDEST = 8  # columns of matrices that are set in one line
 
 
 def write(document: Document) -> bytes:

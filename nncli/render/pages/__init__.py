@@ -6,5 +6,5 @@ is the step as plain data. Of a filter over a matrix `filtering` is the page, `w
 of it, `animation` its windows in turn. The others are named for what they show.
 
 A page is blocks of `nncli.render.document` where it can be written in many formats, and else
-something that rich prints. Beside it stands the record as JSON. Pages import no formats.
+something that rich prints. The same file has the record as JSON. Pages import no formats.
 """

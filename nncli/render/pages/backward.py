@@ -1,4 +1,4 @@
-"""The way back through one layer, by each of the four views."""
+"""The backward pass through one layer: where its error comes from, its gradient, what flows on."""
 
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -56,7 +56,7 @@ def _symbol(layer: LayerTrace, key: str) -> str:
 
 
 def product_lines(layer: LayerTrace) -> Iterator[Row]:
-    """Which kind of product stands in which line, and the shapes that it takes."""
+    """The kind of product in each line, and the shapes of its factors."""
     kind = layer.placed.layer
     for formula in (*kind.forward_formulas, *kind.backward_formulas):
         arrays = [layer.quantity(key) for key in formula.terms[:-1]]

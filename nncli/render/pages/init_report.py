@@ -8,7 +8,7 @@ from nncli.core.text import printable
 
 
 def init_report(draft: Draft) -> Iterator[str]:
-    """Lines for whoever asked for a spec."""
+    """What was found, noted and written, and the command that trains it."""
     if draft.facts:
         yield f"found {draft.facts}"
     for note in draft.notes:

@@ -45,7 +45,7 @@ def network_table(network: Network) -> Columns:
 
 
 def measures_table(epoch: Epoch, links: Sequence[Link] = ()) -> RenderableType:
-    """What an epoch's last step did: the error signal's way back, a row a layer."""
+    """What an epoch's last step did: the error signal from the output back, a row a layer."""
     columns = [Column("layer", words=True)]
     columns += [Column(q.symbol, rank=q.rank) for q in MEASURES if q.symbol]
     rows: list[list[str | Text]] = []
@@ -116,7 +116,7 @@ def update_rule(links: Sequence[Link]) -> str:
 
 
 def saturation(layer: LayerMeasures) -> Text:
-    """The saturated share; most of a layer stands out, where that starves the layer."""
+    """The saturated share, highlighted where it is most of a layer and starves that layer."""
     row = ACTIVATIONS.get(layer.activation or "")  # a run may hold what this version lacks
     starved = layer.passed is not None and row is not None and row.saturation.starves
     style = "bold red" if starved and (layer.saturated or 0) > 0.5 else ""

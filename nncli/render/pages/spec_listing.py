@@ -18,7 +18,7 @@ Piece = tuple[str, str]  # YAML, and the comment behind it
 
 
 class TerminalListing:
-    """On a terminal: the comments stand back."""
+    """On a terminal: the comments are dimmed."""
 
     def __init__(self, listing: SpecListing) -> None:
         self.listing = listing

@@ -95,7 +95,7 @@ class TrainingScreen(ExitStack):
             )
 
     def place(self, epoch: int, samples: int) -> str:
-        """Where a training stands, `epoch` epochs being complete, in words that follow a verb."""
+        """How far a training has come, `epoch` epochs being complete, in words to follow a verb."""
         of = f"epoch {epoch + (samples > 0):,} of {self.prepared.spec.train.epochs:,}"
         if samples:
             return f"in {of}, after {samples:,} of {len(self.prepared.data.train):,} samples"

@@ -87,7 +87,7 @@ class Curves:
         epochs = np.asarray(self.epochs if series.epochs is None else series.epochs, float)
         at = np.linspace(self.epochs[0], self.epochs[-1], 2 * width)
         within = (at >= epochs[0]) & (at <= epochs[-1])
-        within[np.abs(at - epochs[0]).argmin()] = True  # an only epoch may lie between two columns
+        within[np.abs(at - epochs[0]).argmin()] = True  # a single epoch may be between two columns
         curve = np.interp(at, epochs, scale(np.asarray(series.values, float)))
         bottom, top = float(scale(np.asarray(low))), float(scale(np.asarray(high)))
         dots = _dots(curve, within, bottom, top, 4 * self.height)
@@ -118,7 +118,7 @@ class Curves:
         return lines
 
     def _letters(self, drawn: Sequence[Cells]) -> dict[tuple[int, int], int]:
-        """Where letters stand on the curves: those of each curve in columns of its own."""
+        """Where letters are written on the curves: those of each curve in columns of its own."""
         places = {}
         step = max(BETWEEN, 2 * len(drawn))
         for k, curve in enumerate(drawn):
@@ -144,7 +144,7 @@ Dots = npt.NDArray[np.bool_]
 
 
 def _dots(curve: Numbers, within: Dots, low: float, high: float, height: int) -> Dots:
-    """The part of a curve that lies `within`, on a grid of dots, without gaps."""
+    """The part of a curve that is `within`, on a grid of dots, without gaps."""
     rows = np.rint((high - curve) / (high - low or 1.0) * (height - 1)).astype(int)
     dots = np.zeros((height, len(curve)), bool)
     before = rows[np.flatnonzero(within)[0]]

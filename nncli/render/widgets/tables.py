@@ -16,7 +16,10 @@ GAP = "  "  # between two columns
 
 
 class Column(NamedTuple):
-    """`words` stand to the left, numbers to the right; the highest `rank` goes first, 0 never."""
+    """`words` are aligned to the left, numbers to the right.
+
+    Where the width is too small, the column of the highest `rank` is left out first, 0 never.
+    """
 
     heading: str
     words: bool = False
@@ -24,7 +27,7 @@ class Column(NamedTuple):
 
 
 class Facts:
-    """Facts under headings that stand to their left; one that is too long goes on below itself."""
+    """Facts, each with its heading to the left; one that is too long is continued below itself."""
 
     def __init__(self, facts: Sequence[tuple[str, str]]) -> None:
         self.facts = facts
