@@ -161,7 +161,10 @@ def _lost_data(path: Path) -> Iterator[str]:
 
 
 def _differences(one: Spec, other: Spec) -> list[_Change]:
-    found = differences([one.absolute(), other.absolute()])
+    found = list(differences([one.absolute(), other.absolute()]))
+    if any(path == ("train", "optimizer") for path, _ in found):
+        # Keys that only one of the two has follow from that.
+        found = [(path, values) for path, values in found if ABSENT not in values]
     return [_Change(path, *map(_in_words, values)) for path, values in found]
 
 

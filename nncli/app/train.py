@@ -197,6 +197,8 @@ def _to_try(event: Divergence, spec: Spec) -> list[str]:
         advice.append(f"less momentum than {settings.momentum:g}")
     if settings.weight_decay * settings.eta > 1:
         advice.insert(0, "train.weight_decay times eta below 1")
+    if settings.decoupled_weight_decay * settings.eta > 1:
+        advice.insert(0, "train.decoupled_weight_decay times eta below 1")
     if event.part == "validation":
         advice.insert(0, f"a look at {_sample(event)}")
     return advice

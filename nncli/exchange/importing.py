@@ -157,7 +157,8 @@ def _is_more(file: WeightFile, name: str) -> bool:
     """Whether an array is not a parameter, in a file that nncli wrote."""
     if file.format == FORMAT:
         return name in (OFFSET, DIVISOR)
-    return file.format.startswith("nncli.checkpoint/") and name.startswith("velocity.")
+    # A checkpoint has an optimizer's state as well: velocity.dense1.weight, and counters.
+    return file.format.startswith("nncli.checkpoint/") and name.count(".") != 1
 
 
 class _Module(NamedTuple):

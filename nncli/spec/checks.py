@@ -12,6 +12,7 @@ from nncli.nn.activations import ACTIVATIONS, DEFAULT, ELEMENTWISE, MIXING, PARA
 from nncli.nn.costs import COSTS, activations_of
 from nncli.spec.layers import LAYERS, LayerSpec, WeightedLayerSpec
 from nncli.spec.nodes import Problem
+from nncli.spec.training import OPTIMIZERS
 
 
 def mistakes(data: dict[str, Any]) -> Iterator[Problem]:
@@ -88,7 +89,7 @@ def _optimizer(train: dict[str, Any]) -> Iterator[Problem]:
     kind = chosen.get("type") if isinstance(chosen, dict) else chosen
     if kind != "sgd":
         for key in ("momentum", "nesterov"):
-            if key in train and isinstance(kind, str):
+            if key in train and isinstance(kind, str) and kind in OPTIMIZERS:
                 message = f"'{key}' belongs to sgd, and the optimizer is {kind}; leave it out"
                 yield Problem(("train", key), message, at_key=True)
     elif train.get("nesterov") is True and not train.get("momentum"):

@@ -105,7 +105,9 @@ class TestOwnLayout:
         export = file({**arrays, **scaling}, format="nncli.weights/1")
         velocity = {f"velocity.{name}": array for name, array in arrays.items()}
         checkpoint = file({**arrays, **velocity}, format="nncli.checkpoint/1")
-        for given_file in (export, checkpoint):
+        moments = {f"first_moment.{name}": array for name, array in arrays.items()}
+        adam = {**arrays, **moments, "adam_steps": np.array(7)}
+        for given_file in (export, checkpoint, file(adam, format="nncli.checkpoint/1")):
             np.testing.assert_array_equal(
                 network_from(given_file, network, "nncli")[0].parameters, flat
             )

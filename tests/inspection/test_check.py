@@ -16,6 +16,7 @@ from nncli.inspection.rounding import rounding
 from nncli.nn.arrays import Array
 from nncli.nn.layers import (
     AvgPoolStep,
+    BatchNorm,
     Conv,
     ConvStep,
     Dense,
@@ -592,3 +593,14 @@ def test_the_derivative_of_a_saturated_sigmoid_is_computed() -> None:
     """e^z of z = 720 is infinite; the complex step must not depend on it."""
     done = check(thousands(-720.0))
     assert sum(tensor.unknown for tensor in done.tensors) == 0
+
+
+@DTYPES
+def test_a_bias_before_a_batchnorm_is_proven_though_its_gradient_is_rounding(dtype: Any) -> None:
+    """Its derivative is 0: the mean that is taken off takes the bias with it."""
+    layers = (Dense(units=4, activation="identity"), BatchNorm(), Dense(units=3))
+    done = check(trace_of(settle(Case("bias-batchnorm", layers, (3,), n=6)), dtype))
+    assert done.verdict == "passed", done.unproven
+    (bias,) = (t for t in done.tensors if (t.layer, t.quantity) == ("dense1", "bias_gradient"))
+    assert bias.verified == bias.checked
+    assert bias.largest < 1e-6
