@@ -6,7 +6,7 @@ from typing import Any
 
 from nncli.nn.layers import LAYERS
 from nncli.nn.measures import LayerMeasures
-from nncli.nn.optimizers import Optimizer, chain_of
+from nncli.nn.optimizers import OPTIMIZERS, Optimizer, chain_of
 from nncli.nn.trace import LayerTrace
 from nncli.render.notation import LINK_SYMBOLS, MEASURES, SYMBOL, TERMS, Quantity
 from nncli.render.pages.update import LINES
@@ -36,8 +36,10 @@ def test_every_symbol_is_of_something() -> None:
 
 def test_every_vector_of_an_optimizer_has_a_symbol() -> None:
     network = build_case(SOME_CASES[0])
-    for settings in ({"momentum": 0.5, "nesterov": True, "weight_decay": 0.1}, {"kind": "adam"}):
-        links = chain_of(**settings, decoupled_weight_decay=0.1)
+    every: dict[str, dict[str, Any]] = {"sgd": {"momentum": 0.5, "nesterov": True}}
+    for kind in OPTIMIZERS:
+        settings = {"weight_decay": 0.1, "decoupled_weight_decay": 0.1, **every.get(kind, {})}
+        links = chain_of(kind, **settings)
         assert set(Optimizer(network, links).vectors) <= set(LINK_SYMBOLS)
         assert all(type(link) in LINES for link in links)
 
