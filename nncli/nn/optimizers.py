@@ -281,7 +281,6 @@ class Optimizer:
         }
         self._eta = math.nan  # what `minus_eta` was set from
         self._begins = [link.begin for link in self.links if type(link).begin is not Link.begin]
-        self._operations = self.operations()
 
     def begin(self, eta: float) -> None:
         """Sets what the operations of a step read besides vectors, once a step."""
@@ -317,7 +316,7 @@ class Optimizer:
     def apply(self, eta: float) -> None:
         """Moves the parameters by one step with the learning rate `eta`."""
         self.begin(eta)
-        execute(self._operations)
+        execute(self.operations())
 
     def copy_state(self) -> dict[str, Array]:
         return {name: array.copy() for name, array in self.state.items()}

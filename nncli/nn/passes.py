@@ -127,11 +127,6 @@ class Pass:
                 self.complete()
         return cost
 
-    def update_state(self) -> None:
-        """Takes what layers keep from this step to the next, see `Network.state`."""
-        for one in self.state_operations:
-            one()
-
     def complete(self) -> None:
         """What no update needs, see `Step.run`."""
         for layer in reversed(self.layers[: self._first_with_parameters() + 1]):
