@@ -11,11 +11,11 @@ from nncli.core.errors import DataError
 from nncli.core.text import count_of, printable, quote_all
 from nncli.data.dataset import Dataset, check_inputs, needed_scaling, prepare
 from nncli.data.preprocessing import Layout, Preprocessing
+from nncli.data.readers.arrays import release_large
 from nncli.data.readers.files import STANDARD_INPUT, check_expansion, opened, reading
-from nncli.data.readers.mapped import release_large
 from nncli.data.readers.read import array_of_inputs, kind, read_source
-from nncli.data.readers.rows import RowReader
-from nncli.data.readers.tables import chosen_samples, delimiter_of, read_table
+from nncli.data.readers.rows import RowReader, delimiter_of, read_table
+from nncli.data.readers.tables import chosen_samples
 from nncli.data.samples import Pair, Samples, Source
 
 PIECE = 1 << 21  # numbers

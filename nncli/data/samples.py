@@ -1,6 +1,9 @@
-"""What was read, before classes, scaling and splitting; and where each value of it stood."""
+"""What was read, before classes, scaling and splitting; and where each value of it stood.
 
-from collections.abc import Sequence
+Nested lists, as a spec may hold them, become arrays here.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +14,11 @@ from numpy.typing import NDArray
 from nncli.core.errors import DataError
 from nncli.core.text import count_of, quote, sizes
 from nncli.data.messages import Problems
+
+# Integers below this, of either sign, stay integers: they fit int64.
+EXACT_INTEGERS = 2**63
+# Characters that an array of text may hold however few of them are needed.
+MOST_PADDED = 16 << 20
 
 
 class Pair(NamedTuple):
@@ -164,3 +172,83 @@ def why_not_finite(number: Any, dtype: np.dtype[Any]) -> str:
         return "is not a finite number"
     too_large = f"is too large for {dtype}"
     return too_large if abs(number) > np.finfo(dtype).max else f"{too_large} once it is scaled"
+
+
+# Lists
+
+
+def from_list(values: list[Any], name: str) -> NDArray[Any]:
+    """Nested lists as an array: int64, float64 or text, by what they hold.
+
+    Raises DataError that points at the elements to blame: not a number, or a row of another
+    length than the first.
+    """
+    shape = shape_of(values)
+    if len(shape) > 4:
+        raise DataError(f"{name}: lists are nested {len(shape)} deep; at most 4 are known")
+    problems = Problems(name)
+    leaves = list(walk(values, shape, (), name, problems))
+    problems.raise_any()
+    if not leaves:
+        raise DataError(f"{name}: holds no samples")
+    kinds = {str if isinstance(leaf, str) else type(leaf) for leaf in leaves}
+    if str in kinds and len(kinds) > 1:
+        raise DataError(f"{name}: mixes numbers and text")
+    small = all(isinstance(leaf, int) and abs(leaf) < EXACT_INTEGERS for leaf in leaves)
+    if str in kinds:
+        texts = [str(leaf) for leaf in leaves]
+        return text_array(texts, lambda row: f"{name}: element [{row}]").reshape(shape)
+    return np.array(leaves, np.int64 if small else np.float64).reshape(shape)
+
+
+def text_array(texts: list[str], place: Callable[[int], str]) -> NDArray[np.str_]:
+    """Labels as an array of text, in which each takes as much room as the longest.
+
+    place: names the label of a row. Raises DataError where one label alone would make the array
+    a multiple of what all of them take.
+    """
+    lengths = list(map(len, texts))
+    longest = max(lengths, default=0)
+    if longest * len(texts) > max(MOST_PADDED, 16 * sum(lengths)):
+        row = lengths.index(longest)
+        raise DataError(
+            f"{place(row)}: the label {quote(texts[row])} has {longest:,} characters, far more "
+            "than the others; is a quote left open?"
+        )
+    return np.array(texts, np.str_)
+
+
+def shape_of(values: Any) -> tuple[int, ...]:
+    shape: list[int] = []
+    while isinstance(values, list):
+        shape.append(len(values))
+        values = values[0] if values else None
+    return tuple(shape)
+
+
+def leaves_of(values: list[Any]) -> list[Any]:
+    """What lists that `from_list` took hold, in order."""
+    return [leaf for v in values for leaf in (leaves_of(v) if isinstance(v, list) else [v])]
+
+
+def walk(
+    value: Any, shape: tuple[int, ...], index: tuple[int, ...], name: str, problems: Problems
+) -> Iterator[int | float | str]:
+    """The leaves in order; what does not fit `shape`, or is no number or text, is a problem."""
+    place = f"{name}: element [{', '.join(str(i) for i in index)}]" if index else name
+    if isinstance(value, list):
+        if not shape:
+            problems.add(f"{place}: is a list, where the first element is a number")
+        elif len(value) != shape[0]:
+            problems.add(f"{place}: has {len(value)} elements, but the first has {shape[0]}")
+        else:
+            for i, inner in enumerate(value):
+                yield from walk(inner, shape[1:], (*index, i), name, problems)
+    elif shape:
+        problems.add(f"{place}: {quote(value)} is not a list, where the first element is one")
+    elif isinstance(value, bool) or not isinstance(value, int | float | str):
+        problems.add(f"{place}: {quote(value)} is not a number")
+    elif isinstance(value, int) and not -(10**308) < value < 10**308:
+        problems.add(f"{place}: the integer is too large for a number")
+    else:
+        yield value

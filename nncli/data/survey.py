@@ -11,16 +11,11 @@ from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
 from nncli.core.text import count_of, quote
+from nncli.data.preprocessing import blocks, statistics
 from nncli.data.readers.read import kind, read_pair, read_source
-from nncli.data.readers.tables import (
-    Table,
-    is_number,
-    read_table,
-    table_samples,
-    target_columns,
-)
+from nncli.data.readers.rows import read_table
+from nncli.data.readers.tables import Table, is_number, table_samples, target_columns
 from nncli.data.samples import Pair, Samples, Source, named
-from nncli.data.scaling import blocks, statistics
 from nncli.data.targets import one_class
 
 TARGET_NAMES = {"target", "label", "class", "y", "output", "outcome", "category"}

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from nncli.data import Pair, read_source, read_values, read_whole_npz
-from nncli.data.readers import arrays, files, idx
+from nncli.data import Pair, read_source, read_values, read_whole_npz, samples
+from nncli.data.readers import arrays, files
 from nncli.data.readers.arrays import read_npz
 from tests.data.conftest import load, problems, told_if_any, write
 
@@ -300,7 +300,7 @@ def test_idx_that_promises_the_moon_takes_no_memory() -> None:
 
 def test_a_gzip_bomb_of_idx_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "RATIO_FROM", 1 << 20)
-    monkeypatch.setattr(idx, "read_upto", None)
+    monkeypatch.setattr(arrays, "read_upto", None)
     path = write("x.idx.gz", idx_bytes(np.zeros((4000, 1000), np.uint8)))
     assert problems(inputs_of, path) == [
         "x.idx.gz: expands to more than 200 times its size; refused as a decompression bomb"
@@ -333,7 +333,7 @@ def test_idx_is_not_decompressed_beyond_its_promise(monkeypatch: pytest.MonkeyPa
         asked.append(limit)
         return stream.read(limit)
 
-    monkeypatch.setattr(idx, "read_upto", watched)
+    monkeypatch.setattr(arrays, "read_upto", watched)
     problems(inputs_of, path)
     assert asked == [25]
 
@@ -576,6 +576,6 @@ def test_a_header_of_bad_style_is_refused_without_a_warning(fields: str) -> None
 
 
 def test_a_label_in_a_list_far_longer_than_the_others_is_refused() -> None:
-    (told,) = problems(arrays.from_list, ["a"] * 2000 + ["x" * 100_000], "targets")
+    (told,) = problems(samples.from_list, ["a"] * 2000 + ["x" * 100_000], "targets")
     assert told.startswith("targets: element [2000]: the label 'xxx")
     assert told.endswith("has 100,000 characters, far more than the others; is a quote left open?")

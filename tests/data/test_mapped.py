@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
 from nncli.data import Pair
-from nncli.data.readers import mapped
-from nncli.data.readers.mapped import RowFile
-from nncli.data.scaling import Scaling
+from nncli.data.preprocessing import Scaling
+from nncli.data.readers import arrays
+from nncli.data.readers.arrays import RowFile
 from tests.data.conftest import FLOAT32, load, problems
 
 RANDOM = np.random.default_rng(5)
@@ -31,7 +31,7 @@ ORDERS = {
 
 @pytest.fixture(autouse=True)
 def all_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mapped, "SMALL", 0)
+    monkeypatch.setattr(arrays, "SMALL", 0)
 
 
 def large(inputs: NDArray[Any], **options: Any) -> Any:
@@ -58,7 +58,7 @@ def test_rows_are_those_of_the_array(order: Any, scale: Any, dtype: Any) -> None
 
 
 def test_a_small_file_is_mapped_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mapped, "SMALL", BYTES.nbytes)
+    monkeypatch.setattr(arrays, "SMALL", BYTES.nbytes)
     assert large(BYTES).train._file is None
 
 

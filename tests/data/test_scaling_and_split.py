@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nncli.data import Origin, Pair, Samples, Scaling, scaling, split
+from nncli.data import Origin, Pair, Samples, Scaling, preprocessing
+from nncli.data.load import hold_out, shares
+from nncli.data.preprocessing import fit_scaling
 from tests.data.conftest import load, problems
 
 RANDOM = np.random.default_rng(1)
@@ -14,7 +16,7 @@ X = np.column_stack([RANDOM.normal(1e6, 1e-2, 50), RANDOM.random(50), np.full(50
 
 @pytest.fixture(params=[1 << 17, 7], ids=["one block", "many blocks"])
 def block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scaling, "BLOCK", request.param)
+    monkeypatch.setattr(preprocessing, "BLOCK", request.param)
 
 
 def samples(inputs: Any) -> Any:
@@ -24,7 +26,7 @@ def samples(inputs: Any) -> Any:
 
 def fitted(inputs: Any, scale: Any, index: Any = None) -> Any:
     index = np.arange(len(inputs)) if index is None else index
-    fit = scaling.fit_scaling(samples(inputs), index, scale)
+    fit = fit_scaling(samples(inputs), index, scale)
     out = np.empty(inputs.shape)
     fit.apply(inputs, out)
     return out
@@ -50,7 +52,7 @@ def test_standard_is_stable_far_from_zero() -> None:
 @pytest.mark.usefixtures("block")
 @pytest.mark.parametrize("scale", ["minmax", "standard"])
 def test_constant_features_are_0_wherever_they_are_met(scale: Any) -> None:
-    fit = scaling.fit_scaling(samples(X), np.arange(50), scale)
+    fit = fit_scaling(samples(X), np.arange(50), scale)
     out = np.empty((1, 3))
     fit.apply(np.array([[0.0, 0.0, 99.0]]), out)
     assert out[0, 2] == 0
@@ -106,7 +108,7 @@ def test_identity() -> None:
 def drawn(classes: Any, share: Any, seed: int = 0) -> Any:
     counts = None if classes is None else np.asarray(classes)
     size = 10 if classes is None else len(classes)
-    return split.hold_out(share, size, counts, np.random.SeedSequence(seed), "t.csv")
+    return hold_out(share, size, counts, np.random.SeedSequence(seed), "t.csv")
 
 
 @pytest.mark.parametrize(
@@ -134,7 +136,7 @@ def test_shares_of_classes(sizes: list[int], share: float, taken: list[int]) -> 
 @settings(max_examples=200, deadline=None)
 def test_shares_keep_their_promises(sizes: Any, share: Any) -> None:
     held = int(np.floor(share * sum(sizes) + 0.5))
-    taken = split.shares(share, held, sizes)
+    taken = shares(share, held, sizes)
     assert all(0 <= t <= max(n - 1, min(n, 1)) for t, n in zip(taken, sizes, strict=True))
     most = sum(max(n - 1, min(n, 1)) for n in sizes)
     assert sum(taken) == min(held, most)

@@ -510,7 +510,7 @@ def test_a_table_with_words_takes_little_more_memory_than_its_text() -> None:
 def test_a_line_that_would_take_many_times_its_length_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("nncli.data.readers.tables.LONGEST_LINE", 1 << 20)
+    monkeypatch.setattr("nncli.data.readers.rows.LONGEST_LINE", 1 << 20)
     text = "1,0\n" + "1," * (1 << 19) + "2\n"
     assert problems(read, text) == ["t.csv: row 2 is longer than 1 MiB; save the samples as .npy"]
 

@@ -1,4 +1,4 @@
-"""NumPy's files and lists of numbers.
+"""Files of arrays: NumPy's .npy and .npz, and IDX; and rows of large memory-mapped ones.
 
 The .npy header is read here rather than by `np.load`: nothing in a file can then run code, warn,
 or ask for more memory than the file is long.
@@ -6,34 +6,40 @@ or ask for more memory than the file is long.
 
 import ast
 import math
+import os
 import re
 import struct
 import warnings
+import weakref
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
+from nncli.core.files import release_pages
 from nncli.core.text import printable, quote, quote_all, sizes
-from nncli.data.messages import Problems
-from nncli.data.readers.files import cannot_read, check_ratio, file_size, opened, read_upto
+from nncli.data.readers.files import (
+    GZIP_BEST_RATIO,
+    cannot_read,
+    check_ratio,
+    file_size,
+    is_gzip,
+    opened,
+    read_upto,
+)
 
-# Integers below this, of either sign, stay integers: they fit int64.
-EXACT_INTEGERS = 2**63
 MAGIC = b"\x93NUMPY"
 HEADER_LIMIT = 10_000
 # Column by column, or not aligned to its items: `take` would copy the whole file at every step.
 COPY_LIMIT = 1 << 30
 # More bytes than NumPy can address, whatever file they are to come from.
 MOST_BYTES = 2**63 - 1
-# Characters that an array of text may hold however few of them are needed.
-MOST_PADDED = 16 << 20
 PLAIN_TYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|[US][1-9]\d{0,5})")
 
 
@@ -198,78 +204,136 @@ def read_member(
     return np.asarray(array, order="C")  # np.ascontiguousarray would make a number a list of one
 
 
-def from_list(values: list[Any], name: str) -> NDArray[Any]:
-    """Nested lists as an array: int64, float64 or text, by what they hold.
+# IDX, the format in which MNIST is published: two zero bytes, one for the type, one for the number
+# of dimensions, each dimension as a big-endian uint32, then the values, big-endian, the last
+# dimension fastest. Source: Y. LeCun et al., "The MNIST database", section "The IDX file format".
 
-    Raises DataError that points at the elements to blame: not a number, or a row of another
-    length than the first.
+IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+
+def is_idx_name(path: Path) -> bool:
+    """Whether the name is one that IDX files usually have, such as train-images-idx3-ubyte.gz."""
+    name = path.name.lower().removesuffix(".gz")
+    return name.endswith(("-ubyte", ".idx")) or ".idx" in name or "-idx" in name
+
+
+def has_idx_magic(path: Path) -> bool:
+    with opened(path) as stream:
+        start = stream.read(4)
+    return len(start) == 4 and start[:2] == b"\0\0" and start[2] in IDX_TYPES and start[3] > 0
+
+
+def read_idx(path: Path) -> NDArray[Any]:
+    """The array of an IDX file, in memory and in the machine's byte order.
+
+    Raises DataError where the header promises more or fewer bytes than there are, before any
+    memory is taken for them.
     """
-    shape = shape_of(values)
-    if len(shape) > 4:
-        raise DataError(f"{name}: lists are nested {len(shape)} deep; at most 4 are known")
-    problems = Problems(name)
-    leaves = list(walk(values, shape, (), name, problems))
-    problems.raise_any()
-    if not leaves:
-        raise DataError(f"{name}: holds no samples")
-    kinds = {str if isinstance(leaf, str) else type(leaf) for leaf in leaves}
-    if str in kinds and len(kinds) > 1:
-        raise DataError(f"{name}: mixes numbers and text")
-    small = all(isinstance(leaf, int) and abs(leaf) < EXACT_INTEGERS for leaf in leaves)
-    if str in kinds:
-        texts = [str(leaf) for leaf in leaves]
-        return text_array(texts, lambda row: f"{name}: element [{row}]").reshape(shape)
-    return np.array(leaves, np.int64 if small else np.float64).reshape(shape)
+    name = printable(path)
+    stored = file_size(path)
+    with opened(path) as stream:
+        start = stream.read(4)
+        if not start:
+            raise DataError(f"{name}: is empty; an IDX file is needed")
+        if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in IDX_TYPES or not start[3]:
+            raise DataError(
+                f"{name}: is not IDX: it begins with 0x{start.hex()}, not with 0x0000, a type "
+                "(08, 09, 0b, 0c, 0d or 0e) and a number of dimensions"
+            )
+        dtype, dimensions = np.dtype(IDX_TYPES[start[2]]), start[3]
+        lengths = stream.read(4 * dimensions)
+        if len(lengths) < 4 * dimensions:
+            raise DataError(f"{name}: is cut short within its header")
+        shape = struct.unpack(f">{dimensions}I", lengths)
+        if dimensions > 4:
+            raise DataError(
+                f"{name}: has {dimensions} dimensions ({sizes(shape)}); at most 4 are known"
+            )
+        promised = math.prod(shape) * dtype.itemsize
+        heading = f"{name}: its header promises {promised:,} bytes ({sizes(shape)})"
+        offset = 4 + len(lengths)
+        if not is_gzip(path) and stored - offset != promised:
+            raise DataError(f"{heading}, but the file holds {stored - offset:,}")
+        if is_gzip(path) and promised > GZIP_BEST_RATIO * stored:
+            most = GZIP_BEST_RATIO * stored
+            raise DataError(f"{heading}, but {stored:,} bytes of gzip cannot hold above {most:,}")
+        if is_gzip(path):
+            check_ratio(path, promised, stored)
+        content = read_upto(stream, promised + 1)
+    if len(content) > promised:
+        raise DataError(f"{heading}, but the file holds more than {promised:,}")
+    if len(content) < promised:
+        raise DataError(f"{heading}, but the file holds {len(content):,}")
+    # The other lengths may be such that no array has them.
+    if not promised:
+        raise DataError(f"{name}: holds no samples (its shape is {sizes(shape)})")
+    array = np.frombuffer(content, dtype).reshape(shape)
+    return array.astype(dtype.newbyteorder("="), copy=False)
 
 
-def text_array(texts: list[str], place: Callable[[int], str]) -> NDArray[np.str_]:
-    """Labels as an array of text, in which each takes as much room as the longest.
+# Large memory-mapped arrays, read without filling the memory. Every page of a mapped file that is
+# touched counts as the process's own until it is let go, and the system maps its neighbours too: a
+# training would soon hold the whole file. So scattered rows are read from the file itself, in half
+# the time that mapping pages and letting go of them takes; and scans let go of what is behind them.
 
-    place: names the label of a row. Raises DataError where one label alone would make the array
-    a multiple of what all of them take.
-    """
-    lengths = list(map(len, texts))
-    longest = max(lengths, default=0)
-    if longest * len(texts) > max(MOST_PADDED, 16 * sum(lengths)):
-        row = lengths.index(longest)
-        raise DataError(
-            f"{place(row)}: the label {quote(texts[row])} has {longest:,} characters, far more "
-            "than the others; is a quote left open?"
-        )
-    return np.array(texts, np.str_)
+SMALL = 64 << 20  # bytes; a smaller file may be in memory as a whole
 
 
-def shape_of(values: Any) -> tuple[int, ...]:
-    shape: list[int] = []
-    while isinstance(values, list):
-        shape.append(len(values))
-        values = values[0] if values else None
-    return tuple(shape)
+def is_large(array: NDArray[Any]) -> bool:
+    """Whether it is mapped from a file that shall not be in memory as a whole."""
+    return isinstance(array, np.memmap) and array.nbytes > SMALL
 
 
-def leaves_of(values: list[Any]) -> list[Any]:
-    """What lists that `from_list` took hold, in order."""
-    return [leaf for v in values for leaf in (leaves_of(v) if isinstance(v, list) else [v])]
+def release_large(array: NDArray[Any]) -> None:
+    """Hands the pages of a large array back; they stay in the system's cache of files."""
+    if is_large(array):
+        release_pages(array)
 
 
-def walk(
-    value: Any, shape: tuple[int, ...], index: tuple[int, ...], name: str, problems: Problems
-) -> Iterator[int | float | str]:
-    """The leaves in order; what does not fit `shape`, or is no number or text, is a problem."""
-    place = f"{name}: element [{', '.join(str(i) for i in index)}]" if index else name
-    if isinstance(value, list):
-        if not shape:
-            problems.add(f"{place}: is a list, where the first element is a number")
-        elif len(value) != shape[0]:
-            problems.add(f"{place}: has {len(value)} elements, but the first has {shape[0]}")
+class RowFile:
+    """Reads rows of a large array (N x ...) from its file."""
+
+    def __init__(self, path: Path, offset: int, row: int) -> None:
+        """offset: where in the file the first row begins; row: its length. Both in bytes."""
+        self.path = path
+        self.offset = offset
+        self.row = row
+        try:
+            self.file = os.open(path, os.O_RDONLY)
+        except OSError as error:
+            raise cannot_read(path, error) from error
+        weakref.finalize(self, os.close, self.file)
+
+    @classmethod
+    def of(cls, array: NDArray[Any]) -> "RowFile | None":
+        """That of an array; None where it is small, or no plain view of the whole of a file."""
+        if not is_large(array) or not hasattr(os, "preadv"):
+            return None
+        whole = cast(Any, array)
+        while isinstance(whole.base, np.memmap):
+            whole = whole.base
+        same = whole.nbytes == array.nbytes and array.flags.c_contiguous
+        if not same or whole.filename is None:
+            return None
+        return cls(Path(whole.filename), whole.offset, array.nbytes // len(array))
+
+    def read(self, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
+        """Writes `rows` into `out`, len(rows) x a sample's shape, in one piece.
+
+        Raises:
+            DataError: the file has become shorter, or cannot be read any more.
+        """
+        first, last = int(rows[0]), int(rows[-1])
+        if last - first == len(rows) - 1 and bool((np.diff(rows) == 1).all()):
+            self._fill(out, first)
         else:
-            for i, inner in enumerate(value):
-                yield from walk(inner, shape[1:], (*index, i), name, problems)
-    elif shape:
-        problems.add(f"{place}: {quote(value)} is not a list, where the first element is one")
-    elif isinstance(value, bool) or not isinstance(value, int | float | str):
-        problems.add(f"{place}: {quote(value)} is not a number")
-    elif isinstance(value, int) and not -(10**308) < value < 10**308:
-        problems.add(f"{place}: the integer is too large for a number")
-    else:
-        yield value
+            for row, place in zip(rows.tolist(), out, strict=True):
+                self._fill(place, row)
+
+    def _fill(self, out: NDArray[Any], row: int) -> None:
+        try:
+            done = os.preadv(self.file, [out.data], self.offset + row * self.row)
+        except OSError as error:
+            raise cannot_read(self.path, error) from error
+        if done != out.nbytes:
+            raise DataError(f"{printable(self.path)}: has become shorter while it was being read")

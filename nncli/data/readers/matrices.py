@@ -20,7 +20,14 @@ from nncli.core.files import whole_file, write_whole
 from nncli.core.text import count_of, printable, quote, sizes
 from nncli.data.messages import Problems, cell_of, nearest
 from nncli.data.readers import images
-from nncli.data.readers.arrays import MAGIC, Header, check_length, mapped_numbers, read_header
+from nncli.data.readers.arrays import (
+    MAGIC,
+    Header,
+    check_length,
+    mapped_numbers,
+    read_header,
+    release_large,
+)
 from nncli.data.readers.files import (
     CHUNK,
     RATIO_LIMIT,
@@ -34,7 +41,6 @@ from nncli.data.readers.files import (
     read_upto,
     reading,
 )
-from nncli.data.readers.mapped import release_large
 from nncli.data.readers.text import TextReader, as_text
 
 Progress = Callable[[int, int | None], None]

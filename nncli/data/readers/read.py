@@ -11,11 +11,21 @@ from numpy.typing import NDArray
 from nncli.core.errors import DataError
 from nncli.core.text import count_of, printable, quote, sizes
 from nncli.data.messages import Problems
-from nncli.data.readers.arrays import EXACT_INTEGERS, from_list, leaves_of, read_npy, read_npz
+from nncli.data.readers.arrays import has_idx_magic, is_idx_name, read_idx, read_npy, read_npz
 from nncli.data.readers.files import file_size
-from nncli.data.readers.idx import has_idx_magic, is_idx_name, read_idx
-from nncli.data.readers.tables import Target, read_table, table_samples, table_targets
-from nncli.data.samples import Origin, Pair, Samples, Source, as_inputs, as_targets
+from nncli.data.readers.rows import read_table
+from nncli.data.readers.tables import Target, table_samples, table_targets
+from nncli.data.samples import (
+    EXACT_INTEGERS,
+    Origin,
+    Pair,
+    Samples,
+    Source,
+    as_inputs,
+    as_targets,
+    from_list,
+    leaves_of,
+)
 from nncli.data.targets import Classes, refuse_slips
 
 TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")

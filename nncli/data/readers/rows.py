@@ -1,26 +1,199 @@
-"""A table read in blocks of whole rows: of any length, and from a pipe as its rows come."""
+"""Tables as text, comma- or tab-separated, with or without a header: read whole, or in blocks.
+
+A text of numbers alone is read by NumPy. One that NumPy refuses, for its text labels or for a
+mistake, is read again by the csv module, which also tells where the mistake is.
+"""
 
 import csv
 import io
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import IO
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nncli.core.errors import DataError
-from nncli.core.text import count_of
-from nncli.data.readers.files import decoded
+from nncli.core.text import count_of, printable
+from nncli.data.messages import Problems
+from nncli.data.readers.files import decoded, read_text
 from nncli.data.readers.tables import (
+    LINE,
+    Cells,
     Table,
     csv_mistake,
     filled,
-    read_cells,
-    read_numbers,
+    is_number,
+    lines_of,
     records,
     stripped,
 )
 
+LONGEST_LINE = 4 << 20
+
 BLOCK = 1 << 20  # bytes
 LONGEST_ROW = 1 << 26  # bytes; a quote that is never closed makes one row of all that follows
+
+
+def read_table(
+    path: Path,
+    *,
+    header: bool | None = None,
+    rows: int | None = None,
+    names: Sequence[str] = (),
+    needed: str = "a table with a row for each sample",
+) -> Table:
+    """The table at `path` (.csv or .tsv, each also .gz). Blank lines are skipped.
+
+    header: whether there is one; None looks for it: a first row without any number, before other
+    rows. Where they are all text too, as in a file of labels, only `rows`, the number of samples
+    to expect, can tell it from a label.
+    names: columns to be found in a header; any first row is one then, but for a row of numbers
+    alone that lacks them.
+    needed: what is missing where the file is empty.
+    Raises DataError for a file that cannot be read, rows of different lengths and a table without
+    rows.
+    """
+    name, text = printable(path), read_text(path)
+    check_lines(name, text)
+    delimiter = delimiter_of(path)
+    table = read_numbers(name, text, delimiter, header, names)
+    if table is None:
+        table = read_cells(name, text, delimiter, header, rows, names)
+    if table is None:
+        raise DataError(f"{name}: is empty; {needed} is needed")
+    return table
+
+
+def delimiter_of(path: Path) -> str:
+    return "\t" if path.name.lower().removesuffix(".gz").endswith(".tsv") else ","
+
+
+def read_numbers(
+    name: str, text: str, delimiter: str, header: bool | None, names: Sequence[str]
+) -> Table | None:
+    """The table by NumPy's reader; None where that cannot read it, or not as finite numbers."""
+    rest = lines_of(text)
+    try:
+        reader = records(rest, delimiter)
+        first = next(filter(filled, reader), None)
+        if first is None:
+            return None
+        first = stripped(first)
+        has_header = could_be_header(first, names) if header is None else header
+        lines = filled_lines(text)
+        if has_header:
+            lines = lines[lines > reader.line_num]
+        else:
+            rest = lines_of(text)
+        # loadtxt warns where it finds nothing.
+        if len(lines) == 0:
+            return None
+        cells = np.loadtxt(rest, delimiter=delimiter, quotechar='"', comments=None, ndmin=2)
+    except (ValueError, csv.Error):
+        return None
+    if len(cells) != len(lines) or not np.isfinite(cells).all():
+        return None
+    if has_header and len(first) != cells.shape[1]:
+        return None
+    return Table(name, tuple(first) if has_header else None, cells, lines)
+
+
+def filled_lines(text: str) -> NDArray[np.int64]:
+    """The numbers of the lines that are not blank, the first line being 1."""
+    lines = enumerate(lines_of(text), start=1)
+    return np.fromiter((number for number, line in lines if line.strip()), dtype=np.int64)
+
+
+def check_lines(name: str, text: str) -> None:
+    """Raises DataError for a line that would take a multiple of its length, cell by cell."""
+    for number, match in enumerate(LINE.finditer(text), start=1):
+        if match.end() - match.start() > LONGEST_LINE:
+            raise DataError(
+                f"{name}: row {number} is longer than {LONGEST_LINE >> 20} MiB; "
+                "save the samples as .npy"
+            )
+
+
+def read_cells(
+    name: str,
+    text: str,
+    delimiter: str,
+    header: bool | None,
+    expected: int | None,
+    names: Sequence[str],
+    *,
+    first: int = 1,
+    width: int | None = None,
+) -> Table | None:
+    """The table by the csv module, as text; None where there is nothing.
+
+    first: the line of the file where the text begins. width: how many cells the first row of the
+    file has, where that is not the first row here.
+    """
+    heading: list[str] = []
+    lines = array("q")
+    problems = Problems(name)
+    reader = records(lines_of(text), delimiter)
+    start = first
+    try:
+        for cells in reader:
+            if filled(cells):
+                heading = heading or stripped(cells)
+                lines.append(start)
+                check_width(problems, width or len(heading), cells, start)
+            start = reader.line_num + first
+    except csv.Error as error:
+        raise DataError(f"{name}: row {start}: {csv_mistake(str(error))}") from error
+    problems.raise_any()
+    if not lines:
+        return None
+    rows = Cells(text, delimiter, 0, len(lines))
+    has_header = looks_like_header(rows, heading, expected, names) if header is None else header
+    if has_header and len(lines) == 1:
+        key = "header" if header else None
+        raise DataError(f"{name}: has a header but no rows below it", key=key)
+    below = 1 if has_header else 0
+    return Table(
+        name,
+        tuple(heading) if has_header else None,
+        Cells(text, delimiter, below, len(lines) - below),
+        np.array(lines[below:], dtype=np.int64),
+    )
+
+
+def could_be_header(first: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether the first row can be one, by itself."""
+    numbers = [is_number(cell) for cell in first]
+    if names:
+        return not all(numbers) or not set(names).isdisjoint(first)
+    return not any(numbers)
+
+
+def looks_like_header(
+    rows: Cells, first: Sequence[str], expected: int | None, names: Sequence[str]
+) -> bool:
+    if names or not could_be_header(first, names):
+        return could_be_header(first, names)
+    if expected is not None and not any(is_number(cell) for row in rows for cell in row):
+        return len(rows) == expected + 1
+    # A lone row of words is a header that lost its table, unless one sample is what is expected.
+    return len(rows) > 1 or expected != 1
+
+
+def check_width(problems: Problems, width: int, cells: list[str], line: int) -> None:
+    if len(cells) != width:
+        column = min(len(cells), width) + 1  # the first that is missing, or too many
+        problems.add(
+            f"{problems.name}: row {line}, column {column}: expected "
+            f"{count_of(width, 'cell')} as in the first row, found {len(cells)}"
+        )
+        problems.stop_if_enough()
+
+
+# In blocks of whole rows: of any length, and from a pipe as its rows come
 
 
 class RowReader:

@@ -19,7 +19,8 @@ from nncli.core.errors import DataError
 from nncli.core.text import count_of, quote_all
 from nncli.data.messages import Problems
 from nncli.data.readers.files import STANDARD_INPUT, TEXT_LIMIT
-from nncli.data.readers.tables import could_be_header, csv_mistake, is_number, stripped, to_number
+from nncli.data.readers.rows import could_be_header
+from nncli.data.readers.tables import csv_mistake, is_number, stripped, to_number
 
 BOM = b"\xef\xbb\xbf"
 BLOCK = 1 << 18  # bytes read at once: few enough for the cache
