@@ -33,7 +33,7 @@ from nncli.nn.network import build_network
 from nncli.nn.optimizers import sgd
 from nncli.nn.schedules import Constant
 from nncli.nn.step import Step
-from nncli.training.plan import Plan
+from nncli.training.steps import Plan
 from nncli.training.trainer import Trainer
 
 NNCLI = [sys.executable, "-m", "nncli"]

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from nncli.exchange import onnx_graph, pytorch_source
+from nncli.exchange import onnx_graph, pytorch
 from nncli.nn.activations import PARAMETERS
 from nncli.nn.layers import LAYERS as KINDS
 from nncli.nn.layers import Layer
@@ -63,6 +63,6 @@ def test_no_kind_is_outside_the_list() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("exporter", [onnx_graph, pytorch_source], ids=["onnx", "pytorch"])
+@pytest.mark.parametrize("exporter", [onnx_graph, pytorch], ids=["onnx", "pytorch"])
 def test_every_exporter_has_each_kind(exporter: Any, kind: Any) -> None:
     assert KINDS[kind] in exporter.LAYERS

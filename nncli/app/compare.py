@@ -10,9 +10,9 @@ from nncli.app.records import ComparedRun, Comparison, Difference
 from nncli.core.errors import RunError
 from nncli.core.text import printable
 from nncli.spec import load_spec
-from nncli.spec.compare import differences
+from nncli.spec.dump import differences
 from nncli.spec.words import dotted
-from nncli.training.metrics_reader import read_history
+from nncli.training.history import read_history
 
 
 def compare(runs: Sequence[str | Path]) -> Comparison:

@@ -9,7 +9,7 @@ from nncli.core.errors import DataError, SpecError
 from nncli.core.text import printable
 from nncli.data import Dataset, Pair, read_measured
 from nncli.nn.arrays import Array
-from nncli.training.assessment import Outcome, assess
+from nncli.training.evaluate import Outcome, assess
 
 WORST = 10
 OTHERS = "--data FILE measures it on others"

@@ -44,7 +44,7 @@ from nncli.spec import (
     StepSchedule,
     WeightedLayerSpec,
 )
-from nncli.training.plan import Plan
+from nncli.training.steps import Plan
 
 T = TypeVar("T")
 Shape = tuple[int, ...]

@@ -13,7 +13,7 @@ from nncli.data.survey import Survey, described, listed_plainly
 from nncli.nn.activations import ELEMENTWISE, MIXING
 from nncli.nn.costs import activations_of
 from nncli.nn.layers import LAYERS as KINDS
-from nncli.spec.compose import Entry, Section, compose
+from nncli.spec.dump import Entry, Section, compose
 
 FEW = 20  # samples; of fewer, none are held back
 # Steps of a training, where EPOCHS allow; fewer where each takes longer.

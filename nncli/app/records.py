@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nncli.spec.compare import ABSENT as ABSENT  # in a Difference
+from nncli.spec.dump import ABSENT as ABSENT  # in a Difference
 
 if TYPE_CHECKING:
     from nncli.data import Data
@@ -26,10 +26,9 @@ if TYPE_CHECKING:
     from nncli.nn.optimizers import Link
     from nncli.spec import Origin as ValueOrigin
     from nncli.spec import Spec
-    from nncli.training.assessment import Assessment
-    from nncli.training.evaluate import Evaluation
+    from nncli.training.evaluate import Assessment, Evaluation
     from nncli.training.history import Epoch, History
-    from nncli.training.plan import Plan
+    from nncli.training.steps import Plan
 
 Measure = Callable[["Epoch"], "float | None"]
 SPEC_SUFFIXES = (".yaml", ".yml")

@@ -19,7 +19,7 @@ from nncli.core.errors import RunError, SpecError
 from nncli.core.files import read_regular, reason
 from nncli.core.text import count_of, printable
 from nncli.spec import Spec, dump_spec, load_spec
-from nncli.spec.compare import ABSENT, differences
+from nncli.spec.dump import ABSENT, differences
 from nncli.spec.words import KeyPath, describe, dotted
 from nncli.training.checkpoint import check_optimizer_state
 from nncli.training.checkpoint_writer import CheckpointWriter

@@ -145,8 +145,7 @@ def conv(
     from nncli.app.conv import SUMMED, explain
     from nncli.cli.arguments import index_pair, index_range, refuse_options, window_padding, word
     from nncli.core.errors import FailedCheck, NncliError
-    from nncli.filtering.options import Options
-    from nncli.filtering.padding import PADDING_MODES
+    from nncli.filtering.options import PADDING_MODES, Options
     from nncli.render import formats
     from nncli.render.array_text import Extent
     from nncli.render.pages.filtering import document

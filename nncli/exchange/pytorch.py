@@ -5,15 +5,41 @@ nncli computed (.check.safetensors), which the module reproduces when it is run.
 """
 
 import math
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
 from nncli.core import safetensors_format
 from nncli.core.errors import NncliError
-from nncli.exchange.pytorch_source import source
-from nncli.exchange.trained import BUFFERS, PYTORCH, STATE_IN_PYTORCH, Files, Trained, step_of
-from nncli.nn.arrays import Array
+from nncli.core.text import sizes
+from nncli.exchange.trained import (
+    BUFFERS,
+    PYTORCH,
+    STATE_IN_PYTORCH,
+    Affine,
+    Files,
+    Trained,
+    step_of,
+)
+from nncli.nn.activations import ACTIVATIONS
+from nncli.nn.arrays import Array, Shape
+from nncli.nn.layers import (
+    AvgPool,
+    BatchNorm,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    MaxPool,
+    Placed,
+    Pool,
+    WeightedLayer,
+)
 from nncli.nn.network import Network
+from nncli.nn.windows import Axis, Pair
 
 
 def to_pytorch(trained: Trained) -> Files:
@@ -72,3 +98,302 @@ def _reference(trained: Trained) -> dict[str, Array]:
         "cost": np.array(cost),
         **{f"gradient.{name}": gradient for name, gradient in gradients.items()},
     }
+
+
+Module = tuple[str, list[str]]  # a class of torch.nn and its arguments
+
+WIDTH = 88  # characters, ruff's default
+COSTS = {  # by cost and the activation of the last layer
+    ("quadratic", None): (
+        "½ ‖a − y‖², the mean over the samples",
+        ["return 0.5 * (model(x) - y).square().sum() / len(x)"],
+    ),
+    ("cross_entropy", "sigmoid"): (
+        "Cross-entropy of each output, their sum, the mean over the samples",
+        [
+            "z = model.logits(x)",
+            'return F.binary_cross_entropy_with_logits(z, y, reduction="sum") / len(x)',
+        ],
+    ),
+    ("cross_entropy", "softmax"): (
+        "Cross-entropy, the mean over the samples",
+        ["return F.cross_entropy(model.logits(x), y)"],
+    ),
+}
+
+HEAD = '''\
+"""{name}
+
+A network trained by nncli, as a PyTorch module.
+Needs PyTorch and safetensors: pip install torch safetensors
+
+Two files of the same name lie beside it: its weights (.weights.safetensors), and
+numbers that nncli computed (.check.safetensors). Run as a program, it reproduces those:
+the outputs, and the gradients of one step.
+"""
+
+import sys
+from pathlib import Path
+
+try:
+    import torch
+{functional}    from safetensors.torch import load_file
+    from torch import nn
+except ImportError as error:
+    raise ImportError(f"{{error}}: pip install torch safetensors") from error
+
+WEIGHTS = Path(__file__).with_suffix(".weights.safetensors")
+REFERENCE = Path(__file__).with_suffix(".check.safetensors")
+'''
+
+TAIL = '''\
+def load() -> Network:
+    """The network with its trained weights{mode}."""
+    model = Network(){double}
+    model.load_state_dict(load_file(WEIGHTS))
+    return model{evaluation}
+
+
+def cost(model: Network, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """{cost}."""
+{cost_lines}
+
+
+def check() -> bool:
+    """Whether PyTorch computes what nncli computed; prints the largest differences."""
+    model, reference = load(), load_file(REFERENCE)
+    x, y = reference["inputs"], reference["targets"]
+    print(f"samples: {{len(x)}}; differences relative to the largest number:")
+    with torch.no_grad():
+        own = reference["outputs_in_own_type"]
+        here, exact = model(x), reference["outputs"]
+        # PyTorch's own rounding may be larger, as behind a batchnorm of inputs that are
+        # far from 0.
+        largest = max(exact.abs().max().item(), 1e-3)
+        rounding = (here - exact).abs().max().item() / largest
+        allowed = max({own_tolerance}, 1.5 * rounding)
+        results = [agrees(f"outputs in {{own.dtype}}", here, own, allowed)]
+    # The step is compared in float64, where rounding can hide no mistake.
+    model.double()
+    c = cost(model, x.double(), y)
+    c.backward()
+    results.append(agrees("outputs", model(x.double()), reference["outputs"]))
+    results.append(agrees("cost", c, reference["cost"]))
+    for name, parameter in model.named_parameters():
+        gradient = reference[f"gradient.{{name}}"]
+        results.append(agrees(f"gradient of {{name}}", parameter.grad, gradient))
+    print("PASSED" if all(results) else "FAILED")
+    return all(results)
+
+
+def agrees(
+    name: str, here: torch.Tensor, there: torch.Tensor, allowed: float = 1e-9
+) -> bool:
+    # Numbers below 1e-3 count as 1e-3: of a gradient that has vanished only rounding
+    # is left.
+    largest = max(there.abs().max().item(), 1e-3)
+    difference = (here.detach() - there).abs().max().item() / largest
+    passed = difference <= allowed
+    verdict = "" if passed else f"  more than {{allowed:.0e}}"
+    print(f"  {{name:30}}  {{difference:.1e}}{{verdict}}")
+    return passed
+
+
+if __name__ == "__main__":
+    sys.exit(0 if check() else 1)
+'''
+
+
+def source(trained: Trained) -> str:
+    """The module's text."""
+    network = trained.network
+    last = network.layers[-1]
+    behind = last.activation if network.cost.activation else None
+    described, lines = COSTS[network.cost.name, behind]
+    module = "\n".join(_module(trained, by_logits=behind is not None))
+    functional = "    import torch.nn.functional as F\n"
+    head = HEAD.format(
+        name=plain(trained.name),
+        functional=functional if "F." in module or "F." in "".join(lines) else "",
+    )
+    is_modal = any(placed.layer.has_modes for placed in network.layers)
+    tail = TAIL.format(
+        double=".double()" if network.dtype == "float64" else "",
+        mode=", in evaluation mode" if is_modal else "",
+        evaluation=".eval()" if is_modal else "",
+        cost=described,
+        cost_lines="\n".join(f"    {line}" for line in lines),
+        own_tolerance="1e-9" if network.dtype == "float64" else "1e-5",
+    )
+    classes = "" if trained.classes is None else "\n".join(_classes(trained.classes)) + "\n"
+    return f"{head}{classes}\n\n{module}\n\n\n{tail}"
+
+
+def plain(name: str) -> str:
+    """A name as it may stand in a docstring: letters, digits, and little else."""
+    return re.sub(r"[^\w .,+-]", "_", name).strip() or "network"
+
+
+def literal(text: str) -> str:
+    """A string literal, in the quotes that ruff prefers; what does not print is escaped."""
+    quote = "'" if text.count('"') > text.count("'") else '"'
+    inside = (
+        f"\\{c}" if c in (quote, "\\") else c if c.isprintable() else repr(c)[1:-1] for c in text
+    )
+    return f"{quote}{''.join(inside)}{quote}"
+
+
+def _classes(classes: tuple[str, ...]) -> Iterator[str]:
+    yield from _call("CLASSES = ", [literal(name) for name in classes], brackets="[]")
+
+
+def _module(trained: Trained, *, by_logits: bool) -> Iterator[str]:
+    network, scaling = trained.network, trained.scaling
+    shapes = (sizes(shape) for shape in (network.input_shape, network.output_shape))
+    raw = "raw inputs" if scaling is not None else "inputs"
+    yield "class Network(nn.Module):"
+    yield '    """From {} to {}: samples x {} to samples x {}."""'.format(raw, "outputs", *shapes)
+    yield ""
+    yield "    def __init__(self) -> None:"
+    yield "        super().__init__()"
+    if scaling is not None and not scaling.is_division:
+        for name, array in zip(BUFFERS, scaling, strict=True):
+            shape = ", ".join(map(str, array.shape))
+            zeros = [f'"{name}"', f"torch.zeros({shape}, dtype=torch.float64)"]
+            yield from _call("        self.register_buffer", zeros)
+    for placed in network.layers:
+        yield from _attribute(placed)
+    if scaling is not None:
+        yield ""
+        yield from _scale(network, scaling)
+    yield ""
+    *hidden, last = network.layers
+    begin = [] if scaling is None else ["        x = self.scale(x)"]
+    body = [*begin, *(line for placed in hidden for line in _forward(placed))]
+    z = f"self.{last.name}(x)"
+    if by_logits:
+        yield "    def logits(self, x: torch.Tensor) -> torch.Tensor:"
+        yield '        """z of the last layer."""'
+        yield from body
+        yield f"        return {z}"
+        yield ""
+        body, z = [], "self.logits(x)"
+    yield "    def forward(self, x: torch.Tensor) -> torch.Tensor:"
+    yield from body
+    yield f"        return {_activated(last.layer, z)}"
+
+
+def _scale(network: Network, scaling: Affine) -> Iterator[str]:
+    weight = next(f"self.{p.name}.weight" for p in network.layers if p.activation is not None)
+    formula = "((x.double() - self.offset) / self.divisor)"
+    if scaling.is_division:
+        formula = f"(x.double() / {scaling.divisor.item()!r})"
+    yield "    def scale(self, x: torch.Tensor) -> torch.Tensor:"
+    yield '        """Raw inputs as the layers were trained on them."""'
+    yield f"        return {formula}.to({weight}.dtype)"
+
+
+def _attribute(placed: Placed) -> Iterator[str]:
+    """The line that makes a layer which is a module."""
+    module = LAYERS[type(placed.layer)]
+    if module is not None:
+        name, arguments = module(placed.layer, placed.input_shape)
+        yield from _call(f"        self.{placed.name} = nn.{name}", arguments)
+
+
+def _linear(layer: Dense, input_shape: Shape) -> Module:
+    return "Linear", [str(input_shape[0]), str(layer.units), *_no_bias(layer.bias)]
+
+
+def _conv(layer: Conv, input_shape: Shape) -> Module:
+    arguments = [str(input_shape[0]), str(layer.filters)]
+    arguments.append(f"kernel_size={_size(layer.kernel)}")
+    for name, pair, default in (
+        ("stride", layer.stride, (1, 1)),
+        ("padding", _padding(layer, input_shape), (0, 0)),
+        ("dilation", layer.dilation, (1, 1)),
+    ):
+        arguments += [f"{name}={_size(pair)}"] if pair not in (default, None) else []
+    return "Conv2d", [*arguments, *_no_bias(layer.bias)]
+
+
+def _pool(name: str) -> Callable[[Pool, Shape], Module]:
+    def pool(layer: Pool, input_shape: Shape) -> Module:
+        stride = layer.stride or layer.size
+        more = [f"stride={_size(stride)}"] if stride != layer.size else []
+        return name, [f"kernel_size={_size(layer.size)}", *more]
+
+    return pool
+
+
+def _batchnorm(layer: BatchNorm, input_shape: Shape) -> Module:
+    name = "BatchNorm1d" if len(input_shape) == 1 else "BatchNorm2d"
+    return name, [str(input_shape[0]), f"eps={layer.epsilon!r}", f"momentum={layer.momentum!r}"]
+
+
+# By the kind of a layer: the class of PyTorch's that it is, and its arguments; None where it is a
+# function.
+LAYERS: dict[type[Layer], Callable[[Any, Shape], Module] | None] = {
+    Dense: _linear,
+    Conv: _conv,
+    MaxPool: _pool("MaxPool2d"),
+    AvgPool: _pool("AvgPool2d"),
+    Flatten: None,
+    BatchNorm: _batchnorm,
+    Dropout: lambda layer, input_shape: ("Dropout", [f"p={layer.rate!r}"]),
+}
+
+
+def _no_bias(bias: bool) -> list[str]:
+    return [] if bias else ["bias=False"]
+
+
+def _size(pair: Pair | None) -> str:
+    assert pair is not None
+    return str(pair[0]) if pair[0] == pair[1] else str(pair)
+
+
+def _forward(placed: Placed) -> Iterator[str]:
+    """The lines that take x through a layer."""
+    layer = placed.layer
+    if LAYERS[type(layer)] is None:
+        yield "        x = torch.flatten(x, start_dim=1)"
+        return
+    if isinstance(layer, Conv) and _padding(layer, placed.input_shape) is None:
+        windows = layer.windows(placed.input_shape)
+        around = [f"{axis.before}, {axis.after}" for axis in (windows.columns, windows.rows)]
+        yield f"        x = F.pad(x, ({', '.join(around)}))"
+    yield f"        x = {_activated(layer, f'self.{placed.name}(x)')}"
+
+
+def _activated(layer: Layer, z: str) -> str:
+    """The expression of a layer's output where `z` is that of its weighted input."""
+    if not isinstance(layer, WeightedLayer):
+        return z
+    return ACTIVATIONS[layer.activation].pytorch_of(z, layer.activation_values)
+
+
+def _padding(layer: Conv, input_shape: tuple[int, ...]) -> Pair | None:
+    """As Conv2d takes it; None where before and after differ, which it cannot say."""
+    windows = layer.windows(input_shape)
+    axes: tuple[Axis, Axis] = (windows.rows, windows.columns)
+    if any(axis.before != axis.after for axis in axes):
+        return None
+    return (windows.rows.before, windows.columns.before)
+
+
+def _call(start: str, arguments: list[str], brackets: str = "()") -> Iterator[str]:
+    """`start(arguments)` over as many lines as ruff gives it."""
+    opening, closing = tuple(brackets)
+    indent = " " * (len(start) - len(start.lstrip()))
+    inside = ", ".join(arguments)
+    if len(f"{start}{opening}{inside}{closing}") <= WIDTH:
+        yield f"{start}{opening}{inside}{closing}"
+        return
+    yield f"{start}{opening}"
+    # A call's arguments may stay together on a line of their own; a display's do not.
+    if brackets == "()" and len(f"{indent}    {inside}") <= WIDTH:
+        yield f"{indent}    {inside}"
+    else:
+        yield from (f"{indent}    {argument}," for argument in arguments)
+    yield f"{indent}{closing}"

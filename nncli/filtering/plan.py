@@ -20,8 +20,13 @@ from nncli.filtering.algorithm import Algorithm, Scratch, tile_count
 from nncli.filtering.direct import Direct
 from nncli.filtering.fft import EPSILON, Fft
 from nncli.filtering.im2col import Im2col
-from nncli.filtering.options import CorrelationError, Options, checked_windows, output_like
-from nncli.filtering.padding import fill_padded
+from nncli.filtering.options import (
+    CorrelationError,
+    Options,
+    checked_windows,
+    fill_padded,
+    output_like,
+)
 from nncli.filtering.separable import Separable, rank_one_factors
 from nncli.filtering.toeplitz import Toeplitz
 from nncli.nn.arrays import Array, Shape

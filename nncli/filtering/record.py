@@ -6,10 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from nncli.core.errors import NncliError
-from nncli.filtering.correlate import correlate
-from nncli.filtering.gradient import correlate_gradient
-from nncli.filtering.options import Options
-from nncli.filtering.padding import sources
+from nncli.filtering.correlate import correlate, correlate_gradient
+from nncli.filtering.options import Options, sources
 from nncli.nn.arrays import Array, Shape
 from nncli.nn.windows import Axis, Windows, place_windows
 

@@ -1,13 +1,109 @@
-"""The models of a spec's `data`: where the samples come from and what their columns mean."""
+"""The models of a spec's `data`: where the samples come from and what their columns mean.
 
-from typing import Annotated, Any
+Target, classes and scale are kinds of value that only columns have.
+"""
 
-from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, PlainValidator, Tag, ValidationInfo, field_validator
 
 from nncli.core.text import count_of
-from nncli.spec import columns, inline, values
-from nncli.spec.base import Model
-from nncli.spec.values import wrong
+from nncli.spec import inline, values
+from nncli.spec.values import (
+    NULL,
+    JsonSchema,
+    Model,
+    any_of,
+    is_integer,
+    is_number,
+    listed,
+    unexpected,
+    unknown_word,
+    wrong,
+)
+from nncli.spec.words import describe
+
+MOST_CLASSES = 100_000
+
+
+def _column(value: Any) -> bool:
+    return type(value) is int or (isinstance(value, str) and bool(value))
+
+
+def _target(value: Any) -> str | int | tuple[str | int, ...]:
+    if _column(value):
+        return value  # type: ignore[no-any-return]
+    items = listed(value)
+    if not items or not all(map(_column, items)):
+        raise unexpected("a column's name or index, or a list of them", value)
+    _refuse_twins(items)
+    return tuple(items)
+
+
+def _classes(value: Any) -> int | str | tuple[str, ...]:
+    if type(value) is int and value > MOST_CLASSES:
+        raise unexpected(f"at most {MOST_CLASSES} classes", value)
+    if value == "none" or is_integer(value, 2):
+        return value  # type: ignore[no-any-return]
+    items = listed(value)
+    if items is None or len(items) < 2:
+        raise unexpected("at least 2 classes: their number, a list of names, or none", value)
+    for i, name in enumerate(items):
+        if not isinstance(name, str):
+            raise wrong(f"expected a name, got {describe(name)}; put it in quotes", (i,))
+    _refuse_twins(items)
+    return tuple(items)
+
+
+def _refuse_twins(items: Sequence[Any]) -> None:
+    seen: set[Any] = set()
+    for i, item in enumerate(items):
+        if item in seen:
+            raise wrong(f"{describe(item)} is given twice; keep one", (i,))
+        seen.add(item)
+
+
+def _scale(value: Any) -> float | str:
+    words = ("minmax", "standard", "none")
+    if isinstance(value, str):
+        if value not in words:
+            raise unknown_word(value, (*words, "a positive number"))
+        return value
+    if not is_number(value) or value <= 0:
+        raise unexpected("a positive number, minmax, standard or none", value)
+    return float(value)
+
+
+_STRING: JsonSchema = {"type": "string", "minLength": 1}
+_INTEGER: JsonSchema = {"type": "integer"}
+_DISTINCT: JsonSchema = {"type": "array", "uniqueItems": True}
+
+Target = Annotated[
+    str | int | tuple[str | int, ...] | None,
+    PlainValidator(lambda value: None if value is None else _target(value)),
+    any_of(
+        _STRING,
+        _INTEGER,
+        {**_DISTINCT, "items": {"anyOf": [_STRING, _INTEGER]}, "minItems": 1},
+        NULL,
+    ),
+]
+Classes = Annotated[
+    int | Literal["none"] | tuple[str, ...] | None,
+    PlainValidator(lambda value: None if value is None else _classes(value)),
+    any_of(
+        {"type": "integer", "minimum": 2, "maximum": MOST_CLASSES},
+        {**_DISTINCT, "items": {"type": "string"}, "minItems": 2},
+        {"const": "none"},
+        NULL,
+    ),
+]
+Scale = Annotated[
+    float | Literal["minmax", "standard", "none"],
+    PlainValidator(_scale),
+    any_of({"type": "number", "exclusiveMinimum": 0}, {"enum": ["minmax", "standard", "none"]}),
+]
 
 
 def _path_or_pair(value: Any) -> str:
@@ -61,12 +157,12 @@ class DataSpec(Model):
         description="Data to judge the trained network by, once: a table or {inputs, targets}. "
         "By default none.",
     )
-    target: columns.Target = Field(
+    target: Target = Field(
         None,
         description="The target's column: name, index, or a list of them. "
         "By default the last column.",
     )
-    classes: columns.Classes = Field(
+    classes: Classes = Field(
         None,
         description="How many classes there are, or their names; `none` where integers are plain "
         "numbers. By default found from the targets.",
@@ -74,7 +170,7 @@ class DataSpec(Model):
     header: values.Flag | None = Field(
         None, description="Whether a table's first line holds names. By default found out."
     )
-    scale: columns.Scale = Field(
+    scale: Scale = Field(
         "none",
         description="A number to divide the inputs by; or for each input minmax, to 0 to 1; or "
         "standard, to mean 0 and deviation 1; or none.",

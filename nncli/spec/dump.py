@@ -1,13 +1,19 @@
-"""A Spec as YAML that reads back as an equal spec, wherever the copy is put."""
+"""Specs as YAML text: a Spec dumped, a new one composed, and in what dumped ones differ.
+
+What is dumped reads back as an equal spec, wherever the copy is put. A composed one is for a
+reader: sections of keys, and behind each key why it has its value.
+"""
 
 import json
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from textwrap import wrap
+from typing import Any, NamedTuple
 
 from nncli.core.errors import SpecError
 from nncli.core.text import printable
 from nncli.spec.models import Spec
+from nncli.spec.schema import POINTER
 from nncli.spec.words import KeyPath, utf8
 from nncli.spec.yaml12 import resolve
 
@@ -92,3 +98,104 @@ def _escaped(character: str) -> str:
     """YAML has no place for some of these, and a terminal would act on others."""
     code = ord(character)
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+# In what dumped specs differ
+
+
+ABSENT = ...  # what a spec has no place for: the third layer of a network of two
+
+
+def differences(
+    values: Sequence[Any], path: KeyPath = ()
+) -> Iterator[tuple[KeyPath, tuple[Any, ...]]]:
+    """The paths at which dumped specs are not all equal, as far down as they are alike."""
+    first = values[0]
+    if all(value == first for value in values):
+        return
+    if all(isinstance(value, dict) for value in values):
+        if "type" in first and len({v["type"] for v in values}) > 1:
+            yield path, tuple(values)
+            return
+        for key in dict.fromkeys(key for value in values for key in value):
+            yield from differences([value.get(key, ABSENT) for value in values], (*path, key))
+    elif all(isinstance(v, tuple) and v and isinstance(v[0], dict) for v in values):
+        for index in range(max(map(len, values))):
+            there = [value[index] if index < len(value) else ABSENT for value in values]
+            yield from differences(there, (*path, index))
+    else:
+        yield path, tuple(values)
+
+
+# A spec for a reader
+
+
+COMPOSED_WIDTH = 96  # of a line with its comment
+SHORT_LINE = 60  # a line that may have one behind it
+
+
+class Entry(NamedTuple):
+    """A key with its value; without a key, an item of a list. `off`: as a comment, to be tried."""
+
+    key: str
+    value: Any
+    why: str = ""
+    off: bool = False
+
+
+class Section(NamedTuple):
+    """The keys below one key; without a key, those of the whole file."""
+
+    key: str
+    entries: Sequence[Entry]
+
+
+def compose(heading: Sequence[str], sections: Sequence[Section]) -> str:
+    """The text of a spec: where editors find its schema, a heading, the sections."""
+    lines = [POINTER]
+    lines += [f"# {line}" for text in heading for line in wrap(text, COMPOSED_WIDTH - 2)]
+    for k, section in enumerate(sections):
+        lines += ["", *_section_lines(section)] if k else _section_lines(section)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _section_lines(section: Section) -> Iterator[str]:
+    """A comment stands behind its key, where there is room; else, and on items, above it."""
+    indent = "  " if section.key else ""
+    if section.key:
+        yield f"{section.key}:"
+    written = [[indent + line for line in _entry_lines(entry)] for entry in section.entries]
+    short = [len(lines[0]) for lines in written if len(lines) == 1]
+    at = max((length for length in short if length < SHORT_LINE), default=0) + 2
+    for lines, entry in zip(written, section.entries, strict=True):
+        if not entry.why:
+            yield from lines
+        elif (
+            entry.key
+            and len(lines) == 1
+            and len(lines[0]) <= at - 2
+            and at + len(entry.why) + 2 <= COMPOSED_WIDTH
+        ):
+            yield f"{lines[0]:<{at}}# {entry.why}"
+        else:
+            yield from (
+                f"{indent}# {part}" for part in wrap(entry.why, COMPOSED_WIDTH - 2 - len(indent))
+            )
+            yield from lines
+
+
+def _entry_lines(entry: Entry) -> list[str]:
+    value = _flow_mapping(entry.value) if isinstance(entry.value, dict) else flow(entry.value)
+    line = f"{entry.key}: {value}" if entry.key else f"- {value}"
+    if entry.key and isinstance(entry.value, dict) and len(line) > SHORT_LINE:
+        parts = (f"  {key}: {flow(value)}" for key, value in entry.value.items())
+        return [f"{entry.key}:", *parts]
+    return [f"# {line}" if entry.off else line]
+
+
+def _flow_mapping(mapping: dict[str, Any]) -> str:
+    parts = (
+        f"{key}: {_flow_mapping(value) if isinstance(value, dict) else flow(value)}"
+        for key, value in mapping.items()
+    )
+    return f"{{{', '.join(parts)}}}"

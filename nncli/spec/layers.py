@@ -19,8 +19,7 @@ from nncli.core.text import count_of, join_words
 from nncli.nn.activations import ACTIVATIONS, DEFAULT, ELEMENTWISE, MIXING, PARAMETERS, Parameter
 from nncli.nn.initialisers import INITIALISERS, default_words
 from nncli.spec import inline, values
-from nncli.spec.base import Model, union_by_type
-from nncli.spec.values import wrong
+from nncli.spec.values import Model, union_by_type, wrong
 
 # The words of the engine's tables.
 _ACTIVATIONS, _INITIALISERS = tuple(ACTIVATIONS), tuple(INITIALISERS)

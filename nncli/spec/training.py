@@ -7,8 +7,7 @@ from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, mode
 from nncli.core.text import join_words
 from nncli.nn.costs import COSTS, activations_of
 from nncli.spec import inline, values
-from nncli.spec.base import Model, union_by_type
-from nncli.spec.values import unknown_word, word, wrong
+from nncli.spec.values import Model, union_by_type, unknown_word, word, wrong
 
 _COSTS = tuple(dict.fromkeys(row.name for row in COSTS))
 Cost = Annotated[str, values.among(_COSTS), values.enum(_COSTS)]

@@ -2,8 +2,8 @@
 
 `Trainer` yields events (`Progress`, `Epoch`, `Divergence`) and never prints or writes. `RunFolder`
 and `CheckpointWriter` put a training on the disk, so that it can be resumed to the bit. `evaluate`
-and `assessment` measure a network on samples.
+measures a network on samples.
 
 It imports nn and core only: it knows nothing of specs and of how data are read, but takes `Samples`
-and a `Plan`. Start with `plan`, `steps` and `trainer`; then `checkpoint` and `run_folder`.
+and a `Plan`. Start with `steps` and `trainer`; then `checkpoint` and `run_folder`.
 """

@@ -11,7 +11,7 @@ from nncli.core.errors import RunError
 from nncli.core.files import read_regular, reason
 from nncli.core.jsons import to_json
 from nncli.core.text import printable
-from nncli.training.plan import Array, Samples
+from nncli.training.steps import Array, Samples
 
 DATA = "data.json"
 DATA_FORMAT = "nncli.data/1"

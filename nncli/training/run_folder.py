@@ -15,8 +15,7 @@ from nncli.core.jsons import to_json
 from nncli.core.text import printable
 from nncli.nn.network import Network
 from nncli.training.checkpoint import RunIdentity, State, read_checkpoint, read_whole
-from nncli.training.history import History
-from nncli.training.metrics_reader import METRICS, read_first
+from nncli.training.history import METRICS, History, read_first
 from nncli.training.run_data import DATA
 
 T = TypeVar("T")

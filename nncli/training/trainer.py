@@ -13,12 +13,16 @@ from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import Step
 from nncli.nn.trace import Trace, record_trace
 from nncli.training.checkpoint import State
-from nncli.training.divergence import EPOCH_LIMIT_FACTOR, STEP_LIMIT_FACTOR, untrained_cost
-from nncli.training.divergence_replay import REPLAYED_STEPS, Replay
+from nncli.training.divergence import (
+    EPOCH_LIMIT_FACTOR,
+    REPLAYED_STEPS,
+    STEP_LIMIT_FACTOR,
+    Replay,
+    untrained_cost,
+)
 from nncli.training.evaluate import Evaluator
 from nncli.training.history import Divergence, Epoch, Event, Progress
-from nncli.training.plan import Plan, Rows, Samples
-from nncli.training.steps import StepRunner
+from nncli.training.steps import Plan, Rows, Samples, StepRunner
 
 PROGRESS_INTERVAL = 0.1  # seconds between two events within an epoch
 SNAPSHOT_INTERVAL = 5.0  # seconds between two states that are kept within a long epoch

@@ -11,8 +11,7 @@ import pytest
 import nncli as api
 from nncli.app.records import ComparedRun
 from nncli.nn.measures import LayerMeasures
-from nncli.training.history import Epoch
-from nncli.training.metrics_reader import METRICS
+from nncli.training.history import METRICS, Epoch
 from tests.cli.test_train import in_a_terminal
 from tests.conftest import CONFIGS, ROOT, Run
 

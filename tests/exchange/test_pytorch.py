@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from nncli.core import safetensors_format
 from nncli.core.errors import NncliError
-from nncli.exchange.pytorch import to_pytorch
-from nncli.exchange.pytorch_source import literal, plain, source
+from nncli.exchange.pytorch import literal, plain, source, to_pytorch
 from tests.exchange.networks import ALL_CASES, LENET, SCALINGS, trained
 from tests.nn.cases import settle
 

@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nncli.filtering.correlate import correlate, correlate_blocks
-from nncli.filtering.options import CorrelationError, output_like
-from nncli.filtering.padding import PADDING_MODES
+from nncli.filtering.options import PADDING_MODES, CorrelationError, output_like
 from nncli.nn.layers import Conv, Dense
 from nncli.nn.network import build_network
 from nncli.nn.optimizers import sgd

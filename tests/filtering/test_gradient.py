@@ -6,10 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nncli.filtering.correlate import correlate
-from nncli.filtering.gradient import correlate_gradient
-from nncli.filtering.options import Options
-from nncli.filtering.padding import PADDING_MODES
+from nncli.filtering.correlate import correlate, correlate_gradient
+from nncli.filtering.options import PADDING_MODES, Options
 from nncli.nn.layers import Conv, Dense, Flatten
 from nncli.nn.network import build_network
 from nncli.nn.optimizers import sgd

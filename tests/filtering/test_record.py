@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from nncli.core.errors import NncliError
-from nncli.filtering.options import Options
-from nncli.filtering.padding import PADDING_MODES
+from nncli.filtering.options import PADDING_MODES, Options
 from nncli.filtering.record import (
     Backward,
     all_windows,

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nncli.spec import yaml12
-from nncli.spec.compose import WIDTH, Entry, Section, compose
+from nncli.spec.dump import COMPOSED_WIDTH as WIDTH
+from nncli.spec.dump import Entry, Section, compose
 from nncli.spec.nodes import plain
 from nncli.spec.schema import POINTER
 

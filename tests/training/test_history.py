@@ -10,8 +10,7 @@ import pytest
 import nncli
 from nncli.core.errors import DamagedError
 from nncli.nn.measures import LayerMeasures
-from nncli.training.history import Epoch, History, Progress
-from nncli.training.metrics_reader import METRICS, read_first
+from nncli.training.history import METRICS, Epoch, History, Progress, read_first
 from nncli.training.run_folder import lines_of
 from nncli.training.trainer import Trainer
 from tests.conftest import CONFIGS

@@ -14,7 +14,7 @@ from nncli.nn.arrays import Array
 from nncli.spec import parse_spec
 from nncli.training.evaluate import Evaluator
 from nncli.training.history import Divergence, Epoch, Progress
-from nncli.training.plan import Rows
+from nncli.training.steps import Rows
 from nncli.training.trainer import Trainer
 from tests.training.trainers import trainer_of
 

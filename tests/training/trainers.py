@@ -2,7 +2,7 @@
 
 from nncli.app.records import Prepared
 from nncli.nn.optimizers import Optimizer
-from nncli.training.plan import Samples
+from nncli.training.steps import Samples
 from nncli.training.trainer import Trainer
 
 

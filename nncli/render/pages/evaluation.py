@@ -15,7 +15,7 @@ from nncli.render.text import NONE, number, percent, plain
 from nncli.render.widgets.heat import ConfusionMap
 from nncli.render.widgets.pictures import Gallery, Picture
 from nncli.render.widgets.tables import Column, Columns
-from nncli.training.assessment import ClassCounts, Fit
+from nncli.training.evaluate import ClassCounts, Fit
 
 MOST_CLASSES = 30  # of a confusion matrix that is shown
 MOST_ROWS = 40  # of a table of classes or outputs

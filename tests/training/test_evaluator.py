@@ -9,9 +9,8 @@ import pytest
 from nncli.data import Dataset
 from nncli.nn.layers import Dense
 from nncli.nn.network import Network, build_network
-from nncli.training import assessment, evaluate
-from nncli.training.assessment import assess
-from nncli.training.evaluate import Evaluator, Forward, block_for
+from nncli.training import evaluate
+from nncli.training.evaluate import Evaluator, Forward, assess, block_for
 
 RANDOM = np.random.default_rng(5)
 
@@ -67,7 +66,7 @@ def test_counts_against_loops(small_blocks: None) -> None:
 
 
 def test_very_many_classes_have_no_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(assessment, "MOST_CONFUSED", 3)
+    monkeypatch.setattr(evaluate, "MOST_CONFUSED", 3)
     counts = counted([0, 3], [0, 1], 4).counts
     assert counts.confusion is None
     assert (counts.accuracy, counts.recall) == (0.5, [1, None, None, 0])
