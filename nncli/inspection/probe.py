@@ -1,6 +1,6 @@
 """Derivatives without backpropagation: one number is changed, and the cost computed again."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,11 +8,10 @@ import numpy.typing as npt
 
 from nncli.nn.activations import ACTIVATIONS, COMPLEX_STEP
 from nncli.nn.arrays import Array, Operation, Operations, bind, execute
-from nncli.nn.layers import LayerStep, MaxPoolStep, WeightedStep, Workspace
 from nncli.nn.network import Network
 from nncli.nn.passes import Pass
 from nncli.nn.step import Step
-from nncli.nn.trace import LayerTrace, Trace
+from nncli.nn.trace import Trace
 
 Index = tuple[int, ...]
 
@@ -55,7 +54,7 @@ class Probe:
         self.positions = {layer.name: k for k, layer in enumerate(self.step.layers)}
         # Layers from this one on may still hold the effects of the last perturbation.
         self.perturbed = (0, "")
-        self.pieces = [_piece(layer) for layer in trace.layers]
+        self.pieces = pieces_of(trace)
         self.operations: dict[tuple[int, str], list[Operation]] = {}
         with np.errstate(all="ignore"):
             self.cost = float(self._total(0).real)
@@ -157,50 +156,29 @@ class Probe:
             if k > 0 or not key:
                 yield from layer.forward()
             elif key == "z":
-                assert isinstance(layer, WeightedStep)
                 yield from layer.activate()
             piece = self.pieces[start + k]
             if piece is not None and (k > 0 or key != "a"):
-                yield from _on_piece(layer, piece)
+                yield from layer.hold(piece)
         yield bind(np.subtract, step.last.a, step.targets_t, step.error)
 
     def _side_of_kinks(self) -> list[Array]:
         """The side of every kink that the network is on."""
-        return list(self._kinks())
-
-    def _kinks(self) -> Iterator[Array]:
-        for layer in self.step.layers:
-            if isinstance(layer, MaxPoolStep):
-                yield layer.first.copy()
-            elif isinstance(layer, WeightedStep) and layer.activation.kinks:
-                yield layer.activation.piece_at(layer.z)
+        sides = (layer.piece() for layer in self.step.layers)
+        return [side for side in sides if side is not None]
 
 
-def _piece(layer: LayerTrace) -> Array | None:
-    """The smooth piece that a layer is on in the trace, samples last; None for one without kinks.
-
-    For an activation the number of its piece, for a maxpool the tap of each window's maximum.
-    """
-    if layer.activation is not None and ACTIVATIONS[layer.activation].kinks:
-        assert layer.z is not None
-        return np.moveaxis(ACTIVATIONS[layer.activation].piece_at(layer.z), 0, -1)
-    if layer.type == "maxpool":
-        workspace = Workspace(np.zeros, len(layer.input), {}, {}, {})
-        pool = MaxPoolStep(layer.placed, np.moveaxis(layer.input, 0, -1), workspace)
-        execute(pool.forward())
-        return pool.first
-    return None
-
-
-def _on_piece(layer: LayerStep, piece: Array) -> Operations:
-    """Computes a by the formula of `piece`, whichever side of its kinks z is on."""
-    if isinstance(layer, MaxPoolStep):
-        for k, cells in enumerate(layer.cells):
-            yield bind(np.copyto, layer.a, cells, where=piece == k)
-    else:
-        assert isinstance(layer, WeightedStep)
-        sigma, parameters = layer.activation, layer.activation_parameters
-        yield from sigma.hold(layer.z, layer.a, piece, parameters)
+def pieces_of(trace: Trace) -> list[Array | None]:
+    """The smooth piece that each layer is on in the trace, see `LayerStep.piece`."""
+    step = Step(trace.network(), None, len(trace.samples))
+    found = []
+    for layer, recorded in zip(step.layers, trace.layers, strict=True):
+        layer.input[...] = np.moveaxis(recorded.input, 0, -1)
+        if layer.z is not None:
+            assert recorded.z is not None
+            layer.z[...] = np.moveaxis(recorded.z, 0, -1)
+        found.append(layer.piece())
+    return found
 
 
 def rounding_noise(cost: float, step: float) -> float:

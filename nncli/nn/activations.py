@@ -119,12 +119,18 @@ class Activation:
         for k, smooth in enumerate(self.pieces):
             yield bind(_fill, a, bind(smooth, z, *parameters), piece == k)
 
+    def hold_prime(
+        self, z: Array, sigma_prime: Array, piece: Array, parameters: Sequence[float | Array]
+    ) -> Operations:
+        """Fills `sigma_prime` as the given pieces have it, like `hold`; z is real."""
+        for k, smooth in enumerate(self.pieces):
+            yield bind(_fill, sigma_prime, bind(_slope, smooth, z, parameters), piece == k)
+
     def slopes(self, kink: int, parameters: Sequence[float]) -> tuple[float, float]:
         """The one-sided derivatives below and above a kink, by its index."""
-        z = np.array(self.kinks[kink] + COMPLEX_STEP * 1j)
+        z = np.array(self.kinks[kink])
         below, above = (
-            float(piece(z, *parameters).imag) / COMPLEX_STEP
-            for piece in self.pieces[kink : kink + 2]
+            float(_slope(piece, z, parameters)) for piece in self.pieces[kink : kink + 2]
         )
         return below, above
 
@@ -135,6 +141,12 @@ class Activation:
 
 def _fill(a: Array, values: Callable[[], Array], where: Array) -> None:
     np.copyto(a, values(), where=where)
+
+
+def _slope(piece: Piece, z: Array, parameters: Sequence[float | Array]) -> Array:
+    """The derivative of a smooth function, by a complex step."""
+    slope: Array = piece(z + COMPLEX_STEP * 1j, *parameters).imag / COMPLEX_STEP
+    return slope
 
 
 def sigmoid(z: Array, a: Array, sigma_prime: Array, one: Array) -> Operations:

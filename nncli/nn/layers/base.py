@@ -306,6 +306,24 @@ class LayerStep:
         """Fills z and a from input."""
         raise NotImplementedError
 
+    def activate(self) -> Operations:
+        """Fills a and σ'(z) from z, where the layer has an activation."""
+        return ()
+
+    def piece(self) -> Array | None:
+        """Which smooth piece of a piecewise function each output is on, by input or z; None for a
+
+        kind without kinks.
+        """
+        return None
+
+    def hold(self, piece: Array) -> Operations:
+        """Fills a, and what `backward` and `send_down` take from it, once more as `piece` has it,
+
+        on whichever side of a kink the layer is.
+        """
+        return ()
+
     def multiply_hadamard(self) -> Operations:
         """Fills delta = upstream ⊙ σ'(z), where the layer has an activation."""
         return ()

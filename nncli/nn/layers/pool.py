@@ -119,6 +119,15 @@ class MaxPoolStep(PoolStep):
             yield bind(np.copyto, self.first, k, where=self.is_greater)
             yield bind(np.maximum, self.a, cells, out=self.a)
 
+    def piece(self) -> Array:
+        first: Array = np.argmax(self.cells, axis=0)
+        return first
+
+    def hold(self, piece: Array) -> Operations:
+        yield bind(np.copyto, self.first, piece)
+        for k, cells in enumerate(self.cells):
+            yield bind(np.copyto, self.a, cells, where=piece == k)
+
     def send_down(self) -> Operations:
         if self.overlap:
             yield bind(self.downstream.fill, 0)

@@ -121,5 +121,14 @@ class WeightedStep(LayerStep):
         parameters = self.activation_parameters
         return self.activation.rule(self.z, self.a, self.prime, self.one, *parameters)
 
+    def piece(self) -> Array | None:
+        return self.activation.piece_at(self.z) if self.activation.kinks else None
+
+    def hold(self, piece: Array) -> Operations:
+        sigma, parameters = self.activation, self.activation_parameters
+        yield from sigma.hold(self.z, self.a, piece, parameters)
+        if self.gradients:
+            yield from sigma.hold_prime(self.z, self.prime, piece, parameters)
+
     def multiply_hadamard(self) -> Operations:
         yield bind(np.multiply, self.upstream, self.prime, self.delta)
