@@ -36,14 +36,11 @@ WITHIN_RENDER: dict[str, set[str]] = {  # a module or package of render: what of
     "text": set(),
     "notation": set(),
     "streams": set(),
-    "array_text": {"text"},
-    "document": {"text", "array_text"},
-    "widgets": {"text", "array_text", "document", "widgets"},
-    "terminal": {"text", "array_text", "document", "widgets"},
-    "formats": {"text", "array_text", "document", "terminal", "notation", "formats"},
-    "pages": {
-        *{"text", "array_text", "document", "terminal", "notation", "streams", "widgets", "pages"}
-    },
+    "document": {"text"},
+    "widgets": {"text", "document", "widgets"},
+    "terminal": {"text", "document", "widgets"},
+    "formats": {"text", "document", "terminal", "notation", "formats"},
+    "pages": {"text", "document", "terminal", "notation", "streams", "widgets", "pages"},
 }
 BESIDE = {"nncli"}  # what a file beside the rooms may import
 

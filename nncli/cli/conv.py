@@ -147,11 +147,10 @@ def conv(
     from nncli.core.errors import FailedCheck, NncliError
     from nncli.filtering.options import PADDING_MODES, Options
     from nncli.render import formats
-    from nncli.render.array_text import Extent
     from nncli.render.pages.filtering import document
-    from nncli.render.streams import messages, results, write_bytes
+    from nncli.render.streams import DelayedProgressBar, messages, results, write_bytes
     from nncli.render.terminal import TerminalPage
-    from nncli.render.widgets.progress_bar import DelayedProgressBar
+    from nncli.render.text import Extent
 
     own_options = [name for option in context.command.params for name in option.opts]
     refuse_options([matrix, filter, *context.args], own_options)
@@ -199,7 +198,7 @@ def conv(
         )
     if animate:
         from nncli.cli.process import until_key
-        from nncli.render.pages.animation import play
+        from nncli.render.pages.windows import play
 
         until_key(play(explained.filtering, explained.indices, extent, screen))
         return

@@ -49,7 +49,7 @@ def export(
 
     load_numpy()
     from nncli.app.export import export as run_export
-    from nncli.render.pages.exporting import exported_json, exported_text
+    from nncli.render.pages.reports import exported_json, exported_text
     from nncli.render.streams import write_text
 
     done = run_export(run, to.value, output=output, overwrite=overwrite)

@@ -76,7 +76,7 @@ def init(
     load_numpy()
     from nncli.app.init import STARTERS, draft
     from nncli.app.init import init as write
-    from nncli.render.pages.init_report import init_report, starter_lines
+    from nncli.render.pages.reports import init_report, starter_lines
     from nncli.render.streams import results, write_bytes
 
     screen = results()

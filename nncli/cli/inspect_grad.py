@@ -162,15 +162,15 @@ def inspect_grad(
     from nncli.core.errors import FailedCheck
     from nncli.core.files import write_whole
     from nncli.render import formats
-    from nncli.render.array_text import Extent
     from nncli.render.pages.backward import Choices
     from nncli.render.pages.breakdown import document
     from nncli.render.streams import messages, results, say, write_bytes
     from nncli.render.terminal import TerminalPage
+    from nncli.render.text import Extent
 
     kind = "table"
     if format is not None:
-        kind = word(format, "--format", formats.FORMATS)
+        kind = word(format, "--format", tuple(formats.FORMATS))
     elif output is not None:
         kind = format_of(output, formats.suffixes())
     extent = Extent(index_range(rows, "--rows"), index_range(columns, "--columns"), full, digits)

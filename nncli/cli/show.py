@@ -27,7 +27,7 @@ def show(
     What is printed is a spec itself: nncli show net.yaml > full.yaml. No data are read.
     """
     from nncli.app.show import show as list_spec
-    from nncli.render.pages.spec_listing import TerminalListing, listing_json, listing_yaml
+    from nncli.render.pages.reports import TerminalListing, listing_json, listing_yaml
     from nncli.render.streams import results, write_bytes, write_text
 
     listing = list_spec(source, set_ or [])

@@ -26,7 +26,7 @@ def summary(
 
     load_numpy()
     from nncli.app.summary import summary as summarise
-    from nncli.render.pages.summary import summary_json, summary_page
+    from nncli.render.pages.layers import summary_json, summary_page
     from nncli.render.streams import results, write_text
 
     made = summarise(source, set_ or [], timed=time)

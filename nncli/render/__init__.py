@@ -2,12 +2,12 @@
 
 A function here takes a record (and, for the terminal, a width) and returns what there is to read;
 nothing is computed that the record does not say, and nothing is read or trained. `pages` makes
-pages of records; `document` holds the blocks that pages are made of; `formats` writes them, a
-format a file; `terminal` draws them with `widgets`. `notation` is the one list of quantities with
-their symbols, `text` writes numbers, `array_text` arrays, `streams` is standard output and error.
+pages of records; `document` holds the blocks that pages are made of; `formats` writes them;
+`terminal` draws them with `widgets`. `notation` is the one list of quantities with their symbols,
+`text` writes numbers and arrays, `streams` is standard output and error.
 Start with `document`, then `pages.breakdown`.
 
 Only this package imports rich. It may import core, and the packages whose records it shows: nn,
 filtering, inspection, training, and of app the records alone. Within it, imports point one way:
-formats and pages -> terminal -> widgets -> document -> array_text, text, notation.
+formats and pages -> terminal -> widgets -> document -> text, notation.
 """

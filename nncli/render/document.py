@@ -9,8 +9,7 @@ import numpy as np
 
 from nncli.core.files import release_pages
 from nncli.nn.arrays import Array
-from nncli.render.array_text import Extent, Format, formats
-from nncli.render.text import number
+from nncli.render.text import Extent, Format, formats, number
 
 Indices = Sequence[int | None]
 BLOCK = 1 << 20  # numbers at a time

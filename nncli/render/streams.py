@@ -1,4 +1,7 @@
-"""Where text goes: standard output for results, standard error for all the rest."""
+"""Where text goes: standard output for results, standard error for all the rest.
+
+There is a bar for what takes longer than a second, too.
+"""
 
 import os
 import sys
@@ -6,11 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from shutil import copyfileobj
 from tempfile import TemporaryFile
-from typing import IO
+from time import monotonic
+from types import TracebackType
+from typing import IO, TYPE_CHECKING
 
 from rich.console import Console
 
 from nncli.core.text import printable
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 class Screen(Console):
@@ -72,3 +80,41 @@ def messages() -> Console:
 def say(console: Console, message: str) -> None:
     """Writes one line of what is said besides the results."""
     console.print(f"nncli: {printable(message)}", soft_wrap=True)
+
+
+PATIENCE = 1.0  # seconds without a bar
+
+
+class DelayedProgressBar:
+    """A bar for what takes longer than a second, and nothing for what does not.
+
+    To be called with (done, total); silent where the console is no terminal.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.began = monotonic()
+        self.bar: Progress | None = None
+
+    def __enter__(self) -> "DelayedProgressBar":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+
+    def __call__(self, done: int, total: int | None) -> None:
+        if self.bar is None:
+            if not self.console.is_terminal or monotonic() - self.began < PATIENCE:
+                return
+            from rich.progress import Progress
+
+            self.bar = Progress(console=self.console, transient=True)
+            self.bar.start()
+            self.task = self.bar.add_task("")
+        self.bar.update(self.task, completed=done, total=total)

@@ -11,7 +11,6 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 
 from nncli.core.text import printable
-from nncli.render.array_text import bracketed, cells
 from nncli.render.document import (
     Block,
     Equation,
@@ -23,8 +22,8 @@ from nncli.render.document import (
     Page,
     Paragraph,
 )
-from nncli.render.text import shape
-from nncli.render.widgets.heat import HeatLines
+from nncli.render.text import bracketed, cells, shape
+from nncli.render.widgets.pictures import HeatLines
 from nncli.render.widgets.tables import Column, Columns
 
 RECORDED_WIDTH = 100  # characters of a page in a file

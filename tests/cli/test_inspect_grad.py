@@ -13,8 +13,8 @@ import pytest
 
 import nncli as api
 from nncli.nn.layers import DenseStep
-from nncli.render.array_text import Extent
 from nncli.render.formats import suffixes
+from nncli.render.text import Extent
 from nncli.training.run_folder import PREVIOUS
 from tests.conftest import CONFIGS, Run
 

@@ -1,9 +1,33 @@
-"""Numbers at a readable length, names that cannot act as markup."""
+"""Numbers, names and arrays as text: how many digits, and which entries are shown."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import pytest
 
 from nncli.core.text import count_of, printable
-from nncli.render.text import duration, number, percent, plain, shape
+from nncli.nn.arrays import Array
+from nncli.render.document import (
+    Equation,
+    Leading,
+    Page,
+    Paragraph,
+    equations,
+    rounding_note,
+    statistics,
+)
+from nncli.render.text import (
+    Extent,
+    Format,
+    bracketed,
+    cells,
+    duration,
+    formats,
+    number,
+    percent,
+    plain,
+    shape,
+)
 
 
 @pytest.mark.parametrize(
@@ -71,3 +95,146 @@ def test_small_words() -> None:
     assert duration(0.012) == "12.0 ms"
     assert duration(3) == "3.00 s"
     assert duration(61) == "1 min 1 s"
+
+
+# --- Arrays ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("format", "value", "text"),
+    [
+        (Format(6), 0.5, "0.500000"),
+        (Format(2), -0.001, "0.00"),  # no minus before what reads 0
+        (Format(2), -0.006, "-0.01"),
+        (Format(0), 3.0, "3"),
+        (Format(3, scientific=True), 12345.678, "1.235e4"),
+        (Format(3, scientific=True), -1.5e-9, "-1.500e-9"),
+        (Format(3, scientific=True), 0.0, "0.000e0"),
+        (Format(0), np.int64(2**63 - 1), "9223372036854775807"),
+        (Format(3), float("inf"), "inf"),
+        (Format(3), float("nan"), "nan"),
+    ],
+)
+def test_a_number_in_a_matrix(format: Format, value: float, text: str) -> None:
+    assert format(value) == text
+
+
+@pytest.mark.parametrize(
+    ("arrays", "expected"),
+    [
+        ([[0.5, 0.25]], [Format(2)]),
+        ([[0.0, 3.0]], [Format(0)]),
+        ([[0.1], [1 / 3]], [Format(1), Format(6)]),
+        ([[1e6 + 0.5]], [Format(6, True)]),
+        ([[1e6]], [Format(0)]),
+        ([[1e12]], [Format(6, True)]),
+        ([[1e6], [0.5]], [Format(6, True)] * 2),
+        ([[2**62], [0.5]], [Format(0), Format(1)]),
+        ([[2**62], [1e-9]], [Format(0), Format(6, True)]),
+        ([[999999.0]], [Format(0)]),
+        ([[0.001]], [Format(3)]),
+        ([[0.000999]], [Format(6, True)]),
+        ([[0.0009], [5.0]], [Format(4), Format(0)]),  # fixed, for the largest is
+        ([[1e-7, 1.0]], [Format(0)]),  # six decimals would not show it
+        ([[0.0, 0.0]], [Format(0)]),
+        ([[np.inf, 2.5]], [Format(1)]),
+        ([[np.nan]], [Format(0)]),
+    ],
+)
+def test_formats(arrays: list[list[float]], expected: list[Format]) -> None:
+    assert formats([np.array(a) for a in arrays]) == expected
+
+
+def test_as_many_decimals_as_asked_for() -> None:
+    assert formats([np.array([1 / 3])], 12) == [Format(12)]
+    assert formats([np.array([1 / 3])], 1) == [Format(1)]
+    assert formats([np.array([0.1], np.float32)], 6) == [Format(1)]
+
+
+@pytest.mark.parametrize(
+    ("extent", "size", "rows"),
+    [
+        (Extent(), 12, list(range(12))),
+        (Extent(), 13, [0, 1, 2, None, 10, 11, 12]),
+        (Extent(full=True), 13, list(range(13))),
+        (Extent(rows=range(2, 4)), 13, [2, 3]),
+        (Extent(rows=range(11, 40)), 13, [11, 12]),
+        (Extent(rows=range(20, 21)), 13, []),
+    ],
+)
+def test_which_rows(extent: Extent, size: int, rows: list[int | None]) -> None:
+    assert extent.row_indices(size) == rows
+
+
+def test_which_columns() -> None:
+    assert Extent().column_indices(8) == list(range(8))
+    assert Extent().column_indices(9) == [0, 1, 2, None, 6, 7, 8]
+    assert Extent(columns=range(1)).column_indices(9) == [0]
+
+
+def test_columns_are_aligned() -> None:
+    array = np.array([[1.0, -20.5], [-300.25, 4.0]])
+    text = cells(array, Format(2), [0, None, 1], [0, 1])
+    assert bracketed(text) == ["[   1.00 -20.50]", "[      …      …]", "[-300.25   4.00]"]
+
+
+def test_rounding_keeps_what_is_read() -> None:
+    array = np.array([[1 / 3, -2 / 3]])
+    assert np.array_equal(Format(2).rounded(array), [[0.33, -0.67]])
+    assert Format(2).rounded(array.astype(np.float32)).dtype == np.float64
+
+
+def blocks(
+    terms: list[tuple[str, Array]],
+    signs: str,
+    extent: Extent | None = None,
+    axes: Sequence[Leading] = (),
+) -> Page:
+    return list(equations(terms, signs, extent or Extent(), axes))
+
+
+def test_an_equation_of_matrices() -> None:
+    a = np.arange(4.0).reshape(2, 2)
+    (equation,) = blocks([("a", a), ("b", a), ("c", 2 * a)], "+=")
+    assert isinstance(equation, Equation)
+    assert [term.symbol for term in equation.terms] == ["a", "b", "c"]
+    assert np.array_equal(equation.terms[2].shown(), 2 * a)
+    assert not equation.terms[0].is_cut
+
+
+def test_arrays_of_more_axes_come_matrix_by_matrix() -> None:
+    few, many = np.ones((2, 2, 3, 3)), np.ones((2, 3, 3, 3))
+    labels = [
+        block.label
+        for block in blocks([("z", few)], "", axes=(("sample", (4, 9)), ("channel", None)))
+        if isinstance(block, Equation)
+    ]
+    assert labels == [f"sample {x}, channel {c}" for x in (4, 9) for c in range(2)]
+    shown = blocks([("z", many)], "", axes=(("sample", (4, 9)), ("channel", None)))
+    assert [type(block) for block in shown] == [Equation, Equation, Paragraph, Paragraph]
+    words = [block.text for block in shown if isinstance(block, Paragraph)]
+    assert words[0] == "… and 4 more matrices like these"
+    assert words[1].startswith("z: 2×3×3×3, norm 7.348, from 1.000 to 1.000")
+    everything = blocks([("z", many)], "", Extent(full=True), (("sample", None), ("channel", None)))
+    assert len(everything) == 6
+
+
+def test_a_shortened_matrix_comes_with_its_statistics() -> None:
+    array = np.arange(26.0).reshape(13, 2)
+    equation, words = blocks([("W", array)], "")
+    assert isinstance(equation, Equation)
+    assert equation.terms[0].is_cut
+    assert np.array_equal(equation.terms[0].shown(), array[[0, 1, 2, 10, 11, 12]])
+    assert words == Paragraph(f"W: {statistics(array)}", note=True)
+    assert statistics(array) == "13×2, norm 74.33, from 0 to 25.00, mean 12.50"
+
+
+def test_the_rounding_note_is_true() -> None:
+    third = np.array([[1 / 3]])
+    exact, off = (np.array([[x]]) for x in (0.25, 1 / 3))
+    assert rounding_note(blocks([("a", exact), ("b", exact), ("c", 2 * exact)], "+=")).text == (
+        "Numbers are rounded for reading; sums add up."
+    )
+    page = blocks([("a", off), ("b", third), ("c", off + third)], "+=")
+    # 0.333333 + 0.333333 beside 0.666667
+    assert rounding_note(page).text.endswith("sums of what is shown are off by at most 1e-06.")

@@ -1,52 +1,95 @@
-"""The formats that a `Document` can be written in: a file each, under the format's name.
+"""The formats that a `Document` can be written in, a row each: a suffix of files, and a function.
 
-A format is a module with two names: `SUFFIX`, of the files that it is for, and `write`, which takes
-a document and returns bytes. To add one is to add its file: the command line, the suffixes and the
-tests find it here. Formats are made from a document alone, so every command that makes one has all
-of them.
+To add one is to add its function and its row: the command line, the suffixes and the tests find it
+here. Formats are made from a document alone, so every command that makes one has all of them.
+Those that take more than a few lines have a file of their own.
 
-They may import what is beside this package, and neither pages nor records. Start with `markdown`.
+They may import what is beside this package, and neither pages nor records; and only when they
+write, since the help of a command names them all. Start with `markdown`.
 """
 
-import os
-from functools import cache
-from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, cast
+import io
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from nncli.render.document import Document
 
 
-class Format(Protocol):
-    """What a module of this package holds."""
+class Format(NamedTuple):
+    """The suffix of the files that it is for, and how a document is written in it."""
 
-    SUFFIX: str
-
-    @staticmethod
-    def write(document: "Document") -> bytes: ...
-
-
-# Their files are only listed here: the help of a command names formats without loading any.
-FORMATS = tuple(
-    sorted(
-        name.removesuffix(".py")
-        for name in os.listdir(os.path.dirname(__file__))
-        if name.endswith(".py") and not name.startswith("_")
-    )
-)
-
-
-@cache
-def format_named(name: str) -> Format:
-    """The format of that name, one of FORMATS."""
-    return cast(Format, import_module(f"{__name__}.{name}"))
+    suffix: str
+    write: "Callable[[Document], bytes]"
 
 
 def suffixes() -> dict[str, str]:
     """The formats by the suffixes of their files."""
-    return {format_named(name).SUFFIX: name for name in FORMATS}
+    return {format.suffix: name for name, format in FORMATS.items()}
 
 
 def write(name: str, document: "Document") -> bytes:
     """The document in the format of that name."""
-    return format_named(name).write(document)
+    return FORMATS[name].write(document)
+
+
+def _html(document: "Document") -> bytes:
+    """The page with the colours of a terminal."""
+    from nncli.render.terminal import recorded
+
+    return recorded(document.page).export_html().encode()
+
+
+def _json(document: "Document") -> bytes:
+    """The record, every digit kept."""
+    from nncli.core.jsons import to_json
+
+    return f"{to_json(document.record())}\n".encode()
+
+
+def _latex(document: "Document") -> bytes:
+    from nncli.render.formats.latex import to_latex
+
+    return to_latex(document.page).encode()
+
+
+def _markdown(document: "Document") -> bytes:
+    from nncli.render.formats.markdown import to_markdown
+
+    return to_markdown(document.page).encode()
+
+
+def _npz(document: "Document") -> bytes:
+    """The arrays of the record in NumPy's npz, each under its name; no pickle."""
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **document.arrays())  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def _svg(document: "Document") -> bytes:
+    """The page as a picture of a terminal."""
+    from nncli.core.text import printable
+    from nncli.render.terminal import recorded
+
+    title = f"nncli: {printable(document.title)}"
+    return recorded(document.page).export_svg(title=title).encode()
+
+
+def _table(document: "Document") -> bytes:
+    """The page as text, as a terminal shows it."""
+    from nncli.render.terminal import recorded
+
+    return recorded(document.page).export_text().encode()
+
+
+FORMATS = {
+    "html": Format(".html", _html),
+    "json": Format(".json", _json),
+    "latex": Format(".tex", _latex),
+    "markdown": Format(".md", _markdown),
+    "npz": Format(".npz", _npz),
+    "svg": Format(".svg", _svg),
+    "table": Format(".txt", _table),
+}

@@ -3,10 +3,8 @@
 import re
 
 from nncli.core.text import printable
-from nncli.render.array_text import GAP, cells
 from nncli.render.document import (
     Block,
-    Document,
     Equation,
     Grid,
     Heading,
@@ -17,8 +15,7 @@ from nncli.render.document import (
     Paragraph,
 )
 from nncli.render.notation import TERMS
-
-SUFFIX = ".tex"
+from nncli.render.text import GAP, cells
 
 PREAMBLE = r"""\documentclass[a4paper]{article}
 \usepackage[T1]{fontenc}
@@ -65,10 +62,6 @@ ESCAPES = {
     "|": r"\textbar{}", "<": r"\textless{}", ">": r"\textgreater{}",
 }  # fmt: skip
 WIDEST = 8  # columns of matrices that are set in one line
-
-
-def write(document: Document) -> bytes:
-    return to_latex(document.page).encode()
 
 
 def to_latex(page: Page) -> str:

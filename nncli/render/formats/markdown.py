@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from nncli.core.text import printable
 from nncli.render.document import (
     Block,
-    Document,
     Equation,
     Grid,
     Heading,
@@ -16,12 +15,7 @@ from nncli.render.document import (
 )
 from nncli.render.terminal import equation_lines
 
-SUFFIX = ".md"
 WIDTH = 100  # characters of an equation's lines
-
-
-def write(document: Document) -> bytes:
-    return to_markdown(document.page).encode()
 
 
 def to_markdown(page: Page) -> str:

@@ -1,9 +1,9 @@
 """From a record to what is read of it: a file a record, or a part of one.
 
 Of a step `breakdown` is the whole page; its parts are `formulas` (a layer's own lines), `backward`
-with the four `views`, `matrices`, `update`, `products`, `proof` and `findings`, and `trace_record`
-is the step as plain data. Of a filter over a matrix `filtering` is the page, `windows` one window
-of it, `animation` its windows in turn. The others are named for what they show.
+with the four `views`, `matrices`, `update`, `products` and `proof`. Of a filter over a matrix
+`filtering` is the page, `windows` one window of it, or all in turn. The others are named for what
+they show.
 
 A page is blocks of `nncli.render.document` where it can be written in many formats, and else
 something that rich prints. The same file has the record as JSON. Pages import no formats.

@@ -8,13 +8,12 @@ import numpy as np
 from nncli.inspection.products import cell_products, tap_products
 from nncli.nn.layers import Conv, Dense, Pool
 from nncli.nn.trace import LayerTrace, Trace
-from nncli.render.array_text import Extent
 from nncli.render.document import Block, Heading, Paragraph, equations
 from nncli.render.notation import SYMBOL
 from nncli.render.pages.formulas import with_numbers
 from nncli.render.pages.matrices import units
 from nncli.render.pages.views import VIEWS
-from nncli.render.text import number
+from nncli.render.text import Extent, number
 
 
 class Choices(NamedTuple):

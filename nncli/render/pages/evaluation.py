@@ -12,8 +12,7 @@ from nncli.core.jsons import to_json
 from nncli.core.text import count_of, printable
 from nncli.nn.arrays import Array
 from nncli.render.text import NONE, number, percent, plain
-from nncli.render.widgets.heat import ConfusionMap
-from nncli.render.widgets.pictures import Gallery, Picture
+from nncli.render.widgets.pictures import ConfusionMap, Gallery, Picture
 from nncli.render.widgets.tables import Column, Columns
 from nncli.training.evaluate import ClassCounts, Fit
 

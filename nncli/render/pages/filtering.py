@@ -22,20 +22,25 @@ from nncli.filtering.record import (
 )
 from nncli.nn.arrays import Array
 from nncli.nn.windows import Axis
-from nncli.render.array_text import Extent
 from nncli.render.document import (
     Block,
     Document,
     Heading,
-    HeatMap,
     Lines,
     Page,
     Paragraph,
     equations,
     statistics,
 )
-from nncli.render.pages.windows import CHANNELS, MOST, MOST_CHANNELS, products, sum_line
-from nncli.render.text import number, shape
+from nncli.render.pages.windows import (
+    CHANNELS,
+    MOST,
+    MOST_CHANNELS,
+    heat_map,
+    products,
+    sum_line,
+)
+from nncli.render.text import Extent, number, shape
 
 PRODUCTS = 1 << 12  # outputs up to which the products of the backward pass are shown
 SMALL = 1 << 20  # outputs up to which the other way is computed for comparison
@@ -220,11 +225,6 @@ def heat_maps(symbol: str, array: Array, extent: Extent) -> Iterator[Block]:
     if shown < len(array):
         yield Paragraph(f"… and {len(array) - shown} more channels like these", note=True)
         yield Paragraph(f"{symbol}: {statistics(array)}", note=True)
-
-
-def heat_map(symbol: str, plane: Array, extent: Extent, label: str = "") -> HeatMap:
-    rows, columns = extent.row_indices(plane.shape[0]), extent.column_indices(plane.shape[1])
-    return HeatMap(symbol, plane, rows, columns, label)
 
 
 def both_ways(filtering: Filtering, other: Array) -> dict[str, Array]:

@@ -4,11 +4,10 @@ from collections.abc import Iterator, Sequence
 
 from nncli.nn.layers import Formula
 from nncli.nn.trace import LayerTrace, Trace
-from nncli.render.array_text import Extent
 from nncli.render.document import Block, Paragraph, equations
 from nncli.render.notation import SYMBOL
 from nncli.render.pages.matrices import units
-from nncli.render.text import shape
+from nncli.render.text import Extent, shape
 
 Row = tuple[str, str, str, str]
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from nncli.core.text import count_of
 from nncli.nn.trace import LayerTrace, Trace
-from nncli.render.array_text import Extent
 from nncli.render.document import (
     Block,
     Heading,
@@ -15,7 +14,7 @@ from nncli.render.document import (
     rounding_note,
 )
 from nncli.render.notation import SYMBOL
-from nncli.render.text import number
+from nncli.render.text import Extent, number
 
 WEIGHTS: tuple[Leading, ...] = (("filter", None), ("channel", None))
 

@@ -9,10 +9,10 @@ from nncli.inspection.rounding import ulps
 from nncli.nn.arrays import Array
 from nncli.nn.optimizers import GRADIENT, PARAMETERS, Adam, Link, Momentum, WeightDecay, before
 from nncli.nn.trace import LayerTrace, Trace
-from nncli.render.array_text import Extent
 from nncli.render.document import Block, Heading, Paragraph, equations
 from nncli.render.notation import LINK_SYMBOLS
 from nncli.render.pages.matrices import WEIGHTS
+from nncli.render.text import Extent
 
 
 class Line(NamedTuple):

@@ -9,10 +9,9 @@ from nncli.nn.activations import ACTIVATIONS, SATURATED
 from nncli.nn.arrays import Array
 from nncli.nn.layers import Dense
 from nncli.nn.trace import LayerTrace, Trace
-from nncli.render.array_text import EDGE, Extent
 from nncli.render.document import Block, Grid, Lines, Paragraph, equations
 from nncli.render.pages.matrices import gradients, hadamard
-from nncli.render.text import number
+from nncli.render.text import EDGE, Extent, number
 
 SMALL = 0.01  # an error signal below this share of the layer's largest is called small
 TABLE_COLUMNS = 4  # columns up to which a ⊗ δ is a multiplication table

@@ -1,26 +1,36 @@
-"""One window of a filter over a matrix: its place, the cells under it, every product."""
+"""One window of a filter over a matrix: its place, the cells under it, every product.
 
-from collections.abc import Iterator, Sequence
+`play` shows one window after the other, as a film.
+"""
+
+from collections.abc import Generator, Iterator, Sequence
 from decimal import Decimal
+from time import sleep
 
 import numpy as np
+from rich.console import Console
 
+from nncli.core.errors import NncliError
 from nncli.core.text import count_of
 from nncli.filtering.record import (
     Filtering,
     Window,
+    all_windows,
+    window,
 )
-from nncli.nn.arrays import Array
+from nncli.nn.arrays import Array, Shape
 from nncli.nn.windows import Axis
-from nncli.render.array_text import Extent, formats
 from nncli.render.document import (
     Block,
     Heading,
+    HeatMap,
     Lines,
+    Page,
     Paragraph,
     equations,
 )
-from nncli.render.text import number
+from nncli.render.terminal import TerminalPage
+from nncli.render.text import Extent, formats, number
 
 MOST = 16  # rows or columns of a matrix that is shown beside its output
 MOST_CHANNELS = 4  # channels that are shown
@@ -139,3 +149,47 @@ def cells_under(axis: Axis, at: int) -> set[int]:
     start = at * axis.stride - axis.before
     taps = (start + i * axis.dilation for i in range(axis.kernel))
     return {cell for cell in taps if 0 <= cell < axis.size}
+
+
+PAUSE = 0.5  # seconds a window
+
+
+def play(
+    done: Filtering, places: Sequence[Shape], extent: Extent, console: Console
+) -> Generator[None, None, None]:
+    """Shows one window after the other, over and over; yields between two of them.
+
+    Args:
+        places: of the windows, as indices of the output; all of them where there are none.
+        extent: what of the output is shown below, where there is room.
+
+    Raises:
+        NncliError: the console is no terminal.
+    """
+    from rich.live import Live
+
+    if not console.is_terminal:
+        raise NncliError("--animate plays in a terminal, not in a pipe or a file")
+    with Live(console=console, auto_refresh=False) as live:
+        while True:
+            windows = (window(done, *place) for place in places) if places else all_windows(done)
+            for made in windows:
+                page: Page = [*products(done, made, Extent(), console.width)]
+                output: Page = [Heading("output", 2), output_of(done, made, extent)]
+                if len(console.render_lines(TerminalPage([*page, *output]))) < console.height:
+                    page += output
+                live.update(TerminalPage(page), refresh=True)
+                sleep(PAUSE)
+                yield
+
+
+def output_of(done: Filtering, made: Window, extent: Extent) -> HeatMap:
+    """The output that a window is a part of: that of its channel, where each has its own."""
+    if made.channel is None:
+        return heat_map("output", done.output, extent)
+    return heat_map("output", done.output[made.channel], extent, f"channel {made.channel}")
+
+
+def heat_map(symbol: str, plane: Array, extent: Extent, label: str = "") -> HeatMap:
+    rows, columns = extent.row_indices(plane.shape[0]), extent.column_indices(plane.shape[1])
+    return HeatMap(symbol, plane, rows, columns, label)

@@ -1,4 +1,4 @@
-"""What rich has no drawing for, or a slower one: tables, curves, heat maps, pictures, a late bar.
+"""What rich has no drawing for, or a slower one: tables, curves, heat maps, pictures.
 
 A widget takes numbers and words, knows no record, and draws within the width that it is given; with
 colour where there is colour, and without losing anything where there is none. It may import the

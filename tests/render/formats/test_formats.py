@@ -2,12 +2,8 @@
 
 import io
 import json
-import shutil
-import sys
 import xml.etree.ElementTree as ET
 from dataclasses import replace
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +11,8 @@ import pytest
 
 from nncli.inspection.findings import why
 from nncli.inspection.record import inspect
-from nncli.render import formats
 from nncli.render.document import Document
-from nncli.render.formats import FORMATS, suffixes, write
+from nncli.render.formats import FORMATS, Format, suffixes, write
 from nncli.render.notation import TERMS
 from tests.inspection.traces import spec_trace, trace_of
 from tests.nn.cases import LENET
@@ -198,36 +193,14 @@ def test_what_a_layers_arrays_do_not_tell_is_in_its_hyperparameters() -> None:
 # --- Which formats there are ----------------------------------------------------------------------
 
 
-def test_a_format_is_a_file() -> None:
-    files = {path.stem for path in Path(formats.__file__).parent.glob("[a-z]*.py")}
-    assert set(FORMATS) == files == set(suffixes().values())
-    assert {"table", "json", "markdown", "latex", "npz", "svg", "html"} <= files
+def test_each_format_has_its_suffix() -> None:
+    assert {"table", "json", "markdown", "latex", "npz", "svg", "html"} <= set(FORMATS)
+    assert set(FORMATS) == set(suffixes().values())
 
 
-TITLES = """
-SUFFIX = ".title"
-
-
-def write(document):
-    return document.title.encode()
-"""
-
-
-def test_a_new_format_is_found_by_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beside the others, and nothing else is told of it."""
-    package = tmp_path / "formats"
-    shutil.copytree(Path(formats.__file__).parent, package)
-    (package / "titles.py").write_text(TITLES)
-    spec = spec_from_file_location(
-        "formats", package / "__init__.py", submodule_search_locations=[str(package)]
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    made = module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "formats", made)
-    spec.loader.exec_module(made)
-    assert set(made.FORMATS) == {*FORMATS, "titles"}
-    assert made.suffixes()[".title"] == "titles"
-    assert made.write("titles", odd()) == ODD.encode()
-    for name in [name for name in sys.modules if name.startswith("formats.")]:
-        monkeypatch.delitem(sys.modules, name)
+def test_a_new_format_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing else is told of it."""
+    row = Format(".title", lambda document: document.title.encode())
+    monkeypatch.setitem(FORMATS, "titles", row)
+    assert suffixes()[".title"] == "titles"
+    assert write("titles", odd()) == ODD.encode()

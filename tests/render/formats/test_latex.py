@@ -14,7 +14,6 @@ from nncli.cli.process import ASCII
 from nncli.inspection.findings import why
 from nncli.inspection.record import inspect
 from nncli.nn.layers import LAYERS
-from nncli.render.array_text import Extent
 from nncli.render.document import Grid, Heading, Page, Paragraph, equations
 from nncli.render.formats.latex import (
     END,
@@ -29,6 +28,7 @@ from nncli.render.formats.latex import (
     to_latex,
 )
 from nncli.render.notation import TERMS
+from nncli.render.text import Extent
 from tests.inspection.traces import spec_trace, trace_of
 from tests.nn.cases import LENET
 from tests.render.reading import VIEWS, WORKED, checked_step, page_of
@@ -110,13 +110,12 @@ def strings(path: Path) -> str:
 
 
 WRITERS = [
-    *("notation.py", "text.py", "document.py", "array_text.py", "pages/matrices.py"),
+    *("notation.py", "text.py", "document.py", "pages/matrices.py"),
     *(
         "pages/formulas.py",
         "pages/views.py",
         "pages/backward.py",
         "pages/breakdown.py",
-        "pages/findings.py",
         "pages/products.py",
     ),
     *("pages/proof.py", "pages/update.py"),

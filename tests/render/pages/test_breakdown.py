@@ -11,8 +11,8 @@ import pytest
 from nncli.core.errors import NncliError
 from nncli.inspection.record import inspect
 from nncli.nn.trace import Trace
-from nncli.render.array_text import Extent
 from nncli.render.document import Equation, Grid, Heading, Lines, Page, Paragraph
+from nncli.render.text import Extent
 from tests.inspection.traces import spec_trace, trace_of
 from tests.nn.cases import LENET, SOME_CASES, Case
 from tests.render.reading import (

@@ -24,9 +24,8 @@ from nncli.filtering.record import (
     with_opposite_flip,
 )
 from nncli.nn.arrays import Array, Shape
-from nncli.render import formats
-from nncli.render.array_text import Extent
-from nncli.render.pages import animation
+from nncli.render import formats, streams
+from nncli.render.pages import windows as windows_page
 from nncli.render.pages.filtering import document as filtering_document
 from nncli.render.pages.filtering import (
     filtering_page,
@@ -36,7 +35,7 @@ from nncli.render.pages.filtering import (
 )
 from nncli.render.pages.windows import sum_line
 from nncli.render.terminal import TerminalPage
-from nncli.render.widgets import progress_bar
+from nncli.render.text import Extent
 from tests.render.reading import equations_of, on_screen
 
 Numbers = Array | Sequence[Sequence[float]]
@@ -470,10 +469,10 @@ def terminal(height: int = 60) -> tuple[Console, io.StringIO]:
 
 
 def test_the_film_shows_every_window_and_starts_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(animation, "PAUSE", 0)
+    monkeypatch.setattr(windows_page, "PAUSE", 0)
     made = apply_filter(np.arange(9).reshape(3, 3), np.ones((2, 2), int), Options())
     console, file = terminal()
-    frames = animation.play(made, (), Extent(), console)
+    frames = windows_page.play(made, (), Extent(), console)
     for _ in range(5):
         next(frames)
     frames.close()
@@ -484,10 +483,10 @@ def test_the_film_shows_every_window_and_starts_again(monkeypatch: pytest.Monkey
 
 
 def test_a_low_terminal_has_room_for_the_products(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(animation, "PAUSE", 0)
+    monkeypatch.setattr(windows_page, "PAUSE", 0)
     made = apply_filter(np.ones((12, 12), int), np.ones((3, 3), int), Options())
     console, file = terminal(height=24)
-    frames = animation.play(made, (), Extent(), console)
+    frames = windows_page.play(made, (), Extent(), console)
     next(frames)
     frames.close()
     assert "sum = 9" in file.getvalue()
@@ -497,7 +496,7 @@ def test_a_low_terminal_has_room_for_the_products(monkeypatch: pytest.MonkeyPatc
 def test_no_film_in_a_pipe() -> None:
     made = apply_filter(np.ones((3, 3)), np.ones((2, 2)), Options())
     with pytest.raises(NncliError, match="not in a pipe"):
-        next(animation.play(made, (), Extent(), Console(file=io.StringIO())))
+        next(windows_page.play(made, (), Extent(), Console(file=io.StringIO())))
 
 
 def frames(
@@ -505,7 +504,7 @@ def frames(
 ) -> list[str]:
     """The text of so many frames, without the codes of the terminal."""
     console, file = terminal()
-    film = animation.play(made, places, extent or Extent(), console)
+    film = windows_page.play(made, places, extent or Extent(), console)
     for _ in range(count):
         next(film)
     film.close()
@@ -513,7 +512,7 @@ def frames(
 
 
 def test_a_film_of_channels_shows_them_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(animation, "PAUSE", 0)
+    monkeypatch.setattr(windows_page, "PAUSE", 0)
     matrix = np.arange(18).reshape(2, 3, 3)
     shown = frames(apply_filter(matrix, np.ones((2, 2), int), Options()))
     assert [text[:17] for text in shown[:3]] == [
@@ -523,7 +522,7 @@ def test_a_film_of_channels_shows_them_in_turn(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_film_of_chosen_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(animation, "PAUSE", 0)
+    monkeypatch.setattr(windows_page, "PAUSE", 0)
     made = apply_filter(np.arange(16).reshape(4, 4), np.ones((2, 2), int), Options())
     shown = frames(made, [(0, 1), (2, 2)], Extent(rows=range(1, 2)), count=4)
     assert [text[:3] for text in shown[:4]] == ["0,1", "2,2", "0,1", "2,2"]
@@ -532,17 +531,17 @@ def test_a_film_of_chosen_places(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_bar_for_what_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
     console, file = terminal()
-    with progress_bar.DelayedProgressBar(console) as progress:
+    with streams.DelayedProgressBar(console) as progress:
         progress(1, 10)
     assert file.getvalue() == ""
-    monkeypatch.setattr(progress_bar, "PATIENCE", 0)
-    with progress_bar.DelayedProgressBar(console) as progress:
+    monkeypatch.setattr(streams, "PATIENCE", 0)
+    with streams.DelayedProgressBar(console) as progress:
         progress(1, 10)
         progress(2, None)
         time.sleep(0.01)
     assert file.getvalue() != ""
     file = io.StringIO()
     pipe = Console(file=file)
-    with progress_bar.DelayedProgressBar(pipe) as progress:
+    with streams.DelayedProgressBar(pipe) as progress:
         progress(1, 10)
     assert file.getvalue() == ""

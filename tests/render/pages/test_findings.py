@@ -4,7 +4,7 @@ import pytest
 
 from nncli.inspection.findings import Saturation
 from nncli.nn.activations import SATURATING
-from nncli.render.pages.findings import saturation_words
+from nncli.render.pages.proof import saturation_words
 
 
 @pytest.mark.parametrize(
