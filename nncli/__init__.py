@@ -54,7 +54,6 @@ if TYPE_CHECKING:
         Training,
     )
     from nncli.app.resume import resume
-    from nncli.app.schema import schema
     from nncli.app.show import show
     from nncli.app.summary import summary
     from nncli.app.train import train
@@ -63,6 +62,7 @@ if TYPE_CHECKING:
     from nncli.inspection.record import Inspection
     from nncli.nn.trace import Trace
     from nncli.spec import Spec, load_spec
+    from nncli.spec.schema import schema
     from nncli.training.history import Epoch, Progress
 
 __version__ = "0.1.0"
@@ -131,7 +131,7 @@ _HOME = {
     "inspect": "nncli.app.inspect",
     "load_spec": "nncli.spec",
     "start_from": "nncli.app.weights",
-    "schema": "nncli.app.schema",
+    "schema": "nncli.spec.schema",
     "Shown": "nncli.app.records",
     "SpecListing": "nncli.app.records",
     "show": "nncli.app.show",

@@ -9,17 +9,15 @@ from pathlib import Path
 from nncli.app.pipeline import prepare
 from nncli.app.proposal import Proposal, propose
 from nncli.app.records import SPEC_SUFFIXES, Draft, Starter
-from nncli.app.schema import schema_text
 from nncli.core.errors import DataError, NncliError
 from nncli.core.files import write_whole
-from nncli.core.text import printable, quote
-from nncli.data.messages import nearest
+from nncli.core.text import nearest, printable, quote
 from nncli.data.readers.files import file_size
 from nncli.data.readers.read import kind
 from nncli.data.samples import Pair, Source
 from nncli.data.survey import survey
 from nncli.spec import parse_spec
-from nncli.spec.schema import FILE
+from nncli.spec.schema import FILE, schema_text
 
 FOLDER = Path(__file__).parent.parent / "starters"
 # What inputs are called, and what their targets are called then.

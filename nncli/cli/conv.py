@@ -143,7 +143,7 @@ def conv(
     At each place the Hadamard product of the filter and the window under it, summed.
     """
     from nncli.app.conv import SUMMED, explain
-    from nncli.cli.arguments import index_pair, index_range, refuse_options, window_padding, word
+    from nncli.cli.options import index_pair, index_range, refuse_options, window_padding, word
     from nncli.core.errors import FailedCheck, NncliError
     from nncli.filtering.options import PADDING_MODES, Options
     from nncli.render import formats

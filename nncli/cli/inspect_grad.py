@@ -158,7 +158,7 @@ def inspect_grad(
     load_numpy()
     from nncli.app.inspect import inspect_step
     from nncli.app.opening import open_spec_or_run
-    from nncli.cli.arguments import entries, format_of, index_range, indices, weight_name, word
+    from nncli.cli.options import entries, format_of, index_range, indices, weight_name, word
     from nncli.core.errors import FailedCheck
     from nncli.core.files import write_whole
     from nncli.render import formats

@@ -1,16 +1,21 @@
-"""What several commands ask for in the same words, and what a shell offers for it.
+"""What several commands ask for in the same words, what a shell offers for it, and how it is read.
 
-Completion runs at each press of Tab, so it only looks at names.
+Completion runs at each press of Tab, so it only looks at names. Options that hold more than a word
+have small languages of their own: lists of numbers, ranges, names of weights.
 """
 
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from os.path import dirname, isfile, join
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from nncli.core.errors import NncliError
+from nncli.core.text import join_words, nearest, printable, quote
 
 SPECS = (".yaml", ".yml")
 TABLES = (".csv", ".tsv", ".npz", ".npy", ".idx", "-ubyte", ".gz")
@@ -123,3 +128,126 @@ def columns(panel: str | None = None) -> Any:
 
 def full(panel: str | None = None) -> Any:
     return typer.Option("--full", help="All of it, however long.", rich_help_panel=panel)
+
+
+# What an option holds
+
+
+WHOLE = r"\d{1,18}"  # int() itself refuses thousands of digits; these fit 64 bits
+
+
+def indices(text: str, option: str) -> tuple[int, ...]:
+    """`0,3,7` as numbers.
+
+    Raises:
+        NncliError: it is something else.
+    """
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise NncliError(f"{option} {text}: expected whole numbers such as 0,3,7") from None
+
+
+def index_range(text: str | None, option: str) -> range | None:
+    """`3:7` as the indices 3 to 6, `3` as 3 alone, `3:` as all from 3 on.
+
+    Raises:
+        NncliError: it is something else, or holds nothing.
+    """
+    if text is None:
+        return None
+    match = re.fullmatch(rf"({WHOLE})?:({WHOLE})?|({WHOLE})", text)
+    if match is not None:
+        start, stop, single = match.groups()
+        made = (
+            range(int(single), int(single) + 1)
+            if single
+            else range(int(start or 0), int(stop) if stop else 10**9)
+        )
+        if len(made):
+            return made
+    raise NncliError(f"{option} {text}: expected a range such as 0:8, or one index")
+
+
+def entries(text: str | None) -> tuple[bool, int | None]:
+    """Whether to check, and how many entries of each gradient: `all`, a number, `off`."""
+    match text:
+        case None:
+            return True, None
+        case "off":
+            return False, None
+        case "all":
+            return True, 10**12
+    if re.fullmatch(WHOLE, text) and int(text) > 0:
+        return True, int(text)
+    raise NncliError(f"--check {text}: expected all, off, or how many entries, from 1")
+
+
+def weight_name(text: str) -> tuple[str, tuple[int, ...]]:
+    """`dense1[3,7]` as the layer and the indices."""
+    match = re.fullmatch(r"(\w+)\[([\d,\s]+)\]", text)
+    if match is None:
+        raise NncliError(f"--why {text}: expected a weight such as dense1[3,7] or conv1[0,0,1,2]")
+    return match[1], indices(match[2], "--why")
+
+
+def index_pair(text: str, option: str) -> tuple[int, int]:
+    """`2` or `2,1` as (rows, columns).
+
+    Raises:
+        NncliError: it is something else, or below 1.
+    """
+    match = re.fullmatch(rf"({WHOLE})(?:,({WHOLE}))?", text)
+    if match is not None:
+        rows, columns = int(match[1]), int(match[2] or match[1])
+        if rows > 0 and columns > 0:
+            return rows, columns
+    raise NncliError(f"{option} {text}: expected a whole number from 1, or ROWS,COLUMNS")
+
+
+def window_padding(text: str) -> str | int:
+    """`valid`, `same`, `full`, or a width.
+
+    Raises:
+        NncliError: it is something else.
+    """
+    words = ("valid", "same", "full")
+    if text in words:
+        return text
+    if re.fullmatch(WHOLE, text):
+        return int(text)
+    raise NncliError(
+        f"--padding {text}: expected valid, same, full, or a width such as 1{nearest(text, words)}"
+    )
+
+
+def word(text: str, option: str, known: Sequence[str]) -> str:
+    """One of the words that an option takes.
+
+    Raises:
+        NncliError: it is another; the message names the nearest known one.
+    """
+    if text in known:
+        return text
+    raise NncliError(f"{option} {text}: expected {join_words(known)}{nearest(text.lower(), known)}")
+
+
+def refuse_options(arguments: Sequence[str], known: Iterable[str]) -> None:
+    """Raises NncliError where one of the `arguments`, no file either, looks like an option."""
+    for text in arguments:
+        if re.match("--?[a-zA-Z]", text) and not os.path.exists(text):
+            raise NncliError(f"{text}: there is no such option{nearest(text, known)}")
+
+
+def format_of(output: Path, suffixes: Mapping[str, str]) -> str:
+    """The format that the suffix of --output asks for.
+
+    Raises:
+        NncliError: none does.
+    """
+    if output.suffix.lower() not in suffixes:
+        raise NncliError(
+            f"--output {printable(output)}: the suffix {quote(output.suffix)} is not known; known "
+            f"are {', '.join(suffixes)}"
+        )
+    return suffixes[output.suffix.lower()]

@@ -46,7 +46,7 @@ def predict(
 
     load_numpy()
     from nncli.app.predict import predict_blocks
-    from nncli.cli.arguments import format_of
+    from nncli.cli.options import format_of
     from nncli.core.files import whole_file
     from nncli.render.pages.predictions import FORMATS, SUFFIXES
     from nncli.render.streams import messages, standard_output

@@ -16,9 +16,9 @@ def schema(output: Output = None) -> None:
 
     A spec points to it in its first line: # yaml-language-server: $schema=nncli.schema.json
     """
-    from nncli.app.schema import schema_text
     from nncli.core.files import write_whole
     from nncli.render.streams import write_bytes
+    from nncli.spec.schema import schema_text
 
     text = schema_text().encode()
     if output is None:

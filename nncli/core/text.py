@@ -1,6 +1,6 @@
 """How numbers, names and lists are put into words, the same in every message and on every page.
 
-It imports nothing, since every command needs it.
+It imports next to nothing, since every command needs it.
 """
 
 from collections.abc import Iterable
@@ -45,6 +45,14 @@ def quote_all(names: Iterable[str]) -> str:
     left = len(names) - LISTED_NAMES
     more = f" and {left:,} more" if left > 0 else ""
     return ", ".join(map(quote, names[:LISTED_NAMES])) + more
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'digit'?`, or nothing where no known name is near."""
+    import difflib
+
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {quote(near[0])}?" if near else ""
 
 
 def join_words(words: Iterable[str], last: str = "or") -> str:

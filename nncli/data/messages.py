@@ -1,11 +1,9 @@
-"""How mistakes in data are worded: foreign text shortened and escaped, many mistakes collected."""
+"""How mistakes in data are worded: where a number stands, and many mistakes collected."""
 
-import difflib
 from bisect import insort
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from nncli.core.errors import DataError
-from nncli.core.text import quote
 
 SHOWN_PROBLEMS = 10
 ENOUGH_PROBLEMS = 1000
@@ -19,12 +17,6 @@ def cell_of(index: Sequence[int]) -> str:
     names = ("channel", "row", "column")[-len(index) :]
     counted = (f"{name} {i + 1}" for name, i in zip(names, index, strict=True))
     return f"{', '.join(counted)} (element {list(index)})"
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'digit'?`, or nothing where no known name is near."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {quote(near[0])}?" if near else ""
 
 
 class Problems:

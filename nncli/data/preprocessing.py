@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
-from nncli.core.text import count_of, quote_all, sizes
-from nncli.data.messages import nearest
+from nncli.core.text import count_of, nearest, quote_all, sizes
 from nncli.data.readers.arrays import release_large
 from nncli.data.readers.tables import is_number
 from nncli.data.samples import Samples, check_finite

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
-from nncli.core.text import count_of, quote, quote_all
-from nncli.data.messages import Problems, nearest
+from nncli.core.text import count_of, nearest, quote, quote_all
+from nncli.data.messages import Problems
 from nncli.data.samples import Origin, Samples, check_finite
 
 Classes = int | tuple[str, ...] | Literal["none"] | None

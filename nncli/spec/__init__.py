@@ -24,7 +24,6 @@ from nncli.spec.layers import (
 from nncli.spec.load import load_spec, parse_spec
 from nncli.spec.models import Spec
 from nncli.spec.nodes import Origin
-from nncli.spec.schema import json_schema
 from nncli.spec.training import (
     ConstantSchedule,
     CosineSchedule,
@@ -57,7 +56,6 @@ __all__ = [
     "WeightedLayerSpec",
     "dump_spec",
     "file_and_array",
-    "json_schema",
     "load_spec",
     "parse_spec",
 ]

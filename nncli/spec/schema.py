@@ -1,5 +1,6 @@
 """The JSON Schema of a spec, for editors."""
 
+import json
 from typing import Any
 
 from nncli.spec.models import Spec
@@ -10,29 +11,34 @@ POINTER = f"# yaml-language-server: $schema={FILE}"
 """The first line of a spec, by which editors find the schema: a path from the spec's folder."""
 
 
-def json_schema() -> dict[str, Any]:
-    """A schema (draft 2020-12) of what a spec file may hold, with what each key means.
+def schema() -> dict[str, Any]:
+    """What a spec may hold and what each key of it means, as a JSON Schema (draft 2020-12).
 
     What concerns several keys at once (which cost an activation needs, a dense layer ends the
     network) is left to nncli itself, which says it better.
     """
-    schema = Spec.model_json_schema()
-    definitions = schema["$defs"]
+    made = Spec.model_json_schema()
+    definitions = made["$defs"]
     _allow_greek_eta(definitions["TrainSpec"])
     _allow_word(definitions["TrainSpec"]["properties"], "schedule", "constant")
-    _say_kinds(schema["properties"]["network"]["items"], definitions)
-    for owner in (schema, *definitions.values()):
+    _say_kinds(made["properties"]["network"]["items"], definitions)
+    for owner in (made, *definitions.values()):
         for key, value in owner["properties"].items():
             _trim(key, value)
     for definition in definitions.values():
         _name(definition)
-    schema.pop("title")
+    made.pop("title")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": TITLE,
-        **schema,
+        **made,
         "description": "A network, its data and its training.",
     }
+
+
+def schema_text() -> str:
+    """The schema as the text of a file."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _allow_greek_eta(train: dict[str, Any]) -> None:

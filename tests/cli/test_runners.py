@@ -114,7 +114,7 @@ def test_an_error_that_is_not_ours_comes_through(
     def wrong(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("nncli.app.schema.schema_text", wrong)
+    monkeypatch.setattr("nncli.spec.schema.schema_text", wrong)
     before = state()
     with pytest.raises(ZeroDivisionError):
         in_this_process("schema", folder=tmp_path)
@@ -128,7 +128,7 @@ def test_errors_end_in_their_status(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("nncli.app.schema.schema_text", fail)
+    monkeypatch.setattr("nncli.spec.schema.schema_text", fail)
     expected = {KeyboardInterrupt: 130, NncliError: 2, MemoryError: 2, OSError: 1}[type(error)]
     assert in_this_process("schema", folder=tmp_path).status == expected
 

@@ -17,10 +17,10 @@ from nncli.nn.activations import ELEMENTWISE
 from nncli.spec import (
     ConstantSchedule,
     dump_spec,
-    json_schema,
     load_spec,
     parse_spec,
 )
+from nncli.spec.schema import schema
 
 EXAMPLE = """\
 name: digits-mlp
@@ -295,7 +295,7 @@ specs = optional(
 )
 
 
-VALIDATOR = Draft202012Validator(json_schema())
+VALIDATOR = Draft202012Validator(schema())
 
 
 def escaped(match: Any) -> str:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
 from nncli.core.files import whole_file, write_whole
-from nncli.core.text import count_of, printable, quote, sizes
-from nncli.data.messages import Problems, cell_of, nearest
+from nncli.core.text import count_of, nearest, printable, quote, sizes
+from nncli.data.messages import Problems, cell_of
 from nncli.data.readers import images
 from nncli.data.readers.arrays import (
     MAGIC,

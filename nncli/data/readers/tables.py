@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
-from nncli.core.text import count_of, quote, quote_all
-from nncli.data.messages import Problems, nearest
+from nncli.core.text import count_of, nearest, quote, quote_all
+from nncli.data.messages import Problems
 from nncli.data.samples import Origin, Samples, text_array
 from nncli.data.targets import Classes, is_label
 

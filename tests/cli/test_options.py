@@ -1,0 +1,37 @@
+"""The small languages of the command line, and what is not in them."""
+
+from typing import Any
+
+import pytest
+
+from nncli.cli import options
+from nncli.core.errors import NncliError
+
+LONG = "9" * 5000  # int() itself refuses so many digits
+
+
+def test_ranges_pairs_and_widths() -> None:
+    assert options.index_range("3:7", "--rows") == range(3, 7)
+    assert options.index_range("3", "--rows") == range(3, 4)
+    assert options.index_range(":7", "--rows") == range(7)
+    assert options.index_pair("2,1", "--stride") == (2, 1)
+    assert options.window_padding("12") == 12
+    assert options.entries("12") == (True, 12)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda: options.index_range(LONG, "--rows"),
+        lambda: options.index_range(f"0:{LONG}", "--rows"),
+        lambda: options.index_pair(LONG, "--stride"),
+        lambda: options.index_pair(f"1,{LONG}", "--stride"),
+        lambda: options.window_padding(LONG),
+        lambda: options.indices(LONG, "--samples"),
+        lambda: options.entries(LONG),
+        lambda: options.weight_name(f"dense1[{LONG}]"),
+    ],
+)
+def test_a_number_of_thousands_of_digits_is_refused(read: Any) -> None:
+    with pytest.raises(NncliError, match="expected"):
+        read()
