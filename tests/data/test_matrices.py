@@ -247,10 +247,10 @@ def test_nan_where_it_is_allowed(text: str) -> None:
         ),
         pytest.param(b"1,2\n1,\x00\n", ["row 2: holds a NUL byte; is it a text file?"], id="NUL"),
         pytest.param("1,2\n".encode("utf-16"), ["is UTF-16; save it as UTF-8"], id="UTF-16"),
-        pytest.param(gzip.compress(b"1"), ["is gzip; its name should end in .gz"], id="gzip"),
         pytest.param(
-            b"PK\x03\x04", ["is a zip or .npz archive; save the matrix needed as .npy"], id="zip"
+            gzip.compress(gzip.compress(b"1")), ["is gzip; unpack it first"], id="gzip within gzip"
         ),
+        pytest.param(b"PK\x03\x04", ["is a zip archive; unpack it first"], id="zip"),
         pytest.param('1,"2\n', ["row 1: a quote is opened that is never closed"], id="open quote"),
     ],
 )
@@ -652,7 +652,7 @@ def test_mistakes_in_images() -> None:
         "m.png: is damaged, or no PNG that can be read: image file is truncated"
     ]
     assert problems(read, "m.png", "hello") == [
-        "m.png: is no image, or of a format other than PNG, JPEG, PPM, BMP, TIFF, WEBP"
+        "m.png: is no image, or of a format other than PNG, JPEG, PPM, BMP, TIFF, WEBP, GIF"
     ]
     assert problems(read, "m.png", whole[:12]) == [
         "m.png: is damaged, or no PNG that can be read: its data make no sense"

@@ -118,7 +118,7 @@ def test_a_bom_is_dropped() -> None:
         (b"1,2\n\n3,\xff\n", "t.csv: row 3: byte 0xff is not UTF-8; save the table as UTF-8"),
         (
             b"\x93NUMPY\1\0v\0{}\n",
-            "t.csv: is a NumPy array, not a table; its name should end in .npy",
+            "t.csv: is a NumPy array; a table is needed",
         ),
         (b"1,2\n3,\0\n", "t.csv: row 2: holds a NUL byte; is it a text file?"),
         (b"\n\"1,2\n3,4\n", "t.csv: row 2: a quote is opened that is never closed"),

@@ -291,7 +291,10 @@ def test_without_targets_every_column_is_an_input() -> None:
             b"1,2\n1,\0\n", {}, "t.csv: row 2: holds a NUL byte; is it a text file?", id="NUL"
         ),
         pytest.param(
-            b"\x1f\x8b\x08...", {}, "t.csv: is gzip; its name should end in .gz", id="gzip unnamed"
+            b"\x1f\x8b\x08...",
+            {},
+            "t.csv: is cut short: the gzip data do not end",
+            id="gzip cut short, unnamed",
         ),
     ],
 )

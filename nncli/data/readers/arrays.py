@@ -122,13 +122,15 @@ def mapped_numbers(path: Path, header: Header) -> NDArray[Any]:
 def read_npy(path: Path) -> NDArray[Any]:
     """The array of a .npy file, memory-mapped and read-only: nothing is read yet.
 
-    Where mapping would make each mini-batch read the whole file (see COPY_LIMIT), a small file
-    is read into memory and a large one is refused.
+    One that is gzip is in memory. Where mapping would make each mini-batch read the whole file (see
+    COPY_LIMIT), a small file is read into memory and a large one is refused.
     """
     name = printable(path)
     length = file_size(path)
     with opened(path) as stream:
         header = read_header(stream, name)
+        if is_gzip(path):
+            return unpacked(stream, header, path)
     check_length(header, length - header.offset, name)
     if header.size == 0:
         return np.empty(header.shape, header.dtype)
@@ -141,6 +143,23 @@ def read_npy(path: Path) -> NDArray[Any]:
             "sample; save np.ascontiguousarray(array)"
         )
     return np.array(array, order="C", subok=False)
+
+
+def unpacked(stream: IO[bytes], header: Header, path: Path) -> NDArray[Any]:
+    """The numbers that follow a header in a gzip file."""
+    name, stored = printable(path), file_size(path)
+    check_ratio(path, header.size, stored)
+    content = read_upto(stream, header.size + 1)
+    check_length(header, len(content), name)
+    return in_rows(content, header)
+
+
+def in_rows(content: bytes | bytearray, header: Header) -> NDArray[Any]:
+    """The array of a header and the bytes that follow it, row by row."""
+    array = np.frombuffer(content, header.dtype).reshape(
+        header.shape, order="F" if header.fortran else "C"
+    )
+    return np.asarray(array, order="C")  # np.ascontiguousarray would make a number a list of one
 
 
 def read_npz(path: Path, wanted: Iterable[str]) -> dict[str, NDArray[Any]]:
@@ -198,10 +217,7 @@ def read_member(
         check_length(header, info.file_size - header.offset, name)
         content = read_upto(stream, header.size)
     check_length(header, len(content), name)
-    array = np.frombuffer(content, header.dtype).reshape(
-        header.shape, order="F" if header.fortran else "C"
-    )
-    return np.asarray(array, order="C")  # np.ascontiguousarray would make a number a list of one
+    return in_rows(content, header)
 
 
 # IDX, the format in which MNIST is published: two zero bytes, one for the type, one for the number
@@ -215,12 +231,6 @@ def is_idx_name(path: Path) -> bool:
     """Whether the name is one that IDX files usually have, such as train-images-idx3-ubyte.gz."""
     name = path.name.lower().removesuffix(".gz")
     return name.endswith(("-ubyte", ".idx")) or ".idx" in name or "-idx" in name
-
-
-def has_idx_magic(path: Path) -> bool:
-    with opened(path) as stream:
-        start = stream.read(4)
-    return len(start) == 4 and start[:2] == b"\0\0" and start[2] in IDX_TYPES and start[3] > 0
 
 
 def read_idx(path: Path) -> NDArray[Any]:

@@ -1,11 +1,15 @@
-"""Bytes of files, plain or gzip, never more of them than was bargained for."""
+"""Bytes of files, plain or gzip, and what they are by the first of them.
+
+Never more of them are unpacked than was bargained for.
+"""
 
 import gzip
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, NamedTuple, cast
 
 from nncli.core.errors import DataError
 from nncli.core.text import printable
@@ -18,10 +22,104 @@ RATIO_FROM = 16 << 20  # what takes no more memory than this need not look like 
 # DEFLATE cannot do better than this, so it bounds what a gzip file of a known size can hold.
 GZIP_BEST_RATIO = 1032
 CHUNK = 1 << 20
+START = 512  # bytes that tell one format from another
+GZIP = b"\x1f\x8b"
+TO_TABLE = "save what is needed of it as .csv or .npy"
+TO_ARRAY = "save the array that is needed as .npy"
+UNPACK = "unpack it first"
+ZIP = "a zip archive"
+
+
+class Format(NamedTuple):
+    """A format that is known by a file's first bytes, whatever the file is called.
+
+    kind: npy, npz, idx, image (`name` being Pillow's word for it), or other: what no reader takes.
+    name: in words. to_do: with one that is not taken.
+    """
+
+    kind: str
+    name: str
+    to_do: str = TO_TABLE
+
+
+FORMATS = {
+    rb"\x93NUMPY": Format("npy", "a NumPy array"),
+    rb"\0\0[\x08\x09\x0b-\x0e][^\0]": Format("idx", "IDX", TO_ARRAY),
+    rb"\x89PNG": Format("image", "PNG"),
+    rb"\xff\xd8\xff": Format("image", "JPEG"),
+    # Words alone might be the header of a table.
+    rb"P[1-6]\s+(#[^\n]*\n\s*)*\d+\s+(#[^\n]*\n\s*)*\d+\s": Format("image", "PPM"),
+    rb"BM.{4}\0{4}": Format("image", "BMP"),
+    rb"II[*+]\0|MM\0[*+]": Format("image", "TIFF"),
+    rb"RIFF.{4}WEBP": Format("image", "WEBP"),
+    rb"GIF8[79]a": Format("image", "GIF"),
+    GZIP: Format("other", "gzip", UNPACK),
+    # The name of an archive's first member stands in byte 30.
+    rb"PK\x03\x04.{26}[^/]{1,200}\.npy": Format("npz", "an .npz archive", TO_ARRAY),
+    rb"PK\x03\x04.{26}(\[Content_Types\]|_rels/|xl/)": Format(
+        "other", "an Excel workbook or the like", "save the sheet that is needed as .csv"
+    ),
+    rb"PK[\x03\x05][\x04\x06]": Format("other", ZIP, UNPACK),
+    rb"BZh[1-9]1AY": Format("other", "bzip2", UNPACK),
+    rb"\xfd7zXZ\0": Format("other", "xz", UNPACK),
+    rb"\x28\xb5\x2f\xfd": Format("other", "zstd", UNPACK),
+    rb"7z\xbc\xaf": Format("other", "a 7-Zip archive", UNPACK),
+    rb"\xff\xfe|\xfe\xff": Format("other", "UTF-16", "save it as UTF-8"),
+    rb"\x89HDF\r\n": Format("other", "HDF5"),
+    rb"PAR1": Format("other", "Parquet"),
+    rb"ARROW1|FEA1": Format("other", "Arrow or Feather"),
+    rb"\xd0\xcf\x11\xe0": Format("other", "an Excel workbook or the like"),
+    rb"\x80[\2-\5]": Format("other", "a Python pickle, which is never read"),
+    rb"MATLAB 5\.0": Format("other", "a MATLAB file"),
+    rb"SQLite format 3\0": Format("other", "an SQLite database"),
+    rb"%PDF-": Format("other", "a PDF"),
+    rb"(?i:\s*<(!doctype html|html))": Format(
+        "other", "a web page", "download the file itself rather than the page that shows it"
+    ),
+}
+STARTS = {re.compile(start, re.DOTALL): format for start, format in FORMATS.items()}
+
+
+def format_of(start: bytes | bytearray, name: str) -> Format | None:
+    """The format of a file that begins so; None where it is none of FORMATS, but maybe text.
+
+    name: of the file. PPM begins with text, so that what is called a table is one.
+    """
+    format = next((format for begin, format in STARTS.items() if begin.match(start)), None)
+    is_table = name.lower().removesuffix(".gz").endswith((".csv", ".tsv"))
+    return None if format is not None and format.name == "PPM" and is_table else format
+
+
+def refuse_foreign(start: bytes | bytearray, name: str, needed: str) -> None:
+    """Raises DataError where what begins so is no text. `needed`: what is, such as `a table`."""
+    format = format_of(start, name)
+    if format is not None:
+        raise foreign(format, name, needed)
+
+
+def foreign(format: Format, name: str, needed: str) -> DataError:
+    """For a file of a format that is not taken in its place."""
+    if format.name == "gzip" and name == STANDARD_INPUT:
+        return DataError(f"{name}: is gzip; send it unpacked")
+    if format.kind == "image":
+        return DataError(f"{name}: is an image ({format.name}); {needed} is needed")
+    if format.kind == "npy":
+        return DataError(f"{name}: is {format.name}; {needed} is needed")
+    return DataError(f"{name}: is {format.name}; {format.to_do}")
 
 
 def is_gzip(path: Path) -> bool:
-    return path.name.lower().endswith(".gz")
+    """Whether it is, by its name or its first bytes."""
+    if path.name.lower().endswith(".gz"):
+        return True
+    with path.open("rb") as stream:
+        return stream.read(len(GZIP)) == GZIP
+
+
+def start_of(path: Path) -> bytes:
+    """The first bytes of a file, decompressed."""
+    with opened(path) as stream:
+        return stream.read(START)
 
 
 def file_size(path: Path) -> int:
@@ -55,7 +153,7 @@ def reading(path: Path) -> Iterator[None]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[IO[bytes]]:
-    """The file's bytes as a stream, decompressed where its name ends in `.gz`.
+    """The file's bytes as a stream, decompressed where they are gzip or its name ends in `.gz`.
 
     Whatever goes wrong while it is read, raised from inside the `with`, becomes a DataError.
     """
@@ -68,18 +166,16 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
     except EOFError as error:
         raise DataError(f"{printable(path)}: is cut short: the gzip data do not end") from error
     except zlib.error as error:
-        raise DataError(
-            f"{printable(path)}: is damaged gzip, though its name ends in .gz"
-        ) from error
+        raise DataError(f"{printable(path)}: is damaged gzip") from error
     except OSError as error:
         raise cannot_read(path, error) from error
 
 
 def not_gzip(path: Path, error: gzip.BadGzipFile) -> DataError:
     if "Not a gzipped file" not in str(error):
-        return DataError(f"{printable(path)}: is damaged gzip, though its name ends in .gz")
+        return DataError(f"{printable(path)}: is damaged gzip")
     with path.open("rb") as stream:
-        if stream.read(2) == b"\x1f\x8b":
+        if stream.read(len(GZIP)) == GZIP:
             return DataError(
                 f"{printable(path)}: other bytes follow its gzip data; it is damaged, or something "
                 "was added to it"
@@ -142,12 +238,8 @@ def read_text(path: Path) -> str:
 
 def decoded(name: str, content: bytes | bytearray, first: int = 1) -> str:
     """The text of UTF-8 bytes that begin at row `first` of a file; a BOM is dropped."""
-    if content.startswith(b"\x1f\x8b"):
-        raise DataError(f"{name}: is gzip; its name should end in .gz")
-    if content.startswith(b"\x93NUMPY"):
-        raise DataError(f"{name}: is a NumPy array, not a table; its name should end in .npy")
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise DataError(f"{name}: is UTF-16; save it as UTF-8")
+    if first == 1:
+        refuse_foreign(content[:START], name, "a table")
     nul = content.find(0)
     if nul >= 0:
         row = content.count(b"\n", 0, nul) + first

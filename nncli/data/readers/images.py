@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nncli.core.errors import DataError
 from nncli.core.text import count_of, sizes
 from nncli.data.messages import Problems, cell_of
-from nncli.data.readers.files import check_ratio
+from nncli.data.readers.files import START, check_ratio, format_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -31,15 +31,6 @@ FORMATS = {  # suffix: Pillow's name of the format
     ".tiff": "TIFF",
     ".webp": "WEBP",
 }
-STARTS = {
-    "PNG": re.compile(rb"\x89PNG"),
-    "JPEG": re.compile(rb"\xff\xd8\xff"),
-    # Words alone might be the header of a table.
-    "PPM": re.compile(rb"P[1-6]\s+(#[^\n]*\n\s*)*\d+\s+(#[^\n]*\n\s*)*\d+\s"),
-    "BMP": re.compile(rb"BM.{4}\0{4}", re.DOTALL),
-    "TIFF": re.compile(rb"II[*+]\0|MM\0[*+]"),
-    "WEBP": re.compile(rb"RIFF.{4}WEBP", re.DOTALL),
-}
 # What Pillow's readers raise for damaged files; it documents no list.
 DAMAGES = (
     *(OSError, EOFError, SyntaxError, ValueError, TypeError, IndexError, KeyError),
@@ -49,11 +40,7 @@ DAMAGES = (
 KEPT = ("L", "RGB", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 JPEG_QUALITY = 95
-
-
-def format_by_start(start: bytes) -> str | None:
-    """Pillow's name of the format of a file that begins so; None where it is no known image."""
-    return next((name for name, begin in STARTS.items() if begin.match(start)), None)
+ORIENTATION, UPRIGHT = 0x0112, 1  # the EXIF tag, and its value for what is stored as seen
 
 
 def read(content: bytes, name: str) -> tuple[NDArray[Any], str, tuple[str, ...]]:
@@ -62,9 +49,10 @@ def read(content: bytes, name: str) -> tuple[NDArray[Any], str, tuple[str, ...]]
     Grey images give rows x columns, others 3 x rows x columns: uint8, or uint16, int32 or float32
     where a grey image holds more.
     """
-    format = format_by_start(content)
+    found = format_of(content[:START], name)
+    format = None if found is None or found.kind != "image" else found.name
     if format is None:
-        known = ", ".join(dict.fromkeys(FORMATS.values()))
+        known = ", ".join(dict.fromkeys([*FORMATS.values(), "GIF"]))
         raise DataError(f"{name}: is no image, or of a format other than {known}")
     pillow = imported(name, f"reading {format}")
     try:
@@ -75,7 +63,7 @@ def read(content: bytes, name: str) -> tuple[NDArray[Any], str, tuple[str, ...]]
                 check_ratio(name, bytes_of(image), len(content))
                 notes = tuple(f"{name}: {note}" for note in losses(image, content))
                 image.load()
-                return pixels(image, content), "image", notes
+                return pixels(upright(image), content), "image", notes
     except (pillow.DecompressionBombError, pillow.DecompressionBombWarning) as error:
         raise DataError(
             f"{name}: has more than {pillow.MAX_IMAGE_PIXELS:,} pixels; "
@@ -119,6 +107,8 @@ def losses(image: "Image", content: bytes) -> list[str]:
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
         notes.append(f"holds {count_of(frames, 'image')}; the first was read")
+    if orientation_of(image) != UPRIGHT:
+        notes.append("turned the way that its EXIF orientation says")
     if image.mode in WITH_ALPHA or "transparency" in image.info:
         notes.append("its alpha channel was dropped")
     if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
@@ -130,6 +120,26 @@ def losses(image: "Image", content: bytes) -> list[str]:
     if most not in (None, to):
         notes.append(f"its values 0 to {most} were scaled to 0 to {to}")
     return notes
+
+
+def orientation_of(image: "Image") -> int:
+    """The way the camera was held, by the image's EXIF data; upright where they say nothing."""
+    try:
+        turn = image.getexif().get(ORIENTATION, UPRIGHT)
+    except DAMAGES:
+        return UPRIGHT
+    return turn if turn in range(UPRIGHT, 9) else UPRIGHT
+
+
+def upright(image: "Image") -> "Image":
+    """The image as it is meant to be seen. Of TIFF, Pillow has turned it already."""
+    if orientation_of(image) == UPRIGHT:
+        return image
+    import PIL.ImageOps
+
+    turned = PIL.ImageOps.exif_transpose(image)
+    turned.format = image.format
+    return turned
 
 
 def has_16_bits(image: "Image", content: bytes) -> bool:

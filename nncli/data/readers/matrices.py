@@ -21,7 +21,6 @@ from nncli.core.text import count_of, nearest, printable, quote, sizes
 from nncli.data.messages import Problems, cell_of
 from nncli.data.readers import images
 from nncli.data.readers.arrays import (
-    MAGIC,
     Header,
     check_length,
     mapped_numbers,
@@ -32,10 +31,12 @@ from nncli.data.readers.files import (
     CHUNK,
     RATIO_LIMIT,
     STANDARD_INPUT,
+    START,
     TEXT_LIMIT,
     TEXT_RATIO_LIMIT,
     check_ratio,
     file_size,
+    format_of,
     is_gzip,
     opened,
     read_upto,
@@ -46,13 +47,17 @@ from nncli.data.readers.text import TextReader, as_text
 Progress = Callable[[int, int | None], None]
 """Called with how much is done and of how much: None where that cannot be known."""
 
-START = 512  # bytes that tell one format from another
 # Bytes written at once, and of numbers turned to text: few enough for the cache.
 BLOCK = 1 << 18
 TEXT_BLOCK = 1 << 15
 SECONDS_BETWEEN = 0.25
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": " "}
-KINDS = {".csv": "csv", ".tsv": "tsv", ".npy": "npy", **dict.fromkeys(images.FORMATS, "image")}
+KINDS = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".npy": "npy",
+    **dict.fromkeys((*images.FORMATS, ".gif"), "image"),
+}
 WRITABLE = (".csv", ".tsv", ".txt", ".npy", *images.FORMATS)
 
 
@@ -102,10 +107,10 @@ def read_matrix(
 ) -> Matrix:
     """Reads a matrix of any format; `-` is standard input, or `stream` in its place.
 
-    .csv, .tsv and .npy, and images, are known by their names, anything else by what it begins
-    with; each may be gzip, its name ending in `.gz`. Text that holds nothing but integers gives
-    int64 (float64 where one is too large and all stay exact), other text float64; .npy keeps its
-    type, and is mapped rather than read; images give uint8, or what more they hold.
+    Images, .npy and gzip are known by what they begin with, .csv and .tsv by their names. Text that
+    holds nothing but integers gives int64 (float64 where one is too large and all stay exact),
+    other text float64; .npy keeps its type, and is mapped rather than read; images give uint8, or
+    what more they hold.
     allow_nan: takes NaN and infinity too.
     progress: called with the bytes read and their number.
     Raises DataError for whatever is wrong with the file.
@@ -117,7 +122,7 @@ def read_matrix(
     tick = Ticker(progress, stored)
     with opened(path) as file:
         start = bytes(read_upto(file, START))
-        kind = KINDS.get(suffix_of(path)) or kind_by_start(start)
+        kind = kind_by_start(start, name) or KINDS.get(suffix_of(path), "found")
         if kind == "npy" and not is_gzip(path):
             matrix = Matrix(name, mapped(path), kind)
         else:
@@ -145,7 +150,7 @@ def read_standard_input(
     tick = Ticker(progress, None)
     with reading(Path(STANDARD_INPUT)):
         start = bytes(read_upto(source, START))
-        kind = kind_by_start(start)
+        kind = kind_by_start(start, STANDARD_INPUT) or "found"
         matrix = from_stream(start, source, STANDARD_INPUT, kind, allow_nan, tick)
     if not allow_nan and kind in ("npy", "image"):
         check_finite(matrix, Ticker(None, None))
@@ -156,10 +161,9 @@ def suffix_of(path: Path) -> str:
     return Path(path.name.lower().removesuffix(".gz")).suffix
 
 
-def kind_by_start(start: bytes) -> str:
-    if start.startswith(MAGIC):
-        return "npy"
-    return "image" if images.format_by_start(start) else "found"
+def kind_by_start(start: bytes, name: str) -> str | None:
+    format = format_of(start, name)
+    return format.kind if format is not None and format.kind in ("npy", "image") else None
 
 
 def from_stream(

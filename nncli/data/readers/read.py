@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from nncli.core.errors import DataError
 from nncli.core.text import count_of, printable, quote, sizes
 from nncli.data.messages import Problems
-from nncli.data.readers.arrays import has_idx_magic, is_idx_name, read_idx, read_npy, read_npz
-from nncli.data.readers.files import file_size
+from nncli.data.readers.arrays import is_idx_name, read_idx, read_npy, read_npz
+from nncli.data.readers.files import UNPACK, ZIP, Format, foreign, format_of, is_gzip, start_of
 from nncli.data.readers.rows import read_table
 from nncli.data.readers.tables import Target, table_samples, table_targets
 from nncli.data.samples import (
@@ -74,18 +74,30 @@ def read_source(
 
 
 def kind(path: Path, known: str = KNOWN) -> str:
-    """`table`, `npz`, `npy` or `idx`, by the name and, for IDX, by what the file begins with."""
+    """`table`, `npz`, `npy` or `idx`, by what the file begins with, and text by its name."""
     name = path.name.lower()
+    format = format_of(start_of(path), name)
+    if format is not None:
+        return kind_by_start(path, format)
     if name.endswith(TABLES):
         return "table"
     if name.endswith((".npz", ".npy")):
         return name[-3:]
-    file_size(path)
-    if is_idx_name(path) or has_idx_magic(path):
+    if is_idx_name(path):
         return "idx"
     suffix = "".join(path.suffixes[-2:]) if name.endswith(".gz") else path.suffix
     wrong = f"{quote(suffix)} is not a known format" if suffix else "no suffix tells its format"
     raise DataError(f"{printable(path)}: {wrong}; known are {known}")
+
+
+def kind_by_start(path: Path, format: Format) -> str:
+    if path.name.lower().endswith(".npz") and format.name == ZIP:
+        return "npz"
+    if format.kind == "npz" and is_gzip(path):
+        raise DataError(f"{printable(path)}: is gzip around an .npz archive; {UNPACK}")
+    if format.kind not in ("npz", "npy", "idx"):
+        raise foreign(format, printable(path), "a table, .npz, .npy or IDX")
+    return format.kind
 
 
 def read_both(path: Path, with_targets: bool) -> Samples:

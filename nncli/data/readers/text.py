@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from nncli.core.errors import DataError
 from nncli.core.text import count_of, quote_all
 from nncli.data.messages import Problems
-from nncli.data.readers.files import STANDARD_INPUT, TEXT_LIMIT
+from nncli.data.readers.files import TEXT_LIMIT, refuse_foreign
 from nncli.data.readers.rows import could_be_header
 from nncli.data.readers.tables import csv_mistake, is_number, stripped, to_number
 
@@ -92,7 +92,7 @@ class TextReader:
 
         check: told how many bytes were read. size: how many there are; 0 where that is not known.
         """
-        refuse_foreign(start, self.name)
+        refuse_foreign(start, self.name, "a matrix")
 
         def count(length: int, unended: int) -> None:
             # A line that does not end may be all there is, and more than there is memory.
@@ -303,16 +303,6 @@ class Counted(io.RawIOBase):
 def with_newlines(block: bytes) -> bytes:
     """A carriage return alone ended lines once, and still does for the csv module."""
     return block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-
-
-def refuse_foreign(start: bytes, name: str) -> None:
-    if start.startswith(b"\x1f\x8b"):
-        to_do = "send it unpacked" if name == STANDARD_INPUT else "its name should end in .gz"
-        raise DataError(f"{name}: is gzip; {to_do}")
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise DataError(f"{name}: is UTF-16; save it as UTF-8")
-    if start.startswith(b"PK\x03\x04"):
-        raise DataError(f"{name}: is a zip or .npz archive; save the matrix needed as .npy")
 
 
 def kind_of_text(line: str) -> str:
