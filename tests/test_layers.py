@@ -9,6 +9,7 @@ from nncli.exchange import onnx_graph, pytorch
 from nncli.nn.activations import PARAMETERS
 from nncli.nn.layers import LAYERS as KINDS
 from nncli.nn.layers import Layer
+from nncli.render.pages.kinds import PAGES
 from nncli.spec import LAYERS as MODELS
 
 # What the engine has besides a spec's keys: biases given by their values, `bias` in a spec; and in
@@ -66,3 +67,9 @@ def test_no_kind_is_outside_the_list() -> None:
 @pytest.mark.parametrize("exporter", [onnx_graph, pytorch], ids=["onnx", "pytorch"])
 def test_every_exporter_has_each_kind(exporter: Any, kind: Any) -> None:
     assert KINDS[kind] in exporter.LAYERS
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_has_a_page_or_formulas_that_say_the_same(kind: Any) -> None:
+    layer = KINDS[kind]
+    assert (layer in PAGES) != bool(layer.forward_formulas and layer.backward_formulas)

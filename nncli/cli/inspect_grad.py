@@ -162,8 +162,8 @@ def inspect_grad(
     from nncli.core.errors import FailedCheck
     from nncli.core.files import write_whole
     from nncli.render import formats
-    from nncli.render.pages.backward import Choices
     from nncli.render.pages.breakdown import document
+    from nncli.render.pages.kinds import Choices
     from nncli.render.streams import messages, results, say, write_bytes
     from nncli.render.terminal import TerminalPage
     from nncli.render.text import Extent

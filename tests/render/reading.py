@@ -19,8 +19,8 @@ from nncli.inspection.record import Inspection, inspect
 from nncli.nn.arrays import Array
 from nncli.nn.trace import Trace
 from nncli.render.document import Document, Page
-from nncli.render.pages.backward import Choices
 from nncli.render.pages.breakdown import document
+from nncli.render.pages.kinds import Choices
 from nncli.render.terminal import TerminalPage
 from tests.inspection.traces import spec_trace, trace_of
 from tests.nn.cases import LENET

@@ -1,7 +1,7 @@
 """From a record to what is read of it: a file a record, or a part of one.
 
-Of a step `breakdown` is the whole page; its parts are `formulas` (a layer's own lines), `backward`
-with the four `views`, `matrices`, `update`, `products` and `proof`. Of a filter over a matrix
+Of a step `breakdown` is the whole page; its parts are what `kinds` say of each layer, with the four
+views of its gradient, `matrices`, `update` and `proof`. Of a filter over a matrix
 `filtering` is the page, `windows` one window of it, or all in turn. The others are named for what
 they show.
 

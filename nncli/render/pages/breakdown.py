@@ -3,7 +3,7 @@
 The same step as plain data has the schema nncli.trace/1.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,24 +13,19 @@ from nncli.core.text import count_of
 from nncli.inspection.check import Check, TensorCheck
 from nncli.inspection.findings import Why
 from nncli.inspection.record import Inspection
-from nncli.inspection.views import patches
 from nncli.nn.arrays import Array
-from nncli.nn.layers import Conv, Dense, Pool
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.document import (
     Block,
     Document,
+    Grid,
     Heading,
     Page,
     Paragraph,
-    equations,
     rounding_note,
 )
 from nncli.render.notation import TERMS
-from nncli.render.pages.backward import Choices, backward
-from nncli.render.pages.formulas import described, with_numbers
-from nncli.render.pages.matrices import WEIGHTS, units
-from nncli.render.pages.products import product_table
+from nncli.render.pages.kinds import Choices, page_of
 from nncli.render.pages.proof import findings, proof, sweep_page, why_block
 from nncli.render.pages.update import update
 from nncli.render.text import Extent, number, shape
@@ -86,77 +81,39 @@ def summary(trace: Trace) -> str:
 
 
 def forward(trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
-    yield Heading(f"{layer.name}: {formula(layer)}", 2)
-    match layer.placed.layer:
-        case Dense():
-            assert layer.z is not None
-            assert layer.weight is not None
-            terms = [("a", layer.input), ("W", layer.weight)]
-            if layer.bias is not None:
-                terms.append(("b", layer.bias))
-            signs = "·+=" if layer.bias is not None else "·="
-            yield from equations([*terms, ("z", layer.z)], signs, extent)
-            yield from equations([("z", layer.z), (f"{layer.activation}(z)", layer.a)], "→", extent)
-        case Conv():
-            assert layer.z is not None
-            assert layer.weight is not None
-            yield from equations([("input", layer.input)], "", extent, units(trace))
-            yield from equations([("W", layer.weight)], "", extent, WEIGHTS)
-            if layer.bias is not None:
-                yield from equations([("b", layer.bias)], "", extent)
-            yield from one_window(trace, layer, extent)
-            terms = [("z", layer.z), (f"{layer.activation}(z)", layer.a)]
-            yield from equations(terms, "→", extent, units(trace))
-        case Pool():
-            yield from equations([("a", layer.a)], "", extent, units(trace))
-        case kind:
-            yield from with_numbers(trace, layer, kind.forward_formulas, extent)
+    page = page_of(layer)
+    yield Heading(f"{layer.name}: {page.formula(layer)}", 2)
+    yield from page.forward(trace, layer, extent)
 
 
-def one_window(trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
-    """How one z came about: the window ⊙ the filter, channel by channel, and the bias."""
-    assert layer.weight is not None
-    assert layer.z is not None
-    filter = layer.weight[0]
-    rows, columns = layer.z.shape[2:]
-    at = rows // 2, columns // 2  # away from the padding
-    window = patches(layer)[:, at[0] * columns + at[1]].reshape(filter.shape)
-    yield Paragraph(
-        f"z[0,{at[0]},{at[1]}], of filter 0 in sample {trace.samples[0]}: the window there ⊙ the "
-        "filter, summed:"
-    )
-    terms = [("window", window), ("filter", filter), ("product", window * filter)]
-    yield from equations(terms, "⊙=", extent, (("channel", None),))
-    total = float((window * filter).sum(dtype=np.float64))
-    bias = "" if layer.bias is None else f" + b {number(float(layer.bias[0]), 8)}"
-    yield Paragraph(f"Σ {number(total, 8)}{bias} = z {number(float(layer.z[0, 0, *at]), 8)}")
+def backward(trace: Trace, layer: LayerTrace, choices: Choices) -> Iterator[Block]:
+    """Where the layer's error comes from, its gradient, what flows on."""
+    yield Heading(f"{layer.name}: {error_source(trace, layer)}", 2)
+    yield from page_of(layer).backward(trace, layer, choices)
 
 
-def formula(layer: LayerTrace) -> str:
-    """What the layer computes, with its own sizes."""
-    placed, n = layer.placed, len(layer.input)
-    match placed.layer:
-        case Dense(units=units, bias=bias):
-            inputs = placed.input_shape[0]
-            plus, size = (" + b", f" + {units}") if bias else ("", "")
-            return (
-                f"z = a W{plus}  ({n}×{inputs} · {inputs}×{units}{size}), a = {layer.activation}(z)"
-            )
-        case Conv(kernel=kernel, bias=bias):
-            plus = " + b" if bias else ""
-            return (
-                f"z = Σ window ⊙ filter{plus}  ({shape(placed.input_shape)}, windows of "
-                f"{shape(kernel)} → {shape(placed.output_shape)}), a = {layer.activation}(z)"
-            )
-        case Pool(size=size) as pool:
-            what = "the largest" if pool.type == "maxpool" else "the mean"
-            return (
-                f"{what} of each {shape(size)} window  "
-                f"({shape(placed.input_shape)} → {shape(placed.output_shape)})"
-            )
-    if placed.layer.forward_formulas:
-        return described(layer)
-    return f"{shape(placed.input_shape)} as a vector of {placed.output_shape[0]}"
+def error_source(trace: Trace, layer: LayerTrace) -> str:
+    position = [other.name for other in trace.layers].index(layer.name)
+    if position == len(trace.layers) - 1:
+        return "δ = a − y" if trace.cost.error_is_delta else "∂C/∂a = a − y"
+    above = trace.layers[position + 1]
+    return page_of(above).error_below(above.name)
+
+
+def product_table(trace: Trace, layers: Sequence[LayerTrace]) -> Grid:
+    """Which product is used where: a row for each line of the computation, with its shapes."""
+    rows: list[tuple[str, ...]] = []
+    for layer in layers:
+        placed, is_last = layer.placed, layer is trace.layers[-1]
+        fused = is_last and trace.cost.error_is_delta
+        if is_last and not fused:
+            difference = ("∂C/∂a = a − y", "none: a difference", shape(placed.output_shape))
+            rows.append((layer.name, *difference))
+        rows += [(layer.name, *row) for row in page_of(layer).products(layer, fused=fused)]
+        if layer.weight is not None:
+            w, sizes = placed.layer.symbols.get("weight", "W"), placed.parameter_shapes["weight"]
+            rows.append((layer.name, f"{w} new = {w} + Δ{w}", "none: a sum", shape(sizes)))
+    return Grid(("layer", "line", "product", "shapes"), tuple(rows), words=4)
 
 
 # As plain data

@@ -112,11 +112,8 @@ def strings(path: Path) -> str:
 WRITERS = [
     *("notation.py", "text.py", "document.py", "pages/matrices.py"),
     *(
-        "pages/formulas.py",
-        "pages/views.py",
-        "pages/backward.py",
+        *(f"pages/kinds/{kind}.py" for kind in ("base", "weighted", "dense", "conv", "shapes")),
         "pages/breakdown.py",
-        "pages/products.py",
     ),
     *("pages/proof.py", "pages/update.py"),
 ]

@@ -1,0 +1,190 @@
+"""A conv layer: z = Σ window ⊙ filter + b, whose gradient is a sum over windows too."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from nncli.inspection.products import cell_products, tap_products
+from nncli.inspection.views import deltas, patches
+from nncli.nn.layers import Conv
+from nncli.nn.trace import LayerTrace, Trace
+from nncli.render.document import Block, Heading, Lines, Paragraph, equations
+from nncli.render.pages.kinds.base import Choices, Row
+from nncli.render.pages.kinds.weighted import (
+    WeightedPage,
+    bias_gradients,
+    bias_rows,
+    delta_row,
+    mean_over,
+)
+from nncli.render.pages.matrices import WEIGHTS, gradients, units
+from nncli.render.text import Extent, number, shape
+
+
+class ConvPage(WeightedPage):
+    def formula(self, layer: LayerTrace) -> str:
+        placed = layer.placed
+        assert isinstance(placed.layer, Conv)
+        plus = " + b" if layer.bias is not None else ""
+        return (
+            f"z = Σ window ⊙ filter{plus}  ({shape(placed.input_shape)}, windows of "
+            f"{shape(placed.layer.kernel)} → {shape(placed.output_shape)}), "
+            f"a = {layer.activation}(z)"
+        )
+
+    def forward(self, trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
+        assert layer.z is not None
+        assert layer.weight is not None
+        yield from equations([("input", layer.input)], "", extent, units(trace))
+        yield from equations([("W", layer.weight)], "", extent, WEIGHTS)
+        if layer.bias is not None:
+            yield from equations([("b", layer.bias)], "", extent)
+        yield from one_window(trace, layer, extent)
+        terms = [("z", layer.z), (f"{layer.activation}(z)", layer.a)]
+        yield from equations(terms, "→", extent, units(trace))
+
+    def error_below(self, name: str) -> str:
+        return f"∂C/∂a: what flowed back through the filters of {name}"
+
+    def details(self, trace: Trace, layer: LayerTrace, choices: Choices) -> Iterator[Block]:
+        if choices.tap is not None:
+            yield from one_tap(trace, layer, tuple(choices.tap), choices.extent)
+        if choices.cell is not None:
+            yield from one_cell(trace, layer, tuple(choices.cell), choices.extent)
+
+    def downstream_words(self, layer: LayerTrace) -> str:
+        return "To the layer below flows ∂C/∂input, for each cell Σ δ ⊙ filter over its windows:"
+
+    def gradient_words(self, layer: LayerTrace) -> str:
+        mean = mean_over(len(layer.input))
+        return f"∂C/∂W: for each filter tap {mean}the cells that it met ⊙ δ, summed:"
+
+    def matrix_product(self, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
+        assert layer.weight is not None
+        assert layer.weight_gradient is not None
+        n = len(layer.input)
+        mean = f"1/{n} " if n > 1 else ""
+        filters, size = len(layer.weight), layer.weight[0].size
+        windows = n * int(np.prod(layer.placed.output_shape[1:]))
+        yield Paragraph(
+            f"∂C/∂W = {mean}δ Pᵀ, where each of the {windows} columns of P is a window laid out: "
+            f"{filters}×{windows} · {windows}×{size}:"
+        )
+        flat = n * layer.weight_gradient.reshape(filters, -1)
+        name = "∂C/∂W, a row a filter" if n == 1 else f"{n} ∂C/∂W, a row a filter"
+        terms = [("δ", deltas(layer)), ("Pᵀ", patches(layer).T), (name, flat)]
+        yield from equations(terms, "·=", extent)
+
+    def kronecker_product(self, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
+        yield Paragraph(
+            "vec(∂C/∂W) = the sum over all windows of δ ⊗ window: the δ of all filters at one "
+            "place, Kronecker the cells under the window there. Of the first window:"
+        )
+        delta, window = deltas(layer)[:, :1], patches(layer)[:, :1]
+        terms = [("δ", delta), ("window", window), ("δ ⊗ window", np.kron(delta, window))]
+        yield from equations(terms, "⊗=", extent)
+        yield Paragraph("All of them summed:")
+        yield from gradients(layer, extent)
+
+    def index_sums(self, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
+        yield Paragraph(
+            "∂C/∂w[f,c,i,j] = 1/n Σ input δ, over all samples and windows the cell that the tap "
+            "met times δ there:"
+        )
+        yield Lines(tuple(index_lines(layer, extent)))
+        yield from bias_gradients(layer, extent)
+
+    def products(self, layer: LayerTrace, *, fused: bool) -> Iterator[Row]:
+        placed = layer.placed
+        weight = placed.parameter_shapes["weight"]
+        window, kernel, image = shape(weight[1:]), shape(weight[2:]), shape(placed.output_shape[1:])
+        summed = "window's Hadamard, summed"
+        yield "z = Σ window ⊙ filter", summed, f"{window} ⊙ {window}"
+        yield delta_row(shape(placed.output_shape), fused=fused)
+        yield "∂C/∂W = Σ cells ⊙ δ", summed, f"{image} ⊙ {image}"
+        yield from bias_rows(layer, str(placed.output_shape[0]))
+        yield "∂C/∂input = Σ δ ⊙ filter", summed, f"{kernel} ⊙ {kernel}"
+
+
+def one_window(trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
+    """How one z came about: the window ⊙ the filter, channel by channel, and the bias."""
+    assert layer.weight is not None
+    assert layer.z is not None
+    filter = layer.weight[0]
+    rows, columns = layer.z.shape[2:]
+    at = rows // 2, columns // 2  # away from the padding
+    window = patches(layer)[:, at[0] * columns + at[1]].reshape(filter.shape)
+    yield Paragraph(
+        f"z[0,{at[0]},{at[1]}], of filter 0 in sample {trace.samples[0]}: the window there ⊙ the "
+        "filter, summed:"
+    )
+    terms = [("window", window), ("filter", filter), ("product", window * filter)]
+    yield from equations(terms, "⊙=", extent, (("channel", None),))
+    total = float((window * filter).sum(dtype=np.float64))
+    bias = "" if layer.bias is None else f" + b {number(float(layer.bias[0]), 8)}"
+    yield Paragraph(f"Σ {number(total, 8)}{bias} = z {number(float(layer.z[0, 0, *at]), 8)}")
+
+
+def one_tap(
+    trace: Trace, layer: LayerTrace, tap: tuple[int, ...], extent: Extent
+) -> Iterator[Block]:
+    """What summed to one filter tap's gradient: the cells that it met ⊙ δ."""
+    name = ",".join(map(str, tap))
+    total = 0.0
+    yield Heading(f"what summed to ∂C/∂W[{name}]: the cells that the tap met ⊙ δ", 3)
+    for made in tap_products(layer, tap):  # type: ignore[arg-type]
+        terms = [("cells", made.cells), ("δ", made.delta), ("product", made.product)]
+        sample = trace.samples[made.sample]
+        yield Paragraph(f"sample {sample}: sum {number(float(made.product.sum()), 10)}")
+        yield from equations(terms, "⊙=", extent)
+        total += float(made.product.sum(dtype=np.float64))
+    n = len(trace.samples)
+    yield Paragraph(
+        f"Together {number(total, 10)}"
+        + (f", over {n} samples {number(total / n, 10)}" if n > 1 else "")
+        + f"; the step computed {number(float(layer.weight_gradient[tap]), 10)}."  # type: ignore[index]
+    )
+
+
+def one_cell(
+    trace: Trace, layer: LayerTrace, cell: tuple[int, ...], extent: Extent
+) -> Iterator[Block]:
+    """What flows back to one input cell: δ ⊙ filter, filter by filter."""
+    name = ",".join(map(str, cell))
+    yield Heading(f"what flows back to input cell {name}: δ ⊙ filter", 3)
+    sums = np.zeros(len(trace.samples))
+    for back in cell_products(layer, cell):  # type: ignore[arg-type]
+        terms = [("δ", back.delta), ("filter", back.weights), ("product", back.product)]
+        total = float(back.product.sum())
+        sample = trace.samples[back.sample]
+        yield Paragraph(f"sample {sample}, filter {back.filter}: sum {number(total, 10)}")
+        yield from equations(terms, "⊙=", extent)
+        sums[back.sample] += total
+    for k, sample in enumerate(trace.samples):
+        there = float(layer.downstream[(k, *cell)])
+        yield Paragraph(
+            f"sample {sample}: together {number(sums[k], 10)}; the step computed "
+            f"{number(there, 10)}."
+        )
+
+
+def index_lines(layer: LayerTrace, extent: Extent) -> Iterator[str]:
+    """The gradient of one filter tap a line, with the first of its products substituted."""
+    assert layer.weight_gradient is not None
+    cells, delta, n = patches(layer), deltas(layer), len(layer.input)
+    entries = list(np.ndindex(layer.weight_gradient.shape))
+    size = layer.weight_gradient[0].size
+    for k in extent.row_indices(len(entries)):
+        if k is None:
+            yield "…"
+            continue
+        filter, tap = divmod(k, size)
+        shown = len(cells[0]) if extent.full else min(3, len(cells[0]))
+        products = " + ".join(
+            f"{number(float(cells[tap, p]), 4)} · {number(float(delta[filter, p]), 4)}"
+            for p in range(shown)
+        )
+        more = "" if shown == len(cells[0]) else f" + … {len(cells[0]) - shown} more"
+        total = f"1/{n} ({products}{more})" if n > 1 else f"{products}{more}"
+        value = number(float(layer.weight_gradient[entries[k]]), 8)
+        yield f"∂C/∂w[{','.join(map(str, entries[k]))}] = {total} = {value}"
