@@ -377,11 +377,12 @@ class Floor:
 
 
 class Bound:
-    """The fewest NumPy calls that a step of a dense network can be made of, with the same products.
+    """The fewest NumPy calls that write every quantity of a dense network's step, same products.
 
-    Biases are one more row of weights over an input of ones, the sigmoid has five calls and fails
-    where |z| is beyond 88, and there is no ∂C/∂W: δ is scaled by −η/n, so that the product is ΔW.
-    The bare loop over these calls is what no formulation in NumPy can do without.
+    Those are z, a, σ', δ, ∂C/∂W, ΔW, the new weights and the cost. All biases are one more row of
+    weights over an input of ones, for which the samples have a column of ones; a and σ' keep their
+    digits for every z. The bare loop over these calls is what no formulation in NumPy that keeps a
+    record can do without: there is no error state, no cost to look at, no end of an epoch.
     """
 
     def __init__(self, threads: int) -> None:
@@ -415,24 +416,27 @@ class Bound:
     def operations(self, network: Any, a: Any, y: Any) -> Iterator[Any]:
         shapes = [p.parameter_shapes["weight"] for p in network.layers if p.parameter_shapes]
         sizes = [(inputs + 1) * units for inputs, units in shapes]
-        flat, update = zeros(sum(sizes)), zeros(sum(sizes))
-        one, scale = np.array(1, np.float32), np.array(-workloads.ETA / y.shape[1], np.float32)
+        flat, gradient, update = (zeros(sum(sizes)) for _ in range(3))
+        one, minus_eta = np.array(1, np.float32), np.array(-workloads.ETA, np.float32)
+        one_over_n = np.array(1 / y.shape[1], np.float32)
         layers, start = [], 0
         for (inputs, units), size in zip(shapes, sizes, strict=True):
             lies = slice(start, start + size)
-            weight, own = (v[lies].reshape(units, inputs + 1) for v in (flat, update))
+            weight, own = (v[lies].reshape(units, inputs + 1) for v in (flat, gradient))
             weight[:] = np.random.default_rng(start).normal(0, 0.05, weight.shape)
             start += size
-            z, rest, prime, delta, scaled = (zeros(units, y.shape[1]) for _ in range(5))
+            z, prime, delta, scaled = (zeros(units, y.shape[1]) for _ in range(4))
             above = zeros(units + 1, y.shape[1])
             above[-1] = 1
             out = above[:units]
             yield partial(weight.dot, a, z)
             yield partial(np.exp, z, out)
-            yield partial(np.add, out, one, rest)
-            yield partial(np.reciprocal, rest, rest)
-            yield partial(np.multiply, out, rest, out)
-            yield partial(np.multiply, out, rest, prime)
+            yield partial(np.add, out, one, prime)
+            yield partial(np.divide, one, prime, prime)
+            yield partial(np.divide, one, out, out)
+            yield partial(np.add, out, one, out)
+            yield partial(np.divide, one, out, out)
+            yield partial(np.multiply, out, prime, prime)
             layers.append((weight, own, a, prime, delta, scaled))
             a = above
         error = zeros(*y.shape)
@@ -441,11 +445,13 @@ class Bound:
         upstream = error
         for weight, own, below, prime, delta, scaled in reversed(layers):
             yield partial(np.multiply, upstream, prime, delta)
-            yield partial(np.multiply, delta, scale, scaled)
+            yield partial(np.multiply, delta, one_over_n, scaled)
             yield partial(scaled.dot, below.T, own)
             if weight is not layers[0][0]:
-                upstream = zeros(weight.shape[1] - 1, y.shape[1])
-                yield partial(weight.T[:-1].dot, delta, upstream)
+                product = zeros(weight.shape[1], y.shape[1])
+                yield partial(weight.T.dot, delta, product)
+                upstream = product[:-1]
+        yield partial(np.multiply, gradient, minus_eta, update)
         yield partial(np.add, flat, update, flat)
 
     def one_conv(self, workload: Workload) -> None:

@@ -25,6 +25,22 @@ def execute(operations: Operations) -> None:
         operation()
 
 
+def with_next(array: Array, axis: int) -> Array:
+    """A view of `array` and of what lies behind it in memory, one entry more along an axis.
+
+    Only for arrays that were cut from such a larger one.
+    """
+    shape = [size + (k == axis) for k, size in enumerate(array.shape)]
+    return np.lib.stride_tricks.as_strided(array, shape)
+
+
+def zeros_before_ones(zeros: Zeros, shape: Shape, dtype: np.dtype[Any]) -> Array:
+    """An array of 0, behind which a row of ones lies in memory."""
+    array = zeros((shape[0] + 1, *shape[1:]), dtype)
+    array[-1] = 1
+    return array[:-1]
+
+
 def constant(value: float, dtype: np.dtype[Any]) -> Array:
     """`value` as an array without axes: NumPy's ufuncs take it twice as fast as a Python float."""
     return np.array(value, dtype)

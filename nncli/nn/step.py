@@ -38,6 +38,8 @@ class Step:
         draws: whether `draw` is to be called before each run.
         load: fills `inputs` and `targets` with the samples at some rows of `source`, at the latest
             when the step is run.
+        run_unguarded: `run(eta, full)` within an `np.errstate` of the caller's, which for a small
+            network is a tenth of a step.
         passes: over the whole mini-batch, or over a share of it each.
     """
 
@@ -92,6 +94,7 @@ class Step:
         )
         self.passes = self._partition.passes
         self.load = self._partition.load
+        self.run_unguarded = self._partition.run
 
     def draw(self, seed: np.random.SeedSequence) -> None:
         """Draws the random numbers that the step to come needs, where it `draws` any.
@@ -130,12 +133,12 @@ class Step:
     def forward(self) -> float:
         """From `inputs` to the outputs and the error; returns C, the mean of C_x."""
         with np.errstate(all="ignore"):
-            return self._partition.forward() / self.n
+            return self._partition.forward()
 
     def differentiate(self, *, full: bool = False) -> float:
         """Forward and backward, without an update; returns C. `full`: see `run`."""
         with np.errstate(all="ignore"):
-            return self._partition.differentiate(full) / self.n
+            return self._partition.differentiate(full)
 
     def run(self, eta: float, *, full: bool = False) -> float:
         """Forward, backward and update with the learning rate `eta`; returns C before the update.
@@ -148,10 +151,6 @@ class Step:
         """
         with np.errstate(all="ignore"):
             return self.run_unguarded(eta, full)
-
-    def run_unguarded(self, eta: float, full: bool = False) -> float:
-        """`run` within an `np.errstate` of the caller's, which for a small network is a tenth."""
-        return self._partition.run(eta, full) / self.n
 
 
 def together(parts: Sequence[LayerStep]) -> LayerStep:

@@ -70,9 +70,11 @@ class Plan(NamedTuple):
 
     def batches(self, index: Rows, epoch: int, start: int = 0) -> Iterator[Rows]:
         """The mini-batches of an epoch, from the one that begins at sample `start` of it."""
-        order = self.order(index, epoch)
-        for at in range(start, len(order), self.batch_size):
-            yield order[at : at + self.batch_size]
+        order, size = self.order(index, epoch)[start:], self.batch_size
+        whole = len(order) // size * size
+        yield from order[:whole].reshape(-1, size)
+        if whole < len(order):
+            yield order[whole:]
 
     def steps(self, index: Rows, epoch: int = 1, start: int = 0) -> Iterator[tuple[float, Rows]]:
         """η and mini-batch of every step from there on, without end."""

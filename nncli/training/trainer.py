@@ -172,23 +172,28 @@ class Trainer:
         """
         # In local names: on small networks that, too, is a tenth of a step.
         began, count, limit = perf_counter(), len(self.train.index), self.cost_limit
-        until, prepare = began + PROGRESS_INTERVAL, self._runner.prepare
+        until, clock = began + PROGRESS_INTERVAL, perf_counter
         taken, samples, cost_sum = self.steps_taken, self.samples, self.cost_sum
+        n = 0
         try:
             with np.errstate(all="ignore"):
                 for rows in batches:
-                    step = prepare(rows, taken + 1)
-                    n = step.n
+                    if len(rows) != n:
+                        step = self._runner.workspace(len(rows))
+                        n, load, run, draws = step.n, step.load, step.run_unguarded, step.draws
+                    taken += 1
+                    load(rows)
+                    if draws:
+                        step.draw(self.plan.draws_of(taken))
                     is_last = samples + n == count
                     if is_last:
                         self._step_start.update(self.network, self.optimizer)
-                    cost = step.run_unguarded(eta, is_last)
-                    taken += 1
+                    cost = run(eta, is_last)
                     if not cost < limit:  # NaN is not below anything
                         break
                     cost_sum += cost * n
                     samples += n
-                    if perf_counter() > until:
+                    if clock() > until:
                         break
         finally:
             self.steps_taken, self.samples, self.cost_sum = taken, samples, cost_sum

@@ -197,7 +197,7 @@ def test_a_plain_step_has_no_more_operations_than_it_needs() -> None:
     step = Step(network, sgd(network), 10)
     (whole,) = step.passes
     forward, backward = len(whole.forward_operations), len(whole.backward_operations)
-    assert (forward, backward, len(step.optimizer.operations())) == (19, 9, 2)
+    assert (forward, backward, len(step.optimizer.operations())) == (18, 8, 2)
 
 
 EPOCHS = range(1, 13)

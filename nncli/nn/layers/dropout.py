@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from nncli.nn.arrays import Array, Operations, Shape, bind
+from nncli.nn.arrays import Array, Operations, Shape, bind, zeros_before_ones
 from nncli.nn.layers.base import Formula, Layer, LayerStep, Placed, Quantity, Workspace
 
 
@@ -24,6 +24,7 @@ class Dropout(Layer):
     type: ClassVar[str] = "dropout"
     has_modes = True
     draws = True
+    leaves_ones = None
     attenuates = "dropout"
     quantities = (Quantity("mask", "mask", r"\mathrm{mask}", "what input is multiplied by"),)
     forward_formulas = (Formula("a = input ⊙ mask", ("input", "mask", "a"), "⊙="),)
@@ -37,7 +38,7 @@ class Dropout(Layer):
         return input_shape
 
     def workspace_size(self, input_shape: Shape, n: int) -> int:
-        return 3 * prod(input_shape) * n
+        return (3 * prod(input_shape) + prod(input_shape[1:])) * n
 
     def settings(self) -> Mapping[str, object]:
         return {"rate": self.rate}
@@ -59,7 +60,9 @@ class DropoutStep(LayerStep):
         assert isinstance(placed.layer, Dropout)
         self.rate = placed.layer.rate
         zeros = workspace.zeros
-        self.a, self.mask, self.downstream = (zeros(input.shape, input.dtype) for _ in range(3))
+        shape, dtype = input.shape, input.dtype
+        self.a = zeros_before_ones(zeros, shape, dtype)
+        self.mask, self.downstream = zeros(shape, dtype), zeros(shape, dtype)
         self.mask.fill(1)
         self.recorded = {"mask": self.mask}
 

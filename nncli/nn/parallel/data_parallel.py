@@ -62,7 +62,7 @@ class DataParallel:
 
     def forward(self) -> float:
         self.loader.run(self._forward)
-        return fsum(self._costs.tolist())
+        return fsum(self._costs.tolist()) / self.passes[0].n
 
     def differentiate(self, full: bool) -> float:
         raise NotImplementedError("a step without an update is done in the caller's thread")
@@ -74,4 +74,4 @@ class DataParallel:
         if isfinite(cost):
             self.optimizer.begin(eta)
             self._update()
-        return cost
+        return cost / self.passes[0].n

@@ -19,7 +19,7 @@ __all__ = ["Partition", "Source", "partition"]
 
 
 class Partition(Protocol):
-    """The work of a step, as `Step` calls it. A cost is Σ_x C_x.
+    """The work of a step, as `Step` calls it; each call returns C, the mean of C_x.
 
     Attributes:
         passes: over the whole mini-batch, or over some samples each.
@@ -81,32 +81,30 @@ class Serial:
     def __init__(self, whole: Pass, optimizer: Optimizer | None, source: Source | None) -> None:
         self.passes = (whole,)
         self.whole, self.optimizer, self.source = whole, optimizer, source
+        self._forward, self._total_cost = whole.forward_operations, whole.total_cost
         if optimizer is not None:
-            self._update = [*whole.state_operations, *optimizer.operations()]
+            update = [*whole.state_operations, *optimizer.operations()]
+            self._back = [*whole.backward_operations, *update]
+            self._full = [*whole.backward_operations, whole.complete, *update]
 
     def load(self, rows: Array) -> None:
         assert self.source is not None
         self.source.gather(rows, self.whole.inputs, self.whole.targets)
 
     def forward(self) -> float:
-        return self.whole.forward()
+        return self.whole.forward() / self.whole.n
 
     def differentiate(self, full: bool) -> float:
-        return self.whole.forward_and_back(full)
+        return self.whole.forward_and_back(full) / self.whole.n
 
     def run(self, eta: float, full: bool) -> float:
         # Written out, without a call for each part: that is a tenth of a small network's step.
-        whole, optimizer = self.whole, self.optimizer
-        assert optimizer is not None
-        for operation in whole.forward_operations:
+        for operation in self._forward:
             operation()
-        cost = whole.total_cost().real
+        cost = self._total_cost().real
         if isfinite(cost):
-            for operation in whole.backward_operations:
+            assert self.optimizer is not None
+            self.optimizer.begin(eta)
+            for operation in self._full if full else self._back:
                 operation()
-            if full:
-                whole.complete()
-            optimizer.begin(eta)
-            for operation in self._update:
-                operation()
-        return cost
+        return cost / self.whole.n

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from math import isfinite
+from math import isfinite, prod
 
 import numpy as np
 
@@ -75,7 +75,7 @@ class TensorParallel:
 
     def forward(self) -> float:
         self.loader.run(self._forward)
-        return float(self._cost)
+        return float(self._cost) / self.whole.n
 
     def differentiate(self, full: bool) -> float:
         raise NotImplementedError("a step without an update is done in the caller's thread")
@@ -84,7 +84,7 @@ class TensorParallel:
         assert self.optimizer is not None
         self.optimizer.begin(eta)  # before the step: workers go on to the update by themselves
         self.loader.run(self._full if full else self._back)
-        return float(self._cost)
+        return float(self._cost) / self.whole.n
 
 
 class WorkerPart:
@@ -144,12 +144,17 @@ class WorkerPart:
     def _update(self, optimizer: Optimizer) -> Iterator[Operation]:
         slices = self.whole.network.slices()
         for shard in self.shards:
-            for flat in slices[shard.name].values():
-                per_unit = (flat.stop - flat.start) // len(shard.whole.z)
+            placed, start = shard.placed, slices[shard.name].start
+            # Weights and biases that are joint are stored unit by unit, others one after the other.
+            joint = [placed.parameters]
+            apart = [prod(shape) for shape in placed.parameter_shapes.values()]
+            for size in joint if placed.has_joint_weights else apart:
+                per_unit = size // len(shard.whole.z)
                 first, last = (
-                    flat.start + per_unit * unit for unit in (shard.units.start, shard.units.stop)
+                    start + per_unit * unit for unit in (shard.units.start, shard.units.stop)
                 )
                 yield from optimizer.operations(slice(first, last))
+                start += size
 
 
 class DenseShard(DenseStep):
