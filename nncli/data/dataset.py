@@ -45,11 +45,6 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.index)
 
-    @property
-    def in_memory(self) -> bool:
-        """Whether gathering reads from memory alone, be it a mapped file's."""
-        return self._file is None
-
     def gather(
         self, rows: NDArray[np.int64], inputs_out: NDArray[Any], targets_out: NDArray[Any]
     ) -> None:

@@ -11,8 +11,7 @@ import numpy as np
 from nncli.core.errors import LayerError
 from nncli.core.text import join_words
 from nncli.nn.activations import ACTIVATIONS
-from nncli.nn.aligned_buffers import AlignedBuffers
-from nncli.nn.arrays import Array, Shape
+from nncli.nn.arrays import AlignedBuffers, Array, Shape
 from nncli.nn.costs import COSTS, Cost
 from nncli.nn.layers import Flatten, Layer, Placed, ShapeMismatch
 

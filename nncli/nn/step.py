@@ -10,6 +10,7 @@ Forward and backward are a `Pass`; who does what of a step, see `nncli.nn.parall
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
+from typing import Protocol
 
 import numpy as np
 
@@ -17,10 +18,17 @@ from nncli.nn.arrays import Array
 from nncli.nn.layers import LayerStep
 from nncli.nn.network import Network, check_batch
 from nncli.nn.optimizers import Optimizer
-from nncli.nn.parallel.partition import Source, partition
+from nncli.nn.parallel.partition import partition
 from nncli.nn.parallel.worker_pool import WorkerPool
 
 QUANTITIES = ("input", "z", "a", "upstream", "sigma_prime", "delta", "downstream")
+
+
+class Source(Protocol):
+    """Where samples come from."""
+
+    def gather(self, rows: Array, inputs: Array, targets: Array) -> None:
+        """Writes the samples at `rows` into two arrays, one row a sample."""
 
 
 class Step:
@@ -36,8 +44,6 @@ class Step:
         inputs: samples x features or samples x channels x rows x columns; to be written.
         targets: samples x outputs; to be written.
         draws: whether `draw` is to be called before each run.
-        load: fills `inputs` and `targets` with the samples at some rows of `source`, at the latest
-            when the step is run.
         run_unguarded: `run(eta, full)` within an `np.errstate` of the caller's, which for a small
             network is a tenth of a step.
         passes: over the whole mini-batch, or over a share of it each.
@@ -72,6 +78,7 @@ class Step:
         self.optimizer = optimizer
         self.n = n
         self.workers = workers
+        self.source = source
         self.is_training = is_training
         self.draws = is_training and any(placed.layer.draws for placed in network.layers)
         zeros, dtype = network.buffers.zeros, network.dtype
@@ -89,12 +96,15 @@ class Step:
             self.gradient,
             optimizer,
             None if differentiable else workers,
-            source,
             is_training=is_training,
         )
         self.passes = self._partition.passes
-        self.load = self._partition.load
         self.run_unguarded = self._partition.run
+
+    def load(self, rows: Array) -> None:
+        """Fills `inputs` and `targets` with the samples at `rows` of `source`."""
+        assert self.source is not None
+        self.source.gather(rows, self.inputs, self.targets)
 
     def draw(self, seed: np.random.SeedSequence) -> None:
         """Draws the random numbers that the step to come needs, where it `draws` any.

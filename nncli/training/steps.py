@@ -16,10 +16,9 @@ from nncli.core.errors import DivergedError, LayerError, NncliError
 from nncli.core.seeds import Stream, seed_of
 from nncli.nn.network import Network, check_batch
 from nncli.nn.optimizers import Optimizer
-from nncli.nn.parallel.partition import Source
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.schedules import Schedule
-from nncli.nn.step import Step
+from nncli.nn.step import Source, Step
 from nncli.nn.trace import Start, Trace, record_trace
 
 Array = npt.NDArray[Any]

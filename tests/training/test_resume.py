@@ -104,7 +104,7 @@ def test_it_goes_on_with_as_many_threads(tmp_path: Path, monkeypatch: pytest.Mon
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "a.npz", x=rng.standard_normal((90, 40)), y=rng.integers(0, 2, 90))
     overrides = [f"data.train={tmp_path / 'a.npz'}", "train.batch_size=30"]
-    monkeypatch.setattr("nncli.nn.parallel.thread_count.WORTH_A_THREAD", 1)
+    monkeypatch.setattr("nncli.nn.parallel.worker_pool.WORTH_A_THREAD", 1)
     monkeypatch.setattr("nncli.nn.parallel.worker_pool.available_threads", lambda: 3)
     nncli.train(spec_of(*overrides), out=tmp_path / "three")
     interrupted(tmp_path / "run", 2, *overrides)

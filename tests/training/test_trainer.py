@@ -99,10 +99,6 @@ class Spy:
     def targets(self) -> Array:
         return self.part.targets
 
-    @property
-    def in_memory(self) -> bool:
-        return self.part.in_memory
-
     def gather(self, rows: Rows, inputs: Array, targets: Array) -> None:
         self.seen.append(rows.tolist())
         self.part.gather(rows, inputs, targets)

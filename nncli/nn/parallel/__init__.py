@@ -14,7 +14,7 @@ the same number of workers gives the same bits either way.
 The rest of nncli uses only this:
 
     worker_pool    `start_workers`, `WorkerPool`, and `buffers_for`, the memory that workers share
-    partition      `partition`, which a `Step` calls, and the `Source` of samples that it may have
+    partition      `partition`, which a `Step` calls
     blas           how many threads BLAS has and may have, and NumPy loaded with one
 
 The package may import NumPy, core and nn. Nothing is imported here, so that `blas.load_numpy` can

@@ -10,7 +10,6 @@ from nncli.nn.arrays import Array, Operation, Operations, bind, execute
 from nncli.nn.layers import DenseStep, Placed, Workspace
 from nncli.nn.optimizers import Optimizer
 from nncli.nn.parallel.barrier import WorkerBarrier
-from nncli.nn.parallel.batch_loader import BatchLoader
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.passes import Pass
 
@@ -28,28 +27,15 @@ def even_slices(size: int, count: int) -> list[slice]:
 class TensorParallel:
     """One pass over all samples, whose arrays the workers fill together, some rows each."""
 
-    def __init__(
-        self,
-        whole: Pass,
-        optimizer: Optimizer | None,
-        workers: WorkerPool,
-        loader: BatchLoader,
-        shares: list[slice],
-    ) -> None:
-        """
-        Args:
-            shares: the samples that each worker gathers, as places in the mini-batch.
-        """
+    def __init__(self, whole: Pass, optimizer: Optimizer | None, workers: WorkerPool) -> None:
         self.passes = (whole,)
-        self.whole, self.optimizer, self.loader = whole, optimizer, loader
-        self.load = loader.load
+        self.whole, self.optimizer = whole, optimizer
         self.barrier = workers.barrier
         self._cost = whole.network.buffers.zeros(())
         self.parts = [
             WorkerPart(whole, optimizer, workers.barrier, k, workers.size)
-            for k in range(len(shares))
+            for k in range(workers.size)
         ]
-        self.shares = shares
         self._forward = workers.task(self._jobs(back=False, full=False))
         if optimizer is not None:
             self._back = workers.task(self._jobs(back=True, full=False))
@@ -57,7 +43,6 @@ class TensorParallel:
 
     def _jobs(self, *, back: bool, full: bool) -> list[Operation]:
         def job(k: int) -> None:
-            self.loader.gather(self.shares[k])
             part = self.parts[k]
             execute(part.forward_operations)
             cost = part.total_cost().real  # by each, so that all know whether to go on
@@ -74,7 +59,7 @@ class TensorParallel:
         return [partial(self.barrier.run, partial(job, k)) for k in range(len(self.parts))]
 
     def forward(self) -> float:
-        self.loader.run(self._forward)
+        self._forward()
         return float(self._cost) / self.whole.n
 
     def differentiate(self, full: bool) -> float:
@@ -83,7 +68,7 @@ class TensorParallel:
     def run(self, eta: float, full: bool) -> float:
         assert self.optimizer is not None
         self.optimizer.begin(eta)  # before the step: workers go on to the update by themselves
-        self.loader.run(self._full if full else self._back)
+        (self._full if full else self._back)()
         return float(self._cost) / self.whole.n
 
 

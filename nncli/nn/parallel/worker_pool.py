@@ -14,8 +14,8 @@ from typing import Protocol
 import numpy as np
 
 from nncli.core.errors import NncliError
-from nncli.nn.aligned_buffers import AlignedBuffers
-from nncli.nn.arrays import Operation
+from nncli.nn.arrays import AlignedBuffers, Operation
+from nncli.nn.layers import Placed
 from nncli.nn.network import Network, splits_samples
 from nncli.nn.parallel.barrier import ProcessBarrier, ThreadBarrier
 from nncli.nn.parallel.blas import (
@@ -25,7 +25,15 @@ from nncli.nn.parallel.blas import (
     set_blas_threads,
 )
 from nncli.nn.parallel.process_worker import WAKE_INTERVAL, ProcessWorker, can_fork
-from nncli.nn.parallel.thread_count import SMALLEST_SHARE, best_threads
+
+# Multiply-adds of a step that make a further thread worth while. Two on two cores come out even at
+# 2 to 3 million: [784, 30, 10] in mini-batches of 32 has 2.3 and takes as long either way,
+# [784, 100, 10] in mini-batches of 16 has 3.8 and takes two thirds of the time; LeNet in
+# mini-batches of 10 has 12 and takes three quarters.
+WORTH_A_THREAD = 1_800_000
+# Threads wait for each other several times in a step: more of them gain less and less.
+MOST_THREADS = 8
+SMALLEST_SHARE = 4  # samples of a mini-batch; fewer are not worth a thread
 
 
 def start_workers(network: Network, n: int, threads: int | str) -> "WorkerPool":
@@ -40,6 +48,17 @@ def start_workers(network: Network, n: int, threads: int | str) -> "WorkerPool":
     # Processes spin while they wait for each other: they need a core each.
     processes = network.buffers.shared and count <= available_cores()
     return WorkerPool(count, partitioned=n >= SMALLEST_SHARE * count, processes=processes)
+
+
+def best_threads(layers: Sequence[Placed], n: int, available: int) -> int:
+    """How many threads, at most `available`, steps of `n` samples are likely fastest with."""
+    worth = step_multiply_adds(layers, n) // WORTH_A_THREAD
+    return max(1, min(available, worth, MOST_THREADS))
+
+
+def step_multiply_adds(layers: Sequence[Placed], n: int) -> int:
+    """Multiply-adds of forward and backward: each weight's product is computed three times."""
+    return 3 * n * sum(placed.multiply_adds for placed in layers)
 
 
 def buffers_for(threads: int | str) -> AlignedBuffers:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from nncli.nn.aligned_buffers import AlignedBuffers
+from nncli.nn.arrays import AlignedBuffers
 
 
 @pytest.fixture

@@ -9,12 +9,11 @@ import pytest
 
 from nncli.core.errors import DataError
 from nncli.inspection.check import check
-from nncli.nn.aligned_buffers import AlignedBuffers
+from nncli.nn.arrays import AlignedBuffers
 from nncli.nn.layers import Dense, DenseStep
 from nncli.nn.network import Network, build_network, splits_samples, zero_network
 from nncli.nn.optimizers import sgd
 from nncli.nn.parallel import partition as partition_module
-from nncli.nn.parallel.data_parallel import SHORTEST_SHARED_UPDATE
 from nncli.nn.parallel.process_worker import can_fork
 from nncli.nn.parallel.tensor_parallel import DenseShard, even_slices, splits_units
 from nncli.nn.parallel.worker_pool import WorkerPool
@@ -128,8 +127,6 @@ def test_a_shared_step_passes_the_check_of_its_gradients(workers: Any) -> None:
 class Table:
     """Samples, and what comes of asking for one that is not there."""
 
-    in_memory = True
-
     def __init__(self, setting: Setting) -> None:
         self.inputs, self.targets = setting.inputs, setting.targets
 
@@ -173,8 +170,8 @@ def test_what_a_share_cannot_load_is_raised_as_it_is(workers: Any) -> None:
     assert raised.value.problems == ("line 7: is missing",)
 
 
-def test_a_long_update_is_shared_too(workers: Any) -> None:
-    units = SHORTEST_SHARED_UPDATE // 100
+def test_the_update_of_all_workers_is_that_of_one(workers: Any) -> None:
+    units = 1000
     rng = np.random.default_rng(0)
     layers = [Dense(units=units), Dense(units=1)]
     network = build_network(layers, (100,), "quadratic", np.float64, rng)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nncli.nn.aligned_buffers import AlignedBuffers
+from nncli.nn.arrays import AlignedBuffers
 from nncli.nn.layers import Dense
 from nncli.nn.network import build_network, zero_network
 from nncli.nn.parallel.blas import (
@@ -18,8 +18,7 @@ from nncli.nn.parallel.blas import (
     set_blas_threads,
 )
 from nncli.nn.parallel.process_worker import can_fork
-from nncli.nn.parallel.thread_count import best_threads
-from nncli.nn.parallel.worker_pool import WorkerPool, start_workers
+from nncli.nn.parallel.worker_pool import WorkerPool, best_threads, start_workers
 
 
 class TestWorkerPool:

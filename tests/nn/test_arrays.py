@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from nncli.nn.aligned_buffers import CHUNK, LINE, AlignedBuffers
+from nncli.nn.arrays import CHUNK, LINE, AlignedBuffers
 from nncli.nn.parallel.process_worker import can_fork
 
 
