@@ -50,6 +50,7 @@ def evaluate(
         outputs=run.preprocessing.output_names,
         assessment=assessment,
         worst=tuple(_worst(run, samples, outcome) for outcome in assessment.worst),
+        notes=samples.notes,
     )
 
 

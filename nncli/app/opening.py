@@ -27,7 +27,7 @@ class SpecOrRun(NamedTuple):
 
     Attributes:
         state: of the run's training; None for a spec.
-        notes: warnings: what of the run is damaged.
+        notes: warnings: what reading the data left out, and what of the run is damaged.
     """
 
     prepared: Prepared
@@ -58,14 +58,15 @@ def open_spec_or_run(path: str | Path, overrides: Sequence[str] = ()) -> SpecOrR
     path = Path(path)
     spec = load_spec(spec_file(path), overrides)
     if not os.path.isdir(path):  # unlike Path.is_dir, it knows no path that is too long to ask
-        return SpecOrRun(prepare(spec), None)
+        prepared = prepare(spec)
+        return SpecOrRun(prepared, None, prepared.notes)
     from nncli.training.run_folder import last_state
 
     prepared = prepare(spec, weight_files=False)
     state, notes = last_state(path, prepared.network)
     prepared.network.parameters[...] = state.parameters
     prepared.network.restore_state(state.network_state)
-    return SpecOrRun(prepared, state, notes)
+    return SpecOrRun(prepared, state, (*prepared.notes, *notes))
 
 
 def spec_file(path: str | Path) -> Path:

@@ -23,7 +23,8 @@ from nncli.app.records import Prepared
 from nncli.app.weights import given_values, load_initial_weights
 from nncli.core.errors import DataError, LayerError, NncliError, SpecError
 from nncli.core.seeds import Stream, seed_of
-from nncli.core.text import count_of
+from nncli.core.text import count_of, sizes
+from nncli.data.samples import is_channels_last
 from nncli.nn import layers as nn
 from nncli.nn import network as networks
 from nncli.nn import schedules
@@ -76,13 +77,15 @@ def prepare(spec: Spec, *, weight_files: bool = True) -> Prepared:
     if network is not None and data is not None:
         mistakes.of(lambda: check_outputs(spec, network, data))
         mistakes.of(lambda: _check_batches(spec, network, len(data.train)))
-    mistakes.raise_them()
+    mistakes.raise_them(() if data is None else data.notes)
     assert data is not None
+    assert layers is not None
     assert network is not None
     has_file = weight_files and spec.train.init_from is not None
     initial = load_initial_weights(spec, network) if has_file else None
     plan = make_plan(spec, classes=data.classes is not None)
-    return Prepared(spec, data, network, plan, optimizer_links(spec), initial)
+    notes = (*data.notes, *shape_notes(spec, layers))
+    return Prepared(spec, data, network, plan, optimizer_links(spec), initial, notes)
 
 
 def build_run_network(spec: Spec, input_shape: Shape) -> Network:
@@ -117,10 +120,12 @@ class _Mistakes:
             self.found.append(error)
         return None
 
-    def raise_them(self) -> None:
+    def raise_them(self, notes: tuple[str, ...]) -> None:
+        """Raises what was found, if anything; with `notes`, which may explain it."""
+        if len(self.found) == 1 and not notes:
+            raise self.found[0]
         if self.found:
-            alone = len(self.found) == 1
-            raise self.found[0] if alone else SpecError([str(mistake) for mistake in self.found])
+            raise SpecError([*(str(mistake) for mistake in self.found), *notes])
 
 
 # The spec
@@ -259,6 +264,22 @@ def place_layers(
     if n is not None:
         _check_memory(spec, placed, n)
     return placed
+
+
+def shape_notes(spec: Spec, placed: Placed) -> Iterator[str]:
+    """What there is to say where the first conv or pool layer meets what may be channels last."""
+    first = next((p for p in placed if isinstance(p.layer, nn.Conv | nn.Pool)), None)
+    if first is None or not is_channels_last(first.input_shape):
+        return
+    if spec.data.shape is not None:
+        key, to_do = ("data", "shape"), f"write [{first.input_shape[2]}, rows, columns]"
+    else:
+        key, to_do = ("data", "train"), "save the array as x.transpose(0, 3, 1, 2)"
+    yield from spec.error_at(
+        key,
+        f"{first.name} takes its {sizes(first.input_shape)} inputs for channels x rows x columns; "
+        f"if the last number is that of the channels, {to_do}",
+    ).problems
 
 
 def _check_memory(spec: Spec, placed: Placed, n: int) -> None:

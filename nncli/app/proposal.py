@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nncli.core.text import count_of, join_words, printable
-from nncli.data.samples import named
+from nncli.data.samples import is_channels_last, named
 from nncli.data.survey import Survey, described, listed_plainly
 from nncli.nn.activations import ELEMENTWISE, MIXING
 from nncli.nn.costs import activations_of
@@ -75,6 +75,7 @@ class _Plan(NamedTuple):
 
 
 def _notes(found: Survey) -> Iterator[str]:
+    yield from (f"Careful: {note}." for note in found.notes)
     if found.counting is not None:
         yield (
             f"Careful: the column {named(found.counting)} only counts the rows. As an input it "
@@ -83,7 +84,7 @@ def _notes(found: Survey) -> Iterator[str]:
     if found.constant and found.image is None and len(found.input_shape) == 1:
         names = listed_plainly(found.constant)
         yield f"Inputs that are the same in every sample, and of no use: {names}."
-    if len(found.input_shape) == 3 and _is_channels_last(found.input_shape):
+    if is_channels_last(found.input_shape):
         yield (
             f"Careful: images are channels x rows x columns here, and these are "
             f"{' x '.join(map(str, found.input_shape))}. If the last number is that of the "
@@ -96,10 +97,6 @@ def _notes(found: Survey) -> Iterator[str]:
             if size < 5
         ]
         yield f"Careful: fewer than 5 samples are of class {listed_plainly(few)}."
-
-
-def _is_channels_last(shape: tuple[int, ...]) -> bool:
-    return shape[2] in (1, 3, 4) and shape[0] > 4
 
 
 # Data

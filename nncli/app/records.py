@@ -54,6 +54,7 @@ class Prepared(NamedTuple):
     Attributes:
         links: what the optimizer is made of.
         initial: where the network's weights were read from; None: they are the spec's own.
+        notes: what its user should look at: of the data as they were read, and of their shape.
     """
 
     spec: Spec
@@ -62,6 +63,7 @@ class Prepared(NamedTuple):
     plan: Plan
     links: tuple[Link, ...] = ()
     initial: InitialWeights | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,7 @@ class Evaluated(NamedTuple):
         outputs: the names of the outputs.
         assessment: the numbers.
         worst: the samples of the largest C_x, the largest first.
+        notes: what reading the samples left out, or took for something that it need not be.
     """
 
     run: Path
@@ -161,6 +164,7 @@ class Evaluated(NamedTuple):
     outputs: tuple[str, ...]
     assessment: Assessment
     worst: tuple[WorstSample, ...]
+    notes: tuple[str, ...] = ()
 
 
 class Prediction(NamedTuple):
@@ -219,6 +223,7 @@ class Summary(NamedTuple):
         batch_size: samples in the mini-batch that memory and times are of.
         itemsize: bytes of a number.
         step_seconds: of a whole step with its update, where it was measured.
+        notes: of the data, where they were read, and of the shape of the inputs.
     """
 
     name: str
@@ -227,6 +232,7 @@ class Summary(NamedTuple):
     batch_size: int
     layers: tuple[LayerSummary, ...]
     step_seconds: float | None
+    notes: tuple[str, ...] = ()
 
     @property
     def parameters(self) -> int:

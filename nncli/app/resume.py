@@ -112,7 +112,7 @@ def resume(
             trainer = make_trainer(prepared, workers, point.identity.untrained)
             check_optimizer_state(trainer.optimizer, point.state)
             trainer.restore(point.state)
-            for note in point.notes:
+            for note in (*prepared.notes, *point.notes):
                 watch.warn(note)
             run.begin()
         except BaseException:

@@ -5,7 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nncli.app.opening import read_preprocessing, spec_file
-from nncli.app.pipeline import build_layers, build_run_network, load_data, place_layers
+from nncli.app.pipeline import (
+    build_layers,
+    build_run_network,
+    load_data,
+    place_layers,
+    shape_notes,
+)
 from nncli.app.records import LayerSummary, Summary
 from nncli.inspection.timing import LayerTime, time_step
 from nncli.nn.layers import Placed
@@ -29,7 +35,7 @@ def summary(
     Raises:
         SpecError, DataError: the spec or its data are wrong. RunError: the run cannot be read.
     """
-    spec, shape = _spec_and_shape(source, overrides)
+    spec, shape, notes = _spec_and_shape(source, overrides)
     placed = place_layers(spec, build_layers(spec, weight_files=False), shape)
     n, itemsize = spec.train.batch_size, ITEMSIZE[spec.dtype]
     times: Sequence[LayerTime | None] = [None] * len(placed)
@@ -44,22 +50,24 @@ def summary(
         n,
         tuple(_layer(p, k, n, itemsize, times[k]) for k, p in enumerate(placed)),
         seconds,
+        (*notes, *shape_notes(spec, placed)),
     )
 
 
 def _spec_and_shape(
     source: Spec | str | Path, overrides: Sequence[str]
-) -> tuple[Spec, tuple[int, ...]]:
-    """The spec and the shape of its inputs, from the spec, the run or the data."""
+) -> tuple[Spec, tuple[int, ...], tuple[str, ...]]:
+    """The spec, the shape of its inputs, from the spec, the run or the data; notes on these."""
     folder = None
     if not isinstance(source, Spec):
         folder = Path(source) if os.path.isdir(source) else None
         source = load_spec(spec_file(source), overrides)
     if source.data.shape is not None:
-        return source, source.data.shape
+        return source, source.data.shape, ()
     if folder is not None:
-        return source, read_preprocessing(folder).input_shape
-    return source, load_data(source).input_shape
+        return source, read_preprocessing(folder).input_shape, ()
+    data = load_data(source)
+    return source, data.input_shape, data.notes
 
 
 def _layer(

@@ -47,8 +47,8 @@ def train(
         on_event: called with each Epoch, and with a Progress about ten times a second within long
             epochs; and with the trainer, which is at rest meanwhile. It may raise
             InterruptedTraining to stop there.
-        on_warning: called with what cannot be written while the training goes on, and with what is
-            damaged of a run that the weights are from.
+        on_warning: called with what cannot be written while the training goes on, with what reading
+            the data left out, and with what is damaged of a run that the weights are from.
 
     Raises:
         SpecError, DataError: the spec or its data are wrong.
@@ -59,7 +59,8 @@ def train(
     """
     prepared = spec if isinstance(spec, Prepared) else prepare(_spec(spec))
     watch = Watcher(on_start, on_event, on_warning)
-    for note in prepared.initial.notes if prepared.initial is not None else ():
+    initial = prepared.initial.notes if prepared.initial is not None else ()
+    for note in (*prepared.notes, *initial):
         watch.warn(note)
     with start_workers(prepared) as workers:
         trainer = make_trainer(prepared, workers)

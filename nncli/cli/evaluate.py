@@ -55,6 +55,8 @@ def evaluate(
     for note in opened.notes:
         say(messages(), note)
     evaluated = measure(opened, data, targets, worst=worst)
+    for note in evaluated.notes:
+        say(messages(), note)
     if format is TableOrJson.json:
         write_text(evaluation_json(evaluated))
     else:

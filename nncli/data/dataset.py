@@ -20,7 +20,7 @@ class Dataset:
     targets: N x outputs in the type of training, one-hot where there are classes.
     index: which rows of `inputs` belong to this part, ascending.
     scaling: what gathering applies; None where inputs are scaled and of the right type already.
-    origin: where the inputs were read.
+    origin: where the inputs were read. notes: what was left out of them, or taken for something.
     """
 
     inputs: NDArray[Any]
@@ -28,6 +28,7 @@ class Dataset:
     index: NDArray[np.int64]
     scaling: Scaling | None = None
     origin: Origin | None = None
+    notes: tuple[str, ...] = ()
     _buffers: tuple[NDArray[Any], NDArray[np.float64]] | None = field(
         default=None, init=False, repr=False
     )
@@ -105,6 +106,12 @@ class Data(NamedTuple):
     def outputs(self) -> int:
         return self.preprocessing.outputs
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What reading left out of the files, or took for something that it need not be."""
+        parts = (self.train, self.validation, self.test)
+        return tuple(dict.fromkeys(note for part in parts if part for note in part.notes))
+
 
 def prepare(
     samples: Samples,
@@ -125,9 +132,9 @@ def prepare(
     needed = needed_scaling(raw, scaling, dtype)
     if isinstance(raw, np.memmap):
         check_inputs(samples, needed, dtype)
-        return Dataset(raw, targets, everything, needed, samples.inputs_origin)
+        return Dataset(raw, targets, everything, needed, samples.inputs_origin, samples.notes)
     inputs = scaled_inputs(samples, needed, dtype)
-    return Dataset(inputs, targets, everything, origin=samples.inputs_origin)
+    return Dataset(inputs, targets, everything, origin=samples.inputs_origin, notes=samples.notes)
 
 
 def needed_scaling(

@@ -113,16 +113,26 @@ def without_targets(preprocessing: Preprocessing, samples: Samples, dtype: DType
 
 def layout_of(preprocessing: Preprocessing, reader: RowReader) -> Layout:
     """Finds out whether the table has a header, and what its columns are."""
+    header = None
     if preprocessing.is_header(reader.first):
         reader.read_header_row()
-    return preprocessing.lay_out(reader.header, reader.width, reader.name)
+        header = reader.header
+    elif reader.counts_columns():
+        reader.read_header_row()
+    return preprocessing.lay_out(header, reader.width, reader.name)
 
 
 def notes_of(preprocessing: Preprocessing, layout: Layout, reader: RowReader) -> tuple[str, ...]:
-    """What columns a table has besides the inputs."""
+    """What a table has besides the inputs."""
     notes = []
+    names = reader.header
+    if names is not None and not preprocessing.is_header(names):
+        notes.append(
+            f"{reader.name}: the first row, {names[0]} to {names[-1]}, was taken for a header; if "
+            "it is a sample, put a header above it"
+        )
     if layout.targets:
-        named = reader.header is not None and preprocessing.by_name
+        named = names is not None and preprocessing.by_name
         targets = (
             quote_all(preprocessing.targets or ())
             if named

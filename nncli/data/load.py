@@ -15,7 +15,7 @@ from nncli.data.dataset import Data, Dataset, prepare
 from nncli.data.preprocessing import Scale, fit_scaling, recipe_of, shape_words
 from nncli.data.readers.read import read_source
 from nncli.data.readers.tables import Target
-from nncli.data.samples import Pair, Samples, Source
+from nncli.data.samples import Pair, Samples, Source, is_reshape, rearranged
 from nncli.data.targets import Classes, Encoding, fit_encoding, labels_of
 
 
@@ -123,7 +123,12 @@ def check_alike(train: Samples, other: Samples, key: str) -> None:
     name, known = other.inputs_origin.name, train.inputs_origin.name
     if train.input_shape != other.input_shape:
         found, wanted = shape_words(other.input_shape), shape_words(train.input_shape)
-        raise DataError(f"{name}: {key} has {found} a sample, but {known} has {wanted}", key=key)
+        stored, shape = other.stored_shape, train.input_shape
+        is_mixed = math.prod(stored) == math.prod(shape) and not is_reshape(stored, shape)
+        to_do = f"; {rearranged(stored, shape)}" if is_mixed else ""
+        raise DataError(
+            f"{name}: {key} has {found} a sample, but {known} has {wanted}{to_do}", key=key
+        )
     if None not in (train.columns, other.columns) and train.columns != other.columns:
         raise DataError(
             f"{name}: its input columns are {quote_all(other.columns or ())}, but those of {known} "

@@ -15,7 +15,7 @@ from nncli.core.errors import DataError
 from nncli.core.text import count_of, nearest, quote_all, sizes
 from nncli.data.readers.arrays import release_large
 from nncli.data.readers.tables import is_number
-from nncli.data.samples import Samples, check_finite
+from nncli.data.samples import Samples, check_finite, is_reshape, rearranged
 from nncli.data.targets import Encoding
 
 Scale = float | Literal["minmax", "standard", "none"]
@@ -256,11 +256,13 @@ class Preprocessing(NamedTuple):
 
         Images for a network of plain features are taken row by row, and the other way round.
         """
-        found = math.prod(samples.input_shape)
-        if found != self.inputs:
+        found, stored = samples.input_shape, samples.stored_shape
+        fits = math.prod(found) == self.inputs
+        if not fits or not is_reshape(stored, self.input_shape):
+            to_do = f"; {rearranged(stored, self.input_shape)}" if fits else ""
             raise DataError(
-                f"{samples.inputs_origin.name}: has {shape_words(samples.input_shape)} a sample, "
-                f"but the network takes {shape_words(self.input_shape)}"
+                f"{samples.inputs_origin.name}: has {shape_words(found)} a sample, "
+                f"but the network takes {shape_words(self.input_shape)}{to_do}"
             )
         return samples.reshaped(self.input_shape)
 

@@ -5,6 +5,7 @@ Nested lists, as a spec may hold them, become arrays here.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,6 +47,8 @@ class Origin(NamedTuple):
     """For text: the column of the file each value of a sample stood in, the first being 1."""
     columns: tuple[str, ...] | None = None
     """For text with a header: the names of those columns."""
+    notes: tuple[str, ...] = ()
+    """What reading left out, or took for something that it need not be."""
 
     def place(self, row: int, value: int = 0) -> str:
         """`data/iris.csv: row 3, column 2 (sepal_width)`, or `x.npy: element [2, 1]`.
@@ -86,8 +89,22 @@ class Samples:
     def input_shape(self) -> tuple[int, ...]:
         return self.inputs.shape[1:]
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What reading left out, or took for something that it need not be."""
+        return tuple(dict.fromkeys((*self.inputs_origin.notes, *self.targets_origin.notes)))
+
+    @property
+    def stored_shape(self) -> tuple[int, ...]:
+        """Of a sample's inputs, where they were read."""
+        return self.inputs_origin.shape or self.input_shape
+
     def reshaped(self, shape: Sequence[int] | None) -> "Samples":
-        """The same samples with inputs of `shape` (channels, rows, columns). No copy is made."""
+        """The same samples with inputs of `shape` (channels, rows, columns). No copy is made.
+
+        Raises DataError, its key being the spec's `shape`, where that takes other than as many
+        numbers, or as many in an order that was hardly meant.
+        """
         if shape is None or tuple(shape) == self.input_shape:
             return self
         wanted, found = int(np.prod(shape)), int(np.prod(self.input_shape))
@@ -98,8 +115,37 @@ class Samples:
                 f"sample, but there are {found:,}{image}",
                 key="shape",
             )
+        if not is_reshape(self.stored_shape, shape):
+            raise DataError(
+                f"{self.inputs_origin.name}: its samples are {sizes(self.stored_shape)}, and shape "
+                f"{sizes(shape)} would mix up their axes; {rearranged(self.stored_shape, shape)}",
+                key="shape",
+            )
         inputs = self.inputs.reshape(len(self), *shape)
         return Samples(inputs, self.targets, self.columns, self.inputs_origin, self.targets_origin)
+
+
+def is_reshape(stored: Sequence[int], shape: Sequence[int]) -> bool:
+    """Whether taking values of one shape for those of another keeps rows, columns and channels.
+
+    It does where they differ by axes of length 1 alone, or either is flat.
+    """
+    one, other = ([n for n in sizes if n > 1] for sizes in (stored, shape))
+    return one == other or min(len(one), len(other)) <= 1
+
+
+def rearranged(stored: Sequence[int], shape: Sequence[int]) -> str:
+    """What to do with an array whose samples have one shape and shall have another."""
+    wanted = [n for n in shape if n > 1]
+    for axes in permutations(range(len(stored))):
+        if [stored[i] for i in axes if stored[i] > 1] == wanted:
+            return f"save the array as x.transpose{(0, *(axis + 1 for axis in axes))}"
+    return f"if that is what is meant, save the array as x.reshape{(-1, *shape)}"
+
+
+def is_channels_last(shape: Sequence[int]) -> bool:
+    """Whether an image of channels x rows x columns is rather one of rows x columns x channels."""
+    return len(shape) == 3 and shape[2] in (1, 3, 4) and min(shape[:2]) > 4
 
 
 def as_inputs(array: NDArray[Any], name: str) -> NDArray[Any]:

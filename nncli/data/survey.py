@@ -57,6 +57,7 @@ class Survey(NamedTuple):
         are_whole: whether all inputs are integers.
         image: channels, rows, columns that a row of numbers makes; None where it makes none.
         counting: the input column that numbers the rows, if one does.
+        notes: what reading left out, or took for something that it need not be.
     """
 
     samples: int
@@ -77,6 +78,7 @@ class Survey(NamedTuple):
     are_whole: bool
     image: tuple[int, int, int] | None
     counting: str | None
+    notes: tuple[str, ...] = ()
 
     @property
     def outputs(self) -> int:
@@ -208,6 +210,7 @@ def of_samples(samples: Samples, columns: tuple[Column, ...]) -> Survey:
         are_whole=are_whole(samples.inputs),
         image=image_shape(samples, low, high),
         counting=counting_column(samples, low, high),
+        notes=samples.notes,
     )
 
 

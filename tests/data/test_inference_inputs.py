@@ -304,3 +304,72 @@ def test_a_recipe_without_a_key_is_an_error(preprocessing: Any) -> None:
         if key != "classes_by_index":
             with pytest.raises(KeyError):
                 preprocessing_from({k: v for k, v in preprocessing.as_plain().items() if k != key})
+
+
+# Axes: a reshape where a transpose is meant
+
+
+IMAGES = np.arange(2 * 3 * 6 * 6).reshape(2, 3, 6, 6) % 251
+
+
+def of_images() -> Preprocessing:
+    np.save("x.npy", IMAGES)
+    np.save("y.npy", np.array([0, 1]))
+    return load(Pair(Path("x.npy"), Path("y.npy"))).preprocessing
+
+
+@pytest.mark.parametrize(
+    ("stored", "told"),
+    [
+        pytest.param(
+            IMAGES.transpose(0, 2, 3, 1),
+            "has an image of 6 x 6 x 3 a sample, but the network takes an image of 3 x 6 x 6; "
+            "save the array as x.transpose(0, 3, 1, 2)",
+            id="channels last",
+        ),
+        pytest.param(
+            IMAGES.transpose(0, 2, 1, 3),
+            "has an image of 6 x 3 x 6 a sample, but the network takes an image of 3 x 6 x 6; "
+            "save the array as x.transpose(0, 2, 1, 3)",
+            id="channels between",
+        ),
+        pytest.param(
+            IMAGES.reshape(2, 4, 27),
+            "has an image of 1 x 4 x 27 a sample, but the network takes an image of 3 x 6 x 6; "
+            "if that is what is meant, save the array as x.reshape(-1, 3, 6, 6)",
+            id="another image",
+        ),
+        pytest.param(
+            IMAGES.reshape(2, 18, 6),
+            "has an image of 1 x 18 x 6 a sample, but the network takes an image of 3 x 6 x 6; "
+            "if that is what is meant, save the array as x.reshape(-1, 3, 6, 6)",
+            id="stacked",
+        ),
+    ],
+)
+def test_axes_that_are_not_those_of_the_network_are_refused(stored: Any, told: str) -> None:
+    preprocessing = of_images()
+    np.save("later.npy", stored)
+    assert problems(read_inputs, preprocessing, Path("later.npy"), FLOAT64) == [
+        f"later.npy: {told}"
+    ]
+    assert problems(read_inputs, preprocessing, stored, FLOAT64) == [f"inputs: {told}"]
+    pair = Pair(Path("later.npy"), Path("y.npy"))
+    assert problems(read_measured, preprocessing, pair, FLOAT64) == [f"later.npy: {told}"]
+
+
+@pytest.mark.parametrize(
+    "shape", [(3, 6, 6), (108,), (1, 108), (1, 1, 108)], ids=lambda s: "x".join(map(str, s))
+)
+def test_axes_of_length_one_and_flat_samples_are_taken(shape: Any) -> None:
+    found, _ = inputs(of_images(), IMAGES.reshape(2, *shape))
+    assert found.tolist() == IMAGES.tolist()
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (5, 7, 1), (1, 5, 7)])
+def test_a_grey_image_with_its_channel_anywhere(shape: Any) -> None:
+    grey = np.arange(70).reshape(2, 5, 7)
+    preprocessing = load(Pair(grey.tolist(), [0, 1])).preprocessing
+    assert inputs(preprocessing, grey.reshape(2, *shape))[0][:, 0].tolist() == grey.tolist()
+    told = problems(read_inputs, preprocessing, grey.transpose(0, 2, 1), FLOAT64)
+    assert told[0].endswith("; save the array as x.transpose(0, 2, 1)")

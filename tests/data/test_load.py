@@ -249,3 +249,30 @@ def test_where_the_training_data_fit_the_other_source_is_to_blame() -> None:
         with pytest.raises(DataError) as caught:
             load(train, target="y", test=write("o.csv", other))
         assert caught.value.key == "test"
+
+
+LAST = np.arange(2 * 4 * 4 * 3).reshape(2, 4, 4, 3)
+
+
+def test_a_shape_that_would_mix_up_axes_is_refused_with_the_transpose() -> None:
+    np.save("x.npy", LAST)
+    told = problems(load, Pair(Path("x.npy"), [0, 1]), shape=(3, 4, 4))
+    assert told == [
+        "x.npy: its samples are 4 x 4 x 3, and shape 3 x 4 x 4 would mix up their axes; save the "
+        "array as x.transpose(0, 3, 1, 2)"
+    ]
+    np.save("x.npy", LAST.reshape(2, 12, 4))
+    told = problems(load, Pair(Path("x.npy"), [0, 1]), shape=(3, 4, 4))
+    assert told[0].endswith("; if that is what is meant, save the array as x.reshape(-1, 3, 4, 4)")
+    np.save("x.npy", LAST.reshape(2, 48))
+    assert load(Pair(Path("x.npy"), [0, 1]), shape=(3, 4, 4)).input_shape == (3, 4, 4)
+
+
+def test_validation_data_of_other_axes_are_refused_with_the_transpose() -> None:
+    np.save("x.npy", LAST.transpose(0, 3, 1, 2))
+    np.save("last.npy", LAST)
+    train, other = (Pair(Path(name), [0, 1]) for name in ("x.npy", "last.npy"))
+    assert problems(load, train, validation=other) == [
+        "last.npy: validation has an image of 4 x 4 x 3 a sample, but x.npy has an image of "
+        "3 x 4 x 4; save the array as x.transpose(0, 3, 1, 2)"
+    ]

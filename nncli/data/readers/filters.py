@@ -12,8 +12,8 @@ from nncli.core.errors import DataError
 from nncli.core.text import count_of, quote
 from nncli.data.messages import Problems
 from nncli.data.readers.matrices import Matrix, known_instead, read_matrix
-from nncli.data.readers.tables import is_number, to_number
-from nncli.data.readers.text import INTEGER, Rows, exact
+from nncli.data.readers.tables import INTEGER, is_number, to_number
+from nncli.data.readers.text import Rows, exact
 
 PLACE = "filter"
 ROWS = "rows such as '1 0 1; 0 1 0; 1 0 1'"

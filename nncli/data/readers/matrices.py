@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -43,6 +43,7 @@ from nncli.data.readers.files import (
     reading,
 )
 from nncli.data.readers.text import TextReader, as_text
+from nncli.data.samples import is_channels_last
 
 Progress = Callable[[int, int | None], None]
 """Called with how much is done and of how much: None where that cannot be known."""
@@ -138,7 +139,7 @@ def read_matrix(
     if not allow_nan and kind in ("npy", "image"):
         check_finite(matrix, tick if is_mapped(matrix.array) else Ticker(None, None))
     tick.finish(stored)
-    return matrix
+    return with_note(matrix)
 
 
 def read_standard_input(
@@ -154,7 +155,19 @@ def read_standard_input(
         matrix = from_stream(start, source, STANDARD_INPUT, kind, allow_nan, tick)
     if not allow_nan and kind in ("npy", "image"):
         check_finite(matrix, Ticker(None, None))
-    return matrix
+    return with_note(matrix)
+
+
+def with_note(matrix: Matrix) -> Matrix:
+    """The matrix, with a note where its channels seem to be last."""
+    shape = matrix.array.shape
+    if not is_channels_last(shape):
+        return matrix
+    note = (
+        f"{matrix.name}: its {sizes(shape)} are taken for channels x rows x columns; if the last "
+        "number is that of the channels, save the array as x.transpose(2, 0, 1)"
+    )
+    return replace(matrix, notes=(*matrix.notes, note))
 
 
 def suffix_of(path: Path) -> str:

@@ -8,7 +8,9 @@ import csv
 import io
 from array import array
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -19,6 +21,16 @@ from nncli.core.errors import DataError
 from nncli.core.text import count_of, printable
 from nncli.data.messages import Problems
 from nncli.data.readers.files import decoded, read_text
+from nncli.data.readers.headers import (
+    Header,
+    columns_words,
+    empty_at_end,
+    header_of,
+    left_out_words,
+    looks_like_header,
+    pieces_without_comments,
+    without_comments,
+)
 from nncli.data.readers.tables import (
     LINE,
     Cells,
@@ -45,11 +57,12 @@ def read_table(
     names: Sequence[str] = (),
     needed: str = "a table with a row for each sample",
 ) -> Table:
-    """The table at `path` (.csv or .tsv, each also .gz). Blank lines are skipped.
+    """The table at `path` (.csv or .tsv, each also gzip). Blank lines and comments are skipped.
 
     header: whether there is one; None looks for it: a first row without any number, before other
-    rows. Where they are all text too, as in a file of labels, only `rows`, the number of samples
-    to expect, can tell it from a label.
+    rows, or of the numbers of the columns (see `Header`). Where they are all text too, as in a
+    file of labels, only `rows`, the number of samples to expect, can tell it from a label. A
+    comment of as many cells as the row below it is a header too.
     names: columns to be found in a header; any first row is one then, but for a row of numbers
     alone that lacks them.
     needed: what is missing where the file is empty.
@@ -59,12 +72,14 @@ def read_table(
     name, text = printable(path), read_text(path)
     check_lines(name, text)
     delimiter = delimiter_of(path)
-    table = read_numbers(name, text, delimiter, header, names)
+    plain = without_comments(name, text, delimiter, header, names)
+    table = read_numbers(name, plain.text, delimiter, header, names)
     if table is None:
-        table = read_cells(name, text, delimiter, header, rows, names)
+        table = read_cells(name, plain.text, delimiter, header, rows, names)
     if table is None:
-        raise DataError(f"{name}: is empty; {needed} is needed")
-    return table
+        what = "holds only comments (lines that begin with #)" if text.strip() else "is empty"
+        raise DataError(f"{name}: {what}; {needed} is needed")
+    return replace(table, notes=(*plain.notes, *table.notes))
 
 
 def delimiter_of(path: Path) -> str:
@@ -82,7 +97,11 @@ def read_numbers(
         if first is None:
             return None
         first = stripped(first)
-        has_header = could_be_header(first, names) if header is None else header
+        found = Header(header is True)
+        if header is None:
+            rows = filter(filled, records(lines_of(text), delimiter))
+            found = header_of(name, first, rows, names)
+        has_header = found.is_there
         lines = filled_lines(text)
         if has_header:
             lines = lines[lines > reader.line_num]
@@ -98,7 +117,7 @@ def read_numbers(
         return None
     if has_header and len(first) != cells.shape[1]:
         return None
-    return Table(name, tuple(first) if has_header else None, cells, lines)
+    return Table(name, tuple(first) if has_header else None, cells, lines, found.notes)
 
 
 def filled_lines(text: str) -> NDArray[np.int64]:
@@ -127,13 +146,17 @@ def read_cells(
     *,
     first: int = 1,
     width: int | None = None,
+    nameless: int | None = None,
 ) -> Table | None:
     """The table by the csv module, as text; None where there is nothing.
 
+    Last columns that are empty throughout, and have no names, are left out.
     first: the line of the file where the text begins. width: how many cells the first row of the
-    file has, where that is not the first row here.
+    file has, and nameless: how many of the last of them are empty, where that is not the first row
+    here.
     """
     heading: list[str] = []
+    empty = 0  # columns at the end, in every row so far
     lines = array("q")
     problems = Problems(name)
     reader = records(lines_of(text), delimiter)
@@ -141,7 +164,11 @@ def read_cells(
     try:
         for cells in reader:
             if filled(cells):
-                heading = heading or stripped(cells)
+                if not heading:
+                    heading = stripped(cells)
+                    empty = empty_at_end(heading) if nameless is None else nameless
+                if empty:
+                    empty = min(empty, empty_at_end(cells))
                 lines.append(start)
                 check_width(problems, width or len(heading), cells, start)
             start = reader.line_num + first
@@ -150,8 +177,18 @@ def read_cells(
     problems.raise_any()
     if not lines:
         return None
-    rows = Cells(text, delimiter, 0, len(lines))
-    has_header = looks_like_header(rows, heading, expected, names) if header is None else header
+    if nameless is not None and empty < nameless:
+        raise DataError(
+            f"{name}: row {lines[0]} or below: something stands in "
+            f"{columns_words(len(heading) - nameless, len(heading))}, empty in the first row"
+        )
+    kept = len(heading) - empty
+    left_out = left_out_words(name, kept, len(heading))
+    rows, heading = Cells(text, delimiter, 0, len(lines), kept), heading[:kept]
+    found = Header(header is True)
+    if header is None:
+        found = looks_like_header(name, rows, heading, expected, names)
+    has_header = found.is_there
     if has_header and len(lines) == 1:
         key = "header" if header else None
         raise DataError(f"{name}: has a header but no rows below it", key=key)
@@ -159,28 +196,10 @@ def read_cells(
     return Table(
         name,
         tuple(heading) if has_header else None,
-        Cells(text, delimiter, below, len(lines) - below),
+        Cells(text, delimiter, below, len(lines) - below, kept),
         np.array(lines[below:], dtype=np.int64),
+        (*((left_out,) if empty else ()), *found.notes),
     )
-
-
-def could_be_header(first: Sequence[str], names: Sequence[str]) -> bool:
-    """Whether the first row can be one, by itself."""
-    numbers = [is_number(cell) for cell in first]
-    if names:
-        return not all(numbers) or not set(names).isdisjoint(first)
-    return not any(numbers)
-
-
-def looks_like_header(
-    rows: Cells, first: Sequence[str], expected: int | None, names: Sequence[str]
-) -> bool:
-    if names or not could_be_header(first, names):
-        return could_be_header(first, names)
-    if expected is not None and not any(is_number(cell) for row in rows for cell in row):
-        return len(rows) == expected + 1
-    # A lone row of words is a header that lost its table, unless one sample is what is expected.
-    return len(rows) > 1 or expected != 1
 
 
 def check_width(problems: Problems, width: int, cells: list[str], line: int) -> None:
@@ -206,13 +225,26 @@ class RowReader:
         self.name = name
         self.delimiter = delimiter
         self.header: tuple[str, ...] | None = None
-        self._pieces = whole_rows(stream, name)
+        self._pieces = pieces_without_comments(whole_rows(stream, name), name, delimiter)
         self._text, self._line = "", 1  # what was read ahead, and the line where it begins
         self.first, self._first_ends = self._first_row()
+        self.nameless = self._nameless()
+        self.first = self.first[: len(self.first) - self.nameless]
 
     @property
     def width(self) -> int:
+        """Columns, but for empty ones without a name."""
         return len(self.first)
+
+    def counts_columns(self) -> bool:
+        """Whether the first row is 0, 1, ... as pandas writes columns without names."""
+        is_counting = all(map(is_number, self.first))
+        return is_counting and header_of("", self.first, self._rows(), ()).is_there
+
+    def _rows(self) -> Iterator[list[str]]:
+        """Those that were read ahead, up to a mistake: it is told where they become a table."""
+        with suppress(csv.Error):
+            yield from filter(filled, records(io.StringIO(self._text, newline=""), self.delimiter))
 
     def read_header_row(self) -> None:
         """Says that the first row is a header: it is no row of the tables."""
@@ -252,13 +284,25 @@ class RowReader:
                 raise DataError(f"{self.name}: row {start}: {csv_mistake(str(error))}") from error
         raise DataError(f"{self.name}: is empty; a table with a row for each sample is needed")
 
+    def _nameless(self) -> int:
+        """How many of the last columns are empty, and without a name where there is a header."""
+        if not empty_at_end(self.first):
+            return 0
+        while len(list(islice(self._rows(), 2))) < 2 and (piece := next(self._pieces, None)):
+            self._text += piece[1]
+        return min(map(empty_at_end, islice(self._rows(), 2)))
+
     def _table(self, text: str, line: int) -> Table | None:
         table = read_numbers(self.name, text, self.delimiter, False, ())
-        if table is not None and table.width == self.width:
+        if table is not None and table.width == self.width and not self.nameless:
             return replace(table, header=self.header, lines=table.lines + (line - 1))
         # What NumPy refuses, or what has rows of another width, is looked at cell by cell.
+        width, nameless = self.width + self.nameless, self.nameless
         table = read_cells(
-            self.name, text, self.delimiter, False, None, (), first=line, width=self.width
+            *(self.name, text, self.delimiter, False, None, ()),
+            first=line,
+            width=width,
+            nameless=nameless,
         )
         return None if table is None else replace(table, header=self.header)
 

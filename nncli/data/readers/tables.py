@@ -21,6 +21,7 @@ Target = str | int | Sequence[str | int] | None
 
 # float() would also take 1_000 and digits of other scripts.
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|infinity|nan)", re.I | re.ASCII)
+INTEGER = re.compile(r"[+-]?\d{1,309}", re.ASCII)  # with more digits none is finite as a float64
 LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 HEADER_HINT = "; if the first row is a header, set header: true"
 
@@ -30,12 +31,14 @@ class Table:
     """The cells of a table: as numbers where all are, else as text.
 
     header: its cells, None where there is none. lines: the line of the file each row began on.
+    notes: what was left out, or taken for something that it need not be.
     """
 
     name: str
     header: tuple[str, ...] | None
     cells: "NDArray[np.float64] | Cells"
     lines: NDArray[np.int64]
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -47,7 +50,9 @@ class Table:
     def origin(self, columns: Sequence[int]) -> Origin:
         names = self.header and tuple(self.header[i] for i in columns)
         positions = tuple(i + 1 for i in columns)
-        return Origin(self.name, lines=self.lines, positions=positions, columns=names)
+        return Origin(
+            self.name, lines=self.lines, positions=positions, columns=names, notes=self.notes
+        )
 
     def numbers(
         self, columns: Sequence[int], problems: Problems, hint: str = HEADER_HINT
@@ -92,18 +97,21 @@ class Cells:
     All of them at once would take twenty times as much memory as the text that they are in.
     """
 
-    def __init__(self, text: str, delimiter: str, skipped: int, length: int) -> None:
+    def __init__(
+        self, text: str, delimiter: str, skipped: int, length: int, width: int | None
+    ) -> None:
         self.text = text
         self.delimiter = delimiter
         self.skipped = skipped
         self.length = length
+        self.width = width
 
     def __len__(self) -> int:
         return self.length
 
     def __iter__(self) -> Iterator[list[str]]:
         rows = filter(filled, records(lines_of(self.text), self.delimiter))
-        return map(stripped, islice(rows, self.skipped, None))
+        return (stripped(cells[: self.width]) for cells in islice(rows, self.skipped, None))
 
 
 def to_number(cell: str) -> float:

@@ -10,6 +10,7 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import IO, Any, cast
 
 import numpy as np
@@ -19,8 +20,8 @@ from nncli.core.errors import DataError
 from nncli.core.text import count_of, quote_all
 from nncli.data.messages import Problems
 from nncli.data.readers.files import TEXT_LIMIT, refuse_foreign
-from nncli.data.readers.rows import could_be_header
-from nncli.data.readers.tables import csv_mistake, is_number, stripped, to_number
+from nncli.data.readers.headers import empty_at_end, header_of, left_out_words
+from nncli.data.readers.tables import INTEGER, csv_mistake, is_number, stripped, to_number
 
 BOM = b"\xef\xbb\xbf"
 BLOCK = 1 << 18  # bytes read at once: few enough for the cache
@@ -30,8 +31,6 @@ MOST_CELLS = 1_000_000
 SPARE = 1.02  # of the rows that a file would have if all were as long as its first ones
 DELIMITERS: dict[str, str | None] = {"csv": ",", "tsv": "\t", "text": None, "found": None}
 BETWEEN = {"csv": "commas", "tsv": "tabs", "text": "spaces"}
-# With more digits no integer is finite as a float64.
-INTEGER = re.compile(r"[+-]?\d{1,309}", re.ASCII)
 INTEGER_CHARACTERS = b"0123456789+-, \t\r\n"
 NOT_FINITE = re.compile(r"[+-]?(inf|infinity|nan)", re.I | re.ASCII)
 
@@ -76,6 +75,7 @@ class TextReader:
         self.problems = Problems(name)
         self.line = 1
         self.width = 0
+        self.nameless = 0  # empty columns at the end
         self.header: str | None = None
         self.integers = True  # nothing else was met so far
         self.rows: list[Rows] = []
@@ -121,7 +121,9 @@ class TextReader:
                 if self.header is None
                 else f"{self.name}: has a header but no rows below it"
             )
-        notes = () if self.header is None else (f"{self.name}: {self.header}",)
+        header = () if self.header is None else (f"{self.name}: {self.header}",)
+        left_out = left_out_words(self.name, self.width, self.width + self.nameless)
+        notes = (*header, *((left_out,) if self.nameless else ()))
         return exact(self.rows, self.name, self.buffer), self.kind, notes
 
     def too_wide(self, how: str) -> DataError:
@@ -147,11 +149,15 @@ class TextReader:
             if self.kind == "found":
                 self.kind = kind_of_text(text)
             self.line += i
+            if self.delimiter is not None:
+                rows = (self.cells(row, self.line) for row in filter(self.has_cells, lines[i:]))
+                self.nameless = min(map(empty_at_end, islice(rows, 2)))
             cells = self.cells(text, self.line)
             self.width = len(cells)
             if self.width > MOST_CELLS:
                 raise self.too_wide(f"row {self.line} has more than {MOST_CELLS:,} cells")
-            if could_be_header(cells, ()) and not any(map(self.hint, cells)):
+            rows = (self.cells(row, self.line) for row in filter(self.has_cells, lines[i:]))
+            if header_of("", cells, rows, ()).is_there and not any(map(self.hint, cells)):
                 self.header = f"row {self.line} was taken for a header: {quote_all(cells)}"
                 self.line += 1
                 i += 1
@@ -245,12 +251,17 @@ class TextReader:
         if self.delimiter is None:
             return line.split()
         if '"' not in line:
-            return stripped(line.split(self.delimiter))
+            return self.named(stripped(line.split(self.delimiter)))
         reader = csv.reader([line], delimiter=self.delimiter, skipinitialspace=True, strict=True)
         try:
-            return stripped(next(reader))
+            return self.named(stripped(next(reader)))
         except csv.Error as error:
             raise DataError(f"{self.name}: row {number}: {csv_mistake(str(error))}") from error
+
+    def named(self, cells: list[str]) -> list[str]:
+        """The cells but for those that are left out, empty as they are."""
+        left_out = min(self.nameless, empty_at_end(cells)) if self.nameless else 0
+        return cells[: len(cells) - left_out]
 
     def decoded(self, block: bytes) -> str:
         nul = block.find(0)

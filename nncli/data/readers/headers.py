@@ -1,0 +1,191 @@
+"""What of a table's text is no sample: its header, comments, and empty columns at the end."""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, pairwise
+from typing import NamedTuple
+
+from nncli.data.readers.tables import (
+    INTEGER,
+    Cells,
+    is_number,
+    lines_of,
+    records,
+    stripped,
+)
+
+COMMENT = re.compile(r"[ \t]*#", re.MULTILINE)
+LOOKED_AT = 100  # rows, to see whether a first row of numbers may be one of them
+MANY = 5  # columns: so many do not count themselves by chance
+
+
+class Header(NamedTuple):
+    """Whether the first row of a table is a header, and what there is to say of that.
+
+    It is where none of its cells is a number, or where it is 0, 1, ... up to the number of columns,
+    as pandas writes columns without names, above rows that are otherwise not such: with a column
+    that has no integer in it, or of MANY columns.
+    """
+
+    is_there: bool
+    notes: tuple[str, ...] = ()
+
+
+def header_of(
+    name: str, first: Sequence[str], rows: Iterable[Sequence[str]], names: Sequence[str]
+) -> Header:
+    """What the first row is, by itself and the rows from it on."""
+    if names or not counts_columns(first):
+        return Header(could_be_header(first, names))
+    last = len(first) - 1 if first[0] else len(first) - 2
+    row = f"{name}: the first row, 0 to {last},"
+    is_counted = f"{row} was taken for a header; if it is a sample, set header: false"
+    if not first[0]:  # above the row names that pandas puts first
+        return Header(True, (is_counted,))
+    below = [stripped(cells) for cells in islice(rows, 1, LOOKED_AT)]
+    without_integers = sum(
+        not any(map(INTEGER.fullmatch, column)) for column in zip(*below, strict=False)
+    )
+    many = last + 1 >= MANY and not any(map(is_run, below))
+    if below and last > 1 and (many or without_integers):
+        return Header(True, (is_counted,))
+    # Two columns: 0 and 1 may well be a sample, though seldom among such as 0.5 and 0.25.
+    if not below or (last == 1 and without_integers < 2):
+        return Header(False)
+    return Header(False, (f"{row} was taken for a sample; if it is a header, set header: true",))
+
+
+def counts_columns(first: Sequence[str]) -> bool:
+    counted = first if first[0] else first[1:]
+    return len(counted) > 1 and list(counted) == [str(i) for i in range(len(counted))]
+
+
+def is_run(cells: Sequence[str]) -> bool:
+    """Whether they are integers one after another, as in np.arange."""
+    if not all(map(INTEGER.fullmatch, cells)):
+        return False
+    return all(int(b) - int(a) == 1 for a, b in pairwise(cells))
+
+
+def could_be_header(first: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether the first row can be one, by itself."""
+    numbers = [is_number(cell) for cell in first]
+    if names:
+        return not all(numbers) or not set(names).isdisjoint(first)
+    return not any(numbers)
+
+
+def looks_like_header(
+    name: str, rows: Cells, first: Sequence[str], expected: int | None, names: Sequence[str]
+) -> Header:
+    found = header_of(name, first, rows, names)
+    if names or not could_be_header(first, names):
+        return found
+    if expected is not None and not any(is_number(cell) for row in rows for cell in row):
+        return Header(len(rows) == expected + 1)
+    # A lone row of words is a header that lost its table, unless one sample is what is expected.
+    return Header(len(rows) > 1 or expected != 1)
+
+
+class Plain(NamedTuple):
+    """A text whose comments are blank lines now.
+
+    comment: the last one above the first row, and the line where it stands, counted from 0.
+    """
+
+    text: str
+    notes: tuple[str, ...] = ()
+    comment: tuple[int, str] | None = None
+
+
+def without_comments(
+    name: str, text: str, delimiter: str, header: bool | None = None, names: Sequence[str] = ()
+) -> Plain:
+    """The text without lines that begin with #, outside of quotes.
+
+    One that has as many cells as the first row below it, and no numbers, is the header of that row,
+    as np.savetxt writes it: it stays, without its #.
+    """
+    if "#" not in text or COMMENT.search(text) is None:
+        return Plain(text)
+    lines: list[str] = []
+    comment: tuple[int, str] | None = None
+    first: str | None = None
+    dropped: list[int] = []  # below the first row
+    within = False  # a quoted cell
+    for line in lines_of(text):
+        if not within and COMMENT.match(line):
+            if first is None:
+                comment = (len(lines), line)
+            else:
+                dropped.append(len(lines) + 1)
+            lines.append(line[len(line.rstrip("\r\n")) :])
+            continue
+        within ^= line.count('"') % 2 == 1
+        if first is None and line.strip():
+            first = line
+        lines.append(line)
+    if comment is not None and first is not None and header is not False:
+        heading = uncommented(comment[1], delimiter)
+        if is_header_of(heading, first, delimiter, names):
+            lines[comment[0]] = heading
+    notes = (comments_words(name, dropped),) if dropped else ()
+    return Plain("".join(lines), notes, None if first is not None else comment)
+
+
+def comments_words(name: str, rows: Sequence[int]) -> str:
+    which = f"row {rows[0]}, which begins" if len(rows) == 1 else f"{len(rows):,} rows that begin"
+    first = "" if len(rows) == 1 else f"; the first is row {rows[0]}"
+    return f"{name}: left out {which} with #, as comments do{first}"
+
+
+def uncommented(line: str, delimiter: str) -> str:
+    """A comment without its #, unless that is all there is in its first cell."""
+    text = line.lstrip(" \t")[1:].lstrip(" ")
+    return f"#{text}" if text.startswith(delimiter) else text
+
+
+def is_header_of(heading: str, first: str, delimiter: str, names: Sequence[str]) -> bool:
+    try:
+        above, below = (stripped(next(records([line], delimiter), [])) for line in (heading, first))
+    except csv.Error:
+        return False
+    return (
+        len(above) == len(below)
+        and could_be_header(above, names)
+        and not could_be_header(below, names)
+    )
+
+
+def pieces_without_comments(
+    pieces: Iterable[tuple[int, str]], name: str, delimiter: str
+) -> Iterator[tuple[int, str]]:
+    held, at, has_begun = "", 0, False
+    for line, text in pieces:
+        if held:  # a comment that may be the header of a row to come
+            text, line = held + "\n" * (line - at - 1) + text, at
+        plain = without_comments(name, text, delimiter, False if has_begun else None)
+        if plain.comment is not None and not has_begun:
+            at, held = line + plain.comment[0], plain.comment[1]
+            continue
+        held, has_begun = "", has_begun or bool(plain.text.strip())
+        yield line, plain.text
+
+
+# Empty columns at the end
+
+
+def empty_at_end(cells: Sequence[str]) -> int:
+    """How many of the last cells are empty; the first one does not count."""
+    filled_cells = (i for i, cell in enumerate(reversed(cells[1:])) if cell.strip())
+    return next(filled_cells, len(cells) - 1)
+
+
+def columns_words(first: int, end: int) -> str:
+    """`column 4`, or `columns 4 to 6`, of those from `first`, counted from 0, up to `end`."""
+    return f"column {end}" if end - first == 1 else f"columns {first + 1} to {end}"
+
+
+def left_out_words(name: str, first: int, end: int) -> str:
+    return f"{name}: left out {columns_words(first, end)}, empty and without a name"
