@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nncli.app.output import check_output
 from nncli.app.records import ExplainedFilter
 from nncli.core.errors import DataError, NncliError
 from nncli.core.text import sizes
@@ -53,6 +54,7 @@ def conv(
     channels: str | None = None,
     allow_nan: bool = False,
     output: str | Path | None = None,
+    overwrite: bool = False,
 ) -> Filtering:
     """Slides a filter over a matrix, as `nncli conv` does. Its `window` has every product.
 
@@ -66,6 +68,7 @@ def conv(
             where the filter has channels too.
         allow_nan: takes NaN and infinity in a file.
         output: a file to write the output to.
+        overwrite: whether it may replace one that is there.
 
     Raises:
         CorrelationError: the filter does not fit, or an argument makes no sense.
@@ -77,6 +80,9 @@ def conv(
         if channels not in SUMMED:
             raise NncliError(f"channels: {channels!r} is not known; there are sum and each")
         options["summed"] = SUMMED[channels]
+    if output is not None:
+        inputs = [x for x in (matrix, filter) if isinstance(x, str | Path)]
+        check_output(Path(output), overwrite=overwrite, inputs=inputs)
     kernel = in_memory(filter, "filter") or read_filter(str(filter))
     opened = FilterInputs(
         in_memory(matrix, "matrix") or read_matrix(str(matrix), allow_nan=allow_nan), kernel
@@ -283,6 +289,7 @@ def explain(
     taking_all: Sequence[str] = (),
     allow_nan: bool = False,
     output: Path | None = None,
+    overwrite: bool = False,
     progress: Progress | None = None,
 ) -> ExplainedFilter:
     """What `nncli conv` shows. All that can be refused is refused before anything is written.
@@ -293,11 +300,15 @@ def explain(
         compares: whether the output with the filter the other way round is wanted too.
         upstream: a file with ∂C/∂output, or `ones`, to be sent back.
         taking_all: as for `refuse_large`.
+        output, overwrite: as for `conv`.
 
     Raises:
         CorrelationError, DataError, RunError: as for `conv`.
         NncliError: something that was asked for does not exist.
     """
+    if output is not None:
+        inputs = [matrix, filter, *([] if upstream is None else [upstream])]
+        check_output(output, overwrite=overwrite, inputs=inputs)
     opened = open_pair(matrix, filter, allow_nan=allow_nan, progress=progress)
     refuse_large(opened, output, taking_all)
     places = chosen_places(opened, options, at, steps)

@@ -1,7 +1,6 @@
 """nncli.export: a trained network, written for other programs."""
 
 import keyword
-import os
 import re
 import sys
 from collections.abc import Mapping
@@ -11,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from nncli.app.opening import OpenedRun, open_run
+from nncli.app.output import check_output
 from nncli.app.records import Exported
-from nncli.core.errors import NncliError, RunError
+from nncli.core.errors import NncliError
 from nncli.core.files import whole_file
 from nncli.core.text import printable
 from nncli.data import Scaling
@@ -93,15 +93,9 @@ def _module_name(name: str) -> str:
 def _write_all(contents: Mapping[Path, bytes], *, overwrite: bool) -> None:
     """Writes the files, all of them or none."""
     for path in contents:
-        if os.path.isdir(path):
-            raise RunError(f"{printable(path)}: is a folder; --output FILE writes elsewhere")
-        if os.path.lexists(path) and not overwrite:
-            raise RunError(
-                f"{printable(path)}: is there already; "
-                "--overwrite replaces it, --output FILE writes elsewhere"
-            )
+        check_output(path, overwrite=overwrite)
     with ExitStack() as stack:
         for path, content in contents.items():
-            file = stack.enter_context(whole_file(path))
+            file = stack.enter_context(whole_file(path, overwrite=overwrite))
             file.write(content)
             file.flush()  # before any of them takes its place

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from nncli.app.output import check_output
 from nncli.app.pipeline import prepare
 from nncli.app.proposal import Proposal, propose
 from nncli.app.records import SPEC_SUFFIXES, Draft, Starter
@@ -111,6 +112,9 @@ def init(
     """
     made = draft(name, data=data, targets=targets, target=target, starter=starter)
     files = {**made.files, made.path: made.text.encode()}
+    given = [file for file in (data, targets) if file is not None]
+    for path in files:
+        check_output(path, overwrite=True, inputs=given, elsewhere="another NAME writes elsewhere")
     taken = [path for path, content in files.items() if _is_taken(path, content)]
     if not overwrite:
         # An existing schema belongs to the specs beside it, and is left as it is.

@@ -78,7 +78,8 @@ def spec_file(path: str | Path) -> Path:
     path = Path(path)
     if not os.path.isdir(path):
         return path
-    from nncli.training.run_folder import SPEC, check_run
+    from nncli.training.run_files import SPEC
+    from nncli.training.run_folder import check_run
 
     check_run(path)
     return path / SPEC
@@ -133,8 +134,7 @@ def open_run(path: str | Path) -> OpenedRun:
 
 def _check_outputs(folder: Path, preprocessing: Preprocessing, network: Network) -> None:
     """Raises RunError where a run folder's data.json is not that of its network."""
-    from nncli.training.run_data import DATA
-    from nncli.training.run_folder import SPEC
+    from nncli.training.run_files import DATA, SPEC
 
     (outputs,) = network.output_shape
     for count in (
@@ -154,7 +154,8 @@ def read_preprocessing(folder: Path) -> Preprocessing:
     Raises:
         RunError: the folder does not say, or not in whole.
     """
-    from nncli.training.run_data import DATA, read_data
+    from nncli.training.run_data import read_data
+    from nncli.training.run_files import DATA
 
     plain = read_data(folder)
     try:

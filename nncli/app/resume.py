@@ -24,7 +24,8 @@ from nncli.spec.words import KeyPath, describe, dotted
 from nncli.training.checkpoint import check_optimizer_state
 from nncli.training.checkpoint_writer import CheckpointWriter
 from nncli.training.run_data import check_same, data_text
-from nncli.training.run_folder import SPEC, ResumePoint, RunFolder, resume_point
+from nncli.training.run_files import SPEC
+from nncli.training.run_folder import ResumePoint, RunFolder, resume_point
 
 # The length and pace of the training; and the paths of the data, whose fingerprint is compared.
 SETTINGS = (("train", "epochs"), ("train", "eta"), ("train", "schedule"), ("train", "threads"))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from nncli.app.output import check_run_output
 from nncli.app.pipeline import prepare, start_workers, with_defaults
 from nncli.app.records import Prepared, Training
 from nncli.core.errors import DivergedError, InterruptedTraining, StoppedTraining
@@ -41,7 +42,7 @@ def train(
             place).
         out: the run folder to write; None writes nothing. A checkpoint is written after every
             epoch, or where epochs are short, as often as writing takes next to no time.
-        overwrite: whether a run in that folder may be replaced.
+        overwrite: whether a run in that folder may be replaced; never what this training reads.
         checkpoint_every: seconds from checkpoint to checkpoint within a long epoch.
         on_start: called once everything is checked and the run folder made, before any step.
         on_event: called with each Epoch, and with a Progress about ten times a second within long
@@ -58,6 +59,8 @@ def train(
         UnsavedError: the last state could not be saved.
     """
     prepared = spec if isinstance(spec, Prepared) else prepare(_spec(spec))
+    if out is not None:
+        check_run_output(Path(out), prepared.spec.files())
     watch = Watcher(on_start, on_event, on_warning)
     initial = prepared.initial.notes if prepared.initial is not None else ()
     for note in (*prepared.notes, *initial):

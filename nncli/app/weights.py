@@ -90,7 +90,7 @@ def read_weights(path: Path) -> WeightFile:
         NncliError: it is another kind of file, cannot be read, or is damaged.
     """
     from nncli.exchange.importing import WeightFile
-    from nncli.training.run_folder import PREVIOUS
+    from nncli.training.run_files import PREVIOUS
 
     name, suffix = printable(path), path.suffix.lower()
     if suffix in PICKLES:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from nncli.cli import options
 from nncli.cli.options import TableOrJson
 
 WINDOWS, CLOSER, OUTPUT = "The windows", "Look closer", "Output"
@@ -106,11 +107,9 @@ AllowNan = Annotated[
     typer.Option("--allow-nan", help="Take NaN and infinity as they come.", rich_help_panel=OUTPUT),
 ]
 Output = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE", help="Write the result: .csv .tsv .npy or an image.", rich_help_panel=OUTPUT
-    ),
+    Path | None, options.output("Write the result: .csv .tsv .npy or an image.", OUTPUT)
 ]
+Overwrite = Annotated[bool, options.overwrite(OUTPUT)]
 FormatOption = Annotated[
     TableOrJson, typer.Option("--format", help="What to print.", rich_help_panel=OUTPUT)
 ]
@@ -136,6 +135,7 @@ def conv(
     full: Full = False,
     allow_nan: AllowNan = False,
     output: Output = None,
+    overwrite: Overwrite = False,
     format: FormatOption = TableOrJson.table,
 ) -> None:
     """Slide a filter over a matrix, and see every product.
@@ -194,6 +194,7 @@ def conv(
             taking_all=[*beyond, *(["--full"] if full else [])],
             allow_nan=allow_nan,
             output=output,
+            overwrite=overwrite,
             progress=progress,
         )
     if animate:

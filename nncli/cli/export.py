@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from nncli.cli import options
 from nncli.cli.options import FormatOption, TableOrJson, runs
 
 
@@ -25,11 +26,8 @@ Run = Annotated[
 ToOption = Annotated[
     To, typer.Option("--to", metavar="FORMAT", help="onnx, pytorch, safetensors or npz.")
 ]
-Output = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="The file to write.", show_default="the run's name"),
-]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
+Output = Annotated[Path | None, options.output("The file to write.", show_default="the run's name")]
+Overwrite = Annotated[bool, options.overwrite(what="files that are there")]
 
 
 def export(

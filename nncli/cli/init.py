@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from nncli.cli import options
 from nncli.cli.options import data_files, starters
 
 Name = Annotated[
@@ -52,7 +53,7 @@ StarterName = Annotated[
 ]
 List = Annotated[bool, typer.Option("--list", help="List the starters.")]
 Stdout = Annotated[bool, typer.Option("--stdout", help="Print the spec, write nothing.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
+Overwrite = Annotated[bool, options.overwrite(what="files that are there")]
 
 
 def init(

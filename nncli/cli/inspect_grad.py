@@ -114,12 +114,9 @@ FormatOption = Annotated[
 ]
 Output = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Write to this file: .txt .json .md .tex .npz .svg .html",
-        rich_help_panel=OUTPUT,
-    ),
+    options.output("Write to this file: .txt .json .md .tex .npz .svg .html", OUTPUT),
 ]
+Overwrite = Annotated[bool, options.overwrite(OUTPUT)]
 
 
 def inspect_grad(
@@ -141,6 +138,7 @@ def inspect_grad(
     h_sweep: HSweep = False,
     format: FormatOption = None,
     output: Output = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Take one step of backpropagation apart, and prove every gradient in it.
 
@@ -158,6 +156,7 @@ def inspect_grad(
     load_numpy()
     from nncli.app.inspect import inspect_step
     from nncli.app.opening import open_spec_or_run
+    from nncli.app.output import check_output
     from nncli.cli.options import entries, format_of, index_range, indices, weight_name, word
     from nncli.core.errors import FailedCheck
     from nncli.core.files import write_whole
@@ -185,7 +184,11 @@ def inspect_grad(
         cell=None if cell is None else indices(cell, "--cell"),
     )
     checked, most = entries(check)
+    if output is not None:
+        check_output(output, overwrite=overwrite, inputs=[source])
     opened = open_spec_or_run(source, set_ or [])
+    if output is not None:
+        check_output(output, overwrite=overwrite, inputs=opened.prepared.spec.files())
     for note in opened.notes:
         say(messages(), note)
     inspected = inspect_step(
@@ -200,7 +203,7 @@ def inspect_grad(
     )
     made = document(inspected, choices)
     if output is not None:
-        write_whole(output, formats.write(kind, made))
+        write_whole(output, formats.write(kind, made), overwrite=overwrite)
     elif kind == "table":
         results().print(TerminalPage(made.page), crop=False)  # a cell too wide goes on below
     else:

@@ -126,6 +126,19 @@ def columns(panel: str | None = None) -> Any:
     return typer.Option(metavar="A:B", help="These columns of each matrix.", rich_help_panel=panel)
 
 
+def output(help: str, panel: str | None = None, **more: Any) -> Any:
+    """`--output`, to which the rule of `nncli.app.output` applies."""
+    return typer.Option("--output", metavar="FILE", help=help, rich_help_panel=panel, **more)
+
+
+def overwrite(panel: str | None = None, what: str = "a file that is there") -> Any:
+    return typer.Option(
+        "--overwrite",
+        help=f"Replace {what}; never what this command reads.",
+        rich_help_panel=panel,
+    )
+
+
 def full(panel: str | None = None) -> Any:
     return typer.Option("--full", help="All of it, however long.", rich_help_panel=panel)
 

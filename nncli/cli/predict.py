@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from nncli.cli import options
 from nncli.cli.options import RunPath, data_files
 
 
@@ -23,10 +24,8 @@ Inputs = Annotated[
         autocompletion=data_files,
     ),
 ]
-Output = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="Write to this file: .csv .jsonl .npy"),
-]
+Output = Annotated[Path | None, options.output("Write to this file: .csv .jsonl .npy")]
+Overwrite = Annotated[bool, options.overwrite()]
 FormatOption = Annotated[
     Format | None,
     typer.Option("--format", help="The format.", show_default="by the suffix of FILE, else csv"),
@@ -34,7 +33,11 @@ FormatOption = Annotated[
 
 
 def predict(
-    run: RunPath, inputs: Inputs, output: Output = None, format: FormatOption = None
+    run: RunPath,
+    inputs: Inputs,
+    output: Output = None,
+    overwrite: Overwrite = False,
+    format: FormatOption = None,
 ) -> None:
     """Apply a trained network to new samples.
 
@@ -45,6 +48,7 @@ def predict(
     from nncli.nn.parallel.blas import load_numpy
 
     load_numpy()
+    from nncli.app.output import check_output
     from nncli.app.predict import predict_blocks
     from nncli.cli.options import format_of
     from nncli.core.files import whole_file
@@ -52,6 +56,8 @@ def predict(
     from nncli.render.streams import messages, standard_output
 
     kind = format.value if format is not None else format_of(output, SUFFIXES) if output else "csv"
+    if output is not None:
+        check_output(output, overwrite=overwrite, inputs=[inputs])
     predictions = predict_blocks(run, inputs)
     for note in predictions.notes:
         messages().print(note, soft_wrap=True)
@@ -59,5 +65,5 @@ def predict(
         with standard_output(seekable=kind == "npy") as file:
             FORMATS[kind](predictions, file)
     else:
-        with whole_file(output) as file:
+        with whole_file(output, overwrite=overwrite) as file:
             FORMATS[kind](predictions, file)

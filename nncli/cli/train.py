@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from nncli.cli import options
 from nncli.cli.options import FormatOption, TableOrJson, runs, specs
 
 if TYPE_CHECKING:
@@ -65,9 +66,7 @@ CheckpointEvery = Annotated[
         "at most four times a second.",
     ),
 ]
-Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Replace a run that is there already.")
-]
+Overwrite = Annotated[bool, options.overwrite(what="a run that is there")]
 Overrides = Annotated[
     list[str] | None,
     typer.Option(
@@ -141,8 +140,8 @@ def train(
     from nncli.render.pages.training import Tables, TrainingScreen, training_json
     from nncli.render.streams import write_text
 
-    options = {"train.epochs": epochs, "train.threads": threads}
-    overrides = [f"{key}={value}" for key, value in options.items() if value is not None]
+    short = {"train.epochs": epochs, "train.threads": threads}
+    overrides = [f"{key}={value}" for key, value in short.items() if value is not None]
     try:
         begun = _prepare(spec, resume, out, [*(set_ or []), *overrides], init_from, from_)
     except KeyboardInterrupt:

@@ -34,29 +34,35 @@ def read_regular(path: Path) -> bytes:
 
 
 def write_whole(
-    path: Path, content: bytes, *, keep: Path | None = None, durable: bool = True
+    path: Path,
+    content: bytes,
+    *,
+    overwrite: bool = True,
+    keep: Path | None = None,
+    durable: bool = True,
 ) -> None:
     """Writes `content` to `path`, replacing what is there only once all of it is on the disk.
 
-    `keep` and `durable` are those of `whole_file`.
+    `overwrite`, `keep` and `durable` are those of `whole_file`.
 
     Raises:
         RunError: the system refused; `path` is as it was before.
     """
-    with whole_file(path, keep=keep, durable=durable) as file:
+    with whole_file(path, overwrite=overwrite, keep=keep, durable=durable) as file:
         file.write(content)
 
 
 @contextmanager
 def whole_file(
-    path: Path, *, keep: Path | None = None, durable: bool = True
+    path: Path, *, overwrite: bool = True, keep: Path | None = None, durable: bool = True
 ) -> Iterator[IO[bytes]]:
     """A file to write and read, which takes the place of `path` once all of it is on the disk.
 
     Where the body raises, `path` stays as it was before; an OSError of the body counts as one of
-    the file.
+    the file. Nothing is written through a link: other names of a file that was there keep it.
 
     Args:
+        overwrite: whether it may take the place of another file.
         keep: where the file goes that `path` was before. At no moment there is none at `path`.
         durable: whether to wait for the disk. Without, the file is whole for every process, but a
             failing computer may still lose it.
@@ -75,7 +81,10 @@ def whole_file(
                 os.fsync(file.fileno())
         if keep is not None and os.path.exists(path):
             _also_as(path, keep)
-        os.replace(temporary, path)
+        if overwrite:
+            os.replace(temporary, path)
+        else:
+            _name_new(temporary, path)
         if durable:
             sync_folder(path.parent)
     except OSError as error:
@@ -83,6 +92,18 @@ def whole_file(
     finally:
         with suppress(OSError):  # it has become `path`, or its folder is gone
             temporary.unlink()
+
+
+def _name_new(temporary: Path, path: Path) -> None:
+    """Gives a file its final name, which nothing may have; raises RunError where something has."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise RunError(f"{printable(path)}: has come to be there meanwhile") from None
+    except OSError:  # a file system without links
+        if os.path.lexists(path):
+            raise
+        os.replace(temporary, path)
 
 
 def _also_as(path: Path, keep: Path) -> None:

@@ -27,7 +27,9 @@ MOST_BYTES = 16 * 2**20
 def load_spec(path: str | Path, overrides: Sequence[str] = ()) -> Spec:
     """The spec of a YAML file; its paths start from the file's folder."""
     path = Path(path)
-    return parse_spec(_read(path), str(path), path.parent, overrides)
+    spec = parse_spec(_read(path), str(path), path.parent, overrides)
+    spec._file = path
+    return spec
 
 
 def parse_spec(

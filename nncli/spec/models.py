@@ -66,6 +66,7 @@ class Spec(Model):
 
     _source: Source = PrivateAttr(default_factory=lambda: nodes.source("spec"))
     _folder: Path = PrivateAttr(default_factory=Path)
+    _file: Path | None = PrivateAttr(None)
 
     @property
     def folder(self) -> Path:
@@ -75,6 +76,12 @@ class Spec(Model):
     def resolve(self, path: str) -> Path:
         """A path of this spec as seen from the current folder."""
         return self._folder / os.path.expanduser(path)
+
+    def files(self) -> list[Path]:
+        """The file that it was read from, and those that it names, as seen from here."""
+        dump = self.model_dump()
+        named = (self.resolve(inline.file_and_array(x[key])[0]) for x, key in _paths(dump))
+        return [*([] if self._file is None else [self._file]), *named]
 
     def error_at(self, path: KeyPath, message: str) -> SpecError:
         """A mistake that shows only later, placed where its value (or a parent) is written."""

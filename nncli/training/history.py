@@ -14,6 +14,7 @@ from nncli.core.files import read_regular, reason
 from nncli.core.jsons import from_json
 from nncli.core.text import printable
 from nncli.nn.measures import LayerMeasures
+from nncli.training.run_files import METRICS
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,6 @@ Event = Progress | Epoch | Divergence
 # Read from a run folder
 
 
-METRICS = "metrics.jsonl"
 WORDS = {"name", "activation"}  # the fields that hold text; all others hold numbers
 
 

@@ -11,9 +11,9 @@ from nncli.core.errors import RunError
 from nncli.core.files import read_regular, reason
 from nncli.core.jsons import to_json
 from nncli.core.text import printable
+from nncli.training.run_files import DATA
 from nncli.training.steps import Array, Samples
 
-DATA = "data.json"
 DATA_FORMAT = "nncli.data/1"
 
 

@@ -15,12 +15,10 @@ from nncli.core.jsons import to_json
 from nncli.core.text import printable
 from nncli.nn.network import Network
 from nncli.training.checkpoint import RunIdentity, State, read_checkpoint, read_whole
-from nncli.training.history import METRICS, History, read_first
-from nncli.training.run_data import DATA
+from nncli.training.history import History, read_first
+from nncli.training.run_files import CHECKPOINT, DATA, METRICS, PREVIOUS, RUN_FILES, SPEC
 
 T = TypeVar("T")
-SPEC, CHECKPOINT = "spec.yaml", "checkpoint.safetensors"
-PREVIOUS = "checkpoint.safetensors.before"  # the one before it
 BLOCK = 256  # records that are written at a time
 
 
@@ -76,6 +74,8 @@ class RunFolder:
         try:
             _check_free(path, overwrite)
             path.mkdir(parents=True, exist_ok=True)
+            if os.path.islink(path / METRICS):  # the link is replaced, not what it leads to
+                (path / METRICS).unlink()
             folder = cls._locked(path, os.O_CREAT)
             try:
                 _check_free(path, overwrite)  # another training may have come and gone meanwhile
@@ -110,22 +110,18 @@ class RunFolder:
 
     @classmethod
     def _locked(cls, path: Path, flags: int) -> "RunFolder":
-        """The folder, once no other training has it. The system unlocks it if this one dies."""
-        # A link might lead to a file that is none of ours.
+        """The folder, once no other training has it."""
+        if os.path.islink(path / METRICS):  # it might lead to a file that is none of ours
+            raise OSError(errno.EINVAL, "it is a symbolic link; put the file itself there")
         metrics = os.open(path / METRICS, os.O_RDWR | os.O_NOFOLLOW | flags, 0o666)
         if not stat.S_ISREG(os.fstat(metrics).st_mode):  # a pipe would never end
             os.close(metrics)
             raise OSError(errno.EINVAL, "it is no regular file")
         try:
-            fcntl.flock(metrics, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            _take(metrics, path)
+        except BaseException:
             os.close(metrics)
-            raise RunError(
-                f"{printable(path)}: another training is writing there; wait for its end, or "
-                "choose another folder with --out DIR"
-            ) from None
-        except OSError:
-            pass  # a file system without locks
+            raise
         return cls(path, metrics)
 
     def resume_at(self, point: ResumePoint, spec: bytes, data: bytes) -> None:
@@ -134,6 +130,7 @@ class RunFolder:
         Raises:
             RunError: the folder cannot be written.
         """
+        self._separate_metrics(point.size)
         self._epochs, self._size = len(point.history), point.size
         self._is_latest_whole = point.is_latest
         self._texts = {DATA: data, SPEC: spec}
@@ -192,7 +189,7 @@ class RunFolder:
         """Raises RunError where the folder was removed or replaced meanwhile."""
         path = self.path / METRICS
         try:
-            is_ours = os.path.samestat(os.stat(path), os.fstat(self._metrics))
+            is_ours = _is_at(self._metrics, path)
         except OSError as error:
             raise RunError(f"{printable(path)}: cannot be written: {reason(error)}") from error
         if not is_ours:
@@ -219,6 +216,7 @@ class RunFolder:
     def _begin(self, spec: bytes, data: bytes, checkpoint: bytes) -> None:
         """Replaces the content of the folder by a new run."""
         # In this order the folder never holds parts of both runs.
+        self._separate_metrics(0)
         os.ftruncate(self._metrics, 0)
         for name in (PREVIOUS, CHECKPOINT, DATA, SPEC):
             (self.path / name).unlink(missing_ok=True)
@@ -229,6 +227,25 @@ class RunFolder:
         for name, text in self._texts.items():
             write_whole(self.path / name, text, durable=False)
         self._is_spec_durable = False
+
+    def _separate_metrics(self, size: int) -> None:
+        """Copies the first `size` bytes of the metrics to a file without other names.
+
+        Under those, what is written from here on would change them too.
+
+        Raises:
+            RunError: the folder cannot be written.
+        """
+        if os.fstat(self._metrics).st_nlink == 1:
+            return
+        path = self.path / METRICS
+        content = os.pread(self._metrics, size, 0)
+        write_whole(path, content, durable=False)
+        shared, self._metrics = self._metrics, os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+        try:
+            _take(self._metrics, self.path)
+        finally:
+            os.close(shared)
 
     def _remove_partial_files(self) -> None:
         """Removes temporary files of a training that was killed."""
@@ -343,7 +360,32 @@ def _is_leftover(path: Path, names: set[str]) -> bool:
 
 
 def _is_partial(name: str) -> bool:
-    return any(is_temporary(name, final) for final in (SPEC, DATA, CHECKPOINT, PREVIOUS))
+    return any(is_temporary(name, final) for final in RUN_FILES)
+
+
+def _take(metrics: int, path: Path) -> None:
+    """Locks the open metrics file of a run folder. The system unlocks it if this process dies.
+
+    Raises:
+        RunError: another training has it, or has put another in its place.
+    """
+    is_free = True
+    try:
+        fcntl.flock(metrics, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        is_free = False
+    except OSError:
+        pass  # a file system without locks
+    if not is_free or not _is_at(metrics, path / METRICS):
+        raise RunError(
+            f"{printable(path)}: another training is writing there; wait for its end, or "
+            "choose another folder with --out DIR"
+        )
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    """Whether an open file is the one at `path`; OSError where there is none."""
+    return os.path.samestat(os.stat(path), os.fstat(handle))
 
 
 def _sync_file(path: Path) -> None:

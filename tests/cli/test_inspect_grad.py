@@ -15,7 +15,7 @@ import nncli as api
 from nncli.nn.layers import DenseStep
 from nncli.render.formats import suffixes
 from nncli.render.text import Extent
-from nncli.training.run_folder import PREVIOUS
+from nncli.training.run_files import PREVIOUS
 from tests.conftest import CONFIGS, Run
 
 TWO, SEED, MLP, CONV = (

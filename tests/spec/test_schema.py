@@ -58,7 +58,7 @@ def test_every_shipped_spec_points_editors_to_it(path: Any) -> None:
 
 
 def test_the_shipped_schema_is_the_present_one() -> None:
-    """If not: nncli schema --output configs/nncli.schema.json"""
+    """If not: nncli schema --output configs/nncli.schema.json --overwrite"""
     assert json.loads((CONFIGS / "nncli.schema.json").read_text()) == SCHEMA
 
 

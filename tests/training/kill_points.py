@@ -21,8 +21,8 @@ from nncli.core.errors import RunError
 from nncli.spec import parse_spec
 from nncli.training import checkpoint_writer as writer
 from nncli.training import trainer
-from nncli.training.run_folder import CHECKPOINT
-from nncli.training.run_folder import SPEC as SPEC_FILE
+from nncli.training.run_files import CHECKPOINT
+from nncli.training.run_files import SPEC as SPEC_FILE
 from tests.soak.kills import ending
 
 SPEC = """

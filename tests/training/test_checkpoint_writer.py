@@ -12,7 +12,8 @@ import pytest
 import nncli
 from nncli.core.errors import DivergedError, InterruptedTraining, RunError, UnsavedError
 from nncli.training import checkpoint_writer as writer
-from nncli.training.history import METRICS, Epoch, Progress
+from nncli.training.history import Epoch, Progress
+from nncli.training.run_files import METRICS
 from nncli.training.run_folder import RunFolder
 from nncli.training.trainer import Trainer
 from tests.soak.kills import ending

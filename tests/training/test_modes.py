@@ -18,7 +18,7 @@ from nncli.nn.optimizers import sgd
 from nncli.nn.step import Step
 from nncli.spec import Spec, parse_spec
 from nncli.training.checkpoint import pack_checkpoint, read_checkpoint
-from nncli.training.run_folder import CHECKPOINT
+from nncli.training.run_files import CHECKPOINT
 from nncli.training.trainer import Trainer
 from tests.soak.kills import ending
 

@@ -17,9 +17,9 @@ from nncli.app.opening import open_spec_or_run
 from nncli.core import safetensors_format
 from nncli.core.errors import InterruptedTraining, RunError, SpecError
 from nncli.spec import load_spec, parse_spec
-from nncli.training.history import METRICS, Epoch, Progress
-from nncli.training.run_data import DATA
-from nncli.training.run_folder import CHECKPOINT, PREVIOUS, RunFolder
+from nncli.training.history import Epoch, Progress
+from nncli.training.run_files import CHECKPOINT, DATA, METRICS, PREVIOUS
+from nncli.training.run_folder import RunFolder
 from nncli.training.trainer import Trainer
 from tests.soak.kills import ending
 

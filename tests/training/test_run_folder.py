@@ -13,7 +13,7 @@ from nncli.core.errors import DivergedError, InterruptedTraining, RunError, Spec
 from nncli.core.files import write_whole
 from nncli.spec import load_spec, parse_spec
 from nncli.training.history import Epoch, Progress
-from nncli.training.run_folder import PREVIOUS
+from nncli.training.run_files import PREVIOUS
 from nncli.training.trainer import Trainer
 
 SPEC = """
