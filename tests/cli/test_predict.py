@@ -176,7 +176,10 @@ def test_images_from_idx_npy_and_arrays(nncli: Run, runs: Path, tmp_path: Path) 
     expected = library.predict(runs / "digits", images)
     assert expected.outputs.shape == (40, 10)
     for name in ("x-idx3-ubyte.gz", "x.npy", "x.npz"):
-        assert nncli("predict", runs / "digits", name, "--output", "out.npy", "--overwrite").status == 0
+        assert (
+            nncli("predict", runs / "digits", name, "--output", "out.npy", "--overwrite").status
+            == 0
+        )
         np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), expected.outputs)
     assert set(expected.labels or ()) <= set("0123456789")
 
@@ -274,7 +277,9 @@ class TestWrong:
     ) -> None:
         (tmp_path / "x.csv").write_text("1,2,3,4\n" * 200_000 + "1,2,x,4\n")
         (tmp_path / "old.csv").write_text("as it was")
-        err = self.fails(nncli, tmp_path, runs / "iris", "x.csv", "--output", "old.csv", "--overwrite")
+        err = self.fails(
+            nncli, tmp_path, runs / "iris", "x.csv", "--output", "old.csv", "--overwrite"
+        )
         assert err == "nncli: x.csv: row 200001, column 3: 'x' is not a number\n"
 
     def test_numbers_too_large(self, nncli: Run, runs: Path, tmp_path: Path) -> None:
