@@ -255,8 +255,10 @@ def applicable(
     algorithms += [Im2col, Toeplitz]
     if min(filters.shape[1:]) > 1 and all(rank_one_factors(each) is not None for each in filters):
         algorithms.append(Separable)
+    if bound is None:
+        return [*algorithms, Fft]
     norm = float(np.sqrt(np.square(filters).sum((1, 2))).max())
-    if bound is None or Fft.error(windows, peak, norm) < 0.25:  # so that rounding is exact
+    if Fft.error(windows, peak, norm) < 0.25:  # so that rounding is exact
         algorithms.append(Fft)
     return algorithms
 

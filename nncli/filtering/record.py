@@ -51,7 +51,7 @@ class Window:
 
     Arrays are rows x columns of the filter, or channels x rows x columns where channels are summed.
     `is_padding` (rows x columns) marks cells of padding. `at` is the row and column of the output,
-    `channel` its channel where each has an output.
+    `channel` its channel where each has an output. `sum` is the output itself, rounded as it is.
     """
 
     at: tuple[int, int]
@@ -131,23 +131,35 @@ def window(filtering: Filtering, *index: int) -> Window:
     is_zero = (read[0] < 0)[:, None] | (read[1] < 0)[None, :]
     cells = np.where(is_zero, 0, matrix[..., read[0][:, None], read[1][None, :]])
     filter = np.broadcast_to(filter, cells.shape)
-    products, total = hadamard_products(cells, filter)
+    products = hadamard_products(cells, filter)
     of_channel = channel[0] if channel else None
+    total = filtering.output[index].item()
     return Window((row, column), of_channel, cells, is_padding, filter, products, total)
 
 
-def hadamard_products(cells: Array, filter: Array) -> tuple[Array, float]:
-    """cells ⊙ filter and its sum: in float64, or exact for integers.
+def hadamard_products(cells: Array, filter: Array) -> Array:
+    """cells ⊙ filter in float64, in which sums are carried; exact for integers.
 
-    Products of integers that do not fit into int64 are rounded to float64; their sum is exact.
+    Products of integers that do not fit into int64 are rounded to float64.
     """
+    products: Array
     if cells.dtype.kind in "biu" and filter.dtype.kind in "biu":
-        exact = cells.astype(object) * filter.astype(object)
-        fits = all(abs(product) < 2**63 for product in exact.flat)
-        return exact.astype(np.int64 if fits else np.float64), int(exact.sum())
+        products = cells.astype(object) * filter.astype(object)
+        fits = all(abs(product) < 2**63 for product in products.flat)
+        return products.astype(np.int64 if fits else np.float64)
     with np.errstate(all="ignore"):  # an infinite product is an answer
         products = cells.astype(np.float64) * filter.astype(np.float64)
-        return products, float(products.sum())
+    return products
+
+
+def overflows(filtering: Filtering) -> int:
+    """How many outputs are beyond their type though every cell under the filter is finite."""
+    beyond = ~np.isfinite(filtering.output)
+    if not beyond.any():
+        return 0
+    matrix, filter = (~np.isfinite(a) for a in (filtering.matrix, filtering.filter))
+    met = correlate(matrix.astype(int), np.ones(filter.shape, int), **filtering.options)
+    return 0 if filter.any() else int(np.count_nonzero(beyond & (met == 0)))
 
 
 def all_windows(filtering: Filtering) -> Iterator[Window]:

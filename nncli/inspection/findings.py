@@ -166,15 +166,12 @@ class Contribution(NamedTuple):
 
 @dataclass(frozen=True)
 class Why:
-    """The contributions to a weight's update, the largest first. They sum to −η ∂C/∂w."""
+    """The contributions to a weight's update, the largest first; `total`, their sum: −η ∂C/∂w."""
 
     layer: str
     index: tuple[int, ...]
     contributions: tuple[Contribution, ...]
-
-    @property
-    def total(self) -> float:
-        return sum(c.push for c in self.contributions)
+    total: float
 
     @property
     def cancellation(self) -> float | None:
@@ -216,4 +213,6 @@ def why(trace: Trace, layer: LayerTrace, index: tuple[int, ...]) -> Why:
             push = scale * float(product.product.sum(dtype=np.float64))
             contributions.append(Contribution(sample, None, None, push))
     contributions.sort(key=lambda c: -abs(c.push))
-    return Why(layer.name, index, tuple(contributions))
+    assert layer.weight_gradient is not None
+    total = -trace.eta * float(layer.weight_gradient[index])
+    return Why(layer.name, index, tuple(contributions), total)

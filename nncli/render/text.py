@@ -5,6 +5,7 @@ entries are shown and `Format` with how many digits.
 """
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +33,14 @@ def number(value: float | None, digits: int = 3) -> str:
         mantissa, exponent = text.split("e")
         return f"{mantissa.removesuffix('.')}e{int(exponent)}"
     return text
+
+
+def missed(parts: Iterable[str], total: str) -> float:
+    """By how much numbers, as they read, miss adding up to a total; 0 where one is not finite."""
+    read = [Decimal(text) for text in (*parts, total)]
+    if not all(value.is_finite() for value in read):
+        return 0.0
+    return float(abs(sum(read[:-1]) - read[-1]))
 
 
 def percent(share: float | None, places: int = 1) -> str:

@@ -101,7 +101,7 @@ def test_products_do_not_wrap_or_round(matrix: Any, filter: Any) -> None:
     taps = np.array([[100, 3], [7, 100]]).astype(filter)
     each = window(apply_filter(cells, taps, Options()), 0, 0)
     np.testing.assert_array_equal(each.hadamard, [[10000, 300], [700, 10000]])
-    assert each.sum == 21000
+    assert each.hadamard.sum() == 21000
 
 
 def test_integers_beyond_64_bits_within_a_window() -> None:
@@ -110,6 +110,15 @@ def test_integers_beyond_64_bits_within_a_window() -> None:
     each = window(made, 0, 0)
     assert each.sum == made.output[0, 0] == 0
     np.testing.assert_array_equal(each.hadamard, [[2.0**64, -(2.0**64)]])
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+@pytest.mark.parametrize("algorithm", ["direct", "im2col", "separable", "toeplitz", "fft"])
+def test_the_sum_of_a_window_is_the_output(dtype: Any, algorithm: str) -> None:
+    matrix = np.random.default_rng(0).normal(size=(9, 9)).astype(dtype)
+    how = Options(padding="same", algorithm=algorithm)
+    made = apply_filter(matrix, np.outer([1.0, 0.3, 1], [0.1, 1, 1]), how)
+    np.testing.assert_array_equal(summed(made).astype(dtype), made.output)
 
 
 def test_infinity_and_nan_are_answers() -> None:

@@ -268,7 +268,8 @@ def test_samples_are_named_by_their_number_in_the_data() -> None:
 
 def test_cancellation() -> None:
     def of(*pushes: float) -> Why:
-        return Why("d", (0, 0), tuple(Contribution(k, 1, 1, p) for k, p in enumerate(pushes)))
+        contributions = tuple(Contribution(k, 1, 1, p) for k, p in enumerate(pushes))
+        return Why("d", (0, 0), contributions, sum(pushes))
 
     assert of(1, 2, 3).cancellation == 1
     assert of(2, -2).cancellation == 0

@@ -16,6 +16,7 @@ from nncli.filtering.record import (
     derivative,
     hadamard_products,
     is_symmetric,
+    overflows,
     padding_counts,
     window,
     with_opposite_flip,
@@ -37,6 +38,7 @@ from nncli.render.pages.windows import (
     MOST,
     MOST_CHANNELS,
     heat_map,
+    largest,
     products,
     sum_line,
 )
@@ -88,6 +90,7 @@ def filtering_page(explained: ExplainedFilter, extent: Extent, width: int = 80) 
     for index in explained.indices:
         page += products(filtering, window(filtering, *index), whole, width)
     page += [Heading("output", 2), *heat_maps("output", filtering.output, extent)]
+    page += overflow_note(filtering)
     if explained.other is not None:
         page += both_ways_page(filtering, explained.other, extent)
     if explained.backward is not None:
@@ -227,6 +230,18 @@ def heat_maps(symbol: str, array: Array, extent: Extent) -> Iterator[Block]:
         yield Paragraph(f"{symbol}: {statistics(array)}", note=True)
 
 
+def overflow_note(filtering: Filtering) -> Iterator[Block]:
+    """That outputs are beyond their type, where no cell is."""
+    if isinstance(filtering.output, np.memmap) or not (found := overflows(filtering)):
+        return
+    are = "is" if found == 1 else "are"
+    dtype = filtering.output.dtype
+    yield Paragraph(
+        f"{count_of(found, 'output')} {are} not finite though the cells and the filter are: the "
+        f"sum is beyond {largest(dtype)}."
+    )
+
+
 def both_ways(filtering: Filtering, other: Array) -> dict[str, Array]:
     """The correlation and the convolution."""
     pair = filtering.output, other
@@ -290,8 +305,10 @@ def backward_products(
     met, upstream = derivative(filtering, of, place), backward.upstream
     if upstream.ndim == 3 and len(place) == 3:  # it has a part in the output of its channel alone
         met, upstream = met[place[0]], upstream[place[0]]
-    made, total = hadamard_products(met, upstream)
+    made = hadamard_products(met, upstream)
+    gradient = getattr(backward, f"{of}_gradient")
     yield Heading(f"∂C/∂{of} [{','.join(map(str, place))}]", 3)
     terms = [(symbol, met), ("∂C/∂output", upstream), ("product", made)]
     yield from equations(terms, "⊙=", extent, CHANNELS)
-    yield Paragraph(sum_line([array for _, array in terms], total, extent))
+    factors, total = [array for _, array in terms], gradient[place].item()
+    yield Paragraph(sum_line(factors, total, gradient.dtype, extent))

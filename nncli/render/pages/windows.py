@@ -6,6 +6,7 @@
 from collections.abc import Generator, Iterator, Sequence
 from decimal import Decimal
 from time import sleep
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -30,7 +31,7 @@ from nncli.render.document import (
     equations,
 )
 from nncli.render.terminal import TerminalPage
-from nncli.render.text import Extent, formats, number
+from nncli.render.text import Extent, formats, missed, number
 
 MOST = 16  # rows or columns of a matrix that is shown beside its output
 MOST_CHANNELS = 4  # channels that are shown
@@ -48,19 +49,37 @@ def products(
     terms = [("window", window.cells), ("filter", window.filter), ("product", window.hadamard)]
     yield from equations(terms, "⊙=", extent, CHANNELS)
     yield from with_padding(filtering, window, width)
-    yield Paragraph(sum_line([array for _, array in terms], window.sum, extent))
+    factors = [array for _, array in terms]
+    yield Paragraph(sum_line(factors, window.sum, filtering.output.dtype, extent))
 
 
-def sum_line(terms: Sequence[Array], total: float, extent: Extent) -> str:
-    """The sum of the products, the last of `terms`, with what is lost by rounding them."""
+def sum_line(terms: Sequence[Array], total: float, dtype: np.dtype[Any], extent: Extent) -> str:
+    """A sum of products as it was computed in `dtype`, with what is lost by rounding.
+
+    Args:
+        terms: two factors and their products.
+        total: the sum, as the record has it.
+    """
+    *factors, products = terms
     kind = formats(terms, extent.decimals)[-1]
-    text = str(total) if isinstance(total, int) else kind(total)
-    if not np.isfinite(total):
+    own = formats([*terms, np.array([total])], extent.decimals)[-1]
+    text = str(total) if isinstance(total, int) else own(total)
+    if np.isfinite(total):
+        off = missed((kind(value) for value in products.flat), text)
+        within = f" (the products as shown add up to that within {number(off, 1)})"
+        return f"sum = {text}{within if off else ''}"
+    if not all(np.isfinite(array).all() for array in factors):
         return f"sum = {text}"
-    off = abs(sum(Decimal(kind(value)) for value in terms[-1].flat) - Decimal(text))
-    if not off:
-        return f"sum = {text}"
-    return f"sum = {text} (the products as shown add up to that within {number(float(off), 1)})"
+    if not np.isfinite(products).all():
+        return f"sum = {text}: a product is beyond {largest(products.dtype)}"
+    exact = sum(Decimal(value.item()) for value in products.flat)
+    read = kind(float(exact)) if np.isfinite(float(exact)) else f"{exact:.3e}"
+    return f"sum = {text}: the products add up to {read}, beyond {largest(dtype)}"
+
+
+def largest(dtype: np.dtype[Any]) -> str:
+    """A floating type, and where it ends."""
+    return f"{dtype}, which ends at {number(float(np.finfo(dtype).max), 5)}"
 
 
 def marked(filtering: Filtering, window: Window, width: int) -> Iterator[Block]:

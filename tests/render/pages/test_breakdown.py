@@ -12,7 +12,7 @@ from nncli.core.errors import NncliError
 from nncli.inspection.record import inspect
 from nncli.nn.trace import Trace
 from nncli.render.document import Equation, Grid, Heading, Lines, Page, Paragraph
-from nncli.render.text import Extent
+from nncli.render.text import Extent, number
 from tests.inspection.traces import spec_trace, trace_of
 from tests.nn.cases import LENET, SOME_CASES, Case
 from tests.render.reading import (
@@ -137,8 +137,13 @@ def test_tap_and_cell() -> None:
     conv = next(layer for layer in trace.layers if layer.name == "conv2")
     words = " ".join(block.text for block in page if isinstance(block, Paragraph))
     assert conv.weight_gradient is not None
-    value = conv.weight_gradient[1, 0, 1, 1]
-    assert f"the step computed {value:#.10g}"[:28] in words
+    value, n = conv.weight_gradient[1, 0, 1, 1], len(trace.samples)
+    assert f"Together ∂C/∂W[1,0,1,1] = {number(float(value), 10)}" in words
+    for k, sample in enumerate(trace.samples):
+        there = number(float(conv.downstream[k, 0, 1, 2]), 10)
+        assert f"sample {sample}: together ∂C/∂input[0,1,2] = {there}" in words
+    # What one record has is not computed again: no sum of the products beside it.
+    assert ("the mean of the" in words) == (n > 1)
     assert headings(page, 3) == [
         "what summed to ∂C/∂W[1,0,1,1]: the cells that the tap met ⊙ δ",
         "what flows back to input cell 0,1,2: δ ⊙ filter",

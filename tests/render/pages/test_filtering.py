@@ -232,9 +232,71 @@ def test_what_is_shown_adds_up_or_the_line_says_by_how_much_it_does_not(
 
 
 def test_sums_that_are_not_finite() -> None:
-    terms = [np.array([[np.inf, 1.0]])] * 3
-    assert sum_line(terms, np.inf, Extent()) == "sum = inf"
-    assert sum_line(terms, np.nan, Extent()) == "sum = nan"
+    terms, kind = [np.array([[np.inf, 1.0]])] * 3, np.dtype(float)
+    assert sum_line(terms, np.inf, kind, Extent()) == "sum = inf"
+    assert sum_line(terms, np.nan, kind, Extent()) == "sum = nan"
+
+
+ROUNDED_SUMS = {
+    "float16": ([[2048, 1, 1, 1]], "f2", "2051", "2052", "1"),
+    "float32": ([[16777216, 1, 1, 1]], "f4", "16777219", "16777220", "1"),
+    "fractions": ([[0.1, 0.2, 0.4, 1000]], "f2", "1000.7", "1000.5", None),
+}
+
+
+@pytest.mark.parametrize("case", ROUNDED_SUMS)
+def test_the_sum_of_a_window_is_the_output_as_it_was_rounded(case: str) -> None:
+    cells, dtype, exact, shown, off = ROUNDED_SUMS[case]
+    matrix = np.array(cells, dtype)
+    text = page(matrix, np.ones((1, 4), int), indices=((0, 0),))
+    (found,) = SUM.findall(text.replace("\nwithin", " within"))
+    assert found[0] == shown
+    assert float(found[0]) == float(apply_filter(matrix, np.ones((1, 4)), Options()).output[0, 0])
+    assert exact not in text
+    assert off is None or found[1] == off
+
+
+OVERFLOWS = {
+    "float16": (np.full((3, 3), 30000, "f2"), 1, "270000", "float16, which ends at 65504"),
+    "float32": (np.full((3, 3), 3e38, "f4"), 1, "2.700000e39", "float32, which ends at 3.4028e38"),
+    "float64": (np.full((3, 3), 1e308), 1, "9.000e+308", "float64, which ends at 1.7977e308"),
+    "negative": (np.full((3, 3), -30000, "f2"), 1, "-270000", "float16, which ends at 65504"),
+}
+
+
+@pytest.mark.parametrize("case", OVERFLOWS)
+def test_a_sum_beyond_its_type_is_said_in_words(case: str) -> None:
+    matrix, tap, exact, ends = OVERFLOWS[case]
+    text = page(matrix, np.full((3, 3), tap), indices=((0, 0),)).replace("\n", " ")
+    infinite = "-inf" if case == "negative" else "inf"
+    assert f"sum = {infinite}: the products add up to {exact}, beyond {ends}" in text
+    assert "1 output is not finite though the cells and the filter are" in text
+
+
+def test_a_product_beyond_float64_is_said_in_words() -> None:
+    text = page(np.full((1, 2), 1e200), np.full((1, 2), 1e200), indices=((0, 0),))
+    assert "sum = inf: a product is beyond float64" in text.replace("\n", " ")
+
+
+def test_infinity_that_was_in_the_matrix_is_no_overflow() -> None:
+    matrix = np.full((3, 4), 30000, "f2")
+    matrix[0, 0] = np.inf
+    text = page(matrix, np.ones((3, 3), int), indices=((0, 0),))
+    assert "sum = inf\n" in text
+    assert "1 output is not finite though the cells" in text  # the other one
+    matrix = np.array([[np.inf, 1.0, 2.0]])
+    assert "not finite" not in page(matrix, np.ones((1, 2), int))
+
+
+def test_sums_of_the_backward_pass_are_the_gradients() -> None:
+    rng = np.random.default_rng(1)
+    matrix, upstream = rng.normal(size=(4, 4)) * 2**60, rng.normal(size=(3, 3))
+    made = apply_filter(matrix, np.ones((2, 2)), Options())
+    back = backward_pass(made, upstream)
+    text = page(matrix, np.ones((2, 2)), backward=back)
+    totals = [float(total) for total, _ in SUM.findall(text.replace("\nwithin", " within"))]
+    shown = [*back.filter_gradient.ravel(), back.matrix_gradient[2, 2]]
+    np.testing.assert_allclose(totals, shown, rtol=1e-6)
 
 
 # Width, and colour

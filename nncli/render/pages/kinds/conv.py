@@ -1,6 +1,7 @@
 """A conv layer: z = Σ window ⊙ filter + b, whose gradient is a sum over windows too."""
 
 from collections.abc import Iterator
+from math import fsum
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from nncli.render.pages.kinds.weighted import (
     mean_over,
 )
 from nncli.render.pages.matrices import WEIGHTS, gradients, units
-from nncli.render.text import Extent, number, shape
+from nncli.render.text import Extent, missed, number, shape
 
 
 class ConvPage(WeightedPage):
@@ -70,7 +71,7 @@ class ConvPage(WeightedPage):
             f"∂C/∂W = {mean}δ Pᵀ, where each of the {windows} columns of P is a window laid out: "
             f"{filters}×{windows} · {windows}×{size}:"
         )
-        flat = n * layer.weight_gradient.reshape(filters, -1)
+        flat = n * layer.weight_gradient.reshape(filters, -1).astype(np.float64)
         name = "∂C/∂W, a row a filter" if n == 1 else f"{n} ∂C/∂W, a row a filter"
         terms = [("δ", deltas(layer)), ("Pᵀ", patches(layer).T), (name, flat)]
         yield from equations(terms, "·=", extent)
@@ -120,52 +121,66 @@ def one_window(trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Bloc
     )
     terms = [("window", window), ("filter", filter), ("product", window * filter)]
     yield from equations(terms, "⊙=", extent, (("channel", None),))
+    z = number(float(layer.z[0, 0, *at]), 8)
+    if layer.bias is None:
+        yield Paragraph(f"Σ of the products = z {z}")
+        return
     total = float((window * filter).sum(dtype=np.float64))
-    bias = "" if layer.bias is None else f" + b {number(float(layer.bias[0]), 8)}"
-    yield Paragraph(f"Σ {number(total, 8)}{bias} = z {number(float(layer.z[0, 0, *at]), 8)}")
+    parts = [number(total, 8), number(float(layer.bias[0]), 8)]
+    yield Paragraph(f"Σ {parts[0]} + b {parts[1]} = z {z}{within(parts, z)}")
 
 
 def one_tap(
     trace: Trace, layer: LayerTrace, tap: tuple[int, ...], extent: Extent
 ) -> Iterator[Block]:
     """What summed to one filter tap's gradient: the cells that it met ⊙ δ."""
+    assert layer.weight_gradient is not None
     name = ",".join(map(str, tap))
-    total = 0.0
+    parts = []
+    n = len(trace.samples)
     yield Heading(f"what summed to ∂C/∂W[{name}]: the cells that the tap met ⊙ δ", 3)
     for made in tap_products(layer, tap):  # type: ignore[arg-type]
         terms = [("cells", made.cells), ("δ", made.delta), ("product", made.product)]
-        sample = trace.samples[made.sample]
-        yield Paragraph(f"sample {sample}: sum {number(float(made.product.sum()), 10)}")
+        parts.append(float(made.product.sum(dtype=np.float64)))
+        total = f": sum {number(parts[-1], 10)}" if n > 1 else ""
+        yield Paragraph(f"sample {trace.samples[made.sample]}{total}")
         yield from equations(terms, "⊙=", extent)
-        total += float(made.product.sum(dtype=np.float64))
-    n = len(trace.samples)
-    yield Paragraph(
-        f"Together {number(total, 10)}"
-        + (f", over {n} samples {number(total / n, 10)}" if n > 1 else "")
-        + f"; the step computed {number(float(layer.weight_gradient[tap]), 10)}."  # type: ignore[index]
-    )
+    gradient = float(layer.weight_gradient[tap])
+    off = abs(fsum(parts) / n - gradient)
+    mean = f", the mean of the {n} sums" if n > 1 else ""
+    yield Paragraph(f"Together ∂C/∂W[{name}] = {number(gradient, 10)}{mean}{rounded(off)}.")
 
 
 def one_cell(
     trace: Trace, layer: LayerTrace, cell: tuple[int, ...], extent: Extent
 ) -> Iterator[Block]:
     """What flows back to one input cell: δ ⊙ filter, filter by filter."""
+    assert layer.weight is not None
     name = ",".join(map(str, cell))
     yield Heading(f"what flows back to input cell {name}: δ ⊙ filter", 3)
-    sums = np.zeros(len(trace.samples))
+    parts: dict[int, list[float]] = {}
     for back in cell_products(layer, cell):  # type: ignore[arg-type]
         terms = [("δ", back.delta), ("filter", back.weights), ("product", back.product)]
-        total = float(back.product.sum())
-        sample = trace.samples[back.sample]
-        yield Paragraph(f"sample {sample}, filter {back.filter}: sum {number(total, 10)}")
+        part = float(back.product.sum(dtype=np.float64))
+        total = f": sum {number(part, 10)}" if len(layer.weight) > 1 else ""
+        yield Paragraph(f"sample {trace.samples[back.sample]}, filter {back.filter}{total}")
         yield from equations(terms, "⊙=", extent)
-        sums[back.sample] += total
+        parts.setdefault(back.sample, []).append(part)
     for k, sample in enumerate(trace.samples):
         there = float(layer.downstream[(k, *cell)])
+        off = abs(fsum(parts[k]) - there)
         yield Paragraph(
-            f"sample {sample}: together {number(sums[k], 10)}; the step computed "
-            f"{number(there, 10)}."
+            f"sample {sample}: together ∂C/∂input[{name}] = {number(there, 10)}{rounded(off)}."
         )
+
+
+def within(parts: list[str], total: str) -> str:
+    """By how much the parts, as shown, do not add up to the total; empty where they do."""
+    return rounded(missed(parts, total))
+
+
+def rounded(off: float) -> str:
+    return f" (within {number(off, 1)}, by rounding)" if off else ""
 
 
 def index_lines(layer: LayerTrace, extent: Extent) -> Iterator[str]:

@@ -75,7 +75,7 @@ class DensePage(WeightedPage):
         result = (
             ("∂C/∂W", layer.weight_gradient)
             if n == 1
-            else (f"{n} ∂C/∂W", n * layer.weight_gradient)
+            else (f"{n} ∂C/∂W", n * layer.weight_gradient.astype(np.float64))
         )
         yield from equations([*terms, result], "·=", extent)
 
