@@ -379,10 +379,11 @@ class Floor:
 class Bound:
     """The fewest NumPy calls that write every quantity of a dense network's step, same products.
 
-    Those are z, a, σ', δ, ∂C/∂W, ΔW, the new weights and the cost. All biases are one more row of
-    weights over an input of ones, for which the samples have a column of ones; a and σ' keep their
-    digits for every z. The bare loop over these calls is what no formulation in NumPy that keeps a
-    record can do without: there is no error state, no cost to look at, no end of an epoch.
+    Those are z, a, σ', δ, ∂C/∂W, ΔW, the new weights and the cost. Samples are gathered as they
+    are, so the first layer's biases are added; above it, biases are one more row of weights over an
+    input of ones. a and σ' keep their digits for every z. The bare loop over these calls is what no
+    formulation in NumPy that keeps a record can do without: there is no cost to look at, no end of
+    an epoch.
     """
 
     def __init__(self, threads: int) -> None:
@@ -391,8 +392,7 @@ class Bound:
     def epochs(self, workload: Workload, data: Data) -> tuple[Epoch, Parameters] | None:
         if not workload.is_dense:
             return None
-        one = np.ones((len(data.inputs), 1), np.float32)
-        inputs = np.concatenate([data.inputs, one], axis=1)
+        inputs = data.inputs
         x, y = zeros(workload.batch_size, inputs.shape[1]), zeros(workload.batch_size, 10)
         network = workloads.network(workload, data)
         operations = list(self.operations(network, x.T, y.T))
@@ -416,20 +416,25 @@ class Bound:
     def operations(self, network: Any, a: Any, y: Any) -> Iterator[Any]:
         shapes = [p.parameter_shapes["weight"] for p in network.layers if p.parameter_shapes]
         sizes = [(inputs + 1) * units for inputs, units in shapes]
+        ones = np.ones(y.shape[1], np.float32)
         flat, gradient, update = (zeros(sum(sizes)) for _ in range(3))
         one, minus_eta = np.array(1, np.float32), np.array(-workloads.ETA, np.float32)
         one_over_n = np.array(1 / y.shape[1], np.float32)
         layers, start = [], 0
         for (inputs, units), size in zip(shapes, sizes, strict=True):
             lies = slice(start, start + size)
-            weight, own = (v[lies].reshape(units, inputs + 1) for v in (flat, gradient))
-            weight[:] = np.random.default_rng(start).normal(0, 0.05, weight.shape)
+            flat[lies] = np.random.default_rng(start).normal(0, 0.05, size)
+            rows = inputs + (start > 0)
+            weight, own = (v[lies][: rows * units].reshape(units, rows) for v in (flat, gradient))
+            bias, own_bias = (v[lies][-units:] for v in (flat, gradient))
             start += size
             z, prime, delta, scaled = (zeros(units, y.shape[1]) for _ in range(4))
             above = zeros(units + 1, y.shape[1])
             above[-1] = 1
             out = above[:units]
             yield partial(weight.dot, a, z)
+            if not layers:
+                yield partial(np.add, z, bias[:, None], z)
             yield partial(np.exp, z, out)
             yield partial(np.add, out, one, prime)
             yield partial(np.divide, one, prime, prime)
@@ -437,17 +442,19 @@ class Bound:
             yield partial(np.add, out, one, out)
             yield partial(np.divide, one, out, out)
             yield partial(np.multiply, out, prime, prime)
-            layers.append((weight, own, a, prime, delta, scaled))
+            layers.append((weight, own, own_bias, a, prime, delta, scaled))
             a = above
         error = zeros(*y.shape)
         yield partial(np.subtract, out, y, error)
         yield partial(error.reshape(-1).dot, error.reshape(-1))
         upstream = error
-        for weight, own, below, prime, delta, scaled in reversed(layers):
+        for weight, own, own_bias, below, prime, delta, scaled in reversed(layers):
             yield partial(np.multiply, upstream, prime, delta)
             yield partial(np.multiply, delta, one_over_n, scaled)
             yield partial(scaled.dot, below.T, own)
-            if weight is not layers[0][0]:
+            if weight is layers[0][0]:
+                yield partial(scaled.dot, ones, own_bias)
+            else:
                 product = zeros(weight.shape[1], y.shape[1])
                 yield partial(weight.T.dot, delta, product)
                 upstream = product[:-1]

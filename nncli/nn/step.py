@@ -44,6 +44,7 @@ class Step:
         inputs: samples x features or samples x channels x rows x columns; to be written.
         targets: samples x outputs; to be written.
         draws: whether `draw` is to be called before each run.
+        load: fills `inputs` and `targets` with the samples at some rows of `source`, if any.
         run_unguarded: `run(eta, full)` within an `np.errstate` of the caller's, which for a small
             network is a tenth of a step.
         passes: over the whole mini-batch, or over a share of it each.
@@ -78,12 +79,18 @@ class Step:
         self.optimizer = optimizer
         self.n = n
         self.workers = workers
-        self.source = source
         self.is_training = is_training
         self.draws = is_training and any(placed.layer.draws for placed in network.layers)
         zeros, dtype = network.buffers.zeros, network.dtype
         self.inputs = zeros((n, *network.input_shape), dtype)
         self.targets = zeros((n, *network.output_shape), dtype)
+        if source is not None:
+            gather, inputs, targets = source.gather, self.inputs, self.targets
+
+            def load(rows: Array) -> None:
+                gather(rows, inputs, targets)
+
+            self.load = load
         self.gradient: Array | None = None
         if optimizer is not None:
             self.gradient = optimizer.gradient
@@ -100,11 +107,6 @@ class Step:
         )
         self.passes = self._partition.passes
         self.run_unguarded = self._partition.run
-
-    def load(self, rows: Array) -> None:
-        """Fills `inputs` and `targets` with the samples at `rows` of `source`."""
-        assert self.source is not None
-        self.source.gather(rows, self.inputs, self.targets)
 
     def draw(self, seed: np.random.SeedSequence) -> None:
         """Draws the random numbers that the step to come needs, where it `draws` any.

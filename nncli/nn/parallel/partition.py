@@ -70,9 +70,11 @@ class Serial:
 
     def __init__(self, whole: Pass, optimizer: Optimizer | None) -> None:
         self.passes = (whole,)
-        self.whole, self.optimizer = whole, optimizer
-        self._forward, self._total_cost = whole.forward_operations, whole.total_cost
+        self.whole = whole
+        self._n, self._total_cost = whole.n, whole.total_cost
+        self._forward = whole.forward_operations
         if optimizer is not None:
+            self._begin = optimizer.begin
             update = [*whole.state_operations, *optimizer.operations()]
             self._back = [*whole.backward_operations, *update]
             self._full = [*whole.backward_operations, whole.complete, *update]
@@ -89,11 +91,10 @@ class Serial:
             operation()
         cost = self._total_cost().real
         if isfinite(cost):
-            assert self.optimizer is not None
-            self.optimizer.begin(eta)
+            self._begin(eta)
             for operation in self._full if full else self._back:
                 operation()
-        return cost / self.whole.n
+        return cost / self._n
 
 
 class DataParallel:
