@@ -55,7 +55,7 @@ $(PEERS)/installed: pyproject.toml constraints.txt
 peers: $(PEERS)/installed ## run exports in PyTorch and onnxruntime, in an environment of their own
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PEERS)/bin/python -m pytest tests/peers
 
-soak: $(VENV)/developer ## kills, very long runs, damaged inputs by the thousand; takes an hour
+soak: $(VENV)/developer ## kills, very long runs, planted errors, damaged inputs by the thousand; takes over an hour
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.soak
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.soak.damaged
 

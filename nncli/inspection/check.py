@@ -7,16 +7,15 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from nncli.inspection.probe import Index, Probe
-from nncli.inspection.rounding import rounding, terms_of
+from nncli.inspection.rounding import CANCELLED, Place, rounding, terms_of
 from nncli.nn.arrays import Array
 from nncli.nn.trace import Trace
 
+METHOD = "complex step"
 SEED = 0  # for the choice of entries where not all are checked
 DEFAULT_SECONDS = 1.0  # that the default check may take at most, by the estimate below
 MAX_DEFAULT_ENTRIES = 300  # of one gradient; more tell the default check little
-# Errors are relative to the entry, or to this share of the largest entry where that is more.
-RELATIVE_FLOOR = 1e-3
-CANCELLED = 32  # ulps of its terms that may be left where they cancel altogether
+SMALL = 1e-2  # of the largest entry: what is smaller is judged on this scale
 PROVEN_SHARE = 0.9  # of the entries compared that must be verified for a gradient to be proven
 
 
@@ -27,14 +26,13 @@ class TensorCheck(NamedTuple):
         layer, quantity: as in the trace: weight_gradient, bias_gradient, delta, upstream or
             downstream.
         size, checked: the number of its entries, and of those compared.
-        kinks: the compared entries with a kink within the difference's step. A difference across a
-            kink is no derivative: these use the derivative of the smooth piece of the trace.
+        kinks: the compared entries that a kink is next to: the derivative is that of the smooth
+            piece that the trace is on.
         verified: of those compared, the number that agree and are large enough to be told from
             rounding. An entry that is 0, as its derivative is to the last bit, is verified too.
-        too_small: the number that rounding could make as well.
+        too_small: the number that agree as far as rounding allows, which may be most of them.
         unknown: the number whose derivative cannot be computed in float64.
-        largest, floor: |entry| at most, of those compared; and the size below which an entry cannot
-            be told from rounding.
+        largest, floor: the largest |entry| of those compared, and what rounding can make of it.
         max_relative_error: the largest, at entry `worst`.
         value, reference: of the trace, and of the check, at that entry.
     """
@@ -111,29 +109,36 @@ def check(trace: Trace, entries: int | None = None) -> Check:
     probe = Probe(trace)
     tensors = list(_tensors(trace))
     limit = entries if entries is not None else default_entries(trace, [t[3].size for t in tensors])
-    allowed = tolerance(trace, analytic=probe.analytic)
-    noise = rounding(trace)
+    allowed = tolerance(trace)
+    errors = Errors(rounding(trace), terms_of(trace))
     rng = np.random.default_rng(SEED)
-    by_name = {layer.name: layer for layer in trace.layers}
     results = tuple(
         _check_tensor(
-            *(probe, layer, quantity, variable, array, divisor),
-            *(limit, allowed, noise[layer, quantity], rng),
-            terms_of(trace, by_name[layer], quantity),
+            *(probe, layer, quantity, variable, array, divisor), *(limit, allowed, errors, rng)
         )
         for layer, quantity, variable, array, divisor in tensors
     )
-    return Check(probe.method, allowed, results)
+    return Check(METHOD, allowed, results)
 
 
-def tolerance(trace: Trace, *, analytic: bool) -> float:
+class Errors(NamedTuple):
+    """What rounding does to the gradients of a trace, see `rounding` and `terms_of`."""
+
+    rounding: dict[Place, Array]
+    terms: dict[Place, Array]
+
+
+def tolerance(trace: Trace) -> float:
     """The largest relative error that rounding alone explains, for entries well above it.
 
     Smaller entries are compared on the scale of `rounding`.
     """
-    if trace.inputs.dtype == np.float32:
-        return 1e-3
-    return 1e-10 if analytic else 3e-5
+    return 1e-3 if trace.inputs.dtype == np.float32 else 1e-10
+
+
+def resolution(array: Array) -> float:
+    """How large a share of an entry rounding may be for the entry to be judged."""
+    return 5e-3 if array.dtype == np.float32 else 5e-4
 
 
 def underflow(array: Array) -> float:
@@ -185,32 +190,36 @@ def _check_tensor(
     divisor: int,
     limit: int,
     allowed: float,
-    rounding_error: float,
+    errors_of: Errors,
     rng: np.random.Generator,
-    terms: Array | None,
 ) -> TensorCheck:
     entries = _choose(array, limit, rng)
     found = probe.derivatives(layer, variable, entries)
-    noise = found.noise / divisor + rounding_error + underflow(array)
+    at = tuple(np.array(entries, int).reshape(len(entries), array.ndim).T)
+    values, rounding_error = array[at].astype(np.float64), errors_of.rounding[layer, quantity][at]
+    noise = rounding_error + underflow(array)
     with np.errstate(over="ignore"):  # infinity is right where the trace's dtype overflows
         references = (found.values / divisor).astype(array.dtype).astype(np.float64)
     references = np.where(np.isinf(references), references, found.values / divisor)
-    values = np.array([float(array[entry]) for entry in entries])
     known = np.isfinite(found.values) | np.isnan(values)
+    largest = float(np.abs(values).max(initial=0))
     kinks = tuple(entry for entry, is_kink in zip(entries, found.kinks, strict=True) if is_kink)
     errors = _relative_errors(values, references, noise / allowed)
     errors[~known] = 0
     is_zero = (values == 0) & (found.values == 0)
-    if terms is not None:
+    if largest > 1 / resolution(array) * underflow(array):
+        is_zero |= np.maximum(np.abs(values), np.abs(references)) < underflow(array)
+    if (layer, quantity) in errors_of.terms:
         # Where terms cancel altogether, derivative and gradient are 0 but for rounding.
-        rest = CANCELLED * np.finfo(array.dtype).eps * np.array([float(terms[e]) for e in entries])
+        rest = CANCELLED * np.finfo(array.dtype).eps * errors_of.terms[layer, quantity][at]
         is_zero |= (np.abs(values) <= rest) & (np.abs(references) <= rest)
     errors[is_zero] = 0
     # Digits that agree on the entry's own scale are no rounding, however small the entry is.
-    own = np.abs(references)
-    agree = (own > underflow(array)) & (np.abs(values - references) <= allowed * own)
-    too_small = known & (np.abs(values) < noise) & ~is_zero & ~agree
-    verified = known & ~too_small & (errors <= allowed)
+    sizes = np.abs(references)
+    agree = (sizes > underflow(array)) & (np.abs(values - references) <= allowed * sizes)
+    is_told = is_zero | agree | (noise <= resolution(array) * np.maximum(sizes, SMALL * largest))
+    wrong = errors > allowed
+    verified = known & ~wrong & is_told
     worst = int(errors.argmax()) if known.any() else None
     return TensorCheck(
         layer,
@@ -219,10 +228,10 @@ def _check_tensor(
         len(entries),
         kinks,
         int(np.count_nonzero(verified)),
-        int(np.count_nonzero(too_small)),
+        int(np.count_nonzero(known & ~wrong & ~is_told)),
         int(np.count_nonzero(~known)),
-        float(np.abs(values).max(initial=0)),
-        noise,
+        largest,
+        float(noise[np.abs(values).argmax()]),
         0.0 if worst is None else float(errors[worst]),
         None if worst is None else entries[worst],
         0.0 if worst is None else float(values[worst]),
@@ -240,11 +249,10 @@ def _choose(array: Array, limit: int, rng: np.random.Generator) -> list[Index]:
     return [tuple(int(i) for i in np.unravel_index(k, array.shape)) for k in flat]
 
 
-def _relative_errors(values: Array, references: Array, floor: float) -> Array:
-    """|value − reference| relative to the reference, RELATIVE_FLOOR of the largest, or `floor`."""
+def _relative_errors(values: Array, references: Array, floor: Array) -> Array:
+    """|value − reference| relative to the reference, or to `floor` where that is more."""
     with np.errstate(all="ignore"):
-        largest = np.abs(references[np.isfinite(references)]).max(initial=0)
-        scale = np.maximum(np.maximum(np.abs(references), RELATIVE_FLOOR * largest), floor)
+        scale = np.maximum(np.abs(references), floor)
         errors = np.abs(values - references) / scale
     errors[values == references] = 0
     return np.where(np.isnan(errors), np.inf, errors)
@@ -276,7 +284,7 @@ def sweep(trace: Trace) -> Sweep:
     entry = tuple(int(k) for k in np.unravel_index(np.abs(gradient).argmax(), gradient.shape))
     probe = Probe(trace)
     exact = float(probe.derivatives(layer.name, "weight", [entry]).values[0]) / len(trace.samples)
-    plain = Probe(trace, analytic=False)
+    plain = Probe(trace, np.float64)
     errors = []
     for exponent in np.arange(0, -15.5, -0.5):
         h = float(10.0**exponent)

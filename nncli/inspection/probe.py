@@ -15,38 +15,33 @@ from nncli.nn.trace import Trace
 
 Index = tuple[int, ...]
 
-CENTRAL_STEP = float(np.cbrt(np.finfo(np.float64).eps))  # balances truncation against rounding
-
-
-def is_analytic(network: Network) -> bool:
-    """Whether the cost is an analytic function of every number in the network."""
-    return all(placed.layer.is_analytic for placed in network.layers)
+NEAR = float(np.cbrt(np.finfo(np.float64).eps))  # what a central difference would step
 
 
 class Derivatives(NamedTuple):
     """Derivatives of Σ_x C_x at some entries.
 
     They are derivatives of the smooth piece that the trace's network is on: each unit with a kink
-    stays on its side, each maximum at its place. `kinks`: the entries with a kink within the step.
+    stays on its side, each maximum at its place, which makes the cost an analytic function of every
+    number in the network. `kinks`: the entries that a kink is near, within a step of NEAR.
     """
 
     values: npt.NDArray[np.float64]
     kinks: npt.NDArray[np.bool_]
-    noise: float  # the size that rounding can give a derivative that is 0
 
 
 class Probe:
     """The network of a trace, forward only, in which any number can be perturbed.
 
     A variable is named as in the trace: (layer, key) with key `weight`, `bias`, `z`, `a`
-    or `input`; entries are indexed as in the trace, samples first. `analytic=False` takes central
-    differences even where a complex step could be taken.
+    or `input`; entries are indexed as in the trace, samples first.
+
+    Args:
+        dtype: complex128 for `derivatives`, float64 for `central`.
     """
 
-    def __init__(self, trace: Trace, *, analytic: bool = True) -> None:
-        network = trace.network()
-        self.analytic = analytic and is_analytic(network)
-        self.network = network.astype(np.complex128 if self.analytic else np.float64)
+    def __init__(self, trace: Trace, dtype: npt.DTypeLike = np.complex128) -> None:
+        self.network = trace.network().astype(np.dtype(dtype))
         step = Step(self.network, None, len(trace.samples))
         step.repeat_draw(trace.draws())
         self.step: Pass = step.passes[0]
@@ -55,35 +50,38 @@ class Probe:
         # Layers from this one on may still hold the effects of the last perturbation.
         self.perturbed = (0, "")
         self.pieces = pieces_of(trace)
+        self.kinked = [layer for layer in self.step.layers if layer.placed.layer.has_kinks]
         self.operations: dict[tuple[int, str], list[Operation]] = {}
         with np.errstate(all="ignore"):
             self.cost = float(self._total(0).real)
         # By the z in float64, which may be an ulp from the trace's and across a kink from it.
-        self.sides = self._side_of_kinks()
-
-    @property
-    def method(self) -> str:
-        return "complex step" if self.analytic else "central differences"
+        self.sides = self._sides()
 
     def derivatives(self, layer: str, key: str, entries: Sequence[Index]) -> Derivatives:
-        """∂ΣC_x/∂entry for each of `entries`."""
+        """∂ΣC_x/∂entry for each of `entries`, by a complex step."""
         with np.errstate(all="ignore"):
             return self._derivatives(layer, key, entries)
 
     def _derivatives(self, layer: str, key: str, entries: Sequence[Index]) -> Derivatives:
-        none = np.zeros(len(entries), bool)
         if key == "a" and layer == self.step.last.name and self.network.cost.error_is_delta:
-            return Derivatives(self._by_definition(entries), none, 0.0)
-        if self.analytic:
-            values = np.array([self._complex(layer, key, entry) for entry in entries])
-            return Derivatives(values, none, 0.0)
-        step = CENTRAL_STEP
+            return Derivatives(self._by_definition(entries), np.zeros(len(entries), bool))
+        near = NEAR
         if key == "weight":  # its effect on z is multiplied by the inputs, which may be large
-            step /= max(1.0, float(np.abs(self.step.layers[self.positions[layer]].input).max()))
-        found = [self.central(layer, key, entry, step) for entry in entries]
+            near /= max(1.0, float(np.abs(self.step.layers[self.positions[layer]].input).max()))
+        found = [self._complex(layer, key, entry, near) for entry in entries]
         values = np.array([derivative for derivative, _ in found])
-        kinks = np.array([crosses for _, crosses in found], bool)
-        return Derivatives(values, kinks, rounding_noise(self.cost, step))
+        return Derivatives(values, np.array([is_kink for _, is_kink in found], bool))
+
+    def _complex(self, layer: str, key: str, entry: Index, near: float) -> tuple[float, bool]:
+        """Im C(w + ih)/h on the trace's smooth piece; whether a kink is within w ± `near`."""
+        array, place, start = self._at(layer, key, entry)
+        old = array[place]
+        array[place] = old + 1j * COMPLEX_STEP
+        derivative = self._total(start, key).imag / COMPLEX_STEP
+        ends = (self._sides(sign * near / COMPLEX_STEP) for sign in (1, -1))
+        is_kink = any(not all(map(np.array_equal, end, self.sides)) for end in ends)
+        array[place] = old
+        return derivative, is_kink
 
     def central(self, layer: str, key: str, entry: Index, step: float) -> tuple[float, bool]:
         """(C(w + h) − C(w − h)) / 2h on the trace's smooth piece; whether it spans a kink."""
@@ -93,18 +91,9 @@ class Probe:
         for sign in (1, -1):
             array[place] = old + sign * step
             costs.append(self._total(start, key).real)
-            sides = self._side_of_kinks()
-            crosses |= not all(map(np.array_equal, sides, self.sides))
+            crosses |= not all(map(np.array_equal, self._sides(), self.sides))
         array[place] = old
         return (costs[0] - costs[1]) / (2 * step), crosses
-
-    def _complex(self, layer: str, key: str, entry: Index) -> float:
-        array, place, start = self._at(layer, key, entry)
-        old = array[place]
-        array[place] = old + 1j * COMPLEX_STEP
-        derivative = self._total(start, key).imag / COMPLEX_STEP
-        array[place] = old
-        return derivative
 
     def _by_definition(self, entries: Sequence[Index]) -> npt.NDArray[np.float64]:
         """∂C_x/∂a of the outputs by the definition of the cost, one complex step for each entry.
@@ -162,9 +151,9 @@ class Probe:
                 yield from layer.hold(piece)
         yield bind(np.subtract, step.last.a, step.targets_t, step.error)
 
-    def _side_of_kinks(self) -> list[Array]:
-        """The side of every kink that the network is on."""
-        sides = (layer.piece() for layer in self.step.layers)
+    def _sides(self, along: float = 0.0) -> list[Array]:
+        """The side of every kink that the network is on, see `LayerStep.piece`."""
+        sides = (layer.piece(along) for layer in self.kinked)
         return [side for side in sides if side is not None]
 
 
@@ -179,11 +168,6 @@ def pieces_of(trace: Trace) -> list[Array | None]:
             layer.z[...] = np.moveaxis(recorded.z, 0, -1)
         found.append(layer.piece())
     return found
-
-
-def rounding_noise(cost: float, step: float) -> float:
-    """The rounding error of a central difference: a few ulps of the cost over the step."""
-    return 4 * float(np.finfo(np.float64).eps) * max(abs(cost), 1e-3) / step
 
 
 def textbook_cost(network: Network, a: Array, y: Array, rest: Array | None = None) -> complex:

@@ -1,104 +1,167 @@
-"""By how much rounding alone changes the gradients of a step."""
+"""By how much rounding alone changes the gradients of a step, entry by entry.
 
-from typing import Any
+Bounds of a running error analysis hold for any rounding, but add up sizes, |W| |a| |δ|, where a
+network adds up numbers of both signs: layer by layer they grow beyond what happens, and a wrong
+gradient of a deep network would be within them. So the error is sampled, as in Monte Carlo
+arithmetic (Parker, Monte Carlo arithmetic, 1997): the step is repeated in float64, and all that it
+starts from, and the result of every NumPy call, is changed by up to an ulp of the trace's dtype, at
+random. How far an entry moves contains whatever cancels on its way.
+
+A unit within an ulp of its kink would change sides, and its gradients by all they are: that is no
+rounding. The repetitions are held on the smooth piece that the trace is on, as the derivatives are
+that it is compared with.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
-from nncli.nn.arrays import Array
-from nncli.nn.layers import MaxPoolStep, WeightedStep
+from nncli.inspection.probe import pieces_of
+from nncli.nn.arrays import Array, Operation, Operations, execute
+from nncli.nn.layers import LayerStep
+from nncli.nn.passes import Pass
 from nncli.nn.step import Step
-from nncli.nn.trace import LayerTrace, Trace
+from nncli.nn.trace import Trace
 
 SEED = 0
-DRAWS = 3  # the median is taken: in one draw a unit may cross a kink
-MARGIN = 32  # a step rounds in many more places than are perturbed here
+DRAWS = 8
+# Times the mean change over the draws: few draws may all be small by chance, and a product of many
+# terms rounds more often than the changes of its factors stand for. Right steps need up to 8.
+MARGIN = 16
+CANCELLED = 32  # ulps of its terms that may be left of a sum where they cancel altogether
 
 Place = tuple[str, str]  # layer, quantity
 
 
-def rounding(trace: Trace) -> dict[Place, float]:
-    """The error that rounding in the trace's dtype can cause in an entry of each gradient.
+def rounding(trace: Trace) -> dict[Place, Array]:
+    """The error that rounding in the trace's dtype can cause, for each entry of each gradient.
 
-    Measured: the step is repeated in float64 with its parameters and targets changed by up to an
-    ulp of that dtype. Where a gradient is a small difference of large terms, as in a network that
-    is nearly right, it changes by far more than an ulp of its own. Terms that cancel within the
-    step, as in a batchnorm, show where the step is repeated in the trace's dtype.
+    Arrays are laid out as in the trace.
     """
-    rng = np.random.default_rng(SEED)
     ulp = float(np.finfo(trace.inputs.dtype).eps)
-    step = _repeated(trace, 0.0, rng)
-    exact = _gradients(step)
-    draws = [_gradients(_repeated(trace, ulp, rng)) for _ in range(DRAWS)]
-    errors = {
-        place: MARGIN * sorted(_largest_change(d[place], exact[place]) for d in draws)[DRAWS // 2]
-        for place in exact
-    }
-    own = _repeated(trace, 0.0, rng, trace.inputs.dtype)
-    if _on_same_pieces(own, step):
-        for place, gradient in _gradients(own).items():
-            errors[place] = max(errors[place], 2 * _largest_change(gradient, exact[place]))
-    return errors
+    repetition = _Repetition(trace)
+    exact = repetition.gradients(0.0)
+    total = {place: np.zeros(array.shape) for place, array in exact.items()}
+    with np.errstate(all="ignore"):
+        for _ in range(DRAWS):
+            for place, moved in repetition.gradients(ulp).items():
+                change = np.abs(moved - exact[place])
+                total[place] += np.where(np.isfinite(change), change, 0)
+    return {place: MARGIN / DRAWS * changes for place, changes in total.items()}
 
 
-def _largest_change(moved: Array, exact: Array) -> float:
-    finite = np.isfinite(moved) & np.isfinite(exact)
-    return float(np.abs(moved[finite] - exact[finite]).max(initial=0))
+class _Repetition:
+    """A trace's step in float64, on the pieces of the trace."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.rng = np.random.default_rng(SEED)
+        self.network = trace.network().astype(np.float64)
+        self.parameters = self.network.parameters.copy()
+        step = Step(self.network, None, len(trace.samples), differentiable=True)
+        step.repeat_draw(trace.draws())
+        self.step: Pass = step.passes[0]
+        self.step.targets[...] = trace.targets
+        self.pieces = pieces_of(trace)
+        self.off = 0.0
+
+    def gradients(self, off: float) -> dict[Place, Array]:
+        """Copies, of a step in which each number is changed by up to `off` times itself."""
+        self.off = off
+        with np.errstate(all="ignore"):
+            self._forward()
+            self._back()
+        return dict(_gradients(self.step.layers))
+
+    def _forward(self) -> None:
+        step = self.step
+        self.network.parameters[...], step.inputs[...] = self.parameters, self.trace.inputs
+        self._change(self.network.parameters)
+        self._change(step.inputs)
+        step.first_input[...] = step.inputs_t
+        for layer, piece in zip(step.layers, self.pieces, strict=True):
+            self._execute(layer.forward())
+            if piece is not None:
+                execute(layer.hold(piece))
+            self._change(layer.a)
+        np.subtract(step.last.a, step.targets_t, step.error)
+
+    def _back(self) -> None:
+        step, cost = self.step, self.network.cost
+        if cost.error_is_delta:
+            self._change(step.error)
+            step.last.upstream[...] = cost.upstream(step.last.z, step.targets_t, step.error)
+        for layer in reversed(step.layers):
+            self._change(layer.upstream)
+            if not (layer is step.last and cost.error_is_delta):
+                self._execute(layer.multiply_hadamard())
+            self._execute(layer.backward())
+            self._execute(layer.send_down())
+
+    def _execute(self, operations: Operations) -> None:
+        for operation in operations:
+            operation()
+            result = _result(operation)
+            if result is not None:
+                self._change(result)
+
+    def _change(self, array: Array) -> None:
+        if self.off:
+            array *= 1 + self.off * self.rng.uniform(-1, 1, array.shape)
 
 
-def _repeated(trace: Trace, off: float, rng: np.random.Generator, dtype: Any = np.float64) -> Step:
-    """The step once more, its parameters and targets changed by up to `off` times each."""
-    network = trace.network().astype(dtype)
-    step = Step(network, None, len(trace.samples), differentiable=True)
-    step.inputs[...], step.targets[...] = trace.inputs, trace.targets
-    step.repeat_draw(trace.draws())
-    if off:
-        for array in (network.parameters, step.targets):
-            array *= 1 + off * rng.uniform(-1, 1, array.shape)
-    step.differentiate(full=True)
-    return step
+def _result(operation: Operation) -> Array | None:
+    """The array of rounded numbers that a NumPy call writes; None where it cannot be told."""
+    if not isinstance(operation, partial):
+        return None
+    function, arguments = operation.func, operation.args
+    result = operation.keywords.get("out")
+    if isinstance(function, np.ufunc) and len(arguments) > function.nin:
+        result = arguments[function.nin]
+    elif getattr(function, "__name__", "") == "dot":
+        result = arguments[-1]
+    return result if isinstance(result, np.ndarray) and result.dtype.kind == "f" else None
 
 
-def _gradients(step: Step) -> dict[Place, Array]:
-    found: dict[Place, Array] = {}
-    for layer in step.layers:
-        found[layer.name, "upstream"] = layer.upstream
+def _gradients(layers: Sequence[LayerStep]) -> Iterator[tuple[Place, Array]]:
+    """Copies of all gradients, in the layouts of a trace."""
+    for layer in layers:
+        yield (layer.name, "upstream"), _samples_first(layer.upstream)
         if layer.delta is not None:
-            found[layer.name, "delta"] = layer.delta
+            yield (layer.name, "delta"), _samples_first(layer.delta)
         for key, gradient in layer.gradients.items():
-            found[layer.name, f"{key}_gradient"] = gradient
-    found[step.layers[0].name, "downstream"] = step.layers[0].downstream
-    return found
+            yield (layer.name, f"{key}_gradient"), gradient.copy()
+    yield (layers[0].name, "downstream"), _samples_first(layers[0].downstream)
 
 
-def _on_same_pieces(one: Step, other: Step) -> bool:
-    """Whether both are on one side of every kink; else more than rounding is between them."""
-    for a, b in zip(one.layers, other.layers, strict=True):
-        if isinstance(a, MaxPoolStep) and isinstance(b, MaxPoolStep):
-            if not np.array_equal(a.first, b.first):
-                return False
-        elif isinstance(a, WeightedStep) and isinstance(b, WeightedStep):
-            sigma = a.activation
-            if sigma.kinks and not np.array_equal(sigma.piece_at(a.z), sigma.piece_at(b.z)):
-                return False
-    return True
+def _samples_first(array: Array) -> Array:
+    return np.moveaxis(array, -1, 0).copy()
 
 
-def terms_of(trace: Trace, layer: LayerTrace, quantity: str) -> Array | None:
-    """Σ of the sizes of the terms that an entry of a gradient is the sum of; None: not known.
+def terms_of(trace: Trace) -> dict[Place, Array]:
+    """Σ of the sizes of the terms that each entry of a parameter's gradient is the sum of.
 
     Where terms cancel altogether, as those of a bias before a batchnorm, rounding of this size is
-    all that is left.
+    all that is left. Each layer goes back once with the absolute value of all that it goes back
+    from.
     """
-    n = len(trace.samples)
-    error = layer.upstream if layer.delta is None else layer.delta
-    if quantity == "bias_gradient":
-        others = tuple(axis for axis in range(error.ndim) if axis != 1)
-        bias: Array = np.abs(error).sum(axis=others) / n
-        return bias
-    if quantity == "weight_gradient" and layer.delta is not None and layer.delta.ndim == 2:
-        weight: Array = np.abs(layer.input).T @ np.abs(layer.delta) / n
-        return weight
-    return None
+    step = Step(trace.network(), None, len(trace.samples), differentiable=True)
+    found = {}
+    with np.errstate(all="ignore"):
+        for layer, recorded, draws in zip(step.layers, trace.layers, trace.draws(), strict=True):
+            layer.input[...] = np.abs(np.moveaxis(recorded.input, 0, -1))
+            execute(layer.forward())  # which lays out what `backward` reads
+            for key, array in draws.items():
+                layer.recorded[key][...] = np.abs(array)
+            layer.upstream[...] = np.abs(np.moveaxis(recorded.upstream, 0, -1))
+            if recorded.delta is not None:
+                assert layer.delta is not None
+                layer.delta[...] = np.abs(np.moveaxis(recorded.delta, 0, -1))
+            execute(layer.backward())
+            for key, gradient in layer.gradients.items():
+                found[layer.name, f"{key}_gradient"] = gradient.copy()
+    return found
 
 
 def ulps(reference: Array, value: Array) -> float:

@@ -75,8 +75,6 @@ class Activation:
         pytorch: the expression of `{z}` (and the parameters by key) in a PyTorch module.
         onnx: `onnx(*parameters)` gives the nodes behind a layer's z; none where a is z.
         elementwise: whether σ' is one factor per unit (softmax mixes its units, so it has none).
-        analytic: whether complex steps prove its gradients: σ, or each of its pieces, continues to
-            complex z. Otherwise central differences do, and show where a kink is near.
         kinks: where σ or one of its derivatives jumps, in ascending order. A kink belongs to the
             piece below it, as PyTorch's derivatives have it.
         pieces: `piece(z, *parameters)` for each stretch between kinks: the smooth function that σ
@@ -92,7 +90,6 @@ class Activation:
     pytorch: str
     onnx: Callable[..., tuple[OnnxNode, ...]]
     elementwise: bool = True
-    analytic: bool = True
     kinks: tuple[float, ...] = ()
     pieces: tuple[Piece, ...] = ()
     parameters: tuple[Parameter, ...] = ()
@@ -109,8 +106,8 @@ class Activation:
         return {p.key: value for p, value in zip(self.parameters, values, strict=True)}
 
     def piece_at(self, z: Array) -> Array:
-        """Which of the pieces each entry of `z` is on, counted from 0."""
-        return np.searchsorted(self.kinks, z.real)
+        """Which of the pieces each entry of a real `z` is on, counted from 0."""
+        return np.searchsorted(self.kinks, z)
 
     def hold(
         self, z: Array, a: Array, piece: Array, parameters: Sequence[float | Array]
@@ -216,11 +213,18 @@ def softplus(z: Array, a: Array, sigma_prime: Array, one: Array) -> Operations:
     # is the sigmoid, 1/(1 + 1/e^z) with all its digits on the left.
     yield bind(np.minimum, z, 40 * one, out=a)
     yield bind(np.exp, a, sigma_prime)
-    yield bind(np.log1p, sigma_prime, a)
+    yield bind(_complex_log1p if z.dtype.kind == "c" else np.log1p, sigma_prime, a)
     yield bind(np.maximum, a, z, out=a)
     yield bind(np.divide, one, sigma_prime, sigma_prime)
     yield bind(np.add, sigma_prime, one, sigma_prime)
     yield bind(np.divide, one, sigma_prime, sigma_prime)
+
+
+def _complex_log1p(w: Array, out: Array) -> None:
+    # NumPy's own adds 1 to w first, which leaves nothing of a small real part.
+    a, b = w.real, w.imag
+    out.real = 0.5 * np.log1p(a * (2 + a) + b * b)
+    out.imag = np.arctan2(b, 1 + a)
 
 
 def identity(z: Array, a: Array, sigma_prime: Array, one: Array) -> Operations:
@@ -253,7 +257,6 @@ ACTIVATIONS = {
             relu,
             "torch.relu({z})",
             lambda: (OnnxNode("Relu"),),
-            analytic=False,
             kinks=(0.0,),
             pieces=(np.zeros_like, np.positive),
             initialiser="kaiming_normal",

@@ -43,6 +43,11 @@ def zeros_before_ones(zeros: Zeros, shape: Shape, dtype: np.dtype[Any]) -> Array
     return array[:-1]
 
 
+def moved(array: Array, along: float) -> Array:
+    """The real numbers that a complex step by `along` times the imaginary parts leads to."""
+    return array.real + along * array.imag if along else array.real
+
+
 def constant(value: float, dtype: np.dtype[Any]) -> Array:
     """`value` as an array without axes: NumPy's ufuncs take it twice as fast as a Python float."""
     return np.array(value, dtype)

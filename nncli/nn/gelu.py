@@ -12,6 +12,7 @@ in 0 ≤ x < ∞", Math. Comp. 36 (1981), 249-253. The coefficients here were co
 """
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,14 @@ def gelu(z: Array, a: Array, sigma_prime: Array, one: Array) -> Operations:
         yield from work.fill(*(array[start : start + CHUNK] for array in flat))
 
 
+@cache
+def powers(dtype: np.dtype[Any]) -> list[Array]:
+    """The coefficients of the powers of the series' variable, as many as `dtype` has digits for."""
+    enough = float(np.finfo(dtype).eps) / 16
+    terms = max(k for k, c in enumerate(SERIES) if abs(c) > enough) + 1
+    return [np.array(c, dtype) for c in cheb2poly(SERIES[:terms])]
+
+
 class Gelu:
     """What the function of up to `shape` numbers is worked out in; of complex numbers too."""
 
@@ -69,9 +78,7 @@ class Gelu:
         self.t, self.q, self.power = (np.zeros(shape, dtype) for _ in range(3))
         self.near = np.zeros(shape, self.t.real.dtype)
         self.is_negative, self.is_positive = np.zeros(shape, bool), np.zeros(shape, bool)
-        enough = float(np.finfo(dtype).eps) / 16
-        terms = max(k for k, c in enumerate(SERIES) if abs(c) > enough) + 1
-        self.powers = [np.array(c, dtype) for c in cheb2poly(SERIES[:terms])]
+        self.powers = powers(dtype)
 
     def fill(self, z: Array, a: Array, sigma_prime: Array) -> Operations:
         """Fills a and σ' from z."""

@@ -340,7 +340,3 @@ def relative_error(actual: Any, expected: Any) -> float:
     assert actual.shape == expected.shape
     difference = np.abs(actual - expected).max()
     return float(difference / np.abs(expected).max()) if difference else 0.0
-
-
-def is_analytic(case: Case) -> bool:
-    return all(ACTIVATIONS[getattr(x, "activation", "identity")].analytic for x in case.layers)

@@ -122,12 +122,11 @@ class Layer:
         is_output: whether a network may end in it.
         has_modes: whether a step of it does something else in evaluation mode than in training.
         draws: whether a step of it in training mode takes random numbers.
+        has_kinks: whether its output is a piecewise function, see `LayerStep.piece`.
         splits_samples: whether workers may have some of its samples each (data parallelism).
         splits_units: whether workers may have some of its units each (tensor parallelism).
         leaves_ones: whether a row of ones lies in memory behind its output, units x samples; None:
             where one lies behind its input.
-        is_analytic: whether its output is an analytic function of its input and parameters, as a
-            complex-step derivative requires.
         quantities: what is recorded of its steps besides the quantities that every kind has.
         forward_formulas, backward_formulas: what it computes, of a kind with no page of its own.
         symbols: what its parameters are called in mathematics, where it is not W and b.
@@ -156,8 +155,8 @@ class Layer:
         return None
 
     @property
-    def is_analytic(self) -> bool:
-        return True
+    def has_kinks(self) -> bool:
+        return False
 
     @property
     def takes_ones(self) -> bool:
@@ -341,10 +340,13 @@ class LayerStep:
         """Fills a and σ'(z) from z, where the layer has an activation."""
         return ()
 
-    def piece(self) -> Array | None:
+    def piece(self, along: float = 0.0) -> Array | None:
         """Which smooth piece of a piecewise function each output is on, by input or z; None for a
 
         kind without kinks.
+
+        Args:
+            along: in a complex step, by how many times its imaginary part each number is moved.
         """
         return None
 

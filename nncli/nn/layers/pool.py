@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from nncli.nn.arrays import Array, Operations, Shape, bind, constant
+from nncli.nn.arrays import Array, Operations, Shape, bind, constant, moved
 from nncli.nn.layers.base import Layer, LayerStep, Placed, Workspace, windows_on
 from nncli.nn.windows import Pair, Windows
 
@@ -40,10 +40,7 @@ class MaxPool(Pool):
     """The maximum of each window."""
 
     type: ClassVar[str] = "maxpool"
-
-    @property
-    def is_analytic(self) -> bool:
-        return False
+    has_kinks = True
 
     def step(self, placed: Placed, input: Array, workspace: Workspace) -> "MaxPoolStep":
         return MaxPoolStep(placed, input, workspace)
@@ -119,8 +116,8 @@ class MaxPoolStep(PoolStep):
             yield bind(np.copyto, self.first, k, where=self.is_greater)
             yield bind(np.maximum, self.a, cells, out=self.a)
 
-    def piece(self) -> Array:
-        first: Array = np.argmax(self.cells, axis=0)
+    def piece(self, along: float = 0.0) -> Array:
+        first: Array = np.argmax([moved(cells, along) for cells in self.cells], axis=0)
         return first
 
     def hold(self, piece: Array) -> Operations:

@@ -7,7 +7,7 @@ import numpy as np
 
 from nncli.core.text import sizes
 from nncli.nn.activations import ACTIVATIONS, DEFAULT
-from nncli.nn.arrays import Array, Operations, Shape, bind, constant
+from nncli.nn.arrays import Array, Operations, Shape, bind, constant, moved
 from nncli.nn.initialisers import default_initialiser, initial_weights
 from nncli.nn.layers.base import Layer, LayerStep, Placed, ShapeMismatch, Workspace
 
@@ -38,16 +38,16 @@ class WeightedLayer(Layer):
         return self.activation
 
     @property
+    def has_kinks(self) -> bool:
+        return bool(ACTIVATIONS[self.activation].kinks)
+
+    @property
     def activation_values(self) -> tuple[float, ...]:
         """σ's parameters, in the order of its row."""
         return self.activation_parameters or ACTIVATIONS[self.activation].defaults
 
     def settings(self) -> Mapping[str, object]:
         return ACTIVATIONS[self.activation].named(self.activation_values)
-
-    @property
-    def is_analytic(self) -> bool:
-        return ACTIVATIONS[self.activation].analytic
 
     def weight_shape(self, input_shape: Shape) -> Shape:
         raise NotImplementedError
@@ -121,8 +121,9 @@ class WeightedStep(LayerStep):
         parameters = self.activation_parameters
         return self.activation.rule(self.z, self.a, self.prime, self.one, *parameters)
 
-    def piece(self) -> Array | None:
-        return self.activation.piece_at(self.z) if self.activation.kinks else None
+    def piece(self, along: float = 0.0) -> Array | None:
+        sigma = self.activation
+        return sigma.piece_at(moved(self.z, along)) if sigma.kinks else None
 
     def hold(self, piece: Array) -> Operations:
         sigma, parameters = self.activation, self.activation_parameters

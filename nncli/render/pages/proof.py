@@ -4,7 +4,7 @@ Every gradient is shown against an independent derivative; the findings are sent
 their numbers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import log10, prod
 
 from nncli.core.text import count_of, join_words
@@ -20,16 +20,10 @@ from nncli.inspection.findings import (
 )
 from nncli.inspection.record import Inspection
 from nncli.inspection.views import VIEWS
-from nncli.nn.activations import ACTIVATIONS
-from nncli.nn.trace import Trace
+from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.document import Block, Grid, Heading, Lines, Page, Paragraph
 from nncli.render.notation import SYMBOL
 from nncli.render.text import number, percent
-
-METHODS = {
-    "complex step": "the complex-step derivative Im C(w + ih)/h, which subtracts nothing",
-    "central differences": "central differences (C(w + h) − C(w − h))/2h in float64",
-}
 
 
 def proof(inspection: Inspection) -> Page:
@@ -37,7 +31,12 @@ def proof(inspection: Inspection) -> Page:
     if inspection.check is None:
         return [*page, Paragraph("The gradients were not checked (--check off).")]
     check = inspection.check
-    page.append(Paragraph(f"Each gradient against {METHODS[check.method]}:"))
+    page.append(
+        Paragraph(
+            f"Each gradient against the {check.method.replace(' ', '-')} derivative "
+            "Im C(w + ih)/h, which subtracts nothing:"
+        )
+    )
     rows = []
     for tensor in check.tensors:
         place = "" if tensor.worst is None else f"[{','.join(map(str, tensor.worst))}]"
@@ -45,7 +44,7 @@ def proof(inspection: Inspection) -> Page:
             (
                 tensor.layer,
                 SYMBOL[tensor.quantity],
-                f"{tensor.checked - len(tensor.kinks):,} of {tensor.size:,}",
+                f"{tensor.checked:,} of {tensor.size:,}",
                 f"{tensor.verified:,}",
                 number(tensor.max_relative_error, 2),
                 place,
@@ -58,7 +57,7 @@ def proof(inspection: Inspection) -> Page:
             words=2,
         )
     )
-    page += kinks(check, {layer.activation for layer in inspection.trace.layers})
+    page += kinks(check, inspection.trace.layers)
     page += [Paragraph(f"{why}.", note=True) for why in map(unverified, check.tensors) if why]
     page.append(Paragraph(verdict(check)))
     return page
@@ -76,20 +75,25 @@ def agreement(inspection: Inspection) -> str:
     )
 
 
-def kinks(check: Check, used: set[str | None]) -> Page:
-    """Where kinks lay within a difference's step; `used` are the network's activations."""
-    names = [r.name for r in ACTIVATIONS.values() if r.kinks and (r.name in used or not r.analytic)]
+def kinks(check: Check, layers: Sequence[LayerTrace]) -> Page:
+    """Where the derivative is that of one side of a kink."""
+    kinked = [layer for layer in layers if layer.placed.layer.has_kinks]
+    names = dict.fromkeys(layer.activation or layer.type for layer in kinked)
     page: Page = []
     for tensor in check.tensors:
         if tensor.kinks:
             some = " ".join(f"[{','.join(map(str, entry))}]" for entry in tensor.kinks[:6])
             more = " …" if len(tensor.kinks) > 6 else ""
+            those, side = (
+                ("entry is", "its derivative is that")
+                if len(tensor.kinks) == 1
+                else ("entries are", "their derivatives are those")
+            )
             page.append(
                 Paragraph(
-                    f"{tensor.layer} {SYMBOL[tensor.quantity]}: "
-                    f"{count_of(len(tensor.kinks), 'entry', 'entries')} left out, a kink of "
-                    f"{join_words((*names, 'maxpool'))} lies within the step: {some}{more}; "
-                    "compared with the derivative on this side of the kink, they agree",
+                    f"{tensor.layer} {SYMBOL[tensor.quantity]}: {len(tensor.kinks):,} {those} "
+                    f"next to a kink of {join_words(names)}, {some}{more}; {side} on this "
+                    "side of it.",
                     note=True,
                 )
             )
@@ -121,10 +125,8 @@ def unverified(tensor: TensorCheck) -> str:
     """Why entries of a gradient were not verified; empty where all were, or were wrong."""
     reasons = []
     if tensor.too_small:
-        reasons.append(
-            f"{count_of(tensor.too_small, 'entry is', 'entries are')} below "
-            f"{number(tensor.floor, 2)}, too small to tell from rounding"
-        )
+        some = count_of(tensor.too_small, "entry is", "entries are")
+        reasons.append(f"{some} too small to tell from rounding")
     if tensor.unknown:
         reasons.append(
             f"of {count_of(tensor.unknown, 'entry', 'entries')} the derivative is too large, or "
