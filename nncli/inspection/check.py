@@ -216,7 +216,8 @@ def _check_tensor(
     errors[is_zero] = 0
     # Digits that agree on the entry's own scale are no rounding, however small the entry is.
     sizes = np.abs(references)
-    agree = (sizes > underflow(array)) & (np.abs(values - references) <= allowed * sizes)
+    with np.errstate(invalid="ignore"):
+        agree = (sizes > underflow(array)) & (np.abs(values - references) <= allowed * sizes)
     is_told = is_zero | agree | (noise <= resolution(array) * np.maximum(sizes, SMALL * largest))
     wrong = errors > allowed
     verified = known & ~wrong & is_told
