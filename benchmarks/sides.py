@@ -21,6 +21,8 @@ import workloads
 from numpy.typing import NDArray
 from workloads import Data, Workload
 
+from nncli.nn.layers import Conv, Dense
+
 clock = process_time if __name__ == "__main__" and sys.argv[4] == "cpu" else perf_counter
 
 Epoch = Callable[[], tuple[float, int]]  # takes an epoch: seconds and steps
@@ -42,7 +44,7 @@ class Nncli:
         from nncli.nn.parallel.worker_pool import start_workers
         from nncli.training import trainer as timed
 
-        timed.perf_counter = clock
+        timed.perf_counter = clock  # type: ignore[attr-defined]
         net = workloads.network(workload, data)
         index = np.arange(len(data.inputs))
         train = Dataset(data.inputs, data.targets, index)
@@ -153,8 +155,9 @@ class Torch:
             modules += [module, nn.Sigmoid()]
         return nn.Sequential(*modules)
 
-    def same(self, layer: Any) -> tuple[int, int]:
-        return tuple(k // 2 if layer.padding == "same" else 0 for k in layer.kernel)
+    def same(self, layer: Conv) -> tuple[int, int]:
+        rows, columns = layer.kernel if layer.padding == "same" else (1, 1)
+        return rows // 2, columns // 2
 
     def epochs(self, workload: Workload, data: Data) -> tuple[Epoch, Parameters]:
         torch = self.torch
@@ -191,7 +194,7 @@ class Torch:
     def one_conv(self, workload: Workload) -> Epoch:
         torch = self.torch
         channels, *image = workloads.ONE_CONV_SHAPE
-        layer = workload.layers[0]
+        layer = workloads.ONE_CONV_LAYER
         module = torch.nn.Conv2d(channels, layer.filters, layer.kernel, padding=self.same(layer))
         n = workload.batch_size
         x = torch.rand(n, channels, *image, requires_grad=True)
@@ -286,19 +289,19 @@ class Jax:
 
     def one_conv(self, workload: Workload) -> Epoch:
         jax, jnp = self.jax, self.jax.numpy
-        layer, rng = workload.layers[0], np.random.default_rng(0)
+        layer, rng = workloads.ONE_CONV_LAYER, np.random.default_rng(0)
         n, channels = workload.batch_size, workloads.ONE_CONV_SHAPE[0]
         shape = (layer.filters, channels, *layer.kernel)
         own = [jnp.array(rng.normal(0, 0.1, shape), "f"), jnp.zeros(layer.filters, "f")]
         x = jnp.array(rng.random((n, *workloads.ONE_CONV_SHAPE)), "f")
         upstream = jnp.array(rng.random((n, layer.filters, *workloads.ONE_CONV_SHAPE[1:])), "f")
 
-        @jax.jit
         def backward(own: Any, x: Any, upstream: Any) -> Any:
             _, pull = jax.vjp(lambda own, x: self.forward(layer, own, x), own, x)
             return pull(upstream)
 
-        return repeated(lambda: jax.block_until_ready(backward(own, x, upstream)))
+        compiled = jax.jit(backward)
+        return repeated(lambda: jax.block_until_ready(compiled(own, x, upstream)))
 
 
 class Sklearn:
@@ -315,7 +318,7 @@ class Sklearn:
         if not workload.is_dense:
             return None
         model = MLPClassifier(
-            [layer.units for layer in workload.layers[:-1]],
+            [layer.units for layer in workload.layers[:-1] if isinstance(layer, Dense)],
             activation="logistic",
             solver="sgd",
             alpha=0,
@@ -420,7 +423,8 @@ class Bound:
         flat, gradient, update = (zeros(sum(sizes)) for _ in range(3))
         one, minus_eta = np.array(1, np.float32), np.array(-workloads.ETA, np.float32)
         one_over_n = np.array(1 / y.shape[1], np.float32)
-        layers, start = [], 0
+        layers: list[tuple[Any, ...]] = []
+        start = 0
         for (inputs, units), size in zip(shapes, sizes, strict=True):
             lies = slice(start, start + size)
             flat[lies] = np.random.default_rng(start).normal(0, 0.05, size)
@@ -469,7 +473,7 @@ def zeros(*shape: int) -> NDArray[Any]:
     return np.full(shape, 1e-3, np.float32)
 
 
-SIDES = {
+SIDES: dict[str, Callable[[int], Any]] = {
     "nncli": Nncli,
     "PyTorch": Torch,
     "torch.compile": TorchCompile,

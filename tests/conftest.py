@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -19,7 +20,14 @@ with contextlib.suppress(ImportError):  # the environment of the peers goes with
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"
 Run = Callable[..., Outcome]
-__all__ = ["CONFIGS", "ROOT", "Outcome", "Run"]
+T = TypeVar("T")
+__all__ = ["CONFIGS", "ROOT", "Outcome", "Run", "present"]
+
+
+def present(value: T | None) -> T:
+    """What is expected to be there."""
+    assert value is not None
+    return value
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -24,7 +24,8 @@ def test_the_same_kinds_in_the_same_order() -> None:
 
 def test_the_schema_has_each_kind_by_its_own_name() -> None:
     for kind, model in MODELS.items():
-        assert model.model_fields["type"].annotation.__args__ == (kind,)
+        annotation: Any = model.model_fields["type"].annotation
+        assert annotation.__args__ == (kind,)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -45,7 +45,7 @@ def page(conv: Any) -> Any:
     def call(*arguments: Any, **more: Any) -> str:
         done = conv(*arguments, **more)
         assert (done.status, done.err) == (0, "")
-        return done.out
+        return str(done.out)
 
     return call
 
@@ -68,7 +68,7 @@ def refused(conv: Any, tmp_path: Path) -> Any:
         assert sorted(tmp_path.rglob("*")) == before
         assert done.err.startswith("nncli: ")
         assert done.err.count("\n") == 1
-        return done.err.strip()
+        return str(done.err).strip()
 
     return call
 

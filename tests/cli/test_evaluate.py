@@ -21,7 +21,8 @@ MNIST = CONFIGS.parent / "data/mnist"
 def record(nncli: Run, *arguments: str | Path | int) -> dict[str, Any]:
     done = nncli("evaluate", *arguments, "--format", "json")
     assert (done.status, done.err) == (0, "")
-    return json.loads(done.out)
+    found: dict[str, Any] = json.loads(done.out)
+    return found
 
 
 def test_a_page_for_reading(nncli: Run, runs: Path) -> None:

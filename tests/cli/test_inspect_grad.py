@@ -16,7 +16,7 @@ from nncli.nn.layers import DenseStep
 from nncli.render.formats import suffixes
 from nncli.render.text import Extent
 from nncli.training.run_files import PREVIOUS
-from tests.conftest import CONFIGS, Run
+from tests.conftest import CONFIGS, Run, present
 
 TWO, SEED, MLP, CONV = (
     CONFIGS / f"{name}.yaml" for name in ("two-two-two", "seed-3-4-2", "digits-mlp", "digits-conv")
@@ -199,9 +199,9 @@ def test_tap_and_cell(page: Any, record: Any) -> None:
     text = page(CONV, "--layer", "conv1", "--tap", "2,0,1,1", "--cell", "0,3,4", "--check", "off")
     conv = record(CONV, "--check", "off")["layers"][0]
     tap = re.search(r"Together ∂C/∂W\[2,0,1,1\] = (\S+?)\.?[ \n]", text)
-    assert float(tap[1]) == pytest.approx(conv["weight_gradient"][2][0][1][1], rel=1e-9)
+    assert float(present(tap)[1]) == pytest.approx(conv["weight_gradient"][2][0][1][1], rel=1e-9)
     cell = re.search(r"sample 0: together ∂C/∂input\[0,3,4\] = (\S+?)\.?[ \n]", text)
-    assert float(cell[1]) == pytest.approx(conv["downstream"][0][0][3][4], rel=1e-9)
+    assert float(present(cell)[1]) == pytest.approx(conv["downstream"][0][0][3][4], rel=1e-9)
 
 
 def test_rows_and_columns(page: Any) -> None:
@@ -228,7 +228,7 @@ def test_an_open_range_costs_nothing() -> None:
 def test_digits(page: Any, digits: int) -> None:
     text = page(TWO, "--digits", digits)
     shown = re.search(r"sigmoid\(z\)  1×2\n.*→ \[(\S+) (\S+)\]", text)
-    assert [len(x.split(".")[1]) for x in shown.groups()] == [digits, digits]
+    assert [len(x.split(".")[1]) for x in present(shown).groups()] == [digits, digits]
 
 
 def test_why(page: Any, record: Any) -> None:

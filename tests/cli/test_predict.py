@@ -41,7 +41,8 @@ def by_hand(run: Path) -> NDArray[Any]:
     p, _ = safetensors_format.read(run / "checkpoint.safetensors")
     z = np.tanh(x @ p["dense1.weight"] + p["dense1.bias"]) @ p["dense2.weight"] + p["dense2.bias"]
     e = np.exp(z - z.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
+    softmax: np.ndarray = e / e.sum(axis=1, keepdims=True)
+    return softmax
 
 
 def table(text: str) -> list[list[str]]:

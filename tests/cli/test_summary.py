@@ -16,7 +16,8 @@ SHAPE = ("--set", "data.shape=[1, 28, 28]")
 def record(nncli: Run, *arguments: str | Path) -> dict[str, Any]:
     done = nncli("summary", *arguments, "--format", "json")
     assert (done.status, done.err) == (0, "")
-    return json.loads(done.out)
+    found: dict[str, Any] = json.loads(done.out)
+    return found
 
 
 def test_a_page_for_reading(nncli: Run) -> None:

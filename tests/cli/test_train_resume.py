@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.commands import LIMIT
-from tests.conftest import CONFIGS, ROOT, Run
+from tests.conftest import CONFIGS, ROOT, Run, present
 from tests.soak.kills import ending
 
 DATA = ROOT / "data/digits.csv"
@@ -258,7 +258,7 @@ def test_a_divergence_shows_its_last_steps(nncli: Run) -> None:
     done = nncli("train", CONFIGS / "iris.yaml", *options)
     assert done.status == 1
     first, second, *_ = done.err.splitlines()
-    step = int(re.search(r"at step (\d+): ", first)[1])
+    step = int(present(re.search(r"at step (\d+): ", first))[1])
     table = done.out[done.out.index("the last steps") :]
     assert re.findall(r"^ +(\d+) +\S+ +dense2 ", table, re.M) == [
         str(k) for k in range(step - 4, step + 1)

@@ -34,7 +34,7 @@ def npz(**arrays: Any) -> bytes:
     return stream.getvalue()
 
 
-def idx(array: Any) -> bytes:
+def idx(array: np.ndarray) -> bytes:
     return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
 
 

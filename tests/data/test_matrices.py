@@ -20,6 +20,7 @@ from nncli.data.readers import files, images, matrices
 from nncli.data.readers.filters import FILTERS, read_filter
 from nncli.data.readers.matrices import open_npy_for_writing, read_matrix, write_matrix
 from nncli.data.readers.text import TextReader
+from tests.conftest import present
 from tests.data.conftest import problems, told_if_any, write
 
 HERE_IS_SAFE = settings(
@@ -908,7 +909,7 @@ def test_known_filters() -> None:
 
 
 def test_the_docstring_shows_the_filters_as_they_are() -> None:
-    lines = read_filter.__doc__.split("\n\n")
+    lines = present(read_filter.__doc__).split("\n\n")
     shown = {}
     for table in lines[2:4]:
         title, *rows = table.splitlines()

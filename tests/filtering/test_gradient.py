@@ -12,6 +12,7 @@ from nncli.nn.layers import Conv, Dense, Flatten
 from nncli.nn.network import build_network
 from nncli.nn.optimizers import sgd
 from nncli.nn.step import Step
+from tests.conftest import present
 from tests.reference import correlate as loops
 
 GEOMETRIES = [
@@ -117,7 +118,7 @@ def test_against_a_conv_layer_in_training(
     layer = step.layers[0]
     by_image, by_weight = np.zeros(step.inputs.shape), np.zeros(weight.shape)
     for x, f in np.ndindex(4, 2):
-        delta = layer.delta[f, ..., x]
+        delta = present(layer.delta)[f, ..., x]
         back = correlate_gradient(step.inputs[x], weight[f], delta, **how, summed=True)
         by_image[x] += back[0]
         by_weight[f] += back[1] / 4

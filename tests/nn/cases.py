@@ -80,7 +80,7 @@ class Setting:
 
     def reference(self, network: Network, eta: float = 0.5, **how: Any) -> dict[str, Any]:
         """What plain loops make of the same step from the parameters of `network`."""
-        return backprop.step(
+        step: dict[str, Any] = backprop.step(
             self.case.layers,
             as_lists(network.views(network.parameters)),
             self.inputs.tolist(),
@@ -90,6 +90,7 @@ class Setting:
             draws=self.draws(),
             **how,
         )
+        return step
 
 
 def as_lists(views: Any) -> Any:

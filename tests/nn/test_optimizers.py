@@ -17,6 +17,7 @@ from nncli.nn.optimizers import GRADIENT, PARAMETERS, Optimizer, before, chain_o
 from nncli.nn.schedules import Constant, Cosine, Exponential, StepDecay
 from nncli.nn.step import Step
 from nncli.nn.trace import Start
+from tests.conftest import present
 from tests.reference.make_optimizers import CASES, ETA, PATH, SIZE
 
 from .cases import SOME_CASES, relative_error, settle
@@ -86,13 +87,13 @@ def test_biases_decay_as_weights_do() -> None:
 def test_gradient_is_that_of_the_cost_alone() -> None:
     step = one_weight(1.0, momentum=0.9, weight_decay=0.5)
     run(step, [0.1, 0.1])
-    assert step.optimizer.gradient.tolist() == [0.85]
-    assert step.optimizer.state["velocity"].tolist() == [2.625]
-    assert step.optimizer.update == pytest.approx(-0.2625)
+    assert present(step.optimizer).gradient.tolist() == [0.85]
+    assert present(step.optimizer).state["velocity"].tolist() == [2.625]
+    assert present(step.optimizer).update == pytest.approx(-0.2625)
 
 
 def test_without_momentum_there_is_no_velocity() -> None:
-    assert one_weight(1.0).optimizer.state == {}
+    assert present(one_weight(1.0).optimizer).state == {}
 
 
 def test_nesterov() -> None:
@@ -123,10 +124,10 @@ def test_a_stretch_at_a_time_comes_to_the_same_bits() -> None:
     for _ in range(3):
         whole.run(0.1)
         parts.forward()
-        parts.optimizer.gradient[...] = whole.optimizer.gradient
-        parts.optimizer.begin(0.1)
+        present(parts.optimizer).gradient[...] = present(whole.optimizer).gradient
+        present(parts.optimizer).begin(0.1)
         for stretch in (slice(1, 2), slice(0, 1)):
-            execute(parts.optimizer.operations(stretch))
+            execute(present(parts.optimizer).operations(stretch))
         assert parts.network.parameters.tobytes() == whole.network.parameters.tobytes()
 
 
@@ -197,7 +198,7 @@ def test_a_plain_step_has_no_more_operations_than_it_needs() -> None:
     step = Step(network, sgd(network), 10)
     (whole,) = step.passes
     forward, backward = len(whole.forward_operations), len(whole.backward_operations)
-    assert (forward, backward, len(step.optimizer.operations())) == (18, 8, 2)
+    assert (forward, backward, len(present(step.optimizer).operations())) == (18, 8, 2)
 
 
 EPOCHS = range(1, 13)

@@ -10,6 +10,7 @@ from nncli.nn.layers import Dense
 from nncli.nn.network import build_network, splits_samples
 from nncli.nn.optimizers import sgd
 from nncli.nn.step import Step
+from tests.conftest import present
 
 from .cases import DRAWS, LENET, SOME_CASES, build_case, relative_error, settle
 from .test_against_reference import TOLERANCE, first_difference
@@ -24,7 +25,12 @@ def after(
     costs = [step.run(eta, full=full) for eta in etas]
     optimizer = step.optimizer
     return np.array(costs).tobytes() + b"".join(
-        array.tobytes() for array in (step.network.parameters, optimizer.gradient, optimizer.update)
+        array.tobytes()
+        for array in (
+            step.network.parameters,
+            present(optimizer).gradient,
+            present(optimizer).update,
+        )
     )
 
 
@@ -61,7 +67,7 @@ def test_forward_alone_changes_nothing_and_gives_the_cost_of_run(case: Any) -> N
     before = step.network.parameters.copy()
     cost = step.forward()
     assert np.array_equal(step.network.parameters, before)
-    assert not step.optimizer.gradient.any()
+    assert not present(step.optimizer).gradient.any()
     assert step.run(0.5) == cost
 
 
@@ -89,7 +95,7 @@ def test_steps_of_several_sizes_share_one_optimizer(case: Any) -> None:
     smaller.draw(DRAWS)
     velocities = {
         f"{name}.{key}_velocity": v.tolist()
-        for name, keys in network.views(optimizer.state["velocity"]).items()
+        for name, keys in network.views(present(optimizer).state["velocity"]).items()
         for key, v in keys.items()
     }
     one = replace(
@@ -101,9 +107,9 @@ def test_steps_of_several_sizes_share_one_optimizer(case: Any) -> None:
     reference = one.reference(network, 0.5, momentum=0.9, velocities=velocities)
     cost = smaller.run(0.5, full=True)
     assert first_difference(smaller, cost, reference, TOLERANCE) is None
-    smaller_update = optimizer.update.copy()
+    smaller_update = present(optimizer).update.copy()
     step.run(0.5)
-    assert not np.array_equal(optimizer.update, smaller_update)
+    assert not np.array_equal(present(optimizer).update, smaller_update)
 
 
 @pytest.mark.parametrize(
@@ -121,8 +127,8 @@ def test_the_gradient_of_a_batch_is_the_mean_over_its_samples(case: Any) -> None
         drawn = ({q: a[..., k : k + 1] for q, a in x.recorded.items()} for x in whole.layers)
         step.repeat_draw([*drawn])
         step.run(0.0)
-        gradients.append(step.optimizer.gradient.copy())
-    assert relative_error(whole.optimizer.gradient, np.mean(gradients, axis=0)) < TOLERANCE
+        gradients.append(present(step.optimizer).gradient.copy())
+    assert relative_error(present(whole.optimizer).gradient, np.mean(gradients, axis=0)) < TOLERANCE
 
 
 @pytest.mark.parametrize("poisoned", ["inputs", "targets", "parameters"])
@@ -131,7 +137,11 @@ def test_a_cost_that_is_not_finite_leaves_the_parameters(poisoned: str) -> None:
     step.run(0.5)
     holder = step.network if poisoned == "parameters" else step
     getattr(holder, poisoned).flat[0] = np.nan
-    state = (step.network.parameters, step.optimizer.state["velocity"], step.optimizer.update)
+    state = (
+        step.network.parameters,
+        present(step.optimizer).state["velocity"],
+        present(step.optimizer).update,
+    )
     before = [array.copy() for array in state]
     assert not np.isfinite(step.run(0.5, full=True))
     assert all(np.array_equal(x, y, equal_nan=True) for x, y in zip(before, state, strict=True))
@@ -151,8 +161,8 @@ def test_parameters_gradients_and_updates_are_views() -> None:
     for layer in step.layers:
         for arrays, flat in (
             (layer.parameters, step.network.parameters),
-            (layer.gradients, step.optimizer.gradient),
-            (layer.updates, step.optimizer.update),
+            (layer.gradients, present(step.optimizer).gradient),
+            (layer.updates, present(step.optimizer).update),
         ):
             assert set(arrays) == set(layer.placed.parameter_shapes)
             assert all(np.shares_memory(array, flat) for array in arrays.values())

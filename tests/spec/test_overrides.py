@@ -101,7 +101,7 @@ def test_what_is_not_utf8_on_the_command_line_is_told(override: str) -> None:
 
 
 def test_utf8_that_the_locale_could_not_read_is_read_all_the_same() -> None:
-    def by_the_c_locale(text: Any) -> str:
+    def by_the_c_locale(text: str) -> str:
         return text.encode().decode("ascii", "surrogateescape")
 
     spec = parse_spec(TEXT, overrides=[*map(by_the_c_locale, ["train.η=0.25", "name=é"])])

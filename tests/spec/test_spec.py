@@ -70,9 +70,10 @@ def test_what_is_written_inline_becomes_tuples() -> None:
     text = SMALL.replace("x.csv", "{inputs: [[0, 1], [1, 1]], targets: [[0], [1.5]]}")
     text = text.replace("units: 1", "units: 2, bias: [0, 1], weights: [[1, 2], [3, .5]]")
     spec = parse_spec(text)
-    assert spec.data.train.inputs == ((0.0, 1.0), (1.0, 1.0))
-    assert spec.data.train.targets == ((0,), (1.5,))
-    assert type(spec.data.train.targets[0][0]) is int
+    train: Any = spec.data.train
+    assert train.inputs == ((0.0, 1.0), (1.0, 1.0))
+    assert train.targets == ((0,), (1.5,))
+    assert type(train.targets[0][0]) is int
     layer: Any = spec.network[0]
     assert layer.weights == ((1.0, 2.0), (3.0, 0.5))
     assert layer.bias == (0.0, 1.0)
