@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from nncli.app.opening import OpenedRun, open_run
-from nncli.app.pipeline import load_data, source_of
 from nncli.app.records import Evaluated, WorstSample
+from nncli.app.sources import load_data, source_of
 from nncli.core.errors import DataError, SpecError
 from nncli.core.text import printable
 from nncli.data import Dataset, Pair, read_measured

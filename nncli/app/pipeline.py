@@ -4,7 +4,7 @@ Each stage is made once, by the function named for it, from those before it. `pr
 way; it builds the layers of the spec first, which needs no data, and places them by its data.
 Commands that need less call fewer stages: a run in use has its own weights and knows the shape of
 its inputs (`build_run_network`), a summary needs the layers alone (`build_layers`, `place_layers`),
-an evaluation the data (`load_data`).
+an evaluation the data (`load_data`, in `sources`).
 
 Mistakes that show only here, such as a layer that does not fit the data, are reported where the
 spec's file has them, those of stages that do not depend on each other all at once.
@@ -13,18 +13,19 @@ spec's file has them, those of stages that do not depend on each other all at on
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from nncli import data as datasets
 from nncli.app.records import Prepared
+from nncli.app.sources import check_keys, load_data
 from nncli.app.weights import given_values, load_initial_weights
 from nncli.core.errors import DataError, LayerError, NncliError, SpecError
 from nncli.core.seeds import Stream, seed_of
 from nncli.core.text import count_of, sizes
 from nncli.data.samples import is_channels_last
+from nncli.data.targets import MOST_COUNTED, is_integer
 from nncli.nn import layers as nn
 from nncli.nn import network as networks
 from nncli.nn import schedules
@@ -39,7 +40,6 @@ from nncli.spec import (
     CosineSchedule,
     ExponentialSchedule,
     LayerSpec,
-    PairSpec,
     Schedule,
     Spec,
     StepSchedule,
@@ -66,6 +66,8 @@ def prepare(spec: Spec, *, weight_files: bool = True) -> Prepared:
     mistakes = _Mistakes(spec)
     unplaced = mistakes.of(lambda: build_layers(spec, weight_files=weight_files))
     data = mistakes.of(lambda: load_data(spec))
+    if weight_files:  # a run that has begun goes on as it was
+        mistakes.of(lambda: check_keys(spec))
     input_shape = spec.data.shape if data is None else data.input_shape
     layers = network = None
     if unplaced is not None and input_shape is not None:
@@ -141,72 +143,6 @@ def with_defaults(spec: Spec) -> Spec:
         return layer
 
     return spec.model_copy(update={"network": tuple(map(filled, spec.network))})
-
-
-# The data
-
-
-def load_data(spec: Spec) -> datasets.Data:
-    """The data of a spec, split and scaled.
-
-    Raises:
-        SpecError: a file is not there. DataError: what is in it does not fit.
-    """
-    d = spec.data
-    _check_files(spec)
-    validation = d.validation
-    return datasets.load(
-        train=source_of(spec, d.train),
-        validation=validation if isinstance(validation, float) else _maybe(spec, validation),
-        test=_maybe(spec, d.test),
-        target=d.target,
-        classes=d.classes,
-        header=d.header,
-        scale=d.scale,
-        shape=d.shape,
-        dtype=np.dtype(spec.dtype),
-        seed=seed_of(spec.seed, Stream.SPLIT),
-    )
-
-
-def _check_files(spec: Spec) -> None:
-    """Raises SpecError for files of `data` that are missing, each with its place in the spec."""
-    problems: list[str] = []
-    for key in ("train", "validation", "test"):
-        table = getattr(spec.data, key)
-        names: dict[tuple[str, ...], object] = {(): table}
-        if isinstance(table, PairSpec):
-            names = {("inputs",): table.inputs, ("targets",): table.targets}
-        for place, name in names.items():
-            # Unlike those of Path, these know no path that is too long to ask for.
-            if isinstance(name, str) and not os.path.isfile(spec.resolve(name)):
-                there = os.path.exists(spec.resolve(name))
-                what = "this is no file:" if there else "there is no file"
-                message = f"{what} {str(spec.resolve(name))!r}; check the path"
-                problems += spec.error_at(("data", key, *place), message).problems
-    if problems:
-        raise SpecError(problems)
-
-
-def _maybe(spec: Spec, table: str | PairSpec | None) -> datasets.Source | None:
-    return None if table is None else source_of(spec, table)
-
-
-def source_of(spec: Spec, table: str | PairSpec) -> datasets.Source:
-    """What a key under the spec's `data` names, as seen from the current folder."""
-
-    def half(value: object) -> Path | list[object]:
-        return spec.resolve(value) if isinstance(value, str) else _lists(value)
-
-    if isinstance(table, str):
-        return spec.resolve(table)
-    return datasets.Pair(half(table.inputs), half(table.targets))
-
-
-def _lists(value: object) -> list[object]:
-    """Nested tuples as nested lists."""
-    assert isinstance(value, tuple)
-    return [_lists(item) if isinstance(item, tuple) else item for item in value]
 
 
 # The layers
@@ -344,16 +280,36 @@ def build_network(spec: Spec, placed: Placed) -> Network:
 
 def check_outputs(spec: Spec, network: Network, data: datasets.Data) -> None:
     """Raises SpecError where the network's outputs are not what the data and the cost call for."""
-    if network.output_shape != (data.outputs,):
+    (units,) = network.output_shape
+    if units != data.outputs:
         noun = ("class", "classes") if data.classes else ("target a sample", "targets a sample")
         raise spec.error_at(
             ("network", len(spec.network) - 1, "units"),
             f"the data have {count_of(data.outputs, *noun)}, "
-            f"got {count_of(network.output_shape[0], 'unit')}; "
-            f"units: {data.outputs} would fit",
+            f"got {count_of(units, 'unit')}; units: {data.outputs} would fit"
+            f"{_other_targets(spec, data, units)}",
         )
     if spec.train.cost == "cross_entropy" and data.classes is None:
         _check_probabilities(spec, data)
+
+
+def _other_targets(spec: Spec, data: datasets.Data, units: int) -> str:
+    """What else than other units would fit: to take integers for numbers, or numbers for classes.
+
+    Integers among the targets are classes, in an array if its type is an integer one.
+    """
+    targets = data.train.targets
+    if data.classes is not None and units == 1 and all(map(is_integer, data.classes)):
+        return "; or, if these integers are plain numbers, classes: none (under data)"
+    if data.classes is None and data.outputs == 1 and units > 1:
+        low, high = targets.min(), targets.max()
+        if (targets == np.rint(targets)).all() and low >= 0 and high < MOST_COUNTED:
+            classes = max(units, int(high) + 1)
+            instead = "not none" if spec.data.classes == "none" else "under data"
+            return (
+                f"; or, if the targets are classes counted from 0, classes: {classes} ({instead})"
+            )
+    return ""
 
 
 def _check_probabilities(spec: Spec, data: datasets.Data) -> None:

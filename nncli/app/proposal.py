@@ -112,6 +112,9 @@ def _data(train: str | dict[str, str], found: Survey) -> Iterator[Entry]:
             "none",
             "these integers are measures; without this line they would be classes",
         )
+    if found.classes is not None and not found.are_labels:
+        why = "the targets are floats, which are classes only where that is said"
+        yield Entry("classes", len(found.classes.names), why)
     if found.samples < FEW:
         why = "a share held back to judge by; of so few samples none is"
         yield Entry("validation", 0.2, why, off=True)

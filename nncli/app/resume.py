@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nncli.app.opening import read_preprocessing
-from nncli.app.pipeline import prepare, start_workers, with_defaults
+from nncli.app.pipeline import make_plan, prepare, start_workers, with_defaults
 from nncli.app.records import Prepared, Training
 from nncli.app.train import (
     CHECKPOINT_EVERY,
@@ -146,7 +146,8 @@ def reopen(
         prepared = prepare(new, weight_files=False)
         point = resume_point(path, prepared.network)
         _check_place(prepared, point, printable(path))
-        point = point._replace(notes=(*point.notes, *_lost_data(path)))
+        notes = (*_lost_data(path), *_rising_rate(own, prepared, point))
+        point = point._replace(notes=(*point.notes, *notes))
         return Reopened(prepared, folder, point, tuple(_comments(changed, point)))
     except BaseException:
         folder.close()
@@ -159,6 +160,22 @@ def _lost_data(path: Path) -> Iterator[str]:
         read_preprocessing(path)
     except RunError as error:
         yield f"{error}; it is written again"
+
+
+def _rising_rate(own: Spec, prepared: Prepared, point: ResumePoint) -> Iterator[str]:
+    """A note where η, which a schedule has lowered, rises since that spans more epochs now."""
+    new, done = prepared.spec, point.state.epoch
+    settings = new.train
+    if own.train.eta != settings.eta or not done or done >= settings.epochs:
+        return
+    before = make_plan(own, classes=False).eta_in(done)
+    after = prepared.plan.eta_in(done + 1)
+    if after > before:
+        yield (
+            f"η rises again, from {before:.4g} to {after:.4g}: the {settings.schedule.type} "
+            f"schedule spans {settings.epochs} epochs now; --set train.schedule=constant --set "
+            f"train.eta={before:.4g} keeps it"
+        )
 
 
 def _differences(one: Spec, other: Spec) -> list[_Change]:

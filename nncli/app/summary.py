@@ -8,11 +8,11 @@ from nncli.app.opening import read_preprocessing, spec_file
 from nncli.app.pipeline import (
     build_layers,
     build_run_network,
-    load_data,
     place_layers,
     shape_notes,
 )
 from nncli.app.records import LayerSummary, Summary
+from nncli.app.sources import load_data
 from nncli.inspection.timing import LayerTime, time_step
 from nncli.nn.layers import Placed
 from nncli.spec import Spec, load_spec

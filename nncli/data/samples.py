@@ -61,6 +61,11 @@ class Origin(NamedTuple):
         title = f" ({named(self.columns[value])})" if self.columns is not None else ""
         return f"{self.name}: row {self.lines[row]}, column {self.positions[value]}{title}"
 
+    def rows(self, samples: NDArray[np.int64]) -> list[int]:
+        """Where these samples stand: lines of a text, indices of an array."""
+        chosen: list[int] = (samples if self.lines is None else self.lines[samples]).tolist()
+        return chosen
+
 
 def named(column: str) -> str:
     """A column's name as messages show it: quoted only where it would be unclear bare."""

@@ -16,7 +16,7 @@ from nncli.data.readers.read import kind, read_pair, read_source
 from nncli.data.readers.rows import read_table
 from nncli.data.readers.tables import Table, is_number, table_samples, target_columns
 from nncli.data.samples import Pair, Samples, Source, named
-from nncli.data.targets import one_class
+from nncli.data.targets import is_label, one_class
 
 TARGET_NAMES = {"target", "label", "class", "y", "output", "outcome", "category"}
 # Integers of more different values than this, or of fewer samples a value, are rather measures.
@@ -129,7 +129,27 @@ def chosen_columns(table: Table, target: Sequence[str | int]) -> tuple[Column, .
     of_words = columns_of_words(table)
     if len(of_words) == 1:
         return (Column(key_of(table, of_words[0]), "the only column of words"),)
+    if is_constant(table, -1) and are_classes(table, 0):
+        return (Column(key_of(table, 0), "the first column, as the last is always the same"),)
     return (Column(key_of(table, table.width - 1), "the last column"),)
+
+
+def is_constant(table: Table, column: int) -> bool:
+    if isinstance(table.cells, np.ndarray):
+        values = table.cells[:, column]
+        return bool((values == values[0]).all())
+    return len({cells[column] for cells in table.cells}) == 1
+
+
+def are_classes(table: Table, column: int) -> bool:
+    """Whether a column is of integers that look like classes."""
+    if not isinstance(table.cells, np.ndarray):
+        return False
+    values = table.cells[:, column]
+    if not is_label(values).all():
+        return False
+    distinct = np.unique(values)
+    return len(distinct) > 1 and looks_like_classes(distinct, len(values))
 
 
 def as_key(table: Table, key: str | int) -> str | int:
@@ -221,12 +241,15 @@ def targets_of(samples: Samples) -> tuple[Classes | None, NDArray[np.float64]]:
     if targets.ndim == 1:
         distinct, sizes = np.unique(targets, return_counts=True)
         if len(distinct) == 1:
-            raise one_class(targets, name)
+            raise one_class(samples)
         are_words = targets.dtype.kind == "U"
         if are_words or looks_like_classes(distinct, len(targets)):
             names = tuple(str(label) for label in distinct)
             return Classes(names, tuple(sizes.tolist()), are_words), np.empty((len(targets), 0))
     numbers = targets.reshape(len(targets), -1).astype(np.float64)
+    counted = counted_classes(numbers) if targets.dtype.kind == "f" else None
+    if counted is not None:
+        return counted, np.empty((len(targets), 0))
     if not np.isfinite(numbers).all():
         raise DataError(f"{name}: holds targets that are not finite; every target must be a number")
     if (numbers == numbers[0]).all() and len(numbers) > 1:
@@ -235,6 +258,17 @@ def targets_of(samples: Samples) -> tuple[Classes | None, NDArray[np.float64]]:
             "there is nothing to learn"
         )
     return None, numbers
+
+
+def counted_classes(numbers: NDArray[np.float64]) -> Classes | None:
+    """The classes of floats that count them from 0, as some programs save labels."""
+    if numbers.shape[1] != 1 or not is_label(numbers).all():
+        return None
+    distinct, sizes = np.unique(numbers, return_counts=True)
+    counts = len(distinct) > 1 and bool((distinct == np.arange(len(distinct))).all())
+    if not counts or not looks_like_classes(distinct, len(numbers)):
+        return None
+    return Classes(tuple(str(int(label)) for label in distinct), tuple(sizes.tolist()), False)
 
 
 def looks_like_classes(distinct: NDArray[Any], samples: int) -> bool:

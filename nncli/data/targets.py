@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
 from nncli.core.text import count_of, nearest, quote, quote_all
-from nncli.data.messages import Problems
+from nncli.data.messages import SHOWN_PROBLEMS, Problems
 from nncli.data.samples import Origin, Samples, check_finite
 
 Classes = int | tuple[str, ...] | Literal["none"] | None
@@ -53,9 +53,12 @@ class Encoding(NamedTuple):
             place = origin.place(row)
             return f"{place}: {quote(label)} is not a class; the classes are {classes}{near}"
 
-        unknown = np.flatnonzero(indices < 0).tolist()
-        classes = self.described(lookup) if unknown else ""
-        problems.add_each(unknown, wrong)
+        unknown = np.flatnonzero(indices < 0)
+        classes = self.described(lookup) if len(unknown) else ""
+        for label in list(dict.fromkeys(labels[unknown].tolist()))[:SHOWN_PROBLEMS]:
+            rows = unknown[labels[unknown] == label]
+            problems.add_rows(wrong(int(rows[0])), origin.rows(rows))
+        problems.total = len(unknown)
         problems.raise_any(key="classes")
         return indices
 
@@ -120,17 +123,27 @@ def fit_encoding(samples: Samples, classes: Classes) -> Encoding | None:
             key="classes",
         )
     if len(distinct) == 1:
-        raise one_class(samples.targets, name)
+        raise one_class(samples)
     return Encoding(tuple(str(label) for label in distinct))
 
 
-def one_class(labels: NDArray[Any], name: str) -> DataError:
+def one_class(samples: Samples) -> DataError:
+    """For labels that are all the same."""
+    labels, name = samples.targets, samples.targets_origin.name
+    assert labels is not None
     n, label = len(labels), quote(labels[0])
     found = f"all {n:,} labels are {label}" if n > 1 else f"its only label is {label}"
     numbers = "" if labels.dtype.kind == "U" else "; for plain numbers set classes: none"
+    if samples.inputs_origin.lines is not None and samples.inputs_origin.name == name:
+        numbers += "; if another column holds the labels, name it, as in target: 0"
     return DataError(
         f"{name}: {found}: one class cannot be learnt to tell from others{numbers}", key="target"
     )
+
+
+def are_slips(others: int, samples: int) -> bool:
+    """Whether values that are no labels are so few among labels that they are mistakes."""
+    return 0 < others <= MOST_SLIPS and others < SLIPS_SHARE * samples
 
 
 def refuse_slips(values: NDArray[Any], labels: NDArray[np.bool_], origin: Origin) -> None:
@@ -139,7 +152,7 @@ def refuse_slips(values: NDArray[Any], labels: NDArray[np.bool_], origin: Origin
     values: N numbers, or N Python numbers as objects. labels: which of them are labels.
     """
     rows = np.flatnonzero(~labels).tolist()
-    if not 0 < len(rows) <= MOST_SLIPS or len(rows) >= SLIPS_SHARE * len(values):
+    if not are_slips(len(rows), len(values)):
         return
     integers = values[labels]
     others = f"all other labels are integers ({int(integers.min())} to {int(integers.max())})"
@@ -173,10 +186,11 @@ def labels_of(samples: Samples) -> NDArray[Any]:
         )
     column = targets[:, 0]
     problems = Problems(origin.name)
-    problems.add_each(
-        np.flatnonzero(~is_label(column)).tolist(),
-        lambda row: f"{origin.place(row)}: {column[row]} is no class, which is an integer or text",
-    )
+    wrong = np.flatnonzero(~is_label(column))
+    if len(wrong):
+        place, number = origin.place(int(wrong[0])), column[wrong[0]]
+        problem = f"{place}: {number} is no class, which is an integer or text"
+        problems.add_rows(problem, origin.rows(wrong))
     problems.raise_any(key="classes")
     return column.astype(np.int64)
 

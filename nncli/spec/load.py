@@ -194,7 +194,7 @@ def _replaced(
         if isinstance(part, int):
             raise _Refused(f"{dotted(done)} is not given; set it as a whole")
         node = Node({}, set_by=shown)
-    _check_step(node, part, done)
+    _check_step(node, part, rest, done)
     child = _replaced(node.child(part), rest, value, shown, (*done, part))
     parent = node.copy()
     container: Any = parent.value
@@ -202,7 +202,7 @@ def _replaced(
     return parent
 
 
-def _check_step(node: Node, part: str | int, done: KeyPath) -> None:
+def _check_step(node: Node, part: str | int, rest: KeyPath, done: KeyPath) -> None:
     owner = dotted(done) or "the spec"
     if isinstance(part, int):
         if not isinstance(node.value, list):
@@ -210,6 +210,10 @@ def _check_step(node: Node, part: str | int, done: KeyPath) -> None:
         if part >= len(node.value):
             raise _Refused(_out_of_range(owner, len(node.value)))
     elif isinstance(node.value, list):
+        if part.isdecimal():
+            raise _Refused(
+                f"{owner} is a list; write {brief(dotted((*done, int(part[:9]), *rest)))}"
+            )
         raise _Refused(f"{owner} is a list; write {owner}[0].{brief(part)} for its first entry")
     elif not isinstance(node.value, dict):
         raise _Refused(f"{owner} is {describe(plain(node))}, which has no keys; set it as a whole")

@@ -181,6 +181,9 @@ def _owner(location: Location) -> type[Model]:
 def _unknown_key(location: Location) -> str:
     key = str(location[-1])
     known = _owner(location[:-1]).model_fields
+    homes = [name for name in ("data", "train") if key in OWNERS[name].model_fields]
+    if len(location) == 1 and homes:
+        return f"unknown key {quote(key)}; did you mean {homes[0]}.{key}?"
     return f"unknown key {quote(key)}; {suggestion(key, known)}"
 
 

@@ -571,7 +571,7 @@ def test_bad_input_is_status_2_and_writes_nothing(
     [
         ("", "my.csv: is empty"),
         ("a,b\n", "my.csv: has a header but no rows below it"),
-        ("a;b\n1;2\n", "has 1 column, which leaves no inputs"),
+        ("a\n1\n", "has 1 column, which leaves no inputs"),
         ("1,2,0\n2,3,0\n", "all 2 labels are '0': one class cannot be learnt"),
         ("a,b\n1,p\n2,p\n", "all 2 labels are 'p': one class cannot be learnt"),
         ("a,b\n1,.5\n2,.5\n", "the target is 0.5 in all 2 samples: there is nothing to learn"),

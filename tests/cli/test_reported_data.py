@@ -125,3 +125,181 @@ def test_a_comma_at_the_end_of_each_row(nncli: Run, write: Any) -> None:
     assert (done.status, done.err) == (0, f"nncli: {left_out}\n")
     assert f"# Careful: {left_out}.\n" in nncli("init", "--data", "t.csv", "--stdout").out
     assert nncli("predict", "run", "t.csv").status == 0
+
+
+def test_labels_of_digits_and_letters(nncli: Run, write: Any) -> None:
+    write(t_csv="a,b,y\n1,2,x\n3,4,1\n5,6,2\n7,8,x\n1,1,1\n2,2,2\n")
+    net = write(net_yaml="data: {train: t.csv}\n" + NET.replace("2}]", "3}]"))
+    told = (
+        "nncli: t.csv: row 2, column 3 (y): 'x' is not a number; if these are classes, name them: "
+        'classes: ["1", "2", "x"]; the same in row 5\n'
+    )
+    assert nncli("train", net).err == told
+    assert nncli("init", "--data", "t.csv", "--stdout").err == told
+    done = nncli("train", net, "--set", 'data.classes=["1", "2", "x"]', "--tables", "none")
+    assert "data     6 samples of 2 inputs, 3 classes\n" in done.out
+
+
+def test_integers_to_be_learnt_as_numbers(nncli: Run, write: Any) -> None:
+    write(t_csv="a,b,age\n1,2,23\n3,4,31\n5,6,44\n")
+    net = write(net_yaml="data: {train: t.csv}\n" + NET.replace("2}]", "1}]"))
+    assert nncli("train", net).err == (
+        "nncli: net.yaml:2:32: network[0].units: the data have 3 classes, got 1 unit; units: 3 "
+        "would fit; or, if these integers are plain numbers, classes: none (under data)\n"
+    )
+    assert nncli("train", net, "--set", "data.classes=none").status == 0
+
+
+def test_labels_saved_as_floats(nncli: Run, write: Any) -> None:
+    write(x_npy=np.arange(24.0).reshape(12, 2), y_npy=np.arange(12.0) % 3)
+    pair = "data: {train: {inputs: x.npy, targets: y.npy}}\n"
+    net = write(net_yaml=pair + NET.replace("2}]", "3}]"))
+    told = (
+        "nncli: net.yaml:2:32: network[0].units: the data have 1 target a sample, got 3 units; "
+        "units: 1 would fit; or, if the targets are classes counted from 0, classes: 3 "
+    )
+    assert nncli("train", net).err == told + "(under data)\n"
+    assert nncli("train", net, "--set", "data.classes=none").err == told + "(not none)\n"
+    assert nncli("train", net, "--set", "data.classes=3", "--out", "r").status == 0
+    made = nncli("init", "net2", "--data", "x.npy", "--targets", "y.npy")
+    assert "12 samples of 2 inputs, 3 classes (0, 1, 2)" in made.out
+    assert nncli("train", "net2.yaml").status == 0
+
+
+def test_other_units_that_nothing_else_explains(nncli: Run, write: Any) -> None:
+    write(t_csv="a,y\n1,0.5\n3,0.25\n")
+    net = write(net_yaml="data: {train: t.csv}\n" + NET)
+    assert nncli("train", net).err.endswith("; units: 1 would fit\n")
+    write(t_csv="a,y\n1,u\n3,v\n")
+    assert nncli("train", net, "--set", "network[0].units=1").err.endswith("units: 2 would fit\n")
+
+
+def test_integers_beyond_those_of_floats(nncli: Run, write: Any) -> None:
+    write(t_csv="a,b,y\n1,2,9007199254740993\n3,4,9007199254740992\n5,6,9007199254740993\n")
+    net = write(net_yaml="data: {train: t.csv}\n" + NET)
+    assert nncli("train", net, "--out", "run").status == 0
+    assert nncli("predict", "run", "t.csv").out.startswith(
+        "class,9007199254740992,9007199254740993\n"
+    )
+    assert "2 classes (9007199254740992, 9007199254740993)" in " ".join(
+        nncli("init", "--data", "t.csv", "--stdout").out.replace("# ", "").split()
+    )
+
+
+@pytest.mark.parametrize(
+    ("train", "told"),
+    [
+        ("{inputs: [[1, 2], [3, 4]], targets: [u, v]}", ["target", "header"]),
+        ("{inputs: x.npy, targets: y.npy}", ["target", "header"]),
+        ("d.npz", ["target", "header"]),
+        ("{inputs: x.npy, targets: y.csv}", ["target"]),
+        ("{inputs: x.csv, targets: y.npy}", ["target"]),
+        ("t.csv", []),
+    ],
+)
+def test_a_key_without_effect_is_refused(
+    nncli: Run, write: Any, tmp_path: Path, train: str, told: list[str]
+) -> None:
+    x, y = np.array([[1.0, 2], [3, 4]]), np.array([0, 1])
+    write(x_npy=x, y_npy=y, x_csv="a,b\n1,2\n3,4\n", y_csv="y\n0\n1\n", t_csv="a,b\n1,0\n3,1\n")
+    np.savez(tmp_path / "d.npz", x=x, y=y)
+    net = write(net_yaml=f"data:\n  train: {train}\n  target: -1\n  header: true\n{NET}")
+    done = nncli("train", net)
+    assert done.status == (2 if told else 0)
+    messages = {
+        "target": "nncli: net.yaml:3:11: data.target: chooses columns of a table, and these data "
+        "have their targets apart from the inputs; leave target out",
+        "header": "nncli: net.yaml:4:11: data.header: is about the first line of a table, and "
+        "these data have none; leave header out",
+    }
+    assert done.err.splitlines() == [messages[key] for key in told]
+
+
+def test_a_key_without_effect_keeps_no_run_from_being_used(
+    nncli: Run, write: Any, tmp_path: Path
+) -> None:
+    pair = "data: {train: {inputs: [[1, 2], [3, 4]], targets: [u, v]}}\n"
+    assert nncli("train", write(net_yaml=pair + NET), "--out", "run").status == 0
+    spec = tmp_path / "run" / "spec.yaml"
+    before = spec.read_text()
+    spec.write_text(before.replace("  header: null", "  header: true"))
+    assert spec.read_text() != before
+    for command in (["evaluate", "run"], ["train", "--resume", "run", "--epochs", "3"]):
+        assert nncli(*command).status == 0
+
+
+def test_a_path_that_yaml_has_changed(nncli: Run, write: Any) -> None:
+    net = write(net_yaml='data: {train: "data\\test.csv"}\n' + NET)
+    assert nncli("train", net).err == (
+        "nncli: net.yaml:1:15: data.train: there is no file 'data\\test.csv'; within double quotes "
+        "\\t makes a tab; use single quotes for a path with backslashes\n"
+    )
+    for path in ("C:\\users\\new.csv", "C:\\data\\x.csv"):
+        net = write(net_yaml=f'data: {{train: "{path}"}}\n' + NET)
+        assert "use single quotes" in nncli("show", net).err
+    net = write(net_yaml="data: {train: 'data\\test.csv'}\n" + NET)
+    assert nncli("train", net).err.endswith("; check the path\n")
+
+
+def test_overrides_that_are_nearly_right(nncli: Run, write: Any) -> None:
+    net = write(net_yaml="data: {train: t.csv}\n" + NET)
+    for override, told in (
+        ("network.0.units=3", "network is a list; write network[0].units"),
+        ("network.units=3", "network is a list; write network[0].units for its first entry"),
+        ("eta=0.1", "eta: unknown key 'eta'; did you mean train.eta?"),
+        ("scale=16", "scale: unknown key 'scale'; did you mean data.scale?"),
+    ):
+        assert nncli("show", net, "--set", override).err == f"nncli: --set {override}: {told}\n"
+    net = write(net_yaml="eta: 3\ndata: {train: t.csv}\n" + NET)
+    assert "1:1: eta: unknown key 'eta'; did you mean train.eta?" in nncli("show", net).err
+
+
+def test_a_table_with_its_labels_first(nncli: Run, write: Any) -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (60, 9))
+    rows = [[i % 3, *row, 0] for i, row in enumerate(pixels.tolist())]
+    write(t_csv="".join(",".join(map(str, row)) + "\n" for row in rows))
+    made = nncli("init", "--data", "t.csv", "--stdout")
+    assert "60 samples of 10 inputs, 3 classes (0, 1, 2)" in made.out
+    assert "target: 0" in made.out
+    assert "the first column, as the last is always the same" in made.out
+    net = write(net_yaml="data: {train: t.csv}\n" + NET)
+    assert nncli("train", net).err == (
+        "nncli: net.yaml:1:7: data.target: t.csv: all 60 labels are '0': one class cannot be "
+        "learnt to tell from others; for plain numbers set classes: none; if another column holds "
+        "the labels, name it, as in "
+        "target: 0\n"
+    )
+
+
+def test_cells_between_semicolons(nncli: Run, write: Any) -> None:
+    for text, points in (
+        ('"acid";"score"\n7.1;5\n7.6;6\n', ""),
+        ("a;y\n1,5;0\n2,5;1\n", " and decimal points"),
+    ):
+        write(t_csv=text)
+        told = "t.csv: its cells seem to be separated by ';', and commas are expected; save it with"
+        done = nncli("init", "--data", "t.csv", "--stdout")
+        assert done.err == f"nncli: {told} commas{points}\n"
+    write(t_csv="a\ty\n1\t0\n2\t1\n")
+    assert nncli("init", "--data", "t.csv", "--stdout").err.endswith("; name it .tsv\n")
+
+
+def test_a_cosine_that_is_extended_says_that_the_rate_rises(nncli: Run, write: Any) -> None:
+    write(t_csv="a,y\n0.1,0.7\n0.2,0.4\n0.3,0.1\n")
+    net = write(
+        net_yaml="data: {train: t.csv}\nnetwork: [{type: dense, units: 1}]\n"
+        "train: {eta: 0.4, epochs: 3, schedule: {type: cosine}}\n"
+    )
+    assert nncli("train", net, "--out", "run").status == 0
+    keep = ["--set", "train.schedule=constant", "--set", "train.eta=0.1"]
+    done = nncli("train", "--resume", "run", "--epochs", "6", "--tables", "none")
+    assert (
+        "nncli: η rises again, from 0.1 to 0.2: the cosine schedule spans 6 epochs now; "
+        f"{' '.join(keep)} keeps it\n"
+    ) in done.err
+    assert nncli("train", net, "--out", "run2").status == 0
+    done = nncli("train", "--resume", "run2", "--epochs", "6", *keep, "--format", "json")
+    assert "rises" not in done.err
+    etas = [epoch["eta"] for epoch in json.loads(done.out)["epochs"]]
+    assert etas[3:] == [0.1] * 3

@@ -105,7 +105,10 @@ def test_kind_of_target(cells: list[str], kind: str, shape: tuple[int, ...]) -> 
 def test_names_of_classes_let_a_column_mix_words_and_numbers() -> None:
     text = "7,1\n7,2\n7,3\n7,3a\n"
     assert read(text, classes=("1", "2", "3", "3a")).targets.tolist() == ["1", "2", "3", "3a"]
-    assert problems(read, text) == ["t.csv: row 4, column 2: '3a' is not a number"]
+    assert problems(read, text) == [
+        "t.csv: row 4, column 2: '3a' is not a number; if these are classes, name them: "
+        'classes: ["1", "2", "3", "3a"]'
+    ]
 
 
 def test_without_targets_every_column_is_an_input() -> None:
@@ -224,14 +227,22 @@ def test_without_targets_every_column_is_an_input() -> None:
         pytest.param(
             "1;2;3\n4;5;6\n",
             {},
+            "t.csv: its cells seem to be separated by ';', and commas are expected; save it with "
+            "commas",
+            id="another delimiter",
+        ),
+        pytest.param(
+            "1\n4\n",
+            {},
             "t.csv: has 1 column, which leaves no inputs beside the target; cells are separated by "
             "commas (.csv) or tabs (.tsv)",
-            id="another delimiter",
+            id="one column",
         ),
         pytest.param(
             "7,1\n7,2\n7,1o\n",
             {},
-            "t.csv: row 3, column 2: '1o' is not a number",
+            "t.csv: row 3, column 2: '1o' is not a number; if these are classes, name them: "
+            'classes: ["1", "1o", "2"]',
             id="slip in label",
         ),
         pytest.param(
@@ -304,17 +315,33 @@ def test_mistake(text: Any, options: Any, message: str) -> None:
 
 
 def test_ten_mistakes_are_told_and_the_rest_counted() -> None:
-    told = problems(read, "a,y\n" + "x,0\n" * 25)
-    assert told[0] == "t.csv: row 2, column 1 (a): 'x' is not a number"
-    assert told[9] == "t.csv: row 11, column 1 (a): 'x' is not a number"
-    assert told[10:] == ["t.csv: and 15 more"]
+    told = problems(read, "0" + ",1" * 25 + "\n0" + ",x" * 24 + ",0\n")
+    assert told[0] == "t.csv: row 2, column 2: 'x' is not a number"
+    assert told[9] == "t.csv: row 2, column 11: 'x' is not a number"
+    assert told[10:] == ["t.csv: and 14 more"]
+
+
+def test_mistakes_of_one_cause_are_told_in_one_line() -> None:
+    assert problems(read, "a,y\n" + "x,0\n" * 25) == [
+        "t.csv: row 2, column 1 (a): 'x' is not a number; the same in rows 3, 4, 5, 6, 7 and 19 "
+        "more"
+    ]
+    assert problems(read, "a,b,y\n1,,0\nx,,1\n2,,0\n") == [
+        "t.csv: row 2, column 2 (b): the cell is empty; it needs a number; the same in rows 3, 4",
+        "t.csv: row 3, column 1 (a): 'x' is not a number",
+    ]
+    assert problems(read, "a,b\n1,2\n1\n1,2,3\n2\n") == [
+        "t.csv: row 3, column 2: expected 2 cells as in the first row, found 1; the same in row 5",
+        "t.csv: row 4, column 3: expected 2 cells as in the first row, found 3",
+    ]
 
 
 def test_mistakes_of_inputs_and_targets_are_told_together() -> None:
     told = problems(read, "a,y\n1,2\nx,3\n1,2\n1,oops\n")
     assert told == [
         "t.csv: row 3, column 1 (a): 'x' is not a number",
-        "t.csv: row 5, column 2 (y): 'oops' is not a number",
+        "t.csv: row 5, column 2 (y): 'oops' is not a number; if these are classes, name them: "
+        'classes: ["2", "3", "oops"]',
     ]
 
 
@@ -459,13 +486,12 @@ def test_no_column_left_for_inputs_is_told_without_a_word_of_commas() -> None:
 
 def test_mistakes_are_told_by_row_and_the_first_ten_of_all_columns() -> None:
     told = problems(read, "y,b\n1,2\n" + "1,x\n" * 2 + "q,z\n" + "1,x\n" * 20, target="y")
-    assert told[:4] == [
-        "t.csv: row 3, column 2 (b): 'x' is not a number",
-        "t.csv: row 4, column 2 (b): 'x' is not a number",
-        "t.csv: row 5, column 1 (y): 'q' is not a number",
-        "t.csv: row 5, column 2 (b): 'z' is not a number",
+    assert told == [
+        "t.csv: row 3, column 2 (b): 'x' is not a number; the same in rows 4, 5, 6, 7, 8 and 17 "
+        "more",
+        "t.csv: row 5, column 1 (y): 'q' is not a number; if these are classes, name them: "
+        'classes: ["1", "q"]',
     ]
-    assert told[9:] == ["t.csv: row 11, column 2 (b): 'x' is not a number", "t.csv: and 14 more"]
 
 
 def test_gzip_with_bytes_behind_its_end_is_not_called_no_gzip() -> None:
@@ -520,6 +546,9 @@ def test_a_line_that_would_take_many_times_its_length_is_refused(
 
 
 def test_nobody_counts_the_mistakes_of_a_table_that_is_nothing_else() -> None:
-    assert problems(read, "1,2\n" + "x,3\n" * 5000)[-1] == "t.csv: and at least 990 more"
-    assert problems(read, "1,2\n" + "1\n" * 5000)[-1] == "t.csv: and at least 990 more"
-    assert problems(read, "a,t\n" + "1,\n" * 5000 + "1,x")[-1] == "t.csv: and at least 990 more"
+    rest = "t.csv: there may be more; it was read no further"
+    assert problems(read, "1,2\n" + "x,3\n" * 5000)[-1] == rest
+    assert problems(read, "1,2\n" + "1\n" * 5000)[-1] == rest
+    assert problems(read, "a,t\n" + "1,\n" * 5000 + "1,x")[-1] == rest
+    wide = ",".join("1" * 20) + "\n"
+    assert problems(read, wide + wide.replace("1", "x") * 500)[-1] == "t.csv: and at least 470 more"

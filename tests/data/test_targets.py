@@ -4,8 +4,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nncli.data import Encoding, Pair, targets
-from tests.data.conftest import FLOAT32, load, problems, write
+from nncli.data import Encoding, Pair, read_measured, targets
+from tests.data.conftest import FLOAT32, FLOAT64, gathered, load, problems, write
 
 
 def table(*labels: Any) -> Any:
@@ -179,11 +179,16 @@ def test_validation_data_may_be_rounder_than_those_of_training() -> None:
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (["a"] * 4, "all 4 labels are 'a': one class cannot be learnt to tell from others"),
+        (
+            ["a"] * 4,
+            "all 4 labels are 'a': one class cannot be learnt to tell from others; if another "
+            "column holds the labels, name it, as in target: 0",
+        ),
         (
             [1, 1],
             "all 2 labels are '1': one class cannot be learnt to tell from others; for plain "
-            "numbers set classes: none",
+            "numbers set classes: none; if another column holds the labels, name it, as in "
+            "target: 0",
         ),
     ],
 )
@@ -216,3 +221,69 @@ def test_many_classes_and_many_mistakes_cost_no_time(monkeypatch: pytest.MonkeyP
 def test_text_where_numbers_are_asked_for() -> None:
     told = problems(load, Pair([[1], [2]], ["a", "b"]), classes="none")
     assert told == ["targets: the targets are text, but classes are not asked for"]
+
+
+LARGE = 2**53
+
+
+@pytest.mark.parametrize("classes", [None, (str(LARGE), str(LARGE + 1))], ids=["found", "named"])
+@pytest.mark.parametrize("header", ["", "a,y\n"], ids=["no header", "header"])
+def test_integers_that_no_float_tells_apart_stay_different_classes(
+    header: str, classes: Any
+) -> None:
+    text = header + "".join(f"{i},{LARGE + i % 2}\n" for i in range(1, 7))
+    data = load(write("t.csv", text), classes=classes)
+    assert data.classes == (str(LARGE), str(LARGE + 1))
+    assert gathered(data.train)[1].argmax(axis=1).tolist() == [1, 0, 1, 0, 1, 0]
+    measured = read_measured(data.preprocessing, Path("t.csv"), FLOAT64)
+    assert measured.targets.argmax(axis=1).tolist() == [1, 0, 1, 0, 1, 0]
+
+
+def test_large_integers_are_exact_wherever_labels_come_from() -> None:
+    inputs = [[1], [2], [3], [4]]
+    for first in (LARGE, 2**63, 2**70):
+        labels = [first, first + 1, first, first + 1]
+        assert load(Pair(inputs, labels)).classes == (str(first), str(first + 1))
+        column = write("y.csv", "".join(f"{label}\n" for label in labels))
+        assert load(Pair(inputs, column)).classes == (str(first), str(first + 1))
+        assert load(Pair(inputs, labels), classes="none").classes is None
+    np.save("y.npy", np.array([2**63, 2**63 + 1, 2**63, 2**63 + 1], np.uint64))
+    assert load(Pair(inputs, Path("y.npy"))).classes == (str(2**63), str(2**63 + 1))
+
+
+def test_a_large_integer_among_small_ones_is_a_slip() -> None:
+    text = "".join(f"{i},{i % 2}\n" for i in range(60)) + f"60,{2**70}\n"
+    assert "too large for a class" in problems(load, write("t.csv", text))[0]
+
+
+def test_inputs_beyond_exact_integers_are_rounded_as_any_number() -> None:
+    data = load(write("t.csv", f"{2**60 + 1},a\n2,b\n"))
+    assert data.train.inputs.tolist() == [[float(2**60)], [2]]
+    plain = load(write("t.csv", f"{2**60 + 1},0.5\n2,1.5\n"))
+    assert plain.train.inputs.tolist() == [[float(2**60)], [2]]
+
+
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [
+        ("1,500", "write 1500 if its comma groups thousands, 1.5 if it marks decimals"),
+        ("-2,050", "write -2050 if its comma groups thousands, -2.05 if it marks decimals"),
+        ("1,234,567", "write 1234567, without commas between thousands"),
+        ("1,234.5", "write 1234.5, without commas between thousands"),
+        ("1,5", "decimals are written with a point"),
+        ("1,50,0", None),
+    ],
+)
+def test_a_number_with_commas(cell: str, told: str | None) -> None:
+    (line,) = problems(load, write("t.csv", f'a,y\n"{cell}",u\n2,v\n'))
+    more = f"; {told}" if told else ""
+    assert line == f"t.csv: row 2, column 1 (a): '{cell}' is not a number{more}"
+
+
+def test_unknown_labels_are_told_once_each() -> None:
+    train, other = write("t.csv", "1,a\n2,b\n"), write("v.csv", "1,a\n2,c\n3,d\n4,c\n5,c\n")
+    assert problems(load, train, validation=other) == [
+        "v.csv: row 2, column 2: 'c' is not a class; the classes are 'a', 'b'; the same in rows "
+        "4, 5",
+        "v.csv: row 3, column 2: 'd' is not a class; the classes are 'a', 'b'",
+    ]

@@ -26,7 +26,7 @@ from nncli.data.samples import (
     from_list,
     leaves_of,
 )
-from nncli.data.targets import Classes, refuse_slips
+from nncli.data.targets import Classes, are_slips, refuse_slips
 
 TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 KNOWN = ".csv, .tsv (each also .gz), .npz, .npy and IDX (also .gz)"
@@ -120,12 +120,22 @@ def read_pair(pair: Pair, header: bool | None, classes: Classes, with_targets: b
     if isinstance(pair.targets, Path) and kind(pair.targets) == "table":
         return joined(inputs, *column_targets(pair.targets, header, classes, len(inputs)))
     targets, origin = array_of_targets(*read_array(pair.targets, "targets"))
-    if isinstance(pair.targets, list) and classes is None and targets.shape[1:] == (1,):
+    if isinstance(pair.targets, list) and classes != "none" and are_large(pair.targets):
+        targets = from_list([str(label) for label in pair.targets], "targets")
+    elif isinstance(pair.targets, list) and classes is None and targets.shape[1:] == (1,):
         # Only in a list is 1 told from 1.0.
         leaves = leaves_of(pair.targets)
         labels = [isinstance(leaf, int) and abs(leaf) < EXACT_INTEGERS for leaf in leaves]
         refuse_slips(np.array(leaves, object), np.array(labels), origin)
     return joined(inputs, targets, origin)
+
+
+def are_large(labels: list[Any]) -> bool:
+    """Whether they are integers, of which some do not fit int64: as floats, two became one."""
+    if not all(isinstance(label, int) for label in labels):
+        return False
+    large = sum(abs(label) >= EXACT_INTEGERS for label in labels)
+    return large > 0 and not are_slips(large, len(labels))
 
 
 def read_half_inputs(source: Path | list[Any], header: bool | None) -> Samples:

@@ -6,6 +6,7 @@ mistake, is read again by the csv module, which also tells where the mistake is.
 
 import csv
 import io
+import re
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -22,6 +23,8 @@ from nncli.core.text import count_of, printable
 from nncli.data.messages import Problems
 from nncli.data.readers.files import decoded, read_text
 from nncli.data.readers.headers import (
+    COMMENT,
+    LOOKED_AT,
     Header,
     columns_words,
     empty_at_end,
@@ -42,8 +45,11 @@ from nncli.data.readers.tables import (
     records,
     stripped,
 )
+from nncli.data.targets import EXACT
 
 LONGEST_LINE = 4 << 20
+LARGE_INTEGER = re.compile(r"(?<![\d.])\d{16,}(?![\d.eE])", re.ASCII)
+SEPARATORS = {";": "';'", "\t": "tabs", "|": "'|'", ",": "commas"}
 
 BLOCK = 1 << 20  # bytes
 LONGEST_ROW = 1 << 26  # bytes; a quote that is never closed makes one row of all that follows
@@ -72,6 +78,7 @@ def read_table(
     name, text = printable(path), read_text(path)
     check_lines(name, text)
     delimiter = delimiter_of(path)
+    check_separator(name, text, delimiter)
     plain = without_comments(name, text, delimiter, header, names)
     table = read_numbers(name, plain.text, delimiter, header, names)
     if table is None:
@@ -115,6 +122,8 @@ def read_numbers(
         return None
     if len(cells) != len(lines) or not np.isfinite(cells).all():
         return None
+    if max(cells.max(), -cells.min()) >= EXACT and LARGE_INTEGER.search(text):
+        return None  # it may be a label, which stays as it is
     if has_header and len(first) != cells.shape[1]:
         return None
     return Table(name, tuple(first) if has_header else None, cells, lines, found.notes)
@@ -133,6 +142,24 @@ def check_lines(name: str, text: str) -> None:
             raise DataError(
                 f"{name}: row {number} is longer than {LONGEST_LINE >> 20} MiB; "
                 "save the samples as .npy"
+            )
+
+
+def check_separator(name: str, text: str, delimiter: str) -> None:
+    """Raises DataError where cells seem to be separated by something else than they should be."""
+    filled_rows = (line for line in lines_of(text) if line.strip())
+    rows = list(islice((line for line in filled_rows if not COMMENT.match(line)), LOOKED_AT))
+    if len(rows) < 2 or delimiter in rows[0]:
+        return
+    for separator, words in SEPARATORS.items():
+        counts = {row.count(separator) for row in rows}
+        if separator != delimiter and len(counts) == 1 and counts != {0}:
+            expected = SEPARATORS[delimiter]
+            to_do = "name it .tsv" if separator == "\t" else f"save it with {expected}"
+            points = " and decimal points" if "," in text and separator == ";" else ""
+            raise DataError(
+                f"{name}: its cells seem to be separated by {words}, and {expected} are expected; "
+                f"{to_do}{points}"
             )
 
 
@@ -207,7 +234,9 @@ def check_width(problems: Problems, width: int, cells: list[str], line: int) -> 
         column = min(len(cells), width) + 1  # the first that is missing, or too many
         problems.add(
             f"{problems.name}: row {line}, column {column}: expected "
-            f"{count_of(width, 'cell')} as in the first row, found {len(cells)}"
+            f"{count_of(width, 'cell')} as in the first row, found {len(cells)}",
+            (line,),
+            len(cells),
         )
         problems.stop_if_enough()
 
@@ -273,6 +302,7 @@ class RowReader:
         """The first row that is not blank, and the line where it ends."""
         for piece in self._pieces:
             line, text = self._line, self._text = without_blank_lines(*piece)
+            check_separator(self.name, text, self.delimiter)
             reader = records(io.StringIO(text, newline=""), self.delimiter)
             start = line
             try:

@@ -3,8 +3,9 @@
 import csv
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -12,17 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
-from nncli.core.text import count_of, nearest, quote, quote_all
+from nncli.core.text import brief, count_of, nearest, quote, quote_all
 from nncli.data.messages import Problems
 from nncli.data.samples import Origin, Samples, text_array
-from nncli.data.targets import Classes, is_label
+from nncli.data.targets import EXACT, Classes, are_slips, is_label
 
 Target = str | int | Sequence[str | int] | None
 
 # float() would also take 1_000 and digits of other scripts.
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|infinity|nan)", re.I | re.ASCII)
+GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", re.ASCII)
+DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 INTEGER = re.compile(r"[+-]?\d{1,309}", re.ASCII)  # with more digits none is finite as a float64
 LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+MOST_NAMED = 10  # classes, in a message
 HEADER_HINT = "; if the first row is a header, set header: true"
 
 
@@ -55,11 +59,16 @@ class Table:
         )
 
     def numbers(
-        self, columns: Sequence[int], problems: Problems, hint: str = HEADER_HINT
+        self,
+        columns: Sequence[int],
+        problems: Problems,
+        hint: str = HEADER_HINT,
+        classes: Callable[[], str] = str,
     ) -> NDArray[np.float64]:
         """These columns, N x columns. Cells that are no finite numbers become problems, and NaN.
 
-        hint: what more to say of words in the first row of a table without a header.
+        hint: what more to say of words in the first row of a table without a header. classes: of
+        any other word.
         """
         if isinstance(self.cells, np.ndarray):
             return np.ascontiguousarray(self.cells[:, columns])
@@ -70,8 +79,12 @@ class Table:
                 try:
                     values[row, i] = to_number(cells[column])
                 except ValueError as error:
+                    cause = why_no_number(cells[column])
                     more = hint if row == 0 and self.header is None else ""
-                    problems.add(f"{origin.place(row, i)}: {error}{more}", (row, column))
+                    if not more and cause == "word" and (column, cause) not in problems.rows_like:
+                        more = classes()
+                    problem = f"{origin.place(row, i)}: {error}{more}"
+                    problems.add(problem, (int(self.lines[row]), column), (column, cause))
                     problems.stop_if_enough()
         return values
 
@@ -84,9 +97,8 @@ class Table:
             label = known.setdefault(cells[column], cells[column])
             labels.append(label)
             if not label:
-                problems.add(
-                    f"{origin.place(row)}: the cell is empty; it needs a label", (row, column)
-                )
+                problem = f"{origin.place(row)}: the cell is empty; it needs a label"
+                problems.add(problem, (int(self.lines[row]), column), (column, "label"))
                 problems.stop_if_enough()
         return text_array(labels, origin.place)
 
@@ -119,14 +131,33 @@ def to_number(cell: str) -> float:
     if not cell:
         raise ValueError("the cell is empty; it needs a number")
     if not NUMBER.fullmatch(cell):
-        hint = "; decimals are written with a point" if re.fullmatch(r"-?\d+,\d+", cell) else ""
-        raise ValueError(f"{quote(cell)} is not a number{hint}")
+        raise ValueError(f"{quote(cell)} is not a number{comma_hint(cell)}")
     number = float(cell)
     if not math.isfinite(number):
         large = any(character.isdigit() for character in cell)
         reason = "is too large for a number" if large else "is not a finite number"
         raise ValueError(f"{quote(cell)} {reason}")
     return number
+
+
+def comma_hint(cell: str) -> str:
+    """What a number written with commas may be meant as; empty for anything else."""
+    if GROUPED.fullmatch(cell):
+        whole = cell.replace(",", "")
+        if "." in cell or cell.count(",") > 1:
+            return f"; write {brief(whole)}, without commas between thousands"
+        as_decimals = cell.replace(",", ".").rstrip("0").rstrip(".")
+        return f"; write {whole} if its comma groups thousands, {as_decimals} if it marks decimals"
+    return "; decimals are written with a point" if DECIMAL_COMMA.fullmatch(cell) else ""
+
+
+def why_no_number(cell: str) -> str:
+    """The kind of the mistake, for those of one kind to be told together."""
+    if not cell:
+        return "empty"
+    if is_number(cell):
+        return "not finite"
+    return "comma" if comma_hint(cell) else "word"
 
 
 def is_number(cell: str) -> bool:
@@ -207,14 +238,38 @@ def table_targets(
     """N labels where one column holds integers or text, else N x columns numbers."""
     if not chosen:
         return None
-    if len(chosen) == 1 and isinstance(table.cells, Cells) and is_text(table, chosen[0], classes):
-        return table.text(chosen[0], problems)
-    if len(chosen) == 1 and isinstance(classes, int):
-        refuse_words(table, chosen[0], classes)
-    numbers = table.numbers(chosen, problems)
+    hint: Callable[[], str] = str
+    if len(chosen) == 1 and isinstance(table.cells, Cells):
+        if is_text(table, chosen[0], classes) or has_large_integers(table, chosen[0], classes):
+            return table.text(chosen[0], problems)
+        if isinstance(classes, int):
+            refuse_words(table, chosen[0], classes)
+        if classes is None:
+            hint = partial(classes_hint, table, chosen[0])
+    numbers = table.numbers(chosen, problems, classes=hint)
     if numbers.shape[1] == 1 and is_label(numbers).all():
         return numbers[:, 0].astype(np.int64)
     return numbers
+
+
+def classes_hint(table: Table, column: int) -> str:
+    """What to do where words among a target's numbers are names of classes."""
+    names = sorted({cells[column] for cells in table.cells if cells[column]})
+    shown = ", ".join(f'"{brief(name)}"' for name in names[:MOST_NAMED])
+    more = ", ..." if len(names) > MOST_NAMED else ""
+    return f"; if these are classes, name them: classes: [{shown}{more}]"
+
+
+def has_large_integers(table: Table, column: int, classes: Classes) -> bool:
+    """Whether a column is of integers that not every float64 tells apart, to be classes as text.
+
+    A few among others are rather slips, unless the classes have names.
+    """
+    cells = [row[column] for row in table.cells]
+    if classes == "none" or not all(map(INTEGER.fullmatch, cells)):
+        return False
+    large = sum(abs(int(cell)) >= EXACT for cell in cells)
+    return large > 0 and (isinstance(classes, tuple) or not are_slips(large, len(cells)))
 
 
 def refuse_words(table: Table, column: int, classes: int) -> None:

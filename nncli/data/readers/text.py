@@ -21,7 +21,14 @@ from nncli.core.text import count_of, quote_all
 from nncli.data.messages import Problems
 from nncli.data.readers.files import TEXT_LIMIT, refuse_foreign
 from nncli.data.readers.headers import empty_at_end, header_of, left_out_words
-from nncli.data.readers.tables import INTEGER, csv_mistake, is_number, stripped, to_number
+from nncli.data.readers.tables import (
+    INTEGER,
+    csv_mistake,
+    is_number,
+    stripped,
+    to_number,
+    why_no_number,
+)
 
 BOM = b"\xef\xbb\xbf"
 BLOCK = 1 << 18  # bytes read at once: few enough for the cache
@@ -209,6 +216,7 @@ class TextReader:
                     f"{self.name}: row {line}, column {min(len(cells), self.width) + 1}: expected "
                     f"{count_of(self.width, 'cell')} as in the first row, found {len(cells)}",
                     (line,),
+                    len(cells),
                 )
             integers = integers and all(INTEGER.fullmatch(cell) for cell in cells)
             numbered = enumerate(cells[: self.width], start=1)
@@ -230,7 +238,8 @@ class TextReader:
             number = to_number(cell)
         except ValueError as error:
             place = f"{self.name}: row {line}, column {column}"
-            self.problems.add(f"{place}: {error}{self.hint(cell)}", (line, column))
+            cause = (column, why_no_number(cell), self.hint(cell))
+            self.problems.add(f"{place}: {error}{self.hint(cell)}", (line, column), cause)
             self.problems.stop_if_enough()
             return 0
         return int(cell) if INTEGER.fullmatch(cell) else number

@@ -1,0 +1,126 @@
+"""What a spec's `data` names: files and lists, checked and read."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from nncli import data as datasets
+from nncli.core.errors import DataError, SpecError
+from nncli.core.seeds import Stream, seed_of
+from nncli.data.readers.read import kind
+from nncli.spec import PairSpec, Spec
+
+ESCAPES = {
+    "\t": (r"\t", "a tab"),
+    "\n": (r"\n", "a line end"),
+    "\r": (r"\r", "a carriage return"),
+    "\a": (r"\a", "a bell"),
+    "\b": (r"\b", "a backspace"),
+    "\v": (r"\v", "a vertical tab"),
+    "\f": (r"\f", "a form feed"),
+    "\x1b": (r"\e", "an escape character"),
+    "\0": (r"\0", "a NUL"),
+}
+
+
+def load_data(spec: Spec) -> datasets.Data:
+    """The data of a spec, split and scaled.
+
+    Raises:
+        SpecError: a file is not there. DataError: what is in it does not fit.
+    """
+    d = spec.data
+    _check_files(spec)
+    validation = d.validation
+    return datasets.load(
+        train=source_of(spec, d.train),
+        validation=validation if isinstance(validation, float) else _maybe(spec, validation),
+        test=_maybe(spec, d.test),
+        target=d.target,
+        classes=d.classes,
+        header=d.header,
+        scale=d.scale,
+        shape=d.shape,
+        dtype=np.dtype(spec.dtype),
+        seed=seed_of(spec.seed, Stream.SPLIT),
+    )
+
+
+def _check_files(spec: Spec) -> None:
+    """Raises SpecError for files of `data` that are missing, each with its place in the spec."""
+    problems: list[str] = []
+    for key in ("train", "validation", "test"):
+        table = getattr(spec.data, key)
+        names: dict[tuple[str, ...], object] = {(): table}
+        if isinstance(table, PairSpec):
+            names = {("inputs",): table.inputs, ("targets",): table.targets}
+        for place, name in names.items():
+            # Unlike those of Path, these know no path that is too long to ask for.
+            if isinstance(name, str) and not os.path.isfile(spec.resolve(name)):
+                there = os.path.exists(spec.resolve(name))
+                what = "this is no file:" if there else "there is no file"
+                message = f"{what} {str(spec.resolve(name))!r}; {_path_advice(name)}"
+                problems += spec.error_at(("data", key, *place), message).problems
+    if problems:
+        raise SpecError(problems)
+
+
+def _path_advice(name: str) -> str:
+    """What to do about a path that names no file; YAML may have changed it within its quotes."""
+    made = next((c for c in name if c in ESCAPES), None)
+    if made is None:
+        return "check the path"
+    escape, character = ESCAPES[made]
+    return (
+        f"within double quotes {escape} makes {character}; use single quotes for a path with "
+        "backslashes"
+    )
+
+
+def check_keys(spec: Spec) -> None:
+    """Raises SpecError for keys of `data` that have no effect on the data that it names."""
+    given = (spec.data.train, spec.data.validation, spec.data.test)
+    sources = [source_of(spec, table) for table in given if isinstance(table, str | PairSpec)]
+    halves = [half for s in sources if isinstance(s, datasets.Pair) for half in s]
+    has_table = any(map(_is_table, sources))
+    problems: list[str] = []
+    if spec.data.target is not None and not has_table:
+        message = (
+            "chooses columns of a table, and these data have their targets apart from the inputs; "
+            "leave target out"
+        )
+        problems += spec.error_at(("data", "target"), message).problems
+    if spec.data.header is not None and not has_table and not any(map(_is_table, halves)):
+        message = "is about the first line of a table, and these data have none; leave header out"
+        problems += spec.error_at(("data", "header"), message).problems
+    if problems:
+        raise SpecError(problems)
+
+
+def _is_table(source: object) -> bool:
+    try:
+        return isinstance(source, Path) and kind(source) == "table"
+    except DataError:  # told where it is read
+        return True
+
+
+def _maybe(spec: Spec, table: str | PairSpec | None) -> datasets.Source | None:
+    return None if table is None else source_of(spec, table)
+
+
+def source_of(spec: Spec, table: str | PairSpec) -> datasets.Source:
+    """What a key under the spec's `data` names, as seen from the current folder."""
+
+    def half(value: object) -> Path | list[object]:
+        return spec.resolve(value) if isinstance(value, str) else _lists(value)
+
+    if isinstance(table, str):
+        return spec.resolve(table)
+    return datasets.Pair(half(table.inputs), half(table.targets))
+
+
+def _lists(value: object) -> list[object]:
+    """Nested tuples as nested lists."""
+    assert isinstance(value, tuple)
+    return [_lists(item) if isinstance(item, tuple) else item for item in value]
