@@ -163,6 +163,7 @@ def inspect_grad(
     from nncli.render import formats
     from nncli.render.pages.breakdown import document
     from nncli.render.pages.kinds import Choices
+    from nncli.render.pages.update import overflow_words
     from nncli.render.streams import messages, results, say, write_bytes
     from nncli.render.terminal import TerminalPage
     from nncli.render.text import Extent
@@ -208,6 +209,9 @@ def inspect_grad(
         results().print(TerminalPage(made.page), crop=False)  # a cell too wide goes on below
     else:
         write_bytes(formats.write(kind, made))
+    beyond = inspected.inspection.overflow
+    if beyond is not None:
+        raise FailedCheck(overflow_words(inspected.inspection.trace, beyond))
     found = inspected.inspection.check
     match found.verdict if found is not None else "passed":
         case "failed":

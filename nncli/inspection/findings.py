@@ -1,5 +1,6 @@
 """What the numbers of a step mean: each finding with the numbers that it follows from."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -15,6 +16,54 @@ from nncli.nn.measures import norm
 from nncli.nn.trace import LayerTrace, Trace
 
 HEALTHY_UPDATE = 1e-3  # a usual ‖ΔW‖/‖W‖; a tenth or ten times of it is reported
+
+
+class Overflow(NamedTuple):
+    """The first quantity that a step computed and that is not finite.
+
+    Attributes:
+        layer: None for the cost after the step.
+        quantity: its name in the record; of an optimizer's vector, the vector's.
+        of: "weight" or "bias", of whose update it is a part; empty for all else.
+    """
+
+    layer: str | None
+    quantity: str
+    of: str = ""
+
+
+def overflow(trace: Trace) -> Overflow | None:
+    """Where a step went beyond the largest number of its type; None where all of it is finite.
+
+    The cost before the step is always finite: there is no trace without.
+    """
+    return next((place for place, array in _computed(trace) if not np.isfinite(array).all()), None)
+
+
+def _computed(trace: Trace) -> Iterator[tuple[Overflow, Array]]:
+    """All that a step computed, in its order."""
+    last = trace.layers[-1]
+    forward = ((layer, (*layer.recorded, "z", "a")) for layer in trace.layers)
+    backward = (
+        (layer, ("upstream", "delta", "weight_gradient", "bias_gradient", "downstream"))
+        for layer in reversed(trace.layers)
+    )
+    for layer, keys in (*forward, *backward):
+        for key in keys:
+            array = layer.quantity(key)
+            # ∂C/∂a of a saturated output is infinite where the step goes from a − y to δ.
+            fused = layer is last and trace.cost.error_is_delta and key == "upstream"
+            if array is not None and not fused:
+                yield Overflow(layer.name, key), array
+    for layer in trace.layers:
+        for key in ("weight", "bias"):
+            for name, array in layer.optimizer.get(key, {}).items():
+                yield Overflow(layer.name, name, key), array
+            for part in ("update", "new"):
+                array = layer.quantity(f"{key}_{part}")
+                if array is not None:
+                    yield Overflow(layer.name, f"{key}_{part}", key), array
+    yield Overflow(None, "cost_after"), np.asarray(trace.cost_after)
 
 
 class CostChange(NamedTuple):
@@ -47,7 +96,8 @@ def cost_change(trace: Trace) -> CostChange:
             gradient, update = (getattr(layer, f"{key}_{part}") for part in ("gradient", "update"))
             if gradient is not None:
                 wide = gradient.astype(np.float64).ravel(), update.astype(np.float64).ravel()
-                predicted += float(np.dot(*wide))
+                with np.errstate(over="ignore"):
+                    predicted += float(np.dot(*wide))
     return CostChange(predicted, trace.cost_after - trace.cost_before)
 
 
@@ -91,7 +141,8 @@ def attenuation(trace: Trace) -> list[Attenuation]:
 
 def _norm(array: Array | None) -> float:
     assert array is not None
-    return norm(array)
+    with np.errstate(over="ignore"):  # of the squares: `norm` takes care of it
+        return norm(array)
 
 
 class Saturation(NamedTuple):

@@ -1,5 +1,7 @@
 """The links of an optimizer in a trace, each held to its formula."""
 
+import numpy as np
+
 from nncli.inspection.rounding import ulps
 from nncli.nn.arrays import Array
 from nncli.nn.optimizers import GRADIENT, PARAMETERS, UPDATE
@@ -21,7 +23,8 @@ def link_ulps(trace: Trace, values: dict[str, Array]) -> list[tuple[str, float]]
     """For each link by name, how far what it wrote is from its formula: the largest, in ulps."""
     incoming, found = GRADIENT, []
     for link in trace.links:
-        expected = link.formula(values[incoming], values)
+        with np.errstate(all="ignore"):  # as in the step
+            expected = link.formula(values[incoming], values)
         found.append((link.name, max(ulps(expected[name], values[name]) for name in expected)))
         incoming = link.outgoing
     return found

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from nncli.core.errors import NncliError
 from nncli.inspection.check import Check, check
+from nncli.inspection.findings import Overflow, overflow
 from nncli.inspection.views import VIEWS, Agreement, agreement
 from nncli.nn.trace import LayerTrace, Trace
 
@@ -14,6 +15,11 @@ class Inspection(NamedTuple):
     trace: Trace
     check: Check | None
     agreements: tuple[Agreement, ...]
+
+    @property
+    def overflow(self) -> Overflow | None:
+        """Where the step went beyond its type; None where all of it is finite."""
+        return overflow(self.trace)
 
     def layer(self, name: str) -> LayerTrace:
         """The layer of that name.

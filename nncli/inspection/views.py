@@ -121,13 +121,22 @@ VIEWS: dict[str, Callable[[LayerTrace], Gradients]] = {
 
 def agreement(view: str, layer: LayerTrace) -> Agreement:
     """How far a view's gradients of a layer are from the record's."""
-    gradients = VIEWS[view](layer)
+    with np.errstate(all="ignore"):  # as in the step
+        gradients = VIEWS[view](layer)
     distances = [ulps(array, getattr(layer, key)) for key, array in gradients.items()]
     return Agreement(view, layer.name, max(distances))
 
 
 def ulps(array: Array, recorded: Array) -> float:
-    """max |array − recorded| in units in the last place of the largest recorded entry."""
-    largest = np.abs(recorded).max()
-    difference = np.abs(array.astype(np.float64) - recorded.astype(np.float64)).max()
-    return float(difference / np.spacing(largest)) if difference else 0.0
+    """max |array − recorded| in units in the last place of the largest recorded entry.
+
+    Where neither is finite they agree if they are the same infinity, or both NaN.
+    """
+    made, kept = array.astype(np.float64), recorded.astype(np.float64)
+    same = (made == kept) | (np.isnan(made) & np.isnan(kept))
+    if same.all():
+        return 0.0
+    if not np.isfinite(made[~same]).all() or not np.isfinite(kept[~same]).all():
+        return float("inf")
+    largest = np.abs(recorded[np.isfinite(recorded)]).max()
+    return float(np.abs(made[~same] - kept[~same]).max() / np.spacing(largest))

@@ -50,7 +50,8 @@ def moved(array: Array, along: float) -> Array:
 
 def constant(value: float, dtype: np.dtype[Any]) -> Array:
     """`value` as an array without axes: NumPy's ufuncs take it twice as fast as a Python float."""
-    return np.array(value, dtype)
+    with np.errstate(over="ignore"):  # infinite where it is beyond the type, as all else
+        return np.array(value, dtype)
 
 
 CHUNK = 1 << 18  # bytes allocated at a time; arrays of an eighth of it have memory of their own

@@ -1,5 +1,6 @@
 """What there is to read, in whatever format: a page made of blocks, and its record in full."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +10,7 @@ import numpy as np
 
 from nncli.core.files import release_pages
 from nncli.nn.arrays import Array
+from nncli.nn.measures import norm
 from nncli.render.text import Extent, Format, formats, number
 
 Indices = Sequence[int | None]
@@ -160,19 +162,22 @@ def equations(
 
 def statistics(array: Array) -> str:
     """Shape, norm, least, largest and mean; in blocks, for the array may be larger than memory."""
-    squares = total = 0.0
+    length = mean = 0.0
     least, largest = np.inf, -np.inf
     rows = array.reshape(-1, array.shape[-1]) if array.ndim else array.reshape(1, 1)
     step = max(1, BLOCK // rows.shape[1])
     for start in range(0, len(rows), step):
         values = rows[start : start + step].astype(np.float64)
-        squares += float(np.vdot(values, values))
-        total += float(values.sum())
+        with np.errstate(all="ignore"):  # sums and squares are not shown, infinity is an answer
+            length = math.hypot(length, norm(values))
+            total = float(values.sum())
+            finite = math.isfinite(total)
+            mean += total / array.size if finite else float((values / array.size).sum())
         least, largest = min(least, float(values.min())), max(largest, float(values.max()))
         release_pages(array)
     return (
-        f"{'×'.join(map(str, array.shape))}, norm {number(float(np.sqrt(squares)), 4)}, "
-        f"from {number(least, 4)} to {number(largest, 4)}, mean {number(total / array.size, 4)}"
+        f"{'×'.join(map(str, array.shape))}, norm {number(length, 4)}, "
+        f"from {number(least, 4)} to {number(largest, 4)}, mean {number(mean, 4)}"
     )
 
 
@@ -183,7 +188,8 @@ def rounding_note(page: Page) -> Paragraph:
         if isinstance(block, Equation) and block.signs == "+" * (len(block.terms) - 2) + "=":
             *parts, result = (term.shown() for term in block.terms)
             finite = np.isfinite(result)
-            difference = np.abs(sum(parts)[finite] - result[finite])  # type: ignore[index]
+            with np.errstate(invalid="ignore"):  # of infinities, which are left out
+                difference = np.abs(sum(parts)[finite] - result[finite])  # type: ignore[index]
             off = max(off, float(difference.max(initial=0)))
     # Anything below this is float64's own rounding in adding decimal numbers.
     sums = f"sums of what is shown are off by at most {off:.0e}" if off > 1e-12 else "sums add up"

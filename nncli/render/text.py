@@ -6,7 +6,7 @@ entries are shown and `Format` with how many digits.
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from rich.text import Text
@@ -41,6 +41,11 @@ def missed(parts: Iterable[str], total: str) -> float:
     if not all(value.is_finite() for value in read):
         return 0.0
     return float(abs(sum(read[:-1]) - read[-1]))
+
+
+def largest(dtype: np.dtype[Any]) -> str:
+    """A floating type, and where it ends."""
+    return f"{dtype}, which ends at {number(float(np.finfo(dtype).max), 5)}"
 
 
 def percent(share: float | None, places: int = 1) -> str:

@@ -204,6 +204,57 @@ def test_tap_and_cell(page: Any, record: Any) -> None:
     assert float(present(cell)[1]) == pytest.approx(conv["downstream"][0][0][3][4], rel=1e-9)
 
 
+FLOAT32 = ("--set", "dtype=float32")
+ADAM = (
+    "--set", "train.optimizer.type=adam", "--set", "network[1].weights=[[1e3, 0], [0, 1]]",
+    "--set", "network[1].activation=identity",
+)  # fmt: skip
+OVERFLOWS = {
+    "eta": ((*FLOAT32, "--set", "train.eta=1e300"), "dense1: ΔW"),
+    "eta of float32": ((*FLOAT32, "--set", "train.eta=1e39"), "dense1: ΔW"),
+    "momentum": (
+        (*FLOAT32, "--set", "train.eta=1e300", "--set", "train.momentum=0.9"),
+        "dense1: ΔW",
+    ),
+    "weight decay": (
+        ("--set", "train.eta=1e300", "--set", "train.weight_decay=1e300"),
+        "dense1: ΔW",
+    ),
+    "decayed gradient": (
+        (*FLOAT32, "--set", "train.weight_decay=1e300"),
+        "dense1: g of W",
+    ),
+    "Adam": (
+        (*FLOAT32, *ADAM, "--set", "data.train.targets=[[-1e19, 1]]"),
+        "dense1: v new of W",
+    ),
+    "cost after the step": (
+        ("--set", "network[1].activation=identity", "--set", "train.eta=1e250"),
+        None,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", OVERFLOWS)
+@pytest.mark.parametrize("kind", ["table", "json"])
+def test_a_step_that_overflows_says_so_and_fails(case: str, kind: str, nncli: Run) -> None:
+    settings, place = OVERFLOWS[case]
+    done = nncli("inspect-grad", TWO, *settings, "--check", "4", "--format", kind)
+    assert done.status == 1
+    assert re.fullmatch(r"nncli: .*(overflows in|is not finite).*\n", done.err)
+    assert place is None or f"overflows in {place} is not finite" in done.err
+    assert "nan units" not in done.out
+    if kind == "table":
+        ends = "float32, which ends at 3.4028e38" if FLOAT32[1] in settings else "float64, which"
+        assert done.out.replace("\n", " ").count(ends) == 2
+
+
+def test_a_large_step_that_does_not_overflow(page: Any) -> None:
+    for settings in (("train.eta=1e308",), ("train.eta=1e38", "dtype=float32")):
+        text = page(TWO, *(part for s in settings for part in ("--set", s)), "--check", "4")
+        assert not re.search(r"\binf\b|\bnan\b|overflow", text)
+
+
 def test_rows_and_columns(page: Any) -> None:
     text = page(MLP, "--layer", "dense2", "--rows", "0:2", "--columns", "4", "--check", "off")
     update = text[text.index("\nUPDATE") : text.index("\nWHICH")]

@@ -13,10 +13,12 @@ from nncli.inspection.findings import (
     Attenuation,
     Contribution,
     CostChange,
+    Overflow,
     RelativeUpdate,
     Why,
     attenuation,
     cost_change,
+    overflow,
     relative_updates,
     saturation,
     why,
@@ -27,6 +29,58 @@ from nncli.nn.trace import Trace
 from tests.nn.cases import ALL_CASES, LENET, Case, Setting, build_case, conv_cases, dense_cases
 
 from .traces import spec_trace, trace_of
+
+# --- What overflows ------------------------------------------------------------------------------
+
+
+def with_infinity(trace: Trace, layer: int, quantity: str) -> Trace:
+    """The record with one entry of one quantity set to infinity."""
+    array = trace.layers[layer].quantity(quantity)
+    assert array is not None
+    array = array.copy()
+    array.flat[-1] = np.inf
+    layers = list(trace.layers)
+    layers[layer] = replace(layers[layer], **{quantity: array})
+    return replace(trace, layers=tuple(layers))
+
+
+IN_ORDER = [
+    (0, "z"), (0, "a"), (1, "z"), (1, "a"),
+    (1, "upstream"), (1, "delta"), (1, "weight_gradient"), (1, "bias_gradient"), (1, "downstream"),
+    (0, "upstream"), (0, "delta"), (0, "weight_gradient"), (0, "bias_gradient"), (0, "downstream"),
+    (0, "weight_update"), (0, "weight_new"), (0, "bias_update"), (0, "bias_new"),
+    (1, "weight_update"), (1, "weight_new"), (1, "bias_update"), (1, "bias_new"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("k", range(len(IN_ORDER)), ids=lambda k: "-".join(map(str, IN_ORDER[k])))
+def test_the_first_quantity_that_is_not_finite_is_named(k: int) -> None:
+    trace = spec_trace("two-two-two")
+    assert overflow(trace) is None
+    for later in IN_ORDER[k:]:
+        trace = with_infinity(trace, *later)
+    found = overflow(replace(trace, cost_after=np.nan))
+    assert found is not None
+    assert (found.layer, found.quantity) == (trace.layers[IN_ORDER[k][0]].name, IN_ORDER[k][1])
+
+
+def test_a_cost_that_overflows_after_the_step() -> None:
+    trace = replace(spec_trace("two-two-two"), cost_after=np.inf)
+    assert overflow(trace) == Overflow(None, "cost_after")
+
+
+def test_the_upstream_of_a_saturated_output_is_no_overflow() -> None:
+    trace = spec_trace("xor")
+    assert trace.cost.error_is_delta
+    assert overflow(with_infinity(trace, len(trace.layers) - 1, "upstream")) is None
+
+
+def test_norms_of_finite_numbers_are_finite() -> None:
+    trace = spec_trace("two-two-two")
+    update = np.full((2, 2), 1e300)
+    layers = (replace(trace.layers[0], weight_update=update), *trace.layers[1:])
+    assert relative_updates(replace(trace, layers=layers))[0].update == pytest.approx(2e300)
+
 
 # --- What the cost did ---------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ from nncli.render.document import (
 from nncli.render.notation import TERMS
 from nncli.render.pages.kinds import Choices, page_of
 from nncli.render.pages.proof import findings, proof, sweep_page, why_block
-from nncli.render.pages.update import update
+from nncli.render.pages.update import overflow_words, update
 from nncli.render.text import Extent, number, shape
 
 
@@ -49,6 +49,9 @@ def breakdown(step: InspectedStep, choices: Choices) -> Page:
     trace = inspection.trace
     chosen = [inspection.layer(choices.layer)] if choices.layer else list(trace.layers)
     page: Page = [Heading(f"{trace.name}: one step, taken apart", 0), Paragraph(summary(trace))]
+    beyond = inspection.overflow
+    if beyond is not None:
+        page.append(Paragraph(overflow_words(trace, beyond)))
     page.append(Heading("forward", 1))
     for layer in chosen:
         page += forward(trace, layer, choices.extent)
@@ -64,7 +67,8 @@ def breakdown(step: InspectedStep, choices: Choices) -> Page:
     page += proof(inspection)
     if step.sweep is not None:
         page += sweep_page(step.sweep)
-    page += [Heading("what the numbers mean", 1), *findings(trace)]
+    page.append(Heading("what the numbers mean", 1))
+    page += findings(trace) if beyond is None else [Paragraph(overflow_words(trace, beyond))]
     if step.why is not None:
         page += why_block(trace, step.why)
     return page

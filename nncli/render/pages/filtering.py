@@ -38,11 +38,10 @@ from nncli.render.pages.windows import (
     MOST,
     MOST_CHANNELS,
     heat_map,
-    largest,
     products,
     sum_line,
 )
-from nncli.render.text import Extent, number, shape
+from nncli.render.text import Extent, largest, number, shape
 
 PRODUCTS = 1 << 12  # outputs up to which the products of the backward pass are shown
 SMALL = 1 << 20  # outputs up to which the other way is computed for comparison

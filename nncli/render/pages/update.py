@@ -3,16 +3,19 @@
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from nncli.core.text import count_of
+from nncli.inspection.findings import Overflow
 from nncli.inspection.links import link_ulps, values_of
 from nncli.inspection.rounding import ulps
 from nncli.nn.arrays import Array
 from nncli.nn.optimizers import GRADIENT, PARAMETERS, Adam, Link, Momentum, WeightDecay, before
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.document import Block, Heading, Paragraph, equations
-from nncli.render.notation import LINK_SYMBOLS
+from nncli.render.notation import LINK_SYMBOLS, SYMBOL
 from nncli.render.pages.matrices import WEIGHTS
-from nncli.render.text import Extent
+from nncli.render.text import Extent, largest
 
 
 class Line(NamedTuple):
@@ -42,20 +45,15 @@ def _parameter(
     old, step, new = (getattr(layer, f"{key}{part}") for part in ("", "_update", "_new"))
     incoming, factor = GRADIENT, symbol_of(GRADIENT, symbol)
     for link in trace.links[:-1]:
-        for line in LINES[type(link)](
-            link, symbol, factor, values | {"incoming": values[incoming]}
-        ):
+        with np.errstate(all="ignore"):  # as in the step
+            lines = LINES[type(link)](link, symbol, factor, values | {"incoming": values[incoming]})
+        for line in lines:
             yield from equations(line.terms, line.signs, extent, WEIGHTS)
         incoming = link.outgoing
         factor = symbol_of(incoming, symbol)
     terms = [(symbol, old), (f"Δ{symbol} = −η {_factor(factor)}", step), (f"{symbol} new", new)]
     yield from equations(terms, "+=", extent, WEIGHTS)
-    off = ulps(old + step, new)
-    yield Paragraph(
-        f"{symbol} new − ({symbol} + Δ{symbol}) = {off:g} units in the last "
-        f"place, at every one of {count_of(new.size, 'entry', 'entries')}.",
-        note=True,
-    )
+    yield Paragraph(sum_words(symbol, old, step, new), note=True)
     if len(trace.links) > 1:
         for name, steps in trace.scalars.items():
             if name.endswith("_steps"):
@@ -65,6 +63,36 @@ def _parameter(
             f"What each link wrote is off its formula by, in units in the last place: {each}.",
             note=True,
         )
+
+
+def sum_words(symbol: str, old: Array, step: Array, new: Array) -> str:
+    """By how much W + ΔW = W new is off, where all of that is finite."""
+    finite = np.isfinite(old) & np.isfinite(step) & np.isfinite(new)
+    beyond = new.size - np.count_nonzero(finite)
+    entries = count_of(new.size, "entry", "entries")
+    if beyond == new.size:
+        return f"{symbol} new overflows: none of its {entries} is finite."
+    off = ulps(old[finite] + step[finite], new[finite])
+    text = f"{symbol} new − ({symbol} + Δ{symbol}) = {off:g} units in the last place, at every one "
+    if beyond:
+        return f"{text}of its finite entries; {beyond:,} of {entries} overflow."
+    return f"{text}of {entries}."
+
+
+def overflow_words(trace: Trace, found: Overflow) -> str:
+    """Where a step went beyond its type."""
+    ends = largest(trace.inputs.dtype)
+    if found.layer is None:
+        return f"After the step the cost on the same samples is not finite: beyond {ends}."
+    layer = next(layer for layer in trace.layers if layer.name == found.layer)
+    own = layer.placed.layer.symbols.get(found.of, {"weight": "W", "bias": "b"}.get(found.of, ""))
+    parts = {f"{found.of}_update": f"Δ{own}", f"{found.of}_new": f"{own} new"}
+    name = parts.get(found.quantity) or SYMBOL.get(found.quantity)
+    if name is None:
+        vector = LINK_SYMBOLS[found.quantity.removesuffix("_before")].replace("W", own)
+        name = vector.removesuffix(" new") if found.quantity.endswith("_before") else vector
+        name = f"{name} of {own}" if own not in name else name
+    return f"The step overflows in {layer.name}: {name} is not finite, beyond {ends}."
 
 
 def symbol_of(vector: str, symbol: str) -> str:

@@ -31,7 +31,7 @@ from nncli.render.document import (
     equations,
 )
 from nncli.render.terminal import TerminalPage
-from nncli.render.text import Extent, formats, missed, number
+from nncli.render.text import Extent, formats, largest, missed, number
 
 MOST = 16  # rows or columns of a matrix that is shown beside its output
 MOST_CHANNELS = 4  # channels that are shown
@@ -75,11 +75,6 @@ def sum_line(terms: Sequence[Array], total: float, dtype: np.dtype[Any], extent:
     exact = sum(Decimal(value.item()) for value in products.flat)
     read = kind(float(exact)) if np.isfinite(float(exact)) else f"{exact:.3e}"
     return f"sum = {text}: the products add up to {read}, beyond {largest(dtype)}"
-
-
-def largest(dtype: np.dtype[Any]) -> str:
-    """A floating type, and where it ends."""
-    return f"{dtype}, which ends at {number(float(np.finfo(dtype).max), 5)}"
 
 
 def marked(filtering: Filtering, window: Window, width: int) -> Iterator[Block]:
