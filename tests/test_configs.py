@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import nncli
@@ -49,3 +50,14 @@ def test_the_worked_example_as_published() -> None:
     (epoch,) = nncli.train(CONFIGS / "two-two-two.yaml").history
     assert epoch.train_cost == pytest.approx(0.2983711088, abs=5e-11)
     assert epoch.train_cost_after == pytest.approx(0.2804714468, abs=5e-11)
+
+
+def test_what_the_worked_example_says_of_a_step_that_leaves_biases_alone() -> None:
+    trace = nncli.trace_step(CONFIGS / "two-two-two.yaml")
+    a = trace.inputs
+    for layer in trace.layers:
+        a = 1 / (1 + np.exp(-(a @ np.asarray(layer.weight_new) + layer.bias)))
+    cost = float(((a - trace.targets) ** 2).sum() / 2)
+    said = (CONFIGS / "two-two-two.yaml").read_text(encoding="utf-8")
+    assert f"a cost of {cost:.8f}".replace("0.", ".") in said
+    assert f"it is {trace.cost_after:.8f}".replace("0.", ".") in said

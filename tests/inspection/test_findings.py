@@ -40,7 +40,8 @@ def with_infinity(trace: Trace, layer: int, quantity: str) -> Trace:
     array = array.copy()
     array.flat[-1] = np.inf
     layers = list(trace.layers)
-    layers[layer] = replace(layers[layer], **{quantity: array})
+    changed: dict[str, Any] = {quantity: array}
+    layers[layer] = replace(layers[layer], **changed)
     return replace(trace, layers=tuple(layers))
 
 

@@ -63,7 +63,7 @@ def breakdown(step: InspectedStep, choices: Choices) -> Page:
         if layer.weight is not None:
             page += update(trace, layer, choices.extent)
     page.append(rounding_note(page))
-    page += [Heading("which product is used where", 1), product_table(trace, chosen)]
+    page += [Heading("which product is used where", 1), *product_tables(trace, chosen)]
     page += proof(inspection)
     if step.sweep is not None:
         page += sweep_page(step.sweep)
@@ -104,20 +104,40 @@ def error_source(trace: Trace, layer: LayerTrace) -> str:
     return page_of(above).error_below(above.name)
 
 
-def product_table(trace: Trace, layers: Sequence[LayerTrace]) -> Grid:
-    """Which product is used where: a row for each line of the computation, with its shapes."""
-    rows: list[tuple[str, ...]] = []
-    for layer in layers:
-        placed, is_last = layer.placed, layer is trace.layers[-1]
-        fused = is_last and trace.cost.error_is_delta
-        if is_last and not fused:
-            difference = ("∂C/∂a = a − y", "none: a difference", shape(placed.output_shape))
-            rows.append((layer.name, *difference))
-        rows += [(layer.name, *row) for row in page_of(layer).products(layer, fused=fused)]
-        if layer.weight is not None:
-            w, sizes = placed.layer.symbols.get("weight", "W"), placed.parameter_shapes["weight"]
-            rows.append((layer.name, f"{w} new = {w} + Δ{w}", "none: a sum", shape(sizes)))
-    return Grid(("layer", "line", "product", "shapes"), tuple(rows), words=4)
+def product_tables(trace: Trace, layers: Sequence[LayerTrace]) -> Iterator[Block]:
+    """Which product is used where, in the order of the step."""
+    parts = {
+        "Forward, from the input on:": [row for layer in layers for row in forward_rows(layer)],
+        "Backward, from the output on:": [
+            row for layer in reversed(layers) for row in backward_rows(trace, layer)
+        ],
+        "Update:": [row for layer in layers for row in update_rows(layer)],
+    }
+    for words, rows in parts.items():
+        if rows:
+            yield Paragraph(words)
+            yield Grid(("layer", "line", "product", "shapes"), tuple(rows), words=4)
+
+
+def forward_rows(layer: LayerTrace) -> Iterator[tuple[str, ...]]:
+    yield from ((layer.name, *row) for row in page_of(layer).forward_products(layer))
+
+
+def backward_rows(trace: Trace, layer: LayerTrace) -> Iterator[tuple[str, ...]]:
+    is_last = layer is trace.layers[-1]
+    fused = is_last and trace.cost.error_is_delta
+    if is_last and not fused:
+        yield layer.name, "∂C/∂a = a − y", "none: a difference", shape(layer.placed.output_shape)
+    rows = page_of(layer).backward_products(layer, fused=fused)
+    yield from ((layer.name, *row) for row in rows)
+
+
+def update_rows(layer: LayerTrace) -> Iterator[tuple[str, ...]]:
+    placed = layer.placed
+    for key, symbol in (("weight", "W"), ("bias", "b")):
+        if layer.quantity(key) is not None:
+            w, sizes = placed.layer.symbols.get(key, symbol), placed.parameter_shapes[key]
+            yield layer.name, f"{w} new = {w} + Δ{w}", "none: a sum", shape(sizes)
 
 
 # As plain data

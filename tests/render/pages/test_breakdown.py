@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from functools import partial, reduce
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -121,14 +122,145 @@ def test_the_index_view_substitutes_the_numbers() -> None:
 
 
 def test_what_holds_a_unit_back_is_named() -> None:
-    trace = trace_of(SOME_CASES[1])
+    trace = spec_trace("digits-conv", samples=(0, 1))
     layer = trace.layers[0]
     grid = next(
         b for b in page_of(trace, layer=layer.name) if isinstance(b, Grid) and len(b.headings) == 5
     )
     assert grid.headings == ("sample: unit", "∂C/∂a", "⊙ σ′(z)", "= δ", "held back by")
     assert layer.delta is not None
-    assert len(grid.rows) == min(12, layer.delta.size)
+    assert len(grid.rows) == min(7, layer.delta.size)
+    assert {row[-1] for row in grid.rows} >= {"off", ""}
+
+
+def test_the_column_of_what_holds_back_is_left_out_where_nothing_does() -> None:
+    trace = spec_trace("two-two-two")
+    tables = [b for b in page_of(trace) if isinstance(b, Grid) and "= δ" in b.headings]
+    assert len(tables) == 2
+    for table in tables:
+        assert table.headings == ("", "∂C/∂a", "⊙ σ′(z)", "= δ")
+        assert {len(row) for row in table.rows} == {4}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("samples", [(0,), (0, 1), (0, 1, 2, 3)])
+def test_what_flows_back_stands_with_its_factors(view: str, samples: Any) -> None:
+    trace = spec_trace("xor", samples=samples)
+    terms = [tuple(t.symbol for t in e.terms) for e in shown_equations(trace, view=view)]
+    assert terms.count(("δ", "Wᵀ", "∂C/∂input")) == len(trace.layers)
+    shown = [e for e in shown_equations(trace, view=view) if e.terms[-1].symbol == "∂C/∂input"]
+    for e, layer in zip(shown, reversed(trace.layers), strict=True):
+        factors = layer.delta, np.asarray(layer.weight).T, layer.downstream
+        for term, array in zip(e.terms, factors, strict=True):
+            np.testing.assert_array_equal(term.array, array)
+
+
+def test_what_flows_back_is_substituted_in_the_index_view() -> None:
+    text = on_screen(page_of(spec_trace("two-two-two"), view="index"), 100)
+    assert (
+        "∂C/∂input[0,1] = 0.13849856 · 0.45000000 + -0.038098237 · 0.55000000 = 0.041370323" in text
+    )
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_of_a_conv_layer_the_products_behind_one_cell_are_shown(view: str) -> None:
+    trace = spec_trace("digits-conv")
+    found = [
+        [t.array for t in e.terms]
+        for e in shown_equations(trace, view=view, layer="conv1", extent=Extent(full=True))
+        if e.terms[0].symbol == "δ" and e.terms[1].symbol.startswith("filter")
+    ]
+    layer = trace.layers[0]
+    assert len(found) == len(np.asarray(layer.weight))
+    total = sum(products.sum(dtype=np.float64) for *_, products in found)
+    assert total == pytest.approx(layer.downstream[0, 0, 4, 4], rel=1e-5)
+    words = on_screen(page_of(trace, view=view, layer="conv1"), 200)
+    assert f"those of 6 other filters, = {number(float(layer.downstream[0, 0, 4, 4]), 8)}" in words
+
+
+def test_of_a_conv_layer_the_products_behind_one_tap_are_shown() -> None:
+    trace = spec_trace("digits-conv", samples=(0, 1))
+    equation = next(e for e in shown_equations(trace) if e.terms[0].symbol == "cells")
+    first = equation.terms[2].array.sum(dtype=np.float64)
+    layer = trace.layers[0]
+    assert layer.weight_gradient is not None
+    image = np.pad(layer.input[1, 0], 1)[1:-1, 1:-1]
+    other = (image * np.asarray(layer.delta)[1, 0]).sum(dtype=np.float64)
+    assert (first + other) / 2 == pytest.approx(layer.weight_gradient[0, 0, 1, 1], rel=1e-4)
+
+
+def test_the_outer_product_of_each_sample_then_their_sum() -> None:
+    trace = spec_trace("xor", samples=(1, 2))
+    for layer in trace.layers:
+        page = page_of(trace, layer=layer.name)
+        a, delta = layer.input, np.asarray(layer.delta)
+        tables = [b for b in page if isinstance(b, Grid) and b.headings[0] == "a ⊗ δ"]
+        assert len(tables) == 2
+        for k, table in enumerate(tables):
+            assert table.headings[1:] == tuple(number(float(d), 10) for d in delta[k])
+            for i, row in enumerate(table.rows):
+                made = [number(float(x), 10) for x in (a[k, i], *(a[k, i] * delta[k]))]
+                assert list(row) == made
+            before = page[page.index(table) - 1]
+            assert isinstance(before, Paragraph)
+            assert before.text == f"sample {trace.samples[k]}:"
+        (total,) = (b for b in page if isinstance(b, Equation) and "Σ" in b.terms[0].symbol)
+        np.testing.assert_allclose(total.terms[0].array, a.T @ delta, rtol=1e-6, atol=1e-9)
+        np.testing.assert_array_equal(total.terms[1].array, layer.weight_gradient)
+
+
+def test_the_kronecker_product_of_each_sample_then_their_sum() -> None:
+    trace = spec_trace("xor", samples=(1, 2))
+    found = [e for e in shown_equations(trace, view="kronecker") if e.signs == "⊗="]
+    assert len(found) == 4
+    sums = [e for e in shown_equations(trace, view="kronecker") if "Σ" in e.terms[0].symbol]
+    for layer, total, parts in zip(
+        reversed(trace.layers), sums, (found[:2], found[2:]), strict=True
+    ):
+        summed = sum(part.terms[-1].array for part in parts)
+        np.testing.assert_allclose(total.terms[0].array, summed, rtol=1e-6, atol=1e-9)
+        gradient = np.asarray(layer.weight_gradient).reshape(-1, 1)
+        np.testing.assert_array_equal(total.terms[1].array, gradient)
+
+
+def test_of_many_samples_the_outer_products_are_not_written_out() -> None:
+    page = page_of(spec_trace("xor", samples=(0, 1, 2, 3)))
+    assert not [b for b in page if isinstance(b, Grid) and b.headings[0] == "a ⊗ δ"]
+
+
+def test_a_wide_outer_product_stands_with_its_factors() -> None:
+    trace = spec_trace("digits-mlp")
+    terms = [tuple(t.symbol for t in e.terms) for e in shown_equations(trace)]
+    assert terms.count(("a", "δ", "∂C/∂W")) == len(trace.layers)
+
+
+@pytest.mark.parametrize("view", ["hadamard", "kronecker"])
+def test_no_paragraph_stands_twice_in_a_row(view: str) -> None:
+    page = page_of(spec_trace("digits-mlp", samples=(0, 1)), view=view)
+    assert not any(one == two for one, two in pairwise(page))
+
+
+def test_the_table_of_products_is_in_the_order_of_the_step() -> None:
+    trace = checked_lenet().trace
+    page = page_of(checked_lenet())
+    start = next(
+        k for k, b in enumerate(page) if isinstance(b, Heading) and b.text.startswith("which")
+    )
+    forward, backward, update = (b for b in page[start : start + 7] if isinstance(b, Grid))
+    names = [layer.name for layer in trace.layers]
+    learners = [layer for layer in trace.layers if layer.weight is not None]
+    assert list(dict.fromkeys(row[0] for row in forward.rows)) == names
+    back = [row[0] for row in backward.rows]
+    assert list(dict.fromkeys(back)) == [n for n in reversed(names) if n in back]
+    for layer in learners:
+        lines = [row[1] for row in forward.rows if row[0] == layer.name]
+        assert lines[0].startswith("z = ")
+        assert lines[1:] == [f"a = {layer.activation}(z)"]
+        assert [row[1] for row in update.rows if row[0] == layer.name] == [
+            "W new = W + ΔW", "b new = b + Δb",
+        ]  # fmt: skip
+        steps = [row[1].split(" = ")[0] for row in backward.rows if row[0] == layer.name]
+        assert [s for s in steps if s != "∂C/∂a"] == ["δ", "∂C/∂W", "∂C/∂b", "∂C/∂input"]
 
 
 def test_tap_and_cell() -> None:

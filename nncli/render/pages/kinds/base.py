@@ -53,19 +53,26 @@ class LayerPage:
         else:
             yield from equations([(SYMBOL["upstream"], layer.upstream)], "", extent, units(trace))
 
-    def products(self, layer: LayerTrace, *, fused: bool) -> Iterator[Row]:
-        """Each line of the computation, the kind of product in it, and the shapes of its factors.
+    def forward_products(self, layer: LayerTrace) -> Iterator[Row]:
+        """Each line of the forward pass, the kind of product in it, the shapes of its factors."""
+        yield from formula_rows(layer, layer.placed.layer.forward_formulas)
+
+    def backward_products(self, layer: LayerTrace, *, fused: bool) -> Iterator[Row]:
+        """The same of the backward pass.
 
         Args:
             fused: the layer's δ is a − y, σ′ having cancelled.
         """
-        kind = layer.placed.layer
-        for formula in (*kind.forward_formulas, *kind.backward_formulas):
-            arrays = [layer.quantity(key) for key in formula.terms[:-1]]
-            sizes = [shape(array.shape[1:] or array.shape) for array in arrays if array is not None]
-            signs = [f" {sign} " for sign in formula.signs] or [", "] * len(sizes)
-            joined = "".join(map("".join, zip(["", *signs], sizes, strict=False)))
-            yield formula.text, formula.product, joined
+        yield from formula_rows(layer, layer.placed.layer.backward_formulas)
+
+
+def formula_rows(layer: LayerTrace, formulas: Sequence[Formula]) -> Iterator[Row]:
+    for formula in formulas:
+        arrays = [layer.quantity(key) for key in formula.terms[:-1]]
+        sizes = [shape(array.shape[1:] or array.shape) for array in arrays if array is not None]
+        signs = [f" {sign} " for sign in formula.signs] or [", "] * len(sizes)
+        joined = "".join(map("".join, zip(["", *signs], sizes, strict=False)))
+        yield formula.text, formula.product, joined
 
 
 def with_numbers(

@@ -1,18 +1,22 @@
 """A conv layer: z = Σ window ⊙ filter + b, whose gradient is a sum over windows too."""
 
 from collections.abc import Iterator
+from itertools import islice
 from math import fsum
 
 import numpy as np
 
+from nncli.core.text import count_of
 from nncli.inspection.products import cell_products, tap_products
 from nncli.inspection.views import deltas, patches
 from nncli.nn.layers import Conv
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.document import Block, Heading, Lines, Paragraph, equations
+from nncli.render.notation import SYMBOL
 from nncli.render.pages.kinds.base import Choices, Row
 from nncli.render.pages.kinds.weighted import (
     WeightedPage,
+    activation_row,
     bias_gradients,
     bias_rows,
     delta_row,
@@ -20,6 +24,8 @@ from nncli.render.pages.kinds.weighted import (
 )
 from nncli.render.pages.matrices import WEIGHTS, gradients, units
 from nncli.render.text import Extent, missed, number, shape
+
+SUMMED = "window's Hadamard, summed"
 
 
 class ConvPage(WeightedPage):
@@ -53,12 +59,24 @@ class ConvPage(WeightedPage):
         if choices.cell is not None:
             yield from one_cell(trace, layer, tuple(choices.cell), choices.extent)
 
-    def downstream_words(self, layer: LayerTrace) -> str:
-        return "To the layer below flows ∂C/∂input, for each cell Σ δ ⊙ filter over its windows:"
+    def downstream(self, trace: Trace, layer: LayerTrace, choices: Choices) -> Iterator[Block]:
+        below = "" if layer is trace.layers[0] else "To the layer below flows "
+        yield Paragraph(f"{below}∂C/∂input, for each cell Σ δ ⊙ filter over its windows.")
+        if choices.cell is None:
+            rows, columns = layer.input.shape[2:]
+            yield from cell_of_one_sample(
+                trace, layer, (0, rows // 2, columns // 2), choices.extent
+            )
+        terms = [(SYMBOL["downstream"], layer.downstream)]
+        yield from equations(terms, "", choices.extent, units(trace))
 
     def gradient_words(self, layer: LayerTrace) -> str:
         mean = mean_over(len(layer.input))
-        return f"∂C/∂W: for each filter tap {mean}the cells that it met ⊙ δ, summed:"
+        return f"∂C/∂W: for each filter tap {mean}the cells that it met ⊙ δ, summed."
+
+    def gradient_table(self, trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
+        yield from tap_of_one_sample(trace, layer, extent)
+        yield from gradients(layer, extent)
 
     def matrix_product(self, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
         assert layer.weight is not None
@@ -76,7 +94,7 @@ class ConvPage(WeightedPage):
         terms = [("δ", deltas(layer)), ("Pᵀ", patches(layer).T), (name, flat)]
         yield from equations(terms, "·=", extent)
 
-    def kronecker_product(self, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
+    def kronecker_product(self, trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
         yield Paragraph(
             "vec(∂C/∂W) = the sum over all windows of δ ⊗ window: the δ of all filters at one "
             "place, Kronecker the cells under the window there. Of the first window:"
@@ -95,16 +113,63 @@ class ConvPage(WeightedPage):
         yield Lines(tuple(index_lines(layer, extent)))
         yield from bias_gradients(layer, extent)
 
-    def products(self, layer: LayerTrace, *, fused: bool) -> Iterator[Row]:
+    def forward_products(self, layer: LayerTrace) -> Iterator[Row]:
         placed = layer.placed
-        weight = placed.parameter_shapes["weight"]
-        window, kernel, image = shape(weight[1:]), shape(weight[2:]), shape(placed.output_shape[1:])
-        summed = "window's Hadamard, summed"
-        yield "z = Σ window ⊙ filter", summed, f"{window} ⊙ {window}"
+        window = shape(placed.parameter_shapes["weight"][1:])
+        plus = " + b" if layer.bias is not None else ""
+        yield f"z = Σ window ⊙ filter{plus}", SUMMED, f"{window} ⊙ {window}"
+        yield activation_row(layer, shape(placed.output_shape))
+
+    def backward_products(self, layer: LayerTrace, *, fused: bool) -> Iterator[Row]:
+        placed = layer.placed
+        kernel = shape(placed.parameter_shapes["weight"][2:])
+        image = shape(placed.output_shape[1:])
         yield delta_row(shape(placed.output_shape), fused=fused)
-        yield "∂C/∂W = Σ cells ⊙ δ", summed, f"{image} ⊙ {image}"
+        yield "∂C/∂W = Σ cells ⊙ δ", SUMMED, f"{image} ⊙ {image}"
         yield from bias_rows(layer, str(placed.output_shape[0]))
-        yield "∂C/∂input = Σ δ ⊙ filter", summed, f"{kernel} ⊙ {kernel}"
+        yield "∂C/∂input = Σ δ ⊙ filter", SUMMED, f"{kernel} ⊙ {kernel}"
+
+
+def tap_of_one_sample(trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
+    """The products behind one tap's gradient, the middle tap's of the first filter and channel."""
+    assert layer.weight is not None
+    at = (0, 0, layer.weight.shape[2] // 2, layer.weight.shape[3] // 2)
+    made = next(tap_products(layer, at))
+    n = len(trace.samples)
+    yield Paragraph(
+        f"∂C/∂W[{','.join(map(str, at))}]{of_sample(trace)}: the cells that this tap met ⊙ δ of "
+        "filter 0 (--layer and --tap show any other):"
+    )
+    terms = [("cells", made.cells), ("δ", made.delta), ("product", made.product)]
+    yield from equations(terms, "⊙=", extent)
+    yield Paragraph(
+        "Σ of the products"
+        + (f", and those of {count_of(n - 1, 'other sample')}, over {n}" if n > 1 else "")
+        + f" = {number(float(layer.weight_gradient[at]), 8)}"  # type: ignore[index]
+    )
+
+
+def cell_of_one_sample(
+    trace: Trace, layer: LayerTrace, cell: tuple[int, int, int], extent: Extent
+) -> Iterator[Block]:
+    """The products that flow back to one cell of the first sample, filter by filter."""
+    assert layer.weight is not None
+    name, filters = ",".join(map(str, cell)), len(layer.weight)
+    shown = filters if extent.full else min(filters, 2)
+    yield Paragraph(
+        f"∂C/∂input[{name}]{of_sample(trace)}: the δ of the windows over this cell ⊙ the filter "
+        "(--layer and --cell show any other):"
+    )
+    for back in islice(cell_products(layer, cell), shown):
+        terms = [("δ", back.delta), (f"filter {back.filter}", back.weights)]
+        yield from equations([*terms, ("product", back.product)], "⊙=", extent)
+    more = f", and those of {count_of(filters - shown, 'other filter')}," if shown < filters else ""
+    value = number(float(layer.downstream[(0, *cell)]), 8)
+    yield Paragraph(f"Σ of the products{more} = {value}")
+
+
+def of_sample(trace: Trace) -> str:
+    return f" of sample {trace.samples[0]}" if len(trace.samples) > 1 else ""
 
 
 def one_window(trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]:

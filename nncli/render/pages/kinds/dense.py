@@ -1,24 +1,27 @@
 """A dense layer: z = a W + b, whose gradient is the outer product a ⊗ δ."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from nncli.core.text import count_of
 from nncli.nn.arrays import Array
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.document import Block, Grid, Lines, Paragraph, equations
-from nncli.render.pages.kinds.base import Row
+from nncli.render.pages.kinds.base import Choices, Row
 from nncli.render.pages.kinds.weighted import (
     WeightedPage,
+    activation_row,
     bias_gradients,
     bias_rows,
     delta_row,
     mean_over,
 )
-from nncli.render.pages.matrices import gradients, hadamard
-from nncli.render.text import Extent, number, shape
+from nncli.render.pages.matrices import hadamard
+from nncli.render.text import MOST_ROWS, Extent, number, shape
 
 TABLE_COLUMNS = 4  # columns up to which a ⊗ δ is a multiplication table
+FEW_SAMPLES = 3  # up to which the products of each are written out
 WRITTEN_OUT = 8  # units up to which diag(σ'(z)) and a ⊗ δ are written out
 
 
@@ -42,10 +45,19 @@ class DensePage(WeightedPage):
     def error_below(self, name: str) -> str:
         return f"∂C/∂a = δ Wᵀ of {name}"
 
-    def downstream_words(self, layer: LayerTrace) -> str:
+    def downstream(self, trace: Trace, layer: LayerTrace, choices: Choices) -> Iterator[Block]:
+        assert layer.delta is not None
+        assert layer.weight is not None
         inputs, units = layer.placed.parameter_shapes["weight"]
-        n = len(layer.input)
-        return f"To the layer below flows ∂C/∂input = δ Wᵀ  ({n}×{units} · {units}×{inputs}):"
+        n, below = len(layer.input), "" if layer is trace.layers[0] else "To the layer below flows "
+        yield Paragraph(f"{below}∂C/∂input = δ Wᵀ  ({n}×{units} · {units}×{inputs}):")
+        terms = [("δ", layer.delta), ("Wᵀ", layer.weight.T), ("∂C/∂input", layer.downstream)]
+        yield from equations(terms, "·=", choices.extent)
+        if choices.view == "index":
+            yield Paragraph("∂C/∂input[x,i] = Σ_j δ[x,j] w[i,j], x being the sample:")
+            yield Lines(
+                tuple(index_lines(downstream_line, layer, layer.downstream, choices.extent))
+            )
 
     def gradient_words(self, layer: LayerTrace) -> str:
         mean = mean_over(len(layer.input))
@@ -56,14 +68,25 @@ class DensePage(WeightedPage):
             f"({inputs}×1 · 1×{units}){bias}:"
         )
 
-    def gradient_table(self, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
+    def gradient_table(self, trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
         assert layer.delta is not None
-        columns = extent.column_indices(layer.delta.shape[1])
-        if len(layer.input) == 1 and len(columns) <= TABLE_COLUMNS:
-            yield outer_table(layer, extent)
-            yield from bias_gradients(layer, extent)
+        assert layer.weight_gradient is not None
+        gradient, n = layer.weight_gradient, len(layer.input)
+        is_narrow = len(extent.column_indices(gradient.shape[1])) <= TABLE_COLUMNS
+        if n == 1 and is_narrow:
+            yield outer_table(layer, gradient, 0, extent)
+        elif n == 1:
+            terms = [("a", layer.input.T), ("δ", layer.delta), ("∂C/∂W", gradient)]
+            yield from equations(terms, "⊗=", extent)
+        elif is_narrow and (n <= FEW_SAMPLES or extent.full):
+            for k, sample in enumerate(trace.samples):
+                yield Paragraph(f"sample {sample}:")
+                yield outer_table(layer, np.outer(layer.input[k], layer.delta[k]), k, extent)
+            yield Paragraph(f"Their sum, and the sum over {n}:")
+            yield from sum_and_mean("a ⊗ δ", gradient, n, extent)
         else:
-            yield from gradients(layer, extent)
+            yield from equations([("∂C/∂W", gradient)], "", extent)
+        yield from bias_gradients(layer, extent)
 
     def matrix_product(self, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
         assert layer.delta is not None
@@ -92,7 +115,10 @@ class DensePage(WeightedPage):
             "The Jacobian of a = σ(z) is the diagonal matrix diag(σ′(z)): no unit's a depends "
             "on another's z. Its product with a vector is the Hadamard product:"
         )
-        for k in range(min(len(layer.input), 3)):
+        shown = trace.samples if extent.full else trace.samples[:FEW_SAMPLES]
+        for k, sample in enumerate(shown):
+            if len(trace.samples) > 1:
+                yield Paragraph(f"sample {sample}:")
             diagonal = np.diag(layer.sigma_prime[k])
             terms = [
                 ("diag(σ′(z))", diagonal),
@@ -100,8 +126,11 @@ class DensePage(WeightedPage):
                 ("δ", layer.delta[k][:, None]),
             ]
             yield from equations(terms, "·=", extent)
+        if len(shown) < len(trace.samples):
+            more = count_of(len(trace.samples) - len(shown), "sample")
+            yield Paragraph(f"… and {more} more like these", note=True)
 
-    def kronecker_product(self, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
+    def kronecker_product(self, trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
         assert layer.weight_gradient is not None
         assert layer.delta is not None
         n = len(layer.input)
@@ -110,33 +139,39 @@ class DensePage(WeightedPage):
             f"vec(∂C/∂W) = {mean_over(n)}a ⊗ δ, the Kronecker product: {inputs} ⊗ {units} gives "
             f"{inputs * units} entries, row after row of ∂C/∂W:"
         )
+        vec = layer.weight_gradient.reshape(-1, 1)
         if n == 1:
-            vec = layer.weight_gradient.reshape(-1, 1)
             terms = [("a", layer.input.T), ("δ", layer.delta.T), ("vec(∂C/∂W)", vec)]
             yield from equations(terms, "⊗=", extent)
+        elif extent.full or (n <= FEW_SAMPLES and len(vec) <= MOST_ROWS):
+            for k, sample in enumerate(trace.samples):
+                a, delta = layer.input[k][:, None], layer.delta[k][:, None]
+                yield Paragraph(f"sample {sample}:")
+                terms = [("a", a), ("δ", delta), ("a ⊗ δ", np.kron(a, delta))]
+                yield from equations(terms, "⊗=", extent)
+            yield Paragraph(f"Their sum, and the sum over {n}:")
+            yield from sum_and_mean("a ⊗ δ", vec, n, extent, "vec(∂C/∂W)")
         else:
             yield from equations([("∂C/∂W", layer.weight_gradient)], "", extent)
+        yield from bias_gradients(layer, extent)
 
     def index_sums(self, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
         assert layer.weight_gradient is not None
-        inputs, units = layer.weight_gradient.shape
-        lines: list[str] = []
-        for i in extent.row_indices(inputs):
-            for j in extent.column_indices(units):
-                if i is None or j is None:
-                    lines.append("…")
-                else:
-                    lines.append(index_line(layer, i, j, full=extent.full))
         mean = "1/n Σ_x " if len(layer.input) > 1 else ""
         yield Paragraph(f"∂C/∂w[i,j] = {mean}a[i] δ[j]:")
-        kept = [line for k, line in enumerate(lines) if line != "…" or (k and lines[k - 1] != "…")]
-        yield Lines(tuple(kept))
+        yield Lines(tuple(index_lines(index_line, layer, layer.weight_gradient, extent)))
+        yield from bias_gradients(layer, extent)
 
-    def products(self, layer: LayerTrace, *, fused: bool) -> Iterator[Row]:
+    def forward_products(self, layer: LayerTrace) -> Iterator[Row]:
         n = len(layer.input)
         inputs, outputs = shape(layer.placed.input_shape), shape(layer.placed.output_shape)
         plus = " + b" if layer.bias is not None else ""
         yield f"z = a W{plus}", "matrix product", f"{n}×{inputs} · {inputs}×{outputs}"
+        yield activation_row(layer, outputs)
+
+    def backward_products(self, layer: LayerTrace, *, fused: bool) -> Iterator[Row]:
+        n = len(layer.input)
+        inputs, outputs = shape(layer.placed.input_shape), shape(layer.placed.output_shape)
         yield delta_row(outputs, fused=fused)
         over = f", mean of {n}" if n > 1 else ""
         outer = "outer (Kronecker) product"
@@ -145,11 +180,21 @@ class DensePage(WeightedPage):
         yield "∂C/∂input = δ Wᵀ", "matrix product", f"{n}×{outputs} · {outputs}×{inputs}"
 
 
-def outer_table(layer: LayerTrace, extent: Extent) -> Grid:
-    """a δᵀ as a multiplication table: a down the side, δ along the top."""
+def sum_and_mean(
+    product: str, gradient: Array, n: int, extent: Extent, symbol: str = "∂C/∂W"
+) -> Iterator[Block]:
+    """The sum of a product over the samples, and ∂C/∂W, the n-th of it.
+
+    The sum is taken back from the record's ∂C/∂W, not computed once more.
+    """
+    total = n * gradient.astype(np.float64)
+    yield from equations([(f"Σ {product}", total), (symbol, gradient)], "→", extent)
+
+
+def outer_table(layer: LayerTrace, products: Array, k: int, extent: Extent) -> Grid:
+    """a δᵀ of the k-th sample as a multiplication table: a down the side, δ along the top."""
     assert layer.delta is not None
-    assert layer.weight_gradient is not None
-    a, delta, gradient = layer.input[0], layer.delta[0], layer.weight_gradient
+    a, delta = layer.input[k], layer.delta[k]
     rows, columns = extent.row_indices(len(a)), extent.column_indices(len(delta))
 
     def cell(array: Array, *at: int | None) -> str:
@@ -158,9 +203,36 @@ def outer_table(layer: LayerTrace, extent: Extent) -> Grid:
     headings = ("a ⊗ δ", *(cell(delta, c) for c in columns))
     return Grid(
         headings,
-        tuple((cell(a, r), *(cell(gradient, r, c) for c in columns)) for r in rows),
+        tuple((cell(a, r), *(cell(products, r, c) for c in columns)) for r in rows),
         words=0,
     )
+
+
+def index_lines(
+    line: Callable[..., str], layer: LayerTrace, entries: Array, extent: Extent
+) -> Iterator[str]:
+    """A line for each entry shown of a matrix; a gap where entries are left out."""
+    before = ""
+    for i in extent.row_indices(entries.shape[0]):
+        for j in extent.column_indices(entries.shape[1]):
+            made = "…" if i is None or j is None else line(layer, i, j, full=extent.full)
+            if made != "…" or before != "…":
+                yield made
+            before = made
+
+
+def downstream_line(layer: LayerTrace, x: int, i: int, *, full: bool) -> str:
+    assert layer.weight is not None
+    assert layer.delta is not None
+    units = layer.weight.shape[1]
+    shown = range(units) if units <= FEW_SAMPLES or full else range(2)
+    products = " + ".join(
+        f"{number(float(layer.delta[x, j]), 8)} · {number(float(layer.weight[i, j]), 8)}"
+        for j in shown
+    )
+    more = "" if len(shown) == units else f" + … {units - len(shown)} more"
+    value = number(float(layer.downstream[x, i]), 8)
+    return f"∂C/∂input[{x},{i}] = {products}{more} = {value}"
 
 
 def index_line(layer: LayerTrace, i: int, j: int, *, full: bool) -> str:
@@ -168,7 +240,7 @@ def index_line(layer: LayerTrace, i: int, j: int, *, full: bool) -> str:
     assert layer.delta is not None
     n = len(layer.input)
     value = number(float(layer.weight_gradient[i, j]), 8)
-    shown = range(n) if n <= 3 or full else range(2)
+    shown = range(n) if n <= FEW_SAMPLES or full else range(2)
     products = [
         f"{number(float(layer.input[x, i]), 8)} · {number(float(layer.delta[x, j]), 8)}"
         for x in shown

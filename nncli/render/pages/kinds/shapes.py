@@ -18,7 +18,7 @@ class FlattenPage(LayerPage):
     def error_below(self, name: str) -> str:
         return f"∂C/∂a: that of {name}'s output, as an image"
 
-    def products(self, layer: LayerTrace, *, fused: bool) -> Iterator[Row]:
+    def forward_products(self, layer: LayerTrace) -> Iterator[Row]:
         placed = layer.placed
         sizes = f"{shape(placed.input_shape)} → {shape(placed.output_shape)}"
         yield "a = input, as a vector", "none", sizes
@@ -42,7 +42,10 @@ class PoolPage(LayerPage):
     def forward(self, trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
         yield from equations([("a", layer.a)], "", extent, units(trace))
 
-    def products(self, layer: LayerTrace, *, fused: bool) -> Iterator[Row]:
+    def forward_products(self, layer: LayerTrace) -> Iterator[Row]:
         inputs, outputs = shape(layer.placed.input_shape), shape(layer.placed.output_shape)
         yield f"a = {self.what} of each", "none", f"{inputs} → {outputs}"
+
+    def backward_products(self, layer: LayerTrace, *, fused: bool) -> Iterator[Row]:
+        inputs, outputs = shape(layer.placed.input_shape), shape(layer.placed.output_shape)
         yield f"back: {self.back}", "none", f"{outputs} → {inputs}"

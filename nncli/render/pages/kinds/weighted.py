@@ -13,7 +13,7 @@ from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.document import Block, Grid, Paragraph, equations
 from nncli.render.notation import SYMBOL
 from nncli.render.pages.kinds.base import Choices, LayerPage, Row
-from nncli.render.pages.matrices import gradients, hadamard, units
+from nncli.render.pages.matrices import hadamard
 from nncli.render.text import EDGE, Extent, number
 
 SMALL = 0.01  # an error signal below this share of the layer's largest is called small
@@ -23,25 +23,23 @@ class WeightedPage(LayerPage):
     def backward(self, trace: Trace, layer: LayerTrace, choices: Choices) -> Iterator[Block]:
         yield from VIEWS[choices.view](self, trace, layer, choices.extent)
         yield from self.details(trace, layer, choices)
-        yield Paragraph(self.downstream_words(layer))
-        terms = [(SYMBOL["downstream"], layer.downstream)]
-        yield from equations(terms, "", choices.extent, units(trace))
+        yield from self.downstream(trace, layer, choices)
 
     def details(self, trace: Trace, layer: LayerTrace, choices: Choices) -> Iterator[Block]:
         """What is shown only where it is asked for."""
         yield from ()
 
-    def downstream_words(self, layer: LayerTrace) -> str:
-        """What flows to the layer below."""
+    def downstream(self, trace: Trace, layer: LayerTrace, choices: Choices) -> Iterator[Block]:
+        """What flows to the layer below, and by which products."""
         raise NotImplementedError
 
     def gradient_words(self, layer: LayerTrace) -> str:
         """By what the gradients are made."""
         raise NotImplementedError
 
-    def gradient_table(self, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
-        """The gradients; as a table with the factors, where there is room."""
-        yield from gradients(layer, extent)
+    def gradient_table(self, trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
+        """The gradients, with the factors of their products."""
+        raise NotImplementedError
 
     def matrix_product(self, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
         """∂C/∂W as one matrix product."""
@@ -51,7 +49,7 @@ class WeightedPage(LayerPage):
         """δ by the Jacobian of the activation, where that can be written out."""
         yield from hadamard(trace, layer, extent)
 
-    def kronecker_product(self, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
+    def kronecker_product(self, trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
         """vec(∂C/∂W) as a Kronecker product."""
         raise NotImplementedError
 
@@ -72,7 +70,7 @@ def hadamard_view(
         )
         yield from hadamard(trace, layer, extent)
     yield Paragraph(page.gradient_words(layer))
-    yield from page.gradient_table(layer, extent)
+    yield from page.gradient_table(trace, layer, extent)
 
 
 def matrix_view(
@@ -87,7 +85,7 @@ def kronecker_view(
     page: WeightedPage, trace: Trace, layer: LayerTrace, extent: Extent
 ) -> Iterator[Block]:
     yield from page.jacobian(trace, layer, extent)
-    yield from page.kronecker_product(layer, extent)
+    yield from page.kronecker_product(trace, layer, extent)
 
 
 def index_view(
@@ -108,8 +106,8 @@ VIEWS: dict[str, View] = {
 
 
 def bias_gradients(layer: LayerTrace, extent: Extent) -> Iterator[Block]:
-    """The gradients but for the first, that of the weights."""
-    yield from (block for k, block in enumerate(gradients(layer, extent)) if k > 0)
+    if layer.bias_gradient is not None:
+        yield from equations([(SYMBOL["bias_gradient"], layer.bias_gradient)], "", extent)
 
 
 def mean_over(n: int) -> str:
@@ -121,6 +119,12 @@ def delta_row(outputs: str, *, fused: bool) -> Row:
     if fused:
         return "δ = a − y", "none: σ′ has cancelled", outputs
     return "δ = ∂C/∂a ⊙ σ′(z)", "Hadamard product", f"{outputs} ⊙ {outputs}"
+
+
+def activation_row(layer: LayerTrace, outputs: str) -> Row:
+    assert layer.activation is not None
+    by = "none: unit by unit" if ACTIVATIONS[layer.activation].elementwise else "none: all units"
+    return f"a = {layer.activation}(z)", by, f"{outputs} → {outputs}"
 
 
 def bias_rows(layer: LayerTrace, units: str) -> Iterator[Row]:
@@ -159,5 +163,7 @@ def hadamard_table(trace: Trace, layer: LayerTrace, extent: Extent) -> Grid:
             )
         )
     name = "sample: unit" if several else ""
-    headings = (name, "∂C/∂a", "⊙ σ′(z)", "= δ", "held back by")
+    headings: tuple[str, ...] = (name, "∂C/∂a", "⊙ σ′(z)", "= δ", "held back by")
+    if not any(row[-1] for row in rows):
+        headings, rows = headings[:-1], [row[:-1] for row in rows]
     return Grid(headings, tuple(rows))
