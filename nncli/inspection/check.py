@@ -54,11 +54,8 @@ class TensorCheck(NamedTuple):
 
     @property
     def proven(self) -> bool:
-        """Whether enough entries were verified to speak of the whole gradient.
-
-        One that is exactly 0 has no entry to be told from rounding: that nothing disagrees is all.
-        """
-        if self.verified == self.checked or self.largest == 0:
+        """Whether enough entries were verified to speak of the whole gradient."""
+        if self.verified == self.checked:
             return True
         return self.verified >= PROVEN_SHARE * self.checked and self.floor < self.largest
 
@@ -110,7 +107,7 @@ def check(trace: Trace, entries: int | None = None) -> Check:
     tensors = list(_tensors(trace))
     limit = entries if entries is not None else default_entries(trace, [t[3].size for t in tensors])
     allowed = tolerance(trace)
-    errors = Errors(rounding(trace), terms_of(trace))
+    errors = Errors(rounding(trace), terms_of(trace), not trace.layers[-1].upstream.any())
     rng = np.random.default_rng(SEED)
     results = tuple(
         _check_tensor(
@@ -122,10 +119,14 @@ def check(trace: Trace, entries: int | None = None) -> Check:
 
 
 class Errors(NamedTuple):
-    """What rounding does to the gradients of a trace, see `rounding` and `terms_of`."""
+    """What rounding does to the gradients of a trace, see `rounding` and `terms_of`.
+
+    `no_error`: whether all outputs are exactly right, so that every gradient has to be 0.
+    """
 
     rounding: dict[Place, Array]
     terms: dict[Place, Array]
+    no_error: bool
 
 
 def tolerance(trace: Trace) -> float:
@@ -198,16 +199,17 @@ def _check_tensor(
     at = tuple(np.array(entries, int).reshape(len(entries), array.ndim).T)
     values, rounding_error = array[at].astype(np.float64), errors_of.rounding[layer, quantity][at]
     noise = rounding_error + underflow(array)
+    references = found.values / divisor
     with np.errstate(over="ignore"):  # infinity is right where the trace's dtype overflows
-        references = (found.values / divisor).astype(array.dtype).astype(np.float64)
-    references = np.where(np.isinf(references), references, found.values / divisor)
+        rounded = references.astype(array.dtype)
+    references = np.where(np.isinf(values) & np.isinf(rounded), rounded, references)
     known = np.isfinite(found.values) | np.isnan(values)
     largest = float(np.abs(values).max(initial=0))
     kinks = tuple(entry for entry, is_kink in zip(entries, found.kinks, strict=True) if is_kink)
     errors = _relative_errors(values, references, noise / allowed)
     errors[~known] = 0
-    is_zero = (values == 0) & (found.values == 0)
-    if largest > 1 / resolution(array) * underflow(array):
+    is_zero = (values == 0) & ((found.values == 0) | (errors_of.no_error & (errors <= allowed)))
+    if largest == 0 or largest * resolution(array) > underflow(array):
         is_zero |= np.maximum(np.abs(values), np.abs(references)) < underflow(array)
     if (layer, quantity) in errors_of.terms:
         # Where terms cancel altogether, derivative and gradient are 0 but for rounding.

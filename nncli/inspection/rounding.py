@@ -37,7 +37,8 @@ Place = tuple[str, str]  # layer, quantity
 def rounding(trace: Trace) -> dict[Place, Array]:
     """The error that rounding in the trace's dtype can cause, for each entry of each gradient.
 
-    Arrays are laid out as in the trace.
+    Arrays are laid out as in the trace. They are infinite where rounding moves the outputs by as
+    much as they are, as in a network that has diverged: what is sampled there says nothing.
     """
     ulp = float(np.finfo(trace.inputs.dtype).eps)
     repetition = _Repetition(trace)
@@ -48,7 +49,12 @@ def rounding(trace: Trace) -> dict[Place, Array]:
             for place, moved in repetition.gradients(ulp).items():
                 change = np.abs(moved - exact[place])
                 total[place] += np.where(np.isfinite(change), change, 0)
-    return {place: MARGIN / DRAWS * changes for place, changes in total.items()}
+    errors = {place: MARGIN / DRAWS * changes for place, changes in total.items()}
+    outputs = trace.layers[-1].name, "a"
+    scale = max(np.abs(exact[outputs]).max(), np.abs(trace.targets).max())
+    if not errors[outputs].max() <= scale:
+        return {place: np.full(array.shape, np.inf) for place, array in errors.items()}
+    return errors
 
 
 class _Repetition:
@@ -67,12 +73,16 @@ class _Repetition:
         self.off = 0.0
 
     def gradients(self, off: float) -> dict[Place, Array]:
-        """Copies, of a step in which each number is changed by up to `off` times itself."""
+        """Copies, and the outputs, of a step in which each number is changed by up to `off` times
+
+        itself.
+        """
         self.off = off
         with np.errstate(all="ignore"):
             self._forward()
             self._back()
-        return dict(_gradients(self.step.layers))
+        last = self.step.last
+        return dict(_gradients(self.step.layers)) | {(last.name, "a"): _samples_first(last.a)}
 
     def _forward(self) -> None:
         step = self.step

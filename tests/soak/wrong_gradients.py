@@ -172,6 +172,7 @@ def transposed(array: Array) -> Array:
 
 ERRORS: dict[str, Callable[[Trace, LayerTrace, str, Array, np.random.Generator], Array]] = {
     "negated": lambda trace, layer, quantity, array, rng: -array,
+    "left out": lambda trace, layer, quantity, array, rng: np.zeros_like(array),
     "scaled": lambda trace, layer, quantity, array, rng: (
         array * array.dtype.type(1.01 if array.dtype == np.float32 else 1.001)
     ),
@@ -213,13 +214,29 @@ def is_error(trace: Trace, layer: LayerTrace, quantity: str, array: Array, wrong
     largest = float(np.abs(array).max(initial=0))
     moved = float(np.abs(wrong.astype(np.float64) - array).max(initial=0))
     eps = float(np.finfo(array.dtype).eps)
-    if quantity == "bias_gradient":
-        error = layer.upstream if layer.delta is None else layer.delta
-        others = tuple(axis for axis in range(error.ndim) if axis != 1)
-        terms = np.abs(error).sum(axis=others) / len(trace.samples)
-        if largest <= 100 * eps * float(terms.max()):
-            return False
+    if largest <= 100 * eps * largest_terms(trace, layer, quantity):
+        return False
     return moved > SHARE[str(array.dtype)] * largest > 0
+
+
+def largest_terms(trace: Trace, layer: LayerTrace, quantity: str) -> float:
+    """What the sizes of an entry's terms add up to, at most; 0 for what is no sum over samples.
+
+    For filters by the largest input.
+    """
+    error = np.abs(layer.upstream if layer.delta is None else layer.delta)
+    if not quantity.endswith("_gradient"):
+        return 0.0
+    if quantity == "weight_gradient" and layer.type == "dense":
+        terms = np.abs(layer.input).T @ error
+    else:
+        factor: Any = 1.0
+        if quantity == "weight_gradient":
+            is_conv = layer.type == "conv"
+            factor = np.abs(layer.input).max() if is_conv else np.abs(layer.recorded["normalised"])
+        others = tuple(axis for axis in range(error.ndim) if axis != 1)
+        terms = (error * factor).sum(axis=others)
+    return float(terms.max()) / len(trace.samples)
 
 
 # --- The campaign --------------------------------------------------------------------------------
