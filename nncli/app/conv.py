@@ -12,7 +12,7 @@ from nncli.app.output import check_output
 from nncli.app.records import ExplainedFilter
 from nncli.core.errors import DataError, NncliError
 from nncli.core.text import sizes
-from nncli.data.readers.filters import read_filter
+from nncli.data.readers.filters import read_filter, read_matrix_or_rows
 from nncli.data.readers.matrices import Matrix, open_npy_for_writing, read_matrix, write_matrix
 from nncli.filtering.correlate import correlate_blocks
 from nncli.filtering.options import Options, output_like
@@ -59,9 +59,9 @@ def conv(
     """Slides a filter over a matrix, as `nncli conv` does. Its `window` has every product.
 
     Args:
-        matrix: a file, or `-` for standard input; or an array, rows x columns or channels x rows x
-            columns.
-        filter: the same, or a known name (sobel-x, box, ...), or rows ("1 0; 0 1").
+        matrix: a file, or `-` for standard input, or rows ("1 2; 3 4"); or an array, rows x columns
+            or channels x rows x columns.
+        filter: the same, or a known name (sobel-x, box, ...).
         padding, padding_mode, flip: as `correlate` has them.
         stride, dilation: one number, or (rows, columns).
         channels: "sum" adds the channels up, "each" keeps an output for each; None adds them up
@@ -85,7 +85,8 @@ def conv(
         check_output(Path(output), overwrite=overwrite, inputs=inputs)
     kernel = in_memory(filter, "filter") or read_filter(str(filter))
     opened = FilterInputs(
-        in_memory(matrix, "matrix") or read_matrix(str(matrix), allow_nan=allow_nan), kernel
+        in_memory(matrix, "matrix") or read_matrix_or_rows(str(matrix), allow_nan=allow_nan),
+        kernel,
     )
     return apply_and_write(opened, options, None if output is None else Path(output))[0]
 
@@ -104,7 +105,7 @@ def in_memory(given: str | Path | Array, name: str) -> Matrix | None:
 def open_pair(
     matrix: str, filter: str, *, allow_nan: bool = False, progress: Progress | None = None
 ) -> FilterInputs:
-    """Reads both. `-` is standard input, for one of them; a filter may also be a name or rows.
+    """Reads both: files, `-` for standard input, or rows; a filter may also be a name.
 
     Raises:
         DataError: one of them cannot be read, or is no matrix.
@@ -112,7 +113,7 @@ def open_pair(
     if matrix == filter == "-":
         raise DataError("standard input can be the matrix or the filter, not both")
     kernel = read_filter(filter)
-    return FilterInputs(read_matrix(matrix, allow_nan=allow_nan, progress=progress), kernel)
+    return FilterInputs(read_matrix_or_rows(matrix, allow_nan=allow_nan, progress=progress), kernel)
 
 
 def with_channels(opened: FilterInputs, options: Options) -> Options:

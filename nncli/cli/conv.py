@@ -11,7 +11,10 @@ from nncli.cli.options import TableOrJson
 WINDOWS, CLOSER, OUTPUT = "The windows", "Look closer", "Output"
 
 MatrixFile = Annotated[
-    str, typer.Argument(metavar="MATRIX", help="A file (.csv .tsv .txt .npy, an image), or -.")
+    str,
+    typer.Argument(
+        metavar="MATRIX", help="A file (.csv .tsv .txt .npy, an image), -, or rows: '1 2; 3 4'."
+    ),
 ]
 FilterGiven = Annotated[
     str,
@@ -74,7 +77,7 @@ Animate = Annotated[
     bool,
     typer.Option(
         "--animate",
-        help="Play the sliding window (those of --at or --steps); any key ends it.",
+        help="Play the sliding window (those of --at or --steps): space, arrows, + −, q.",
         rich_help_panel=CLOSER,
     ),
 ]
@@ -156,8 +159,8 @@ def conv(
     refuse_options([matrix, filter, *context.args], own_options)
     if context.args:
         raise NncliError(
-            f"{context.args[0]}: one matrix and one filter are taken, the rows of a filter in "
-            "quotes: '1 0; 0 1'"
+            f"{context.args[0]}: one matrix and one filter are taken, rows of either in quotes: "
+            "'1 0; 0 1'"
         )
     filter_options = Options(
         padding=window_padding(padding),
@@ -198,10 +201,11 @@ def conv(
             progress=progress,
         )
     if animate:
-        from nncli.cli.process import until_key
-        from nncli.render.pages.windows import play
+        from nncli.cli.process import keyboard
+        from nncli.render.pages.film import Film, play
 
-        until_key(play(explained.filtering, explained.indices, extent, screen))
+        with keyboard() as read_key:
+            play(Film(explained.filtering, explained.indices, extent), screen, read_key)
         return
     made = document(explained, extent, screen.width)
     if format is TableOrJson.json:

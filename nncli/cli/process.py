@@ -5,10 +5,11 @@ Nothing but the standard library: every command needs this.
 
 import codecs
 import os
+import re
 import signal
 import sys
-from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 # For a terminal or a pipe that cannot take the symbols: one ASCII character for each, so that
@@ -82,30 +83,49 @@ def _silence(terminals: list[int]) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
 
 
-def until_key(frames: Generator[None, None, None]) -> None:
-    """Goes through `frames` until a key is pressed, or Ctrl-C; then closes them."""
-    with closing(frames):
-        _until_key(frames)
+ARROWS = {"A": "up", "B": "down", "C": "right", "D": "left"}
+ONE_KEY = re.compile("\x1b[\\[O]([A-D])|\x1b\\[[0-9;]*[ -/]*[@-~]|(.)", re.DOTALL)
 
 
-def _until_key(frames: Generator[None, None, None]) -> None:
-    try:
-        if not sys.stdin.isatty():
-            for _ in frames:
-                pass
-            return
-        import select
-        import termios
-        import tty
+@contextmanager
+def keyboard() -> Iterator[Callable[[float | None], str] | None]:
+    """Within it the terminal gives each key at once: `read(seconds)` waits for one, "" for none.
 
-        before = termios.tcgetattr(sys.stdin)
-        try:
-            tty.setcbreak(sys.stdin)
-            for _ in frames:
-                if select.select([sys.stdin], [], [], 0)[0]:
-                    sys.stdin.read(1)
-                    return
-        finally:
-            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
-    except KeyboardInterrupt:
+    Arrows are named, the end of the input and a lone Escape are "escape". None where standard input
+    is no terminal. Ctrl-C ends what is within, and is no error.
+    """
+    if not sys.stdin.isatty():
+        with suppress(KeyboardInterrupt):
+            yield None
         return
+    import select
+    import termios
+    import tty
+
+    number = sys.stdin.fileno()
+    before = termios.tcgetattr(number)
+    pressed: list[str] = []
+
+    def read(seconds: float | None) -> str:
+        if not pressed:
+            if not select.select([number], [], [], seconds)[0]:
+                return ""
+            text = os.read(number, 1024).decode("utf-8", "ignore")
+            pressed.extend(_keys(text) or ["escape"])
+        return pressed.pop(0)
+
+    try:
+        tty.setcbreak(number)
+        with suppress(KeyboardInterrupt):
+            yield read
+    finally:
+        termios.tcsetattr(number, termios.TCSADRAIN, before)
+
+
+def _keys(text: str) -> list[str]:
+    """The keys that a terminal wrote; sequences of keys that nobody asks for are "unknown"."""
+    found = []
+    for match in ONE_KEY.finditer(text):
+        arrow, character = match.groups()
+        found.append(ARROWS.get(arrow) or {"\x1b": "escape"}.get(character, character or "unknown"))
+    return found

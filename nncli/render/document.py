@@ -74,13 +74,19 @@ class Equation(NamedTuple):
 
 
 class HeatMap(NamedTuple):
-    """A matrix whose cells are coloured by sign and size, where there is colour."""
+    """A matrix whose cells are coloured by sign and size, where there is colour.
+
+    Of a matrix in the making, `known` says which cells are there (rows x columns, None: all), and
+    `made` where the last one is.
+    """
 
     symbol: str
     array: Array
     rows: Indices
     columns: Indices
     label: str = ""
+    known: Array | None = None
+    made: tuple[int, int] | None = None
 
     def as_equation(self) -> Equation:
         """The same numbers where there is no colour."""

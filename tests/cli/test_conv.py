@@ -13,6 +13,7 @@ import sys
 import termios
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import nncli as api
 from nncli.app import conv as work
 from nncli.filtering.correlate import correlate
 from nncli.filtering.options import Options
@@ -510,9 +512,9 @@ class Terminal:
         # Where the tests run in the background of a shell, Ctrl-C is ignored, and would be here.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-    def read_until(self, words: Any, seconds: Any = LIMIT) -> None:
+    def read_until(self, words: Any, seconds: Any = LIMIT, after: int = 0) -> None:
         end = time.monotonic() + seconds
-        while words not in self.text:
+        while words not in self.text[after:]:
             assert time.monotonic() < end, self.text
             self.read(0.1)
 
@@ -569,15 +571,75 @@ def test_the_heat_map_has_colour_in_a_terminal(terminal: Any) -> None:
     assert plain.endswith("output  3×3\n -2   0  -2 \n  2  -1   0 \n  2  -1  -2 \n")
 
 
-@pytest.mark.parametrize(
-    ("keys", "where"), [(b"q", "[0,1]"), (b"\x1b[A", "[0,0]"), (b"\x03", "[0,1]")]
-)
-def test_a_key_or_an_interruption_ends_the_film(terminal: Any, keys: bytes, where: str) -> None:
+@pytest.mark.parametrize("keys", [b"q", b"\x1b", b"\x03", b"\x04"])
+def test_a_key_or_an_interruption_ends_the_film(terminal: Any, keys: bytes) -> None:
     made = terminal(MATRIX, FILTER, "--animate")
-    made.read_until(f"output {where}")
+    made.read_until("output [0,1]")
     made.type(keys)
+    if keys == b"\x04":  # any other key goes unheard
+        made.read_until("output [0,2]")
+        made.type(b"q")
     assert made.end() == 0
     assert "sum = 4" in made.text
+
+
+def test_keys_pause_and_step_the_film(terminal: Any) -> None:
+    made = terminal(MATRIX, FILTER, "--animate")
+    made.read_until("window 1 of 9")
+    made.type(b" ")
+    made.read_until("paused")
+    for keys, where in (
+        (b"\x1b[C", "window 2"),
+        (b"nn", "window 4"),
+        (b"\x1bOD", "window 3"),
+        (b"b", "window 2"),
+    ):
+        shown = len(made.text)
+        made.type(keys)
+        made.read_until(f"{where} of 9, paused", after=shown)
+    made.type(b"+ ")
+    made.read_until("4.0 a second")
+    made.type(b"\x1b[1;5Cq")  # Ctrl-arrow is no key of the film
+    assert made.end() == 0
+
+
+@pytest.mark.parametrize("rows", ["1 2; 3 4", "1, 2; 3, 4", "1 2\n3 4", "-1 2; 3 4", "1/2 1; 0 .5"])
+def test_a_matrix_may_be_rows_written_out(nncli: Run, rows: str) -> None:
+    made = nncli("conv", rows, "1 0; 0 1", "--format", "json")
+    assert made.err == ""
+    lines = [re.findall(r"[^, ]+", row) for row in re.split("[;\n]", rows)]
+    cells = [[float(Fraction(x)) for x in line] for line in lines]
+    record = json.loads(made.out)
+    assert record["output"] == [[cells[0][0] + cells[1][1]]]
+    assert record["matrix_shape"] == [2, 2]
+    assert api.conv(rows, "1 0; 0 1").output.tolist() == record["output"]
+
+
+def test_a_file_comes_before_rows(nncli: Run, tmp_path: Path) -> None:
+    (tmp_path / "5").write_text("1 2\n3 4\n")
+    made = nncli("conv", "5", "1 0; 0 1", "--format", "json")
+    assert json.loads(made.out)["output"] == [[5]]
+
+
+@pytest.mark.parametrize(
+    ("matrix", "words"),
+    [
+        ("1 2; 3 x", "matrix: row 2, column 2: 'x' is not a number"),
+        ("1 2; 3 4 5", "matrix: row 2, column 3: expected 2 cells as in the first row, found 3"),
+        ("m.csv", "m.csv: no such file"),
+    ],
+)
+def test_a_matrix_that_is_neither_rows_nor_a_file(refused: Any, matrix: str, words: str) -> None:
+    assert words in refused(matrix, "1")
+
+
+def test_a_turned_filter_stands_beside_the_one_that_was_given(nncli: Run) -> None:
+    made = nncli("conv", MATRIX, "1 2; 3 4", "--flip", "--at", "0,0")
+    flat = " ".join(made.out.split())
+    assert "filter 2×2 turned filter 2×2 [1 2] → [4 3] [3 4] [2 1]" in flat
+    assert "⊙ [4 3]" in flat
+    plain = nncli("conv", MATRIX, "1 2; 3 4", "--at", "0,0").out
+    assert "turned" not in plain
 
 
 def test_a_filter_written_out_may_begin_with_a_minus(nncli: Run) -> None:

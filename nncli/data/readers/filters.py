@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nncli.core.errors import DataError
 from nncli.core.text import count_of, quote
 from nncli.data.messages import Problems
-from nncli.data.readers.matrices import Matrix, known_instead, read_matrix
+from nncli.data.readers.matrices import Matrix, Progress, known_instead, read_matrix
 from nncli.data.readers.tables import INTEGER, is_number, to_number
 from nncli.data.readers.text import Rows, exact
 
@@ -75,6 +75,19 @@ def read_filter(text: str, *, stream: IO[bytes] | None = None) -> Matrix:
     )
 
 
+def read_matrix_or_rows(
+    text: str, *, allow_nan: bool = False, progress: Progress | None = None
+) -> Matrix:
+    """The matrix that `text` names or is: `-`, a file, or rows written out as for a filter.
+
+    Raises DataError for anything else.
+    """
+    is_rows = is_number(first := cells_of(text)[0]) or is_fraction(first)
+    if is_rows and text != "-" and not os.path.exists(text):
+        return Matrix("matrix", from_literal(text, "matrix"), "literal")
+    return read_matrix(text, allow_nan=allow_nan, progress=progress)
+
+
 def is_literal(text: str) -> bool:
     first = cells_of(text)[0]
     return ";" in text or is_number(first) or is_fraction(first)
@@ -89,20 +102,23 @@ def cells_of(row: str) -> list[str]:
     return re.split(r"\s*,\s*|\s+", row.strip())
 
 
-def from_literal(text: str) -> NDArray[Any]:
-    """Rows x columns: int64 where all cells are integers, else float64."""
-    problems = Problems(PLACE)
+def from_literal(text: str, place: str = PLACE) -> NDArray[Any]:
+    """Rows x columns: int64 where all cells are integers, else float64.
+
+    `place` is what messages call it.
+    """
+    problems = Problems(place)
     rows = [cells_of(row) for row in re.split(r"[;\n]", text.strip().removesuffix(";"))]
     for i, row in enumerate(rows, start=1):
         if row != [""] and len(row) != len(rows[0]):
             column = min(len(row), len(rows[0])) + 1  # the first that is missing, or too many
             problems.add(
-                f"{PLACE}: row {i}, column {column}: expected {count_of(len(rows[0]), 'cell')} as "
+                f"{place}: row {i}, column {column}: expected {count_of(len(rows[0]), 'cell')} as "
                 f"in the first row, found {len(row)}",
                 (i,),
             )
     values = [
-        [cell_value(cell, i, j, problems) for j, cell in enumerate(row, start=1)]
+        [cell_value(cell, i, j, problems, place) for j, cell in enumerate(row, start=1)]
         for i, row in enumerate(rows, start=1)
     ]
     problems.raise_any()
@@ -111,17 +127,17 @@ def from_literal(text: str) -> NDArray[Any]:
         array = np.array(values, np.int64 if whole else np.float64)
     except OverflowError:
         array = np.array(values, object)
-    return exact([Rows(array, range(1, len(rows) + 1))], PLACE)
+    return exact([Rows(array, range(1, len(rows) + 1))], place)
 
 
-def cell_value(cell: str, row: int, column: int, problems: Problems) -> int | float:
+def cell_value(cell: str, row: int, column: int, problems: Problems, place: str) -> int | float:
     try:
         if INTEGER.fullmatch(cell):
             to_number(cell)
             return int(cell)
         return quotient(cell) if is_fraction(cell) else to_number(cell)
     except ValueError as error:
-        problems.add(f"{PLACE}: row {row}, column {column}: {error}", (row, column))
+        problems.add(f"{place}: row {row}, column {column}: {error}", (row, column))
         return 0
 
 

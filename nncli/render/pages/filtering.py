@@ -85,7 +85,8 @@ def filtering_page(explained: ExplainedFilter, extent: Extent, width: int = 80) 
     if matrix.shape[-1] <= MOST and matrix.shape[-2] <= MOST and not explained.indices:
         page += equations([("matrix", matrix)], "", whole, CHANNELS)
     if filter.shape[-1] <= MOST and filter.shape[-2] <= MOST:
-        page += equations([("filter", filtering.applied)], "", whole, CHANNELS)
+        turned = [("turned filter", filtering.applied)] if filtering.options.get("flip") else []
+        page += equations([("filter", filter), *turned], "→"[: len(turned)], whole, CHANNELS)
     for index in explained.indices:
         page += products(filtering, window(filtering, *index), whole, width)
     page += [Heading("output", 2), *heat_maps("output", filtering.output, extent)]

@@ -1,36 +1,26 @@
-"""One window of a filter over a matrix: its place, the cells under it, every product.
+"""One window of a filter over a matrix: its place, the cells under it, every product."""
 
-`play` shows one window after the other, as a film.
-"""
-
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from time import sleep
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
-from nncli.core.errors import NncliError
 from nncli.core.text import count_of
 from nncli.filtering.record import (
     Filtering,
     Window,
-    all_windows,
-    window,
 )
-from nncli.nn.arrays import Array, Shape
+from nncli.nn.arrays import Array
 from nncli.nn.windows import Axis
 from nncli.render.document import (
     Block,
     Heading,
     HeatMap,
     Lines,
-    Page,
     Paragraph,
     equations,
 )
-from nncli.render.terminal import TerminalPage
 from nncli.render.text import Extent, formats, largest, missed, number
 
 MOST = 16  # rows or columns of a matrix that is shown beside its output
@@ -39,14 +29,19 @@ CHANNELS = (("channel", None),)
 
 
 def products(
-    filtering: Filtering, window: Window, extent: Extent, width: int = 80
+    filtering: Filtering, window: Window, extent: Extent, width: int = 80, most: int = MOST
 ) -> Iterator[Block]:
-    """window ⊙ filter = products → sum, with the window marked in the matrix."""
+    """window ⊙ filter = products → sum, with the window marked in the matrix.
+
+    Args:
+        most: rows or columns up to which all of the matrix is shown, not what is around the window.
+    """
     r, c = window.at
     of_channel = "" if window.channel is None else f" of channel {window.channel}"
     yield Heading(f"output [{r},{c}]{of_channel}", 2)
-    yield from marked(filtering, window, width)
-    terms = [("window", window.cells), ("filter", window.filter), ("product", window.hadamard)]
+    yield from marked(filtering, window, width, most)
+    name = "turned filter" if filtering.options.get("flip") else "filter"
+    terms = [("window", window.cells), (name, window.filter), ("product", window.hadamard)]
     yield from equations(terms, "⊙=", extent, CHANNELS)
     yield from with_padding(filtering, window, width)
     factors = [array for _, array in terms]
@@ -77,11 +72,11 @@ def sum_line(terms: Sequence[Array], total: float, dtype: np.dtype[Any], extent:
     return f"sum = {text}: the products add up to {read}, beyond {largest(dtype)}"
 
 
-def marked(filtering: Filtering, window: Window, width: int) -> Iterator[Block]:
+def marked(filtering: Filtering, window: Window, width: int, most: int = MOST) -> Iterator[Block]:
     """The matrix, or what of it is around, with brackets around the cells under the filter."""
     matrix = filtering.matrix if window.channel is None else filtering.matrix[window.channel]
     axes = (filtering.windows.rows, filtering.windows.columns)
-    rows, columns = (around(axis, at) for axis, at in zip(axes, window.at, strict=True))
+    rows, columns = (around(axis, at, most) for axis, at in zip(axes, window.at, strict=True))
     under = [cells_under(axis, at) for axis, at in zip(axes, window.at, strict=True)]
     planes = matrix[None] if matrix.ndim == 2 else matrix[:MOST_CHANNELS]
     parts = np.stack(
@@ -148,9 +143,9 @@ def marked_lines(cells: Array, marks: Array, pair: str) -> list[str]:
     ]
 
 
-def around(axis: Axis, at: int) -> range:
+def around(axis: Axis, at: int, most: int = MOST) -> range:
     """The cells of the matrix to show a window in: all of a small axis, or some around it."""
-    if axis.size <= MOST:
+    if axis.size <= most:
         return range(axis.size)
     start = at * axis.stride - axis.before
     first = max(0, min(start - 2, axis.size - 5))
@@ -163,45 +158,6 @@ def cells_under(axis: Axis, at: int) -> set[int]:
     start = at * axis.stride - axis.before
     taps = (start + i * axis.dilation for i in range(axis.kernel))
     return {cell for cell in taps if 0 <= cell < axis.size}
-
-
-PAUSE = 0.5  # seconds a window
-
-
-def play(
-    done: Filtering, places: Sequence[Shape], extent: Extent, console: Console
-) -> Generator[None, None, None]:
-    """Shows one window after the other, over and over; yields between two of them.
-
-    Args:
-        places: of the windows, as indices of the output; all of them where there are none.
-        extent: what of the output is shown below, where there is room.
-
-    Raises:
-        NncliError: the console is no terminal.
-    """
-    from rich.live import Live
-
-    if not console.is_terminal:
-        raise NncliError("--animate plays in a terminal, not in a pipe or a file")
-    with Live(console=console, auto_refresh=False) as live:
-        while True:
-            windows = (window(done, *place) for place in places) if places else all_windows(done)
-            for made in windows:
-                page: Page = [*products(done, made, Extent(), console.width)]
-                output: Page = [Heading("output", 2), output_of(done, made, extent)]
-                if len(console.render_lines(TerminalPage([*page, *output]))) < console.height:
-                    page += output
-                live.update(TerminalPage(page), refresh=True)
-                sleep(PAUSE)
-                yield
-
-
-def output_of(done: Filtering, made: Window, extent: Extent) -> HeatMap:
-    """The output that a window is a part of: that of its channel, where each has its own."""
-    if made.channel is None:
-        return heat_map("output", done.output, extent)
-    return heat_map("output", done.output[made.channel], extent, f"channel {made.channel}")
 
 
 def heat_map(symbol: str, plane: Array, extent: Extent, label: str = "") -> HeatMap:

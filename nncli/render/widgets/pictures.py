@@ -154,11 +154,17 @@ class HeatLines:
             yield Segment(f"{heat.symbol}  {heading}\n", console.get_style("bold"))
             for r, row in zip(heat.rows, text, strict=True):
                 for c, cell in zip(heat.columns[part], row[part], strict=True):
-                    missing = r is None or c is None
-                    share = 0.0 if missing else float(heat.array[r, c]) / largest
-                    yield Segment(f"{cell:>{width - 1}} ", heat_style(share))
+                    if r is None or c is None:
+                        yield Segment(f"{cell:>{width - 1}} ")
+                    elif heat.known is not None and not heat.known[r, c]:
+                        yield Segment(f"{'·':>{width - 1}} ")
+                    else:
+                        made = (r, c) == heat.made
+                        marked = f"[{cell}]" if made else f"{cell} "
+                        style = heat_style(float(heat.array[r, c]) / largest)
+                        yield Segment(f"{marked:>{width}}", style)
                 yield Segment("\n")
-        if None in heat.rows or None in heat.columns:
+        if heat.known is None and (None in heat.rows or None in heat.columns):
             yield Segment(f"{statistics(heat.array)}\n", console.get_style("dim"))
 
 

@@ -14,7 +14,6 @@ import pytest
 from rich.console import Console
 
 from nncli.app.records import ExplainedFilter
-from nncli.core.errors import NncliError
 from nncli.filtering.options import Options
 from nncli.filtering.record import (
     Filtering,
@@ -23,9 +22,8 @@ from nncli.filtering.record import (
     output_indices,
     with_opposite_flip,
 )
-from nncli.nn.arrays import Array, Shape
+from nncli.nn.arrays import Array
 from nncli.render import formats, streams
-from nncli.render.pages import windows as windows_page
 from nncli.render.pages.filtering import document as filtering_document
 from nncli.render.pages.filtering import (
     filtering_page,
@@ -522,73 +520,12 @@ def test_json() -> None:
     assert more["backward"]["check"]["passed"] is True
 
 
-# The film, and the bar
+# The bar
 
 
 def terminal(height: int = 60) -> tuple[Console, io.StringIO]:
     file = io.StringIO()
     return Console(file=file, force_terminal=True, width=80, height=height), file
-
-
-def test_the_film_shows_every_window_and_starts_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(windows_page, "PAUSE", 0)
-    made = apply_filter(np.arange(9).reshape(3, 3), np.ones((2, 2), int), Options())
-    console, file = terminal()
-    frames = windows_page.play(made, (), Extent(), console)
-    for _ in range(5):
-        next(frames)
-    frames.close()
-    text = file.getvalue()
-    assert re.findall(r"output \[(\d),(\d)\]", text)[:4] == [*map(tuple, ("00", "01", "10", "11"))]
-    assert text.count("output [0,0]") >= 2
-    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")  # the cursor is back
-
-
-def test_a_low_terminal_has_room_for_the_products(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(windows_page, "PAUSE", 0)
-    made = apply_filter(np.ones((12, 12), int), np.ones((3, 3), int), Options())
-    console, file = terminal(height=24)
-    frames = windows_page.play(made, (), Extent(), console)
-    next(frames)
-    frames.close()
-    assert "sum = 9" in file.getvalue()
-    assert "output  10×10" not in file.getvalue()
-
-
-def test_no_film_in_a_pipe() -> None:
-    made = apply_filter(np.ones((3, 3)), np.ones((2, 2)), Options())
-    with pytest.raises(NncliError, match="not in a pipe"):
-        next(windows_page.play(made, (), Extent(), Console(file=io.StringIO())))
-
-
-def frames(
-    made: Filtering, places: Sequence[Shape] = (), extent: Extent | None = None, count: int = 8
-) -> list[str]:
-    """The text of so many frames, without the codes of the terminal."""
-    console, file = terminal()
-    film = windows_page.play(made, places, extent or Extent(), console)
-    for _ in range(count):
-        next(film)
-    film.close()
-    return re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", file.getvalue()).split("output [")[1:]
-
-
-def test_a_film_of_channels_shows_them_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(windows_page, "PAUSE", 0)
-    matrix = np.arange(18).reshape(2, 3, 3)
-    shown = frames(apply_filter(matrix, np.ones((2, 2), int), Options()))
-    assert [text[:17] for text in shown[:3]] == [
-        f"{place}] of channel {k}" for place, k in (("0,0", 0), ("0,0", 1), ("0,1", 0))
-    ]
-    assert "output  channel 1: 2×2\n 44  48" in shown[1].replace("\r", "")
-
-
-def test_a_film_of_chosen_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(windows_page, "PAUSE", 0)
-    made = apply_filter(np.arange(16).reshape(4, 4), np.ones((2, 2), int), Options())
-    shown = frames(made, [(0, 1), (2, 2)], Extent(rows=range(1, 2)), count=4)
-    assert [text[:3] for text in shown[:4]] == ["0,1", "2,2", "0,1", "2,2"]
-    assert shown[0].replace("\r", "").split("output  3×3\n")[1].split() == ["26", "30", "34"]
 
 
 def test_a_bar_for_what_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
