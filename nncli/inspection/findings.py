@@ -15,7 +15,7 @@ from nncli.nn.arrays import Array
 from nncli.nn.measures import norm
 from nncli.nn.trace import LayerTrace, Trace
 
-HEALTHY_UPDATE = 1e-3  # a usual ‖ΔW‖/‖W‖; a tenth or ten times of it is reported
+COST_ULPS = 8  # of the cost, by which rounding may change it
 
 
 class Overflow(NamedTuple):
@@ -66,25 +66,37 @@ def _computed(trace: Trace) -> Iterator[tuple[Overflow, Array]]:
     yield Overflow(None, "cost_after"), np.asarray(trace.cost_after)
 
 
+ChangeVerdict = Literal["linear", "curved", "overshot", "uphill", "none", "rounded"]
+
+
 class CostChange(NamedTuple):
     """The change of the cost in this step: predicted by the gradient, and actual.
 
     Attributes:
         predicted: ∇C · Δ, which is −η‖∇C‖² without momentum and decay.
         actual: C after − C before, on the same samples.
-        verdict: linear (within a tenth of the prediction), curved, or overshot (C has grown).
+        rounding: the size of a change that rounding explains.
     """
 
     predicted: float
     actual: float
+    rounding: float = 0.0
 
     @property
     def ratio(self) -> float | None:
         return self.actual / self.predicted if self.predicted else None
 
     @property
-    def verdict(self) -> Literal["linear", "curved", "overshot"]:
-        if self.actual > 0:
+    def verdict(self) -> ChangeVerdict:
+        """linear (within a tenth of the prediction), curved, overshot (C has grown), uphill (as was
+
+        predicted), none (every gradient is 0), or rounded (too little to be seen).
+        """
+        if max(abs(self.predicted), abs(self.actual)) <= self.rounding:
+            return "rounded" if self.predicted else "none"
+        if self.predicted > self.rounding:
+            return "uphill"
+        if not self.actual <= self.rounding:  # NaN too
             return "overshot"
         return "linear" if self.ratio is not None and abs(self.ratio - 1) <= 0.1 else "curved"
 
@@ -98,7 +110,9 @@ def cost_change(trace: Trace) -> CostChange:
                 wide = gradient.astype(np.float64).ravel(), update.astype(np.float64).ravel()
                 with np.errstate(over="ignore"):
                     predicted += float(np.dot(*wide))
-    return CostChange(predicted, trace.cost_after - trace.cost_before)
+    ulp = float(np.finfo(trace.inputs.dtype).eps)
+    rounding = COST_ULPS * ulp * max(trace.cost_before, 0.0)
+    return CostChange(predicted, trace.cost_after - trace.cost_before, rounding)
 
 
 class Attenuation(NamedTuple):
@@ -179,8 +193,33 @@ def saturation(layer: LayerTrace) -> Saturation | None:
     return Saturation(layer.name, count.size, always, sometimes, words)
 
 
+class Unchanged(NamedTuple):
+    """A layer none of whose weights has changed in a step.
+
+    Attributes:
+        cause: no error has come to the layer; or rounding has taken the whole update away.
+    """
+
+    layer: str
+    cause: Literal["no error", "rounding"]
+
+
+def unchanged(trace: Trace) -> list[Unchanged]:
+    """The layers of which a cause is to be told: without η, or an input of 0, there is none."""
+    found = []
+    for layer in trace.layers:
+        if layer.weight is None or not np.array_equal(layer.weight, np.asarray(layer.weight_new)):
+            continue
+        error = layer.upstream if layer.delta is None else layer.delta
+        if np.any(np.asarray(layer.weight_update)):
+            found.append(Unchanged(layer.name, "rounding"))
+        elif not error.any():
+            found.append(Unchanged(layer.name, "no error"))
+    return found
+
+
 class RelativeUpdate(NamedTuple):
-    """‖ΔW‖ / ‖W‖ of a layer, and whether it is far from what is usually found good."""
+    """‖ΔW‖ / ‖W‖ of a layer."""
 
     layer: str
     update: float
@@ -189,13 +228,6 @@ class RelativeUpdate(NamedTuple):
     @property
     def ratio(self) -> float | None:
         return self.update / self.weight if self.weight else None
-
-    @property
-    def verdict(self) -> Literal["large", "small", "healthy"]:
-        ratio = self.ratio
-        if ratio is None or ratio > 10 * HEALTHY_UPDATE:
-            return "large"
-        return "small" if ratio < HEALTHY_UPDATE / 10 else "healthy"
 
 
 def relative_updates(trace: Trace) -> list[RelativeUpdate]:

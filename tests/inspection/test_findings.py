@@ -15,18 +15,30 @@ from nncli.inspection.findings import (
     CostChange,
     Overflow,
     RelativeUpdate,
+    Unchanged,
     Why,
     attenuation,
     cost_change,
     overflow,
     relative_updates,
     saturation,
+    unchanged,
     why,
 )
 from nncli.inspection.record import inspect
 from nncli.nn.layers import Dense
 from nncli.nn.trace import Trace
-from tests.nn.cases import ALL_CASES, LENET, Case, Setting, build_case, conv_cases, dense_cases
+from tests.conftest import CONFIGS
+from tests.nn.cases import (
+    ALL_CASES,
+    LENET,
+    Case,
+    Setting,
+    build_case,
+    conv_cases,
+    dense_cases,
+    settle,
+)
 
 from .traces import spec_trace, trace_of
 
@@ -142,14 +154,16 @@ def test_momentum_counts_in_the_promise() -> None:
         (-1.0, -0.89, 0.89, "curved"),
         (-1.0, 0.0, 0.0, "curved"),
         (-1.0, 1e-9, -1e-9, "overshot"),
-        (0.0, 0.0, None, "curved"),
+        (-1.0, np.nan, np.nan, "overshot"),
+        (1.0, 0.9, 0.9, "uphill"),
+        (0.0, 0.0, None, "none"),
     ],
 )
 def test_the_verdict_by_the_ratio(
     predicted: float, actual: float, ratio: Any, verdict: str
 ) -> None:
     change = CostChange(predicted, actual)
-    assert change.ratio == (None if ratio is None else pytest.approx(ratio))
+    assert change.ratio == (None if ratio is None else pytest.approx(ratio, nan_ok=True))
     assert change.verdict == verdict
 
 
@@ -252,34 +266,81 @@ def test_what_has_no_sigma_prime_is_not_saturated() -> None:
     assert found == {"avgpool1", "maxpool1", "flatten1", "dense2"}
 
 
-# --- Relative updates ----------------------------------------------------------------------------
+# --- Updates -------------------------------------------------------------------------------------
 
 
 def test_relative_updates() -> None:
-    trace = spec_trace("two-two-two")
-    hidden, output = relative_updates(trace)
-    last: Any = trace.layers[1]
+    output = relative_updates(spec_trace("two-two-two"))[1]
+    last: Any = spec_trace("two-two-two").layers[1]
     assert output.layer == "dense2"
     assert output.update == pytest.approx(np.linalg.norm(last.weight_update))
     assert output.weight == pytest.approx(np.sqrt(0.4**2 + 0.45**2 + 0.5**2 + 0.55**2))
-    assert output.verdict == "large"
-    assert hidden.verdict == "healthy"
+    assert output.ratio == output.update / output.weight
+    assert RelativeUpdate("dense1", 1.0, 0.0).ratio is None
 
 
-@pytest.mark.parametrize(
-    ("update", "weight", "ratio", "verdict"),
-    [
-        (1e-3, 1.0, 1e-3, "healthy"),
-        (2e-2, 1.0, 2e-2, "large"),
-        (5e-5, 1.0, 5e-5, "small"),
-        (0.0, 1.0, 0.0, "small"),
-        (1.0, 0.0, None, "large"),
-    ],
-)
-def test_verdict_on_an_update(update: float, weight: float, ratio: Any, verdict: str) -> None:
-    found = RelativeUpdate("dense1", update, weight)
-    assert found.ratio == ratio
-    assert found.verdict == verdict
+SPECS = [path.stem for path in sorted(CONFIGS.glob("*.yaml"))]
+
+
+@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("samples", [(0,), None], ids=["a sample", "a mini-batch"])
+def test_a_healthy_network_is_not_warned_of(name: str, samples: Any) -> None:
+    if samples is not None and "batchnorm" in name:
+        pytest.skip("it takes several samples")
+    trace = spec_trace(name, samples=samples)
+    assert cost_change(trace).verdict in ("linear", "curved")
+    assert unchanged(trace) == []
+
+
+@pytest.mark.parametrize("name", ["digits-conv", "iris", "xor"])
+def test_a_step_that_is_too_large_is_named(name: str) -> None:
+    far = spec_trace(name, "train.eta=1e3", samples=None)
+    assert far.cost_after > far.cost_before
+    assert cost_change(far).verdict == "overshot"
+    near = spec_trace(name, "train.eta=1e-3", samples=None)
+    assert cost_change(near).verdict == "linear"
+
+
+SICK = (Dense(units=3, activation="relu"), Dense(units=2))
+
+
+def sick(weights: float, bias: float, dtype: Any = np.float64) -> Trace:
+    """Two samples, a hidden layer whose weights and biases are all alike, and a layer above it."""
+    case = Case("sick", SICK, (2,))
+    parameters = np.concatenate([np.full(6, weights), np.full(3, bias), np.full(8, 0.5)])
+    return trace_of(Setting(case, parameters, np.ones((2, 2)), np.eye(2)), dtype)
+
+
+def test_a_dead_layer_is_named_though_the_step_is_linear() -> None:
+    trace = sick(0.1, -100.0)
+    assert cost_change(trace).verdict == "linear"  # the layer above has biases that learn
+    assert unchanged(trace) == [Unchanged("dense1", "no error")]
+
+
+def test_weights_of_0_let_no_error_through() -> None:
+    case = Case("zeros", (Dense(units=3), Dense(units=2)), (2,))
+    trace = trace_of(Setting(case, np.zeros(17), np.ones((2, 2)), np.eye(2)))
+    assert unchanged(trace) == [Unchanged("dense1", "no error")]
+    dead = Case(
+        "dead", (Dense(units=3, activation="relu"), Dense(units=2, activation="relu")), (2,)
+    )
+    trace = trace_of(Setting(dead, np.zeros(17), np.ones((2, 2)), np.eye(2)))
+    assert cost_change(trace).verdict == "none"
+    assert [found.layer for found in unchanged(trace)] == ["dense1", "dense2"]
+
+
+def test_an_update_below_the_rounding_of_the_weights_is_named() -> None:
+    setting = settle(Case("tiny", (Dense(units=2),), (2,)))
+    trace = trace_of(setting, np.float32, eta=1e-12)
+    assert unchanged(trace) == [Unchanged("dense1", "rounding")]
+    assert cost_change(trace).verdict == "rounded"
+
+
+def test_an_input_of_0_is_no_fault_of_the_layer() -> None:
+    setting = settle(Case("silent", (Dense(units=2),), (2,)))
+    trace = trace_of(replace(setting, inputs=0 * setting.inputs))
+    assert not np.any(np.asarray(trace.layers[0].weight_update))
+    assert unchanged(trace) == []
 
 
 # --- Who pushed a weight -------------------------------------------------------------------------

@@ -10,13 +10,17 @@ from math import log10, prod
 from nncli.core.text import count_of, join_words
 from nncli.inspection.check import Check, Sweep, TensorCheck
 from nncli.inspection.findings import (
+    ChangeVerdict,
     CostChange,
+    RelativeUpdate,
     Saturation,
+    Unchanged,
     Why,
     attenuation,
     cost_change,
     relative_updates,
     saturation,
+    unchanged,
 )
 from nncli.inspection.record import Inspection
 from nncli.inspection.views import VIEWS
@@ -170,21 +174,49 @@ def findings(trace: Trace) -> Iterator[Block]:
         found = saturation(layer)
         if found is not None and (found.always or found.sometimes):
             yield Paragraph(saturation_words(found, len(trace.samples)))
-    yield from updates(trace)
+    yield from map(unchanged_words, unchanged(trace))
+
+
+CHANGES: dict[ChangeVerdict, str] = {
+    "linear": "linear: the cost is all but straight along this step",
+    "curved": "curved: the cost bends within the step",
+    "overshot": "overshot: the cost has grown, as it would not with a smaller η",
+    "uphill": "uphill: what the optimizer adds to −η ∂C/∂W outweighs it",
+    "none": "every gradient is 0 on these samples, and the step teaches nothing",
+    "rounded": "both are less than the rounding of the cost",
+}
 
 
 def change_words(trace: Trace, change: CostChange) -> str:
     step = "−η‖∇C‖²" if len(trace.links) == 1 else "∇C · Δ"
-    words = {
-        "linear": "linear: the step was short enough for the gradient to tell what it would do",
-        "curved": "curved: the cost bends within the step",
-        "overshot": "overshot: the cost has grown; a smaller η would not",
-    }
+    words = CHANGES[change.verdict]
+    if change.verdict == "none" and trace.cost_before == 0:
+        words = "the outputs are right, and there is nothing to change"
+    if change.verdict == "overshot":
+        words += moved_most(relative_updates(trace))
     ratio = "" if change.ratio is None else f", {number(change.ratio, 3)} of it"
     return (
         f"The gradient promised {step} = {number(change.predicted, 5)}; the cost on these samples "
-        f"changed by {number(change.actual, 5)}{ratio}: {words[change.verdict]}."
+        f"changed by {number(change.actual, 5)}{ratio}: {words}."
     )
+
+
+def moved_most(updates: Sequence[RelativeUpdate]) -> str:
+    """The layer whose weights have changed most for their size; empty where all began as 0."""
+    ratio, most = max(((u.ratio, u) for u in updates if u.ratio is not None), default=(0.0, None))
+    if most is None:
+        return ""
+    quotient = f"{number(most.update)}/{number(most.weight)} = {number(ratio, 2)}"
+    return f"; {most.layer} has moved most for its size, ‖ΔW‖/‖W‖ = {quotient}"
+
+
+def unchanged_words(found: Unchanged) -> Paragraph:
+    why = (
+        "no error comes back to it"
+        if found.cause == "no error"
+        else "every ΔW is less than the rounding of its weight"
+    )
+    return Paragraph(f"{found.layer}: no weight changes in this step: {why}.")
 
 
 def attenuation_table(trace: Trace) -> Iterator[Block]:
@@ -209,20 +241,23 @@ def attenuation_table(trace: Trace) -> Iterator[Block]:
 
 
 def saturation_words(found: Saturation, samples: int) -> str:
-    what = found.words.lasting
-    parts = []
+    words, parts = found.words, []
+    at_one = f"{words.word} (σ′ = 0)" if words.dead else words.lasting  # one sample kills no unit
     if found.always:
-        who = "for this sample" if samples == 1 else f"for all {samples:,} samples"
+        what, who = (
+            (at_one, "for this sample")
+            if samples == 1
+            else (words.lasting, f"for all {samples:,} samples")
+        )
         parts.append(
             f"{len(found.always)} of {count_of(found.units, 'unit')} {what} {who}"
             f"{units(found.always)}"
         )
     if found.sometimes:
-        some = f"{len(found.sometimes)} for some of them"
+        some = f"{count_of(len(found.sometimes), 'unit')} {words.word} for some of them"
         if not found.always:
-            some = (
-                f"{len(found.sometimes)} of {count_of(found.units, 'unit')} {what} for some samples"
-            )
+            units_of = count_of(found.units, "unit")
+            some = f"{len(found.sometimes)} of {units_of} {at_one} for some samples"
         parts.append(f"{some}{units(found.sometimes)}")
     return f"{found.layer}: {'; '.join(parts)}."
 
@@ -232,21 +267,6 @@ def units(indices: tuple[tuple[int, ...], ...]) -> str:
     more = ", …" if len(indices) > NAMED else ""
     noun = "unit" if len(indices) == 1 else "units"
     return f" ({noun} {'; '.join(named) if ',' in named[0] else ', '.join(named)}{more})"
-
-
-def updates(trace: Trace) -> Iterator[Block]:
-    far = [found for found in relative_updates(trace) if found.verdict != "healthy"]
-    for found in far:
-        ratio = number(found.ratio, 2)
-        word = (
-            "a large step: more than ten times"
-            if found.verdict == "large"
-            else ("a small step: less than a tenth of")
-        )
-        yield Paragraph(
-            f"{found.layer}: ‖ΔW‖/‖W‖ = {number(found.update)}/{number(found.weight)} = {ratio}, "
-            f"{word} the 1e-3 that usually trains well."
-        )
 
 
 def why_block(trace: Trace, why: Why) -> Iterator[Block]:

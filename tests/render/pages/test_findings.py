@@ -1,10 +1,13 @@
 """What the numbers of a step mean, in words."""
 
+from dataclasses import replace
+
 import pytest
 
-from nncli.inspection.findings import Saturation
-from nncli.nn.activations import SATURATING
-from nncli.render.pages.proof import saturation_words
+from nncli.inspection.findings import CostChange, Saturation, cost_change
+from nncli.nn.activations import ACTIVATIONS, SATURATING
+from nncli.render.pages.proof import change_words, saturation_words
+from tests.inspection.traces import spec_trace
 
 
 @pytest.mark.parametrize(
@@ -19,7 +22,7 @@ from nncli.render.pages.proof import saturation_words
         (
             *(((0,), (4,)), ((1,),), 1797),
             "dense1: 2 of 30 units saturated (σ′ < 0.01) for all 1,797 samples (units 0, 4); "
-            "1 for some of them (unit 1).",
+            "1 unit saturated for some of them (unit 1).",
         ),
         (
             *((), ((1,), (2,)), 5),
@@ -36,3 +39,32 @@ def test_what_is_saturated_is_named_in_each_sentence(
 ) -> None:
     found = Saturation("dense1", 30, always, sometimes, SATURATING)
     assert saturation_words(found, samples) == words
+
+
+def test_a_unit_that_is_off_at_one_sample_is_not_called_dead() -> None:
+    relu = ACTIVATIONS["relu"].saturation
+    one = saturation_words(Saturation("dense1", 3, ((0,),), (), relu), 1)
+    assert one == "dense1: 1 of 3 units off (σ′ = 0) for this sample (unit 0)."
+    many = saturation_words(Saturation("dense1", 3, ((0,),), ((1,), (2,)), relu), 20)
+    assert many == (
+        "dense1: 1 of 3 units dead (σ′ = 0) for all 20 samples (unit 0); "
+        "2 units off for some of them (units 1, 2)."
+    )
+    some = saturation_words(Saturation("dense1", 3, (), ((1,),), relu), 20)
+    assert some == "dense1: 1 of 3 units off (σ′ = 0) for some samples (unit 1)."
+
+
+def test_a_step_that_overshoots_names_the_layer_that_moved_most() -> None:
+    trace = spec_trace("two-two-two", "train.eta=1e4", "data.train.targets=[[0.5, 0.5]]")
+    change = cost_change(trace)
+    words = change_words(trace, change)
+    assert change.verdict == "overshot"
+    assert "overshot: the cost has grown, as it would not with a smaller η; dense" in words
+    assert "‖ΔW‖/‖W‖ = " in words
+
+
+def test_a_dead_network_is_not_called_linear() -> None:
+    trace = spec_trace("two-two-two")
+    assert "the step teaches nothing" in change_words(trace, CostChange(0.0, 0.0))
+    right = replace(trace, cost_before=0.0)
+    assert "the outputs are right" in change_words(right, CostChange(0.0, 0.0))
