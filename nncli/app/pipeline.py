@@ -28,7 +28,7 @@ from nncli.data.samples import is_channels_last
 from nncli.data.targets import MOST_COUNTED, is_integer
 from nncli.nn import layers as nn
 from nncli.nn import network as networks
-from nncli.nn import schedules
+from nncli.nn import optimizers
 from nncli.nn.activations import ACTIVATIONS, DEFAULT, PARAMETERS
 from nncli.nn.initialisers import default_initialiser
 from nncli.nn.network import Network
@@ -364,16 +364,16 @@ def optimizer_links(spec: Spec) -> tuple[Link, ...]:
     return tuple(chain_of(kind, **settings, **decay))
 
 
-def _schedule(schedule: Schedule, epochs: int) -> schedules.Schedule:
+def _schedule(schedule: Schedule, epochs: int) -> optimizers.Schedule:
     match schedule:
         case ConstantSchedule():
-            return schedules.Constant()
+            return optimizers.Constant()
         case StepSchedule():
-            return schedules.StepDecay(schedule.step_size, schedule.gamma)
+            return optimizers.StepDecay(schedule.step_size, schedule.gamma)
         case ExponentialSchedule():
-            return schedules.Exponential(schedule.gamma)
+            return optimizers.Exponential(schedule.gamma)
         case CosineSchedule():
-            return schedules.Cosine(schedule.t_max or epochs, schedule.eta_min)
+            return optimizers.Cosine(schedule.t_max or epochs, schedule.eta_min)
 
 
 # The workers

@@ -4,12 +4,11 @@ import math
 
 from nncli.filtering.algorithm import Algorithm, Scratch, output_count, tile_count
 from nncli.nn.arrays import Array, execute
-from nncli.nn.patches import PATCH_NUMBERS, blocks, correlation
-from nncli.nn.windows import Pair, Windows
+from nncli.nn.windows import PATCH_NUMBERS, Pair, Windows, blocks, correlation
 
 
 class Im2col(Algorithm):
-    """As a conv layer computes it (`nncli.nn.patches`): one channel, one filter, one sample."""
+    """As a conv layer computes it (`nncli.nn.windows`): one channel, one filter, one sample."""
 
     tile = (64, 2048)
 

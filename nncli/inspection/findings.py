@@ -12,8 +12,7 @@ from nncli.inspection.products import is_within, tap_products
 from nncli.nn.activations import ACTIVATIONS, SATURATED
 from nncli.nn.activations import Saturation as SaturationWords
 from nncli.nn.arrays import Array
-from nncli.nn.measures import norm
-from nncli.nn.trace import LayerTrace, Trace
+from nncli.nn.trace import LayerTrace, Trace, norm
 
 COST_ULPS = 8  # of the cost, by which rounding may change it
 

@@ -7,12 +7,14 @@ state. Every vector is as long as `network.parameters` and in the same order.
 
 A link states its rule twice: as recorded NumPy operations, which a step runs, and as the formula
 that a textbook has, which the inspector and the tests hold the operations to.
+
+A schedule says how η changes from epoch to epoch.
 """
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
@@ -367,3 +369,49 @@ def chain_of(
 def sgd(network: Network, **settings: Any) -> Optimizer:
     """Stochastic gradient descent, with the meaning that PyTorch gives its settings."""
     return Optimizer(network, chain_of("sgd", **settings))
+
+
+class Schedule(Protocol):
+    """η in every epoch, the first being 1; `start` is η in the first."""
+
+    def eta(self, start: float, epoch: int) -> float: ...
+
+
+class Constant:
+    """The same η throughout."""
+
+    def eta(self, start: float, epoch: int) -> float:
+        return start
+
+
+class StepDecay(NamedTuple):
+    """η times `gamma` after each `step_size` epochs."""
+
+    step_size: int
+    gamma: float
+
+    def eta(self, start: float, epoch: int) -> float:
+        return start * self.gamma ** ((epoch - 1) // self.step_size)
+
+
+class Exponential(NamedTuple):
+    """η times `gamma` after each epoch."""
+
+    gamma: float
+
+    def eta(self, start: float, epoch: int) -> float:
+        return start * self.gamma ** (epoch - 1)
+
+
+class Cosine(NamedTuple):
+    """Half a cosine from η in the first epoch down to `eta_min` after `t_max` epochs.
+
+    Loshchilov and Hutter 2017, eq. 5, without restarts.
+    """
+
+    t_max: int
+    eta_min: float = 0.0
+
+    def eta(self, start: float, epoch: int) -> float:
+        cosine = math.cos(math.pi * (epoch - 1) / self.t_max)
+        return self.eta_min + (start - self.eta_min) * (1 + cosine) / 2

@@ -1,9 +1,8 @@
 """A YAML file becomes a checked, frozen Spec: the only room that imports yaml and pydantic.
 
-The models (`models`, and for its parts `data`, `layers`, `training`) check each value by itself,
-`checks` what concerns several parts at once; `load` reads a file and puts both together. Of the
-engine, this room knows only the tables whose words are a spec's own: activations, costs,
-initialisers. Start reading at `load`.
+The models (`models`, and for its parts `data` and `layers`) check each value by itself; `load`
+reads a file and checks what concerns several parts at once. Of the engine, this room knows only
+the tables whose words are a spec's own: activations, costs, initialisers. Start reading at `load`.
 """
 
 from nncli.spec.data import DataSpec, PairSpec
@@ -22,16 +21,16 @@ from nncli.spec.layers import (
     WeightedLayerSpec,
 )
 from nncli.spec.load import load_spec, parse_spec
-from nncli.spec.models import Spec
-from nncli.spec.nodes import Origin
-from nncli.spec.training import (
+from nncli.spec.models import (
     ConstantSchedule,
     CosineSchedule,
     ExponentialSchedule,
     Schedule,
+    Spec,
     StepSchedule,
     TrainSpec,
 )
+from nncli.spec.nodes import Origin
 
 __all__ = [
     "LAYERS",

@@ -16,9 +16,8 @@ import numpy as np
 
 from nncli.nn.arrays import Array
 from nncli.nn.layers import LayerStep
-from nncli.nn.measures import LayerMeasures, measure, norm
 from nncli.nn.step import Step
-from nncli.nn.trace import Start
+from nncli.nn.trace import LayerMeasures, Start, measure, norm
 from nncli.training.checkpoint import State
 from nncli.training.evaluate import Evaluator
 from nncli.training.history import Divergence, DivergenceStep

@@ -13,7 +13,7 @@ from nncli.core.errors import DamagedError, RunError
 from nncli.core.files import read_regular, reason
 from nncli.core.jsons import from_json
 from nncli.core.text import printable
-from nncli.nn.measures import LayerMeasures
+from nncli.nn.trace import LayerMeasures
 from nncli.training.run_files import METRICS
 
 

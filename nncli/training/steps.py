@@ -15,9 +15,8 @@ import numpy.typing as npt
 from nncli.core.errors import DivergedError, LayerError, NncliError
 from nncli.core.seeds import Stream, seed_of
 from nncli.nn.network import Network, check_batch
-from nncli.nn.optimizers import Optimizer
+from nncli.nn.optimizers import Optimizer, Schedule
 from nncli.nn.parallel.worker_pool import WorkerPool
-from nncli.nn.schedules import Schedule
 from nncli.nn.step import Source, Step
 from nncli.nn.trace import Start, Trace, record_trace
 

@@ -6,12 +6,11 @@ from time import perf_counter
 
 import numpy as np
 
-from nncli.nn.measures import measure
 from nncli.nn.network import Network
 from nncli.nn.optimizers import Optimizer
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import Step
-from nncli.nn.trace import Trace, record_trace
+from nncli.nn.trace import Trace, measure, record_trace
 from nncli.training.checkpoint import State
 from nncli.training.divergence import (
     EPOCH_LIMIT_FACTOR,

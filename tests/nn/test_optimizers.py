@@ -13,8 +13,18 @@ import pytest
 from nncli.nn.arrays import execute
 from nncli.nn.layers import Dense
 from nncli.nn.network import build_network
-from nncli.nn.optimizers import GRADIENT, PARAMETERS, Optimizer, before, chain_of, sgd
-from nncli.nn.schedules import Constant, Cosine, Exponential, StepDecay
+from nncli.nn.optimizers import (
+    GRADIENT,
+    PARAMETERS,
+    Constant,
+    Cosine,
+    Exponential,
+    Optimizer,
+    StepDecay,
+    before,
+    chain_of,
+    sgd,
+)
 from nncli.nn.step import Step
 from nncli.nn.trace import Start
 from tests.conftest import present

@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nncli.nn import patches
+from nncli.nn import windows as windows_module
 from nncli.nn.arrays import execute
-from nncli.nn.patches import blocks, correlation, patch_numbers
-from nncli.nn.windows import place_windows
+from nncli.nn.windows import blocks, correlation, patch_numbers, place_windows
 
 WINDOWS = [
     place_windows((9, 7), kernel, stride, "valid", dilation)
@@ -37,7 +36,7 @@ def window_at(padded: Any, windows: Any, row: Any, column: Any) -> Any:
 def test_each_output_is_worked_out_once_whatever_the_blocks(
     monkeypatch: pytest.MonkeyPatch, windows: Any, numbers: int, width: int
 ) -> None:
-    monkeypatch.setattr(patches, "PATCH_NUMBERS", numbers)
+    monkeypatch.setattr(windows_module, "PATCH_NUMBERS", numbers)
     rng = np.random.default_rng(1)
     padded = rng.normal(size=(2, *windows.padded_shape, 4))
     weight = rng.normal(size=(5, 2 * windows.rows.kernel * windows.columns.kernel))
@@ -58,7 +57,7 @@ def test_the_first_block_is_the_largest_whatever_rows_a_dilation_takes_apart(
     monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     # Of 13 rows 7 are even and 6 odd; a block takes 6: two blocks of 4 and 3, and one of 6.
-    monkeypatch.setattr(patches, "PATCH_NUMBERS", 8 * 3 * size)
+    monkeypatch.setattr(windows_module, "PATCH_NUMBERS", 8 * 3 * size)
     windows = place_windows((size, size), (3, 3), padding="same", dilation=(2, 2))
     found = blocks(windows, np.zeros((1, *windows.padded_shape, 1)), width=1000, buffer=np.empty)
     assert patch_numbers(windows, 1, 1, 1000) == max(block.patches.size for block in found)

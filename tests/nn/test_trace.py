@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nncli.nn.measures import measure
-from nncli.nn.trace import LayerTrace, Start, Trace, record_trace
+from nncli.nn.trace import LayerTrace, Start, Trace, measure, record_trace
 
 from .cases import SOME_CASES, as_lists, relative_error, settle
 

@@ -5,9 +5,8 @@ from dataclasses import fields
 from typing import Any
 
 from nncli.nn.layers import LAYERS
-from nncli.nn.measures import LayerMeasures
 from nncli.nn.optimizers import OPTIMIZERS, Optimizer, chain_of
-from nncli.nn.trace import LayerTrace
+from nncli.nn.trace import LayerMeasures, LayerTrace
 from nncli.render.notation import LINK_SYMBOLS, MEASURES, SYMBOL, TERMS, Quantity
 from nncli.render.pages.update import LINES
 from tests.nn.cases import SOME_CASES, build_case

@@ -9,7 +9,7 @@ import pytest
 
 import nncli
 from nncli.core.errors import DamagedError
-from nncli.nn.measures import LayerMeasures
+from nncli.nn.trace import LayerMeasures
 from nncli.training.history import Epoch, History, Progress, read_first
 from nncli.training.run_files import METRICS
 from nncli.training.run_folder import lines_of

@@ -14,8 +14,11 @@ import numpy as np
 from nncli.nn.arrays import Array, Operations, Shape, Zeros, bind
 from nncli.nn.layers.base import Placed, Workspace, windows_on
 from nncli.nn.layers.weighted import WeightedLayer, WeightedStep
-from nncli.nn.patches import (
+from nncli.nn.windows import (
     PATCH_NUMBERS,
+    Padding,
+    Pair,
+    Windows,
     blocks,
     chunks,
     correlation,
@@ -23,7 +26,6 @@ from nncli.nn.patches import (
     product_width,
     single_column_as_row,
 )
-from nncli.nn.windows import Padding, Pair, Windows
 
 # Numbers in the gradients of several output rows, a product each, before they are added up.
 PARTIAL = 1 << 17

@@ -1,16 +1,18 @@
 """How the work of a step is partitioned: not at all, by samples, or by units."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from math import fsum, isfinite
+from math import fsum, isfinite, prod
 from typing import Protocol
 
-from nncli.nn.arrays import Array, Operation, execute
+import numpy as np
+
+from nncli.nn.arrays import Array, Operation, Operations, bind, execute
+from nncli.nn.layers import DenseStep, Placed, Workspace
 from nncli.nn.network import Network, splits_samples
 from nncli.nn.optimizers import Optimizer
 from nncli.nn.parallel.process_worker import can_fork
-from nncli.nn.parallel.tensor_parallel import TensorParallel, even_slices, splits_units
-from nncli.nn.parallel.worker_pool import SMALLEST_SHARE, WorkerPool
+from nncli.nn.parallel.worker_pool import SMALLEST_SHARE, WorkerBarrier, WorkerPool
 from nncli.nn.passes import Pass
 
 
@@ -138,3 +140,160 @@ class DataParallel:
             self.optimizer.begin(eta)
             execute(self._update)
         return cost / self._n
+
+
+def splits_units(layers: Sequence[Placed]) -> bool:
+    """Whether workers may have some units of every layer each: whether all layers are dense."""
+    return all(placed.layer.splits_units for placed in layers)
+
+
+def even_slices(size: int, count: int) -> list[slice]:
+    """0 to `size` in `count` slices of about the same length."""
+    return [slice(k * size // count, (k + 1) * size // count) for k in range(count)]
+
+
+class TensorParallel:
+    """One pass over all samples, whose arrays the workers fill together, some rows each."""
+
+    def __init__(self, whole: Pass, optimizer: Optimizer | None, workers: WorkerPool) -> None:
+        self.passes = (whole,)
+        self.whole, self.optimizer = whole, optimizer
+        self.barrier = workers.barrier
+        self._cost = whole.network.buffers.zeros(())
+        self.parts = [
+            WorkerPart(whole, optimizer, workers.barrier, k, workers.size)
+            for k in range(workers.size)
+        ]
+        self._forward = workers.task(self._jobs(back=False, full=False))
+        if optimizer is not None:
+            self._back = workers.task(self._jobs(back=True, full=False))
+            self._full = workers.task(self._jobs(back=True, full=True))
+
+    def _jobs(self, *, back: bool, full: bool) -> list[Operation]:
+        def job(k: int) -> None:
+            part = self.parts[k]
+            execute(part.forward_operations)
+            cost = part.total_cost().real  # by each, so that all know whether to go on
+            if k == 0:
+                self._cost[()] = cost
+            if back and isfinite(cost):
+                execute(part.backward_operations)
+                if full:
+                    self.barrier.wait(k)
+                    if k == 0:
+                        self.whole.complete()
+                execute(part.update_operations)
+
+        return [partial(self.barrier.run, partial(job, k)) for k in range(len(self.parts))]
+
+    def forward(self) -> float:
+        self._forward()
+        return float(self._cost) / self.whole.n
+
+    def differentiate(self, full: bool) -> float:
+        raise NotImplementedError("a step without an update is done in the caller's thread")
+
+    def run(self, eta: float, full: bool) -> float:
+        assert self.optimizer is not None
+        self.optimizer.begin(eta)  # before the step: workers go on to the update by themselves
+        (self._full if full else self._back)()
+        return float(self._cost) / self.whole.n
+
+
+class WorkerPart:
+    """One worker's part of a step partitioned by units.
+
+    Attributes:
+        shards: its units of each layer.
+        forward_operations, backward_operations, update_operations: what it runs, in order; among
+            them the waits at the barrier.
+        total_cost: as that of `Pass`, with work arrays of its own.
+    """
+
+    def __init__(
+        self, whole: Pass, optimizer: Optimizer | None, barrier: WorkerBarrier, k: int, count: int
+    ) -> None:
+        self.whole, self.k, self.count = whole, k, count
+        self.wait = bind(barrier.wait, k)
+        self.total_cost = whole.network.cost.total(whole.last.z, whole.targets_t, whole.error)
+        layers = [layer for layer in whole.layers if isinstance(layer, DenseStep)]
+        self.shards = [
+            DenseShard(layer, self._inputs(layer), self._units(layer)) for layer in layers
+        ]
+        self.forward_operations = [*self._forward()]
+        if optimizer is not None:
+            self.backward_operations = [*self._backward()]
+            # No worker may change weights that another still reads.
+            self.update_operations: list[Operation] = [self.wait, *self._update(optimizer)]
+
+    def _inputs(self, layer: DenseStep) -> slice:
+        return even_slices(len(layer.input), self.count)[self.k]
+
+    def _units(self, layer: DenseStep) -> slice:
+        if layer.activation.elementwise:
+            return even_slices(len(layer.z), self.count)[self.k]
+        return slice(0, 0 if self.k else len(layer.z))  # softmax needs all units in one worker
+
+    def _forward(self) -> Operations:
+        last = self.shards[-1]
+        for shard in self.shards:
+            yield self.wait
+            if len(shard.z):
+                yield from shard.forward()
+        whole = self.whole
+        yield bind(np.subtract, last.a, whole.targets_t[last.units], whole.error[last.units])
+        yield self.wait
+
+    def _backward(self) -> Operations:
+        for shard in reversed(self.shards):
+            if len(shard.z):
+                if not (shard is self.shards[-1] and self.whole.network.cost.error_is_delta):
+                    yield from shard.multiply_hadamard()
+                yield from shard.backward()
+            if shard is not self.shards[0]:
+                yield self.wait
+                yield from shard.send_down()
+
+    def _update(self, optimizer: Optimizer) -> Iterator[Operation]:
+        slices = self.whole.network.slices()
+        for shard in self.shards:
+            placed, start = shard.placed, slices[shard.name].start
+            # Weights and biases that are joint are stored unit by unit, others one after the other.
+            joint = [placed.parameters]
+            apart = [prod(shape) for shape in placed.parameter_shapes.values()]
+            for size in joint if placed.has_joint_weights else apart:
+                per_unit = size // len(shard.whole.z)
+                first, last = (
+                    start + per_unit * unit for unit in (shard.units.start, shard.units.stop)
+                )
+                yield from optimizer.operations(slice(first, last))
+                start += size
+
+
+class DenseShard(DenseStep):
+    """Some units of a dense layer, and the ∂C_x/∂input of some of its inputs.
+
+    Its arrays are views of those of the whole layer. ∂C_x/∂input takes the δ of all units, and all
+    weights of these inputs.
+
+    Attributes:
+        whole: the layer.
+        inputs, units: which of its rows this shard fills.
+    """
+
+    def __init__(self, whole: DenseStep, inputs: slice, units: slice) -> None:
+        def shard(arrays: Mapping[str, Array]) -> dict[str, Array]:
+            return {key: array[..., units] for key, array in arrays.items()}
+
+        parameters, gradients, updates = map(
+            shard, (whole.parameters, whole.gradients, whole.updates)
+        )
+        workspace = Workspace(whole.zeros, whole.n, parameters, gradients, updates)
+        arrays = whole.arrays.shard(units, inputs)
+        super().__init__(whole.placed, whole.input, workspace, arrays)
+        self.whole, self.inputs, self.units = whole, inputs, units
+        self.bind_upstream(whole.upstream[units])
+
+    def send_down(self) -> Operations:
+        # np.matmul takes a product with rows of a matrix as a view, `dot` copies them.
+        yield bind(np.matmul, self.whole.weight[self.inputs], self.whole.delta, self.downstream)

@@ -12,9 +12,9 @@ from rich.text import Text
 from nncli.app.records import LayerSummary, Summary
 from nncli.core.jsons import to_json
 from nncli.nn.activations import ACTIVATIONS
-from nncli.nn.measures import LayerMeasures
 from nncli.nn.network import Network
 from nncli.nn.optimizers import Link
+from nncli.nn.trace import LayerMeasures
 from nncli.render.notation import MEASURES
 from nncli.render.text import duration, number, percent, plain, shape
 from nncli.render.widgets.tables import Column, Columns

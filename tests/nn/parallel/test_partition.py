@@ -14,8 +14,8 @@ from nncli.nn.layers import Dense, DenseStep
 from nncli.nn.network import Network, build_network, splits_samples, zero_network
 from nncli.nn.optimizers import sgd
 from nncli.nn.parallel import partition as partition_module
+from nncli.nn.parallel.partition import DenseShard, even_slices, splits_units
 from nncli.nn.parallel.process_worker import can_fork
-from nncli.nn.parallel.tensor_parallel import DenseShard, even_slices, splits_units
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import QUANTITIES, Step
 from nncli.nn.trace import Start, record_trace
