@@ -44,7 +44,7 @@ def unexpected(what: str, value: object, at: KeyPath = ()) -> PydanticCustomErro
 
 
 def expected(what: str, most: float = math.inf) -> WrapValidator:
-    """Whatever the type's own validation objects to is told in these words."""
+    """Whatever the type's own validation objects to is reported in these words."""
 
     def check(value: Any, handler: Callable[[Any], Any]) -> Any:
         try:

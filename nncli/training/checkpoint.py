@@ -88,10 +88,10 @@ def pack_checkpoint(network: Network, state: State, identity: RunIdentity) -> by
 
     Its checksum is the CRC-32 of all the bytes, with zeros for its own eight digits.
     """
-    arrays = {**_named(network, state.parameters), **state.network_state}
+    arrays = {**network.named(state.parameters), **state.network_state}
     for key, array in state.optimizer.items():
         if array.ndim:
-            arrays |= {f"{key}.{name}": part for name, part in _named(network, array).items()}
+            arrays |= {f"{key}.{name}": part for name, part in network.named(array).items()}
         else:
             arrays[key] = array
     metadata = {
@@ -208,18 +208,10 @@ def _reason(error: Exception) -> str:
     return f"it holds no {error}" if isinstance(error, KeyError) else printable(error)
 
 
-def _named(network: Network, flat: Array) -> dict[str, Array]:
-    return {
-        f"{layer}.{key}": view
-        for layer, views in network.views(flat).items()
-        for key, view in views.items()
-    }
-
-
 def _flat(name: str, network: Network, arrays: safetensors_format.Arrays, prefix: str) -> Array:
     """The arrays of a network's parameters as one vector, if all are there and fit."""
     flat = np.zeros_like(network.parameters)
-    for key, view in _named(network, flat).items():
+    for key, view in network.named(flat).items():
         view[...] = _checked(name, arrays, prefix + key, view)
     return flat
 
