@@ -35,7 +35,7 @@ ARROWS = {  # room: what it may import besides the standard library
 WITHIN_RENDER: dict[str, set[str]] = {  # a module or package of render: what of it that may import
     "text": set(),
     "notation": set(),
-    "streams": set(),
+    "streams": {"text"},
     "document": {"text"},
     "widgets": {"text", "document", "widgets"},
     "terminal": {"text", "document", "widgets"},

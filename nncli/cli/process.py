@@ -1,6 +1,6 @@
 """What the process does with its streams, its signals and the keys that are pressed.
 
-Nothing but the standard library: every command needs this.
+Next to nothing is imported: every command needs this.
 """
 
 import codecs
@@ -12,17 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-# For a terminal or a pipe that cannot take the symbols: one ASCII character for each, so that
-# columns stay aligned, and never a crash.
-ASCII = str.maketrans(
-    "δΔησβγελμ∂Σ√′‖⊙⊗⊘·×→–−—…≤≥½┤│─ᵀᵗµ₁₂²\u0302", "dDnsbgelmdSr'|*x/.x>---.<>%||-Ttu122^"
-)
+from nncli.core.text import in_ascii
 
 
-def _nearest_ascii(error: UnicodeError) -> tuple[str, int]:
+def _spelled_out(error: UnicodeError) -> tuple[str, int]:
     assert isinstance(error, UnicodeEncodeError)
-    text = error.object[error.start : error.end].translate(ASCII)
-    return "".join(c if c.isascii() else "?" for c in text), error.end
+    return in_ascii(error.object[error.start : error.end]), error.end
 
 
 def prepare_streams() -> None:
@@ -32,7 +27,7 @@ def prepare_streams() -> None:
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, number)
             setattr(sys, name, open(number, "w", closefd=False))  # noqa: SIM115
-    codecs.register_error("nncli.ascii", _nearest_ascii)
+    codecs.register_error("nncli.ascii", _spelled_out)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="nncli.ascii")

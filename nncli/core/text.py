@@ -28,6 +28,26 @@ def printable(text: object, limit: int | None = None) -> str:
     return some if limit is None or len(some) <= limit else f"{some[: limit - 1]}…"
 
 
+ASCII = {
+    "∂": "d", "∇": "grad ", "δ": "delta", "Δ": "Delta", "η": "eta", "σ": "sigma", "Σ": "sum",
+    "β": "beta", "γ": "gamma", "ε": "epsilon", "λ": "lambda", "μ": "mu", "√": "sqrt ", "′": "'",
+    "‖": "||", "⊙": "(.)", "⊗": "(x)", "⊘": "(/)", "·": ".", "×": "x", "→": "->", "←": "<-",
+    "−": "-", "–": "-", "—": "--", "…": "...", "≤": "<=", "≥": ">=", "½": "1/2", "µ": "u",
+    "ᵀ": "^T", "ᵗ": "^t", "²": "^2", "₁": "1", "₂": "2", "\u0302": "_hat",
+    "─": "-", "│": "|", "┤": "|",
+}  # fmt: skip
+
+
+def in_ascii(text: str) -> str:
+    """Text for a terminal or a pipe that cannot take its symbols: each is spelled out.
+
+    What has no spelling becomes a question mark.
+    """
+    if text.isascii():
+        return text
+    return "".join(c if c.isascii() else ASCII.get(c, "?") for c in text)
+
+
 def brief(text: object) -> str:
     """The printable text, cut where it is longer than a message can carry."""
     return printable(text, SHORT)

@@ -5,7 +5,7 @@ There is a bar for what takes longer than a second, too.
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from shutil import copyfileobj
 from tempfile import TemporaryFile
@@ -13,7 +13,9 @@ from time import monotonic
 from types import TracebackType
 from typing import IO, TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.text import Text
 
 from nncli.core.text import printable
 
@@ -22,7 +24,19 @@ if TYPE_CHECKING:
 
 
 class Screen(Console):
-    """A console that goes silent, rather than ends the program, when its reader has left."""
+    """A console that goes silent, rather than ends the program, when its reader has left.
+
+    Text is spelled out before it is laid out where the terminal or the pipe lacks its symbols.
+    """
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        if isinstance(renderable, Text) and (options or self.options).ascii_only:
+            from nncli.render.text import spelled_out  # which imports NumPy
+
+            renderable = spelled_out(renderable)
+        return super().render(renderable, options)
 
     def on_broken_pipe(self) -> None:
         self.quiet = True

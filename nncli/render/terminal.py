@@ -1,7 +1,7 @@
 """A page on a terminal or in a pipe."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import ceil
 from textwrap import wrap
 from typing import Any
@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 
-from nncli.core.text import printable
+from nncli.core.text import in_ascii, printable
 from nncli.render.document import (
     Block,
     Equation,
@@ -29,6 +29,7 @@ from nncli.render.widgets.tables import Column, Columns
 RECORDED_WIDTH = 100  # characters of a page in a file
 CONTINUED: Any = {"subsequent_indent": "    "}  # of a line that is too long
 Line = tuple[str, str]  # a style, and what is written in it
+Spell = Callable[[str], str]  # text as it is, or spelled out in ASCII
 
 
 class TerminalPage:
@@ -39,6 +40,7 @@ class TerminalPage:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         before: Block | None = None
+        spell = in_ascii if options.ascii_only else str
         for block in self.page:
             if before is not None and not (is_note(before) and is_note(block)):
                 yield Segment("\n")
@@ -50,7 +52,7 @@ class TerminalPage:
                 columns = [Column(h, words=k < block.words) for k, h in enumerate(block.headings)]
                 yield Columns(columns, block.rows)
                 continue
-            for style, text in lines_of(block, options.max_width):
+            for style, text in lines_of(block, options.max_width, spell):
                 yield Segment(f"{printable(text)}\n", console.get_style(style) if style else None)
 
 
@@ -74,21 +76,21 @@ def is_note(block: Block) -> bool:
     return isinstance(block, Paragraph) and block.note
 
 
-def lines_of(block: Block, width: int) -> Iterator[Line]:
+def lines_of(block: Block, width: int, spell: Spell = str) -> Iterator[Line]:
     match block:
         case Heading(text, level):
-            style = "bold" if level > 2 else "bold cyan"
+            text, style = spell(text), "bold" if level > 2 else "bold cyan"
             yield from ((style, x) for x in wrap(text.upper() if level == 1 else text, width))
         case Paragraph(text, note):
-            yield from (("dim" if note else "", line) for line in wrap(text, width))
+            yield from (("dim" if note else "", line) for line in wrap(spell(text), width))
         case Lines(lines):
-            for line in lines:
+            for line in map(spell, lines):
                 fits = cell_len(line) <= width
                 yield from (("", x) for x in ([line] if fits else wrap(line, width, **CONTINUED)))
         case Equation():
             if block.label:
-                yield "italic", f"{block.label}:"
-            for row in rows_of_blocks(block, width):
+                yield "italic", f"{spell(block.label)}:"
+            for row in rows_of_blocks(block, width, spell):
                 for k, line in enumerate(joined(row)):
                     yield "bold" if k == 0 else "", line  # the matrices' headings come first
 
@@ -99,14 +101,16 @@ def equation_lines(equation: Equation, width: int) -> list[str]:
     return lines + [line for row in rows_of_blocks(equation, width) for line in joined(row)]
 
 
-def rows_of_blocks(equation: Equation, width: int) -> Iterator[list[list[str]]]:
+def rows_of_blocks(equation: Equation, width: int, spell: Spell = str) -> Iterator[list[list[str]]]:
     """The equation's matrices as blocks of lines, as many in a row as the width takes."""
     row: list[list[str]] = []
     used = 0
-    for matrix, sign in zip(equation.terms, f" {equation.signs}", strict=True):
-        pieces = list(matrix_blocks(matrix, width - 2))
+    for matrix, symbol in zip(equation.terms, f" {equation.signs}", strict=True):
+        sign = spell(symbol)
+        pieces = list(matrix_blocks(matrix, width - len(sign) - 1, spell))
         for k, part in enumerate(pieces):
-            signed = [f"{sign if i == 1 and k == 0 else ' '} {x}" for i, x in enumerate(part)]
+            before = [sign if i == 1 and k == 0 else " " * len(sign) for i in range(len(part))]
+            signed = [f"{start} {line}" for start, line in zip(before, part, strict=True)]
             if row and (used + width_of(signed) + 1 > width or len(pieces) > 1):
                 yield row
                 row, used = [], 0
@@ -119,17 +123,18 @@ def rows_of_blocks(equation: Equation, width: int) -> Iterator[list[list[str]]]:
         yield row
 
 
-def matrix_blocks(matrix: Matrix, width: int) -> Iterator[list[str]]:
+def matrix_blocks(matrix: Matrix, width: int, spell: Spell = str) -> Iterator[list[str]]:
     """A matrix's symbol and shape over its rows; cut into pieces where they are too wide."""
     text = cells(matrix.array, matrix.format, matrix.rows, matrix.columns)
+    text = [[spell(cell) for cell in row] for row in text]
     widest = max(len(cell) for row in text for cell in row) + 1
     each = max(1, (width - 2) // widest)
     each = ceil(len(matrix.columns) / ceil(len(matrix.columns) / each))  # pieces of one size
     for start in range(0, len(matrix.columns), each):
-        heading = f"{matrix.symbol}  {shape(matrix.array.shape)}"
+        heading = f"{spell(matrix.symbol)}  {spell(shape(matrix.array.shape))}"
         if each < len(matrix.columns):
             some = [c for c in matrix.columns[start : start + each] if c is not None]
-            heading += f"  columns {some[0]}–{some[-1]}"
+            heading += f"  columns {some[0]}{spell('–')}{some[-1]}"
         yield [heading, *bracketed([row[start : start + each] for row in text])]
 
 

@@ -6,12 +6,13 @@ entries are shown and `Format` with how many digits.
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
-from rich.text import Text
+from rich.text import Span, Text
 
-from nncli.core.text import printable, sizes
+from nncli.core.text import in_ascii, printable, sizes
 from nncli.nn.arrays import Array
 
 NONE = "–"  # a quantity that does not exist here
@@ -20,6 +21,16 @@ NONE = "–"  # a quantity that does not exist here
 def plain(text: str, style: str = "") -> Text:
     """Text that rich shows as it is: no markup, no emoji codes, no highlighting."""
     return Text(printable(text), style=style)
+
+
+def spelled_out(text: Text) -> Text:
+    """The text in ASCII, with its styles where they were."""
+    if text.plain.isascii():
+        return text
+    starts = list(accumulate((len(in_ascii(c)) for c in text.plain), initial=0))
+    made = text.blank_copy(in_ascii(text.plain))
+    made.spans = [Span(starts[s.start], starts[s.end], s.style) for s in text.spans]
+    return made
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -95,11 +95,21 @@ def test_views(page: Any, view: str) -> None:
     assert f"BACKWARD ({view.upper()} VIEW)" in page(SEED, "--view", view)
 
 
-def test_a_terminal_without_greek_gets_letters(nncli_process: Run) -> None:
-    done = nncli_process("inspect-grad", TWO, PYTHONIOENCODING="ascii")
+@pytest.mark.parametrize("view", ["matrix", "hadamard", "kronecker", "index"])
+def test_where_there_is_no_greek_symbols_are_spelled_out(nncli_process: Run, view: str) -> None:
+    arguments = ("inspect-grad", XOR, "--samples", "0,1", "--view", view, "--check", "5")
+    done = nncli_process(*arguments, PYTHONIOENCODING="ascii", COLUMNS="80")
     assert (done.status, done.err) == (0, "")
     assert done.out.isascii()
-    assert "dC/dW" in done.out
+    assert "?" not in done.out
+    assert max(map(len, done.out.splitlines())) <= 80
+    for words in ("dC/dW", "delta = a - y", "a (x) delta", "DeltaW = -eta v new", "(2x2 . 2x4"):
+        assert words in done.out
+    rule = done.out.splitlines().index("-" * 53) if view == "hadamard" else None
+    if rule is not None:  # the columns of a table end together
+        table = done.out.splitlines()[rule - 1 : rule + 9]
+        assert {len(line) for line in table} == {53}
+        assert table[0].endswith("(.) sigma'(z)      = delta")
 
 
 # --- Which step ----------------------------------------------------------------------------------

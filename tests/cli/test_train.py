@@ -133,10 +133,22 @@ def test_set_overrides(nncli: Run, tmp_path: Path) -> None:
 
 
 def test_output_that_cannot_be_encoded_is_spelled_out(nncli_process: Run) -> None:
-    done = nncli_process("train", TWO, "--full", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    encoding = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = nncli_process("train", TWO, "--full", **encoding, COLUMNS="100")
     assert done.status == 0
-    assert "mean s'" in done.out
+    assert "mean sigma'" in done.out
+    assert "?" not in done.out
     assert done.out.isascii()
+
+
+def test_columns_that_do_not_fit_are_named_with_the_width_that_has_room(nncli: Run) -> None:
+    iris = ("train", CONFIGS / "iris.yaml", "--set", "train.epochs=1", "--overwrite")
+    narrow = nncli(*iris, COLUMNS="70").out
+    (names, width) = re.findall(r"Too narrow for (.*): COLUMNS=(\d+) would show all", narrow)[0]
+    assert "‖ΔW‖" in names.split(", ")
+    wide = nncli(*iris, COLUMNS=width).out
+    assert "Too narrow" not in wide
+    assert all(name in wide for name in names.split(", "))
 
 
 def test_markup_in_a_name_is_only_text(nncli: Run) -> None:

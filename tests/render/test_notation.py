@@ -1,9 +1,16 @@
-"""One list of quantities: nothing in a record goes without a symbol."""
+"""One list of quantities: nothing in a record goes without a symbol, in either script."""
 
+import ast
 from collections.abc import Sequence
 from dataclasses import fields
+from itertools import combinations
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+import nncli
+from nncli.core.text import ASCII, in_ascii
 from nncli.nn.layers import LAYERS
 from nncli.nn.optimizers import OPTIMIZERS, Optimizer, chain_of
 from nncli.nn.trace import LayerMeasures, LayerTrace
@@ -53,3 +60,64 @@ def test_every_term_has_a_symbol_in_both_scripts() -> None:
 def test_no_two_quantities_share_a_key() -> None:
     keys = [q.key for q in (*MEASURES, *TERMS)]
     assert len(keys) == len(set(keys))
+
+
+DRAWN = {"▀"}  # pictures are drawn otherwise without colour
+OF_LATEX = {"★"}  # it may stand in a spec, no page writes it
+
+
+def written(file: Path) -> set[str]:
+    """The letters beyond ASCII in the texts of a module, docstrings left out."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    docs = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and isinstance(node.body[0], ast.Expr)
+    }
+    constants = (
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs
+    )
+    return {c for c in "".join(constants) if not c.isascii()}
+
+
+ROOM = Path(nncli.__file__).parent
+WRITERS = [
+    file.relative_to(ROOM)
+    for file in sorted(ROOM.rglob("*.py"))
+    if file.parts[-2] != "spec"  # which has characters that YAML forbids
+]
+
+
+@pytest.mark.parametrize("module", WRITERS, ids=str)
+def test_every_letter_that_is_written_can_be_spelled_out(module: Path) -> None:
+    assert written(ROOM / module) - ASCII.keys() - DRAWN - OF_LATEX == set()
+
+
+def test_spellings_are_ascii_and_none_stands_for_two_symbols() -> None:
+    dashes = {"−", "–"}
+    lines = {"│", "┤", "─"}
+    spelled = {glyph: text.strip() for glyph, text in ASCII.items() if glyph not in lines}
+    assert all(text.isascii() and text for text in spelled.values())
+    for one, two in combinations(spelled, 2):
+        assert spelled[one] != spelled[two] or {one, two} == dashes
+
+
+def test_no_two_symbols_become_one() -> None:
+    kinds = LAYERS.values()
+    own = {symbol for kind in kinds for symbol in kind.symbols.values()}
+    symbols = {*SYMBOL.values(), *LINK_SYMBOLS.values(), *own}
+    assert len({in_ascii(symbol) for symbol in symbols}) == len(symbols)
+    assert not any("?" in in_ascii(symbol) for symbol in symbols)
+
+
+def test_how_symbols_are_spelled_out() -> None:
+    made = {text: in_ascii(text) for text in ("δ = ∂C/∂a ⊙ σ′(z)", "a ⊗ δ", "2×4 · 4×2", "m̂")}
+    assert list(made.values()) == [
+        "delta = dC/da (.) sigma'(z)",
+        "a (x) delta",
+        "2x4 . 4x2",
+        "m_hat",
+    ]

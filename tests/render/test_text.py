@@ -1,9 +1,12 @@
 """Numbers, names and arrays as text: how many digits, and which entries are shown."""
 
+import io
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from rich.console import Console
+from rich.text import Text
 
 from nncli.core.text import count_of, printable
 from nncli.nn.arrays import Array
@@ -16,6 +19,7 @@ from nncli.render.document import (
     rounding_note,
     statistics,
 )
+from nncli.render.terminal import TerminalPage
 from nncli.render.text import (
     Extent,
     Format,
@@ -27,6 +31,7 @@ from nncli.render.text import (
     percent,
     plain,
     shape,
+    spelled_out,
 )
 
 
@@ -238,3 +243,29 @@ def test_the_rounding_note_is_true() -> None:
     page = blocks([("a", off), ("b", third), ("c", off + third)], "+=")
     # 0.333333 + 0.333333 beside 0.666667
     assert rounding_note(page).text.endswith("sums of what is shown are off by at most 1e-06.")
+
+
+def test_a_shortened_matrix_keeps_its_columns_where_symbols_are_spelled_out() -> None:
+    array = np.random.default_rng(0).normal(size=(20, 20))
+    terms = [("∂C/∂W", array), ("δ", array), ("z", array)]
+    page: Page = list(equations(terms, "⊙=", Extent()))
+    buffer = io.BytesIO()
+    file = io.TextIOWrapper(buffer, encoding="ascii")
+    Console(file=file, width=80).print(TerminalPage(page[:1]))
+    file.flush()
+    lines = buffer.getvalue().decode().splitlines()
+    assert lines[0] == "  dC/dW  20x20"
+    assert lines[8] == "    delta  20x20"
+    assert lines[9].startswith("(.) [")
+    for start in (0, 8, 16):
+        assert len({len(line) for line in lines[start + 1 : start + 8]}) == 1
+        assert "..." in lines[start + 1]
+
+
+def test_styles_stay_where_they_were_when_a_text_is_spelled_out() -> None:
+    text = Text("η and ").append("δ ⊗ a", "bold").append(" end", "dim")
+    made = spelled_out(text)
+    assert made.plain == "eta and delta (x) a end"
+    parts = {str(s.style): made.plain[s.start : s.end] for s in made.spans}
+    assert parts == {"bold": "delta (x) a", "dim": " end"}
+    assert spelled_out(Text("a")).plain == "a"

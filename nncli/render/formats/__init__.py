@@ -69,12 +69,9 @@ def _npz(document: "Document") -> bytes:
 
 
 def _svg(document: "Document") -> bytes:
-    """The page as a picture of a terminal."""
-    from nncli.core.text import printable
-    from nncli.render.terminal import recorded
+    from nncli.render.formats.svg import to_svg
 
-    title = f"nncli: {printable(document.title)}"
-    return recorded(document.page).export_svg(title=title).encode()
+    return to_svg(document.page, f"nncli: {document.title}").encode()
 
 
 def _table(document: "Document") -> bytes:

@@ -111,7 +111,8 @@ def _grid(grid: Grid) -> str:
     layout = "".join("l" if k < grid.words else "r" for k in range(len(grid.headings)))
     rows = [" & ".join(f"{{}}{tex(cell)}" for cell in row) + r" \\" for row in grid.rows]
     head = " & ".join(f"{{}}{tex(heading)}" for heading in grid.headings)
-    head += r" \\ \hline \noalign{\smallskip}"
+    # On every page, and never without a row below it.
+    head += r" \\ \hline \noalign{\smallskip} \endhead"
     body = "\n".join([head, *rows])
     return f"{{\\footnotesize\n\\begin{{longtable}}{{{layout}}}\n{body}\n\\end{{longtable}}}}"
 

@@ -15,7 +15,7 @@ from nncli.app.records import ABSENT, ComparedRun, Comparison, Difference, accur
 from nncli.core.jsons import to_json
 from nncli.core.text import count_of
 from nncli.render.text import NONE, duration, number, percent, plain, shape
-from nncli.render.widgets.curve import Curves, Series
+from nncli.render.widgets.curve import Curves, Series, accuracy_curves
 from nncli.render.widgets.tables import GAP, Column, Columns
 from nncli.training.history import Epoch
 
@@ -121,9 +121,18 @@ class SideBySide:
             ]
             if any(s.values for s in series):
                 yield ""
-                yield Curves(title, series, epochs)
+                yield (
+                    Curves(title, series, epochs)
+                    if title == "cost"
+                    else accuracy_curves(series, epochs, max(map(outputs_of, drawn)))
+                )
         if len(runs) > MOST_CURVES:
             yield plain(f"Curves are drawn of {MOST_CURVES} runs, A to {letter(MOST_CURVES - 1)}.")
+
+
+def outputs_of(run: ComparedRun) -> int:
+    """How many outputs its network has."""
+    return next((layer.units for layer in reversed(run.spec.network) if hasattr(layer, "units")), 0)
 
 
 def letter(k: int) -> str:

@@ -20,7 +20,7 @@ from nncli.render.pages.matrices import step_matrices
 from nncli.render.streams import messages, results, say
 from nncli.render.terminal import TerminalPage
 from nncli.render.text import duration, number, percent, plain, shape
-from nncli.render.widgets.curve import Curves, Series
+from nncli.render.widgets.curve import Curves, Series, accuracy_curves
 from nncli.render.widgets.tables import Facts
 from nncli.training.evaluate import Evaluation
 from nncli.training.history import Divergence, Epoch, History
@@ -124,7 +124,9 @@ class TrainingScreen(ExitStack):
         self.results.print(Group(*divergence_table(divergence), ""))
 
     def show_end(self, training: Training, *, is_saved: bool = True) -> None:
-        self.results.print(curves(training.history))
+        self.results.print(
+            curves(training.history, self.prepared.network.layers[-1].output_shape[0])
+        )
         self.results.print(outcome(training.history, training.test))
         if training.folder is not None and is_saved:
             self.results.print(f"saved in {printable(training.folder)}", soft_wrap=True)
@@ -175,8 +177,12 @@ def origins(initial: InitialWeights) -> str:
     return f"{printable(initial.file)}: {', '.join(moves)}"
 
 
-def curves(history: History) -> RenderableType:
-    """Cost and accuracy over the epochs; nothing where there is one epoch only."""
+def curves(history: History, outputs: int) -> RenderableType:
+    """Cost and accuracy over the epochs; nothing where there is one epoch only.
+
+    Args:
+        outputs: of the network.
+    """
     if len(history) < 2:
         return Group()
     epochs = range(1, len(history) + 1)
@@ -188,7 +194,7 @@ def curves(history: History) -> RenderableType:
     accuracies = [share for share in history.accuracies() if share is not None]
     if accuracies:
         name = "validation" if held_back else "train"
-        parts += ["", Curves("accuracy", [Series(name, accuracies)], epochs)]
+        parts += ["", accuracy_curves([Series(name, accuracies)], epochs, outputs)]
     return Group(*parts, "")
 
 

@@ -36,13 +36,38 @@ class Series(NamedTuple):
     letter: str = ""
 
 
+def accuracy_curves(series: Sequence[Series], epochs: Sequence[int], outputs: int) -> "Curves":
+    """Shares of samples that are right, on an axis that has what guessing would reach.
+
+    It goes up to twice that at least, so that a network that only guesses does not look as if it
+    learnt.
+
+    Args:
+        outputs: of the network: as many classes, or two where it is one.
+    """
+    chance = 1 / max(2, outputs)
+    title = f"accuracy (by chance {number(chance, 2)})"
+    return Curves(title, series, epochs, (chance, min(1.0, 2 * chance)))
+
+
 class Curves:
     """Some series on one pair of axes, each named at its right end with its last value.
 
     Where the values span more than a factor of 20, the vertical axis is logarithmic, and says so.
     """
 
-    def __init__(self, title: str, series: Sequence[Series], epochs: Sequence[int]) -> None:
+    def __init__(
+        self,
+        title: str,
+        series: Sequence[Series],
+        epochs: Sequence[int],
+        axis: tuple[float, float] | None = None,
+    ) -> None:
+        """
+        Args:
+            axis: what the vertical axis has at least, on a linear scale.
+        """
+        self.axis = axis
         self.title = title
         self.series = [s for s in series if s.values and all(map(math.isfinite, s.values))]
         self.epochs = epochs
@@ -53,7 +78,9 @@ class Curves:
             return
         values = np.concatenate([np.asarray(s.values, float) for s in self.series])
         low, high = float(values.min()), float(values.max())
-        logarithmic = low > 0 and high / low > 20
+        logarithmic = self.axis is None and low > 0 and high / low > 20
+        if self.axis is not None:
+            low, high = min(low, self.axis[0]), max(high, self.axis[1])
         ends = [f" {s.name} {number(s.values[-1], 4)}" for s in self.series]
         labels = (number(high), number(low))
         left = max(map(len, labels)) + 1

@@ -15,7 +15,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.style import Style
 
-from nncli.core.text import printable
+from nncli.core.text import in_ascii, printable
 from nncli.nn.arrays import Array
 from nncli.render.document import (
     HeatMap,
@@ -49,8 +49,12 @@ class Gallery:
         if not self.pictures:
             return
         drawn = [pixels(picture.image, options.max_width) for picture in self.pictures]
+        spell = in_ascii if options.ascii_only else str
         captions = [
-            [set_cell_size(printable(line), options.max_width).rstrip() for line in picture.caption]
+            [
+                set_cell_size(spell(printable(line)), options.max_width).rstrip()
+                for line in picture.caption
+            ]
             for picture in self.pictures
         ]
         words = (cell_len(line) for lines in captions for line in lines)
@@ -137,11 +141,12 @@ class HeatLines:
         self.heat = heat
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        heat = self.heat
+        heat, spell = self.heat, in_ascii if options.ascii_only else str
         rows, columns = ([k for k in ks if k is not None] for ks in (heat.rows, heat.columns))
         shown = heat.array[np.ix_(rows, columns)]
         (kind,) = formats([shown], 4)
         text = cells(heat.array, kind, heat.rows, heat.columns)
+        text = [[spell(cell) for cell in row] for row in text]
         width = max(len(cell) for row in text for cell in row) + 2
         largest = float(np.abs(shown[np.isfinite(shown)].astype(np.float64)).max(initial=0)) or 1.0
         each = max(1, options.max_width // width)
@@ -151,13 +156,13 @@ class HeatLines:
             some = [c for c in heat.columns[part] if c is not None]
             if each < len(heat.columns):
                 heading += f"  columns {some[0]}–{some[-1]}"
-            yield Segment(f"{heat.symbol}  {heading}\n", console.get_style("bold"))
+            yield Segment(f"{spell(f'{heat.symbol}  {heading}')}\n", console.get_style("bold"))
             for r, row in zip(heat.rows, text, strict=True):
                 for c, cell in zip(heat.columns[part], row[part], strict=True):
                     if r is None or c is None:
                         yield Segment(f"{cell:>{width - 1}} ")
                     elif heat.known is not None and not heat.known[r, c]:
-                        yield Segment(f"{'·':>{width - 1}} ")
+                        yield Segment(f"{spell('·'):>{width - 1}} ")
                     else:
                         made = (r, c) == heat.made
                         marked = f"[{cell}]" if made else f"{cell} "
@@ -165,7 +170,7 @@ class HeatLines:
                         yield Segment(f"{marked:>{width}}", style)
                 yield Segment("\n")
         if heat.known is None and (None in heat.rows or None in heat.columns):
-            yield Segment(f"{statistics(heat.array)}\n", console.get_style("dim"))
+            yield Segment(f"{spell(statistics(heat.array))}\n", console.get_style("dim"))
 
 
 def heat_style(share: float) -> Style | None:
@@ -197,17 +202,18 @@ class ConfusionMap:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         bold = console.get_style("bold")
-        left = max(map(cell_len, self.names))
+        names = list(map(in_ascii, self.names)) if options.ascii_only else self.names
+        left = max(map(cell_len, names))
         width = 2 + max(left, len(f"{self.matrix.max():,}"))
         each = max(1, (options.max_width - left) // width)
-        each = math.ceil(len(self.names) / math.ceil(len(self.names) / each))  # parts of one size
-        for start in range(0, len(self.names), each):
+        each = math.ceil(len(names) / math.ceil(len(names) / each))  # parts of one size
+        for start in range(0, len(names), each):
             if start:
                 yield Segment("\n")
-            chosen = range(start, min(start + each, len(self.names)))
-            headings = "".join(padded(self.names[j], width) for j in chosen)
+            chosen = range(start, min(start + each, len(names)))
+            headings = "".join(padded(names[j], width) for j in chosen)
             yield Segment(f"{' ' * left}{headings}\n", bold)
-            for i, name in enumerate(self.names):
+            for i, name in enumerate(names):
                 yield Segment(name + " " * (left - cell_len(name)), bold)
                 for j in chosen:
                     n = int(self.matrix[i, j])

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from typing import Any
@@ -204,3 +205,10 @@ def test_a_new_format_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(FORMATS, "titles", row)
     assert suffixes()[".title"] == "titles"
     assert write("titles", odd()) == ODD.encode()
+
+
+@pytest.mark.parametrize("format", ["html", "svg", "latex", "markdown"])
+def test_no_file_calls_the_network(format: str) -> None:
+    content = write(format, odd())
+    text = content.decode("utf-8", "ignore").replace('xmlns="http://www.w3.org/2000/svg"', "")
+    assert not re.search(r"https?:|//[a-z]|@import|@font-face|src\s*[:=]|url\((?!#)", text)

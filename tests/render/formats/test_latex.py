@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import nncli
-from nncli.cli.process import ASCII
+from nncli.core.text import in_ascii
 from nncli.inspection.findings import why
 from nncli.inspection.record import inspect
 from nncli.nn.layers import LAYERS
@@ -132,7 +132,7 @@ def test_every_character_that_a_kind_of_layer_may_write_is_mapped(kind: str) -> 
     texts += [*layer.symbols.values(), *(q.symbol + q.meaning for q in layer.quantities)]
     found = {c for c in "".join(texts) if not c.isascii()}
     assert found - {*MATHEMATICS, *WORDS, HAT} == set()
-    assert "?" not in "".join(texts).translate(ASCII).encode("ascii", "replace").decode()
+    assert "?" not in in_ascii("".join(texts))
 
 
 def test_a_hat_is_on_its_letter() -> None:
@@ -244,3 +244,12 @@ def test_numbers_in_matrices() -> None:
 def test_a_hat_is_set_over_its_letter() -> None:
     assert symbol("√v\u0302 + ε") == r"\surd \hat{v} + \varepsilon "
     assert tex("m\u0302 is") == r"$\hat{m}$ is"
+
+
+def test_the_head_of_a_table_is_on_every_page_and_never_alone_on_one() -> None:
+    """longtable begins no page with a head that has no row below it."""
+    made = to_latex([Grid(("a", "b"), tuple((str(k), "x") for k in range(90)))])
+    head, body = made.split(r"\endhead")
+    assert r"{}a & {}b \\ \hline" in head.split(r"\begin{longtable}")[1]
+    assert body.count(r"\\") == 90
+    assert made.count(r"\endhead") == 1

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from nncli.render.widgets.curve import HEIGHT, Curves, Series, nearest_free
+from nncli.render.widgets.curve import HEIGHT, Curves, Series, accuracy_curves, nearest_free
 from tests.render.reading import shown
 
 
@@ -111,3 +111,39 @@ def test_there_is_a_row_for_the_name_of_each() -> None:
     series = [Series(f"run {k}", [1.0, 1.0]) for k in range(HEIGHT + 4)]
     lines = drawn(*series)
     assert all(sum(f"run {k} " in line for line in lines) == 1 for k in range(len(series)))
+
+
+def ends(values: Sequence[float], outputs: int) -> tuple[str, str, list[str]]:
+    """The labels of an axis of accuracies, upper and lower, and the rows that the curve is in."""
+    series = [Series("v", values)]
+    lines = shown(accuracy_curves(series, range(1, len(values) + 1), outputs), 60).splitlines()
+    assert lines[0].startswith("accuracy (by chance ")
+    rows = [line for line in lines[1 : HEIGHT + 1] if any("⠀" < c <= "⣿" for c in line)]
+    return lines[1].split(" ┤")[0].strip(), lines[HEIGHT].split(" ┤")[0].strip(), rows
+
+
+def test_an_accuracy_that_stays_at_chance_is_a_flat_line_at_the_bottom() -> None:
+    upper, lower, rows = ends([0.0975, 0.103, 0.0975, 0.101], 10)
+    assert (upper, lower) == ("0.200", "0.0975")
+    assert len(rows) == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "outputs", "axis"),
+    [
+        ([0.5, 0.75], 2, ("1.00", "0.500")),
+        ([0.25, 0.3], 2, ("1.00", "0.250")),
+        ([0.9, 0.98], 10, ("0.980", "0.100")),
+        ([0.01, 0.05], 100, ("0.0500", "0.0100")),
+        ([0.6, 0.7], 1, ("1.00", "0.500")),  # one output is two classes
+    ],
+)
+def test_the_axis_of_an_accuracy_includes_chance(
+    values: list[float], outputs: int, axis: tuple[str, str]
+) -> None:
+    assert ends(values, outputs)[:2] == axis
+
+
+def test_an_accuracy_is_never_on_a_logarithmic_scale() -> None:
+    curves = accuracy_curves([Series("v", [0.001, 0.9])], range(1, 3), 1000)
+    assert "log" not in shown(curves, 60)

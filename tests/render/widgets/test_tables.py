@@ -1,6 +1,7 @@
 """Tables lose whole columns where the width does not suffice, and never a part of a cell."""
 
 import pytest
+from rich.cells import cell_len
 
 from nncli.render.widgets.tables import Column, Columns
 from tests.render.reading import shown
@@ -68,3 +69,32 @@ def test_words_to_the_left_and_numbers_to_the_right() -> None:
     assert lines[0].rstrip() == "layer        first"
     assert lines[2].rstrip() == "dense1    0.111111"
     assert lines[3].rstrip() == "avgpool1       1.5"
+
+
+def test_columns_that_were_left_out_are_named_with_the_width_that_takes_all() -> None:
+    text = " ".join(shown(Columns(COLUMNS, ROWS), 37).split())
+    assert text.endswith("Too narrow for third, second: COLUMNS=48 would show all.")
+    assert "Too narrow" not in shown(Columns(COLUMNS, ROWS), 48)
+
+
+WORDY = Columns(
+    [Column("layer", words=True), Column("line", words=True), Column("n")],
+    [["batchnorm1", "∂C/∂input = (∂C/∂x̂ − mean(∂C/∂x̂)) / √(s² + ε)", "40"], ["a", "b", "1"]],
+)
+
+
+@pytest.mark.parametrize("width", [30, 36, 50, 80])
+def test_words_go_on_below_where_there_is_no_room(width: int) -> None:
+    lines = shown(WORDY, width).splitlines()
+    assert max(map(cell_len, lines)) <= width
+    first, *more = lines[2:-1]
+    assert first.endswith("40")
+    words = "".join("".join([first[:-2], *more]).split())
+    for part in ("input", "=", "(∂C/∂x̂", "−", "/", "√(s²", "+", "ε)"):
+        assert part in words
+    assert len("".join(words)) == len("batchnorm1∂C/∂input=(∂C/∂x̂−mean(∂C/∂x̂))/√(s²+ε)")
+    assert lines[-1].split() == ["a", "b", "1"]
+
+
+def test_words_are_not_broken_where_there_is_room() -> None:
+    assert len(shown(WORDY, 80).splitlines()) == 4

@@ -82,7 +82,7 @@ class DensePage(WeightedPage):
             for k, sample in enumerate(trace.samples):
                 yield Paragraph(f"sample {sample}:")
                 yield outer_table(layer, np.outer(layer.input[k], layer.delta[k]), k, extent)
-            yield Paragraph(f"Their sum, and the sum over {n}:")
+            yield Paragraph(f"Their sum, and that divided by {n}:")
             yield from sum_and_mean("a ⊗ δ", gradient, n, extent)
         else:
             yield from equations([("∂C/∂W", gradient)], "", extent)
@@ -149,7 +149,7 @@ class DensePage(WeightedPage):
                 yield Paragraph(f"sample {sample}:")
                 terms = [("a", a), ("δ", delta), ("a ⊗ δ", np.kron(a, delta))]
                 yield from equations(terms, "⊗=", extent)
-            yield Paragraph(f"Their sum, and the sum over {n}:")
+            yield Paragraph(f"Their sum, and that divided by {n}:")
             yield from sum_and_mean("a ⊗ δ", vec, n, extent, "vec(∂C/∂W)")
         else:
             yield from equations([("∂C/∂W", layer.weight_gradient)], "", extent)
