@@ -240,7 +240,8 @@ def _check_batches(spec: Spec, network: Network, samples: int) -> None:
         except LayerError as error:
             raise spec.error_at(
                 ("train", "batch_size"),
-                f"{error.message}; {samples:,} samples in mini-batches of {size:,} make one of {n}",
+                f"{error.message}; {count_of(samples, 'sample')} in mini-batches of {size:,} make "
+                f"one of {n}",
             ) from error
 
 

@@ -173,8 +173,8 @@ def _rising_rate(own: Spec, prepared: Prepared, point: ResumePoint) -> Iterator[
     if after > before:
         yield (
             f"η rises again, from {before:.4g} to {after:.4g}: the {settings.schedule.type} "
-            f"schedule spans {settings.epochs} epochs now; --set train.schedule=constant --set "
-            f"train.eta={before:.4g} keeps it"
+            f"schedule spans {count_of(settings.epochs, 'epoch')} now; "
+            f"--set train.schedule=constant --set train.eta={before:.4g} keeps it"
         )
 
 
@@ -226,7 +226,9 @@ def _check_place(prepared: Prepared, point: ResumePoint, run: str) -> None:
     state, epochs = point.state, prepared.spec.train.epochs
     check_same(point.identity.data, fingerprint_of(prepared), run)
     if state.samples >= len(prepared.data.train):
-        raise RunError(f"{run}: damaged: {state.samples:,} samples of an epoch are done, of fewer")
+        raise RunError(
+            f"{run}: damaged: {count_of(state.samples, 'sample')} of an epoch are done, of fewer"
+        )
     begun = state.epoch + (state.samples > 0)
     if begun > epochs:
         place = ("train", "epochs")

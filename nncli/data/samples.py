@@ -116,8 +116,8 @@ class Samples:
         if wanted != found:
             image = f" ({sizes(self.input_shape)})" if len(self.input_shape) > 1 else ""
             raise DataError(
-                f"{self.inputs_origin.name}: shape {sizes(shape)} takes {wanted:,} numbers a "
-                f"sample, but there are {found:,}{image}",
+                f"{self.inputs_origin.name}: shape {sizes(shape)} takes "
+                f"{count_of(wanted, 'number')} a sample, but there are {found:,}{image}",
                 key="shape",
             )
         if not is_reshape(self.stored_shape, shape):
@@ -291,7 +291,9 @@ def walk(
         if not shape:
             problems.add(f"{place}: is a list, where the first element is a number")
         elif len(value) != shape[0]:
-            problems.add(f"{place}: has {len(value)} elements, but the first has {shape[0]}")
+            problems.add(
+                f"{place}: has {count_of(len(value), 'element')}, but the first has {shape[0]}"
+            )
         else:
             for i, inner in enumerate(value):
                 yield from walk(inner, shape[1:], (*index, i), name, problems)

@@ -10,7 +10,7 @@ import numpy as np
 from nncli.core.errors import RunError
 from nncli.core.files import read_regular, reason
 from nncli.core.jsons import to_json
-from nncli.core.text import printable
+from nncli.core.text import count_of, printable
 from nncli.training.run_files import DATA
 from nncli.training.steps import Array, Samples
 
@@ -77,7 +77,7 @@ def check_same(then: Fingerprint, now: Fingerprint, run: str) -> None:
     for part in ("train", "validation"):
         (count, *numbers), (new_count, *new) = then.get(part, (0,)), now.get(part, (0,))
         if count != new_count:
-            what = f"{part} has {new_count:,.0f} samples now, it had {count:,.0f}"
+            what = f"{part} has {count_of(round(new_count), 'sample')} now, it had {count:,.0f}"
         elif len(numbers) != len(new) or not np.allclose(numbers, new, rtol=1e-4, atol=1e-12):
             what = f"{part} holds other numbers than it did"
         else:

@@ -108,3 +108,43 @@ def test_steps_of_thousands_of_digits_are_refused(nncli: Run, tmp_path: Path) ->
     done = nncli("conv", "m.csv", "1 1", "--steps", "9" * 5000)
     assert done.status == 2
     assert done.err.endswith(": expected all, or how many, from 1\n")
+
+
+SMALLEST = """\
+data: {train: {inputs: [[1]], targets: [[0.5]]}, classes: none}
+network: [{type: dense, units: 1}]
+train: {eta: 0.5, epochs: 1}
+"""
+NOUNS = (
+    "batches biases channels classes columns digits elements entries epochs filters inputs labels "
+    "layers mini-batches neurons numbers outputs parameters places rows samples steps targets "
+    "times units values weights windows"
+)
+COMMANDS = [
+    *("train one.yaml", "show one.yaml", "summary one.yaml --time", "evaluate runs/one"),
+    *("evaluate runs/one --data t.csv", "predict runs/one wide.csv", "predict runs/one t.csv"),
+    *(f"inspect-grad runs/one --view {v}" for v in ("matrix", "hadamard", "kronecker", "index")),
+    "inspect-grad one.yaml --why dense1[0,0]",
+    *("export runs/one --to onnx", "export runs/one --to pytorch", "compare runs/one runs/one"),
+    *("init --data t.csv made", "train one.yaml --resume runs/one --epochs 1"),
+    *("conv 5 2 --steps all", "conv 5 2 --compare", "train one.yaml --set data.shape=[1,1,2]"),
+]
+
+
+def test_one_of_a_kind_has_no_plural(nncli: Run, tmp_path: Path) -> None:
+    """What every command says of a network of one unit and one sample."""
+    (tmp_path / "one.yaml").write_text(SMALLEST)
+    (tmp_path / "t.csv").write_text("x,y\n1,2\n")
+    (tmp_path / "wide.csv").write_text("1,2,3\n")
+    plural = re.compile(rf"(?<![\d.,:/×-])1 (?:of \w+ )?(?:{'|'.join(NOUNS.split())})\b")
+    assert plural.search("160 samples of 1 inputs")
+    for command in COMMANDS:
+        done = nncli(*command.split(), COLUMNS="300")
+        said = done.out + done.err
+        assert "Usage" not in said, command
+        assert plural.findall(said) == [], command
+
+
+def test_a_title_stands_once(nncli: Run) -> None:
+    lines = [line.strip() for line in nncli("conv", "1 2; 3 4", "1").out.splitlines()]
+    assert [line for line in lines if line.startswith("output")] == ["output  2×2"]

@@ -358,7 +358,7 @@ def test_lists(inputs: Any, targets: Any, kind: str) -> None:
     ("inputs", "message"),
     [
         pytest.param(
-            [[1, 2], [3]], "inputs: element [1]: has 1 elements, but the first has 2", id="ragged"
+            [[1, 2], [3]], "inputs: element [1]: has 1 element, but the first has 2", id="ragged"
         ),
         pytest.param(
             [[1, 2], 3],

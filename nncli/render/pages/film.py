@@ -9,7 +9,7 @@ from rich.console import Console
 from nncli.core.errors import NncliError
 from nncli.filtering.record import Filtering, Window, window
 from nncli.nn.arrays import Array, Shape
-from nncli.render.document import Heading, HeatMap, Page, Paragraph
+from nncli.render.document import HeatMap, Page, Paragraph
 from nncli.render.pages.windows import MOST, products
 from nncli.render.terminal import TerminalPage
 from nncli.render.text import MOST_COLUMNS, MOST_ROWS, Extent, number
@@ -74,9 +74,8 @@ class Film:
         made = window(self.done, *self.place(self.at))
         status: Page = [Paragraph(self.status(), note=True)] if keys else []
         for most, rows in ((MOST, MOST_ROWS), LOW):
-            heading: Page = [Heading("output", 2)] if most == MOST else []
             shown = products(self.done, made, Extent(), width, most)
-            page: Page = [*shown, *heading, self.output(made, rows), *status]
+            page: Page = [*shown, self.output(made, rows), *status]
             if lines_of(page, width) < height:
                 return page
         return [*products(self.done, made, Extent(), width), *status]

@@ -89,7 +89,7 @@ def filtering_page(explained: ExplainedFilter, extent: Extent, width: int = 80) 
         page += equations([("filter", filter), *turned], "→"[: len(turned)], whole, CHANNELS)
     for index in explained.indices:
         page += products(filtering, window(filtering, *index), whole, width)
-    page += [Heading("output", 2), *heat_maps("output", filtering.output, extent)]
+    page += heat_maps("output", filtering.output, extent)
     page += overflow_note(filtering)
     if explained.other is not None:
         page += both_ways_page(filtering, explained.other, extent)
@@ -226,7 +226,9 @@ def heat_maps(symbol: str, array: Array, extent: Extent) -> Iterator[Block]:
     for k, plane in enumerate(array[:shown]):
         yield heat_map(symbol, plane, extent, f"channel {k}")
     if shown < len(array):
-        yield Paragraph(f"… and {len(array) - shown} more channels like these", note=True)
+        yield Paragraph(
+            f"… and {count_of(len(array) - shown, 'more channel')} like these", note=True
+        )
         yield Paragraph(f"{symbol}: {statistics(array)}", note=True)
 
 

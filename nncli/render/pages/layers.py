@@ -11,6 +11,7 @@ from rich.text import Text
 
 from nncli.app.records import LayerSummary, Summary
 from nncli.core.jsons import to_json
+from nncli.core.text import count_of
 from nncli.nn.activations import ACTIVATIONS
 from nncli.nn.network import Network
 from nncli.nn.optimizers import Link
@@ -198,7 +199,8 @@ def summary_facts(summary: Summary) -> list[str]:
     if keeping:
         numbers = sum(prod(axes) for layer in keeping for axes in layer.state_shapes.values())
         names = ", ".join(layer.name for layer in keeping)
-        facts.insert(1, f"state       {numbers:,} numbers kept from step to step: {names}")
+        kept = count_of(numbers, "number")
+        facts.insert(1, f"state       {kept} kept from step to step: {names}")
     if summary.step_seconds is not None:
         speed = n * both / summary.step_seconds / 1e9
         rate = n / summary.step_seconds

@@ -114,8 +114,8 @@ def verdict(check: Check) -> str:
             return f"PASSED: {agree}"
         return (
             f"NOT PROVEN: nothing disagrees, but of {short.layer} {SYMBOL[short.quantity]} only "
-            f"{short.verified:,} of the {short.checked:,} entries tried could be verified. Of "
-            f"those that could, {agree}"
+            f"{short.verified:,} of {count_of(short.checked, 'entry', 'entries')} tried could be "
+            f"verified. Of those that could, {agree}"
         )
     return (
         f"FAILED: the first to be wrong is {first.layer} {SYMBOL[first.quantity]}: at "

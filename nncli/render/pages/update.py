@@ -73,7 +73,10 @@ def sum_words(symbol: str, old: Array, step: Array, new: Array) -> str:
     if beyond == new.size:
         return f"{symbol} new overflows: none of its {entries} is finite."
     off = ulps(old[finite] + step[finite], new[finite])
-    text = f"{symbol} new − ({symbol} + Δ{symbol}) = {off:g} units in the last place, at every one "
+    difference = f"{symbol} new − ({symbol} + Δ{symbol}) = {off:g} units in the last place"
+    if new.size == 1:
+        return f"{difference}, at its one entry."
+    text = f"{difference}, at every one "
     if beyond:
         return f"{text}of its finite entries; {beyond:,} of {entries} overflow."
     return f"{text}of {entries}."

@@ -325,7 +325,7 @@ def heat(array: Numbers) -> str:
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, color_system="truecolor", width=80)
     console.print(TerminalPage(filtering_page(ExplainedFilter(made, ("m", "f")), Extent())))
-    return file.getvalue().split("output", 2)[2]
+    return file.getvalue().split("output", 1)[1]
 
 
 def test_the_heat_map_is_coloured_by_sign_and_size() -> None:

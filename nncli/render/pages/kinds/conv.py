@@ -85,8 +85,9 @@ class ConvPage(WeightedPage):
         mean = f"1/{n} " if n > 1 else ""
         filters, size = len(layer.weight), layer.weight[0].size
         windows = n * int(np.prod(layer.placed.output_shape[1:]))
+        each = f"each of the {windows} columns" if windows > 1 else "the one column"
         yield Paragraph(
-            f"∂C/∂W = {mean}δ Pᵀ, where each of the {windows} columns of P is a window laid out: "
+            f"∂C/∂W = {mean}δ Pᵀ, where {each} of P is a window laid out: "
             f"{filters}×{windows} · {windows}×{size}:"
         )
         flat = n * layer.weight_gradient.reshape(filters, -1).astype(np.float64)

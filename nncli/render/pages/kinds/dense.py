@@ -137,7 +137,7 @@ class DensePage(WeightedPage):
         inputs, units = layer.weight_gradient.shape
         yield Paragraph(
             f"vec(∂C/∂W) = {mean_over(n)}a ⊗ δ, the Kronecker product: {inputs} ⊗ {units} gives "
-            f"{inputs * units} entries, row after row of ∂C/∂W:"
+            f"{count_of(inputs * units, 'entry', 'entries')}, row after row of ∂C/∂W:"
         )
         vec = layer.weight_gradient.reshape(-1, 1)
         if n == 1:
