@@ -257,9 +257,12 @@ class Why:
 
     @property
     def cancellation(self) -> float | None:
-        """|sum| / sum of |.|: 1 where all samples agree, 0 where they cancel out."""
+        """|sum| / sum of |.|: 1 where all samples agree, 0 where they cancel out.
+
+        None where all are 0, or one is not finite.
+        """
         strength = sum(abs(c.push) for c in self.contributions)
-        return abs(self.total) / strength if strength else None
+        return abs(self.total) / strength if strength and np.isfinite(strength) else None
 
 
 def why(trace: Trace, layer: LayerTrace, index: tuple[int, ...]) -> Why:
@@ -282,7 +285,7 @@ def why(trace: Trace, layer: LayerTrace, index: tuple[int, ...]) -> Why:
         assert layer.delta is not None
         for k, sample in enumerate(trace.samples):
             a, delta = float(layer.input[k, index[0]]), float(layer.delta[k, index[1]])
-            contributions.append(Contribution(sample, a, delta, scale * a * delta))
+            contributions.append(Contribution(sample, a, delta, scale * (a * delta)))
     elif layer.delta is None:
         normalised = layer.recorded["normalised"]
         products = (layer.upstream * normalised)[:, index[0]].reshape(len(trace.samples), -1)

@@ -77,7 +77,9 @@ def tap_products(layer: LayerTrace, tap: tuple[int, int, int, int]) -> Iterator[
     for sample, image in enumerate(padded(layer)):
         cells = image[channel, windows.rows.tap(i), windows.columns.tap(j)]
         delta = layer.delta[sample, filter]
-        yield TapProduct(sample, cells, delta, cells * delta)
+        with np.errstate(all="ignore"):  # as in the step
+            product = cells * delta
+        yield TapProduct(sample, cells, delta, product)
 
 
 def cell_products(layer: LayerTrace, cell: tuple[int, int, int]) -> Iterator[CellProduct]:
@@ -102,7 +104,9 @@ def cell_products(layer: LayerTrace, cell: tuple[int, int, int]) -> Iterator[Cel
                 if r is not None and c is not None:
                     deltas_at[i, j] = delta[r, c]
             weights = layer.weight[filter, channel]
-            yield CellProduct(sample, filter, deltas_at, weights, deltas_at * weights)
+            with np.errstate(all="ignore"):  # as in the step
+                product = deltas_at * weights
+            yield CellProduct(sample, filter, deltas_at, weights, product)
 
 
 def output_at(cell: int, tap: int, axis: Axis) -> int | None:

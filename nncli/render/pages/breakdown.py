@@ -4,6 +4,7 @@ The same step as plain data has the schema nncli.trace/1.
 """
 
 from collections.abc import Iterator, Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -76,11 +77,11 @@ def breakdown(step: InspectedStep, choices: Choices) -> Page:
 
 def summary(trace: Trace) -> str:
     samples = ", ".join(map(str, trace.samples[:12])) + (", …" if len(trace.samples) > 12 else "")
+    after = number(trace.cost_after, 10) if isfinite(trace.cost_after) else "not finite"
     return (
         f"{count_of(len(trace.samples), 'sample')} of the training data (number {samples}), "
         f"cost {trace.cost.name}, η = {trace.eta:g}. "
-        f"C = {number(trace.cost_before, 10)} before the step, "
-        f"{number(trace.cost_after, 10)} after it."
+        f"C = {number(trace.cost_before, 10)} before the step, {after} after it."
     )
 
 

@@ -5,7 +5,7 @@ their numbers.
 """
 
 from collections.abc import Iterator, Sequence
-from math import log10, prod
+from math import isfinite, log10, prod
 
 from nncli.core.text import count_of, join_words
 from nncli.inspection.check import Check, Sweep, TensorCheck
@@ -194,6 +194,11 @@ def change_words(trace: Trace, change: CostChange) -> str:
         words = "the outputs are right, and there is nothing to change"
     if change.verdict == "overshot":
         words += moved_most(relative_updates(trace))
+    if not isfinite(change.predicted):
+        return (
+            f"The gradient promised {step}, which is beyond float64; the cost on these samples "
+            f"changed by {number(change.actual, 5)}."
+        )
     ratio = "" if change.ratio is None else f", {number(change.ratio, 3)} of it"
     return (
         f"The gradient promised {step} = {number(change.predicted, 5)}; the cost on these samples "

@@ -9,17 +9,22 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nncli.app.inspect import trace_step
 from nncli.core.errors import NncliError
+from nncli.inspection.findings import why
 from nncli.inspection.record import inspect
 from nncli.nn.trace import Trace
 from nncli.render.document import Equation, Grid, Heading, Lines, Page, Paragraph
 from nncli.render.text import Extent, number
+from nncli.spec import load_spec
+from tests.conftest import CONFIGS
 from tests.inspection.traces import spec_trace, trace_of
 from tests.nn.cases import LENET, SOME_CASES, Case
 from tests.render.reading import (
     VIEWS,
     checked_lenet,
     checked_step,
+    document_of,
     equations_of,
     on_screen,
     page_of,
@@ -384,3 +389,27 @@ def test_a_conv_layer_is_shown_forward_with_one_window_and_its_sum() -> None:
     assert found is not None
     sum_, bias, z = map(float, found.groups())
     assert z == pytest.approx(sum_ + bias, rel=1e-6)
+
+
+HUGE = {  # at the ends of what float64 holds
+    "inputs": ("data.train.inputs=[[1e300, -1e300], [1e300, 1]]",),
+    "weights": ("network[0].weights=[[1e200, 1], [1, 1e200]]",),
+    "eta": ("train.eta=1e300",),
+    "inputs and eta": ("data.train.inputs=[[1e150, 1e150], [1, 1]]", "train.eta=1e250"),
+    "relu": ("network[0].activation=relu", "data.train.inputs=[[1e150, 1], [1e150, 1]]"),
+    "linear": ("network[1].activation=identity", "train.eta=1e250"),
+}
+
+
+@pytest.mark.parametrize("case", HUGE)
+@pytest.mark.parametrize("view", VIEWS)
+def test_no_sentence_of_a_step_with_huge_numbers_has_a_nan(case: str, view: str) -> None:
+    """And none of it warns: warnings are errors here."""
+    data = ("data.train.inputs=[[0.1, 0.2], [1, 2]]", "data.train.targets=[[0.01, 0.99], [1, 0]]")
+    spec = load_spec(CONFIGS / "two-two-two.yaml", (*data, *HUGE[case]))
+    inspection = inspect(trace_step(spec, samples=(0, 1)))
+    pushed = why(inspection.trace, inspection.trace.layers[0], (0, 0))
+    page = document_of(inspection, why=pushed, view=view).page
+    words = [block.text for block in page if isinstance(block, Paragraph)]
+    cells = [cell for b in page if isinstance(b, Grid) for row in b.rows for cell in row]
+    assert not any(re.search(r"\bnan\b", text) for text in (*words, *cells))

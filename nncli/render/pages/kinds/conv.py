@@ -21,6 +21,7 @@ from nncli.render.pages.kinds.weighted import (
     bias_rows,
     delta_row,
     mean_over,
+    summed,
 )
 from nncli.render.pages.matrices import WEIGHTS, gradients, units
 from nncli.render.text import Extent, missed, number, shape
@@ -90,7 +91,7 @@ class ConvPage(WeightedPage):
             f"∂C/∂W = {mean}δ Pᵀ, where {each} of P is a window laid out: "
             f"{filters}×{windows} · {windows}×{size}:"
         )
-        flat = n * layer.weight_gradient.reshape(filters, -1).astype(np.float64)
+        flat = summed(layer.weight_gradient, n).reshape(filters, -1)
         name = "∂C/∂W, a row a filter" if n == 1 else f"{n} ∂C/∂W, a row a filter"
         terms = [("δ", deltas(layer)), ("Pᵀ", patches(layer).T), (name, flat)]
         yield from equations(terms, "·=", extent)
@@ -101,7 +102,8 @@ class ConvPage(WeightedPage):
             "place, Kronecker the cells under the window there. Of the first window:"
         )
         delta, window = deltas(layer)[:, :1], patches(layer)[:, :1]
-        terms = [("δ", delta), ("window", window), ("δ ⊗ window", np.kron(delta, window))]
+        with np.errstate(all="ignore"):  # as in the step
+            terms = [("δ", delta), ("window", window), ("δ ⊗ window", np.kron(delta, window))]
         yield from equations(terms, "⊗=", extent)
         yield Paragraph("All of them summed:")
         yield from gradients(layer, extent)
@@ -185,13 +187,15 @@ def one_window(trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Bloc
         f"z[0,{at[0]},{at[1]}], of filter 0 in sample {trace.samples[0]}: the window there ⊙ the "
         "filter, summed:"
     )
-    terms = [("window", window), ("filter", filter), ("product", window * filter)]
+    with np.errstate(all="ignore"):  # as in the step
+        products = window * filter
+    terms = [("window", window), ("filter", filter), ("product", products)]
     yield from equations(terms, "⊙=", extent, (("channel", None),))
     z = number(float(layer.z[0, 0, *at]), 8)
     if layer.bias is None:
         yield Paragraph(f"Σ of the products = z {z}")
         return
-    total = float((window * filter).sum(dtype=np.float64))
+    total = float(products.sum(dtype=np.float64))
     parts = [number(total, 8), number(float(layer.bias[0]), 8)]
     yield Paragraph(f"Σ {parts[0]} + b {parts[1]} = z {z}{within(parts, z)}")
 

@@ -16,6 +16,7 @@ from nncli.render.pages.kinds.weighted import (
     bias_rows,
     delta_row,
     mean_over,
+    summed,
 )
 from nncli.render.pages.matrices import hadamard
 from nncli.render.text import MOST_ROWS, Extent, number, shape
@@ -81,7 +82,9 @@ class DensePage(WeightedPage):
         elif is_narrow and (n <= FEW_SAMPLES or extent.full):
             for k, sample in enumerate(trace.samples):
                 yield Paragraph(f"sample {sample}:")
-                yield outer_table(layer, np.outer(layer.input[k], layer.delta[k]), k, extent)
+                with np.errstate(all="ignore"):  # as in the step
+                    products = np.outer(layer.input[k], layer.delta[k])
+                yield outer_table(layer, products, k, extent)
             yield Paragraph(f"Their sum, and that divided by {n}:")
             yield from sum_and_mean("a ⊗ δ", gradient, n, extent)
         else:
@@ -98,7 +101,7 @@ class DensePage(WeightedPage):
         result = (
             ("∂C/∂W", layer.weight_gradient)
             if n == 1
-            else (f"{n} ∂C/∂W", n * layer.weight_gradient.astype(np.float64))
+            else (f"{n} ∂C/∂W", summed(layer.weight_gradient, n))
         )
         yield from equations([*terms, result], "·=", extent)
 
@@ -147,7 +150,8 @@ class DensePage(WeightedPage):
             for k, sample in enumerate(trace.samples):
                 a, delta = layer.input[k][:, None], layer.delta[k][:, None]
                 yield Paragraph(f"sample {sample}:")
-                terms = [("a", a), ("δ", delta), ("a ⊗ δ", np.kron(a, delta))]
+                with np.errstate(all="ignore"):  # as in the step
+                    terms = [("a", a), ("δ", delta), ("a ⊗ δ", np.kron(a, delta))]
                 yield from equations(terms, "⊗=", extent)
             yield Paragraph(f"Their sum, and that divided by {n}:")
             yield from sum_and_mean("a ⊗ δ", vec, n, extent, "vec(∂C/∂W)")
@@ -187,8 +191,7 @@ def sum_and_mean(
 
     The sum is taken back from the record's ∂C/∂W, not computed once more.
     """
-    total = n * gradient.astype(np.float64)
-    yield from equations([(f"Σ {product}", total), (symbol, gradient)], "→", extent)
+    yield from equations([(f"Σ {product}", summed(gradient, n)), (symbol, gradient)], "→", extent)
 
 
 def outer_table(layer: LayerTrace, products: Array, k: int, extent: Extent) -> Grid:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from nncli.nn.activations import ACTIVATIONS, SATURATED
+from nncli.nn.arrays import Array
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.document import Block, Grid, Paragraph, equations
 from nncli.render.notation import SYMBOL
@@ -119,6 +120,13 @@ def delta_row(outputs: str, *, fused: bool) -> Row:
     if fused:
         return "δ = a − y", "none: σ′ has cancelled", outputs
     return "δ = ∂C/∂a ⊙ σ′(z)", "Hadamard product", f"{outputs} ⊙ {outputs}"
+
+
+def summed(gradient: Array, n: int) -> Array:
+    """The sum over n samples whose mean the gradient is."""
+    with np.errstate(over="ignore"):
+        total: Array = n * gradient.astype(np.float64)
+        return total
 
 
 def activation_row(layer: LayerTrace, outputs: str) -> Row:
