@@ -88,7 +88,7 @@ class Nncli:
             input = shared(rng.random((*placed.input_shape, n // self.threads)))
             layer = ConvStep(placed, input, Workspace(zeros, n, weights, gradients, {}))
             layer.bind_upstream(shared(rng.random(layer.a.shape)))
-            rules = (layer.forward, layer.multiply_hadamard, layer.backward, layer.send_down)
+            rules = (layer.forward, layer.multiply_hadamard, layer.backward, layer.backward_input)
             calls = [one for rule in rules for one in rule()]
             shares.append((calls, gradients))
 

@@ -107,7 +107,7 @@ class _Repetition:
             if not (layer is step.last and cost.error_is_delta):
                 self._execute(layer.multiply_hadamard())
             self._execute(layer.backward())
-            self._execute(layer.send_down())
+            self._execute(layer.backward_input())
 
     def _execute(self, operations: Operations) -> None:
         for operation in operations:

@@ -71,7 +71,7 @@ def layer_operations(step: Step) -> tuple[list[list[Operation]], list[list[Opera
         operations = [] if fused else list(layer.multiply_hadamard())
         operations += layer.backward()
         if k:
-            operations += layer.send_down()
+            operations += layer.backward_input()
         backward.append(operations)
     return forward, backward
 

@@ -105,7 +105,7 @@ class Pass:
                 yield layer.multiply_hadamard()
             yield layer.backward()
             if k > first:
-                yield layer.send_down()
+                yield layer.backward_input()
 
     def _first_with_parameters(self) -> int:
         """Below it nobody needs ∂C_x/∂a."""
@@ -130,7 +130,7 @@ class Pass:
     def complete(self) -> None:
         """What no update needs, see `Step.run`."""
         for layer in reversed(self.layers[: self._first_with_parameters() + 1]):
-            execute(layer.send_down())
+            execute(layer.backward_input())
         if self.network.cost.error_is_delta:
             self.last.upstream[...] = self.network.cost.upstream(
                 self.last.z, self.targets_t, self.error

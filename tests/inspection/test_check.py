@@ -259,11 +259,11 @@ def no_sigma_prime(patch: Planted) -> None:
 
 
 def transposed_weight(patch: Planted) -> None:
-    def send_down(self: Any) -> Any:
+    def backward_input(self: Any) -> Any:
         transposed = self.weight.reshape(self.weight.shape[::-1]).T
         yield partial(np.matmul, transposed, self.delta, self.downstream)
 
-    patch.setattr(DenseStep, "send_down", send_down)
+    patch.setattr(DenseStep, "backward_input", backward_input)
 
 
 def no_mean_in_dense(patch: Planted) -> None:
@@ -297,7 +297,7 @@ def windows_off_by_one(patch: Planted) -> None:
 
 
 def flipped_filter(patch: Planted) -> None:
-    def send_down(self: Any) -> Any:
+    def backward_input(self: Any) -> Any:
         def flip() -> None:
             self.weight[...] = self.weight[:, :, ::-1, ::-1].copy()
 
@@ -305,19 +305,19 @@ def flipped_filter(patch: Planted) -> None:
         yield from original(self)
         yield flip
 
-    original = ConvStep.send_down
-    patch.setattr(ConvStep, "send_down", send_down)
+    original = ConvStep.backward_input
+    patch.setattr(ConvStep, "backward_input", backward_input)
 
 
 def whole_instead_of_share(patch: Planted) -> None:
     def action(s: Any) -> None:
         s.downstream *= len(s.cells)
 
-    after(patch, AvgPoolStep, "send_down", action)
+    after(patch, AvgPoolStep, "backward_input", action)
 
 
 def next_to_the_maximum(patch: Planted) -> None:
-    def send_down(self: Any) -> Any:
+    def backward_input(self: Any) -> Any:
         def shift(by: int) -> None:
             self.first[...] = (self.first + by) % len(self.cells)
 
@@ -325,8 +325,8 @@ def next_to_the_maximum(patch: Planted) -> None:
         yield from original(self)
         yield partial(shift, -1)
 
-    original = MaxPoolStep.send_down
-    patch.setattr(MaxPoolStep, "send_down", send_down)
+    original = MaxPoolStep.backward_input
+    patch.setattr(MaxPoolStep, "backward_input", backward_input)
 
 
 def wrong_sign_of_the_cost(patch: Planted) -> None:

@@ -49,7 +49,7 @@ def test_what_is_right_passes(case: Case, dtype: Any) -> None:
 def test_an_error_in_dropout_is_found(
     monkeypatch: pytest.MonkeyPatch, wrong: Callable[..., Planted], case: Case, dtype: Any
 ) -> None:
-    monkeypatch.setattr(DropoutStep, "send_down", wrong)
+    monkeypatch.setattr(DropoutStep, "backward_input", wrong)
     done = check(trace_of(case, dtype))
     assert not done.passed
     assert (failed(done)[0].layer, failed(done)[0].quantity) == ("dense1", "upstream")
@@ -98,14 +98,14 @@ def unbiased_in_between(step: Any) -> Iterator[Any]:
     yield partial(np.multiply, step.downstream, np.sqrt(unbiased), step.downstream)
 
 
-def after_send_down(patch: pytest.MonkeyPatch, wrong: Any) -> None:
-    original = BatchNormStep.send_down
+def after_backward_input(patch: pytest.MonkeyPatch, wrong: Any) -> None:
+    original = BatchNormStep.backward_input
 
-    def send_down(self: Any) -> Iterator[Any]:
+    def backward_input(self: Any) -> Iterator[Any]:
         yield from original(self)
         yield from wrong(self)
 
-    patch.setattr(BatchNormStep, "send_down", send_down)
+    patch.setattr(BatchNormStep, "backward_input", backward_input)
 
 
 @DTYPES
@@ -125,7 +125,7 @@ def test_a_right_batchnorm_passes(case: Any, dtype: Any) -> None:
 def test_an_error_on_the_way_back_is_found(
     monkeypatch: pytest.MonkeyPatch, wrong: Any, case: Any, dtype: Any
 ) -> None:
-    after_send_down(monkeypatch, wrong)
+    after_backward_input(monkeypatch, wrong)
     done = check(trace_of(case, dtype))
     assert not done.passed
     below = trace_of(case, dtype).layers[0].name

@@ -351,9 +351,9 @@ class LayerStep:
         return None
 
     def hold(self, piece: Array) -> Operations:
-        """Fills a, and what `backward` and `send_down` take from it, once more as `piece` has it,
+        """Fills a, and what the backward rules read, by the formula of the given pieces.
 
-        on whichever side of a kink the layer is.
+        Each output follows the formula of its entry of `piece`, whichever side of a kink it is on.
         """
         return ()
 
@@ -373,6 +373,6 @@ class LayerStep:
         """How large each sample's part in an entry of a gradient is, at least in proportion."""
         raise NotImplementedError
 
-    def send_down(self) -> Operations:
+    def backward_input(self) -> Operations:
         """Fills downstream."""
         raise NotImplementedError

@@ -186,7 +186,7 @@ class BatchNormStep(LayerStep):
         largest: Array = parts.reshape(-1, parts.shape[-1]).max(axis=0)
         return largest
 
-    def send_down(self) -> Operations:
+    def backward_input(self) -> Operations:
         by_unit, gradient, product = self._by_unit, self.normalised_gradient, self.product
         inverse = by_unit(self.inverse_deviation)
         yield bind(np.multiply, self.upstream, self.weight, gradient)

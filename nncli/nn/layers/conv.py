@@ -229,5 +229,5 @@ class ConvStep(WeightedStep):
         parts: Array = delta.reshape(-1, delta.shape[-1]).max(axis=0)
         return parts
 
-    def send_down(self) -> Operations:
+    def backward_input(self) -> Operations:
         return self.input_gradient.rule()

@@ -123,6 +123,6 @@ class DenseStep(WeightedStep):
         parts: Array = np.abs(self.delta[index[-1]])
         return parts * np.abs(self.input[index[0]]) if key == "weight" else parts
 
-    def send_down(self) -> Operations:
+    def backward_input(self) -> Operations:
         downstream = with_next(self.downstream, 0) if self.is_joint else self.downstream
         yield bind(self._matrix(self.weight).T.dot, self.delta, downstream)

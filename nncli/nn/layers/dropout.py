@@ -75,7 +75,7 @@ class DropoutStep(LayerStep):
     def forward(self) -> Operations:
         yield bind(np.multiply, self.input, self.mask, self.a)
 
-    def send_down(self) -> Operations:
+    def backward_input(self) -> Operations:
         yield bind(np.multiply, self.upstream, self.mask, self.downstream)
 
 
@@ -93,5 +93,5 @@ class IdentityStep(LayerStep):
     def forward(self) -> Operations:
         return ()
 
-    def send_down(self) -> Operations:
+    def backward_input(self) -> Operations:
         return ()

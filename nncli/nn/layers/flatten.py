@@ -44,5 +44,5 @@ class FlattenStep(LayerStep):
     def forward(self) -> Operations:
         return ()
 
-    def send_down(self) -> Operations:
+    def backward_input(self) -> Operations:
         return ()

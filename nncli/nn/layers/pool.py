@@ -85,7 +85,7 @@ class AvgPoolStep(PoolStep):
             yield bind(np.add, self.a, cells, self.a)
         yield bind(np.multiply, self.a, self.one_over_size, self.a)
 
-    def send_down(self) -> Operations:
+    def backward_input(self) -> Operations:
         yield bind(np.multiply, self.upstream, self.one_over_size, self.share)
         if self.overlap:
             yield bind(self.downstream.fill, 0)
@@ -125,7 +125,7 @@ class MaxPoolStep(PoolStep):
         for k, cells in enumerate(self.cells):
             yield bind(np.copyto, self.a, cells, where=piece == k)
 
-    def send_down(self) -> Operations:
+    def backward_input(self) -> Operations:
         if self.overlap:
             yield bind(self.downstream.fill, 0)
         for k, cells in enumerate(self.cells_downstream):

@@ -252,7 +252,7 @@ class WorkerPart:
                 yield from shard.backward()
             if shard is not self.shards[0]:
                 yield self.wait
-                yield from shard.send_down()
+                yield from shard.backward_input()
 
     def _update(self, optimizer: Optimizer) -> Iterator[Operation]:
         slices = self.whole.network.slices()
@@ -294,6 +294,6 @@ class DenseShard(DenseStep):
         self.whole, self.inputs, self.units = whole, inputs, units
         self.bind_upstream(whole.upstream[units])
 
-    def send_down(self) -> Operations:
+    def backward_input(self) -> Operations:
         # np.matmul takes a product with rows of a matrix as a view, `dot` copies them.
         yield bind(np.matmul, self.whole.weight[self.inputs], self.whole.delta, self.downstream)
