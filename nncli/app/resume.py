@@ -11,7 +11,7 @@ from nncli.app.train import (
     CHECKPOINT_EVERY,
     OnEvent,
     Watcher,
-    fingerprint_of,
+    identity_of_data,
     make_trainer,
     run_to_end,
 )
@@ -23,7 +23,7 @@ from nncli.spec.dump import ABSENT, differences
 from nncli.spec.words import KeyPath, describe, dotted
 from nncli.training.checkpoint import check_optimizer_state
 from nncli.training.checkpoint_writer import CheckpointWriter
-from nncli.training.run_data import check_same, data_text
+from nncli.training.run_data import DataIdentity, check_same, data_text
 from nncli.training.run_files import SPEC
 from nncli.training.run_folder import ResumePoint, RunFolder, resume_point
 
@@ -72,7 +72,8 @@ class Reopened(NamedTuple):
             comments = [*(line for line in before if line.startswith("#")), *self.changes]
             changed = dump_spec(with_defaults(self.prepared.spec))
             text = (changed + "".join(f"{comment}\n" for comment in comments)).encode()
-        data = data_text(self.prepared.data.preprocessing.as_plain())
+        checksums = identity_of_data(self.prepared).checksums
+        data = data_text(self.prepared.data.preprocessing.as_plain(), checksums)
         self.folder.resume_at(self.point, text, data.encode())
 
 
@@ -119,7 +120,8 @@ def resume(
         except BaseException:
             run.folder.close()
             raise
-        identity = point.identity._replace(threads=workers.threads)
+        checksums = identity_of_data(prepared).checksums
+        identity = point.identity._replace(threads=workers.threads, checksums=checksums)
         writer = CheckpointWriter(
             run.folder, prepared.network, point.history, identity, checkpoint_every
         )
@@ -145,8 +147,11 @@ def reopen(
         _check_changes(changed, new)
         prepared = prepare(new, weight_files=False)
         point = resume_point(path, prepared.network)
-        _check_place(prepared, point, printable(path))
-        notes = (*_lost_data(path), *_rising_rate(own, prepared, point))
+        notes = (
+            *_check_place(prepared, point, printable(path)),
+            *_lost_data(path),
+            *_rising_rate(own, prepared, point),
+        )
         point = point._replace(notes=(*point.notes, *notes))
         return Reopened(prepared, folder, point, tuple(_comments(changed, point)))
     except BaseException:
@@ -221,10 +226,14 @@ def _refuse(spec: Spec, found: list[_Change], messages: list[str]) -> None:
         raise SpecError(lines)
 
 
-def _check_place(prepared: Prepared, point: ResumePoint, run: str) -> None:
-    """Raises where the state of the run does not fit its data or its spec."""
+def _check_place(prepared: Prepared, point: ResumePoint, run: str) -> Iterator[str]:
+    """Raises where the state of the run does not fit its data or its spec.
+
+    Gives notes on what of the data could not be compared.
+    """
     state, epochs = point.state, prepared.spec.train.epochs
-    check_same(point.identity.data, fingerprint_of(prepared), run)
+    then = DataIdentity(point.identity.data, point.identity.checksums)
+    yield from check_same(then, identity_of_data(prepared), run)
     if state.samples >= len(prepared.data.train):
         raise RunError(
             f"{run}: damaged: {count_of(state.samples, 'sample')} of an epoch are done, of fewer"

@@ -17,7 +17,7 @@ from nncli.training.checkpoint import RunIdentity, pack_checkpoint
 from nncli.training.checkpoint_writer import CheckpointWriter
 from nncli.training.evaluate import Evaluator
 from nncli.training.history import Divergence, Epoch, History, Progress
-from nncli.training.run_data import Fingerprint, data_text, fingerprint
+from nncli.training.run_data import DataIdentity, data_text, fingerprint
 from nncli.training.run_folder import RunFolder
 from nncli.training.trainer import Trainer
 
@@ -67,13 +67,14 @@ def train(
         watch.warn(note)
     with start_workers(prepared) as workers:
         trainer = make_trainer(prepared, workers)
-        identity = RunIdentity(fingerprint_of(prepared), workers.threads, trainer.untrained)
+        data = identity_of_data(prepared)
+        identity = RunIdentity(data.fingerprint, workers.threads, trainer.untrained, data.checksums)
         folder = None
         if out is not None:
             text = dump_spec(with_defaults(prepared.spec))
             checkpoint = pack_checkpoint(prepared.network, trainer.sound_state(), identity)
-            data = data_text(prepared.data.preprocessing.as_plain())
-            folder = RunFolder.create(Path(out), text, data, checkpoint, overwrite=overwrite)
+            known = data_text(prepared.data.preprocessing.as_plain(), data.checksums)
+            folder = RunFolder.create(Path(out), text, known, checkpoint, overwrite=overwrite)
         writer = CheckpointWriter(folder, prepared.network, History(), identity, checkpoint_every)
         return run_to_end(trainer, prepared, workers, writer, watch)
 
@@ -98,10 +99,18 @@ class Watcher(NamedTuple):
             self.on_warning(message)
 
 
-def fingerprint_of(prepared: Prepared) -> Fingerprint:
-    """The fingerprint of its data, by which a resumed run knows them again."""
+def identity_of_data(prepared: Prepared) -> DataIdentity:
+    """By what a resumed run knows its data again."""
     data = prepared.data
-    return fingerprint(data.train, data.validation, data.input_shape)
+    parts = {"train": data.train, "validation": data.validation}
+    return DataIdentity(
+        fingerprint(data.train, data.validation, data.input_shape),
+        {
+            name: part.checksum._asdict()
+            for name, part in parts.items()
+            if part is not None and part.checksum is not None
+        },
+    )
 
 
 def make_trainer(

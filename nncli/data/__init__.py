@@ -8,7 +8,7 @@ run, by which `inference_inputs` reads data that come later. A `dataset` gathers
 It imports NumPy and core only, and knows nothing of networks. Start with `load`, then `dataset`.
 """
 
-from nncli.data.dataset import Data, Dataset, prepare
+from nncli.data.dataset import Checksum, Data, Dataset, prepare
 from nncli.data.inference_inputs import Inputs, read_inputs, read_measured
 from nncli.data.load import load
 from nncli.data.preprocessing import Preprocessing, Scale, Scaling, preprocessing_from
@@ -21,6 +21,7 @@ from nncli.data.samples import Origin, Pair, Samples, Source
 from nncli.data.targets import Classes, Encoding, fit_encoding
 
 __all__ = [
+    "Checksum",
     "Classes",
     "Data",
     "Dataset",

@@ -1,5 +1,6 @@
 """A part of the samples, and the mini-batches it hands out."""
 
+import zlib
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -11,6 +12,44 @@ from nncli.data.readers.arrays import RowFile, release_large
 from nncli.data.samples import Origin, Samples, check_finite
 from nncli.data.targets import Encoding, encode
 
+COVERED = 256 << 20  # bytes of mapped integers that are read for their checksum
+
+
+class Checksum(NamedTuple):
+    """By which the values of a set of samples are known again, whatever file they are read from.
+
+    inputs: the CRC-32 of their bytes, before scaling. type: of a number among them.
+    targets: that of the targets as a network gets them.
+    covered: how many bytes of the inputs it is of: of large mapped integers some blocks alone.
+    size: how many there are.
+    """
+
+    inputs: int
+    type: str
+    targets: int
+    covered: int
+    size: int
+
+
+class Tally:
+    """Takes the CRC-32 of arrays as they are read."""
+
+    def __init__(self) -> None:
+        self.crc = self.covered = 0
+
+    def add(self, array: NDArray[Any]) -> None:
+        self.crc = crc_of(array, self.crc)
+        self.covered += array.nbytes
+
+    def checksum(self, inputs: NDArray[Any], targets: NDArray[Any]) -> Checksum:
+        size = inputs.nbytes
+        return Checksum(self.crc, inputs.dtype.str, crc_of(targets, 0), self.covered, size)
+
+
+def crc_of(array: NDArray[Any], start: int) -> int:
+    contiguous: Any = np.ascontiguousarray(array)
+    return zlib.crc32(contiguous, start)
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
@@ -21,6 +60,7 @@ class Dataset:
     index: which rows of `inputs` belong to this part, ascending.
     scaling: what gathering applies; None where inputs are scaled and of the right type already.
     origin: where the inputs were read. notes: what was left out of them, or taken for something.
+    checksum: of the whole set, where one was asked for.
     """
 
     inputs: NDArray[Any]
@@ -29,6 +69,7 @@ class Dataset:
     scaling: Scaling | None = None
     origin: Origin | None = None
     notes: tuple[str, ...] = ()
+    checksum: Checksum | None = None
     _buffers: tuple[NDArray[Any], NDArray[np.float64]] | None = field(
         default=None, init=False, repr=False
     )
@@ -119,6 +160,7 @@ def prepare(
     scaling: Scaling | None,
     encoding: Encoding | None,
     dtype: np.dtype[Any],
+    with_checksum: bool = False,
 ) -> Dataset:
     """All of `samples` as a part, by a scaling and an encoding that are known already.
 
@@ -129,12 +171,22 @@ def prepare(
     targets = encode(samples, encoding, dtype)
     everything = np.arange(len(samples), dtype=np.int64)
     raw = samples.inputs
-    needed = needed_scaling(raw, scaling, dtype)
-    if isinstance(raw, np.memmap):
-        check_inputs(samples, needed, dtype)
-        return Dataset(raw, targets, everything, needed, samples.inputs_origin, samples.notes)
-    inputs = scaled_inputs(samples, needed, dtype)
-    return Dataset(inputs, targets, everything, origin=samples.inputs_origin, notes=samples.notes)
+    needed, tally = needed_scaling(raw, scaling, dtype), Tally() if with_checksum else None
+    is_mapped = isinstance(raw, np.memmap)
+    if is_mapped:
+        inputs = raw
+        check_inputs(samples, needed, dtype, tally)
+    else:
+        inputs = scaled_inputs(samples, needed, dtype, tally)
+    return Dataset(
+        inputs,
+        targets,
+        everything,
+        needed if is_mapped else None,
+        samples.inputs_origin,
+        samples.notes,
+        None if tally is None else tally.checksum(raw, targets),
+    )
 
 
 def needed_scaling(
@@ -146,27 +198,50 @@ def needed_scaling(
     return None if raw.dtype == dtype else Scaling()
 
 
-def scaled_inputs(samples: Samples, scaling: Scaling | None, dtype: np.dtype[Any]) -> NDArray[Any]:
+def scaled_inputs(
+    samples: Samples, scaling: Scaling | None, dtype: np.dtype[Any], tally: Tally | None
+) -> NDArray[Any]:
     raw = samples.inputs
     inputs = np.ascontiguousarray(raw) if scaling is None else np.empty(raw.shape, dtype)
     for rows in blocks(len(raw), int(np.prod(raw.shape[1:]))):
+        if tally is not None:
+            tally.add(raw[rows])
         if scaling is not None:
             scaling.apply(raw[rows], inputs[rows])
         check_finite(inputs[rows], raw[rows], samples.inputs_origin, rows.start)
     return inputs
 
 
-def check_inputs(samples: Samples, scaling: Scaling | None, dtype: np.dtype[Any]) -> None:
-    """Reads inputs once, by blocks, to see that gathering will give finite numbers."""
+def check_inputs(
+    samples: Samples, scaling: Scaling | None, dtype: np.dtype[Any], tally: Tally | None = None
+) -> None:
+    """Reads inputs once, by blocks, to see that gathering will give finite numbers.
+
+    Integers do, so that they are read for a checksum alone: all of them, or if they are many some.
+    """
     raw = samples.inputs
     if raw.dtype.kind != "f":
+        if tally is not None:
+            take_some(raw, tally)
         return
     for rows in blocks(len(raw), int(np.prod(raw.shape[1:]))):
         block = raw[rows]
+        if tally is not None:
+            tally.add(block)
         if scaling is not None:
             scaled = np.empty(block.shape, dtype)
             scaling.apply(block, scaled)
             check_finite(scaled, block, samples.inputs_origin, rows.start)
         else:
             check_finite(block, block, samples.inputs_origin, rows.start)
+        release_large(raw)
+
+
+def take_some(raw: NDArray[Any], tally: Tally) -> None:
+    """Takes a checksum of an array by blocks: of all, or of COVERED bytes from end to end."""
+    every = list(blocks(len(raw), int(np.prod(raw.shape[1:]))))
+    most = max(2, len(every) * COVERED // raw.nbytes)
+    places = np.linspace(0, len(every) - 1, min(most, len(every))).astype(np.int64)
+    for place in places.tolist():
+        tally.add(raw[every[place]])
         release_large(raw)

@@ -65,7 +65,7 @@ def load(
 
     def part(key: str, source: Source, of: Samples) -> Dataset:
         with blaming(key, source):
-            return prepare(of, scaling=scaling, encoding=encoding, dtype=dtype)
+            return prepare(of, scaling=scaling, encoding=encoding, dtype=dtype, with_checksum=True)
 
     whole = part("train", train, samples)
     parts = {key: part(key, others[key], other) for key, other in further.items()}

@@ -19,7 +19,8 @@ from nncli.nn.arrays import Array
 from nncli.nn.network import Network
 from nncli.nn.optimizers import Optimizer
 from nncli.nn.trace import Start
-from nncli.training.run_data import Fingerprint
+from nncli.training.history import Marks, marks_from
+from nncli.training.run_data import Checksums, Fingerprint, checksums_from
 
 FORMAT, VERSION = "nncli.checkpoint/", 1
 POSITION = ("epoch", "samples", "cost_sum", "steps_taken", "seconds")
@@ -66,11 +67,15 @@ class RunIdentity(NamedTuple):
         data: the fingerprint of the run's data.
         threads: how many share the work; the order of sums depends on it.
         untrained: the cost of a network that has learnt nothing, see `Trainer`.
+        checksums: of the data; none in checkpoints of older versions.
+        metrics: what the metrics file held when the checkpoint was written; () in those.
     """
 
     data: Fingerprint
     threads: int
     untrained: float
+    checksums: Checksums = MappingProxyType({})
+    metrics: Marks = ()
 
 
 def check_optimizer_state(optimizer: Optimizer, state: State) -> None:
@@ -98,7 +103,7 @@ def pack_checkpoint(network: Network, state: State, identity: RunIdentity) -> by
         "format": f"{FORMAT}{VERSION}",
         "checksum": NO_CHECKSUM.decode(),
         "place": to_json({key: getattr(state, key) for key in POSITION}),
-        "terms": to_json(identity._asdict()),
+        "terms": to_json(identity._replace(checksums=dict(identity.checksums))._asdict()),
     }
     content = safetensors_format.pack(arrays, metadata)
     at = content.index(CHECKSUM_KEY) + len(CHECKSUM_KEY)
@@ -192,7 +197,13 @@ def _identity(text: str) -> RunIdentity:
     untrained = written["untrained"]
     if untrained is not None and not _is_number(untrained):
         raise ValueError(f"untrained is {untrained!r}")
-    return RunIdentity(data, threads, math.inf if untrained is None else float(untrained))
+    return RunIdentity(
+        data,
+        threads,
+        math.inf if untrained is None else float(untrained),
+        checksums_from(written.get("checksums", {})),
+        marks_from(written.get("metrics", [])),
+    )
 
 
 def _is_fingerprint(numbers: Any) -> bool:

@@ -1,5 +1,6 @@
 """Writes checkpoints from a thread of its own, so that a training does not wait for the disk."""
 
+from functools import partial
 from threading import Condition, Event, Thread
 from time import monotonic
 from types import TracebackType
@@ -7,7 +8,7 @@ from types import TracebackType
 from nncli.core.errors import InterruptedTraining, RunError, UnsavedError
 from nncli.nn.network import Network
 from nncli.training.checkpoint import RunIdentity, State, pack_checkpoint
-from nncli.training.history import History
+from nncli.training.history import History, Marks
 from nncli.training.run_folder import RunFolder
 
 # A save after each epoch of a microsecond would only slow the training down and wear the disk out:
@@ -128,11 +129,14 @@ class CheckpointWriter:
             state, self._state = self._state, None
             return state, self._ending.is_set()
 
+    def _pack(self, state: State, metrics: Marks) -> bytes:
+        identity = self._identity._replace(metrics=metrics)
+        return pack_checkpoint(self._network, state, identity)
+
     def _save(self, folder: RunFolder, state: State, is_last: bool) -> bool:
         failure = None
         try:
-            checkpoint = pack_checkpoint(self._network, state, self._identity)
-            folder.save(self.history, state.epoch, checkpoint)
+            folder.save(self.history, state.epoch, partial(self._pack, state))
         except RunError as error:
             failure = error
         with self._changed:

@@ -2,17 +2,18 @@
 
 import json
 import math
+import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, overload
+from typing import Any, Literal, NamedTuple, get_args, overload
 
 from nncli.core.errors import DamagedError, RunError
 from nncli.core.files import read_regular, reason
 from nncli.core.jsons import from_json
-from nncli.core.text import printable
+from nncli.core.text import printable, quote_all
 from nncli.nn.trace import LayerMeasures
 from nncli.training.run_files import METRICS
 
@@ -189,6 +190,10 @@ Event = Progress | Epoch | Divergence
 
 
 WORDS = {"name", "activation"}  # the fields that hold text; all others hold numbers
+LARGEST_COUNT = 2**53
+MOST_MARKS = 16
+Marks = tuple[tuple[int, int], ...]
+"""Lines of a metrics file, ascending, each with the CRC-32 of the file up to its end."""
 
 
 def read_history(folder: Path) -> tuple[Epoch, ...]:
@@ -212,13 +217,55 @@ def read_history(folder: Path) -> tuple[Epoch, ...]:
     return tuple(_epochs(printable(path), lines))
 
 
-def read_first(folder: Path, epochs: int) -> tuple[History, int]:
-    """The first `epochs` of them, and how many bytes of the file they take.
+class Metrics(NamedTuple):
+    """The first lines of a metrics file.
 
-    The rest of the file is not read.
+    size: how many bytes they take. sums: the CRC-32 of the file up to the end of each.
+    """
+
+    history: History
+    size: int
+    sums: "array[int]"
+
+
+def sums_of(lines: Iterable[bytes], start: int) -> "array[int]":
+    """The CRC-32 up to the end of each of some lines, `start` being that of what is before them."""
+    sums = array("L")
+    for line in lines:
+        start = zlib.crc32(line, start)
+        sums.append(start)
+    return sums
+
+
+def marks_of(sums: Sequence[int]) -> Marks:
+    """Some of the sums of a metrics file, the last among them, each with its line."""
+    lines = {-(-len(sums) * k // MOST_MARKS) for k in range(1, MOST_MARKS + 1)} - {0}
+    return tuple((line, sums[line - 1]) for line in sorted(lines))
+
+
+def marks_from(plain: Any) -> Marks:
+    """Marks from their JSON; ValueError where they cannot be ones."""
+    if not isinstance(plain, list):
+        raise ValueError("the checksums of its metrics are none")
+    for mark in plain:
+        is_mark = isinstance(mark, list) and len(mark) == 2
+        if not is_mark or not all(type(n) is int and n >= 0 for n in mark):
+            raise ValueError("the checksums of its metrics are none")
+    return tuple((line, crc) for line, crc in plain)
+
+
+def read_first(
+    folder: Path, epochs: int, layers: Sequence[str] | None = None, marks: Marks = ()
+) -> Metrics:
+    """The first `epochs` of them. The rest of the file is not read.
+
+    Args:
+        layers: the names that the network's layers have; None: any.
+        marks: of these lines, as they were written; () where that is not known.
 
     Raises:
-        DamagedError: the file cannot be read, or not all of them are there and whole.
+        DamagedError: the file cannot be read, or not all of them are there and whole, or they are
+            not those that were written.
     """
     path = folder / METRICS
     try:
@@ -226,23 +273,43 @@ def read_first(folder: Path, epochs: int) -> tuple[History, int]:
             lines = list(islice(file, epochs))
     except OSError as error:
         raise DamagedError(f"{printable(path)}: cannot be read: {reason(error)}") from error
-    history = History(_epochs(printable(path), lines))
+    history = History(_epochs(printable(path), lines, layers))
     if len(history) < epochs:
         number = len(history) + 1
         raise DamagedError(f"{printable(path)}:{number}: the record of epoch {number} is missing")
-    return history, sum(map(len, lines))
+    sums = sums_of(lines, 0)
+    _check_marks(printable(path), sums, marks)
+    return Metrics(history, sum(map(len, lines)), sums)
 
 
-def _epochs(name: str, lines: list[bytes]) -> Iterator[Epoch]:
+def _check_marks(name: str, sums: Sequence[int], marks: Marks) -> None:
+    """Raises DamagedError where lines are not those that the marks were made of."""
+    before = 0
+    for line, crc in marks:
+        if line > len(sums) or sums[line - 1] != crc:
+            first = before + 1
+            which = "this line is" if line == first else f"a line from here to {line} is"
+            raise DamagedError(
+                f"{name}:{first}: {which} not as the training wrote it: the checksum is another"
+            )
+        before = line
+
+
+def _epochs(name: str, lines: list[bytes], layers: Sequence[str] | None = None) -> Iterator[Epoch]:
+    """The epochs that lines record; of `layers`, or all of the same."""
     for number, line in enumerate(lines, start=1):
         if not line.endswith(b"\n"):
             return
         try:
             record = _known(Epoch, from_json(line))
-            layers = (LayerMeasures(**_known(LayerMeasures, item)) for item in record["layers"])
-            epoch = Epoch(**{**record, "layers": tuple(layers)})
+            measures = [LayerMeasures(**_known(LayerMeasures, item)) for item in record["layers"]]
+            epoch = Epoch(**{**record, "layers": tuple(measures)})
             if epoch.epoch != number:
                 raise ValueError(f"it is that of epoch {epoch.epoch}")
+            names = [layer.name for layer in measures]
+            layers = names if layers is None else layers
+            if names != list(layers):
+                raise ValueError(f"it is of {_listed(names)}, not of {_listed(layers)}")
         except (ValueError, TypeError, RecursionError) as error:
             why = printable(error)
             expected = f"expected the record of epoch {number}"
@@ -259,8 +326,27 @@ def _known(kind: Any, record: Any) -> dict[str, Any]:
     if missing:
         raise ValueError(f"it holds no {', '.join(missing)}")
     found = {f.name: record[f.name] for f in needed if f.name in record}
-    for key, value in found.items():
-        kinds = str if key in WORDS else list if key == "layers" else int | float
-        if isinstance(value, bool) or not (value is None or isinstance(value, kinds)):
-            raise ValueError(f"its {key} is {json.dumps(value)[:40]}")
+    for f in needed:
+        value = found.get(f.name)
+        if f.name in found and not _is_possible(f, value):
+            raise ValueError(f"its {f.name} is {json.dumps(value)[:40]}")
     return found
+
+
+def _is_possible(field: "Field[Any]", value: Any) -> bool:
+    """Whether a field of a record can have a value."""
+    if value is None:
+        return type(None) in get_args(field.type)
+    if field.name in WORDS:
+        return isinstance(value, str) and value.isprintable()
+    if field.name == "layers":
+        return isinstance(value, list)
+    if field.name in _INTEGERS:
+        return type(value) is int and 0 <= value <= LARGEST_COUNT
+    # A longer integer is none that a float was written as.
+    is_number = type(value) is float or (type(value) is int and abs(value) <= LARGEST_COUNT)
+    return is_number and math.isfinite(value)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return quote_all(names) or "no layers"

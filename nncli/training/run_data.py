@@ -1,9 +1,9 @@
 """What a run folder records about its data: data.json, and a fingerprint to know them again."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,9 +17,9 @@ from nncli.training.steps import Array, Samples
 DATA_FORMAT = "nncli.data/1"
 
 
-def data_text(preprocessing: Mapping[str, Any]) -> str:
+def data_text(preprocessing: Mapping[str, Any], checksums: "Checksums") -> str:
     """The text of a data.json, a line a key."""
-    content = {"format": DATA_FORMAT, **preprocessing}
+    content = {"format": DATA_FORMAT, **preprocessing, "checksum_covers": coverage(checksums)}
     lines = ",\n".join(f'  "{key}": {to_json(value)}' for key, value in content.items())
     return f"{{\n{lines}\n}}\n"
 
@@ -55,6 +55,9 @@ def _line_of(error: Exception) -> str:
 
 
 Fingerprint = dict[str, tuple[float, ...]]
+Checksums = Mapping[str, Mapping[str, Any]]
+"""Of each part: `inputs` and `targets`, CRC-32s of all their values, `type`, that of the inputs as
+they are stored, and how many of their `size` bytes are `covered`."""
 SAMPLES_COMPARED = 16  # samples of each part
 
 
@@ -68,21 +71,72 @@ def fingerprint(train: Samples, validation: Samples | None, shape: tuple[int, ..
     return {name: _numbers(part, shape) for name, part in parts.items() if part is not None}
 
 
-def check_same(then: Fingerprint, now: Fingerprint, run: str) -> None:
-    """Checks that the data are those of the run.
+class DataIdentity(NamedTuple):
+    """By what a run knows its data again. Runs of older versions have no checksums."""
+
+    fingerprint: Fingerprint
+    checksums: Checksums
+
+
+def check_same(then: DataIdentity, now: DataIdentity, run: str) -> Iterator[str]:
+    """Checks that the data are those of the run; notes on what could not be compared.
 
     Raises:
         RunError: they are others; the message says what shows it.
     """
     for part in ("train", "validation"):
-        (count, *numbers), (new_count, *new) = then.get(part, (0,)), now.get(part, (0,))
-        if count != new_count:
-            what = f"{part} has {count_of(round(new_count), 'sample')} now, it had {count:,.0f}"
-        elif len(numbers) != len(new) or not np.allclose(numbers, new, rtol=1e-4, atol=1e-12):
-            what = f"{part} holds other numbers than it did"
-        else:
-            continue
-        raise RunError(f"{run}: a run goes on with its own data, and these have changed: {what}")
+        change, note = _change(part, then, now)
+        if change:
+            raise RunError(
+                f"{run}: a run goes on with its own data, and these have changed: {part} {change}"
+            )
+        if note:
+            yield f"{run}: {note}"
+
+
+def _change(part: str, then: DataIdentity, now: DataIdentity) -> tuple[str, str]:
+    """What has changed of a part, and what there is to say if nothing has; either may be empty."""
+    count, *numbers = then.fingerprint.get(part, (0,))
+    new_count, *new = now.fingerprint.get(part, (0,))
+    if count != new_count:
+        return f"has {count_of(round(new_count), 'sample')} now, it had {count:,.0f}", ""
+    before, after = then.checksums.get(part), now.checksums.get(part)
+    if before is not None and after is not None and _are_comparable(before, after):
+        others = [what for what in ("inputs", "targets") if before[what] != after[what]]
+        return f"has other {' and '.join(others)} than it had" if others else "", ""
+    if len(numbers) != len(new) or not np.allclose(numbers, new, rtol=1e-4, atol=1e-12):
+        return "holds other numbers than it did", ""
+    if before is None or after is None:
+        return "", ""
+    return "", (
+        f"the inputs of {part} are stored as {after['type']} now, they were {before['type']}; "
+        f"{SAMPLES_COMPARED} of its samples were compared, not all"
+    )
+
+
+def _are_comparable(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    return all(before[key] == after[key] for key in ("type", "covered", "size"))
+
+
+def coverage(checksums: Checksums) -> dict[str, str]:
+    """What of each part its checksum is of, in words."""
+    return {
+        part: "all"
+        if sums["covered"] == sums["size"]
+        else f"{sums['covered']:,} of {sums['size']:,} bytes, in blocks from end to end"
+        for part, sums in checksums.items()
+    }
+
+
+def checksums_from(plain: Any) -> Checksums:
+    """Checksums from their JSON; ValueError where they cannot be ones."""
+    if not isinstance(plain, dict) or not all(isinstance(sums, dict) for sums in plain.values()):
+        raise ValueError("the checksums of the data are none")
+    for sums in plain.values():
+        counts = [sums[key] for key in ("inputs", "targets", "covered", "size")]
+        if not all(type(n) is int and n >= 0 for n in counts) or type(sums["type"]) is not str:
+            raise ValueError("the checksums of the data are none")
+    return plain
 
 
 def _numbers(part: Samples, shape: tuple[int, ...]) -> tuple[float, ...]:

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import stat
+from array import array
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ from nncli.core.jsons import to_json
 from nncli.core.text import printable
 from nncli.nn.network import Network
 from nncli.training.checkpoint import RunIdentity, State, read_checkpoint, read_whole
-from nncli.training.history import History, read_first
+from nncli.training.history import History, Marks, Metrics, marks_of, read_first, sums_of
 from nncli.training.run_files import CHECKPOINT, DATA, METRICS, PREVIOUS, RUN_FILES, SPEC
 
 T = TypeVar("T")
@@ -27,18 +28,20 @@ class ResumePoint(NamedTuple):
 
     Attributes:
         identity: what has to stay the same.
-        history: the epochs up to there.
-        size: how many bytes of the metrics file they take.
+        metrics: the epochs up to there, as the metrics file has them.
         is_latest: whether it is the last checkpoint rather than the one before.
         notes: warnings about damage.
     """
 
     state: State
     identity: RunIdentity
-    history: History
-    size: int
+    metrics: Metrics
     is_latest: bool
     notes: tuple[str, ...]
+
+    @property
+    def history(self) -> History:
+        return self.metrics.history
 
 
 class RunFolder:
@@ -52,7 +55,8 @@ class RunFolder:
     def __init__(self, path: Path, metrics: int) -> None:
         self.path = path
         self._metrics = metrics  # a file descriptor; a lock on it is the lock on the folder
-        self._epochs = self._size = 0  # how many records it has, and how many bytes they take
+        self._size = 0  # how many bytes its records take
+        self._sums = array("L")  # the CRC-32 of the metrics up to the end of each record
         self._texts: dict[str, bytes] = {}  # what spec.yaml and data.json hold
         self._is_spec_durable = True
         self._is_latest_whole = True  # whether it may become the previous one
@@ -130,8 +134,8 @@ class RunFolder:
         Raises:
             RunError: the folder cannot be written.
         """
-        self._separate_metrics(point.size)
-        self._epochs, self._size = len(point.history), point.size
+        self._separate_metrics(point.metrics.size)
+        self._size, self._sums = point.metrics.size, point.metrics.sums[:]
         self._is_latest_whole = point.is_latest
         self._texts = {DATA: data, SPEC: spec}
         if not self._holds(SPEC, spec):
@@ -140,10 +144,13 @@ class RunFolder:
             if not self._holds(name, text):
                 write_whole(self.path / name, text)
 
-    def save(self, history: History, epochs: int, checkpoint: bytes) -> None:
+    def save(self, history: History, epochs: int, pack: Callable[[Marks], bytes]) -> None:
         """Writes the records of all epochs up to `epochs`, then a checkpoint.
 
         All of it is synced to the disk.
+
+        Args:
+            pack: makes the checkpoint, given the marks of the metrics that it goes with.
 
         Raises:
             RunError: the system refused; the folder is as it was.
@@ -157,6 +164,7 @@ class RunFolder:
                 _sync_file(self.path / name)
             self._is_spec_durable = True
         self._write_metrics(history, epochs)
+        checkpoint = pack(marks_of(self._sums))
         keep = self.path / PREVIOUS if self._is_latest_whole else None
         write_whole(self.path / CHECKPOINT, checkpoint, keep=keep)
         self._is_latest_whole = True
@@ -199,15 +207,17 @@ class RunFolder:
         """Truncates the metrics to the records of this run, and appends the missing ones."""
         try:
             if os.fstat(self._metrics).st_size < self._size:  # another program cut it off
-                self._epochs = self._size = 0
+                self._size, self._sums = 0, array("L")
             os.ftruncate(self._metrics, self._size)
-            while self._epochs < epochs:
-                stop = min(self._epochs + BLOCK, epochs)
-                lines, end = lines_of(history, range(self._epochs, stop)), self._size
+            while len(self._sums) < epochs:
+                stop = min(len(self._sums) + BLOCK, epochs)
+                lines, end = lines_of(history, range(len(self._sums), stop)), self._size
+                sums = sums_of(lines.splitlines(keepends=True), self._sums[-1] if self._sums else 0)
                 while lines:
                     written = os.pwrite(self._metrics, lines, end)
                     lines, end = lines[written:], end + written
-                self._epochs, self._size = stop, end
+                self._sums.extend(sums)
+                self._size = end
             os.fsync(self._metrics)
         except OSError as error:
             message = f"{printable(self.path / METRICS)}: cannot be written: {reason(error)}"
@@ -282,8 +292,9 @@ def resume_point(path: Path, network: Network) -> ResumePoint:
 
     def read(checkpoint: Path) -> ResumePoint:
         state, identity = read_checkpoint(checkpoint, network)
-        history, size = read_first(path, state.epoch)
-        return ResumePoint(state, identity, history, size, checkpoint.name == CHECKPOINT, ())
+        layers = [layer.name for layer in network.layers]
+        metrics = read_first(path, state.epoch, layers, identity.metrics)
+        return ResumePoint(state, identity, metrics, checkpoint.name == CHECKPOINT, ())
 
     try:
         found, notes = _last_whole(path, read)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,9 +67,10 @@ def test_what_is_missing_stays_missing(epochs: list[Epoch]) -> None:
 def test_records_are_written_and_read_back(epochs: list[Epoch], tmp_path: Path) -> None:
     content = lines_of(History(epochs), range(3))
     (tmp_path / METRICS).write_bytes(content + b'{"epoch": 4')
-    history, size = read_first(tmp_path, 3)
+    history, size, sums = read_first(tmp_path, 3)
     assert list(history) == epochs
     assert size == len(content)
+    assert sums[-1] == zlib.crc32(content)
     first = json.loads(content.splitlines()[0])
     assert list(first)[-1] == "layers"
     assert first["train_cost"] == epochs[0].train_cost

@@ -17,7 +17,8 @@ from nncli.app.opening import open_spec_or_run
 from nncli.core import safetensors_format
 from nncli.core.errors import InterruptedTraining, RunError, SpecError
 from nncli.spec import load_spec, parse_spec
-from nncli.training.history import Epoch, Progress
+from nncli.training.checkpoint import CHECKSUM_KEY, NO_CHECKSUM, _checksum
+from nncli.training.history import Epoch, Progress, marks_of
 from nncli.training.run_files import CHECKPOINT, DATA, METRICS, PREVIOUS
 from nncli.training.run_folder import RunFolder
 from nncli.training.trainer import Trainer
@@ -147,6 +148,16 @@ def test_a_complete_run_is_given_as_it_is(undisturbed: Path) -> None:
     assert {path.name: path.read_bytes() for path in undisturbed.iterdir()} == before
 
 
+def edited(**changes: Any) -> Callable[[list[bytes]], list[bytes]]:
+    """Changes the record in the second line."""
+
+    def edit(lines: list[bytes]) -> list[bytes]:
+        record = json.loads(lines[1]) | changes
+        return [lines[0], json.dumps(record).encode() + b"\n", *lines[2:]]
+
+    return edit
+
+
 class TestMetrics:
     """Records behind the checkpoint are cut off, half a line too; those before it must be there."""
 
@@ -179,6 +190,107 @@ class TestMetrics:
         metrics.write_bytes(b"".join(spoil(metrics.read_bytes().splitlines(keepends=True))))
         with pytest.raises(RunError, match=said):
             nncli.resume(tmp_path / "run")
+
+    @pytest.mark.parametrize(
+        ("spoil", "said"),
+        [
+            pytest.param(edited(train_cost=0.125), "{}:2: this line is not as", id="another cost"),
+            pytest.param(
+                edited(train_cost=None), "{}:2: damaged: {}its train_cost is null", id="null"
+            ),
+            pytest.param(
+                edited(train_cost=10**400),
+                "{}:2: damaged: {}its train_cost is 1000",
+                id="400 digits",
+            ),
+            pytest.param(
+                edited(train_cost=float("inf")),
+                "{}:2: damaged: {}its train_cost is Inf",
+                id="infinite",
+            ),
+            pytest.param(edited(epoch=2.0), "{}:2: damaged: {}its epoch is 2.0", id="no integer"),
+            pytest.param(
+                edited(layers=[]),
+                "{}:2: damaged: {}it is of no layers, not of 'dense1', 'dense2'",
+                id="no layers",
+            ),
+            pytest.param(
+                edited(layers=[{"name": "dense1"}, {"name": "conv1"}]),
+                "{}:2: damaged: {}it is of 'dense1', 'conv1', not of 'dense1', 'dense2'",
+                id="other layers",
+            ),
+            pytest.param(
+                edited(layers=[{"name": "dense1"}, {"name": "\x1b[31mdense2"}]),
+                r'{}:2: damaged: {}its name is "\u001b[31mdense2"',
+                id="escape codes",
+            ),
+            pytest.param(
+                edited(layers=[3, 4]), "{}:2: damaged: {}it is no JSON object", id="numbers"
+            ),
+            pytest.param(
+                lambda lines: [lines[0], b" " + lines[1]], "{}:2: this line is", id="a blank"
+            ),
+            pytest.param(lambda lines: [b"[]\n", lines[1]], "{}:1: damaged: ", id="a list"),
+        ],
+    )
+    def test_what_the_training_did_not_write(
+        self, spoil: Callable[[list[bytes]], list[bytes]], said: str, tmp_path: Path
+    ) -> None:
+        interrupted(tmp_path / "run", 2)
+        (tmp_path / "run" / PREVIOUS).unlink(missing_ok=True)
+        metrics = tmp_path / "run" / METRICS
+        metrics.write_bytes(b"".join(spoil(metrics.read_bytes().splitlines(keepends=True))))
+        with pytest.raises(RunError) as caught:
+            nncli.resume(tmp_path / "run")
+        expected = said.format(metrics, "expected the record of epoch 2: ")
+        assert str(caught.value).startswith(expected)
+        assert str(caught.value).isprintable() or "\n" in str(caught.value)
+        assert "\x1b" not in str(caught.value)
+
+    def test_those_of_another_run(self, undisturbed: Path, tmp_path: Path) -> None:
+        nncli.train(spec_of("seed=4"), out=tmp_path / "other")
+        shutil.copy(tmp_path / "other" / METRICS, undisturbed / METRICS)
+        (undisturbed / PREVIOUS).unlink(missing_ok=True)
+        with pytest.raises(RunError, match=r"metrics\.jsonl:1: this line is not as the training"):
+            nncli.resume(undisturbed, overrides=["train.epochs=7"])
+
+    def test_an_edited_line_behind_the_checkpoint_before_is_written_anew(
+        self, undisturbed: Path, tmp_path: Path
+    ) -> None:
+        interrupted(tmp_path / "run", 2)
+        with pytest.raises(InterruptedTraining):
+            nncli.resume(tmp_path / "run", on_event=interrupt_at(2))
+        metrics = tmp_path / "run" / METRICS
+        lines = metrics.read_bytes().splitlines(keepends=True)
+        metrics.write_bytes(b"".join([*lines[:3], lines[3].replace(b'"eta": 0.5', b'"eta": 0.7')]))
+        said: list[str] = []
+        nncli.resume(tmp_path / "run", on_warning=said.append)
+        assert said == [
+            f"{metrics}:4: this line is not as the training wrote it: the checksum is another; the "
+            "checkpoint before it is used"
+        ]
+        assert ending(tmp_path / "run") == ending(undisturbed)
+
+    def test_of_many_epochs_the_lines_are_narrowed_down(self, tmp_path: Path) -> None:
+        nncli.train(spec_of("train.epochs=40"), out=tmp_path / "run")
+        (tmp_path / "run" / PREVIOUS).unlink(missing_ok=True)
+        metrics = tmp_path / "run" / METRICS
+        lines = metrics.read_bytes().splitlines(keepends=True)
+        lines[19] = lines[19].replace(b'"eta": 0.5', b'"eta": 0.7')
+        metrics.write_bytes(b"".join(lines))
+        with pytest.raises(
+            RunError, match=r"metrics\.jsonl:(\d+): a line from here to (\d+) is not"
+        ):
+            nncli.resume(tmp_path / "run")
+
+    @pytest.mark.parametrize("epochs", [1, 2, 15, 16, 17, 100, 1000])
+    def test_marks_end_with_the_last_line(self, epochs: int) -> None:
+        marks = marks_of(range(100, 100 + epochs))
+        lines = [line for line, _ in marks]
+        assert lines == sorted(set(lines))
+        assert len(lines) == min(epochs, 16)
+        assert (lines[0] >= 1, marks[-1]) == (True, (epochs, 99 + epochs))
+        assert marks_of([]) == ()
 
     @pytest.mark.parametrize("size", [0, 100])
     def test_what_can_be_done_without_them_is_said_once(self, size: int, undisturbed: Path) -> None:
@@ -391,6 +503,17 @@ class TestChanges:
         assert ending(tmp_path / "run") == ending(tmp_path / "whole")
 
 
+def without_checksums(checkpoint: Path) -> bytes:
+    """A checkpoint as versions wrote it that knew nothing of checksums of data and metrics."""
+    arrays, metadata = safetensors_format.read(checkpoint)
+    terms = json.loads(metadata["terms"])
+    del terms["checksums"], terms["metrics"]
+    plain = {**metadata, "terms": json.dumps(terms), "checksum": NO_CHECKSUM.decode()}
+    content = safetensors_format.pack(arrays, plain)
+    at = content.index(CHECKSUM_KEY) + len(CHECKSUM_KEY)
+    return content[:at] + _checksum(content) + content[at + len(NO_CHECKSUM) :]
+
+
 class TestData:
     """A run goes on with its own data, wherever they lie."""
 
@@ -426,8 +549,96 @@ class TestData:
             arrays[key] = arrays[key][::-1]
 
         self.change(tmp_path / "a.npz", change)
-        with pytest.raises(RunError, match="train holds other numbers than it did"):
+        what = {"x": "inputs", "y": "targets"}[key]
+        with pytest.raises(RunError, match=f"have changed: train has other {what} than it had"):
             nncli.resume(run)
+
+    @pytest.mark.parametrize("row", range(0, 50, 7))
+    @pytest.mark.parametrize("key", ["x", "y"])
+    def test_a_single_value(self, run: Path, tmp_path: Path, row: int, key: str) -> None:
+        def change(arrays: dict[str, Any]) -> None:
+            if key == "x":
+                arrays["x"][row, 1] = np.nextafter(arrays["x"][row, 1], 9)
+            else:
+                arrays["y"][row] = 1 - arrays["y"][row]
+
+        self.change(tmp_path / "a.npz", change)
+        with pytest.raises(RunError, match="have changed: train has other "):
+            nncli.resume(run)
+
+    def test_a_single_value_of_validation_data(self, tmp_path: Path) -> None:
+        held = tmp_path / "v.csv"
+        held.write_text("".join(f"{i},{i + 1},{i % 2}\n" for i in range(40)))
+        interrupted(tmp_path / "run", 2, f"data.validation={held}")
+        held.write_text(held.read_text().replace("21,22,1", "21,22.5,1"))
+        with pytest.raises(RunError, match="have changed: validation has other inputs than it had"):
+            nncli.resume(tmp_path / "run")
+
+    @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+    def test_a_single_value_of_a_mapped_file(self, tmp_path: Path, dtype: Any) -> None:
+        x = np.arange(4000).reshape(1000, 4).astype(dtype)
+        np.save(tmp_path / "x.npy", x)
+        np.save(tmp_path / "y.npy", np.arange(1000) % 2)
+        pair = f"{{inputs: {tmp_path / 'x.npy'}, targets: {tmp_path / 'y.npy'}}}"
+        interrupted(tmp_path / "run", 2, f"data.train={pair}", "train.batch_size=100")
+        x[777, 3] += 1
+        np.save(tmp_path / "x.npy", x)
+        with pytest.raises(RunError, match="have changed: train has other inputs than it had"):
+            nncli.resume(tmp_path / "run")
+        x[777, 3] -= 1
+        np.save(tmp_path / "x.npy", x)
+        nncli.resume(tmp_path / "run")
+
+    def test_the_same_numbers_stored_in_another_type(self, run: Path, tmp_path: Path) -> None:
+        self.change(tmp_path / "a.npz", lambda arrays: arrays.update(x=arrays["x"].astype("f4")))
+        said: list[str] = []
+        nncli.resume(run, on_warning=said.append)
+        assert said == [
+            f"{run}: the inputs of train are stored as <f4 now, they were <f8; 16 of its samples "
+            "were compared, not all"
+        ]
+
+    def test_the_same_table_in_another_file(self, tmp_path: Path) -> None:
+        rows = "".join(f"{i},{i + 0.5},{i % 2}\n" for i in range(20))
+        (tmp_path / "a.csv").write_text(rows)
+        interrupted(tmp_path / "run", 2, f"data.train={tmp_path / 'a.csv'}")
+        (tmp_path / "b.csv").write_text("a,b,y\n" + rows.replace(".5,", ".50,"))
+        said: list[str] = []
+        where = f"data.train={tmp_path / 'b.csv'}"
+        nncli.resume(tmp_path / "run", overrides=[where], on_warning=said.append)
+        assert said == []
+
+    def test_a_run_of_a_version_without_checksums(
+        self, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for file in (run / CHECKPOINT, run / PREVIOUS):
+            if file.exists():
+                file.write_bytes(without_checksums(file))
+        x = np.load(tmp_path / "a.npz")["x"]
+        unseen = 1  # none of the 16 samples that are compared
+        x[unseen] += 1e-9
+        self.change(tmp_path / "a.npz", lambda arrays: arrays.update(x=x))
+        said: list[str] = []
+        nncli.resume(run, on_warning=said.append)
+        assert said == []
+        _, metadata = safetensors_format.read(run / CHECKPOINT)
+        terms = json.loads(metadata["terms"])
+        assert terms["checksums"]["train"]["covered"] == x.nbytes
+        assert [line for line, _ in terms["metrics"]] == [1, 2, 3, 4, 5, 6]
+
+    def test_the_folder_says_what_the_checksum_is_of(
+        self, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert json.loads((run / DATA).read_text())["checksum_covers"] == {"train": "all"}
+        monkeypatch.setattr("nncli.data.dataset.COVERED", 1000)
+        monkeypatch.setattr("nncli.data.preprocessing.BLOCK", 100)
+        np.save(tmp_path / "x.npy", np.zeros((1000, 10), np.uint8))
+        np.save(tmp_path / "y.npy", np.arange(1000) % 2)
+        pair = f"{{inputs: {tmp_path / 'x.npy'}, targets: {tmp_path / 'y.npy'}}}"
+        interrupted(tmp_path / "some", 1, f"data.train={pair}")
+        assert json.loads((tmp_path / "some" / DATA).read_text())["checksum_covers"] == {
+            "train": "1,000 of 10,000 bytes, in blocks from end to end"
+        }
 
     def test_another_scale(self, run: Path) -> None:
         with pytest.raises(
