@@ -290,10 +290,14 @@ def resume_point(path: Path, network: Network) -> ResumePoint:
         RunError: there is no whole one, or it is of another version or network.
     """
 
+    known: set[tuple[int, int]] = set()  # marks of the metrics, from whichever checkpoint
+
     def read(checkpoint: Path) -> ResumePoint:
         state, identity = read_checkpoint(checkpoint, network)
+        known.update(identity.metrics)
         layers = [layer.name for layer in network.layers]
-        metrics = read_first(path, state.epoch, layers, identity.metrics)
+        marks = tuple(sorted(mark for mark in known if mark[0] <= state.epoch))
+        metrics = read_first(path, state.epoch, layers, marks)
         return ResumePoint(state, identity, metrics, checkpoint.name == CHECKPOINT, ())
 
     try:

@@ -271,6 +271,20 @@ class TestMetrics:
         ]
         assert ending(tmp_path / "run") == ending(undisturbed)
 
+    def test_an_older_checkpoint_without_marks_does_not_make_an_edited_line_good(
+        self, tmp_path: Path
+    ) -> None:
+        run = tmp_path / "run"
+        interrupted(run, 2)
+        older = without_checksums(run / CHECKPOINT)
+        with pytest.raises(InterruptedTraining):
+            nncli.resume(run, on_event=interrupt_at(2))
+        (run / PREVIOUS).write_bytes(older)
+        lines = (run / METRICS).read_bytes().splitlines(keepends=True)
+        (run / METRICS).write_bytes(b"".join(edited(eta=0.7)(lines)))
+        with pytest.raises(RunError, match=r"metrics\.jsonl:2: this line is not as the training"):
+            nncli.resume(run)
+
     def test_of_many_epochs_the_lines_are_narrowed_down(self, tmp_path: Path) -> None:
         nncli.train(spec_of("train.epochs=40"), out=tmp_path / "run")
         (tmp_path / "run" / PREVIOUS).unlink(missing_ok=True)
