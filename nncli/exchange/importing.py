@@ -24,6 +24,9 @@ from nncli.nn.network import Network
 Layout = Literal["nncli", "pytorch"]
 OURS = "nncli."  # how the format of a file begins that nncli wrote for itself
 MOST_LINES, MOST_NAMED = 10, 6
+# What a module of PyTorch's is called by how many axes its weight has: a word for every kind of
+# layer that has parameters.
+MODULES = {2: "linear", 4: "conv", 1: "batchnorm"}
 
 
 class WeightFile(NamedTuple):
@@ -64,17 +67,12 @@ def network_from(
     find = _by_module if layout == "pytorch" else _by_name
     names, problems = find(file, network)
     filled = network.astype(network.dtype)
-    for ours, view in _arrays(filled).items():
+    for ours, view in filled.arrays().items():
         if ours in names:
             problem = _filled(view, file, names[ours], ours, layout)
             problems += [problem] if problem else []
     _raise(problems)
     return filled, tuple(_origins(names, network, layout))
-
-
-def _arrays(network: Network) -> dict[str, Array]:
-    """All that a file has of a network, by name: parameters and what layers keep."""
-    return {**network.named(network.parameters), **network.state}
 
 
 def _filled(view: Array, file: WeightFile, name: str, ours: str, layout: Layout) -> str:
@@ -122,7 +120,7 @@ def check_layout(file: WeightFile, layout: Layout) -> None:
 
 def _by_name(file: WeightFile, network: Network) -> tuple[dict[str, str], list[str]]:
     """Each parameter's own name, where the file has it; and what is missing or left over."""
-    wanted = _arrays(network)
+    wanted = network.arrays()
     given = {name: None for name in file.arrays if not _is_more(file, name)}
     if not given.keys() & wanted.keys():
         raise NncliError(
@@ -229,12 +227,13 @@ def _modules(file: WeightFile) -> list[_Module]:
         of_batchnorm = {f"{prefix}weight", f"{prefix}running_mean"} <= file.arrays.keys()
         if of_batchnorm and key in STATE_IN_PYTORCH.values():
             continue
-        if key == "weight" and (len(shape) in (2, 4) or (of_batchnorm and len(shape) == 1)):
+        # One axis alone does not tell: a scale of any other normalisation has one too.
+        if key == "weight" and len(shape) in MODULES and (of_batchnorm or len(shape) > 1):
             modules.append(_Module(prefix, shape, f"{prefix}bias" in file.arrays))
         elif key != "bias" or len(shape) != 1 or f"{prefix}weight" not in file.arrays:
             problems.append(
-                f"{file.name}: {_told(file, name)} is no weight or bias of a linear, conv or "
-                "batchnorm layer"
+                f"{file.name}: {_told(file, name)} is no weight or bias of a "
+                f"{join_words(MODULES.values())} layer"
             )
     _raise(problems)
     return modules
@@ -261,7 +260,7 @@ def _paired(
     if len(chosen) == len(layers) == len(modules):
         return [chosen[layer.name] for layer in layers]
     lines = [f"{file.name}: its modules do not fit the network's layers, as PyTorch has them:"]
-    for kind, axes in (("conv", 4), ("linear", 2), ("batchnorm", 1)):
+    for axes, kind in sorted(MODULES.items(), reverse=True):
         theirs = [f"{m.name}: {m}" for m in modules if len(m.shape) == axes]
         ours = [f"{layer.name}: {layer}" for layer in layers if len(layer.shape) == axes]
         if theirs or ours:

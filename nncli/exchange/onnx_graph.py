@@ -175,10 +175,7 @@ def _as_float32(trained: Trained) -> dict[str, Array]:
             " --to safetensors has no such limit"
         )
     with np.errstate(over="ignore"):
-        parameters = {
-            name: array.astype(np.float32)
-            for name, array in {**network.named(network.parameters), **network.state}.items()
-        }
+        parameters = {name: array.astype(np.float32) for name, array in network.arrays().items()}
     for name, array in parameters.items():
         if not np.isfinite(array).all():
             raise NncliError(

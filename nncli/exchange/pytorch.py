@@ -103,23 +103,6 @@ def _reference(trained: Trained) -> dict[str, Array]:
 Module = tuple[str, list[str]]  # a class of torch.nn and its arguments
 
 WIDTH = 88  # characters, ruff's default
-COSTS = {  # by cost and the activation of the last layer
-    ("quadratic", None): (
-        "½ ‖a − y‖², the mean over the samples",
-        ["return 0.5 * (model(x) - y).square().sum() / len(x)"],
-    ),
-    ("cross_entropy", "sigmoid"): (
-        "Cross-entropy of each output, their sum, the mean over the samples",
-        [
-            "z = model.logits(x)",
-            'return F.binary_cross_entropy_with_logits(z, y, reduction="sum") / len(x)',
-        ],
-    ),
-    ("cross_entropy", "softmax"): (
-        "Cross-entropy, the mean over the samples",
-        ["return F.cross_entropy(model.logits(x), y)"],
-    ),
-}
 
 HEAD = '''\
 """{name}
@@ -207,22 +190,20 @@ if __name__ == "__main__":
 def source(trained: Trained) -> str:
     """The module's text."""
     network = trained.network
-    last = network.layers[-1]
-    behind = last.activation if network.cost.activation else None
-    described, lines = COSTS[network.cost.name, behind]
-    module = "\n".join(_module(trained, by_logits=behind is not None))
+    cost = network.cost
+    module = "\n".join(_module(trained, by_logits=cost.activation is not None))
     functional = "    import torch.nn.functional as F\n"
     head = HEAD.format(
         name=plain(trained.name),
-        functional=functional if "F." in module or "F." in "".join(lines) else "",
+        functional=functional if "F." in module or "F." in "".join(cost.pytorch) else "",
     )
     is_modal = any(placed.layer.has_modes for placed in network.layers)
     tail = TAIL.format(
         double=".double()" if network.dtype == "float64" else "",
         mode=", in evaluation mode" if is_modal else "",
         evaluation=".eval()" if is_modal else "",
-        cost=described,
-        cost_lines="\n".join(f"    {line}" for line in lines),
+        cost=cost.meaning,
+        cost_lines="\n".join(f"    {line}" for line in cost.pytorch),
         own_tolerance="1e-9" if network.dtype == "float64" else "1e-5",
     )
     classes = "" if trained.classes is None else "\n".join(_classes(trained.classes)) + "\n"

@@ -70,8 +70,8 @@ class Trained(NamedTuple):
 
         dense1.weight, batchnorm1.running_mean, scaling.offset, ...
         """
-        named = {**self.network.named(self.network.parameters), **self.network.state}
-        arrays = {name: np.asarray(array, order="C") for name, array in named.items()}
+        named = self.network.arrays().items()
+        arrays = {name: np.asarray(array, order="C") for name, array in named}
         if self.scaling is not None:
             arrays |= {OFFSET: self.scaling.offset, DIVISOR: self.scaling.divisor}
         return arrays

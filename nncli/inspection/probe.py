@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nncli.nn.activations import ACTIVATIONS, COMPLEX_STEP
+from nncli.nn.activations import COMPLEX_STEP
 from nncli.nn.arrays import Array, Operation, Operations, bind, execute
 from nncli.nn.network import Network
 from nncli.nn.passes import Pass
@@ -178,10 +178,4 @@ def textbook_cost(network: Network, a: Array, y: Array, rest: Array | None = Non
     Args:
         rest: 1 − a, where it is known to more digits than a has.
     """
-    if network.cost.name == "quadratic":
-        return complex((0.5 * (a - y) ** 2).sum())
-    terms = np.where(y != 0, -y * np.log(np.where(y != 0, a, 1)), 0)
-    if ACTIVATIONS[network.layers[-1].activation or ""].elementwise:
-        rest = 1 - a if rest is None else rest
-        terms = terms - np.where(y != 1, (1 - y) * np.log(np.where(y != 1, rest, 1)), 0)
-    return complex(terms.sum())
+    return complex(network.cost.definition(a, y, 1 - a if rest is None else rest).sum())

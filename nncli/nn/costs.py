@@ -21,6 +21,11 @@ class Cost(NamedTuple):
     when it is called; what it needs besides them is allocated once. `each(z, y, error)` is C_x, a
     number a sample, `upstream(z, y, error)` is ∂C_x/∂a, units x samples. `error_is_delta` says
     which of ∂C_x/∂a and δ the error a − y is.
+
+    `definition(a, y, rest)` is what each output adds to C_x by the definition, from the outputs
+    and 1 − a alone: no stable sum, and independent of z. `of_probabilities` says whether targets
+    are from 0 to 1, `meaning` what it is in words, `pytorch` is the body of a function of `model`,
+    `x` and `y` (and `F`, torch.nn.functional), `synonyms` are what other programs call it.
     """
 
     name: str
@@ -29,6 +34,11 @@ class Cost(NamedTuple):
     each: Callable[[Array, Array, Array], Array]
     upstream: Callable[[Array, Array, Array], Array]
     error_is_delta: bool
+    definition: Callable[[Array, Array, Array], Array]
+    meaning: str
+    pytorch: tuple[str, ...]
+    of_probabilities: bool = False
+    synonyms: tuple[str, ...] = ()
 
 
 def quadratic_total(z: Array, y: Array, error: Array) -> Callable[[], complex]:
@@ -44,6 +54,11 @@ def quadratic_each(z: Array, y: Array, error: Array) -> Array:
 
 def quadratic_upstream(z: Array, y: Array, error: Array) -> Array:
     return error
+
+
+def quadratic_definition(a: Array, y: Array, rest: Array) -> Array:
+    terms: Array = 0.5 * (a - y) ** 2
+    return terms
 
 
 def sigmoid_cross_entropy_terms(z: Array, y: Array) -> Callable[[], Array]:
@@ -83,6 +98,11 @@ def sigmoid_cross_entropy_upstream(z: Array, y: Array, error: Array) -> Array:
     return without - with_
 
 
+def sigmoid_cross_entropy_definition(a: Array, y: Array, rest: Array) -> Array:
+    terms = softmax_cross_entropy_definition(a, y, rest)
+    return terms - np.where(y != 1, (1 - y) * np.log(np.where(y != 1, rest, 1)), 0)
+
+
 def softmax_cross_entropy_terms(z: Array, y: Array) -> Callable[[], Array]:
     """Of −C_x."""
     shifted, work = np.zeros_like(z), np.zeros_like(z)
@@ -113,6 +133,10 @@ def softmax_cross_entropy_upstream(z: Array, y: Array, error: Array) -> Array:
     return np.where(y != 0, -y * one_over_a, 0)
 
 
+def softmax_cross_entropy_definition(a: Array, y: Array, rest: Array) -> Array:
+    return np.where(y != 0, -y * np.log(np.where(y != 0, a, 1)), 0)
+
+
 def number_type(z: Array) -> Callable[[Array], complex]:
     """What makes a NumPy number Python's: float, or complex where a complex step is taken.
 
@@ -135,6 +159,10 @@ COSTS = (
         quadratic_each,
         quadratic_upstream,
         error_is_delta=False,
+        definition=quadratic_definition,
+        meaning="½ ‖a − y‖², the mean over the samples",
+        pytorch=("return 0.5 * (model(x) - y).square().sum() / len(x)",),
+        synonyms=("mse", "squared_error"),
     ),
     Cost(
         "cross_entropy",
@@ -143,6 +171,13 @@ COSTS = (
         sigmoid_cross_entropy_each,
         sigmoid_cross_entropy_upstream,
         error_is_delta=True,
+        definition=sigmoid_cross_entropy_definition,
+        meaning="Cross-entropy of each output, their sum, the mean over the samples",
+        pytorch=(
+            "z = model.logits(x)",
+            'return F.binary_cross_entropy_with_logits(z, y, reduction="sum") / len(x)',
+        ),
+        of_probabilities=True,
     ),
     Cost(
         "cross_entropy",
@@ -151,5 +186,9 @@ COSTS = (
         softmax_cross_entropy_each,
         softmax_cross_entropy_upstream,
         error_is_delta=True,
+        definition=softmax_cross_entropy_definition,
+        meaning="Cross-entropy, the mean over the samples",
+        pytorch=("return F.cross_entropy(model.logits(x), y)",),
+        of_probabilities=True,
     ),
 )

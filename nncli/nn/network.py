@@ -109,6 +109,10 @@ class Network:
             for key, view in views.items()
         }
 
+    def arrays(self) -> dict[str, Array]:
+        """All that a trained network is: parameters and what layers keep, under plain names."""
+        return {**self.named(self.parameters), **self.state}
+
     def astype(self, dtype: Any) -> "Network":
         """The same network with copies of its parameters and state in `dtype`."""
         state = {
@@ -225,9 +229,9 @@ def cost_row(cost: str, last: Placed) -> Cost:
     )
 
 
-def takes_images(layers: Sequence[Placed]) -> bool:
+def has_windows(layers: Sequence[Placed]) -> bool:
     """Whether the network's inputs are met by windows."""
-    return any(placed.layer.takes_images for placed in layers)
+    return any(placed.layer.has_windows for placed in layers)
 
 
 def splits_samples(layers: Sequence[Placed]) -> bool:
@@ -254,6 +258,6 @@ def step_bytes(layers: Sequence[Placed], n: int, itemsize: int) -> int:
     """About how many bytes a step on `n` samples takes, known before any of it is asked for."""
     first = layers[0].input_shape
     # The mini-batch as it was gathered and, where there are windows, with the samples last.
-    copies = 2 if takes_images(layers) else 1
+    copies = 2 if has_windows(layers) else 1
     inputs = copies * prod(first) * n
     return itemsize * (inputs + sum(placed.workspace_size(n) for placed in layers))

@@ -8,7 +8,7 @@ import numpy as np
 
 from nncli.nn.arrays import Array, Operations, bind, execute
 from nncli.nn.layers import LayerStep, WeightedStep, Workspace
-from nncli.nn.network import Network, takes_images
+from nncli.nn.network import Network, has_windows
 
 
 class Pass:
@@ -48,7 +48,7 @@ class Pass:
         self.inputs, self.targets = inputs, targets
         # A dense layer reads a transposed view; windows need a copy with the samples last.
         self.inputs_t, self.targets_t = np.moveaxis(inputs, 0, -1), targets.T
-        windows = takes_images(network.layers)
+        windows = has_windows(network.layers)
         self.first_input = self._like(self.inputs_t) if windows else self.inputs_t
         self.layers = self._layer_steps((network.parameters, gradient, update))
         last = self.layers[-1]

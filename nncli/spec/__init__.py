@@ -2,7 +2,8 @@
 
 The models (`models`, and for its parts `data` and `layers`) check each value by itself; `load`
 reads a file and checks what concerns several parts at once. Of the engine, this room knows only
-the tables whose words are a spec's own: activations, costs, initialisers. Start reading at `load`.
+the tables whose words are a spec's own: activations, costs, initialisers and layers. Start reading
+at `load`.
 """
 
 from nncli.spec.data import DataSpec, PairSpec

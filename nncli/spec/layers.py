@@ -4,7 +4,7 @@
 and defaults are those of the kinds in `nncli.nn.layers`, which a test compares.
 """
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     Field,
@@ -29,18 +29,7 @@ Init = Annotated[str, values.among(_INITIALISERS), values.enum(_INITIALISERS)]
 
 
 class LayerSpec(Model):
-    """What every kind of layer has.
-
-    Attributes:
-        needs_image: whether its input has to be an image, so that it goes before any layer that
-            makes a vector.
-        makes_vector: whether its output is a vector, whatever came in.
-        is_output: whether a network may end in it.
-    """
-
-    needs_image: ClassVar[bool] = False
-    makes_vector: ClassVar[bool] = False
-    is_output: ClassVar[bool] = False
+    """What every kind of layer has."""
 
     type: str  # first among the keys; each kind has its own word
 
@@ -72,9 +61,6 @@ class WeightedLayerSpec(LayerSpec):
 
 class DenseSpec(WeightedLayerSpec):
     """A fully connected layer: z = a W + b."""
-
-    makes_vector = True
-    is_output = True
 
     type: Literal["dense"] = Field(description="A fully connected layer.")
     units: values.Count = Field(description="How many neurons.", examples=[10])
@@ -112,8 +98,6 @@ class DenseSpec(WeightedLayerSpec):
 
 class ConvSpec(WeightedLayerSpec):
     """A convolutional layer: cross-correlation with each filter, plus its bias."""
-
-    needs_image = True
 
     type: Literal["conv"] = Field(description="A convolutional layer.")
     filters: values.Count = Field(description="How many filters.", examples=[8])
@@ -172,8 +156,6 @@ def _one_bias_each(bias: Any, wanted: int | None, noun: str) -> Any:
 
 
 class _PoolSpec(LayerSpec):
-    needs_image = True
-
     size: values.Size = Field(
         description="The window's size: an integer or [rows, columns].", examples=[2]
     )
@@ -201,9 +183,6 @@ class AvgPoolSpec(_PoolSpec):
 
 class FlattenSpec(LayerSpec):
     """An image becomes a vector. Implied where a dense layer follows an image."""
-
-    needs_image = True
-    makes_vector = True
 
     type: Literal["flatten"] = Field(description="An image becomes a vector.")
 

@@ -20,8 +20,8 @@ from nncli.core.errors import SpecError
 from nncli.core.text import brief, join_words, printable
 from nncli.nn.activations import ACTIVATIONS, DEFAULT, ELEMENTWISE, MIXING, PARAMETERS
 from nncli.nn.costs import COSTS, activations_of
+from nncli.nn.layers import LAYERS, Layer, WeightedLayer
 from nncli.spec import nodes, yaml12
-from nncli.spec.layers import LAYERS, LayerSpec, WeightedLayerSpec
 from nncli.spec.models import OPTIMIZERS, Spec, problems
 from nncli.spec.nodes import Node, Place, Problem, Source, plain
 from nncli.spec.words import KeyPath, describe, dotted, parse_path, utf8
@@ -248,10 +248,10 @@ def mistakes(data: dict[str, Any]) -> Iterator[Problem]:
     yield from _optimizer(train)
 
 
-def _kind(layer: dict[str, Any]) -> type[LayerSpec]:
-    """The model of a layer; one that asks for nothing where its type is unknown."""
+def _kind(layer: dict[str, Any]) -> type[Layer]:
+    """The kind of a layer; one that asks for nothing where its type is unknown."""
     kind = layer.get("type")
-    return LAYERS.get(kind, LayerSpec) if isinstance(kind, str) else LayerSpec
+    return LAYERS.get(kind, Layer) if isinstance(kind, str) else Layer
 
 
 def _a_layer(kind: str) -> str:
@@ -261,9 +261,9 @@ def _a_layer(kind: str) -> str:
 def _order(layers: Sequence[dict[str, Any]]) -> Iterator[Problem]:
     """Layers that need an image come before any that makes a vector."""
     kinds = [_kind(layer) for layer in layers]
-    flat = next((i for i, kind in enumerate(kinds) if kind.makes_vector), len(kinds))
+    flat = next((i for i, kind in enumerate(kinds) if kind.makes_vectors), len(kinds))
     for i in range(flat + 1, len(kinds)):
-        if kinds[i].needs_image:
+        if kinds[i].takes_images:
             first = f"the {layers[flat]['type']} layer network[{flat}]"
             message = f"{_a_layer(layers[i]['type'])} cannot follow {first}"
             yield Problem(("network", i), f"{message}; put it before")
@@ -289,7 +289,7 @@ def _activation_keys(layers: Sequence[dict[str, Any]]) -> Iterator[Problem]:
     """A parameter of an activation that the layer does not have would go without effect."""
     for i, layer in enumerate(layers):
         activation = layer.get("activation", DEFAULT)
-        if not issubclass(_kind(layer), WeightedLayerSpec):
+        if not issubclass(_kind(layer), WeightedLayer):
             continue
         if not isinstance(activation, str) or activation not in ACTIVATIONS:
             continue

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from nncli.core.text import brief, count_of, join_words, quote
 from nncli.nn.activations import ACTIVATIONS
+from nncli.nn.costs import COSTS
+from nncli.nn.layers import LAYERS
 
 KeyPath = tuple[str | int, ...]
 
@@ -19,9 +21,9 @@ _OTHER_NAMES = {
     "filters": ("channels", "out_channels"),
     "kernel": ("size", "kernel_size"),
     "size": ("kernel", "kernel_size", "pool_size"),
-    "dense": ("linear", "fc", "fully_connected"),
-    "quadratic": ("mse", "squared_error"),
+    **{kind.type: kind.synonyms for kind in LAYERS.values()},
     **{row.name: row.synonyms for row in ACTIVATIONS.values()},
+    **{row.name: row.synonyms for row in COSTS},
 }
 _PLAIN_KEY = re.compile(r"[\w-]{1,40}")
 

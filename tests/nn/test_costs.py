@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from nncli.nn.costs import COSTS
+from nncli.spec.words import suggestion
 from tests.conftest import present
 
 from .test_activations import units_at
@@ -80,3 +81,21 @@ def test_each_sample_has_its_part_of_the_total(row: Any) -> None:
     each = row.each(z, y, error)
     alone = [row.total(z[:, [i]], y[:, [i]], error[:, [i]])() for i in range(6)]
     np.testing.assert_allclose(each, alone, rtol=1e-13)
+
+
+@pytest.mark.parametrize("row", COSTS, ids=lambda row: f"{row.name}-{row.activation}")
+def test_the_definition_by_outputs_is_the_cost_by_z(row: Any) -> None:
+    rng = np.random.default_rng(1)
+    z, y = rng.normal(0, 2, (4, 6)), np.eye(4)[rng.integers(0, 4, 6)].T
+    a = np.exp(z) / (1 + np.exp(z) if row.activation != "softmax" else np.exp(z).sum(axis=0))
+    by_outputs = row.definition(a, y, 1 - a).sum(axis=0)
+    np.testing.assert_allclose(by_outputs, row.each(z, y, a - y), rtol=1e-12)
+
+
+@pytest.mark.parametrize("row", COSTS, ids=lambda row: f"{row.name}-{row.activation}")
+def test_a_row_is_all_that_a_cost_needs(row: Any) -> None:
+    assert row.meaning
+    assert row.pytorch[-1].startswith("return ")
+    assert ("model.logits(x)" in "".join(row.pytorch)) == (row.activation is not None)
+    for synonym in row.synonyms:
+        assert suggestion(synonym, [r.name for r in COSTS]) == f"did you mean '{row.name}'?"

@@ -117,8 +117,13 @@ class Layer:
 
     Attributes:
         type: the kind's name, as a spec has it.
+        synonyms: what other programs and books call it.
+        distinctive: the hyperparameters that tell it from others of its kind in a word or two;
+            None: all.
         takes_vectors: whether its input is a vector; an image before it is flattened.
         takes_images: whether its input is an image of channels x rows x columns.
+        makes_vectors: whether its output is a vector, whatever came in.
+        has_windows: whether it goes over its input by windows.
         is_output: whether a network may end in it.
         has_modes: whether a step of it does something else in evaluation mode than in training.
         draws: whether a step of it in training mode takes random numbers.
@@ -136,8 +141,12 @@ class Layer:
     """
 
     type: ClassVar[str]
+    synonyms: ClassVar[tuple[str, ...]] = ()
+    distinctive: ClassVar[tuple[str, ...] | None] = None
     takes_vectors: ClassVar[bool] = False
     takes_images: ClassVar[bool] = False
+    makes_vectors: ClassVar[bool] = False
+    has_windows: ClassVar[bool] = False
     is_output: ClassVar[bool] = False
     has_modes: ClassVar[bool] = False
     draws: ClassVar[bool] = False

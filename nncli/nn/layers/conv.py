@@ -41,7 +41,9 @@ class Conv(WeightedLayer):
     """
 
     type: ClassVar[str] = "conv"
+    distinctive = ("filters", "kernel", "padding", "activation")
     takes_images = True
+    has_windows = True
     filters: int = field(kw_only=True)
     kernel: Pair = field(kw_only=True)
     stride: Pair = (1, 1)

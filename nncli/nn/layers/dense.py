@@ -17,7 +17,10 @@ class Dense(WeightedLayer):
     """z_j = Σ_i a_i w_ij + b_j, with weights inputs x units."""
 
     type: ClassVar[str] = "dense"
+    synonyms = ("linear", "fc", "fully_connected")
+    distinctive = ("units", "activation")
     takes_vectors = True
+    makes_vectors = True
     is_output = True
     splits_units = True
     leaves_ones = True

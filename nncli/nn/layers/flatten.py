@@ -15,6 +15,8 @@ class Flatten(Layer):
     """An image as a vector, channels outermost."""
 
     type: ClassVar[str] = "flatten"
+    takes_images = True
+    makes_vectors = True
     splits_units = True
 
     def output_shape(self, input_shape: Shape) -> Shape:

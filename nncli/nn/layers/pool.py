@@ -19,7 +19,9 @@ class Pool(Layer):
     size: Pair
     stride: Pair | None = None
 
+    distinctive = ("size",)
     takes_images = True
+    has_windows = True
     attenuates = "pooling"
 
     def windows(self, input_shape: Shape) -> Windows:

@@ -14,6 +14,7 @@ from rich.text import Text
 from nncli.app.records import ABSENT, ComparedRun, Comparison, Difference, accuracy_of, cost_of
 from nncli.core.jsons import to_json
 from nncli.core.text import count_of
+from nncli.nn.layers import LAYERS, Layer
 from nncli.render.text import NONE, duration, number, percent, plain, shape
 from nncli.render.widgets.curve import Curves, Series, accuracy_curves
 from nncli.render.widgets.tables import GAP, Column, Columns
@@ -21,13 +22,6 @@ from nncli.training.history import Epoch
 
 MOST_CURVES = 10  # on one pair of axes; more cannot be told apart
 LONGEST_LIST = 24  # characters
-# What tells one layer from another in a word or two.
-TELLING = {
-    "dense": ("units", "activation"),
-    "conv": ("filters", "kernel", "padding", "activation"),
-    "maxpool": ("size",),
-    "avgpool": ("size",),
-}
 
 
 class SideBySide:
@@ -183,7 +177,8 @@ def value_words(value: Any) -> str:
 def dict_words(value: dict[str, Any]) -> str:
     """A layer, a schedule, or inputs and targets."""
     kind = value.get("type")
-    keys = TELLING.get(str(kind), [key for key in value if key != "type"])
+    layer = LAYERS.get(str(kind), Layer)
+    keys = layer.distinctive or tuple(key for key in value if key != "type")
     parts = [part_words(value[key]) for key in keys if value.get(key) is not None]
     return " ".join([*([str(kind)] if kind else []), *parts])
 
