@@ -9,15 +9,16 @@ from rich.console import Console
 from nncli.core.errors import NncliError
 from nncli.filtering.record import Filtering, Window, window
 from nncli.nn.arrays import Array, Shape
-from nncli.render.document import HeatMap, Page, Paragraph
-from nncli.render.pages.windows import MOST, products
+from nncli.render.document import HeatMap, Indices, Page, Paragraph
+from nncli.render.pages.windows import products
 from nncli.render.terminal import TerminalPage
 from nncli.render.text import MOST_COLUMNS, MOST_ROWS, Extent, number
 
 PAUSE = 0.5  # seconds a window, at first
 FASTEST, SLOWEST = 1 / 64, 8.0
 KEYS = "space: pause, ← →: step, + −: speed, q: end"
-LOW = (5, 4)  # rows of a matrix shown whole and of the output, where the terminal is low
+LOW_ROWS = 4  # of the output, where the terminal is low
+NO_ROOM = "The output has no room here: it takes a higher terminal."
 
 ReadKey = Callable[[float | None], str]  # the key pressed within so many seconds, or ""
 
@@ -73,18 +74,24 @@ class Film:
         """The window, and below it the output as far as it has come, where there is room."""
         made = window(self.done, *self.place(self.at))
         status: Page = [Paragraph(self.status(), note=True)] if keys else []
-        for most, rows in ((MOST, MOST_ROWS), LOW):
-            shown = products(self.done, made, Extent(), width, most)
-            page: Page = [*shown, self.output(made, rows), *status]
-            if lines_of(page, width) < height:
-                return page
-        return [*products(self.done, made, Extent(), width), *status]
+        page: Page = [
+            *products(self.done, made, Extent(), width),
+            self.output(made, MOST_ROWS),
+            *status,
+        ]
+        if lines_of(page, width) < height:
+            return page
+        brief: Page = [*products(self.done, made, Extent(), width, is_brief=True)]
+        page = [*brief, self.output(made, LOW_ROWS), *status]
+        if lines_of(page, width) < height:
+            return page
+        return [*brief, Paragraph(NO_ROOM, note=True), *status]
 
     def status(self) -> str:
         speed = f"{number(1 / self.pause, 2)} a second" if self.is_playing else "paused"
         return f"window {self.at + 1:,} of {self.count:,}, {speed} ({KEYS})"
 
-    def output(self, made: Window, most: int = MOST_ROWS) -> HeatMap:
+    def output(self, made: Window, most: int) -> HeatMap:
         """The output that a window is a part of, as far as it has come, the last cell marked."""
         k, (row, column) = made.channel, made.at
         plane = self.done.output if k is None else self.done.output[k]
@@ -96,8 +103,13 @@ class Film:
             rows = around(row, plane.shape[0], most)
         if None in columns:
             columns = around(column, plane.shape[1], MOST_COLUMNS)
-        label = "" if k is None else f"channel {k}"
-        return HeatMap("output", plane, rows, columns, label, self.is_known(made), (row, column))
+        parts = [
+            *([] if k is None else [f"channel {k}"]),
+            *stretch("rows", rows, plane.shape[0]),
+            *stretch("columns", columns, plane.shape[1]),
+        ]
+        known = self.is_known(made)
+        return HeatMap("output", plane, rows, columns, ", ".join(parts), known, (row, column))
 
     def is_known(self, made: Window) -> Array:
         """Which cells of the window's output have come so far, rows x columns."""
@@ -117,6 +129,11 @@ def around(at: int, size: int, most: int) -> list[int | None]:
     """`most` indices of an axis, or all of a shorter one, with `at` in their middle."""
     first = max(0, min(at - most // 2, size - most))
     return list(range(first, min(size, first + most)))
+
+
+def stretch(name: str, indices: Indices, size: int) -> list[str]:
+    """Which indices of an axis are shown, where these are not all."""
+    return [] if len(indices) == size else [f"{name} {indices[0]}–{indices[-1]}"]
 
 
 def lines_of(page: Page, width: int) -> int:

@@ -24,26 +24,34 @@ from nncli.render.document import (
 from nncli.render.text import Extent, formats, largest, missed, number
 
 MOST = 16  # rows or columns of a matrix that is shown beside its output
+SMALL = 5  # the same where there is little room
 MOST_CHANNELS = 4  # channels that are shown
 CHANNELS = (("channel", None),)
 
 
 def products(
-    filtering: Filtering, window: Window, extent: Extent, width: int = 80, most: int = MOST
+    filtering: Filtering,
+    window: Window,
+    extent: Extent,
+    width: int = 80,
+    *,
+    is_brief: bool = False,
 ) -> Iterator[Block]:
     """window ⊙ filter = products → sum, with the window marked in the matrix.
 
     Args:
-        most: rows or columns up to which all of the matrix is shown, not what is around the window.
+        is_brief: of a matrix that is not small, what is around the window alone; and cells of
+            padding are not marked.
     """
     r, c = window.at
     of_channel = "" if window.channel is None else f" of channel {window.channel}"
     yield Heading(f"output [{r},{c}]{of_channel}", 2)
-    yield from marked(filtering, window, width, most)
+    yield from marked(filtering, window, width, SMALL if is_brief else MOST)
     name = "turned filter" if filtering.options.get("flip") else "filter"
     terms = [("window", window.cells), (name, window.filter), ("product", window.hadamard)]
     yield from equations(terms, "⊙=", extent, CHANNELS)
-    yield from with_padding(filtering, window, width)
+    if not is_brief:
+        yield from with_padding(filtering, window, width)
     factors = [array for _, array in terms]
     yield Paragraph(sum_line(factors, window.sum, filtering.output.dtype, extent))
 

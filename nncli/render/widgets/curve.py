@@ -86,6 +86,7 @@ class Curves:
         left = max(map(len, labels)) + 1
         width = min(options.max_width, 100) - left - 1 - max(map(len, ends))
         if width < 8:
+            yield Text(f"{self.title}: too narrow for its curve", style="dim")
             return
         yield Text(f"{self.title}{' (log scale)' if logarithmic else ''}", style="bold")
         scale = np.log if logarithmic else np.asarray

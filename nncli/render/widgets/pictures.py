@@ -36,7 +36,7 @@ class Picture(NamedTuple):
 
 
 class Gallery:
-    """Pictures side by side, in so many rows of them at most; the others are left out.
+    """Pictures side by side, in so many rows of them at most; of the others it is said how many.
 
     Each is drawn from its own darkest to its own brightest value.
     """
@@ -70,6 +70,8 @@ class Gallery:
             for lines in (images, texts):
                 for row in zip(*lines, strict=True):
                     yield from beside(row, width)
+        if (left := len(drawn) - each * self.rows) > 0:
+            yield Segment(f"\n{spell('…')} and {left:,} more\n", console.get_style("dim"))
 
 
 def beside(row: Sequence[list[Segment]], width: int) -> Iterator[Segment]:

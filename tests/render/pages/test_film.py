@@ -73,6 +73,9 @@ def test_where_the_output_is_large_the_part_around_the_window_is_shown() -> None
         assert heat.made == place
         assert place[0] in heat.rows
         assert place[1] in heat.columns
+        assert heat.label == (
+            f"rows {heat.rows[0]}–{heat.rows[-1]}, columns {heat.columns[0]}–{heat.columns[-1]}"
+        )
         assert len(heat.rows) == 12
         assert len(heat.columns) == 8
 
@@ -164,10 +167,11 @@ def test_a_low_terminal_shows_what_is_around_the_window_then_the_products_alone(
     assert "rows 0–11" not in frame(film)
     middle = frame(film, height=24)
     assert "rows 0–4, columns 0–4 of the matrix" in middle
-    assert "\noutput  11×11" in middle
+    assert "\noutput  rows 0–3, columns 0–7: 11×11" in middle
     low = frame(film, height=20)
     assert "sum = 4" in low
-    assert "\noutput  11×11" not in low
+    assert "\noutput  " not in low
+    assert "The output has no room here" in low
 
 
 @pytest.mark.parametrize("width", [40, 80, 140])
@@ -177,7 +181,16 @@ def test_a_frame_fits_the_terminal(width: int, height: int) -> None:
     film.at = 200
     lines = frame(film, width, height).splitlines()
     assert max(map(len, lines)) <= width
-    assert len(lines) < height or "\noutput  " not in "\n".join(lines)
+    assert len(lines) < height or "The output has no room here" in "\n".join(lines)
+
+
+def test_a_usual_terminal_has_room_for_a_window_on_padding_and_the_output() -> None:
+    film = film_of(np.arange(36).reshape(6, 6), options=Options(padding="same"))
+    film.at = 5
+    text = frame(film, 80, 24)
+    assert len(text.splitlines()) < 24
+    assert "\noutput  rows 0–3: 6×6" in text
+    assert "in parentheses" in frame(film, 80, 40)
 
 
 def test_it_plays_over_and_over_until_it_is_ended_and_the_cursor_is_back() -> None:

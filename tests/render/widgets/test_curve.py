@@ -63,8 +63,9 @@ def test_no_line_is_wider_than_the_page(width: int) -> None:
     assert max(map(len, lines)) <= min(width, 100)
 
 
-def test_nothing_is_drawn_where_there_is_no_room() -> None:
-    assert drawn(Series("a long name indeed", [1, 2]), width=30) == []
+def test_nothing_is_drawn_where_there_is_no_room_and_that_is_said() -> None:
+    lines = drawn(Series("a long name indeed", [1, 2]), width=30)
+    assert lines == ["cost: too narrow for its curve"]
 
 
 def test_what_is_not_finite_is_not_drawn() -> None:

@@ -115,6 +115,7 @@ def test_as_many_side_by_side_as_the_width_takes(width: int, each: int) -> None:
     lines = text(drawn(pictures, width, **PLAIN))
     captions = [line.split("number") for line in lines if "number" in line]
     assert [len(parts) - 1 for parts in captions] == [each, each]
+    assert lines[-1] == f"… and {20 - 2 * each} more"
     assert max(map(len, lines)) <= width
     assert lines[1].index("number 0") == 0
 
