@@ -9,8 +9,8 @@ from nncli.app.records import InspectedStep
 from nncli.inspection import record
 from nncli.inspection.check import sweep
 from nncli.inspection.findings import why
-from nncli.inspection.products import windows_of
 from nncli.inspection.record import Inspection
+from nncli.inspection.views import conv_of
 from nncli.nn.trace import Trace
 from nncli.spec import Spec
 from nncli.training.steps import Choice, record_chosen_step
@@ -104,7 +104,7 @@ def inspect_step(
     inspection = inspect(source, samples=samples, step=step, entries=entries, checked=checked)
     trace = inspection.trace
     if windows is not None:
-        windows_of(inspection.layer(windows))
+        conv_of(inspection.layer(windows))
     pushed = None
     if weight is not None:
         name, index = weight

@@ -2,8 +2,9 @@
 
 Everything is computed from a `Trace`, the record of a step that `nncli.nn` took. `record.inspect`
 makes an `Inspection` of it: `check` compares every gradient with a derivative that does not use
-backpropagation (`probe`), `views` computes the gradients by four formulas, `products` lists the
-products of a conv layer, `findings` interprets the numbers. `timing` measures layers.
+backpropagation (`probe`), on the scale of what rounding does to it (`rounding`); `views` computes
+the gradients by four formulas, and product by product; `findings` interprets the numbers. `timing`
+measures layers.
 
 It imports nn and core only. Start with `record`, then `check` and `probe`.
 """

@@ -1,11 +1,18 @@
-"""The inspection of one step: the record that all formats are made from."""
+"""The inspection of one step: the record that all formats are made from, and its update held to
+
+the formulas of its optimizer.
+"""
 
 from typing import NamedTuple
+
+import numpy as np
 
 from nncli.core.errors import NncliError
 from nncli.inspection.check import Check, check
 from nncli.inspection.findings import Overflow, overflow
 from nncli.inspection.views import VIEWS, Agreement, agreement
+from nncli.nn.arrays import Array
+from nncli.nn.optimizers import GRADIENT, PARAMETERS, UPDATE
 from nncli.nn.trace import LayerTrace, Trace
 
 
@@ -48,3 +55,37 @@ def inspect(trace: Trace, *, entries: int | None = None, checked: bool = True) -
         check(trace, entries) if checked else None,
         tuple(agreement(view, layer) for view in VIEWS for layer in learners),
     )
+
+
+def values_of(trace: Trace, layer: LayerTrace, key: str) -> dict[str, Array]:
+    """All that the links of a step read and wrote for a layer's `weight` or `bias`, by name."""
+    return {
+        PARAMETERS: getattr(layer, key),
+        GRADIENT: getattr(layer, f"{key}_gradient"),
+        UPDATE: getattr(layer, f"{key}_update"),
+        **layer.optimizer[key],
+        **trace.scalars,
+    }
+
+
+def link_ulps(trace: Trace, values: dict[str, Array]) -> list[tuple[str, float]]:
+    """For each link by name, how far what it wrote is from its formula: the largest, in ulps."""
+    incoming, found = GRADIENT, []
+    for link in trace.links:
+        with np.errstate(all="ignore"):  # as in the step
+            expected = link.formula(values[incoming], values)
+        found.append((link.name, max(ulps(expected[name], values[name]) for name in expected)))
+        incoming = link.outgoing
+    return found
+
+
+def ulps(reference: Array, value: Array) -> float:
+    """The largest |reference − value| in units in the last place of `value`.
+
+    Where neither is finite they agree if they are the same infinity, or both NaN.
+    """
+    smallest = np.finfo(value.dtype).tiny
+    with np.errstate(all="ignore"):
+        off = np.abs(reference - value) / np.spacing(np.maximum(np.abs(value), smallest))
+        same = (reference == value) | (np.isnan(reference) & np.isnan(value))
+    return float(np.where(same, 0, np.where(np.isnan(off), np.inf, off)).max(initial=0))

@@ -172,15 +172,3 @@ def terms_of(trace: Trace) -> dict[Place, Array]:
             for key, gradient in layer.gradients.items():
                 found[layer.name, f"{key}_gradient"] = gradient.copy()
     return found
-
-
-def ulps(reference: Array, value: Array) -> float:
-    """The largest |reference − value| in units in the last place of `value`.
-
-    Where neither is finite they agree if they are the same infinity, or both NaN.
-    """
-    smallest = np.finfo(value.dtype).tiny
-    with np.errstate(all="ignore"):
-        off = np.abs(reference - value) / np.spacing(np.maximum(np.abs(value), smallest))
-        same = (reference == value) | (np.isnan(reference) & np.isnan(value))
-    return float(np.where(same, 0, np.where(np.isnan(off), np.inf, off)).max(initial=0))

@@ -1,18 +1,22 @@
-"""The same gradient by four formulas: matrices, Hadamard products, Kronecker products, indices.
+"""The same gradient in other ways: by four formulas, and product by product.
 
-Each view takes the forward pass and ∂C/∂a from the record and computes everything else anew, in
-the record's own dtype; `agreement` says how far it is from what the step computed.
+Each view (matrices, Hadamard products, Kronecker products, indices) takes the forward pass and
+∂C/∂a from the record and computes everything else anew, in the record's own dtype; `agreement` says
+how far it is from what the step computed. Of a conv layer, `tap_products` and `cell_products` list
+the products that sum to the gradient at a filter tap or at a cell of the input.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from nncli.inspection.products import padded, windows_of
+from nncli.core.errors import NncliError
+from nncli.core.text import sizes
 from nncli.nn.arrays import Array
-from nncli.nn.layers import Dense
+from nncli.nn.layers import Conv, OuterFactors, WeightedLayer
 from nncli.nn.trace import LayerTrace
+from nncli.nn.windows import Axis
 
 DIAGONAL = 512  # units up to which diag(σ'(z)) is really written out as a matrix
 
@@ -28,42 +32,25 @@ class Agreement(NamedTuple):
 
 
 def patches(layer: LayerTrace) -> Array:
-    """The windows of a conv layer as columns: (channels · rows · columns of the filter) x windows.
-
-    Windows run over the samples, then the output's rows, then its columns.
-    """
-    windows = windows_of(layer)
-    assert layer.weight is not None
-    kernel = layer.weight.shape[2:]
-    image = np.moveaxis(padded(layer), 0, 1)  # channels x samples x rows x columns
-    rows = [
-        image[channel][:, windows.rows.tap(i), windows.columns.tap(j)].ravel()
-        for channel in range(len(image))
-        for i, j in np.ndindex(kernel)
-    ]
-    return np.array(rows)
+    """The windows of a conv layer as columns, see `Conv.patches`."""
+    return conv_of(layer).patches(layer.input)
 
 
 def deltas(layer: LayerTrace) -> Array:
     """δ of a conv layer as filters x windows, in the order of `patches`."""
-    assert layer.delta is not None
-    return np.moveaxis(layer.delta, 1, 0).reshape(layer.delta.shape[1], -1)
+    return _factors(layer).delta.T
 
 
-def _pieces(layer: LayerTrace) -> tuple[Array, Array]:
-    """(a, δ) such that Σ a δᵀ over their rows is n ∂C/∂W: a row for each sample, or each window."""
+def _factors(layer: LayerTrace) -> OuterFactors:
     assert layer.delta is not None
-    if isinstance(layer.placed.layer, Dense):
-        return layer.input, layer.delta
-    return patches(layer).T, deltas(layer).T
+    assert isinstance(layer.placed.layer, WeightedLayer)
+    return layer.placed.layer.outer_factors(layer.input, layer.delta)
 
 
 def _shaped(layer: LayerTrace, weights: Array, biases: Array) -> Gradients:
     """Sums over the samples as means, in the layouts of the record."""
     assert layer.weight is not None
     n = len(layer.input)
-    if not isinstance(layer.placed.layer, Dense):
-        weights = weights.T
     gradients = {"weight_gradient": (weights / n).astype(weights.dtype).reshape(layer.weight.shape)}
     if layer.bias is not None:
         gradients["bias_gradient"] = (biases / n).astype(biases.dtype)
@@ -72,16 +59,16 @@ def _shaped(layer: LayerTrace, weights: Array, biases: Array) -> Gradients:
 
 def matrix(layer: LayerTrace) -> Gradients:
     """∂C/∂W = 1/n aᵀ δ, one matrix product; ∂C/∂b = 1/n 1ᵀ δ."""
-    a, delta = _pieces(layer)
-    return _shaped(layer, a.T @ delta, np.ones(len(delta), delta.dtype) @ delta)
+    left, right, delta = _factors(layer)
+    return _shaped(layer, left.T @ right, np.ones(len(delta), delta.dtype) @ delta)
 
 
 def hadamard(layer: LayerTrace) -> Gradients:
     """δ = ∂C/∂a ⊙ σ'(z); then row i of ∂C/∂W is 1/n Σ_x of (a_i, a_i, ...) ⊙ δ."""
-    a, delta = _pieces(layer)
-    weights = np.zeros((a.shape[1], delta.shape[1]), delta.dtype)
-    for row, d in zip(a, delta, strict=True):
-        weights += np.repeat(row[:, None], len(d), axis=1) * np.repeat(d[None, :], len(row), axis=0)
+    left, right, delta = _factors(layer)
+    weights = np.zeros((left.shape[1], right.shape[1]), delta.dtype)
+    for x, y in zip(left, right, strict=True):
+        weights += np.repeat(x[:, None], len(y), axis=1) * np.repeat(y[None, :], len(x), axis=0)
     gradients = _shaped(layer, weights, np.add.reduce(delta, axis=0))
     if layer.sigma_prime is not None and np.isfinite(layer.upstream).all():
         gradients["delta"] = layer.upstream * layer.sigma_prime
@@ -90,12 +77,12 @@ def hadamard(layer: LayerTrace) -> Gradients:
 
 def kronecker(layer: LayerTrace) -> Gradients:
     """vec(∂C/∂W) = 1/n Σ_x a ⊗ δ, and δ = diag(σ'(z)) ∂C/∂a, the diagonal matrix written out."""
-    a, delta = _pieces(layer)
-    vec = np.zeros(a.shape[1] * delta.shape[1], delta.dtype)
-    for row, d in zip(a, delta, strict=True):
-        vec += np.kron(row, d)
+    left, right, delta = _factors(layer)
+    vec = np.zeros(left.shape[1] * right.shape[1], delta.dtype)
+    for x, y in zip(left, right, strict=True):
+        vec += np.kron(x, y)
     biases = np.array([np.kron(1, d) for d in delta], delta.dtype).sum(axis=0)
-    gradients = _shaped(layer, vec.reshape(a.shape[1], -1), biases)
+    gradients = _shaped(layer, vec, biases)
     if layer.sigma_prime is not None and layer.sigma_prime[0].size <= DIAGONAL:
         prime, upstream = (q.reshape(len(q), -1) for q in (layer.sigma_prime, layer.upstream))
         if np.isfinite(upstream).all():
@@ -106,8 +93,8 @@ def kronecker(layer: LayerTrace) -> Gradients:
 
 def index(layer: LayerTrace) -> Gradients:
     """∂C/∂w_ij = 1/n Σ_x a_xi δ_xj, summed index by index in the order of the samples."""
-    a, delta = _pieces(layer)
-    weights = np.einsum("xi,xj->ij", a, delta, optimize=False)
+    left, right, delta = _factors(layer)
+    weights = np.einsum("xi,xj->ij", left, right, optimize=False)
     return _shaped(layer, weights, np.einsum("xj->j", delta))
 
 
@@ -140,3 +127,115 @@ def ulps(array: Array, recorded: Array) -> float:
         return float("inf")
     largest = np.abs(recorded[np.isfinite(recorded)]).max()
     return float(np.abs(made[~same] - kept[~same]).max() / np.spacing(largest))
+
+
+class TapProduct(NamedTuple):
+    """∂C/∂w of one filter tap in one sample: the cells under the tap ⊙ δ, summed.
+
+    Arrays have the shape of the layer's output, rows x columns: cells[p] is the cell under the tap
+    in the window of output p. Cells of the padding are 0.
+    """
+
+    sample: int
+    cells: Array
+    delta: Array
+    product: Array
+
+
+class CellProduct(NamedTuple):
+    """∂C_x/∂(one input cell) by way of one filter: the δ of the windows over the cell ⊙ the filter.
+
+    Arrays have the filter's shape: delta[i, j] is the δ of the window whose tap (i, j) is on the
+    cell, 0 where there is no such window.
+    """
+
+    sample: int
+    filter: int
+    delta: Array
+    weights: Array
+    product: Array
+
+
+def conv_of(layer: LayerTrace) -> Conv:
+    """A conv layer's hyperparameters.
+
+    Raises:
+        NncliError: it is not a conv layer.
+    """
+    conv = layer.placed.layer
+    if not isinstance(conv, Conv):
+        raise NncliError(f"{layer.name} is not a conv layer: it has no taps and no cells")
+    return conv
+
+
+def tap_products(layer: LayerTrace, tap: tuple[int, int, int, int]) -> Iterator[TapProduct]:
+    """For each sample, the products that sum to the gradient at a tap.
+
+    ∂C/∂w is the mean over the samples of their sums. `tap` is (filter, channel, row, column).
+
+    Raises:
+        NncliError: there is no such tap.
+    """
+    conv = conv_of(layer)
+    windows = conv.windows(layer.placed.input_shape)
+    assert layer.weight is not None
+    assert layer.delta is not None
+    _check_index(tap, layer.weight.shape, f"tap of {layer.name}", "filter, channel, row, column")
+    filter, channel, i, j = tap
+    for sample, image in enumerate(conv.padded(layer.input)):
+        cells = image[channel, windows.rows.tap(i), windows.columns.tap(j)]
+        delta = layer.delta[sample, filter]
+        with np.errstate(all="ignore"):  # as in the step
+            product = cells * delta
+        yield TapProduct(sample, cells, delta, product)
+
+
+def cell_products(layer: LayerTrace, cell: tuple[int, int, int]) -> Iterator[CellProduct]:
+    """For each sample and filter, the products that flow back to `cell`: channel, row, column.
+
+    ∂C_x/∂cell is their sum over the filters.
+
+    Raises:
+        NncliError: there is no such cell.
+    """
+    conv = conv_of(layer)
+    windows = conv.windows(layer.placed.input_shape)
+    assert layer.weight is not None
+    assert layer.delta is not None
+    _check_index(
+        cell, layer.input.shape[1:], f"cell of {layer.name}'s input", "channel, row, column"
+    )
+    channel, row, column = cell
+    for sample, of_sample in enumerate(layer.delta):
+        for filter, delta in enumerate(of_sample):
+            deltas_at = np.zeros(layer.weight.shape[2:], delta.dtype)
+            for i, j in np.ndindex(deltas_at.shape):
+                r = output_at(windows.rows.before + row, i, windows.rows)
+                c = output_at(windows.columns.before + column, j, windows.columns)
+                if r is not None and c is not None:
+                    deltas_at[i, j] = delta[r, c]
+            weights = layer.weight[filter, channel]
+            with np.errstate(all="ignore"):  # as in the step
+                product = deltas_at * weights
+            yield CellProduct(sample, filter, deltas_at, weights, product)
+
+
+def output_at(cell: int, tap: int, axis: Axis) -> int | None:
+    """The output whose window has `tap` on the padded `cell`, None where there is none."""
+    start = cell - tap * axis.dilation
+    if start < 0 or start % axis.stride or start // axis.stride >= axis.outputs:
+        return None
+    return start // axis.stride
+
+
+def is_within(index: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Whether an array of this shape has an entry at this index, counted from 0."""
+    return len(index) == len(shape) and all(0 <= k < n for k, n in zip(index, shape, strict=True))
+
+
+def _check_index(index: tuple[int, ...], shape: tuple[int, ...], what: str, names: str) -> None:
+    if not is_within(index, shape):
+        given = ",".join(map(str, index))
+        raise NncliError(
+            f"there is no {what} at {given}: {names} count from 0 within {sizes(shape)}"
+        )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nncli.core.errors import NncliError
-from nncli.inspection.products import cell_products, padded, tap_products
+from nncli.inspection.views import cell_products, conv_of, tap_products
 from tests.nn.cases import LENET, Case, conv_cases
 
 from .traces import trace_of
@@ -53,7 +53,7 @@ def test_cell_products_sum_to_what_flows_down(case: Case) -> None:
 
 def test_padding_is_zero() -> None:
     layer = convs(conv_cases()[-2])[1]  # padded by (2, 1)
-    made = padded(layer)
+    made = conv_of(layer).padded(layer.input)
     assert made.shape[2:] == (layer.input.shape[2] + 4, layer.input.shape[3] + 2)
     assert np.array_equal(made[:, :, 2:-2, 1:-1], layer.input)
     assert np.count_nonzero(made) == np.count_nonzero(layer.input)

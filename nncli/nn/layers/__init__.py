@@ -20,7 +20,7 @@ from nncli.nn.layers.dense import Dense, DenseStep
 from nncli.nn.layers.dropout import Dropout, DropoutStep
 from nncli.nn.layers.flatten import Flatten, FlattenStep
 from nncli.nn.layers.pool import AvgPool, AvgPoolStep, MaxPool, MaxPoolStep, Pool, PoolStep
-from nncli.nn.layers.weighted import WeightedLayer, WeightedStep
+from nncli.nn.layers.weighted import OuterFactors, WeightedLayer, WeightedStep
 
 __all__ = [
     "LAYERS",
@@ -41,6 +41,7 @@ __all__ = [
     "LayerStep",
     "MaxPool",
     "MaxPoolStep",
+    "OuterFactors",
     "Placed",
     "Pool",
     "PoolStep",

@@ -13,7 +13,7 @@ import numpy as np
 
 from nncli.nn.arrays import Array, Operations, Shape, Zeros, bind
 from nncli.nn.layers.base import Placed, Workspace, windows_on
-from nncli.nn.layers.weighted import WeightedLayer, WeightedStep
+from nncli.nn.layers.weighted import OuterFactors, WeightedLayer, WeightedStep
 from nncli.nn.windows import (
     PATCH_NUMBERS,
     Padding,
@@ -59,6 +59,31 @@ class Conv(WeightedLayer):
 
     def weight_shape(self, input_shape: Shape) -> Shape:
         return (self.filters, input_shape[0], *self.kernel)
+
+    def padded(self, input: Array) -> Array:
+        """Images with their padding, samples first."""
+        windows = self.windows(input.shape[1:])
+        padded = np.zeros((*input.shape[:2], *windows.padded_shape), input.dtype)
+        padded[:, :, windows.rows.interior, windows.columns.interior] = input
+        return padded
+
+    def patches(self, input: Array) -> Array:
+        """The windows on images, samples first, as columns: (channels · rows · columns of the
+
+        filter) x windows. Windows run over the samples, then the output's rows, then its columns.
+        """
+        windows = self.windows(input.shape[1:])
+        channels = np.moveaxis(self.padded(input), 0, 1)
+        rows = [
+            image[:, windows.rows.tap(i), windows.columns.tap(j)].ravel()
+            for image in channels
+            for i, j in np.ndindex(self.kernel)
+        ]
+        return np.array(rows)
+
+    def outer_factors(self, input: Array, delta: Array) -> OuterFactors:
+        deltas = np.moveaxis(delta, 1, 0).reshape(self.filters, -1).T
+        return OuterFactors(deltas, self.patches(input).T, deltas)
 
     def multiply_adds(self, input_shape: Shape) -> int:
         outputs = prod(self.windows(input_shape).output_shape)

@@ -9,7 +9,7 @@ import numpy as np
 from nncli.core.text import sizes
 from nncli.nn.arrays import Array, Operations, Shape, Zeros, bind, with_next, zeros_before_ones
 from nncli.nn.layers.base import Placed, ShapeMismatch, Workspace
-from nncli.nn.layers.weighted import WeightedLayer, WeightedStep
+from nncli.nn.layers.weighted import OuterFactors, WeightedLayer, WeightedStep
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,9 @@ class Dense(WeightedLayer):
 
     def weight_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self.units)
+
+    def outer_factors(self, input: Array, delta: Array) -> OuterFactors:
+        return OuterFactors(input, delta, delta)
 
     def multiply_adds(self, input_shape: Shape) -> int:
         return prod(self.weight_shape(input_shape))

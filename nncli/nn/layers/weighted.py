@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,6 +13,19 @@ from nncli.nn.initialisers import default_initialiser, initial_weights
 from nncli.nn.layers.base import Layer, LayerStep, Placed, ShapeMismatch, Workspace
 
 _GIVEN_BY = {"weight": "weights", "bias": "bias"}  # the hyperparameter that gives a parameter
+
+
+class OuterFactors(NamedTuple):
+    """Rows of two matrices whose outer products sum to n ∂C/∂W, but for its axes.
+
+    Attributes:
+        left, right: Σ left rightᵀ over the rows has the entries of W in their order.
+        delta: the one of them that is δ; its rows sum to n ∂C/∂b.
+    """
+
+    left: Array
+    right: Array
+    delta: Array
 
 
 @dataclass(frozen=True)
@@ -50,6 +64,10 @@ class WeightedLayer(Layer):
         return ACTIVATIONS[self.activation].named(self.activation_values)
 
     def weight_shape(self, input_shape: Shape) -> Shape:
+        raise NotImplementedError
+
+    def outer_factors(self, input: Array, delta: Array) -> "OuterFactors":
+        """Whose outer products ∂C/∂W is made of, from a step's arrays, samples first."""
         raise NotImplementedError
 
     def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:

@@ -7,8 +7,7 @@ import numpy as np
 
 from nncli.core.text import count_of
 from nncli.inspection.findings import Overflow
-from nncli.inspection.links import link_ulps, values_of
-from nncli.inspection.rounding import ulps
+from nncli.inspection.record import link_ulps, ulps, values_of
 from nncli.nn.arrays import Array
 from nncli.nn.optimizers import GRADIENT, PARAMETERS, Adam, Link, Momentum, WeightDecay, before
 from nncli.nn.trace import LayerTrace, Trace

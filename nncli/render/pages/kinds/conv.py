@@ -7,8 +7,7 @@ from math import fsum
 import numpy as np
 
 from nncli.core.text import count_of
-from nncli.inspection.products import cell_products, tap_products
-from nncli.inspection.views import deltas, patches
+from nncli.inspection.views import cell_products, deltas, patches, tap_products
 from nncli.nn.layers import Conv
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.document import Block, Heading, Lines, Paragraph, equations
