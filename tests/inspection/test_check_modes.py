@@ -1,17 +1,30 @@
 """The check of layers whose training mode is not their evaluation mode: errors planted in them."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 from nncli.inspection.check import check
 from nncli.inspection.probe import Probe
-from nncli.nn.layers import BatchNorm, BatchNormStep, Conv, Dense, Dropout, DropoutStep
+from nncli.nn.arrays import moved
+from nncli.nn.layers import (
+    BatchNorm,
+    BatchNormStep,
+    Conv,
+    Dense,
+    Dropout,
+    DropoutStep,
+    Layer,
+    LayerStep,
+    Placed,
+    Workspace,
+)
 from nncli.nn.trace import Start, record_trace
-from tests.nn.cases import LAYER_CASES, Case, settle
+from tests.nn.cases import LAYER_CASES, Case, Setting, build_case, settle
 
 from .test_check import DTYPES, assert_passes, failed
 from .traces import trace_of
@@ -182,3 +195,68 @@ def test_the_three_terms_sum_to_what_flows_on(case: Any) -> None:
     # Neither a shift nor, but for ε, a scaling of the input changes anything.
     size = np.abs(layer.downstream).sum()
     assert np.abs(layer.downstream.sum(axis=axes)).max() < 1e-13 * size
+
+
+# --- A kind that nothing in the room knows -------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Absolute(Layer):
+    """a = |input|, which has a kink at 0."""
+
+    type: ClassVar[str] = "absolute"
+    has_kinks = True
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return input_shape
+
+    def step(self, placed: Placed, input: Any, workspace: Workspace) -> "AbsoluteStep":
+        return AbsoluteStep(placed, input, workspace)
+
+
+class AbsoluteStep(LayerStep):
+    def __init__(self, placed: Placed, input: Any, workspace: Workspace) -> None:
+        super().__init__(placed, input)
+        self.a, self.side, self.downstream = (np.zeros_like(input) for _ in range(3))
+
+    def forward(self) -> Planted:
+        yield lambda: np.copyto(self.side, np.sign(self.input.real))
+        yield partial(np.multiply, self.input, self.side, self.a)
+
+    def piece(self, along: float = 0.0) -> Any:
+        return np.sign(moved(self.input, along))
+
+    def hold(self, piece: Any) -> Planted:
+        yield partial(np.copyto, self.side, piece)
+        yield partial(np.multiply, self.input, self.side, self.a)
+
+    def backward_input(self) -> Planted:
+        yield partial(np.multiply, self.upstream, self.side, self.downstream)
+
+
+UNKNOWN = Case("unknown", (Dense(units=4, activation="tanh"), Absolute(), HEAD), (3,), n=3)
+
+
+@DTYPES
+def test_a_new_kind_of_layer_is_proven_without_being_known(dtype: Any) -> None:
+    rng = np.random.default_rng(0)
+    size = build_case(UNKNOWN).parameters.size
+    inputs, targets = rng.normal(0, 1, (3, 3)), rng.normal(0, 1, (3, 2))
+    setting = Setting(UNKNOWN, rng.normal(0, 1, size), inputs, targets)
+    trace = trace_of(setting, dtype)
+    done = assert_passes(trace)
+    assert [t.kinks for t in done.tensors if t.kinks] == []
+    dense = trace.layers[0]
+    wrong = replace(dense, upstream=np.abs(dense.upstream))
+    failure = check(replace(trace, layers=(wrong, *trace.layers[1:]))).failure
+    assert failure is not None
+    assert (failure.layer, failure.quantity) == ("dense1", "upstream")
+
+
+def test_a_kink_of_a_new_kind_is_seen() -> None:
+    setting = Setting(UNKNOWN, np.zeros(26), np.ones((3, 3)), np.ones((3, 2)))
+    parameters = np.linspace(-1, 1, 26)
+    parameters[:12], parameters[12:16] = 0, (0, 0.1, -0.1, 0.2)  # z of the first unit is 0
+    done = check(trace_of(replace(setting, parameters=parameters)))
+    (upstream,) = (t for t in done.tensors if (t.layer, t.quantity) == ("dense1", "upstream"))
+    assert upstream.kinks == ((0, 0), (1, 0), (2, 0))
