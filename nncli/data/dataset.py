@@ -105,7 +105,7 @@ class Dataset:
             self.inputs.take(rows, 0, inputs_out, "clip")
         self.targets.take(rows, 0, targets_out, "clip")
 
-    def _take(self, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
+    def _gather_raw(self, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
         if self._file is None:
             self.inputs.take(rows, 0, out, "clip")
         else:
@@ -118,7 +118,7 @@ class Dataset:
         for start in range(0, len(rows), len(raw)):
             chosen = rows[start : start + len(raw)]
             n = len(chosen)
-            self._take(chosen, raw[:n])
+            self._gather_raw(chosen, raw[:n])
             self.scaling.apply(raw[:n], inputs_out[start : start + n], work[:n])
 
 

@@ -12,7 +12,7 @@ from nncli.core.text import count_of, printable, quote_all
 from nncli.data.dataset import Dataset, check_inputs, needed_scaling, prepare
 from nncli.data.preprocessing import Layout, Preprocessing
 from nncli.data.readers.arrays import release_large
-from nncli.data.readers.files import STANDARD_INPUT, check_expansion, opened, reading
+from nncli.data.readers.files import STANDARD_INPUT, check_expansion, explain_read_errors, opened
 from nncli.data.readers.read import array_of_inputs, kind, read_source
 from nncli.data.readers.rows import RowReader, delimiter_of, read_table
 from nncli.data.readers.tables import chosen_samples
@@ -58,7 +58,7 @@ def read_inputs(
     elif isinstance(source, np.ndarray):
         samples = array_of_inputs(source, "inputs")
     else:
-        with reading(Path(STANDARD_INPUT)):
+        with explain_read_errors(Path(STANDARD_INPUT)):
             reader = RowReader(source, STANDARD_INPUT)
             layout = layout_of(preprocessing, reader)
         return Inputs(
@@ -93,7 +93,7 @@ def parts_of_file(
 def parts_of_stream(
     preprocessing: Preprocessing, reader: RowReader, layout: Layout, dtype: DType
 ) -> Iterator[Dataset]:
-    with reading(Path(STANDARD_INPUT)):
+    with explain_read_errors(Path(STANDARD_INPUT)):
         yield from parts_of(preprocessing, reader, layout, dtype)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nncli.core.errors import DataError
 from nncli.core.text import count_of, quote_all
 from nncli.data.dataset import Data, Dataset, prepare
-from nncli.data.preprocessing import Scale, fit_scaling, recipe_of, shape_words
+from nncli.data.preprocessing import Scale, fit_scaling, preprocessing_of, shape_words
 from nncli.data.readers.read import read_source
 from nncli.data.readers.tables import Target
 from nncli.data.samples import Pair, Samples, Source, is_reshape, rearranged
@@ -78,7 +78,7 @@ def load(
         train=replace(whole, index=chosen),
         validation=parts.get("validation"),
         test=parts.get("test"),
-        preprocessing=recipe_of(samples, encoding, scaling, outputs),
+        preprocessing=preprocessing_of(samples, encoding, scaling, outputs),
     )
 
 
@@ -166,40 +166,40 @@ def hold_out(
         )
     held = math.floor(share * samples + 0.5)
     if classes is None:
-        groups, take = [np.arange(samples)], [held]
+        groups, numbers = [np.arange(samples)], [held]
     else:
         # A stable sort, so that what is drawn depends on the seed and the file alone.
         order = np.argsort(classes, kind="stable")
         sizes = np.bincount(classes)
         groups = np.split(order, np.cumsum(sizes)[:-1])
-        take = shares(share, held, [int(size) for size in sizes])
-    check_sides(share, samples, sum(take), name)
+        numbers = held_per_class(share, held, [int(size) for size in sizes])
+    check_sides(share, samples, sum(numbers), name)
     generator = np.random.Generator(np.random.PCG64(seed))
     mask = np.zeros(samples, dtype=bool)
-    for group, number in zip(groups, take, strict=True):
+    for group, number in zip(groups, numbers, strict=True):
         mask[generator.permutation(group)[:number]] = True
     return np.flatnonzero(~mask), np.flatnonzero(mask)
 
 
-def shares(share: float, held: int, sizes: list[int]) -> list[int]:
+def held_per_class(share: float, held: int, sizes: list[int]) -> list[int]:
     """How many of each class are held back: `held` in all, by largest remainder.
 
     A class of two or more keeps one sample for training, even where fewer than `held` are held
-    back for that. A class of one is held back only when nothing else is left to take.
+    back for that. A class of one is held back only when nothing else is left.
     """
     spare = [max(size - 1, 0) for size in sizes]
     lone = [int(size == 1) for size in sizes]
-    take = [min(math.floor(share * size), most) for size, most in zip(sizes, spare, strict=True)]
+    numbers = [min(math.floor(share * size), most) for size, most in zip(sizes, spare, strict=True)]
     remainder = [share * size - math.floor(share * size) for size in sizes]
     by_remainder = sorted(range(len(sizes)), key=lambda i: -remainder[i])
     for most in (spare, [a + b for a, b in zip(spare, lone, strict=True)]):
-        while sum(take) < held:
-            left = [i for i in by_remainder if take[i] < most[i]]
+        while sum(numbers) < held:
+            left = [i for i in by_remainder if numbers[i] < most[i]]
             if not left:
                 break
-            for i in left[: held - sum(take)]:
-                take[i] += 1
-    return take
+            for i in left[: held - sum(numbers)]:
+                numbers[i] += 1
+    return numbers
 
 
 def check_sides(share: float, samples: int, held: int, name: str) -> None:

@@ -285,7 +285,7 @@ def shape_words(shape: Sequence[int]) -> str:
     return count_of(shape[0], "input") if len(shape) == 1 else f"an image of {sizes(shape)}"
 
 
-def recipe_of(
+def preprocessing_of(
     samples: Samples, encoding: Encoding | None, scaling: Scaling, outputs: int
 ) -> Preprocessing:
     """What the training samples settle."""

@@ -134,7 +134,7 @@ def _by_name(file: WeightFile, network: Network) -> tuple[dict[str, str], list[s
         if name not in given
     ]
     problems += [
-        f"{file.name}: {_told(file, name)} is not in this network"
+        f"{file.name}: {_describe_array(file, name)} is not in this network"
         for name in given
         if name not in wanted
     ]
@@ -147,7 +147,7 @@ def _some(names: Iterable[str]) -> str:
     return (", ".join(names[:MOST_NAMED]) or "nothing") + more
 
 
-def _told(file: WeightFile, name: str) -> str:
+def _describe_array(file: WeightFile, name: str) -> str:
     return f"{printable(name)} ({sizes(file.arrays[name].shape) or 'one number'})"
 
 
@@ -232,7 +232,7 @@ def _modules(file: WeightFile) -> list[_Module]:
             modules.append(_Module(prefix, shape, f"{prefix}bias" in file.arrays))
         elif key != "bias" or len(shape) != 1 or f"{prefix}weight" not in file.arrays:
             problems.append(
-                f"{file.name}: {_told(file, name)} is no weight or bias of a "
+                f"{file.name}: {_describe_array(file, name)} is no weight or bias of a "
                 f"{join_words(MODULES.values())} layer"
             )
     _raise(problems)

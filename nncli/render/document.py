@@ -58,7 +58,7 @@ class Matrix(NamedTuple):
     def is_cut(self) -> bool:
         return None in self.rows or None in self.columns
 
-    def shown(self) -> Array:
+    def shown_values(self) -> Array:
         """The shown values as they read; gaps are left out."""
         rows = [r for r in self.rows if r is not None]
         columns = [c for c in self.columns if c is not None]
@@ -192,7 +192,7 @@ def rounding_note(page: Page) -> Paragraph:
     off = 0.0
     for block in page:
         if isinstance(block, Equation) and block.signs == "+" * (len(block.terms) - 2) + "=":
-            *parts, result = (term.shown() for term in block.terms)
+            *parts, result = (term.shown_values() for term in block.terms)
             finite = np.isfinite(result)
             with np.errstate(invalid="ignore"):  # of infinities, which are left out
                 difference = np.abs(sum(parts)[finite] - result[finite])  # type: ignore[index]

@@ -122,7 +122,7 @@ class RunFolder:
             os.close(metrics)
             raise OSError(errno.EINVAL, "it is no regular file")
         try:
-            _take(metrics, path)
+            _lock(metrics, path)
         except BaseException:
             os.close(metrics)
             raise
@@ -253,7 +253,7 @@ class RunFolder:
         write_whole(path, content, durable=False)
         shared, self._metrics = self._metrics, os.open(path, os.O_RDWR | os.O_NOFOLLOW)
         try:
-            _take(self._metrics, self.path)
+            _lock(self._metrics, self.path)
         finally:
             os.close(shared)
 
@@ -378,7 +378,7 @@ def _is_partial(name: str) -> bool:
     return any(is_temporary(name, final) for final in RUN_FILES)
 
 
-def _take(metrics: int, path: Path) -> None:
+def _lock(metrics: int, path: Path) -> None:
     """Locks the open metrics file of a run folder. The system unlocks it if this process dies.
 
     Raises:

@@ -76,9 +76,9 @@ class Plan(NamedTuple):
 
     def steps(self, index: Rows, epoch: int = 1, start: int = 0) -> Iterator[tuple[float, Rows]]:
         """η and mini-batch of every step from there on, without end."""
-        for later in count(epoch):
-            for rows in self.batches(index, later, start if later == epoch else 0):
-                yield self.eta_in(later), rows
+        for current_epoch in count(epoch):
+            for rows in self.batches(index, current_epoch, start if current_epoch == epoch else 0):
+                yield self.eta_in(current_epoch), rows
 
 
 class StepRunner:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nncli.data import Origin, Pair, Samples, Scaling, preprocessing
-from nncli.data.load import hold_out, shares
+from nncli.data.load import held_per_class, hold_out
 from nncli.data.preprocessing import fit_scaling
 from tests.conftest import present
 from tests.data.conftest import load, problems
@@ -137,7 +137,7 @@ def test_shares_of_classes(sizes: list[int], share: float, taken: list[int]) -> 
 @settings(max_examples=200, deadline=None)
 def test_shares_keep_their_promises(sizes: Any, share: Any) -> None:
     held = int(np.floor(share * sum(sizes) + 0.5))
-    taken = shares(share, held, sizes)
+    taken = held_per_class(share, held, sizes)
     assert all(0 <= t <= max(n - 1, min(n, 1)) for t, n in zip(taken, sizes, strict=True))
     most = sum(max(n - 1, min(n, 1)) for n in sizes)
     assert sum(taken) == min(held, most)

@@ -203,7 +203,7 @@ def test_an_equation_of_matrices() -> None:
     (equation,) = blocks([("a", a), ("b", a), ("c", 2 * a)], "+=")
     assert isinstance(equation, Equation)
     assert [term.symbol for term in equation.terms] == ["a", "b", "c"]
-    assert np.array_equal(equation.terms[2].shown(), 2 * a)
+    assert np.array_equal(equation.terms[2].shown_values(), 2 * a)
     assert not equation.terms[0].is_cut
 
 
@@ -229,7 +229,7 @@ def test_a_shortened_matrix_comes_with_its_statistics() -> None:
     equation, words = blocks([("W", array)], "")
     assert isinstance(equation, Equation)
     assert equation.terms[0].is_cut
-    assert np.array_equal(equation.terms[0].shown(), array[[0, 1, 2, 10, 11, 12]])
+    assert np.array_equal(equation.terms[0].shown_values(), array[[0, 1, 2, 10, 11, 12]])
     assert words == Paragraph(f"W: {statistics(array)}", note=True)
     assert statistics(array) == "13×2, norm 74.33, from 0 to 25.00, mean 12.50"
 

@@ -143,8 +143,8 @@ def cannot_read(path: Path, error: Exception) -> DataError:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """What the system refuses while something is read, raised inside, becomes a DataError."""
+def explain_read_errors(path: Path) -> Iterator[None]:
+    """Turns what the system raises inside, while something is read, into a DataError."""
     try:
         yield
     except OSError as error:

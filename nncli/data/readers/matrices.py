@@ -35,12 +35,12 @@ from nncli.data.readers.files import (
     TEXT_LIMIT,
     TEXT_RATIO_LIMIT,
     check_ratio,
+    explain_read_errors,
     file_size,
     format_of,
     is_gzip,
     opened,
     read_upto,
-    reading,
 )
 from nncli.data.readers.text import TextReader, as_text
 from nncli.data.samples import is_channels_last
@@ -149,7 +149,7 @@ def read_standard_input(
         raise DataError(f"{STANDARD_INPUT}: is closed")
     source = sys.stdin.buffer if stream is None else stream
     tick = Ticker(progress, None)
-    with reading(Path(STANDARD_INPUT)):
+    with explain_read_errors(Path(STANDARD_INPUT)):
         start = bytes(read_upto(source, START))
         kind = kind_by_start(start, STANDARD_INPUT) or "found"
         matrix = from_stream(start, source, STANDARD_INPUT, kind, allow_nan, tick)

@@ -152,17 +152,17 @@ class ScatterInputGradient:
         dtype = delta.dtype
         self.delta_matrix = delta.reshape(len(delta), -1)
         self.weight_matrix = weight.reshape(len(weight), -1)
-        shares = zeros((*weight.shape[1:], *delta.shape[1:]), dtype)
-        self.share_matrix = shares.reshape(self.weight_matrix.shape[1], -1)
+        products = zeros((*weight.shape[1:], *delta.shape[1:]), dtype)
+        self.product_matrix = products.reshape(self.weight_matrix.shape[1], -1)
         self.padded = zeros(padded.shape, dtype)
         self.downstream = windows.interior(self.padded)
-        self.taps = [(cells, shares[:, i, j]) for i, j, cells in windows.taps(self.padded)]
+        self.taps = [(cells, products[:, i, j]) for i, j, cells in windows.taps(self.padded)]
 
     def rule(self) -> Operations:
-        yield bind(np.matmul, self.weight_matrix.T, self.delta_matrix, self.share_matrix)
+        yield bind(np.matmul, self.weight_matrix.T, self.delta_matrix, self.product_matrix)
         yield bind(self.padded.fill, 0)
-        for cells, share in self.taps:
-            yield bind(np.add, cells, share, cells)
+        for cells, product in self.taps:
+            yield bind(np.add, cells, product, cells)
 
 
 class GatherInputGradient:

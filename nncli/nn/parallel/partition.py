@@ -62,9 +62,9 @@ def partition(
     # Not workers.processes: threads are slower at it, but give the same bits as processes.
     if can_fork() and splits_units(network.layers):
         return TensorParallel(make_pass(slice(None), gradient), optimizer, workers)
-    shares = even_slices(n, max(1, min(workers.size, n // SMALLEST_SHARE)))
-    gradients = [gradient, *(another_gradient() for _ in shares[1:])]
-    return DataParallel([*map(make_pass, shares, gradients)], optimizer, workers)
+    sample_slices = even_slices(n, max(1, min(workers.size, n // SMALLEST_SHARE)))
+    gradients = [gradient, *(another_gradient() for _ in sample_slices[1:])]
+    return DataParallel([*map(make_pass, sample_slices, gradients)], optimizer, workers)
 
 
 class Serial:

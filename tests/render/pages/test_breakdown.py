@@ -297,7 +297,7 @@ def test_the_extent_of_what_is_shown() -> None:
     ):
         sums = [e for e in shown_equations(trace, extent=extent) if e.signs == "+="]
         hidden = next(e for e in sums if e.terms[0].array.shape == (64, 30))
-        assert hidden.terms[0].shown().shape[1] == size
+        assert hidden.terms[0].shown_values().shape[1] == size
 
 
 def test_a_failed_check_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
