@@ -108,7 +108,7 @@ PARALLEL = {  # what the rest of the package uses of nn.parallel, as its docstri
     "nncli.nn.parallel": {"worker_pool"},
     "nncli.nn.parallel.worker_pool": {"WorkerPool", "buffers_for", "start_workers"},
     "nncli.nn.parallel.partition": {"Source", "partition"},
-    "nncli.nn.parallel.blas": {"available_threads", "load_numpy"},
+    "nncli.nn.parallel.blas": {"arithmetic", "available_threads", "load_numpy"},
 }
 
 

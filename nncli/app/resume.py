@@ -1,6 +1,6 @@
 """nncli.resume: a run folder is trained further. What may change on the way, and what must not."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,10 +18,11 @@ from nncli.app.train import (
 from nncli.core.errors import RunError, SpecError
 from nncli.core.files import read_regular, reason
 from nncli.core.text import count_of, printable
+from nncli.nn.parallel.blas import arithmetic
 from nncli.spec import Spec, dump_spec, load_spec
 from nncli.spec.dump import ABSENT, differences
 from nncli.spec.words import KeyPath, describe, dotted
-from nncli.training.checkpoint import check_optimizer_state
+from nncli.training.checkpoint import RunIdentity, check_optimizer_state
 from nncli.training.checkpoint_writer import CheckpointWriter
 from nncli.training.run_data import DataIdentity, check_same, data_text
 from nncli.training.run_files import SPEC
@@ -114,14 +115,18 @@ def resume(
             trainer = make_trainer(prepared, workers, point.identity.untrained)
             check_optimizer_state(trainer.optimizer, point.state)
             trainer.restore(point.state)
-            for note in (*prepared.notes, *point.notes):
+            others = _other_arithmetic(point.identity, arithmetic())
+            for note in (*prepared.notes, *point.notes, *others):
                 watch.warn(note)
             run.begin()
         except BaseException:
             run.folder.close()
             raise
-        checksums = identity_of_data(prepared).checksums
-        identity = point.identity._replace(threads=workers.threads, checksums=checksums)
+        identity = point.identity._replace(
+            threads=workers.threads,
+            checksums=identity_of_data(prepared).checksums,
+            arithmetic=arithmetic(),
+        )
         writer = CheckpointWriter(
             run.folder, prepared.network, point.history, identity, checkpoint_every
         )
@@ -157,6 +162,20 @@ def reopen(
     except BaseException:
         folder.close()
         raise
+
+
+def _other_arithmetic(identity: RunIdentity, here: Mapping[str, str]) -> Iterator[str]:
+    """A note where versions or kernels are not those that the run was trained with so far."""
+    names = [name for name in identity.arithmetic if identity.arithmetic[name] != here.get(name)]
+    before, now = (
+        ", ".join(f"{name} {printable(found.get(name, 'none'))}" for name in names)
+        for found in (identity.arithmetic, here)
+    )
+    if names:
+        yield (
+            f"so far it was trained with {before}, here it goes on with {now}: the last bits may "
+            "differ from those of a training that was not interrupted"
+        )
 
 
 def _lost_data(path: Path) -> Iterator[str]:

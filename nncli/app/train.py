@@ -11,6 +11,7 @@ from nncli.app.pipeline import prepare, start_workers, with_defaults
 from nncli.app.records import Prepared, Training
 from nncli.core.errors import DivergedError, InterruptedTraining, StoppedTraining
 from nncli.nn.optimizers import Optimizer
+from nncli.nn.parallel.blas import arithmetic
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.spec import Spec, dump_spec, load_spec
 from nncli.training.checkpoint import RunIdentity, pack_checkpoint
@@ -68,7 +69,13 @@ def train(
     with start_workers(prepared) as workers:
         trainer = make_trainer(prepared, workers)
         data = identity_of_data(prepared)
-        identity = RunIdentity(data.fingerprint, workers.threads, trainer.untrained, data.checksums)
+        identity = RunIdentity(
+            data.fingerprint,
+            workers.threads,
+            trainer.untrained,
+            data.checksums,
+            arithmetic=arithmetic(),
+        )
         folder = None
         if out is not None:
             text = dump_spec(with_defaults(prepared.spec))

@@ -28,6 +28,7 @@ INTEGERS = ("epoch", "samples", "steps_taken")
 LARGEST_COUNT = 2**63 - 1
 # What damaged bytes raise.
 DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+LONGEST_WORD = 200  # characters of a version or a kernel
 CHECKSUM_KEY, NO_CHECKSUM = b'"checksum": "', b"0" * 8
 
 
@@ -69,6 +70,8 @@ class RunIdentity(NamedTuple):
         untrained: the cost of a network that has learnt nothing, see `Trainer`.
         checksums: of the data; none in checkpoints of older versions.
         metrics: what the metrics file held when the checkpoint was written; () in those.
+        arithmetic: versions and kernels that decide the last bits, see `blas.arithmetic`; empty in
+            those.
     """
 
     data: Fingerprint
@@ -76,6 +79,7 @@ class RunIdentity(NamedTuple):
     untrained: float
     checksums: Checksums = MappingProxyType({})
     metrics: Marks = ()
+    arithmetic: Mapping[str, str] = MappingProxyType({})
 
 
 def check_optimizer_state(optimizer: Optimizer, state: State) -> None:
@@ -103,7 +107,11 @@ def pack_checkpoint(network: Network, state: State, identity: RunIdentity) -> by
         "format": f"{FORMAT}{VERSION}",
         "checksum": NO_CHECKSUM.decode(),
         "place": to_json({key: getattr(state, key) for key in POSITION}),
-        "terms": to_json(identity._replace(checksums=dict(identity.checksums))._asdict()),
+        "terms": to_json(
+            identity._replace(
+                checksums=dict(identity.checksums), arithmetic=dict(identity.arithmetic)
+            )._asdict()
+        ),
     }
     content = safetensors_format.pack(arrays, metadata)
     at = content.index(CHECKSUM_KEY) + len(CHECKSUM_KEY)
@@ -197,13 +205,21 @@ def _identity(text: str) -> RunIdentity:
     untrained = written["untrained"]
     if untrained is not None and not _is_number(untrained):
         raise ValueError(f"untrained is {untrained!r}")
+    arithmetic = written.get("arithmetic", {})
+    if not isinstance(arithmetic, dict) or not all(map(_is_word, arithmetic.values())):
+        raise ValueError("arithmetic holds no words")
     return RunIdentity(
         data,
         threads,
         math.inf if untrained is None else float(untrained),
         checksums_from(written.get("checksums", {})),
         marks_from(written.get("metrics", [])),
+        arithmetic,
     )
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= LONGEST_WORD
 
 
 def _is_fingerprint(numbers: Any) -> bool:

@@ -16,12 +16,14 @@ import nncli
 from nncli.app.opening import open_spec_or_run
 from nncli.core import safetensors_format
 from nncli.core.errors import InterruptedTraining, RunError, SpecError
+from nncli.nn.parallel.blas import arithmetic
 from nncli.spec import load_spec, parse_spec
 from nncli.training.checkpoint import CHECKSUM_KEY, NO_CHECKSUM, _checksum
 from nncli.training.history import Epoch, Progress, marks_of
 from nncli.training.run_files import CHECKPOINT, DATA, METRICS, PREVIOUS
 from nncli.training.run_folder import RunFolder
 from nncli.training.trainer import Trainer
+from tests.conftest import CONFIGS
 from tests.soak.kills import ending
 
 SPEC = """
@@ -113,6 +115,54 @@ def test_it_goes_on_with_as_many_threads(tmp_path: Path, monkeypatch: pytest.Mon
     nncli.train(spec_of(*overrides), out=tmp_path / "one")
     nncli.resume(tmp_path / "run")
     assert ending(tmp_path / "run") == ending(tmp_path / "three") != ending(tmp_path / "one")
+
+
+def test_other_kernels_are_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bits follow from the processor's kernels too; a run goes on with others, but says so."""
+    own = arithmetic()
+    assert own["NumPy"] == np.__version__
+    monkeypatch.setattr("nncli.app.train.arithmetic", lambda: own | {"BLAS": "OpenBLAS 0.1 Zen"})
+    interrupted(tmp_path / "run", 2)
+    notes: list[str] = []
+    with pytest.raises(InterruptedTraining):
+        nncli.resume(tmp_path / "run", on_warning=notes.append, on_event=interrupt_at(1))
+    assert notes == [
+        f"so far it was trained with BLAS OpenBLAS 0.1 Zen, here it goes on with BLAS {own['BLAS']}"
+        ": the last bits may differ from those of a training that was not interrupted"
+    ]
+    notes.clear()
+    nncli.resume(tmp_path / "run", on_warning=notes.append)
+    assert notes == []
+
+
+CORES = """
+import os, sys
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(sys.argv.pop(1))])
+from nncli.cli import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2,
+    reason="needs two cores",
+)
+@pytest.mark.parametrize(("first", "then"), [(1, 2), (2, 1)])
+def test_a_run_keeps_its_bits_on_other_cores(first: int, then: int, tmp_path: Path) -> None:
+    """The number of threads decides the order of sums; auto depends on the cores, a resume not."""
+    environment = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+
+    def nncli_on(cores: int, *arguments: str) -> None:
+        command = [sys.executable, "-c", CORES, str(cores), *arguments]
+        subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+
+    spec = str(CONFIGS / "digits-conv.yaml")
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    nncli_on(first, "train", spec, "--epochs", "2", "--out", str(whole))
+    nncli_on(first, "train", spec, "--epochs", "1", "--out", str(run))
+    nncli_on(then, "train", "--resume", str(run), "--epochs", "2")
+    assert ending(run) == ending(whole)
 
 
 @pytest.mark.slow

@@ -51,6 +51,24 @@ def set_blas_threads(count: int) -> None:
         set_count(ctypes.c_int(count))
 
 
+def arithmetic() -> dict[str, str]:
+    """What decides the last bits besides the spec and the number of threads, by name.
+
+    OpenBLAS has kernels, and NumPy loops, for each family of processors; each adds up in an order
+    of its own.
+    """
+    numpy = import_module("numpy")
+    found = numpy.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", ())
+    config, core = (_function(f"get_{name}") for name in ("config", "corename"))
+    kernels = []
+    for function in (config, core):
+        if function is not None:
+            function.restype = ctypes.c_char_p
+            kernels.append(function().decode("ascii", "replace"))
+    blas = " ".join([*kernels[0].split()[:2], *kernels[1:]]) if kernels else "unknown"
+    return {"NumPy": numpy.__version__, "BLAS": blas, "SIMD": " ".join(found[-1:]) or "baseline"}
+
+
 @cache
 def _function(name: str) -> Any:
     """A function of OpenBLAS, looked up among the libraries that NumPy's own module has loaded.
