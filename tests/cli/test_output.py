@@ -217,8 +217,8 @@ def test_a_run_does_not_go_into_another(here: Path, refused: Callable[..., str])
 
 
 def test_a_run_may_be_replaced_from_within(nncli: Run, here: Path) -> None:
-    os.chdir(here / "run")
-    assert nncli("train", "net.yaml", "--out", "run", "--overwrite").status == 0
+    done = nncli("train", "../net.yaml", "--out", "../run", "--overwrite", folder=here / "run")
+    assert done.status == 0
 
 
 def linked(folder: Path, link: Callable[[Path, Path], None]) -> Iterator[tuple[Path, bytes]]:
