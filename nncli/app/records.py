@@ -196,8 +196,8 @@ class LayerSummary(NamedTuple):
         state_shapes: of what it keeps from step to step and is no parameter.
         parameters: how many numbers the parameters are.
         multiply_adds: products of a weight and a number in its forward pass, for one sample.
-        backward_multiply_adds: those of its way back: of ∂C/∂W and, but for the first layer, of
-            ∂C/∂input.
+        backward_multiply_adds: those of its backward pass: of ∂C/∂W and, above the first layer with
+            weights, of ∂C/∂input.
         memory: bytes that its part of a step on one mini-batch takes, its parameters included.
         time: for one mini-batch, where it was measured.
     """

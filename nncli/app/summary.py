@@ -15,6 +15,7 @@ from nncli.app.records import LayerSummary, Summary
 from nncli.app.sources import load_data
 from nncli.inspection.timing import LayerTime, time_step
 from nncli.nn.layers import Placed
+from nncli.nn.network import backward_multiply_adds
 from nncli.spec import Spec, load_spec
 
 ITEMSIZE = {"float32": 4, "float64": 8}
@@ -48,7 +49,10 @@ def summary(
         spec.dtype,
         itemsize,
         n,
-        tuple(_layer(p, k, n, itemsize, times[k]) for k, p in enumerate(placed)),
+        tuple(
+            _layer(p, backward, n, itemsize, time)
+            for p, backward, time in zip(placed, backward_multiply_adds(placed), times, strict=True)
+        ),
         seconds,
         (*notes, *shape_notes(spec, placed)),
     )
@@ -71,9 +75,8 @@ def _spec_and_shape(
 
 
 def _layer(
-    placed: Placed, index: int, n: int, itemsize: int, time: LayerTime | None
+    placed: Placed, backward: int, n: int, itemsize: int, time: LayerTime | None
 ) -> LayerSummary:
-    forward = placed.multiply_adds
     return LayerSummary(
         placed.name,
         placed.layer.type,
@@ -83,8 +86,8 @@ def _layer(
         placed.parameter_shapes,
         placed.state_shapes,
         placed.parameters,
-        forward,
-        forward if index == 0 else 2 * forward,
+        placed.multiply_adds,
+        backward,
         placed.workspace_size(n) * itemsize,
         time,
     )

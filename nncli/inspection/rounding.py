@@ -104,7 +104,7 @@ class _Repetition:
             step.last.upstream[...] = cost.upstream(step.last.z, step.targets_t, step.error)
         for layer in reversed(step.layers):
             self._change(layer.upstream)
-            if not (layer is step.last and cost.error_is_delta):
+            if not step.is_fused(layer):
                 self._execute(layer.multiply_hadamard())
             self._execute(layer.backward())
             self._execute(layer.backward_input())

@@ -1,6 +1,6 @@
 """Measured times of a step and of its layers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from time import perf_counter
 from typing import NamedTuple
@@ -10,6 +10,7 @@ import numpy as np
 from nncli.nn.arrays import Operation, execute
 from nncli.nn.network import Network
 from nncli.nn.optimizers import sgd
+from nncli.nn.passes import LayerOperations
 from nncli.nn.step import Step
 
 WARM_UP, MEASURED = 0.1, 0.5  # seconds
@@ -39,7 +40,8 @@ def time_step(network: Network, n: int) -> StepTime:
     step.targets[:, 0] = 1
     repeat(lambda: step.run(0.0), WARM_UP)
     whole = repeat(lambda: step.run(0.0), MEASURED)
-    operations = layer_operations(step)
+    (whole_pass,) = step.passes
+    operations = whole_pass.layer_operations
     with np.errstate(all="ignore"):
         passes = repeat(lambda: time_layers(operations), MEASURED)
     forward, backward = np.median([times for times, _ in passes], axis=0).tolist()
@@ -62,28 +64,11 @@ def repeat(call: Callable[[], object], seconds: float) -> list[tuple[object, flo
     return results
 
 
-def layer_operations(step: Step) -> tuple[list[list[Operation]], list[list[Operation]]]:
-    """The recorded operations of each layer, forward and backward."""
-    forward = [list(layer.forward()) for layer in step.layers]
-    backward = []
-    for k, layer in enumerate(step.layers):
-        fused = layer is step.layers[-1] and step.network.cost.error_is_delta
-        operations = [] if fused else list(layer.multiply_hadamard())
-        operations += layer.backward()
-        if k:
-            operations += layer.backward_input()
-        backward.append(operations)
-    return forward, backward
-
-
-def time_layers(
-    operations: tuple[list[list[Operation]], list[list[Operation]]],
-) -> tuple[list[float], list[float]]:
+def time_layers(operations: Sequence[LayerOperations]) -> tuple[list[float], list[float]]:
     """Seconds of each layer, forward and backward, in one pass through the step."""
-    forward, backward = operations
-    there = [seconds_of(layer) for layer in forward]
-    back = [seconds_of(layer) for layer in reversed(backward)]
-    return there, back[::-1]
+    forward = [seconds_of(layer.forward) for layer in operations]
+    backward = [seconds_of(layer.backward) for layer in reversed(operations)]
+    return forward, backward[::-1]
 
 
 def seconds_of(operations: list[Operation]) -> float:

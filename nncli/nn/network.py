@@ -235,8 +235,22 @@ def has_windows(layers: Sequence[Placed]) -> bool:
 
 
 def splits_samples(layers: Sequence[Placed]) -> bool:
-    """Whether several passes may take some samples of a mini-batch each."""
-    return all(placed.layer.splits_samples for placed in layers)
+    """Whether several passes may take some samples of a mini-batch each.
+
+    What a layer keeps from step to step comes from the whole mini-batch.
+    """
+    return all(placed.layer.splits_samples and not placed.state_shapes for placed in layers)
+
+
+def first_with_parameters(layers: Sequence[Placed]) -> int:
+    """The index of the layer below which no gradient needs ∂C_x/∂a."""
+    return next(k for k, placed in enumerate(layers) if placed.parameters)
+
+
+def backward_multiply_adds(layers: Sequence[Placed]) -> list[int]:
+    """Of each layer, those of a step's backward pass of one sample: for ∂C/∂W and ∂C_x/∂input."""
+    first = first_with_parameters(layers)
+    return [placed.multiply_adds * ((k >= first) + (k > first)) for k, placed in enumerate(layers)]
 
 
 def check_batch(layers: Sequence[Placed], n: int) -> None:

@@ -1,14 +1,21 @@
 """Forward and backward over some samples, each layer's part in its turn."""
 
 import math
-from collections.abc import Iterator
 from itertools import chain, pairwise
+from typing import NamedTuple
 
 import numpy as np
 
-from nncli.nn.arrays import Array, Operations, bind, execute
+from nncli.nn.arrays import Array, Operation, Operations, bind, execute
 from nncli.nn.layers import LayerStep, WeightedStep, Workspace
-from nncli.nn.network import Network, has_windows
+from nncli.nn.network import Network, first_with_parameters, has_windows
+
+
+class LayerOperations(NamedTuple):
+    """What a pass runs of one layer, in order."""
+
+    forward: list[Operation]
+    backward: list[Operation]
 
 
 class Pass:
@@ -20,6 +27,7 @@ class Pass:
         last: the last of them.
         error: a − y of the last layer, outputs x samples.
         forward_operations, backward_operations, state_operations: what a step runs, in order.
+        layer_operations: of each layer, those among them that are its own.
         total_cost: gives Σ_x C_x from the last forward pass; complex where the network is.
     """
 
@@ -89,27 +97,34 @@ class Pass:
 
     def _order_operations(self) -> None:
         # The order of a step never changes, so its operations are recorded once.
-        self.forward_operations = [*chain.from_iterable(layer.forward() for layer in self.layers)]
+        first = first_with_parameters(self.network.layers)
+        self.layer_operations = [
+            LayerOperations(
+                [*layer.forward()],
+                [] if self.gradient is None else [*self._backward(k, layer, first)],
+            )
+            for k, layer in enumerate(self.layers)
+        ]
+        forward, backward = zip(*self.layer_operations, strict=True)
+        self.forward_operations = [*chain.from_iterable(forward)]
         if self.first_input is not self.inputs_t:
             self.forward_operations.insert(0, bind(np.copyto, self.first_input, self.inputs_t))
         self.forward_operations.append(bind(np.subtract, self.last.a, self.targets_t, self.error))
-        rules = () if self.gradient is None else self._backward_rules()
-        self.backward_operations = [*chain.from_iterable(rules)]
+        self.backward_operations = [*chain.from_iterable(reversed(backward))]
         states = (layer.update_state() for layer in self.layers if self.is_training)
         self.state_operations = [*chain.from_iterable(states)]
 
-    def _backward_rules(self) -> Iterator[Operations]:
-        first = self._first_with_parameters()
-        for k, layer in reversed([*enumerate(self.layers)][first:]):
-            if not (layer is self.last and self.network.cost.error_is_delta):
-                yield layer.multiply_hadamard()
-            yield layer.backward()
-            if k > first:
-                yield layer.backward_input()
+    def _backward(self, k: int, layer: LayerStep, first: int) -> Operations:
+        if k >= first:
+            if not self.is_fused(layer):
+                yield from layer.multiply_hadamard()
+            yield from layer.backward()
+        if k > first:
+            yield from layer.backward_input()
 
-    def _first_with_parameters(self) -> int:
-        """Below it nobody needs ∂C_x/∂a."""
-        return next(k for k, layer in enumerate(self.layers) if layer.parameters)
+    def is_fused(self, layer: LayerStep) -> bool:
+        """Whether δ of a layer comes from the cost, without ∂C_x/∂a and σ'."""
+        return layer is self.last and self.network.cost.error_is_delta
 
     def forward(self) -> float:
         """From `inputs` to the outputs and the error; returns Σ_x C_x."""
@@ -129,7 +144,8 @@ class Pass:
 
     def complete(self) -> None:
         """What no update needs, see `Step.run`."""
-        for layer in reversed(self.layers[: self._first_with_parameters() + 1]):
+        first = first_with_parameters(self.network.layers)
+        for layer in reversed(self.layers[: first + 1]):
             execute(layer.backward_input())
         if self.network.cost.error_is_delta:
             self.last.upstream[...] = self.network.cost.upstream(

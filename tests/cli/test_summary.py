@@ -45,6 +45,22 @@ def test_the_numbers_of_lenet_5(nncli: Run) -> None:
     assert made["step_seconds"] is by_name["conv1"]["forward_seconds"] is None
 
 
+def test_nothing_flows_back_below_the_first_layer_with_weights(nncli: Run, tmp_path: Path) -> None:
+    """A flatten layer comes first, so that the first dense layer is the second."""
+    text = (
+        "data: {{train: x.csv, shape: {}}}\n"
+        "network: [{{type: dense, units: 5}}]\n"
+        "train: {{eta: 0.5}}\n"
+    )
+    found = []
+    for shape in ("[1, 4, 4]", "[16, 1, 1]"):
+        (tmp_path / "s.yaml").write_text(text.format(shape))
+        made = record(nncli, tmp_path / "s.yaml", "--time")
+        found.append(made["backward_multiply_adds"])
+        assert made["layers"][0]["backward_seconds"] is not None
+    assert found == [80, 80]
+
+
 def test_the_data_are_not_needed_where_the_shape_is_given(nncli: Run) -> None:
     gone = ("--set", "data.train=gone.csv", "--set", "data.validation=gone.csv")
     assert record(nncli, LENET, *SHAPE, *gone) == record(nncli, LENET)

@@ -195,9 +195,13 @@ class TensorParallel:
 
     def run(self, eta: float, full: bool) -> float:
         assert self.optimizer is not None
-        self.optimizer.begin(eta)  # before the step: workers go on to the update by themselves
+        # Before the step: workers go on to the update by themselves, if the cost is finite.
+        counts = self.optimizer.begin(eta)
         (self._full if full else self._back)()
-        return float(self._cost) / self.whole.n
+        cost = float(self._cost)
+        if not isfinite(cost):
+            self.optimizer.restore_counters(counts)
+        return cost / self.whole.n
 
 
 class WorkerPart:
@@ -217,6 +221,11 @@ class WorkerPart:
         self.wait = bind(barrier.wait, k)
         self.total_cost = whole.network.cost.total(whole.last.z, whole.targets_t, whole.error)
         layers = [layer for layer in whole.layers if isinstance(layer, DenseStep)]
+        # A flatten layer is a view; of any other kind there would be work left undone.
+        assert all(
+            isinstance(layer, DenseStep) or not (own.forward or own.backward)
+            for layer, own in zip(whole.layers, whole.layer_operations, strict=True)
+        )
         self.shards = [
             DenseShard(layer, self._inputs(layer), self._units(layer)) for layer in layers
         ]

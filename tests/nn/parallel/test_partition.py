@@ -10,9 +10,9 @@ import pytest
 from nncli.core.errors import DataError
 from nncli.inspection.check import check
 from nncli.nn.arrays import AlignedBuffers
-from nncli.nn.layers import Dense, DenseStep
+from nncli.nn.layers import BatchNorm, Dense, DenseStep
 from nncli.nn.network import Network, build_network, splits_samples, zero_network
-from nncli.nn.optimizers import sgd
+from nncli.nn.optimizers import Optimizer, chain_of, sgd
 from nncli.nn.parallel import partition as partition_module
 from nncli.nn.parallel.partition import DenseShard, even_slices, splits_units
 from nncli.nn.parallel.process_worker import can_fork
@@ -193,6 +193,32 @@ def test_a_cost_that_is_not_finite_in_one_share_leaves_the_parameters(workers: A
     before = step.network.parameters.copy()
     assert not np.isfinite(step.run(0.5, full=True))
     assert np.array_equal(step.network.parameters, before)
+
+
+def test_a_step_that_is_not_taken_is_not_counted(workers: Any) -> None:
+    rng = np.random.default_rng(0)
+    network = build_network([Dense(units=5), Dense(units=2)], (3,), "quadratic", np.float64, rng)
+    for own in (None, workers):
+        shared = in_shared_memory(network, workers)
+        step = Step(shared, Optimizer(shared, chain_of("adam")), 8, own)
+        step.inputs[...] = 1
+        step.run(0.1)
+        step.inputs[...] = np.nan
+        assert not np.isfinite(step.run(0.1))
+        assert present(step.optimizer).state["adam_steps"] == 1
+
+
+def test_what_a_layer_keeps_comes_from_the_whole_mini_batch(workers: Any) -> None:
+    class Splitting(BatchNorm):
+        splits_samples = True
+
+    rng = np.random.default_rng(0)
+    layers = [Dense(units=5), Splitting(), Dense(units=2)]
+    network = build_network(layers, (3,), "quadratic", np.float64, rng)
+    step = Step(network, sgd(network), 8, workers)
+    step.inputs[...] = rng.normal(size=step.inputs.shape)
+    step.run(0.1)
+    assert network.state["batchnorm1.batches"] == 1
 
 
 def test_mini_batches_too_small_to_share_are_taken_whole(workers: Any) -> None:
