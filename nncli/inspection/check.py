@@ -1,10 +1,11 @@
 """Every gradient of a trace, compared with a derivative computed without backpropagation."""
 
 import math
-from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from nncli.inspection.probe import Index, Probe
 from nncli.inspection.rounding import CANCELLED, Place, rounding, terms_of
@@ -104,47 +105,35 @@ def check(trace: Trace, entries: int | None = None) -> Check:
             largest; None: as many as take about a second.
     """
     probe = Probe(trace)
-    tensors = list(_tensors(trace))
-    limit = entries if entries is not None else default_entries(trace, [t[3].size for t in tensors])
-    allowed = tolerance(trace)
-    errors = Errors(rounding(trace), terms_of(trace), not trace.layers[-1].upstream.any())
+    gradients = list(_gradients(trace))
+    limit = entries if entries is not None else default_entries(trace, [g.size for g in gradients])
+    errors = _Errors(rounding(trace), terms_of(trace), not trace.layers[-1].upstream.any())
     rng = np.random.default_rng(SEED)
-    results = tuple(
-        _check_tensor(
-            *(probe, layer, quantity, variable, array, divisor), *(limit, allowed, errors, rng)
-        )
-        for layer, quantity, variable, array, divisor in tensors
-    )
-    return Check(METHOD, allowed, results)
+    results = []
+    for gradient in gradients:
+        chosen = _choose(gradient.array, limit, rng)
+        found = probe.derivatives(gradient.layer, gradient.variable, chosen)
+        compared = _compare(gradient, chosen, found.values / gradient.divisor, errors)
+        results.append(_summary(gradient, chosen, found.kinks, compared))
+    return Check(METHOD, tolerance(trace.inputs.dtype), tuple(results))
 
 
-class Errors(NamedTuple):
-    """What rounding does to the gradients of a trace, see `rounding` and `terms_of`.
-
-    `no_error`: whether all outputs are exactly right, so that every gradient has to be 0.
-    """
-
-    rounding: dict[Place, Array]
-    terms: dict[Place, Array]
-    no_error: bool
-
-
-def tolerance(trace: Trace) -> float:
+def tolerance(dtype: np.dtype[Any]) -> float:
     """The largest relative error that rounding alone explains, for entries well above it.
 
     Smaller entries are compared on the scale of `rounding`.
     """
-    return 1e-3 if trace.inputs.dtype == np.float32 else 1e-10
+    return 1e-3 if dtype == np.float32 else 1e-10
 
 
-def resolution(array: Array) -> float:
+def resolution(dtype: np.dtype[Any]) -> float:
     """How large a share of an entry rounding may be for the entry to be judged."""
-    return 5e-3 if array.dtype == np.float32 else 5e-4
+    return 5e-3 if dtype == np.float32 else 5e-4
 
 
-def underflow(array: Array) -> float:
+def underflow(dtype: np.dtype[Any]) -> float:
     """The size below which the products that make up an entry may have become 0."""
-    return max(1e6 * float(np.finfo(array.dtype).tiny), 1e-270)
+    return max(1e6 * float(np.finfo(dtype).tiny), 1e-270)
 
 
 def default_entries(trace: Trace, sizes: list[int]) -> int:
@@ -164,81 +153,141 @@ def default_entries(trace: Trace, sizes: list[int]) -> int:
     return min(max(limit, 10), MAX_DEFAULT_ENTRIES)
 
 
-def _tensors(trace: Trace) -> Iterator[tuple[str, str, str, Array, int]]:
-    """Each gradient once: (layer, quantity, the variable of the derivative, values, divisor).
+class _Gradient(NamedTuple):
+    """A gradient of a trace, and the derivative that it has to be.
+
+    Attributes:
+        variable: of the derivative of Σ_x C_x, as `Probe` names it; divisor: of that derivative.
+    """
+
+    layer: str
+    quantity: str
+    variable: str
+    array: Array
+    divisor: int
+
+    @property
+    def size(self) -> int:
+        return self.array.size
+
+
+def _gradients(trace: Trace) -> Iterator[_Gradient]:
+    """Each gradient once, in backward order.
 
     A layer's downstream is the upstream of the layer below, so only the first has one of its own.
     """
     n = len(trace.samples)
     for layer in reversed(trace.layers):
-        yield layer.name, "upstream", "a", layer.upstream, 1
+        yield _Gradient(layer.name, "upstream", "a", layer.upstream, 1)
         if layer.delta is not None:
-            yield layer.name, "delta", "z", layer.delta, 1
+            yield _Gradient(layer.name, "delta", "z", layer.delta, 1)
         if layer.weight_gradient is not None:
-            yield layer.name, "weight_gradient", "weight", layer.weight_gradient, n
+            yield _Gradient(layer.name, "weight_gradient", "weight", layer.weight_gradient, n)
         if layer.bias_gradient is not None:
-            yield layer.name, "bias_gradient", "bias", layer.bias_gradient, n
+            yield _Gradient(layer.name, "bias_gradient", "bias", layer.bias_gradient, n)
     first = trace.layers[0]
-    yield first.name, "downstream", "input", first.downstream, 1
+    yield _Gradient(first.name, "downstream", "input", first.downstream, 1)
 
 
-def _check_tensor(
-    probe: Probe,
-    layer: str,
-    quantity: str,
-    variable: str,
-    array: Array,
-    divisor: int,
-    limit: int,
-    allowed: float,
-    errors_of: Errors,
-    rng: np.random.Generator,
-) -> TensorCheck:
-    entries = _choose(array, limit, rng)
-    found = probe.derivatives(layer, variable, entries)
+class _Errors(NamedTuple):
+    """What rounding does to the gradients of a trace, see `rounding` and `terms_of`.
+
+    `no_error`: whether all outputs are exactly right, so that every gradient has to be 0.
+    """
+
+    rounding: dict[Place, Array]
+    terms: dict[Place, Array]
+    no_error: bool
+
+
+class _Compared(NamedTuple):
+    """Entries of a gradient beside their derivatives.
+
+    Attributes:
+        noise: what rounding can make of each.
+        errors: relative to the reference, or to the noise where that explains more; 0 where the
+            derivative is not known.
+        known: whether the derivative could be computed.
+        is_told: whether the entry is large enough beside its noise to be judged.
+    """
+
+    values: Array
+    references: Array
+    noise: Array
+    errors: Array
+    known: Array
+    is_told: Array
+
+
+def _compare(
+    gradient: _Gradient, entries: Sequence[Index], references: Array, known_errors: _Errors
+) -> _Compared:
+    array, dtype = gradient.array, gradient.array.dtype
     at = tuple(np.array(entries, int).reshape(len(entries), array.ndim).T)
-    values, rounding_error = array[at].astype(np.float64), errors_of.rounding[layer, quantity][at]
-    noise = rounding_error + underflow(array)
-    references = found.values / divisor
+    values = array[at].astype(np.float64)
+    noise = known_errors.rounding[gradient.layer, gradient.quantity][at] + underflow(dtype)
+    known = np.isfinite(references) | np.isnan(values)
     with np.errstate(over="ignore"):  # infinity is right where the trace's dtype overflows
-        rounded = references.astype(array.dtype)
+        rounded = references.astype(dtype)
     references = np.where(np.isinf(values) & np.isinf(rounded), rounded, references)
-    known = np.isfinite(found.values) | np.isnan(values)
-    largest = float(np.abs(values).max(initial=0))
-    kinks = tuple(entry for entry, is_kink in zip(entries, found.kinks, strict=True) if is_kink)
+    allowed = tolerance(dtype)
     errors = _relative_errors(values, references, noise / allowed)
-    errors[~known] = 0
-    is_zero = (values == 0) & ((found.values == 0) | (errors_of.no_error & (errors <= allowed)))
-    if largest == 0 or largest * resolution(array) > underflow(array):
-        is_zero |= np.maximum(np.abs(values), np.abs(references)) < underflow(array)
-    if (layer, quantity) in errors_of.terms:
-        # Where terms cancel altogether, derivative and gradient are 0 but for rounding.
-        rest = CANCELLED * np.finfo(array.dtype).eps * errors_of.terms[layer, quantity][at]
-        is_zero |= (np.abs(values) <= rest) & (np.abs(references) <= rest)
-    errors[is_zero] = 0
+    is_zero = _is_zero(gradient, at, values, references, known_errors)
+    if known_errors.no_error:
+        is_zero |= (values == 0) & (errors <= allowed)
+    errors[is_zero | ~known] = 0
     # Digits that agree on the entry's own scale are no rounding, however small the entry is.
     sizes = np.abs(references)
     with np.errstate(invalid="ignore"):
-        agree = (sizes > underflow(array)) & (np.abs(values - references) <= allowed * sizes)
-    is_told = is_zero | agree | (noise <= resolution(array) * np.maximum(sizes, SMALL * largest))
-    wrong = errors > allowed
-    verified = known & ~wrong & is_told
+        agree = (sizes > underflow(dtype)) & (np.abs(values - references) <= allowed * sizes)
+    scale = np.maximum(sizes, SMALL * np.abs(values).max(initial=0))
+    is_told = is_zero | agree | (noise <= resolution(dtype) * scale)
+    return _Compared(values, references, noise, errors, known, is_told)
+
+
+def _is_zero(
+    gradient: _Gradient, at: Any, values: Array, references: Array, known_errors: _Errors
+) -> Array:
+    """Whether an entry and its derivative are both 0, but for underflow and what cancelling leaves
+
+    of the terms of a sum.
+    """
+    dtype, larger = gradient.array.dtype, np.maximum(np.abs(values), np.abs(references))
+    is_zero: Array = larger == 0
+    largest = np.abs(values).max(initial=0)
+    if largest == 0 or largest * resolution(dtype) > underflow(dtype):
+        is_zero |= larger < underflow(dtype)
+    terms = known_errors.terms.get((gradient.layer, gradient.quantity))
+    if terms is not None:
+        is_zero |= larger <= CANCELLED * np.finfo(dtype).eps * terms[at]
+    return is_zero
+
+
+def _summary(
+    gradient: _Gradient,
+    entries: Sequence[Index],
+    is_kink: npt.NDArray[np.bool_],
+    compared: _Compared,
+) -> TensorCheck:
+    values, references, noise, errors, known, is_told = compared
+    right = known & (errors <= tolerance(gradient.array.dtype))
     worst = int(errors.argmax()) if known.any() else None
+    largest = int(np.abs(values).argmax())
     return TensorCheck(
-        layer,
-        quantity,
-        array.size,
-        len(entries),
-        kinks,
-        int(np.count_nonzero(verified)),
-        int(np.count_nonzero(known & ~wrong & ~is_told)),
-        int(np.count_nonzero(~known)),
-        largest,
-        float(noise[np.abs(values).argmax()]),
-        0.0 if worst is None else float(errors[worst]),
-        None if worst is None else entries[worst],
-        0.0 if worst is None else float(values[worst]),
-        0.0 if worst is None else float(references[worst]),
+        layer=gradient.layer,
+        quantity=gradient.quantity,
+        size=gradient.size,
+        checked=len(entries),
+        kinks=tuple(entry for entry, near in zip(entries, is_kink, strict=True) if near),
+        verified=int(np.count_nonzero(right & is_told)),
+        too_small=int(np.count_nonzero(right & ~is_told)),
+        unknown=int(np.count_nonzero(~known)),
+        largest=float(np.abs(values[largest])),
+        floor=float(noise[largest]),
+        max_relative_error=0.0 if worst is None else float(errors[worst]),
+        worst=None if worst is None else entries[worst],
+        value=0.0 if worst is None else float(values[worst]),
+        reference=0.0 if worst is None else float(references[worst]),
     )
 
 
