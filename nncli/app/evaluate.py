@@ -10,6 +10,7 @@ from nncli.core.text import printable
 from nncli.data import Dataset, Pair, read_measured
 from nncli.nn.arrays import Array
 from nncli.training.evaluate import Outcome, assess
+from nncli.training.run_data import other_values
 
 WORST = 10
 OTHERS = "--data FILE measures it on others"
@@ -71,7 +72,9 @@ def _own(run: OpenedRun) -> tuple[str, Dataset]:
         data = load_data(run.spec)
     except SpecError as error:  # a file that is no longer there
         raise SpecError([*error.problems, f"{printable(run.path)}: {OTHERS}"]) from error
-    if data.preprocessing.as_plain() != run.preprocessing.as_plain():
+    then, now = run.checksums.get("train"), data.train.checksum
+    has_others = bool(then and now and other_values(then, now._asdict()))
+    if has_others or data.preprocessing.as_plain() != run.preprocessing.as_plain():
         raise DataError(
             f"{printable(run.path)}: its training data are no longer those that it was trained on; "
             f"{OTHERS}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from nncli.app.pipeline import build_run_network, prepare
@@ -20,6 +21,7 @@ from nncli.spec import Spec, load_spec
 # A spec needs nothing of what reads a run, so that is imported where there is one.
 if TYPE_CHECKING:
     from nncli.training.checkpoint import State
+    from nncli.training.run_data import Checksums
 
 
 class SpecOrRun(NamedTuple):
@@ -63,7 +65,7 @@ def open_spec_or_run(path: str | Path, overrides: Sequence[str] = ()) -> SpecOrR
     from nncli.training.run_folder import last_state
 
     prepared = prepare(spec, weight_files=False)
-    state, notes = last_state(path, prepared.network)
+    state, _, notes = last_state(path, prepared.network)
     prepared.network.parameters[...] = state.parameters
     prepared.network.restore_state(state.network_state)
     return SpecOrRun(prepared, state, (*prepared.notes, *notes))
@@ -92,6 +94,7 @@ class OpenedRun(NamedTuple):
         preprocessing: how inputs are read for it.
         network: with the weights of its checkpoint, after `epoch` epochs.
         notes: warnings: what is damaged, and could be done without.
+        checksums: of the data that it was trained on; none where an older version trained it.
     """
 
     path: Path
@@ -100,6 +103,7 @@ class OpenedRun(NamedTuple):
     network: Network
     epoch: int
     notes: tuple[str, ...] = ()
+    checksums: Checksums = MappingProxyType({})
 
     def start_workers(self) -> WorkerPool:
         """The threads that its forward passes are worth; to be closed."""
@@ -126,10 +130,11 @@ def open_run(path: str | Path) -> OpenedRun:
     preprocessing = read_preprocessing(path)
     network = build_run_network(spec, preprocessing.input_shape)
     _check_outputs(path, preprocessing, network)
-    state, notes = last_state(path, network)
+    state, identity, notes = last_state(path, network)
     network.parameters[...] = state.parameters
     network.restore_state(state.network_state)
-    return OpenedRun(path, spec, preprocessing, network, state.epoch, notes)
+    checksums = identity.checksums
+    return OpenedRun(path, spec, preprocessing, network, state.epoch, notes, checksums)
 
 
 def _check_outputs(folder: Path, preprocessing: Preprocessing, network: Network) -> None:

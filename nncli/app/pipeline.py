@@ -86,7 +86,7 @@ def prepare(spec: Spec, *, weight_files: bool = True) -> Prepared:
     has_file = weight_files and spec.train.init_from is not None
     initial = load_initial_weights(spec, network) if has_file else None
     plan = make_plan(spec, classes=data.classes is not None)
-    notes = (*data.notes, *shape_notes(spec, layers))
+    notes = (*data.notes, *shape_notes(spec, layers), *schedule_notes(spec))
     return Prepared(spec, data, network, plan, optimizer_links(spec), initial, notes)
 
 
@@ -216,6 +216,17 @@ def shape_notes(spec: Spec, placed: Placed) -> Iterator[str]:
         f"{first.name} takes its {sizes(first.input_shape)} inputs for channels x rows x columns; "
         f"if the last number is that of the channels, {to_do}",
     ).problems
+
+
+def schedule_notes(spec: Spec) -> Iterator[str]:
+    """What there is to say of a schedule that does not end where the training does."""
+    schedule, epochs = spec.train.schedule, spec.train.epochs
+    if isinstance(schedule, CosineSchedule) and schedule.t_max and schedule.t_max < epochs - 1:
+        yield from spec.error_at(
+            ("train", "schedule", "t_max"),
+            f"after {count_of(schedule.t_max, 'epoch')} η has come to {schedule.eta_min:g}, and "
+            f"then it rises again; the training has {epochs:,}",
+        ).problems
 
 
 def _check_memory(spec: Spec, placed: Placed, n: int) -> None:

@@ -192,6 +192,8 @@ def _rising_rate(own: Spec, prepared: Prepared, point: ResumePoint) -> Iterator[
     settings = new.train
     if own.train.eta != settings.eta or not done or done >= settings.epochs:
         return
+    if getattr(settings.schedule, "t_max", None) is not None:
+        return  # it rises behind t_max, whatever the epochs: said of every training
     before = make_plan(own, classes=False).eta_in(done)
     after = prepared.plan.eta_in(done + 1)
     if after > before:

@@ -9,7 +9,7 @@ from nncli import data as datasets
 from nncli.core.errors import DataError, SpecError
 from nncli.core.seeds import Stream, seed_of
 from nncli.data.readers.read import kind
-from nncli.spec import PairSpec, Spec
+from nncli.spec import PairSpec, Spec, WeightedLayerSpec
 
 ESCAPES = {
     "\t": (r"\t", "a tab"),
@@ -79,7 +79,7 @@ def _path_advice(name: str) -> str:
 
 
 def check_keys(spec: Spec) -> None:
-    """Raises SpecError for keys of `data` that have no effect on the data that it names."""
+    """Raises SpecError for keys that have no effect where they stand."""
     given = (spec.data.train, spec.data.validation, spec.data.test)
     sources = [source_of(spec, table) for table in given if isinstance(table, str | PairSpec)]
     halves = [half for s in sources if isinstance(s, datasets.Pair) for half in s]
@@ -94,6 +94,10 @@ def check_keys(spec: Spec) -> None:
     if spec.data.header is not None and not has_table and not any(map(_is_table, halves)):
         message = "is about the first line of a table, and these data have none; leave header out"
         problems += spec.error_at(("data", "header"), message).problems
+    for index, layer in enumerate(spec.network):
+        if isinstance(layer, WeightedLayerSpec) and None not in (layer.weights, layer.init):
+            message = "its weights are given, so that none are drawn; leave init out"
+            problems += spec.error_at(("network", index, "init"), message).problems
     if problems:
         raise SpecError(problems)
 

@@ -102,7 +102,7 @@ def _change(part: str, then: DataIdentity, now: DataIdentity) -> tuple[str, str]
         return f"has {count_of(round(new_count), 'sample')} now, it had {count:,.0f}", ""
     before, after = then.checksums.get(part), now.checksums.get(part)
     if before is not None and after is not None and _are_comparable(before, after):
-        others = [what for what in ("inputs", "targets") if before[what] != after[what]]
+        others = other_values(before, after)
         return f"has other {' and '.join(others)} than it had" if others else "", ""
     if len(numbers) != len(new) or not np.allclose(numbers, new, rtol=1e-4, atol=1e-12):
         return "holds other numbers than it did", ""
@@ -112,6 +112,13 @@ def _change(part: str, then: DataIdentity, now: DataIdentity) -> tuple[str, str]
         f"the inputs of {part} are stored as {after['type']} now, they were {before['type']}; "
         f"{SAMPLES_COMPARED} of its samples were compared, not all"
     )
+
+
+def other_values(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Which of `inputs` and `targets` two checksums tell apart; none where they cannot."""
+    if not _are_comparable(before, after):
+        return []
+    return [what for what in ("inputs", "targets") if before[what] != after[what]]
 
 
 def _are_comparable(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:

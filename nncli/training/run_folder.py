@@ -310,13 +310,16 @@ def resume_point(path: Path, network: Network) -> ResumePoint:
     return found._replace(notes=notes)
 
 
-def last_state(path: Path, network: Network) -> tuple[State, tuple[str, ...]]:
-    """The state in the last checkpoint that is whole, and warnings about damage.
+def last_state(path: Path, network: Network) -> tuple[State, RunIdentity, tuple[str, ...]]:
+    """The state in the last checkpoint that is whole, with its identity; and warnings about damage.
 
     Raises:
         RunError: as for `resume_point`.
     """
-    return _last_whole(path, lambda checkpoint: read_checkpoint(checkpoint, network)[0])
+    (state, identity), notes = _last_whole(
+        path, lambda checkpoint: read_checkpoint(checkpoint, network)
+    )
+    return state, identity, notes
 
 
 def last_checkpoint(path: Path) -> tuple[Path, tuple[str, ...]]:

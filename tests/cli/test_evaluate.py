@@ -283,5 +283,19 @@ class TestWrong:
         (tmp_path / "t.csv").write_text("x,y\n1,a\n2,b\n3,a\n9,b\n")
         assert "are no longer those that it was trained on" in self.fails(nncli, "runs/t")
 
+    @pytest.mark.parametrize("changed", ["x,y\n1,a\n2,b\n3,a\n4,a\n", "x,y\n1,a\n3,b\n2,a\n4,b\n"])
+    def test_changed_data_that_would_be_read_alike(
+        self, nncli: Run, tmp_path: Path, changed: str
+    ) -> None:
+        (tmp_path / "t.csv").write_text("x,y\n1,a\n2,b\n3,a\n4,b\n")
+        (tmp_path / "t.yaml").write_text(
+            "data: {train: t.csv, scale: minmax}\nnetwork: [{type: dense, units: 2}]\n"
+            "train: {eta: 1}\n"
+        )
+        assert nncli("train", "t.yaml").status == 0
+        assert nncli("evaluate", "runs/t").status == 0
+        (tmp_path / "t.csv").write_text(changed)
+        assert "are no longer those that it was trained on" in self.fails(nncli, "runs/t")
+
     def test_options_that_need_each_other(self, nncli: Run, runs: Path) -> None:
         assert "--targets goes with --data" in self.fails(nncli, runs / "iris", "--targets", "x")

@@ -303,3 +303,32 @@ def test_a_cosine_that_is_extended_says_that_the_rate_rises(nncli: Run, write: A
     assert "rises" not in done.err
     etas = [epoch["eta"] for epoch in json.loads(done.out)["epochs"]]
     assert etas[3:] == [0.1] * 3
+
+
+def test_a_cosine_shorter_than_the_training_says_that_the_rate_rises(
+    nncli: Run, write: Any
+) -> None:
+    write(t_csv="a,y\n0.1,0.7\n0.2,0.4\n0.3,0.1\n")
+    net = write(
+        net_yaml="data: {train: t.csv}\nnetwork: [{type: dense, units: 1}]\n"
+        "train: {eta: 0.4, epochs: 6, schedule: {type: cosine, t_max: 3}}\n"
+    )
+    note = (
+        "nncli: net.yaml:3:62: train.schedule.t_max: after 3 epochs η has come to 0, and then it "
+        "rises again; the training has 6\n"
+    )
+    assert nncli("train", net, "--out", "run").err == note
+    assert nncli("train", net, "--epochs", "4", "--out", "run4").err == ""
+    done = nncli("train", "--resume", "run4", "--epochs", "6")
+    assert "after 3 epochs η has come to 0, and then it rises again" in done.err
+    assert "spans" not in done.err
+
+
+def test_how_given_weights_would_be_drawn_is_refused(nncli: Run, write: Any) -> None:
+    write(t_csv="a,b,y\n1,2,u\n3,4,v\n")
+    layer = "{type: dense, units: 2, weights: [[1, 2], [3, 4]], init: zeros}"
+    net = write(net_yaml=f"data: {{train: t.csv}}\nnetwork: [{layer}]\ntrain: {{eta: 1}}\n")
+    assert nncli("train", net).err == (
+        "nncli: net.yaml:2:68: network[0].init: its weights are given, so that none are drawn; "
+        "leave init out\n"
+    )
