@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -192,8 +193,9 @@ Event = Progress | Epoch | Divergence
 WORDS = {"name", "activation"}  # the fields that hold text; all others hold numbers
 LARGEST_COUNT = 2**53
 MOST_MARKS = 16
+SECONDS = re.compile(rb'"train_seconds": [^,}]*')
 Marks = tuple[tuple[int, int], ...]
-"""Lines of a metrics file, ascending, each with the CRC-32 of the file up to its end."""
+"""Lines of a metrics file, ascending, each with the CRC-32 (`sums_of`) of those up to it."""
 
 
 def read_history(folder: Path) -> tuple[Epoch, ...]:
@@ -220,7 +222,7 @@ def read_history(folder: Path) -> tuple[Epoch, ...]:
 class Metrics(NamedTuple):
     """The first lines of a metrics file.
 
-    size: how many bytes they take. sums: the CRC-32 of the file up to the end of each.
+    size: how many bytes they take. sums: the CRC-32 of those up to each, see `sums_of`.
     """
 
     history: History
@@ -229,10 +231,13 @@ class Metrics(NamedTuple):
 
 
 def sums_of(lines: Iterable[bytes], start: int) -> "array[int]":
-    """The CRC-32 up to the end of each of some lines, `start` being that of what is before them."""
+    """The CRC-32 up to the end of each of some lines, `start` being that of what is before them.
+
+    But for their seconds: a training that is repeated has the same sums.
+    """
     sums = array("L")
     for line in lines:
-        start = zlib.crc32(line, start)
+        start = zlib.crc32(SECONDS.sub(b"", line), start)
         sums.append(start)
     return sums
 
