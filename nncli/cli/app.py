@@ -98,8 +98,11 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 
 def _run() -> int:
+    from nncli.cli.completion import answering
+
     try:
-        app_for(asked_for())()
+        with answering():
+            app_for(asked_for())()
     except SystemExit as exit:
         return exit.code if isinstance(exit.code, int) else DONE
     except InterruptedTraining as error:

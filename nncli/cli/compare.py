@@ -6,12 +6,11 @@ from typing import Annotated
 import typer
 
 from nncli.cli import options
+from nncli.cli.completion import runs
 
 Runs = Annotated[
     list[Path],
-    typer.Argument(
-        metavar="RUN RUN...", help="Run folders, two or more.", autocompletion=options.runs
-    ),
+    typer.Argument(metavar="RUN RUN...", help="Run folders, two or more.", autocompletion=runs),
 ]
 
 

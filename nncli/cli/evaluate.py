@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from nncli.cli.options import FormatOption, RunPath, TableOrJson, data_files
+from nncli.cli.completion import data_files
+from nncli.cli.options import FormatOption, RunPath, TableOrJson
 
 Data = Annotated[
     Path | None,

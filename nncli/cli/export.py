@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from nncli.cli import options
-from nncli.cli.options import FormatOption, TableOrJson, runs
+from nncli.cli.completion import runs
+from nncli.cli.options import FormatOption, TableOrJson
 
 
 class To(StrEnum):

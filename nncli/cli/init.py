@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from nncli.cli import options
-from nncli.cli.options import data_files, starters
+from nncli.cli.completion import data_files, starters
 
 Name = Annotated[
     str | None,

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from nncli.cli import options
-from nncli.cli.options import RunPath, data_files
+from nncli.cli.completion import data_files
+from nncli.cli.options import RunPath
 
 
 class Format(StrEnum):

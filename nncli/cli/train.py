@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from nncli.cli import options
-from nncli.cli.options import FormatOption, TableOrJson, runs, specs
+from nncli.cli.completion import runs, specs
+from nncli.cli.options import FormatOption, TableOrJson
 
 if TYPE_CHECKING:
     from nncli.app.records import Prepared, Training
@@ -209,15 +210,13 @@ def _train(
     begun: Begun, screen: "TrainingScreen", *, overwrite: bool, checkpoint_every: float
 ) -> "Training":
     """Trains until all epochs are done or a signal asks to stop."""
-    import shlex
-
     from nncli.app.resume import resume as resume_run
     from nncli.app.train import train as run
     from nncli.cli.process import interruptible
     from nncli.core.errors import DivergedError, InterruptedTraining, StoppedTraining
-    from nncli.core.text import printable
+    from nncli.core.text import shell_word
 
-    going_on = f"to go on: nncli train --resume {shlex.quote(printable(begun.folder))}"
+    going_on = f"to go on: nncli train --resume {shell_word(begun.folder)}"
 
     def on_event(event: "Epoch | Progress", trainer: "Trainer") -> None:
         screen.on_event(event, trainer.trace)

@@ -48,6 +48,14 @@ def in_ascii(text: str) -> str:
     return "".join(c if c.isascii() else ASCII.get(c, "?") for c in text)
 
 
+def shell_word(path: object) -> str:
+    """A path as a word of a command line that is pasted: nothing in it acts, it is no option."""
+    import shlex
+
+    word = printable(path)
+    return shlex.quote(f"./{word}" if word.startswith("-") else word)
+
+
 def brief(text: object) -> str:
     """The printable text, cut where it is longer than a message can carry."""
     return printable(text, SHORT)

@@ -1,6 +1,8 @@
 """What a shell offers at the Tab key, asked for as the shells ask."""
 
 import os
+import pty
+import select
 import shutil
 import subprocess
 import sys
@@ -12,7 +14,8 @@ from typer.main import get_command
 
 from nncli.app.init import STARTERS
 from nncli.cli.app import COMMANDS, app_for
-from nncli.cli.options import data_files, runs, specs, specs_or_runs
+from nncli.cli.completion import data_files, runs, specs, specs_or_runs
+from tests.conftest import Run
 
 SCRIPT = Path(sys.executable).with_name("nncli")
 BUILT: dict[str, object] = dict(get_command(app_for(COMMANDS)).commands)  # type: ignore[attr-defined]
@@ -162,6 +165,139 @@ def test_bash_itself(here: Path) -> None:
     assert done.stdout.split() == ["configs/iris.yaml", "configs/xor.yaml"]
 
 
+# Real shells at a terminal
+
+SHELLS = {
+    "bash": (["bash", "--norc", "-i"], "set -o emacs"),
+    "zsh": (["zsh", "-f", "-i"], "bindkey -e; autoload -Uz compinit; compinit -u -D"),
+}
+# What a shell would make of these as they are is another thing, and mostly runs a program.
+HOSTILE = (
+    "a$(touch PWNED).yaml",
+    r"b\$(touch PWNED).yaml",
+    "c`touch PWNED`.yaml",
+    "d;touch PWNED;.yaml",
+    "e';touch PWNED;'.yaml",
+    'f"$(touch PWNED)".yaml',
+    "g(1).yaml",
+    "h*.yaml",
+    "i  i.yaml",
+    "j$HOME.yaml",
+    "k!k.yaml",
+    "l{1,2}.yaml",
+    "m&touch PWNED&.yaml",
+)
+SOUND = (
+    "a b.yaml",
+    "b c d.yaml",
+    "c:d.yaml",
+    "d=e.yaml",
+    "f,g@+%.yaml",
+    "é ü.yaml",
+    "g.h-i_j.yaml",
+)
+
+
+def typed_in(shell: str, folder: Path, lines: list[str]) -> list[list[str]]:
+    """Types each line into a shell, then the Tab key; the words that the shell reads then."""
+    command, setting = SHELLS[shell]
+    source = f'eval "$(nncli --show-completion {shell})"; PS1="> "\n'
+    # To the line's beginning, and to its end.
+    taken = [f"{line}\t\x01printf '%s\\0' \x05>> words; echo >> words\n" for line in lines]
+    process, terminal = pty.fork()
+    if process == 0:
+        environment = {
+            "PATH": f"{SCRIPT.parent}:{os.defpath}",
+            "HOME": str(folder),
+            "TERM": "dumb",
+            "LC_ALL": "C.UTF-8",
+            "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1",
+        }
+        os.chdir(folder)
+        os.execvpe(command[0], command, environment)
+    for text in (f"{setting}\n", source, *taken, "exit\n"):
+        os.write(terminal, text.encode())
+    while select.select([terminal], [], [], 60)[0]:
+        try:
+            os.read(terminal, 1 << 16)
+        except OSError:  # the shell has left
+            break
+    os.close(terminal)
+    os.waitpid(process, 0)
+    return [line.split("\0")[:-1] for line in (folder / "words").read_text().splitlines()]
+
+
+@pytest.mark.serial
+@pytest.mark.parametrize("shell", SHELLS)
+class TestShells:
+    @pytest.fixture(autouse=True)
+    def there(self, shell: str) -> None:
+        if shutil.which(SHELLS[shell][0][0]) is None:
+            pytest.skip(f"there is no {shell}")
+
+    def test_names_with_blanks_and_signs_become_one_word(self, tmp_path: Path, shell: str) -> None:
+        for name in SOUND:
+            (tmp_path / name).touch()
+        words = typed_in(shell, tmp_path, [f"nncli train {name[0]}" for name in SOUND])
+        assert words == [["nncli", "train", name] for name in SOUND]
+
+    @pytest.mark.parametrize("quote", ["'", '"'], ids=["single", "double"])
+    def test_a_quote_that_was_begun_is_closed(self, tmp_path: Path, shell: str, quote: str) -> None:
+        (tmp_path / "a b.yaml").touch()
+        (tmp_path / "net.yaml").touch()
+        words = typed_in(shell, tmp_path, [f"nncli train {quote}{start}" for start in ("a ", "n")])
+        assert words == [["nncli", "train", name] for name in ("a b.yaml", "net.yaml")]
+
+    def test_no_name_of_a_file_is_run(self, tmp_path: Path, shell: str) -> None:
+        for name in HOSTILE:
+            (tmp_path / name).touch()
+        words = typed_in(shell, tmp_path, [f"nncli train {name[0]}" for name in HOSTILE])
+        assert not (tmp_path / "PWNED").exists()
+        # The shell completes them on its own, quoted.
+        assert words == [["nncli", "train", name] for name in HOSTILE]
+
+    def test_no_name_of_a_folder_is_run(self, tmp_path: Path, shell: str) -> None:
+        for name in ("a$(touch PWNED)", r"b\$(touch PWNED)", "c`touch PWNED`"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "net.yaml").touch()
+        started = [r"a\$\(touch\ PWNED\)/n", r"b\\\$\(touch\ PWNED\)/n", r"c\`touch\ PWNED\`/n"]
+        words = typed_in(shell, tmp_path, [f"nncli train {start}" for start in started])
+        assert not (tmp_path / "PWNED").exists()
+        assert [len(line) for line in words] == [3, 3, 3]
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"_NNCLI_COMPLETE": "complete_bash"},
+        {"_NNCLI_COMPLETE": "complete_bash", "COMP_WORDS": "nncli t", "COMP_CWORD": "x"},
+        {"_NNCLI_COMPLETE": "complete_bash", "COMP_WORDS": "nncli t", "COMP_CWORD": "-1"},
+        {"_NNCLI_COMPLETE": "complete_bash", "COMP_WORDS": "nncli t", "COMP_CWORD": "9" * 5000},
+        {"_NNCLI_COMPLETE": "complete_bash", "COMP_CWORD": "1"},
+        {"_NNCLI_COMPLETE": "complete_tcsh"},
+        {"_NNCLI_COMPLETE": "_"},
+        {"_NNCLI_COMPLETE": "x"},
+    ],
+    ids=["none", "no number", "below 0", "too long", "no words", "shell", "parts", "word"],
+)
+def test_variables_that_no_shell_sets(nncli_process: Run, variables: dict[str, str]) -> None:
+    done = nncli_process(**variables)
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith("nncli: _NNCLI_COMPLETE is set, by which a shell asks")
+    assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words", ["", "nncli train 'x", "nncli train --every x", "nncli \\", "nncli -- \x1b["]
+)
+def test_odd_words_and_fewer_than_the_shell_says(here: Path, words: str) -> None:
+    asked = {"_NNCLI_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "99"}
+    done = subprocess.run(
+        [SCRIPT], env={**os.environ, **asked}, cwd=here, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 # Which names are offered
 
 
@@ -199,10 +335,13 @@ def test_home_and_absolute_paths(here: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert specs(f"{here}/n") == [f"{here}/net.yaml"]
 
 
-def test_names_that_could_act_on_the_terminal_are_not_offered(here: Path) -> None:
-    (here / "evil\x1b[31m.yaml").touch()
-    (here / "evil\nline.yaml").touch()
-    assert specs("evil") == []
+@pytest.mark.parametrize("name", [*HOSTILE, "evil\x1b[31m.yaml", "evil\nline.yaml", "--out.yaml"])
+def test_names_that_could_act_on_shell_or_terminal_are_not_offered(here: Path, name: str) -> None:
+    (here / name).touch()
+    (here / name.removesuffix(".yaml")).mkdir()
+    (here / name.removesuffix(".yaml") / "net.yaml").touch()
+    assert not any(name.removesuffix(".yaml") in offered for offered in specs(name[:1]))
+    assert specs(f"{name.removesuffix('.yaml')}/") == []
 
 
 def test_a_folder_that_may_not_be_read_offers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from nncli.core.text import (
     printable,
     quote,
     quote_all,
+    shell_word,
     sizes,
 )
 
@@ -39,6 +40,21 @@ def test_a_count_takes_its_noun_in_the_right_number(
 def test_what_is_not_printable_is_an_escape() -> None:
     assert printable("a\tb\x1b[31m\u202e\ud800") == "a\\tb\\x1b[31m\\u202e\\ud800"
     assert printable("é ∂ 'x' \"y\" C:\\new") == "é ∂ 'x' \"y\" C:\\new"
+
+
+@pytest.mark.parametrize(
+    ("path", "word"),
+    [
+        ("runs/iris", "runs/iris"),
+        ("a b", "'a b'"),
+        ("$(touch x)", "'$(touch x)'"),
+        ("a'b", "'a'\"'\"'b'"),
+        ("a\nb", r"'a\nb'"),
+        ("--overwrite", "./--overwrite"),
+    ],
+)
+def test_a_path_is_pasted_as_one_word_and_no_option(path: str, word: str) -> None:
+    assert shell_word(path) == word
 
 
 @given(st.text(), st.integers(2, 60))

@@ -1,5 +1,6 @@
 """A page as Markdown: tables as tables, matrices as text that keeps its columns."""
 
+import re
 from collections.abc import Sequence
 
 from nncli.core.text import printable
@@ -40,7 +41,10 @@ def _block(block: Block) -> str:
 
 
 def _fenced(lines: list[str]) -> str:
-    return "\n".join(["```text", *lines, "```"])
+    # A fence is closed by no shorter one within it.
+    longest = max((len(ticks) for line in lines for ticks in re.findall("`+", line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return "\n".join([f"{fence}text", *map(printable, lines), fence])
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -1,6 +1,5 @@
 """What `export` and `init` wrote and how to go on; and the spec that `show` lists."""
 
-import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 
@@ -10,7 +9,7 @@ from rich.segment import Segment
 
 from nncli.app.records import Draft, Exported, SpecLine, SpecListing, Starter
 from nncli.core.jsons import to_json
-from nncli.core.text import printable, sizes
+from nncli.core.text import printable, shell_word, sizes
 
 # export
 
@@ -66,9 +65,8 @@ def _lines(exported: Exported) -> Iterator[tuple[str, str]]:
     yield "gives", f"outputs of samples x {outputs}"
     for note in exported.notes:
         yield "note", note
-    file = shlex.quote(printable(exported.files[0]))
     if exported.to == "pytorch":
-        yield "check", f"python {file}"
+        yield "check", f"python {shell_word(exported.files[0])}"
 
 
 # init
@@ -82,7 +80,7 @@ def init_report(draft: Draft) -> Iterator[str]:
         yield f"note  {note}"
     yield f"wrote {', '.join(printable(path) for path in (draft.path, *draft.files))}"
     yield ""
-    yield f"next: nncli train {shlex.quote(printable(draft.path))}"
+    yield f"next: nncli train {shell_word(draft.path)}"
 
 
 def starter_lines(starters: Mapping[str, Starter]) -> Iterator[str]:

@@ -71,6 +71,11 @@ def test_a_name_cannot_end_its_line() -> None:
     assert "\x1b" not in text
 
 
+def test_no_line_ends_a_fence() -> None:
+    text = to_markdown([Lines(("before", "```", "<b>", "````"))])
+    assert text == "`````text\nbefore\n```\n<b>\n````\n`````\n"
+
+
 def test_blocks() -> None:
     page: Page = [
         Heading("one"),
