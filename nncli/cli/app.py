@@ -79,15 +79,15 @@ def run() -> int:
 
     prepare_streams()
     signal.signal(signal.SIGTERM, _end)
+    status = DONE
     try:
         status = _run()
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read our output has seen enough. What is still buffered has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     except OSError as error:  # results that cannot be written; every file has an error of its own
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return _say(f"standard output: {error.strerror or error}", FAILED)
     return status
 
@@ -104,6 +104,8 @@ def _run() -> int:
         with answering():
             app_for(asked_for())()
     except SystemExit as exit:
+        if isinstance(exit.__context__, BrokenPipeError):  # of which typer makes a failure
+            raise exit.__context__ from None
         return exit.code if isinstance(exit.code, int) else DONE
     except InterruptedTraining as error:
         return _say(str(error), INTERRUPTED)

@@ -4,6 +4,8 @@ Next to nothing is imported: every command needs this.
 """
 
 import codecs
+import contextlib
+import io
 import os
 import re
 import signal
@@ -11,6 +13,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 from nncli.core.text import in_ascii
 
@@ -20,14 +26,30 @@ def _spelled_out(error: UnicodeError) -> tuple[str, int]:
     return in_ascii(error.object[error.start : error.end]), error.end
 
 
+class Lenient(io.FileIO):
+    """A file whose writing never fails: what it cannot take is lost."""
+
+    def write(self, content: "ReadableBuffer", /) -> int:
+        with contextlib.suppress(OSError):
+            return super().write(content) or len(memoryview(content))
+        return len(memoryview(content))
+
+
 def prepare_streams() -> None:
-    """Lets both streams take any text, whatever their encoding, even where they are closed."""
+    """Lets both streams take any text, whatever their encoding, even where they are closed.
+
+    What is said on standard error goes beside the results: no result is lost for it.
+    """
     for number, name in ((1, "stdout"), (2, "stderr")):
         if getattr(sys, name) is None:  # or the next file that is opened would take its number
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, number)
             setattr(sys, name, open(number, "w", closefd=False))  # noqa: SIM115
     codecs.register_error("nncli.ascii", _spelled_out)
+
+    codecs.register_error("nncli.ascii", _nearest_ascii)
+    raw = io.BufferedWriter(Lenient(2, "w", closefd=False))
+    sys.stderr = io.TextIOWrapper(raw, sys.stderr.encoding, line_buffering=True)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="nncli.ascii")

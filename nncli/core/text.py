@@ -3,9 +3,12 @@
 It imports next to nothing, since every command needs it.
 """
 
+import re
 from collections.abc import Iterable
 
 SHORT = 40  # characters
+# Control characters, separators of lines and paragraphs, marks that turn the direction of writing.
+ACTING = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 LISTED_NAMES = 10
 LISTED_DIMENSIONS = 8
 
@@ -46,6 +49,11 @@ def in_ascii(text: str) -> str:
     if text.isascii():
         return text
     return "".join(c if c.isascii() else ASCII.get(c, "?") for c in text)
+
+
+def without_controls(text: str) -> str:
+    """Text in which what acts on a terminal or ends a line is an escape, and all else stays."""
+    return ACTING.sub(lambda match: repr(match[0])[1:-1], text)
 
 
 def shell_word(path: object) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import sys
 from collections.abc import Callable, Iterable
 from typing import IO
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from nncli.app.records import Prediction
 from nncli.core.jsons import to_json
-from nncli.core.text import printable
+from nncli.core.text import without_controls
 from nncli.nn.arrays import Array
 
 Blocks = Iterable[Prediction]
@@ -18,9 +19,9 @@ Blocks = Iterable[Prediction]
 def write_csv(blocks: Blocks, file: IO[bytes]) -> None:
     """A header, then a line a sample: its class, where there are classes, and its outputs.
 
-    On a terminal what is not printable in their names is escaped: it could act there.
+    On standard output control characters in names are escapes: where a pipe ends, they might act.
     """
-    named: Callable[[str], str] = printable if file.isatty() else str
+    named: Callable[[str], str] = without_controls if file is sys.stdout.buffer else str
     for k, block in enumerate(blocks):
         labels = block.labels
         rows = numbers(block.outputs)
