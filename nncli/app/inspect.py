@@ -1,6 +1,6 @@
 """nncli.trace_step and inspect: one step, recorded and proven; and what inspect-grad shows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nncli.app.opening import SpecOrRun, open_spec_or_run
@@ -21,6 +21,7 @@ def trace_step(
     *,
     samples: Sequence[int] | None = (0,),
     step: int = 1,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Trace:
     """Takes one SGD step and gives the record of everything in it.
 
@@ -29,9 +30,10 @@ def trace_step(
         samples: which samples of the training data, counted from 0; None: the mini-batch that
             training would draw.
         step: counted from 1 from there; those before it are taken first.
+        progress: called now and then with the steps that were taken, and how many are to be.
 
     Raises:
-        SpecError, DataError, RunError: as for `train`. NncliError: there is no such sample.
+        SpecError, DataError, RunError: as for `train`. NncliError: there is no such sample or step.
         DivergedError: the cost is not finite there.
     """
     if isinstance(source, Spec):
@@ -51,6 +53,7 @@ def trace_step(
             steps_taken=state.steps_taken if state else 0,
             name=prepared.spec.name,
             workers=workers,
+            progress=progress,
         )
 
 
@@ -88,11 +91,12 @@ def inspect_step(
     weight: tuple[str, tuple[int, ...]] | None = None,
     windows: str | None = None,
     sweeps: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> InspectedStep:
     """Takes a step apart.
 
     Args:
-        samples, step: as for `trace_step`.
+        samples, step, progress: as for `trace_step`.
         entries, checked: as for `inspect`.
         weight: a layer's name and an index: which samples pushed this weight.
         windows: the name of a layer that must have windows, since products of one are to be shown.
@@ -101,8 +105,8 @@ def inspect_step(
     Raises:
         NncliError: there is no such layer, weight or window. Else as for `trace_step`.
     """
-    inspection = inspect(source, samples=samples, step=step, entries=entries, checked=checked)
-    trace = inspection.trace
+    trace = trace_step(source, samples=samples, step=step, progress=progress)
+    inspection = inspect(trace, entries=entries, checked=checked)
     if windows is not None:
         conv_of(inspection.layer(windows))
     pushed = None

@@ -164,7 +164,7 @@ def inspect_grad(
     from nncli.render.pages.breakdown import document
     from nncli.render.pages.kinds import Choices
     from nncli.render.pages.update import overflow_words
-    from nncli.render.streams import messages, results, say, write_bytes
+    from nncli.render.streams import DelayedProgressBar, messages, results, say, write_bytes
     from nncli.render.terminal import TerminalPage
     from nncli.render.text import Extent
 
@@ -192,16 +192,18 @@ def inspect_grad(
         check_output(output, overwrite=overwrite, inputs=opened.prepared.spec.files())
     for note in opened.notes:
         say(messages(), note)
-    inspected = inspect_step(
-        opened,
-        samples=chosen,
-        step=step,
-        entries=most,
-        checked=checked,
-        weight=None if why is None else weight_name(why),
-        windows=layer if tap or cell else None,
-        sweeps=h_sweep,
-    )
+    with DelayedProgressBar(messages()) as progress:
+        inspected = inspect_step(
+            opened,
+            samples=chosen,
+            step=step,
+            entries=most,
+            checked=checked,
+            weight=None if why is None else weight_name(why),
+            windows=layer if tap or cell else None,
+            sweeps=h_sweep,
+            progress=progress,
+        )
     made = document(inspected, choices)
     if output is not None:
         write_whole(output, formats.write(kind, made), overwrite=overwrite)

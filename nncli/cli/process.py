@@ -13,10 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+from typing import Any
 
 from nncli.core.text import in_ascii
 
@@ -29,7 +26,7 @@ def _spelled_out(error: UnicodeError) -> tuple[str, int]:
 class Lenient(io.FileIO):
     """A file whose writing never fails: what it cannot take is lost."""
 
-    def write(self, content: "ReadableBuffer", /) -> int:
+    def write(self, content: Any, /) -> int:
         with contextlib.suppress(OSError):
             return super().write(content) or len(memoryview(content))
         return len(memoryview(content))
@@ -48,8 +45,9 @@ def prepare_streams() -> None:
     codecs.register_error("nncli.ascii", _spelled_out)
 
     codecs.register_error("nncli.ascii", _nearest_ascii)
-    raw = io.BufferedWriter(Lenient(2, "w", closefd=False))
-    sys.stderr = io.TextIOWrapper(raw, sys.stderr.encoding, line_buffering=True)
+    with contextlib.suppress(OSError):  # it has no number where a program has put its own there
+        raw = io.BufferedWriter(Lenient(sys.stderr.fileno(), "w", closefd=False))
+        sys.stderr = io.TextIOWrapper(raw, sys.stderr.encoding, line_buffering=True)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="nncli.ascii")

@@ -5,7 +5,7 @@ steps.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count, islice
 from typing import Any, NamedTuple, Protocol
 
@@ -14,11 +14,14 @@ import numpy.typing as npt
 
 from nncli.core.errors import DivergedError, LayerError, NncliError
 from nncli.core.seeds import Stream, seed_of
+from nncli.core.text import count_of
 from nncli.nn.network import Network, check_batch
 from nncli.nn.optimizers import Optimizer, Schedule
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import Source, Step
 from nncli.nn.trace import Start, Trace, record_trace
+
+PROGRESS_STEPS = 32  # from one call of `progress` to the next
 
 Array = npt.NDArray[Any]
 Rows = npt.NDArray[np.int64]
@@ -73,6 +76,11 @@ class Plan(NamedTuple):
         yield from order[:whole].reshape(-1, size)
         if whole < len(order):
             yield order[whole:]
+
+    def steps_left(self, samples: int, epoch: int = 1, start: int = 0) -> int:
+        """How many steps the training takes from sample `start` of an epoch to its end."""
+        each = -(-samples // self.batch_size)
+        return max(0, (self.epochs - epoch + 1) * each - start // self.batch_size)
 
     def steps(self, index: Rows, epoch: int = 1, start: int = 0) -> Iterator[tuple[float, Rows]]:
         """η and mini-batch of every step from there on, without end."""
@@ -159,16 +167,19 @@ def record_chosen_step(
     steps_taken: int = 0,
     name: str = "",
     workers: WorkerPool | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Trace:
     """Takes the chosen step of `network` in place; its record.
 
     Args:
+        progress: called now and then with the steps that were taken, and how many are to be.
         workers: the threads of the training: the order of their sums decides the last bits.
         epoch, start: the epoch that the training is in, and how many samples of it are done.
         steps_taken: over the whole training so far.
 
     Raises:
-        NncliError: a sample that is not in the training data.
+        NncliError: a sample that is not in the training data, or a step after its end; of a
+            training that is done, there is the one that would come next.
         DivergedError: the cost is not finite at that step, or at one before it.
     """
     runner = StepRunner(network, optimizer, plan, train, workers)
@@ -179,9 +190,12 @@ def record_chosen_step(
             raise DivergedError(f"at step {number} the cost is {cost}: it has no gradient to show")
         return step, cost
 
+    _check_step(choice.step, plan, len(train.index), epoch, start)
     steps = plan.steps(train.index, epoch, start)
     for number, (eta, rows) in enumerate(islice(steps, choice.step - 1), 1):
         run(rows, eta, number, full=False)
+        if progress is not None and number % PROGRESS_STEPS == 0:
+            progress(number, choice.step)
     eta, rows = next(steps)
     if choice.samples is not None:
         rows = _rows_of(choice.samples, train.index)
@@ -195,6 +209,21 @@ def record_chosen_step(
         start=step_start,
         samples=np.searchsorted(train.index, rows).tolist(),
         name=name,
+    )
+
+
+def _check_step(step: int, plan: Plan, samples: int, epoch: int, start: int) -> None:
+    left = plan.steps_left(samples, epoch, start)
+    if step <= max(left, 1):
+        return
+    is_begun = (epoch, start) != (1, 0)
+    has = f"has {count_of(left, 'step')}{' left' if is_begun else ''}"
+    if not left:
+        has = "is done, and 1 is the step that would come next"
+    epochs = count_of(plan.epochs, "epoch"), count_of(-(-samples // plan.batch_size), "step")
+    raise NncliError(
+        f"there is no step {step:,}: the training {has} ({' of '.join(epochs)}); more epochs have "
+        "more, as with --set train.epochs=N"
     )
 
 

@@ -20,7 +20,8 @@ def test_a_spec_its_path_a_trace_and_a_run_are_inspected(tmp_path: Path) -> None
     trained = nncli.inspect(tmp_path / "run", checked=False)
     assert trained.check is None
     assert trained.trace.cost_before < of_path.trace.cost_before
-    third = nncli.inspect(SPEC, step=3, checked=False)
+    longer = nncli.load_spec(SPEC, ["train.epochs=3"])
+    third = nncli.inspect(longer, step=3, checked=False)
     assert third.trace.cost_before == trained.trace.cost_before
 
 

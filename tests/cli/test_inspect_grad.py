@@ -183,6 +183,38 @@ def test_a_later_step_follows_on_the_real_ones(record: Any, tmp_path: Path, step
     assert (np.abs(velocity).max() > 0) == (steps > 1)
 
 
+@pytest.mark.parametrize("step", ["7", "99999999999", "9" * 30])
+def test_a_step_after_the_end_is_none(nncli: Run, step: str) -> None:
+    """Of six steps; to look for the seventh without end would say nothing for years."""
+    six = ("--set", "train.epochs=2", "--set", "train.batch_size=50")
+    done = nncli("inspect-grad", IRIS, *six, "--step", step, "--check", "off")
+    assert (done.status, done.out) == (2, "")
+    assert (
+        f"there is no step {int(step):,}: the training has 6 steps (2 epochs of 3 steps)"
+        in done.err
+    )
+    assert nncli("inspect-grad", IRIS, *six, "--step", "6", "--check", "off").status == 0
+
+
+def test_steps_of_a_run_are_those_that_are_left(nncli: Run, tmp_path: Path) -> None:
+    train = ("train", IRIS, "--epochs", "1", "--set", "train.batch_size=50", "--out", "run")
+    assert nncli(*train).status == 0
+    assert nncli("inspect-grad", "run", "--check", "off").status == 0  # the one that would come
+    done = nncli("inspect-grad", "run", "--step", "2", "--check", "off")
+    assert done.status == 2
+    assert "there is no step 2: the training is done, and 1 is the step that would come" in done.err
+    more = ("inspect-grad", "run", "--set", "train.epochs=2", "--check", "off", "--step")
+    assert nncli(*more, "3").status == 0
+    done = nncli(*more, "4")
+    assert "there is no step 4: the training has 3 steps left (2 epochs of 3 steps)" in done.err
+
+
+def test_the_steps_before_are_counted() -> None:
+    told: list[tuple[int, int]] = []
+    api.trace_step(MLP, step=100, progress=lambda done, total: told.append((done, total)))
+    assert told == [(32, 100), (64, 100), (96, 100)]
+
+
 def test_a_later_step_takes_its_own_mini_batch_unless_samples_are_named(record: Any) -> None:
     own = record(IRIS, "--step", 3, "--check", "off")
     assert own["samples"] == list(api.trace_step(IRIS, samples=None, step=3).samples)

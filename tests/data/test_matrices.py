@@ -337,6 +337,34 @@ def test_a_gzip_bomb_of_one_line_is_refused_while_it_is_read(
     assert max(seen) < 8_000_000
 
 
+@pytest.mark.parametrize("line", [b"1 2 3\n", b"99999999999999999999\n"], ids=["short", "long"])
+def test_text_is_bounded_by_what_its_numbers_take(
+    monkeypatch: pytest.MonkeyPatch, line: bytes
+) -> None:
+    """As of `yes 1 2 3`: a few bytes of text become four times as many of numbers."""
+    monkeypatch.setattr("nncli.data.readers.text.MOST_BYTES", 1 << 22)
+
+    class Endless(io.RawIOBase):
+        given = 0
+
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: Any) -> int:
+            count = len(buffer) // len(line)
+            buffer[: count * len(line)] = line * count
+            self.given += count * len(line)
+            return count * len(line)
+
+    stream = Endless()
+    told = problems(read_matrix, "-", stream=io.BufferedReader(stream))
+    assert told == [
+        "standard input: its numbers take more than 4 MiB; save the matrix as .npy, which is not "
+        "read whole"
+    ]
+    assert stream.given < 3 << 20
+
+
 def test_a_line_that_does_not_end_is_refused_before_all_of_it_is_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -139,6 +139,57 @@ def test_a_quote_left_open_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPa
     assert "row 1: 60 bytes and no end; is a quote left open?" in told
 
 
+class Endless:
+    """A pipe from a program that never ends."""
+
+    def __init__(self, start: bytes, then: bytes) -> None:
+        self.next = itertools.chain([start], itertools.repeat(then))
+        self.given = 0
+
+    def read1(self, _: int) -> bytes:
+        content = next(self.next)
+        self.given += len(content)
+        return content
+
+    read = read1
+
+
+def test_a_quoted_cell_without_end_is_refused_as_soon_as_it_is_too_long() -> None:
+    pipe = Endless(b'1,2\n3,"', b"\n" * 1024)
+    reader = RowReader(cast(IO[bytes], pipe), "t.csv")
+    (told,) = problems(lambda: list(reader.tables()))
+    assert told == "t.csv: row 2: a cell is longer than 131,072 characters; is a quote left open?"
+    assert pipe.given < 600_000
+
+
+def test_looking_for_the_end_of_a_row_reads_each_byte_a_few_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not once for each piece that follows: 50 MB of lines in quotes took minutes."""
+    looked_at: list[int] = []
+
+    def end_of_rows(text: bytes, is_open: bool = False) -> int:
+        looked_at.append(len(text))
+        return own(text, is_open)
+
+    own = rows.end_of_rows
+    monkeypatch.setattr(rows, "end_of_rows", end_of_rows)
+    text = b'1,"' + b'\n","' * 10_000 + b'"\n'
+    read(text, 100)
+    assert sum(looked_at) == len(text)
+
+
+@given(st.text('a",\n', max_size=60), st.integers(1, 9))
+def test_pieces_are_whole_rows_of_all_the_text(text: str, size: int) -> None:
+    pieces = list(rows.whole_rows(cast(IO[bytes], Pipe(text.encode(), size)), "t.csv"))
+    assert "".join(piece for _, piece in pieces) == text
+    for k, (line, piece) in enumerate(pieces):
+        assert line == 1 + "".join(before for _, before in pieces[:k]).count("\n")
+        if k < len(pieces) - 1:
+            assert piece.endswith("\n")
+            assert piece.count('"') % 2 == 0
+
+
 def test_text_is_read_as_the_table_reader_reads_it() -> None:
     text = "x, y\n 1,left\n2, right\n"
     _, tables = read(text, 4, header=True)

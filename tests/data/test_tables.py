@@ -350,6 +350,25 @@ def test_lines_are_counted_through_blank_and_quoted_ones() -> None:
     assert problems(read, text) == ["t.csv: row 6, column 1 (a): 'x' is not a number"]
 
 
+def test_a_quote_left_open_is_found_before_numpy_reads_to_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("all of it is read")
+
+    monkeypatch.setattr(np, "loadtxt", refuse)
+    monkeypatch.setattr("nncli.data.readers.rows.check_lines", refuse)
+    told = problems(read, '"a",b\n1,2\n3,"' + "\n" * 200_000)
+    assert told == ["t.csv: row 3: a cell is longer than 131,072 characters; is a quote left open?"]
+
+
+def test_much_text_behind_the_last_quote_is_no_cell() -> None:
+    text = '"a","b"\n' + "1,2\n" * 50_000
+    assert read(text).inputs.shape == (50_000, 1)
+    text = '"a","b"\n1,"x"\n' + "1,z\n" * 50_000  # two classes
+    assert len(read(text)) == 50_001
+
+
 def test_a_quote_left_open_in_the_header_is_told_without_a_warning() -> None:
     told = problems(read, 'a,b,"y\n1,2,0\n"\n')
     assert told == ["t.csv: has a header but no rows below it"]

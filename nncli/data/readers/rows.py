@@ -51,8 +51,10 @@ LONGEST_LINE = 4 << 20
 LARGE_INTEGER = re.compile(r"(?<![\d.])\d{16,}(?![\d.eE])", re.ASCII)
 SEPARATORS = {";": "';'", "\t": "tabs", "|": "'|'", ",": "commas"}
 
+LONG_QUOTE = re.compile(f'"[^"]{{{csv.field_size_limit() + 1}}}')
 BLOCK = 1 << 20  # bytes
 LONGEST_ROW = 1 << 26  # bytes; a quote that is never closed makes one row of all that follows
+LONGEST_CHARACTER = 4  # bytes, in UTF-8
 
 
 def read_table(
@@ -76,8 +78,9 @@ def read_table(
     rows.
     """
     name, text = printable(path), read_text(path)
-    check_lines(name, text)
     delimiter = delimiter_of(path)
+    check_quotes(name, text, delimiter)
+    check_lines(name, text)
     check_separator(name, text, delimiter)
     plain = without_comments(name, text, delimiter, header, names)
     table = read_numbers(name, plain.text, delimiter, header, names)
@@ -135,6 +138,26 @@ def filled_lines(text: str) -> NDArray[np.int64]:
     return np.fromiter((number for number, line in lines if line.strip()), dtype=np.int64)
 
 
+def check_quotes(name: str, text: str, delimiter: str) -> None:
+    """Raises DataError for a cell in quotes that is too long: found at once, however many lines.
+
+    A quote that is left open makes a cell of all that follows, which NumPy would read to its end.
+    """
+    quotes = end = 0
+    for match in LONG_QUOTE.finditer(text):
+        quotes += text.count('"', end, match.start())
+        end = match.start()
+        if quotes % 2:  # it closes a cell
+            continue
+        reader, start = records(lines_of(text), delimiter), 1
+        try:
+            for _ in reader:
+                start = reader.line_num + 1
+        except csv.Error as error:
+            raise DataError(f"{name}: row {start}: {csv_mistake(str(error))}") from error
+        return
+
+
 def check_lines(name: str, text: str) -> None:
     """Raises DataError for a line that would take a multiple of its length, cell by cell."""
     for number, match in enumerate(LINE.finditer(text), start=1):
@@ -147,7 +170,7 @@ def check_lines(name: str, text: str) -> None:
 
 def check_separator(name: str, text: str, delimiter: str) -> None:
     """Raises DataError where cells seem to be separated by something else than they should be."""
-    filled_rows = (line for line in lines_of(text) if line.strip())
+    filled_rows = (line for line in lines_of(text[:BLOCK]) if line.strip())
     rows = list(islice((line for line in filled_rows if not COMMENT.match(line)), LOOKED_AT))
     if len(rows) < 2 or delimiter in rows[0]:
         return
@@ -346,21 +369,29 @@ def without_blank_lines(line: int, text: str) -> tuple[int, str]:
 
 def whole_rows(stream: IO[bytes], name: str) -> Iterator[tuple[int, str]]:
     """The text in pieces of whole rows, each with the line of the file where it begins."""
-    rest, line = b"", 1
+    held: list[bytes] = []  # of a row that has not ended
+    line, length, is_open = 1, 0, False
+    since = 0  # bytes, of a quote that is open
     for chunk in chunks(stream):
-        rest += chunk
-        end = end_of_rows(rest)
+        end = end_of_rows(chunk, is_open)
         if end:
-            yield line, decoded(name, rest[:end], line)
-            line += rest.count(b"\n", 0, end)
-            rest = rest[end:]
-        elif len(rest) > LONGEST_ROW:
+            text = b"".join([*held, chunk[:end]])
+            yield line, decoded(name, text, line)
+            line += text.count(b"\n")
+            held, length = [], 0
+        held.append(chunk[end:])
+        length += len(chunk) - end
+        is_open ^= chunk.count(b'"') % 2 == 1
+        last = chunk.rfind(b'"')
+        since = since + len(chunk) if last < 0 else len(chunk) - last
+        if is_open and since > LONGEST_CHARACTER * csv.field_size_limit():
+            raise DataError(f"{name}: row {line}: {csv_mistake('field larger than')}")
+        if length > LONGEST_ROW:
             raise DataError(
-                f"{name}: row {line}: {count_of(len(rest), 'byte')} and no end; "
-                "is a quote left open?"
+                f"{name}: row {line}: {count_of(length, 'byte')} and no end; is a quote left open?"
             )
-    if rest:
-        yield line, decoded(name, rest, line)
+    if length:
+        yield line, decoded(name, b"".join(held), line)
 
 
 def chunks(stream: IO[bytes]) -> Iterator[bytes]:
@@ -378,12 +409,16 @@ def chunks(stream: IO[bytes]) -> Iterator[bytes]:
         yield b"\n"
 
 
-def end_of_rows(text: bytes) -> int:
-    """Where the last whole row ends: behind a line feed that stands outside of quotes."""
+def end_of_rows(text: bytes, is_open: bool = False) -> int:
+    """Where the last whole row ends: behind a line feed that stands outside of quotes.
+
+    is_open: whether the text begins within quotes.
+    """
     end = text.rfind(b"\n") + 1
-    quotes = text.count(b'"', 0, end)
+    quotes = text.count(b'"', 0, end) + is_open
     while end and quotes % 2:
-        before = text.rfind(b"\n", 0, end - 1) + 1
+        quote = text.rfind(b'"', 0, end)  # lines without one may be millions
+        before = text.rfind(b"\n", 0, quote) + 1 if quote >= 0 else 0
         quotes -= text.count(b'"', before, end)
         end = before
     return end

@@ -35,6 +35,8 @@ BLOCK = 1 << 18  # bytes read at once: few enough for the cache
 # Of one row: more would take a multiple of it in memory, cell by cell.
 LONGEST_LINE = 8 << 20
 MOST_CELLS = 1_000_000
+MOST_BYTES = 1 << 29  # of all the numbers, which may be short in the text
+LONG_INTEGER = 48  # bytes of one that int64 does not hold
 SPARE = 1.02  # of the rows that a file would have if all were as long as its first ones
 DELIMITERS: dict[str, str | None] = {"csv": ",", "tsv": "\t", "text": None, "found": None}
 BETWEEN = {"csv": "commas", "tsv": "tabs", "text": "spaces"}
@@ -112,6 +114,7 @@ class TextReader:
                 )
             check(length)
 
+        taken = 0
         text = io.BufferedReader(Counted(start.removeprefix(BOM), stream, count), BLOCK)
         while lines := text.readlines(BLOCK):
             rows = self.parse(lines)
@@ -121,6 +124,12 @@ class TextReader:
                 share = sum(map(len, lines)) / max(size, 1)
                 self.buffer = RowBuffer(int(SPARE * len(rows) / share), rows.values)
             self.rows.append(Rows(self.buffer.store(rows.values), rows.lines))
+            taken += rows.values.size * (8 if rows.values.dtype.kind in "if" else LONG_INTEGER)
+            if taken > MOST_BYTES:
+                raise DataError(
+                    f"{self.name}: its numbers take more than {MOST_BYTES >> 20} MiB; "
+                    "save the matrix as .npy, which is not read whole"
+                )
         self.problems.raise_any()
         if not self.rows:
             raise DataError(
