@@ -75,9 +75,10 @@ def _options(
 
 def run() -> int:
     """Runs the command line; the exit status."""
-    from nncli.cli.process import prepare_streams
+    from nncli.cli.process import forget_odd_widths, prepare_streams
 
     prepare_streams()
+    forget_odd_widths()
     signal.signal(signal.SIGTERM, _end)
     status = DONE
     try:
@@ -114,9 +115,23 @@ def _run() -> int:
     except NncliError as error:
         return _say(str(error), WRONG_INPUT)
     except MemoryError as error:
-        what = str(error) or "no memory is left"
-        return _say(f"{what}; a smaller network, mini-batch or matrix would fit", WRONG_INPUT)
+        return _say(
+            f"{_too_much(error)}; a smaller network, mini-batch or matrix would fit", WRONG_INPUT
+        )
     return DONE
+
+
+def _too_much(error: MemoryError) -> str:
+    """What found no room: in our own words, where NumPy says of which shape and type."""
+    shape, dtype = getattr(error, "shape", None), getattr(error, "dtype", None)
+    if shape is None or dtype is None:
+        return str(error) or "no memory is left"
+    from math import prod
+
+    from nncli.core.text import sizes
+
+    size = prod(shape) * dtype.itemsize / 2**30
+    return f"no memory is left for an array of {sizes(shape)} numbers ({size:,.1f} GiB)"
 
 
 def _say(message: str, status: int) -> int:

@@ -4,7 +4,6 @@ Next to nothing is imported: every command needs this.
 """
 
 import codecs
-import contextlib
 import io
 import os
 import re
@@ -27,7 +26,7 @@ class Lenient(io.FileIO):
     """A file whose writing never fails: what it cannot take is lost."""
 
     def write(self, content: Any, /) -> int:
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             return super().write(content) or len(memoryview(content))
         return len(memoryview(content))
 
@@ -43,14 +42,27 @@ def prepare_streams() -> None:
             os.dup2(null, number)
             setattr(sys, name, open(number, "w", closefd=False))  # noqa: SIM115
     codecs.register_error("nncli.ascii", _spelled_out)
-
-    codecs.register_error("nncli.ascii", _nearest_ascii)
-    with contextlib.suppress(OSError):  # it has no number where a program has put its own there
+    with suppress(OSError):  # it has no number where a program has put its own there
         raw = io.BufferedWriter(Lenient(sys.stderr.fileno(), "w", closefd=False))
         sys.stderr = io.TextIOWrapper(raw, sys.stderr.encoding, line_buffering=True)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="nncli.ascii")
+
+
+WIDTHS = {"COLUMNS": (20, 10_000), "LINES": (1, 10_000), "TERMINAL_WIDTH": (20, 10_000)}
+
+
+def forget_odd_widths() -> None:
+    """Takes sizes of the terminal that none has out of the environment, where libraries find them.
+
+    A line of as many blanks as somebody claims might not fit in memory.
+    """
+    for name, (least, most) in WIDTHS.items():
+        text = os.environ.get(name)
+        is_size = text is not None and re.fullmatch("[0-9]{1,9}", text) is not None
+        if text is not None and not (is_size and least <= int(text) <= most):
+            del os.environ[name]
 
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -64,6 +64,7 @@ class Scaling:
             isinstance(self.offset, float)
             and self.offset == 0
             and isinstance(self.divisor, float)
+            and (np.abs(self.divisor) <= np.finfo(dtype).max)
             and float(dtype.type(self.divisor)) == self.divisor
             and raw.kind in "biu"
             and np.can_cast(raw, dtype, "safe")
@@ -110,6 +111,12 @@ def fit_scaling(samples: Samples, index: NDArray[np.int64], scale: Scale) -> Sca
     if not np.isfinite(divisor).all():
         tell_not_finite(samples)
         raise DataError(f"{name}: its numbers are too large for scale: {scale}", key="scale")
+    if (divisor[~constant] == 0).any():
+        raise DataError(
+            f"{name}: its numbers differ by too little for scale: {scale}, their squares vanish; "
+            "multiply them, or use minmax",
+            key="scale",
+        )
     return Scaling(np.where(constant, low, offset), np.where(constant, np.inf, divisor))
 
 

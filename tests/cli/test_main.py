@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.conftest import ROOT, Run
@@ -31,6 +32,38 @@ def test_streams_may_be_closed(closed: str, tmp_path: Path) -> None:
         assert (done.returncode, done.stderr) == (0, "")
     spec = (tmp_path / "run/spec.yaml").read_text()
     assert spec.startswith("name: xor")  # and nothing that was to be printed is in it
+
+
+SIZES = ["9" * 20, "10000000000", "1000000", "0", "-5", "3", "abc", "", "٣"]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", ["COLUMNS", "LINES", "TERMINAL_WIDTH"])
+def test_sizes_that_no_terminal_has_are_not_believed(
+    nncli_process: Run, name: str, size: str
+) -> None:
+    """Lines of as many blanks ended the program, or filled the memory."""
+    spec = ROOT / "configs/xor.yaml"
+    for words, status in ((("--help",), 0), (("nosuch",), 2), (("summary", spec), 0)):
+        done = nncli_process(*words, **{name: size})
+        assert done.status == status
+        lines = (done.out + done.err).splitlines()
+        assert max(map(len, lines)) == 80 or words[0] == "summary"
+
+
+def test_what_does_not_fit_in_memory_is_said_in_our_words(
+    nncli: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explain(*_: object, **__: object) -> None:
+        np.empty((1 << 24, 1 << 24))  # beyond any address space
+
+    monkeypatch.setattr("nncli.app.conv.explain", explain)
+    done = nncli("conv", "m.csv", "box")
+    assert (done.status, done.out) == (2, "")
+    assert done.err == (
+        "nncli: no memory is left for an array of 16777216 x 16777216 numbers (2,097,152.0 GiB); "
+        "a smaller network, mini-batch or matrix would fit\n"
+    )
 
 
 def test_without_arguments_it_helps(nncli: Run) -> None:

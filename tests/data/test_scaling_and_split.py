@@ -94,6 +94,20 @@ def test_numbers_that_cannot_divide(scale: Any) -> None:
     assert told == [f"x: scale {scale} cannot divide; give a number other than 0"]
 
 
+def test_numbers_too_close_to_fit() -> None:
+    """The squares of 1e-320 are 0, and a warning is an error."""
+    inputs = np.array([[0.0, 1.0], [1e-320, 2.0], [2e-320, 3.0]])
+    (told,) = problems(fit_scaling, samples(inputs), np.arange(3), "standard")
+    assert told.startswith("x: its numbers differ by too little for scale: standard")
+    assert fitted(inputs, "minmax")[2].tolist() == [1, 1]
+
+
+def test_a_divisor_beyond_the_type_of_the_numbers_is_taken_in_float64() -> None:
+    out = np.empty((2, 1), np.float32)
+    Scaling(0.0, 1e308).apply(np.array([[1], [2]], np.uint8), out)
+    assert out.tolist() == [[0], [0]]
+
+
 def test_numbers_too_large_to_fit() -> None:
     for scale in ("minmax", "standard"):
         told = problems(fitted, np.array([[1e308], [-1e308]]), scale)
