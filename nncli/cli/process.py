@@ -110,6 +110,7 @@ def _silence(terminals: list[int]) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
 
 
+REST_OF_KEY = 0.1  # seconds that the rest of an arrow may take to come, over a slow line
 ARROWS = {"A": "up", "B": "down", "C": "right", "D": "left"}
 ONE_KEY = re.compile("\x1b[\\[O]([A-D])|\x1b\\[[0-9;]*[ -/]*[@-~]|(.)", re.DOTALL)
 
@@ -138,6 +139,8 @@ def keyboard() -> Iterator[Callable[[float | None], str] | None]:
             if not select.select([number], [], [], seconds)[0]:
                 return ""
             text = os.read(number, 1024).decode("utf-8", "ignore")
+            if text == "\x1b" and select.select([number], [], [], REST_OF_KEY)[0]:
+                text += os.read(number, 1024).decode("utf-8", "ignore")
             pressed.extend(_keys(text) or ["escape"])
         return pressed.pop(0)
 

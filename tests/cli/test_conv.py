@@ -597,6 +597,11 @@ def test_keys_pause_and_step_the_film(terminal: Any) -> None:
         shown = len(made.text)
         made.type(keys)
         made.read_until(f"{where} of 9, paused", after=shown)
+    shown = len(made.text)
+    made.type(b"\x1b")  # an arrow in two pieces, as a slow line has it
+    time.sleep(0.02)
+    made.type(b"[C")
+    made.read_until("window 3 of 9, paused", after=shown)
     made.type(b"+ ")
     made.read_until("4.0 a second")
     made.type(b"\x1b[1;5Cq")  # Ctrl-arrow is no key of the film
