@@ -2,12 +2,17 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from nncli.inspection.check import check
 from nncli.inspection.findings import CostChange, Saturation, cost_change
 from nncli.nn.activations import ACTIVATIONS, SATURATING
-from nncli.render.pages.proof import change_words, saturation_words
-from tests.inspection.traces import spec_trace
+from nncli.nn.layers import BatchNorm, Dense
+from nncli.render.pages.proof import change_words, kinks, saturation_words, unverified, verdict
+from tests.inspection.test_check import on_kinks
+from tests.inspection.traces import spec_trace, trace_of
+from tests.nn.cases import Case
 
 
 @pytest.mark.parametrize(
@@ -68,3 +73,28 @@ def test_a_dead_network_is_not_called_linear() -> None:
     assert "the step teaches nothing" in change_words(trace, CostChange(0.0, 0.0))
     right = replace(trace, cost_before=0.0)
     assert "the outputs are right" in change_words(right, CostChange(0.0, 0.0))
+
+
+def test_entries_next_to_a_kink_are_named_with_what_has_the_kink() -> None:
+    trace = trace_of(on_kinks())
+    words = [block.text for block in kinks(check(trace), trace.layers)]  # type: ignore[union-attr]
+    assert words[0] == (
+        "conv1 ∂C/∂a: 2 entries are next to a kink of relu or maxpool, [0,0,0,2] [0,0,0,3]; their "
+        "derivatives are those on this side of it."
+    )
+    assert words[2] == (
+        "conv1 ∂C/∂b: 1 entry is next to a kink of relu or maxpool, [0]; its derivative is that on "
+        "this side of it."
+    )
+
+
+def test_what_could_not_be_verified_is_counted() -> None:
+    layers = (Dense(units=4, activation="tanh"), BatchNorm(), Dense(units=2))
+    done = check(trace_of(Case("pair", layers, (3,), n=2), np.float32))
+    short = done.unproven
+    assert short is not None
+    assert short.too_small == 1
+    assert "1 entry is too small to tell from rounding" in unverified(short)
+    count = f"only {short.verified} of {short.checked} entries tried could be verified"
+    assert count in verdict(done)
+    assert verdict(done).startswith("NOT PROVEN: nothing disagrees, but of ")
