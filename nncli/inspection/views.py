@@ -110,11 +110,11 @@ def agreement(view: str, layer: LayerTrace) -> Agreement:
     """How far a view's gradients of a layer are from the record's."""
     with np.errstate(all="ignore"):  # as in the step
         gradients = VIEWS[view](layer)
-    distances = [ulps(array, getattr(layer, key)) for key, array in gradients.items()]
+    distances = [ulps_of_largest(array, getattr(layer, key)) for key, array in gradients.items()]
     return Agreement(view, layer.name, max(distances))
 
 
-def ulps(array: Array, recorded: Array) -> float:
+def ulps_of_largest(array: Array, recorded: Array) -> float:
     """max |array − recorded| in units in the last place of the largest recorded entry.
 
     Where neither is finite they agree if they are the same infinity, or both NaN.
