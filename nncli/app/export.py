@@ -16,7 +16,7 @@ from nncli.core.errors import NncliError
 from nncli.core.files import whole_file
 from nncli.core.text import printable
 from nncli.data import Scaling
-from nncli.exchange.formats import FORMATS, Format
+from nncli.exchange.formats import EXPORT_FORMATS, ExportFormat
 from nncli.exchange.trained import Affine, Trained
 
 SAMPLES = 8  # for formats that come with a check
@@ -38,11 +38,11 @@ def export(
         SpecError: the run's spec is damaged.
         NncliError: the format is not known or cannot hold the network, or its extra is missing.
     """
-    if to not in FORMATS:
+    if to not in EXPORT_FORMATS:
         raise NncliError(
-            f"{printable(to)!r} is no format to export to; known are {', '.join(FORMATS)}"
+            f"{printable(to)!r} is no format to export to; known are {', '.join(EXPORT_FORMATS)}"
         )
-    format = FORMATS[to]
+    format = EXPORT_FORMATS[to]
     opened = open_run(run)
     stem = _stem(format, opened.spec.name, None if output is None else Path(output))
     network = trained(opened)
@@ -72,7 +72,7 @@ def _affine(scaling: Scaling) -> Affine:
     return Affine(np.array(scaling.offset, np.float64), np.array(scaling.divisor, np.float64))
 
 
-def _stem(format: Format, name: str, output: Path | None) -> str:
+def _stem(format: ExportFormat, name: str, output: Path | None) -> str:
     """The path to write to, without its suffix."""
     if output is None:
         return _module_name(name) if format.suffix == ".py" else name

@@ -157,7 +157,7 @@ def inspect_grad(
     from nncli.app.inspect import inspect_step
     from nncli.app.opening import open_spec_or_run
     from nncli.app.output import check_output
-    from nncli.cli.options import entries, format_of, index_range, indices, weight_name, word
+    from nncli.cli.options import entries, format_by_suffix, index_range, indices, weight_name, word
     from nncli.core.errors import FailedCheck
     from nncli.core.files import write_whole
     from nncli.render import formats
@@ -172,7 +172,7 @@ def inspect_grad(
     if format is not None:
         kind = word(format, "--format", tuple(formats.FORMATS))
     elif output is not None:
-        kind = format_of(output, formats.suffixes())
+        kind = format_by_suffix(output, formats.suffixes())
     extent = Extent(index_range(rows, "--rows"), index_range(columns, "--columns"), full, digits)
     chosen = (
         None if batch or (samples is None and step > 1) else indices(samples or "0", "--samples")

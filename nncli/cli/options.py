@@ -187,7 +187,7 @@ def refuse_options(arguments: Sequence[str], known: Iterable[str]) -> None:
             raise NncliError(f"{text}: there is no such option{nearest(text, known)}")
 
 
-def format_of(output: Path, suffixes: Mapping[str, str]) -> str:
+def format_by_suffix(output: Path, suffixes: Mapping[str, str]) -> str:
     """The format that the suffix of --output asks for.
 
     Raises:

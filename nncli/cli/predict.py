@@ -11,7 +11,7 @@ from nncli.cli.completion import data_files
 from nncli.cli.options import RunPath
 
 
-class Format(StrEnum):
+class PredictionFormat(StrEnum):
     csv = "csv"
     jsonl = "jsonl"
     npy = "npy"
@@ -28,7 +28,7 @@ Inputs = Annotated[
 Output = Annotated[Path | None, options.output("Write to this file: .csv .jsonl .npy")]
 Overwrite = Annotated[bool, options.overwrite()]
 FormatOption = Annotated[
-    Format | None,
+    PredictionFormat | None,
     typer.Option("--format", help="The format.", show_default="by the suffix of FILE, else csv"),
 ]
 
@@ -51,12 +51,18 @@ def predict(
     load_numpy()
     from nncli.app.output import check_output
     from nncli.app.predict import predict_blocks
-    from nncli.cli.options import format_of
+    from nncli.cli.options import format_by_suffix
     from nncli.core.files import whole_file
-    from nncli.render.pages.predictions import FORMATS, SUFFIXES
+    from nncli.render.pages.predictions import SUFFIXES, WRITERS
     from nncli.render.streams import messages, standard_output
 
-    kind = format.value if format is not None else format_of(output, SUFFIXES) if output else "csv"
+    kind = (
+        format.value
+        if format is not None
+        else format_by_suffix(output, SUFFIXES)
+        if output
+        else "csv"
+    )
     if output is not None:
         check_output(output, overwrite=overwrite, inputs=[inputs])
     predictions = predict_blocks(run, inputs)
@@ -64,7 +70,7 @@ def predict(
         messages().print(note, soft_wrap=True)
     if output is None:
         with standard_output(seekable=kind == "npy") as file:
-            FORMATS[kind](predictions, file)
+            WRITERS[kind](predictions, file)
     else:
         with whole_file(output, overwrite=overwrite) as file:
-            FORMATS[kind](predictions, file)
+            WRITERS[kind](predictions, file)

@@ -8,19 +8,19 @@ import typer
 from nncli.cli import options
 
 
-class Format(StrEnum):
+class ListingFormat(StrEnum):
     yaml = "yaml"
     json = "json"
 
 
 Overrides = Annotated[list[str] | None, options.overrides()]
-FormatOption = Annotated[Format, typer.Option("--format", help="What to print.")]
+FormatOption = Annotated[ListingFormat, typer.Option("--format", help="What to print.")]
 
 
 def show(
     source: options.SpecOrRun,
     set_: Overrides = None,
-    format: FormatOption = Format.yaml,
+    format: FormatOption = ListingFormat.yaml,
 ) -> None:
     """Show a spec with every default filled in, and where each value came from.
 
@@ -31,7 +31,7 @@ def show(
     from nncli.render.streams import results, write_bytes, write_text
 
     listing = list_spec(source, set_ or [])
-    if format is Format.json:
+    if format is ListingFormat.json:
         write_text(listing_json(listing))
     elif (screen := results()).is_terminal:
         screen.print(TerminalListing(listing), crop=False)

@@ -1,8 +1,8 @@
 """Trained networks in the formats of other programs, both ways.
 
-`formats.FORMATS` has a row for each format that is written: ONNX (`onnx_graph`), a PyTorch module
-(`pytorch`), safetensors and npz. `importing` fits the arrays of a file of weights to the layers of
-a network.
+`formats.EXPORT_FORMATS` has a row for each format that is written: ONNX (`onnx_graph`), a PyTorch
+module (`pytorch`), safetensors and npz. `importing` fits the arrays of a file of weights to the
+layers of a network.
 
 It imports nn and core, and the package onnx where that is asked for. Start with `trained`, the
 network that the writers get, then `formats`.

@@ -13,7 +13,7 @@ from nncli.exchange.pytorch import to_pytorch
 from nncli.exchange.trained import Files, Trained
 
 
-class Format(NamedTuple):
+class ExportFormat(NamedTuple):
     """How a format is written.
 
     suffix: of the file that a user names; others of the same stem may be written beside it.
@@ -40,9 +40,9 @@ def to_npz(trained: Trained) -> Files:
     return {".npz": buffer.getvalue()}
 
 
-FORMATS = {
-    "onnx": Format(onnx_graph.to_onnx, ".onnx", scales=True, notes=onnx_graph.notes),
-    "pytorch": Format(to_pytorch, ".py", scales=True),
-    "safetensors": Format(to_safetensors, ".safetensors", scales=False),
-    "npz": Format(to_npz, ".npz", scales=False),
+EXPORT_FORMATS = {
+    "onnx": ExportFormat(onnx_graph.to_onnx, ".onnx", scales=True, notes=onnx_graph.notes),
+    "pytorch": ExportFormat(to_pytorch, ".py", scales=True),
+    "safetensors": ExportFormat(to_safetensors, ".safetensors", scales=False),
+    "npz": ExportFormat(to_npz, ".npz", scales=False),
 }

@@ -11,7 +11,7 @@ import numpy as np
 from nncli.core.files import release_pages
 from nncli.nn.arrays import Array
 from nncli.nn.trace import norm
-from nncli.render.text import Extent, Format, formats, number
+from nncli.render.text import Extent, NumberFormat, number, number_formats
 
 Indices = Sequence[int | None]
 BLOCK = 1 << 20  # numbers at a time
@@ -52,7 +52,7 @@ class Matrix(NamedTuple):
     array: Array
     rows: Indices
     columns: Indices
-    format: Format
+    format: NumberFormat
 
     @property
     def is_cut(self) -> bool:
@@ -90,7 +90,7 @@ class HeatMap(NamedTuple):
 
     def as_equation(self) -> Equation:
         """The same numbers where there is no colour."""
-        (kind,) = formats([self.array])
+        (kind,) = number_formats([self.array])
         return Equation((Matrix(self.symbol, self.array, self.rows, self.columns, kind),), "")
 
 
@@ -135,7 +135,7 @@ def equations(
         axes: what the leading axes are, each with its numbers where they are not 0, 1, 2, ...
     """
     arrays = [np.atleast_2d(array) for _, array in terms]
-    kinds = formats(arrays, extent.decimals)
+    kinds = number_formats(arrays, extent.decimals)
     leading = arrays[-1].shape[:-2]
     places = list(np.ndindex(leading))
     most = 2 if len(places) > 4 and not extent.full else len(places)

@@ -1,7 +1,7 @@
 """Numbers and names as text, and arrays in rows and columns.
 
 A number has a readable length, a name cannot act as markup; of an array, `Extent` says which
-entries are shown and `Format` with how many digits.
+entries are shown and `NumberFormat` with how many digits.
 """
 
 from collections.abc import Iterable, Sequence
@@ -122,7 +122,7 @@ class Extent(NamedTuple):
         return [*range(EDGE), None, *range(size - EDGE, size)]
 
 
-class Format(NamedTuple):
+class NumberFormat(NamedTuple):
     """How the numbers of one equation are written."""
 
     decimals: int
@@ -145,7 +145,7 @@ class Format(NamedTuple):
         return np.array(read, np.float64).reshape(array.shape)
 
 
-def formats(arrays: Sequence[Array], decimals: int = DECIMALS) -> list[Format]:
+def number_formats(arrays: Sequence[Array], decimals: int = DECIMALS) -> list[NumberFormat]:
     """A format for each array of an equation: all fixed, or all scientific where that is better.
 
     An array whose numbers need fewer decimals is written with fewer, integers with every digit.
@@ -155,8 +155,8 @@ def formats(arrays: Sequence[Array], decimals: int = DECIMALS) -> list[Format]:
     floats = [values for values, exact in zip(finite, is_integer, strict=True) if not exact]
     largest = max((float(values.max(initial=0)) for values in floats), default=0.0)
     if largest and not 1e-3 <= largest < (WHOLE if all(map(_is_whole, floats)) else 1e6):
-        return [Format(0) if exact else Format(decimals, True) for exact in is_integer]
-    return [Format(_needed(values, decimals)) for values in finite]
+        return [NumberFormat(0) if exact else NumberFormat(decimals, True) for exact in is_integer]
+    return [NumberFormat(_needed(values, decimals)) for values in finite]
 
 
 def _is_whole(values: Array) -> bool:
@@ -174,7 +174,7 @@ def _needed(values: Array, decimals: int) -> int:
 
 def cells(
     array: Array,
-    format: Format,
+    format: NumberFormat,
     rows: Sequence[int | None],
     columns: Sequence[int | None],
 ) -> list[list[str]]:

@@ -647,7 +647,7 @@ def grey_palette() -> Any:
 )
 def test_images_of_all_modes(image: Any, format: str, array: Any, notes: Any) -> None:
     content = encoded(image, format)
-    suffix = next(s for s, name in images.FORMATS.items() if name == format)
+    suffix = next(s for s, name in images.PILLOW_FORMATS.items() if name == format)
     for matrix in (read(f"m{suffix}", content), piped(content), read("m.unknown", content)):
         assert matrix.kind == "image"
         assert matrix.array.dtype == (np.uint8 if array.dtype == int else array.dtype)

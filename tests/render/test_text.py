@@ -22,11 +22,10 @@ from nncli.render.document import (
 from nncli.render.terminal import TerminalPage
 from nncli.render.text import (
     Extent,
-    Format,
+    NumberFormat,
     bracketed,
     cells,
     duration,
-    formats,
     number,
     percent,
     plain,
@@ -108,52 +107,52 @@ def test_small_words() -> None:
 @pytest.mark.parametrize(
     ("format", "value", "text"),
     [
-        (Format(6), 0.5, "0.500000"),
-        (Format(2), -0.001, "0.00"),  # no minus before what reads 0
-        (Format(2), -0.006, "-0.01"),
-        (Format(0), 3.0, "3"),
-        (Format(3, scientific=True), 12345.678, "1.235e4"),
-        (Format(3, scientific=True), -1.5e-9, "-1.500e-9"),
-        (Format(3, scientific=True), 0.0, "0.000e0"),
-        (Format(0), np.int64(2**63 - 1), "9223372036854775807"),
-        (Format(3), float("inf"), "inf"),
-        (Format(3), float("nan"), "nan"),
+        (NumberFormat(6), 0.5, "0.500000"),
+        (NumberFormat(2), -0.001, "0.00"),  # no minus before what reads 0
+        (NumberFormat(2), -0.006, "-0.01"),
+        (NumberFormat(0), 3.0, "3"),
+        (NumberFormat(3, scientific=True), 12345.678, "1.235e4"),
+        (NumberFormat(3, scientific=True), -1.5e-9, "-1.500e-9"),
+        (NumberFormat(3, scientific=True), 0.0, "0.000e0"),
+        (NumberFormat(0), np.int64(2**63 - 1), "9223372036854775807"),
+        (NumberFormat(3), float("inf"), "inf"),
+        (NumberFormat(3), float("nan"), "nan"),
     ],
 )
-def test_a_number_in_a_matrix(format: Format, value: float, text: str) -> None:
+def test_a_number_in_a_matrix(format: NumberFormat, value: float, text: str) -> None:
     assert format(value) == text
 
 
 @pytest.mark.parametrize(
     ("arrays", "expected"),
     [
-        ([[0.5, 0.25]], [Format(2)]),
-        ([[0.0, 3.0]], [Format(0)]),
-        ([[0.1], [1 / 3]], [Format(1), Format(6)]),
-        ([[1e6 + 0.5]], [Format(6, True)]),
-        ([[1e6]], [Format(0)]),
-        ([[1e12]], [Format(6, True)]),
-        ([[1e6], [0.5]], [Format(6, True)] * 2),
-        ([[2**62], [0.5]], [Format(0), Format(1)]),
-        ([[2**62], [1e-9]], [Format(0), Format(6, True)]),
-        ([[999999.0]], [Format(0)]),
-        ([[0.001]], [Format(3)]),
-        ([[0.000999]], [Format(6, True)]),
-        ([[0.0009], [5.0]], [Format(4), Format(0)]),  # fixed, for the largest is
-        ([[1e-7, 1.0]], [Format(0)]),  # six decimals would not show it
-        ([[0.0, 0.0]], [Format(0)]),
-        ([[np.inf, 2.5]], [Format(1)]),
-        ([[np.nan]], [Format(0)]),
+        ([[0.5, 0.25]], [NumberFormat(2)]),
+        ([[0.0, 3.0]], [NumberFormat(0)]),
+        ([[0.1], [1 / 3]], [NumberFormat(1), NumberFormat(6)]),
+        ([[1e6 + 0.5]], [NumberFormat(6, True)]),
+        ([[1e6]], [NumberFormat(0)]),
+        ([[1e12]], [NumberFormat(6, True)]),
+        ([[1e6], [0.5]], [NumberFormat(6, True)] * 2),
+        ([[2**62], [0.5]], [NumberFormat(0), NumberFormat(1)]),
+        ([[2**62], [1e-9]], [NumberFormat(0), NumberFormat(6, True)]),
+        ([[999999.0]], [NumberFormat(0)]),
+        ([[0.001]], [NumberFormat(3)]),
+        ([[0.000999]], [NumberFormat(6, True)]),
+        ([[0.0009], [5.0]], [NumberFormat(4), NumberFormat(0)]),  # fixed, for the largest is
+        ([[1e-7, 1.0]], [NumberFormat(0)]),  # six decimals would not show it
+        ([[0.0, 0.0]], [NumberFormat(0)]),
+        ([[np.inf, 2.5]], [NumberFormat(1)]),
+        ([[np.nan]], [NumberFormat(0)]),
     ],
 )
-def test_formats(arrays: list[list[float]], expected: list[Format]) -> None:
-    assert formats([np.array(a) for a in arrays]) == expected
+def test_formats(arrays: list[list[float]], expected: list[NumberFormat]) -> None:
+    assert number_formats([np.array(a) for a in arrays]) == expected
 
 
 def test_as_many_decimals_as_asked_for() -> None:
-    assert formats([np.array([1 / 3])], 12) == [Format(12)]
-    assert formats([np.array([1 / 3])], 1) == [Format(1)]
-    assert formats([np.array([0.1], np.float32)], 6) == [Format(1)]
+    assert number_formats([np.array([1 / 3])], 12) == [NumberFormat(12)]
+    assert number_formats([np.array([1 / 3])], 1) == [NumberFormat(1)]
+    assert number_formats([np.array([0.1], np.float32)], 6) == [NumberFormat(1)]
 
 
 @pytest.mark.parametrize(
@@ -179,14 +178,14 @@ def test_which_columns() -> None:
 
 def test_columns_are_aligned() -> None:
     array = np.array([[1.0, -20.5], [-300.25, 4.0]])
-    text = cells(array, Format(2), [0, None, 1], [0, 1])
+    text = cells(array, NumberFormat(2), [0, None, 1], [0, 1])
     assert bracketed(text) == ["[   1.00 -20.50]", "[      …      …]", "[-300.25   4.00]"]
 
 
 def test_rounding_keeps_what_is_read() -> None:
     array = np.array([[1 / 3, -2 / 3]])
-    assert np.array_equal(Format(2).rounded(array), [[0.33, -0.67]])
-    assert Format(2).rounded(array.astype(np.float32)).dtype == np.float64
+    assert np.array_equal(NumberFormat(2).rounded(array), [[0.33, -0.67]])
+    assert NumberFormat(2).rounded(array.astype(np.float32)).dtype == np.float64
 
 
 def blocks(

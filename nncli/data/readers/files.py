@@ -30,7 +30,7 @@ UNPACK = "unpack it first"
 ZIP = "a zip archive"
 
 
-class Format(NamedTuple):
+class FileFormat(NamedTuple):
     """A format that is known by a file's first bytes, whatever the file is called.
 
     kind: npy, npz, idx, image (`name` being Pillow's word for it), or other: what no reader takes.
@@ -42,46 +42,46 @@ class Format(NamedTuple):
     to_do: str = TO_TABLE
 
 
-FORMATS = {
-    rb"\x93NUMPY": Format("npy", "a NumPy array"),
-    rb"\0\0[\x08\x09\x0b-\x0e][^\0]": Format("idx", "IDX", TO_ARRAY),
-    rb"\x89PNG": Format("image", "PNG"),
-    rb"\xff\xd8\xff": Format("image", "JPEG"),
+FILE_FORMATS = {
+    rb"\x93NUMPY": FileFormat("npy", "a NumPy array"),
+    rb"\0\0[\x08\x09\x0b-\x0e][^\0]": FileFormat("idx", "IDX", TO_ARRAY),
+    rb"\x89PNG": FileFormat("image", "PNG"),
+    rb"\xff\xd8\xff": FileFormat("image", "JPEG"),
     # Words alone might be the header of a table.
-    rb"P[1-6]\s+(#[^\n]*\n\s*)*\d+\s+(#[^\n]*\n\s*)*\d+\s": Format("image", "PPM"),
-    rb"BM.{4}\0{4}": Format("image", "BMP"),
-    rb"II[*+]\0|MM\0[*+]": Format("image", "TIFF"),
-    rb"RIFF.{4}WEBP": Format("image", "WEBP"),
-    rb"GIF8[79]a": Format("image", "GIF"),
-    GZIP: Format("other", "gzip", UNPACK),
+    rb"P[1-6]\s+(#[^\n]*\n\s*)*\d+\s+(#[^\n]*\n\s*)*\d+\s": FileFormat("image", "PPM"),
+    rb"BM.{4}\0{4}": FileFormat("image", "BMP"),
+    rb"II[*+]\0|MM\0[*+]": FileFormat("image", "TIFF"),
+    rb"RIFF.{4}WEBP": FileFormat("image", "WEBP"),
+    rb"GIF8[79]a": FileFormat("image", "GIF"),
+    GZIP: FileFormat("other", "gzip", UNPACK),
     # The name of an archive's first member stands in byte 30.
-    rb"PK\x03\x04.{26}[^/]{1,200}\.npy": Format("npz", "an .npz archive", TO_ARRAY),
-    rb"PK\x03\x04.{26}(\[Content_Types\]|_rels/|xl/)": Format(
+    rb"PK\x03\x04.{26}[^/]{1,200}\.npy": FileFormat("npz", "an .npz archive", TO_ARRAY),
+    rb"PK\x03\x04.{26}(\[Content_Types\]|_rels/|xl/)": FileFormat(
         "other", "an Excel workbook or the like", "save the sheet that is needed as .csv"
     ),
-    rb"PK[\x03\x05][\x04\x06]": Format("other", ZIP, UNPACK),
-    rb"BZh[1-9]1AY": Format("other", "bzip2", UNPACK),
-    rb"\xfd7zXZ\0": Format("other", "xz", UNPACK),
-    rb"\x28\xb5\x2f\xfd": Format("other", "zstd", UNPACK),
-    rb"7z\xbc\xaf": Format("other", "a 7-Zip archive", UNPACK),
-    rb"\xff\xfe|\xfe\xff": Format("other", "UTF-16", "save it as UTF-8"),
-    rb"\x89HDF\r\n": Format("other", "HDF5"),
-    rb"PAR1": Format("other", "Parquet"),
-    rb"ARROW1|FEA1": Format("other", "Arrow or Feather"),
-    rb"\xd0\xcf\x11\xe0": Format("other", "an Excel workbook or the like"),
-    rb"\x80[\2-\5]": Format("other", "a Python pickle, which is never read"),
-    rb"MATLAB 5\.0": Format("other", "a MATLAB file"),
-    rb"SQLite format 3\0": Format("other", "an SQLite database"),
-    rb"%PDF-": Format("other", "a PDF"),
-    rb"(?i:\s*<(!doctype html|html))": Format(
+    rb"PK[\x03\x05][\x04\x06]": FileFormat("other", ZIP, UNPACK),
+    rb"BZh[1-9]1AY": FileFormat("other", "bzip2", UNPACK),
+    rb"\xfd7zXZ\0": FileFormat("other", "xz", UNPACK),
+    rb"\x28\xb5\x2f\xfd": FileFormat("other", "zstd", UNPACK),
+    rb"7z\xbc\xaf": FileFormat("other", "a 7-Zip archive", UNPACK),
+    rb"\xff\xfe|\xfe\xff": FileFormat("other", "UTF-16", "save it as UTF-8"),
+    rb"\x89HDF\r\n": FileFormat("other", "HDF5"),
+    rb"PAR1": FileFormat("other", "Parquet"),
+    rb"ARROW1|FEA1": FileFormat("other", "Arrow or Feather"),
+    rb"\xd0\xcf\x11\xe0": FileFormat("other", "an Excel workbook or the like"),
+    rb"\x80[\2-\5]": FileFormat("other", "a Python pickle, which is never read"),
+    rb"MATLAB 5\.0": FileFormat("other", "a MATLAB file"),
+    rb"SQLite format 3\0": FileFormat("other", "an SQLite database"),
+    rb"%PDF-": FileFormat("other", "a PDF"),
+    rb"(?i:\s*<(!doctype html|html))": FileFormat(
         "other", "a web page", "download the file itself rather than the page that shows it"
     ),
 }
-STARTS = {re.compile(start, re.DOTALL): format for start, format in FORMATS.items()}
+STARTS = {re.compile(start, re.DOTALL): format for start, format in FILE_FORMATS.items()}
 
 
-def format_of(start: bytes | bytearray, name: str) -> Format | None:
-    """The format of a file that begins so; None where it is none of FORMATS, but maybe text.
+def format_of(start: bytes | bytearray, name: str) -> FileFormat | None:
+    """The format of a file that begins so; None where it is none of FILE_FORMATS, but maybe text.
 
     name: of the file. PPM begins with text, so that what is called a table is one.
     """
@@ -97,7 +97,7 @@ def refuse_foreign(start: bytes | bytearray, name: str, needed: str) -> None:
         raise foreign(format, name, needed)
 
 
-def foreign(format: Format, name: str, needed: str) -> DataError:
+def foreign(format: FileFormat, name: str, needed: str) -> DataError:
     """For a file of a format that is not taken in its place."""
     if format.name == "gzip" and name == STANDARD_INPUT:
         return DataError(f"{name}: is gzip; send it unpacked")

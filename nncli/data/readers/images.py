@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 BYTES_LIMIT = 1 << 30
 # Width, height and the value of white, with white space and comments between them.
 PNM_HEADER = re.compile(rb"P[2356]" + rb"(?:\s|#[^\n]*\n)+(\d{1,9})" * 3)
-FORMATS = {  # suffix: Pillow's name of the format
+PILLOW_FORMATS = {  # suffix: Pillow's name of the format
     ".png": "PNG",
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
@@ -52,7 +52,7 @@ def read(content: bytes, name: str) -> tuple[NDArray[Any], str, tuple[str, ...]]
     found = format_of(content[:START], name)
     format = None if found is None or found.kind != "image" else found.name
     if format is None:
-        known = ", ".join(dict.fromkeys([*FORMATS.values(), "GIF"]))
+        known = ", ".join(dict.fromkeys([*PILLOW_FORMATS.values(), "GIF"]))
         raise DataError(f"{name}: is no image, or of a format other than {known}")
     pillow = imported(name, f"reading {format}")
     try:
@@ -183,7 +183,7 @@ def shows_grey(image: "Image", content: bytes) -> bool:
 
 def encoded(array: NDArray[Any], name: str, suffix: str) -> tuple[bytes, tuple[str, ...]]:
     """The bytes of an image file, and notes on what it does not hold of the matrix."""
-    format = FORMATS[suffix]
+    format = PILLOW_FORMATS[suffix]
     pillow = imported(name, f"writing {format}")
     if array.ndim == 3 and len(array) == 1:
         array = array[0]

@@ -57,9 +57,9 @@ KINDS = {
     ".csv": "csv",
     ".tsv": "tsv",
     ".npy": "npy",
-    **dict.fromkeys((*images.FORMATS, ".gif"), "image"),
+    **dict.fromkeys((*images.PILLOW_FORMATS, ".gif"), "image"),
 }
-WRITABLE = (".csv", ".tsv", ".txt", ".npy", *images.FORMATS)
+WRITABLE = (".csv", ".tsv", ".txt", ".npy", *images.PILLOW_FORMATS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -298,7 +298,7 @@ def write_matrix(
     if array.dtype.kind not in "iuf" or array.dtype.itemsize > 8:
         raise DataError(f"{name}: cannot hold {array.dtype}; a matrix is written as plain numbers")
     check_dimensions(array.shape, name)
-    if suffix in images.FORMATS:
+    if suffix in images.PILLOW_FORMATS:
         content, notes = images.encoded(array, name, suffix)
         write_whole(path, content)
         return notes

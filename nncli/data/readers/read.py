@@ -12,7 +12,7 @@ from nncli.core.errors import DataError
 from nncli.core.text import count_of, printable, quote, sizes
 from nncli.data.messages import Problems
 from nncli.data.readers.arrays import is_idx_name, read_idx, read_npy, read_npz
-from nncli.data.readers.files import UNPACK, ZIP, Format, foreign, format_of, is_gzip, start_of
+from nncli.data.readers.files import UNPACK, ZIP, FileFormat, foreign, format_of, is_gzip, start_of
 from nncli.data.readers.rows import read_table
 from nncli.data.readers.tables import Target, table_samples, table_targets
 from nncli.data.samples import (
@@ -90,7 +90,7 @@ def kind(path: Path, known: str = KNOWN) -> str:
     raise DataError(f"{printable(path)}: {wrong}; known are {known}")
 
 
-def kind_by_start(path: Path, format: Format) -> str:
+def kind_by_start(path: Path, format: FileFormat) -> str:
     if path.name.lower().endswith(".npz") and format.name == ZIP:
         return "npz"
     if format.kind == "npz" and is_gzip(path):

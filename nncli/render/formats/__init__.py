@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nncli.render.document import Document
 
 
-class Format(NamedTuple):
+class DocumentFormat(NamedTuple):
     """The suffix of the files that it is for, and how a document is written in it."""
 
     suffix: str
@@ -82,11 +82,11 @@ def _table(document: "Document") -> bytes:
 
 
 FORMATS = {
-    "html": Format(".html", _html),
-    "json": Format(".json", _json),
-    "latex": Format(".tex", _latex),
-    "markdown": Format(".md", _markdown),
-    "npz": Format(".npz", _npz),
-    "svg": Format(".svg", _svg),
-    "table": Format(".txt", _table),
+    "html": DocumentFormat(".html", _html),
+    "json": DocumentFormat(".json", _json),
+    "latex": DocumentFormat(".tex", _latex),
+    "markdown": DocumentFormat(".md", _markdown),
+    "npz": DocumentFormat(".npz", _npz),
+    "svg": DocumentFormat(".svg", _svg),
+    "table": DocumentFormat(".txt", _table),
 }

@@ -1,4 +1,4 @@
-"""Predictions as files: CSV, JSON lines, .npy. Each format is a row of FORMATS."""
+"""Predictions as files: CSV, JSON lines, .npy. Each format is a row of WRITERS."""
 
 import csv
 import io
@@ -84,5 +84,5 @@ def write_header(file: IO[bytes], array: Array) -> None:
 
 Writer = Callable[[Blocks, IO[bytes]], None]
 
-FORMATS: dict[str, Writer] = {"csv": write_csv, "jsonl": write_jsonl, "npy": write_npy}
+WRITERS: dict[str, Writer] = {"csv": write_csv, "jsonl": write_jsonl, "npy": write_npy}
 SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".npy": "npy"}

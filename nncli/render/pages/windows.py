@@ -21,7 +21,7 @@ from nncli.render.document import (
     Paragraph,
     equations,
 )
-from nncli.render.text import Extent, formats, largest, missed, number
+from nncli.render.text import Extent, largest, missed, number, number_formats
 
 MOST = 16  # rows or columns of a matrix that is shown beside its output
 SMALL = 5  # the same where there is little room
@@ -64,8 +64,8 @@ def sum_line(terms: Sequence[Array], total: float, dtype: np.dtype[Any], extent:
         total: the sum, as the record has it.
     """
     *factors, products = terms
-    kind = formats(terms, extent.decimals)[-1]
-    own = formats([*terms, np.array([total])], extent.decimals)[-1]
+    kind = number_formats(terms, extent.decimals)[-1]
+    own = number_formats([*terms, np.array([total])], extent.decimals)[-1]
     text = str(total) if isinstance(total, int) else own(total)
     if np.isfinite(total):
         off = missed((kind(value) for value in products.flat), text)
@@ -132,13 +132,13 @@ def with_padding(filtering: Filtering, window: Window, width: int) -> Iterator[B
 
 def cell_width(cells: Array) -> int:
     """How wide a cell of `marked_lines` is, its marks included."""
-    (format,) = formats([cells], 4)
+    (format,) = number_formats([cells], 4)
     return max(len(format(value)) for value in cells.flat) + 2
 
 
 def marked_lines(cells: Array, marks: Array, pair: str) -> list[str]:
     """Rows of cells, with `pair` around those that are marked."""
-    (format,) = formats([cells], 4)
+    (format,) = number_formats([cells], 4)
     width = cell_width(cells) - 2
     before, after = pair[0], pair[1]
     return [

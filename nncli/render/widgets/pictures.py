@@ -21,7 +21,7 @@ from nncli.render.document import (
     HeatMap,
     statistics,
 )
-from nncli.render.text import cells, formats, shape
+from nncli.render.text import cells, number_formats, shape
 
 NARROW, WIDE = 16, 40  # columns: what is smaller is shown twice as large, what is larger shrunk
 RAMP = " .:-=+*#%@"
@@ -146,7 +146,7 @@ class HeatLines:
         heat, spell = self.heat, in_ascii if options.ascii_only else str
         rows, columns = ([k for k in ks if k is not None] for ks in (heat.rows, heat.columns))
         shown = heat.array[np.ix_(rows, columns)]
-        (kind,) = formats([shown], 4)
+        (kind,) = number_formats([shown], 4)
         text = cells(heat.array, kind, heat.rows, heat.columns)
         text = [[spell(cell) for cell in row] for row in text]
         width = max(len(cell) for row in text for cell in row) + 2

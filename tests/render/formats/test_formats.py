@@ -13,7 +13,7 @@ import pytest
 from nncli.inspection.findings import why
 from nncli.inspection.record import inspect
 from nncli.render.document import Document
-from nncli.render.formats import FORMATS, Format, suffixes, write
+from nncli.render.formats import FORMATS, DocumentFormat, suffixes, write
 from nncli.render.notation import TERMS
 from tests.inspection.traces import spec_trace, trace_of
 from tests.nn.cases import LENET
@@ -201,7 +201,7 @@ def test_each_format_has_its_suffix() -> None:
 
 def test_a_new_format_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing else is told of it."""
-    row = Format(".title", lambda document: document.title.encode())
+    row = DocumentFormat(".title", lambda document: document.title.encode())
     monkeypatch.setitem(FORMATS, "titles", row)
     assert suffixes()[".title"] == "titles"
     assert write("titles", odd()) == ODD.encode()
