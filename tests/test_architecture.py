@@ -107,7 +107,7 @@ def test_every_room_has_its_arrows() -> None:
 PARALLEL = {  # what the rest of the package uses of nn.parallel, as its docstring says
     "nncli.nn.parallel": {"worker_pool"},
     "nncli.nn.parallel.worker_pool": {"WorkerPool", "buffers_for", "start_workers"},
-    "nncli.nn.parallel.partition": {"Source", "partition"},
+    "nncli.nn.parallel.partition": {"partition"},
     "nncli.nn.parallel.blas": {"arithmetic", "available_threads", "load_numpy"},
 }
 

@@ -21,8 +21,8 @@ from nncli.filtering.record import (
     apply_filter,
     backward_pass,
     check_index,
+    filter_windows,
     output_indices,
-    windows_of,
     with_opposite_flip,
 )
 from nncli.nn.arrays import Array, Shape
@@ -178,7 +178,7 @@ def apply_and_write(
             correlate_blocks(matrix, filter, out, progress=progress, **options)
         written = np.load(output, mmap_mode="r", allow_pickle=False)
         return Filtering(
-            matrix, filter, options, windows_of(matrix, filter, options), written
+            matrix, filter, options, filter_windows(matrix, filter, options), written
         ), notes
     done = apply_filter(matrix, filter, options)
     if output is not None:

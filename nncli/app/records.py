@@ -14,7 +14,7 @@ from nncli.spec.dump import ABSENT as ABSENT  # in a Difference
 
 if TYPE_CHECKING:
     from nncli.data import Data
-    from nncli.exchange.importing import Layout, Origin
+    from nncli.exchange.importing import Layout, ModuleOrigin
     from nncli.exchange.trained import Trained
     from nncli.filtering.record import Backward, Filtering
     from nncli.inspection.check import Sweep
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from nncli.nn.arrays import Array, Shape
     from nncli.nn.network import Network
     from nncli.nn.optimizers import Link
-    from nncli.spec import Origin as ValueOrigin
-    from nncli.spec import Spec
+    from nncli.spec import Spec, ValueOrigin
     from nncli.training.evaluate import Assessment, Evaluation
     from nncli.training.history import Epoch, History
     from nncli.training.steps import Plan
@@ -44,7 +43,7 @@ class InitialWeights(NamedTuple):
 
     file: Path
     layout: Layout
-    origins: tuple[Origin, ...]
+    origins: tuple[ModuleOrigin, ...]
     notes: tuple[str, ...] = ()
 
 

@@ -7,7 +7,7 @@ from nncli.app.opening import spec_file
 from nncli.app.pipeline import with_defaults
 from nncli.app.records import SpecLine, SpecListing
 from nncli.spec import Spec, load_spec
-from nncli.spec.dump import lines_of
+from nncli.spec.dump import spec_lines
 from nncli.spec.words import KeyPath, dotted
 
 
@@ -26,7 +26,7 @@ def show(source: str | Path, overrides: Sequence[str] = ()) -> SpecListing:
     """
     file = spec_file(source)
     spec = with_defaults(load_spec(file, overrides))
-    return SpecListing(file, spec, tuple(_line(spec, *line) for line in lines_of(spec)))
+    return SpecListing(file, spec, tuple(_line(spec, *line) for line in spec_lines(spec)))
 
 
 def _line(spec: Spec, text: str, path: KeyPath | None) -> SpecLine:

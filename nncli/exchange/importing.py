@@ -46,7 +46,7 @@ class WeightFile(NamedTuple):
         return self.metadata.get("format", "")
 
 
-class Origin(NamedTuple):
+class ModuleOrigin(NamedTuple):
     """Where a layer's parameters came from: the module that had them in the file."""
 
     layer: str
@@ -56,7 +56,7 @@ class Origin(NamedTuple):
 
 def network_from(
     file: WeightFile, network: Network, layout: Layout
-) -> tuple[Network, tuple[Origin, ...]]:
+) -> tuple[Network, tuple[ModuleOrigin, ...]]:
     """A copy of `network` with all parameters and state from a file; and where each layer's were.
 
     Raises:
@@ -290,12 +290,12 @@ def _misfit(file: WeightFile, name: str, ours: str, wanted: Shape, layout: Layou
     return f"{what}, {sizes(fits)} would fit{to}{hint}"
 
 
-def _origins(names: dict[str, str], network: Network, layout: Layout) -> Iterable[Origin]:
+def _origins(names: dict[str, str], network: Network, layout: Layout) -> Iterable[ModuleOrigin]:
     for placed in network.layers:
         weight = placed.parameter_shapes.get("weight")
         if weight is not None:
             module = names[f"{placed.name}.weight"].removesuffix("weight").removesuffix(".")
-            yield Origin(placed.name, module, layout == "pytorch" and len(weight) == 2)
+            yield ModuleOrigin(placed.name, module, layout == "pytorch" and len(weight) == 2)
 
 
 def _raise(problems: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from nncli.core.text import sizes
 from nncli.filtering.options import CorrelationError, Options, fill_padded, output_like, sources
-from nncli.filtering.plan import MAPPED_BYTES, make_plan
+from nncli.filtering.plan import MAPPED_BYTES, plan_correlation
 from nncli.nn.arrays import Array
 from nncli.nn.windows import Padding, Pair, Windows, place_windows
 
@@ -51,7 +51,7 @@ def correlate(
     """
     options = Options(stride=stride, padding=padding, padding_mode=padding_mode, dilation=dilation)
     options |= Options(flip=flip, summed=summed, algorithm=algorithm, threads=threads)
-    plan = make_plan(image, filter, **options)
+    plan = plan_correlation(image, filter, **options)
     out = np.empty(plan.output_shape, plan.output_dtype)
     plan.run(out)
     return out
@@ -83,7 +83,7 @@ def correlate_blocks(
         raise CorrelationError(
             f"the output is {sizes(shape)} of {dtype}, not {sizes(out.shape)} of {out.dtype}", "out"
         )
-    make_plan(image, filter, **options).run(out, budget, progress)
+    plan_correlation(image, filter, **options).run(out, budget, progress)
 
 
 # The backward pass

@@ -46,7 +46,7 @@ ALGORITHMS: dict[str, type[Algorithm]] = {
 
 
 @dataclass(frozen=True)
-class Plan:
+class CorrelationPlan:
     """One correlation, ready to run.
 
     Attributes:
@@ -192,7 +192,7 @@ class Plan:
         return sums
 
 
-def make_plan(image: Array, filter: Array, **options: Unpack[Options]) -> Plan:
+def plan_correlation(image: Array, filter: Array, **options: Unpack[Options]) -> CorrelationPlan:
     """Checks the arguments, described at `correlate`, and chooses an algorithm.
 
     Raises:
@@ -221,7 +221,7 @@ def make_plan(image: Array, filter: Array, **options: Unpack[Options]) -> Plan:
     seconds = chosen.seconds(windows) * len(channels)
     threads = options.get("threads") or (available_threads() if seconds > THREADED_SECONDS else 1)
     mode = options.get("padding_mode", "zeros")
-    return Plan(
+    return CorrelationPlan(
         channels, windows, mode, summed, algorithms, sum_dtype, bound, shape, dtype, threads
     )
 
@@ -246,7 +246,7 @@ def applicable(
 
     Args:
         filters: channels x rows x columns, in the dtype of the sums.
-        bound: as `Plan` has it.
+        bound: as `CorrelationPlan` has it.
         peak: of integers, the largest absolute value of the matrix.
     """
     algorithms: list[type[Algorithm]] = [Direct]

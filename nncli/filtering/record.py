@@ -70,10 +70,10 @@ def apply_filter(matrix: Array, filter: Array, options: Options) -> Filtering:
         CorrelationError: the filter does not fit, or an argument makes no sense.
     """
     output = correlate(matrix, filter, **options)
-    return Filtering(matrix, filter, options, windows_of(matrix, filter, options), output)
+    return Filtering(matrix, filter, options, filter_windows(matrix, filter, options), output)
 
 
-def windows_of(matrix: Array, filter: Array, options: Options) -> Windows:
+def filter_windows(matrix: Array, filter: Array, options: Options) -> Windows:
     """Where the filter is applied."""
     stride, dilation = options.get("stride", (1, 1)), options.get("dilation", (1, 1))
     padding = options.get("padding", "valid")

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nncli.inspection.probe import Index, Probe
-from nncli.inspection.rounding import CANCELLED, Place, rounding, terms_of
+from nncli.inspection.rounding import CANCELLED, GradientKey, rounding, terms_of
 from nncli.nn.arrays import Array
 from nncli.nn.trace import Trace
 
@@ -195,8 +195,8 @@ class _Errors(NamedTuple):
     `no_error`: whether all outputs are exactly right, so that every gradient has to be 0.
     """
 
-    rounding: dict[Place, Array]
-    terms: dict[Place, Array]
+    rounding: dict[GradientKey, Array]
+    terms: dict[GradientKey, Array]
     no_error: bool
 
 

@@ -9,8 +9,7 @@ import numpy as np
 from nncli.core.errors import NncliError
 from nncli.core.text import sizes
 from nncli.inspection.views import is_within, tap_products
-from nncli.nn.activations import ACTIVATIONS, SATURATED
-from nncli.nn.activations import Saturation as SaturationWords
+from nncli.nn.activations import ACTIVATIONS, SATURATED, SaturationWords
 from nncli.nn.arrays import Array
 from nncli.nn.trace import LayerTrace, Trace, norm
 

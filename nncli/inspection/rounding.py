@@ -31,10 +31,10 @@ DRAWS = 8
 MARGIN = 16
 CANCELLED = 32  # ulps of its terms that may be left of a sum where they cancel altogether
 
-Place = tuple[str, str]  # layer, quantity
+GradientKey = tuple[str, str]  # layer, quantity
 
 
-def rounding(trace: Trace) -> dict[Place, Array]:
+def rounding(trace: Trace) -> dict[GradientKey, Array]:
     """The error that rounding in the trace's dtype can cause, for each entry of each gradient.
 
     Arrays are laid out as in the trace. They are infinite where rounding moves the outputs by as
@@ -72,7 +72,7 @@ class _Repetition:
         self.pieces = pieces_of(trace)
         self.off = 0.0
 
-    def gradients(self, off: float) -> dict[Place, Array]:
+    def gradients(self, off: float) -> dict[GradientKey, Array]:
         """Copies, and the outputs, of a step in which each number is changed by up to `off` times
 
         itself.
@@ -134,7 +134,7 @@ def _result(operation: Operation) -> Array | None:
     return result if isinstance(result, np.ndarray) and result.dtype.kind == "f" else None
 
 
-def _gradients(layers: Sequence[LayerStep]) -> Iterator[tuple[Place, Array]]:
+def _gradients(layers: Sequence[LayerStep]) -> Iterator[tuple[GradientKey, Array]]:
     """Copies of all gradients, in the layouts of a trace."""
     for layer in layers:
         yield (layer.name, "upstream"), _samples_first(layer.upstream)
@@ -149,7 +149,7 @@ def _samples_first(array: Array) -> Array:
     return np.moveaxis(array, -1, 0).copy()
 
 
-def terms_of(trace: Trace) -> dict[Place, Array]:
+def terms_of(trace: Trace) -> dict[GradientKey, Array]:
     """Σ of the sizes of the terms that each entry of a parameter's gradient is the sum of.
 
     Where terms cancel altogether, as those of a bias before a batchnorm, rounding of this size is

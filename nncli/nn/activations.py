@@ -45,7 +45,7 @@ class OnnxNode(NamedTuple):
     attributes: Mapping[str, float] = MappingProxyType({})
 
 
-class Saturation(NamedTuple):
+class SaturationWords(NamedTuple):
     """What a unit with |σ'| below `SATURATED` is called, and whether that is a bad sign.
 
     Attributes:
@@ -61,7 +61,7 @@ class Saturation(NamedTuple):
     starves: bool = True
 
 
-SATURATING = Saturation()
+SATURATING = SaturationWords()
 SATURATED = 0.01  # a unit whose |σ'| is below this passes on less than a hundredth of its error
 
 
@@ -94,7 +94,7 @@ class Activation:
     pieces: tuple[Piece, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     initialiser: str = "xavier_normal"
-    saturation: Saturation = SATURATING
+    saturation: SaturationWords = SATURATING
     synonyms: tuple[str, ...] = ()
 
     @property
@@ -260,7 +260,7 @@ ACTIVATIONS = {
             kinks=(0.0,),
             pieces=(np.zeros_like, np.positive),
             initialiser="kaiming_normal",
-            saturation=Saturation("off", "dead (σ′ = 0)", dead=True, starves=False),
+            saturation=SaturationWords("off", "dead (σ′ = 0)", dead=True, starves=False),
         ),
         Activation(
             "leaky_relu",
@@ -273,7 +273,7 @@ ACTIVATIONS = {
                 Parameter("negative_slope", 0.01, 0.0, 1.0, "σ' where z is not positive."),
             ),
             initialiser="kaiming_normal",
-            saturation=Saturation("off", "off (σ′ < 0.01)", starves=False),
+            saturation=SaturationWords("off", "off (σ′ < 0.01)", starves=False),
             synonyms=("leakyrelu", "lrelu"),
         ),
         Activation(
@@ -306,7 +306,7 @@ ACTIVATIONS = {
                 OnnxNode("Mul", (0.5,)),
             ),
             initialiser="kaiming_normal",
-            saturation=Saturation("saturated", "saturated (|σ′| < 0.01)"),
+            saturation=SaturationWords("saturated", "saturated (|σ′| < 0.01)"),
         ),
         Activation("identity", identity, "{z}", lambda: (), synonyms=("linear", "none")),
         Activation(

@@ -24,7 +24,7 @@ from nncli.nn.parallel.worker_pool import WorkerPool
 QUANTITIES = ("input", "z", "a", "upstream", "sigma_prime", "delta", "downstream")
 
 
-class Source(Protocol):
+class SampleSource(Protocol):
     """Where samples come from."""
 
     def gather(self, rows: Array, inputs: Array, targets: Array) -> None:
@@ -56,7 +56,7 @@ class Step:
         optimizer: Optimizer | None,
         n: int,
         workers: WorkerPool | None = None,
-        source: Source | None = None,
+        source: SampleSource | None = None,
         *,
         is_training: bool = True,
         differentiable: bool = False,

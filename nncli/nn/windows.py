@@ -188,7 +188,7 @@ def chunks(length: int, longest: int) -> Iterator[slice]:
     return (slice(start, min(start + size, length)) for start in range(0, length, size))
 
 
-class Place(NamedTuple):
+class BlockPlace(NamedTuple):
     """Where a block's outputs are, and the padded rows that their windows cover."""
 
     lines: slice
@@ -196,7 +196,7 @@ class Place(NamedTuple):
     columns: slice
 
 
-def block_places(windows: Windows, channels: int, samples: int, width: int) -> Iterator[Place]:
+def block_places(windows: Windows, channels: int, samples: int, width: int) -> Iterator[BlockPlace]:
     """By chunks of columns, phases of a dilation, and chunks of rows; the first is as large as any.
 
     Args:
@@ -218,7 +218,7 @@ def block_places(windows: Windows, channels: int, samples: int, width: int) -> I
                 part = of_phase[chunk]
                 first, last = part[0] * rows.stride, part[-1] * rows.stride
                 lines = slice(first, last + rows.reach, rows.dilation)
-                yield Place(lines, slice(part[0], part[-1] + 1, phases), piece)
+                yield BlockPlace(lines, slice(part[0], part[-1] + 1, phases), piece)
 
 
 def is_single_column(windows: Windows) -> bool:

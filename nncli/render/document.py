@@ -45,7 +45,7 @@ class Grid(NamedTuple):
     words: int = 1
 
 
-class Matrix(NamedTuple):
+class MatrixTerm(NamedTuple):
     """A matrix under its symbol, of which `rows` and `columns` are shown (None: a gap)."""
 
     symbol: str
@@ -68,7 +68,7 @@ class Matrix(NamedTuple):
 class Equation(NamedTuple):
     """Matrices with a sign between each two; `label` says of which part of larger arrays."""
 
-    terms: tuple[Matrix, ...]
+    terms: tuple[MatrixTerm, ...]
     signs: str = ""
     label: str = ""
 
@@ -91,7 +91,7 @@ class HeatMap(NamedTuple):
     def as_equation(self) -> Equation:
         """The same numbers where there is no colour."""
         (kind,) = number_formats([self.array])
-        return Equation((Matrix(self.symbol, self.array, self.rows, self.columns, kind),), "")
+        return Equation((MatrixTerm(self.symbol, self.array, self.rows, self.columns, kind),), "")
 
 
 Leading = tuple[str, Sequence[int] | None]  # an axis by name, and the numbers of its entries
@@ -145,7 +145,7 @@ def equations(
             for (name, numbers), k in zip(axes, place, strict=False)
         )
         matrices = tuple(
-            Matrix(
+            MatrixTerm(
                 symbol,
                 array[place],
                 extent.row_indices(array.shape[-2]),

@@ -18,7 +18,7 @@ from nncli.render.document import (
     Heading,
     HeatMap,
     Lines,
-    Matrix,
+    MatrixTerm,
     Page,
     Paragraph,
 )
@@ -52,7 +52,7 @@ class TerminalPage:
                 columns = [Column(h, words=k < block.words) for k, h in enumerate(block.headings)]
                 yield Columns(columns, block.rows)
                 continue
-            for style, text in lines_of(block, options.max_width, spell):
+            for style, text in block_lines(block, options.max_width, spell):
                 yield Segment(f"{printable(text)}\n", console.get_style(style) if style else None)
 
 
@@ -76,7 +76,7 @@ def is_note(block: Block) -> bool:
     return isinstance(block, Paragraph) and block.note
 
 
-def lines_of(block: Block, width: int, spell: Spell = str) -> Iterator[Line]:
+def block_lines(block: Block, width: int, spell: Spell = str) -> Iterator[Line]:
     match block:
         case Heading(text, level):
             text, style = spell(text), "bold" if level > 2 else "bold cyan"
@@ -123,7 +123,7 @@ def rows_of_blocks(equation: Equation, width: int, spell: Spell = str) -> Iterat
         yield row
 
 
-def matrix_blocks(matrix: Matrix, width: int, spell: Spell = str) -> Iterator[list[str]]:
+def matrix_blocks(matrix: MatrixTerm, width: int, spell: Spell = str) -> Iterator[list[str]]:
     """A matrix's symbol and shape over its rows; cut into pieces where they are too wide."""
     text = cells(matrix.array, matrix.format, matrix.rows, matrix.columns)
     text = [[spell(cell) for cell in row] for row in text]

@@ -31,7 +31,7 @@ from nncli.spec.models import (
     StepSchedule,
     TrainSpec,
 )
-from nncli.spec.nodes import Origin
+from nncli.spec.nodes import ValueOrigin
 
 __all__ = [
     "LAYERS",
@@ -47,12 +47,12 @@ __all__ = [
     "FlattenSpec",
     "LayerSpec",
     "MaxPoolSpec",
-    "Origin",
     "PairSpec",
     "Schedule",
     "Spec",
     "StepSchedule",
     "TrainSpec",
+    "ValueOrigin",
     "WeightedLayerSpec",
     "dump_spec",
     "file_and_array",

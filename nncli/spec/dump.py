@@ -29,10 +29,10 @@ def dump_spec(spec: Spec) -> str:
 
     Raises SpecError for a path that is not UTF-8: YAML has no way to write it.
     """
-    return "".join(f"{line}\n" for line, _ in lines_of(spec))
+    return "".join(f"{line}\n" for line, _ in spec_lines(spec))
 
 
-def lines_of(spec: Spec) -> Iterator[Line]:
+def spec_lines(spec: Spec) -> Iterator[Line]:
     """The lines of that, each with the path of the value that begins in it.
 
     A mapping's own line and the rows of a list have none.

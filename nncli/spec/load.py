@@ -23,7 +23,7 @@ from nncli.nn.costs import COSTS, activations_of
 from nncli.nn.layers import LAYERS, Layer, WeightedLayer
 from nncli.spec import nodes, yaml12
 from nncli.spec.models import OPTIMIZERS, Spec, problems
-from nncli.spec.nodes import Node, Place, Problem, Source, plain
+from nncli.spec.nodes import Node, Place, Problem, SpecSource, plain
 from nncli.spec.words import KeyPath, describe, dotted, parse_path, utf8
 from nncli.spec.yaml12 import Unreadable, read
 
@@ -59,7 +59,7 @@ def parse_spec(
     return spec
 
 
-def _tree(text: str, name: str, sets: Sequence[str]) -> tuple[Source, list[Problem]]:
+def _tree(text: str, name: str, sets: Sequence[str]) -> tuple[SpecSource, list[Problem]]:
     """The tree with all overrides in it, and what is wrong with it so far."""
     try:
         root, found = yaml12.read(text.removeprefix("\ufeff"))

@@ -25,7 +25,7 @@ from nncli.nn.costs import COSTS, activations_of
 from nncli.spec import inline, nodes, values
 from nncli.spec.data import DataSpec, PairSpec
 from nncli.spec.layers import LAYERS, AnyLayer
-from nncli.spec.nodes import Origin, Problem, Source
+from nncli.spec.nodes import Problem, SpecSource, ValueOrigin
 from nncli.spec.values import Model, tag, union_by_type, unknown_word, word, wrong
 from nncli.spec.words import KeyPath, describe, parse_path, suggestion
 
@@ -217,7 +217,7 @@ class Spec(Model):
     )
     train: TrainSpec = Field(description="How it is trained.", examples=["{eta: 0.5}"])
 
-    _source: Source = PrivateAttr(default_factory=lambda: nodes.source("spec"))
+    _source: SpecSource = PrivateAttr(default_factory=lambda: nodes.source("spec"))
     _folder: Path = PrivateAttr(default_factory=Path)
     _file: Path | None = PrivateAttr(None)
 
@@ -240,7 +240,7 @@ class Spec(Model):
         """A mistake that shows only later, placed where its value (or a parent) is written."""
         return SpecError([self._source.line(Problem(path, message))])
 
-    def origin(self, path: str | KeyPath) -> Origin:
+    def origin(self, path: str | KeyPath) -> ValueOrigin:
         """Where a value came from: `spec.origin("train.eta")`."""
         return self._source.origin(parse_path(path) if isinstance(path, str) else path)
 

@@ -71,7 +71,7 @@ class Problem(NamedTuple):
     place: Place | None = None
 
 
-class Origin(NamedTuple):
+class ValueOrigin(NamedTuple):
     """Where a value came from. `where` is `file:line:column`, the `--set` text, or empty."""
 
     kind: Literal["file", "set", "default"]
@@ -79,7 +79,7 @@ class Origin(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Source:
+class SpecSource:
     """The tree of a spec, and the name it goes by in messages."""
 
     label: str
@@ -122,22 +122,22 @@ class Source:
             lines.append(f"{self.label}: and {len(ordered) - MOST_SHOWN} more problems")
         return lines
 
-    def origin(self, path: KeyPath) -> Origin:
+    def origin(self, path: KeyPath) -> ValueOrigin:
         node, set_by = self.root, self.root.set_by
         for part in path:
             child = node.child(part)
             if child is None:
                 # A scalar stands for what the model made of it: `kernel: 3` for kernel[0].
                 if isinstance(node.value, dict | list):
-                    return Origin("default", "")
+                    return ValueOrigin("default", "")
                 break
             set_by = child.set_by or set_by
             node = child
         if set_by is not None:
-            return Origin("set", set_by)
-        return Origin("file", f"{self.label}:{node.line}:{node.column}")
+            return ValueOrigin("set", set_by)
+        return ValueOrigin("file", f"{self.label}:{node.line}:{node.column}")
 
 
-def source(label: str, root: Node | None = None) -> Source:
+def source(label: str, root: Node | None = None) -> SpecSource:
     shown = printable(label, limit=4096)
-    return Source(shown) if root is None else Source(shown, root)
+    return SpecSource(shown) if root is None else SpecSource(shown, root)

@@ -21,7 +21,7 @@ from nncli.nn.trace import LayerMeasures, Start, measure, norm
 from nncli.training.checkpoint import State
 from nncli.training.evaluate import Evaluator
 from nncli.training.history import Divergence, DivergenceStep
-from nncli.training.steps import Plan, Rows, Samples, StepRunner
+from nncli.training.steps import Plan, Rows, SampleSet, StepRunner
 
 # So many times the cost of a network that has learnt nothing is an explosion: in a single
 # mini-batch, whose samples may be odd ones, and over all samples that are evaluated after an epoch.
@@ -48,7 +48,7 @@ class Fault(NamedTuple):
     largest: float | None
 
 
-def untrained_cost(step: Step, train: Samples) -> float:
+def untrained_cost(step: Step, train: SampleSet) -> float:
     """C_x of a network that has learnt nothing; inf if that cannot be computed.
 
     It is what the network of `step` costs now, on some of the samples; or what one would cost whose
@@ -180,7 +180,7 @@ class LocatedFault(NamedTuple):
 
     fault: Fault
     rows: Rows
-    samples: Samples
+    samples: SampleSet
 
 
 class Replay(NamedTuple):

@@ -13,7 +13,7 @@ from nncli.nn.arrays import Array
 from nncli.nn.network import Network, step_bytes
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import Step
-from nncli.training.steps import Rows, Samples
+from nncli.training.steps import Rows, SampleSet
 
 BLOCK = 128  # samples at a time: enough for BLAS, little enough for the caches
 MOST_BYTES = 1 << 28  # that they may take on their way
@@ -35,7 +35,7 @@ class Evaluator:
     def __init__(
         self,
         network: Network,
-        samples: Samples,
+        samples: SampleSet,
         *,
         classes: bool,
         workers: WorkerPool | None = None,
@@ -78,7 +78,7 @@ class Forward:
     def __init__(self, network: Network, workers: WorkerPool | None = None) -> None:
         self.step = Step(network, None, block_for(network), workers, is_training=False)
 
-    def __call__(self, samples: Samples) -> Iterator[Array]:
+    def __call__(self, samples: SampleSet) -> Iterator[Array]:
         """The outputs of samples without targets, some samples x outputs at a time."""
         step, index = self.step, samples.index
         nothing = np.empty((step.n, 0), step.inputs.dtype)
@@ -166,7 +166,7 @@ class Assessment(NamedTuple):
 
 def assess(
     network: Network,
-    samples: Samples,
+    samples: SampleSet,
     *,
     classes: bool,
     worst: int = 0,

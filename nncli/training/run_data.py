@@ -12,7 +12,7 @@ from nncli.core.files import read_regular, reason
 from nncli.core.jsons import to_json
 from nncli.core.text import count_of, printable
 from nncli.training.run_files import DATA
-from nncli.training.steps import Array, Samples
+from nncli.training.steps import Array, SampleSet
 
 DATA_FORMAT = "nncli.data/1"
 
@@ -61,7 +61,9 @@ they are stored, and how many of their `size` bytes are `covered`."""
 SAMPLES_COMPARED = 16  # samples of each part
 
 
-def fingerprint(train: Samples, validation: Samples | None, shape: tuple[int, ...]) -> Fingerprint:
+def fingerprint(
+    train: SampleSet, validation: SampleSet | None, shape: tuple[int, ...]
+) -> Fingerprint:
     """Of each part: how many samples it has, and two numbers for each of some of them.
 
     Args:
@@ -146,7 +148,7 @@ def checksums_from(plain: Any) -> Checksums:
     return plain
 
 
-def _numbers(part: Samples, shape: tuple[int, ...]) -> tuple[float, ...]:
+def _numbers(part: SampleSet, shape: tuple[int, ...]) -> tuple[float, ...]:
     """The number of samples, and for each of those compared a mean of its inputs and targets.
 
     Six digits: another machine may scale a little differently.

@@ -211,7 +211,7 @@ class RunFolder:
             os.ftruncate(self._metrics, self._size)
             while len(self._sums) < epochs:
                 stop = min(len(self._sums) + BLOCK, epochs)
-                lines, end = lines_of(history, range(len(self._sums), stop)), self._size
+                lines, end = metrics_lines(history, range(len(self._sums), stop)), self._size
                 sums = sums_of(lines.splitlines(keepends=True), self._sums[-1] if self._sums else 0)
                 while lines:
                     written = os.pwrite(self._metrics, lines, end)
@@ -265,7 +265,7 @@ class RunFolder:
                     file.unlink()
 
 
-def lines_of(history: History, indices: range) -> bytes:
+def metrics_lines(history: History, indices: range) -> bytes:
     """Epochs as lines of the metrics file."""
     return "".join(f"{to_json(history.record(i))}\n" for i in indices).encode()
 

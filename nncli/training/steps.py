@@ -18,7 +18,7 @@ from nncli.core.text import count_of
 from nncli.nn.network import Network, check_batch
 from nncli.nn.optimizers import Optimizer, Schedule
 from nncli.nn.parallel.worker_pool import WorkerPool
-from nncli.nn.step import Source, Step
+from nncli.nn.step import SampleSource, Step
 from nncli.nn.trace import Start, Trace, record_trace
 
 PROGRESS_STEPS = 32  # from one call of `progress` to the next
@@ -27,7 +27,7 @@ Array = npt.NDArray[Any]
 Rows = npt.NDArray[np.int64]
 
 
-class Samples(Source, Protocol):
+class SampleSet(SampleSource, Protocol):
     """Some rows of a table of inputs and targets."""
 
     @property
@@ -97,7 +97,7 @@ class StepRunner:
         network: Network,
         optimizer: Optimizer,
         plan: Plan,
-        train: Samples,
+        train: SampleSet,
         workers: WorkerPool | None = None,
     ) -> None:
         """
@@ -159,7 +159,7 @@ def record_chosen_step(
     network: Network,
     optimizer: Optimizer,
     plan: Plan,
-    train: Samples,
+    train: SampleSet,
     choice: Choice,
     *,
     epoch: int = 1,

@@ -21,7 +21,7 @@ from nncli.training.divergence import (
 )
 from nncli.training.evaluate import Evaluator
 from nncli.training.history import Divergence, Epoch, Event, Progress
-from nncli.training.steps import Plan, Rows, Samples, StepRunner
+from nncli.training.steps import Plan, Rows, SampleSet, StepRunner
 
 PROGRESS_INTERVAL = 0.1  # seconds between two events within an epoch
 SNAPSHOT_INTERVAL = 5.0  # seconds between two states that are kept within a long epoch
@@ -43,8 +43,8 @@ class Trainer:
         network: Network,
         optimizer: Optimizer,
         plan: Plan,
-        train: Samples,
-        validation: Samples | None,
+        train: SampleSet,
+        validation: SampleSet | None,
         workers: WorkerPool | None = None,
         untrained: float | None = None,
     ) -> None:

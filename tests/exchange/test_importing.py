@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nncli.core.errors import NncliError
-from nncli.exchange.importing import Layout, Origin, WeightFile, network_from
+from nncli.exchange.importing import Layout, ModuleOrigin, WeightFile, network_from
 from nncli.exchange.pytorch import as_pytorch, as_state_dict
 from nncli.nn.arrays import Array
 from nncli.nn.layers import Conv, Dense, Layer
@@ -154,9 +154,9 @@ class TestPytorch:
         found, origins = network_from(file(arrays, ordered=ordered), self.network(), "pytorch")
         np.testing.assert_array_equal(found.parameters, flat)
         assert origins == (
-            Origin("conv1", names[0], False),
-            Origin("dense1", names[1], True),
-            Origin("dense2", names[2], True),
+            ModuleOrigin("conv1", names[0], False),
+            ModuleOrigin("dense1", names[1], True),
+            ModuleOrigin("dense2", names[2], True),
         )
 
     def test_the_layers_own_names_go_before_shapes(self) -> None:
@@ -202,7 +202,7 @@ class TestPytorch:
         bare = {name.removeprefix("dense1."): array for name, array in arrays.items()}
         found, origins = network_from(file(bare), network, "pytorch")
         np.testing.assert_array_equal(found.parameters, flat)
-        assert origins == (Origin("dense1", "", True),)
+        assert origins == (ModuleOrigin("dense1", "", True),)
 
     def test_what_does_not_fit_is_shown_side_by_side(self) -> None:
         arrays = {"a.weight": np.zeros((5, 3)), "b.weight": np.zeros((2, 5)), "b.bias": np.zeros(2)}

@@ -27,6 +27,7 @@ from nncli.render.text import (
     cells,
     duration,
     number,
+    number_formats,
     percent,
     plain,
     shape,

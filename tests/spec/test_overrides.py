@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nncli.core.errors import SpecError
-from nncli.spec import Origin, StepSchedule, parse_spec
+from nncli.spec import StepSchedule, ValueOrigin, parse_spec
 
 TEXT = """\
 data: {train: x.csv}
@@ -136,11 +136,11 @@ def test_a_share_with_a_second_equals_sign_is_no_path() -> None:
 
 def test_origins() -> None:
     spec = parse_spec(TEXT, "f.yaml", overrides=["train.epochs=3", "train.schedule.type=constant"])
-    assert spec.origin("train.eta") == Origin("file", "f.yaml:5:12")
-    assert spec.origin(("network", 1, "units")) == Origin("file", "f.yaml:3:34")
-    assert spec.origin("train.epochs") == Origin("set", "--set train.epochs=3")
+    assert spec.origin("train.eta") == ValueOrigin("file", "f.yaml:5:12")
+    assert spec.origin(("network", 1, "units")) == ValueOrigin("file", "f.yaml:3:34")
+    assert spec.origin("train.epochs") == ValueOrigin("set", "--set train.epochs=3")
     assert spec.origin("train.schedule").kind == "set"
-    assert spec.origin("train.cost") == Origin("default", "")
+    assert spec.origin("train.cost") == ValueOrigin("default", "")
     assert spec.origin("name").kind == "default"
 
 

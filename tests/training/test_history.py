@@ -14,7 +14,7 @@ from nncli.core.errors import DamagedError
 from nncli.nn.trace import LayerMeasures
 from nncli.training.history import Epoch, History, Progress, read_first
 from nncli.training.run_files import METRICS
-from nncli.training.run_folder import lines_of
+from nncli.training.run_folder import metrics_lines
 from nncli.training.trainer import Trainer
 from tests.conftest import CONFIGS
 
@@ -66,7 +66,7 @@ def test_what_is_missing_stays_missing(epochs: list[Epoch]) -> None:
 
 
 def test_records_are_written_and_read_back(epochs: list[Epoch], tmp_path: Path) -> None:
-    content = lines_of(History(epochs), range(3))
+    content = metrics_lines(History(epochs), range(3))
     (tmp_path / METRICS).write_bytes(content + b'{"epoch": 4')
     history, size, sums = read_first(tmp_path, 3)
     assert list(history) == epochs
@@ -82,7 +82,7 @@ def test_infinity_is_no_missing_number(epochs: list[Epoch]) -> None:
     layer = LayerMeasures("dense1", "tanh", upstream_norm=math.inf)
     odd = Epoch(1, 0.5, 0.1, 0.1, None, None, None, 0.0, 3, (layer,))
     assert History([odd])[0] == odd
-    assert json.loads(lines_of(History([odd]), range(1)))["layers"][0]["upstream_norm"] is None
+    assert json.loads(metrics_lines(History([odd]), range(1)))["layers"][0]["upstream_norm"] is None
 
 
 def test_a_checkpoint_that_counts_more_epochs_than_there_are_lines(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from nncli.nn.layers.base import (
     Layer,
     LayerStep,
     Placed,
-    Quantity,
+    RecordedQuantity,
     ShapeMismatch,
     Workspace,
 )
@@ -45,7 +45,7 @@ __all__ = [
     "Placed",
     "Pool",
     "PoolStep",
-    "Quantity",
+    "RecordedQuantity",
     "ShapeMismatch",
     "WeightedLayer",
     "WeightedStep",

@@ -57,7 +57,7 @@ def windows_on(
     return windows
 
 
-class Quantity(NamedTuple):
+class RecordedQuantity(NamedTuple):
     """An array of a step that only some kinds have: `recorded` of their steps holds it.
 
     Attributes:
@@ -155,7 +155,7 @@ class Layer:
     leaves_ones: ClassVar[bool | None] = False
     attenuates: ClassVar[str | None] = None
     symbols: ClassVar[Mapping[str, str]] = MappingProxyType({})
-    quantities: ClassVar[tuple[Quantity, ...]] = ()
+    quantities: ClassVar[tuple[RecordedQuantity, ...]] = ()
     forward_formulas: ClassVar[tuple[Formula, ...]] = ()
     backward_formulas: ClassVar[tuple[Formula, ...]] = ()
 

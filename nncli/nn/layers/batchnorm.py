@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nncli.nn.arrays import Array, Operations, Shape, bind, constant
-from nncli.nn.layers.base import Formula, Layer, LayerStep, Placed, Quantity, Workspace
+from nncli.nn.layers.base import Formula, Layer, LayerStep, Placed, RecordedQuantity, Workspace
 
 NUMBERS_A_UNIT = 10  # arrays of a number a unit that a step holds
 
@@ -30,29 +30,29 @@ class BatchNorm(Layer):
     attenuates = "normalisation"
     symbols: ClassVar[Mapping[str, str]] = {"weight": "γ", "bias": "β"}
     quantities = (
-        Quantity("mean", "μ", r"\mu", "the mean of each unit or channel", by_sample=False),
-        Quantity("variance", "s²", "s^2", "its biased variance", by_sample=False),
-        Quantity("normalised", "x̂", r"\hat{x}", "(input − μ) / √(s² + ε)"),
-        Quantity(
+        RecordedQuantity("mean", "μ", r"\mu", "the mean of each unit or channel", by_sample=False),
+        RecordedQuantity("variance", "s²", "s^2", "its biased variance", by_sample=False),
+        RecordedQuantity("normalised", "x̂", r"\hat{x}", "(input − μ) / √(s² + ε)"),
+        RecordedQuantity(
             "normalised_gradient",
             "∂C/∂x̂",
             r"\frac{\partial C}{\partial \hat{x}}",
             "∂C/∂a ⊙ γ",
         ),
-        Quantity(
+        RecordedQuantity(
             "direct",
             "directly",
             r"\text{directly}",
             "∂C/∂x̂ / √(s² + ε), as if μ and s² were constants",
         ),
-        Quantity(
+        RecordedQuantity(
             "through_mean",
             "through μ",
             r"\text{through } \mu",
             "−mean(∂C/∂x̂) / √(s² + ε), the same for all entries of a unit",
             by_sample=False,
         ),
-        Quantity(
+        RecordedQuantity(
             "through_variance",
             "through s²",
             r"\text{through } s^2",

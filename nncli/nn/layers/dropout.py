@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from nncli.nn.arrays import Array, Operations, Shape, bind, zeros_before_ones
-from nncli.nn.layers.base import Formula, Layer, LayerStep, Placed, Quantity, Workspace
+from nncli.nn.layers.base import Formula, Layer, LayerStep, Placed, RecordedQuantity, Workspace
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,9 @@ class Dropout(Layer):
     draws = True
     leaves_ones = None
     attenuates = "dropout"
-    quantities = (Quantity("mask", "mask", r"\mathrm{mask}", "what input is multiplied by"),)
+    quantities = (
+        RecordedQuantity("mask", "mask", r"\mathrm{mask}", "what input is multiplied by"),
+    )
     forward_formulas = (Formula("a = input ⊙ mask", ("input", "mask", "a"), "⊙="),)
     backward_formulas = (
         Formula("∂C/∂input = ∂C/∂a ⊙ mask", ("upstream", "mask", "downstream"), "⊙="),

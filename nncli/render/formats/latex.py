@@ -10,7 +10,7 @@ from nncli.render.document import (
     Heading,
     HeatMap,
     Lines,
-    Matrix,
+    MatrixTerm,
     Page,
     Paragraph,
 )
@@ -147,7 +147,7 @@ def _chained(parts: list[str], signs: list[str]) -> str:
     return chained
 
 
-def _matrix(matrix: Matrix) -> str:
+def _matrix(matrix: MatrixTerm) -> str:
     text = cells(matrix.array, matrix.format, matrix.rows, matrix.columns)
     rows = (" & ".join(_number(cell) for cell in row) for row in text)
     body = r" \\ ".join(rows)

@@ -79,11 +79,11 @@ class Film:
             self.output(made, MOST_ROWS),
             *status,
         ]
-        if lines_of(page, width) < height:
+        if height_of(page, width) < height:
             return page
         brief: Page = [*products(self.done, made, Extent(), width, is_brief=True)]
         page = [*brief, self.output(made, LOW_ROWS), *status]
-        if lines_of(page, width) < height:
+        if height_of(page, width) < height:
             return page
         return [*brief, Paragraph(NO_ROOM, note=True), *status]
 
@@ -136,7 +136,7 @@ def stretch(name: str, indices: Indices, size: int) -> list[str]:
     return [] if len(indices) == size else [f"{name} {indices[0]}–{indices[-1]}"]
 
 
-def lines_of(page: Page, width: int) -> int:
+def height_of(page: Page, width: int) -> int:
     console = Console(width=width)
     return len(console.render_lines(TerminalPage(page)))
 
