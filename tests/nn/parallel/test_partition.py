@@ -208,12 +208,12 @@ def test_a_step_that_is_not_taken_is_not_counted(workers: Any) -> None:
         assert present(step.optimizer).state["adam_steps"] == 1
 
 
-def test_what_a_layer_keeps_comes_from_the_whole_mini_batch(workers: Any) -> None:
-    class Splitting(BatchNorm):
-        splits_samples = True
-
+def test_what_a_layer_keeps_comes_from_the_whole_mini_batch(
+    workers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BatchNorm, "splits_samples", True)
     rng = np.random.default_rng(0)
-    layers = [Dense(units=5), Splitting(), Dense(units=2)]
+    layers = [Dense(units=5), BatchNorm(), Dense(units=2)]
     network = build_network(layers, (3,), "quadratic", np.float64, rng)
     step = Step(network, sgd(network), 8, workers)
     step.inputs[...] = rng.normal(size=step.inputs.shape)
