@@ -15,7 +15,7 @@ import typer
 
 from nncli.cli.completion import runs, specs, specs_or_runs
 from nncli.core.errors import NncliError
-from nncli.core.text import join_words, nearest, printable, quote
+from nncli.core.text import brief, join_words, nearest, printable, quote
 
 
 class TableOrJson(StrEnum):
@@ -81,6 +81,14 @@ def full(panel: str | None = None) -> Any:
 # What an option holds
 
 
+def refuse_long(text: str, option: str) -> None:
+    """Raises NncliError for a number of more digits than are read."""
+    if re.search(r"\d{19}", text):
+        raise NncliError(
+            f"{option} {brief(text)}: is too large; numbers of at most 18 digits are taken"
+        )
+
+
 WHOLE = r"\d{1,18}"  # int() itself refuses thousands of digits; these fit 64 bits
 
 
@@ -114,6 +122,7 @@ def index_range(text: str | None, option: str) -> range | None:
         )
         if len(made):
             return made
+    refuse_long(text, option)
     raise NncliError(f"{option} {text}: expected a range such as 0:8, or one index")
 
 
@@ -128,6 +137,7 @@ def entries(text: str | None) -> tuple[bool, int | None]:
             return True, 10**12
     if re.fullmatch(WHOLE, text) and int(text) > 0:
         return True, int(text)
+    refuse_long(text, "--check")
     raise NncliError(f"--check {text}: expected all, off, or how many entries, from 1")
 
 
@@ -150,6 +160,7 @@ def index_pair(text: str, option: str) -> tuple[int, int]:
         rows, columns = int(match[1]), int(match[2] or match[1])
         if rows > 0 and columns > 0:
             return rows, columns
+    refuse_long(text, option)
     raise NncliError(f"{option} {text}: expected a whole number from 1, or ROWS,COLUMNS")
 
 
@@ -164,6 +175,7 @@ def window_padding(text: str) -> str | int:
         return text
     if re.fullmatch(WHOLE, text):
         return int(text)
+    refuse_long(text, "--padding")
     raise NncliError(
         f"--padding {text}: expected valid, same, full, or a width such as 1{nearest(text, words)}"
     )

@@ -214,7 +214,8 @@ def _train(
     from nncli.app.train import train as run
     from nncli.cli.process import interruptible
     from nncli.core.errors import DivergedError, InterruptedTraining, StoppedTraining
-    from nncli.core.text import shell_word
+    from nncli.core.text import printable, shell_word
+    from nncli.training.run_files import is_run_folder
 
     going_on = f"to go on: nncli train --resume {shell_word(begun.folder)}"
 
@@ -239,10 +240,14 @@ def _train(
             return run(begun.prepared, out=begun.folder, overwrite=overwrite, **watch)
         except KeyboardInterrupt:
             message = f"interrupted; saved is the last checkpoint\n{going_on}"
+            if not is_run_folder(begun.folder):
+                message = f"interrupted; its run folder {printable(begun.folder)} is gone"
             raise InterruptedTraining(message) from None
         except StoppedTraining as stopped:
             has_diverged = isinstance(stopped, DivergedError)
-            if stopped.training.history or not has_diverged:
+            # What somebody has removed meanwhile cannot be gone on with.
+            is_there = is_run_folder(begun.folder)
+            if is_there and (stopped.training.history or not has_diverged):
                 change = " --set train.eta=..." if has_diverged else ""
                 stopped.args = (f"{stopped}\n{going_on}{change}",)
             raise

@@ -27,7 +27,7 @@ from nncli.spec.data import DataSpec, PairSpec
 from nncli.spec.layers import LAYERS, AnyLayer
 from nncli.spec.nodes import Problem, SpecSource, ValueOrigin
 from nncli.spec.values import Model, tag, union_by_type, unknown_word, word, wrong
-from nncli.spec.words import KeyPath, describe, parse_path, suggestion
+from nncli.spec.words import KeyPath, describe, look_alikes, parse_path, suggestion
 
 _COSTS = tuple(dict.fromkeys(row.name for row in COSTS))
 Cost = Annotated[str, values.among(_COSTS), values.enum(_COSTS)]
@@ -337,7 +337,7 @@ def _unknown_key(location: Location) -> str:
     homes = [name for name in ("data", "train") if key in OWNERS[name].model_fields]
     if len(location) == 1 and homes:
         return f"unknown key {quote(key)}; did you mean {homes[0]}.{key}?"
-    return f"unknown key {quote(key)}; {suggestion(key, known)}"
+    return f"unknown key {quote(key)}{look_alikes(key)}; {suggestion(key, known)}"
 
 
 def _missing(location: Location) -> str:

@@ -26,7 +26,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from nncli.core.text import quote
-from nncli.spec.words import KeyPath, describe, one_of, suggestion
+from nncli.spec.words import KeyPath, describe, in_latin, look_alikes, one_of, suggestion
 
 LARGEST = 10**9
 
@@ -73,7 +73,8 @@ def word(literal: Any) -> WrapValidator:
 def unknown_word(value: Any, known: Sequence[str], at: KeyPath = ()) -> PydanticCustomError:
     if not isinstance(value, str):
         return unexpected(f"a word ({', '.join(known)})", value, at)
-    return wrong(f"{quote(value)} is not known; {suggestion(value, known)}", at)
+    alike = look_alikes(value)
+    return wrong(f"{quote(value)}{alike} is not known; {suggestion(value, known)}", at)
 
 
 def among(known: Sequence[str]) -> PlainValidator:
@@ -93,6 +94,15 @@ def enum(known: Sequence[str]) -> WithJsonSchema:
 
 def is_integer(value: object, least: int) -> bool:
     return type(value) is int and least <= value <= LARGEST
+
+
+def refuse_too_large(value: object) -> None:
+    """Raises for a size beyond all others, alone or in a list."""
+    items = listed(value)
+    for i, size in enumerate([value] if items is None else items):
+        if type(size) is int and size > LARGEST:
+            at = () if items is None else (i,)
+            raise wrong(f"{describe(size)} is too large; the most is {LARGEST}", at)
 
 
 def is_number(value: object) -> bool:
@@ -219,6 +229,7 @@ def _pair_of(least: int, what: str) -> Callable[[Any], tuple[int, int]]:
         items = listed(value)
         if items is not None and len(items) == 2 and all(is_integer(i, least) for i in items):
             return (items[0], items[1])
+        refuse_too_large(value)
         raise unexpected(f"{what} or [rows, columns]", value)
 
     return check
@@ -260,6 +271,7 @@ Padding = Annotated[
 def _image_shape(value: Any) -> tuple[int, int, int]:
     items = listed(value)
     if items is None or len(items) != 3 or not all(is_integer(i, 1) for i in items):
+        refuse_too_large(value)
         raise unexpected("[channels, rows, columns], three positive integers", value)
     return (items[0], items[1], items[2])
 
@@ -304,7 +316,9 @@ def known_kind(example: str, *kinds: str) -> BeforeValidator:
         if not isinstance(value, dict):
             raise wrong(f"expected a mapping such as {example}, got {describe(value)}")
         if "type" not in value:
-            raise wrong(f"missing; expected {one_of(kinds)}", ("type",))
+            meant = (key for key in value if isinstance(key, str) and in_latin(key) == "type")
+            others = "".join(f"; {quote(key)}{look_alikes(key)} is another key" for key in meant)
+            raise wrong(f"missing; expected {one_of(kinds)}{others}", ("type",))
         if value["type"] not in kinds:
             raise unknown_word(value["type"], kinds, ("type",))
         return value

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 from nncli.core.text import brief, count_of, join_words, quote
@@ -25,6 +26,9 @@ _OTHER_NAMES = {
     **{row.name: row.synonyms for row in ACTIVATIONS.values()},
     **{row.name: row.synonyms for row in COSTS},
 }
+# Letters that look like Latin ones, as they come from a keyboard that was not switched over.
+_CYRILLIC, _GREEK = "аеорсухіјѕһԁԛԝкмт", "αοινκρτυχε"
+LATIN = str.maketrans(f"{_CYRILLIC}{_GREEK}", "aeopcyxijshdqwkmtaoivkptuxe")
 _PLAIN_KEY = re.compile(r"[\w-]{1,40}")
 
 
@@ -75,8 +79,20 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     known = list(known)
     if len(known) == 1:
         return f"only {known[0]} is possible here"
-    near = _nearest(word[:40].lower(), known)
+    near = _nearest(in_latin(word[:40]).lower(), known)
     return f"did you mean '{near}'?" if near else f"expected {one_of(known)}"
+
+
+def in_latin(word: str) -> str:
+    """A word with the Latin letters that its Cyrillic, Greek and full-width ones look like."""
+    return unicodedata.normalize("NFKC", word).translate(LATIN)
+
+
+def look_alikes(word: str) -> str:
+    """` (its 'а' is U+0430, CYRILLIC SMALL LETTER A)`; nothing for a word without such letters."""
+    alike = [c for c in dict.fromkeys(word) if not c.isascii() and in_latin(c).isascii()]
+    named = (f"{quote(c)} is U+{ord(c):04X}, {unicodedata.name(c, 'unnamed')}" for c in alike)
+    return f" (its {join_words(named, 'and')})" if alike else ""
 
 
 def _nearest(word: str, known: Sequence[str]) -> str | None:

@@ -33,5 +33,22 @@ def test_ranges_pairs_and_widths() -> None:
     ],
 )
 def test_a_number_of_thousands_of_digits_is_refused(read: Any) -> None:
-    with pytest.raises(NncliError, match="expected"):
+    with pytest.raises(NncliError, match=r"expected|too large; numbers of at most 18 digits"):
         read()
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda text: options.index_pair(text, "--stride"),
+        lambda text: options.index_range(text, "--rows"),
+        lambda text: options.entries(text),
+        lambda text: options.window_padding(text),
+    ],
+    ids=["pair", "range", "entries", "padding"],
+)
+def test_a_number_that_is_too_large_is_told_the_limit(read: Any) -> None:
+    """It is a whole number from 1, so that must not be what is missing."""
+    read("9" * 18)
+    with pytest.raises(NncliError, match="is too large; numbers of at most 18 digits are taken"):
+        read("1" + "0" * 18)

@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -136,6 +137,28 @@ def test_under_nohup_it_goes_on(start: Start) -> None:
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=LIMIT)
     assert "interrupted; saved after epoch" in err  # the SIGHUP was not the first request
+
+
+@pytest.mark.parametrize("is_interrupted", [True, False], ids=["interrupted", "done"])
+def test_a_folder_that_is_gone_is_not_to_go_on_with(
+    tmp_path: Path, is_interrupted: bool, monkeypatch: pytest.MonkeyPatch, nncli: Run
+) -> None:
+    from nncli.render.pages.training import TrainingScreen
+
+    own = TrainingScreen.on_event
+
+    def remove(screen: TrainingScreen, *event: Any) -> None:
+        own(screen, *event)
+        shutil.rmtree(tmp_path / "run", ignore_errors=True)
+        if is_interrupted:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(TrainingScreen, "on_event", remove)
+    done = nncli("train", CONFIGS / "iris.yaml", "--out", "run", "--tables", "none")
+    assert done.status == 1
+    assert "but its end is not saved" in done.err
+    assert "to go on" not in done.err
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_full_disk(nncli: Run, tmp_path: Path) -> None:

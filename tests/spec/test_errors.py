@@ -426,3 +426,46 @@ def test_optimizers(train: str, message: str) -> None:
     )
     assert len(found) == 1
     assert found[0].startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("type: conv, filters: 1, kernel: 3, stride: {}", "stride"),
+        ("type: conv, filters: 1, kernel: [3, {}]", "kernel[1]"),
+        ("type: conv, filters: 1, kernel: 3, padding: {}", "padding"),
+        ("type: conv, filters: 1, kernel: 3, dilation: [{}, 1]", "dilation[0]"),
+        ("type: maxpool, size: {}", "size"),
+    ],
+)
+@pytest.mark.parametrize("size", [10**18, 10**9 + 1])
+def test_a_size_that_is_too_large_is_told_the_limit(text: str, path: str, size: int) -> None:
+    (told,) = lines(with_layer(text.format(size))[0])
+    assert told.endswith(f"network[0].{path}: {size} is too large; the most is 1000000000")
+
+
+def test_a_shape_that_is_too_large_is_told_the_limit() -> None:
+    (told,) = lines(with_data(f"train: x, shape: [1, 1, {10**18}]")[0])
+    assert told.endswith(f"data.shape[2]: {10**18} is too large; the most is 1000000000")
+
+
+def test_a_key_with_letters_that_only_look_like_latin_ones_is_named() -> None:
+    """Else one reads that 'train' is unknown, and did you mean 'train'."""
+    told = lines("dаta: {train: x}\nnetwork: [{type: dense, units: 1}]\ntrain: {eta: 1}\n")
+    alike = "unknown key 'dаta' (its 'а' is U+0430, CYRILLIC SMALL LETTER A); did you mean 'data'?"
+    assert f"f.yaml:1:1: dаta: {alike}" in told
+    told = lines(with_train("etа: 1")[0])
+    assert any("(its 'а' is U+0430" in line and "did you mean 'eta'?" in line for line in told)
+    told = lines(with_layer("tуpe: dense, units: 3")[0])
+    assert any(
+        "network[0].type: missing" in line
+        and "'tуpe' (its 'у' is U+0443, CYRILLIC SMALL LETTER U) is another key" in line
+        for line in told
+    )
+    told = lines(with_layer("type: dense, units: 3, activation: tаnh")[0])
+    assert any("'tаnh' (its 'а' is U+0430" in line and "mean 'tanh'?" in line for line in told)
+
+
+def test_letters_of_their_own_are_not_explained() -> None:
+    (told,) = lines(with_train("eta: 1, größe: 2")[0])
+    assert "unknown key 'größe'; expected one of" in told
