@@ -292,9 +292,15 @@ def why_block(trace: Trace, why: Why) -> Iterator[Block]:
     heading = "−η/n · a δ" if factors else f"−η/n · {sums}"
     yield Grid(("", *factors, heading), rows)
     more = len(why.contributions) - len(shown)
-    agree = percent(why.cancellation)
     yield Paragraph(
         (f"… and {count_of(more, 'sample')} more. " if more else "")
-        + f"Together {number(why.total, 6)} = −η ∂C/∂w; |sum| / sum of |.| = {agree}: "
-        + ("the samples agree." if (why.cancellation or 0) > 0.5 else "the samples mostly cancel.")
+        + f"Together {number(why.total, 6)} = −η ∂C/∂w{cancellation_words(why.cancellation)}."
     )
+
+
+def cancellation_words(share: float | None) -> str:
+    """Whether samples pull a weight one way; nothing where none pulls, or one is not finite."""
+    if share is None:
+        return ""
+    verdict = "the samples agree" if share > 0.5 else "the samples mostly cancel"
+    return f"; |sum| / sum of |.| = {percent(share)}: {verdict}"

@@ -9,7 +9,14 @@ from nncli.inspection.check import check
 from nncli.inspection.findings import CostChange, Saturation, cost_change
 from nncli.nn.activations import ACTIVATIONS, SATURATING
 from nncli.nn.layers import BatchNorm, Dense
-from nncli.render.pages.proof import change_words, kinks, saturation_words, unverified, verdict
+from nncli.render.pages.proof import (
+    cancellation_words,
+    change_words,
+    kinks,
+    saturation_words,
+    unverified,
+    verdict,
+)
 from tests.inspection.test_check import on_kinks
 from tests.inspection.traces import spec_trace, trace_of
 from tests.nn.cases import Case
@@ -98,3 +105,15 @@ def test_what_could_not_be_verified_is_counted() -> None:
     count = f"only {short.verified} of {short.checked} entries tried could be verified"
     assert count in verdict(done)
     assert verdict(done).startswith("NOT PROVEN: nothing disagrees, but of ")
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [
+        (0.9, "; |sum| / sum of |.| = 90.0%: the samples agree"),
+        (0.1, "; |sum| / sum of |.| = 10.0%: the samples mostly cancel"),
+        (None, ""),
+    ],
+)
+def test_nothing_is_said_of_samples_that_do_not_pull(share: float | None, words: str) -> None:
+    assert cancellation_words(share) == words
