@@ -239,9 +239,9 @@ def check_inputs(
 
 def take_some(raw: NDArray[Any], tally: Tally) -> None:
     """Takes a checksum of an array by blocks: of all, or of COVERED bytes from end to end."""
-    every = list(blocks(len(raw), int(np.prod(raw.shape[1:]))))
-    most = max(2, len(every) * COVERED // raw.nbytes)
-    places = np.linspace(0, len(every) - 1, min(most, len(every))).astype(np.int64)
-    for place in places.tolist():
-        tally.add(raw[every[place]])
+    step = next(blocks(len(raw), int(np.prod(raw.shape[1:])))).stop
+    count = -(-len(raw) // step)
+    most = max(2, count * COVERED // raw.nbytes)
+    for place in np.linspace(0, count - 1, min(most, count)).astype(np.int64).tolist():
+        tally.add(raw[place * step : (place + 1) * step])
         release_large(raw)

@@ -23,13 +23,15 @@ UNCLEAR = re.compile(
 
 # What a reader left out or changed, told beside the result; how a run goes on in spite of damage.
 NOTE = re.compile(
-    r"(/.*|standard input): \w.{8}|"
+    r"(nncli: )?(/.*|standard input): \w.{8}|"
     r"nncli: (going on (after|before) |all \d+ epochs were done )|"
     r"nncli: .*: .{8}.*; (the checkpoint before it is used|it is written again)$",
     re.MULTILINE,
 )
 # What ends in status 1: a training that did not converge, a check, a run that cannot be written to.
-FAILED = re.compile("diverged|the cost is (nan|inf)|see the proof|its end is not saved")
+FAILED = re.compile(
+    "diverged|the cost is (nan|inf)|see the proof|step overflows|its end is not saved"
+)
 
 ROOT = Path(__file__).parents[2]
 Tree = dict[str, tuple[int, ...]]
