@@ -28,23 +28,13 @@ from nncli.data.samples import is_channels_last
 from nncli.data.targets import MOST_COUNTED, is_integer
 from nncli.nn import layers as nn
 from nncli.nn import network as networks
-from nncli.nn import optimizers
 from nncli.nn.activations import ACTIVATIONS, DEFAULT, PARAMETERS
 from nncli.nn.initialisers import default_initialiser
 from nncli.nn.network import Network
-from nncli.nn.optimizers import Link, chain_of
+from nncli.nn.optimizers import SCHEDULES, Link, chain_of
 from nncli.nn.parallel import worker_pool
 from nncli.nn.parallel.worker_pool import WorkerPool
-from nncli.spec import (
-    ConstantSchedule,
-    CosineSchedule,
-    ExponentialSchedule,
-    LayerSpec,
-    Schedule,
-    Spec,
-    StepSchedule,
-    WeightedLayerSpec,
-)
+from nncli.spec import LayerSpec, Spec, WeightedLayerSpec
 from nncli.training.steps import Plan
 
 T = TypeVar("T")
@@ -356,7 +346,7 @@ def make_plan(spec: Spec, *, classes: bool) -> Plan:
     t = spec.train
     return Plan(
         eta=t.eta,
-        schedule=_schedule(t.schedule, t.epochs),
+        schedule=SCHEDULES[t.schedule.type](**t.schedule.settings(t.epochs)),
         epochs=t.epochs,
         batch_size=t.batch_size,
         shuffle=t.shuffle,
@@ -367,25 +357,7 @@ def make_plan(spec: Spec, *, classes: bool) -> Plan:
 
 def optimizer_links(spec: Spec) -> tuple[Link, ...]:
     """What the optimizer that a spec asks for is made of."""
-    t = spec.train
-    settings = t.optimizer.model_dump()
-    kind = settings.pop("type")
-    if kind == "sgd":
-        settings |= {"momentum": t.momentum, "nesterov": t.nesterov}
-    decay = {"weight_decay": t.weight_decay, "decoupled_weight_decay": t.decoupled_weight_decay}
-    return tuple(chain_of(kind, **settings, **decay))
-
-
-def _schedule(schedule: Schedule, epochs: int) -> optimizers.Schedule:
-    match schedule:
-        case ConstantSchedule():
-            return optimizers.Constant()
-        case StepSchedule():
-            return optimizers.StepDecay(schedule.step_size, schedule.gamma)
-        case ExponentialSchedule():
-            return optimizers.Exponential(schedule.gamma)
-        case CosineSchedule():
-            return optimizers.Cosine(schedule.t_max or epochs, schedule.eta_min)
+    return tuple(chain_of(spec.train.optimizer.type, **spec.train.optimizer_settings()))
 
 
 # The workers

@@ -23,6 +23,7 @@ from nncli.nn.network import Network
 
 Vectors = Mapping[str, Array]
 GRADIENT, UPDATE, PARAMETERS, MINUS_ETA = "gradient", "update", "parameters", "minus_eta"
+VELOCITY = "velocity"  # as checkpoints have it
 
 
 def before(state: str) -> str:
@@ -133,7 +134,7 @@ class Momentum(Link):
 
     @property
     def state(self) -> tuple[str, ...]:
-        return ("velocity",)
+        return (VELOCITY,)
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -143,7 +144,7 @@ class Momentum(Link):
         return f"{'Nesterov ' if self.nesterov else ''}{self.name} {self.momentum:g}"
 
     def rule(self, incoming: str, vectors: Vectors) -> Operations:
-        direction, velocity = vectors[incoming], vectors["velocity"]
+        direction, velocity = vectors[incoming], vectors[VELOCITY]
         momentum = constant(self.momentum, velocity.dtype)
         yield bind(np.multiply, velocity, momentum, velocity)
         yield bind(np.add, velocity, direction, velocity)
@@ -153,9 +154,9 @@ class Momentum(Link):
             yield bind(np.add, direction, lookahead, lookahead)
 
     def formula(self, incoming: Array, values: Vectors) -> dict[str, Array]:
-        velocity = self.momentum * values[before("velocity")] + incoming
+        velocity = self.momentum * values[before(VELOCITY)] + incoming
         lookahead = {"lookahead": incoming + self.momentum * velocity} if self.nesterov else {}
-        return {"velocity": velocity, **lookahead}
+        return {VELOCITY: velocity, **lookahead}
 
 
 @dataclass(frozen=True)
@@ -427,3 +428,11 @@ class Cosine(NamedTuple):
     def eta(self, start: float, epoch: int) -> float:
         cosine = math.cos(math.pi * (epoch - 1) / self.t_max)
         return self.eta_min + (start - self.eta_min) * (1 + cosine) / 2
+
+
+SCHEDULES: dict[str, Callable[..., Schedule]] = {
+    "constant": Constant,
+    "step": StepDecay,
+    "exponential": Exponential,
+    "cosine": Cosine,
+}

@@ -16,8 +16,11 @@ from nncli.nn.arrays import Array
 from nncli.nn.costs import Cost
 from nncli.nn.layers import LayerStep, Placed
 from nncli.nn.network import Network, zero_network
-from nncli.nn.optimizers import GRADIENT, UPDATE, Link, Optimizer, before
+from nncli.nn.optimizers import GRADIENT, UPDATE, VELOCITY, Link, Optimizer, before
 from nncli.nn.step import Step
+
+# Names that a record had before it had all of an optimizer's state, kept for those who read them.
+VELOCITIES = {f"{key}_{VELOCITY}": key for key in ("weight", "bias")}
 
 
 @dataclass(frozen=True)
@@ -27,10 +30,9 @@ class LayerTrace:
     weights are inputs x units or filters x channels x rows x columns. None: the layer has no such
     term (σ' of a softmax, the bias of a layer without one, everything learned of a pool layer).
 
-    `recorded` holds what the kind's `quantities` name, samples first. `weight_velocity` is
-    momentum's v before the step; None without momentum. `optimizer` has, for `weight` and `bias`,
-    what every link of the optimizer wrote for it, by name, and its state as it was before the step
-    (`velocity_before`).
+    `recorded` holds what the kind's `quantities` name, samples first. `optimizer` has, for `weight`
+    and `bias`, what every link of the optimizer wrote for it, by name, and its state as it was
+    before the step (`velocity_before`).
     """
 
     placed: Placed
@@ -53,17 +55,14 @@ class LayerTrace:
     optimizer: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
 
     def quantity(self, key: str) -> Array | None:
-        """A quantity by its name: one that every kind may have, or one of the kind's own."""
+        """A quantity by its name: one that every kind may have, or one of the kind's own.
+
+        A name of `VELOCITIES` is that of momentum's v before the step; None without momentum.
+        """
+        if key in VELOCITIES:
+            return self.optimizer.get(VELOCITIES[key], {}).get(before(VELOCITY))
         array: Array | None = self.recorded.get(key, getattr(self, key, None))
         return array
-
-    @property
-    def weight_velocity(self) -> Array | None:
-        return self.optimizer.get("weight", {}).get(before("velocity"))
-
-    @property
-    def bias_velocity(self) -> Array | None:
-        return self.optimizer.get("bias", {}).get(before("velocity"))
 
     @property
     def name(self) -> str:

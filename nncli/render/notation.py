@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 from nncli.nn.activations import SATURATED
 from nncli.nn.layers import LAYERS
+from nncli.nn.optimizers import GRADIENT, UPDATE, VELOCITY
+from nncli.nn.trace import VELOCITIES
 
 
 class Quantity(NamedTuple):
@@ -48,24 +50,24 @@ TERMS = (
     Quantity("bias_gradient", "∂C/∂b", r"\frac{\partial C}{\partial b}"),
     Quantity("bias_update", "Δb", r"\Delta b"),
     Quantity("bias_new", "b new", r"b_{\text{new}}"),
-    Quantity("weight_velocity", "v", "v"),
-    Quantity("bias_velocity", "v", "v"),
+    *(Quantity(key, "v", "v") for key in VELOCITIES),
     *(Quantity(q.key, q.symbol, q.tex) for kind in LAYERS.values() for q in kind.quantities),
 )
 
-LINK_SYMBOLS = {  # what the vectors of an optimizer are called
-    "gradient": "∂C/∂W",
+LINK_SYMBOLS = {  # what the vectors and counters of an optimizer are called
+    GRADIENT: "∂C/∂W",
     "decayed_gradient": "g",
-    "velocity": "v new",
+    VELOCITY: "v new",
     "lookahead": "g + μ v new",
     "first_moment": "m new",
     "second_moment": "v new",
     "first_moment_corrected": "m̂",
     "second_moment_corrected": "v̂",
+    "adam_steps": "t",
     "adam_denominator": "√v̂ + ε",
     "adam_direction": "m̂ / (√v̂ + ε)",
     "decayed_direction": "d + λ W",
-    "update": "ΔW",
+    UPDATE: "ΔW",
 }
 
 SYMBOL = {quantity.key: quantity.symbol for quantity in (*MEASURES, *TERMS)}

@@ -22,15 +22,7 @@ from nncli.spec.layers import (
     WeightedLayerSpec,
 )
 from nncli.spec.load import load_spec, parse_spec
-from nncli.spec.models import (
-    ConstantSchedule,
-    CosineSchedule,
-    ExponentialSchedule,
-    Schedule,
-    Spec,
-    StepSchedule,
-    TrainSpec,
-)
+from nncli.spec.models import ConstantSchedule, Spec, StepSchedule, TrainSpec
 from nncli.spec.nodes import ValueOrigin
 
 __all__ = [
@@ -39,16 +31,13 @@ __all__ = [
     "BatchNormSpec",
     "ConstantSchedule",
     "ConvSpec",
-    "CosineSchedule",
     "DataSpec",
     "DenseSpec",
     "DropoutSpec",
-    "ExponentialSchedule",
     "FlattenSpec",
     "LayerSpec",
     "MaxPoolSpec",
     "PairSpec",
-    "Schedule",
     "Spec",
     "StepSchedule",
     "TrainSpec",

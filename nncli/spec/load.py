@@ -22,7 +22,7 @@ from nncli.nn.activations import ACTIVATIONS, DEFAULT, ELEMENTWISE, MIXING, PARA
 from nncli.nn.costs import COSTS, activations_of
 from nncli.nn.layers import LAYERS, Layer, WeightedLayer
 from nncli.spec import nodes, yaml12
-from nncli.spec.models import OPTIMIZERS, Spec, problems
+from nncli.spec.models import DEFAULT_OPTIMIZER, OPTIMIZER_KEYS, OPTIMIZERS, Spec, problems
 from nncli.spec.nodes import Node, Place, Problem, SpecSource, plain
 from nncli.spec.words import KeyPath, describe, dotted, parse_path, utf8
 from nncli.spec.yaml12 import Unreadable, read
@@ -303,14 +303,17 @@ def _activation_keys(layers: Sequence[dict[str, Any]]) -> Iterator[Problem]:
 
 def _optimizer(train: dict[str, Any]) -> Iterator[Problem]:
     """Keys of the training that its optimizer does not know, or that need another key."""
-    chosen = train.get("optimizer", "sgd")
+    chosen = train.get("optimizer", DEFAULT_OPTIMIZER.type)
     kind = chosen.get("type") if isinstance(chosen, dict) else chosen
-    if kind != "sgd":
-        for key in ("momentum", "nesterov"):
-            if key in train and isinstance(kind, str) and kind in OPTIMIZERS:
-                message = f"'{key}' belongs to sgd, and the optimizer is {kind}; leave it out"
-                yield Problem(("train", key), message, at_key=True)
-    elif train.get("nesterov") is True and not train.get("momentum"):
+    if not isinstance(kind, str) or kind not in OPTIMIZERS:
+        return
+    own = OPTIMIZERS[kind].train_keys
+    for key, owners in OPTIMIZER_KEYS.items():
+        if key in train and key not in own:
+            belongs = f"'{key}' belongs to {join_words(owners)}"
+            message = f"{belongs}, and the optimizer is {kind}; leave it out"
+            yield Problem(("train", key), message, at_key=True)
+    if "nesterov" in own and train.get("nesterov") is True and not train.get("momentum"):
         message = "nesterov needs momentum; set train.momentum too, 0.9 say"
         yield Problem(("train", "nesterov"), message)
 

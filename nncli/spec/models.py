@@ -8,7 +8,7 @@ complaints have their words from `values`.
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BeforeValidator,
@@ -34,13 +34,23 @@ Cost = Annotated[str, values.among(_COSTS), values.enum(_COSTS)]
 Layout = Literal["nncli", "pytorch"]
 
 
-class ConstantSchedule(Model):
+class ScheduleSpec(Model):
+    """How η changes from epoch to epoch; one model for each of `nncli.nn.optimizers.SCHEDULES`."""
+
+    type: str
+
+    def settings(self, epochs: int) -> dict[str, Any]:
+        """Those of the engine's schedule, in a training of so many epochs."""
+        return self.model_dump(exclude={"type"})
+
+
+class ConstantSchedule(ScheduleSpec):
     """η stays as it is."""
 
     type: Literal["constant"] = Field(description="η stays as it is.")
 
 
-class StepSchedule(Model):
+class StepSchedule(ScheduleSpec):
     """η is multiplied by gamma every `step_size` epochs."""
 
     type: Literal["step"] = Field(description="η times gamma every step_size epochs.")
@@ -48,14 +58,14 @@ class StepSchedule(Model):
     gamma: values.Decay = Field(0.1, description="The factor.")
 
 
-class ExponentialSchedule(Model):
+class ExponentialSchedule(ScheduleSpec):
     """η is multiplied by gamma every epoch."""
 
     type: Literal["exponential"] = Field(description="η times gamma every epoch.")
     gamma: values.Decay = Field(description="The factor.", examples=[0.95])
 
 
-class CosineSchedule(Model):
+class CosineSchedule(ScheduleSpec):
     """η falls to `eta_min` along half a cosine."""
 
     type: Literal["cosine"] = Field(description="η falls to eta_min along half a cosine.")
@@ -64,14 +74,16 @@ class CosineSchedule(Model):
         None, description="Epochs until η has come to eta_min. By default all of them."
     )
 
+    def settings(self, epochs: int) -> dict[str, Any]:
+        return super().settings(epochs) | {"t_max": self.t_max or epochs}
 
-SCHEDULES: dict[str, type[Model]] = {
+
+SCHEDULES: dict[str, type[ScheduleSpec]] = {
     "constant": ConstantSchedule,
     "step": StepSchedule,
     "exponential": ExponentialSchedule,
     "cosine": CosineSchedule,
 }
-Schedule = ConstantSchedule | StepSchedule | ExponentialSchedule | CosineSchedule
 
 
 def _constant_by_word(value: Any) -> Any:
@@ -85,7 +97,7 @@ def _constant_by_word(value: Any) -> Any:
 
 
 if TYPE_CHECKING:
-    _Schedule = Schedule
+    _Schedule = ScheduleSpec
 else:
     _Schedule = Annotated[
         union_by_type(SCHEDULES, "{type: step, step_size: 10}"), BeforeValidator(_constant_by_word)
@@ -98,16 +110,27 @@ _COST = (
 )
 
 
-SGD_KEYS = ("momentum", "nesterov")  # of the training, with no meaning for other optimizers
+class OptimizerSpec(Model):
+    """What makes a step of a gradient; one model for each of `nncli.nn.optimizers.OPTIMIZERS`.
+
+    Attributes:
+        train_keys: keys of `train` that are its settings too. Other optimizers do not have them.
+    """
+
+    train_keys: ClassVar[tuple[str, ...]] = ()
+
+    type: str
 
 
-class SgdSpec(Model):
+class SgdSpec(OptimizerSpec):
     """Stochastic gradient descent."""
+
+    train_keys = ("momentum", "nesterov")
 
     type: Literal["sgd"] = Field(description="Stochastic gradient descent.")
 
 
-class AdamSpec(Model):
+class AdamSpec(OptimizerSpec):
     """Adam, with the meaning that PyTorch gives it."""
 
     type: Literal["adam"] = Field(description="Adam: each weight has a pace of its own.")
@@ -116,8 +139,14 @@ class AdamSpec(Model):
     epsilon: values.Positive = Field(1e-8, description="Keeps the division from 0.")
 
 
-OPTIMIZERS: dict[str, type[Model]] = {"sgd": SgdSpec, "adam": AdamSpec}
-OptimizerSpec = SgdSpec | AdamSpec
+OPTIMIZERS: dict[str, type[OptimizerSpec]] = {"sgd": SgdSpec, "adam": AdamSpec}
+DEFAULT_OPTIMIZER = SgdSpec(type="sgd")
+# Each key of `train` that is a setting of some optimizers only, and the kinds that have it.
+OPTIMIZER_KEYS = {
+    key: tuple(kind for kind, model in OPTIMIZERS.items() if key in model.train_keys)
+    for model in OPTIMIZERS.values()
+    for key in model.train_keys
+}
 
 
 def _type_by_word(value: Any) -> Any:
@@ -140,9 +169,10 @@ class TrainSpec(Model):
     )
     epochs: values.Count = Field(30, description="How often the training data is gone through.")
     batch_size: values.Count = Field(10, description="Samples in a mini-batch.")
-    cost: Cost = Field("quadratic", description=_COST)
+    cost: Cost = Field(COSTS[0].name, description=_COST)
     optimizer: _Optimizer = Field(
-        SgdSpec(type="sgd"), description="What makes a step of a gradient. By default sgd."
+        DEFAULT_OPTIMIZER,
+        description=f"What makes a step of a gradient. By default {DEFAULT_OPTIMIZER.type}.",
     )
     momentum: values.Momentum = Field(0.0, description="Momentum, as in PyTorch's SGD.")
     nesterov: values.Flag = Field(
@@ -176,8 +206,14 @@ class TrainSpec(Model):
         self, handler: SerializerFunctionWrapHandler
     ) -> dict[str, Any]:
         dump: dict[str, Any] = handler(self)
-        foreign = () if self.optimizer.type == "sgd" else SGD_KEYS
+        foreign = OPTIMIZER_KEYS.keys() - set(self.optimizer.train_keys)
         return {key: value for key, value in dump.items() if key not in foreign}
+
+    def optimizer_settings(self) -> dict[str, Any]:
+        """Of the engine's optimizer of this kind."""
+        keys = (*self.optimizer.train_keys, "weight_decay", "decoupled_weight_decay")
+        of_train = {key: getattr(self, key) for key in keys}
+        return {**self.optimizer.model_dump(exclude={"type"}), **of_train}
 
 
 Dtype = Literal["float32", "float64"]

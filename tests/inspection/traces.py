@@ -22,11 +22,11 @@ def trace_of(
     *,
     steps: int = 0,
     eta: float = 0.5,
-    **sgd: float,
+    **optimizer: Any,
 ) -> Trace:
     """The step after `steps` others, on the same samples."""
     setting = settle(source) if isinstance(source, Case) else source
-    step = setting.step(dtype, **sgd)
+    step = setting.step(dtype, **optimizer)
     for _ in range(steps):
         step.run(eta)
     assert step.optimizer is not None

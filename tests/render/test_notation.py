@@ -13,7 +13,7 @@ import nncli
 from nncli.core.text import ASCII, in_ascii
 from nncli.nn.layers import LAYERS
 from nncli.nn.optimizers import OPTIMIZERS, Optimizer, chain_of
-from nncli.nn.trace import LayerMeasures, LayerTrace
+from nncli.nn.trace import VELOCITIES, LayerMeasures, LayerTrace
 from nncli.render.notation import LINK_SYMBOLS, MEASURES, SYMBOL, TERMS, Quantity
 from nncli.render.pages.update import LINES
 from tests.nn.cases import SOME_CASES, build_case
@@ -35,9 +35,8 @@ def test_every_symbol_is_of_something() -> None:
     assert all(hasattr(LayerMeasures, q.key) for q in MEASURES)
     of_kinds = {q.key for kind in LAYERS.values() for q in kind.quantities}
     own = {f.name for f in fields(LayerTrace)} - {"placed", "recorded", "optimizer"}
-    properties = {"weight_velocity", "bias_velocity"}
-    assert {q.key for q in TERMS} == own | of_kinds | properties
-    assert all(hasattr(LayerTrace, name) for name in properties)
+    assert list(VELOCITIES) == ["weight_velocity", "bias_velocity"]
+    assert {q.key for q in TERMS} == own | of_kinds | VELOCITIES.keys()
 
 
 def test_every_vector_of_an_optimizer_has_a_symbol() -> None:
@@ -46,7 +45,8 @@ def test_every_vector_of_an_optimizer_has_a_symbol() -> None:
     for kind in OPTIMIZERS:
         settings = {"weight_decay": 0.1, "decoupled_weight_decay": 0.1, **every.get(kind, {})}
         links = chain_of(kind, **settings)
-        assert set(Optimizer(network, links).vectors) <= set(LINK_SYMBOLS)
+        counters = {name for link in links for name in link.counters}
+        assert {*Optimizer(network, links).vectors, *counters} <= set(LINK_SYMBOLS)
         assert all(type(link) in LINES for link in links)
 
 

@@ -1,6 +1,7 @@
 """What a valid spec becomes, how it is written out again, and its JSON Schema."""
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,14 @@ from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from nncli.core.errors import SpecError
+from nncli.nn import optimizers
 from nncli.nn.activations import ELEMENTWISE
 from nncli.spec import (
     ConstantSchedule,
+    TrainSpec,
     dump_spec,
     load_spec,
+    models,
     parse_spec,
 )
 from nncli.spec.schema import schema
@@ -314,3 +318,39 @@ def test_what_was_dumped_reads_back_equal(raw: Any) -> None:
     assert again == spec
     assert dump_spec(again) == text
     VALIDATOR.validate(yaml.safe_load(text))
+
+
+def train_of(**keys: Any) -> TrainSpec:
+    return TrainSpec.model_validate({"eta": 0.5, **keys})
+
+
+def test_optimizers_are_those_of_the_engine_with_their_settings() -> None:
+    assert list(models.OPTIMIZERS) == list(optimizers.OPTIMIZERS)
+    for kind in models.OPTIMIZERS:
+        train = train_of(optimizer=kind, weight_decay=0.25, decoupled_weight_decay=0.5)
+        first, *_, last = optimizers.chain_of(kind, **train.optimizer_settings())
+        assert (first.settings()["weight_decay"], last.settings()["weight_decay"]) == (0.25, 0.5)
+
+
+def test_what_an_optimizer_has_in_train_is_its_own() -> None:
+    train = train_of(momentum=0.75, nesterov=True)
+    (link,) = optimizers.chain_of("sgd", **train.optimizer_settings())
+    assert link == optimizers.Momentum(0.75, nesterov=True)
+    for kind, model in models.OPTIMIZERS.items():
+        assert set(model.train_keys) <= set(TrainSpec.model_fields)
+        dumped = train_of(optimizer=kind).model_dump()
+        assert models.OPTIMIZER_KEYS.keys() & dumped.keys() == set(model.train_keys)
+
+
+def test_schedules_are_those_of_the_engine() -> None:
+    wanted: dict[str, tuple[dict[str, float], list[float]]] = {
+        "constant": ({}, [1, 1, 1, 1, 1]),
+        "step": ({"step_size": 2, "gamma": 0.5}, [1, 1, 0.5, 0.5, 0.25]),
+        "exponential": ({"gamma": 0.5}, [1, 0.5, 0.25, 0.125, 0.0625]),
+        "cosine": ({"eta_min": 0.5}, [0.75 + 0.25 * math.cos(math.pi * k / 5) for k in range(5)]),
+    }
+    assert list(models.SCHEDULES) == list(optimizers.SCHEDULES) == list(wanted)
+    for kind, (keys, etas) in wanted.items():
+        chosen = train_of(schedule={"type": kind, **keys}).schedule
+        schedule = optimizers.SCHEDULES[kind](**chosen.settings(5))
+        assert [schedule.eta(1, k) for k in range(1, 6)] == pytest.approx(etas, rel=1e-15)

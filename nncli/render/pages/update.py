@@ -9,7 +9,16 @@ from nncli.core.text import count_of
 from nncli.inspection.findings import Overflow
 from nncli.inspection.record import link_ulps, ulps, values_of
 from nncli.nn.arrays import Array
-from nncli.nn.optimizers import GRADIENT, PARAMETERS, Adam, Link, Momentum, WeightDecay, before
+from nncli.nn.optimizers import (
+    GRADIENT,
+    PARAMETERS,
+    VELOCITY,
+    Adam,
+    Link,
+    Momentum,
+    WeightDecay,
+    before,
+)
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.document import Block, Heading, Paragraph, equations
 from nncli.render.notation import LINK_SYMBOLS, SYMBOL
@@ -45,7 +54,8 @@ def _parameter(
     incoming, factor = GRADIENT, symbol_of(GRADIENT, symbol)
     for link in trace.links[:-1]:
         with np.errstate(all="ignore"):  # as in the step
-            lines = LINES[type(link)](link, symbol, factor, values | {"incoming": values[incoming]})
+            lines_of = LINES.get(type(link), _vectors)
+            lines = lines_of(link, symbol, factor, values | {"incoming": values[incoming]})
         for line in lines:
             yield from equations(line.terms, line.signs, extent, WEIGHTS)
         incoming = link.outgoing
@@ -54,9 +64,8 @@ def _parameter(
     yield from equations(terms, "+=", extent, WEIGHTS)
     yield Paragraph(sum_words(symbol, old, step, new), note=True)
     if len(trace.links) > 1:
-        for name, steps in trace.scalars.items():
-            if name.endswith("_steps"):
-                yield Paragraph(f"t = {int(steps)}, the number of the step.", note=True)
+        for name in (name for link in trace.links for name in link.counters):
+            yield Paragraph(f"{_counted(name, int(trace.scalars[name]))}.", note=True)
         each = ", ".join(f"{name} {off:g}" for name, off in link_ulps(trace, values))
         yield Paragraph(
             f"What each link wrote is off its formula by, in units in the last place: {each}.",
@@ -91,19 +100,37 @@ def overflow_words(trace: Trace, found: Overflow) -> str:
     parts = {f"{found.of}_update": f"Δ{own}", f"{found.of}_new": f"{own} new"}
     name = parts.get(found.quantity) or SYMBOL.get(found.quantity)
     if name is None:
-        vector = LINK_SYMBOLS[found.quantity.removesuffix("_before")].replace("W", own)
-        name = vector.removesuffix(" new") if found.quantity.endswith("_before") else vector
+        vector = symbol_of(found.quantity.removesuffix(before("")), own)
+        is_before = found.quantity.endswith(before(""))
+        name = vector.removesuffix(" new") if is_before else vector
         name = f"{name} of {own}" if own not in name else name
     return f"The step overflows in {layer.name}: {name} is not finite, beyond {ends}."
 
 
 def symbol_of(vector: str, symbol: str) -> str:
-    """What a vector of an optimizer is called, of the parameters `symbol`."""
-    return LINK_SYMBOLS[vector].replace("W", symbol)
+    """What a vector of an optimizer is called, of the parameters `symbol`.
+
+    One that has no symbol is called by its name.
+    """
+    return LINK_SYMBOLS.get(vector, vector.replace("_", " ")).replace("W", symbol)
+
+
+def _counted(counter: str, count: int) -> str:
+    if counter in LINK_SYMBOLS:
+        return f"{LINK_SYMBOLS[counter]} = {count}, the number of the step"
+    return f"{counter.replace('_', ' ')}: {count}"
 
 
 def _factor(factor: str) -> str:
     return f"({factor})" if " + " in factor else factor
+
+
+def _vectors(link: Link, symbol: str, factor: str, values: Values) -> list[Line]:
+    """What a link of any kind is given and writes, a line a vector."""
+    made = {name: (symbol_of(name, symbol), values[name]) for name in (*link.state, *link.terms)}
+    old = {name: (f"{made[name][0]} before", values[before(name)]) for name in link.state}
+    given = (factor, values["incoming"])
+    return [Line((old.get(name, given), made[name]), "→") for name in made]
 
 
 def _weight_decay(link: WeightDecay, symbol: str, factor: str, values: Values) -> list[Line]:
@@ -114,8 +141,8 @@ def _weight_decay(link: WeightDecay, symbol: str, factor: str, values: Values) -
 
 
 def _momentum(link: Momentum, symbol: str, factor: str, values: Values) -> list[Line]:
-    old, new = values[before("velocity")], values["velocity"]
-    incoming, v = values["incoming"], symbol_of("velocity", symbol)
+    old, new = values[before(VELOCITY)], values[VELOCITY]
+    incoming, v = values["incoming"], symbol_of(VELOCITY, symbol)
     lines = [Line((("μ v", link.momentum * old), (factor, incoming), (v, new)), "+=")]
     if link.nesterov:
         ahead = (symbol_of("lookahead", symbol), values["lookahead"])

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial, reduce
 from itertools import pairwise
 from typing import Any
@@ -11,10 +12,14 @@ import pytest
 
 from nncli.app.inspect import trace_step
 from nncli.core.errors import NncliError
-from nncli.inspection.findings import why
+from nncli.inspection.findings import Overflow, why
 from nncli.inspection.record import inspect
+from nncli.nn.arrays import Array, Operations, bind
+from nncli.nn.optimizers import OPTIMIZERS, Kind, Link
 from nncli.nn.trace import Trace
+from nncli.render import formats
 from nncli.render.document import Equation, Grid, Heading, Lines, Page, Paragraph
+from nncli.render.pages.update import overflow_words
 from nncli.render.text import Extent, number
 from nncli.spec import load_spec
 from tests.conftest import CONFIGS
@@ -413,3 +418,47 @@ def test_no_sentence_of_a_step_with_huge_numbers_has_a_nan(case: str, view: str)
     words = [block.text for block in page if isinstance(block, Paragraph)]
     cells = [cell for b in page if isinstance(b, Grid) for row in b.rows for cell in row]
     assert not any(re.search(r"\bnan\b", text) for text in (*words, *cells))
+
+
+@dataclass(frozen=True)
+class Sign(Link):
+    """The sign of what it is given, and how often that has been nowhere 0."""
+
+    name = "sign"
+
+    @property
+    def state(self) -> tuple[str, ...]:
+        return ("last_direction",)
+
+    @property
+    def counters(self) -> tuple[str, ...]:
+        return ("signs_taken",)
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        return ("sign_of_gradient",)
+
+    def begin(self, scalars: Any) -> None:
+        scalars["signs_taken"][()] += 1
+
+    def rule(self, incoming: str, vectors: Any) -> Operations:
+        yield bind(np.copyto, vectors["last_direction"], vectors[incoming])
+        yield bind(np.sign, vectors[incoming], vectors["sign_of_gradient"])
+
+    def formula(self, incoming: Array, values: Any) -> dict[str, Array]:
+        return {"last_direction": incoming, "sign_of_gradient": np.sign(incoming)}
+
+
+def test_a_link_that_no_page_knows_is_shown_by_its_names(monkeypatch: Any) -> None:
+    monkeypatch.setitem(OPTIMIZERS, "sign", Kind("Sign", lambda **settings: [Sign()]))
+    trace = trace_of(LENET, kind="sign", steps=2)
+    text = on_screen(page_of(trace), 100)
+    shown = [term for terms in equations_of(text) for term in terms]
+    for key in ("last direction before", "last direction", "sign of gradient"):
+        assert any(term.symbol == key for term in shown), key
+    assert "signs taken: 3." in text
+    assert "sign 0, learning rate 0" in text
+    beyond = Overflow("dense1", "sign_of_gradient", "weight")
+    assert "sign of gradient of W is not finite" in overflow_words(trace, beyond)
+    for write in formats.FORMATS.values():
+        assert write.write(document_of(trace))
