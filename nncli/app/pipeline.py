@@ -210,13 +210,10 @@ def shape_notes(spec: Spec, placed: Placed) -> Iterator[str]:
 
 def schedule_notes(spec: Spec) -> Iterator[str]:
     """What there is to say of a schedule that does not end where the training does."""
-    schedule, epochs = spec.train.schedule, spec.train.epochs
-    if isinstance(schedule, CosineSchedule) and schedule.t_max and schedule.t_max < epochs - 1:
-        yield from spec.error_at(
-            ("train", "schedule", "t_max"),
-            f"after {count_of(schedule.t_max, 'epoch')} η has come to {schedule.eta_min:g}, and "
-            f"then it rises again; the training has {epochs:,}",
-        ).problems
+    note = spec.train.schedule.note(spec.train.epochs)
+    if note is not None:
+        key, message = note
+        yield from spec.error_at(("train", "schedule", key), message).problems
 
 
 def _check_memory(spec: Spec, placed: Placed, n: int) -> None:

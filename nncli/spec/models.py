@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from nncli.core.errors import SpecError
-from nncli.core.text import brief, join_words, quote
+from nncli.core.text import brief, count_of, join_words, quote
 from nncli.nn.costs import COSTS, activations_of
 from nncli.spec import inline, nodes, values
 from nncli.spec.data import DataSpec, PairSpec
@@ -42,6 +42,10 @@ class ScheduleSpec(Model):
     def settings(self, epochs: int) -> dict[str, Any]:
         """Those of the engine's schedule, in a training of so many epochs."""
         return self.model_dump(exclude={"type"})
+
+    def note(self, epochs: int) -> tuple[str, str] | None:
+        """A key, and what there is to say of it in a training of so many epochs."""
+        return None
 
 
 class ConstantSchedule(ScheduleSpec):
@@ -76,6 +80,15 @@ class CosineSchedule(ScheduleSpec):
 
     def settings(self, epochs: int) -> dict[str, Any]:
         return super().settings(epochs) | {"t_max": self.t_max or epochs}
+
+    def note(self, epochs: int) -> tuple[str, str] | None:
+        if self.t_max is None or self.t_max >= epochs - 1:
+            return None
+        return (
+            "t_max",
+            f"after {count_of(self.t_max, 'epoch')} η has come to {self.eta_min:g}, and then it "
+            f"rises again; the training has {epochs:,}",
+        )
 
 
 SCHEDULES: dict[str, type[ScheduleSpec]] = {
