@@ -1,10 +1,13 @@
-"""A spec's way into training: spec -> data -> layers -> network -> plan, in the order of this file.
+"""A spec's way into training: layers -> data -> shapes -> network -> plan -> workers.
 
-Each stage is made once, by the function named for it, from those before it. `prepare` goes all the
-way; it builds the layers of the spec first, which needs no data, and places them by its data.
+`prepare` goes all the way but for the workers, which are started by whoever trains; the functions
+that it calls stand below it in the order in which it calls them, each behind the stage whose
+product it takes. The data are `load_data` of `sources`. Layers come first, since they need no data
+and their mistakes can be reported together with those of the data.
+
 Commands that need less call fewer stages: a run in use has its own weights and knows the shape of
 its inputs (`build_run_network`), a summary needs the layers alone (`build_layers`, `place_layers`),
-an evaluation the data (`load_data`, in `sources`).
+an evaluation the data. `with_defaults` is the spec as a run folder has it.
 
 Mistakes that show only here, such as a layer that does not fit the data, are reported where the
 spec's file has them, those of stages that do not depend on each other all at once.
@@ -17,19 +20,20 @@ from typing import TypeVar
 
 import numpy as np
 
-from nncli import data as datasets
 from nncli.app.records import Prepared
 from nncli.app.sources import check_keys, load_data
 from nncli.app.weights import given_values, load_initial_weights
 from nncli.core.errors import DataError, LayerError, NncliError, SpecError
 from nncli.core.seeds import Stream, seed_of
-from nncli.core.text import count_of, sizes
+from nncli.core.text import count_of, join_words, sizes
+from nncli.data import Data
 from nncli.data.samples import is_channels_last
 from nncli.data.targets import MOST_COUNTED, is_integer
-from nncli.nn import layers as nn
 from nncli.nn import network as networks
 from nncli.nn.activations import ACTIVATIONS, DEFAULT, PARAMETERS
+from nncli.nn.costs import COSTS
 from nncli.nn.initialisers import default_initialiser
+from nncli.nn.layers import LAYERS, Layer, Placed
 from nncli.nn.network import Network
 from nncli.nn.optimizers import SCHEDULES, Link, chain_of
 from nncli.nn.parallel import worker_pool
@@ -39,7 +43,6 @@ from nncli.training.steps import Plan
 
 T = TypeVar("T")
 Shape = tuple[int, ...]
-Placed = tuple[nn.Placed, ...]
 
 
 def prepare(spec: Spec, *, weight_files: bool = True) -> Prepared:
@@ -75,8 +78,8 @@ def prepare(spec: Spec, *, weight_files: bool = True) -> Prepared:
     assert network is not None
     has_file = weight_files and spec.train.init_from is not None
     initial = load_initial_weights(spec, network) if has_file else None
-    plan = make_plan(spec, classes=data.classes is not None)
     notes = (*data.notes, *shape_notes(spec, layers), *schedule_notes(spec))
+    plan = make_plan(spec, classes=data.classes is not None)
     return Prepared(spec, data, network, plan, optimizer_links(spec), initial, notes)
 
 
@@ -88,6 +91,239 @@ def build_run_network(spec: Spec, input_shape: Shape) -> Network:
     """
     layers = build_layers(spec, weight_files=False)
     return build_network(spec, place_layers(spec, layers, input_shape, 1))
+
+
+# 1. The layers
+
+
+def build_layers(spec: Spec, *, weight_files: bool = True) -> list[Layer]:
+    """The layers of a spec, with the weights that it gives them.
+
+    Raises:
+        SpecError: the weights of some layers cannot be read.
+    """
+    layers: list[Layer] = []
+    problems: list[str] = []
+    for index, layer in enumerate(spec.network):
+        try:
+            layers.append(_layer(spec, index, layer, weight_files=weight_files))
+        except SpecError as error:
+            problems += error.problems
+    if problems:
+        raise SpecError(problems)
+    return layers
+
+
+def _layer(spec: Spec, index: int, layer: LayerSpec, *, weight_files: bool) -> Layer:
+    """The kind of the spec's name, its keys being the kind's hyperparameters.
+
+    Where a spec gives `bias` by its values, the kind has them as `biases`.
+    """
+    hyperparameters = {key: getattr(layer, key) for key in type(layer).model_fields}
+    kind = LAYERS[hyperparameters.pop("type")]
+    if isinstance(layer, WeightedLayerSpec):
+        weights = biases = None
+        if layer.weights is not None or not isinstance(layer.bias, bool):
+            weights, biases = given_values(spec, index, layer, files=weight_files)
+        hyperparameters |= {"bias": layer.bias is not False, "weights": weights, "biases": biases}
+        hyperparameters["activation_parameters"] = layer.activation_parameters
+        for key in PARAMETERS:
+            del hyperparameters[key]
+    return kind(**hyperparameters)
+
+
+# 2. Their shapes, by the data
+
+
+def place_layers(
+    spec: Spec, layers: list[Layer], input_shape: Shape, n: int | None = None
+) -> tuple[Placed, ...]:
+    """The layers with their names and shapes, as they follow from the shape of an input.
+
+    Args:
+        n: samples of a mini-batch that has to fit in memory; None: however much it would take.
+
+    Raises:
+        SpecError: they do not fit each other, or this machine.
+    """
+    with _located(spec):
+        placed = networks.place_layers(layers, input_shape)
+    if n is not None:
+        _check_memory(spec, placed, n)
+    return placed
+
+
+def _check_memory(spec: Spec, placed: tuple[Placed, ...], n: int) -> None:
+    """Raises SpecError where a step of `n` samples takes more memory than there is."""
+    itemsize = np.dtype(spec.dtype).itemsize
+    needed, there = networks.step_bytes(placed, n, itemsize), memory_of_machine()
+    if needed > there:
+        largest = max(placed, key=lambda p: p.workspace_size(n))
+        raise spec.error_at(
+            ("network", largest.index),
+            f"a step of this network would take {needed / 2**30:,.1f} GiB of memory, most of it in "
+            f"{largest.name}; this machine has {there / 2**30:,.1f} GiB",
+        )
+
+
+def memory_of_machine() -> int:
+    """Its memory in bytes; if the system does not say, more than any machine has."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return 2**62
+
+
+# 3. The network
+
+
+def build_network(spec: Spec, placed: tuple[Placed, ...]) -> Network:
+    """The network of placed layers, its weights given by them or drawn from the spec's seed.
+
+    Raises:
+        SpecError: weights do not fit their layer, or the cost does not go with the last layer.
+    """
+    rng = np.random.default_rng(seed_of(spec.seed, Stream.WEIGHTS))
+    with _located(spec):
+        buffers = worker_pool.buffers_for(spec.train.threads)
+        return networks.fill_layers(placed, spec.train.cost, spec.dtype, rng, buffers)
+
+
+def check_outputs(spec: Spec, network: Network, data: Data) -> None:
+    """Raises SpecError where the network's outputs are not what the data and the cost call for."""
+    (units,) = network.output_shape
+    if units != data.outputs:
+        noun = ("class", "classes") if data.classes else ("target a sample", "targets a sample")
+        raise spec.error_at(
+            ("network", len(spec.network) - 1, "units"),
+            f"the data have {count_of(data.outputs, *noun)}, "
+            f"got {count_of(units, 'unit')}; units: {data.outputs} would fit"
+            f"{_other_targets(spec, data, units)}",
+        )
+    if network.cost.of_probabilities and data.classes is None:
+        _check_probabilities(spec, data)
+
+
+def _other_targets(spec: Spec, data: Data, units: int) -> str:
+    """What else than other units would fit: to take integers for numbers, or numbers for classes.
+
+    Integers among the targets are classes, in an array if its type is an integer one.
+    """
+    targets = data.train.targets
+    if data.classes is not None and units == 1 and all(map(is_integer, data.classes)):
+        return "; or, if these integers are plain numbers, classes: none (under data)"
+    if data.classes is None and data.outputs == 1 and units > 1:
+        low, high = targets.min(), targets.max()
+        if (targets == np.rint(targets)).all() and low >= 0 and high < MOST_COUNTED:
+            classes = max(units, int(high) + 1)
+            instead = "not none" if spec.data.classes == "none" else "under data"
+            return (
+                f"; or, if the targets are classes counted from 0, classes: {classes} ({instead})"
+            )
+    return ""
+
+
+def _check_probabilities(spec: Spec, data: Data) -> None:
+    """Raises SpecError where targets are no probabilities; those of mixed units sum to 1."""
+    any_ = join_words(dict.fromkeys(row.name for row in COSTS if not row.of_probabilities))
+    parts = [part for part in (data.train, data.validation, data.test) if part is not None]
+    last = spec.network[-1]
+    assert isinstance(last, WeightedLayerSpec)
+    is_mixing = not ACTIVATIONS[last.activation].elementwise
+    for part in parts:
+        targets = part.targets[part.index]
+        if targets.min() < 0 or targets.max() > 1:
+            raise spec.error_at(
+                ("train", "cost"),
+                f"{spec.train.cost} takes targets from 0 to 1, the data have "
+                f"{targets.min():g} to {targets.max():g}; {any_} takes any",
+            )
+        sums = targets.sum(axis=1, dtype=np.float64)
+        if is_mixing and np.abs(sums - 1).max() > 1e-5:
+            worst = sums[np.abs(sums - 1).argmax()]
+            raise spec.error_at(
+                ("train", "cost"),
+                f"{spec.train.cost} behind {last.activation} takes targets that sum to 1 in each "
+                f"sample, the data have a sum of {worst:g}; use {DEFAULT} outputs",
+            )
+
+
+def _check_batches(spec: Spec, network: Network, samples: int) -> None:
+    """Raises SpecError where a mini-batch of an epoch has too few samples for a layer."""
+    size = spec.train.batch_size
+    for n in sorted({min(size, samples), samples % size} - {0}):
+        try:
+            networks.check_batch(network.layers, n)
+        except LayerError as error:
+            raise spec.error_at(
+                ("train", "batch_size"),
+                f"{error.message}; {count_of(samples, 'sample')} in mini-batches of {size:,} make "
+                f"one of {n}",
+            ) from error
+
+
+# 4. Notes, the plan and the optimizer
+
+
+def shape_notes(spec: Spec, placed: tuple[Placed, ...]) -> Iterator[str]:
+    """What there is to say where the first conv or pool layer meets what may be channels last."""
+    first = next((p for p in placed if p.layer.has_windows), None)
+    if first is None or not is_channels_last(first.input_shape):
+        return
+    if spec.data.shape is not None:
+        key, to_do = ("data", "shape"), f"write [{first.input_shape[2]}, rows, columns]"
+    else:
+        key, to_do = ("data", "train"), "save the array as x.transpose(0, 3, 1, 2)"
+    yield from spec.error_at(
+        key,
+        f"{first.name} takes its {sizes(first.input_shape)} inputs for channels x rows x columns; "
+        f"if the last number is that of the channels, {to_do}",
+    ).problems
+
+
+def schedule_notes(spec: Spec) -> Iterator[str]:
+    """What there is to say of a schedule that does not end where the training does."""
+    note = spec.train.schedule.note(spec.train.epochs)
+    if note is not None:
+        key, message = note
+        yield from spec.error_at(("train", "schedule", key), message).problems
+
+
+def make_plan(spec: Spec, *, classes: bool) -> Plan:
+    """How a spec wants to be trained."""
+    t = spec.train
+    return Plan(
+        eta=t.eta,
+        schedule=SCHEDULES[t.schedule.type](**t.schedule.settings(t.epochs)),
+        epochs=t.epochs,
+        batch_size=t.batch_size,
+        shuffle=t.shuffle,
+        seed=spec.seed,
+        classes=classes,
+    )
+
+
+def optimizer_links(spec: Spec) -> tuple[Link, ...]:
+    """What the optimizer that a spec asks for is made of."""
+    return tuple(chain_of(spec.train.optimizer.type, **spec.train.optimizer_settings()))
+
+
+# 5. The workers
+
+
+def start_workers(prepared: Prepared, auto: int | None = None) -> WorkerPool:
+    """The threads that its training shares the work among; to be closed.
+
+    Args:
+        auto: how many where the spec leaves it open; None: as many as are worth it.
+    """
+    threads = prepared.spec.train.threads
+    n = min(prepared.plan.batch_size, len(prepared.data.train))
+    count = (auto or threads) if threads == "auto" else threads
+    return worker_pool.start_workers(prepared.network, n, count)
+
+
+# Where mistakes are reported
 
 
 class _Mistakes:
@@ -120,7 +356,18 @@ class _Mistakes:
             raise SpecError([*(str(mistake) for mistake in self.found), *notes])
 
 
-# The spec
+@contextmanager
+def _located(spec: Spec) -> Iterator[None]:
+    """Within it, a layer that cannot be built is reported where the spec has it."""
+    try:
+        yield
+    except LayerError as error:
+        place = ("network", error.index)
+        where = (*place, error.key) if error.key else place
+        raise spec.error_at(where, error.message) from error
+
+
+# The spec as a run has it
 
 
 def with_defaults(spec: Spec) -> Spec:
@@ -133,240 +380,3 @@ def with_defaults(spec: Spec) -> Spec:
         return layer
 
     return spec.model_copy(update={"network": tuple(map(filled, spec.network))})
-
-
-# The layers
-
-
-def build_layers(spec: Spec, *, weight_files: bool = True) -> list[nn.Layer]:
-    """The layers of a spec, with the weights that it gives them.
-
-    Raises:
-        SpecError: the weights of some layers cannot be read.
-    """
-    layers: list[nn.Layer] = []
-    problems: list[str] = []
-    for index, layer in enumerate(spec.network):
-        try:
-            layers.append(_layer(spec, index, layer, weight_files=weight_files))
-        except SpecError as error:
-            problems += error.problems
-    if problems:
-        raise SpecError(problems)
-    return layers
-
-
-def _layer(spec: Spec, index: int, layer: LayerSpec, *, weight_files: bool) -> nn.Layer:
-    """The kind of the spec's name, its keys being the kind's hyperparameters.
-
-    Where a spec gives `bias` by its values, the kind has them as `biases`.
-    """
-    hyperparameters = {key: getattr(layer, key) for key in type(layer).model_fields}
-    kind = nn.LAYERS[hyperparameters.pop("type")]
-    if isinstance(layer, WeightedLayerSpec):
-        weights = biases = None
-        if layer.weights is not None or not isinstance(layer.bias, bool):
-            weights, biases = given_values(spec, index, layer, files=weight_files)
-        hyperparameters |= {"bias": layer.bias is not False, "weights": weights, "biases": biases}
-        hyperparameters["activation_parameters"] = layer.activation_parameters
-        for key in PARAMETERS:
-            del hyperparameters[key]
-    return kind(**hyperparameters)
-
-
-def place_layers(
-    spec: Spec, layers: list[nn.Layer], input_shape: Shape, n: int | None = None
-) -> Placed:
-    """The layers with their names and shapes, as they follow from the shape of an input.
-
-    Args:
-        n: samples of a mini-batch that has to fit in memory; None: however much it would take.
-
-    Raises:
-        SpecError: they do not fit each other, or this machine.
-    """
-    with _located(spec):
-        placed = networks.place_layers(layers, input_shape)
-    if n is not None:
-        _check_memory(spec, placed, n)
-    return placed
-
-
-def shape_notes(spec: Spec, placed: Placed) -> Iterator[str]:
-    """What there is to say where the first conv or pool layer meets what may be channels last."""
-    first = next((p for p in placed if isinstance(p.layer, nn.Conv | nn.Pool)), None)
-    if first is None or not is_channels_last(first.input_shape):
-        return
-    if spec.data.shape is not None:
-        key, to_do = ("data", "shape"), f"write [{first.input_shape[2]}, rows, columns]"
-    else:
-        key, to_do = ("data", "train"), "save the array as x.transpose(0, 3, 1, 2)"
-    yield from spec.error_at(
-        key,
-        f"{first.name} takes its {sizes(first.input_shape)} inputs for channels x rows x columns; "
-        f"if the last number is that of the channels, {to_do}",
-    ).problems
-
-
-def schedule_notes(spec: Spec) -> Iterator[str]:
-    """What there is to say of a schedule that does not end where the training does."""
-    note = spec.train.schedule.note(spec.train.epochs)
-    if note is not None:
-        key, message = note
-        yield from spec.error_at(("train", "schedule", key), message).problems
-
-
-def _check_memory(spec: Spec, placed: Placed, n: int) -> None:
-    """Raises SpecError where a step of `n` samples takes more memory than there is."""
-    itemsize = np.dtype(spec.dtype).itemsize
-    needed, there = networks.step_bytes(placed, n, itemsize), memory_of_machine()
-    if needed > there:
-        largest = max(placed, key=lambda p: p.workspace_size(n))
-        raise spec.error_at(
-            ("network", largest.index),
-            f"a step of this network would take {needed / 2**30:,.1f} GiB of memory, most of it in "
-            f"{largest.name}; this machine has {there / 2**30:,.1f} GiB",
-        )
-
-
-def _check_batches(spec: Spec, network: Network, samples: int) -> None:
-    """Raises SpecError where a mini-batch of an epoch has too few samples for a layer."""
-    size = spec.train.batch_size
-    for n in sorted({min(size, samples), samples % size} - {0}):
-        try:
-            networks.check_batch(network.layers, n)
-        except LayerError as error:
-            raise spec.error_at(
-                ("train", "batch_size"),
-                f"{error.message}; {count_of(samples, 'sample')} in mini-batches of {size:,} make "
-                f"one of {n}",
-            ) from error
-
-
-def memory_of_machine() -> int:
-    """Its memory in bytes; if the system does not say, more than any machine has."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return 2**62
-
-
-@contextmanager
-def _located(spec: Spec) -> Iterator[None]:
-    """Within it, a layer that cannot be built is reported where the spec has it."""
-    try:
-        yield
-    except LayerError as error:
-        place = ("network", error.index)
-        where = (*place, error.key) if error.key else place
-        raise spec.error_at(where, error.message) from error
-
-
-# The network
-
-
-def build_network(spec: Spec, placed: Placed) -> Network:
-    """The network of placed layers, its weights given by them or drawn from the spec's seed.
-
-    Raises:
-        SpecError: weights do not fit their layer, or the cost does not go with the last layer.
-    """
-    rng = np.random.default_rng(seed_of(spec.seed, Stream.WEIGHTS))
-    with _located(spec):
-        buffers = worker_pool.buffers_for(spec.train.threads)
-        return networks.fill_layers(placed, spec.train.cost, spec.dtype, rng, buffers)
-
-
-def check_outputs(spec: Spec, network: Network, data: datasets.Data) -> None:
-    """Raises SpecError where the network's outputs are not what the data and the cost call for."""
-    (units,) = network.output_shape
-    if units != data.outputs:
-        noun = ("class", "classes") if data.classes else ("target a sample", "targets a sample")
-        raise spec.error_at(
-            ("network", len(spec.network) - 1, "units"),
-            f"the data have {count_of(data.outputs, *noun)}, "
-            f"got {count_of(units, 'unit')}; units: {data.outputs} would fit"
-            f"{_other_targets(spec, data, units)}",
-        )
-    if spec.train.cost == "cross_entropy" and data.classes is None:
-        _check_probabilities(spec, data)
-
-
-def _other_targets(spec: Spec, data: datasets.Data, units: int) -> str:
-    """What else than other units would fit: to take integers for numbers, or numbers for classes.
-
-    Integers among the targets are classes, in an array if its type is an integer one.
-    """
-    targets = data.train.targets
-    if data.classes is not None and units == 1 and all(map(is_integer, data.classes)):
-        return "; or, if these integers are plain numbers, classes: none (under data)"
-    if data.classes is None and data.outputs == 1 and units > 1:
-        low, high = targets.min(), targets.max()
-        if (targets == np.rint(targets)).all() and low >= 0 and high < MOST_COUNTED:
-            classes = max(units, int(high) + 1)
-            instead = "not none" if spec.data.classes == "none" else "under data"
-            return (
-                f"; or, if the targets are classes counted from 0, classes: {classes} ({instead})"
-            )
-    return ""
-
-
-def _check_probabilities(spec: Spec, data: datasets.Data) -> None:
-    """Cross-entropy compares probabilities; those of mixed units sum to 1."""
-    parts = [part for part in (data.train, data.validation, data.test) if part is not None]
-    last = spec.network[-1]
-    assert isinstance(last, WeightedLayerSpec)
-    is_mixing = not ACTIVATIONS[last.activation].elementwise
-    for part in parts:
-        targets = part.targets[part.index]
-        if targets.min() < 0 or targets.max() > 1:
-            raise spec.error_at(
-                ("train", "cost"),
-                "cross_entropy takes targets from 0 to 1, the data have "
-                f"{targets.min():g} to {targets.max():g}; quadratic takes any",
-            )
-        sums = targets.sum(axis=1, dtype=np.float64)
-        if is_mixing and np.abs(sums - 1).max() > 1e-5:
-            worst = sums[np.abs(sums - 1).argmax()]
-            raise spec.error_at(
-                ("train", "cost"),
-                f"cross_entropy behind {last.activation} takes targets that sum to 1 in each "
-                f"sample, the data have a sum of {worst:g}; use {DEFAULT} outputs",
-            )
-
-
-# The plan
-
-
-def make_plan(spec: Spec, *, classes: bool) -> Plan:
-    """How a spec wants to be trained."""
-    t = spec.train
-    return Plan(
-        eta=t.eta,
-        schedule=SCHEDULES[t.schedule.type](**t.schedule.settings(t.epochs)),
-        epochs=t.epochs,
-        batch_size=t.batch_size,
-        shuffle=t.shuffle,
-        seed=spec.seed,
-        classes=classes,
-    )
-
-
-def optimizer_links(spec: Spec) -> tuple[Link, ...]:
-    """What the optimizer that a spec asks for is made of."""
-    return tuple(chain_of(spec.train.optimizer.type, **spec.train.optimizer_settings()))
-
-
-# The workers
-
-
-def start_workers(prepared: Prepared, auto: int | None = None) -> WorkerPool:
-    """The threads that its training shares the work among; to be closed.
-
-    Args:
-        auto: how many where the spec leaves it open; None: as many as are worth it.
-    """
-    threads = prepared.spec.train.threads
-    n = min(prepared.plan.batch_size, len(prepared.data.train))
-    count = (auto or threads) if threads == "auto" else threads
-    return worker_pool.start_workers(prepared.network, n, count)

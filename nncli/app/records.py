@@ -14,7 +14,8 @@ from nncli.spec.dump import ABSENT as ABSENT  # in a Difference
 
 if TYPE_CHECKING:
     from nncli.data import Data
-    from nncli.exchange.importing import Layout, ModuleOrigin
+    from nncli.exchange import Layout
+    from nncli.exchange.importing import ModuleOrigin
     from nncli.exchange.trained import Trained
     from nncli.filtering.record import Backward, Filtering
     from nncli.inspection.check import Sweep

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nncli.app.opening import read_preprocessing
 from nncli.app.pipeline import make_plan, prepare, start_workers, with_defaults
@@ -14,7 +14,9 @@ from nncli.app.train import (
     identity_of_data,
     make_trainer,
     run_to_end,
+    train,
 )
+from nncli.app.weights import start_from
 from nncli.core.errors import RunError, SpecError
 from nncli.core.files import read_regular, reason
 from nncli.core.text import count_of, printable
@@ -27,6 +29,9 @@ from nncli.training.checkpoint_writer import CheckpointWriter
 from nncli.training.run_data import DataIdentity, check_same, data_text
 from nncli.training.run_files import SPEC
 from nncli.training.run_folder import ResumePoint, RunFolder, resume_point
+
+if TYPE_CHECKING:
+    from nncli.exchange import Layout
 
 # The length and pace of the training; and the paths of the data, whose fingerprint is compared.
 SETTINGS = (("train", "epochs"), ("train", "eta"), ("train", "schedule"), ("train", "threads"))
@@ -131,6 +136,56 @@ def resume(
             run.folder, prepared.network, point.history, identity, checkpoint_every
         )
         return run_to_end(trainer, prepared, workers, writer, watch)
+
+
+class Begun(NamedTuple):
+    """A training that is ready to be started, or a run that is ready to be resumed (`reopened`)."""
+
+    prepared: Prepared
+    folder: Path
+    reopened: Reopened | None = None
+
+    @property
+    def resume_point(self) -> ResumePoint | None:
+        return None if self.reopened is None else self.reopened.point
+
+    def train(self, *, overwrite: bool = False, **watch: Any) -> Training:
+        """Trains to the end; the arguments are those of `nncli.train`, which raises the same."""
+        if self.reopened is not None:
+            return resume(self.reopened, **watch)
+        return train(self.prepared, out=self.folder, overwrite=overwrite, **watch)
+
+
+def begin(
+    spec: str | Path | None,
+    overrides: Sequence[str] = (),
+    *,
+    resume: str | Path | None = None,
+    out: str | Path | None = None,
+    init_from: str | Path | None = None,
+    layout: "Layout | None" = None,
+) -> Begun:
+    """Makes all ready for a training, which nothing has been written of yet.
+
+    Args:
+        spec: the path of the spec; with `resume` it may be None.
+        overrides: values of it that are replaced, as `train.eta=0.5`.
+        resume: a run folder, whose training is to go on.
+        out: the run folder to write; by default runs/ and the name of the spec.
+        init_from, layout: see `start_from`.
+
+    Raises:
+        SpecError, DataError, RunError, NncliError: as `nncli.train` and `nncli.resume`.
+    """
+    if resume is not None:
+        reopened = reopen(resume, spec=spec, overrides=overrides)
+        return Begun(reopened.prepared, Path(resume), reopened)
+    assert spec is not None
+    loaded = load_spec(spec, overrides)
+    if init_from is not None or layout is not None:
+        loaded = start_from(loaded, init_from, layout or "nncli")
+    prepared = prepare(loaded)
+    return Begun(prepared, Path(out) if out is not None else Path("runs") / prepared.spec.name)
 
 
 def reopen(

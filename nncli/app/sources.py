@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nncli import data as datasets
 from nncli.core.errors import DataError, SpecError
 from nncli.core.seeds import Stream, seed_of
+from nncli.data import Data, Pair, Source, load
 from nncli.data.readers.read import kind
 from nncli.spec import PairSpec, Spec, WeightedLayerSpec
 
@@ -24,7 +24,7 @@ ESCAPES = {
 }
 
 
-def load_data(spec: Spec) -> datasets.Data:
+def load_data(spec: Spec) -> Data:
     """The data of a spec, split and scaled.
 
     Raises:
@@ -33,7 +33,7 @@ def load_data(spec: Spec) -> datasets.Data:
     d = spec.data
     _check_files(spec)
     validation = d.validation
-    return datasets.load(
+    return load(
         train=source_of(spec, d.train),
         validation=validation if isinstance(validation, float) else _maybe(spec, validation),
         test=_maybe(spec, d.test),
@@ -82,7 +82,7 @@ def check_keys(spec: Spec) -> None:
     """Raises SpecError for keys that have no effect where they stand."""
     given = (spec.data.train, spec.data.validation, spec.data.test)
     sources = [source_of(spec, table) for table in given if isinstance(table, str | PairSpec)]
-    halves = [half for s in sources if isinstance(s, datasets.Pair) for half in s]
+    halves = [half for s in sources if isinstance(s, Pair) for half in s]
     has_table = any(map(_is_table, sources))
     problems: list[str] = []
     if spec.data.target is not None and not has_table:
@@ -109,11 +109,11 @@ def _is_table(source: object) -> bool:
         return True
 
 
-def _maybe(spec: Spec, table: str | PairSpec | None) -> datasets.Source | None:
+def _maybe(spec: Spec, table: str | PairSpec | None) -> Source | None:
     return None if table is None else source_of(spec, table)
 
 
-def source_of(spec: Spec, table: str | PairSpec) -> datasets.Source:
+def source_of(spec: Spec, table: str | PairSpec) -> Source:
     """What a key under the spec's `data` names, as seen from the current folder."""
 
     def half(value: object) -> Path | list[object]:
@@ -121,7 +121,7 @@ def source_of(spec: Spec, table: str | PairSpec) -> datasets.Source:
 
     if isinstance(table, str):
         return spec.resolve(table)
-    return datasets.Pair(half(table.inputs), half(table.targets))
+    return Pair(half(table.inputs), half(table.targets))
 
 
 def _lists(value: object) -> list[object]:

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from nncli import data as datasets
 from nncli.app.records import InitialWeights
 from nncli.core import safetensors_format
 from nncli.core.errors import DataError, NncliError, SpecError
 from nncli.core.jsons import from_json
 from nncli.core.text import printable
+from nncli.data import file_size, read_values, read_whole_npz
 from nncli.nn.network import Network
 from nncli.spec import Spec, WeightedLayerSpec, file_and_array
 
 # Most networks start from their seed: only where there is a file is nncli.exchange loaded.
 if TYPE_CHECKING:
-    from nncli.exchange.importing import Layout, WeightFile
+    from nncli.exchange import Layout
+    from nncli.exchange.importing import WeightFile
 
 Given = npt.NDArray[np.float64] | None
 PICKLES = (".pt", ".pth", ".bin", ".pkl", ".ckpt")
@@ -98,12 +99,12 @@ def read_weights(path: Path) -> WeightFile:
             f"{name}: is PyTorch's pickle, which is never read since reading it can run code; "
             "save it with safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"
         )
-    datasets.file_size(path)
+    file_size(path)
     if suffix == ".safetensors" or path.name == PREVIOUS:
         arrays, metadata = safetensors_format.read(path)
         return WeightFile(name, arrays, metadata, is_ordered=False)
     if suffix == ".npz":
-        arrays = datasets.read_whole_npz(path)
+        arrays = read_whole_npz(path)
         return WeightFile(name, arrays, _metadata(arrays), is_ordered=True)
     raise NncliError(f"{name}: expected an .npz or .safetensors file")
 
@@ -159,7 +160,7 @@ def _from_file(spec: Spec, given: str, array: str) -> npt.NDArray[np.float64]:
     path, layout = spec.resolve(file), spec.train.weights_layout
     is_bias = array.endswith(".bias")
     if path.suffix.lower() not in (".npz", ".safetensors", *PICKLES):
-        read = datasets.read_values(path)
+        read = read_values(path)
         # A table has two axes whatever it holds; a row or a column of it is a bias.
         return read.ravel() if is_bias and 1 in read.shape else in_layout(read, layout)
     weights = read_weights(path)

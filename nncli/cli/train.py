@@ -3,32 +3,31 @@
 import gc
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from nncli.cli import options
 from nncli.cli.completion import runs, specs
-from nncli.cli.options import FormatOption, TableOrJson
+from nncli.cli.options import FormatOption, TableOrJson, words
+from nncli.exchange import Layout
 
 if TYPE_CHECKING:
-    from nncli.app.records import Prepared, Training
-    from nncli.app.resume import Reopened
+    from nncli.app.records import Training
+    from nncli.app.resume import Begun
     from nncli.render.pages.training import TrainingScreen
     from nncli.training.history import Epoch, Progress
-    from nncli.training.run_folder import ResumePoint
     from nncli.training.trainer import Trainer
+
+    LayoutWord = StrEnum
+else:
+    LayoutWord = words("Layout", get_args(Layout))
 
 
 class When(StrEnum):
     none = "none"
     last = "last"
     every = "every"
-
-
-class Layout(StrEnum):
-    nncli = "nncli"
-    pytorch = "pytorch"
 
 
 Spec = Annotated[
@@ -95,7 +94,7 @@ InitFrom = Annotated[
     typer.Option(metavar="FILE", help="Start from weights: .npz, .safetensors, or a run."),
 ]
 From = Annotated[
-    Layout | None,
+    LayoutWord | None,
     typer.Option("--from", help="How dense weights lie in files.", show_default="nncli"),
 ]
 
@@ -137,14 +136,23 @@ def train(
     from nncli.nn.parallel.blas import load_numpy
 
     load_numpy()
+    from nncli.app.resume import begin
     from nncli.core.errors import DivergedError, InterruptedTraining, StoppedTraining, UnsavedError
     from nncli.render.pages.training import Tables, TrainingScreen, training_json
     from nncli.render.streams import write_text
 
     short = {"train.epochs": epochs, "train.threads": threads}
     overrides = [f"{key}={value}" for key, value in short.items() if value is not None]
+    layout: Any = None if from_ is None else from_.value
     try:
-        begun = _prepare(spec, resume, out, [*(set_ or []), *overrides], init_from, from_)
+        begun = begin(
+            spec,
+            [*(set_ or []), *overrides],
+            resume=resume,
+            out=out,
+            init_from=init_from,
+            layout=layout,
+        )
     except KeyboardInterrupt:
         raise InterruptedTraining("interrupted; nothing was written") from None
     as_json = format is TableOrJson.json
@@ -170,48 +178,10 @@ def train(
         screen.show_end(done)
 
 
-class Begun(NamedTuple):
-    """A training that is ready to be started, or a run that is ready to be resumed (`reopened`)."""
-
-    prepared: "Prepared"
-    folder: Path
-    reopened: "Reopened | None" = None
-
-    @property
-    def resume_point(self) -> "ResumePoint | None":
-        return None if self.reopened is None else self.reopened.point
-
-
-def _prepare(
-    spec: Path | None,
-    resume: Path | None,
-    out: Path | None,
-    sets: list[str],
-    init_from: Path | None,
-    layout: Layout | None,
-) -> Begun:
-    from nncli.app.pipeline import prepare
-    from nncli.app.resume import reopen
-    from nncli.app.weights import start_from
-    from nncli.spec import load_spec
-
-    if resume is not None:
-        reopened = reopen(resume, spec=spec, overrides=sets)
-        return Begun(reopened.prepared, resume, reopened)
-    assert spec is not None
-    loaded = load_spec(spec, sets)
-    if init_from is not None or layout is not None:
-        loaded = start_from(loaded, init_from, layout.value if layout else "nncli")
-    prepared = prepare(loaded)
-    return Begun(prepared, out if out is not None else Path("runs") / prepared.spec.name)
-
-
 def _train(
-    begun: Begun, screen: "TrainingScreen", *, overwrite: bool, checkpoint_every: float
+    begun: "Begun", screen: "TrainingScreen", *, overwrite: bool, checkpoint_every: float
 ) -> "Training":
     """Trains until all epochs are done or a signal asks to stop."""
-    from nncli.app.resume import resume as resume_run
-    from nncli.app.train import train as run
     from nncli.cli.process import interruptible
     from nncli.core.errors import DivergedError, InterruptedTraining, StoppedTraining
     from nncli.core.text import printable, shell_word
@@ -235,9 +205,7 @@ def _train(
     gc.enable()
     with interruptible() as stop, screen:
         try:
-            if begun.reopened is not None:
-                return resume_run(begun.reopened, **watch)
-            return run(begun.prepared, out=begun.folder, overwrite=overwrite, **watch)
+            return begun.train(overwrite=overwrite, **watch)
         except KeyboardInterrupt:
             message = f"interrupted; saved is the last checkpoint\n{going_on}"
             if not is_run_folder(begun.folder):

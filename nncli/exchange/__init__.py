@@ -7,3 +7,8 @@ layers of a network.
 It imports nn and core, and the package onnx where that is asked for. Start with `trained`, the
 network that the writers get, then `formats`.
 """
+
+from typing import Literal
+
+Layout = Literal["nncli", "pytorch"]
+"""How dense weights lie in a file: nncli's inputs x units, or PyTorch's outputs x inputs."""

@@ -11,17 +11,17 @@ the rules are, in this order:
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from nncli.core.errors import NncliError
 from nncli.core.text import join_words, printable, sizes
+from nncli.exchange import Layout
 from nncli.exchange.trained import BUFFERS, DIVISOR, FORMAT, OFFSET, PYTORCH, STATE_IN_PYTORCH
 from nncli.nn.arrays import Array, Shape
 from nncli.nn.network import Network
 
-Layout = Literal["nncli", "pytorch"]
 OURS = "nncli."  # how the format of a file begins that nncli wrote for itself
 MOST_LINES, MOST_NAMED = 10, 6
 # What a module of PyTorch's is called by how many axes its weight has: a word for every kind of
