@@ -2,21 +2,20 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nncli.cli import options
 from nncli.cli.completion import runs
-from nncli.cli.options import FormatOption, TableOrJson
+from nncli.cli.options import FormatOption, TableOrJson, words
+from nncli.core.text import join_words
+from nncli.exchange.formats import EXPORT_FORMATS
 
-
-class To(StrEnum):
-    onnx = "onnx"
-    pytorch = "pytorch"
-    safetensors = "safetensors"
-    npz = "npz"
-
+if TYPE_CHECKING:
+    To = StrEnum
+else:
+    To = words("To", EXPORT_FORMATS)
 
 Run = Annotated[
     Path,
@@ -25,7 +24,7 @@ Run = Annotated[
     ),
 ]
 ToOption = Annotated[
-    To, typer.Option("--to", metavar="FORMAT", help="onnx, pytorch, safetensors or npz.")
+    To, typer.Option("--to", metavar="FORMAT", help=f"{join_words(EXPORT_FORMATS)}.")
 ]
 Output = Annotated[Path | None, options.output("The file to write.", show_default="the run's name")]
 Overwrite = Annotated[bool, options.overwrite(what="files that are there")]

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from nncli.cli import options
-from nncli.render.formats import FORMATS
+from nncli.render.formats import FORMATS, suffixes
 
 
 class View(StrEnum):
@@ -114,7 +114,7 @@ FormatOption = Annotated[
 ]
 Output = Annotated[
     Path | None,
-    options.output("Write to this file: .txt .json .md .tex .npz .svg .html", OUTPUT),
+    options.output(f"Write to this file: {' '.join(suffixes())}", OUTPUT),
 ]
 Overwrite = Annotated[bool, options.overwrite(OUTPUT)]
 
@@ -160,7 +160,7 @@ def inspect_grad(
     from nncli.cli.options import entries, format_by_suffix, index_range, indices, weight_name, word
     from nncli.core.errors import FailedCheck
     from nncli.core.files import write_whole
-    from nncli.render import formats
+    from nncli.render.formats import write
     from nncli.render.pages.breakdown import document
     from nncli.render.pages.kinds import Choices
     from nncli.render.pages.update import overflow_words
@@ -170,9 +170,9 @@ def inspect_grad(
 
     kind = "table"
     if format is not None:
-        kind = word(format, "--format", tuple(formats.FORMATS))
+        kind = word(format, "--format", tuple(FORMATS))
     elif output is not None:
-        kind = format_by_suffix(output, formats.suffixes())
+        kind = format_by_suffix(output, suffixes())
     extent = Extent(index_range(rows, "--rows"), index_range(columns, "--columns"), full, digits)
     chosen = (
         None if batch or (samples is None and step > 1) else indices(samples or "0", "--samples")
@@ -206,11 +206,11 @@ def inspect_grad(
         )
     made = document(inspected, choices)
     if output is not None:
-        write_whole(output, formats.write(kind, made), overwrite=overwrite)
+        write_whole(output, write(kind, made), overwrite=overwrite)
     elif kind == "table":
         results().print(TerminalPage(made.page), crop=False)  # a cell too wide goes on below
     else:
-        write_bytes(formats.write(kind, made))
+        write_bytes(write(kind, made))
     beyond = inspected.inspection.overflow
     if beyond is not None:
         raise FailedCheck(overflow_words(inspected.inspection.trace, beyond))

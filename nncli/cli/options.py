@@ -18,6 +18,14 @@ from nncli.core.errors import NncliError
 from nncli.core.text import brief, join_words, nearest, printable, quote
 
 
+def words(name: str, known: Iterable[str]) -> Any:
+    """An enumeration of the words that an option takes, those of a table.
+
+    Its members are in capitals: some words, such as index, are methods of str.
+    """
+    return StrEnum(name, {word.upper(): word for word in known})
+
+
 class TableOrJson(StrEnum):
     table = "table"
     json = "json"

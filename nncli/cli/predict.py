@@ -2,20 +2,19 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nncli.cli import options
 from nncli.cli.completion import data_files
-from nncli.cli.options import RunPath
+from nncli.cli.options import RunPath, words
+from nncli.render.pages.predictions import PREDICTION_FORMATS, suffixes
 
-
-class PredictionFormat(StrEnum):
-    csv = "csv"
-    jsonl = "jsonl"
-    npy = "npy"
-
+if TYPE_CHECKING:
+    FormatWord = StrEnum
+else:
+    FormatWord = words("Format", PREDICTION_FORMATS)
 
 Inputs = Annotated[
     str,
@@ -25,10 +24,11 @@ Inputs = Annotated[
         autocompletion=data_files,
     ),
 ]
-Output = Annotated[Path | None, options.output("Write to this file: .csv .jsonl .npy")]
+SUFFIXES = " ".join(format.suffixes[0] for format in PREDICTION_FORMATS.values())
+Output = Annotated[Path | None, options.output(f"Write to this file: {SUFFIXES}")]
 Overwrite = Annotated[bool, options.overwrite()]
 FormatOption = Annotated[
-    PredictionFormat | None,
+    FormatWord | None,
     typer.Option("--format", help="The format.", show_default="by the suffix of FILE, else csv"),
 ]
 
@@ -53,24 +53,21 @@ def predict(
     from nncli.app.predict import predict_blocks
     from nncli.cli.options import format_by_suffix
     from nncli.core.files import whole_file
-    from nncli.render.pages.predictions import SUFFIXES, WRITERS
     from nncli.render.streams import messages, standard_output
 
-    kind = (
-        format.value
-        if format is not None
-        else format_by_suffix(output, SUFFIXES)
-        if output
-        else "csv"
-    )
+    kind = "csv"
+    if format is not None:
+        kind = format.value
+    elif output is not None:
+        kind = format_by_suffix(output, suffixes())
     if output is not None:
         check_output(output, overwrite=overwrite, inputs=[inputs])
     predictions = predict_blocks(run, inputs)
     for note in predictions.notes:
         messages().print(note, soft_wrap=True)
     if output is None:
-        with standard_output(seekable=kind == "npy") as file:
-            WRITERS[kind](predictions, file)
+        with standard_output(seekable=PREDICTION_FORMATS[kind].seeks) as file:
+            PREDICTION_FORMATS[kind].write(predictions, file)
     else:
         with whole_file(output, overwrite=overwrite) as file:
-            WRITERS[kind](predictions, file)
+            PREDICTION_FORMATS[kind].write(predictions, file)

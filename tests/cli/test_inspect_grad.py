@@ -414,13 +414,22 @@ def test_markdown_and_latex(page: Any) -> None:
     assert text.endswith("\\end{document}\n")
 
 
+STARTS = {  # of a file in each format
+    ".json": b'{"schema"',
+    ".md": b"# two",
+    ".tex": b"\\doc",
+    ".npz": b"PK",
+    ".svg": b"<svg",
+    ".html": b"<!DOCTYPE",
+    ".txt": b"two-two-two",
+}
+
+
 @pytest.mark.parametrize("suffix", suffixes())
 def test_output(page: Any, tmp_path: Path, suffix: Any) -> None:
     assert page(TWO, "--check", "5", "--output", f"made{suffix}") == ""
     content = (tmp_path / f"made{suffix}").read_bytes()
-    starts = {".json": b'{"schema"', ".md": b"# two", ".tex": b"\\doc", ".npz": b"PK"}
-    starts |= {".svg": b"<svg", ".html": b"<!DOCTYPE", ".txt": b"two-two-two"}
-    assert content.startswith(starts[suffix])
+    assert content.startswith(STARTS[suffix])
     if suffix == ".npz":
         with np.load(tmp_path / "made.npz", allow_pickle=False) as arrays:
             assert arrays["dense1.weight"].tolist() == [[0.15, 0.25], [0.2, 0.3]]
@@ -521,7 +530,10 @@ WRONG = [
         "there is no cell of conv1's input at 0,8,0: channel, row, column count from 0 within "
         "1 x 8 x 8",
     ),
-    ((TWO, "--output", "page.pdf"), "the suffix '.pdf' is not known; known are .html, .json, .tex"),
+    (
+        (TWO, "--output", "page.pdf"),
+        f"the suffix '.pdf' is not known; known are {', '.join(suffixes())}",
+    ),
     ((TWO, "--set", "train.etta=1"), "etta"),
 ]
 

@@ -1,11 +1,17 @@
 """The small languages of the command line, and what is not in them."""
 
-from typing import Any
+import re
+from typing import Any, get_args
 
 import pytest
 
-from nncli.cli import options
+from nncli.cli import export, options, predict, train
 from nncli.core.errors import NncliError
+from nncli.exchange import Layout
+from nncli.exchange.formats import EXPORT_FORMATS
+from nncli.render import formats as rendered
+from nncli.render.pages.predictions import PREDICTION_FORMATS
+from tests.conftest import Run
 
 LONG = "9" * 5000  # int() itself refuses so many digits
 
@@ -52,3 +58,29 @@ def test_a_number_that_is_too_large_is_told_the_limit(read: Any) -> None:
     read("9" * 18)
     with pytest.raises(NncliError, match="is too large; numbers of at most 18 digits are taken"):
         read("1" + "0" * 18)
+
+
+WORDS = [
+    (export.To, EXPORT_FORMATS),
+    (predict.FormatWord, PREDICTION_FORMATS),
+    (train.LayoutWord, get_args(Layout)),
+]
+
+
+@pytest.mark.parametrize(("option", "table"), WORDS, ids=["export", "predict", "train"])
+def test_the_words_of_an_option_are_those_of_its_table(option: Any, table: Any) -> None:
+    assert [word.value for word in option] == list(table)
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        ("export", EXPORT_FORMATS),
+        ("predict", [format.suffixes[0] for format in PREDICTION_FORMATS.values()]),
+        ("inspect-grad", [*rendered.FORMATS, *rendered.suffixes()]),
+        ("train", get_args(Layout)),
+    ],
+)
+def test_help_names_every_word_of_a_table(nncli: Run, command: str, named: Any) -> None:
+    text = re.sub(r"[\s│]", "", nncli(command, "--help", COLUMNS="100").out)
+    assert [word for word in named if word not in text] == []

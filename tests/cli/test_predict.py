@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 import nncli as library
 from nncli.core import safetensors_format
 from nncli.data import inference_inputs as later
-from nncli.render.pages.predictions import WRITERS
+from nncli.render.pages.predictions import PREDICTION_FORMATS
 from tests.commands import LIMIT
 from tests.conftest import ROOT, Run
 
@@ -225,7 +225,7 @@ def test_memory_does_not_grow_with_the_file(
             np.save(path, x)
         with (tmp_path / "out").open("wb") as file:
             tracemalloc.start()
-            WRITERS["csv"](library.predict_blocks(runs / "iris", path), file)
+            PREDICTION_FORMATS["csv"].write(library.predict_blocks(runs / "iris", path), file)
             _, most = tracemalloc.get_traced_memory()
             tracemalloc.stop()
         assert (tmp_path / "out").read_bytes().count(b"\n") == count + 1

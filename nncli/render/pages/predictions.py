@@ -1,22 +1,25 @@
-"""Predictions as files: CSV, JSON lines, .npy. Each format is a row of WRITERS."""
+"""Predictions as files: CSV, JSON lines, .npy. Each format is a row of PREDICTION_FORMATS.
+
+NumPy is imported only where arrays are written, since the help of the command names the formats.
+"""
 
 import csv
 import io
 import sys
 from collections.abc import Callable, Iterable
-from typing import IO
+from typing import IO, TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from nncli.app.records import Prediction
 from nncli.core.jsons import to_json
 from nncli.core.text import without_controls
-from nncli.nn.arrays import Array
 
-Blocks = Iterable[Prediction]
+if TYPE_CHECKING:
+    from nncli.app.records import Prediction
+    from nncli.nn.arrays import Array
+
+    Blocks = Iterable[Prediction]
 
 
-def write_csv(blocks: Blocks, file: IO[bytes]) -> None:
+def write_csv(blocks: "Blocks", file: IO[bytes]) -> None:
     """A header, then a line a sample: its class, where there are classes, and its outputs.
 
     On standard output control characters in names are escapes: where a pipe ends, they might act.
@@ -34,7 +37,7 @@ def write_csv(blocks: Blocks, file: IO[bytes]) -> None:
         file.flush()
 
 
-def numbers(outputs: Array) -> list[list[str]]:
+def numbers(outputs: "Array") -> list[list[str]]:
     """Each number as the shortest text that reads back equal in its own type."""
     texts: list[list[str]] = outputs.astype(str).tolist()
     return texts
@@ -46,7 +49,7 @@ def csv_lines(rows: Iterable[Iterable[str]]) -> bytes:
     return text.getvalue().encode()
 
 
-def write_jsonl(blocks: Blocks, file: IO[bytes]) -> None:
+def write_jsonl(blocks: "Blocks", file: IO[bytes]) -> None:
     """A JSON object a sample: `class`, where there are classes, and `outputs`."""
     for block in blocks:
         labels, rows = block.labels, block.outputs.tolist()
@@ -59,8 +62,10 @@ def write_jsonl(blocks: Blocks, file: IO[bytes]) -> None:
         file.flush()
 
 
-def write_npy(blocks: Blocks, file: IO[bytes]) -> None:
+def write_npy(blocks: "Blocks", file: IO[bytes]) -> None:
     """The outputs, samples x outputs, in the network's type. The file must allow to go back."""
+    import numpy as np
+
     count = 0
     for block in blocks:
         if not count:
@@ -73,7 +78,9 @@ def write_npy(blocks: Blocks, file: IO[bytes]) -> None:
     file.seek(0, io.SEEK_END)
 
 
-def write_header(file: IO[bytes], array: Array) -> None:
+def write_header(file: IO[bytes], array: "Array") -> None:
+    import numpy as np
+
     fields = {
         "descr": np.lib.format.dtype_to_descr(array.dtype),
         "fortran_order": False,
@@ -82,7 +89,28 @@ def write_header(file: IO[bytes], array: Array) -> None:
     np.lib.format.write_array_header_1_0(file, fields)
 
 
-Writer = Callable[[Blocks, IO[bytes]], None]
+class PredictionFormat(NamedTuple):
+    """A format of predictions.
 
-WRITERS: dict[str, Writer] = {"csv": write_csv, "jsonl": write_jsonl, "npy": write_npy}
-SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".npy": "npy"}
+    suffixes: of its files, the usual one first.
+    write: writes what `predict_blocks` gives to a file.
+    seeks: whether the file must allow to go back.
+    """
+
+    suffixes: tuple[str, ...]
+    write: "Callable[[Blocks, IO[bytes]], None]"
+    seeks: bool = False
+
+
+PREDICTION_FORMATS = {
+    "csv": PredictionFormat((".csv",), write_csv),
+    "jsonl": PredictionFormat((".jsonl", ".ndjson"), write_jsonl),
+    "npy": PredictionFormat((".npy",), write_npy, seeks=True),
+}
+
+
+def suffixes() -> dict[str, str]:
+    """The formats by the suffixes of their files."""
+    return {
+        suffix: name for name, format in PREDICTION_FORMATS.items() for suffix in format.suffixes
+    }
