@@ -226,7 +226,8 @@ def _compare(
     at = tuple(np.array(entries, int).reshape(len(entries), array.ndim).T)
     values = array[at].astype(np.float64)
     noise = known_errors.rounding[gradient.layer, gradient.quantity][at] + underflow(dtype)
-    known = np.isfinite(references) | np.isnan(values)
+    # NaN is wrong, but for where a network has gone so far that its 0 times infinity is NaN.
+    known = np.where(np.isnan(values), np.isfinite(noise), np.isfinite(references))
     with np.errstate(over="ignore"):  # infinity is right where the trace's dtype overflows
         rounded = references.astype(dtype)
     references = np.where(np.isinf(values) & np.isinf(rounded), rounded, references)

@@ -635,6 +635,15 @@ def test_the_derivative_of_a_saturated_sigmoid_is_computed() -> None:
     assert sum(tensor.unknown for tensor in done.tensors) == 0
 
 
+def test_nan_in_a_network_that_is_finite_is_wrong() -> None:
+    trace = trace_of(dense_cases()[3])
+    first = trace.layers[0]
+    wrong = np.array(first.weight_gradient)
+    wrong[0, 0] = np.nan
+    done = check(replace(trace, layers=(replace(first, weight_gradient=wrong), *trace.layers[1:])))
+    assert [(t.layer, t.quantity) for t in failed(done)] == [("dense1", "weight_gradient")]
+
+
 @DTYPES
 def test_a_bias_before_a_batchnorm_is_proven_though_its_gradient_is_rounding(dtype: Any) -> None:
     """Its derivative is 0: the mean that is taken off takes the bias with it."""

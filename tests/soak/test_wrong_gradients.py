@@ -53,3 +53,11 @@ def test_what_changes_nothing_is_no_error() -> None:
     assert not is_error(trace, last, "upstream", array, array * (1 + 1e-6))
     zeros = replace(last, upstream=0 * array)
     assert not is_error(trace, zeros, "upstream", 0 * array, 2 * zeros.upstream)
+
+
+@pytest.mark.parametrize("seed", [4827, 70167])
+def test_a_network_that_has_diverged_is_not_called_wrong(seed: int) -> None:
+    """Rounding decides its outputs; 0 times the infinity of a gradient is NaN: nothing is told."""
+    trace = trace_of(random_step(np.random.default_rng(seed), on_kinks=True))
+    assert max(float(np.abs(layer.a).max()) for layer in trace.layers) > 1e11
+    assert check(trace).verdict == "not_proven"
