@@ -1,6 +1,7 @@
 """Which room may import which: the arrows of the package, held exactly."""
 
 import ast
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,36 @@ def test_arrows_within_render(path: str) -> None:
 
 def test_every_room_has_its_arrows() -> None:
     assert {path.split("/")[1] for path in FILES if path.count("/") > 1} == set(ARROWS)
+
+
+NAMES = {  # in docstrings: what imports call them
+    **{name: name for name in ("rich", "typer", "yaml", "pydantic", "onnx")},
+    "NumPy": "numpy",
+    "Pillow": "PIL",
+    **{room: f"nncli.{room}" for room in ARROWS},
+}
+
+
+def named_in(docstring: str) -> set[str]:
+    """What the sentences of a package's docstring say that it may import."""
+    sentences = re.split(r"\.\s", docstring)
+    said = " ".join(sentence for sentence in sentences if "may import" in sentence)
+    return {module for name, module in NAMES.items() if re.search(rf"\b{name}\b", said)}
+
+
+@pytest.mark.parametrize(
+    "path", sorted(path for path in FILES if path.count("/") > 1 and path.endswith("__init__.py"))
+)
+def test_a_package_says_what_it_imports(path: str) -> None:
+    folder, room = path.removesuffix("__init__.py"), f"nncli.{path.split('/')[1]}"
+    found = set[str]()
+    for name, file in FILES.items():
+        if name.startswith(folder):
+            found |= imports(file.read_text(encoding="utf-8"), name)
+    used = {module for module in NAMES.values() if any(is_among(f, {module}) for f in found)}
+    docstring = ast.get_docstring(ast.parse(FILES[path].read_text(encoding="utf-8"))) or ""
+    assert named_in(docstring) - {room} == used - {room}
+    assert re.search(r"\bStart (with|reading\s+at)\b", docstring)
 
 
 PARALLEL = {  # what the rest of the package uses of nn.parallel, as its docstring says

@@ -1,4 +1,13 @@
-"""The command line: options in, one library call, one rendering out."""
+"""The command line: options in, one library call, one rendering out; a command a file.
+
+A command calls one function of `nncli.app` and shows its record by one of `nncli.render`; this
+package alone knows exit statuses, signals and what a terminal is. Everything heavy is imported
+within the command, so that `--help` is quick.
+
+It may import typer, app, render and core; and where a call of app would only pass it on, spec (to
+load one, and its schema), training (its events), filtering (the words of its options) and nn (for
+`parallel.blas.load_numpy`). Start with `app`, then `train`.
+"""
 
 import gc
 import os

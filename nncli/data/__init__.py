@@ -5,7 +5,8 @@ out what targets mean (`targets`); `preprocessing` is that and how inputs are sc
 run, by which `inference_inputs` reads data that come later. A `dataset` gathers mini-batches.
 `survey` looks at a file for `nncli init`.
 
-It imports NumPy and core only, and knows nothing of networks. Start with `load`, then `dataset`.
+It may import NumPy, core and, in `readers`, Pillow; it knows nothing of networks. Start with
+`load`, then `dataset`.
 """
 
 from nncli.data.dataset import Checksum, Data, Dataset, prepare

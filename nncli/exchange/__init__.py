@@ -4,8 +4,8 @@
 module (`pytorch`), safetensors and npz. `importing` fits the arrays of a file of weights to the
 layers of a network.
 
-It imports nn and core, and the package onnx where that is asked for. Start with `trained`, the
-network that the writers get, then `formats`.
+It may import NumPy, core, nn and, where that is asked for, the package onnx. Start with `trained`,
+the network that the writers get, then `formats`.
 """
 
 from typing import Literal

@@ -6,5 +6,5 @@ backpropagation (`probe`), on the scale of what rounding does to it (`rounding`)
 the gradients by four formulas, and product by product; `findings` interprets the numbers. `timing`
 measures layers.
 
-It imports nn and core only. Start with `record`, then `check` and `probe`.
+It may import NumPy, core and nn. Start with `record`, then `check` and `probe`.
 """

@@ -5,6 +5,6 @@ a record. A `network` is a tuple of layers, one kind a file in `layers/`, with a
 flat vector; `activations`, `costs` and `optimizers` are tables of rules, each with what the rest of
 nncli has to know of a row. `parallel/` shares a step out among cores.
 
-It imports NumPy and core, nothing else. Start with `arrays` (what an operation and a rule are),
+It may import NumPy and core, nothing else. Start with `arrays` (what an operation and a rule are),
 `layers/base` and `layers/dense`, then `passes` and `step`.
 """

@@ -7,7 +7,8 @@ pages of records; `document` holds the blocks that pages are made of; `formats` 
 `text` writes numbers and arrays, `streams` is standard output and error.
 Start with `document`, then `pages.breakdown`.
 
-Only this package imports rich. It may import core, and the packages whose records it shows: nn,
-filtering, inspection, training, and of app the records alone. Within it, imports point one way:
+It may import rich, which no other package may, NumPy, core, the packages whose records it shows,
+which are nn, filtering, inspection and training, and of app the records. Within it, imports point
+one way:
 formats and pages -> terminal -> widgets -> document -> text, notation.
 """

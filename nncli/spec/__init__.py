@@ -1,9 +1,10 @@
 """A YAML file becomes a checked, frozen Spec: the only room that imports yaml and pydantic.
 
 The models (`models`, and for its parts `data` and `layers`) check each value by itself; `load`
-reads a file and checks what concerns several parts at once. Of the engine, this room knows only
-the tables whose words are a spec's own: activations, costs, initialisers and layers. Start reading
-at `load`.
+reads a file and checks what concerns several parts at once. Start reading at `load`.
+
+It may import yaml, pydantic, core and, of nn, the tables whose words are a spec's own: activations,
+costs, initialisers and layers.
 """
 
 from nncli.spec.data import DataSpec, PairSpec

@@ -4,6 +4,6 @@
 and `CheckpointWriter` put a training on the disk, so that it can be resumed to the bit. `evaluate`
 measures a network on samples.
 
-It imports NumPy, core and nn: it knows nothing of specs and of how data are read, but takes a
+It may import NumPy, core and nn. It knows nothing of specs and of how data are read, but takes a
 `SampleSet` and a `Plan`. Start with `steps` and `trainer`; then `checkpoint` and `run_folder`.
 """

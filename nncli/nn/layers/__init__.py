@@ -2,7 +2,8 @@
 
 `LAYERS` is the one list of them; whatever depends on the kind of a layer asks the kind. A new kind
 is a file here and a line in the list, a model in `nncli.spec.layers`, and its entries in the
-exporters. Start reading at `base`, then `dense`.
+exporters. It may import NumPy, core and, of nn, arrays, activations, initialisers and windows.
+Start reading at `base`, then `dense`.
 """
 
 from nncli.nn.layers.base import (

@@ -17,6 +17,6 @@ The rest of nncli uses only this:
     partition      `partition`, which a `Step` calls
     blas           how many threads BLAS has and may have, and NumPy loaded with one
 
-The package may import NumPy, core and nn. Nothing is imported here, so that `blas.load_numpy` can
-run before NumPy is loaded. Start reading at `partition`, then `worker_pool`.
+It may import NumPy, core and the rest of nn. Nothing is imported here, so that `blas.load_numpy`
+can run before NumPy is loaded. Start reading at `partition`, then `worker_pool`.
 """

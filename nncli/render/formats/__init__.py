@@ -4,8 +4,8 @@ To add one is to add its function and its row: the command line, the suffixes an
 here. Formats are made from a document alone, so every command that makes one has all of them.
 Those that take more than a few lines have a file of their own.
 
-They may import what is beside this package, and neither pages nor records; and only when they
-write, since the help of a command names them all. Start with `markdown`.
+It may import NumPy, core and what is beside it in render, but neither pages nor records; and that
+only when it writes, since the help of a command names all formats. Start with `markdown`.
 """
 
 import io

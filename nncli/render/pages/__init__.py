@@ -6,5 +6,7 @@ views of its gradient, `matrices`, `update` and `proof`. Of a filter over a matr
 they show.
 
 A page is blocks of `nncli.render.document` where it can be written in many formats, and else
-something that rich prints. The same file has the record as JSON. Pages import no formats.
+something that rich prints. The same file has the record as JSON. It may import rich, NumPy, core,
+the packages whose records it shows, which are nn, filtering, inspection, training and of app the
+records, and what is beside it in render, but no formats. Start with `layers`, then `breakdown`.
 """

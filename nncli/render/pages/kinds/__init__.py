@@ -2,6 +2,8 @@
 
 A kind that computes by formulas of its own (`Layer.forward_formulas`) needs nothing here: its page
 is `LayerPage`. Any other is a class and a line in PAGES. Start reading at `base`, then `dense`.
+
+It may import NumPy, core, nn, inspection and what is beside it in render, but no formats.
 """
 
 from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, Layer, MaxPool
