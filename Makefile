@@ -7,7 +7,10 @@ NEWEST ?= .venv-newest
 WORKERS ?= 2
 MNIST ?= $(firstword $(wildcard ../shared/data/mnist) data/mnist)
 BIN := $(VENV)/bin
-INSTALL := -m pip install --quiet --disable-pip-version-check -c constraints.txt
+INSTALL := -m pip install --quiet --disable-pip-version-check
+# In the environment, so that they hold for what pip builds with, too; newer pips ask for the second.
+export PIP_CONSTRAINT := constraints.txt
+export PIP_BUILD_CONSTRAINT := constraints.txt
 PYTEST := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 # A file's tests stay in one process, which makes what they share once.
 SPREAD := -n $(WORKERS) --dist loadfile
@@ -45,7 +48,7 @@ slow: $(VENV)/developer ## the tests that take long
 
 newest: ## lint, types and all tests with the newest of everything, in an environment of its own
 	rm -rf $(NEWEST)
-	$(MAKE) test slow VENV=$(NEWEST) INSTALL='-m pip install --quiet --disable-pip-version-check'
+	$(MAKE) test slow VENV=$(NEWEST) PIP_CONSTRAINT= PIP_BUILD_CONSTRAINT=
 
 $(PEERS)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(PEERS)

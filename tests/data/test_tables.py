@@ -1,4 +1,5 @@
 import csv
+import gzip
 import io
 import tracemalloc
 from pathlib import Path
@@ -519,6 +520,24 @@ def test_gzip_with_bytes_behind_its_end_is_not_called_no_gzip() -> None:
     assert problems(read_source, path) == [
         "t.csv.gz: other bytes follow its gzip data; it is damaged, or something was added to it"
     ]
+
+
+MEMBER = gzip.compress(b"1,2\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [
+        pytest.param(MEMBER * 2 + b"PK", "other bytes follow its gzip data", id="two members"),
+        pytest.param(MEMBER + bytes(600) + b"x", "other bytes follow its gzip data", id="zeros"),
+        pytest.param(MEMBER + MEMBER[:-8] + bytes(8), "is damaged gzip", id="second checksum"),
+        pytest.param(MEMBER[:2] + b"\7" + MEMBER[3:], "is damaged gzip", id="unknown method"),
+    ],
+)
+def test_what_is_wrong_with_gzip_is_told_by_its_bytes(content: bytes, wrong: str) -> None:
+    path = write("t.csv.gz", "")
+    path.write_bytes(content)
+    assert problems(read_source, path)[0].startswith(f"t.csv.gz: {wrong}")
 
 
 def test_words_where_classes_are_counted_are_told_once(tmp_path: Path) -> None:

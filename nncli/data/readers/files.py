@@ -162,7 +162,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         with cast(IO[bytes], gzip.open(path) if is_gzip(path) else path.open("rb")) as stream:
             yield stream
     except gzip.BadGzipFile as error:
-        raise not_gzip(path, error) from error
+        raise not_gzip(path) from error
     except EOFError as error:
         raise DataError(f"{printable(path)}: is cut short: the gzip data do not end") from error
     except zlib.error as error:
@@ -171,16 +171,39 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         raise cannot_read(path, error) from error
 
 
-def not_gzip(path: Path, error: gzip.BadGzipFile) -> DataError:
-    if "Not a gzipped file" not in str(error):
-        return DataError(f"{printable(path)}: is damaged gzip")
+def not_gzip(path: Path) -> DataError:
+    """For a file that gzip refuses, by its bytes."""
     with path.open("rb") as stream:
-        if stream.read(len(GZIP)) == GZIP:
-            return DataError(
-                f"{printable(path)}: other bytes follow its gzip data; it is damaged, or something "
-                "was added to it"
-            )
-    return DataError(f"{printable(path)}: is not gzip, though its name ends in .gz")
+        if stream.read(len(GZIP)) != GZIP:
+            return DataError(f"{printable(path)}: is not gzip, though its name ends in .gz")
+        stream.seek(0)
+        if not other_bytes_follow(stream):
+            return DataError(f"{printable(path)}: is damaged gzip")
+    return DataError(
+        f"{printable(path)}: other bytes follow its gzip data; it is damaged, or something was "
+        "added to it"
+    )
+
+
+def other_bytes_follow(stream: IO[bytes]) -> bool:
+    """Whether something else than another member or zeros follows a whole member of gzip data."""
+    rest = stream.read(CHUNK)
+    while rest:
+        member = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+        try:
+            while rest and not member.eof:
+                member.decompress(rest, CHUNK)
+                rest = member.unused_data or member.unconsumed_tail or stream.read(CHUNK)
+        except zlib.error:
+            return False
+        if not member.eof:
+            return False
+        rest = rest.lstrip(b"\0")
+        while len(rest) < len(GZIP) and (more := stream.read(CHUNK)):
+            rest = (rest + more).lstrip(b"\0")
+        if rest and not rest.startswith(GZIP):
+            return True
+    return False
 
 
 def read_upto(
