@@ -5,8 +5,8 @@ package alone knows exit statuses, signals and what a terminal is. Everything he
 within the command, so that `--help` is quick.
 
 It may import typer, app, render and core; and where a call of app would only pass it on, spec (to
-load one, and its schema), training (its events), filtering (the words of its options) and nn (for
-`parallel.blas.load_numpy`). Start with `app`, then `train`.
+load one, and its schema), training (its events), filtering and exchange (the words of its options)
+and nn (for `parallel.blas.load_numpy`). Start with `app`, then `train`.
 """
 
 import gc
