@@ -5,11 +5,15 @@ from typing import Any, get_args
 
 import pytest
 
-from nncli.cli import export, options, predict, train
+from nncli.app.conv import SUMMED
+from nncli.cli import export, inspect_grad, options, predict, train
 from nncli.core.errors import NncliError
 from nncli.exchange import Layout
 from nncli.exchange.formats import EXPORT_FORMATS
+from nncli.filtering.options import PADDING_MODES
+from nncli.inspection import views as inspection
 from nncli.render import formats as rendered
+from nncli.render.pages.kinds import weighted
 from nncli.render.pages.predictions import PREDICTION_FORMATS
 from tests.conftest import Run
 
@@ -60,14 +64,19 @@ def test_a_number_that_is_too_large_is_told_the_limit(read: Any) -> None:
         read("1" + "0" * 18)
 
 
+IDS = ["export", "predict", "train", "view", "page"]
 WORDS = [
     (export.To, EXPORT_FORMATS),
     (predict.FormatWord, PREDICTION_FORMATS),
     (train.LayoutWord, get_args(Layout)),
+    (inspect_grad.View, inspection.VIEWS),
+    (inspect_grad.View, weighted.VIEWS),
 ]
 
 
-@pytest.mark.parametrize(("option", "table"), WORDS, ids=["export", "predict", "train"])
+@pytest.mark.parametrize(
+    ("option", "table"), WORDS, ids=["export", "predict", "train", "view", "page"]
+)
 def test_the_words_of_an_option_are_those_of_its_table(option: Any, table: Any) -> None:
     assert [word.value for word in option] == list(table)
 
@@ -79,6 +88,7 @@ def test_the_words_of_an_option_are_those_of_its_table(option: Any, table: Any) 
         ("predict", [format.suffixes[0] for format in PREDICTION_FORMATS.values()]),
         ("inspect-grad", [*rendered.FORMATS, *rendered.suffixes()]),
         ("train", get_args(Layout)),
+        ("conv", [*PADDING_MODES, *SUMMED]),
     ],
 )
 def test_help_names_every_word_of_a_table(nncli: Run, command: str, named: Any) -> None:

@@ -263,16 +263,27 @@ def decoded(name: str, content: bytes | bytearray, first: int = 1) -> str:
     """The text of UTF-8 bytes that begin at row `first` of a file; a BOM is dropped."""
     if first == 1:
         refuse_foreign(content[:START], name, "a table")
+    return utf8_text(name, content, first, "table", "utf-8-sig")
+
+
+def utf8_text(
+    name: str, content: bytes | bytearray, first: int, noun: str, codec: str = "utf-8"
+) -> str:
+    """The text of UTF-8 bytes that begin at row `first` of a file, which holds a `noun`.
+
+    Args:
+        codec: utf-8, or utf-8-sig where a BOM is dropped.
+    """
     nul = content.find(0)
     if nul >= 0:
         row = content.count(b"\n", 0, nul) + first
         raise DataError(f"{name}: row {row}: holds a NUL byte; is it a text file?")
     try:
-        return content.decode("utf-8-sig")
+        return content.decode(codec)
     except UnicodeDecodeError as error:
-        # The codec counts from behind the BOM.
-        start = error.start + (3 if content.startswith(b"\xef\xbb\xbf") else 0)
+        # The codec of a BOM counts from behind it.
+        start = len(content) - len(error.object) + error.start
         row = content.count(b"\n", 0, start) + first
         raise DataError(
-            f"{name}: row {row}: byte 0x{content[start]:02x} is not UTF-8; save the table as UTF-8"
+            f"{name}: row {row}: byte 0x{content[start]:02x} is not UTF-8; save the {noun} as UTF-8"
         ) from error

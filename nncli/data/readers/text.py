@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from nncli.core.errors import DataError
 from nncli.core.text import count_of, quote_all
 from nncli.data.messages import Problems
-from nncli.data.readers.files import TEXT_LIMIT, refuse_foreign
+from nncli.data.readers.files import TEXT_LIMIT, refuse_foreign, utf8_text
 from nncli.data.readers.headers import empty_at_end, header_of, left_out_words
 from nncli.data.readers.tables import (
     INTEGER,
@@ -153,12 +153,12 @@ class TextReader:
             self.line += with_newlines(b"".join(lines)).count(b"\n")
             return None
         return self.parse_fast(lines) or self.parse_exactly(
-            self.decoded(with_newlines(b"".join(lines)))
+            utf8_text(self.name, with_newlines(b"".join(lines)), self.line, "matrix")
         )
 
     def parse_start(self, block: bytes) -> bytes:
         """Finds out kind, width and header by the first row; returns what is left to read."""
-        lines = self.decoded(block).split("\n")
+        lines = utf8_text(self.name, block, self.line, "matrix").split("\n")
         for i, text in enumerate(lines):
             if not self.has_cells(text):
                 continue
@@ -280,20 +280,6 @@ class TextReader:
         """The cells but for those that are left out, empty as they are."""
         left_out = min(self.nameless, empty_at_end(cells)) if self.nameless else 0
         return cells[: len(cells) - left_out]
-
-    def decoded(self, block: bytes) -> str:
-        nul = block.find(0)
-        if nul >= 0:
-            row = self.line + block.count(b"\n", 0, nul)
-            raise DataError(f"{self.name}: row {row}: holds a NUL byte; is it a text file?")
-        try:
-            return block.decode()
-        except UnicodeDecodeError as error:
-            row = self.line + block.count(b"\n", 0, error.start)
-            raise DataError(
-                f"{self.name}: row {row}: byte 0x{block[error.start]:02x} is not UTF-8; "
-                "save the matrix as UTF-8"
-            ) from error
 
 
 class Counted(io.RawIOBase):
