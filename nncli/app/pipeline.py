@@ -225,7 +225,7 @@ def _other_targets(spec: Spec, data: Data, units: int) -> str:
 
 def _check_probabilities(spec: Spec, data: Data) -> None:
     """Raises SpecError where targets are no probabilities; those of mixed units sum to 1."""
-    any_ = join_words(dict.fromkeys(row.name for row in COSTS if not row.of_probabilities))
+    unbounded = join_words(dict.fromkeys(row.name for row in COSTS if not row.of_probabilities))
     parts = [part for part in (data.train, data.validation, data.test) if part is not None]
     last = spec.network[-1]
     assert isinstance(last, WeightedLayerSpec)
@@ -236,7 +236,7 @@ def _check_probabilities(spec: Spec, data: Data) -> None:
             raise spec.error_at(
                 ("train", "cost"),
                 f"{spec.train.cost} takes targets from 0 to 1, the data have "
-                f"{targets.min():g} to {targets.max():g}; {any_} takes any",
+                f"{targets.min():g} to {targets.max():g}; {unbounded} takes any",
             )
         sums = targets.sum(axis=1, dtype=np.float64)
         if is_mixing and np.abs(sums - 1).max() > 1e-5:
