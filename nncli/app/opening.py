@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from nncli.app.pipeline import build_run_network, prepare
 from nncli.app.records import Prepared
-from nncli.core.errors import RunError
+from nncli.core.errors import RunError, why_damaged
 from nncli.core.text import count_of, printable
 from nncli.data import Preprocessing, preprocessing_from
 from nncli.nn.network import Network
@@ -166,4 +166,5 @@ def read_preprocessing(folder: Path) -> Preprocessing:
     try:
         return preprocessing_from(plain)
     except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{printable(folder / DATA)}: damaged: {error}") from error
+        why = printable(why_damaged(error))
+        raise RunError(f"{printable(folder / DATA)}: damaged: {why}") from error

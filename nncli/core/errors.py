@@ -51,6 +51,17 @@ class DamagedError(RunError):
     """A file of a run that is not as it was written."""
 
 
+class Malformed(ValueError):
+    """What is wrong with the content of a file, in our words; its reader says which file."""
+
+
+def why_damaged(error: Exception) -> str:
+    """What is wrong with a file's content, and never in a library's words."""
+    if isinstance(error, KeyError):
+        return f"it holds no {error}"
+    return str(error) if isinstance(error, Malformed) else "its content is not what nncli writes"
+
+
 class StoppedTraining(NncliError):
     """A training that ended before its time; what was good until then is saved.
 

@@ -4,6 +4,8 @@ import json
 import math
 from typing import Any
 
+from nncli.core.errors import Malformed
+
 
 def to_json(record: Any, indent: int | None = None) -> str:
     """`record` (mappings, lists, numbers, text) as JSON text, every digit kept, without a newline.
@@ -25,11 +27,11 @@ def _finite(value: Any) -> Any:
 
 
 def from_json(text: str | bytes) -> dict[str, Any]:
-    """The mapping that a JSON text is; ValueError where it is something else."""
+    """The mapping that a JSON text is; Malformed where it is something else."""
     try:
         record = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError("it is no JSON") from error
+        raise Malformed("it is no JSON") from error
     if not isinstance(record, dict):
-        raise ValueError("it is no JSON object")
+        raise Malformed("it is no JSON object")
     return record

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nncli.core.errors import RunError
+from nncli.core.errors import Malformed, RunError
 from nncli.core.files import reason
 from nncli.core.text import printable, quote
 
@@ -66,26 +66,26 @@ def read(path: Path) -> tuple[Arrays, dict[str, str]]:
         raise RunError(f"{printable(path)}: cannot be read: {reason(error)}") from error
     try:
         return unpack(content)
-    except ValueError as error:
+    except Malformed as error:
         raise RunError(f"{printable(path)}: not a whole safetensors file: {error}") from error
 
 
 def unpack(content: bytes) -> tuple[Arrays, dict[str, str]]:
-    """The arrays and metadata in a file's bytes; ValueError says how they are damaged."""
+    """The arrays and metadata in a file's bytes; Malformed says how they are damaged."""
     length = int.from_bytes(content[:8], "little")
     if len(content) < 8 or length > len(content) - 8:
-        raise ValueError(f"its header of {length} bytes does not fit in {len(content)} bytes")
+        raise Malformed(f"its header of {length} bytes does not fit in {len(content)} bytes")
     if length > LARGEST_HEADER:
-        raise ValueError(f"its header of {length} bytes is longer than any network's")
+        raise Malformed(f"its header of {length} bytes is longer than any network's")
     try:
         header = json.loads(content[8 : 8 + length])
     except (ValueError, RecursionError) as error:
-        raise ValueError("its header is no JSON") from error
+        raise Malformed("its header is no JSON") from error
     if not isinstance(header, dict):
-        raise ValueError("its header is not a JSON object")
+        raise Malformed("its header is not a JSON object")
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(t, str) for t in metadata.values()):
-        raise ValueError("its metadata are not strings")
+        raise Malformed("its metadata are not strings")
     numbers = memoryview(content)[8 + length :]
     return {name: _array(name, entry, numbers) for name, entry in header.items()}, metadata
 
@@ -93,18 +93,18 @@ def unpack(content: bytes) -> tuple[Arrays, dict[str, str]]:
 def _array(name: str, entry: Any, numbers: memoryview) -> npt.NDArray[Any]:
     quoted = quote(name)
     if not isinstance(entry, dict) or not {"dtype", "shape", "data_offsets"} <= entry.keys():
-        raise ValueError(f"{quoted} lacks its dtype, shape or data_offsets")
+        raise Malformed(f"{quoted} lacks its dtype, shape or data_offsets")
     code, shape, place = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(code, str) or code not in DTYPES:
-        raise ValueError(f"{quoted} is of {str(code)[:40]!r}; known are {', '.join(DTYPES)}")
+        raise Malformed(f"{quoted} is of {str(code)[:40]!r}; known are {', '.join(DTYPES)}")
     if not _is_whole(shape) or not _is_whole(place) or len(place) != 2:
-        raise ValueError(f"{quoted} has a shape or a place that is not of whole numbers")
+        raise Malformed(f"{quoted} has a shape or a place that is not of whole numbers")
     dtype, (start, stop) = np.dtype(DTYPES[code]), place
     if stop > len(numbers) or stop - start != math.prod(shape) * dtype.itemsize:
-        raise ValueError(f"{quoted} does not lie where the header says")
+        raise Malformed(f"{quoted} does not lie where the header says")
     # NumPy counts this way too: a length of 0 does not make up for one that cannot be.
     if len(shape) > MOST_DIMENSIONS or math.prod(filter(None, shape)) > MOST_BYTES // 8:
-        raise ValueError(f"{quoted} has a shape that no array has")
+        raise Malformed(f"{quoted} has a shape that no array has")
     return np.frombuffer(numbers[start:stop], dtype).reshape(shape)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nncli.core.errors import DataError
+from nncli.core.errors import DataError, Malformed
 from nncli.core.text import count_of, nearest, quote_all, sizes
 from nncli.data.readers.arrays import release_large
 from nncli.data.readers.tables import is_number
@@ -333,7 +333,7 @@ def preprocessing_from(plain: Mapping[str, Any]) -> Preprocessing:
 
 def numbers_of(plain: Any) -> tuple[int, ...]:
     if not isinstance(plain, list) or not all(type(n) is int and n >= 0 for n in plain):
-        raise ValueError(f"{plain!r} is no list of whole numbers")
+        raise Malformed(f"{plain!r} is no list of whole numbers")
     return tuple(plain)
 
 
@@ -341,7 +341,7 @@ def names_of(plain: Any) -> tuple[str, ...] | None:
     if plain is None:
         return None
     if not isinstance(plain, list) or not all(isinstance(name, str) for name in plain):
-        raise ValueError(f"{plain!r} is no list of names")
+        raise Malformed(f"{plain!r} is no list of names")
     return tuple(plain)
 
 
@@ -349,6 +349,6 @@ def values_of(plain: Any, shape: tuple[int, ...]) -> NDArray[np.float64] | float
     """A number, or an array of `shape`; None among them is infinite."""
     values = np.array(plain, np.float64)
     if values.shape not in ((), shape):
-        raise ValueError(f"{sizes(values.shape)} numbers to scale by, not {sizes(shape)}")
+        raise Malformed(f"{sizes(values.shape)} numbers to scale by, not {sizes(shape)}")
     values[np.isnan(values)] = np.inf
     return values if values.ndim else float(values)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nncli.core import safetensors_format
-from nncli.core.errors import DamagedError, RunError
+from nncli.core.errors import DamagedError, Malformed, RunError, why_damaged
 from nncli.core.files import read_regular, reason
 from nncli.core.jsons import from_json, to_json
 from nncli.core.text import printable, sizes
@@ -131,7 +131,7 @@ def read_checkpoint(path: Path, network: Network) -> tuple[State, RunIdentity]:
         position = _position(metadata["place"])
         identity = _identity(metadata["terms"])
     except DAMAGE as error:
-        raise DamagedError(f"{name}: damaged: {_reason(error)}") from error
+        raise DamagedError(f"{name}: damaged: {printable(why_damaged(error))}") from error
     # velocity.dense1.weight is of a vector, a name without dots a counter.
     vectors = {key.split(".")[0] for key in arrays if key.count(".") == 2}
     optimizer = {key: _flat(name, network, arrays, f"{key}.") for key in vectors}
@@ -154,13 +154,13 @@ def read_whole(path: Path) -> tuple[safetensors_format.Arrays, Mapping[str, str]
         arrays, metadata = safetensors_format.unpack(content)
         _check_version(name, metadata["format"])
         if metadata["checksum"].encode() != _checksum(content):
-            raise ValueError("its checksum is not that of its content")
+            raise Malformed("its checksum is not that of its content")
     except FileNotFoundError:
         raise DamagedError(f"{name}: there is no such file; a run folder holds one") from None
     except OSError as error:
         raise DamagedError(f"{name}: cannot be read: {reason(error)}") from error
     except DAMAGE as error:
-        raise DamagedError(f"{name}: damaged: {_reason(error)}") from error
+        raise DamagedError(f"{name}: damaged: {printable(why_damaged(error))}") from error
     return arrays, metadata
 
 
@@ -173,7 +173,7 @@ def _checksum(content: bytes) -> bytes:
 
 def _check_version(name: str, written: str) -> None:
     if not re.fullmatch(rf"{FORMAT}\d+", written):
-        raise ValueError(f"{printable(repr(written))} is no format of a checkpoint")
+        raise Malformed(f"{printable(repr(written))} is no format of a checkpoint")
     if written != f"{FORMAT}{VERSION}":
         raise RunError(
             f"{name}: its format is {written!r}, this version of nncli reads "
@@ -189,7 +189,7 @@ def _position(text: str) -> dict[str, Any]:
         kind = int if key in INTEGERS else float
         is_sound = type(number) is kind and math.isfinite(number)
         if not is_sound or (kind is int and not 0 <= number <= LARGEST_COUNT):
-            raise ValueError(f"{key} is {number!r}")
+            raise Malformed(f"{key} is {number!r}")
     return position
 
 
@@ -198,16 +198,16 @@ def _identity(text: str) -> RunIdentity:
     written = from_json(text)
     prints, threads = written["data"], written["threads"]
     if not isinstance(prints, dict) or not all(map(_is_fingerprint, prints.values())):
-        raise ValueError("data holds no numbers")
+        raise Malformed("data holds no numbers")
     data = {part: tuple(map(float, numbers)) for part, numbers in prints.items()}
     if type(threads) is not int or not 1 <= threads <= 256:
-        raise ValueError(f"threads is {threads!r}")
+        raise Malformed(f"threads is {threads!r}")
     untrained = written["untrained"]
     if untrained is not None and not _is_number(untrained):
-        raise ValueError(f"untrained is {untrained!r}")
+        raise Malformed(f"untrained is {untrained!r}")
     arithmetic = written.get("arithmetic", {})
     if not isinstance(arithmetic, dict) or not all(map(_is_word, arithmetic.values())):
-        raise ValueError("arithmetic holds no words")
+        raise Malformed("arithmetic holds no words")
     return RunIdentity(
         data,
         threads,
@@ -229,10 +229,6 @@ def _is_fingerprint(numbers: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     return type(value) is float or (type(value) is int and abs(value) <= LARGEST_COUNT)
-
-
-def _reason(error: Exception) -> str:
-    return f"it holds no {error}" if isinstance(error, KeyError) else printable(error)
 
 
 def _flat(name: str, network: Network, arrays: safetensors_format.Arrays, prefix: str) -> Array:

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, overload
 
-from nncli.core.errors import DamagedError, RunError
+from nncli.core.errors import DamagedError, Malformed, RunError, why_damaged
 from nncli.core.files import read_regular, reason
 from nncli.core.jsons import from_json
 from nncli.core.text import printable, quote_all
@@ -249,13 +249,13 @@ def marks_of(sums: Sequence[int]) -> Marks:
 
 
 def marks_from(plain: Any) -> Marks:
-    """Marks from their JSON; ValueError where they cannot be ones."""
+    """Marks from their JSON; Malformed where they cannot be ones."""
     if not isinstance(plain, list):
-        raise ValueError("the checksums of its metrics are none")
+        raise Malformed("the checksums of its metrics are none")
     for mark in plain:
         is_mark = isinstance(mark, list) and len(mark) == 2
         if not is_mark or not all(type(n) is int and n >= 0 for n in mark):
-            raise ValueError("the checksums of its metrics are none")
+            raise Malformed("the checksums of its metrics are none")
     return tuple((line, crc) for line, crc in plain)
 
 
@@ -310,31 +310,31 @@ def _epochs(name: str, lines: list[bytes], layers: Sequence[str] | None = None) 
             measures = [LayerMeasures(**_known(LayerMeasures, item)) for item in record["layers"]]
             epoch = Epoch(**{**record, "layers": tuple(measures)})
             if epoch.epoch != number:
-                raise ValueError(f"it is that of epoch {epoch.epoch}")
+                raise Malformed(f"it is that of epoch {epoch.epoch}")
             names = [layer.name for layer in measures]
             layers = names if layers is None else layers
             if names != list(layers):
-                raise ValueError(f"it is of {_listed(names)}, not of {_listed(layers)}")
+                raise Malformed(f"it is of {_listed(names)}, not of {_listed(layers)}")
         except (ValueError, TypeError, RecursionError) as error:
-            why = printable(error)
+            why = printable(why_damaged(error))
             expected = f"expected the record of epoch {number}"
             raise DamagedError(f"{name}:{number}: damaged: {expected}: {why}") from error
         yield epoch
 
 
 def _known(kind: Any, record: Any) -> dict[str, Any]:
-    """The fields of `kind` that a record holds; raises ValueError where one is missing."""
+    """The fields of `kind` that a record holds; raises Malformed where one is missing."""
     if not isinstance(record, dict):
-        raise ValueError("it is no JSON object")
+        raise Malformed("it is no JSON object")
     needed: tuple[Field[Any], ...] = fields(kind)
     missing = [f.name for f in needed if f.default is MISSING and f.name not in record]
     if missing:
-        raise ValueError(f"it holds no {', '.join(missing)}")
+        raise Malformed(f"it holds no {', '.join(missing)}")
     found = {f.name: record[f.name] for f in needed if f.name in record}
     for f in needed:
         value = found.get(f.name)
         if f.name in found and not _is_possible(f, value):
-            raise ValueError(f"its {f.name} is {json.dumps(value)[:40]}")
+            raise Malformed(f"its {f.name} is {json.dumps(value)[:40]}")
     return found
 
 

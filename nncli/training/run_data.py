@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nncli.core.errors import RunError
+from nncli.core.errors import Malformed, RunError
 from nncli.core.files import read_regular, reason
 from nncli.core.jsons import to_json
 from nncli.core.text import count_of, printable
@@ -138,13 +138,13 @@ def coverage(checksums: Checksums) -> dict[str, str]:
 
 
 def checksums_from(plain: Any) -> Checksums:
-    """Checksums from their JSON; ValueError where they cannot be ones."""
+    """Checksums from their JSON; Malformed where they cannot be ones."""
     if not isinstance(plain, dict) or not all(isinstance(sums, dict) for sums in plain.values()):
-        raise ValueError("the checksums of the data are none")
+        raise Malformed("the checksums of the data are none")
     for sums in plain.values():
         counts = [sums[key] for key in ("inputs", "targets", "covered", "size")]
         if not all(type(n) is int and n >= 0 for n in counts) or type(sums["type"]) is not str:
-            raise ValueError("the checksums of the data are none")
+            raise Malformed("the checksums of the data are none")
     return plain
 
 

@@ -197,6 +197,12 @@ def test_names_that_would_act(nncli: Run, tmp_path: Path) -> None:
     assert "\x1b" not in done.out
 
 
+DATA_JSON = (
+    '{"format": "nncli.data/1", "input_shape": [4], "classes": null, "outputs": 3, "offset": 0.5, '
+    '"divisor": 1, "columns": null, "target_columns": null, "target_positions": []}'
+)
+
+
 class TestWrong:
     """One line a mistake on standard error, status 2."""
 
@@ -231,7 +237,11 @@ class TestWrong:
             ("{", "damaged: it is no JSON"),
             ('{"format": "nncli.data/9"}', "its format is 'nncli.data/9', this version"),
             ("[]", "its format is None, this version"),
-            ('{"format": "nncli.data/1"}', "damaged: 'input_shape'"),
+            ('{"format": "nncli.data/1"}', "damaged: it holds no 'input_shape'"),
+            # What NumPy, or Python itself, would say of these is not ours to say.
+            (DATA_JSON.replace("0.5", '"x"'), "damaged: its content is not what nncli writes"),
+            (DATA_JSON.replace("0.5", "[[], 1]"), "damaged: its content is not what nncli writes"),
+            (DATA_JSON.replace("[4]", "{}"), "damaged: {} is no list of whole numbers"),
         ],
     )
     def test_a_damaged_data_file(

@@ -723,7 +723,10 @@ class TestWhatWasLost:
         [
             (Path.unlink, "there is no such file; a run folder holds one"),
             (lambda file: os.truncate(file, 40), "damaged: it is no JSON"),
-            (lambda file: file.write_text('{"format": "nncli.data/1"}'), "damaged: 'input_shape'"),
+            (
+                lambda file: file.write_text('{"format": "nncli.data/1"}'),
+                "damaged: it holds no 'input_shape'",
+            ),
         ],
     )
     def test_data_json_before_a_resume(
