@@ -111,8 +111,10 @@ def test_a_step_is_inspected_with_the_mask_that_training_drew(
 
 def test_a_run_is_inspected_as_it_would_go_on(tmp_path: Path) -> None:
     nncli.train(spec_of("train.epochs=2"), out=tmp_path / "run")
-    trace = nncli.trace_step(tmp_path / "run", samples=None, step=3)
-    from_the_start = nncli.trace_step(spec_of(), samples=None, step=2 * 4 + 3)
+    longer = "train.epochs=3"
+    going_on = open_spec_or_run(tmp_path / "run", [longer])
+    trace = nncli.trace_step(going_on, samples=None, step=3)
+    from_the_start = nncli.trace_step(spec_of(longer), samples=None, step=2 * 4 + 3)
     for ours, theirs in zip(trace.layers, from_the_start.layers, strict=True):
         assert np.array_equal(ours.a, theirs.a)
     assert np.array_equal(
