@@ -150,9 +150,9 @@ def test_the_proof_on_a_kink(row: Any, offset: int, dtype: Any) -> None:
 
 @KINKED
 def test_a_unit_that_rounding_puts_on_the_other_side_is_held_on_its_own(row: Any) -> None:
-    """z is 0 in float32 and above 0 in float64, and nudged by little through an input of 1e-4, so
+    """z is 0 in float32 and above 0 in float64, and changes little through an input of 1e-4.
 
-    that both ends of a difference are on the side that the step was not on.
+    So both ends of a difference are on the side that the step was not on.
     """
     hidden = Dense(
         units=1,
@@ -177,7 +177,7 @@ def test_pieces_make_up_the_function(row: Any) -> None:
         z = np.concatenate([np.linspace(-3, 3, 61), row.kinks])
         held, a, sigma_prime = np.empty_like(z), np.empty_like(z), np.empty_like(z)
         for one in (
-            *row.hold(z, held, row.piece_at(z), values),
+            *row.evaluate_pieces(z, held, row.piece_at(z), values),
             *row.rule(z, a, sigma_prime, np.array(1.0), *map(np.array, values)),
         ):
             one()

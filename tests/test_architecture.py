@@ -135,6 +135,18 @@ def test_a_package_says_what_it_imports(path: str) -> None:
     assert re.search(r"\bStart (with|reading\s+at)\b", docstring)
 
 
+@pytest.mark.parametrize("path", sorted(FILES))
+def test_docstrings_begin_with_a_sentence(path: str) -> None:
+    """A first sentence that goes on behind the blank line is no summary."""
+    kinds = ast.FunctionDef | ast.ClassDef | ast.Module
+    broken = []
+    for node in ast.walk(ast.parse(FILES[path].read_text(encoding="utf-8"))):
+        summary, *rest = ((isinstance(node, kinds) and ast.get_docstring(node)) or "").split("\n\n")
+        if rest and summary and not summary.rstrip().endswith((".", ":", "?")):
+            broken.append(summary)
+    assert broken == []
+
+
 PARALLEL = {  # what the rest of the package uses of nn.parallel, as its docstring says
     "nncli.nn.parallel": {"worker_pool"},
     "nncli.nn.parallel.worker_pool": {"WorkerPool", "buffers_for", "start_workers"},

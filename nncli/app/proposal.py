@@ -76,9 +76,9 @@ class _Plan(NamedTuple):
 
 def _notes(found: Survey) -> Iterator[str]:
     yield from (f"Careful: {note}." for note in found.notes)
-    if found.counting is not None:
+    if found.row_numbers is not None:
         yield (
-            f"Careful: the column {named(found.counting)} only counts the rows. As an input it "
+            f"Careful: the column {named(found.row_numbers)} only counts the rows. As an input it "
             "tells of their order; take it out of the table if that is not what is to be learnt."
         )
     if found.constant and found.image is None and len(found.input_shape) == 1:

@@ -49,7 +49,7 @@ class _Change(NamedTuple):
     other: str
 
 
-class Reopened(NamedTuple):
+class ResumableRun(NamedTuple):
     """A run whose training can go on. Nobody else can write to its folder meanwhile.
 
     Attributes:
@@ -84,7 +84,7 @@ class Reopened(NamedTuple):
 
 
 def resume(
-    run: str | Path | Reopened,
+    run: str | Path | ResumableRun,
     *,
     spec: str | Path | None = None,
     overrides: Sequence[str] = (),
@@ -111,7 +111,7 @@ def resume(
             its data have changed.
         DataError, DivergedError, InterruptedTraining, UnsavedError: as for `train`.
     """
-    if not isinstance(run, Reopened):
+    if not isinstance(run, ResumableRun):
         run = reopen(run, spec=spec, overrides=overrides)
     prepared, point = run.prepared, run.point
     watch = Watcher(on_start, on_event, on_warning)
@@ -138,12 +138,12 @@ def resume(
         return run_to_end(trainer, prepared, workers, writer, watch)
 
 
-class Begun(NamedTuple):
+class PreparedTraining(NamedTuple):
     """A training that is ready to be started, or a run that is ready to be resumed (`reopened`)."""
 
     prepared: Prepared
     folder: Path
-    reopened: Reopened | None = None
+    reopened: ResumableRun | None = None
 
     @property
     def resume_point(self) -> ResumePoint | None:
@@ -164,7 +164,7 @@ def begin(
     out: str | Path | None = None,
     init_from: str | Path | None = None,
     layout: "Layout | None" = None,
-) -> Begun:
+) -> PreparedTraining:
     """Makes all ready for a training, which nothing has been written of yet.
 
     Args:
@@ -179,18 +179,20 @@ def begin(
     """
     if resume is not None:
         reopened = reopen(resume, spec=spec, overrides=overrides)
-        return Begun(reopened.prepared, Path(resume), reopened)
+        return PreparedTraining(reopened.prepared, Path(resume), reopened)
     assert spec is not None
     loaded = load_spec(spec, overrides)
     if init_from is not None or layout is not None:
         loaded = start_from(loaded, init_from, layout or "nncli")
     prepared = prepare(loaded)
-    return Begun(prepared, Path(out) if out is not None else Path("runs") / prepared.spec.name)
+    return PreparedTraining(
+        prepared, Path(out) if out is not None else Path("runs") / prepared.spec.name
+    )
 
 
 def reopen(
     run: str | Path, *, spec: str | Path | None = None, overrides: Sequence[str] = ()
-) -> Reopened:
+) -> ResumableRun:
     """Makes the run in a folder ready to go on. The arguments are those of `nncli.resume`.
 
     Raises:
@@ -213,7 +215,7 @@ def reopen(
             *_rising_rate(own, prepared, point),
         )
         point = point._replace(notes=(*point.notes, *notes))
-        return Reopened(prepared, folder, point, tuple(_comments(changed, point)))
+        return ResumableRun(prepared, folder, point, tuple(_comments(changed, point)))
     except BaseException:
         folder.close()
         raise

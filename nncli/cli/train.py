@@ -14,7 +14,7 @@ from nncli.exchange import Layout
 
 if TYPE_CHECKING:
     from nncli.app.records import Training
-    from nncli.app.resume import Begun
+    from nncli.app.resume import PreparedTraining
     from nncli.render.pages.training import TrainingScreen
     from nncli.training.history import Epoch, Progress
     from nncli.training.trainer import Trainer
@@ -179,7 +179,7 @@ def train(
 
 
 def _train(
-    begun: "Begun", screen: "TrainingScreen", *, overwrite: bool, checkpoint_every: float
+    begun: "PreparedTraining", screen: "TrainingScreen", *, overwrite: bool, checkpoint_every: float
 ) -> "Training":
     """Trains until all epochs are done or a signal asks to stop."""
     from nncli.cli.process import interruptible

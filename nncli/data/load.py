@@ -41,7 +41,7 @@ def load(
     """
 
     def read(key: str, source: Source) -> Samples:
-        with blaming(key, source):
+        with attribute_errors_to(key, source):
             return read_source(source, target=target, header=header, classes=classes, shape=shape)
 
     dtype = np.dtype(dtype)
@@ -51,12 +51,12 @@ def load(
         "test": test,
     }
     others = {key: source for key, source in given.items() if source is not None}
-    with blaming("train", train):
+    with attribute_errors_to("train", train):
         encoding = fit_encoding(samples, classes)
     further = {key: read(key, source) for key, source in others.items()}
     for key, other in further.items():
         check_alike(samples, other, key)
-    with blaming("train", train):
+    with attribute_errors_to("train", train):
         if isinstance(validation, float | int):
             chosen, held = split(samples, validation, encoding, seed)
         else:
@@ -64,7 +64,7 @@ def load(
         scaling = fit_scaling(samples, chosen, scale)
 
     def part(key: str, source: Source, of: Samples) -> Dataset:
-        with blaming(key, source):
+        with attribute_errors_to(key, source):
             return prepare(of, scaling=scaling, encoding=encoding, dtype=dtype, with_checksum=True)
 
     whole = part("train", train, samples)
@@ -83,7 +83,7 @@ def load(
 
 
 @contextmanager
-def blaming(place: str, source: Source) -> Iterator[None]:
+def attribute_errors_to(place: str, source: Source) -> Iterator[None]:
     """Puts the key to a DataError about `source`, which the spec has at `data.<place>`.
 
     Where the training data were fine, it is not `target` or `shape` that is wrong, but the other

@@ -56,7 +56,7 @@ class Survey(NamedTuple):
         low, high, mean, deviation: of each input, of the shape of one sample.
         are_whole: whether all inputs are integers.
         image: channels, rows, columns that a row of numbers makes; None where it makes none.
-        counting: the input column that numbers the rows, if one does.
+        row_numbers: the input column that numbers the rows, if one does.
         notes: what reading left out, or took for something that it need not be.
     """
 
@@ -77,7 +77,7 @@ class Survey(NamedTuple):
     deviation: NDArray[np.float64]
     are_whole: bool
     image: tuple[int, int, int] | None
-    counting: str | None
+    row_numbers: str | None
     notes: tuple[str, ...] = ()
 
     @property
@@ -229,7 +229,7 @@ def of_samples(samples: Samples, columns: tuple[Column, ...]) -> Survey:
         deviation=deviation,
         are_whole=are_whole(samples.inputs),
         image=image_shape(samples, low, high),
-        counting=counting_column(samples, low, high),
+        row_numbers=find_row_numbers(samples, low, high),
         notes=samples.notes,
     )
 
@@ -296,7 +296,7 @@ def are_whole(inputs: NDArray[Any]) -> bool:
     return all(bool((inputs[rows] == np.rint(inputs[rows])).all()) for rows in every)
 
 
-def counting_column(
+def find_row_numbers(
     samples: Samples, low: NDArray[np.float64], high: NDArray[np.float64]
 ) -> str | None:
     """The input column that only numbers the rows, in their order."""

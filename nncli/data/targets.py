@@ -67,8 +67,8 @@ class Encoding(NamedTuple):
         return {name: i for i, name in enumerate(names)}
 
     def described(self, lookup: dict[str, int]) -> str:
-        counting = list(lookup) == [str(i) for i in range(len(lookup))]
-        return f"0 to {len(lookup) - 1}" if counting and len(lookup) > 2 else quote_all(lookup)
+        is_counted = list(lookup) == [str(i) for i in range(len(lookup))]
+        return f"0 to {len(lookup) - 1}" if is_counted and len(lookup) > 2 else quote_all(lookup)
 
     def one_hot(self, indices: NDArray[np.int64], dtype: np.dtype[Any]) -> NDArray[Any]:
         """N indices -> N x classes: 1 at the index, 0 elsewhere."""
@@ -112,7 +112,7 @@ def fit_encoding(samples: Samples, classes: Classes) -> Encoding | None:
         # An array of floats says by its type that they are meant.
         if samples.targets_origin.lines is not None and samples.targets.shape[1] == 1:
             column = samples.targets[:, 0]
-            refuse_slips(column, is_label(column), samples.targets_origin)
+            refuse_typing_mistakes(column, is_label(column), samples.targets_origin)
         return None
     # Counting them too spares an import: np.unique alone asks np.ma first, which takes longer.
     distinct, _ = np.unique(samples.targets, return_counts=True)
@@ -141,18 +141,18 @@ def one_class(samples: Samples) -> DataError:
     )
 
 
-def are_slips(others: int, samples: int) -> bool:
+def are_typing_mistakes(others: int, samples: int) -> bool:
     """Whether values that are no labels are so few among labels that they are mistakes."""
     return 0 < others <= MOST_SLIPS and others < SLIPS_SHARE * samples
 
 
-def refuse_slips(values: NDArray[Any], labels: NDArray[np.bool_], origin: Origin) -> None:
+def refuse_typing_mistakes(values: NDArray[Any], labels: NDArray[np.bool_], origin: Origin) -> None:
     """Raises DataError where a few of a column's values keep the others from being classes.
 
     values: N numbers, or N Python numbers as objects. labels: which of them are labels.
     """
     rows = np.flatnonzero(~labels).tolist()
-    if not are_slips(len(rows), len(values)):
+    if not are_typing_mistakes(len(rows), len(values)):
         return
     integers = values[labels]
     others = f"all other labels are integers ({int(integers.min())} to {int(integers.max())})"

@@ -98,15 +98,15 @@ class _Graph:
         self.nodes.append(node)
         self.value = name
 
-    def _hold(self, name: str, array: Array) -> str:
+    def _add_weight(self, name: str, array: Array) -> str:
         self.weights.append(self.onnx.numpy_helper.from_array(array, name))
         return name
 
     def _scale(self, scaling: Affine) -> None:
         self._add("Cast", "scaling.raw", to=self.onnx.TensorProto.DOUBLE)
         if scaling.offset.any():
-            self._add("Sub", "scaling.shifted", self._hold("scaling.offset", scaling.offset))
-        self._add("Div", "scaling.scaled", self._hold("scaling.divisor", scaling.divisor))
+            self._add("Sub", "scaling.shifted", self._add_weight("scaling.offset", scaling.offset))
+        self._add("Div", "scaling.scaled", self._add_weight("scaling.divisor", scaling.divisor))
         self._add("Cast", "scaling", to=self.onnx.TensorProto.FLOAT)
 
     def _layer(self, placed: Placed, parameters: dict[str, Array]) -> None:
@@ -115,7 +115,7 @@ class _Graph:
         state = self.trained.network.state_of(name)
         averages = [key for key, array in state.items() if array.dtype.kind == "f"]
         keys = [f"{name}.{key}" for key in (*placed.parameter_shapes, *averages)]
-        held = [self._hold(key, parameters[key]) for key in keys]
+        held = [self._add_weight(key, parameters[key]) for key in keys]
         operator, attributes = LAYERS[type(layer)](layer, placed.input_shape)
         nodes: tuple[OnnxNode, ...] = ()
         if isinstance(layer, WeightedLayer):
@@ -125,7 +125,9 @@ class _Graph:
         for k, node in enumerate(nodes, 1):
             value = name if k == len(nodes) else f"{name}.a{k}"
             operands = [
-                z if operand == "z" else self._hold(f"{value}.{i}", np.array(operand, np.float32))
+                z
+                if operand == "z"
+                else self._add_weight(f"{value}.{i}", np.array(operand, np.float32))
                 for i, operand in enumerate(node.operands)
             ]
             self._add(node.operator, value, *operands, **node.attributes)

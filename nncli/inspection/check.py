@@ -249,9 +249,9 @@ def _compare(
 def _is_zero(
     gradient: _Gradient, at: Any, values: Array, references: Array, known_errors: _Errors
 ) -> Array:
-    """Whether an entry and its derivative are both 0, but for underflow and what cancelling leaves
+    """Whether an entry and its derivative are both 0.
 
-    of the terms of a sum.
+    But for underflow, and what cancelling leaves of the terms of a sum.
     """
     dtype, larger = gradient.array.dtype, np.maximum(np.abs(values), np.abs(references))
     is_zero: Array = larger == 0

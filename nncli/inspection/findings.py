@@ -86,9 +86,10 @@ class CostChange(NamedTuple):
 
     @property
     def verdict(self) -> ChangeVerdict:
-        """linear (within a tenth of the prediction), curved, overshot (C has grown), uphill (as was
+        """How the change of C compares with the prediction, in a word.
 
-        predicted), none (every gradient is 0), or rounded (too little to be seen).
+        linear (within a tenth of it), curved, overshot (C has grown), uphill (as was predicted),
+        none (every gradient is 0), or rounded (too little to be seen).
         """
         if max(abs(self.predicted), abs(self.actual)) <= self.rounding:
             return "rounded" if self.predicted else "none"

@@ -43,7 +43,7 @@ class Probe:
     def __init__(self, trace: Trace, dtype: npt.DTypeLike = np.complex128) -> None:
         self.network = trace.network().astype(np.dtype(dtype))
         step = Step(self.network, None, len(trace.samples))
-        step.repeat_draw(trace.draws())
+        step.replay_random(trace.recorded_by_sample())
         self.step: Pass = step.passes[0]
         self.step.inputs[...], self.step.targets[...] = trace.inputs, trace.targets
         self.positions = {layer.name: k for k, layer in enumerate(self.step.layers)}
@@ -148,12 +148,12 @@ class Probe:
                 yield from layer.activate()
             piece = self.pieces[start + k]
             if piece is not None and (k > 0 or key != "a"):
-                yield from layer.hold(piece)
+                yield from layer.evaluate_pieces(piece)
         yield bind(np.subtract, step.last.a, step.targets_t, step.error)
 
-    def _sides(self, along: float = 0.0) -> list[Array]:
+    def _sides(self, steps: float = 0.0) -> list[Array]:
         """The side of every kink that the network is on, see `LayerStep.piece`."""
-        sides = (layer.piece(along) for layer in self.kinked)
+        sides = (layer.piece(steps) for layer in self.kinked)
         return [side for side in sides if side is not None]
 
 

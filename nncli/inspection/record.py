@@ -1,6 +1,6 @@
-"""The inspection of one step: the record that all formats are made from, and its update held to
+"""The inspection of one step: the record that all formats are made from.
 
-the formulas of its optimizer.
+Its update is compared with the formulas of its optimizer.
 """
 
 from typing import NamedTuple

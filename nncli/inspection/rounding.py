@@ -66,16 +66,16 @@ class _Repetition:
         self.network = trace.network().astype(np.float64)
         self.parameters = self.network.parameters.copy()
         step = Step(self.network, None, len(trace.samples), differentiable=True)
-        step.repeat_draw(trace.draws())
+        step.replay_random(trace.recorded_by_sample())
         self.step: Pass = step.passes[0]
         self.step.targets[...] = trace.targets
         self.pieces = pieces_of(trace)
         self.off = 0.0
 
     def gradients(self, off: float) -> dict[GradientKey, Array]:
-        """Copies, and the outputs, of a step in which each number is changed by up to `off` times
+        """The gradients and outputs of a step with rounding errors, copies.
 
-        itself.
+        Each number is changed by up to `off` times itself.
         """
         self.off = off
         with np.errstate(all="ignore"):
@@ -93,7 +93,7 @@ class _Repetition:
         for layer, piece in zip(step.layers, self.pieces, strict=True):
             self._execute(layer.forward())
             if piece is not None:
-                execute(layer.hold(piece))
+                execute(layer.evaluate_pieces(piece))
             self._change(layer.a)
         np.subtract(step.last.a, step.targets_t, step.error)
 
@@ -159,10 +159,12 @@ def terms_of(trace: Trace) -> dict[GradientKey, Array]:
     step = Step(trace.network(), None, len(trace.samples), differentiable=True)
     found = {}
     with np.errstate(all="ignore"):
-        for layer, recorded, draws in zip(step.layers, trace.layers, trace.draws(), strict=True):
+        for layer, recorded, arrays in zip(
+            step.layers, trace.layers, trace.recorded_by_sample(), strict=True
+        ):
             layer.input[...] = np.abs(np.moveaxis(recorded.input, 0, -1))
             execute(layer.forward())  # which lays out what `backward` reads
-            for key, array in draws.items():
+            for key, array in arrays.items():
                 layer.recorded[key][...] = np.abs(array)
             layer.upstream[...] = np.abs(np.moveaxis(recorded.upstream, 0, -1))
             if recorded.delta is not None:

@@ -109,17 +109,17 @@ class Activation:
         """Which of the pieces each entry of a real `z` is on, counted from 0."""
         return np.searchsorted(self.kinks, z)
 
-    def hold(
+    def evaluate_pieces(
         self, z: Array, a: Array, piece: Array, parameters: Sequence[float | Array]
     ) -> Operations:
         """Fills `a` as the given pieces have it, on whichever side of the kinks `z` is."""
         for k, smooth in enumerate(self.pieces):
             yield bind(_fill, a, bind(smooth, z, *parameters), piece == k)
 
-    def hold_prime(
+    def differentiate_pieces(
         self, z: Array, sigma_prime: Array, piece: Array, parameters: Sequence[float | Array]
     ) -> Operations:
-        """Fills `sigma_prime` as the given pieces have it, like `hold`; z is real."""
+        """Fills `sigma_prime` as the given pieces have it, like `evaluate_pieces`; z is real."""
         for k, smooth in enumerate(self.pieces):
             yield bind(_fill, sigma_prime, bind(_slope, smooth, z, parameters), piece == k)
 

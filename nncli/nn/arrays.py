@@ -27,25 +27,25 @@ def execute(operations: Operations) -> None:
         operation()
 
 
-def with_next(array: Array, axis: int) -> Array:
-    """A view of `array` and of what lies behind it in memory, one entry more along an axis.
+def extended_by_one(array: Array, axis: int) -> Array:
+    """A view of `array` and of what follows it in memory, with one entry more along an axis.
 
-    Only for arrays that were cut from such a larger one.
+    Only for arrays that are views of such a larger one, see `layers.base`.
     """
     shape = [size + (k == axis) for k, size in enumerate(array.shape)]
     return np.lib.stride_tricks.as_strided(array, shape)
 
 
-def zeros_before_ones(zeros: Zeros, shape: Shape, dtype: np.dtype[Any]) -> Array:
-    """An array of 0, behind which a row of ones lies in memory."""
+def zeros_with_ones_row(zeros: Zeros, shape: Shape, dtype: np.dtype[Any]) -> Array:
+    """An array of 0 that is followed by a row of ones in memory, see `layers.base`."""
     array = zeros((shape[0] + 1, *shape[1:]), dtype)
     array[-1] = 1
     return array[:-1]
 
 
-def moved(array: Array, along: float) -> Array:
-    """The real numbers that a complex step by `along` times the imaginary parts leads to."""
-    return array.real + along * array.imag if along else array.real
+def after_complex_step(array: Array, steps: float) -> Array:
+    """The real numbers after a step of `steps` times the imaginary parts."""
+    return array.real + steps * array.imag if steps else array.real
 
 
 def constant(value: float, dtype: np.dtype[Any]) -> Array:

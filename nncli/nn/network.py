@@ -192,7 +192,7 @@ def place_layers(layers: Sequence[Layer], input_shape: Shape) -> tuple[Placed, .
             raise LayerError(index, str(error), error.key) from error
         counts[layer.type] += 1
         name = f"{layer.type}{counts[layer.type]}"
-        placed.append(Placed(name, index, layer, shape, output_shape, ones and layer.takes_ones))
+        placed.append(Placed(name, index, layer, shape, output_shape, ones and layer.has_bias_row))
         return output_shape
 
     shape, ones = input_shape, False
@@ -200,7 +200,7 @@ def place_layers(layers: Sequence[Layer], input_shape: Shape) -> tuple[Placed, .
         if layer.takes_vectors and len(shape) > 1:
             shape = place(index, Flatten(), shape)
         shape = place(index, layer, shape)
-        ones = ones if layer.leaves_ones is None else layer.leaves_ones
+        ones = ones if layer.has_ones_row is None else layer.has_ones_row
     return tuple(placed)
 
 

@@ -139,11 +139,11 @@ class Pass:
             for operation in self.backward_operations:
                 operation()
             if full:
-                self.complete()
+                self.fill_unused()
         return cost
 
-    def complete(self) -> None:
-        """What no update needs, see `Step.run`."""
+    def fill_unused(self) -> None:
+        """Fills what the update does not use, see `Step.run`."""
         first = first_with_parameters(self.network.layers)
         for layer in reversed(self.layers[: first + 1]):
             execute(layer.backward_input())

@@ -43,7 +43,7 @@ class Step:
         gradient: ∂C/∂W, as long as `network.parameters`; None for a step that only goes forward.
         inputs: samples x features or samples x channels x rows x columns; to be written.
         targets: samples x outputs; to be written.
-        draws: whether `draw` is to be called before each run.
+        is_random: whether `randomise` is to be called before each run.
         load: fills `inputs` and `targets` with the samples at some rows of `source`, if any.
         run_unguarded: `run(eta, full)` within an `np.errstate` of the caller's, which for a small
             network is a tenth of a step.
@@ -80,7 +80,7 @@ class Step:
         self.n = n
         self.workers = workers
         self.is_training = is_training
-        self.draws = is_training and any(placed.layer.draws for placed in network.layers)
+        self.is_random = is_training and any(placed.layer.is_random for placed in network.layers)
         zeros, dtype = network.buffers.zeros, network.dtype
         self.inputs = zeros((n, *network.input_shape), dtype)
         self.targets = zeros((n, *network.output_shape), dtype)
@@ -108,34 +108,34 @@ class Step:
         self.passes = self._partition.passes
         self.run_unguarded = self._partition.run
 
-    def draw(self, seed: np.random.SeedSequence) -> None:
-        """Draws the random numbers that the step to come needs, where it `draws` any.
+    def randomise(self, seed: np.random.SeedSequence) -> None:
+        """Draws the random numbers of the next step, where it `is_random`.
 
         They follow from `seed` alone, whatever passes share the samples.
         """
         rng = np.random.default_rng(seed)
         for k, placed in enumerate(self.network.layers):
-            if placed.layer.draws:
+            if placed.layer.is_random:
                 uniform = rng.random((*placed.output_shape, self.n))
                 ends = [0, *accumulate(len(part.inputs) for part in self.passes)]
                 for part, share in zip(self.passes, pairwise(ends), strict=True):
-                    part.layers[k].draw(uniform[..., slice(*share)])
+                    part.layers[k].randomise(uniform[..., slice(*share)])
 
-    def repeat_draw(self, recorded: Sequence[Mapping[str, Array]]) -> None:
+    def replay_random(self, recorded: Sequence[Mapping[str, Array]]) -> None:
         """Takes what another step's layers have recorded in place of a draw; of a single pass."""
         (whole,) = self.passes
         for layer, arrays in zip(whole.layers, recorded, strict=True):
-            layer.repeat_draw(arrays)
+            layer.replay_random(arrays)
 
     @property
     def layers(self) -> list[LayerStep]:
         """The layers in forward order; of several passes, copies that hold the samples of all."""
-        return [together(parts) for parts in zip(*(p.layers for p in self.passes), strict=True)]
+        return [merge_passes(parts) for parts in zip(*(p.layers for p in self.passes), strict=True)]
 
     @property
     def last(self) -> LayerStep:
         """The last of `layers`."""
-        return together([p.last for p in self.passes])
+        return merge_passes([p.last for p in self.passes])
 
     @property
     def outputs(self) -> Array:
@@ -165,7 +165,7 @@ class Step:
             return self.run_unguarded(eta, full)
 
 
-def together(parts: Sequence[LayerStep]) -> LayerStep:
+def merge_passes(parts: Sequence[LayerStep]) -> LayerStep:
     """A layer of all passes: the part itself, or copies with the samples of all parts in order."""
     first = parts[0]
     if len(parts) == 1:

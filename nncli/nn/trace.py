@@ -25,10 +25,11 @@ VELOCITIES = {f"{key}_{VELOCITY}": key for key in ("weight", "bias")}
 
 @dataclass(frozen=True)
 class LayerTrace:
-    """One layer in one step. Arrays are samples x units or samples x channels x rows x columns;
+    """One layer in one step.
 
-    weights are inputs x units or filters x channels x rows x columns. None: the layer has no such
-    term (σ' of a softmax, the bias of a layer without one, everything learned of a pool layer).
+    Arrays are samples x units or samples x channels x rows x columns, weights inputs x units or
+    filters x channels x rows x columns. None: the layer has no such term (σ' of a softmax, the bias
+    of a layer without one, everything learned of a pool layer).
 
     `recorded` holds what the kind's `quantities` name, samples first. `optimizer` has, for `weight`
     and `bias`, what every link of the optimizer wrote for it, by name, and its state as it was
@@ -102,8 +103,8 @@ class Trace:
     targets: Array
     layers: tuple[LayerTrace, ...]
 
-    def draws(self) -> list[dict[str, Array]]:
-        """What the layers recorded, samples last, as `Step.repeat_draw` takes it."""
+    def recorded_by_sample(self) -> list[dict[str, Array]]:
+        """What the layers recorded, samples last, as `Step.replay_random` takes it."""
         return [
             {
                 q.key: np.moveaxis(layer.recorded[q.key], 0, -1)
@@ -125,9 +126,12 @@ class Trace:
 
 
 class Start(NamedTuple):
-    """What a step starts from, copies: the network's flat parameters, the optimizer's state, and
+    """What a step starts from, as copies.
 
-    what the network's layers keep from step to step.
+    Attributes:
+        parameters: the network's, flat.
+        state: the optimizer's.
+        network_state: what the network's layers keep from step to step.
     """
 
     parameters: Array
@@ -168,7 +172,7 @@ def record_trace(
     old = network.views(start.parameters)
     after = Step(network, None, step.n)
     after.inputs[...], after.targets[...] = step.inputs, step.targets
-    after.repeat_draw([layer.recorded for layer in step.layers])
+    after.replay_random([layer.recorded for layer in step.layers])
     recorded = {name: v for name, v in optimizer.vectors.items() if name not in (GRADIENT, UPDATE)}
     recorded |= {
         before(name): vector for name, vector in start.state.items() if name in optimizer.vectors

@@ -104,9 +104,9 @@ class Windows(NamedTuple):
         return Windows(self.rows.transposed(), self.columns.transposed())
 
     def lines(self, padded: Array) -> Array:
-        """What one row of taps meets on each row of the image: padded rows x kernel columns x
+        """What one row of taps meets on each row of the image, a read-only view.
 
-        channels x output columns x samples, a read-only view.
+        padded rows x kernel columns x channels x output columns x samples.
         """
         channels, rows, _, samples = padded.shape
         of_channel, of_row, of_column, of_sample = padded.strides
@@ -174,9 +174,9 @@ class Block(NamedTuple):
     columns: slice
 
     def matrices(self, outputs: Array) -> Array:
-        """This block's share of `outputs` (filters x rows x columns x samples), an output row a
+        """This block's part of `outputs` (filters x rows x columns x samples), a view.
 
-        matrix: rows x filters x (columns · samples), a view. See `single_column_as_row`.
+        rows x filters x (columns · samples): an output row a matrix. See `single_column_as_row`.
         """
         share = outputs[:, self.rows, self.columns]
         return share.reshape(len(outputs), len(self.windows), -1).swapaxes(0, 1)
@@ -241,9 +241,10 @@ def patch_numbers(windows: Windows, channels: int, samples: int, width: int) -> 
 
 
 def row_steps(windows: Windows) -> Pair:
-    """(pace, phases): among every `dilation`th line, the window of the output row `phases` further
+    """(pace, phases) of output rows that read the same lines.
 
-    on begins `pace` lines further on.
+    Among every `dilation`th line, the window of the output row `phases` further on begins `pace`
+    lines further on.
     """
     common = gcd(windows.rows.stride, windows.rows.dilation)
     return windows.rows.stride // common, windows.rows.dilation // common

@@ -37,7 +37,7 @@ def _target(value: Any) -> str | int | tuple[str | int, ...]:
     items = listed(value)
     if not items or not all(map(_column, items)):
         raise unexpected("a column's name or index, or a list of them", value)
-    _refuse_twins(items)
+    _refuse_duplicates(items)
     return tuple(items)
 
 
@@ -52,11 +52,11 @@ def _classes(value: Any) -> int | str | tuple[str, ...]:
     for i, name in enumerate(items):
         if not isinstance(name, str):
             raise wrong(f"expected a name, got {describe(name)}; put it in quotes", (i,))
-    _refuse_twins(items)
+    _refuse_duplicates(items)
     return tuple(items)
 
 
-def _refuse_twins(items: Sequence[Any]) -> None:
+def _refuse_duplicates(items: Sequence[Any]) -> None:
     seen: set[Any] = set()
     for i, item in enumerate(items):
         if item in seen:

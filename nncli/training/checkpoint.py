@@ -91,11 +91,10 @@ def check_optimizer_state(optimizer: Optimizer, state: State) -> None:
 
 
 def pack_checkpoint(network: Network, state: State, identity: RunIdentity) -> bytes:
-    """A checkpoint's bytes: arrays dense1.weight, batchnorm1.running_mean,
+    """A checkpoint's bytes.
 
-    velocity.dense1.weight, ... and metadata.
-
-    Its checksum is the CRC-32 of all the bytes, with zeros for its own eight digits.
+    They hold the arrays dense1.weight, batchnorm1.running_mean, velocity.dense1.weight, ... and
+    metadata. Its checksum is the CRC-32 of all the bytes, with zeros for its own eight digits.
     """
     arrays = {**network.named(state.parameters), **state.network_state}
     for key, array in state.optimizer.items():

@@ -65,7 +65,7 @@ class Plan(NamedTuple):
         seed = seed_of(self.seed, Stream.SHUFFLE, epoch - 1)
         return np.random.default_rng(seed).permutation(index)
 
-    def draws_of(self, step: int) -> np.random.SeedSequence:
+    def random_seed(self, step: int) -> np.random.SeedSequence:
         """The seed of what layers draw in a step, the first of the training being 1."""
         return seed_of(self.seed, Stream.DRAWS, step)
 
@@ -123,8 +123,8 @@ class StepRunner:
         """The workspace of step `number` of the training, from 1 on, ready to be run on rows."""
         step = self.workspaces.get(len(rows)) or self.workspace(len(rows))
         step.load(rows)
-        if step.draws:
-            step.draw(self.plan.draws_of(number))
+        if step.is_random:
+            step.randomise(self.plan.random_seed(number))
         return step
 
     def run(self, rows: Rows, eta: float, number: int, *, full: bool) -> tuple[Step, float]:

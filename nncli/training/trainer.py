@@ -179,11 +179,11 @@ class Trainer:
                 for rows in batches:
                     if len(rows) != n:
                         step = self._runner.workspace(len(rows))
-                        n, load, run, draws = step.n, step.load, step.run_unguarded, step.draws
+                        n, load, run, draws = step.n, step.load, step.run_unguarded, step.is_random
                     taken += 1
                     load(rows)
                     if draws:
-                        step.draw(self.plan.draws_of(taken))
+                        step.randomise(self.plan.random_seed(taken))
                     is_last = samples + n == count
                     if is_last:
                         self._step_start.update(self.network, self.optimizer)

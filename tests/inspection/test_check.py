@@ -343,13 +343,13 @@ def wrong_sign_behind_cross_entropy(patch: Planted) -> None:
     def action(s: Any) -> None:
         s.last.upstream *= -1
 
-    original = Pass.complete
+    original = Pass.fill_unused
 
-    def complete(self: Any) -> Any:
+    def fill_unused(self: Any) -> Any:
         original(self)
         action(self)
 
-    patch.setattr(Pass, "complete", complete)
+    patch.setattr(Pass, "fill_unused", fill_unused)
 
 
 CONV, LENET5, MLP, TWO = "digits-conv", "mnist-lenet", "digits-mlp", "two-two-two"

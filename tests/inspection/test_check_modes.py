@@ -10,7 +10,7 @@ import pytest
 
 from nncli.inspection.check import check
 from nncli.inspection.probe import Probe
-from nncli.nn.arrays import moved
+from nncli.nn.arrays import after_complex_step
 from nncli.nn.layers import (
     BatchNorm,
     BatchNormStep,
@@ -223,10 +223,10 @@ class AbsoluteStep(LayerStep):
         yield lambda: np.copyto(self.side, np.sign(self.input.real))
         yield partial(np.multiply, self.input, self.side, self.a)
 
-    def piece(self, along: float = 0.0) -> Any:
-        return np.sign(moved(self.input, along))
+    def piece(self, steps: float = 0.0) -> Any:
+        return np.sign(after_complex_step(self.input, steps))
 
-    def hold(self, piece: Any) -> Planted:
+    def evaluate_pieces(self, piece: Any) -> Planted:
         yield partial(np.copyto, self.side, piece)
         yield partial(np.multiply, self.input, self.side, self.a)
 

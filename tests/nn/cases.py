@@ -65,8 +65,8 @@ class Setting:
         step = Step(network, Optimizer(network, chain_of(**settings)), self.case.n)
         step.inputs[...] = self.inputs
         step.targets[...] = self.targets
-        if step.draws:
-            step.draw(DRAWS)
+        if step.is_random:
+            step.randomise(DRAWS)
         return step
 
     def draws(self) -> dict[str, list[Any]]:

@@ -178,9 +178,9 @@ KNOWN = json.loads((REFERENCE / "activations.json").read_text(encoding="utf-8"))
 
 
 def errors_in_ulps(actual: NDArray[Any], exact: Sequence[str], least: float) -> NDArray[Any]:
-    """Errors in units in the last place, of the value or of `least` where that is larger; where the
+    """Errors in units in the last place of the value, or of `least` where that is larger.
 
-    value is below every normal number, 0 for any that is too.
+    Where the value is below every normal number, 0 for any that is too.
     """
     tiny = float(np.finfo(actual.dtype).tiny)
     found = []
@@ -198,9 +198,10 @@ def test_every_elementwise_row_has_known_values() -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", KNOWN)
 def test_known_values(name: Any, dtype: Any) -> None:
-    """To 8 ulps, in the tails as well. Where σ' passes through 0, as gelu's does, an ulp of z is
+    """To 8 ulps, in the tails as well.
 
-    many of σ', so that it is judged there on the scale of the terms that it is a difference of.
+    Where σ' passes through 0, as gelu's does, an ulp of z is many of σ', so that it is judged there
+    on the scale of the terms that it is a difference of.
     """
     activation, *values = name.split()
     z, a, sigma_prime = zip(*KNOWN[name], strict=True)

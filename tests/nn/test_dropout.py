@@ -42,7 +42,7 @@ def network(request: pytest.FixtureRequest) -> tuple[Any, Any]:
 
 def test_a_mask_holds_zeros_and_what_keeps_the_mean(network: tuple[Any, Any]) -> None:
     step = step_of(*network, n=400)
-    step.draw(seed_of(0, Stream.DRAWS, 1))
+    step.randomise(seed_of(0, Stream.DRAWS, 1))
     (mask,) = masks(step)
     assert np.unique(mask).tolist() == [0, 1 / 0.7]
     # The share of zeros, and that of each unit: within five deviations of a binomial share.
@@ -53,7 +53,7 @@ def test_a_mask_holds_zeros_and_what_keeps_the_mean(network: tuple[Any, Any]) ->
 
 def test_units_and_samples_are_left_out_one_by_one(network: tuple[Any, Any]) -> None:
     step = step_of(*network, n=300)
-    step.draw(seed_of(0, Stream.DRAWS, 1))
+    step.randomise(seed_of(0, Stream.DRAWS, 1))
     (mask,) = masks(step)
     rows = (mask == 0).reshape(-1, 300)[:40].astype(float)
     between_units = np.corrcoef(rows)[~np.eye(len(rows), dtype=bool)]
@@ -64,11 +64,11 @@ def test_each_step_seed_and_layer_has_a_mask_of_its_own() -> None:
     step = step_of([Dropout(), Dropout(), HEAD], (30,))
     drawn = []
     for seed, number in ((0, 1), (0, 2), (1, 1)):
-        step.draw(seed_of(seed, Stream.DRAWS, number))
+        step.randomise(seed_of(seed, Stream.DRAWS, number))
         drawn += masks(step)
     distinct = {mask.tobytes() for mask in drawn}
     assert len(distinct) == len(drawn) == 6
-    step.draw(seed_of(0, Stream.DRAWS, 2))
+    step.randomise(seed_of(0, Stream.DRAWS, 2))
     assert np.array_equal(masks(step), drawn[2:4])
 
 
@@ -77,7 +77,7 @@ def test_float32_and_float64_leave_out_the_same_units(network: tuple[Any, Any]) 
     double = step_of(layers, shape)
     single = Step(own := double.network.astype(np.float32), sgd(own), 8)
     for step in (double, single):
-        step.draw(seed_of(0, Stream.DRAWS, 1))
+        step.randomise(seed_of(0, Stream.DRAWS, 1))
     assert np.array_equal(masks(double)[0] == 0, masks(single)[0] == 0)
     assert masks(single)[0].max() == np.float32(1 / 0.7)
 
@@ -91,7 +91,7 @@ def test_any_number_of_threads_draws_the_same(
         shared = step_of(*network, n=17, workers=workers)
         assert len(shared.passes) == count
         for step in (alone, shared):
-            step.draw(seed_of(0, Stream.DRAWS, 3))
+            step.randomise(seed_of(0, Stream.DRAWS, 3))
         assert np.array_equal(masks(alone), masks(shared))
 
 
@@ -105,23 +105,23 @@ def test_evaluation_is_the_network_without_dropout(network: tuple[Any, Any]) -> 
     assert np.array_equal(steps[0].network.parameters, steps[1].network.parameters)
     found: list[Any] = [step.layers[0].downstream for step in steps]
     assert np.array_equal(*found)
-    assert not steps[0].draws
+    assert not steps[0].is_random
 
 
 def test_a_step_in_evaluation_draws_nothing(network: tuple[Any, Any]) -> None:
     step = step_of(*network, is_training=False)
     before = step.forward()
-    step.draw(seed_of(0, Stream.DRAWS, 1))
+    step.randomise(seed_of(0, Stream.DRAWS, 1))
     assert step.forward() == before
 
 
 def test_a_network_without_dropout_draws_nothing() -> None:
-    assert not step_of([HEAD], (3,)).draws
+    assert not step_of([HEAD], (3,)).is_random
 
 
 def test_rate_0_leaves_nothing_out() -> None:
     step = step_of([Dropout(rate=0.0), HEAD], (30,))
-    step.draw(seed_of(0, Stream.DRAWS, 1))
+    step.randomise(seed_of(0, Stream.DRAWS, 1))
     assert np.array_equal(masks(step)[0], np.ones((30, 8)))
 
 

@@ -73,7 +73,7 @@ def compare(step: Any, cost: Any, record: Any, prefix: Any) -> Any:
 def set_masks(step: Any, record: Any, number: Any) -> None:
     for k, layer in enumerate(step.layers):
         if f"{number}/{k}/mask" in record:
-            layer.repeat_draw({"mask": np.moveaxis(record[f"{number}/{k}/mask"], 0, -1)})
+            layer.replay_random({"mask": np.moveaxis(record[f"{number}/{k}/mask"], 0, -1)})
 
 
 @pytest.mark.parametrize("case", CASES, ids=NAMES)

@@ -92,7 +92,7 @@ def test_steps_of_several_sizes_share_one_optimizer(case: Any) -> None:
     smaller = Step(network, optimizer, n)
     smaller.inputs[...] = setting.inputs[:n]
     smaller.targets[...] = setting.targets[:n]
-    smaller.draw(DRAWS)
+    smaller.randomise(DRAWS)
     velocities = {
         f"{name}.{key}_velocity": v.tolist()
         for name, keys in network.views(present(optimizer).state["velocity"]).items()
@@ -125,7 +125,7 @@ def test_the_gradient_of_a_batch_is_the_mean_over_its_samples(case: Any) -> None
     for k, (x, y) in enumerate(zip(setting.inputs, setting.targets, strict=True)):
         step.inputs[0], step.targets[0] = x, y
         drawn = ({q: a[..., k : k + 1] for q, a in x.recorded.items()} for x in whole.layers)
-        step.repeat_draw([*drawn])
+        step.replay_random([*drawn])
         step.run(0.0)
         gradients.append(present(step.optimizer).gradient.copy())
     assert relative_error(present(whole.optimizer).gradient, np.mean(gradients, axis=0)) < TOLERANCE

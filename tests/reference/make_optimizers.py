@@ -1,4 +1,4 @@
-"""Records what torch.optim makes of 200 gradients: python -m tests.reference.make_optimizers
+"""Records what torch.optim makes of 200 gradients: python -m tests.reference.make_optimizers.
 
 Needs PyTorch, in an environment of its own; the record is committed, and read without it.
 """

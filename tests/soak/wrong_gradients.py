@@ -119,8 +119,8 @@ def random_step(rng: np.random.Generator, *, on_kinks: bool) -> Step:
         step.targets[...] = (
             np.eye(width)[rng.integers(0, width, n)] if width > 1 else rng.integers(0, 2, (n, 1))
         )
-    if step.draws:
-        step.draw(np.random.SeedSequence(int(rng.integers(1 << 30))))
+    if step.is_random:
+        step.randomise(np.random.SeedSequence(int(rng.integers(1 << 30))))
     for _ in range(int(rng.choice([0, 0, 3, 30]))):
         step.run(0.05)
     if on_kinks:

@@ -1,7 +1,7 @@
-"""Layers with two modes, and those that keep a state: what a training draws and keeps, its
+"""Layers with two modes, and those that keep a state.
 
-resumption, its inspection and its threads draw and keep too, and a trained network is evaluated in
-evaluation mode.
+What a training draws and keeps, its resumption, its inspection and its threads draw and keep too,
+and a trained network is evaluated in evaluation mode.
 """
 
 from pathlib import Path

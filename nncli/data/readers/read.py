@@ -26,7 +26,7 @@ from nncli.data.samples import (
     from_list,
     leaves_of,
 )
-from nncli.data.targets import Classes, are_slips, refuse_slips
+from nncli.data.targets import Classes, are_typing_mistakes, refuse_typing_mistakes
 
 TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 KNOWN = ".csv, .tsv (each also .gz), .npz, .npy and IDX (also .gz)"
@@ -126,7 +126,7 @@ def read_pair(pair: Pair, header: bool | None, classes: Classes, with_targets: b
         # Only in a list is 1 told from 1.0.
         leaves = leaves_of(pair.targets)
         labels = [isinstance(leaf, int) and abs(leaf) < EXACT_INTEGERS for leaf in leaves]
-        refuse_slips(np.array(leaves, object), np.array(labels), origin)
+        refuse_typing_mistakes(np.array(leaves, object), np.array(labels), origin)
     return joined(inputs, targets, origin)
 
 
@@ -135,7 +135,7 @@ def are_large(labels: list[Any]) -> bool:
     if not all(isinstance(label, int) for label in labels):
         return False
     large = sum(abs(label) >= EXACT_INTEGERS for label in labels)
-    return large > 0 and not are_slips(large, len(labels))
+    return large > 0 and not are_typing_mistakes(large, len(labels))
 
 
 def read_half_inputs(source: Path | list[Any], header: bool | None) -> Samples:

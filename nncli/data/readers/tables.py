@@ -16,7 +16,7 @@ from nncli.core.errors import DataError
 from nncli.core.text import brief, count_of, nearest, quote, quote_all
 from nncli.data.messages import Problems
 from nncli.data.samples import Origin, Samples, text_array
-from nncli.data.targets import EXACT, Classes, are_slips, is_label
+from nncli.data.targets import EXACT, Classes, are_typing_mistakes, is_label
 
 Target = str | int | Sequence[str | int] | None
 
@@ -269,7 +269,7 @@ def has_large_integers(table: Table, column: int, classes: Classes) -> bool:
     if classes == "none" or not all(map(INTEGER.fullmatch, cells)):
         return False
     large = sum(abs(int(cell)) >= EXACT for cell in cells)
-    return large > 0 and (isinstance(classes, tuple) or not are_slips(large, len(cells)))
+    return large > 0 and (isinstance(classes, tuple) or not are_typing_mistakes(large, len(cells)))
 
 
 def refuse_words(table: Table, column: int, classes: int) -> None:

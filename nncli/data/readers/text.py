@@ -160,19 +160,19 @@ class TextReader:
         """Finds out kind, width and header by the first row; returns what is left to read."""
         lines = utf8_text(self.name, block, self.line, "matrix").split("\n")
         for i, text in enumerate(lines):
-            if not self.has_cells(text):
+            if not self.is_data_line(text):
                 continue
             if self.kind == "found":
                 self.kind = kind_of_text(text)
             self.line += i
             if self.delimiter is not None:
-                rows = (self.cells(row, self.line) for row in filter(self.has_cells, lines[i:]))
+                rows = (self.cells(row, self.line) for row in filter(self.is_data_line, lines[i:]))
                 self.nameless = min(map(empty_at_end, islice(rows, 2)))
             cells = self.cells(text, self.line)
             self.width = len(cells)
             if self.width > MOST_CELLS:
                 raise self.too_wide(f"row {self.line} has more than {MOST_CELLS:,} cells")
-            rows = (self.cells(row, self.line) for row in filter(self.has_cells, lines[i:]))
+            rows = (self.cells(row, self.line) for row in filter(self.is_data_line, lines[i:]))
             if header_of("", cells, rows, ()).is_there and not any(map(self.hint, cells)):
                 self.header = f"row {self.line} was taken for a header: {quote_all(cells)}"
                 self.line += 1
@@ -217,7 +217,7 @@ class TextReader:
         integers = True
         for line, row in enumerate(text.removesuffix("\n").split("\n"), start=self.line):
             self.line = line + 1
-            if not self.has_cells(row):
+            if not self.is_data_line(row):
                 continue
             cells = self.cells(row, line)
             if len(cells) != self.width:
@@ -260,7 +260,7 @@ class TextReader:
             return ""
         return f"; cells are separated by {BETWEEN[self.kind]} here"
 
-    def has_cells(self, line: str) -> bool:
+    def is_data_line(self, line: str) -> bool:
         """Not so in blank lines and in comments, such as np.savetxt writes them."""
         line = line.strip(None if self.delimiter is None else " ")
         return bool(line) and not line.startswith("#")

@@ -3,6 +3,12 @@
 A kind is a `Layer`: hyperparameters, the shapes that follow from them, and what a step of it costs.
 Its part of a step is a `LayerStep`: arrays, and rules that fill them. Each kind has both in a file
 of its own, and `nncli.nn.layers.LAYERS` lists them all.
+
+The bias row: z = W a + b is one product, [W b] [a; 1], where a is followed by a row of ones. So an
+output that a dense layer may read is allocated with such a row behind it (`has_ones_row`), and the
+biases of a layer that reads one are stored as one more row of W (`has_bias_row`;
+`Placed.has_joint_weights`). The arrays themselves keep their shapes; `arrays.extended_by_one` gives
+the view that has the row too.
 """
 
 from collections.abc import Mapping
@@ -126,12 +132,12 @@ class Layer:
         has_windows: whether it goes over its input by windows.
         is_output: whether a network may end in it.
         has_modes: whether a step of it does something else in evaluation mode than in training.
-        draws: whether a step of it in training mode takes random numbers.
+        is_random: whether a step of it in training mode takes random numbers.
         has_kinks: whether its output is a piecewise function, see `LayerStep.piece`.
         splits_samples: whether workers may have some of its samples each (data parallelism).
         splits_units: whether workers may have some of its units each (tensor parallelism).
-        leaves_ones: whether a row of ones lies in memory behind its output, units x samples; None:
-            where one lies behind its input.
+        has_ones_row: whether its output, units x samples, is followed by a row of ones in memory;
+            None: where its input is.
         quantities: what is recorded of its steps besides the quantities that every kind has.
         forward_formulas, backward_formulas: what it computes, of a kind with no page of its own.
         symbols: what its parameters are called in mathematics, where it is not W and b.
@@ -149,10 +155,10 @@ class Layer:
     has_windows: ClassVar[bool] = False
     is_output: ClassVar[bool] = False
     has_modes: ClassVar[bool] = False
-    draws: ClassVar[bool] = False
+    is_random: ClassVar[bool] = False
     splits_samples: ClassVar[bool] = True
     splits_units: ClassVar[bool] = False
-    leaves_ones: ClassVar[bool | None] = False
+    has_ones_row: ClassVar[bool | None] = False
     attenuates: ClassVar[str | None] = None
     symbols: ClassVar[Mapping[str, str]] = MappingProxyType({})
     quantities: ClassVar[tuple[RecordedQuantity, ...]] = ()
@@ -168,7 +174,7 @@ class Layer:
         return False
 
     @property
-    def takes_ones(self) -> bool:
+    def has_bias_row(self) -> bool:
         """Whether its biases are one more row of W over an input of ones, where there is one."""
         return False
 
@@ -210,9 +216,10 @@ class Layer:
         return 0
 
     def workspace_size(self, input_shape: Shape, n: int) -> int:
-        """How many numbers its part of a step on `n` samples holds, without its parameters'
+        """How many numbers its part of a step on `n` samples holds.
 
-        gradients and updates. The output is counted, the input is that of the layer below.
+        The output is counted, the input is that of the layer below; the gradients and updates of
+        its parameters are not counted.
         """
         raise NotImplementedError
 
@@ -235,8 +242,8 @@ class Placed:
     Attributes:
         index: its place in the layers that were asked for; an implied flatten layer bears that of
             the dense layer that implies it.
-        has_joint_weights: whether biases are one more row of W, over the ones that the layer below
-            leaves; stored, the bias of a unit lies behind its weights.
+        has_joint_weights: whether biases are one more row of W, see above; in the vector of
+            parameters, the bias of a unit follows its weights.
     """
 
     name: str
@@ -327,15 +334,15 @@ class LayerStep:
         self.updates: dict[str, Array] = {}
         self.recorded: dict[str, Array] = {}
 
-    def draw(self, uniform: Array) -> None:
-        """Takes the random numbers of the step to come, where the kind `draws`.
+    def randomise(self, uniform: Array) -> None:
+        """Sets the random numbers of the next step, where the kind `is_random`.
 
         Args:
             uniform: from 0 to 1 (exclusive), one for each entry of the output.
         """
 
-    def repeat_draw(self, recorded: Mapping[str, Array]) -> None:
-        """Takes what another step of the layer has `recorded` in place of a draw of its own."""
+    def replay_random(self, recorded: Mapping[str, Array]) -> None:
+        """Sets its random numbers to those that another step of the layer `recorded`."""
 
     def bind_upstream(self, upstream: Array) -> None:
         """Says where ∂C_x/∂a will be written; done once, from the last layer to the first."""
@@ -349,17 +356,17 @@ class LayerStep:
         """Fills a and σ'(z) from z, where the layer has an activation."""
         return ()
 
-    def piece(self, along: float = 0.0) -> Array | None:
-        """Which smooth piece of a piecewise function each output is on, by input or z; None for a
+    def piece(self, steps: float = 0.0) -> Array | None:
+        """Which smooth piece of a piecewise function each output is on, by input or z.
 
-        kind without kinks.
+        None for a kind without kinks.
 
         Args:
-            along: in a complex step, by how many times its imaginary part each number is moved.
+            steps: how many times its imaginary part is added to each number, in a complex step.
         """
         return None
 
-    def hold(self, piece: Array) -> Operations:
+    def evaluate_pieces(self, piece: Array) -> Operations:
         """Fills a, and what the backward rules read, by the formula of the given pieces.
 
         Each output follows the formula of its entry of `piece`, whichever side of a kink it is on.

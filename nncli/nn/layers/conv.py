@@ -68,9 +68,10 @@ class Conv(WeightedLayer):
         return padded
 
     def patches(self, input: Array) -> Array:
-        """The windows on images, samples first, as columns: (channels · rows · columns of the
+        """The windows on images, samples first, as the columns of a matrix.
 
-        filter) x windows. Windows run over the samples, then the output's rows, then its columns.
+        (channels · rows · columns of the filter) x windows. Windows run over the samples, then the
+        output's rows, then its columns.
         """
         windows = self.windows(input.shape[1:])
         channels = np.moveaxis(self.padded(input), 0, 1)

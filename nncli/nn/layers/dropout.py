@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from nncli.nn.arrays import Array, Operations, Shape, bind, zeros_before_ones
+from nncli.nn.arrays import Array, Operations, Shape, bind, zeros_with_ones_row
 from nncli.nn.layers.base import Formula, Layer, LayerStep, Placed, RecordedQuantity, Workspace
 
 
@@ -23,8 +23,8 @@ class Dropout(Layer):
 
     type: ClassVar[str] = "dropout"
     has_modes = True
-    draws = True
-    leaves_ones = None
+    is_random = True
+    has_ones_row = None
     attenuates = "dropout"
     quantities = (
         RecordedQuantity("mask", "mask", r"\mathrm{mask}", "what input is multiplied by"),
@@ -63,15 +63,15 @@ class DropoutStep(LayerStep):
         self.rate = placed.layer.rate
         zeros = workspace.zeros
         shape, dtype = input.shape, input.dtype
-        self.a = zeros_before_ones(zeros, shape, dtype)
+        self.a = zeros_with_ones_row(zeros, shape, dtype)
         self.mask, self.downstream = zeros(shape, dtype), zeros(shape, dtype)
         self.mask.fill(1)
         self.recorded = {"mask": self.mask}
 
-    def draw(self, uniform: Array) -> None:
+    def randomise(self, uniform: Array) -> None:
         np.multiply(uniform >= self.rate, 1 / (1 - self.rate), out=self.mask, casting="same_kind")
 
-    def repeat_draw(self, recorded: Mapping[str, Array]) -> None:
+    def replay_random(self, recorded: Mapping[str, Array]) -> None:
         self.mask[...] = recorded["mask"]
 
     def forward(self) -> Operations:

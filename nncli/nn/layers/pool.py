@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from nncli.nn.arrays import Array, Operations, Shape, bind, constant, moved
+from nncli.nn.arrays import Array, Operations, Shape, after_complex_step, bind, constant
 from nncli.nn.layers.base import Layer, LayerStep, Placed, Workspace, windows_on
 from nncli.nn.windows import Pair, Windows
 
@@ -118,11 +118,11 @@ class MaxPoolStep(PoolStep):
             yield bind(np.copyto, self.first, k, where=self.is_greater)
             yield bind(np.maximum, self.a, cells, out=self.a)
 
-    def piece(self, along: float = 0.0) -> Array:
-        first: Array = np.argmax([moved(cells, along) for cells in self.cells], axis=0)
+    def piece(self, steps: float = 0.0) -> Array:
+        first: Array = np.argmax([after_complex_step(cells, steps) for cells in self.cells], axis=0)
         return first
 
-    def hold(self, piece: Array) -> Operations:
+    def evaluate_pieces(self, piece: Array) -> Operations:
         yield bind(np.copyto, self.first, piece)
         for k, cells in enumerate(self.cells):
             yield bind(np.copyto, self.a, cells, where=piece == k)

@@ -8,7 +8,7 @@ import numpy as np
 
 from nncli.core.text import sizes
 from nncli.nn.activations import ACTIVATIONS, DEFAULT
-from nncli.nn.arrays import Array, Operations, Shape, bind, constant, moved
+from nncli.nn.arrays import Array, Operations, Shape, after_complex_step, bind, constant
 from nncli.nn.initialisers import default_initialiser, initial_weights
 from nncli.nn.layers.base import Layer, LayerStep, Placed, ShapeMismatch, Workspace
 
@@ -139,15 +139,15 @@ class WeightedStep(LayerStep):
         parameters = self.activation_parameters
         return self.activation.rule(self.z, self.a, self.prime, self.one, *parameters)
 
-    def piece(self, along: float = 0.0) -> Array | None:
+    def piece(self, steps: float = 0.0) -> Array | None:
         sigma = self.activation
-        return sigma.piece_at(moved(self.z, along)) if sigma.kinks else None
+        return sigma.piece_at(after_complex_step(self.z, steps)) if sigma.kinks else None
 
-    def hold(self, piece: Array) -> Operations:
+    def evaluate_pieces(self, piece: Array) -> Operations:
         sigma, parameters = self.activation, self.activation_parameters
-        yield from sigma.hold(self.z, self.a, piece, parameters)
+        yield from sigma.evaluate_pieces(self.z, self.a, piece, parameters)
         if self.gradients:
-            yield from sigma.hold_prime(self.z, self.prime, piece, parameters)
+            yield from sigma.differentiate_pieces(self.z, self.prime, piece, parameters)
 
     def multiply_hadamard(self) -> Operations:
         yield bind(np.multiply, self.upstream, self.prime, self.delta)

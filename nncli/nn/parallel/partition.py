@@ -79,7 +79,7 @@ class Serial:
             self._begin = optimizer.begin
             update = [*whole.state_operations, *optimizer.operations()]
             self._back = [*whole.backward_operations, *update]
-            self._full = [*whole.backward_operations, whole.complete, *update]
+            self._full = [*whole.backward_operations, whole.fill_unused, *update]
 
     def forward(self) -> float:
         return self.whole.forward() / self.whole.n
@@ -181,7 +181,7 @@ class TensorParallel:
                 if full:
                     self.barrier.wait(k)
                     if k == 0:
-                        self.whole.complete()
+                        self.whole.fill_unused()
                 execute(part.update_operations)
 
         return [partial(self.barrier.run, partial(job, k)) for k in range(len(self.parts))]

@@ -102,7 +102,7 @@ def error_source(trace: Trace, layer: LayerTrace) -> str:
     if position == len(trace.layers) - 1:
         return "δ = a − y" if trace.cost.error_is_delta else "∂C/∂a = a − y"
     above = trace.layers[position + 1]
-    return page_of(above).error_below(above.name)
+    return page_of(above).error_source_below(above.name)
 
 
 def product_tables(trace: Trace, layers: Sequence[LayerTrace]) -> Iterator[Block]:

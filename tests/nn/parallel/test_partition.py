@@ -63,7 +63,7 @@ def shared_step(setting: Setting, workers: WorkerPool, **options: Any) -> Step:
     network = in_shared_memory(setting.network(), workers)
     step = Step(network, sgd(network, **options), setting.case.n, workers)
     step.inputs[...], step.targets[...] = setting.inputs, setting.targets
-    step.draw(DRAWS)
+    step.randomise(DRAWS)
     by_units = vars(partition_module)["can_fork"]() and splits_units(network.layers)
     is_whole = by_units or not splits_samples(network.layers)
     assert len(step.passes) == (1 if is_whole else workers.size)

@@ -41,7 +41,7 @@ class LayerPage:
         """The numbers of the forward pass."""
         yield from with_numbers(trace, layer, layer.placed.layer.forward_formulas, extent)
 
-    def error_below(self, name: str) -> str:
+    def error_source_below(self, name: str) -> str:
         """Where the error of the layer below comes from; `name` is that of this layer."""
         return f"∂C/∂a: what flowed back through {name}"
 

@@ -50,7 +50,7 @@ class ConvPage(WeightedPage):
         terms = [("z", layer.z), (f"{layer.activation}(z)", layer.a)]
         yield from equations(terms, "→", extent, units(trace))
 
-    def error_below(self, name: str) -> str:
+    def error_source_below(self, name: str) -> str:
         return f"∂C/∂a: what flowed back through the filters of {name}"
 
     def details(self, trace: Trace, layer: LayerTrace, choices: Choices) -> Iterator[Block]:

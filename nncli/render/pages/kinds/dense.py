@@ -43,7 +43,7 @@ class DensePage(WeightedPage):
         yield from equations([*terms, ("z", layer.z)], signs, extent)
         yield from equations([("z", layer.z), (f"{layer.activation}(z)", layer.a)], "→", extent)
 
-    def error_below(self, name: str) -> str:
+    def error_source_below(self, name: str) -> str:
         return f"∂C/∂a = δ Wᵀ of {name}"
 
     def downstream(self, trace: Trace, layer: LayerTrace, choices: Choices) -> Iterator[Block]:

@@ -15,7 +15,7 @@ class FlattenPage(LayerPage):
         placed = layer.placed
         return f"{shape(placed.input_shape)} as a vector of {placed.output_shape[0]}"
 
-    def error_below(self, name: str) -> str:
+    def error_source_below(self, name: str) -> str:
         return f"∂C/∂a: that of {name}'s output, as an image"
 
     def forward_products(self, layer: LayerTrace) -> Iterator[Row]:
