@@ -344,7 +344,7 @@ class Sklearn:
 class Floor:
     """The matrix products of the step and nothing else, by np.matmul into arrays that are there.
 
-    Those of a conv layer are its filters with all its windows laid out, which nobody lays out here.
+    Those of a conv layer are its filters with all its windows as a matrix, which is not made here.
     """
 
     def __init__(self, threads: int) -> None:

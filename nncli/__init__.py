@@ -22,7 +22,7 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     Spec, Prepared, Training, Trace, Exported, Inspection, Draft, Comparison, Evaluated, Prediction,
     Predictions, Summary, SpecListing (or Shown), Filtering
                                     what these return
-    Epoch, Progress                 what a training tells whoever watches it
+    Epoch, Progress                 what a training reports while it runs
     NncliError                      a mistake in what was given; its text says which
     InterruptedTraining             to be raised by a watcher that wants to stop
 """

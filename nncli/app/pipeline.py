@@ -1,7 +1,7 @@
 """A spec's way into training: layers -> data -> shapes -> network -> plan -> workers.
 
-`prepare` goes all the way but for the workers, which are started by whoever trains; the functions
-that it calls stand below it in the order in which it calls them, each behind the stage whose
+`prepare` goes all the way but for the workers, which are started with the training; the functions
+that it calls are below it in the order in which it calls them, each after the stage whose
 product it takes. The data are `load_data` of `sources`. Layers come first, since they need no data
 and their mistakes can be reported together with those of the data.
 

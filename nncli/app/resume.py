@@ -50,7 +50,7 @@ class _Change(NamedTuple):
 
 
 class ResumableRun(NamedTuple):
-    """A run whose training can go on. Nobody else can write to its folder meanwhile.
+    """A run whose training can go on. No other process can write to its folder meanwhile.
 
     Attributes:
         prepared: the run's spec as it is from here on, its data, and its network as it began.

@@ -79,7 +79,7 @@ def _path_advice(name: str) -> str:
 
 
 def check_keys(spec: Spec) -> None:
-    """Raises SpecError for keys that have no effect where they stand."""
+    """Raises SpecError for keys that have no effect where they are written."""
     given = (spec.data.train, spec.data.validation, spec.data.test)
     sources = [source_of(spec, table) for table in given if isinstance(table, str | PairSpec)]
     halves = [half for s in sources if isinstance(s, Pair) for half in s]

@@ -87,7 +87,7 @@ def train(
 
 
 class Watcher(NamedTuple):
-    """The callbacks of whoever trains."""
+    """The callbacks that the caller gave."""
 
     on_start: Callable[[], None] | None
     on_event: OnEvent | None

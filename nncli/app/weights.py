@@ -74,7 +74,7 @@ def load_initial_weights(spec: Spec, network: Network) -> InitialWeights:
             path, notes = last_checkpoint(path)
         filled, origins = network_from(read_weights(path), network, t.weights_layout)
     except NncliError as error:
-        if spec.origin("train.init_from").kind == "default":  # asked for beside the spec
+        if spec.origin("train.init_from").kind == "default":  # not given by the spec
             raise
         lines = str(error).splitlines()
         found = (spec.error_at(("train", "init_from"), line).problems for line in lines)

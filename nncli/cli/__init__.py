@@ -38,7 +38,7 @@ def main() -> None:
 def _start_lightly() -> None:
     """Leaves out what a short process has no use for; together it is a fifth of its start."""
     gc.disable()
-    # Nobody has installed plug-ins of pydantic for nncli. Where they are disabled pydantic loads
+    # nncli has no plug-ins of pydantic. Where they are disabled pydantic loads
     # their loader all the same, and importlib.metadata with it, so it finds an empty one here.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     loader = ModuleType("pydantic.plugin._loader")

@@ -85,7 +85,7 @@ def run() -> int:
         status = _run()
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read our output has seen enough. What is still buffered has nowhere to go.
+        # The program that read our output has closed it. What is still buffered has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     except OSError as error:  # results that cannot be written; every file has an error of its own
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -138,7 +138,7 @@ def _say(message: str, status: int) -> int:
     if sys.stderr is not None:
         from nncli.core.text import printable
 
-        # An option's value stands in a message as it was given: nothing in it acts on a terminal.
+        # An option's value appears in a message as it was given: nothing in it acts on a terminal.
         for line in message.split("\n"):
             print(f"nncli: {printable(line)}", file=sys.stderr)
     return status

@@ -56,7 +56,7 @@ WIDTHS = {"COLUMNS": (20, 10_000), "LINES": (1, 10_000), "TERMINAL_WIDTH": (20, 
 def forget_odd_widths() -> None:
     """Takes sizes of the terminal that none has out of the environment, where libraries find them.
 
-    A line of as many blanks as somebody claims might not fit in memory.
+    A line of as many blanks as COLUMNS claims might not fit in memory.
     """
     for name, (least, most) in WIDTHS.items():
         text = os.environ.get(name)
@@ -153,7 +153,7 @@ def keyboard() -> Iterator[Callable[[float | None], str] | None]:
 
 
 def _keys(text: str) -> list[str]:
-    """The keys that a terminal wrote; sequences of keys that nobody asks for are "unknown"."""
+    """The keys that a terminal wrote; sequences that no command uses are "unknown"."""
     found = []
     for match in ONE_KEY.finditer(text):
         arrow, character = match.groups()

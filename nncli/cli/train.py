@@ -213,7 +213,7 @@ def _train(
             raise InterruptedTraining(message) from None
         except StoppedTraining as stopped:
             has_diverged = isinstance(stopped, DivergedError)
-            # What somebody has removed meanwhile cannot be gone on with.
+            # What was removed meanwhile cannot be resumed.
             is_there = is_run_folder(begun.folder)
             if is_there and (stopped.training.history or not has_diverged):
                 change = " --set train.eta=..." if has_diverged else ""

@@ -95,7 +95,7 @@ class InterruptedTraining(StoppedTraining):
 
 
 class UnsavedError(StoppedTraining):
-    """It ended well, or was interrupted, but where it stands could not be written down."""
+    """It ended well, or was interrupted, but its state could not be saved."""
 
     outcome = "unsaved"
 

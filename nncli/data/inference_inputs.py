@@ -44,7 +44,7 @@ def read_inputs(
     read.
     """
     if isinstance(source, Path) and kind(source) == "table":
-        check_expansion(source)  # before the first of a bomb's rows is answered
+        check_expansion(source)  # so that a decompression bomb is refused before any prediction
         with opened(source) as stream:
             reader = RowReader(stream, printable(source), delimiter_of(source))
             layout = layout_of(preprocessing, reader)

@@ -1,4 +1,4 @@
-"""How mistakes in data are worded: where a number stands, and many mistakes collected."""
+"""How mistakes in data are worded: where a number is, and many mistakes collected."""
 
 from bisect import insort
 from collections.abc import Callable, Hashable, Sequence
@@ -11,7 +11,7 @@ SHOWN_ROWS = 5
 
 
 def cell_of(index: Sequence[int]) -> str:
-    """Where a number of a matrix stands: `row 3, column 6 (element [2, 5])`.
+    """Where a number of a matrix is: `row 3, column 6 (element [2, 5])`.
 
     Rows count from 1, as those of text do. With three axes the channel is told too.
     """

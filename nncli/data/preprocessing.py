@@ -253,7 +253,7 @@ class Preprocessing(NamedTuple):
         """Whether the first row of a table is a header: without numbers, or with a known name."""
         numbers = [is_number(cell) for cell in first]
         if self.columns is not None and all(numbers):
-            # The names may be numbers too; one of them may stand in a row by chance, not all.
+            # The names may be numbers too; one of them may appear in a row by chance, not all.
             return set(self.columns) <= set(first)
         known = {*(self.columns or ()), *(self.targets or ())}
         return not any(numbers) or not known.isdisjoint(first)
@@ -274,7 +274,7 @@ class Preprocessing(NamedTuple):
         return samples.reshaped(self.input_shape)
 
     def as_plain(self) -> dict[str, Any]:
-        """As mappings, lists, numbers and text. JSON's null may stand for an infinite divisor."""
+        """As mappings, lists, numbers and text. JSON's null means an infinite divisor."""
         return {
             "input_shape": list(self.input_shape),
             "outputs": self.outputs,

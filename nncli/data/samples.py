@@ -1,4 +1,4 @@
-"""What was read, before classes, scaling and splitting; and where each value of it stood.
+"""What was read, before classes, scaling and splitting; and where each value of it came from.
 
 Nested lists, as a spec may hold them, become arrays here.
 """
@@ -42,9 +42,9 @@ class Origin(NamedTuple):
     shape: tuple[int, ...] = ()
     """For arrays: the shape of one sample, as stored."""
     lines: NDArray[np.int64] | None = None
-    """For text: the line of the file each sample stood on, the first being 1."""
+    """For text: the line of the file each sample was read from, the first being 1."""
     positions: tuple[int, ...] = ()
-    """For text: the column of the file each value of a sample stood in, the first being 1."""
+    """For text: the column of the file each value of a sample was read from, the first being 1."""
     columns: tuple[str, ...] | None = None
     """For text with a header: the names of those columns."""
     notes: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ class Origin(NamedTuple):
         return f"{self.name}: row {self.lines[row]}, column {self.positions[value]}{title}"
 
     def rows(self, samples: NDArray[np.int64]) -> list[int]:
-        """Where these samples stand: lines of a text, indices of an array."""
+        """Where these samples are: lines of a text, indices of an array."""
         chosen: list[int] = (samples if self.lines is None else self.lines[samples]).tolist()
         return chosen
 

@@ -50,7 +50,7 @@ class Survey(NamedTuple):
         columns: the names of the input columns, where a header gave them.
         target: the target columns; empty for arrays.
         classes: None where the targets are numbers.
-        are_labels: whether the targets would be taken for classes, if nobody said otherwise.
+        are_labels: whether the targets would be taken for classes by default.
         target_mean, target_deviation, target_low, target_high: of each output, for numbers.
         are_shares: whether the numbers of each sample are from 0 to 1 and sum to 1.
         low, high, mean, deviation: of each input, of the shape of one sample.

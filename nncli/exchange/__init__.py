@@ -11,4 +11,4 @@ the network that the writers get, then `formats`.
 from typing import Literal
 
 Layout = Literal["nncli", "pytorch"]
-"""How dense weights lie in a file: nncli's inputs x units, or PyTorch's outputs x inputs."""
+"""How dense weights are stored in a file: nncli's inputs x units, or PyTorch's outputs x inputs."""

@@ -211,7 +211,7 @@ def source(trained: Trained) -> str:
 
 
 def plain(name: str) -> str:
-    """A name as it may stand in a docstring: letters, digits, and little else."""
+    """A name as it may be written in a docstring: letters, digits, and little else."""
     return re.sub(r"[^\w .,+-]", "_", name).strip() or "network"
 
 

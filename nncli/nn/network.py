@@ -19,7 +19,7 @@ from nncli.nn.layers import Flatten, Layer, Placed, ShapeMismatch
 class Network:
     """Layers with their parameters.
 
-    All weights and biases lie in one vector, `parameters`; a layer's are views of it. So an update,
+    All weights and biases are in one vector, `parameters`; a layer's are views of it. So an update,
     a checkpoint or a derivative by one parameter needs no walk over the layers.
 
     Attributes:

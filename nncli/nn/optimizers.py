@@ -98,7 +98,7 @@ class Link:
 class WeightDecay(Link):
     """d + λ W, biases included.
 
-    At the head of a chain it makes the gradient that of C + ½ λ ‖W‖². `decoupled` stands behind the
+    At the head of a chain it makes the gradient that of C + ½ λ ‖W‖². `decoupled` comes after the
     other links, so that the decay does not pass through them (Loshchilov and Hutter 2019,
     algorithm 2): AdamW behind Adam, SGDW behind momentum.
     """

@@ -70,7 +70,7 @@ def _is_block(value: Any) -> bool:
 
 
 def flow(value: Any) -> str:
-    """A scalar, or a list, as it stands in one line of YAML."""
+    """A scalar, or a list, as it is written in one line of YAML."""
     if isinstance(value, tuple):
         return f"[{', '.join(map(flow, value))}]"
     if isinstance(value, str):
@@ -160,7 +160,7 @@ def compose(heading: Sequence[str], sections: Sequence[Section]) -> str:
 
 
 def _section_lines(section: Section) -> Iterator[str]:
-    """A comment stands behind its key, where there is room; else, and on items, above it."""
+    """A comment follows its key, where there is room; else, and on items, above it."""
     indent = "  " if section.key else ""
     if section.key:
         yield f"{section.key}:"

@@ -123,7 +123,7 @@ def _read(path: Path) -> str:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """Opens a pipe whose other end nobody holds as well: it is empty, rather than waited for."""
+    """Opens a pipe whose other end is not open as well: it is empty, rather than waited for."""
     handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
     os.set_blocking(handle, True)
     return handle

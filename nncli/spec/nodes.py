@@ -127,7 +127,7 @@ class SpecSource:
         for part in path:
             child = node.child(part)
             if child is None:
-                # A scalar stands for what the model made of it: `kernel: 3` for kernel[0].
+                # A scalar is written for what the model made of it: `kernel: 3` for kernel[0].
                 if isinstance(node.value, dict | list):
                     return ValueOrigin("default", "")
                 break

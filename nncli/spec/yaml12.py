@@ -101,7 +101,7 @@ def _tree(text: str) -> tuple[Node | None, list[Problem]]:
 
 
 def _too_deep(text: str) -> int | None:
-    """Where a bracket stands within MOST_LEVELS others, be it in a text; None: nowhere."""
+    """Where a bracket is within MOST_LEVELS others, be it in a text; None: nowhere."""
     level = 0
     for bracket in re.finditer(r"[][{}]", text):
         level += 1 if bracket.group() in "[{" else -1
@@ -222,7 +222,7 @@ class _Builder:
         if value == 0 and isinstance(value, float) and _NOT_ZERO.match(text):
             message = f"{brief(text)} is too small for a number; the smallest is {_SMALLEST}"
             self._complain(event, message, self._path())
-            return _SMALLEST  # positive, so that nobody complains of a 0 as well
+            return _SMALLEST  # positive, so that it is not refused as a 0 as well
         return value
 
     def _take_key(self, event: events.ScalarEvent) -> None:

@@ -93,7 +93,7 @@ class Forward:
 # In detail
 
 
-MOST_CONFUSED = 1000  # with more classes, nobody reads a number for each two of them
+MOST_CONFUSED = 1000  # with more classes, a number for each two of them is too much to read
 
 
 class ClassCounts(NamedTuple):

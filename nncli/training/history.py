@@ -30,7 +30,7 @@ class Epoch:
         train_cost_after, train_accuracy: on the training data after the epoch; only where nothing
             is held back.
         validation_cost, validation_accuracy: on the data held back, after the epoch.
-        train_seconds: spent on its steps; not on validation or on whoever watches.
+        train_seconds: spent on its steps; not on validation or on callbacks.
         last_batch: how many samples its last step had.
         layers: measures of that step.
     """

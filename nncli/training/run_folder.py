@@ -157,7 +157,7 @@ class RunFolder:
         """
         self._check_still_ours()
         for name, text in self._texts.items():
-            if not os.path.exists(self.path / name):  # somebody removed it
+            if not os.path.exists(self.path / name):  # it was removed meanwhile
                 write_whole(self.path / name, text)
         if not self._is_spec_durable:
             for name in (DATA, SPEC):  # and their names with that of the checkpoint
@@ -182,7 +182,7 @@ class RunFolder:
     def _duplicate_checkpoint(self, is_latest: bool) -> None:
         """Makes both checkpoints the one that the run is resumed at.
 
-        The spec changes there, so nobody may go back to what was before.
+        The spec changes there, so the run cannot be resumed from before that point.
         """
         names = (CHECKPOINT, PREVIOUS) if is_latest else (PREVIOUS, CHECKPOINT)
         chosen, other = (self.path / name for name in names)

@@ -1,4 +1,4 @@
-"""Runs that several tests of commands look at; nobody writes to them."""
+"""Runs that several tests of commands look at, and do not change."""
 
 from pathlib import Path
 

@@ -156,7 +156,7 @@ def test_rows_are_predicted_as_they_come(runs: Path) -> None:
 
 
 def test_a_reader_who_leaves_early_ends_it_quietly(runs: Path) -> None:
-    # Endless input: it ends because nobody reads any more.
+    # Endless input: it ends because its output is closed.
     done = piped("yes 5.1,3.5,1.4,0.2 | NNCLI predict iris - | head -2", runs, timeout=LIMIT)
     assert done.stderr == ""
     assert [line.split(",")[0] for line in done.stdout.splitlines()] == ["class", "setosa"]

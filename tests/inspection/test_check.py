@@ -47,7 +47,7 @@ DTYPES = pytest.mark.parametrize("dtype", FLOATS)
 
 
 def failed(done: Check) -> list[TensorCheck]:
-    """What is wrong, in the order of the way back."""
+    """What is wrong, in the order of the backward pass."""
     return [t for t in done.tensors if t.max_relative_error > done.tolerance]
 
 
@@ -361,7 +361,7 @@ TWO_SAMPLES = (
     "train.batch_size=2",
 )
 
-# The error, a spec and overrides, and where the check must first see it on the way back.
+# The error, a spec and overrides, and where the check must first see it in the backward pass.
 PLANTED = [
     (no_sigma_prime, MLP, (), ("dense2", "delta")),
     (no_sigma_prime, TWO, (), ("dense2", "delta")),

@@ -94,7 +94,7 @@ def test_evaluation_takes_the_running_statistics(made: Any, n: int) -> None:
     normalised = (x - by_unit(state["running_mean"])) / deviation
     weight, bias = (by_unit(norm.parameters[key]) for key in ("weight", "bias"))
     np.testing.assert_allclose(norm.a, weight * normalised + bias, rtol=1e-12, atol=1e-13)
-    # On the way back they are constants.
+    # In the backward pass they are constants.
     np.testing.assert_allclose(norm.downstream, norm.upstream * weight / deviation, rtol=1e-12)
     axes = tuple(range(1, x.ndim))
     sums = (norm.upstream * normalised).sum(axis=axes), norm.upstream.sum(axis=axes)

@@ -10,7 +10,7 @@ from nncli.core import safetensors_format
 from tests.soak import damage, whole
 
 GIVEN, WORK, OUT = "given", "work", "out"
-# A spec may ask for any number of epochs; whoever damages one does not want to wait for them.
+# A spec may ask for any number of epochs; a damaged one is not waited for.
 ONE_EPOCH = ["--set", "train.epochs=1"]
 
 # What each subject is given to: a new command is one more line here. The words {source} and {out}

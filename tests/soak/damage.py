@@ -291,7 +291,7 @@ SIZES = r"units|filters|kernel|size|padding|stride|dilation|batch_size|shape|cla
 def asks_for_much(text: str) -> bool:
     """Whether sizes were changed into some that are large, but that a machine might well take.
 
-    Whoever asks for a million units gets them, and may wait: that is no damage.
+    A spec with a million units is valid, only slow: that is no damage.
     """
     return any(
         re.search(r"(?<![\d.])\d{4,9}(?!\d)", part) is not None

@@ -131,7 +131,7 @@ def _cost(case: Case, result: Result, seen: Seen, seconds: float) -> list[str]:
     made = []
     if result.seconds > seconds:
         made.append(f"it took {result.seconds:.1f} s")
-    # Whoever asks for all of a page gets it, a line for each of a file's.
+    # All of a page is as long as the file: a line for each of its.
     page = 100 * seen.given if "--full" in case.argv else 0
     if result.memory > MEMORY + seen.given + page:
         made.append(f"it took {result.memory >> 20} MiB for {seen.given:,} bytes")

@@ -1,4 +1,4 @@
-"""A command that does all that a command must not do: to see that somebody notices."""
+"""A command that does all that a command must not do: to see that the judge notices."""
 
 import os
 import sys

@@ -716,7 +716,7 @@ class TestData:
 
 
 class TestWhatWasLost:
-    """A file of a run that somebody removed or spoilt is written again by who has its content."""
+    """A file of a run that was removed or damaged is written again by who has its content."""
 
     @pytest.mark.parametrize(
         ("spoil", "said"),

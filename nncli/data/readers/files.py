@@ -54,7 +54,7 @@ FILE_FORMATS = {
     rb"RIFF.{4}WEBP": FileFormat("image", "WEBP"),
     rb"GIF8[79]a": FileFormat("image", "GIF"),
     GZIP: FileFormat("other", "gzip", UNPACK),
-    # The name of an archive's first member stands in byte 30.
+    # The name of an archive's first member begins at byte 30.
     rb"PK\x03\x04.{26}[^/]{1,200}\.npy": FileFormat("npz", "an .npz archive", TO_ARRAY),
     rb"PK\x03\x04.{26}(\[Content_Types\]|_rels/|xl/)": FileFormat(
         "other", "an Excel workbook or the like", "save the sheet that is needed as .csv"

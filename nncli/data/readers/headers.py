@@ -91,7 +91,7 @@ def looks_like_header(
 class Plain(NamedTuple):
     """A text whose comments are blank lines now.
 
-    comment: the last one above the first row, and the line where it stands, counted from 0.
+    comment: the last one above the first row, and its line, counted from 0.
     """
 
     text: str

@@ -82,7 +82,7 @@ def imported(name: str, doing: str) -> Any:
         raise DataError(f"{name}: {doing} needs Pillow: pip install 'nncli[images]'") from error
     import logging  # Pillow has loaded it
 
-    # It logs what it makes of damaged files, and where nobody listens that is printed.
+    # It logs what it makes of damaged files, and without a handler that is printed.
     pillow = logging.getLogger("PIL")
     if not pillow.handlers:
         pillow.addHandler(logging.NullHandler())
@@ -151,7 +151,7 @@ def has_16_bits(image: "Image", content: bytes) -> bool:
 
 
 def most_of_pnm(content: bytes) -> int | None:
-    """The value that stands for white in a .pgm or .ppm."""
+    """The value of white in a .pgm or .ppm."""
     header = PNM_HEADER.match(content)
     return int(header[3]) if header else None
 

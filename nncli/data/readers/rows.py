@@ -410,7 +410,7 @@ def chunks(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 def end_of_rows(text: bytes, is_open: bool = False) -> int:
-    """Where the last whole row ends: behind a line feed that stands outside of quotes.
+    """Where the last whole row ends: after a line feed that is outside of quotes.
 
     is_open: whether the text begins within quotes.
     """

@@ -50,7 +50,7 @@ class Rows:
 
     values: NDArray[Any]
     lines: Sequence[int]
-    """The line of the file that each row stood on, the first being 1."""
+    """The line of the file that each row was read from, the first being 1."""
 
     def __len__(self) -> int:
         return len(self.values)

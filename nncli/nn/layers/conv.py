@@ -1,6 +1,7 @@
 """The conv layer: matrix products over its windows, block by block.
 
-The windows are laid out as patches (im2col) again on the way back: cheaper than keeping them.
+The windows are copied into patches (im2col) once more in the backward pass: cheaper than keeping
+them.
 """
 
 from collections.abc import Mapping
@@ -130,7 +131,7 @@ def gathers(windows: Windows, channels: int, filters: int) -> bool:
 
 def gradient_width(taps: int) -> int:
     """How many windows a product for the gradient takes."""
-    # Half the patches of a block, laid out one by one: a block has twice the lines of a window.
+    # Half the patches of a block, copied one by one: a block has twice the lines of a window.
     return max(LONG_SUM, PATCH_NUMBERS // taps // 2)
 
 

@@ -69,7 +69,7 @@ class DenseArrays(NamedTuple):
         z, a, prime, delta, delta_over_n: units x samples; `delta_over_n` is δ/n.
         downstream: inputs x samples.
 
-    Behind `a` lies a row of ones, behind `downstream` room for what would go on to the ones below.
+    In memory `a` is followed by a row of ones, and `downstream` by a row for their ∂C_x/∂input.
     """
 
     z: Array

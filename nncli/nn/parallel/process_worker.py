@@ -57,7 +57,7 @@ class ProcessWorker:
         self._answer = b""
         requests, self._requests = os.pipe()
         self._answers, answers = os.pipe()
-        # Whoever ends the parent ends the child; what Ctrl-C means is the parent's business.
+        # What ends the parent ends the child; what Ctrl-C means is the parent's business.
         stopping = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, stopping)
         try:

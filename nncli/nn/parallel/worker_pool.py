@@ -46,7 +46,7 @@ class WorkerBarrier:
     """A barrier for the caller, worker 0, and the other workers of a pool, threads or processes."""
 
     def reset(self) -> None:
-        """Makes it as new; before a task, when nobody waits."""
+        """Makes it as new; before a task, when no worker waits."""
         raise NotImplementedError
 
     def wait(self, k: int) -> None:
@@ -377,5 +377,5 @@ class ThreadWorker:
                 except BaseException as error:
                     self._error = error
                 self._is_busy = False
-                if self._finished.locked():  # or nobody waited for the job before
+                if self._finished.locked():  # or the job before was not waited for
                     self._finished.release()

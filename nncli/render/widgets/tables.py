@@ -93,7 +93,7 @@ class Columns:
             for k, width in zip(kept, widths, strict=True)
         ]
         for n in range(max(map(len, parts))):
-            spaces = ""  # written before what follows them only: at a line's end nobody sees them
+            spaces = ""  # written before what follows them only: at a line's end they are invisible
             for k, width, part in zip(kept, widths, parts, strict=True):
                 cell = part[n] if n < len(part) else Text()
                 space = " " * (width - cell.cell_len)

@@ -112,7 +112,7 @@ def bias_gradients(layer: LayerTrace, extent: Extent) -> Iterator[Block]:
 
 
 def mean_over(n: int) -> str:
-    """What stands before a mean over samples; nothing for a single one."""
+    """What is written before a mean over samples; nothing for a single one."""
     return f"1/{n} Σ over the samples of " if n > 1 else ""
 
 
