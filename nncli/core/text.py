@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 SHORT = 40  # characters
 # Control characters, separators of lines and paragraphs, marks that turn the direction of writing.
-ACTING = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+ACTING = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 LISTED_NAMES = 10
 LISTED_DIMENSIONS = 8
 
