@@ -19,7 +19,7 @@ from nncli.training.steps import Choice, record_chosen_step
 def trace_step(
     source: SpecOrRun | Spec | str | Path,
     *,
-    samples: Sequence[int] | None = (0,),
+    samples: Sequence[int] | None = (),
     step: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Trace:
@@ -28,7 +28,7 @@ def trace_step(
     Args:
         source: a spec, or the path of one or of a run folder (then from its trained weights).
         samples: which samples of the training data, counted from 0; None: the mini-batch that
-            training would draw.
+            training would draw; none: sample 0, or that mini-batch where a layer needs several.
         step: counted from 1 from there; those before it are taken first.
         progress: called now and then with the steps that were taken, and how many are to be.
 
@@ -60,7 +60,7 @@ def trace_step(
 def inspect(
     source: Trace | SpecOrRun | Spec | str | Path,
     *,
-    samples: Sequence[int] | None = (0,),
+    samples: Sequence[int] | None = (),
     step: int = 1,
     entries: int | None = None,
     checked: bool = True,
@@ -84,7 +84,7 @@ def inspect(
 def inspect_step(
     source: SpecOrRun,
     *,
-    samples: Sequence[int] | None = (0,),
+    samples: Sequence[int] | None = (),
     step: int = 1,
     entries: int | None = None,
     checked: bool = True,

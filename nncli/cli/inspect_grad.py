@@ -174,9 +174,11 @@ def inspect_grad(
     elif output is not None:
         kind = format_by_suffix(output, suffixes())
     extent = Extent(index_range(rows, "--rows"), index_range(columns, "--columns"), full, digits)
-    chosen = (
-        None if batch or (samples is None and step > 1) else indices(samples or "0", "--samples")
-    )
+    chosen: tuple[int, ...] | None = ()
+    if samples is not None:
+        chosen = indices(samples, "--samples")
+    elif batch or step > 1:
+        chosen = None
     choices = Choices(
         view=view.value,
         extent=extent,

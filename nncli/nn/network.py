@@ -253,6 +253,11 @@ def backward_multiply_adds(layers: Sequence[Placed]) -> list[int]:
     return [placed.multiply_adds * ((k >= first) + (k > first)) for k, placed in enumerate(layers)]
 
 
+def smallest_batch(layers: Sequence[Placed]) -> int:
+    """The fewest samples that a step in training mode needs."""
+    return max(placed.layer.smallest_batch(placed.input_shape) for placed in layers)
+
+
 def check_batch(layers: Sequence[Placed], n: int) -> None:
     """Whether a step in training mode can be taken on a mini-batch of `n` samples.
 

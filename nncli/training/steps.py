@@ -15,7 +15,7 @@ import numpy.typing as npt
 from nncli.core.errors import DivergedError, LayerError, NncliError
 from nncli.core.seeds import Stream, seed_of
 from nncli.core.text import count_of
-from nncli.nn.network import Network, check_batch
+from nncli.nn.network import Network, check_batch, smallest_batch
 from nncli.nn.optimizers import Optimizer, Schedule
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import SampleSource, Step
@@ -147,11 +147,12 @@ class Choice(NamedTuple):
     """Which step to record.
 
     Attributes:
-        samples: of the training data, counted from 0; None: the step's own mini-batch.
+        samples: of the training data, counted from 0; None: the step's own mini-batch; none: sample
+            0, or that mini-batch where a layer needs several.
         step: counted from 1 from where the training is now; those before it are taken first.
     """
 
-    samples: Sequence[int] | None = (0,)
+    samples: Sequence[int] | None = ()
     step: int = 1
 
 
@@ -197,9 +198,11 @@ def record_chosen_step(
         if progress is not None and number % PROGRESS_STEPS == 0:
             progress(number, choice.step)
     eta, rows = next(steps)
-    if choice.samples is not None:
+    if choice.samples:
         rows = _rows_of(choice.samples, train.index)
         _check_size(network, len(rows))
+    elif choice.samples is not None and smallest_batch(network.layers) == 1:
+        rows = train.index[:1]
     step_start = runner.start()
     step, cost = run(rows, eta, choice.step, full=True)
     return record_trace(

@@ -204,6 +204,8 @@ def test_a_mini_batch_of_one_is_refused(override: str) -> None:
 def test_one_sample_is_refused_for_inspection() -> None:
     with pytest.raises(NncliError, match="choose several, as --samples 0,1,2"):
         nncli.trace_step(spec_of(*BATCHNORM), samples=(0,))
+    assert len(nncli.trace_step(spec_of(*BATCHNORM)).samples) > 1  # the mini-batch, unasked
+    assert nncli.trace_step(spec_of()).samples == (0,)
     trace = nncli.trace_step(spec_of(*BATCHNORM), samples=(0, 3))
     assert trace.layers[1].recorded["mean"].shape == (5,)
 
