@@ -9,7 +9,7 @@ It may import NumPy, core and, in `readers`, Pillow; it knows nothing of network
 `load`, then `dataset`.
 """
 
-from nncli.data.dataset import Checksum, Data, Dataset, prepare
+from nncli.data.dataset import Checksum, Data, Dataset, make_dataset
 from nncli.data.inference_inputs import Inputs, read_inputs, read_measured
 from nncli.data.load import load
 from nncli.data.preprocessing import Preprocessing, Scale, Scaling, preprocessing_from
@@ -40,7 +40,7 @@ __all__ = [
     "file_size",
     "fit_encoding",
     "load",
-    "prepare",
+    "make_dataset",
     "preprocessing_from",
     "read_inputs",
     "read_measured",

@@ -154,7 +154,7 @@ class Data(NamedTuple):
         return tuple(dict.fromkeys(note for part in parts if part for note in part.notes))
 
 
-def prepare(
+def make_dataset(
     samples: Samples,
     *,
     scaling: Scaling | None,

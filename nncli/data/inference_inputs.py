@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
 from nncli.core.text import count_of, printable, quote_all
-from nncli.data.dataset import Dataset, check_inputs, needed_scaling, prepare
-from nncli.data.preprocessing import Layout, Preprocessing
+from nncli.data.dataset import Dataset, check_inputs, make_dataset, needed_scaling
+from nncli.data.preprocessing import ColumnLayout, Preprocessing
 from nncli.data.readers.arrays import release_large
 from nncli.data.readers.files import STANDARD_INPUT, check_expansion, explain_read_errors, opened
 from nncli.data.readers.read import array_of_inputs, kind, read_source
@@ -82,7 +82,7 @@ def pieces(preprocessing: Preprocessing, samples: Samples, dtype: DType) -> Iter
 
 
 def parts_of_file(
-    preprocessing: Preprocessing, path: Path, layout: Layout, dtype: DType
+    preprocessing: Preprocessing, path: Path, layout: ColumnLayout, dtype: DType
 ) -> Iterator[Dataset]:
     with opened(path) as stream:
         reader = RowReader(stream, printable(path), delimiter_of(path))
@@ -91,14 +91,14 @@ def parts_of_file(
 
 
 def parts_of_stream(
-    preprocessing: Preprocessing, reader: RowReader, layout: Layout, dtype: DType
+    preprocessing: Preprocessing, reader: RowReader, layout: ColumnLayout, dtype: DType
 ) -> Iterator[Dataset]:
     with explain_read_errors(Path(STANDARD_INPUT)):
         yield from parts_of(preprocessing, reader, layout, dtype)
 
 
 def parts_of(
-    preprocessing: Preprocessing, reader: RowReader, layout: Layout, dtype: DType
+    preprocessing: Preprocessing, reader: RowReader, layout: ColumnLayout, dtype: DType
 ) -> Iterator[Dataset]:
     for table in reader.tables():
         samples = chosen_samples(table, layout.inputs, (), hint="")
@@ -106,12 +106,12 @@ def parts_of(
 
 
 def without_targets(preprocessing: Preprocessing, samples: Samples, dtype: DType) -> Dataset:
-    return prepare(
+    return make_dataset(
         preprocessing.fitted(samples), scaling=preprocessing.scaling, encoding=None, dtype=dtype
     )
 
 
-def layout_of(preprocessing: Preprocessing, reader: RowReader) -> Layout:
+def layout_of(preprocessing: Preprocessing, reader: RowReader) -> ColumnLayout:
     """Finds out whether the table has a header, and what its columns are."""
     header = None
     if preprocessing.is_header(reader.first):
@@ -122,7 +122,9 @@ def layout_of(preprocessing: Preprocessing, reader: RowReader) -> Layout:
     return preprocessing.lay_out(header, reader.width, reader.name)
 
 
-def notes_of(preprocessing: Preprocessing, layout: Layout, reader: RowReader) -> tuple[str, ...]:
+def notes_of(
+    preprocessing: Preprocessing, layout: ColumnLayout, reader: RowReader
+) -> tuple[str, ...]:
     """What a table has besides the inputs."""
     notes = []
     names = reader.header
@@ -159,7 +161,7 @@ def read_measured(preprocessing: Preprocessing, source: Source, dtype: DType) ->
             f"{printable(source)}: holds inputs alone; give the file of their targets too "
             "(--targets)"
         )
-    part = prepare(
+    part = make_dataset(
         preprocessing.fitted(samples),
         scaling=preprocessing.scaling,
         encoding=preprocessing.encoding,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
 from nncli.core.text import count_of, quote_all
-from nncli.data.dataset import Data, Dataset, prepare
+from nncli.data.dataset import Data, Dataset, make_dataset
 from nncli.data.preprocessing import Scale, fit_scaling, preprocessing_of, shape_words
 from nncli.data.readers.read import read_source
 from nncli.data.readers.tables import Target
@@ -65,13 +65,15 @@ def load(
 
     def part(key: str, source: Source, of: Samples) -> Dataset:
         with attribute_errors_to(key, source):
-            return prepare(of, scaling=scaling, encoding=encoding, dtype=dtype, with_checksum=True)
+            return make_dataset(
+                of, scaling=scaling, encoding=encoding, dtype=dtype, with_checksum=True
+            )
 
     whole = part("train", train, samples)
     parts = {key: part(key, others[key], other) for key, other in further.items()}
     outputs = whole.targets.shape[1]
     for key in parts:
-        check_outputs(outputs, parts[key], further[key], key)
+        check_target_count(outputs, parts[key], further[key], key)
     if held is not None:
         parts["validation"] = replace(whole, index=held)
     return Data(
@@ -137,7 +139,7 @@ def check_alike(train: Samples, other: Samples, key: str) -> None:
         )
 
 
-def check_outputs(outputs: int, other: Dataset, samples: Samples, key: str) -> None:
+def check_target_count(outputs: int, other: Dataset, samples: Samples, key: str) -> None:
     found = other.targets.shape[1]
     if found != outputs:
         raise DataError(

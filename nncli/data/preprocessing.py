@@ -155,7 +155,7 @@ def statistics(inputs: NDArray[Any], index: NDArray[np.int64]) -> tuple[NDArray[
 # What is kept with a run
 
 
-class Layout(NamedTuple):
+class ColumnLayout(NamedTuple):
     """Which columns of a table are inputs and which are targets, from 0; `others` by name."""
 
     inputs: list[int]
@@ -205,7 +205,7 @@ class Preprocessing(NamedTuple):
         """Whether columns are found by their names, which then differ."""
         return self.columns is not None and len(set(self.columns)) == len(self.columns)
 
-    def lay_out(self, header: Sequence[str] | None, width: int, name: str) -> Layout:
+    def lay_out(self, header: Sequence[str] | None, width: int, name: str) -> ColumnLayout:
         """What the columns of a table are: by name where both have names, else by position.
 
         Targets are those that are there: all of them or none. Raises DataError where inputs are
@@ -215,10 +215,10 @@ class Preprocessing(NamedTuple):
             return self._by_name(header, name)
         targets = len(self.positions)
         if width == self.inputs:
-            return Layout(list(range(width)), [])
+            return ColumnLayout(list(range(width)), [])
         if width == self.inputs + targets:
             inputs = [i for i in range(width) if i not in self.positions]
-            return Layout(inputs, list(self.positions))
+            return ColumnLayout(inputs, list(self.positions))
         names = f" ({quote_all(self.columns)})" if self.columns else ""
         raise DataError(
             f"{name}: has {count_of(width, 'column')}, but the network takes "
@@ -226,7 +226,7 @@ class Preprocessing(NamedTuple):
             f"{count_of(targets, 'target column')}"
         )
 
-    def _by_name(self, header: Sequence[str], name: str) -> Layout:
+    def _by_name(self, header: Sequence[str], name: str) -> ColumnLayout:
         assert self.columns is not None
         targets = self.targets or ()
         missing = [column for column in self.columns if column not in header]
@@ -243,7 +243,7 @@ class Preprocessing(NamedTuple):
         if twice:
             raise DataError(f"{name}: has more than one column named {quote_all(twice)}")
         there = bool(targets) and all(header.count(target) == 1 for target in targets)
-        return Layout(
+        return ColumnLayout(
             [header.index(column) for column in self.columns],
             [header.index(target) for target in targets] if there else [],
             others,
@@ -324,7 +324,7 @@ def preprocessing_from(plain: Mapping[str, Any]) -> Preprocessing:
         shape,
         numbers_of([plain["outputs"]])[0],
         None if classes is None else Encoding(classes, plain["classes_by_index"] is True),
-        Scaling(values_of(plain["offset"], shape), values_of(plain["divisor"], shape)),
+        Scaling(scaling_values(plain["offset"], shape), scaling_values(plain["divisor"], shape)),
         names_of(plain["columns"]),
         names_of(plain["target_columns"]),
         numbers_of(plain["target_positions"]),
@@ -345,7 +345,7 @@ def names_of(plain: Any) -> tuple[str, ...] | None:
     return tuple(plain)
 
 
-def values_of(plain: Any, shape: tuple[int, ...]) -> NDArray[np.float64] | float:
+def scaling_values(plain: Any, shape: tuple[int, ...]) -> NDArray[np.float64] | float:
     """A number, or an array of `shape`; None among them is infinite."""
     values = np.array(plain, np.float64)
     if values.shape not in ((), shape):

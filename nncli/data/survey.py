@@ -26,7 +26,7 @@ SMALLEST_SIDE = 5
 LOOKED_AT = 2000  # samples, to see whether they are images
 
 
-class Column(NamedTuple):
+class TargetColumn(NamedTuple):
     """A target column: as a spec names it, and why it was taken."""
 
     key: str | int
@@ -63,7 +63,7 @@ class Survey(NamedTuple):
     samples: int
     input_shape: tuple[int, ...]
     columns: tuple[str, ...] | None
-    target: tuple[Column, ...]
+    target: tuple[TargetColumn, ...]
     classes: Classes | None
     are_labels: bool
     target_mean: NDArray[np.float64]
@@ -97,12 +97,12 @@ def survey(source: Source, *, target: Sequence[str | int] = ()) -> Survey:
     target: the target columns of a table; where none is given, the one that looks like it.
     Raises DataError for what cannot be read; inputs that are words; targets that are all the same.
     """
-    columns: tuple[Column, ...] = ()
+    columns: tuple[TargetColumn, ...] = ()
     if isinstance(source, Path) and kind(source) == "table":
         names = [key for key in target if isinstance(key, str) and not is_index(key)]
         table = read_table(source, names=names)
         columns = chosen_columns(table, [as_key(table, key) for key in target])
-        refuse_words(table, columns)
+        refuse_word_inputs(table, columns)
         keys = [column.key for column in columns]
         samples = table_samples(table, target=keys)
     elif target:
@@ -118,20 +118,20 @@ def read_arrays(source: Source) -> Samples:
     return read_source(source)
 
 
-def chosen_columns(table: Table, target: Sequence[str | int]) -> tuple[Column, ...]:
+def chosen_columns(table: Table, target: Sequence[str | int]) -> tuple[TargetColumn, ...]:
     if target:
         target_columns(table, target)  # for its complaints
-        return tuple(Column(key, "") for key in target)
+        return tuple(TargetColumn(key, "") for key in target)
     header = table.header or ()
     named_so = [name for name in header if name.lower() in TARGET_NAMES]
     if len(named_so) == 1 and header.count(named_so[0]) == 1:
-        return (Column(named_so[0], "by its name"),)
+        return (TargetColumn(named_so[0], "by its name"),)
     of_words = columns_of_words(table)
     if len(of_words) == 1:
-        return (Column(key_of(table, of_words[0]), "the only column of words"),)
+        return (TargetColumn(key_of(table, of_words[0]), "the only column of words"),)
     if is_constant(table, -1) and are_classes(table, 0):
-        return (Column(key_of(table, 0), "the first column, as the last is always the same"),)
-    return (Column(key_of(table, table.width - 1), "the last column"),)
+        return (TargetColumn(key_of(table, 0), "the first column, as the last is always the same"),)
+    return (TargetColumn(key_of(table, table.width - 1), "the last column"),)
 
 
 def is_constant(table: Table, column: int) -> bool:
@@ -182,7 +182,7 @@ def columns_of_words(table: Table) -> list[int]:
     return [k for k, number in enumerate(words) if 2 * number > len(table)]
 
 
-def refuse_words(table: Table, target: Sequence[Column]) -> None:
+def refuse_word_inputs(table: Table, target: Sequence[TargetColumn]) -> None:
     """Raises DataError for input columns of words: told by column, not by cell."""
     targets = target_columns(table, [column.key for column in target])
     of_words = [k for k in columns_of_words(table) if k not in targets]
@@ -202,7 +202,7 @@ def refuse_words(table: Table, target: Sequence[Column]) -> None:
     raise DataError(problems)
 
 
-def of_samples(samples: Samples, columns: tuple[Column, ...]) -> Survey:
+def of_samples(samples: Samples, columns: tuple[TargetColumn, ...]) -> Survey:
     n = len(samples)
     with np.errstate(all="ignore"):
         low, high, mean, deviation = statistics(samples.inputs, np.arange(n))

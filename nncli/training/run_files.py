@@ -7,10 +7,10 @@ SPEC, DATA, METRICS = "spec.yaml", "data.json", "metrics.jsonl"
 CHECKPOINT = "checkpoint.safetensors"
 PREVIOUS = "checkpoint.safetensors.before"  # the one before it
 RUN_FILES = (SPEC, DATA, METRICS, CHECKPOINT, PREVIOUS)
-TELLING = {METRICS, CHECKPOINT, PREVIOUS}  # the others' names are common
+DISTINCTIVE = {METRICS, CHECKPOINT, PREVIOUS}  # the others' names are common
 
 
 def is_run_folder(path: Path) -> bool:
     """Whether a folder holds a run, maybe a damaged one: two of its files say so."""
     names = {name for name in RUN_FILES if os.path.lexists(os.path.join(path, name))}
-    return len(names) > 1 and bool(names & TELLING)
+    return len(names) > 1 and bool(names & DISTINCTIVE)

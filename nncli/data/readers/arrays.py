@@ -43,7 +43,7 @@ MOST_BYTES = 2**63 - 1
 PLAIN_TYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|[US][1-9]\d{0,5})")
 
 
-class Header(NamedTuple):
+class NpyHeader(NamedTuple):
     """What a .npy file says of itself; `offset` is where the numbers begin."""
 
     dtype: np.dtype[Any]
@@ -56,7 +56,7 @@ class Header(NamedTuple):
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-def read_header(stream: IO[bytes], name: str) -> Header:
+def read_header(stream: IO[bytes], name: str) -> NpyHeader:
     """Reads the header of .npy format 1, 2 or 3. Raises DataError for anything it does not know."""
     start = stream.read(len(MAGIC) + 2)
     if not start.startswith(MAGIC):
@@ -77,7 +77,7 @@ def read_header(stream: IO[bytes], name: str) -> Header:
     return parse_header(text, offset, name)
 
 
-def parse_header(text: bytes, offset: int, name: str) -> Header:
+def parse_header(text: bytes, offset: int, name: str) -> NpyHeader:
     damaged = DataError(f"{name}: is damaged: its header cannot be read")
     try:
         with warnings.catch_warnings(action="ignore"):  # those of Python's parser, about its style
@@ -99,10 +99,10 @@ def parse_header(text: bytes, offset: int, name: str) -> Header:
     # NumPy counts this way too: a length of 0 does not make up for one that cannot be.
     if math.prod(filter(None, shape)) * dtype.itemsize > MOST_BYTES:
         raise DataError(f"{name}: is damaged: no array can be as large as its header says")
-    return Header(dtype, shape, fields["fortran_order"], offset)
+    return NpyHeader(dtype, shape, fields["fortran_order"], offset)
 
 
-def check_length(header: Header, found: int, name: str) -> None:
+def check_length(header: NpyHeader, found: int, name: str) -> None:
     if found != header.size:
         raise DataError(
             f"{name}: its header promises {header.size:,} bytes of data "
@@ -110,7 +110,7 @@ def check_length(header: Header, found: int, name: str) -> None:
         )
 
 
-def mapped_numbers(path: Path, header: Header) -> NDArray[Any]:
+def mapped_numbers(path: Path, header: NpyHeader) -> NDArray[Any]:
     """The numbers behind a header, memory-mapped and read-only."""
     order: Any = "F" if header.fortran else "C"
     try:
@@ -145,7 +145,7 @@ def read_npy(path: Path) -> NDArray[Any]:
     return np.array(array, order="C", subok=False)
 
 
-def unpacked(stream: IO[bytes], header: Header, path: Path) -> NDArray[Any]:
+def unpacked(stream: IO[bytes], header: NpyHeader, path: Path) -> NDArray[Any]:
     """The numbers that follow a header in a gzip file."""
     name, stored = printable(path), file_size(path)
     check_ratio(path, header.size, stored)
@@ -154,7 +154,7 @@ def unpacked(stream: IO[bytes], header: Header, path: Path) -> NDArray[Any]:
     return in_rows(content, header)
 
 
-def in_rows(content: bytes | bytearray, header: Header) -> NDArray[Any]:
+def in_rows(content: bytes | bytearray, header: NpyHeader) -> NDArray[Any]:
     """The array of a header and the bytes that follow it, row by row."""
     array = np.frombuffer(content, header.dtype).reshape(
         header.shape, order="F" if header.fortran else "C"

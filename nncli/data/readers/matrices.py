@@ -21,7 +21,7 @@ from nncli.core.text import count_of, nearest, printable, quote, sizes
 from nncli.data.messages import Problems, cell_of
 from nncli.data.readers import images
 from nncli.data.readers.arrays import (
-    Header,
+    NpyHeader,
     check_length,
     mapped_numbers,
     read_header,
@@ -123,7 +123,7 @@ def read_matrix(
     tick = Ticker(progress, stored)
     with opened(path) as file:
         start = bytes(read_upto(file, START))
-        kind = kind_by_start(start, name) or KINDS.get(suffix_of(path), "found")
+        kind = numbers_kind(start, name) or KINDS.get(suffix_of(path), "found")
         if kind == "npy" and not is_gzip(path):
             matrix = Matrix(name, mapped(path), kind)
         else:
@@ -151,7 +151,7 @@ def read_standard_input(
     tick = Ticker(progress, None)
     with explain_read_errors(Path(STANDARD_INPUT)):
         start = bytes(read_upto(source, START))
-        kind = kind_by_start(start, STANDARD_INPUT) or "found"
+        kind = numbers_kind(start, STANDARD_INPUT) or "found"
         matrix = from_stream(start, source, STANDARD_INPUT, kind, allow_nan, tick)
     if not allow_nan and kind in ("npy", "image"):
         check_finite(matrix, Ticker(None, None))
@@ -174,7 +174,7 @@ def suffix_of(path: Path) -> str:
     return Path(path.name.lower().removesuffix(".gz")).suffix
 
 
-def kind_by_start(start: bytes, name: str) -> str | None:
+def numbers_kind(start: bytes, name: str) -> str | None:
     format = format_of(start, name)
     return format.kind if format is not None and format.kind in ("npy", "image") else None
 
@@ -229,7 +229,7 @@ def without_bool(array: NDArray[Any]) -> NDArray[Any]:
     return array.view(np.uint8) if array.dtype.kind == "b" else array
 
 
-def check_header(header: Header, name: str) -> None:
+def check_header(header: NpyHeader, name: str) -> None:
     if header.dtype.kind not in "biuf":
         raise DataError(f"{name}: must hold numbers, not text")
     check_dimensions(header.shape, name)

@@ -78,7 +78,7 @@ def kind(path: Path, known: str = KNOWN) -> str:
     name = path.name.lower()
     format = format_of(start_of(path), name)
     if format is not None:
-        return kind_by_start(path, format)
+        return kind_of_format(path, format)
     if name.endswith(TABLES):
         return "table"
     if name.endswith((".npz", ".npy")):
@@ -90,7 +90,7 @@ def kind(path: Path, known: str = KNOWN) -> str:
     raise DataError(f"{printable(path)}: {wrong}; known are {known}")
 
 
-def kind_by_start(path: Path, format: FileFormat) -> str:
+def kind_of_format(path: Path, format: FileFormat) -> str:
     if path.name.lower().endswith(".npz") and format.name == ZIP:
         return "npz"
     if format.kind == "npz" and is_gzip(path):

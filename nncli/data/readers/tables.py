@@ -243,7 +243,7 @@ def table_targets(
         if is_text(table, chosen[0], classes) or has_large_integers(table, chosen[0], classes):
             return table.text(chosen[0], problems)
         if isinstance(classes, int):
-            refuse_words(table, chosen[0], classes)
+            refuse_word_labels(table, chosen[0], classes)
         if classes is None:
             hint = partial(classes_hint, table, chosen[0])
     numbers = table.numbers(chosen, problems, classes=hint)
@@ -272,7 +272,7 @@ def has_large_integers(table: Table, column: int, classes: Classes) -> bool:
     return large > 0 and (isinstance(classes, tuple) or not are_typing_mistakes(large, len(cells)))
 
 
-def refuse_words(table: Table, column: int, classes: int) -> None:
+def refuse_word_labels(table: Table, column: int, classes: int) -> None:
     """Raises DataError for a column of words where classes are counted: told once, not by cell."""
     if isinstance(table.cells, Cells) and is_text(table, column, None):
         cells = (row[column] for row in table.cells)

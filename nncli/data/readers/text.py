@@ -350,15 +350,15 @@ def refuse_rounding(rows: Sequence[Rows], name: str) -> None:
             for column, value in enumerate(values, start=1):
                 if int(float(value)) != value:
                     problems.add(
-                        f"{name}: row {line}, column {column}: {shortened(value)} would be rounded "
-                        f"to {shortened(int(float(value)))}, for not all integers here fit int64; "
-                        "write it with .0 where that will do",
+                        f"{name}: row {line}, column {column}: {brief_integer(value)} would be "
+                        f"rounded to {brief_integer(int(float(value)))}, for not all integers here "
+                        "fit int64; write it with .0 where that will do",
                         (line, column),
                     )
     problems.raise_any()
 
 
-def shortened(value: int) -> str:
+def brief_integer(value: int) -> str:
     text = str(value)
     return text if len(text) <= 25 else f"{text[:20]}... ({len(text.lstrip('-'))} digits)"
 

@@ -33,7 +33,7 @@ def evaluation_page(evaluated: Evaluated) -> RenderableType:
     assessment = evaluated.assessment
     parts: list[RenderableType] = [heading(evaluated), "", *figures(evaluated)]
     if assessment.counts is not None and evaluated.classes is not None:
-        names = [shortened(name) for name in evaluated.classes]
+        names = [short_name(name) for name in evaluated.classes]
         parts += ["", *confusion(names, assessment.counts)]
         parts += ["", *class_table(names, assessment.counts)]
     if assessment.fit is not None:
@@ -62,7 +62,7 @@ def figures(evaluated: Evaluated) -> list[RenderableType]:
     return list(lines)
 
 
-def shortened(name: str) -> str:
+def short_name(name: str) -> str:
     name = printable(name)
     return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
 
@@ -120,7 +120,7 @@ def cut(columns: list[Column], rows: list[list[str]], what: str) -> list[Rendera
 def fit_table(names: tuple[str, ...], fit: Fit) -> list[RenderableType]:
     columns = [Column("output", words=True), Column("MSE"), Column("RMSE", rank=1), Column("R²")]
     rows = [
-        [shortened(name), number(mse, 4), number(math.sqrt(mse), 4), number(r2, 4)]
+        [short_name(name), number(mse, 4), number(math.sqrt(mse), 4), number(r2, 4)]
         for name, mse, r2 in zip(names, fit.mse, fit.r2, strict=True)
     ]
     note = "MSE is the mean of (a − y)². R² = 1 − Σ (a − y)² / Σ (y − mean y)² over these samples."
@@ -159,8 +159,8 @@ def class_cells(sample: WorstSample) -> list[Text]:
     target, predicted = int(sample.targets.argmax()), int(sample.outputs.argmax())
     wrong = target != predicted
     return [
-        plain(shortened(sample.target or "")),
-        plain(shortened(sample.predicted or ""), "bold red" if wrong else ""),
+        plain(short_name(sample.target or "")),
+        plain(short_name(sample.predicted or ""), "bold red" if wrong else ""),
         plain(number(float(sample.outputs[target]))),
         plain(number(float(sample.outputs[predicted]))),
         plain(number(sample.cost)),
@@ -170,7 +170,7 @@ def class_cells(sample: WorstSample) -> list[Text]:
 def number_cells(sample: WorstSample, names: tuple[str, ...]) -> list[Text]:
     k = int(np.abs(sample.outputs - sample.targets).argmax())
     return [
-        plain(shortened(names[k])),
+        plain(short_name(names[k])),
         plain(number(float(sample.targets[k]), 4)),
         plain(number(float(sample.outputs[k]), 4)),
         plain(number(sample.cost)),
@@ -180,9 +180,9 @@ def number_cells(sample: WorstSample, names: tuple[str, ...]) -> list[Text]:
 def caption(sample: WorstSample) -> tuple[str, ...]:
     if sample.target is None:
         return (f"sample {sample.sample}", f"C {number(sample.cost)}")
-    taken = f"{shortened(sample.target)}, taken for {shortened(sample.predicted or '')}"
+    taken = f"{short_name(sample.target)}, taken for {short_name(sample.predicted or '')}"
     right = sample.target == sample.predicted
-    return (f"sample {sample.sample}", shortened(sample.target) if right else taken)
+    return (f"sample {sample.sample}", short_name(sample.target) if right else taken)
 
 
 def evaluation_json(evaluated: Evaluated) -> str:

@@ -100,9 +100,9 @@ class Film:
             self.extent.column_indices(plane.shape[1]),
         )
         if None in rows or (most < len(rows) and not self.extent.rows):
-            rows = around(row, plane.shape[0], most)
+            rows = centred_indices(row, plane.shape[0], most)
         if None in columns:
-            columns = around(column, plane.shape[1], MOST_COLUMNS)
+            columns = centred_indices(column, plane.shape[1], MOST_COLUMNS)
         parts = [
             *([] if k is None else [f"channel {k}"]),
             *stretch("rows", rows, plane.shape[0]),
@@ -125,7 +125,7 @@ class Film:
         return known
 
 
-def around(at: int, size: int, most: int) -> list[int | None]:
+def centred_indices(at: int, size: int, most: int) -> list[int | None]:
     """`most` indices of an axis, or all of a shorter one, with `at` in their middle."""
     first = max(0, min(at - most // 2, size - most))
     return list(range(first, min(size, first + most)))

@@ -84,7 +84,9 @@ def marked(filtering: Filtering, window: Window, width: int, most: int = MOST) -
     """The matrix, or what of it is around, with brackets around the cells under the filter."""
     matrix = filtering.matrix if window.channel is None else filtering.matrix[window.channel]
     axes = (filtering.windows.rows, filtering.windows.columns)
-    rows, columns = (around(axis, at, most) for axis, at in zip(axes, window.at, strict=True))
+    rows, columns = (
+        visible_range(axis, at, most) for axis, at in zip(axes, window.at, strict=True)
+    )
     under = [cells_under(axis, at) for axis, at in zip(axes, window.at, strict=True)]
     planes = matrix[None] if matrix.ndim == 2 else matrix[:MOST_CHANNELS]
     parts = np.stack(
@@ -151,7 +153,7 @@ def marked_lines(cells: Array, marks: Array, pair: str) -> list[str]:
     ]
 
 
-def around(axis: Axis, at: int, most: int = MOST) -> range:
+def visible_range(axis: Axis, at: int, most: int = MOST) -> range:
     """The cells of the matrix to show a window in: all of a small axis, or some around it."""
     if axis.size <= most:
         return range(axis.size)
