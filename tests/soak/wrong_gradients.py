@@ -8,13 +8,14 @@ record is changed.
 Not every change is an error. Where two equal entries are swapped, or zeros are scaled, nothing has
 changed but what rounding may change as well. A change counts where it moves some entry by more than
 SHARE of the gradient's largest, and where that largest entry is not itself what rounding leaves of
-a sum that is 0, as the gradient of a bias before a batchnorm is.
+a sum that is 0, as the gradient of a bias before a batchnorm is, or that by the a of a unit whose z
+is 0 but for rounding.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import count, islice
+from itertools import count, islice, takewhile
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -228,7 +229,7 @@ def largest_terms(trace: Trace, layer: LayerTrace, quantity: str) -> float:
     if not quantity.endswith("_gradient"):
         return 0.0
     if quantity == "weight_gradient" and layer.type == "dense":
-        terms = np.abs(layer.input).T @ error
+        terms = np.maximum(np.abs(layer.input), rounded_input(trace, layer)).T @ error
     else:
         factor: Any = 1.0
         if quantity == "weight_gradient":
@@ -237,6 +238,18 @@ def largest_terms(trace: Trace, layer: LayerTrace, quantity: str) -> float:
         others = tuple(axis for axis in range(error.ndim) if axis != 1)
         terms = (error * factor).sum(axis=others)
     return float(terms.max()) / len(trace.samples)
+
+
+def rounded_input(trace: Trace, layer: LayerTrace) -> float:
+    """What the terms of the z below add up to where units are on kinks, whose a is its rounding."""
+    before = takewhile(lambda x: x is not layer, trace.layers)
+    weighted = [x for x in before if x.weight is not None and x.z is not None]
+    if not weighted or not weighted[-1].placed.layer.has_kinks:
+        return 0.0
+    below = weighted[-1]
+    weights = np.abs(np.asarray(below.weight))
+    sizes = weights.sum(axis=0 if below.type == "dense" else (1, 2, 3))
+    return float(sizes.max() * np.abs(below.input).max())
 
 
 # --- The campaign --------------------------------------------------------------------------------
