@@ -179,10 +179,11 @@ class Trainer:
                 for rows in batches:
                     if len(rows) != n:
                         step = self._runner.workspace(len(rows))
-                        n, load, run, draws = step.n, step.load, step.run_unguarded, step.is_random
+                        n, load, run = step.n, step.load, step.run_unguarded
+                        is_random = step.is_random
                     taken += 1
                     load(rows)
-                    if draws:
+                    if is_random:
                         step.randomise(self.plan.random_seed(taken))
                     is_last = samples + n == count
                     if is_last:
