@@ -243,7 +243,8 @@ def targets_of(samples: Samples) -> tuple[Classes | None, NDArray[np.float64]]:
         if len(distinct) == 1:
             raise one_class(samples)
         are_words = targets.dtype.kind == "U"
-        if are_words or looks_like_classes(distinct, len(targets)):
+        are_names = are_words or looks_like_classes(distinct, len(targets))
+        if are_names or are_merged(distinct):
             names = tuple(str(label) for label in distinct)
             return Classes(names, tuple(sizes.tolist()), are_words), np.empty((len(targets), 0))
     numbers = targets.reshape(len(targets), -1).astype(np.float64)
@@ -253,11 +254,20 @@ def targets_of(samples: Samples) -> tuple[Classes | None, NDArray[np.float64]]:
     if not np.isfinite(numbers).all():
         raise DataError(f"{name}: holds targets that are not finite; every target must be a number")
     if (numbers == numbers[0]).all() and len(numbers) > 1:
+        same = (targets == targets[0]).all()
+        is_same = "is" if same else "is, rounded to float64,"
         raise DataError(
-            f"{name}: the target is {numbers[0, 0]:g} in all {count_of(len(numbers), 'sample')}: "
-            "there is nothing to learn"
+            f"{name}: the target {is_same} {numbers[0, 0]:g} in all "
+            f"{count_of(len(numbers), 'sample')}: there is nothing to learn"
         )
     return None, numbers
+
+
+def are_merged(distinct: NDArray[Any]) -> bool:
+    """Whether float64 would make one number of two of these integers: they are labels then."""
+    if len(distinct) > MOST_CLASSES:
+        return False
+    return len(np.unique(distinct.astype(np.float64))) < len(distinct)
 
 
 def counted_classes(numbers: NDArray[np.float64]) -> Classes | None:

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from nncli.core.errors import SpecError
-from nncli.core.text import brief, join_words, printable
+from nncli.core.text import brief, join_words, printable, quote
 from nncli.nn.activations import ACTIVATIONS, DEFAULT, ELEMENTWISE, MIXING, PARAMETERS
 from nncli.nn.costs import COSTS, activations_of
 from nncli.nn.layers import LAYERS, Layer, WeightedLayer
@@ -220,6 +220,13 @@ def _check_step(node: Node, part: str | int, rest: KeyPath, done: KeyPath) -> No
             raise _Refused(
                 f"{owner} is a list; write {brief(dotted((*done, int(part[:9]), *rest)))}"
             )
+        count = len(node.value)
+        if re.fullmatch("-[1-9][0-9]{0,8}", part) and count + int(part) >= 0:
+            entry = brief(dotted((*done, count + int(part), *rest)))
+            raise _Refused(f"{owner} is a list, whose entries count from 0; write {entry}")
+        if not count or re.match("[a-zA-Z]", part) is None:
+            has = _out_of_range(owner, count)
+            raise _Refused(f"{owner} is a list, and {quote(part)} is no entry of it; {has}")
         raise _Refused(f"{owner} is a list; write {owner}[0].{brief(part)} for its first entry")
     elif not isinstance(node.value, dict):
         raise _Refused(f"{owner} is {describe(plain(node))}, which has no keys; set it as a whole")

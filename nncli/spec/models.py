@@ -27,7 +27,7 @@ from nncli.spec.data import DataSpec, PairSpec
 from nncli.spec.layers import LAYERS, AnyLayer
 from nncli.spec.nodes import Problem, SpecSource, ValueOrigin
 from nncli.spec.values import Model, tag, union_by_type, unknown_word, word, wrong
-from nncli.spec.words import KeyPath, describe, look_alikes, parse_path, suggestion
+from nncli.spec.words import KeyPath, describe, look_alikes, nearest, parse_path, suggestion
 
 _COSTS = tuple(dict.fromkeys(row.name for row in COSTS))
 Cost = Annotated[str, values.among(_COSTS), values.enum(_COSTS)]
@@ -383,10 +383,19 @@ def _owner(location: Location) -> type[Model]:
 def _unknown_key(location: Location) -> str:
     key = str(location[-1])
     known = _owner(location[:-1]).model_fields
-    homes = [name for name in ("data", "train") if key in OWNERS[name].model_fields]
-    if len(location) == 1 and homes:
-        return f"unknown key {quote(key)}; did you mean {homes[0]}.{key}?"
+    elsewhere = _place_elsewhere(key) if len(location) == 1 and nearest(key, known) is None else ""
+    if elsewhere:
+        return f"unknown key {quote(key)}{look_alikes(key)}; did you mean {elsewhere}?"
     return f"unknown key {quote(key)}{look_alikes(key)}; {suggestion(key, known)}"
+
+
+def _place_elsewhere(key: str) -> str:
+    """Where a key that has no place at the top of a spec has one, under this name or a like one."""
+    layers = dict.fromkeys(name for layer in LAYERS.values() for name in layer.model_fields)
+    parts = {"data": DataSpec.model_fields, "train": TrainSpec.model_fields, "network[0]": layers}
+    same = [f"{part}.{key}" for part, known in parts.items() if key in known]
+    alike = [f"{part}.{near}" for part, known in parts.items() if (near := nearest(key, known))]
+    return next(iter([*same, *alike]), "")
 
 
 def _missing(location: Location) -> str:

@@ -3,7 +3,7 @@
 import difflib
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from nncli.core.text import brief, count_of, join_words, quote
 from nncli.nn.activations import ACTIVATIONS
@@ -79,7 +79,7 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     known = list(known)
     if len(known) == 1:
         return f"only {known[0]} is possible here"
-    near = _nearest(in_latin(word[:40]).lower(), known)
+    near = nearest(word, known)
     return f"did you mean '{near}'?" if near else f"expected {one_of(known)}"
 
 
@@ -95,7 +95,9 @@ def look_alikes(word: str) -> str:
     return f" (its {join_words(named, 'and')})" if alike else ""
 
 
-def _nearest(word: str, known: Sequence[str]) -> str | None:
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Which of the known words is meant: by another name of it, or by a word much like it."""
+    word, known = in_latin(word[:40]).lower(), list(known)
     for name in known:
         if word in _OTHER_NAMES.get(name, ()):
             return name

@@ -36,6 +36,37 @@ def table(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
+@pytest.mark.parametrize("given", ["pair", "npz"])
+@pytest.mark.parametrize(
+    "labels",
+    [np.array([2**53, 2**53 + 1]), np.array([2**64 - 1, 2**64 - 2], np.uint64)],
+    ids=lambda labels: str(labels.dtype),
+)
+def test_integers_that_float64_makes_one_are_two_classes(
+    nncli: Run, tmp_path: Path, labels: Any, given: str
+) -> None:
+    x, y = np.eye(4), np.tile(labels, 2)
+    np.save(tmp_path / "nx.npy", x)
+    np.save(tmp_path / "ny.npy", y)
+    np.savez(tmp_path / "n.npz", x=x, y=y)
+    source = ["n.npz"] if given == "npz" else ["nx.npy", "--targets", "ny.npy"]
+    made = nncli("init", "a", "--data", *source)
+    one, two = sorted(map(int, labels))
+    assert made.status == 0, made.err
+    assert f"4 samples of 4 inputs, 2 classes ({one}, {two})" in made.out
+    assert accuracy(trained(nncli, "a.yaml")) == 1
+
+
+def test_measures_that_are_one_number_in_float64(nncli: Run, tmp_path: Path) -> None:
+    np.save(tmp_path / "nx.npy", np.eye(40))
+    np.save(tmp_path / "ny.npy", 2**60 + np.arange(40))
+    made = nncli("init", "--data", "nx.npy", "--targets", "ny.npy")
+    assert made.err == (
+        "nncli: ny.npy: the target is, rounded to float64, 1.15292e+18 in all 40 samples: "
+        "there is nothing to learn\n"
+    )
+
+
 def trained(nncli: Run, spec: str) -> list[dict[str, Any]]:
     """The epochs of a training from the shell."""
     done = nncli("train", spec, "--out", "run", "--overwrite", "--format", "json")

@@ -67,6 +67,21 @@ SHAPE = "expected PATH=VALUE, such as train.eta=0.5 or network[0].units=30"
         ("network[-1].units=3", SHAPE),
         ("network[9].units=100", "network has 2 entries, [0] to [1]"),
         ("network.units=3", "network is a list; write network[0].units for its first entry"),
+        ("network.-1.units=3", "network is a list, whose entries count from 0; write "
+         "network[1].units"),
+        ("network.-2=3", "network is a list, whose entries count from 0; write network[0]"),
+        ("network.-3.units=3", "network is a list, and '-3' is no entry of it; network has 2 "
+         "entries, [0] to [1]"),
+        ("network.*.units=3", "network is a list, and '*' is no entry of it; network has 2 "
+         "entries, [0] to [1]"),
+        ("lr=0.1", "lr: unknown key 'lr'; did you mean train.eta?"),
+        ("learning_rate=0.1", "learning_rate: unknown key 'learning_rate'; did you mean "
+         "train.eta?"),
+        ("loss=quadratic", "loss: unknown key 'loss'; did you mean train.cost?"),
+        ("epoch=3", "epoch: unknown key 'epoch'; did you mean train.epochs?"),
+        ("units=3", "units: unknown key 'units'; did you mean network[0].units?"),
+        ("neurons=3", "neurons: unknown key 'neurons'; did you mean network[0].units?"),
+        ("model=3", "model: unknown key 'model'; did you mean 'network'?"),
         ("train[0]=3", "train is a mapping, not a list"),
         ("seed[0]=3", "seed is not given; set it as a whole"),
         ("train.eta.x=3", "train.eta is 1, which has no keys; set it as a whole"),
