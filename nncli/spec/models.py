@@ -392,7 +392,11 @@ def _unknown_key(location: Location) -> str:
 def _place_elsewhere(key: str) -> str:
     """Where a key that has no place at the top of a spec has one, under this name or a like one."""
     layers = dict.fromkeys(name for layer in LAYERS.values() for name in layer.model_fields)
-    parts = {"data": DataSpec.model_fields, "train": TrainSpec.model_fields, "network[0]": layers}
+    parts = {
+        "data": list(DataSpec.model_fields),
+        "train": list(TrainSpec.model_fields),
+        "network[0]": list(layers),
+    }
     same = [f"{part}.{key}" for part, known in parts.items() if key in known]
     alike = [f"{part}.{near}" for part, known in parts.items() if (near := nearest(key, known))]
     return next(iter([*same, *alike]), "")
