@@ -78,8 +78,9 @@ def breakdown(step: InspectedStep, choices: Choices) -> Page:
 def summary(trace: Trace) -> str:
     samples = ", ".join(map(str, trace.samples[:12])) + (", …" if len(trace.samples) > 12 else "")
     after = number(trace.cost_after, 10) if isfinite(trace.cost_after) else "not finite"
+    named = "number" if len(trace.samples) == 1 else "numbers"
     return (
-        f"{count_of(len(trace.samples), 'sample')} of the training data (number {samples}), "
+        f"{count_of(len(trace.samples), 'sample')} of the training data ({named} {samples}), "
         f"cost {trace.cost.name}, η = {trace.eta:g}. "
         f"C = {number(trace.cost_before, 10)} before the step, {after} after it."
     )
@@ -171,6 +172,7 @@ def trace_record(inspection: Inspection, why: Why | None = None) -> dict[str, An
         "inputs": trace.inputs.tolist(),
         "targets": trace.targets.tolist(),
         "layers": [_layer(layer) for layer in trace.layers],
+        "overflow": None if inspection.overflow is None else inspection.overflow._asdict(),
         "check": None if inspection.check is None else _check(inspection.check),
     }
     if why is not None:

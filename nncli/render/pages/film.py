@@ -10,6 +10,7 @@ from nncli.core.errors import NncliError
 from nncli.filtering.record import Filtering, Window, window
 from nncli.nn.arrays import Array, Shape
 from nncli.render.document import HeatMap, Indices, Page, Paragraph
+from nncli.render.pages.filtering import filters
 from nncli.render.pages.windows import products
 from nncli.render.terminal import TerminalPage
 from nncli.render.text import MOST_COLUMNS, MOST_ROWS, Extent, number
@@ -74,7 +75,9 @@ class Film:
         """The window, and below it the output as far as it has come, where there is room."""
         made = window(self.done, *self.place(self.at))
         status: Page = [Paragraph(self.status(), note=True)] if keys else []
+        turned = filters(self.done, Extent()) if self.done.options.get("flip") else ()
         page: Page = [
+            *turned,
             *products(self.done, made, Extent(), width),
             self.output(made, MOST_ROWS),
             *status,

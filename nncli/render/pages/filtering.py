@@ -85,8 +85,7 @@ def filtering_page(explained: ExplainedFilter, extent: Extent, width: int = 80) 
     if matrix.shape[-1] <= MOST and matrix.shape[-2] <= MOST and not explained.indices:
         page += equations([("matrix", matrix)], "", whole, CHANNELS)
     if filter.shape[-1] <= MOST and filter.shape[-2] <= MOST:
-        turned = [("turned filter", filtering.applied)] if filtering.options.get("flip") else []
-        page += equations([("filter", filter), *turned], "→"[: len(turned)], whole, CHANNELS)
+        page += filters(filtering, whole)
     for index in explained.indices:
         page += products(filtering, window(filtering, *index), whole, width)
     page += heat_maps("output", filtering.output, extent)
@@ -230,6 +229,14 @@ def heat_maps(symbol: str, array: Array, extent: Extent) -> Iterator[Block]:
             f"… and {count_of(len(array) - shown, 'more channel')} like these", note=True
         )
         yield Paragraph(f"{symbol}: {statistics(array)}", note=True)
+
+
+def filters(filtering: Filtering, extent: Extent) -> Iterator[Block]:
+    """The filter as it was given, and where it is another, as it is applied."""
+    turned = [("turned filter", filtering.applied)] if filtering.options.get("flip") else []
+    yield from equations(
+        [("filter", filtering.filter), *turned], "→"[: len(turned)], extent, CHANNELS
+    )
 
 
 def overflow_note(filtering: Filtering) -> Iterator[Block]:

@@ -99,7 +99,7 @@ def test_npz_holds_every_array_bit_for_bit(dtype: Any) -> None:
 
 TOP = [
     *("schema", "name", "eta", "momentum", "weight_decay", "optimizer", "dtype"),
-    *("batch_size", "samples", "cost", "inputs", "targets", "layers", "check"),
+    *("batch_size", "samples", "cost", "inputs", "targets", "layers", "overflow", "check"),
 ]
 LAYER = [
     "name",

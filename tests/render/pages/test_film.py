@@ -230,3 +230,8 @@ def test_without_keys_nothing_is_said_of_them() -> None:
 def test_no_film_in_a_pipe() -> None:
     with pytest.raises(NncliError, match="not in a pipe"):
         play(film_of(), Console(file=io.StringIO()), lambda seconds: "q")
+
+
+def test_a_turned_filter_stands_beside_the_one_that_was_given() -> None:
+    assert "turned filter" in frame(film_of(options=Options(flip=True)))
+    assert "turned filter" not in frame(film_of())
