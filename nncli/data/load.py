@@ -14,7 +14,7 @@ from nncli.core.text import count_of, quote_all
 from nncli.data.dataset import Data, Dataset, make_dataset
 from nncli.data.preprocessing import Scale, fit_scaling, preprocessing_of, shape_words
 from nncli.data.readers.read import read_source
-from nncli.data.readers.tables import Target
+from nncli.data.readers.tables import Target, is_number
 from nncli.data.samples import Pair, Samples, Source, is_reshape, rearranged
 from nncli.data.targets import Classes, Encoding, fit_encoding, labels_of
 
@@ -40,7 +40,7 @@ def load(
     that is to blame as its key.
     """
 
-    def read(key: str, source: Source) -> Samples:
+    def read(key: str, source: Source, classes: Classes = classes) -> Samples:
         with attribute_errors_to(key, source):
             return read_source(source, target=target, header=header, classes=classes, shape=shape)
 
@@ -53,7 +53,12 @@ def load(
     others = {key: source for key, source in given.items() if source is not None}
     with attribute_errors_to("train", train):
         encoding = fit_encoding(samples, classes)
-    further = {key: read(key, source) for key, source in others.items()}
+    # Text labels that look like numbers are text in the other sources too.
+    is_text = samples.targets is not None and samples.targets.dtype.kind == "U"
+    names = encoding.classes if encoding is not None and is_text else None
+    has_codes = classes is None and names is not None and any(map(is_number, names))
+    known = names if has_codes else classes
+    further = {key: read(key, source, known) for key, source in others.items()}
     for key, other in further.items():
         check_alike(samples, other, key)
     with attribute_errors_to("train", train):

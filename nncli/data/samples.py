@@ -145,6 +145,10 @@ def rearranged(stored: Sequence[int], shape: Sequence[int]) -> str:
     for axes in permutations(range(len(stored))):
         if [stored[i] for i in axes if stored[i] > 1] == wanted:
             return f"save the array as x.transpose{(0, *(axis + 1 for axis in axes))}"
+    if len(stored) > 1 and len(shape) == 3 and stored[-1] == shape[0] > 1:
+        # The channels are last, and all before them are pixels: in one axis, or cut otherwise.
+        axes = (0, len(stored), *range(1, len(stored)))
+        return f"save the array as x.transpose{axes}.reshape{(-1, *shape)}"
     return f"if that is what is meant, save the array as x.reshape{(-1, *shape)}"
 
 

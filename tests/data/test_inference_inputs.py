@@ -334,6 +334,12 @@ def of_images() -> Preprocessing:
             id="channels between",
         ),
         pytest.param(
+            IMAGES.reshape(2, 3, 36).transpose(0, 2, 1),
+            "has an image of 1 x 36 x 3 a sample, but the network takes an image of 3 x 6 x 6; "
+            "save the array as x.transpose(0, 2, 1).reshape(-1, 3, 6, 6)",
+            id="pixels by channels",
+        ),
+        pytest.param(
             IMAGES.reshape(2, 4, 27),
             "has an image of 1 x 4 x 27 a sample, but the network takes an image of 3 x 6 x 6; "
             "if that is what is meant, save the array as x.reshape(-1, 3, 6, 6)",

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from nncli.data import Encoding, Pair, read_measured, targets
+from nncli.data.readers.read import read_source
 from tests.data.conftest import FLOAT32, FLOAT64, gathered, load, problems, write
 
 
@@ -287,3 +288,41 @@ def test_unknown_labels_are_told_once_each() -> None:
         "4, 5",
         "v.csv: row 3, column 2: 'd' is not a class; the classes are 'a', 'b'",
     ]
+
+
+def classes_of(*labels: object) -> tuple[str, ...] | None:
+    return load(table(*labels)).classes
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (("007", "7", "8"), ("007", "7", "8")),
+        (("00", "0", "1"), ("0", "00", "1")),
+        (("9007199254740993.0", "9007199254740992.0"),
+         ("9007199254740992.0", "9007199254740993.0")),
+        (("07", "08", "07"), ("7", "8")),
+        (("1.0", "2.0", "1.0"), ("1", "2")),
+        (("1e3", "1000", "7"), ("7", "1000")),
+    ],
+    ids=lambda labels: " ".join(labels),
+)  # fmt: skip
+def test_labels_that_differ_as_they_are_written(
+    labels: tuple[str, ...], classes: tuple[str, ...]
+) -> None:
+    assert classes_of(*labels) == classes
+
+
+@pytest.mark.parametrize("labels", [("1e3", "1000"), ("1", "1.0"), ("5", "+5")])
+def test_labels_that_are_one_number_are_told(labels: tuple[str, ...]) -> None:
+    samples = read_source(table(*labels, "7"))
+    assert samples.notes == (
+        f"t.csv: the labels '{labels[0]}' and '{labels[1]}' are one number, and so one class",
+    )
+    assert read_source(table("1", "2", "1")).notes == ()
+
+
+def test_codes_stay_text_in_other_sources() -> None:
+    whole = load(table("007", "7", "8"), test=write("u.csv", "x,y\n0,007\n1,007\n2,8\n"))
+    assert whole.test is not None
+    assert whole.test.targets.argmax(axis=1).tolist() == [0, 0, 2]

@@ -14,7 +14,7 @@ from nncli.data.messages import Problems
 from nncli.data.readers.arrays import is_idx_name, read_idx, read_npy, read_npz
 from nncli.data.readers.files import UNPACK, ZIP, FileFormat, foreign, format_of, is_gzip, start_of
 from nncli.data.readers.rows import read_table
-from nncli.data.readers.tables import Target, table_samples, table_targets
+from nncli.data.readers.tables import Target, table_samples, table_targets, targets_origin
 from nncli.data.samples import (
     EXACT_INTEGERS,
     Origin,
@@ -195,7 +195,7 @@ def column_targets(
     targets = table_targets(table, chosen, classes, problems)
     problems.raise_any()
     assert targets is not None
-    return targets, table.origin(chosen)
+    return targets, targets_origin(table, chosen, targets)
 
 
 def array_of_inputs(array: NDArray[Any], name: str) -> Samples:

@@ -129,7 +129,9 @@ def read_numbers(
         return None  # it may be a label, which stays as it is
     if has_header and len(first) != cells.shape[1]:
         return None
-    return Table(name, tuple(first) if has_header else None, cells, lines, found.notes)
+    written = Cells(text, delimiter, 1 if has_header else 0, len(cells), cells.shape[1])
+    heading = tuple(first) if has_header else None
+    return Table(name, heading, cells, lines, found.notes, written)
 
 
 def filled_lines(text: str) -> NDArray[np.int64]:

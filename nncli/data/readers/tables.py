@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
-from nncli.core.text import brief, count_of, nearest, quote, quote_all
+from nncli.core.text import brief, count_of, join_words, nearest, quote, quote_all
 from nncli.data.messages import Problems
 from nncli.data.samples import Origin, Samples, text_array
 from nncli.data.targets import EXACT, Classes, are_typing_mistakes, is_label
@@ -24,6 +24,9 @@ Target = str | int | Sequence[str | int] | None
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|infinity|nan)", re.I | re.ASCII)
 GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", re.ASCII)
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
+WHOLE = re.compile(r"[+-]?\d{1,309}(\.0*)?", re.ASCII)
+PLAIN = re.compile(r"0|-?[1-9]\d*", re.ASCII)  # an integer as Python writes it
+LEADING_ZERO = re.compile(r"[+-]?0\d", re.ASCII)
 INTEGER = re.compile(r"[+-]?\d{1,309}", re.ASCII)  # with more digits none is finite as a float64
 LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 MOST_NAMED = 10  # classes, in a message
@@ -35,7 +38,8 @@ class Table:
     """The cells of a table: as numbers where all are, else as text.
 
     header: its cells, None where there is none. lines: the line of the file each row began on.
-    notes: what was left out, or taken for something that it need not be.
+    notes: what was left out, or taken for something that it need not be. written: the cells as
+    they are in the file, where `cells` are numbers.
     """
 
     name: str
@@ -43,6 +47,7 @@ class Table:
     cells: "NDArray[np.float64] | Cells"
     lines: NDArray[np.int64]
     notes: tuple[str, ...] = ()
+    written: "Cells | None" = None
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -88,13 +93,18 @@ class Table:
                     problems.stop_if_enough()
         return values
 
+    def column(self, column: int) -> Iterator[str]:
+        """The cells of a column as they are written."""
+        cells = self.cells if isinstance(self.cells, Cells) else self.written
+        return iter(()) if cells is None else cells.column(column)
+
     def text(self, column: int, problems: Problems) -> NDArray[Any]:
         """One column as labels, N strings. Empty cells become problems."""
         origin = self.origin([column])
         known: dict[str, str] = {}  # a few labels, however many the rows
         labels: list[str] = []
-        for row, cells in enumerate(self.cells):
-            label = known.setdefault(cells[column], cells[column])
+        for row, cell in enumerate(self.column(column)):
+            label = known.setdefault(cell, cell)
             labels.append(label)
             if not label:
                 problem = f"{origin.place(row)}: the cell is empty; it needs a label"
@@ -124,6 +134,14 @@ class Cells:
     def __iter__(self) -> Iterator[list[str]]:
         rows = filter(filled, records(lines_of(self.text), self.delimiter))
         return (stripped(cells[: self.width]) for cells in islice(rows, self.skipped, None))
+
+    def column(self, column: int) -> Iterator[str]:
+        """The cells of one column: where none is in quotes, without parsing the others."""
+        if '"' in self.text:
+            return (cells[column] for cells in self)
+        lines = (line for line in lines_of(self.text) if line.strip())
+        rows = islice(lines, self.skipped, None)
+        return (row.split(self.delimiter, column + 1)[column].strip() for row in rows)
 
 
 def to_number(cell: str) -> float:
@@ -229,7 +247,39 @@ def chosen_samples(
     values = table_targets(table, targets, classes, problems)
     problems.raise_any()
     origin = table.origin(inputs)
-    return Samples(numbers, values, origin.columns, origin, table.origin(targets))
+    return Samples(numbers, values, origin.columns, origin, targets_origin(table, targets, values))
+
+
+def targets_origin(table: Table, chosen: Sequence[int], values: NDArray[Any] | None) -> Origin:
+    """That of `table_targets`, with a note where it took labels that differ for one class."""
+    origin = table.origin(chosen)
+    if values is None or values.dtype.kind not in "iu" or values.ndim != 1:
+        return origin
+    alike = labels_of_one_number(table, chosen[0])
+    if not alike:
+        return origin
+    labels = join_words(map(quote, alike[0]), "and")
+    told = f"the labels {labels} are one number, and so one class"
+    more = f", as {count_of(len(alike) - 1, 'other number')}" if len(alike) > 1 else ""
+    return origin._replace(notes=(*origin.notes, f"{table.name}: {told}{more}"))
+
+
+def labels_of_one_number(table: Table, column: int) -> list[list[str]]:
+    """The labels of a column of numbers that differ as they are written, and in nothing else."""
+    alike: dict[float, list[str]] = {}
+    for label in dict.fromkeys(table.column(column)):
+        alike.setdefault(float(label), []).append(label)
+    return [labels for labels in alike.values() if len(labels) > 1]
+
+
+def are_codes(table: Table, column: int, classes: Classes) -> bool:
+    """Whether labels that are numbers are rather text: 007 beside 7, or named so by the classes."""
+    if isinstance(classes, tuple):
+        return any(is_number(name) and not PLAIN.fullmatch(name) for name in classes)
+    if classes is not None:
+        return False
+    alike = labels_of_one_number(table, column)
+    return any(LEADING_ZERO.match(label) for labels in alike for label in labels)
 
 
 def table_targets(
@@ -247,7 +297,12 @@ def table_targets(
         if classes is None:
             hint = partial(classes_hint, table, chosen[0])
     numbers = table.numbers(chosen, problems, classes=hint)
-    if numbers.shape[1] == 1 and is_label(numbers).all():
+    if numbers.shape[1] == 1 and np.abs(numbers).max() >= EXACT:
+        if has_large_integers(table, chosen[0], classes):  # such as 9007199254740993.0
+            return table.text(chosen[0], problems)
+    elif numbers.shape[1] == 1 and is_label(numbers).all():
+        if are_codes(table, chosen[0], classes):
+            return table.text(chosen[0], problems)
         return numbers[:, 0].astype(np.int64)
     return numbers
 
@@ -265,10 +320,13 @@ def has_large_integers(table: Table, column: int, classes: Classes) -> bool:
 
     A few among others are rather slips, unless the classes have names.
     """
-    cells = [row[column] for row in table.cells]
-    if classes == "none" or not all(map(INTEGER.fullmatch, cells)):
+    cells = list(table.column(column))
+    if classes == "none" or not all(map(WHOLE.fullmatch, cells)):
         return False
-    large = sum(abs(int(cell)) >= EXACT for cell in cells)
+    large = sum(abs(int(cell.partition(".")[0])) >= EXACT for cell in cells)
+    # With .0 they may well be measures, as long as they are told apart.
+    if not all(map(INTEGER.fullmatch, cells)) and len(set(map(float, cells))) == len(set(cells)):
+        return False
     return large > 0 and (isinstance(classes, tuple) or not are_typing_mistakes(large, len(cells)))
 
 
