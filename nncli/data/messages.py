@@ -32,6 +32,7 @@ class Problems:
         self.first: list[tuple[tuple[int, ...], str, list[int]]] = []
         self.rows_like: dict[Hashable, list[int]] = {}
         self.stopped = False
+        self.noun = "row"
 
     def stop_if_enough(self) -> None:
         """Raises DataError once there are so many that looking for more would only take time."""
@@ -54,8 +55,12 @@ class Problems:
         insort(self.first, (at, problem, rows), key=lambda found: found[0])
         del self.first[SHOWN_PROBLEMS:]
 
-    def add_rows(self, problem: str, rows: Sequence[int]) -> None:
-        """One problem of all these rows, ascending, the first of which it names."""
+    def add_rows(self, problem: str, rows: Sequence[int], noun: str = "row") -> None:
+        """One problem of all these rows, ascending, the first of which it names.
+
+        noun: what a row is called; those of arrays are elements, which count from 0.
+        """
+        self.noun = noun
         self.total += len(rows)
         insort(self.first, ((rows[0],), problem, list(rows[1:])), key=lambda found: found[0])
         del self.first[SHOWN_PROBLEMS:]
@@ -70,7 +75,7 @@ class Problems:
         """Raise DataError with what was collected, if anything was."""
         if not self.total:
             return
-        shown = [problem + rows_words(rows) for _, problem, rows in self.first]
+        shown = [problem + rows_words(rows, self.noun) for _, problem, rows in self.first]
         more = self.total - sum(1 + len(rows) for _, _, rows in self.first)
         least = "at least " if self.stopped else ""
         rest = [f"{self.name}: and {least}{more:,} more"] if more else []
@@ -79,11 +84,10 @@ class Problems:
         raise DataError([*shown, *rest], key=key)
 
 
-def rows_words(rows: Sequence[int]) -> str:
+def rows_words(rows: Sequence[int], noun: str = "row") -> str:
     """`; the same in rows 3, 4, 5 and 22 more`, or nothing where there are none."""
     if not rows:
         return ""
-    noun = "row" if len(rows) == 1 else "rows"
-    shown = ", ".join(map(str, rows[:SHOWN_ROWS]))
+    shown = ", ".join(f"[{row}]" if noun == "element" else str(row) for row in rows[:SHOWN_ROWS])
     more = f" and {len(rows) - SHOWN_ROWS:,} more" if len(rows) > SHOWN_ROWS else ""
-    return f"; the same in {noun} {shown}{more}"
+    return f"; the same in {noun}{'s' if len(rows) > 1 else ''} {shown}{more}"

@@ -61,6 +61,11 @@ class Origin(NamedTuple):
         title = f" ({named(self.columns[value])})" if self.columns is not None else ""
         return f"{self.name}: row {self.lines[row]}, column {self.positions[value]}{title}"
 
+    @property
+    def noun(self) -> str:
+        """What `rows` counts."""
+        return "element" if self.lines is None else "row"
+
     def rows(self, samples: NDArray[np.int64]) -> list[int]:
         """Where these samples are: lines of a text, indices of an array."""
         chosen: list[int] = (samples if self.lines is None else self.lines[samples]).tolist()

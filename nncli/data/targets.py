@@ -57,7 +57,7 @@ class Encoding(NamedTuple):
         classes = self.described(lookup) if len(unknown) else ""
         for label in list(dict.fromkeys(labels[unknown].tolist()))[:SHOWN_PROBLEMS]:
             rows = unknown[labels[unknown] == label]
-            problems.add_rows(wrong(int(rows[0])), origin.rows(rows))
+            problems.add_rows(wrong(int(rows[0])), origin.rows(rows), origin.noun)
         problems.total = len(unknown)
         problems.raise_any(key="classes")
         return indices
@@ -190,7 +190,7 @@ def labels_of(samples: Samples) -> NDArray[Any]:
     if len(wrong):
         place, number = origin.place(int(wrong[0])), column[wrong[0]]
         problem = f"{place}: {number} is no class, which is an integer or text"
-        problems.add_rows(problem, origin.rows(wrong))
+        problems.add_rows(problem, origin.rows(wrong), origin.noun)
     problems.raise_any(key="classes")
     return column.astype(np.int64)
 

@@ -113,6 +113,8 @@ def _read(path: Path) -> str:
     if len(data) > MOST_BYTES:
         limit = MOST_BYTES // 2**20
         raise SpecError([f"{label}: the file is larger than {limit} MiB; put data in a file apart"])
+    if data.startswith(b"\x1f\x8b"):
+        raise SpecError([f"{label}: the file is gzipped; unpack it first, as gunzip does"])
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

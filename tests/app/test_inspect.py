@@ -26,6 +26,6 @@ def test_a_spec_its_path_a_trace_and_a_run_are_inspected(tmp_path: Path) -> None
 
 
 def test_every_public_name_is_shown_before_its_first_use() -> None:
-    assert set(nncli.__all__) <= set(dir(nncli))
+    assert {name for name in dir(nncli) if not name.startswith("__")} == set(nncli.__all__)
     for name in nncli.__all__:
         assert getattr(nncli, name) is not None

@@ -287,3 +287,10 @@ def test_progress_is_told_a_few_times_a_second_only(monkeypatch: pytest.MonkeyPa
         now += 0.01
         tick(1)
     assert len(seen) == 2
+
+
+def test_an_archive_that_is_called_npy_is_known_by_its_bytes() -> None:
+    np.savez("x.npz", y=np.eye(3))
+    Path("x.npz").rename("x.npy")
+    told = "x.npy: is an .npz archive; save the array that is needed as .npy"
+    assert problems(read_matrix, "x.npy") == [told]

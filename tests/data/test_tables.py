@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nncli.core.errors import DataError
+from nncli.core.text import quote
 from nncli.data import read_source, read_table
 from nncli.data.readers import files
 from nncli.data.readers.tables import is_number
@@ -252,6 +253,13 @@ def test_without_targets_every_column_is_an_input() -> None:
             "t.csv: row 1, column 3: 'y' is not a number; if the first row is a header, set "
             "header: true",
             id="header of numbers",
+        ),
+        pytest.param(
+            "country,2019,2020,y\n1,2,3,0.5\n4,5,6,0.7\n",
+            {},
+            "t.csv: row 1, columns 1 and 4: 'country' and 'y' are not numbers; if the first row is "
+            "a header, set header: true",
+            id="header of words and numbers",
         ),
         pytest.param(
             "7,cat\n7,\n",
@@ -590,3 +598,37 @@ def test_nobody_counts_the_mistakes_of_a_table_that_is_nothing_else() -> None:
     assert problems(read, "a,t\n" + "1,\n" * 5000 + "1,x")[-1] == rest
     wide = ",".join("1" * 20) + "\n"
     assert problems(read, wide + wide.replace("1", "x") * 500)[-1] == "t.csv: and at least 470 more"
+
+
+@pytest.mark.parametrize(
+    ("cell", "advice"),
+    [
+        ('"1.234,5"', "write 1234.5, without points between thousands"),
+        ("1.234.567", "write 1234567, without points between thousands"),
+        ("1 500", "write 1500, without spaces between thousands"),
+        ("1\u00a0500.5", "write 1500.5, without spaces between thousands"),
+        ("1'500", "write 1500, without apostrophes between thousands"),
+        ("$5", "write 5, without $"),
+        ("5 €", "write 5, without €"),
+        ("-0.5%", "write -0.5, without %"),
+    ],
+)
+def test_numbers_with_groups_or_units_are_told_how_to_be_written(cell: str, advice: str) -> None:
+    written = cell.strip('"')
+    path = write("t.csv", f"a,b,y\n1,2,0.5\n2,{cell},0.7\nx,3,0.5\n")
+    assert problems(read_source, path) == [
+        f"t.csv: row 3, column 2 (b): {quote(written)} is not a number; {advice}",
+        "t.csv: row 4, column 1 (a): 'x' is not a number",
+    ]
+
+
+def test_each_way_of_writing_has_a_line_of_its_own() -> None:
+    cells = ['"1.234,5"', "1 500", "$5", "$6", "5%", '"2.345,6"']
+    path = write("t.csv", "a,y\n" + "".join(f"{cell},0.5\n" for cell in cells))
+    told = [line.partition("; write ")[2] for line in problems(read_source, path)]
+    assert told == [
+        "1234.5, without points between thousands; the same in row 7",
+        "1500, without spaces between thousands",
+        "5, without $; the same in row 5",
+        "5, without %",
+    ]

@@ -326,3 +326,11 @@ def test_codes_stay_text_in_other_sources() -> None:
     whole = load(table("007", "7", "8"), test=write("u.csv", "x,y\n0,007\n1,007\n2,8\n"))
     assert whole.test is not None
     assert whole.test.targets.argmax(axis=1).tolist() == [0, 0, 2]
+
+
+def test_elements_of_an_array_are_not_called_rows() -> None:
+    np.savez("a.npz", x=np.eye(4), y=np.array([0.5, 1, 0.5, 0.5]))
+    assert problems(load, Path("a.npz"), classes=2) == [
+        "a.npz: y: element [0]: 0.5 is no class, which is an integer or text; the same in "
+        "elements [2], [3]"
+    ]

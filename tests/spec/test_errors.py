@@ -1,5 +1,6 @@
 """Each mistake gives one line that says where, what came, and what would be right."""
 
+import gzip
 import os
 from pathlib import Path
 from typing import Any
@@ -469,3 +470,13 @@ def test_a_key_with_letters_that_only_look_like_latin_ones_is_named() -> None:
 def test_letters_of_their_own_are_not_explained() -> None:
     (told,) = lines(with_train("eta: 1, größe: 2")[0])
     assert "unknown key 'größe'; expected one of" in told
+
+
+def test_a_spec_that_is_gzip_is_told_so(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_bytes(gzip.compress(b"data: {}"))
+    with pytest.raises(SpecError) as caught:
+        load_spec(path)
+    assert caught.value.problems == (
+        f"{path}: the file is gzipped; unpack it first, as gunzip does",
+    )

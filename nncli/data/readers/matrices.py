@@ -21,6 +21,7 @@ from nncli.core.text import count_of, nearest, printable, quote, sizes
 from nncli.data.messages import Problems, cell_of
 from nncli.data.readers import images
 from nncli.data.readers.arrays import (
+    MAGIC,
     NpyHeader,
     check_length,
     mapped_numbers,
@@ -41,6 +42,7 @@ from nncli.data.readers.files import (
     is_gzip,
     opened,
     read_upto,
+    refuse_foreign,
 )
 from nncli.data.readers.text import TextReader, as_text
 from nncli.data.samples import is_channels_last
@@ -124,6 +126,8 @@ def read_matrix(
     with opened(path) as file:
         start = bytes(read_upto(file, START))
         kind = numbers_kind(start, name) or KINDS.get(suffix_of(path), "found")
+        if kind == "npy" and not start.startswith(MAGIC):  # by its name alone
+            refuse_foreign(start, name, "a NumPy array")
         if kind == "npy" and not is_gzip(path):
             matrix = Matrix(name, mapped(path), kind)
         else:

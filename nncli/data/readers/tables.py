@@ -22,6 +22,9 @@ Target = str | int | Sequence[str | int] | None
 
 # float() would also take 1_000 and digits of other scripts.
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|infinity|nan)", re.I | re.ASCII)
+SPACED = re.compile(r"[+-]?\d{1,3}([ '\u00a0\u2009\u202f\u2019]\d{3})+(\.\d+)?", re.ASCII)
+POINTS_BETWEEN = re.compile(r"[+-]?\d{1,3}(\.\d{3})+(,\d+)?", re.ASCII)
+UNIT = re.compile(r"([$€£¥])? ?([+-]?(?:\d+\.?\d*|\.\d+)) ?([$€£¥%])?", re.ASCII)
 GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", re.ASCII)
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 WHOLE = re.compile(r"[+-]?\d{1,309}(\.0*)?", re.ASCII)
@@ -29,6 +32,7 @@ PLAIN = re.compile(r"0|-?[1-9]\d*", re.ASCII)  # an integer as Python writes it
 LEADING_ZERO = re.compile(r"[+-]?0\d", re.ASCII)
 INTEGER = re.compile(r"[+-]?\d{1,309}", re.ASCII)  # with more digits none is finite as a float64
 LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+HEADER_WORDS = "words of a header"  # the cause of a mistake
 MOST_NAMED = 10  # classes, in a message
 HEADER_HINT = "; if the first row is a header, set header: true"
 
@@ -86,12 +90,32 @@ class Table:
                 except ValueError as error:
                     cause = why_no_number(cells[column])
                     more = hint if row == 0 and self.header is None else ""
+                    if more and cause == "word":  # all words of the row at once
+                        if HEADER_WORDS not in problems.rows_like:
+                            words = f"{self.name}: {self.words_above(column)}{more}"
+                            problems.add(words, (int(self.lines[0]), column), HEADER_WORDS)
+                        continue
                     if not more and cause == "word" and (column, cause) not in problems.rows_like:
                         more = classes()
                     problem = f"{origin.place(row, i)}: {error}{more}"
                     problems.add(problem, (int(self.lines[row]), column), (column, cause))
                     problems.stop_if_enough()
         return values
+
+    def words_above(self, column: int) -> str:
+        """The words of the first row, that of `column` among them, where numbers are below."""
+        first, *below = islice(self.cells, 2)
+        words = {
+            i: cell
+            for i, cell in enumerate(first)
+            if i == column or not (is_number(cell) or any(not is_number(row[i]) for row in below))
+        }
+        place = f"row {self.lines[0]}, column"
+        if len(words) == 1:
+            return f"{place} {column + 1}: {quote(words[column])} is not a number"
+        columns = join_words([str(i + 1) for i in words], "and")
+        shown = join_words([quote(word) for word in words.values()], "and")
+        return f"{place}s {columns}: {shown} are not numbers"
 
     def column(self, column: int) -> Iterator[str]:
         """The cells of a column as they are written."""
@@ -159,14 +183,26 @@ def to_number(cell: str) -> float:
 
 
 def comma_hint(cell: str) -> str:
-    """What a number written with commas may be meant as; empty for anything else."""
+    """What a number written with commas, groups or a unit may be meant as; empty for words."""
     if GROUPED.fullmatch(cell):
         whole = cell.replace(",", "")
         if "." in cell or cell.count(",") > 1:
             return f"; write {brief(whole)}, without commas between thousands"
         as_decimals = cell.replace(",", ".").rstrip("0").rstrip(".")
         return f"; write {whole} if its comma groups thousands, {as_decimals} if it marks decimals"
-    return "; decimals are written with a point" if DECIMAL_COMMA.fullmatch(cell) else ""
+    if DECIMAL_COMMA.fullmatch(cell):
+        return "; decimals are written with a point"
+    if POINTS_BETWEEN.fullmatch(cell):
+        whole = cell.replace(".", "").replace(",", ".")
+        return f"; write {brief(whole)}, without points between thousands"
+    if SPACED.fullmatch(cell):
+        whole = re.sub("[^-+.0-9]", "", cell)
+        between = "spaces" if "'" not in cell and "\u2019" not in cell else "apostrophes"
+        return f"; write {brief(whole)}, without {between} between thousands"
+    if (unit := UNIT.fullmatch(cell)) is not None:
+        sign = " and ".join(filter(None, (unit[1], unit[3])))
+        return f"; write {brief(unit[2])}, without {sign}"
+    return ""
 
 
 def why_no_number(cell: str) -> str:
@@ -175,7 +211,10 @@ def why_no_number(cell: str) -> str:
         return "empty"
     if is_number(cell):
         return "not finite"
-    return "comma" if comma_hint(cell) else "word"
+    hint = comma_hint(cell)
+    if not hint:
+        return "word"
+    return re.sub(r"[^\s;,]*\d[^\s;,]*", "", hint)  # the advice but for its numbers
 
 
 def is_number(cell: str) -> bool:
