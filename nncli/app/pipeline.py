@@ -16,7 +16,7 @@ spec's file has them, those of stages that do not depend on each other all at on
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -380,3 +380,25 @@ def with_defaults(spec: Spec) -> Spec:
         return layer
 
     return spec.model_copy(update={"network": tuple(map(filled, spec.network))})
+
+
+# The length and pace of a training; and the paths of the data, whose fingerprint is compared.
+SETTINGS = (("train", "epochs"), ("train", "eta"), ("train", "schedule"), ("train", "threads"))
+PLACES = (("data", "train"), ("data", "validation"), ("data", "test"))
+MAY_CHANGE = (*SETTINGS, *PLACES)  # while a run goes on
+
+
+def fixed_values(spec: Spec) -> dict[str, Any]:
+    """What of a spec stays the same while its run goes on.
+
+    The name decides nothing, and what the weights began as is in the checkpoint.
+    """
+    values = with_defaults(spec).absolute()
+    del values["name"], values["train"]["init_from"]
+    for section, key in MAY_CHANGE:
+        del values[section][key]
+    for layer in values["network"]:
+        layer.pop("weights", None)
+        if "bias" in layer:
+            layer["bias"] = layer["bias"] is not False
+    return values

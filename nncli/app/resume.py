@@ -5,7 +5,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nncli.app.opening import read_preprocessing
-from nncli.app.pipeline import make_plan, prepare, start_workers, with_defaults
+from nncli.app.pipeline import (
+    MAY_CHANGE,
+    PLACES,
+    SETTINGS,
+    fixed_values,
+    make_plan,
+    prepare,
+    start_workers,
+    with_defaults,
+)
 from nncli.app.records import Prepared, Training
 from nncli.app.train import (
     CHECKPOINT_EVERY,
@@ -33,10 +42,6 @@ from nncli.training.run_folder import ResumePoint, RunFolder, resume_point
 if TYPE_CHECKING:
     from nncli.exchange import Layout
 
-# The length and pace of the training; and the paths of the data, whose fingerprint is compared.
-SETTINGS = (("train", "epochs"), ("train", "eta"), ("train", "schedule"), ("train", "threads"))
-PLACES = (("data", "train"), ("data", "validation"), ("data", "test"))
-MAY_CHANGE = (*SETTINGS, *PLACES)
 MOST_TOLD = 10
 LONGEST = 4096  # characters of a value in a message
 
@@ -131,6 +136,7 @@ def resume(
             threads=workers.threads,
             checksums=identity_of_data(prepared).checksums,
             arithmetic=arithmetic(),
+            spec=fixed_values(prepared.spec),
         )
         writer = CheckpointWriter(
             run.folder, prepared.network, point.history, identity, checkpoint_every
@@ -209,6 +215,7 @@ def reopen(
         _check_changes(changed, new)
         prepared = prepare(new, weight_files=False)
         point = resume_point(path, prepared.network)
+        _check_changes(_edits(own, point.identity.spec), own)
         notes = (
             *_check_place(prepared, point, printable(path)),
             *_lost_data(path),
@@ -262,7 +269,22 @@ def _rising_rate(own: Spec, prepared: Prepared, point: ResumePoint) -> Iterator[
 
 
 def _differences(one: Spec, other: Spec) -> list[_Change]:
-    found = list(differences([one.absolute(), other.absolute()]))
+    return _changes(one.absolute(), other.absolute())
+
+
+def _edits(own: Spec, begun: Mapping[str, Any]) -> list[_Change]:
+    """What a run's spec has other values for than its checkpoint; none in an older one.
+
+    Keys that the checkpoint does not know came with a newer version.
+    """
+    if not begun:
+        return []
+    found = _changes(begun, fixed_values(own))
+    return [d for d in found if d.one != _in_words(ABSENT) or isinstance(d.path[-1], int)]
+
+
+def _changes(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[_Change]:
+    found = list(differences([one, other]))
     if any(path == ("train", "optimizer") for path, _ in found):
         # Keys that only one of the two has follow from that.
         found = [(path, values) for path, values in found if ABSENT not in values]

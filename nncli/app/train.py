@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nncli.app.output import check_run_output
-from nncli.app.pipeline import prepare, start_workers, with_defaults
+from nncli.app.pipeline import fixed_values, prepare, start_workers, with_defaults
 from nncli.app.records import Prepared, Training
 from nncli.core.errors import DivergedError, InterruptedTraining, StoppedTraining
 from nncli.nn.optimizers import Optimizer
@@ -75,6 +75,7 @@ def train(
             trainer.untrained,
             data.checksums,
             arithmetic=arithmetic(),
+            spec=fixed_values(prepared.spec),
         )
         folder = None
         if out is not None:

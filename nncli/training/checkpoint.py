@@ -72,6 +72,8 @@ class RunIdentity(NamedTuple):
         metrics: what the metrics file held when the checkpoint was written; () in those.
         arithmetic: versions and kernels that decide the last bits, see `blas.arithmetic`; empty in
             those.
+        spec: what of the spec stays the same, as nested mappings, tuples and scalars; empty in
+            those.
     """
 
     data: Fingerprint
@@ -80,6 +82,7 @@ class RunIdentity(NamedTuple):
     checksums: Checksums = MappingProxyType({})
     metrics: Marks = ()
     arithmetic: Mapping[str, str] = MappingProxyType({})
+    spec: Mapping[str, Any] = MappingProxyType({})
 
 
 def check_optimizer_state(optimizer: Optimizer, state: State) -> None:
@@ -108,7 +111,9 @@ def pack_checkpoint(network: Network, state: State, identity: RunIdentity) -> by
         "place": to_json({key: getattr(state, key) for key in POSITION}),
         "terms": to_json(
             identity._replace(
-                checksums=dict(identity.checksums), arithmetic=dict(identity.arithmetic)
+                checksums=dict(identity.checksums),
+                arithmetic=dict(identity.arithmetic),
+                spec=dict(identity.spec),
             )._asdict()
         ),
     }
@@ -207,6 +212,9 @@ def _identity(text: str) -> RunIdentity:
     arithmetic = written.get("arithmetic", {})
     if not isinstance(arithmetic, dict) or not all(map(_is_word, arithmetic.values())):
         raise Malformed("arithmetic holds no words")
+    spec = written.get("spec", {})
+    if not isinstance(spec, dict):
+        raise Malformed("spec is no mapping")
     return RunIdentity(
         data,
         threads,
@@ -214,7 +222,15 @@ def _identity(text: str) -> RunIdentity:
         checksums_from(written.get("checksums", {})),
         marks_from(written.get("metrics", [])),
         arithmetic,
+        _with_tuples(spec),
     )
+
+
+def _with_tuples(value: Any) -> Any:
+    """A value of a spec from its JSON, which has lists for tuples."""
+    if isinstance(value, dict):
+        return {key: _with_tuples(entry) for key, entry in value.items()}
+    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value
 
 
 def _is_word(value: Any) -> bool:

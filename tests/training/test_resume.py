@@ -180,6 +180,11 @@ def test_a_checkpoint_of_another_optimizer_is_refused(tmp_path: Path) -> None:
     for name in (CHECKPOINT, PREVIOUS):
         if (tmp_path / "other" / name).exists():
             shutil.copy(tmp_path / "other" / name, tmp_path / "run" / name)
+    with pytest.raises(SpecError, match=r"train.optimizer: {type: sgd}, but .* {type: adam, beta1"):
+        nncli.resume(tmp_path / "run")
+    for name in (CHECKPOINT, PREVIOUS):  # of a version that did not keep what of the spec is fixed
+        if (tmp_path / "run" / name).exists():
+            (tmp_path / "run" / name).write_bytes(without(tmp_path / "run" / name, "spec"))
     with pytest.raises(RunError, match="keeps adam_steps and first_moment and second_moment"):
         nncli.resume(tmp_path / "run")
 
@@ -531,6 +536,58 @@ class TestChanges:
         assert {path.name: path.read_bytes() for path in run.iterdir()} == before
         nncli.resume(run)  # and the lock is off
 
+    @pytest.mark.parametrize(
+        ("before", "after", "said"),
+        [
+            ("seed: 3", "seed: 0", ":2:7: seed: 0, but the run was begun with 3"),
+            ("batch_size: 2", "batch_size: 4", "train.batch_size: 4, but the run was begun with 2"),
+            ("momentum: 0.5", "momentum: 0.25", "train.momentum: 0.25, but .* begun with 0.5"),
+            ("activation: sigmoid", "activation: tanh", "activation: tanh, but .* sigmoid"),
+            ("init: xavier_normal", "init: zeros", "init: zeros, but .* xavier_normal"),
+            ("bias: true", "bias: false", "bias: false, but the run was begun with true"),
+            ("scale: none", "scale: standard", "data.scale: standard, but .* begun with none"),
+            ("cost: quadratic", "cost: cross_entropy", "train.cost: .*, but .* with quadratic"),
+        ],
+    )
+    def test_what_cannot_change_by_an_edit(
+        self, before: str, after: str, said: str, tmp_path: Path
+    ) -> None:
+        """The run's own spec.yaml is compared with what its checkpoint was trained with."""
+        run = tmp_path / "run"
+        interrupted(run, 2, "data.validation=0.3")
+        kept = (run / "spec.yaml").read_text()
+        assert before in kept
+        (run / "spec.yaml").write_text(kept.replace(before, after, 1))
+        for overrides in ([], ["train.epochs=9"]):
+            with pytest.raises(SpecError, match=said):
+                nncli.resume(run, overrides=overrides)
+        (run / "spec.yaml").write_text(kept)
+        nncli.resume(run)
+
+    def test_an_edit_of_what_may_change_is_as_good_as_an_override(self, tmp_path: Path) -> None:
+        run = tmp_path / "run"
+        interrupted(run, 2)
+        for old, new in ((6, 4), (4, 5)):
+            spec = run / "spec.yaml"
+            text = spec.read_text().replace(f"epochs: {old}", f"epochs: {new}")
+            spec.write_text(text.replace("name: little", "name: other") + "# a comment\n")
+            assert len(nncli.resume(run).history) == new
+        assert len(nncli.resume(run, overrides=["train.epochs=7"]).history) == 7
+        assert len(nncli.resume(run, overrides=["train.eta=0.1", "train.epochs=8"]).history) == 8
+
+    def test_a_run_of_a_version_that_did_not_keep_them(self, tmp_path: Path) -> None:
+        """Its spec is believed, and kept from there on."""
+        run = tmp_path / "run"
+        interrupted(run, 2)
+        (run / PREVIOUS).unlink(missing_ok=True)
+        (run / CHECKPOINT).write_bytes(without(run / CHECKPOINT, "spec"))
+        text = (run / "spec.yaml").read_text()
+        (run / "spec.yaml").write_text(text.replace("batch_size: 2", "batch_size: 3"))
+        nncli.resume(run)
+        (run / "spec.yaml").write_text(text)
+        with pytest.raises(SpecError, match=r"batch_size: 2, but the run was begun with 3"):
+            nncli.resume(run, overrides=["train.epochs=7"])
+
     def test_what_can_change_is_said(self, tmp_path: Path) -> None:
         interrupted(tmp_path / "run", 2)
         with pytest.raises(SpecError) as caught:
@@ -569,9 +626,15 @@ class TestChanges:
 
 def without_checksums(checkpoint: Path) -> bytes:
     """A checkpoint as versions wrote it that knew nothing of checksums of data and metrics."""
+    return without(checkpoint, "checksums", "metrics")
+
+
+def without(checkpoint: Path, *keys: str) -> bytes:
+    """A checkpoint as versions wrote it that knew nothing of these keys of its terms."""
     arrays, metadata = safetensors_format.read(checkpoint)
     terms = json.loads(metadata["terms"])
-    del terms["checksums"], terms["metrics"]
+    for key in keys:
+        del terms[key]
     plain = {**metadata, "terms": json.dumps(terms), "checksum": NO_CHECKSUM.decode()}
     content = safetensors_format.pack(arrays, plain)
     at = content.index(CHECKSUM_KEY) + len(CHECKSUM_KEY)
