@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.errors import DataError, Malformed
-from nncli.core.text import count_of, nearest, quote_all, sizes
+from nncli.core.jsons import to_json
+from nncli.core.text import count_of, nearest, printable, quote_all, sizes
 from nncli.data.readers.arrays import release_large
 from nncli.data.readers.tables import is_number
 from nncli.data.samples import Samples, check_finite, is_reshape, rearranged
@@ -318,37 +319,62 @@ def preprocessing_from(plain: Mapping[str, Any]) -> Preprocessing:
 
     Raises KeyError, TypeError or ValueError where it is damaged.
     """
-    shape = numbers_of(plain["input_shape"])
-    classes = names_of(plain["classes"])
+    shape = _whole_numbers(plain, "input_shape")
+    outputs = plain["outputs"]
+    if not _is_whole(outputs):
+        raise _damaged("outputs", outputs, "a whole number")
+    classes = _names(plain, "classes")
     return Preprocessing(
         shape,
-        numbers_of([plain["outputs"]])[0],
+        outputs,
         None if classes is None else Encoding(classes, plain["classes_by_index"] is True),
-        Scaling(scaling_values(plain["offset"], shape), scaling_values(plain["divisor"], shape)),
-        names_of(plain["columns"]),
-        names_of(plain["target_columns"]),
-        numbers_of(plain["target_positions"]),
+        Scaling(_scaling_values(plain, "offset", shape), _scaling_values(plain, "divisor", shape)),
+        _names(plain, "columns"),
+        _names(plain, "target_columns"),
+        _whole_numbers(plain, "target_positions"),
     )
 
 
-def numbers_of(plain: Any) -> tuple[int, ...]:
-    if not isinstance(plain, list) or not all(type(n) is int and n >= 0 for n in plain):
-        raise Malformed(f"{plain!r} is no list of whole numbers")
-    return tuple(plain)
+LONGEST_VALUE = 40  # characters of a value in a message
 
 
-def names_of(plain: Any) -> tuple[str, ...] | None:
-    if plain is None:
+def _whole_numbers(plain: Mapping[str, Any], key: str) -> tuple[int, ...]:
+    numbers = plain[key]
+    if not isinstance(numbers, list) or not all(map(_is_whole, numbers)):
+        raise _damaged(key, numbers, "a list of whole numbers")
+    return tuple(numbers)
+
+
+def _is_whole(number: Any) -> bool:
+    return type(number) is int and number >= 0
+
+
+def _names(plain: Mapping[str, Any], key: str) -> tuple[str, ...] | None:
+    names = plain[key]
+    if names is None:
         return None
-    if not isinstance(plain, list) or not all(isinstance(name, str) for name in plain):
-        raise Malformed(f"{plain!r} is no list of names")
-    return tuple(plain)
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise _damaged(key, names, "a list of names")
+    return tuple(names)
 
 
-def scaling_values(plain: Any, shape: tuple[int, ...]) -> NDArray[np.float64] | float:
-    """A number, or an array of `shape`; None among them is infinite."""
-    values = np.array(plain, np.float64)
+def _scaling_values(
+    plain: Mapping[str, Any], key: str, shape: tuple[int, ...]
+) -> NDArray[np.float64] | float:
+    """A number, or an array of `shape`; a divisor of None is infinite."""
+    values = np.array(plain[key], np.float64)
     if values.shape not in ((), shape):
-        raise Malformed(f"{sizes(values.shape)} numbers to scale by, not {sizes(shape)}")
-    values[np.isnan(values)] = np.inf
+        raise Malformed(f"its {key} is {sizes(values.shape)} numbers, not {sizes(shape)}")
+    if key == "divisor":
+        values[np.isnan(values)] = np.inf
+    wrong = ~(values > 0) if key == "divisor" else ~np.isfinite(values)
+    if wrong.any():
+        value = float(values[wrong][0])
+        among = f" for input {int(np.argmax(wrong)) + 1}" if values.ndim else ""
+        raise Malformed(f"its {key} is {'null' if np.isnan(value) else f'{value:g}'}{among}")
     return values if values.ndim else float(values)
+
+
+def _damaged(key: str, value: Any, expected: str) -> Malformed:
+    written = printable(to_json(value), LONGEST_VALUE)
+    return Malformed(f"its {key} is {written}, not {expected}")

@@ -15,6 +15,7 @@ from nncli.training.run_files import DATA
 from nncli.training.steps import Array, SampleSet
 
 DATA_FORMAT = "nncli.data/1"
+LONGEST_FORMAT = 40  # characters of one in a message
 
 
 def data_text(preprocessing: Mapping[str, Any], checksums: "Checksums") -> str:
@@ -33,20 +34,30 @@ def read_data(folder: Path) -> dict[str, Any]:
     path = folder / DATA
     name = printable(path)
     try:
-        content = json.loads(read_regular(path))
+        content = json.loads(read_regular(path), parse_constant=_refuse_constant)
     except FileNotFoundError:
         raise RunError(f"{name}: there is no such file; a run folder holds one") from None
     except OSError as error:
         raise RunError(f"{name}: cannot be read: {reason(error)}") from error
     except (ValueError, RecursionError) as error:
         raise RunError(f"{name}: damaged: it is no JSON{_line_of(error)}") from error
-    written = content.get("format") if isinstance(content, dict) else None
+    if not isinstance(content, dict):
+        raise RunError(f"{name}: damaged: it is no JSON object")
+    written = content.get("format")
+    if not isinstance(written, str):
+        why = "holds no format" if written is None else "has a format that is no text"
+        raise RunError(f"{name}: damaged: it {why}, where {DATA_FORMAT!r} is expected")
     if written != DATA_FORMAT:
+        shown = printable(repr(written), LONGEST_FORMAT)
         raise RunError(
-            f"{name}: its format is {written!r}, this version of nncli reads {DATA_FORMAT!r}"
+            f"{name}: its format is {shown}, this version of nncli reads {DATA_FORMAT!r}"
         )
-    assert isinstance(content, dict)
     return content
+
+
+def _refuse_constant(word: str) -> None:
+    """Python reads NaN and Infinity, which JSON does not have."""
+    raise Malformed(f"{word} is no JSON")
 
 
 def _line_of(error: Exception) -> str:

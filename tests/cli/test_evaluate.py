@@ -236,12 +236,34 @@ class TestWrong:
         [
             ("{", "damaged: it is no JSON"),
             ('{"format": "nncli.data/9"}', "its format is 'nncli.data/9', this version"),
-            ("[]", "its format is None, this version"),
+            ("[]", "damaged: it is no JSON object"),
+            ("{}", "damaged: it holds no format, where 'nncli.data/1' is expected"),
+            ('{"format": [1]}', "damaged: it has a format that is no text, where"),
             ('{"format": "nncli.data/1"}', "damaged: it holds no 'input_shape'"),
             # What NumPy, or Python itself, would say of these is not ours to say.
             (DATA_JSON.replace("0.5", '"x"'), "damaged: its content is not what nncli writes"),
             (DATA_JSON.replace("0.5", "[[], 1]"), "damaged: its content is not what nncli writes"),
-            (DATA_JSON.replace("[4]", "{}"), "damaged: {} is no list of whole numbers"),
+            (DATA_JSON.replace("[4]", "{}"), "damaged: its input_shape is {}, not a list of whole"),
+            (DATA_JSON.replace("[]", "null"), "damaged: its target_positions is null, not a list"),
+            (
+                DATA_JSON.replace("[]", f"[{'1, ' * 900}-1]"),
+                f"damaged: its target_positions is [{'1, ' * 12}1,…, not a list of whole numbers\n",
+            ),
+            (DATA_JSON.replace('s": 3', 's": null'), "damaged: its outputs is null, not a whole"),
+            (
+                DATA_JSON.replace('columns": null', 'columns": [1]', 1),
+                "damaged: its columns is [1], not a list of names",
+            ),
+            (DATA_JSON.replace('r": 1', 'r": 0.0'), "damaged: its divisor is 0\n"),
+            (DATA_JSON.replace('r": 1', 'r": -2'), "damaged: its divisor is -2\n"),
+            (
+                DATA_JSON.replace('r": 1', 'r": [1, null, 0, 1]'),
+                "damaged: its divisor is 0 for input 3\n",
+            ),
+            (DATA_JSON.replace('r": 1', 'r": [1, 2]'), "damaged: its divisor is 2 numbers, not 4"),
+            (DATA_JSON.replace("0.5", "null"), "damaged: its offset is null\n"),
+            (DATA_JSON.replace("0.5", "1e999"), "damaged: its offset is inf\n"),
+            (DATA_JSON.replace("0.5", "NaN"), "damaged: it is no JSON"),
         ],
     )
     def test_a_damaged_data_file(
