@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from nncli.core.errors import RunError
+from nncli.core.files import SPECIAL, is_special
 from nncli.core.text import printable
 from nncli.training.run_files import RUN_FILES, is_run_folder
 
@@ -36,6 +37,8 @@ def check_output(
         RunError: it may not.
     """
     name = printable(path)
+    if is_special(path):
+        raise RunError(f"{name}: {SPECIAL}; {elsewhere}")
     _refuse_inside_run(path, path.parent, elsewhere)
     if os.path.isdir(path):
         raise RunError(f"{name}: is a folder; {elsewhere}")
@@ -59,7 +62,9 @@ def check_run_output(folder: Path, inputs: Iterable[str | Path]) -> None:
 
 
 def _refuse_inside_run(path: Path, folder: Path, elsewhere: str) -> None:
-    if is_run_folder(folder):
+    """Raises RunError where a folder, or one that it is in, is a run; `path` is for the message."""
+    real = Path(os.path.realpath(folder))
+    if any(map(is_run_folder, (real, *real.parents))):
         raise RunError(
             f"{printable(path)}: would be written into a run folder, which holds what its training "
             f"wrote and nothing else; {elsewhere}"

@@ -18,6 +18,9 @@ def reason(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
+SPECIAL = "is a device or a pipe, which no file may replace"
+
+
 def is_special(path: Path) -> bool:
     """Whether something is there that is neither a file nor a folder: a device or a pipe."""
     return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
@@ -71,7 +74,7 @@ def whole_file(
         RunError: the system refused.
     """
     if is_special(path):
-        raise RunError(f"{printable(path)}: is a device or a pipe, which no file may replace")
+        raise RunError(f"{printable(path)}: {SPECIAL}")
     temporary = path.with_name(temporary_name(path.name))
     try:
         with open(temporary, "x+b") as file:

@@ -145,9 +145,26 @@ class TestFiles:
         is_free = command in form or command == "schema"  # of the suffix
         target = f"run/{name if is_free else new}"
         (here / "alias").symlink_to("run")
-        for given in (target, f"./{target}", target.replace("run", "alias")):
+        (here / "run/sub/deeper").mkdir(parents=True)
+        (here / "into").symlink_to("run/sub")
+        folders = ("run", "./run", "alias", "run/sub", "run/sub/deeper", "into", "into/new")
+        for given in (f"{folder}{target.removeprefix('run')}" for folder in folders):
             message = refused(command, *arguments, given, "--overwrite", *form.get(command, ()))
             assert "would be written into a run folder" in message
+
+    @pytest.mark.parametrize("overwrite", [(), ("--overwrite",)], ids=["", "overwrite"])
+    def test_a_device_or_a_pipe_is_no_file(
+        self, here: Path, refused: Callable[..., str], command: str, overwrite: tuple[str, ...]
+    ) -> None:
+        arguments, name, _ = CASES[command]
+        os.mkfifo(here / "pipe")
+        (here / name).symlink_to("/dev/null")
+        suffix = Path(name).suffix
+        (here / f"link{suffix}").symlink_to("pipe")
+        for given in (name, f"link{suffix}"):
+            message = refused(command, *arguments, given, *overwrite)
+            assert f"{given}: is a device or a pipe, which no file may replace; " in message
+            assert "is there already" not in message
 
     def test_a_folder_is_no_file(
         self, here: Path, refused: Callable[..., str], command: str
@@ -212,8 +229,10 @@ def test_a_run_does_not_replace_what_it_is_made_of(
 
 
 def test_a_run_does_not_go_into_another(here: Path, refused: Callable[..., str]) -> None:
-    message = refused("train", "net.yaml", "--out", "run/again", "--overwrite")
-    assert "run/again: would be written into a run folder" in message
+    (here / "run/sub").mkdir()
+    for again in ("run/again", "run/sub/again"):
+        message = refused("train", "net.yaml", "--out", again, "--overwrite")
+        assert f"{again}: would be written into a run folder" in message
 
 
 def test_a_run_may_be_replaced_from_within(nncli: Run, here: Path) -> None:
