@@ -17,7 +17,15 @@ from nncli.core.text import printable
 from nncli.nn.network import Network
 from nncli.training.checkpoint import RunIdentity, State, read_checkpoint, read_whole
 from nncli.training.history import History, Marks, Metrics, marks_of, read_first, sums_of
-from nncli.training.run_files import CHECKPOINT, DATA, METRICS, PREVIOUS, RUN_FILES, SPEC
+from nncli.training.run_files import (
+    CHECKPOINT,
+    DATA,
+    METRICS,
+    PREVIOUS,
+    RUN_FILES,
+    SPEC,
+    is_run_folder,
+)
 
 T = TypeVar("T")
 BLOCK = 256  # records that are written at a time
@@ -97,14 +105,14 @@ class RunFolder:
 
     @classmethod
     def reopen(cls, path: Path) -> "RunFolder":
-        """The folder of an existing run, to be resumed.
+        """The folder of an existing run, to be resumed. Metrics that are missing are made, empty.
 
         Raises:
             RunError: it is no run, or another training writes there.
         """
         check_run(path)
         try:
-            folder = cls._locked(path, 0)
+            folder = cls._locked(path, os.O_CREAT if is_run_folder(path) else 0)
         except OSError as error:
             raise RunError(
                 f"{printable(path / METRICS)}: cannot be opened: {reason(error)}"

@@ -15,7 +15,7 @@ import pytest
 import nncli
 from nncli.app.opening import open_spec_or_run
 from nncli.core import safetensors_format
-from nncli.core.errors import InterruptedTraining, RunError, SpecError
+from nncli.core.errors import InterruptedTraining, RunError, SpecError, UnsavedError
 from nncli.nn.parallel.blas import arithmetic
 from nncli.spec import load_spec, parse_spec
 from nncli.training.checkpoint import CHECKSUM_KEY, NO_CHECKSUM, _checksum
@@ -832,6 +832,40 @@ class TestWhatWasLost:
         assert ending(run) == ending(undisturbed)
         for name in ("spec.yaml", DATA):
             assert (run / name).read_bytes() == (undisturbed / name).read_bytes()
+
+    def test_metrics_removed_during_a_training(self, undisturbed: Path, tmp_path: Path) -> None:
+        """They hold the lock, so the training is not saved on; what was saved can go on."""
+        run = tmp_path / "run"
+
+        def watch(event: Epoch | Progress, trainer: Trainer) -> None:
+            if event.epoch == 1:
+                (run / METRICS).unlink()
+
+        with pytest.raises(UnsavedError, match=r"metrics\.jsonl: cannot be written: no such file"):
+            nncli.train(spec_of(), out=run, on_event=watch)
+        nncli.resume(run)
+        assert ending(run) == ending(undisturbed)
+
+    @pytest.mark.parametrize("is_there", [False, True], ids=["missing", "empty"])
+    def test_metrics_before_a_resume(
+        self, is_there: bool, undisturbed: Path, tmp_path: Path
+    ) -> None:
+        run = tmp_path / "run"
+        interrupted(run, 2)
+        (run / METRICS).unlink()
+        if is_there:
+            (run / METRICS).touch()
+        warned: list[str] = []
+        nncli.resume(run, on_warning=warned.append)
+        told = f"{run / METRICS}:1: the record of epoch 1 is missing"
+        assert warned == [f"{told}; the checkpoint before it is used"]
+        assert ending(run) == ending(undisturbed)
+
+    def test_a_spec_alone_is_no_run_to_add_metrics_to(self, tmp_path: Path) -> None:
+        (tmp_path / "spec.yaml").write_text(SPEC)
+        with pytest.raises(RunError, match=r"metrics\.jsonl: cannot be opened: no such file"):
+            nncli.resume(tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == ["spec.yaml"]
 
 
 class TestOneAtATime:
