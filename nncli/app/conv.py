@@ -15,7 +15,7 @@ from nncli.core.text import sizes
 from nncli.data.readers.filters import read_filter, read_matrix_or_rows
 from nncli.data.readers.matrices import Matrix, open_npy_for_writing, read_matrix, write_matrix
 from nncli.filtering.correlate import correlate_blocks
-from nncli.filtering.options import Options, output_like
+from nncli.filtering.options import PADDING_MODES, CorrelationError, Options, output_like
 from nncli.filtering.record import (
     Filtering,
     apply_filter,
@@ -76,6 +76,7 @@ def conv(
     """
     options = Options(padding=padding, padding_mode=padding_mode, flip=flip)
     options |= Options(stride=as_pair(stride), dilation=as_pair(dilation))
+    refuse_mode_alone(options)
     if channels is not None:
         if channels not in SUMMED:
             raise NncliError(f"channels: {channels!r} is not known; there are sum and each")
@@ -89,6 +90,20 @@ def conv(
         kernel,
     )
     return apply_and_write(opened, options, None if output is None else Path(output))[0]
+
+
+NO_PADDING = ("valid", 0, (0, 0))
+
+
+def refuse_mode_alone(options: Options) -> None:
+    """Raises CorrelationError for a padding mode where nothing is padded."""
+    mode = options.get("padding_mode", "zeros")
+    if mode in PADDING_MODES and mode != "zeros" and options.get("padding", "valid") in NO_PADDING:
+        raise CorrelationError(
+            f"{mode} is how cells beside the matrix are filled, and nothing is padded; give the "
+            "padding too (--padding): same, full, or a width such as 1",
+            "padding_mode",
+        )
 
 
 def as_pair(steps: int | Pair) -> Pair:
@@ -307,6 +322,7 @@ def explain(
         CorrelationError, DataError, RunError: as for `conv`.
         NncliError: something that was asked for does not exist.
     """
+    refuse_mode_alone(options)
     if output is not None:
         inputs = [matrix, filter, *([] if upstream is None else [upstream])]
         check_output(output, overwrite=overwrite, inputs=inputs)

@@ -6,6 +6,7 @@ from pathlib import Path
 from nncli.app.opening import SpecOrRun, open_spec_or_run
 from nncli.app.pipeline import prepare, start_workers
 from nncli.app.records import InspectedStep
+from nncli.core.errors import NncliError
 from nncli.inspection import record
 from nncli.inspection.check import sweep
 from nncli.inspection.findings import why
@@ -36,6 +37,11 @@ def trace_step(
         SpecError, DataError, RunError: as for `train`. NncliError: there is no such sample or step.
         DivergedError: the cost is not finite there.
     """
+    if not isinstance(source, SpecOrRun | Spec | str | Path):
+        raise NncliError(
+            "what is taken apart is a Spec, the path of a spec or of a run folder, or (by inspect) "
+            f"a Trace, not a {type(source).__name__}"
+        )
     if isinstance(source, Spec):
         source = SpecOrRun(prepare(source), None)
     elif not isinstance(source, SpecOrRun):

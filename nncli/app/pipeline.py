@@ -54,8 +54,12 @@ def prepare(spec: Spec, *, weight_files: bool = True) -> Prepared:
 
     Raises:
         SpecError, DataError: something in the spec or its data does not fit; mistakes that do not
-            depend on each other are reported together.
+            depend on each other are reported together. NncliError: it is no Spec.
     """
+    if not isinstance(spec, Spec):
+        raise NncliError(
+            f"prepare takes a Spec, as load_spec makes of a file, not a {type(spec).__name__}"
+        )
     mistakes = _Mistakes(spec)
     unplaced = mistakes.of(lambda: build_layers(spec, weight_files=weight_files))
     data = mistakes.of(lambda: load_data(spec))

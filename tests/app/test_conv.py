@@ -90,3 +90,12 @@ def test_rows_that_there_are_not_are_refused_before_anything_is_written(
     with pytest.raises(NncliError, match=message):
         explain(matrix, filter, options, rows=rows, columns=columns, output=output)
     assert not output.exists()
+
+
+@pytest.mark.parametrize("padding", ["valid", 0])
+def test_a_padding_mode_without_padding_is_refused(padding: Any) -> None:
+    image, filter = np.eye(4), np.ones((2, 2))
+    with pytest.raises(nncli.NncliError, match=r"nothing is padded; .*--padding"):
+        nncli.conv(image, filter, padding=padding, padding_mode="reflect")
+    assert nncli.conv(image, filter, padding=padding, padding_mode="zeros").output.shape == (3, 3)
+    assert nncli.conv(image, filter, padding=1, padding_mode="reflect").output.shape == (5, 5)

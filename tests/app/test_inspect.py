@@ -1,6 +1,9 @@
 """nncli.inspect from Python: of a trace, a spec or a run folder."""
 
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 import nncli
 from tests.conftest import CONFIGS
@@ -29,3 +32,16 @@ def test_every_public_name_is_shown_before_its_first_use() -> None:
     assert {name for name in dir(nncli) if not name.startswith("__")} == set(nncli.__all__)
     for name in nncli.__all__:
         assert getattr(nncli, name) is not None
+
+
+def test_another_kind_than_is_wanted_is_named(tmp_path: Path) -> None:
+    training: Any = nncli.train(SPEC)
+    others: tuple[Any, ...] = ("run", 3.0)
+    for other in others:
+        told = f"takes a Spec, .*, not a {type(other).__name__}$"
+        with pytest.raises(nncli.NncliError, match=told):
+            nncli.prepare(other)
+    calls: tuple[Any, ...] = (nncli.inspect, nncli.trace_step)
+    for of in calls:
+        with pytest.raises(nncli.NncliError, match=r"a Trace, not a Training$"):
+            of(training)

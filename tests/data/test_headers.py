@@ -9,8 +9,9 @@ import pytest
 
 from nncli.data import read_inputs, read_source, read_values
 from nncli.data.inference_inputs import read_measured
+from nncli.data.readers.headers import pieces_without_comments
 from nncli.data.readers.matrices import read_matrix
-from nncli.data.readers.rows import RowReader
+from nncli.data.readers.rows import RowReader, read_table
 from tests.data.conftest import FLOAT64, gathered, load, problems, write
 
 
@@ -241,3 +242,41 @@ def test_something_in_a_column_that_was_empty_is_told_in_blocks() -> None:
     assert problems(list, reader.tables()) == [
         "t.csv: row 3 or below: something stands in column 3, empty in the first row"
     ]
+
+
+def test_a_column_that_has_few_integers_is_no_column_of_them() -> None:
+    rows = "5.1,3.5,1.4,0\n4.2,3.1,1.3,1\n3,3,1,0\n"
+    table = read_table(write("t.csv", f"0,1,2,3\n{rows}"))
+    assert table.header == ("0", "1", "2", "3")
+    assert table.notes == (COUNTED.format(3),)
+
+
+@pytest.mark.parametrize("blocks", [False, True], ids=["whole", "in blocks"])
+@pytest.mark.parametrize(
+    ("comments", "header"),
+    [
+        ("# a,b,y\n# units: cm,cm,-\n", ("a", "b", "y")),
+        ("# made by hand\n\n# a,b,y\n# one, two\n", ("a", "b", "y")),
+        ("# by me\n# a,b,y\n", ("a", "b", "y")),
+    ],
+)
+def test_the_first_comment_that_fits_is_the_header(
+    comments: str, header: tuple[str, ...], blocks: bool
+) -> None:
+    text = f"{comments}1,2,0\n3,4,1\n"
+    if not blocks:
+        table = read_table(write("t.csv", text))
+        assert (table.header, table.lines.tolist()[1]) == (header, text.count("\n"))
+        return
+    pieces = list(enumerate(text.splitlines(keepends=True), start=1))
+    joined = list(pieces_without_comments(iter(pieces), "t.csv", ","))
+    lines = [(line, row) for line, row in joined if row.strip()]
+    at, first = lines[0]
+    start = next(i for i, row in enumerate(first.split("\n")) if row.strip())
+    assert first.split("\n")[start] == ",".join(header)
+    assert at + start == comments[: comments.index("# a,b,y")].count("\n") + 1
+
+
+def test_a_wanted_name_chooses_the_comment() -> None:
+    path = write("t.csv", "# title, of, three\n# a,b,y\n1,2,0\n3,4,1\n")
+    assert read_table(path, names=["y"]).header == ("a", "b", "y")

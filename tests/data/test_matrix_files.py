@@ -294,3 +294,12 @@ def test_an_archive_that_is_called_npy_is_known_by_its_bytes() -> None:
     Path("x.npz").rename("x.npy")
     told = "x.npy: is an .npz archive; save the array that is needed as .npy"
     assert problems(read_matrix, "x.npy") == [told]
+
+
+def test_a_first_row_that_counts_its_columns_is_told() -> None:
+    told = (
+        "m.csv: row 1, 0 to 1, was taken for a row of the matrix; if it is a header, leave it out"
+    )
+    assert read_matrix(write("m.csv", "0,1\n5,3\n4,1\n")).notes == (told,)
+    assert read_matrix(write("m.csv", "0,1\n2,3\n4,5\n")).notes == ()
+    assert read_matrix(write("m.csv", "1,0\n5,3\n")).notes == ()

@@ -25,7 +25,7 @@ class Header(NamedTuple):
 
     It is where none of its cells is a number, or where it is 0, 1, ... up to the number of columns,
     as pandas writes columns without names, above rows that are otherwise not such: with a column
-    that has no integer in it, or of MANY columns.
+    that has no integer in it (of four columns, one that has few), or of MANY columns.
     """
 
     is_there: bool
@@ -44,9 +44,13 @@ def header_of(
     if not first[0]:  # above the row names that pandas puts first
         return Header(True, (is_counted,))
     below = [stripped(cells) for cells in islice(rows, 1, LOOKED_AT)]
-    without_integers = sum(
-        not any(map(INTEGER.fullmatch, column)) for column in zip(*below, strict=False)
-    )
+    integers = [
+        sum(INTEGER.fullmatch(cell) is not None for cell in column)
+        for column in zip(*below, strict=False)
+    ]
+    without_integers = integers.count(0)
+    if last + 1 == MANY - 1 and min(integers, default=len(below)) < len(below) / 2:
+        return Header(True, (is_counted,))
     many = last + 1 >= MANY and not any(map(is_run, below))
     if below and last > 1 and (many or without_integers):
         return Header(True, (is_counted,))
@@ -91,12 +95,13 @@ def looks_like_header(
 class Plain(NamedTuple):
     """A text whose comments are blank lines now.
 
-    comment: the last one above the first row, and its line, counted from 0.
+    comments: those above the first row, each with its line, counted from 0; of very many the first
+    ones and the last.
     """
 
     text: str
     notes: tuple[str, ...] = ()
-    comment: tuple[int, str] | None = None
+    comments: tuple[tuple[int, str], ...] = ()
 
 
 def without_comments(
@@ -104,20 +109,21 @@ def without_comments(
 ) -> Plain:
     """The text without lines that begin with #, outside of quotes.
 
-    One that has as many cells as the first row below it, and no numbers, is the header of that row,
-    as np.savetxt writes it: it stays, without its #.
+    The first that has as many cells as the first row below, and no numbers, is the header of that
+    row, as np.savetxt writes it: it stays, without its #. Further ones may give units.
     """
     if "#" not in text or COMMENT.search(text) is None:
         return Plain(text)
     lines: list[str] = []
-    comment: tuple[int, str] | None = None
+    comments: list[tuple[int, str]] = []
     first: str | None = None
     dropped: list[int] = []  # below the first row
     within = False  # a quoted cell
     for line in lines_of(text):
         if not within and COMMENT.match(line):
             if first is None:
-                comment = (len(lines), line)
+                del comments[LOOKED_AT:]
+                comments.append((len(lines), line))
             else:
                 dropped.append(len(lines) + 1)
             lines.append(line[len(line.rstrip("\r\n")) :])
@@ -126,12 +132,15 @@ def without_comments(
         if first is None and line.strip():
             first = line
         lines.append(line)
-    if comment is not None and first is not None and header is not False:
-        heading = uncommented(comment[1], delimiter)
-        if is_header_of(heading, first, delimiter, names):
-            lines[comment[0]] = heading
+    if first is not None and header is not False:
+        headings = [(number, uncommented(line, delimiter)) for number, line in comments]
+        fitting = [each for each in headings if is_header_of(each[1], first, delimiter, names)]
+        if fitting:
+            # One that lacks a wanted name may be a title with as many commas.
+            number, heading = min(fitting, key=lambda each: not all(n in each[1] for n in names))
+            lines[number] = heading
     notes = (comments_words(name, dropped),) if dropped else ()
-    return Plain("".join(lines), notes, None if first is not None else comment)
+    return Plain("".join(lines), notes, () if first is not None else tuple(comments))
 
 
 def comments_words(name: str, rows: Sequence[int]) -> str:
@@ -163,11 +172,13 @@ def pieces_without_comments(
 ) -> Iterator[tuple[int, str]]:
     held, at, has_begun = "", 0, False
     for line, text in pieces:
-        if held:  # a comment that may be the header of a row to come
-            text, line = held + "\n" * (line - at - 1) + text, at
+        if held:  # comments, one of which may be the header of a row to come
+            text, line = held + "\n" * (line - at - held.count("\n")) + text, at
         plain = without_comments(name, text, delimiter, False if has_begun else None)
-        if plain.comment is not None and not has_begun:
-            at, held = line + plain.comment[0], plain.comment[1]
+        if plain.comments and not has_begun:
+            at, held = line + plain.comments[0][0], ""
+            for number, comment in plain.comments:
+                held += "\n" * (line + number - at - held.count("\n")) + comment
             continue
         held, has_begun = "", has_begun or bool(plain.text.strip())
         yield line, plain.text

@@ -20,7 +20,13 @@ from nncli.core.errors import DataError
 from nncli.core.text import count_of, quote_all
 from nncli.data.messages import Problems
 from nncli.data.readers.files import TEXT_LIMIT, refuse_foreign, utf8_text
-from nncli.data.readers.headers import empty_at_end, header_of, left_out_words
+from nncli.data.readers.headers import (
+    counts_columns,
+    empty_at_end,
+    header_of,
+    is_run,
+    left_out_words,
+)
 from nncli.data.readers.tables import (
     INTEGER,
     csv_mistake,
@@ -86,6 +92,7 @@ class TextReader:
         self.width = 0
         self.nameless = 0  # empty columns at the end
         self.header: str | None = None
+        self.counted: str | None = None  # a first row of numbers that might be a header
         self.integers = True  # nothing else was met so far
         self.rows: list[Rows] = []
         self.buffer: RowBuffer | None = None
@@ -137,7 +144,8 @@ class TextReader:
                 if self.header is None
                 else f"{self.name}: has a header but no rows below it"
             )
-        header = () if self.header is None else (f"{self.name}: {self.header}",)
+        found = self.header or self.counted
+        header = () if found is None else (f"{self.name}: {found}",)
         left_out = left_out_words(self.name, self.width, self.width + self.nameless)
         notes = (*header, *((left_out,) if self.nameless else ()))
         return exact(self.rows, self.name, self.buffer), self.kind, notes
@@ -177,6 +185,13 @@ class TextReader:
                 self.header = f"row {self.line} was taken for a header: {quote_all(cells)}"
                 self.line += 1
                 i += 1
+            elif self.delimiter is not None and counts_columns(cells):
+                below = [self.cells(row, 0) for row in filter(self.is_data_line, lines[i + 1 :])]
+                if not all(map(is_run, below)):
+                    self.counted = (
+                        f"row {self.line}, 0 to {cells[-1]}, was taken for a row of the matrix; if "
+                        "it is a header, leave it out"
+                    )
             return "\n".join(lines[i:]).encode()
         self.line += len(lines) - 1
         return b""
