@@ -13,12 +13,14 @@ from nncli.spec import load_spec
 from nncli.spec.dump import differences
 from nncli.spec.words import dotted
 from nncli.training.history import read_history
+from nncli.training.run_folder import notes_on_metrics
 
 
 def compare(runs: Sequence[str | Path]) -> Comparison:
     """Sets runs side by side: in what their specs differ, and how each training went.
 
-    Neither data nor weights are read. A run may still be in training.
+    No data are read. A run may still be in training. Of metrics that are not as its training wrote
+    them, the `notes` of a run tell.
 
     Args:
         runs: the paths of two or more run folders.
@@ -49,4 +51,6 @@ def _open(path: Path) -> ComparedRun:
     if not os.path.isdir(path):
         there = "is no folder" if os.path.exists(path) else "there is no such folder"
         raise RunError(f"{printable(path)}: {there}; a run folder is needed")
-    return ComparedRun(path, load_spec(spec_file(path)), read_history(path))
+    spec, history = load_spec(spec_file(path)), read_history(path)
+    notes = (f"{note}; it is compared as it is" for note in notes_on_metrics(path))
+    return ComparedRun(path, spec, history, tuple(notes))

@@ -253,11 +253,16 @@ class Summary(NamedTuple):
 
 
 class ComparedRun(NamedTuple):
-    """A run folder: what was trained, and how it went."""
+    """A run folder: what was trained, and how it went.
+
+    Attributes:
+        notes: warnings: what of its metrics is not as the training wrote it.
+    """
 
     path: Path
     spec: Spec
     history: tuple[Epoch, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def lowest_cost(self) -> Epoch | None:

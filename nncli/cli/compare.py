@@ -18,9 +18,12 @@ def compare(runs: Runs, format: options.FormatOption = options.TableOrJson.table
     """Set runs side by side: what differs in their specs, how they ended, their curves."""
     from nncli.app.compare import compare as compare_runs
     from nncli.render.pages.comparison import SideBySide, comparison_json
-    from nncli.render.streams import results, write_text
+    from nncli.render.streams import messages, results, say, write_text
 
     comparison = compare_runs(runs)
+    for run in comparison.runs:
+        for note in run.notes:
+            say(messages(), note)
     if format is options.TableOrJson.json:
         write_text(comparison_json(comparison))
     else:

@@ -131,9 +131,9 @@ def read_checkpoint(path: Path, network: Network) -> tuple[State, RunIdentity]:
     """
     name = printable(path)
     arrays, metadata = read_whole(path)
+    identity = _identity_in(name, metadata)
     try:
         position = _position(metadata["place"])
-        identity = _identity(metadata["terms"])
     except DAMAGE as error:
         raise DamagedError(f"{name}: damaged: {printable(why_damaged(error))}") from error
     # velocity.dense1.weight is of a vector, a name without dots a counter.
@@ -144,6 +144,16 @@ def read_checkpoint(path: Path, network: Network) -> tuple[State, RunIdentity]:
     kept = {key: _checked(name, arrays, key, array) for key, array in network.state.items()}
     state = State(parameters=parameters, optimizer=optimizer, network_state=kept, **position)
     return state, identity
+
+
+def read_identity(path: Path) -> RunIdentity:
+    """The identity of the run that a checkpoint is of, whatever its network.
+
+    Raises:
+        DamagedError, RunError: as `read_checkpoint`.
+    """
+    _, metadata = read_whole(path)
+    return _identity_in(printable(path), metadata)
 
 
 def read_whole(path: Path) -> tuple[safetensors_format.Arrays, Mapping[str, str]]:
@@ -195,6 +205,13 @@ def _position(text: str) -> dict[str, Any]:
         if not is_sound or (kind is int and not 0 <= number <= LARGEST_COUNT):
             raise Malformed(f"{key} is {number!r}")
     return position
+
+
+def _identity_in(name: str, metadata: Mapping[str, str]) -> RunIdentity:
+    try:
+        return _identity(metadata["terms"])
+    except DAMAGE as error:
+        raise DamagedError(f"{name}: damaged: {printable(why_damaged(error))}") from error
 
 
 def _identity(text: str) -> RunIdentity:

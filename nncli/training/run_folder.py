@@ -5,7 +5,7 @@ import fcntl
 import os
 import stat
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -15,7 +15,7 @@ from nncli.core.files import is_temporary, read_regular, reason, write_whole
 from nncli.core.jsons import to_json
 from nncli.core.text import printable
 from nncli.nn.network import Network
-from nncli.training.checkpoint import RunIdentity, State, read_checkpoint, read_whole
+from nncli.training.checkpoint import RunIdentity, State, read_checkpoint, read_identity, read_whole
 from nncli.training.history import History, Marks, Metrics, marks_of, read_first, sums_of
 from nncli.training.run_files import (
     CHECKPOINT,
@@ -342,6 +342,19 @@ def last_checkpoint(path: Path) -> tuple[Path, tuple[str, ...]]:
         return checkpoint
 
     return _last_whole(path, checked)
+
+
+def notes_on_metrics(path: Path) -> Iterator[str]:
+    """A warning where a run's metrics are not those that its last checkpoint goes with."""
+    try:
+        identity, _ = _last_whole(path, read_identity)
+    except RunError:
+        return  # nothing to compare them with
+    marks = identity.metrics
+    try:
+        read_first(path, max((line for line, _ in marks), default=0), marks=marks)
+    except DamagedError as error:
+        yield str(error)
 
 
 def _last_whole(path: Path, read: Callable[[Path], T]) -> tuple[T, tuple[str, ...]]:

@@ -282,3 +282,30 @@ def test_the_best_epoch_is_the_first_of_equals() -> None:
     assert run.lowest_cost.epoch == 2
     assert run.highest_accuracy.epoch == 2
     assert run.seconds == 2.0
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda lines: lines, ""),
+        (
+            lambda lines: [
+                *lines[:2],
+                lines[2].replace('"validation_cost": 0.', '"validation_cost": 0.0'),
+                *lines[3:],
+            ],
+            ":3: this line is not as the training wrote it: the checksum is another",
+        ),
+        (lambda lines: lines[:-1], ":5: the record of epoch 5 is missing"),
+    ],
+    ids=["untouched", "a better cost", "a line less"],
+)
+def test_metrics_that_the_training_did_not_write_are_told(
+    nncli: Run, run: Make, change: Callable[[list[str]], list[str]], told: str
+) -> None:
+    metrics = (run("one"), run("two"))[1] / METRICS
+    metrics.write_text("".join(change(metrics.read_text().splitlines(keepends=True))))
+    message = f"nncli: two/metrics.jsonl{told}; it is compared as it is\n" if told else ""
+    for form in ((), ("--format", "json")):
+        done = nncli("compare", "one", "two", *form)
+        assert (done.status, done.err) == (0, message)
