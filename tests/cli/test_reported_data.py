@@ -224,8 +224,7 @@ def test_a_key_without_effect_keeps_no_run_from_being_used(
     before = spec.read_text()
     spec.write_text(before.replace("  header: null", "  header: true"))
     assert spec.read_text() != before
-    for command in (["evaluate", "run"], ["train", "--resume", "run", "--epochs", "3"]):
-        assert nncli(*command).status == 0
+    assert nncli("evaluate", "run").status == 0
 
 
 def test_a_path_that_yaml_has_changed(nncli: Run, write: Any) -> None:

@@ -641,6 +641,15 @@ def without(checkpoint: Path, *keys: str) -> bytes:
     return content[:at] + _checksum(content) + content[at + len(NO_CHECKSUM) :]
 
 
+def test_a_key_without_effect_keeps_no_older_run_from_going_on(tmp_path: Path) -> None:
+    interrupted(tmp_path / "run", 2)
+    spec = tmp_path / "run" / "spec.yaml"
+    spec.write_text(spec.read_text().replace("  header: null", "  header: true"))
+    for name in (CHECKPOINT, PREVIOUS):
+        (tmp_path / "run" / name).write_bytes(without(tmp_path / "run" / name, "spec"))
+    assert nncli.resume(tmp_path / "run").spec.data.header is True
+
+
 class TestData:
     """A run goes on with its own data, wherever they lie."""
 
