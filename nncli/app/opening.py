@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nncli.app.pipeline import build_run_network, prepare
+from nncli.app.pipeline import build_run_network, fixed_values, prepare
 from nncli.app.records import Prepared
 from nncli.core.errors import RunError, why_damaged
 from nncli.core.text import count_of, printable
@@ -17,6 +17,8 @@ from nncli.nn.network import Network
 from nncli.nn.optimizers import Optimizer
 from nncli.nn.parallel.worker_pool import WorkerPool, start_workers
 from nncli.spec import Spec, load_spec
+from nncli.spec.dump import ABSENT, differences
+from nncli.spec.words import KeyPath, describe
 
 # A spec needs nothing of what reads a run, so that is imported where there is one.
 if TYPE_CHECKING:
@@ -65,7 +67,9 @@ def open_spec_or_run(path: str | Path, overrides: Sequence[str] = ()) -> SpecOrR
     from nncli.training.run_folder import last_state
 
     prepared = prepare(spec, weight_files=False)
-    state, _, notes = last_state(path, prepared.network)
+    state, identity, notes = last_state(path, prepared.network)
+    own = load_spec(spec_file(path)) if overrides else spec
+    notes = (*notes, *_notes_on_spec(own, identity.spec))
     prepared.network.parameters[...] = state.parameters
     prepared.network.restore_state(state.network_state)
     return SpecOrRun(prepared, state, (*prepared.notes, *notes))
@@ -131,6 +135,7 @@ def open_run(path: str | Path) -> OpenedRun:
     network = build_run_network(spec, preprocessing.input_shape)
     _check_outputs(path, preprocessing, network)
     state, identity, notes = last_state(path, network)
+    notes = (*notes, *_notes_on_spec(spec, identity.spec))
     network.parameters[...] = state.parameters
     network.restore_state(state.network_state)
     checksums = identity.checksums
@@ -168,3 +173,52 @@ def read_preprocessing(folder: Path) -> Preprocessing:
     except (KeyError, TypeError, ValueError) as error:
         why = printable(why_damaged(error))
         raise RunError(f"{printable(folder / DATA)}: damaged: {why}") from error
+
+
+LONGEST = 4096  # characters of a value in a message
+
+
+class SpecChange(NamedTuple):
+    """A key of two specs, and its value in each in words."""
+
+    path: KeyPath
+    one: str
+    other: str
+
+
+def spec_changes(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[SpecChange]:
+    """In what two dumped specs differ, or two parts of such."""
+    found = list(differences([one, other]))
+    if any(path == ("train", "optimizer") for path, _ in found):
+        # Keys that only one of the two has follow from that.
+        found = [(path, values) for path, values in found if ABSENT not in values]
+    return [SpecChange(path, *map(_in_words, values)) for path, values in found]
+
+
+def edits_of(own: Spec, begun: Mapping[str, Any]) -> list[SpecChange]:
+    """What a run's spec has other values for than its checkpoint; none in an older one.
+
+    Keys that the checkpoint does not know came with a newer version.
+    """
+    if not begun:
+        return []
+    found = spec_changes(begun, fixed_values(own))
+    return [d for d in found if d.one != _in_words(ABSENT) or isinstance(d.path[-1], int)]
+
+
+def _in_words(value: Any) -> str:
+    if value is ABSENT:
+        return "nothing"
+    if isinstance(value, str):
+        return printable(value, LONGEST)
+    if isinstance(value, dict):
+        entries = ", ".join(f"{key}: {_in_words(entry)}" for key, entry in value.items())
+        return printable(f"{{{entries}}}", LONGEST)
+    return describe(value)
+
+
+def _notes_on_spec(spec: Spec, begun: Mapping[str, Any]) -> Iterator[str]:
+    """A warning for each key of a run's spec that has another value than it was trained with."""
+    for change in edits_of(spec, begun):
+        message = f"{change.other}, but the run was trained with {change.one}; it is used as it is"
+        yield from spec.error_at(change.path, message).problems

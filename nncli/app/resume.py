@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nncli.app.opening import read_preprocessing
+from nncli.app.opening import SpecChange, edits_of, read_preprocessing, spec_changes
 from nncli.app.pipeline import (
     MAY_CHANGE,
     PLACES,
@@ -31,8 +31,7 @@ from nncli.core.files import read_regular, reason
 from nncli.core.text import count_of, printable
 from nncli.nn.parallel.blas import arithmetic
 from nncli.spec import Spec, dump_spec, load_spec
-from nncli.spec.dump import ABSENT, differences
-from nncli.spec.words import KeyPath, describe, dotted
+from nncli.spec.words import dotted
 from nncli.training.checkpoint import RunIdentity, check_optimizer_state
 from nncli.training.checkpoint_writer import CheckpointWriter
 from nncli.training.run_data import DataIdentity, check_same, data_text
@@ -43,15 +42,6 @@ if TYPE_CHECKING:
     from nncli.exchange import Layout
 
 MOST_TOLD = 10
-LONGEST = 4096  # characters of a value in a message
-
-
-class _Change(NamedTuple):
-    """A key of two specs, and its value in each in words."""
-
-    path: KeyPath
-    one: str
-    other: str
 
 
 class ResumableRun(NamedTuple):
@@ -215,7 +205,7 @@ def reopen(
         _check_changes(changed, new)
         prepared = prepare(new, weight_files=False)
         point = resume_point(path, prepared.network)
-        _check_changes(_edits(own, point.identity.spec), own)
+        _check_changes(edits_of(own, point.identity.spec), own)
         notes = (
             *_check_place(prepared, point, printable(path)),
             *_lost_data(path),
@@ -268,38 +258,8 @@ def _rising_rate(own: Spec, prepared: Prepared, point: ResumePoint) -> Iterator[
         )
 
 
-def _differences(one: Spec, other: Spec) -> list[_Change]:
-    return _changes(one.absolute(), other.absolute())
-
-
-def _edits(own: Spec, begun: Mapping[str, Any]) -> list[_Change]:
-    """What a run's spec has other values for than its checkpoint; none in an older one.
-
-    Keys that the checkpoint does not know came with a newer version.
-    """
-    if not begun:
-        return []
-    found = _changes(begun, fixed_values(own))
-    return [d for d in found if d.one != _in_words(ABSENT) or isinstance(d.path[-1], int)]
-
-
-def _changes(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[_Change]:
-    found = list(differences([one, other]))
-    if any(path == ("train", "optimizer") for path, _ in found):
-        # Keys that only one of the two has follow from that.
-        found = [(path, values) for path, values in found if ABSENT not in values]
-    return [_Change(path, *map(_in_words, values)) for path, values in found]
-
-
-def _in_words(value: Any) -> str:
-    if value is ABSENT:
-        return "nothing"
-    if isinstance(value, str):
-        return printable(value, LONGEST)
-    if isinstance(value, dict):
-        entries = ", ".join(f"{key}: {_in_words(entry)}" for key, entry in value.items())
-        return printable(f"{{{entries}}}", LONGEST)
-    return describe(value)
+def _differences(one: Spec, other: Spec) -> list[SpecChange]:
+    return spec_changes(one.absolute(), other.absolute())
 
 
 def _check_alike(given: Spec, own: Spec, run: str) -> None:
@@ -308,7 +268,7 @@ def _check_alike(given: Spec, own: Spec, run: str) -> None:
     _refuse(given, found, [f"{d.one}, but {run} was trained with {d.other}" for d in found])
 
 
-def _check_changes(changed: list[_Change], new: Spec) -> None:
+def _check_changes(changed: list[SpecChange], new: Spec) -> None:
     """Raises SpecError for a change of what has to stay the same."""
     found = [d for d in changed if d.path[:2] not in MAY_CHANGE]
     settings, places = (", ".join(map(dotted, keys)) for keys in (SETTINGS, PLACES))
@@ -316,7 +276,7 @@ def _check_changes(changed: list[_Change], new: Spec) -> None:
     _refuse(new, found, [f"{d.other}, but the run was begun with {d.one}; {rest}" for d in found])
 
 
-def _refuse(spec: Spec, found: list[_Change], messages: list[str]) -> None:
+def _refuse(spec: Spec, found: list[SpecChange], messages: list[str]) -> None:
     """Raises SpecError with the place of each difference; does nothing if there is none."""
     shown_first = list(zip(found, messages, strict=True))[:MOST_TOLD]
     lines = [line for d, message in shown_first for line in spec.error_at(d.path, message).problems]
@@ -346,7 +306,7 @@ def _check_place(prepared: Prepared, point: ResumePoint, run: str) -> Iterator[s
         )
 
 
-def _comments(changed: list[_Change], point: ResumePoint) -> Iterator[str]:
+def _comments(changed: list[SpecChange], point: ResumePoint) -> Iterator[str]:
     """Comments for spec.yaml: each change, and after which epoch it was made."""
     where = f"after epoch {point.state.epoch}"
     if point.state.samples:

@@ -114,7 +114,7 @@ def differences(
     if all(value == first for value in values):
         return
     if all(isinstance(value, dict) for value in values):
-        if "type" in first and len({v["type"] for v in values}) > 1:
+        if "type" in first and len({v.get("type") for v in values}) > 1:
             yield path, tuple(values)
             return
         for key in dict.fromkeys(key for value in values for key in value):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import nncli
-from nncli.app.opening import open_spec_or_run
+from nncli.app.opening import open_run, open_spec_or_run
 from nncli.core import safetensors_format
 from nncli.core.errors import InterruptedTraining, RunError, SpecError, UnsavedError
 from nncli.nn.parallel.blas import arithmetic
@@ -563,6 +563,20 @@ class TestChanges:
                 nncli.resume(run, overrides=overrides)
         (run / "spec.yaml").write_text(kept)
         nncli.resume(run)
+
+    def test_other_commands_warn_of_such_an_edit(self, tmp_path: Path) -> None:
+        run = tmp_path / "run"
+        interrupted(run, 2)
+        assert open_run(run).notes == open_spec_or_run(run, ["seed=4"]).notes == ()
+        text = (run / "spec.yaml").read_text()
+        (run / "spec.yaml").write_text(text.replace("activation: sigmoid", "activation: tanh", 1))
+        (note,) = open_run(run).notes
+        assert note.endswith(
+            ": network[0].activation: tanh, but the run was trained with sigmoid; "
+            "it is used as it is"
+        )
+        assert note.startswith(f"{run / 'spec.yaml'}:")
+        assert open_spec_or_run(run).notes == open_spec_or_run(run, ["seed=4"]).notes == (note,)
 
     def test_an_edit_of_what_may_change_is_as_good_as_an_override(self, tmp_path: Path) -> None:
         run = tmp_path / "run"
