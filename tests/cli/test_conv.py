@@ -357,6 +357,7 @@ raise SystemExit(status)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="nothing tells the memory here")
 def test_a_large_file_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
     """Of 270 MiB in and 270 MiB out, no more than parts, whatever looks at them: all by a map."""

@@ -24,7 +24,10 @@ Target = str | int | Sequence[str | int] | None
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|infinity|nan)", re.I | re.ASCII)
 SPACED = re.compile(r"[+-]?\d{1,3}([ '\u00a0\u2009\u202f\u2019]\d{3})+(\.\d+)?", re.ASCII)
 POINTS_BETWEEN = re.compile(r"[+-]?\d{1,3}(\.\d{3})+(,\d+)?", re.ASCII)
-UNIT = re.compile(r"([$€£¥])? ?([+-]?(?:\d+\.?\d*|\.\d+)) ?([$€£¥%])?", re.ASCII)
+APOSTROPHE = re.compile(r"['\u2019]")
+UNIT = re.compile(
+    r"([$\u20ac\u00a3\u00a5])? ?([+-]?(?:\d+\.?\d*|\.\d+)) ?([$\u20ac\u00a3\u00a5%])?", re.ASCII
+)
 GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", re.ASCII)
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 WHOLE = re.compile(r"[+-]?\d{1,309}(\.0*)?", re.ASCII)
@@ -197,7 +200,7 @@ def comma_hint(cell: str) -> str:
         return f"; write {brief(whole)}, without points between thousands"
     if SPACED.fullmatch(cell):
         whole = re.sub("[^-+.0-9]", "", cell)
-        between = "spaces" if "'" not in cell and "\u2019" not in cell else "apostrophes"
+        between = "apostrophes" if APOSTROPHE.search(cell) else "spaces"
         return f"; write {brief(whole)}, without {between} between thousands"
     if (unit := UNIT.fullmatch(cell)) is not None:
         sign = " and ".join(filter(None, (unit[1], unit[3])))

@@ -29,7 +29,7 @@ def many_samples(case: Any) -> Setting:
     return settle(replace(case, n=N))
 
 
-@pytest.fixture(params=[2, 3])
+@pytest.fixture(params=[2, pytest.param(3, marks=pytest.mark.slow)])
 def count(request: pytest.FixtureRequest) -> Any:
     return request.param
 
