@@ -286,22 +286,20 @@ class Optimizer:
         self._eta = math.nan  # what `minus_eta` was set from
         self._begins = [link.begin for link in self.links if type(link).begin is not Link.begin]
 
-    def begin(self, eta: float) -> dict[str, int]:
-        """Sets what the operations of a step read besides vectors, once a step.
-
-        Returns:
-            the counters as they were, for a step that is not taken after all.
-        """
-        before = {name: int(self.scalars[name]) for name in self._counters}
+    def begin(self, eta: float) -> None:
+        """Sets what the operations of a step read besides vectors, once a step."""
         if eta != self._eta:
             self.scalars[MINUS_ETA][()] = -eta
             self._eta = eta
         for link_begins in self._begins:
             link_begins(self.scalars)
-        return before
+
+    def counters(self) -> dict[str, int]:
+        """The counters by name, as the next step starts from them."""
+        return {name: int(self.scalars[name]) for name in self._counters}
 
     def restore_counters(self, counters: Mapping[str, int]) -> None:
-        """Sets the counters to what `begin` gave."""
+        """Sets the counters to what `counters` gave before a step that was not taken after all."""
         for name, count in counters.items():
             self.scalars[name][()] = count
 

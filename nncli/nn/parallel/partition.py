@@ -196,11 +196,12 @@ class TensorParallel:
     def run(self, eta: float, full: bool) -> float:
         assert self.optimizer is not None
         # Before the step: workers go on to the update by themselves, if the cost is finite.
-        counts = self.optimizer.begin(eta)
+        counters = self.optimizer.counters()
+        self.optimizer.begin(eta)
         (self._full if full else self._back)()
         cost = float(self._cost)
         if not isfinite(cost):
-            self.optimizer.restore_counters(counts)
+            self.optimizer.restore_counters(counters)
         return cost / self.whole.n
 
 
