@@ -1,5 +1,6 @@
 """What `nncli conv` shows of a filter over a matrix: windows, products, coverage, gradients."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -98,8 +99,14 @@ def check_index(index: Shape, outputs: Shape) -> None:
 
 def output_indices(outputs: Shape) -> Iterator[Shape]:
     """The index of every output in reading order; at each row and column the channels in turn."""
-    for row_column in np.ndindex(*outputs[-2:]):
-        yield from ((*channel, *row_column) for channel in np.ndindex(*outputs[:-2]))
+    return (output_index(outputs, k) for k in range(math.prod(outputs)))
+
+
+def output_index(outputs: Shape, k: int) -> Shape:
+    """The index of the k-th output, see `output_indices`."""
+    *channels, _, columns = outputs
+    place, channel = divmod(k, math.prod(channels))
+    return (*[channel][: len(channels)], *divmod(place, columns))
 
 
 def window(filtering: Filtering, *index: int) -> Window:
@@ -160,11 +167,6 @@ def overflows(filtering: Filtering) -> int:
     matrix, filter = (~np.isfinite(a) for a in (filtering.matrix, filtering.filter))
     met = correlate(matrix.astype(int), np.ones(filter.shape, int), **filtering.options)
     return 0 if filter.any() else int(np.count_nonzero(beyond & (met == 0)))
-
-
-def all_windows(filtering: Filtering) -> Iterator[Window]:
-    """Every window in reading order; at each row and column the channels in turn."""
-    return (window(filtering, *index) for index in output_indices(filtering.output.shape))
 
 
 @dataclass(frozen=True)

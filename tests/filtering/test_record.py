@@ -10,12 +10,12 @@ from nncli.core.errors import NncliError
 from nncli.filtering.options import PADDING_MODES, Options
 from nncli.filtering.record import (
     Backward,
-    all_windows,
     apply_filter,
     backward_pass,
     coverage,
     derivative,
     is_symmetric,
+    output_indices,
     padding_counts,
     window,
     with_opposite_flip,
@@ -25,6 +25,10 @@ from tests.reference import correlate as loops
 
 PADDINGS = ["valid", "same", "full", 2]
 STEPS = [((1, 1), (1, 1)), ((2, 1), (1, 2)), ((3, 2), (2, 1))]
+
+
+def all_windows(made: Any) -> Any:
+    return (window(made, *index) for index in output_indices(made.output.shape))
 
 
 def summed(made: Any) -> Any:

@@ -7,7 +7,7 @@ import numpy as np
 from rich.console import Console
 
 from nncli.core.errors import NncliError
-from nncli.filtering.record import Filtering, Window, window
+from nncli.filtering.record import Filtering, Window, output_index, window
 from nncli.nn.arrays import Array, Shape
 from nncli.render.document import HeatMap, Indices, Page, Paragraph
 from nncli.render.pages.filtering import filters
@@ -64,12 +64,8 @@ class Film:
         self.at = min(max(0, at), self.count - 1)
 
     def place(self, k: int) -> Shape:
-        """The index of the k-th output; at each row and column the channels in turn."""
-        if self.places:
-            return self.places[k]
-        *channels, _, columns = self.done.output.shape
-        place, channel = divmod(k, math.prod(channels))
-        return (*[channel][: len(channels)], *divmod(place, columns))
+        """The index of the k-th output."""
+        return self.places[k] if self.places else output_index(self.done.output.shape, k)
 
     def page(self, width: int, height: int, *, keys: bool) -> Page:
         """The window, and below it the output as far as it has come, where there is room."""
