@@ -42,8 +42,9 @@ WITHIN_RENDER: dict[str, set[str]] = {  # a module or package of render: what of
     "document": {"text"},
     "widgets": {"text", "document", "widgets"},
     "terminal": {"text", "document", "widgets"},
-    "formats": {"text", "document", "terminal", "notation", "formats"},
-    "pages": {"text", "document", "terminal", "notation", "streams", "widgets", "pages"},
+    "web": {"text", "document", "notation", "web"},
+    "formats": {"text", "document", "terminal", "notation", "web", "formats"},
+    "pages": {"text", "document", "terminal", "notation", "streams", "widgets", "web", "pages"},
 }
 BESIDE = {"nncli"}  # what a file beside the rooms may import
 

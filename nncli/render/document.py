@@ -109,12 +109,14 @@ class Document:
         make_page: for reading, numbers rounded.
         record: as plain data (mappings, lists, numbers, text), every digit kept.
         arrays: those of the record, by name.
+        web: the interactive page for a browser, where the document has one.
     """
 
     title: str
     make_page: Callable[[], Page]
     record: Callable[[], dict[str, Any]]
     arrays: Callable[[], Mapping[str, Array]]
+    web: Callable[[], bytes] | None = None
 
     @cached_property
     def page(self) -> Page:

@@ -34,10 +34,14 @@ def write(name: str, document: "Document") -> bytes:
 
 
 def _html(document: "Document") -> bytes:
-    """The page with the colours of a terminal."""
-    from nncli.render.terminal import recorded
+    """The document's own page for a browser; where it has none, its blocks as HTML."""
+    from nncli.render.web.blocks import to_html
+    from nncli.render.web.page import write_page
 
-    return recorded(document.page).export_html().encode()
+    if document.web is not None:
+        return document.web()
+    body = f"<main>\n{to_html(document.page)}\n</main>"
+    return write_page(document.title, body)
 
 
 def _json(document: "Document") -> bytes:

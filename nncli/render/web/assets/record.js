@@ -1,0 +1,74 @@
+// The record that the page carries.
+
+// Arrays by name: {data: Float32Array | Float64Array | Int32Array, shape: [...], type}.
+// The page's own data are in `record`, what it says of itself is in `record.arrays`.
+async function readRecord(root) {
+  const record = JSON.parse(root.querySelector("script.record").textContent);
+  const packed = record.packed;
+  record.arrays = packed ? await unpack(packed.arrays, packed.bytes) : {};
+  delete record.packed;
+  return record;
+}
+
+async function unpack(index, text) {
+  const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const all = new Uint8Array(await new Response(stream).arrayBuffer());
+  const arrays = {};
+  let start = 0;
+  for (const [name, type, shape] of index) {
+    const count = shape.reduce((product, n) => product * n, 1);
+    const size = type === "float64" ? 8 : 4;
+    const together = new Uint8Array(count * size);
+    for (let k = 0; k < size; k++) {
+      for (let i = 0; i < count; i++) together[i * size + k] = all[start + k * count + i];
+    }
+    start += count * size;
+    const kind = {float64: Float64Array, float32: Float32Array, int32: Int32Array}[type];
+    arrays[name] = {data: new kind(together.buffer), shape, type};
+  }
+  return arrays;
+}
+
+// Whether this browser can read the record at all.
+function canRead() {
+  return typeof DecompressionStream === "function";
+}
+
+// The place of an index in the data of an array of `shape`.
+function offset(shape, at) {
+  return at.reduce((place, index, axis) => place * shape[axis] + index, 0);
+}
+
+// `count` significant digits for reading, as the command line writes them; every digit by String.
+function rounded(value, digits = 4) {
+  if (value === 0) return "0";
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? "nan" : value > 0 ? "inf" : "−inf";
+  const size = Math.abs(value);
+  const text = size < 1e-4 || size >= 1e7 ? value.toExponential(digits - 1)
+    : value.toPrecision(digits);
+  return (text.includes("e") && size >= 1e-4 && size < 1e7 ? String(Number(text)) : text)
+    .replace("-", "−").replace("e-", "e−").replace("e+", "e");
+}
+
+// An element: element("td", {class: "number"}, "text", child, ...). Text is never markup.
+function element(name, attributes = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    else if (value === true) made.setAttribute(key, "");
+    else if (value !== false && value !== null && value !== undefined) made.setAttribute(key, value);
+  }
+  made.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
+  return made;
+}
+
+const SVG = "http://www.w3.org/2000/svg";
+function drawing(name, attributes = {}, ...children) {
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value !== null && value !== undefined) made.setAttribute(key, value);
+  }
+  made.append(...children.flat(Infinity));
+  return made;
+}
