@@ -1,7 +1,7 @@
 """nncli.conv: a filter over a matrix, from files to a file, and the parts of it by themselves."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -11,9 +11,16 @@ import numpy as np
 from nncli.app.output import check_output
 from nncli.app.records import ExplainedFilter
 from nncli.core.errors import DataError, NncliError
-from nncli.core.text import sizes
+from nncli.core.text import printable, sizes
 from nncli.data.readers.filters import read_filter, read_matrix_or_rows
-from nncli.data.readers.matrices import Matrix, open_npy_for_writing, read_matrix, write_matrix
+from nncli.data.readers.matrices import (
+    WRITABLE,
+    Matrix,
+    open_npy_for_writing,
+    read_matrix,
+    unknown_suffix,
+    write_matrix,
+)
 from nncli.filtering.correlate import correlate_blocks
 from nncli.filtering.options import PADDING_MODES, CorrelationError, Options, output_like
 from nncli.filtering.record import (
@@ -168,6 +175,22 @@ def refuse_large(opened: FilterInputs, output: Path | None, taking_all: Sequence
         raise NncliError(f"{size} to be shown whole; --output FILE.npy filters it in blocks")
     if taking_all:
         raise NncliError(f"{size} for {' and '.join(taking_all)}, which would take it all in")
+
+
+def is_matrix_file(output: Path, documents: Collection[str]) -> bool:
+    """Whether a file of this name holds the output alone, rather than a document that shows it.
+
+    Args:
+        documents: the suffixes of documents; a suffix of both is a matrix's.
+
+    Raises:
+        DataError: it is neither.
+    """
+    suffix = output.suffix.lower()
+    if suffix not in WRITABLE and suffix not in documents:
+        known = tuple(dict.fromkeys((*WRITABLE, *documents)))
+        raise DataError(f"{printable(output)}: {unknown_suffix(output, known)}")
+    return suffix in WRITABLE
 
 
 def apply_and_write(

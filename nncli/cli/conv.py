@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nncli.cli import options
+from nncli.cli import browser, options
 from nncli.cli.options import TableOrJson
 
 WINDOWS, CLOSER, OUTPUT = "The windows", "Look closer", "Output"
@@ -110,8 +110,12 @@ AllowNan = Annotated[
     typer.Option("--allow-nan", help="Take NaN and infinity as they come.", rich_help_panel=OUTPUT),
 ]
 Output = Annotated[
-    Path | None, options.output("Write the result: .csv .tsv .npy or an image.", OUTPUT)
+    Path | None,
+    options.output(
+        "Write the result (.csv .tsv .npy or an image), or the page (.html .md .tex ...).", OUTPUT
+    ),
 ]
+Open = Annotated[bool, browser.open_option(OUTPUT)]
 Overwrite = Annotated[bool, options.overwrite(OUTPUT)]
 FormatOption = Annotated[
     TableOrJson, typer.Option("--format", help="What to print.", rich_help_panel=OUTPUT)
@@ -139,6 +143,7 @@ def conv(
     allow_nan: AllowNan = False,
     output: Output = None,
     overwrite: Overwrite = False,
+    open_: Open = False,
     format: FormatOption = TableOrJson.table,
 ) -> None:
     """Slide a filter over a matrix, and see every product.
@@ -146,6 +151,7 @@ def conv(
     At each place the Hadamard product of the filter and the window under it, summed.
     """
     from nncli.app.conv import SUMMED, explain
+    from nncli.app.output import check_output
     from nncli.cli.options import index_pair, index_range, refuse_options, window_padding, word
     from nncli.core.errors import FailedCheck, NncliError
     from nncli.filtering.options import PADDING_MODES, Options
@@ -177,12 +183,17 @@ def conv(
         "--compare": compare,
         "--upstream": upstream is not None,
         "--format json": format is TableOrJson.json,
+        "--open": open_,
     }
+    kind = document_format(output, opens=open_)
     beyond = [name for name, given in beside.items() if given]
     if animate and beyond:
         raise NncliError(f"--animate plays the windows alone; leave out {' and '.join(beyond)}")
     if animate and not screen.is_terminal:
         raise NncliError("--animate plays in a terminal, not in a pipe or a file")
+    if kind is not None and output is not None:
+        inputs = [matrix, filter, *([] if upstream is None else [upstream])]
+        check_output(output, overwrite=overwrite, inputs=inputs)
     with DelayedProgressBar(messages()) as progress:
         explained = explain(
             matrix,
@@ -196,7 +207,7 @@ def conv(
             upstream=upstream,
             taking_all=[*beyond, *(["--full"] if full else [])],
             allow_nan=allow_nan,
-            output=output,
+            output=output if kind is None else None,
             overwrite=overwrite,
             progress=progress,
         )
@@ -208,11 +219,30 @@ def conv(
             play(Film(explained.filtering, explained.indices, extent), screen, read_key)
         return
     made = document(explained, extent, screen.width)
+    if kind is not None:
+        browser.write_page(formats.write(kind, made), output, overwrite=overwrite, opens=open_)
     if format is TableOrJson.json:
         write_bytes(formats.write("json", made))
         for note in explained.notes:
             messages().print(note)
-    else:
+    elif kind is None:
         screen.print(TerminalPage(made.page))
     if explained.backward is not None and not explained.backward.passed:
         raise FailedCheck("a gradient differs from its difference; see the proof")
+
+
+def document_format(output: Path | None, *, opens: bool) -> str | None:
+    """The format of the document that is written; None where it is the output alone, or nothing.
+
+    Raises:
+        NncliError: the suffix is none of a format, or what `--open` shows would be no page.
+    """
+    from nncli.app.conv import is_matrix_file
+    from nncli.render.formats import suffixes
+
+    if opens:
+        browser.refuse_no_page(output)
+        return "html"
+    if output is None or is_matrix_file(output, documents=suffixes()):
+        return None
+    return suffixes()[output.suffix.lower()]

@@ -71,7 +71,7 @@ def columns(panel: str | None = None) -> Any:
 
 def output(help: str, panel: str | None = None, **more: Any) -> Any:
     """`--output`, to which the rule of `nncli.app.output` applies."""
-    return typer.Option("--output", metavar="FILE", help=help, rich_help_panel=panel, **more)
+    return typer.Option("--output", "-o", metavar="FILE", help=help, rich_help_panel=panel, **more)
 
 
 def overwrite(panel: str | None = None, what: str = "a file that is there") -> Any:

@@ -296,6 +296,23 @@ def test_output(page: Any, record: Any, tmp_path: Path, suffix: str) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m.npy", f"out{suffix}"]
 
 
+@pytest.mark.parametrize(
+    ("suffix", "start"),
+    [(".html", b"<!DOCTYPE html>"), (".md", b"# "), (".json", b"{"), (".npz", b"PK")],
+)
+def test_a_document_goes_to_its_file_alone(
+    page: Any, refused: Any, tmp_path: Path, suffix: str, start: bytes
+) -> None:
+    assert page(MATRIX, FILTER, "-o", f"out{suffix}") == ""
+    assert (tmp_path / f"out{suffix}").read_bytes().startswith(start)
+    assert "--overwrite replaces it" in refused(MATRIX, FILTER, "-o", f"out{suffix}")
+
+
+def test_json_is_printed_beside_a_document(record: Any, tmp_path: Path) -> None:
+    assert record(MATRIX, FILTER, "-o", "out.html")["output"] == RIGHT
+    assert (tmp_path / "out.html").exists()
+
+
 def test_a_note_on_the_output_goes_to_standard_error_beside_json(conv: Any, tmp_path: Path) -> None:
     np.save(tmp_path / "m.npy", CELLS * 100)
     done = conv("m.npy", "1", "--output", "out.png", "--format", "json")
@@ -474,6 +491,7 @@ def test_refused_and_nothing_is_written(
     ("name", "words"),
     [
         ("out.cvs", ["'.cvs' is not a known format", ".csv"]),
+        ("out.htm", ["'.htm' is not a known format", ".html"]),
         ("out", ["no suffix"]),
         ("none/out.csv", ["none/out.csv: cannot be written: no such file or directory"]),
         ("/proc/out.csv", ["/proc/out.csv: cannot be written"]),

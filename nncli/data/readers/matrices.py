@@ -327,10 +327,11 @@ def write_matrix(
     return ()
 
 
-def unknown_suffix(path: Path) -> str:
+def unknown_suffix(path: Path, known: Collection[str] = WRITABLE) -> str:
+    """What is wrong with a name of none of the `known` formats."""
     if not path.suffix:
-        return f"no suffix tells its format; known are {', '.join(WRITABLE)}"
-    return f"{quote(path.suffix)} is not a known format{known_instead(path.suffix, WRITABLE)}"
+        return f"no suffix tells its format; known are {', '.join(known)}"
+    return f"{quote(path.suffix)} is not a known format{known_instead(path.suffix, known)}"
 
 
 def known_instead(word: str, known: Collection[str]) -> str:

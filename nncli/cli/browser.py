@@ -1,0 +1,58 @@
+"""`--open`: a page is written, to a temporary file where no other is named, and shown."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from nncli.core.errors import NncliError
+from nncli.core.text import printable
+
+SUFFIX = ".html"
+
+
+def open_option(panel: str | None = None) -> Any:
+    return typer.Option("--open", help="Show it as a page in the browser.", rich_help_panel=panel)
+
+
+def refuse_no_page(output: Path | None, format: str | None = None) -> None:
+    """Raises NncliError where `--open` is given with an output or a format that is no page."""
+    if output is not None and output.suffix.lower() != SUFFIX:
+        raise NncliError(
+            f"--open shows a page, and --output {printable(output)} would be none; give it a name "
+            f"that ends in {SUFFIX}, or leave it out"
+        )
+    if format not in (None, "html"):
+        raise NncliError(f"--open shows a page, not {format}; leave out --format")
+
+
+def write_page(content: bytes, output: Path | None, *, overwrite: bool, opens: bool) -> None:
+    """Writes a page to `output`, or to a temporary file where that is None, and opens it if asked.
+
+    Raises:
+        RunError: the system refused.
+    """
+    from nncli.core.files import write_whole
+    from nncli.render.streams import messages, say
+
+    if output is not None:
+        write_whole(output, content, overwrite=overwrite)
+        path = output
+    else:
+        handle, name = tempfile.mkstemp(prefix="nncli-", suffix=SUFFIX)
+        with open(handle, "wb") as file:
+            file.write(content)
+        path = Path(name)
+        say(messages(), f"The page is {printable(path)}")
+    if opens and not _shown(path):
+        say(messages(), f"No browser could be started; the page is {printable(path)}")
+
+
+def _shown(path: Path) -> bool:
+    import webbrowser
+
+    try:
+        return webbrowser.open(path.resolve().as_uri())
+    except webbrowser.Error:
+        return False
