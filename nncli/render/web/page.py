@@ -2,13 +2,14 @@
 
 import base64
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from nncli.core.text import printable
+from nncli.nn.arrays import Array
+from nncli.render.web.record import embed
 
 # A page loads nothing: no request leaves it, whatever a name in it says.
 POLICY = (
@@ -35,6 +36,7 @@ def write_page(
     scripts: Iterable[str] = (),
     start: str = "",
     record: Mapping[str, Any] | None = None,
+    arrays: Mapping[str, Array] | None = None,
 ) -> bytes:
     """A whole document.
 
@@ -43,11 +45,12 @@ def write_page(
         body: HTML, whose parts were escaped where they were made.
         scripts: names in `assets`, without `.js`, in the order in which they are joined.
         start: the function of them that is called with the document when all is read.
-        record: what the scripts read by `readRecord`: plain data, see `record.pack`.
+        record: what the scripts read by `readRecord`, plain data.
+        arrays: what they find in `record.arrays`, by name.
     """
     style = asset("page.css")
     code = joined(scripts, start) if start else ""
-    embedded = "" if record is None else embed(record)
+    embedded = "" if record is None else embed(record, arrays or {})
     policy = POLICY.format(
         style=_digest(style), script=f"'sha256-{_digest(code)}'" if code else "'none'"
     )
@@ -75,20 +78,13 @@ def joined(scripts: Iterable[str], start: str) -> str:
     return f'(() => {{\n"use strict";\n{code}\n{start}(document);\n}})();'
 
 
-def embed(record: Mapping[str, Any]) -> str:
-    """Plain data as an element that scripts find by its class; no `<` of it can end the element."""
-    text = json.dumps(record, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    inert = text.replace("<", "\\u003c")
-    return f'<script type="application/json" class="record">{inert}</script>'
-
-
 @cache
 def asset(name: str) -> str:
-    """A file of `assets`; lines that are comments only are left out of scripts."""
+    """A file of `assets`; of scripts without indentation, and lines that are comments."""
     text = (files("nncli.render.web") / "assets" / name).read_text(encoding="utf-8")
     if name.endswith(".js"):
-        lines = (line for line in text.splitlines() if not line.lstrip().startswith("//"))
-        return "\n".join(line for line in lines if line.strip())
+        lines = (line.strip() for line in text.splitlines())
+        return "\n".join(line for line in lines if line and not line.startswith("//"))
     return text.strip()
 
 

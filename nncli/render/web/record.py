@@ -1,31 +1,28 @@
-"""The record that a page carries: plain data, and arrays as compressed bytes."""
+"""The record that a page carries: plain data and arrays, compressed into one text."""
 
 import base64
+import json
 import math
 import zlib
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from nncli.nn.arrays import Array
 
 
-class Packed(NamedTuple):
-    """Arrays as one text.
+def embed(record: Mapping[str, Any], arrays: Mapping[str, Array]) -> str:
+    """An element that scripts read with `readRecord`; its text is base64, which no `<` can end."""
+    return f'<script type="text/plain" class="record">{pack(record, arrays)}</script>'
 
-    Attributes:
-        arrays: each one's [name, type, shape], in the order of `bytes`.
-        bytes: zlib over all of them, in base64. The k-th bytes of all numbers of an array are
-            together, which zlib compresses better; numbers are little-endian.
+
+def pack(record: Mapping[str, Any], arrays: Mapping[str, Array]) -> str:
+    """Base64 of zlib of: the length of the JSON (uint32), the JSON, the numbers of each array.
+
+    The JSON has `arrays`, [name, type, shape] each, in order. Of an array the k-th bytes of all its
+    numbers are together, which zlib compresses better; all is little-endian. Integers are int32.
     """
-
-    arrays: list[list[Any]]
-    bytes: str
-
-
-def pack(arrays: Mapping[str, Array]) -> Packed:
-    """Arrays of float32, float64 or integers (as int32), as a page carries them."""
     index: list[list[Any]] = []
     parts: list[bytes] = []
     for name, array in arrays.items():
@@ -36,7 +33,10 @@ def pack(arrays: Mapping[str, Array]) -> Packed:
         index.append([name, str(array.dtype), list(array.shape)])
         flat = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(-1)
         parts.append(flat.view(np.uint8).reshape(len(flat), array.itemsize).T.tobytes())
-    return Packed(index, base64.b64encode(zlib.compress(b"".join(parts), 9)).decode())
+    data = {**plain(record), "arrays": index}
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    whole = b"".join([len(text).to_bytes(4, "little"), text, *parts])
+    return base64.b64encode(zlib.compress(whole, 9)).decode()
 
 
 def plain(value: Any) -> Any:

@@ -1,33 +1,25 @@
-// The record that the page carries.
-
-// Arrays by name: {data: Float32Array | Float64Array | Int32Array, shape: [...], type}.
-// The page's own data are in `record`, what it says of itself is in `record.arrays`.
+// The record that the page carries, see record.py. Arrays are {data, shape, type} by name, data a
+// Float32Array, Float64Array or Int32Array.
 async function readRecord(root) {
-  const record = JSON.parse(root.querySelector("script.record").textContent);
-  const packed = record.packed;
-  record.arrays = packed ? await unpack(packed.arrays, packed.bytes) : {};
-  delete record.packed;
-  return record;
-}
-
-async function unpack(index, text) {
-  const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  const all = new Uint8Array(await new Response(stream).arrayBuffer());
+  const text = root.querySelector("script.record").textContent;
+  const packed = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
+  let start = 4 + new DataView(bytes.buffer).getUint32(0, true);
+  const record = JSON.parse(new TextDecoder().decode(bytes.subarray(4, start)));
   const arrays = {};
-  let start = 0;
-  for (const [name, type, shape] of index) {
+  for (const [name, type, shape] of record.arrays) {
     const count = shape.reduce((product, n) => product * n, 1);
     const size = type === "float64" ? 8 : 4;
     const together = new Uint8Array(count * size);
     for (let k = 0; k < size; k++) {
-      for (let i = 0; i < count; i++) together[i * size + k] = all[start + k * count + i];
+      for (let i = 0; i < count; i++) together[i * size + k] = bytes[start + k * count + i];
     }
     start += count * size;
     const kind = {float64: Float64Array, float32: Float32Array, int32: Int32Array}[type];
     arrays[name] = {data: new kind(together.buffer), shape, type};
   }
-  return arrays;
+  return {...record, arrays};
 }
 
 // Whether this browser can read the record at all.

@@ -1,0 +1,235 @@
+"""The interactive page of one step: what it carries, and what it says without scripts."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nncli.core.errors import NncliError
+from nncli.inspection.along import cost_along
+from nncli.inspection.check import Check
+from nncli.inspection.findings import attenuation
+from nncli.inspection.record import Inspection
+from nncli.nn.arrays import Array
+from nncli.nn.trace import LayerTrace, Trace, norm, ratio
+from nncli.render.document import Page
+from nncli.render.notation import SYMBOL, TERMS
+from nncli.render.web.blocks import to_html
+from nncli.render.web.network import network_data
+from nncli.render.web.operations import as_data, operations
+from nncli.render.web.page import escape, write_page
+
+SMALL = 64  # arrays of at most this many numbers are carried as they are
+LARGEST = 20_000_000  # bytes of arrays that a page may carry
+SCRIPTS = ("record", "numbers", "numbers_more", "tables", "heat", "step")
+FOR_OTHERS = ("numbers_more",)  # than dense layers
+VERDICTS = {"passed": "PASSED", "failed": "FAILED", "not_proven": "NOT PROVEN"}
+
+
+class Carried(NamedTuple):
+    """The arrays of a step as a page carries them.
+
+    Attributes:
+        arrays: those that are in it.
+        aliases: by name, the array that holds the same numbers, and the shape.
+        rules: by name, how the page makes an array, bit for bit, of one or two that it has:
+            ["scale", name, factor], ["sum", name, name] or ["product", name, name].
+    """
+
+    arrays: dict[str, Array]
+    aliases: dict[str, tuple[str, list[int]]]
+    rules: dict[str, list[Any]]
+
+
+def write_step(inspection: Inspection, page: Page, layer: str | None = None) -> bytes:
+    """The page.
+
+    Args:
+        page: the whole step as text.
+        layer: carry this layer's arrays only.
+
+    Raises:
+        NncliError: the arrays are too large for a page.
+    """
+    trace = inspection.trace
+    carried = carry(trace, layer)
+    size = sum(array.nbytes for array in carried.arrays.values())
+    if size > LARGEST:
+        raise NncliError(
+            f"a page of this step would carry {size / 1e6:.0f} MB of numbers, and a browser is at "
+            f"ease with {LARGEST / 1e6:.0f}; narrow it with --samples 0 or --layer "
+            f"{trace.layers[-1].name}, or write --output step.npz"
+        )
+    record = step_data(inspection, layer)
+    record |= {"aliases": carried.aliases, "rules": carried.rules}
+    check = inspection.check
+    body = f"""<main class="step">
+{to_html(page[:2])}
+{_verdict(check)}
+<div class="app"><noscript><p class="note">Scripts are off. What follows is the whole step as text,
+large matrices in part; with scripts on, every number is here, with where it comes from.</p>
+</noscript></div>
+<article class="text" aria-label="the whole step as text">
+{to_html(page[2:])}
+</article>
+</main>"""
+    return write_page(
+        trace.name,
+        body,
+        scripts=_scripts(trace, carried),
+        start="startStep",
+        record=record,
+        arrays=carried.arrays,
+    )
+
+
+def _scripts(trace: Trace, carried: Carried) -> list[str]:
+    """What the page of a network needs."""
+    left_out: set[str] = set()
+    if all(layer.type == "dense" for layer in trace.layers):
+        left_out.update(FOR_OTHERS)
+    if max(array.size for array in carried.arrays.values()) <= SMALL:
+        left_out.add("heat")
+    return [name for name in SCRIPTS if name not in left_out]
+
+
+def _verdict(check: Check | None) -> str:
+    if check is None:
+        return '<p class="verdict">The gradients were not checked.</p>'
+    words = {
+        "passed": f"every gradient agrees with its {check.method} derivative",
+        "failed": "a gradient differs from its derivative",
+        "not_proven": "not every gradient could be verified",
+    }[check.verdict]
+    worst = f"the largest relative error is {check.max_relative_error:.1e}"
+    return (
+        f'<p class="verdict {check.verdict}">{VERDICTS[check.verdict]}: '
+        f"{escape(words)}; {worst}</p>"
+    )
+
+
+def step_data(inspection: Inspection, layer: str | None = None) -> dict[str, Any]:
+    """All but the arrays."""
+    trace = inspection.trace
+    along = cost_along(trace)
+    lines = [op for op in operations(trace) if layer is None or op.layer == layer]
+    return {
+        "kind": "step",
+        "name": trace.name,
+        "dtype": str(trace.inputs.dtype),
+        "eta": trace.eta,
+        "samples": trace.samples,
+        "only": layer,
+        "cost": {
+            "name": trace.cost.name,
+            "before": trace.cost_before,
+            "after": trace.cost_after,
+            "fused": trace.cost.error_is_delta,
+        },
+        "network": network_data(trace),
+        "flow": [_flow(each) for each in trace.layers],
+        "factors": [row._asdict() for row in attenuation(trace)],
+        "operations": [as_data(op) for op in lines],
+        "symbols": {term.key: SYMBOL[term.key] for term in TERMS},
+        "shapes": {each.name: each.placed.parameter_shapes for each in trace.layers},
+        "own": {each.name: dict(each.placed.layer.symbols) for each in trace.layers},
+        "along": along._asdict(),
+        "check": _check(inspection.check),
+    }
+
+
+def _flow(layer: LayerTrace) -> dict[str, Any]:
+    """The sizes that the network's picture is drawn with."""
+    with np.errstate(all="ignore"):
+        arriving = norm(layer.upstream)
+        passing = None if layer.delta is None else norm(layer.delta)
+        leaving = norm(layer.downstream)
+        mean = None if layer.sigma_prime is None else float(layer.sigma_prime.mean(dtype=float))
+        return {
+            "a": norm(layer.a),
+            "upstream": arriving,
+            "sigma_prime": mean,
+            "delta": passing,
+            "passed": ratio(passing, arriving),
+            "downstream": leaving,
+            "gradient": None if layer.weight_gradient is None else norm(layer.weight_gradient),
+        }
+
+
+def _check(check: Check | None) -> dict[str, Any] | None:
+    if check is None:
+        return None
+    rows = [
+        {
+            "name": f"{t.layer}.{t.quantity}",
+            "verdict": "failed"
+            if not t.max_relative_error <= check.tolerance
+            else "passed"
+            if t.proven
+            else "not_proven",
+            "checked": t.checked,
+            "size": t.size,
+            "verified": t.verified,
+            "error": t.max_relative_error,
+        }
+        for t in check.tensors
+    ]
+    return {"verdict": check.verdict, "method": check.method, "gradients": rows}
+
+
+# What a page can make of what it has, to the last bit, need not travel.
+
+
+def carry(trace: Trace, layer: str | None = None) -> Carried:
+    """The arrays of a step, each once."""
+    carried, known = Carried({}, {}, {}), dict[str, Array]()
+    for name, array in named_arrays(trace, layer):
+        _carry(carried, name, array, _rules(name, known, trace.eta))
+        known[name] = array
+    return carried
+
+
+def named_arrays(trace: Trace, layer: str | None = None) -> Iterator[tuple[str, Array]]:
+    """Every array of a trace by its name, in the order in which the step computes them."""
+    yield "inputs", trace.inputs
+    yield "targets", trace.targets
+    for each in trace.layers:
+        if layer is not None and each.name != layer:
+            continue
+        for term in TERMS:
+            array = each.quantity(term.key)
+            if array is not None:
+                yield f"{each.name}.{term.key}", array
+        for key, vectors in each.optimizer.items():
+            yield from ((f"{each.name}.{key}.{name}", array) for name, array in vectors.items())
+
+
+Rule = tuple[list[Any], Array]  # how an array follows from others, and what that gives
+
+
+def _carry(carried: Carried, name: str, array: Array, rules: Iterator[Rule]) -> None:
+    whole = np.ascontiguousarray(array)
+    for other, kept in carried.arrays.items():
+        is_alike = kept.size == whole.size and kept.dtype == whole.dtype
+        if is_alike and kept.tobytes() == whole.tobytes():
+            carried.aliases[name] = (other, list(array.shape))
+            return
+    if array.size > SMALL:
+        for rule, made in rules:
+            if made.tobytes() == whole.tobytes():
+                carried.rules[name] = rule
+                return
+    carried.arrays[name] = whole
+
+
+def _rules(name: str, known: Mapping[str, Array], eta: float) -> Iterator[Rule]:
+    """How the new parameters and their change may follow from what is known before them."""
+    layer, _, key = name.partition(".")
+    parameter, _, part = key.partition("_")
+    gradient, old = f"{layer}.{parameter}_gradient", f"{layer}.{parameter}"
+    update = f"{layer}.{parameter}_update"
+    with np.errstate(all="ignore"):  # as in the step
+        if part == "update" and gradient in known:
+            yield ["scale", gradient, -eta], known[gradient] * known[gradient].dtype.type(-eta)
+        if part == "new" and old in known and update in known:
+            yield ["sum", old, update], known[old] + known[update]
