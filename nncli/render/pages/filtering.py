@@ -42,6 +42,7 @@ from nncli.render.pages.windows import (
     sum_line,
 )
 from nncli.render.text import Extent, largest, number, shape
+from nncli.render.web.convolution import write_convolution
 
 PRODUCTS = 1 << 12  # outputs up to which the products of the backward pass are shown
 SMALL = 1 << 20  # outputs up to which the other way is computed for comparison
@@ -59,6 +60,13 @@ def document(explained: ExplainedFilter, extent: Extent, width: int = 80) -> Doc
             "filter": filtering.filter,
             "output": filtering.output,
         },
+        lambda: write_convolution(
+            " with ".join(explained.names),
+            filtering,
+            explained.backward,
+            filtering_page(explained, extent, width),
+            next(iter(explained.indices), None),
+        ),
     )
 
 

@@ -34,6 +34,7 @@ def write_page(
     body: str,
     *,
     scripts: Iterable[str] = (),
+    styles: Iterable[str] = (),
     start: str = "",
     record: Mapping[str, Any] | None = None,
     arrays: Mapping[str, Array] | None = None,
@@ -44,11 +45,12 @@ def write_page(
         title: plain text; escaped here.
         body: HTML, whose parts were escaped where they were made.
         scripts: names in `assets`, without `.js`, in the order in which they are joined.
+        styles: names in `assets`, without `.css`, beside that of every page.
         start: the function of them that is called with the document when all is read.
         record: what the scripts read by `readRecord`, plain data.
         arrays: what they find in `record.arrays`, by name.
     """
-    style = asset("page.css")
+    style = "\n".join(asset(f"{name}.css") for name in ("page", *styles))
     code = joined(scripts, start) if start else ""
     embedded = "" if record is None else embed(record, arrays or {})
     policy = POLICY.format(

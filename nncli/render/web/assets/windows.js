@@ -1,0 +1,296 @@
+// A window that slides over an array, step by step: the padded cells, the window on them with its
+// stride and its gaps, window ⊙ factor = product, and the output, which fills cell by cell.
+//
+// windowPlayer(options) -> an element. Call its `draw()` when it is in the document. Options:
+//   title: its name.
+//   source: {channels, label(k), get(k, r, c), colour(r, c)}; colour is for pictures: [red, green,
+//     blue] from 0 to 255, null for a zero, whose row or column is -1.
+//   rows, columns: an axis each, {size, kernel, stride, dilation, before, after, outputs} as
+//     nn/windows.py has it, and where they are needed
+//       sources: the index of the cell that each padded cell repeats (-1: zero), by the mode;
+//       gap: cells of the source are drawn so far apart, zeros between them (1: side by side);
+//       start: where the window of the first output begins (0);
+//       copies: for each output the positions of its windows, where they are not its own.
+//   factor: {name, get(plane, channel, i, j, row, column)}; without it the window stands alone.
+//   output: {planes, label(plane), get(plane, r, c)}. What a step comes to is taken from here, and
+//     never summed.
+//   channels(plane): those of the source that an output of the plane is made of (all).
+//   operation: "sum" (default), "mean", or "max", whose first largest cell is marked.
+//   bias(plane): what is added to the sum. multiply(a, b): the product (a * b); for float32
+//     Math.fround of it.
+//   moved({plane, row, column}): told of each step, and of the first.
+// The element has `go({plane, row, column})`, of which any may be missing, `play()` and `stop()`.
+const windowPlayer = (() => {
+  const WHOLE = 16, DETAIL = 9; // cells a side of a table; of the part of what is larger
+  const PATHS = 1500, SIDE = 320, SOURCES = 4, PARTS = 16, TERMS = 12, SPEEDS = [0.5, 1, 2, 5, 10, 30];
+  const {abs, ceil, floor, max, min} = Math;
+  const range = (count) => Array.from({length: count}, (_, k) => k);
+  const pairs = (firsts, seconds, make) => firsts.flatMap((a) => seconds.map((b) => make(a, b)));
+  const within = (value, count) => max(0, min(count - 1, value));
+  const short = (value) => Number.isInteger(value) && abs(value) < 1e7 ? String(value).replace("-", "−") : rounded(value);
+  const number = (value) => element("data", {value: Object.is(value, -0) ? "-0" : value}, short(value));
+  const spot = (cell) => cell ? [{rows: [cell[0]], columns: [cell[1]]}] : [];
+  const box = (name, ...children) => element("div", {class: name}, children);
+
+  function axisOf({size, kernel, stride, dilation, before, after, outputs, sources, copies, gap = 1, start = 0}) {
+    const end = before + (size - 1) * gap + 1;
+    const isPadding = (p) => p < before || p >= end;
+    const source = (p) => isPadding(p) ? sources?.[p] ?? -1 : (p - before) % gap ? -1 : (p - before) / gap;
+    const under = (position) => range(kernel).map((i) => start + position * stride + i * dilation);
+    const positions = (output) => copies?.[output] ?? [output];
+    return {
+      kernel, outputs, padded: end + after, isPadding, source, under, positions,
+      place: (cell) => before + cell * gap,
+      head: (p) => source(p) < 0 ? isPadding(p) ? "pad" : "·" : isPadding(p) ? `(${source(p)})` : source(p),
+      over: (cell) => range(outputs).filter((output) =>
+        positions(output).some((at) => under(at).some((p) => source(p) === cell))),
+    };
+  }
+
+  // A matrix: a table, or where it is large a picture and a table of a part of it. Marks are by
+  // class lists of {rows, columns}: all cells on these rows and columns.
+  function matrixView({name, rows, columns, at, isPadding, colour, hover, pick, channel, scale = 0, whole = at, heads = [String, String]}) {
+    const isLarge = max(rows, columns) > WHOLE, [height, width] = [rows, columns].map((n) => isLarge ? min(n, DETAIL) : n);
+    let marks = {}, top = 0, left = 0, active = [0, 0];
+    const leave = () => hover();
+    const act = (does) => ({target}) => {
+      const cell = target.closest("td");
+      if (cell?.firstChild) does([top + cell.parentNode.rowIndex - 1, left + cell.cellIndex - 1]);
+    };
+    const line = (scope, cell) => element("tr", {}, cell, range(width).map(() => scope ? element("th", {scope}) : element("td")));
+    const table = element("table", {
+      role: "grid", "aria-label": name, onkeydown: key, onclick: act(pick), onpointerover: act(hover), onfocusin: act(hover),
+    }, line("col", element("td")), range(height).map(() => line("", element("th", {scope: "row"}))));
+    const canvas = element("canvas"), svg = drawing("svg", {viewBox: `0 0 ${columns} ${rows}`, preserveAspectRatio: "none"});
+    const pointed = ({offsetX, offsetY}) => [within(floor(offsetY / canvas.clientHeight * rows), rows), within(floor(offsetX / canvas.clientWidth * columns), columns)];
+    const picture = element("div", {class: "picture", "aria-hidden": "true", onpointermove: (event) => hover(pointed(event)), onclick: (event) => {
+      centre(pointed(event));
+      pick(active);
+    }}, canvas, svg);
+
+    // Arrow keys go from cell to cell, and move the part that is shown; Enter picks.
+    function key(event) {
+      const [down, right] = {ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1], Enter: [0, 0]}[event.key] ?? [];
+      if (right === undefined) return;
+      event.preventDefault();
+      event.stopPropagation();
+      const [r, c] = active = [within(active[0] + down, rows), within(active[1] + right, columns)];
+      if (event.key === "Enter") return pick(active);
+      if (r < top || r >= top + height || c < left || c >= left + width) centre(active);
+      refresh();
+      table.rows[1 + r - top].cells[1 + c - left].focus();
+    }
+
+    function centre([r, c]) {
+      active = [r, c];
+      top = within(r - (height >> 1), rows - height + 1);
+      left = within(c - (width >> 1), columns - width + 1);
+    }
+
+    // Cells by sign and size, or as the picture has them. Negative cells and padding are hatched:
+    // colour does not say it alone.
+    function draw() {
+      for (let r = scale ? rows : 0; r < rows; r++) {
+        for (let c = 0; c < columns; c++) if (abs(whole(r, c)) < Infinity) scale = max(scale, abs(whole(r, c)));
+      }
+      if (!isLarge) return;
+      const side = ceil(SIDE / max(rows, columns)), across = canvas.width = columns * side, down = canvas.height = rows * side;
+      const context = canvas.getContext("2d"), image = context.createImageData(across, down);
+      const [paper, plus, minus, line] = ["paper", "plus", "minus", "line"].map((name) => {
+        context.fillStyle = getComputedStyle(canvas).getPropertyValue(`--${name}`);
+        return [1, 3, 5].map((k) => parseInt(context.fillStyle.slice(k, k + 2), 16));
+      });
+      for (let p = 0; p < across * down; p++) {
+        const x = p % across, y = floor(p / across), r = floor(y / side), c = floor(x / side), value = whole(r, c);
+        const own = colour?.(r, c), tint = own ?? (value < 0 ? minus : plus), share = own ? 1 : min(1, abs(value) / scale) || 0;
+        const hatch = isPadding?.(r, c) ? (x + y) % 3 < 1 && line : value < 0 && (x - y) % 4 === 0 && paper;
+        for (let k = 0; k < 4; k++) image.data[4 * p + k] = k > 2 ? 255 : hatch ? hatch[k] : paper[k] + (tint[k] - paper[k]) * share;
+      }
+      context.putImageData(image, 0, 0);
+    }
+
+    function refresh(more, isAll) {
+      marks = isAll ? more : {...marks, ...more};
+      const all = Object.entries(marks), [first, ...lines] = table.rows;
+      [...first.cells].slice(1).forEach((head, x) => { head.textContent = heads[1](left + x); });
+      lines.forEach(({cells: [head, ...cells]}, y) => {
+        const r = top + y;
+        head.textContent = heads[0](r);
+        cells.forEach((cell, x) => {
+          const c = left + x, value = at(r, c);
+          const names = all.filter(([, list]) => list.some((m) => m.rows.includes(r) && m.columns.includes(c))).map(([name]) => name);
+          cell.className = [...names, isPadding?.(r, c) ? "padding" : "", value < 0 ? "minus" : ""].join(" ");
+          cell.style.setProperty("--heat", min(1, abs(value) / scale) || 0);
+          cell.replaceChildren(value === undefined ? "·" : number(value));
+          cell.tabIndex = y === within(active[0] - top, height) && x === within(active[1] - left, width) ? 0 : -1;
+        });
+      });
+      svg.replaceChildren(...all.map(([name, list]) => drawing("path", {class: name, d: list.map(outline).join("")})));
+    }
+
+    const figure = element("figure", {class: "matrix-view", onpointerleave: leave, onfocusout: leave},
+      element("figcaption", {}, `${name}, ${rows} × ${columns}`), isLarge ? picture : null, box("scroll", table));
+    return {name, figure, at, isPadding, channel, centre, draw, refresh, scale: () => scale};
+  }
+
+  // All cells of a mark, each by itself as long as they are not too many.
+  function outline({rows, columns}) {
+    if (rows.length * columns.length <= PATHS) return pairs(rows, columns, (r, c) => `M${c} ${r}h1v1h-1z`).join("");
+    return `M${columns[0]} ${rows[0]}H${columns.at(-1) + 1}V${rows.at(-1) + 1}H${columns[0]}z`;
+  }
+
+  return function windowPlayer({title, source, output, factor, bias, moved, operation = "sum", multiply = (a, b) => a * b, ...options}) {
+    const rows = axisOf(options.rows), columns = axisOf(options.columns), width = columns.outputs, count = rows.outputs * width;
+    const channelsOf = options.channels ?? (() => range(source.channels));
+    let plane = 0, at = 0, timer = null, sources = [], target;
+    const place = () => [floor(at / width), at % width];
+    const isPadding = (r, c) => rows.isPadding(r) || columns.isPadding(c);
+    const cell = (k, r, c) => r < 0 || c < 0 ? 0 : source.get(k, r, c);
+
+    const sourceView = (channel) => matrixView({
+      name: source.label(channel), channel, rows: rows.padded, columns: columns.padded, heads: [rows.head, columns.head], isPadding,
+      at: (r, c) => cell(channel, rows.source(r), columns.source(c)),
+      colour: source.colour && ((r, c) => source.colour(rows.source(r), columns.source(c))),
+      hover: light, pick: light,
+    });
+
+    const outputView = () => matrixView({
+      name: output.label(plane), rows: rows.outputs, columns: width,
+      whole: (r, c) => output.get(plane, r, c),
+      at: (r, c) => r * width + c <= at ? output.get(plane, r, c) : undefined,
+      hover(chosen) {
+        target.refresh({lit: spot(chosen)});
+        for (const view of sources) view.refresh({lit: chosen ? partsAt(...chosen).filter((part) => part.channel === view.channel) : []});
+      },
+      pick: ([row, column]) => go({row, column}),
+    });
+
+    // The outputs that a cell of the source goes into, and for padding the cell that it repeats.
+    function light(chosen) {
+      const [r, c] = chosen ? [rows.source(chosen[0]), columns.source(chosen[1])] : [-1, -1], is = min(r, c) >= 0;
+      target.refresh({lit: is ? [{rows: rows.over(r), columns: columns.over(c)}] : []});
+      for (const view of sources) view.refresh({lit: spot(chosen), from: is && isPadding(...chosen) ? spot([rows.place(r), columns.place(c)]) : []});
+    }
+
+    // A window for each channel and each place where it lies.
+    const partsAt = (row, column) => channelsOf(plane).flatMap((channel) => pairs(rows.positions(row), columns.positions(column), (r, c) => ({
+      channel, rows: rows.under(r), columns: columns.under(c),
+      label: source.label(channel) + (r !== row || c !== column ? ` for its copy at [${r}, ${c}]` : ""),
+    })));
+
+    // window ⊙ factor = product: matrices that show the same part of theirs.
+    function equation(part, row, column) {
+      const rs = part.rows.map(rows.source), cs = part.columns.map(columns.source);
+      const window = (i, j) => cell(part.channel, rs[i], cs[j]);
+      const own = (i, j) => factor.get(plane, part.channel, i, j, row, column);
+      const terms = [["window", window], ...factor ? [[factor.name, own], ["product", (i, j) => multiply(window(i, j), own(i, j))]] : []];
+      const views = terms.map(([name, at], k) => matrixView({
+        name, at, rows: rows.kernel, columns: columns.kernel, scale: k ? 0 : sources[0].scale(),
+        isPadding: k ? null : (i, j) => isPadding(part.rows[i], part.columns[j]),
+        hover: (chosen) => views.forEach((view) => view.refresh({lit: spot(chosen)})),
+        pick: (chosen) => views.forEach((view) => { view.centre(chosen); view.refresh(); }),
+      }));
+      return views;
+    }
+
+    const cellsOf = (parts) => parts.flatMap((views) =>
+      pairs(range(rows.kernel), range(columns.kernel), (i, j) => [views.at(-1).at(i, j), views[0], i, j]));
+
+    function sum(parts, total, value) {
+      let terms = `${{sum: "sum", mean: "mean", max: "largest"}[operation]} of ${total} ${factor ? "products" : "cells"}`;
+      if (operation === "sum" && total <= TERMS) terms = cellsOf(parts).map(([x], k) => (k ? x < 0 ? " − " : " + " : x < 0 ? "−" : "") + short(abs(x)));
+      return element("p", {class: "window-sum"}, terms, bias ? [" + b ", number(bias(plane))] : "", " = ", element("strong", {}, number(value)));
+    }
+
+    function update() {
+      const [row, column] = place(), all = partsAt(row, column), value = output.get(plane, row, column);
+      const parts = all.slice(0, PARTS).map((part) => equation(part, row, column));
+      if (operation === "max") {
+        const [, view, ...won] = cellsOf(parts).find(([x, view, i, j]) => x === value && !view.isPadding(i, j)) ?? [];
+        if (view) view.refresh({won: spot(won)});
+      }
+      const line = sum(parts, all.length * rows.kernel * columns.kernel, value);
+      if (equations.querySelector(":focus")) made.focus();
+      equations.replaceChildren(...parts.map((views, k) => box("window-part", all[1] ? element("p", {class: "note"}, all[k].label) : "",
+        views.map((view, n) => [n ? element("span", {class: "sign"}, "⊙="[n - 1]) : null, view.figure]))),
+      all.length > PARTS ? `… and ${all.length - PARTS} more like these` : "", line);
+      for (const view of sources) {
+        const own = all.filter((part) => part.channel === view.channel), {rows: rs, columns: cs} = own[0] ?? all[0];
+        view.centre([rs[rs.length >> 1], cs[cs.length >> 1]]);
+        view.refresh({under: own}, true);
+      }
+      target.centre([row, column]);
+      target.refresh({
+        rest: [{rows: [row], columns: range(width).slice(column + 1)}, {rows: range(rows.outputs).slice(row + 1), columns: range(width)}],
+        now: spot([row, column]),
+      }, true);
+      for (const view of parts.flat()) {
+        view.draw();
+        view.refresh();
+      }
+      status.textContent = `${target.name} [${row}, ${column}], ${at + 1} of ${count}: ${line.textContent}`;
+      slider.value = at;
+      slider.setAttribute("aria-valuetext", `[${row}, ${column}]`);
+      moved?.({plane, row, column});
+    }
+
+    // Makes the views of source and output anew, in the colours of the moment.
+    function draw() {
+      sources = channelsOf(plane).slice(0, SOURCES).map(sourceView);
+      target = outputView();
+      sourceBox.replaceChildren(...sources.map((view) => view.figure));
+      outputBox.replaceChildren(target.figure);
+      [...sources, target].forEach((view) => view.draw());
+      update();
+    }
+
+    function go({plane: to = plane, row = place()[0], column = place()[1]}) {
+      at = within(row, rows.outputs) * width + within(column, width);
+      if (to === plane) return update();
+      plane = within(to, output.planes);
+      planes.control.selectedIndex = plane;
+      draw();
+    }
+
+    const step = (by) => {
+      at = within(at + by, count);
+      update();
+    };
+    // While it plays, the live region would only talk over itself.
+    const set = (isPlaying) => {
+      clearInterval(timer);
+      if (isPlaying && at === count - 1) step(-count);
+      timer = isPlaying ? setInterval(() => at < count - 1 && made.isConnected ? step(1) : set(false), 1000 / SPEEDS[speed.control.selectedIndex]) : null;
+      playing.textContent = isPlaying ? "pause" : "play";
+      status.setAttribute("aria-live", isPlaying ? "off" : "polite");
+    };
+    const stop = () => set(false);
+    const play = () => set(true);
+    const toggle = () => set(!timer);
+    const by = (n) => () => { stop(); step(n); };
+    const button = (text, onclick, label) => element("button", {type: "button", "aria-label": label, onclick}, text);
+    const choice = (label, texts, change) => {
+      const select = element("select", {onchange: () => change(select.selectedIndex)}, texts.map((text) => element("option", {}, text)));
+      return element("label", {}, `${label} `, select);
+    };
+    const playing = button("play", toggle);
+    const slider = element("input", {type: "range", max: count - 1, value: 0, "aria-label": "position", oninput: () => by(slider.value - at)()});
+    const speed = choice("speed", SPEEDS.map((n) => `${n} a second`), () => timer && set(true));
+    speed.control.selectedIndex = matchMedia("(prefers-reduced-motion: reduce)").matches ? 1 : 2;
+    const planes = output.planes < 2 ? null : choice("of", range(output.planes).map(output.label), (k) => go({plane: k}));
+    const status = element("p", {role: "status", class: "where"});
+    const [sourceBox, equations, outputBox] = ["source", "products", "output"].map((name) => box(`window-${name}`));
+    const keys = {" ": toggle, ArrowLeft: by(-1), ArrowRight: by(1), ArrowUp: by(-width), ArrowDown: by(width), Home: by(-count), End: by(count)};
+    const onkeydown = (event) => {
+      if (!keys[event.key] || event.target.closest(event.key === " " ? "input, select, button" : "input, select") || event.ctrlKey || event.altKey || event.metaKey) return;
+      event.preventDefault();
+      keys[event.key]();
+    };
+    const made = element("section", {class: "windows", tabindex: "0", "aria-label": title, onkeydown},
+      box("controls", box("row", button("|◀", by(-count), "first"), button("◀", by(-1), "back"), playing, button("▶", by(1), "forward"),
+        button("▶|", by(count), "last"), slider, speed, planes)),
+      status, box("window-stage", sourceBox, equations, outputBox));
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => made.isConnected && draw());
+    return Object.assign(made, {draw, go, play, stop});
+  };
+})();
