@@ -52,7 +52,8 @@ def write_convolution(
 <div class="app"><noscript><p class="note">Scripts are off. What follows is the output and what was
 asked for, as text, large matrices in part; with scripts on, the window can be slid to every cell of
 the output, with its products.</p></noscript></div>
-<article class="text" aria-label="the filter over the matrix as text">
+<article class="text">
+<h2>As text</h2>
 {to_html(page[2:])}
 </article>
 </main>"""

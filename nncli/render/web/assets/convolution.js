@@ -13,7 +13,7 @@ async function startConvolution(root) {
   const tabs = names.map((name) => element("button", {type: "button", role: "tab", "aria-controls": "player", onclick: () => show(name)}, players[name].title));
   const panel = element("div", {id: "player", role: names.length > 1 ? "tabpanel" : null});
   const made = {};
-  let view = names[0];
+  let view = names[0], timer = 0;
 
   function show(name, position) {
     made[view]?.stop();
@@ -39,9 +39,11 @@ async function startConvolution(root) {
     tabs[to].focus();
   }
 
+  // When the player rests: browsers refuse what changes the address many times a second.
   function link({plane, row, column}) {
+    clearTimeout(timer);
     if (root !== document) return;
-    history.replaceState(null, "", `#view=${view}&at=${plane},${row},${column}`);
+    timer = setTimeout(() => history.replaceState(null, "", `#view=${view}&at=${plane},${row},${column}`), 200);
   }
 
   function restore() {
@@ -53,6 +55,9 @@ async function startConvolution(root) {
     else show(name, record.at && name === "output" ? {plane: record.at.at(-3) ?? 0, row: record.at.at(-2), column: record.at.at(-1)} : null);
   }
 
+  const text = root.querySelector("article"), details = element("details", {}, element("summary", {}, "All of it as text"));
+  text.replaceWith(details);
+  details.append(text);
   box.replaceChildren(names.length > 1 ? element("div", {role: "tablist", "aria-label": "forward and backward", onkeydown: press}, tabs) : "", panel);
   if (root === document) {
     restore();
@@ -70,8 +75,9 @@ function convolutionPlayers({arrays, views, filter_name, is_summed, is_picture, 
   const label = (name, {shape: [planes]}) => (k) => planes > 1 ? `${name}, channel ${k}` : name;
   const source = (name, array) => ({label: label(name, array), channels: array.shape[0], get: at(array)});
   const pixels = at(matrix);
-  const isColour = is_picture && channels === 3;
-  const pictured = {...source("matrix", matrix), colour: is_picture && ((r, c) => r < 0 || c < 0 ? null : [0, 1, 2].map((k) => pixels(isColour ? k : 0, r, c)))};
+  // Channels of a picture in red, green and blue; a single one in grey.
+  const tinted = (k, r, c) => r < 0 || c < 0 ? null : [0, 1, 2].map((tint) => channels !== 3 || tint === k ? pixels(k, r, c) : 0);
+  const pictured = {...source("matrix", matrix), colour: is_picture && tinted};
   const axes = ([rows, columns]) => ({rows, columns});
   const result = (name, array) => ({label: label(name, array), planes: array.shape[0], get: at(array)});
   const taps = at(filter), [, height, width] = filter.shape;

@@ -3,8 +3,8 @@
 //
 // windowPlayer(options) -> an element. Call its `draw()` when it is in the document. Options:
 //   title: its name.
-//   source: {channels, label(k), get(k, r, c), colour(r, c)}; colour is for pictures: [red, green,
-//     blue] from 0 to 255, null for a zero, whose row or column is -1.
+//   source: {channels, label(k), get(k, r, c), colour(k, r, c)}; colour is for pictures: [red,
+//     green, blue] from 0 to 255, null for a zero, whose row or column is -1.
 //   rows, columns: an axis each, {size, kernel, stride, dilation, before, after, outputs} as
 //     nn/windows.py has it, and where they are needed
 //       sources: the index of the cell that each padded cell repeats (-1: zero), by the mode;
@@ -15,31 +15,32 @@
 //   output: {planes, label(plane), get(plane, r, c)}. What a step comes to is taken from here, and
 //     never summed.
 //   channels(plane): those of the source that an output of the plane is made of (all).
-//   operation: "sum" (default), "mean", or "max", whose first largest cell is marked.
+//   operation: "sum" (default), "mean", or "largest", which marks the first largest cell.
 //   bias(plane): what is added to the sum. multiply(a, b): the product (a * b); for float32
 //     Math.fround of it.
 //   moved({plane, row, column}): told of each step, and of the first.
 // The element has `go({plane, row, column})`, of which any may be missing, `play()` and `stop()`.
 const windowPlayer = (() => {
   const WHOLE = 16, DETAIL = 9; // cells a side of a table; of the part of what is larger
-  const PATHS = 1500, SIDE = 320, SOURCES = 4, PARTS = 16, TERMS = 12, SPEEDS = [0.5, 1, 2, 5, 10, 30];
+  const PATHS = 1500, SOURCES = 4, PARTS = 16, TERMS = 12, SPEEDS = [0.5, 1, 2, 5, 10, 30];
   const {abs, ceil, floor, max, min} = Math;
   const range = (count) => Array.from({length: count}, (_, k) => k);
   const pairs = (firsts, seconds, make) => firsts.flatMap((a) => seconds.map((b) => make(a, b)));
-  const within = (value, count) => max(0, min(count - 1, value));
+  const within = (value, count) => max(0, min(count - 1, floor(value)));
   const short = (value) => Number.isInteger(value) && abs(value) < 1e7 ? String(value).replace("-", "−") : rounded(value);
-  const number = (value) => element("data", {value: Object.is(value, -0) ? "-0" : value}, short(value));
+  const number = (value) => element("data", {value}, short(value));
   const spot = (cell) => cell ? [{rows: [cell[0]], columns: [cell[1]]}] : [];
   const box = (name, ...children) => element("div", {class: name}, children);
 
   function axisOf({size, kernel, stride, dilation, before, after, outputs, sources, copies, gap = 1, start = 0}) {
     const end = before + (size - 1) * gap + 1;
     const isPadding = (p) => p < before || p >= end;
-    const source = (p) => isPadding(p) ? sources?.[p] ?? -1 : (p - before) % gap ? -1 : (p - before) / gap;
+    const cells = range(end + after).map((p) => isPadding(p) ? sources?.[p] ?? -1 : (p - before) % gap ? -1 : (p - before) / gap);
+    const source = (p) => cells[p];
     const under = (position) => range(kernel).map((i) => start + position * stride + i * dilation);
     const positions = (output) => copies?.[output] ?? [output];
     return {
-      kernel, outputs, padded: end + after, isPadding, source, under, positions,
+      kernel, outputs, padded: cells.length, isPadding, source, under, positions,
       place: (cell) => before + cell * gap,
       head: (p) => source(p) < 0 ? isPadding(p) ? "pad" : "·" : isPadding(p) ? `(${source(p)})` : source(p),
       over: (cell) => range(outputs).filter((output) =>
@@ -49,7 +50,7 @@ const windowPlayer = (() => {
 
   // A matrix: a table, or where it is large a picture and a table of a part of it. Marks are by
   // class lists of {rows, columns}: all cells on these rows and columns.
-  function matrixView({name, rows, columns, at, isPadding, colour, hover, pick, channel, scale = 0, whole = at, heads = [String, String]}) {
+  function matrixView({name, rows, columns, at, isPadding, colour, hover, pick, channel, scale = 0, side = min(600, max(320, rows, columns)), whole = at, heads = [String, String]}) {
     const isLarge = max(rows, columns) > WHOLE, [height, width] = [rows, columns].map((n) => isLarge ? min(n, DETAIL) : n);
     let marks = {}, top = 0, left = 0, active = [0, 0];
     const leave = () => hover();
@@ -61,8 +62,9 @@ const windowPlayer = (() => {
     const table = element("table", {
       role: "grid", "aria-label": name, onkeydown: key, onclick: act(pick), onpointerover: act(hover), onfocusin: act(hover),
     }, line("col", element("td")), range(height).map(() => line("", element("th", {scope: "row"}))));
-    const canvas = element("canvas"), svg = drawing("svg", {viewBox: `0 0 ${columns} ${rows}`, preserveAspectRatio: "none"});
-    const pointed = ({offsetX, offsetY}) => [within(floor(offsetY / canvas.clientHeight * rows), rows), within(floor(offsetX / canvas.clientWidth * columns), columns)];
+    const canvas = element("canvas"), svg = drawing("svg", {viewBox: `0 0 ${columns} ${rows}`});
+    const inside = (r, c) => [within(r, rows), within(c, columns)];
+    const pointed = ({offsetX, offsetY}) => inside(offsetY / canvas.clientHeight * rows, offsetX / canvas.clientWidth * columns);
     const picture = element("div", {class: "picture", "aria-hidden": "true", onpointermove: (event) => hover(pointed(event)), onclick: (event) => {
       centre(pointed(event));
       pick(active);
@@ -74,11 +76,10 @@ const windowPlayer = (() => {
       if (right === undefined) return;
       event.preventDefault();
       event.stopPropagation();
-      const [r, c] = active = [within(active[0] + down, rows), within(active[1] + right, columns)];
+      centre(inside(active[0] + down, active[1] + right));
       if (event.key === "Enter") return pick(active);
-      if (r < top || r >= top + height || c < left || c >= left + width) centre(active);
       refresh();
-      table.rows[1 + r - top].cells[1 + c - left].focus();
+      table.querySelector("[tabindex='0']").focus();
     }
 
     function centre([r, c]) {
@@ -89,24 +90,22 @@ const windowPlayer = (() => {
 
     // Cells by sign and size, or as the picture has them. Negative cells and padding are hatched:
     // colour does not say it alone.
-    function draw() {
-      for (let r = scale ? rows : 0; r < rows; r++) {
-        for (let c = 0; c < columns; c++) if (abs(whole(r, c)) < Infinity) scale = max(scale, abs(whole(r, c)));
+    function draw([paper, plus, minus, line]) {
+      // A cell is some pixels; of more cells than pixels some are left out.
+      const ratio = side / max(rows, columns), skip = ceil(1 / ratio);
+      for (let r = scale ? rows : 0; r < rows; r += skip) {
+        for (let c = 0, size; c < columns; c += skip) if ((size = abs(whole(r, c))) > scale && size < Infinity) scale = size;
       }
       if (!isLarge) return;
-      const side = ceil(SIDE / max(rows, columns)), across = canvas.width = columns * side, down = canvas.height = rows * side;
-      const context = canvas.getContext("2d"), image = context.createImageData(across, down);
-      const [paper, plus, minus, line] = ["paper", "plus", "minus", "line"].map((name) => {
-        context.fillStyle = getComputedStyle(canvas).getPropertyValue(`--${name}`);
-        return [1, 3, 5].map((k) => parseInt(context.fillStyle.slice(k, k + 2), 16));
-      });
+      const across = canvas.width = ceil(columns * ratio), down = canvas.height = ceil(rows * ratio);
+      const image = new ImageData(across, down), pixels = image.data;
       for (let p = 0; p < across * down; p++) {
-        const x = p % across, y = floor(p / across), r = floor(y / side), c = floor(x / side), value = whole(r, c);
+        const x = p % across, y = floor(p / across), r = floor(y / ratio), c = floor(x / ratio), value = whole(r, c);
         const own = colour?.(r, c), tint = own ?? (value < 0 ? minus : plus), share = own ? 1 : min(1, abs(value) / scale) || 0;
         const hatch = isPadding?.(r, c) ? (x + y) % 3 < 1 && line : value < 0 && (x - y) % 4 === 0 && paper;
-        for (let k = 0; k < 4; k++) image.data[4 * p + k] = k > 2 ? 255 : hatch ? hatch[k] : paper[k] + (tint[k] - paper[k]) * share;
+        for (let k = 0; k < 4; k++) pixels[4 * p + k] = k > 2 ? 255 : hatch ? hatch[k] : paper[k] + (tint[k] - paper[k]) * share;
       }
-      context.putImageData(image, 0, 0);
+      canvas.getContext("2d").putImageData(image, 0, 0);
     }
 
     function refresh(more, isAll) {
@@ -122,10 +121,10 @@ const windowPlayer = (() => {
           cell.className = [...names, isPadding?.(r, c) ? "padding" : "", value < 0 ? "minus" : ""].join(" ");
           cell.style.setProperty("--heat", min(1, abs(value) / scale) || 0);
           cell.replaceChildren(value === undefined ? "·" : number(value));
-          cell.tabIndex = y === within(active[0] - top, height) && x === within(active[1] - left, width) ? 0 : -1;
+          cell.tabIndex = r === active[0] && c === active[1] ? 0 : -1;
         });
       });
-      svg.replaceChildren(...all.map(([name, list]) => drawing("path", {class: name, d: list.map(outline).join("")})));
+      svg.replaceChildren(drawing("path", {class: "guide", d: `M0 ${active[0] + 0.5}h${columns}M${active[1] + 0.5} 0v${rows}`}), ...all.map(([name, list]) => drawing("path", {class: name, d: list.map(outline).join("")})));
     }
 
     const figure = element("figure", {class: "matrix-view", onpointerleave: leave, onfocusout: leave},
@@ -142,7 +141,7 @@ const windowPlayer = (() => {
   return function windowPlayer({title, source, output, factor, bias, moved, operation = "sum", multiply = (a, b) => a * b, ...options}) {
     const rows = axisOf(options.rows), columns = axisOf(options.columns), width = columns.outputs, count = rows.outputs * width;
     const channelsOf = options.channels ?? (() => range(source.channels));
-    let plane = 0, at = 0, timer = null, sources = [], target;
+    let plane = 0, at = 0, timer, sources = [], target, colours;
     const place = () => [floor(at / width), at % width];
     const isPadding = (r, c) => rows.isPadding(r) || columns.isPadding(c);
     const cell = (k, r, c) => r < 0 || c < 0 ? 0 : source.get(k, r, c);
@@ -150,7 +149,7 @@ const windowPlayer = (() => {
     const sourceView = (channel) => matrixView({
       name: source.label(channel), channel, rows: rows.padded, columns: columns.padded, heads: [rows.head, columns.head], isPadding,
       at: (r, c) => cell(channel, rows.source(r), columns.source(c)),
-      colour: source.colour && ((r, c) => source.colour(rows.source(r), columns.source(c))),
+      colour: source.colour && ((r, c) => source.colour(channel, rows.source(r), columns.source(c))),
       hover: light, pick: light,
     });
 
@@ -165,11 +164,11 @@ const windowPlayer = (() => {
       pick: ([row, column]) => go({row, column}),
     });
 
-    // The outputs that a cell of the source goes into, and for padding the cell that it repeats.
+    // The outputs that a cell of the source goes into; for padding also the cell that it repeats.
     function light(chosen) {
       const [r, c] = chosen ? [rows.source(chosen[0]), columns.source(chosen[1])] : [-1, -1], is = min(r, c) >= 0;
       target.refresh({lit: is ? [{rows: rows.over(r), columns: columns.over(c)}] : []});
-      for (const view of sources) view.refresh({lit: spot(chosen), from: is && isPadding(...chosen) ? spot([rows.place(r), columns.place(c)]) : []});
+      for (const view of sources) view.refresh({lit: spot(chosen), from: is ? spot([rows.place(r), columns.place(c)]) : []});
     }
 
     // A window for each channel and each place where it lies.
@@ -185,7 +184,7 @@ const windowPlayer = (() => {
       const own = (i, j) => factor.get(plane, part.channel, i, j, row, column);
       const terms = [["window", window], ...factor ? [[factor.name, own], ["product", (i, j) => multiply(window(i, j), own(i, j))]] : []];
       const views = terms.map(([name, at], k) => matrixView({
-        name, at, rows: rows.kernel, columns: columns.kernel, scale: k ? 0 : sources[0].scale(),
+        name, at, rows: rows.kernel, columns: columns.kernel, scale: k ? 0 : sources[0].scale(), side: 160,
         isPadding: k ? null : (i, j) => isPadding(part.rows[i], part.columns[j]),
         hover: (chosen) => views.forEach((view) => view.refresh({lit: spot(chosen)})),
         pick: (chosen) => views.forEach((view) => { view.centre(chosen); view.refresh(); }),
@@ -196,26 +195,24 @@ const windowPlayer = (() => {
     const cellsOf = (parts) => parts.flatMap((views) =>
       pairs(range(rows.kernel), range(columns.kernel), (i, j) => [views.at(-1).at(i, j), views[0], i, j]));
 
-    function sum(parts, total, value) {
-      let terms = `${{sum: "sum", mean: "mean", max: "largest"}[operation]} of ${total} ${factor ? "products" : "cells"}`;
-      if (operation === "sum" && total <= TERMS) terms = cellsOf(parts).map(([x], k) => (k ? x < 0 ? " − " : " + " : x < 0 ? "−" : "") + short(abs(x)));
-      return element("p", {class: "window-sum"}, terms, bias ? [" + b ", number(bias(plane))] : "", " = ", element("strong", {}, number(value)));
-    }
-
     function update() {
       const [row, column] = place(), all = partsAt(row, column), value = output.get(plane, row, column);
       const parts = all.slice(0, PARTS).map((part) => equation(part, row, column));
-      if (operation === "max") {
+      if (operation === "largest") {
         const [, view, ...won] = cellsOf(parts).find(([x, view, i, j]) => x === value && !view.isPadding(i, j)) ?? [];
         if (view) view.refresh({won: spot(won)});
       }
-      const line = sum(parts, all.length * rows.kernel * columns.kernel, value);
+      const total = all.length * rows.kernel * columns.kernel;
+      const words = `${operation} of ${total} ${factor ? "products" : "cells"}`;
+      const terms = operation !== "sum" || total > TERMS ? words
+        : cellsOf(parts).map(([x], k) => (k ? x < 0 ? " − " : " + " : x < 0 ? "−" : "") + short(abs(x)));
       if (equations.querySelector(":focus")) made.focus();
       equations.replaceChildren(...parts.map((views, k) => box("window-part", all[1] ? element("p", {class: "note"}, all[k].label) : "",
         views.map((view, n) => [n ? element("span", {class: "sign"}, "⊙="[n - 1]) : null, view.figure]))),
-      all.length > PARTS ? `… and ${all.length - PARTS} more like these` : "", line);
+      all.length > PARTS ? `… and ${all.length - PARTS} more like these` : "",
+      element("p", {class: "window-sum"}, terms, bias ? [" + b ", number(bias(plane))] : "", " = ", element("strong", {}, number(value))));
       for (const view of sources) {
-        const own = all.filter((part) => part.channel === view.channel), {rows: rs, columns: cs} = own[0] ?? all[0];
+        const own = all.filter((part) => part.channel === view.channel), {rows: rs, columns: cs} = own[0];
         view.centre([rs[rs.length >> 1], cs[cs.length >> 1]]);
         view.refresh({under: own}, true);
       }
@@ -225,12 +222,12 @@ const windowPlayer = (() => {
         now: spot([row, column]),
       }, true);
       for (const view of parts.flat()) {
-        view.draw();
+        view.draw(colours);
         view.refresh();
       }
-      status.textContent = `${target.name} [${row}, ${column}], ${at + 1} of ${count}: ${line.textContent}`;
+      status.textContent = `${target.name} [${row}, ${column}], ${at + 1} of ${count}: ${words}${bias ? " + b" : ""} = ${short(value)}`;
       slider.value = at;
-      slider.setAttribute("aria-valuetext", `[${row}, ${column}]`);
+      slider.ariaValueText = `[${row}, ${column}]`;
       moved?.({plane, row, column});
     }
 
@@ -240,15 +237,20 @@ const windowPlayer = (() => {
       target = outputView();
       sourceBox.replaceChildren(...sources.map((view) => view.figure));
       outputBox.replaceChildren(target.figure);
-      [...sources, target].forEach((view) => view.draw());
+      const style = getComputedStyle(made), context = element("canvas").getContext("2d");
+      colours = ["paper", "plus", "minus", "line"].map((name) => {
+        context.fillStyle = style.getPropertyValue(`--${name}`);
+        return [1, 3, 5].map((k) => parseInt(context.fillStyle.slice(k, k + 2), 16));
+      });
+      [...sources, target].forEach((view) => view.draw(colours));
       update();
     }
 
     function go({plane: to = plane, row = place()[0], column = place()[1]}) {
       at = within(row, rows.outputs) * width + within(column, width);
+      to = within(to, output.planes);
       if (to === plane) return update();
-      plane = within(to, output.planes);
-      planes.control.selectedIndex = plane;
+      planes.control.selectedIndex = plane = to;
       draw();
     }
 
@@ -260,14 +262,12 @@ const windowPlayer = (() => {
     const set = (isPlaying) => {
       clearInterval(timer);
       if (isPlaying && at === count - 1) step(-count);
-      timer = isPlaying ? setInterval(() => at < count - 1 && made.isConnected ? step(1) : set(false), 1000 / SPEEDS[speed.control.selectedIndex]) : null;
+      timer = isPlaying && setInterval(() => at < count - 1 && made.isConnected ? step(1) : set(false), 1000 / SPEEDS[speed.control.selectedIndex]);
       playing.textContent = isPlaying ? "pause" : "play";
-      status.setAttribute("aria-live", isPlaying ? "off" : "polite");
+      status.ariaLive = isPlaying ? "off" : "polite";
     };
-    const stop = () => set(false);
-    const play = () => set(true);
     const toggle = () => set(!timer);
-    const by = (n) => () => { stop(); step(n); };
+    const by = (n) => () => { set(false); step(n); };
     const button = (text, onclick, label) => element("button", {type: "button", "aria-label": label, onclick}, text);
     const choice = (label, texts, change) => {
       const select = element("select", {onchange: () => change(select.selectedIndex)}, texts.map((text) => element("option", {}, text)));
@@ -291,6 +291,6 @@ const windowPlayer = (() => {
         button("▶|", by(count), "last"), slider, speed, planes)),
       status, box("window-stage", sourceBox, equations, outputBox));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => made.isConnected && draw());
-    return Object.assign(made, {draw, go, play, stop});
+    return Object.assign(made, {draw, go, play: () => set(true), stop: () => set(false)});
   };
 })();
