@@ -17,6 +17,9 @@ from nncli.render.document import (
 from nncli.render.text import GAP, cells, shape
 from nncli.render.web.page import escape
 
+UNNUMBERED = 4  # rows or columns of a matrix that can be told apart without their numbers
+NEWLINE = "\n"
+
 
 def to_html(page: Page) -> str:
     """The blocks of a page, for the body of a document."""
@@ -30,32 +33,35 @@ def block_html(block: Block) -> str:
         case Paragraph(text, note):
             return f'<p class="note">{escape(text)}</p>' if note else f"<p>{escape(text)}</p>"
         case Lines(lines):
-            return "<pre>{}</pre>".format("\n".join(map(escape, lines)))
+            return f"<pre>{NEWLINE.join(map(escape, lines))}</pre>"
         case Grid():
-            return _scrolling(grid_html(block))
+            return f'<div class="scroll">{grid_html(block)}</div>'
         case HeatMap():
             return block_html(block.as_equation())
         case Equation():
             return _equation(block)
 
 
+# The end tags of rows and cells may be left out in HTML, and are: they are a quarter of a table.
+
+
 def grid_html(grid: Grid, caption: str = "") -> str:
     """A table; its first column heads the rows where it is words."""
     heads = "".join(
-        f'<th scope="col"{_class(k < grid.words)}>{escape(text)}</th>'
+        f'<th scope="col"{_class(k < grid.words)}>{escape(text)}'
         for k, text in enumerate(grid.headings)
     )
-    rows = "".join(f"<tr>{''.join(_row(row, grid.words))}</tr>" for row in grid.rows)
+    rows = "".join(f"<tr>{''.join(_row(row, grid.words))}" for row in grid.rows)
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return f"<table>{title}<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+    return f"<table>{title}<thead><tr>{heads}<tbody>{rows}</table>"
 
 
 def _row(row: Sequence[str], words: int) -> Iterator[str]:
     for k, text in enumerate(row):
         if k == 0 and words:
-            yield f'<th scope="row">{escape(text)}</th>'
+            yield f'<th scope="row">{escape(text)}'
         else:
-            yield f"<td{_class(k < words)}>{escape(text)}</td>"
+            yield f"<td{_class(k < words)}>{escape(text)}"
 
 
 def _class(is_words: bool) -> str:
@@ -63,35 +69,30 @@ def _class(is_words: bool) -> str:
 
 
 def _equation(equation: Equation) -> str:
-    signs = zip_longest(equation.signs, equation.terms[1:])
     parts = [_matrix(equation.terms[0])]
-    for sign, term in signs:
-        parts += [f'<span class="sign">{escape(sign or "")}</span>', _matrix(term)]
+    for sign, term in zip_longest(equation.signs, equation.terms[1:], fillvalue=""):
+        assert isinstance(term, MatrixTerm)
+        parts += [f"<b>{escape(sign)}</b>", _matrix(term)]
     label = f"<p>{escape(equation.label)}:</p>" if equation.label else ""
     return f'{label}<div class="equation scroll">{"".join(parts)}</div>'
 
 
 def _matrix(term: MatrixTerm) -> str:
-    """A matrix as a table whose caption is its symbol; rows and columns bear their numbers."""
+    """A matrix as a table whose caption is its symbol; of a large one lines bear their numbers."""
     text = cells(term.array, term.format, term.rows, term.columns)
-    numbers = "".join(f'<th scope="col">{_index(c)}</th>' for c in term.columns)
-    head = f"<thead><tr><td></td>{numbers}</tr></thead>" if len(term.columns) > 1 else ""
-    rows = "".join(
-        f"<tr>{_row_head(r, len(term.rows) > 1 or len(term.columns) > 1)}"
-        f"{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>"
-        for r, row in zip(term.rows, text, strict=True)
-    )
     caption = f"<caption>{escape(term.symbol)} <small>{shape(term.array.shape)}</small></caption>"
-    return f'<table class="matrix">{caption}{head}<tbody>{rows}</tbody></table>'
-
-
-def _row_head(index: int | None, is_shown: bool) -> str:
-    return f'<th scope="row">{_index(index)}</th>' if is_shown else ""
+    if term.is_cut or max(len(term.rows), len(term.columns)) > UNNUMBERED:
+        numbers = "".join(f'<th scope="col">{_index(c)}' for c in term.columns)
+        head = f"<thead><tr><td>{numbers}"
+        starts = [f'<th scope="row">{_index(r)}' for r in term.rows]
+    else:
+        head, starts = "", [""] * len(text)
+    rows = (
+        f"<tr>{start}{''.join(f'<td>{escape(cell)}' for cell in row)}"
+        for start, row in zip(starts, text, strict=True)
+    )
+    return f"<table>{caption}{head}<tbody>{''.join(rows)}</table>"
 
 
 def _index(index: int | None) -> str:
     return GAP if index is None else str(index)
-
-
-def _scrolling(table: str) -> str:
-    return f'<div class="scroll">{table}</div>'

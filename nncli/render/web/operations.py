@@ -14,10 +14,15 @@ from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.notation import SYMBOL
 
 FORWARD, BACKWARD, UPDATE = "forward", "backward", "update"
-POOLS = {
+FORWARD_WORDS = {
     "maxpool": "a = the largest cell of each window",
     "avgpool": "a = the mean of each window",
     "flatten": "a = the same numbers, in one row",
+}
+BACKWARD_WORDS = {
+    "maxpool": "∂C/∂input: the whole ∂C/∂a to the cell that was largest",
+    "avgpool": "∂C/∂input: an equal share of ∂C/∂a to each cell",
+    "flatten": "∂C/∂input = the same numbers, in the image's shape",
 }
 
 
@@ -73,7 +78,9 @@ def operations(trace: Trace) -> list[Operation]:
 def _forward(layer: LayerTrace) -> Iterator[Operation]:
     kind = layer.placed.layer
     if layer.z is None:
-        formulas = kind.forward_formulas or (Formula(_pool_words(layer), ("input", "a"), "→", ""),)
+        formulas = kind.forward_formulas or (
+            Formula(FORWARD_WORDS.get(layer.type, ""), ("input", "a"), "→", ""),
+        )
         yield from _by_formulas(layer, FORWARD, formulas)
         return
     product, sign = (
@@ -111,7 +118,7 @@ def _backward(trace: Trace, layer: LayerTrace) -> Iterator[Operation]:
         yield _single(layer, BACKWARD, "upstream", "none: a difference", view)
     if layer.delta is None:
         formulas = kind.backward_formulas or (
-            Formula("∂C/∂input: each δ back to its cells", ("upstream", "downstream"), "→", ""),
+            Formula(BACKWARD_WORDS.get(layer.type, ""), ("upstream", "downstream"), "→", ""),
         )
         yield from _by_formulas(layer, BACKWARD, formulas)
         return
@@ -230,13 +237,6 @@ def _by_formulas(
             )
             view = View(formula.text, terms, signs)
             yield _single(layer, phase, formula.terms[-1], formula.product, view)
-
-
-def _pool_words(layer: LayerTrace) -> str:
-    return {
-        "maxpool": "a = the largest cell of each window",
-        "avgpool": "a = the mean of each window",
-    }.get(layer.type, f"a = {layer.type} of the input")
 
 
 def _single(layer: LayerTrace, phase: str, key: str, product: str, view: View) -> Operation:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
@@ -11,6 +12,7 @@ from nncli.core.text import printable
 from nncli.nn.arrays import Array
 from nncli.render.web.record import embed
 
+TEXT = re.compile("[\"'`/]")  # strings, templates, and regular expressions
 # A page loads nothing: no request leaves it, whatever a name in it says.
 POLICY = (
     "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
@@ -86,8 +88,13 @@ def asset(name: str) -> str:
     text = (files("nncli.render.web") / "assets" / name).read_text(encoding="utf-8")
     if name.endswith(".js"):
         lines = (line.strip() for line in text.splitlines())
-        return "\n".join(line for line in lines if line and not line.startswith("//"))
+        return "\n".join(map(_closed, (x for x in lines if x and not x.startswith("//"))))
     return text.strip()
+
+
+def _closed(line: str) -> str:
+    """A line of a script without the blanks that only a reader needs; as it is if it holds text."""
+    return line if TEXT.search(line) else re.sub(r" ?([{}()\[\],;:=<>?&|*]+) ?", r"\1", line)
 
 
 def _digest(text: str) -> str:

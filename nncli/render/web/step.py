@@ -21,7 +21,10 @@ from nncli.render.web.page import escape, write_page
 
 SMALL = 64  # arrays of at most this many numbers are carried as they are
 LARGEST = 20_000_000  # bytes of arrays that a page may carry
-SCRIPTS = ("record", "numbers", "numbers_more", "tables", "heat", "step")
+SCRIPTS = (
+    *("record", "mathematics", "numbers", "numbers_more", "tables", "heat"),
+    *("step", "network", "player", "panel", "whatif", "along"),
+)
 FOR_OTHERS = ("numbers_more",)  # than dense layers
 VERDICTS = {"passed": "PASSED", "failed": "FAILED", "not_proven": "NOT PROVEN"}
 
@@ -131,7 +134,14 @@ def step_data(inspection: Inspection, layer: str | None = None) -> dict[str, Any
         "factors": [row._asdict() for row in attenuation(trace)],
         "operations": [as_data(op) for op in lines],
         "symbols": {term.key: SYMBOL[term.key] for term in TERMS},
-        "shapes": {each.name: each.placed.parameter_shapes for each in trace.layers},
+        "given": [
+            *("inputs", "targets"),
+            *(
+                f"{each.name}.{key}"
+                for each in trace.layers
+                for key in each.placed.parameter_shapes
+            ),
+        ],
         "own": {each.name: dict(each.placed.layer.symbols) for each in trace.layers},
         "along": along._asdict(),
         "check": _check(inspection.check),

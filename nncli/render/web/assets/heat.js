@@ -1,7 +1,7 @@
 // A heat map that the pointer or the arrow keys go over, and the numbers around the chosen cell.
 function heatFigure(page, caption, matrix) {
   const {rows, columns} = matrix;
-  const across = Math.max(1, Math.min(24, Math.floor(560 / columns)));
+  const across = Math.max(1, Math.min(24, Math.floor((matrix.leads ? 300 : 560) / columns)));
   const down = Math.max(1, Math.min(across, Math.floor(360 / rows)));
   const layer = () => element("canvas", {width: columns * across, height: rows * down, "aria-hidden": "true"});
   const base = layer(), marks = layer(), zoom = element("div", {class: "scroll"});

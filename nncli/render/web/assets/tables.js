@@ -43,7 +43,7 @@ function planes(shape, start, words, plane) {
     places = places.flatMap((at) => range(size).map((k) => [...at, k]));
   }
   return places.map((place) => plane(place, shape.at(-2), shape.at(-1), {
-    sample: start[0],
+    sample: start[0], lead: place[start.length], leads: shape[start.length],
     label: place.slice(start.length).map((k, axis) => `${words[axis]} ${k}`).join(", "),
   }));
 }

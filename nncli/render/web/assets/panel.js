@@ -1,0 +1,90 @@
+// One number: how it is made, its factors as links, and lit up wherever they are.
+
+const MOST_TERMS = 12; // of a sum that is written out
+
+Object.assign(StepPage.prototype, {
+  // Shows a number; `keep` makes it stay, and part of the address.
+  pick(ref, keep) {
+    const {number} = this.state;
+    if (keep) this.go({number: number && spelled(number) === spelled(ref) ? null : ref});
+    else if (!number) this.show(ref);
+  },
+
+  show(ref) {
+    this.drawPanel(ref);
+    this.light(ref);
+  },
+
+  light(ref) {
+    const refs = ref ? factors(this.step.made(ref)) : [], names = new Set(refs.map(spelled)), own = ref && spelled(ref);
+    for (const cell of this.cells) {
+      const name = spelled(cell.ref);
+      cell.classList.toggle("lit", names.has(name));
+      cell.classList.toggle("own", name === own);
+      cell.ariaPressed = name === own && this.state.number !== null;
+    }
+    this.maps.forEach((map) => map.light(refs));
+  },
+
+  link(ref) {
+    if (ref.eta) return `(−${rounded(this.eta)})`;
+    return element("button", {class: "link", title: this.title(ref), onclick: () => this.follow(ref)}, rounded(this.step.current(ref), 6));
+  },
+
+  // Goes to a number, and to the operation that makes it.
+  follow(ref) {
+    const find = (test) => this.operations.findIndex(test), isBy = bySample(ref.name);
+    const made = find((op) => op.makes === ref.name), used = find((op) => op.views.matrix?.terms.some(([name]) => name === ref.name));
+    const {op, sample, channel} = this.state;
+    this.go({
+      number: ref, op: made >= 0 ? made : used >= 0 ? used : op,
+      sample: isBy && sample !== "all" ? ref.at[0] : sample,
+      channel: ref.at.length > 2 + isBy ? ref.at[Number(isBy)] : channel,
+    });
+  },
+
+  title({name, at}) {
+    const [owner, ...rest] = name.split("."), key = rest.join(".");
+    const [parameter, part] = key.split("_"), own = this.record.own[owner]?.[parameter];
+    const symbol = own ? (part === "gradient" ? "∂C/∂" : "") + own : key === "outer" ? "a ⊗ δ" : this.record.symbols[key] ?? key;
+    const isBy = bySample(name), sample = isBy && this.step.samples > 1 ? `, sample ${this.sampleNames[at[0]]}` : "";
+    return `${key ? `${symbol} of ${owner}` : owner} [${(isBy ? at.slice(1) : at).join(", ")}]${sample}`;
+  },
+
+  drawPanel(ref) {
+    if (!ref) {
+      this.panel.replaceChildren(element("h2", {}, "One number"), element("p", {class: "note"},
+        "Point at a number, or go to it by Tab and the arrow keys: here is how it is made, and its factors light up. Click or Enter keeps it, Escape lets it go."));
+      return;
+    }
+    const made = this.step.made(ref), recorded = this.step.value(ref), value = this.step.current(ref);
+    const check = this.record.check?.gradients.find(({name}) => name === ref.name);
+    this.panel.replaceChildren(
+      element("h2", {}, this.title(ref)), element("p", {class: "value"}, element("data", {value: recorded}, String(recorded))),
+      Object.is(recorded, value) ? "" : element("p", {}, element("ins", {}, `✎ what if: ${value}`)),
+      element("p", {}, made.formula), ...this.substituted(made),
+      check ? element("p", {class: `verdict ${check.verdict}`}, `${check.verdict.replace("_", " ").toUpperCase()}: of ${check.size} entries of this gradient ${check.checked} were tried and ${check.verified} verified`) : "",
+      this.canEdit(ref) ? this.editor(spelled(ref), value) : "");
+  },
+
+  // The formula with the numbers in it.
+  substituted({sum = [], plus = [], minus, calls = [], scale = 1}) {
+    const line = (start, refs, sign, end = "") => element("p", {class: "substituted"}, start,
+      refs.slice(0, MOST_TERMS).map((ref, k) => [k ? sign : "", Array.isArray(ref) ? [this.link(ref[0]), " · ", this.link(ref[1])] : this.link(ref)]),
+      refs.length > MOST_TERMS ? `${sign}…` : "", end);
+    const terms = [...sum, ...plus];
+    if (minus) return [line("= ", minus, " − ")];
+    if (calls.length) return [line("of ", calls, ", ")];
+    if (!terms.length) return [];
+    if (terms.length <= MOST_TERMS) return [line(scale > 1 ? `= 1/${scale} (` : "= ", terms, " + ", scale > 1 ? ")" : "")];
+    const value = (ref) => ref.eta ? -this.eta : this.step.current(ref);
+    const products = sum.map(([a, b]) => [value(a) * value(b), a, b]).sort(([p], [q]) => Math.abs(q) - Math.abs(p));
+    const zeros = products.filter(([product]) => product === 0).length;
+    return [
+      element("p", {}, `${scale > 1 ? `1/${scale} of the` : "The"} sum of ${terms.length} terms${zeros ? `, ${zeros} of them 0` : ""}; the largest:`),
+      element("table", {}, products.slice(0, MOST_TERMS).map(([product, a, b]) => element("tr", {},
+        element("td", {}, this.link(a)), element("td", {}, "· ", this.link(b)), element("td", {}, `= ${rounded(this.step.round(product), 6)}`)))),
+      plus.length ? line("+ ", plus, " + ") : "",
+    ];
+  },
+});

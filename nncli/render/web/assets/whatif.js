@@ -1,0 +1,61 @@
+// What if: a number is changed, the step is computed anew, and what changes is marked.
+
+Object.assign(StepPage.prototype, {
+  whatIf() {
+    this.outcome = element("div", {class: "row"});
+    return this.outcome;
+  },
+
+  canEdit({name}) {
+    return !this.record.only && /^(inputs|targets)$|\.(weight|bias)$/.test(name);
+  },
+
+  editor(name, value) {
+    const input = element("input", {type: "text", inputmode: "decimal", value, size: 12, "data-key": `edit ${name}`});
+    const apply = () => {
+      const wanted = Number(input.value.trim().replace("−", "-").replace(",", ".") || NaN);
+      input.setCustomValidity(Number.isFinite(wanted) ? "" : "a number, such as 0.25");
+      if (!input.reportValidity()) return;
+      this.edits.set(name, wanted);
+      this.go({});
+    };
+    input.addEventListener("keydown", ({key}) => key === "Enter" && apply());
+    return element("span", {}, element("label", {}, `what if ${name === "eta" ? "η" : "it"} were `, input), " ", element("button", {"data-key": `apply ${name}`, onclick: apply}, "compute"));
+  },
+
+  readEdits(text) {
+    const edits = text.split(";").map((part) => part.split(":")).filter(([name, value]) =>
+      value && Number.isFinite(Number(value)) && (name === "eta" || this.canEdit(parsed(name, this.step) ?? {name: ""})));
+    this.edits = new Map(this.record.only ? [] : edits.map(([name, value]) => [name, Number(value)]));
+    const {before, after} = this.record.cost, changed = this.edits.size ? this.recomputed() : null;
+    this.outcome.replaceChildren(...(changed ? [
+      element("ins", {}, `✎ what if: C = ${rounded(changed.cost_before, 6)}, after the step ${rounded(changed.cost_after, 6)}`),
+      ` recorded: ${rounded(before, 6)}, ${after === null ? "not finite" : rounded(after, 6)}`,
+      element("button", {"data-key": "undo", onclick: () => { this.edits.clear(); this.go({}); }}, "back to the record")] : []),
+    this.record.only ? "" : this.editor("eta", this.eta));
+  },
+
+  // A number that the engine finds changed against its own unchanged step; its own rounding, which
+  // is not NumPy's, is no change.
+  recomputed() {
+    const {step, record} = this, {network} = record;
+    const start = () => Object.fromEntries(record.given.map((name) => {
+      const {data, shape} = step.array(name);
+      return [name, {data: Float64Array.from(data), shape}];
+    }));
+    this.unchanged ??= recompute(network, start(), {eta: record.eta});
+    const arrays = start();
+    for (const [name, value] of this.edits) {
+      const ref = parsed(name, step);
+      if (ref) arrays[ref.name].data[offset(arrays[ref.name].shape, ref.at)] = value;
+    }
+    const made = {...arrays, ...recompute(network, arrays, {eta: this.eta})};
+    const before = {...start(), ...this.unchanged};
+    step.edited = {};
+    for (const [name, {data, shape}] of Object.entries(made).filter(([name]) => step.array(name))) {
+      const recorded = step.array(name).data;
+      step.edited[name] = {shape, data: data.map((value, k) => Object.is(value, before[name].data[k]) ? recorded[k] : value)};
+    }
+    return made;
+  },
+});
