@@ -44,7 +44,8 @@ class Elements(HTMLParser):
 
 def unpacked(text: str) -> tuple[dict[str, Any], dict[str, Array]]:
     """As a browser reads it, in plain loops."""
-    data = zlib.decompress(base64.b64decode(text))
+    packed = base64.b85decode(text[:-1].replace(",", "<"))
+    data = zlib.decompress(packed[: len(packed) - int(text[-1])])
     start = 4 + int.from_bytes(data[:4], "little")
     record, found = json.loads(data[4:start]), {}
     for name, kind, shape in record.pop("arrays"):

@@ -46,26 +46,25 @@ def block_html(block: Block) -> str:
 
 
 def grid_html(grid: Grid, caption: str = "") -> str:
-    """A table; its first column heads the rows where it is words."""
-    heads = "".join(
-        f'<th scope="col"{_class(k < grid.words)}>{escape(text)}'
-        for k, text in enumerate(grid.headings)
-    )
+    """A table; its first column heads the rows where it is words.
+
+    The class of the table is how many columns are words (`w2`, up to `w4`).
+    """
+    heads = "".join(_head(text, "col") for text in grid.headings)
     rows = "".join(f"<tr>{''.join(_row(row, grid.words))}" for row in grid.rows)
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return f"<table>{title}<thead><tr>{heads}<tbody>{rows}</table>"
+    kind = f' class="w{min(grid.words, 4)}"' if grid.words else ""
+    return f"<table{kind}>{title}<thead><tr>{heads}<tbody>{rows}</table>"
 
 
 def _row(row: Sequence[str], words: int) -> Iterator[str]:
     for k, text in enumerate(row):
-        if k == 0 and words:
-            yield f'<th scope="row">{escape(text)}'
-        else:
-            yield f"<td{_class(k < words)}>{escape(text)}"
+        yield _head(text, "row") if k == 0 and words else f"<td>{escape(text)}"
 
 
-def _class(is_words: bool) -> str:
-    return ' class="words"' if is_words else ""
+def _head(text: str, scope: str) -> str:
+    """The head of a row or a column; an empty one heads nothing."""
+    return f'<th scope="{scope}">{escape(text)}' if text else "<td>"
 
 
 def _equation(equation: Equation) -> str:

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import numpy as np
+
+from nncli.nn.gelu import powers
 from nncli.nn.layers import Placed
 from nncli.nn.trace import Trace
 from nncli.nn.windows import Axis
@@ -25,7 +28,7 @@ def _layer(placed: Placed) -> dict[str, Any]:
         "name": placed.name,
         "type": layer.type,
         "activation": placed.activation,
-        "settings": dict(layer.settings()),
+        "settings": dict(layer.settings()) | _series(placed.activation),
         "input_shape": list(placed.input_shape),
         "output_shape": list(placed.output_shape),
         "windows": None,
@@ -34,6 +37,13 @@ def _layer(placed: Placed) -> dict[str, Any]:
         windows = layer.windows(placed.input_shape)  # type: ignore[attr-defined]
         data["windows"] = {"rows": _axis(windows.rows), "columns": _axis(windows.columns)}
     return data
+
+
+def _series(activation: str | None) -> dict[str, list[float]]:
+    """The coefficients that an activation is computed with, beside what the spec says."""
+    if activation != "gelu":
+        return {}
+    return {"series": [float(c) for c in powers(np.dtype(np.float64))]}
 
 
 def _axis(axis: Axis) -> dict[str, int]:

@@ -12,7 +12,8 @@ from nncli.core.text import printable
 from nncli.nn.arrays import Array
 from nncli.render.web.record import embed
 
-TEXT = re.compile("[\"'`/]")  # strings, templates, and regular expressions
+TEXT = re.compile("[`'/]")
+STRING = re.compile(r'("(?:[^"\\]|\\.)*")')
 # A page loads nothing: no request leaves it, whatever a name in it says.
 POLICY = (
     "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
@@ -89,12 +90,20 @@ def asset(name: str) -> str:
     if name.endswith(".js"):
         lines = (line.strip() for line in text.splitlines())
         return "\n".join(map(_closed, (x for x in lines if x and not x.startswith("//"))))
-    return text.strip()
+    return "".join(line.strip() for line in text.splitlines())
 
 
 def _closed(line: str) -> str:
-    """A line of a script without the blanks that only a reader needs; as it is if it holds text."""
-    return line if TEXT.search(line) else re.sub(r" ?([{}()\[\],;:=<>?&|*]+) ?", r"\1", line)
+    """A line of a script without the blanks that only a reader needs.
+
+    Those in strings stay; a line with a template or a slash, which may begin a regular expression,
+    is left as it is.
+    """
+    if TEXT.search(line):
+        return line
+    pieces = STRING.split(line)
+    pieces[::2] = [re.sub(r" ?([{}()\[\],;:=<>?&|*]+) ?", r"\1", code) for code in pieces[::2]]
+    return "".join(pieces)
 
 
 def _digest(text: str) -> str:

@@ -10,7 +10,9 @@ from nncli.inspection.along import cost_along
 from nncli.inspection.check import Check
 from nncli.inspection.findings import attenuation
 from nncli.inspection.record import Inspection
+from nncli.nn.activations import ACTIVATIONS
 from nncli.nn.arrays import Array
+from nncli.nn.optimizers import before
 from nncli.nn.trace import LayerTrace, Trace, norm, ratio
 from nncli.render.document import Page
 from nncli.render.notation import SYMBOL, TERMS
@@ -22,10 +24,11 @@ from nncli.render.web.page import escape, write_page
 SMALL = 64  # arrays of at most this many numbers are carried as they are
 LARGEST = 20_000_000  # bytes of arrays that a page may carry
 SCRIPTS = (
-    *("record", "mathematics", "numbers", "numbers_more", "tables", "heat"),
+    *("record", "mathematics", "mathematics_more", "numbers", "numbers_more", "tables", "heat"),
     *("step", "network", "player", "panel", "whatif", "along"),
 )
-FOR_OTHERS = ("numbers_more",)  # than dense layers
+FOR_OTHERS = ("mathematics_more", "numbers_more")  # than plain SGD of what is PLAIN
+PLAIN = {"dense", "flatten", *ACTIVATIONS, None} - {"gelu"}
 VERDICTS = {"passed": "PASSED", "failed": "FAILED", "not_proven": "NOT PROVEN"}
 
 
@@ -89,7 +92,8 @@ large matrices in part; with scripts on, every number is here, with where it com
 def _scripts(trace: Trace, carried: Carried) -> list[str]:
     """What the page of a network needs."""
     left_out: set[str] = set()
-    if all(layer.type == "dense" for layer in trace.layers):
+    kinds = {layer.type for layer in trace.layers} | {layer.activation for layer in trace.layers}
+    if not kinds - PLAIN and len(trace.links) == 1:
         left_out.update(FOR_OTHERS)
     if max(array.size for array in carried.arrays.values()) <= SMALL:
         left_out.add("heat")
@@ -134,18 +138,23 @@ def step_data(inspection: Inspection, layer: str | None = None) -> dict[str, Any
         "factors": [row._asdict() for row in attenuation(trace)],
         "operations": [as_data(op) for op in lines],
         "symbols": {term.key: SYMBOL[term.key] for term in TERMS},
-        "given": [
-            *("inputs", "targets"),
-            *(
-                f"{each.name}.{key}"
-                for each in trace.layers
-                for key in each.placed.parameter_shapes
-            ),
-        ],
+        "given": given(trace),
         "own": {each.name: dict(each.placed.layer.symbols) for each in trace.layers},
         "along": along._asdict(),
         "check": _check(inspection.check),
     }
+
+
+def given(trace: Trace) -> list[str]:
+    """What a step is computed from: all the rest follows from these arrays."""
+    names = ["inputs", "targets"]
+    for layer in trace.layers:
+        names += [f"{layer.name}.{key}" for key in layer.placed.parameter_shapes]
+        if layer.placed.layer.is_random:
+            names += [f"{layer.name}.{key}" for key in layer.recorded]
+        for key, vectors in layer.optimizer.items():
+            names += [f"{layer.name}.{key}.{name}" for name in vectors if name.endswith(before(""))]
+    return names
 
 
 def _flow(layer: LayerTrace) -> dict[str, Any]:

@@ -212,5 +212,5 @@ def test_a_new_format_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_file_calls_the_network(format: str) -> None:
     content = write(format, odd())
     text = re.sub(r'"(http://www.w3.org/2000/svg)"', "", content.decode("utf-8", "ignore"))
-    text = re.sub(r'(?<=class="record">)[^<]*', "", text)  # base64
+    text = re.sub(r'(?<=class="record">)[^<]*', "", text)  # compressed
     assert not re.search(r"https?:|//[a-z]|@import|@font-face|src\s*[:=]|url\((?!#)", text)

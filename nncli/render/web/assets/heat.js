@@ -6,7 +6,7 @@ function heatFigure(page, caption, matrix) {
   const layer = () => element("canvas", {width: columns * across, height: rows * down, "aria-hidden": "true"});
   const base = layer(), marks = layer(), zoom = element("div", {class: "scroll"});
   const view = element("div", {
-    class: "heat", tabindex: 0, role: "group",
+    class: "heat", tabindex: 0, role: "group", "data-key": caption,
     "aria-label": `${caption}, ${rows}×${columns}, as a heat map: the arrow keys choose a cell, Enter keeps it`,
   }, base, marks);
   const words = `${caption} ${rows}×${columns}: blue is plus, red${across > 4 && down > 4 ? " and hatched" : ""} is minus. Choose a cell by pointer or arrow keys.`;

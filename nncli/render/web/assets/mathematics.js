@@ -1,0 +1,155 @@
+// A step computed anew in float64, row for row as nncli/nn has it. Arrays are {data, shape}, the
+// sample first, and named as in the record.
+
+// σ(z) and σ′(z) of one number.
+const ACTIVATIONS = {
+  sigmoid: (z) => {
+    const a = 1 / (1 / Math.exp(z) + 1);
+    return [a, a * (1 / (Math.exp(z) + 1))];
+  },
+  tanh: (z) => [Math.tanh(z), (2 / (Math.exp(z) + 1 / Math.exp(z))) ** 2],
+  relu: (z) => [Math.max(z, 0), z > 0 ? 1 : 0],
+  leaky_relu: (z, {negative_slope}) => z > 0 ? [z, 1] : [z * negative_slope, negative_slope],
+  elu: (z, {alpha}) => z > 0 ? [z, 1] : [alpha * Math.expm1(z), alpha * Math.exp(z)],
+  softplus: (z) => [Math.max(Math.log1p(Math.exp(Math.min(z, 40))), z), 1 / (1 / Math.exp(Math.min(z, 40)) + 1)],
+  identity: (z) => [z, 1],
+};
+
+// C_x of one sample from z, a and y; ∂C_x/∂a of one output; a − y is that, or δ, see `fused`.
+const COSTS = {
+  quadratic: {each: (z, a, y) => 0.5 * a.reduce((sum, value, j) => sum + (value - y[j]) ** 2, 0)},
+  sigmoid: {
+    each: (z, a, y) => z.reduce((sum, value, j) => sum + Math.log1p(Math.exp(-Math.abs(value))) + ((value > 0 ? value : 0) - y[j] * value), 0),
+    upstream: (z, y) => z.map((value, j) => (y[j] === 1 ? 0 : (1 - y[j]) * (1 + Math.exp(value))) - (y[j] === 0 ? 0 : y[j] * (1 + Math.exp(-value)))),
+  },
+  softmax: {
+    each: (z, a, y) => {
+      const most = Math.max(...z), log = Math.log(z.reduce((sum, value) => sum + Math.exp(value - most), 0));
+      return -z.reduce((sum, value, j) => sum + y[j] * (value - most - log), 0);
+    },
+    upstream: (z, y) => {
+      const most = Math.max(...z), sum = z.reduce((total, value) => total + Math.exp(value - most), 0);
+      return z.map((value, j) => y[j] === 0 ? 0 : -y[j] * (Math.exp(most - value) * sum));
+    },
+  },
+};
+
+// A kind of layer: `forward` fills what it has of z and a, `backward` what it has of gradients and
+// downstream, of `of`: {layer, n, get(key), put(key, shape, (place) => number)}.
+const LAYERS = {
+  dense: {
+    forward({layer, n, get, put}) {
+      const a = get("input").data, w = get("weight").data, b = get("bias")?.data;
+      const [units] = layer.output_shape, inputs = a.length / n;
+      put("z", [n, units], (k) => {
+        const x = Math.floor(k / units), j = k % units;
+        let sum = 0;
+        for (let i = 0; i < inputs; i++) sum += a[x * inputs + i] * w[i * units + j];
+        return sum + (b ? b[j] : 0);
+      });
+      activate(layer, n, get, put);
+    },
+    backward({layer, n, get, put}) {
+      const a = get("input").data, delta = get("delta").data, w = get("weight").data;
+      const [units] = layer.output_shape, inputs = a.length / n;
+      const over = (count, term) => {
+        let sum = 0;
+        for (let k = 0; k < count; k++) sum += term(k);
+        return sum;
+      };
+      put("weight_gradient", [inputs, units], (k) => over(n, (x) => a[x * inputs + Math.floor(k / units)] * delta[x * units + k % units]) / n);
+      if (get("bias")) put("bias_gradient", [units], (j) => over(n, (x) => delta[x * units + j]) / n);
+      put("downstream", get("input").shape, (k) => over(units, (j) => delta[Math.floor(k / inputs) * units + j] * w[k % inputs * units + j]));
+    },
+  },
+  flatten: {
+    forward: ({layer, n, get, put}) => put("a", [n, ...layer.output_shape], (k) => get("input").data[k]),
+    backward: ({get, put}) => put("downstream", get("input").shape, (k) => get("upstream").data[k]),
+  },
+};
+
+function activate({activation, settings}, n, get, put) {
+  const {data: z, shape} = get("z"), row = ACTIVATIONS[activation];
+  if (row) {
+    const both = Array.from(z, (value) => row(value, settings));
+    put("a", shape, (k) => both[k][0]);
+    put("sigma_prime", shape, (k) => both[k][1]);
+    return;
+  }
+  const units = z.length / n, of = (k) => z.subarray(Math.floor(k / units) * units, (Math.floor(k / units) + 1) * units);
+  const most = (k) => Math.max(...of(k));
+  put("a", shape, (k) => Math.exp(z[k] - most(k)) / of(k).reduce((sum, value) => sum + Math.exp(value - most(k)), 0));
+}
+
+// A link of the optimizer: from the direction so far to the next; `keep` records what it makes.
+const LINKS = {
+  "learning rate": ({eta}, d) => d.map((value) => -eta * value),
+};
+
+// All arrays of a step by name, and cost_before and cost_after. `given` holds inputs, targets,
+// parameters, masks, and the optimizer's state before the step.
+function recompute(network, given, {eta}) {
+  const {layers} = network, last = layers.at(-1), n = given.inputs.shape[0];
+  const cost = COSTS[network.cost.name === "quadratic" ? "quadratic" : last.activation];
+
+  function forward(made) {
+    layers.forEach((layer, k) => {
+      made[`${layer.name}.input`] = k ? made[`${layers[k - 1].name}.a`] : made.inputs;
+      LAYERS[layer.type].forward(access(layer, made));
+    });
+    const z = made[`${last.name}.z`].data, a = made[`${last.name}.a`].data, units = a.length / n;
+    let total = 0;
+    for (let x = 0; x < n; x++) total += cost.each(...[z, a, made.targets.data].map((array) => array.subarray(x * units, (x + 1) * units)));
+    return total / n;
+  }
+
+  function access(layer, made) {
+    return {
+      layer, n,
+      get: (key) => made[`${layer.name}.${key}`],
+      put: (key, shape, number) => {
+        const data = new Float64Array(shape.reduce((product, size) => product * size, 1));
+        for (let k = 0; k < data.length; k++) data[k] = number(k);
+        made[`${layer.name}.${key}`] = {data, shape};
+      },
+    };
+  }
+
+  const made = {...given};
+  made.cost_before = forward(made);
+  let above = null;
+  for (const layer of [...layers].reverse()) {
+    const of = access(layer, made), {get, put} = of, {shape, data: a} = get("a");
+    if (above) made[`${layer.name}.upstream`] = {...made[`${above.name}.downstream`], shape};
+    else {
+      const y = made.targets.data, error = (k) => a[k] - y[k];
+      if (!network.cost.fused) put("upstream", shape, error);
+      else {
+        const units = a.length / n, z = get("z").data;
+        const slopes = Array.from({length: n}, (_, x) => Array.from(cost.upstream(z.subarray(x * units, (x + 1) * units), y.subarray(x * units, (x + 1) * units)))).flat();
+        put("upstream", shape, (k) => slopes[k]);
+        put("delta", shape, error);
+      }
+    }
+    const upstream = get("upstream").data, prime = get("sigma_prime")?.data;
+    if (prime && (above || !network.cost.fused)) put("delta", shape, (k) => upstream[k] * prime[k]);
+    LAYERS[layer.type].backward(of);
+    above = layer;
+  }
+
+  const after = {...given};
+  for (const layer of layers) {
+    for (const key of ["weight", "bias"]) {
+      const name = `${layer.name}.${key}`, parameter = given[name];
+      if (!parameter) continue;
+      const {shape, data: w} = parameter;
+      const keep = (vector, data) => { made[`${name}.${vector}`] = {data, shape}; return data; };
+      const before = (vector) => given[`${name}.${vector}_before`].data;
+      const update = network.links.reduce((d, link) => LINKS[link.name]({...link, eta, w, before, keep, scalars: network.scalars}, d), made[`${name}_gradient`].data);
+      made[`${name}_update`] = {data: update, shape};
+      after[name] = made[`${name}_new`] = {data: w.map((value, k) => value + update[k]), shape};
+    }
+  }
+  made.cost_after = forward(after);
+  return made;
+}

@@ -143,6 +143,10 @@ const MADE = {
       sum: range(layer.output_shape[0]).map((j) => [ref("delta", [x, j]), ref("weight", [i, j])]),
     }),
   },
+  flatten: {
+    a: ({ref, at, step}) => ({formula: "the same number, in a row", calls: [ref("input", reshaped(step, ref("a", at), ref("input", at).name))]}),
+    downstream: ({ref, at, step}) => ({formula: "the same number, in its place", calls: [ref("upstream", reshaped(step, ref("downstream", at), ref("upstream", at).name))]}),
+  },
 };
 
 // σ and σ′ as they are written, and the quantity that σ′ is written with.

@@ -93,10 +93,6 @@ Object.assign(MADE, {
       scale: layer.windows.rows.kernel * layer.windows.columns.kernel,
     }),
   },
-  flatten: {
-    a: ({ref, at, step}) => ({formula: "the same number, in a row", calls: [ref("input", reshaped(step, ref("a", at), ref("input", at).name))]}),
-    downstream: ({ref, at, step}) => ({formula: "the same number, in its place", calls: [ref("upstream", reshaped(step, ref("downstream", at), ref("upstream", at).name))]}),
-  },
   dropout: {
     a: ({ref, at}) => ({formula: "a = input ⊙ mask", sum: [[ref("input", at), ref("mask", at)]]}),
     downstream: ({ref, at}) => ({formula: "∂C/∂input = ∂C/∂a ⊙ mask", sum: [[ref("upstream", at), ref("mask", at)]]}),

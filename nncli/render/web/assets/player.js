@@ -47,18 +47,17 @@ Object.assign(StepPage.prototype, {
   },
 
   play() {
-    const isOver = () => this.state.op === this.operations.length - 1;
-    if (this.timer) {
-      clearTimeout(this.timer);
-      this.timer = 0;
-    } else {
-      if (isOver()) this.go({op: 0, number: null});
-      const next = () => {
-        this.timer = 0;
-        this.move(1);
-        this.play();
-      };
-      this.timer = this.playing.textContent === "pause" && isOver() ? 0 : setTimeout(next, this.speed.value);
+    const last = this.operations.length - 1;
+    const next = () => {
+      this.move(1);
+      this.timer = this.state.op < last ? setTimeout(next, this.speed.value) : 0;
+      this.playing.textContent = this.timer ? "pause" : "play";
+    };
+    clearTimeout(this.timer);
+    if (this.timer) this.timer = 0;
+    else {
+      if (this.state.op === last) this.go({op: 0, number: null});
+      this.timer = setTimeout(next, this.speed.value);
     }
     this.playing.textContent = this.timer ? "pause" : "play";
   },

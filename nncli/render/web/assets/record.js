@@ -1,9 +1,7 @@
 // The record that the page carries, see record.py. Arrays are {data, shape, type} by name, data a
 // Float32Array, Float64Array or Int32Array.
 async function readRecord(root) {
-  const text = root.querySelector("script.record").textContent;
-  const packed = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const stream = new Blob([fromBase85(root.querySelector("script.record").textContent)]).stream().pipeThrough(new DecompressionStream("deflate"));
   const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
   let start = 4 + new DataView(bytes.buffer).getUint32(0, true);
   const record = JSON.parse(new TextDecoder().decode(bytes.subarray(4, start)));
@@ -20,6 +18,21 @@ async function readRecord(root) {
     arrays[name] = {data: new kind(together.buffer), shape, type};
   }
   return {...record, arrays};
+}
+
+const BASE85 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;,=>?@^_`{|}~";
+
+function fromBase85(text) {
+  const bytes = new DataView(new ArrayBuffer((text.length - 1) / 5 * 4));
+  const digits = new Map([...BASE85].map((c, k) => [c, k]));
+  for (let k = 0, number = 0; k < text.length - 1; k++) {
+    number = number * 85 + digits.get(text[k]);
+    if (k % 5 === 4) {
+      bytes.setUint32(Math.floor(k / 5) * 4, number);
+      number = 0;
+    }
+  }
+  return bytes.buffer.slice(0, bytes.byteLength - text.at(-1));
 }
 
 // Whether this browser can read the record at all.

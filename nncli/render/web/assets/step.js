@@ -38,17 +38,18 @@ class StepPage {
     }
     place.addEventListener("keydown", (event) => this.key(event));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.drawMaps());
-    if (this.root === document) addEventListener("hashchange", () => this.read());
+    if (this.root === document) addEventListener("hashchange", () => this.address !== this.drawn && this.read());
     this.read();
   }
 
   // The state is in the address, so that a link shows what its sender sees.
 
   get address() {
-    return this.root === document ? decodeURIComponent(location.hash.slice(1)) : this.hash;
+    return this.root === document ? location.hash.slice(1).replace(/%5B/g, "[").replace(/%5D/g, "]") : this.hash;
   }
 
   read() {
+    this.drawn = this.address;
     const wanted = Object.fromEntries(this.address.split("&").map((part) => part.split("=")));
     const number = parsed(wanted.number ?? "", this.step);
     this.state = {
@@ -66,11 +67,9 @@ class StepPage {
     const {op, view, sample, channel, number} = {...this.state, ...change};
     const parts = {op, view, sample, channel, number: number && spelled(number), edit: [...this.edits].map((edit) => edit.join(":")).join(";")};
     const text = Object.entries(parts).filter(([, value]) => value !== "" && value !== null).map((part) => part.join("=")).join("&");
-    if (this.root === document && this.address !== text) location.hash = text; // "hashchange" draws
-    else {
-      this.hash = text;
-      this.read();
-    }
+    this.hash = text;
+    if (this.root === document) location.hash = text;
+    this.read();
   }
 
   draw() {
@@ -81,7 +80,7 @@ class StepPage {
     this.updateControls();
     this.drawMaps();
     this.show(this.state.number);
-    if (focused) this.place.querySelector(`[data-key="${focused}"]`)?.focus();
+    if (focused) this.place.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
   }
 
   drawMaps() {

@@ -43,7 +43,7 @@ function planes(shape, start, words, plane) {
     places = places.flatMap((at) => range(size).map((k) => [...at, k]));
   }
   return places.map((place) => plane(place, shape.at(-2), shape.at(-1), {
-    sample: start[0], lead: place[start.length], leads: shape[start.length],
+    sample: start[0], lead: place[start.length], leads: place.length > start.length ? shape[start.length] : 0,
     label: place.slice(start.length).map((k, axis) => `${words[axis]} ${k}`).join(", "),
   }));
 }
@@ -74,7 +74,7 @@ function matrixFigure(page, symbol, matrix) {
   const caption = [symbol, sample, matrix.label].filter(Boolean).join(", ");
   const {rows, columns} = matrix;
   const isLarge = rows * columns > MOST_CELLS || columns > MOST_ACROSS;
-  return isLarge ? heatFigure(page, caption, matrix) : valueTable(page, caption, matrix, range(rows), range(columns));
+  return isLarge ? heatFigure(page, caption, matrix) : element("div", {class: "scroll"}, valueTable(page, caption, matrix, range(rows), range(columns)));
 }
 
 function valueTable(page, caption, matrix, rows, columns) {
@@ -94,7 +94,7 @@ function valueTable(page, caption, matrix, rows, columns) {
 // A number that can be chosen: one stop of the Tab key a table, the arrows go on from there.
 function valueCell(page, ref) {
   if (!ref) return element("td", {}, "0");
-  const button = element("button", {class: "cell", tabindex: -1});
+  const button = element("button", {class: "cell", tabindex: -1, "data-key": spelled(ref)});
   button.ref = ref;
   page.cells.push(button);
   fillCell(page, button);

@@ -27,6 +27,7 @@ Object.assign(StepPage.prototype, {
     const edits = text.split(";").map((part) => part.split(":")).filter(([name, value]) =>
       value && Number.isFinite(Number(value)) && (name === "eta" || this.canEdit(parsed(name, this.step) ?? {name: ""})));
     this.edits = new Map(this.record.only ? [] : edits.map(([name, value]) => [name, Number(value)]));
+    this.step.edited = null;
     const {before, after} = this.record.cost, changed = this.edits.size ? this.recomputed() : null;
     this.outcome.replaceChildren(...(changed ? [
       element("ins", {}, `✎ what if: C = ${rounded(changed.cost_before, 6)}, after the step ${rounded(changed.cost_after, 6)}`),

@@ -1,0 +1,90 @@
+"""A browser for the tests of pages: Debian's chromium, driven by Playwright; see `make browser`."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+api = pytest.importorskip("playwright.sync_api", reason="Playwright is not here: make browser")
+axe_api = pytest.importorskip("axe_playwright_python.sync_playwright", reason="make browser")
+
+WIDE, PHONE = (1280, 800), (390, 844)
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+
+
+class Opened:
+    """A page in the browser, and all that it asked for or complained of.
+
+    Attributes:
+        page: Playwright's.
+        requests: to anywhere but the file itself.
+        complaints: messages on the console, and errors of scripts.
+    """
+
+    def __init__(self, page: Any, path: Path, fragment: str = "") -> None:
+        self.page, self.requests, self.complaints = page, list[str](), list[str]()
+        url = path.as_uri()
+        page.on("request", lambda r: self.requests.append(r.url))
+        page.on("console", lambda m: self.complaints.append(m.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.goto(url + fragment)
+        self.requests = [r for r in self.requests if r.partition("#")[0] != url]
+
+    def assert_clean(self) -> None:
+        """Nothing was asked for and nothing complained of."""
+        assert self.requests == []
+        assert self.complaints == []
+
+    def assert_accessible(self) -> None:
+        """No rule of axe-core is violated."""
+        found = axe_api.Axe().run(self.page).response["violations"]
+        where = [(rule["id"], node["html"][:200]) for rule in found for node in rule["nodes"]]
+        assert where == [], json.dumps(where, indent=1)
+
+    def assert_fits(self) -> None:
+        """The page does not scroll sideways."""
+        wide, window = self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        assert wide <= window
+
+
+Open = Callable[..., Opened]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    found = next((path for name in NAMES if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.fail("there is no chromium on the PATH: apt-get install chromium", pytrace=False)
+    with api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Open]:
+    """`open_page(path, "#fragment", scheme=..., size=..., java_script=...)` opens a file."""
+    contexts: list[Any] = []
+
+    def open_it(
+        path: Path,
+        fragment: str = "",
+        *,
+        scheme: str = "light",
+        size: tuple[int, int] = WIDE,
+        java_script: bool = True,
+        **how: Any,
+    ) -> Opened:
+        viewport = {"width": size[0], "height": size[1]}
+        context = browser.new_context(
+            viewport=viewport, color_scheme=scheme, java_script_enabled=java_script, **how
+        )
+        contexts.append(context)
+        return Opened(context.new_page(), path, fragment)
+
+    yield open_it
+    for context in contexts:
+        context.close()
