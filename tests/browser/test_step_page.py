@@ -13,6 +13,7 @@ from nncli.nn.arrays import Array
 from nncli.render.formats import write
 from nncli.render.pages.breakdown import document
 from nncli.render.pages.kinds import Choices
+from nncli.render.web.operations import operations
 from nncli.render.web.step import named_arrays
 from tests.browser.conftest import PHONE, WIDE, Open, Opened, api
 from tests.conftest import CONFIGS
@@ -141,6 +142,46 @@ def test_large_matrices_are_zoomed_into(open_page: Open, pages: Any) -> None:
         assert len(shown) > 20
         for name, at, text in shown:
             assert float(text) == expected(arrays, name, at)
+    opened.assert_clean()
+
+
+WINDOW = """() => ({
+    terms: [...document.querySelectorAll(".window-products .window-part")].map((part) =>
+        [...part.querySelectorAll("table")].map((table) =>
+            [...table.querySelectorAll("td data")].map((data) => Number(data.value)))),
+    result: Number(document.querySelector(".window-sum strong data").value)})"""
+
+
+@pytest.mark.parametrize(
+    ("line", "result"),
+    [
+        ("conv1.z", "conv1.z"),
+        ("conv1.downstream", "conv1.downstream"),
+        ("avgpool1.a", "avgpool1.a"),
+    ],
+)
+def test_windows_slide_over_the_records_numbers(
+    open_page: Open, pages: Any, line: str, result: str
+) -> None:
+    path, inspection = pages["digits-conv"]
+    arrays = dict(named_arrays(inspection.trace))
+    makes = [op.makes for op in operations(inspection.trace)]
+    opened = ready(open_page(path))
+    for plane, row, column in ((0, 0, 0), (2, 1, 3), (0, 3, 2)):
+        plane = min(plane, arrays[result].shape[1] - 1)
+        go(opened, op=makes.index(line), view="matrix", window=f"{plane},{row},{column}")
+        shown = opened.page.evaluate(WINDOW)
+        assert shown["result"] == float(arrays[result][0, plane, row, column])
+        if line == "avgpool1.a":
+            cells = [cell for (window,) in shown["terms"] for cell in window]
+            assert np.mean(cells) == pytest.approx(shown["result"], rel=1e-6)
+            continue
+        total = 0.0
+        for window, factor, product in shown["terms"]:
+            exact = [np.float32(a) * np.float32(b) for a, b in zip(window, factor, strict=True)]
+            assert product == [float(x) for x in exact]
+            total += sum(product)
+        assert total == pytest.approx(shown["result"], rel=1e-4, abs=1e-6)  # the bias is 0
     opened.assert_clean()
 
 

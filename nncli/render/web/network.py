@@ -5,9 +5,23 @@ from typing import Any
 import numpy as np
 
 from nncli.nn.gelu import powers
-from nncli.nn.layers import Placed
+from nncli.nn.layers import Conv, Placed
+from nncli.nn.layers.pool import Pool
 from nncli.nn.trace import Trace
-from nncli.nn.windows import Axis
+from nncli.nn.windows import Axis, Windows
+
+# σ and σ′ as formulas, and the quantity that σ′ is written with.
+WRITTEN = {
+    "sigmoid": ("1 / (1 + exp(−z))", "a (1 − a)", "a"),
+    "tanh": ("tanh(z)", "1 − a²", "a"),
+    "relu": ("max(z, 0)", "1 where z > 0, else 0", "z"),
+    "leaky_relu": ("z, or the slope times z where z ≤ 0", "1 where z > 0, else the slope", "z"),
+    "elu": ("z, or α (exp(z) − 1) where z ≤ 0", "1 where z > 0, else α exp(z)", "z"),
+    "softplus": ("ln(1 + exp(z))", "1 / (1 + exp(−z))", "z"),
+    "gelu": ("z Φ(z)", "Φ(z) + z φ(z)", "z"),
+    "identity": ("z", "1", "z"),
+}
+UNWRITTEN = ("σ(z)", "the slope of σ at z", "z")
 
 
 def network_data(trace: Trace) -> dict[str, Any]:
@@ -31,12 +45,19 @@ def _layer(placed: Placed) -> dict[str, Any]:
         "settings": dict(layer.settings()) | _series(placed.activation),
         "input_shape": list(placed.input_shape),
         "output_shape": list(placed.output_shape),
+        "written": WRITTEN.get(placed.activation or "", UNWRITTEN),
         "windows": None,
     }
     if layer.has_windows:
-        windows = layer.windows(placed.input_shape)  # type: ignore[attr-defined]
+        windows = windows_of(placed)
         data["windows"] = {"rows": _axis(windows.rows), "columns": _axis(windows.columns)}
     return data
+
+
+def windows_of(placed: Placed) -> Windows:
+    """The windows of a layer that has them."""
+    assert isinstance(placed.layer, Conv | Pool)
+    return placed.layer.windows(placed.input_shape)
 
 
 def _series(activation: str | None) -> dict[str, list[float]]:

@@ -2,18 +2,14 @@
 
 import base64
 import hashlib
-import re
 from collections.abc import Iterable, Mapping
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from nncli.core.text import printable
 from nncli.nn.arrays import Array
 from nncli.render.web.record import embed
+from nncli.render.web.scripts import asset, joined
 
-TEXT = re.compile("[`'/]")
-STRING = re.compile(r'("(?:[^"\\]|\\.)*")')
 # A page loads nothing: no request leaves it, whatever a name in it says.
 POLICY = (
     "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
@@ -75,35 +71,6 @@ def write_page(
 </body>
 </html>
 """.encode()
-
-
-def joined(scripts: Iterable[str], start: str) -> str:
-    """Scripts as one, in a scope of their own, which ends in a call of `start`."""
-    code = "\n".join(asset(f"{name}.js") for name in scripts)
-    return f'(() => {{\n"use strict";\n{code}\n{start}(document);\n}})();'
-
-
-@cache
-def asset(name: str) -> str:
-    """A file of `assets`; of scripts without indentation, and lines that are comments."""
-    text = (files("nncli.render.web") / "assets" / name).read_text(encoding="utf-8")
-    if name.endswith(".js"):
-        lines = (line.strip() for line in text.splitlines())
-        return "\n".join(map(_closed, (x for x in lines if x and not x.startswith("//"))))
-    return "".join(line.strip() for line in text.splitlines())
-
-
-def _closed(line: str) -> str:
-    """A line of a script without the blanks that only a reader needs.
-
-    Those in strings stay; a line with a template or a slash, which may begin a regular expression,
-    is left as it is.
-    """
-    if TEXT.search(line):
-        return line
-    pieces = STRING.split(line)
-    pieces[::2] = [re.sub(r" ?([{}()\[\],;:=<>?&|*]+) ?", r"\1", code) for code in pieces[::2]]
-    return "".join(pieces)
 
 
 def _digest(text: str) -> str:

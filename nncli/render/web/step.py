@@ -16,8 +16,10 @@ from nncli.nn.optimizers import before
 from nncli.nn.trace import LayerTrace, Trace, norm, ratio
 from nncli.render.document import Page
 from nncli.render.notation import SYMBOL, TERMS
+from nncli.render.web.along import along_html
 from nncli.render.web.blocks import to_html
-from nncli.render.web.network import network_data
+from nncli.render.web.convolution import cell_axis, forward_axis, tap_axis
+from nncli.render.web.network import network_data, windows_of
 from nncli.render.web.operations import as_data, operations
 from nncli.render.web.page import escape, write_page
 
@@ -25,8 +27,9 @@ SMALL = 64  # arrays of at most this many numbers are carried as they are
 LARGEST = 20_000_000  # bytes of arrays that a page may carry
 SCRIPTS = (
     *("record", "mathematics", "mathematics_more", "numbers", "numbers_more", "tables", "heat"),
-    *("step", "network", "player", "panel", "whatif", "along"),
+    *("step", "network", "player", "panel", "whatif", "windows", "step_windows"),
 )
+FOR_WINDOWS = ("windows", "step_windows")
 FOR_OTHERS = ("mathematics_more", "numbers_more")  # than plain SGD of what is PLAIN
 PLAIN = {"dense", "flatten", *ACTIVATIONS, None} - {"gelu"}
 VERDICTS = {"passed": "PASSED", "failed": "FAILED", "not_proven": "NOT PROVEN"}
@@ -75,14 +78,17 @@ def write_step(inspection: Inspection, page: Page, layer: str | None = None) -> 
 <div class="app"><noscript><p class="note">Scripts are off. What follows is the whole step as text,
 large matrices in part; with scripts on, every number is here, with where it comes from.</p>
 </noscript></div>
+{along_html(trace, cost_along(trace))}
 <article class="text" aria-label="the whole step as text">
 {to_html(page[2:])}
 </article>
 </main>"""
+    scripts = _scripts(trace, carried)
     return write_page(
         trace.name,
         body,
-        scripts=_scripts(trace, carried),
+        scripts=scripts,
+        styles=("windows",) if "windows" in scripts else (),
         start="startStep",
         record=record,
         arrays=carried.arrays,
@@ -95,6 +101,8 @@ def _scripts(trace: Trace, carried: Carried) -> list[str]:
     kinds = {layer.type for layer in trace.layers} | {layer.activation for layer in trace.layers}
     if not kinds - PLAIN and len(trace.links) == 1:
         left_out.update(FOR_OTHERS)
+    if not any(layer.placed.layer.has_windows for layer in trace.layers):
+        left_out.update(FOR_WINDOWS)
     if max(array.size for array in carried.arrays.values()) <= SMALL:
         left_out.add("heat")
     return [name for name in SCRIPTS if name not in left_out]
@@ -118,7 +126,6 @@ def _verdict(check: Check | None) -> str:
 def step_data(inspection: Inspection, layer: str | None = None) -> dict[str, Any]:
     """All but the arrays."""
     trace = inspection.trace
-    along = cost_along(trace)
     lines = [op for op in operations(trace) if layer is None or op.layer == layer]
     return {
         "kind": "step",
@@ -139,10 +146,23 @@ def step_data(inspection: Inspection, layer: str | None = None) -> dict[str, Any
         "operations": [as_data(op) for op in lines],
         "symbols": {term.key: SYMBOL[term.key] for term in TERMS},
         "given": given(trace),
+        "windows": {each.name: axes for each in trace.layers if (axes := _windows(each))},
         "own": {each.name: dict(each.placed.layer.symbols) for each in trace.layers},
-        "along": along._asdict(),
         "check": _check(inspection.check),
     }
+
+
+def _windows(layer: LayerTrace) -> dict[str, list[dict[str, Any]]]:
+    """The axes of a layer's windows as its player takes them; empty for a layer without any."""
+    if not layer.placed.layer.has_windows:
+        return {}
+    windows = windows_of(layer.placed)
+    both = windows.rows, windows.columns
+    axes = {"output": [forward_axis(axis, "zeros") for axis in both]}
+    if layer.weight is not None:
+        axes["filter"] = [tap_axis(axis, "zeros", turned=False) for axis in both]
+        axes["matrix"] = [cell_axis(axis, "zeros") for axis in both]
+    return axes
 
 
 def given(trace: Trace) -> list[str]:

@@ -93,7 +93,7 @@ const MADE = {
         const units = range(layer.output_shape[0]).map((j) => ref("z", [at[0], j]));
         return {formula: `${nth("a", at[1])} = exp(${nth("z", at[1])}) / Σ_k exp(z_k)`, calls: units};
       }
-      return {formula: `a = ${(SLOPES[activation] ?? [`${activation}(z)`])[0]}`, calls: [ref("z", at)]};
+      return {formula: `a = ${layer.written[0]}`, calls: [ref("z", at)]};
     },
     upstream: ({layer, ref, at, step}) => {
       const above = step.layers[step.layers.indexOf(layer) + 1];
@@ -106,7 +106,7 @@ const MADE = {
       return {formula: "∂C/∂a = a − y", minus: [ref("a", at), target]};
     },
     sigma_prime: ({layer, ref, at}) => {
-      const [, slope, key] = SLOPES[layer.activation] ?? ["", "the derivative at z", "z"];
+      const [, slope, key] = layer.written;
       return {formula: `σ′(z) = ${slope}`, calls: [ref(key, at)]};
     },
     delta: ({layer, ref, at, step}) => {
@@ -147,18 +147,6 @@ const MADE = {
     a: ({ref, at, step}) => ({formula: "the same number, in a row", calls: [ref("input", reshaped(step, ref("a", at), ref("input", at).name))]}),
     downstream: ({ref, at, step}) => ({formula: "the same number, in its place", calls: [ref("upstream", reshaped(step, ref("downstream", at), ref("upstream", at).name))]}),
   },
-};
-
-// σ and σ′ as they are written, and the quantity that σ′ is written with.
-const SLOPES = {
-  sigmoid: ["1 / (1 + exp(−z))", "a (1 − a)", "a"],
-  tanh: ["tanh(z)", "1 − a²", "a"],
-  relu: ["max(z, 0)", "1 where z > 0, else 0", "z"],
-  leaky_relu: ["z, or the slope times z where z ≤ 0", "1 where z > 0, else the slope", "z"],
-  elu: ["z, or α (exp(z) − 1) where z ≤ 0", "1 where z > 0, else α exp(z)", "z"],
-  softplus: ["ln(1 + exp(z))", "1 / (1 + exp(−z))", "z"],
-  gelu: ["z Φ(z)", "Φ(z) + z φ(z)", "z"],
-  identity: ["z", "1", "z"],
 };
 
 const mean = (step) => step.samples > 1 ? `1/${step.samples} Σ_x ` : "";

@@ -29,7 +29,7 @@ class StepPage {
     this.lines = element("div", {class: "lines"});
     this.panel = element("aside", {class: "panel", "aria-label": "one number"});
     this.says = element("p", {role: "status", class: "visually-hidden"});
-    place.replaceChildren(this.network, this.controls(), element("div", {class: "columns"}, this.lines, this.panel), this.along(), this.says);
+    place.replaceChildren(this.network, this.controls(), element("div", {class: "columns"}, this.lines, this.panel), this.says);
     for (const kind of ["pointerover", "focusin", "click"]) {
       place.addEventListener(kind, ({target}) => {
         const ref = target.closest("button.cell")?.ref;
@@ -57,6 +57,7 @@ class StepPage {
       view: VIEWS[wanted.view] ? wanted.view : "hadamard",
       sample: wanted.sample === "all" || this.sampleNames[wanted.sample] !== undefined ? wanted.sample : "0",
       channel: Number(wanted.channel) || 0,
+      window: wanted.window ?? null,
       number,
     };
     this.readEdits(wanted.edit ?? "");
@@ -64,21 +65,28 @@ class StepPage {
   }
 
   go(change) {
-    const {op, view, sample, channel, number} = {...this.state, ...change};
-    const parts = {op, view, sample, channel, number: number && spelled(number), edit: [...this.edits].map((edit) => edit.join(":")).join(";")};
-    const text = Object.entries(parts).filter(([, value]) => value !== "" && value !== null).map((part) => part.join("=")).join("&");
-    this.hash = text;
-    if (this.root === document) location.hash = text;
+    const stays = !("op" in change || "sample" in change || "channel" in change);
+    this.state = {...this.state, window: stays ? this.state.window : null, ...change};
+    this.hash = this.spelledState();
+    if (this.root === document) location.hash = this.hash;
     this.read();
+  }
+
+  spelledState() {
+    const {number, ...rest} = this.state;
+    const parts = {...rest, number: number && spelled(number), edit: [...this.edits].map((edit) => edit.join(":")).join(";")};
+    return Object.entries(parts).filter(([, value]) => value !== "" && value !== null).map((part) => part.join("=")).join("&");
   }
 
   draw() {
     const focused = this.root.activeElement?.dataset?.key;
-    Object.assign(this, {cells: [], maps: [], channels: 0});
+    Object.assign(this, {cells: [], maps: [], channels: 0, isDrawn: false});
     this.drawNetwork();
     this.drawLines();
     this.updateControls();
     this.drawMaps();
+    this.placeWindow?.();
+    this.isDrawn = true;
     this.show(this.state.number);
     if (focused) this.place.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
   }

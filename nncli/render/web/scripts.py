@@ -1,0 +1,96 @@
+"""The scripts of a page: files of `assets`, joined, without what only their readers need."""
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib.resources import files
+
+BLANKS = re.compile(r" ?((?:[{}()\[\],;:=<>?&|*]|!=)+) ?")
+SIGNS = re.compile(r"(?<![-+]) ([-+/%]) (?![-+])")  # two in a row would be another sign
+BEFORE_PATTERN = (
+    "(,=:[!&|?{;"  # what stands before a regular expression, and never before a quotient
+)
+
+
+def joined(names: Iterable[str], start: str) -> str:
+    """Scripts as one, in a scope of their own, which ends in a call of `start`."""
+    code = "\n".join(asset(f"{name}.js") for name in names)
+    return f'(() => {{\n"use strict";\n{code}\n{start}(document);\n}})();'
+
+
+@cache
+def asset(name: str) -> str:
+    """A file of `assets`; of a script without comments on lines of their own, and blanks."""
+    text = (files("nncli.render.web") / "assets" / name).read_text(encoding="utf-8")
+    lines = [line.strip() for line in text.splitlines()]
+    if not name.endswith(".js"):
+        return "".join(lines)
+    return "\n".join(squeezed(line) for line in lines if line and not line.startswith("//"))
+
+
+def squeezed(line: str) -> str:
+    """A line of a script without its blanks, but those between words and those of text."""
+    return "".join(part if is_text else _closed(part) for is_text, part in _split(line)).strip()
+
+
+def _closed(code: str) -> str:
+    return SIGNS.sub(r"\1", BLANKS.sub(r"\1", code))
+
+
+def _split(line: str) -> Iterator[tuple[bool, str]]:
+    """A line of a script as code and text in turn: text is strings, templates and patterns.
+
+    A comment at its end is left out.
+
+    A template begins and ends on its line; what is within `${}` is code.
+    """
+    open_braces: list[str] = []  # "`" of a template, "$" of code in one, "{" of a block in that
+    start = at = 0
+    while at < len(line):
+        c, is_template = line[at], bool(open_braces) and open_braces[-1] == "`"
+        if is_template and c == "\\":
+            at += 2
+        elif is_template and c in "`$" and (c == "`" or line[at : at + 2] == "${"):
+            end = at + (1 if c == "`" else 2)
+            yield True, line[start:end]
+            open_braces = open_braces[:-1] if c == "`" else [*open_braces, "$"]
+            start = at = end
+        elif not is_template and c == "`":
+            yield False, line[start:at]
+            open_braces.append("`")
+            start, at = at, at + 1
+        elif not is_template and line.startswith("//", at):
+            yield False, line[start:at]
+            return
+        elif not is_template and c in "\"'/" and (c != "/" or _is_pattern(line, at)):
+            yield False, line[start:at]
+            end = _closing(line, at)
+            yield True, line[at:end]
+            start = at = end
+        elif not is_template and c in "{}" and open_braces:
+            if c == "}" and open_braces.pop() == "$":
+                yield False, line[start:at]
+                start = at
+            elif c == "{":
+                open_braces.append("{")
+            at += 1
+        else:
+            at += 1
+    yield bool(open_braces) and open_braces[-1] == "`", line[start:]
+
+
+def _is_pattern(line: str, at: int) -> bool:
+    before = line[:at].rstrip()
+    return not before or before[-1] in BEFORE_PATTERN
+
+
+def _closing(line: str, at: int) -> int:
+    """Behind the sign that closes what the one at `at` opens."""
+    is_class, end = False, at + 1
+    while line[end] != line[at] or is_class:
+        if line[end] == "\\":
+            end += 1
+        elif line[at] == "/":
+            is_class = line[end] == "[" or (is_class and line[end] != "]")
+        end += 1
+    return end + 1
