@@ -48,7 +48,8 @@ MATHEMATICS = {
     "λ": r"\lambda ", "μ": r"\mu ", "Σ": r"\Sigma ", "⊙": r"\odot ", "⊗": r"\otimes ",
     "⊘": r"\oslash ",
     "·": r"\cdot ", "×": r"\times ", "→": r"\to ", "−": "-", "′": "'", "‖": r"\| ",
-    "α": r"\alpha ", "φ": r"\varphi ", "Φ": r"\Phi ", "β": r"\beta ", "γ": r"\gamma ", "ε": r"\varepsilon ", "√": r"\surd ",
+    "α": r"\alpha ", "φ": r"\varphi ", "Φ": r"\Phi ",
+    "β": r"\beta ", "γ": r"\gamma ", "ε": r"\varepsilon ", "√": r"\surd ",
     "₁": "_{1}", "₂": "_{2}", "ᵗ": "^{t}",
     "∇": r"\nabla ", "ᵀ": r"^{T}", "²": "^{2}", "≤": r"\le ", "≥": r"\ge ", "★": r"\star ",
 }  # fmt: skip
