@@ -72,14 +72,24 @@ def _own(run: OpenedRun) -> tuple[str, Dataset]:
         data = load_data(run.spec)
     except SpecError as error:  # a file that is no longer there
         raise SpecError([*error.problems, f"{printable(run.path)}: {OTHERS}"]) from error
-    then, now = run.checksums.get("train"), data.train.checksum
-    has_others = bool(then and now and other_values(then, now._asdict()))
-    if has_others or data.preprocessing.as_plain() != run.preprocessing.as_plain():
+    if (
+        _has_changed(run, data.train)
+        or data.preprocessing.as_plain() != run.preprocessing.as_plain()
+    ):
         raise DataError(
             f"{printable(run.path)}: its training data are no longer those that it was trained on; "
             f"{OTHERS}"
         )
     return ("train", data.train) if data.validation is None else ("validation", data.validation)
+
+
+def _has_changed(run: OpenedRun, train: Dataset) -> bool:
+    """Whether checksums tell the training data from those that a run was trained on."""
+    then = run.checksums.get("train")
+    if then is None or train.checksum is None:
+        return False
+    now = train.checksum()._asdict()
+    return then["type"] == now["type"] and bool(other_values(then, now))
 
 
 def _worst(run: OpenedRun, samples: Dataset, outcome: Outcome) -> WorstSample:

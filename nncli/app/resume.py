@@ -73,8 +73,7 @@ class ResumableRun(NamedTuple):
             comments = [*(line for line in before if line.startswith("#")), *self.changes]
             changed = dump_spec(with_defaults(self.prepared.spec))
             text = (changed + "".join(f"{comment}\n" for comment in comments)).encode()
-        checksums = identity_of_data(self.prepared).checksums
-        data = data_text(self.prepared.data.preprocessing.as_plain(), checksums)
+        data = data_text(self.prepared.data.preprocessing.as_plain())
         self.folder.resume_at(self.point, text, data.encode())
 
 

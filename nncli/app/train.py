@@ -81,7 +81,7 @@ def train(
         if out is not None:
             text = dump_spec(with_defaults(prepared.spec))
             checkpoint = pack_checkpoint(prepared.network, trainer.sound_state(), identity)
-            known = data_text(prepared.data.preprocessing.as_plain(), data.checksums)
+            known = data_text(prepared.data.preprocessing.as_plain())
             folder = RunFolder.create(Path(out), text, known, checkpoint, overwrite=overwrite)
         writer = CheckpointWriter(folder, prepared.network, History(), identity, checkpoint_every)
         return run_to_end(trainer, prepared, workers, writer, watch)
@@ -114,7 +114,7 @@ def identity_of_data(prepared: Prepared) -> DataIdentity:
     return DataIdentity(
         fingerprint(data.train, data.validation, data.input_shape),
         {
-            name: part.checksum._asdict()
+            name: part.checksum()._asdict()
             for name, part in parts.items()
             if part is not None and part.checksum is not None
         },

@@ -1,7 +1,9 @@
 """A part of the samples, and the mini-batches it hands out."""
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,38 +14,30 @@ from nncli.data.readers.arrays import RowFile, release_large
 from nncli.data.samples import Origin, Samples, check_finite
 from nncli.data.targets import Encoding, encode
 
-COVERED = 256 << 20  # bytes of mapped integers that are read for their checksum
-
 
 class Checksum(NamedTuple):
     """By which the values of a set of samples are known again, whatever file they are read from.
 
-    inputs: the CRC-32 of their bytes, before scaling. type: of a number among them.
+    inputs: the CRC-32 of all their bytes, before scaling. type: of a number among them.
     targets: that of the targets as a network gets them.
-    covered: how many bytes of the inputs it is of: of large mapped integers some blocks alone.
-    size: how many there are.
     """
 
     inputs: int
     type: str
     targets: int
-    covered: int
-    size: int
 
 
 class Tally:
     """Takes the CRC-32 of arrays as they are read."""
 
     def __init__(self) -> None:
-        self.crc = self.covered = 0
+        self.crc = 0
 
     def add(self, array: NDArray[Any]) -> None:
         self.crc = crc_of(array, self.crc)
-        self.covered += array.nbytes
 
-    def checksum(self, inputs: NDArray[Any], targets: NDArray[Any]) -> Checksum:
-        size = inputs.nbytes
-        return Checksum(self.crc, inputs.dtype.str, crc_of(targets, 0), self.covered, size)
+    def checksum(self, of: np.dtype[Any], targets: NDArray[Any]) -> Checksum:
+        return Checksum(self.crc, of.str, crc_of(targets, 0))
 
 
 def crc_of(array: NDArray[Any], start: int) -> int:
@@ -60,7 +54,8 @@ class Dataset:
     index: which rows of `inputs` belong to this part, ascending.
     scaling: what gathering applies; None where inputs are scaled and of the right type already.
     origin: where the inputs were read. notes: what was left out of them, or taken for something.
-    checksum: of the whole set, where one was asked for.
+    checksum: gives that of the whole set, where one was asked for. Mapped integers, which nothing
+        else reads from end to end, are read when it is called first.
     """
 
     inputs: NDArray[Any]
@@ -69,7 +64,7 @@ class Dataset:
     scaling: Scaling | None = None
     origin: Origin | None = None
     notes: tuple[str, ...] = ()
-    checksum: Checksum | None = None
+    checksum: Callable[[], Checksum] | None = None
     _buffers: tuple[NDArray[Any], NDArray[np.float64]] | None = field(
         default=None, init=False, repr=False
     )
@@ -178,6 +173,11 @@ def make_dataset(
         check_inputs(samples, needed, dtype, tally)
     else:
         inputs = scaled_inputs(samples, needed, dtype, tally)
+    checksum = None
+    if tally is not None and is_mapped and raw.dtype.kind != "f":
+        checksum = cache(partial(checksum_of, raw, targets))
+    elif tally is not None:
+        checksum = cache(partial(tally.checksum, raw.dtype, targets))
     return Dataset(
         inputs,
         targets,
@@ -185,7 +185,7 @@ def make_dataset(
         needed if is_mapped else None,
         samples.inputs_origin,
         samples.notes,
-        None if tally is None else tally.checksum(raw, targets),
+        checksum,
     )
 
 
@@ -217,12 +217,10 @@ def check_inputs(
 ) -> None:
     """Reads inputs once, by blocks, to see that gathering will give finite numbers.
 
-    Integers do, so that they are read for a checksum alone: all of them, or if they are many some.
+    Integers do.
     """
     raw = samples.inputs
     if raw.dtype.kind != "f":
-        if tally is not None:
-            take_some(raw, tally)
         return
     for rows in blocks(len(raw), int(np.prod(raw.shape[1:]))):
         block = raw[rows]
@@ -237,11 +235,10 @@ def check_inputs(
         release_large(raw)
 
 
-def take_some(raw: NDArray[Any], tally: Tally) -> None:
-    """Takes a checksum of an array by blocks: of all, or of COVERED bytes from end to end."""
-    step = next(blocks(len(raw), int(np.prod(raw.shape[1:])))).stop
-    count = -(-len(raw) // step)
-    most = max(2, count * COVERED // raw.nbytes)
-    for place in np.linspace(0, count - 1, min(most, count)).astype(np.int64).tolist():
-        tally.add(raw[place * step : (place + 1) * step])
+def checksum_of(raw: NDArray[Any], targets: NDArray[Any]) -> Checksum:
+    """The checksum of mapped inputs, which are read for it by blocks."""
+    tally = Tally()
+    for rows in blocks(len(raw), int(np.prod(raw.shape[1:]))):
+        tally.add(raw[rows])
         release_large(raw)
+    return tally.checksum(raw.dtype, targets)

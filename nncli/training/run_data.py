@@ -18,9 +18,9 @@ DATA_FORMAT = "nncli.data/1"
 LONGEST_FORMAT = 40  # characters of one in a message
 
 
-def data_text(preprocessing: Mapping[str, Any], checksums: "Checksums") -> str:
+def data_text(preprocessing: Mapping[str, Any]) -> str:
     """The text of a data.json, a line a key."""
-    content = {"format": DATA_FORMAT, **preprocessing, "checksum_covers": coverage(checksums)}
+    content = {"format": DATA_FORMAT, **preprocessing}
     lines = ",\n".join(f'  "{key}": {to_json(value)}' for key, value in content.items())
     return f"{{\n{lines}\n}}\n"
 
@@ -67,8 +67,8 @@ def _line_of(error: Exception) -> str:
 
 Fingerprint = dict[str, tuple[float, ...]]
 Checksums = Mapping[str, Mapping[str, Any]]
-"""Of each part: `inputs` and `targets`, CRC-32s of all their values, `type`, that of the inputs as
-they are stored, and how many of their `size` bytes are `covered`."""
+"""Of each part: `inputs` and `targets`, CRC-32s of all their values, and `type`, that of the inputs
+as they are stored."""
 SAMPLES_COMPARED = 16  # samples of each part
 
 
@@ -114,7 +114,7 @@ def _change(part: str, then: DataIdentity, now: DataIdentity) -> tuple[str, str]
     if count != new_count:
         return f"has {count_of(round(new_count), 'sample')} now, it had {count:,.0f}", ""
     before, after = then.checksums.get(part), now.checksums.get(part)
-    if before is not None and after is not None and _are_comparable(before, after):
+    if before is not None and after is not None and before["type"] == after["type"]:
         others = other_values(before, after)
         return f"has other {' and '.join(others)} than it had" if others else "", ""
     if len(numbers) != len(new) or not np.allclose(numbers, new, rtol=1e-4, atol=1e-12):
@@ -128,35 +128,23 @@ def _change(part: str, then: DataIdentity, now: DataIdentity) -> tuple[str, str]
 
 
 def other_values(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Which of `inputs` and `targets` two checksums tell apart; none where they cannot."""
-    if not _are_comparable(before, after):
-        return []
+    """Which of `inputs` and `targets` differ, by checksums of inputs of one type."""
     return [what for what in ("inputs", "targets") if before[what] != after[what]]
 
 
-def _are_comparable(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    return all(before[key] == after[key] for key in ("type", "covered", "size"))
-
-
-def coverage(checksums: Checksums) -> dict[str, str]:
-    """What of each part its checksum is of, in words."""
-    return {
-        part: "all"
-        if sums["covered"] == sums["size"]
-        else f"{sums['covered']:,} of {sums['size']:,} bytes, in blocks from end to end"
-        for part, sums in checksums.items()
-    }
-
-
 def checksums_from(plain: Any) -> Checksums:
-    """Checksums from their JSON; Malformed where they cannot be ones."""
+    """Checksums from their JSON, without those that an older version took of some of the bytes.
+
+    Raises:
+        Malformed: they cannot be ones.
+    """
     if not isinstance(plain, dict) or not all(isinstance(sums, dict) for sums in plain.values()):
         raise Malformed("the checksums of the data are none")
     for sums in plain.values():
-        counts = [sums[key] for key in ("inputs", "targets", "covered", "size")]
+        counts = [sums["inputs"], sums["targets"], sums.get("covered", 0), sums.get("size", 0)]
         if not all(type(n) is int and n >= 0 for n in counts) or type(sums["type"]) is not str:
             raise Malformed("the checksums of the data are none")
-    return plain
+    return {part: sums for part, sums in plain.items() if sums.get("covered") == sums.get("size")}
 
 
 def _numbers(part: SampleSet, shape: tuple[int, ...]) -> tuple[float, ...]:

@@ -15,11 +15,12 @@ import pytest
 import nncli
 from nncli.app.opening import open_run, open_spec_or_run
 from nncli.core import safetensors_format
-from nncli.core.errors import InterruptedTraining, RunError, SpecError, UnsavedError
+from nncli.core.errors import InterruptedTraining, Malformed, RunError, SpecError, UnsavedError
 from nncli.nn.parallel.blas import arithmetic
 from nncli.spec import load_spec, parse_spec
 from nncli.training.checkpoint import CHECKSUM_KEY, NO_CHECKSUM, _checksum
 from nncli.training.history import Epoch, Progress, marks_of
+from nncli.training.run_data import checksums_from
 from nncli.training.run_files import CHECKPOINT, DATA, METRICS, PREVIOUS
 from nncli.training.run_folder import RunFolder
 from nncli.training.trainer import Trainer
@@ -773,22 +774,51 @@ class TestData:
         assert said == []
         _, metadata = safetensors_format.read(run / CHECKPOINT)
         terms = json.loads(metadata["terms"])
-        assert terms["checksums"]["train"]["covered"] == x.nbytes
+        assert terms["checksums"]["train"].keys() == {"inputs", "targets", "type"}
         assert [line for line, _ in terms["metrics"]] == [1, 2, 3, 4, 5, 6]
 
-    def test_the_folder_says_what_the_checksum_is_of(
-        self, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    def test_every_byte_of_mapped_integers(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        assert json.loads((run / DATA).read_text())["checksum_covers"] == {"train": "all"}
-        monkeypatch.setattr("nncli.data.dataset.COVERED", 1000)
+        """Which nothing else reads from end to end."""
         monkeypatch.setattr("nncli.data.preprocessing.BLOCK", 100)
-        np.save(tmp_path / "x.npy", np.zeros((1000, 10), np.uint8))
+        x = np.zeros((1000, 10), np.uint8)
+        np.save(tmp_path / "x.npy", x)
         np.save(tmp_path / "y.npy", np.arange(1000) % 2)
         pair = f"{{inputs: {tmp_path / 'x.npy'}, targets: {tmp_path / 'y.npy'}}}"
-        interrupted(tmp_path / "some", 1, f"data.train={pair}")
-        assert json.loads((tmp_path / "some" / DATA).read_text())["checksum_covers"] == {
-            "train": "1,000 of 10,000 bytes, in blocks from end to end"
-        }
+        interrupted(tmp_path / "run", 1, f"data.train={pair}")
+        for place in ((501, 3), (999, 9), (0, 0)):
+            changed = x.copy()
+            changed[place] = 1
+            np.save(tmp_path / "x.npy", changed)
+            with pytest.raises(RunError, match="have changed: train has other inputs"):
+                nncli.resume(tmp_path / "run")
+        np.save(tmp_path / "x.npy", x)
+        nncli.resume(tmp_path / "run")
+
+    def test_only_who_asks_reads_mapped_integers(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("nncli.data.dataset.checksum_of", pytest.fail)
+        np.save(tmp_path / "x.npy", np.zeros((100, 10), np.uint8))
+        np.save(tmp_path / "y.npy", np.arange(100) % 2)
+        text = (
+            "data: {train: {inputs: x.npy, targets: y.npy}}\n"
+            "network: [{type: dense, units: 2}]\n"
+            "train: {eta: 1, epochs: 1, batch_size: 10, cost: quadratic}"
+        )
+        spec = parse_spec(text, folder=tmp_path)
+        nncli.inspect(spec, checked=False)
+        nncli.summary(spec)
+
+    def test_a_checksum_of_some_bytes_of_an_older_version(self, run: Path) -> None:
+        """It is none: the data are compared as those of a version without any."""
+        older = {"inputs": 1, "targets": 2, "type": "<f8", "covered": 10, "size": 20}
+        assert checksums_from({"train": older}) == {}
+        whole = {**older, "covered": 20}
+        assert checksums_from({"train": whole}) == {"train": whole}
+        with pytest.raises(Malformed):
+            checksums_from({"train": {**older, "covered": -1}})
 
     def test_another_scale(self, run: Path) -> None:
         with pytest.raises(
