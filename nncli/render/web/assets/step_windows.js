@@ -34,7 +34,7 @@ Object.assign(StepPage.prototype, {
       },
       a: () => array("z") ? null : {
         title: "the window slides over the input", ...axes(views.output), source: source("input", "input"), output: output("a", "a"),
-        operation: layer.type === "maxpool" ? "max" : "mean", channels: (plane) => [plane],
+        operation: layer.type === "maxpool" ? "largest" : "mean", channels: (plane) => [plane],
       },
     }[key]?.();
     if (!made) return "";
@@ -54,6 +54,8 @@ Object.assign(StepPage.prototype, {
     this.state.window = `${plane},${row},${column}`;
     if (this.root !== document || !this.isDrawn) return;
     this.drawn = this.spelledState();
-    history.replaceState(null, "", `#${this.drawn}`);
+    // When the player rests: browsers refuse what changes the address many times a second.
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => history.replaceState(null, "", `#${this.drawn}`), 200);
   },
 });
