@@ -16,11 +16,12 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     schema()                        the JSON Schema of a spec
     conv(matrix, filter)            slides a filter over a matrix; a Filtering with every product
     evaluate(run, data=None)        measures a trained network; an Evaluated with all counts
+    diagnose(source)                what is wrong with a network, and which cure helps; a Diagnosis
     predict(run, inputs)            what it says about new samples; a Prediction
     predict_blocks(run, inputs)     the same for inputs of any length; Predictions, one by one
     summary(source)                 layers, shapes, arithmetic, memory, times; a Summary
-    Spec, Prepared, Training, Trace, Exported, Inspection, Draft, Comparison, Evaluated, Prediction,
-    Predictions, Summary, SpecListing (or Shown), Filtering
+    Spec, Prepared, Training, Trace, Exported, Inspection, Diagnosis, Draft, Comparison, Evaluated,
+    Prediction, Predictions, Summary, SpecListing (or Shown), Filtering
                                     what these return
     Epoch, Progress                 what a training reports while it runs
     NncliError                      a mistake in what was given; its text says which
@@ -35,6 +36,7 @@ from nncli.core.errors import InterruptedTraining, NncliError
 if TYPE_CHECKING:
     from nncli.app.compare import compare
     from nncli.app.conv import conv
+    from nncli.app.diagnose import diagnose
     from nncli.app.evaluate import evaluate
     from nncli.app.export import export
     from nncli.app.init import draft, init
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from nncli.app.predict import Predictions, predict, predict_blocks
     from nncli.app.records import (
         Comparison,
+        Diagnosis,
         Draft,
         Evaluated,
         Exported,
@@ -68,6 +71,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Comparison",
+    "Diagnosis",
     "Draft",
     "Epoch",
     "Evaluated",
@@ -88,6 +92,7 @@ __all__ = [
     "Training",
     "compare",
     "conv",
+    "diagnose",
     "draft",
     "evaluate",
     "export",
@@ -113,6 +118,8 @@ _HOME = {
     "Progress": "nncli.training.history",
     "Comparison": "nncli.app.records",
     "compare": "nncli.app.compare",
+    "Diagnosis": "nncli.app.records",
+    "diagnose": "nncli.app.diagnose",
     "Draft": "nncli.app.records",
     "draft": "nncli.app.init",
     "init": "nncli.app.init",

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from nncli.exchange.trained import Trained
     from nncli.filtering.record import Backward, Filtering
     from nncli.inspection.check import Sweep
+    from nncli.inspection.diagnosis.ranking import Suspect
+    from nncli.inspection.diagnosis.record import Evidence, Finding
     from nncli.inspection.findings import Why
     from nncli.inspection.record import Inspection
     from nncli.inspection.timing import LayerTime
@@ -96,6 +98,31 @@ class InspectedStep(NamedTuple):
     inspection: Inspection
     why: Why | None = None
     sweep: Sweep | None = None
+
+
+class Diagnosis(NamedTuple):
+    """What is wrong with a network.
+
+    Attributes:
+        findings: the causes, the most likely first; none: it is healthy.
+        evidence: what they follow from.
+        samples: how many copies were trained on, and judged by.
+        epochs: for how many they were trained.
+        trials: every cause that was suspected, with the cures that were tried.
+        notes: what reading the data, or the run, left out.
+    """
+
+    name: str
+    findings: tuple[Finding, ...]
+    evidence: Evidence
+    samples: tuple[int, int]
+    epochs: int
+    trials: tuple[Suspect, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def healthy(self) -> bool:
+        return not self.findings
 
 
 class ExplainedFilter(NamedTuple):

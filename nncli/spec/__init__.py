@@ -22,7 +22,7 @@ from nncli.spec.layers import (
     MaxPoolSpec,
     WeightedLayerSpec,
 )
-from nncli.spec.load import load_spec, parse_spec
+from nncli.spec.load import load_spec, override_spec, parse_spec
 from nncli.spec.models import ConstantSchedule, Spec, StepSchedule, TrainSpec
 from nncli.spec.nodes import ValueOrigin
 
@@ -47,5 +47,6 @@ __all__ = [
     "dump_spec",
     "file_and_array",
     "load_spec",
+    "override_spec",
     "parse_spec",
 ]

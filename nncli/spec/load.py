@@ -22,6 +22,7 @@ from nncli.nn.activations import ACTIVATIONS, DEFAULT, ELEMENTWISE, MIXING, PARA
 from nncli.nn.costs import COSTS, activations_of
 from nncli.nn.layers import LAYERS, Layer, WeightedLayer
 from nncli.spec import nodes, yaml12
+from nncli.spec.dump import dump_spec
 from nncli.spec.models import DEFAULT_OPTIMIZER, OPTIMIZER_KEYS, OPTIMIZERS, Spec, problems
 from nncli.spec.nodes import Node, Place, Problem, SpecSource, plain
 from nncli.spec.words import KeyPath, describe, dotted, parse_path, utf8
@@ -43,6 +44,31 @@ def parse_spec(
 ) -> Spec:
     """The spec of a YAML text. Messages call it `name`; its paths start from `folder`."""
     source, found = _tree(text, name, overrides)
+    return _checked(source, found, name, folder)
+
+
+def override_spec(spec: Spec, overrides: Sequence[str]) -> Spec:
+    """A spec with values overridden, its place on the disk as it was.
+
+    Raises SpecError: they do not fit it.
+    """
+    source, found = spec._source, list[Problem]()
+    if not source.root.value:  # made in Python
+        source, found = _tree(dump_spec(spec), source.label, ())
+    root = source.root
+    for override in overrides:
+        root, wrong = apply_override(root, override)
+        found += wrong
+    made = _checked(nodes.source(source.label, root), found, spec.name, spec.folder)
+    made._file = spec._file
+    return made
+
+
+def _checked(source: SpecSource, found: list[Problem], name: str, folder: Path) -> Spec:
+    """The spec of a tree.
+
+    Raises SpecError: something is wrong in it, or is in `found`.
+    """
     data = plain(source.root)
     if not isinstance(data, dict):
         message = f"expected a mapping with data, network and train, got {describe(data)}"

@@ -1,0 +1,112 @@
+"""What a network is measured against: chance, the majority, the mean, a linear model.
+
+And whether inputs say anything of targets at all, which no network can make up for.
+"""
+
+import math
+
+import numpy as np
+
+from nncli.inspection.diagnosis.measures import result_of
+from nncli.inspection.diagnosis.record import Baselines
+from nncli.nn.arrays import Array
+
+NEIGHBOURS = 5
+FEWEST = 40  # samples by which a relation can be told from chance
+MOST = 800
+RIDGE = 1e-3  # of the inputs' variance, which keeps the linear model from fitting few samples
+
+
+def baselines(
+    train: tuple[Array, Array], held: tuple[Array, Array] | None, *, classes: bool, cost: str
+) -> Baselines:
+    """Of inputs and targets, samples first; judged on those held back, where there are any."""
+    with np.errstate(all="ignore"):
+        return _baselines(train, held, classes=classes, cost=cost)
+
+
+def _baselines(
+    train: tuple[Array, Array], held: tuple[Array, Array] | None, *, classes: bool, cost: str
+) -> Baselines:
+    x, y = _flat(train[0]), train[1].astype(np.float64)
+    u, v = (x, y) if held is None else (_flat(held[0]), held[1].astype(np.float64))
+    linear = result_of(fit_linear(x, y)(u), v, classes=classes)
+    mean = result_of(np.broadcast_to(y.mean(axis=0), v.shape), v, classes=classes)
+    k = y.shape[1]
+    both = (x, y) if held is None else (np.concatenate([x, u]), np.concatenate([y, v]))
+    return Baselines(
+        chance=1 / k if classes else None,
+        majority=mean.accuracy,
+        mean=None if classes else mean.mse,
+        linear=linear.accuracy if classes else linear.mse,
+        chance_cost=math.log(k) if classes and cost == "cross_entropy" and k > 1 else None,
+        relation=relation(*both),
+    )
+
+
+def _flat(inputs: Array) -> Array:
+    flat: Array = inputs.reshape(len(inputs), -1).astype(np.float64)
+    return flat
+
+
+class Linear:
+    """Outputs that are linear in the inputs: targets = mean + (inputs, standardised) w."""
+
+    def __init__(self, centre: Array, scale: Array, w: Array, mean: Array) -> None:
+        self.centre, self.scale, self.w, self.mean = centre, scale, w, mean
+
+    def __call__(self, x: Array) -> Array:
+        outputs: Array = ((x - self.centre) / self.scale) @ self.w + self.mean
+        return outputs
+
+
+def fit_linear(x: Array, y: Array) -> Linear:
+    """By least squares, with a little of a ridge."""
+    centre, scale = x.mean(axis=0), x.std(axis=0)
+    scale = np.where(scale > 1e-12 * (1 + np.abs(centre)), scale, np.inf)
+    z, mean = (x - centre) / scale, y.mean(axis=0)
+    n, d = z.shape
+    if d <= n:
+        w = np.linalg.solve(z.T @ z + RIDGE * n * np.eye(d), z.T @ (y - mean))
+    else:  # the same by samples, of which there are fewer
+        w = z.T @ np.linalg.solve(z @ z.T + RIDGE * n * np.eye(n), y - mean)
+    return Linear(centre, scale, w, mean)
+
+
+def relation(x: Array, y: Array) -> float | None:
+    """By how many standard deviations inputs tell targets better than chance does.
+
+    The larger one of two predictions, each of samples that it was not fitted to: by a linear
+    model, and by the nearest neighbours.
+    """
+    if len(x) < FEWEST:
+        return None
+    # Spread over all of them, in an order of its own: files are often sorted by class.
+    order = np.random.default_rng(0).permutation(len(x))[:MOST]
+    x, y = x[order], y[order]
+    half = len(x) // 2
+    linear = np.concatenate(
+        [fit_linear(x[half:], y[half:])(x[:half]), fit_linear(x[:half], y[:half])(x[half:])]
+    )
+    return max(_score(linear, y), _score(_by_neighbours(x, y), y))
+
+
+def _by_neighbours(x: Array, y: Array) -> Array:
+    """The mean target of each sample's nearest others."""
+    scale = x.std(axis=0)
+    z = (x - x.mean(axis=0)) / np.where(scale > 0, scale, np.inf)
+    squares = np.square(z).sum(axis=1)
+    distances = squares[:, None] + squares - 2 * z @ z.T
+    np.fill_diagonal(distances, np.inf)
+    nearest = np.argpartition(distances, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
+    means: Array = y[nearest].mean(axis=1)
+    return means
+
+
+def _score(predicted: Array, y: Array) -> float:
+    """Deviations of the correlation from 0; of several outputs, the best one's."""
+    scores = [0.0]
+    for a, b in zip(predicted.T, y.T, strict=True):
+        if a.std() > 0 and b.std() > 0:
+            scores.append(float(np.corrcoef(a, b)[0, 1]) * math.sqrt(len(a)))
+    return max(scores)

@@ -1,0 +1,51 @@
+"""The table of causes, from root to symptom: what comes first may bring about what comes later."""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+from nncli.inspection.diagnosis import course, start
+from nncli.inspection.diagnosis.record import Evidence, Suspicion
+
+Judge = Literal["fit", "held", "balance", "evidence"]
+
+
+class Cause(NamedTuple):
+    """A row: the word of the record, what it is suspected by, and what its cures must improve.
+
+    Attributes:
+        title: in words.
+        judge: `fit`, the skill on the samples trained on (and not at the cost of those held back);
+            `held`, the skill on those held back; `balance`, the mean recall; `evidence`: nothing
+            can be tried, the evidence has to do.
+        telling: how telling the evidence is by itself: a cure has to do so many times less.
+    """
+
+    word: str
+    title: str
+    suspect: Callable[[Evidence], Suspicion | None]
+    judge: Judge = "fit"
+    telling: float = 1.0
+
+
+CAUSES = (
+    Cause("constant_inputs", "constant inputs", start.constant_inputs, "evidence"),
+    Cause("diverged", "a number beyond all others", start.spoilt_sample, telling=2),
+    Cause("labels_unrelated", "targets unrelated to inputs", course.labels_unrelated, "evidence"),
+    Cause("output_range", "outputs that cannot reach the targets", start.output_range, telling=4),
+    Cause("input_scale", "badly scaled inputs", start.input_scale, telling=2),
+    Cause("symmetric_start", "a symmetric start", start.symmetric_start, telling=4),
+    Cause("dead_units", "dead units", start.dead_units, telling=2),
+    Cause("saturated_units", "saturated units", start.saturated_units, telling=2),
+    Cause("exploding_signal", "an exploding signal", start.exploding_signal, telling=2),
+    Cause("vanishing_signal", "a vanishing signal", start.vanishing_signal, telling=2),
+    Cause(
+        "cost_mismatch", "a cost that does not fit the activation", start.cost_mismatch, telling=2
+    ),
+    Cause("underfitting", "a mini-batch of all the data", course.large_batch, telling=3),
+    Cause("eta_too_large", "η too large", course.eta_too_large),
+    Cause("eta_too_small", "η too small", course.eta_too_small),
+    Cause("class_imbalance", "classes out of balance", course.class_imbalance, "balance"),
+    Cause("underfitting", "underfitting", course.underfitting),
+    Cause("overfitting", "overfitting", course.overfitting, "held", telling=2.5),
+    Cause("diverged", "divergence", course.diverged, "evidence"),
+)

@@ -1,0 +1,210 @@
+"""Causes that show in the course of a training, and in what it came to."""
+
+from typing import Any
+
+from nncli.inspection.diagnosis.record import Course, Cure, Evidence, Suspicion
+
+FACTORS = (0.01, 0.1, 0.3, 3.0, 10.0, 100.0)  # of η, in a range test
+CLEAR = 3.0  # deviations from chance
+RARE = 0.25  # of the share that each class would have if they were in balance
+GAP = 0.25  # between the skill on the samples trained on, and on those held back
+ORDINARY_BATCH = 16
+
+
+def diverged(evidence: Evidence) -> Suspicion | None:
+    base = evidence.base
+    if base is None or not base.diverged:
+        return None
+    o = base.origin
+    place = f"{o['quantity']} of {o['layer']}, unit {o['unit']}, sample {o['sample']}"
+    return Suspicion(
+        1.0,
+        (str(o["layer"]),),
+        o,
+        f"the training diverged at step {o['step']}; it began in {place}",
+        (),
+    )
+
+
+def large_batch(evidence: Evidence) -> Suspicion | None:
+    """Too few steps, since a mini-batch holds all of the data."""
+    settings, samples = evidence.settings, evidence.data.samples
+    if settings.batch_size < samples or samples < 2 * ORDINARY_BATCH:
+        return None
+    return Suspicion(
+        0.6,
+        (),
+        {"batch_size": settings.batch_size, "samples": samples, "steps": settings.epochs},
+        f"a mini-batch of {settings.batch_size:,} holds all {samples:,} samples, so that an epoch "
+        f"is a single step: {settings.epochs} in all",
+        (
+            Cure(
+                {"train.batch_size": ORDINARY_BATCH},
+                f"{-(-samples // ORDINARY_BATCH)} steps an epoch",
+            ),
+        ),
+    )
+
+
+def eta_too_large(evidence: Evidence) -> Suspicion | None:
+    settings, base = evidence.settings, evidence.base
+    if base is None:
+        return None
+    effective = settings.eta / (1 - settings.momentum)
+    found: dict[str, Any] = {"eta": settings.eta, "rises": _rises(base), "diverged": base.diverged}
+    cures = [_eta(settings.eta, factor) for factor in FACTORS if factor < 1]
+    says = f"the cost grew in {_rises(base):.0%} of the epochs at η = {settings.eta:g}"
+    if base.diverged:
+        says = f"the training diverged at η = {settings.eta:g}"
+    if settings.momentum >= 0.8:
+        found |= {"momentum": settings.momentum, "effective_eta": effective}
+        says += (
+            f"; momentum {settings.momentum:g} makes the steps {1 / (1 - settings.momentum):.3g} "
+            f"times as long, as of η = {effective:.3g}"
+        )
+        no_momentum = Cure({"train.momentum": 0}, "steps of η itself")
+        cures = [no_momentum, *cures]
+    severity = 1.0 if base.diverged else min(1.0, 2 * _rises(base))
+    return Suspicion(severity, (), found, says, tuple(cures))
+
+
+def eta_too_small(evidence: Evidence) -> Suspicion | None:
+    settings, base = evidence.settings, evidence.base
+    if base is None or base.diverged:
+        return None
+    updates = {
+        state.name: settings.eta * state.gradient_norm / state.weight_norm
+        for state in evidence.start
+        if state.weight_norm
+    }
+    left = base.costs[-1] / base.costs[0] if base.costs and base.costs[0] else 1.0
+    return Suspicion(
+        0.5 if left > 0.9 else 0.2,
+        (),
+        {"eta": settings.eta, "cost_left": left, "relative_updates": updates},
+        f"at η = {settings.eta:g} a first step changes the weights by "
+        f"{max(updates.values(), default=0):.2g} of their size; in {len(base.costs)} epochs "
+        f"the cost has come to {left:.0%} of what it was",
+        tuple(_eta(settings.eta, factor) for factor in FACTORS if factor > 1),
+    )
+
+
+def _eta(eta: float, factor: float) -> Cure:
+    words = "a smaller step" if factor < 1 else "a larger step"
+    return Cure({"train.eta": float(f"{eta * factor:.3g}")}, words)
+
+
+def _rises(course: Course) -> float:
+    """The share of the epochs in which the cost grew."""
+    pairs = list(zip(course.costs, course.costs[1:], strict=False))
+    return sum(b > 1.02 * a for a, b in pairs) / len(pairs) if pairs else 0.0
+
+
+def class_imbalance(evidence: Evidence) -> Suspicion | None:
+    shares, base = evidence.data.class_shares, evidence.base
+    if not shares or min(shares) > RARE / len(shares) or base is None or base.train is None:
+        return None
+    result = base.held or base.train
+    worst = min(result.recalls, default=1.0)
+    if worst >= 0.5:
+        return None
+    return Suspicion(
+        1 - worst,
+        (),
+        {"shares": list(shares), "recalls": list(result.recalls), "accuracy": result.accuracy},
+        f"one class has {max(shares):.0%} of the samples, another {min(shares):.1%}; of the "
+        f"samples of one class {worst:.0%} are right, though of all {result.accuracy:.0%} are",
+        (
+            Cure(
+                {},
+                "give rare classes more weight: repeat their samples, until each class has as many",
+                "balance",
+            ),
+        ),
+    )
+
+
+def underfitting(evidence: Evidence) -> Suspicion | None:
+    settings, base = evidence.settings, evidence.base
+    if base is None or base.train is None or base.fit > 0.9:
+        return None
+    if settings.hidden:
+        wider = {
+            f"network[{f.place}].{f.width_key}": max(4 * f.width, 16)
+            for f in settings.hidden
+            if not f.has_weights and not f.has_biases
+        }
+        if not wider:
+            return None
+        cures = [Cure(wider, "more units")]
+        what = f"{sum(f.width for f in settings.hidden)} hidden units"
+    else:
+        output = settings.output
+        layers = [
+            {"type": "dense", "units": 32, "activation": "tanh"},
+            {"type": "dense", "units": output.width, "activation": output.activation},
+        ]
+        cures = [Cure({"network": layers}, "a hidden layer")]
+        what = "no hidden layer"
+    return Suspicion(
+        0.4,
+        tuple(f.name for f in settings.hidden),
+        {"skill": base.fit, "hidden_units": [f.width for f in settings.hidden]},
+        f"the samples that it is trained on are not learnt either: skill {base.fit:.2f} of 1, with "
+        f"{what}",
+        tuple(cures),
+    )
+
+
+def overfitting(evidence: Evidence) -> Suspicion | None:
+    settings, base = evidence.settings, evidence.base
+    if base is None or base.held is None or base.train is None or base.diverged:
+        return None
+    gap = base.fit - base.score
+    if gap < GAP or not base.held_costs:
+        return None
+    best = min(range(len(base.held_costs)), key=base.held_costs.__getitem__) + 1
+    rise = base.held_costs[-1] / base.held_costs[best - 1] if base.held_costs[best - 1] else 1.0
+    decays = [d for d in (0.003, 0.01, 0.03, 0.1, 0.3) if d > settings.weight_decay]
+    cures = [Cure({"train.weight_decay": d}, "smaller weights") for d in decays]
+    narrow = {
+        f"network[{f.place}].{f.width_key}": f.width // 4
+        for f in settings.hidden
+        if f.width >= 16 and not f.has_weights and not f.has_biases
+    }
+    if narrow:
+        cures.append(Cure(narrow, "fewer units"))
+    if best < 0.7 * len(base.held_costs):
+        cures.append(Cure({"train.epochs": best}, "stop where the held-back cost was least"))
+    return Suspicion(
+        min(1.0, gap),
+        (),
+        {
+            "train_skill": base.fit,
+            "held_skill": base.score,
+            "best_epoch": best,
+            "held_cost_rise": rise,
+        },
+        f"skill {base.fit:.2f} on the samples trained on, {base.score:.2f} on those held back, "
+        f"whose cost was least in epoch {best} and is now {rise:.3g} times as much",
+        tuple(cures),
+    )
+
+
+def labels_unrelated(evidence: Evidence) -> Suspicion | None:
+    relation, base = evidence.baselines.relation, evidence.base
+    data = evidence.data
+    if relation is None or relation > CLEAR or data.constant == data.inputs or data.outlier:
+        return None
+    if base is None or base.held is None:
+        return None
+    fits = f", {base.fit:.2f} on those trained on" if base.fit > 0.3 else ""
+    return Suspicion(
+        1.0,
+        (),
+        {"relation": relation, "train_skill": base.fit, "held_skill": base.score},
+        "neither a linear model nor the nearest neighbours tell targets from inputs better than "
+        f"chance ({relation:.1f} deviations), and the network has skill {base.score:.2f} on "
+        f"samples held back{fits}",
+        (Cure({}, "check that each target belongs to its inputs: were rows shuffled apart?"),),
+    )

@@ -1,0 +1,121 @@
+"""The numbers of a diagnosis: of the samples, of a step, of outputs."""
+
+import numpy as np
+
+from nncli.inspection.diagnosis.record import DataFacts, LayerState, Outlier, Result
+from nncli.nn.activations import ACTIVATIONS, SATURATED
+from nncli.nn.arrays import Array
+from nncli.nn.layers import LayerStep
+from nncli.nn.step import Step
+from nncli.nn.trace import norm
+
+FAR = 1e6  # times the largest of all others: no scaling makes sense of such a number
+
+
+def data_facts(inputs: Array, targets: Array, *, classes: bool) -> DataFacts:
+    """inputs: samples x anything, targets: samples x outputs; both as the network takes them."""
+    x = inputs.reshape(len(inputs), -1).astype(np.float64)
+    y = targets.astype(np.float64)
+    outlier = _outlier(x, "input") or (None if classes else _outlier(y, "target"))
+    with np.errstate(all="ignore"):
+        varied = x.min(axis=0) < x.max(axis=0)
+        sizes = np.sqrt(np.square(x[:, varied]).mean(axis=0))
+        offsets = np.abs(x[:, varied].mean(axis=0)) / x[:, varied].std(axis=0)
+        rms = float(np.sqrt(np.square(x).mean()))
+    shares = tuple((y.mean(axis=0)).tolist()) if classes else ()
+    return DataFacts(
+        samples=len(x),
+        inputs=x.shape[1],
+        constant=int((~varied).sum()),
+        rms=rms,
+        largest_rms=float(sizes.max(initial=0)),
+        smallest_rms=float(sizes.min()) if sizes.size else 0.0,
+        offset=float(offsets.max(initial=0)),
+        targets=(float(y.min()), float(y.max())),
+        class_shares=shares,
+        outlier=outlier,
+    )
+
+
+def _outlier(values: Array, quantity: str) -> Outlier | None:
+    """The sample whose largest number is beyond those of all others."""
+    largest = np.abs(values).max(axis=1)
+    sample = int(largest.argmax())
+    others = float(np.delete(largest, sample).max(initial=0))
+    value = values[sample, int(np.abs(values[sample]).argmax())]
+    if len(values) > 2 and largest[sample] > FAR * others > 0:
+        return Outlier(sample, quantity, float(value), others)
+    return None
+
+
+def layer_states(step: Step, *, classes: bool) -> tuple[LayerState, ...]:
+    """Of the layers with weights, in a step that has just been differentiated, `full`."""
+    wrong = ~right_answers(step.outputs, step.targets, classes=classes)
+    with np.errstate(all="ignore"):
+        return tuple(
+            _layer_state(layer, wrong)
+            for layer in step.layers
+            if "weight" in layer.parameters and layer.delta is not None
+        )
+
+
+def right_answers(outputs: Array, targets: Array, *, classes: bool) -> Array:
+    """Which samples are answered rightly: the class, or each number to half a deviation."""
+    if classes:
+        right: Array = outputs.argmax(axis=1) == targets.argmax(axis=1)
+        return right
+    with np.errstate(all="ignore"):
+        deviation = targets.std(axis=0, dtype=np.float64)
+        near: Array = (np.abs(outputs - targets) <= 0.5 * deviation).all(axis=1)
+    return near
+
+
+def _layer_state(layer: LayerStep, wrong: Array) -> LayerState:
+    assert layer.z is not None
+    assert layer.delta is not None
+    n = layer.a.shape[-1]
+    dead, saturated = 0.0, 0.0
+    if layer.sigma_prime is not None:
+        activation = layer.placed.activation
+        assert activation is not None
+        slope = np.abs(layer.sigma_prime)
+        if ACTIVATIONS[activation].saturation.dead:
+            dead = float((slope == 0).all(axis=-1).mean())
+        elif wrong.any():
+            saturated = float((slope[..., wrong] < SATURATED).mean())
+    weight = layer.parameters["weight"]
+    return LayerState(
+        name=layer.name,
+        z_rms=norm(layer.z) / np.sqrt(layer.z.size),
+        spread=float(layer.a.std(axis=-1, dtype=np.float64).mean()),
+        dead=dead,
+        saturated=saturated,
+        delta_norm=norm(layer.delta) / np.sqrt(n),
+        identical=_identical(layer),
+        alike=bool((weight == (weight[:1] if weight.ndim == 2 else weight[:, :1])).all()),
+        gradient_norm=norm(layer.gradients["weight"]),
+        weight_norm=norm(weight),
+    )
+
+
+def _identical(layer: LayerStep) -> bool:
+    weight = layer.parameters["weight"]
+    by_unit = weight.T if weight.ndim == 2 else weight.reshape(len(weight), -1)
+    same = len(by_unit) > 1 and bool((by_unit == by_unit[:1]).all())
+    bias = layer.parameters.get("bias")
+    return same and (bias is None or bool((bias == bias.flat[0]).all()))
+
+
+def result_of(outputs: Array, targets: Array, *, classes: bool) -> Result:
+    """How near outputs, samples x outputs, come to targets."""
+    a, y = outputs.astype(np.float64), targets.astype(np.float64)
+    with np.errstate(all="ignore"):
+        errors = float(np.square(a - y).sum())
+        squares = float(np.square(y - y.mean(axis=0)).sum())
+    skill = 1 - errors / squares if squares else float(errors == 0)
+    mse = errors / len(y)
+    if not classes:
+        return Result(skill, mse)
+    true, right = y.argmax(axis=1), a.argmax(axis=1) == y.argmax(axis=1)
+    recalls = tuple(float(right[true == c].mean()) for c in np.unique(true))
+    return Result(skill, mse, float(right.mean()), recalls)

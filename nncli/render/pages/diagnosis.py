@@ -1,0 +1,261 @@
+"""What is wrong with a network, as a page, in a few lines, and as JSON."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nncli.app.records import Diagnosis
+from nncli.core.jsons import to_json
+from nncli.core.text import count_of, shell_word
+from nncli.inspection.diagnosis.record import Course, Cure, Finding, Result, Tried
+from nncli.render.document import Grid, Heading, Lines, Page, Paragraph
+from nncli.render.text import NONE, number
+
+BAR = 36  # characters of a skill of 1
+NEAR_CHANCE = 0.02  # of ln(classes), for a cost that sits there
+MOST_LINES = 4  # of a short verdict
+
+
+def diagnosis_page(diagnosis: Diagnosis) -> Page:
+    """The findings with their evidence and cures, what the network is measured against, the test.
+
+    Of η, where one was made, and the layers.
+    """
+    page: Page = [Heading(f"{diagnosis.name}: {verdict_words(diagnosis)}", 0)]
+    page.append(Paragraph(_how(diagnosis), note=True))
+    for place, finding in enumerate(diagnosis.findings, 1):
+        page += _finding_blocks(finding, place)
+    page += _result_blocks(diagnosis)
+    page += _eta_blocks(diagnosis)
+    page += _layer_blocks(diagnosis)
+    return page
+
+
+def verdict_words(diagnosis: Diagnosis) -> str:
+    """The first cause by its title, or that there is none."""
+    if diagnosis.findings:
+        first, *others = [finding.title for finding in diagnosis.findings]
+        return f"{first}{f', and {len(others)} more' if others else ''}"
+    return "healthy" if diagnosis.evidence.base is not None else "nothing found"
+
+
+def _how(diagnosis: Diagnosis) -> str:
+    base, (train, held) = diagnosis.evidence.base, diagnosis.samples
+    if base is None:
+        return "Nothing was trained: this follows from the samples, the spec and the first weights."
+    by = f"{held:,} held back" if held else "the same"
+    words = (
+        f"Copies were trained for {count_of(diagnosis.epochs, 'epoch')} on {train:,} samples and "
+        f"judged by {by}."
+    )
+    if not diagnosis.findings:
+        tried = sum(trial.course is not None for s in diagnosis.trials for trial in s.trials)
+        return f"{words} {count_of(tried, 'cure')} tried, and none makes it clearly better."
+    return words
+
+
+def _finding_blocks(finding: Finding, place: int) -> Page:
+    where = f" ({', '.join(finding.layers)})" if finding.layers else ""
+    page: Page = [Heading(f"{place}. {finding.title}{where}", 2)]
+    page.append(Paragraph(f"{finding.says[0].upper()}{finding.says[1:]}."))
+    if finding.cure.says:
+        page.append(Paragraph(f"Cure: {finding.cure.says}."))
+    if finding.cure.set:
+        page.append(Lines(tuple(f"    {line}" for line in set_options(finding.cure))))
+    if finding.tried is not None:
+        page.append(Paragraph(f"Tried: {tried_words(finding.tried)}."))
+    return page
+
+
+def set_options(cure: Cure) -> Iterator[str]:
+    """`--set key=value` for each key of a cure."""
+    for key, value in cure.set.items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        yield f"--set {shell_word(f'{key}={text}')}"
+
+
+def tried_words(tried: Tried) -> str:
+    before = "diverged" if tried.before is None else number(tried.before)
+    after = "diverged" if tried.after is None else number(tried.after)
+    return f"{tried.metric.replace('_', ' ')} {before} → {after}"
+
+
+def _result_blocks(diagnosis: Diagnosis) -> Page:
+    evidence, b = diagnosis.evidence, diagnosis.evidence.baselines
+    base, is_classes = evidence.base, evidence.baselines.chance is not None
+    what = "accuracy" if is_classes else "mean squared error"
+    rows = []
+    if base is not None:
+        rows.append(("this network", *(_measure(x, is_classes) for x in (base.train, base.held))))
+    rows += [
+        (name, "", number(value))
+        for name, value in (
+            ("chance", b.chance),
+            ("the majority class", b.majority),
+            ("the mean of the targets", b.mean),
+            ("a linear model", b.linear),
+        )
+        if value is not None
+    ]
+    page: Page = [
+        Heading("What it is measured against", 2),
+        Grid((what, "trained on", "held back"), tuple(rows)),
+    ]
+    if base is not None:
+        page += _cost_words(base, b.chance_cost)
+    return page
+
+
+def _measure(result: Result | None, is_classes: bool) -> str:
+    if result is None:
+        return NONE
+    return number(result.accuracy if is_classes else result.mse)
+
+
+def _cost_words(base: Course, chance_cost: float | None) -> Page:
+    if not base.costs:
+        return []
+    words = f"The cost went from {number(base.costs[0], 4)} in the first epoch to "
+    words += f"{number(base.costs[-1], 4)} in the last."
+    if chance_cost is not None and abs(base.costs[-1] / chance_cost - 1) < NEAR_CHANCE:
+        classes = round(math.exp(chance_cost))
+        words += f" That is ln({classes}) = {number(chance_cost, 4)}, what equal outputs cost."
+    return [Paragraph(words)]
+
+
+def _eta_blocks(diagnosis: Diagnosis) -> Page:
+    """The range test: the skill that copies came to, by η."""
+    base = diagnosis.evidence.base
+    courses = {
+        trial.cure.set["train.eta"]: trial.course
+        for suspect in diagnosis.trials
+        for trial in suspect.trials
+        if trial.course is not None and list(trial.cure.set) == ["train.eta"]
+    }
+    if base is None or not courses:
+        return []
+    courses[diagnosis.evidence.settings.eta] = base
+    lines = tuple(_bar(diagnosis, eta, courses[eta]) for eta in sorted(courses))
+    return [
+        Heading("By η", 2),
+        Lines(("skill: 1 is perfect, 0 what the mean of the targets reaches", *lines)),
+    ]
+
+
+def _bar(diagnosis: Diagnosis, eta: float, course: Course) -> str:
+    mark = "→" if eta == diagnosis.evidence.settings.eta else " "
+    length = round(BAR * max(0.0, course.score))
+    words = "diverged" if course.diverged else number(course.score)
+    return f"{mark} η {f'{eta:g}':>9}  {'█' * length}{' ' if length else ''}{words}"
+
+
+def _layer_blocks(diagnosis: Diagnosis) -> Page:
+    rows = tuple(
+        (
+            state.name,
+            number(state.z_rms),
+            number(state.spread),
+            f"{state.dead:.0%}",
+            f"{state.saturated:.0%}",
+            number(state.delta_norm),
+        )
+        for state in diagnosis.evidence.start
+    )
+    headings = ("layer", "size of z", "spread of a", "dead", "saturated", "‖δ‖")
+    return [
+        Heading("The layers before the first step", 2),
+        Grid(headings, rows),
+        Paragraph(
+            "Of a unit's a the deviation over samples; saturated among those answered wrong; ‖δ‖ a "
+            "sample.",
+            note=True,
+        ),
+    ]
+
+
+# In a few lines
+
+
+def short_verdict(diagnosis: Diagnosis, more: str = "") -> list[str]:
+    """At most four lines: whether it is healthy, or what seems wrong, and how to go on.
+
+    Args:
+        more: the command that tells more, where something is wrong.
+    """
+    if not diagnosis.findings:
+        return [f"diagnosis: {_good_words(diagnosis)}"]
+    lines = [f"diagnosis: {f.title}: {f.says}" for f in diagnosis.findings[:2]]
+    first = diagnosis.findings[0].cure
+    if first.says:
+        lines.append(f"to try: {' '.join(set_options(first)) or first.says}")
+    return [*lines, *([f"cures tried: {more}"] if more else [])][:MOST_LINES]
+
+
+def _good_words(diagnosis: Diagnosis) -> str:
+    base, b = diagnosis.evidence.base, diagnosis.evidence.baselines
+    result = None if base is None else base.held or base.train
+    if result is None:
+        return "nothing found"
+    against = "" if b.majority is None else f", the majority class {number(b.majority)}"
+    if result.accuracy is not None:
+        return f"healthy: accuracy {number(result.accuracy)}{against}"
+    against = "" if b.mean is None else f", of the mean of the targets {number(b.mean)}"
+    return f"healthy: mean squared error {number(result.mse)}{against}"
+
+
+# JSON
+
+
+def diagnosis_json(diagnosis: Diagnosis) -> str:
+    base, evidence = diagnosis.evidence.base, diagnosis.evidence
+    b = evidence.baselines
+    baselines = {"chance": b.chance, "majority": b.majority, "mean": b.mean, "linear": b.linear}
+    return to_json(
+        {
+            "schema": "nncli.diagnosis/1",
+            "name": diagnosis.name,
+            "healthy": diagnosis.healthy,
+            "causes": [_finding_record(finding) for finding in diagnosis.findings],
+            "baselines": baselines,
+            "chance_cost": b.chance_cost,
+            "result": None if base is None else _course_record(base),
+            "samples": dict(zip(("train", "held_back"), diagnosis.samples, strict=True)),
+            "epochs": diagnosis.epochs,
+            "layers": [state._asdict() for state in evidence.start],
+            "trials": [
+                {
+                    "cause": suspect.cause.word,
+                    "cure": _cure_record(trial.cure),
+                    "result": _course_record(trial.course),
+                }
+                for suspect in diagnosis.trials
+                for trial in suspect.trials
+                if trial.course is not None
+            ],
+        },
+        indent=2,
+    )
+
+
+def _finding_record(finding: Finding) -> dict[str, Any]:
+    return {
+        "cause": finding.cause,
+        "layers": list(finding.layers),
+        "evidence": {**finding.evidence, "says": finding.says},
+        "cure": _cure_record(finding.cure),
+        "tried": None if finding.tried is None else finding.tried._asdict(),
+    }
+
+
+def _cure_record(cure: Cure) -> dict[str, Any]:
+    return {"set": dict(cure.set), "says": cure.says}
+
+
+def _course_record(course: Course) -> Mapping[str, Any]:
+    return {
+        "diverged": course.diverged,
+        "costs": list(course.costs),
+        "train": None if course.train is None else course.train._asdict(),
+        "held_back": None if course.held is None else course.held._asdict(),
+    }
