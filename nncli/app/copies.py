@@ -16,7 +16,7 @@ from nncli.data import Dataset
 from nncli.inspection.diagnosis.measures import layer_states, result_of
 from nncli.inspection.diagnosis.record import Course, Cure, LayerState, Result
 from nncli.nn.arrays import Array
-from nncli.nn.network import Network, smallest_batch
+from nncli.nn.network import Network, smallest_batch, step_bytes
 from nncli.nn.optimizers import Optimizer
 from nncli.nn.step import Step
 from nncli.spec import Spec, override_spec
@@ -25,12 +25,13 @@ from nncli.training.history import Divergence, Epoch
 from nncli.training.steps import Rows
 from nncli.training.trainer import Trainer
 
-MOST_SAMPLES, FEWEST_SAMPLES, MOST_HELD = 4000, 600, 1000
+MOST_SAMPLES, FEWEST_SAMPLES, MOST_HELD = 4000, 600, 500
 SECONDS = 3.0  # of steps, for a copy
 HELD_SHARE, FEWEST_TO_SHARE = 0.25, 40  # held back of samples of which the spec holds back none
 MEASURED = 256  # samples that a layer's state is measured on
 FEWEST_EPOCHS = 3
 MOST_LOOKED_AT = 20_000  # samples
+MOST_BYTES = 1 << 28  # that those measured may take
 
 
 class Extent(NamedTuple):
@@ -128,7 +129,7 @@ class Copies:
         values = {**kept, **sets}.items()
         return override_spec(spec, [f"{key}={json.dumps(value)}" for key, value in values])
 
-    def train(self, cure: Cure | None = None) -> tuple[Course, Network]:
+    def train(self, cure: Cure | None = None) -> Course:
         """Trains a copy with a cure, or one as the spec has it."""
         sets = {} if cure is None else cure.set
         spec = self.changed(sets)
@@ -146,7 +147,7 @@ class Copies:
         plan = make_plan(spec, classes=self.classes)
         plan = plan._replace(epochs=min(plan.epochs, self.extent.epochs))
         trainer = Trainer(network, Optimizer(network, optimizer_links(spec)), plan, train, held)
-        return self._run(trainer, train, held), network
+        return self._run(trainer, train, held)
 
     def _rows(self, cure: Cure, train: Dataset) -> Rows:
         rows = train.index
@@ -165,11 +166,7 @@ class Copies:
         held_costs: list[float] = []
         for event in trainer.events():
             if isinstance(event, Divergence):
-                origin = {
-                    key: getattr(event, key)
-                    for key in ("step", "layer", "quantity", "unit", "sample", "part", "largest")
-                }
-                return Course(tuple(costs), tuple(held_costs), None, None, True, origin)
+                return Course(tuple(costs), tuple(held_costs), None, None, True, origin_of(event))
             if isinstance(event, Epoch):
                 costs.append(event.train_cost)
                 if event.validation_cost is not None:
@@ -182,15 +179,21 @@ class Copies:
             None if held is None else result_on(network, held, classes=self.classes),
         )
 
-    def states(self, network: Network | None = None) -> tuple[LayerState, ...]:
-        """The layers of a network, by default as they begin, on some samples."""
-        network = self._network(self.prepared.spec) if network is None else network
+    def states(self) -> tuple[LayerState, ...]:
+        """The layers before the first step, on some samples."""
+        network = self._network(self.prepared.spec)
         return states_of(network, self.train_set(), classes=self.classes)
 
 
-def states_of(network: Network, train: Dataset, *, classes: bool) -> tuple[LayerState, ...]:
+def states_of(
+    network: Network, train: Dataset, *, classes: bool, most: int = MEASURED
+) -> tuple[LayerState, ...]:
     """The layers of a network on some samples of its training data, which leaves it as it was."""
-    rows = train.index[np.linspace(0, len(train) - 1, min(len(train), MEASURED)).astype(np.int64)]
+    each = step_bytes(network.layers, 1, network.dtype.itemsize)
+    n = min(len(train), most, MOST_BYTES // each)
+    if n < smallest_batch(network.layers):
+        return ()
+    rows = train.index[np.linspace(0, len(train) - 1, n).astype(np.int64)]
     kept = network.copy_state()
     step = Step(network, None, len(rows), source=train, differentiable=True)
     step.load(rows)
@@ -207,6 +210,17 @@ def result_on(network: Network, samples: Dataset, *, classes: bool) -> Result:
         step.outputs.copy() for _, step, _ in Evaluator(network, samples, classes=False).blocks()
     ]
     return result_of(np.concatenate(outputs), samples.targets[samples.index], classes=classes)
+
+
+def origin_of(divergence: Divergence) -> dict[str, Any]:
+    """Where a divergence began."""
+    keys = ("step", "layer", "quantity", "unit", "sample", "part", "largest")
+    return {key: getattr(divergence, key) for key in keys}
+
+
+def some_of(samples: Dataset, most: int) -> Dataset:
+    """The same ones of them each time."""
+    return replace(samples, index=_some(samples.index, most, np.random.default_rng(0)))
 
 
 def inputs_of(samples: Dataset) -> tuple[Array, Array]:

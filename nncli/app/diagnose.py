@@ -1,31 +1,37 @@
 """nncli.diagnose: what is wrong with a network, and which cure helps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
-from nncli.app.copies import Copies, inputs_of
+from nncli.app.copies import Copies, inputs_of, origin_of, result_on, some_of, states_of
 from nncli.app.opening import SpecOrRun, open_spec_or_run
 from nncli.app.pipeline import prepare
 from nncli.app.records import Diagnosis, Prepared
-from nncli.inspection.diagnosis.baselines import baselines
+from nncli.data import Dataset
+from nncli.inspection.diagnosis.baselines import baselines, brief_baselines
 from nncli.inspection.diagnosis.measures import data_facts
-from nncli.inspection.diagnosis.ranking import Suspect, Trial, findings, suspects
+from nncli.inspection.diagnosis.ranking import Suspect, Trial, findings, is_conclusive, suspects
 from nncli.inspection.diagnosis.record import (
     Course,
     Cure,
     DataFacts,
     Evidence,
     LayerFacts,
+    LayerState,
+    Result,
     Settings,
 )
 from nncli.spec import ConvSpec, Spec, WeightedLayerSpec
+from nncli.training.history import Divergence, History, read_history
 
 GOOD = 0.97  # a skill with which there is nothing to look for
 
 
 def diagnose(
-    source: SpecOrRun | Spec | str | Path,
+    source: Spec | str | Path,
+    overrides: Sequence[str] = (),
     *,
     quick: bool = False,
     on_estimate: Callable[[float], None] | None = None,
@@ -35,7 +41,9 @@ def diagnose(
 
     Args:
         source: a spec, or the path of one or of a run folder.
-        quick: trains nothing: what the samples, the spec and the first weights tell.
+        overrides: as `train.eta=0.5`, for a path.
+        quick: trains nothing: what the samples, the spec and the first weights tell; of a run also
+            how it went.
         on_estimate: called with the seconds that the cures will take, before the first is tried.
         progress: called with the copies that were trained, and how many are to be.
 
@@ -43,61 +51,112 @@ def diagnose(
         SpecError, DataError, RunError: as for `train`.
     """
     if isinstance(source, Spec):
-        source = SpecOrRun(prepare(source), None)
-    elif not isinstance(source, SpecOrRun):
-        source = open_spec_or_run(source)
-    prepared = source.prepared
-    copies = Copies(prepared, weight_files=source.state is None)
-    evidence = gather(prepared, copies, quick=quick)
+        opened = SpecOrRun(prepare(source), None)
+    else:
+        opened = open_spec_or_run(source, overrides)
+    copies = Copies(opened.prepared, weight_files=opened.state is None)
+    evidence = gather(opened.prepared, copies)
     began = perf_counter()
     if not quick:
-        base, network = copies.train()
+        base = copies.train()
         seconds = perf_counter() - began
-        end = () if base.diverged else copies.states(network)
-        evidence = Evidence(
-            evidence.settings,
-            evidence.data,
-            evidence.start,
-            end,
-            base,
-            evidence.baselines,
-            copies.extent.is_sample,
-        )
+        evidence = replace(evidence, base=base)
+    elif opened.state is not None and not isinstance(source, Spec):
+        history = History(read_history(Path(source)))
+        evidence = replace(evidence, base=_course_of(opened.prepared, history, None))
     suspected = suspects(evidence)
-    if evidence.base is not None and not _is_good(evidence.base):
+    is_settled = any(is_conclusive(suspect) for suspect in suspected)
+    if evidence.base is not None and not (quick or is_settled or _is_good(evidence.base)):
         trials = sum(len(suspect.suspicion.cures) for suspect in suspected)
         if on_estimate is not None:
             on_estimate(trials * seconds)
         suspected = _try_all(copies, suspected, progress)
+    held = copies.extent.held
+    return Diagnosis(
+        name=opened.prepared.spec.name,
+        findings=findings(evidence, suspected),
+        evidence=evidence,
+        samples=(len(copies.extent.train), 0 if held is None else len(held)),
+        epochs=0 if quick else copies.extent.epochs,
+        trials=tuple(suspected),
+        notes=opened.notes,
+    )
+
+
+BRIEF_SAMPLES, BRIEF_STATES = 500, 64  # that the end of a training is judged by
+
+
+def first_states(prepared: Prepared) -> tuple[LayerState, ...]:
+    """The layers before the first step of a training, for `brief_diagnosis`."""
+    classes = prepared.plan.classes
+    return states_of(prepared.network, prepared.data.train, classes=classes, most=BRIEF_STATES)
+
+
+def brief_diagnosis(
+    prepared: Prepared,
+    start: tuple[LayerState, ...],
+    history: History,
+    divergence: Divergence | None = None,
+) -> Diagnosis:
+    """What a training that has come to its end tells by itself, in a few milliseconds.
+
+    Args:
+        prepared: with the trained network.
+        start: what `first_states` gave; none of a run that was resumed.
+    """
+    train = some_of(prepared.data.train, BRIEF_SAMPLES)
+    evidence = Evidence(
+        settings_of(prepared),
+        data_facts(*inputs_of(train), classes=prepared.plan.classes)._replace(
+            samples=len(prepared.data.train)
+        ),
+        start,
+        _course_of(prepared, history, divergence),
+        brief_baselines(train.targets[train.index], classes=prepared.plan.classes),
+    )
+    suspected = suspects(evidence)
+    held = prepared.data.validation
     return Diagnosis(
         name=prepared.spec.name,
         findings=findings(evidence, suspected),
         evidence=evidence,
-        samples=(
-            len(copies.extent.train),
-            len(copies.extent.held) if copies.extent.held is not None else 0,
-        ),
-        epochs=copies.extent.epochs,
+        samples=(len(train), 0 if held is None else min(len(held), BRIEF_SAMPLES)),
+        epochs=len(history),
         trials=tuple(suspected),
-        notes=source.notes,
     )
+
+
+def _course_of(prepared: Prepared, history: History, divergence: Divergence | None) -> Course:
+    """A training that has come to its end; `prepared` has the network."""
+    classes, data = prepared.plan.classes, prepared.data
+    costs, held_costs = (
+        tuple(x for x in history.column(key) if x is not None)
+        for key in ("train_cost", "validation_cost")
+    )
+    if divergence is not None:
+        return Course(costs, held_costs, None, None, True, origin_of(divergence))
+
+    def result(samples: Dataset) -> Result:
+        return result_on(prepared.network, some_of(samples, BRIEF_SAMPLES), classes=classes)
+
+    held = None if data.validation is None else result(data.validation)
+    return Course(costs, held_costs, result(data.train), held)
 
 
 def _is_good(base: Course) -> bool:
     return min(base.fit, base.score) >= GOOD
 
 
-def gather(prepared: Prepared, copies: Copies, *, quick: bool) -> Evidence:
+def gather(prepared: Prepared, copies: Copies) -> Evidence:
     """What is known before anything is trained."""
     train = inputs_of(copies.train_set())
     held_set = copies.held_set()
     held = None if held_set is None else inputs_of(held_set)
     cost = prepared.spec.train.cost
     return Evidence(
-        settings_of(prepared, samples=len(copies.extent.train)),
+        settings_of(prepared),
         _facts(copies),
         copies.states(),
-        (),
         None,
         baselines(train, held, classes=copies.classes, cost=cost),
         copies.extent.is_sample,
@@ -112,7 +171,8 @@ def _facts(copies: Copies) -> DataFacts:
     return facts._replace(outlier=facts.outlier._replace(sample=int(chosen[facts.outlier.sample])))
 
 
-def settings_of(prepared: Prepared, *, samples: int) -> Settings:
+def settings_of(prepared: Prepared) -> Settings:
+    """What of its spec a diagnosis asks for."""
     spec, t = prepared.spec, prepared.spec.train
     placed = {p.index: p.name for p in prepared.network.layers}
     layers = []
@@ -170,4 +230,4 @@ def _try_all(
 def _try(copies: Copies, cure: Cure) -> Course | None:
     if not cure.set and cure.remedy == "set":
         return None
-    return copies.train(cure)[0]
+    return copies.train(cure)

@@ -28,23 +28,20 @@ def diagnose(
 
     load_numpy()
     from nncli.app.diagnose import diagnose as find
-    from nncli.app.opening import open_spec_or_run
     from nncli.core.errors import FailedCheck
     from nncli.render.pages.diagnosis import diagnosis_json, diagnosis_page, verdict_words
     from nncli.render.streams import DelayedProgressBar, messages, results, say, write_text
     from nncli.render.terminal import TerminalPage
     from nncli.render.text import duration
 
-    opened = open_spec_or_run(source, set_ or [])
-    for note in opened.notes:
-        say(messages(), note)
-
     def announce(seconds: float) -> None:
         if seconds > LONG:
             say(messages(), f"this will take about {duration(seconds)}; --quick trains nothing")
 
     with DelayedProgressBar(messages()) as progress:
-        found = find(opened, quick=quick, on_estimate=announce, progress=progress)
+        found = find(source, set_ or [], quick=quick, on_estimate=announce, progress=progress)
+    for note in found.notes:
+        say(messages(), note)
     if format is TableOrJson.json:
         write_text(diagnosis_json(found))
     else:

@@ -105,7 +105,7 @@ def eta_for(activation: str, y: Array) -> float:
     is_classes = y.dtype.kind == "i"
     if activation == "sigmoid":
         return 1.5 if is_classes else 0.25
-    return 0.3 if is_classes else 0.1
+    return 0.3 if is_classes else 0.05
 
 
 def spec_of(

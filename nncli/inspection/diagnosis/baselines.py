@@ -44,6 +44,15 @@ def _baselines(
     )
 
 
+def brief_baselines(targets: Array, *, classes: bool) -> Baselines:
+    """Those that take next to no time: what the targets alone give."""
+    with np.errstate(all="ignore"):
+        y = targets.astype(np.float64)
+        mean = result_of(np.broadcast_to(y.mean(axis=0), y.shape), y, classes=classes)
+    chance = 1 / y.shape[1] if classes else None
+    return Baselines(chance, mean.accuracy, None if classes else mean.mse, None, None, None)
+
+
 def _flat(inputs: Array) -> Array:
     flat: Array = inputs.reshape(len(inputs), -1).astype(np.float64)
     return flat

@@ -29,6 +29,7 @@ class Cause(NamedTuple):
 
 CAUSES = (
     Cause("constant_inputs", "constant inputs", start.constant_inputs, "evidence"),
+    Cause("constant_inputs", "constant inputs", start.mostly_constant_inputs, telling=2),
     Cause("diverged", "a number beyond all others", start.spoilt_sample, telling=2),
     Cause("labels_unrelated", "targets unrelated to inputs", course.labels_unrelated, "evidence"),
     Cause("output_range", "outputs that cannot reach the targets", start.output_range, telling=4),

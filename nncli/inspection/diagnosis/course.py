@@ -4,7 +4,7 @@ from typing import Any
 
 from nncli.inspection.diagnosis.record import Course, Cure, Evidence, Suspicion
 
-FACTORS = (0.01, 0.1, 0.3, 3.0, 10.0, 100.0)  # of η, in a range test
+FACTORS = (0.001, 0.01, 0.1, 0.3, 3.0, 10.0, 100.0, 1000.0)  # of η, in a range test
 CLEAR = 3.0  # deviations from chance
 RARE = 0.25  # of the share that each class would have if they were in balance
 GAP = 0.25  # between the skill on the samples trained on, and on those held back
@@ -51,16 +51,26 @@ def eta_too_large(evidence: Evidence) -> Suspicion | None:
     if base is None:
         return None
     effective = settings.eta / (1 - settings.momentum)
-    found: dict[str, Any] = {"eta": settings.eta, "rises": _rises(base), "diverged": base.diverged}
-    cures = [_eta(settings.eta, factor) for factor in FACTORS if factor < 1]
-    says = f"the cost grew in {_rises(base):.0%} of the epochs at η = {settings.eta:g}"
-    if base.diverged:
-        says = f"the training diverged at η = {settings.eta:g}"
+    updates = _first_updates(evidence)
+    found: dict[str, Any] = {
+        "eta": settings.eta,
+        "rises": _rises(base),
+        "diverged": base.diverged,
+        "relative_updates": updates,
+    }
+    cures = [_eta(settings.eta, factor) for factor in reversed(FACTORS) if factor < 1]
+    how = "the training diverged"
+    if not base.diverged:
+        how = f"the cost grew in {_rises(base):.0%} of the epochs"
+    says = (
+        f"at η = {settings.eta:g} {how}; the first step changes weights by "
+        f"{max(updates.values(), default=0):.2g} times their size"
+    )
     if settings.momentum >= 0.8:
         found |= {"momentum": settings.momentum, "effective_eta": effective}
         says += (
-            f"; momentum {settings.momentum:g} makes the steps {1 / (1 - settings.momentum):.3g} "
-            f"times as long, as of η = {effective:.3g}"
+            f", and momentum {settings.momentum:g} makes steps {1 / (1 - settings.momentum):.3g} "
+            f"times as long: those of η = {effective:.3g}"
         )
         no_momentum = Cure({"train.momentum": 0}, "steps of η itself")
         cures = [no_momentum, *cures]
@@ -72,21 +82,26 @@ def eta_too_small(evidence: Evidence) -> Suspicion | None:
     settings, base = evidence.settings, evidence.base
     if base is None or base.diverged:
         return None
-    updates = {
-        state.name: settings.eta * state.gradient_norm / state.weight_norm
-        for state in evidence.start
-        if state.weight_norm
-    }
+    updates = _first_updates(evidence)
     left = base.costs[-1] / base.costs[0] if base.costs and base.costs[0] else 1.0
     return Suspicion(
         0.5 if left > 0.9 else 0.2,
         (),
         {"eta": settings.eta, "cost_left": left, "relative_updates": updates},
-        f"at η = {settings.eta:g} a first step changes the weights by "
-        f"{max(updates.values(), default=0):.2g} of their size; in {len(base.costs)} epochs "
+        f"at η = {settings.eta:g} the first step changes weights by "
+        f"{max(updates.values(), default=0):.2g} times their size; in {len(base.costs)} epochs "
         f"the cost has come to {left:.0%} of what it was",
         tuple(_eta(settings.eta, factor) for factor in FACTORS if factor > 1),
     )
+
+
+def _first_updates(evidence: Evidence) -> dict[str, float]:
+    """η ‖∂C/∂W‖ / ‖W‖ of each layer, before the first step."""
+    return {
+        state.name: evidence.settings.eta * state.gradient_norm / state.weight_norm
+        for state in evidence.start
+        if state.weight_norm
+    }
 
 
 def _eta(eta: float, factor: float) -> Cure:
@@ -177,7 +192,7 @@ def overfitting(evidence: Evidence) -> Suspicion | None:
     if best < 0.7 * len(base.held_costs):
         cures.append(Cure({"train.epochs": best}, "stop where the held-back cost was least"))
     return Suspicion(
-        min(1.0, gap),
+        min(1.0, 2 * gap),
         (),
         {
             "train_skill": base.fit,

@@ -52,6 +52,11 @@ def suspects(evidence: Evidence) -> list[Suspect]:
     return found
 
 
+def is_conclusive(suspect: Suspect) -> bool:
+    """Whether there is nothing to learn, and so nothing that a cure could show."""
+    return suspect.cause.judge == "evidence" and suspect.cause.word != "diverged"
+
+
 class _Judged(NamedTuple):
     suspect: Suspect
     best: Trial | None
@@ -63,17 +68,20 @@ def findings(evidence: Evidence, tried: Iterable[Suspect]) -> tuple[Finding, ...
     """What was found, the most likely first; nothing for a network that is healthy."""
     base = evidence.base
     judged = [_judge(evidence, suspect) for suspect in tried]
-    certain = [j for j in judged if _is_certain(j)]
-    if certain and certain[0].suspect.cause.word in ("constant_inputs", "labels_unrelated"):
-        # Whatever a cure did to such a network, it did not make it learn anything.
-        return (_finding(evidence, certain[0]),)
+    for j in judged:
+        if is_conclusive(j.suspect):
+            return (_finding(evidence, j),)
     confirmed = [j for j in judged if j.confirmed and not _is_end(j)]
     best = max((j.gain for j in confirmed), default=0.0)
     about_as_good = [j for j in confirmed if j.gain >= ABOUT_AS_GOOD * best]
     others = sorted((j for j in confirmed if j not in about_as_good), key=lambda j: -j.gain)
     found = [*about_as_good, *others]
-    if not found and (base is None or base.score < POOR):
-        found = [j for j in judged if j.suspect.suspicion.severity >= STRONG and not _is_end(j)]
+    if not found:
+        found = [j for j in judged if _is_plain(base, j)]
+    if not found and base is not None and base.score < POOR:
+        # Each of several causes hides what a cure of another does.
+        helpful = [j for j in judged if j.gain >= LEAST_GAIN / j.suspect.cause.telling]
+        found = sorted(helpful, key=lambda j: -j.gain)
     words = {j.suspect.cause.word for j in found}
     found += [j for j in judged if _is_end(j) and j.suspect.cause.word not in words]
     return tuple(_finding(evidence, j) for j in _each_cure_once(found))
@@ -89,8 +97,14 @@ def _each_cure_once(found: Sequence[_Judged]) -> Iterable[_Judged]:
         seen.append(sets)
 
 
-def _is_certain(judged: _Judged) -> bool:
-    return judged.suspect.cause.judge == "evidence" and not _is_end(judged)
+def _is_plain(base: Course | None, judged: _Judged) -> bool:
+    """Whether the evidence alone is enough: of a bad network, or one with no cure tried."""
+    cause, severity = judged.suspect.cause, judged.suspect.suspicion.severity
+    is_refuted = judged.best is not None and cause.telling == 1
+    if severity < STRONG or is_refuted or _is_end(judged):
+        return False
+    is_measured = cause.judge in ("held", "balance") and judged.best is None
+    return base is None or base.score < POOR or is_measured
 
 
 def _is_end(judged: _Judged) -> bool:

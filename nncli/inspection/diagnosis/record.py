@@ -205,7 +205,7 @@ class Evidence:
     """All that causes are suspected by.
 
     Attributes:
-        start, end: the layers before the first step, and after the last.
+        start: the layers before the first step.
         base: the training as the spec has it; None where nothing was trained.
         is_sample: whether that had fewer samples or epochs than the spec asks for.
     """
@@ -213,7 +213,6 @@ class Evidence:
     settings: Settings
     data: DataFacts
     start: tuple[LayerState, ...]
-    end: tuple[LayerState, ...]
     base: Course | None
     baselines: Baselines
     is_sample: bool = False

@@ -17,8 +17,8 @@ from nncli.nn.initialisers import default_initialiser
 
 SMALL_RMS, LARGE_RMS, SPREAD_OF_RMS, FAR_OFF = 0.05, 5.0, 30.0, 4.0  # of inputs
 MANY = 0.5  # the share of a layer's units, or numbers, from which on a sign is one
+HARDLY = 0.01  # of the squares of all inputs
 OUTSIDE = 0.02  # the share of the targets' range
-STEEP = 1e-2  # ‖δ‖ of the first layer by that of the last, in the mean of each layer between
 WEAK, STRONG = 1e-2, 30.0  # ‖δ‖ of the first layer, by that of the last
 HUGE = 20.0  # of a signal, where inputs are about 1
 FLAT = {"sigmoid", "tanh", "softplus"}  # activations whose σ′ is below 1
@@ -33,24 +33,35 @@ RANGES = {  # of outputs
 
 def constant_inputs(evidence: Evidence) -> Suspicion | None:
     data = evidence.data
-    if not data.constant:
+    if data.constant < data.inputs or data.samples < 2:
         return None
-    share = data.constant / data.inputs
-    energy = 1 - data.largest_rms**2 * (data.inputs - data.constant) / (
-        data.rms**2 * data.inputs or 1
-    )
-    # Some constant inputs, as the corners of images are, do no harm.
-    if share < 1 and (share < MANY or energy < 0.99):
+    cure = Cure({}, "look at how the inputs are made: there is nothing to learn from")
+    return _constant(evidence, "", cure)
+
+
+def mostly_constant_inputs(evidence: Evidence) -> Suspicion | None:
+    """Inputs that never change, and are so large that the others hardly count."""
+    data = evidence.data
+    varied = data.inputs - data.constant
+    # A few small ones, as the corners of images are, do no harm.
+    if not varied or data.constant < MANY * data.inputs:
         return None
-    cures = [] if share == 1 else [_standard("which makes the constant inputs 0")]
-    if not cures:
-        cures = [Cure({}, "look at how the inputs are made: there is nothing to learn from")]
+    share = varied * data.largest_rms**2 / (data.inputs * data.rms**2)
+    if share > HARDLY:
+        return None
+    says = f", and make up {1 - share:.1%} of what the network is given"
+    return _constant(evidence, says, _standard("which makes the constant inputs 0"))
+
+
+def _constant(evidence: Evidence, more: str, cure: Cure) -> Suspicion:
+    data = evidence.data
     return Suspicion(
         1.0,
         (),
         {"constant": data.constant, "inputs": data.inputs},
-        f"{data.constant:,} of {data.inputs:,} inputs are the same in all {data.samples:,} samples",
-        tuple(cures),
+        f"{data.constant:,} of {data.inputs:,} inputs are the same in all {data.samples:,} samples"
+        f"{more}",
+        (cure,),
     )
 
 
@@ -107,7 +118,7 @@ def output_range(evidence: Evidence) -> Suspicion | None:
 
 def input_scale(evidence: Evidence) -> Suspicion | None:
     data = evidence.data
-    if data.constant == data.inputs:
+    if data.constant == data.inputs or data.outlier is not None:
         return None
     signs: list[str] = []
     if data.rms > LARGE_RMS:
@@ -202,7 +213,7 @@ def saturated_units(evidence: Evidence) -> Suspicion | None:
 
 def cost_mismatch(evidence: Evidence) -> Suspicion | None:
     settings, output = evidence.settings, evidence.settings.output
-    if settings.cost != "quadratic" or not evidence.data.class_shares:
+    if settings.cost != "quadratic" or not evidence.data.class_shares or not evidence.start:
         return None
     state = evidence.state(output.name)
     lost = state.saturated if output.activation in ("sigmoid", "tanh") else state.dead

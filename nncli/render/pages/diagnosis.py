@@ -8,6 +8,7 @@ from typing import Any
 from nncli.app.records import Diagnosis
 from nncli.core.jsons import to_json
 from nncli.core.text import count_of, shell_word
+from nncli.inspection.diagnosis.ranking import POOR
 from nncli.inspection.diagnosis.record import Course, Cure, Finding, Result, Tried
 from nncli.render.document import Grid, Heading, Lines, Page, Paragraph
 from nncli.render.text import NONE, number
@@ -37,13 +38,16 @@ def verdict_words(diagnosis: Diagnosis) -> str:
     if diagnosis.findings:
         first, *others = [finding.title for finding in diagnosis.findings]
         return f"{first}{f', and {len(others)} more' if others else ''}"
-    return "healthy" if diagnosis.evidence.base is not None else "nothing found"
+    base = diagnosis.evidence.base
+    return "healthy" if base is not None and base.score >= POOR else "nothing found"
 
 
 def _how(diagnosis: Diagnosis) -> str:
     base, (train, held) = diagnosis.evidence.base, diagnosis.samples
     if base is None:
         return "Nothing was trained: this follows from the samples, the spec and the first weights."
+    if not diagnosis.epochs:
+        return "Nothing was trained: this follows from the spec and from how the run went."
     by = f"{held:,} held back" if held else "the same"
     words = (
         f"Copies were trained for {count_of(diagnosis.epochs, 'epoch')} on {train:,} samples and "
@@ -51,7 +55,8 @@ def _how(diagnosis: Diagnosis) -> str:
     )
     if not diagnosis.findings:
         tried = sum(trial.course is not None for s in diagnosis.trials for trial in s.trials)
-        return f"{words} {count_of(tried, 'cure')} tried, and none makes it clearly better."
+        if tried:
+            words += f" {count_of(tried, 'cure')} tried, and none makes it clearly better."
     return words
 
 
@@ -195,8 +200,10 @@ def short_verdict(diagnosis: Diagnosis, more: str = "") -> list[str]:
 def _good_words(diagnosis: Diagnosis) -> str:
     base, b = diagnosis.evidence.base, diagnosis.evidence.baselines
     result = None if base is None else base.held or base.train
-    if result is None:
+    if base is None or result is None:
         return "nothing found"
+    if base.score < POOR:
+        return f"it has learnt little: skill {number(result.skill)} of 1"
     against = "" if b.majority is None else f", the majority class {number(b.majority)}"
     if result.accuracy is not None:
         return f"healthy: accuracy {number(result.accuracy)}{against}"

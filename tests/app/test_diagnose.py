@@ -1,0 +1,155 @@
+"""Networks that are sick on purpose, and healthy ones: what a diagnosis says of them.
+
+A few of them here; `make slow` takes 30 and 30 of each of the two sets of `sick` and `unseen`.
+"""
+
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+import nncli
+from nncli import Diagnosis, NncliError
+from tests.app import sick, unseen
+from tests.app.sick import Case
+
+SOME = ("dead", "eta_large", "constant", "out_of_range", "spoilt_sample")
+QUICK_ONES = [kind for kind in sick.KINDS if kind.make.__name__ in SOME]
+
+
+def diagnose(case: Case, folder: Path) -> Diagnosis:
+    return nncli.diagnose(sick.write(case, folder))
+
+
+@pytest.mark.parametrize("kind", QUICK_ONES, ids=lambda kind: kind.make.__name__)
+def test_the_first_cause(kind: sick.Kind, tmp_path: Path) -> None:
+    found = diagnose(kind.make(np.random.default_rng(5)), tmp_path)
+    assert found.findings[0].cause == kind.cause
+    tried = found.findings[0].tried
+    if kind.cause == "constant_inputs":
+        assert tried is None
+    else:
+        assert tried is not None
+        assert tried.after is not None
+        assert tried.before is None or tried.after > tried.before
+
+
+def test_a_cure_does_in_a_training_what_it_did_in_a_copy(tmp_path: Path) -> None:
+    case = sick.symmetric(np.random.default_rng(5))
+    case.spec["data"] = {"validation": 0.25}
+    path = sick.write(case, tmp_path)
+    finding = nncli.diagnose(path).findings[0]
+    assert finding.tried is not None
+    before, after = (
+        nncli.train(nncli.load_spec(path, sets)).history[-1]
+        for sets in ([], [f"{key}={value}" for key, value in finding.cure.set.items()])
+    )
+    if case.is_classes:
+        assert finding.tried.metric == "validation_accuracy"
+        assert finding.tried.before == before.validation_accuracy
+        assert finding.tried.after == after.validation_accuracy
+    else:
+        assert before.validation_cost is not None
+        assert after.validation_cost is not None
+        ratio = (1 - finding.tried.after) / (1 - finding.tried.before)  # type: ignore[operator]
+        assert after.validation_cost / before.validation_cost == pytest.approx(ratio, rel=1e-4)
+
+
+def test_a_healthy_network_hears_that_it_is(tmp_path: Path) -> None:
+    found = diagnose(sick.healthy(np.random.default_rng(8)), tmp_path)
+    assert found.healthy
+    assert found.evidence.base is not None
+    assert found.evidence.base.score > 0.8
+
+
+def test_the_range_test_brackets_eta(tmp_path: Path) -> None:
+    found = diagnose(sick.eta_large(np.random.default_rng(5)), tmp_path)
+    scores = {
+        float(trial.cure.set["train.eta"]): trial.course.score
+        for suspect in found.trials
+        for trial in suspect.trials
+        if list(trial.cure.set) == ["train.eta"] and trial.course is not None
+    }
+    assert max(scores) / min(scores) >= 100
+    assert max(scores, key=scores.__getitem__) < found.evidence.settings.eta
+
+
+def test_quick_trains_nothing(tmp_path: Path) -> None:
+    estimates: list[float] = []
+    path = sick.write(sick.dead(np.random.default_rng(5)), tmp_path)
+    found = nncli.diagnose(path, quick=True, on_estimate=estimates.append)
+    assert [finding.cause for finding in found.findings] == ["dead_units"]
+    assert found.evidence.base is None
+    assert found.findings[0].tried is None
+    assert estimates == []
+
+
+def test_it_says_how_long_it_will_take_and_how_far_it_is(tmp_path: Path) -> None:
+    estimates: list[float] = []
+    seen: list[tuple[int, int]] = []
+    path = sick.write(sick.eta_large(np.random.default_rng(5)), tmp_path)
+    nncli.diagnose(
+        path,
+        on_estimate=estimates.append,
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert len(estimates) == 1
+    assert 0 < estimates[0] < 60
+    assert [done for done, _ in seen] == [*range(1, len(seen) + 1)]
+
+
+def test_nothing_is_written_and_a_run_is_diagnosed_as_its_spec(tmp_path: Path) -> None:
+    path = sick.write(sick.symmetric(np.random.default_rng(5)), tmp_path)
+    nncli.train(path, out=tmp_path / "run")
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    of_spec, of_run = nncli.diagnose(path), nncli.diagnose(tmp_path / "run")
+    quick = nncli.diagnose(tmp_path / "run", quick=True)
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
+    assert of_run.findings == of_spec.findings
+    assert quick.findings[0].cause == of_spec.findings[0].cause
+    assert quick.evidence.base is not None
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_few_samples(rows: int, tmp_path: Path) -> None:
+    case = sick.healthy(np.random.default_rng(1), (sick.waves,))
+    found = diagnose(case._replace(x=case.x[:rows], y=case.y[:rows]), tmp_path)
+    assert found.evidence.baselines.relation is None
+
+
+def test_what_is_wrong_with_the_spec_is_said_as_everywhere(tmp_path: Path) -> None:
+    path = sick.write(sick.dead(np.random.default_rng(5)), tmp_path)
+    with pytest.raises(NncliError, match=r"train\.nosuch"):
+        nncli.diagnose(path, ["train.nosuch=3"])
+    with pytest.raises(NncliError, match="there is no such file"):
+        nncli.diagnose(tmp_path / "nosuch.yaml")
+
+
+# All of them
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("cases", "seed"), [(sick, 7), (unseen, 7)], ids=["seen", "unseen"])
+def test_thirty_sick_and_thirty_healthy_networks(
+    cases: ModuleType, seed: int, tmp_path: Path
+) -> None:
+    right, better, wrong = 0, 0, []
+    for k, (name, cause, case) in enumerate(cases.sick_cases(30, seed)):
+        found = nncli.diagnose(sick.write(case, tmp_path, f"sick{k}"))
+        causes = [finding.cause for finding in found.findings]
+        right += causes[:1] == [cause]
+        if causes[:1] != [cause]:
+            wrong.append((name, causes))
+        tried = found.findings[0].tried if found.findings else None
+        if tried is not None and tried.after is not None:
+            better += tried.before is None or tried.after > tried.before
+    alarms = [
+        [finding.cause for finding in found.findings]
+        for k, case in enumerate(cases.healthy_cases(30, seed))
+        if not (found := nncli.diagnose(sick.write(case, tmp_path, f"healthy{k}"))).healthy
+    ]
+    print(f"{right} of 30 right, {better} cures help, {len(alarms)} false alarms: {wrong} {alarms}")
+    assert right >= 27, wrong
+    assert better >= 20
+    assert len(alarms) <= 1, alarms

@@ -1,0 +1,89 @@
+"""nncli diagnose: what it prints, and its exit status."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.commands import Outcome
+
+Run = Callable[..., Outcome]
+
+X = [[k / 20 - 1, (k * 7 % 40) / 20 - 1] for k in range(40)]
+Y = [[0.8 * a - 0.4 * b] for a, b in X]
+
+
+def spec(folder: Path, eta: float = 0.1, activation: str = "tanh", size: float = 1.0) -> Path:
+    path = folder / "one.yaml"
+    targets = [[size * y] for (y,) in Y]
+    layers = [{"type": "dense", "units": 6, "activation": "tanh"}]
+    layers.append({"type": "dense", "units": 1, "activation": activation})
+    made = {
+        "data": {"train": {"inputs": X, "targets": targets}},
+        "network": layers,
+        "train": {"eta": eta, "epochs": 40, "batch_size": 5},
+    }
+    path.write_text(json.dumps(made))
+    return path
+
+
+def test_healthy(nncli: Run, tmp_path: Path) -> None:
+    done = nncli("diagnose", spec(tmp_path), folder=tmp_path)
+    assert (done.status, done.err) == (0, "")
+    assert done.out.startswith("one: healthy\n")
+    assert "the mean of the targets" in done.out
+    assert "a linear model" in done.out
+
+
+def test_something_found(nncli: Run, tmp_path: Path) -> None:
+    done = nncli("diagnose", spec(tmp_path, eta=30), folder=tmp_path)
+    assert done.status == 1
+    assert "1. η too large" in done.out
+    assert "--set train.eta=" in done.out
+    assert "→ η        30" in done.out
+    assert max(map(len, done.out.splitlines())) <= 80
+    assert done.err == "nncli: found: η too large, and 1 more\n" or "η too large" in done.err
+
+
+def test_json(nncli: Run, tmp_path: Path) -> None:
+    path = spec(tmp_path, activation="sigmoid", size=9.0)
+    done = nncli("diagnose", path, "--format", "json", folder=tmp_path)
+    record: dict[str, Any] = json.loads(done.out)
+    assert done.status == 1
+    assert record["schema"] == "nncli.diagnosis/1"
+    assert record["healthy"] is False
+    first = record["causes"][0]
+    assert set(first) == {"cause", "layers", "evidence", "cure", "tried"}
+    assert (first["cause"], first["layers"]) == ("output_range", ["dense2"])
+    assert first["cure"]["set"] == {"network[1].activation": "identity"}
+    assert set(first["tried"]) == {"before", "after", "metric"}
+    assert set(record["baselines"]) == {"chance", "majority", "mean", "linear"}
+    assert record["baselines"]["mean"] > record["baselines"]["linear"]
+
+
+def test_set_changes_what_is_diagnosed(nncli: Run, tmp_path: Path) -> None:
+    path = spec(tmp_path, eta=30)
+    assert nncli("diagnose", path, "--set", "train.eta=0.1", folder=tmp_path).status == 0
+
+
+def test_quick(nncli: Run, tmp_path: Path) -> None:
+    done = nncli("diagnose", spec(tmp_path, eta=30), "--quick", folder=tmp_path)
+    assert done.status == 0
+    assert "Nothing was trained" in done.out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("nosuch.yaml",), "nncli: nosuch.yaml: there is no such file; check the path\n"),
+        (("one.yaml", "--set", "train.eta=-1"), "train.eta: expected a positive number, got -1"),
+    ],
+)
+def test_bad_input(nncli: Run, words: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    spec(tmp_path)
+    done = nncli("diagnose", *words, folder=tmp_path)
+    assert done.status == 2
+    assert message in done.err
+    assert done.out == ""

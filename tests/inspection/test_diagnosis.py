@@ -1,0 +1,295 @@
+"""The numbers and the rules of a diagnosis, each against something independent."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nncli.inspection.diagnosis import course, start
+from nncli.inspection.diagnosis.baselines import baselines, fit_linear, relation
+from nncli.inspection.diagnosis.causes import CAUSES
+from nncli.inspection.diagnosis.measures import data_facts, layer_states, result_of
+from nncli.inspection.diagnosis.ranking import Trial, findings, suspects
+from nncli.inspection.diagnosis.record import (
+    Baselines,
+    Course,
+    Cure,
+    DataFacts,
+    Evidence,
+    LayerFacts,
+    LayerState,
+    Result,
+    Settings,
+    Suspicion,
+)
+from nncli.nn.layers import Dense
+from nncli.nn.network import build_network
+from nncli.nn.step import Step
+
+WORDS = {
+    *("vanishing_signal", "exploding_signal", "dead_units", "saturated_units", "eta_too_large"),
+    *("eta_too_small", "input_scale", "constant_inputs", "output_range", "cost_mismatch"),
+    *("labels_unrelated", "class_imbalance", "overfitting", "underfitting", "symmetric_start"),
+    "diverged",
+}
+
+
+def test_the_table_has_the_words_that_scripts_rely_on() -> None:
+    assert {cause.word for cause in CAUSES} == WORDS
+
+
+# Measures
+
+
+def test_facts_of_the_samples() -> None:
+    x = np.array([[1.0, 300.0, 7.0], [3.0, 300.0, 7.0], [-1.0, 300.0, 8.0]])
+    facts = data_facts(x, np.eye(3)[[0, 0, 1]], classes=True)
+    assert (facts.samples, facts.inputs, facts.constant, facts.outlier) == (3, 3, 1, None)
+    assert facts.class_shares == pytest.approx((2 / 3, 1 / 3, 0))
+    assert facts.smallest_rms == pytest.approx(np.sqrt(11 / 3))
+    assert facts.largest_rms == pytest.approx(np.sqrt((49 + 49 + 64) / 3))
+    assert facts.offset == pytest.approx(np.mean([7, 7, 8]) / np.std([7, 7, 8]))
+
+
+@pytest.mark.parametrize(("value", "is_one"), [(1e9, True), (-1e9, True), (1e3, False)])
+def test_a_number_beyond_all_others(value: float, is_one: bool) -> None:
+    y = np.linspace(-1, 1, 9).reshape(-1, 1)
+    y[4] = value
+    found = data_facts(np.ones((9, 2)), y, classes=False).outlier
+    assert (found is not None) == is_one
+    if found is not None:
+        assert found == (4, "target", value, 1.0)
+
+
+def step_of(layers: list[Dense], x: Any, y: Any, cost: str = "quadratic") -> Step:
+    network = build_network(layers, x.shape[1:], cost, np.float64, np.random.default_rng(1))
+    step = Step(network, None, len(x), differentiable=True)
+    step.inputs[...], step.targets[...] = x, y
+    step.differentiate(full=True)
+    return step
+
+
+def test_layers_of_a_step() -> None:
+    """Against the same network in plain NumPy."""
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((20, 3)), rng.standard_normal((20, 1))
+    step = step_of([Dense(units=4, activation="tanh"), Dense(units=1, activation="identity")], x, y)
+    first, last = layer_states(step, classes=False)
+    w, v = (layer.parameters["weight"] for layer in step.layers)
+    z = x @ w
+    a = np.tanh(z)
+    error = a @ v - y
+    delta = error @ v.T * (1 - a**2)
+    assert first.z_rms == pytest.approx(np.sqrt(np.mean(z**2)))
+    assert first.spread == pytest.approx(a.std(axis=0).mean())
+    assert first.delta_norm == pytest.approx(np.linalg.norm(delta) / np.sqrt(20))
+    assert last.delta_norm == pytest.approx(np.linalg.norm(error) / np.sqrt(20))
+    assert first.gradient_norm == pytest.approx(np.linalg.norm(x.T @ delta / 20))
+    wrong = np.abs(error[:, 0]) > 0.5 * y.std()
+    assert first.saturated == pytest.approx(np.mean(1 - a[wrong] ** 2 < 0.01))
+    assert not first.identical
+    assert not last.identical  # a single unit has none to be equal to
+
+
+def test_dead_units_are_those_off_for_every_sample() -> None:
+    x = np.abs(np.random.default_rng(0).standard_normal((12, 2)))
+    weights = np.array([[-1.0, 1.0, -1.0, 0.5], [-2.0, 1.0, -0.5, -0.5]])
+    dense = Dense(units=4, activation="relu", weights=weights)
+    step = step_of([dense, Dense(units=1, activation="identity")], x, np.ones((12, 1)))
+    assert layer_states(step, classes=False)[0].dead == 0.5
+
+
+def test_right_answers_are_no_saturation() -> None:
+    """Sigmoid outputs at 20 and -20: saturated, and right for one half of the samples."""
+    x = np.array([[1.0], [1.0], [-1.0], [-1.0]])
+    y = np.array([[1.0, 0.0]] * 4)
+    dense = Dense(units=2, activation="sigmoid", weights=np.array([[20.0, -20.0]]))
+    assert layer_states(step_of([dense], x, y), classes=True)[0].saturated == 1
+    assert layer_states(step_of([dense], x[:2], y[:2]), classes=True)[0].saturated == 0
+
+
+def test_results() -> None:
+    y = np.eye(2)[[0, 0, 0, 1]]
+    right = result_of(y, y, classes=True)
+    assert (right.skill, right.mse, right.accuracy, right.recalls) == (1, 0, 1, (1, 1))
+    majority = result_of(np.eye(2)[[0, 0, 0, 0]], y, classes=True)
+    assert (majority.accuracy, majority.recalls, majority.balanced) == (0.75, (1, 0), 0.5)
+    mean = result_of(np.broadcast_to(y.mean(axis=0), y.shape), y, classes=True)
+    assert mean.skill == pytest.approx(0)
+
+
+# Baselines
+
+
+@pytest.mark.parametrize("shape", [(50, 4), (12, 30)])
+def test_the_linear_model_is_that_of_least_squares(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(2)
+    x = 3 + 5 * rng.standard_normal(shape)
+    y = rng.standard_normal((shape[0], 2))
+    standard = (x - x.mean(axis=0)) / x.std(axis=0)
+    ridge = np.sqrt(1e-3 * len(x)) * np.eye(shape[1])
+    stacked = (
+        np.concatenate([standard, ridge]),
+        np.concatenate([y - y.mean(axis=0), 0 * ridge[:, :2]]),
+    )
+    w = np.linalg.lstsq(*stacked, rcond=None)[0]
+    assert fit_linear(x, y)(x) == pytest.approx(standard @ w + y.mean(axis=0))
+
+
+def test_baselines_of_classes() -> None:
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal((200, 3))
+    y = np.eye(2)[(x[:, 0] > 0.8).astype(int)]
+    found = baselines((x[:150], y[:150]), (x[150:], y[150:]), classes=True, cost="cross_entropy")
+    assert found.chance == 0.5
+    assert found.majority == y[150:, 0].mean()
+    assert found.mean is None
+    assert found.chance_cost == pytest.approx(np.log(2))
+    assert found.linear is not None
+    assert found.linear > y[150:, 0].mean()
+
+
+def test_inputs_that_tell_nothing_are_known_and_no_others() -> None:
+    rng = np.random.default_rng(4)
+    chances = []
+    for _ in range(20):
+        x = rng.standard_normal((150, 4))
+        ring = (np.square(x[:, :2]).sum(axis=1) > 1.4).astype(int)  # no line tells it
+        told = relation(x, np.eye(2)[ring])
+        assert told is not None
+        assert told > 3
+        chance = relation(x, np.eye(2)[rng.permutation(ring)])
+        assert chance is not None
+        chances.append(chance)
+    assert max(chances) < 3
+    assert relation(x[:10], np.eye(2)[ring[:10]]) is None
+
+
+# Rules: one healthy network, in which one number is changed
+
+
+def layer(name: str, place: int, activation: str, *, is_output: bool = False) -> LayerFacts:
+    return LayerFacts(name, place, activation, 8, "units", None, False, False, is_output)
+
+
+STATE = LayerState("dense1", 1.0, 0.5, 0.0, 0.0, 0.3, False, False, 0.1, 2.0)
+HEALTHY = Evidence(
+    Settings(
+        *(0.1, 0.0, 10, 5, "cross_entropy", "none", 0.0, "sgd", None),
+        (layer("dense1", 0, "tanh"), layer("dense2", 1, "softmax", is_output=True)),
+    ),
+    DataFacts(100, 4, 0, 1.0, 1.1, 0.9, 0.1, (0.0, 1.0), (0.5, 0.5), None),
+    (STATE, STATE._replace(name="dense2", delta_norm=0.7)),
+    Course((0.7, 0.5, 0.3), (0.7, 0.5, 0.4), Result(0.9, 0.1, 0.95, (0.9, 1.0)), None),
+    Baselines(0.5, 0.5, None, 0.8, 0.69, 9.0),
+)
+
+
+def changed(**fields: Any) -> Evidence:
+    """HEALTHY with fields of its parts set, each by its name."""
+    settings, data, base = HEALTHY.settings, HEALTHY.data, HEALTHY.base
+    assert base is not None
+    return replace(
+        HEALTHY,
+        settings=settings._replace(**{k: v for k, v in fields.items() if k in settings._fields}),
+        data=data._replace(**{k: v for k, v in fields.items() if k in data._fields}),
+        base=replace(base, **{k: v for k, v in fields.items() if k in vars(base)}),
+        start=fields.get("start", HEALTHY.start),
+    )
+
+
+def test_nothing_is_certain_of_a_healthy_network() -> None:
+    certain = {s.cause.word for s in suspects(HEALTHY) if s.suspicion.severity >= 0.5}
+    assert certain == set()
+    assert findings(HEALTHY, suspects(HEALTHY)) == ()
+
+
+Suspect = Callable[[Evidence], Suspicion | None]
+
+
+@pytest.mark.parametrize(
+    ("suspect", "sick"),
+    [
+        (start.constant_inputs, {"constant": 4}),
+        (start.mostly_constant_inputs, {"constant": 3, "rms": 50.0}),
+        (start.input_scale, {"rms": 300.0}),
+        (start.input_scale, {"rms": 0.001}),
+        (start.input_scale, {"offset": 50.0}),
+        (start.dead_units, {"start": (STATE._replace(dead=0.8),)}),
+        (start.saturated_units, {"start": (STATE._replace(saturated=0.8),)}),
+        (
+            start.symmetric_start,
+            {"start": (STATE._replace(identical=True), STATE._replace(alike=True))},
+        ),
+        (start.exploding_signal, {"start": (STATE._replace(delta_norm=90.0), STATE)}),
+        (start.vanishing_signal, {"start": (STATE._replace(delta_norm=1e-4), STATE, STATE)}),
+        (start.cost_mismatch, {"cost": "quadratic", "layers": (layer("dense1", 0, "sigmoid"),)}),
+        (
+            start.output_range,
+            {"layers": (layer("dense1", 0, "tanh"),), "targets": (-4.0, 4.0), "class_shares": ()},
+        ),
+        (course.large_batch, {"batch_size": 100}),
+        (course.overfitting, {"train": Result(0.99, 0.0), "held": Result(0.2, 0.1)}),
+        (
+            course.class_imbalance,
+            {"class_shares": (0.95, 0.05), "train": Result(0.1, 0.1, 0.95, (1.0, 0.0))},
+        ),
+    ],
+)
+def test_each_rule_sees_its_sign_and_nothing_in_a_healthy_network(
+    suspect: Suspect, sick: dict[str, Any]
+) -> None:
+    assert suspect(HEALTHY) is None
+    found = suspect(changed(**sick))
+    assert found is not None
+    assert found.cures
+    assert found.says
+
+
+def test_targets_within_reach_and_zeros_in_one_layer_are_no_signs() -> None:
+    layers = (layer("dense1", 0, "sigmoid"),)
+    assert start.output_range(changed(layers=layers, class_shares=())) is None
+    # Zeros behind units of different weights part in the first step.
+    one, other = STATE._replace(identical=True), STATE
+    assert start.symmetric_start(changed(start=(other, one))) is None
+
+
+# Ranking
+
+
+def with_results(skills: dict[str, float]) -> tuple[str, ...]:
+    """The causes found where HEALTHY is bad, and the first cure of each cause does this."""
+    base = Course((1.0, 1.0), (), Result(0.1, 1.0), None)
+    evidence = replace(changed(rms=100.0), base=base)
+    tried = []
+    for suspect in suspects(evidence):
+        skill = skills.get(suspect.cause.word, 0.1)
+        after = Course((1.0, 0.1), (), Result(skill, 0.1), None)
+        trials = [Trial(cure, after) for cure in suspect.suspicion.cures]
+        tried.append(suspect._replace(trials=trials))
+    return tuple(finding.cause for finding in findings(evidence, tried))
+
+
+@pytest.mark.parametrize(
+    ("skills", "causes"),
+    [
+        ({"input_scale": 0.9, "eta_too_small": 0.9}, ("input_scale", "eta_too_small")),
+        ({"input_scale": 0.5, "eta_too_small": 0.9}, ("eta_too_small", "input_scale")),
+        ({"eta_too_large": 0.9}, ("eta_too_large",)),
+        ({}, ("input_scale",)),  # no cure helps, and the evidence is strong
+    ],
+    ids=["root-first", "what-helps-first", "one", "evidence-alone"],
+)
+def test_the_order_of_causes(skills: dict[str, float], causes: tuple[str, ...]) -> None:
+    assert with_results(skills) == causes
+
+
+def test_one_cure_is_one_finding() -> None:
+    evidence = changed(start=(STATE._replace(dead=1.0, saturated=1.0), STATE))
+    evidence = replace(evidence, base=Course((1.0,), (), Result(0.0, 1.0), None))
+    good = Course((1.0,), (), Result(0.9, 0.1), None)
+    both = [s for s in suspects(evidence) if s.cause.word in ("dead_units", "saturated_units")]
+    tried = [s._replace(trials=(Trial(Cure({"a": 1}, ""), good),)) for s in both]
+    assert [f.cause for f in findings(evidence, tried)] == ["dead_units"]
