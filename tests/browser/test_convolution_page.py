@@ -36,10 +36,11 @@ CASES: dict[str, tuple[str, str, Options]] = {
     "apart": ("cube.npy", "filters.npy", Options(summed=False, stride=(2, 1))),
     "one for all": ("cube.npy", "1 2; 3 4", Options(summed=True)),
     "picture": ("image.png", "sobel-x", Options(padding="same")),
+    "series": ("series.npy", "1 2 1", Options(padding="same", padding_mode="circular")),
     "large": ("large.png", "sobel-y", Options(summed=True)),
     "hostile": (HOSTILE, "box", Options()),
 }
-SMALL = [name for name in CASES if name not in ("picture", "large", "hostile")]
+SMALL = [name for name in CASES if name not in ("picture", "series", "large", "hostile")]
 # The numbers of the step that is shown: those of each table, and what they come to.
 READ = """(at) => {
     const player = document.querySelector(".windows");
@@ -64,6 +65,7 @@ class Made:
         rng = np.random.default_rng(3)
         np.save(folder / "cube.npy", rng.normal(size=(3, 5, 6)).astype(np.float32))
         np.save(folder / "filters.npy", rng.normal(size=(3, 2, 3)).astype(np.float32))
+        np.save(folder / "series.npy", rng.normal(size=(1, 200)) * [[1e-9, np.nan] * 100])
         np.save(folder / HOSTILE, np.ones((4, 4)))
         for name, shape in (("image.png", (28, 28)), ("large.png", (512, 512, 3))):
             Image.fromarray(rng.integers(0, 256, shape, np.uint8)).save(folder / name)
@@ -75,10 +77,12 @@ class Made:
                 matrix = str(self.folder / matrix)
             if filter.endswith(".npy"):
                 filter = str(self.folder / filter)
-            first = explain(matrix, filter, options, steps="all" if name in SMALL else None)
+            steps, nan = "all" if name in SMALL else None, name == "series"
+            first = explain(matrix, filter, options, steps=steps, allow_nan=nan)
             upstream = np.random.default_rng(7).normal(size=first.filtering.output.shape)
             np.save(self.folder / "upstream.npy", upstream)
-            done = explain(matrix, filter, options, upstream=str(self.folder / "upstream.npy"))
+            back = str(self.folder / "upstream.npy")
+            done = explain(matrix, filter, options, upstream=back, allow_nan=nan)
             path = self.folder / f"{name}.html"
             path.write_bytes(write("html", document(done, Extent())))
             self.pages[name] = path, done._replace(indices=first.indices)
@@ -278,7 +282,7 @@ def test_it_is_accessible(open_page: Open, pages: Made, name: str, scheme: str) 
     opened.assert_accessible()
 
 
-@pytest.mark.parametrize("name", ["circular", "stack", "picture", "large", "hostile"])
+@pytest.mark.parametrize("name", ["circular", "stack", "picture", "series", "large", "hostile"])
 def test_it_fits_a_phone_and_asks_for_nothing(open_page: Open, pages: Made, name: str) -> None:
     opened = ready(open_page(pages[name][0], size=PHONE))
     for view in ("output", "∂C/∂filter", "∂C/∂matrix"):

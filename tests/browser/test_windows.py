@@ -150,7 +150,7 @@ def test_two_players_share_a_page(player: Any) -> None:
     )
     assert page.locator("[role=status]").all_inner_texts() == [
         "a [0, 0], 1 of 4: sum of 4 cells = 0",
-        "z [1, 0], 3 of 4: sum of 1 cells = 1",
+        "z [1, 0], 3 of 4: sum of 1 cell = 1",
     ]
 
 

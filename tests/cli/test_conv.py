@@ -308,6 +308,13 @@ def test_a_document_goes_to_its_file_alone(
     assert "--overwrite replaces it" in refused(MATRIX, FILTER, "-o", f"out{suffix}")
 
 
+def test_too_large_a_page_is_refused_and_nothing_written(refused: Any, tmp_path: Path) -> None:
+    np.save(tmp_path / "m.npy", np.zeros((1200, 1200)))
+    message = refused("m.npy", "1", "-o", "out.html")
+    assert "a page of a matrix of 1200 x 1200 would carry 23 MB of numbers" in message
+    assert "a larger --stride" in message
+
+
 def test_json_is_printed_beside_a_document(record: Any, tmp_path: Path) -> None:
     assert record(MATRIX, FILTER, "-o", "out.html")["output"] == RIGHT
     assert (tmp_path / "out.html").exists()

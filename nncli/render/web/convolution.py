@@ -178,7 +178,7 @@ def _check_size(filtering: Filtering, arrays: dict[str, Array]) -> None:
         raise NncliError(
             f"a page of a matrix of {sizes(filtering.matrix.shape)} would carry {size / 1e6:.0f} MB"
             f" of numbers, and a browser is at ease with {LARGEST / 1e6:.0f}; take a part of the "
-            "matrix, or a larger --stride, or look at single outputs with --at"
+            "matrix or a larger --stride, or look at single outputs by --at without a page"
         )
 
 

@@ -77,7 +77,7 @@ function convolutionPlayers({arrays, views, filter_name, is_summed, is_picture, 
   const pixels = at(matrix);
   // Channels of a picture in red, green and blue; a single one in grey.
   const tinted = (k, r, c) => r < 0 || c < 0 ? null : [0, 1, 2].map((tint) => channels !== 3 || tint === k ? pixels(k, r, c) : 0);
-  const pictured = {...source("matrix", matrix), colour: is_picture && tinted};
+  const pictured = {...source("matrix", matrix), colour: is_picture ? tinted : null};
   const axes = ([rows, columns]) => ({rows, columns});
   const result = (name, array) => ({label: label(name, array), planes: array.shape[0], get: at(array)});
   const taps = at(filter), [, height, width] = filter.shape;

@@ -62,7 +62,7 @@ const windowPlayer = (() => {
     const table = element("table", {
       role: "grid", "aria-label": name, onkeydown: key, onclick: act(pick), onpointerover: act(hover), onfocusin: act(hover),
     }, line("col", element("td")), range(height).map(() => line("", element("th", {scope: "row"}))));
-    const canvas = element("canvas"), svg = drawing("svg", {viewBox: `0 0 ${columns} ${rows}`});
+    const canvas = element("canvas"), svg = drawing("svg", {viewBox: `0 0 ${columns} ${rows}`, preserveAspectRatio: "none"});
     const inside = (r, c) => [within(r, rows), within(c, columns)];
     const pointed = ({offsetX, offsetY}) => inside(offsetY / canvas.clientHeight * rows, offsetX / canvas.clientWidth * columns);
     const picture = element("div", {class: "picture", "aria-hidden": "true", onpointermove: (event) => hover(pointed(event)), onclick: (event) => {
@@ -203,7 +203,7 @@ const windowPlayer = (() => {
         if (view) view.refresh({won: spot(won)});
       }
       const total = all.length * rows.kernel * columns.kernel;
-      const words = `${operation} of ${total} ${factor ? "products" : "cells"}`;
+      const words = `${operation} of ${total} ${factor ? "product" : "cell"}${total > 1 ? "s" : ""}`;
       const terms = operation !== "sum" || total > TERMS ? words
         : cellsOf(parts).map(([x], k) => (k ? x < 0 ? " − " : " + " : x < 0 ? "−" : "") + short(abs(x)));
       if (equations.querySelector(":focus")) made.focus();
