@@ -28,7 +28,9 @@ def refuse_no_page(output: Path | None, format: str | None = None) -> None:
 
 
 def write_page(content: bytes, output: Path | None, *, overwrite: bool, opens: bool) -> None:
-    """Writes a page to `output`, or to a temporary file where that is None, and opens it if asked.
+    """Writes a document to `output`, and opens a page if asked.
+
+    A page that is only opened goes to a temporary file, which stays: a browser reads it later.
 
     Raises:
         RunError: the system refused.

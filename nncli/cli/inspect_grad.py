@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nncli.cli import options
+from nncli.cli import browser, options
 from nncli.render.formats import FORMATS, suffixes
 
 
@@ -117,6 +117,7 @@ Output = Annotated[
     options.output(f"Write to this file: {' '.join(suffixes())}", OUTPUT),
 ]
 Overwrite = Annotated[bool, options.overwrite(OUTPUT)]
+Open = Annotated[bool, browser.open_option(OUTPUT)]
 
 
 def inspect_grad(
@@ -139,6 +140,7 @@ def inspect_grad(
     format: FormatOption = None,
     output: Output = None,
     overwrite: Overwrite = False,
+    open_: Open = False,
 ) -> None:
     """Take one step of backpropagation apart, and prove every gradient in it.
 
@@ -159,7 +161,6 @@ def inspect_grad(
     from nncli.app.output import check_output
     from nncli.cli.options import entries, format_by_suffix, index_range, indices, weight_name, word
     from nncli.core.errors import FailedCheck
-    from nncli.core.files import write_whole
     from nncli.render.formats import write
     from nncli.render.pages.breakdown import document
     from nncli.render.pages.kinds import Choices
@@ -171,7 +172,10 @@ def inspect_grad(
     kind = "table"
     if format is not None:
         kind = word(format, "--format", tuple(FORMATS))
-    elif output is not None:
+    if open_:
+        browser.refuse_no_page(output, format)
+        kind = "html"
+    elif format is None and output is not None:
         kind = format_by_suffix(output, suffixes())
     extent = Extent(index_range(rows, "--rows"), index_range(columns, "--columns"), full, digits)
     chosen: tuple[int, ...] | None = ()
@@ -207,8 +211,8 @@ def inspect_grad(
             progress=progress,
         )
     made = document(inspected, choices)
-    if output is not None:
-        write_whole(output, write(kind, made), overwrite=overwrite)
+    if output is not None or open_:
+        browser.write_page(write(kind, made), output, overwrite=overwrite, opens=open_)
     elif kind == "table":
         results().print(TerminalPage(made.page), crop=False)  # a cell too wide goes on below
     else:

@@ -9,7 +9,7 @@ import pytest
 
 from nncli.cli import browser
 from nncli.core.errors import NncliError
-from tests.conftest import Run
+from tests.conftest import CONFIGS, Run
 
 ROWS = ("conv", "1 2; 3 4", "1 1")
 
@@ -47,6 +47,20 @@ def test_a_page_without_one_is_temporary_and_its_name_is_said(
     assert page.parent == tmp_path
     assert page.suffix == ".html"
     assert done.err == f"nncli: The page is {page}\n"
+
+
+def test_the_page_of_a_step_is_shown(nncli: Run, tmp_path: Path, shown: list[Path]) -> None:
+    spec = CONFIGS / "two-two-two.yaml"
+    done = nncli("inspect-grad", spec, "--open")
+    assert (done.status, done.out) == (0, "")
+    (page,) = shown
+    assert nncli("inspect-grad", spec, "-o", "step.html").status == 0
+    assert page.read_bytes() == (tmp_path / "step.html").read_bytes()
+    for more in (("--format", "json"), ("-o", "step.json")):
+        refused = nncli("inspect-grad", spec, "--open", *more)
+        assert (refused.status, refused.out) == (2, "")
+        assert "--open shows a page" in refused.err
+    assert shown == [page]
 
 
 def fails(_: str) -> bool:
