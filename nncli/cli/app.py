@@ -7,7 +7,7 @@ that no command pays for another.
 import os
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from types import FrameType
 
@@ -21,6 +21,7 @@ from nncli.core.errors import (
     UnsavedError,
 )
 
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # which has no public name
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 COMMANDS = {  # in the order in which --help lists them; each is in a module of its own
@@ -41,6 +42,13 @@ COMMANDS = {  # in the order in which --help lists them; each is in a module of 
 }
 
 
+def command_of(name: str) -> Callable[..., object]:
+    """The function of a command, whose module is loaded for it."""
+    function = name.replace("-", "_")
+    command: Callable[..., object] = getattr(import_module(f"nncli.cli.{function}"), function)
+    return command
+
+
 def app_for(names: Iterable[str]) -> typer.Typer:
     """The command line with these commands."""
     app = typer.Typer(
@@ -50,9 +58,7 @@ def app_for(names: Iterable[str]) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     for name in names:
-        function = name.replace("-", "_")
-        command = getattr(import_module(f"nncli.cli.{function}"), function)
-        app.command(name, context_settings=COMMANDS[name])(command)
+        app.command(name, context_settings=COMMANDS[name])(command_of(name))
     app.callback(invoke_without_command=True)(_options)
     return app
 
@@ -104,11 +110,13 @@ def _run() -> int:
 
     try:
         with answering():
-            app_for(asked_for())()
+            status = app_for(asked_for())(standalone_mode=False)
     except SystemExit as exit:
         if isinstance(exit.__context__, BrokenPipeError):  # of which typer makes a failure
             raise exit.__context__ from None
         return exit.code if isinstance(exit.code, int) else DONE
+    except UsageError as error:
+        return _refuse(error)
     except InterruptedTraining as error:
         return _say(str(error), INTERRUPTED)
     except (DivergedError, FailedCheck, UnsavedError) as error:
@@ -119,7 +127,20 @@ def _run() -> int:
         return _say(
             f"{_too_much(error)}; a smaller network, mini-batch or matrix would fit", WRONG_INPUT
         )
-    return DONE
+    except typer.Abort:  # what Typer makes of Ctrl-C
+        return INTERRUPTED
+    return status if isinstance(status, int) else DONE
+
+
+def _refuse(error: Exception) -> int:
+    """Says what is wrong with the command line, or where there is none shows the help."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()  # type: ignore[attr-defined]
+        return WRONG_INPUT
+    from nncli.cli.usage import usage_message
+
+    commands = {name: command_of(name) for name in asked_for()}
+    return _say(usage_message(error, commands, sys.argv[1:]), WRONG_INPUT)
 
 
 def _too_much(error: MemoryError) -> str:

@@ -113,15 +113,14 @@ def _refusal(case: Case, result: Result) -> list[str]:
     lines = result.err.splitlines()
     made = []
     # Predictions go out while rows still come in.
-    if result.out and "Usage" not in result.err and case.argv[0] != "predict":
+    if result.out and case.argv[0] != "predict":
         made.append(f"it printed before it refused: {result.out[:200]!r}")
     if not lines:
         made.append("it refused without a word")
     if len(lines) > MOST_LINES or any(len(line) > LONGEST_LINE for line in lines):
         longest = max(map(len, lines))
         made.append(f"a message of {len(lines)} lines, the longest of {longest} characters")
-    usage = "Usage:" in result.err
-    strange = [x for x in lines if not (usage or re.match(r"nncli: .{8}", x) or NOTE.match(x))]
+    strange = [x for x in lines if not (re.match(r"nncli: .{8}", x) or NOTE.match(x))]
     if strange:
         made.append(f"not a line of a message: {strange[0][:300]!r}")
     return made
