@@ -98,7 +98,8 @@ def _is_switch(option: str, hints: Mapping[str, Any]) -> bool:
 
 def _positional(arguments: Sequence[str], hints: Mapping[str, Any]) -> list[str]:
     """What on a command line is neither an option nor the value of one."""
-    found, is_value = [], False
+    found: list[str] = []
+    is_value = False
     for k, argument in enumerate(arguments):
         if argument == "--":
             return [*found, *arguments[k + 1 :]]

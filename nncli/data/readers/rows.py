@@ -36,6 +36,7 @@ from nncli.data.readers.headers import (
 )
 from nncli.data.readers.tables import (
     LINE,
+    TOO_LONG,
     Cells,
     Table,
     csv_mistake,
@@ -156,7 +157,8 @@ def check_quotes(name: str, text: str, delimiter: str) -> None:
             for _ in reader:
                 start = reader.line_num + 1
         except csv.Error as error:
-            raise DataError(f"{name}: row {start}: {csv_mistake(str(error))}") from error
+            why = csv_mistake(text, start, reader.line_num, delimiter)
+            raise DataError(f"{name}: row {start}: {why}") from error
         return
 
 
@@ -225,7 +227,8 @@ def read_cells(
                 check_width(problems, width or len(heading), cells, start)
             start = reader.line_num + first
     except csv.Error as error:
-        raise DataError(f"{name}: row {start}: {csv_mistake(str(error))}") from error
+        why = csv_mistake(text, start - first + 1, reader.line_num, delimiter)
+        raise DataError(f"{name}: row {start}: {why}") from error
     problems.raise_any()
     if not lines:
         return None
@@ -336,7 +339,8 @@ class RowReader:
                         return stripped(cells), line + reader.line_num - 1
                     start = line + reader.line_num
             except csv.Error as error:
-                raise DataError(f"{self.name}: row {start}: {csv_mistake(str(error))}") from error
+                why = csv_mistake(text, start - line + 1, reader.line_num, self.delimiter)
+                raise DataError(f"{self.name}: row {start}: {why}") from error
         raise DataError(f"{self.name}: is empty; a table with a row for each sample is needed")
 
     def _nameless(self) -> int:
@@ -387,7 +391,7 @@ def whole_rows(stream: IO[bytes], name: str) -> Iterator[tuple[int, str]]:
         last = chunk.rfind(b'"')
         since = since + len(chunk) if last < 0 else len(chunk) - last
         if is_open and since > LONGEST_CHARACTER * csv.field_size_limit():
-            raise DataError(f"{name}: row {line}: {csv_mistake('field larger than')}")
+            raise DataError(f"{name}: row {line}: {TOO_LONG.format(csv.field_size_limit())}")
         if length > LONGEST_ROW:
             raise DataError(
                 f"{name}: row {line}: {count_of(length, 'byte')} and no end; is a quote left open?"

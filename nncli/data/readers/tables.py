@@ -241,11 +241,36 @@ def stripped(cells: Sequence[str]) -> list[str]:
     return [cell.strip() for cell in cells]
 
 
-def csv_mistake(error: str) -> str:
-    if "field larger than" in error:
-        return f"a cell is longer than {csv.field_size_limit():,} characters; is a quote left open?"
-    if "unexpected end" in error:
-        return "a quote is opened that is never closed"
+TOO_LONG = "a cell is longer than {:,} characters; is a quote left open?"
+IN_QUOTES = re.compile(' *"(?:[^"]+|"")*')
+
+
+def csv_mistake(text: str, start: int, end: int, delimiter: str) -> str:
+    """Why the csv module cannot read a row: what is wrong with its quotes, or how long a cell is.
+
+    Args:
+        text: that the row is in.
+        start, end: the lines of the text, counted from 1, at which the row begins and at which
+            reading stopped.
+    """
+    row = "".join(islice(lines_of(text), start - 1, end))
+    limit, at = csv.field_size_limit(), 0
+    between = re.compile(f"[{re.escape(delimiter)}\r\n]|$")
+    while at < len(row):
+        quoted = IN_QUOTES.match(row, at)
+        after = quoted.end() if quoted else at
+        ending = between.search(row, after)
+        assert ending is not None  # there is an end
+        length = after - row.index('"', at) - 1 if quoted else ending.start() - at
+        if length > limit:
+            return TOO_LONG.format(limit)
+        if quoted and after == len(row):
+            return "a quote is opened that is never closed"
+        if quoted and ending.start() != after + 1:
+            break
+        at = ending.end() or len(row)
+        if ending[0] == "":
+            break
     return "a quoted cell goes on after its closing quote; a quote within one is written twice"
 
 

@@ -289,7 +289,8 @@ class TextReader:
         try:
             return self.named(stripped(next(reader)))
         except csv.Error as error:
-            raise DataError(f"{self.name}: row {number}: {csv_mistake(str(error))}") from error
+            why = csv_mistake(line, 1, 1, self.delimiter)
+            raise DataError(f"{self.name}: row {number}: {why}") from error
 
     def named(self, cells: list[str]) -> list[str]:
         """The cells but for those that are left out, empty as they are."""
