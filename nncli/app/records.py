@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nncli.spec.dump import ABSENT as ABSENT  # in a Difference
 
 if TYPE_CHECKING:
+    from nncli.core.layouts import Layout
     from nncli.data import Data
-    from nncli.exchange import Layout
     from nncli.exchange.importing import ModuleOrigin
     from nncli.exchange.trained import Trained
     from nncli.filtering.record import Backward, Filtering

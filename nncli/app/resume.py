@@ -39,7 +39,7 @@ from nncli.training.run_files import SPEC
 from nncli.training.run_folder import ResumePoint, RunFolder, resume_point
 
 if TYPE_CHECKING:
-    from nncli.exchange import Layout
+    from nncli.core.layouts import Layout
 
 MOST_TOLD = 10
 

@@ -20,7 +20,7 @@ from nncli.spec import Spec, WeightedLayerSpec, file_and_array
 
 # Most networks start from their seed: only where there is a file is nncli.exchange loaded.
 if TYPE_CHECKING:
-    from nncli.exchange import Layout
+    from nncli.core.layouts import Layout
     from nncli.exchange.importing import WeightFile
 
 Given = npt.NDArray[np.float64] | None

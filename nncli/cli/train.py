@@ -10,7 +10,7 @@ import typer
 from nncli.cli import options
 from nncli.cli.completion import runs, specs
 from nncli.cli.options import FormatOption, TableOrJson, words
-from nncli.exchange import Layout
+from nncli.core.layouts import Layout
 
 if TYPE_CHECKING:
     from nncli.app.records import Training

@@ -7,8 +7,3 @@ layers of a network.
 It may import NumPy, core, nn and, where that is asked for, the package onnx. Start with `trained`,
 the network that the writers get, then `formats`.
 """
-
-from typing import Literal
-
-Layout = Literal["nncli", "pytorch"]
-"""How dense weights are stored in a file: nncli's inputs x units, or PyTorch's outputs x inputs."""

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from nncli.core.errors import NncliError
+from nncli.core.layouts import Layout
 from nncli.core.text import join_words, printable, sizes
-from nncli.exchange import Layout
 from nncli.exchange.trained import BUFFERS, DIVISOR, FORMAT, OFFSET, PYTORCH, STATE_IN_PYTORCH
 from nncli.nn.arrays import Array, Shape
 from nncli.nn.network import Network

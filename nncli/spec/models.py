@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from nncli.core.errors import SpecError
+from nncli.core.layouts import Layout
 from nncli.core.text import brief, count_of, join_words, quote
 from nncli.nn.costs import COSTS, activations_of
 from nncli.spec import inline, nodes, values
@@ -31,7 +32,6 @@ from nncli.spec.words import KeyPath, describe, look_alikes, nearest, parse_path
 
 _COSTS = tuple(dict.fromkeys(row.name for row in COSTS))
 Cost = Annotated[str, values.among(_COSTS), values.enum(_COSTS)]
-Layout = Literal["nncli", "pytorch"]
 
 
 class ScheduleSpec(Model):

@@ -3,15 +3,13 @@
 import ast
 import inspect
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
 from nncli.app import pipeline
 from nncli.app.resume import begin
 from nncli.core.errors import NncliError
-from nncli.exchange import Layout
-from nncli.spec import models
 from tests.conftest import CONFIGS
 
 
@@ -52,7 +50,3 @@ def test_a_training_is_ready_and_nothing_is_written(
 def test_weights_of_another_layout_need_a_file(tmp_path: Path) -> None:
     with pytest.raises(NncliError, match="--init-from FILE"):
         begin(CONFIGS / "xor.yaml", layout="pytorch")
-
-
-def test_a_layout_has_one_meaning_in_specs_and_files() -> None:
-    assert get_args(models.Layout) == get_args(Layout)

@@ -8,7 +8,7 @@ import pytest
 from nncli.app.conv import SUMMED
 from nncli.cli import export, inspect_grad, options, predict, train
 from nncli.core.errors import NncliError
-from nncli.exchange import Layout
+from nncli.core.layouts import Layout
 from nncli.exchange.formats import EXPORT_FORMATS
 from nncli.filtering.options import PADDING_MODES
 from nncli.inspection import views as inspection

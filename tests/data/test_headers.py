@@ -20,10 +20,10 @@ def read(text: str, name: str = "t.csv", **options: Any) -> Any:
 
 
 COUNTED = (
-    "t.csv: the first row, 0 to {}, was taken for a header; if it is a sample, set header: false"
+    "t.csv: the first row, {} to {}, was taken for a header; if it is a sample, set header: false"
 )
 DOUBTED = (
-    "t.csv: the first row, 0 to {}, was taken for a sample; if it is a header, set header: true"
+    "t.csv: the first row, {} to {}, was taken for a sample; if it is a header, set header: true"
 )
 
 
@@ -58,6 +58,20 @@ DOUBTED = (
             ("", "0"),
             id="above row names",
         ),
+        pytest.param(
+            "0.0,1.0,2.0,3.0\n0.7,0.5,3.25,1.0\n0.3,4.0,0.6,0.0\n",
+            [[0.7, 0.5, 3.25], [0.3, 4, 0.6]],
+            [1, 0],
+            ("0.0", "1.0", "2.0"),
+            id="written as decimals",
+        ),
+        pytest.param(
+            "0.0,1.0,2.0,3.0,4.0\n0.0,16.0,3.0,2.0,1.0\n9.0,0.0,7.0,7.0,0.0\n",
+            [[0, 16, 3, 2], [9, 0, 7, 7]],
+            [1, 0],
+            ("0.0", "1.0", "2.0", "3.0"),
+            id="written as decimals, above many columns of whole numbers",
+        ),
     ],
 )
 def test_a_header_that_counts_the_columns(
@@ -67,8 +81,8 @@ def test_a_header_that_counts_the_columns(
     assert samples.inputs.tolist() == inputs
     assert samples.targets.tolist() == targets
     assert samples.columns == columns
-    last = text.split("\n")[0].rsplit(",", 1)[1]
-    assert samples.notes == (COUNTED.format(last),)
+    counted = text.split("\n")[0].strip(",").split(",")
+    assert samples.notes == (COUNTED.format(counted[0], counted[-1]),)
 
 
 @pytest.mark.parametrize(
@@ -76,10 +90,23 @@ def test_a_header_that_counts_the_columns(
     [
         pytest.param("0,1\n1,0\n2,5\n", (), id="two columns of integers"),
         pytest.param("0,1\n0.5,0.9\n1,0\n", (), id="two columns, one with other integers"),
-        pytest.param("0,1\n0.5,0.9\n0.2,0.1\n", (DOUBTED.format(1),), id="two of decimals"),
-        pytest.param("0,1,2\n1,0,1\n2,2,0\n", (DOUBTED.format(2),), id="three of integers"),
+        pytest.param("0,1\n0.5,0.9\n0.2,0.1\n", (DOUBTED.format(0, 1),), id="two of decimals"),
         pytest.param(
-            "0,1,2,3,4\n1,2,3,4,5\n2,3,4,5,6\n", (DOUBTED.format(4),), id="a window over 0, 1, ..."
+            "0.0,1.0,2.0\n1.0,0.5,1.0\n2.0,2.0,0.0\n",
+            (DOUBTED.format("0.0", "2.0"),),
+            id="three decimals, with whole numbers in each column",
+        ),
+        pytest.param(
+            "0.0,1.0,2.0,3.0,4.0\n1.0,2.0,3.0,4.0,5.0\n",
+            (DOUBTED.format("0.0", "4.0"),),
+            id="a window over 0.0, 1.0, ...",
+        ),
+        pytest.param("0.0,1.0\n1.0,0.0\n", (), id="two columns of whole decimals"),
+        pytest.param("0,1,2\n1,0,1\n2,2,0\n", (DOUBTED.format(0, 2),), id="three of integers"),
+        pytest.param(
+            "0,1,2,3,4\n1,2,3,4,5\n2,3,4,5,6\n",
+            (DOUBTED.format(0, 4),),
+            id="a window over 0, 1, ...",
         ),
         pytest.param("0,1,2,3,4\n", (), id="nothing below"),
         pytest.param("1,2,3\n0.5,0.25,1\n", (), id="not from 0"),
@@ -248,7 +275,7 @@ def test_a_column_that_has_few_integers_is_no_column_of_them() -> None:
     rows = "5.1,3.5,1.4,0\n4.2,3.1,1.3,1\n3,3,1,0\n"
     table = read_table(write("t.csv", f"0,1,2,3\n{rows}"))
     assert table.header == ("0", "1", "2", "3")
-    assert table.notes == (COUNTED.format(3),)
+    assert table.notes == (COUNTED.format(0, 3),)
 
 
 @pytest.mark.parametrize("blocks", [False, True], ids=["whole", "in blocks"])

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nncli.core.errors import NncliError
-from nncli.exchange import Layout
+from nncli.core.layouts import Layout
 from nncli.exchange.importing import ModuleOrigin, WeightFile, network_from
 from nncli.exchange.pytorch import as_pytorch, as_state_dict
 from nncli.nn.arrays import Array

@@ -16,6 +16,7 @@ from nncli.data.readers.tables import (
 )
 
 COMMENT = re.compile(r"[ \t]*#", re.MULTILINE)
+DECIMAL = re.compile(r"[+-]?\d+\.0*")  # a whole number among decimals
 LOOKED_AT = 100  # rows, to see whether a first row of numbers may be one of them
 MANY = 5  # columns: so many do not count themselves by chance
 
@@ -23,9 +24,8 @@ MANY = 5  # columns: so many do not count themselves by chance
 class Header(NamedTuple):
     """Whether the first row of a table is a header, and what there is to say of that.
 
-    It is where none of its cells is a number, or where it is 0, 1, ... up to the number of columns,
-    as pandas writes columns without names, above rows that are otherwise not such: with a column
-    that has no integer in it (of four columns, one that has few), or of MANY columns.
+    It is where none of its cells is a number, or where it counts the columns from 0, as pandas
+    writes columns without names, above rows that are otherwise not such: see `header_of`.
     """
 
     is_there: bool
@@ -35,41 +35,60 @@ class Header(NamedTuple):
 def header_of(
     name: str, first: Sequence[str], rows: Iterable[Sequence[str]], names: Sequence[str]
 ) -> Header:
-    """What the first row is, by itself and the rows from it on."""
-    if names or not counts_columns(first):
+    """What the first row is, by itself and the rows from it on.
+
+    For one that counts the columns from 0 it depends on their number, and on the whole numbers
+    below that are written as its own are (1, or 1.0):
+
+        columns   it is a header where                        a sample is noted
+        2         never                                       where no column has such numbers
+        3         some column has none                        always
+        4         some column has them in fewer than half     always
+                  of its rows
+        5 ...     some column has none, or no row counts on   always
+    """
+    whole = None if names else number_of_count(first)
+    if whole is None:
         return Header(could_be_header(first, names))
-    last = len(first) - 1 if first[0] else len(first) - 2
-    row = f"{name}: the first row, 0 to {last},"
-    is_counted = f"{row} was taken for a header; if it is a sample, set header: false"
+    row = f"{name}: the first row, {first[0] or first[1]} to {first[-1]},"
+    header = Header(True, (f"{row} was taken for a header; if it is a sample, set header: false",))
     if not first[0]:  # above the row names that pandas puts first
-        return Header(True, (is_counted,))
+        return header
     below = [stripped(cells) for cells in islice(rows, 1, LOOKED_AT)]
-    integers = [
-        sum(INTEGER.fullmatch(cell) is not None for cell in column)
-        for column in zip(*below, strict=False)
-    ]
-    without_integers = integers.count(0)
-    if last + 1 == MANY - 1 and min(integers, default=len(below)) < len(below) / 2:
-        return Header(True, (is_counted,))
-    many = last + 1 >= MANY and not any(map(is_run, below))
-    if below and last > 1 and (many or without_integers):
-        return Header(True, (is_counted,))
-    # Two columns: 0 and 1 may well be a sample, though seldom among such as 0.5 and 0.25.
-    if not below or (last == 1 and without_integers < 2):
+    if not below:
         return Header(False)
-    return Header(False, (f"{row} was taken for a sample; if it is a header, set header: true",))
+    shares = [
+        sum(whole.fullmatch(cell) is not None for cell in column) / len(below)
+        for column in zip(*below, strict=False)
+    ] or [1.0]
+    columns = len(first)
+    if columns == 2:
+        # 0 and 1 may well be a sample, though seldom among such as 0.5 and 0.25.
+        is_header, is_noted = False, max(shares) == 0
+    elif columns < MANY:
+        is_header, is_noted = min(shares) < 0.5 if columns == 4 else min(shares) == 0, True
+    else:
+        is_header, is_noted = min(shares) == 0 or not any(is_run(r, whole) for r in below), True
+    if is_header:
+        return header
+    note = f"{row} was taken for a sample; if it is a header, set header: true"
+    return Header(False, (note,) if is_noted else ())
 
 
-def counts_columns(first: Sequence[str]) -> bool:
-    counted = first if first[0] else first[1:]
-    return len(counted) > 1 and list(counted) == [str(i) for i in range(len(counted))]
+def number_of_count(first: Sequence[str]) -> re.Pattern[str] | None:
+    """How whole numbers are written in a row 0, 1, 2, ... or 0.0, 1.0, 2.0, ...; None in others."""
+    counted = list(first if first[0] else first[1:])
+    for whole, end in ((INTEGER, ""), (DECIMAL, ".0")):
+        if len(counted) > 1 and counted == [f"{i}{end}" for i in range(len(counted))]:
+            return whole
+    return None
 
 
-def is_run(cells: Sequence[str]) -> bool:
-    """Whether they are integers one after another, as in np.arange."""
-    if not all(map(INTEGER.fullmatch, cells)):
+def is_run(cells: Sequence[str], whole: re.Pattern[str]) -> bool:
+    """Whether they are whole numbers one after another, as in np.arange."""
+    if not all(map(whole.fullmatch, cells)):
         return False
-    return all(int(b) - int(a) == 1 for a, b in pairwise(cells))
+    return all(float(b) - float(a) == 1 for a, b in pairwise(cells))
 
 
 def could_be_header(first: Sequence[str], names: Sequence[str]) -> bool:

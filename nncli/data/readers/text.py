@@ -21,11 +21,11 @@ from nncli.core.text import count_of, quote_all
 from nncli.data.messages import Problems
 from nncli.data.readers.files import TEXT_LIMIT, refuse_foreign, utf8_text
 from nncli.data.readers.headers import (
-    counts_columns,
     empty_at_end,
     header_of,
     is_run,
     left_out_words,
+    number_of_count,
 )
 from nncli.data.readers.tables import (
     INTEGER,
@@ -185,12 +185,12 @@ class TextReader:
                 self.header = f"row {self.line} was taken for a header: {quote_all(cells)}"
                 self.line += 1
                 i += 1
-            elif self.delimiter is not None and counts_columns(cells):
+            elif self.delimiter is not None and (whole := number_of_count(cells)):
                 below = [self.cells(row, 0) for row in filter(self.is_data_line, lines[i + 1 :])]
-                if not all(map(is_run, below)):
+                if not all(is_run(row, whole) for row in below):
                     self.counted = (
-                        f"row {self.line}, 0 to {cells[-1]}, was taken for a row of the matrix; if "
-                        "it is a header, leave it out"
+                        f"row {self.line}, {cells[0]} to {cells[-1]}, was taken for a row of the "
+                        "matrix; if it is a header, leave it out"
                     )
             return "\n".join(lines[i:]).encode()
         self.line += len(lines) - 1
