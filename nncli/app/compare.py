@@ -31,12 +31,16 @@ def compare(runs: Sequence[str | Path]) -> Comparison:
     """
     if len(runs) < 2:
         raise RunError("a comparison takes two run folders or more")
-    opened = tuple(_open(Path(path)) for path in runs)
+    return side_by_side([open_compared(Path(path)) for path in runs])
+
+
+def side_by_side(opened: Sequence[ComparedRun]) -> Comparison:
+    """The comparison of runs that are opened."""
     dumps = [run.spec.absolute() for run in opened]
     found = tuple(Difference(dotted(path), values) for path, values in differences(dumps))
     costs = {run.spec.train.cost for run in opened}
     samples = [_evaluated_on(dump) for dump in dumps]
-    return Comparison(opened, found, len(costs) == 1, all(s == samples[0] for s in samples))
+    return Comparison(tuple(opened), found, len(costs) == 1, all(s == samples[0] for s in samples))
 
 
 def _evaluated_on(dump: dict[str, Any]) -> list[Any]:
@@ -47,7 +51,12 @@ def _evaluated_on(dump: dict[str, Any]) -> list[Any]:
     return [*(data[key] for key in keys), drawn]
 
 
-def _open(path: Path) -> ComparedRun:
+def open_compared(path: Path) -> ComparedRun:
+    """A run folder with its spec and its epochs; nothing else of it is read.
+
+    Raises:
+        RunError: it is no run folder, or its metrics are damaged. SpecError: its spec is wrong.
+    """
     if not os.path.isdir(path):
         there = "is no folder" if os.path.exists(path) else "there is no such folder"
         raise RunError(f"{printable(path)}: {there}; a run folder is needed")

@@ -5,7 +5,7 @@ They are all that `nncli.render` knows of this package.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nncli.nn.network import Network
     from nncli.nn.optimizers import Link
     from nncli.spec import Spec, ValueOrigin
+    from nncli.training.checkpoint import RunIdentity
     from nncli.training.evaluate import Assessment, Evaluation
     from nncli.training.history import Epoch, History
     from nncli.training.steps import Plan
@@ -335,6 +336,40 @@ class Comparison(NamedTuple):
     differences: tuple[Difference, ...]
     is_same_cost: bool
     is_same_data: bool
+
+
+class ReportedRun(NamedTuple):
+    """All that a run folder says of its training. None: that part of it cannot be read.
+
+    Attributes:
+        run: its spec, its epochs, and what of its metrics is damaged.
+        spec: as YAML with every default, a line each.
+        layers: shapes and parameters.
+        data: how its data were read: the content of its data.json.
+        identity: of its checkpoint: checksums of the data, threads, versions.
+        evaluated: how good its network is, where its data are still there.
+        missing: what could not be read or measured, and why, a line each.
+    """
+
+    run: ComparedRun
+    spec: tuple[str, ...]
+    layers: Summary | None
+    data: Mapping[str, Any] | None
+    identity: RunIdentity | None
+    evaluated: Evaluated | None
+    missing: tuple[str, ...] = ()
+
+
+class Report(NamedTuple):
+    """Trainings, as `report` returns them.
+
+    Attributes:
+        runs: in the order given.
+        comparison: of the runs; None where there is one.
+    """
+
+    runs: tuple[ReportedRun, ...]
+    comparison: Comparison | None
 
 
 def cost_of(epoch: Epoch) -> float | None:

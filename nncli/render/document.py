@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -100,6 +100,16 @@ Block = Heading | Paragraph | Lines | Grid | Equation | HeatMap
 Page = list[Block]
 
 
+class Interactive(Protocol):
+    """A page for a browser."""
+
+    def document(self) -> bytes:
+        """It as a file."""
+
+    def fragment(self, text: str) -> str:
+        """It as HTML for within another page; `text` stands there where scripts do not run."""
+
+
 @dataclass(frozen=True)
 class Document:
     """What every format can be written from; each part is made when a format asks for it.
@@ -116,7 +126,7 @@ class Document:
     make_page: Callable[[], Page]
     record: Callable[[], dict[str, Any]]
     arrays: Callable[[], Mapping[str, Array]]
-    web: Callable[[], bytes] | None = None
+    web: Callable[[], Interactive] | None = None
 
     @cached_property
     def page(self) -> Page:

@@ -344,6 +344,15 @@ def last_checkpoint(path: Path) -> tuple[Path, tuple[str, ...]]:
     return _last_whole(path, checked)
 
 
+def last_identity(path: Path) -> RunIdentity:
+    """The identity in the last checkpoint that is whole.
+
+    Raises:
+        RunError: there is none.
+    """
+    return _last_whole(path, read_identity)[0]
+
+
 def notes_on_metrics(path: Path) -> Iterator[str]:
     """A warning where a run's metrics are not those that its last checkpoint goes with."""
     try:

@@ -12,7 +12,7 @@ from nncli.filtering.record import Filtering, apply_filter, backward_pass
 from nncli.nn.arrays import Array
 from nncli.render.document import Heading, Page, Paragraph
 from nncli.render.web import convolution
-from nncli.render.web.convolution import carried, page_record, write_convolution
+from nncli.render.web.convolution import carried, convolution_page, page_record
 
 RNG = np.random.default_rng(5)
 MODES = ("zeros", "reflect", "replicate", "circular", "symmetric")
@@ -126,7 +126,7 @@ def test_all_integers_that_a_browser_counts_are_carried_exactly() -> None:
 
 def write(done: Filtering) -> bytes:
     page: Page = [Heading("t", 0), Paragraph("p"), Paragraph("the rest")]
-    return write_convolution("t", done, None, page)
+    return convolution_page("t", done, None, page).document()
 
 
 def test_integers_that_a_browser_rounds_are_refused() -> None:

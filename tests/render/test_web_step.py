@@ -14,7 +14,7 @@ from nncli.nn.trace import Trace
 from nncli.render.document import Heading, Page, Paragraph
 from nncli.render.web import step as web_step
 from nncli.render.web.operations import operations
-from nncli.render.web.step import Carried, carry, named_arrays, step_data, write_step
+from nncli.render.web.step import Carried, carry, named_arrays, step_data, step_page
 from tests.inspection.traces import spec_trace, trace_of
 from tests.nn.cases import SOME_CASES
 from tests.render.test_web_page import unpacked
@@ -99,7 +99,7 @@ def test_every_quantity_is_made_by_one_operation(case: Any) -> None:
 
 def test_the_page_reads_back() -> None:
     inspection = inspect(spec_trace("two-two-two"))
-    page = write_step(inspection, PAGE).decode()
+    page = step_page(inspection, PAGE).document().decode()
     (text,) = re.findall('class="record">([^<]+)<', page)
     record, arrays = unpacked(text)
     carried = carry(inspection.trace)
@@ -114,8 +114,8 @@ def test_a_page_that_is_too_large_says_what_to_narrow(monkeypatch: pytest.Monkey
     inspection = inspect(spec_trace("digits-mlp"), checked=False)
     monkeypatch.setattr(web_step, "LARGEST", 8_000)
     with pytest.raises(NncliError, match=r"--samples 0 or --layer dense2"):
-        write_step(inspection, PAGE)
-    assert write_step(inspection, PAGE, "dense2")
+        step_page(inspection, PAGE)
+    assert step_page(inspection, PAGE, "dense2")
 
 
 def test_one_layer_carries_its_own_arrays_only() -> None:
@@ -129,4 +129,4 @@ def test_one_layer_carries_its_own_arrays_only() -> None:
 def test_infinities_are_carried() -> None:
     trace = spec_trace("two-two-two", "train.eta=1e300")
     assert not np.isfinite(trace.cost_after) or trace.cost_after >= 0
-    assert write_step(nncli.inspect(trace), PAGE)
+    assert step_page(nncli.inspect(trace), PAGE)

@@ -39,7 +39,7 @@ def _html(document: "Document") -> bytes:
     from nncli.render.web.page import write_page
 
     if document.web is not None:
-        return document.web()
+        return document.web().document()
     body = f"<main>\n{to_html(document.page)}\n</main>"
     return write_page(document.title, body)
 

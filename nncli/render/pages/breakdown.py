@@ -30,7 +30,7 @@ from nncli.render.pages.kinds import Choices, page_of
 from nncli.render.pages.proof import findings, proof, sweep_page, why_block
 from nncli.render.pages.update import overflow_words, update
 from nncli.render.text import Extent, number, shape
-from nncli.render.web.step import write_step
+from nncli.render.web.step import step_page
 
 
 def document(step: InspectedStep, choices: Choices) -> Document:
@@ -42,7 +42,7 @@ def document(step: InspectedStep, choices: Choices) -> Document:
         lambda: page,
         lambda: trace_record(step.inspection, step.why),
         lambda: trace_arrays(trace),
-        lambda: write_step(step.inspection, page, choices.layer),
+        lambda: step_page(step.inspection, page, choices.layer),
     )
 
 

@@ -42,7 +42,7 @@ from nncli.render.pages.windows import (
     sum_line,
 )
 from nncli.render.text import Extent, largest, number, shape
-from nncli.render.web.convolution import write_convolution
+from nncli.render.web.convolution import convolution_page
 
 PRODUCTS = 1 << 12  # outputs up to which the products of the backward pass are shown
 SMALL = 1 << 20  # outputs up to which the other way is computed for comparison
@@ -60,7 +60,7 @@ def document(explained: ExplainedFilter, extent: Extent, width: int = 80) -> Doc
             "filter": filtering.filter,
             "output": filtering.output,
         },
-        lambda: write_convolution(
+        lambda: convolution_page(
             " with ".join(explained.names),
             filtering,
             explained.backward,

@@ -6,7 +6,7 @@ Scripts make it interactive: they read the record that the page carries, as JSON
 and is told so. `page` puts the parts together; what a page says is in a file of its own, and the
 scripts and the style are in `assets`, written by hand, joined as they are.
 
-It may import NumPy, core, nn, filtering, inspection, and what is beside it in render, but no pages
-and no formats.
+It may import NumPy, core, nn, filtering, inspection, training, the records of app, and what is
+beside it in render, but no pages and no formats.
 Start with `page`, then `assets/record.js`.
 """

@@ -17,20 +17,20 @@ from nncli.nn.arrays import Array
 from nncli.nn.windows import Axis
 from nncli.render.document import Page
 from nncli.render.web.blocks import to_html
-from nncli.render.web.page import write_page
+from nncli.render.web.page import WebPage
 
 LARGEST = 20_000_000  # bytes of arrays that a page may carry
 EXACT = 2**53  # integers up to which a browser counts exactly
 SCRIPTS = ("record", "windows", "convolution")
 
 
-def write_convolution(
+def convolution_page(
     title: str,
     filtering: Filtering,
     backward: Backward | None,
     page: Page,
     at: tuple[int, ...] | None = None,
-) -> bytes:
+) -> WebPage:
     """The page.
 
     Args:
@@ -57,7 +57,7 @@ the output, with its products.</p></noscript></div>
 {to_html(page[2:])}
 </article>
 </main>"""
-    return write_page(
+    return WebPage(
         title,
         body,
         scripts=SCRIPTS,

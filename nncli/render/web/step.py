@@ -21,7 +21,7 @@ from nncli.render.web.blocks import to_html
 from nncli.render.web.convolution import cell_axis, forward_axis, tap_axis
 from nncli.render.web.network import network_data, windows_of
 from nncli.render.web.operations import as_data, operations
-from nncli.render.web.page import escape, write_page
+from nncli.render.web.page import WebPage, escape
 
 SMALL = 64  # arrays of at most this many numbers are carried as they are
 LARGEST = 20_000_000  # bytes of arrays that a page may carry
@@ -50,7 +50,7 @@ class Carried(NamedTuple):
     rules: dict[str, list[Any]]
 
 
-def write_step(inspection: Inspection, page: Page, layer: str | None = None) -> bytes:
+def step_page(inspection: Inspection, page: Page, layer: str | None = None) -> WebPage:
     """The page.
 
     Args:
@@ -84,7 +84,7 @@ large matrices in part; with scripts on, every number is here, with where it com
 </article>
 </main>"""
     scripts = _scripts(trace, carried)
-    return write_page(
+    return WebPage(
         trace.name,
         body,
         scripts=scripts,
