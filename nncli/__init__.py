@@ -12,6 +12,7 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     inspect(source)                 proves such a step, or a Trace; an Inspection
     init(name, data=...)            writes a spec for a data file, or a starter; the Draft of it
     compare(runs)                   run folders side by side, as a Comparison
+    report(runs)                    all that run folders say of their trainings, as a Report
     show(source)                    a spec with every default, and where each value came from
     schema()                        the JSON Schema of a spec
     conv(matrix, filter)            slides a filter over a matrix; a Filtering with every product
@@ -21,7 +22,7 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     predict_blocks(run, inputs)     the same for inputs of any length; Predictions, one by one
     summary(source)                 layers, shapes, arithmetic, memory, times; a Summary
     Spec, Prepared, Training, Trace, Exported, Inspection, Diagnosis, Draft, Comparison, Evaluated,
-    Prediction, Predictions, Summary, SpecListing (or Shown), Filtering
+    Prediction, Predictions, Report, Summary, SpecListing (or Shown), Filtering
                                     what these return
     Epoch, Progress                 what a training reports while it runs
     NncliError                      a mistake in what was given; its text says which
@@ -51,11 +52,13 @@ if TYPE_CHECKING:
         Exported,
         Prediction,
         Prepared,
+        Report,
         Shown,
         SpecListing,
         Summary,
         Training,
     )
+    from nncli.app.report import report
     from nncli.app.resume import resume
     from nncli.app.show import show
     from nncli.app.summary import summary
@@ -84,6 +87,7 @@ __all__ = [
     "Predictions",
     "Prepared",
     "Progress",
+    "Report",
     "Shown",
     "Spec",
     "SpecListing",
@@ -102,6 +106,7 @@ __all__ = [
     "predict",
     "predict_blocks",
     "prepare",
+    "report",
     "resume",
     "schema",
     "show",
@@ -147,6 +152,8 @@ _HOME = {
     "predict_blocks": "nncli.app.predict",
     "prepare": "nncli.app.pipeline",
     "summary": "nncli.app.summary",
+    "Report": "nncli.app.records",
+    "report": "nncli.app.report",
     "resume": "nncli.app.resume",
     "train": "nncli.app.train",
 }

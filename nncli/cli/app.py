@@ -37,6 +37,7 @@ COMMANDS = {  # in the order in which --help lists them; each is in a module of 
     "summary": {},
     "export": {},
     "compare": {},
+    "report": {},
     "show": {},
     "schema": {},
 }

@@ -27,6 +27,21 @@ def refuse_no_page(output: Path | None, format: str | None = None) -> None:
         raise NncliError(f"--open shows a page, not {format}; leave out --format")
 
 
+def suffix_format(output: Path | None, *, opens: bool) -> str | None:
+    """The format of what is written: that of the suffix, a page for `--open`, else None.
+
+    Raises:
+        NncliError: the suffix is none of a format, or `--open` would show no page.
+    """
+    from nncli.cli.options import format_by_suffix
+    from nncli.render.formats import suffixes
+
+    if opens:
+        refuse_no_page(output)
+        return "html"
+    return None if output is None else format_by_suffix(output, suffixes())
+
+
 def write_page(content: bytes, output: Path | None, *, overwrite: bool, opens: bool) -> None:
     """Writes a document to `output`, and opens a page if asked.
 

@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
+from nncli.cli import browser, options
 from nncli.cli.completion import data_files
 from nncli.cli.options import FormatOption, RunPath, TableOrJson
+from nncli.render.formats import suffixes
 
 Data = Annotated[
     Path | None,
@@ -28,6 +30,9 @@ Targets = Annotated[
 Worst = Annotated[
     int, typer.Option(metavar="N", min=0, help="How many of the worst samples to show.")
 ]
+Output = Annotated[Path | None, options.output(f"Write to this file: {' '.join(suffixes())}")]
+Open = Annotated[bool, browser.open_option()]
+Overwrite = Annotated[bool, options.overwrite()]
 
 
 def evaluate(
@@ -35,6 +40,9 @@ def evaluate(
     data: Data = None,
     targets: Targets = None,
     worst: Worst = 10,
+    output: Output = None,
+    open_: Open = False,
+    overwrite: Overwrite = False,
     format: FormatOption = TableOrJson.table,
 ) -> None:
     """Measure a trained network: cost, accuracy, what it confuses, and the worst samples.
@@ -49,16 +57,27 @@ def evaluate(
     load_numpy()
     from nncli.app.evaluate import evaluate as measure
     from nncli.app.opening import open_run
+    from nncli.app.output import check_output
+    from nncli.render import formats
     from nncli.render.pages.evaluation import evaluation_json, evaluation_page
+    from nncli.render.pages.report import evaluation_document
     from nncli.render.streams import messages, results, say, write_text
 
+    kind = browser.suffix_format(output, opens=open_)
+    if output is not None:
+        check_output(output, overwrite=overwrite, inputs=[run, *filter(None, (data, targets))])
     opened = open_run(run)
+    if output is not None:
+        check_output(output, overwrite=overwrite, inputs=opened.spec.files())
     for note in opened.notes:
         say(messages(), note)
     evaluated = measure(opened, data, targets, worst=worst)
     for note in evaluated.notes:
         say(messages(), note)
+    if kind is not None:
+        content = formats.write(kind, evaluation_document(evaluated))
+        browser.write_page(content, output, overwrite=overwrite, opens=open_)
     if format is TableOrJson.json:
         write_text(evaluation_json(evaluated))
-    else:
+    elif kind is None:
         results().print(evaluation_page(evaluated))

@@ -15,6 +15,7 @@ from nncli.app.records import ABSENT, ComparedRun, Comparison, Difference, accur
 from nncli.core.jsons import to_json
 from nncli.core.text import count_of
 from nncli.nn.layers import LAYERS, Layer
+from nncli.render.document import Grid
 from nncli.render.text import NONE, duration, number, percent, plain, shape
 from nncli.render.widgets.curve import Curves, Series, accuracy_curves
 from nncli.render.widgets.tables import GAP, Column, Columns
@@ -41,7 +42,8 @@ class SideBySide:
         outcomes = self._outcomes()
         yield outcomes
         yield ""
-        yield plain(" ".join(self._notes(is_cut=outcomes.width > options.max_width)), "dim")
+        is_cut = outcomes.width > options.max_width
+        yield plain(" ".join(outcome_notes(found, is_cut=is_cut)), "dim")
         yield from self._curves()
 
     def _differences(self, width: int) -> Iterator[Columns | Text]:
@@ -66,40 +68,7 @@ class SideBySide:
 
     def _outcomes(self) -> Columns:
         """A row a run."""
-        columns = [
-            Column("", words=True),
-            Column("epochs"),
-            Column("train", rank=6),
-            Column("cost"),
-            Column("lowest", rank=2),
-            Column("epoch", rank=4),
-        ]
-        is_classified = any(run.highest_accuracy for run in self.comparison.runs)
-        if is_classified:
-            columns += [Column("accuracy"), Column("highest", rank=1), Column("epoch", rank=3)]
-        columns.append(Column("took", rank=5))
-        rows = []
-        for name, run in zip(self.letters, self.comparison.runs, strict=True):
-            last = run.history[-1] if run.history else None
-            cells = [name, f"{last.epoch if last else 0}/{run.spec.train.epochs}"]
-            cells.append(number(last.train_cost if last else None, 4))
-            cells += measure_cells(last, run.lowest_cost, cost_of, lambda cost: number(cost, 4))
-            if is_classified:
-                cells += measure_cells(last, run.highest_accuracy, accuracy_of, share)
-            rows.append([*cells, duration(run.seconds) if last else NONE])
-        return Columns(columns, rows)
-
-    def _notes(self, *, is_cut: bool) -> Iterator[str]:
-        found = self.comparison
-        held_back = {run.spec.data.validation is not None for run in found.runs}
-        words = {True: "the data held back", False: "the training data"}
-        where = " or, where there are none, ".join(words[x] for x in sorted(held_back)[::-1])
-        mean = "" if is_cut else "; train is the mean cost within it"
-        yield f"Cost and accuracy are of {where}, after the epoch{mean}."
-        if not found.is_same_cost:
-            yield "The cost functions differ: costs do not compare."
-        if not found.is_same_data:
-            yield "Not all were judged by the same samples: compare with care."
+        return Columns(*outcome_table(self.comparison))
 
     def _curves(self) -> Iterator[Curves | str | Text]:
         runs = self.comparison.runs
@@ -122,6 +91,51 @@ class SideBySide:
                 )
         if len(runs) > MOST_CURVES:
             yield plain(f"Curves are drawn of {MOST_CURVES} runs, A to {letter(MOST_CURVES - 1)}.")
+
+
+def outcome_table(comparison: Comparison) -> tuple[list[Column], list[list[str]]]:
+    """How runs ended, a row each."""
+    columns = [
+        Column("", words=True),
+        Column("epochs"),
+        Column("train", rank=6),
+        Column("cost"),
+        Column("lowest", rank=2),
+        Column("epoch", rank=4),
+    ]
+    is_classified = any(run.highest_accuracy for run in comparison.runs)
+    if is_classified:
+        columns += [Column("accuracy"), Column("highest", rank=1), Column("epoch", rank=3)]
+    columns.append(Column("took", rank=5))
+    rows = []
+    for k, run in enumerate(comparison.runs):
+        last = run.history[-1] if run.history else None
+        cells = [letter(k), f"{last.epoch if last else 0}/{run.spec.train.epochs}"]
+        cells.append(number(last.train_cost if last else None, 4))
+        cells += measure_cells(last, run.lowest_cost, cost_of, lambda cost: number(cost, 4))
+        if is_classified:
+            cells += measure_cells(last, run.highest_accuracy, accuracy_of, share)
+        rows.append([*cells, duration(run.seconds) if last else NONE])
+    return columns, rows
+
+
+def outcome_grid(comparison: Comparison) -> Grid:
+    """The same as a block of a page."""
+    columns, rows = outcome_table(comparison)
+    return Grid(tuple(column.heading or "run" for column in columns), tuple(map(tuple, rows)))
+
+
+def outcome_notes(comparison: Comparison, *, is_cut: bool = False) -> Iterator[str]:
+    """What the columns are of; `is_cut`: that of the training cost is left out."""
+    held_back = {run.spec.data.validation is not None for run in comparison.runs}
+    words = {True: "the data held back", False: "the training data"}
+    where = " or, where there are none, ".join(words[x] for x in sorted(held_back)[::-1])
+    mean = "" if is_cut else "; train is the mean cost within it"
+    yield f"Cost and accuracy are of {where}, after the epoch{mean}."
+    if not comparison.is_same_cost:
+        yield "The cost functions differ: costs do not compare."
+    if not comparison.is_same_data:
+        yield "Not all were judged by the same samples: compare with care."
 
 
 def outputs_of(run: ComparedRun) -> int:
@@ -199,14 +213,18 @@ def list_words(value: tuple[Any, ...]) -> str:
 
 
 def comparison_json(comparison: Comparison) -> str:
-    record = {
+    return to_json(comparison_record(comparison), indent=2)
+
+
+def comparison_record(comparison: Comparison) -> dict[str, Any]:
+    """The schema nncli.comparison/1."""
+    return {
         "schema": "nncli.comparison/1",
         "runs": [run_record(run) for run in comparison.runs],
         "differences": [difference_record(d) for d in comparison.differences],
         "same_cost": comparison.is_same_cost,
         "same_data": comparison.is_same_data,
     }
-    return to_json(record, indent=2)
 
 
 def run_record(run: ComparedRun) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from nncli.app.records import Evaluated, WorstSample
 from nncli.core.jsons import to_json
 from nncli.core.text import count_of, printable
 from nncli.nn.arrays import Array
+from nncli.render.document import Grid
 from nncli.render.text import NONE, number, percent, plain
 from nncli.render.widgets.pictures import ConfusionMap, Gallery, Picture
 from nncli.render.widgets.tables import Column, Columns
@@ -177,6 +178,21 @@ def number_cells(sample: WorstSample, names: tuple[str, ...]) -> list[Text]:
     ]
 
 
+def worst_cells(evaluated: Evaluated) -> Grid:
+    """The worst samples as a block of a page."""
+    if evaluated.classes is None:
+        heads: tuple[str, ...] = ("sample", "output", "y", "a", "C")
+        cells = [number_cells(sample, evaluated.outputs) for sample in evaluated.worst]
+    else:
+        heads = ("sample", "is", "taken for", "a of its class", "a of that", "C")
+        cells = [class_cells(sample) for sample in evaluated.worst]
+    rows = (
+        (str(sample.sample), *(cell.plain for cell in row))
+        for sample, row in zip(evaluated.worst, cells, strict=True)
+    )
+    return Grid(heads, tuple(rows), words=1)
+
+
 def caption(sample: WorstSample) -> tuple[str, ...]:
     if sample.target is None:
         return (f"sample {sample.sample}", f"C {number(sample.cost)}")
@@ -186,10 +202,14 @@ def caption(sample: WorstSample) -> tuple[str, ...]:
 
 
 def evaluation_json(evaluated: Evaluated) -> str:
+    return to_json(evaluation_record(evaluated), indent=None)
+
+
+def evaluation_record(evaluated: Evaluated) -> dict[str, Any]:
     """The schema nncli.evaluation/1: every number in full; what is undefined is null."""
     assessment = evaluated.assessment
     counts, fit = assessment.counts, assessment.fit
-    record: dict[str, Any] = {
+    return {
         "schema": "nncli.evaluation/1",
         "name": evaluated.name,
         "run": str(evaluated.run),
@@ -205,7 +225,6 @@ def evaluation_json(evaluated: Evaluated) -> str:
         "outputs": None if fit is None else outputs_record(evaluated, fit),
         "worst": [worst_record(sample) for sample in evaluated.worst],
     }
-    return to_json(record, indent=None)
 
 
 def classes_record(evaluated: Evaluated, counts: ClassCounts) -> list[dict[str, Any]]:

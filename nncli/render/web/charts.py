@@ -98,9 +98,9 @@ def chart_html(chart: Chart, epochs: tuple[int, int]) -> str:
     )
     words = "; ".join(_in_words(curve) for _, curve in drawn)
     scale = " (log scale)" if axes[0].logarithmic else ""
-    note = f" {chart.note}" if chart.note else ""
+    note = f"<br>{escape(chart.note)}" if chart.note else ""
     return f"""<figure class="chart" data-chart="{escape(chart.key)}">
-<figcaption><strong>{escape(chart.title)}</strong><span class="scale">{scale}</span>{escape(note)}
+<figcaption><strong>{escape(chart.title)}</strong><span class="scale">{scale}</span>{note}
 </figcaption>
 <svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(f"{chart.title}: {words}")}">
 {layers}<line class="now" y1="{TOP}" y2="{HEIGHT - BOTTOM}" hidden=""/></svg>
@@ -122,7 +122,7 @@ def numbers_table(curves: Sequence[Curve]) -> str:
     )
     return (
         f"{cut if len(rows) < len(epochs) else ''}"
-        f'<div class="scroll" tabindex="0" role="region" aria-label="numbers">'
+        f'<div class="scroll" tabindex="0" role="group" aria-label="numbers">'
         f'<table><thead><tr><th scope="col">epoch</th>{heads}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
@@ -227,7 +227,8 @@ def _names(axis: Axis, drawn: Sequence[tuple[int, Curve]]) -> str:
         parts.append(
             f'<line class="curve s{k % STYLES}" data-curve="{k}" x1="{x}" x2="{x + 22}" '
             f'y1="{before:.1f}" y2="{before:.1f}"/>'
-            f'<text class="name" data-curve="{k}" x="{x + 27}" y="{before:.1f}">{escape(name)}</text>'
+            f'<text class="name" data-curve="{k}" x="{x + 27}" y="{before:.1f}">'
+            f"{escape(name)}</text>"
         )
     return "".join(parts)
 

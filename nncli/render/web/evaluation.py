@@ -87,7 +87,7 @@ def _table(heads: Sequence[str], names: Sequence[str], rows: Iterator[list[str]]
 
 
 def _scroll(words: str, content: str) -> str:
-    return f'<div class="scroll" tabindex="0" role="region" aria-label="{words}">{content}</div>'
+    return f'<div class="scroll" tabindex="0" role="group" aria-label="{words}">{content}</div>'
 
 
 def confusion_html(names: Sequence[str], matrix: Array) -> str:
@@ -178,4 +178,5 @@ def _image(sample: WorstSample) -> str:
             )
     lines = "<br>".join(escape(line) for line in words)
     picture = image_html(sample.inputs, ", ".join(words[:1] + words[-1:]))
-    return f"<li><figure>{picture}<figcaption>{lines}<br>C {datum(sample.cost)}</figcaption></figure></li>"
+    lines += f"<br>C {datum(sample.cost)}"
+    return f"<li><figure>{picture}<figcaption>{lines}</figcaption></figure></li>"

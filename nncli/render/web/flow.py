@@ -16,7 +16,7 @@ from nncli.render.web.charts import SPANS, Chart, Curve, chart_html, spread
 from nncli.render.web.page import escape
 from nncli.training.history import Epoch
 
-COLUMNS = 40  # of a map
+COLUMNS = 30  # of a map
 LEVELS = 10
 NUMBERED = 5  # columns from one heading to the next
 
@@ -106,11 +106,12 @@ def map_html(chart: Chart) -> str:
         for curve in reversed(chart.curves)
     )
     return (
-        f'<div class="scroll map" tabindex="0" role="region" '
+        f'<div class="scroll map" tabindex="0" role="group" '
         f'aria-label="{escape(f"{chart.title}: a map of layers and epochs")}">'
         f"<table><caption>{escape(_scale(low, high, logarithmic))}"
         f"{_left_out(len(chosen), len(epochs))}</caption>"
-        f'<thead><tr><th scope="col">epoch</th>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
+        f'<thead><tr><th scope="col">epoch</th>{heads}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
     )
 
 

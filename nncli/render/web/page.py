@@ -75,9 +75,10 @@ class WebPage(NamedTuple):
 """.encode()
 
     def fragment(self, text: str) -> str:
-        """The page for within another one, such as a notebook: two of them know nothing of each other.
+        """The page for within another one, such as a notebook.
 
-        Scripts put it into a shadow root of its own; until they do, `text` stands there.
+        Its script puts it into a shadow root of its own, so that two know nothing of each other;
+        where scripts do not run, `text` stands there.
         """
         style = f"<style>{self.style()}</style>"
         content = _script_text(f'{style}<div class="page">{self.content()}</div>')
