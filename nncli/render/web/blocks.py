@@ -35,7 +35,7 @@ def block_html(block: Block) -> str:
         case Lines(lines):
             return f"<pre>{NEWLINE.join(map(escape, lines))}</pre>"
         case Grid():
-            return f'<div class="scroll">{grid_html(block)}</div>'
+            return f'<div class="scroll" tabindex="0" role="group" aria-label="table">{grid_html(block)}</div>'
         case HeatMap():
             return block_html(block.as_equation())
         case Equation():

@@ -116,9 +116,9 @@ def confusion_html(names: Sequence[str], matrix: Array) -> str:
 
 def _class(share: float, often: float, *, right: bool) -> str:
     if right:
-        return f"right h{round(share * LEVELS)}"
+        return f"right p d{round(share * LEVELS)}"
     # The root, so that a few mistakes among many samples can be seen.
-    return f"w{min(LEVELS, round(math.sqrt(share / often) * LEVELS))}" if share else "w0"
+    return f"m d{min(LEVELS, round(math.sqrt(share / often) * LEVELS))}" if share else "none"
 
 
 def _worst(evaluated: Evaluated) -> str:

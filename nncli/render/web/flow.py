@@ -125,7 +125,7 @@ def _cell(value: float | None, low: float, high: float, logarithmic: bool) -> st
     if value is None or not math.isfinite(value):
         return "<td>·</td>"
     k = level(value, low, high, logarithmic=logarithmic)
-    return f'<td class="h{k}">{k}</td>'
+    return f'<td class="p d{k}">{k}</td>'
 
 
 def level(value: float, low: float, high: float, *, logarithmic: bool) -> int:
