@@ -19,6 +19,7 @@ from nncli.render.web.page import escape
 
 UNNUMBERED = 4  # rows or columns of a matrix that can be told apart without their numbers
 NEWLINE = "\n"
+SCROLLING = '<div class="scroll" tabindex="0" role="group" aria-label="table">'  # by keyboard too
 
 
 def to_html(page: Page) -> str:
@@ -35,7 +36,7 @@ def block_html(block: Block) -> str:
         case Lines(lines):
             return f"<pre>{NEWLINE.join(map(escape, lines))}</pre>"
         case Grid():
-            return f'<div class="scroll" tabindex="0" role="group" aria-label="table">{grid_html(block)}</div>'
+            return f"{SCROLLING}{grid_html(block)}</div>"
         case HeatMap():
             return block_html(block.as_equation())
         case Equation():

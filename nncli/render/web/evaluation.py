@@ -152,7 +152,7 @@ def _cells(sample: WorstSample, outputs: Sequence[str], shown: int) -> Iterator[
     if sample.target is not None:
         yield escape(sample.target)
         wrong = sample.target != sample.predicted
-        yield f"{'✗ ' if wrong else ''}{escape(sample.predicted)}"
+        yield f"{'wrong: ' if wrong else ''}{escape(sample.predicted)}"
     else:
         k = int(np.abs(sample.outputs - sample.targets).argmax())
         yield escape(outputs[k])
@@ -172,7 +172,7 @@ def _image(sample: WorstSample) -> str:
         words.append(f"is {sample.target}{'' if wrong else ', as it is taken for'}")
         if wrong:
             words.append(
-                f"✗ taken for {sample.predicted} "
+                f"wrong: taken for {sample.predicted} "
                 f"(a {number(float(sample.outputs[predicted]))}; of {sample.target} "
                 f"{number(float(sample.outputs[target]))})"
             )
