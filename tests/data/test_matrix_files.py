@@ -189,7 +189,7 @@ def test_what_cannot_be_written(name: str, array: Any, told: str) -> None:
 def test_an_image_too_long_for_its_format() -> None:
     told = problems(write_matrix, "m.jpg", np.zeros((1, 70_000), np.uint8))
     assert len(told) == 1
-    assert told[0].startswith("m.jpg: cannot be written as JPEG: ")
+    assert "pixels cannot be written as JPEG" in told[0]
 
 
 @pytest.mark.parametrize("name", ["none/m.csv", "none/m.npy", "none/m.png"])

@@ -101,13 +101,13 @@ def test_words_that_begin_like_an_image_are_text() -> None:
 def test_mistakes_in_images() -> None:
     whole = encoded(COLOUR_IMAGE, "PNG")
     assert problems(read, "m.png", whole[:50]) == [
-        "m.png: is damaged, or no PNG that can be read: image file is truncated"
+        "m.png: is damaged or cut off: it cannot be read as PNG"
     ]
     assert problems(read, "m.png", "hello") == [
         "m.png: is no image, or of a format other than PNG, JPEG, PPM, BMP, TIFF, WEBP, GIF"
     ]
     assert problems(read, "m.png", whole[:12]) == [
-        "m.png: is damaged, or no PNG that can be read: its data make no sense"
+        "m.png: is damaged or cut off: it cannot be read as PNG"
     ]
     nan = Image.fromarray(np.array([[1, np.nan]], np.float32))
     assert problems(read, "m.tif", encoded(nan, "TIFF")) == [

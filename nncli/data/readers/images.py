@@ -70,9 +70,7 @@ def read(content: bytes, name: str) -> tuple[NDArray[Any], str, tuple[str, ...]]
             "refused as a decompression bomb"
         ) from error
     except DAMAGES as error:
-        raise DataError(
-            f"{name}: is damaged, or no {format} that can be read: {reason_of(error)}"
-        ) from (error)
+        raise DataError(f"{name}: is damaged or cut off: it cannot be read as {format}") from error
 
 
 def imported(name: str, doing: str) -> Any:
@@ -93,12 +91,6 @@ def bytes_of(image: "Image") -> int:
     """What its pixels take."""
     each = {"I": 4, "F": 4}.get(image.mode, 2 if image.mode.startswith("I;16") else 1)
     return image.width * image.height * len(image.getbands()) * each
-
-
-def reason_of(error: Exception) -> str:
-    """Pillow's reason, on one line; it speaks of a BytesIO where it knows nothing."""
-    text = " ".join(str(error).split())
-    return text[:120] if text and "BytesIO" not in text else "its data make no sense"
 
 
 def losses(image: "Image", content: bytes) -> list[str]:
@@ -203,7 +195,10 @@ def encoded(array: NDArray[Any], name: str, suffix: str) -> tuple[bytes, tuple[s
         # Each writer takes the options it knows, and leaves the others.
         image.save(stream, format=format, quality=JPEG_QUALITY, lossless=True)
     except DAMAGES as error:
-        raise DataError(f"{name}: cannot be written as {format}: {reason_of(error)}") from error
+        raise DataError(
+            f"{name}: {sizes(image.size[::-1])} pixels cannot be written as {format}; another "
+            "format may hold them"
+        ) from error
     notes = []
     if outside:
         notes.append(
