@@ -12,7 +12,14 @@ from nncli.app.records import Diagnosis, Prepared
 from nncli.data import Dataset
 from nncli.inspection.diagnosis.baselines import baselines, brief_baselines
 from nncli.inspection.diagnosis.measures import data_facts
-from nncli.inspection.diagnosis.ranking import Suspect, Trial, findings, is_conclusive, suspects
+from nncli.inspection.diagnosis.ranking import (
+    GOOD,
+    Suspect,
+    Trial,
+    findings,
+    is_conclusive,
+    suspects,
+)
 from nncli.inspection.diagnosis.record import (
     Course,
     Cure,
@@ -25,8 +32,6 @@ from nncli.inspection.diagnosis.record import (
 )
 from nncli.spec import ConvSpec, Spec, WeightedLayerSpec
 from nncli.training.history import Divergence, History, read_history
-
-GOOD = 0.97  # a skill with which there is nothing to look for
 
 
 def diagnose(

@@ -136,6 +136,7 @@ def train(
     from nncli.nn.parallel.blas import load_numpy
 
     load_numpy()
+    from nncli.app.diagnose import brief_diagnosis, first_states
     from nncli.app.resume import begin
     from nncli.core.errors import DivergedError, InterruptedTraining, StoppedTraining, UnsavedError
     from nncli.render.pages.training import Tables, TrainingScreen, training_json
@@ -162,6 +163,8 @@ def train(
         full=full,
     )
     screen = TrainingScreen(begun.prepared, begun.resume_point, due, quiet=as_json)
+    # A resumed network has learnt: how it began is not known any more.
+    start = () if begun.reopened is not None else first_states(begun.prepared)
     try:
         done = _train(begun, screen, overwrite=overwrite, checkpoint_every=checkpoint_every)
     except StoppedTraining as stopped:
@@ -169,6 +172,9 @@ def train(
             write_text(training_json(stopped.training, stopped))
         elif isinstance(stopped, DivergedError):
             screen.show_divergence(stopped.divergence)
+            history = stopped.training.history
+            found = brief_diagnosis(begun.prepared, start, history, stopped.divergence)
+            screen.show_verdict(found, begun.folder)
         elif isinstance(stopped, UnsavedError) and stopped.is_done:
             screen.show_end(stopped.training, is_saved=False)
         raise
@@ -176,6 +182,7 @@ def train(
         write_text(training_json(done))
     else:
         screen.show_end(done)
+        screen.show_verdict(brief_diagnosis(begun.prepared, start, done.history), begun.folder)
 
 
 def _train(

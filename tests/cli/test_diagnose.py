@@ -87,3 +87,34 @@ def test_bad_input(nncli: Run, words: tuple[str, ...], message: str, tmp_path: P
     assert done.status == 2
     assert message in done.err
     assert done.out == ""
+
+
+def test_a_training_ends_with_a_verdict(nncli: Run, tmp_path: Path) -> None:
+    done = nncli("train", spec(tmp_path), folder=tmp_path)
+    last = done.out.splitlines()[-1]
+    assert last.startswith("diagnosis: healthy: mean squared error ")
+
+
+@pytest.mark.parametrize("eta", [30, 1e-7])
+def test_the_verdict_of_a_bad_training_is_short_and_says_how_to_go_on(
+    eta: float, nncli: Run, tmp_path: Path
+) -> None:
+    done = nncli("train", spec(tmp_path, eta=eta, activation="sigmoid", size=9), folder=tmp_path)
+    lines = done.out.splitlines()
+    start = next(k for k, line in enumerate(lines) if line.startswith("diagnosis: "))
+    assert lines[-1] == "cures are tried by nncli diagnose runs/one"
+    assert len(lines[start:]) <= 4
+    assert max(map(len, lines[start:])) <= 80
+    assert "outputs that cannot reach the targets" in lines[start]
+
+
+def test_a_diverged_training_ends_with_a_verdict_too(nncli: Run, tmp_path: Path) -> None:
+    done = nncli("train", spec(tmp_path, eta=1e4, activation="identity"), folder=tmp_path)
+    assert done.status == 1
+    assert "diagnosis: η too large" in done.out
+
+
+def test_the_verdict_of_a_resumed_run(nncli: Run, tmp_path: Path) -> None:
+    assert nncli("train", spec(tmp_path), "--epochs", "20", folder=tmp_path).status == 0
+    done = nncli("train", "--resume", "runs/one", "--epochs", "40", folder=tmp_path)
+    assert done.out.splitlines()[-1].startswith("diagnosis: ")

@@ -159,6 +159,7 @@ COMMANDS = [
     *("evaluate runs/one --data t.csv", "predict runs/one wide.csv", "predict runs/one t.csv"),
     *(f"inspect-grad runs/one --view {v}" for v in ("matrix", "hadamard", "kronecker", "index")),
     "inspect-grad one.yaml --why dense1[0,0]",
+    *("diagnose one.yaml", "diagnose one.yaml --quick", "diagnose runs/one --quick"),
     *("export runs/one --to onnx", "export runs/one --to pytorch", "compare runs/one runs/one"),
     *("init --data t.csv made", "train one.yaml --resume runs/one --epochs 1"),
     *("conv 5 2 --steps all", "conv 5 2 --compare", "train one.yaml --set data.shape=[1,1,2]"),

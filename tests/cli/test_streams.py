@@ -20,6 +20,7 @@ CALLS: dict[str, tuple[str | Path, ...]] = {
     "init": ("xor", "--stdout"),
     "train": (CONFIGS / "xor.yaml", "--epochs", "2"),
     "inspect-grad": (CONFIGS / "two-two-two.yaml",),
+    "diagnose": ("RUN", "--quick"),
     "conv": (ROOT / "data/conv/matrix.csv", "sobel-x"),
     "evaluate": ("RUN",),
     "predict": ("RUN", IRIS),

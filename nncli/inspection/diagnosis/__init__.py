@@ -4,5 +4,5 @@
 `start` and `course` are the table of causes, each with its evidence and its cures, and `ranking`
 puts them in order by what their cures did. Nothing is trained here: `app.diagnose` does that.
 
-It may import NumPy and nn. Start with `causes`.
+It may import NumPy, core and nn. Start with `causes`.
 """

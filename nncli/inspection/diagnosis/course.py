@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from nncli.core.text import count_of
 from nncli.inspection.diagnosis.record import Course, Cure, Evidence, Suspicion
 
 FACTORS = (0.001, 0.01, 0.1, 0.3, 3.0, 10.0, 100.0, 1000.0)  # of η, in a range test
@@ -85,11 +86,12 @@ def eta_too_small(evidence: Evidence) -> Suspicion | None:
     updates = _first_updates(evidence)
     left = base.costs[-1] / base.costs[0] if base.costs and base.costs[0] else 1.0
     return Suspicion(
-        0.5 if left > 0.9 else 0.2,
+        0.5 if left > 0.9 and len(base.costs) > 1 else 0.2,
         (),
         {"eta": settings.eta, "cost_left": left, "relative_updates": updates},
         f"at η = {settings.eta:g} the first step changes weights by "
-        f"{max(updates.values(), default=0):.2g} times their size; in {len(base.costs)} epochs "
+        f"{max(updates.values(), default=0):.2g} times their size; in "
+        f"{count_of(len(base.costs), 'epoch')} "
         f"the cost has come to {left:.0%} of what it was",
         tuple(_eta(settings.eta, factor) for factor in FACTORS if factor > 1),
     )
@@ -152,7 +154,7 @@ def underfitting(evidence: Evidence) -> Suspicion | None:
         if not wider:
             return None
         cures = [Cure(wider, "more units")]
-        what = f"{sum(f.width for f in settings.hidden)} hidden units"
+        what = f"{count_of(sum(f.width for f in settings.hidden), 'hidden unit')}"
     else:
         output = settings.output
         layers = [

@@ -25,6 +25,8 @@ LEAST_GAIN_OF_SAMPLE = 0.25  # where copies were trained for less than the spec 
 ABOUT_AS_GOOD = 0.6  # of the best cure's gain
 POOR = 0.3  # the skill below which evidence alone is enough
 STRONG = 0.5  # the severity of such evidence
+PLAIN = 4  # how telling evidence is that does without a cure in a network that is not that bad
+GOOD = 0.97  # a skill with which there is nothing to look for
 
 
 class Trial(NamedTuple):
@@ -103,8 +105,10 @@ def _is_plain(base: Course | None, judged: _Judged) -> bool:
     is_refuted = judged.best is not None and cause.telling == 1
     if severity < STRONG or is_refuted or _is_end(judged):
         return False
-    is_measured = cause.judge in ("held", "balance") and judged.best is None
-    return base is None or base.score < POOR or is_measured
+    if base is None or base.score < POOR:
+        return True
+    is_measured = cause.judge in ("held", "balance") or cause.telling >= PLAIN
+    return judged.best is None and is_measured and base.score < GOOD
 
 
 def _is_end(judged: _Judged) -> bool:

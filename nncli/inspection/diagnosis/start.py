@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
+from nncli.core.text import count_of
 from nncli.inspection.diagnosis.record import (
     Cure,
     Evidence,
@@ -59,7 +60,7 @@ def _constant(evidence: Evidence, more: str, cure: Cure) -> Suspicion:
         1.0,
         (),
         {"constant": data.constant, "inputs": data.inputs},
-        f"{data.constant:,} of {data.inputs:,} inputs are the same in all {data.samples:,} samples"
+        f"{data.constant:,} of {count_of(data.inputs, 'input')} never differ in {data.samples:,} samples"
         f"{more}",
         (cure,),
     )

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterator, Mapping
+from textwrap import wrap
 from typing import Any
 
 from nncli.app.records import Diagnosis
@@ -50,7 +51,8 @@ def _how(diagnosis: Diagnosis) -> str:
         return "Nothing was trained: this follows from the spec and from how the run went."
     by = f"{held:,} held back" if held else "the same"
     words = (
-        f"Copies were trained for {count_of(diagnosis.epochs, 'epoch')} on {train:,} samples and "
+        f"Copies were trained for {count_of(diagnosis.epochs, 'epoch')} on "
+        f"{count_of(train, 'sample')} and "
         f"judged by {by}."
     )
     if not diagnosis.findings:
@@ -182,19 +184,18 @@ def _layer_blocks(diagnosis: Diagnosis) -> Page:
 # In a few lines
 
 
-def short_verdict(diagnosis: Diagnosis, more: str = "") -> list[str]:
-    """At most four lines: whether it is healthy, or what seems wrong, and how to go on.
+def short_verdict(diagnosis: Diagnosis, more: str, width: int = 80) -> list[str]:
+    """At most four lines: that it is healthy, or what seems wrong, and how to learn more.
 
     Args:
-        more: the command that tells more, where something is wrong.
+        more: the command that tries cures.
     """
     if not diagnosis.findings:
         return [f"diagnosis: {_good_words(diagnosis)}"]
-    lines = [f"diagnosis: {f.title}: {f.says}" for f in diagnosis.findings[:2]]
-    first = diagnosis.findings[0].cure
-    if first.says:
-        lines.append(f"to try: {' '.join(set_options(first)) or first.says}")
-    return [*lines, *([f"cures tried: {more}"] if more else [])][:MOST_LINES]
+    lines = wrap(f"diagnosis: {verdict_words(diagnosis)}: {diagnosis.findings[0].says}", width)
+    if len(lines) >= MOST_LINES:
+        lines = [*lines[: MOST_LINES - 2], f"{lines[MOST_LINES - 2][: width - 2]} …"]
+    return [*lines, f"cures are tried by {more}"]
 
 
 def _good_words(diagnosis: Diagnosis) -> str:

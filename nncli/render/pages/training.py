@@ -3,16 +3,17 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from nncli.app.records import InitialWeights, Prepared, Training
+from nncli.app.records import Diagnosis, InitialWeights, Prepared, Training
 from nncli.core.errors import DivergedError, StoppedTraining
 from nncli.core.jsons import to_json
-from nncli.core.text import count_of, printable
+from nncli.core.text import count_of, printable, shell_word
 from nncli.nn.optimizers import OPTIMIZERS
 from nncli.nn.trace import Trace
 from nncli.render.pages.layers import divergence_table, measures_table, network_table
@@ -130,6 +131,13 @@ class TrainingScreen(ExitStack):
         self.results.print(outcome(training.history, training.test))
         if training.folder is not None and is_saved:
             self.results.print(f"saved in {printable(training.folder)}", soft_wrap=True)
+
+    def show_verdict(self, diagnosis: Diagnosis, run: Path) -> None:
+        """What the training tells of the network, in a few lines."""
+        from nncli.render.pages.diagnosis import short_verdict  # after the first step, not before
+
+        lines = short_verdict(diagnosis, f"nncli diagnose {shell_word(run)}", self.results.width)
+        self.results.print(Text("\n".join(lines)), soft_wrap=True)
 
 
 def plan_page(prepared: Prepared) -> RenderableType:
