@@ -60,8 +60,8 @@ def _constant(evidence: Evidence, more: str, cure: Cure) -> Suspicion:
         1.0,
         (),
         {"constant": data.constant, "inputs": data.inputs},
-        f"{data.constant:,} of {count_of(data.inputs, 'input')} never differ in {data.samples:,} samples"
-        f"{more}",
+        f"{data.constant:,} of {count_of(data.inputs, 'input')} never differ in "
+        f"{data.samples:,} samples{more}",
         (cure,),
     )
 
