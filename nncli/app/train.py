@@ -13,6 +13,7 @@ from nncli.core.errors import DivergedError, InterruptedTraining, StoppedTrainin
 from nncli.nn.optimizers import Optimizer
 from nncli.nn.parallel.blas import arithmetic
 from nncli.nn.parallel.worker_pool import WorkerPool
+from nncli.nn.symbols import symbol_of
 from nncli.spec import Spec, dump_spec, load_spec
 from nncli.training.checkpoint import RunIdentity, pack_checkpoint
 from nncli.training.checkpoint_writer import CheckpointWriter
@@ -177,7 +178,9 @@ def divergence_message(event: Divergence, spec: Spec) -> str:
     """The message for a divergence: where it began, and what to try."""
     held_back = event.part == "validation"
     cost = f"the cost{' of the validation data' if held_back else ''}"
-    if math.isfinite(event.cost):
+    if math.isfinite(event.cost) and event.quantity not in ("cost", "target"):
+        cost += f" is {event.cost:.3g}"
+    elif math.isfinite(event.cost):
         cost += f" has grown to {event.cost:.3g}, untrained it was {event.untrained:.3g}"
     else:
         cost += f" is {event.cost}"
@@ -197,7 +200,8 @@ def _beginning(event: Divergence) -> str:
     shares = event.quantity.startswith(("weight", "bias"))  # each sample has one in these
     sample += " has the largest share" if shares else ""
     finite = "" if event.largest is None else f"; its largest finite entry is {event.largest:.3g}"
-    return f"{event.layer}: {event.quantity} {unit} is no longer finite ({sample}){finite}"
+    symbol = symbol_of(event.quantity, event.layer)
+    return f"{event.layer}: {symbol} {unit} is no longer finite ({sample}){finite}"
 
 
 def _sample(event: Divergence) -> str:
@@ -220,6 +224,8 @@ def _to_try(event: Divergence, spec: Spec) -> list[str]:
         advice.insert(0, "train.weight_decay times eta below 1")
     if settings.decoupled_weight_decay * settings.eta > 1:
         advice.insert(0, "train.decoupled_weight_decay times eta below 1")
+    if event.quantity.endswith("second_moment") and spec.dtype != "float64":
+        advice.insert(0, "dtype: float64, which has room for (∂C/∂W)²")
     if event.part == "validation":
         advice.insert(0, f"a look at {_sample(event)}")
     return advice

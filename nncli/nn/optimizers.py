@@ -331,6 +331,10 @@ class Optimizer:
         self.begin(eta)
         execute(self.operations())
 
+    def is_finite(self) -> bool:
+        """Whether the whole state is: Adam divides by a v that overflowed without a trace."""
+        return all(bool(np.isfinite(array).all()) for array in self.state.values())
+
     def copy_state(self) -> dict[str, Array]:
         return {name: array.copy() for name, array in self.state.items()}
 

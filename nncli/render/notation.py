@@ -5,6 +5,7 @@ from typing import NamedTuple
 from nncli.nn.activations import SATURATED
 from nncli.nn.layers import LAYERS
 from nncli.nn.optimizers import GRADIENT, UPDATE, VELOCITY
+from nncli.nn.symbols import SYMBOLS
 from nncli.nn.trace import VELOCITIES
 
 
@@ -34,22 +35,26 @@ MEASURES = (
     Quantity("relative_update", "‖ΔW‖/‖W‖", digits=2),
 )
 
+TEX = {
+    "input": r"a^{\text{in}}",
+    "z": "z",
+    "a": "a",
+    "upstream": r"\frac{\partial C}{\partial a}",
+    "sigma_prime": r"\sigma'(z)",
+    "delta": r"\delta",
+    "downstream": r"\frac{\partial C}{\partial a^{\text{in}}}",
+    "weight": "W",
+    "weight_gradient": r"\frac{\partial C}{\partial W}",
+    "weight_update": r"\Delta W",
+    "weight_new": r"W_{\text{new}}",
+    "bias": "b",
+    "bias_gradient": r"\frac{\partial C}{\partial b}",
+    "bias_update": r"\Delta b",
+    "bias_new": r"b_{\text{new}}",
+}
+
 TERMS = (
-    Quantity("input", "input", r"a^{\text{in}}"),
-    Quantity("z", "z", "z"),
-    Quantity("a", "a", "a"),
-    Quantity("upstream", "∂C/∂a", r"\frac{\partial C}{\partial a}"),
-    Quantity("sigma_prime", "σ′(z)", r"\sigma'(z)"),
-    Quantity("delta", "δ", r"\delta"),
-    Quantity("downstream", "∂C/∂input", r"\frac{\partial C}{\partial a^{\text{in}}}"),
-    Quantity("weight", "W", "W"),
-    Quantity("weight_gradient", "∂C/∂W", r"\frac{\partial C}{\partial W}"),
-    Quantity("weight_update", "ΔW", r"\Delta W"),
-    Quantity("weight_new", "W new", r"W_{\text{new}}"),
-    Quantity("bias", "b", "b"),
-    Quantity("bias_gradient", "∂C/∂b", r"\frac{\partial C}{\partial b}"),
-    Quantity("bias_update", "Δb", r"\Delta b"),
-    Quantity("bias_new", "b new", r"b_{\text{new}}"),
+    *(Quantity(key, symbol, TEX[key]) for key, symbol in SYMBOLS.items()),
     *(Quantity(key, "v", "v") for key in VELOCITIES),
     *(Quantity(q.key, q.symbol, q.tex) for kind in LAYERS.values() for q in kind.quantities),
 )

@@ -33,7 +33,8 @@ class Fault(NamedTuple):
     """A quantity that is not finite or too large, at its first such entry.
 
     Attributes:
-        layer, quantity: by name; the cost counts to the last layer, and so does a target.
+        layer, quantity: by name; the cost counts to the last layer, and so does a target. What an
+            optimizer keeps is called `weight_second_moment`.
         unit: which unit, filter or channel of the layer.
         place: which sample of the mini-batch; for sums over samples (gradients, updates,
             parameters) the one that contributes most.
@@ -154,8 +155,13 @@ def _parameter_order(step: Step) -> Iterator[tuple[LayerStep, str, str, Array]]:
     for layer in reversed(step.layers):
         for key, gradient in layer.gradients.items():
             yield layer, key, f"{key}_gradient", gradient
+    optimizer = step.optimizer
+    assert optimizer is not None
+    states = {name: step.network.views(v) for name, v in optimizer.state.items() if v.ndim}
     for layer in reversed(step.layers):
         for key in layer.parameters:
+            for name, by_layer in states.items():
+                yield layer, key, f"{key}_{name}", by_layer[layer.name][key]
             yield layer, key, f"{key}_update", layer.updates[key]
             yield layer, key, key, layer.parameters[key]
 
@@ -248,14 +254,14 @@ class Replay(NamedTuple):
     def _last_steps(self, start: State, until: int) -> deque[StepStart]:
         """The last steps up to the first after which the network or its cost is unsound."""
         runner = self.runner
-        network, index = runner.network, runner.train.index
+        index = runner.train.index
         starts: deque[StepStart] = deque(maxlen=REPLAYED_STEPS)
         runner.restore(start.start)
         steps = self.plan.steps(index, start.epoch + 1, start.samples)
         for number, (eta, rows) in zip(count(start.steps_taken + 1), steps, strict=False):
             starts.append(StepStart(number, eta, rows, runner.start()))
             _, cost = runner.run(rows, eta, number, full=False)
-            is_unsound = not cost < self.cost_limit or not network.is_finite()
+            is_unsound = not cost < self.cost_limit or not runner.is_finite()
             if is_unsound or number == until:
                 return starts
         raise AssertionError("a plan's steps have no end")

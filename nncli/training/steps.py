@@ -132,6 +132,10 @@ class StepRunner:
         step = self.prepare(rows, number)
         return step, step.run(eta, full=full)
 
+    def is_finite(self) -> bool:
+        """Whether all is that the next step starts from."""
+        return self.network.is_finite() and self.optimizer.is_finite()
+
     def start(self) -> Start:
         """What the next step starts from, a copy."""
         return Start.of(self.network, self.optimizer)

@@ -106,9 +106,9 @@ class Trainer:
         self._sound_states = deque([self.state()])
 
     def sound_state(self) -> State:
-        """The state here, or where the parameters are not finite, the last one that was sound."""
+        """The state here, or where some of it is not finite, the last one that was sound."""
         here = self._sound_states[-1].steps_taken == self.steps_taken
-        if not here and self.network.is_finite():
+        if not here and self._runner.is_finite():
             self._remember_state()
         return self._sound_states[-1]
 
@@ -150,7 +150,7 @@ class Trainer:
                     self.sound_state()
                     remembered = perf_counter()
                 yield Progress(self.epoch + 1, self.samples, self.cost_sum / self.samples)
-        if not self.network.is_finite():
+        if not self._runner.is_finite():
             yield self._divergence(cost)
             return False
         self._last_step = (step, eta, cost, rows)

@@ -15,6 +15,7 @@ from nncli.core.errors import DivergedError
 from nncli.nn.arrays import Array
 from nncli.nn.optimizers import sgd
 from nncli.nn.step import Step
+from nncli.nn.symbols import symbol_of
 from nncli.spec import parse_spec
 from nncli.training.divergence import first_fault, untrained_cost
 from nncli.training.history import Divergence, Epoch, Progress
@@ -388,6 +389,47 @@ def test_the_message_says_what_to_try() -> None:
         f"for sample {event.sample}"
     )
     assert third.startswith("to try: a smaller train.eta than 0.35 (--set train.eta=0.035), ")
+
+
+SQUARES_OVERFLOW = (
+    *("dtype=float32", "data.train.inputs=[[1e12],[1]]", "data.train.targets=[[1e9],[0]]"),
+    *("data.classes=none", "network[1].units=1"),
+    *("train.eta=1e-20", "train.batch_size=1", "train.epochs=3", "train.shuffle=false"),
+)
+WITH_ADAM = SPEC.replace("momentum: 0.5", "optimizer: adam")
+
+
+def test_what_adam_keeps_is_noticed_though_weights_and_cost_are_sound() -> None:
+    """(∂C/∂W)² is beyond float32: v stays infinite, and its weights never move again."""
+    with pytest.raises(DivergedError) as error:
+        nncli.train(parse_spec(WITH_ADAM, overrides=SQUARES_OVERFLOW))
+    event = error.value.divergence
+    assert (event.step, event.sample, event.layer) == (1, 0, "dense2")
+    assert event.quantity == "weight_second_moment"
+    assert math.isfinite(event.cost)
+    first, second, third = str(error.value).splitlines()
+    assert first.endswith(f"in epoch 1, at step 1: the cost is {event.cost:.3g}")
+    assert second.startswith("it began in dense2: Adam's v of W of unit 0 is no longer finite")
+    assert third.startswith("to try: dtype: float64, ")
+    done = nncli.train(parse_spec(WITH_ADAM, overrides=[*SQUARES_OVERFLOW, "dtype=float64"]))
+    assert len(done.history) == 3
+
+
+@pytest.mark.parametrize(
+    ("quantity", "layer", "symbol"),
+    [
+        ("weight_update", "dense1", "ΔW"),
+        ("bias_gradient", "conv12", "∂C/∂b"),
+        ("delta", "dense1", "δ"),
+        ("weight_gradient", "batchnorm1", "∂C/∂γ"),
+        ("bias", "batchnorm1", "β"),
+        ("weight_velocity", "dense1", "v of W"),
+        ("cost", "dense1", "cost"),
+        ("bias_second_moment", "batchnorm2", "Adam's v of β"),
+    ],
+)
+def test_a_message_has_the_symbols_of_the_pages(quantity: str, layer: str, symbol: str) -> None:
+    assert symbol_of(quantity, layer) == symbol
 
 
 @pytest.mark.parametrize(("scale", "advised"), [("standard", 0), ("minmax", 0), ("0.5", 1)])

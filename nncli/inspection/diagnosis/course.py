@@ -4,6 +4,7 @@ from typing import Any
 
 from nncli.core.text import count_of
 from nncli.inspection.diagnosis.record import Course, Cure, Evidence, Suspicion
+from nncli.nn.symbols import symbol_of
 
 FACTORS = (0.001, 0.01, 0.1, 0.3, 3.0, 10.0, 100.0, 1000.0)  # of η, in a range test
 CLEAR = 3.0  # deviations from chance
@@ -17,7 +18,8 @@ def diverged(evidence: Evidence) -> Suspicion | None:
     if base is None or not base.diverged:
         return None
     o = base.origin
-    place = f"{o['quantity']} of {o['layer']}, unit {o['unit']}, sample {o['sample']}"
+    symbol = symbol_of(str(o["quantity"]), str(o["layer"]))
+    place = f"{symbol} of {o['layer']}, unit {o['unit']}, sample {o['sample']}"
     return Suspicion(
         1.0,
         (str(o["layer"]),),
