@@ -40,11 +40,22 @@ WITHIN_RENDER: dict[str, set[str]] = {  # a module or package of render: what of
     "notation": set(),
     "streams": {"text"},
     "document": {"text"},
+    "drawing": {"text", "document"},
     "widgets": {"text", "document", "widgets"},
     "terminal": {"text", "document", "widgets"},
     "web": {"text", "document", "notation", "web"},
-    "formats": {"text", "document", "terminal", "notation", "web", "formats"},
-    "pages": {"text", "document", "terminal", "notation", "streams", "widgets", "web", "pages"},
+    "formats": {"text", "document", "drawing", "terminal", "notation", "web", "formats"},
+    "pages": {
+        "text",
+        "document",
+        "drawing",
+        "terminal",
+        "notation",
+        "streams",
+        "widgets",
+        "web",
+        "pages",
+    },
 }
 BESIDE = {"nncli"}  # what a file beside the rooms may import
 

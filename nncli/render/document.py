@@ -120,6 +120,7 @@ class Document:
         record: as plain data (mappings, lists, numbers, text), every digit kept.
         arrays: those of the record, by name.
         web: the interactive page for a browser, where the document has one.
+        figure: a drawing for a slide, as SVG, where it has one.
     """
 
     title: str
@@ -127,6 +128,7 @@ class Document:
     record: Callable[[], dict[str, Any]]
     arrays: Callable[[], Mapping[str, Array]]
     web: Callable[[], Interactive] | None = None
+    figure: Callable[[], str] | None = None
 
     @cached_property
     def page(self) -> Page:

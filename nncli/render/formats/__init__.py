@@ -73,9 +73,12 @@ def _npz(document: "Document") -> bytes:
 
 
 def _svg(document: "Document") -> bytes:
-    from nncli.render.formats.svg import to_svg
+    """The document's drawing; where it has none, its equations."""
+    from nncli.render.drawing import equations_drawing
 
-    return to_svg(document.page, f"nncli: {document.title}").encode()
+    figure = document.figure
+    made = figure() if figure is not None else equations_drawing(document.title, document.page)
+    return made.encode()
 
 
 def _table(document: "Document") -> bytes:

@@ -26,6 +26,7 @@ from nncli.render.document import (
     rounding_note,
 )
 from nncli.render.notation import TERMS
+from nncli.render.pages.figures import step_figure
 from nncli.render.pages.kinds import Choices, page_of
 from nncli.render.pages.proof import findings, proof, sweep_page, why_block
 from nncli.render.pages.update import overflow_words, update
@@ -43,6 +44,7 @@ def document(step: InspectedStep, choices: Choices) -> Document:
         lambda: trace_record(step.inspection, step.why),
         lambda: trace_arrays(trace),
         lambda: step_page(step.inspection, page, choices.layer),
+        lambda: step_figure(trace, choices.layer, choices.extent),
     )
 
 

@@ -33,6 +33,7 @@ from nncli.render.document import (
     equations,
     statistics,
 )
+from nncli.render.pages.figures import window_figure
 from nncli.render.pages.windows import (
     CHANNELS,
     MOST,
@@ -66,6 +67,12 @@ def document(explained: ExplainedFilter, extent: Extent, width: int = 80) -> Doc
             explained.backward,
             filtering_page(explained, extent, width),
             next(iter(explained.indices), None),
+        ),
+        lambda: window_figure(
+            filtering,
+            next(iter(explained.indices), (0,) * filtering.output.ndim),
+            " with ".join(explained.names),
+            extent,
         ),
     )
 
