@@ -61,7 +61,7 @@ peers: $(PEERS)/installed ## run exports in PyTorch and onnxruntime, in an envir
 
 $(BROWSER)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(BROWSER)
-	$(BROWSER)/bin/python $(INSTALL) --editable . pytest playwright axe-playwright-python
+	$(BROWSER)/bin/python $(INSTALL) --editable '.[images]' pytest playwright axe-playwright-python
 	touch $@
 
 browser: $(BROWSER)/installed ## open the pages in chromium (Debian's package), in an environment of its own

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,12 @@ def test_whatever_the_seed_of_hashes() -> None:
     one, two = (collected(seed=seed, folder=ROOT).stdout.splitlines()[:-1] for seed in (1, 2))
     assert len(one) > 1000
     assert one == two
+
+
+@pytest.mark.skipif(find_spec("playwright") is not None, reason="Playwright is here")
+def test_without_playwright_no_test_of_a_page_is_collected() -> None:
+    done = collected("tests/browser", seed=1, folder=ROOT)
+    assert done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(

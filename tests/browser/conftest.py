@@ -1,16 +1,18 @@
-"""A browser for the tests of pages: Debian's chromium, driven by Playwright; see `make browser`."""
+"""A browser for the tests of pages: Debian's chromium, driven by Playwright; see `make browser`.
+
+Nothing here is collected where Playwright is not installed, as for `make test`.
+"""
 
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-api = pytest.importorskip("playwright.sync_api", reason="Playwright is not here: make browser")
-axe_api = pytest.importorskip("axe_playwright_python.sync_playwright", reason="make browser")
-
+collect_ignore_glob = [] if find_spec("playwright") else ["test_*.py"]
 WIDE, PHONE = (1280, 800), (390, 844)
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
@@ -40,7 +42,9 @@ class Opened:
 
     def assert_accessible(self) -> None:
         """No rule of axe-core is violated."""
-        found = axe_api.Axe().run(self.page).response["violations"]
+        from axe_playwright_python.sync_playwright import Axe
+
+        found = Axe().run(self.page).response["violations"]
         where = [(rule["id"], node["html"][:200]) for rule in found for node in rule["nodes"]]
         assert where == [], json.dumps(where, indent=1)
 
@@ -53,12 +57,19 @@ class Opened:
 Open = Callable[..., Opened]
 
 
+def chromium() -> str | None:
+    """Where the browser is; None where there is none."""
+    return next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    found = next((path for name in NAMES if (path := shutil.which(name))), None)
+    from playwright.sync_api import sync_playwright
+
+    found = chromium()
     if found is None:
         pytest.fail("there is no chromium on the PATH: apt-get install chromium", pytrace=False)
-    with api.sync_playwright() as playwright:
+    with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         yield started
         started.close()

@@ -17,9 +17,8 @@ from nncli.nn.arrays import Array
 from nncli.render.formats import write
 from nncli.render.pages.filtering import document
 from nncli.render.text import Extent
-from tests.browser.conftest import PHONE, Open, Opened, api
+from tests.browser.conftest import PHONE, Open, Opened
 
-assert api is not None
 HOSTILE = "<img src=x onerror=alert(1)>\u202e.npy"
 ROWS = "1 2 3 4; 5 -6 7 8; 9 1 2 3; 0.5 2.25 1 1e-5"
 CASES: dict[str, tuple[str, str, Options]] = {

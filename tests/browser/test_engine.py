@@ -20,11 +20,9 @@ from nncli.render.web.network import network_data
 from nncli.render.web.record import plain
 from nncli.render.web.scripts import asset, squeezed
 from nncli.render.web.step import given, named_arrays
-from tests.browser.conftest import api
 from tests.inspection.traces import trace_of
 from tests.nn.cases import ALL_CASES, ENDINGS, Case, Setting, settle
 
-assert api is not None
 MOST = 4.0  # ulps
 DRAWS = 8
 EPSILON, TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)

@@ -15,10 +15,9 @@ from nncli.render.pages.breakdown import document
 from nncli.render.pages.kinds import Choices
 from nncli.render.web.operations import operations
 from nncli.render.web.step import named_arrays
-from tests.browser.conftest import PHONE, WIDE, Open, Opened, api
+from tests.browser.conftest import PHONE, WIDE, Open, Opened
 from tests.conftest import CONFIGS
 
-assert api is not None
 SPECS: dict[str, tuple[int, ...] | None] = {
     "two-two-two": (0,),
     "seed-3-4-2": (0,),

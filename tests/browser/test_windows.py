@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from nncli.render.web.scripts import asset
-from tests.browser.conftest import api
 
-assert api is not None
 AXIS = '{"size": 4, "kernel": 2, "stride": 2, "dilation": 1, "before": 0, "after": 0, "outputs": 2}'
 CELLS = [
     [1.0, 3.0, -4.0, -2.0],
