@@ -17,6 +17,8 @@ from nncli.nn.arrays import Array
 from nncli.render.formats import write
 from nncli.render.pages.filtering import document
 from nncli.render.text import Extent
+from nncli.render.web.convolution import SCRIPTS
+from nncli.render.web.scripts import joined
 from tests.browser.conftest import PHONE, Open, Opened
 
 HOSTILE = "<img src=x onerror=alert(1)>\u202e.npy"
@@ -39,6 +41,7 @@ CASES: dict[str, tuple[str, str, Options]] = {
     "large": ("large.png", "sobel-y", Options(summed=True)),
     "hostile": (HOSTILE, "box", Options()),
 }
+VIEWS = ("source", "output")
 SMALL = [name for name in CASES if name not in ("picture", "series", "large", "hostile")]
 # The numbers of the step that is shown: those of each table, and what they come to.
 READ = """(at) => {
@@ -324,6 +327,52 @@ def test_pictures_keep_their_colours_and_heat_takes_those_of_the_scheme(
     assert picture == in_dark
     assert heat != dark_heat
     assert again == [picture, heat]
+
+
+def test_nothing_moves_about_as_numbers_come_and_go(open_page: Open, pages: Made) -> None:
+    path, done = pages["circular"]
+    opened = ready(open_page(path))
+
+    def played() -> list[list[tuple[float, float]]]:
+        """Where the tables of matrix and output are at each step, and how wide."""
+        found = []
+        opened.page.focus(".windows")
+        opened.page.keyboard.press("Home")
+        for _ in range(done.filtering.output.size):
+            boxes = [opened.page.locator(f".window-{v} table").bounding_box() for v in VIEWS]
+            found.append([(box["x"], box["width"]) for box in boxes if box is not None])
+            opened.page.keyboard.press("ArrowRight")
+        return found
+
+    first, again = played(), played()
+    assert all([width for _, width in each] == [width for _, width in first[0]] for each in first)
+    assert all(each == again[0] for each in again)  # the products have been as wide as they become
+
+
+def test_two_pages_in_shadow_roots_of_one_document(open_page: Open, pages: Made) -> None:
+    opened = ready(open_page(pages["plain"][0]))
+    code = joined(SCRIPTS, "((f) => { globalThis.start = f; })(startConvolution) ?? (() => {})")
+    opened.page.context.new_page()
+    blank = opened.page.context.pages[-1]
+    blank.add_script_tag(content=code)
+    for name in ("plain", "picture"):
+        body = pages[name][0].read_text().partition("<body>")[2].partition("<script>")[0]
+        blank.evaluate(
+            """([body]) => {
+                const host = document.createElement("div");
+                document.body.append(host);
+                host.attachShadow({mode: "open"}).innerHTML = body;
+                start(host.shadowRoot);
+            }""",
+            [body],
+        )
+    blank.wait_for_selector("div:nth-of-type(2) .windows strong")
+    assert blank.locator(".windows").count() == 2
+    blank.locator("[aria-label=forward]").first.click()
+    said = blank.locator("[role=status]").all_inner_texts()
+    assert said[0].startswith("output [0, 1], 2 of 6")
+    assert said[1].startswith("output [0, 0], 1 of 784")
+    assert "#" not in blank.url
 
 
 def test_with_reduced_motion_it_plays_slower(open_page: Open, pages: Made) -> None:

@@ -21,7 +21,7 @@
 //   moved({plane, row, column}): told of each step, and of the first.
 // The element has `go({plane, row, column})`, of which any may be missing, `play()` and `stop()`.
 const windowPlayer = (() => {
-  const WHOLE = 16, DETAIL = 9; // cells a side of a table; of the part of what is larger
+  const WHOLE = 16, DETAIL = 7; // cells a side of a table; of the part of what is larger, at least
   const PATHS = 1500, SOURCES = 4, PARTS = 16, TERMS = 12, SPEEDS = [0.5, 1, 2, 5, 10, 30];
   const {abs, ceil, floor, max, min} = Math;
   const range = (count) => Array.from({length: count}, (_, k) => k);
@@ -40,7 +40,7 @@ const windowPlayer = (() => {
     const under = (position) => range(kernel).map((i) => start + position * stride + i * dilation);
     const positions = (output) => copies?.[output] ?? [output];
     return {
-      kernel, outputs, padded: cells.length, isPadding, source, under, positions,
+      kernel, outputs, reach: (kernel - 1) * abs(dilation) + 1, padded: cells.length, isPadding, source, under, positions,
       place: (cell) => before + cell * gap,
       head: (p) => source(p) < 0 ? isPadding(p) ? "pad" : "·" : isPadding(p) ? `(${source(p)})` : source(p),
       over: (cell) => range(outputs).filter((output) =>
@@ -49,9 +49,10 @@ const windowPlayer = (() => {
   }
 
   // A matrix: a table, or where it is large a picture and a table of a part of it. Marks are by
-  // class lists of {rows, columns}: all cells on these rows and columns.
-  function matrixView({name, rows, columns, at, isPadding, colour, hover, pick, channel, scale = 0, side = min(600, max(320, rows, columns)), whole = at, heads = [String, String]}) {
-    const isLarge = max(rows, columns) > WHOLE, [height, width] = [rows, columns].map((n) => isLarge ? min(n, DETAIL) : n);
+  // class lists of {rows, columns}: all cells on these rows and columns. Columns are as wide as the
+  // widest number so far (`size`), so that nothing moves about as numbers come and go.
+  function matrixView({name, rows, columns, at, isPadding, colour, hover, pick, channel, size = {wide: 2}, detail = DETAIL, scale = 0, side = min(600, max(320, rows, columns)), whole = at, heads = [String, String]}) {
+    const isLarge = max(rows, columns) > WHOLE, [height, width] = [rows, columns].map((n) => isLarge ? min(n, detail) : n);
     let marks = {}, top = 0, left = 0, active = [0, 0];
     const leave = () => hover();
     const act = (does) => ({target}) => {
@@ -117,6 +118,7 @@ const windowPlayer = (() => {
         head.textContent = heads[0](r);
         cells.forEach((cell, x) => {
           const c = left + x, value = at(r, c);
+          size.wide = max(size.wide, short(whole(r, c)).length);
           const names = all.filter(([, list]) => list.some((m) => m.rows.includes(r) && m.columns.includes(c))).map(([name]) => name);
           cell.className = [...names, isPadding?.(r, c) ? "padding" : "", value < 0 ? "minus" : ""].join(" ");
           cell.style.setProperty("--heat", min(1, abs(value) / scale) || 0);
@@ -124,6 +126,7 @@ const windowPlayer = (() => {
           cell.tabIndex = r === active[0] && c === active[1] ? 0 : -1;
         });
       });
+      table.style.setProperty("--wide", `${size.wide}ch`);
       svg.replaceChildren(drawing("path", {class: "guide", d: `M0 ${active[0] + 0.5}h${columns}M${active[1] + 0.5} 0v${rows}`}), ...all.map(([name, list]) => drawing("path", {class: name, d: list.map(outline).join("")})));
     }
 
@@ -141,6 +144,7 @@ const windowPlayer = (() => {
   return function windowPlayer({title, source, output, factor, bias, moved, operation = "sum", multiply = (a, b) => a * b, ...options}) {
     const rows = axisOf(options.rows), columns = axisOf(options.columns), width = columns.outputs, count = rows.outputs * width;
     const channelsOf = options.channels ?? (() => range(source.channels));
+    const sizes = range(3).map(() => ({wide: 2}));
     let plane = 0, at = 0, timer, sources = [], target, colours;
     const place = () => [floor(at / width), at % width];
     const isPadding = (r, c) => rows.isPadding(r) || columns.isPadding(c);
@@ -148,6 +152,7 @@ const windowPlayer = (() => {
 
     const sourceView = (channel) => matrixView({
       name: source.label(channel), channel, rows: rows.padded, columns: columns.padded, heads: [rows.head, columns.head], isPadding,
+      detail: min(WHOLE, max(DETAIL, rows.reach, columns.reach)),
       at: (r, c) => cell(channel, rows.source(r), columns.source(c)),
       colour: source.colour && ((r, c) => source.colour(channel, rows.source(r), columns.source(c))),
       hover: light, pick: light,
@@ -184,7 +189,7 @@ const windowPlayer = (() => {
       const own = (i, j) => factor.get(plane, part.channel, i, j, row, column);
       const terms = [["window", window], ...factor ? [[factor.name, own], ["product", (i, j) => multiply(window(i, j), own(i, j))]] : []];
       const views = terms.map(([name, at], k) => matrixView({
-        name, at, rows: rows.kernel, columns: columns.kernel, scale: k ? 0 : sources[0].scale(), side: 160,
+        name, at, rows: rows.kernel, columns: columns.kernel, size: sizes[k], scale: k ? 0 : sources[0].scale(), side: 160,
         isPadding: k ? null : (i, j) => isPadding(part.rows[i], part.columns[j]),
         hover: (chosen) => views.forEach((view) => view.refresh({lit: spot(chosen)})),
         pick: (chosen) => views.forEach((view) => { view.centre(chosen); view.refresh(); }),
