@@ -33,6 +33,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from nncli.core.errors import InterruptedTraining, NncliError
+from nncli.core.notebooks import MimeBundle, draw_with
 
 if TYPE_CHECKING:
     from nncli.app.compare import compare
@@ -52,13 +53,13 @@ if TYPE_CHECKING:
         Exported,
         Prediction,
         Prepared,
-        Report,
         Shown,
         SpecListing,
         Summary,
         Training,
     )
     from nncli.app.report import report
+    from nncli.app.report_records import Report
     from nncli.app.resume import resume
     from nncli.app.show import show
     from nncli.app.summary import summary
@@ -152,11 +153,20 @@ _HOME = {
     "predict_blocks": "nncli.app.predict",
     "prepare": "nncli.app.pipeline",
     "summary": "nncli.app.summary",
-    "Report": "nncli.app.records",
+    "Report": "nncli.app.report_records",
     "report": "nncli.app.report",
     "resume": "nncli.app.resume",
     "train": "nncli.app.train",
 }
+
+
+def _draw(record: object) -> MimeBundle:
+    from nncli.render.pages.notebook import mime_bundle
+
+    return mime_bundle(record)
+
+
+draw_with(_draw)
 
 
 def __getattr__(name: str) -> Any:

@@ -27,7 +27,7 @@ ARROWS = {  # room: what it may import besides the standard library
     "inspection": {"numpy", "nncli.core", "nncli.nn", "nncli.inspection"},
     "render": {
         *{"rich", "numpy", "nncli.core", "nncli.nn", "nncli.training", "nncli.inspection"},
-        *{"nncli.filtering", "nncli.app.records", "nncli.render"},
+        *{"nncli.filtering", "nncli.app.records", "nncli.app.report_records", "nncli.render"},
     },
     "app": {
         *{"numpy", "nncli.core", "nncli.app", "nncli.spec", "nncli.data", "nncli.training"},

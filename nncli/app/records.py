@@ -1,15 +1,16 @@
 """What the commands return: records of data, without any function that makes one.
 
-They are all that `nncli.render` knows of this package.
+They and `report_records` are all that `nncli.render` knows of this package.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nncli.core.notebooks import MimeBundle, mime_bundle
 from nncli.spec.dump import ABSENT as ABSENT  # in a Difference
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from nncli.nn.network import Network
     from nncli.nn.optimizers import Link
     from nncli.spec import Spec, ValueOrigin
-    from nncli.training.checkpoint import RunIdentity
     from nncli.training.evaluate import Assessment, Evaluation
     from nncli.training.history import Epoch, History
     from nncli.training.steps import Plan
@@ -87,6 +87,9 @@ class Training:
     test: Evaluation | None
     folder: Path | None
 
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> MimeBundle:
+        return mime_bundle(self)
+
 
 class InspectedStep(NamedTuple):
     """A step, taken apart.
@@ -99,6 +102,9 @@ class InspectedStep(NamedTuple):
     inspection: Inspection
     why: Why | None = None
     sweep: Sweep | None = None
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> MimeBundle:
+        return mime_bundle(self)
 
 
 class Diagnosis(NamedTuple):
@@ -143,6 +149,9 @@ class ExplainedFilter(NamedTuple):
     other: Array | None = None
     backward: Backward | None = None
     notes: tuple[str, ...] = ()
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> MimeBundle:
+        return mime_bundle(self)
 
 
 class WorstSample(NamedTuple):
@@ -193,6 +202,9 @@ class Evaluated(NamedTuple):
     assessment: Assessment
     worst: tuple[WorstSample, ...]
     notes: tuple[str, ...] = ()
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> MimeBundle:
+        return mime_bundle(self)
 
 
 class Prediction(NamedTuple):
@@ -337,39 +349,8 @@ class Comparison(NamedTuple):
     is_same_cost: bool
     is_same_data: bool
 
-
-class ReportedRun(NamedTuple):
-    """All that a run folder says of its training. None: that part of it cannot be read.
-
-    Attributes:
-        run: its spec, its epochs, and what of its metrics is damaged.
-        spec: as YAML with every default, a line each.
-        layers: shapes and parameters.
-        data: how its data were read: the content of its data.json.
-        identity: of its checkpoint: checksums of the data, threads, versions.
-        evaluated: how good its network is, where its data are still there.
-        missing: what could not be read or measured, and why, a line each.
-    """
-
-    run: ComparedRun
-    spec: tuple[str, ...]
-    layers: Summary | None
-    data: Mapping[str, Any] | None
-    identity: RunIdentity | None
-    evaluated: Evaluated | None
-    missing: tuple[str, ...] = ()
-
-
-class Report(NamedTuple):
-    """Trainings, as `report` returns them.
-
-    Attributes:
-        runs: in the order given.
-        comparison: of the runs; None where there is one.
-    """
-
-    runs: tuple[ReportedRun, ...]
-    comparison: Comparison | None
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> MimeBundle:
+        return mime_bundle(self)
 
 
 def cost_of(epoch: Epoch) -> float | None:

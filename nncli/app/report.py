@@ -8,7 +8,7 @@ from typing import TypeVar
 from nncli.app.compare import open_compared, side_by_side
 from nncli.app.evaluate import evaluate
 from nncli.app.opening import open_run
-from nncli.app.records import Report, ReportedRun
+from nncli.app.report_records import Report, ReportedRun
 from nncli.app.show import show
 from nncli.app.summary import summary
 from nncli.core.errors import NncliError, RunError

@@ -59,8 +59,7 @@ def evaluate(
     from nncli.app.opening import open_run
     from nncli.app.output import check_output
     from nncli.render import formats
-    from nncli.render.pages.evaluation import evaluation_json, evaluation_page
-    from nncli.render.pages.report import evaluation_document
+    from nncli.render.pages.evaluation import evaluation_document, evaluation_json, evaluation_page
     from nncli.render.streams import messages, results, say, write_text
 
     kind = browser.suffix_format(output, opens=open_)

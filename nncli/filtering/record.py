@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nncli.core.errors import NncliError
+from nncli.core.notebooks import MimeBundle, mime_bundle
 from nncli.filtering.correlate import correlate, correlate_gradient
 from nncli.filtering.options import Options, sources
 from nncli.nn.arrays import Array, Shape
@@ -44,6 +45,9 @@ class Filtering:
     def window(self, *index: int) -> "Window":
         """The products behind one output: see `window`."""
         return window(self, *index)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> MimeBundle:
+        return mime_bundle(self)
 
 
 @dataclass(frozen=True)

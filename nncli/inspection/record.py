@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nncli.core.errors import NncliError
+from nncli.core.notebooks import MimeBundle, mime_bundle
 from nncli.inspection.check import Check, check
 from nncli.inspection.findings import Overflow, overflow
 from nncli.inspection.views import VIEWS, Agreement, agreement
@@ -39,6 +40,9 @@ class Inspection(NamedTuple):
                 return layer
         names = ", ".join(layer.name for layer in self.trace.layers)
         raise NncliError(f"there is no layer {name!r}; the network has {names}")
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> MimeBundle:
+        return mime_bundle(self)
 
 
 def inspect(trace: Trace, *, entries: int | None = None, checked: bool = True) -> Inspection:

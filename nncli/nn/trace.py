@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nncli.core.notebooks import MimeBundle, mime_bundle
 from nncli.nn.activations import SATURATED
 from nncli.nn.arrays import Array
 from nncli.nn.costs import Cost
@@ -123,6 +124,9 @@ class Trace:
             for key, view in views[layer.name].items():
                 view[...] = layer.weight if key == "weight" else layer.bias
         return network
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> MimeBundle:
+        return mime_bundle(self)
 
 
 class Start(NamedTuple):

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 import nncli
-from nncli.app.records import Report
+from nncli.app.report_records import Report
 from nncli.render.formats import FORMATS, write
-from nncli.render.pages.evaluation import evaluation_record
-from nncli.render.pages.report import comparison_document, evaluation_document, report_document
+from nncli.render.pages.evaluation import evaluation_document, evaluation_record
+from nncli.render.pages.report import comparison_document, report_document
 from nncli.render.web.charts import Chart, Curve, chart_html, extremes, spread
 from nncli.render.web.flow import level, map_html
 from nncli.render.web.images import to_png

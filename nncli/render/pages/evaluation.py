@@ -11,8 +11,9 @@ from nncli.app.records import Evaluated, WorstSample
 from nncli.core.jsons import to_json
 from nncli.core.text import count_of, printable
 from nncli.nn.arrays import Array
-from nncli.render.document import Grid
+from nncli.render.document import Document, Grid, Heading, Page, Paragraph
 from nncli.render.text import NONE, number, percent, plain
+from nncli.render.web.report import evaluation_page as web_page
 from nncli.render.widgets.pictures import ConfusionMap, Gallery, Picture
 from nncli.render.widgets.tables import Column, Columns
 from nncli.training.evaluate import ClassCounts, Fit
@@ -201,6 +202,58 @@ def caption(sample: WorstSample) -> tuple[str, ...]:
     return (f"sample {sample.sample}", short_name(sample.target) if right else taken)
 
 
+def evaluation_document(evaluated: Evaluated) -> Document:
+    top: Page = [Heading(printable(evaluated.name), 0), Paragraph(heading(evaluated).plain)]
+    top += [Paragraph(note, note=True) for note in evaluated.notes]
+    return Document(
+        f"{evaluated.name}: evaluation",
+        lambda: [*top, *evaluation_blocks(evaluated)],
+        lambda: evaluation_record(evaluated),
+        lambda: evaluation_arrays(evaluated),
+        lambda: web_page(f"{evaluated.name}: evaluation", top, evaluated),
+    )
+
+
+def evaluation_blocks(evaluated: Evaluated) -> Page:
+    """How good a network is."""
+    assessment = evaluated.assessment
+    words = f"Cost {number(assessment.cost, 4)} ({evaluated.cost_name})"
+    page: Page = [Paragraph(f"{words}.")]
+    counts, fit = assessment.counts, assessment.fit
+    names = [printable(name) for name in evaluated.classes or ()]
+    if counts is not None:
+        page = [Paragraph(f"{words}, accuracy {percent(counts.accuracy, 2)}.")]
+        if counts.confusion is not None:
+            rows = (
+                (name, *(f"{n:,}" for n in row))
+                for name, row in zip(names, counts.confusion.tolist(), strict=True)
+            )
+            page.append(Heading("What it confuses", 2))
+            page.append(Grid(("is, taken for", *names), tuple(rows)))
+        heads = ("class", "samples", "predicted", "right", "precision", "recall")
+        columns = zip(
+            names,
+            *(
+                map("{:,}".format, a.tolist())
+                for a in (counts.samples, counts.predicted, counts.right)
+            ),
+            map(percent, counts.precision),
+            map(percent, counts.recall),
+            strict=True,
+        )
+        page += [Heading("Each class", 2), Grid(heads, tuple(columns))]
+    if fit is not None:
+        outputs = map(printable, evaluated.outputs)
+        fits = (
+            (name, number(mse, 4), number(r2, 4))
+            for name, mse, r2 in zip(outputs, fit.mse, fit.r2, strict=True)
+        )
+        page += [Heading("Each output", 2), Grid(("output", "MSE", "R²"), tuple(fits))]
+    if evaluated.worst:
+        page += [Heading("The worst samples", 2), worst_cells(evaluated)]
+    return page
+
+
 def evaluation_json(evaluated: Evaluated) -> str:
     return to_json(evaluation_record(evaluated), indent=None)
 
@@ -259,3 +312,16 @@ def worst_record(sample: WorstSample) -> dict[str, Any]:
         "outputs": sample.outputs.tolist(),
         "inputs": sample.inputs.tolist(),
     }
+
+
+def evaluation_arrays(evaluated: Evaluated) -> dict[str, Array]:
+    assessment = evaluated.assessment
+    arrays: dict[str, Array] = {"cost": np.array(assessment.cost)}
+    if assessment.counts is not None and assessment.counts.confusion is not None:
+        arrays["confusion"] = assessment.counts.confusion
+    if assessment.fit is not None:
+        arrays["mse"] = np.array(assessment.fit.mse)
+    if evaluated.worst:
+        arrays["worst"] = np.array([sample.sample for sample in evaluated.worst])
+        arrays["worst_inputs"] = np.stack([sample.inputs for sample in evaluated.worst])
+    return arrays

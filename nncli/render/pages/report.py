@@ -13,14 +13,15 @@ from nncli.app.records import (
     ComparedRun,
     Comparison,
     Evaluated,
-    Report,
-    ReportedRun,
     Summary,
+    Training,
     accuracy_of,
     cost_of,
 )
+from nncli.app.report_records import Report, ReportedRun
 from nncli.core.text import count_of, printable
 from nncli.nn.arrays import Array
+from nncli.nn.network import Network
 from nncli.render.document import Document, Grid, Heading, Lines, Page, Paragraph
 from nncli.render.pages.comparison import (
     SideBySide,
@@ -32,15 +33,20 @@ from nncli.render.pages.comparison import (
     run_record,
     value_words,
 )
+from nncli.render.pages.evaluation import (
+    evaluation_arrays,
+    evaluation_blocks,
+    evaluation_record,
+    heading,
+)
 from nncli.render.pages.evaluation import evaluation_page as evaluation_screen
-from nncli.render.pages.evaluation import evaluation_record, heading, worst_cells
-from nncli.render.pages.layers import summary_record
-from nncli.render.pages.training import curves, outcome
+from nncli.render.pages.layers import network_table, summary_record
+from nncli.render.pages.training import curves, outcome, training_record
 from nncli.render.terminal import TerminalPage
 from nncli.render.text import duration, number, percent, shape
 from nncli.render.web.charts import spread
 from nncli.render.web.flow import FLOWS
-from nncli.render.web.report import comparison_page, evaluation_page, report_page
+from nncli.render.web.report import comparison_page, report_page
 from nncli.render.widgets.tables import Facts
 from nncli.training.history import Epoch, History
 
@@ -65,6 +71,25 @@ def report_document(report: Report) -> Document:
     )
 
 
+def training_document(training: Training, run: ComparedRun) -> Document:
+    """Of a training as it comes from `train`; `run` is the same as a run folder would have it."""
+    title = f"{training.spec.name}: training"
+    top: Page = [Heading(title, 0), Paragraph(went(run))]
+    if training.test is not None:
+        words = f"On the test data: cost {number(training.test.cost, 4)}"
+        if training.test.accuracy is not None:
+            words += f", accuracy {percent(training.test.accuracy, 2)}"
+        top.append(Paragraph(f"{words}."))
+    network: Page = [Heading("The network", 1), placed_grid(training.network)]
+    return Document(
+        title,
+        lambda: [*top, *_epochs("", run), *network],
+        lambda: training_record(training),
+        lambda: _columns([run]),
+        lambda: report_page(title, top, [("", run)], [([], None, network)], []),
+    )
+
+
 def comparison_document(comparison: Comparison) -> Document:
     title = "Runs side by side"
     runs = comparison.runs
@@ -75,18 +100,6 @@ def comparison_document(comparison: Comparison) -> Document:
         lambda: comparison_record(comparison),
         lambda: _columns(runs),
         lambda: comparison_page(title, top, _named(runs), []),
-    )
-
-
-def evaluation_document(evaluated: Evaluated) -> Document:
-    top: Page = [Heading(printable(evaluated.name), 0), Paragraph(heading(evaluated).plain)]
-    top += [Paragraph(note, note=True) for note in evaluated.notes]
-    return Document(
-        f"{evaluated.name}: evaluation",
-        lambda: [*top, *evaluation_blocks(evaluated)],
-        lambda: evaluation_record(evaluated),
-        lambda: evaluation_arrays(evaluated),
-        lambda: evaluation_page(f"{evaluated.name}: evaluation", top, evaluated),
     )
 
 
@@ -250,9 +263,18 @@ def _parts(each: ReportedRun) -> tuple[Page, Evaluated | None, Page]:
     return above, each.evaluated, below
 
 
-def network_grid(summary: Summary) -> Grid:
+NETWORK = ("layer", "activation", "input", "output", "weights", "parameters")
+
+
+def placed_grid(network: Network) -> Grid:
     """Layers, shapes of one sample, parameters."""
-    heads = ("layer", "activation", "input", "output", "weights", "parameters")
+    table = network_table(network)
+    rows = (tuple(cell.plain for cell in row) for row in (*table.rows, table.total))
+    return Grid(NETWORK, tuple(rows), words=2)
+
+
+def network_grid(summary: Summary) -> Grid:
+    """The same of a summary."""
     rows = [
         (
             layer.name,
@@ -265,7 +287,7 @@ def network_grid(summary: Summary) -> Grid:
         for layer in summary.layers
     ]
     rows.append(("total", "", "", "", "", f"{summary.parameters:,}"))
-    return Grid(heads, tuple(rows), words=2)
+    return Grid(NETWORK, tuple(rows), words=2)
 
 
 def _facts(each: ReportedRun) -> Iterator[tuple[str, str]]:
@@ -316,46 +338,6 @@ def _scaling(value: Any) -> str:
 def _listed(names: Sequence[Any]) -> str:
     text = ", ".join(printable(str(name)) for name in names[:MOST_LISTED])
     return text if len(names) <= MOST_LISTED else f"{text}, …"
-
-
-def evaluation_blocks(evaluated: Evaluated) -> Page:
-    """How good a network is."""
-    assessment = evaluated.assessment
-    words = f"Cost {number(assessment.cost, 4)} ({evaluated.cost_name})"
-    page: Page = [Paragraph(f"{words}.")]
-    counts, fit = assessment.counts, assessment.fit
-    names = [printable(name) for name in evaluated.classes or ()]
-    if counts is not None:
-        page = [Paragraph(f"{words}, accuracy {percent(counts.accuracy, 2)}.")]
-        if counts.confusion is not None:
-            rows = (
-                (name, *(f"{n:,}" for n in row))
-                for name, row in zip(names, counts.confusion.tolist(), strict=True)
-            )
-            page.append(Heading("What it confuses", 2))
-            page.append(Grid(("is, taken for", *names), tuple(rows)))
-        heads = ("class", "samples", "predicted", "right", "precision", "recall")
-        columns = zip(
-            names,
-            *(
-                map("{:,}".format, a.tolist())
-                for a in (counts.samples, counts.predicted, counts.right)
-            ),
-            map(percent, counts.precision),
-            map(percent, counts.recall),
-            strict=True,
-        )
-        page += [Heading("Each class", 2), Grid(heads, tuple(columns))]
-    if fit is not None:
-        outputs = map(printable, evaluated.outputs)
-        fits = (
-            (name, number(mse, 4), number(r2, 4))
-            for name, mse, r2 in zip(outputs, fit.mse, fit.r2, strict=True)
-        )
-        page += [Heading("Each output", 2), Grid(("output", "MSE", "R²"), tuple(fits))]
-    if evaluated.worst:
-        page += [Heading("The worst samples", 2), worst_cells(evaluated)]
-    return page
 
 
 # As plain data
@@ -411,17 +393,4 @@ def _columns(runs: Sequence[ComparedRun]) -> dict[str, Array]:
                 if f"{name}.{key}" not in arrays:
                     arrays[f"{name}.{key}"] = np.full(len(history), np.nan)
                 arrays[f"{name}.{key}"][k] = np.nan if value is None else value
-    return arrays
-
-
-def evaluation_arrays(evaluated: Evaluated) -> dict[str, Array]:
-    assessment = evaluated.assessment
-    arrays: dict[str, Array] = {"cost": np.array(assessment.cost)}
-    if assessment.counts is not None and assessment.counts.confusion is not None:
-        arrays["confusion"] = assessment.counts.confusion
-    if assessment.fit is not None:
-        arrays["mse"] = np.array(assessment.fit.mse)
-    if evaluated.worst:
-        arrays["worst"] = np.array([sample.sample for sample in evaluated.worst])
-        arrays["worst_inputs"] = np.stack([sample.inputs for sample in evaluated.worst])
     return arrays

@@ -304,21 +304,23 @@ class Bar:
 
 
 def training_json(training: Training, stopped: StoppedTraining | None = None) -> str:
-    """A training, whole or stopped. Its outcome is done, diverged, interrupted or unsaved."""
+    """A training, whole or stopped, as JSON text."""
+    return to_json(training_record(training, stopped), indent=2)
+
+
+def training_record(training: Training, stopped: StoppedTraining | None = None) -> dict[str, Any]:
+    """The schema nncli.training/1. An outcome is done, diverged, interrupted or unsaved."""
     divergence = stopped.divergence if isinstance(stopped, DivergedError) else None
-    return to_json(
-        {
-            "schema": "nncli.training/1",
-            "name": training.spec.name,
-            "outcome": "done" if stopped is None else stopped.outcome,
-            "run": None if training.folder is None else str(training.folder),
-            "parameters": training.network.parameters.size,
-            "epochs": [asdict(epoch) for epoch in training.history],
-            "test": None if training.test is None else training.test._asdict(),
-            "divergence": None if divergence is None else divergence_record(divergence),
-        },
-        indent=2,
-    )
+    return {
+        "schema": "nncli.training/1",
+        "name": training.spec.name,
+        "outcome": "done" if stopped is None else stopped.outcome,
+        "run": None if training.folder is None else str(training.folder),
+        "parameters": training.network.parameters.size,
+        "epochs": [asdict(epoch) for epoch in training.history],
+        "test": None if training.test is None else training.test._asdict(),
+        "divergence": None if divergence is None else divergence_record(divergence),
+    }
 
 
 def divergence_record(divergence: Divergence) -> dict[str, Any]:

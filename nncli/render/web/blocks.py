@@ -34,7 +34,7 @@ def block_html(block: Block) -> str:
         case Paragraph(text, note):
             return f'<p class="note">{escape(text)}</p>' if note else f"<p>{escape(text)}</p>"
         case Lines(lines):
-            return f"<pre>{NEWLINE.join(map(escape, lines))}</pre>"
+            return f"<pre tabindex=0>{NEWLINE.join(map(escape, lines))}</pre>"
         case Grid():
             return f"{SCROLLING}{grid_html(block)}</div>"
         case HeatMap():
