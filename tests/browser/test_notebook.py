@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 import nncli as package
-from tests.browser.conftest import Open, Opened, api
+from tests.browser.conftest import Open, Opened
 from tests.conftest import CONFIGS, ROOT
 
-assert api is not None
 # As JupyterLab shows an output: its HTML is set, and its scripts are made anew so that they run.
 INSERT = """(html) => {
     const output = document.createElement("div");

@@ -10,10 +10,9 @@ import nncli as package
 from nncli.render.formats import write
 from nncli.render.pages.evaluation import evaluation_document
 from nncli.render.pages.report import comparison_document, report_document
-from tests.browser.conftest import PHONE, WIDE, Open, Opened, api
+from tests.browser.conftest import PHONE, WIDE, Open, Opened
 from tests.conftest import CONFIGS, present
 
-assert api is not None
 HOSTILE = "</script><img src=x onerror=alert(1)>\u202e"
 
 
@@ -113,8 +112,9 @@ def test_the_address_keeps_what_is_shown(open_page: Open, folder: Path) -> None:
     opened = ready(open_page(folder / "several.html", "#epoch=3&scale=log&flow=delta_norm&hide=1"))
     page = opened.page
     assert all(text.startswith("epoch 3: ") for text in readouts(opened))
-    hidden = page.locator('figure[data-chart="cost"] [data-curve="1"]')
-    assert hidden.count() == 4  # its curve and its name, on both scales: name, sample of the line
+    cost = page.locator('figure[data-chart="cost"]')
+    assert cost.locator('[data-curve="1"]:not([hidden])').count() == 0
+    assert cost.locator('[data-curve="0"]:not([hidden])').count() == 6  # on both scales
     flows: Any = page.eval_on_selector_all(
         ".flow", "all => all.map((each) => [each.dataset.flow, each.hidden])"
     )
