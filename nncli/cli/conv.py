@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from nncli.cli import browser, options
-from nncli.cli.options import TableOrJson
+from nncli.render.formats import FORMATS
 
 WINDOWS, CLOSER, OUTPUT = "The windows", "Look closer", "Output"
 
@@ -115,11 +115,19 @@ Output = Annotated[
         "Write the result (.csv .tsv .npy or an image), or the page (.html .md .tex ...).", OUTPUT
     ),
 ]
+OF_LATEX = ("latex", "fragment", "beamer")  # that a .tex file may hold
 Open = Annotated[bool, browser.open_option(OUTPUT)]
 Overwrite = Annotated[bool, options.overwrite(OUTPUT)]
 FormatOption = Annotated[
-    TableOrJson, typer.Option("--format", help="What to print.", rich_help_panel=OUTPUT)
+    str,
+    typer.Option(
+        "--format",
+        metavar="|".join(FORMATS),
+        help="What to print, or with --output a document the format of it.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
+Fragment = Annotated[bool, options.fragment(OUTPUT)]
 
 
 def conv(
@@ -144,7 +152,8 @@ def conv(
     output: Output = None,
     overwrite: Overwrite = False,
     open_: Open = False,
-    format: FormatOption = TableOrJson.table,
+    fragment: Fragment = False,
+    format: FormatOption = "table",
 ) -> None:
     """Slide a filter over a matrix, and see every product.
 
@@ -155,7 +164,7 @@ def conv(
     from nncli.cli.options import index_pair, index_range, refuse_options, window_padding, word
     from nncli.core.errors import FailedCheck, NncliError
     from nncli.filtering.options import PADDING_MODES, Options
-    from nncli.render import formats
+    from nncli.render.formats import write
     from nncli.render.pages.filtering import document
     from nncli.render.streams import DelayedProgressBar, messages, results, write_bytes
     from nncli.render.terminal import TerminalPage
@@ -182,10 +191,19 @@ def conv(
     beside = {
         "--compare": compare,
         "--upstream": upstream is not None,
-        "--format json": format is TableOrJson.json,
+        f"--format {format}": format != "table",
         "--open": open_,
     }
+    printed = word(format, "--format", tuple(FORMATS))
     kind = document_format(output, opens=open_)
+    if kind == "latex" and printed in OF_LATEX:
+        kind, printed = printed, "table"
+    if fragment:
+        kind, printed = (
+            (None, options.as_fragment(printed))
+            if kind is None
+            else (options.as_fragment(kind), printed)
+        )
     beyond = [name for name, given in beside.items() if given]
     if animate and beyond:
         raise NncliError(f"--animate plays the windows alone; leave out {' and '.join(beyond)}")
@@ -220,9 +238,9 @@ def conv(
         return
     made = document(explained, extent, screen.width)
     if kind is not None:
-        browser.write_page(formats.write(kind, made), output, overwrite=overwrite, opens=open_)
-    if format is TableOrJson.json:
-        write_bytes(formats.write("json", made))
+        browser.write_page(write(kind, made), output, overwrite=overwrite, opens=open_)
+    if printed != "table":
+        write_bytes(write(printed, made))
         for note in explained.notes:
             messages().print(note)
     elif kind is None:

@@ -116,6 +116,7 @@ Output = Annotated[
     Path | None,
     options.output(f"Write to this file: {' '.join(suffixes())}", OUTPUT),
 ]
+Fragment = Annotated[bool, options.fragment(OUTPUT)]
 Overwrite = Annotated[bool, options.overwrite(OUTPUT)]
 Open = Annotated[bool, browser.open_option(OUTPUT)]
 
@@ -139,6 +140,7 @@ def inspect_grad(
     h_sweep: HSweep = False,
     format: FormatOption = None,
     output: Output = None,
+    fragment: Fragment = False,
     overwrite: Overwrite = False,
     open_: Open = False,
 ) -> None:
@@ -177,6 +179,8 @@ def inspect_grad(
         kind = "html"
     elif format is None and output is not None:
         kind = format_by_suffix(output, suffixes())
+    if fragment:
+        kind = options.as_fragment(kind)
     extent = Extent(index_range(rows, "--rows"), index_range(columns, "--columns"), full, digits)
     chosen: tuple[int, ...] | None = ()
     if samples is not None:

@@ -82,6 +82,26 @@ def overwrite(panel: str | None = None, what: str = "a file that is there") -> A
     )
 
 
+def fragment(panel: str | None = None) -> Any:
+    """`--fragment`, see `as_fragment`."""
+    return typer.Option(
+        "--fragment",
+        help="LaTeX without a preamble, for a document of your own.",
+        rich_help_panel=panel,
+    )
+
+
+def as_fragment(kind: str | None) -> str:
+    """The format of a LaTeX document without its preamble.
+
+    Raises:
+        NncliError: the format is another.
+    """
+    if kind != "latex":
+        raise NncliError("--fragment: is for LaTeX; give --format latex or --output FILE.tex too")
+    return "fragment"
+
+
 def full(panel: str | None = None) -> Any:
     return typer.Option("--full", help="All of it, however long.", rich_help_panel=panel)
 

@@ -24,8 +24,8 @@ class DocumentFormat(NamedTuple):
 
 
 def suffixes() -> dict[str, str]:
-    """The formats by the suffixes of their files."""
-    return {format.suffix: name for name, format in FORMATS.items()}
+    """The formats by the suffixes of their files; some have none of their own."""
+    return {format.suffix: name for name, format in FORMATS.items() if format.suffix}
 
 
 def write(name: str, document: "Document") -> bytes:
@@ -49,6 +49,19 @@ def _json(document: "Document") -> bytes:
     from nncli.core.jsons import to_json
 
     return f"{to_json(document.record())}\n".encode()
+
+
+def _beamer(document: "Document") -> bytes:
+    from nncli.render.formats.beamer import to_beamer
+
+    return to_beamer(document.page).encode()
+
+
+def _fragment(document: "Document") -> bytes:
+    """LaTeX without a preamble."""
+    from nncli.render.formats.latex import to_fragment
+
+    return to_fragment(document.page).encode()
 
 
 def _latex(document: "Document") -> bytes:
@@ -89,6 +102,8 @@ def _table(document: "Document") -> bytes:
 
 
 FORMATS = {
+    "beamer": DocumentFormat("", _beamer),
+    "fragment": DocumentFormat("", _fragment),
     "html": DocumentFormat(".html", _html),
     "json": DocumentFormat(".json", _json),
     "latex": DocumentFormat(".tex", _latex),

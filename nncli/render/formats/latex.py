@@ -1,4 +1,4 @@
-"""A page as a LaTeX document that compiles as it is."""
+"""A page in LaTeX: a document that compiles as it is, or a fragment for one's own."""
 
 import re
 
@@ -17,16 +17,17 @@ from nncli.render.document import (
 from nncli.render.notation import TERMS
 from nncli.render.text import GAP, cells
 
-PREAMBLE = r"""\documentclass[a4paper]{article}
-\usepackage[T1]{fontenc}
-\usepackage[utf8]{inputenc}
-\usepackage[margin=2cm]{geometry}
-\usepackage{amsmath}
+PACKAGES = r"""\usepackage{amsmath}
 \usepackage{longtable}
-\setcounter{MaxMatrixCols}{64}
-\setlength{\parindent}{0pt}
-\setlength{\parskip}{1ex}
-\begin{document}
+\setcounter{MaxMatrixCols}{64}"""
+PREAMBLE = rf"""\documentclass[a4paper]{{article}}
+\usepackage[T1]{{fontenc}}
+\usepackage[utf8]{{inputenc}}
+\usepackage[margin=2cm]{{geometry}}
+{PACKAGES}
+\setlength{{\parindent}}{{0pt}}
+\setlength{{\parskip}}{{1ex}}
+\begin{{document}}
 """
 END = "\\end{document}\n"
 
@@ -66,7 +67,18 @@ WIDEST = 8  # columns of matrices that are set in one line
 
 
 def to_latex(page: Page) -> str:
-    return PREAMBLE + "\n".join(_block(block) for block in page) + "\n" + END
+    """A document that compiles as it is."""
+    return PREAMBLE + _body(page) + END
+
+
+def to_fragment(page: Page) -> str:
+    """What can be read into a document of one's own, whose preamble it names."""
+    needs = "".join(f"% {line}\n" for line in ("Needs in the preamble:", *PACKAGES.splitlines()))
+    return needs + _body(page)
+
+
+def _body(page: Page) -> str:
+    return "\n".join(map(block_tex, page)) + "\n"
 
 
 def tex(text: str) -> str:
@@ -90,7 +102,8 @@ def _character(c: str) -> str:
     return c if c.isascii() else f"(U+{ord(c):04X})"
 
 
-def _block(block: Block) -> str:
+def block_tex(block: Block, *, is_slide: bool = False) -> str:
+    """A block; on a slide a table stays in one piece."""
     match block:
         case Heading(text, level):
             return f"\\{SECTION[level]}*{{{tex(text)}}}"
@@ -101,21 +114,25 @@ def _block(block: Block) -> str:
             body = "\\\\\n".join(f"{{}}{tex(line)}" for line in lines)
             return f"\\begin{{flushleft}}\\small\n{body}\n\\end{{flushleft}}"
         case Grid():
-            return _grid(block)
+            return _grid(block, "tabular" if is_slide else "longtable")
         case Equation():
             return _equation(block)
         case HeatMap():
             return _equation(block.as_equation())
 
 
-def _grid(grid: Grid) -> str:
+def _grid(grid: Grid, environment: str) -> str:
     layout = "".join("l" if k < grid.words else "r" for k in range(len(grid.headings)))
     rows = [" & ".join(f"{{}}{tex(cell)}" for cell in row) + r" \\" for row in grid.rows]
     head = " & ".join(f"{{}}{tex(heading)}" for heading in grid.headings)
     # On every page, and never without a row below it.
-    head += r" \\ \hline \noalign{\smallskip} \endhead"
+    head += r" \\ \hline \noalign{\smallskip}" + (
+        " \\endhead" if environment == "longtable" else ""
+    )
     body = "\n".join([head, *rows])
-    return f"{{\\footnotesize\n\\begin{{longtable}}{{{layout}}}\n{body}\n\\end{{longtable}}}}"
+    return (
+        f"{{\\footnotesize\n\\begin{{{environment}}}{{{layout}}}\n{body}\n\\end{{{environment}}}}}"
+    )
 
 
 def _equation(equation: Equation) -> str:
