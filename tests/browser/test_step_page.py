@@ -15,6 +15,7 @@ from nncli.render.pages.breakdown import document
 from nncli.render.pages.kinds import Choices
 from nncli.render.web.operations import operations
 from nncli.render.web.step import named_arrays
+from nncli.spec import load_spec
 from tests.browser.conftest import PHONE, WIDE, Open, Opened
 from tests.conftest import CONFIGS
 
@@ -181,6 +182,27 @@ def test_windows_slide_over_the_records_numbers(
             assert product == [float(x) for x in exact]
             total += sum(product)
         assert total == pytest.approx(shown["result"], rel=1e-4, abs=1e-6)  # the bias is 0
+    opened.assert_clean()
+
+
+def test_a_pool_shows_which_cell_won(open_page: Open, tmp_path: Path) -> None:
+    spec = load_spec(CONFIGS / "digits-conv.yaml", ["network[1].type=maxpool"])
+    inspection = package.inspect(spec, samples=(0,))
+    path = tmp_path / "pool.html"
+    path.write_bytes(write("html", document(InspectedStep(inspection), Choices())))
+    arrays = dict(named_arrays(inspection.trace))
+    makes = [op.makes for op in operations(inspection.trace)]
+    opened = ready(open_page(path))
+    for plane, row, column in ((0, 0, 1), (3, 2, 2), (7, 3, 0)):
+        go(opened, op=makes.index("maxpool1.a"), view="matrix", window=f"{plane},{row},{column}")
+        window = arrays["maxpool1.input"][0, plane, 2 * row :, 2 * column :][:2, :2]
+        won = opened.page.locator(".window-part td.won").evaluate_all(
+            "(all) => all.map((cell) => [cell.parentNode.rowIndex - 1, cell.cellIndex - 1])"
+        )
+        assert won == [list(divmod(int(window.argmax()), 2))]
+        text = opened.page.inner_text(".windows [role=status]")
+        assert f"[{row}, {column}], " in text
+        assert "largest of 4 cells = " in text
     opened.assert_clean()
 
 
