@@ -6,6 +6,7 @@ Nothing here is collected where Playwright is not installed, as for `make test`.
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,16 @@ def browser() -> Iterator[Any]:
         started = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         yield started
         started.close()
+
+
+@pytest.fixture(scope="session")
+def engine(browser: Any) -> Iterator[Callable[..., Any]]:
+    """`engine(trace, change, eta)`, see `tests.browser.engine.computed`, on a blank page."""
+    from tests.browser.engine import computed
+
+    page = browser.new_page()
+    yield partial(computed, page)
+    page.close()
 
 
 @pytest.fixture

@@ -107,8 +107,13 @@ function byUnit(x, shape) {
   const size = shape.slice(2).reduce((product, length) => product * length, 1), count = x.length / shape[1];
   const unit = (k) => Math.floor(k / size) % shape[1];
   const mean = (term) => {
-    const sums = new Float64Array(shape[1]);
-    for (let k = 0; k < x.length; k++) sums[unit(k)] += term(k);
+    // Kahan's sum: one after the other, some hundred numbers cost more digits than NumPy's pairs do.
+    const sums = new Float64Array(shape[1]), lost = new Float64Array(shape[1]);
+    for (let k = 0; k < x.length; k++) {
+      const f = unit(k), next = term(k) - lost[f], sum = sums[f] + next;
+      lost[f] = sum - sums[f] - next;
+      sums[f] = sum;
+    }
     return (f) => sums[f] / count;
   };
   return {unit, mean, count};
