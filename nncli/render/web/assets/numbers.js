@@ -61,7 +61,7 @@ class StepNumbers {
     return this.layers.find((layer) => layer.name === name.split(".")[0]);
   }
 
-  // {formula, sum: [[ref, ref], ...], plus: [ref], scale, calls}: the value is
+  // {formula, sum: [[ref, ref], ...], sign, plus: [ref], scale, calls}: the value is
   // scale · (Σ of products + plus), or what `formula` says of the refs in `calls`.
   made({name, at}) {
     const [owner, ...rest] = name.split("."), key = rest.join(".");
@@ -112,7 +112,7 @@ const MADE = {
     delta: ({layer, ref, at, step}) => {
       const isLast = step.layers.at(-1) === layer;
       if (isLast && step.record.cost.fused) return {formula: "δ = a − y: σ′ has cancelled", minus: [ref("a", at), {name: "targets", at}]};
-      return {formula: "δ = ∂C/∂a ⊙ σ′(z), unit by unit", sum: [[ref("upstream", at), ref("sigma_prime", at)]]};
+      return {formula: "δ = ∂C/∂a ⊙ σ′(z), unit by unit", sign: "⊙", sum: [[ref("upstream", at), ref("sigma_prime", at)]]};
     },
     weight: () => ({formula: "a weight, as it was before the step"}),
     bias: () => ({formula: "a bias, as it was before the step"}),
@@ -128,11 +128,11 @@ const MADE = {
       plus: step.has(`${layer.name}.bias`) ? [ref("bias", [j])] : [],
     }),
     weight_gradient: ({ref, at: [i, j], step}) => ({
-      formula: `∂C/∂w = ${mean(step)}${nth("a", i)} ${nth("δ", j)}`,
+      formula: `∂C/∂w = ${mean(step)}${nth("a", i)} ${nth("δ", j)}`, sign: "⊗",
       sum: range(step.samples).map((x) => [ref("input", [x, i]), ref("delta", [x, j])]),
       scale: step.samples,
     }),
-    outer: ({ref, at: [x, i, j]}) => ({formula: `${nth("a", i)} ${nth("δ", j)}`, sum: [[ref("input", [x, i]), ref("delta", [x, j])]]}),
+    outer: ({ref, at: [x, i, j]}) => ({formula: `${nth("a", i)} ${nth("δ", j)}`, sign: "⊗", sum: [[ref("input", [x, i]), ref("delta", [x, j])]]}),
     bias_gradient: ({ref, at: [j], step}) => ({
       formula: `∂C/∂b = ${mean(step)}${nth("δ", j)}`,
       plus: range(step.samples).map((x) => ref("delta", [x, j])),

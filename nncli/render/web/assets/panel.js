@@ -68,10 +68,10 @@ Object.assign(StepPage.prototype, {
   },
 
   // The formula with the numbers in it.
-  substituted({sum = [], plus = [], minus, calls = [], scale = 1}) {
-    const line = (start, refs, sign, end = "") => element("p", {class: "substituted"}, start,
-      refs.slice(0, MOST_TERMS).map((ref, k) => [k ? sign : "", Array.isArray(ref) ? [this.link(ref[0]), " · ", this.link(ref[1])] : this.link(ref)]),
-      refs.length > MOST_TERMS ? `${sign}…` : "", end);
+  substituted({sum = [], plus = [], minus, calls = [], scale = 1, sign = "·"}) {
+    const line = (start, refs, between, end = "") => element("p", {class: "substituted"}, start,
+      refs.slice(0, MOST_TERMS).map((ref, k) => [k ? between : "", Array.isArray(ref) ? [this.link(ref[0]), ` ${sign} `, this.link(ref[1])] : this.link(ref)]),
+      refs.length > MOST_TERMS ? `${between}…` : "", end);
     const terms = [...sum, ...plus];
     if (minus) return [line("= ", minus, " − ")];
     if (calls.length) return [line("of ", calls, ", ")];
@@ -83,7 +83,7 @@ Object.assign(StepPage.prototype, {
     return [
       element("p", {}, `${scale > 1 ? `1/${scale} of the` : "The"} sum of ${terms.length} terms${zeros ? `, ${zeros} of them 0` : ""}; the largest:`),
       element("table", {}, products.slice(0, MOST_TERMS).map(([product, a, b]) => element("tr", {},
-        element("td", {}, this.link(a)), element("td", {}, "· ", this.link(b)), element("td", {}, `= ${rounded(this.step.round(product), 6)}`)))),
+        element("td", {}, this.link(a)), element("td", {}, `${sign} `, this.link(b)), element("td", {}, `= ${rounded(this.step.round(product), 6)}`)))),
       plus.length ? line("+ ", plus, " + ") : "",
     ];
   },

@@ -128,10 +128,16 @@ class StepPage {
   equation(operation) {
     const name = this.viewOf(operation), {terms, signs} = operation.views[name];
     const samples = this.state.sample === "all" ? range(this.step.samples) : [Number(this.state.sample)];
-    const figures = terms.map((term) => this.ofChannel(matrices(this.step, term, samples)).map((matrix) => matrixFigure(this, term[1], matrix)));
+    const figures = terms.map((term) => this.ofChannel(matrices(this.step, term, samples)).map((matrix) => matrixFigure(this, term[1] + this.verdictOf(term[0]), matrix)));
     return element("div", {class: "equation"},
       figures.flatMap((some, k) => [k ? element("b", {}, signs[k - 1]) : null, some.length > 1 ? element("div", {class: "stack"}, some) : some]),
       name === "index" ? element("p", {class: "note"}, "Choose a number: its sum is written out beside it.") : null);
+  }
+
+  // What the proof says of a gradient, beside it.
+  verdictOf(name) {
+    const check = this.record.check?.gradients.find((row) => row.name === name);
+    return check ? ` (${check.verdict.replace("_", " ").toUpperCase()})` : "";
   }
 
   // Of many channels or filters the chosen one.
