@@ -114,7 +114,7 @@ def resume(
             trainer = make_trainer(prepared, workers, point.identity.untrained)
             check_optimizer_state(trainer.optimizer, point.state)
             trainer.restore(point.state)
-            others = _other_arithmetic(point.identity, arithmetic())
+            others = _other_arithmetic(point.identity, workers.threads, arithmetic())
             for note in (*prepared.notes, *point.notes, *others):
                 watch.warn(note)
             run.begin()
@@ -217,17 +217,23 @@ def reopen(
         raise
 
 
-def _other_arithmetic(identity: RunIdentity, here: Mapping[str, str]) -> Iterator[str]:
-    """A note where versions or kernels are not those that the run was trained with so far."""
+def _other_arithmetic(
+    identity: RunIdentity, threads: int, here: Mapping[str, str]
+) -> Iterator[str]:
+    """A note where threads, versions or kernels are not those of the run so far."""
     names = [name for name in identity.arithmetic if identity.arithmetic[name] != here.get(name)]
     before, now = (
-        ", ".join(f"{name} {printable(found.get(name, 'none'))}" for name in names)
+        [f"{name} {printable(found.get(name, 'none'))}" for name in names]
         for found in (identity.arithmetic, here)
     )
-    if names:
+    if threads != identity.threads:
+        before.insert(0, count_of(identity.threads, "thread"))
+        now.insert(0, count_of(threads, "thread"))
+    if before:
         yield (
-            f"so far it was trained with {before}, here it goes on with {now}: the last bits may "
-            "differ from those of a training that was not interrupted"
+            f"so far it was trained with {', '.join(before)}, here it goes on with "
+            f"{', '.join(now)}: the last bits may differ from those of a training that was not "
+            "interrupted"
         )
 
 

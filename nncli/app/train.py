@@ -10,6 +10,7 @@ from nncli.app.output import check_run_output
 from nncli.app.pipeline import fixed_values, prepare, start_workers, with_defaults
 from nncli.app.records import Prepared, Training
 from nncli.core.errors import DivergedError, InterruptedTraining, StoppedTraining
+from nncli.core.text import count_of
 from nncli.nn.optimizers import Optimizer
 from nncli.nn.parallel.blas import arithmetic
 from nncli.nn.parallel.worker_pool import WorkerPool
@@ -80,7 +81,7 @@ def train(
         )
         folder = None
         if out is not None:
-            text = dump_spec(with_defaults(prepared.spec))
+            text = dump_spec(with_defaults(prepared.spec)) + threads_comment(workers.threads)
             checkpoint = pack_checkpoint(prepared.network, trainer.sound_state(), identity)
             known = data_text(prepared.data.preprocessing.as_plain())
             folder = RunFolder.create(Path(out), text, known, checkpoint, overwrite=overwrite)
@@ -120,6 +121,11 @@ def identity_of_data(prepared: Prepared) -> DataIdentity:
             if part is not None and part.checksum is not None
         },
     )
+
+
+def threads_comment(threads: int) -> str:
+    """A line for spec.yaml, where `auto` does not say how many there were."""
+    return f"# Trained with {count_of(threads, 'thread')}.\n"
 
 
 def make_trainer(

@@ -116,6 +116,30 @@ def test_it_goes_on_with_as_many_threads(tmp_path: Path, monkeypatch: pytest.Mon
     nncli.train(spec_of(*overrides), out=tmp_path / "one")
     nncli.resume(tmp_path / "run")
     assert ending(tmp_path / "run") == ending(tmp_path / "three") != ending(tmp_path / "one")
+    last = {
+        run: (tmp_path / run / "spec.yaml").read_text().splitlines()[-1] for run in ("one", "run")
+    }
+    assert last == {"one": "# Trained with 1 thread.", "run": "# Trained with 3 threads."}
+
+
+def test_another_number_of_threads_is_said_once(tmp_path: Path) -> None:
+    interrupted(tmp_path / "run", 1, "train.threads=1")
+    notes: list[str] = []
+    for overrides in (["train.threads=1"], ["train.threads=2"], []):
+        with pytest.raises(InterruptedTraining):
+            nncli.resume(
+                tmp_path / "run",
+                overrides=overrides,
+                on_warning=notes.append,
+                on_event=interrupt_at(1),
+            )
+    assert notes == [
+        "so far it was trained with 1 thread, here it goes on with 2 threads: the last bits may "
+        "differ from those of a training that was not interrupted"
+    ]
+    kept = (tmp_path / "run" / "spec.yaml").read_text().splitlines()
+    assert kept[-2] == "# Trained with 1 thread."
+    assert kept[-1].endswith(": train.threads was 1, is 2.")
 
 
 def test_other_kernels_are_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
