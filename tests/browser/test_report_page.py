@@ -1,6 +1,7 @@
 """The pages of trainings in a browser: without scripts, by keyboard, by link, on a phone."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -121,10 +122,10 @@ def test_the_address_keeps_what_is_shown(open_page: Open, folder: Path) -> None:
     assert {key for key, is_hidden in flows if not is_hidden} == {"delta_norm"}
     assert page.locator('figure[data-chart="cost"] g.log').get_attribute("hidden") is None
     assert page.locator('figure[data-chart="cost"] g.linear').get_attribute("hidden") is not None
-    page.get_by_label("scale").select_option("linear")
-    page.wait_for_function("location.hash.includes('scale=linear')")
-    page.get_by_label("B", exact=True).check()
-    page.wait_for_function("!location.hash.includes('hide')")
+    page.locator(".controls select").first.select_option("linear")
+    page.wait_for_url(re.compile("scale=linear"))
+    page.locator(".controls input[type=checkbox]").nth(1).check()
+    page.wait_for_url(re.compile("^(?!.*hide)"))
     assert all(" B " in text for text in readouts(opened)[:4])
 
 
