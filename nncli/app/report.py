@@ -12,6 +12,7 @@ from nncli.app.report_records import Report, ReportedRun
 from nncli.app.show import show
 from nncli.app.summary import summary
 from nncli.core.errors import NncliError, RunError
+from nncli.training.diverged import read_divergence
 from nncli.training.run_data import read_data
 from nncli.training.run_folder import last_identity
 
@@ -59,5 +60,6 @@ def _report(path: Path, worst: int) -> ReportedRun:
         data=tried(lambda: read_data(path)),
         identity=tried(lambda: last_identity(path)),
         evaluated=tried(lambda: evaluate(opened, worst=worst)) if opened is not None else None,
+        divergence=tried(lambda: read_divergence(path)),
         missing=(*missing, *(opened.notes if opened is not None else ())),
     )

@@ -22,6 +22,7 @@ class ReportedRun(NamedTuple):
         data: how its data were read: the content of its data.json.
         identity: of its checkpoint: checksums of the data, threads, versions.
         evaluated: how good its network is, where its data are still there.
+        divergence: where it diverged, if it did, as its divergence.json has it.
         missing: what could not be read or measured, and why, a line each.
     """
 
@@ -31,6 +32,7 @@ class ReportedRun(NamedTuple):
     data: Mapping[str, Any] | None
     identity: RunIdentity | None
     evaluated: Evaluated | None
+    divergence: Mapping[str, Any] | None = None
     missing: tuple[str, ...] = ()
 
 

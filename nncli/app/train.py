@@ -9,7 +9,7 @@ from typing import NamedTuple
 from nncli.app.output import check_run_output
 from nncli.app.pipeline import fixed_values, prepare, start_workers, with_defaults
 from nncli.app.records import Prepared, Training
-from nncli.core.errors import DivergedError, InterruptedTraining, StoppedTraining
+from nncli.core.errors import DivergedError, InterruptedTraining, RunError, StoppedTraining
 from nncli.core.text import count_of
 from nncli.nn.optimizers import Optimizer
 from nncli.nn.parallel.blas import arithmetic
@@ -18,6 +18,7 @@ from nncli.nn.symbols import symbol_of
 from nncli.spec import Spec, dump_spec, load_spec
 from nncli.training.checkpoint import RunIdentity, pack_checkpoint
 from nncli.training.checkpoint_writer import CheckpointWriter
+from nncli.training.diverged import keep_divergence
 from nncli.training.evaluate import Evaluator
 from nncli.training.history import Divergence, Epoch, History, Progress
 from nncli.training.run_data import DataIdentity, data_text, fingerprint
@@ -171,6 +172,11 @@ def run_to_end(
                 training = replace(training, test=evaluator())
     except StoppedTraining as stopped:
         watch.warn(writer.new_warning())
+        if isinstance(stopped, DivergedError) and writer.path is not None:
+            try:
+                keep_divergence(writer.path, stopped.divergence, str(stopped))
+            except RunError as error:
+                watch.warn(str(error))
         stopped.training = training
         raise
     return training

@@ -6,7 +6,7 @@ import re
 import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, Field, asdict, dataclass, fields
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, overload
@@ -182,6 +182,16 @@ class Divergence:
     sample: int
     largest: float | None
     last_steps: tuple[DivergenceStep, ...]
+
+
+def divergence_record(divergence: Divergence) -> dict[str, Any]:
+    """A divergence as plain data: `asdict` leaves named tuples as they are."""
+    steps = [step._asdict() for step in divergence.last_steps]
+    for step in steps:
+        step["layers"] = [asdict(layer) for layer in step["layers"]]
+    record = {**vars(divergence), "flight": steps}  # what scripts know them by
+    del record["last_steps"]
+    return record
 
 
 Event = Progress | Epoch | Divergence

@@ -6,7 +6,8 @@ from pathlib import Path
 SPEC, DATA, METRICS = "spec.yaml", "data.json", "metrics.jsonl"
 CHECKPOINT = "checkpoint.safetensors"
 PREVIOUS = "checkpoint.safetensors.before"  # the one before it
-RUN_FILES = (SPEC, DATA, METRICS, CHECKPOINT, PREVIOUS)
+DIVERGENCE = "divergence.json"  # where the training diverged, if it did
+RUN_FILES = (SPEC, DATA, METRICS, CHECKPOINT, PREVIOUS, DIVERGENCE)
 DISTINCTIVE = {METRICS, CHECKPOINT, PREVIOUS}  # the others' names are common
 
 

@@ -20,6 +20,7 @@ from nncli.training.history import History, Marks, Metrics, marks_of, read_first
 from nncli.training.run_files import (
     CHECKPOINT,
     DATA,
+    DIVERGENCE,
     METRICS,
     PREVIOUS,
     RUN_FILES,
@@ -142,6 +143,8 @@ class RunFolder:
         Raises:
             RunError: the folder cannot be written.
         """
+        with suppress(OSError):  # it may go another way now
+            (self.path / DIVERGENCE).unlink(missing_ok=True)
         self._separate_metrics(point.metrics.size)
         self._size, self._sums = point.metrics.size, point.metrics.sums[:]
         self._is_latest_whole = point.is_latest
@@ -236,7 +239,7 @@ class RunFolder:
         # In this order the folder never holds parts of both runs.
         self._separate_metrics(0)
         os.ftruncate(self._metrics, 0)
-        for name in (PREVIOUS, CHECKPOINT, DATA, SPEC):
+        for name in (PREVIOUS, CHECKPOINT, DIVERGENCE, DATA, SPEC):
             (self.path / name).unlink(missing_ok=True)
         self._remove_partial_files()
         # A folder is a run once it has a spec. The first save waits until that is on the disk.

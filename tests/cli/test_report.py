@@ -125,6 +125,35 @@ def test_a_training_that_stopped_early_is_reported(nncli: Run, copies: Path) -> 
     assert "did not come to its end" in (copies / "r.html").read_text()
 
 
+def test_a_training_that_diverged_is_reported_and_forgotten(nncli: Run, copies: Path) -> None:
+    spec = (
+        "data: {train: iris.npz}\nnetwork: [{type: dense, units: 2, activation: identity}]\n"
+        "train: {eta: 1e9, epochs: 9, batch_size: 4}\n"
+    )
+    np.savez(copies / "iris.npz", x=np.arange(16.0).reshape(8, 2), y=np.arange(8) % 2)
+    (copies / "d.yaml").write_text(spec)
+    trained = nncli("train", "d.yaml", "--out", "d")
+    assert trained.status == 1
+    (message,) = [line for line in trained.err.splitlines() if "diverged in epoch" in line]
+    record = json.loads((copies / "d" / "divergence.json").read_text())
+    assert record["message"].splitlines()[0] == message.removeprefix("nncli: ")
+    reported = json.loads(nncli("report", "d", "--format", "json").out)
+    assert reported["runs"][0]["divergence"] == record
+    assert nncli("report", "d", "-o", "d.html").status == 0
+    page = (copies / "d.html").read_text()
+    assert record["message"].splitlines()[0] in page
+    for step in record["flight"]:
+        assert f"<td>{step['step']}<td>" in page
+    assert "diverged in epoch" in nncli("report", "d").out
+    (copies / "d" / "divergence.json").write_text('{"schema": "nncli.divergence/1"}')
+    damaged = nncli("report", "d")
+    assert damaged.status == 0
+    assert "divergence.json: damaged" in damaged.err
+    resumed = nncli("train", "--resume", "d", "--set", "train.eta=1e-3")
+    assert resumed.status == 0
+    assert not (copies / "d" / "divergence.json").exists()
+
+
 def test_metrics_that_are_damaged_are_refused(nncli: Run, copies: Path) -> None:
     (copies / "iris" / "metrics.jsonl").write_text("{}\n")
     done = nncli("report", "iris")

@@ -18,7 +18,7 @@ from nncli.nn.step import Step
 from nncli.nn.symbols import symbol_of
 from nncli.spec import parse_spec
 from nncli.training.divergence import first_fault, untrained_cost
-from nncli.training.history import Divergence, Epoch, Progress
+from nncli.training.history import Divergence, Epoch, Progress, divergence_record
 from nncli.training.trainer import Trainer
 from tests.training.trainers import trainer_of
 
@@ -450,8 +450,6 @@ def test_nothing_is_kept_for_it_but_a_few_states() -> None:
 
 
 def test_the_record_as_json() -> None:
-    from nncli.render.pages.training import divergence_record
-
     event, _ = diverged()
     record = divergence_record(event)
     assert record["flight"][-1]["cost"] == event.last_steps[-1].cost

@@ -22,7 +22,7 @@ from nncli.app.report_records import Report, ReportedRun
 from nncli.core.text import count_of, printable
 from nncli.nn.arrays import Array
 from nncli.nn.network import Network
-from nncli.render.document import Document, Grid, Heading, Lines, Page, Paragraph
+from nncli.render.document import Block, Document, Grid, Heading, Lines, Page, Paragraph
 from nncli.render.pages.comparison import (
     SideBySide,
     comparison_record,
@@ -43,7 +43,7 @@ from nncli.render.pages.evaluation import evaluation_page as evaluation_screen
 from nncli.render.pages.layers import network_table, summary_record
 from nncli.render.pages.training import curves, outcome, training_record
 from nncli.render.terminal import TerminalPage
-from nncli.render.text import duration, number, percent, shape
+from nncli.render.text import NONE, duration, number, percent, shape
 from nncli.render.web.charts import spread
 from nncli.render.web.flow import FLOWS
 from nncli.render.web.report import comparison_page, report_page
@@ -65,7 +65,7 @@ def report_document(report: Report) -> Document:
             title_of(report),
             _heading(report),
             _named([each.run for each in report.runs]),
-            [_parts(each) for each in report.runs],
+            [_parts(each, several=len(report.runs) > 1) for each in report.runs],
             [],
         ),
     )
@@ -112,7 +112,7 @@ def report_screen(report: Report) -> RenderableType:
     if run.history:
         history = History(run.history)
         parts += [curves(history, outputs_of(run)), outcome(history, None), ""]
-    parts += [Facts(list(_facts(each))), ""]
+    parts += [TerminalPage(list(_warnings(each))), Facts(list(_facts(each))), ""]
     parts += [TerminalPage([Paragraph(line, note=True)]) for line in each.missing]
     if each.evaluated is not None:
         parts.append(evaluation_screen(each.evaluated))
@@ -142,7 +142,7 @@ def report_blocks(report: Report) -> Page:
         if several:
             page.append(Heading(f"{name}  {printable(run.path)}", 1))
         page += _epochs(name if several else "", run)
-        above, evaluated, below = _parts(each)
+        above, evaluated, below = _parts(each, several=several)
         page += above
         if evaluated is not None:
             page += evaluation_blocks(evaluated)
@@ -176,15 +176,40 @@ def went(run: ComparedRun) -> str:
     return f"{'; '.join(parts)}."
 
 
-def _warnings(each: ReportedRun) -> Iterator[Paragraph]:
+def _warnings(each: ReportedRun) -> Iterator[Block]:
     run = each.run
     done = run.history[-1].epoch if run.history else 0
-    if done < run.spec.train.epochs:
+    if each.divergence is not None:
+        yield from _divergence(each.divergence)
+    elif done < run.spec.train.epochs:
         yield Paragraph(
-            "The training did not come to its end: it was stopped, it diverged, or it still goes "
-            "on; nncli train --resume would tell."
+            "The training did not come to its end: it was stopped, or it still goes on; "
+            "nncli train --resume would go on with it."
         )
     yield from (Paragraph(line, note=True) for line in run.notes)
+
+
+def _divergence(record: Mapping[str, Any]) -> Iterator[Block]:
+    """Where a training diverged, and its last steps from the output back."""
+    yield Paragraph(". ".join(map(printable, str(record["message"]).splitlines())))
+    steps = record.get("flight")
+    keys = ("delta_norm", "weight_gradient_norm", "weight_update_norm", "weight_norm")
+    try:
+        rows = [
+            (str(step["step"]), _number(step["cost"]), printable(layer["name"]),
+             *(_number(layer[key]) for key in keys))
+            for step in steps or ()
+            for layer in reversed(step["layers"])
+            if layer["weight_norm"] is not None
+        ]  # fmt: skip
+    except (TypeError, KeyError):
+        return  # another version wrote it
+    yield Grid(("step", "C", "layer", "‖δ‖", "‖∂C/∂W‖", "‖ΔW‖", "‖W‖"), tuple(rows), words=0)
+    yield Paragraph("The last steps before it diverged; – is what was not finite.", note=True)
+
+
+def _number(value: Any) -> str:
+    return number(value, 4) if isinstance(value, int | float) else NONE
 
 
 def _results(comparison: Comparison) -> Page:
@@ -242,9 +267,12 @@ def _flow_grid(epoch: Epoch) -> Grid:
     return Grid(("layer", *(flow.symbol for flow in FLOWS)), tuple(rows))
 
 
-def _parts(each: ReportedRun) -> tuple[Page, Evaluated | None, Page]:
+def _parts(each: ReportedRun, *, several: bool) -> tuple[Page, Evaluated | None, Page]:
     """What is said of a run above its measurement, that, and what is said below it."""
-    above: Page = [Heading("How good it is", 1)]
+    above: Page = []
+    if several:
+        above += _warnings(each)
+    above.append(Heading("How good it is", 1))
     if each.evaluated is None:
         above.append(Paragraph("It could not be measured; the lines below say why."))
     else:
@@ -365,6 +393,7 @@ def reported_record(each: ReportedRun) -> dict[str, Any]:
         "threads": None if identity is None else identity.threads,
         "arithmetic": None if identity is None else identity.arithmetic,
         "evaluation": None if each.evaluated is None else evaluation_record(each.evaluated),
+        "divergence": each.divergence,
         "missing": list(each.missing),
         "notes": list(each.run.notes),
     }

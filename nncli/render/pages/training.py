@@ -24,7 +24,7 @@ from nncli.render.text import duration, number, percent, plain, shape
 from nncli.render.widgets.curve import Curves, Series, accuracy_curves
 from nncli.render.widgets.tables import Facts
 from nncli.training.evaluate import Evaluation
-from nncli.training.history import Divergence, Epoch, History
+from nncli.training.history import Divergence, Epoch, History, divergence_record
 from nncli.training.history import Progress as StepProgress
 from nncli.training.run_folder import ResumePoint
 
@@ -321,13 +321,3 @@ def training_record(training: Training, stopped: StoppedTraining | None = None) 
         "test": None if training.test is None else training.test._asdict(),
         "divergence": None if divergence is None else divergence_record(divergence),
     }
-
-
-def divergence_record(divergence: Divergence) -> dict[str, Any]:
-    """A divergence as plain data: `asdict` leaves named tuples as they are."""
-    steps = [step._asdict() for step in divergence.last_steps]
-    for step in steps:
-        step["layers"] = [asdict(layer) for layer in step["layers"]]
-    record = {**vars(divergence), "flight": steps}  # what scripts know them by
-    del record["last_steps"]
-    return record
