@@ -22,12 +22,14 @@ class Predictions:
 
     Attributes:
         total: how many samples there are; None where that is known only at the end.
+        names: of the outputs; those of the classes, where there are any.
         notes: what the inputs held besides, and what of the run is damaged.
     """
 
     def __init__(self, run: OpenedRun, inputs: Inputs) -> None:
         self.run = run
         self.total = inputs.total
+        self.names = run.preprocessing.output_names
         self.notes = (*run.notes, *inputs.notes)
         self._inputs = inputs
 

@@ -9,7 +9,7 @@ import typer
 from nncli.cli import options
 from nncli.cli.completion import data_files
 from nncli.cli.options import RunPath, words
-from nncli.render.pages.predictions import PREDICTION_FORMATS, suffixes
+from nncli.render.pages.predictions import PREDICTION_FORMATS, note_on_formulas, suffixes
 
 if TYPE_CHECKING:
     FormatWord = StrEnum
@@ -63,7 +63,8 @@ def predict(
     if output is not None:
         check_output(output, overwrite=overwrite, inputs=[inputs])
     predictions = predict_blocks(run, inputs)
-    for note in predictions.notes:
+    formulas = note_on_formulas(predictions.names) if kind == "csv" else ()
+    for note in (*predictions.notes, *formulas):
         messages().print(note, soft_wrap=True)
     if output is None:
         with standard_output(seekable=PREDICTION_FORMATS[kind].seeks) as file:

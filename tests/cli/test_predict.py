@@ -84,6 +84,31 @@ def test_names_in_csv_act_on_no_terminal(nncli: Run, tmp_path: Path) -> None:
     assert {json.loads(line)["class"] for line in lines.splitlines()} <= set(classes)
 
 
+@pytest.mark.parametrize(
+    ("classes", "said"),
+    [
+        (("=cmd|' /C calc'!A0", "-1"), "\"=cmd|' /C calc'!A0\": a spreadsheet takes"),
+        (("@SUM(1)", "+a"), "'+a', '@SUM(1)': a spreadsheet takes a name that begins with '+'"),
+        (("-1", "x"), ""),
+        (("a=b", "c"), ""),
+    ],
+)
+def test_names_that_are_formulas_stay_and_are_warned_of(
+    nncli: Run, tmp_path: Path, classes: tuple[str, str], said: str
+) -> None:
+    rows = [f"{k % 3},{k % 2},{classes[k % 2]}" for k in range(12)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,c", *rows]) + "\n")
+    spec = "data: {train: t.csv}\nnetwork: [{type: dense, units: 2}]\ntrain: {epochs: 1, eta: 1}"
+    (tmp_path / "s.yaml").write_text(spec)
+    assert nncli("train", "s.yaml", "--out", "r").status == 0
+    done = nncli("predict", "r", "t.csv")
+    assert {row[0] for row in table(done.out)[1:]} <= set(classes)
+    assert set(table(done.out)[0][1:]) == set(classes)
+    assert said in done.err
+    assert ("spreadsheet" in done.err) is bool(said)
+    assert "spreadsheet" not in nncli("predict", "r", "t.csv", "--format", "jsonl").err
+
+
 def test_what_is_ended_leaves_nothing_half_written(runs: Path, tmp_path: Path) -> None:
     command: list[str | Path] = [*NNCLI, "predict", runs / "iris", "-", "--output", "o.csv"]
     process = subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE)

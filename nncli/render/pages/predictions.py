@@ -6,17 +6,19 @@ NumPy is imported only where arrays are written, since the help of the command n
 import csv
 import io
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from nncli.core.jsons import to_json
-from nncli.core.text import without_controls
+from nncli.core.text import quote_all, without_controls
 
 if TYPE_CHECKING:
     from nncli.app.records import Prediction
     from nncli.nn.arrays import Array
 
     Blocks = Iterable[Prediction]
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # begin one in a spreadsheet
 
 
 def write_csv(blocks: "Blocks", file: IO[bytes]) -> None:
@@ -35,6 +37,24 @@ def write_csv(blocks: "Blocks", file: IO[bytes]) -> None:
             rows = [[named(label), *row] for label, row in zip(labels, rows, strict=True)]
         file.write(csv_lines(rows))
         file.flush()
+
+
+def note_on_formulas(names: Iterable[str]) -> Iterator[str]:
+    """A warning of names that a spreadsheet runs. With a mark before them they would be others."""
+    formulas = [name for name in names if name.startswith(FORMULA) and not is_number(name)]
+    if formulas:
+        yield (
+            f"{quote_all(formulas)}: a spreadsheet takes a name that begins with "
+            f"{formulas[0][0]!r} for a formula, and runs it; import the column as text"
+        )
+
+
+def is_number(name: str) -> bool:
+    try:
+        float(name)
+    except ValueError:
+        return False
+    return True
 
 
 def numbers(outputs: "Array") -> list[list[str]]:
