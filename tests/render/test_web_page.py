@@ -17,7 +17,7 @@ from nncli.render.document import Block, Equation, Grid, Heading, Lines, MatrixT
 from nncli.render.text import NumberFormat
 from nncli.render.web.blocks import to_html
 from nncli.render.web.page import escape, write_page
-from nncli.render.web.record import pack, plain
+from nncli.render.web.record import base85, pack, plain
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&\x1b[31m\u202eRTL"
 
@@ -132,3 +132,9 @@ def test_a_table_heads_its_rows_and_columns(words: int) -> None:
     text = to_html([Grid(("layer", "n"), (("dense1", "3"),), words)])
     assert text.count('scope="col"') == 2
     assert text.count('scope="row"') == words
+
+
+@pytest.mark.parametrize("size", [0, 4, 400])
+def test_digits_are_pythons_but_for_one(size: int) -> None:
+    content = np.random.default_rng(size).bytes(size)
+    assert base85(content) == base64.b85encode(content).decode().replace("<", ",")

@@ -1,6 +1,5 @@
 """The record that a page carries: plain data and arrays, compressed into one text."""
 
-import base64
 import json
 import math
 import zlib
@@ -20,6 +19,8 @@ def embed(record: Mapping[str, Any], arrays: Mapping[str, Array]) -> str:
 def pack(record: Mapping[str, Any], arrays: Mapping[str, Array]) -> str:
     """In base85, zlib of: the length of the JSON (uint32), the JSON, the numbers of each array.
 
+    The last character is the number of bytes that fill up a group of four.
+
     The JSON has `arrays`, [name, type, shape] each, in order. Of an array the k-th bytes of all its
     numbers are together, which zlib compresses better; all is little-endian. Integers are int32.
     """
@@ -36,11 +37,25 @@ def pack(record: Mapping[str, Any], arrays: Mapping[str, Array]) -> str:
     data = {**plain(record), "arrays": index}
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     whole = b"".join([len(text).to_bytes(4, "little"), text, *parts])
-    packed = zlib.compress(whole, 9)
-    # Which is 6 % shorter than base64; with a comma for the `<` of Python's alphabet. The last
-    # character is the number of bytes that fill up a group of four.
-    digits = base64.b85encode(packed, pad=True).decode().replace("<", ",")
-    return f"{digits}{-len(packed) % 4}"
+    packed = zlib.compress(whole, 6)
+    filled = -len(packed) % 4
+    return f"{base85(packed + bytes(filled))}{filled}"
+
+
+# Python's digits but for a comma in place of `<`, which could begin a tag.
+DIGITS = np.frombuffer(
+    b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;,=>?@^_`{|}~",
+    np.uint8,
+)
+
+
+def base85(packed: bytes) -> str:
+    """Five digits for each four bytes: 6 % less than base64, and much faster than `b85encode`."""
+    numbers = np.frombuffer(packed, ">u4").astype(np.uint32)
+    digits = np.empty((len(numbers), 5), np.uint8)
+    for place in range(4, -1, -1):
+        numbers, digits[:, place] = np.divmod(numbers, np.uint32(85))
+    return DIGITS[digits].tobytes().decode()
 
 
 def plain(value: Any) -> Any:
