@@ -1,17 +1,22 @@
 """Networks with something wrong with them, and healthy ones: random sizes, data and seeds.
 
-Each is a spec and its samples, written into a folder. A healthy one learns its task well; a sick
-one is such a network in which one thing has been spoilt, and `KINDS` says what a diagnosis has to
-name first. `unseen.py` has other tasks and other ways to spoil them.
+Each is a spec and its samples, written into a folder. A healthy one learns its task well, as a
+training shows; a sick one is such a network in which one thing has been spoilt, and which does
+badly. `KINDS` says what a diagnosis has to name first. `unseen.py` has other tasks and other ways
+to spoil them.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+import nncli
+from nncli import NncliError
 
 Array = npt.NDArray[Any]
 Rng = np.random.Generator
@@ -341,15 +346,59 @@ KINDS = (
 )
 
 
-def sick_cases(count: int, seed: int) -> list[tuple[str, str, Case]]:
+# What counts as sick, and as healthy, is decided by a training alone
+BAD, WELL = 0.7, 0.85
+BY_THEMSELVES = ("class_imbalance", "labels_unrelated")  # to be measured otherwise, or always bad
+
+
+def skill(case: Case, folder: Path) -> float:
+    """What a training of it comes to: 1 is perfect, 0 chance or the mean; -1 a divergence."""
+    spec = nncli.load_spec(write(case, folder, "drawn"))
+    try:
+        last = nncli.train(spec).history[-1]
+    except NncliError:
+        return -1.0
+    if case.is_classes:
+        chance = 1 / (int(case.y.max()) + 1)
+        assert last.accuracy is not None
+        return (last.accuracy - chance) / (1 - chance)
+    cost = last.train_cost_after if last.validation_cost is None else last.validation_cost
+    assert cost is not None
+    return float(1 - 2 * cost / case.y.reshape(len(case.y), -1).var(axis=0).sum())
+
+
+def draw(make: Callable[[Rng], Case], rng: Rng, is_right: Callable[[float], bool]) -> Case:
+    """The first of the cases made whose training is as it should be."""
+    with TemporaryDirectory() as folder:
+        return next(
+            case for case in (make(rng) for _ in range(50)) if is_right(skill(case, Path(folder)))
+        )
+
+
+def draw_sick(kinds: Sequence[Kind], count: int, seed: int) -> list[tuple[str, str, Case]]:
     """`count` of them, of each kind in turn: the kind's name, the cause, and the case."""
     made = []
     for k in range(count):
-        kind = KINDS[k % len(KINDS)]
+        kind = kinds[k % len(kinds)]
         rng = np.random.default_rng([seed, k])
-        made.append((kind.make.__name__, kind.cause, kind.make(rng)))
+        if kind.cause in BY_THEMSELVES:
+            case = kind.make(rng)
+        else:
+            case = draw(kind.make, rng, lambda found: found <= BAD)
+        made.append((kind.make.__name__, kind.cause, case))
     return made
 
 
+def draw_healthy(make: Callable[[Rng], Case], count: int, seed: int) -> list[Case]:
+    rngs = (np.random.default_rng([seed, 1000 + k]) for k in range(count))
+    return [draw(make, rng, lambda found: found >= WELL) for rng in rngs]
+
+
+def sick_cases(count: int, seed: int) -> list[tuple[str, str, Case]]:
+    """As `draw_sick`; the seed chooses which kinds come first."""
+    order = np.random.default_rng(seed).permutation(len(KINDS))
+    return draw_sick([KINDS[k] for k in order], count, seed)
+
+
 def healthy_cases(count: int, seed: int) -> list[Case]:
-    return [healthy(np.random.default_rng([seed, 1000 + k])) for k in range(count)]
+    return draw_healthy(healthy, count, seed)

@@ -6,7 +6,7 @@ them.
 
 import numpy as np
 
-from tests.app.sick import Array, Case, Kind, Rng
+from tests.app.sick import Array, Case, Kind, Rng, draw_healthy, draw_sick
 
 # Tasks
 
@@ -356,14 +356,9 @@ KINDS = (
 
 
 def sick_cases(count: int, seed: int) -> list[tuple[str, str, Case]]:
-    """`count` of them, each kind once before any comes again; the seed chooses which come first."""
     order = np.random.default_rng(seed).permutation(len(KINDS))
-    made = []
-    for k in range(count):
-        kind = KINDS[order[k % len(KINDS)]]
-        made.append((kind.make.__name__, kind.cause, kind.make(np.random.default_rng([seed, k]))))
-    return made
+    return draw_sick([KINDS[k] for k in order], count, seed)
 
 
 def healthy_cases(count: int, seed: int) -> list[Case]:
-    return [healthy(np.random.default_rng([seed, 1000 + k])) for k in range(count)]
+    return draw_healthy(healthy, count, seed)

@@ -30,7 +30,8 @@ NOTE = re.compile(
 )
 # What ends in status 1: a training that did not converge, a check, a run that cannot be written to.
 FAILED = re.compile(
-    "diverged|the cost is (nan|inf)|see the proof|step overflows|its end is not saved"
+    "diverged|the cost is (nan|inf)|see the proof|step overflows|its end is not saved|"
+    "nncli: found: "
 )
 
 ROOT = Path(__file__).parents[2]

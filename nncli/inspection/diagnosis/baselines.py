@@ -73,12 +73,13 @@ def fit_linear(x: Array, y: Array) -> Linear:
     """By least squares, with a little of a ridge."""
     centre, scale = x.mean(axis=0), x.std(axis=0)
     scale = np.where(scale > 1e-12 * (1 + np.abs(centre)), scale, np.inf)
-    z, mean = (x - centre) / scale, y.mean(axis=0)
+    z, mean = np.nan_to_num((x - centre) / scale), np.nan_to_num(y.mean(axis=0))
+    errors = np.nan_to_num(y - mean)
     n, d = z.shape
     if d <= n:
-        w = np.linalg.solve(z.T @ z + RIDGE * n * np.eye(d), z.T @ (y - mean))
+        w = np.linalg.solve(z.T @ z + RIDGE * n * np.eye(d), z.T @ errors)
     else:  # the same by samples, of which there are fewer
-        w = z.T @ np.linalg.solve(z @ z.T + RIDGE * n * np.eye(n), y - mean)
+        w = z.T @ np.linalg.solve(z @ z.T + RIDGE * n * np.eye(n), errors)
     return Linear(centre, scale, w, mean)
 
 

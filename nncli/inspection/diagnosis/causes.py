@@ -45,7 +45,9 @@ CAUSES = (
     Cause("underfitting", "a mini-batch of all the data", course.large_batch, telling=3),
     Cause("eta_too_large", "η too large", course.eta_too_large),
     Cause("eta_too_small", "η too small", course.eta_too_small),
-    Cause("class_imbalance", "classes out of balance", course.class_imbalance, "balance"),
+    Cause(
+        "class_imbalance", "classes out of balance", course.class_imbalance, "balance", telling=2
+    ),
     Cause("underfitting", "underfitting", course.underfitting),
     Cause("overfitting", "overfitting", course.overfitting, "held", telling=2.5),
     Cause("diverged", "divergence", course.diverged, "evidence"),

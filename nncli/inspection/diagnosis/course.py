@@ -34,6 +34,8 @@ def large_batch(evidence: Evidence) -> Suspicion | None:
     settings, samples = evidence.settings, evidence.data.samples
     if settings.batch_size < samples or samples < 2 * ORDINARY_BATCH:
         return None
+    says = f"{-(-samples // ORDINARY_BATCH)} steps an epoch"
+    small: dict[str, Any] = {"train.batch_size": ORDINARY_BATCH}
     return Suspicion(
         0.6,
         (),
@@ -41,10 +43,9 @@ def large_batch(evidence: Evidence) -> Suspicion | None:
         f"a mini-batch of {settings.batch_size:,} holds all {samples:,} samples, so that an epoch "
         f"is a single step: {settings.epochs} in all",
         (
-            Cure(
-                {"train.batch_size": ORDINARY_BATCH},
-                f"{-(-samples // ORDINARY_BATCH)} steps an epoch",
-            ),
+            Cure(small, says),
+            Cure(small | _eta(settings.eta, 0.3).set, f"{says}, which may be shorter then"),
+            Cure(small | _eta(settings.eta, 3).set, f"{says}, and larger ones"),
         ),
     )
 

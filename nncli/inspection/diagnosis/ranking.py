@@ -21,7 +21,8 @@ from nncli.inspection.diagnosis.record import (
 )
 
 LEAST_GAIN, SHARE_OF_ROOM = 0.12, 0.3  # of skill; and of what is missing to 1
-LEAST_GAIN_OF_SAMPLE = 0.25  # where copies were trained for less than the spec asks for
+# What a longer training would do too; and that of copies trained for less than the spec asks.
+LEAST_GAIN_OF_SPEED, LEAST_GAIN_OF_SAMPLE = 0.15, 0.25
 ABOUT_AS_GOOD = 0.6  # of the best cure's gain
 POOR = 0.3  # the skill below which evidence alone is enough
 STRONG = 0.5  # the severity of such evidence
@@ -127,8 +128,8 @@ def _judge(evidence: Evidence, suspect: Suspect) -> _Judged:
     # The first that does about as much: the simplest ones come first, and the mildest of η.
     best = next(k for k, gain in enumerate(gains) if gain >= most - 0.02)
     least = LEAST_GAIN
-    if evidence.is_sample and cause.word in ("eta_too_small", "underfitting"):
-        least = LEAST_GAIN_OF_SAMPLE
+    if cause.word in ("eta_too_small", "underfitting"):
+        least = LEAST_GAIN_OF_SAMPLE if evidence.is_sample else LEAST_GAIN_OF_SPEED
     needed = max(least, SHARE_OF_ROOM * (1 - _value(cause, base))) / cause.telling
     return _Judged(suspect, trials[best], most, most >= needed)
 
@@ -142,8 +143,9 @@ def _gain(cause: Cause, base: Course, course: Course) -> float:
 
 def _value(cause: Cause, course: Course) -> float:
     if cause.judge == "balance":
-        result = course.held or course.train
-        return result.balanced if result is not None else 0.0
+        # Of both: there may be next to no samples of a rare class among those held back.
+        results = [result for result in (course.held, course.train) if result is not None]
+        return sum(result.balanced for result in results) / max(1, len(results))
     return course.score
 
 
