@@ -44,8 +44,8 @@ def large_batch(evidence: Evidence) -> Suspicion | None:
         f"is a single step: {settings.epochs} in all",
         (
             Cure(small, says),
-            Cure(small | _eta(settings.eta, 0.3).set, f"{says}, which may be shorter then"),
-            Cure(small | _eta(settings.eta, 3).set, f"{says}, and larger ones"),
+            Cure({**small, **_eta(settings.eta, 0.3).set}, f"{says}, which may be shorter then"),
+            Cure({**small, **_eta(settings.eta, 3).set}, f"{says}, and larger ones"),
         ),
     )
 
