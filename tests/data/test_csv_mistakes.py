@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nncli.data.readers.tables import csv_mistake, records
+from nncli.data.readers.cells import csv_mistake, records
 
 OPEN = "a quote is opened that is never closed"
 GOES_ON = "a quoted cell goes on after its closing quote; a quote within one is written twice"

@@ -6,14 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, pairwise
 from typing import NamedTuple
 
-from nncli.data.readers.tables import (
-    INTEGER,
-    Cells,
-    is_number,
-    lines_of,
-    records,
-    stripped,
-)
+from nncli.data.readers.cells import lines_of, records, stripped
+from nncli.data.readers.tables import INTEGER, Cells, is_number
 
 COMMENT = re.compile(r"[ \t]*#", re.MULTILINE)
 DECIMAL = re.compile(r"[+-]?\d+\.0*")  # a whole number among decimals

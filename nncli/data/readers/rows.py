@@ -21,6 +21,15 @@ from numpy.typing import NDArray
 from nncli.core.errors import DataError
 from nncli.core.text import count_of, printable
 from nncli.data.messages import Problems
+from nncli.data.readers.cells import (
+    LINE,
+    TOO_LONG,
+    csv_mistake,
+    filled,
+    lines_of,
+    records,
+    stripped,
+)
 from nncli.data.readers.files import decoded, read_text
 from nncli.data.readers.headers import (
     COMMENT,
@@ -34,18 +43,7 @@ from nncli.data.readers.headers import (
     pieces_without_comments,
     without_comments,
 )
-from nncli.data.readers.tables import (
-    LINE,
-    TOO_LONG,
-    Cells,
-    Table,
-    csv_mistake,
-    filled,
-    is_number,
-    lines_of,
-    records,
-    stripped,
-)
+from nncli.data.readers.tables import Cells, Table, is_number
 from nncli.data.targets import EXACT
 
 LONGEST_LINE = 4 << 20

@@ -1,9 +1,8 @@
 """Tables: cells, numbers and labels in them, and which columns are inputs and targets."""
 
-import csv
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from nncli.core.errors import DataError
 from nncli.core.text import brief, count_of, join_words, nearest, quote, quote_all
 from nncli.data.messages import Problems
+from nncli.data.readers.cells import filled, lines_of, records, stripped
 from nncli.data.samples import Origin, Samples, text_array
 from nncli.data.targets import EXACT, Classes, are_typing_mistakes, is_label
 
@@ -34,7 +34,6 @@ WHOLE = re.compile(r"[+-]?\d{1,309}(\.0*)?", re.ASCII)
 PLAIN = re.compile(r"0|-?[1-9]\d*", re.ASCII)  # an integer as Python writes it
 LEADING_ZERO = re.compile(r"[+-]?0\d", re.ASCII)
 INTEGER = re.compile(r"[+-]?\d{1,309}", re.ASCII)  # with more digits none is finite as a float64
-LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 HEADER_WORDS = "words of a header"  # the cause of a mistake
 MOST_NAMED = 10  # classes, in a message
 HEADER_HINT = "; if the first row is a header, set header: true"
@@ -222,56 +221,6 @@ def why_no_number(cell: str) -> str:
 
 def is_number(cell: str) -> bool:
     return NUMBER.fullmatch(cell) is not None
-
-
-def lines_of(text: str) -> Iterator[str]:
-    """The lines with their ends, as open() gives them; without a copy of the text."""
-    return (match[0] for match in LINE.finditer(text))
-
-
-def records(lines: Iterable[str], delimiter: str) -> Any:
-    return csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
-
-
-def filled(cells: Sequence[str]) -> bool:
-    return len(cells) > 1 or any(cell.strip() for cell in cells)
-
-
-def stripped(cells: Sequence[str]) -> list[str]:
-    return [cell.strip() for cell in cells]
-
-
-TOO_LONG = "a cell is longer than {:,} characters; is a quote left open?"
-IN_QUOTES = re.compile(' *"(?:[^"]+|"")*')
-
-
-def csv_mistake(text: str, start: int, end: int, delimiter: str) -> str:
-    """Why the csv module cannot read a row: what is wrong with its quotes, or how long a cell is.
-
-    Args:
-        text: that the row is in.
-        start, end: the lines of the text, counted from 1, at which the row begins and at which
-            reading stopped.
-    """
-    row = "".join(islice(lines_of(text), start - 1, end))
-    limit, at = csv.field_size_limit(), 0
-    between = re.compile(f"[{re.escape(delimiter)}\r\n]|$")
-    while at < len(row):
-        quoted = IN_QUOTES.match(row, at)
-        after = quoted.end() if quoted else at
-        ending = between.search(row, after)
-        assert ending is not None  # there is an end
-        length = after - row.index('"', at) - 1 if quoted else ending.start() - at
-        if length > limit:
-            return TOO_LONG.format(limit)
-        if quoted and after == len(row):
-            return "a quote is opened that is never closed"
-        if quoted and ending.start() != after + 1:
-            break
-        at = ending.end() or len(row)
-        if ending[0] == "":
-            break
-    return "a quoted cell goes on after its closing quote; a quote within one is written twice"
 
 
 def table_samples(

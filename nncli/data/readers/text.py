@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from nncli.core.errors import DataError
 from nncli.core.text import count_of, quote_all
 from nncli.data.messages import Problems
+from nncli.data.readers.cells import csv_mistake, stripped
 from nncli.data.readers.files import TEXT_LIMIT, refuse_foreign, utf8_text
 from nncli.data.readers.headers import (
     empty_at_end,
@@ -27,14 +28,7 @@ from nncli.data.readers.headers import (
     left_out_words,
     number_of_count,
 )
-from nncli.data.readers.tables import (
-    INTEGER,
-    csv_mistake,
-    is_number,
-    stripped,
-    to_number,
-    why_no_number,
-)
+from nncli.data.readers.tables import INTEGER, is_number, to_number, why_no_number
 
 BOM = b"\xef\xbb\xbf"
 BLOCK = 1 << 18  # bytes read at once: few enough for the cache
