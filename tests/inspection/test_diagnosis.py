@@ -248,6 +248,20 @@ def test_each_rule_sees_its_sign_and_nothing_in_a_healthy_network(
     assert found.says
 
 
+@pytest.mark.parametrize("suspect", [course.eta_too_large, course.eta_too_small])
+def test_the_size_of_the_first_step_is_said_where_it_is_known(suspect: Suspect) -> None:
+    """Not of a resumed run, whose start is gone, nor of Adam's step, which is not η ∂C/∂W."""
+    known = suspect(HEALTHY)
+    assert known is not None
+    assert "the first step changes weights by 0.005 times their size" in known.says
+    for unknown in (changed(start=()), changed(optimizer="adam")):
+        found = suspect(unknown)
+        assert found is not None
+        assert "first step" not in found.says
+        assert "at η = 0.1 " in found.says
+        assert found.evidence["relative_updates"] == {}
+
+
 def test_targets_within_reach_and_zeros_in_one_layer_are_no_signs() -> None:
     layers = (layer("dense1", 0, "sigmoid"),)
     assert start.output_range(changed(layers=layers, class_shares=())) is None

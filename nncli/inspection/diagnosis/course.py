@@ -66,10 +66,7 @@ def eta_too_large(evidence: Evidence) -> Suspicion | None:
     how = "the training diverged"
     if not base.diverged:
         how = f"the cost grew in {_rises(base):.0%} of the epochs"
-    says = (
-        f"at η = {settings.eta:g} {how}; the first step changes weights by "
-        f"{max(updates.values(), default=0):.2g} times their size"
-    )
+    says = "; ".join([f"at η = {settings.eta:g} {how}", *_first_step_words(updates)])
     if settings.momentum >= 0.8:
         found |= {"momentum": settings.momentum, "effective_eta": effective}
         says += (
@@ -92,21 +89,35 @@ def eta_too_small(evidence: Evidence) -> Suspicion | None:
         0.5 if left > 0.9 and len(base.costs) > 1 else 0.2,
         (),
         {"eta": settings.eta, "cost_left": left, "relative_updates": updates},
-        f"at η = {settings.eta:g} the first step changes weights by "
-        f"{max(updates.values(), default=0):.2g} times their size; in "
-        f"{count_of(len(base.costs), 'epoch')} "
-        f"the cost has come to {left:.0%} of what it was",
+        "; ".join(
+            [
+                *(f"at η = {settings.eta:g} {words}" for words in _first_step_words(updates)),
+                f"in {count_of(len(base.costs), 'epoch')} at η = {settings.eta:g} the cost has "
+                f"come to {left:.0%} of what it was",
+            ]
+        ),
         tuple(_eta(settings.eta, factor) for factor in FACTORS if factor > 1),
     )
 
 
 def _first_updates(evidence: Evidence) -> dict[str, float]:
-    """η ‖∂C/∂W‖ / ‖W‖ of each layer, before the first step."""
+    """η ‖∂C/∂W‖ / ‖W‖ of each layer, before the first step.
+
+    None where the start is not known any more, or where Adam makes another step of ∂C/∂W.
+    """
+    if evidence.settings.optimizer != "sgd":
+        return {}
     return {
         state.name: evidence.settings.eta * state.gradient_norm / state.weight_norm
         for state in evidence.start
         if state.weight_norm
     }
+
+
+def _first_step_words(updates: dict[str, float]) -> list[str]:
+    if not updates:
+        return []
+    return [f"the first step changes weights by {max(updates.values()):.2g} times their size"]
 
 
 def _eta(eta: float, factor: float) -> Cure:
