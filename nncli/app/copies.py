@@ -146,6 +146,7 @@ class Copies:
                 held = replace(held, index=self._rows(cure, held))
         plan = make_plan(spec, classes=self.classes)
         plan = plan._replace(epochs=min(plan.epochs, self.extent.epochs))
+        train = _without_rest(train, plan.batch_size, smallest_batch(network.layers))
         trainer = Trainer(network, Optimizer(network, optimizer_links(spec)), plan, train, held)
         return self._run(trainer, train, held)
 
@@ -210,6 +211,12 @@ def result_on(network: Network, samples: Dataset, *, classes: bool) -> Result:
         step.outputs.copy() for _, step, _ in Evaluator(network, samples, classes=False).blocks()
     ]
     return result_of(np.concatenate(outputs), samples.targets[samples.index], classes=classes)
+
+
+def _without_rest(train: Dataset, batch_size: int, least: int) -> Dataset:
+    """Without the last samples where they make a mini-batch too small for a layer."""
+    rest = len(train) % batch_size
+    return replace(train, index=train.index[:-rest]) if 0 < rest < least else train
 
 
 def origin_of(divergence: Divergence) -> dict[str, Any]:

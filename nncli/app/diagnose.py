@@ -9,6 +9,7 @@ from nncli.app.copies import Copies, inputs_of, origin_of, result_on, some_of, s
 from nncli.app.opening import SpecOrRun, open_spec_or_run
 from nncli.app.pipeline import prepare
 from nncli.app.records import Diagnosis, Prepared
+from nncli.core.errors import NncliError
 from nncli.data import Dataset
 from nncli.inspection.diagnosis.baselines import baselines, brief_baselines
 from nncli.inspection.diagnosis.measures import data_facts
@@ -233,6 +234,10 @@ def _try_all(
 
 
 def _try(copies: Copies, cure: Cure) -> Course | None:
+    """None for a cure that nothing can be tried of, or that these data do not allow."""
     if not cure.set and cure.remedy == "set":
         return None
-    return copies.train(cure)
+    try:
+        return copies.train(cure)
+    except NncliError:
+        return None

@@ -118,6 +118,30 @@ def test_few_samples(rows: int, tmp_path: Path) -> None:
     assert found.evidence.baselines.relation is None
 
 
+def test_samples_that_are_left_over_are_too_few_for_batchnorm(tmp_path: Path) -> None:
+    """48 samples in mini-batches of 7; of the 36 that are not held back one would be left over."""
+    case = sick.healthy(np.random.default_rng(1), (sick.waves,))
+    case.layers.insert(1, {"type": "batchnorm"})
+    case.spec["data"] = {}
+    case.train.update(batch_size=7, epochs=5)
+    assert diagnose(case._replace(x=case.x[:48], y=case.y[:48]), tmp_path).epochs == 5
+
+
+def test_a_cure_that_the_data_do_not_allow_is_passed_over(tmp_path: Path) -> None:
+    """Inputs whose squares are beyond float64 cannot be scaled to deviation 1."""
+    case = sick.healthy(np.random.default_rng(1), (sick.waves,))
+    case.spec["dtype"] = "float64"
+    found = diagnose(case._replace(x=1e200 * case.x), tmp_path)
+    assert found.findings[0].cause == "input_scale"
+    assert found.findings[0].tried is None
+
+
+def test_targets_that_are_all_equal_are_no_shuffled_ones(tmp_path: Path) -> None:
+    case = sick.healthy(np.random.default_rng(1), (sick.waves,))
+    found = diagnose(case._replace(y=np.ones_like(case.y)), tmp_path)
+    assert "labels_unrelated" not in [finding.cause for finding in found.findings]
+
+
 def test_what_is_wrong_with_the_spec_is_said_as_everywhere(tmp_path: Path) -> None:
     path = sick.write(sick.dead(np.random.default_rng(5)), tmp_path)
     with pytest.raises(NncliError, match=r"train\.nosuch"):

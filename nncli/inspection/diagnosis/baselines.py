@@ -87,9 +87,9 @@ def relation(x: Array, y: Array) -> float | None:
     """By how many standard deviations inputs tell targets better than chance does.
 
     The larger one of two predictions, each of samples that it was not fitted to: by a linear
-    model, and by the nearest neighbours.
+    model, and by the nearest neighbours. None of too few samples, or of equal targets.
     """
-    if len(x) < FEWEST:
+    if len(x) < FEWEST or (y == y[0]).all():
         return None
     # Spread over all of them, in an order of its own: files are often sorted by class.
     order = np.random.default_rng(0).permutation(len(x))[:MOST]

@@ -67,7 +67,8 @@ def _finding_blocks(finding: Finding, place: int) -> Page:
     page: Page = [Heading(f"{place}. {finding.title}{where}", 2)]
     page.append(Paragraph(f"{finding.says[0].upper()}{finding.says[1:]}."))
     if finding.cure.says:
-        page.append(Paragraph(f"Cure: {finding.cure.says}."))
+        end = "" if finding.cure.says.endswith("?") else "."
+        page.append(Paragraph(f"Cure: {finding.cure.says}{end}"))
     if finding.cure.set:
         page.append(Lines(tuple(f"    {line}" for line in set_options(finding.cure))))
     if finding.tried is not None:
