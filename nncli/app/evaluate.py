@@ -11,6 +11,7 @@ from nncli.data import Dataset, Pair, read_measured
 from nncli.nn.arrays import Array
 from nncli.training.evaluate import Outcome, assess
 from nncli.training.run_data import other_values
+from nncli.training.run_files import DATA
 
 WORST = 10
 OTHERS = "--data FILE measures it on others"
@@ -72,13 +73,13 @@ def _own(run: OpenedRun) -> tuple[str, Dataset]:
         data = load_data(run.spec)
     except SpecError as error:  # a file that is no longer there
         raise SpecError([*error.problems, f"{printable(run.path)}: {OTHERS}"]) from error
-    if (
-        _has_changed(run, data.train)
-        or data.preprocessing.as_plain() != run.preprocessing.as_plain()
-    ):
+    what = "its training data are"
+    has_changed = _has_changed(run, data.train)
+    if not has_changed and data.preprocessing.as_plain() != run.preprocessing.as_plain():
+        has_changed, what = True, f"its training data or its {DATA} are"
+    if has_changed:
         raise DataError(
-            f"{printable(run.path)}: its training data are no longer those that it was trained on; "
-            f"{OTHERS}"
+            f"{printable(run.path)}: {what} no longer those that it was trained with; {OTHERS}"
         )
     return ("train", data.train) if data.validation is None else ("validation", data.validation)
 

@@ -22,7 +22,7 @@ from nncli.spec.words import KeyPath, describe
 
 # A spec needs nothing of what reads a run, so that is imported where there is one.
 if TYPE_CHECKING:
-    from nncli.training.checkpoint import State
+    from nncli.training.checkpoint import RunIdentity, State
     from nncli.training.run_data import Checksums
 
 
@@ -135,7 +135,10 @@ def open_run(path: str | Path) -> OpenedRun:
     network = build_run_network(spec, preprocessing.input_shape)
     _check_outputs(path, preprocessing, network)
     state, identity, notes = last_state(path, network)
-    notes = (*notes, *_notes_on_spec(spec, identity.spec))
+    others = (
+        f"{note}; it is used as it is" for note in notes_on_data(path, preprocessing, identity)
+    )
+    notes = (*notes, *_notes_on_spec(spec, identity.spec), *others)
     network.parameters[...] = state.parameters
     network.restore_state(state.network_state)
     checksums = identity.checksums
@@ -173,6 +176,17 @@ def read_preprocessing(folder: Path) -> Preprocessing:
     except (KeyError, TypeError, ValueError) as error:
         why = printable(why_damaged(error))
         raise RunError(f"{printable(folder / DATA)}: damaged: {why}") from error
+
+
+def notes_on_data(
+    folder: Path, preprocessing: Preprocessing, identity: RunIdentity
+) -> Iterator[str]:
+    """A warning where what a run's data.json says is not what its training wrote."""
+    from nncli.training.run_data import mark_of
+    from nncli.training.run_files import DATA
+
+    if identity.preprocessing not in (None, mark_of(preprocessing.as_plain())):
+        yield f"{printable(folder / DATA)}: not as the training wrote it: the checksum is another"
 
 
 LONGEST = 4096  # characters of a value in a message

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nncli.app.opening import SpecChange, edits_of, read_preprocessing, spec_changes
+from nncli.app.opening import SpecChange, edits_of, notes_on_data, read_preprocessing, spec_changes
 from nncli.app.pipeline import (
     MAY_CHANGE,
     PLACES,
@@ -34,7 +34,7 @@ from nncli.spec import Spec, dump_spec, load_spec
 from nncli.spec.words import dotted
 from nncli.training.checkpoint import RunIdentity, check_optimizer_state
 from nncli.training.checkpoint_writer import CheckpointWriter
-from nncli.training.run_data import DataIdentity, check_same, data_text
+from nncli.training.run_data import DataIdentity, check_same, data_text, mark_of
 from nncli.training.run_files import SPEC
 from nncli.training.run_folder import ResumePoint, RunFolder, resume_point
 
@@ -126,6 +126,7 @@ def resume(
             checksums=identity_of_data(prepared).checksums,
             arithmetic=arithmetic(),
             spec=fixed_values(prepared.spec),
+            preprocessing=mark_of(prepared.data.preprocessing.as_plain()),
         )
         writer = CheckpointWriter(
             run.folder, prepared.network, point.history, identity, checkpoint_every
@@ -207,7 +208,7 @@ def reopen(
         _check_changes(edits_of(own, point.identity.spec), own)
         notes = (
             *_check_place(prepared, point, printable(path)),
-            *_lost_data(path),
+            *_lost_data(path, point.identity),
             *_rising_rate(own, prepared, point),
         )
         point = point._replace(notes=(*point.notes, *notes))
@@ -237,12 +238,14 @@ def _other_arithmetic(
         )
 
 
-def _lost_data(path: Path) -> Iterator[str]:
-    """A warning where a run's data.json is missing or damaged."""
+def _lost_data(path: Path, identity: RunIdentity) -> Iterator[str]:
+    """A warning where a run's data.json is missing, damaged or another."""
     try:
-        read_preprocessing(path)
+        found = list(notes_on_data(path, read_preprocessing(path), identity))
     except RunError as error:
-        yield f"{error}; it is written again"
+        found = [str(error)]
+    for note in found:
+        yield f"{note}; it is written again"
 
 
 def _rising_rate(own: Spec, prepared: Prepared, point: ResumePoint) -> Iterator[str]:

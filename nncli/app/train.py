@@ -21,7 +21,7 @@ from nncli.training.checkpoint_writer import CheckpointWriter
 from nncli.training.diverged import keep_divergence
 from nncli.training.evaluate import Evaluator
 from nncli.training.history import Divergence, Epoch, History, Progress
-from nncli.training.run_data import DataIdentity, data_text, fingerprint
+from nncli.training.run_data import DataIdentity, data_text, fingerprint, mark_of
 from nncli.training.run_folder import RunFolder
 from nncli.training.trainer import Trainer
 
@@ -79,6 +79,7 @@ def train(
             data.checksums,
             arithmetic=arithmetic(),
             spec=fixed_values(prepared.spec),
+            preprocessing=mark_of(prepared.data.preprocessing.as_plain()),
         )
         folder = None
         if out is not None:

@@ -74,6 +74,7 @@ class RunIdentity(NamedTuple):
             those.
         spec: what of the spec stays the same, as nested mappings, tuples and scalars; empty in
             those.
+        preprocessing: what of data.json `mark_of` gives; None in those.
     """
 
     data: Fingerprint
@@ -83,6 +84,7 @@ class RunIdentity(NamedTuple):
     metrics: Marks = ()
     arithmetic: Mapping[str, str] = MappingProxyType({})
     spec: Mapping[str, Any] = MappingProxyType({})
+    preprocessing: int | None = None
 
 
 def check_optimizer_state(optimizer: Optimizer, state: State) -> None:
@@ -232,6 +234,9 @@ def _identity(text: str) -> RunIdentity:
     spec = written.get("spec", {})
     if not isinstance(spec, dict):
         raise Malformed("spec is no mapping")
+    preprocessing = written.get("preprocessing")
+    if preprocessing is not None and type(preprocessing) is not int:
+        raise Malformed("the checksum of data.json is none")
     return RunIdentity(
         data,
         threads,
@@ -240,6 +245,7 @@ def _identity(text: str) -> RunIdentity:
         marks_from(written.get("metrics", [])),
         arithmetic,
         _with_tuples(spec),
+        preprocessing,
     )
 
 

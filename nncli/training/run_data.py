@@ -1,6 +1,7 @@
 """What a run folder records about its data: data.json, and a fingerprint to know them again."""
 
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,11 @@ def data_text(preprocessing: Mapping[str, Any]) -> str:
     content = {"format": DATA_FORMAT, **preprocessing}
     lines = ",\n".join(f'  "{key}": {to_json(value)}' for key, value in content.items())
     return f"{{\n{lines}\n}}\n"
+
+
+def mark_of(preprocessing: Mapping[str, Any]) -> int:
+    """A checksum of a data.json, by which it is known again however it is written."""
+    return zlib.crc32(data_text(preprocessing).encode())
 
 
 def read_data(folder: Path) -> dict[str, Any]:

@@ -313,7 +313,7 @@ class TestWrong:
         )
         assert nncli("train", "t.yaml").status == 0
         (tmp_path / "t.csv").write_text("x,y\n1,a\n2,b\n3,a\n9,b\n")
-        assert "are no longer those that it was trained on" in self.fails(nncli, "runs/t")
+        assert "are no longer those that it was trained with" in self.fails(nncli, "runs/t")
 
     @pytest.mark.parametrize("changed", ["x,y\n1,a\n2,b\n3,a\n4,a\n", "x,y\n1,a\n3,b\n2,a\n4,b\n"])
     def test_changed_data_that_would_be_read_alike(
@@ -327,7 +327,7 @@ class TestWrong:
         assert nncli("train", "t.yaml").status == 0
         assert nncli("evaluate", "runs/t").status == 0
         (tmp_path / "t.csv").write_text(changed)
-        assert "are no longer those that it was trained on" in self.fails(nncli, "runs/t")
+        assert "are no longer those that it was trained with" in self.fails(nncli, "runs/t")
 
     def test_options_that_need_each_other(self, nncli: Run, runs: Path) -> None:
         assert "--targets goes with --data" in self.fails(nncli, runs / "iris", "--targets", "x")
