@@ -118,3 +118,14 @@ def test_the_verdict_of_a_resumed_run(nncli: Run, tmp_path: Path) -> None:
     assert nncli("train", spec(tmp_path), "--epochs", "20", folder=tmp_path).status == 0
     done = nncli("train", "--resume", "runs/one", "--epochs", "40", folder=tmp_path)
     assert done.out.splitlines()[-1].startswith("diagnosis: ")
+
+
+def test_what_has_learnt_little_is_not_called_healthy(nncli: Run, tmp_path: Path) -> None:
+    """Nothing plain is wrong with it: only a copy with a larger η would tell."""
+    path = spec(tmp_path, eta=0.0005)
+    done = nncli("train", path, folder=tmp_path)
+    assert "healthy" not in done.out
+    assert done.out.splitlines()[-1] == "cures are tried by nncli diagnose runs/one"
+    quick = nncli("diagnose", "runs/one", "--quick", folder=tmp_path)
+    assert "healthy" not in quick.out
+    assert "η too small" in nncli("diagnose", path, folder=tmp_path).out

@@ -85,17 +85,12 @@ def eta_too_small(evidence: Evidence) -> Suspicion | None:
         return None
     updates = _first_updates(evidence)
     left = base.costs[-1] / base.costs[0] if base.costs and base.costs[0] else 1.0
+    how = f"in {count_of(len(base.costs), 'epoch')} the cost has come to {left:.0%} of what it was"
     return Suspicion(
         0.5 if left > 0.9 and len(base.costs) > 1 else 0.2,
         (),
         {"eta": settings.eta, "cost_left": left, "relative_updates": updates},
-        "; ".join(
-            [
-                *(f"at η = {settings.eta:g} {words}" for words in _first_step_words(updates)),
-                f"in {count_of(len(base.costs), 'epoch')} at η = {settings.eta:g} the cost has "
-                f"come to {left:.0%} of what it was",
-            ]
-        ),
+        f"at η = {settings.eta:g} {'; '.join([*_first_step_words(updates), how])}",
         tuple(_eta(settings.eta, factor) for factor in FACTORS if factor > 1),
     )
 

@@ -17,6 +17,7 @@ from nncli.render.text import NONE, number
 BAR = 36  # characters of a skill of 1
 NEAR_CHANCE = 0.02  # of ln(classes), for a cost that sits there
 MOST_LINES = 4  # of a short verdict
+WELL = 0.75  # the skill of a network that is called healthy though no cure was tried
 
 
 def diagnosis_page(diagnosis: Diagnosis) -> Page:
@@ -39,8 +40,16 @@ def verdict_words(diagnosis: Diagnosis) -> str:
     if diagnosis.findings:
         first, *others = [finding.title for finding in diagnosis.findings]
         return f"{first}{f', and {len(others)} more' if others else ''}"
+    return "healthy" if _is_well(diagnosis) else "nothing found"
+
+
+def _is_well(diagnosis: Diagnosis) -> bool:
+    """Whether it may be called healthy: it does well, or cures were tried and none does better."""
     base = diagnosis.evidence.base
-    return "healthy" if base is not None and base.score >= POOR else "nothing found"
+    if base is None:
+        return False
+    has_tried = any(suspect.trials for suspect in diagnosis.trials)
+    return base.score >= (POOR if has_tried else WELL)
 
 
 def _how(diagnosis: Diagnosis) -> str:
@@ -192,7 +201,8 @@ def short_verdict(diagnosis: Diagnosis, more: str, width: int = 80) -> list[str]
         more: the command that tries cures.
     """
     if not diagnosis.findings:
-        return [f"diagnosis: {_good_words(diagnosis)}"]
+        lines = [f"diagnosis: {_good_words(diagnosis)}"]
+        return lines if _is_well(diagnosis) else [*lines, f"cures are tried by {more}"]
     lines = wrap(f"diagnosis: {verdict_words(diagnosis)}: {diagnosis.findings[0].says}", width)
     if len(lines) >= MOST_LINES:
         lines = [*lines[: MOST_LINES - 2], f"{lines[MOST_LINES - 2][: width - 2]} …"]
@@ -204,8 +214,8 @@ def _good_words(diagnosis: Diagnosis) -> str:
     result = None if base is None else base.held or base.train
     if base is None or result is None:
         return "nothing found"
-    if base.score < POOR:
-        return f"it has learnt little: skill {number(result.skill)} of 1"
+    if not _is_well(diagnosis):
+        return f"nothing plain is wrong, but its skill is {number(result.skill)} of 1"
     against = "" if b.majority is None else f", the majority class {number(b.majority)}"
     if result.accuracy is not None:
         return f"healthy: accuracy {number(result.accuracy)}{against}"
