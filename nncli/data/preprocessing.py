@@ -215,17 +215,29 @@ class Preprocessing(NamedTuple):
         if header is not None and self.by_name:
             return self._by_name(header, name)
         targets = len(self.positions)
-        if width == self.inputs:
-            return ColumnLayout(list(range(width)), [])
-        if width == self.inputs + targets:
-            inputs = [i for i in range(width) if i not in self.positions]
-            return ColumnLayout(inputs, list(self.positions))
+        if width in (self.inputs, self.inputs + targets):
+            positions = [] if width == self.inputs else list(self.positions)
+            inputs = [i for i in range(width) if i not in positions]
+            self._check_names(header, inputs, name)
+            return ColumnLayout(inputs, positions)
         names = f" ({quote_all(self.columns)})" if self.columns else ""
         raise DataError(
             f"{name}: has {count_of(width, 'column')}, but the network takes "
             f"{count_of(self.inputs, 'input')}{names}, with or without "
             f"{count_of(targets, 'target column')}"
         )
+
+    def _check_names(self, header: Sequence[str] | None, inputs: list[int], name: str) -> None:
+        """Raises DataError where columns that are found by position have other names than then."""
+        if header is None or self.columns is None:
+            return
+        found = [header[i] for i in inputs]
+        if found != list(self.columns):
+            raise DataError(
+                f"{name}: has {quote_all(found)} where the network takes "
+                f"{quote_all(self.columns)}; some of these have one name, so that columns are "
+                "taken in the order of the training data"
+            )
 
     def _by_name(self, header: Sequence[str], name: str) -> ColumnLayout:
         assert self.columns is not None

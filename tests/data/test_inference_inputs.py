@@ -75,6 +75,20 @@ def test_names_given_twice_are_taken_by_position() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("y,a,a\n0,1,5\n", "'y', 'a'"),
+        ("a,y,a\n1,0,5\n", "'a', 'y'"),
+        ("a,b\n1,5\n", "'a', 'b'"),
+    ],
+)
+def test_names_given_twice_in_another_order_are_refused(text: str, found: str) -> None:
+    by = load(write("train.csv", "a,a,y\n1,5,0\n2,6,1\n")).preprocessing
+    (told,) = problems(later_table, by, text)
+    assert told.startswith(f"t.csv: has {found} where the network takes 'a', 'a'; ")
+
+
+@pytest.mark.parametrize(
     ("text", "told"),
     [
         ("a,B\n1,2\n", "t.csv: lacks the column 'b', which the network takes; its other columns "
