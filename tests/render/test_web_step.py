@@ -130,3 +130,13 @@ def test_infinities_are_carried() -> None:
     trace = spec_trace("two-two-two", "train.eta=1e300")
     assert not np.isfinite(trace.cost_after) or trace.cost_after >= 0
     assert step_page(nncli.inspect(trace), PAGE)
+
+
+def test_behind_cross_entropy_nothing_has_held_the_error_back() -> None:
+    """There δ = a − y: it is no share of ∂C/∂a."""
+    fused = step_data(Inspection(spec_trace("digits-conv"), None, ()))["flow"]
+    assert fused[-1]["passed"] is None
+    assert fused[-1]["upstream"] is None
+    assert 0 < fused[-2]["passed"] < 1
+    plain = step_data(Inspection(spec_trace("two-two-two"), None, ()))["flow"]
+    assert 0 < plain[-1]["passed"] < 1

@@ -122,7 +122,7 @@ def _layer_by_layer(drawing: Drawing, trace: Trace) -> None:
     """Each layer as a box with its sizes and norms, and the share of the error that it passes."""
     x, y = float(MARGIN), float(MARGIN + 70)
     boxes = [("inputs", [shape(trace.inputs.shape[1:])])]
-    boxes += [(layer.name, list(_layer_words(layer))) for layer in trace.layers]
+    boxes += [(layer.name, list(_layer_words(trace, layer))) for layer in trace.layers]
     height = ROW * (1 + max(len(words) for _, words in boxes)) + GAP
     for k, (name, words) in enumerate(boxes):
         width = max(width_of(text, SIZE) for text in (name, *words)) + 2 * GAP
@@ -137,14 +137,15 @@ def _layer_by_layer(drawing: Drawing, trace: Trace) -> None:
         x += width
 
 
-def _layer_words(layer: LayerTrace) -> Iterator[str]:
+def _layer_words(trace: Trace, layer: LayerTrace) -> Iterator[str]:
     kind = f"{layer.type}, {layer.activation}" if layer.activation else layer.type
     yield kind
     yield f"{shape(layer.placed.input_shape)} → {shape(layer.placed.output_shape)}"
     with np.errstate(all="ignore"):
         if layer.weight is not None:
             yield f"‖W‖       {number(norm(layer.weight), 3)}"
-        yield f"‖∂C/∂a‖   {number(norm(layer.upstream), 3)}"
+        if not (layer is trace.layers[-1] and trace.cost.error_is_delta):
+            yield f"‖∂C/∂a‖   {number(norm(layer.upstream), 3)}"
         if layer.delta is not None:
             yield f"‖δ‖       {number(norm(layer.delta), 3)}"
         if layer.weight_gradient is not None:

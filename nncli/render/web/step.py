@@ -141,7 +141,7 @@ def step_data(inspection: Inspection, layer: str | None = None) -> dict[str, Any
             "fused": trace.cost.error_is_delta,
         },
         "network": network_data(trace),
-        "flow": [_flow(each) for each in trace.layers],
+        "flow": [_flow(trace, each) for each in trace.layers],
         "factors": [row._asdict() for row in attenuation(trace)],
         "operations": [as_data(op) for op in lines],
         "symbols": {term.key: SYMBOL[term.key] for term in TERMS},
@@ -177,22 +177,17 @@ def given(trace: Trace) -> list[str]:
     return names
 
 
-def _flow(layer: LayerTrace) -> dict[str, Any]:
-    """The sizes that the network's picture is drawn with."""
+def _flow(trace: Trace, layer: LayerTrace) -> dict[str, Any]:
+    """The sizes that the network's picture is drawn with.
+
+    Behind cross-entropy the outputs have δ = a − y, which nothing has let pass: ∂C/∂a is left out.
+    """
+    fused = layer is trace.layers[-1] and trace.cost.error_is_delta
     with np.errstate(all="ignore"):
-        arriving = norm(layer.upstream)
+        arriving = None if fused else norm(layer.upstream)
         passing = None if layer.delta is None else norm(layer.delta)
-        leaving = norm(layer.downstream)
-        mean = None if layer.sigma_prime is None else float(layer.sigma_prime.mean(dtype=float))
-        return {
-            "a": norm(layer.a),
-            "upstream": arriving,
-            "sigma_prime": mean,
-            "delta": passing,
-            "passed": ratio(passing, arriving),
-            "downstream": leaving,
-            "gradient": None if layer.weight_gradient is None else norm(layer.weight_gradient),
-        }
+        passed = ratio(passing, arriving)
+    return {"upstream": arriving, "delta": passing, "passed": passed}
 
 
 def _check(check: Check | None) -> dict[str, Any] | None:
