@@ -4,6 +4,7 @@ Drawings are light, on white, whatever the reader's scheme: they are for slides 
 in them is fetched, and no colour says what a word, a sign or a line does not.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -18,6 +19,8 @@ SIZE = 14  # of text, in pixels
 DIGIT = 0.62  # of the size: the width of a character of MONO, and at most of most of SANS
 ROW, GAP = 22, 14
 MARGIN = 24
+
+MINUS = re.compile(r"(?<![\w-])-(?=[\d.])")  # a hyphen before a number
 
 Marks = frozenset[tuple[int, int]]  # rows and columns of cells
 NONE = Marks()
@@ -60,6 +63,7 @@ class Drawing:
         halo: bool = False,
     ) -> None:
         """Words whose middle line is at y; `halo` keeps a line behind them off."""
+        words = MINUS.sub("−", words)
         length = width_of(words, size)
         left = x - {"start": 0, "middle": length / 2, "end": length}[anchor]
         self.boxes.append((left, y - size / 2, left + length, y + size / 2))

@@ -355,10 +355,42 @@ def test_sizes(pages: Any, name: str) -> None:
 
 
 def test_it_prints(open_page: Open, pages: Any) -> None:
+    """All of it: the network, the numbers of the line, and the whole step as text."""
     opened = ready(open_page(pages["two-two-two"][0]))
     opened.page.emulate_media(media="print")
     assert not opened.page.is_visible(".controls")
-    assert opened.page.is_visible(".lines")
+    for part in (".lines", ".card", "button.cell", ".along"):
+        assert opened.page.locator(part).first.is_visible(), part
+    opened.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert opened.page.locator("article.text table").first.is_visible()
+
+
+def test_playing_leaves_the_way_back(open_page: Open, pages: Any) -> None:
+    opened = ready(open_page(pages["two-two-two"][0], "#op=3"))
+    opened.page.click("[data-key=next]")
+    before = opened.page.evaluate("history.length")
+    opened.page.select_option("[data-key=speed]", "600")
+    opened.page.click("[data-key=play]")
+    opened.page.wait_for_url("**op=6*", timeout=8000)
+    opened.page.click("[data-key=play]")
+    assert opened.page.evaluate("history.length") == before
+    opened.page.go_back()
+    opened.page.wait_for_url("**op=3*")
+    assert "4 of 23" in opened.page.inner_text(".where")
+
+
+def test_an_address_may_be_encoded(open_page: Open, pages: Any) -> None:
+    """As mail programs write them."""
+    fragment = "#op=1&edit=dense1.weight%5B0%5D%5B1%5D%3A0.9"
+    opened = ready(open_page(pages["two-two-two"][0], fragment))
+    assert "what if, in float64" in opened.page.inner_text(".controls")
+    assert opened.page.locator(".changed").count() > 0
+
+
+def test_what_is_not_finite_is_said(open_page: Open, pages: Any) -> None:
+    opened = ready(open_page(pages["two-two-two"][0], "#edit=eta:1e308;dense1.weight[0][0]:1e308"))
+    assert "nan" not in opened.page.inner_text(".controls").lower()
+    opened.assert_clean()
 
 
 def test_wide_pages_have_the_number_beside(open_page: Open, pages: Any) -> None:

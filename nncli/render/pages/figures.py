@@ -212,8 +212,6 @@ def window_figure(filtering: Filtering, at: tuple[int, ...], title: str, extent:
         y += drawing.equation(MARGIN, y, Equation(terms, "⊙=")).height + GAP
     if len(planes[0]) > EQUATIONS:
         drawing.text(MARGIN, y + 8, f"… and {len(planes[0]) - EQUATIONS} more channels", quiet=True)
-        y += ROW
-    drawing.text(MARGIN, y + 8, words)
     return drawing.svg()
 
 

@@ -21,23 +21,23 @@ def along_html(trace: Trace, along: CostAlong) -> str:
     first, last = along.t[0], along.t[-1]
 
     def x(t: float) -> str:
-        return f"{LEFT + (RIGHT - LEFT) * (t - first) / (last - first):.0f}"
+        return f"{LEFT + (RIGHT - LEFT) * (t - first) / (last - first):.1f}"
 
     def y(cost: float) -> str:
-        return f"{BOTTOM - (BOTTOM - TOP) * (cost - low) / ((high - low) or 1):.0f}"
+        return f"{BOTTOM - (BOTTOM - TOP) * (cost - low) / ((high - low) or 1):.1f}"
 
     def marks() -> Iterator[str]:
         ends = ((0.0, trace.cost_before, "before"), (1.0, trace.cost_after, "where it landed"))
         for t, cost, words in ends:
             if isfinite(cost):
                 yield f'<circle cx="{x(t)}" cy="{y(cost)}" r="5"/>'
-                yield f'<text x="{int(x(t)) + 8}" y="{int(y(cost)) - 8}">{words}</text>'
+                yield f'<text x="{float(x(t)) + 8}" y="{float(y(cost)) - 8}">{words}</text>'
         for t in TICKS:
             words = f"{t:g}".replace("-", "−")
             yield f'<text x="{x(t)}" y="228" text-anchor="middle">{words}</text>'
         for cost in {low, high}:
             words = escape(number(cost))
-            yield f'<text x="74" y="{int(y(cost)) + 4}" text-anchor="end">{words}</text>'
+            yield f'<text x="74" y="{float(y(cost)) + 4}" text-anchor="end">{words}</text>'
 
     pairs = list(zip(along.t, along.cost, strict=True))
     points = " ".join(f"{x(t)},{y(cost)}" for t, cost in pairs if isfinite(cost))

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nncli.core.errors import NncliError
+from nncli.core.text import count_of
 from nncli.inspection.along import cost_along
 from nncli.inspection.check import Check
 from nncli.inspection.findings import attenuation
@@ -21,7 +22,7 @@ from nncli.render.web.blocks import to_html
 from nncli.render.web.convolution import cell_axis, forward_axis, tap_axis
 from nncli.render.web.network import network_data, windows_of
 from nncli.render.web.operations import as_data, operations
-from nncli.render.web.page import WebPage, escape
+from nncli.render.web.page import WebPage
 
 SMALL = 64  # arrays of at most this many numbers are carried as they are
 LARGEST = 20_000_000  # bytes of arrays that a page may carry
@@ -109,17 +110,26 @@ def _scripts(trace: Trace, carried: Carried) -> list[str]:
 
 
 def _verdict(check: Check | None) -> str:
+    """What was proven, and of how many of the entries."""
     if check is None:
         return '<p class="verdict">The gradients were not checked.</p>'
     words = {
-        "passed": f"every gradient agrees with its {check.method} derivative",
+        "passed": "every entry that was tried agrees with its derivative",
         "failed": "a gradient differs from its derivative",
         "not_proven": "not every gradient could be verified",
     }[check.verdict]
-    worst = f"the largest relative error is {check.max_relative_error:.1e}"
+    size, tried, verified, kinks = (
+        sum(counts)
+        for counts in zip(
+            *((t.size, t.checked, t.verified, len(t.kinks)) for t in check.tensors), strict=True
+        )
+    )
+    near = f"; {count_of(kinks, 'entry', 'entries')} next to a kink" if kinks else ""
     return (
-        f'<p class="verdict {check.verdict}">{VERDICTS[check.verdict]}: '
-        f"{escape(words)}; {worst}</p>"
+        f'<p class="verdict {check.verdict}">{VERDICTS[check.verdict]}: {words} '
+        f"({check.method}): of {count_of(size, 'entry', 'entries')} of all gradients {tried:,} "
+        f"were tried and {verified:,} verified{near}; the largest relative error is "
+        f"{check.max_relative_error:.1e}</p>"
     )
 
 

@@ -49,7 +49,8 @@ def boxes(svg: str) -> Iterator[Box]:
 
 
 def words_of(svg: str) -> list[str]:
-    return [text.text or "" for text in ET.fromstring(svg).iter(TEXT)]
+    """The texts, with minus signs as Python writes them."""
+    return [(text.text or "").replace("−", "-") for text in ET.fromstring(svg).iter(TEXT)]
 
 
 def assert_sound(svg: str) -> None:

@@ -9,7 +9,7 @@ function heatFigure(page, caption, matrix) {
     class: "heat", tabindex: 0, role: "group", "data-key": caption,
     "aria-label": `${caption}, ${rows}×${columns}, as a heat map: the arrow keys choose a cell, Enter keeps it`,
   }, base, marks);
-  const words = `${caption} ${rows}×${columns}: blue is plus, red${across > 4 && down > 4 ? " and hatched" : ""} is minus. Choose a cell by pointer or arrow keys.`;
+  const words = `${caption} ${rows}×${columns}: blue is plus, red and hatched is minus. Choose a cell by pointer or arrow keys.`;
   const figure = element("figure", {}, view, element("figcaption", {}, words), zoom);
   let at = [0, 0], lit = [];
 
@@ -25,7 +25,13 @@ function heatFigure(page, caption, matrix) {
       context.globalAlpha = 0.06 + 0.94 * Math.min(1, Math.abs(value) / largest);
       context.fillStyle = colours[value < 0 ? 1 : 0];
       context.fillRect(c * across, r * down, across, down);
-      if (value < 0 && across > 4 && down > 4) {
+      if (value < 0 && (across < 5 || down < 5)) {
+        context.globalAlpha = 1;
+        context.fillStyle = colours[2];
+        for (let x = c * across; x < (c + 1) * across; x++) {
+          for (let y = r * down; y < (r + 1) * down; y++) if ((x + y) % 4 === 0) context.fillRect(x, y, 1, 1);
+        }
+      } else if (value < 0) {
         context.beginPath();
         context.moveTo(c * across, (r + 1) * down);
         context.lineTo((c + 1) * across, r * down);

@@ -8,7 +8,7 @@ Object.assign(StepPage.prototype, {
     const list = (key, act) => element("select", {"data-key": key, onchange: ({target}) => act(target.value)});
     const to = (op) => this.go({op, number: null});
     const last = this.operations.length - 1;
-    this.slider = element("input", {type: "range", min: 0, max: last, "data-key": "slider", "aria-label": "operation", oninput: () => to(this.slider.value)});
+    this.slider = element("input", {type: "range", min: 0, max: last, "data-key": "slider", "aria-label": "operation", oninput: () => this.go({op: Number(this.slider.value), number: null}, true)});
     this.playing = button("play", () => this.play());
     this.where = element("p", {class: "where"});
     this.tabs = element("div", {role: "tablist", "aria-label": "view of this line"});
@@ -41,15 +41,15 @@ Object.assign(StepPage.prototype, {
     this.channelsList.replaceChildren(...range(this.channels).map((k) => element("option", {value: k, selected: k === channel}, k)));
   },
 
-  move(by) {
+  move(by, isPassing) {
     const op = this.state.op + by;
-    if (this.operations[op]) this.go({op, number: null});
+    if (this.operations[op]) this.go({op, number: null}, isPassing);
   },
 
   play() {
     const last = this.operations.length - 1;
     const next = () => {
-      this.move(1);
+      this.move(1, true);
       this.timer = this.state.op < last ? setTimeout(next, this.speed.value) : 0;
       this.playing.textContent = this.timer ? "pause" : "play";
     };

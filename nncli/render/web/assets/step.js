@@ -38,14 +38,22 @@ class StepPage {
     }
     place.addEventListener("keydown", (event) => this.key(event));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.drawMaps());
-    if (this.root === document) addEventListener("hashchange", () => this.address !== this.drawn && this.read());
+    if (this.root === document) {
+      addEventListener("hashchange", () => this.address !== this.drawn && this.read());
+      addEventListener("beforeprint", () => this.root.querySelectorAll("details").forEach((part) => { part.open = true; }));
+    }
     this.read();
   }
 
   // The state is in the address, so that a link shows what its sender sees.
 
   get address() {
-    return this.root === document ? location.hash.slice(1).replace(/%5B/g, "[").replace(/%5D/g, "]") : this.hash;
+    if (this.root !== document) return this.hash;
+    try {
+      return decodeURIComponent(location.hash.slice(1));
+    } catch {
+      return location.hash.slice(1);
+    }
   }
 
   read() {
@@ -53,10 +61,10 @@ class StepPage {
     const wanted = Object.fromEntries(this.address.split("&").map((part) => part.split("=")));
     const number = parsed(wanted.number ?? "", this.step);
     this.state = {
-      op: this.operations[wanted.op] ? Number(wanted.op) : 0,
-      view: VIEWS[wanted.view] ? wanted.view : "hadamard",
-      sample: wanted.sample === "all" || this.sampleNames[wanted.sample] !== undefined ? wanted.sample : "0",
-      channel: Number(wanted.channel) || 0,
+      op: Object.hasOwn(this.operations, wanted.op) && wanted.op !== "length" ? Number(wanted.op) : 0,
+      view: Object.hasOwn(VIEWS, wanted.view) ? wanted.view : "hadamard",
+      sample: wanted.sample === "all" || /^\d+$/.test(wanted.sample) && this.sampleNames[wanted.sample] !== undefined ? wanted.sample : "0",
+      channel: /^\d+$/.test(wanted.channel) ? Number(wanted.channel) : 0,
       window: wanted.window ?? null,
       number,
     };
@@ -64,11 +72,13 @@ class StepPage {
     this.draw();
   }
 
-  go(change) {
+  // `isPassing`: one of many on the way, which the back key goes past.
+  go(change, isPassing) {
     const stays = !("op" in change || "sample" in change || "channel" in change);
     this.state = {...this.state, window: stays ? this.state.window : null, ...change};
     this.hash = this.spelledState();
-    if (this.root === document) location.hash = this.hash;
+    if (this.root === document && isPassing) history.replaceState(null, "", `#${this.hash}`);
+    else if (this.root === document) location.hash = this.hash;
     this.read();
   }
 
@@ -122,7 +132,8 @@ class StepPage {
     });
     this.lines.replaceChildren(
       element("h2", {}, `${operation.layer}: ${formula(operation)}`), this.equation(operation), this.windowsOf?.(operation) ?? "",
-      element("h3", {}, `The other operations of ${operation.layer}`), ...others);
+      element("h3", {}, `The other operations of ${operation.layer}`),
+      element("button", {"data-key": "open all", onclick: () => others.forEach((part) => { part.open = true; })}, "open all"), ...others);
   }
 
   equation(operation) {

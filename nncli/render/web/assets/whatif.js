@@ -13,7 +13,7 @@ Object.assign(StepPage.prototype, {
   editor(name, value) {
     const input = element("input", {type: "text", inputmode: "decimal", value, size: 12, "data-key": `edit ${name}`});
     const apply = () => {
-      const wanted = Number(input.value.trim().replace("−", "-").replace(",", ".") || NaN);
+      const text = input.value.trim().replace("−", "-").replace(",", "."), wanted = /^[-+.\d]/.test(text) && !/x/i.test(text) ? Number(text) : NaN;
       input.setCustomValidity(Number.isFinite(wanted) ? "" : "a number, such as 0.25");
       if (!input.reportValidity()) return;
       this.edits.set(name, wanted);
@@ -28,10 +28,11 @@ Object.assign(StepPage.prototype, {
       value && Number.isFinite(Number(value)) && (name === "eta" || this.canEdit(parsed(name, this.step) ?? {name: ""})));
     this.edits = new Map(this.record.only ? [] : edits.map(([name, value]) => [name, Number(value)]));
     this.step.edited = null;
+    const cost = (value) => Number.isFinite(value) ? rounded(value, 6) : "not finite";
     const {before, after} = this.record.cost, changed = this.edits.size ? this.recomputed() : null;
     this.outcome.replaceChildren(...(changed ? [
-      element("ins", {}, `✎ what if: C = ${rounded(changed.cost_before, 6)}, after the step ${rounded(changed.cost_after, 6)}`),
-      ` recorded: ${rounded(before, 6)}, ${after === null ? "not finite" : rounded(after, 6)}`,
+      element("ins", {}, `✎ what if, in float64: C = ${cost(changed.cost_before)}, after the step ${cost(changed.cost_after)}`),
+      ` recorded: ${cost(before)}, ${cost(after)}. The sizes above and the curve below stay as recorded.`,
       element("button", {"data-key": "undo", onclick: () => { this.edits.clear(); this.go({}); }}, "back to the record")] : []),
     this.record.only ? "" : this.editor("eta", this.eta));
   },
