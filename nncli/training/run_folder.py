@@ -288,7 +288,8 @@ def check_run(path: Path) -> None:
         RunError: it does not.
     """
     if not os.path.isfile(path / SPEC):
-        raise RunError(f"{printable(path)}: is no run folder: it holds no {SPEC}")
+        why = f"it holds no {SPEC}" if os.path.lexists(path) else "there is no such folder"
+        raise RunError(f"{printable(path)}: is no run folder: {why}")
 
 
 def resume_point(path: Path, network: Network) -> ResumePoint:
@@ -327,9 +328,7 @@ def last_state(path: Path, network: Network) -> tuple[State, RunIdentity, tuple[
     Raises:
         RunError: as for `resume_point`.
     """
-    (state, identity), notes = _last_whole(
-        path, lambda checkpoint: read_checkpoint(checkpoint, network)
-    )
+    (state, identity), notes = _last_whole(path, lambda file: read_checkpoint(file, network))
     return state, identity, notes
 
 
@@ -429,8 +428,8 @@ def _lock(metrics: int, path: Path) -> None:
         pass  # a file system without locks
     if not is_free or not _is_at(metrics, path / METRICS):
         raise RunError(
-            f"{printable(path)}: another training is writing there; wait for its end, or "
-            "choose another folder with --out DIR"
+            f"{printable(path)}: another training is writing there; wait for its end, or train "
+            "anew in another folder, with --out DIR"
         )
 
 

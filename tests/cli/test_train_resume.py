@@ -192,8 +192,8 @@ def test_a_second_training_refuses(nncli: Run, start: Start) -> None:
         done = nncli("train", *again)
         assert done.status == 2
         assert done.err == (
-            f"nncli: {RUN}: another training is writing there; wait for its end, or choose "
-            "another folder with --out DIR\n"
+            f"nncli: {RUN}: another training is writing there; wait for its end, or train "
+            "anew in another folder, with --out DIR\n"
         )
 
 
@@ -251,7 +251,7 @@ class TestRefused:
                 ("--resume", RUN, "--epochs", "1"),
                 "train.epochs: 1, but the run has begun epoch 2 already",
             ),
-            (("--resume", "nowhere"), "nowhere: is no run folder: it holds no spec.yaml"),
+            (("--resume", "nowhere"), "nowhere: is no run folder: there is no such folder"),
             (("--resume", RUN, "--out", "x"), "--resume goes on in the run's own folder"),
             (("--resume", RUN, "--overwrite"), "--resume goes on in the run's own folder"),
             ((), "name a SPEC to train, or --resume RUN to go on with"),
