@@ -122,8 +122,8 @@ FormatOption = Annotated[
     str,
     typer.Option(
         "--format",
-        metavar="|".join(FORMATS),
-        help="What to print, or with --output a document the format of it.",
+        metavar="WORD",
+        help=f"What to print, or with --output the document's format: {', '.join(FORMATS)}.",
         rich_help_panel=OUTPUT,
     ),
 ]

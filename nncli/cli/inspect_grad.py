@@ -106,8 +106,8 @@ HSweep = Annotated[
 FormatOption = Annotated[
     str | None,
     typer.Option(
-        metavar="|".join(FORMATS),
-        help="The format.",
+        metavar="WORD",
+        help=f"The format: {', '.join(FORMATS)}.",
         show_default="table",
         rich_help_panel=OUTPUT,
     ),

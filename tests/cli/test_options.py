@@ -88,7 +88,7 @@ def test_the_words_of_an_option_are_those_of_its_table(option: Any, table: Any) 
         ("predict", [format.suffixes[0] for format in PREDICTION_FORMATS.values()]),
         ("inspect-grad", [*rendered.FORMATS, *rendered.suffixes()]),
         ("train", get_args(Layout)),
-        ("conv", [*PADDING_MODES, *SUMMED]),
+        ("conv", [*PADDING_MODES, *SUMMED, *rendered.FORMATS]),
     ],
 )
 def test_help_names_every_word_of_a_table(nncli: Run, command: str, named: Any) -> None:

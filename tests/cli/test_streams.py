@@ -27,6 +27,7 @@ CALLS: dict[str, tuple[str | Path, ...]] = {
     "summary": ("RUN",),
     "export": ("RUN", "--to", "npz"),
     "compare": ("RUN", "RUN"),
+    "report": ("RUN",),
     "show": ("RUN",),
     "schema": (),
 }

@@ -1007,9 +1007,12 @@ def test_what_a_killed_training_left_half_written_goes(tmp_path: Path) -> None:
     assert mine.exists()
 
 
-@pytest.mark.parametrize("name", ["none", "empty"])
-def test_what_is_no_run(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("none", "there is no such folder"), ("empty", r"it holds no spec\.yaml")],
+)
+def test_what_is_no_run(name: str, why: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(RunError, match=r"is no run folder: it holds no spec\.yaml"):
+    with pytest.raises(RunError, match=f"is no run folder: {why}"):
         nncli.resume(tmp_path / name)
     assert list((tmp_path / "empty").iterdir()) == []
