@@ -13,7 +13,8 @@ from nncli.nn.arrays import Array
 from nncli.nn.trace import Trace
 from nncli.render.web.network import network_data
 from nncli.render.web.record import plain
-from nncli.render.web.scripts import asset
+from nncli.render.web.scripts import code
+from nncli.render.web.step import SCRIPTS as STEP
 from nncli.render.web.step import given, named_arrays
 from tests.inspection.traces import trace_of
 from tests.nn.cases import Case, Setting, settle
@@ -21,11 +22,7 @@ from tests.nn.cases import Case, Setting, settle
 MOST = 4.0  # ulps
 DRAWS = 8
 EPSILON, TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)
-SCRIPTS = ("record", "mathematics", "numbers", "mathematics_more", "numbers_more")
-
-
-def code() -> str:
-    return "\n".join(asset(f"{name}.js") for name in SCRIPTS)
+ENGINE = STEP[: STEP.index("tables")]
 
 
 def computed(page: Any, trace: Trace, change: Any = None, eta: float | None = None) -> Any:
@@ -36,7 +33,7 @@ def computed(page: Any, trace: Trace, change: Any = None, eta: float | None = No
         for name in given(trace)
     }
     body = f"""([network, sent, eta]) => {{
-        {code() if change is None else change(code())}
+        {code(ENGINE) if change is None else change(code(ENGINE))}
         for (const array of Object.values(sent)) array.data = Float64Array.from(array.data);
         const made = recompute(network, sent, {{eta}});
         return JSON.stringify(Object.fromEntries(Object.entries(made).map(

@@ -10,8 +10,9 @@ from nncli.nn.activations import ACTIVATIONS
 from nncli.nn.costs import COSTS
 from nncli.nn.layers import LAYERS, Dense
 from nncli.nn.optimizers import Link
+from nncli.render.web.scripts import code
 from nncli.render.web.step import named_arrays
-from tests.browser.engine import assert_close, code, traced
+from tests.browser.engine import ENGINE, assert_close, traced
 from tests.browser.networks import random_setting
 from tests.inspection.traces import trace_of
 from tests.nn.cases import ALL_CASES, ENDINGS, Case, settle
@@ -76,7 +77,8 @@ def test_what_is_changed_is_computed(engine: Engine) -> None:
 def test_no_row_is_missing(browser: Any) -> None:
     page = browser.new_page()
     rows = page.evaluate(
-        f"() => {{{code()}\nreturn [ACTIVATIONS, LAYERS, LINKS, COSTS, MADE].map(Object.keys);}}"
+        f"() => {{{code(ENGINE)}\n"
+        "return [ACTIVATIONS, LAYERS, LINKS, COSTS, MADE].map(Object.keys);}"
     )
     page.close()
     activations, layers, in_chains, costs, made = (set(names) for names in rows)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from nncli.nn.layers import AvgPool, BatchNorm, Conv, Dense, Dropout, Layer, MaxPool
-from nncli.render.web.scripts import squeezed
-from tests.browser.engine import DRAWS, code, differences, traced
+from nncli.render.web.scripts import code, squeezed
+from tests.browser.engine import DRAWS, ENGINE, differences, traced
 from tests.nn.cases import Case, Setting, settle
 
 FAR = 1e3  # ulps
@@ -122,7 +122,7 @@ MISTAKES = {
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_found(engine: Callable[..., Any], name: str) -> None:
     right, wrong, setting, how = MISTAKES[name]
-    assert squeezed(right) in code()
+    assert squeezed(right) in code(ENGINE)
     draws = 0 if setting is TIED else DRAWS  # which would break the ties
     trace, ulp = traced(setting, draws=draws, **how)
     assert furthest(differences(trace, ulp, engine(trace))) <= FAR / 100

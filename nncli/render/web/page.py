@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from nncli.core.text import printable
 from nncli.nn.arrays import Array
 from nncli.render.web.record import embed
-from nncli.render.web.scripts import asset, joined
+from nncli.render.web.scripts import asset, code, joined
 
 # A page loads nothing: no request leaves it, whatever a name in it says.
 POLICY = (
@@ -53,10 +53,10 @@ class WebPage(NamedTuple):
 
     def document(self) -> bytes:
         """A whole document."""
-        code = joined(self.scripts, self.start) if self.start else ""
+        script = joined(self.scripts, self.start) if self.start else ""
         style = self.style()
         policy = POLICY.format(
-            style=_digest(style), script=f"'sha256-{_digest(code)}'" if code else "'none'"
+            style=_digest(style), script=f"'sha256-{_digest(script)}'" if script else "'none'"
         )
         return f"""<!DOCTYPE html>
 <html lang="en">
@@ -69,7 +69,7 @@ class WebPage(NamedTuple):
 </head>
 <body>
 {self.content()}
-{f"<script>{code}</script>" if code else ""}
+{f"<script>{script}</script>" if script else ""}
 </body>
 </html>
 """.encode()
@@ -83,12 +83,11 @@ class WebPage(NamedTuple):
         style = f"<style>{self.style()}</style>"
         content = _script_text(f'{style}<div class="page">{self.content()}</div>')
         name = f"nncli-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
-        code = "\n".join(asset(f"{name}.js") for name in self.scripts)
         start = f"{self.start}(root);" if self.start else ""
         return f"""<div class="{name}"><pre>{escape_lines(text)}</pre></div>
 <script>(() => {{
 "use strict";
-{code}
+{code(self.scripts)}
 for (const host of document.querySelectorAll(".{name}")) {{
 if (host.shadowRoot) continue;
 const root = host.attachShadow({{mode: "open"}});

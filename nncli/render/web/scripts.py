@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, reduce
 from importlib.resources import files
 
 BLANKS = re.compile(r" ?((?:[{}()\[\],;:=<>?&|*]|!=)+) ?")
@@ -14,8 +14,12 @@ BEFORE_PATTERN = (
 
 def joined(names: Iterable[str], start: str) -> str:
     """Scripts as one, in a scope of their own, which ends in a call of `start`."""
-    code = "\n".join(asset(f"{name}.js") for name in names)
-    return f'(() => {{\n"use strict";\n{code}\n{start}(document);\n}})();'
+    return f'(() => {{\n"use strict";\n{code(names)}\n{start}(document);\n}})();'
+
+
+def code(names: Iterable[str]) -> str:
+    """Scripts by their names, one after the other."""
+    return "\n".join(asset(f"{name}.js") for name in names)
 
 
 @cache
@@ -25,7 +29,20 @@ def asset(name: str) -> str:
     lines = [line.strip() for line in text.splitlines()]
     if not name.endswith(".js"):
         return "".join(lines)
-    return "\n".join(squeezed(line) for line in lines if line and not line.startswith("//"))
+    return reduce(
+        _followed, (squeezed(line) for line in lines if line and not line.startswith("//"))
+    )
+
+
+def _followed(code: str, line: str) -> str:
+    """Code and the line behind it.
+
+    The line break is left out where no statement can end, and a semicolon where a brace ends it.
+    """
+    if code.endswith(";") and line.startswith("}"):
+        return code[:-1] + line
+    between = "" if code.endswith(tuple(";{([,")) or line.startswith(tuple("})].,?:")) else "\n"
+    return f"{code}{between}{line}"
 
 
 def squeezed(line: str) -> str:

@@ -11,7 +11,6 @@ from nncli.inspection.along import cost_along
 from nncli.inspection.check import Check
 from nncli.inspection.findings import attenuation
 from nncli.inspection.record import Inspection
-from nncli.nn.activations import ACTIVATIONS
 from nncli.nn.arrays import Array
 from nncli.nn.optimizers import before
 from nncli.nn.trace import LayerTrace, Trace, norm, ratio
@@ -27,12 +26,21 @@ from nncli.render.web.page import WebPage
 SMALL = 64  # arrays of at most this many numbers are carried as they are
 LARGEST = 20_000_000  # bytes of arrays that a page may carry
 SCRIPTS = (
-    *("record", "mathematics", "mathematics_more", "numbers", "numbers_more", "tables", "heat"),
+    *("record", "mathematics", "numbers", "images", "conv", "pool", "batchnorm", "dropout"),
+    *("gelu", "optimizers", "tables", "heat"),
     *("step", "network", "player", "panel", "whatif", "windows", "step_windows"),
 )
-FOR_WINDOWS = ("windows", "step_windows")
-FOR_OTHERS = ("mathematics_more", "numbers_more")  # than plain SGD of what is PLAIN
-PLAIN = {"dense", "flatten", *ACTIVATIONS, None} - {"gelu"}
+# What is for some kinds of layers or activations only; beside it what is for other reasons.
+FOR_KINDS = {
+    "images": {"conv", "maxpool", "avgpool"},
+    "conv": {"conv"},
+    "pool": {"maxpool", "avgpool"},
+    "batchnorm": {"batchnorm"},
+    "dropout": {"dropout"},
+    "gelu": {"gelu"},
+    "windows": {"conv", "maxpool", "avgpool"},
+    "step_windows": {"conv", "maxpool", "avgpool"},
+}
 VERDICTS = {"passed": "PASSED", "failed": "FAILED", "not_proven": "NOT PROVEN"}
 
 
@@ -98,12 +106,10 @@ large matrices in part; with scripts on, every number is here, with where it com
 
 def _scripts(trace: Trace, carried: Carried) -> list[str]:
     """What the page of a network needs."""
-    left_out: set[str] = set()
     kinds = {layer.type for layer in trace.layers} | {layer.activation for layer in trace.layers}
-    if not kinds - PLAIN and len(trace.links) == 1:
-        left_out.update(FOR_OTHERS)
-    if not any(layer.placed.layer.has_windows for layer in trace.layers):
-        left_out.update(FOR_WINDOWS)
+    left_out = {name for name, needed in FOR_KINDS.items() if not kinds & needed}
+    if len(trace.links) == 1:
+        left_out.add("optimizers")
     if max(array.size for array in carried.arrays.values()) <= SMALL:
         left_out.add("heat")
     return [name for name in SCRIPTS if name not in left_out]

@@ -4,14 +4,14 @@
 async function startConvolution(root) {
   const box = root.querySelector(".app");
   if (!canRead()) {
-    box.append(element("p", {class: "note"}, "This browser is too old for the interactive part; what follows is the output as text."));
+    box.append(h("p.note", "This browser is too old for the interactive part; what follows is the output as text."));
     return;
   }
   const record = await readRecord(root);
   const players = convolutionPlayers(record);
   const names = Object.keys(players);
-  const tabs = names.map((name) => element("button", {type: "button", role: "tab", "aria-controls": "player", onclick: () => show(name)}, players[name].title));
-  const panel = element("div", {id: "player", role: names.length > 1 ? "tabpanel" : null});
+  const tabs = names.map((name) => h("button", {type: "button", role: "tab", "aria-controls": "player", onclick: () => show(name)}, players[name].title));
+  const panel = h("div", {id: "player", role: names.length > 1 ? "tabpanel" : null});
   const made = {};
   let view = names[0], timer = 0;
 
@@ -25,7 +25,7 @@ async function startConvolution(root) {
     panel.setAttribute("aria-label", players[name].title);
     const isNew = !made[name];
     made[name] ??= windowPlayer({...players[name], moved: link});
-    panel.replaceChildren(element("p", {}, players[name].words), made[name]);
+    panel.replaceChildren(h("p", players[name].words), made[name]);
     if (isNew) made[name].draw();
     made[name].go(position ?? {});
   }
@@ -55,10 +55,10 @@ async function startConvolution(root) {
     else show(name, record.at && name === "output" ? {plane: record.at.at(-3) ?? 0, row: record.at.at(-2), column: record.at.at(-1)} : null);
   }
 
-  const text = root.querySelector("article"), details = element("details", {}, element("summary", {}, "All of it as text"));
+  const text = root.querySelector("article"), details = h("details", h("summary", "All of it as text"));
   text.replaceWith(details);
   details.append(text);
-  box.replaceChildren(names.length > 1 ? element("div", {role: "tablist", "aria-label": "forward and backward", onkeydown: press}, tabs) : "", panel);
+  box.replaceChildren(names.length > 1 ? h("div", {role: "tablist", "aria-label": "forward and backward", onkeydown: press}, tabs) : "", panel);
   if (root === document) {
     restore();
     addEventListener("hashchange", restore);

@@ -3,14 +3,14 @@ function heatFigure(page, caption, matrix) {
   const {rows, columns} = matrix;
   const across = Math.max(1, Math.min(24, Math.floor((matrix.leads ? 300 : 560) / columns)));
   const down = Math.max(1, Math.min(across, Math.floor(360 / rows)));
-  const layer = () => element("canvas", {width: columns * across, height: rows * down, "aria-hidden": "true"});
-  const base = layer(), marks = layer(), zoom = element("div", {class: "scroll"});
-  const view = element("div", {
+  const layer = () => h("canvas", {width: columns * across, height: rows * down, "aria-hidden": "true"});
+  const base = layer(), marks = layer(), zoom = h("div.scroll");
+  const view = h("div", {
     class: "heat", tabindex: 0, role: "group", "data-key": caption,
     "aria-label": `${caption}, ${rows}×${columns}, as a heat map: the arrow keys choose a cell, Enter keeps it`,
   }, base, marks);
   const words = `${caption} ${rows}×${columns}: blue is plus, red and hatched is minus. Choose a cell by pointer or arrow keys.`;
-  const figure = element("figure", {}, view, element("figcaption", {}, words), zoom);
+  const figure = h("figure", view, h("figcaption", words), zoom);
   let at = [0, 0], lit = [];
 
   figure.draw = () => {

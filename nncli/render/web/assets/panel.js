@@ -28,7 +28,7 @@ Object.assign(StepPage.prototype, {
 
   link(ref) {
     if (ref.eta) return `(−${rounded(this.eta)})`;
-    return element("button", {class: "link", title: this.title(ref), onclick: () => this.follow(ref)}, rounded(this.step.current(ref), 6));
+    return h("button.link", {title: this.title(ref), onclick: () => this.follow(ref)}, rounded(this.step.current(ref), 6));
   },
 
   // Goes to a number, and to the operation that makes it.
@@ -53,23 +53,23 @@ Object.assign(StepPage.prototype, {
 
   drawPanel(ref) {
     if (!ref) {
-      this.panel.replaceChildren(element("h2", {}, "One number"), element("p", {class: "note"},
+      this.panel.replaceChildren(h("h2", "One number"), h("p", {class: "note"},
         "Point at a number, or go to it by Tab and the arrow keys: here is how it is made, and its factors light up. Click or Enter keeps it, Escape lets it go."));
       return;
     }
     const made = this.step.made(ref), recorded = this.step.value(ref), value = this.step.current(ref);
     const check = this.record.check?.gradients.find(({name}) => name === ref.name);
     this.panel.replaceChildren(
-      element("h2", {}, this.title(ref)), element("p", {class: "value"}, element("data", {value: recorded}, String(recorded))),
-      Object.is(recorded, value) ? "" : element("p", {}, element("ins", {}, `✎ what if: ${value}`)),
-      element("p", {}, made.formula), ...this.substituted(made),
-      check ? element("p", {class: `verdict ${check.verdict}`}, `${check.verdict.replace("_", " ").toUpperCase()}: of ${check.size} entries of this gradient ${check.checked} were tried and ${check.verified} verified`) : "",
+      h("h2", this.title(ref)), h("p.value", h("data", {value: recorded}, String(recorded))),
+      Object.is(recorded, value) ? "" : h("p", h("ins", `✎ what if: ${value}`)),
+      h("p", made.formula), ...this.substituted(made),
+      check ? h("p", {class: `verdict ${check.verdict}`}, `${check.verdict.replace("_", " ").toUpperCase()}: of ${check.size} entries of this gradient ${check.checked} were tried and ${check.verified} verified`) : "",
       this.canEdit(ref) ? this.editor(spelled(ref), value) : "");
   },
 
   // The formula with the numbers in it.
   substituted({sum = [], plus = [], minus, calls = [], scale = 1, sign = "·"}) {
-    const line = (start, refs, between, end = "") => element("p", {class: "substituted"}, start,
+    const line = (start, refs, between, end = "") => h("p.substituted", start,
       refs.slice(0, MOST_TERMS).map((ref, k) => [k ? between : "", Array.isArray(ref) ? [this.link(ref[0]), ` ${sign} `, this.link(ref[1])] : this.link(ref)]),
       refs.length > MOST_TERMS ? `${between}…` : "", end);
     const terms = [...sum, ...plus];
@@ -81,9 +81,9 @@ Object.assign(StepPage.prototype, {
     const products = sum.map(([a, b]) => [value(a) * value(b), a, b]).sort(([p], [q]) => Math.abs(q) - Math.abs(p));
     const zeros = products.filter(([product]) => product === 0).length;
     return [
-      element("p", {}, `${scale > 1 ? `1/${scale} of the` : "The"} sum of ${terms.length} terms${zeros ? `, ${zeros} of them 0` : ""}; the largest:`),
-      element("table", {}, products.slice(0, MOST_TERMS).map(([product, a, b]) => element("tr", {},
-        element("td", {}, this.link(a)), element("td", {}, `${sign} `, this.link(b)), element("td", {}, `= ${rounded(this.step.round(product), 6)}`)))),
+      h("p", `${scale > 1 ? `1/${scale} of the` : "The"} sum of ${terms.length} terms${zeros ? `, ${zeros} of them 0` : ""}; the largest:`),
+      h("table", products.slice(0, MOST_TERMS).map(([product, a, b]) => h("tr", {},
+        h("td", this.link(a)), h("td", `${sign} `, this.link(b)), h("td", `= ${rounded(this.step.round(product), 6)}`)))),
       plus.length ? line("+ ", plus, " + ") : "",
     ];
   },

@@ -4,23 +4,23 @@ const VIEWS = {matrix: "matrix", hadamard: "Hadamard ⊙", kronecker: "Kronecker
 
 Object.assign(StepPage.prototype, {
   controls() {
-    const button = (text, act) => element("button", {"data-key": text, onclick: act}, text);
-    const list = (key, act) => element("select", {"data-key": key, onchange: ({target}) => act(target.value)});
+    const button = (text, act) => h("button", {"data-key": text, onclick: act}, text);
+    const list = (key, act) => h("select", {"data-key": key, onchange: ({target}) => act(target.value)});
     const to = (op) => this.go({op, number: null});
     const last = this.operations.length - 1;
-    this.slider = element("input", {type: "range", min: 0, max: last, "data-key": "slider", "aria-label": "operation", oninput: () => this.go({op: Number(this.slider.value), number: null}, true)});
+    this.slider = h("input", {type: "range", min: 0, max: last, "data-key": "slider", "aria-label": "operation", oninput: () => this.go({op: Number(this.slider.value), number: null}, true)});
     this.playing = button("play", () => this.play());
-    this.where = element("p", {class: "where"});
-    this.tabs = element("div", {role: "tablist", "aria-label": "view of this line"});
+    this.where = h("p.where");
+    this.tabs = h("div", {role: "tablist", "aria-label": "view of this line"});
     this.samplesList = list("sample", (sample) => this.go({sample}));
-    this.samplesList.append(...this.sampleNames.map((name, k) => element("option", {value: k}, `sample ${name}`)), element("option", {value: "all"}, "all samples"));
+    this.samplesList.append(...this.sampleNames.map((name, k) => h("option", {value: k}, `sample ${name}`)), h("option", {value: "all"}, "all samples"));
     this.channelsList = list("channel", (channel) => this.go({channel, number: null}));
     this.speed = list("speed", () => {});
-    this.speed.append(...[["slow", 3000], ["normal", 1500], ["fast", 600]].map(([word, value]) => element("option", {value, selected: value === 1500}, word)));
-    return element("section", {class: "controls", "aria-label": "player"},
-      element("div", {class: "row"},
+    this.speed.append(...[["slow", 3000], ["normal", 1500], ["fast", 600]].map(([word, value]) => h("option", {value, selected: value === 1500}, word)));
+    return h("section.controls", {"aria-label": "player"},
+      h("div", {class: "row"},
         button("first", () => to(0)), button("back", () => this.move(-1)), this.playing, button("next", () => this.move(1)), this.slider,
-        element("label", {}, "speed ", this.speed), element("label", {}, "channel or filter ", this.channelsList), element("label", {}, "show ", this.samplesList)),
+        h("label", "speed ", this.speed), h("label", "channel or filter ", this.channelsList), h("label", "show ", this.samplesList)),
       this.where, this.tabs, this.whatIf());
   },
 
@@ -28,17 +28,17 @@ Object.assign(StepPage.prototype, {
     const {op, sample, channel} = this.state, {operation} = this, shown = this.viewOf(operation);
     this.slider.value = op;
     this.where.replaceChildren(
-      element("strong", {}, `${op + 1} of ${this.operations.length}, ${operation.phase}, ${operation.layer}: `), operation.views[shown].formula,
-      element("small", {}, operation.product && ` (${operation.product})`));
+      h("strong", `${op + 1} of ${this.operations.length}, ${operation.phase}, ${operation.layer}: `), operation.views[shown].formula,
+      h("small", operation.product && ` (${operation.product})`));
     this.says.textContent = this.slider.ariaValueText = this.where.textContent;
-    this.tabs.replaceChildren(...Object.entries(VIEWS).map(([name, words]) => element("button", {
+    this.tabs.replaceChildren(...Object.entries(VIEWS).map(([name, words]) => h("button", {
       role: "tab", "data-key": name, "aria-selected": String(shown === name), tabindex: shown === name ? 0 : -1,
       disabled: !operation.views[name], onclick: () => this.go({view: name}),
     }, words)));
     this.samplesList.value = sample;
     this.samplesList.parentElement.hidden = this.step.samples === 1;
     this.channelsList.parentElement.hidden = !this.channels;
-    this.channelsList.replaceChildren(...range(this.channels).map((k) => element("option", {value: k, selected: k === channel}, k)));
+    this.channelsList.replaceChildren(...range(this.channels).map((k) => h("option", {value: k, selected: k === channel}, k)));
   },
 
   move(by, isPassing) {

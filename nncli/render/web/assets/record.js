@@ -56,13 +56,14 @@ function rounded(value, digits = 4) {
     .replace("-", "−").replace("e-", "e−").replace("e+", "e");
 }
 
-// An element: element("td", {class: "number"}, "text", child, ...). Text is never markup.
-function element(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
+// An element: h("td.number", {colspan: 2}, "text", child, ...). Text is never markup.
+function h(name, ...children) {
+  const [tag, ...classes] = name.split("."), made = document.createElement(tag);
+  const attributes = children[0]?.constructor === Object ? children.shift() : {};
+  made.className = classes.join(" ");
   for (const [key, value] of Object.entries(attributes)) {
     if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
-    else if (value === true) made.setAttribute(key, "");
-    else if (value !== false && value !== null && value !== undefined) made.setAttribute(key, value);
+    else if (value !== false && value !== null && value !== undefined) made.setAttribute(key, value === true ? "" : value);
   }
   made.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
   return made;

@@ -25,7 +25,7 @@ class Report {
   figure(node) {
     const chart = this.record.charts.find((each) => each.key === node.dataset.chart);
     const svg = node.querySelector("svg");
-    const readout = element("output", {class: "readout number", "aria-live": "off"});
+    const readout = h("output", {class: "readout number", "aria-live": "off"});
     svg.after(readout);
     svg.setAttribute("role", "slider");
     svg.setAttribute("tabindex", "0");
@@ -77,21 +77,21 @@ class Report {
   // The controls above the charts.
   controls() {
     const flows = this.record.flows.filter((flow) => this.root.querySelector(`[data-flow="${flow.key}"]`));
-    this.slider = element("input", {type: "range", min: 1, max: this.last, value: this.last,
+    this.slider = h("input", {type: "range", min: 1, max: this.last, value: this.last,
       oninput: (event) => this.go(Number(event.target.value))});
-    this.number = element("output", {class: "number"});
+    this.number = h("output.number");
     this.scale = select([["auto", "as it suits"], ["linear", "linear"], ["log", "logarithmic"]],
       (value) => this.change({scale: value}));
     this.flow = select([["", "all quantities"], ...flows.map((flow) => [flow.key, flow.symbol])],
       (value) => this.change({flow: value}));
-    this.boxes = this.record.runs.map((run, k) => element("input", {type: "checkbox", checked: true,
+    this.boxes = this.record.runs.map((run, k) => h("input", {type: "checkbox", checked: true,
       onchange: (event) => this.hide(k, !event.target.checked)}));
-    return element("div", {class: "controls"}, element("div", {class: "row"},
-      element("label", {class: "epochs"}, "epoch ", this.slider, this.number),
-      element("label", {}, "scale ", this.scale),
-      flows.length > 1 ? element("label", {}, "flow ", this.flow) : null),
-    this.boxes.length > 1 ? element("div", {class: "row"}, "runs",
-      this.record.runs.map((run, k) => element("label", {}, this.boxes[k], run.name))) : null);
+    return h("div.controls", h("div", {class: "row"},
+      h("label.epochs", "epoch ", this.slider, this.number),
+      h("label", "scale ", this.scale),
+      flows.length > 1 ? h("label", "flow ", this.flow) : null),
+    this.boxes.length > 1 ? h("div.row", "runs",
+      this.record.runs.map((run, k) => h("label", this.boxes[k], run.name))) : null);
   }
 
   hide(run, isHidden) {
@@ -193,6 +193,6 @@ function toggle(node, isHidden) {
 }
 
 function select(options, choose) {
-  return element("select", {onchange: (event) => choose(event.target.value)},
-    options.map(([value, text]) => element("option", {value}, text)));
+  return h("select", {onchange: (event) => choose(event.target.value)},
+    options.map(([value, text]) => h("option", {value}, text)));
 }

@@ -5,7 +5,7 @@ const MOST_CHANNELS = 3; // that are shown side by side
 async function startStep(root) {
   const place = root.querySelector(".app");
   if (!canRead()) {
-    place.append(element("p", {}, "This browser is too old for the interactive page: it has no DecompressionStream. What follows is the whole step as text."));
+    place.append(h("p", "This browser is too old for the interactive page: it has no DecompressionStream. What follows is the whole step as text."));
     return;
   }
   new StepPage(root, place, await readRecord(root)).begin();
@@ -21,15 +21,15 @@ class StepPage {
   }
 
   begin() {
-    const text = this.root.querySelector("article"), details = element("details", {}, element("summary", {}, "The whole step as text"));
+    const text = this.root.querySelector("article"), details = h("details", h("summary", "The whole step as text"));
     text.replaceWith(details);
     details.append(text);
     const {place} = this;
-    this.network = element("section");
-    this.lines = element("div", {class: "lines"});
-    this.panel = element("aside", {class: "panel", "aria-label": "one number"});
-    this.says = element("p", {role: "status", class: "visually-hidden"});
-    place.replaceChildren(this.network, this.controls(), element("div", {class: "columns"}, this.lines, this.panel), this.says);
+    this.network = h("section");
+    this.lines = h("div.lines");
+    this.panel = h("aside.panel", {"aria-label": "one number"});
+    this.says = h("p", {role: "status", class: "visually-hidden"});
+    place.replaceChildren(this.network, this.controls(), h("div.columns", this.lines, this.panel), this.says);
     for (const kind of ["pointerover", "focusin", "click"]) {
       place.addEventListener(kind, ({target}) => {
         const ref = target.closest("button.cell")?.ref;
@@ -121,7 +121,7 @@ class StepPage {
   drawLines() {
     const {operation} = this, formula = (line) => line.views[this.viewOf(line)].formula;
     const others = this.operations.filter((line) => line.layer === operation.layer && line !== operation).map((line) => {
-      const details = element("details", {}, element("summary", {}, `${line.phase}: ${formula(line)}`));
+      const details = h("details", h("summary", `${line.phase}: ${formula(line)}`));
       details.addEventListener("toggle", () => {
         if (details.children.length > 1) return;
         details.append(this.equation(line));
@@ -131,18 +131,18 @@ class StepPage {
       return details;
     });
     this.lines.replaceChildren(
-      element("h2", {}, `${operation.layer}: ${formula(operation)}`), this.equation(operation), this.windowsOf?.(operation) ?? "",
-      element("h3", {}, `The other operations of ${operation.layer}`),
-      element("button", {"data-key": "open all", onclick: () => others.forEach((part) => { part.open = true; })}, "open all"), ...others);
+      h("h2", `${operation.layer}: ${formula(operation)}`), this.equation(operation), this.windowsOf?.(operation) ?? "",
+      h("h3", `The other operations of ${operation.layer}`),
+      h("button", {"data-key": "open all", onclick: () => others.forEach((part) => { part.open = true; })}, "open all"), ...others);
   }
 
   equation(operation) {
     const name = this.viewOf(operation), {terms, signs} = operation.views[name];
     const samples = this.state.sample === "all" ? range(this.step.samples) : [Number(this.state.sample)];
     const figures = terms.map((term) => this.ofChannel(matrices(this.step, term, samples)).map((matrix) => matrixFigure(this, term[1] + this.verdictOf(term[0]), matrix)));
-    return element("div", {class: "equation"},
-      figures.flatMap((some, k) => [k ? element("b", {}, signs[k - 1]) : null, some.length > 1 ? element("div", {class: "stack"}, some) : some]),
-      name === "index" ? element("p", {class: "note"}, "Choose a number: its sum is written out beside it.") : null);
+    return h("div", {class: "equation"},
+      figures.flatMap((some, k) => [k ? h("b", signs[k - 1]) : null, some.length > 1 ? h("div.stack", some) : some]),
+      name === "index" ? h("p.note", "Choose a number: its sum is written out beside it.") : null);
   }
 
   // What the proof says of a gradient, beside it.

@@ -39,7 +39,7 @@ Object.assign(StepPage.prototype, {
     }[key]?.();
     if (!made) return "";
     const player = windowPlayer({...made, multiply, moved: (place) => this.windowMoved(place)});
-    return element("section", {}, element("h3", {}, made.title), player);
+    return h("section", h("h3", made.title), player);
   },
 
   // Draws the player where it is to stand: by the address, or at the chosen number.

@@ -74,17 +74,17 @@ function matrixFigure(page, symbol, matrix) {
   const caption = [symbol, sample, matrix.label].filter(Boolean).join(", ");
   const {rows, columns} = matrix;
   const isLarge = rows * columns > MOST_CELLS || columns > MOST_ACROSS;
-  return isLarge ? heatFigure(page, caption, matrix) : element("div", {class: "scroll"}, valueTable(page, caption, matrix, range(rows), range(columns)));
+  return isLarge ? heatFigure(page, caption, matrix) : h("div.scroll", valueTable(page, caption, matrix, range(rows), range(columns)));
 }
 
 function valueTable(page, caption, matrix, rows, columns) {
   const isNumbered = matrix.rows > 1;
-  const heads = columns.map((c) => element("th", {scope: "col"}, c));
-  const table = element("table", {class: "matrix"},
-    element("caption", {}, caption, element("small", {}, ` ${matrix.rows}×${matrix.columns}`)),
-    matrix.columns > 1 ? element("thead", {}, element("tr", {}, isNumbered ? element("td") : null, heads)) : null,
-    element("tbody", {}, rows.map((r) => element("tr", {},
-      isNumbered ? element("th", {scope: "row"}, matrix.samples ? page.sampleNames[matrix.samples[r]] : r) : null,
+  const heads = columns.map((c) => h("th", {scope: "col"}, c));
+  const table = h("table", {class: "matrix"},
+    h("caption", caption, h("small", ` ${matrix.rows}×${matrix.columns}`)),
+    matrix.columns > 1 ? h("thead", h("tr", isNumbered ? h("td") : null, heads)) : null,
+    h("tbody", rows.map((r) => h("tr", {},
+      isNumbered ? h("th", {scope: "row"}, matrix.samples ? page.sampleNames[matrix.samples[r]] : r) : null,
       columns.map((c) => valueCell(page, matrix.at(r, c)))))));
   const first = table.querySelector("button");
   if (first) first.tabIndex = 0;
@@ -93,12 +93,12 @@ function valueTable(page, caption, matrix, rows, columns) {
 
 // A number that can be chosen: one stop of the Tab key a table, the arrows go on from there.
 function valueCell(page, ref) {
-  if (!ref) return element("td", {}, "0");
-  const button = element("button", {class: "cell", tabindex: -1, "data-key": spelled(ref)});
+  if (!ref) return h("td", "0");
+  const button = h("button.cell", {tabindex: -1, "data-key": spelled(ref)});
   button.ref = ref;
   page.cells.push(button);
   fillCell(page, button);
-  return element("td", {}, button);
+  return h("td", button);
 }
 
 // The recorded number; under a "what if" that changes it, the changed one before it.
@@ -107,8 +107,8 @@ function fillCell(page, button) {
   const isChanged = !Object.is(recorded, value);
   button.classList.toggle("changed", isChanged);
   button.replaceChildren(
-    isChanged ? element("ins", {}, `✎ ${rounded(value)} `) : "",
-    element("data", {value: String(recorded)}, rounded(recorded)));
+    isChanged ? h("ins", `✎ ${rounded(value)} `) : "",
+    h("data", {value: String(recorded)}, rounded(recorded)));
 }
 
 function goThrough(table, button, key) {

@@ -2,7 +2,7 @@
 
 Object.assign(StepPage.prototype, {
   whatIf() {
-    this.outcome = element("div", {class: "row"});
+    this.outcome = h("div.row");
     return this.outcome;
   },
 
@@ -11,7 +11,7 @@ Object.assign(StepPage.prototype, {
   },
 
   editor(name, value) {
-    const input = element("input", {type: "text", inputmode: "decimal", value, size: 12, "data-key": `edit ${name}`});
+    const input = h("input", {type: "text", inputmode: "decimal", value, size: 12, "data-key": `edit ${name}`});
     const apply = () => {
       const text = input.value.trim().replace("−", "-").replace(",", "."), wanted = /^[-+.\d]/.test(text) && !/x/i.test(text) ? Number(text) : NaN;
       input.setCustomValidity(Number.isFinite(wanted) ? "" : "a number, such as 0.25");
@@ -20,7 +20,7 @@ Object.assign(StepPage.prototype, {
       this.go({});
     };
     input.addEventListener("keydown", ({key}) => key === "Enter" && apply());
-    return element("span", {}, element("label", {}, `what if ${name === "eta" ? "η" : "it"} were `, input), " ", element("button", {"data-key": `apply ${name}`, onclick: apply}, "compute"));
+    return h("span", h("label", `what if ${name === "eta" ? "η" : "it"} were `, input), " ", h("button", {"data-key": `apply ${name}`, onclick: apply}, "compute"));
   },
 
   readEdits(text) {
@@ -31,9 +31,9 @@ Object.assign(StepPage.prototype, {
     const cost = (value) => Number.isFinite(value) ? rounded(value, 6) : "not finite";
     const {before, after} = this.record.cost, changed = this.edits.size ? this.recomputed() : null;
     this.outcome.replaceChildren(...(changed ? [
-      element("ins", {}, `✎ what if, in float64: C = ${cost(changed.cost_before)}, after the step ${cost(changed.cost_after)}`),
+      h("ins", `✎ what if, in float64: C = ${cost(changed.cost_before)}, after the step ${cost(changed.cost_after)}`),
       ` recorded: ${cost(before)}, ${cost(after)}. The sizes above and the curve below stay as recorded.`,
-      element("button", {"data-key": "undo", onclick: () => { this.edits.clear(); this.go({}); }}, "back to the record")] : []),
+      h("button", {"data-key": "undo", onclick: () => { this.edits.clear(); this.go({}); }}, "back to the record")] : []),
     this.record.only ? "" : this.editor("eta", this.eta));
   },
 

@@ -28,9 +28,9 @@ const windowPlayer = (() => {
   const pairs = (firsts, seconds, make) => firsts.flatMap((a) => seconds.map((b) => make(a, b)));
   const within = (value, count) => max(0, min(count - 1, floor(value)));
   const short = (value) => Number.isInteger(value) && abs(value) < 1e7 ? String(value).replace("-", "−") : rounded(value);
-  const number = (value) => element("data", {value}, short(value));
+  const number = (value) => h("data", {value}, short(value));
   const spot = (cell) => cell ? [{rows: [cell[0]], columns: [cell[1]]}] : [];
-  const box = (name, ...children) => element("div", {class: name}, children);
+  const box = (name, ...children) => h("div", {class: name}, children);
 
   function axisOf({size, kernel, stride, dilation, before, after, outputs, sources, copies, gap = 1, start = 0}) {
     const end = before + (size - 1) * gap + 1;
@@ -59,14 +59,14 @@ const windowPlayer = (() => {
       const cell = target.closest("td");
       if (cell?.firstChild) does([top + cell.parentNode.rowIndex - 1, left + cell.cellIndex - 1]);
     };
-    const line = (scope, cell) => element("tr", {}, cell, range(width).map(() => scope ? element("th", {scope}) : element("td")));
-    const table = element("table", {
+    const line = (scope, cell) => h("tr", cell, range(width).map(() => scope ? h("th", {scope}) : h("td")));
+    const table = h("table", {
       role: "grid", "aria-label": name, onkeydown: key, onclick: act(pick), onpointerover: act(hover), onfocusin: act(hover),
-    }, line("col", element("td")), range(height).map(() => line("", element("th", {scope: "row"}))));
-    const canvas = element("canvas"), svg = drawing("svg", {viewBox: `0 0 ${columns} ${rows}`, preserveAspectRatio: "none"});
+    }, line("col", h("td")), range(height).map(() => line("", h("th", {scope: "row"}))));
+    const canvas = h("canvas"), svg = drawing("svg", {viewBox: `0 0 ${columns} ${rows}`, preserveAspectRatio: "none"});
     const inside = (r, c) => [within(r, rows), within(c, columns)];
     const pointed = ({offsetX, offsetY}) => inside(offsetY / canvas.clientHeight * rows, offsetX / canvas.clientWidth * columns);
-    const picture = element("div", {class: "picture", "aria-hidden": "true", onpointermove: (event) => hover(pointed(event)), onclick: (event) => {
+    const picture = h("div.picture", {"aria-hidden": "true", onpointermove: (event) => hover(pointed(event)), onclick: (event) => {
       centre(pointed(event));
       pick(active);
     }}, canvas, svg);
@@ -130,8 +130,8 @@ const windowPlayer = (() => {
       svg.replaceChildren(drawing("path", {class: "guide", d: `M0 ${active[0] + 0.5}h${columns}M${active[1] + 0.5} 0v${rows}`}), ...all.map(([name, list]) => drawing("path", {class: name, d: list.map(outline).join("")})));
     }
 
-    const figure = element("figure", {class: "matrix-view", onpointerleave: leave, onfocusout: leave},
-      element("figcaption", {}, `${name}, ${rows} × ${columns}`), isLarge ? picture : null, box("scroll", table));
+    const figure = h("figure.matrix-view", {onpointerleave: leave, onfocusout: leave},
+      h("figcaption", `${name}, ${rows} × ${columns}`), isLarge ? picture : null, box("scroll", table));
     return {name, figure, at, isPadding, channel, centre, draw, refresh, scale: () => scale};
   }
 
@@ -212,10 +212,10 @@ const windowPlayer = (() => {
       const terms = operation !== "sum" || total > TERMS ? words
         : cellsOf(parts).map(([x], k) => (k ? x < 0 ? " − " : " + " : x < 0 ? "−" : "") + short(abs(x)));
       if (equations.querySelector(":focus")) made.focus();
-      equations.replaceChildren(...parts.map((views, k) => box("window-part", all[1] ? element("p", {class: "note"}, all[k].label) : "",
-        views.map((view, n) => [n ? element("span", {class: "sign"}, "⊙="[n - 1]) : null, view.figure]))),
+      equations.replaceChildren(...parts.map((views, k) => box("window-part", all[1] ? h("p.note", all[k].label) : "",
+        views.map((view, n) => [n ? h("span.sign", "⊙="[n - 1]) : null, view.figure]))),
       all.length > PARTS ? `… and ${all.length - PARTS} more like these` : "",
-      element("p", {class: "window-sum"}, terms, bias ? [" + b ", number(bias(plane))] : "", " = ", element("strong", {}, number(value))));
+      h("p.window-sum", terms, bias ? [" + b ", number(bias(plane))] : "", " = ", h("strong", number(value))));
       for (const view of sources) {
         const own = all.filter((part) => part.channel === view.channel), {rows: rs, columns: cs} = own[0];
         view.centre([rs[rs.length >> 1], cs[cs.length >> 1]]);
@@ -242,7 +242,7 @@ const windowPlayer = (() => {
       target = outputView();
       sourceBox.replaceChildren(...sources.map((view) => view.figure));
       outputBox.replaceChildren(target.figure);
-      const style = getComputedStyle(made), context = element("canvas").getContext("2d");
+      const style = getComputedStyle(made), context = h("canvas").getContext("2d");
       colours = ["paper", "plus", "minus", "line"].map((name) => {
         context.fillStyle = style.getPropertyValue(`--${name}`);
         return [1, 3, 5].map((k) => parseInt(context.fillStyle.slice(k, k + 2), 16));
@@ -273,17 +273,17 @@ const windowPlayer = (() => {
     };
     const toggle = () => set(!timer);
     const by = (n) => () => { set(false); step(n); };
-    const button = (text, onclick, label) => element("button", {type: "button", "aria-label": label, onclick}, text);
+    const button = (text, onclick, label) => h("button", {type: "button", "aria-label": label, onclick}, text);
     const choice = (label, texts, change) => {
-      const select = element("select", {onchange: () => change(select.selectedIndex)}, texts.map((text) => element("option", {}, text)));
-      return element("label", {}, `${label} `, select);
+      const select = h("select", {onchange: () => change(select.selectedIndex)}, texts.map((text) => h("option", text)));
+      return h("label", `${label} `, select);
     };
     const playing = button("play", toggle);
-    const slider = element("input", {type: "range", max: count - 1, value: 0, "aria-label": "position", oninput: () => by(slider.value - at)()});
+    const slider = h("input", {type: "range", max: count - 1, value: 0, "aria-label": "position", oninput: () => by(slider.value - at)()});
     const speed = choice("speed", SPEEDS.map((n) => `${n} a second`), () => timer && set(true));
     speed.control.selectedIndex = matchMedia("(prefers-reduced-motion: reduce)").matches ? 1 : 2;
     const planes = output.planes < 2 ? null : choice("of", range(output.planes).map(output.label), (k) => go({plane: k}));
-    const status = element("p", {role: "status", class: "where"});
+    const status = h("p", {role: "status", class: "where"});
     const [sourceBox, equations, outputBox] = ["source", "products", "output"].map((name) => box(`window-${name}`));
     const keys = {" ": toggle, ArrowLeft: by(-1), ArrowRight: by(1), ArrowUp: by(-width), ArrowDown: by(width), Home: by(-count), End: by(count)};
     const onkeydown = (event) => {
@@ -291,7 +291,7 @@ const windowPlayer = (() => {
       event.preventDefault();
       keys[event.key]();
     };
-    const made = element("section", {class: "windows", tabindex: "0", "aria-label": title, onkeydown},
+    const made = h("section.windows", {tabindex: "0", "aria-label": title, onkeydown},
       box("controls", box("row", button("|◀", by(-count), "first"), button("◀", by(-1), "back"), playing, button("▶", by(1), "forward"),
         button("▶|", by(count), "last"), slider, speed, planes)),
       status, box("window-stage", sourceBox, equations, outputBox));
