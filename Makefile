@@ -16,7 +16,7 @@ PYTEST := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 # A file's tests stay in one process, which makes what they share once.
 SPREAD := -n $(WORKERS) --dist loadfile
 SERIAL := $(shell grep -rlE 'mark\.serial' tests --include='test_*.py')
-SLOW := $(shell grep -rlE 'mark\.slow' tests --include='test_*.py')
+SLOW := $(shell grep -rlE 'mark\.slow|mostly_slow' tests --include='test_*.py')
 .DEFAULT_GOAL := help
 
 help: ## this list

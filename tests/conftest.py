@@ -1,10 +1,10 @@
 """What every test may use."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -21,13 +21,21 @@ ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"
 Run = Callable[..., Outcome]
 T = TypeVar("T")
-__all__ = ["CONFIGS", "ROOT", "Outcome", "Run", "present"]
+__all__ = ["CONFIGS", "ROOT", "Outcome", "Run", "mostly_slow", "present"]
 
 
 def present(value: T | None) -> T:
     """What is expected to be there."""
     assert value is not None
     return value
+
+
+def mostly_slow(cases: Iterable[Any], every: int) -> list[Any]:
+    """Cases of a parametrized test, of which all but every n-th are marked as slow."""
+    return [
+        pytest.param(case, marks=[pytest.mark.slow] if index % every else [])
+        for index, case in enumerate(cases)
+    ]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -15,7 +15,7 @@ from typer.main import get_command
 from nncli.app.init import STARTERS
 from nncli.cli.app import COMMANDS, app_for
 from nncli.cli.completion import data_files, runs, specs, specs_or_runs
-from tests.conftest import Run
+from tests.conftest import Run, mostly_slow
 
 SCRIPT = Path(sys.executable).with_name("nncli")
 BUILT: dict[str, object] = dict(get_command(app_for(COMMANDS)).commands)  # type: ignore[attr-defined]
@@ -82,7 +82,7 @@ def test_commands(complete: Complete) -> None:
     assert complete("ini") == ["init"]
 
 
-@pytest.mark.parametrize("command", BUILT)
+@pytest.mark.parametrize("command", mostly_slow(BUILT, 3))
 def test_options_of_every_command(complete: Complete, command: str) -> None:
     offered = complete(command, "--")
     known = [
@@ -111,13 +111,13 @@ TAKING = {
 }
 
 
-@pytest.mark.parametrize("command", TAKING["SPEC"])
+@pytest.mark.parametrize("command", mostly_slow(TAKING["SPEC"], 3))
 def test_every_command_that_takes_a_spec_offers_them(complete: Complete, command: str) -> None:
     """Such an argument has autocompletion=specs, or is one of nncli.cli.options."""
     assert complete(command, "configs/") == ["configs/iris.yaml", "configs/xor.yaml"]
 
 
-@pytest.mark.parametrize("command", TAKING["RUN"])
+@pytest.mark.parametrize("command", mostly_slow(TAKING["RUN"], 3))
 def test_every_command_that_takes_a_run_offers_them(complete: Complete, command: str) -> None:
     """Such an argument has autocompletion=runs, or is one of nncli.cli.options."""
     assert complete(command, "runs/") == ["runs/iris", "runs/iris-2"]

@@ -27,7 +27,7 @@ from nncli.app import conv as work
 from nncli.filtering.correlate import correlate
 from nncli.filtering.options import Options
 from tests.commands import LIMIT
-from tests.conftest import ROOT, Run
+from tests.conftest import ROOT, Run, mostly_slow
 
 MATRIX, FILTER = ROOT / "data/conv/matrix.csv", ROOT / "data/conv/filter.csv"
 RIGHT = [[4, 3, 4], [2, 4, 3], [2, 3, 4]]
@@ -597,7 +597,7 @@ def test_the_heat_map_has_colour_in_a_terminal(terminal: Any) -> None:
     assert plain.endswith("output  3×3\n -2   0  -2 \n  2  -1   0 \n  2  -1  -2 \n")
 
 
-@pytest.mark.parametrize("keys", [b"q", b"\x1b", b"\x03", b"\x04"])
+@pytest.mark.parametrize("keys", mostly_slow([b"q", b"\x1b", b"\x03", b"\x04"], 2))
 def test_a_key_or_an_interruption_ends_the_film(terminal: Any, keys: bytes) -> None:
     made = terminal(MATRIX, FILTER, "--animate")
     made.read_until("output [0,1]")

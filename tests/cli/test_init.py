@@ -17,7 +17,7 @@ from nncli.app.init import FOLDER, STARTERS
 from nncli.spec import yaml12
 from nncli.spec.nodes import plain
 from nncli.spec.schema import POINTER
-from tests.conftest import CONFIGS, ROOT, Outcome, Run
+from tests.conftest import CONFIGS, ROOT, Outcome, Run, mostly_slow
 
 SCHEMA = "nncli.schema.json"
 VALIDATOR = Draft202012Validator(api.schema())
@@ -309,7 +309,7 @@ def test_an_only_column_of_words_beats_the_last(nncli: Run, table: Any) -> None:
 # Numbers as targets, of any size
 
 
-@pytest.mark.parametrize("factor", [1e-3, 0.1, 1.0, 30.0, 1e6])
+@pytest.mark.parametrize("factor", mostly_slow([1e-3, 0.1, 1.0, 30.0, 1e6], 4))
 @pytest.mark.parametrize("offset", [0.0, 50.0])
 def test_targets_of_any_size_are_learnt(
     nncli: Run, tmp_path: Path, table: Any, factor: float, offset: float

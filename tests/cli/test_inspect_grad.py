@@ -16,7 +16,7 @@ from nncli.nn.layers import DenseStep
 from nncli.render.formats import suffixes
 from nncli.render.text import Extent
 from nncli.training.run_files import PREVIOUS
-from tests.conftest import CONFIGS, Run, present
+from tests.conftest import CONFIGS, Run, mostly_slow, present
 
 TWO, SEED, MLP, CONV = (
     CONFIGS / f"{name}.yaml" for name in ("two-two-two", "seed-3-4-2", "digits-mlp", "digits-conv")
@@ -95,7 +95,7 @@ def test_views(page: Any, view: str) -> None:
     assert f"BACKWARD ({view.upper()} VIEW)" in page(SEED, "--view", view)
 
 
-@pytest.mark.parametrize("view", ["matrix", "hadamard", "kronecker", "index"])
+@pytest.mark.parametrize("view", mostly_slow(["hadamard", "matrix", "kronecker", "index"], 2))
 def test_where_there_is_no_greek_symbols_are_spelled_out(nncli_process: Run, view: str) -> None:
     arguments = ("inspect-grad", XOR, "--samples", "0,1", "--view", view, "--check", "5")
     done = nncli_process(*arguments, PYTHONIOENCODING="ascii", COLUMNS="80")

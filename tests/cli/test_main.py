@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT, Run
+from tests.conftest import ROOT, Run, mostly_slow
 
 
 def test_help_names_the_commands(nncli: Run) -> None:
@@ -21,7 +21,7 @@ def test_version(nncli: Run) -> None:
     assert nncli("--version").out == "nncli 0.1.0\n"
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("closed", mostly_slow(["<&- >&- 2>&-", ">&-", "2>&-"], 3))
 def test_streams_may_be_closed(closed: str, tmp_path: Path) -> None:
     train = f"train {ROOT / 'configs/xor.yaml'} --epochs 1 --out run"
     for command in (train, "show run", "--version"):
@@ -37,7 +37,7 @@ def test_streams_may_be_closed(closed: str, tmp_path: Path) -> None:
 SIZES = ["9" * 20, "10000000000", "1000000", "0", "-5", "3", "abc", "", "٣"]
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", mostly_slow(SIZES, 9))
 @pytest.mark.parametrize("name", ["COLUMNS", "LINES", "TERMINAL_WIDTH"])
 def test_sizes_that_no_terminal_has_are_not_believed(
     nncli_process: Run, name: str, size: str

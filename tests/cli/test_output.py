@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from nncli.cli.app import COMMANDS, app_for
 from nncli.training.run_files import RUN_FILES, is_run_folder
-from tests.conftest import Outcome, Run
+from tests.conftest import Outcome, Run, mostly_slow
 
 BUILT = dict(get_command(app_for(COMMANDS)).commands)  # type: ignore[attr-defined]
 WRITING = {"-o", "--output", "--out", "--save"}
@@ -142,7 +142,7 @@ class TestFiles:
             message = refused(command, *arguments, target, "--overwrite", *more)
             assert f"{target}: is read by this command" in message
 
-    @pytest.mark.parametrize("name", RUN_FILES)
+    @pytest.mark.parametrize("name", mostly_slow(RUN_FILES, 3))
     def test_nothing_is_written_into_a_run_folder(
         self, here: Path, refused: Callable[..., str], command: str, name: str
     ) -> None:

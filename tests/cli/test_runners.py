@@ -13,7 +13,7 @@ import pytest
 
 from nncli.core.errors import NncliError
 from tests.commands import Outcome, in_a_process, in_this_process
-from tests.conftest import CONFIGS, ROOT
+from tests.conftest import CONFIGS, ROOT, mostly_slow
 
 COMMANDS: dict[str, list[str]] = {
     "help": ["--help"],
@@ -75,7 +75,7 @@ def files(folder: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", mostly_slow(COMMANDS, 4))
 def test_both_give_the_same(name: str, prepared: Path, tmp_path: Path) -> None:
     came = []
     for run in (in_this_process, in_a_process):

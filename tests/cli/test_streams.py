@@ -10,7 +10,7 @@ import pytest
 from nncli.cli.app import COMMANDS
 from tests.cli.test_completion import SCRIPT
 from tests.commands import LIMIT
-from tests.conftest import CONFIGS, ROOT, Run
+from tests.conftest import CONFIGS, ROOT, Run, mostly_slow
 
 IRIS = ROOT / "data/iris.csv"
 # Every command, with what it is given.
@@ -50,8 +50,8 @@ def run(
     return process.returncode, out or b"", err or b""
 
 
-@pytest.mark.parametrize("name", CALLS)
-@pytest.mark.parametrize("more", [(), ("--help",)], ids=["", "help"])
+@pytest.mark.parametrize("name", mostly_slow(CALLS, 3))
+@pytest.mark.parametrize("more", mostly_slow([(), ("--help",)], 2), ids=["", "help"])
 def test_a_reader_that_has_left_is_no_failure(
     runs: Path, tmp_path: Path, name: str, more: tuple[str, ...]
 ) -> None:
@@ -79,7 +79,7 @@ class TestFull:
     def full(self) -> int:
         return os.open("/dev/full", os.O_WRONLY)
 
-    @pytest.mark.parametrize("name", CALLS)
+    @pytest.mark.parametrize("name", mostly_slow(CALLS, 3))
     def test_no_result_is_lost_for_what_is_said_beside_it(
         self, runs: Path, tmp_path: Path, full: int, name: str
     ) -> None:

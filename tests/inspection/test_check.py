@@ -27,6 +27,7 @@ from nncli.nn.layers import (
 )
 from nncli.nn.passes import Pass
 from nncli.nn.trace import Trace
+from tests.conftest import mostly_slow
 from tests.nn.cases import (
     ALL_CASES,
     ENDINGS,
@@ -63,7 +64,7 @@ def assert_passes(trace: Trace) -> Check:
 
 
 @DTYPES
-@pytest.mark.parametrize("case", ALL_CASES, ids=str)
+@pytest.mark.parametrize("case", mostly_slow(ALL_CASES, 3), ids=str)
 def test_every_case_passes(case: Case, dtype: Any) -> None:
     assert failed(check(trace_of(case, dtype))) == []
 
@@ -98,7 +99,7 @@ def test_outputs_that_are_exactly_right_pass(dtype: Any) -> None:
 
 
 @DTYPES
-@pytest.mark.parametrize("scale", [10, 100, 1e4])
+@pytest.mark.parametrize("scale", mostly_slow([1e4, 10, 100], 3))
 @pytest.mark.parametrize("what", ["parameters", "inputs"])
 def test_saturated_networks_pass(dtype: Any, scale: float, what: str) -> None:
     for hidden in ("sigmoid", "tanh", "relu"):
@@ -413,7 +414,10 @@ def planted_trace(small_images: str) -> Callable[..., Trace]:
     return take
 
 
-@pytest.mark.parametrize(("plant", "spec", "overrides", "where"), PLANTED)
+@pytest.mark.parametrize(
+    ("plant", "spec", "overrides", "where"),
+    [pytest.param(*case, marks=[pytest.mark.slow] if LENET5 in case else []) for case in PLANTED],
+)
 def test_a_planted_error_is_found_where_it_is(
     monkeypatch: pytest.MonkeyPatch,
     planted_trace: Callable[..., Trace],
