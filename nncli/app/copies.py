@@ -167,7 +167,8 @@ class Copies:
         held_costs: list[float] = []
         for event in trainer.events():
             if isinstance(event, Divergence):
-                return Course(tuple(costs), tuple(held_costs), None, None, True, origin_of(event))
+                origin = origin_of(vars(event))
+                return Course(tuple(costs), tuple(held_costs), None, None, True, origin)
             if isinstance(event, Epoch):
                 costs.append(event.train_cost)
                 if event.validation_cost is not None:
@@ -219,10 +220,10 @@ def _without_rest(train: Dataset, batch_size: int, least: int) -> Dataset:
     return replace(train, index=train.index[:-rest]) if 0 < rest < least else train
 
 
-def origin_of(divergence: Divergence) -> dict[str, Any]:
-    """Where a divergence began."""
+def origin_of(divergence: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a divergence began, of its record."""
     keys = ("step", "layer", "quantity", "unit", "sample", "part", "largest")
-    return {key: getattr(divergence, key) for key in keys}
+    return {key: divergence.get(key) for key in keys}
 
 
 def some_of(samples: Dataset, most: int) -> Dataset:

@@ -1,9 +1,10 @@
 """nncli.diagnose: what is wrong with a network, and which cure helps."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 from nncli.app.copies import Copies, inputs_of, origin_of, result_on, some_of, states_of
 from nncli.app.opening import SpecOrRun, open_spec_or_run
@@ -32,6 +33,7 @@ from nncli.inspection.diagnosis.record import (
     Settings,
 )
 from nncli.spec import ConvSpec, Spec, WeightedLayerSpec
+from nncli.training.diverged import read_divergence
 from nncli.training.history import Divergence, History, read_history
 
 
@@ -110,6 +112,31 @@ def brief_diagnosis(
         prepared: with the trained network.
         start: what `first_states` gave; none of a run that was resumed.
     """
+    origin = None if divergence is None else vars(divergence)
+    return _diagnosis_of(prepared, start, history, origin)
+
+
+def run_diagnosis(run: str | Path, opened: SpecOrRun | None = None) -> Diagnosis:
+    """What a run folder tells by itself of how its training went, without training anything.
+
+    Args:
+        opened: the run, where it has been opened already.
+
+    Raises:
+        RunError, SpecError, DataError: it cannot be read.
+    """
+    if opened is None:
+        opened = open_spec_or_run(run)
+    history = History(read_history(Path(run)))
+    return _diagnosis_of(opened.prepared, (), history, read_divergence(Path(run)))
+
+
+def _diagnosis_of(
+    prepared: Prepared,
+    start: tuple[LayerState, ...],
+    history: History,
+    origin: Mapping[str, Any] | None,
+) -> Diagnosis:
     train = some_of(prepared.data.train, BRIEF_SAMPLES)
     evidence = Evidence(
         settings_of(prepared),
@@ -117,7 +144,7 @@ def brief_diagnosis(
             samples=len(prepared.data.train)
         ),
         start,
-        _course_of(prepared, history, divergence),
+        _course_of(prepared, history, origin),
         brief_baselines(train.targets[train.index], classes=prepared.plan.classes),
     )
     suspected = suspects(evidence)
@@ -132,15 +159,15 @@ def brief_diagnosis(
     )
 
 
-def _course_of(prepared: Prepared, history: History, divergence: Divergence | None) -> Course:
-    """A training that has come to its end; `prepared` has the network."""
+def _course_of(prepared: Prepared, history: History, origin: Mapping[str, Any] | None) -> Course:
+    """A training that has come to its end; `prepared` has the network, `origin` a divergence's."""
     classes, data = prepared.plan.classes, prepared.data
     costs, held_costs = (
         tuple(x for x in history.column(key) if x is not None)
         for key in ("train_cost", "validation_cost")
     )
-    if divergence is not None:
-        return Course(costs, held_costs, None, None, True, origin_of(divergence))
+    if origin is not None:
+        return Course(costs, held_costs, None, None, True, origin_of(origin))
 
     def result(samples: Dataset) -> Result:
         return result_on(prepared.network, some_of(samples, BRIEF_SAMPLES), classes=classes)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from nncli.app.compare import open_compared, side_by_side
+from nncli.app.diagnose import run_diagnosis
 from nncli.app.evaluate import evaluate
 from nncli.app.opening import open_run
 from nncli.app.report_records import Report, ReportedRun
@@ -61,5 +62,6 @@ def _report(path: Path, worst: int) -> ReportedRun:
         identity=tried(lambda: last_identity(path)),
         evaluated=tried(lambda: evaluate(opened, worst=worst)) if opened is not None else None,
         divergence=tried(lambda: read_divergence(path)),
+        diagnosis=tried(lambda: run_diagnosis(path)) if run.history else None,
         missing=(*missing, *(opened.notes if opened is not None else ())),
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nncli.core.notebooks import MimeBundle, mime_bundle
 
 if TYPE_CHECKING:
-    from nncli.app.records import ComparedRun, Comparison, Evaluated, Summary
+    from nncli.app.records import ComparedRun, Comparison, Diagnosis, Evaluated, Summary
     from nncli.training.checkpoint import RunIdentity
 
 
@@ -23,6 +23,7 @@ class ReportedRun(NamedTuple):
         identity: of its checkpoint: checksums of the data, threads, versions.
         evaluated: how good its network is, where its data are still there.
         divergence: where it diverged, if it did, as its divergence.json has it.
+        diagnosis: what its training tells of what is wrong, where its data are still there.
         missing: what could not be read or measured, and why, a line each.
     """
 
@@ -33,6 +34,7 @@ class ReportedRun(NamedTuple):
     identity: RunIdentity | None
     evaluated: Evaluated | None
     divergence: Mapping[str, Any] | None = None
+    diagnosis: Diagnosis | None = None
     missing: tuple[str, ...] = ()
 
 

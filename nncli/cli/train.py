@@ -168,21 +168,24 @@ def train(
     try:
         done = _train(begun, screen, overwrite=overwrite, checkpoint_every=checkpoint_every)
     except StoppedTraining as stopped:
-        if as_json and stopped.training is not None:
-            write_text(training_json(stopped.training, stopped))
-        elif isinstance(stopped, DivergedError):
-            screen.show_divergence(stopped.divergence)
+        found = None
+        if isinstance(stopped, DivergedError):
             history = stopped.training.history
             found = brief_diagnosis(begun.prepared, start, history, stopped.divergence)
+        if as_json and stopped.training is not None:
+            write_text(training_json(stopped.training, stopped, found))
+        elif isinstance(stopped, DivergedError) and found is not None:
+            screen.show_divergence(stopped.divergence)
             screen.show_verdict(found, begun.folder)
         elif isinstance(stopped, UnsavedError) and stopped.is_done:
             screen.show_end(stopped.training, is_saved=False)
         raise
+    found = brief_diagnosis(begun.prepared, start, done.history)
     if as_json:
-        write_text(training_json(done))
+        write_text(training_json(done, diagnosis=found))
     else:
         screen.show_end(done)
-        screen.show_verdict(brief_diagnosis(begun.prepared, start, done.history), begun.folder)
+        screen.show_verdict(found, begun.folder)
 
 
 def _train(

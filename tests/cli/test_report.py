@@ -41,6 +41,15 @@ def test_without_an_output_it_is_printed(nncli: Run, copies: Path) -> None:
     assert not [path for path in copies.iterdir() if path.suffix]
 
 
+def test_the_verdict_of_its_diagnosis_stands_in_it(nncli: Run, copies: Path) -> None:
+    record = json.loads(nncli("report", "iris", "--format", "json").out)["runs"][0]["diagnosis"]
+    (verdict,) = [x for x in nncli("report", "iris").out.splitlines() if "diagnosis: " in x]
+    found = [cause["cause"] for cause in record["causes"]]
+    assert record["healthy"] == (not found) == ("diagnosis: healthy" in verdict)
+    assert nncli("report", "iris", "digits", "-o", "two.html").status == 0
+    assert (copies / "two.html").read_text().count("diagnosis: ") == 2
+
+
 def test_its_json_is_the_record(nncli: Run, copies: Path) -> None:
     done = nncli("report", "iris", "digits", "--format", "json")
     record: dict[str, Any] = json.loads(done.out)

@@ -109,6 +109,7 @@ def test_json_is_pure_and_has_every_digit(nncli: Run) -> None:
     assert record["epochs"][0]["train_cost"] == pytest.approx(0.2983711088, abs=5e-11)
     assert record["epochs"][0]["train_cost_after"] == pytest.approx(0.2804714468, abs=5e-11)
     assert record["run"] == "runs/two-two-two"
+    assert record["diagnosis"]["schema"] == "nncli.diagnosis/1"
 
 
 def test_the_same_spec_gives_the_same_run(nncli: Run, tmp_path: Path) -> None:
@@ -312,7 +313,11 @@ def test_json_tells_of_a_divergence(nncli: Run) -> None:
     spec = CONFIGS / "iris.yaml"
     done = nncli("train", spec, "--set", "train.eta=1e30", *linear, "--format", "json")
     assert done.status == 1
-    assert json.loads(done.out)["outcome"] == "diverged"
+    record = json.loads(done.out)
+    assert record["outcome"] == "diverged"
+    cause = record["diagnosis"]["causes"][0]
+    assert cause.keys() >= {"cause", "layers", "evidence", "cure", "tried"}
+    assert cause["cause"] in ("diverged", "eta_too_large")
 
 
 def test_divergence_is_status_1(nncli: Run, tmp_path: Path) -> None:

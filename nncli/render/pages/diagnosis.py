@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
@@ -194,6 +195,11 @@ def _layer_blocks(diagnosis: Diagnosis) -> Page:
 # In a few lines
 
 
+def diagnose_command(source: str | Path) -> str:
+    """The command that tries cures."""
+    return f"nncli diagnose {shell_word(source)}"
+
+
 def short_verdict(diagnosis: Diagnosis, more: str, width: int = 80) -> list[str]:
     """At most four lines: that it is healthy, or what seems wrong, and how to learn more.
 
@@ -227,34 +233,36 @@ def _good_words(diagnosis: Diagnosis) -> str:
 
 
 def diagnosis_json(diagnosis: Diagnosis) -> str:
+    return to_json(diagnosis_record(diagnosis), indent=2)
+
+
+def diagnosis_record(diagnosis: Diagnosis) -> dict[str, Any]:
+    """The schema nncli.diagnosis/1."""
     base, evidence = diagnosis.evidence.base, diagnosis.evidence
     b = evidence.baselines
     baselines = {"chance": b.chance, "majority": b.majority, "mean": b.mean, "linear": b.linear}
-    return to_json(
-        {
-            "schema": "nncli.diagnosis/1",
-            "name": diagnosis.name,
-            "healthy": diagnosis.healthy,
-            "causes": [_finding_record(finding) for finding in diagnosis.findings],
-            "baselines": baselines,
-            "chance_cost": b.chance_cost,
-            "result": None if base is None else _course_record(base),
-            "samples": dict(zip(("train", "held_back"), diagnosis.samples, strict=True)),
-            "epochs": diagnosis.epochs,
-            "layers": [state._asdict() for state in evidence.start],
-            "trials": [
-                {
-                    "cause": suspect.cause.word,
-                    "cure": _cure_record(trial.cure),
-                    "result": _course_record(trial.course),
-                }
-                for suspect in diagnosis.trials
-                for trial in suspect.trials
-                if trial.course is not None
-            ],
-        },
-        indent=2,
-    )
+    return {
+        "schema": "nncli.diagnosis/1",
+        "name": diagnosis.name,
+        "healthy": diagnosis.healthy,
+        "causes": [_finding_record(finding) for finding in diagnosis.findings],
+        "baselines": baselines,
+        "chance_cost": b.chance_cost,
+        "result": None if base is None else _course_record(base),
+        "samples": dict(zip(("train", "held_back"), diagnosis.samples, strict=True)),
+        "epochs": diagnosis.epochs,
+        "layers": [state._asdict() for state in evidence.start],
+        "trials": [
+            {
+                "cause": suspect.cause.word,
+                "cure": _cure_record(trial.cure),
+                "result": _course_record(trial.course),
+            }
+            for suspect in diagnosis.trials
+            for trial in suspect.trials
+            if trial.course is not None
+        ],
+    }
 
 
 def _finding_record(finding: Finding) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from nncli.render.pages.comparison import (
     run_record,
     value_words,
 )
+from nncli.render.pages.diagnosis import diagnose_command, diagnosis_record, short_verdict
 from nncli.render.pages.evaluation import (
     evaluation_arrays,
     evaluation_blocks,
@@ -112,7 +113,8 @@ def report_screen(report: Report) -> RenderableType:
     if run.history:
         history = History(run.history)
         parts += [curves(history, outputs_of(run)), outcome(history, None), ""]
-    parts += [TerminalPage(list(_warnings(each))), Facts(list(_facts(each))), ""]
+    parts += [TerminalPage([*_warnings(each), *_verdict(each)]), ""]
+    parts += [Facts(list(_facts(each))), ""]
     parts += [TerminalPage([Paragraph(line, note=True)]) for line in each.missing]
     if each.evaluated is not None:
         parts.append(evaluation_screen(each.evaluated))
@@ -155,7 +157,8 @@ def _heading(report: Report) -> Page:
     if report.comparison is not None:
         return [Heading(title, 0), *_results(report.comparison)]
     (each,) = report.runs
-    return [Heading(title, 0), Paragraph(went(each.run)), *_warnings(each)]
+    page = [Heading(title, 0), Paragraph(went(each.run)), *_warnings(each)]
+    return [*page, *_verdict(each)]
 
 
 def went(run: ComparedRun) -> str:
@@ -187,6 +190,12 @@ def _warnings(each: ReportedRun) -> Iterator[Block]:
             "nncli train --resume would go on with it."
         )
     yield from (Paragraph(line, note=True) for line in run.notes)
+
+
+def _verdict(each: ReportedRun) -> Iterator[Block]:
+    """What its training tells of what is wrong."""
+    if each.diagnosis is not None:
+        yield Lines(tuple(short_verdict(each.diagnosis, diagnose_command(each.run.path))))
 
 
 def _divergence(record: Mapping[str, Any]) -> Iterator[Block]:
@@ -271,7 +280,7 @@ def _parts(each: ReportedRun, *, several: bool) -> tuple[Page, Evaluated | None,
     """What is said of a run above its measurement, that, and what is said below it."""
     above: Page = []
     if several:
-        above += _warnings(each)
+        above += [*_warnings(each), *_verdict(each)]
     above.append(Heading("How good it is", 1))
     if each.evaluated is None:
         above.append(Paragraph("It could not be measured; the lines below say why."))
@@ -394,6 +403,7 @@ def reported_record(each: ReportedRun) -> dict[str, Any]:
         "arithmetic": None if identity is None else identity.arithmetic,
         "evaluation": None if each.evaluated is None else evaluation_record(each.evaluated),
         "divergence": each.divergence,
+        "diagnosis": None if each.diagnosis is None else diagnosis_record(each.diagnosis),
         "missing": list(each.missing),
         "notes": list(each.run.notes),
     }

@@ -13,7 +13,7 @@ from rich.text import Text
 from nncli.app.records import Diagnosis, InitialWeights, Prepared, Training
 from nncli.core.errors import DivergedError, StoppedTraining
 from nncli.core.jsons import to_json
-from nncli.core.text import count_of, printable, shell_word
+from nncli.core.text import count_of, printable
 from nncli.nn.optimizers import OPTIMIZERS
 from nncli.nn.trace import Trace
 from nncli.render.pages.layers import divergence_table, measures_table, network_table
@@ -134,9 +134,10 @@ class TrainingScreen(ExitStack):
 
     def show_verdict(self, diagnosis: Diagnosis, run: Path) -> None:
         """What the training tells of the network, in a few lines."""
-        from nncli.render.pages.diagnosis import short_verdict  # after the first step, not before
+        # After the first step, not before.
+        from nncli.render.pages.diagnosis import diagnose_command, short_verdict
 
-        lines = short_verdict(diagnosis, f"nncli diagnose {shell_word(run)}", self.results.width)
+        lines = short_verdict(diagnosis, diagnose_command(run), self.results.width)
         self.results.print(Text("\n".join(lines)), soft_wrap=True)
 
 
@@ -303,13 +304,23 @@ class Bar:
         )
 
 
-def training_json(training: Training, stopped: StoppedTraining | None = None) -> str:
+def training_json(
+    training: Training,
+    stopped: StoppedTraining | None = None,
+    diagnosis: Diagnosis | None = None,
+) -> str:
     """A training, whole or stopped, as JSON text."""
-    return to_json(training_record(training, stopped), indent=2)
+    return to_json(training_record(training, stopped, diagnosis), indent=2)
 
 
-def training_record(training: Training, stopped: StoppedTraining | None = None) -> dict[str, Any]:
+def training_record(
+    training: Training,
+    stopped: StoppedTraining | None = None,
+    diagnosis: Diagnosis | None = None,
+) -> dict[str, Any]:
     """The schema nncli.training/1. An outcome is done, diverged, interrupted or unsaved."""
+    from nncli.render.pages.diagnosis import diagnosis_record  # after the first step, not before
+
     divergence = stopped.divergence if isinstance(stopped, DivergedError) else None
     return {
         "schema": "nncli.training/1",
@@ -320,4 +331,5 @@ def training_record(training: Training, stopped: StoppedTraining | None = None) 
         "epochs": [asdict(epoch) for epoch in training.history],
         "test": None if training.test is None else training.test._asdict(),
         "divergence": None if divergence is None else divergence_record(divergence),
+        "diagnosis": None if diagnosis is None else diagnosis_record(diagnosis),
     }
