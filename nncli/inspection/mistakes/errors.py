@@ -1,0 +1,429 @@
+"""Mistakes in the forward pass, the cost, and the error on its way back through dense layers."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from nncli.inspection.mistakes import formulas as f
+from nncli.inspection.mistakes.graph import Rule, Values
+from nncli.inspection.mistakes.rules import sigma, weight_gradient_of
+from nncli.inspection.mistakes.scene import Change, Mistake, Scene, flat_like
+from nncli.nn.arrays import Array
+from nncli.nn.trace import LayerTrace
+
+FACTORS = (2.0, 0.5, 4.0, 0.25)
+
+
+def _sign(s: Scene) -> Iterator[Change]:
+    yield Change("y − a was taken for a − y", "", s.times(-1, s.error))
+    yield Change("ΔW goes uphill", "", s.times(-1, *(f"{p}_update" for p in s.parameters)))
+    for keys in (("weight", "bias"), ("weight",), ("bias",)):
+        which = "" if len(keys) == 2 else f" of each {keys[0]}"
+        yield Change(f"the gradient{which} is negated", "", s.times(-1, *s.gradients(*keys)))
+    for layer in s.hidden:
+        yield Change("δ is negated", layer.name, s.times(-1, f"{layer.name}.delta"))
+    for name in s.parameters:
+        for key in ("gradient", "update"):
+            yield Change(f"its {key} is negated", name, s.times(-1, f"{name}_{key}"))
+
+
+def _factor(s: Scene) -> Iterator[Change]:
+    n, k = s.n, s.output.a.shape[1]
+    named = {1.0, float(n), 1 / n, 1 / k}  # a sum for a mean, or a mean for a sum
+    factors = [c for c in dict.fromkeys((*FACTORS, 4 / n, 2 / n, 2 / k)) if c not in named]
+    for c in factors:
+        of_error = " (of a cost without its ½, or of nn.MSELoss?)" if c in (2.0, 2 / k) else ""
+        times = f"times {c:.6g}"
+        yield Change(f"the error of the outputs is {times}{of_error}", "", s.times(c, s.error), c)
+        gradients = s.times(c, *s.gradients("weight", "bias"))
+        yield Change(f"each gradient is {times}", "", gradients, c)
+        updates = s.times(c, *(f"{p}_update" for p in s.parameters))
+        yield Change(f"each update is {times}: another η?", "", updates, c)
+        for layer in s.hidden:
+            yield Change(f"δ is {times}", layer.name, s.times(c, f"{layer.name}.delta"), c)
+        for name in s.parameters:
+            for key in ("gradient", "update"):
+                yield Change(f"its {key} is {times}", name, s.times(c, f"{name}_{key}"), c)
+
+
+def _upstream_for_delta(layer: LayerTrace) -> dict[str, Rule]:
+    return {f"{layer.name}.delta": lambda v: v[f"{layer.name}.upstream"]}
+
+
+def _missing_at_output(s: Scene) -> Iterator[Change]:
+    way = "" if s.fused else "δ = a − y is the shortcut of cross-entropy, not of this cost"
+    yield Change(way, s.output.name, _upstream_for_delta(s.output))
+
+
+def _missing_in_hidden(s: Scene) -> Iterator[Change]:
+    for layer in s.hidden:
+        yield Change("", layer.name, _upstream_for_delta(layer))
+
+
+def _has_slope(s: Scene) -> Iterator[LayerTrace]:
+    """The layers whose δ has σ′ as a factor."""
+    return (x for x in s.learners if x.sigma_prime is not None and not (s.fused and x is s.output))
+
+
+def _sigma_prime_of_a(s: Scene) -> Iterator[Change]:
+    def rule(layer: LayerTrace) -> Rule:
+        return lambda v: sigma(layer, v[f"{layer.name}.a"])[1]
+
+    for layer in _has_slope(s):
+        yield Change("", layer.name, {f"{layer.name}.sigma_prime": rule(layer)})
+
+
+def _sigma_prime_twice(s: Scene) -> Iterator[Change]:
+    def rule(layer: LayerTrace) -> Rule:
+        return lambda v: v[f"{layer.name}.upstream"] * v[f"{layer.name}.sigma_prime"] ** 2
+
+    for layer in _has_slope(s):
+        yield Change("", layer.name, {f"{layer.name}.delta": rule(layer)})
+
+
+def _dense(s: Scene) -> Iterator[LayerTrace]:
+    return (layer for layer in s.learners if layer.type == "dense")
+
+
+def _updated_weights(s: Scene) -> Iterator[Change]:
+    def rule(layer: LayerTrace) -> Rule:
+        right, old = s.rules[f"{layer.name}.downstream"], f"{layer.name}.weight"
+
+        def downstream(v: Values) -> Array:
+            read = Values({}, {**v.start, old: v[f"{old}_new"]}, v.given)
+            for name in ("delta", "input"):
+                read.given[f"{layer.name}.{name}"] = v[f"{layer.name}.{name}"]
+            return right(read)
+
+        return downstream
+
+    for layer in s.learners[1:]:
+        yield Change("", layer.name, {f"{layer.name}.downstream": rule(layer)})
+
+
+def _untransposed(s: Scene) -> Iterator[Change]:
+    def rule(name: str) -> Rule:
+        return lambda v: v[f"{name}.delta"] @ v[f"{name}.weight"]
+
+    for layer in _dense(s):
+        rows, columns = s.start[f"{layer.name}.weight"].shape
+        if rows == columns and rows > 1:
+            yield Change("", layer.name, {f"{layer.name}.downstream": rule(layer.name)})
+
+
+def _pseudo_inverse(s: Scene) -> Iterator[Change]:
+    def rule(name: str) -> Rule:
+        return lambda v: v[f"{name}.delta"] @ np.linalg.pinv(v[f"{name}.weight"])
+
+    for layer in _dense(s):
+        yield Change("", layer.name, {f"{layer.name}.downstream": rule(layer.name)})
+
+
+def _sum_for_mean(s: Scene) -> Iterator[Change]:
+    if s.n == 1:
+        return
+    both = s.times(s.n, *s.gradients("weight", "bias"))
+    yield Change("the gradients are summed over the samples", "", both, s.n)
+    weights = s.times(s.n, *s.gradients("weight"))
+    yield Change("the gradients of the weights are summed over the samples", "", weights, s.n)
+    yield Change("δ is times n", "", s.times(s.n, s.error), s.n)
+    for name in s.parameters:
+        if name.endswith(".weight"):
+            times = s.times(s.n, f"{name}_gradient")
+            yield Change("its gradient is summed over the samples", name, times, s.n)
+    yield Change("the cost is summed over the samples", "", s.times(s.n, "cost"), s.n)
+    all_of_it = {**both, **s.times(s.n, "cost")}
+    yield Change("cost and gradients are summed over the samples", "", all_of_it, s.n)
+
+
+def _mean_for_sum(s: Scene) -> Iterator[Change]:
+    n, k = s.n, s.output.a.shape[1]
+    if n > 1:
+        yield Change("1/n is taken twice", "", s.times(1 / n, s.error), 1 / n)
+        gradients = s.times(1 / n, *s.gradients("weight", "bias"))
+        yield Change("1/n is taken twice", "gradients", gradients, 1 / n)
+    if k > 1:
+        way = "the mean over the outputs is taken"
+        yield Change(way, "", s.times(1 / k, s.error), 1 / k)
+        yield Change(f"{way} for the cost", "", s.times(1 / k, "cost"), 1 / k)
+        of_both = s.times(1 / k, "cost", s.error)
+        yield Change(f"{way} for cost and gradient", "", of_both, 1 / k)
+    for layer in s.learners:
+        positions = int(np.prod(layer.delta.shape[2:])) if layer.delta is not None else 1
+        if positions > 1:
+            name = f"{layer.name}.weight_gradient"
+            bias = f"{layer.name}.bias_gradient"
+            for names in ((name, bias), (name,)):
+                way = "the mean over the positions of the filter is taken" + (
+                    "" if len(names) == 2 else " for the weights"
+                )
+                yield Change(way, layer.name, s.times(1 / positions, *names), 1 / positions)
+
+
+def _bias_sums(s: Scene, layer: LayerTrace) -> Iterator[tuple[str, Rule]]:
+    name = f"{layer.name}.delta"
+    n, kinds = s.n, range(2, s.record[name].ndim)
+
+    def of_one(k: int, factor: float) -> Rule:
+        return lambda v: factor * v[name][k].sum(axis=tuple(a - 1 for a in kinds))
+
+    def of_all(average: bool) -> Rule:
+        def rule(v: Values) -> Array:
+            found = v[name].mean() if average else v[name].sum()
+            return np.full(v[name].shape[1], found)
+
+        return rule
+
+    right = s.rules[f"{layer.name}.bias_gradient"]
+    if n > 1:
+        yield "δ is summed over the samples and not divided by n", lambda v: n * right(v)
+        yield "δ is divided by n once too often", lambda v: right(v) / n
+        yield "δ of the first sample only", of_one(0, 1)
+        yield "δ of the last sample only", of_one(-1, 1)
+        yield "δ of the first sample only, divided by n", of_one(0, 1 / n)
+        yield "δ of the last sample only, divided by n", of_one(-1, 1 / n)
+    positions = int(np.prod(s.record[name].shape[2:]))
+    if positions > 1:
+        yield "δ is averaged over the positions", lambda v: right(v) / positions
+    if s.record[name].shape[1] > 1:
+        yield "δ of all units is summed into one number", of_all(False)
+        yield "δ of all units is averaged into one number", of_all(True)
+
+
+def _bias_not_summed(s: Scene) -> Iterator[Change]:
+    for layer in s.learners:
+        if layer.bias is not None:
+            for way, rule in _bias_sums(s, layer):
+                yield Change(way, layer.name, {f"{layer.name}.bias_gradient": rule})
+
+
+def _z_for_a(s: Scene) -> Iterator[Change]:
+    def gradient(layer: LayerTrace, below: str) -> Rule:
+        def rule(v: Values) -> Array:
+            x = flat_like(v[f"{below}.z"], v[f"{layer.name}.input"])
+            return weight_gradient_of(layer, x, v[f"{layer.name}.delta"])
+
+        return rule
+
+    def passed_on(layer: LayerTrace, below: str) -> Rule:
+        return lambda v: flat_like(v[f"{below}.z"], s.rules[f"{layer.name}.input"](v))
+
+    def slope(layer: LayerTrace) -> Rule:
+        by_a = f.SLOPE_BY_A[str(layer.activation)]
+        return lambda v: np.asarray(by_a(v[f"{layer.name}.z"]))
+
+    for layer in s.learners[1:]:
+        below = s.below(layer)
+        if below is not None:
+            rule = gradient(layer, below.name)
+            yield Change("in ∂C/∂W", layer.name, {f"{layer.name}.weight_gradient": rule})
+            rules = {f"{layer.name}.input": passed_on(layer, below.name)}
+            yield Change("on the way forward: σ is left out", below.name, rules)
+    for layer in _has_slope(s):
+        if layer.activation in ("sigmoid", "tanh"):
+            rules = {f"{layer.name}.sigma_prime": slope(layer)}
+            yield Change("in σ′ as a function of a", layer.name, rules)
+
+
+def _wrong_cost_gradient(s: Scene) -> Iterator[Change]:
+    out = s.output.name
+    error = f"{out}.upstream"
+
+    def difference(v: Values) -> Array:
+        return np.asarray(v[f"{out}.a"] - v["targets"])
+
+    if not s.fused:
+        way = "sign(a − y) is that of |a − y|"
+        yield Change(way, "", {error: lambda v: np.sign(difference(v))})
+        yield Change("a was taken for a − y", "", {error: lambda v: v[f"{out}.a"]})
+        return
+    delta = f"{out}.delta"
+
+    def slope(v: Values) -> Array:
+        a = v[f"{out}.a"]
+        return np.asarray(a * (1 - a))
+
+    quadratic = {delta: lambda v: difference(v) * slope(v)}
+    way = "(a − y) ⊙ σ′(z) is δ of the quadratic cost"
+    yield Change(way, "", quadratic)
+    yield Change(way, "∂C/∂a too", {**quadratic, error: difference})
+
+    def only_first(v: Values) -> Array:
+        a, y = v[f"{out}.a"], v["targets"]
+        return np.where(y != 0, -y / np.where(a == 0, 1, a), 0)
+
+    rules: dict[str, Rule] = {delta: lambda v: only_first(v) * slope(v)}
+    way = "of softmax the derivative of each output by its own z only was taken"
+    if s.output.activation == "sigmoid":
+        way = "(1 − y)/(1 − a) is left out of ∂C/∂a"
+        yield Change(way, "∂C/∂a too", {**rules, error: only_first})
+    yield Change(way, "", rules)
+    yield Change("a was taken for a − y", "", {delta: lambda v: v[f"{out}.a"]})
+
+
+def _missing_half(s: Scene) -> Iterator[Change]:
+    if not s.fused:
+        yield Change("", "", s.times(2, "cost"), 2)
+        yield Change("and so in its gradient", "", s.times(2, "cost", s.error), 2)
+
+
+def _missing_log(s: Scene) -> Iterator[Change]:
+    if not s.fused:
+        return
+    out = s.output.name
+
+    def plain(v: Values) -> Array:
+        a, y = v[f"{out}.a"], v["targets"]
+        terms = y * a + ((1 - y) * (1 - a) if s.output.activation == "sigmoid" else 0)
+        return np.asarray(-terms.sum() / len(a))
+
+    def first_only(v: Values) -> Array:
+        a, y = v[f"{out}.a"], v["targets"]
+        return np.asarray(-(y * np.log(np.where(y != 0, a, 1))).sum() / len(a))
+
+    yield Change("", "", {"cost": plain})
+    yield Change("with the other sign", "", {"cost": lambda v: -plain(v)})
+    if s.output.activation == "sigmoid":
+        yield Change("(1 − y) ln(1 − a) is left out", "", {"cost": first_only})
+
+
+def _softmax_axis(s: Scene) -> Iterator[Change]:
+    if s.output.activation != "softmax":
+        return
+    z = f"{s.output.name}.z"
+
+    def over_samples(v: Values) -> Array:
+        powers = np.exp(v[z] - v[z].max(axis=0))
+        return np.asarray(powers / powers.sum(axis=0))
+
+    def over_all(v: Values) -> Array:
+        powers = np.exp(v[z] - v[z].max())
+        return np.asarray(powers / powers.sum())
+
+    if s.n > 1:
+        yield Change("over the samples", "", {f"{s.output.name}.a": over_samples})
+        yield Change("over all of the mini-batch", "", {f"{s.output.name}.a": over_all})
+
+
+DELTA = "δ = (∂C/∂a) ⊙ σ′(z)"
+ERRORS = (
+    Mistake(
+        "sign",
+        "A sign is turned around.",
+        "∂C_x/∂a = a − y and W_new = W − η ∂C/∂W",
+        "where the error of the outputs is computed, and the sign of the update",
+        _sign,
+    ),
+    Mistake(
+        "missing_sigma_prime_output",
+        "σ′(z) is left out of δ of the outputs.",
+        DELTA,
+        "the line that makes δ of the last layer",
+        _missing_at_output,
+    ),
+    Mistake(
+        "missing_sigma_prime_hidden",
+        "σ′(z) is left out of δ of a hidden layer.",
+        "δ = (W δ_next) ⊙ σ′(z)",
+        "the line that makes δ of the hidden layers",
+        _missing_in_hidden,
+    ),
+    Mistake(
+        "sigma_prime_of_a",
+        "σ′ is taken of a, where it belongs to z.",
+        "σ′(z), which for a sigmoid is a (1 − a)",
+        "what the derivative of σ is called with: z, or σ(z) already",
+        _sigma_prime_of_a,
+    ),
+    Mistake(
+        "sigma_prime_twice",
+        "σ′(z) is multiplied in twice.",
+        DELTA,
+        "whether the error has been multiplied by σ′(z) before",
+        _sigma_prime_twice,
+    ),
+    Mistake(
+        "updated_weights",
+        "The error went back through weights that were updated already.",
+        "δ = (W δ_next) ⊙ σ′(z) with W as it was on the way forward",
+        "the order: all δ first, then the updates",
+        _updated_weights,
+    ),
+    Mistake(
+        "untransposed",
+        "The error went back through W as on the way forward, not transposed.",
+        "δ_i = σ′(z_i) Σ_j w_ij δ_j: z sums over the inputs i, this over the units j",
+        "the product that takes δ to the layer below",
+        _untransposed,
+    ),
+    Mistake(
+        "pseudo_inverse",
+        "The error went back through the (pseudo-)inverse of W, not the transposed W.",
+        "δ_i = σ′(z_i) Σ_j w_ij δ_j",
+        "the product that takes δ to the layer below: a transpose is not an inverse",
+        _pseudo_inverse,
+    ),
+    Mistake(
+        "sum_for_mean",
+        "The sum over the samples stands where their mean belongs.",
+        "∂C/∂W = 1/n Σ_x a δᵀ and C = 1/n Σ_x C_x",
+        "where gradients are divided by n",
+        _sum_for_mean,
+    ),
+    Mistake(
+        "mean_for_sum",
+        "A mean stands where a sum belongs, or 1/n is taken twice.",
+        "∂C/∂W = 1/n Σ_x a δᵀ: n counts samples, and divides once",
+        "where gradients are divided, and by what",
+        _mean_for_sum,
+    ),
+    Mistake(
+        "bias_not_summed",
+        "The gradient of the biases is not the mean of δ over the samples.",
+        "∂C/∂b = 1/n Σ_x δ",
+        "the sum over the samples, each unit for itself",
+        _bias_not_summed,
+    ),
+    Mistake(
+        "z_for_a",
+        "z stands where a = σ(z) belongs.",
+        "∂C/∂W = 1/n Σ_x a δᵀ with a of the layer below",
+        "what the layer below has handed on",
+        _z_for_a,
+    ),
+    Mistake(
+        "wrong_cost_gradient",
+        "δ of the outputs is that of another cost.",
+        "quadratic: (a − y) ⊙ σ′(z); cross-entropy behind sigmoid or softmax: a − y",
+        "the derivative of the cost",
+        _wrong_cost_gradient,
+    ),
+    Mistake(
+        "missing_half",
+        "½ is left out of the cost.",
+        "C_x = ½ ‖a − y‖²",
+        "the cost and its gradient together",
+        _missing_half,
+    ),
+    Mistake(
+        "missing_log",
+        "The cost is no cross-entropy: a logarithm or a term is left out.",
+        "−Σ_j y_j ln a_j behind softmax; with −(1 − y_j) ln(1 − a_j) too behind sigmoid",
+        "the line of the cost",
+        _missing_log,
+    ),
+    Mistake(
+        "softmax_axis",
+        "softmax is taken over the wrong axis.",
+        "a_j = exp(z_j) / Σ_k exp(z_k): the sum is over the outputs of one sample",
+        "the axis of the sum: the sum of each sample's a is 1",
+        _softmax_axis,
+    ),
+    Mistake(
+        "factor",
+        "A factor is wrong.",
+        "½ ‖a − y‖² has the derivative a − y; ∂C/∂W = 1/n Σ_x a δᵀ; ΔW = −η ∂C/∂W",
+        "constants: ½, 1/n, η",
+        _factor,
+    ),
+)

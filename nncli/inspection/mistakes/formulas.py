@@ -1,0 +1,170 @@
+"""The textbook's formulas of each kind of layer, samples first: what mistakes are variants of.
+
+They are not the engine's, whose record is what is right. Here every formula is a function of its
+own, so that one of them can be replaced by a wrong one and the rest of a step follow from it.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nncli.nn.activations import ACTIVATIONS
+from nncli.nn.arrays import Array, Shape, constant, execute
+from nncli.nn.costs import Cost
+from nncli.nn.windows import Windows
+
+# --- Activations and costs
+
+
+def activate(name: str, z: Array, parameters: tuple[float, ...]) -> tuple[Array, Array]:
+    """σ(z) and σ′(z) by the row of nn.activations; units are the second axis."""
+    last = np.ascontiguousarray(np.moveaxis(z, 0, -1))
+    a, prime = np.zeros_like(last), np.zeros_like(last)
+    values = [constant(value, z.dtype) for value in parameters]
+    with np.errstate(all="ignore"):
+        execute(ACTIVATIONS[name].rule(last, a, prime, constant(1, z.dtype), *values))
+    return np.moveaxis(a, -1, 0), np.moveaxis(prime, -1, 0)
+
+
+SLOPE_BY_A: dict[str, Callable[[Array], Array]] = {  # σ′ as a function of a = σ(z)
+    "sigmoid": lambda a: a * (1 - a),
+    "tanh": lambda a: 1 - a**2,
+    "relu": lambda a: (a > 0).astype(a.dtype),
+    "identity": np.ones_like,
+}
+
+
+def cost_upstream(cost: Cost, z: Array, a: Array, y: Array) -> Array:
+    """∂C_x/∂a."""
+    with np.errstate(all="ignore"):
+        return cost.upstream(z.T, y.T, (a - y).T).T
+
+
+def cost_mean(cost: Cost, z: Array, a: Array, y: Array) -> Array:
+    """C, by the definition from a: what the outputs say, whatever z they came from."""
+    with np.errstate(all="ignore"):
+        terms = cost.definition(a.T, y.T, 1 - a.T)
+    return np.asarray(terms.sum() / len(a))
+
+
+# --- Dense
+
+
+def dense_z(x: Array, weight: Array, bias: Array | None) -> Array:
+    return x @ weight if bias is None else x @ weight + bias
+
+
+def dense_weight_gradient(x: Array, delta: Array) -> Array:
+    return x.T @ delta / len(x)
+
+
+def dense_downstream(weight: Array, delta: Array) -> Array:
+    return delta @ weight.T
+
+
+# --- Conv and pools
+
+
+class Taps(NamedTuple):
+    """Where each tap of a window meets the padded image, over all outputs."""
+
+    windows: Windows
+
+    def __iter__(self) -> Iterator[Any]:
+        rows, columns = self.windows.rows, self.windows.columns
+        for i in range(rows.kernel):
+            for j in range(columns.kernel):
+                yield i, j, (..., rows.tap(i), columns.tap(j))
+
+    def pad(self, x: Array) -> Array:
+        padded = np.zeros((*x.shape[:2], *self.windows.padded_shape), x.dtype)
+        padded[self.interior] = x
+        return padded
+
+    def empty(self, shape: Shape) -> Array:
+        """A padded image of zeros for images of `shape`, samples x channels x rows x columns."""
+        return np.zeros((*shape[:2], *self.windows.padded_shape))
+
+    @property
+    def interior(self) -> tuple[Any, ...]:
+        return (..., self.windows.rows.interior, self.windows.columns.interior)
+
+
+def conv_z(taps: Taps, x: Array, weight: Array, bias: Array | None) -> Array:
+    padded = taps.pad(x)
+    z = sum(np.einsum("ncrs,fc->nfrs", padded[at], weight[:, :, i, j]) for i, j, at in taps)
+    return np.asarray(z) if bias is None else np.asarray(z + bias[:, None, None])
+
+
+def conv_weight_gradient(taps: Taps, x: Array, delta: Array) -> Array:
+    padded = taps.pad(x)
+    kernel = (taps.windows.rows.kernel, taps.windows.columns.kernel)
+    gradient = np.zeros((delta.shape[1], x.shape[1], *kernel))
+    for i, j, at in taps:
+        gradient[:, :, i, j] = np.einsum("nfrs,ncrs->fc", delta, padded[at]) / len(x)
+    return gradient
+
+
+def conv_downstream(taps: Taps, shape: Shape, weight: Array, delta: Array) -> Array:
+    padded = taps.empty(shape)
+    for i, j, at in taps:
+        padded[at] += np.einsum("nfrs,fc->ncrs", delta, weight[:, :, i, j])
+    inner: Array = padded[taps.interior]
+    return inner
+
+
+def bias_gradient(delta: Array) -> Array:
+    """The mean over samples of the sum over the positions that share a bias."""
+    return np.asarray(delta.sum(axis=(0, *range(2, delta.ndim))) / len(delta))
+
+
+def maxpool_a(taps: Taps, x: Array) -> Array:
+    return np.asarray(np.max([x[at] for _, _, at in taps], axis=0))
+
+
+def maxpool_downstream(taps: Taps, x: Array, upstream: Array, *, last: bool = False) -> Array:
+    """The whole gradient to the first maximum of each window, or to the last."""
+    downstream, every = np.zeros_like(x), [at for _, _, at in taps]
+    cells = np.array([x[at] for at in every])
+    winner = len(every) - 1 - cells[::-1].argmax(axis=0) if last else cells.argmax(axis=0)
+    for k, at in enumerate(every):
+        downstream[at] += upstream * (winner == k)
+    return downstream
+
+
+def avgpool_a(taps: Taps, x: Array) -> Array:
+    return np.asarray(np.mean([x[at] for _, _, at in taps], axis=0))
+
+
+def spread_downstream(taps: Taps, x: Array, upstream: Array, share: float) -> Array:
+    """`share` of the gradient to every cell of each window."""
+    downstream = np.zeros_like(x)
+    for _, _, at in taps:
+        downstream[at] += share * upstream
+    return downstream
+
+
+# --- Batch normalisation
+
+
+def by_unit(vector: Array, like: Array) -> Array:
+    return vector.reshape(1, -1, *[1] * (like.ndim - 2))
+
+
+def mean_over(x: Array) -> Array:
+    """The mean of each unit or channel, over samples and positions."""
+    return np.asarray(x.mean(axis=(0, *range(2, x.ndim))))
+
+
+def normalise(x: Array, epsilon: float) -> tuple[Array, Array]:
+    """x̂ = (x − μ) / √(s² + ε), and the root."""
+    root = by_unit(np.sqrt(mean_over((x - by_unit(mean_over(x), x)) ** 2) + epsilon), x)
+    return (x - by_unit(mean_over(x), x)) / root, root
+
+
+def batchnorm_downstream(x: Array, weight: Array, epsilon: float, upstream: Array) -> Array:
+    normalised, root = normalise(x, epsilon)
+    g = upstream * by_unit(weight, x)
+    mean, slope = by_unit(mean_over(g), x), by_unit(mean_over(g * normalised), x)
+    return np.asarray((g - mean - normalised * slope) / root)
