@@ -28,16 +28,17 @@ class Checksum(NamedTuple):
 
 
 class Tally:
-    """Takes the CRC-32 of arrays as they are read."""
+    """Takes the CRC-32 of inputs as they are read, each as a number of one type."""
 
-    def __init__(self) -> None:
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self.dtype = dtype
         self.crc = 0
 
     def add(self, array: NDArray[Any]) -> None:
-        self.crc = crc_of(array, self.crc)
+        self.crc = crc_of(array.astype(self.dtype, copy=False), self.crc)
 
-    def checksum(self, of: np.dtype[Any], targets: NDArray[Any]) -> Checksum:
-        return Checksum(self.crc, of.str, crc_of(targets, 0))
+    def checksum(self, targets: NDArray[Any]) -> Checksum:
+        return Checksum(self.crc, self.dtype.str, crc_of(targets, 0))
 
 
 def crc_of(array: NDArray[Any], start: int) -> int:
@@ -166,7 +167,10 @@ def make_dataset(
     targets = encode(samples, encoding, dtype)
     everything = np.arange(len(samples), dtype=np.int64)
     raw = samples.inputs
-    needed, tally = needed_scaling(raw, scaling, dtype), Tally() if with_checksum else None
+    needed = needed_scaling(raw, scaling, dtype)
+    # Numbers that were text have the type that all of them need, which one of them may change.
+    is_text = samples.inputs_origin.lines is not None
+    tally = Tally(np.dtype(np.float64) if is_text else raw.dtype) if with_checksum else None
     is_mapped = isinstance(raw, np.memmap)
     if is_mapped:
         inputs = raw
@@ -177,7 +181,7 @@ def make_dataset(
     if tally is not None and is_mapped and raw.dtype.kind != "f":
         checksum = cache(partial(checksum_of, raw, targets))
     elif tally is not None:
-        checksum = cache(partial(tally.checksum, raw.dtype, targets))
+        checksum = cache(partial(tally.checksum, targets))
     return Dataset(
         inputs,
         targets,
@@ -237,8 +241,8 @@ def check_inputs(
 
 def checksum_of(raw: NDArray[Any], targets: NDArray[Any]) -> Checksum:
     """The checksum of mapped inputs, which are read for it by blocks."""
-    tally = Tally()
+    tally = Tally(raw.dtype)
     for rows in blocks(len(raw), int(np.prod(raw.shape[1:]))):
         tally.add(raw[rows])
         release_large(raw)
-    return tally.checksum(raw.dtype, targets)
+    return tally.checksum(targets)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nncli.core.errors import DataError
 from nncli.core.text import quote
 from nncli.data import read_source, read_table
-from nncli.data.readers import files
+from nncli.data.readers import files, number_tables
 from nncli.data.readers.tables import is_number
 from tests.conftest import present
 from tests.data.conftest import problems, told_if_any, write
@@ -431,7 +431,8 @@ def test_text_that_expands_too_far_is_refused(monkeypatch: pytest.MonkeyPatch) -
     assert problems(read_source, path) == [
         "t.csv.gz: expands to more than 75 times its size; refused as a decompression bomb"
     ]
-    monkeypatch.setattr(files, "TEXT_LIMIT", 1 << 10)
+    for module in (files, number_tables):
+        monkeypatch.setattr(module, "TEXT_LIMIT", 1 << 10)
     monkeypatch.setattr(files, "RATIO_FROM", 1 << 30)
     assert "holds more than 0 GiB of text" in problems(read_source, path)[0]
 
@@ -572,7 +573,7 @@ def test_a_label_far_longer_than_the_others_is_refused_before_all_are_padded_to_
 
 
 def test_a_table_with_words_takes_little_more_memory_than_its_text() -> None:
-    text = "1,ab\n2,cd\n" * 20_000
+    text = "1,ab\n2,cd\n" * 50_000
     tracemalloc.start()
     try:
         labels = read(text).targets

@@ -43,6 +43,7 @@ from nncli.data.readers.headers import (
     pieces_without_comments,
     without_comments,
 )
+from nncli.data.readers.number_tables import read_number_rows, read_number_table
 from nncli.data.readers.tables import Cells, Table, is_number
 from nncli.data.targets import EXACT
 
@@ -76,8 +77,11 @@ def read_table(
     Raises DataError for a file that cannot be read, rows of different lengths and a table without
     rows.
     """
-    name, text = printable(path), read_text(path)
     delimiter = delimiter_of(path)
+    quick = read_number_table(path, delimiter, header, names)
+    if quick is not None:
+        return quick
+    name, text = printable(path), read_text(path)
     check_quotes(name, text, delimiter)
     check_lines(name, text)
     check_separator(name, text, delimiter)
@@ -350,7 +354,9 @@ class RowReader:
         return min(map(empty_at_end, islice(self._rows(), 2)))
 
     def _table(self, text: str, line: int) -> Table | None:
-        table = read_numbers(self.name, text, self.delimiter, False, ())
+        table = read_number_rows(self.name, text, self.delimiter, self.width)
+        if table is None:
+            table = read_numbers(self.name, text, self.delimiter, False, ())
         if table is not None and table.width == self.width and not self.nameless:
             return replace(table, header=self.header, lines=table.lines + (line - 1))
         # What NumPy refuses, or what has rows of another width, is looked at cell by cell.

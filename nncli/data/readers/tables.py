@@ -45,15 +45,17 @@ class Table:
 
     header: its cells, None where there is none. lines: the line of the file each row began on.
     notes: what was left out, or taken for something that it need not be. written: the cells as
-    they are in the file, where `cells` are numbers.
+    they are in the file, where `cells` are numbers. plain: for each column, whether all of it are
+    integers as Python writes them; None where that is not known.
     """
 
     name: str
     header: tuple[str, ...] | None
-    cells: "NDArray[np.float64] | Cells"
+    cells: "NDArray[Any] | Cells"
     lines: NDArray[np.int64]
     notes: tuple[str, ...] = ()
     written: "Cells | None" = None
+    plain: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -75,14 +77,14 @@ class Table:
         problems: Problems,
         hint: str = HEADER_HINT,
         classes: Callable[[], str] = str,
-    ) -> NDArray[np.float64]:
-        """These columns, N x columns. Cells that are no finite numbers become problems, and NaN.
+    ) -> NDArray[Any]:
+        """These columns, N x columns, maybe a view. What is no finite number becomes a problem.
 
         hint: what more to say of words in the first row of a table without a header. classes: of
         any other word.
         """
         if isinstance(self.cells, np.ndarray):
-            return np.ascontiguousarray(self.cells[:, columns])
+            return self.cells[:, run_of(columns)]
         origin = self.origin(columns)
         values = np.full((len(self), len(columns)), np.nan)
         for row, cells in enumerate(self.cells):
@@ -146,13 +148,23 @@ class Cells:
     """
 
     def __init__(
-        self, text: str, delimiter: str, skipped: int, length: int, width: int | None
+        self,
+        text: str | Callable[[], str],
+        delimiter: str,
+        skipped: int,
+        length: int,
+        width: int | None,
     ) -> None:
-        self.text = text
+        self._text = text
         self.delimiter = delimiter
         self.skipped = skipped
         self.length = length
         self.width = width
+
+    @property
+    def text(self) -> str:
+        """What the rows are in; read again where it was not kept."""
+        return self._text if isinstance(self._text, str) else self._text()
 
     def __len__(self) -> int:
         return self.length
@@ -163,11 +175,19 @@ class Cells:
 
     def column(self, column: int) -> Iterator[str]:
         """The cells of one column: where none is in quotes, without parsing the others."""
-        if '"' in self.text:
+        text = self.text
+        if '"' in text:
             return (cells[column] for cells in self)
-        lines = (line for line in lines_of(self.text) if line.strip())
+        lines = (line for line in lines_of(text) if line.strip())
         rows = islice(lines, self.skipped, None)
         return (row.split(self.delimiter, column + 1)[column].strip() for row in rows)
+
+
+def run_of(columns: Sequence[int]) -> slice | list[int]:
+    """Columns as a slice where they are consecutive, which copies nothing."""
+    first = columns[0] if columns else 0
+    run = range(first, first + len(columns))
+    return slice(run.start, run.stop) if list(columns) == list(run) else list(columns)
 
 
 def to_number(cell: str) -> float:
@@ -282,6 +302,8 @@ def targets_origin(table: Table, chosen: Sequence[int], values: NDArray[Any] | N
 
 def labels_of_one_number(table: Table, column: int) -> list[list[str]]:
     """The labels of a column of numbers that differ as they are written, and in nothing else."""
+    if table.plain is not None and table.plain[column]:
+        return []
     alike: dict[float, list[str]] = {}
     for label in dict.fromkeys(table.column(column)):
         alike.setdefault(float(label), []).append(label)
@@ -312,7 +334,7 @@ def table_targets(
             refuse_word_labels(table, chosen[0], classes)
         if classes is None:
             hint = partial(classes_hint, table, chosen[0])
-    numbers = table.numbers(chosen, problems, classes=hint)
+    numbers = table.numbers(chosen, problems, classes=hint).astype(np.float64, copy=False)
     if numbers.shape[1] == 1 and np.abs(numbers).max() >= EXACT:
         if has_large_integers(table, chosen[0], classes):  # such as 9007199254740993.0
             return table.text(chosen[0], problems)

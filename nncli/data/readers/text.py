@@ -28,6 +28,7 @@ from nncli.data.readers.headers import (
     left_out_words,
     number_of_count,
 )
+from nncli.data.readers.numbers import MARGIN, parse
 from nncli.data.readers.tables import INTEGER, is_number, to_number, why_no_number
 
 BOM = b"\xef\xbb\xbf"
@@ -192,7 +193,9 @@ class TextReader:
 
     def parse_fast(self, lines: list[bytes]) -> Rows | None:
         """The rows by NumPy's reader; None where it refuses, or something needs a closer look."""
-        values = self.parsed(lines, np.int64) if self.integers else None
+        values = self.parsed_at_once(lines)
+        if values is None and self.integers:
+            values = self.parsed(lines, np.int64)
         if values is None:
             if self.integers and not b"".join(lines).translate(None, INTEGER_CHARACTERS):
                 return None  # one of the integers is too large, and shall not be rounded unseen
@@ -207,6 +210,18 @@ class TextReader:
             return None
         self.line += len(lines)
         return Rows(values, numbers)
+
+    def parsed_at_once(self, lines: list[bytes]) -> NDArray[Any] | None:
+        """As `numbers.parse` does; None where the lines are not just numbers."""
+        text = with_newlines(b"".join(lines))
+        buffer = np.frombuffer(bytes(MARGIN) + text.removesuffix(b"\n") + b"\n", np.uint8)
+        block = parse(buffer, MARGIN, len(buffer), ord(self.delimiter or " "), self.width)
+        if block is None:
+            return None
+        if block.values.dtype.kind == "f":
+            self.integers = False
+            return block.values
+        return block.values.astype(np.int64 if self.integers else np.float64)
 
     def parsed(self, lines: list[bytes], dtype: type) -> NDArray[Any] | None:
         try:
