@@ -131,6 +131,31 @@ def run_diagnosis(run: str | Path, opened: SpecOrRun | None = None) -> Diagnosis
     return _diagnosis_of(opened.prepared, (), history, read_divergence(Path(run)))
 
 
+def quick_diagnosis(opened: SpecOrRun, source: str | Path) -> Diagnosis:
+    """What a spec or a run tells without training anything.
+
+    Args:
+        source: the path that it was opened from.
+
+    Raises:
+        RunError: the run's metrics cannot be read.
+    """
+    if opened.state is not None:
+        return run_diagnosis(source, opened)
+    copies = Copies(opened.prepared, weight_files=True)
+    evidence = gather(opened.prepared, copies)
+    suspected = suspects(evidence)
+    held = copies.extent.held
+    return Diagnosis(
+        name=opened.prepared.spec.name,
+        findings=findings(evidence, suspected),
+        evidence=evidence,
+        samples=(len(copies.extent.train), 0 if held is None else len(held)),
+        epochs=0,
+        trials=tuple(suspected),
+    )
+
+
 def _diagnosis_of(
     prepared: Prepared,
     start: tuple[LayerState, ...],

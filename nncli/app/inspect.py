@@ -97,6 +97,7 @@ def inspect_step(
     weight: tuple[str, tuple[int, ...]] | None = None,
     windows: str | None = None,
     sweeps: bool = False,
+    diagnosed: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> InspectedStep:
     """Takes a step apart.
@@ -107,10 +108,17 @@ def inspect_step(
         weight: a layer's name and an index: which samples pushed this weight.
         windows: the name of a layer that must have windows, since products of one are to be shown.
         sweeps: whether to try central differences over the step size h.
+        diagnosed: the path that `source` was opened from: say too what is wrong with the network,
+            as far as that is known without training.
 
     Raises:
         NncliError: there is no such layer, weight or window. Else as for `trace_step`.
     """
+    diagnosis = None
+    if diagnosed is not None:
+        from nncli.app.diagnose import quick_diagnosis
+
+        diagnosis = quick_diagnosis(source, diagnosed)  # of the network before the step
     trace = trace_step(source, samples=samples, step=step, progress=progress)
     inspection = inspect(trace, entries=entries, checked=checked)
     if windows is not None:
@@ -119,4 +127,4 @@ def inspect_step(
     if weight is not None:
         name, index = weight
         pushed = why(trace, inspection.layer(name), index)
-    return InspectedStep(inspection, pushed, sweep(trace) if sweeps else None)
+    return InspectedStep(inspection, pushed, sweep(trace) if sweeps else None, diagnosis)

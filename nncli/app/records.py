@@ -97,11 +97,14 @@ class InspectedStep(NamedTuple):
     Attributes:
         why: which samples pushed one weight, where that was asked for.
         sweep: the error of central differences over the step size, where that was asked for.
+        diagnosis: what is wrong with the network, as far as that is known without training, where
+            that was asked for.
     """
 
     inspection: Inspection
     why: Why | None = None
     sweep: Sweep | None = None
+    diagnosis: Diagnosis | None = None
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> MimeBundle:
         return mime_bundle(self)

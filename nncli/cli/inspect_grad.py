@@ -17,6 +17,7 @@ class View(StrEnum):
     indices = "index"  # index would hide str.index
 
 
+WITHOUT_PAGE = ("json", "npz", "svg")  # formats of all the numbers, or of a drawing
 STEP, CLOSER, PROOF, OUTPUT = "Which step", "Look closer", "Proof", "Output"
 
 
@@ -43,9 +44,26 @@ StepNumber = Annotated[
     ),
 ]
 Overrides = Annotated[list[str] | None, options.overrides(STEP)]
+Section = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--section",
+        metavar="WORD",
+        help="All of this part: forward, backward, update, products, proof or meaning. Repeatable.",
+        rich_help_panel=CLOSER,
+    ),
+]
+Brief = Annotated[
+    bool,
+    typer.Option(
+        "--brief", help="One screen: verdicts, lost signal, telling facts.", rich_help_panel=CLOSER
+    ),
+]
 ViewOption = Annotated[
-    View,
-    typer.Option(help="How the gradient is written.", rich_help_panel=CLOSER),
+    View | None,
+    typer.Option(
+        help="How the gradient is written.", show_default="hadamard", rich_help_panel=CLOSER
+    ),
 ]
 Layer = Annotated[
     str | None,
@@ -55,12 +73,13 @@ Rows = Annotated[str | None, options.rows(CLOSER)]
 Columns = Annotated[str | None, options.columns(CLOSER)]
 Full = Annotated[bool, options.full(CLOSER)]
 Digits = Annotated[
-    int,
+    int | None,
     typer.Option(
         metavar="N",
         min=1,
         max=17,
         help="Decimals of the numbers in matrices.",
+        show_default="6",
         rich_help_panel=CLOSER,
     ),
 ]
@@ -127,12 +146,14 @@ def inspect_grad(
     batch: Batch = False,
     step: StepNumber = 1,
     set_: Overrides = None,
-    view: ViewOption = View.hadamard,
+    section: Section = None,
+    brief: Brief = False,
+    view: ViewOption = None,
     layer: Layer = None,
     rows: Rows = None,
     columns: Columns = None,
     full: Full = False,
-    digits: Digits = 6,
+    digits: Digits = None,
     tap: Tap = None,
     cell: Cell = None,
     why: Why = None,
@@ -152,6 +173,14 @@ def inspect_grad(
     """
     if batch and samples is not None:
         raise typer.BadParameter("--batch and --samples each choose the mini-batch; give one")
+    closer = {
+        "--section": section, "--full": full or None, "--view": view, "--layer": layer,
+        "--rows": rows, "--columns": columns, "--digits": digits, "--why": why,
+        "--h-sweep": h_sweep or None,
+    }  # fmt: skip
+    given = [option for option, value in closer.items() if value is not None]
+    if brief and given:
+        raise typer.BadParameter(f"--brief is one screen of the whole step: leave out {given[0]}")
     if (tap or cell) and layer is None:
         raise typer.BadParameter("--tap and --cell need --layer, such as --layer conv1")
 
@@ -162,14 +191,15 @@ def inspect_grad(
     from nncli.app.opening import open_spec_or_run
     from nncli.app.output import check_output
     from nncli.cli.options import entries, format_by_suffix, index_range, indices, weight_name, word
-    from nncli.core.errors import FailedCheck
+    from nncli.core.errors import FailedCheck, NncliError
     from nncli.render.formats import write
-    from nncli.render.pages.breakdown import document
+    from nncli.render.pages.breakdown import SECTIONS, document
+    from nncli.render.pages.brief import brief_document
     from nncli.render.pages.kinds import Choices
     from nncli.render.pages.update import overflow_words
     from nncli.render.streams import DelayedProgressBar, messages, results, say, write_bytes
     from nncli.render.terminal import TerminalPage
-    from nncli.render.text import Extent
+    from nncli.render.text import DECIMALS, Extent
 
     kind = "table"
     if format is not None:
@@ -181,18 +211,32 @@ def inspect_grad(
         kind = format_by_suffix(output, suffixes())
     if fragment:
         kind = options.as_fragment(kind)
-    extent = Extent(index_range(rows, "--rows"), index_range(columns, "--columns"), full, digits)
+    if (brief or section) and kind in WITHOUT_PAGE:
+        option = "--brief" if brief else "--section"
+        raise NncliError(
+            f"{option}: is of pages; as {kind} there is the whole step, or its drawing"
+        )
+    sections = tuple(word(text, "--section", tuple(SECTIONS)) for text in section or ())
+    extent = Extent(
+        index_range(rows, "--rows"),
+        index_range(columns, "--columns"),
+        full,
+        DECIMALS if digits is None else digits,
+    )
     chosen: tuple[int, ...] | None = ()
     if samples is not None:
         chosen = indices(samples, "--samples")
     elif batch or step > 1:
         chosen = None
     choices = Choices(
-        view=view.value,
+        view=(view or View.hadamard).value,
         extent=extent,
         layer=layer,
         tap=None if tap is None else indices(tap, "--tap"),
         cell=None if cell is None else indices(cell, "--cell"),
+        sections=sections,
+        # What is written to a file is kept, and whole; --why and --h-sweep come besides.
+        is_short=kind == "table" and output is None and not {*given} - {"--why", "--h-sweep"},
     )
     checked, most = entries(check)
     if output is not None:
@@ -212,9 +256,10 @@ def inspect_grad(
             weight=None if why is None else weight_name(why),
             windows=layer if tap or cell else None,
             sweeps=h_sweep,
+            diagnosed=source if brief else None,
             progress=progress,
         )
-    made = document(inspected, choices)
+    made = brief_document(inspected, source) if brief else document(inspected, choices)
     if output is not None or open_:
         browser.write_page(write(kind, made), output, overwrite=overwrite, opens=open_)
     elif kind == "table":

@@ -69,7 +69,6 @@ def test_the_page(page: Any) -> None:
         "BACKWARD (HADAMARD VIEW)",
         "UPDATE",
         "WHICH PRODUCT IS USED WHERE",
-        "PROOF",
         "WHAT THE NUMBERS MEAN",
     ]
     for published in (

@@ -128,7 +128,7 @@ WRONG = (
     *(("conv", RED, "box"), ("conv", "m", RED), ("conv", "m", "box", f"--{RED}")),
     *(("conv", "m", "1", option, RED) for option in ("--padding", "--stride", "--at", "--rows")),
     *(("inspect-grad", "n", x, RED) for x in ("--samples", "--layer", "--why", "--view")),
-    *(("inspect-grad", "n", x, RED) for x in ("--output", "--format", "--check")),
+    *(("inspect-grad", "n", x, RED) for x in ("--output", "--format", "--check", "--section")),
     *(("export", "r", "--to", RED), ("predict", "r", RED), ("evaluate", "r", "--data", RED)),
     *(("compare", RED, RED), ("summary", RED), ("train", "--resume", RED)),
 )  # fmt: skip

@@ -33,6 +33,7 @@ SPEC_COMMANDS = [
 ]
 RUN_COMMANDS = [
     ["inspect-grad", "{source}", "--check", "20"],
+    ["inspect-grad", "{source}", "--check", "off", "--brief"],
     ["inspect-grad", "{source}", "--check", "off", "--format", "json"],
     ["train", "{source}/spec.yaml", "--out", "{out}/run", *ONE_EPOCH],
     ["train", "--resume", "{source}", "--epochs", "3"],
@@ -140,6 +141,8 @@ OPTIONS = {
         "--set": ["train.eta=0.1", "network[0].units=4", "data.scale=standard", "dtype=float64"],
         "--samples": ["0", "0,1"],
         "--view": ["matrix", "hadamard", "kronecker", "index"],
+        "--section": ["backward", "proof"],
+        "--brief": [],
         "--layer": ["dense1", "conv1"],
         "--tap": ["0,0,0,0"],
         "--cell": ["0,0,0"],

@@ -3,7 +3,7 @@
 The same step as plain data has the schema nncli.trace/1.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import isfinite
 from typing import Any
 
@@ -19,18 +19,30 @@ from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.document import (
     Block,
     Document,
-    Grid,
+    Equation,
     Heading,
     Page,
     Paragraph,
     rounding_note,
 )
 from nncli.render.notation import TERMS
+from nncli.render.pages.brief import verdict_words
+from nncli.render.pages.excerpt import (
+    excerpt_backward,
+    excerpt_forward,
+    excerpt_update,
+    is_small,
+    more_to_see,
+    short_meaning,
+    short_products,
+    short_proof,
+)
 from nncli.render.pages.figures import step_figure
 from nncli.render.pages.kinds import Choices, page_of
+from nncli.render.pages.products import product_tables
 from nncli.render.pages.proof import findings, proof, sweep_page, why_block
-from nncli.render.pages.update import overflow_words, update
-from nncli.render.text import Extent, number, shape
+from nncli.render.pages.update import all_sums, overflow_words, update
+from nncli.render.text import Extent, number
 from nncli.render.web.step import step_page
 
 
@@ -38,45 +50,110 @@ def document(step: InspectedStep, choices: Choices) -> Document:
     """What there is to read of a step, for every format."""
     trace = step.inspection.trace
     page = breakdown(step, choices)  # at once: it refuses what there is not, whatever the format
+    whole = breakdown(step, choices._replace(is_short=False)) if choices.is_short else page
+    web = None if choices.sections else lambda: step_page(step.inspection, whole, choices.layer)
     return Document(
         trace.name,
         lambda: page,
         lambda: trace_record(step.inspection, step.why),
         lambda: trace_arrays(trace),
-        lambda: step_page(step.inspection, page, choices.layer),
+        web,
         lambda: step_figure(trace, choices.layer, choices.extent),
     )
 
 
 def breakdown(step: InspectedStep, choices: Choices) -> Page:
-    """The whole page."""
+    """The page: all of it, or the sections that are chosen."""
     inspection = step.inspection
     trace = inspection.trace
     chosen = [inspection.layer(choices.layer)] if choices.layer else list(trace.layers)
-    page: Page = [Heading(f"{trace.name}: one step, taken apart", 0), Paragraph(summary(trace))]
+    about = f"{summary(trace)} {PASSES}" if choices.is_short else summary(trace)
+    page: Page = [Heading(f"{trace.name}: one step, taken apart", 0), Paragraph(about)]
     beyond = inspection.overflow
     if beyond is not None:
         page.append(Paragraph(overflow_words(trace, beyond)))
-    page.append(Heading("forward", 1))
-    for layer in chosen:
-        page += forward(trace, layer, choices.extent)
-    page.append(Heading(f"backward ({choices.view} view)", 1))
-    for layer in reversed(chosen):
-        page += backward(trace, layer, choices)
-    page.append(Heading("update", 1))
-    for layer in chosen:
-        if layer.weight is not None:
-            page += update(trace, layer, choices.extent)
-    page.append(rounding_note(page))
-    page += [Heading("which product is used where", 1), *product_tables(trace, chosen)]
-    page += proof(inspection)
-    if step.sweep is not None:
-        page += sweep_page(step.sweep)
-    page.append(Heading("what the numbers mean", 1))
-    page += findings(trace) if beyond is None else [Paragraph(overflow_words(trace, beyond))]
+    if choices.is_short:
+        page.append(Paragraph(verdict_words(step)))
+    wanted = choices.sections or tuple(SECTIONS)
+    short: dict[str, Short] = {}
+    if choices.is_short:
+        short = IN_SHORT if is_small(trace) else EXCERPTS
+    for name, section in SECTIONS.items():
+        if name in wanted:
+            made = short[name](step, chosen) if name in short else section(step, choices, chosen)
+            page += made
+        if name == LAST_OF_NUMBERS and any(isinstance(block, Equation) for block in page):
+            page.append(rounding_note(page))
+        if name == "proof" and step.sweep is not None:
+            page += sweep_page(step.sweep)
     if step.why is not None:
         page += why_block(trace, step.why)
+    return [*page, more_to_see(trace)] if choices.is_short else page
+
+
+def _forward(step: InspectedStep, choices: Choices, chosen: Sequence[LayerTrace]) -> Page:
+    page: Page = [Heading("forward", 1)]
+    for layer in chosen:
+        page += forward(step.inspection.trace, layer, choices.extent)
     return page
+
+
+def _backward(step: InspectedStep, choices: Choices, chosen: Sequence[LayerTrace]) -> Page:
+    page: Page = [Heading(f"backward ({choices.view} view)", 1)]
+    for layer in reversed(chosen):
+        page += backward(step.inspection.trace, layer, choices)
+    return page
+
+
+def _update(step: InspectedStep, choices: Choices, chosen: Sequence[LayerTrace]) -> Page:
+    page: Page = [Heading("update", 1)]
+    for layer in chosen:
+        if layer.weight is not None:
+            sums = not choices.is_short
+            page += update(step.inspection.trace, layer, choices.extent, sums=sums)
+    return [*page, *all_sums(chosen)] if choices.is_short else page
+
+
+def _products(step: InspectedStep, choices: Choices, chosen: Sequence[LayerTrace]) -> Page:
+    heading = Heading("which product is used where", 1)
+    return [heading, *product_tables(step.inspection.trace, chosen)]
+
+
+def _proof(step: InspectedStep, choices: Choices, chosen: Sequence[LayerTrace]) -> Page:
+    return proof(step.inspection)
+
+
+def _meaning(step: InspectedStep, choices: Choices, chosen: Sequence[LayerTrace]) -> Page:
+    trace, beyond = step.inspection.trace, step.inspection.overflow
+    words = findings(trace) if beyond is None else [Paragraph(overflow_words(trace, beyond))]
+    return [Heading("what the numbers mean", 1), *words]
+
+
+PASSES = (
+    "Forward, the outputs are computed; backward, how C changes with each number; then every "
+    "weight takes its step."
+)
+Section = Callable[[InspectedStep, Choices, Sequence[LayerTrace]], Page]
+Short = Callable[[InspectedStep, Sequence[LayerTrace]], Page]
+
+SECTIONS: dict[str, Section] = {
+    "forward": _forward,
+    "backward": _backward,
+    "update": _update,
+    "products": _products,
+    "proof": _proof,
+    "meaning": _meaning,
+}
+LAST_OF_NUMBERS = "update"  # behind which it is said how they are rounded
+IN_SHORT: dict[str, Short] = {"products": short_products, "proof": short_proof}
+EXCERPTS: dict[str, Short] = {
+    "forward": excerpt_forward,
+    "backward": excerpt_backward,
+    "update": excerpt_update,
+    "products": lambda step, chosen: [],  # stand beside the lines already
+    "proof": short_proof,
+    "meaning": short_meaning,
+}
 
 
 def summary(trace: Trace) -> str:
@@ -108,42 +185,6 @@ def error_source(trace: Trace, layer: LayerTrace) -> str:
         return "δ = a − y" if trace.cost.error_is_delta else "∂C/∂a = a − y"
     above = trace.layers[position + 1]
     return page_of(above).error_source_below(above.name)
-
-
-def product_tables(trace: Trace, layers: Sequence[LayerTrace]) -> Iterator[Block]:
-    """Which product is used where, in the order of the step."""
-    parts = {
-        "Forward, from the input on:": [row for layer in layers for row in forward_rows(layer)],
-        "Backward, from the output on:": [
-            row for layer in reversed(layers) for row in backward_rows(trace, layer)
-        ],
-        "Update:": [row for layer in layers for row in update_rows(layer)],
-    }
-    for words, rows in parts.items():
-        if rows:
-            yield Paragraph(words)
-            yield Grid(("layer", "line", "product", "shapes"), tuple(rows), words=4)
-
-
-def forward_rows(layer: LayerTrace) -> Iterator[tuple[str, ...]]:
-    yield from ((layer.name, *row) for row in page_of(layer).forward_products(layer))
-
-
-def backward_rows(trace: Trace, layer: LayerTrace) -> Iterator[tuple[str, ...]]:
-    is_last = layer is trace.layers[-1]
-    fused = is_last and trace.cost.error_is_delta
-    if is_last and not fused:
-        yield layer.name, "∂C/∂a = a − y", "none: a difference", shape(layer.placed.output_shape)
-    rows = page_of(layer).backward_products(layer, fused=fused)
-    yield from ((layer.name, *row) for row in rows)
-
-
-def update_rows(layer: LayerTrace) -> Iterator[tuple[str, ...]]:
-    placed = layer.placed
-    for key, symbol in (("weight", "W"), ("bias", "b")):
-        if layer.quantity(key) is not None:
-            w, sizes = placed.layer.symbols.get(key, symbol), placed.parameter_shapes[key]
-            yield layer.name, f"{w} new = {w} + Δ{w}", "none: a sum", shape(sizes)
 
 
 # As plain data

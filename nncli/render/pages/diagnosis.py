@@ -207,12 +207,19 @@ def short_verdict(diagnosis: Diagnosis, more: str, width: int = 80) -> list[str]
         more: the command that tries cures.
     """
     if not diagnosis.findings:
+        if diagnosis.evidence.base is None:
+            return wrapped(f"diagnosis: nothing found before training; {more} trains copies", width)
         lines = [f"diagnosis: {_good_words(diagnosis)}"]
         return lines if _is_well(diagnosis) else [*lines, f"cures are tried by {more}"]
-    lines = wrap(f"diagnosis: {verdict_words(diagnosis)}: {diagnosis.findings[0].says}", width)
+    lines = wrapped(f"diagnosis: {verdict_words(diagnosis)}: {diagnosis.findings[0].says}", width)
     if len(lines) >= MOST_LINES:
         lines = [*lines[: MOST_LINES - 2], f"{lines[MOST_LINES - 2][: width - 2]} …"]
     return [*lines, f"cures are tried by {more}"]
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """In lines; names with hyphens stay whole."""
+    return wrap(text, width, break_on_hyphens=False)
 
 
 def _good_words(diagnosis: Diagnosis) -> str:

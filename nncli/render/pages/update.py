@@ -1,6 +1,6 @@
 """The update of a step: from the gradient, link by link, to the new parameters."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,17 +37,39 @@ Values = dict[str, Array]
 Lines = Callable[[Any, str, str, Values], list[Line]]
 
 
-def update(trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
-    """W old, how each link makes its part of ΔW, W new; and that they add up to the last digit."""
+def update(
+    trace: Trace, layer: LayerTrace, extent: Extent, *, sums: bool = True
+) -> Iterator[Block]:
+    """W old, how each link makes its part of ΔW, W new; and that they add up to the last digit.
+
+    Args:
+        sums: False leaves out how exact that is; `all_sums` says it of all layers at once.
+    """
     yield Heading(layer.name, 2)
     own = layer.placed.layer.symbols
     for key, symbol in (("weight", "W"), ("bias", "b")):
         if getattr(layer, key) is not None:
-            yield from _parameter(trace, layer, key, own.get(key, symbol), extent)
+            yield from _parameter(trace, layer, key, own.get(key, symbol), extent, sums=sums)
+
+
+def all_sums(layers: Sequence[LayerTrace]) -> Iterator[Block]:
+    """By how much the sums of all parameters are off."""
+    keys = [
+        (layer, key)
+        for layer in layers
+        for key in ("weight", "bias")
+        if layer.quantity(key) is not None
+    ]
+    if keys:
+        parts = [
+            np.concatenate([getattr(layer, f"{key}{part}").ravel() for layer, key in keys])
+            for part in ("", "_update", "_new")
+        ]
+        yield Paragraph(sum_words("w", *parts), note=True)
 
 
 def _parameter(
-    trace: Trace, layer: LayerTrace, key: str, symbol: str, extent: Extent
+    trace: Trace, layer: LayerTrace, key: str, symbol: str, extent: Extent, *, sums: bool
 ) -> Iterator[Block]:
     values = values_of(trace, layer, key)
     old, step, new = (getattr(layer, f"{key}{part}") for part in ("", "_update", "_new"))
@@ -62,8 +84,9 @@ def _parameter(
         factor = symbol_of(incoming, symbol)
     terms = [(symbol, old), (f"Δ{symbol} = −η {_factor(factor)}", step), (f"{symbol} new", new)]
     yield from equations(terms, "+=", extent, WEIGHTS)
-    yield Paragraph(sum_words(symbol, old, step, new), note=True)
-    if len(trace.links) > 1:
+    if sums:
+        yield Paragraph(sum_words(symbol, old, step, new), note=True)
+    if sums and len(trace.links) > 1:
         for name in (name for link in trace.links for name in link.counters):
             yield Paragraph(f"{_counted(name, int(trace.scalars[name]))}.", note=True)
         each = ", ".join(f"{name} {off:g}" for name, off in link_ulps(trace, values))

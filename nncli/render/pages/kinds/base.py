@@ -10,13 +10,22 @@ from nncli.render.notation import SYMBOL
 from nncli.render.pages.matrices import units
 from nncli.render.text import Extent, shape
 
-Row = tuple[str, str, str]  # a line of the computation, the kind of its product, shapes
+
+class Row(NamedTuple):
+    """A line of the computation, the kind of its product, shapes; and the quantity it makes."""
+
+    line: str
+    product: str
+    shapes: str
+    result: str
 
 
 class Choices(NamedTuple):
     """What of a step is shown.
 
     `tap` and `cell` name one filter tap and one input cell of the conv layer that `layer` names.
+    `sections` are those of the page that are shown; none: all of them. `is_short`: of a large
+    network an excerpt of each, of a small one what is said only once.
     """
 
     view: str = "hadamard"
@@ -24,6 +33,8 @@ class Choices(NamedTuple):
     layer: str | None = None
     tap: tuple[int, ...] | None = None
     cell: tuple[int, ...] | None = None
+    sections: tuple[str, ...] = ()
+    is_short: bool = False
 
 
 class LayerPage:
@@ -72,7 +83,7 @@ def formula_rows(layer: LayerTrace, formulas: Sequence[Formula]) -> Iterator[Row
         sizes = [shape(array.shape[1:] or array.shape) for array in arrays if array is not None]
         signs = [f" {sign} " for sign in formula.signs] or [", "] * len(sizes)
         joined = "".join(map("".join, zip(["", *signs], sizes, strict=False)))
-        yield formula.text, formula.product, joined
+        yield Row(formula.text, formula.product, joined, formula.terms[-1])
 
 
 def with_numbers(

@@ -119,7 +119,7 @@ class ConvPage(WeightedPage):
         placed = layer.placed
         window = shape(placed.parameter_shapes["weight"][1:])
         plus = " + b" if layer.bias is not None else ""
-        yield f"z = Σ window ⊙ filter{plus}", SUMMED, f"{window} ⊙ {window}"
+        yield Row(f"z = Σ window ⊙ filter{plus}", SUMMED, f"{window} ⊙ {window}", "z")
         yield activation_row(layer, shape(placed.output_shape))
 
     def backward_products(self, layer: LayerTrace, *, fused: bool) -> Iterator[Row]:
@@ -127,9 +127,9 @@ class ConvPage(WeightedPage):
         kernel = shape(placed.parameter_shapes["weight"][2:])
         image = shape(placed.output_shape[1:])
         yield delta_row(shape(placed.output_shape), fused=fused)
-        yield "∂C/∂W = Σ cells ⊙ δ", SUMMED, f"{image} ⊙ {image}"
+        yield Row("∂C/∂W = Σ cells ⊙ δ", SUMMED, f"{image} ⊙ {image}", "weight_gradient")
         yield from bias_rows(layer, str(placed.output_shape[0]))
-        yield "∂C/∂input = Σ δ ⊙ filter", SUMMED, f"{kernel} ⊙ {kernel}"
+        yield Row("∂C/∂input = Σ δ ⊙ filter", SUMMED, f"{kernel} ⊙ {kernel}", "downstream")
 
 
 def tap_of_one_sample(trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]:

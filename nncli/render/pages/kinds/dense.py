@@ -89,7 +89,8 @@ class DensePage(WeightedPage):
             yield from sum_and_mean("a ⊗ δ", gradient, n, extent)
         else:
             yield from equations([("∂C/∂W", gradient)], "", extent)
-        yield from bias_gradients(layer, extent)
+        if n > 1:  # of one sample it is δ, which has been shown
+            yield from bias_gradients(layer, extent)
 
     def matrix_product(self, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
         assert layer.delta is not None
@@ -170,7 +171,7 @@ class DensePage(WeightedPage):
         n = len(layer.input)
         inputs, outputs = shape(layer.placed.input_shape), shape(layer.placed.output_shape)
         plus = " + b" if layer.bias is not None else ""
-        yield f"z = a W{plus}", "matrix product", f"{n}×{inputs} · {inputs}×{outputs}"
+        yield Row(f"z = a W{plus}", "matrix product", f"{n}×{inputs} · {inputs}×{outputs}", "z")
         yield activation_row(layer, outputs)
 
     def backward_products(self, layer: LayerTrace, *, fused: bool) -> Iterator[Row]:
@@ -179,9 +180,11 @@ class DensePage(WeightedPage):
         yield delta_row(outputs, fused=fused)
         over = f", mean of {n}" if n > 1 else ""
         outer = "outer (Kronecker) product"
-        yield "∂C/∂W = a ⊗ δ", outer, f"{inputs}×1 · 1×{outputs}{over}"
+        sizes = f"{inputs}×1 · 1×{outputs}{over}"
+        yield Row("∂C/∂W = a ⊗ δ", outer, sizes, "weight_gradient")
         yield from bias_rows(layer, outputs)
-        yield "∂C/∂input = δ Wᵀ", "matrix product", f"{n}×{outputs} · {outputs}×{inputs}"
+        sizes = f"{n}×{outputs} · {outputs}×{inputs}"
+        yield Row("∂C/∂input = δ Wᵀ", "matrix product", sizes, "downstream")
 
 
 def sum_and_mean(

@@ -21,7 +21,7 @@ class FlattenPage(LayerPage):
     def forward_products(self, layer: LayerTrace) -> Iterator[Row]:
         placed = layer.placed
         sizes = f"{shape(placed.input_shape)} → {shape(placed.output_shape)}"
-        yield "a = input, as a vector", "none", sizes
+        yield Row("a = input, as a vector", "none", sizes, "a")
 
 
 class PoolPage(LayerPage):
@@ -44,8 +44,8 @@ class PoolPage(LayerPage):
 
     def forward_products(self, layer: LayerTrace) -> Iterator[Row]:
         inputs, outputs = shape(layer.placed.input_shape), shape(layer.placed.output_shape)
-        yield f"a = {self.what} of each", "none", f"{inputs} → {outputs}"
+        yield Row(f"a = {self.what} of each", "none", f"{inputs} → {outputs}", "a")
 
     def backward_products(self, layer: LayerTrace, *, fused: bool) -> Iterator[Row]:
         inputs, outputs = shape(layer.placed.input_shape), shape(layer.placed.output_shape)
-        yield f"back: {self.back}", "none", f"{outputs} → {inputs}"
+        yield Row(f"back: {self.back}", "none", f"{outputs} → {inputs}", "downstream")

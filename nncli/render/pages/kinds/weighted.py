@@ -118,8 +118,8 @@ def mean_over(n: int) -> str:
 
 def delta_row(outputs: str, *, fused: bool) -> Row:
     if fused:
-        return "δ = a − y", "none: σ′ has cancelled", outputs
-    return "δ = ∂C/∂a ⊙ σ′(z)", "Hadamard product", f"{outputs} ⊙ {outputs}"
+        return Row("δ = a − y", "none: σ′ has cancelled", outputs, "delta")
+    return Row("δ = ∂C/∂a ⊙ σ′(z)", "Hadamard product", f"{outputs} ⊙ {outputs}", "delta")
 
 
 def summed(gradient: Array, n: int) -> Array:
@@ -132,12 +132,12 @@ def summed(gradient: Array, n: int) -> Array:
 def activation_row(layer: LayerTrace, outputs: str) -> Row:
     assert layer.activation is not None
     by = "none: unit by unit" if ACTIVATIONS[layer.activation].elementwise else "none: all units"
-    return f"a = {layer.activation}(z)", by, f"{outputs} → {outputs}"
+    return Row(f"a = {layer.activation}(z)", by, f"{outputs} → {outputs}", "a")
 
 
 def bias_rows(layer: LayerTrace, units: str) -> Iterator[Row]:
     if layer.bias is not None:
-        yield "∂C/∂b = Σ δ", "none: a sum", units
+        yield Row("∂C/∂b = Σ δ", "none: a sum", units, "bias_gradient")
 
 
 def hadamard_table(trace: Trace, layer: LayerTrace, extent: Extent) -> Grid:
