@@ -10,6 +10,7 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     trace_step(source)              takes one step; the Trace of everything in it
     export(run, to)                 writes its network as ONNX, PyTorch, safetensors or npz
     inspect(source)                 proves such a step, or a Trace; an Inspection
+    explain(source)                 derives such a step with its numbers; a Derivation
     init(name, data=...)            writes a spec for a data file, or a starter; the Draft of it
     compare(runs)                   run folders side by side, as a Comparison
     report(runs)                    all that run folders say of their trainings, as a Report
@@ -21,8 +22,9 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     predict(run, inputs)            what it says about new samples; a Prediction
     predict_blocks(run, inputs)     the same for inputs of any length; Predictions, one by one
     summary(source)                 layers, shapes, arithmetic, memory, times; a Summary
-    Spec, Prepared, Training, Trace, Exported, Inspection, Diagnosis, Draft, Comparison, Evaluated,
-    Prediction, Predictions, Report, Summary, SpecListing (or Shown), Filtering
+    Spec, Prepared, Training, Trace, Exported, Inspection, Derivation, Diagnosis, Draft,
+    Comparison, Evaluated, Prediction, Predictions, Report, Summary, SpecListing (or Shown),
+    Filtering
                                     what these return
     Epoch, Progress                 what a training reports while it runs
     NncliError                      a mistake in what was given; its text says which
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from nncli.app.conv import conv
     from nncli.app.diagnose import diagnose
     from nncli.app.evaluate import evaluate
+    from nncli.app.explain import explain
     from nncli.app.export import export
     from nncli.app.init import draft, init
     from nncli.app.inspect import inspect, trace_step
@@ -66,6 +69,7 @@ if TYPE_CHECKING:
     from nncli.app.train import train
     from nncli.app.weights import start_from
     from nncli.filtering.record import Filtering
+    from nncli.inspection.derivation.lessons import Derivation
     from nncli.inspection.record import Inspection
     from nncli.nn.trace import Trace
     from nncli.spec import Spec, load_spec
@@ -75,6 +79,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Comparison",
+    "Derivation",
     "Diagnosis",
     "Draft",
     "Epoch",
@@ -100,6 +105,7 @@ __all__ = [
     "diagnose",
     "draft",
     "evaluate",
+    "explain",
     "export",
     "init",
     "inspect",
@@ -137,6 +143,8 @@ _HOME = {
     "Summary": "nncli.app.records",
     "Training": "nncli.app.records",
     "Inspection": "nncli.inspection.record",
+    "Derivation": "nncli.inspection.derivation.lessons",
+    "explain": "nncli.app.explain",
     "Trace": "nncli.nn.trace",
     "conv": "nncli.app.conv",
     "export": "nncli.app.export",

@@ -28,6 +28,7 @@ COMMANDS = {  # in the order in which --help lists them; each is in a module of 
     "init": {},
     "train": {},
     "inspect-grad": {},
+    "explain": {},
     "diagnose": {},
     # A filter written out may begin with a negative number, which looks like an option. So what is
     # unknown comes as an argument, and the command refuses it.

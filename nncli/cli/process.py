@@ -122,7 +122,7 @@ def keyboard() -> Iterator[Callable[[float | None], str] | None]:
     Arrows are named, the end of the input and a lone Escape are "escape". None where standard input
     is no terminal. Ctrl-C ends what is within, and is no error.
     """
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         with suppress(KeyboardInterrupt):
             yield None
         return

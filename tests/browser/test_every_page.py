@@ -18,6 +18,7 @@ PAGES: dict[str, list[tuple[str | Path, ...]]] = {
     "two-two-two": [("inspect-grad", CONFIGS / "two-two-two.yaml")],
     "digits-conv": [("inspect-grad", CONFIGS / "digits-conv.yaml")],
     "digits-batchnorm": [("inspect-grad", CONFIGS / "digits-batchnorm.yaml")],
+    "derivation": [("explain", CONFIGS / "digits-conv.yaml", "--wrong", "updated_weights")],
     "one layer": [("inspect-grad", CONFIGS / "digits-conv.yaml", "--layer", "conv1")],
     "filter": [("conv", "1 2 3; 4 5 6; 7 8 9", "1 0; 0 1", "--upstream", "upstream.csv")],
     "training": [

@@ -1,18 +1,12 @@
 """nncli conv, as it is called from a shell."""
 
-import codecs
 import io
 import json
 import os
-import pty
 import re
-import select
-import signal
 import subprocess
 import sys
-import termios
 import time
-from collections.abc import Iterator
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -512,78 +506,9 @@ def test_an_output_that_cannot_be(refused: Any, name: str, words: list[str]) -> 
 # In a terminal
 
 
-class Terminal:
-    """nncli in a pseudo-terminal."""
-
-    def __init__(self, *arguments: Any, **environment: Any) -> None:
-        self.master, self.slave = pty.openpty()
-        self.before = termios.tcgetattr(self.slave)
-        self.text = ""
-        self.decoder = codecs.getincrementaldecoder("utf-8")()  # reads may split a character
-        kept = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "COLUMNS")}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "nncli", "conv", *map(str, arguments)],
-            stdin=self.slave,
-            stdout=self.slave,
-            stderr=self.slave,
-            env={**kept, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment},
-            start_new_session=True,
-            preexec_fn=self.take_control,
-        )
-
-    def take_control(self) -> None:
-        import fcntl
-
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-        # Where the tests run in the background of a shell, Ctrl-C is ignored, and would be here.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-    def read_until(self, words: Any, seconds: Any = LIMIT, after: int = 0) -> None:
-        end = time.monotonic() + seconds
-        while words not in self.text[after:]:
-            assert time.monotonic() < end, self.text
-            self.read(0.1)
-
-    def read(self, seconds: Any) -> None:
-        while select.select([self.master], [], [], seconds)[0]:
-            self.text += self.decoder.decode(os.read(self.master, 65536))
-            seconds = 0
-
-    def type(self, keys: Any) -> None:
-        os.write(self.master, keys)
-
-    def end(self) -> Any:
-        """The status; the terminal is as it was, and shows its cursor."""
-        end = time.monotonic() + LIMIT
-        while self.process.poll() is None and time.monotonic() < end:
-            self.read(0.05)
-        self.read(0.05)
-        assert termios.tcgetattr(self.slave) == self.before
-        assert "Traceback" not in self.text
-        assert self.text.count("\x1b[?25l") == self.text.count("\x1b[?25h") or (
-            self.text.rindex("\x1b[?25h") > self.text.rindex("\x1b[?25l")
-        )
-        return self.process.poll()
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            os.kill(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        os.close(self.master)
-        os.close(self.slave)
-
-
 @pytest.fixture
-def terminal() -> Iterator[Any]:
-    opened = []
-
-    def start(*arguments: Any, **environment: Any) -> Any:
-        opened.append(Terminal(*arguments, **environment))
-        return opened[-1]
-
-    yield start
-    for each in opened:
-        each.close()
+def terminal(open_terminal: Any) -> Any:
+    return partial(open_terminal, "conv")
 
 
 def test_the_heat_map_has_colour_in_a_terminal(terminal: Any) -> None:

@@ -20,6 +20,7 @@ CALLS: dict[str, tuple[str | Path, ...]] = {
     "init": ("xor", "--stdout"),
     "train": (CONFIGS / "xor.yaml", "--epochs", "2"),
     "inspect-grad": (CONFIGS / "two-two-two.yaml",),
+    "explain": (CONFIGS / "two-two-two.yaml",),
     "diagnose": ("RUN", "--quick"),
     "conv": (ROOT / "data/conv/matrix.csv", "sobel-x"),
     "evaluate": ("RUN",),
@@ -117,6 +118,7 @@ SOUND = (
     *(("predict", "r", "t", "--format", "jsonl"), ("summary", "n"), ("show", "n"), ("show", "r")),
     *(("show", "n", "--format", "json"), ("compare", "r", "r"), ("inspect-grad", "n")),
     *(("inspect-grad", "r", "--format", x) for x in ("markdown", "latex", "html", "svg", "json")),
+    *(("explain", "n"), ("explain", "r", "--format", "html"), ("explain", "n", "--wrong", "sign")),
     *(("conv", "m", "1"), ("conv", "m", "1", "--format", "json")),
     *(("export", "r", "--to", x, "--overwrite") for x in ("pytorch", "onnx", "npz")),
     *(("init", "new", "--data", "t", "--overwrite"), ("init", "--data", "t", "new", "--stdout")),
@@ -129,6 +131,7 @@ WRONG = (
     *(("conv", "m", "1", option, RED) for option in ("--padding", "--stride", "--at", "--rows")),
     *(("inspect-grad", "n", x, RED) for x in ("--samples", "--layer", "--why", "--view")),
     *(("inspect-grad", "n", x, RED) for x in ("--output", "--format", "--check", "--section")),
+    *(("explain", "n", x, RED) for x in ("--sample", "--layer", "--wrong", "--format", "--output")),
     *(("export", "r", "--to", RED), ("predict", "r", RED), ("evaluate", "r", "--data", RED)),
     *(("compare", RED, RED), ("summary", RED), ("train", "--resume", RED)),
 )  # fmt: skip

@@ -52,7 +52,8 @@ MATHEMATICS = {
     "α": r"\alpha ", "φ": r"\varphi ", "Φ": r"\Phi ",
     "β": r"\beta ", "γ": r"\gamma ", "ε": r"\varepsilon ", "√": r"\surd ",
     "₁": "_{1}", "₂": "_{2}", "ᵗ": "^{t}",
-    "∇": r"\nabla ", "ᵀ": r"^{T}", "²": "^{2}", "≤": r"\le ", "≥": r"\ge ", "★": r"\star ",
+    "∇": r"\nabla ", "ᵀ": r"^{T}", "½": r"\tfrac{1}{2}",
+    "²": "^{2}", "≤": r"\le ", "≥": r"\ge ", "★": r"\star ",
 }  # fmt: skip
 HAT = "\u0302"  # over the letter before it
 LETTER_WITH_HAT = rf"(\w){HAT}"  # splits a text so that every second part is such a letter

@@ -20,12 +20,14 @@ from nncli.app.report_records import Report
 from nncli.core.errors import NncliError
 from nncli.core.notebooks import MimeBundle
 from nncli.filtering.record import Filtering
+from nncli.inspection.derivation.lessons import Derivation
 from nncli.inspection.record import Inspection, inspect
 from nncli.nn.trace import Trace
 from nncli.render.document import Document
 from nncli.render.pages import breakdown, filtering
 from nncli.render.pages.comparison import SideBySide
 from nncli.render.pages.evaluation import evaluation_document, evaluation_page
+from nncli.render.pages.explain import screens
 from nncli.render.pages.kinds import Choices
 from nncli.render.pages.report import (
     comparison_document,
@@ -98,6 +100,12 @@ def _(record: Inspection) -> Shown:
 @shown.register
 def _(record: Trace) -> Shown:
     return shown(inspect(record, checked=False))
+
+
+@shown.register
+def _(record: Derivation) -> Shown:
+    made = screens.document(record)
+    return made, lambda: TerminalPage(made.page)
 
 
 @shown.register

@@ -33,6 +33,7 @@ MADE: dict[str, Callable[[Path], Any]] = {
     "Trace": lambda run: nncli.trace_step(CONFIGS / "two-two-two.yaml"),
     "Inspection": lambda run: nncli.inspect(CONFIGS / "seed-3-4-2.yaml"),
     "InspectedStep": lambda run: InspectedStep(nncli.inspect(CONFIGS / "two-two-two.yaml")),
+    "Derivation": lambda run: nncli.explain(CONFIGS / "xor.yaml", wrong="updated_weights"),
     "Filtering": lambda run: nncli.conv(MATRIX, "sobel-x"),
     "ExplainedFilter": lambda run: explain(str(MATRIX), "box", Options()),
     "Training": lambda run: nncli.train(nncli.load_spec(CONFIGS / "iris.yaml", ["train.epochs=3"])),

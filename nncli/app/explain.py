@@ -1,0 +1,45 @@
+"""nncli.explain: one step, derived with its own numbers."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from nncli.app.inspect import trace_step
+from nncli.app.opening import SpecOrRun
+from nncli.inspection.derivation.derive import derive
+from nncli.inspection.derivation.lessons import Derivation
+from nncli.inspection.derivation.wrong import check_word
+from nncli.nn.trace import Trace
+from nncli.spec import Spec
+
+
+def explain(
+    source: Trace | SpecOrRun | Spec | str | Path,
+    *,
+    samples: Sequence[int] | None = None,
+    step: int = 1,
+    layer: str | None = None,
+    wrong: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Derivation:
+    """Derives one step of backpropagation, statement by statement, with its numbers.
+
+    Args:
+        source: a spec, a run folder or the path of one; or the Trace of a step, without the other
+            arguments that choose one.
+        samples: which samples of the training data, counted from 0, are the mini-batch; the first
+            of them is followed. None: the mini-batch that training would draw.
+        step: counted from 1 from there; those before it are taken first.
+        layer: the name of the only layer that is derived; None: all.
+        wrong: a classic mistake that is shown beside what is right, a word of
+            `nncli.inspection.mistakes`.
+        progress: called now and then with the steps that were taken, and how many are to be.
+
+    Raises:
+        SpecError, DataError, RunError: as for `train`. NncliError: there is no such sample, step,
+            layer or mistake. DivergedError: the cost is not finite there.
+    """
+    if wrong is not None:
+        check_word(wrong)
+    if not isinstance(source, Trace):
+        source = trace_step(source, samples=samples, step=step, progress=progress)
+    return derive(source, layer=layer, wrong=wrong)

@@ -1,0 +1,156 @@
+"""nncli explain."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nncli.cli import browser, options
+from nncli.render.formats import FORMATS, suffixes
+
+WHAT, HOW, OUTPUT = "What is derived", "How", "Output"
+
+Samples = Annotated[
+    str | None,
+    typer.Option(
+        "--sample",
+        "--samples",
+        metavar="0,3,7",
+        help="The mini-batch is these samples of the training data; the first one is followed.",
+        show_default="the mini-batch that training would draw",
+        rich_help_panel=WHAT,
+    ),
+]
+StepNumber = Annotated[
+    int,
+    typer.Option(
+        metavar="K",
+        min=1,
+        help="The K-th step of training, after K−1 real ones.",
+        rich_help_panel=WHAT,
+    ),
+]
+Layer = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="This layer only.", rich_help_panel=WHAT),
+]
+Overrides = Annotated[list[str] | None, options.overrides(WHAT)]
+AskOption = Annotated[
+    bool,
+    typer.Option(
+        "--ask",
+        help="Ask for the next number before it is shown, and say what a wrong one means.",
+        rich_help_panel=HOW,
+    ),
+]
+Wrong = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KIND",
+        help="Show a classic mistake beside what is right, and what it does to the step: "
+        "sigma_prime_of_a, missing_sigma_prime_hidden, updated_weights, untransposed, "
+        "sum_for_mean, missing_half, ...",
+        rich_help_panel=HOW,
+    ),
+]
+FormatOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WORD",
+        help=f"The format: {', '.join(FORMATS)}.",
+        show_default="screens on a terminal, else table",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Output = Annotated[
+    Path | None,
+    options.output(f"Write to this file: {' '.join(suffixes())}", OUTPUT),
+]
+Fragment = Annotated[bool, options.fragment(OUTPUT)]
+Overwrite = Annotated[bool, options.overwrite(OUTPUT)]
+Open = Annotated[bool, browser.open_option(OUTPUT)]
+
+
+def explain(
+    source: options.SpecOrRun,
+    samples: Samples = None,
+    step: StepNumber = 1,
+    layer: Layer = None,
+    set_: Overrides = None,
+    ask: AskOption = False,
+    wrong: Wrong = None,
+    format: FormatOption = None,
+    output: Output = None,
+    fragment: Fragment = False,
+    overwrite: Overwrite = False,
+    open_: Open = False,
+) -> None:
+    """Derive a step of backpropagation with your own numbers, screen by screen.
+
+    Forward, the cost, the chain rule through each layer, the gradients, the step: what is
+    multiplied by what, and why. On a terminal: space or an arrow goes on, b back, a number and g
+    jumps, q ends.
+    """
+    from nncli.nn.parallel.blas import load_numpy
+
+    load_numpy()
+    from nncli.app.explain import explain as derive
+    from nncli.app.opening import open_spec_or_run
+    from nncli.app.output import check_output
+    from nncli.cli.options import format_by_suffix, indices, word
+    from nncli.core.errors import NncliError
+    from nncli.render.formats import write
+    from nncli.render.pages.explain.screens import document
+    from nncli.render.streams import DelayedProgressBar, messages, results, say, write_bytes
+    from nncli.render.terminal import TerminalPage
+
+    kind = None if format is None else word(format, "--format", tuple(FORMATS))
+    if open_:
+        browser.refuse_no_page(output, format)
+        kind = "html"
+    elif format is None and output is not None:
+        kind = format_by_suffix(output, suffixes())
+    if fragment:
+        kind = options.as_fragment(kind)
+    if ask and (kind is not None or output is not None):
+        raise NncliError(
+            "--ask is a dialogue: it has no file and no format; leave out --output, --open and "
+            "--format"
+        )
+    chosen = None if samples is None else indices(samples, "--sample")
+    if output is not None:
+        check_output(output, overwrite=overwrite, inputs=[source])
+    opened = open_spec_or_run(source, set_ or [])
+    if output is not None:
+        check_output(output, overwrite=overwrite, inputs=opened.prepared.spec.files())
+    for note in opened.notes:
+        say(messages(), note)
+    with DelayedProgressBar(messages()) as progress:
+        derivation = derive(
+            opened, samples=chosen, step=step, layer=layer, wrong=wrong, progress=progress
+        )
+    if ask:
+        from functools import partial
+
+        from nncli.cli.dialogue import hold
+        from nncli.render.pages.explain.questions import interview
+
+        hold(partial(interview, derivation))
+        return
+    screen = results()
+    if kind is None and screen.is_terminal:
+        from nncli.cli.process import keyboard
+        from nncli.render.pages.explain.reader import read
+
+        with keyboard() as read_key:
+            if read_key is not None:
+                read(derivation, screen, read_key)
+                return
+    made = document(derivation)
+    if output is not None or open_:
+        assert kind is not None
+        browser.write_page(write(kind, made), output, overwrite=overwrite, opens=open_)
+    elif kind in (None, "table"):
+        screen.print(TerminalPage(made.page), crop=False)  # a cell too wide goes on below
+    else:
+        write_bytes(write(kind, made))

@@ -1,0 +1,88 @@
+"""What every lesson has, and how a reader is shown some entries of a long axis."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from nncli.nn.arrays import Array
+from nncli.nn.trace import LayerTrace
+
+SHORT = 4  # entries of an axis that is shown whole
+MOST = 3  # entries that are shown of a longer one
+WHOLE_JACOBIAN = 10  # classes up to which a softmax's Jacobian is shown in full
+
+
+class Excerpt(NamedTuple):
+    """Entries of an axis, in ascending order: all of a short one, else those that tell most."""
+
+    indices: tuple[int, ...]
+    total: int
+
+    @property
+    def is_all(self) -> bool:
+        return len(self.indices) == self.total
+
+    @property
+    def with_gap(self) -> tuple[int | None, ...]:
+        """The indices, and None where there are more."""
+        return self.indices if self.is_all else (*self.indices, None)
+
+
+def largest(values: Array, most: int = MOST, always: tuple[int, ...] = ()) -> Excerpt:
+    """The entries with the largest |values|, the first of equal ones; `always` are among them."""
+    sizes = np.abs(values.astype(np.float64).ravel())
+    order = [int(k) for k in np.argsort(-np.nan_to_num(sizes, nan=np.inf), kind="stable")]
+    most = max(most, len(always), SHORT if sizes.size <= SHORT else 0)
+    chosen = list(dict.fromkeys([*always, *order]))[:most]
+    return Excerpt(tuple(sorted(chosen)), sizes.size)
+
+
+def around_largest(values: Array) -> tuple[Excerpt, Excerpt]:
+    """Rows and columns around the largest |value| of a matrix; all of short ones."""
+    place = np.unravel_index(int(np.argmax(np.nan_to_num(np.abs(values)))), values.shape)
+    found = []
+    for at, size in zip(place, values.shape, strict=True):
+        most = size if size <= SHORT else MOST
+        first = max(0, min(int(at) - most // 2, size - most))
+        found.append(Excerpt(tuple(range(first, first + most)), size))
+    return found[0], found[1]
+
+
+class Ask(NamedTuple):
+    """A number that a reader may be asked for.
+
+    Attributes:
+        quantity: what it is, a key of the record; `place` which of its entries.
+        given: what it follows from, each with its symbol.
+        rule: how, as a formula.
+        wrongs: what classic mistakes would give instead, by the mistake's word.
+    """
+
+    quantity: str
+    place: tuple[int, ...]
+    rule: str
+    given: tuple[tuple[str, float], ...]
+    value: float
+    wrongs: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Lesson:
+    """One statement.
+
+    Attributes:
+        layer: that it is about; None: the whole network.
+        again: the name of the layer of which the same was derived before.
+        ask: the number that a reader could find before it is shown.
+    """
+
+    layer: LayerTrace | None = None
+    again: str | None = None
+    ask: Ask | None = None
+
+    @property
+    def of(self) -> LayerTrace:
+        """The layer of a lesson that has one."""
+        assert self.layer is not None
+        return self.layer

@@ -1,0 +1,169 @@
+"""A step as a derivation: which lessons there are, and in which order.
+
+Forward layer by layer, the cost; then all errors from the last layer to the first, each through σ
+and through the weights; then the gradients by the parameters, the step, and what is to be kept of
+it. Of what comes again, the lesson knows where it was derived first.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from nncli.core.errors import NncliError
+from nncli.core.text import nearest
+from nncli.inspection.derivation import backward, forward, gradients
+from nncli.inspection.derivation.base import Lesson
+from nncli.inspection.derivation.closing import answers, products
+from nncli.inspection.derivation.focus import Focus
+from nncli.inspection.derivation.lessons import (
+    ConvBack,
+    ConvForward,
+    ConvGradient,
+    CostLesson,
+    DenseBack,
+    DenseForward,
+    Derivation,
+    MaskBack,
+    MaskForward,
+    Mistaken,
+    MistakenStep,
+    NormBack,
+    NormForward,
+    NormGradient,
+    Outer,
+    PoolBack,
+    PoolForward,
+    Samples,
+    Sigma,
+    SoftmaxError,
+    Update,
+)
+from nncli.inspection.derivation.wrong import UPDATED, Wrong, make_mistake
+from nncli.nn.network import first_with_parameters
+from nncli.nn.trace import LayerTrace, Trace
+
+
+def derive(
+    trace: Trace, *, at: int = 0, layer: str | None = None, wrong: str | None = None
+) -> Derivation:
+    """The derivation of a step.
+
+    Args:
+        at: which sample of the mini-batch is followed, as its position in it.
+        layer: the name of the only layer that is derived; None: all.
+        wrong: a mistake to be shown beside what is right, a word of `mistakes`.
+
+    Raises:
+        NncliError: there is no such layer or mistake.
+    """
+    focus = Focus.of(trace, at)
+    chosen = trace.layers if layer is None else (chosen_layer(trace, layer),)
+    mistake = None if wrong is None else make_mistake(trace, wrong)
+    lessons = [*_lessons(focus, chosen, is_whole=layer is None)]
+    if mistake is not None:
+        lessons = [*_with_mistake(focus, lessons, mistake)]
+    return Derivation(trace, at, tuple(lessons), layer, mistake)
+
+
+def chosen_layer(trace: Trace, name: str) -> LayerTrace:
+    """The layer of that name.
+
+    Raises:
+        NncliError: there is none; the message has the nearest name.
+    """
+    names = [layer.name for layer in trace.layers]
+    for layer in trace.layers:
+        if layer.name == name:
+            return layer
+    raise NncliError(
+        f"there is no layer {name!r}; the network has {', '.join(names)}{nearest(name, names)}"
+    )
+
+
+def _lessons(focus: Focus, chosen: tuple[LayerTrace, ...], *, is_whole: bool) -> Iterator[Lesson]:
+    trace = focus.trace
+    seen = Seen()
+    if is_whole:
+        yield forward.question(focus)
+    for layer in chosen:
+        yield from seen.mark(forward.forward(focus, layer, seen.of("forward", layer)))
+    if is_whole or chosen[-1] is trace.layers[-1]:
+        yield forward.cost(focus)
+    first = first_with_parameters([layer.placed for layer in trace.layers])
+    body: list[Lesson] = []
+    for layer in reversed(chosen):
+        again = None if focus.is_fused(layer) else seen.of("sigma", layer)
+        made = backward.through_sigma(focus, layer, again)
+        body += made if focus.is_fused(layer) else seen.mark(made)
+        is_needed = focus.position(layer) > first
+        if is_needed or layer.type == "conv":
+            body += seen.mark(backward.to_input(focus, layer, seen.of("back", layer)))
+    for layer in reversed(chosen):
+        body += seen.mark(gradients.gradients(focus, layer, seen.of("gradient", layer)))
+    yield from body
+    if any(layer.weight is not None for layer in chosen):
+        yield gradients.update(focus, chosen)
+    yield products(focus, body, chosen)
+    yield from answers(focus, body)
+
+
+class Seen:
+    """What was derived of which layer first."""
+
+    def __init__(self) -> None:
+        self.first: dict[tuple[str, str], str] = {}
+        self.asked: tuple[str, str, str] | None = None
+
+    def of(self, what: str, layer: LayerTrace) -> str | None:
+        """The layer of which the same was derived before, if any.
+
+        σ is the same for all kinds; all else depends on the kind of the layer.
+        """
+        kind = "any" if what == "sigma" else layer.type
+        if what == "sigma" and layer.sigma_prime is None:
+            return None
+        self.asked = what, kind, layer.name
+        return self.first.get((what, kind))
+
+    def mark(self, lessons: Iterable[Lesson]) -> list[Lesson]:
+        """The lessons, which are derived now."""
+        made = [*lessons]
+        if made and self.asked is not None:
+            what, kind, name = self.asked
+            self.first.setdefault((what, kind), name)
+        return made
+
+
+def _with_mistake(focus: Focus, lessons: list[Lesson], mistake: Wrong) -> Iterator[Lesson]:
+    """The lessons with the mistake behind that in which it shows, and what it does to the step.
+
+    One that makes no difference comes before the step.
+    """
+    trace = focus.trace
+    kinds = HOMES.get(mistake.quantity, ())
+    homes = [k for k, x in enumerate(lessons) if isinstance(x, kinds) and _is_of(x, mistake)]
+    steps = [k for k, lesson in enumerate(lessons) if isinstance(lesson, Update)]
+    end = steps[0] if steps else len(lessons) - 1
+    is_late = mistake.quantity.endswith(UPDATED) or mistake.of_update
+    place = homes[-1] if homes else end if is_late else end - 1
+    layer = next((other for other in trace.layers if other.name == mistake.layer), None)
+    for k, lesson in enumerate(lessons):
+        yield lesson
+        if k == place:
+            yield Mistaken(layer=layer, mistake=mistake, at=focus.at)
+        if k == max(end, place) and mistake.without_effect is None:
+            yield MistakenStep(trace=trace, mistake=mistake)
+
+
+# The lessons behind which a quantity may be shown to be wrong.
+HOMES: dict[str, tuple[type[Lesson], ...]] = {
+    "z": (DenseForward, ConvForward),
+    "a": (DenseForward, ConvForward, PoolForward, MaskForward, NormForward),
+    "upstream": (CostLesson,),
+    "delta": (Sigma, SoftmaxError),
+    "downstream": (DenseBack, ConvBack, PoolBack, MaskBack, NormBack),
+    "weight_gradient": (Outer, Samples, ConvGradient, NormGradient),
+    "bias_gradient": (Outer, Samples, ConvGradient, NormGradient),
+}
+
+
+def _is_of(lesson: Lesson, mistake: Wrong) -> bool:
+    return lesson.layer is not None and lesson.layer.name == mistake.layer

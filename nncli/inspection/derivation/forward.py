@@ -1,0 +1,268 @@
+"""The lessons of the way forward: what is asked, each layer's output, the cost."""
+
+from collections.abc import Iterator
+from math import prod
+
+import numpy as np
+
+from nncli.inspection.derivation.base import (
+    WHOLE_JACOBIAN,
+    Ask,
+    Excerpt,
+    Lesson,
+    around_largest,
+    largest,
+)
+from nncli.inspection.derivation.focus import Focus
+from nncli.inspection.derivation.lessons import (
+    ConvForward,
+    CostLesson,
+    DenseForward,
+    MaskForward,
+    NormForward,
+    PoolForward,
+    Question,
+)
+from nncli.inspection.views import conv_of
+from nncli.nn.arrays import Array
+from nncli.nn.layers.pool import Pool
+from nncli.nn.trace import LayerTrace
+
+
+def question(focus: Focus) -> Question:
+    trace = focus.trace
+    inputs, targets = (focus.of_sample(array) for array in (trace.inputs, trace.targets))
+    return Question(
+        trace=trace,
+        sample=trace.samples[focus.at],
+        inputs=inputs,
+        targets=targets,
+        shown_inputs=largest(inputs, 8),
+        shown_targets=largest(targets, WHOLE_JACOBIAN),
+        parameters=sum(layer.placed.parameters for layer in trace.layers),
+    )
+
+
+def forward(focus: Focus, layer: LayerTrace, again: str | None) -> Iterator[Lesson]:
+    """What a layer computes; nothing of one that only reshapes."""
+    make = FORWARD.get(layer.type)
+    if make is not None:
+        yield make(focus, layer, again)
+
+
+def _dense(focus: Focus, layer: LayerTrace, again: str | None) -> DenseForward:
+    assert layer.weight is not None
+    assert layer.z is not None
+    j = focus.unit(layer)
+    input, z, a = (focus.of_sample(q) for q in (layer.input, layer.z, layer.a))
+    with np.errstate(all="ignore"):
+        products = input * layer.weight[:, j]
+    terms = largest(products)
+    wrongs = []
+    if layer.bias is not None:
+        wrongs.append(("missing_bias", float(z[j] - layer.bias[j])))
+    given = [(f"a_{i} w_{pair(i, j)}", float(products[i])) for i in terms.indices]
+    if not terms.is_all:
+        rest = float(products.sum() - products[list(terms.indices)].sum())
+        given.append(("the other products, added up", rest))
+    if layer.bias is not None:
+        given.append((f"b_{j}", float(layer.bias[j])))
+    return DenseForward(
+        layer=layer,
+        again=again,
+        unit=j,
+        products=products,
+        input=input,
+        weight=layer.weight,
+        bias=layer.bias,
+        z=z,
+        a=a,
+        inputs=terms,
+        units=focus.shown(layer),
+        ask=Ask("z", (j,), "the sum of these", tuple(given), float(z[j]), tuple(wrongs)),
+    )
+
+
+def pair(i: int, j: int) -> str:
+    """The indices of a weight: 12 for w_12, with a comma where they have more than a digit."""
+    return f"{i}{j}" if max(i, j) < 10 else f"{i},{j}"
+
+
+def _conv(focus: Focus, layer: LayerTrace, again: str | None) -> ConvForward:
+    assert layer.weight is not None
+    assert layer.z is not None
+    conv = conv_of(layer)
+    windows = conv.windows(layer.placed.input_shape)
+    k, row, column = map(int, np.unravel_index(focus.unit(layer), layer.placed.output_shape))
+    image = conv.padded(layer.input[focus.at : focus.at + 1])[0]
+    rows, columns = (
+        [at * axis.stride + tap * axis.dilation for tap in range(size)]
+        for at, axis, size in zip(
+            (row, column), (windows.rows, windows.columns), conv.kernel, strict=True
+        )
+    )
+    window = image[:, rows][:, :, columns]
+    with np.errstate(all="ignore"):
+        products = window * layer.weight[k]
+        sums = products.sum(axis=(1, 2))
+    bias = None if layer.bias is None else float(layer.bias[k])
+    z = float(layer.z[focus.at, k, row, column])
+    given = [(f"products of channel {c}, added up", float(sums[c])) for c in range(len(sums))]
+    shown = largest(sums)
+    if not shown.is_all:
+        rest = float(sums.sum() - sums[list(shown.indices)].sum())
+        given = [given[c] for c in shown.indices] + [("the other channels", rest)]
+    wrongs: list[tuple[str, float]] = []
+    if bias is not None:
+        given.append((f"b_{k}", bias))
+        wrongs.append(("missing_bias", z - bias))
+    channel = int(np.argmax(np.nan_to_num(np.abs(sums))))
+    shown_rows, shown_columns = around_largest(products[channel])
+    return ConvForward(
+        layer=layer,
+        again=again,
+        place=(k, row, column),
+        channel=channel,
+        window=window,
+        filter=layer.weight[k],
+        products=products,
+        sums=sums,
+        bias=bias,
+        z=z,
+        a=float(layer.a[focus.at, k, row, column]),
+        windows=prod(windows.output_shape),
+        rows=shown_rows,
+        columns=shown_columns,
+        ask=Ask("z", (k, row, column), "the sum of these", tuple(given), z, tuple(wrongs)),
+    )
+
+
+def pool_window(focus: Focus, layer: LayerTrace, array: Array, unit: int) -> Array:
+    """The cells of an array of the input's shape that one output of a pool layer is made of."""
+    pool = layer.placed.layer
+    assert isinstance(pool, Pool)
+    windows = pool.windows(layer.placed.input_shape)
+    c, row, column = np.unravel_index(unit, layer.placed.output_shape)
+    first_row, first_column = row * windows.rows.stride, column * windows.columns.stride
+    rows, columns = pool.size
+    cells: Array = array[
+        focus.at, c, first_row : first_row + rows, first_column : first_column + columns
+    ]
+    return cells
+
+
+def _pool(focus: Focus, layer: LayerTrace, again: str | None) -> PoolForward:
+    unit = focus.unit(layer)
+    c, row, column = map(int, np.unravel_index(unit, layer.placed.output_shape))
+    return PoolForward(
+        layer=layer,
+        again=again,
+        place=(c, row, column),
+        window=pool_window(focus, layer, layer.input, unit),
+        a=float(layer.a[focus.at, c, row, column]),
+    )
+
+
+def _mask(focus: Focus, layer: LayerTrace, again: str | None) -> MaskForward:
+    input, mask, a = (focus.of_sample(q) for q in (layer.input, layer.recorded["mask"], layer.a))
+    return MaskForward(
+        layer=layer,
+        again=again,
+        input=input,
+        mask=mask,
+        a=a,
+        units=_with_dropped(focus.shown(layer), mask),
+        kept=int(np.count_nonzero(mask)),
+    )
+
+
+def _with_dropped(units: Excerpt, mask: Array) -> Excerpt:
+    """Units of which one is left out, where there is one."""
+    dropped = np.flatnonzero(mask == 0)
+    if not len(dropped) or any(mask[k] == 0 for k in units.indices):
+        return units
+    return Excerpt(tuple(sorted({*units.indices[1:], int(dropped[0])})), units.total)
+
+
+def norm_unit(focus: Focus, layer: LayerTrace) -> int:
+    """The unit or channel of a batchnorm layer that is followed."""
+    return int(np.unravel_index(focus.unit(layer), layer.placed.output_shape)[0])
+
+
+def norm_entries(focus: Focus, layer: LayerTrace) -> Excerpt:
+    """Which entries of a unit, over samples, rows and columns, are shown: the followed one's too.
+
+    They are those at the same place of the first samples; of a single image, others of it.
+    """
+    shape = layer.placed.output_shape
+    each = prod(shape[1:])
+    place = int(focus.unit(layer) % each)
+    n = len(layer.input)
+    order = [focus.at, *(x for x in range(n) if x != focus.at)]
+    chosen = [x * each + place for x in order]
+    chosen += [k for k in range(each * n) if k not in chosen][: max(0, 4 - len(chosen))]
+    return Excerpt(tuple(sorted(chosen[:4])), n * each)
+
+
+def unit_entries(array: Array, unit: int) -> Array:
+    """The numbers of one unit or channel over the mini-batch, as a vector."""
+    return array[:, unit].ravel()
+
+
+def _norm(focus: Focus, layer: LayerTrace, again: str | None) -> NormForward:
+    assert layer.weight is not None
+    assert layer.bias is not None
+    unit = norm_unit(focus, layer)
+    return NormForward(
+        layer=layer,
+        again=again,
+        unit=unit,
+        input=unit_entries(layer.input, unit),
+        normalised=unit_entries(layer.recorded["normalised"], unit),
+        a=unit_entries(layer.a, unit),
+        mean=float(layer.recorded["mean"][unit]),
+        variance=float(layer.recorded["variance"][unit]),
+        gamma=float(layer.weight[unit]),
+        beta=float(layer.bias[unit]),
+        entries=norm_entries(focus, layer),
+    )
+
+
+FORWARD = {
+    "dense": _dense,
+    "conv": _conv,
+    "maxpool": _pool,
+    "avgpool": _pool,
+    "dropout": _mask,
+    "batchnorm": _norm,
+}
+
+
+def cost(focus: Focus) -> CostLesson:
+    trace, last = focus.trace, focus.trace.layers[-1]
+    assert last.z is not None
+    z, a, y = (q[focus.at] for q in (last.z, last.a, trace.targets))
+    with np.errstate(all="ignore"):
+        parts = trace.cost.definition(a, y, 1 - a)
+        total = float(trace.cost.each(z[:, None], y[:, None], (a - y)[:, None])[0])
+    j = focus.unit(last)
+    upstream = focus.of_sample(last.upstream)
+    ask = None
+    if not trace.cost.error_is_delta:
+        value = float(upstream[j])
+        given = ((f"a_{j}", float(a[j])), (f"y_{j}", float(y[j])))
+        wrongs = (("sign", -value), ("missing_half", 2 * value), ("cost_itself", float(parts[j])))
+        ask = Ask(
+            "upstream", (j,), "a − y, the derivative of ½ (a − y)² by a", given, value, wrongs
+        )
+    return CostLesson(
+        layer=last,
+        trace=trace,
+        a=a,
+        y=y,
+        parts=parts,
+        upstream=upstream,
+        cost_of_sample=total,
+        units=largest(focus.of_sample(last.upstream), WHOLE_JACOBIAN, always=(j,)),
+        ask=ask,
+    )

@@ -1,0 +1,420 @@
+"""The screens of the way back: how the error passes σ, weights, windows and what else there is."""
+
+import numpy as np
+
+from nncli.inspection.derivation.base import Excerpt, largest
+from nncli.inspection.derivation.lessons import (
+    ConvBack,
+    DenseBack,
+    MaskBack,
+    NormBack,
+    PoolBack,
+    Reshaped,
+    Sigma,
+    SoftmaxError,
+    SoftmaxJacobian,
+)
+from nncli.nn.arrays import Array
+from nncli.render.document import Grid, Page, Paragraph
+from nncli.render.pages.explain.words import (
+    aligned,
+    cut_words,
+    factor,
+    listed,
+    matrices,
+    n,
+    note,
+    product,
+    row,
+    sum_of,
+    table,
+    taps_words,
+    texts,
+    unit_name,
+)
+from nncli.render.text import shape
+
+LARGEST = "those with the largest |δ|"
+
+SLOPES = {  # what σ′ is of an activation, and what follows from it
+    "sigmoid": "σ′(z) = a(1 − a), at most 1/4, next to 0 where a is near 0 or 1",
+    "tanh": "σ′(z) = 1 − a², at most 1, next to 0 where a is near −1 or 1",
+    "relu": "σ′(z) = 1 where z is above 0, else 0: the error passes whole, or not at all",
+    "leaky_relu": "σ′(z) = 1 where z is above 0, else the small slope",
+    "elu": "σ′(z) = 1 where z is above 0, else α e^z",
+    "softplus": "σ′(z) = 1/(1 + e^−z), the sigmoid",
+    "gelu": "σ′(z) = Φ(z) + z φ(z)",
+    "identity": "σ′(z) = 1: the error passes unchanged",
+}
+
+
+def sigma(lesson: Sigma) -> Page:
+    if lesson.fused:
+        return _fused(lesson)
+    layer, units = lesson.of, lesson.units
+    cut = cut_words(units, "unit", LARGEST, lesson.shape)
+    hadamard = matrices(
+        "⊙=",
+        row("∂C/∂a", _some(lesson.upstream, units)),
+        row("σ′(z)", _some(lesson.sigma_prime, units)),
+        row("δ", _some(lesson.delta, units)),
+    )
+    slope = SLOPES.get(layer.activation or "", "")
+    if lesson.again is not None:
+        return [
+            Paragraph(
+                f"As in {lesson.again}: the Jacobian of σ is diagonal, because unit j's a depends "
+                "on z_j alone, so the chain rule multiplies entry by entry. The error that has "
+                "come back meets σ′ at this layer's own z:"
+            ),
+            hadamard,
+            *note(cut),
+            aligned(*_written_out(lesson)),
+            Paragraph(f"Here {slope}. {_passed(lesson)}"),
+        ]
+    whole = "" if units.is_all else f" (the whole of it is {units.total:,}×{units.total:,})"
+    return [
+        Paragraph(
+            "We know ∂C/∂a and want δ_j = ∂C/∂z_j. The chain rule adds up over every a_k that "
+            "z_j could act on: δ_j = Σ_k ∂C/∂a_k ∂a_k/∂z_j. That is a row times a matrix, the "
+            f"Jacobian of σ{whole}:"
+        ),
+        matrices(
+            "·=",
+            row("∂C/∂a", _some(lesson.upstream, units)),
+            table("∂a/∂z", lesson.jacobian),
+            row("δ", _some(lesson.delta, units)),
+        ),
+        *note(cut),
+        Paragraph(
+            "It is diagonal, because unit j's a depends on z_j alone: to move another z does "
+            "nothing to it. So one term of the sum is left, δ_j = ∂C/∂a_j σ′(z_j). To multiply by "
+            "a diagonal matrix is to multiply entry by entry. That is how the Hadamard product ⊙ "
+            "creeps in:"
+        ),
+        hadamard,
+        Paragraph(f"Here {slope}. {_passed(lesson)}"),
+    ]
+
+
+def _some(values: Array, units: Excerpt) -> Array:
+    return values[list(units.indices)]
+
+
+def _passed(lesson: Sigma) -> str:
+    j = max(lesson.units.indices, key=lambda k: abs(float(np.nan_to_num(lesson.delta[k]))))
+    name = unit_name(j, lesson.shape)
+    share = float(lesson.sigma_prime[j])
+    before, after = n(lesson.upstream[j]), n(lesson.delta[j])
+    return f"Of unit {name}'s error {before}, σ′ = {n(share)} leaves {after}."
+
+
+def _written_out(lesson: Sigma) -> list[tuple[str, str]]:
+    assert lesson.ask is not None
+    name = ",".join(map(str, lesson.ask.place))
+    upstream, prime = (value for _, value in lesson.ask.given)
+    return [(f"δ_{name}", f"∂C/∂a_{name} σ′(z_{name}) = {product(upstream, prime)} = "
+                          f"{n(lesson.ask.value)}")]  # fmt: skip
+
+
+def _fused(lesson: Sigma) -> Page:
+    units = lesson.units
+    assert lesson.a is not None
+    assert lesson.y is not None
+    assert lesson.ask is not None
+    (j,) = lesson.ask.place
+    a, y = float(lesson.a[j]), float(lesson.y[j])
+    is_finite = bool(np.isfinite(lesson.upstream[list(units.indices)]).all())
+    page: Page = [
+        Paragraph(
+            "δ_j = ∂C/∂z_j. The chain rule adds up over every a_k that z_j could act on: δ_j = "
+            "Σ_k ∂C/∂a_k ∂a_k/∂z_j, a row times the Jacobian of σ. It is diagonal, because unit "
+            "j's a depends on z_j alone, so the product is entry by entry, ⊙:"
+        ),
+        matrices(
+            "·=",
+            row("∂C/∂a", _some(lesson.upstream, units)),
+            table("∂a/∂z", lesson.jacobian),
+            row("δ", _some(lesson.delta, units)),
+        ),
+        *note(cut_words(units, "unit", LARGEST, lesson.shape)),
+        Paragraph(
+            "But look what meets here: ∂C/∂a_j = (a_j − y_j)/(a_j(1 − a_j)), and σ′(z_j) = "
+            "a_j(1 − a_j). The same factor stands below the line and above it, and δ = a − y is "
+            "left: the ⊙ is there, and its factor has cancelled."
+        ),
+        aligned((f"δ_{j}", f"a_{j} − y_{j} = {factor(a)} − {factor(y)} = {n(lesson.delta[j])}")),
+        Paragraph(
+            "That is why this cost goes with the sigmoid: an output that is certain and wrong "
+            "still has its whole error, where behind the quadratic cost σ′ would take it away. "
+            "The step takes a − y at once, and never divides by a."
+        ),
+    ]
+    if not is_finite:
+        page.insert(
+            2,
+            Paragraph(
+                "An entry of ∂C/∂a is infinite: there a is 0 or 1 to the last digit. a − y is not.",
+                note=True,
+            ),
+        )
+    return page
+
+
+def softmax_jacobian(lesson: SoftmaxJacobian) -> Page:
+    units = lesson.units
+    assert lesson.ask is not None
+    k, j = lesson.ask.place
+    part = lesson.jacobian[np.ix_(units.indices, units.indices)]
+    total = len(lesson.a)
+    whole = "in full" if units.is_all else f"of {len(units.indices)} of {total} classes"
+    cut = cut_words(units, "class", LARGEST)
+    return [
+        Paragraph(
+            "a_k = e^z_k / Σ_l e^z_l: every z is below the line, so every output answers to every "
+            f"z, not to its own alone. The Jacobian {whole}, ∂a_k/∂z_j, k down and j across:"
+        ),
+        matrices("", row("a", _some(lesson.a, units)), width=76),
+        matrices("", table("∂a/∂z", part), width=76),
+        *note(cut),
+        aligned(
+            ("on the diagonal", f"a_j(1 − a_j), so ∂a_{j}/∂z_{j} = {n(lesson.jacobian[j, j])}"),
+            (
+                "elsewhere",
+                f"−a_k a_j, so ∂a_{k}/∂z_{j} = −{product(lesson.a[k], lesson.a[j])} = "
+                f"{n(lesson.jacobian[k, j])}",
+            ),
+        ),
+        Paragraph(
+            "Nothing is 0 beside the diagonal: what one output gains, the others lose, and each "
+            "row adds up to 0. A Hadamard product can only multiply an entry by a number of its "
+            "own, so it has no place for these terms. It takes the whole matrix."
+        ),
+    ]
+
+
+def softmax_error(lesson: SoftmaxError) -> Page:
+    units = lesson.units
+    k = lesson.missed
+    shown = units if len(units.indices) <= 4 else largest(
+        lesson.delta, 3, always=(*tuple(c for c in units.indices if lesson.y[c])[:1], k)
+    )  # fmt: skip
+    cut = cut_words(shown, "class", LARGEST)
+    product_ = matrices(
+        "·=",
+        row("∂C/∂a", _some(lesson.upstream, shown)),
+        table("∂a/∂z", lesson.jacobian[np.ix_(shown.indices, shown.indices)]),
+        row("δ", _some(lesson.delta, shown)),
+    )
+    difference = matrices(
+        "−=",
+        row("a", _some(lesson.a, shown)),
+        row("y", _some(lesson.y, shown)),
+        row("δ", _some(lesson.delta, shown)),
+    )
+    return [
+        Paragraph(
+            "δ_j = Σ_k ∂C/∂a_k ∂a_k/∂z_j, and ∂C/∂a_k = −y_k/a_k. Row times matrix, every term "
+            "of the sum counts:"
+        ),
+        product_,
+        *note(cut),
+        aligned(
+            ("δ_j", "−y_j/a_j · a_j(1 − a_j) + Σ_k y_k/a_k · a_k a_j over the other k"),
+            ("", "−y_j + a_j Σ_k y_k over all k = a_j − y_j, for the y add up to 1"),
+        ),
+        Paragraph("Each a_k below a line meets one above it, and all that is left is a − y:"),
+        difference,
+        Paragraph(
+            f"⊙ with the diagonal alone would make δ_{k} = {n(lesson.diagonal[k])} of it instead "
+            f"of {n(lesson.delta[k])}: it hears of the right class only, and not that the outputs "
+            "of the others are too large."
+        ),
+    ]
+
+
+def dense_back(lesson: DenseBack) -> Page:
+    layer, i = lesson.of, lesson.input
+    terms = largest(lesson.products)
+    factors = [(float(lesson.weight[i, j]), float(lesson.delta[j])) for j in terms.indices]
+    written = sum_of(lesson.products, terms, factors)
+    name = f"∂C/∂a_{i}"
+    equation = matrices(
+        "·=",
+        row("δ", lesson.delta, lesson.units),
+        table("Wᵀ", lesson.weight.T, lesson.units, lesson.inputs),
+        row("∂C/∂a", lesson.downstream, lesson.inputs),
+    )
+    below = "the layer below" if lesson.below is None else lesson.below
+    cut = cut_words(lesson.units, "unit", LARGEST) + cut_words(
+        lesson.inputs, "input", "those that the way back follows"
+    )
+    if lesson.again is not None:
+        return [
+            Paragraph(
+                f"As in {lesson.again}: a_i is in every z_j of {layer.name}, with weight w_ij, so "
+                "the error goes back along row i of W, over the same weights on which the signal "
+                "came:"
+            ),
+            aligned((name, f"Σ_j w_{i}j δ_j = {written} = {n(lesson.downstream[i])}")),
+            equation,
+            *note(cut),
+        ]
+    return [
+        Paragraph(
+            f"What has a_i of {below} to do with C? It is in every z_j of {layer.name}, each time "
+            f"with a weight of its own: z_j = … + a_i w_ij + …, so ∂z_j/∂a_i = w_ij. The chain "
+            f"rule adds up all the ways from a_i to C, here for i = {i}:"
+        ),
+        aligned((name, f"Σ_j w_{i}j δ_j = {written} = {n(lesson.downstream[i])}")),
+        Paragraph(
+            "Where the transpose comes from: forward, z_j sums over i, down column j of W. Back, "
+            "∂C/∂a_i sums over j, along row i. A product of matrices δ · M sums down the columns "
+            "of M, so the rows of W have to stand as columns. That is Wᵀ, and all that it is: the "
+            "same weights, added up the other way. Nothing is inverted."
+        ),
+        equation,
+        *note(cut),
+        Paragraph(
+            "δ is a row here, as a is in z = a W + b. In books with columns, z = W a + b with W "
+            "the other way round, the same line reads Wᵀ δ.",
+            note=True,
+        ),
+    ]
+
+
+def conv_back(lesson: ConvBack) -> Page:
+    layer, (c, r, col) = lesson.of, lesson.cell
+    filters = len(lesson.sums)
+    shown = largest(lesson.sums, 5)
+    sums = " + ".join(factor(float(lesson.sums[k]), 4) for k in shown.indices)
+    if not shown.is_all:
+        rest = float(lesson.sums.sum() - lesson.sums[list(shown.indices)].sum())
+        sums += f" + [{filters - len(shown.indices)} more: {n(rest, 4)}]"
+    taps = lesson.turned.size
+    stride = layer.placed.layer.settings()["stride"]
+    between = "" if stride in ((1, 1), [1, 1]) else (
+        " With a stride the windows are further apart, and 0 stands in δ between them."
+    )  # fmt: skip
+    edge = (
+        "At an edge fewer windows lie over a cell, and 0 stands for those that are missing"
+        if lesson.windows == taps
+        else f"Only {lesson.windows} windows lie over this cell; 0 stands for the others"
+    )
+    return [
+        Paragraph(
+            f"The cell in channel {c}, row {r}, column {col} of the input is under up to {taps} "
+            "windows, each time under another tap. The window that begins one column further "
+            "right has the cell one tap further left. So as the windows go forward, the taps go "
+            "backward: laid beside δ as it lies in the output, the filter is turned by 180 "
+            f"degrees. With filter {lesson.filter}:"
+        ),
+        matrices(
+            "⊙=",
+            table("δ around", lesson.around, lesson.rows, lesson.columns),
+            table("filter turned", lesson.turned, lesson.rows, lesson.columns),
+            table("products", lesson.products, lesson.rows, lesson.columns),
+        ),
+        *note(taps_words(lesson.rows, lesson.columns)),
+        aligned(
+            ("∂C/∂a", f"over all {filters} filters, {sums}" if filters > 1 else f"{sums}"),
+            ("", n(lesson.downstream)),
+        ),
+        Paragraph(
+            "It is the way back through W once more: each z that the cell is in, times the weight "
+            f"with which it is in it. {edge}; so δ gets zeros all around before the turned filter "
+            f"slides over it. That is a full convolution.{between}"
+        ),
+        *note("" if lesson.below is not None else
+              "No layer below needs this: it is how C depends on the pixels."),
+    ]  # fmt: skip
+
+
+def pool_back(lesson: PoolBack) -> Page:
+    c, r, col = lesson.place
+    is_mean = lesson.of.type == "avgpool"
+    why = (
+        f"The mean answers to each of its {lesson.window.size} cells by 1/{lesson.window.size}, so "
+        "each is given that share of the error:"
+        if is_mean
+        else "The maximum answers to its largest cell alone (to the first, of equal ones), so that "
+        "one is given all of the error, and the others none:"
+    )
+    return [
+        Paragraph(f"No σ and no weights here: only ∂a/∂input. {why}"),
+        *([] if is_mean else [matrices("", table("window", lesson.window))]),
+        matrices(
+            "→",
+            row(f"∂C/∂a_{c},{r},{col}", np.array([lesson.upstream])),
+            table("∂C/∂input", lesson.share),
+        ),
+        Paragraph(
+            "Its Jacobian is not diagonal: an output has several inputs. But each input of a "
+            "window has one output, so the sum of the chain rule has one term, and no product of "
+            "matrices is needed: the error is handed to its cells."
+        ),
+    ]
+
+
+def reshaped(lesson: Reshaped) -> Page:
+    placed = lesson.of.placed
+    into, out = shape(placed.input_shape), shape(placed.output_shape)
+    return [
+        Paragraph(
+            f"{lesson.of.name} computes nothing: forward it lays the {into} numbers of an image in "
+            f"a row of {out}, channel after channel, row after row. So ∂C/∂input holds the same "
+            f"numbers as ∂C/∂a, laid back as {into}. Its Jacobian is the identity, and neither ⊙ "
+            "nor a product of matrices is left of it."
+        )
+    ]
+
+
+def mask_back(lesson: MaskBack) -> Page:
+    units = lesson.units
+    return [
+        Paragraph(
+            "a_j = input_j mask_j depends on input_j alone, so the Jacobian is diagonal again, "
+            "with the mask on the diagonal, and its product with the error is ⊙ with the same "
+            "mask as forward:"
+        ),
+        matrices(
+            "·=",
+            row("∂C/∂a", _some(lesson.upstream, units)),
+            table("∂a/∂input", lesson.jacobian),
+            row("∂C/∂input", _some(lesson.downstream, units)),
+        ),
+        *note(cut_words(units, "unit", "one that is left out among them")),
+        matrices(
+            "⊙=",
+            row("∂C/∂a", _some(lesson.upstream, units)),
+            row("mask", _some(lesson.mask, units)),
+            row("∂C/∂input", _some(lesson.downstream, units)),
+        ),
+        Paragraph("What did not take part forward gets no error: it learns nothing in this step."),
+    ]
+
+
+def norm_back(lesson: NormBack) -> Page:
+    entries = lesson.entries
+    shown = entries.indices
+    mean = np.full_like(lesson.direct, lesson.through_mean)
+    arrays = lesson.upstream, lesson.direct, mean, lesson.through_variance, lesson.downstream
+    rows = tuple(zip(map(str, shown), *(texts(q, shown) for q in arrays), strict=True))
+    cut = "" if entries.is_all else (
+        f"Shown are values {listed(map(str, entries.indices))} of {entries.total:,} of unit "
+        f"{lesson.unit}."
+    )  # fmt: skip
+    return [
+        Paragraph(
+            f"One input of unit {lesson.unit} moves μ and s², and with them the outputs of all "
+            "samples. Its Jacobian, a row for each output and a column for each input of the "
+            "mini-batch, is nowhere 0:"
+        ),
+        matrices("", table("∂a/∂input", lesson.jacobian)),
+        *note(cut),
+        Paragraph(
+            "So ⊙ does not work here either: each ∂C/∂input depends on the errors of all samples. "
+            "Its three terms are the ways on which an input acts: directly, through μ, through s²:"
+        ),
+        Grid(("value", "∂C/∂a", "directly", "through μ", "through s²", "∂C/∂input"), rows, words=1),
+    ]

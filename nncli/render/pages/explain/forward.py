@@ -1,0 +1,286 @@
+"""The screens of the way forward."""
+
+import numpy as np
+
+from nncli.inspection.derivation.base import largest
+from nncli.inspection.derivation.lessons import (
+    ConvForward,
+    CostLesson,
+    DenseForward,
+    MaskForward,
+    NormForward,
+    PoolForward,
+    Question,
+)
+from nncli.nn.trace import LayerTrace
+from nncli.render.document import Grid, Page, Paragraph
+from nncli.render.pages.explain.words import (
+    aligned,
+    cut_words,
+    indexed,
+    matrices,
+    n,
+    note,
+    row,
+    sum_of,
+    table,
+    taps_words,
+    texts,
+)
+from nncli.render.text import shape
+
+
+def question(lesson: Question) -> Page:
+    trace = lesson.trace
+    count = len(trace.samples)
+    which = (
+        f"The mini-batch is one sample, number {lesson.sample} of the training data: "
+        if count == 1
+        else f"The mini-batch has {count} samples. Number {lesson.sample} of the training data "
+        "is followed here: "
+    )
+    rows = tuple(_layer_row(layer) for layer in trace.layers)
+    cut = cut_words(lesson.shown_inputs, "input", "the largest", trace.inputs.shape[1:])
+    return [
+        Paragraph(
+            f"{which}x goes in, y should come out, and the cost C ({trace.cost.name}) says how far "
+            "off what does come out is."
+        ),
+        matrices(
+            "→",
+            row("x", lesson.inputs, lesson.shown_inputs),
+            row("y", lesson.targets, lesson.shown_targets),
+        )
+        if len(lesson.shown_inputs.indices) + len(lesson.shown_targets.indices) <= 8
+        else matrices("", row("x", lesson.inputs, lesson.shown_inputs)),
+        *note(cut),
+        Grid(("layer", "kind", "a of it", "σ", "weights"), rows, words=4),
+        Paragraph(
+            f"The question: if one of the {lesson.parameters:,} weights were a little larger, "
+            "would C be larger or smaller, and by how much? Each answer is an entry of the "
+            "gradient. Trying them one by one would take a pass forward for each. Backpropagation "
+            "finds all of them in one pass back: it asks how C depends on the outputs, and goes "
+            "from there link by link to each weight. That is the chain rule."
+        ),
+    ]
+
+
+def _layer_row(layer: LayerTrace) -> tuple[str, ...]:
+    learned = layer.placed.parameter_shapes
+    return (
+        layer.name,
+        layer.type,
+        shape(layer.placed.output_shape),
+        layer.activation or "–",
+        " + ".join(shape(sizes) for sizes in learned.values()) or "none",
+    )
+
+
+def dense(lesson: DenseForward) -> Page:
+    j, layer = lesson.unit, lesson.of
+    factors = [(float(lesson.input[i]), float(lesson.weight[i, j])) for i in lesson.inputs.indices]
+    total = sum_of(lesson.products, lesson.inputs, factors)
+    z, a = indexed("z", j), indexed("a", j)
+    if lesson.bias is not None:
+        total += f" + {n(lesson.bias[j]) if lesson.bias[j] >= 0 else f'({n(lesson.bias[j])})'}"
+    name = "its input" if lesson.again is None else "the a of the layer below"
+    words = (
+        f"Each unit j takes every entry of {name} times a weight of its own, adds them up, adds "
+        f"its bias, and bends the sum by σ (here {layer.activation}). Unit {j}, written out:"
+        if lesson.again is None
+        else f"The same with the a of the layer below as input, and σ = {layer.activation}. "
+        f"Unit {j}, written out:"
+    )
+    bias = "" if lesson.bias is None else " + b_j"
+    mixing = layer.sigma_prime is None
+    lines = [
+        ("z_j", f"Σ_i a_i w_ij{bias}"),
+        (z, f"{total} = {n(lesson.z[j])}"),
+        (a, f"{'e^z_' + str(j) + ' / Σ_k e^z_k' if mixing else f'σ({z})'} = {n(lesson.a[j])}"),
+    ]
+    signs, terms = "·=", [
+        row("a (input)", lesson.input, lesson.inputs),
+        table("W", lesson.weight, lesson.inputs, lesson.units),
+        row("z", lesson.z, lesson.units),
+    ]  # fmt: skip
+    if lesson.bias is not None:
+        signs = "·+="
+        terms.insert(2, row("b", lesson.bias, lesson.units))
+    cut = cut_words(lesson.inputs, "input", "whose products are the largest") + cut_words(
+        lesson.units, "unit", "those that the cost will ask most of"
+    )
+    page: Page = [
+        Paragraph(words),
+        aligned(*lines),
+        Paragraph("All units at once, one product of matrices; each z then goes through σ:"),
+        matrices(signs, *terms),
+        matrices("→", row("z", lesson.z, lesson.units), row("a = σ(z)", lesson.a, lesson.units)),
+        *note(cut),
+    ]
+    if lesson.again is None:
+        page.append(
+            Paragraph(
+                f"Forward, the sum runs over i: down column {j} of W for z_{j}. Keep that in "
+                "mind: on the way back it will run along the rows."
+            )
+        )
+    return page
+
+
+def conv(lesson: ConvForward) -> Page:
+    layer, (k, r, c) = lesson.of, lesson.place
+    channels = len(lesson.sums)
+    z = indexed("z", k, r, c) if max(lesson.place) > 9 else f"z_{k},{r},{c}"
+    sums = " + ".join(n(s) if s >= 0 else f"({n(s)})" for s in lesson.sums[:6])
+    if channels > 6:
+        sums += f" + [{channels - 6} more: {n(float(lesson.sums[6:].sum()))}]"
+    bias = "" if lesson.bias is None else (
+        f" + {n(lesson.bias)}" if lesson.bias >= 0 else f" + ({n(lesson.bias)})"
+    )  # fmt: skip
+    shown = largest(lesson.sums[:0]) if channels == 1 else None
+    words = (
+        f"Filter {k} slides over the image. At each of its {lesson.windows:,} places it is laid on "
+        "the window under it, cell by cell: a Hadamard product. The products are added up, over "
+        "all channels, and the bias; then σ. At the place "
+        f"of output row {r}, column {c}"
+    )
+    where = "" if shown is not None else f", channel {lesson.channel} of {channels}"
+    return [
+        Paragraph(f"{words}{where}:"),
+        matrices(
+            "⊙=",
+            table("window", lesson.window[lesson.channel], lesson.rows, lesson.columns),
+            table("filter", lesson.filter[lesson.channel], lesson.rows, lesson.columns),
+            table("products", lesson.products[lesson.channel], lesson.rows, lesson.columns),
+        ),
+        *note(taps_words(lesson.rows, lesson.columns)),
+        aligned(
+            (z, f"{sums}{bias} = {n(lesson.z)}"),
+            (z.replace("z", "a", 1), f"σ({n(lesson.z)}) = {n(lesson.a)}   ({layer.activation})"),
+        ),
+        Paragraph(
+            f"The same {lesson.filter[0].size} weights a channel serve every window, so each of "
+            f"them is used {lesson.windows:,} times in one image, each time for another output. "
+            "That is all that a conv layer does other than a dense one, and all that its way back "
+            "has to do with."
+        ),
+    ]
+
+
+def pool(lesson: PoolForward) -> Page:
+    c, r, col = lesson.place
+    is_mean = lesson.of.type == "avgpool"
+    word = "mean" if is_mean else "maximum"
+    return [
+        Paragraph(
+            f"Each window of {shape(lesson.window.shape)} cells becomes one number, its {word}. "
+            f"Nothing is learned here. Channel {c}, output row {r}, column {col}:"
+        ),
+        matrices("→", table("window", lesson.window), row(f"its {word}", np.array([lesson.a]))),
+        Paragraph(
+            "A mean answers to each of its cells by the same share; on the way back each cell "
+            "gets that share of the error."
+            if is_mean
+            else "A maximum answers to its largest cell alone; on the way back that cell gets all "
+            "of the error, and the others none."
+        ),
+    ]
+
+
+def mask(lesson: MaskForward) -> Page:
+    rate = lesson.of.placed.layer.settings()["rate"]
+    return [
+        Paragraph(
+            f"In training each unit is left out with probability {rate}: multiplied by 0. Those "
+            f"that stay are multiplied by 1/(1 − {rate}), so that the mean stays what it was. The "
+            "mask is drawn anew in each step. Entry times entry, it is a Hadamard product:"
+        ),
+        matrices(
+            "⊙=",
+            row("input", lesson.input, lesson.units),
+            row("mask", lesson.mask, lesson.units),
+            row("a", lesson.a, lesson.units),
+        ),
+        *note(cut_words(lesson.units, "unit", "one that is left out among them")),
+        Paragraph(f"Of {len(lesson.mask):,} units {lesson.kept:,} stay in this step."),
+    ]
+
+
+def norm(lesson: NormForward) -> Page:
+    m = lesson.entries.total
+    shown = lesson.entries.indices
+    columns = (texts(q, shown) for q in (lesson.input, lesson.normalised, lesson.a))
+    values = [*zip(map(str, shown), *columns, strict=True)]
+    return [
+        Paragraph(
+            f"Each unit is normalised over the mini-batch. Unit {lesson.unit} has {m:,} values "
+            "here, over the samples (and over rows and columns of an image). Their mean μ is "
+            "taken away and they are divided by their deviation; γ and β, which are learned, then "
+            "give them another scale:"
+        ),
+        aligned(
+            ("μ", f"{n(lesson.mean)},  s² = {n(lesson.variance)}"),
+            (
+                "x̂",
+                f"(input − μ) / √(s² + ε),  a = γ x̂ + β,  γ = {n(lesson.gamma)}, "
+                f"β = {n(lesson.beta)}",
+            ),
+        ),
+        Grid(("value", "input", "x̂", "a"), tuple(values), words=1),
+        *note(f"Shown are {len(values)} of {m:,} values." if len(values) < m else ""),
+        Paragraph(
+            "μ and s² are made of all values. So one input has a part in all outputs of its unit, "
+            "of every sample: that will matter on the way back."
+        ),
+    ]
+
+
+def cost(lesson: CostLesson) -> Page:
+    trace = lesson.trace
+    row_ = COSTS[trace.cost.name, trace.cost.activation]
+    shown = lesson.units.indices
+    columns = (texts(q, shown) for q in (lesson.a, lesson.y, lesson.parts, lesson.upstream))
+    rows = tuple(zip(map(str, shown), *columns, strict=True))
+    count = len(trace.samples)
+    lines = [("C_x", f"{row_[0]} = {n(lesson.cost_of_sample, 8)}")]
+    if count > 1:
+        lines.append(("C", f"the mean of C_x over {count} samples = {n(trace.cost_before, 8)}"))
+    cut = cut_words(lesson.units, "output", "those with the largest ∂C/∂a")
+    return [
+        Paragraph(
+            "The cost of one sample adds up over the outputs j. The way back begins here: how "
+            "does it change with each output?"
+        ),
+        aligned(*lines),
+        Grid(("output", "a", "y", "part of C_x", "∂C_x/∂a"), rows, words=1),
+        *note(cut),
+        Paragraph(row_[1]),
+        *(
+            [Paragraph(
+                "All that follows is of one sample, until the gradients: C is the mean of C_x, so "
+                "its gradient is the mean of theirs.", note=True)]
+            if count > 1
+            else []
+        ),
+    ]  # fmt: skip
+
+
+COSTS = {
+    ("quadratic", None): (
+        "½ Σ_j (a_j − y_j)²",
+        "∂C_x/∂a_j = a_j − y_j: the derivative of the square brings down a 2, and the ½ is there "
+        "to take it away again. Where an output is too large this is positive: a smaller one "
+        "would cost less.",
+    ),
+    ("cross_entropy", "sigmoid"): (
+        "−Σ_j [y_j ln a_j + (1 − y_j) ln(1 − a_j)]",
+        "∂C_x/∂a_j = (a_j − y_j) / (a_j (1 − a_j)): the derivative of ln a is 1/a. The nearer an "
+        "output is to the wrong end, the larger it is, without bound.",
+    ),
+    ("cross_entropy", "softmax"): (
+        "−Σ_j y_j ln a_j",
+        "∂C_x/∂a_j = −y_j/a_j, since the derivative of ln a is 1/a. Only the output of the right "
+        "class is in the cost; that the others matter all the same comes by way of softmax, whose "
+        "outputs add up to 1.",
+    ),
+}
