@@ -139,9 +139,12 @@ def _cells(buffer: Bytes, start: int, end: int, delimiter: int, width: int) -> C
         cells = _cells_of(found, ends)
         if cells is None or (found >= stops[cells]).any():
             return None
-        points = stops.copy()
-        points[cells] = found
-        behind[cells] = stops[cells] - found - 1
+        if isinstance(cells, slice):
+            points, behind = found, stops - found - 1
+        else:
+            points = stops.copy()
+            points[cells] = found
+            behind[cells] = stops[cells] - found - 1
         integer &= points == stops
     before = points - begins
     if left != len(found) or before.min() < 0 or (before + behind).min() < 1:
@@ -153,11 +156,11 @@ def _cells(buffer: Bytes, start: int, end: int, delimiter: int, width: int) -> C
     return Cells(begins, stops, points, behind, exponents, minus, integer, plain)
 
 
-def _cells_of(positions: Indices, ends: Indices) -> Indices | None:
-    """The cells that characters are in; None where two are in one."""
+def _cells_of(positions: Indices, ends: Indices) -> Indices | slice | None:
+    """The cells that characters are in, a slice where that is all; None where two are in one."""
     if len(positions) == len(ends):
         inside = (positions < ends).all() and (positions[1:] > ends[:-1]).all()
-        return np.arange(len(ends)) if inside else None
+        return slice(None) if inside else None
     cells = np.searchsorted(ends, positions)
     return cells if (np.diff(cells) > 0).all() else None
 
@@ -192,9 +195,12 @@ def _digits(buffer: Bytes, ends: Indices, counts: Indices) -> NDArray[Any]:
     for k in range(0, min(most, MARGIN), WORD):
         # A word's last byte, its highest, is its last digit; what is before the digits becomes 0.
         words = all_words[ends - (k + WORD)]
-        unused = (WORD * np.clip(WORD + k - counts, 0, WORD)).astype(np.uint64)
-        words >>= unused
-        words <<= unused
+        unused = WORD + k - counts
+        if most > WORD:
+            unused = unused.clip(0, WORD)
+        unused *= WORD  # bits
+        words >>= unused.view(np.uint64)
+        words <<= unused.view(np.uint64)
         # Eight digits to four pairs, two fours and one number, each beside the others in the word.
         words &= np.uint64(0x0F0F0F0F0F0F0F0F)
         words *= np.uint64((10 << 8) + 1)
@@ -215,11 +221,17 @@ def _decimals(buffer: Bytes, cells: Cells, before: Indices) -> NDArray[np.float6
     whole = _digits(buffer, cells.points, before).astype(np.uint64)
     mantissas = whole * INTEGER_POWERS.take(cells.behind, mode="clip")
     mantissas += _digits(buffer, cells.stops, cells.behind).astype(np.uint64)
+    longest = int((before + cells.behind).max())
+    if longest <= LONGEST_INTEGER and cells.exponents is None:
+        # Both sides are exact, and so one rounding is all that there is (Clinger, 1990).
+        values = mantissas.astype(np.float64)
+        values /= POWERS.take(cells.behind)
+        np.negative(values, out=values, where=cells.minus)
+        return values
     digits = np.where(whole == 0, np.where(before > MARGIN, before, 0), before) + cells.behind
     powers = -cells.behind if cells.exponents is None else cells.exponents - cells.behind
     values = mantissas.astype(np.float64)
     small = (mantissas <= EXACT) & (digits <= MOST_DIGITS)
-    # Both sides of these are exact, and so one rounding is all that there is (Clinger, 1990).
     if powers.max() > 0:
         values *= POWERS.take(powers.clip(0, len(POWERS) - 1))
     values /= POWERS.take((-powers).clip(0, len(POWERS) - 1))
