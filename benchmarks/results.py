@@ -10,7 +10,7 @@ from typing import Any
 FILE = Path(__file__).resolve().parent / "results.json"
 PACKAGES = (
     *("numpy", "torch", "jax", "jaxlib", "scikit-learn", "scipy", "opencv-python-headless"),
-    *("rich", "typer"),
+    *("rich", "typer", "pandas", "polars"),
 )
 
 
