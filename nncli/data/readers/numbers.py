@@ -134,7 +134,7 @@ def _cells(buffer: Bytes, start: int, end: int, delimiter: int, width: int) -> C
         exponents[cells], signs = parsed
         left -= len(marks) + signs
     points, behind, integer = stops, np.zeros_like(ends), stops == ends
-    found = np.flatnonzero(text == POINT) + start
+    found = _points(buffer, start, end, stops)
     if len(found):
         cells = _cells_of(found, ends)
         if cells is None or (found >= stops[cells]).any():
@@ -154,6 +154,17 @@ def _cells(buffer: Bytes, start: int, end: int, delimiter: int, width: int) -> C
     leading = buffer.take(begins) == ZERO
     plain = integer & (minus == signed) & ~(leading & (minus | (before > 1)))
     return Cells(begins, stops, points, behind, exponents, minus, integer, plain)
+
+
+def _points(buffer: Bytes, start: int, end: int, stops: Indices) -> Indices:
+    """Where the decimal points are, in order."""
+    is_point = buffer[start:end] == POINT
+    if np.count_nonzero(is_point) == len(stops):
+        # Often as many digits follow each; a look there takes half as long as a search.
+        guess: Indices = stops - (int(stops[0]) - start - int(is_point.argmax()))
+        if (buffer.take(guess) == POINT).all():
+            return guess
+    return np.flatnonzero(is_point) + start
 
 
 def _cells_of(positions: Indices, ends: Indices) -> Indices | slice | None:
@@ -195,12 +206,12 @@ def _digits(buffer: Bytes, ends: Indices, counts: Indices) -> NDArray[Any]:
     for k in range(0, min(most, MARGIN), WORD):
         # A word's last byte, its highest, is its last digit; what is before the digits becomes 0.
         words = all_words[ends - (k + WORD)]
-        unused = WORD + k - counts
+        bits = 8 * (WORD + k - counts)
         if most > WORD:
-            unused = unused.clip(0, WORD)
-        unused *= WORD  # bits
-        words >>= unused.view(np.uint64)
-        words <<= unused.view(np.uint64)
+            bits = bits.clip(0, 8 * WORD)
+        unused = np.uint64(bits[0]) if (bits == bits[0]).all() else bits.view(np.uint64)
+        words >>= unused
+        words <<= unused
         # Eight digits to four pairs, two fours and one number, each beside the others in the word.
         words &= np.uint64(0x0F0F0F0F0F0F0F0F)
         words *= np.uint64((10 << 8) + 1)
