@@ -110,3 +110,23 @@ def open_page(browser: Any) -> Iterator[Open]:
     yield open_it
     for context in contexts:
         context.close()
+
+
+@pytest.fixture(scope="session")
+def step_pages(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The pages of SPECS, see `tests.browser.steps`."""
+    import nncli
+    from nncli.app.records import InspectedStep
+    from nncli.render.formats import write
+    from nncli.render.pages.breakdown import document
+    from nncli.render.pages.kinds import Choices
+    from tests.browser.steps import SPECS
+    from tests.conftest import CONFIGS
+
+    folder, made = tmp_path_factory.mktemp("steps"), {}
+    for name, samples in SPECS.items():
+        inspection = nncli.inspect(CONFIGS / f"{name}.yaml", samples=samples)
+        path = folder / f"{name}.html"
+        path.write_bytes(write("html", document(InspectedStep(inspection), Choices())))
+        made[name] = path, inspection
+    return made

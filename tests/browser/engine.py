@@ -14,15 +14,14 @@ from nncli.nn.trace import Trace
 from nncli.render.web.network import network_data
 from nncli.render.web.record import plain
 from nncli.render.web.scripts import code
-from nncli.render.web.step import SCRIPTS as STEP
-from nncli.render.web.step import given, named_arrays
+from nncli.render.web.step import MATHEMATICS, NUMBERS, given, named_arrays
 from tests.inspection.traces import trace_of
 from tests.nn.cases import Case, Setting, settle
 
 MOST = 4.0  # ulps
 DRAWS = 8
 EPSILON, TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)
-ENGINE = STEP[: STEP.index("tables")]
+ENGINE = ("record", *MATHEMATICS, *NUMBERS)
 
 
 def computed(page: Any, trace: Trace, change: Any = None, eta: float | None = None) -> Any:

@@ -197,7 +197,7 @@ def test_the_slider_and_the_buttons_move_it(open_page: Open, pages: Made) -> Non
     opened = ready(open_page(pages["plain"][0]))
     opened.page.fill("input[type=range]", "3")
     assert status(opened).startswith("output [1, 1], 4 of 6: sum of 6 products = ")
-    for name, place in (("forward", 5), ("back", 4), ("last", 6), ("first", 1)):
+    for name, place in (("next", 5), ("back", 4), ("last", 6), ("first", 1)):
         opened.page.click(f"[aria-label={name}]")
         assert f"{place} of 6" in status(opened)
 
@@ -249,7 +249,7 @@ def test_a_link_carries_the_view_and_the_position(open_page: Open, pages: Made) 
     opened = ready(open_page(path, "#view=matrix&at=2,1,3"))
     assert status(opened).startswith("∂C/∂matrix, channel 2 [1, 3], ")
     assert opened.page.input_value("select >> nth=1") == "∂C/∂matrix, channel 2"
-    opened.page.click("[aria-label=forward]")
+    opened.page.click("[aria-label=next]")
     wait_for(lambda: opened.page.evaluate("location.hash") == "#view=matrix&at=2,1,4")
     opened.page.evaluate("location.hash = 'view=filter&at=1,0,2'")
     opened.page.wait_for_selector("[role=status]:text('∂C/∂filter, channel 1 [0, 2]')")
@@ -368,7 +368,7 @@ def test_two_pages_in_shadow_roots_of_one_document(open_page: Open, pages: Made)
         )
     blank.wait_for_selector("div:nth-of-type(2) .windows strong")
     assert blank.locator(".windows").count() == 2
-    blank.locator("[aria-label=forward]").first.click()
+    blank.locator("[aria-label=next]").first.click()
     said = blank.locator("[role=status]").all_inner_texts()
     assert said[0].startswith("output [0, 1], 2 of 6")
     assert said[1].startswith("output [0, 0], 1 of 784")

@@ -79,7 +79,9 @@ MISTAKES = {
     "the sum for the mean": Mistake("delta[x * units + j]) / n", "delta[x * units + j])", DENSE),
     "W for Wᵀ": Mistake("w[k % inputs * units + j]", "w[j * inputs % units + k % units]", DENSE),
     "uphill": Mistake("-eta * value", "eta * value", DENSE),
-    "the cost before again": Mistake("forward(after)", "forward({...given})", DENSE),
+    "the cost before again": Mistake(
+        "forward(network, after)", "forward(network, {...given})", DENSE
+    ),
     "a filter without its bias": Mistake("(b ? b[f] : 0)", "0", CONV),
     "a stride ignored": Mistake("output * axis.stride", "output", CONV),
     "a dilation ignored": Mistake("tap * axis.dilation - axis.before]", "tap - axis.before]", CONV),

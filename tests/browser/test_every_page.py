@@ -94,7 +94,7 @@ def test_without_scripts(page_of: PageOf, open_page: Open, name: str) -> None:
 # What may be worked with: an element by its words, whether Tab reaches it by itself, and the first
 # of its ancestors that takes the arrow keys for all that is in it.
 CONTROLS = """() => {
-    const inComposite = "[role=tablist], [role=grid], table, .controls, .matrix, .windows, .heat";
+    const inComposite = "[role=tablist], [role=grid], table, .controls, .windows";
     const all = [...document.querySelectorAll(
         "a[href], button, input, select, textarea, summary, [tabindex]")];
     const seen = all.filter((e) => !e.disabled && e.checkVisibility());

@@ -16,57 +16,20 @@ from nncli.render.pages.kinds import Choices
 from nncli.render.web.operations import operations
 from nncli.render.web.step import named_arrays
 from nncli.spec import load_spec
-from tests.browser.conftest import PHONE, WIDE, Open, Opened
+from tests.browser.conftest import PHONE, WIDE, Open
+from tests.browser.steps import SHOWN, SPECS, WINDOW, StepPages, go, ready
 from tests.conftest import CONFIGS
 
-SPECS: dict[str, tuple[int, ...] | None] = {
-    "two-two-two": (0,),
-    "seed-3-4-2": (0,),
-    "digits-conv": (0,),
-    "digits-mlp": tuple(range(10)),
-    "digits-batchnorm": None,
-}
 LARGEST = {"two-two-two": 60_000, "digits-conv": 250_000}  # bytes
-SHOWN = """() => [...document.querySelectorAll("button.cell")].map(
-    (cell) => [cell.ref.name, cell.ref.at, cell.querySelector("data").value])"""
-
-
-@pytest.fixture(scope="session")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Inspection]]:
-    """By spec, the page and what it is of."""
-    folder, made = tmp_path_factory.mktemp("pages"), {}
-    for name, samples in SPECS.items():
-        inspection = package.inspect(CONFIGS / f"{name}.yaml", samples=samples)
-        path = folder / f"{name}.html"
-        path.write_bytes(write("html", document(InspectedStep(inspection), Choices())))
-        made[name] = path, inspection
-    return made
-
-
-def ready(opened: Opened) -> Opened:
-    opened.page.wait_for_selector(".controls")
-    return opened
-
-
-def go(opened: Opened, **state: Any) -> None:
-    """To another state by the address, as a link would."""
-    text = "&".join(f"{key}={value}" for key, value in state.items())
-    opened.page.evaluate(
-        f"""() => new Promise((done) => {{
-            if (location.hash === {"#" + text!r}) done();
-            addEventListener("hashchange", done, {{once: true}});
-            location.hash = {text!r};
-        }})"""
-    )
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", ["two-two-two", "digits-conv", "digits-mlp"])
 def test_it_is_accessible_and_asks_for_nothing(
-    open_page: Open, pages: Any, name: str, scheme: str
+    open_page: Open, step_pages: StepPages, name: str, scheme: str
 ) -> None:
-    opened = ready(open_page(pages[name][0], scheme=scheme))
-    go(opened, op=len(pages[name][1].trace.layers), view="hadamard", sample=0)
+    opened = ready(open_page(step_pages[name][0], scheme=scheme))
+    go(opened, op=len(step_pages[name][1].trace.layers), view="hadamard", sample=0)
     if name == "two-two-two":
         opened.page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = 1; })")
         opened.page.wait_for_timeout(100)
@@ -76,26 +39,26 @@ def test_it_is_accessible_and_asks_for_nothing(
 
 
 @pytest.mark.parametrize("name", SPECS)
-def test_on_a_phone(open_page: Open, pages: Any, name: str) -> None:
-    opened = ready(open_page(pages[name][0], size=PHONE))
+def test_on_a_phone(open_page: Open, step_pages: StepPages, name: str) -> None:
+    opened = ready(open_page(step_pages[name][0], size=PHONE))
     opened.assert_fits()
     opened.assert_clean()
 
 
 @pytest.mark.parametrize("name", SPECS)
-def test_without_scripts_it_is_all_there(open_page: Open, pages: Any, name: str) -> None:
-    opened = open_page(pages[name][0], java_script=False)
+def test_without_scripts_it_is_all_there(open_page: Open, step_pages: StepPages, name: str) -> None:
+    opened = open_page(step_pages[name][0], java_script=False)
     text = opened.page.inner_text("body")
     assert "Scripts are off" in text
     assert "WHICH PRODUCT IS USED WHERE" in text.upper()
-    assert f"{pages[name][1].trace.cost_before:.6g}"[:6] in text
+    assert f"{step_pages[name][1].trace.cost_before:.6g}"[:6] in text
     opened.assert_fits()
 
 
 @pytest.mark.parametrize("name", ["two-two-two", "seed-3-4-2", "digits-conv"])
-def test_every_number_is_the_records(open_page: Open, pages: Any, name: str) -> None:
+def test_every_number_is_the_records(open_page: Open, step_pages: StepPages, name: str) -> None:
     """In every operation, view and channel; and small networks show every array whole."""
-    path, inspection = pages[name]
+    path, inspection = step_pages[name]
     arrays = dict(named_arrays(inspection.trace))
     seen: dict[str, set[tuple[int, ...]]] = {}
     opened = ready(open_page(path))
@@ -128,14 +91,15 @@ def unshown(inspection: Inspection) -> set[str]:
     return {"inputs"} | ({f"{last}.upstream", f"{last}.sigma_prime"} if fused else set())
 
 
-def test_large_matrices_are_zoomed_into(open_page: Open, pages: Any) -> None:
-    path, inspection = pages["digits-mlp"]
+def test_large_matrices_are_zoomed_into(open_page: Open, step_pages: StepPages) -> None:
+    path, inspection = step_pages["digits-mlp"]
     arrays = dict(named_arrays(inspection.trace))
     opened = ready(open_page(path, "#op=0&view=matrix&sample=all"))
     rng = np.random.default_rng(0)
-    heat = opened.page.locator(".heat").nth(1)  # W
+    heat = opened.page.locator(".matrix-view").nth(1)  # W
+    assert heat.locator("canvas").is_visible()
     for _ in range(5):
-        heat.focus()
+        heat.locator("td[tabindex='0']").focus()
         for key in rng.choice(["ArrowDown", "ArrowRight", "ArrowUp"], 12, p=[0.5, 0.4, 0.1]):
             opened.page.keyboard.press(str(key))
         shown = opened.page.evaluate(SHOWN)
@@ -143,13 +107,6 @@ def test_large_matrices_are_zoomed_into(open_page: Open, pages: Any) -> None:
         for name, at, text in shown:
             assert float(text) == expected(arrays, name, at)
     opened.assert_clean()
-
-
-WINDOW = """() => ({
-    terms: [...document.querySelectorAll(".window-products .window-part")].map((part) =>
-        [...part.querySelectorAll("table")].map((table) =>
-            [...table.querySelectorAll("td data")].map((data) => Number(data.value)))),
-    result: Number(document.querySelector(".window-sum strong data").value)})"""
 
 
 @pytest.mark.parametrize(
@@ -161,9 +118,9 @@ WINDOW = """() => ({
     ],
 )
 def test_windows_slide_over_the_records_numbers(
-    open_page: Open, pages: Any, line: str, result: str
+    open_page: Open, step_pages: StepPages, line: str, result: str
 ) -> None:
-    path, inspection = pages["digits-conv"]
+    path, inspection = step_pages["digits-conv"]
     arrays = dict(named_arrays(inspection.trace))
     makes = [op.makes for op in operations(inspection.trace)]
     opened = ready(open_page(path))
@@ -206,9 +163,9 @@ def test_a_pool_shows_which_cell_won(open_page: Open, tmp_path: Path) -> None:
     opened.assert_clean()
 
 
-def test_a_number_is_made_of_links(open_page: Open, pages: Any) -> None:
+def test_a_number_is_made_of_links(open_page: Open, step_pages: StepPages) -> None:
     """From a cost's δ back to the inputs, by links alone."""
-    opened = ready(open_page(pages["two-two-two"][0], "#op=0&number=dense1.delta[0][1]"))
+    opened = ready(open_page(step_pages["two-two-two"][0], "#op=0&number=dense1.delta[0][1]"))
     panel = opened.page.locator(".panel")
     assert "δ of dense1 [1]" in panel.inner_text()
     assert "0.009954254705217" in panel.inner_text()
@@ -221,18 +178,18 @@ def test_a_number_is_made_of_links(open_page: Open, pages: Any) -> None:
     assert "∂C/∂a of dense1 [1]" in panel.inner_text()
 
 
-def test_factors_light_up(open_page: Open, pages: Any) -> None:
-    opened = ready(open_page(pages["two-two-two"][0], "#op=0&view=matrix"))
+def test_factors_light_up(open_page: Open, step_pages: StepPages) -> None:
+    opened = ready(open_page(step_pages["two-two-two"][0], "#op=0&view=matrix"))
     lit = "() => [...document.querySelectorAll('.lit')].map((c) => c.ref.name + c.ref.at)"
-    opened.page.locator("button.cell").last.hover()  # z of unit 1
+    opened.page.locator("td[data-key]").last.hover()  # z of unit 1
     assert set(opened.page.evaluate(lit)) == {
         *("dense1.input0,0", "dense1.input0,1"),
         *("dense1.weight0,1", "dense1.weight1,1", "dense1.bias1"),
     }
 
 
-def test_everything_by_keyboard(open_page: Open, pages: Any) -> None:
-    opened = ready(open_page(pages["two-two-two"][0]))
+def test_everything_by_keyboard(open_page: Open, step_pages: StepPages) -> None:
+    opened = ready(open_page(step_pages["two-two-two"][0]))
     keys = opened.page.keyboard
     reached: list[str] = []
     for _ in range(60):
@@ -252,7 +209,7 @@ def test_everything_by_keyboard(open_page: Open, pages: Any) -> None:
     assert "op=1" in opened.page.url
     keys.press("ArrowLeft")
     assert "op=0" in opened.page.url
-    opened.page.locator("button.cell").first.focus()
+    opened.page.locator("td[data-key]").first.focus()
     keys.press("ArrowRight")
     keys.press("Enter")
     assert "number=dense1.input[0][1]" in opened.page.url
@@ -261,9 +218,9 @@ def test_everything_by_keyboard(open_page: Open, pages: Any) -> None:
     opened.assert_clean()
 
 
-def test_the_player_plays_to_the_end(open_page: Open, pages: Any) -> None:
-    opened = ready(open_page(pages["two-two-two"][0], "#op=20"))
-    opened.page.select_option("[data-key=speed]", "600")
+def test_the_player_plays_to_the_end(open_page: Open, step_pages: StepPages) -> None:
+    opened = ready(open_page(step_pages["two-two-two"][0], "#op=20"))
+    opened.page.select_option("[data-key=speed]", "2 a second")
     opened.page.click("[data-key=play]")
     assert opened.page.inner_text("[data-key=play]") == "pause"
     opened.page.wait_for_url("**op=22*", timeout=8000)
@@ -274,12 +231,12 @@ def test_the_player_plays_to_the_end(open_page: Open, pages: Any) -> None:
     opened.assert_clean()
 
 
-def test_a_link_shows_what_its_sender_sees(open_page: Open, pages: Any) -> None:
-    first = ready(open_page(pages["digits-mlp"][0]))
+def test_a_link_shows_what_its_sender_sees(open_page: Open, step_pages: StepPages) -> None:
+    first = ready(open_page(step_pages["digits-mlp"][0]))
     go(first, op=6, view="kronecker", sample=3)
-    first.page.locator("button.cell").nth(2).click()
+    first.page.locator("td[data-key]").nth(2).click()
     url = first.page.url
-    second = ready(open_page(pages["digits-mlp"][0], "#" + url.partition("#")[2]))
+    second = ready(open_page(step_pages["digits-mlp"][0], "#" + url.partition("#")[2]))
     for part in (".panel", ".where", ".lines h2"):
         assert first.page.inner_text(part) == second.page.inner_text(part)
 
@@ -294,14 +251,14 @@ def test_a_link_shows_what_its_sender_sees(open_page: Open, pages: Any) -> None:
         "#%",
     ],
 )
-def test_an_odd_address_does_no_harm(open_page: Open, pages: Any, fragment: str) -> None:
-    opened = ready(open_page(pages["two-two-two"][0], fragment))
+def test_an_odd_address_does_no_harm(open_page: Open, step_pages: StepPages, fragment: str) -> None:
+    opened = ready(open_page(step_pages["two-two-two"][0], fragment))
     assert "1 of 23" in opened.page.inner_text(".where")
     opened.assert_clean()
 
 
-def test_what_if(open_page: Open, pages: Any) -> None:
-    path, inspection = pages["two-two-two"]
+def test_what_if(open_page: Open, step_pages: StepPages) -> None:
+    path, inspection = step_pages["two-two-two"]
     opened = ready(open_page(path, "#op=1&view=matrix&number=dense1.weight[0][1]"))
     page = opened.page
     page.fill("[data-key='edit dense1.weight[0][1]']", "0.75")
@@ -327,10 +284,10 @@ def test_what_if(open_page: Open, pages: Any) -> None:
     opened.assert_clean()
 
 
-def test_an_old_browser_has_the_text(open_page: Open, pages: Any, browser: Any) -> None:
+def test_an_old_browser_has_the_text(open_page: Open, step_pages: StepPages, browser: Any) -> None:
     page = browser.new_page()
     page.add_init_script("delete window.DecompressionStream")
-    page.goto(pages["two-two-two"][0].as_uri())
+    page.goto(step_pages["two-two-two"][0].as_uri())
     text = page.inner_text("body")
     page.close()
     assert "too old for the interactive page" in text
@@ -350,26 +307,26 @@ def test_hostile_names_are_inert(open_page: Open, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", LARGEST)
-def test_sizes(pages: Any, name: str) -> None:
-    assert pages[name][0].stat().st_size <= LARGEST[name]
+def test_sizes(step_pages: StepPages, name: str) -> None:
+    assert step_pages[name][0].stat().st_size <= LARGEST[name]
 
 
-def test_it_prints(open_page: Open, pages: Any) -> None:
+def test_it_prints(open_page: Open, step_pages: StepPages) -> None:
     """All of it: the network, the numbers of the line, and the whole step as text."""
-    opened = ready(open_page(pages["two-two-two"][0]))
+    opened = ready(open_page(step_pages["two-two-two"][0]))
     opened.page.emulate_media(media="print")
     assert not opened.page.is_visible(".controls")
-    for part in (".lines", ".card", "button.cell", ".along"):
+    for part in (".lines", ".card", "td[data-key]", ".along"):
         assert opened.page.locator(part).first.is_visible(), part
     opened.page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert opened.page.locator("article.text table").first.is_visible()
 
 
-def test_playing_leaves_the_way_back(open_page: Open, pages: Any) -> None:
-    opened = ready(open_page(pages["two-two-two"][0], "#op=3"))
+def test_playing_leaves_the_way_back(open_page: Open, step_pages: StepPages) -> None:
+    opened = ready(open_page(step_pages["two-two-two"][0], "#op=3"))
     opened.page.click("[data-key=next]")
     before = opened.page.evaluate("history.length")
-    opened.page.select_option("[data-key=speed]", "600")
+    opened.page.select_option("[data-key=speed]", "2 a second")
     opened.page.click("[data-key=play]")
     opened.page.wait_for_url("**op=6*", timeout=8000)
     opened.page.click("[data-key=play]")
@@ -379,21 +336,23 @@ def test_playing_leaves_the_way_back(open_page: Open, pages: Any) -> None:
     assert "4 of 23" in opened.page.inner_text(".where")
 
 
-def test_an_address_may_be_encoded(open_page: Open, pages: Any) -> None:
+def test_an_address_may_be_encoded(open_page: Open, step_pages: StepPages) -> None:
     """As mail programs write them."""
     fragment = "#op=1&edit=dense1.weight%5B0%5D%5B1%5D%3A0.9"
-    opened = ready(open_page(pages["two-two-two"][0], fragment))
+    opened = ready(open_page(step_pages["two-two-two"][0], fragment))
     assert "what if, in float64" in opened.page.inner_text(".controls")
     assert opened.page.locator(".changed").count() > 0
 
 
-def test_what_is_not_finite_is_said(open_page: Open, pages: Any) -> None:
-    opened = ready(open_page(pages["two-two-two"][0], "#edit=eta:1e308;dense1.weight[0][0]:1e308"))
+def test_what_is_not_finite_is_said(open_page: Open, step_pages: StepPages) -> None:
+    opened = ready(
+        open_page(step_pages["two-two-two"][0], "#edit=eta:1e308;dense1.weight[0][0]:1e308")
+    )
     assert "nan" not in opened.page.inner_text(".controls").lower()
     opened.assert_clean()
 
 
-def test_wide_pages_have_the_number_beside(open_page: Open, pages: Any) -> None:
-    opened = ready(open_page(pages["two-two-two"][0], size=WIDE))
+def test_wide_pages_have_the_number_beside(open_page: Open, step_pages: StepPages) -> None:
+    opened = ready(open_page(step_pages["two-two-two"][0], size=WIDE))
     lines, panel = (opened.page.locator(part).bounding_box() for part in (".lines", ".panel"))
     assert panel["x"] > lines["x"] + lines["width"] - 1

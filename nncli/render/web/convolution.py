@@ -21,7 +21,7 @@ from nncli.render.web.page import WebPage
 
 LARGEST = 20_000_000  # bytes of arrays that a page may carry
 EXACT = 2**53  # integers up to which a browser counts exactly
-SCRIPTS = ("record", "windows", "convolution")
+SCRIPTS = ("record", "matrix", "picture", "play", "windows", "convolution")
 
 
 def convolution_page(
@@ -61,7 +61,7 @@ the output, with its products.</p></noscript></div>
         title,
         body,
         scripts=SCRIPTS,
-        styles=("windows",),
+        styles=("matrix", "picture", "windows"),
         start="startConvolution",
         record=record,
         arrays=arrays,

@@ -1,6 +1,7 @@
 """The interactive page of one step: what it carries, and what it says without scripts."""
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,38 +9,45 @@ import numpy as np
 from nncli.core.errors import NncliError
 from nncli.core.text import count_of
 from nncli.inspection.along import cost_along
-from nncli.inspection.check import Check
-from nncli.inspection.findings import attenuation
+from nncli.inspection.check import Check, TensorCheck
 from nncli.inspection.record import Inspection
 from nncli.nn.arrays import Array
 from nncli.nn.optimizers import before
-from nncli.nn.trace import LayerTrace, Trace, norm, ratio
+from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.document import Page
-from nncli.render.notation import SYMBOL, TERMS
+from nncli.render.notation import TERMS
 from nncli.render.web.along import along_html
 from nncli.render.web.blocks import to_html
 from nncli.render.web.convolution import cell_axis, forward_axis, tap_axis
-from nncli.render.web.network import network_data, windows_of
+from nncli.render.web.network import network_data, network_html, windows_of
 from nncli.render.web.operations import as_data, operations
 from nncli.render.web.page import WebPage
 
 SMALL = 64  # arrays of at most this many numbers are carried as they are
+WHOLE = 16  # columns of a matrix that is written as a table
 LARGEST = 20_000_000  # bytes of arrays that a page may carry
-SCRIPTS = (
-    *("record", "mathematics", "numbers", "images", "conv", "pool", "batchnorm", "dropout"),
-    *("gelu", "optimizers", "tables", "heat"),
-    *("step", "network", "player", "panel", "whatif", "windows", "step_windows"),
+KINDS_OF_LAYERS = ("conv", "pool", "flatten", "batchnorm", "dropout")
+MATHEMATICS = (
+    "mathematics",
+    *(f"mathematics_{kind}" for kind in ("cross_entropy", "gelu", "optimizers", *KINDS_OF_LAYERS)),
 )
-# What is for some kinds of layers or activations only; beside it what is for other reasons.
+NUMBERS = ("numbers", "images", *(f"numbers_{kind}" for kind in KINDS_OF_LAYERS))
+SCRIPTS = (
+    *("record", *MATHEMATICS, *NUMBERS, "matrix", "picture", "tables", "play"),
+    *("step", "network", "controls", "panel", "whatif", "windows", "step_windows"),
+)
+STYLES = ("matrix", "picture", "windows")  # those of scripts, by the same name
+# What is for some kinds of layers, activations or costs only, by the end of its name.
 FOR_KINDS = {
-    "images": {"conv", "maxpool", "avgpool"},
+    "cross_entropy": {"cross_entropy"},
+    "gelu": {"gelu"},
     "conv": {"conv"},
     "pool": {"maxpool", "avgpool"},
+    "flatten": {"flatten"},
     "batchnorm": {"batchnorm"},
     "dropout": {"dropout"},
-    "gelu": {"gelu"},
+    "images": {"conv", "maxpool", "avgpool", "flatten"},
     "windows": {"conv", "maxpool", "avgpool"},
-    "step_windows": {"conv", "maxpool", "avgpool"},
 }
 VERDICTS = {"passed": "PASSED", "failed": "FAILED", "not_proven": "NOT PROVEN"}
 
@@ -87,6 +95,7 @@ def step_page(inspection: Inspection, page: Page, layer: str | None = None) -> W
 <div class="app"><noscript><p class="note">Scripts are off. What follows is the whole step as text,
 large matrices in part; with scripts on, every number is here, with where it comes from.</p>
 </noscript></div>
+{network_html(trace)}
 {along_html(trace, cost_along(trace))}
 <article class="text" aria-label="the whole step as text">
 {to_html(page[2:])}
@@ -97,7 +106,7 @@ large matrices in part; with scripts on, every number is here, with where it com
         trace.name,
         body,
         scripts=scripts,
-        styles=("windows",) if "windows" in scripts else (),
+        styles=["step", *(name for name in STYLES if name in scripts)],
         start="startStep",
         record=record,
         arrays=carried.arrays,
@@ -106,13 +115,19 @@ large matrices in part; with scripts on, every number is here, with where it com
 
 def _scripts(trace: Trace, carried: Carried) -> list[str]:
     """What the page of a network needs."""
-    kinds = {layer.type for layer in trace.layers} | {layer.activation for layer in trace.layers}
-    left_out = {name for name, needed in FOR_KINDS.items() if not kinds & needed}
-    if len(trace.links) == 1:
-        left_out.add("optimizers")
-    if max(array.size for array in carried.arrays.values()) <= SMALL:
-        left_out.add("heat")
-    return [name for name in SCRIPTS if name not in left_out]
+    kinds = {trace.cost.name, *(name for x in trace.layers for name in (x.type, x.activation))}
+    needed = {end for end, of in FOR_KINDS.items() if kinds & of}
+    if len(trace.links) > 1:
+        needed.add("optimizers")
+    if "windows" in needed or any(_is_large(array) for array in carried.arrays.values()):
+        needed.add("picture")
+    some = {*FOR_KINDS, "optimizers", "picture"} - needed
+    return [name for name in SCRIPTS if not name.endswith(tuple(some))]
+
+
+def _is_large(array: Array) -> bool:
+    """Whether a matrix of an array may be drawn as a picture, see `WHOLE` of matrix.js."""
+    return array.size > 2 * WHOLE or max(array.shape) > WHOLE
 
 
 def _verdict(check: Check | None) -> str:
@@ -157,14 +172,16 @@ def step_data(inspection: Inspection, layer: str | None = None) -> dict[str, Any
             "fused": trace.cost.error_is_delta,
         },
         "network": network_data(trace),
-        "flow": [_flow(trace, each) for each in trace.layers],
-        "factors": [row._asdict() for row in attenuation(trace)],
         "operations": [as_data(op) for op in lines],
-        "symbols": {term.key: SYMBOL[term.key] for term in TERMS},
+        "symbols": {
+            t.key: t.symbol
+            for t in TERMS
+            if any(x.quantity(t.key) is not None for x in trace.layers)
+        },
         "given": given(trace),
         "windows": {each.name: axes for each in trace.layers if (axes := _windows(each))},
         "own": {each.name: dict(each.placed.layer.symbols) for each in trace.layers},
-        "check": _check(inspection.check),
+        "check": _check(inspection),
     }
 
 
@@ -175,9 +192,9 @@ def _windows(layer: LayerTrace) -> dict[str, list[dict[str, Any]]]:
     windows = windows_of(layer.placed)
     both = windows.rows, windows.columns
     axes = {"output": [forward_axis(axis, "zeros") for axis in both]}
+    axes["matrix"] = [cell_axis(axis, "zeros") for axis in both]
     if layer.weight is not None:
         axes["filter"] = [tap_axis(axis, "zeros", turned=False) for axis in both]
-        axes["matrix"] = [cell_axis(axis, "zeros") for axis in both]
     return axes
 
 
@@ -193,38 +210,28 @@ def given(trace: Trace) -> list[str]:
     return names
 
 
-def _flow(trace: Trace, layer: LayerTrace) -> dict[str, Any]:
-    """The sizes that the network's picture is drawn with.
-
-    Behind cross-entropy the outputs have δ = a − y, which nothing has let pass: ∂C/∂a is left out.
-    """
-    fused = layer is trace.layers[-1] and trace.cost.error_is_delta
-    with np.errstate(all="ignore"):
-        arriving = None if fused else norm(layer.upstream)
-        passing = None if layer.delta is None else norm(layer.delta)
-        passed = ratio(passing, arriving)
-    return {"upstream": arriving, "delta": passing, "passed": passed}
-
-
-def _check(check: Check | None) -> dict[str, Any] | None:
+def _check(inspection: Inspection) -> dict[str, dict[str, str]] | None:
+    """The verdict of each gradient; the ∂C/∂input of a layer has that of the ∂C/∂a below it."""
+    check = inspection.check
     if check is None:
         return None
-    rows = [
-        {
-            "name": f"{t.layer}.{t.quantity}",
-            "verdict": "failed"
-            if not t.max_relative_error <= check.tolerance
-            else "passed"
-            if t.proven
-            else "not_proven",
-            "checked": t.checked,
-            "size": t.size,
-            "verified": t.verified,
-            "error": t.max_relative_error,
-        }
-        for t in check.tensors
-    ]
-    return {"verdict": check.verdict, "method": check.method, "gradients": rows}
+    rows = {f"{t.layer}.{t.quantity}": _words(t, check.tolerance) for t in check.tensors}
+    for below, above in pairwise(inspection.trace.layers):
+        if (shared := rows.get(f"{below.name}.upstream")) is not None:
+            rows[f"{above.name}.downstream"] = shared
+    return rows
+
+
+def _words(tensor: TensorCheck, tolerance: float) -> dict[str, str]:
+    verdict = "passed" if tensor.proven else "not_proven"
+    if not tensor.max_relative_error <= tolerance:
+        verdict = "failed"
+    return {
+        "verdict": verdict,
+        "words": f"{VERDICTS[verdict]}: of {count_of(tensor.size, 'entry', 'entries')} of this "
+        f"gradient {tensor.checked} were tried and {tensor.verified} verified; the largest "
+        f"relative error is {tensor.max_relative_error:.1e}",
+    }
 
 
 # What a page can make of what it has, to the last bit, need not travel.

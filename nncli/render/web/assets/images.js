@@ -1,4 +1,4 @@
-// Cells and the windows over them, for the layers on images.
+// For the layers on images: cells and the windows over them, and their channels as matrices.
 
 // The cells of the input under the window of an output, with their taps, padding left out.
 function under(axis, output) {
@@ -14,7 +14,20 @@ function over(axis, cell) {
     .filter(([, output]) => Number.isInteger(output) && output >= 0 && output < axis.outputs);
 }
 
-const pairs = (rows, columns) => rows.flatMap((r) => columns.map((c) => [...r, ...c]));
 
 // The index of the k-th number of an array, see `offset`.
 const split = (k, shape) => shape.reduceRight(([rest, at], size) => [Math.floor(rest / size), [rest % size, ...at]], [k, []])[1];
+
+// The matrices of the last two axes of an array, from `start` on, labelled by the axes before.
+function planes(name, shape, start) {
+  let places = [start];
+  while (places[0].length < shape.length - 2) {
+    const size = shape[places[0].length];
+    places = places.flatMap((at) => range(size).map((k) => [...at, k]));
+  }
+  const words = start.length ? ["channel"] : ["filter", "channel"];
+  return places.map((place) => matrixOf(name, range(shape.at(-2)).map((r) => [...place, r]), shape.at(-1), {
+    sample: start[0], lead: place[start.length], leads: shape[start.length],
+    label: place.slice(start.length).map((k, axis) => `${words[axis]} ${k}`).join(", "),
+  }));
+}

@@ -15,23 +15,10 @@ const ACTIVATIONS = {
   identity: (z) => [z, 1],
 };
 
-// C_x of one sample from z, a and y; ∂C_x/∂a of one output; a − y is that, or δ, see `fused`.
+// C_x of one sample from z, a and y; ∂C_x/∂a of one output; a − y is that, or δ, see `fused`. The
+// cross-entropy is named by the activation before it.
 const COSTS = {
   quadratic: {each: (z, a, y) => 0.5 * a.reduce((sum, value, j) => sum + (value - y[j]) ** 2, 0)},
-  sigmoid: {
-    each: (z, a, y) => z.reduce((sum, value, j) => sum + Math.log1p(Math.exp(-Math.abs(value))) + ((value > 0 ? value : 0) - y[j] * value), 0),
-    upstream: (z, y) => z.map((value, j) => (y[j] === 1 ? 0 : (1 - y[j]) * (1 + Math.exp(value))) - (y[j] === 0 ? 0 : y[j] * (1 + Math.exp(-value)))),
-  },
-  softmax: {
-    each: (z, a, y) => {
-      const most = Math.max(...z), log = Math.log(z.reduce((sum, value) => sum + Math.exp(value - most), 0));
-      return -z.reduce((sum, value, j) => sum + y[j] * (value - most - log), 0);
-    },
-    upstream: (z, y) => {
-      const most = Math.max(...z), sum = z.reduce((total, value) => total + Math.exp(value - most), 0);
-      return z.map((value, j) => y[j] === 0 ? 0 : -y[j] * (Math.exp(most - value) * sum));
-    },
-  },
 };
 
 // A kind of layer: `forward` fills what it has of z and a, `backward` what it has of gradients and
@@ -62,10 +49,6 @@ const LAYERS = {
       put("downstream", get("input").shape, (k) => over(units, (j) => delta[Math.floor(k / inputs) * units + j] * w[k % inputs * units + j]));
     },
   },
-  flatten: {
-    forward: ({layer, n, get, put}) => put("a", [n, ...layer.output_shape], (k) => get("input").data[k]),
-    backward: ({get, put}) => put("downstream", get("input").shape, (k) => get("upstream").data[k]),
-  },
 };
 
 function activate({activation, settings}, n, get, put) {
@@ -86,37 +69,49 @@ const LINKS = {
   "learning rate": ({eta}, d) => d.map((value) => -eta * value),
 };
 
+const costOf = ({cost, layers}) => COSTS[cost.name === "quadratic" ? "quadratic" : layers.at(-1).activation];
+
+// What a layer reads and makes of a step.
+function access(layer, made) {
+  return {
+    layer, n: made.inputs.shape[0],
+    get: (key) => made[`${layer.name}.${key}`],
+    put: (key, shape, number) => {
+      const data = new Float64Array(shape.reduce((product, size) => product * size, 1));
+      for (let k = 0; k < data.length; k++) data[k] = number(k);
+      made[`${layer.name}.${key}`] = {data, shape};
+    },
+  };
+}
+
+// C of what is given; fills in what is made on the way.
+function forward(network, made) {
+  const {layers} = network, last = layers.at(-1), n = made.inputs.shape[0];
+  layers.forEach((layer, k) => {
+    made[`${layer.name}.input`] = k ? made[`${layers[k - 1].name}.a`] : made.inputs;
+    LAYERS[layer.type].forward(access(layer, made));
+  });
+  const z = made[`${last.name}.z`].data, a = made[`${last.name}.a`].data, units = a.length / n;
+  let total = 0;
+  for (let x = 0; x < n; x++) total += costOf(network).each(...[z, a, made.targets.data].map((array) => array.subarray(x * units, (x + 1) * units)));
+  return total / n;
+}
+
+// C at W + t ΔW for each t, of a step that is made.
+function costsAlong(network, made, places) {
+  const names = network.layers.flatMap(({name}) => [`${name}.weight`, `${name}.bias`]).filter((name) => made[name]);
+  return places.map((t) => {
+    const moved = names.map((name) => [name, {...made[name], data: made[name].data.map((w, k) => w + t * made[`${name}_update`].data[k])}]);
+    return forward(network, {...made, ...Object.fromEntries(moved)});
+  });
+}
+
 // All arrays of a step by name, and cost_before and cost_after. `given` holds inputs, targets,
 // parameters, masks, and the optimizer's state before the step.
 function recompute(network, given, {eta}) {
-  const {layers} = network, last = layers.at(-1), n = given.inputs.shape[0];
-  const cost = COSTS[network.cost.name === "quadratic" ? "quadratic" : last.activation];
-
-  function forward(made) {
-    layers.forEach((layer, k) => {
-      made[`${layer.name}.input`] = k ? made[`${layers[k - 1].name}.a`] : made.inputs;
-      LAYERS[layer.type].forward(access(layer, made));
-    });
-    const z = made[`${last.name}.z`].data, a = made[`${last.name}.a`].data, units = a.length / n;
-    let total = 0;
-    for (let x = 0; x < n; x++) total += cost.each(...[z, a, made.targets.data].map((array) => array.subarray(x * units, (x + 1) * units)));
-    return total / n;
-  }
-
-  function access(layer, made) {
-    return {
-      layer, n,
-      get: (key) => made[`${layer.name}.${key}`],
-      put: (key, shape, number) => {
-        const data = new Float64Array(shape.reduce((product, size) => product * size, 1));
-        for (let k = 0; k < data.length; k++) data[k] = number(k);
-        made[`${layer.name}.${key}`] = {data, shape};
-      },
-    };
-  }
-
+  const {layers} = network, n = given.inputs.shape[0];
   const made = {...given};
-  made.cost_before = forward(made);
+  made.cost_before = forward(network, made);
   let above = null;
   for (const layer of [...layers].reverse()) {
     const of = access(layer, made), {get, put} = of, {shape, data: a} = get("a");
@@ -126,7 +121,7 @@ function recompute(network, given, {eta}) {
       if (!network.cost.fused) put("upstream", shape, error);
       else {
         const units = a.length / n, z = get("z").data;
-        const slopes = Array.from({length: n}, (_, x) => Array.from(cost.upstream(z.subarray(x * units, (x + 1) * units), y.subarray(x * units, (x + 1) * units)))).flat();
+        const slopes = Array.from({length: n}, (_, x) => Array.from(costOf(network).upstream(z.subarray(x * units, (x + 1) * units), y.subarray(x * units, (x + 1) * units)))).flat();
         put("upstream", shape, (k) => slopes[k]);
         put("delta", shape, error);
       }
@@ -150,6 +145,6 @@ function recompute(network, given, {eta}) {
       after[name] = made[`${name}_new`] = {data: w.map((value, k) => value + update[k]), shape};
     }
   }
-  made.cost_after = forward(after);
+  made.cost_after = forward(network, after);
   return made;
 }

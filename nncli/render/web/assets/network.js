@@ -1,28 +1,40 @@
-// The network: a card a layer, with the size of the error signal that arrives and that is passed.
+// The cards of the network: each opens its layer, and follows what a "what if" changes.
 
 Object.assign(StepPage.prototype, {
-  drawNetwork() {
-    const {flow, network, cost} = this.record;
-    const logs = flow.flatMap((f) => [f.upstream, f.delta]).filter((x) => x > 0).map(Math.log10);
-    const low = Math.min(...logs) - 0.5, high = Math.max(...logs);
-    const bar = (words, value) => typeof value === "number" ? h("span.bar", `${words} `, h("data", {value}, rounded(value, 3)),
-      h("meter", {value: value > 0 ? (Math.log10(value) - low) / (high - low) : 0, "aria-label": `${words}, on a logarithmic scale`})) : null;
-    const passed = flow.map((f) => f.passed ?? 1), least = Math.min(...passed);
-    const cards = network.layers.flatMap((layer, k) => {
-      const f = flow[k], first = this.operations.findIndex((op) => op.layer === layer.name);
-      return [arrow(), h("li", h("button", {
-        class: "card", "data-key": layer.name, "aria-current": this.operation.layer === layer.name && "true", disabled: first < 0,
-        onclick: () => this.go({op: first, number: null}),
-      },
-      h("strong", layer.name), h("small", `${layer.activation ?? ""} ${layer.input_shape.join("×")} → ${layer.output_shape.join("×")}`),
-      bar("‖∂C/∂a‖", f.upstream), f.passed === null ? null : h("small", `⊙ σ′ lets ${rounded(100 * f.passed, 3)} % pass`), bar("‖δ‖", f.delta),
-      least < 0.1 && passed[k] === least ? h("small.warning", "⚠ most of the signal is lost here") : null))];
-    });
-    const end = (...words) => h("li.end", words);
-    this.network.replaceChildren(h("h2", "The network, and the error signal on its way back"), h("ol", {class: "network"},
-      end(`inputs ${network.layers[0].input_shape.join("×")}`), cards, arrow(),
-      end(`C = ${rounded(cost.before, 6)}`, h("br"), `then ${cost.after === null ? "not finite" : rounded(cost.after, 6)}`)));
+  enterNetwork() {
+    for (const card of this.network.querySelectorAll("[data-layer]")) {
+      const {layer} = card.dataset;
+      if (this.operations.some((op) => op.layer === layer)) {
+        card.querySelector("strong").replaceChildren(button(layer, () => this.go({layer, number: null})));
+      }
+    }
+  },
+
+  // Sizes of what is changed beside those that are recorded.
+  changeNetwork(made) {
+    this.network.querySelectorAll("ins").forEach((mark) => mark.remove());
+    for (const recorded of made ? this.network.querySelectorAll("[data-of]") : []) {
+      const value = made[recorded.dataset.of], size = value.data ? Math.sqrt(value.data.reduce((sum, x) => sum + x * x, 0)) : value;
+      recorded.after(h("ins", ` ✎ ${Number.isFinite(size) ? rounded(size, recorded.dataset.digits ?? 3) : "not finite"}`));
+    }
+  },
+
+  // C along the step, changed (null: nothing is): a second line in the drawing, whose scale makes
+  // room for it, and a column of the table.
+  changeAlong(costs) {
+    const section = this.root.querySelector(".along"), svg = section.querySelector("svg"), line = svg.querySelector("polyline");
+    const [low, high] = svg.dataset.range.split(" ").map(Number), finite = (costs ?? []).filter(Number.isFinite);
+    const least = Math.min(low, ...finite), most = Math.max(high, ...finite), y = (cost) => 200 - 180 * (cost - least) / (most - least || 1);
+    const moved = (place) => y(low + (200 - place) / 180 * (high - low)), points = line.dataset.at ??= line.getAttribute("points");
+    section.querySelectorAll(".edited").forEach((mark) => mark.remove());
+    line.setAttribute("points", points.replace(/,(\S+)/g, (_, place) => `,${moved(place)}`));
+    for (const mark of svg.querySelectorAll("g")) {
+      const at = mark.dataset.at ??= mark.getAttribute("transform");
+      mark.setAttribute("transform", at.replace(/ ([^)]+)/, (_, place) => ` ${moved(place)}`));
+    }
+    svg.querySelectorAll(".scale").forEach((text, k) => { text.textContent = rounded(k ? most : least); });
+    if (!costs) return;
+    svg.append(drawing("polyline", {class: "edited", points: costs.map((cost, k) => Number.isFinite(cost) ? `${80 + 20 * k},${y(cost)}` : "").join(" ")}));
+    [...section.querySelector("table").rows].forEach((row, k) => row.append(k ? h("td.edited", h("ins", `✎ ${short(costs[k - 1])}`)) : h("th.edited", {scope: "col"}, "what if")));
   },
 });
-
-const arrow = () => h("li.end", {"aria-hidden": "true"}, "→", h("br"), "←");

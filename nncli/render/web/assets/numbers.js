@@ -8,7 +8,7 @@ class StepNumbers {
     this.record = record;
     this.layers = record.network.layers;
     this.kept = {};
-    this.edited = null; // what a "what if" makes of the step; null without one
+    this.edited = null; // array of a step by its name, as a "what if" has it; null without one
     this.round = record.dtype === "float32" ? Math.fround : (x) => x;
   }
 
@@ -21,54 +21,32 @@ class StepNumbers {
     if (arrays[name]) return arrays[name];
     if (aliases[name]) return {...this.array(aliases[name][0]), shape: aliases[name][1]};
     if (!rules[name]) return null;
-    const [rule, first, second] = rules[name];
-    const left = this.array(first), data = left.data.slice();
-    if (rule === "scale") {
-      const factor = this.round(second);
-      data.forEach((value, k) => { data[k] = this.round(factor * value); });
-    } else {
-      const right = this.array(second).data;
-      data.forEach((value, k) => { data[k] = this.round(value + right[k]); });
-    }
-    return {...left, data};
+    const [rule, first, second] = rules[name], left = this.array(first), right = this.array(second), factor = this.round(second);
+    return {...left, data: left.data.map((value, k) => this.round(rule === "scale" ? factor * value : value + right.data[k]))};
   }
 
-  has(name) {
-    return name.endsWith(".outer") || this.array(name) !== null;
-  }
-
-  // As recorded.
-  value({name, at}) {
-    if (name.endsWith(".outer")) return this.outer(name, at);
-    const {data, shape} = this.array(name);
-    return data[offset(shape, at)];
+  // As recorded. An outer product a_i δ_j is a single product, exact but for its one rounding.
+  value({name, at}, find = (name) => this.array(name)) {
+    const array = find(name), [layer] = name.split("."), [x, i, j] = at;
+    return array ? array.data[offset(array.shape, at)]
+      : this.round(this.value({name: `${layer}.input`, at: [x, i]}, find) * this.value({name: `${layer}.delta`, at: [x, j]}, find));
   }
 
   // As a "what if" has it; the recorded value where that changes nothing.
   current(ref) {
-    const array = this.edited?.[ref.name];
-    return array ? array.data[offset(array.shape, ref.at)] : this.value(ref);
-  }
-
-  // a_i δ_j of one sample: a single product, which is exact but for its one rounding.
-  outer(name, [x, i, j]) {
-    const layer = name.slice(0, -6);
-    const a = this.value({name: `${layer}.input`, at: [x, i]});
-    return this.round(a * this.value({name: `${layer}.delta`, at: [x, j]}));
+    return this.value(ref, (name) => this.edited?.(name) ?? this.array(name));
   }
 
   layer(name) {
     return this.layers.find((layer) => layer.name === name.split(".")[0]);
   }
 
-  // {formula, sum: [[ref, ref], ...], sign, plus: [ref], scale, calls}: the value is
-  // scale · (Σ of products + plus), or what `formula` says of the refs in `calls`.
+  // {sum: [[ref, ref], ...], sign, plus: [ref], minus, scale, calls, formula}: the value is
+  // scale · (Σ of products + plus), or a difference, or a function of the refs in `calls`, by
+  // `formula` or else by that of the line that makes it.
   made({name, at}) {
-    const [owner, ...rest] = name.split("."), key = rest.join(".");
-    if (!key) return {formula: owner === "inputs" ? "a number of the data" : "a target of the data"};
-    const layer = this.layer(name), ref = (k, index) => ({name: `${owner}.${k}`, at: index});
-    const rule = MADE[layer.type]?.[key] ?? MADE.every[key];
-    return rule ? rule({layer, ref, at, step: this}) : {formula: "see the operation's own line"};
+    const [owner, key] = name.split("."), layer = this.layer(name), ref = (k, index) => ({name: `${owner}.${k}`, at: index});
+    return (MADE[layer?.type]?.[key] ?? MADE.every[key])?.({layer, ref, at, step: this}) ?? {};
   }
 
   get samples() {
@@ -76,88 +54,58 @@ class StepNumbers {
   }
 }
 
-const nth = (letter, ...at) => letter + at.map((k) => String(k).replace(/\d/g, (d) => "₀₁₂₃₄₅₆₇₈₉"[d])).join("‚");
-const range = (n) => [...Array(n).keys()];
-
 // A row a quantity, by kind of layer. "every": those that are made alike in all kinds.
 const MADE = {
   every: {
     input: ({ref, at, step, layer}) => {
-      const k = step.layers.indexOf(layer), below = step.layers[k - 1];
-      const name = below ? `${below.name}.a` : "inputs";
-      return {formula: below ? `a of ${below.name}` : "an input of the network", calls: [{name, at: reshaped(step, ref("input", at), name)}]};
+      const below = step.layers[step.layers.indexOf(layer) - 1];
+      return sameAs(step, ref("input", at), below ? `${below.name}.a` : "inputs");
     },
-    a: ({layer, ref, at, step}) => {
-      const {activation} = layer;
-      if (activation === "softmax") {
-        const units = range(layer.output_shape[0]).map((j) => ref("z", [at[0], j]));
-        return {formula: `${nth("a", at[1])} = exp(${nth("z", at[1])}) / Σ_k exp(z_k)`, calls: units};
-      }
-      return {formula: `a = ${layer.written[0]}`, calls: [ref("z", at)]};
-    },
+    a: ({layer, ref, at}) => ({
+      formula: `a = ${layer.written[0]}`,
+      calls: layer.activation === "softmax" ? range(layer.output_shape[0]).map((j) => ref("z", [at[0], j])) : [ref("z", at)],
+    }),
     upstream: ({layer, ref, at, step}) => {
-      const above = step.layers[step.layers.indexOf(layer) + 1];
-      if (above) {
-        const name = `${above.name}.downstream`;
-        return {formula: `∂C/∂input of ${above.name}, the layer above`, calls: [{name, at: reshaped(step, ref("upstream", at), name)}]};
-      }
-      const target = {name: "targets", at};
-      if (step.record.cost.fused) return {formula: "∂C/∂a by the definition of the cross-entropy", calls: [ref("a", at), target]};
-      return {formula: "∂C/∂a = a − y", minus: [ref("a", at), target]};
+      const above = step.layers[step.layers.indexOf(layer) + 1], both = [ref("a", at), {name: "targets", at}];
+      if (above) return sameAs(step, ref("upstream", at), `${above.name}.downstream`);
+      return step.record.cost.fused ? {formula: "∂C/∂a by the definition of the cross-entropy", calls: both} : {minus: both};
     },
-    sigma_prime: ({layer, ref, at}) => {
-      const [, slope, key] = layer.written;
-      return {formula: `σ′(z) = ${slope}`, calls: [ref(key, at)]};
-    },
-    delta: ({layer, ref, at, step}) => {
-      const isLast = step.layers.at(-1) === layer;
-      if (isLast && step.record.cost.fused) return {formula: "δ = a − y: σ′ has cancelled", minus: [ref("a", at), {name: "targets", at}]};
-      return {formula: "δ = ∂C/∂a ⊙ σ′(z), unit by unit", sign: "⊙", sum: [[ref("upstream", at), ref("sigma_prime", at)]]};
-    },
-    weight: () => ({formula: "a weight, as it was before the step"}),
-    bias: () => ({formula: "a bias, as it was before the step"}),
+    sigma_prime: ({layer, ref, at}) => ({formula: `σ′(z) = ${layer.written[1]}`, calls: [ref(layer.written[2], at)]}),
+    delta: ({layer, ref, at, step}) => step.layers.at(-1) === layer && step.record.cost.fused ? {minus: [ref("a", at), {name: "targets", at}]}
+      : {sign: "⊙", sum: [[ref("upstream", at), ref("sigma_prime", at)]]},
     weight_update: (of) => updated(of, "weight"),
     bias_update: (of) => updated(of, "bias"),
-    weight_new: ({ref, at}) => ({formula: "W new = W + ΔW", plus: [ref("weight", at), ref("weight_update", at)]}),
-    bias_new: ({ref, at}) => ({formula: "b new = b + Δb", plus: [ref("bias", at), ref("bias_update", at)]}),
+    weight_new: ({ref, at}) => ({plus: [ref("weight", at), ref("weight_update", at)]}),
+    bias_new: ({ref, at}) => ({plus: [ref("bias", at), ref("bias_update", at)]}),
   },
   dense: {
     z: ({layer, ref, at: [x, j], step}) => ({
-      formula: `${nth("z", j)} = Σ_i a_i w_i${nth("", j)}${step.has(`${layer.name}.bias`) ? ` + ${nth("b", j)}` : ""}`,
       sum: range(step.array(`${layer.name}.weight`).shape[0]).map((i) => [ref("input", [x, i]), ref("weight", [i, j])]),
-      plus: step.has(`${layer.name}.bias`) ? [ref("bias", [j])] : [],
+      plus: step.array(`${layer.name}.bias`) ? [ref("bias", [j])] : [],
     }),
-    weight_gradient: ({ref, at: [i, j], step}) => ({
-      formula: `∂C/∂w = ${mean(step)}${nth("a", i)} ${nth("δ", j)}`, sign: "⊗",
-      sum: range(step.samples).map((x) => [ref("input", [x, i]), ref("delta", [x, j])]),
-      scale: step.samples,
-    }),
-    outer: ({ref, at: [x, i, j]}) => ({formula: `${nth("a", i)} ${nth("δ", j)}`, sign: "⊗", sum: [[ref("input", [x, i]), ref("delta", [x, j])]]}),
-    bias_gradient: ({ref, at: [j], step}) => ({
-      formula: `∂C/∂b = ${mean(step)}${nth("δ", j)}`,
-      plus: range(step.samples).map((x) => ref("delta", [x, j])),
-      scale: step.samples,
-    }),
-    downstream: ({layer, ref, at: [x, i]}) => ({
-      formula: `∂C/∂input = Σ_j δ_j w${nth("", i)}_j: row ${i} of W, which is column ${i} of Wᵀ`,
-      sum: range(layer.output_shape[0]).map((j) => [ref("delta", [x, j]), ref("weight", [i, j])]),
-    }),
-  },
-  flatten: {
-    a: ({ref, at, step}) => ({formula: "the same number, in a row", calls: [ref("input", reshaped(step, ref("a", at), ref("input", at).name))]}),
-    downstream: ({ref, at, step}) => ({formula: "the same number, in its place", calls: [ref("upstream", reshaped(step, ref("downstream", at), ref("upstream", at).name))]}),
+    weight_gradient: ({ref, at: [i, j], step}) => ({sign: "⊗", sum: range(step.samples).map((x) => [ref("input", [x, i]), ref("delta", [x, j])]), scale: step.samples}),
+    outer: ({ref, at: [x, i, j]}) => ({formula: "a_i δ_j", sign: "⊗", sum: [[ref("input", [x, i]), ref("delta", [x, j])]]}),
+    bias_gradient: ({ref, at: [j], step}) => ({plus: range(step.samples).map((x) => ref("delta", [x, j])), scale: step.samples}),
+    downstream: ({layer, ref, at: [x, i]}) => ({sum: range(layer.output_shape[0]).map((j) => [ref("delta", [x, j]), ref("weight", [i, j])])}),
   },
 };
 
-const mean = (step) => step.samples > 1 ? `1/${step.samples} Σ_x ` : "";
-
 function updated({layer, ref, at, step}, key) {
-  const {links} = step.record.network;
-  if (links.length === 1) return {formula: "ΔW = −η ∂C/∂W", sum: [[{eta: true}, ref(`${key}_gradient`, at)]]};
+  const {links} = step.record.network, gradient = ref(`${key}_gradient`, at);
+  if (links.length === 1) return {sum: [[{eta: true}, gradient]]};
   const names = Object.keys(step.record.arrays).filter((name) => name.startsWith(`${layer.name}.${key}.`));
-  const parts = names.map((name) => ({name, at}));
-  return {formula: `from ∂C/∂W by ${links.map((link) => link.name).join(", ")}`, calls: [ref(`${key}_gradient`, at), ...parts]};
+  return {calls: [gradient, ...names.map((name) => ({name, at}))]};
 }
+
+// A formula with the indices of one number in it: z_j = Σ_i a_i w_ij of j = 0 is z₀ = Σ_i a_i w_i₀.
+function indexed(formula, at) {
+  const letters = /_([a-z]+) =/.exec(formula)?.[1] ?? "", own = at.slice(-letters.length);
+  const written = (letter) => letters.includes(letter) ? String(own[letters.indexOf(letter)]).replace(/\d/g, (d) => "₀₁₂₃₄₅₆₇₈₉"[d]) : letter;
+  return letters ? formula.replace(/_([a-z]+)/g, (_, those) => `${letters.includes(those[0]) ? "" : "_"}${[...those].map(written).join("‚")}`) : formula;
+}
+
+// The same number, which another array has in another shape.
+const sameAs = (step, ref, name) => ({calls: [{name, at: reshaped(step, ref, name)}]});
 
 // The same place of the data, in an array of another shape.
 function reshaped(step, ref, name) {

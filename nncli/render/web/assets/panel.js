@@ -16,14 +16,15 @@ Object.assign(StepPage.prototype, {
   },
 
   light(ref) {
-    const refs = ref ? factors(this.step.made(ref)) : [], names = new Set(refs.map(spelled)), own = ref && spelled(ref);
-    for (const cell of this.cells) {
-      const name = spelled(cell.ref);
-      cell.classList.toggle("lit", names.has(name));
-      cell.classList.toggle("own", name === own);
-      cell.ariaPressed = name === own && this.state.number !== null;
+    const refs = ref ? factors(this.step.made(ref)) : [];
+    for (const view of this.views) {
+      const own = ref && view.where(ref);
+      if (own && !view.shows(own)) {
+        view.centre(own);
+        view.refresh();
+      }
+      view.mark({lit: spots(...refs.map(view.where)), own: spots(own)});
     }
-    this.maps.forEach((map) => map.light(refs));
   },
 
   link(ref) {
@@ -37,7 +38,8 @@ Object.assign(StepPage.prototype, {
     const made = find((op) => op.makes === ref.name), used = find((op) => op.views.matrix?.terms.some(([name]) => name === ref.name));
     const {op, sample, channel} = this.state;
     this.go({
-      number: ref, op: made >= 0 ? made : used >= 0 ? used : op,
+      number: ref,
+      op: made >= 0 ? made : used >= 0 ? used : op,
       sample: isBy && sample !== "all" ? ref.at[0] : sample,
       channel: ref.at.length > 2 + isBy ? ref.at[Number(isBy)] : channel,
     });
@@ -53,18 +55,24 @@ Object.assign(StepPage.prototype, {
 
   drawPanel(ref) {
     if (!ref) {
-      this.panel.replaceChildren(h("h2", "One number"), h("p", {class: "note"},
-        "Point at a number, or go to it by Tab and the arrow keys: here is how it is made, and its factors light up. Click or Enter keeps it, Escape lets it go."));
+      this.panel.replaceChildren(h("h2", "One number"), h("p.note",
+        "Point at a number, or go to it by Tab and arrow keys: here is how it is made, and its factors light up. Click or Enter keeps it, Escape lets it go."));
       return;
     }
     const made = this.step.made(ref), recorded = this.step.value(ref), value = this.step.current(ref);
-    const check = this.record.check?.gradients.find(({name}) => name === ref.name);
+    const check = this.record.check?.[ref.name];
     this.panel.replaceChildren(
       h("h2", this.title(ref)), h("p.value", h("data", {value: recorded}, String(recorded))),
       Object.is(recorded, value) ? "" : h("p", h("ins", `✎ what if: ${value}`)),
-      h("p", made.formula), ...this.substituted(made),
-      check ? h("p", {class: `verdict ${check.verdict}`}, `${check.verdict.replace("_", " ").toUpperCase()}: of ${check.size} entries of this gradient ${check.checked} were tried and ${check.verified} verified`) : "",
+      h("p", this.formulaOf(ref, made)), ...this.substituted(made),
+      check ? h(`p.verdict.${check.verdict}`, check.words) : "",
       this.canEdit(ref) ? this.editor(spelled(ref), value) : "");
+  },
+
+  formulaOf({name, at}, {formula, calls}) {
+    const line = this.operations.find((line) => line.makes === name), {index, matrix, hadamard} = line?.views ?? {};
+    if (formula || line) return formula ?? indexed((index ?? hadamard ?? matrix).formula, at);
+    return this.record.given.includes(name) ? "The step starts from it." : calls ? "The same number, by its other name." : "A state of the optimizer.";
   },
 
   // The formula with the numbers in it.

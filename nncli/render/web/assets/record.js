@@ -45,6 +45,11 @@ function offset(shape, at) {
   return at.reduce((place, index, axis) => place * shape[axis] + index, 0);
 }
 
+const range = (count) => [...Array(count).keys()];
+
+// Each of the first with each of the second.
+const pairs = (firsts, seconds, make = (a, b) => [...a, ...b]) => firsts.flatMap((a) => seconds.map((b) => make(a, b)));
+
 // `count` significant digits for reading, as the command line writes them; every digit by String.
 function rounded(value, digits = 4) {
   if (value === 0) return "0";
@@ -68,6 +73,9 @@ function h(name, ...children) {
   made.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
   return made;
 }
+
+// A button by its name, which is what it says unless other words are given.
+const button = (key, onclick, words = key) => h("button", {type: "button", "data-key": key, onclick}, words);
 
 const SVG = "http://www.w3.org/2000/svg";
 function drawing(name, attributes = {}, ...children) {

@@ -1,6 +1,5 @@
-// The page of one step: what is shown, kept in the address, and the lines of the chosen layer.
-
-const MOST_CHANNELS = 3; // that are shown side by side
+// The page of one step: what is shown, kept in the address. Three levels: the network, a layer, a
+// number; Escape and the back key go up.
 
 async function startStep(root) {
   const place = root.querySelector(".app");
@@ -13,7 +12,7 @@ async function startStep(root) {
 
 class StepPage {
   constructor(root, place, record) {
-    Object.assign(this, {root, place, record, hash: "", cells: [], maps: [], edits: new Map(), timer: 0});
+    Object.assign(this, {root, place, record, hash: "", views: [], edits: new Map(), isAlone: root === document});
     this.step = new StepNumbers(record);
     this.operations = record.operations;
     this.sampleNames = record.samples;
@@ -21,26 +20,20 @@ class StepPage {
   }
 
   begin() {
-    const text = this.root.querySelector("article"), details = h("details", h("summary", "The whole step as text"));
+    const {root, place} = this, text = root.querySelector("article"), details = h("details", h("summary", "The whole step as text"));
     text.replaceWith(details);
     details.append(text);
-    const {place} = this;
-    this.network = h("section");
+    this.network = root.querySelector(".flow");
     this.lines = h("div.lines");
     this.panel = h("aside.panel", {"aria-label": "one number"});
-    this.says = h("p", {role: "status", class: "visually-hidden"});
-    place.replaceChildren(this.network, this.controls(), h("div.columns", this.lines, this.panel), this.says);
-    for (const kind of ["pointerover", "focusin", "click"]) {
-      place.addEventListener(kind, ({target}) => {
-        const ref = target.closest("button.cell")?.ref;
-        if (ref) this.pick(ref, kind === "click");
-      });
-    }
+    this.crumbs = h("nav.row", {"aria-label": "level"});
+    place.replaceChildren(this.crumbs, this.network, this.controls(), h("div.columns", this.lines, this.panel));
+    this.enterNetwork();
     place.addEventListener("keydown", (event) => this.key(event));
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.drawMaps());
-    if (this.root === document) {
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.drawViews());
+    if (this.isAlone) {
       addEventListener("hashchange", () => this.address !== this.drawn && this.read());
-      addEventListener("beforeprint", () => this.root.querySelectorAll("details").forEach((part) => { part.open = true; }));
+      addEventListener("beforeprint", () => root.querySelectorAll("details").forEach((part) => { part.open = true; }));
     }
     this.read();
   }
@@ -48,7 +41,7 @@ class StepPage {
   // The state is in the address, so that a link shows what its sender sees.
 
   get address() {
-    if (this.root !== document) return this.hash;
+    if (!this.isAlone) return this.hash;
     try {
       return decodeURIComponent(location.hash.slice(1));
     } catch {
@@ -59,54 +52,71 @@ class StepPage {
   read() {
     this.drawn = this.address;
     const wanted = Object.fromEntries(this.address.split("&").map((part) => part.split("=")));
-    const number = parsed(wanted.number ?? "", this.step);
+    const digits = (text) => /^\d+$/.test(text) ? Number(text) : null;
+    const before = this.state, edit = wanted.edit ?? "";
     this.state = {
-      op: Object.hasOwn(this.operations, wanted.op) && wanted.op !== "length" ? Number(wanted.op) : 0,
+      layer: this.step.layers.some(({name}) => name === wanted.layer) ? wanted.layer : null,
+      op: this.operations[digits(wanted.op)] ? Number(wanted.op) : 0,
       view: Object.hasOwn(VIEWS, wanted.view) ? wanted.view : "hadamard",
-      sample: wanted.sample === "all" || /^\d+$/.test(wanted.sample) && this.sampleNames[wanted.sample] !== undefined ? wanted.sample : "0",
-      channel: /^\d+$/.test(wanted.channel) ? Number(wanted.channel) : 0,
+      sample: wanted.sample === "all" || this.sampleNames[digits(wanted.sample)] !== undefined ? wanted.sample : "0",
+      channel: digits(wanted.channel) ?? 0,
       window: wanted.window ?? null,
-      number,
+      numbers: wanted.numbers === "on" ? "on" : null,
+      number: parsed(wanted.number ?? "", this.step),
+      edit,
     };
-    this.readEdits(wanted.edit ?? "");
-    this.draw();
+    if (this.state.layer && this.operation.layer !== this.state.layer) this.state.op = this.firstOf(this.state.layer);
+    if (edit !== before.edit) this.readEdits(edit);
+    this.drawCrumbs();
+    const isSame = Object.keys(this.state).every((key) => key === "number" || this.state[key] === before[key]);
+    if (isSame) this.show(this.state.number);
+    else this.draw();
   }
 
   // `isPassing`: one of many on the way, which the back key goes past.
   go(change, isPassing) {
     const stays = !("op" in change || "sample" in change || "channel" in change);
-    this.state = {...this.state, window: stays ? this.state.window : null, ...change};
-    this.hash = this.spelledState();
-    if (this.root === document && isPassing) history.replaceState(null, "", `#${this.hash}`);
-    else if (this.root === document) location.hash = this.hash;
+    const next = {...this.state, window: stays ? this.state.window : null, ...change};
+    if ("op" in change) next.layer &&= this.operations[next.op].layer;
+    else if (change.layer) next.op = this.firstOf(change.layer);
+    this.hash = this.spelledState(next);
+    if (this.isAlone && isPassing) history.replaceState(null, "", `#${this.hash}`);
+    else if (this.isAlone) location.hash = this.hash;
     this.read();
   }
 
-  spelledState() {
-    const {number, ...rest} = this.state;
-    const parts = {...rest, number: number && spelled(number), edit: [...this.edits].map((edit) => edit.join(":")).join(";")};
+  spelledState({number, ...rest}) {
+    const parts = {...rest, number: number && spelled(number)};
     return Object.entries(parts).filter(([, value]) => value !== "" && value !== null).map((part) => part.join("=")).join("&");
   }
 
   draw() {
-    const focused = this.root.activeElement?.dataset?.key;
-    Object.assign(this, {cells: [], maps: [], channels: 0, isDrawn: false});
-    this.drawNetwork();
+    const {layer, number} = this.state, focused = this.root.activeElement?.dataset?.key, along = this.root.querySelector(".along");
+    Object.assign(this, {views: [], channels: 0, isDrawn: false});
+    this.network.hidden = along.hidden = layer !== null;
     this.drawLines();
     this.updateControls();
-    this.drawMaps();
+    this.drawViews();
     this.placeWindow?.();
     this.isDrawn = true;
-    this.show(this.state.number);
+    this.show(number);
     if (focused) this.place.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
   }
 
-  drawMaps() {
-    this.maps.forEach((map) => map.draw());
+  drawViews() {
+    for (const view of this.views) {
+      view.draw();
+      view.refresh();
+    }
   }
 
   get eta() {
     return this.edits.get("eta") ?? this.record.eta;
+  }
+
+  // The place of the first operation of a layer.
+  firstOf(name) {
+    return this.operations.findIndex(({layer}) => layer === name);
   }
 
   get operation() {
@@ -118,43 +128,38 @@ class StepPage {
     return views[this.state.view] ? this.state.view : Object.keys(views)[0];
   }
 
+  // The line of the player; at the level of a layer all of its lines.
   drawLines() {
-    const {operation} = this, formula = (line) => line.views[this.viewOf(line)].formula;
-    const others = this.operations.filter((line) => line.layer === operation.layer && line !== operation).map((line) => {
-      const details = h("details", h("summary", `${line.phase}: ${formula(line)}`));
-      details.addEventListener("toggle", () => {
-        if (details.children.length > 1) return;
-        details.append(this.equation(line));
-        this.drawMaps();
-        this.light(this.state.number);
-      });
-      return details;
-    });
-    this.lines.replaceChildren(
-      h("h2", `${operation.layer}: ${formula(operation)}`), this.equation(operation), this.windowsOf?.(operation) ?? "",
-      h("h3", `The other operations of ${operation.layer}`),
-      h("button", {"data-key": "open all", onclick: () => others.forEach((part) => { part.open = true; })}, "open all"), ...others);
+    const {operation, state: {layer}} = this, formula = (line) => line.views[this.viewOf(line)].formula;
+    if (!layer) {
+      this.lines.replaceChildren(h("h2", `${operation.layer}: ${formula(operation)}`), this.equation(operation), this.windowsOf?.(operation) ?? "",
+        button("layer", () => this.go({layer: operation.layer, op: this.state.op}), `all of ${operation.layer}`));
+      return;
+    }
+    const parts = this.operations.filter((line) => line.layer === layer).map((line) => h("section", {"aria-current": line === operation && "step"},
+      h("h3", `${line.phase}: ${formula(line)}`), this.equation(line), line === operation && this.windowsOf?.(line) || null));
+    this.lines.replaceChildren(h("h2", layer), ...parts);
   }
 
   equation(operation) {
     const name = this.viewOf(operation), {terms, signs} = operation.views[name];
     const samples = this.state.sample === "all" ? range(this.step.samples) : [Number(this.state.sample)];
     const figures = terms.map((term) => this.ofChannel(matrices(this.step, term, samples)).map((matrix) => matrixFigure(this, term[1] + this.verdictOf(term[0]), matrix)));
-    return h("div", {class: "equation"},
-      figures.flatMap((some, k) => [k ? h("b", signs[k - 1]) : null, some.length > 1 ? h("div.stack", some) : some]),
+    return h("div.equation",
+      figures.flatMap((some, k) => [k ? h("b", signs[k - 1]) : null, some.length > 1 ? h("div", h("p.note", terms[k][1] + this.verdictOf(terms[k][0])), h("div.stack", some)) : some]),
       name === "index" ? h("p.note", "Choose a number: its sum is written out beside it.") : null);
   }
 
   // What the proof says of a gradient, beside it.
   verdictOf(name) {
-    const check = this.record.check?.gradients.find((row) => row.name === name);
-    return check ? ` (${check.verdict.replace("_", " ").toUpperCase()})` : "";
+    const check = this.record.check?.[name];
+    return check ? ` (${check.words.split(":")[0]})` : "";
   }
 
-  // Of many channels or filters the chosen one.
+  // Of many channels or filters the chosen one, unless they are small.
   ofChannel(all) {
-    const {leads = 0} = all[0];
-    if (leads <= MOST_CHANNELS) return all;
+    const [{leads = 0, rows, columns}] = all;
+    if (leads <= MOST_CHANNELS || all.length * rows * columns <= MOST_CELLS) return all;
     this.channels = Math.max(this.channels, leads);
     return all.filter(({lead}) => lead === this.state.channel % leads);
   }

@@ -5,44 +5,60 @@ Object.assign(StepPage.prototype, {
   windowsOf({layer: name, makes}) {
     const layer = this.step.layer(name), views = this.record.windows[name], key = makes.split(".")[1];
     if (!views || this.step.edited) return "";
-    const x = Number(this.state.sample) || 0, array = (of) => this.step.array(`${name}.${of}`);
-    const get = (of, isParameter) => {
+    const {step, state: {sample}} = this, all = range(step.samples), isAll = sample === "all", x = isAll ? 0 : Number(sample);
+    const array = (of) => step.array(`${name}.${of}`), channels = array("input").shape[1];
+    const get = (of) => {
       const {data, shape} = array(of);
-      return isParameter ? (...at) => data[offset(shape, at)] : (...at) => data[offset(shape, [x, ...at])];
+      return (...at) => data[offset(shape, at)];
     };
-    const source = (of, symbol) => ({channels: array(of).shape[1], label: (k) => `${symbol}, channel ${k}`, get: get(of)});
-    const output = (of, symbol) => ({planes: array(of).shape[1], label: (k) => `${symbol}, channel ${k}`, get: get(of)});
-    const axes = ([rows, columns]) => ({rows, columns});
-    const w = array("weight") && get("weight", true), multiply = (a, b) => this.step.round(a * b);
+    const of = (x) => step.samples > 1 ? `sample ${this.sampleNames[x]}` : "", label = (symbol, k, x) => [symbol, of(x), `channel ${k}`].filter(Boolean).join(", ");
+    const source = (key, symbol) => ({channels: array(key).shape[1], label: (k) => label(symbol, k, x), get: (...at) => get(key)(x, ...at)});
+    const output = (key, symbol) => ({...source(key, symbol), planes: array(key).shape[1]});
+    const axes = ([rows, columns]) => ({rows, columns}), [rows, columns] = views.output;
+    const w = array("weight") && get("weight"), isPool = !w;
+    // What a cell of a pool has of an output: all or nothing, or an equal share.
+    const share = (plane, f, i, j, row, column) => {
+      const [[, r] = [], [, c] = []] = [[over(rows, row), rows, i], [over(columns, column), columns, j]].map(([outputs, axis, k]) => outputs.find(([tap]) => tap === axis.kernel - 1 - k));
+      if (r === undefined || c === undefined) return 0;
+      if (layer.type === "avgpool") return 1 / (rows.kernel * columns.kernel);
+      return Number(winner(step, layer, [x, plane, r, c]).join() === `${row},${column}`);
+    };
     const made = {
       z: () => ({
         title: "the filter slides over a", ...axes(views.output), source: source("input", "a"), output: output("z", "z"),
-        factor: {name: "filter", get: (f, k, i, j) => w(f, k, i, j)}, bias: array("bias") && get("bias", true),
+        factor: {name: "filter", get: (f, k, i, j) => w(f, k, i, j)}, bias: array("bias") && get("bias"),
       }),
-      downstream: () => w && {
+      downstream: () => isPool ? {
+        title: layer.type === "maxpool" ? "the whole ∂C/∂a goes to the cell that has won" : "each cell has an equal share of ∂C/∂a",
+        ...axes(views.matrix), source: source("upstream", "∂C/∂a"), output: output("downstream", "∂C/∂input"), channels: (plane) => [plane],
+        factor: {name: layer.type === "maxpool" ? "won" : "share", get: share},
+      } : {
         title: "the turned filter slides over δ", ...axes(views.matrix), source: source("delta", "δ"), output: output("downstream", "∂C/∂input"),
-        factor: {name: "turned filter", get: (plane, f, i, j) => w(f, plane, views.output[0].kernel - 1 - i, views.output[1].kernel - 1 - j)},
+        factor: {name: "turned filter", get: (plane, f, i, j) => w(f, plane, rows.kernel - 1 - i, columns.kernel - 1 - j)},
       },
+      // The channels of the source are those of each sample in turn.
       weight_gradient: () => {
-        const channels = array("input").shape[1], delta = get("delta"), gradient = get("weight_gradient", true);
+        const a = get("input"), delta = get("delta"), gradient = get("weight_gradient");
         const both = (plane) => [Math.floor(plane / channels), plane % channels];
-        return this.step.samples === 1 && {
-          title: "δ slides over a, tap by tap", ...axes(views.filter), source: source("input", "a"),
-          channels: (plane) => [plane % channels], factor: {name: "δ", get: (plane, k, i, j) => delta(both(plane)[0], i, j)},
+        return {
+          title: "δ slides over a, tap by tap", ...axes(views.filter), scale: step.samples, part: !isAll && of(x),
+          source: {label: (k) => label("a", k % channels, Math.floor(k / channels)), get: (k, ...at) => a(Math.floor(k / channels), k % channels, ...at)},
+          channels: (plane) => (isAll ? all : [x]).map((x) => x * channels + plane % channels),
+          factor: {name: "δ", get: (plane, k, i, j) => delta(Math.floor(k / channels), both(plane)[0], i, j)},
           output: {planes: channels * array("delta").shape[1], label: (plane) => `∂C/∂W, filter ${both(plane)[0]}, channel ${both(plane)[1]}`, get: (plane, i, j) => gradient(...both(plane), i, j)},
         };
       },
-      a: () => array("z") ? null : {
+      a: () => isPool && {
         title: "the window slides over the input", ...axes(views.output), source: source("input", "input"), output: output("a", "a"),
         operation: layer.type === "maxpool" ? "largest" : "mean", channels: (plane) => [plane],
       },
     }[key]?.();
     if (!made) return "";
-    const player = windowPlayer({...made, multiply, moved: (place) => this.windowMoved(place)});
+    const player = windowPlayer({...made, multiply: (a, b) => step.round(a * b), moved: (place) => this.windowMoved(place)});
     return h("section", h("h3", made.title), player);
   },
 
-  // Draws the player where it is to stand: by the address, or at the chosen number.
+  // Draws the player where it is to stand: by the address, or at the chosen channel.
   placeWindow() {
     const player = this.lines.querySelector(".windows"), [plane, row, column] = (this.state.window ?? "").split(",").map(Number);
     if (!player) return;
@@ -52,8 +68,8 @@ Object.assign(StepPage.prototype, {
 
   windowMoved({plane, row, column}) {
     this.state.window = `${plane},${row},${column}`;
-    if (this.root !== document || !this.isDrawn) return;
-    this.drawn = this.spelledState();
+    if (!this.isAlone || !this.isDrawn) return;
+    this.drawn = this.spelledState(this.state);
     // When the player rests: browsers refuse what changes the address many times a second.
     clearTimeout(this.resting);
     this.resting = setTimeout(() => history.replaceState(null, "", `#${this.drawn}`), 200);

@@ -16,48 +16,58 @@ Object.assign(StepPage.prototype, {
       const text = input.value.trim().replace("−", "-").replace(",", "."), wanted = /^[-+.\d]/.test(text) && !/x/i.test(text) ? Number(text) : NaN;
       input.setCustomValidity(Number.isFinite(wanted) ? "" : "a number, such as 0.25");
       if (!input.reportValidity()) return;
-      this.edits.set(name, wanted);
-      this.go({});
+      this.edit(new Map(this.edits).set(name, wanted));
     };
     input.addEventListener("keydown", ({key}) => key === "Enter" && apply());
-    return h("span", h("label", `what if ${name === "eta" ? "η" : "it"} were `, input), " ", h("button", {"data-key": `apply ${name}`, onclick: apply}, "compute"));
+    return h("span", h("label", `what if ${name === "eta" ? "η" : "it"} were `, input), " ", button(`apply ${name}`, apply, "compute"));
+  },
+
+  edit(edits) {
+    this.go({edit: [...edits].map((edit) => edit.join(":")).join(";")});
   },
 
   readEdits(text) {
     const edits = text.split(";").map((part) => part.split(":")).filter(([name, value]) =>
       value && Number.isFinite(Number(value)) && (name === "eta" || this.canEdit(parsed(name, this.step) ?? {name: ""})));
     this.edits = new Map(this.record.only ? [] : edits.map(([name, value]) => [name, Number(value)]));
-    this.step.edited = null;
+    const made = this.edits.size ? this.recomputed() : null;
+    this.step.edited = made && this.marked(made);
+    this.changeNetwork(made);
+    this.changeAlong(made && costsAlong(this.record.network, made, range(26).map((k) => k / 10 - 0.5)));
     const cost = (value) => Number.isFinite(value) ? rounded(value, 6) : "not finite";
-    const {before, after} = this.record.cost, changed = this.edits.size ? this.recomputed() : null;
-    this.outcome.replaceChildren(...(changed ? [
-      h("ins", `✎ what if, in float64: C = ${cost(changed.cost_before)}, after the step ${cost(changed.cost_after)}`),
-      ` recorded: ${cost(before)}, ${cost(after)}. The sizes above and the curve below stay as recorded.`,
-      h("button", {"data-key": "undo", onclick: () => { this.edits.clear(); this.go({}); }}, "back to the record")] : []),
+    const {before, after} = this.record.cost;
+    this.outcome.replaceChildren(...(made ? [
+      h("ins", `✎ what if, in float64: C = ${cost(made.cost_before)}, after the step ${cost(made.cost_after)}`),
+      ` recorded: ${cost(before)}, ${cost(after)}.`, button("undo", () => this.edit([]), "back to the record")] : []),
     this.record.only ? "" : this.editor("eta", this.eta));
   },
 
-  // A number that the engine finds changed against its own unchanged step; its own rounding, which
-  // is not NumPy's, is no change.
-  recomputed() {
-    const {step, record} = this, {network} = record;
-    const start = () => Object.fromEntries(record.given.map((name) => {
-      const {data, shape} = step.array(name);
+  // What a step is computed from, in float64.
+  given() {
+    return Object.fromEntries(this.record.given.map((name) => {
+      const {data, shape} = this.step.array(name);
       return [name, {data: Float64Array.from(data), shape}];
     }));
-    this.unchanged ??= recompute(network, start(), {eta: record.eta});
-    const arrays = start();
+  },
+
+  recomputed() {
+    const arrays = this.given();
     for (const [name, value] of this.edits) {
-      const ref = parsed(name, step);
+      const ref = parsed(name, this.step);
       if (ref) arrays[ref.name].data[offset(arrays[ref.name].shape, ref.at)] = value;
     }
-    const made = {...arrays, ...recompute(network, arrays, {eta: this.eta})};
-    const before = {...start(), ...this.unchanged};
-    step.edited = {};
-    for (const [name, {data, shape}] of Object.entries(made).filter(([name]) => step.array(name))) {
-      const recorded = step.array(name).data;
-      step.edited[name] = {shape, data: data.map((value, k) => Object.is(value, before[name].data[k]) ? recorded[k] : value)};
-    }
-    return made;
+    return recompute(this.record.network, arrays, {eta: this.eta});
+  },
+
+  // By name, the arrays of a changed step. A number counts as changed that the engine finds changed
+  // against its own unchanged step; its own rounding, which is not NumPy's, is no change.
+  marked(made) {
+    const {step, record} = this, kept = {};
+    this.unchanged ??= recompute(record.network, this.given(), {eta: record.eta});
+    return (name) => {
+      if (!made[name] || !step.array(name)) return null;
+      const before = this.unchanged[name].data, recorded = step.array(name).data;
+      return kept[name] ??= {...made[name], data: made[name].data.map((value, k) => Object.is(value, before[k]) ? recorded[k] : value)};
+    };
   },
 });

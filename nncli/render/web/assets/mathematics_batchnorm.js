@@ -1,4 +1,4 @@
-// Batchnorm: how it is computed anew, and how its numbers are made.
+// Batchnorm, computed anew: rows of mathematics.js.
 
 // Of numbers a unit or a channel: whose a place is, and the mean over all of a unit's places.
 function byUnit(x, shape) {
@@ -16,15 +16,6 @@ function byUnit(x, shape) {
   };
   return {unit, mean, count};
 }
-
-// All places of channel or feature f.
-function every(step, {name}, f) {
-  const [n, , ...rest] = step.array(name).shape;
-  const places = rest.reduce((all, size) => all.flatMap((at) => range(size).map((k) => [...at, k])), [[]]);
-  return range(n).flatMap((x) => places.map((at) => [x, f, ...at]));
-}
-
-const same = (formula, ...keys) => ({ref, at}) => ({formula, calls: keys.map((k) => ref(k, at))});
 
 LAYERS.batchnorm = {
   forward({layer, get, put}) {
@@ -49,13 +40,4 @@ LAYERS.batchnorm = {
     put("through_variance", shape, (k) => normalised[k] * products[unit(k)]);
     put("downstream", shape, (k) => get("direct").data[k] + get("through_mean").data[unit(k)] + get("through_variance").data[k]);
   },
-};
-
-MADE.batchnorm = {
-  a: ({ref, at}) => ({formula: "a = γ x̂ + β", sum: [[ref("normalised", at), ref("weight", [at[1]])]], plus: [ref("bias", [at[1]])]}),
-  normalised: ({ref, at}) => ({formula: "x̂ = (input − μ) / √(s² + ε)", calls: [ref("input", at), ref("mean", [at[1]]), ref("variance", [at[1]])]}),
-  normalised_gradient: ({ref, at}) => ({formula: "∂C/∂x̂ = ∂C/∂a ⊙ γ", sum: [[ref("upstream", at), ref("weight", [at[1]])]]}),
-  downstream: same("∂C/∂input = direct + through the mean + through the variance", "direct", "through_mean", "through_variance"),
-  weight_gradient: ({ref, at: [f], step}) => ({formula: "∂C/∂γ = 1/n Σ ∂C/∂a ⊙ x̂", sum: every(step, ref("upstream", []), f).map((at) => [ref("upstream", at), ref("normalised", at)]), scale: step.samples}),
-  bias_gradient: ({ref, at: [f], step}) => ({formula: "∂C/∂β = 1/n Σ ∂C/∂a", plus: every(step, ref("upstream", []), f).map((at) => ref("upstream", at)), scale: step.samples}),
 };

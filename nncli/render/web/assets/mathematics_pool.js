@@ -1,0 +1,27 @@
+// Pools, computed anew: rows of mathematics.js.
+
+// Pools differ in which cell of a window has the output, or whether all have a share of it.
+function pool(winner) {
+  const cells = ({rows, columns}, shape, [x, f, r, c]) => under(rows, r).flatMap(([, row]) => under(columns, c).map(([, column]) => offset(shape, [x, f, row, column])));
+  return {
+    forward({layer, n, get, put}) {
+      const {data: a, shape} = get("input"), outputs = [n, ...layer.output_shape];
+      put("a", outputs, (place) => {
+        const window = cells(layer.windows, shape, split(place, outputs));
+        return winner ? a[winner(window, a)] : window.reduce((sum, cell) => sum + a[cell], 0) / window.length;
+      });
+    },
+    backward({layer, get, put}) {
+      const {data: a, shape} = get("input"), {data: upstream, shape: outputs} = get("upstream"), downstream = new Float64Array(a.length);
+      upstream.forEach((value, place) => {
+        const window = cells(layer.windows, shape, split(place, outputs));
+        if (winner) downstream[winner(window, a)] += value;
+        else for (const cell of window) downstream[cell] += value / window.length;
+      });
+      put("downstream", shape, (k) => downstream[k]);
+    },
+  };
+}
+
+LAYERS.maxpool = pool((cells, a) => cells.reduce((best, cell) => best === null || a[cell] > a[best] ? cell : best, null));
+LAYERS.avgpool = pool(null);

@@ -1,0 +1,32 @@
+// How the numbers of pools are made: rows of numbers.js.
+
+function pooled({layer, ref, at: [x, f, r, c]}) {
+  const {rows, columns} = layer.windows;
+  return pairs(under(rows, r), under(columns, c)).map(([, row, , column]) => ref("input", [x, f, row, column]));
+}
+
+// The outputs whose windows hold a cell.
+const over2 = (layer, row, column) => pairs(over(layer.windows.rows, row), over(layer.windows.columns, column)).map(([, r, , c]) => [r, c]);
+
+const taps = ({layer: {windows: {rows, columns}}}) => rows.kernel * columns.kernel;
+
+// The first largest cell of a pool's window.
+function winner(step, layer, [x, f, r, c]) {
+  let best = null, largest = -Infinity;
+  for (const [, row, , column] of pairs(under(layer.windows.rows, r), under(layer.windows.columns, c))) {
+    const value = step.value({name: `${layer.name}.input`, at: [x, f, row, column]});
+    if (best === null || value > largest) [best, largest] = [[row, column], value];
+  }
+  return best;
+}
+
+MADE.maxpool = {
+  a: (of) => ({calls: pooled(of)}),
+  downstream: ({layer, ref, at: [x, f, row, column], step}) => ({
+    plus: over2(layer, row, column).filter((at) => winner(step, layer, [x, f, ...at]).join() === `${row},${column}`).map((at) => ref("upstream", [x, f, ...at])),
+  }),
+};
+MADE.avgpool = {
+  a: (of) => ({plus: pooled(of), scale: taps(of)}),
+  downstream: (of) => ({plus: over2(of.layer, ...of.at.slice(2)).map((at) => of.ref("upstream", [...of.at.slice(0, 2), ...at])), scale: taps(of)}),
+};
