@@ -1,5 +1,6 @@
 """nncli inspect-grad."""
 
+from collections.abc import Collection
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +19,7 @@ class View(StrEnum):
 
 
 WITHOUT_PAGE = ("json", "npz", "svg")  # formats of all the numbers, or of a drawing
+OF_OUR_CONVENTION = ("--view", "--why", "--h-sweep", "--tap", "--cell")
 STEP, CLOSER, PROOF, OUTPUT = "Which step", "Look closer", "Proof", "Output"
 
 
@@ -57,6 +59,15 @@ Brief = Annotated[
     bool,
     typer.Option(
         "--brief", help="One screen: verdicts, lost signal, telling facts.", rich_help_panel=CLOSER
+    ),
+]
+ConventionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--convention",
+        metavar="WORD",
+        help="The step as others write it: rows, columns, nielsen, cs231n or torch.",
+        rich_help_panel=CLOSER,
     ),
 ]
 ViewOption = Annotated[
@@ -148,6 +159,7 @@ def inspect_grad(
     set_: Overrides = None,
     section: Section = None,
     brief: Brief = False,
+    convention: ConventionOption = None,
     view: ViewOption = None,
     layer: Layer = None,
     rows: Rows = None,
@@ -176,11 +188,14 @@ def inspect_grad(
     closer = {
         "--section": section, "--full": full or None, "--view": view, "--layer": layer,
         "--rows": rows, "--columns": columns, "--digits": digits, "--why": why,
-        "--h-sweep": h_sweep or None,
+        "--h-sweep": h_sweep or None, "--convention": convention, "--tap": tap, "--cell": cell,
     }  # fmt: skip
     given = [option for option, value in closer.items() if value is not None]
     if brief and given:
         raise typer.BadParameter(f"--brief is one screen of the whole step: leave out {given[0]}")
+    ours = [option for option in given if option in OF_OUR_CONVENTION]
+    if convention is not None and ours:
+        raise typer.BadParameter(f"{ours[0]} is written in nncli's own convention only")
     if (tap or cell) and layer is None:
         raise typer.BadParameter("--tap and --cell need --layer, such as --layer conv1")
 
@@ -195,6 +210,8 @@ def inspect_grad(
     from nncli.render.formats import write
     from nncli.render.pages.breakdown import SECTIONS, document
     from nncli.render.pages.brief import brief_document
+    from nncli.render.pages.convention import SECTIONS as WRITTEN
+    from nncli.render.pages.convention import convention_document, convention_names
     from nncli.render.pages.kinds import Choices
     from nncli.render.pages.update import overflow_words
     from nncli.render.streams import DelayedProgressBar, messages, results, say, write_bytes
@@ -216,7 +233,13 @@ def inspect_grad(
         raise NncliError(
             f"{option}: is of pages; as {kind} there is the whole step, or its drawing"
         )
-    sections = tuple(word(text, "--section", tuple(SECTIONS)) for text in section or ())
+    parts: Collection[str] = SECTIONS
+    if convention is not None:
+        word(convention, "--convention", convention_names())
+        parts = WRITTEN
+        if kind == "svg":
+            raise NncliError("--convention: there is no drawing of it")
+    sections = tuple(word(text, "--section", tuple(parts)) for text in section or ())
     extent = Extent(
         index_range(rows, "--rows"),
         index_range(columns, "--columns"),
@@ -259,7 +282,12 @@ def inspect_grad(
             diagnosed=source if brief else None,
             progress=progress,
         )
-    made = brief_document(inspected, source) if brief else document(inspected, choices)
+    if brief:
+        made = brief_document(inspected, source)
+    elif convention is not None:
+        made = convention_document(inspected, convention, choices)
+    else:
+        made = document(inspected, choices)
     if output is not None or open_:
         browser.write_page(write(kind, made), output, overwrite=overwrite, opens=open_)
     elif kind == "table":

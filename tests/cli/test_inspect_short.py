@@ -42,7 +42,7 @@ def page(nncli: Run) -> Any:
      ("mnist-lenet", 80), ("two-two-two", 130)],
 )  # fmt: skip
 def test_the_page_is_short(page: Any, spec: str, most: int) -> None:
-    lines = page(CONFIGS / f"{spec}.yaml").splitlines()
+    lines = page(CONFIGS / f"{spec}.yaml", "--check", "30").splitlines()
     assert len(lines) <= most
     assert max(map(len, lines)) <= 80
     assert lines[0] == f"{spec}: one step, taken apart"

@@ -158,6 +158,7 @@ OPTIONS = {
         "--view": ["matrix", "hadamard", "kronecker", "index"],
         "--section": ["backward", "proof"],
         "--brief": [],
+        "--convention": ["columns", "nielsen", "cs231n", "torch"],
         "--layer": ["dense1", "conv1"],
         "--tap": ["0,0,0,0"],
         "--cell": ["0,0,0"],
