@@ -12,6 +12,7 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     inspect(source)                 proves such a step, or a Trace; an Inspection
     explain(source)                 derives such a step with its numbers; a Derivation
     init(name, data=...)            writes a spec for a data file, or a starter; the Draft of it
+    check(source, mine)             a backpropagation of your own, and the mistake in it; a Checked
     compare(runs)                   run folders side by side, as a Comparison
     report(runs)                    all that run folders say of their trainings, as a Report
     show(source)                    a spec with every default, and where each value came from
@@ -24,7 +25,7 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     summary(source)                 layers, shapes, arithmetic, memory, times; a Summary
     Spec, Prepared, Training, Trace, Exported, Inspection, Derivation, Diagnosis, Draft,
     Comparison, Evaluated, Prediction, Predictions, Report, Summary, SpecListing (or Shown),
-    Filtering
+    Checked, Filtering
                                     what these return
     Epoch, Progress                 what a training reports while it runs
     NncliError                      a mistake in what was given; its text says which
@@ -38,6 +39,7 @@ from nncli.core.errors import InterruptedTraining, NncliError
 from nncli.core.notebooks import MimeBundle, draw_with
 
 if TYPE_CHECKING:
+    from nncli.app.check import check
     from nncli.app.compare import compare
     from nncli.app.conv import conv
     from nncli.app.diagnose import diagnose
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
     from nncli.app.weights import start_from
     from nncli.filtering.record import Filtering
     from nncli.inspection.derivation.lessons import Derivation
+    from nncli.inspection.foreign.record import Checked
     from nncli.inspection.record import Inspection
     from nncli.nn.trace import Trace
     from nncli.spec import Spec, load_spec
@@ -78,6 +81,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "Checked",
     "Comparison",
     "Derivation",
     "Diagnosis",
@@ -100,6 +104,7 @@ __all__ = [
     "Summary",
     "Trace",
     "Training",
+    "check",
     "compare",
     "conv",
     "diagnose",
@@ -128,6 +133,8 @@ _HOME = {
     "Exported": "nncli.app.records",
     "Filtering": "nncli.filtering.record",
     "Progress": "nncli.training.history",
+    "Checked": "nncli.inspection.foreign.record",
+    "check": "nncli.app.check",
     "Comparison": "nncli.app.records",
     "compare": "nncli.app.compare",
     "Diagnosis": "nncli.app.records",

@@ -21,6 +21,11 @@ CALLS: dict[str, tuple[str | Path, ...]] = {
     "train": (CONFIGS / "xor.yaml", "--epochs", "2"),
     "inspect-grad": (CONFIGS / "two-two-two.yaml",),
     "explain": (CONFIGS / "two-two-two.yaml",),
+    "check": (
+        CONFIGS / "two-two-two.yaml",
+        ROOT / "data/two-two-two-mine.json",
+        *(word for wrong in ("delta1", "dW1", "db1") for word in ("--name", f"{wrong}=-")),
+    ),
     "diagnose": ("RUN", "--quick"),
     "conv": (ROOT / "data/conv/matrix.csv", "sobel-x"),
     "evaluate": ("RUN",),

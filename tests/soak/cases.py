@@ -1,5 +1,6 @@
 """A case: files of which one is damaged, and a command that is given them."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -71,12 +72,18 @@ MATRIX_COMMANDS = [
     ["conv", "{source}", "{filter}", "--output", "{out}/result.png", "--allow-nan"],
     ["conv", "-", "{filter}"],
 ]
+MINE_COMMANDS = [
+    ["check", "{given}/net.yaml", "{source}"],
+    ["check", "{given}/net.yaml", "{source}", "--batch", "--format", "json"],
+    ["check", "{given}/net.yaml", "{source}", "--name", "db1=-"],
+]
 # What a command needs beside its subject.
 NEEDED = {
     "conv": [],
     "train": ["--out", "{out}/run", *ONE_EPOCH],
     "inspect-grad": ["--check", "9"],
     "explain": [],
+    "check": ["{given}/x.csv"],
     "diagnose": [*ONE_EPOCH],
     "export": ["--to", "npz", "--output", "{out}/net.npz"],
     "evaluate": [],
@@ -129,6 +136,14 @@ OPTIONS = {
         "--output": ["{out}/p.csv", "{out}/p.jsonl"],
         "--format": ["jsonl", "csv", "npy"],
         "--overwrite": [],
+    },
+    "check": {
+        "--name": ["dW1=dense1.weight_gradient", "db1=-"],
+        "--samples": ["0", "0,1"],
+        "--batch": [],
+        "--step": ["1", "2"],
+        "--set": ["train.eta=0.1", "dtype=float64"],
+        "--format": ["json"],
     },
     "diagnose": {"--set": ["train.eta=0.1"], "--quick": [], "--format": ["json"]},
     "summary": {"--set": ["network[0].units=4", "dtype=float64"], "--format": ["json"]},
@@ -377,6 +392,27 @@ def damaged_filter(given: Path, random: Random, run: Path) -> Tried:
     return Tried(f"filter {suffix}", str(path), how, refused)
 
 
+def damaged_mine(given: Path, random: Random, run: Path) -> Tried:
+    """A whole spec, and a file of somebody's own numbers that is damaged."""
+    values = whole.spec(random, {"inputs": whole.inputs().tolist(), "targets": "y.npy"})
+    values["data"].pop("shape", None)
+    values["network"] = [{"type": "dense", "units": 3}]
+    write(given, {"y.npy": whole.npy(whole.labels())})
+    (given / "net.yaml").write_text(whole.spec_text(random, values))
+    mine = {"dW1": whole.inputs((4, 3)), "db1": whole.inputs((3,)), "delta1": whole.inputs((1, 3))}
+    made = {
+        "mine.npz": whole.npz(mine, compressed=random.random() < 0.5),
+        "mine.safetensors": safetensors_format.pack(mine, {"format": "np"}),
+        "mine.json": json.dumps({key: array.tolist() for key, array in mine.items()}).encode(),
+        "dW1.csv": whole.text_of(mine["dW1"], ","),
+        "dW1.npy": whole.npy(mine["dW1"]),
+    }
+    name = random.choice(list(made))
+    write(given, {name: made[name]})
+    how, refused = break_file(given / name, random)
+    return Tried(f"mine {name}", str(given / name), how, refused)
+
+
 Subject = Callable[[Path, Random, Path], Tried]
 SUBJECTS: list[tuple[Subject, list[list[str]]]] = [
     (damaged_spec, SPEC_COMMANDS),
@@ -387,6 +423,7 @@ SUBJECTS: list[tuple[Subject, list[list[str]]]] = [
     (damaged_samples, SAMPLES_COMMANDS),
     (damaged_run, RUN_COMMANDS),
     (damaged_run, RUN_COMMANDS),
+    (damaged_mine, MINE_COMMANDS),
     (damaged_matrix, MATRIX_COMMANDS),
     (damaged_filter, [["conv", "{given}/matrix.csv", "{source}"]]),
 ]

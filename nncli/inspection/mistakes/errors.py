@@ -11,8 +11,6 @@ from nncli.inspection.mistakes.scene import Change, Mistake, Scene, flat_like
 from nncli.nn.arrays import Array
 from nncli.nn.trace import LayerTrace
 
-FACTORS = (2.0, 0.5, 4.0, 0.25)
-
 
 def _sign(s: Scene) -> Iterator[Change]:
     yield Change("y − a was taken for a − y", "", s.times(-1, s.error))
@@ -28,10 +26,10 @@ def _sign(s: Scene) -> Iterator[Change]:
 
 
 def _factor(s: Scene) -> Iterator[Change]:
+    """Factors that are common; a check finds any other by its ratio."""
     n, k = s.n, s.output.a.shape[1]
-    named = {1.0, float(n), 1 / n, 1 / k}  # a sum for a mean, or a mean for a sum
-    factors = [c for c in dict.fromkeys((*FACTORS, 4 / n, 2 / n, 2 / k)) if c not in named]
-    for c in factors:
+    common = {2.0, 4 / n, *({2 / k} - {1 / n, float(n)})} - {1.0}
+    for c in sorted(common):
         of_error = " (of a cost without its ½, or of nn.MSELoss?)" if c in (2.0, 2 / k) else ""
         times = f"times {c:.6g}"
         yield Change(f"the error of the outputs is {times}{of_error}", "", s.times(c, s.error), c)
@@ -39,11 +37,6 @@ def _factor(s: Scene) -> Iterator[Change]:
         yield Change(f"each gradient is {times}", "", gradients, c)
         updates = s.times(c, *(f"{p}_update" for p in s.parameters))
         yield Change(f"each update is {times}: another η?", "", updates, c)
-        for layer in s.hidden:
-            yield Change(f"δ is {times}", layer.name, s.times(c, f"{layer.name}.delta"), c)
-        for name in s.parameters:
-            for key in ("gradient", "update"):
-                yield Change(f"its {key} is {times}", name, s.times(c, f"{name}_{key}"), c)
 
 
 def _upstream_for_delta(layer: LayerTrace) -> dict[str, Rule]:
@@ -69,8 +62,9 @@ def _sigma_prime_of_a(s: Scene) -> Iterator[Change]:
     def rule(layer: LayerTrace) -> Rule:
         return lambda v: sigma(layer, v[f"{layer.name}.a"])[1]
 
-    for layer in _has_slope(s):
-        yield Change("", layer.name, {f"{layer.name}.sigma_prime": rule(layer)})
+    for layer in s.learners:
+        if layer.sigma_prime is not None:
+            yield Change("", layer.name, {f"{layer.name}.sigma_prime": rule(layer)})
 
 
 def _sigma_prime_twice(s: Scene) -> Iterator[Change]:
@@ -97,7 +91,7 @@ def _updated_weights(s: Scene) -> Iterator[Change]:
 
         return downstream
 
-    for layer in s.learners[1:]:
+    for layer in s.learners:
         yield Change("", layer.name, {f"{layer.name}.downstream": rule(layer)})
 
 
@@ -208,6 +202,9 @@ def _z_for_a(s: Scene) -> Iterator[Change]:
     def passed_on(layer: LayerTrace, below: str) -> Rule:
         return lambda v: flat_like(v[f"{below}.z"], s.rules[f"{layer.name}.input"](v))
 
+    def of_z(name: str) -> Rule:
+        return lambda v: v[f"{name}.z"]
+
     def slope(layer: LayerTrace) -> Rule:
         by_a = f.SLOPE_BY_A[str(layer.activation)]
         return lambda v: np.asarray(by_a(v[f"{layer.name}.z"]))
@@ -218,7 +215,10 @@ def _z_for_a(s: Scene) -> Iterator[Change]:
             rule = gradient(layer, below.name)
             yield Change("in ∂C/∂W", layer.name, {f"{layer.name}.weight_gradient": rule})
             rules = {f"{layer.name}.input": passed_on(layer, below.name)}
-            yield Change("on the way forward: σ is left out", below.name, rules)
+            yield Change("it is handed to the next layer", below.name, rules)
+    for layer in s.hidden:
+        rules = {f"{layer.name}.a": of_z(layer.name)}
+        yield Change("σ is left out on the way forward", layer.name, rules)
     for layer in _has_slope(s):
         if layer.activation in ("sigmoid", "tanh"):
             rules = {f"{layer.name}.sigma_prime": slope(layer)}
@@ -277,6 +277,9 @@ def _missing_log(s: Scene) -> Iterator[Change]:
         terms = y * a + ((1 - y) * (1 - a) if s.output.activation == "sigmoid" else 0)
         return np.asarray(-terms.sum() / len(a))
 
+    def first_plain(v: Values) -> Array:
+        return np.asarray(-(v["targets"] * v[f"{out}.a"]).sum() / s.n)
+
     def first_only(v: Values) -> Array:
         a, y = v[f"{out}.a"], v["targets"]
         return np.asarray(-(y * np.log(np.where(y != 0, a, 1))).sum() / len(a))
@@ -285,6 +288,7 @@ def _missing_log(s: Scene) -> Iterator[Change]:
     yield Change("with the other sign", "", {"cost": lambda v: -plain(v)})
     if s.output.activation == "sigmoid":
         yield Change("(1 − y) ln(1 − a) is left out", "", {"cost": first_only})
+        yield Change("the logarithm and 1 − y with it", "", {"cost": first_plain})
 
 
 def _softmax_axis(s: Scene) -> Iterator[Change]:

@@ -36,9 +36,16 @@ SLOPE_BY_A: dict[str, Callable[[Array], Array]] = {  # σ′ as a function of a 
 
 
 def cost_upstream(cost: Cost, z: Array, a: Array, y: Array) -> Array:
-    """∂C_x/∂a."""
+    """∂C_x/∂a, of cross-entropy by a alone: whatever z it came from."""
     with np.errstate(all="ignore"):
-        return cost.upstream(z.T, y.T, (a - y).T).T
+        if cost.name != "cross_entropy":
+            return cost.upstream(z.T, y.T, (a - y).T).T
+        of_ones = np.where(y != 0, -y / a, 0)
+        return (
+            of_ones
+            if cost.activation == "softmax"
+            else of_ones + np.where(y != 1, (1 - y) / (1 - a), 0)
+        )
 
 
 def cost_mean(cost: Cost, z: Array, a: Array, y: Array) -> Array:

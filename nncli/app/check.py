@@ -1,0 +1,244 @@
+"""nncli.check: somebody else's step compared with the same one here, and its mistake named."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nncli.app.inspect import trace_step
+from nncli.app.opening import SpecOrRun, open_spec_or_run
+from nncli.app.pipeline import prepare
+from nncli.core.errors import NncliError
+from nncli.core.text import count_of, quote
+from nncli.data.readers.named import clean, read_named
+from nncli.inspection.foreign.checking import check_step, per_sample
+from nncli.inspection.foreign.names import SAME, Naming, distance, name_arrays, transposed
+from nncli.inspection.foreign.record import Checked
+from nncli.inspection.foreign.words import meaning_of
+from nncli.nn.arrays import Array
+from nncli.nn.trace import Start, Trace
+from nncli.spec import Spec
+
+Samples = Sequence[int] | None
+LEFT_OUT = "-"  # as the name of what is not to be compared
+OTHERS = 24  # mini-batches that are tried, of each kind
+BLOCK = 4096  # rows of the data that are looked at together
+
+
+def check(
+    source: SpecOrRun | Spec | str | Path,
+    mine: Mapping[str, Any] | str | Path,
+    *,
+    names: Mapping[str, str] | None = None,
+    samples: Samples = (),
+    batch: bool = False,
+    step: int = 1,
+) -> Checked:
+    """Compares a step that was computed elsewhere with the same one here.
+
+    Args:
+        source: a spec, or the path of one or of a run folder: the network, its data and weights.
+        mine: arrays by name, or the path of a file of them: any quantities of the step. Weights
+            among them are what the step starts from, inputs say which samples it is on.
+        names: what some of them are, as {"dW1": "dense1.weight_gradient"}; "-" leaves one out.
+        samples: which samples of the training data, counted from 0; none: sample 0 or the
+            mini-batch that training would draw, whichever fits.
+        batch: take that mini-batch.
+        step: counted from 1.
+
+    Raises:
+        NncliError: something cannot be compared, or cannot be told apart. SpecError, DataError,
+            RunError, DivergedError: as for `trace_step`.
+    """
+    names = dict(names or {})
+    where = "" if isinstance(mine, Mapping) else f"{Path(mine)}: "
+    given = clean(mine) if isinstance(mine, Mapping) else read_named(Path(mine))
+    given = {key: value for key, value in given.items() if names.get(key) != LEFT_OUT}
+    names = {key: value for key, value in names.items() if value != LEFT_OUT}
+    steps = _Steps(source)
+    choices: list[Samples] = [None if batch else samples]
+    if not batch and samples is not None and not len(samples) and step == 1:
+        found = steps.samples_of(given, names, where)
+        choices = [found] if found else [(), None]
+    return _best([*_checks(steps, given, names, choices, step)])
+
+
+class _Steps:
+    """Takes steps of a network, each from the same start."""
+
+    def __init__(self, source: SpecOrRun | Spec | str | Path) -> None:
+        if isinstance(source, Spec):
+            source = SpecOrRun(prepare(source), None)
+        self.opened = source if isinstance(source, SpecOrRun) else open_spec_or_run(source)
+        self.prepared = self.opened.prepared
+        self.network = self.prepared.network
+        self._start = Start.of(self.network, self.opened.optimizer())
+
+    def take(self, samples: Samples, step: int = 1) -> Trace:
+        np.copyto(self.network.parameters, self._start.parameters)
+        self.network.restore_state(self._start.network_state)
+        return trace_step(self.opened, samples=samples, step=step)
+
+    def begin_with(self, naming: Naming) -> None:
+        """Lets steps start from weights that were given."""
+        np.copyto(self.network.parameters, self._start.parameters)
+        views = self.network.named(self.network.parameters)
+        for one in naming.start:
+            views[one.name][...] = one.array
+        self._start = self._start._replace(parameters=self.network.parameters.copy())
+
+    @property
+    def steps_an_epoch(self) -> int:
+        return -(-len(self.prepared.data.train) // self.prepared.plan.batch_size)
+
+    def samples_of(
+        self, given: Mapping[str, Array], names: Mapping[str, str], where: str
+    ) -> tuple[int, ...]:
+        """The samples whose inputs were given; none if there are no inputs among the arrays.
+
+        Raises:
+            NncliError: they are not among the training data.
+        """
+        shape = self.network.input_shape
+        for name, array in given.items():
+            if name in names:
+                is_inputs = names[name] == "inputs"
+            else:
+                meaning = meaning_of(name, (), frozenset())
+                is_inputs = meaning.quantities[:1] == ("inputs",) and meaning.number in (None, 0)
+            rows = array.reshape(-1, *shape) if array.size % np.prod(shape) == 0 else array
+            if is_inputs and (array.shape[1:] == shape or array.shape == shape):
+                return self._find(name, np.asarray(rows, np.float64), where)
+        return ()
+
+    def _find(self, name: str, rows: Array, where: str) -> tuple[int, ...]:
+        train = self.prepared.data.train
+        found: list[int | None] = [None] * len(rows)
+        for start in range(0, len(train.index), BLOCK):
+            index = train.index[start : start + BLOCK]
+            inputs = np.zeros((len(index), *self.network.input_shape), self.network.dtype)
+            targets = np.zeros((len(index), *self.network.output_shape), self.network.dtype)
+            train.gather(index, inputs, targets)
+            for k, row in enumerate(rows):
+                if found[k] is None:
+                    off = np.abs(inputs - row).reshape(len(index), -1).max(axis=1)
+                    best = int(off.argmin())
+                    if off[best] <= SAME * max(1.0, float(np.abs(row).max())):
+                        found[k] = start + best
+        if None in found:
+            raise NncliError(
+                f"{where}{quote(name)}: its row {found.index(None)} is none of the "
+                f"{count_of(len(train), 'sample')} of the training data, as the network takes them "
+                "(scaled); --samples says which they are, and leaves these rows out if "
+                f"--name {name}=- is given"
+            )
+        return tuple(k for k in found if k is not None)
+
+    def others(self, trace: Trace, *, same_size: bool) -> Iterator[Trace]:
+        """The step on other samples: those next to it, and those that training would draw."""
+        plan, train = self.prepared.plan, self.prepared.data.train
+        n = len(trace.samples)
+        drawn = [
+            tuple(np.searchsorted(train.index, rows).tolist())
+            for _, rows in zip(range(OTHERS), plan.batches(train.index, 1), strict=False)
+        ]
+        last = min(len(train), OTHERS * n)
+        ordered = [tuple(range(k, min(k + n, len(train)))) for k in range(0, last, n)]
+        singles = [(k,) for k in range(min(len(train), OTHERS))]
+        tried = {trace.samples}
+        for rows in (*drawn, *ordered, *singles):
+            if rows in tried or (same_size and len(rows) != n):
+                continue
+            tried.add(rows)
+            yield self.take(rows)
+
+
+def _checks(
+    steps: _Steps,
+    given: Mapping[str, Array],
+    names: Mapping[str, str],
+    choices: Sequence[Samples],
+    step: int,
+) -> Iterator[Checked]:
+    """What a check makes of each choice of samples that the shapes allow, and each turning."""
+    refused: list[NncliError] = []
+    done = 0
+    seen = set[tuple[int, ...]]()
+    for k, chosen in enumerate(choices):
+        try:
+            trace, naming = _begin(steps, given, names, chosen, step)
+        except NncliError as error:
+            refused.append(error)
+            continue
+        if trace.samples in seen:
+            continue
+        seen.add(trace.samples)
+        done += 1
+        notes = list(naming.notes)
+        if len(choices) > 1 and k:
+            samples = ", ".join(map(str, trace.samples[:8])) + ", …" * (len(trace.samples) > 8)
+            notes.append(f"compared with the mini-batch that training would draw: {samples}")
+        turned = [naming.named, *([transposed(naming, given)] if naming.doubtful else [])]
+        for named in turned:
+            quantities, note = per_sample(trace, named)
+            by_sample = any(one.array.shape[:1] == trace.inputs.shape[:1] for one in quantities)
+            yield check_step(
+                trace,
+                quantities,
+                others=lambda t=trace, s=by_sample: steps.others(t, same_size=s),  # type: ignore[misc]
+                steps_an_epoch=steps.steps_an_epoch,
+                notes=[*notes, *note],
+            )
+    if not done:
+        raise refused[0]
+
+
+def _begin(
+    steps: _Steps,
+    given: Mapping[str, Array],
+    names: Mapping[str, str],
+    chosen: Samples,
+    step: int,
+) -> tuple[Trace, Naming]:
+    """The step, from the weights that were given with it, and what each array is."""
+    trace = steps.take(chosen, step)
+    naming = name_arrays(trace, given, names)
+    start = {one.name: one for one in naming.start}
+    differs = [
+        name
+        for layer in trace.layers
+        for key in layer.optimizer
+        if (name := f"{layer.name}.{key}") in start
+        if distance(start[name].array, getattr(layer, key)) > 0
+    ]
+    if differs:
+        if step > 1:
+            raise NncliError(
+                f"{quote(start[differs[0]].mine)} is not what step {step} starts from; weights of "
+                "one's own go with step 1"
+            )
+        steps.begin_with(naming)
+        trace = steps.take(chosen, step)
+        naming = name_arrays(trace, given, names)
+        mine = ", ".join(start[name].mine for name in differs[:6])
+        naming = naming._replace(notes=(*naming.notes, f"the step starts from {mine}, as given"))
+    for one, value in ((naming.inputs, trace.inputs), (naming.targets, trace.targets)):
+        if one is not None and distance(one.array, value) > SAME:
+            raise NncliError(
+                f"{quote(one.mine)} is not what this step is on ({one.name} of samples "
+                f"{', '.join(map(str, trace.samples[:8]))}): --samples and --batch choose others"
+            )
+    if not naming.named:
+        mine = ", ".join(map(quote, list(given)[:6]))
+        raise NncliError(f"{mine}: is what a step starts from, and nothing that it computes")
+    return trace, naming
+
+
+def _best(found: Sequence[Checked]) -> Checked:
+    """The one that is right; else the first that is explained by more than other samples."""
+    for one in found:
+        if one.right:
+            return one
+    explained = [one for one in found if one.explanations and one.mistakes != ("wrong_batch",)]
+    return (explained or [one for one in found if one.explanations] or list(found))[0]
