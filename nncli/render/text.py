@@ -4,6 +4,7 @@ A number has a readable length, a name cannot act as markup; of an array, `Exten
 entries are shown and `NumberFormat` with how many digits.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from itertools import accumulate
@@ -16,6 +17,8 @@ from nncli.core.text import in_ascii, printable, sizes
 from nncli.nn.arrays import Array
 
 NONE = "–"  # a quantity that does not exist here
+# Of a path that begins at the root, or leads out of the folder one is in, all but the last part.
+FOLDERS = re.compile(r"""(?<![^\s,:;"'(\[{=])(?:\.\.)?/(?:[^/\s"',][^/\n"',]*/)+""")
 
 
 def plain(text: str, style: str = "") -> Text:
@@ -31,6 +34,14 @@ def spelled_out(text: Text) -> Text:
     made = text.blank_copy(in_ascii(text.plain))
     made.spans = [Span(starts[s.start], starts[s.end], s.style) for s in text.spans]
     return made
+
+
+def without_folders(text: str) -> str:
+    """Text in which files are named without the folders that they are in on this machine.
+
+    What is handed on says nothing of where its writer keeps things. Paths within the folder stay.
+    """
+    return FOLDERS.sub("", text)
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -32,6 +32,7 @@ from nncli.render.text import (
     plain,
     shape,
     spelled_out,
+    without_folders,
 )
 
 
@@ -269,3 +270,18 @@ def test_styles_stay_where_they_were_when_a_text_is_spelled_out() -> None:
     parts = {str(s.style): made.plain[s.start : s.end] for s in made.spans}
     assert parts == {"bold": "delta (x) a", "dim": " end"}
     assert spelled_out(Text("a")).plain == "a"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("train: /home/me/my nets/iris.csv", "train: iris.csv"),
+        ("../../me/x.csv", "x.csv"),
+        ("{inputs: /a/b.gz, targets: /a/c.gz}", "{inputs: b.gz, targets: c.gz}"),
+        ("'/a/b.npz#x'", "'b.npz#x'"),
+        ("data/iris.csv", "data/iris.csv"),
+        ("a / b and c/d/e", "a / b and c/d/e"),
+    ],
+)
+def test_folders_of_this_machine_are_left_out(text: str, shown: str) -> None:
+    assert without_folders(text) == shown

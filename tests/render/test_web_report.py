@@ -100,6 +100,14 @@ def number(text: str) -> float | None:
     return None if text == "–" else float(text)
 
 
+@pytest.mark.parametrize("name", ["digits", "plane"])
+def test_where_its_writer_keeps_the_data_is_not_said(folder: Path, name: str) -> None:
+    page = page_of(nncli.report(folder / name))
+    assert str(CONFIGS.parent) not in page
+    assert str(folder) not in page
+    assert "plane.csv" in page or "digits" in page
+
+
 def test_the_tables_behind_the_curves_hold_the_metrics(folder: Path) -> None:
     reader = Reader(page_of(nncli.report(folder / "digits")))
     lines = metrics(folder / "digits")

@@ -12,7 +12,7 @@ from nncli.core.jsons import to_json
 from nncli.core.text import count_of, printable
 from nncli.nn.arrays import Array
 from nncli.render.document import Document, Grid, Heading, Page, Paragraph
-from nncli.render.text import NONE, number, percent, plain
+from nncli.render.text import NONE, number, percent, plain, without_folders
 from nncli.render.web.report import evaluation_page as web_page
 from nncli.render.widgets.pictures import ConfusionMap, Gallery, Picture
 from nncli.render.widgets.tables import Column, Columns
@@ -48,6 +48,8 @@ def evaluation_page(evaluated: Evaluated) -> RenderableType:
 def heading(evaluated: Evaluated) -> Text:
     n = count_of(evaluated.assessment.samples, "sample")
     source = "" if evaluated.source == IN_SPEC else printable(evaluated.source)
+    if evaluated.part != "data":
+        source = without_folders(source)
     where = " of ".join(filter(None, [PARTS[evaluated.part], source]))
     text = plain(evaluated.name, "bold")
     text.append(f" after {count_of(evaluated.epoch, 'epoch')}, on {n}: {where}", "not bold")

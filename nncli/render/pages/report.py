@@ -44,7 +44,7 @@ from nncli.render.pages.evaluation import evaluation_page as evaluation_screen
 from nncli.render.pages.layers import network_table, summary_record
 from nncli.render.pages.training import curves, outcome, training_record
 from nncli.render.terminal import TerminalPage
-from nncli.render.text import NONE, duration, number, percent, shape
+from nncli.render.text import NONE, duration, number, percent, shape, without_folders
 from nncli.render.web.charts import spread
 from nncli.render.web.flow import FLOWS
 from nncli.render.web.report import comparison_page, report_page
@@ -295,7 +295,7 @@ def _parts(each: ReportedRun, *, several: bool) -> tuple[Page, Evaluated | None,
         Heading("What it was trained on, and how", 1),
         Grid(("what", "of this run"), tuple(_facts(each)), words=2),
         Heading("The spec, with every default", 1),
-        Lines(tuple(printable(line, len(line) + 1) for line in each.spec)),
+        Lines(tuple(without_folders(printable(line, len(line) + 1)) for line in each.spec)),
     ]
     return above, each.evaluated, below
 
@@ -330,11 +330,12 @@ def network_grid(summary: Summary) -> Grid:
 def _facts(each: ReportedRun) -> Iterator[tuple[str, str]]:
     """What it was trained on, with what, and for how long."""
     run = each.run
-    yield "run", printable(run.path)
+    yield "run", without_folders(printable(run.path))
     for part in ("train", "validation", "test"):
         given = getattr(run.spec.data, part)
         if given is not None:
-            yield f"data.{part}", printable(value_words(run.spec.absolute()["data"][part]))
+            words = value_words(run.spec.absolute()["data"][part])
+            yield f"data.{part}", without_folders(printable(words))
     yield from _data_facts(each.data or {})
     if each.identity is not None:
         for part, numbers in each.identity.data.items():
