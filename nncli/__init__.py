@@ -60,7 +60,6 @@ if TYPE_CHECKING:
         Prepared,
         Shown,
         SpecListing,
-        Summary,
         Training,
     )
     from nncli.app.report import report
@@ -68,6 +67,7 @@ if TYPE_CHECKING:
     from nncli.app.resume import resume
     from nncli.app.show import show
     from nncli.app.summary import summary
+    from nncli.app.summary_records import Summary
     from nncli.app.train import train
     from nncli.app.weights import start_from
     from nncli.filtering.record import Filtering
@@ -147,7 +147,7 @@ _HOME = {
     "Predictions": "nncli.app.predict",
     "Prepared": "nncli.app.records",
     "Spec": "nncli.spec",
-    "Summary": "nncli.app.records",
+    "Summary": "nncli.app.summary_records",
     "Training": "nncli.app.records",
     "Inspection": "nncli.inspection.record",
     "Derivation": "nncli.inspection.derivation.lessons",

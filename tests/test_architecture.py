@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "nncli"
 STDLIB = frozenset(sys.stdlib_module_names)
 TABLES = {  # of nn, whose words are those of a spec
     *{"nncli.nn.activations", "nncli.nn.costs", "nncli.nn.initialisers", "nncli.nn.layers"},
+    "nncli.nn.quantities",
 }
 ARROWS = {  # room: what it may import besides the standard library
     "core": {"numpy", "nncli.core"},
@@ -27,7 +28,8 @@ ARROWS = {  # room: what it may import besides the standard library
     "inspection": {"numpy", "nncli.core", "nncli.nn", "nncli.inspection"},
     "render": {
         *{"rich", "numpy", "nncli.core", "nncli.nn", "nncli.training", "nncli.inspection"},
-        *{"nncli.filtering", "nncli.app.records", "nncli.app.report_records", "nncli.render"},
+        *{"nncli.filtering", "nncli.render", "nncli.app.records"},
+        *{"nncli.app.report_records", "nncli.app.summary_records"},
     },
     "app": {
         *{"numpy", "nncli.core", "nncli.app", "nncli.spec", "nncli.data", "nncli.training"},

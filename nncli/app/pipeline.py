@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from nncli.app.conditions import CONDITIONS, check_conditions, conditions_of
 from nncli.app.records import Prepared
 from nncli.app.sources import check_keys, load_data
 from nncli.app.weights import given_values, load_initial_weights
@@ -63,6 +64,8 @@ def prepare(spec: Spec, *, weight_files: bool = True) -> Prepared:
     mistakes = _Mistakes(spec)
     unplaced = mistakes.of(lambda: build_layers(spec, weight_files=weight_files))
     data = mistakes.of(lambda: load_data(spec))
+    if data is not None:
+        mistakes.of(lambda: check_conditions(spec, classes=data.classes is not None))
     if weight_files:  # a run that has begun goes on as it was
         mistakes.of(lambda: check_keys(spec))
     input_shape = spec.data.shape if data is None else data.input_shape
@@ -84,7 +87,8 @@ def prepare(spec: Spec, *, weight_files: bool = True) -> Prepared:
     initial = load_initial_weights(spec, network) if has_file else None
     notes = (*data.notes, *shape_notes(spec, layers), *schedule_notes(spec))
     plan = make_plan(spec, classes=data.classes is not None)
-    return Prepared(spec, data, network, plan, optimizer_links(spec), initial, notes)
+    links, conditions = optimizer_links(spec), conditions_of(spec)
+    return Prepared(spec, data, network, plan, links, initial, notes, conditions)
 
 
 def build_run_network(spec: Spec, input_shape: Shape) -> Network:
@@ -395,10 +399,12 @@ MAY_CHANGE = (*SETTINGS, *PLACES)  # while a run goes on
 def fixed_values(spec: Spec) -> dict[str, Any]:
     """What of a spec stays the same while its run goes on.
 
-    The name decides nothing, and what the weights began as is in the checkpoint.
+    The name and the conditions decide nothing, and what the weights began as is in the checkpoint.
     """
     values = with_defaults(spec).absolute()
     del values["name"], values["train"]["init_from"]
+    for key in CONDITIONS:
+        values.pop(key, None)
     for section, key in MAY_CHANGE:
         del values[section][key]
     for layer in values["network"]:

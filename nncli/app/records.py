@@ -1,14 +1,14 @@
 """What the commands return: records of data, without any function that makes one.
 
-They and `report_records` are all that `nncli.render` knows of this package.
+They, `report_records` and `summary_records` are all that `nncli.render` knows of this package.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from nncli.core.notebooks import MimeBundle, mime_bundle
 from nncli.spec.dump import ABSENT as ABSENT  # in a Difference
@@ -24,14 +24,15 @@ if TYPE_CHECKING:
     from nncli.inspection.diagnosis.record import Evidence, Finding
     from nncli.inspection.findings import Why
     from nncli.inspection.record import Inspection
-    from nncli.inspection.timing import LayerTime
     from nncli.nn.arrays import Array, Shape
     from nncli.nn.network import Network
     from nncli.nn.optimizers import Link
     from nncli.spec import Spec, ValueOrigin
+    from nncli.training.conditions import Condition
     from nncli.training.evaluate import Assessment, Evaluation
     from nncli.training.history import Epoch, History
     from nncli.training.steps import Plan
+    from nncli.training.tallies import Outcome
 
 Measure = Callable[["Epoch"], "float | None"]
 SPEC_SUFFIXES = (".yaml", ".yml")
@@ -58,6 +59,7 @@ class Prepared(NamedTuple):
         links: what the optimizer is made of.
         initial: where the network's weights were read from; None: they are the spec's own.
         notes: what its user should look at: of the data as they were read, and of their shape.
+        conditions: what is to hold in the training, and what it is to stop at.
     """
 
     spec: Spec
@@ -67,6 +69,7 @@ class Prepared(NamedTuple):
     links: tuple[Link, ...] = ()
     initial: InitialWeights | None = None
     notes: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class Training:
         history: a record an epoch, those before a resume included.
         test: on the spec's test data, after the last epoch; None where it names none.
         folder: the run folder, or None where none was asked for.
+        conditions: of its spec, and what became of each.
     """
 
     spec: Spec
@@ -86,6 +90,17 @@ class Training:
     history: History
     test: Evaluation | None
     folder: Path | None
+    conditions: tuple[Outcome, ...] = ()
+
+    @property
+    def expectations(self) -> tuple[Outcome, ...]:
+        """The conditions that were to hold."""
+        return tuple(outcome for outcome in self.conditions if outcome.condition.key == "expect")
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        """The expectations that did not hold."""
+        return tuple(outcome for outcome in self.expectations if outcome.held is False)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> MimeBundle:
         return mime_bundle(self)
@@ -231,70 +246,6 @@ class Prediction(NamedTuple):
         return [self.classes[k] for k in self.outputs.argmax(axis=1).tolist()]
 
 
-class LayerSummary(NamedTuple):
-    """One layer. Shapes are those of one sample.
-
-    Attributes:
-        parameter_shapes: of `weight` and `bias`; empty where it learns nothing.
-        state_shapes: of what it keeps from step to step and is no parameter.
-        parameters: how many numbers the parameters are.
-        multiply_adds: products of a weight and a number in its forward pass, for one sample.
-        backward_multiply_adds: those of its backward pass: of ∂C/∂W and, above the first layer with
-            weights, of ∂C/∂input.
-        memory: bytes that its part of a step on one mini-batch takes, its parameters included.
-        time: for one mini-batch, where it was measured.
-    """
-
-    name: str
-    type: str
-    activation: str | None
-    input_shape: tuple[int, ...]
-    output_shape: tuple[int, ...]
-    parameter_shapes: dict[str, tuple[int, ...]]
-    state_shapes: dict[str, tuple[int, ...]]
-    parameters: int
-    multiply_adds: int
-    backward_multiply_adds: int
-    memory: int
-    time: LayerTime | None
-
-
-class Summary(NamedTuple):
-    """A network, layer by layer.
-
-    Attributes:
-        batch_size: samples in the mini-batch that memory and times are of.
-        itemsize: bytes of a number.
-        step_seconds: of a whole step with its update, where it was measured.
-        notes: of the data, where they were read, and of the shape of the inputs.
-    """
-
-    name: str
-    dtype: str
-    itemsize: int
-    batch_size: int
-    layers: tuple[LayerSummary, ...]
-    step_seconds: float | None
-    notes: tuple[str, ...] = ()
-
-    @property
-    def parameters(self) -> int:
-        return sum(layer.parameters for layer in self.layers)
-
-    @property
-    def multiply_adds(self) -> int:
-        return sum(layer.multiply_adds for layer in self.layers)
-
-    @property
-    def backward_multiply_adds(self) -> int:
-        return sum(layer.backward_multiply_adds for layer in self.layers)
-
-    @property
-    def memory(self) -> int:
-        """Bytes of a step's workspace."""
-        return sum(layer.memory for layer in self.layers)
-
-
 class ComparedRun(NamedTuple):
     """A run folder: what was trained, and how it went.
 
@@ -399,6 +350,40 @@ class SpecListing(NamedTuple):
 
 
 Shown = SpecListing  # its first public name
+
+
+class QuantityRow(NamedTuple):
+    """A quantity that a condition may name.
+
+    Attributes:
+        of: whether it is of the training or of a layer.
+        where: which layers have it, in words; layers: by name, those of a spec, where one is given.
+    """
+
+    name: str
+    meaning: str
+    of: Literal["training", "layer"]
+    by_epoch: bool = False
+    is_array: bool = False
+    where: str = ""
+    layers: tuple[str, ...] | None = None
+
+
+class QuantityListing(NamedTuple):
+    """The language of conditions.
+
+    Attributes:
+        rows: the quantities.
+        functions, words: functions of them, and words for layers, each with its meaning.
+        presets: by word: the meaning, and the conditions as a spec writes them.
+        spec: the name of the spec whose layers are listed; None where all kinds are.
+    """
+
+    rows: tuple[QuantityRow, ...]
+    functions: Mapping[str, str]
+    words: Mapping[str, str]
+    presets: Mapping[str, tuple[str, tuple[str, ...]]]
+    spec: str | None = None
 
 
 class Starter(NamedTuple):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nncli.app.conditions import CONDITIONS
 from nncli.app.opening import SpecChange, edits_of, notes_on_data, read_preprocessing, spec_changes
 from nncli.app.pipeline import (
     MAY_CHANGE,
@@ -19,6 +20,7 @@ from nncli.app.records import Prepared, Training
 from nncli.app.train import (
     CHECKPOINT_EVERY,
     OnEvent,
+    OnFailure,
     Watcher,
     identity_of_data,
     make_trainer,
@@ -86,6 +88,7 @@ def resume(
     on_start: Callable[[], None] | None = None,
     on_event: OnEvent | None = None,
     on_warning: Callable[[str], None] | None = None,
+    on_failure: OnFailure | None = None,
 ) -> Training:
     """Goes on with the training in a run folder, from its last checkpoint.
 
@@ -96,19 +99,19 @@ def resume(
         spec: a spec that must be equal to the run's.
         overrides: what changes from here on: `train.epochs=60`, train.eta, train.schedule,
             train.threads, or the paths of the data. It is recorded in the run's spec.yaml.
-        checkpoint_every, on_start, on_event: as for `train`.
+        checkpoint_every, on_start, on_event, on_failure: as for `train`.
         on_warning: also called with damage that did not prevent it.
 
     Raises:
         SpecError: a spec or an override differs from the run's in what cannot change.
         RunError: there is no run, another training writes there, its checkpoints are damaged, or
             its data have changed.
-        DataError, DivergedError, InterruptedTraining, UnsavedError: as for `train`.
+        DataError, DivergedError, HaltedTraining, InterruptedTraining, UnsavedError: as for `train`.
     """
     if not isinstance(run, ResumableRun):
         run = reopen(run, spec=spec, overrides=overrides)
     prepared, point = run.prepared, run.point
-    watch = Watcher(on_start, on_event, on_warning)
+    watch = Watcher(on_start, on_event, on_warning, on_failure)
     with start_workers(prepared, point.identity.threads) as workers:
         try:
             trainer = make_trainer(prepared, workers, point.identity.untrained)
@@ -278,9 +281,13 @@ def _check_alike(given: Spec, own: Spec, run: str) -> None:
 
 def _check_changes(changed: list[SpecChange], new: Spec) -> None:
     """Raises SpecError for a change of what has to stay the same."""
-    found = [d for d in changed if d.path[:2] not in MAY_CHANGE]
+    fixed = [d for d in changed if d.path[0] not in CONDITIONS]
+    found = [d for d in fixed if d.path[:2] not in MAY_CHANGE]
     settings, places = (", ".join(map(dotted, keys)) for keys in (SETTINGS, PLACES))
-    rest = f"what can change on the way is {settings}, and where the data lie ({places})"
+    rest = (
+        f"what can change on the way is {settings}, {', '.join(CONDITIONS)}, and where the "
+        f"data lie ({places})"
+    )
     _refuse(new, found, [f"{d.other}, but the run was begun with {d.one}; {rest}" for d in found])
 
 

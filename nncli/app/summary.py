@@ -11,8 +11,8 @@ from nncli.app.pipeline import (
     place_layers,
     shape_notes,
 )
-from nncli.app.records import LayerSummary, Summary
 from nncli.app.sources import load_data
+from nncli.app.summary_records import LayerSummary, Summary
 from nncli.inspection.timing import LayerTime, time_step
 from nncli.nn.layers import Placed
 from nncli.nn.network import backward_multiply_adds

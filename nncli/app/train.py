@@ -9,7 +9,13 @@ from typing import NamedTuple
 from nncli.app.output import check_run_output
 from nncli.app.pipeline import fixed_values, prepare, start_workers, with_defaults
 from nncli.app.records import Prepared, Training
-from nncli.core.errors import DivergedError, InterruptedTraining, RunError, StoppedTraining
+from nncli.core.errors import (
+    DivergedError,
+    HaltedTraining,
+    InterruptedTraining,
+    RunError,
+    StoppedTraining,
+)
 from nncli.core.text import count_of
 from nncli.nn.optimizers import Optimizer
 from nncli.nn.parallel.blas import arithmetic
@@ -18,14 +24,17 @@ from nncli.nn.symbols import symbol_of
 from nncli.spec import Spec, dump_spec, load_spec
 from nncli.training.checkpoint import RunIdentity, pack_checkpoint
 from nncli.training.checkpoint_writer import CheckpointWriter
+from nncli.training.conditions import Failure
 from nncli.training.diverged import keep_divergence
 from nncli.training.evaluate import Evaluator
 from nncli.training.history import Divergence, Epoch, History, Progress
 from nncli.training.run_data import DataIdentity, data_text, fingerprint, mark_of
 from nncli.training.run_folder import RunFolder
+from nncli.training.tallies import Outcome
 from nncli.training.trainer import Trainer
 
 OnEvent = Callable[[Epoch | Progress, Trainer], None]
+OnFailure = Callable[[Failure], None]
 CHECKPOINT_EVERY = 60.0
 
 
@@ -38,6 +47,7 @@ def train(
     on_start: Callable[[], None] | None = None,
     on_event: OnEvent | None = None,
     on_warning: Callable[[str], None] | None = None,
+    on_failure: OnFailure | None = None,
 ) -> Training:
     """Trains the network of a spec.
 
@@ -52,6 +62,7 @@ def train(
         on_event: called with each Epoch, and with a Progress about ten times a second within long
             epochs; and with the trainer, which is at rest meanwhile. It may raise
             InterruptedTraining to stop there.
+        on_failure: called with each Failure of a condition of the spec, the first time.
         on_warning: called with what cannot be written while the training goes on, with what reading
             the data left out, and with what is damaged of a run that the weights are from.
 
@@ -59,13 +70,14 @@ def train(
         SpecError, DataError: the spec or its data are wrong.
         RunError: the run folder cannot be written.
         DivergedError: the cost became NaN or infinite, or exploded; the last sound state is saved.
+        HaltedTraining: a condition of the spec made it stop; the state is saved.
         InterruptedTraining: from `on_event`; the state is saved.
         UnsavedError: the last state could not be saved.
     """
     prepared = spec if isinstance(spec, Prepared) else prepare(_spec(spec))
     if out is not None:
         check_run_output(Path(out), prepared.spec.files())
-    watch = Watcher(on_start, on_event, on_warning)
+    watch = Watcher(on_start, on_event, on_warning, on_failure)
     initial = prepared.initial.notes if prepared.initial is not None else ()
     for note in (*prepared.notes, *initial):
         watch.warn(note)
@@ -97,6 +109,7 @@ class Watcher(NamedTuple):
     on_start: Callable[[], None] | None
     on_event: OnEvent | None
     on_warning: Callable[[str], None] | None
+    on_failure: OnFailure | None = None
 
     def start(self) -> None:
         if self.on_start is not None:
@@ -105,6 +118,10 @@ class Watcher(NamedTuple):
     def tell(self, event: Epoch | Progress, trainer: Trainer) -> None:
         if self.on_event is not None:
             self.on_event(event, trainer)
+
+    def fail(self, failure: Failure) -> None:
+        if self.on_failure is not None:
+            self.on_failure(failure)
 
     def warn(self, message: str | None) -> None:
         if self.on_warning is not None and message is not None:
@@ -136,7 +153,14 @@ def make_trainer(
     network, data = prepared.network, prepared.data
     optimizer = Optimizer(network, prepared.links)
     return Trainer(
-        network, optimizer, prepared.plan, data.train, data.validation, workers, untrained
+        network,
+        optimizer,
+        prepared.plan,
+        data.train,
+        data.validation,
+        workers,
+        untrained,
+        prepared.conditions,
     )
 
 
@@ -158,19 +182,23 @@ def run_to_end(
                     if isinstance(event, Divergence):
                         message = divergence_message(event, prepared.spec)
                         raise DivergedError(message, event)
+                    if isinstance(event, Failure):
+                        _tell_failure(event, prepared, watch)
+                        continue
                     if isinstance(event, Epoch):
                         writer.history.append(event)
                     if isinstance(event, Epoch) or writer.is_due:
                         writer.submit(trainer.sound_state())
                     watch.warn(writer.new_warning())
                     watch.tell(event, trainer)
-            except InterruptedTraining:
+            except (InterruptedTraining, HaltedTraining):
                 writer.submit(trainer.sound_state())
                 raise
             if test is not None:
                 classes = prepared.plan.classes
                 evaluator = Evaluator(network, test, classes=classes, workers=workers)
                 training = replace(training, test=evaluator())
+            training = replace(training, conditions=_outcomes(trainer))
     except StoppedTraining as stopped:
         watch.warn(writer.new_warning())
         if isinstance(stopped, DivergedError) and writer.path is not None:
@@ -178,9 +206,24 @@ def run_to_end(
                 keep_divergence(writer.path, stopped.divergence, str(stopped))
             except RunError as error:
                 watch.warn(str(error))
-        stopped.training = training
+        stopped.training = replace(training, conditions=_outcomes(trainer))
         raise
     return training
+
+
+def _outcomes(trainer: Trainer) -> tuple[Outcome, ...]:
+    return () if trainer.watch is None else trainer.watch.outcomes()
+
+
+def _tell_failure(failure: Failure, prepared: Prepared, watch: Watcher) -> None:
+    """Says that a condition failed; raises HaltedTraining where that stops the training."""
+    if failure.trace is not None:
+        failure = replace(failure, trace=replace(failure.trace, name=prepared.spec.name))
+    if not failure.stops:
+        watch.warn(failure.says())
+    watch.fail(failure)
+    if failure.stops:
+        raise HaltedTraining(failure.says(), failure)
 
 
 def _spec(spec: Spec | str | Path) -> Spec:

@@ -16,6 +16,7 @@ import typer
 from nncli.core.errors import (
     DivergedError,
     FailedCheck,
+    HaltedTraining,
     InterruptedTraining,
     NncliError,
     UnsavedError,
@@ -122,7 +123,7 @@ def _run() -> int:
         return _refuse(error)
     except InterruptedTraining as error:
         return _say(str(error), INTERRUPTED)
-    except (DivergedError, FailedCheck, UnsavedError) as error:
+    except (DivergedError, FailedCheck, HaltedTraining, UnsavedError) as error:
         return _say(str(error), FAILED)
     except NncliError as error:
         return _say(str(error), WRONG_INPUT)

@@ -13,9 +13,10 @@ from nncli.cli.options import FormatOption, TableOrJson, words
 from nncli.core.layouts import Layout
 
 if TYPE_CHECKING:
-    from nncli.app.records import Training
+    from nncli.app.records import InspectedStep, Training
     from nncli.app.resume import PreparedTraining
     from nncli.render.pages.training import TrainingScreen
+    from nncli.training.conditions import Failure
     from nncli.training.history import Epoch, Progress
     from nncli.training.trainer import Trainer
 
@@ -98,6 +99,13 @@ From = Annotated[
     typer.Option("--from", help="How dense weights lie in files.", show_default="nncli"),
 ]
 
+Junit = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Write which expectations of the spec held, as JUnit's XML, for a CI."
+    ),
+]
+
 
 def train(
     spec: Spec = None,
@@ -113,6 +121,7 @@ def train(
     full: Full = False,
     init_from: InitFrom = None,
     from_: From = None,
+    junit: Junit = None,
     format: FormatOption = TableOrJson.table,
 ) -> None:
     """Train a network from a spec, and show layer by layer what happens.
@@ -138,7 +147,16 @@ def train(
     load_numpy()
     from nncli.app.diagnose import brief_diagnosis, first_states
     from nncli.app.resume import begin
-    from nncli.core.errors import DivergedError, InterruptedTraining, StoppedTraining, UnsavedError
+    from nncli.cli.kept_steps import write_junit
+    from nncli.core.errors import (
+        DivergedError,
+        FailedCheck,
+        HaltedTraining,
+        InterruptedTraining,
+        StoppedTraining,
+        UnsavedError,
+    )
+    from nncli.render.pages.conditions import failed_words
     from nncli.render.pages.training import Tables, TrainingScreen, training_json
     from nncli.render.streams import write_text
 
@@ -156,6 +174,8 @@ def train(
         )
     except KeyboardInterrupt:
         raise InterruptedTraining("interrupted; nothing was written") from None
+    if junit is not None:
+        _check_junit(junit, begun, overwrite=overwrite)
     as_json = format is TableOrJson.json
     due = Tables(
         every=(every or 1) if tables is When.every else None,
@@ -165,9 +185,13 @@ def train(
     screen = TrainingScreen(begun.prepared, begun.resume_point, due, quiet=as_json)
     # A resumed network has learnt: how it began is not known any more.
     start = () if begun.reopened is not None else first_states(begun.prepared)
+    kept: dict[int, InspectedStep] = {}  # steps that were written down
+    how: dict[str, Any] = {"overwrite": overwrite, "checkpoint_every": checkpoint_every}
     try:
-        done = _train(begun, screen, overwrite=overwrite, checkpoint_every=checkpoint_every)
+        done = _train(begun, screen, kept, **how)
     except StoppedTraining as stopped:
+        if junit is not None and stopped.training is not None:
+            write_junit(junit, stopped.training)
         found = None
         if isinstance(stopped, DivergedError):
             history = stopped.training.history
@@ -177,6 +201,8 @@ def train(
         elif isinstance(stopped, DivergedError) and found is not None:
             screen.show_divergence(stopped.divergence)
             screen.show_verdict(found, begun.folder)
+        elif isinstance(stopped, HaltedTraining):
+            screen.show_halt(stopped.failure, kept.get(stopped.failure.step), stopped.training)
         elif isinstance(stopped, UnsavedError) and stopped.is_done:
             screen.show_end(stopped.training, is_saved=False)
         raise
@@ -186,18 +212,47 @@ def train(
     else:
         screen.show_end(done)
         screen.show_verdict(found, begun.folder)
+    if junit is not None:
+        write_junit(junit, done)
+    if done.failed:
+        raise FailedCheck(failed_words(done.failed))
+
+
+def _check_junit(path: Path, begun: "PreparedTraining", *, overwrite: bool) -> None:
+    from nncli.cli.kept_steps import check_junit
+    from nncli.core.errors import NncliError
+
+    if not begun.prepared.conditions:
+        raise NncliError(
+            "--junit: the spec names nothing to expect; --set expect=healthy does, for example"
+        )
+    check_junit(path, begun.prepared.spec.files(), overwrite=overwrite)
 
 
 def _train(
-    begun: "PreparedTraining", screen: "TrainingScreen", *, overwrite: bool, checkpoint_every: float
+    begun: "PreparedTraining",
+    screen: "TrainingScreen",
+    kept: "dict[int, InspectedStep]",
+    *,
+    overwrite: bool,
+    checkpoint_every: float,
 ) -> "Training":
-    """Trains until all epochs are done or a signal asks to stop."""
+    """Trains until all epochs are done, or a signal or a condition asks to stop.
+
+    Steps that a condition wants to be kept are written to the run folder, and put into `kept`.
+    """
+    from nncli.cli.kept_steps import keep_step
     from nncli.cli.process import interruptible
     from nncli.core.errors import DivergedError, InterruptedTraining, StoppedTraining
     from nncli.core.text import printable, shell_word
     from nncli.training.run_files import is_run_folder
 
     going_on = f"to go on: nncli train --resume {shell_word(begun.folder)}"
+
+    def on_failure(failure: "Failure") -> None:
+        if failure.trace is not None:
+            kept[failure.step], paths = keep_step(failure, begun.folder)
+            screen.warn(f"kept step {failure.step:,} in {', '.join(map(printable, paths))}")
 
     def on_event(event: "Epoch | Progress", trainer: "Trainer") -> None:
         screen.on_event(event, trainer.trace)
@@ -210,6 +265,7 @@ def _train(
         "on_start": screen.on_start,
         "on_event": on_event,
         "on_warning": screen.warn,
+        "on_failure": on_failure,
     }
     gc.freeze()  # what is loaded by now stays: to collect it would cost 20 ms each time
     gc.enable()

@@ -88,6 +88,16 @@ class DivergedError(StoppedTraining):
         self.divergence = divergence
 
 
+class HaltedTraining(StoppedTraining):
+    """A condition of its spec made it stop; `failure` says which, and where."""
+
+    outcome = "halted"
+
+    def __init__(self, message: str, failure: Any) -> None:
+        super().__init__(message)
+        self.failure = failure
+
+
 class InterruptedTraining(StoppedTraining):
     """It was asked to stop."""
 

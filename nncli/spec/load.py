@@ -22,6 +22,7 @@ from nncli.nn.activations import ACTIVATIONS, DEFAULT, ELEMENTWISE, MIXING, PARA
 from nncli.nn.costs import COSTS, activations_of
 from nncli.nn.layers import LAYERS, Layer, WeightedLayer
 from nncli.spec import nodes, yaml12
+from nncli.spec.conditions import BreakSpec, ExpectSpec, condition_mistakes
 from nncli.spec.dump import dump_spec
 from nncli.spec.models import DEFAULT_OPTIMIZER, OPTIMIZER_KEYS, OPTIMIZERS, Spec, problems
 from nncli.spec.nodes import Node, Place, Problem, SpecSource, plain
@@ -64,11 +65,23 @@ def override_spec(spec: Spec, overrides: Sequence[str]) -> Spec:
     return made
 
 
+def _listed(root: Node) -> Node:
+    """A single condition as a list of one, in a copy: so its place is expect[0], as of others."""
+    for model in (ExpectSpec, BreakSpec):
+        node = root.child(model.key)
+        if node is not None and isinstance(node.value, str | dict) and isinstance(root.value, dict):
+            root = root.copy()
+            assert isinstance(root.value, dict)
+            root.value[model.key] = Node([node], node.line, node.column, set_by=node.set_by)
+    return root
+
+
 def _checked(source: SpecSource, found: list[Problem], name: str, folder: Path) -> Spec:
     """The spec of a tree.
 
     Raises SpecError: something is wrong in it, or is in `found`.
     """
+    source = nodes.source(source.label, _listed(source.root))
     data = plain(source.root)
     if not isinstance(data, dict):
         message = f"expected a mapping with data, network and train, got {describe(data)}"
@@ -96,7 +109,7 @@ def _tree(text: str, name: str, sets: Sequence[str]) -> tuple[SpecSource, list[P
         source = nodes.source(name)
         message = "the file is empty; a spec needs data, network and train"
         raise SpecError([source.line(Problem((), message))])
-    root, twice = _eta(root)
+    root, twice = _eta(_listed(root))
     found += twice
     for override in sets:
         root, wrong = apply_override(root, override)
@@ -269,6 +282,7 @@ def _out_of_range(owner: str, length: int) -> str:
 
 
 def mistakes(data: dict[str, Any]) -> Iterator[Problem]:
+    yield from condition_mistakes(data)
     network = data.get("network")
     if not isinstance(network, list) or not network:
         return

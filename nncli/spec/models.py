@@ -24,6 +24,14 @@ from nncli.core.layouts import Layout
 from nncli.core.text import brief, count_of, join_words, quote
 from nncli.nn.costs import COSTS, activations_of
 from nncli.spec import inline, nodes, values
+from nncli.spec.conditions import (
+    BoundCondition,
+    Breaks,
+    BreakSpec,
+    Expectations,
+    ExpectSpec,
+    bound_conditions,
+)
 from nncli.spec.data import DataSpec, PairSpec
 from nncli.spec.layers import LAYERS, AnyLayer
 from nncli.spec.nodes import Problem, SpecSource, ValueOrigin
@@ -265,6 +273,12 @@ class Spec(Model):
         json_schema_extra={"minItems": 1},
     )
     train: TrainSpec = Field(description="How it is trained.", examples=["{eta: 0.5}"])
+    expect: Expectations = Field(
+        (), description="Conditions that are to hold while it is trained: all.delta_norm > 1e-6."
+    )
+    breaks: Breaks = Field(
+        (), alias="break", description="Conditions at which the training stops and shows its step."
+    )
 
     _source: SpecSource = PrivateAttr(default_factory=lambda: nodes.source("spec"))
     _folder: Path = PrivateAttr(default_factory=Path)
@@ -274,6 +288,17 @@ class Spec(Model):
     def folder(self) -> Path:
         """The folder that relative paths start from."""
         return self._folder
+
+    def conditions(self) -> tuple[BoundCondition, ...]:
+        """Those of `expect`, then those of `break`; presets are written out."""
+        return tuple(bound_conditions(self.model_dump(), (*self.expect, *self.breaks)))
+
+    @model_serializer(mode="wrap")
+    def _without_empty_conditions(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dump: dict[str, Any] = handler(self)
+        expect, breaks = dump.pop("expect", ()), dump.pop("breaks", ())
+        conditions = {"expect": expect, "break": breaks}
+        return dump | {key: entries for key, entries in conditions.items() if entries}
 
     def resolve(self, path: str) -> Path:
         """A path of this spec as seen from the current folder."""
@@ -330,6 +355,8 @@ OWNERS: dict[str, type[Model]] = {
     "": Spec,
     "data": DataSpec,
     "train": TrainSpec,
+    "expect": ExpectSpec,
+    "break": BreakSpec,
     "<pair>": PairSpec,
     **{
         tag(kind): model
@@ -377,12 +404,18 @@ def _is_tag(part: str | int) -> bool:
 
 def _owner(location: Location) -> type[Model]:
     """The model at a place, which is named by the place's last part."""
-    return OWNERS[str(location[-1]) if location else ""]
+    named = [part for part in location[-2:] if isinstance(part, str)]  # not the place in a list
+    return OWNERS[named[-1] if named else ""]
+
+
+def _keys_of(model: type[Model]) -> list[str]:
+    """As a spec writes them: `for`, where Python has a name of its own."""
+    return [field.alias or key for key, field in model.model_fields.items()]
 
 
 def _unknown_key(location: Location) -> str:
     key = str(location[-1])
-    known = _owner(location[:-1]).model_fields
+    known = _keys_of(_owner(location[:-1]))
     elsewhere = _place_elsewhere(key) if len(location) == 1 and nearest(key, known) is None else ""
     if elsewhere:
         return f"unknown key {quote(key)}{look_alikes(key)}; did you mean {elsewhere}?"
@@ -411,5 +444,5 @@ def _missing(location: Location) -> str:
 def _not_a_mapping(location: Location, value: Any) -> str:
     if str(location[-1]) not in OWNERS:
         return f"{brief(describe(value))} is not possible here"
-    keys = ", ".join(_owner(location).model_fields)
+    keys = ", ".join(_keys_of(_owner(location)))
     return f"expected a mapping of keys ({keys}), got {describe(value)}"

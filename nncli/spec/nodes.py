@@ -20,7 +20,8 @@ class Node:
 
     `keys` holds the places of a mapping's keys. `set_by` is the `--set` text that this node came
     from; nodes below it inherit that. `size` and `height` are those of the tree from here down,
-    with aliases expanded.
+    with aliases expanded. `text_column` is that of a text's first character, where the text is
+    written in one line as it is: without escapes, not folded.
     """
 
     value: Scalar | list[Node] | dict[str, Node]
@@ -30,6 +31,7 @@ class Node:
     set_by: str | None = None
     size: int = 1
     height: int = 0
+    text_column: int | None = None
 
     def child(self, part: str | int) -> Node | None:
         if isinstance(self.value, dict) and isinstance(part, str):
@@ -63,12 +65,16 @@ class Place(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """One mistake, at the value of `path`, or at its key, or at a place known otherwise."""
+    """One mistake, at the value of `path`, or at its key, or at a place known otherwise.
+
+    `offset`: at this character of a value that is text, from 0.
+    """
 
     path: KeyPath
     message: str
     at_key: bool = False
     place: Place | None = None
+    offset: int | None = None
 
 
 class ValueOrigin(NamedTuple):
@@ -85,7 +91,7 @@ class SpecSource:
     label: str
     root: Node = field(default_factory=lambda: Node({}))
 
-    def place(self, path: KeyPath, at_key: bool = False) -> Place:
+    def place(self, path: KeyPath, at_key: bool = False, offset: int | None = None) -> Place:
         """Where `path` is written; where it is not, its nearest parent that is."""
         node, set_by = self.root, self.root.set_by
         spot = (node.line, node.column)
@@ -98,11 +104,16 @@ class SpecSource:
             if at_key and step == len(path) - 1:
                 spot = node.keys.get(str(part), spot)
             node = child
+        if offset is not None and node.text_column is not None:
+            spot = (node.line, node.text_column + offset)
         return Place(*spot, set_by)
+
+    def place_of(self, problem: Problem) -> Place:
+        return problem.place or self.place(problem.path, problem.at_key, problem.offset)
 
     def line(self, problem: Problem) -> str:
         """`file:line:column: path: message`, or `--set path=value: path: message`."""
-        place = problem.place or self.place(problem.path, problem.at_key)
+        place = self.place_of(problem)
         where = f"{self.label}:{place.line}:{place.column}"
         if place.set_by is not None:
             where = place.set_by
@@ -113,7 +124,7 @@ class SpecSource:
         """All problems in the order of the file, those of `--set` last."""
 
         def order(problem: Problem) -> tuple[bool, int, int]:
-            place = problem.place or self.place(problem.path, problem.at_key)
+            place = self.place_of(problem)
             return (place.set_by is not None, place.line, place.column)
 
         ordered = sorted(problems, key=order)

@@ -21,6 +21,8 @@ def schema() -> dict[str, Any]:
     definitions = made["$defs"]
     _allow_greek_eta(definitions["TrainSpec"])
     _allow_word(definitions["TrainSpec"]["properties"], "schedule", "constant")
+    for key in ("expect", "break"):
+        _allow_short_conditions(made["properties"][key])
     _say_kinds(made["properties"]["network"]["items"], definitions)
     for owner in (made, *definitions.values()):
         for key, value in owner["properties"].items():
@@ -54,6 +56,14 @@ def _allow_word(properties: dict[str, Any], key: str, word: str) -> None:
     field["default"] = word
 
 
+def _allow_short_conditions(field: dict[str, Any]) -> None:
+    """A condition may be its text alone, and one alone needs no list."""
+    text = {"type": "string", "minLength": 1}
+    one = {"anyOf": [text, field.pop("items")]}
+    del field["type"]
+    field["anyOf"] = [*one["anyOf"], {"type": "array", "items": one}]
+
+
 def _say_kinds(layer: dict[str, Any], definitions: dict[str, Any]) -> None:
     """All types at one place: an editor would blame an unknown one on the first model alone."""
     models = [definitions[choice["$ref"].rpartition("/")[2]] for choice in layer["oneOf"]]
@@ -66,9 +76,9 @@ def _trim(key: str, value: dict[str, Any]) -> None:
     """Drops what pydantic adds and an editor would show or write: `T Max`, `shape: null`."""
     value.pop("title", None)
     # The file's stem is the name that an editor cannot know.
-    if value.get("default", ...) is None or key == "name":
+    if value.get("default", ...) is None or key == "name" or value.get("default") == []:
         del value["default"]
-    elif isinstance(value.get("default"), list):
+    elif isinstance(value.get("default"), list) and len(set(value["default"])) == 1:
         value["default"] = value["default"][0]  # as it is written: stride: 1
     # Those of whole sections are written out for error messages; they are no values here.
     if (key in ("data", "network", "train") and "$ref" in value) or "items" in value:

@@ -203,7 +203,7 @@ class _Builder:
             self._take_key(event)
             return
         self._check_tag(event)
-        node = Node(self._value(event), *_place(event))
+        node = Node(self._value(event), *_place(event), text_column=_text_column(event))
         if event.anchor is not None:
             self._anchors[event.anchor] = node
         self._add(node, event, new=1)
@@ -320,6 +320,18 @@ class _Builder:
 def _place(event: Any) -> tuple[int, int]:
     mark = event.start_mark
     return mark.line + 1, mark.column + 1
+
+
+def _text_column(event: Any) -> int | None:
+    """Where a text's first character stands, if all of it stands in one line as it is."""
+    start, end = event.start_mark, event.end_mark
+    quotes = 1 if event.style in ("'", '"') else 0
+    width = len(event.value) + 2 * quotes
+    if event.anchor is not None or event.tag is not None or event.style in ("|", ">"):
+        return None
+    if start.line != end.line or end.column - start.column != width:
+        return None
+    return int(start.column) + 1 + quotes
 
 
 # PyYAML's complaints in plain words; libyaml and the Python parser word them differently

@@ -21,6 +21,7 @@ from nncli.nn.optimizers import Optimizer
 from nncli.nn.trace import Start
 from nncli.training.history import Marks, marks_from
 from nncli.training.run_data import Checksums, Fingerprint, checksums_from
+from nncli.training.tallies import TallyState, states_from
 
 FORMAT, VERSION = "nncli.checkpoint/", 1
 POSITION = ("epoch", "samples", "cost_sum", "steps_taken", "seconds")
@@ -28,6 +29,7 @@ INTEGERS = ("epoch", "samples", "steps_taken")
 LARGEST_COUNT = 2**63 - 1
 # What damaged bytes raise.
 DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+NO_CONDITIONS = '{"tallies": []}'
 LONGEST_WORD = 200  # characters of a version or a kernel
 CHECKSUM_KEY, NO_CHECKSUM = b'"checksum": "', b"0" * 8
 
@@ -44,6 +46,7 @@ class State(NamedTuple):
         parameters: of the network, as it has them.
         optimizer: the optimizer's state by name: vectors as `parameters`, and counters.
         network_state: what the layers keep from step to step, see `Network.state`.
+        conditions: what has become of the training's conditions, see `Watch.state`.
     """
 
     epoch: int
@@ -54,6 +57,7 @@ class State(NamedTuple):
     parameters: Array
     optimizer: Mapping[str, Array]
     network_state: Mapping[str, Array] = MappingProxyType({})
+    conditions: tuple[TallyState, ...] = ()
 
     @property
     def start(self) -> Start:
@@ -111,6 +115,7 @@ def pack_checkpoint(network: Network, state: State, identity: RunIdentity) -> by
         "format": f"{FORMAT}{VERSION}",
         "checksum": NO_CHECKSUM.decode(),
         "place": to_json({key: getattr(state, key) for key in POSITION}),
+        **_conditions(state),
         "terms": to_json(
             identity._replace(
                 checksums=dict(identity.checksums),
@@ -122,6 +127,13 @@ def pack_checkpoint(network: Network, state: State, identity: RunIdentity) -> by
     content = safetensors_format.pack(arrays, metadata)
     at = content.index(CHECKSUM_KEY) + len(CHECKSUM_KEY)
     return content[:at] + _checksum(content) + content[at + len(NO_CHECKSUM) :]
+
+
+def _conditions(state: State) -> dict[str, str]:
+    """What has become of the conditions, as metadata; nothing where there are none."""
+    if not state.conditions:
+        return {}
+    return {"conditions": to_json({"tallies": list(state.conditions)})}
 
 
 def read_checkpoint(path: Path, network: Network) -> tuple[State, RunIdentity]:
@@ -136,6 +148,7 @@ def read_checkpoint(path: Path, network: Network) -> tuple[State, RunIdentity]:
     identity = _identity_in(name, metadata)
     try:
         position = _position(metadata["place"])
+        conditions = states_from(from_json(metadata.get("conditions", NO_CONDITIONS)))
     except DAMAGE as error:
         raise DamagedError(f"{name}: damaged: {printable(why_damaged(error))}") from error
     # velocity.dense1.weight is of a vector, a name without dots a counter.
@@ -144,7 +157,13 @@ def read_checkpoint(path: Path, network: Network) -> tuple[State, RunIdentity]:
     optimizer |= {key: array for key, array in arrays.items() if "." not in key}
     parameters = _flat(name, network, arrays, "")
     kept = {key: _checked(name, arrays, key, array) for key, array in network.state.items()}
-    state = State(parameters=parameters, optimizer=optimizer, network_state=kept, **position)
+    state = State(
+        parameters=parameters,
+        optimizer=optimizer,
+        network_state=kept,
+        conditions=conditions,
+        **position,
+    )
     return state, identity
 
 

@@ -16,6 +16,7 @@ from nncli.core.files import read_regular, reason
 from nncli.core.jsons import from_json
 from nncli.core.text import printable, quote_all
 from nncli.nn.trace import LayerMeasures
+from nncli.training.conditions import Failure
 from nncli.training.run_files import METRICS
 
 
@@ -194,7 +195,7 @@ def divergence_record(divergence: Divergence) -> dict[str, Any]:
     return record
 
 
-Event = Progress | Epoch | Divergence
+Event = Progress | Epoch | Divergence | Failure
 
 
 # Read from a run folder

@@ -1,12 +1,14 @@
 """The files of a run folder, by name, and whether a folder is one. It imports next to nothing."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 SPEC, DATA, METRICS = "spec.yaml", "data.json", "metrics.jsonl"
 CHECKPOINT = "checkpoint.safetensors"
 PREVIOUS = "checkpoint.safetensors.before"  # the one before it
 DIVERGENCE = "divergence.json"  # where the training diverged, if it did
+BREAKS = "breaks"  # a folder: steps at which a condition failed
 RUN_FILES = (SPEC, DATA, METRICS, CHECKPOINT, PREVIOUS, DIVERGENCE)
 DISTINCTIVE = {METRICS, CHECKPOINT, PREVIOUS}  # the others' names are common
 
@@ -15,3 +17,11 @@ def is_run_folder(path: Path) -> bool:
     """Whether a folder holds a run, maybe a damaged one: two of its files say so."""
     names = {name for name in RUN_FILES if os.path.lexists(os.path.join(path, name))}
     return len(names) > 1 and bool(names & DISTINCTIVE)
+
+
+def remove_breaks(path: Path) -> None:
+    """Removes the steps that a run before has kept in its folder, but nothing else beside them."""
+    with suppress(OSError):
+        for file in (path / BREAKS).glob("step-*"):
+            file.unlink()
+        (path / BREAKS).rmdir()

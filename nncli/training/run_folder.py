@@ -26,6 +26,7 @@ from nncli.training.run_files import (
     RUN_FILES,
     SPEC,
     is_run_folder,
+    remove_breaks,
 )
 
 T = TypeVar("T")
@@ -241,6 +242,7 @@ class RunFolder:
         os.ftruncate(self._metrics, 0)
         for name in (PREVIOUS, CHECKPOINT, DIVERGENCE, DATA, SPEC):
             (self.path / name).unlink(missing_ok=True)
+        remove_breaks(self.path)
         self._remove_partial_files()
         # A folder is a run once it has a spec. The first save waits until that is on the disk.
         write_whole(self.path / CHECKPOINT, checkpoint, durable=False)

@@ -77,6 +77,16 @@ class Plan(NamedTuple):
         if whole < len(order):
             yield order[whole:]
 
+    def epoch_of(self, step: int, samples: int) -> int:
+        """The epoch that a step of the training is in, both from 1, on so many samples."""
+        return (step - 1) // -(-samples // self.batch_size) + 1
+
+    def rows_of(self, step: int, index: Rows) -> Rows:
+        """The mini-batch of a step of the training."""
+        each = -(-len(index) // self.batch_size)
+        start = (step - 1) % each * self.batch_size
+        return self.order(index, self.epoch_of(step, len(index)))[start : start + self.batch_size]
+
     def steps_left(self, samples: int, epoch: int = 1, start: int = 0) -> int:
         """How many steps the training takes from sample `start` of an epoch to its end."""
         each = -(-samples // self.batch_size)

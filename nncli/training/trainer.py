@@ -1,7 +1,9 @@
 """The loop over epochs and mini-batches. It yields events and never prints."""
 
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
 from time import perf_counter
 
 import numpy as np
@@ -12,6 +14,7 @@ from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import Step
 from nncli.nn.trace import Trace, measure, record_trace
 from nncli.training.checkpoint import State
+from nncli.training.conditions import Condition, Failure
 from nncli.training.divergence import (
     EPOCH_LIMIT_FACTOR,
     REPLAYED_STEPS,
@@ -22,6 +25,7 @@ from nncli.training.divergence import (
 from nncli.training.evaluate import Evaluator
 from nncli.training.history import Divergence, Epoch, Event, Progress
 from nncli.training.steps import Plan, Rows, SampleSet, StepRunner
+from nncli.training.watch import Watch
 
 PROGRESS_INTERVAL = 0.1  # seconds between two events within an epoch
 SNAPSHOT_INTERVAL = 5.0  # seconds between two states that are kept within a long epoch
@@ -36,6 +40,7 @@ class Trainer:
         evaluator: of the samples that are evaluated after an epoch.
         untrained: C of a network that has learnt nothing.
         cost_limit: a mini-batch whose C is as large, or NaN, is a divergence.
+        watch: looks after the conditions; None where there are none.
     """
 
     def __init__(
@@ -47,11 +52,13 @@ class Trainer:
         validation: SampleSet | None,
         workers: WorkerPool | None = None,
         untrained: float | None = None,
+        conditions: Sequence[Condition] = (),
     ) -> None:
         """
         Args:
             workers: threads to share the work among; None: it is all done in the caller's.
             untrained: C of a network that has learnt nothing, where the one given has learnt.
+            conditions: what is to hold meanwhile, and what to stop at.
         """
         self.network = network
         self.optimizer = optimizer
@@ -66,6 +73,7 @@ class Trainer:
         evaluated = train if validation is None else validation
         self.evaluator = Evaluator(network, evaluated, classes=plan.classes, workers=workers)
         self._has_validation = validation is not None
+        self._full_at = 0  # the step that is to fill all, besides the last of an epoch
         self._step_start = self._runner.start()
         # Made now, so that what does not fit in memory is known before anything is written.
         count = len(train.index)
@@ -77,11 +85,15 @@ class Trainer:
             untrained = untrained_cost(self._runner.workspace(min(plan.batch_size, count)), train)
         self.untrained = untrained
         self.cost_limit = STEP_LIMIT_FACTOR * self.untrained
+        self.watch: Watch | None = None
+        if conditions:
+            workspace = self._runner.workspace(min(plan.batch_size, count))
+            self.watch = Watch(conditions, plan, train, self.untrained, workspace)
         # The last sound states, going back far enough to replay the steps before a divergence.
         self._sound_states = deque([self.state()])
 
     def events(self) -> Iterator[Event]:
-        """Trains to the end, or to a divergence."""
+        """Trains to the end, to a divergence, or to a failure that stops it."""
         while self.epoch < self.plan.epochs:
             if not (yield from self._run_epoch()):
                 return
@@ -97,12 +109,15 @@ class Trainer:
             parameters=self.network.parameters.copy(),
             optimizer=self.optimizer.copy_state(),
             network_state=self.network.copy_state(),
+            conditions=self.watch.state() if self.watch else (),
         )
 
     def restore(self, state: State) -> None:
         """Sets the training to `state`; from there it goes on to the same end."""
         self.epoch, self.samples, self.cost_sum, self.steps_taken, self.seconds = state[:5]
         self._runner.restore(state.start)
+        if self.watch is not None:
+            self.watch.restore(state.conditions)
         self._sound_states = deque([self.state()])
 
     def sound_state(self) -> State:
@@ -120,7 +135,10 @@ class Trainer:
         """
         if self._last_step is None:
             raise RuntimeError("a trace is taken at an Epoch event, not before or after it")
-        step, eta, cost, rows = self._last_step
+        return self._record(*self._last_step)
+
+    def _record(self, step: Step, eta: float, cost: float, rows: Rows) -> Trace:
+        """The record of a step that was just taken in full."""
         return record_trace(
             step,
             eta=eta,
@@ -136,12 +154,17 @@ class Trainer:
         states.append(self.state())
 
     def _run_epoch(self) -> Generator[Event, None, bool]:
-        """One epoch, or the rest of it; returns whether it ended without a divergence."""
+        """One epoch, or the rest of it; returns whether the training goes on."""
         eta, count = self.plan.eta_in(self.epoch + 1), len(self.train.index)
         batches = self.plan.batches(self.train.index, self.epoch + 1, self.samples)
         remembered = perf_counter()
+        stop: Failure | None = None
         while self.samples < count:
             step, cost, rows = self._run_steps(batches, eta)
+            if self.watch is not None:
+                stop = yield from self._tell_failures(self.watch)
+                if stop is not None and self.samples < count:
+                    return False
             if not cost < self.cost_limit:
                 yield self._divergence(cost)
                 return False
@@ -154,18 +177,71 @@ class Trainer:
             yield self._divergence(cost)
             return False
         self._last_step = (step, eta, cost, rows)
-        epoch = self._complete(eta, step)
+        epoch = self._complete(eta, step, cost)
         evaluated = epoch.validation_cost if self._has_validation else epoch.train_cost_after
         if evaluated is not None and not evaluated < EPOCH_LIMIT_FACTOR * self.untrained:
             yield self._divergence(evaluated)
             return False
         self._remember_state()
         yield epoch
+        noticed = self.watch.take() if self.watch else []
+        for failure in noticed:
+            yield replace(failure, trace=self.trace()) if failure.wants_trace else failure
+        if stop is not None:
+            yield stop
+            return False
         self._last_step = None
-        return True
+        return not any(failure.stops for failure in noticed)
+
+    def _tell_failures(self, watch: Watch) -> Generator[Event, None, Failure | None]:
+        """What was noticed of the steps up to here; returns what stops the training.
+
+        Its state is then set to that after the step at which it is to stop. After the last step of
+        an epoch it is not told yet: the epoch is ended first.
+        """
+        for failure in watch.take():
+            is_end = self.samples == len(self.train.index) and failure.step == self.steps_taken
+            stops = failure.stops and not is_end
+            if stops or failure.wants_trace:
+                trace = self._trace_again(failure.step, stay=stops)
+                failure = replace(failure, trace=trace if failure.wants_trace else None)
+            if stops or not failure.stops:
+                yield failure
+            if failure.stops:
+                return failure
+        return None
+
+    def _trace_again(self, number: int, *, stay: bool) -> Trace:
+        """The record of step `number` of this epoch, which is taken once more.
+
+        It has the same numbers, to the bit: all follows from the last state that was kept.
+
+        Args:
+            stay: whether the training then stands behind that step; else it is where it was.
+        """
+        here, states = self.state(), self._sound_states
+        self.restore(next(s for s in reversed(states) if s.steps_taken < number))
+        if stay:
+            states = self._sound_states
+        eta = self.plan.eta_in(self.epoch + 1)
+        batches = self.plan.batches(self.train.index, self.epoch + 1, self.samples)
+        again = islice(batches, number - self.steps_taken)
+        self._full_at = number
+        while self.steps_taken < number:
+            step, cost, rows = self._run_steps(again, eta)
+        self._full_at = 0
+        if self.watch is not None:
+            self.watch.take()  # it is known already
+        trace = self._record(step, eta, cost, rows)
+        if not stay:
+            self.restore(here)
+        self._sound_states = states
+        return trace
 
     def _run_steps(self, batches: Iterator[Rows], eta: float) -> tuple[Step, float, Rows]:
         """Steps until the epoch or PROGRESS_INTERVAL ends, or a cost is beyond its limit.
+
+        Or until a condition is noticed to have failed, some steps before.
 
         Returns the last step, its cost and its samples.
         """
@@ -173,6 +249,11 @@ class Trainer:
         began, count, limit = perf_counter(), len(self.train.index), self.cost_limit
         until, clock = began + PROGRESS_INTERVAL, perf_counter
         taken, samples, cost_sum = self.steps_taken, self.samples, self.cost_sum
+        last = self._full_at or taken - (samples - count) // self.plan.batch_size
+        watch = self.watch
+        always_full = watch is not None and watch.needs_full
+        stride = 0 if watch is None else watch.stride
+        due = taken + stride - taken % stride if stride else 0
         n = 0
         try:
             with np.errstate(all="ignore"):
@@ -181,20 +262,28 @@ class Trainer:
                         step = self._runner.workspace(len(rows))
                         n, load, run = step.n, step.load, step.run_unguarded
                         is_random = step.is_random
+                        if watch is not None:
+                            keep = watch.open(step, taken)
                     taken += 1
                     load(rows)
                     if is_random:
                         step.randomise(self.plan.random_seed(taken))
-                    is_last = samples + n == count
+                    is_last = taken == last
                     if is_last:
                         self._step_start.update(self.network, self.optimizer)
-                    cost = run(eta, is_last)
+                    cost = run(eta, is_last or always_full)
                     if not cost < limit:  # NaN is not below anything
                         break
                     cost_sum += cost * n
                     samples += n
+                    if watch is not None and taken == due:
+                        due += stride
+                        if keep(taken, cost) and watch.look(taken):
+                            break
                     if clock() > until:
                         break
+                if watch is not None:  # the last step was not kept, if the loop ended in it
+                    watch.look(taken if cost < limit else taken - 1)
         finally:
             self.steps_taken, self.samples, self.cost_sum = taken, samples, cost_sum
             self.seconds += perf_counter() - began
@@ -207,14 +296,14 @@ class Trainer:
         self.restore(self._sound_states[-1])
         return divergence
 
-    def _complete(self, eta: float, step: Step) -> Epoch:
+    def _complete(self, eta: float, step: Step, step_cost: float) -> Epoch:
         """Ends the epoch: measures it, and sets the counts to the beginning of the next."""
         layers = measure(step)
         cost, seconds = self.cost_sum / self.samples, self.seconds
         self.epoch, self.samples, self.cost_sum, self.seconds = self.epoch + 1, 0, 0.0, 0.0
         evaluation = self.evaluator()
         validated = self._has_validation
-        return Epoch(
+        epoch = Epoch(
             epoch=self.epoch,
             eta=eta,
             train_cost=cost,
@@ -226,3 +315,6 @@ class Trainer:
             last_batch=step.n,
             layers=layers,
         )
+        if self.watch is not None:
+            self.watch.complete(epoch, step, self.steps_taken, step_cost)
+        return epoch

@@ -9,7 +9,7 @@ from math import prod
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from nncli.app.records import LayerSummary, Summary
+from nncli.app.summary_records import LayerSummary, Summary
 from nncli.core.jsons import to_json
 from nncli.core.text import count_of
 from nncli.nn.activations import ACTIVATIONS

@@ -13,12 +13,12 @@ from nncli.app.records import (
     ComparedRun,
     Comparison,
     Evaluated,
-    Summary,
     Training,
     accuracy_of,
     cost_of,
 )
 from nncli.app.report_records import Report, ReportedRun
+from nncli.app.summary_records import Summary
 from nncli.core.text import count_of, printable
 from nncli.nn.arrays import Array
 from nncli.nn.network import Network

@@ -10,8 +10,8 @@ from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from nncli.app.records import Diagnosis, InitialWeights, Prepared, Training
-from nncli.core.errors import DivergedError, StoppedTraining
+from nncli.app.records import Diagnosis, InitialWeights, InspectedStep, Prepared, Training
+from nncli.core.errors import DivergedError, HaltedTraining, StoppedTraining
 from nncli.core.jsons import to_json
 from nncli.core.text import count_of, printable
 from nncli.nn.optimizers import OPTIMIZERS
@@ -23,6 +23,7 @@ from nncli.render.terminal import TerminalPage
 from nncli.render.text import duration, number, percent, plain, shape
 from nncli.render.widgets.curve import Curves, Series, accuracy_curves
 from nncli.render.widgets.tables import Facts
+from nncli.training.conditions import Failure
 from nncli.training.evaluate import Evaluation
 from nncli.training.history import Divergence, Epoch, History, divergence_record
 from nncli.training.history import Progress as StepProgress
@@ -131,6 +132,23 @@ class TrainingScreen(ExitStack):
         self.results.print(outcome(training.history, training.test))
         if training.folder is not None and is_saved:
             self.results.print(f"saved in {printable(training.folder)}", soft_wrap=True)
+        self.show_conditions(training)
+
+    def show_conditions(self, training: Training) -> None:
+        """What became of what was to hold; nothing where there was nothing to."""
+        if training.expectations:
+            from nncli.render.pages.conditions import condition_lines
+
+            self.results.print(Text("\n".join(condition_lines(training))), soft_wrap=True)
+
+    def show_halt(self, failure: Failure, step: InspectedStep | None, training: Training) -> None:
+        """The step at which a condition made the training stop."""
+        from nncli.render.pages.conditions import brief_step
+
+        self.bar.hide()
+        if step is not None:
+            self.results.print(TerminalPage(brief_step(step, failure)), crop=False)
+        self.show_conditions(training)
 
     def show_verdict(self, diagnosis: Diagnosis, run: Path) -> None:
         """What the training tells of the network, in a few lines."""
@@ -318,7 +336,8 @@ def training_record(
     stopped: StoppedTraining | None = None,
     diagnosis: Diagnosis | None = None,
 ) -> dict[str, Any]:
-    """The schema nncli.training/1. An outcome is done, diverged, interrupted or unsaved."""
+    """The schema nncli.training/1. An outcome is done, diverged, halted, interrupted or unsaved."""
+    from nncli.render.pages.conditions import failure_record, outcome_record
     from nncli.render.pages.diagnosis import diagnosis_record  # after the first step, not before
 
     divergence = stopped.divergence if isinstance(stopped, DivergedError) else None
@@ -331,5 +350,7 @@ def training_record(
         "epochs": [asdict(epoch) for epoch in training.history],
         "test": None if training.test is None else training.test._asdict(),
         "divergence": None if divergence is None else divergence_record(divergence),
+        "expectations": [outcome_record(outcome) for outcome in training.expectations],
+        "halt": failure_record(stopped.failure) if isinstance(stopped, HaltedTraining) else None,
         "diagnosis": None if diagnosis is None else diagnosis_record(diagnosis),
     }
