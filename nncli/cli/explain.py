@@ -100,7 +100,7 @@ def explain(
     from nncli.cli.options import format_by_suffix, indices, word
     from nncli.core.errors import NncliError
     from nncli.render.formats import write
-    from nncli.render.pages.explain.screens import document
+    from nncli.render.pages.explain.screens import document, text_page
     from nncli.render.streams import DelayedProgressBar, messages, results, say, write_bytes
     from nncli.render.terminal import TerminalPage
 
@@ -151,6 +151,6 @@ def explain(
         assert kind is not None
         browser.write_page(write(kind, made), output, overwrite=overwrite, opens=open_)
     elif kind in (None, "table"):
-        screen.print(TerminalPage(made.page), crop=False)  # a cell too wide goes on below
+        screen.print(TerminalPage(text_page(derivation)), crop=False)  # wide cells go on below
     else:
         write_bytes(write(kind, made))

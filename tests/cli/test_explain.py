@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 import nncli as api
+from nncli.core.text import in_ascii
 from nncli.inspection.derivation.lessons import Sigma
-from tests.conftest import CONFIGS, Run
+from tests.conftest import CONFIGS, ROOT, Run
 from tests.inspection.traces import spec_trace
 
 SPEC = CONFIGS / "two-two-two.yaml"
@@ -74,16 +75,11 @@ def test_every_symbol_of_latex_is_set(nncli: Run) -> None:
         assert "(U+" not in text
 
 
-def test_every_symbol_is_spelled_in_ascii(nncli_process: Run) -> None:
+def test_every_symbol_is_spelled_in_ascii(nncli: Run) -> None:
     for name in ("digits-conv", "digits-batchnorm", "xor"):
-        done = nncli_process(
-            "explain", CONFIGS / f"{name}.yaml", "--wrong", "sum_for_mean", PYTHONIOENCODING="ascii"
-        )
-        assert done.out.isascii()
-        left = [
-            line for line in done.out.splitlines() if re.search(r"\?[^ \n]|[^\w)⊙>] ?\? ", line)
-        ]
-        assert not left
+        text = nncli("explain", CONFIGS / f"{name}.yaml", "--wrong", "sum_for_mean").out
+        lines = [line for line in text.split("\n") if in_ascii(line).count("?") > line.count("?")]
+        assert lines == []
 
 
 def test_a_mistake_beside_what_is_right(nncli: Run) -> None:
@@ -130,6 +126,16 @@ def test_answers_come_from_a_pipe(nncli: Run) -> None:
     done = nncli("explain", SPEC, "--ask", stdin=b"")
     assert done.status == 0
     assert done.out.rstrip().endswith("0 of 0 answers right.")
+
+
+def test_the_readme_shows_a_dialogue_as_it_is(nncli: Run) -> None:
+    readme = (ROOT / "README.md").read_text()
+    answers, rest = re.findall(
+        r"^printf '(.*?)' \| nncli explain .*? --ask\n(.*)", readme, re.M | re.S
+    )[0]
+    shown = re.findall(r"```text\n(.*?)```", rest, re.S)[0]
+    done = nncli("explain", SPEC, "--ask", stdin=answers.replace("\\n", "\n").encode())
+    assert shown in done.out
 
 
 def test_from_python() -> None:

@@ -14,7 +14,6 @@ from nncli.inspection.derivation import lessons as of
 from nncli.inspection.derivation.base import largest
 from nncli.inspection.derivation.derive import derive
 from nncli.inspection.derivation.lessons import Derivation
-from nncli.nn.trace import Trace
 from tests.conftest import present
 from tests.inspection.traces import spec_trace, trace_of
 from tests.nn.cases import LAYER_CASES, activation_cases
@@ -31,14 +30,14 @@ def derived(name: str) -> Derivation:
 
 
 @cache
-def case_traces() -> tuple[Trace, ...]:
+def of_cases() -> tuple[Derivation, ...]:
     chosen = [*activation_cases()[::3], *(c for cases in LAYER_CASES.values() for c in cases[::2])]
-    return tuple(map(trace_of, chosen))
+    return tuple(derive(trace_of(case)) for case in chosen)
 
 
 def all_lessons(kind: type[Any]) -> Iterator[tuple[Derivation, Any]]:
     """The lessons of a kind, of the shipped specs and of other networks."""
-    made = [*(derived(name) for name in SPECS), *map(derive, case_traces())]
+    made = [*(derived(name) for name in SPECS), *of_cases()]
     found = [(one, lesson) for one in made for lesson in one.lessons if isinstance(lesson, kind)]
     assert found, kind
     yield from found
@@ -388,7 +387,11 @@ def test_another_sample_of_the_mini_batch_is_followed() -> None:
 def test_what_is_shown_of_a_layer_has_the_largest_error(name: str) -> None:
     one = derived(name)
     for lesson in one.lessons:
-        if isinstance(lesson, of.Sigma):
+        if isinstance(lesson, of.Sigma) and lesson.has_off:
+            off = [k for k in lesson.units.indices if lesson.sigma_prime[k] == 0]
+            assert len(off) == 1
+            assert lesson.delta[off[0]] == 0
+        elif isinstance(lesson, of.Sigma):
             sizes = sorted(map(abs, lesson.delta), reverse=True)
             shown = sorted((abs(lesson.delta[k]) for k in lesson.units.indices), reverse=True)
             assert shown == sizes[: len(shown)]

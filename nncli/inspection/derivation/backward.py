@@ -49,7 +49,7 @@ def _elementwise(focus: Focus, layer: LayerTrace, again: str | None) -> Sigma:
         focus.of_sample(q) for q in (layer.upstream, layer.sigma_prime, layer.delta, layer.a)
     )
     fused, j = focus.is_fused(layer), focus.unit(layer)
-    units = focus.shown(layer)
+    units, others = _units(focus, layer)
     place = tuple(map(int, np.unravel_index(j, layer.placed.output_shape)))
     name = ",".join(map(str, place))
     value = float(delta[j])
@@ -74,6 +74,7 @@ def _elementwise(focus: Focus, layer: LayerTrace, again: str | None) -> Sigma:
         layer=layer,
         again=again,
         units=units,
+        has_off=others,
         shape=layer.placed.output_shape,
         jacobian=np.diag(prime[list(units.indices)]),
         upstream=upstream,
@@ -84,6 +85,25 @@ def _elementwise(focus: Focus, layer: LayerTrace, again: str | None) -> Sigma:
         y=y,
         ask=Ask("delta", place, rule, given, value, tuple(wrongs)),
     )
+
+
+def _units(focus: Focus, layer: LayerTrace) -> tuple[Excerpt, bool]:
+    """The units that are shown; of a σ that lets most pass whole, one that it stops among them.
+
+    Whether there is such a one besides those with the largest |δ|.
+    """
+    assert layer.sigma_prime is not None
+    units, prime = focus.shown(layer), focus.of_sample(layer.sigma_prime)
+    stopped = np.flatnonzero(prime == 0)
+    if units.is_all or not len(stopped) or any(prime[k] != 1 for k in units.indices):
+        return units, False
+    upstream = np.abs(focus.of_sample(layer.upstream)[stopped])
+    off = int(stopped[int(np.argmax(np.nan_to_num(upstream)))])
+    least = min(
+        (k for k in units.indices if k != focus.unit(layer)),
+        key=lambda k: abs(float(focus.of_sample(layer.upstream)[k])),
+    )
+    return Excerpt(tuple(sorted({*units.indices, off} - {least})), units.total), True
 
 
 def _softmax(focus: Focus, layer: LayerTrace) -> Iterator[Lesson]:

@@ -124,12 +124,14 @@ class Sigma(Lesson):
 
     Attributes:
         units: those shown; `jacobian` is ∂a_k/∂z_j of these, k down and j across.
+        has_off: whether one of them is there because its σ′ is 0.
         shape: of the layer's output; the vectors are flat.
         fused: whether the step takes δ = a − y, because σ′ cancels.
         a, y: of an output layer's units.
     """
 
     units: Excerpt
+    has_off: bool
     shape: Shape
     jacobian: Array
     upstream: Array

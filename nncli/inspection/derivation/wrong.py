@@ -39,7 +39,7 @@ class Wrong:
         quantity: which one: a key of the record.
         others: the other layers in which the mistake is made.
         right, wrong: that quantity, samples first where it is by sample.
-        right_factor, wrong_factor: the σ′ that they come from, where the mistake is in it.
+        right_factor: the σ′ that it comes from, of a δ; wrong_factor: where σ′ is wrong too.
         of_update: whether the gradients are right, and only what is made of them is not.
         cosine: between the wrong gradient (or update) and the right one, over all parameters; None
             where one of them is 0 or not finite.
@@ -132,7 +132,7 @@ def _compared(trace: Trace, word: str, right: Named, wrong: Named, places: list[
         others=tuple(name for name in own if name in places and name != layer),
         right=right[first],
         wrong=wrong[first],
-        right_factor=right.get(factors) if factors in different else None,
+        right_factor=right.get(factors),
         wrong_factor=wrong.get(factors) if factors in different else None,
         of_update=of_update,
         cosine=cosine,

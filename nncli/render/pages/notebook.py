@@ -105,7 +105,7 @@ def _(record: Trace) -> Shown:
 @shown.register
 def _(record: Derivation) -> Shown:
     made = screens.document(record)
-    return made, lambda: TerminalPage(made.page)
+    return made, lambda: TerminalPage(screens.text_page(record))
 
 
 @shown.register

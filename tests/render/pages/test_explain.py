@@ -188,9 +188,9 @@ def test_every_format_is_written(format: str) -> None:
     assert made
 
 
-def test_the_page_has_a_place_for_every_screen() -> None:
+def test_the_page_has_a_place_for_every_lesson() -> None:
     html = write("html", document(derived("xor"))).decode()
-    count = len(screens(derived("xor")))
+    count = len(derived("xor").lessons)
     assert [int(k) for k in re.findall(r'<section id="step-(\d+)"', html)] == list(
         range(1, count + 1)
     )

@@ -52,7 +52,8 @@ def sigma(lesson: Sigma) -> Page:
     if lesson.fused:
         return _fused(lesson)
     layer, units = lesson.of, lesson.units
-    cut = cut_words(units, "unit", LARGEST, lesson.shape)
+    why = f"{LARGEST}, and one that is off" if lesson.has_off else LARGEST
+    cut = cut_words(units, "unit", why, lesson.shape)
     hadamard = matrices(
         "⊙=",
         row("∂C/∂a", _some(lesson.upstream, units)),
@@ -106,7 +107,12 @@ def _passed(lesson: Sigma) -> str:
     name = unit_name(j, lesson.shape)
     share = float(lesson.sigma_prime[j])
     before, after = n(lesson.upstream[j]), n(lesson.delta[j])
-    return f"Of unit {name}'s error {before}, σ′ = {n(share)} leaves {after}."
+    words = f"Of unit {name}'s error {before}, σ′ = {n(share)} leaves {after}."
+    if lesson.has_off:
+        off = next(k for k in lesson.units.indices if lesson.sigma_prime[k] == 0)
+        named = unit_name(off, lesson.shape)
+        words += f" Unit {named} is off: of {n(lesson.upstream[off])} nothing is left."
+    return words
 
 
 def _written_out(lesson: Sigma) -> list[tuple[str, str]]:
@@ -399,7 +405,7 @@ def norm_back(lesson: NormBack) -> Page:
     shown = entries.indices
     mean = np.full_like(lesson.direct, lesson.through_mean)
     arrays = lesson.upstream, lesson.direct, mean, lesson.through_variance, lesson.downstream
-    rows = tuple(zip(map(str, shown), *(texts(q, shown) for q in arrays), strict=True))
+    rows = tuple(zip(map(str, shown), *(texts(q[list(shown)]) for q in arrays), strict=True))
     cut = "" if entries.is_all else (
         f"Shown are values {listed(map(str, entries.indices))} of {entries.total:,} of unit "
         f"{lesson.unit}."

@@ -83,7 +83,7 @@ USES: dict[str, tuple[str, str, Callable[[Use], str]]] = {
     "dense": ("z = a W + b", "of matrices", _sizes),
     "conv": ("z = window ⊙ filter, summed", "Hadamard, then a sum", _named),
     "fused": ("δ = a − y", "⊙, but σ′ cancels", _difference),
-    "softmax": ("δ = ∂C/∂a · Jacobian = a − y", "of matrices: no ⊙", _jacobian),
+    "softmax": ("δ = ∂C/∂a · J = a − y", "of matrices: no ⊙", _jacobian),
     "sigma": ("δ = ∂C/∂a ⊙ σ′(z)", "Hadamard", _factors),
     "back": ("∂C/∂a = δ Wᵀ", "of matrices", _transposed),
     "mask": ("∂C/∂input = ∂C/∂a ⊙ mask", "Hadamard", _named),
@@ -141,7 +141,7 @@ def _softmax(source: Lesson) -> str:
     return (
         "Since each softmax output depends on all z: its Jacobian has −a_k a_j beside the "
         f"diagonal. ⊙ would make δ_{j} = {n(source.diagonal[j])}; all of the Jacobian makes "
-        f"{n(source.delta[j])} = {n(source.a[j])} − {n(source.y[j])}, which is a − y."
+        f"it a_{j} − y_{j} = {n(source.a[j])} − {n(source.y[j])} = {n(source.delta[j])}."
     )
 
 

@@ -36,7 +36,8 @@ def split(page: Page, room: int, width: int = WIDTH) -> Iterator[Page]:
         return
     whole = [k for k in fits if height_of(page[k:], width) <= room]
     best = fits[-1]
-    if whole:  # two parts do, so they may be about as tall
+    if whole:  # two parts do: the second begins with words if it can, and they are about as tall
+        whole = [k for k in whole if isinstance(page[k], Paragraph)] or whole
         best = min(
             whole, key=lambda k: max(height_of(part, width) for part in (page[:k], page[k:]))
         )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nncli.inspection.derivation.base import largest
+from nncli.inspection.derivation.base import Excerpt, largest
 from nncli.inspection.derivation.lessons import (
     ConvForward,
     CostLesson,
@@ -34,26 +34,18 @@ def question(lesson: Question) -> Page:
     trace = lesson.trace
     count = len(trace.samples)
     which = (
-        f"The mini-batch is one sample, number {lesson.sample} of the training data: "
+        f"The mini-batch is one sample, number {lesson.sample} of the training data:"
         if count == 1
-        else f"The mini-batch has {count} samples. Number {lesson.sample} of the training data "
-        "is followed here: "
+        else f"The mini-batch has {count} samples. Number {lesson.sample} of the training data is "
+        "followed here, as all of them are; C is the mean over them."
     )
     rows = tuple(_layer_row(layer) for layer in trace.layers)
-    cut = cut_words(lesson.shown_inputs, "input", "the largest", trace.inputs.shape[1:])
     return [
         Paragraph(
-            f"{which}x goes in, y should come out, and the cost C ({trace.cost.name}) says how far "
+            f"{which} x goes in, y should come out, and the cost ({trace.cost.name}) says how far "
             "off what does come out is."
         ),
-        matrices(
-            "→",
-            row("x", lesson.inputs, lesson.shown_inputs),
-            row("y", lesson.targets, lesson.shown_targets),
-        )
-        if len(lesson.shown_inputs.indices) + len(lesson.shown_targets.indices) <= 8
-        else matrices("", row("x", lesson.inputs, lesson.shown_inputs)),
-        *note(cut),
+        *_inputs(lesson),
         Grid(("layer", "kind", "a of it", "σ", "weights"), rows, words=4),
         Paragraph(
             f"The question: if one of the {lesson.parameters:,} weights were a little larger, "
@@ -63,6 +55,27 @@ def question(lesson: Question) -> Page:
             "from there link by link to each weight. That is the chain rule."
         ),
     ]
+
+
+def _inputs(lesson: Question) -> Page:
+    """x and y; of images the first channel, or what is in the middle of a large one."""
+    inputs, targets = lesson.trace.inputs, row("y", lesson.targets, lesson.shown_targets)
+    if inputs.ndim == 4:
+        image = lesson.inputs.reshape(inputs.shape[1:])[0]
+        rows, columns = (middle(size) for size in image.shape)
+        cut = "" if rows.is_all and columns.is_all else "The middle of the image is shown."
+        return [matrices("", table("x", image, rows, columns)), *note(cut), matrices("", targets)]
+    vector = row("x", lesson.inputs, lesson.shown_inputs)
+    cut = cut_words(lesson.shown_inputs, "input", "the largest")
+    if len(lesson.shown_inputs.indices) + len(lesson.shown_targets.indices) <= 8:
+        return [matrices("→", vector, targets), *note(cut)]
+    return [matrices("", vector), *note(cut), matrices("", targets)]
+
+
+def middle(size: int, most: int = 8) -> Excerpt:
+    """The entries in the middle of an axis."""
+    first = max(0, (size - most) // 2)
+    return Excerpt(tuple(range(first, min(size, first + most))), size)
 
 
 def _layer_row(layer: LayerTrace) -> tuple[str, ...]:
@@ -107,7 +120,7 @@ def dense(lesson: DenseForward) -> Page:
         signs = "·+="
         terms.insert(2, row("b", lesson.bias, lesson.units))
     cut = cut_words(lesson.inputs, "input", "whose products are the largest") + cut_words(
-        lesson.units, "unit", "those that the cost will ask most of"
+        lesson.units, "unit", "those whose error will be the largest"
     )
     page: Page = [
         Paragraph(words),
@@ -161,8 +174,7 @@ def conv(lesson: ConvForward) -> Page:
         Paragraph(
             f"The same {lesson.filter[0].size} weights a channel serve every window, so each of "
             f"them is used {lesson.windows:,} times in one image, each time for another output. "
-            "That is all that a conv layer does other than a dense one, and all that its way back "
-            "has to do with."
+            "That is the one difference from a dense layer; on the way back all follows from it."
         ),
     ]
 
@@ -209,7 +221,7 @@ def mask(lesson: MaskForward) -> Page:
 def norm(lesson: NormForward) -> Page:
     m = lesson.entries.total
     shown = lesson.entries.indices
-    columns = (texts(q, shown) for q in (lesson.input, lesson.normalised, lesson.a))
+    columns = (texts(q[list(shown)]) for q in (lesson.input, lesson.normalised, lesson.a))
     values = [*zip(map(str, shown), *columns, strict=True)]
     return [
         Paragraph(
@@ -239,7 +251,7 @@ def cost(lesson: CostLesson) -> Page:
     trace = lesson.trace
     row_ = COSTS[trace.cost.name, trace.cost.activation]
     shown = lesson.units.indices
-    columns = (texts(q, shown) for q in (lesson.a, lesson.y, lesson.parts, lesson.upstream))
+    columns = (texts(q[list(shown)]) for q in (lesson.a, lesson.y, lesson.parts, lesson.upstream))
     rows = tuple(zip(map(str, shown), *columns, strict=True))
     count = len(trace.samples)
     lines = [("C_x", f"{row_[0]} = {n(lesson.cost_of_sample, 8)}")]
@@ -247,22 +259,12 @@ def cost(lesson: CostLesson) -> Page:
         lines.append(("C", f"the mean of C_x over {count} samples = {n(trace.cost_before, 8)}"))
     cut = cut_words(lesson.units, "output", "those with the largest ∂C/∂a")
     return [
-        Paragraph(
-            "The cost of one sample adds up over the outputs j. The way back begins here: how "
-            "does it change with each output?"
-        ),
+        Paragraph("How does the cost of one sample change with each output? The way back begins."),
         aligned(*lines),
         Grid(("output", "a", "y", "part of C_x", "∂C_x/∂a"), rows, words=1),
         *note(cut),
         Paragraph(row_[1]),
-        *(
-            [Paragraph(
-                "All that follows is of one sample, until the gradients: C is the mean of C_x, so "
-                "its gradient is the mean of theirs.", note=True)]
-            if count > 1
-            else []
-        ),
-    ]  # fmt: skip
+    ]
 
 
 COSTS = {

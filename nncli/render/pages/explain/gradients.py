@@ -17,6 +17,7 @@ from nncli.render.pages.explain.words import (
     column,
     cut_words,
     indexed,
+    listed,
     matrices,
     n,
     note,
@@ -81,20 +82,22 @@ def samples(lesson: Samples) -> Page:
     i, j = lesson.weight
     count = len(lesson.sample_numbers)
     shown = lesson.samples.indices
-    columns = (texts(q, shown) for q in (lesson.input[:, i], lesson.delta[:, j], lesson.products))
-    rows = tuple(zip((str(lesson.sample_numbers[x]) for x in shown), *columns, strict=True))
     with np.errstate(all="ignore"):
-        total = float(lesson.products.sum())
-    more = count - len(rows)
-    if more:
-        rest = total - float(lesson.products[list(lesson.samples.indices)].sum())
-        rows += ((f"{more} more", "", "", n(rest)),)
-    rows += (("sum", "", "", n(total)),)
+        total = lesson.products.sum()
+        rest = total - lesson.products[list(shown)].sum()
+    last = [rest, total] if count > len(shown) else [total]
+    *products, total_text = texts(np.array([*lesson.products[list(shown)], *last]))
+    a, delta = texts(lesson.input[shown, i]), texts(lesson.delta[shown, j])
+    numbers = (str(lesson.sample_numbers[x]) for x in shown)
+    rows = tuple(zip(numbers, a, delta, products, strict=False))
+    if count > len(shown):
+        rows += ((f"{count - len(shown)} more", "", "", products[-1]),)
+    rows += (("sum", "", "", total_text),)
     name = indexed("w", i, j)
     mean = aligned(
         (
             f"∂C/∂{name}",
-            f"1/n Σ_x a_x{i} δ_x{j} = {n(total)} / {count} = {n(lesson.gradient[i, j])}",
+            f"1/n Σ_x a_x{i} δ_x{j} = {n(float(total))} / {count} = {n(lesson.gradient[i, j])}",
         )
     )
     if lesson.again is not None:
@@ -175,7 +178,7 @@ def conv_gradient(lesson: ConvGradient) -> Page:
 
 def norm_gradient(lesson: NormGradient) -> Page:
     shown = lesson.entries.indices
-    columns = (texts(q, shown) for q in (lesson.upstream, lesson.normalised, lesson.products))
+    columns = (texts(q[list(shown)]) for q in (lesson.upstream, lesson.normalised, lesson.products))
     rows = tuple(zip(map(str, shown), *columns, strict=True))
     total = lesson.entries.total
     return [
@@ -212,7 +215,7 @@ def update(lesson: Update) -> Page:
         "ΔW = −η ∂C/∂W. Of each layer one weight:"
         if is_plain
         else "Each weight goes against the gradient, by way of "
-        f"{' and '.join(link.words() for link in trace.links)}, at η = {trace.eta:g} "
+        f"{listed(link.words() for link in trace.links[:-1])}, with η = {trace.eta:g} "
         "(inspect-grad shows each). Of each layer one weight:"
     )
     count = sum(step.layer.placed.parameters for step in lesson.steps)

@@ -102,8 +102,10 @@ def mistaken(lesson: Mistaken) -> Page:
     rows = _rows(lesson, mistake.right, mistake.wrong)
     symbol = _symbol(mistake)
     headings = ["entry", f"{symbol} right", f"{symbol} wrong", "wrong / right"]
-    if mistake.right_factor is not None:
+    if mistake.wrong_factor is not None:
         headings[1:1] = ["σ′ right", "σ′ wrong"]
+    elif mistake.right_factor is not None:
+        headings.insert(1, "σ′(z)")
     total = mistake.right.size // (len(mistake.right) if _by_sample(mistake) else 1)
     shown = "" if len(rows) == total else ", where it differs most"
     also = f" It is made in {listed(mistake.others)} too." if mistake.others else ""
@@ -141,7 +143,7 @@ def _rows(lesson: Mistaken, right: Array, wrong: Array) -> tuple[tuple[str, ...]
     arrays = [some_right, some_wrong]
     factors = mistake.right_factor, mistake.wrong_factor
     arrays = [*(f[at] for f in factors if f is not None), *arrays]
-    columns = [texts(array, shown.indices) for array in (a.ravel() for a in arrays)]
+    columns = [texts(array[list(shown.indices)]) for array in (a.ravel() for a in arrays)]
     names = [",".join(map(str, place)) for place in places]
     ratios = [_ratio(float(some_wrong[p]), float(some_right[p])) for p in places]
     return tuple(zip(names, *columns, ratios, strict=True))

@@ -53,8 +53,10 @@ KINDS: Mapping[type[Lesson], Kind] = {
     of.NormBack: Kind(_always("why ⊙ does not work here either"), backward.norm_back),
     of.Outer: Kind(_always("the chain rule through W, to its weights"), gradients.outer),
     of.Samples: Kind(_always("several samples: their sum is aᵀ δ"), gradients.samples),
-    of.ConvGradient: Kind(_always("to the filter: one tap, many windows"), gradients.conv_gradient),
-    of.NormGradient: Kind(_always("to γ and β"), gradients.norm_gradient),
+    of.ConvGradient: Kind(
+        _always("the chain rule to a filter: one tap, many windows"), gradients.conv_gradient
+    ),
+    of.NormGradient: Kind(_always("the chain rule to γ and β"), gradients.norm_gradient),
     of.Update: Kind(_always("the step, and what the cost did"), gradients.update),
     of.Products: Kind(_always("which product is used where"), closing.products),
     of.Answers: Kind(_always("questions, answered with these numbers"), closing.answers),
@@ -104,15 +106,21 @@ class Screen(NamedTuple):
         return [Heading(f"{self.number}  {self.heading}", 2), *self.blocks]
 
 
-def screens(derivation: Derivation, height: int = HEIGHT, width: int = WIDTH) -> tuple[Screen, ...]:
-    """The lessons in order, each on a screen of that size, or on as many as it takes."""
-    room = max(height - FRAME, 1)
+def screens(
+    derivation: Derivation, height: int | None = HEIGHT, width: int = WIDTH
+) -> tuple[Screen, ...]:
+    """The lessons in order, each on a screen of that size, or on as many as it takes.
+
+    Without a height each is on one.
+    """
     made: list[Screen] = []
     for lesson in derivation.lessons:
         kind = KINDS[type(lesson)]
         is_own = lesson.layer is not None and not isinstance(lesson, WITHOUT_LAYER)
         layer, title = lesson.of.name if is_own else "", kind.title(lesson)
-        for k, blocks in enumerate(split(kind.make(lesson), room, width)):
+        page = kind.make(lesson)
+        parts = [page] if height is None else split(page, max(height - FRAME, 1), width)
+        for k, blocks in enumerate(parts):
             words = title if k == 0 else f"{title}, continued"
             made.append(Screen(len(made) + 1, layer, words, blocks, lesson, is_first=k == 0))
     return tuple(made)
@@ -120,9 +128,8 @@ def screens(derivation: Derivation, height: int = HEIGHT, width: int = WIDTH) ->
 
 def document(derivation: Derivation) -> Document:
     """What there is to read of a derivation, for every format."""
-    made = screens(derivation)
-    title = f"{derivation.trace.name}: one step, derived"
-    intro: Page = [Heading(title, 0), Paragraph(INTRO)]
+    made = screens(derivation, None)
+    intro, title = _intro(derivation), _title(derivation)
     sections = [Section(screen.heading, screen.blocks) for screen in made]
     return Document(
         title,
@@ -131,6 +138,20 @@ def document(derivation: Derivation) -> Document:
         lambda: derivation_arrays(derivation),
         lambda: derivation_page(title, intro, sections),
     )
+
+
+def text_page(derivation: Derivation) -> Page:
+    """All screens one below the other, each of their size."""
+    made = screens(derivation)
+    return [*_intro(derivation), *(block for screen in made for block in screen.page)]
+
+
+def _title(derivation: Derivation) -> str:
+    return f"{derivation.trace.name}: one step, derived"
+
+
+def _intro(derivation: Derivation) -> Page:
+    return [Heading(_title(derivation), 0), Paragraph(INTRO)]
 
 
 def derivation_record(derivation: Derivation) -> dict[str, Any]:

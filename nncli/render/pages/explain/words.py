@@ -179,8 +179,7 @@ def note(text: str) -> list[Paragraph]:
     return [Paragraph(text.strip(), note=True)] if text.strip() else []
 
 
-def texts(values: Array, indices: Iterable[int]) -> list[str]:
-    """Some of the numbers of a column of a table, written alike."""
-    some = values[list(indices)]
-    (kind,) = number_formats([some])
-    return [kind(value) for value in some]
+def texts(values: Array) -> list[str]:
+    """The numbers of a column of a table, written alike."""
+    (kind,) = number_formats([values])
+    return [kind(value) for value in values]
