@@ -66,9 +66,6 @@ def test_a_dense_sum_is_its_products_and_its_bias() -> None:
         assert lesson.products.tolist() == close(terms)
         bias = 0.0 if layer.bias is None else layer.bias[j]
         assert math.fsum(terms) + bias == pytest.approx(lesson.z[j], rel=1e-9, abs=1e-9)
-        assert sum(value for _, value in lesson.ask.given) == pytest.approx(
-            lesson.ask.value, rel=1e-8, abs=1e-9
-        )
         if layer.sigma_prime is not None:
             assert sigma_of(lesson)[0](lesson.z[j]) == close(lesson.a[j])
 

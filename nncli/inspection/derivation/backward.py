@@ -14,7 +14,13 @@ from nncli.inspection.derivation.base import (
     largest,
 )
 from nncli.inspection.derivation.focus import Focus
-from nncli.inspection.derivation.forward import norm_entries, norm_unit, pool_window, unit_entries
+from nncli.inspection.derivation.forward import (
+    norm_entries,
+    norm_unit,
+    pair,
+    pool_window,
+    unit_entries,
+)
 from nncli.inspection.derivation.lessons import (
     ConvBack,
     DenseBack,
@@ -173,9 +179,13 @@ def _dense(focus: Focus, layer: LayerTrace, again: str | None) -> DenseBack:
     if new is not None:
         wrongs.append(("updated_weights", float(new[i] @ delta)))
     terms = largest(products)
-    given = [(f"w_{i}{',' if max(i, j) > 9 else ''}{j} δ_{j}", float(products[j]))
-             for j in terms.indices]  # fmt: skip
-    if not terms.is_all:
+    given = [(f"w_{pair(i, j)} δ_{j}", float(products[j])) for j in terms.indices]
+    rule = "the sum of these"
+    if terms.is_all:
+        rule = "Σ_j w_ij δ_j"
+        given = [(f"w_{pair(i, j)}", float(layer.weight[i, j])) for j in terms.indices]
+        given += [(f"δ_{j}", float(delta[j])) for j in terms.indices]
+    else:
         rest = float(products.sum() - products[list(terms.indices)].sum())
         given.append(("the other products, added up", rest))
     return DenseBack(
@@ -192,7 +202,7 @@ def _dense(focus: Focus, layer: LayerTrace, again: str | None) -> DenseBack:
         ask=Ask(
             "downstream",
             (i,),
-            "the sum of these: the error over all ways",
+            rule,
             tuple(given),
             value,
             tuple(wrongs),

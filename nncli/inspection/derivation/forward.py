@@ -62,7 +62,12 @@ def _dense(focus: Focus, layer: LayerTrace, again: str | None) -> DenseForward:
     if layer.bias is not None:
         wrongs.append(("missing_bias", float(z[j] - layer.bias[j])))
     given = [(f"a_{i} w_{pair(i, j)}", float(products[i])) for i in terms.indices]
-    if not terms.is_all:
+    rule = "the sum of these"
+    if terms.is_all:
+        rule = "Σ_i a_i w_ij" + ("" if layer.bias is None else " + b_j")
+        given = [(f"a_{i}", float(input[i])) for i in terms.indices]
+        given += [(f"w_{pair(i, j)}", float(layer.weight[i, j])) for i in terms.indices]
+    else:
         rest = float(products.sum() - products[list(terms.indices)].sum())
         given.append(("the other products, added up", rest))
     if layer.bias is not None:
@@ -79,7 +84,7 @@ def _dense(focus: Focus, layer: LayerTrace, again: str | None) -> DenseForward:
         a=a,
         inputs=terms,
         units=focus.shown(layer),
-        ask=Ask("z", (j,), "the sum of these", tuple(given), float(z[j]), tuple(wrongs)),
+        ask=Ask("z", (j,), rule, tuple(given), float(z[j]), tuple(wrongs)),
     )
 
 

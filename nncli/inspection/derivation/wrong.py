@@ -25,6 +25,7 @@ CLASSIC = (  # those that the derivation is written for; the others are shown as
     "sum_for_mean",
     "missing_half",
 )
+UNUSED = "unused"  # of an error below the first layer that learns
 UPDATED = ("_update", "_new")  # ends of the names of what a step makes of its gradients
 
 
@@ -90,7 +91,10 @@ def make_mistake(trace: Trace, word: str) -> Wrong:
     with np.errstate(all="ignore"):
         right = scene.right.make_all()
         wrong = scene.right.changed(change.rules).make_all()
-        return _compared(trace, word, right, wrong, [name.split(".")[0] for name in change.rules])
+        made = _compared(trace, word, right, wrong, [name.split(".")[0] for name in change.rules])
+    if made.without_effect == UNUSED:
+        return Wrong(word, _reason(scene, word))
+    return made
 
 
 def _reason(scene: Scene, word: str) -> str:
@@ -114,6 +118,8 @@ def _compared(trace: Trace, word: str, right: Named, wrong: Named, places: list[
     different = [name for name in right if not _are_equal(right[name], wrong[name])]
     stems = [f"{layer.name}.{key}" for layer in trace.layers for key in layer.optimizer]
     if not any(f"{stem}_new" in different for stem in stems):
+        if different and all(name.endswith(".downstream") for name in different):
+            return Wrong(word, UNUSED)
         return Wrong(word, "cost_only" if "cost" in different else "equal")
     # σ′ is wrong forward already, but is met on the way back.
     first = next(name for name in different if name != "cost" and not name.endswith("sigma_prime"))
@@ -124,12 +130,13 @@ def _compared(trace: Trace, word: str, right: Named, wrong: Named, places: list[
     compared = updates if of_update else gradients
     cosine, ratio = _angle(right, wrong, compared)
     factors = f"{layer}.sigma_prime" if quantity == "delta" else ""
+    unused = trace.layers[0].name if quantity == "downstream" else ""
     own = [other.name for other in reversed(trace.layers)]
     return Wrong(
         kind=word,
         layer=layer,
         quantity=quantity,
-        others=tuple(name for name in own if name in places and name != layer),
+        others=tuple(name for name in own if name in places and name != layer and name != unused),
         right=right[first],
         wrong=wrong[first],
         right_factor=right.get(factors),

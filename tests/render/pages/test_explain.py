@@ -277,7 +277,8 @@ def test_what_is_no_number(text: str) -> None:
         ("two-two-two", of.Sigma, "0.7414", False, "has not passed σ yet"),
         ("two-two-two", of.Sigma, "0.1615", False, "takes σ′ at a"),
         ("two-two-two", of.Sigma, "0.1", False, "leaves too much open"),
-        ("two-two-two", of.Sigma, "0.277", False, "2 times that"),
+        ("two-two-two", of.Sigma, "0.277", False, "Yours is 2 times that"),
+        ("two-two-two", of.Sigma, "0.0693", False, "Yours is 1/2 of that"),
         ("two-two-two", of.CostLesson, "-0.7414", False, "sign"),
         ("two-two-two", of.CostLesson, "1.4827", False, "The ½ in C takes it away"),
         ("two-two-two", of.CostLesson, "0.2748", False, "adds to the cost"),
@@ -322,8 +323,17 @@ def test_a_number_is_found_from_what_is_given(name: str) -> None:
         assert expected == pytest.approx(ask.value, rel=1e-4, abs=1e-5), ask
 
 
+def dot(values: Sequence[float]) -> float:
+    """Of the first half of these numbers and the second."""
+    half = len(values) // 2
+    return sum(a * b for a, b in zip(values[:half], values[half:], strict=True))
+
+
 RULES: dict[str, Callable[..., float]] = {
     "the sum of these": lambda *values: sum(values),
+    "Σ_i a_i w_ij + b_j": lambda *values: dot(values[:-1]) + values[-1],
+    "Σ_i a_i w_ij": lambda *values: dot(values),
+    "Σ_j w_ij δ_j": lambda *values: dot(values),
     "their sum": lambda *values: sum(values),
     "∂C/∂a σ′(z)": lambda upstream, prime: upstream * prime,
     "a − y": lambda a, y: a - y,

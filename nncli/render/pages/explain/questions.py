@@ -91,8 +91,16 @@ def judge(ask: Ask, answer: Answer) -> Judgement:
             return Judgement(False, f"No. {MEANINGS[word]} Right is {_right(ask)}.")
     if is_close:
         return Judgement(False, f"That leaves too much open; to six digits it is {n(value)}.")
-    ratio = f" Yours is {n(answer.value / value, 3)} times that." if value else ""
-    return Judgement(False, f"No. Right is {_right(ask)}.{ratio}")
+    return Judgement(False, f"No. Right is {_right(ask)}.{_ratio(answer, value)}")
+
+
+def _ratio(answer: Answer, value: float) -> str:
+    """That an answer is some times the right number, or a part of it, where it is a round one."""
+    for k in (2, 3, 4, 5, 10, 100):
+        for factor, words in ((k, f"{k} times that"), (1 / k, f"1/{k} of that")):
+            if value and abs(answer.value / value / factor - 1) < 0.01:
+                return f" Yours is {words}."
+    return ""
 
 
 def _right(ask: Ask) -> str:
