@@ -1,7 +1,7 @@
 """A step on one screen: its verdicts, where its error signal was lost, its most telling facts."""
 
 from collections.abc import Callable, Iterator, Mapping
-from math import ceil
+from math import ceil, isfinite
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -19,6 +19,7 @@ from nncli.render.text import NONE, number, percent
 
 WIDTH, HEIGHT = 80, 23  # of a screen, less the line that the shell asks in
 FACTS = 3
+ABOUT = 2.0  # a factor that is of no account
 MANY_TIMES = 10.0  # that are said so, not as a percentage
 LEAST_ROWS = 3
 TABLE = 2  # lines above the rows of a table
@@ -59,7 +60,8 @@ def verdict_words(step: InspectedStep) -> str:
 
 
 def cost_words(trace: Trace) -> str:
-    before, after = number(trace.cost_before, 5), number(trace.cost_after, 5)
+    before = number(trace.cost_before, 5)
+    after = number(trace.cost_after, 5) if isfinite(trace.cost_after) else "not finite"
     samples = count_of(len(trace.samples), "sample")
     return f"C = {before} → {after} in one step on {samples}, η = {trace.eta:g}."
 
@@ -115,6 +117,11 @@ def _change(trace: Trace, fact: Fact) -> str:
 def _signal(trace: Trace, fact: Fact) -> str:
     worst: Attenuation = fact.numbers["worst"]
     share = fact.numbers["share"]
+    if 1 / ABOUT < share < ABOUT:
+        return (
+            f"The error signal keeps its size: {number(share)} times that of the output arrives at "
+            f"{fact.layer}."
+        )
     if share < 1:
         what, verb = f"{_share(share)} of the output's error signal reaches", "take"
     else:

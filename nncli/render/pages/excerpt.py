@@ -22,6 +22,7 @@ from nncli.render.pages.products import (
     products_in_short,
 )
 from nncli.render.pages.proof import proof
+from nncli.render.pages.update import overflow_words
 from nncli.render.text import Extent, number
 
 SMALL = 64  # numbers: parameters, and outputs of units, that are all shown
@@ -118,8 +119,11 @@ def short_proof(step: InspectedStep, chosen: Sequence[LayerTrace]) -> Page:
 
 def short_meaning(step: InspectedStep, chosen: Sequence[LayerTrace]) -> Page:
     trace = step.inspection.trace
-    page: Page = [Heading("what the numbers mean", 1), Lines(tuple(fact_lines(trace)))]
-    return [*page, *signal_table(trace)]
+    page: Page = [Heading("what the numbers mean", 1)]
+    beyond = step.inspection.overflow
+    if beyond is not None:
+        return [*page, Paragraph(overflow_words(trace, beyond))]
+    return [*page, Lines(tuple(fact_lines(trace))), *signal_table(trace)]
 
 
 def more_to_see(trace: Trace) -> Paragraph:
@@ -127,10 +131,11 @@ def more_to_see(trace: Trace) -> Paragraph:
     if is_small(trace):
         words = "--section proof shows each gradient beside its derivative, --full the whole page"
     else:
+        places = ", its places being sample: unit" if len(trace.samples) > 1 else ""
         name = names[-1] if names else trace.layers[-1].name
         words = (
-            f"An excerpt: --section backward shows all of that, --layer {name} that layer, --full "
-            "the whole page with every number"
+            f"An excerpt{places}: --section backward shows all of that, --layer {name} that layer, "
+            "--full the whole page with every number"
         )
     return Paragraph(f"{words}; -o step.html is a page to explore.", note=True)
 

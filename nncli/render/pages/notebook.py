@@ -88,7 +88,7 @@ def shown(record: object) -> Shown:
 
 @shown.register
 def _(record: InspectedStep) -> Shown:
-    made = breakdown.document(record, Choices())
+    made = breakdown.document(record, Choices(is_short=True))
     return made, lambda: TerminalPage(made.page)
 
 
