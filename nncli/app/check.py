@@ -17,6 +17,7 @@ from nncli.inspection.foreign.names import SAME, Naming, distance, name_arrays, 
 from nncli.inspection.foreign.record import Checked
 from nncli.inspection.foreign.words import meaning_of
 from nncli.nn.arrays import Array
+from nncli.nn.network import smallest_batch
 from nncli.nn.trace import Start, Trace
 from nncli.spec import Spec
 
@@ -146,9 +147,9 @@ class _Steps:
         last = min(len(train), OTHERS * n)
         ordered = [tuple(range(k, min(k + n, len(train)))) for k in range(0, last, n)]
         singles = [(k,) for k in range(min(len(train), OTHERS))]
-        tried = {trace.samples}
+        tried, least = {trace.samples}, smallest_batch(self.network.layers)
         for rows in (*drawn, *ordered, *singles):
-            if rows in tried or (same_size and len(rows) != n):
+            if rows in tried or (same_size and len(rows) != n) or len(rows) < least:
                 continue
             tried.add(rows)
             yield self.take(rows)

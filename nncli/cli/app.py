@@ -31,6 +31,7 @@ COMMANDS = {  # in the order in which --help lists them; each is in a module of 
     "inspect-grad": {},
     "explain": {},
     "check": {},
+    "recorder": {},
     "diagnose": {},
     # A filter written out may begin with a negative number, which looks like an option. So what is
     # unknown comes as an argument, and the command refuses it.

@@ -26,6 +26,7 @@ CALLS: dict[str, tuple[str | Path, ...]] = {
         ROOT / "data/two-two-two-mine.json",
         *(word for wrong in ("delta1", "dW1", "db1") for word in ("--name", f"{wrong}=-")),
     ),
+    "recorder": ("numpy",),
     "diagnose": ("RUN", "--quick"),
     "conv": (ROOT / "data/conv/matrix.csv", "sobel-x"),
     "evaluate": ("RUN",),
