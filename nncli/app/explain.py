@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nncli.app.inspect import trace_step
 from nncli.app.opening import SpecOrRun
-from nncli.inspection.derivation.derive import derive
+from nncli.inspection.derivation.derive import check_convention, derive
 from nncli.inspection.derivation.lessons import Derivation
 from nncli.inspection.derivation.wrong import check_word
 from nncli.nn.trace import Trace
@@ -19,6 +19,7 @@ def explain(
     step: int = 1,
     layer: str | None = None,
     wrong: str | None = None,
+    convention: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Derivation:
     """Derives one step of backpropagation, statement by statement, with its numbers.
@@ -32,14 +33,17 @@ def explain(
         layer: the name of the only layer that is derived; None: all.
         wrong: a classic mistake that is shown beside what is right, a word of
             `nncli.inspection.mistakes`.
+        convention: in which the lines of each layer are written once more: columns, nielsen, ...
         progress: called now and then with the steps that were taken, and how many are to be.
 
     Raises:
         SpecError, DataError, RunError: as for `train`. NncliError: there is no such sample, step,
-            layer or mistake. DivergedError: the cost is not finite there.
+            layer, mistake or convention. DivergedError: the cost is not finite there.
     """
     if wrong is not None:
         check_word(wrong)
+    if convention is not None:
+        check_convention(convention)
     if not isinstance(source, Trace):
         source = trace_step(source, samples=samples, step=step, progress=progress)
-    return derive(source, layer=layer, wrong=wrong)
+    return derive(source, layer=layer, wrong=wrong, convention=convention)

@@ -53,6 +53,14 @@ Wrong = Annotated[
         rich_help_panel=HOW,
     ),
 ]
+ConventionOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WORD",
+        help="Also as others write it: columns, nielsen, cs231n or torch.",
+        rich_help_panel=HOW,
+    ),
+]
 FormatOption = Annotated[
     str | None,
     typer.Option(
@@ -79,6 +87,7 @@ def explain(
     set_: Overrides = None,
     ask: AskOption = False,
     wrong: Wrong = None,
+    convention: ConventionOption = None,
     format: FormatOption = None,
     output: Output = None,
     fragment: Fragment = False,
@@ -127,7 +136,13 @@ def explain(
         say(messages(), note)
     with DelayedProgressBar(messages()) as progress:
         derivation = derive(
-            opened, samples=chosen, step=step, layer=layer, wrong=wrong, progress=progress
+            opened,
+            samples=chosen,
+            step=step,
+            layer=layer,
+            wrong=wrong,
+            convention=convention,
+            progress=progress,
         )
     if ask:
         from functools import partial

@@ -82,6 +82,12 @@ def test_every_symbol_is_spelled_in_ascii(nncli: Run) -> None:
         assert lines == []
 
 
+def test_in_another_convention(nncli: Run) -> None:
+    done = nncli("explain", SPEC, "--convention", "cs231n")
+    assert "Stanford's course CS231n" in done.out
+    assert "step_size = 0.25" in done.out
+
+
 def test_a_mistake_beside_what_is_right(nncli: Run) -> None:
     done = nncli("explain", SPEC, "--wrong", "missing_sigma_prime_hidden")
     assert "a classic mistake: a hidden error without σ′" in done.out
@@ -97,6 +103,7 @@ def test_a_mistake_beside_what_is_right(nncli: Run) -> None:
         (("--sample", "x"), ["--sample x", "expected whole numbers"]),
         (("--sample", "-1"), ["there is no sample -1"]),
         (("--wrong", "untranspose"), ["untranspose", "did you mean 'untransposed'"]),
+        (("--convention", "torche"), ["torche", "did you mean 'torch'"]),
         (("--ask", "-o", "e.html"), ["--ask is a dialogue"]),
         (("--ask", "--format", "json"), ["--ask is a dialogue"]),
         (("--ask", "--open"), ["--ask is a dialogue"]),

@@ -358,12 +358,36 @@ def test_what_was_derived_before_says_where() -> None:
     assert found == [("dense2", True, None), ("dense1", False, None), ("conv1", False, "dense1")]
 
 
+def test_the_identity_is_no_example_of_a_hadamard_product() -> None:
+    network = "[{type: dense, units: 3}, {type: dense, units: 2, activation: identity}]"
+    one = derive(spec_trace("two-two-two", f"network={network}"))
+    sigmas = [x for x in one.lessons if isinstance(x, of.Sigma)]
+    assert [(x.of.name, x.is_telling, x.again) for x in sigmas] == [
+        ("dense2", False, None),
+        ("dense1", True, None),
+    ]
+    uses = next(x for x in one.lessons if isinstance(x, of.Products)).uses
+    assert [use.layer.name for use in uses if use.what == "sigma"] == ["dense1"]
+
+
 def test_only_one_layer() -> None:
     one = derive(spec_trace("digits-conv", samples=None), layer="conv1")
     layers = {x.layer.name for x in one.lessons if x.layer is not None}
     assert layers == {"conv1"}
     assert "CostLesson" not in kinds(one)
     assert "CostLesson" in kinds(derive(one.trace, layer="dense2"))
+
+
+def test_another_convention_stands_before_the_step() -> None:
+    one = derive(spec_trace("two-two-two"), convention="nielsen")
+    found = kinds(one)
+    assert found[:2] == ["Question", "Written"]
+    assert found[found.index("Update") - 2 :][:2] == ["WrittenLine", "WrittenLine"]
+    line = next(x for x in one.lessons if isinstance(x, of.WrittenLine))
+    own = next(w for w in line.written.layers if w.layer is line.layer)
+    assert own.arrays["weight"].tolist() == present(line.of.weight).T.tolist()
+    with pytest.raises(NncliError, match=r"no convention nielson.*did you mean 'nielsen'"):
+        derive(one.trace, convention="nielson")
 
 
 def test_a_layer_that_is_not_there() -> None:

@@ -164,6 +164,7 @@ OPTIONS = {
         "--step": ["1", "2"],
         "--layer": ["dense1", "conv1"],
         "--wrong": ["sigma_prime_of_a", "updated_weights", "sum_for_mean"],
+        "--convention": ["columns", "torch"],
         "--format": ["json", "markdown", "latex"],
         "--output": ["{out}/o.html", "{out}/o.npz", "{out}/o.tex"],
         "--overwrite": [],

@@ -37,6 +37,11 @@ from nncli.inspection.views import cell_products, conv_of, output_at
 from nncli.nn.trace import LayerTrace
 
 
+def is_telling(focus: Focus, layer: LayerTrace) -> bool:
+    """Whether ⊙ does something in a layer: where σ′ cancels, or σ is the identity, it does not."""
+    return not focus.is_fused(layer) and layer.activation != "identity"
+
+
 def through_sigma(focus: Focus, layer: LayerTrace, again: str | None) -> Iterator[Lesson]:
     """From ∂C_x/∂a to δ; nothing where there is no σ."""
     if layer.delta is None:

@@ -29,7 +29,10 @@ def products(focus: Focus, body: Sequence[Lesson], chosen: Sequence[LayerTrace])
     for layer in chosen:
         if layer.type in ("dense", "conv") and all(u.what != layer.type for u in uses):
             uses.append(Use(layer.type, layer))
+    telling = any(isinstance(x, Sigma) and x.is_telling for x in body)
     for lesson in body:
+        if isinstance(lesson, Sigma) and telling and not (lesson.fused or lesson.is_telling):
+            continue  # there is a better example than σ′ = 1
         use = _use(lesson)
         if use is not None and all(use.what != other.what for other in uses):
             uses.append(use)
@@ -71,6 +74,7 @@ def answers(focus: Focus, body: Sequence[Lesson]) -> Iterator[Answers]:
     """The questions that apply, each with the lesson whose numbers answer it, a few a screen."""
     found: list[tuple[str, Lesson]] = []
     hidden = [x for x in body if isinstance(x, Sigma) and not x.fused]
+    hidden.sort(key=lambda x: not x.is_telling)
     back = [x for x in body if isinstance(x, DenseBack)]
     outer = [x for x in body if isinstance(x, Outer)]
     first_of: dict[str, Sequence[Lesson]] = {

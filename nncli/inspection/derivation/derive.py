@@ -8,7 +8,8 @@ it. Of what comes again, the lesson knows where it was derived first.
 from collections.abc import Iterable, Iterator
 
 from nncli.core.errors import NncliError
-from nncli.core.text import nearest
+from nncli.core.text import join_words, nearest
+from nncli.inspection.conventions import CONVENTIONS, written
 from nncli.inspection.derivation import backward, forward, gradients
 from nncli.inspection.derivation.base import Lesson
 from nncli.inspection.derivation.closing import answers, products
@@ -31,10 +32,13 @@ from nncli.inspection.derivation.lessons import (
     Outer,
     PoolBack,
     PoolForward,
+    Question,
     Samples,
     Sigma,
     SoftmaxError,
     Update,
+    Written,
+    WrittenLine,
 )
 from nncli.inspection.derivation.wrong import UPDATED, Wrong, make_mistake
 from nncli.nn.network import first_with_parameters
@@ -42,7 +46,12 @@ from nncli.nn.trace import LayerTrace, Trace
 
 
 def derive(
-    trace: Trace, *, at: int = 0, layer: str | None = None, wrong: str | None = None
+    trace: Trace,
+    *,
+    at: int = 0,
+    layer: str | None = None,
+    wrong: str | None = None,
+    convention: str | None = None,
 ) -> Derivation:
     """The derivation of a step.
 
@@ -51,13 +60,17 @@ def derive(
         layer: the name of the only layer that is derived; None: all.
         wrong: a mistake to be shown beside what is right, a word of `mistakes`.
 
+        convention: in which the lines of each layer are written once more; None: none but ours.
+
     Raises:
-        NncliError: there is no such layer or mistake.
+        NncliError: there is no such layer, mistake or convention.
     """
     focus = Focus.of(trace, at)
     chosen = trace.layers if layer is None else (chosen_layer(trace, layer),)
     mistake = None if wrong is None else make_mistake(trace, wrong)
     lessons = [*_lessons(focus, chosen, is_whole=layer is None)]
+    if convention is not None:
+        lessons = [*_with_convention(trace, lessons, chosen, convention)]
     if mistake is not None:
         lessons = [*_with_mistake(focus, lessons, mistake)]
     return Derivation(trace, at, tuple(lessons), layer, mistake)
@@ -90,9 +103,10 @@ def _lessons(focus: Focus, chosen: tuple[LayerTrace, ...], *, is_whole: bool) ->
     first = first_with_parameters([layer.placed for layer in trace.layers])
     body: list[Lesson] = []
     for layer in reversed(chosen):
-        again = None if focus.is_fused(layer) else seen.of("sigma", layer)
+        is_telling = backward.is_telling(focus, layer)
+        again = seen.of("sigma", layer) if is_telling else None
         made = backward.through_sigma(focus, layer, again)
-        body += made if focus.is_fused(layer) else seen.mark(made)
+        body += seen.mark(made) if is_telling else made
         is_needed = focus.position(layer) > first
         if is_needed or layer.type == "conv":
             body += seen.mark(backward.to_input(focus, layer, seen.of("back", layer)))
@@ -130,6 +144,32 @@ class Seen:
             what, kind, name = self.asked
             self.first.setdefault((what, kind), name)
         return made
+
+
+def check_convention(word: str) -> None:
+    """Raises NncliError where there is no such convention; its text has those that there are."""
+    if word not in CONVENTIONS:
+        raise NncliError(
+            f"there is no convention {word}: expected {join_words(CONVENTIONS)}"
+            f"{nearest(word, CONVENTIONS)}"
+        )
+
+
+def _with_convention(
+    trace: Trace, lessons: list[Lesson], chosen: tuple[LayerTrace, ...], word: str
+) -> Iterator[Lesson]:
+    """The lessons with what the convention is at their beginning, and its lines before the step."""
+    check_convention(word)
+    made = written(trace, CONVENTIONS[word])
+    start = 1 if isinstance(lessons[0], Question) else 0
+    step = next((k for k, x in enumerate(lessons) if isinstance(x, Update)), len(lessons) - 1)
+    yield from lessons[:start]
+    yield Written(written=made)
+    yield from lessons[start:step]
+    for layer in chosen:
+        if layer.delta is not None:
+            yield WrittenLine(layer=layer, written=made)
+    yield from lessons[step:]
 
 
 def _with_mistake(focus: Focus, lessons: list[Lesson], mistake: Wrong) -> Iterator[Lesson]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from nncli.core.notebooks import MimeBundle, mime_bundle
+from nncli.inspection.conventions import WrittenStep
 from nncli.inspection.derivation.base import Excerpt, Lesson
 from nncli.inspection.derivation.wrong import Wrong
 from nncli.nn.arrays import Array, Shape
@@ -140,6 +141,11 @@ class Sigma(Lesson):
     fused: bool = False
     a: Array | None = None
     y: Array | None = None
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether σ′ does something to the error."""
+        return not self.fused and self.of.activation != "identity"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -320,6 +326,20 @@ class NormGradient(Lesson):
     gamma_gradient: float
     beta_gradient: float
     entries: Excerpt
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Written(Lesson):
+    """In what another convention differs from nncli's own."""
+
+    written: WrittenStep
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class WrittenLine(Lesson):
+    """What was derived of a layer, as another convention writes it."""
+
+    written: WrittenStep
 
 
 class WeightStep(NamedTuple):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from nncli.inspection.conventions import CONVENTIONS
 from nncli.inspection.derivation import lessons as of
 from nncli.inspection.derivation.base import Ask, Lesson
 from nncli.inspection.derivation.derive import derive
@@ -85,6 +86,15 @@ def test_a_screen_has_at_most_24_lines_of_80_columns(name: str) -> None:
 def test_with_a_mistake_too(wrong: str) -> None:
     for name in ("two-two-two", "xor", "digits-conv"):
         fits(screens(derived(name, wrong)))
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_in_every_convention(convention: str) -> None:
+    for name in ("two-two-two", "iris", "digits-conv"):
+        one = derive(spec_trace(name, samples=None), layer=None, convention=convention)
+        fits(screens(one))
+        assert CONVENTIONS[convention].title in read(screens(one)[1 + (name == "digits-conv")])
+        assert document(one).record()["lessons"][1]["written"] == CONVENTIONS[convention].title
 
 
 def test_of_other_networks_too() -> None:

@@ -51,6 +51,8 @@ SLOPES = {  # what σ′ is of an activation, and what follows from it
 def sigma(lesson: Sigma) -> Page:
     if lesson.fused:
         return _fused(lesson)
+    if not lesson.is_telling:
+        return _identity(lesson)
     layer, units = lesson.of, lesson.units
     why = f"{LARGEST}, and one that is off" if lesson.has_off else LARGEST
     cut = cut_words(units, "unit", why, lesson.shape)
@@ -95,6 +97,23 @@ def sigma(lesson: Sigma) -> Page:
         ),
         hadamard,
         Paragraph(f"Here {slope}. {_passed(lesson)}"),
+    ]
+
+
+def _identity(lesson: Sigma) -> Page:
+    units = lesson.units
+    return [
+        Paragraph(
+            "σ is the identity here, a = z, and ∂a/∂z the identity matrix: to multiply by it, or "
+            "by σ′ = 1 entry by entry, changes nothing. δ is the error as it came:"
+        ),
+        matrices(
+            "⊙=",
+            row("∂C/∂a", _some(lesson.upstream, units)),
+            row("σ′(z)", _some(lesson.sigma_prime, units)),
+            row("δ", _some(lesson.delta, units)),
+        ),
+        *note(cut_words(units, "unit", LARGEST, lesson.shape)),
     ]
 
 

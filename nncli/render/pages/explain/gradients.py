@@ -11,6 +11,7 @@ from nncli.inspection.derivation.lessons import (
     Update,
     WeightStep,
 )
+from nncli.nn.optimizers import Link
 from nncli.render.document import Grid, Page, Paragraph
 from nncli.render.pages.explain.words import (
     aligned,
@@ -215,7 +216,7 @@ def update(lesson: Update) -> Page:
         "ΔW = −η ∂C/∂W. Of each layer one weight:"
         if is_plain
         else "Each weight goes against the gradient, by way of "
-        f"{listed(link.words() for link in trace.links[:-1])}, with η = {trace.eta:g} "
+        f"{listed(map(_link_words, trace.links[:-1]))}, with η = {trace.eta:g} "
         "(inspect-grad shows each). Of each layer one weight:"
     )
     count = sum(step.layer.placed.parameters for step in lesson.steps)
@@ -236,6 +237,11 @@ def update(lesson: Update) -> Page:
             "moved belong to the next step."
         ),
     ]
+
+
+def _link_words(link: Link) -> str:
+    words = link.words()
+    return words if link.name in words else f"{link.name} ({words})"
 
 
 def weight_name(step: WeightStep) -> str:

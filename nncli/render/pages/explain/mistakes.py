@@ -197,7 +197,7 @@ def _verdict(mistake: Wrong, right_after: float) -> str:
             f"It is as if η were {number(ratio, 3)} times as large: a training may go well with "
             "it, or diverge, and the figures of a book come out only with another η."
             if step is None or abs(step / ratio - 1) < 0.01
-            else f"This optimizer makes of it a step {number(step, 3)} times as long."
+            else f"But the optimizer makes a step of it that is {number(step, 3)} times as long."
         )
     elif cosine > 0.99:
         text = (

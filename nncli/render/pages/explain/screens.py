@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nncli.inspection.conventions import WrittenStep
 from nncli.inspection.derivation import lessons as of
 from nncli.inspection.derivation.base import Lesson
 from nncli.inspection.derivation.lessons import Derivation
 from nncli.nn.arrays import Array
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.document import Document, Heading, Page, Paragraph
-from nncli.render.pages.explain import backward, closing, forward, gradients, mistakes
+from nncli.render.pages.explain import backward, closing, conventions, forward, gradients, mistakes
 from nncli.render.pages.explain.fitting import FRAME, split
 from nncli.render.pages.explain.words import HEIGHT, WIDTH
 from nncli.render.web.derivation import Section, derivation_page
@@ -57,6 +58,10 @@ KINDS: Mapping[type[Lesson], Kind] = {
         _always("the chain rule to a filter: one tap, many windows"), gradients.conv_gradient
     ),
     of.NormGradient: Kind(_always("the chain rule to γ and β"), gradients.norm_gradient),
+    of.Written: Kind(_always("as others write it"), conventions.convention),
+    of.WrittenLine: Kind(
+        lambda lesson: f"as in {lesson.written.convention.title}", conventions.lines
+    ),
     of.Update: Kind(_always("the step, and what the cost did"), gradients.update),
     of.Products: Kind(_always("which product is used where"), closing.products),
     of.Answers: Kind(_always("questions, answered with these numbers"), closing.answers),
@@ -183,6 +188,8 @@ def _plain(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, LayerTrace):
         return value.name
+    if isinstance(value, WrittenStep):
+        return value.convention.title
     if isinstance(value, Lesson):
         return type(value).__name__
     if is_dataclass(value):
