@@ -53,7 +53,7 @@ newest: ## lint, types and all tests with the newest of everything, in an enviro
 
 $(PEERS)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(PEERS)
-	$(PEERS)/bin/python $(INSTALL) --editable '.[onnx]' pytest torch onnxruntime safetensors
+	$(PEERS)/bin/python $(INSTALL) --editable '.[onnx,tables]' pytest torch onnxruntime safetensors
 	touch $@
 
 peers: $(PEERS)/installed ## run exports in PyTorch and onnxruntime, in an environment of their own

@@ -16,7 +16,19 @@ from os.path import dirname, isfile, join
 from nncli.core.errors import NncliError
 
 SPECS = (".yaml", ".yml")
-TABLES = (".csv", ".tsv", ".npz", ".npy", ".idx", "-ubyte", ".gz")
+TABLES = (
+    ".csv",
+    ".tsv",
+    ".parquet",
+    ".feather",
+    ".xlsx",
+    ".jsonl",
+    ".npz",
+    ".npy",
+    ".idx",
+    "-ubyte",
+    ".gz",
+)
 STARTERS = join(dirname(dirname(__file__)), "starters")
 DEEPEST = 20  # folders that hold one folder only, gone through at once
 # Letters of all scripts, single blanks, and signs that mean nothing to bash, zsh and fish.

@@ -20,7 +20,7 @@ Inputs = Annotated[
     str,
     typer.Argument(
         metavar="INPUTS",
-        help="A table (.csv .tsv), .npy, .npz, IDX, or - for CSV from a pipe.",
+        help="A table (.csv .tsv .parquet .xlsx ...), .npy, .npz, IDX, or - for CSV from a pipe.",
         autocompletion=data_files,
     ),
 ]

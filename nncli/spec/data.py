@@ -143,7 +143,8 @@ class DataSpec(Model):
     """Where the samples come from and what their columns mean."""
 
     train: Table = Field(
-        description="Training data: a table (.csv, .tsv, .npz) or {inputs, targets}. "
+        description="Training data: a table (.csv, .tsv, .parquet, .feather, .xlsx, .jsonl), .npz, "
+        "or {inputs, targets}. "
         "Paths are relative to the spec file.",
         examples=["digits.csv"],
     )

@@ -13,6 +13,7 @@ from typing import IO, NamedTuple, cast
 
 from nncli.core.errors import DataError
 from nncli.core.text import printable
+from nncli.data.readers.sheets import as_csv, is_sheet
 
 STANDARD_INPUT = "standard input"  # as messages name it
 TEXT_LIMIT = 2 << 30
@@ -155,9 +156,14 @@ def explain_read_errors(path: Path) -> Iterator[None]:
 def opened(path: Path) -> Iterator[IO[bytes]]:
     """The file's bytes as a stream, decompressed where they are gzip or its name ends in `.gz`.
 
+    Of what is kept as other than text (`sheets`), the text that it would be.
     Whatever goes wrong while it is read, raised from inside the `with`, becomes a DataError.
     """
     file_size(path)
+    if is_sheet(path):
+        with explain_read_errors(path), as_csv(path) as content:
+            yield content
+        return
     try:
         with cast(IO[bytes], gzip.open(path) if is_gzip(path) else path.open("rb")) as stream:
             yield stream

@@ -14,6 +14,7 @@ from nncli.data.messages import Problems
 from nncli.data.readers.arrays import is_idx_name, read_idx, read_npy, read_npz
 from nncli.data.readers.files import UNPACK, ZIP, FileFormat, foreign, format_of, is_gzip, start_of
 from nncli.data.readers.rows import read_table
+from nncli.data.readers.sheets import SHEETS
 from nncli.data.readers.tables import Target, table_samples, table_targets, targets_origin
 from nncli.data.samples import (
     EXACT_INTEGERS,
@@ -28,8 +29,8 @@ from nncli.data.samples import (
 )
 from nncli.data.targets import Classes, are_typing_mistakes, refuse_typing_mistakes
 
-TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
-KNOWN = ".csv, .tsv (each also .gz), .npz, .npy and IDX (also .gz)"
+TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", *SHEETS)
+KNOWN = f".csv, .tsv (each also .gz), {', '.join(SHEETS)}, .npz, .npy and IDX (also .gz)"
 KNOWN_VALUES = ".csv, .tsv (each also .gz), .npy, .npz, .safetensors and IDX (also .gz)"
 HALF = "a table (.csv, .tsv, each also .gz), .npy or IDX (also .gz)"
 
