@@ -22,7 +22,7 @@ ARROWS = {  # room: what it may import besides the standard library
         *{"yaml", "pydantic", "pydantic_core", "nncli.core", "nncli.spec"},
         *TABLES,
     },
-    "data": {"numpy", "PIL", "nncli.core", "nncli.data"},
+    "data": {"numpy", "PIL", "openpyxl", "pyarrow", "nncli.core", "nncli.data"},
     "training": {"numpy", "nncli.core", "nncli.nn", "nncli.training"},
     "exchange": {"numpy", "onnx", "nncli.core", "nncli.nn", "nncli.exchange"},
     "inspection": {"numpy", "nncli.core", "nncli.nn", "nncli.inspection"},

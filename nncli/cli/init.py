@@ -21,7 +21,7 @@ Data = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Make a spec for these data: a table (.csv .tsv .parquet .xlsx ...), .npz, .npy or IDX.",
+        help="Make a spec for these data: a table (.csv .tsv .parquet ...), .npz, .npy or IDX.",
         autocompletion=data_files,
     ),
 ]

@@ -109,7 +109,7 @@ FOREIGN = [
     (bz2.compress(TABLE), "is bzip2; unpack it first"),
     (lzma.compress(TABLE), "is xz; unpack it first"),
     (b"\x89HDF\r\n\x1a\n", "is HDF5; save what is needed of it as .csv or .npy"),
-    (b"PAR1\x15\x04", "is Parquet; save what is needed of it as .csv or .npy"),
+    (b"PAR1\x15\x04", "is Parquet; name it .parquet"),
     (
         b"\x80\x04\x95K\0",
         "is a Python pickle, which is never read; save what is needed of it as .csv or .npy",

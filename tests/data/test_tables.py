@@ -14,6 +14,7 @@ from nncli.core.errors import DataError
 from nncli.core.text import quote
 from nncli.data import read_source, read_table
 from nncli.data.readers import files, number_tables
+from nncli.data.readers.sheets import SHEETS
 from nncli.data.readers.tables import is_number
 from tests.conftest import present
 from tests.data.conftest import problems, told_if_any, write
@@ -405,9 +406,11 @@ def test_a_file_without_permission(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_unknown_format() -> None:
-    known = "known are .csv, .tsv (each also .gz), .npz, .npy and IDX (also .gz)"
+    known = (
+        f"known are .csv, .tsv (each also .gz), {', '.join(SHEETS)}, .npz, .npy and IDX (also .gz)"
+    )
     for name, wrong in {
-        "t.xlsx": "'.xlsx' is not a known format",
+        "t.xls": "'.xls' is not a known format",
         "table": "no suffix tells its format",
         "t.txt.gz": "'.txt.gz' is not a known format",
     }.items():
