@@ -88,6 +88,15 @@ def test_its_spec_is_a_spec(nncli: Run, tmp_path: Path) -> None:
     assert nncli("train", "spec.yaml", "--set", "train.epochs=1").status == 0
 
 
+def test_its_conditions_are_conditions(nncli: Run, tmp_path: Path) -> None:
+    (conditions,) = blocks("yml")
+    spec = (ROOT / "configs/iris.yaml").read_text().replace("../data", f"{ROOT}/data")
+    (tmp_path / "spec.yaml").write_text(f"{spec}\n{conditions}")
+    done = nncli("train", "spec.yaml")
+    assert done.status == 0
+    assert "expectations: 4 of 4 held" in done.out
+
+
 def test_the_mistake_it_shows_is_reported_so(nncli: Run, tmp_path: Path) -> None:
     (line,) = re.findall(r"^nncli: net.yaml.*$", TEXT, re.M)
     spec = "\n" * 8 + "network: [{type: dense, units: 2, activation: sigmod}]\n"

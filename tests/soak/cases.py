@@ -115,7 +115,11 @@ OPTIONS = {
         "--allow-nan": [],
     },
     "train": {
-        "--set": ["train.eta=0.1", "network[0].units=4", "data.scale=standard", "dtype=float64"],
+        "--set": [
+            *("train.eta=0.1", "network[0].units=4", "data.scale=standard", "dtype=float64"),
+            *("expect=[healthy, cost < 9]", "break=any.saturated > 0.5", "expect=cost <"),
+        ],
+        "--junit": ["{out}/report.xml"],
         "--tables": ["none", "last", "every"],
         "--every": ["1"],
         "--from": ["nncli", "pytorch"],
@@ -149,7 +153,11 @@ OPTIONS = {
     "recorder": {"--output": ["{out}/r.py"], "--overwrite": []},
     "diagnose": {"--set": ["train.eta=0.1"], "--quick": [], "--format": ["json"]},
     "summary": {"--set": ["network[0].units=4", "dtype=float64"], "--format": ["json"]},
-    "show": {"--set": ["network[0].units=4", "dtype=float64"], "--format": ["json", "yaml"]},
+    "show": {
+        "--set": ["network[0].units=4", "dtype=float64"],
+        "--format": ["json", "yaml"],
+        "--quantities": [],
+    },
     "compare": {"--format": ["json"]},
     "init": {"--data": ["{given}/x.csv"], "--target": ["0"], "--starter": ["xor"], "--list": []},
     "export": {
