@@ -4,8 +4,8 @@ The models (`models`, and for its parts `data` and `layers`) check each value by
 reads a file and checks what concerns several parts at once. Start reading at `load`.
 
 It may import yaml, pydantic, core and, of nn, the tables whose words are a spec's own: activations,
-costs, initialisers, layers and quantities. The conditions of `expect` and `break` are in `conditions`,
-their names in `binding`.
+costs, initialisers, layers and quantities. The conditions of `expect` and `break` are in
+`conditions`, their names in `binding`.
 """
 
 from nncli.spec.data import DataSpec, PairSpec

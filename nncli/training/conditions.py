@@ -7,6 +7,7 @@ one step or of many at once, and gives a truth value a step.
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import reduce
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -157,8 +158,8 @@ class Needs(NamedTuple):
 
 def evaluate(tree: Node, reading: Reading) -> Array:
     """Whether a condition holds, for each step of a reading."""
-    held: Array = np.broadcast_to(_evaluate(tree, reading), (reading.count,))
-    return held
+    held: Array = np.asarray(_evaluate(tree, reading))
+    return held if held.ndim else np.broadcast_to(held, (reading.count,))
 
 
 def _evaluate(node: Node, reading: Reading) -> Any:
@@ -176,10 +177,9 @@ def _evaluate(node: Node, reading: Reading) -> Any:
             return _called(node, reading)
         case Comparison():
             values = [_evaluate(operand, reading) for operand in node.operands]
-            held: Any = True
-            for sign, left, right in zip(node.signs, values, values[1:], strict=False):
-                held = held & _SIGNS[sign](left, right)
-            return held
+            pairs = zip(node.signs, values, values[1:], strict=False)
+            first, *rest = (_SIGNS[sign](left, right) for sign, left, right in pairs)
+            return reduce(np.logical_and, rest, first)
         case Logic():
             join = np.logical_and if node.word == "and" else np.logical_or
             return join.reduce(np.broadcast_arrays(*(_evaluate(p, reading) for p in node.parts)))

@@ -17,7 +17,7 @@ from nncli.nn.quantities import LAYER_ARRAYS, LEAST_SQUARE, MOST_SQUARE, array_o
 from nncli.nn.step import Step
 from nncli.training.conditions import ArrayKey, Needs, Reading
 
-BLOCK = 1024  # steps, at most
+BLOCK = 4096  # steps, at most
 BLOCK_BYTES = 2**22  # of a block
 NEAR = 4096  # bytes between two arrays that are copied in one go: as many as a call's time
 LARGE = 2**14  # bytes of an array whose norm is taken at once, rather than kept

@@ -44,22 +44,22 @@ class Tally:
         held = self.first is None if self.checks else None
         return Outcome(self.condition, held, self.checks, self.failures, self.first)
 
-    def count(self, hits: Array) -> Iterator[int]:
+    def count(self, held: Array) -> Iterator[int]:
         """Counts some looks; gives those at which there is something to be done.
 
         Args:
-            hits: whether it failed (or, a break, held) at each.
+            held: whether it held at each.
         """
-        self.checks += len(hits)
-        if not hits.any():
-            self.run = 0
+        is_break = self.condition.key == "break"
+        self.checks += len(held)
+        if not held.any() if is_break else held.all():
+            self.run = 0 if len(held) else self.run
             return
         wanted = self.condition.in_a_row
-        for k, hit in enumerate(hits.tolist()):
-            self.run = self.run + 1 if hit else 0
+        for k, holds in enumerate(held.tolist()):
+            self.run = self.run + 1 if holds == is_break else 0
             self.failures += self.run >= wanted
-            is_new = self.condition.key == "break" or self.first is None
-            if self.run == wanted and is_new:
+            if self.run == wanted and (is_break or self.first is None):
                 yield k
 
     def state(self) -> TallyState:

@@ -131,11 +131,11 @@ class Watch:
 
     def _look_at(self, tally: Tally, reading: Reading, numbers: Array) -> None:
         condition = tally.condition
-        hits = evaluate(condition.tree, reading)
-        if condition.key == "expect":
-            hits = ~hits
-        begun = int(np.searchsorted(numbers, condition.after, side="right"))
-        for k in tally.count(hits[begun:]):
+        held = evaluate(condition.tree, reading)
+        begun = 0
+        if numbers[0] <= condition.after:
+            begun = int(np.searchsorted(numbers, condition.after, side="right"))
+        for k in tally.count(held[begun:]):
             self._notice(tally, reading.at(begun + k), int(numbers[begun + k]))
 
     # Epochs
@@ -161,10 +161,7 @@ class Watch:
             for tally in due:
                 if tally.condition.at == "end":  # of a training that may have been lengthened
                     tally.restore(None)
-                hits = evaluate(tally.condition.tree, reading)
-                if tally.condition.key == "expect":
-                    hits = ~hits
-                for _ in tally.count(hits):
+                for _ in tally.count(evaluate(tally.condition.tree, reading)):
                     self._notice(tally, reading, number)
 
     # What is noticed

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import count
 from typing import Any
 
@@ -74,6 +75,11 @@ def one_by_one(p: Prepared) -> Iterator[tuple[int, Trace]]:
         yield number, record_trace(step, eta=eta, cost=cost, start=start, samples=samples)
 
 
+@cache
+def records(spec: str) -> dict[int, Trace]:
+    return dict(one_by_one(prepared(spec)))
+
+
 def layer(trace: Trace, name: str) -> Any:
     return next(x for x in trace.layers if x.name == name)
 
@@ -123,7 +129,7 @@ NUMBERS: dict[str, tuple[str, Measure]] = {
 }
 
 
-@pytest.mark.parametrize("block", [1, 3, 512])
+@pytest.mark.parametrize("block", [pytest.param(1, marks=pytest.mark.slow), 3, 512])
 @pytest.mark.parametrize("text", NUMBERS)
 def test_a_condition_fails_at_the_steps_at_which_it_does(
     text: str, block: int, monkeypatch: pytest.MonkeyPatch
@@ -131,7 +137,7 @@ def test_a_condition_fails_at_the_steps_at_which_it_does(
     """Whatever is kept at once; the last mini-batch of an epoch is smaller than the others."""
     monkeypatch.setattr(step_recorder, "BLOCK", block)
     spec, measure = NUMBERS[text]
-    values = np.array([measure(trace) for _, trace in one_by_one(prepared(spec))])
+    values = np.array([measure(trace) for trace in records(spec).values()])
     middle = float(np.median(values))
     threshold = (middle + float(values[values > middle].min())) / 2  # no value is near it
     trainer, found = run(prepared(spec, expect=f"['{text} < {threshold!r}']"))
@@ -152,7 +158,7 @@ def test_large_arrays_have_their_norms_taken_at_once(
     monkeypatch.setattr(step_recorder, "LARGE", large)
     for key in ("weight_gradient", "weight_update"):
         for name in ("dense1", "dense2"):
-            values = [root(getattr(layer(t, name), key)) for _, t in one_by_one(prepared(DENSE))]
+            values = [root(getattr(layer(t, name), key)) for t in records(DENSE).values()]
             ordered = sorted(values)
             threshold = (ordered[9] + ordered[10]) / 2
             text = f"['{name}.{key}_norm < {threshold!r}']"
@@ -165,7 +171,7 @@ def test_large_arrays_have_their_norms_taken_at_once(
 def test_when_it_is_looked_at(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """after, for and every, of conditions that are looked at in one training."""
     monkeypatch.setattr(step_recorder, "BLOCK", block)
-    costs = [trace.cost_before for _, trace in one_by_one(prepared(DENSE))]
+    costs = [trace.cost_before for trace in records(DENSE).values()]
     threshold = float(np.median(costs)) * 1.0001
     options = [(a, f, e) for a in (0, 7) for f in (1, 3) for e in (1, 2, 5)]
     entries = [
@@ -211,37 +217,30 @@ def test_a_training_stops_where_it_is_to_with_the_record_of_that_step(
     spec: str, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(step_recorder, "BLOCK", block)
-    plain = prepared(spec)
-    for number, trace in one_by_one(plain):
-        if number == 11:
-            parameters = plain.network.parameters.copy()
-            expected = trace
     trainer, found = run(prepared(spec, stop_at="[step >= 11]"))
     (failure,) = found
     assert failure.trace is not None
     assert (failure.step, failure.key, trainer.steps_taken) == (11, "break", 11)
-    equal(failure.trace, expected)
+    equal(failure.trace, records(spec)[11])
     one = prepared(spec)
     for number, _ in one_by_one(one):
         if number == 11:
             break
     assert trainer.network.parameters.tobytes() == one.network.parameters.tobytes()
-    assert parameters.shape == trainer.network.parameters.shape
     assert trainer.watch is not None
     assert trainer.watch.outcomes()[0].checks == 11  # those behind it are forgotten again
 
 
 def test_a_step_that_is_kept_leaves_the_training_as_it_was() -> None:
     plain, _ = run(prepared(DENSE))
-    records = dict(one_by_one(prepared(DENSE)))
     entries = "[{that: step < 6, do: trace}, {that: step < 13, do: page}, {that: step < 30}]"
     trainer, found = run(prepared(DENSE, expect=entries))
     assert [failure.step for failure in found] == [6, 13, 30]
     assert found[0].trace is not None
     assert found[1].trace is not None
     assert found[2].trace is None
-    equal(found[0].trace, records[6])
-    equal(found[1].trace, records[13])
+    equal(found[0].trace, records(DENSE)[6])
+    equal(found[1].trace, records(DENSE)[13])
     assert trainer.network.parameters.tobytes() == plain.network.parameters.tobytes()
     assert trainer.watch is not None
     assert [o.failures for o in trainer.watch.outcomes()] == [31, 24, 7]
@@ -282,7 +281,7 @@ def test_several_threads(kind: str) -> None:
 
 
 def test_the_unit_and_the_sample_of_what_failed() -> None:
-    trace = next(trace for _, trace in one_by_one(prepared(DENSE)))
+    trace = records(DENSE)[1]
     delta = np.abs(layer(trace, "dense1").delta)
     place, unit = np.unravel_index(delta.argmax(), delta.shape)
     _, found = run(prepared(DENSE, expect="['max(abs(dense1.delta)) < 0', dense1.dead < 0]"))
@@ -347,11 +346,10 @@ def test_epochs_and_the_end() -> None:
 
 
 def test_a_break_at_an_epoch_has_its_last_step() -> None:
-    records = dict(one_by_one(prepared(DENSE)))
     trainer, (failure,) = run(prepared(DENSE, stop_at="[{that: epoch == 2, at: epoch}]"))
     assert failure.trace is not None
     assert (failure.step, trainer.epoch, trainer.samples) == (8, 2, 0)
-    equal(failure.trace, records[8])
+    equal(failure.trace, records(DENSE)[8])
 
 
 def test_a_divergence_is_told_as_ever_and_what_failed_before_it() -> None:
@@ -387,7 +385,7 @@ def test_a_training_goes_on_with_its_counts() -> None:
 
 def test_a_break_is_met_again_once_it_was_not() -> None:
     """It stops where it begins to hold: a training that goes on there would not get further."""
-    costs = [trace.cost_before for _, trace in one_by_one(prepared(DENSE))]
+    costs = [trace.cost_before for trace in records(DENSE).values()]
     threshold = float(np.median(costs)) * 1.0001
     below = [cost < threshold for cost in costs]
     begins = [k + 1 for k in range(len(below)) if below[k] and not (k and below[k - 1])]
