@@ -210,8 +210,6 @@ def inspect_grad(
     from nncli.render.formats import write
     from nncli.render.pages.breakdown import SECTIONS, document
     from nncli.render.pages.brief import brief_document
-    from nncli.render.pages.convention import SECTIONS as WRITTEN
-    from nncli.render.pages.convention import convention_document, convention_names
     from nncli.render.pages.kinds import Choices
     from nncli.render.pages.update import overflow_words
     from nncli.render.streams import DelayedProgressBar, messages, results, say, write_bytes
@@ -235,6 +233,9 @@ def inspect_grad(
         )
     parts: Collection[str] = SECTIONS
     if convention is not None:
+        from nncli.render.pages.convention import SECTIONS as WRITTEN
+        from nncli.render.pages.convention import convention_document, convention_names
+
         word(convention, "--convention", convention_names())
         parts = WRITTEN
         if kind == "svg":

@@ -12,7 +12,6 @@ from nncli.inspection.facts import LONG, Fact, SignalAt, signals, telling
 from nncli.inspection.findings import Attenuation, RelativeUpdate
 from nncli.nn.trace import Trace
 from nncli.render.document import Document, Grid, Heading, Lines, Page
-from nncli.render.pages.diagnosis import diagnose_command, short_verdict
 from nncli.render.pages.proof import change_words, saturation_words, unchanged_words, verdict
 from nncli.render.pages.update import overflow_words
 from nncli.render.text import NONE, number, percent
@@ -27,6 +26,8 @@ TABLE = 2  # lines above the rows of a table
 
 def brief_document(step: InspectedStep, source: str | Path) -> Document:
     """The same for every format that has a page; `source` is the spec's or run's path."""
+    from nncli.render.pages.diagnosis import diagnose_command  # no other page of a step needs it
+
     return Document(
         step.inspection.trace.name, lambda: brief_page(step, diagnose_command(source)), dict, dict
     )
@@ -44,6 +45,8 @@ def brief_page(step: InspectedStep, more: str) -> Page:
     if beyond is not None:
         top.append(overflow_words(trace, beyond))
     if step.diagnosis is not None:
+        from nncli.render.pages.diagnosis import short_verdict
+
         top += short_verdict(step.diagnosis, more, WIDTH)
     facts = list(fact_lines(trace)) if beyond is None else []
     used = sum(len(wrap(line, WIDTH, subsequent_indent="    ")) for line in (*top, *facts))
