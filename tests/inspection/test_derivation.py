@@ -11,7 +11,7 @@ import pytest
 
 from nncli.core.errors import NncliError
 from nncli.inspection.derivation import lessons as of
-from nncli.inspection.derivation.base import largest
+from nncli.inspection.derivation.base import Excerpt, largest
 from nncli.inspection.derivation.derive import derive
 from nncli.inspection.derivation.lessons import Derivation
 from tests.conftest import present
@@ -424,6 +424,10 @@ def test_the_largest_of_equal_ones_are_the_first() -> None:
     assert largest(np.array([1.0, 2])) == ((0, 1), 2)
     cut = largest(np.arange(9.0), 2, always=(0,))
     assert cut.with_gap == (0, 8, None)
+    assert Excerpt((3, 4), 9).with_gap == (None, 3, 4, None)
+    assert Excerpt((7, 8), 9).with_gap == (None, 7, 8)
+    assert Excerpt((0, 1), 9).with_gap == (0, 1, None)
+    assert Excerpt((0, 1), 2).with_gap == (0, 1)
     assert not cut.is_all
 
 

@@ -25,8 +25,12 @@ class Excerpt(NamedTuple):
 
     @property
     def with_gap(self) -> tuple[int | None, ...]:
-        """The indices, and None where there are more."""
-        return self.indices if self.is_all else (*self.indices, None)
+        """The indices, and None where there are more: of a stretch on its sides, else behind it."""
+        first, last = self.indices[0], self.indices[-1]
+        is_stretch = last - first == len(self.indices) - 1
+        before = (None,) if is_stretch and first > 0 else ()
+        after = (None,) if last < self.total - 1 or not is_stretch else ()
+        return (*before, *self.indices, *after)
 
 
 def largest(values: Array, most: int = MOST, always: tuple[int, ...] = ()) -> Excerpt:

@@ -1,6 +1,7 @@
 """A page in LaTeX: a document that compiles as it is, or a fragment for one's own."""
 
 import re
+from itertools import chain, zip_longest
 
 from nncli.core.text import printable
 from nncli.render.document import (
@@ -57,6 +58,8 @@ MATHEMATICS = {
 }  # fmt: skip
 HAT = "\u0302"  # over the letter before it
 LETTER_WITH_HAT = rf"(\w){HAT}"  # splits a text so that every second part is such a letter
+INDICES = r"[\dijklx](?:[\dijklx,]*[\dijklx])?"  # 0, j, 1,12 or 6j
+INDEXED = rf"(?<![^\W_])(?<!_)([A-Za-zδΣ])_({INDICES})(?!\w)"  # z_j, splits a text in threes
 WORDS = {"…": r"\ldots{}", "–": "--", "—": "---"}
 ESCAPES = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
@@ -87,9 +90,20 @@ def tex(text: str) -> str:
     # A hyphen before a number is a minus.
     text = re.sub(r"(?<![\w-])-(?=\d)", "−", printable(text))
     return "".join(
-        rf"$\hat{{{part}}}$" if k % 2 else "".join(map(_character, part))
+        rf"$\hat{{{part}}}$" if k % 2 else _plain(part)
         for k, part in enumerate(re.split(LETTER_WITH_HAT, text))
     )
+
+
+def _plain(text: str) -> str:
+    """Text without hats, in which a letter's indices are set below it."""
+    parts = re.split(INDEXED, text)  # of each three, a text, a letter and its indices
+    texts = ("".join(map(_character, part)) for part in parts[::3])
+    letters = (
+        rf"${MATHEMATICS.get(letter, letter).strip()}_{{{index}}}$"
+        for letter, index in zip(parts[1::3], parts[2::3], strict=True)
+    )
+    return "".join(chain.from_iterable(zip_longest(texts, letters, fillvalue="")))
 
 
 def _character(c: str) -> str:
@@ -189,13 +203,23 @@ def symbol(text: str) -> str:
     """A matrix's symbol as mathematics."""
     if text in KNOWN:
         return KNOWN[text]
+    parts = re.split(INDEXED, text)
     made = "".join(
+        rf"{MATHEMATICS.get(part, part)}_{{{parts[k + 1]}}}" if k % 3 == 1 else _signs(part)
+        for k, part in enumerate(parts)
+        if k % 3 < 2
+    )
+    return re.sub(r"[A-Za-z]{2,}", _word, made)
+
+
+def _signs(text: str) -> str:
+    """The signs of a symbol without indices."""
+    return "".join(
         rf"\hat{{{part}}}"
         if k % 2
         else "".join(MATHEMATICS.get(c, c if c == "-" else ESCAPES.get(c, c)) for c in part)
         for k, part in enumerate(re.split(LETTER_WITH_HAT, text))
     )
-    return re.sub(r"[A-Za-z]{2,}", _word, made)
 
 
 def _word(match: "re.Match[str]") -> str:

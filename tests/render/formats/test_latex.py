@@ -140,6 +140,19 @@ def test_a_hat_is_on_its_letter() -> None:
     assert symbol("γ x̂") == r"\gamma  \hat{x}"
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("z_j = a_i w_ij", "$z_{j}$ = $a_{i}$ $w_{ij}$"),
+        ("∂C/∂w_12,3", r"$\partial$C/$\partial$$w_{12,3}$"),
+        ("w_6j δ_j.", r"$w_{6j}$ $\delta_{j}$."),
+        ("x_train, a_b, data_1, _x_1", r"x\_train, a\_b, data\_1, \_x\_1"),  # which are names
+    ],
+)
+def test_indices_are_set_below_their_letter(text: str, expected: str) -> None:
+    assert tex(text) == expected
+
+
 def test_every_sign_between_matrices_is_mapped() -> None:
     assert set("·⊙⊗→−+=") <= set(SIGNS)
 
@@ -190,6 +203,7 @@ def test_a_name_cannot_break_a_page() -> None:
         ("cells", r"\text{cells}"),
         ("−η λ W", r"-\eta  \lambda  W"),
         ("10 ∂C/∂W", r"10 \partial C/\partial W"),
+        ("∂C_x/∂a_3,0", r"\partial C_{x}/\partial a_{3,0}"),
         ("vec(∂C/∂W)", r"\text{vec}(\partial C/\partial W)"),
     ],
 )

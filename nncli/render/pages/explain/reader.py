@@ -14,7 +14,7 @@ from nncli.render.pages.explain.words import HEIGHT, WIDTH
 from nncli.render.pages.film import ReadKey
 from nncli.render.terminal import TerminalPage
 
-KEYS = "space: on, b: back, 7 g: jump, q: end"
+KEYS = ("space: on, b: back, 7 g: jump, q: end", "space, b, 7 g, q")  # the first that fits
 NEXT, BACK = (" ", "right", "n", "down"), ("left", "b", "p", "up")
 ENTER, ERASE = ("\n", "\r"), ("\x7f", "\b")
 LOWEST = 10  # lines of a terminal that a screen is laid out for
@@ -60,9 +60,11 @@ class Reader:
     def status(self, width: int) -> str:
         """`3/14 · dense2 · the chain rule through σ`, and the keys where there is room."""
         progress = self.shown[self.at].progress(len(self.shown))
-        keys = f"go to {self.typed}: g" if self.typed else KEYS
-        room = width - cell_len(progress) - cell_len(keys)
-        return f"{progress}{' ' * room}{keys}" if room > 1 else progress
+        for keys in (f"go to {self.typed}: g",) if self.typed else KEYS:
+            room = width - cell_len(progress) - cell_len(keys)
+            if room > 1:
+                return f"{progress}{' ' * room}{keys}"
+        return progress
 
 
 def read(derivation: Derivation, console: Console, read_key: ReadKey) -> None:
