@@ -13,7 +13,7 @@ from nncli.core.errors import NncliError
 from nncli.core.text import count_of, quote
 from nncli.data.readers.named import clean, read_named
 from nncli.inspection.foreign.checking import check_step, per_sample
-from nncli.inspection.foreign.names import SAME, Naming, distance, name_arrays, transposed
+from nncli.inspection.foreign.names import LEFT_OUT, SAME, Naming, distance, name_arrays, transposed
 from nncli.inspection.foreign.record import Checked
 from nncli.inspection.foreign.words import meaning_of
 from nncli.nn.arrays import Array
@@ -22,13 +22,12 @@ from nncli.nn.trace import Start, Trace
 from nncli.spec import Spec
 
 Samples = Sequence[int] | None
-LEFT_OUT = "-"  # as the name of what is not to be compared
 OTHERS = 24  # mini-batches that are tried, of each kind
 BLOCK = 4096  # rows of the data that are looked at together
 
 
 def check(
-    source: SpecOrRun | Spec | str | Path,
+    source: Trace | SpecOrRun | Spec | str | Path,
     mine: Mapping[str, Any] | str | Path,
     *,
     names: Mapping[str, str] | None = None,
@@ -39,7 +38,8 @@ def check(
     """Compares a step that was computed elsewhere with the same one here.
 
     Args:
-        source: a spec, or the path of one or of a run folder: the network, its data and weights.
+        source: a spec, or the path of one or of a run folder: the network, its data and weights. Or
+            the trace of the same step.
         mine: arrays by name, or the path of a file of them: any quantities of the step. Weights
             among them are what the step starts from, inputs say which samples it is on.
         names: what some of them are, as {"dW1": "dense1.weight_gradient"}; "-" leaves one out.
@@ -57,12 +57,27 @@ def check(
     given = clean(mine) if isinstance(mine, Mapping) else read_named(Path(mine))
     given = {key: value for key, value in given.items() if names.get(key) != LEFT_OUT}
     names = {key: value for key, value in names.items() if value != LEFT_OUT}
+    if isinstance(source, Trace):
+        return _beside(source, given, names)
     steps = _Steps(source)
     choices: list[Samples] = [None if batch else samples]
     if not batch and samples is not None and not len(samples) and step == 1:
         found = steps.samples_of(given, names, where)
         choices = [found] if found else [(), None]
     return _best([*_checks(steps, given, names, choices, step)])
+
+
+def _beside(trace: Trace, given: Mapping[str, Array], names: Mapping[str, str]) -> Checked:
+    """The check beside a step that was taken, of which nothing can be chosen any more."""
+    naming = name_arrays(trace, given, names)
+    for one in naming.start:
+        layer, _, key = one.name.rpartition(".")
+        value = next(getattr(x, key) for x in trace.layers if x.name == layer)
+        if distance(one.array, value) > SAME:
+            raise NncliError(f"{quote(one.mine)} is not what the trace starts from")
+    _check_samples(trace, naming)
+    quantities, note = per_sample(trace, naming.named)
+    return check_step(trace, quantities, notes=[*naming.notes, *note])
 
 
 class _Steps:
@@ -224,16 +239,21 @@ def _begin(
         naming = name_arrays(trace, given, names)
         mine = ", ".join(start[name].mine for name in differs[:6])
         naming = naming._replace(notes=(*naming.notes, f"the step starts from {mine}, as given"))
+    _check_samples(trace, naming)
+    if not naming.named:
+        mine = ", ".join(map(quote, list(given)[:6]))
+        raise NncliError(f"{mine}: is what a step starts from, and nothing that it computes")
+    return trace, naming
+
+
+def _check_samples(trace: Trace, naming: Naming) -> None:
+    """Raises NncliError where inputs or targets were given that are not those of the step."""
     for one, value in ((naming.inputs, trace.inputs), (naming.targets, trace.targets)):
         if one is not None and distance(one.array, value) > SAME:
             raise NncliError(
                 f"{quote(one.mine)} is not what this step is on ({one.name} of samples "
                 f"{', '.join(map(str, trace.samples[:8]))}): --samples and --batch choose others"
             )
-    if not naming.named:
-        mine = ", ".join(map(quote, list(given)[:6]))
-        raise NncliError(f"{mine}: is what a step starts from, and nothing that it computes")
-    return trace, naming
 
 
 def _best(found: Sequence[Checked]) -> Checked:

@@ -88,7 +88,7 @@ def inspect(
 
 
 def inspect_step(
-    source: SpecOrRun,
+    source: SpecOrRun | Trace,
     *,
     samples: Sequence[int] | None = (),
     step: int = 1,
@@ -103,6 +103,7 @@ def inspect_step(
     """Takes a step apart.
 
     Args:
+        source: what is opened, or a step that was taken, without `samples` and `step`.
         samples, step, progress: as for `trace_step`.
         entries, checked: as for `inspect`.
         weight: a layer's name and an index: which samples pushed this weight.
@@ -115,11 +116,15 @@ def inspect_step(
         NncliError: there is no such layer, weight or window. Else as for `trace_step`.
     """
     diagnosis = None
-    if diagnosed is not None:
+    if diagnosed is not None and not isinstance(source, Trace):
         from nncli.app.diagnose import quick_diagnosis
 
         diagnosis = quick_diagnosis(source, diagnosed)  # of the network before the step
-    trace = trace_step(source, samples=samples, step=step, progress=progress)
+    trace = (
+        source
+        if isinstance(source, Trace)
+        else trace_step(source, samples=samples, step=step, progress=progress)
+    )
     inspection = inspect(trace, entries=entries, checked=checked)
     if windows is not None:
         conv_of(inspection.layer(windows))

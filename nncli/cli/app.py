@@ -32,6 +32,8 @@ COMMANDS = {  # in the order in which --help lists them; each is in a module of 
     "explain": {},
     "check": {},
     "recorder": {},
+    "replay": {},
+    "diff": {},
     "diagnose": {},
     # A filter written out may begin with a negative number, which looks like an option. So what is
     # unknown comes as an argument, and the command refuses it.

@@ -15,14 +15,7 @@ Mine = Annotated[
         help="Your arrays: .npz, .safetensors, .json, or a folder of .csv files.",
     ),
 ]
-Names = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--name",
-        metavar="YOURS=NAME",
-        help="What an array is, as dW1=dense1.weight_gradient; - leaves it out. Repeatable.",
-    ),
-]
+Names = Annotated[list[str] | None, options.renamed()]
 Samples = Annotated[
     str | None,
     typer.Option(
@@ -62,25 +55,21 @@ def check(
 
     load_numpy()
     from nncli.app.check import check as compare
-    from nncli.app.opening import open_spec_or_run
-    from nncli.cli.options import indices
-    from nncli.core.errors import FailedCheck, NncliError
-    from nncli.core.text import brief
+    from nncli.app.trace_files import TraceFile, open_step
+    from nncli.cli.options import indices, names_given
+    from nncli.core.errors import FailedCheck
     from nncli.render.pages.checked import checked_json, checked_page, verdict
     from nncli.render.streams import messages, results, say, write_text
     from nncli.render.terminal import TerminalPage
 
-    names: dict[str, str] = {}
-    for pair in name or []:
-        yours, sign, said = pair.rpartition("=")
-        if not sign or not yours or not said:
-            raise NncliError(f"--name {brief(pair)}: takes YOURS=NAME, as dW1=dense1.delta")
-        names[yours] = said
+    names = names_given(name)
     chosen = () if samples is None else indices(samples, "--samples")
-    opened = open_spec_or_run(source, set_ or [])
+    is_chosen = bool(samples is not None or batch or step > 1)
+    opened = open_step(source, set_ or [], is_chosen=is_chosen)
     for note in opened.notes:
         say(messages(), note)
-    checked = compare(opened, mine, names=names, samples=chosen, batch=batch, step=step)
+    beside = opened.trace if isinstance(opened, TraceFile) else opened
+    checked = compare(beside, mine, names=names, samples=chosen, batch=batch, step=step)
     if format is TableOrJson.json:
         write_text(checked_json(checked))
     else:

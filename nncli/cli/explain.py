@@ -104,8 +104,8 @@ def explain(
 
     load_numpy()
     from nncli.app.explain import explain as derive
-    from nncli.app.opening import open_spec_or_run
     from nncli.app.output import check_output
+    from nncli.app.trace_files import TraceFile, open_step
     from nncli.cli.options import format_by_suffix, indices, word
     from nncli.core.errors import NncliError
     from nncli.render.formats import write
@@ -129,14 +129,14 @@ def explain(
     chosen = None if samples is None else indices(samples, "--sample")
     if output is not None:
         check_output(output, overwrite=overwrite, inputs=[source])
-    opened = open_spec_or_run(source, set_ or [])
-    if output is not None:
+    opened = open_step(source, set_ or [], is_chosen=chosen is not None or step > 1)
+    if output is not None and not isinstance(opened, TraceFile):
         check_output(output, overwrite=overwrite, inputs=opened.prepared.spec.files())
     for note in opened.notes:
         say(messages(), note)
     with DelayedProgressBar(messages()) as progress:
         derivation = derive(
-            opened,
+            opened.trace if isinstance(opened, TraceFile) else opened,
             samples=chosen,
             step=step,
             layer=layer,

@@ -146,6 +146,14 @@ Output = Annotated[
     Path | None,
     options.output(f"Write to this file: {' '.join(suffixes())}", OUTPUT),
 ]
+Save = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.trace",
+        help="Keep the whole step, to the bit: for replay and diff, or in place of SPEC.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Fragment = Annotated[bool, options.fragment(OUTPUT)]
 Overwrite = Annotated[bool, options.overwrite(OUTPUT)]
 Open = Annotated[bool, browser.open_option(OUTPUT)]
@@ -173,6 +181,7 @@ def inspect_grad(
     h_sweep: HSweep = False,
     format: FormatOption = None,
     output: Output = None,
+    save: Save = None,
     fragment: Fragment = False,
     overwrite: Overwrite = False,
     open_: Open = False,
@@ -203,8 +212,8 @@ def inspect_grad(
 
     load_numpy()
     from nncli.app.inspect import inspect_step
-    from nncli.app.opening import open_spec_or_run
     from nncli.app.output import check_output
+    from nncli.app.trace_files import TraceFile, check_save, open_step, save_trace
     from nncli.cli.options import entries, format_by_suffix, index_range, indices, weight_name, word
     from nncli.core.errors import FailedCheck, NncliError
     from nncli.render.formats import write
@@ -265,14 +274,16 @@ def inspect_grad(
     checked, most = entries(check)
     if output is not None:
         check_output(output, overwrite=overwrite, inputs=[source])
-    opened = open_spec_or_run(source, set_ or [])
-    if output is not None:
+    if save is not None:
+        check_save(save, source, overwrite=overwrite)
+    opened = open_step(source, set_ or [], is_chosen=chosen != () or step > 1)
+    if output is not None and not isinstance(opened, TraceFile):
         check_output(output, overwrite=overwrite, inputs=opened.prepared.spec.files())
     for note in opened.notes:
         say(messages(), note)
     with DelayedProgressBar(messages()) as progress:
         inspected = inspect_step(
-            opened,
+            opened.trace if isinstance(opened, TraceFile) else opened,
             samples=chosen,
             step=step,
             entries=most,
@@ -283,6 +294,9 @@ def inspect_grad(
             diagnosed=source if brief else None,
             progress=progress,
         )
+    if save is not None and not isinstance(opened, TraceFile):
+        trace = inspected.inspection.trace
+        save_trace(trace, opened, save, step=step, overwrite=overwrite)
     if brief:
         made = brief_document(inspected, source)
     elif convention is not None:

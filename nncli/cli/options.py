@@ -102,11 +102,35 @@ def as_fragment(kind: str | None) -> str:
     return "fragment"
 
 
+def renamed() -> Any:
+    """`--name`, repeatable; `names_given` reads it."""
+    return typer.Option(
+        "--name",
+        metavar="YOURS=NAME",
+        help="What an array is, as dW1=dense1.weight_gradient; - leaves it out. Repeatable.",
+    )
+
+
 def full(panel: str | None = None) -> Any:
     return typer.Option("--full", help="All of it, however long.", rich_help_panel=panel)
 
 
 # What an option holds
+
+
+def names_given(pairs: Sequence[str] | None) -> dict[str, str]:
+    """The pairs of `--name`.
+
+    Raises:
+        NncliError: one is none.
+    """
+    names: dict[str, str] = {}
+    for pair in pairs or ():
+        yours, sign, said = pair.rpartition("=")
+        if not sign or not yours or not said:
+            raise NncliError(f"--name {brief(pair)}: takes YOURS=NAME, as dW1=dense1.delta")
+        names[yours] = said
+    return names
 
 
 def refuse_long(text: str, option: str) -> None:

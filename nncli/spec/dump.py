@@ -5,8 +5,10 @@ reader: sections of keys, and behind each key why it has its value.
 """
 
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from textwrap import wrap
 from typing import Any, NamedTuple
 
@@ -30,6 +32,20 @@ def dump_spec(spec: Spec) -> str:
     Raises SpecError for a path that is not UTF-8: YAML has no way to write it.
     """
     return "".join(f"{line}\n" for line, _ in spec_lines(spec))
+
+
+def dump_portable(spec: Spec) -> str:
+    """The spec with every default filled in, and of each path its last part alone."""
+
+    def without_folders(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: without_folders(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(without_folders(item) for item in value)
+        return Path(value).name if isinstance(value, str) and os.path.isabs(value) else value
+
+    lines = _mapping(without_folders(spec.absolute()), ())
+    return "".join(f"{line}\n" for line, _ in lines)
 
 
 def spec_lines(spec: Spec) -> Iterator[Line]:

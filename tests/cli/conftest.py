@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 import nncli
+from nncli.app.opening import open_spec_or_run
+from nncli.app.trace_files import save_trace
 from nncli.spec import load_spec
 from tests.commands import LIMIT
 from tests.conftest import CONFIGS
@@ -23,7 +25,7 @@ from tests.conftest import CONFIGS
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of runs: iris, digits (images), plane (numbers as targets)."""
+    """A folder of runs: iris, digits (images), plane (numbers as targets); and a step's trace."""
     folder = tmp_path_factory.mktemp("runs")
     nncli.train(CONFIGS / "iris.yaml", out=folder / "iris")
     nncli.train(load_spec(CONFIGS / "digits-conv.yaml", ["train.epochs=3"]), out=folder / "digits")
@@ -35,6 +37,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "train: {eta: 0.1, epochs: 20}\n"
     )
     nncli.train(folder / "plane.yaml", out=folder / "plane")
+    opened = open_spec_or_run(folder / "iris")
+    save_trace(nncli.trace_step(opened), opened, folder / "iris.trace")
     return folder
 
 

@@ -27,6 +27,8 @@ CALLS: dict[str, tuple[str | Path, ...]] = {
         *(word for wrong in ("delta1", "dW1", "db1") for word in ("--name", f"{wrong}=-")),
     ),
     "recorder": ("numpy",),
+    "replay": ("TRACE",),
+    "diff": ("TRACE", "TRACE"),
     "diagnose": ("RUN", "--quick"),
     "conv": (ROOT / "data/conv/matrix.csv", "sobel-x"),
     "evaluate": ("RUN",),
@@ -45,7 +47,8 @@ def test_every_command_is_tried() -> None:
 
 
 def called(name: str, runs: Path, *more: str) -> list[str]:
-    given = [str(runs / "iris") if word == "RUN" else str(word) for word in CALLS[name]]
+    made = {"RUN": str(runs / "iris"), "TRACE": str(runs / "iris.trace")}
+    given = [made.get(str(word), str(word)) for word in CALLS[name]]
     return [str(SCRIPT), name, *given, *more]
 
 
@@ -125,6 +128,7 @@ SOUND = (
     *(("show", "n", "--format", "json"), ("compare", "r", "r"), ("inspect-grad", "n")),
     *(("inspect-grad", "r", "--format", x) for x in ("markdown", "latex", "html", "svg", "json")),
     *(("explain", "n"), ("explain", "r", "--format", "html"), ("explain", "n", "--wrong", "sign")),
+    *(("inspect-grad", "n", "--save", "s"), ("recorder", "keras")),
     *(("conv", "m", "1"), ("conv", "m", "1", "--format", "json")),
     *(("export", "r", "--to", x, "--overwrite") for x in ("pytorch", "onnx", "npz")),
     *(("init", "new", "--data", "t", "--overwrite"), ("init", "--data", "t", "new", "--stdout")),
@@ -138,6 +142,8 @@ WRONG = (
     *(("inspect-grad", "n", x, RED) for x in ("--samples", "--layer", "--why", "--view")),
     *(("inspect-grad", "n", x, RED) for x in ("--output", "--format", "--check", "--section")),
     *(("explain", "n", x, RED) for x in ("--sample", "--layer", "--wrong", "--format", "--output")),
+    *(("check", "n", RED), ("check", RED, RED), ("replay", RED), ("diff", f"{RED}.trace", RED)),
+    *(("check", "n", "t", "--name", RED), ("inspect-grad", "n", "--save", RED)),
     *(("export", "r", "--to", RED), ("predict", "r", RED), ("evaluate", "r", "--data", RED)),
     *(("compare", RED, RED), ("summary", RED), ("train", "--resume", RED)),
 )  # fmt: skip
@@ -151,7 +157,13 @@ def red(nncli: Run, tmp_path: Path) -> dict[str, str]:
     (tmp_path / f"n{RED}.yaml").write_text(SPEC)
     (tmp_path / f"m{RED}.csv").write_text("1,2\n3,4\n")
     assert nncli("train", f"n{RED}.yaml", "--out", f"r{RED}").status == 0
-    return {"t": f"t{RED}.csv", "n": f"n{RED}.yaml", "m": f"m{RED}.csv", "r": f"r{RED}"}
+    return {
+        "t": f"t{RED}.csv",
+        "n": f"n{RED}.yaml",
+        "m": f"m{RED}.csv",
+        "r": f"r{RED}",
+        "s": f"s{RED}.trace",
+    }
 
 
 @pytest.mark.parametrize("words", SOUND, ids=" ".join)

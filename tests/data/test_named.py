@@ -87,7 +87,11 @@ def test_objects_are_refused_unread(tmp_path: Path) -> None:
         ("mine.json", '{"dW1": [1, NaN]}', r"'dW1' is nan at \[1\]: it must be finite"),
         ("mine.json", '{"dW1": ["a"]}', "'dW1' holds <U1, not plain numbers"),
         ("mine.json", '{"dW1": []}', "'dW1' holds no numbers"),
-        ("mine.pkl", "", r"read from .npz, .safetensors, .json, .npy or .csv, or from a folder"),
+        (
+            "mine.pkl",
+            "",
+            r"read from .npz, .safetensors, .json, .trace, .npy or .csv, or from a folder",
+        ),
         ("mine.safetensors", "none", "not a whole safetensors file"),
         ("mine.npz", "none", "is not an .npz file, or is damaged"),
     ],
@@ -121,7 +125,7 @@ def test_a_bomb_is_refused(tmp_path: Path) -> None:
         read_named(path)
 
 
-@pytest.mark.parametrize("suffix", [s for s in READERS if s not in (".npy", ".csv")])
+@pytest.mark.parametrize("suffix", [s for s in READERS if s not in (".npy", ".csv", ".trace")])
 def test_no_damage_gets_past_the_messages(tmp_path: Path, suffix: str) -> None:
     from random import Random
 

@@ -59,8 +59,8 @@ def recorded(source: Path, folder: Path, samples: Any, reduction: str = "mean") 
     optimizer = torch.optim.SGD(model.parameters(), trace.eta)
     recorder = loaded()(model)
     outputs = model(x)
-    if trace.cost.name == "quadratic":
-        loss = 0.5 * (outputs - y).square().sum() / (len(x) if reduction == "mean" else 1)
+    if trace.cost.activation == "sigmoid":
+        loss = torch.nn.functional.binary_cross_entropy(outputs, y, reduction="sum") / len(x)
     else:
         loss = torch.nn.functional.cross_entropy(outputs, y, reduction=reduction)
     loss.backward()

@@ -139,6 +139,22 @@ def _flat(record: Mapping[str, Any], prefix: str, depth: int) -> Iterator[tuple[
             yield f"{prefix}{key}", value
 
 
+def _read_trace(path: Path) -> Arrays:
+    """A trace that was saved: its quantities, and what the optimizer keeps, as a check has them."""
+    found = Arrays()
+    for name, array in safetensors_format.read(path)[0].items():
+        layer, *parts = name.split(".")
+        match parts:
+            case ["optimizer", key, kept]:
+                found[f"{layer}.{key}_{kept}"] = array
+            case ["recorded", key]:
+                found[f"{layer}.{key}"] = array
+            case _:
+                if layer != "scalars":
+                    found[name] = array
+    return found
+
+
 def _read_safetensors(path: Path) -> Arrays:
     return safetensors_format.read(path)[0]
 
@@ -147,6 +163,7 @@ READERS: dict[str, Callable[[Path], Arrays]] = {
     ".npz": read_whole_npz,
     ".safetensors": _read_safetensors,
     ".json": _read_json,
+    ".trace": _read_trace,
     ".npy": lambda path: {path.stem: _read_one(path)},
     ".csv": lambda path: {path.stem: _read_one(path)},
 }

@@ -48,10 +48,15 @@ class Digits(NamedTuple):
         return f"{self.significant} digits"
 
 
+ON_PAPER = Digits(4, None, DOUBLE)
+
+
 def digits_of(arrays: Mapping[str, Array]) -> tuple[dict[str, Digits], Digits]:
     """The digits of each array, and those of all together: of what was computed in between."""
     own = {name: _digits(array) for name, array in arrays.items()}
     telling = [d for d in own.values() if d.is_coarse and not _tells_nothing(d)]
+    if not any(array.any() for array in arrays.values()):
+        return dict.fromkeys(arrays, ON_PAPER), ON_PAPER  # zeros alone may be anything rounded
     if not telling:
         fine = [d for d in own.values() if not d.is_coarse]
         telling = fine or [d for d in own.values() if d.decimals]

@@ -19,6 +19,7 @@ from nncli.inspection.mistakes.rules import record_of
 from nncli.nn.arrays import Array, Shape
 from nncli.nn.trace import LayerTrace, Trace
 
+LEFT_OUT = "-"  # as the name of what is not to be compared
 NEAR = 0.05  # of its largest entry: a quantity is itself, but for digits or a mistake
 SAME = 1e-3
 UPDATED = 0.5  # weights that differ by less than this are those of the start, updated
@@ -293,7 +294,7 @@ class _Namer:
             near = sorted((distance(turned, target.value), k) for k, (_, turned) in enumerate(ways))
             if near[0][0] < NEAR and near[1][0] > 2 * near[0][0]:
                 ways = [ways[near[0][1]]]
-            elif target.value.shape != () and not np.array_equal(ways[0][1], ways[1][1]):
+            elif target.value.ndim == 2 and not np.array_equal(ways[0][1], ways[1][1]):
                 self.doubtful.append(name)
         how, turned = ways[0]
         return Named(name, target.name, turned, how)

@@ -64,6 +64,8 @@ def _what(checked: Checked) -> str:
 def _row(one: Compared) -> tuple[str, ...]:
     how = "ᵀ" if one.transposed else f"({one.how})"
     name = f"{one.name} {how}" if one.how else one.name
+    if name == one.mine:
+        name = "the same"
     if one.right:
         verdict = "right"
     elif one.follows_from:

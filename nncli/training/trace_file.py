@@ -1,0 +1,239 @@
+"""The record of one step as a file: arrays in safetensors, and what the step was taken with.
+
+Every array is kept to the bit, with a checksum of all of them. The network is not: it is the
+spec's, made anew by the reader, which gives its layers here.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nncli.core import safetensors_format
+from nncli.core.errors import DamagedError, Malformed, RunError, why_damaged
+from nncli.core.files import read_regular, reason
+from nncli.core.jsons import from_json, to_json
+from nncli.core.text import printable, quote
+from nncli.nn.arrays import Array
+from nncli.nn.costs import Cost
+from nncli.nn.layers import Placed
+from nncli.nn.optimizers import Link
+from nncli.nn.trace import LayerTrace, Trace
+
+FORMAT, VERSION = "nncli.trace-file/", 1
+SUFFIX = ".trace"
+NOT_ARRAYS = ("placed", "recorded", "optimizer")
+QUANTITIES = tuple(f.name for f in fields(LayerTrace) if f.name not in NOT_ARRAYS)
+DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+LONGEST_SPEC = 16 << 20  # characters
+
+
+class StepFacts(NamedTuple):
+    """What a step was taken with, besides its arrays.
+
+    Attributes:
+        spec: its text, with names for paths.
+        step: counted from 1 over the whole training.
+        threads, batch: that the work was shared among, and for how many samples they were begun.
+        arithmetic: versions and kernels that decide the last bits, see `blas.arithmetic`.
+        version: of nncli.
+    """
+
+    spec: str
+    step: int
+    threads: int
+    batch: int
+    arithmetic: Mapping[str, str]
+    version: str
+
+
+class StoredTrace(NamedTuple):
+    """A file's content before its network is known."""
+
+    name: str
+    facts: StepFacts
+    numbers: Mapping[str, Any]
+    arrays: Mapping[str, Array]
+
+
+def is_trace_file(path: str | Path) -> bool:
+    """Whether a path is called as a trace is."""
+    return Path(path).suffix.lower() == SUFFIX
+
+
+def pack_trace(trace: Trace, facts: StepFacts) -> bytes:
+    """The file's bytes."""
+    arrays = dict(_arrays(trace))
+    about = {
+        "name": trace.name,
+        "eta": trace.eta,
+        "samples": list(trace.samples),
+        "cost_before": trace.cost_before,
+        "cost_after": trace.cost_after,
+        **facts._asdict(),
+        "arithmetic": dict(facts.arithmetic),
+    }
+    metadata = {
+        "format": f"{FORMAT}{VERSION}",
+        "about": to_json(about),
+        "checksum": checksum(arrays),
+    }
+    return safetensors_format.pack(arrays, metadata)
+
+
+def _arrays(trace: Trace) -> Iterator[tuple[str, Array]]:
+    yield "inputs", trace.inputs
+    yield "targets", trace.targets
+    for name, scalar in trace.scalars.items():
+        yield f"scalars.{name}", scalar
+    for layer in trace.layers:
+        for key in QUANTITIES:
+            if (array := getattr(layer, key)) is not None:
+                yield f"{layer.name}.{key}", array
+        for key, array in layer.recorded.items():
+            yield f"{layer.name}.recorded.{key}", array
+        for key, arrays in layer.optimizer.items():
+            for name, array in arrays.items():
+                yield f"{layer.name}.optimizer.{key}.{name}", array
+
+
+def checksum(arrays: Mapping[str, Array]) -> str:
+    """Of names, shapes and numbers of arrays, in their order."""
+    digest = hashlib.sha256()
+    for name, array in arrays.items():
+        digest.update(f"{name} {array.dtype.str[1:]} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes())
+    return digest.hexdigest()
+
+
+def read_stored(path: Path) -> StoredTrace:
+    """Reads a file; its network is yet to be made.
+
+    Raises:
+        RunError: it is no trace, or of another version. DamagedError: it is not as it was written.
+    """
+    name = printable(path)
+    try:
+        content = read_regular(path)
+    except OSError as error:
+        raise RunError(f"{name}: cannot be read: {reason(error)}") from error
+    try:
+        arrays, metadata = safetensors_format.unpack(content)
+        form = metadata.get("format", "")
+        if not form.startswith(FORMAT):
+            raise RunError(f"{name}: is no trace: inspect-grad --save writes one")
+        if form != f"{FORMAT}{VERSION}":
+            raise RunError(
+                f"{name}: is a trace of version {quote(form.removeprefix(FORMAT))}, and {VERSION} "
+                "is read; the nncli that wrote it reads it"
+            )
+        if checksum(arrays) != metadata["checksum"]:
+            raise Malformed("its numbers are not those that were written (their checksum differs)")
+        about = from_json(metadata["about"])
+        facts = StepFacts(
+            _text(about["spec"], LONGEST_SPEC),
+            _count(about["step"]),
+            _count(about["threads"]),
+            _count(about["batch"]),
+            {str(key): _text(value, 200) for key, value in about["arithmetic"].items()},
+            _text(about["version"], 200),
+        )
+        if any(array.dtype.kind == "f" and not array.size for array in arrays.values()):
+            raise Malformed("it holds an empty array")
+        return StoredTrace(_text(about["name"], 1000), facts, about, arrays)
+    except DAMAGE as error:
+        raise DamagedError(f"{name}: is damaged: {why_damaged(error)}") from error
+
+
+def _text(value: Any, longest: int) -> str:
+    if not isinstance(value, str) or len(value) > longest:
+        raise Malformed("it has something else where text belongs")
+    return value
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or not 1 <= value < 2**62:
+        raise Malformed("it has something else where a count belongs")
+    return value
+
+
+def restore_trace(
+    stored: StoredTrace, placed: Sequence[Placed], cost: Cost, links: Sequence[Link], path: Path
+) -> Trace:
+    """The trace, with the network that it is of.
+
+    Raises:
+        DamagedError: the arrays are not those of such a step.
+    """
+    arrays, about = stored.arrays, stored.numbers
+    n = len(about["samples"]) if isinstance(about.get("samples"), list) else 0
+    try:
+        layers = tuple(_layer(arrays, p, links) for p in placed)
+        trace = Trace(
+            name=stored.name,
+            eta=float(about["eta"]),
+            links=tuple(links),
+            scalars={
+                key.removeprefix("scalars."): array
+                for key, array in arrays.items()
+                if key.startswith("scalars.")
+            },
+            samples=tuple(int(sample) for sample in about["samples"]),
+            cost=cost,
+            cost_before=float(about["cost_before"]),
+            cost_after=float("nan" if about["cost_after"] is None else about["cost_after"]),
+            inputs=arrays["inputs"],
+            targets=arrays["targets"],
+            layers=layers,
+        )
+        _check_shapes(trace, n)
+    except DAMAGE as error:
+        raise DamagedError(f"{printable(path)}: is damaged: {why_damaged(error)}") from error
+    return trace
+
+
+def _layer(arrays: Mapping[str, Array], placed: Placed, links: Sequence[Link]) -> LayerTrace:
+    stem = f"{placed.name}."
+    states = {name for link in links for name in (*link.state, *link.terms)}
+    optimizer: dict[str, dict[str, Array]] = {}
+    for key in placed.parameter_shapes:
+        prefix = f"{stem}optimizer.{key}."
+        found = {k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)}
+        if not states - {"update"} <= set(found):
+            raise Malformed(f"it lacks what the optimizer keeps of {placed.name}")
+        optimizer[key] = found
+    recorded = {
+        key.removeprefix(f"{stem}recorded."): array
+        for key, array in arrays.items()
+        if key.startswith(f"{stem}recorded.")
+    }
+    if not {q.key for q in placed.layer.quantities} <= set(recorded):
+        raise Malformed(f"it lacks a quantity of {placed.name}")
+    values = {key: arrays.get(f"{stem}{key}") for key in QUANTITIES}
+    needed = ["input", "a", "upstream", "downstream"]
+    for key in placed.parameter_shapes:
+        needed += [key, *(f"{key}_{of}" for of in ("gradient", "update", "new"))]
+    for key in needed:
+        if values[key] is None:
+            raise Malformed(f"it lacks {stem}{key}")
+    return LayerTrace(placed=placed, recorded=recorded, optimizer=optimizer, **values)  # type: ignore[arg-type]
+
+
+def _check_shapes(trace: Trace, n: int) -> None:
+    """Raises Malformed where an array has another shape than its layer gives it."""
+    if not n or len(trace.inputs) != n or len(trace.targets) != n:
+        raise Malformed("it has other samples than it says")
+    for layer in trace.layers:
+        placed = layer.placed
+        before, behind = (n, *placed.input_shape), (n, *placed.output_shape)
+        shapes = {"input": before, "downstream": before, "a": behind, "upstream": behind}
+        shapes |= {"z": behind, "sigma_prime": behind, "delta": behind}
+        for key, shape in placed.parameter_shapes.items():
+            shapes |= {f"{key}{of}": shape for of in ("", "_gradient", "_update", "_new")}
+        for key, shape in shapes.items():
+            array = getattr(layer, key)
+            if array is not None and array.shape != shape:
+                raise Malformed(f"{layer.name}.{key} has another shape than its layer")

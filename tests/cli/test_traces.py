@@ -1,0 +1,216 @@
+"""Steps that are saved, taken again and compared: to the bit."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nncli as package
+from nncli.app.opening import open_spec_or_run
+from nncli.app.trace_files import diff, read_trace, replay, save_trace, take_again
+from nncli.core import safetensors_format
+from nncli.core.errors import NncliError
+from nncli.inspection.differences import compare_traces, quantities
+from nncli.training.trace_file import checksum
+from tests.conftest import CONFIGS, Run
+
+IRIS, TWO = CONFIGS / "iris.yaml", CONFIGS / "two-two-two.yaml"
+
+
+def saved(source: Path, path: Path, *overrides: str, step: int = 1) -> Any:
+    """The trace of a mini-batch of a spec, in a file."""
+    opened = open_spec_or_run(source, overrides)
+    trace = package.trace_step(opened, samples=None, step=step)
+    save_trace(trace, opened, path, step=step)
+    return trace
+
+
+SPECS = [
+    (TWO, ()),
+    (IRIS, ("train.optimizer=adam", "train.weight_decay=0.01")),
+    (IRIS, ("train.momentum=0.9", "train.nesterov=true", "dtype=float64")),
+    (CONFIGS / "digits-batchnorm.yaml", ()),
+    (CONFIGS / "digits-conv.yaml", ("train.threads=2", "train.batch_size=40")),
+    (
+        CONFIGS / "digits-mlp.yaml",
+        ("network=[{type: dense, units: 9}, {type: dropout}, {type: dense, units: 10}]",),
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("source", "overrides"), SPECS, ids=["two", "adam", "nesterov", "batchnorm", "threads", "drop"]
+)
+def test_a_step_comes_back_and_is_computed_again_to_the_bit(
+    source: Path, overrides: Any, tmp_path: Path
+) -> None:
+    trace = saved(source, tmp_path / "a.trace", *overrides, step=2 if source != TWO else 1)
+    read = read_trace(tmp_path / "a.trace")
+    assert compare_traces(trace, read.trace).equal
+    for field in ("name", "eta", "samples", "cost", "cost_before", "cost_after", "links"):
+        assert getattr(read.trace, field) == getattr(trace, field)
+    assert replay(tmp_path / "a.trace").difference.equal
+    assert take_again(read).cost_after == trace.cost_after
+
+
+def test_nothing_of_the_machine_is_in_a_file(tmp_path: Path) -> None:
+    saved(IRIS, tmp_path / "a.trace")
+    content = (tmp_path / "a.trace").read_bytes()
+    assert str(CONFIGS.parent).encode() not in content
+    assert b"iris.csv" in content
+
+
+def test_inspect_grad_saves_and_takes_a_trace(nncli: Run, tmp_path: Path) -> None:
+    chosen = ("--samples", "3,5", "--check", "5")
+    done = nncli("inspect-grad", IRIS, *chosen, "--save", "a.trace")
+    assert (done.status, done.err) == (0, "")
+    again = nncli("inspect-grad", "a.trace", "--check", "5")
+    assert again.out == done.out
+    assert nncli("explain", "a.trace").status == 0
+    for words, message in (
+        (("inspect-grad", "a.trace", "--samples", "1"), "is a step that was taken"),
+        (("explain", "a.trace", "--set", "train.eta=1"), "is a step that was taken"),
+        (("inspect-grad", "a.trace", "--save", "b.trace"), "is a trace already"),
+        (("inspect-grad", IRIS, "--save", "b.npz"), "a trace is called FILE.trace"),
+        (("inspect-grad", IRIS, "--save", "a.trace"), "--save FILE.trace writes elsewhere"),
+    ):
+        refused = nncli(*words)
+        assert refused.status == 2
+        assert message in refused.err
+    assert nncli("inspect-grad", IRIS, "--save", "a.trace", "--overwrite").status == 0
+
+
+def test_replay_and_diff_in_words(nncli: Run, tmp_path: Path) -> None:
+    saved(IRIS, tmp_path / "a.trace")
+    done = nncli("replay", "a.trace")
+    assert (done.status, done.err) == (0, "")
+    assert done.out.startswith("iris, step 1: equal to the bit\n")
+    done = nncli("diff", "a.trace", "a.trace", "--format", "json")
+    record = json.loads(done.out)
+    assert (done.status, record["equal"], record["first"]) == (0, True, None)
+    assert all(one["equal"] for one in record["all"])
+    saved(IRIS, tmp_path / "b.trace", "train.eta=0.2")
+    done = nncli("diff", "a.trace", "b.trace")
+    assert done.status == 1
+    assert "b.trace: eta is the first that differs" in done.out
+    assert "eta at step 1 is 0.10000000000000001 in a.trace and 0.2" in done.out
+    assert "A tolerance of 0.500 of each quantity's largest entry would pass." in done.out
+
+
+def test_a_trace_beside_arrays_of_ones_own(nncli: Run, tmp_path: Path) -> None:
+    trace = saved(IRIS, tmp_path / "a.trace")
+    gradient = trace.layers[0].weight_gradient
+    np.savez(tmp_path / "mine.npz", dW1=gradient.T, b1=trace.layers[0].bias)
+    assert nncli("diff", "a.trace", "mine.npz").status == 0
+    changed = gradient.copy()
+    changed[2, 1] = np.nextafter(changed[2, 1], np.float32(9))
+    np.savez(tmp_path / "mine.npz", dW1=changed)
+    record = json.loads(nncli("diff", "a.trace", "mine.npz", "--format", "json").out)
+    first = record["first"]
+    assert (first["layer"], first["quantity"]) == ("dense1", "weight_gradient")
+    assert (first["index"], first["ulps"], first["inputs_equal"]) == ([2, 1], 1, True)
+    assert nncli("check", "a.trace", "mine.npz").status == 0  # one ulp is rounding
+    assert nncli("diff", "mine.npz", "a.trace").status == 2
+    assert nncli("check", "a.trace", "a.trace").status == 0
+
+
+def flipped(path: Path, to: Path, random: Random) -> tuple[str, tuple[int, ...]]:
+    """Flips one bit of one number of a trace: of which, and where."""
+    arrays, metadata = safetensors_format.read(path)
+    arrays = {name: array.copy() for name, array in arrays.items()}
+    name = random.choice([n for n in sorted(arrays) if "scalars" not in n and "optimi" not in n])
+    array = arrays[name]
+    index = tuple(random.randrange(size) for size in array.shape)
+    bits: Any = array.reshape(-1).view(f"u{array.itemsize}")
+    bits[np.ravel_multi_index(index, array.shape)] ^= 1 << random.randrange(8 * array.itemsize)
+    metadata["checksum"] = checksum(arrays)
+    to.write_bytes(safetensors_format.pack(arrays, metadata))
+    return name, index
+
+
+def test_a_single_flipped_bit_is_named(tmp_path: Path) -> None:
+    random = Random(4)
+    saved(IRIS, tmp_path / "a.trace", "train.momentum=0.9", step=2)
+    for _ in range(20):
+        name, index = flipped(tmp_path / "a.trace", tmp_path / "b.trace", random)
+        found = diff(tmp_path / "a.trace", tmp_path / "b.trace")
+        different = [one for one in found.all if not one.equal]
+        assert [(one.name, one.at) for one in different] == [(name, index)]
+        assert different[0].ulps >= 1
+        assert different[0].inputs_equal in (True, None)
+    assert not replay(tmp_path / "b.trace").difference.equal
+
+
+def test_what_follows_is_told_from_what_is_wrong_by_itself(tmp_path: Path) -> None:
+    trace = saved(TWO, tmp_path / "a.trace")
+    other = take_again(read_trace(tmp_path / "a.trace"))
+    assert list(quantities(trace)) == list(quantities(other))
+    saved(TWO, tmp_path / "b.trace", "network[1].bias=[0.61, 0.6]")
+    found = diff(tmp_path / "a.trace", tmp_path / "b.trace")
+    by_name = {one.name: one for one in found.all}
+    assert found.first is by_name["dense2.bias"]
+    assert by_name["dense2.bias"].inputs_equal is None
+    assert by_name["dense1.a"].equal
+    assert by_name["dense2.z"].inputs_equal is False
+
+
+def test_other_networks_are_not_compared(nncli: Run, tmp_path: Path) -> None:
+    saved(IRIS, tmp_path / "a.trace")
+    saved(IRIS, tmp_path / "b.trace", "network[0].units=9")
+    done = nncli("diff", "a.trace", "b.trace")
+    assert done.status == 2
+    assert "dense1.weight is 4 x 8 in a.trace and 4 x 9 in b.trace" in done.err
+
+
+ODD: list[Any] = [None, -1, "x", [], {}, 10**30]
+
+
+def rewritten(path: Path, **metadata: str) -> None:
+    arrays, found = safetensors_format.read(path)
+    path.write_bytes(safetensors_format.pack(arrays, {**found, **metadata}))
+
+
+def test_damage_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.trace"
+    saved(TWO, path)
+    whole = path.read_bytes()
+    damages: dict[str, Callable[[], object]] = {
+        "their checksum differs": lambda: path.write_bytes(whole[:-1] + b"\1"),
+        "is a trace of version '2', and 1 is": lambda: rewritten(path, format="nncli.trace-file/2"),
+        "is no trace: inspect-grad --save writes one": lambda: rewritten(path, format="other"),
+        "is damaged": lambda: path.write_bytes(whole[: len(whole) // 2]),
+        "it is no JSON": lambda: rewritten(path, about="{"),
+        "it holds no 'spec'": lambda: rewritten(path, about="{}"),
+    }
+    for message, change in damages.items():
+        path.write_bytes(whole)
+        change()
+        with pytest.raises(NncliError, match=message):
+            read_trace(path)
+
+
+def test_no_damage_gets_past_the_messages(tmp_path: Path) -> None:
+    from tests.soak.damage import ANY
+
+    path, random = tmp_path / "a.trace", Random(0)
+    saved(TWO, path)
+    whole = path.read_bytes()
+    about = json.loads(safetensors_format.read(path)[1]["about"])
+    for _ in range(40):
+        path.write_bytes(random.choice(ANY).change(whole, random))
+        try:
+            read_trace(path)
+        except NncliError:
+            continue
+    for key in about:
+        for value in ODD:
+            path.write_bytes(whole)
+            rewritten(path, about=json.dumps({**about, key: value}))
+            try:
+                read_trace(path)
+            except NncliError:
+                continue
