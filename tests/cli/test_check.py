@@ -176,6 +176,13 @@ def weight_of() -> Any:
     return package.trace_step(IRIS).layers[0].weight
 
 
+def test_a_notebook_shows_the_page_as_text() -> None:
+    found = package.check(TWO, MINE)
+    (text,) = found._repr_mimebundle_().values()
+    assert text.startswith("two-two-two: dense1.delta is the first that is wrong")
+    assert max(map(len, text.splitlines())) <= 80
+
+
 def test_from_python() -> None:
     with pytest.raises(NncliError, match="not plain numbers"):
         package.check(TWO, {"dW1": "text"})

@@ -50,7 +50,9 @@ def test_a_step_comes_back_and_is_computed_again_to_the_bit(
 ) -> None:
     trace = saved(source, tmp_path / "a.trace", *overrides, step=2 if source != TWO else 1)
     read = read_trace(tmp_path / "a.trace")
-    assert compare_traces(trace, read.trace).equal
+    same = compare_traces(trace, read.trace)
+    assert same.equal
+    assert same._repr_mimebundle_()["text/plain"].startswith("A and B: equal to the bit")
     for field in ("name", "eta", "samples", "cost", "cost_before", "cost_after", "links"):
         assert getattr(read.trace, field) == getattr(trace, field)
     assert replay(tmp_path / "a.trace").difference.equal

@@ -6,7 +6,7 @@ from typing import Any
 from nncli.core.jsons import to_json
 from nncli.core.text import count_of, join_words
 from nncli.inspection.foreign.record import Checked, Compared, Made
-from nncli.render.document import Grid, Heading, Page, Paragraph
+from nncli.render.document import Document, Grid, Heading, Page, Paragraph
 from nncli.render.text import number
 
 HEADINGS = ("yours", "is", "verdict", "judged to", "largest error")
@@ -36,6 +36,16 @@ def checked_page(checked: Checked) -> Page:
         page += _where(checked)
         page += _mistakes(checked)
     return page
+
+
+def checked_document(checked: Checked) -> Document:
+    """The page, and the record that it is of."""
+    return Document(
+        f"{checked.name}: {verdict(checked)}",
+        lambda: checked_page(checked),
+        lambda: checked_record(checked),
+        dict,
+    )
 
 
 def verdict(checked: Checked) -> str:

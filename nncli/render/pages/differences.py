@@ -6,7 +6,7 @@ from typing import Any
 from nncli.core.jsons import to_json
 from nncli.core.text import count_of
 from nncli.inspection.differences import QuantityDifference, TraceDifference
-from nncli.render.document import Grid, Heading, Page, Paragraph
+from nncli.render.document import Document, Grid, Heading, Page, Paragraph
 from nncli.render.text import NONE, number
 
 HEADINGS = ("quantity", "entries", "different", "largest ulps", "largest", "relative")
@@ -32,6 +32,16 @@ def difference_page(found: TraceDifference, title: str = "") -> Page:
         page.append(Paragraph(words))
     page.append(Paragraph(_counts(found), note=True))
     return page
+
+
+def difference_document(found: TraceDifference) -> Document:
+    """The page, and the record that it is of."""
+    return Document(
+        f"{found.a} and {found.b}: {difference_words(found)}",
+        lambda: difference_page(found),
+        lambda: difference_record(found),
+        dict,
+    )
 
 
 def difference_words(found: TraceDifference) -> str:

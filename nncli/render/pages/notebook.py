@@ -21,11 +21,15 @@ from nncli.core.errors import NncliError
 from nncli.core.notebooks import MimeBundle
 from nncli.filtering.record import Filtering
 from nncli.inspection.derivation.lessons import Derivation
+from nncli.inspection.differences import TraceDifference
+from nncli.inspection.foreign.record import Checked
 from nncli.inspection.record import Inspection, inspect
 from nncli.nn.trace import Trace
 from nncli.render.document import Document
 from nncli.render.pages import breakdown, filtering
+from nncli.render.pages.checked import checked_document
 from nncli.render.pages.comparison import SideBySide
+from nncli.render.pages.differences import difference_document
 from nncli.render.pages.evaluation import evaluation_document, evaluation_page
 from nncli.render.pages.explain import screens
 from nncli.render.pages.kinds import Choices
@@ -106,6 +110,18 @@ def _(record: Trace) -> Shown:
 def _(record: Derivation) -> Shown:
     made = screens.document(record)
     return made, lambda: TerminalPage(screens.text_page(record))
+
+
+@shown.register
+def _(record: Checked) -> Shown:
+    made = checked_document(record)
+    return made, lambda: TerminalPage(made.page)
+
+
+@shown.register
+def _(record: TraceDifference) -> Shown:
+    made = difference_document(record)
+    return made, lambda: TerminalPage(made.page)
 
 
 @shown.register
