@@ -27,7 +27,7 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     Comparison, Evaluated, Prediction, Predictions, Report, Summary, SpecListing (or Shown),
     Checked, Filtering
                                     what these return
-    Epoch, Progress                 what a training reports while it runs
+    Epoch, Progress, Failure        what a training reports while it runs
     NncliError                      a mistake in what was given; its text says which
     InterruptedTraining             to be raised by a watcher that wants to stop
 """
@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from nncli.nn.trace import Trace
     from nncli.spec import Spec, load_spec
     from nncli.spec.schema import schema
+    from nncli.training.conditions import Failure
     from nncli.training.history import Epoch, Progress
 
 __version__ = "0.1.0"
@@ -89,6 +90,7 @@ __all__ = [
     "Epoch",
     "Evaluated",
     "Exported",
+    "Failure",
     "Filtering",
     "Inspection",
     "InterruptedTraining",
@@ -131,6 +133,7 @@ __all__ = [
 _HOME = {
     "Epoch": "nncli.training.history",
     "Exported": "nncli.app.records",
+    "Failure": "nncli.training.conditions",
     "Filtering": "nncli.filtering.record",
     "Progress": "nncli.training.history",
     "Checked": "nncli.inspection.foreign.record",

@@ -30,7 +30,6 @@ from nncli.training.evaluate import Evaluator
 from nncli.training.history import Divergence, Epoch, History, Progress
 from nncli.training.run_data import DataIdentity, data_text, fingerprint, mark_of
 from nncli.training.run_folder import RunFolder
-from nncli.training.tallies import Outcome
 from nncli.training.trainer import Trainer
 
 OnEvent = Callable[[Epoch | Progress, Trainer], None]
@@ -198,7 +197,7 @@ def run_to_end(
                 classes = prepared.plan.classes
                 evaluator = Evaluator(network, test, classes=classes, workers=workers)
                 training = replace(training, test=evaluator())
-            training = replace(training, conditions=_outcomes(trainer))
+            training = replace(training, conditions=trainer.outcomes())
     except StoppedTraining as stopped:
         watch.warn(writer.new_warning())
         if isinstance(stopped, DivergedError) and writer.path is not None:
@@ -206,13 +205,9 @@ def run_to_end(
                 keep_divergence(writer.path, stopped.divergence, str(stopped))
             except RunError as error:
                 watch.warn(str(error))
-        stopped.training = replace(training, conditions=_outcomes(trainer))
+        stopped.training = replace(training, conditions=trainer.outcomes())
         raise
     return training
-
-
-def _outcomes(trainer: Trainer) -> tuple[Outcome, ...]:
-    return () if trainer.watch is None else trainer.watch.outcomes()
 
 
 def _tell_failure(failure: Failure, prepared: Prepared, watch: Watcher) -> None:

@@ -243,15 +243,25 @@ def _train(
     """
     from nncli.cli.kept_steps import keep_step
     from nncli.cli.process import interruptible
-    from nncli.core.errors import DivergedError, InterruptedTraining, StoppedTraining
+    from nncli.core.errors import (
+        DivergedError,
+        InterruptedTraining,
+        RunError,
+        StoppedTraining,
+    )
     from nncli.core.text import printable, shell_word
     from nncli.training.run_files import is_run_folder
 
     going_on = f"to go on: nncli train --resume {shell_word(begun.folder)}"
 
     def on_failure(failure: "Failure") -> None:
-        if failure.trace is not None:
+        if failure.trace is None:
+            return
+        try:
             kept[failure.step], paths = keep_step(failure, begun.folder)
+        except RunError as error:  # the training goes on without
+            screen.warn(str(error))
+        else:
             screen.warn(f"kept step {failure.step:,} in {', '.join(map(printable, paths))}")
 
     def on_event(event: "Epoch | Progress", trainer: "Trainer") -> None:

@@ -17,6 +17,8 @@ _OTHER_NAMES = {
     "eta": ("learning_rate", "lr", "alpha"),
     "cost": ("loss", "objective"),
     "network": ("layers", "model"),
+    "expect": ("assert", "asserts", "assertions", "expectations", "require"),
+    "break": ("breakpoint", "breakpoints", "breaks", "stop_at", "stop"),
     "data": ("dataset",),
     "units": ("neurons", "outputs", "out_features"),
     "filters": ("channels", "out_channels"),

@@ -76,7 +76,7 @@ class Condition(NamedTuple):
 
     @property
     def stops(self) -> bool:
-        return self.key == "break" or "stop" in self.actions
+        return self.key == "break" or ("stop" in self.actions and self.at != "end")
 
 
 class Reading:

@@ -25,6 +25,7 @@ from nncli.training.divergence import (
 from nncli.training.evaluate import Evaluator
 from nncli.training.history import Divergence, Epoch, Event, Progress
 from nncli.training.steps import Plan, Rows, SampleSet, StepRunner
+from nncli.training.tallies import Outcome
 from nncli.training.watch import Watch
 
 PROGRESS_INTERVAL = 0.1  # seconds between two events within an epoch
@@ -73,6 +74,7 @@ class Trainer:
         evaluated = train if validation is None else validation
         self.evaluator = Evaluator(network, evaluated, classes=plan.classes, workers=workers)
         self._has_validation = validation is not None
+        self._outcomes: tuple[Outcome, ...] = ()  # of a training that diverged
         self._full_at = 0  # the step that is to fill all, besides the last of an epoch
         self._step_start = self._runner.start()
         # Made now, so that what does not fit in memory is known before anything is written.
@@ -119,6 +121,10 @@ class Trainer:
         if self.watch is not None:
             self.watch.restore(state.conditions)
         self._sound_states = deque([self.state()])
+
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """What has become of the conditions; of a training that diverged, up to there."""
+        return self._outcomes or (self.watch.outcomes() if self.watch else ())
 
     def sound_state(self) -> State:
         """The state here, or where some of it is not finite, the last one that was sound."""
@@ -291,6 +297,8 @@ class Trainer:
 
     def _divergence(self, cost: float) -> Divergence:
         """The record of a divergence; the network is set to the last sound state."""
+        if self.watch is not None:
+            self._outcomes = self.watch.outcomes()
         replay = Replay(self._runner, self.plan, self.evaluator, self.cost_limit, self.untrained)
         divergence = replay.divergence(self._sound_states[0], self.steps_taken, cost)
         self.restore(self._sound_states[-1])

@@ -174,6 +174,14 @@ def test_the_counts_of_a_resumed_training_are_those_of_a_whole_one(train: Run, n
     assert [x["failures"] for x in record["expectations"]] == [6, 12, 4]
 
 
+def test_runs_that_differ_in_a_condition_are_compared_by_it(train: Run, nncli: Run) -> None:
+    train("expect: [cost < 9, {that: eta > 0, every: 3}]\n", "--out", "runs/a")
+    train("expect: [cost < 8]\n", "--out", "runs/b")
+    told = nncli("compare", "runs/a", "runs/b").out
+    assert "eta > 0, every 3" in told
+    assert "cost < 9" in told
+
+
 def test_from_python(tmp_path: Path) -> None:
     spec = api.load_spec(CONFIGS / "xor.yaml", ["train.epochs=5", "expect=[cost < 0, eta > 0]"])
     failures: list[Failure] = []

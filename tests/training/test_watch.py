@@ -357,7 +357,8 @@ def test_a_divergence_is_told_as_ever_and_what_failed_before_it() -> None:
     p = prepared(DENSE, *sick, expect="[step < 1]", stop_at="[step == 99]")
     trainer = make_trainer(p, start_workers(p))
     events = [e for e in trainer.events() if isinstance(e, Failure | Divergence)]
-    assert [type(event) for event in events][-1] is Divergence
+    assert [type(event) for event in events] == [Failure, Divergence]
+    assert [outcome.held for outcome in trainer.outcomes()] == [False, True]
     plain = prepared(DENSE, *sick)
     last = [*make_trainer(plain, start_workers(plain)).events()][-1]
     assert last == events[-1]

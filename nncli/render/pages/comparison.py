@@ -189,7 +189,13 @@ def value_words(value: Any) -> str:
 
 
 def dict_words(value: dict[str, Any]) -> str:
-    """A layer, a schedule, or inputs and targets."""
+    """A layer, a schedule, inputs and targets, or a condition."""
+    if "that" in value:
+        counts = {"after": 0, "for": 1, "every": 1}  # what goes without saying
+        said = [
+            f"{key} {value[key]}" for key in counts if value.get(key, counts[key]) != counts[key]
+        ]
+        return ", ".join([str(value["that"]), *said])
     kind = value.get("type")
     layer = LAYERS.get(str(kind), Layer)
     keys = layer.distinctive or tuple(key for key in value if key != "type")
