@@ -103,12 +103,12 @@ PRESETS: dict[str, Preset] = {
     "healthy": Preset(
         "the signs of a network that learns",
         (
-            # Ten times in a row: one mini-batch may be odd. Signals are compared with that of the
+            # Some times in a row: one mini-batch may be odd. Signals are compared with that of the
             # outputs: all of them end where a network has learnt its samples.
-            {"that": "hidden.delta_norm > 0.01 * last.delta_norm", "for": 10, "every": 10},
-            {"that": "hidden.delta_norm < 100 * last.delta_norm", "for": 10, "every": 10},
-            {"that": "hidden.dead < 0.9", "for": 10, "every": 10},
-            {"that": "all.relative_update < 0.3", "for": 10, "every": 10},
+            {"that": "hidden.delta_norm > 0.01 * last.delta_norm", "for": 5, "every": 20},
+            {"that": "hidden.delta_norm < 100 * last.delta_norm", "for": 5, "every": 20},
+            {"that": "hidden.dead < 0.9", "for": 5, "every": 20},
+            {"that": "all.relative_update < 0.3", "for": 5, "every": 20},
             {"that": "train_cost < 0.99 * untrained_cost", "at": "end"},
         ),
     )

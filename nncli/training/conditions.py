@@ -99,14 +99,14 @@ class Reading:
         self.numbers, self.arrays, self.norms_taken = numbers, arrays, norms_taken
         self._known: dict[tuple[str | None, str], Array | float] = {}
 
-    def at(self, k: int) -> "Reading":
-        """One of the steps."""
-        one = slice(k, k + 1)
+    def part(self, start: int, stop: int) -> "Reading":
+        """Some of the steps."""
+        some, numbers = slice(start, stop), self.numbers.items()
         return Reading(
-            1,
-            {key: x[one] if isinstance(x, np.ndarray) else x for key, x in self.numbers.items()},
-            {key: array[one] for key, array in self.arrays.items()},
-            {key: array[one] for key, array in self.norms_taken.items()},
+            stop - start,
+            {key: x[some] if isinstance(x, np.ndarray) else x for key, x in numbers},
+            {key: array[some] for key, array in self.arrays.items()},
+            {key: array[some] for key, array in self.norms_taken.items()},
         )
 
     def value(self, name: Name) -> Array | float:

@@ -19,6 +19,7 @@ from nncli.training.conditions import ArrayKey, Needs, Reading
 
 BLOCK = 4096  # steps, at most
 BLOCK_BYTES = 2**22  # of a block
+CHUNK_BYTES = 2**18  # of a block that are looked at together: what is made of them stays in a cache
 NEAR = 4096  # bytes between two arrays that are copied in one go: as many as a call's time
 LARGE = 2**14  # bytes of an array whose norm is taken at once, rather than kept
 
@@ -51,6 +52,7 @@ class StepRecorder:
 
     Attributes:
         capacity: how many steps it has room for. One: nothing is copied, they are read at once.
+        chunk: how many of them are to be looked at together.
         keep: keeps a step that was just taken, by its number and cost; whether there is no room for
             another.
     """
@@ -67,6 +69,7 @@ class StepRecorder:
             starts.append(size)
             size += -(-(span.end - span.start) // 64) * 64
         self.capacity = max(1, min(BLOCK, BLOCK_BYTES // max(size, 1)))
+        self.chunk = max(1, CHUNK_BYTES // max(size, 64))
         self._copies: list[_Copy] = []
         self._views = {key: [part[None] for part in parts] for key, parts in self._kept.items()}
         if self.capacity > 1 and spans:

@@ -106,7 +106,10 @@ class Watch:
         return keep
 
     def look(self, number: int) -> bool:
-        """Looks at what was kept of the steps up to `number`; whether anything was noticed."""
+        """Looks at what was kept of the steps up to `number`; whether anything was noticed.
+
+        To be called within an `np.errstate` that ignores all.
+        """
         for cadence in self.cadences:
             recorder = cadence.recorder
             if recorder is None or not recorder.costs:
@@ -122,9 +125,11 @@ class Watch:
                 "untrained_cost": self.untrained,
             }
             reading = recorder.reading(known)
-            with np.errstate(all="ignore"):
+            for start in range(0, count, recorder.chunk):
+                stop = min(start + recorder.chunk, count)
+                part = reading if stop - start == count else reading.part(start, stop)
                 for tally in cadence.tallies:
-                    self._look_at(tally, reading, numbers)
+                    self._look_at(tally, part, numbers[start:stop])
             recorder.forget()
         self.noticed.sort(key=lambda failure: failure.step)
         return bool(self.noticed)
@@ -136,7 +141,8 @@ class Watch:
         if numbers[0] <= condition.after:
             begun = int(np.searchsorted(numbers, condition.after, side="right"))
         for k in tally.count(held[begun:]):
-            self._notice(tally, reading.at(begun + k), int(numbers[begun + k]))
+            one = reading.part(begun + k, begun + k + 1)
+            self._notice(tally, one, int(numbers[begun + k]))
 
     # Epochs
 

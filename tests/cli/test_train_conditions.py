@@ -51,7 +51,7 @@ def test_an_expectation_that_fails_is_said_and_is_the_status(train: Run) -> None
 
 
 def test_expectations_that_hold(train: Run) -> None:
-    done = train("expect: [cost < 1e9, healthy]\n", "--epochs", 40)
+    done = train("expect: [cost < 1e9, healthy]\n", "--epochs", 70)
     assert (done.status, done.err) == (0, "")
     assert "expectations: 6 of 6 held" in done.out
 
@@ -257,7 +257,7 @@ def test_the_quantities_are_listed(nncli: Run) -> None:
     assert (done.status, done.err) == (0, "")
     assert all(len(line) <= 80 for line in done.out.splitlines())
     assert "  delta_norm           ‖δ‖ [dense, conv]" in done.out.splitlines()
-    assert "{that: hidden.dead < 0.9, for: 10, every: 10}" in done.out
+    assert "{that: hidden.dead < 0.9, for: 5, every: 20}" in done.out
     record = json.loads(nncli("show", "--quantities", "--format", "json").out)
     assert record["schema"] == "nncli.quantities/1"
     assert record["spec"] is None
