@@ -12,11 +12,12 @@ import numpy.typing as npt
 from nncli.app.records import InitialWeights
 from nncli.core import safetensors_format
 from nncli.core.errors import DataError, NncliError, SpecError
+from nncli.core.files import file_and_array
 from nncli.core.jsons import from_json
 from nncli.core.text import printable
 from nncli.data import file_size, read_values, read_whole_npz
 from nncli.nn.network import Network
-from nncli.spec import Spec, WeightedLayerSpec, file_and_array
+from nncli.spec import Spec, WeightedLayerSpec
 
 # Most networks start from their seed: only where there is a file is nncli.exchange loaded.
 if TYPE_CHECKING:

@@ -21,6 +21,15 @@ def reason(error: OSError) -> str:
 SPECIAL = "is a device or a pipe, which no file may replace"
 
 
+_NAMED = re.compile(r"(?P<file>.*\.(?:npz|safetensors))#(?P<array>.+)", re.IGNORECASE | re.DOTALL)
+
+
+def file_and_array(path: str) -> tuple[str, str | None]:
+    """`w.npz#fc1.weight` as the file and the array in it; other paths as they are, and None."""
+    match = _NAMED.fullmatch(path)
+    return (match["file"], match["array"]) if match else (path, None)
+
+
 def is_special(path: Path) -> bool:
     """Whether something is there that is neither a file nor a folder: a device or a pipe."""
     return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)

@@ -42,7 +42,9 @@ def load(
 
     def read(key: str, source: Source, classes: Classes = classes) -> Samples:
         with attribute_errors_to(key, source):
-            return read_source(source, target=target, header=header, classes=classes, shape=shape)
+            return read_source(
+                source, target=target, header=header, classes=classes, shape=shape, part=key
+            )
 
     dtype = np.dtype(dtype)
     samples = read("train", train)

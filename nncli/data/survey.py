@@ -115,7 +115,7 @@ def survey(source: Source, *, target: Sequence[str | int] = ()) -> Survey:
 def read_arrays(source: Source) -> Samples:
     if isinstance(source, Pair):
         return read_pair(source, None, None, with_targets=True)
-    return read_source(source)
+    return read_source(source, part="train")
 
 
 def chosen_columns(table: Table, target: Sequence[str | int]) -> tuple[TargetColumn, ...]:

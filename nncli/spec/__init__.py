@@ -10,7 +10,6 @@ costs, initialisers, layers and quantities. The conditions of `expect` and `brea
 
 from nncli.spec.data import DataSpec, PairSpec
 from nncli.spec.dump import dump_spec
-from nncli.spec.inline import file_and_array
 from nncli.spec.layers import (
     LAYERS,
     AvgPoolSpec,
@@ -46,7 +45,6 @@ __all__ = [
     "ValueOrigin",
     "WeightedLayerSpec",
     "dump_spec",
-    "file_and_array",
     "load_spec",
     "override_spec",
     "parse_spec",

@@ -57,15 +57,6 @@ def _regular(value: Any, depth: int, leaf: Callable[[Any, KeyPath], Any]) -> Inl
     return walk(value, ())
 
 
-_NAMED = re.compile(r"(?P<file>.*\.(?:npz|safetensors))#(?P<array>.+)", re.IGNORECASE | re.DOTALL)
-
-
-def file_and_array(path: str) -> tuple[str, str | None]:
-    """`w.npz#fc1.weight` as the file and the array in it; other paths as they are, and None."""
-    match = _NAMED.fullmatch(path)
-    return (match["file"], match["array"]) if match else (path, None)
-
-
 def _number_leaf(value: Any, at: KeyPath) -> float:
     if not is_number(value):
         raise unexpected("a finite number", value, at)

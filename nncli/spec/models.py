@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from nncli.core.errors import SpecError
+from nncli.core.files import file_and_array
 from nncli.core.layouts import Layout
 from nncli.core.text import brief, count_of, join_words, quote
 from nncli.nn.costs import COSTS, activations_of
@@ -307,7 +308,7 @@ class Spec(Model):
     def files(self) -> list[Path]:
         """The file that it was read from, and those that it names, as seen from here."""
         dump = self.model_dump()
-        named = (self.resolve(inline.file_and_array(x[key])[0]) for x, key in _paths(dump))
+        named = (self.resolve(file_and_array(x[key])[0]) for x, key in _paths(dump))
         return [*([] if self._file is None else [self._file]), *named]
 
     def error_at(self, path: KeyPath, message: str) -> SpecError:
@@ -331,7 +332,7 @@ class Spec(Model):
         """All values, defaults filled in and paths absolute, as plain dicts, tuples and scalars."""
         dump = self.model_dump()
         for owner, key in _paths(dump):
-            file, array = inline.file_and_array(owner[key])
+            file, array = file_and_array(owner[key])
             path = os.path.realpath(self.resolve(file))
             owner[key] = path if array is None else f"{path}#{array}"
         return dump

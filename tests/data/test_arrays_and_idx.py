@@ -130,10 +130,53 @@ def test_members_that_are_harmless_each_but_not_together() -> None:
 
 def test_npz_without_its_arrays() -> None:
     np.savez("d.npz", x=X, labels=Y)
-    assert problems(read_source, Path("d.npz")) == ["d.npz: holds no array y; it needs x and y"]
+    more = "of other names, give {inputs: d.npz#..., targets: d.npz#...}"
+    assert problems(read_source, Path("d.npz")) == [
+        f"d.npz: needs y beside x; it holds 'x', 'labels'; {more}"
+    ]
     np.savez("d.npz", a=X, labels=Y)
     assert problems(read_source, Path("d.npz")) == [
-        "d.npz: needs arrays named x and y; it holds 'a', 'labels'"
+        f"d.npz: needs x and y; it holds 'a', 'labels'; {more}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "part"),
+    [
+        (("X", "y"), "train"),
+        (("X", "Y"), "test"),
+        (("x_train", "y_train"), "train"),
+        (("X_train", "Y_train"), "train"),
+        (("x_test", "y_test"), "test"),
+        (("x_val", "y_val"), "validation"),
+        (("x_valid", "y_valid"), "validation"),
+    ],
+)
+def test_names_that_people_give_the_arrays_of_npz(names: tuple[str, str], part: str) -> None:
+    other = {"x": X + 1, "y": Y} if part == "test" and names[0] != "X" else {}
+    np.savez("d.npz", **{names[0]: X, names[1]: Y}, **other)
+    samples = read_source(Path("d.npz"), part=part)
+    assert np.array_equal(samples.inputs, X)
+    assert np.array_equal(present(samples.targets), Y)
+    if "_" in names[0] and not other:  # of which part is not to be guessed
+        assert "needs x and y" in problems(read_source, Path("d.npz"))[0]
+
+
+def test_one_file_for_training_and_test() -> None:
+    np.savez("d.npz", x_train=X, y_train=Y, x_test=X[:1] + 1, y_test=Y[:1])
+    data = load(Path("d.npz"), test=Path("d.npz"))
+    assert len(data.train) == len(X)
+    assert data.test is not None
+    assert np.array_equal(data.test.inputs, X[:1] + 1)
+
+
+def test_an_array_of_a_file_by_its_name() -> None:
+    np.savez("d.npz", pixels=X, kinds=Y)
+    samples = read_source(Pair(Path("d.npz#pixels"), Path("d.npz#kinds")))
+    assert np.array_equal(samples.inputs, X)
+    assert np.array_equal(present(samples.targets), Y)
+    assert problems(read_source, Pair(Path("d.npz#pixel"), Path("d.npz#kinds"))) == [
+        "d.npz: holds no array 'pixel'; did you mean 'pixels'?"
     ]
 
 
@@ -428,7 +471,9 @@ def test_sources_of_the_wrong_form() -> None:
     assert problems(read_source, Pair(path, Path("none.npy"))) == ["none.npy: no such file"]
     np.savez("d.npz", x=X, y=Y)
     (told,) = problems(read_source, Pair(path, Path("d.npz")))
-    assert told.startswith("d.npz: .npz holds inputs and targets together; give its path alone")
+    assert told.startswith(
+        "d.npz: .npz holds several arrays; give its path alone where they are x and y"
+    )
 
 
 @given(

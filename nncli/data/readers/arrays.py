@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
 from nncli.core.files import release_pages
-from nncli.core.text import printable, quote, quote_all, sizes
+from nncli.core.text import nearest, printable, quote, quote_all, sizes
 from nncli.data.readers.files import (
     GZIP_BEST_RATIO,
     cannot_read,
@@ -162,16 +162,20 @@ def in_rows(content: bytes | bytearray, header: NpyHeader) -> NDArray[Any]:
     return np.asarray(array, order="C")  # np.ascontiguousarray would make a number a list of one
 
 
+def npz_names(path: Path) -> tuple[str, ...]:
+    """What the arrays of an .npz file are called."""
+    with npz_members(path) as (_, members):
+        return tuple(members)
+
+
 def read_npz(path: Path, wanted: Iterable[str]) -> dict[str, NDArray[Any]]:
-    """The arrays of these names that an .npz file holds, in memory."""
+    """The arrays of these names in an .npz file, in memory."""
     with npz_members(path) as (archive, members):
-        found = [key for key in wanted if key in members]
-        if not found:
-            raise DataError(
-                f"{printable(path)}: needs arrays named x and y; it holds "
-                f"{quote_all(members) or 'none'}"
-            )
-        return {key: read_member(archive, members[key], path, key) for key in found}
+        for key in wanted:
+            if key not in members:
+                known = nearest(key, members) or f"; it holds {quote_all(members) or 'none'}"
+                raise DataError(f"{printable(path)}: holds no array {quote(key)}{known}")
+        return {key: read_member(archive, members[key], path, key) for key in wanted}
 
 
 def read_whole_npz(path: Path) -> dict[str, NDArray[Any]]:

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
-from nncli.core.text import count_of, printable, quote, sizes
+from nncli.core.files import file_and_array
+from nncli.core.text import count_of, printable, quote, quote_all, sizes
 from nncli.data.messages import Problems
-from nncli.data.readers.arrays import is_idx_name, read_idx, read_npy, read_npz
+from nncli.data.readers.arrays import is_idx_name, npz_names, read_idx, read_npy, read_npz
 from nncli.data.readers.files import UNPACK, ZIP, FileFormat, foreign, format_of, is_gzip, start_of
 from nncli.data.readers.rows import read_table
 from nncli.data.readers.sheets import SHEETS
@@ -43,6 +44,7 @@ def read_source(
     classes: Classes = None,
     with_targets: bool = True,
     shape: tuple[int, int, int] | None = None,
+    part: str | None = None,
 ) -> Samples:
     """Reads a source of any format; .npy inputs are mapped, everything else is in memory.
 
@@ -51,6 +53,7 @@ def read_source(
     classes: names let a column mix words and numbers, "none" or a number forbids words.
     with_targets: False reads inputs alone, from any file that holds them.
     shape: channels, rows, columns of each sample's inputs.
+    part: train, validation or test, of an .npz file that may hold several.
     Raises DataError for whatever is wrong with the source, values that are not finite in arrays
     and labels that are no class excepted: those are looked for when samples become a Dataset.
     """
@@ -61,8 +64,8 @@ def read_source(
         names = [key for key in keys if isinstance(key, str)] if with_targets else []
         table = read_table(source, header=header, names=names)
         samples = table_samples(table, target=target, with_targets=with_targets, classes=classes)
-    elif kind(source) == "npz":
-        samples = read_both(source, with_targets)
+    elif kind(source) == "npz" and member_of(source) is None:
+        samples = read_both(source, with_targets, part)
     elif with_targets:
         raise DataError(
             f"{printable(source)}: holds one array only; "
@@ -74,8 +77,14 @@ def read_source(
     return samples.reshaped(shape)
 
 
+def member_of(path: Path) -> str | None:
+    """The array that `x.npz#x_train` names in a file of several; None where it names a file."""
+    return file_and_array(str(path))[1]
+
+
 def kind(path: Path, known: str = KNOWN) -> str:
     """`table`, `npz`, `npy` or `idx`, by what the file begins with, and text by its name."""
+    path = Path(file_and_array(str(path))[0])
     name = path.name.lower()
     format = format_of(start_of(path), name)
     if format is not None:
@@ -101,15 +110,29 @@ def kind_of_format(path: Path, format: FileFormat) -> str:
     return format.kind
 
 
-def read_both(path: Path, with_targets: bool) -> Samples:
-    arrays = read_npz(path, ("x", "y") if with_targets else ("x",))
-    for wanted in ("x", "y") if with_targets else ("x",):
-        if wanted not in arrays:
-            raise DataError(f"{printable(path)}: holds no array {wanted}; it needs x and y")
-    inputs = array_of_inputs(arrays["x"], f"{printable(path)}: x")
+# What inputs and targets may be called in an .npz file, and in one of several parts their ends.
+BOTH = (("x", "y"), ("X", "y"), ("X", "Y"))
+PARTS = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
+
+
+def read_both(path: Path, with_targets: bool, part: str | None) -> Samples:
+    """The samples of an .npz file of inputs and targets, of one part where it holds several."""
+    held, name = npz_names(path), printable(path)
+    of_part = [(f"{x}_{end}", f"{y}_{end}") for x, y in BOTH for end in PARTS.get(part or "", ())]
+    pairs = [(x, y) for x, y in (*of_part, *BOTH) if x in held and (y in held or not with_targets)]
+    if not pairs:
+        lone = next((x for x, _ in (*of_part, *BOTH) if x in held), None)
+        lacks = "x and y" if lone is None else f"y{lone[1:]} beside {lone}"
+        raise DataError(
+            f"{name}: needs {lacks}; it holds {quote_all(held) or 'none'}; of other "
+            f"names, give {{inputs: {path.name}#..., targets: {path.name}#...}}"
+        )
+    x, y = pairs[0]
+    arrays = read_npz(path, (x, y) if with_targets else (x,))
+    inputs = array_of_inputs(arrays[x], f"{name}: {x}")
     if not with_targets:
         return inputs
-    return joined(inputs, *array_of_targets(arrays["y"], f"{printable(path)}: y"))
+    return joined(inputs, *array_of_targets(arrays[y], f"{name}: {y}"))
 
 
 def read_pair(pair: Pair, header: bool | None, classes: Classes, with_targets: bool) -> Samples:
@@ -150,10 +173,13 @@ def read_array(source: Path | list[Any], key: str) -> tuple[NDArray[Any], str]:
     if isinstance(source, list):
         return from_list(source, key), key
     if kind(source) == "npz":
-        raise DataError(
-            f"{printable(source)}: .npz holds inputs and targets together; give its path alone, "
-            f"or as {key} {HALF}"
-        )
+        file, member = file_and_array(str(source))
+        if member is None:
+            raise DataError(
+                f"{printable(source)}: .npz holds several arrays; give its path alone where they "
+                f"are x and y, name one as in {key}: {source.name}#{key}, or give {HALF}"
+            )
+        return read_npz(Path(file), (member,))[member], f"{printable(file)}: {member}"
     return read_one(source), printable(source)
 
 
