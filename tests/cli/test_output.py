@@ -34,6 +34,13 @@ CASES: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
     "compare": (("run", "run", "-o"), "out.json", ()),
     "report": (("run", "-o"), "out.json", MADE_OF_SPEC[1:]),
     "schema": (("--output",), "out.json", ()),
+    "explain": (("net.yaml", "-o"), "out.md", MADE_OF_SPEC),
+    "recorder": (("numpy", "-o"), "out.py", ()),
+}
+FORMS = {  # asked for by an option, so that a file may have any name
+    "inspect-grad": ("--format", "json"),
+    "predict": ("--format", "csv"),
+    "explain": ("--format", "markdown"),
 }
 BY_SUFFIX = {"evaluate", "report"}  # the format is that of the suffix, and .csv is of none
 FOLDERS = {"train"}  # those that write a run folder, which has tests of its own below
@@ -135,10 +142,7 @@ class TestFiles:
             if link is not None:
                 target = f"{Path(file).stem}-too{Path(name).suffix}"
                 link(here / file, here / target)
-            elif command == "inspect-grad":  # by a format of its own, whatever the name
-                target = file
-            more = ("--format", "json") if command == "inspect-grad" else ()
-            more = ("--format", "csv") if command == "predict" else more
+            more = FORMS.get(command, ())
             message = refused(command, *arguments, target, "--overwrite", *more)
             assert f"{target}: is read by this command" in message
 
@@ -147,15 +151,14 @@ class TestFiles:
         self, here: Path, refused: Callable[..., str], command: str, name: str
     ) -> None:
         arguments, new, _ = CASES[command]
-        form = {"inspect-grad": ("--format", "json"), "predict": ("--format", "csv")}
-        is_free = command in form or command == "schema"  # of the suffix
+        is_free = command in FORMS or command == "schema"  # of the suffix
         target = f"run/{name if is_free else new}"
         (here / "alias").symlink_to("run")
         (here / "run/sub/deeper").mkdir(parents=True)
         (here / "into").symlink_to("run/sub")
         folders = ("run", "./run", "alias", "run/sub", "run/sub/deeper", "into", "into/new")
         for given in (f"{folder}{target.removeprefix('run')}" for folder in folders):
-            message = refused(command, *arguments, given, "--overwrite", *form.get(command, ()))
+            message = refused(command, *arguments, given, "--overwrite", *FORMS.get(command, ()))
             assert "would be written into a run folder" in message
 
     @pytest.mark.parametrize("overwrite", [(), ("--overwrite",)], ids=["", "overwrite"])

@@ -154,7 +154,8 @@ def test_npz_without_its_arrays() -> None:
 )
 def test_names_that_people_give_the_arrays_of_npz(names: tuple[str, str], part: str) -> None:
     other = {"x": X + 1, "y": Y} if part == "test" and names[0] != "X" else {}
-    np.savez("d.npz", **{names[0]: X, names[1]: Y}, **other)
+    arrays: dict[str, Any] = {names[0]: X, names[1]: Y, **other}
+    np.savez("d.npz", **arrays)
     samples = read_source(Path("d.npz"), part=part)
     assert np.array_equal(samples.inputs, X)
     assert np.array_equal(present(samples.targets), Y)
