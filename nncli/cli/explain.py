@@ -96,9 +96,8 @@ def explain(
 ) -> None:
     """Derive a step of backpropagation with your own numbers, screen by screen.
 
-    Forward, the cost, the chain rule through each layer, the gradients, the step: what is
-    multiplied by what, and why. On a terminal: space or an arrow goes on, b back, a number and g
-    jumps, q ends.
+    What is multiplied by what, and why: forward, the cost, each layer back, the step.
+    On a terminal space goes on, b back, a number and g jumps, q ends.
     """
     from nncli.nn.parallel.blas import load_numpy
 

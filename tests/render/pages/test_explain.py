@@ -129,6 +129,24 @@ def test_a_table_that_is_too_long_goes_on() -> None:
     assert tuple(row for grid in grids for row in grid.rows) == table.rows
 
 
+SATURATED = (
+    "data.train.targets=[[1, 0]]",
+    "train.cost=cross_entropy",
+    "network[1].bias=[-900, 900]",
+)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_a_saturated_output_has_words_in_place_of_infinite_numbers(activation: str) -> None:
+    overrides = (*SATURATED, f"network[1].activation={activation}")
+    made = screens(derive(spec_trace("two-two-two", *overrides)))
+    fits(made)
+    text = "\n".join(read(screen) for screen in made if "chain rule" in screen.title)
+    assert "inf" not in text.replace("infinite", "")
+    whole = " ".join(" ".join(map(read, made)).split())
+    assert "In the formulas they cancel before either is computed." in whole
+
+
 # What it says
 
 

@@ -15,7 +15,7 @@ from nncli.inspection.derivation.lessons import (
     SoftmaxJacobian,
 )
 from nncli.nn.arrays import Array
-from nncli.render.document import Grid, Page, Paragraph
+from nncli.render.document import Block, Grid, Page, Paragraph
 from nncli.render.pages.explain.words import (
     aligned,
     cut_words,
@@ -149,19 +149,13 @@ def _fused(lesson: Sigma) -> Page:
     assert lesson.ask is not None
     (j,) = lesson.ask.place
     a, y = float(lesson.a[j]), float(lesson.y[j])
-    is_finite = bool(np.isfinite(lesson.upstream[list(units.indices)]).all())
     page: Page = [
         Paragraph(
             "δ_j = ∂C/∂z_j. The chain rule adds up over every a_k that z_j could act on: δ_j = "
             "Σ_k ∂C/∂a_k ∂a_k/∂z_j, a row times the Jacobian of σ. It is diagonal, because unit "
-            "j's a depends on z_j alone, so the product is entry by entry, ⊙:"
+            "j's a depends on z_j alone, so the product is entry by entry, ⊙."
         ),
-        matrices(
-            "·=",
-            row("∂C/∂a", _some(lesson.upstream, units)),
-            table("∂a/∂z", lesson.jacobian),
-            row("δ", _some(lesson.delta, units)),
-        ),
+        _error_times_jacobian(lesson, units, lesson.jacobian),
         *note(cut_words(units, "unit", LARGEST, lesson.shape)),
         Paragraph(
             "But look what meets here: ∂C/∂a_j = (a_j − y_j)/(a_j(1 − a_j)), and σ′(z_j) = "
@@ -175,15 +169,21 @@ def _fused(lesson: Sigma) -> Page:
             "The step takes a − y at once, and never divides by a."
         ),
     ]
-    if not is_finite:
-        page.insert(
-            2,
-            Paragraph(
-                "An entry of ∂C/∂a is infinite: there a is 0 or 1 to the last digit. a − y is not.",
-                note=True,
-            ),
-        )
     return page
+
+
+def _error_times_jacobian(lesson: Sigma | SoftmaxError, units: Excerpt, part: Array) -> Block:
+    """∂C/∂a times a Jacobian; in words where one is infinite and the other 0."""
+    upstream = _some(lesson.upstream, units)
+    if not np.isfinite(upstream).all():
+        return Paragraph(
+            "In numbers it is not to be had here: an output is 0 or 1 to the last digit, so the "
+            "Jacobian is 0 there and ∂C/∂a infinite. In the formulas they cancel before either is "
+            "computed.",
+            note=True,
+        )
+    delta = row("δ", _some(lesson.delta, units))
+    return matrices("·=", row("∂C/∂a", upstream), table("∂a/∂z", part), delta)
 
 
 def softmax_jacobian(lesson: SoftmaxJacobian) -> Page:
@@ -191,6 +191,8 @@ def softmax_jacobian(lesson: SoftmaxJacobian) -> Page:
     assert lesson.ask is not None
     k, j = lesson.ask.place
     part = lesson.jacobian[np.ix_(units.indices, units.indices)]
+    is_full = np.count_nonzero(lesson.jacobian) == lesson.jacobian.size
+    seen = "" if is_full else ", though some of it is too small to be seen here"
     total = len(lesson.a)
     whole = "in full" if units.is_all else f"of {len(units.indices)} of {total} classes"
     cut = cut_words(units, "class", LARGEST)
@@ -211,9 +213,9 @@ def softmax_jacobian(lesson: SoftmaxJacobian) -> Page:
             ),
         ),
         Paragraph(
-            "Nothing is 0 beside the diagonal: what one output gains, the others lose, and each "
-            "row adds up to 0. A Hadamard product can only multiply an entry by a number of its "
-            "own, so it has no place for these terms. It takes the whole matrix."
+            f"Nothing is 0 beside the diagonal{seen}: what one output gains, the others lose, and "
+            "each row adds up to 0. A Hadamard product can only multiply an entry by a number of "
+            "its own, so it has no place for these terms. It takes the whole matrix."
         ),
     ]
 
@@ -225,11 +227,8 @@ def softmax_error(lesson: SoftmaxError) -> Page:
         lesson.delta, 3, always=(*tuple(c for c in units.indices if lesson.y[c])[:1], k)
     )  # fmt: skip
     cut = cut_words(shown, "class", LARGEST)
-    product_ = matrices(
-        "·=",
-        row("∂C/∂a", _some(lesson.upstream, shown)),
-        table("∂a/∂z", lesson.jacobian[np.ix_(shown.indices, shown.indices)]),
-        row("δ", _some(lesson.delta, shown)),
+    product_ = _error_times_jacobian(
+        lesson, shown, lesson.jacobian[np.ix_(shown.indices, shown.indices)]
     )
     difference = matrices(
         "−=",
@@ -240,7 +239,7 @@ def softmax_error(lesson: SoftmaxError) -> Page:
     return [
         Paragraph(
             "δ_j = Σ_k ∂C/∂a_k ∂a_k/∂z_j, and ∂C/∂a_k = −y_k/a_k. Row times matrix, every term "
-            "of the sum counts:"
+            "of the sum counts."
         ),
         product_,
         *note(cut),

@@ -207,8 +207,8 @@ def _verdict(mistake: Wrong, right_after: float) -> str:
         )
     elif cosine > 0:
         text = (
-            "The wrong step still goes down, but by another way: no longer the steepest one, and "
-            "what it misses grows with every layer that the error passes."
+            "The wrong direction is still downhill, but no longer the steepest one, and what it "
+            "misses grows with every layer that the error passes."
         )
     else:
         text = "The wrong gradient points away from the right one: its step goes uphill."

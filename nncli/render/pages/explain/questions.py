@@ -9,7 +9,7 @@ from nncli.inspection.derivation.base import Ask
 from nncli.inspection.derivation.lessons import Derivation
 from nncli.render.document import Lines, Page, Paragraph
 from nncli.render.pages.explain.screens import Screen, screens
-from nncli.render.pages.explain.words import n
+from nncli.render.pages.explain.words import indexed, n
 
 NUMBER = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?(?:e([+-]?\d{1,3}))?", re.IGNORECASE)
 COARSE = 0.05  # of a number: an answer that leaves more open says too little
@@ -119,8 +119,8 @@ def asked_for(ask: Ask) -> str:
     if ask.quantity == "softmax":
         return "∂a_{}/∂z_{}".format(*ask.place)
     if ask.quantity == "weight_new":
-        return f"w_{place} new"
-    return f"{symbol}_{place}"
+        return f"{indexed('w', *ask.place) if len(ask.place) == 2 else f'w_{place}'} new"
+    return indexed(symbol, *ask.place) if len(ask.place) == 2 else f"{symbol}_{place}"
 
 
 def question(screen: Screen, count: int) -> Page:

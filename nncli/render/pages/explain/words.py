@@ -19,7 +19,7 @@ DECIMALS = (6, 5, 4, 3)  # of matrices: the first with which an equation fits in
 
 def n(value: float, digits: int = 6) -> str:
     """A number to so many significant digits, without trailing zeros."""
-    text = f"{value:.{digits}g}"
+    text = f"{value or 0.0:.{digits}g}"  # of −0 as well
     if "e" in text:
         mantissa, exponent = text.split("e")
         return f"{mantissa}e{int(exponent)}"
