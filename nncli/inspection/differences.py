@@ -113,6 +113,7 @@ def compare_traces(
     return compare_arrays(a, quantities(b), names=names, step=step, only=True)
 
 
+@np.errstate(all="ignore")  # what was given may be of any size
 def compare_arrays(
     a: Trace,
     arrays: Mapping[str, Array],

@@ -80,6 +80,17 @@ def test_an_unknown_mistake_has_its_ratio_or_its_pattern() -> None:
     assert (found.mistakes, found.ratio, found.pattern) == ((), None, "only row 1")
 
 
+def test_what_would_explain_the_first_alone_is_a_hint() -> None:
+    planted = plant("sigma_prime_of_a", 5)
+    record = record_of(planted.trace)
+    deltas = [name for name in record if name.endswith(".delta")]
+    later = next(n for n in planted.wrong if n.endswith("bias_new"))
+    values = {**planted.wrong, later: planted.wrong[later] + np.arange(3, 3 + record[later].size)}
+    found = check_step(planted.trace, mine(values, deltas[0], later))
+    assert found.explanations == ()
+    assert {made.word for made in found.hints} == {"sigma_prime_of_a"}
+
+
 def test_a_delta_of_the_mean_cost_is_no_mistake() -> None:
     trace = next(t for s in range(9) if len((t := plant("none:", s).trace).inputs) > 2)
     record, n = record_of(trace), len(trace.inputs)

@@ -34,6 +34,7 @@ NAMES = {  # a name: what it means, and which number
     "grads['b2']": ("bias_gradient", 2),
     "fc1.weight.grad": (G, 1),
     "layers.0.weight.grad": (G, 0),
+    "dconv1": (G, 1),
     "∂C/∂W1": (G, 1),
     "delta2": ("delta", 2),
     "δ2": ("delta", 2),

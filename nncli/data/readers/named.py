@@ -17,7 +17,13 @@ from nncli.core import safetensors_format
 from nncli.core.errors import DataError
 from nncli.core.text import join_words, nearest, printable, quote
 from nncli.data.readers.arrays import read_npy, read_whole_npz
-from nncli.data.readers.files import check_expansion, opened, read_upto, utf8_text
+from nncli.data.readers.files import (
+    check_expansion,
+    explain_read_errors,
+    opened,
+    read_upto,
+    utf8_text,
+)
 from nncli.data.readers.read import read_values
 
 Array = NDArray[Any]
@@ -43,7 +49,8 @@ def read_named(path: Path) -> Arrays:
                 f"{printable(path)}: arrays are read from {known}, or from a folder of .csv files"
                 f"{nearest(suffix, READERS)}"
             )
-        arrays = READERS[suffix](path)
+        with explain_read_errors(path):
+            arrays = READERS[suffix](path)
     return clean(arrays, f"{printable(path)}: ")
 
 

@@ -28,6 +28,7 @@ class Named(NamedTuple):
     factor: float = 1.0
 
 
+@np.errstate(all="ignore")  # what was given may be of any size
 def check_step(
     trace: Trace,
     given: Iterable[Named],
@@ -67,6 +68,7 @@ def check_step(
         ratio,
         _pattern(judge, wrong[0]) if wrong else None,
         tuple(notes),
+        () if explanations or not wrong else tuple(m for e in judge.hints() for m in _made(e)),
     )
 
 

@@ -220,16 +220,29 @@ class Judge:
             others: the same step on other samples.
         """
         first = self.wrong_here()[0]
-        every = [
+        every = self._every()
+        found = self._singles(every)
+        found = found or self._other_samples(others()) or self._rounding()
+        found = found or self._singles(self._factors(first)) or self._pairs(first, every)
+        return _best(found)
+
+    def hints(self) -> list[Explanation]:
+        """What explains the first wrong quantity and those before it, whatever comes after."""
+        first = self.wrong_here()[0]
+        found = []
+        for mistake, change in self._every():
+            if self._fits_until(first, change.rules):
+                found.append(Explanation(((mistake, change),), 0))
+        return found
+
+    def _every(self) -> list[tuple[Mistake, Change]]:
+        """Every way to make every mistake in this step; in the cost only where it was given."""
+        return [
             (mistake, change)
             for mistake in MISTAKES.values()
             for change in everywhere(mistake.changes(self.scene))
             if "cost" in self.mine or "cost" not in change.rules
         ]
-        found = self._singles(every)
-        found = found or self._other_samples(others()) or self._rounding()
-        found = found or self._singles(self._factors(first)) or self._pairs(first, every)
-        return _best(found)
 
     def _singles(self, every: Iterable[tuple[Mistake, Change]]) -> list[Explanation]:
         found = []

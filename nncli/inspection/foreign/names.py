@@ -54,6 +54,7 @@ class Target(NamedTuple):
     by_sample: bool
 
 
+@np.errstate(all="ignore")  # what was given may be of any size
 def name_arrays(trace: Trace, arrays: Mapping[str, Array], settled: Mapping[str, str]) -> Naming:
     """Names all arrays.
 

@@ -64,6 +64,7 @@ class Checked:
         first_wrong: the first quantity that does not follow from the ones before it.
         explanations: each explains all that was given; several cannot be told apart. Each is of
             one mistake, or of two that were made together. None: unknown.
+        hints: what would explain the first wrong quantity by itself, where nothing explains all.
         ratio: the constant factor, where there is one.
         pattern: which entries of the first wrong quantity are wrong, in words.
         notes: what was taken how.
@@ -77,6 +78,7 @@ class Checked:
     ratio: float | None
     pattern: str | None
     notes: tuple[str, ...] = ()
+    hints: tuple[Made, ...] = ()
 
     @property
     def right(self) -> bool:

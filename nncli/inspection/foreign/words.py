@@ -83,6 +83,8 @@ def meaning_of(name: str, layers: tuple[str, ...], quantities: frozenset[str]) -
     plain = re.sub(r"(?<=[a-z])(?=[A-Z][a-z]{2})", "_", plain)  # camelCase, but not dW
     numbers = [int(digits) for digits in re.findall(r"-?\d+", plain.replace("_", " "))]
     found_words = re.findall(r"[a-z]+", plain.lower()) or ["?"]
+    if found_words[0][0] == "d" and found_words[0][1:] in KINDS:  # dconv1, dfc2
+        found_words = ["grad", found_words[0][1:], *(found_words[1:] or ["weight"])]
     kind = next((KINDS[word] for word in found_words if word in KINDS), None)
     number = numbers[-1] if numbers else None
     if number is None and found_words[0] in ("output", "out") and len(found_words) > 1:

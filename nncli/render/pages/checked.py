@@ -22,6 +22,22 @@ SYMBOLS = {  # of quantities, in a sentence
     "weight_new": "W new",
     "bias_new": "b new",
 }
+FORMULAS = {  # of quantities, where no mistake is known
+    "z": "z_j = Σ_i a_i w_ij + b_j, a of the layer below",
+    "a": "a = σ(z)",
+    "upstream": "∂C/∂a: a − y for the quadratic cost; below, W δ of the layer above",
+    "sigma_prime": "σ′(z), which for a sigmoid is a (1 − a)",
+    "delta": "δ = (∂C/∂a) ⊙ σ′(z); a − y behind cross-entropy",
+    "downstream": "∂C/∂input = W δ, with the W of the way forward",
+    "weight_gradient": "∂C/∂W = 1/n Σ_x a δᵀ: a of the layer below, δ of this one",
+    "bias_gradient": "∂C/∂b = 1/n Σ_x δ",
+    "weight_update": "ΔW = −η ∂C/∂W, with what the optimizer adds to it",
+    "bias_update": "Δb = −η ∂C/∂b, with what the optimizer adds to it",
+    "weight_new": "W_new = W + ΔW",
+    "bias_new": "b_new = b + Δb",
+    "cost": "C = 1/n Σ_x C_x over the samples of the mini-batch",
+}
+OTHERWISE = Paragraph("Compare what goes into that quantity with its formula.")
 MANY = 8  # samples that are listed
 
 
@@ -101,9 +117,8 @@ def _where(checked: Checked) -> Iterator[Paragraph]:
         )
     yield Paragraph(f"{words}.")
     parts = f"At {first.mine}{place} yours is {first.here:.8g}, right is {first.there:.8g}"
-    if first.wrong < first.entries and checked.pattern:
-        parts += f"; wrong are {checked.pattern}"
-    yield Paragraph(f"{parts}.")
+    pattern = f" Wrong: {checked.pattern}." if checked.pattern else ""
+    yield Paragraph(f"{parts}.{pattern}")
 
 
 def _mistakes(checked: Checked) -> Page:
@@ -113,18 +128,25 @@ def _mistakes(checked: Checked) -> Page:
         if checked.ratio is not None:
             times = f"Yours is {checked.ratio:.6g} times what is right, in every entry."
             page.append(Paragraph(times))
+        quantity = str(checked.first_wrong).rpartition(".")[2]
         page.append(
-            Paragraph(
-                "Compare what goes into that quantity, which is right, with the formula of it: "
-                "nncli inspect-grad shows the products one by one."
-            )
+            Paragraph(f"Right: {FORMULAS[quantity]}") if quantity in FORMULAS else OTHERWISE
         )
+        if checked.hints:
+            words = join_words(dict.fromkeys(made.word for made in checked.hints))
+            page.append(
+                Paragraph(
+                    f"By itself that quantity would come of {words}; but not what you have after "
+                    "it. Were all of them made by the same code?"
+                )
+            )
+        page.append(Paragraph("nncli inspect-grad shows its products one by one."))
         return page
-    words = list(checked.mistakes)
+    mistakes = checked.mistakes
     alike = len(checked.explanations) > 1
-    if alike and len(words) > 1:
+    if alike and len(mistakes) > 1:
         page.append(
-            Paragraph(f"{len(words)} mistakes would give these numbers; nothing tells which.")
+            Paragraph(f"{len(mistakes)} mistakes would give these numbers; nothing tells which.")
         )
     for explanation in _by_word(checked):
         page += _explained(explanation)
@@ -196,5 +218,6 @@ def checked_record(checked: Checked) -> dict[str, Any]:
         ],
         "ratio": checked.ratio,
         "pattern": checked.pattern,
+        "hints": list(dict.fromkeys(made.word for made in checked.hints)),
         "notes": list(checked.notes),
     }
