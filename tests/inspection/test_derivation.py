@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from nncli.core.errors import NncliError
+from nncli.inspection.derivation import backward, forward, gradients
 from nncli.inspection.derivation import lessons as of
 from nncli.inspection.derivation.base import Excerpt, largest
 from nncli.inspection.derivation.derive import derive
 from nncli.inspection.derivation.lessons import Derivation
+from nncli.nn.layers import LAYERS
 from tests.conftest import present
 from tests.inspection.traces import spec_trace, trace_of
 from tests.nn.cases import LAYER_CASES, activation_cases
@@ -350,6 +352,13 @@ def test_the_order_is_forward_cost_back_gradients_step() -> None:
     assert kinds(derived("digits-conv"))[6:14] == [
         *("Sigma", "DenseBack", "Sigma", "DenseBack", "Reshaped", "PoolBack", "Sigma", "ConvBack")
     ]
+
+
+def test_every_kind_of_layer_has_its_lessons() -> None:
+    assert set(forward.FORWARD) == set(LAYERS) - {"flatten"}
+    assert set(backward.BACK) == set(LAYERS)
+    layers = (layer for one in of_cases() for layer in one.trace.layers)
+    assert set(gradients.GRADIENTS) == {x.type for x in layers if x.weight is not None}
 
 
 def test_what_was_derived_before_says_where() -> None:

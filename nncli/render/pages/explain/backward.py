@@ -62,7 +62,8 @@ def sigma(lesson: Sigma) -> Page:
         row("σ′(z)", _some(lesson.sigma_prime, units)),
         row("δ", _some(lesson.delta, units)),
     )
-    slope = SLOPES.get(layer.activation or "", "")
+    words = SLOPES.get(layer.activation or "")
+    slope = "" if words is None else f"Here {words}. "
     if lesson.again is not None:
         return [
             Paragraph(
@@ -73,7 +74,7 @@ def sigma(lesson: Sigma) -> Page:
             hadamard,
             *note(cut),
             aligned(*_written_out(lesson)),
-            Paragraph(f"Here {slope}. {_passed(lesson)}"),
+            Paragraph(f"{slope}{_passed(lesson)}"),
         ]
     whole = "" if units.is_all else f" (the whole of it is {units.total:,}×{units.total:,})"
     return [
@@ -96,7 +97,7 @@ def sigma(lesson: Sigma) -> Page:
             "creeps in:"
         ),
         hadamard,
-        Paragraph(f"Here {slope}. {_passed(lesson)}"),
+        Paragraph(f"{slope}{_passed(lesson)}"),
     ]
 
 

@@ -249,12 +249,13 @@ def norm(lesson: NormForward) -> Page:
 
 def cost(lesson: CostLesson) -> Page:
     trace = lesson.trace
-    row_ = COSTS[trace.cost.name, trace.cost.activation]
+    key = trace.cost.name, trace.cost.activation
+    formula, slope = COSTS.get(key, (trace.cost.meaning, ""))
     shown = lesson.units.indices
     columns = (texts(q[list(shown)]) for q in (lesson.a, lesson.y, lesson.parts, lesson.upstream))
     rows = tuple(zip(map(str, shown), *columns, strict=True))
     count = len(trace.samples)
-    lines = [("C_x", f"{row_[0]} = {n(lesson.cost_of_sample, 8)}")]
+    lines = [("C_x", f"{formula} = {n(lesson.cost_of_sample, 8)}")]
     if count > 1:
         lines.append(("C", f"the mean of C_x over {count} samples = {n(trace.cost_before, 8)}"))
     cut = cut_words(lesson.units, "output", "those with the largest ∂C/∂a")
@@ -263,7 +264,7 @@ def cost(lesson: CostLesson) -> Page:
         aligned(*lines),
         Grid(("output", "a", "y", "part of C_x", "∂C_x/∂a"), rows, words=1),
         *note(cut),
-        Paragraph(row_[1]),
+        *([Paragraph(slope)] if slope else []),
     ]
 
 

@@ -46,7 +46,8 @@ def outer(lesson: Outer) -> Page:
         lesson.units, "unit", "those with the largest |δ|"
     )
     alone = (
-        "The mini-batch has no other sample, so this is ∂C/∂W, and ∂C/∂b is δ."
+        "The mini-batch has no other sample, so this is ∂C/∂W, and ∂C/∂b is δ. Of several each "
+        "would make such a product, and one product of matrices, aᵀ δ, adds all of them up."
         if lesson.samples == 1
         else ""
     )
