@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from nncli.app.opening import spec_file
+from nncli.app.pipeline import early_stop_of
 from nncli.app.records import ComparedRun, Comparison, Difference
 from nncli.core.errors import RunError
 from nncli.core.text import printable
 from nncli.spec import load_spec
 from nncli.spec.dump import differences
 from nncli.spec.words import dotted
+from nncli.training.best import stops_early
 from nncli.training.history import read_history
 from nncli.training.run_folder import notes_on_metrics
 
@@ -62,4 +64,5 @@ def open_compared(path: Path) -> ComparedRun:
         raise RunError(f"{printable(path)}: {there}; a run folder is needed")
     spec, history = load_spec(spec_file(path)), read_history(path)
     notes = (f"{note}; it is compared as it is" for note in notes_on_metrics(path))
-    return ComparedRun(path, spec, history, tuple(notes))
+    has_stopped = stops_early(early_stop_of(spec), history, spec.train.epochs)
+    return ComparedRun(path, spec, history, tuple(notes), has_stopped)

@@ -9,6 +9,7 @@ from nncli.core.errors import DataError, SpecError
 from nncli.core.text import printable
 from nncli.data import Dataset, Pair, read_measured
 from nncli.nn.arrays import Array
+from nncli.training.best import Which
 from nncli.training.evaluate import Outcome, assess
 from nncli.training.run_data import other_values
 from nncli.training.run_files import DATA
@@ -23,6 +24,7 @@ def evaluate(
     targets: str | Path | None = None,
     *,
     worst: int = WORST,
+    weights: Which | None = None,
 ) -> Evaluated:
     """Measures a run's network.
 
@@ -32,11 +34,12 @@ def evaluate(
             data, else its training data.
         targets: the file of the targets, where `data` is one of inputs alone.
         worst: how many of the samples that it does worst on to keep.
+        weights: those after the run's best epoch, or the last; None: the best, where kept.
 
     Raises:
         RunError: the run cannot be read. DataError, SpecError: the data cannot, or do not fit it.
     """
-    run = run if isinstance(run, OpenedRun) else open_run(run)
+    run = run if isinstance(run, OpenedRun) else open_run(run, weights)
     part, samples = _given(run, data, targets) if data is not None else _own(run)
     classes = run.preprocessing.classes is not None
     with run.start_workers() as workers:
@@ -44,7 +47,7 @@ def evaluate(
     return Evaluated(
         run=run.path,
         name=run.spec.name,
-        epoch=run.epoch,
+        used=run.used,
         part=part,
         source=samples.origin.name if samples.origin is not None else "",
         cost_name=run.network.cost.name,

@@ -18,13 +18,19 @@ from nncli.core.text import printable
 from nncli.data import Scaling
 from nncli.exchange.formats import EXPORT_FORMATS, ExportFormat
 from nncli.exchange.trained import Affine, Trained
+from nncli.training.best import Which
 
 SAMPLES = 8  # for formats that come with a check
 SEED = 0
 
 
 def export(
-    run: str | Path, to: str, *, output: str | Path | None = None, overwrite: bool = False
+    run: str | Path,
+    to: str,
+    *,
+    output: str | Path | None = None,
+    overwrite: bool = False,
+    weights: Which | None = None,
 ) -> Exported:
     """Writes the trained network of a run folder for other programs.
 
@@ -32,6 +38,7 @@ def export(
         to: onnx, pytorch (a module, its weights and numbers to check it by), safetensors or npz.
         output: the file to write; by default the run's name, in the current folder.
         overwrite: whether files that are there may be replaced.
+        weights: those after the run's best epoch, or the last; None: the best, where kept.
 
     Raises:
         RunError: the run cannot be read, or a file cannot be written.
@@ -43,14 +50,19 @@ def export(
             f"{printable(to)!r} is no format to export to; known are {', '.join(EXPORT_FORMATS)}"
         )
     format = EXPORT_FORMATS[to]
-    opened = open_run(run)
+    opened = open_run(run, weights)
     stem = _stem(format, opened.spec.name, None if output is None else Path(output))
     network = trained(opened)
     contents = {Path(f"{stem}{suffix}"): text for suffix, text in format.write(network).items()}
     _write_all(contents, overwrite=overwrite)
     files = sorted(contents, key=lambda path: str(path) != f"{stem}{format.suffix}")
     return Exported(
-        to, tuple(files), network, format.scales, (*opened.notes, *format.notes(network))
+        to,
+        tuple(files),
+        network,
+        format.scales,
+        opened.used,
+        (*opened.all_notes, *format.notes(network)),
     )
 
 

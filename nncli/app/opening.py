@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nncli.app.pipeline import build_run_network, fixed_values, prepare
 from nncli.app.records import Prepared
-from nncli.core.errors import RunError, why_damaged
+from nncli.app.run_weights import choose_weights, note_on_weights
+from nncli.core.errors import NncliError, RunError, why_damaged
 from nncli.core.text import count_of, printable
 from nncli.data import Preprocessing, preprocessing_from
 from nncli.nn.network import Network
@@ -19,6 +20,7 @@ from nncli.nn.parallel.worker_pool import WorkerPool, start_workers
 from nncli.spec import Spec, load_spec
 from nncli.spec.dump import ABSENT, differences
 from nncli.spec.words import KeyPath, describe
+from nncli.training.best import UsedWeights, Which
 
 # A spec needs nothing of what reads a run, so that is imported where there is one.
 if TYPE_CHECKING:
@@ -30,13 +32,29 @@ class SpecOrRun(NamedTuple):
     """A spec, or a run folder, prepared for a step.
 
     Attributes:
-        state: of the run's training; None for a spec.
+        state: of the run's training; None for a spec. That of its best epoch has no state of its
+            optimizer.
+        used: which weights of a run these are.
         notes: warnings: what reading the data left out, and what of the run is damaged.
     """
 
     prepared: Prepared
     state: State | None
     notes: tuple[str, ...] = ()
+    used: UsedWeights | None = None
+
+    @property
+    def all_notes(self) -> tuple[str, ...]:
+        """`notes`, and which weights of a run these are."""
+        if self.used is None:
+            return self.notes
+        return (*self.notes, *note_on_weights(self.used), *self._forgotten())
+
+    def _forgotten(self) -> Iterator[str]:
+        links = self.prepared.links
+        if self.state is None or self.state.optimizer or not any(link.state for link in links):
+            return
+        yield "the optimizer begins anew: its state after that epoch was not kept"
 
     def optimizer(self) -> Optimizer:
         """The run's optimizer, with its state.
@@ -45,7 +63,7 @@ class SpecOrRun(NamedTuple):
             RunError: the run's state is of another optimizer.
         """
         optimizer = Optimizer(self.prepared.network, self.prepared.links)
-        if self.state is not None:
+        if self.state is not None and self.state.optimizer:
             from nncli.training.checkpoint import check_optimizer_state
 
             check_optimizer_state(optimizer, self.state)
@@ -53,15 +71,24 @@ class SpecOrRun(NamedTuple):
         return optimizer
 
 
-def open_spec_or_run(path: str | Path, overrides: Sequence[str] = ()) -> SpecOrRun:
+def open_spec_or_run(
+    path: str | Path, overrides: Sequence[str] = (), weights: Which | None = None
+) -> SpecOrRun:
     """What a command given SPEC or RUN works on: a run's network has its trained weights.
+
+    Args:
+        weights: of a run: the last, from which the training would go on, or those after its best
+            epoch, from which it would begin anew; None: the last.
 
     Raises:
         SpecError, DataError: the spec or its data are wrong. RunError: the run cannot be read.
+        NncliError: `weights` of a spec.
     """
     path = Path(path)
     spec = load_spec(spec_file(path), overrides)
     if not os.path.isdir(path):  # unlike Path.is_dir, it knows no path that is too long to ask
+        if weights is not None:
+            raise NncliError(f"--weights {weights}: is for a run folder; {printable(path)} is none")
         prepared = prepare(spec)
         return SpecOrRun(prepared, None, prepared.notes)
     from nncli.training.run_folder import last_state
@@ -70,9 +97,12 @@ def open_spec_or_run(path: str | Path, overrides: Sequence[str] = ()) -> SpecOrR
     state, identity, notes = last_state(path, prepared.network)
     own = load_spec(spec_file(path)) if overrides else spec
     notes = (*notes, *_notes_on_spec(own, identity.spec))
-    prepared.network.parameters[...] = state.parameters
-    prepared.network.restore_state(state.network_state)
-    return SpecOrRun(prepared, state, (*prepared.notes, *notes))
+    chosen = choose_weights(state, weights or "last", path)
+    chosen.put_into(prepared.network)
+    if chosen.used.which == "best":
+        assert state.best is not None
+        state = state.at_best(state.best)
+    return SpecOrRun(prepared, state, (*prepared.notes, *notes), chosen.used)
 
 
 def spec_file(path: str | Path) -> Path:
@@ -96,7 +126,7 @@ class OpenedRun(NamedTuple):
 
     Attributes:
         preprocessing: how inputs are read for it.
-        network: with the weights of its checkpoint, after `epoch` epochs.
+        network: with the weights of its checkpoint that `used` says.
         notes: warnings: what is damaged, and could be done without.
         checksums: of the data that it was trained on; none where an older version trained it.
     """
@@ -105,9 +135,14 @@ class OpenedRun(NamedTuple):
     spec: Spec
     preprocessing: Preprocessing
     network: Network
-    epoch: int
+    used: UsedWeights
     notes: tuple[str, ...] = ()
     checksums: Checksums = MappingProxyType({})
+
+    @property
+    def all_notes(self) -> tuple[str, ...]:
+        """`notes`, and which weights these are."""
+        return (*self.notes, *note_on_weights(self.used))
 
     def start_workers(self) -> WorkerPool:
         """The threads that its forward passes are worth; to be closed."""
@@ -116,11 +151,15 @@ class OpenedRun(NamedTuple):
         return start_workers(self.network, block_for(self.network), self.spec.train.threads)
 
 
-def open_run(path: str | Path) -> OpenedRun:
+def open_run(path: str | Path, weights: Which | None = None) -> OpenedRun:
     """Opens a run folder to use its network.
 
+    Args:
+        weights: those after the best epoch, or the last; None: the best, where they were kept.
+
     Raises:
-        RunError: it is none, or something in it is missing or damaged. SpecError: its spec is.
+        RunError: it is none, or something in it is missing or damaged, or has no best weights.
+        SpecError: its spec is.
     """
     from nncli.training.run_folder import last_state
 
@@ -139,10 +178,10 @@ def open_run(path: str | Path) -> OpenedRun:
         f"{note}; it is used as it is" for note in notes_on_data(path, preprocessing, identity)
     )
     notes = (*notes, *_notes_on_spec(spec, identity.spec), *others)
-    network.parameters[...] = state.parameters
-    network.restore_state(state.network_state)
+    chosen = choose_weights(state, weights, path)
+    chosen.put_into(network)
     checksums = identity.checksums
-    return OpenedRun(path, spec, preprocessing, network, state.epoch, notes, checksums)
+    return OpenedRun(path, spec, preprocessing, network, chosen.used, notes, checksums)
 
 
 def _check_outputs(folder: Path, preprocessing: Preprocessing, network: Network) -> None:

@@ -40,6 +40,7 @@ from nncli.nn.optimizers import SCHEDULES, Link, chain_of
 from nncli.nn.parallel import worker_pool
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.spec import LayerSpec, Spec, WeightedLayerSpec
+from nncli.training.best import EarlyStop
 from nncli.training.steps import Plan
 
 T = TypeVar("T")
@@ -68,6 +69,8 @@ def prepare(spec: Spec, *, weight_files: bool = True) -> Prepared:
         mistakes.of(lambda: check_conditions(spec, classes=data.classes is not None))
     if weight_files:  # a run that has begun goes on as it was
         mistakes.of(lambda: check_keys(spec))
+    if data is not None:
+        mistakes.of(lambda: check_metric(spec, data))
     input_shape = spec.data.shape if data is None else data.input_shape
     layers = network = None
     if unplaced is not None and input_shape is not None:
@@ -270,6 +273,25 @@ def _check_batches(spec: Spec, network: Network, samples: int) -> None:
             ) from error
 
 
+def check_metric(spec: Spec, data: Data) -> None:
+    """Raises SpecError where a training is to be ended by what it does not measure."""
+    stop = spec.train.early_stop
+    if stop is None:
+        return
+    if stop.metric.startswith("validation_") and data.validation is None:
+        raise spec.error_at(
+            ("train", "early_stop", "metric"),
+            f"{stop.metric} needs data to validate on; data.validation: 0.2 holds a fifth of the "
+            "training data back, metric: train_cost does without",
+        )
+    if stop.metric == "validation_accuracy" and data.classes is None:
+        raise spec.error_at(
+            ("train", "early_stop", "metric"),
+            "validation_accuracy needs classes, and the targets are numbers; "
+            "metric: validation_cost takes any",
+        )
+
+
 # 4. Notes, the plan and the optimizer
 
 
@@ -308,7 +330,13 @@ def make_plan(spec: Spec, *, classes: bool) -> Plan:
         shuffle=t.shuffle,
         seed=spec.seed,
         classes=classes,
+        early_stop=early_stop_of(spec),
     )
+
+
+def early_stop_of(spec: Spec) -> EarlyStop | None:
+    stop = spec.train.early_stop
+    return None if stop is None else EarlyStop(**stop.model_dump())
 
 
 def optimizer_links(spec: Spec) -> tuple[Link, ...]:
@@ -391,7 +419,7 @@ def with_defaults(spec: Spec) -> Spec:
 
 
 # The length and pace of a training; and the paths of the data, whose fingerprint is compared.
-SETTINGS = (("train", "epochs"), ("train", "eta"), ("train", "schedule"), ("train", "threads"))
+SETTINGS = tuple(("train", key) for key in ("epochs", "eta", "schedule", "threads", "early_stop"))
 PLACES = (("data", "train"), ("data", "validation"), ("data", "test"))
 MAY_CHANGE = (*SETTINGS, *PLACES)  # while a run goes on
 

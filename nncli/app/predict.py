@@ -12,6 +12,7 @@ from nncli.app.records import Prediction
 from nncli.core.errors import DataError
 from nncli.data import Inputs, read_inputs
 from nncli.nn.arrays import Array
+from nncli.training.best import Which
 from nncli.training.evaluate import Forward
 
 STANDARD_INPUT = "-"
@@ -23,6 +24,7 @@ class Predictions:
     Attributes:
         total: how many samples there are; None where that is known only at the end.
         names: of the outputs; those of the classes, where there are any.
+        used: which of the run's weights make them.
         notes: what the inputs held besides, and what of the run is damaged.
     """
 
@@ -30,7 +32,8 @@ class Predictions:
         self.run = run
         self.total = inputs.total
         self.names = run.preprocessing.output_names
-        self.notes = (*run.notes, *inputs.notes)
+        self.used = run.used
+        self.notes = (*run.all_notes, *inputs.notes)
         self._inputs = inputs
 
     def __iter__(self) -> Iterator[Prediction]:
@@ -45,7 +48,9 @@ class Predictions:
         return Prediction(outputs, preprocessing.output_names, preprocessing.classes)
 
 
-def predict(run: str | Path | OpenedRun, inputs: str | Path | Array) -> Prediction:
+def predict(
+    run: str | Path | OpenedRun, inputs: str | Path | Array, *, weights: Which | None = None
+) -> Prediction:
     """The outputs of a run's network for samples.
 
     Args:
@@ -53,21 +58,24 @@ def predict(run: str | Path | OpenedRun, inputs: str | Path | Array) -> Predicti
         inputs: a table with or without targets, .npy, IDX or .npz; `-` for a table on standard
             input; or an array of samples x features or samples x channels x rows x columns. Inputs
             are scaled as the training data were.
+        weights: those after the run's best epoch, or the last; None: the best, where kept.
 
     Raises:
         RunError, SpecError: the run cannot be read. DataError: the inputs cannot, or do not fit.
     """
-    predictions = predict_blocks(run, inputs)
+    predictions = predict_blocks(run, inputs, weights=weights)
     return predictions.prediction(np.concatenate([block.outputs for block in predictions]))
 
 
-def predict_blocks(run: str | Path | OpenedRun, inputs: str | Path | Array) -> Predictions:
+def predict_blocks(
+    run: str | Path | OpenedRun, inputs: str | Path | Array, *, weights: Which | None = None
+) -> Predictions:
     """As `predict`, for inputs of any length: they are read as the predictions are asked for.
 
     Raises:
         RunError, SpecError, DataError: as `predict`; of a table's rows as they are read.
     """
-    run = run if isinstance(run, OpenedRun) else open_run(run)
+    run = run if isinstance(run, OpenedRun) else open_run(run, weights)
     return Predictions(run, read_inputs(run.preprocessing, _source(inputs), run.network.dtype))
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nncli.nn.network import Network
     from nncli.nn.optimizers import Link
     from nncli.spec import Spec, ValueOrigin
+    from nncli.training.best import UsedWeights
     from nncli.training.conditions import Condition
     from nncli.training.evaluate import Assessment, Evaluation
     from nncli.training.history import Epoch, History
@@ -80,9 +81,11 @@ class Training:
         spec: what was trained.
         network: with its trained parameters.
         history: a record an epoch, those before a resume included.
-        test: on the spec's test data, after the last epoch; None where it names none.
+        test: on the spec's test data, with the weights `used`; None where it names none.
         folder: the run folder, or None where none was asked for.
         conditions: of its spec, and what became of each.
+        used: the weights that a command given the run takes; `network` has the last.
+        has_stopped_early: whether it ended before the last epoch, since none was better.
     """
 
     spec: Spec
@@ -91,6 +94,8 @@ class Training:
     test: Evaluation | None
     folder: Path | None
     conditions: tuple[Outcome, ...] = ()
+    used: UsedWeights | None = None
+    has_stopped_early: bool = False
 
     @property
     def expectations(self) -> tuple[Outcome, ...]:
@@ -198,7 +203,8 @@ class Evaluated(NamedTuple):
     """A run's network measured on some samples.
 
     Attributes:
-        run: its folder, name and how many epochs it was trained.
+        run: its folder, and its name.
+        used: which of its weights it has.
         part: which data: `test`, `validation` or `train` of the run's own, or `data` that were
             given; `source` is the file of the inputs.
         cost_name: quadratic or cross_entropy.
@@ -211,7 +217,7 @@ class Evaluated(NamedTuple):
 
     run: Path
     name: str
-    epoch: int
+    used: UsedWeights
     part: str
     source: str
     cost_name: str
@@ -220,6 +226,11 @@ class Evaluated(NamedTuple):
     assessment: Assessment
     worst: tuple[WorstSample, ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs it was trained."""
+        return self.used.epoch
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> MimeBundle:
         return mime_bundle(self)
@@ -251,12 +262,14 @@ class ComparedRun(NamedTuple):
 
     Attributes:
         notes: warnings: what of its metrics is not as the training wrote it.
+        has_stopped_early: whether it came to its end before the last epoch, since none was better.
     """
 
     path: Path
     spec: Spec
     history: tuple[Epoch, ...]
     notes: tuple[str, ...] = ()
+    has_stopped_early: bool = False
 
     @property
     def lowest_cost(self) -> Epoch | None:
@@ -424,6 +437,7 @@ class Exported(NamedTuple):
         files: the one that was asked for first, then those that belong to it.
         network: what was exported: its name, shapes, scaling and classes.
         scales: whether what was written scales raw inputs by itself.
+        used: which of the run's weights it has.
         notes: what was changed on the way.
     """
 
@@ -431,4 +445,5 @@ class Exported(NamedTuple):
     files: tuple[Path, ...]
     network: Trained
     scales: bool
+    used: UsedWeights
     notes: tuple[str, ...]

@@ -26,6 +26,7 @@ class ReportedRun(NamedTuple):
         divergence: where it diverged, if it did, as its divergence.json has it.
         diagnosis: what its training tells of what is wrong, where its data are still there.
         missing: what could not be read or measured, and why, a line each.
+        notes: which of its weights were measured, where there was a choice.
     """
 
     run: ComparedRun
@@ -37,6 +38,7 @@ class ReportedRun(NamedTuple):
     divergence: Mapping[str, Any] | None = None
     diagnosis: Diagnosis | None = None
     missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Report(NamedTuple):

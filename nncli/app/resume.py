@@ -34,6 +34,7 @@ from nncli.core.text import count_of, printable
 from nncli.nn.parallel.blas import arithmetic
 from nncli.spec import Spec, dump_spec, load_spec
 from nncli.spec.words import dotted
+from nncli.training.best import stops_early
 from nncli.training.checkpoint import RunIdentity, check_optimizer_state
 from nncli.training.checkpoint_writer import CheckpointWriter
 from nncli.training.run_data import DataIdentity, check_same, data_text, mark_of
@@ -117,6 +118,7 @@ def resume(
             trainer = make_trainer(prepared, workers, point.identity.untrained)
             check_optimizer_state(trainer.optimizer, point.state)
             trainer.restore(point.state)
+            trainer.follow(point.history)
             others = _other_arithmetic(point.identity, workers.threads, arithmetic())
             for note in (*prepared.notes, *point.notes, *others):
                 watch.warn(note)
@@ -147,6 +149,14 @@ class PreparedTraining(NamedTuple):
     @property
     def resume_point(self) -> ResumePoint | None:
         return None if self.reopened is None else self.reopened.point
+
+    @property
+    def has_stopped_early(self) -> bool:
+        """Whether a run that is to be resumed had come to its end before its last epoch."""
+        point, plan = self.resume_point, self.prepared.plan
+        if point is None or point.state.samples:
+            return False
+        return stops_early(plan.early_stop, point.history, plan.epochs)
 
     def train(self, *, overwrite: bool = False, **watch: Any) -> Training:
         """Trains to the end; the arguments are those of `nncli.train`, which raises the same."""

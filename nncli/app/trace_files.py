@@ -25,6 +25,7 @@ from nncli.nn.step import Step
 from nncli.nn.trace import LayerTrace, Start, Trace, record_trace
 from nncli.spec.dump import dump_portable
 from nncli.spec.load import parse_spec
+from nncli.training.best import Which
 from nncli.training.trace_file import (
     SUFFIX,
     StepFacts,
@@ -47,24 +48,34 @@ class TraceFile(NamedTuple):
         """Warnings: there are none."""
         return ()
 
+    @property
+    def all_notes(self) -> tuple[str, ...]:
+        """The same: its weights are its own."""
+        return self.notes
+
 
 def open_step(
-    path: str | Path, overrides: Sequence[str] = (), *, is_chosen: bool = False
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    is_chosen: bool = False,
+    weights: Which | None = None,
 ) -> SpecOrRun | TraceFile:
     """What a command that takes a step works on: a spec, a run folder, or a step that was saved.
 
     Args:
         is_chosen: whether samples or a step were asked for, which a trace has already.
+        weights: of a run, as for `open_spec_or_run`.
 
     Raises:
         SpecError, DataError, RunError: as for `open_spec_or_run` and `read_trace`.
     """
     if not is_trace_file(path):
-        return open_spec_or_run(path, overrides)
-    if overrides or is_chosen:
+        return open_spec_or_run(path, overrides, weights)
+    if overrides or is_chosen or weights is not None:
         raise NncliError(
             f"{printable(path)}: is a step that was taken: it has its samples and its spec; leave "
-            "out --samples, --batch, --step and --set"
+            "out --samples, --batch, --step, --weights and --set"
         )
     return read_trace(path)
 

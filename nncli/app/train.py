@@ -9,6 +9,7 @@ from typing import NamedTuple
 from nncli.app.output import check_run_output
 from nncli.app.pipeline import fixed_values, prepare, start_workers, with_defaults
 from nncli.app.records import Prepared, Training
+from nncli.app.run_weights import choose_weights
 from nncli.core.errors import (
     DivergedError,
     HaltedTraining,
@@ -193,10 +194,17 @@ def run_to_end(
             except (InterruptedTraining, HaltedTraining):
                 writer.submit(trainer.sound_state())
                 raise
+            chosen = choose_weights(trainer.state(), None)
+            training = replace(
+                training, used=chosen.used, has_stopped_early=trainer.has_stopped_early
+            )
             if test is not None:
+                last = choose_weights(trainer.state(), "last")
                 classes = prepared.plan.classes
                 evaluator = Evaluator(network, test, classes=classes, workers=workers)
+                chosen.put_into(network)
                 training = replace(training, test=evaluator())
+                last.put_into(network)
             training = replace(training, conditions=trainer.outcomes())
     except StoppedTraining as stopped:
         watch.warn(writer.new_warning())

@@ -30,6 +30,7 @@ Targets = Annotated[
 Worst = Annotated[
     int, typer.Option(metavar="N", min=0, help="How many of the worst samples to show.")
 ]
+WeightsOption = Annotated[options.WeightsWord | None, options.which_weights()]
 Output = Annotated[Path | None, options.output(f"Write to this file: {' '.join(suffixes())}")]
 Open = Annotated[bool, browser.open_option()]
 Overwrite = Annotated[bool, options.overwrite()]
@@ -39,6 +40,7 @@ def evaluate(
     run: RunPath,
     data: Data = None,
     targets: Targets = None,
+    weights: WeightsOption = None,
     worst: Worst = 10,
     output: Output = None,
     open_: Open = False,
@@ -65,10 +67,10 @@ def evaluate(
     kind = browser.suffix_format(output, opens=open_)
     if output is not None:
         check_output(output, overwrite=overwrite, inputs=[run, *filter(None, (data, targets))])
-    opened = open_run(run)
+    opened = open_run(run, options.chosen_weights(weights))
     if output is not None:
         check_output(output, overwrite=overwrite, inputs=opened.spec.files())
-    for note in opened.notes:
+    for note in opened.all_notes:
         say(messages(), note)
     evaluated = measure(opened, data, targets, worst=worst)
     for note in evaluated.notes:

@@ -27,12 +27,14 @@ ToOption = Annotated[
     To, typer.Option("--to", metavar="FORMAT", help=f"{join_words(EXPORT_FORMATS)}.")
 ]
 Output = Annotated[Path | None, options.output("The file to write.", show_default="the run's name")]
+WeightsOption = Annotated[options.WeightsWord | None, options.which_weights()]
 Overwrite = Annotated[bool, options.overwrite(what="files that are there")]
 
 
 def export(
     run: Run,
     to: ToOption,
+    weights: WeightsOption = None,
     output: Output = None,
     overwrite: Overwrite = False,
     format: FormatOption = TableOrJson.table,
@@ -50,5 +52,6 @@ def export(
     from nncli.render.pages.reports import exported_json, exported_text
     from nncli.render.streams import write_text
 
-    done = run_export(run, to.value, output=output, overwrite=overwrite)
+    which = options.chosen_weights(weights)
+    done = run_export(run, to.value, output=output, overwrite=overwrite, weights=which)
     write_text(exported_json(done) if format is TableOrJson.json else exported_text(done))

@@ -46,6 +46,9 @@ StepNumber = Annotated[
     ),
 ]
 Overrides = Annotated[list[str] | None, options.overrides(STEP)]
+WeightsOption = Annotated[
+    options.WeightsWord | None, options.which_weights(STEP, "last: where the training goes on")
+]
 Section = Annotated[
     list[str] | None,
     typer.Option(
@@ -165,6 +168,7 @@ def inspect_grad(
     batch: Batch = False,
     step: StepNumber = 1,
     set_: Overrides = None,
+    weights: WeightsOption = None,
     section: Section = None,
     brief: Brief = False,
     convention: ConventionOption = None,
@@ -276,10 +280,11 @@ def inspect_grad(
         check_output(output, overwrite=overwrite, inputs=[source])
     if save is not None:
         check_save(save, source, overwrite=overwrite)
-    opened = open_step(source, set_ or [], is_chosen=chosen != () or step > 1)
+    which = options.chosen_weights(weights)
+    opened = open_step(source, set_ or [], is_chosen=chosen != () or step > 1, weights=which)
     if output is not None and not isinstance(opened, TraceFile):
         check_output(output, overwrite=overwrite, inputs=opened.prepared.spec.files())
-    for note in opened.notes:
+    for note in opened.all_notes:
         say(messages(), note)
     with DelayedProgressBar(messages()) as progress:
         inspected = inspect_step(

@@ -59,6 +59,25 @@ def overrides(panel: str | None = None) -> Any:
     )
 
 
+class WeightsWord(StrEnum):
+    best = "best"
+    last = "last"
+
+
+def which_weights(panel: str | None = None, default: str = "best, where kept") -> Any:
+    """`--weights`."""
+    return typer.Option(
+        "--weights",
+        help="The weights after the best epoch, or the last.",
+        show_default=default,
+        rich_help_panel=panel,
+    )
+
+
+def chosen_weights(word: WeightsWord | None) -> Any:
+    return None if word is None else word.value
+
+
 def rows(panel: str | None = None) -> Any:
     return typer.Option(
         metavar="A:B", help="These rows of each matrix and table.", rich_help_panel=panel

@@ -26,6 +26,7 @@ Inputs = Annotated[
 ]
 SUFFIXES = " ".join(format.suffixes[0] for format in PREDICTION_FORMATS.values())
 Output = Annotated[Path | None, options.output(f"Write to this file: {SUFFIXES}")]
+WeightsOption = Annotated[options.WeightsWord | None, options.which_weights()]
 Overwrite = Annotated[bool, options.overwrite()]
 FormatOption = Annotated[
     FormatWord | None,
@@ -36,6 +37,7 @@ FormatOption = Annotated[
 def predict(
     run: RunPath,
     inputs: Inputs,
+    weights: WeightsOption = None,
     output: Output = None,
     overwrite: Overwrite = False,
     format: FormatOption = None,
@@ -62,7 +64,8 @@ def predict(
         kind = format_by_suffix(output, suffixes())
     if output is not None:
         check_output(output, overwrite=overwrite, inputs=[inputs])
-    predictions = predict_blocks(run, inputs)
+    which = options.chosen_weights(weights)
+    predictions = predict_blocks(run, inputs, weights=which)
     formulas = note_on_formulas(predictions.names) if kind == "csv" else ()
     for note in (*predictions.notes, *formulas):
         messages().print(note, soft_wrap=True)

@@ -17,6 +17,7 @@ Output = Annotated[
     Path | None, options.output(f"Write the report to this file: {' '.join(suffixes())}")
 ]
 Open = Annotated[bool, browser.open_option()]
+WeightsOption = Annotated[options.WeightsWord | None, options.which_weights()]
 Overwrite = Annotated[bool, options.overwrite()]
 Worst = Annotated[
     int, typer.Option(metavar="N", min=0, help="How many of the worst samples to show.")
@@ -28,6 +29,7 @@ def report(
     output: Output = None,
     open_: Open = False,
     overwrite: Overwrite = False,
+    weights: WeightsOption = None,
     worst: Worst = 10,
     format: options.FormatOption = options.TableOrJson.table,
 ) -> None:
@@ -49,12 +51,13 @@ def report(
     kind = browser.suffix_format(output, opens=open_)
     if output is not None:
         check_output(output, overwrite=overwrite, inputs=runs)
-    made = report_on(runs, worst=worst)
+    which = options.chosen_weights(weights)
+    made = report_on(runs, worst=worst, weights=which)
     if output is not None:
         read = [file for each in made.runs for file in each.run.spec.files()]
         check_output(output, overwrite=overwrite, inputs=read)
     for each in made.runs:
-        for note in (*each.run.notes, *each.missing):
+        for note in (*each.run.notes, *each.missing, *each.notes):
             say(messages(), note)
     if kind is not None:
         content = formats.write(kind, report_document(made))

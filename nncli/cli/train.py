@@ -182,7 +182,13 @@ def train(
         last=tables is not When.none,
         full=full,
     )
-    screen = TrainingScreen(begun.prepared, begun.resume_point, due, quiet=as_json)
+    screen = TrainingScreen(
+        begun.prepared,
+        begun.resume_point,
+        due,
+        quiet=as_json,
+        has_stopped_early=begun.has_stopped_early,
+    )
     # A resumed network has learnt: how it began is not known any more.
     start = () if begun.reopened is not None else first_states(begun.prepared)
     kept: dict[int, InspectedStep] = {}  # steps that were written down
@@ -265,7 +271,7 @@ def _train(
             screen.warn(f"kept step {failure.step:,} in {', '.join(map(printable, paths))}")
 
     def on_event(event: "Epoch | Progress", trainer: "Trainer") -> None:
-        screen.on_event(event, trainer.trace)
+        screen.on_event(event, trainer.trace, is_last=trainer.is_done)
         if stop.requested:
             place = screen.place(trainer.epoch, trainer.samples)
             raise InterruptedTraining(f"interrupted; saved {place}")

@@ -23,8 +23,9 @@ from nncli.spec.layers import (
     WeightedLayerSpec,
 )
 from nncli.spec.load import load_spec, override_spec, parse_spec
-from nncli.spec.models import ConstantSchedule, Spec, StepSchedule, TrainSpec
+from nncli.spec.models import Spec, TrainSpec
 from nncli.spec.nodes import ValueOrigin
+from nncli.spec.schedules import ConstantSchedule, StepSchedule
 
 __all__ = [
     "LAYERS",

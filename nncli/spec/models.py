@@ -22,7 +22,7 @@ from pydantic_core import ErrorDetails
 from nncli.core.errors import SpecError
 from nncli.core.files import file_and_array
 from nncli.core.layouts import Layout
-from nncli.core.text import brief, count_of, join_words, quote
+from nncli.core.text import brief, join_words, quote
 from nncli.nn.costs import COSTS, activations_of
 from nncli.spec import inline, nodes, values
 from nncli.spec.conditions import (
@@ -36,94 +36,13 @@ from nncli.spec.conditions import (
 from nncli.spec.data import DataSpec, PairSpec
 from nncli.spec.layers import LAYERS, AnyLayer
 from nncli.spec.nodes import Problem, SpecSource, ValueOrigin
-from nncli.spec.values import Model, tag, union_by_type, unknown_word, word, wrong
+from nncli.spec.schedules import SCHEDULES, ConstantSchedule, Schedule
+from nncli.spec.train import EarlyStopSpec
+from nncli.spec.values import Model, tag, union_by_type, word, wrong
 from nncli.spec.words import KeyPath, describe, look_alikes, nearest, parse_path, suggestion
 
 _COSTS = tuple(dict.fromkeys(row.name for row in COSTS))
 Cost = Annotated[str, values.among(_COSTS), values.enum(_COSTS)]
-
-
-class ScheduleSpec(Model):
-    """How η changes from epoch to epoch; one model for each of `nncli.nn.optimizers.SCHEDULES`."""
-
-    type: str
-
-    def settings(self, epochs: int) -> dict[str, Any]:
-        """Those of the engine's schedule, in a training of so many epochs."""
-        return self.model_dump(exclude={"type"})
-
-    def note(self, epochs: int) -> tuple[str, str] | None:
-        """A key, and what there is to say of it in a training of so many epochs."""
-        return None
-
-
-class ConstantSchedule(ScheduleSpec):
-    """η stays as it is."""
-
-    type: Literal["constant"] = Field(description="η stays as it is.")
-
-
-class StepSchedule(ScheduleSpec):
-    """η is multiplied by gamma every `step_size` epochs."""
-
-    type: Literal["step"] = Field(description="η times gamma every step_size epochs.")
-    step_size: values.Count = Field(description="Epochs from one step to the next.", examples=[10])
-    gamma: values.Decay = Field(0.1, description="The factor.")
-
-
-class ExponentialSchedule(ScheduleSpec):
-    """η is multiplied by gamma every epoch."""
-
-    type: Literal["exponential"] = Field(description="η times gamma every epoch.")
-    gamma: values.Decay = Field(description="The factor.", examples=[0.95])
-
-
-class CosineSchedule(ScheduleSpec):
-    """η falls to `eta_min` along half a cosine."""
-
-    type: Literal["cosine"] = Field(description="η falls to eta_min along half a cosine.")
-    eta_min: values.NotNegative = Field(0.0, description="Where η ends.")
-    t_max: values.Count | None = Field(
-        None, description="Epochs until η has come to eta_min. By default all of them."
-    )
-
-    def settings(self, epochs: int) -> dict[str, Any]:
-        return super().settings(epochs) | {"t_max": self.t_max or epochs}
-
-    def note(self, epochs: int) -> tuple[str, str] | None:
-        if self.t_max is None or self.t_max >= epochs - 1:
-            return None
-        return (
-            "t_max",
-            f"after {count_of(self.t_max, 'epoch')} η has come to {self.eta_min:g}, and then it "
-            f"rises again; the training has {epochs:,}",
-        )
-
-
-SCHEDULES: dict[str, type[ScheduleSpec]] = {
-    "constant": ConstantSchedule,
-    "step": StepSchedule,
-    "exponential": ExponentialSchedule,
-    "cosine": CosineSchedule,
-}
-
-
-def _constant_by_word(value: Any) -> Any:
-    if value == "constant":
-        return {"type": "constant"}
-    if isinstance(value, str) and value in SCHEDULES:
-        raise wrong(f"expected a mapping such as {{type: {value}, ...}}, got the word '{value}'")
-    if isinstance(value, str):
-        raise unknown_word(value, tuple(SCHEDULES))
-    return value
-
-
-if TYPE_CHECKING:
-    _Schedule = ScheduleSpec
-else:
-    _Schedule = Annotated[
-        union_by_type(SCHEDULES, "{type: step, step_size: 10}"), BeforeValidator(_constant_by_word)
-    ]
 
 
 _COST = (
@@ -210,8 +129,13 @@ class TrainSpec(Model):
     threads: values.Threads = Field(
         "auto", description="How many threads share the work. By default as many as are worth it."
     )
-    schedule: _Schedule = Field(
+    schedule: Schedule = Field(
         ConstantSchedule(type="constant"), description="How η changes from epoch to epoch."
+    )
+    early_stop: EarlyStopSpec | None = Field(
+        None,
+        description="Ends the training where epochs bring no improvement any more: "
+        "{patience: 10, metric: validation_cost}. By default it goes through all epochs.",
     )
     init_from: inline.PathOrNone = Field(
         None,
@@ -358,6 +282,7 @@ OWNERS: dict[str, type[Model]] = {
     "train": TrainSpec,
     "expect": ExpectSpec,
     "break": BreakSpec,
+    "early_stop": EarlyStopSpec,
     "<pair>": PairSpec,
     **{
         tag(kind): model

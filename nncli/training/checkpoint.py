@@ -19,6 +19,7 @@ from nncli.nn.arrays import Array
 from nncli.nn.network import Network
 from nncli.nn.optimizers import Optimizer
 from nncli.nn.trace import Start
+from nncli.training.best import METRICS, Best
 from nncli.training.history import Marks, marks_from
 from nncli.training.run_data import Checksums, Fingerprint, checksums_from
 from nncli.training.tallies import TallyState, states_from
@@ -26,12 +27,14 @@ from nncli.training.tallies import TallyState, states_from
 FORMAT, VERSION = "nncli.checkpoint/", 1
 POSITION = ("epoch", "samples", "cost_sum", "steps_taken", "seconds")
 INTEGERS = ("epoch", "samples", "steps_taken")
+MARKS = ("epoch", "steps_taken", "metric", "value")
 LARGEST_COUNT = 2**63 - 1
 # What damaged bytes raise.
 DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 NO_CONDITIONS = '{"tallies": []}'
 LONGEST_WORD = 200  # characters of a version or a kernel
 CHECKSUM_KEY, NO_CHECKSUM = b'"checksum": "', b"0" * 8
+BEST = "best"  # best.dense1.weight: the weights after the best epoch, where it is not the last
 
 
 class State(NamedTuple):
@@ -47,6 +50,7 @@ class State(NamedTuple):
         optimizer: the optimizer's state by name: vectors as `parameters`, and counters.
         network_state: what the layers keep from step to step, see `Network.state`.
         conditions: what has become of the training's conditions, see `Watch.state`.
+        best: the best epoch so far; None where nothing says which one that is.
     """
 
     epoch: int
@@ -58,11 +62,32 @@ class State(NamedTuple):
     optimizer: Mapping[str, Array]
     network_state: Mapping[str, Array] = MappingProxyType({})
     conditions: tuple[TallyState, ...] = ()
+    best: Best | None = None
 
     @property
     def start(self) -> Start:
         """What the next step starts from."""
         return Start(self.parameters, self.optimizer, self.network_state)
+
+    def is_at(self, best: Best) -> bool:
+        """Whether the weights here are those of `best`."""
+        return (best.epoch, 0) == (self.epoch, self.samples)
+
+    def at_best(self, best: Best) -> "State":
+        """The state after the best epoch, as far as it is known: its optimizer's is not kept."""
+        if self.is_at(best):
+            return self
+        return State(
+            epoch=best.epoch,
+            samples=0,
+            cost_sum=0.0,
+            steps_taken=best.steps_taken,
+            seconds=0.0,
+            parameters=best.parameters,
+            optimizer={},
+            network_state=best.network_state,
+            best=best,
+        )
 
 
 class RunIdentity(NamedTuple):
@@ -111,11 +136,16 @@ def pack_checkpoint(network: Network, state: State, identity: RunIdentity) -> by
             arrays |= {f"{key}.{name}": part for name, part in network.named(array).items()}
         else:
             arrays[key] = array
+    best = state.best
+    if best is not None and not state.is_at(best):
+        kept = {**network.named(best.parameters), **best.network_state}
+        arrays |= {f"{BEST}.{name}": array for name, array in kept.items()}
     metadata = {
         "format": f"{FORMAT}{VERSION}",
         "checksum": NO_CHECKSUM.decode(),
         "place": to_json({key: getattr(state, key) for key in POSITION}),
         **_conditions(state),
+        **({} if best is None else {BEST: to_json({key: getattr(best, key) for key in MARKS})}),
         "terms": to_json(
             identity._replace(
                 checksums=dict(identity.checksums),
@@ -149,14 +179,15 @@ def read_checkpoint(path: Path, network: Network) -> tuple[State, RunIdentity]:
     try:
         position = _position(metadata["place"])
         conditions = states_from(from_json(metadata.get("conditions", NO_CONDITIONS)))
+        mark = _best_mark(metadata[BEST], position) if BEST in metadata else None
     except DAMAGE as error:
         raise DamagedError(f"{name}: damaged: {printable(why_damaged(error))}") from error
     # velocity.dense1.weight is of a vector, a name without dots a counter.
-    vectors = {key.split(".")[0] for key in arrays if key.count(".") == 2}
+    vectors = {key.split(".")[0] for key in arrays if key.count(".") == 2} - {BEST}
     optimizer = {key: _flat(name, network, arrays, f"{key}.") for key in vectors}
     optimizer |= {key: array for key, array in arrays.items() if "." not in key}
     parameters = _flat(name, network, arrays, "")
-    kept = {key: _checked(name, arrays, key, array) for key, array in network.state.items()}
+    kept = _kept(name, network, arrays, "")
     state = State(
         parameters=parameters,
         optimizer=optimizer,
@@ -164,6 +195,14 @@ def read_checkpoint(path: Path, network: Network) -> tuple[State, RunIdentity]:
         conditions=conditions,
         **position,
     )
+    if mark is not None:
+        best = Best(**mark, parameters=parameters, network_state=kept)
+        if not state.is_at(best):
+            best = best._replace(
+                parameters=_flat(name, network, arrays, f"{BEST}."),
+                network_state=_kept(name, network, arrays, f"{BEST}."),
+            )
+        state = state._replace(best=best)
     return state, identity
 
 
@@ -226,6 +265,19 @@ def _position(text: str) -> dict[str, Any]:
         if not is_sound or (kind is int and not 0 <= number <= LARGEST_COUNT):
             raise Malformed(f"{key} is {number!r}")
     return position
+
+
+def _best_mark(text: str, position: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers of a Best, from their JSON."""
+    mark = {key: from_json(text)[key] for key in MARKS}
+    for key, limit in (("epoch", position["epoch"]), ("steps_taken", position["steps_taken"])):
+        if type(mark[key]) is not int or not 1 <= mark[key] <= limit:
+            raise Malformed(f"{key} of its best epoch is {mark[key]!r}")
+    if mark["metric"] not in METRICS:
+        raise Malformed(f"metric of its best epoch is {mark['metric']!r}")
+    if not _is_number(mark["value"]) or not math.isfinite(mark["value"]):
+        raise Malformed(f"value of its best epoch is {mark['value']!r}")
+    return mark
 
 
 def _identity_in(name: str, metadata: Mapping[str, str]) -> RunIdentity:
@@ -294,6 +346,14 @@ def _flat(name: str, network: Network, arrays: safetensors_format.Arrays, prefix
     for key, view in network.named(flat).items():
         view[...] = _checked(name, arrays, prefix + key, view)
     return flat
+
+
+def _kept(
+    name: str, network: Network, arrays: safetensors_format.Arrays, prefix: str
+) -> dict[str, Array]:
+    """The arrays of the state of a network's layers, if all are there and fit."""
+    state = network.state.items()
+    return {key: _checked(name, arrays, prefix + key, array) for key, array in state}
 
 
 def _checked(name: str, arrays: safetensors_format.Arrays, key: str, like: Array) -> Array:

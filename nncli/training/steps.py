@@ -20,6 +20,7 @@ from nncli.nn.optimizers import Optimizer, Schedule
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import SampleSource, Step
 from nncli.nn.trace import Start, Trace, record_trace
+from nncli.training.best import EarlyStop
 
 PROGRESS_STEPS = 32  # from one call of `progress` to the next
 
@@ -43,7 +44,8 @@ class Plan(NamedTuple):
     """How to train: η and its schedule, how long, on what mini-batches.
 
     `seed` orders the samples of every epoch, and what layers draw follows from it. `classes`:
-    whether targets are one-hot, so that there is an accuracy to measure.
+    whether targets are one-hot, so that there is an accuracy to measure. `early_stop`: None: it
+    goes on to the last epoch.
     """
 
     eta: float
@@ -53,6 +55,7 @@ class Plan(NamedTuple):
     shuffle: bool
     seed: int
     classes: bool
+    early_stop: EarlyStop | None = None
 
     def eta_in(self, epoch: int) -> float:
         """η in an epoch, the first being 1."""

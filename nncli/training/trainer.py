@@ -13,6 +13,7 @@ from nncli.nn.optimizers import Optimizer
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import Step
 from nncli.nn.trace import Trace, measure, record_trace
+from nncli.training.best import DEFAULT_METRIC, Best, Patience, is_better, metric_of
 from nncli.training.checkpoint import State
 from nncli.training.conditions import Condition, Failure
 from nncli.training.divergence import (
@@ -23,7 +24,7 @@ from nncli.training.divergence import (
     untrained_cost,
 )
 from nncli.training.evaluate import Evaluator
-from nncli.training.history import Divergence, Epoch, Event, Progress
+from nncli.training.history import Divergence, Epoch, Event, History, Progress
 from nncli.training.steps import Plan, Rows, SampleSet, StepRunner
 from nncli.training.tallies import Outcome
 from nncli.training.watch import Watch
@@ -35,7 +36,7 @@ SNAPSHOT_INTERVAL = 5.0  # seconds between two states that are kept within a lon
 class Trainer:
     """A training under way. Iterate over `events()`; between two events everything is at rest.
 
-    `epoch`, `samples`, `cost_sum`, `steps_taken` and `seconds` are those of `State`.
+    `epoch`, `samples`, `cost_sum`, `steps_taken`, `seconds` and `best` are those of `State`.
 
     Attributes:
         evaluator: of the samples that are evaluated after an epoch.
@@ -71,6 +72,10 @@ class Trainer:
         self.cost_sum = 0.0
         self.steps_taken = 0
         self.seconds = 0.0
+        self.best: Best | None = None
+        stop = plan.early_stop
+        self.patience = None if stop is None else Patience(stop)
+        self._metric = DEFAULT_METRIC if stop is None else stop.metric
         evaluated = train if validation is None else validation
         self.evaluator = Evaluator(network, evaluated, classes=plan.classes, workers=workers)
         self._has_validation = validation is not None
@@ -96,9 +101,19 @@ class Trainer:
 
     def events(self) -> Iterator[Event]:
         """Trains to the end, to a divergence, or to a failure that stops it."""
-        while self.epoch < self.plan.epochs:
+        while not self.is_done:
             if not (yield from self._run_epoch()):
                 return
+
+    @property
+    def has_stopped_early(self) -> bool:
+        """Whether it has come to its end for want of a better epoch."""
+        is_over = self.patience is not None and self.patience.is_over
+        return is_over and 0 < self.epoch < self.plan.epochs and not self.samples
+
+    @property
+    def is_done(self) -> bool:
+        return self.epoch >= self.plan.epochs or self.has_stopped_early
 
     def state(self) -> State:
         """A copy of all that the training needs to go on from here."""
@@ -112,11 +127,13 @@ class Trainer:
             optimizer=self.optimizer.copy_state(),
             network_state=self.network.copy_state(),
             conditions=self.watch.state() if self.watch else (),
+            best=self.best,
         )
 
     def restore(self, state: State) -> None:
         """Sets the training to `state`; from there it goes on to the same end."""
         self.epoch, self.samples, self.cost_sum, self.steps_taken, self.seconds = state[:5]
+        self.best = state.best
         self._runner.restore(state.start)
         if self.watch is not None:
             self.watch.restore(state.conditions)
@@ -125,6 +142,21 @@ class Trainer:
     def outcomes(self) -> tuple[Outcome, ...]:
         """What has become of the conditions; of a training that diverged, up to there."""
         return self._outcomes or (self.watch.outcomes() if self.watch else ())
+
+    def follow(self, history: History) -> None:
+        """Takes up a training whose epochs so far are `history`, after `restore`.
+
+        They may have been judged by another metric: of the weights that were kept, the value of
+        this one is looked up.
+        """
+        values = history.column(self._metric)
+        if self.patience is not None:
+            self.patience.see(values)
+        if self.best is not None and self.best.metric != self._metric:
+            value = values[self.best.epoch - 1]
+            kept = None if value is None else self.best._replace(metric=self._metric, value=value)
+            self.best = kept
+            self._sound_states = deque([self.state()])
 
     def sound_state(self) -> State:
         """The state here, or where some of it is not finite, the last one that was sound."""
@@ -159,6 +191,15 @@ class Trainer:
             states.popleft()
         states.append(self.state())
 
+    def _keep_best(self, epoch: Epoch) -> None:
+        """Keeps the weights after an epoch, the last sound state, where none were better."""
+        value = metric_of(epoch, self._metric)
+        best, state = self.best, self._sound_states[-1]
+        if value is not None and (best is None or is_better(self._metric, value, best.value)):
+            kept = (state.parameters, state.network_state)
+            self.best = Best(self.epoch, self.steps_taken, self._metric, value, *kept)
+            self._sound_states[-1] = state._replace(best=self.best)
+
     def _run_epoch(self) -> Generator[Event, None, bool]:
         """One epoch, or the rest of it; returns whether the training goes on."""
         eta, count = self.plan.eta_in(self.epoch + 1), len(self.train.index)
@@ -189,6 +230,7 @@ class Trainer:
             yield self._divergence(evaluated)
             return False
         self._remember_state()
+        self._keep_best(epoch)
         yield epoch
         noticed = self.watch.take() if self.watch else []
         for failure in noticed:
@@ -323,6 +365,9 @@ class Trainer:
             last_batch=step.n,
             layers=layers,
         )
+        if self.patience is not None:
+            self.patience.see([metric_of(epoch, self._metric)])
         if self.watch is not None:
-            self.watch.complete(epoch, step, self.steps_taken, step_cost)
+            is_end = self.is_done
+            self.watch.complete(epoch, step, self.steps_taken, step_cost, is_end=is_end)
         return epoch

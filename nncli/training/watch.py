@@ -146,9 +146,12 @@ class Watch:
 
     # Epochs
 
-    def complete(self, epoch: Epoch, step: Step, number: int, cost: float) -> None:
-        """Looks at the end of an epoch, whose last step `number` is in the workspace `step`."""
-        is_end = epoch.epoch == self.plan.epochs
+    def complete(self, epoch: Epoch, step: Step, number: int, cost: float, *, is_end: bool) -> None:
+        """Looks at the end of an epoch, whose last step `number` is in the workspace `step`.
+
+        Args:
+            is_end: whether the training ends with it.
+        """
         due = [tally for tally in self._of_epochs if _is_due(tally.condition, epoch.epoch, is_end)]
         if not due:
             return

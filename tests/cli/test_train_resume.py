@@ -147,8 +147,8 @@ def test_a_folder_that_is_gone_is_not_to_go_on_with(
 
     own = TrainingScreen.on_event
 
-    def remove(screen: TrainingScreen, *event: Any) -> None:
-        own(screen, *event)
+    def remove(screen: TrainingScreen, *event: Any, **more: Any) -> None:
+        own(screen, *event, **more)
         shutil.rmtree(tmp_path / "run", ignore_errors=True)
         if is_interrupted:
             os.kill(os.getpid(), signal.SIGINT)

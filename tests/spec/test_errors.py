@@ -256,7 +256,7 @@ def test_empty_sections() -> None:
         "an empty list",
         "f.yaml:4:8: train: expected a mapping of keys (eta, epochs, batch_size, cost, optimizer, "
         "momentum, nesterov, weight_decay, decoupled_weight_decay, shuffle, threads, schedule, "
-        "init_from, weights_layout), got 3",
+        "early_stop, init_from, weights_layout), got 3",
     ]
 
 

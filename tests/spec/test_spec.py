@@ -24,6 +24,7 @@ from nncli.spec import (
     models,
     parse_spec,
 )
+from nncli.spec.schedules import SCHEDULES
 from nncli.spec.schema import schema
 
 EXAMPLE = """\
@@ -159,6 +160,7 @@ train:
   threads: auto
   schedule:
     type: constant
+  early_stop: null
   init_from: null
   weights_layout: nncli
 """
@@ -349,7 +351,7 @@ def test_schedules_are_those_of_the_engine() -> None:
         "exponential": ({"gamma": 0.5}, [1, 0.5, 0.25, 0.125, 0.0625]),
         "cosine": ({"eta_min": 0.5}, [0.75 + 0.25 * math.cos(math.pi * k / 5) for k in range(5)]),
     }
-    assert list(models.SCHEDULES) == list(optimizers.SCHEDULES) == list(wanted)
+    assert list(SCHEDULES) == list(optimizers.SCHEDULES) == list(wanted)
     for kind, (keys, etas) in wanted.items():
         chosen = train_of(schedule={"type": kind, **keys}).schedule
         schedule = optimizers.SCHEDULES[kind](**chosen.settings(5))

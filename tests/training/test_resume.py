@@ -633,8 +633,8 @@ class TestChanges:
             nncli.resume(tmp_path / "run", overrides=["seed=4"])
         assert str(caught.value).endswith(
             "; what can change on the way is train.epochs, train.eta, train.schedule, "
-            "train.threads, expect, break, and where the data lie (data.train, data.validation, "
-            "data.test)"
+            "train.threads, train.early_stop, expect, break, and where the data lie (data.train, "
+            "data.validation, data.test)"
         )
 
     def test_another_spec_names_what_differs(self, tmp_path: Path) -> None:

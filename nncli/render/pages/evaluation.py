@@ -16,6 +16,7 @@ from nncli.render.text import NONE, number, percent, plain, without_folders
 from nncli.render.web.report import evaluation_page as web_page
 from nncli.render.widgets.pictures import ConfusionMap, Gallery, Picture
 from nncli.render.widgets.tables import Column, Columns
+from nncli.training.best import UsedWeights
 from nncli.training.evaluate import ClassCounts, Fit
 
 MOST_CLASSES = 30  # of a confusion matrix that is shown
@@ -52,8 +53,15 @@ def heading(evaluated: Evaluated) -> Text:
         source = without_folders(source)
     where = " of ".join(filter(None, [PARTS[evaluated.part], source]))
     text = plain(evaluated.name, "bold")
-    text.append(f" after {count_of(evaluated.epoch, 'epoch')}, on {n}: {where}", "not bold")
+    text.append(f" {trained(evaluated.used)}, on {n}: {where}", "not bold")
     return text
+
+
+def trained(used: UsedWeights) -> str:
+    """After how many epochs the weights are those that are used."""
+    if used.which == "last" or used.epoch == used.last_epoch:
+        return f"after {count_of(used.epoch, 'epoch')}"
+    return f"after epoch {used.epoch:,} of {used.last_epoch:,}, the best by {used.metric}"
 
 
 def figures(evaluated: Evaluated) -> list[RenderableType]:
@@ -269,6 +277,7 @@ def evaluation_record(evaluated: Evaluated) -> dict[str, Any]:
         "name": evaluated.name,
         "run": str(evaluated.run),
         "epoch": evaluated.epoch,
+        "weights": evaluated.used._asdict(),
         "data": {"part": evaluated.part, "source": evaluated.source},
         "samples": assessment.samples,
         "cost": {"name": evaluated.cost_name, "value": assessment.cost},

@@ -39,7 +39,7 @@ from nncli.render.pages.report import (
     report_screen,
     training_document,
 )
-from nncli.render.pages.training import curves, outcome
+from nncli.render.pages.training import curves, training_outcome
 from nncli.render.terminal import TerminalPage
 from nncli.render.text import Extent
 
@@ -142,10 +142,11 @@ def _(record: Training) -> Shown:
     def screen() -> RenderableType:
         if not len(record.history):
             return "No epoch was completed."
-        return Group(curves(record.history, outputs), outcome(record.history, record.test))
+        return Group(curves(record.history, outputs), training_outcome(record))
 
     folder = record.folder or Path(record.spec.name)
-    run = ComparedRun(folder, record.spec, tuple(record.history))
+    stopped = record.has_stopped_early
+    run = ComparedRun(folder, record.spec, tuple(record.history), has_stopped_early=stopped)
     return training_document(record, run), screen
 
 

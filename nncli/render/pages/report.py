@@ -112,7 +112,7 @@ def report_screen(report: Report) -> RenderableType:
     run, parts = each.run, list[RenderableType]()
     if run.history:
         history = History(run.history)
-        parts += [curves(history, outputs_of(run)), outcome(history, None), ""]
+        parts += [curves(history, outputs_of(run)), outcome(history), ""]
     parts += [TerminalPage([*_warnings(each), *_verdict(each)]), ""]
     parts += [Facts(list(_facts(each))), ""]
     parts += [TerminalPage([Paragraph(line, note=True)]) for line in each.missing]
@@ -184,6 +184,8 @@ def _warnings(each: ReportedRun) -> Iterator[Block]:
     done = run.history[-1].epoch if run.history else 0
     if each.divergence is not None:
         yield from _divergence(each.divergence)
+    elif run.has_stopped_early:
+        yield Paragraph("The training ended early: no epoch had been better for a while.")
     elif done < run.spec.train.epochs:
         yield Paragraph(
             "The training did not come to its end: it was stopped, or it still goes on; "
@@ -287,7 +289,7 @@ def _parts(each: ReportedRun, *, several: bool) -> tuple[Page, Evaluated | None,
     else:
         above.append(Paragraph(heading(each.evaluated).plain))
         above += [Paragraph(note, note=True) for note in each.evaluated.notes]
-    above += [Paragraph(line, note=True) for line in each.missing]
+    above += [Paragraph(line, note=True) for line in (*each.missing, *each.notes)]
     below: Page = []
     if each.layers is not None:
         below += [Heading("The network", 1), network_grid(each.layers)]

@@ -35,6 +35,7 @@ def exported_json(exported: Exported) -> str:
             "output_shape": network.network.output_shape,
             "classes": network.classes,
             "scales_inputs": exported.scales and network.scaling is not None,
+            "weights": exported.used._asdict(),
             "notes": exported.notes,
         },
         indent=2,

@@ -24,7 +24,6 @@ from nncli.render.text import duration, number, percent, plain, shape
 from nncli.render.widgets.curve import Curves, Series, accuracy_curves
 from nncli.render.widgets.tables import Facts
 from nncli.training.conditions import Failure
-from nncli.training.evaluate import Evaluation
 from nncli.training.history import Divergence, Epoch, History, divergence_record
 from nncli.training.history import Progress as StepProgress
 from nncli.training.run_folder import ResumePoint
@@ -53,16 +52,24 @@ class TrainingScreen(ExitStack):
     """Results on standard output; on standard error a bar, while the training runs."""
 
     def __init__(
-        self, prepared: Prepared, point: ResumePoint | None, tables: Tables, *, quiet: bool
+        self,
+        prepared: Prepared,
+        point: ResumePoint | None,
+        tables: Tables,
+        *,
+        quiet: bool,
+        has_stopped_early: bool = False,
     ) -> None:
         """
         Args:
             point: where a run is resumed; None where one begins.
+            has_stopped_early: whether that run had come to its end before its last epoch.
         """
         super().__init__()
         self.prepared = prepared
         self.point = point
         self.tables = tables
+        self.has_stopped_early = has_stopped_early
         self.results = results(quiet=quiet)
         self.messages = messages()
         self.bar = Bar(self.messages, prepared.spec.train.epochs, len(prepared.data.train))
@@ -72,14 +79,23 @@ class TrainingScreen(ExitStack):
         """What is about to be trained; and the last table, where all of it is done already."""
         self._show_plan()
         epochs = self.prepared.spec.train.epochs
+        if self.point is not None and self.has_stopped_early:
+            epochs = self.point.state.epoch
         is_done = self.point is not None and self.point.state.epoch == epochs
         if self.point is not None and is_done and self.tables.are_due(epochs, epochs):
             self._show_step(self.point.history[-1], None)
 
-    def on_event(self, event: Epoch | StepProgress, trace: Callable[[], Trace]) -> None:
-        """The bar, and the tables that are due; `trace` gives the record of the last step."""
+    def on_event(
+        self, event: Epoch | StepProgress, trace: Callable[[], Trace], *, is_last: bool = False
+    ) -> None:
+        """The bar, and the tables that are due.
+
+        Args:
+            trace: gives the record of the last step.
+            is_last: whether the training comes to its end here.
+        """
         self.bar.show(event)
-        epochs = self.prepared.spec.train.epochs
+        epochs = event.epoch if is_last else self.prepared.spec.train.epochs
         if isinstance(event, Epoch) and self.tables.are_due(event.epoch, epochs):
             self._show_step(event, trace() if self.tables.full else None)
 
@@ -89,7 +105,12 @@ class TrainingScreen(ExitStack):
             return
         epoch, samples = self.point.state[:2]
         self.bar.start_at(epoch, samples)
-        if epoch < self.prepared.spec.train.epochs:
+        if self.has_stopped_early:
+            self.warn(
+                f"had ended early, {self.place(epoch, samples)}; "
+                "--set train.early_stop=null would go on to the last"
+            )
+        elif epoch < self.prepared.spec.train.epochs:
             self.warn(f"going on {self.place(epoch, samples)}")
         else:
             self.warn(
@@ -129,7 +150,7 @@ class TrainingScreen(ExitStack):
         self.results.print(
             curves(training.history, self.prepared.network.layers[-1].output_shape[0])
         )
-        self.results.print(outcome(training.history, training.test))
+        self.results.print(training_outcome(training))
         if training.folder is not None and is_saved:
             self.results.print(f"saved in {printable(training.folder)}", soft_wrap=True)
         self.show_conditions(training)
@@ -230,7 +251,7 @@ def numbers_of(history: History, key: str) -> list[float]:
     return [x for x in history.column(key) if x is not None]
 
 
-def outcome(history: History, test: Evaluation | None) -> RenderableType:
+def outcome(history: History) -> Text:
     """Where the training has led, and its best epoch where that was another."""
     last = history[-1]
     seconds = sum(numbers_of(history, "train_seconds"))
@@ -247,10 +268,28 @@ def outcome(history: History, test: Evaluation | None) -> RenderableType:
         if best > last.accuracy:
             epoch = history[shares.index(best)].epoch
             line.append(f" (best {accuracy(best)} in epoch {epoch})")
+    return line
+
+
+def training_outcome(training: Training) -> Text:
+    """That, and which weights are kept; they are those that the test data were measured with."""
+    line, test, used = outcome(training.history), training.test, training.used
+    stop = training.spec.train.early_stop
+    if training.has_stopped_early and stop is not None:
+        epochs = count_of(stop.patience, "epoch")
+        line.append(f"\nended early: no better {stop.metric} in {epochs}", "not bold")
+    if used is not None and used.best_epoch not in (None, used.last_epoch):
+        line.append(
+            f"\nbest: the weights after epoch {used.best_epoch:,}, by {used.metric} "
+            f"({number(used.value or 0.0, 4)}); evaluate, predict and export use them",
+            "not bold",
+        )
     if test is not None:
         line.append(f"\ntest: cost {number(test.cost, 4)}")
         if test.accuracy is not None:
             line.append(f", accuracy {accuracy(test.accuracy)}")
+        if used is not None and used.epoch != used.last_epoch:
+            line.append(f", after epoch {used.epoch:,}", "not bold")
     return line
 
 
@@ -349,6 +388,8 @@ def training_record(
         "parameters": training.network.parameters.size,
         "epochs": [asdict(epoch) for epoch in training.history],
         "test": None if training.test is None else training.test._asdict(),
+        "stopped_early": training.has_stopped_early,
+        "weights": None if training.used is None else training.used._asdict(),
         "divergence": None if divergence is None else divergence_record(divergence),
         "expectations": [outcome_record(outcome) for outcome in training.expectations],
         "halt": failure_record(stopped.failure) if isinstance(stopped, HaltedTraining) else None,
