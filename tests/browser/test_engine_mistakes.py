@@ -82,13 +82,11 @@ MISTAKES = {
     "the cost before again": Mistake(
         "forward(network, after)", "forward(network, {...given})", DENSE
     ),
-    "a filter without its bias": Mistake("(b ? b[f] : 0)", "0", CONV),
+    "a filter without its bias": Mistake("(b ? b[at[1]] : 0)", "0", CONV),
     "a stride ignored": Mistake("output * axis.stride", "output", CONV),
     "a dilation ignored": Mistake("tap * axis.dilation - axis.before]", "tap - axis.before]", CONV),
     "padding lost": Mistake("tap * axis.dilation - axis.before]", "tap * axis.dilation]", CONV),
-    "a turned filter": Mistake(
-        "offset(filters, [f, k, i, j])", "offset(filters, [f, k, 1 - i, 1 - j])", CONV
-    ),
+    "a turned filter": Mistake("* high + i) * wide + j)", "* high + 1 - i) * wide + 1 - j)", CONV),
     "a filter's gradient": Mistake(
         "gradient[tap] += a[cell] * value", "gradient[tap] = a[cell] * value", CONV
     ),

@@ -19,6 +19,7 @@ from nncli.render.web.page import escape
 
 UNNUMBERED = 4  # rows or columns of a matrix that can be told apart without their numbers
 NEWLINE = "\n"
+PHONE = 30  # characters beside each other that a phone has room for
 SCROLLING = "<div class=scroll tabindex=0 role=group aria-label=table>"  # by keyboard too
 
 
@@ -70,16 +71,23 @@ def _head(text: str, scope: str) -> str:
 
 
 def _equation(equation: Equation) -> str:
-    parts = [_matrix(equation.terms[0])]
+    first = equation.terms[0]
+    assert isinstance(first, MatrixTerm)
+    html, widest = _matrix(first)
     for sign, term in zip_longest(equation.signs, equation.terms[1:], fillvalue=""):
         assert isinstance(term, MatrixTerm)
-        parts += [f"<b>{escape(sign)}</b>", _matrix(term)]
+        table, width = _matrix(term)
+        html, widest = f"{html}<b>{escape(sign)}</b>{table}", max(widest, width)
     label = f"<p>{escape(equation.label)}:</p>" if equation.label else ""
-    return f'{label}<div class="equation scroll">{"".join(parts)}</div>'
+    by_key = " tabindex=0 role=group aria-label=equation" if widest > PHONE else ""
+    return f'{label}<div class="equation scroll"{by_key}>{html}</div>'
 
 
-def _matrix(term: MatrixTerm) -> str:
-    """A matrix as a table whose caption is its symbol; of a large one lines bear their numbers."""
+def _matrix(term: MatrixTerm) -> tuple[str, int]:
+    """A matrix as a table whose caption is its symbol, and how many characters wide it is.
+
+    Of a large one lines bear their numbers.
+    """
     text = cells(term.array, term.format, term.rows, term.columns)
     caption = f"<caption>{escape(term.symbol)} <small>{shape(term.array.shape)}</small>"
     if term.is_cut or max(len(term.rows), len(term.columns)) > UNNUMBERED:
@@ -92,7 +100,8 @@ def _matrix(term: MatrixTerm) -> str:
         f"<tr>{start}{''.join(f'<td>{escape(cell)}' for cell in row)}"
         for start, row in zip(starts, text, strict=True)
     )
-    return f"<table>{caption}{head}{''.join(rows)}</table>"
+    width = max((sum(max(len(cell), 3) + 2 for cell in row) for row in text), default=0)
+    return f"<table>{caption}{head}{''.join(rows)}</table>", width
 
 
 def _index(index: int | None) -> str:

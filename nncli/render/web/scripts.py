@@ -6,7 +6,7 @@ from functools import cache, reduce
 from importlib.resources import files
 
 BLANKS = re.compile(r" ?((?:[{}()\[\],;:=<>?&|*]|!=)+) ?")
-SIGNS = re.compile(r"(?<![-+]) ([-+/%]) (?![-+])")  # two in a row would be another sign
+SIGNS = re.compile(r"(?<![-+]) ?([-+/%]) ?(?![-+])")  # two in a row would be another sign
 CONST = re.compile(r"\bconst\b")  # which says more to who reads it, and no more to a browser
 STYLE_BLANKS = re.compile(r" ?([{};,>]) ?|(?<=[a-z]:) ")
 BEFORE_PATTERN = (
@@ -39,9 +39,10 @@ def asset(name: str) -> str:
 def _followed(code: str, line: str) -> str:
     """Code and the line behind it.
 
-    The line break is left out where no statement can end, and a semicolon where a brace ends it.
+    The line break is left out where no statement can end, and what ends a line where a bracket
+    ends it.
     """
-    if code.endswith(";") and line.startswith("}"):
+    if code.endswith((";", ",")) and line.startswith(("}", "]", ")")):
         return code[:-1] + line
     between = "" if code.endswith(tuple(";{([,")) or line.startswith(tuple("})].,?:")) else "\n"
     return f"{code}{between}{line}"
@@ -53,7 +54,7 @@ def squeezed(line: str) -> str:
 
 
 def _closed(code: str) -> str:
-    return SIGNS.sub(r"\1", BLANKS.sub(r"\1", CONST.sub("let", code)))
+    return SIGNS.sub(r"\1", BLANKS.sub(r"\1", CONST.sub("let", code))).replace(";}", "}")
 
 
 def _split(line: str) -> Iterator[tuple[bool, str]]:

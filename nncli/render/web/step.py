@@ -29,7 +29,10 @@ LARGEST = 20_000_000  # bytes of arrays that a page may carry
 KINDS_OF_LAYERS = ("conv", "pool", "flatten", "batchnorm", "dropout")
 MATHEMATICS = (
     "mathematics",
-    *(f"mathematics_{kind}" for kind in ("cross_entropy", "gelu", "optimizers", *KINDS_OF_LAYERS)),
+    *(
+        f"mathematics_{kind}"
+        for kind in ("cross_entropy", "activations", "optimizers", *KINDS_OF_LAYERS)
+    ),
 )
 NUMBERS = ("numbers", "images", *(f"numbers_{kind}" for kind in KINDS_OF_LAYERS))
 SCRIPTS = (
@@ -40,7 +43,7 @@ STYLES = ("matrix", "picture", "windows")  # those of scripts, by the same name
 # What is for some kinds of layers, activations or costs only, by the end of its name.
 FOR_KINDS = {
     "cross_entropy": {"cross_entropy"},
-    "gelu": {"gelu"},
+    "activations": {"leaky_relu", "elu", "softplus", "gelu"},
     "conv": {"conv"},
     "pool": {"maxpool", "avgpool"},
     "flatten": {"flatten"},

@@ -2,7 +2,7 @@
 
 const VIEWS = {matrix: "matrix", hadamard: "Hadamard ⊙", kronecker: "Kronecker ⊗", index: "index by index"};
 
-Object.assign(StepPage.prototype, {
+extendPage({
   controls() {
     const list = (key, act) => h("select", {"data-key": key, onchange: ({target}) => act(target.value)});
     this.tabs = h("div.row", {role: "tablist", "aria-label": "view of this line"});

@@ -2,9 +2,10 @@
 
 // The cells of the input under the window of an output, with their taps, padding left out.
 function under(axis, output) {
-  return range(axis.kernel)
+  axis.under ??= range(axis.outputs).map((output) => range(axis.kernel)
     .map((tap) => [tap, output * axis.stride + tap * axis.dilation - axis.before])
-    .filter(([, cell]) => cell >= 0 && cell < axis.size);
+    .filter(([, cell]) => cell >= 0 && cell < axis.size));
+  return axis.under[output];
 }
 
 // The outputs whose windows hold a cell, with the tap that is on it.
@@ -29,5 +30,20 @@ function planes(name, shape, start) {
   return places.map((place) => matrixOf(name, range(shape.at(-2)).map((r) => [...place, r]), shape.at(-1), {
     sample: start[0], lead: place[start.length], leads: shape[start.length],
     label: place.slice(start.length).map((k, axis) => `${words[axis]} ${k}`).join(", "),
+  }));
+}
+
+// The images that a row of numbers was before a flatten layer, or that it becomes behind it on the
+// way back; none of other rows.
+function unrolled(step, name, x) {
+  const layer = step.layer(name), k = step.layers.indexOf(layer), flat = /\.(a|upstream)$/.test(name) ? layer : /\.(input|downstream)$/.test(name) ? step.layers[k - 1] : null;
+  const [channels, height, width] = flat?.type === "flatten" ? flat.input_shape : [0];
+  return range(channels && width ? channels : 0).map((k) => ({
+    sample: x, lead: k, leads: channels, label: `channel ${k}`, rows: height, columns: width,
+    at: (r, c) => ({name, at: [x, (k * height + r) * width + c]}),
+    where: (ref) => {
+      const place = ref.name === name && ref.at[0] === x ? ref.at[1] - k * height * width : -1;
+      return place >= 0 && place < height * width ? [Math.floor(place / width), place % width] : null;
+    },
   }));
 }

@@ -9,9 +9,6 @@ const ACTIVATIONS = {
   },
   tanh: (z) => [Math.tanh(z), (2 / (Math.exp(z) + 1 / Math.exp(z))) ** 2],
   relu: (z) => [Math.max(z, 0), z > 0 ? 1 : 0],
-  leaky_relu: (z, {negative_slope}) => z > 0 ? [z, 1] : [z * negative_slope, negative_slope],
-  elu: (z, {alpha}) => z > 0 ? [z, 1] : [alpha * Math.expm1(z), alpha * Math.exp(z)],
-  softplus: (z) => [Math.max(Math.log1p(Math.exp(Math.min(z, 40))), z), 1 / (1 / Math.exp(Math.min(z, 40)) + 1)],
   identity: (z) => [z, 1],
 };
 

@@ -2,7 +2,7 @@
 
 // Pools differ in which cell of a window has the output, or whether all have a share of it.
 function pool(winner) {
-  const cells = ({rows, columns}, shape, [x, f, r, c]) => under(rows, r).flatMap(([, row]) => under(columns, c).map(([, column]) => offset(shape, [x, f, row, column])));
+  const cells = ({rows, columns}, [, channels, height, width], [x, f, r, c]) => pairs(under(rows, r), under(columns, c), ([, row], [, column]) => ((x * channels + f) * height + row) * width + column);
   return {
     forward({layer, n, get, put}) {
       const {data: a, shape} = get("input"), outputs = [n, ...layer.output_shape];

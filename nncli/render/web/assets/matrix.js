@@ -6,6 +6,8 @@ const WHOLE = 16, DETAIL = 7; // columns of a table, and half its rows; a side o
 const short = (value) => Number.isInteger(value) && Math.abs(value) < 1e7 ? String(value).replace("-", "−") : rounded(value);
 const within = (value, count) => Math.max(0, Math.min(count - 1, Math.floor(value)));
 
+const isLarge = ({rows, columns}) => Math.max(columns, rows / 2) > WHOLE;
+
 // Cells as marks, those of a row together; of cells that are missing none.
 function spots(...cells) {
   const rows = new Map();
@@ -31,7 +33,7 @@ function spots(...cells) {
 function matrixView(options) {
   const {caption, rows, columns, at, whole = at, hover, pick, heads = [String, String], isPadding, kind = "plain", detail = DETAIL, size} = options;
   const write = options.write ?? ((cell, r, c, value) => cell.append(value === undefined ? "·" : h("data", {value}, short(value))));
-  const isLarge = Math.max(columns, rows / 2) > WHOLE, [height, width] = [rows, columns].map((n) => isLarge ? Math.min(n, detail) : n);
+  const [height, width] = [rows, columns].map((n) => isLarge(options) ? Math.min(n, detail) : n);
   let {scale = 0} = options, marks = {}, top = 0, left = 0, active = [0, 0];
   const act = (does) => ({target}) => {
     const cell = target.closest("td");
@@ -40,7 +42,7 @@ function matrixView(options) {
   const line = (scope, cell) => h("tr", cell, range(width).map(() => scope ? h("th", {scope, hidden: !heads[1]}) : h("td")));
   const table = h("table", {role: "grid", "aria-label": caption, onkeydown: key, onclick: act(pick), onpointerover: act(hover), onfocusin: act(hover)},
     line("col", h("td", {hidden: !heads[0] || !heads[1]})), range(height).map(() => line("", h("th", {scope: "row", hidden: !heads[0]}))));
-  const picture = isLarge ? pictureOf({...options, whole, pick: (cell) => { centre(cell); pick(cell); }}) : null;
+  const picture = isLarge(options) ? pictureOf({...options, whole, pick: (cell) => { centre(cell); pick(cell); }}) : null;
 
   // Arrow keys go from cell to cell, and move the part that is shown; Enter picks.
   function key(event) {

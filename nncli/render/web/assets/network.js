@@ -1,6 +1,6 @@
 // The cards of the network: each opens its layer, and follows what a "what if" changes.
 
-Object.assign(StepPage.prototype, {
+extendPage({
   enterNetwork() {
     for (const card of this.network.querySelectorAll("[data-layer]")) {
       const {layer} = card.dataset;
@@ -15,7 +15,7 @@ Object.assign(StepPage.prototype, {
     this.network.querySelectorAll("ins").forEach((mark) => mark.remove());
     for (const recorded of made ? this.network.querySelectorAll("[data-of]") : []) {
       const value = made[recorded.dataset.of], size = value.data ? Math.sqrt(value.data.reduce((sum, x) => sum + x * x, 0)) : value;
-      recorded.after(h("ins", ` ✎ ${Number.isFinite(size) ? rounded(size, recorded.dataset.digits ?? 3) : "not finite"}`));
+      recorded.after(h("ins", ` ✎ ${finite(size, recorded.dataset.digits ?? 3)}`));
     }
   },
 
@@ -23,8 +23,8 @@ Object.assign(StepPage.prototype, {
   // room for it, and a column of the table.
   changeAlong(costs) {
     const section = this.root.querySelector(".along"), svg = section.querySelector("svg"), line = svg.querySelector("polyline");
-    const [low, high] = svg.dataset.range.split(" ").map(Number), finite = (costs ?? []).filter(Number.isFinite);
-    const least = Math.min(low, ...finite), most = Math.max(high, ...finite), y = (cost) => 200 - 180 * (cost - least) / (most - least || 1);
+    const [low, high] = svg.dataset.range.split(" ").map(Number), known = (costs ?? []).filter(Number.isFinite);
+    const least = Math.min(low, ...known), most = Math.max(high, ...known), y = (cost) => 200 - 180 * (cost - least) / (most - least || 1);
     const moved = (place) => y(low + (200 - place) / 180 * (high - low)), points = line.dataset.at ??= line.getAttribute("points");
     section.querySelectorAll(".edited").forEach((mark) => mark.remove());
     line.setAttribute("points", points.replace(/,(\S+)/g, (_, place) => `,${moved(place)}`));
@@ -35,6 +35,6 @@ Object.assign(StepPage.prototype, {
     svg.querySelectorAll(".scale").forEach((text, k) => { text.textContent = rounded(k ? most : least); });
     if (!costs) return;
     svg.append(drawing("polyline", {class: "edited", points: costs.map((cost, k) => Number.isFinite(cost) ? `${80 + 20 * k},${y(cost)}` : "").join(" ")}));
-    [...section.querySelector("table").rows].forEach((row, k) => row.append(k ? h("td.edited", h("ins", `✎ ${short(costs[k - 1])}`)) : h("th.edited", {scope: "col"}, "what if")));
+    [...section.querySelector("table").rows].forEach((row, k) => row.append(k ? h("td.edited", h("ins", `✎ ${finite(costs[k - 1], 6)}`)) : h("th.edited", {scope: "col"}, "what if")));
   },
 });

@@ -104,8 +104,8 @@ function indexed(formula, at) {
   return letters ? formula.replace(/_([a-z]+)/g, (_, those) => `${letters.includes(those[0]) ? "" : "_"}${[...those].map(written).join("‚")}`) : formula;
 }
 
-// The same number, which another array has in another shape.
-const sameAs = (step, ref, name) => ({calls: [{name, at: reshaped(step, ref, name)}]});
+// The same number, which another array has, maybe in another shape.
+const sameAs = (step, ref, name) => ({plus: [{name, at: reshaped(step, ref, name)}]});
 
 // The same place of the data, in an array of another shape.
 function reshaped(step, ref, name) {

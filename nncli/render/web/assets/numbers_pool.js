@@ -10,20 +10,17 @@ const over2 = (layer, row, column) => pairs(over(layer.windows.rows, row), over(
 
 const taps = ({layer: {windows: {rows, columns}}}) => rows.kernel * columns.kernel;
 
-// The first largest cell of a pool's window.
-function winner(step, layer, [x, f, r, c]) {
-  let best = null, largest = -Infinity;
-  for (const [, row, , column] of pairs(under(layer.windows.rows, r), under(layer.windows.columns, c))) {
-    const value = step.value({name: `${layer.name}.input`, at: [x, f, row, column]});
-    if (best === null || value > largest) [best, largest] = [[row, column], value];
-  }
-  return best;
+// Whether a cell of the input is the first largest of the window of an output.
+function hasWon(step, layer, [x, f, r, c], row, column) {
+  const cells = pairs(under(layer.windows.rows, r), under(layer.windows.columns, c), ([, row], [, column]) => [x, f, row, column]);
+  const value = (at) => step.value({name: `${layer.name}.input`, at});
+  return cells.reduce((best, at) => value(at) > value(best) ? at : best).join() === [x, f, row, column].join();
 }
 
 MADE.maxpool = {
   a: (of) => ({calls: pooled(of)}),
   downstream: ({layer, ref, at: [x, f, row, column], step}) => ({
-    plus: over2(layer, row, column).filter((at) => winner(step, layer, [x, f, ...at]).join() === `${row},${column}`).map((at) => ref("upstream", [x, f, ...at])),
+    plus: over2(layer, row, column).filter((at) => hasWon(step, layer, [x, f, ...at], row, column)).map((at) => ref("upstream", [x, f, ...at])),
   }),
 };
 MADE.avgpool = {

@@ -2,7 +2,7 @@
 
 const MOST_TERMS = 12; // of a sum that is written out
 
-Object.assign(StepPage.prototype, {
+extendPage({
   // Shows a number; `keep` makes it stay, and part of the address.
   pick(ref, keep) {
     const {number} = this.state;
@@ -54,6 +54,7 @@ Object.assign(StepPage.prototype, {
   },
 
   drawPanel(ref) {
+    this.panel.classList.toggle("chosen", ref !== null);
     if (!ref) {
       this.panel.replaceChildren(h("h2", "One number"), h("p.note",
         "Point at a number, or go to it by Tab and arrow keys: here is how it is made, and its factors light up. Click or Enter keeps it, Escape lets it go."));
@@ -69,10 +70,10 @@ Object.assign(StepPage.prototype, {
       this.canEdit(ref) ? this.editor(spelled(ref), value) : "");
   },
 
-  formulaOf({name, at}, {formula, calls}) {
+  formulaOf({name, at}, {formula, plus}) {
     const line = this.operations.find((line) => line.makes === name), {index, matrix, hadamard} = line?.views ?? {};
     if (formula || line) return formula ?? indexed((index ?? hadamard ?? matrix).formula, at);
-    return this.record.given.includes(name) ? "The step starts from it." : calls ? "The same number, by its other name." : "A state of the optimizer.";
+    return this.record.given.includes(name) ? "The step starts from it." : plus ? `The same as ${this.title(plus[0])}` : "A state of the optimizer.";
   },
 
   // The formula with the numbers in it.
@@ -90,7 +91,7 @@ Object.assign(StepPage.prototype, {
     const zeros = products.filter(([product]) => product === 0).length;
     return [
       h("p", `${scale > 1 ? `1/${scale} of the` : "The"} sum of ${terms.length} terms${zeros ? `, ${zeros} of them 0` : ""}; the largest:`),
-      h("table", products.slice(0, MOST_TERMS).map(([product, a, b]) => h("tr", {},
+      h("table", products.slice(0, MOST_TERMS).map(([product, a, b]) => h("tr",
         h("td", this.link(a)), h("td", `${sign} `, this.link(b)), h("td", `= ${rounded(this.step.round(product), 6)}`)))),
       plus.length ? line("+ ", plus, " + ") : "",
     ];

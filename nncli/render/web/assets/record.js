@@ -61,6 +61,8 @@ function rounded(value, digits = 4) {
     .replace("-", "−").replace("e-", "e−").replace("e+", "e");
 }
 
+const finite = (value, digits) => Number.isFinite(value) ? rounded(value, digits) : "not finite";
+
 // An element: h("td.number", {colspan: 2}, "text", child, ...). Text is never markup.
 function h(name, ...children) {
   const [tag, ...classes] = name.split("."), made = document.createElement(tag);

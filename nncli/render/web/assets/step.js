@@ -131,20 +131,16 @@ class StepPage {
   // The line of the player; at the level of a layer all of its lines.
   drawLines() {
     const {operation, state: {layer}} = this, formula = (line) => line.views[this.viewOf(line)].formula;
-    if (!layer) {
-      this.lines.replaceChildren(h("h2", `${operation.layer}: ${formula(operation)}`), this.equation(operation), this.windowsOf?.(operation) ?? "",
-        button("layer", () => this.go({layer: operation.layer, op: this.state.op}), `all of ${operation.layer}`));
-      return;
-    }
-    const parts = this.operations.filter((line) => line.layer === layer).map((line) => h("section", {"aria-current": line === operation && "step"},
-      h("h3", `${line.phase}: ${formula(line)}`), this.equation(line), line === operation && this.windowsOf?.(line) || null));
-    this.lines.replaceChildren(h("h2", layer), ...parts);
+    const all = (line) => [this.equation(line), line === operation && this.windowsOf?.(line) || ""];
+    const parts = layer ? this.operations.filter((line) => line.layer === layer).map((line) => h("section.part", {"aria-current": line === operation && "step"}, h("h3", `${line.phase}: ${formula(line)}`), all(line)))
+      : [...all(operation), button("layer", () => this.go({layer: operation.layer, op: this.state.op}), `all of ${operation.layer}`)];
+    this.lines.replaceChildren(h("h2", layer ?? `${operation.layer}: ${formula(operation)}`), ...parts);
   }
 
   equation(operation) {
     const name = this.viewOf(operation), {terms, signs} = operation.views[name];
     const samples = this.state.sample === "all" ? range(this.step.samples) : [Number(this.state.sample)];
-    const figures = terms.map((term) => this.ofChannel(matrices(this.step, term, samples)).map((matrix) => matrixFigure(this, term[1] + this.verdictOf(term[0]), matrix)));
+    const figures = terms.map((term) => this.ofChannel(matrices(this.step, term, samples)).map((matrix, _, all) => matrixFigure(this, term[1] + this.verdictOf(term[0]), matrix, all[1])));
     return h("div.equation",
       figures.flatMap((some, k) => [k ? h("b", signs[k - 1]) : null, some.length > 1 ? h("div", h("p.note", terms[k][1] + this.verdictOf(terms[k][0])), h("div.stack", some)) : some]),
       name === "index" ? h("p.note", "Choose a number: its sum is written out beside it.") : null);
@@ -164,3 +160,6 @@ class StepPage {
     return all.filter(({lead}) => lead === this.state.channel % leads);
   }
 }
+
+// More of its methods, in files of their own.
+const extendPage = (methods) => Object.assign(StepPage.prototype, methods);

@@ -1,10 +1,11 @@
 // Windows that slide in the layers that have them: forward, and backward to taps and to cells.
 
-Object.assign(StepPage.prototype, {
+extendPage({
   // A player for the line that is shown, where it goes by windows.
   windowsOf({layer: name, makes}) {
     const layer = this.step.layer(name), views = this.record.windows[name], key = makes.split(".")[1];
-    if (!views || this.step.edited) return "";
+    if (!views) return "";
+    if (this.step.edited) return h("p.note", "Windows slide over the record; go back to it to see them.");
     const {step, state: {sample}} = this, all = range(step.samples), isAll = sample === "all", x = isAll ? 0 : Number(sample);
     const array = (of) => step.array(`${name}.${of}`), channels = array("input").shape[1];
     const get = (of) => {
@@ -12,16 +13,15 @@ Object.assign(StepPage.prototype, {
       return (...at) => data[offset(shape, at)];
     };
     const of = (x) => step.samples > 1 ? `sample ${this.sampleNames[x]}` : "", label = (symbol, k, x) => [symbol, of(x), `channel ${k}`].filter(Boolean).join(", ");
-    const source = (key, symbol) => ({channels: array(key).shape[1], label: (k) => label(symbol, k, x), get: (...at) => get(key)(x, ...at)});
+    const source = (key, symbol) => ({channels: array(key).shape[1], label: (k) => label(symbol, k, x), tone: tone(step, `${name}.${key}`), get: (...at) => get(key)(x, ...at)});
     const output = (key, symbol) => ({...source(key, symbol), planes: array(key).shape[1]});
     const axes = ([rows, columns]) => ({rows, columns}), [rows, columns] = views.output;
     const w = array("weight") && get("weight"), isPool = !w;
     // What a cell of a pool has of an output: all or nothing, or an equal share.
     const share = (plane, f, i, j, row, column) => {
-      const [[, r] = [], [, c] = []] = [[over(rows, row), rows, i], [over(columns, column), columns, j]].map(([outputs, axis, k]) => outputs.find(([tap]) => tap === axis.kernel - 1 - k));
-      if (r === undefined || c === undefined) return 0;
-      if (layer.type === "avgpool") return 1 / (rows.kernel * columns.kernel);
-      return Number(winner(step, layer, [x, plane, r, c]).join() === `${row},${column}`);
+      const [, r, , c] = pairs(over(rows, row), over(columns, column)).find(([up, , left]) => up + i === rows.kernel - 1 && left + j === columns.kernel - 1) ?? [];
+      if (layer.type === "avgpool") return r === undefined ? 0 : 1 / (rows.kernel * columns.kernel);
+      return Number(r !== undefined && hasWon(step, layer, [x, plane, r, c], row, column));
     };
     const made = {
       z: () => ({
@@ -42,7 +42,7 @@ Object.assign(StepPage.prototype, {
         const both = (plane) => [Math.floor(plane / channels), plane % channels];
         return {
           title: "δ slides over a, tap by tap", ...axes(views.filter), scale: step.samples, part: !isAll && of(x),
-          source: {label: (k) => label("a", k % channels, Math.floor(k / channels)), get: (k, ...at) => a(Math.floor(k / channels), k % channels, ...at)},
+          source: {tone: tone(step, `${name}.input`), label: (k) => label("a", k % channels, Math.floor(k / channels)), get: (k, ...at) => a(Math.floor(k / channels), k % channels, ...at)},
           channels: (plane) => (isAll ? all : [x]).map((x) => x * channels + plane % channels),
           factor: {name: "δ", get: (plane, k, i, j) => delta(Math.floor(k / channels), both(plane)[0], i, j)},
           output: {planes: channels * array("delta").shape[1], label: (plane) => `∂C/∂W, filter ${both(plane)[0]}, channel ${both(plane)[1]}`, get: (plane, i, j) => gradient(...both(plane), i, j)},

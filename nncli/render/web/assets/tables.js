@@ -14,6 +14,8 @@ function matrices(step, [name, , form], chosen) {
   const {shape} = step.array(name), columns = shape.at(-1), isBy = bySample(name);
   if (shape.length > 2) return (isBy ? chosen.map((x) => [x]) : [[]]).flatMap((start) => planes(name, shape, start));
   if (!isBy) return [laidOut(form, matrixOf(name, shape[1] ? range(shape[0]).map((i) => [i]) : [[]], columns))];
+  const images = chosen[1] === undefined && step.layers.some(({type}) => type === "flatten") ? unrolled(step, name, chosen[0]) : [];
+  if (images[0]) return images;
   if (form && form !== "transposed") return chosen.map((x) => laidOut(form, matrixOf(name, [[x]], columns, {sample: x})));
   return [laidOut(form, matrixOf(name, chosen.map((x) => [x]), columns, {samples: chosen}))];
 }
@@ -49,17 +51,17 @@ function laidOut(form, matrix) {
 const bySample = (name) => !/\.(weight|bias|mean|variance)/.test(name);
 
 // One matrix of a page, which has `step`, `pick(ref, keep)`, and the `views` that are on it.
-function matrixFigure(page, symbol, matrix) {
+function matrixFigure(page, symbol, matrix, isOneOfMany) {
   const {step, state: {numbers}} = page, {rows, columns, at, where, leads, samples, across} = matrix;
   const sample = matrix.sample !== undefined && step.samples > 1 ? `sample ${page.sampleNames[matrix.sample]}` : "";
-  const asImage = leads > 0, isSmall = asImage && !numbers, heads = (count, names) => count > 1 && !isSmall ? (k) => names ? page.sampleNames[names[k]] : k : null;
+  const asImage = leads > 0, isSmall = asImage && !numbers && !isLarge(matrix), heads = (count, names) => count > 1 && !isSmall ? (k) => names ? page.sampleNames[names[k]] : k : null;
   const pick = (cell, keep) => {
     const ref = cell && at(...cell);
     if (ref) page.pick(ref, keep);
   };
   const view = matrixView({
-    caption: [symbol, sample, matrix.label].filter(Boolean).join(", "), title: isSmall && matrix.label, rows, columns, where,
-    kind: asImage ? (isSmall ? "cells" : "tinted") + (isBright(step, at(0, 0).name) ? ".grey" : "") : "", side: asImage ? 240 : 0,
+    caption: [symbol, sample, matrix.label].filter(Boolean).join(", "), title: isOneOfMany && matrix.label, rows, columns, where,
+    kind: asImage ? (isSmall ? "cells" : "tinted") + tone(step, at(0, 0).name) : "", side: asImage ? 240 : 0,
     heads: [heads(rows, samples), heads(columns, across)],
     at: (r, c) => { const ref = at(r, c); return ref ? step.current(ref) : 0; },
     write(cell, r, c, value) {
@@ -76,5 +78,5 @@ function matrixFigure(page, symbol, matrix) {
   return view.figure;
 }
 
-// An image of the data that has no negative cell.
-const isBright = (step, name) => /^(inputs|\w+\.input)$/.test(name) && (name === "inputs" || step.layer(name) === step.layers[0]) && step.array(name).data.every((value) => value >= 0);
+// Grey for an image of the data that has no negative cell.
+const tone = (step, name) => [name, step.record.aliases[name]?.[0]].includes("inputs") && step.array(name).data.every((value) => value >= 0) ? ".grey" : "";

@@ -1,6 +1,6 @@
 // What if: a number is changed, the step is computed anew, and what changes is marked.
 
-Object.assign(StepPage.prototype, {
+extendPage({
   whatIf() {
     this.outcome = h("div.row");
     return this.outcome;
@@ -34,11 +34,10 @@ Object.assign(StepPage.prototype, {
     this.step.edited = made && this.marked(made);
     this.changeNetwork(made);
     this.changeAlong(made && costsAlong(this.record.network, made, range(26).map((k) => k / 10 - 0.5)));
-    const cost = (value) => Number.isFinite(value) ? rounded(value, 6) : "not finite";
     const {before, after} = this.record.cost;
     this.outcome.replaceChildren(...(made ? [
-      h("ins", `✎ what if, in float64: C = ${cost(made.cost_before)}, after the step ${cost(made.cost_after)}`),
-      ` recorded: ${cost(before)}, ${cost(after)}.`, button("undo", () => this.edit([]), "back to the record")] : []),
+      h("ins", `✎ what if, in float64: C = ${finite(made.cost_before, 6)}, after the step ${finite(made.cost_after, 6)}`),
+      ` recorded: ${finite(before, 6)}, ${finite(after, 6)}.`, button("undo", () => this.edit([]), "back to the record")] : []),
     this.record.only ? "" : this.editor("eta", this.eta));
   },
 

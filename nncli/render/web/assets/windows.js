@@ -3,8 +3,9 @@
 //
 // windowPlayer(options) -> an element. Call its `draw()` when it is in the document. Options:
 //   title: its name.
-//   source: {channels, label(k), get(k, r, c), colour(k, r, c)}; colour is for pictures: [red,
-//     green, blue] from 0 to 255, null for a zero, whose row or column is -1.
+//   source: {channels, label(k), get(k, r, c), tone, colour(k, r, c)}; tone is ".grey" of a grey
+//     image; colour is for pictures: [red, green, blue] from 0 to 255, null for a zero, whose row or
+//     column is -1.
 //   rows, columns: an axis each, {size, kernel, stride, dilation, before, after, outputs} as
 //     nn/windows.py has it, and where they are needed
 //       sources: the index of the cell that each padded cell repeats (-1: zero), by the mode;
@@ -52,7 +53,7 @@ function windowPlayer({title, source, output, factor, bias, moved, operation = "
   const view = (options) => matrixView({side: Math.min(600, Math.max(320, options.rows, options.columns)), size: {wide: 2}, kind: "wide", ...options});
 
   const sourceView = (channel) => view({
-    caption: source.label(channel), channel, rows: rows.padded, columns: columns.padded, heads: [rows.head, columns.head], isPadding,
+    caption: source.label(channel), channel, kind: `wide${source.tone ?? ""}`, rows: rows.padded, columns: columns.padded, heads: [rows.head, columns.head], isPadding,
     detail: Math.min(WHOLE, Math.max(DETAIL, rows.reach, columns.reach)),
     at: (r, c) => cell(channel, rows.source(r), columns.source(c)),
     colour: source.colour && ((r, c) => source.colour(channel, rows.source(r), columns.source(c))),

@@ -1,3 +1,11 @@
+// The activations that fewer networks have: rows of mathematics.js.
+
+Object.assign(ACTIVATIONS, {
+  leaky_relu: (z, {negative_slope}) => z > 0 ? [z, 1] : [z * negative_slope, negative_slope],
+  elu: (z, {alpha}) => z > 0 ? [z, 1] : [alpha * Math.expm1(z), alpha * Math.exp(z)],
+  softplus: (z) => [Math.max(Math.log1p(Math.exp(Math.min(z, 40))), z), 1 / (1 / Math.exp(Math.min(z, 40)) + 1)],
+});
+
 // ½ e^(−t²/2) erfcx(t/√2) by the series of nn/gelu.py, whose coefficients the page carries.
 ACTIVATIONS.gelu = (z, {series}) => {
   const t = Math.min(Math.abs(z), 64), centre = 3.75 * Math.SQRT2, u = (t - centre) / (t + centre);
