@@ -5,6 +5,7 @@ is computed at a step: its arrays lie beside each other in memory, and are copie
 one call where they are near enough. What is asked of them is computed for a block of steps.
 """
 
+import array as bare
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from math import sqrt
@@ -60,9 +61,10 @@ class StepRecorder:
     def __init__(self, step: Step, needs: Needs) -> None:
         self._parts = {key: _parts(step, key) for key in (*needs.arrays, *needs.norms)}
         at_once = {key for key in needs.norms if _is_large(key, self._parts[key])}
-        self._norms = {key: (_norm(self._parts[key][0]), list[float]()) for key in at_once}
+        self._norms = {key: (_norm(self._parts[key][0]), bare.array("d")) for key in at_once}
         self._kept = {key: parts for key, parts in self._parts.items() if key not in at_once}
-        self.costs: list[float] = []
+        # Bare numbers: of thousands of objects the cache would be full.
+        self.costs = bare.array("d")
         spans = _spans(part for parts in self._kept.values() for part in parts)
         starts, size = [], 0
         for span in spans:
@@ -121,9 +123,9 @@ class StepRecorder:
         return Reading(count, {**numbers, "cost": np.array(self.costs)}, arrays, taken)
 
     def forget(self) -> None:
-        self.costs.clear()
+        del self.costs[:]
         for _, sizes in self._norms.values():
-            sizes.clear()
+            del sizes[:]
 
 
 def reading_of(step: Step, needs: Needs, numbers: Mapping[str, Array | float]) -> Reading:

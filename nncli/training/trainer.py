@@ -117,6 +117,7 @@ class Trainer:
 
     def state(self) -> State:
         """A copy of all that the training needs to go on from here."""
+        self._catch_up()
         return State(
             epoch=self.epoch,
             samples=self.samples,
@@ -141,6 +142,7 @@ class Trainer:
 
     def outcomes(self) -> tuple[Outcome, ...]:
         """What has become of the conditions; of a training that diverged, up to there."""
+        self._catch_up()
         return self._outcomes or (self.watch.outcomes() if self.watch else ())
 
     def follow(self, history: History) -> None:
@@ -185,11 +187,19 @@ class Trainer:
             samples=np.searchsorted(self.train.index, rows).tolist(),
         )
 
+    def _catch_up(self) -> None:
+        """Looks at the conditions of all steps so far."""
+        if self.watch is not None:
+            with np.errstate(all="ignore"):
+                self.watch.look(self.steps_taken)
+
     def _remember_state(self) -> None:
-        states, first = self._sound_states, self.steps_taken - REPLAYED_STEPS + 1
+        states, state = self._sound_states, self.state()
+        untold = self.watch.noticed if self.watch is not None else []
+        first = min([self.steps_taken, *(failure.step for failure in untold)]) - REPLAYED_STEPS + 1
         while len(states) > 1 and states[1].steps_taken <= first:
             states.popleft()
-        states.append(self.state())
+        states.append(state)
 
     def _keep_best(self, epoch: Epoch) -> None:
         """Keeps the weights after an epoch, the last sound state, where none were better."""
@@ -247,6 +257,8 @@ class Trainer:
         Its state is then set to that after the step at which it is to stop. After the last step of
         an epoch it is not told yet: the epoch is ended first.
         """
+        if watch.noticed:
+            self._catch_up()  # so that nothing is overlooked while a step is taken again
         for failure in watch.take():
             is_end = self.samples == len(self.train.index) and failure.step == self.steps_taken
             stops = failure.stops and not is_end
@@ -330,7 +342,8 @@ class Trainer:
                             break
                     if clock() > until:
                         break
-                if watch is not None:  # the last step was not kept, if the loop ended in it
+                if watch is not None and (taken == last or not cost < limit or watch.is_late()):
+                    # The last step was not kept, if the loop ended in it.
                     watch.look(taken if cost < limit else taken - 1)
         finally:
             self.steps_taken, self.samples, self.cost_sum = taken, samples, cost_sum

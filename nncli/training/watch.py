@@ -8,6 +8,7 @@ takes it once more.
 import math
 from collections.abc import Sequence
 from itertools import groupby
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ from nncli.training.history import Epoch
 from nncli.training.step_recorder import Keep, StepRecorder, reading_of
 from nncli.training.steps import Plan, SampleSet
 from nncli.training.tallies import Outcome, Tally, TallyState
+
+LOOK_INTERVAL = 0.5  # seconds from one look to the next, unless there is no room for more steps
 
 
 class Cadence:
@@ -73,6 +76,8 @@ class Watch:
         self.plan, self.train, self.untrained = plan, train, untrained
         self.tallies = [Tally(condition) for condition in conditions]
         self.noticed: list[Failure] = []
+        self._looked = perf_counter()
+        self._size = 0  # samples in a mini-batch of the workspace that steps are kept of
         of_steps = [t for t in self.tallies if t.condition.at == "step"]
         of_steps.sort(key=lambda tally: tally.condition.every)
         self.cadences = [
@@ -91,7 +96,9 @@ class Watch:
 
         It is to be called at each multiple of `stride`, and says whether it is time to `look`.
         """
-        self.look(number)
+        if step.n != self._size:  # what was kept of others is looked at before
+            self.look(number)
+            self._size = step.n
         keeps = [(cadence.every, cadence.open(step)) for cadence in self.cadences]
         if len(keeps) == 1:
             return keeps[0][1]
@@ -105,11 +112,19 @@ class Watch:
 
         return keep
 
+    def is_late(self) -> bool:
+        """Whether the last look was some time ago.
+
+        A look takes long for what it does, since all that it runs has left the processor's cache.
+        """
+        return perf_counter() - self._looked > LOOK_INTERVAL
+
     def look(self, number: int) -> bool:
         """Looks at what was kept of the steps up to `number`; whether anything was noticed.
 
         To be called within an `np.errstate` that ignores all.
         """
+        self._looked = perf_counter()
         for cadence in self.cadences:
             recorder = cadence.recorder
             if recorder is None or not recorder.costs:

@@ -16,6 +16,8 @@ from nncli.nn.optimizers import Optimizer
 from nncli.nn.trace import Trace, record_trace
 from nncli.spec import parse_spec
 from nncli.training import step_recorder
+from nncli.training import trainer as trainer_module
+from nncli.training import watch as watch_module
 from nncli.training.conditions import Failure
 from nncli.training.history import Divergence, Epoch
 from nncli.training.steps import StepRunner
@@ -400,3 +402,40 @@ def test_a_break_is_met_again_once_it_was_not() -> None:
             break
         stops.append(failures[0].step)
     assert stops == begins
+
+
+@pytest.mark.parametrize("interval", [0.0, 9.0])
+def test_states_that_are_saved_before_a_break_is_noticed(
+    interval: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a checkpoint does between two steps: the break is met all the same, and where it is."""
+    monkeypatch.setattr(watch_module, "LOOK_INTERVAL", interval)
+    monkeypatch.setattr(trainer_module, "PROGRESS_INTERVAL", 0.0)
+    p = prepared(DENSE, expect="[{that: step < 9, do: page}]", stop_at="step == 10")
+    trainer = make_trainer(p, start_workers(p))
+    found = []
+    for event in trainer.events():
+        if isinstance(event, Failure):
+            found.append(event)
+        else:
+            trainer.sound_state()
+    assert [failure.step for failure in found] == [9, 10]
+    for failure in found:
+        assert failure.trace is not None
+        equal(failure.trace, records(DENSE)[failure.step])
+    assert trainer.steps_taken == 10
+    assert [outcome.checks for outcome in trainer.outcomes()] == [10, 10]
+
+
+def test_a_training_that_is_left_between_two_looks_has_counted_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watch_module, "LOOK_INTERVAL", 99.0)
+    monkeypatch.setattr(trainer_module, "PROGRESS_INTERVAL", 0.0)
+    p = prepared(DENSE, expect="[cost < 0]")
+    trainer = make_trainer(p, start_workers(p))
+    events = iter(trainer.events())
+    for _ in range(3):
+        next(events)
+    assert trainer.outcomes()[0].failures == trainer.steps_taken == 3
+    assert trainer.state().conditions[0]["failures"] == 3
