@@ -40,6 +40,7 @@ from nncli.training.checkpoint_writer import CheckpointWriter
 from nncli.training.run_data import DataIdentity, check_same, data_text, mark_of
 from nncli.training.run_files import SPEC
 from nncli.training.run_folder import ResumePoint, RunFolder, resume_point
+from nncli.training.trace_times import trace_times
 
 if TYPE_CHECKING:
     from nncli.core.layouts import Layout
@@ -90,6 +91,7 @@ def resume(
     on_event: OnEvent | None = None,
     on_warning: Callable[[str], None] | None = None,
     on_failure: OnFailure | None = None,
+    traces: Sequence[str] = (),
 ) -> Training:
     """Goes on with the training in a run folder, from its last checkpoint.
 
@@ -100,7 +102,7 @@ def resume(
         spec: a spec that must be equal to the run's.
         overrides: what changes from here on: `train.epochs=60`, train.eta, train.schedule,
             train.threads, or the paths of the data. It is recorded in the run's spec.yaml.
-        checkpoint_every, on_start, on_event, on_failure: as for `train`.
+        checkpoint_every, on_start, on_event, on_failure, traces: as for `train`.
         on_warning: also called with damage that did not prevent it.
 
     Raises:
@@ -109,6 +111,7 @@ def resume(
             its data have changed.
         DataError, DivergedError, HaltedTraining, InterruptedTraining, UnsavedError: as for `train`.
     """
+    times = trace_times(traces)
     if not isinstance(run, ResumableRun):
         run = reopen(run, spec=spec, overrides=overrides)
     prepared, point = run.prepared, run.point
@@ -136,7 +139,7 @@ def resume(
         writer = CheckpointWriter(
             run.folder, prepared.network, point.history, identity, checkpoint_every
         )
-        return run_to_end(trainer, prepared, workers, writer, watch)
+        return run_to_end(trainer, prepared, workers, writer, watch, times)
 
 
 class PreparedTraining(NamedTuple):

@@ -1,12 +1,13 @@
 """Traces in files: saved, read, and taken again to the bit."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from nncli.app.kept_traces import batch_of, facts_of
 from nncli.app.opening import SpecOrRun, open_spec_or_run
 from nncli.app.output import check_output
 from nncli.app.pipeline import build_layers, optimizer_links, place_layers
@@ -23,9 +24,9 @@ from nncli.nn.parallel.blas import arithmetic
 from nncli.nn.parallel.worker_pool import buffers_for, start_workers
 from nncli.nn.step import Step
 from nncli.nn.trace import LayerTrace, Start, Trace, record_trace
-from nncli.spec.dump import dump_portable
 from nncli.spec.load import parse_spec
 from nncli.training.best import Which
+from nncli.training.run_files import TRACES
 from nncli.training.trace_file import (
     SUFFIX,
     StepFacts,
@@ -111,21 +112,12 @@ def save_trace(
 ) -> None:
     """Writes the trace of a step of `source`, the `step`-th from there."""
     prepared, state = source.prepared, source.state
-    batch = min(prepared.plan.batch_size, len(prepared.data.train))
-    with start_workers(prepared.network, batch, prepared.spec.train.threads) as workers:
+    asked = prepared.spec.train.threads
+    with start_workers(prepared.network, batch_of(prepared), asked) as workers:
         threads = workers.threads
     taken = 0 if state is None else state.steps_taken
-    facts = StepFacts(
-        dump_portable(prepared.spec), taken + step, threads, batch, arithmetic(), _version()
-    )
+    facts = facts_of(prepared, taken + step, threads)
     write_whole(path, pack_trace(trace, facts), overwrite=overwrite)
-
-
-def _version() -> str:
-    try:
-        return version("nncli")
-    except PackageNotFoundError:  # run from its source
-        return "unknown"
 
 
 def read_trace(path: str | Path) -> TraceFile:
@@ -192,12 +184,16 @@ def diff(
 ) -> TraceDifference:
     """Compares a step that was saved with another, or with arrays of any file that `check` reads.
 
+    Of two run folders with traces, the first step that differs; where none does, the last.
+
     Args:
         names: what arrays are, as for `check`.
 
     Raises:
         RunError, DataError: a file cannot be read. NncliError: they are of different networks.
     """
+    if os.path.isdir(a) and os.path.isdir(b):
+        return _diff_runs(Path(a), Path(b))
     if not is_trace_file(a) and is_trace_file(b):
         raise NncliError(f"{printable(a)}: give the trace first: nncli diff {printable(b)} {a}")
     left = read_trace(a)
@@ -215,6 +211,24 @@ def diff(
     given = {one.name: one.array for one in (*naming.start, *naming.named)}
     given |= {one.name: one.array for one in (naming.inputs, naming.targets) if one is not None}
     return compare_arrays(left.trace, given, names=labels, step=left.facts.step)
+
+
+def _diff_runs(a: Path, b: Path) -> TraceDifference:
+    """The steps that both runs recorded, in turn, up to the first that differs."""
+    kept = [{file.name for file in (run / TRACES).glob(f"*{SUFFIX}")} for run in (a, b)]
+    for run, files in zip((a, b), kept, strict=True):
+        if not files:
+            raise RunError(f"{printable(run)}: holds no traces: nncli train --trace writes them")
+    shared = sorted(kept[0] & kept[1])
+    if not shared:
+        raise NncliError(f"{printable(a)} and {printable(b)} recorded no step in common")
+    for name in shared:
+        left, right = (read_trace(run / TRACES / name) for run in (a, b))
+        names = (printable(a), printable(b))
+        found = compare_traces(left.trace, right.trace, names=names, step=left.facts.step)
+        if not found.equal:
+            break
+    return found
 
 
 def _state_before(name: str) -> Callable[[LayerTrace, str], Array]:

@@ -1,7 +1,7 @@
 """nncli.train: from a spec to a trained network and its run folder."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from nncli.core.errors import (
     DivergedError,
     HaltedTraining,
     InterruptedTraining,
+    NncliError,
     RunError,
     StoppedTraining,
 )
@@ -31,6 +32,7 @@ from nncli.training.evaluate import Evaluator
 from nncli.training.history import Divergence, Epoch, History, Progress
 from nncli.training.run_data import DataIdentity, data_text, fingerprint, mark_of
 from nncli.training.run_folder import RunFolder
+from nncli.training.trace_times import Traced, TraceTimes, trace_times
 from nncli.training.trainer import Trainer
 
 OnEvent = Callable[[Epoch | Progress, Trainer], None]
@@ -48,6 +50,7 @@ def train(
     on_event: OnEvent | None = None,
     on_warning: Callable[[str], None] | None = None,
     on_failure: OnFailure | None = None,
+    traces: Sequence[str] = (),
 ) -> Training:
     """Trains the network of a spec.
 
@@ -63,11 +66,13 @@ def train(
             epochs; and with the trainer, which is at rest meanwhile. It may raise
             InterruptedTraining to stop there.
         on_failure: called with each Failure of a condition of the spec, the first time.
+        traces: which steps are written whole to `traces` in the run folder: every=100,
+            steps=1,10,100, last=5; all that are said.
         on_warning: called with what cannot be written while the training goes on, with what reading
             the data left out, and with what is damaged of a run that the weights are from.
 
     Raises:
-        SpecError, DataError: the spec or its data are wrong.
+        SpecError, DataError: the spec or its data are wrong. NncliError: `traces` are no steps.
         RunError: the run folder cannot be written.
         DivergedError: the cost became NaN or infinite, or exploded; the last sound state is saved.
         HaltedTraining: a condition of the spec made it stop; the state is saved.
@@ -77,6 +82,9 @@ def train(
     prepared = spec if isinstance(spec, Prepared) else prepare(_spec(spec))
     if out is not None:
         check_run_output(Path(out), prepared.spec.files())
+    times = trace_times(traces)
+    if traces and out is None:
+        raise NncliError("traces are written to the run folder: say which, by out")
     watch = Watcher(on_start, on_event, on_warning, on_failure)
     initial = prepared.initial.notes if prepared.initial is not None else ()
     for note in (*prepared.notes, *initial):
@@ -100,7 +108,7 @@ def train(
             known = data_text(prepared.data.preprocessing.as_plain())
             folder = RunFolder.create(Path(out), text, known, checkpoint, overwrite=overwrite)
         writer = CheckpointWriter(folder, prepared.network, History(), identity, checkpoint_every)
-        return run_to_end(trainer, prepared, workers, writer, watch)
+        return run_to_end(trainer, prepared, workers, writer, watch, times)
 
 
 class Watcher(NamedTuple):
@@ -170,8 +178,14 @@ def run_to_end(
     workers: WorkerPool,
     writer: CheckpointWriter,
     watch: Watcher,
+    times: TraceTimes,
 ) -> Training:
-    """Trains to the end, saving states on the way."""
+    """Trains to the end, saving states on the way, and the steps that are to be recorded."""
+    trainer.trace_times = times
+    if any(times) and writer.path is not None:
+        from nncli.app.kept_traces import TraceKeeper
+
+        keeper = TraceKeeper(prepared, workers.threads, writer.path)
     network, test = trainer.network, prepared.data.test
     training = Training(prepared.spec, network, writer.history, None, writer.path)
     try:
@@ -182,6 +196,12 @@ def run_to_end(
                     if isinstance(event, Divergence):
                         message = divergence_message(event, prepared.spec)
                         raise DivergedError(message, event)
+                    if isinstance(event, Traced):
+                        try:
+                            keeper.keep(event)
+                        except RunError as error:  # the training goes on without
+                            watch.warn(str(error))
+                        continue
                     if isinstance(event, Failure):
                         _tell_failure(event, prepared, watch)
                         continue

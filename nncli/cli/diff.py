@@ -8,10 +8,14 @@ import typer
 from nncli.cli.options import FormatOption, TableOrJson, renamed
 
 First = Annotated[
-    Path, typer.Argument(metavar="TRACE", help="A step, as inspect-grad --save writes it.")
+    Path,
+    typer.Argument(
+        metavar="TRACE", help="A step, as inspect-grad --save writes it; or a run with traces."
+    ),
 ]
 Second = Annotated[
-    Path, typer.Argument(metavar="OTHER", help="Another, or a file of arrays as check reads it.")
+    Path,
+    typer.Argument(metavar="OTHER", help="Another; or a file of arrays as check reads it."),
 ]
 Names = Annotated[list[str] | None, renamed()]
 
@@ -19,6 +23,7 @@ Names = Annotated[list[str] | None, renamed()]
 def diff(a: First, b: Second, name: Names = None, format: FormatOption = TableOrJson.table) -> None:
     """Compare two steps bit by bit: the first difference, in order of computation.
 
+    Of two runs that were trained with --trace, the first step that differs.
     Exit status 0: equal to the bit; 1: different.
     """
     from nncli.nn.parallel.blas import load_numpy

@@ -107,6 +107,16 @@ Junit = Annotated[
 ]
 
 
+Trace = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="every=N|steps=1,10|last=N",
+        help="Keep these steps whole, in the run folder: for replay, diff, inspect-grad. "
+        "Repeatable.",
+    ),
+]
+
+
 def train(
     spec: Spec = None,
     resume: Resume = None,
@@ -121,6 +131,7 @@ def train(
     full: Full = False,
     init_from: InitFrom = None,
     from_: From = None,
+    trace: Trace = None,
     junit: Junit = None,
     format: FormatOption = TableOrJson.table,
 ) -> None:
@@ -193,6 +204,7 @@ def train(
     start = () if begun.reopened is not None else first_states(begun.prepared)
     kept: dict[int, InspectedStep] = {}  # steps that were written down
     how: dict[str, Any] = {"overwrite": overwrite, "checkpoint_every": checkpoint_every}
+    how["traces"] = trace or []
     try:
         done = _train(begun, screen, kept, **how)
     except StoppedTraining as stopped:
@@ -242,6 +254,7 @@ def _train(
     *,
     overwrite: bool,
     checkpoint_every: float,
+    traces: list[str],
 ) -> "Training":
     """Trains until all epochs are done, or a signal or a condition asks to stop.
 
@@ -278,6 +291,7 @@ def _train(
 
     watch: dict[str, Any] = {
         "checkpoint_every": checkpoint_every,
+        "traces": traces,
         "on_start": screen.on_start,
         "on_event": on_event,
         "on_warning": screen.warn,

@@ -18,6 +18,7 @@ from nncli.core.text import printable, quote_all
 from nncli.nn.trace import LayerMeasures
 from nncli.training.conditions import Failure
 from nncli.training.run_files import METRICS
+from nncli.training.trace_times import Traced
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,7 @@ def divergence_record(divergence: Divergence) -> dict[str, Any]:
     return record
 
 
-Event = Progress | Epoch | Divergence | Failure
+Event = Progress | Epoch | Divergence | Failure | Traced
 
 
 # Read from a run folder

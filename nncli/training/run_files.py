@@ -8,6 +8,7 @@ SPEC, DATA, METRICS = "spec.yaml", "data.json", "metrics.jsonl"
 CHECKPOINT = "checkpoint.safetensors"
 PREVIOUS = "checkpoint.safetensors.before"  # the one before it
 DIVERGENCE = "divergence.json"  # where the training diverged, if it did
+TRACES = "traces"  # a folder: steps that were recorded
 BREAKS = "breaks"  # a folder: steps at which a condition failed
 RUN_FILES = (SPEC, DATA, METRICS, CHECKPOINT, PREVIOUS, DIVERGENCE)
 DISTINCTIVE = {METRICS, CHECKPOINT, PREVIOUS}  # the others' names are common
@@ -21,7 +22,8 @@ def is_run_folder(path: Path) -> bool:
 
 def remove_breaks(path: Path) -> None:
     """Removes the steps that a run before has kept in its folder, but nothing else beside them."""
-    with suppress(OSError):
-        for file in (path / BREAKS).glob("step-*"):
-            file.unlink()
-        (path / BREAKS).rmdir()
+    for folder in (path / BREAKS, path / TRACES):
+        with suppress(OSError):
+            for file in folder.glob("step-*"):
+                file.unlink()
+            folder.rmdir()

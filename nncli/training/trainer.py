@@ -27,6 +27,7 @@ from nncli.training.evaluate import Evaluator
 from nncli.training.history import Divergence, Epoch, Event, History, Progress
 from nncli.training.steps import Plan, Rows, SampleSet, StepRunner
 from nncli.training.tallies import Outcome
+from nncli.training.trace_times import Traced, TraceTimes
 from nncli.training.watch import Watch
 
 PROGRESS_INTERVAL = 0.1  # seconds between two events within an epoch
@@ -43,6 +44,7 @@ class Trainer:
         untrained: C of a network that has learnt nothing.
         cost_limit: a mini-batch whose C is as large, or NaN, is a divergence.
         watch: looks after the conditions; None where there are none.
+        trace_times: the steps of which there is a Traced; to be set before `events`.
     """
 
     def __init__(
@@ -80,6 +82,8 @@ class Trainer:
         self.evaluator = Evaluator(network, evaluated, classes=plan.classes, workers=workers)
         self._has_validation = validation is not None
         self._outcomes: tuple[Outcome, ...] = ()  # of a training that diverged
+        self.trace_times = TraceTimes()
+        self._total = plan.steps_left(len(train.index))
         self._full_at = 0  # the step that is to fill all, besides the last of an epoch
         self._step_start = self._runner.start()
         # Made now, so that what does not fit in memory is known before anything is written.
@@ -225,6 +229,8 @@ class Trainer:
             if not cost < self.cost_limit:
                 yield self._divergence(cost)
                 return False
+            if self._is_traced(self.steps_taken):
+                yield Traced(self.steps_taken, self._record(step, eta, cost, rows))
             if self.samples < count:
                 if perf_counter() - remembered > SNAPSHOT_INTERVAL:
                     self.sound_state()
@@ -250,6 +256,9 @@ class Trainer:
             return False
         self._last_step = None
         return not any(failure.stops for failure in noticed)
+
+    def _is_traced(self, number: int) -> bool:
+        return self.trace_times.next_after(number - 1, self._total) == number
 
     def _tell_failures(self, watch: Watch) -> Generator[Event, None, Failure | None]:
         """What was noticed of the steps up to here; returns what stops the training.
@@ -301,7 +310,8 @@ class Trainer:
     def _run_steps(self, batches: Iterator[Rows], eta: float) -> tuple[Step, float, Rows]:
         """Steps until the epoch or PROGRESS_INTERVAL ends, or a cost is beyond its limit.
 
-        Or until a condition is noticed to have failed, some steps before.
+        Or until a condition is noticed to have failed, some steps before, or a step is to be
+        recorded.
 
         Returns the last step, its cost and its samples.
         """
@@ -310,6 +320,8 @@ class Trainer:
         until, clock = began + PROGRESS_INTERVAL, perf_counter
         taken, samples, cost_sum = self.steps_taken, self.samples, self.cost_sum
         last = self._full_at or taken - (samples - count) // self.plan.batch_size
+        if not self._full_at:
+            last = min(last, self.trace_times.next_after(taken, self._total) or last)
         watch = self.watch
         always_full = watch is not None and watch.needs_full
         stride = 0 if watch is None else watch.stride
@@ -340,7 +352,7 @@ class Trainer:
                         due += stride
                         if keep(taken, cost) and watch.look(taken):
                             break
-                    if clock() > until:
+                    if is_last or clock() > until:
                         break
                 if watch is not None and (taken == last or not cost < limit or watch.is_late()):
                     # The last step was not kept, if the loop ended in it.

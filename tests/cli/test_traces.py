@@ -16,6 +16,7 @@ from nncli.core import safetensors_format
 from nncli.core.errors import NncliError
 from nncli.inspection.differences import compare_traces, quantities
 from nncli.training.trace_file import checksum
+from nncli.training.trace_times import trace_times
 from tests.conftest import CONFIGS, Run
 
 IRIS, TWO = CONFIGS / "iris.yaml", CONFIGS / "two-two-two.yaml"
@@ -158,6 +159,70 @@ def test_what_follows_is_told_from_what_is_wrong_by_itself(tmp_path: Path) -> No
     assert by_name["dense2.bias"].inputs_equal is None
     assert by_name["dense1.a"].equal
     assert by_name["dense2.z"].inputs_equal is False
+
+
+def test_train_keeps_steps(nncli: Run, tmp_path: Path) -> None:
+    words = ("train", IRIS, "--epochs", "3", "--tables", "none")
+    times = ("--trace", "every=10", "--trace", "steps=1,12", "--trace", "last=2")
+    assert nncli(*words, "--out", "a", *times).status == 0
+    kept = sorted((tmp_path / "a/traces").iterdir())
+    assert [int(file.stem[5:]) for file in kept] == [1, 10, 12, 20, 30, 35, 36]
+    for file in kept:
+        assert replay(file).difference.equal
+    # They are those steps, and the training is what it is without.
+    for step in (1, 12):
+        trace = package.trace_step(IRIS, samples=None, step=step)
+        assert compare_traces(trace, read_trace(kept[0 if step == 1 else 2]).trace).equal
+    assert nncli(*words, "--out", "b").status == 0
+    checkpoints = [
+        safetensors_format.read(tmp_path / run / "checkpoint.safetensors")[0] for run in "ab"
+    ]
+    assert all(np.array_equal(checkpoints[0][k], checkpoints[1][k]) for k in checkpoints[0])
+    # A run that replaces it has none of its steps.
+    assert nncli(*words, "--out", "a", "--overwrite").status == 0
+    assert not (tmp_path / "a/traces").exists()
+
+
+def test_two_runs_are_compared_step_by_step(nncli: Run, tmp_path: Path) -> None:
+    words = ("train", IRIS, "--epochs", "2", "--tables", "none", "--trace", "every=5")
+    assert nncli(*words, "--out", "a").status == 0
+    assert nncli(*words, "--out", "b").status == 0
+    assert nncli("diff", "a", "b").status == 0
+    bend = ("--set", "train.schedule={type: step, step_size: 1, gamma: 0.5}")
+    assert nncli(*words, "--out", "c", *bend).status == 0
+    record = json.loads(nncli("diff", "a", "c", "--format", "json").out)
+    assert (record["first"]["step"], record["first"]["quantity"]) == (15, "eta")
+    assert nncli("train", IRIS, "--epochs", "1", "--out", "d", "--tables", "none").status == 0
+    done = nncli("diff", "a", "d")
+    assert (done.status, "d: holds no traces: nncli train --trace" in done.err) == (2, True)
+
+
+def test_a_resumed_training_keeps_the_same_steps(nncli: Run, tmp_path: Path) -> None:
+    words = ("--tables", "none", "--trace", "every=7")
+    assert nncli("train", IRIS, "--epochs", "4", "--out", "a", *words).status == 0
+    assert nncli("train", IRIS, "--epochs", "2", "--out", "b", *words).status == 0
+    assert nncli("train", "--resume", "b", "--epochs", "4", *words).status == 0
+    files = [sorted(f.name for f in (tmp_path / run / "traces").iterdir()) for run in "ab"]
+    assert files[0] == files[1]
+    assert nncli("diff", "a", "b").status == 0
+
+
+@pytest.mark.parametrize("word", ["", "every", "every=0", "every=x", "steps=1,,2", "on=fire"])
+def test_times_that_are_none(nncli: Run, tmp_path: Path, word: str) -> None:
+    done = nncli("train", IRIS, "--trace", word, "--out", "a")
+    assert (done.status, done.out) == (2, "")
+    assert "takes every=100, steps=1,10,100 or last=5" in done.err
+    assert not (tmp_path / "a").exists()
+
+
+def test_times() -> None:
+    times = trace_times(["every=4", "last=2", "steps=9,1"])
+    found, taken = [], 0
+    while (step := times.next_after(taken, 11)) is not None:
+        found.append(step)
+        taken = step
+    assert found == [1, 4, 8, 9, 10, 11]
+    assert trace_times([]).next_after(0, 9) is None
 
 
 def test_other_networks_are_not_compared(nncli: Run, tmp_path: Path) -> None:

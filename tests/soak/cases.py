@@ -129,6 +129,7 @@ OPTIONS = {
         "--resume": ["{given}/run"],
         "--checkpoint-every": ["0.1"],
         "--threads": ["1"],
+        "--trace": ["every=3", "steps=1,2", "last=2"],
         "--init-from": ["{given}/none.npz"],
         "--format": ["json"],
         "--full": [],
