@@ -36,6 +36,11 @@ class Predictions:
         self.notes = (*run.all_notes, *inputs.notes)
         self._inputs = inputs
 
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """Notes of what in the inputs training did not meet, once all of them are predicted."""
+        return tuple(self._inputs.counted())
+
     def __iter__(self) -> Iterator[Prediction]:
         with self.run.start_workers() as workers:
             forward = Forward(self.run.network, workers)

@@ -1,6 +1,7 @@
 """The spec that `nncli init` proposes for a data set, with the reason for each value beside it."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from math import ceil, floor, log10
 from pathlib import PurePath
 from typing import Any, NamedTuple
@@ -8,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nncli.core.text import count_of, join_words, printable
+from nncli.data.columns.samples import told
 from nncli.data.samples import is_channels_last, named
 from nncli.data.survey import Survey, described, listed_plainly
 from nncli.nn.activations import ELEMENTWISE, MIXING
@@ -106,6 +108,7 @@ def _data(train: str | dict[str, str], found: Survey) -> Iterator[Entry]:
     yield Entry("train", train, "paths start from this file's folder")
     if found.target:
         yield _target(found)
+    yield from _columns(found)
     if found.are_labels and found.classes is None:
         yield Entry(
             "classes",
@@ -134,6 +137,28 @@ def _data(train: str | dict[str, str], found: Survey) -> Iterator[Entry]:
         yield Entry("test", "test.csv", why, off=True)
 
 
+def _columns(found: Survey) -> Iterator[Entry]:
+    """What is left out, and what columns that are no plain numbers become."""
+    if found.ignored:
+        keys = tuple(each.key for each in found.ignored)
+        reasons: dict[str, list[str]] = {}
+        for each in found.ignored:
+            reasons.setdefault(each.why, []).append(named(str(each.key)))
+        parts = (f"{_all_named(names)}: {why}" for why, names in reasons.items())
+        yield Entry("ignore", keys, f"{'; '.join(parts)}")
+    said = [
+        Entry(rule.name, rule.as_written(), told(replace(rule, fill=None)))
+        for rule in found.rules
+        if rule.why
+    ]
+    if said:
+        yield Entry("columns", said)
+
+
+def _all_named(names: Sequence[str]) -> str:
+    return join_words(names if len(names) <= 6 else [*names[:5], f"{len(names) - 5} more"], "and")
+
+
 def _target(found: Survey) -> Entry:
     keys = tuple(column.key for column in found.target)
     why = found.target[0].why
@@ -147,15 +172,20 @@ def _target(found: Survey) -> Entry:
 
 
 def _scale(found: Survey) -> Entry:
-    low, high = float(found.low.min()), float(found.high.max())
-    span = f"inputs are from {low:.4g} to {high:.4g}"
+    scaled = np.array([is_it for rule in found.rules for is_it in rule.scaled] or [True])
+    if not scaled.any():
+        return Entry("scale", "none", "all inputs are 0 or 1")
+    scaled = np.broadcast_to(scaled, found.low.shape)
+    low, high = float(found.low[scaled].min()), float(found.high[scaled].max())
+    numbers = "inputs" if scaled.all() else "inputs that are numbers"
+    span = f"{numbers} are from {low:.4g} to {high:.4g}"
     if _is_image(found) and low >= 0 and high <= 255:
         if high <= 1:
             return Entry("scale", "none", f"{span}, as suits a network")
         divisor = 255 if high > 128 else ceil(high)
         return Entry("scale", divisor, f"{span}; divided by this, from 0 to 1")
-    varied = found.deviation[found.low < found.high]
-    near = np.abs(found.mean).max(initial=0) <= 1.5
+    varied = found.deviation[scaled & (found.low < found.high)]
+    near = np.abs(found.mean[scaled]).max(initial=0) <= 1.5
     if near and varied.size and varied.min() >= 0.2 and varied.max() <= 1.5:
         return Entry("scale", "none", f"{span}, as suits a network; or standard, minmax")
     return Entry("scale", "standard", f"{span}; each gets mean 0, deviation 1. Or minmax")

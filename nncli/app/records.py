@@ -355,11 +355,13 @@ class SpecListing(NamedTuple):
         file: where it was read from.
         spec: the filled one.
         lines: it as YAML that reads back as an equal spec, wherever it is put.
+        columns: of a run whose inputs are not plain numbers alone, what each column became.
     """
 
     file: Path
     spec: Spec
     lines: tuple[SpecLine, ...]
+    columns: tuple[str, ...] = ()
 
 
 Shown = SpecListing  # its first public name

@@ -1,11 +1,15 @@
 """nncli.show: a spec with every default filled in."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from nncli.app.opening import spec_file
+from nncli.app.opening import read_preprocessing, spec_file
 from nncli.app.pipeline import with_defaults
 from nncli.app.records import QuantityListing, QuantityRow, SpecLine, SpecListing
+from nncli.core.errors import RunError
+from nncli.data.columns.samples import told
+from nncli.data.samples import named
 from nncli.nn.quantities import (
     FUNCTIONS,
     LAYER_ARRAYS,
@@ -25,7 +29,7 @@ from nncli.spec.words import KeyPath, dotted
 def show(source: str | Path, overrides: Sequence[str] = ()) -> SpecListing:
     """A spec with every default filled in, and where each value of it came from.
 
-    No data are read.
+    No data are read; what a run's columns became is in its folder.
 
     Args:
         source: the path of a spec, or of a run folder.
@@ -37,7 +41,23 @@ def show(source: str | Path, overrides: Sequence[str] = ()) -> SpecListing:
     """
     file = spec_file(source)
     spec = with_defaults(load_spec(file, overrides))
-    return SpecListing(file, spec, tuple(_line(spec, *line) for line in spec_lines(spec)))
+    lines = tuple(_line(spec, *line) for line in spec_lines(spec))
+    return SpecListing(file, spec, lines, _columns(Path(source)))
+
+
+def _columns(source: Path) -> tuple[str, ...]:
+    """What each column of a run's table became; nothing where they are numbers alone."""
+    if not os.path.isdir(source):
+        return ()
+    try:
+        known = read_preprocessing(source)
+    except RunError:  # told by what needs it
+        return ()
+    rules = known.rules or ()
+    ignored = tuple(f"{named(str(name))}: ignored" for name in known.ignored)
+    return tuple(f"{named(rule.name)}: {told(rule, whole=True)}" for rule in rules) + (
+        ignored if rules else ()
+    )
 
 
 def _line(spec: Spec, text: str, path: KeyPath | None) -> SpecLine:

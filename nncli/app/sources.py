@@ -7,9 +7,10 @@ import numpy as np
 
 from nncli.core.errors import DataError, SpecError
 from nncli.core.seeds import Stream, seed_of
-from nncli.data import Data, Pair, Source, load
+from nncli.data import ColumnKeys, Data, Pair, Source, load
 from nncli.data.readers.read import kind
 from nncli.spec import PairSpec, Spec, WeightedLayerSpec
+from nncli.spec.columns import normal
 
 ESCAPES = {
     "\t": (r"\t", "a tab"),
@@ -40,10 +41,19 @@ def load_data(spec: Spec) -> Data:
         target=d.target,
         classes=d.classes,
         header=d.header,
+        keys=column_keys(spec),
         scale=d.scale,
         shape=d.shape,
         dtype=np.dtype(spec.dtype),
         seed=seed_of(spec.seed, Stream.SPLIT),
+    )
+
+
+def column_keys(spec: Spec) -> ColumnKeys:
+    """What a spec says of the columns of its tables."""
+    columns = spec.data.columns or {}
+    return ColumnKeys(
+        spec.data.ignore or (), {name: normal(written) for name, written in columns.items()}
     )
 
 
@@ -94,6 +104,11 @@ def check_keys(spec: Spec) -> None:
     if spec.data.header is not None and not has_table and not any(map(_is_table, halves)):
         message = "is about the first line of a table, and these data have none; leave header out"
         problems += spec.error_at(("data", "header"), message).problems
+    for key in ("ignore", "columns"):
+        said = getattr(spec.data, key)
+        if said is not None and not has_table and not any(map(_is_table, halves)):
+            message = f"is about the columns of a table, and these data have none; leave {key} out"
+            problems += spec.error_at(("data", key), message).problems
     for index, layer in enumerate(spec.network):
         if isinstance(layer, WeightedLayerSpec) and None not in (layer.weights, layer.init):
             message = "its weights are given, so that none are drawn; leave init out"

@@ -75,3 +75,5 @@ def predict(
     else:
         with whole_file(output, overwrite=overwrite) as file:
             PREDICTION_FORMATS[kind].write(predictions, file)
+    for note in predictions.counted:
+        messages().print(note, soft_wrap=True)

@@ -9,6 +9,8 @@ It may import NumPy, core and, in `readers`, Pillow; it knows nothing of network
 `load`, then `dataset`.
 """
 
+from nncli.data.columns.choice import ColumnKeys
+from nncli.data.columns.samples import table_samples
 from nncli.data.dataset import Checksum, Data, Dataset, make_dataset
 from nncli.data.inference_inputs import Inputs, read_inputs, read_measured
 from nncli.data.load import load
@@ -17,13 +19,14 @@ from nncli.data.readers.arrays import read_whole_npz
 from nncli.data.readers.files import file_size
 from nncli.data.readers.read import read_source, read_values
 from nncli.data.readers.rows import read_table
-from nncli.data.readers.tables import Table, Target, table_samples
+from nncli.data.readers.tables import Table, Target
 from nncli.data.samples import Origin, Pair, Samples, Source
 from nncli.data.targets import Classes, Encoding, fit_encoding
 
 __all__ = [
     "Checksum",
     "Classes",
+    "ColumnKeys",
     "Data",
     "Dataset",
     "Encoding",

@@ -121,13 +121,15 @@ class Dataset:
 class Data(NamedTuple):
     """What a network is trained and measured on.
 
-    `preprocessing`: how data that come after the training are read.
+    `preprocessing`: how data that come after the training are read. `found`: what the columns of
+    a table were taken for, where that had to be found out.
     """
 
     train: Dataset
     validation: Dataset | None
     test: Dataset | None
     preprocessing: Preprocessing
+    found: tuple[str, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...] | None:
@@ -147,7 +149,8 @@ class Data(NamedTuple):
     def notes(self) -> tuple[str, ...]:
         """What reading left out of the files, or took for something that it need not be."""
         parts = (self.train, self.validation, self.test)
-        return tuple(dict.fromkeys(note for part in parts if part for note in part.notes))
+        notes = (note for part in parts if part for note in part.notes)
+        return tuple(dict.fromkeys((*self.found, *notes)))
 
 
 def make_dataset(

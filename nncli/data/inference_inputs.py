@@ -1,6 +1,7 @@
 """Data that come after the training, read by its preprocessing."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -9,13 +10,14 @@ from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
 from nncli.core.text import count_of, printable, quote_all
+from nncli.data.columns.samples import Tally, chosen_samples, featured
 from nncli.data.dataset import Dataset, check_inputs, make_dataset, needed_scaling
 from nncli.data.preprocessing import ColumnLayout, Preprocessing
 from nncli.data.readers.arrays import release_large
 from nncli.data.readers.files import STANDARD_INPUT, check_expansion, explain_read_errors, opened
 from nncli.data.readers.read import array_of_inputs, kind, read_source
 from nncli.data.readers.rows import RowReader, delimiter_of, read_table
-from nncli.data.readers.tables import chosen_samples
+from nncli.data.readers.tables import Table
 from nncli.data.samples import Pair, Samples, Source
 
 PIECE = 1 << 21  # numbers
@@ -26,12 +28,14 @@ DType = np.dtype[Any]
 class Inputs(NamedTuple):
     """Samples without targets, some at a time; `total` of them, None where only the end tells.
 
-    notes: what the source held besides.
+    notes: what the source held besides. counted: once all parts are read, notes of what was in
+    them that training did not meet.
     """
 
     parts: Iterator[Dataset]
     total: int | None
     notes: tuple[str, ...]
+    counted: Callable[[], Sequence[str]] = tuple
 
 
 def read_inputs(
@@ -43,15 +47,17 @@ def read_inputs(
     Raises DataError for what does not fit the preprocessing; of a table's rows only when they are
     read.
     """
+    tally = Tally(preprocessing.rules or ())
     if isinstance(source, Path) and kind(source) == "table":
         check_expansion(source)  # so that a decompression bomb is refused before any prediction
         with opened(source) as stream:
             reader = RowReader(stream, printable(source), delimiter_of(source))
             layout = layout_of(preprocessing, reader)
         return Inputs(
-            parts_of_file(preprocessing, source, layout, dtype),
+            parts_of_file(preprocessing, source, layout, dtype, tally),
             None,
             notes_of(preprocessing, layout, reader),
+            partial(tally.notes, reader.name),
         )
     if isinstance(source, Path):
         samples = read_source(source, with_targets=False)
@@ -62,9 +68,10 @@ def read_inputs(
             reader = RowReader(source, STANDARD_INPUT)
             layout = layout_of(preprocessing, reader)
         return Inputs(
-            parts_of_stream(preprocessing, reader, layout, dtype),
+            parts_of_stream(preprocessing, reader, layout, dtype, tally),
             None,
             notes_of(preprocessing, layout, reader),
+            partial(tally.notes, reader.name),
         )
     samples = preprocessing.fitted(samples)
     check_inputs(samples, needed_scaling(samples.inputs, preprocessing.scaling, dtype), dtype)
@@ -82,27 +89,57 @@ def pieces(preprocessing: Preprocessing, samples: Samples, dtype: DType) -> Iter
 
 
 def parts_of_file(
-    preprocessing: Preprocessing, path: Path, layout: ColumnLayout, dtype: DType
+    preprocessing: Preprocessing, path: Path, layout: ColumnLayout, dtype: DType, tally: Tally
 ) -> Iterator[Dataset]:
     with opened(path) as stream:
         reader = RowReader(stream, printable(path), delimiter_of(path))
         layout_of(preprocessing, reader)
-        yield from parts_of(preprocessing, reader, layout, dtype)
+        yield from parts_of(preprocessing, reader, layout, dtype, tally)
 
 
 def parts_of_stream(
-    preprocessing: Preprocessing, reader: RowReader, layout: ColumnLayout, dtype: DType
+    preprocessing: Preprocessing,
+    reader: RowReader,
+    layout: ColumnLayout,
+    dtype: DType,
+    tally: Tally,
 ) -> Iterator[Dataset]:
     with explain_read_errors(Path(STANDARD_INPUT)):
-        yield from parts_of(preprocessing, reader, layout, dtype)
+        yield from parts_of(preprocessing, reader, layout, dtype, tally)
 
 
 def parts_of(
-    preprocessing: Preprocessing, reader: RowReader, layout: ColumnLayout, dtype: DType
+    preprocessing: Preprocessing,
+    reader: RowReader,
+    layout: ColumnLayout,
+    dtype: DType,
+    tally: Tally,
 ) -> Iterator[Dataset]:
     for table in reader.tables():
-        samples = chosen_samples(table, layout.inputs, (), hint="")
+        samples = later_samples(preprocessing, table, layout.inputs)
+        if samples.raw is not None and preprocessing.rules is not None:
+            tally.add(samples.raw)
+            samples = featured(samples, preprocessing.rules)
         yield without_targets(preprocessing, samples, dtype)
+
+
+def later_samples(
+    preprocessing: Preprocessing, table: Table, inputs: Sequence[int], targets: Sequence[int] = ()
+) -> Samples:
+    """The samples in these columns of a table, read as those of the training were.
+
+    Where they have rules, the inputs are left to `featured`.
+    """
+    return chosen_samples(
+        table,
+        inputs,
+        targets,
+        preprocessing.classes or "none",
+        hint="",
+        rules=preprocessing.rules,
+        is_later=True,
+        may_drop=bool(targets),
+    )
 
 
 def without_targets(preprocessing: Preprocessing, samples: Samples, dtype: DType) -> Dataset:
@@ -191,6 +228,15 @@ def measured_table(preprocessing: Preprocessing, path: Path) -> Samples:
             f"{reader.name}: lacks the target column{names}, which the network is measured by"
         )
     table = read_table(path, header=reader.header is not None)
-    return chosen_samples(
-        table, layout.inputs, layout.targets, preprocessing.classes or "none", hint=""
-    )
+    samples = later_samples(preprocessing, table, layout.inputs, layout.targets)
+    return with_features(preprocessing, samples)
+
+
+def with_features(preprocessing: Preprocessing, samples: Samples) -> Samples:
+    """The samples, their inputs made where they are not yet, with notes of what training lacked."""
+    if samples.raw is None or preprocessing.rules is None:
+        return samples
+    tally = Tally(preprocessing.rules)
+    tally.add(samples.raw)
+    made = featured(samples, preprocessing.rules)
+    return made.noting(tally.notes(samples.inputs_origin.name))

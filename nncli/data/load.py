@@ -1,7 +1,7 @@
 """From the sources a spec names to the data a network is trained on, and the split of them."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
 from nncli.core.text import count_of, quote_all
+from nncli.data.columns.choice import ColumnKeys
+from nncli.data.columns.kinds import Rule
+from nncli.data.columns.samples import Tally, featured, fitted_rules, notes_of_rules
 from nncli.data.dataset import Data, Dataset, make_dataset
 from nncli.data.preprocessing import Scale, fit_scaling, preprocessing_of, shape_words
 from nncli.data.readers.read import read_source
@@ -27,6 +30,7 @@ def load(
     target: Target = None,
     classes: Classes = None,
     header: bool | None = None,
+    keys: ColumnKeys | None = None,
     scale: Scale = "none",
     shape: tuple[int, int, int] | None = None,
     dtype: np.dtype[Any],
@@ -35,15 +39,26 @@ def load(
     """Reads, splits, encodes and scales; the same seed gives the same split.
 
     validation: a share of `train` to hold back (by class where there are classes), or a source.
-    The scaling is fitted on the training part, the list of classes on the whole of `train`.
+    keys: what is said of a table's columns; what is not is found out from the whole of `train`.
+    The scaling and the rules of columns are fitted on the training part, the list of classes on
+    the whole of `train`.
     Raises DataError, with every mistake it found in the file it stopped at, and the parameter
     that is to blame as its key.
     """
 
-    def read(key: str, source: Source, classes: Classes = classes) -> Samples:
+    def read(
+        key: str, source: Source, classes: Classes = classes, like: Samples | None = None
+    ) -> Samples:
         with attribute_errors_to(key, source):
             return read_source(
-                source, target=target, header=header, classes=classes, shape=shape, part=key
+                source,
+                target=target,
+                header=header,
+                classes=classes,
+                shape=shape,
+                part=key,
+                keys=keys,
+                like=like,
             )
 
     dtype = np.dtype(dtype)
@@ -60,7 +75,7 @@ def load(
     names = encoding.classes if encoding is not None and is_text else None
     has_codes = classes is None and names is not None and any(map(is_number, names))
     known = names if has_codes else classes
-    further = {key: read(key, source, known) for key, source in others.items()}
+    further = {key: read(key, source, known, samples) for key, source in others.items()}
     for key, other in further.items():
         check_alike(samples, other, key)
     with attribute_errors_to("train", train):
@@ -68,7 +83,18 @@ def load(
             chosen, held = split(samples, validation, encoding, seed)
         else:
             chosen, held = np.arange(len(samples), dtype=np.int64), None
+        names, rules = samples.columns, None
+        if samples.raw is not None:
+            rules = fitted_rules(samples.raw, chosen, samples.inputs_origin.name)
+            samples = with_inputs(samples, rules, shape, told_of=held, gaps=False)
         scaling = fit_scaling(samples, chosen, scale)
+        if rules is not None:
+            scaling = scaling.only([is_it for rule in rules for is_it in rule.scaled])
+    if rules is not None:
+        for key, other in further.items():
+            with attribute_errors_to(key, others[key]):
+                everything = np.arange(len(other))
+                further[key] = with_inputs(other, rules, shape, told_of=everything)
 
     def part(key: str, source: Source, of: Samples) -> Dataset:
         with attribute_errors_to(key, source):
@@ -87,8 +113,26 @@ def load(
         train=replace(whole, index=chosen),
         validation=parts.get("validation"),
         test=parts.get("test"),
-        preprocessing=preprocessing_of(samples, encoding, scaling, outputs),
+        preprocessing=preprocessing_of(samples, encoding, scaling, outputs, names, rules),
+        found=tuple(notes_of_rules(samples.inputs_origin.name, rules or ())),
     )
+
+
+def with_inputs(
+    samples: Samples,
+    rules: Sequence[Rule],
+    shape: tuple[int, int, int] | None,
+    *,
+    told_of: NDArray[np.int64] | None,
+    gaps: bool = True,
+) -> Samples:
+    """The samples with inputs made by rules, and notes of unmet words and gaps in `told_of`."""
+    made, raw, origin = featured(samples, rules, shape), samples.raw, samples.inputs_origin
+    if told_of is None or raw is None:
+        return made
+    tally = Tally(rules)
+    tally.add(raw, told_of)
+    return made.noting(tally.notes(origin.name, gaps=gaps))
 
 
 @contextmanager

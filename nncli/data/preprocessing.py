@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nncli.core.errors import DataError, Malformed
 from nncli.core.jsons import to_json
 from nncli.core.text import count_of, nearest, printable, quote_all, sizes
+from nncli.data.columns.kinds import Rule, names_of, rule_from
 from nncli.data.readers.arrays import release_large
 from nncli.data.readers.tables import is_number
 from nncli.data.samples import Samples, check_finite, is_reshape, rearranged
@@ -75,6 +76,14 @@ class Scaling:
         """The numbers that became `scaled`, but for rounding; a constant feature's is its own."""
         constant = np.isinf(self.divisor)
         return np.where(constant, 0.0, scaled) * np.where(constant, 0.0, self.divisor) + self.offset
+
+    def only(self, scaled: Sequence[bool]) -> "Scaling":
+        """The scaling of features of which only some are scaled."""
+        shape = (len(scaled),)
+        offset, divisor = (np.broadcast_to(x, shape).copy() for x in (self.offset, self.divisor))
+        rest = ~np.array(scaled)
+        offset[rest], divisor[rest] = 0.0, 1.0
+        return Scaling(offset, divisor)
 
     @property
     def is_identity(self) -> bool:
@@ -173,6 +182,8 @@ class Preprocessing(NamedTuple):
     scaling: as fitted on the training part.
     columns, targets: the names of input and target columns, where the training table had a header.
     positions: the target columns of a table without header, from 0.
+    rules: how each input column becomes features; None where all are numbers, taken as they are.
+    ignored: columns that are left out, by name or by index from 0.
     """
 
     input_shape: tuple[int, ...]
@@ -182,6 +193,8 @@ class Preprocessing(NamedTuple):
     columns: tuple[str, ...] | None
     targets: tuple[str, ...] | None
     positions: tuple[int, ...]
+    rules: tuple[Rule, ...] | None = None
+    ignored: tuple[str | int, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...] | None:
@@ -192,6 +205,11 @@ class Preprocessing(NamedTuple):
     def inputs(self) -> int:
         """How many numbers a sample has."""
         return math.prod(self.input_shape)
+
+    @property
+    def width(self) -> int:
+        """How many columns of a table the inputs are made of."""
+        return self.inputs if self.rules is None else len(self.rules)
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -214,17 +232,18 @@ class Preprocessing(NamedTuple):
         """
         if header is not None and self.by_name:
             return self._by_name(header, name)
-        targets = len(self.positions)
-        if width in (self.inputs, self.inputs + targets):
-            positions = [] if width == self.inputs else list(self.positions)
-            inputs = [i for i in range(width) if i not in positions]
-            self._check_names(header, inputs, name)
-            return ColumnLayout(inputs, positions)
+        targets = list(self.positions)
+        ignored = [place for place in self.ignored if isinstance(place, int)]
+        for left_out in ([], targets, [*targets, *ignored]):
+            if width == self.width + len(left_out) and all(place < width for place in left_out):
+                inputs = [i for i in range(width) if i not in left_out]
+                self._check_names(header, inputs, name)
+                return ColumnLayout(inputs, targets if left_out else [])
         names = f" ({quote_all(self.columns)})" if self.columns else ""
         raise DataError(
             f"{name}: has {count_of(width, 'column')}, but the network takes "
-            f"{count_of(self.inputs, 'input')}{names}, with or without "
-            f"{count_of(targets, 'target column')}"
+            f"{count_of(self.width, 'input')}{names}, with or without "
+            f"{count_of(len(targets), 'target column')}"
         )
 
     def _check_names(self, header: Sequence[str] | None, inputs: list[int], name: str) -> None:
@@ -243,7 +262,7 @@ class Preprocessing(NamedTuple):
         assert self.columns is not None
         targets = self.targets or ()
         missing = [column for column in self.columns if column not in header]
-        known = {*self.columns, *targets}
+        known = {*self.columns, *targets, *self.ignored}
         others = tuple(column for column in header if column not in known)
         if missing:
             near = nearest(missing[0], others) if len(missing) == 1 else ""
@@ -288,7 +307,7 @@ class Preprocessing(NamedTuple):
 
     def as_plain(self) -> dict[str, Any]:
         """As mappings, lists, numbers and text. JSON's null means an infinite divisor."""
-        return {
+        plain: dict[str, Any] = {
             "input_shape": list(self.input_shape),
             "outputs": self.outputs,
             "columns": self.columns and list(self.columns),
@@ -299,6 +318,12 @@ class Preprocessing(NamedTuple):
             "offset": np.asarray(self.scaling.offset).tolist(),
             "divisor": np.asarray(self.scaling.divisor).tolist(),
         }
+        # Written where they say something alone: older runs have no such keys.
+        if self.rules is not None:
+            plain["rules"] = [rule.as_plain() for rule in self.rules]
+        if self.ignored:
+            plain["ignored"] = list(self.ignored)
+        return plain
 
 
 def shape_words(shape: Sequence[int]) -> str:
@@ -306,23 +331,31 @@ def shape_words(shape: Sequence[int]) -> str:
 
 
 def preprocessing_of(
-    samples: Samples, encoding: Encoding | None, scaling: Scaling, outputs: int
+    samples: Samples,
+    encoding: Encoding | None,
+    scaling: Scaling,
+    outputs: int,
+    columns: tuple[str, ...] | None,
+    rules: tuple[Rule, ...] | None,
 ) -> Preprocessing:
-    """What the training samples settle."""
+    """What the training samples settle; `columns` are the names of those they were made of."""
     inputs, targets = samples.inputs_origin, samples.targets_origin
     if inputs.lines is not None and inputs.name == targets.name:
         positions = tuple(position - 1 for position in targets.positions)
     else:  # a table that comes later has its targets in its last columns
-        first, n = math.prod(samples.input_shape), outputs if encoding is None else 1
+        first = math.prod(samples.input_shape) if rules is None else len(rules)
+        n = outputs if encoding is None else 1
         positions = tuple(range(first, first + n))
     return Preprocessing(
         samples.input_shape,
         outputs,
         encoding,
         scaling,
-        samples.columns,
+        columns,
         targets.columns,
         positions,
+        rules,
+        samples.ignored,
     )
 
 
@@ -344,7 +377,31 @@ def preprocessing_from(plain: Mapping[str, Any]) -> Preprocessing:
         _names(plain, "columns"),
         _names(plain, "target_columns"),
         _whole_numbers(plain, "target_positions"),
+        _rules(plain, shape),
+        _ignored(plain),
     )
+
+
+def _rules(plain: Mapping[str, Any], shape: tuple[int, ...]) -> tuple[Rule, ...] | None:
+    written = plain.get("rules")
+    if written is None:
+        return None
+    if not isinstance(written, list) or not all(isinstance(rule, dict) for rule in written):
+        raise _damaged("rules", written, "a list of mappings")
+    rules = tuple(map(rule_from, written))
+    features, inputs = len(names_of(rules)), math.prod(shape)
+    if features != inputs:
+        raise Malformed(f"its rules make {count_of(features, 'input')}, not {inputs}")
+    return rules
+
+
+def _ignored(plain: Mapping[str, Any]) -> tuple[str | int, ...]:
+    columns = plain.get("ignored", [])
+    if not isinstance(columns, list) or not all(
+        isinstance(c, str) or _is_whole(c) for c in columns
+    ):
+        raise _damaged("ignored", columns, "a list of columns")
+    return tuple(columns)
 
 
 LONGEST_VALUE = 40  # characters of a value in a message

@@ -4,10 +4,10 @@ Nested lists, as a spec may hold them, become arrays here.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 from nncli.core.errors import DataError
 from nncli.core.text import count_of, quote, sizes
 from nncli.data.messages import Problems
+
+if TYPE_CHECKING:
+    from nncli.data.columns.kinds import Rule
+    from nncli.data.readers.columns import Column
 
 # Integers below this, of either sign, stay integers: they fit int64.
 EXACT_INTEGERS = 2**63
@@ -77,6 +81,17 @@ def named(column: str) -> str:
     return column if column.isprintable() and 0 < len(column) <= 40 else quote(column)
 
 
+class RawColumns(NamedTuple):
+    """Input columns as they were read, and the rule that makes inputs of each.
+
+    left_out: the positions of those that no input is made of, from 0, each with the reason.
+    """
+
+    columns: "tuple[Column, ...]"
+    rules: "tuple[Rule, ...]"
+    left_out: tuple[tuple[int, str], ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class Samples:
     """Inputs and targets as stored, checked for their number and dimensions only.
@@ -84,6 +99,8 @@ class Samples:
     inputs: N x features, or N x channels x rows x columns; any type of number, maybe a memmap.
     targets: N labels (integers or strings), or N x outputs numbers; None where there are none.
     columns: the names of the input columns, where a header gave them.
+    raw: the columns that the inputs have still to be made of; `inputs` is N x 0 then.
+    ignored: the columns of the table that are left out, by name or by index from 0.
     """
 
     inputs: NDArray[Any]
@@ -91,6 +108,8 @@ class Samples:
     columns: tuple[str, ...] | None
     inputs_origin: Origin
     targets_origin: Origin
+    raw: RawColumns | None = None
+    ignored: tuple[str | int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -103,6 +122,11 @@ class Samples:
     def notes(self) -> tuple[str, ...]:
         """What reading left out, or took for something that it need not be."""
         return tuple(dict.fromkeys((*self.inputs_origin.notes, *self.targets_origin.notes)))
+
+    def noting(self, notes: Sequence[str]) -> "Samples":
+        """The same samples with further notes."""
+        origin = self.inputs_origin._replace(notes=(*self.inputs_origin.notes, *notes))
+        return replace(self, inputs_origin=origin)
 
     @property
     def stored_shape(self) -> tuple[int, ...]:
@@ -132,7 +156,7 @@ class Samples:
                 key="shape",
             )
         inputs = self.inputs.reshape(len(self), *shape)
-        return Samples(inputs, self.targets, self.columns, self.inputs_origin, self.targets_origin)
+        return replace(self, inputs=inputs)
 
 
 def is_reshape(stored: Sequence[int], shape: Sequence[int]) -> bool:

@@ -1,7 +1,6 @@
 """What there is to know of a data set before a network is made for it."""
 
 import math
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,27 +9,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
-from nncli.core.text import count_of, quote
+from nncli.core.text import count_of
+from nncli.data.columns.choice import ColumnKeys
+from nncli.data.columns.kinds import Rule
+from nncli.data.columns.samples import featured, fitted_rules, table_samples
 from nncli.data.preprocessing import blocks, statistics
 from nncli.data.readers.read import kind, read_pair, read_source
 from nncli.data.readers.rows import read_table
-from nncli.data.readers.tables import Table, is_number, table_samples, target_columns
+from nncli.data.readers.tables import Table
 from nncli.data.samples import Pair, Samples, Source, named
-from nncli.data.targets import is_label, one_class
+from nncli.data.survey_columns import (
+    TargetColumn,
+    Useless,
+    as_key,
+    chosen_columns,
+    is_index,
+    useless_inputs,
+)
+from nncli.data.targets import FEW_CLASSES, is_label, looks_like_classes, one_class
 
-TARGET_NAMES = {"target", "label", "class", "y", "output", "outcome", "category"}
-# Integers of more different values than this, or of fewer samples a value, are rather measures.
-MOST_CLASSES = 30
-LEAST_A_CLASS = 5
 SMALLEST_SIDE = 5
 LOOKED_AT = 2000  # samples, to see whether they are images
-
-
-class TargetColumn(NamedTuple):
-    """A target column: as a spec names it, and why it was taken."""
-
-    key: str | int
-    why: str
 
 
 class Classes(NamedTuple):
@@ -57,6 +56,8 @@ class Survey(NamedTuple):
         are_whole: whether all inputs are integers.
         image: channels, rows, columns that a row of numbers makes; None where it makes none.
         row_numbers: the input column that numbers the rows, if one does.
+        ignored: the input columns of which nothing can be learnt.
+        rules: what the other input columns become; none where all are numbers as they are.
         notes: what reading left out, or took for something that it need not be.
     """
 
@@ -78,6 +79,8 @@ class Survey(NamedTuple):
     are_whole: bool
     image: tuple[int, int, int] | None
     row_numbers: str | None
+    ignored: tuple[Useless, ...] = ()
+    rules: tuple[Rule, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -97,109 +100,42 @@ def survey(source: Source, *, target: Sequence[str | int] = ()) -> Survey:
     target: the target columns of a table; where none is given, the one that looks like it.
     Raises DataError for what cannot be read; inputs that are words; targets that are all the same.
     """
-    columns: tuple[TargetColumn, ...] = ()
     if isinstance(source, Path) and kind(source) == "table":
         names = [key for key in target if isinstance(key, str) and not is_index(key)]
         table = read_table(source, names=names)
         columns = chosen_columns(table, [as_key(table, key) for key in target])
-        refuse_word_inputs(table, columns)
-        keys = [column.key for column in columns]
-        samples = table_samples(table, target=keys)
-    elif target:
+        return of_table(table, columns)
+    if target:
         raise DataError("--target chooses a column of a table; these data have none")
-    else:
-        samples = read_arrays(source)
-    return of_samples(samples, columns)
+    return of_samples(read_arrays(source), ())
+
+
+def of_table(table: Table, columns: tuple[TargetColumn, ...]) -> Survey:
+    keys = [column.key for column in columns]
+    samples = table_samples(table, target=keys)
+    left_out = () if samples.raw is None else samples.raw.left_out
+    inputs = [position - 1 for position in samples.inputs_origin.positions]
+    found = of_samples(samples, columns) if samples.raw is None else None
+    if found is not None and found.image is not None:
+        return found
+    useless = useless_inputs(table, left_out, inputs)
+    if len(useless) == len(left_out) + len(inputs):  # they are all there is
+        useless = useless_inputs(table, left_out, ())
+    if not useless and found is not None:
+        return found
+    ignore = ColumnKeys(ignore=tuple(each.position for each in useless))
+    samples = table_samples(table, target=keys, keys=ignore)
+    rules: tuple[Rule, ...] = ()
+    if samples.raw is not None:
+        rules = fitted_rules(samples.raw, np.arange(len(samples)), table.name)
+        samples = featured(samples, rules)
+    return of_samples(samples, columns)._replace(ignored=tuple(useless), rules=rules)
 
 
 def read_arrays(source: Source) -> Samples:
     if isinstance(source, Pair):
         return read_pair(source, None, None, with_targets=True)
     return read_source(source, part="train")
-
-
-def chosen_columns(table: Table, target: Sequence[str | int]) -> tuple[TargetColumn, ...]:
-    if target:
-        target_columns(table, target)  # for its complaints
-        return tuple(TargetColumn(key, "") for key in target)
-    header = table.header or ()
-    named_so = [name for name in header if name.lower() in TARGET_NAMES]
-    if len(named_so) == 1 and header.count(named_so[0]) == 1:
-        return (TargetColumn(named_so[0], "by its name"),)
-    of_words = columns_of_words(table)
-    if len(of_words) == 1:
-        return (TargetColumn(key_of(table, of_words[0]), "the only column of words"),)
-    if is_constant(table, -1) and are_classes(table, 0):
-        return (TargetColumn(key_of(table, 0), "the first column, as the last is always the same"),)
-    return (TargetColumn(key_of(table, table.width - 1), "the last column"),)
-
-
-def is_constant(table: Table, column: int) -> bool:
-    if isinstance(table.cells, np.ndarray):
-        values = table.cells[:, column]
-        return bool((values == values[0]).all())
-    return len({cells[column] for cells in table.cells}) == 1
-
-
-def are_classes(table: Table, column: int) -> bool:
-    """Whether a column is of integers that look like classes."""
-    if not isinstance(table.cells, np.ndarray):
-        return False
-    values = table.cells[:, column]
-    if not is_label(values).all():
-        return False
-    distinct = np.unique(values)
-    return len(distinct) > 1 and looks_like_classes(distinct, len(values))
-
-
-def as_key(table: Table, key: str | int) -> str | int:
-    """A key from the command line: digits are an index, where no column has them as its name."""
-    is_name = isinstance(key, int) or key in (table.header or ())
-    return key if is_name or not is_index(str(key)) else int(key)
-
-
-def is_index(key: str) -> bool:
-    """Whether it may be meant as one; Python refuses to read thousands of digits."""
-    return re.fullmatch("-?[0-9]{1,18}", key) is not None
-
-
-def key_of(table: Table, column: int) -> str | int:
-    """A column as a spec names it: by its name, where that is one."""
-    name = table.header[column] if table.header else ""
-    if table.header and name and table.header.count(name) == 1:
-        return name
-    return -1 if column == table.width - 1 else column
-
-
-def columns_of_words(table: Table) -> list[int]:
-    """Those most of whose cells are neither numbers nor empty."""
-    if isinstance(table.cells, np.ndarray):
-        return []
-    words = [
-        sum(bool(c) and not is_number(c) for c in column)
-        for column in zip(*table.cells, strict=True)
-    ]
-    return [k for k, number in enumerate(words) if 2 * number > len(table)]
-
-
-def refuse_word_inputs(table: Table, target: Sequence[TargetColumn]) -> None:
-    """Raises DataError for input columns of words: told by column, not by cell."""
-    targets = target_columns(table, [column.key for column in target])
-    of_words = [k for k in columns_of_words(table) if k not in targets]
-    if not of_words:
-        return
-    problems = []
-    for k in of_words:
-        name = f" ({named(table.header[k])})" if table.header else ""
-        example = next(str(row[k]) for row in table.cells if not is_number(str(row[k])))
-        problems.append(
-            f"{table.name}: column {k + 1}{name} holds words such as {quote(example)}, and inputs "
-            "are numbers; leave the column out, or write a number for each word"
-        )
-    if len(of_words) == 1 and target[0].why != "by its name":
-        key = key_of(table, of_words[0])
-        problems[0] += f"; or make it the target: --target {key}"
-    raise DataError(problems)
 
 
 def of_samples(samples: Samples, columns: tuple[TargetColumn, ...]) -> Survey:
@@ -265,7 +201,7 @@ def targets_of(samples: Samples) -> tuple[Classes | None, NDArray[np.float64]]:
 
 def are_merged(distinct: NDArray[Any]) -> bool:
     """Whether float64 would make one number of two of these integers: they are labels then."""
-    if len(distinct) > MOST_CLASSES:
+    if len(distinct) > FEW_CLASSES:
         return False
     return len(np.unique(distinct.astype(np.float64))) < len(distinct)
 
@@ -279,18 +215,6 @@ def counted_classes(numbers: NDArray[np.float64]) -> Classes | None:
     if not counts or not looks_like_classes(distinct, len(numbers)):
         return None
     return Classes(tuple(str(int(label)) for label in distinct), tuple(sizes.tolist()), False)
-
-
-def looks_like_classes(distinct: NDArray[Any], samples: int) -> bool:
-    """Whether integers are rather names than measures.
-
-    They are where each of them comes many times, or where they count from 0 or 1 without a gap.
-    """
-    k = len(distinct)
-    counts = bool(distinct[0] in (0, 1) and distinct[-1] - distinct[0] == k - 1)
-    if k <= MOST_CLASSES and (samples >= LEAST_A_CLASS * k or (counts and samples >= 2 * k)):
-        return True
-    return counts and samples >= 10 * LEAST_A_CLASS * k
 
 
 def are_shares(numbers: NDArray[np.float64]) -> bool:

@@ -23,6 +23,9 @@ MOST_SLIPS = 10
 SLIPS_SHARE = 0.05
 # Up to here every integer is a float64, so that two labels cannot have become one.
 EXACT = 2.0**53
+# Integers of more different values than this, or of fewer samples a value, are rather measures.
+FEW_CLASSES = 30
+LEAST_A_CLASS = 5
 
 
 class Encoding(NamedTuple):
@@ -222,3 +225,15 @@ def encode(samples: Samples, encoding: Encoding | None, dtype: np.dtype[Any]) ->
         numbers = samples.targets.reshape(len(samples), -1).astype(dtype)
     check_finite(numbers, samples.targets, samples.targets_origin)
     return numbers
+
+
+def looks_like_classes(distinct: NDArray[Any], samples: int) -> bool:
+    """Whether integers are rather names than measures.
+
+    They are where each of them comes many times, or where they count from 0 or 1 without a gap.
+    """
+    k = len(distinct)
+    counts = bool(distinct[0] in (0, 1) and distinct[-1] - distinct[0] == k - 1)
+    if k <= FEW_CLASSES and (samples >= LEAST_A_CLASS * k or (counts and samples >= 2 * k)):
+        return True
+    return counts and samples >= 10 * LEAST_A_CLASS * k

@@ -10,6 +10,7 @@ from pydantic import Discriminator, Field, PlainValidator, Tag, ValidationInfo, 
 
 from nncli.core.text import count_of
 from nncli.spec import inline, values
+from nncli.spec.columns import Columns, Ignored
 from nncli.spec.values import (
     NULL,
     JsonSchema,
@@ -170,6 +171,18 @@ class DataSpec(Model):
     )
     header: values.Flag | None = Field(
         None, description="Whether a table's first line holds names. By default found out."
+    )
+    ignore: Ignored = Field(
+        None,
+        description="Columns of a table to leave out: names, indices from 0, or patterns such as "
+        "id_*. By default none.",
+        examples=[["name", "ticket"]],
+    )
+    columns: Columns = Field(
+        None,
+        description="What columns of a table are: number, boolean, category, date, hash, ignore; "
+        "or a mapping with ordinal, hash, date, missing, indicator. By default found out.",
+        examples=[{"sex": "category", "age": {"missing": "median"}}],
     )
     scale: Scale = Field(
         "none",

@@ -60,11 +60,11 @@ def _mapping(mapping: dict[str, Any], path: KeyPath) -> Iterator[Line]:
     for key, value in mapping.items():
         place = (*path, key)
         if not _is_block(value):
-            yield f"{key}: {flow(value)}", place
+            yield f"{flow(key)}: {flow(value)}", place
             continue
         is_mapping = isinstance(value, dict)
         has_parts = is_mapping or isinstance(value[0], dict)
-        yield f"{key}:", None if has_parts else place
+        yield f"{flow(key)}:", None if has_parts else place
         lines = _mapping(value, place) if is_mapping else _items(value, place)
         yield from ((f"  {line}", where) for line, where in lines)
 
@@ -151,7 +151,10 @@ SHORT_LINE = 60  # a line that may have one behind it
 
 
 class Entry(NamedTuple):
-    """A key with its value; without a key, an item of a list. `off`: as a comment, to be tried."""
+    """A key with its value; without a key, an item of a list. `off`: as a comment, to be tried.
+
+    A value that is a list of entries is the mapping of these, each with its own comment.
+    """
 
     key: str
     value: Any
@@ -175,7 +178,7 @@ def compose(heading: Sequence[str], sections: Sequence[Section]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _section_lines(section: Section) -> Iterator[str]:
+def _section_lines(section: Section, width: int = COMPOSED_WIDTH) -> Iterator[str]:
     """A comment follows its key, where there is room; else, and on items, above it."""
     indent = "  " if section.key else ""
     if section.key:
@@ -184,25 +187,28 @@ def _section_lines(section: Section) -> Iterator[str]:
     short = [len(lines[0]) for lines in written if len(lines) == 1]
     at = max((length for length in short if length < SHORT_LINE), default=0) + 2
     for lines, entry in zip(written, section.entries, strict=True):
-        if not entry.why:
+        if isinstance(entry.value, list):
+            inner = _section_lines(Section(entry.key, entry.value), width - len(indent))
+            yield from (indent + line for line in inner)
+        elif not entry.why:
             yield from lines
         elif (
             entry.key
             and len(lines) == 1
             and len(lines[0]) <= at - 2
-            and at + len(entry.why) + 2 <= COMPOSED_WIDTH
+            and at + len(entry.why) + 2 <= width
         ):
             yield f"{lines[0]:<{at}}# {entry.why}"
         else:
-            yield from (
-                f"{indent}# {part}" for part in wrap(entry.why, COMPOSED_WIDTH - 2 - len(indent))
-            )
+            yield from (f"{indent}# {part}" for part in wrap(entry.why, width - 2 - len(indent)))
             yield from lines
 
 
 def _entry_lines(entry: Entry) -> list[str]:
+    if isinstance(entry.value, list):
+        return []
     value = _flow_mapping(entry.value) if isinstance(entry.value, dict) else flow(entry.value)
-    line = f"{entry.key}: {value}" if entry.key else f"- {value}"
+    line = f"{flow(entry.key)}: {value}" if entry.key else f"- {value}"
     if entry.key and isinstance(entry.value, dict) and len(line) > SHORT_LINE:
         parts = (f"  {key}: {flow(value)}" for key, value in entry.value.items())
         return [f"{entry.key}:", *parts]

@@ -268,8 +268,10 @@ class Spec(Model):
 def _paths(dump: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
     """Each field of a dumped spec that holds a path, as its owner and key."""
     data = dump["data"]
-    fields = [(data, key) for key in ("train", "validation", "test")]
-    fields += [(pair, key) for pair in data.values() if isinstance(pair, dict) for key in pair]
+    sources = ("train", "validation", "test")
+    fields = [(data, key) for key in sources]
+    pairs = (data[key] for key in sources if isinstance(data[key], dict))
+    fields += [(pair, key) for pair in pairs for key in pair]
     fields += [(layer, key) for layer in dump["network"] for key in ("bias", "weights")]
     fields.append((dump["train"], "init_from"))
     return [(owner, key) for owner, key in fields if isinstance(owner.get(key), str)]

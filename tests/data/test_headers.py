@@ -251,14 +251,19 @@ def test_an_empty_last_column_without_a_name_is_left_out_and_told_once() -> None
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("a,b,y,z\n1,2,3,\n4,5,6,\n", "t.csv: row 2, column 4 (z): the cell is empty"),
-        ("a,b,y,\n1,2,3,\n4,5,6,7\n", "t.csv: row 2, column 4 (''): the cell is empty"),
+        ("a,b,y,z\n1,2,3,\n4,5,6,\n", "t.csv: no row has a target: column 4 (z) is empty"),
         ("a,b\n1,2,\n", "t.csv: row 2, column 3: expected 2 cells as in the first row, found 3"),
     ],
-    ids=["with a name", "not empty", "not in the header"],
+    ids=["with a name", "not in the header"],
 )
 def test_another_last_column_is_not(text: str, told: str) -> None:
     assert problems(read, text)[0].startswith(told)
+
+
+def test_one_that_has_something_in_it_is_the_target() -> None:
+    samples = read("a,b,y,\n1,2,3,\n4,5,6,7\n")
+    assert samples.targets.tolist() == [7]
+    assert samples.notes == ("t.csv: left out 1 row without a target (row 2)",)
 
 
 def test_something_in_a_column_that_was_empty_is_told_in_blocks() -> None:

@@ -169,13 +169,13 @@ def test_targets_that_are_not_finite() -> None:
 
 def test_sources_that_do_not_fit_each_other() -> None:
     train = write("t.csv", "a,b,y\n1,2,0\n3,4,1\n")
-    wide = write("v.csv", "a,b,c,y\n1,2,3,0\n")
+    wide = write("v.csv", "1,2,3,0\n")
     assert problems(load, train, validation=wide) == [
         "v.csv: validation has 3 inputs a sample, but t.csv has 2 inputs"
     ]
-    swapped = write("v.csv", "b,a,y\n1,2,0\n")
-    assert problems(load, train, test=swapped) == [
-        "v.csv: its input columns are 'b', 'a', but those of t.csv are 'a', 'b'"
+    narrow = write("v.csv", "A,b,y\n1,2,0\n")
+    assert problems(load, train, validation=narrow) == [
+        "v.csv: lacks the column 'a', which the training data have"
     ]
     vectors = Pair([[1.0, 2.0]], [[0.5, 0.5]])
     assert problems(load, Pair([[1.0, 2.0]], [0.5]), test=vectors) == [
@@ -248,7 +248,7 @@ def test_lists_of_the_spec_are_blamed_by_the_key_that_has_them(sources: Any, key
 
 def test_where_the_training_data_fit_the_other_source_is_to_blame() -> None:
     train = write("t.csv", TABLE)
-    for other in ("a,b,z\n1,2,0\n", "a,b,y\n1,2,9\n"):
+    for other in ("a,b,z\n1,2,0\n", "a,c,y\n1,2,0\n", "a,b,y\n1,2,9\n"):
         with pytest.raises(DataError) as caught:
             load(train, target="y", test=write("o.csv", other))
         assert caught.value.key == "test"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nncli.core.errors import DataError
 from nncli.core.text import quote
-from nncli.data import read_source, read_table
+from nncli.data import ColumnKeys, read_source, read_table
 from nncli.data.readers import files, number_tables
 from nncli.data.readers.sheets import SHEETS
 from nncli.data.readers.tables import is_number
@@ -24,6 +24,10 @@ HERE_IS_SAFE = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
+
+
+NUMBERS = ColumnKeys(columns={"a*": {"as": "number"}})
+REFUSE_B = ColumnKeys(columns={"b": {"missing": "refuse"}})
 
 
 def read(text: Any, name: str = "t.csv", **options: Any) -> Any:
@@ -130,12 +134,18 @@ def test_without_targets_every_column_is_an_input() -> None:
         ),
         pytest.param(
             "a,b,y\n\n1,,0\n",
-            {},
+            {"keys": REFUSE_B},
             "t.csv: row 3, column 2 (b): the cell is empty; it needs a number",
             id="empty cell",
         ),
         pytest.param(
-            "1,2,0\n1,nan,0\n", {}, "t.csv: row 2, column 2: 'nan' is not a finite number", id="nan"
+            "a,b,y\n1,2,0\n1,nan,0\n",
+            {"keys": REFUSE_B},
+            "t.csv: row 3, column 2 (b): 'nan' is not a finite number",
+            id="nan",
+        ),
+        pytest.param(
+            "1,2,0\n1,inf,0\n", {}, "t.csv: row 2, column 2: 'inf' is not a finite number", id="inf"
         ),
         pytest.param(
             "1,2,0\n1,-inf,0\n",
@@ -263,10 +273,10 @@ def test_without_targets_every_column_is_an_input() -> None:
             id="header of words and numbers",
         ),
         pytest.param(
-            "7,cat\n7,\n",
+            "a,y\n7,\n8,\n",
             {},
-            "t.csv: row 2, column 2: the cell is empty; it needs a label",
-            id="empty label",
+            "t.csv: no row has a target: column 2 (y) is empty",
+            id="no labels",
         ),
         pytest.param(
             "7,cat\n",
@@ -332,11 +342,11 @@ def test_ten_mistakes_are_told_and_the_rest_counted() -> None:
 
 
 def test_mistakes_of_one_cause_are_told_in_one_line() -> None:
-    assert problems(read, "a,y\n" + "x,0\n" * 25) == [
+    assert problems(read, "a,y\n" + "x,0\n" * 25, keys=NUMBERS) == [
         "t.csv: row 2, column 1 (a): 'x' is not a number; the same in rows 3, 4, 5, 6, 7 and 19 "
         "more"
     ]
-    assert problems(read, "a,b,y\n1,,0\nx,,1\n2,,0\n") == [
+    assert problems(read, "a,b,y\n1,,0\nx,,1\n2,,0\n", keys=REFUSE_B) == [
         "t.csv: row 2, column 2 (b): the cell is empty; it needs a number; the same in rows 3, 4",
         "t.csv: row 3, column 1 (a): 'x' is not a number",
     ]
@@ -517,7 +527,8 @@ def test_no_column_left_for_inputs_is_told_without_a_word_of_commas() -> None:
 
 
 def test_mistakes_are_told_by_row_and_the_first_ten_of_all_columns() -> None:
-    told = problems(read, "y,b\n1,2\n" + "1,x\n" * 2 + "q,z\n" + "1,x\n" * 20, target="y")
+    text = "y,b\n1,2\n" + "1,x\n" * 2 + "q,z\n" + "1,x\n" * 20
+    told = problems(read, text, target="y", keys=ColumnKeys(columns={"b": {"as": "number"}}))
     assert told == [
         "t.csv: row 3, column 2 (b): 'x' is not a number; the same in rows 4, 5, 6, 7, 8 and 17 "
         "more",
@@ -597,11 +608,11 @@ def test_a_line_that_would_take_many_times_its_length_is_refused(
 
 def test_nobody_counts_the_mistakes_of_a_table_that_is_nothing_else() -> None:
     rest = "t.csv: there may be more; it was read no further"
-    assert problems(read, "1,2\n" + "x,3\n" * 5000)[-1] == rest
+    assert problems(read, "a,y\n1,2\n" + "x,3\n" * 5000, keys=NUMBERS)[-1] == rest
     assert problems(read, "1,2\n" + "1\n" * 5000)[-1] == rest
-    assert problems(read, "a,t\n" + "1,\n" * 5000 + "1,x")[-1] == rest
-    wide = ",".join("1" * 20) + "\n"
-    assert problems(read, wide + wide.replace("1", "x") * 500)[-1] == "t.csv: and at least 470 more"
+    wide = ",".join(f"a{i}" for i in range(20)) + "\n"
+    told = problems(read, wide + (",".join("x" * 20) + "\n") * 500, keys=NUMBERS)
+    assert told[-1] == "t.csv: and at least 470 more"
 
 
 @pytest.mark.parametrize(

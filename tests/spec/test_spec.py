@@ -134,6 +134,8 @@ data:
   target: null
   classes: null
   header: null
+  ignore: null
+  columns: null
   scale: none
   shape: null
 network:

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from nncli.core.errors import DataError
 from nncli.core.files import file_and_array
 from nncli.core.text import count_of, printable, quote, quote_all, sizes
+from nncli.data.columns.choice import ColumnKeys
+from nncli.data.columns.samples import table_samples
 from nncli.data.messages import Problems
 from nncli.data.readers.arrays import is_idx_name, npz_names, read_idx, read_npy, read_npz
 from nncli.data.readers.files import UNPACK, ZIP, FileFormat, foreign, format_of, is_gzip, start_of
 from nncli.data.readers.rows import read_table
 from nncli.data.readers.sheets import SHEETS
-from nncli.data.readers.tables import Target, table_samples, table_targets, targets_origin
+from nncli.data.readers.tables import Target, table_targets, targets_origin
 from nncli.data.samples import (
     EXACT_INTEGERS,
     Origin,
@@ -45,6 +47,8 @@ def read_source(
     with_targets: bool = True,
     shape: tuple[int, int, int] | None = None,
     part: str | None = None,
+    keys: ColumnKeys | None = None,
+    like: Samples | None = None,
 ) -> Samples:
     """Reads a source of any format; .npy inputs are mapped, everything else is in memory.
 
@@ -54,16 +58,26 @@ def read_source(
     with_targets: False reads inputs alone, from any file that holds them.
     shape: channels, rows, columns of each sample's inputs.
     part: train, validation or test, of an .npz file that may hold several.
+    keys, like: what is said of a table's columns, see `table_samples`; where these are no plain
+    numbers, the samples have their inputs still to be made.
     Raises DataError for whatever is wrong with the source, values that are not finite in arrays
     and labels that are no class excepted: those are looked for when samples become a Dataset.
     """
     if isinstance(source, Pair):
-        samples = read_pair(source, header, classes, with_targets)
+        samples = read_pair(source, header, classes, with_targets, keys, like)
     elif kind(source) == "table":
-        keys = [target] if isinstance(target, str | int) else (target or [])
-        names = [key for key in keys if isinstance(key, str)] if with_targets else []
+        wanted = [target] if isinstance(target, str | int) else (target or [])
+        names = [key for key in wanted if isinstance(key, str)] if with_targets else []
+        names += keys.names if keys is not None else []
         table = read_table(source, header=header, names=names)
-        samples = table_samples(table, target=target, with_targets=with_targets, classes=classes)
+        samples = table_samples(
+            table,
+            target=target,
+            with_targets=with_targets,
+            classes=classes,
+            keys=keys,
+            like=like,
+        )
     elif kind(source) == "npz" and member_of(source) is None:
         samples = read_both(source, with_targets, part)
     elif with_targets:
@@ -74,7 +88,7 @@ def read_source(
         )
     else:
         samples = read_pair(Pair(source), header, classes, with_targets=False)
-    return samples.reshaped(shape)
+    return samples if samples.raw is not None else samples.reshaped(shape)
 
 
 def member_of(path: Path) -> str | None:
@@ -135,8 +149,15 @@ def read_both(path: Path, with_targets: bool, part: str | None) -> Samples:
     return joined(inputs, *array_of_targets(arrays[y], f"{name}: {y}"))
 
 
-def read_pair(pair: Pair, header: bool | None, classes: Classes, with_targets: bool) -> Samples:
-    inputs = read_half_inputs(pair.inputs, header)
+def read_pair(
+    pair: Pair,
+    header: bool | None,
+    classes: Classes,
+    with_targets: bool,
+    keys: ColumnKeys | None = None,
+    like: Samples | None = None,
+) -> Samples:
+    inputs = read_half_inputs(pair.inputs, header, keys, like)
     if not with_targets:
         return inputs
     if pair.targets is None:
@@ -162,9 +183,15 @@ def are_large(labels: list[Any]) -> bool:
     return large > 0 and not are_typing_mistakes(large, len(labels))
 
 
-def read_half_inputs(source: Path | list[Any], header: bool | None) -> Samples:
+def read_half_inputs(
+    source: Path | list[Any],
+    header: bool | None,
+    keys: ColumnKeys | None,
+    like: Samples | None,
+) -> Samples:
     if isinstance(source, Path) and kind(source) == "table":
-        return table_samples(read_table(source, header=header), with_targets=False)
+        table = read_table(source, header=header)
+        return table_samples(table, with_targets=False, keys=keys, like=like)
     return array_of_inputs(*read_array(source, "inputs"))
 
 

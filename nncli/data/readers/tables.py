@@ -2,10 +2,10 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
+from itertools import compress, islice
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from nncli.core.errors import DataError
 from nncli.core.text import brief, count_of, join_words, nearest, quote, quote_all
 from nncli.data.messages import Problems
 from nncli.data.readers.cells import filled, lines_of, records, stripped
-from nncli.data.samples import Origin, Samples, text_array
+from nncli.data.samples import Origin, text_array
 from nncli.data.targets import EXACT, Classes, are_typing_mistakes, is_label
 
 Target = str | int | Sequence[str | int] | None
@@ -34,6 +34,10 @@ WHOLE = re.compile(r"[+-]?\d{1,309}(\.0*)?", re.ASCII)
 PLAIN = re.compile(r"0|-?[1-9]\d*", re.ASCII)  # an integer as Python writes it
 LEADING_ZERO = re.compile(r"[+-]?0\d", re.ASCII)
 INTEGER = re.compile(r"[+-]?\d{1,309}", re.ASCII)  # with more digits none is finite as a float64
+# What stands where nothing is known, as R, pandas, SQL and the UCI repository write it.
+GAPS = frozenset(
+    {"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NAN", "NaT", "NULL", "null", "?"}
+)
 HEADER_WORDS = "words of a header"  # the cause of a mistake
 MOST_NAMED = 10  # classes, in a message
 HEADER_HINT = "; if the first row is a header, set header: true"
@@ -64,6 +68,11 @@ class Table:
     def width(self) -> int:
         return len(next(iter(self.cells)))
 
+    def chosen(self, rows: NDArray[np.bool_]) -> "Table":
+        """Some of the rows of a table of text."""
+        assert isinstance(self.cells, Cells)
+        return replace(self, cells=self.cells.chosen(rows), lines=self.lines[rows])
+
     def origin(self, columns: Sequence[int]) -> Origin:
         names = self.header and tuple(self.header[i] for i in columns)
         positions = tuple(i + 1 for i in columns)
@@ -77,6 +86,7 @@ class Table:
         problems: Problems,
         hint: str = HEADER_HINT,
         classes: Callable[[], str] = str,
+        gaps_taken: Collection[int] = (),
     ) -> NDArray[Any]:
         """These columns, N x columns, maybe a view. What is no finite number becomes a problem.
 
@@ -92,6 +102,8 @@ class Table:
                 try:
                     values[row, i] = to_number(cells[column])
                 except ValueError as error:
+                    if column in gaps_taken and cells[column] in GAPS:
+                        continue
                     cause = why_no_number(cells[column])
                     more = hint if row == 0 and self.header is None else ""
                     if more and cause == "word":  # all words of the row at once
@@ -145,6 +157,7 @@ class Cells:
     """The rows of a table as lists of text, read anew each time they are gone through.
 
     All of them at once would take twenty times as much memory as the text that they are in.
+    `kept` says which of the rows count; None where all do.
     """
 
     def __init__(
@@ -154,24 +167,36 @@ class Cells:
         skipped: int,
         length: int,
         width: int | None,
+        kept: NDArray[np.bool_] | None = None,
     ) -> None:
         self._text = text
         self.delimiter = delimiter
         self.skipped = skipped
         self.length = length
         self.width = width
+        self.kept = kept
 
     @property
     def text(self) -> str:
         """What the rows are in; read again where it was not kept."""
         return self._text if isinstance(self._text, str) else self._text()
 
+    def chosen(self, rows: NDArray[np.bool_]) -> "Cells":
+        """Some of the rows."""
+        kept = rows
+        if self.kept is not None:
+            kept = self.kept.copy()
+            kept[self.kept] = rows
+        length = int(np.count_nonzero(kept))
+        return Cells(self._text, self.delimiter, self.skipped, length, self.width, kept)
+
     def __len__(self) -> int:
         return self.length
 
     def __iter__(self) -> Iterator[list[str]]:
         rows = filter(filled, records(lines_of(self.text), self.delimiter))
-        return (stripped(cells[: self.width]) for cells in islice(rows, self.skipped, None))
+        below = self._kept(islice(rows, self.skipped, None))
+        return (stripped(cells[: self.width]) for cells in below)
 
     def column(self, column: int) -> Iterator[str]:
         """The cells of one column: where none is in quotes, without parsing the others."""
@@ -179,8 +204,11 @@ class Cells:
         if '"' in text:
             return (cells[column] for cells in self)
         lines = (line for line in lines_of(text) if line.strip())
-        rows = islice(lines, self.skipped, None)
+        rows = self._kept(islice(lines, self.skipped, None))
         return (row.split(self.delimiter, column + 1)[column].strip() for row in rows)
+
+    def _kept(self, rows: Iterator[Any]) -> Iterator[Any]:
+        return rows if self.kept is None else compress(rows, self.kept.tolist())
 
 
 def run_of(columns: Sequence[int]) -> slice | list[int]:
@@ -241,49 +269,6 @@ def why_no_number(cell: str) -> str:
 
 def is_number(cell: str) -> bool:
     return NUMBER.fullmatch(cell) is not None
-
-
-def table_samples(
-    table: Table,
-    *,
-    target: Target = None,
-    with_targets: bool = True,
-    classes: Classes = None,
-) -> Samples:
-    """The table's columns divided into inputs and targets.
-
-    target: the target column or columns, by name or index; the last where it is None.
-    with_targets: False takes every column as an input.
-    """
-    chosen = target_columns(table, target) if with_targets else []
-    inputs = [i for i in range(table.width) if i not in chosen]
-    if not inputs and table.width > 1:
-        raise DataError(
-            f"{table.name}: no column is left for the inputs: all {table.width} are targets",
-            key="target",
-        )
-    if not inputs:
-        raise DataError(
-            f"{table.name}: has {count_of(table.width, 'column')}, which leaves no inputs beside "
-            "the target; cells are separated by commas (.csv) or tabs (.tsv)"
-        )
-    return chosen_samples(table, inputs, chosen, classes)
-
-
-def chosen_samples(
-    table: Table,
-    inputs: Sequence[int],
-    targets: Sequence[int],
-    classes: Classes = None,
-    hint: str = HEADER_HINT,
-) -> Samples:
-    """The samples in these columns of a table, counted from 0; without targets where none are."""
-    problems = Problems(table.name)
-    numbers = table.numbers(inputs, problems, hint)
-    values = table_targets(table, targets, classes, problems)
-    problems.raise_any()
-    origin = table.origin(inputs)
-    return Samples(numbers, values, origin.columns, origin, targets_origin(table, targets, values))
 
 
 def targets_origin(table: Table, chosen: Sequence[int], values: NDArray[Any] | None) -> Origin:

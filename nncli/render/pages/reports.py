@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import PurePath
+from textwrap import wrap
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -128,6 +129,8 @@ def listing_json(listing: SpecListing) -> str:
         "spec": listing.spec.absolute(),
         "origins": origins,
     }
+    if listing.columns:
+        record["columns"] = listing.columns
     return to_json(record, indent=2)
 
 
@@ -147,6 +150,10 @@ def listing_pieces(listing: SpecListing, width: int) -> Iterator[Piece]:
             indent = len(line.text) - len(line.text.lstrip(" "))
             yield "", f"{' ' * indent}{comment}"
             yield line.text, ""
+    if listing.columns:
+        yield "", "# What the columns of its table became:"
+    for column in listing.columns:
+        yield from (("", f"#   {part}") for part in wrap(column, width - 4, subsequent_indent="  "))
 
 
 def comment_of(line: SpecLine) -> str:

@@ -1,0 +1,135 @@
+"""The columns of a table of words and numbers, each whole: as numbers, or as codes of its words."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nncli.data.readers.tables import GAPS, Table, is_number
+
+PIECE = 4096  # rows
+
+_T = TypeVar("_T", bound=np.generic)
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """A column of N cells: `numbers`, or `codes` that count its different `words`.
+
+    Attributes:
+        position: from 0.
+        title: as the header has it; None where there is none.
+        numbers: N, NaN where nothing stands; None where something else than numbers stands.
+        codes: N indices of `words`; None where there are numbers.
+        words: the different cells, in the order in which they come.
+    """
+
+    position: int
+    title: str | None
+    numbers: NDArray[np.float64] | None
+    codes: NDArray[np.int64] | None = None
+    words: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        values = self.codes if self.numbers is None else self.numbers
+        assert values is not None
+        return len(values)
+
+    @property
+    def name(self) -> str:
+        return self.title or f"column {self.position + 1}"
+
+    @cached_property
+    def gaps(self) -> NDArray[np.bool_]:
+        """N: where nothing stands."""
+        if self.numbers is not None:
+            return np.isnan(self.numbers)
+        return self.of_words([word in GAPS for word in self.words], np.bool_)
+
+    @cached_property
+    def counts(self) -> NDArray[np.int64]:
+        """How many cells each of the words has."""
+        assert self.codes is not None
+        return np.bincount(self.codes, minlength=len(self.words))
+
+    def of_words(self, values: Sequence[object], dtype: type[_T]) -> NDArray[_T]:
+        """N values, from one for each of the words."""
+        assert self.codes is not None
+        return np.array(values, dtype)[self.codes]
+
+    def where(self, word: str) -> NDArray[np.int64]:
+        """The rows of a word."""
+        assert self.codes is not None
+        return np.flatnonzero(self.codes == self.words.index(word))
+
+    def as_numbers(self) -> NDArray[np.float64]:
+        """N numbers: NaN at gaps, and at words that are no numbers."""
+        if self.numbers is not None:
+            return self.numbers
+        values = [float(word) if is_number(word) else np.nan for word in self.words]
+        return self.of_words(values, np.float64)
+
+    def chosen(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> "Column":
+        """Some of the rows."""
+        if self.numbers is not None:
+            return Column(self.position, self.title, self.numbers[rows])
+        assert self.codes is not None
+        return Column(self.position, self.title, None, self.codes[rows], self.words)
+
+
+def read_columns(
+    table: Table, positions: Sequence[int], as_words: Collection[int] = ()
+) -> list[Column]:
+    """Columns of a table, from 0.
+
+    as_words: those that become words, even where they are numbers.
+    """
+    titles = {i: table.header[i] if table.header else None for i in positions}
+    if isinstance(table.cells, np.ndarray):
+        numbers = {i: table.cells[:, i].astype(np.float64) for i in positions if i not in as_words}
+    else:
+        numbers = read_numbers(table, [i for i in positions if i not in as_words])
+    return [
+        Column(i, titles[i], numbers[i]) if i in numbers else read_words(table, i, titles[i])
+        for i in positions
+    ]
+
+
+def read_numbers(table: Table, positions: Sequence[int]) -> dict[int, NDArray[np.float64]]:
+    """Those of the columns that are of numbers and gaps."""
+    parts: dict[int, list[NDArray[np.float64]]] = {i: [] for i in positions}
+    rows = iter(table.cells)
+    while parts and (piece := list(islice(rows, PIECE))):
+        for i in list(parts):
+            values = numbers_in([row[i] for row in piece])
+            if values is None:
+                del parts[i]
+            else:
+                parts[i].append(values)
+    return {i: np.concatenate(values) for i, values in parts.items()}
+
+
+def numbers_in(cells: list[str]) -> NDArray[np.float64] | None:
+    """Cells as numbers, NaN at gaps; None where others are among them."""
+    text = "".join(cells)
+    if "_" in text or not text.isascii():  # float() would take some of these
+        return None
+    try:
+        return np.fromiter(map(float, cells), np.float64, len(cells))
+    except ValueError:
+        pass
+    try:
+        return np.array([np.nan if cell in GAPS else float(cell) for cell in cells])
+    except ValueError:
+        return None
+
+
+def read_words(table: Table, position: int, title: str | None) -> Column:
+    known: dict[str, int] = {}
+    cells: Iterator[str] = table.column(position)
+    codes = np.fromiter((known.setdefault(cell, len(known)) for cell in cells), np.int64)
+    return Column(position, title, None, codes, tuple(known))

@@ -1,0 +1,160 @@
+"""What `survey` makes of a table's columns: which is the target, and which are of no use."""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from nncli.core.errors import DataError
+from nncli.data.columns.kinds import Boolean, Category
+from nncli.data.columns.recognise import recognise
+from nncli.data.readers.columns import Column, read_columns
+from nncli.data.readers.tables import Table, target_columns
+from nncli.data.targets import is_label, looks_like_classes
+
+TARGET_NAMES = frozenset(
+    {
+        *{"target", "label", "labels", "class", "y", "output", "outcome", "category", "response"},
+        *{"diagnosis", "survived", "species"},
+    }
+)
+LEAST_ROWS = 10  # to tell that a column names the rows
+# How columns that name rows are called, also as programs write them without a name.
+FIRST_NAMES = re.compile("|unnamed: ?0|index|rownames?|row|obs|observation|no|nr", re.IGNORECASE)
+ID_NAMES = re.compile("id|Id|ID|.*(_id|_ID|[a-z]Id|[a-z]ID)")
+
+
+class TargetColumn(NamedTuple):
+    """A target column: as a spec names it, and why it was taken."""
+
+    key: str | int
+    why: str
+
+
+class Useless(NamedTuple):
+    """An input column to be ignored: its position from 0, as a spec names it, and why."""
+
+    position: int
+    key: str | int
+    why: str
+
+
+def chosen_columns(table: Table, target: Sequence[str | int]) -> tuple[TargetColumn, ...]:
+    """The target columns: those given, else the one that looks like it."""
+    if target:
+        target_columns(table, target)  # for its complaints
+        return tuple(TargetColumn(key, "") for key in target)
+    header = table.header or ()
+    named_so = [name for name in header if name.lower() in TARGET_NAMES]
+    if len(named_so) == 1 and header.count(named_so[0]) == 1:
+        return (TargetColumn(named_so[0], "by its name"),)
+    of_words, others = usable_targets(table)
+    if len(of_words) == 1:
+        return (TargetColumn(key_of(table, of_words[0]), "the only column of words"),)
+    if is_constant(table, table.width - 1) and are_classes(table, 0):
+        return (TargetColumn(key_of(table, 0), "the first column, as the last is always the same"),)
+    able = sorted({*of_words, *others}) or [table.width - 1]
+    last = able[-1]
+    why = "the last column" if last == table.width - 1 else "the last column that can be learnt"
+    return (TargetColumn(key_of(table, last), why),)
+
+
+def usable_targets(table: Table) -> tuple[list[int], list[int]]:
+    """The columns of words that can be classes; and those of numbers."""
+    if isinstance(table.cells, np.ndarray):
+        return [], list(range(table.width))
+    of_words, others = [], []
+    for column in read_columns(table, range(table.width)):
+        if column.numbers is not None:
+            if not column.gaps.all():
+                others.append(column.position)
+            continue
+        try:
+            rule = recognise(column, {}).rule
+        except DataError:
+            continue
+        if isinstance(rule, Category | Boolean):
+            of_words.append(column.position)
+        elif rule is None and len(column.words) == 1:  # told when it becomes the target
+            others.append(column.position)
+    return of_words, others
+
+
+def is_constant(table: Table, column: int) -> bool:
+    if isinstance(table.cells, np.ndarray):
+        values = table.cells[:, column]
+        return bool((values == values[0]).all())
+    return len(set(table.column(column))) == 1
+
+
+def are_classes(table: Table, column: int) -> bool:
+    """Whether a column is of integers that look like classes."""
+    if not isinstance(table.cells, np.ndarray):
+        return False
+    values = table.cells[:, column]
+    if not is_label(values).all():
+        return False
+    distinct = np.unique(values)
+    return len(distinct) > 1 and looks_like_classes(distinct, len(values))
+
+
+def as_key(table: Table, key: str | int) -> str | int:
+    """A key from the command line: digits are an index, where no column has them as its name."""
+    is_name = isinstance(key, int) or key in (table.header or ())
+    return key if is_name or not is_index(str(key)) else int(key)
+
+
+def is_index(key: str) -> bool:
+    """Whether it may be meant as one; Python refuses to read thousands of digits."""
+    return re.fullmatch("-?[0-9]{1,18}", key) is not None
+
+
+def key_of(table: Table, column: int) -> str | int:
+    """A column as a spec names it: by its name, where that is one."""
+    name = table.header[column] if table.header else ""
+    if table.header and name and table.header.count(name) == 1:
+        return name
+    return -1 if column == table.width - 1 else column
+
+
+def useless_inputs(
+    table: Table, left_out: Sequence[tuple[int, str]], inputs: Sequence[int]
+) -> list[Useless]:
+    """The inputs to be ignored.
+
+    Args:
+        left_out: those that training would leave out by itself, each with the reason.
+        inputs: the positions of the others.
+    """
+    found = dict(left_out)
+    for column in read_columns(table, inputs):
+        why = uselessness(column)
+        if why:
+            found[column.position] = why
+    return [Useless(i, positive_key(table, i), why) for i, why in sorted(found.items())]
+
+
+def positive_key(table: Table, column: int) -> str | int:
+    key = key_of(table, column)
+    return column if isinstance(key, int) else key
+
+
+def uselessness(column: Column) -> str:
+    """Why nothing can be learnt of a column of numbers; empty where something can."""
+    values = column.numbers
+    if values is None or len(values) == 0:
+        return ""
+    known = values[~np.isnan(values)]
+    if len(known) and len(known) == len(values) and (known == known[0]).all():
+        return f"is {known[0]:g} in every row" if len(known) > 1 else ""
+    if len(known) < max(LEAST_ROWS, len(values)):
+        return ""
+    if (np.diff(known) == 1).all():
+        return "only counts the rows"
+    title = column.title
+    if title is None or not is_label(known).all() or len(np.unique(known)) < len(known):
+        return ""
+    if ID_NAMES.fullmatch(title) or (column.position == 0 and FIRST_NAMES.fullmatch(title)):
+        return "is another number in every row: it names the rows"
+    return ""
