@@ -55,6 +55,8 @@ def recognise(column: Column, given: Mapping[str, Any]) -> Found:
     kind, why, format = given.get("as"), "", given.get("format", "")
     if kind is None:
         kind, why = found_kind(column)
+        if kind == IGNORE and given:  # what a spec says something of is wanted
+            kind, why = (Number.kind if column.codes is None else Category.kind), ""
     if kind == IGNORE:
         return Found(None, why)
     made: Rule
