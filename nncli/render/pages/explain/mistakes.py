@@ -108,6 +108,7 @@ def mistaken(lesson: Mistaken) -> Page:
         headings.insert(1, "σ′(z)")
     total = mistake.right.size // (len(mistake.right) if _by_sample(mistake) else 1)
     shown = "" if len(rows) == total else ", where it differs most"
+    of_sample = ", of the sample that is followed" if _by_sample(mistake) else ""
     also = f" It is made in {listed(mistake.others)} too." if mistake.others else ""
     after = (
         f"The errors δ are right; what is made of them is not.{also}"
@@ -116,7 +117,7 @@ def mistaken(lesson: Mistaken) -> Page:
     )
     return [
         Paragraph(why(mistake)),
-        Paragraph(f"In {mistake.layer}{shown}:"),
+        Paragraph(f"In {mistake.layer}{of_sample}{shown}:"),
         Grid(tuple(headings), rows, words=1),
         Paragraph(after),
     ]

@@ -13,7 +13,15 @@ from nncli.inspection.derivation.lessons import Derivation
 from nncli.nn.arrays import Array
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.document import Document, Heading, Page, Paragraph
-from nncli.render.pages.explain import backward, closing, conventions, forward, gradients, mistakes
+from nncli.render.pages.explain import (
+    backward,
+    closing,
+    conventions,
+    forward,
+    gradients,
+    mistakes,
+    windows,
+)
 from nncli.render.pages.explain.fitting import FRAME, split
 from nncli.render.pages.explain.words import HEIGHT, WIDTH
 from nncli.render.web.derivation import Section, derivation_page
@@ -47,11 +55,11 @@ KINDS: Mapping[type[Lesson], Kind] = {
     ),
     of.SoftmaxError: Kind(_always("softmax: the error times its Jacobian"), backward.softmax_error),
     of.DenseBack: Kind(_always("the chain rule through W, back to a"), backward.dense_back),
-    of.ConvBack: Kind(_always("back through the windows: the filter turned"), backward.conv_back),
-    of.PoolBack: Kind(_always("back through the windows of a pool"), backward.pool_back),
-    of.Reshaped: Kind(_always("back into the image's shape"), backward.reshaped),
-    of.MaskBack: Kind(_always("back through the mask: ⊙ again"), backward.mask_back),
-    of.NormBack: Kind(_always("why ⊙ does not work here either"), backward.norm_back),
+    of.ConvBack: Kind(_always("back through the windows: the filter turned"), windows.conv_back),
+    of.PoolBack: Kind(_always("back through the windows of a pool"), windows.pool_back),
+    of.Reshaped: Kind(_always("back into the image's shape"), windows.reshaped),
+    of.MaskBack: Kind(_always("back through the mask: ⊙ again"), windows.mask_back),
+    of.NormBack: Kind(_always("why ⊙ does not work here either"), windows.norm_back),
     of.Outer: Kind(_always("the chain rule through W, to its weights"), gradients.outer),
     of.Samples: Kind(_always("several samples: their sum is aᵀ δ"), gradients.samples),
     of.ConvGradient: Kind(

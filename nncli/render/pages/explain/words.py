@@ -129,6 +129,11 @@ def table(
     )
 
 
+def some(values: Array, shown: Excerpt) -> Array:
+    """The entries of a vector that are shown."""
+    return values[list(shown.indices)]
+
+
 def whole(size: int) -> Indices:
     return list(range(size))
 
