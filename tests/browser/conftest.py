@@ -30,11 +30,24 @@ class Opened:
     def __init__(self, page: Any, path: Path, fragment: str = "") -> None:
         self.page, self.requests, self.complaints = page, list[str](), list[str]()
         url = path.as_uri()
-        page.on("request", lambda r: self.requests.append(r.url))
-        page.on("console", lambda m: self.complaints.append(m.text))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.listeners: dict[str, Callable[[Any], None]] = {
+            "request": lambda r: self.requests.append(r.url),
+            "console": lambda m: self.complaints.append(m.text),
+            "pageerror": lambda error: self.complaints.append(str(error)),
+        }
+        for event, listener in self.listeners.items():
+            page.on(event, listener)
         page.goto(url + fragment)
         self.requests = [r for r in self.requests if r.partition("#")[0] != url]
+
+    def leave(self) -> None:
+        """Makes its page as good as a new one."""
+        for event, listener in self.listeners.items():
+            self.page.remove_listener(event, listener)
+        for other in self.page.context.pages:
+            if other is not self.page:
+                other.close()
+        self.page.goto("about:blank")
 
     def assert_clean(self) -> None:
         """Nothing was asked for and nothing complained of."""
@@ -86,10 +99,19 @@ def engine(browser: Any) -> Iterator[Callable[..., Any]]:
     page.close()
 
 
+@pytest.fixture(scope="session")
+def used_pages(browser: Any) -> Iterator[dict[tuple[Any, ...], Any]]:
+    """Pages that tests have left, by how they show: a new one takes longer than most tests."""
+    pages: dict[tuple[Any, ...], Any] = {}
+    yield pages
+    for page in pages.values():
+        page.context.close()
+
+
 @pytest.fixture
-def open_page(browser: Any) -> Iterator[Open]:
+def open_page(browser: Any, used_pages: dict[tuple[Any, ...], Any]) -> Iterator[Open]:
     """`open_page(path, "#fragment", scheme=..., size=..., java_script=...)` opens a file."""
-    contexts: list[Any] = []
+    opened: list[tuple[tuple[Any, ...], Opened]] = []
 
     def open_it(
         path: Path,
@@ -100,16 +122,26 @@ def open_page(browser: Any) -> Iterator[Open]:
         java_script: bool = True,
         **how: Any,
     ) -> Opened:
-        viewport = {"width": size[0], "height": size[1]}
-        context = browser.new_context(
-            viewport=viewport, color_scheme=scheme, java_script_enabled=java_script, **how
-        )
-        contexts.append(context)
-        return Opened(context.new_page(), path, fragment)
+        key = scheme, size, java_script, *sorted(how.items())
+        page = used_pages.pop(key, None)
+        if page is None:
+            viewport = {"width": size[0], "height": size[1]}
+            context = browser.new_context(
+                viewport=viewport, color_scheme=scheme, java_script_enabled=java_script, **how
+            )
+            page = context.new_page()
+        made = Opened(page, path, fragment)
+        opened.append((key, made))
+        return made
 
     yield open_it
-    for context in contexts:
-        context.close()
+    for key, each in opened:
+        if key in used_pages:
+            each.page.context.close()
+        else:
+            each.leave()
+            each.page.emulate_media(media="null", color_scheme=key[0])
+            used_pages[key] = each.page
 
 
 @pytest.fixture(scope="session")

@@ -69,7 +69,7 @@ class Made:
         np.save(folder / "filters.npy", rng.normal(size=(3, 2, 3)).astype(np.float32))
         np.save(folder / "series.npy", rng.normal(size=(1, 200)) * [[1e-9, np.nan] * 100])
         np.save(folder / HOSTILE, np.ones((4, 4)))
-        for name, shape in (("image.png", (28, 28)), ("large.png", (512, 512, 3))):
+        for name, shape in (("image.png", (28, 28)), ("large.png", (320, 320, 3))):
             Image.fromarray(rng.integers(0, 256, shape, np.uint8)).save(folder / name)
 
     def __getitem__(self, name: str) -> tuple[Path, ExplainedFilter]:
@@ -275,8 +275,10 @@ def test_tabs_obey_the_arrow_keys(open_page: Open, pages: Made) -> None:
         assert status(opened).startswith(f"{name} [0, 0]")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["circular", "large", "hostile"])
+@pytest.mark.parametrize(
+    ("name", "scheme"),
+    [("circular", "light"), ("circular", "dark"), ("large", "dark"), ("hostile", "light")],
+)
 def test_it_is_accessible(open_page: Open, pages: Made, name: str, scheme: str) -> None:
     opened = ready(open_page(pages[name][0], scheme=scheme, size=PHONE))
     opened.assert_accessible()
@@ -305,8 +307,8 @@ def test_a_large_picture_is_drawn_and_zooms_to_its_numbers(open_page: Open, page
     row, column = opened.page.evaluate(
         "document.querySelector('[role=status]').textContent.match(/\\d+/g).slice(0, 2).map(Number)"
     )
-    assert abs(row - 255) <= 2
-    assert abs(column - 255) <= 2
+    assert abs(row - 159) <= 2
+    assert abs(column - 159) <= 2
 
 
 def test_pictures_keep_their_colours_and_heat_takes_those_of_the_scheme(
