@@ -13,7 +13,15 @@ from nncli.core.errors import NncliError
 from nncli.core.text import count_of, quote
 from nncli.data.readers.named import clean, read_named
 from nncli.inspection.foreign.checking import check_step, per_sample
-from nncli.inspection.foreign.names import LEFT_OUT, SAME, Naming, distance, name_arrays, transposed
+from nncli.inspection.foreign.names import (
+    LEFT_OUT,
+    SAME,
+    Naming,
+    agrees,
+    distance,
+    name_arrays,
+    transposed,
+)
 from nncli.inspection.foreign.record import Checked
 from nncli.inspection.foreign.words import meaning_of
 from nncli.nn.arrays import Array
@@ -226,7 +234,7 @@ def _begin(
         for layer in trace.layers
         for key in layer.optimizer
         if (name := f"{layer.name}.{key}") in start
-        if distance(start[name].array, getattr(layer, key)) > 0
+        if not agrees(start[name].array, getattr(layer, key))
     ]
     if differs:
         if step > 1:
@@ -257,9 +265,16 @@ def _check_samples(trace: Trace, naming: Naming) -> None:
 
 
 def _best(found: Sequence[Checked]) -> Checked:
-    """The one that is right; else the first that is explained by more than other samples."""
+    """The one that is right; else one that more explains than other samples; else the nearest."""
     for one in found:
         if one.right:
             return one
+    found = sorted(found, key=_distance)
     explained = [one for one in found if one.explanations and one.mistakes != ("wrong_batch",)]
     return (explained or [one for one in found if one.explanations] or list(found))[0]
+
+
+def _distance(checked: Checked) -> tuple[int, float]:
+    """How far a check is from right: how much is wrong, and by how much."""
+    wrong = [one for one in checked.compared if not one.right]
+    return len(wrong), sum(min(one.max_relative_error, 10.0) for one in wrong)

@@ -119,6 +119,9 @@ def test_the_step_starts_from_weights_that_were_given(tmp_path: Path) -> None:
     found = package.check(prepared.spec, mine)
     assert found.right
     assert found.notes == ("the step starts from W1, b1, W2, b2, as given",)
+    few = {key: np.round(array, 4) for key, array in mine.items()}
+    assert not package.check(prepared.spec, few | {"W1": W1 + 1}).right
+    assert package.check(prepared.spec, few).right
     mine["delta1"] = delta2 @ W2.T * (1 - np.tanh(a1) ** 2)
     mine["dW1"] = trace.inputs.T @ mine["delta1"]
     assert package.check(prepared.spec, mine).mistakes == ("sigma_prime_of_a",)

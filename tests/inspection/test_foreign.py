@@ -9,6 +9,7 @@ from nncli.inspection.foreign.checking import Named, check_step, per_sample
 from nncli.inspection.foreign.digits import digits_of
 from nncli.inspection.mistakes.rules import record_of
 from nncli.inspection.mistakes.table import MISTAKES
+from nncli.render.pages.checked import verdict
 from tests.conftest import mostly_slow
 from tests.inspection.planting import accused, checked, outcome, plant, rounded
 from tests.inspection.test_mistakes import case_of
@@ -61,6 +62,10 @@ def test_two_mistakes_together_are_both_named() -> None:
     given = mine(values, *(n for n in values if n.endswith(("delta", "_gradient"))))
     found = check_step(planted.trace, given)
     assert found.explanations
+    assert found.together
+    assert verdict(found).endswith("missing_sigma_prime_hidden and sign") or verdict(
+        found
+    ).endswith("sign and missing_sigma_prime_hidden")
     assert all(
         {made.word for made in one} == {"missing_sigma_prime_hidden", "sign"}
         for one in found.explanations

@@ -131,11 +131,17 @@ def test_values_tell_an_update_from_a_gradient() -> None:
     assert names_of(found) == {"delta_W1": ("dense1.weight_gradient", "")}
 
 
+def new_of(k: int) -> Any:
+    return RECORD[f"dense{k}.weight_new"]
+
+
 def test_weights_are_those_of_the_start_or_updated_ones() -> None:
     start = TRACE.layers[1].weight
     assert start is not None
-    new = RECORD["dense2.weight_new"]
+    new = new_of(2)
     assert names_of(named(TRACE, W2=start)) == {"W2": ("dense2.weight", "")}
+    assert names_of(named(TRACE, W2=np.round(start, 4))) == {"W2": ("dense2.weight", "")}
+    assert names_of(named(TRACE, W2=np.round(new_of(2), 4))) == {"W2": ("dense2.weight_new", "")}
     assert names_of(named(TRACE, W2=new)) == {"W2": ("dense2.weight_new", "")}
     assert names_of(named(TRACE, W2=2 * start - new)) == {"W2": ("dense2.weight_new", "")}
     assert names_of(named(TRACE, W2=start + 7)) == {"W2": ("dense2.weight", "")}

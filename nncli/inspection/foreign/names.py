@@ -13,6 +13,7 @@ import numpy as np
 from nncli.core.errors import NncliError
 from nncli.core.text import count_of, join_words, nearest, printable, quote, sizes
 from nncli.inspection.foreign.checking import Named
+from nncli.inspection.foreign.digits import digits_of
 from nncli.inspection.foreign.turns import turns
 from nncli.inspection.foreign.words import KEYS, Meaning, meaning_of
 from nncli.inspection.mistakes.rules import record_of
@@ -258,9 +259,13 @@ class _Namer:
             return []
         if len(fitting) == 2 and quantities[0] in LEARNED and quantities[1].endswith("_new"):
             # W of the start, W after the step with a mistake, or a start of the user's own.
-            if first < 1e-7:
-                return [fitting[k]]
-            return [fitting[1 if near[0][0] < UPDATED else 0]]
+            for target in fitting:
+                if any(
+                    agrees(turned, target.value)
+                    for _, turned in turns(array, target.value.shape, by_sample=False)
+                ):
+                    return [target]
+            return [fitting[1 if first < UPDATED else 0]]
         if first < NEAR < second:
             return [fitting[k]]
         return fitting
@@ -351,6 +356,14 @@ def transposed(naming: Naming, arrays: Mapping[str, Array]) -> tuple[Named, ...]
         else one
         for one in naming.named
     )
+
+
+def agrees(array: Array, value: Array) -> bool:
+    """Whether an array is `value`, to the digits that it has."""
+    _, digits = digits_of({"": array})
+    off = np.abs(array.astype(np.float64) - value)
+    allowed = 1.01 * digits.half_units(array) + 4 * np.finfo(value.dtype).eps * np.abs(value)
+    return bool((off <= allowed).all())
 
 
 def distance(array: Array, value: Array) -> float:

@@ -89,5 +89,10 @@ class Checked:
         """The words of all explanations."""
         return tuple(dict.fromkeys(made.word for one in self.explanations for made in one))
 
+    @property
+    def together(self) -> bool:
+        """Whether it takes two mistakes at once to explain what was given."""
+        return any(len({made.word for made in one}) > 1 for one in self.explanations)
+
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> MimeBundle:
         return mime_bundle(self)

@@ -1,6 +1,6 @@
 """What a mistake is, and the step that it is made in."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -105,16 +105,27 @@ class Scene:
 
 
 def everywhere(changes: Iterable[Change]) -> list[Change]:
-    """The changes, and of each way that has several places the one that is made at all of them."""
+    """The changes, and of each way that has several places the one that is made at all of them.
+
+    Of more than two also those at all but the last (in all hidden layers) and all but the first.
+    """
     found = list(changes)
     ways: dict[str, list[Change]] = {}
     for change in found:
         ways.setdefault(change.way, []).append(change)
     for way, same in ways.items():
         if len(same) > 1 and all(change.place for change in same):
-            rules = {name: rule for change in same for name, rule in change.rules.items()}
-            found.insert(0, Change(way, "", rules, same[0].ratio))
+            found.insert(0, _together(way, "", same))
+        if len(same) > 2 and all(change.place for change in same):
+            for some in (same[:-1], same[1:]):
+                found.append(_together(way, ", ".join(change.place for change in some), some))
     return found
+
+
+def _together(way: str, place: str, changes: Sequence[Change]) -> Change:
+    """Changes made at once, at `place`."""
+    rules = {name: rule for change in changes for name, rule in change.rules.items()}
+    return Change(way, place, rules, changes[0].ratio)
 
 
 def shape_of(scene: Scene, name: str) -> tuple[int, ...]:

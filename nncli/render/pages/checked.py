@@ -69,12 +69,11 @@ def verdict(checked: Checked) -> str:
     if checked.right:
         return "right"
     first = f"{checked.first_wrong} is the first that is wrong"
-    match checked.explanations:
-        case []:
-            return first
-        case [made]:
-            return f"{first}: {' and '.join(one.word for one in made)}"
-    return f"{first}: {join_words(checked.mistakes)}"
+    kinds = _by_word(checked)
+    if not kinds:
+        return first
+    words = (" and ".join(dict.fromkeys(made.word for made in one)) for one in kinds)
+    return f"{first}: {join_words(words)}"
 
 
 def _what(checked: Checked) -> str:
@@ -142,13 +141,10 @@ def _mistakes(checked: Checked) -> Page:
             )
         page.append(Paragraph("nncli inspect-grad shows its products one by one."))
         return page
-    mistakes = checked.mistakes
-    alike = len(checked.explanations) > 1
-    if alike and len(mistakes) > 1:
-        page.append(
-            Paragraph(f"{len(mistakes)} mistakes would give these numbers; nothing tells which.")
-        )
-    for explanation in _by_word(checked):
+    kinds = _by_word(checked)
+    if len(kinds) > 1:
+        page.append(Paragraph(f"{len(kinds)} would give these numbers; nothing tells which."))
+    for explanation in kinds:
         page += _explained(explanation)
     return page
 
@@ -157,7 +153,7 @@ def _by_word(checked: Checked) -> list[tuple[Made, ...]]:
     """Of explanations by the same words the first, which is the simplest."""
     found: dict[tuple[str, ...], tuple[Made, ...]] = {}
     for explanation in checked.explanations:
-        found.setdefault(tuple(made.word for made in explanation), explanation)
+        found.setdefault(tuple(sorted(made.word for made in explanation)), explanation)
     return list(found.values())
 
 
@@ -202,6 +198,7 @@ def checked_record(checked: Checked) -> dict[str, Any]:
         ],
         "first_wrong": checked.first_wrong,
         "mistakes": list(checked.mistakes),
+        "together": checked.together,
         "explanations": [
             [
                 {
