@@ -20,7 +20,7 @@ from nncli.training.conditions import ArrayKey, Needs, Reading
 
 BLOCK = 4096  # steps, at most
 BLOCK_BYTES = 2**22  # of a block
-CHUNK_BYTES = 2**18  # of a block that are looked at together: what is made of them stays in a cache
+CHUNK_BYTES = 2**20  # of a block that are looked at together: more would leave the cache
 NEAR = 4096  # bytes between two arrays that are copied in one go: as many as a call's time
 LARGE = 2**14  # bytes of an array whose norm is taken at once, rather than kept
 
