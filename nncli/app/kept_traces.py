@@ -36,8 +36,8 @@ def _version() -> str:
 class TraceKeeper:
     """Writes records of a training's steps into its run folder."""
 
-    def __init__(self, prepared: Prepared, threads: int, run: Path) -> None:
-        self.folder = run / TRACES
+    def __init__(self, prepared: Prepared, threads: int, run: Path, folder: str = TRACES) -> None:
+        self.folder = run / folder
         self._name = prepared.spec.name
         self._facts = facts_of(prepared, 1, threads)
 

@@ -31,6 +31,7 @@ from nncli.training.diverged import keep_divergence
 from nncli.training.evaluate import Evaluator
 from nncli.training.history import Divergence, Epoch, History, Progress
 from nncli.training.run_data import DataIdentity, data_text, fingerprint, mark_of
+from nncli.training.run_files import BREAKS
 from nncli.training.run_folder import RunFolder
 from nncli.training.trace_times import Traced, TraceTimes, trace_times
 from nncli.training.trainer import Trainer
@@ -203,6 +204,8 @@ def run_to_end(
                             watch.warn(str(error))
                         continue
                     if isinstance(event, Failure):
+                        if "trace" in event.actions and writer.path is not None:
+                            watch.warn(_kept(event, prepared, workers, writer.path))
                         _tell_failure(event, prepared, watch)
                         continue
                     if isinstance(event, Epoch):
@@ -236,6 +239,19 @@ def run_to_end(
         stopped.training = replace(training, conditions=trainer.outcomes())
         raise
     return training
+
+
+def _kept(failure: Failure, prepared: Prepared, workers: WorkerPool, run: Path) -> str | None:
+    """Writes the step of a failure to the run folder; a message where that cannot be."""
+    from nncli.app.kept_traces import TraceKeeper
+
+    assert failure.trace is not None
+    try:
+        keeper = TraceKeeper(prepared, workers.threads, run, BREAKS)
+        keeper.keep(Traced(failure.step, failure.trace))
+    except RunError as error:  # the training goes on without
+        return str(error)
+    return None
 
 
 def _tell_failure(failure: Failure, prepared: Prepared, watch: Watcher) -> None:

@@ -26,6 +26,7 @@ def keep_step(failure: "Failure", run: Path) -> tuple["InspectedStep", list[Path
     from nncli.render.pages.breakdown import document
     from nncli.render.pages.kinds import Choices
     from nncli.training.run_files import BREAKS
+    from nncli.training.trace_file import SUFFIX
 
     assert failure.trace is not None
     step = InspectedStep(inspect(failure.trace))
@@ -36,9 +37,11 @@ def keep_step(failure: "Failure", run: Path) -> tuple["InspectedStep", list[Path
     except OSError as error:
         raise RunError(f"{printable(folder)}: cannot be made: {reason(error)}") from error
     kinds = [KINDS[action] for action in failure.actions if action in KINDS]
-    paths = [folder / f"step-{failure.step:06}{FORMATS[kind].suffix}" for kind in kinds]
+    paths = [folder / f"step-{failure.step:08}{FORMATS[kind].suffix}" for kind in kinds]
     for kind, path in zip(kinds, paths, strict=True):
         write_whole(path, write(kind, made))
+    if "trace" in failure.actions:  # which the training has written
+        paths.insert(0, folder / f"step-{failure.step:08}{SUFFIX}")
     return step, paths
 
 

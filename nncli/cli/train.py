@@ -268,7 +268,7 @@ def _train(
         RunError,
         StoppedTraining,
     )
-    from nncli.core.text import printable, shell_word
+    from nncli.core.text import join_words, printable, shell_word
     from nncli.training.run_files import is_run_folder
 
     going_on = f"to go on: nncli train --resume {shell_word(begun.folder)}"
@@ -281,7 +281,9 @@ def _train(
         except RunError as error:  # the training goes on without
             screen.warn(str(error))
         else:
-            screen.warn(f"kept step {failure.step:,} in {', '.join(map(printable, paths))}")
+            first, *others = paths
+            names = [printable(first), *(path.suffix for path in others)]
+            screen.warn(f"kept step {failure.step:,} as {join_words(names, 'and')}")
 
     def on_event(event: "Epoch | Progress", trainer: "Trainer") -> None:
         screen.on_event(event, trainer.trace, is_last=trainer.is_done)

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from itertools import islice
 from time import perf_counter
@@ -12,7 +13,7 @@ from nncli.nn.network import Network
 from nncli.nn.optimizers import Optimizer
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import Step
-from nncli.nn.trace import Trace, measure, record_trace
+from nncli.nn.trace import Start, Trace, measure, record_trace
 from nncli.training.best import DEFAULT_METRIC, Best, Patience, is_better, metric_of
 from nncli.training.checkpoint import State
 from nncli.training.conditions import Condition, Failure
@@ -86,6 +87,7 @@ class Trainer:
         self._total = plan.steps_left(len(train.index))
         self._full_at = 0  # the step that is to fill all, besides the last of an epoch
         self._step_start = self._runner.start()
+        self._start_of = 0  # the step that it is of
         # Made now, so that what does not fit in memory is known before anything is written.
         count = len(train.index)
         for n in {min(plan.batch_size, count), count % plan.batch_size} - {0}:
@@ -289,6 +291,8 @@ class Trainer:
             stay: whether the training then stands behind that step; else it is where it was.
         """
         here, states = self.state(), self._sound_states
+        was_full = self._start_of == self.steps_taken
+        start = deepcopy(self._step_start) if was_full and not stay else None
         self.restore(next(s for s in reversed(states) if s.steps_taken < number))
         if stay:
             states = self._sound_states
@@ -303,9 +307,17 @@ class Trainer:
             self.watch.take()  # it is known already
         trace = self._record(step, eta, cost, rows)
         if not stay:
+            if start is not None:  # what is read of that step is not read yet
+                self._take_again(here.steps_taken, start, eta)
             self.restore(here)
         self._sound_states = states
         return trace
+
+    def _take_again(self, number: int, start: Start, eta: float) -> None:
+        """Fills the workspace with a full step once more."""
+        self._runner.restore(start)
+        self._runner.run(self.plan.rows_of(number, self.train.index), eta, number, full=True)
+        self._step_start, self._start_of = start, number
 
     def _run_steps(self, batches: Iterator[Rows], eta: float) -> tuple[Step, float, Rows]:
         """Steps until the epoch or PROGRESS_INTERVAL ends, or a cost is beyond its limit.
@@ -343,6 +355,7 @@ class Trainer:
                     is_last = taken == last
                     if is_last:
                         self._step_start.update(self.network, self.optimizer)
+                        self._start_of = taken
                     cost = run(eta, is_last or always_full)
                     if not cost < limit:  # NaN is not below anything
                         break

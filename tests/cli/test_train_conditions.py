@@ -104,17 +104,17 @@ def test_a_break_stops_and_shows_its_step(train: Run, nncli: Run, tmp_path: Path
     done = train("break: {that: step == 5, do: [trace, page]}\n")
     assert done.status == 1
     kept, said, going_on = done.err.splitlines()
-    assert kept == (
-        "nncli: kept step 5 in runs/net/breaks/step-000005.json, runs/net/breaks/step-000005.html"
-    )
+    assert kept == "nncli: kept step 5 as runs/net/breaks/step-00000005.trace, .json and .html"
     assert said == "nncli: break at step 5 (epoch 2): step == 5: step is 5"
     assert going_on == "nncli: to go on: nncli train --resume runs/net"
     assert "net: step 5 (epoch 2)\n" in done.out
     assert "PASSED" in done.out
     folder = tmp_path / "runs" / "net" / "breaks"
-    record = json.loads((folder / "step-000005.json").read_text())
+    record = json.loads((folder / "step-00000005.json").read_text())
     assert record["schema"] == "nncli.trace/1"
-    assert (folder / "step-000005.html").read_text().startswith("<!DOCTYPE html>")
+    assert (folder / "step-00000005.html").read_text().startswith("<!DOCTYPE html>")
+
+    assert nncli("replay", folder / "step-00000005.trace").status == 0
 
     again = nncli("train", "--resume", "runs/net", "--format", "json")
     assert again.status == 0
@@ -129,7 +129,7 @@ def test_the_record_of_a_break_is_that_of_inspect_grad(
 ) -> None:
     """Which takes the same step of the same spec, counted from the start."""
     train("break: step == 7\n", "--format", "json")
-    kept = json.loads((tmp_path / "runs" / "net" / "breaks" / "step-000007.json").read_text())
+    kept = json.loads((tmp_path / "runs" / "net" / "breaks" / "step-00000007.json").read_text())
     (tmp_path / "plain.yaml").write_text(SPEC)
     done = nncli("inspect-grad", "plain.yaml", "--step", 7, "--format", "json")
     other = json.loads(done.out)

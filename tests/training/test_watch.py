@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from itertools import count
 from typing import Any
@@ -21,6 +22,7 @@ from nncli.training import watch as watch_module
 from nncli.training.conditions import Failure
 from nncli.training.history import Divergence, Epoch
 from nncli.training.steps import StepRunner
+from nncli.training.trace_times import Traced, TraceTimes
 from nncli.training.trainer import Trainer
 
 DATA = """
@@ -246,6 +248,33 @@ def test_a_step_that_is_kept_leaves_the_training_as_it_was() -> None:
     assert trainer.network.parameters.tobytes() == plain.network.parameters.tobytes()
     assert trainer.watch is not None
     assert [o.failures for o in trainer.watch.outcomes()] == [31, 24, 7]
+
+
+@pytest.mark.parametrize("spec", [DENSE, IMAGES], ids=["dense", "images"])
+def test_what_is_read_of_other_steps_is_theirs_whatever_was_kept(spec: str) -> None:
+    """The measures of an epoch, and steps that are to be recorded, behind one taken once more."""
+    times = TraceTimes(every=5)
+    plain, kept = (
+        [*_recorded(prepared(spec, expect=expect), times)]
+        for expect in ("[]", "[{that: step < 2, do: trace}, {that: step < 7, do: trace}]")
+    )
+    assert len(plain) == len(kept) > 5
+    for one, other in zip(plain, kept, strict=True):
+        if isinstance(one, Epoch):
+            assert isinstance(other, Epoch)
+            assert replace(one, train_seconds=0) == replace(other, train_seconds=0)
+        else:
+            assert not isinstance(other, Epoch)
+            assert one.step == other.step
+            equal(one.trace, other.trace)
+
+
+def _recorded(p: Prepared, times: TraceTimes) -> Iterator[Epoch | Traced]:
+    trainer = make_trainer(p, start_workers(p))
+    trainer.trace_times = times
+    for event in trainer.events():
+        if isinstance(event, Epoch | Traced):
+            yield event
 
 
 @pytest.mark.parametrize("kind", ["units", "samples"])
