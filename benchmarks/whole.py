@@ -30,7 +30,8 @@ from workloads import REPO, dense
 import nncli
 from nncli.data.dataset import Dataset
 from nncli.nn.network import build_network
-from nncli.nn.optimizers import Constant, sgd
+from nncli.nn.optimizers import sgd
+from nncli.nn.schedules import Constant
 from nncli.nn.step import Step
 from nncli.training.steps import Plan
 from nncli.training.trainer import Trainer

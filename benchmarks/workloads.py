@@ -14,8 +14,8 @@ sys.path.insert(0, str(REPO))
 
 from nncli.nn.layers import AvgPool, Conv, Dense, Layer  # noqa: E402
 from nncli.nn.network import Network, build_network  # noqa: E402
-from nncli.nn.optimizers import Constant  # noqa: E402
 from nncli.nn.parallel.worker_pool import buffers_for  # noqa: E402
+from nncli.nn.schedules import Constant  # noqa: E402
 from nncli.training.steps import Plan  # noqa: E402
 
 

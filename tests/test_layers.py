@@ -21,6 +21,8 @@ from .nn.cases import LAYER_CASES, build_case
 # What the engine has besides a spec's keys: biases given by their values, `bias` in a spec; and in
 # one field the parameters of all activations, a key each in a spec.
 BESIDE = {"biases", "activation_parameters"}
+# Keys of a spec's layers that are the optimizer's.
+OF_OPTIMIZERS = {"freeze"}
 
 
 def test_the_same_kinds_in_the_same_order() -> None:
@@ -37,14 +39,14 @@ def test_the_schema_has_each_kind_by_its_own_name() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_keys(kind: Any) -> None:
     keys = {field.name for field in dataclasses.fields(cast(Any, KINDS[kind]))} - BESIDE
-    assert keys == set(MODELS[kind].model_fields) - {"type"} - PARAMETERS.keys()
+    assert keys == set(MODELS[kind].model_fields) - {"type"} - PARAMETERS.keys() - OF_OPTIMIZERS
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_defaults(kind: Any) -> None:
     fields = {field.name: field for field in dataclasses.fields(cast(Any, KINDS[kind]))}
     for key, in_spec in MODELS[kind].model_fields.items():
-        if key == "type" or key in PARAMETERS:
+        if key == "type" or key in PARAMETERS or key in OF_OPTIMIZERS:
             continue
         field = fields[key]
         if in_spec.is_required():

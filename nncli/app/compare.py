@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nncli.app.opening import spec_file
-from nncli.app.pipeline import early_stop_of
+from nncli.app.plan import early_stop_of
 from nncli.app.records import ComparedRun, Comparison, Difference
 from nncli.core.errors import RunError
 from nncli.core.text import printable

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nncli.app.pipeline import build_layers, build_network, make_plan, optimizer_links, place_layers
+from nncli.app.pipeline import build_layers, build_network, place_layers
+from nncli.app.plan import make_plan, optimizer_links
 from nncli.app.records import Prepared
 from nncli.app.sources import load_data
 from nncli.app.weights import load_initial_weights

@@ -3,7 +3,7 @@
 import keyword
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from nncli.app.opening import OpenedRun, open_run
 from nncli.app.output import check_output
+from nncli.app.plan import frozen_parameters
 from nncli.app.records import Exported
 from nncli.core.errors import NncliError
 from nncli.core.files import whole_file
@@ -18,6 +19,7 @@ from nncli.core.text import printable
 from nncli.data import Scaling
 from nncli.exchange.formats import EXPORT_FORMATS, ExportFormat
 from nncli.exchange.trained import Affine, Trained
+from nncli.spec import Spec
 from nncli.training.best import Which
 
 SAMPLES = 8  # for formats that come with a check
@@ -62,8 +64,14 @@ def export(
         network,
         format.scales,
         opened.used,
-        (*opened.all_notes, *format.notes(network)),
+        (*opened.all_notes, *_frozen(opened.spec), *format.notes(network)),
     )
+
+
+def _frozen(spec: Spec) -> Iterator[str]:
+    names = frozen_parameters(spec)
+    if names:
+        yield f"not trained, since frozen: {', '.join(names)}; what is written does not say so"
 
 
 def trained(run: OpenedRun) -> Trained:

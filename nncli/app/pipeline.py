@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from nncli.app.conditions import CONDITIONS, check_conditions, conditions_of
+from nncli.app.plan import check_metric, make_plan, optimizer_links, schedule_notes
 from nncli.app.records import Prepared
 from nncli.app.sources import check_keys, load_data
 from nncli.app.weights import given_values, load_initial_weights
@@ -36,12 +37,9 @@ from nncli.nn.costs import COSTS
 from nncli.nn.initialisers import default_initialiser
 from nncli.nn.layers import LAYERS, Layer, Placed
 from nncli.nn.network import Network
-from nncli.nn.optimizers import SCHEDULES, Link, chain_of
 from nncli.nn.parallel import worker_pool
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.spec import LayerSpec, Spec, WeightedLayerSpec
-from nncli.training.best import EarlyStop
-from nncli.training.steps import Plan
 
 T = TypeVar("T")
 Shape = tuple[int, ...]
@@ -132,6 +130,7 @@ def _layer(spec: Spec, index: int, layer: LayerSpec, *, weight_files: bool) -> L
     """
     hyperparameters = {key: getattr(layer, key) for key in type(layer).model_fields}
     kind = LAYERS[hyperparameters.pop("type")]
+    hyperparameters.pop("freeze", None)  # that is the optimizer's
     if isinstance(layer, WeightedLayerSpec):
         weights = biases = None
         if layer.weights is not None or not isinstance(layer.bias, bool):
@@ -273,26 +272,7 @@ def _check_batches(spec: Spec, network: Network, samples: int) -> None:
             ) from error
 
 
-def check_metric(spec: Spec, data: Data) -> None:
-    """Raises SpecError where a training is to be ended by what it does not measure."""
-    stop = spec.train.early_stop
-    if stop is None:
-        return
-    if stop.metric.startswith("validation_") and data.validation is None:
-        raise spec.error_at(
-            ("train", "early_stop", "metric"),
-            f"{stop.metric} needs data to validate on; data.validation: 0.2 holds a fifth of the "
-            "training data back, metric: train_cost does without",
-        )
-    if stop.metric == "validation_accuracy" and data.classes is None:
-        raise spec.error_at(
-            ("train", "early_stop", "metric"),
-            "validation_accuracy needs classes, and the targets are numbers; "
-            "metric: validation_cost takes any",
-        )
-
-
-# 4. Notes, the plan and the optimizer
+# 4. Notes
 
 
 def shape_notes(spec: Spec, placed: tuple[Placed, ...]) -> Iterator[str]:
@@ -309,39 +289,6 @@ def shape_notes(spec: Spec, placed: tuple[Placed, ...]) -> Iterator[str]:
         f"{first.name} takes its {sizes(first.input_shape)} inputs for channels x rows x columns; "
         f"if the last number is that of the channels, {to_do}",
     ).problems
-
-
-def schedule_notes(spec: Spec) -> Iterator[str]:
-    """What there is to say of a schedule that does not end where the training does."""
-    note = spec.train.schedule.note(spec.train.epochs)
-    if note is not None:
-        key, message = note
-        yield from spec.error_at(("train", "schedule", key), message).problems
-
-
-def make_plan(spec: Spec, *, classes: bool) -> Plan:
-    """How a spec wants to be trained."""
-    t = spec.train
-    return Plan(
-        eta=t.eta,
-        schedule=SCHEDULES[t.schedule.type](**t.schedule.settings(t.epochs)),
-        epochs=t.epochs,
-        batch_size=t.batch_size,
-        shuffle=t.shuffle,
-        seed=spec.seed,
-        classes=classes,
-        early_stop=early_stop_of(spec),
-    )
-
-
-def early_stop_of(spec: Spec) -> EarlyStop | None:
-    stop = spec.train.early_stop
-    return None if stop is None else EarlyStop(**stop.model_dump())
-
-
-def optimizer_links(spec: Spec) -> tuple[Link, ...]:
-    """What the optimizer that a spec asks for is made of."""
-    return tuple(chain_of(spec.train.optimizer.type, **spec.train.optimizer_settings()))
 
 
 # 5. The workers

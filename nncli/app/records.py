@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from nncli.inspection.findings import Why
     from nncli.inspection.record import Inspection
     from nncli.nn.arrays import Array, Shape
+    from nncli.nn.links import Link
     from nncli.nn.network import Network
-    from nncli.nn.optimizers import Link
     from nncli.spec import Spec, ValueOrigin
     from nncli.training.best import UsedWeights
     from nncli.training.conditions import Condition

@@ -11,11 +11,11 @@ from nncli.app.pipeline import (
     PLACES,
     SETTINGS,
     fixed_values,
-    make_plan,
     prepare,
     start_workers,
     with_defaults,
 )
+from nncli.app.plan import make_plan
 from nncli.app.records import Prepared, Training
 from nncli.app.train import (
     CHECKPOINT_EVERY,

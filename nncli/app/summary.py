@@ -5,12 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nncli.app.opening import read_preprocessing, spec_file
-from nncli.app.pipeline import (
-    build_layers,
-    build_run_network,
-    place_layers,
-    shape_notes,
-)
+from nncli.app.pipeline import build_layers, build_run_network, place_layers, shape_notes
 from nncli.app.sources import load_data
 from nncli.app.summary_records import LayerSummary, Summary
 from nncli.inspection.timing import LayerTime, time_step

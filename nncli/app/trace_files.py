@@ -10,7 +10,8 @@ import numpy as np
 from nncli.app.kept_traces import batch_of, facts_of
 from nncli.app.opening import SpecOrRun, open_spec_or_run
 from nncli.app.output import check_output
-from nncli.app.pipeline import build_layers, optimizer_links, place_layers
+from nncli.app.pipeline import build_layers, place_layers
+from nncli.app.plan import optimizer_links
 from nncli.core.errors import NncliError, RunError, SpecError
 from nncli.core.files import write_whole
 from nncli.core.text import printable
@@ -18,8 +19,9 @@ from nncli.data.readers.named import read_named
 from nncli.inspection.differences import TraceDifference, compare_arrays, compare_traces
 from nncli.inspection.foreign.names import LEFT_OUT, name_arrays
 from nncli.nn.arrays import Array
+from nncli.nn.links import ScaleByEta, before
 from nncli.nn.network import cost_row, zero_network
-from nncli.nn.optimizers import Optimizer, ScaleByEta, before
+from nncli.nn.optimizers import Optimizer
 from nncli.nn.parallel.blas import arithmetic
 from nncli.nn.parallel.worker_pool import buffers_for, start_workers
 from nncli.nn.step import Step
@@ -165,7 +167,7 @@ def take_again(file: TraceFile) -> Trace:
     for name in optimizer.state:
         if name in optimizer.vectors:
             _fill(network.views(optimizer.state[name]), trace, _state_before(name))
-        else:
+        elif name in trace.scalars:
             optimizer.state[name][()] = trace.scalars[name] - 1  # a counter, which a step begins by
     with start_workers(network, facts.batch, facts.threads) as workers:
         step = Step(network, optimizer, len(trace.inputs), workers)

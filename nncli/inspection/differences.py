@@ -11,7 +11,7 @@ from nncli.core.notebooks import MimeBundle, mime_bundle
 from nncli.core.text import sizes
 from nncli.inspection.mistakes.scene import Scene
 from nncli.nn.arrays import Array
-from nncli.nn.optimizers import before
+from nncli.nn.links import before
 from nncli.nn.trace import Trace
 
 INTEGER_OF: dict[int, type[Any]] = {2: np.int16, 4: np.int32, 8: np.int64}

@@ -13,7 +13,7 @@ from nncli.inspection.check import Check, check
 from nncli.inspection.findings import Overflow, overflow
 from nncli.inspection.views import VIEWS, Agreement, agreement
 from nncli.nn.arrays import Array
-from nncli.nn.optimizers import GRADIENT, PARAMETERS, UPDATE
+from nncli.nn.links import GRADIENT, PARAMETERS, UPDATE
 from nncli.nn.trace import LayerTrace, Trace
 
 
@@ -72,12 +72,16 @@ def values_of(trace: Trace, layer: LayerTrace, key: str) -> dict[str, Array]:
     }
 
 
-def link_ulps(trace: Trace, values: dict[str, Array]) -> list[tuple[str, float]]:
-    """For each link by name, how far what it wrote is from its formula: the largest, in ulps."""
+def link_ulps(trace: Trace, values: dict[str, Array], parameter: str) -> list[tuple[str, float]]:
+    """For each link by name, how far what it wrote is from its formula: the largest, in ulps.
+
+    Args:
+        values: what `values_of` gives for `parameter`, such as dense1.bias.
+    """
     incoming, found = GRADIENT, []
     for link in trace.links:
         with np.errstate(all="ignore"):  # as in the step
-            expected = link.formula(values[incoming], values)
+            expected = link.on(parameter).formula(values[incoming], values)
         found.append((link.name, max(ulps(expected[name], values[name]) for name in expected)))
         incoming = link.outgoing
     return found

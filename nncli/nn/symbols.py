@@ -1,7 +1,7 @@
 """What the quantities of a step are called, on pages and in messages."""
 
 from nncli.nn.layers import LAYERS
-from nncli.nn.optimizers import VELOCITY
+from nncli.nn.links import VELOCITY
 
 SYMBOLS = {  # of the quantities that every kind of layer may have
     "input": "input",

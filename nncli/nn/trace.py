@@ -16,8 +16,9 @@ from nncli.nn.activations import SATURATED
 from nncli.nn.arrays import Array
 from nncli.nn.costs import Cost
 from nncli.nn.layers import LayerStep, Placed
+from nncli.nn.links import GRADIENT, UPDATE, VELOCITY, Link, before
 from nncli.nn.network import Network, zero_network
-from nncli.nn.optimizers import GRADIENT, UPDATE, VELOCITY, Link, Optimizer, before
+from nncli.nn.optimizers import Optimizer
 from nncli.nn.step import Step
 
 # Names that a record had before it had all of an optimizer's state, kept for those who read them.
@@ -186,7 +187,11 @@ def record_trace(
         name=name,
         eta=eta,
         links=optimizer.links,
-        scalars={name: scalar.copy() for name, scalar in optimizer.scalars.items()},
+        scalars={
+            name: scalar.copy()
+            for name, scalar in optimizer.scalars.items()
+            if not any(name in link.tallies for link in optimizer.links)
+        },
         samples=tuple(int(sample) for sample in samples),
         cost=network.cost,
         cost_before=cost,

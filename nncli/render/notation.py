@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from nncli.nn.activations import SATURATED
 from nncli.nn.layers import LAYERS
-from nncli.nn.optimizers import GRADIENT, UPDATE, VELOCITY
+from nncli.nn.links import GRADIENT, UPDATE, VELOCITY
 from nncli.nn.symbols import SYMBOLS
 from nncli.nn.trace import VELOCITIES
 
@@ -61,7 +61,11 @@ TERMS = (
 
 LINK_SYMBOLS = {  # what the vectors and counters of an optimizer are called
     GRADIENT: "∂C/∂W",
+    "free_gradient": "0",
+    "clipped_gradient": "c ∂C/∂W",
     "decayed_gradient": "g",
+    "limited_gradient": "clip(∂C/∂W)",
+    "l1_gradient": "g₁",
     VELOCITY: "v new",
     "lookahead": "g + μ v new",
     "first_moment": "m new",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     Field,
+    PlainValidator,
     SerializerFunctionWrapHandler,
     ValidationInfo,
     create_model,
@@ -28,10 +29,43 @@ ConvActivation = Annotated[str, values.among(_ACTIVATIONS), values.enum(ELEMENTW
 Init = Annotated[str, values.among(_INITIALISERS), values.enum(_INITIALISERS)]
 
 
+PARTS = ("weight", "bias")
+
+
+def _freeze(value: Any) -> Literal[False] | tuple[str, ...]:
+    if value is True or value is False:
+        return PARTS if value else False
+    if isinstance(value, str):
+        value = (value,)
+    items = values.listed(value)
+    if items is None:
+        raise values.unexpected("true, false, or [bias] or [weight]", value)
+    for i, item in enumerate(items):
+        if item not in PARTS:
+            raise values.unknown_word(item, PARTS, (i,))
+    parts = tuple(part for part in PARTS if part in items)
+    return parts if parts else False
+
+
+Freeze = Annotated[
+    Literal[False] | tuple[str, ...],
+    PlainValidator(_freeze),
+    values.any_of(
+        {"type": "boolean"}, {"type": "array", "items": {"enum": [*PARTS]}, "uniqueItems": True}
+    ),
+]
+
+
 class LayerSpec(Model):
     """What every kind of layer has."""
 
     type: str  # first among the keys; each kind has its own word
+
+    def frozen_parts(self) -> tuple[str, ...]:
+        """Which of `weight` and `bias` is not trained, of those that it has."""
+        frozen: Any = getattr(self, "freeze", False) or ()
+        has_bias = getattr(self, "bias", True) is not False
+        return tuple(part for part in frozen if part == "weight" or has_bias)
 
 
 class WeightedLayerSpec(LayerSpec):
@@ -80,6 +114,10 @@ class DenseSpec(WeightedLayerSpec):
     init: Init | None = Field(
         None, description=f"How weights are drawn. By default {default_words()}."
     )
+    freeze: Freeze = Field(
+        False,
+        description="What is not trained: true, [bias] or [weight]. By default all is trained.",
+    )
 
     @field_validator("bias")
     @classmethod
@@ -125,6 +163,10 @@ class ConvSpec(WeightedLayerSpec):
     )
     init: Init | None = Field(
         None, description=f"How weights are drawn. By default {default_words()}."
+    )
+    freeze: Freeze = Field(
+        False,
+        description="What is not trained: true, [bias] or [weight]. By default all is trained.",
     )
 
     @field_validator("bias")
@@ -252,6 +294,10 @@ class BatchNormSpec(LayerSpec):
         0.1,
         description="The share of a mini-batch's mean and variance in the running ones, by which "
         "a trained network normalises.",
+    )
+    freeze: Freeze = Field(
+        False,
+        description="What is not trained: true, [bias] or [weight]. By default all is trained.",
     )
 
 

@@ -37,7 +37,7 @@ from nncli.spec.data import DataSpec, PairSpec
 from nncli.spec.layers import LAYERS, AnyLayer
 from nncli.spec.nodes import Problem, SpecSource, ValueOrigin
 from nncli.spec.schedules import SCHEDULES, ConstantSchedule, Schedule
-from nncli.spec.train import EarlyStopSpec
+from nncli.spec.train import ClipSpec, EarlyStopSpec
 from nncli.spec.values import Model, tag, union_by_type, word, wrong
 from nncli.spec.words import KeyPath, describe, look_alikes, nearest, parse_path, suggestion
 
@@ -125,6 +125,17 @@ class TrainSpec(Model):
     decoupled_weight_decay: values.NotNegative = Field(
         0.0, description="Weight decay behind momentum, not through it, as in PyTorch's AdamW."
     )
+    decay_biases: values.Flag = Field(
+        True, description="Whether weight decay and L1 are of biases too, as in PyTorch."
+    )
+    l1: values.NotNegative = Field(
+        0.0, description="L1: this times the sign of each weight is added to its gradient."
+    )
+    clip: ClipSpec | None = Field(
+        None,
+        description="Makes gradients smaller that are too large: {norm: 1.0} or {value: 0.5}. By "
+        "default they are taken as they are.",
+    )
     shuffle: values.Flag = Field(True, description="Whether each epoch has an order of its own.")
     threads: values.Threads = Field(
         "auto", description="How many threads share the work. By default as many as are worth it."
@@ -157,9 +168,10 @@ class TrainSpec(Model):
 
     def optimizer_settings(self) -> dict[str, Any]:
         """Of the engine's optimizer of this kind."""
-        keys = (*self.optimizer.train_keys, "weight_decay", "decoupled_weight_decay")
-        of_train = {key: getattr(self, key) for key in keys}
-        return {**self.optimizer.model_dump(exclude={"type"}), **of_train}
+        common = ("weight_decay", "decoupled_weight_decay", "decay_biases", "l1")
+        of_train = {key: getattr(self, key) for key in (*self.optimizer.train_keys, *common)}
+        clip = {} if self.clip is None else self.clip.model_dump()
+        return {**self.optimizer.model_dump(exclude={"type"}), **of_train, "clip": clip}
 
 
 Dtype = Literal["float32", "float64"]
@@ -285,6 +297,7 @@ OWNERS: dict[str, type[Model]] = {
     "expect": ExpectSpec,
     "break": BreakSpec,
     "early_stop": EarlyStopSpec,
+    "clip": ClipSpec,
     "<pair>": PairSpec,
     **{
         tag(kind): model

@@ -1,11 +1,11 @@
 """The models of mappings within a spec's `train`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from nncli.spec import values
-from nncli.spec.values import Model, word
+from nncli.spec.values import Model, word, wrong
 
 Metric = Literal["validation_cost", "validation_accuracy", "train_cost"]
 
@@ -22,3 +22,25 @@ class EarlyStopSpec(Model):
     min_delta: values.NotNegative = Field(
         0.0, description="An improvement is one by more than this."
     )
+
+
+class ClipSpec(Model):
+    """What gradients are clipped to: the norm of all of them together, or each entry."""
+
+    norm: values.Positive | None = Field(
+        None, description="The largest norm of the gradient of all parameters, as in PyTorch."
+    )
+    value: values.Positive | None = Field(
+        None, description="The largest |∂C/∂w| of each parameter, as in PyTorch."
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "ClipSpec":
+        if (self.norm is None) == (self.value is None):
+            came = "neither" if self.norm is None else "both"
+            raise wrong(f"expected one of norm and value, such as {{norm: 1.0}}, got {came}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _the_one(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in handler(self).items() if value is not None}

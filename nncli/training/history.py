@@ -35,6 +35,7 @@ class Epoch:
         train_seconds: spent on its steps; not on validation or on callbacks.
         last_batch: how many samples its last step had.
         layers: measures of that step.
+        clipped: the share of its steps whose gradient was clipped; None where none is.
     """
 
     epoch: int
@@ -47,6 +48,7 @@ class Epoch:
     train_seconds: float
     last_batch: int
     layers: tuple[LayerMeasures, ...]
+    clipped: float | None = None
 
     @property
     def accuracy(self) -> float | None:

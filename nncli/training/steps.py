@@ -16,8 +16,9 @@ from nncli.core.errors import DivergedError, LayerError, NncliError
 from nncli.core.seeds import Stream, seed_of
 from nncli.core.text import count_of
 from nncli.nn.network import Network, check_batch, smallest_batch
-from nncli.nn.optimizers import Optimizer, Schedule
+from nncli.nn.optimizers import Optimizer
 from nncli.nn.parallel.worker_pool import WorkerPool
+from nncli.nn.schedules import Schedule
 from nncli.nn.step import SampleSource, Step
 from nncli.nn.trace import Start, Trace, record_trace
 from nncli.training.best import EarlyStop

@@ -20,7 +20,7 @@ from nncli.core.text import printable, quote
 from nncli.nn.arrays import Array
 from nncli.nn.costs import Cost
 from nncli.nn.layers import Placed
-from nncli.nn.optimizers import Link
+from nncli.nn.links import Link
 from nncli.nn.trace import LayerTrace, Trace
 
 FORMAT, VERSION = "nncli.trace-file/", 1

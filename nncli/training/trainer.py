@@ -9,6 +9,7 @@ from time import perf_counter
 
 import numpy as np
 
+from nncli.nn.clipping import CLIPPED_STEPS
 from nncli.nn.network import Network
 from nncli.nn.optimizers import Optimizer
 from nncli.nn.parallel.worker_pool import WorkerPool
@@ -384,6 +385,15 @@ class Trainer:
         self.restore(self._sound_states[-1])
         return divergence
 
+    def _take_clipped(self) -> float | None:
+        """The share of the epoch's steps in which the gradient was clipped; counts anew."""
+        clipped = self.optimizer.scalars.get(CLIPPED_STEPS)
+        if clipped is None:
+            return None
+        share = int(clipped) / -(-len(self.train.index) // self.plan.batch_size)
+        clipped[()] = 0
+        return share
+
     def _complete(self, eta: float, step: Step, step_cost: float) -> Epoch:
         """Ends the epoch: measures it, and sets the counts to the beginning of the next."""
         layers = measure(step)
@@ -402,6 +412,7 @@ class Trainer:
             train_seconds=seconds,
             last_batch=step.n,
             layers=layers,
+            clipped=self._take_clipped(),
         )
         if self.patience is not None:
             self.patience.see([metric_of(epoch, self._metric)])

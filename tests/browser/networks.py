@@ -103,7 +103,13 @@ def parameters(rng: Rng, activation: str) -> dict[str, Any]:
 
 def optimizer(rng: Rng) -> dict[str, Any]:
     """The settings of a chain of links."""
-    decay = {key: float(rng.uniform(0.001, 0.1)) for key in DECAYS if rng.random() < 0.4}
+    decay: dict[str, Any] = {
+        key: float(rng.uniform(0.001, 0.1)) for key in DECAYS if rng.random() < 0.4
+    }
+    if rng.random() < 0.3:
+        decay |= {"l1": float(rng.uniform(0.001, 0.1)), "decay_biases": bool(rng.random() < 0.5)}
+    if rng.random() < 0.3:
+        decay["clip"] = {str(rng.choice(["norm", "value"])): float(rng.uniform(0.01, 0.3))}
     if rng.random() < 0.4:
         betas = {"beta1": float(rng.uniform(0, 0.95)), "beta2": float(rng.uniform(0.9, 0.9999))}
         return {"kind": "adam", "epsilon": float(rng.choice([1e-8, 1e-3])), **betas, **decay}

@@ -9,7 +9,7 @@ import pytest
 from nncli.nn.activations import ACTIVATIONS
 from nncli.nn.costs import COSTS
 from nncli.nn.layers import LAYERS, Dense
-from nncli.nn.optimizers import Link
+from nncli.nn.links import Link
 from nncli.render.web.scripts import code
 from nncli.render.web.step import named_arrays
 from tests.browser.engine import ENGINE, assert_close, traced

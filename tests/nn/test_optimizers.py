@@ -12,19 +12,10 @@ import pytest
 
 from nncli.nn.arrays import execute
 from nncli.nn.layers import Dense
+from nncli.nn.links import GRADIENT, PARAMETERS, before
 from nncli.nn.network import build_network
-from nncli.nn.optimizers import (
-    GRADIENT,
-    PARAMETERS,
-    Constant,
-    Cosine,
-    Exponential,
-    Optimizer,
-    StepDecay,
-    before,
-    chain_of,
-    sgd,
-)
+from nncli.nn.optimizers import Optimizer, chain_of, sgd
+from nncli.nn.schedules import Constant, Cosine, Exponential, StepDecay
 from nncli.nn.step import Step
 from nncli.nn.trace import Start
 from tests.conftest import present

@@ -45,8 +45,8 @@ def facts(network: Network) -> list[LayerFacts]:
 def taken(case: Case) -> Step:
     """A step that was taken in full."""
     network = build_case(case)
-    settings = {"momentum": 0.0, "nesterov": False}
-    decays = {"weight_decay": 0.0, "decoupled_weight_decay": 0.0}
+    settings: dict[str, Any] = {"momentum": 0.0, "nesterov": False}
+    decays: dict[str, Any] = {"weight_decay": 0.0, "decoupled_weight_decay": 0.0}
     step = Step(network, Optimizer(network, tuple(chain_of("sgd", **settings, **decays))), 4)
     rng = np.random.default_rng(1)
     step.inputs[...] = rng.normal(size=step.inputs.shape)

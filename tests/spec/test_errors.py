@@ -255,8 +255,8 @@ def test_empty_sections() -> None:
         "f.yaml:3:10: network: expected a list of layers such as [{type: dense, units: 10}], got "
         "an empty list",
         "f.yaml:4:8: train: expected a mapping of keys (eta, epochs, batch_size, cost, optimizer, "
-        "momentum, nesterov, weight_decay, decoupled_weight_decay, shuffle, threads, schedule, "
-        "early_stop, init_from, weights_layout), got 3",
+        "momentum, nesterov, weight_decay, decoupled_weight_decay, decay_biases, l1, clip, "
+        "shuffle, threads, schedule, early_stop, init_from, weights_layout), got 3",
     ]
 
 

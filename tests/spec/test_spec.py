@@ -14,7 +14,8 @@ from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from nncli.core.errors import SpecError
-from nncli.nn import optimizers
+from nncli.nn import links, optimizers
+from nncli.nn import schedules as engine
 from nncli.nn.activations import ELEMENTWISE
 from nncli.spec import (
     ConstantSchedule,
@@ -147,6 +148,7 @@ network:
       - [1.0, 2.0]
       - [1.0e-05, 0.5]
     init: null
+    freeze: false
 train:
   eta: 1.0
   epochs: 30
@@ -158,6 +160,9 @@ train:
   nesterov: false
   weight_decay: 0.0
   decoupled_weight_decay: 0.0
+  decay_biases: true
+  l1: 0.0
+  clip: null
   shuffle: true
   threads: auto
   schedule:
@@ -339,7 +344,7 @@ def test_optimizers_are_those_of_the_engine_with_their_settings() -> None:
 def test_what_an_optimizer_has_in_train_is_its_own() -> None:
     train = train_of(momentum=0.75, nesterov=True)
     (link,) = optimizers.chain_of("sgd", **train.optimizer_settings())
-    assert link == optimizers.Momentum(0.75, nesterov=True)
+    assert link == links.Momentum(0.75, nesterov=True)
     for kind, model in models.OPTIMIZERS.items():
         assert set(model.train_keys) <= set(TrainSpec.model_fields)
         dumped = train_of(optimizer=kind).model_dump()
@@ -353,8 +358,8 @@ def test_schedules_are_those_of_the_engine() -> None:
         "exponential": ({"gamma": 0.5}, [1, 0.5, 0.25, 0.125, 0.0625]),
         "cosine": ({"eta_min": 0.5}, [0.75 + 0.25 * math.cos(math.pi * k / 5) for k in range(5)]),
     }
-    assert list(SCHEDULES) == list(optimizers.SCHEDULES) == list(wanted)
+    assert list(SCHEDULES) == list(engine.SCHEDULES) == list(wanted)
     for kind, (keys, etas) in wanted.items():
         chosen = train_of(schedule={"type": kind, **keys}).schedule
-        schedule = optimizers.SCHEDULES[kind](**chosen.settings(5))
+        schedule = engine.SCHEDULES[kind](**chosen.settings(5))
         assert [schedule.eta(1, k) for k in range(1, 6)] == pytest.approx(etas, rel=1e-15)

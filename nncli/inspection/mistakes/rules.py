@@ -10,7 +10,7 @@ from nncli.inspection.mistakes.graph import Rule, Values
 from nncli.nn.arrays import Array
 from nncli.nn.layers import AvgPool, BatchNorm, Conv, Layer, Pool
 from nncli.nn.layers.weighted import WeightedLayer
-from nncli.nn.optimizers import GRADIENT, PARAMETERS, UPDATE, Link, before
+from nncli.nn.links import GRADIENT, PARAMETERS, UPDATE, Link, before
 from nncli.nn.trace import LayerTrace, Trace
 
 KEYS = ("weight", "bias")
@@ -276,7 +276,8 @@ def update_rules(
                 values = {PARAMETERS: v[stem], **numbers}
                 values |= {before(s): v[f"{stem}_{before(s)}"] for s in link.state}
                 with np.errstate(all="ignore"):
-                    return np.asarray(link.formula(v[f"{stem}_{incoming}"], values)[name])
+                    own = link.on(stem)
+                    return np.asarray(own.formula(v[f"{stem}_{incoming}"], values)[name])
 
             rules[f"{stem}_{name}"] = rule
         incoming = link.outgoing

@@ -9,16 +9,7 @@ from nncli.inspection.mistakes.graph import Rule
 from nncli.inspection.mistakes.rules import update_rules
 from nncli.inspection.mistakes.scene import Change, Mistake, Scene
 from nncli.nn.arrays import Array
-from nncli.nn.optimizers import (
-    UPDATE,
-    VELOCITY,
-    Adam,
-    Link,
-    Momentum,
-    Vectors,
-    WeightDecay,
-    before,
-)
+from nncli.nn.links import UPDATE, VELOCITY, Adam, Link, Momentum, Vectors, WeightDecay, before
 
 Links = tuple[Link, ...]
 Formula = Callable[[Array, Vectors], dict[str, Array]]
@@ -39,6 +30,9 @@ class Wrong(Link):
     @property
     def terms(self) -> tuple[str, ...]:
         return self.right.terms
+
+    def on(self, parameter: str) -> Link:
+        return replace(self, right=self.right.on(parameter))
 
     def formula(self, incoming: Array, values: Vectors) -> dict[str, Array]:
         return self.by(incoming, values)
@@ -139,10 +133,11 @@ def _weight_decay(s: Scene) -> Iterator[Change]:
 
 def _decay_without_eta(s: Scene, link: WeightDecay) -> dict[str, Rule]:
     """W_new = (1 − λ) W − η d, with d without the decay."""
-    rules = _with(s, WeightDecay, lambda _: WeightDecay(0.0, link.decoupled))
+    rules = _with(s, WeightDecay, lambda _: replace(link, weight_decay=0.0))
 
     def rule(name: str, right: Rule) -> Rule:
-        return lambda v: right(v) - link.weight_decay * v[name]
+        own = link.on(name)
+        return lambda v: right(v) - own.weight_decay * v[name]
 
     return rules | {f"{p}_{UPDATE}": rule(p, rules[f"{p}_{UPDATE}"]) for p in s.parameters}
 

@@ -234,7 +234,9 @@ class WorkerPart:
         if optimizer is not None:
             self.backward_operations = [*self._backward()]
             # No worker may change weights that another still reads.
-            self.update_operations: list[Operation] = [self.wait, *self._update(optimizer)]
+            self.update_operations: list[Operation] = []
+            for stage in optimizer.stages([*self._entries()], k, count):
+                self.update_operations += [self.wait, *stage]
 
     def _inputs(self, layer: DenseStep) -> slice:
         return even_slices(len(layer.input), self.count)[self.k]
@@ -264,7 +266,8 @@ class WorkerPart:
                 yield self.wait
                 yield from shard.backward_input()
 
-    def _update(self, optimizer: Optimizer) -> Iterator[Operation]:
+    def _entries(self) -> Iterator[slice]:
+        """Where in `network.parameters` those of its units are."""
         slices = self.whole.network.slices()
         for shard in self.shards:
             placed, start = shard.placed, slices[shard.name].start
@@ -276,7 +279,7 @@ class WorkerPart:
                 first, last = (
                     start + per_unit * unit for unit in (shard.units.start, shard.units.stop)
                 )
-                yield from optimizer.operations(slice(first, last))
+                yield slice(first, last)
                 start += size
 
 

@@ -9,11 +9,14 @@ from nncli.core.text import count_of
 from nncli.inspection.findings import Overflow
 from nncli.inspection.record import link_ulps, ulps, values_of
 from nncli.nn.arrays import Array
-from nncli.nn.optimizers import (
+from nncli.nn.clipping import ClipNorm, ClipValue
+from nncli.nn.links import (
     GRADIENT,
+    L1,
     PARAMETERS,
     VELOCITY,
     Adam,
+    Freeze,
     Link,
     Momentum,
     WeightDecay,
@@ -23,7 +26,7 @@ from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.document import Block, Heading, Paragraph, equations
 from nncli.render.notation import LINK_SYMBOLS, SYMBOL
 from nncli.render.pages.matrices import WEIGHTS
-from nncli.render.text import Extent, largest
+from nncli.render.text import Extent, largest, number
 
 
 class Line(NamedTuple):
@@ -77,9 +80,15 @@ def _parameter(
     for link in trace.links[:-1]:
         with np.errstate(all="ignore"):  # as in the step
             lines_of = LINES.get(type(link), _vectors)
-            lines = lines_of(link, symbol, factor, values | {"incoming": values[incoming]})
+            own = link.on(f"{layer.name}.{key}")
+            lines = lines_of(own, symbol, factor, values | {"incoming": values[incoming]})
         for line in lines:
             yield from equations(line.terms, line.signs, extent, WEIGHTS)
+        yield from _notes(own, values)
+        if not lines:  # it leaves this parameter alone: what comes is what goes
+            values = values | {link.outgoing: values[incoming]}
+            incoming = link.outgoing
+            continue
         incoming = link.outgoing
         factor = symbol_of(incoming, symbol)
     terms = [(symbol, old), (f"Δ{symbol} = −η {_factor(factor)}", step), (f"{symbol} new", new)]
@@ -89,7 +98,8 @@ def _parameter(
     if sums and len(trace.links) > 1:
         for name in (name for link in trace.links for name in link.counters):
             yield Paragraph(f"{_counted(name, int(trace.scalars[name]))}.", note=True)
-        each = ", ".join(f"{name} {off:g}" for name, off in link_ulps(trace, values))
+        found = link_ulps(trace, values, f"{layer.name}.{key}")
+        each = ", ".join(f"{name} {off:g}" for name, off in found)
         yield Paragraph(
             f"What each link wrote is off its formula by, in units in the last place: {each}.",
             note=True,
@@ -157,10 +167,49 @@ def _vectors(link: Link, symbol: str, factor: str, values: Values) -> list[Line]
 
 
 def _weight_decay(link: WeightDecay, symbol: str, factor: str, values: Values) -> list[Line]:
+    if not link.weight_decay:
+        return []
     outgoing = link.outgoing
     decay = link.weight_decay * values[PARAMETERS]
     terms = ((factor, values["incoming"]), (f"λ {symbol}", decay))
     return [Line((*terms, (symbol_of(outgoing, symbol), values[outgoing])), "+=")]
+
+
+def _l1(link: L1, symbol: str, factor: str, values: Values) -> list[Line]:
+    if not link.l1:
+        return []
+    push = link.l1 * np.sign(values[PARAMETERS])
+    terms = ((factor, values["incoming"]), (f"λ₁ sign({symbol})", push))
+    return [Line((*terms, (symbol_of(link.outgoing, symbol), values[link.outgoing])), "+=")]
+
+
+def _freeze(link: Freeze, symbol: str, factor: str, values: Values) -> list[Line]:
+    if not link.is_frozen:
+        return []
+    made = (symbol_of(link.outgoing, symbol), values[link.outgoing])
+    return [Line(((factor, values["incoming"]), made), "→")]
+
+
+def _notes(link: Link, values: Values) -> Iterator[Block]:
+    """Why a link has made of a gradient what it has."""
+    if isinstance(link, Freeze) and link.is_frozen:
+        yield Paragraph("Frozen: 0 in place of its gradient, so that it stays as it is.", note=True)
+    elif isinstance(link, WeightDecay | L1) and not link.strength:
+        yield Paragraph(f"No {link.name}: it spares this parameter.", note=True)
+    elif isinstance(link, ClipNorm):
+        norm, factor = (number(float(values[key]), 7) for key in ("gradient_norm", "clip_factor"))
+        yield Paragraph(
+            f"Clipped: c = min(1, {link.norm:g} / (‖∇C‖ + 10⁻⁶)) = {factor}, with ‖∇C‖ = {norm} "
+            "over all parameters.",
+            note=True,
+        )
+    elif isinstance(link, ClipValue):
+        most = number(float(values["gradient_largest"]), 7)
+        yield Paragraph(
+            f"Clipped: each entry from {-link.value:g} to {link.value:g}; the largest of all "
+            f"parameters' is {most}.",
+            note=True,
+        )
 
 
 def _momentum(link: Momentum, symbol: str, factor: str, values: Values) -> list[Line]:
@@ -198,4 +247,10 @@ def _adam(link: Adam, symbol: str, factor: str, values: Values) -> list[Line]:
     ]
 
 
-LINES: dict[type[Link], Lines] = {WeightDecay: _weight_decay, Momentum: _momentum, Adam: _adam}
+LINES: dict[type[Link], Lines] = {
+    Freeze: _freeze,
+    WeightDecay: _weight_decay,
+    L1: _l1,
+    Momentum: _momentum,
+    Adam: _adam,
+}

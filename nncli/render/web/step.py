@@ -12,7 +12,7 @@ from nncli.inspection.along import cost_along
 from nncli.inspection.check import Check, TensorCheck
 from nncli.inspection.record import Inspection
 from nncli.nn.arrays import Array
-from nncli.nn.optimizers import before
+from nncli.nn.links import before
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.document import Page
 from nncli.render.notation import TERMS

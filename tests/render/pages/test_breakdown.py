@@ -15,7 +15,8 @@ from nncli.core.errors import NncliError
 from nncli.inspection.findings import Overflow, why
 from nncli.inspection.record import inspect
 from nncli.nn.arrays import Array, Operations, bind
-from nncli.nn.optimizers import OPTIMIZERS, Kind, Link
+from nncli.nn.links import Link
+from nncli.nn.optimizers import OPTIMIZERS, Kind
 from nncli.nn.trace import Trace
 from nncli.render import formats
 from nncli.render.document import Equation, Grid, Heading, Lines, Page, Paragraph

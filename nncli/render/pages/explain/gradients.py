@@ -11,7 +11,7 @@ from nncli.inspection.derivation.lessons import (
     Update,
     WeightStep,
 )
-from nncli.nn.optimizers import Link
+from nncli.nn.links import Link
 from nncli.render.document import Grid, Page, Paragraph
 from nncli.render.pages.explain.words import (
     aligned,

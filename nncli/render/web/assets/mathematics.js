@@ -66,6 +66,9 @@ const LINKS = {
   "learning rate": ({eta}, d) => d.map((value) => -eta * value),
 };
 
+// The gradients of all parameters: [name, entries].
+const gradientsOf = ({layers}, made) => layers.flatMap((layer) => ["weight", "bias"].map((key) => `${layer.name}.${key}`).filter((name) => made[`${name}_gradient`]).map((name) => [name, made[`${name}_gradient`].data]));
+
 const costOf = ({cost, layers}) => COSTS[cost.name === "quadratic" ? "quadratic" : layers.at(-1).activation];
 
 // What a layer reads and makes of a step.
@@ -137,7 +140,7 @@ function recompute(network, given, {eta}) {
       const {shape, data: w} = parameter;
       const keep = (vector, data) => { made[`${name}.${vector}`] = {data, shape}; return data; };
       const before = (vector) => given[`${name}.${vector}_before`].data;
-      const update = network.links.reduce((d, link) => LINKS[link.name]({...link, eta, w, before, keep, scalars: network.scalars}, d), made[`${name}_gradient`].data);
+      const update = network.links.reduce((d, link) => LINKS[link.name]({...link, eta, w, before, keep, scalars: network.scalars, parameter: name, links: network.links, gradients: () => gradientsOf(network, made)}, d), made[`${name}_gradient`].data);
       made[`${name}_update`] = {data: update, shape};
       after[name] = made[`${name}_new`] = {data: w.map((value, k) => value + update[k]), shape};
     }

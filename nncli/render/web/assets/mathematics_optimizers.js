@@ -1,7 +1,19 @@
 // The links of the optimizer beside plain SGD.
 
+const spares = (link, parameter) => link.spares.includes(parameter) || link.spares.includes(parameter.split(".").at(-1));
+
 Object.assign(LINKS, {
-  "weight decay": ({weight_decay, decoupled, w, keep}, d) => keep(decoupled ? "decayed_direction" : "decayed_gradient", d.map((value, k) => value + weight_decay * w[k])),
+  "frozen": ({parameter, keep, ...link}, d) => keep("free_gradient", d.map((value) => (spares(link, parameter) ? 0 : value))),
+  "clipping by norm"({norm, keep, gradients, links}, d) {
+    const frozen = links.find((link) => link.name === "frozen");
+    const free = gradients().filter(([name]) => !(frozen && spares(frozen, name)));
+    const squares = free.reduce((sum, [, data]) => data.reduce((total, value) => total + value * value, sum), 0);
+    const factor = Math.min(1, norm / (Math.sqrt(squares) + 1e-6));
+    return keep("clipped_gradient", d.map((value) => factor * value));
+  },
+  "clipping by value": ({value: most, keep}, d) => keep("limited_gradient", d.map((value) => Math.min(Math.max(value, -most), most))),
+  "weight decay": ({weight_decay, decoupled, w, keep, parameter, ...link}, d) => keep(decoupled ? "decayed_direction" : "decayed_gradient", spares(link, parameter) ? d : d.map((value, k) => value + weight_decay * w[k])),
+  L1: ({l1, w, keep, parameter, ...link}, d) => keep("l1_gradient", spares(link, parameter) ? d : d.map((value, k) => value + l1 * Math.sign(w[k]))),
   momentum({momentum, nesterov, before, keep}, d) {
     const old = before("velocity"), velocity = keep("velocity", d.map((value, k) => momentum * old[k] + value));
     return nesterov ? keep("lookahead", d.map((value, k) => value + momentum * velocity[k])) : velocity;

@@ -1,0 +1,75 @@
+"""How a spec wants to be trained: its plan, and the links of its optimizer."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from nncli.data import Data
+from nncli.nn.links import Link
+from nncli.nn.optimizers import chain_of
+from nncli.nn.schedules import SCHEDULES
+from nncli.spec import Spec
+from nncli.training.best import EarlyStop
+from nncli.training.steps import Plan
+
+
+def make_plan(spec: Spec, *, classes: bool) -> Plan:
+    """How a spec wants to be trained."""
+    t = spec.train
+    return Plan(
+        eta=t.eta,
+        schedule=SCHEDULES[t.schedule.type](**t.schedule.settings(t.epochs)),
+        epochs=t.epochs,
+        batch_size=t.batch_size,
+        shuffle=t.shuffle,
+        seed=spec.seed,
+        classes=classes,
+        early_stop=early_stop_of(spec),
+    )
+
+
+def early_stop_of(spec: Spec) -> EarlyStop | None:
+    stop = spec.train.early_stop
+    return None if stop is None else EarlyStop(**stop.model_dump())
+
+
+def optimizer_links(spec: Spec) -> tuple[Link, ...]:
+    """What the optimizer that a spec asks for is made of."""
+    settings = spec.train.optimizer_settings()
+    return tuple(chain_of(spec.train.optimizer.type, frozen=frozen_parameters(spec), **settings))
+
+
+def frozen_parameters(spec: Spec) -> list[str]:
+    """The names of those that are not trained, such as dense1.bias."""
+    counts: Counter[str] = Counter()
+    found: list[str] = []
+    for layer in spec.network:
+        counts[layer.type] += 1
+        found += (f"{layer.type}{counts[layer.type]}.{part}" for part in layer.frozen_parts())
+    return found
+
+
+def check_metric(spec: Spec, data: Data) -> None:
+    """Raises SpecError where a training is to be ended by what it does not measure."""
+    stop = spec.train.early_stop
+    if stop is None:
+        return
+    if stop.metric.startswith("validation_") and data.validation is None:
+        raise spec.error_at(
+            ("train", "early_stop", "metric"),
+            f"{stop.metric} needs data to validate on; data.validation: 0.2 holds a fifth of the "
+            "training data back, metric: train_cost does without",
+        )
+    if stop.metric == "validation_accuracy" and data.classes is None:
+        raise spec.error_at(
+            ("train", "early_stop", "metric"),
+            "validation_accuracy needs classes, and the targets are numbers; "
+            "metric: validation_cost takes any",
+        )
+
+
+def schedule_notes(spec: Spec) -> Iterator[str]:
+    """What there is to say of a schedule that does not end where the training does."""
+    note = spec.train.schedule.note(spec.train.epochs)
+    if note is not None:
+        key, message = note
+        yield from spec.error_at(("train", "schedule", key), message).problems
