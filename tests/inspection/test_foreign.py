@@ -7,6 +7,7 @@ import pytest
 
 from nncli.inspection.foreign.checking import Named, check_step, per_sample
 from nncli.inspection.foreign.digits import digits_of
+from nncli.inspection.foreign.names import name_arrays
 from nncli.inspection.mistakes.rules import record_of
 from nncli.inspection.mistakes.table import MISTAKES
 from nncli.render.pages.checked import verdict
@@ -83,6 +84,17 @@ def test_an_unknown_mistake_has_its_ratio_or_its_pattern() -> None:
     one_row[1] += np.arange(1, one_row[1].size + 1).reshape(one_row[1].shape)
     found = check_step(trace, [Named("dW", name, one_row)])
     assert (found.mistakes, found.ratio, found.pattern) == ((), None, "only row 1")
+
+
+def test_biases_with_a_gradient_for_each_sample() -> None:
+    """As in db = dZ, where the sum over the samples was forgotten."""
+    trace = trace_of(case_of("dense-many_samples"))
+    record = record_of(trace)
+    for delta in (record["dense2.delta"], record["dense2.delta"] / len(trace.inputs)):
+        naming = name_arrays(trace, {"db2": delta.T, "dW2": record["dense2.weight_gradient"]}, {})
+        found = check_step(trace, naming.named)
+        assert found.mistakes == ("bias_not_summed",)
+        assert found.compared[-1].how == "not summed, transposed"
 
 
 def test_what_would_explain_the_first_alone_is_a_hint() -> None:

@@ -118,8 +118,9 @@ def _made(explanation: Explanation) -> Iterable[Made]:
 
 
 def _compared(judge: Judge, one: Named, wrong: list[str], *, explained: bool) -> Compared:
-    right = np.asarray(judge.scene.record[one.name], np.float64)
     mine, is_right = judge.mine[one.name], judge.is_right(one.name)
+    # Biases may have come with a row for each sample.
+    right = np.broadcast_to(np.asarray(judge.scene.record[one.name], np.float64), mine.shape)
     difference = np.abs(mine - right)
     at = np.unravel_index(int(difference.argmax()), difference.shape)
     root = None if is_right else judge.root(one.name)

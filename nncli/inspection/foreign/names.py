@@ -20,6 +20,7 @@ from nncli.inspection.mistakes.rules import record_of
 from nncli.nn.arrays import Array, Shape
 from nncli.nn.trace import LayerTrace, Trace
 
+NOT_SUMMED = "not summed"
 LEFT_OUT = "-"  # as the name of what is not to be compared
 NEAR = 0.05  # of its largest entry: a quantity is itself, but for digits or a mistake
 SAME = 1e-3
@@ -229,6 +230,8 @@ class _Namer:
     ) -> Named | None:
         """The one of the targets that an array is; None: it is none of the step's quantities."""
         fitting = [t for t in targets if any(True for _ in self._distances(array, t))]
+        if not fitting and (one := self._not_summed(name, array, targets)) is not None:
+            return one
         if not fitting:
             self._refuse(name, array, targets, is_said=is_said)
             return None
@@ -245,6 +248,19 @@ class _Namer:
                 self.notes.append(f"{quote(name)} is left out: its name says nothing")
             return None
         return self._turned(name, array, fitting[0])
+
+    def _not_summed(self, name: str, array: Array, targets: list[Target]) -> Named | None:
+        """Something of biases with one row, or one column, for each sample: a mistake, not a shape.
+
+        None: it is none.
+        """
+        for target in targets:
+            shape = (len(self.trace.inputs), *target.value.shape)
+            if ".bias_" in target.name and len(shape) == 2 and shape[0] > 1:
+                for how, turned in ((NOT_SUMMED, array), (f"{NOT_SUMMED}, transposed", array.T)):
+                    if turned.shape == shape:
+                        return Named(name, target.name, np.asarray(turned, order="C"), how)
+        return None
 
     def _nearest(
         self, name: str, array: Array, fitting: list[Target], *, is_said: bool

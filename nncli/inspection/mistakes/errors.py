@@ -154,6 +154,9 @@ def _mean_for_sum(s: Scene) -> Iterator[Change]:
                 yield Change(way, layer.name, s.times(1 / positions, *names), 1 / positions)
 
 
+NOT_SUMMED = "there is one for each sample"
+
+
 def _bias_sums(s: Scene, layer: LayerTrace) -> Iterator[tuple[str, Rule]]:
     name = f"{layer.name}.delta"
     n, kinds = s.n, range(2, s.record[name].ndim)
@@ -172,6 +175,9 @@ def _bias_sums(s: Scene, layer: LayerTrace) -> Iterator[tuple[str, Rule]]:
     if n > 1:
         yield "δ is summed over the samples and not divided by n", lambda v: n * right(v)
         yield "δ is divided by n once too often", lambda v: right(v) / n
+        if s.record[name].ndim == 2:
+            yield f"δ is not summed: {NOT_SUMMED}", lambda v: v[name]
+            yield f"δ is divided by n and not summed: {NOT_SUMMED}", lambda v: v[name] / n
         yield "δ of the first sample only", of_one(0, 1)
         yield "δ of the last sample only", of_one(-1, 1)
         yield "δ of the first sample only, divided by n", of_one(0, 1 / n)
