@@ -13,6 +13,8 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     explain(source)                 derives such a step with its numbers; a Derivation
     init(name, data=...)            writes a spec for a data file, or a starter; the Draft of it
     check(source, mine)             a backpropagation of your own, and the mistake in it; a Checked
+    replay(file)                    takes a step that was saved again; a Replay: equal to the bit?
+    diff(a, b)                      two such steps, to the first number; a TraceDifference
     compare(runs)                   run folders side by side, as a Comparison
     report(runs)                    all that run folders say of their trainings, as a Report
     show(source)                    a spec with every default, and where each value came from
@@ -25,7 +27,7 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     summary(source)                 layers, shapes, arithmetic, memory, times; a Summary
     Spec, Prepared, Training, Trace, Exported, Inspection, Derivation, Diagnosis, Draft,
     Comparison, Evaluated, Prediction, Predictions, Report, Summary, SpecListing (or Shown),
-    Checked, Filtering
+    Checked, Replay, TraceDifference, Filtering
                                     what these return
     Epoch, Progress, Failure        what a training reports while it runs
     NncliError                      a mistake in what was given; its text says which
@@ -68,10 +70,12 @@ if TYPE_CHECKING:
     from nncli.app.show import show
     from nncli.app.summary import summary
     from nncli.app.summary_records import Summary
+    from nncli.app.trace_files import Replay, diff, replay
     from nncli.app.train import train
     from nncli.app.weights import start_from
     from nncli.filtering.record import Filtering
     from nncli.inspection.derivation.lessons import Derivation
+    from nncli.inspection.differences import TraceDifference
     from nncli.inspection.foreign.record import Checked
     from nncli.inspection.record import Inspection
     from nncli.nn.trace import Trace
@@ -99,17 +103,20 @@ __all__ = [
     "Predictions",
     "Prepared",
     "Progress",
+    "Replay",
     "Report",
     "Shown",
     "Spec",
     "SpecListing",
     "Summary",
     "Trace",
+    "TraceDifference",
     "Training",
     "check",
     "compare",
     "conv",
     "diagnose",
+    "diff",
     "draft",
     "evaluate",
     "explain",
@@ -120,6 +127,7 @@ __all__ = [
     "predict",
     "predict_blocks",
     "prepare",
+    "replay",
     "report",
     "resume",
     "schema",
@@ -138,6 +146,10 @@ _HOME = {
     "Progress": "nncli.training.history",
     "Checked": "nncli.inspection.foreign.record",
     "check": "nncli.app.check",
+    "TraceDifference": "nncli.inspection.differences",
+    "Replay": "nncli.app.trace_files",
+    "diff": "nncli.app.trace_files",
+    "replay": "nncli.app.trace_files",
     "Comparison": "nncli.app.records",
     "compare": "nncli.app.compare",
     "Diagnosis": "nncli.app.records",

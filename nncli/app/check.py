@@ -28,6 +28,7 @@ from nncli.nn.arrays import Array
 from nncli.nn.network import smallest_batch
 from nncli.nn.trace import Start, Trace
 from nncli.spec import Spec
+from nncli.training.trace_file import is_trace_file
 
 Samples = Sequence[int] | None
 OTHERS = 24  # mini-batches that are tried, of each kind
@@ -65,6 +66,8 @@ def check(
     given = clean(mine) if isinstance(mine, Mapping) else read_named(Path(mine))
     given = {key: value for key, value in given.items() if names.get(key) != LEFT_OUT}
     names = {key: value for key, value in names.items() if value != LEFT_OUT}
+    if isinstance(source, str | Path) and is_trace_file(source):
+        source = trace_step(source)
     if isinstance(source, Trace):
         return _beside(source, given, names)
     steps = _Steps(source)

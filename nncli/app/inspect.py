@@ -15,6 +15,7 @@ from nncli.inspection.views import conv_of
 from nncli.nn.trace import Trace
 from nncli.spec import Spec
 from nncli.training.steps import Choice, record_chosen_step
+from nncli.training.trace_file import is_trace_file
 
 
 def trace_step(
@@ -27,7 +28,8 @@ def trace_step(
     """Takes one SGD step and gives the record of everything in it.
 
     Args:
-        source: a spec, or the path of one or of a run folder (then from its trained weights).
+        source: a spec, or the path of one or of a run folder (then from its trained weights); or
+            that of a step that was saved, which is read.
         samples: which samples of the training data, counted from 0; None: the mini-batch that
             training would draw; none: sample 0, or that mini-batch where a layer needs several.
         step: counted from 1 from there; those before it are taken first.
@@ -42,6 +44,10 @@ def trace_step(
             "what is taken apart is a Spec, the path of a spec or of a run folder, or (by inspect) "
             f"a Trace, not a {type(source).__name__}"
         )
+    if isinstance(source, str | Path) and is_trace_file(source):
+        from nncli.app.trace_files import open_saved
+
+        return open_saved(source, is_chosen=bool(samples) or step > 1).trace
     if isinstance(source, Spec):
         source = SpecOrRun(prepare(source), None)
     elif not isinstance(source, SpecOrRun):

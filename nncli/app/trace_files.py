@@ -75,7 +75,13 @@ def open_step(
     """
     if not is_trace_file(path):
         return open_spec_or_run(path, overrides, weights)
-    if overrides or is_chosen or weights is not None:
+    is_chosen = is_chosen or bool(overrides) or weights is not None
+    return open_saved(path, is_chosen=is_chosen)
+
+
+def open_saved(path: str | Path, *, is_chosen: bool = False) -> TraceFile:
+    """A step that was saved, in place of one that is to be taken; see `open_step`."""
+    if is_chosen:
         raise NncliError(
             f"{printable(path)}: is a step that was taken: it has its samples and its spec; leave "
             "out --samples, --batch, --step, --weights and --set"
