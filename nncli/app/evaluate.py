@@ -1,6 +1,9 @@
 """nncli.evaluate: how good a trained network is."""
 
+from collections.abc import Iterator
 from pathlib import Path
+
+import numpy as np
 
 from nncli.app.opening import OpenedRun, open_run
 from nncli.app.records import Evaluated, WorstSample
@@ -10,7 +13,7 @@ from nncli.core.text import printable
 from nncli.data import Dataset, Pair, read_measured
 from nncli.nn.arrays import Array
 from nncli.training.best import Which
-from nncli.training.evaluate import Outcome, assess
+from nncli.training.evaluate import Assessment, Outcome, assess
 from nncli.training.run_data import other_values
 from nncli.training.run_files import DATA
 
@@ -53,10 +56,25 @@ def evaluate(
         cost_name=run.network.cost.name,
         classes=run.preprocessing.classes,
         outputs=run.preprocessing.output_names,
-        assessment=assessment,
+        assessment=_in_own_units(run, assessment),
         worst=tuple(_worst(run, samples, outcome) for outcome in assessment.worst),
-        notes=samples.notes,
+        notes=(*samples.notes, *_notes_on_units(run)),
     )
+
+
+def _in_own_units(run: OpenedRun, assessment: Assessment) -> Assessment:
+    """With errors in the targets' own units; the cost stays that of the scaled ones."""
+    scaling, fit = run.preprocessing.target_scaling, assessment.fit
+    if scaling is None or fit is None:
+        return assessment
+    divisors = np.broadcast_to(scaling.divisor, len(fit.mse))
+    mse = [error * divisor**2 for error, divisor in zip(fit.mse, divisors.tolist(), strict=True)]
+    return assessment._replace(fit=fit._replace(mse=mse))
+
+
+def _notes_on_units(run: OpenedRun) -> Iterator[str]:
+    if run.preprocessing.target_scaling is not None:
+        yield "the cost is that of the scaled targets; errors and outputs are in their own units"
 
 
 def _given(run: OpenedRun, data: str | Path, targets: str | Path | None) -> tuple[str, Dataset]:
@@ -104,8 +122,8 @@ def _worst(run: OpenedRun, samples: Dataset, outcome: Outcome) -> WorstSample:
         cost=outcome.cost,
         target=_class(run, outcome.targets),
         predicted=_class(run, outcome.outputs),
-        targets=outcome.targets,
-        outputs=outcome.outputs,
+        targets=run.preprocessing.in_own_units(outcome.targets),
+        outputs=run.preprocessing.in_own_units(outcome.outputs),
         inputs=run.preprocessing.scaling.undone(outcome.inputs),
     )
 

@@ -15,7 +15,7 @@ from nncli.app.plan import frozen_parameters
 from nncli.app.records import Exported
 from nncli.core.errors import NncliError
 from nncli.core.files import whole_file
-from nncli.core.text import printable
+from nncli.core.text import count_of, printable
 from nncli.data import Scaling
 from nncli.exchange.formats import EXPORT_FORMATS, ExportFormat
 from nncli.exchange.trained import Affine, Trained
@@ -64,7 +64,12 @@ def export(
         network,
         format.scales,
         opened.used,
-        (*opened.all_notes, *_frozen(opened.spec), *format.notes(network)),
+        (
+            *opened.all_notes,
+            *_frozen(opened.spec),
+            *format.notes(network),
+            *_left_behind(opened),
+        ),
     )
 
 
@@ -72,6 +77,21 @@ def _frozen(spec: Spec) -> Iterator[str]:
     names = frozen_parameters(spec)
     if names:
         yield f"not trained, since frozen: {', '.join(names)}; what is written does not say so"
+
+
+def _left_behind(run: OpenedRun) -> Iterator[str]:
+    """What an export does not hold: it is of the network alone."""
+    known = run.preprocessing
+    if known.rules is not None:
+        yield (
+            f"its inputs are {count_of(known.inputs, 'feature')} made of {known.width} columns, as "
+            f"nncli show {printable(run.path)} tells; the file does not make them"
+        )
+    if known.target_scaling is not None:
+        yield (
+            "its outputs are of scaled targets; target_offset and target_divisor in the run's "
+            "data.json lead back to their own units"
+        )
 
 
 def trained(run: OpenedRun) -> Trained:

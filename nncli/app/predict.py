@@ -50,6 +50,7 @@ class Predictions:
 
     def prediction(self, outputs: Array) -> Prediction:
         preprocessing = self.run.preprocessing
+        outputs = preprocessing.in_own_units(outputs)
         return Prediction(outputs, preprocessing.output_names, preprocessing.classes)
 
 
@@ -69,7 +70,9 @@ def predict(
         RunError, SpecError: the run cannot be read. DataError: the inputs cannot, or do not fit.
     """
     predictions = predict_blocks(run, inputs, weights=weights)
-    return predictions.prediction(np.concatenate([block.outputs for block in predictions]))
+    outputs = np.concatenate([block.outputs for block in predictions])
+    preprocessing = predictions.run.preprocessing
+    return Prediction(outputs, preprocessing.output_names, preprocessing.classes)
 
 
 def predict_blocks(

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from math import ceil, floor, log10
+from math import ceil
 from pathlib import PurePath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,10 +24,9 @@ LARGE_IMAGE = 400  # pixels
 EPOCHS = (5, 10, 15, 20, 30, 50, 75, 100, 150, 200)
 STEPS_OF_NUMBERS = 10_000
 EPOCHS_OF_NUMBERS = (*EPOCHS, 300, 500, 800, 1000)
-LARGE = 2.0  # a target's deviation from which it is scaled within the network
+LARGE = 2.0  # a target's deviation, or mean, from which it is scaled
 ETA_OF_NUMBERS = 0.1
-SMALL = 0.3  # one below which the outputs start from 0
-MOST_SCALED = 16  # outputs
+SMALL = 0.3  # a deviation below which it is
 LAYERS = (
     f"Layers besides dense: {', '.join(kind for kind in KINDS if kind != 'dense')}. "
     f"Activations: {', '.join(ELEMENTWISE)}, and {join_words(MIXING, 'and')} in the last layer."
@@ -125,6 +124,10 @@ def _data(train: str | dict[str, str], found: Survey) -> Iterator[Entry]:
         of_each = " of each class" if found.classes else ""
         yield Entry("validation", 0.2, f"a fifth{of_each} is held back, to judge the network by")
     yield _scale(found)
+    if not _is_classified(found) and _is_to_be_scaled(found):
+        span = f"{found.target_low:.4g} to {found.target_high:.4g}"
+        why = f"the network learns targets of mean 0, deviation 1; it answers in theirs, {span}"
+        yield Entry("target_scale", "standard", why)
     if found.image is not None:
         c, r, k = found.image
         yield Entry(
@@ -169,6 +172,12 @@ def _target(found: Survey) -> Entry:
     else:
         what = f"numbers from {found.target_low:.4g} to {found.target_high:.4g}"
     return Entry("target", keys if len(keys) > 1 else keys[0], ": ".join(filter(None, (why, what))))
+
+
+def _is_to_be_scaled(found: Survey) -> bool:
+    """Whether targets are far from what a network begins with, about -1 to 1."""
+    spreads, means = found.target_deviation, np.abs(found.target_mean)
+    return bool(spreads.max() > LARGE or spreads.min() < SMALL or means.max() > LARGE)
 
 
 def _scale(found: Survey) -> Entry:
@@ -226,55 +235,17 @@ def _for_classes(found: Survey) -> _Plan:
 def _for_numbers(found: Survey) -> _Plan:
     n = _trained_on(found)
     batch = _batch(n)
-    spread = float(found.target_deviation.max())
-    eta, why = ETA_OF_NUMBERS, "the learning rate η; smaller if the cost jumps about"
-    if spread > LARGE:
-        # Behind a factor s, the gradients of what comes before it are s² those for targets of
-        # about 1: with η / s² the steps are the same.
-        factor = _rounded(spread, 2)
-        eta = _rounded(eta / factor**2, 2)
-        why = (
-            f"{ETA_OF_NUMBERS} / {factor:g}²: the cost is of squares, of errors {factor:g} as large"
-        )
     steps = _steps(found) if _is_image(found) else STEPS_OF_NUMBERS
     train = [
-        Entry("eta", eta, why),
+        Entry("eta", ETA_OF_NUMBERS, "the learning rate η; smaller if the cost jumps about"),
         Entry("epochs", _epochs(n, batch, steps, EPOCHS_OF_NUMBERS), _length(n, batch)),
         Entry("batch_size", batch, "samples a step"),
         Entry("cost", "quadratic", "½‖a − y‖², for numbers"),
         Entry("schedule", {"type": "cosine"}, "η falls to 0, for finer steps in the end"),
         *_further(),
     ]
-    return _Plan([*_body(found), *_outputs_of_numbers(found, spread)], train)
-
-
-def _outputs_of_numbers(found: Survey, spread: float) -> Iterator[Entry]:
-    """A unit a target, without an activation; started from where the targets are."""
-    means = tuple(_rounded(float(mean), 3) for mean in found.target_mean)
-    last: dict[str, Any] = {"type": "dense", "units": found.outputs, "activation": "identity"}
-    if spread > LARGE and found.outputs <= MOST_SCALED:
-        yield Entry("", last, "About -1 to 1 comes out here, as if targets were of that size.")
-        weights = _diagonal(_rounded(spread, 2), found.outputs)
-        yield Entry("", {**last, "bias": means, "weights": weights}, _WHY_SCALED)
-    elif spread < SMALL:
-        wish = f"; multiply them by {_rounded(1 / spread, 1):g} in the table to learn finer things"
-        why = f"Small targets: the outputs start as their mean{wish}."
-        yield Entry("", {**last, "bias": means, "init": "zeros"}, why)
-    elif max(map(abs, means)) > LARGE:
-        why = "A unit a target, any number; they start from the targets' mean."
-        yield Entry("", {**last, "bias": means}, why)
-    else:
-        yield Entry("", last, "A unit a target, any number.")
-
-
-_WHY_SCALED = (
-    "Turns that into the targets' own size: times their deviation, plus their mean. It hardly "
-    "changes in training, as η below is so small; the layers before it do the learning."
-)
-
-
-def _diagonal(factor: float, size: int) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(factor if i == k else 0 for k in range(size)) for i in range(size))
+    last = {"type": "dense", "units": found.outputs, "activation": "identity"}
+    return _Plan([*_body(found), Entry("", last, "A unit a target, any number.")], train)
 
 
 def _body(found: Survey) -> Iterator[Entry]:
@@ -354,11 +325,3 @@ def _epochs(samples: int, batch: int, steps: int, choices: Sequence[int]) -> int
 
 def _length(samples: int, batch: int) -> str:
     return f"times through the data, {count_of(ceil(samples / batch), 'step')} each"
-
-
-def _rounded(value: float, digits: int) -> float:
-    """To so many significant digits; an integer where that is one, which reads better."""
-    if value == 0:
-        return 0
-    rounded = round(value, digits - 1 - floor(log10(abs(value))))
-    return int(rounded) if rounded.is_integer() else rounded

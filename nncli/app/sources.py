@@ -43,6 +43,7 @@ def load_data(spec: Spec) -> Data:
         header=d.header,
         keys=column_keys(spec),
         scale=d.scale,
+        target_scale=d.target_scale,
         shape=d.shape,
         dtype=np.dtype(spec.dtype),
         seed=seed_of(spec.seed, Stream.SPLIT),

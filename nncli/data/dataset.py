@@ -160,6 +160,7 @@ def make_dataset(
     encoding: Encoding | None,
     dtype: np.dtype[Any],
     with_checksum: bool = False,
+    target_scaling: Scaling | None = None,
 ) -> Dataset:
     """All of `samples` as a part, by a scaling and an encoding that are known already.
 
@@ -167,7 +168,8 @@ def make_dataset(
     scaled as they are gathered. Targets are N x 0 where samples have none. Raises DataError for
     numbers that are not finite and for labels that are no class.
     """
-    targets = encode(samples, encoding, dtype)
+    scaled = None if target_scaling is None else target_scaling.of
+    targets = encode(samples, encoding, dtype, scaled)
     everything = np.arange(len(samples), dtype=np.int64)
     raw = samples.inputs
     needed = needed_scaling(raw, scaling, dtype)

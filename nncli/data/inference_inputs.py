@@ -203,6 +203,7 @@ def read_measured(preprocessing: Preprocessing, source: Source, dtype: DType) ->
         scaling=preprocessing.scaling,
         encoding=preprocessing.encoding,
         dtype=dtype,
+        target_scaling=preprocessing.target_scaling,
     )
     found = part.targets.shape[1]
     if found != preprocessing.outputs:

@@ -15,7 +15,13 @@ from nncli.data.columns.choice import ColumnKeys
 from nncli.data.columns.kinds import Rule
 from nncli.data.columns.samples import Tally, featured, fitted_rules, notes_of_rules
 from nncli.data.dataset import Data, Dataset, make_dataset
-from nncli.data.preprocessing import Scale, fit_scaling, preprocessing_of, shape_words
+from nncli.data.preprocessing import (
+    Scale,
+    fit_scaling,
+    fit_target_scaling,
+    preprocessing_of,
+    shape_words,
+)
 from nncli.data.readers.read import read_source
 from nncli.data.readers.tables import Target, is_number
 from nncli.data.samples import Pair, Samples, Source, is_reshape, rearranged
@@ -32,6 +38,7 @@ def load(
     header: bool | None = None,
     keys: ColumnKeys | None = None,
     scale: Scale = "none",
+    target_scale: Scale = "none",
     shape: tuple[int, int, int] | None = None,
     dtype: np.dtype[Any],
     seed: np.random.SeedSequence,
@@ -88,6 +95,9 @@ def load(
             rules = fitted_rules(samples.raw, chosen, samples.inputs_origin.name)
             samples = with_inputs(samples, rules, shape, told_of=held, gaps=False)
         scaling = fit_scaling(samples, chosen, scale)
+        target_scaling = fit_target_scaling(
+            samples, chosen, target_scale, classes=encoding is not None
+        )
         if rules is not None:
             scaling = scaling.only([is_it for rule in rules for is_it in rule.scaled])
     if rules is not None:
@@ -99,7 +109,12 @@ def load(
     def part(key: str, source: Source, of: Samples) -> Dataset:
         with attribute_errors_to(key, source):
             return make_dataset(
-                of, scaling=scaling, encoding=encoding, dtype=dtype, with_checksum=True
+                of,
+                scaling=scaling,
+                encoding=encoding,
+                dtype=dtype,
+                with_checksum=True,
+                target_scaling=target_scaling,
             )
 
     whole = part("train", train, samples)
@@ -113,7 +128,9 @@ def load(
         train=replace(whole, index=chosen),
         validation=parts.get("validation"),
         test=parts.get("test"),
-        preprocessing=preprocessing_of(samples, encoding, scaling, outputs, names, rules),
+        preprocessing=preprocessing_of(
+            samples, encoding, scaling, outputs, names, rules, target_scaling
+        ),
         found=tuple(notes_of_rules(samples.inputs_origin.name, rules or ())),
     )
 

@@ -17,7 +17,7 @@ from nncli.core.text import count_of, nearest, printable, quote_all, sizes
 from nncli.data.columns.kinds import Rule, names_of, rule_from
 from nncli.data.readers.arrays import release_large
 from nncli.data.readers.tables import is_number
-from nncli.data.samples import Samples, check_finite, is_reshape, rearranged
+from nncli.data.samples import Origin, Samples, check_finite, is_reshape, rearranged
 from nncli.data.targets import Encoding
 
 Scale = float | Literal["minmax", "standard", "none"]
@@ -77,6 +77,11 @@ class Scaling:
         constant = np.isinf(self.divisor)
         return np.where(constant, 0.0, scaled) * np.where(constant, 0.0, self.divisor) + self.offset
 
+    def of(self, raw: NDArray[Any]) -> NDArray[np.float64]:
+        """The scaled numbers."""
+        scaled: NDArray[np.float64] = (raw.astype(np.float64) - self.offset) / self.divisor
+        return scaled
+
     def only(self, scaled: Sequence[bool]) -> "Scaling":
         """The scaling of features of which only some are scaled."""
         shape = (len(scaled),)
@@ -104,37 +109,75 @@ def fit_scaling(samples: Samples, index: NDArray[np.int64], scale: Scale) -> Sca
     for each feature, std being that of the rows themselves (ddof 0). Raises DataError where that
     is no number to scale by.
     """
-    name = samples.inputs_origin.name
+    return scaling_of(samples.inputs, index, scale, samples.inputs_origin)
+
+
+def fit_target_scaling(
+    samples: Samples, index: NDArray[np.int64], scale: Scale, *, classes: bool
+) -> Scaling | None:
+    """The scaling of targets that `scale` asks for, as `fit_scaling`; None for none.
+
+    Raises DataError where the targets are classes, or one of them never changes.
+    """
+    if scale == "none" or samples.targets is None:
+        return None
+    name = samples.targets_origin.name
+    if classes:
+        raise DataError(
+            f"{name}: target_scale is for numbers, and these targets are classes; leave it out"
+            + ("" if samples.targets.dtype.kind == "U" else ", or set classes: none"),
+            key="target_scale",
+        )
+    numbers = samples.targets.reshape(len(samples), -1)
+    check_finite(numbers, numbers, samples.targets_origin)
+    scaling = scaling_of(numbers, index, scale, samples.targets_origin, "target_scale")
+    if np.isinf(scaling.divisor).any():
+        raise DataError(
+            f"{name}: a target is the same in every sample trained on, which target_scale: {scale} "
+            "cannot scale",
+            key="target_scale",
+        )
+    return scaling
+
+
+def scaling_of(
+    inputs: NDArray[Any],
+    index: NDArray[np.int64],
+    scale: Scale,
+    origin: Origin,
+    key: str = "scale",
+) -> Scaling:
+    name = origin.name
     if scale == "none":
         return Scaling()
     if not isinstance(scale, str):
         if scale == 0 or not np.isfinite(scale):
             raise DataError(
-                f"{name}: scale {scale} cannot divide; give a number other than 0", key="scale"
+                f"{name}: {key} {scale} cannot divide; give a number other than 0", key=key
             )
         return Scaling(0.0, float(scale))
     with np.errstate(all="ignore"):
-        low, high, mean, deviation = statistics(samples.inputs, index)
+        low, high, mean, deviation = statistics(inputs, index)
         offset, divisor = (low, high - low) if scale == "minmax" else (mean, deviation)
     # Not `deviation == 0`: the mean of equal numbers may be off by a rounding.
     constant = low == high
     if not np.isfinite(divisor).all():
-        tell_not_finite(samples)
-        raise DataError(f"{name}: its numbers are too large for scale: {scale}", key="scale")
+        tell_not_finite(inputs, origin)
+        raise DataError(f"{name}: its numbers are too large for {key}: {scale}", key=key)
     if (divisor[~constant] == 0).any():
         raise DataError(
-            f"{name}: its numbers differ by too little for scale: {scale}, their squares vanish; "
+            f"{name}: its numbers differ by too little for {key}: {scale}, their squares vanish; "
             "multiply them, or use minmax",
-            key="scale",
+            key=key,
         )
     return Scaling(np.where(constant, low, offset), np.where(constant, np.inf, divisor))
 
 
-def tell_not_finite(samples: Samples) -> None:
+def tell_not_finite(inputs: NDArray[Any], origin: Origin) -> None:
     """Raises DataError that points at inputs that are not finite, if any are."""
-    for rows in blocks(len(samples), int(np.prod(samples.input_shape))):
-        block = samples.inputs[rows]
-        check_finite(block, block, samples.inputs_origin, rows.start)
+    for rows in blocks(len(inputs), int(np.prod(inputs.shape[1:]))):
+        block = inputs[rows]
+        check_finite(block, block, origin, rows.start)
 
 
 def statistics(inputs: NDArray[Any], index: NDArray[np.int64]) -> tuple[NDArray[np.float64], ...]:
@@ -184,6 +227,7 @@ class Preprocessing(NamedTuple):
     positions: the target columns of a table without header, from 0.
     rules: how each input column becomes features; None where all are numbers, taken as they are.
     ignored: columns that are left out, by name or by index from 0.
+    target_scaling: that of the targets; None where the network has them as they are.
     """
 
     input_shape: tuple[int, ...]
@@ -195,11 +239,18 @@ class Preprocessing(NamedTuple):
     positions: tuple[int, ...]
     rules: tuple[Rule, ...] | None = None
     ignored: tuple[str | int, ...] = ()
+    target_scaling: Scaling | None = None
 
     @property
     def classes(self) -> tuple[str, ...] | None:
         """Their names in the order of the outputs; None where targets are plain numbers."""
         return None if self.encoding is None else self.encoding.classes
+
+    def in_own_units(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        """Outputs, or targets as the network has them, n x outputs, in the targets' own units."""
+        if self.target_scaling is None:
+            return outputs
+        return self.target_scaling.undone(outputs).astype(outputs.dtype)
 
     @property
     def inputs(self) -> int:
@@ -323,6 +374,9 @@ class Preprocessing(NamedTuple):
             plain["rules"] = [rule.as_plain() for rule in self.rules]
         if self.ignored:
             plain["ignored"] = list(self.ignored)
+        if self.target_scaling is not None:
+            plain["target_offset"] = np.asarray(self.target_scaling.offset).tolist()
+            plain["target_divisor"] = np.asarray(self.target_scaling.divisor).tolist()
         return plain
 
 
@@ -337,6 +391,7 @@ def preprocessing_of(
     outputs: int,
     columns: tuple[str, ...] | None,
     rules: tuple[Rule, ...] | None,
+    target_scaling: Scaling | None,
 ) -> Preprocessing:
     """What the training samples settle; `columns` are the names of those they were made of."""
     inputs, targets = samples.inputs_origin, samples.targets_origin
@@ -356,6 +411,7 @@ def preprocessing_of(
         positions,
         rules,
         samples.ignored,
+        target_scaling,
     )
 
 
@@ -379,7 +435,18 @@ def preprocessing_from(plain: Mapping[str, Any]) -> Preprocessing:
         _whole_numbers(plain, "target_positions"),
         _rules(plain, shape),
         _ignored(plain),
+        _target_scaling(plain, outputs),
     )
+
+
+def _target_scaling(plain: Mapping[str, Any], outputs: int) -> Scaling | None:
+    if "target_offset" not in plain:
+        return None
+    offset, divisor = (_scaling_values(plain, f"target_{key}", (outputs,)) for key in _SCALING)
+    return Scaling(offset, divisor)
+
+
+_SCALING = ("offset", "divisor")
 
 
 def _rules(plain: Mapping[str, Any], shape: tuple[int, ...]) -> tuple[Rule, ...] | None:
@@ -434,9 +501,10 @@ def _scaling_values(
     values = np.array(plain[key], np.float64)
     if values.shape not in ((), shape):
         raise Malformed(f"its {key} is {sizes(values.shape)} numbers, not {sizes(shape)}")
-    if key == "divisor":
+    is_divisor = key.endswith("divisor")
+    if is_divisor:
         values[np.isnan(values)] = np.inf
-    wrong = ~(values > 0) if key == "divisor" else ~np.isfinite(values)
+    wrong = ~(values > 0) if is_divisor else ~np.isfinite(values)
     if wrong.any():
         value = float(values[wrong][0])
         among = f" for input {int(np.argmax(wrong)) + 1}" if values.ndim else ""

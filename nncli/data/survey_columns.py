@@ -62,12 +62,11 @@ def chosen_columns(table: Table, target: Sequence[str | int]) -> tuple[TargetCol
 
 def usable_targets(table: Table) -> tuple[list[int], list[int]]:
     """The columns of words that can be classes; and those of numbers."""
-    if isinstance(table.cells, np.ndarray):
-        return [], list(range(table.width))
     of_words, others = [], []
     for column in read_columns(table, range(table.width)):
         if column.numbers is not None:
-            if not column.gaps.all():
+            is_name = column.position > 0 and names_rows(column)
+            if not column.gaps.all() and not is_name:
                 others.append(column.position)
             continue
         try:
@@ -149,6 +148,14 @@ def uselessness(column: Column) -> str:
     if len(known) and len(known) == len(values) and (known == known[0]).all():
         return f"is {known[0]:g} in every row" if len(known) > 1 else ""
     if len(known) < max(LEAST_ROWS, len(values)):
+        return ""
+    return names_rows(column)
+
+
+def names_rows(column: Column) -> str:
+    """Why a column of numbers only tells rows apart; empty where it does more."""
+    known = column.as_numbers()
+    if len(known) < LEAST_ROWS:
         return ""
     if (np.diff(known) == 1).all():
         return "only counts the rows"

@@ -1,6 +1,7 @@
 """Targets: labels become classes and one-hot rows, everything else stays a vector of numbers."""
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -205,8 +206,16 @@ def is_label(column: NDArray[Any]) -> NDArray[np.bool_]:
     return whole
 
 
-def encode(samples: Samples, encoding: Encoding | None, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Targets for training, N x outputs of `dtype`: one-hot by `encoding`, else as they are.
+Scaled = Callable[[NDArray[Any]], NDArray[np.float64]]
+
+
+def encode(
+    samples: Samples,
+    encoding: Encoding | None,
+    dtype: np.dtype[Any],
+    scaled: Scaled | None = None,
+) -> NDArray[Any]:
+    """Targets for training, N x outputs of `dtype`: one-hot by `encoding`, else `scaled`.
 
     Samples without targets get N x 0. Raises DataError for unknown labels and for numbers that
     are not finite in `dtype`.
@@ -222,7 +231,8 @@ def encode(samples: Samples, encoding: Encoding | None, dtype: np.dtype[Any]) ->
             key="classes",
         )
     with np.errstate(over="ignore", invalid="ignore"):
-        numbers = samples.targets.reshape(len(samples), -1).astype(dtype)
+        numbers = samples.targets.reshape(len(samples), -1)
+        numbers = (numbers if scaled is None else scaled(numbers)).astype(dtype)
     check_finite(numbers, samples.targets, samples.targets_origin)
     return numbers
 

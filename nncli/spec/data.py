@@ -189,6 +189,11 @@ class DataSpec(Model):
         description="A number to divide the inputs by; or for each input minmax, to 0 to 1; or "
         "standard, to mean 0 and deviation 1; or none.",
     )
+    target_scale: Scale = Field(
+        "none",
+        description="As scale, for targets that are numbers; outputs are given back in the "
+        "targets' own units.",
+    )
     shape: values.Shape | None = Field(
         None,
         description="[channels, rows, columns]: how a row of a table becomes an image. By default "

@@ -331,3 +331,20 @@ class TestWrong:
 
     def test_options_that_need_each_other(self, nncli: Run, runs: Path) -> None:
         assert "--targets goes with --data" in self.fails(nncli, runs / "iris", "--targets", "x")
+
+
+def test_scaled_targets_are_measured_in_their_own_units(nncli: Any, tmp_path: Any) -> None:
+    rows = [f"{k},{300 + 5 * k}" for k in range(40)]
+    (tmp_path / "t.csv").write_text("\n".join(["x,y", *rows]))
+    (tmp_path / "n.yaml").write_text(
+        "data: {train: t.csv, target: y, classes: none, scale: standard, target_scale: standard}\n"
+        "network: [{type: dense, units: 1, activation: identity}]\n"
+        "train: {eta: 0.2, epochs: 8, batch_size: 40, cost: quadratic}\n"
+    )
+    assert nncli("train", "n.yaml").status == 0
+    predicted = nncli("predict", "runs/n", "t.csv").out.split()[1:]
+    errors = [(float(a) - (300 + 5 * k)) ** 2 for k, a in enumerate(predicted)]
+    measured = json.loads(nncli("evaluate", "runs/n", "--format", "json").out)
+    (output,) = measured["outputs"]
+    assert output["mse"] == pytest.approx(np.mean(errors), rel=1e-3)
+    assert 1 < np.mean(errors) < 1000

@@ -157,7 +157,10 @@ def test_kinds_are_found_out(cells: list[str], kind: str | None) -> None:
 def test_a_few_words_among_numbers_are_mistakes() -> None:
     text = "w,x,y\n" + "".join(f"{'uv'[k % 2]},{k},{k % 2}\n" for k in range(1000))
     told = problems(load, write("t.csv", text + "u,l2,1\nv,,0\n"))
-    assert told == ["t.csv: row 1002, column 2 (x): 'l2' is not a number"]
+    assert told == [
+        "t.csv: row 1002, column 2 (x): 'l2' is not a number; where it is meant, columns: {x: "
+        "category} takes all cells as words"
+    ]
     as_words = ColumnKeys(columns={"x": {"as": "hash", "buckets": 4}})
     assert load(write("t.csv", text + "u,l2,1\n"), keys=as_words).input_shape == (6,)
 
@@ -175,6 +178,44 @@ def test_dates_that_can_be_read_in_two_ways_are_refused() -> None:
         at = names(data).index("d month sin")
         assert inputs_of(data)[0, at] == pytest.approx(np.sin(2 * np.pi * month / 12))
     assert load(write("t.csv", text.replace("03/04", "13/04"))).notes
+
+
+# Targets that are scaled
+
+
+def test_targets_are_scaled_by_the_training_part_and_given_back_in_their_units() -> None:
+    text = "x,y\n" + "".join(f"{k},{1000 + k * k / 7:.3f}\n" for k in range(50))
+    plain = load(write("t.csv", text), validation=0.2)
+    y = plain.train.targets[plain.train.index, 0]
+    for scale, offset, divisor in (
+        ("standard", y.mean(), y.std()),
+        ("minmax", y.min(), np.ptp(y)),
+        (50.0, 0, 50),
+    ):
+        data = load(write("t.csv", text), validation=0.2, target_scale=scale)
+        scaled = data.train.targets
+        np.testing.assert_allclose(scaled, (plain.train.targets - offset) / divisor)
+        known = preprocessing_from(json.loads(json.dumps(data.preprocessing.as_plain())))
+        np.testing.assert_allclose(known.in_own_units(scaled), plain.train.targets)
+        measured = read_measured(known, Path("t.csv"), FLOAT64)
+        np.testing.assert_allclose(gathered(measured)[1], scaled)
+    assert plain.preprocessing.as_plain().keys() <= known.as_plain().keys()
+    assert "target_offset" not in plain.preprocessing.as_plain()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x,y\n1,p\n2,q\n", "t.csv: target_scale is for numbers, and these targets are classes"),
+        ("x,y\n1,.5\n2,.5\n", "t.csv: a target is the same in every sample trained on"),
+        ("x,y\n1,1e308\n2,-1e308\n", "t.csv: its numbers are too large for target_scale"),
+    ],
+)
+def test_targets_that_cannot_be_scaled(text: str, message: str) -> None:
+    with pytest.raises(DataError) as caught:
+        load(write("t.csv", text), target_scale="standard")
+    assert caught.value.key == "target_scale"
+    assert caught.value.problems[0].startswith(message)
 
 
 # Later data

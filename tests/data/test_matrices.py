@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nncli.core.errors import DataError
@@ -392,6 +392,7 @@ def test_a_line_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @HERE_IS_SAFE
 @given(st.binary(max_size=80) | st.text('0123456789.,-+ \n\t;#"einfax', max_size=80))
+@example("0 ..")  # points behind the first cell, as many as cells
 def test_no_text_ends_in_another_error(content: Any) -> None:
     for name in ("m.csv", "m.tsv", "m.txt", "m.npy", "m.png", "m.csv.gz"):
         told_if_any(read, name, content)

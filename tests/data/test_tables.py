@@ -343,8 +343,8 @@ def test_ten_mistakes_are_told_and_the_rest_counted() -> None:
 
 def test_mistakes_of_one_cause_are_told_in_one_line() -> None:
     assert problems(read, "a,y\n" + "x,0\n" * 25, keys=NUMBERS) == [
-        "t.csv: row 2, column 1 (a): 'x' is not a number; the same in rows 3, 4, 5, 6, 7 and 19 "
-        "more"
+        "t.csv: row 2, column 1 (a): 'x' is not a number; where it is meant, columns: {a: "
+        "category} takes all cells as words; the same in rows 3, 4, 5, 6, 7 and 19 more"
     ]
     assert problems(read, "a,b,y\n1,,0\nx,,1\n2,,0\n", keys=REFUSE_B) == [
         "t.csv: row 2, column 2 (b): the cell is empty; it needs a number; the same in rows 3, 4",
@@ -530,8 +530,8 @@ def test_mistakes_are_told_by_row_and_the_first_ten_of_all_columns() -> None:
     text = "y,b\n1,2\n" + "1,x\n" * 2 + "q,z\n" + "1,x\n" * 20
     told = problems(read, text, target="y", keys=ColumnKeys(columns={"b": {"as": "number"}}))
     assert told == [
-        "t.csv: row 3, column 2 (b): 'x' is not a number; the same in rows 4, 5, 6, 7, 8 and 17 "
-        "more",
+        "t.csv: row 3, column 2 (b): 'x' is not a number; where it is meant, columns: {b: "
+        "category} takes all cells as words; the same in rows 4, 5, 6, 7, 8 and 17 more",
         "t.csv: row 5, column 1 (y): 'q' is not a number; if these are classes, name them: "
         'classes: ["1", "q"]',
     ]

@@ -138,6 +138,7 @@ data:
   ignore: null
   columns: null
   scale: none
+  target_scale: none
   shape: null
 network:
   - type: dense

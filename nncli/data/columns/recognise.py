@@ -31,7 +31,7 @@ FEW_WORDS, MANY_WORDS = 30, 100  # categories; more words than that share bucket
 ROWS_A_WORD = 10  # that more than a few categories need
 BUCKETS = 16
 NAMING = 0.5  # a share of different words in the rows from which they name the rows
-LEAST_ROWS = 20  # to tell names from categories
+LEAST_ROWS = 12  # to tell names from categories
 IGNORE = "ignore"
 
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from nncli.core.errors import DataError
 from nncli.core.text import brief, count_of, join_words, quote, quote_all
 from nncli.data.columns.choice import Choice, ColumnKeys, Given, choose, columns_like
 from nncli.data.columns.kinds import DROP, KINDS, REFUSE, Category, Number, Rule, names_of
-from nncli.data.columns.recognise import recognise
+from nncli.data.columns.recognise import LEAST_ROWS, recognise
 from nncli.data.messages import Problems
 from nncli.data.readers.columns import Column, read_columns
 from nncli.data.readers.tables import (
@@ -28,7 +29,6 @@ from nncli.data.targets import Classes
 
 MOST_NOTED = 12  # columns whose rule is told when training begins
 MOST_WORDS = 3  # that are named in a note
-WORDS_HINT = "; if it is meant, columns: {{{name}: category}} takes all cells as words"
 
 
 def table_samples(
@@ -239,7 +239,15 @@ def check(table: Table, raw: RawColumns, problems: Problems, hint: str, *, may_d
             problems.add_rows(problem, origin.rows(rows))
     if numbers:
         gaps_taken = [position for position in numbers if position not in strict]
-        table.numbers(numbers, problems, hint, gaps_taken=gaps_taken)
+        table.numbers(numbers, problems, hint, partial(word_hint, table), gaps_taken)
+
+
+def word_hint(table: Table, column: int) -> str:
+    """What to do where a word among many numbers is no mistake."""
+    if table.header is None or len(table) < LEAST_ROWS:
+        return ""
+    name = table.header[column]
+    return f"; where it is meant, columns: {{{name}: category}} takes all cells as words"
 
 
 def why_refused(rule: Rule) -> str:

@@ -162,7 +162,7 @@ def _points(buffer: Bytes, start: int, end: int, stops: Indices) -> Indices:
     if np.count_nonzero(is_point) == len(stops):
         # Often as many digits follow each; a look there takes half as long as a search.
         guess: Indices = stops - (int(stops[0]) - start - int(is_point.argmax()))
-        if (buffer.take(guess) == POINT).all():
+        if guess[-1] < end and (buffer.take(guess) == POINT).all():
             return guess
     return np.flatnonzero(is_point) + start
 

@@ -43,6 +43,11 @@ MOST_NAMED = 10  # classes, in a message
 HEADER_HINT = "; if the first row is a header, set header: true"
 
 
+def no_hint(_column: int) -> str:
+    """Nothing more to say of a word in a column."""
+    return ""
+
+
 @dataclass(frozen=True, eq=False)
 class Table:
     """The cells of a table: as numbers where all are, else as text.
@@ -85,13 +90,13 @@ class Table:
         columns: Sequence[int],
         problems: Problems,
         hint: str = HEADER_HINT,
-        classes: Callable[[], str] = str,
+        classes: Callable[[int], str] = no_hint,
         gaps_taken: Collection[int] = (),
     ) -> NDArray[Any]:
         """These columns, N x columns, maybe a view. What is no finite number becomes a problem.
 
         hint: what more to say of words in the first row of a table without a header. classes: of
-        any other word.
+        any other word in a column.
         """
         if isinstance(self.cells, np.ndarray):
             return self.cells[:, run_of(columns)]
@@ -112,7 +117,7 @@ class Table:
                             problems.add(words, (int(self.lines[0]), column), HEADER_WORDS)
                         continue
                     if not more and cause == "word" and (column, cause) not in problems.rows_like:
-                        more = classes()
+                        more = classes(column)
                     problem = f"{origin.place(row, i)}: {error}{more}"
                     problems.add(problem, (int(self.lines[row]), column), (column, cause))
                     problems.stop_if_enough()
@@ -311,14 +316,14 @@ def table_targets(
     """N labels where one column holds integers or text, else N x columns numbers."""
     if not chosen:
         return None
-    hint: Callable[[], str] = str
+    hint: Callable[[int], str] = no_hint
     if len(chosen) == 1 and isinstance(table.cells, Cells):
         if is_text(table, chosen[0], classes) or has_large_integers(table, chosen[0], classes):
             return table.text(chosen[0], problems)
         if isinstance(classes, int):
             refuse_word_labels(table, chosen[0], classes)
         if classes is None:
-            hint = partial(classes_hint, table, chosen[0])
+            hint = partial(classes_hint, table)
     numbers = table.numbers(chosen, problems, classes=hint).astype(np.float64, copy=False)
     if numbers.shape[1] == 1 and np.abs(numbers).max() >= EXACT:
         if has_large_integers(table, chosen[0], classes):  # such as 9007199254740993.0
