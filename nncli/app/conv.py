@@ -2,16 +2,18 @@
 
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
+from operator import index
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nncli.app.output import check_output
 from nncli.app.records import ExplainedFilter
 from nncli.core.errors import DataError, NncliError
-from nncli.core.text import printable, sizes
+from nncli.core.text import brief, printable, sizes
 from nncli.data.readers.filters import read_filter, read_matrix_or_rows
 from nncli.data.readers.matrices import (
     WRITABLE,
@@ -59,6 +61,7 @@ def conv(
     dilation: int | Pair = 1,
     flip: bool = False,
     channels: str | None = None,
+    upstream: str | Path | Array | None = None,
     allow_nan: bool = False,
     output: str | Path | None = None,
     overwrite: bool = False,
@@ -73,6 +76,8 @@ def conv(
         stride, dilation: one number, or (rows, columns).
         channels: "sum" adds the channels up, "each" keeps an output for each; None adds them up
             where the filter has channels too.
+        upstream: ∂C/∂output, a file or an array, or `ones`: the result's `backward` then has what
+            flows back of it, to each cell and each tap.
         allow_nan: takes NaN and infinity in a file.
         output: a file to write the output to.
         overwrite: whether it may replace one that is there.
@@ -81,22 +86,36 @@ def conv(
         CorrelationError: the filter does not fit, or an argument makes no sense.
         DataError: one of them cannot be read. DataError, RunError: the file cannot be written.
     """
-    options = Options(padding=padding, padding_mode=padding_mode, flip=flip)
-    options |= Options(stride=as_pair(stride), dilation=as_pair(dilation))
+    options = Options(padding_mode=padding_mode, flip=flip)
+    options |= Options(
+        padding=padding if isinstance(padding, str) else as_pair(padding, "padding"),
+        stride=as_pair(stride, "stride"),
+        dilation=as_pair(dilation, "dilation"),
+    )
     refuse_mode_alone(options)
     if channels is not None:
         if channels not in SUMMED:
             raise NncliError(f"channels: {channels!r} is not known; there are sum and each")
         options["summed"] = SUMMED[channels]
     if output is not None:
-        inputs = [x for x in (matrix, filter) if isinstance(x, str | Path)]
+        inputs = [x for x in (matrix, filter, upstream) if isinstance(x, str | Path)]
         check_output(Path(output), overwrite=overwrite, inputs=inputs)
     kernel = in_memory(filter, "filter") or read_filter(str(filter))
     opened = FilterInputs(
         in_memory(matrix, "matrix") or read_matrix_or_rows(str(matrix), allow_nan=allow_nan),
         kernel,
     )
-    return apply_and_write(opened, options, None if output is None else Path(output))[0]
+    signal = None if upstream is None else _upstream(opened, options, upstream)
+    done = apply_and_write(opened, options, None if output is None else Path(output))[0]
+    return done if signal is None else replace(done, backward=backward_pass(done, signal))
+
+
+def _upstream(opened: FilterInputs, options: Options, upstream: str | Path | Array) -> Array:
+    given = in_memory(upstream, "upstream")
+    if given is None:
+        return read_upstream(opened, options, str(upstream))
+    check_upstream(opened, options, given)
+    return given.array
 
 
 NO_PADDING = ("valid", 0, (0, 0))
@@ -113,8 +132,20 @@ def refuse_mode_alone(options: Options) -> None:
         )
 
 
-def as_pair(steps: int | Pair) -> Pair:
-    return (steps, steps) if isinstance(steps, int) else steps
+def as_pair(steps: Any, key: str) -> Pair:
+    """(rows, columns), from both or one number for both; NumPy's integers are integers too.
+
+    Raises:
+        CorrelationError: it is something else.
+    """
+    items = steps if isinstance(steps, Sequence | np.ndarray) and np.ndim(steps) else (steps, steps)
+    try:
+        rows, columns = (index(item) for item in items)
+    except (TypeError, ValueError):
+        raise CorrelationError(
+            f"{key}: expected an integer or (rows, columns), got {brief(repr(steps))}", key
+        ) from None
+    return rows, columns
 
 
 def in_memory(given: str | Path | Array, name: str) -> Matrix | None:
@@ -292,12 +323,20 @@ def read_upstream(opened: FilterInputs, options: Options, upstream: str) -> Arra
     if upstream == "-" and "standard input" in (opened.matrix.name, opened.filter.name):
         raise DataError("standard input can be one of the matrix, the filter and the upstream")
     read = read_matrix(upstream)
-    if read.array.shape != shape:
-        raise NncliError(
-            f"{read.name}: the upstream is {sizes(read.array.shape)}, the output {sizes(shape)}; "
-            "they must be alike"
-        )
+    check_upstream(opened, options, read)
     return read.array
+
+
+def check_upstream(opened: FilterInputs, options: Options, upstream: Matrix) -> None:
+    """Raises NncliError where ∂C/∂output has another shape than the output."""
+    shape, _ = output_like(
+        opened.matrix.array, opened.filter.array, **with_channels(opened, options)
+    )
+    if upstream.array.shape != shape:
+        raise NncliError(
+            f"{upstream.name}: the upstream is {sizes(upstream.array.shape)}, the output "
+            f"{sizes(shape)}; they must be alike"
+        )
 
 
 def check_ranges(

@@ -1,12 +1,14 @@
 """nncli.trace_step and inspect: one step, recorded and proven; and what inspect-grad shows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from operator import index
 from pathlib import Path
 
 from nncli.app.opening import SpecOrRun, open_spec_or_run
 from nncli.app.pipeline import prepare, start_workers
 from nncli.app.records import InspectedStep
 from nncli.core.errors import NncliError
+from nncli.core.text import brief
 from nncli.inspection import record
 from nncli.inspection.check import sweep
 from nncli.inspection.findings import why
@@ -59,7 +61,7 @@ def trace_step(
             source.optimizer(),
             prepared.plan,
             prepared.data.train,
-            Choice(samples, step),
+            Choice(*_chosen(samples, step)),
             epoch=state.epoch + 1 if state else 1,
             start=state.samples if state else 0,
             steps_taken=state.steps_taken if state else 0,
@@ -67,6 +69,17 @@ def trace_step(
             workers=workers,
             progress=progress,
         )
+
+
+def _chosen(samples: Iterable[int] | None, step: int) -> tuple[tuple[int, ...] | None, int]:
+    """Both in Python's integers; raises NncliError where they are none."""
+    try:
+        return None if samples is None else tuple(map(index, samples)), index(step)
+    except TypeError:
+        raise NncliError(
+            "samples are integers counted from 0, and step is one counted from 1, got "
+            f"samples={brief(repr(samples))} and step={brief(repr(step))}"
+        ) from None
 
 
 def inspect(
@@ -136,6 +149,6 @@ def inspect_step(
         conv_of(inspection.layer(windows))
     pushed = None
     if weight is not None:
-        name, index = weight
-        pushed = why(trace, inspection.layer(name), index)
+        name, place = weight
+        pushed = why(trace, inspection.layer(name), place)
     return InspectedStep(inspection, pushed, sweep(trace) if sweeps else None, diagnosis)

@@ -2,8 +2,9 @@
 
 `prepare` goes all the way but for the workers, which are started with the training; the functions
 that it calls are below it in the order in which it calls them, each after the stage whose
-product it takes. The data are `load_data` of `sources`. Layers come first, since they need no data
-and their mistakes can be reported together with those of the data.
+product it takes. The data are `load_data` of `sources`, plan and optimizer are those of `plan`.
+Layers come first, since they need no data and their mistakes can be reported together with those of
+the data.
 
 Commands that need less call fewer stages: a run in use has its own weights and knows the shape of
 its inputs (`build_run_network`), a summary needs the layers alone (`build_layers`, `place_layers`),

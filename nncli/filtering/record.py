@@ -25,6 +25,7 @@ class Filtering:
             summed.
         windows: where the filter was applied.
         output: rows x columns, or channels x rows x columns where each channel has an output.
+        backward: what flows back of an upstream gradient, where one was given.
     """
 
     matrix: Array
@@ -32,6 +33,7 @@ class Filtering:
     options: Options
     windows: Windows
     output: Array
+    backward: "Backward | None" = None
 
     @property
     def applied(self) -> Array:

@@ -99,3 +99,51 @@ def test_a_padding_mode_without_padding_is_refused(padding: Any) -> None:
         nncli.conv(image, filter, padding=padding, padding_mode="reflect")
     assert nncli.conv(image, filter, padding=padding, padding_mode="zeros").output.shape == (3, 3)
     assert nncli.conv(image, filter, padding=1, padding_mode="reflect").output.shape == (5, 5)
+
+
+@pytest.mark.parametrize("kind", [int, np.int64, np.int8, np.uint16])
+def test_integers_are_integers_whoever_made_them(kind: Any) -> None:
+    wanted = nncli.conv(CELLS, TAPS, stride=2, dilation=(1, 1), padding=1).output.tolist()
+    one, two = kind(1), kind(2)
+    assert nncli.conv(CELLS, TAPS, stride=two, dilation=one, padding=one).output.tolist() == wanted
+    both: Any = [two, two]
+    assert nncli.conv(CELLS, TAPS, stride=both, padding=(one, one)).output.tolist() == wanted
+    array: Any = np.array([2, 2])
+    assert nncli.conv(CELLS, TAPS, stride=array, padding=1).output.tolist() == wanted
+
+
+@pytest.mark.parametrize("wrong", [1.0, "2", None, (1, 2, 3), (1.5, 2), [], {}, np.array([1.0, 2])])
+@pytest.mark.parametrize("key", ["stride", "dilation", "padding"])
+def test_what_is_no_integer_is_told(key: str, wrong: Any) -> None:
+    with pytest.raises(NncliError) as caught:
+        nncli.conv(CELLS, TAPS, **{key: wrong})
+    is_word = key == "padding" and isinstance(wrong, str)
+    words = "'2' is no padding" if is_word else f"{key}: expected an integer or (rows, columns)"
+    assert words in str(caught.value)
+
+
+def test_an_upstream_flows_back(tmp_path: Path) -> None:
+    forward = nncli.conv(CELLS, TAPS)
+    assert forward.backward is None
+    rng = np.random.default_rng(0)
+    upstream = rng.standard_normal(forward.output.shape)
+    done = nncli.conv(CELLS, TAPS, upstream=upstream)
+    assert done.backward is not None
+    assert done.output.tolist() == forward.output.tolist()
+    # Each tap's gradient is the sum of what it meets, each weighed by the output's.
+    rows, columns = forward.output.shape
+    for at in np.ndindex(TAPS.shape):
+        c, r, k = at
+        met = sum(
+            float(CELLS[c, r + i, k + j]) * float(upstream[i, j])
+            for i in range(rows)
+            for j in range(columns)
+        )
+        assert done.backward.filter_gradient[at] == pytest.approx(met, rel=1e-12, abs=1e-12)
+    np.savetxt(tmp_path / "up.csv", np.ones_like(upstream), delimiter=",")
+    read, ones = (nncli.conv(CELLS, TAPS, upstream=x) for x in (tmp_path / "up.csv", "ones"))
+    assert read.backward is not None
+    assert ones.backward is not None
+    assert read.backward.filter_gradient.tolist() == ones.backward.filter_gradient.tolist()
+    with pytest.raises(NncliError, match="upstream: the upstream is 2 x 2, the output 3 x 4"):
+        nncli.conv(CELLS, TAPS, upstream=np.ones((2, 2)))

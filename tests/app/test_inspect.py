@@ -1,11 +1,13 @@
 """nncli.inspect from Python: of a trace, a spec or a run folder."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pytest
 
 import nncli
+from nncli.core.errors import NncliError
 from tests.conftest import CONFIGS
 
 SPEC = CONFIGS / "two-two-two.yaml"
@@ -45,3 +47,14 @@ def test_another_kind_than_is_wanted_is_named(tmp_path: Path) -> None:
     for of in calls:
         with pytest.raises(nncli.NncliError, match=r"a Trace, not a Training$"):
             of(training)
+
+
+def test_integers_of_numpy_choose_samples_and_a_step() -> None:
+    spec = nncli.load_spec(CONFIGS / "xor.yaml")
+    wanted = nncli.trace_step(spec, samples=(0, 2), step=2)
+    made = nncli.trace_step(spec, samples=cast(Any, np.array([0, 2])), step=cast(Any, np.int64(2)))
+    assert made.samples == wanted.samples
+    assert made.cost_after == wanted.cost_after
+    for wrong in ({"samples": [0.5]}, {"step": 1.5}, {"samples": 3}):
+        with pytest.raises(NncliError, match="samples are integers counted from 0"):
+            nncli.trace_step(spec, **cast(Any, wrong))

@@ -25,7 +25,7 @@ def test_the_file_has_the_stages_in_the_order_in_which_prepare_takes_them() -> N
     called = [c.func.id for c in calls if isinstance(c.func, ast.Name) and c.func.id in names]
     assert first == "prepare"
     assert called == sorted(called, key=names.index)
-    assert {"build_layers", "place_layers", "build_network", "make_plan"} < set(called)
+    assert {"build_layers", "place_layers", "build_network", "check_outputs"} < set(called)
 
 
 @pytest.mark.parametrize("kind", ["two-two-two", "xor"])
