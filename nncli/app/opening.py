@@ -91,6 +91,7 @@ def open_spec_or_run(
             raise NncliError(f"--weights {weights}: is for a run folder; {printable(path)} is none")
         prepared = prepare(spec)
         return SpecOrRun(prepared, None, prepared.notes)
+    from nncli.training.history import read_first
     from nncli.training.run_folder import last_state
 
     prepared = prepare(spec, weight_files=False)
@@ -99,6 +100,10 @@ def open_spec_or_run(
     notes = (*notes, *_notes_on_spec(own, identity.spec))
     chosen = choose_weights(state, weights or "last", path)
     chosen.put_into(prepared.network)
+    if prepared.plan.depends_on_epochs:
+        plan = prepared.plan.fresh()
+        plan.see(read_first(path, chosen.used.epoch).history)
+        prepared = prepared._replace(plan=plan)
     if chosen.used.which == "best":
         assert state.best is not None
         state = state.at_best(state.best)

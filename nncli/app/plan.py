@@ -49,19 +49,23 @@ def frozen_parameters(spec: Spec) -> list[str]:
 
 
 def check_metric(spec: Spec, data: Data) -> None:
-    """Raises SpecError where a training is to be ended by what it does not measure."""
-    stop = spec.train.early_stop
-    if stop is None:
-        return
-    if stop.metric.startswith("validation_") and data.validation is None:
+    """Raises SpecError where a training is to go by what it does not measure."""
+    for key, part in (("early_stop", spec.train.early_stop), ("schedule", spec.train.schedule)):
+        metric = getattr(part, "metric", None)
+        if metric is not None:
+            _check_metric(spec, data, ("train", key, "metric"), metric)
+
+
+def _check_metric(spec: Spec, data: Data, place: tuple[str, ...], metric: str) -> None:
+    if metric.startswith("validation_") and data.validation is None:
         raise spec.error_at(
-            ("train", "early_stop", "metric"),
-            f"{stop.metric} needs data to validate on; data.validation: 0.2 holds a fifth of the "
+            place,
+            f"{metric} needs data to validate on; data.validation: 0.2 holds a fifth of the "
             "training data back, metric: train_cost does without",
         )
-    if stop.metric == "validation_accuracy" and data.classes is None:
+    if metric == "validation_accuracy" and data.classes is None:
         raise spec.error_at(
-            ("train", "early_stop", "metric"),
+            place,
             "validation_accuracy needs classes, and the targets are numbers; "
             "metric: validation_cost takes any",
         )

@@ -272,9 +272,9 @@ def _rising_rate(own: Spec, prepared: Prepared, point: ResumePoint) -> Iterator[
         return
     if getattr(settings.schedule, "t_max", None) is not None:
         return  # it rises behind t_max, whatever the epochs: said of every training
-    before = make_plan(own, classes=False).eta_in(done)
-    after = prepared.plan.eta_in(done + 1)
-    if after > before:
+    planned = make_plan(own, classes=False)
+    before, after = planned.eta_in(done), prepared.plan.eta_in(done + 1)
+    if after > before and after > planned.eta_in(done + 1):
         yield (
             f"η rises again, from {before:.4g} to {after:.4g}: the {settings.schedule.type} "
             f"schedule spans {count_of(settings.epochs, 'epoch')} now; "

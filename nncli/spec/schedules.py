@@ -6,7 +6,8 @@ from pydantic import BeforeValidator, Field
 
 from nncli.core.text import count_of
 from nncli.spec import values
-from nncli.spec.values import Model, union_by_type, unknown_word, wrong
+from nncli.spec.train import Metric
+from nncli.spec.values import Model, union_by_type, unknown_word, word, wrong
 
 
 class ScheduleSpec(Model):
@@ -66,11 +67,64 @@ class CosineSchedule(ScheduleSpec):
         )
 
 
+class LinearSchedule(ScheduleSpec):
+    """η goes from one share of it to another, then stays: a warm-up."""
+
+    type: Literal["linear"] = Field(
+        description="η from start_factor to end_factor of it, evenly: a warm-up."
+    )
+    start_factor: values.Decay = Field(1 / 3, description="The share of η in the first epoch.")
+    end_factor: values.Share = Field(1.0, description="The share of η after total_iters epochs.")
+    total_iters: values.Count = Field(5, description="Epochs until end_factor is reached.")
+
+
+class OneCycleSchedule(ScheduleSpec):
+    """η rises to its value, then falls to next to nothing."""
+
+    type: Literal["one_cycle"] = Field(description="Up to η and down again, along half cosines.")
+    pct_start: values.Share = Field(0.3, description="The share of the epochs in which η rises.")
+    div_factor: values.Positive = Field(25.0, description="It begins with η divided by this.")
+    final_div_factor: values.Positive = Field(
+        1e4, description="It ends with the first value divided by this."
+    )
+    total_steps: values.Count | None = Field(
+        None, description="Epochs that the cycle takes. By default all of them."
+    )
+
+    def settings(self, epochs: int) -> dict[str, Any]:
+        return super().settings(epochs) | {"total_steps": self.total_steps or epochs}
+
+
+class PlateauSchedule(ScheduleSpec):
+    """η falls when a metric gets no better."""
+
+    type: Literal["plateau"] = Field(description="η times factor when a metric gets no better.")
+    metric: Annotated[Metric, word(Metric)] = Field(
+        "validation_cost", description="What is to get better."
+    )
+    factor: values.Rate = Field(0.1, description="The factor.")
+    patience: values.CountOrZero = Field(
+        10, description="How many epochs in a row may be no better than the best."
+    )
+    threshold: values.NotNegative = Field(
+        1e-4, description="Better is by more than this share of the best."
+    )
+    cooldown: values.CountOrZero = Field(0, description="Epochs after it that do not count.")
+    eta_min: values.NotNegative = Field(0.0, description="η does not fall below this.")
+
+    def settings(self, epochs: int) -> dict[str, Any]:
+        larger = self.metric == "validation_accuracy"
+        return super().settings(epochs) | {"larger_is_better": larger}
+
+
 SCHEDULES: dict[str, type[ScheduleSpec]] = {
     "constant": ConstantSchedule,
     "step": StepSchedule,
     "exponential": ExponentialSchedule,
     "cosine": CosineSchedule,
+    "linear": LinearSchedule,
+    "one_cycle": OneCycleSchedule,
+    "plateau": PlateauSchedule,
 }
 
 

@@ -129,6 +129,11 @@ def any_of(*schemas: JsonSchema) -> WithJsonSchema:
 Count = Annotated[
     int, Field(strict=True, ge=1, le=LARGEST), expected("a positive integer", LARGEST)
 ]
+CountOrZero = Annotated[
+    int,
+    Field(strict=True, ge=0, le=LARGEST),
+    expected("an integer that is not negative", LARGEST),
+]
 Seed = Annotated[int, Field(strict=True, ge=0), expected("an integer that is not negative")]
 Flag = Annotated[bool, Field(strict=True), expected("true or false")]
 MOST_THREADS = 256

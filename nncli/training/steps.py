@@ -5,7 +5,7 @@ steps.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count, islice
 from typing import Any, NamedTuple, Protocol
 
@@ -18,10 +18,11 @@ from nncli.core.text import count_of
 from nncli.nn.network import Network, check_batch, smallest_batch
 from nncli.nn.optimizers import Optimizer
 from nncli.nn.parallel.worker_pool import WorkerPool
-from nncli.nn.schedules import Schedule
+from nncli.nn.schedules import Plateau, Schedule
 from nncli.nn.step import SampleSource, Step
 from nncli.nn.trace import Start, Trace, record_trace
-from nncli.training.best import EarlyStop
+from nncli.training.best import EarlyStop, metric_of
+from nncli.training.history import Epoch
 
 PROGRESS_STEPS = 32  # from one call of `progress` to the next
 
@@ -57,6 +58,23 @@ class Plan(NamedTuple):
     seed: int
     classes: bool
     early_stop: EarlyStop | None = None
+
+    def fresh(self) -> "Plan":
+        """The plan of a training whose schedule has seen no epoch yet."""
+        schedule = self.schedule
+        return self._replace(schedule=schedule.fresh()) if isinstance(schedule, Plateau) else self
+
+    @property
+    def depends_on_epochs(self) -> bool:
+        """Whether η depends on what epochs have come to, see `see`."""
+        return isinstance(self.schedule, Plateau)
+
+    def see(self, epochs: Iterable[Epoch]) -> None:
+        """Takes what the next epochs came to, where η depends on that."""
+        if isinstance(self.schedule, Plateau):
+            for epoch in epochs:
+                value = metric_of(epoch, self.schedule.metric)
+                self.schedule.see(math.nan if value is None else value)
 
     def eta_in(self, epoch: int) -> float:
         """η in an epoch, the first being 1."""

@@ -68,6 +68,7 @@ class Trainer:
         """
         self.network = network
         self.optimizer = optimizer
+        plan = plan.fresh()
         self.plan = plan
         self.train = train
         self._runner = StepRunner(network, optimizer, plan, train, workers)
@@ -158,6 +159,7 @@ class Trainer:
         They may have been judged by another metric: of the weights that were kept, the value of
         this one is looked up.
         """
+        self.plan.see(history)
         values = history.column(self._metric)
         if self.patience is not None:
             self.patience.see(values)
@@ -414,6 +416,7 @@ class Trainer:
             layers=layers,
             clipped=self._take_clipped(),
         )
+        self.plan.see([epoch])
         if self.patience is not None:
             self.patience.see([metric_of(epoch, self._metric)])
         if self.watch is not None:

@@ -358,6 +358,9 @@ def test_schedules_are_those_of_the_engine() -> None:
         "step": ({"step_size": 2, "gamma": 0.5}, [1, 1, 0.5, 0.5, 0.25]),
         "exponential": ({"gamma": 0.5}, [1, 0.5, 0.25, 0.125, 0.0625]),
         "cosine": ({"eta_min": 0.5}, [0.75 + 0.25 * math.cos(math.pi * k / 5) for k in range(5)]),
+        "linear": ({"start_factor": 0.5, "total_iters": 2}, [0.5, 0.75, 1, 1, 1]),
+        "one_cycle": ({"pct_start": 0.6, "div_factor": 2}, [0.5, 0.75, 1, 0.500025, 5e-5]),
+        "plateau": ({"patience": 3}, [1, 1, 1, 1, 1]),
     }
     assert list(SCHEDULES) == list(engine.SCHEDULES) == list(wanted)
     for kind, (keys, etas) in wanted.items():

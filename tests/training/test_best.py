@@ -277,3 +277,48 @@ def test_a_step_from_the_best_weights_begins_its_optimizer_anew(tmp_path: Path) 
     assert any("the optimizer begins anew" in note for note in opened.all_notes)
     velocity = trace.layers[0].optimizer
     assert velocity
+
+
+# η by what epochs come to
+
+
+PLATEAU = "train.schedule={type: plateau, patience: 1, factor: 0.5}"
+
+
+def test_a_plateau_lowers_eta_and_is_the_same_after_interruptions(tmp_path: Path) -> None:
+    whole = train(PLATEAU, out=tmp_path / "whole")
+    etas = whole.history.column("eta")
+    assert len(set(etas)) > 2
+    for at in (3, 8):
+        with pytest.raises(InterruptedTraining):
+            train(PLATEAU, out=tmp_path / f"run{at}", on_event=Recorder(at))
+        opened = open_spec_or_run(tmp_path / f"run{at}")
+        assert nncli.trace_step(opened, samples=None).eta == etas[at]
+        done = nncli.resume(tmp_path / f"run{at}")
+        assert done.history.column("eta") == etas
+        assert ending(tmp_path / f"run{at}") == ending(tmp_path / "whole")
+
+
+def test_two_trainings_of_one_plan_do_not_share_what_they_have_seen() -> None:
+    prepared = nncli.prepare(parse_spec(SPEC, overrides=[PLATEAU]))
+    start = prepared.network.parameters.copy()
+    first = nncli.train(prepared).history.column("eta")
+    prepared.network.parameters[...] = start
+    for name, array in prepared.network.state.items():
+        array[...] = 1 if "variance" in name else 0
+    assert nncli.train(prepared).history.column("eta") == first
+
+
+def test_a_plateau_needs_what_it_goes_by() -> None:
+    with pytest.raises(SpecError, match=r"schedule.metric: validation_cost needs data to validate"):
+        train("data.validation=null", PLATEAU)
+
+
+@pytest.mark.parametrize("kind", ["one_cycle", "linear"])
+def test_a_rise_that_was_planned_is_not_told(kind: str, tmp_path: Path) -> None:
+    schedule = f"train.schedule={{type: {kind}}}"
+    with pytest.raises(InterruptedTraining):
+        train(schedule, out=tmp_path / "run", on_event=Recorder(2))
+    notes: list[str] = []
+    nncli.resume(tmp_path / "run", on_warning=notes.append)
+    assert notes == []
