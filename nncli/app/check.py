@@ -12,7 +12,7 @@ from nncli.app.pipeline import prepare
 from nncli.core.errors import NncliError
 from nncli.core.text import count_of, quote
 from nncli.data.readers.named import clean, read_named
-from nncli.inspection.foreign.checking import check_step, per_sample
+from nncli.inspection.foreign.checking import check_step, in_our_conventions
 from nncli.inspection.foreign.names import (
     LEFT_OUT,
     SAME,
@@ -87,7 +87,7 @@ def _beside(trace: Trace, given: Mapping[str, Array], names: Mapping[str, str]) 
         if distance(one.array, value) > SAME:
             raise NncliError(f"{quote(one.mine)} is not what the trace starts from")
     _check_samples(trace, naming)
-    quantities, note = per_sample(trace, naming.named)
+    quantities, note = in_our_conventions(trace, naming.named)
     return check_step(trace, quantities, notes=[*naming.notes, *note])
 
 
@@ -208,7 +208,7 @@ def _checks(
             notes.append(f"compared with the mini-batch that training would draw: {samples}")
         turned = [naming.named, *([transposed(naming, given)] if naming.doubtful else [])]
         for named in turned:
-            quantities, note = per_sample(trace, named)
+            quantities, note = in_our_conventions(trace, named)
             by_sample = any(one.array.shape[:1] == trace.inputs.shape[:1] for one in quantities)
             yield check_step(
                 trace,

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nncli.inspection.foreign.checking import Named, check_step, per_sample
+from nncli.inspection.foreign.checking import Named, check_step, in_our_conventions
 from nncli.inspection.foreign.digits import digits_of
 from nncli.inspection.foreign.names import name_arrays
 from nncli.inspection.mistakes.rules import record_of
@@ -114,13 +114,24 @@ def test_a_delta_of_the_mean_cost_is_no_mistake() -> None:
     deltas = [name for name in record if name.endswith(".delta")]
     gradients = [name for name in record if name.endswith("weight_gradient")]
     values = record | {name: record[name] / n for name in deltas}
-    given, notes = per_sample(trace, mine(values, *deltas, *gradients))
+    given, notes = in_our_conventions(trace, mine(values, *deltas, *gradients))
     assert len(notes) == 1
     assert check_step(trace, given).right
     values |= {name: record[name] / n for name in gradients}  # and 1/n again is one
-    given, notes = per_sample(trace, mine(values, *deltas, *gradients))
+    given, notes = in_our_conventions(trace, mine(values, *deltas, *gradients))
     assert notes == []
     assert check_step(trace, given).mistakes == ("mean_for_sum",)
+
+
+def test_a_velocity_with_eta_in_it_is_no_mistake() -> None:
+    """v = μ v − η ∂C/∂W, W_new = W + v: another way to write the same step."""
+    trace = trace_of(case_of("dense-many_samples"), steps=2, eta=0.3, momentum=0.9)
+    record = record_of(trace)
+    name = "dense1.weight_velocity"
+    values = {**record, name: np.round(-0.3 * record[name], 5)}
+    given, notes = in_our_conventions(trace, mine(values, name, "dense1.weight_new"))
+    assert notes == [f"{name} was given with η in it; it is compared without"]
+    assert check_step(trace, given).right
 
 
 def test_adam_s_state_is_compared_too() -> None:

@@ -17,6 +17,7 @@ OPTIMIZERS: list[dict[str, Any]] = [
     {"momentum": 0.9, "weight_decay": 0.1},
     {"momentum": 0.9, "nesterov": True, "decoupled_weight_decay": 0.1},
     {"kind": "adam"},
+    {"clip": {"norm": 0.1}, "weight_decay": 0.1, "decay_biases": False, "l1": 0.01},
 ]
 
 

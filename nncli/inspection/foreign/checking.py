@@ -72,15 +72,39 @@ def check_step(
     )
 
 
-def per_sample(trace: Trace, given: Iterable[Named]) -> tuple[list[Named], list[str]]:
-    """The arrays with δ as this project has it, of each C_x, where it was given of the mean C.
+def in_our_conventions(trace: Trace, given: Iterable[Named]) -> tuple[list[Named], list[str]]:
+    """The arrays in this project's conventions, where they were given in others that are as good.
+
+    δ of each C_x, not of the mean; and the velocity without η, see `_without_eta`.
+
+    Returns:
+        The arrays, and what is to be said.
+    """
+    named, said = _without_eta(trace, given)
+    named, more = _of_each_sample(trace, named)
+    return named, [*said, *more]
+
+
+def _without_eta(trace: Trace, given: Iterable[Named]) -> tuple[list[Named], list[str]]:
+    """Velocities of v = μ v − η ∂C/∂W and W_new = W + v, as textbooks have it, over −η."""
+    record, made, notes = record_of(trace), list[Named](), list[str]()
+    for one in given:
+        for factor in (-trace.eta, trace.eta):
+            is_velocity = one.name.endswith("_velocity") and factor not in (0, 1)
+            if is_velocity and _is_near(one.array / factor, record[one.name]):
+                notes.append(f"{one.mine} was given with η in it; it is compared without")
+                one = one._replace(array=one.array / factor, factor=1 / factor)
+                break
+        made.append(one)
+    return made, notes
+
+
+def _of_each_sample(trace: Trace, given: Iterable[Named]) -> tuple[list[Named], list[str]]:
+    """The arrays with δ of each C_x, where it was given of the mean C.
 
     Many write δ = ∂C/∂z with C the mean, so that 1/n is in δ already, and sum for the gradient.
     That is no mistake. It is told by the output layer: its δ is 1/n of the record's, and its
     gradient, if it was given, is right.
-
-    Returns:
-        The arrays, and what is to be said.
     """
     named, n = list(given), len(trace.inputs)
     last = next(layer for layer in reversed(trace.layers) if layer.delta is not None)

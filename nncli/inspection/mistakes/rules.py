@@ -8,6 +8,7 @@ import numpy as np
 from nncli.inspection.mistakes import formulas as f
 from nncli.inspection.mistakes.graph import Rule, Values
 from nncli.nn.arrays import Array
+from nncli.nn.clipping import Clip
 from nncli.nn.layers import AvgPool, BatchNorm, Conv, Layer, Pool
 from nncli.nn.layers.weighted import WeightedLayer
 from nncli.nn.links import GRADIENT, PARAMETERS, UPDATE, Link, before
@@ -252,6 +253,17 @@ BACKWARD: dict[str, Callable[[LayerTrace, Trace], dict[str, Rule]]] = {
 # --- Update
 
 
+def _clipping(trace: Trace, link: Clip, v: Values, incoming: str) -> dict[str, Array]:
+    """The numbers that a clip settles from all gradients, which may be others than the trace's."""
+    names = [f"{layer.name}.{key}" for layer in trace.layers for key in layer.optimizer]
+    measured = link.measure(
+        incoming, [{incoming: v[f"{name}_{incoming}"].ravel()} for name in names]
+    )
+    settled = {name: np.zeros(()) for name in link.scalars}
+    link.settle([measured], settled, counts=False)
+    return settled
+
+
 def update_rules(
     trace: Trace,
     layer: LayerTrace,
@@ -274,6 +286,8 @@ def update_rules(
                 v: Values, link: Link = link, incoming: str = incoming, name: str = name
             ) -> Array:
                 values = {PARAMETERS: v[stem], **numbers}
+                if isinstance(link, Clip):
+                    values |= _clipping(trace, link, v, incoming)
                 values |= {before(s): v[f"{stem}_{before(s)}"] for s in link.state}
                 with np.errstate(all="ignore"):
                     own = link.on(stem)

@@ -124,6 +124,10 @@ def _weight_decay(s: Scene) -> Iterator[Change]:
                 which = "" if len(keys) == 2 else f" of each {keys[0]}"
                 rules = _with(s, WeightDecay, decay(factor), keys=keys)
                 yield Change(f"the decay{which} {words}", "", rules)
+        if link.spares:
+            unsparing = WeightDecay(link.weight_decay, link.decoupled)
+            spared = _with(s, WeightDecay, lambda _, other=unsparing: other)  # type: ignore[misc]
+            yield Change("what is to be spared decays too", "", spared)
         if s.trace.eta != 1:
             yield Change("the decay is not multiplied by η", "", _decay_without_eta(s, link))
         if len(s.trace.links) > 2:
