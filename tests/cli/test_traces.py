@@ -33,6 +33,7 @@ def saved(source: Path, path: Path, *overrides: str, step: int = 1) -> Any:
 SPECS = [
     (TWO, ()),
     (IRIS, ("train.optimizer=adam", "train.weight_decay=0.01")),
+    (IRIS, ("train.clip={norm: 0.1}", "train.weight_decay=0.1", "train.decay_biases=false")),
     (IRIS, ("train.momentum=0.9", "train.nesterov=true", "dtype=float64")),
     (CONFIGS / "digits-batchnorm.yaml", ()),
     (CONFIGS / "digits-conv.yaml", ("train.threads=2", "train.batch_size=40")),
@@ -44,7 +45,9 @@ SPECS = [
 
 
 @pytest.mark.parametrize(
-    ("source", "overrides"), SPECS, ids=["two", "adam", "nesterov", "batchnorm", "threads", "drop"]
+    ("source", "overrides"),
+    SPECS,
+    ids=["two", "adam", "clip", "nesterov", "batchnorm", "threads", "drop"],
 )
 def test_a_step_comes_back_and_is_computed_again_to_the_bit(
     source: Path, overrides: Any, tmp_path: Path
