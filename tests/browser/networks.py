@@ -24,13 +24,17 @@ def random_setting(seed: int) -> tuple[Setting, dict[str, Any]]:
     cost, activation = ENDINGS[seed % len(ENDINGS)]
     layers = (*body(rng, shape, n), last(rng, activation))
     case = Case(f"random-{seed}", layers, shape, cost, n)
+    network = build_case(case)
     setting = Setting(
         case,
-        rng.normal(0, 0.6, build_case(case).parameters.size),
+        rng.normal(0, 0.6, network.parameters.size),
         rng.normal(0, 1, (n, *shape)),
         draw_targets(case, rng),
     )
-    how = {"steps": int(rng.integers(0, 3)), "eta": float(rng.uniform(0.01, 1))}
+    how: dict[str, Any] = {"steps": int(rng.integers(0, 3)), "eta": float(rng.uniform(0.01, 1))}
+    if rng.random() < 0.3:
+        names = [f"{x.name}.{key}" for x in network.layers for key in x.parameter_shapes]
+        how["frozen"] = (str(rng.choice(names)),)
     return setting, how | optimizer(rng)
 
 
