@@ -101,7 +101,7 @@ def _check_padding(padding: Padding, mode: str) -> None:
             raise CorrelationError(
                 f"{padding!r} is no padding; there are valid, same, full, and widths", "padding"
             )
-    elif min((padding,) if isinstance(padding, int) else padding) < 0:
+    elif np.min(padding) < 0:
         raise CorrelationError(f"padding must be at least 0, not {padding}", "padding")
     if mode not in PADDING_MODES:
         raise CorrelationError(

@@ -21,7 +21,8 @@ from numpy.lib.stride_tricks import as_strided
 from nncli.nn.arrays import Array, Operations, bind
 
 Pair = tuple[int, int]
-Padding = str | int | Pair  # "valid", "same", "full", one width, or (rows, columns)
+# "valid", "same", "same_upper", "full", one width, (rows, columns), or each as (before, after)
+Padding = str | int | Pair | tuple[Pair, Pair]
 
 
 class Axis(NamedTuple):
@@ -122,12 +123,23 @@ class Windows(NamedTuple):
                 yield i, j, padded[:, self.rows.tap(i), self.columns.tap(j)]
 
 
-def split_padding(padding: Padding, kernel: Pair, dilation: Pair) -> tuple[Pair, Pair]:
-    """(before, after) of rows and of columns; where a total is odd, the extra one is after."""
+def split_padding(
+    padding: Padding, image: Pair, kernel: Pair, stride: Pair, dilation: Pair
+) -> tuple[Pair, Pair]:
+    """(before, after) of rows and of columns; where a total is odd, the extra one is after.
+
+    `same` pads by the kernel alone, as PyTorch does; `same_upper` by what ceil(size / stride)
+    windows need, as TensorFlow and ONNX do. They are alike where the stride is 1.
+    """
     if padding == "valid":
         return (0, 0), (0, 0)
     if padding == "same":
         totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+        rows, columns = ((total // 2, total - total // 2) for total in totals)
+        return rows, columns
+    if padding == "same_upper":
+        axes = [Axis(*sizes) for sizes in zip(image, kernel, stride, dilation, strict=True)]
+        totals = [max(axis.span(-(-axis.size // axis.stride)) - axis.size, 0) for axis in axes]
         rows, columns = ((total // 2, total - total // 2) for total in totals)
         return rows, columns
     if padding == "full":
@@ -136,7 +148,8 @@ def split_padding(padding: Padding, kernel: Pair, dilation: Pair) -> tuple[Pair,
     if isinstance(padding, int):
         return (padding, padding), (padding, padding)
     assert not isinstance(padding, str)
-    return (padding[0], padding[0]), (padding[1], padding[1])
+    rows, columns = (side if isinstance(side, tuple) else (side, side) for side in padding)
+    return rows, columns
 
 
 def place_windows(
@@ -147,7 +160,7 @@ def place_windows(
     dilation: Pair = (1, 1),
 ) -> Windows:
     """The windows of `kernel` on an image of rows x columns; they may have no outputs: check."""
-    both = split_padding(padding, kernel, dilation)
+    both = split_padding(padding, image, kernel, stride, dilation)
     rows, columns = (Axis(image[k], kernel[k], stride[k], dilation[k], *both[k]) for k in range(2))
     return Windows(rows, columns)
 

@@ -144,7 +144,10 @@ class ConvSpec(WeightedLayerSpec):
     )
     stride: values.Size = Field((1, 1), description="Steps between windows.")
     padding: values.Padding = Field(
-        "valid", description="Zeros around the image: valid (none), same, or how many."
+        "valid",
+        description="Zeros around the image: valid (none), same, or how many: all around, [rows, "
+        "columns], or [[above, below], [left, right]]. At strides above 1 same pads as PyTorch "
+        "does; same_upper pads as TensorFlow does.",
     )
     dilation: values.Size = Field((1, 1), description="Steps between the entries of a window.")
     activation: ConvActivation = Field(

@@ -247,29 +247,43 @@ def _pair_schema(least: int, *more: JsonSchema) -> WithJsonSchema:
 
 
 _size = _pair_of(1, "a positive integer")
-_padding_size = _pair_of(0, "valid, same, an integer that is not negative")
+_padding_size = _pair_of(0, "valid, same, same_upper, an integer that is not negative")
+_side = _pair_of(0, "an integer that is not negative")
 
 
 def _size_or_none(value: Any) -> tuple[int, int] | None:
     return None if value is None else _size(value)
 
 
-def _padding(value: Any) -> str | tuple[int, int]:
+PADDINGS = ("valid", "same", "same_upper")
+
+
+def _padding(value: Any) -> str | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]:
     if isinstance(value, str):
-        if value not in ("valid", "same"):
-            raise unknown_word(value, ("valid", "same", "an integer", "[rows, columns]"))
+        if value not in PADDINGS:
+            raise unknown_word(value, (*PADDINGS, "an integer", "[rows, columns]"))
         return value
+    sides = listed(value)
+    if sides is not None and len(sides) == 2 and any(listed(side) is not None for side in sides):
+        return (_side(sides[0]), _side(sides[1]))
     return _padding_size(value)
 
 
+_WIDTH: JsonSchema = {"type": "integer", "minimum": 0}
+_SIDES: JsonSchema = {
+    "type": "array",
+    "items": {"type": "array", "items": _WIDTH, "minItems": 2, "maxItems": 2},
+    "minItems": 2,
+    "maxItems": 2,
+}
 Size = Annotated[tuple[int, int], PlainValidator(_size), _pair_schema(1)]
 SizeOrNone = Annotated[
     tuple[int, int], PlainValidator(_size_or_none), _pair_schema(1, {"type": "null"})
 ]
 Padding = Annotated[
-    Literal["valid", "same"] | tuple[int, int],
+    str | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]],
     PlainValidator(_padding),
-    _pair_schema(0, {"enum": ["valid", "same"]}),
+    _pair_schema(0, {"enum": [*PADDINGS]}, _SIDES),
 ]
 
 

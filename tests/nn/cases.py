@@ -238,11 +238,17 @@ def conv_cases() -> list[Case]:
     strided = Conv(filters=1, kernel=(3, 2), padding=(2, 1), stride=(2, 1), dilation=(1, 2))
     # Totals of 1 x 3: the odd row and column go after.
     odd_same = Conv(filters=2, kernel=(2, 4), padding="same", activation="sigmoid")
+    upper = Conv(
+        filters=2, kernel=(3, 3), padding="same_upper", stride=(2, 2), activation="sigmoid"
+    )
+    apart = Conv(filters=2, kernel=(2, 3), padding=((0, 2), (1, 0)), activation="tanh")
     return [
         *cases,
         Case("conv-inside", above_and_below(inside), IMAGE),
         Case("conv-inside-strided", above_and_below(strided), IMAGE, n=1),
         Case("conv-inside-odd_same", above_and_below(odd_same), IMAGE, n=3),
+        Case("conv-inside-same_upper", above_and_below(upper), IMAGE, n=3),
+        Case("conv-inside-apart", above_and_below(apart), IMAGE, n=3),
     ]
 
 

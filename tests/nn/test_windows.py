@@ -3,6 +3,7 @@
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -82,3 +83,21 @@ def test_a_window_that_does_not_fit_has_no_outputs(
 ) -> None:
     axis = Axis(size, kernel, stride, dilation)
     assert (axis.outputs >= 1) == (axis.reach <= size)
+
+
+@pytest.mark.parametrize(("size", "kernel", "stride"), [(5, 3, 2), (6, 3, 2), (7, 2, 3), (4, 5, 1)])
+def test_same_upper_gives_as_many_outputs_as_tensorflow(
+    size: int, kernel: int, stride: int
+) -> None:
+    windows = place_windows((size, size), (kernel, kernel), (stride, stride), "same_upper")
+    assert windows.output_shape == (-(-size // stride),) * 2
+    axis = windows.rows
+    assert 0 <= axis.after - axis.before <= 1
+
+
+def test_where_same_and_same_upper_differ() -> None:
+    upper, same = (
+        place_windows((4, 4), (3, 3), (2, 2), way).rows for way in ("same_upper", "same")
+    )
+    assert (upper.before, upper.after) == (0, 1)
+    assert (same.before, same.after) == (1, 1)

@@ -78,7 +78,7 @@ def dense_backward(layer: Any, parameters: Any, x: Any, delta: Any) -> Any:
     return downstream, weight_gradient, delta
 
 
-def padding_of(layer: Any) -> Any:
+def padding_of(layer: Any, size: Any = None) -> Any:
     """(before, after) for rows and for columns."""
     padding = getattr(layer, "padding", "valid")
     if padding == "valid":
@@ -86,9 +86,23 @@ def padding_of(layer: Any) -> Any:
     if padding == "same":
         totals = [layer.dilation[k] * (layer.kernel[k] - 1) for k in range(2)]
         return tuple((total // 2, total - total // 2) for total in totals)
+    if padding == "same_upper":
+        return tuple(tensorflow_same(layer, k, size[k]) for k in range(2))
     if isinstance(padding, int):
         padding = (padding, padding)
+    if isinstance(padding[0], tuple):
+        return padding
     return (padding[0], padding[0]), (padding[1], padding[1])
+
+
+def tensorflow_same(layer: Any, k: int, size: int) -> tuple[int, int]:
+    """As TensorFlow's documentation of SAME has it."""
+    reach = layer.dilation[k] * (layer.kernel[k] - 1) + 1
+    if size % layer.stride[k] == 0:
+        total = max(reach - layer.stride[k], 0)
+    else:
+        total = max(reach - size % layer.stride[k], 0)
+    return total // 2, total - total // 2
 
 
 def starts(
@@ -111,7 +125,7 @@ def window_grid(layer: Any, image: Any) -> Any:
     dilation = getattr(layer, "dilation", (1, 1))
     sizes = len(image[0]), len(image[0][0])
     row_starts, column_starts = (
-        list(starts(sizes[k], kernel[k], stride[k], dilation[k], *padding_of(layer)[k]))
+        list(starts(sizes[k], kernel[k], stride[k], dilation[k], *padding_of(layer, sizes)[k]))
         for k in range(2)
     )
 

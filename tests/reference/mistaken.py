@@ -241,7 +241,7 @@ def _cut_at_one_end(layer: Any, weight: Any, x: Any, delta: Any) -> Any:
 
 
 def _room(layer: Any, x: Any) -> Any:
-    (above, under), (left, right) = backprop.padding_of(layer)
+    (above, under), (left, right) = backprop.padding_of(layer, (len(x[0]), len(x[0][0])))
     rows, columns = len(x[0]) + above + under, len(x[0][0]) + left + right
     return [[[0.0] * columns for _ in range(rows)] for _ in x], (above, left)
 

@@ -125,7 +125,7 @@ LAYERS = {
     "type: conv, filters: 1, kernel: 3, padding: sane": "48: network[0].padding: 'sane' is not "
     "known; did you mean 'same'?",
     "type: conv, filters: 1, kernel: 3, padding: -1": "48: network[0].padding: expected valid, "
-    "same, an integer that is not negative or [rows, columns], got -1",
+    "same, same_upper, an integer that is not negative or [rows, columns], got -1",
     "type: conv, filters: 1, kernel: 1, weights: [[[[1, 2]]]]": "48: network[0].weights: expected "
     "1 filter of 1 x 1, got 1 filter of 1 x 2",
     "type: conv, filters: 2, kernel: 1, bias: [1]": "45: network[0].bias: expected 2 numbers, one "

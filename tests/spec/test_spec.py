@@ -367,3 +367,19 @@ def test_schedules_are_those_of_the_engine() -> None:
         chosen = train_of(schedule={"type": kind, **keys}).schedule
         schedule = engine.SCHEDULES[kind](**chosen.settings(5))
         assert [schedule.eta(1, k) for k in range(1, 6)] == pytest.approx(etas, rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("written", "padding"),
+    [
+        ("same_upper", "same_upper"),
+        ("[[0, 1], [2, 3]]", ((0, 1), (2, 3))),
+        ("[[0, 1], 2]", ((0, 1), (2, 2))),
+        ("[1, 2]", (1, 2)),
+    ],
+)
+def test_padding_on_each_side(written: str, padding: object) -> None:
+    conv = f"{{type: conv, filters: 1, kernel: 2, padding: {written}}}"
+    spec = parse_spec(SMALL.replace("network: [", f"network: [{conv}, "))
+    assert spec.model_dump()["network"][0]["padding"] == padding
+    assert parse_spec(dump_spec(spec)) == spec
