@@ -150,7 +150,8 @@ class TrainSpec(Model):
     )
     init_from: inline.PathOrNone = Field(
         None,
-        description="An .npz or .safetensors file, or a run folder: what all layers start from.",
+        description="What all layers start from: an .npz or .safetensors file, or a run folder, of "
+        "which the last weights are taken.",
     )
     weights_layout: Annotated[Layout, word(Layout)] = Field(
         "nncli",
