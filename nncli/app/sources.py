@@ -9,8 +9,9 @@ from nncli.core.errors import DataError, SpecError
 from nncli.core.seeds import Stream, seed_of
 from nncli.data import ColumnKeys, Data, Pair, Source, load
 from nncli.data.readers.read import kind
+from nncli.data.readers.separators import Form
 from nncli.spec import PairSpec, Spec, WeightedLayerSpec
-from nncli.spec.columns import normal
+from nncli.spec.columns import SEPARATOR_OF, normal
 
 ESCAPES = {
     "\t": (r"\t", "a tab"),
@@ -53,8 +54,11 @@ def load_data(spec: Spec) -> Data:
 def column_keys(spec: Spec) -> ColumnKeys:
     """What a spec says of the columns of its tables."""
     columns = spec.data.columns or {}
+    form = Form(SEPARATOR_OF.get(spec.data.separator or "", spec.data.separator), spec.data.decimal)
     return ColumnKeys(
-        spec.data.ignore or (), {name: normal(written) for name, written in columns.items()}
+        spec.data.ignore or (),
+        {name: normal(written) for name, written in columns.items()},
+        None if form == Form() else form,
     )
 
 
@@ -105,7 +109,7 @@ def check_keys(spec: Spec) -> None:
     if spec.data.header is not None and not has_table and not any(map(_is_table, halves)):
         message = "is about the first line of a table, and these data have none; leave header out"
         problems += spec.error_at(("data", "header"), message).problems
-    for key in ("ignore", "columns"):
+    for key in ("ignore", "columns", "separator", "decimal"):
         said = getattr(spec.data, key)
         if said is not None and not has_table and not any(map(_is_table, halves)):
             message = f"is about the columns of a table, and these data have none; leave {key} out"

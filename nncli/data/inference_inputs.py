@@ -51,7 +51,7 @@ def read_inputs(
     if isinstance(source, Path) and kind(source) == "table":
         check_expansion(source)  # so that a decompression bomb is refused before any prediction
         with opened(source) as stream:
-            reader = RowReader(stream, printable(source), delimiter_of(source))
+            reader = RowReader(stream, printable(source), delimiter_of(source), preprocessing.form)
             layout = layout_of(preprocessing, reader)
         return Inputs(
             parts_of_file(preprocessing, source, layout, dtype, tally),
@@ -65,7 +65,7 @@ def read_inputs(
         samples = array_of_inputs(source, "inputs")
     else:
         with explain_read_errors(Path(STANDARD_INPUT)):
-            reader = RowReader(source, STANDARD_INPUT)
+            reader = RowReader(source, STANDARD_INPUT, form=preprocessing.form)
             layout = layout_of(preprocessing, reader)
         return Inputs(
             parts_of_stream(preprocessing, reader, layout, dtype, tally),
@@ -92,7 +92,7 @@ def parts_of_file(
     preprocessing: Preprocessing, path: Path, layout: ColumnLayout, dtype: DType, tally: Tally
 ) -> Iterator[Dataset]:
     with opened(path) as stream:
-        reader = RowReader(stream, printable(path), delimiter_of(path))
+        reader = RowReader(stream, printable(path), delimiter_of(path), preprocessing.form)
         layout_of(preprocessing, reader)
         yield from parts_of(preprocessing, reader, layout, dtype, tally)
 
@@ -217,7 +217,7 @@ def read_measured(preprocessing: Preprocessing, source: Source, dtype: DType) ->
 def measured_table(preprocessing: Preprocessing, path: Path) -> Samples:
     check_expansion(path)  # a bomb of blank lines has no first row
     with opened(path) as stream:
-        reader = RowReader(stream, printable(path), delimiter_of(path))
+        reader = RowReader(stream, printable(path), delimiter_of(path), preprocessing.form)
         layout = layout_of(preprocessing, reader)
     if not layout.targets:
         names = (
@@ -228,7 +228,7 @@ def measured_table(preprocessing: Preprocessing, path: Path) -> Samples:
         raise DataError(
             f"{reader.name}: lacks the target column{names}, which the network is measured by"
         )
-    table = read_table(path, header=reader.header is not None)
+    table = read_table(path, header=reader.header is not None, form=preprocessing.form)
     samples = later_samples(preprocessing, table, layout.inputs, layout.targets)
     return with_features(preprocessing, samples)
 

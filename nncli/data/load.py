@@ -129,7 +129,14 @@ def load(
         validation=parts.get("validation"),
         test=parts.get("test"),
         preprocessing=preprocessing_of(
-            samples, encoding, scaling, outputs, names, rules, target_scaling
+            samples,
+            encoding,
+            scaling,
+            outputs,
+            names,
+            rules,
+            target_scaling,
+            None if keys is None else keys.form,
         ),
         found=tuple(notes_of_rules(samples.inputs_origin.name, rules or ())),
     )

@@ -16,6 +16,7 @@ from nncli.core.jsons import to_json
 from nncli.core.text import count_of, nearest, printable, quote_all, sizes
 from nncli.data.columns.kinds import Rule, names_of, rule_from
 from nncli.data.readers.arrays import release_large
+from nncli.data.readers.separators import SEPARATORS, Form
 from nncli.data.readers.tables import is_number
 from nncli.data.samples import Origin, Samples, check_finite, is_reshape, rearranged
 from nncli.data.targets import Encoding
@@ -228,6 +229,7 @@ class Preprocessing(NamedTuple):
     rules: how each input column becomes features; None where all are numbers, taken as they are.
     ignored: columns that are left out, by name or by index from 0.
     target_scaling: that of the targets; None where the network has them as they are.
+    form: how tables are written, where the spec said so.
     """
 
     input_shape: tuple[int, ...]
@@ -240,6 +242,7 @@ class Preprocessing(NamedTuple):
     rules: tuple[Rule, ...] | None = None
     ignored: tuple[str | int, ...] = ()
     target_scaling: Scaling | None = None
+    form: Form | None = None
 
     @property
     def classes(self) -> tuple[str, ...] | None:
@@ -377,6 +380,8 @@ class Preprocessing(NamedTuple):
         if self.target_scaling is not None:
             plain["target_offset"] = np.asarray(self.target_scaling.offset).tolist()
             plain["target_divisor"] = np.asarray(self.target_scaling.divisor).tolist()
+        if self.form is not None:
+            plain["form"] = list(self.form)
         return plain
 
 
@@ -392,6 +397,7 @@ def preprocessing_of(
     columns: tuple[str, ...] | None,
     rules: tuple[Rule, ...] | None,
     target_scaling: Scaling | None,
+    form: Form | None,
 ) -> Preprocessing:
     """What the training samples settle; `columns` are the names of those they were made of."""
     inputs, targets = samples.inputs_origin, samples.targets_origin
@@ -412,6 +418,7 @@ def preprocessing_of(
         rules,
         samples.ignored,
         target_scaling,
+        form,
     )
 
 
@@ -436,7 +443,17 @@ def preprocessing_from(plain: Mapping[str, Any]) -> Preprocessing:
         _rules(plain, shape),
         _ignored(plain),
         _target_scaling(plain, outputs),
+        _form(plain),
     )
+
+
+def _form(plain: Mapping[str, Any]) -> Form | None:
+    if "form" not in plain:
+        return None
+    separator, decimal = plain["form"]
+    if separator not in (None, " ", *SEPARATORS) or decimal not in (None, ".", ","):
+        raise _damaged("form", plain["form"], "a separator and a mark of decimals")
+    return Form(separator, decimal)
 
 
 def _target_scaling(plain: Mapping[str, Any], outputs: int) -> Scaling | None:

@@ -19,6 +19,9 @@ from nncli.spec.values import (
 )
 from nncli.spec.words import describe, suggestion
 
+SEPARATOR_OF = {"tab": "\t", "blank": " "}  # what has a word in a spec
+SEPARATORS = (",", ";", "|", "tab", "blank")
+DECIMALS = (".", ",")
 KINDS = ("number", "boolean", "category", "date", "hash", "ignore")  # that a word alone asks for
 FILLS = ("median", "mean", "most_frequent", "drop", "refuse")
 MOST_BUCKETS = 1000

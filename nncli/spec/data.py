@@ -10,12 +10,14 @@ from pydantic import Discriminator, Field, PlainValidator, Tag, ValidationInfo, 
 
 from nncli.core.text import count_of
 from nncli.spec import inline, values
-from nncli.spec.columns import Columns, Ignored
+from nncli.spec.columns import DECIMALS, SEPARATORS, Columns, Ignored
 from nncli.spec.values import (
     NULL,
     JsonSchema,
     Model,
+    among,
     any_of,
+    enum,
     is_integer,
     is_number,
     listed,
@@ -171,6 +173,12 @@ class DataSpec(Model):
     )
     header: values.Flag | None = Field(
         None, description="Whether a table's first line holds names. By default found out."
+    )
+    separator: Annotated[str, among(SEPARATORS), enum(SEPARATORS)] | None = Field(
+        None, description="What is between the cells of a table. By default found out."
+    )
+    decimal: Annotated[str, among(DECIMALS), enum(DECIMALS)] | None = Field(
+        None, description="What marks decimals in a table. By default found out."
     )
     ignore: Ignored = Field(
         None,

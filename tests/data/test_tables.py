@@ -238,11 +238,11 @@ def test_without_targets_every_column_is_an_input() -> None:
             "1,2,3\n", {"target": [0, -3]}, "t.csv: target 0 is asked for twice", id="target twice"
         ),
         pytest.param(
-            "1;2;3\n4;5;6\n",
+            "1;2|3\n4;5|6\n",
             {},
-            "t.csv: its cells seem to be separated by ';', and commas are expected; save it with "
-            "commas",
-            id="another delimiter",
+            "t.csv: its cells may be separated by ';' or '|'; say by which, as in separator: "
+            '";" (under data)',
+            id="two separators",
         ),
         pytest.param(
             "1\n4\n",

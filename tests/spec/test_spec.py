@@ -135,6 +135,8 @@ data:
   target: null
   classes: null
   header: null
+  separator: null
+  decimal: null
   ignore: null
   columns: null
   scale: none

@@ -9,6 +9,7 @@ from typing import Any
 from nncli.core.errors import DataError
 from nncli.core.text import count_of, nearest, quote, quote_all
 from nncli.data.columns.recognise import IGNORE
+from nncli.data.readers.separators import Form
 from nncli.data.readers.tables import Table, Target, key_words, target_columns
 
 Given = Mapping[str, Any]
@@ -23,10 +24,12 @@ class ColumnKeys:
     Attributes:
         ignore: columns that are left out, each by name, by index from 0 or by a pattern of names.
         columns: what is said of others; see `recognise`.
+        form: how tables are written.
     """
 
     ignore: tuple[str | int, ...] = ()
     columns: Mapping[str | int, Given] = field(default_factory=dict)
+    form: Form | None = None
 
     @property
     def names(self) -> list[str]:

@@ -69,7 +69,8 @@ def read_source(
         wanted = [target] if isinstance(target, str | int) else (target or [])
         names = [key for key in wanted if isinstance(key, str)] if with_targets else []
         names += keys.names if keys is not None else []
-        table = read_table(source, header=header, names=names)
+        form = None if keys is None else keys.form
+        table = read_table(source, header=header, names=names, form=form)
         samples = table_samples(
             table,
             target=target,
@@ -190,7 +191,7 @@ def read_half_inputs(
     like: Samples | None,
 ) -> Samples:
     if isinstance(source, Path) and kind(source) == "table":
-        table = read_table(source, header=header)
+        table = read_table(source, header=header, form=None if keys is None else keys.form)
         return table_samples(table, with_targets=False, keys=keys, like=like)
     return array_of_inputs(*read_array(source, "inputs"))
 

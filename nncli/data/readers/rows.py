@@ -32,8 +32,6 @@ from nncli.data.readers.cells import (
 )
 from nncli.data.readers.files import decoded, read_text
 from nncli.data.readers.headers import (
-    COMMENT,
-    LOOKED_AT,
     Header,
     columns_words,
     empty_at_end,
@@ -44,12 +42,12 @@ from nncli.data.readers.headers import (
     without_comments,
 )
 from nncli.data.readers.number_tables import read_number_rows, read_number_table
+from nncli.data.readers.separators import BLANK, Form, found_in
 from nncli.data.readers.tables import Cells, Table, is_number
 from nncli.data.targets import EXACT
 
 LONGEST_LINE = 4 << 20
 LARGE_INTEGER = re.compile(r"(?<![\d.])\d{16,}(?![\d.eE])", re.ASCII)
-SEPARATORS = {";": "';'", "\t": "tabs", "|": "'|'", ",": "commas"}
 
 LONG_QUOTE = re.compile(f'"[^"]{{{csv.field_size_limit() + 1}}}')
 BLOCK = 1 << 20  # bytes
@@ -64,6 +62,7 @@ def read_table(
     rows: int | None = None,
     names: Sequence[str] = (),
     needed: str = "a table with a row for each sample",
+    form: Form | None = None,
 ) -> Table:
     """The table at `path` (.csv or .tsv, each also gzip). Blank lines and comments are skipped.
 
@@ -74,17 +73,20 @@ def read_table(
     names: columns to be found in a header; any first row is one then, but for a row of numbers
     alone that lacks them.
     needed: what is missing where the file is empty.
+    form: how the table is written, where that is known.
     Raises DataError for a file that cannot be read, rows of different lengths and a table without
     rows.
     """
     delimiter = delimiter_of(path)
-    quick = read_number_table(path, delimiter, header, names)
-    if quick is not None:
-        return quick
+    if form is None or form.separator in (None, delimiter):
+        quick = read_number_table(path, delimiter, header, names)
+        if quick is not None:
+            return quick
     name, text = printable(path), read_text(path)
     check_quotes(name, text, delimiter)
     check_lines(name, text)
-    check_separator(name, text, delimiter)
+    written = found_in(name, text, delimiter, form)
+    text, delimiter = written.canonical(text), written.delimiter
     plain = without_comments(name, text, delimiter, header, names)
     table = read_numbers(name, plain.text, delimiter, header, names)
     if table is None:
@@ -92,7 +94,7 @@ def read_table(
     if table is None:
         what = "holds only comments (lines that begin with #)" if text.strip() else "is empty"
         raise DataError(f"{name}: {what}; {needed} is needed")
-    return replace(table, notes=(*plain.notes, *table.notes))
+    return replace(table, notes=(*written.notes, *plain.notes, *table.notes))
 
 
 def delimiter_of(path: Path) -> str:
@@ -171,24 +173,6 @@ def check_lines(name: str, text: str) -> None:
             raise DataError(
                 f"{name}: row {number} is longer than {LONGEST_LINE >> 20} MiB; "
                 "save the samples as .npy"
-            )
-
-
-def check_separator(name: str, text: str, delimiter: str) -> None:
-    """Raises DataError where cells seem to be separated by something else than they should be."""
-    filled_rows = (line for line in lines_of(text[:BLOCK]) if line.strip())
-    rows = list(islice((line for line in filled_rows if not COMMENT.match(line)), LOOKED_AT))
-    if len(rows) < 2 or delimiter in rows[0]:
-        return
-    for separator, words in SEPARATORS.items():
-        counts = {row.count(separator) for row in rows}
-        if separator != delimiter and len(counts) == 1 and counts != {0}:
-            expected = SEPARATORS[delimiter]
-            to_do = "name it .tsv" if separator == "\t" else f"save it with {expected}"
-            points = " and decimal points" if "," in text and separator == ";" else ""
-            raise DataError(
-                f"{name}: its cells seem to be separated by {words}, and {expected} are expected; "
-                f"{to_do}{points}"
             )
 
 
@@ -280,8 +264,11 @@ class RowReader:
     Raises, from its methods, DataError for text that is no table.
     """
 
-    def __init__(self, stream: IO[bytes], name: str, delimiter: str = ",") -> None:
+    def __init__(
+        self, stream: IO[bytes], name: str, delimiter: str = ",", form: Form | None = None
+    ) -> None:
         self.name = name
+        self.form = form
         self.delimiter = delimiter
         self.header: tuple[str, ...] | None = None
         self._pieces = pieces_without_comments(whole_rows(stream, name), name, delimiter)
@@ -332,7 +319,11 @@ class RowReader:
         """The first row that is not blank, and the line where it ends."""
         for piece in self._pieces:
             line, text = self._line, self._text = without_blank_lines(*piece)
-            check_separator(self.name, text, self.delimiter)
+            written = found_in(self.name, text, self.delimiter, self.form)
+            if written.delimiter != self.delimiter or written.separator == BLANK:
+                self.delimiter, pieces = written.delimiter, self._pieces
+                self._pieces = ((at, written.canonical(piece)) for at, piece in pieces)
+                text = self._text = written.canonical(text)
             reader = records(io.StringIO(text, newline=""), self.delimiter)
             start = line
             try:
