@@ -1,6 +1,9 @@
 """Columns of words, gaps and mixtures: what they are taken for, and what they become."""
 
 import json
+import math
+import zlib
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +181,54 @@ def test_dates_that_can_be_read_in_two_ways_are_refused() -> None:
         at = names(data).index("d month sin")
         assert inputs_of(data)[0, at] == pytest.approx(np.sin(2 * np.pi * month / 12))
     assert load(write("t.csv", text.replace("03/04", "13/04"))).notes
+
+
+@pytest.mark.parametrize(
+    ("said", "cells", "features"),
+    [
+        ({"ordinal": ["low", "mid", "high"]}, ["mid", "low", "high", "mid"], [[1], [0], [2], [1]]),
+        (
+            {"ordinal": ["low", "high"]},
+            ["low", "", "what", "low"],
+            [[0, 0], [0, 1], [0, 1], [0, 0]],
+        ),
+        ({"ordinal": [1, 2]}, ["1.0", "2", "2", "1"], [[0], [1], [1], [0]]),
+        ("boolean", ["Yes", "no", "", "yes"], [[1, 0], [0, 0], [1, 1], [1, 0]]),
+        ({"as": "boolean", "indicator": False}, ["1", "0", "", "1"], [[1], [0], [1], [1]]),
+        ({"hash": 2}, ["a", "b", "", "a"], None),
+        (
+            "number",
+            ["1970-01-02", "1970-01-01", "1969-12-31", ""],
+            [[1, 0], [0, 0], [-1, 0], [0, 1]],
+        ),
+        ({"missing": "most_frequent"}, ["4", "", "4", "9"], [[4], [4], [4], [9]]),
+    ],
+)
+def test_what_a_spec_says_of_a_column(said: Any, cells: list[str], features: Any) -> None:
+    text = "c,y\n" + "".join(f"{cell},{k % 2}\n" for k, cell in enumerate(cells))
+    keys = ColumnKeys(columns={"c": spec_columns.normal(spec_columns._columns({"c": said})["c"])})
+    data = load(write("t.csv", text), keys=keys)
+    if features is None:
+        features = np.zeros((4, 3))
+        features[2, 2] = 1
+        for k in (0, 1, 3):
+            features[k, zlib.crc32(cells[k].encode()) % 2] = 1
+    np.testing.assert_array_equal(inputs_of(data), features)
+    again = preprocessing_from(json.loads(json.dumps(data.preprocessing.as_plain())))
+    assert again.rules == data.preprocessing.rules
+
+
+def test_a_date_is_a_year_and_points_on_circles() -> None:
+    days = ["2020-02-29", "2021-12-31", "2023-01-01"]
+    data = load(write("t.csv", "d,y\n" + "".join(f"{d},{k}\n" for k, d in enumerate(days))))
+    expected = []
+    for day in map(datetime.fromisoformat, days):
+        row: list[float] = [day.year]
+        for at, period in ((day.month - 1, 12), (day.day - 1, 31), (day.weekday(), 7)):
+            row += [math.sin(2 * math.pi * at / period), math.cos(2 * math.pi * at / period)]
+        expected.append(row)
+    np.testing.assert_allclose(inputs_of(data), expected, atol=1e-12)
+    assert names(data)[:3] == ("d year", "d month sin", "d month cos")
 
 
 # Targets that are scaled
