@@ -1,7 +1,6 @@
 """Steps of a training that are recorded whole, in its run folder."""
 
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from nncli.app.records import Prepared
@@ -27,6 +26,8 @@ def batch_of(prepared: Prepared) -> int:
 
 
 def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("nncli")
     except PackageNotFoundError:  # run from its source

@@ -5,16 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openpyxl
-import pyarrow as pa
 import pytest
-from pyarrow import feather, parquet
 
 import nncli
 from nncli.core.errors import DataError
 from nncli.data.readers.read import read_source
 from nncli.data.readers.rows import read_table
 from tests.conftest import present
+
+pa: Any = pytest.importorskip("pyarrow", reason="pyarrow is not here: make peers")
+openpyxl: Any = pytest.importorskip("openpyxl", reason="openpyxl is not here: make peers")
+feather: Any = pytest.importorskip("pyarrow.feather", reason="pyarrow is not here: make peers")
+parquet: Any = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not here: make peers")
 
 ROWS = np.random.default_rng(0).normal(size=(300, 3))
 LABELS = ["yes", "no, never", 'say "so"'] * 100
