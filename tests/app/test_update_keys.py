@@ -209,7 +209,7 @@ def test_the_page_says_why_nothing_moves() -> None:
 
 @pytest.mark.parametrize(
     ("clip", "words"),
-    [("{norm: 0.1}", "Clipped: c = min(1, 0.1 / (‖∇C‖ + 10⁻⁶)) = 0."),
+    [("{norm: 0.1}", "Clipped: c = min(1, 0.1 / (‖∇C‖ + 1e-6)) = 0."),
      ("{value: 0.01}", "Clipped: each entry from -0.01 to 0.01; the largest of all param")],
 )  # fmt: skip
 def test_the_page_shows_the_factor_of_clipping(clip: str, words: str) -> None:

@@ -52,7 +52,8 @@ def test_cell_products_sum_to_what_flows_down(case: Case) -> None:
 
 
 def test_padding_is_zero() -> None:
-    layer = convs(conv_cases()[-2])[1]  # padded by (2, 1)
+    (case,) = (case for case in conv_cases() if case.name == "conv-inside-strided")
+    layer = convs(case)[1]  # padded by (2, 1)
     made = conv_of(layer).padded(layer.input)
     assert made.shape[2:] == (layer.input.shape[2] + 4, layer.input.shape[3] + 2)
     assert np.array_equal(made[:, :, 2:-2, 1:-1], layer.input)

@@ -199,7 +199,7 @@ def _notes(link: Link, values: Values) -> Iterator[Block]:
     elif isinstance(link, ClipNorm):
         norm, factor = (number(float(values[key]), 7) for key in ("gradient_norm", "clip_factor"))
         yield Paragraph(
-            f"Clipped: c = min(1, {link.norm:g} / (‖∇C‖ + 10⁻⁶)) = {factor}, with ‖∇C‖ = {norm} "
+            f"Clipped: c = min(1, {link.norm:g} / (‖∇C‖ + 1e-6)) = {factor}, with ‖∇C‖ = {norm} "
             "over all parameters.",
             note=True,
         )
