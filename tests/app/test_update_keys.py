@@ -65,6 +65,7 @@ def test_the_cost_after_the_published_step() -> None:
         assert np.array_equal(layer.bias_new, layer.bias)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_the_published_cost_after_ten_thousand_steps() -> None:
     training = nncli.train(mazur("train.epochs=10000"))
     assert training.history[-1].train_cost == pytest.approx(0.0000351085, abs=5.1e-11)

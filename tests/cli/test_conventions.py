@@ -9,7 +9,7 @@ import pytest
 
 from nncli.cli.inspect_grad import OF_OUR_CONVENTION, inspect_grad
 from nncli.inspection.conventions import CONVENTIONS
-from tests.conftest import CONFIGS, Run
+from tests.conftest import CONFIGS, Run, mostly_slow
 from tests.render.reading import Term, equations_of, signs_of
 
 TWO, MLP, CONV = (CONFIGS / f"{name}.yaml" for name in ("two-two-two", "digits-mlp", "digits-conv"))
@@ -86,7 +86,7 @@ def test_layers_of_all_kinds(page: Any, name: str, spec: str) -> None:
     assert "None" not in text
 
 
-@pytest.mark.parametrize("suffix", [".md", ".tex", ".html", ".txt"])
+@pytest.mark.parametrize("suffix", mostly_slow([".md", ".tex", ".html", ".txt"], 2))
 def test_documents(page: Any, suffix: str, tmp_path: Path) -> None:
     for name in CONVENTIONS:
         page(TWO, "--convention", name, "-o", f"{name}{suffix}")

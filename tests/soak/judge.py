@@ -31,7 +31,7 @@ NOTE = re.compile(
 # What ends in status 1: a training that did not converge, a check, a run that cannot be written to.
 FAILED = re.compile(
     "diverged|the cost is (nan|inf)|see the proof|step overflows|its end is not saved|"
-    "nncli: found: |expectations? failed|nncli: break at step"
+    "nncli: found: |expectations? failed|nncli: break at step|is the first that is wrong"
 )
 
 ROOT = Path(__file__).parents[2]

@@ -27,7 +27,7 @@ from nncli.render.pages.explain.questions import interview, judge, parse
 from nncli.render.pages.explain.reader import Reader
 from nncli.render.pages.explain.screens import KINDS, Screen, document, screens
 from nncli.render.terminal import TerminalPage
-from tests.conftest import present
+from tests.conftest import mostly_slow, present
 from tests.inspection.traces import spec_trace, trace_of
 from tests.nn.cases import LENET, activation_cases
 
@@ -84,13 +84,13 @@ def test_a_screen_has_at_most_24_lines_of_80_columns(name: str) -> None:
     fits(screens(derived(name)))
 
 
-@pytest.mark.parametrize("wrong", CLASSIC)
+@pytest.mark.parametrize("wrong", mostly_slow(CLASSIC, 3))
 def test_with_a_mistake_too(wrong: str) -> None:
     for name in ("two-two-two", "xor", "digits-conv"):
         fits(screens(derived(name, wrong)))
 
 
-@pytest.mark.parametrize("convention", CONVENTIONS)
+@pytest.mark.parametrize("convention", mostly_slow(CONVENTIONS, 3))
 def test_in_every_convention(convention: str) -> None:
     for name in ("two-two-two", "iris", "digits-conv"):
         one = derive(spec_trace(name, samples=None), layer=None, convention=convention)
