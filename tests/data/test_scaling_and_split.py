@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from nncli.data import Origin, Pair, Samples, Scaling, preprocessing
 from nncli.data.load import held_per_class, hold_out
-from nncli.data.preprocessing import fit_scaling
+from nncli.data.scaling import fit_scaling
 from tests.conftest import present
 from tests.data.conftest import load, problems
 
