@@ -1,6 +1,6 @@
 """Where samples come from: files become arrays, arrays become datasets that hand out mini-batches.
 
-`readers/` makes arrays and tables of files, `columns/` inputs of a table's columns. `load` reads what
+`readers/` makes arrays and tables of files, `columns/` inputs of their columns. `load` reads what
 a spec names, splits it and finds out what targets mean (`targets`); `preprocessing` is that and how
 inputs become numbers of a size (`scaling`), kept with a run, by which `inference_inputs` reads data
 that come later. A `dataset` gathers mini-batches. `survey` looks at a file for `nncli init`.
