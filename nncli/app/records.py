@@ -355,7 +355,7 @@ class SpecListing(NamedTuple):
         file: where it was read from.
         spec: the filled one.
         lines: it as YAML that reads back as an equal spec, wherever it is put.
-        columns: of a run whose inputs are not plain numbers alone, what each column became.
+        columns: what those of a run's table became, where they are not numbers alone.
     """
 
     file: Path

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nncli.data.preprocessing import Preprocessing, Scaling, blocks
+from nncli.data.preprocessing import Preprocessing
 from nncli.data.readers.arrays import RowFile, release_large
 from nncli.data.samples import Origin, Samples, check_finite
+from nncli.data.scaling import Scaling, blocks
 from nncli.data.targets import Encoding, encode
 
 

@@ -15,16 +15,11 @@ from nncli.data.columns.choice import ColumnKeys
 from nncli.data.columns.kinds import Rule
 from nncli.data.columns.samples import Tally, featured, fitted_rules, notes_of_rules
 from nncli.data.dataset import Data, Dataset, make_dataset
-from nncli.data.preprocessing import (
-    Scale,
-    fit_scaling,
-    fit_target_scaling,
-    preprocessing_of,
-    shape_words,
-)
+from nncli.data.preprocessing import preprocessing_of, shape_words
 from nncli.data.readers.read import read_source
 from nncli.data.readers.tables import Target, is_number
 from nncli.data.samples import Pair, Samples, Source, is_reshape, rearranged
+from nncli.data.scaling import Scale, fit_scaling, fit_target_scaling
 from nncli.data.targets import Classes, Encoding, fit_encoding, labels_of
 
 

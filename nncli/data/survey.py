@@ -13,11 +13,11 @@ from nncli.core.text import count_of
 from nncli.data.columns.choice import ColumnKeys
 from nncli.data.columns.kinds import Rule
 from nncli.data.columns.samples import featured, fitted_rules, table_samples
-from nncli.data.preprocessing import blocks, statistics
 from nncli.data.readers.read import kind, read_pair, read_source
 from nncli.data.readers.rows import read_table
 from nncli.data.readers.tables import Table
 from nncli.data.samples import Pair, Samples, Source, named
+from nncli.data.scaling import blocks, statistics
 from nncli.data.survey_columns import (
     TargetColumn,
     Useless,

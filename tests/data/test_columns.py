@@ -12,7 +12,8 @@ import pytest
 
 from nncli.core.errors import DataError
 from nncli.data import ColumnKeys, preprocessing_from, read_inputs, read_measured
-from nncli.data.columns.kinds import KINDS, rule_from
+from nncli.data.columns.kept import rule_from
+from nncli.data.columns.kinds import KINDS
 from nncli.data.readers.columns import read_columns
 from nncli.data.readers.rows import read_table
 from nncli.spec import columns as spec_columns

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nncli.core.errors import DataError
-from nncli.data import Pair, preprocessing
+from nncli.data import Pair, scaling
 from nncli.data.dataset import Dataset
 from tests.conftest import present
 from tests.data.conftest import FLOAT32, FLOAT64, gathered, load, problems, write
@@ -80,7 +80,7 @@ def test_mapped_inputs_are_gathered_as_those_in_memory(
     dtype: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(preprocessing, "BLOCK", block)
+    monkeypatch.setattr(scaling, "BLOCK", block)
     raw = (IMAGES % 2 == 0) if stored == "?" else (IMAGES % 100).astype(stored)
     raw[:, 0] = raw[0, 0]
     mapped: Any = load(pair(raw), validation=0.25, scale=scale, shape=(1, 2, 3), dtype=dtype)

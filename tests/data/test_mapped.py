@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
 from nncli.data import Pair
-from nncli.data.preprocessing import Scaling
 from nncli.data.readers import arrays
 from nncli.data.readers.arrays import RowFile
+from nncli.data.scaling import Scaling
 from tests.data.conftest import FLOAT32, load, problems
 
 RANDOM = np.random.default_rng(5)

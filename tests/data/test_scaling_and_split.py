@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nncli.data import Origin, Pair, Samples, Scaling, preprocessing
+from nncli.data import Origin, Pair, Samples, Scaling, scaling
 from nncli.data.load import held_per_class, hold_out
-from nncli.data.preprocessing import fit_scaling
+from nncli.data.scaling import fit_scaling
 from tests.conftest import present
 from tests.data.conftest import load, problems
 
@@ -17,7 +17,7 @@ X = np.column_stack([RANDOM.normal(1e6, 1e-2, 50), RANDOM.random(50), np.full(50
 
 @pytest.fixture(params=[1 << 17, 7], ids=["one block", "many blocks"])
 def block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preprocessing, "BLOCK", request.param)
+    monkeypatch.setattr(scaling, "BLOCK", request.param)
 
 
 def samples(inputs: Any) -> Any:

@@ -806,7 +806,7 @@ class TestData:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Which nothing else reads from end to end."""
-        monkeypatch.setattr("nncli.data.preprocessing.BLOCK", 100)
+        monkeypatch.setattr("nncli.data.scaling.BLOCK", 100)
         x = np.zeros((1000, 10), np.uint8)
         np.save(tmp_path / "x.npy", x)
         np.save(tmp_path / "y.npy", np.arange(1000) % 2)
