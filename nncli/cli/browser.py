@@ -27,19 +27,26 @@ def refuse_no_page(output: Path | None, format: str | None = None) -> None:
         raise NncliError(f"--open shows a page, not {format}; leave out --format")
 
 
-def suffix_format(output: Path | None, *, opens: bool) -> str | None:
-    """The format of what is written: that of the suffix, a page for `--open`, else None.
+def document_kind(
+    output: Path | None, *, opens: bool, format: str | None = None, fragment: bool = False
+) -> str | None:
+    """What the suffix of `--output`, `--open`, `--format` and `--fragment` ask for together.
+
+    None where they ask for nothing.
 
     Raises:
-        NncliError: the suffix is none of a format, or `--open` would show no page.
+        NncliError: one of them is not known, or they do not go together.
     """
-    from nncli.cli.options import format_by_suffix
-    from nncli.render.formats import suffixes
+    from nncli.cli.options import as_fragment, format_by_suffix, word
+    from nncli.render.formats import FORMATS, suffixes
 
+    kind = None if format is None else word(format, "--format", tuple(FORMATS))
     if opens:
-        refuse_no_page(output)
-        return "html"
-    return None if output is None else format_by_suffix(output, suffixes())
+        refuse_no_page(output, format)
+        kind = "html"
+    elif format is None and output is not None:
+        kind = format_by_suffix(output, suffixes())
+    return as_fragment(kind) if fragment else kind
 
 
 def write_page(content: bytes, output: Path | None, *, overwrite: bool, opens: bool) -> None:

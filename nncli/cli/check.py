@@ -27,9 +27,7 @@ Samples = Annotated[
 Batch = Annotated[
     bool, typer.Option("--batch", help="The step is on the mini-batch that training would draw.")
 ]
-StepNumber = Annotated[
-    int, typer.Option(metavar="K", min=1, help="The K-th step of training, after K−1 real ones.")
-]
+StepNumber = Annotated[int, options.step_number()]
 Overrides = Annotated[list[str] | None, options.overrides()]
 
 
@@ -49,8 +47,7 @@ def check(
     They are compared with the same step here, from the weights of SPEC or those in MINE.
     Exit status 0: right; 1: something is wrong; 2: it cannot be compared. No code of yours is run.
     """
-    if batch and samples is not None:
-        raise typer.BadParameter("--batch and --samples each choose the mini-batch; give one")
+    options.refuse_two_batches(batch, samples)
     from nncli.nn.parallel.blas import load_numpy
 
     load_numpy()

@@ -33,7 +33,7 @@ def compare(
     from nncli.render.pages.report import comparison_document
     from nncli.render.streams import messages, results, say, write_text
 
-    kind = browser.suffix_format(output, opens=open_)
+    kind = browser.document_kind(output, opens=open_)
     if output is not None:
         check_output(output, overwrite=overwrite, inputs=runs)
     comparison = compare_runs(runs)

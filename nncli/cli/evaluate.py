@@ -64,7 +64,7 @@ def evaluate(
     from nncli.render.pages.evaluation import evaluation_document, evaluation_json, evaluation_page
     from nncli.render.streams import messages, results, say, write_text
 
-    kind = browser.suffix_format(output, opens=open_)
+    kind = browser.document_kind(output, opens=open_)
     if output is not None:
         check_output(output, overwrite=overwrite, inputs=[run, *filter(None, (data, targets))])
     opened = open_run(run, options.chosen_weights(weights))

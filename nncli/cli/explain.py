@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from nncli.cli import browser, options
-from nncli.render.formats import FORMATS, suffixes
+from nncli.render.formats import suffixes
 
 WHAT, HOW, OUTPUT = "What is derived", "How", "Output"
 
@@ -21,19 +21,8 @@ Samples = Annotated[
         rich_help_panel=WHAT,
     ),
 ]
-StepNumber = Annotated[
-    int,
-    typer.Option(
-        metavar="K",
-        min=1,
-        help="The K-th step of training, after K−1 real ones.",
-        rich_help_panel=WHAT,
-    ),
-]
-Layer = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="This layer only.", rich_help_panel=WHAT),
-]
+StepNumber = Annotated[int, options.step_number(WHAT)]
+Layer = Annotated[str | None, options.one_layer(WHAT)]
 Overrides = Annotated[list[str] | None, options.overrides(WHAT)]
 AskOption = Annotated[
     bool,
@@ -62,13 +51,7 @@ ConventionOption = Annotated[
     ),
 ]
 FormatOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="WORD",
-        help=f"The format: {', '.join(FORMATS)}.",
-        show_default="screens on a terminal, else table",
-        rich_help_panel=OUTPUT,
-    ),
+    str | None, options.document_format(OUTPUT, "screens on a terminal, else table")
 ]
 Output = Annotated[
     Path | None,
@@ -105,21 +88,14 @@ def explain(
     from nncli.app.explain import explain as derive
     from nncli.app.output import check_output
     from nncli.app.trace_files import TraceFile, open_step
-    from nncli.cli.options import format_by_suffix, indices, word
+    from nncli.cli.options import indices
     from nncli.core.errors import NncliError
     from nncli.render.formats import write
     from nncli.render.pages.explain.screens import document, text_page
     from nncli.render.streams import DelayedProgressBar, messages, results, say, write_bytes
     from nncli.render.terminal import TerminalPage
 
-    kind = None if format is None else word(format, "--format", tuple(FORMATS))
-    if open_:
-        browser.refuse_no_page(output, format)
-        kind = "html"
-    elif format is None and output is not None:
-        kind = format_by_suffix(output, suffixes())
-    if fragment:
-        kind = options.as_fragment(kind)
+    kind = browser.document_kind(output, opens=open_, format=format, fragment=fragment)
     if ask and (kind is not None or output is not None):
         raise NncliError(
             "--ask is a dialogue: it has no file and no format; leave out --output, --open and "

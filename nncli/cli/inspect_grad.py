@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nncli.cli import browser, options
-from nncli.render.formats import FORMATS, suffixes
+from nncli.render.formats import suffixes
 
 
 class View(StrEnum):
@@ -36,15 +36,7 @@ Batch = Annotated[
     bool,
     typer.Option("--batch", help="The mini-batch that training would draw.", rich_help_panel=STEP),
 ]
-StepNumber = Annotated[
-    int,
-    typer.Option(
-        metavar="K",
-        min=1,
-        help="The K-th step of training, after K−1 real ones.",
-        rich_help_panel=STEP,
-    ),
-]
+StepNumber = Annotated[int, options.step_number(STEP)]
 Overrides = Annotated[list[str] | None, options.overrides(STEP)]
 WeightsOption = Annotated[
     options.WeightsWord | None, options.which_weights(STEP, "last: where the training goes on")
@@ -79,10 +71,7 @@ ViewOption = Annotated[
         help="How the gradient is written.", show_default="hadamard", rich_help_panel=CLOSER
     ),
 ]
-Layer = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="This layer only.", rich_help_panel=CLOSER),
-]
+Layer = Annotated[str | None, options.one_layer(CLOSER)]
 Rows = Annotated[str | None, options.rows(CLOSER)]
 Columns = Annotated[str | None, options.columns(CLOSER)]
 Full = Annotated[bool, options.full(CLOSER)]
@@ -136,15 +125,7 @@ HSweep = Annotated[
         rich_help_panel=PROOF,
     ),
 ]
-FormatOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="WORD",
-        help=f"The format: {', '.join(FORMATS)}.",
-        show_default="table",
-        rich_help_panel=OUTPUT,
-    ),
-]
+FormatOption = Annotated[str | None, options.document_format(OUTPUT, "table")]
 Output = Annotated[
     Path | None,
     options.output(f"Write to this file: {' '.join(suffixes())}", OUTPUT),
@@ -196,8 +177,7 @@ def inspect_grad(
     Checks each gradient against an independent derivative, and says what the numbers mean.
     Nothing is written to a run folder.
     """
-    if batch and samples is not None:
-        raise typer.BadParameter("--batch and --samples each choose the mini-batch; give one")
+    options.refuse_two_batches(batch, samples)
     closer = {
         "--section": section, "--full": full or None, "--view": view, "--layer": layer,
         "--rows": rows, "--columns": columns, "--digits": digits, "--why": why,
@@ -218,7 +198,7 @@ def inspect_grad(
     from nncli.app.inspect import inspect_step
     from nncli.app.output import check_output
     from nncli.app.trace_files import TraceFile, check_save, open_step, save_trace
-    from nncli.cli.options import entries, format_by_suffix, index_range, indices, weight_name, word
+    from nncli.cli.options import entries, index_range, indices, weight_name, word
     from nncli.core.errors import FailedCheck, NncliError
     from nncli.render.formats import write
     from nncli.render.pages.breakdown import SECTIONS, document
@@ -229,16 +209,7 @@ def inspect_grad(
     from nncli.render.terminal import TerminalPage
     from nncli.render.text import DECIMALS, Extent
 
-    kind = "table"
-    if format is not None:
-        kind = word(format, "--format", tuple(FORMATS))
-    if open_:
-        browser.refuse_no_page(output, format)
-        kind = "html"
-    elif format is None and output is not None:
-        kind = format_by_suffix(output, suffixes())
-    if fragment:
-        kind = options.as_fragment(kind)
+    kind = browser.document_kind(output, opens=open_, format=format, fragment=fragment) or "table"
     if (brief or section) and kind in WITHOUT_PAGE:
         option = "--brief" if brief else "--section"
         raise NncliError(

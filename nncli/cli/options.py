@@ -16,6 +16,7 @@ import typer
 from nncli.cli.completion import runs, specs, specs_or_runs
 from nncli.core.errors import NncliError
 from nncli.core.text import brief, join_words, nearest, printable, quote
+from nncli.render.formats import FORMATS
 
 
 def words(name: str, known: Iterable[str]) -> Any:
@@ -78,6 +79,31 @@ def chosen_weights(word: WeightsWord | None) -> Any:
     return None if word is None else word.value
 
 
+def step_number(panel: str | None = None) -> Any:
+    """`--step`."""
+    return typer.Option(
+        metavar="K",
+        min=1,
+        help="The K-th step of training, after K−1 real ones.",
+        rich_help_panel=panel,
+    )
+
+
+def one_layer(panel: str) -> Any:
+    """`--layer`."""
+    return typer.Option(metavar="NAME", help="This layer only.", rich_help_panel=panel)
+
+
+def document_format(panel: str, default: str) -> Any:
+    """`--format` of a command that writes documents; `browser.document_kind` reads it."""
+    return typer.Option(
+        metavar="WORD",
+        help=f"The format: {', '.join(FORMATS)}.",
+        show_default=default,
+        rich_help_panel=panel,
+    )
+
+
 def rows(panel: str | None = None) -> Any:
     return typer.Option(
         metavar="A:B", help="These rows of each matrix and table.", rich_help_panel=panel
@@ -135,6 +161,12 @@ def full(panel: str | None = None) -> Any:
 
 
 # What an option holds
+
+
+def refuse_two_batches(batch: bool, samples: str | None) -> None:
+    """Raises BadParameter where both `--batch` and `--samples` say what the mini-batch is."""
+    if batch and samples is not None:
+        raise typer.BadParameter("--batch and --samples each choose the mini-batch; give one")
 
 
 def names_given(pairs: Sequence[str] | None) -> dict[str, str]:

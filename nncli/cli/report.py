@@ -48,7 +48,7 @@ def report(
     from nncli.render.pages.report import report_document, report_record, report_screen
     from nncli.render.streams import messages, results, say, write_text
 
-    kind = browser.suffix_format(output, opens=open_)
+    kind = browser.document_kind(output, opens=open_)
     if output is not None:
         check_output(output, overwrite=overwrite, inputs=runs)
     which = options.chosen_weights(weights)
