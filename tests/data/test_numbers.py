@@ -1,5 +1,6 @@
 """Numbers parsed by operations on arrays, against Python's own reading of each cell."""
 
+import io
 import math
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,13 @@ from hypothesis import strategies as st
 from nncli.core.errors import DataError
 from nncli.data.readers import number_tables, rows
 from nncli.data.readers.number_tables import Rows, read_number_table
-from nncli.data.readers.numbers import MARGIN, Block, parse
+from nncli.data.readers.numbers import Block, parse
 from nncli.data.readers.tables import NUMBER, PLAIN
 from tests.conftest import present
 
 
 def parsed(text: str, width: int, delimiter: str = ",") -> Block | None:
-    """With digits before the text, which are none of it."""
-    buffer = np.frombuffer(b"9" * MARGIN + text.encode(), np.uint8)
-    return parse(buffer, MARGIN, len(buffer), ord(delimiter), width)
+    return parse(text.encode(), delimiter, width)
 
 
 def column(cells: list[str]) -> Any:
@@ -179,7 +178,7 @@ def test_a_word_far_below_is_found_where_it_is(tmp_path: Path) -> None:
 
 
 def test_rows_stay_in_the_smallest_type_that_holds_all() -> None:
-    kept = Rows()
+    kept = Rows(2)
     for values, dtype in (
         ([[0, 255]], np.uint8),
         ([[-1, 3]], np.int16),
@@ -188,10 +187,21 @@ def test_rows_stay_in_the_smallest_type_that_holds_all() -> None:
         ([[0.5, 1]], np.float64),
         ([[3, 4]], np.float64),
     ):
-        kept.append(np.array(values), 0)
+        kept.append(Block(np.array(values), np.ones(2, np.bool_)))
         assert kept.array.dtype == dtype
     rows = kept.array[: kept.used].tolist()
     assert rows == [[0, 255], [-1, 3], [70_000, 0], [2**40, 1], [0.5, 1], [3, 4]]
+
+
+@pytest.mark.parametrize("line", [b"1", b"\r"])
+def test_a_line_without_end_is_not_read_to_its_end(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"1,2\n" + line * (6 << 20) + b"\n3,4\n")
+    stream = io.BytesIO(path.read_bytes())
+    *_, (last, total) = number_tables._whole_lines(b"", stream)
+    assert last == line * len(last)
+    assert total < 5 << 20
+    assert read_number_table(path, ",") is None
 
 
 def test_a_file_that_changes_between_two_readings_is_refused(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+LONGEST_LINE = 4 << 20
 TOO_LONG = "a cell is longer than {:,} characters; is a quote left open?"
 IN_QUOTES = re.compile(' *"(?:[^"]+|"")*')
 

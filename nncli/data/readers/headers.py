@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, pairwise
 from typing import NamedTuple
 
-from nncli.data.readers.cells import lines_of, records, stripped
+from nncli.data.readers.cells import filled, lines_of, records, stripped
 from nncli.data.readers.tables import INTEGER, Cells, is_number
 
 COMMENT = re.compile(r"[ \t]*#", re.MULTILINE)
@@ -24,6 +24,47 @@ class Header(NamedTuple):
 
     is_there: bool
     notes: tuple[str, ...] = ()
+
+
+class FirstRow(NamedTuple):
+    """The first row of a table that is not blank.
+
+    Attributes:
+        cells: without the blanks around them.
+        header: whether it is one.
+        end: the line of the text on which it ends, counted from 1.
+    """
+
+    cells: list[str]
+    header: Header
+    end: int
+
+    @property
+    def lines_above(self) -> int:
+        """How many lines come before the samples, where none of their cells goes over several."""
+        return self.end if self.header.is_there else self.end - 1
+
+
+def first_row(
+    name: str, text: str, delimiter: str, header: bool | None, names: Sequence[str]
+) -> FirstRow | None:
+    """The first row of a text without comments; None where there is none.
+
+    Args:
+        header, names: as of `read_table`.
+
+    Raises:
+        csv.Error: it cannot be read, or one of those below by which it is known.
+    """
+    reader = records(lines_of(text), delimiter)
+    first = next(filter(filled, reader), None)
+    if first is None:
+        return None
+    cells = stripped(first)
+    if header is not None:
+        return FirstRow(cells, Header(header), reader.line_num)
+    rows = filter(filled, records(lines_of(text), delimiter))
+    return FirstRow(cells, header_of(name, cells, rows, names), reader.line_num)
 
 
 def header_of(

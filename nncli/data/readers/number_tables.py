@@ -6,18 +6,18 @@ say what is where: these functions give None then.
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
 from nncli.core.text import printable
-from nncli.data.readers.cells import filled, lines_of, records, stripped
+from nncli.data.readers.cells import LONGEST_LINE, lines_of, records
 from nncli.data.readers.files import (
     TEXT_LIMIT,
     TEXT_RATIO_LIMIT,
@@ -28,27 +28,34 @@ from nncli.data.readers.files import (
     opened,
     read_text,
 )
-from nncli.data.readers.headers import LOOKED_AT, Header, header_of, without_comments
-from nncli.data.readers.numbers import MARGIN, Block, Bytes, parse
+from nncli.data.readers.headers import LOOKED_AT, FirstRow, first_row, without_comments
+from nncli.data.readers.numbers import Block, parse
 from nncli.data.readers.tables import Cells, Table
 
 BLOCK = 1 << 18  # bytes; what is made of them is in the cache when it is used
 FIRST = 1 << 20  # bytes in which the header is looked for
 BOM = b"\xef\xbb\xbf"
-LONGEST_LINE = 4 << 20
 SPARE = 1.05  # rows that an array has room for, to those that are expected
 
 
+class Top(NamedTuple):
+    """The first row of a file, and how many bytes come before the numbers."""
+
+    first: FirstRow
+    end: int
+
+
 class Rows:
-    """An array that rows are appended to: of the smallest type that holds all of them."""
+    """An array that blocks are appended to: of the smallest type that holds all of them."""
 
-    def __init__(self) -> None:
-        self.array: NDArray[np.generic] = np.empty((0, 0), np.uint8)
+    def __init__(self, width: int) -> None:
+        self.array: NDArray[np.generic] = np.empty((0, width), np.uint8)
         self.used = 0
+        self.plain = np.ones(width, np.bool_)
 
-    def append(self, values: NDArray[np.generic], expected: int) -> None:
+    def append(self, block: Block, expected: int = 0) -> None:
         """Adds rows; `expected` is how many there may be in all."""
-        values = narrowed(values)
+        values = narrowed(block.values)
         end = self.used + len(values)
         dtype = np.result_type(values, self.array) if self.used else values.dtype
         if end > len(self.array) or dtype != self.array.dtype:
@@ -59,6 +66,30 @@ class Rows:
             self.array = array
         self.array[self.used : end] = values
         self.used = end
+        self.plain &= block.plain
+
+    def table(
+        self, name: str, text: str | Callable[[], str], delimiter: str, first: FirstRow | None
+    ) -> Table | None:
+        """All rows; None where there are none.
+
+        Args:
+            text: where they are written, or what reads it again.
+            first: the first row of the text; None where it is one of these.
+        """
+        if not self.used:
+            return None
+        above = 0 if first is None else first.lines_above
+        has_header = first is not None and first.header.is_there
+        return Table(
+            name,
+            tuple(first.cells) if first is not None and has_header else None,
+            self.array[: self.used],
+            np.arange(above + 1, above + 1 + self.used),
+            () if first is None else first.header.notes,
+            Cells(text, delimiter, int(has_header), self.used, self.array.shape[1]),
+            self.plain,
+        )
 
 
 def narrowed(values: NDArray[np.generic]) -> NDArray[np.generic]:
@@ -91,21 +122,16 @@ def read_number_table(
         top = _top(name, start[:cut], delimiter, header, names, is_all=len(start) < FIRST)
         if top is None:
             return None
-        heading, found, skipped, position = top
-        width = len(heading)
+        rows = Rows(len(top.first.cells))
         size = 0 if is_gzip(path) else stored
-        rows, plain = Rows(), np.ones(width, np.bool_)
-        for buffer, total in _whole_lines(start[position:], stream):
+        for lines, total in _whole_lines(start[top.end :], stream):
             check_ratio(path, total, stored, TEXT_RATIO_LIMIT)
-            block: Block | None = None
-            if total <= TEXT_LIMIT and len(buffer) < LONGEST_LINE:
-                block = parse(buffer, MARGIN, len(buffer), ord(delimiter), width)
+            if total > TEXT_LIMIT or len(lines) > LONGEST_LINE:
+                return None
+            block = parse(lines, delimiter, len(top.first.cells))
             if block is None:
                 return None
-            rows.append(block.values, int(SPARE * len(block.values) * size / len(buffer)))
-            plain &= block.plain
-    if not rows.used:
-        return None
+            rows.append(block, int(SPARE * len(block.values) * size / len(lines)))
 
     def text() -> str:
         now = path.stat()
@@ -113,27 +139,18 @@ def read_number_table(
             raise DataError(f"{name}: has changed while it was read")
         return without_comments(name, read_text(path), delimiter, header, names).text
 
-    written = Cells(text, delimiter, 1 if found.is_there else 0, rows.used, width)
-    lines = np.arange(skipped + 1, skipped + 1 + rows.used)
-    cells = rows.array[: rows.used]
-    title = tuple(heading) if found.is_there else None
-    return Table(name, title, cells, lines, found.notes, written, plain)
+    return rows.table(name, text, delimiter, top.first)
 
 
 def read_number_rows(name: str, text: str, delimiter: str, width: int) -> Table | None:
     """The rows of a text without a header; None where they are not all of numbers."""
-    rows, plain = Rows(), np.ones(width, np.bool_)
-    for buffer, _ in _whole_lines(text.encode(), io.BytesIO()):
-        block = parse(buffer, MARGIN, len(buffer), ord(delimiter), width)
+    rows = Rows(width)
+    for lines, _ in _whole_lines(text.encode(), io.BytesIO()):
+        block = parse(lines, delimiter, width)
         if block is None:
             return None
-        rows.append(block.values, 0)
-        plain &= block.plain
-    if not rows.used:
-        return None
-    written = Cells(text, delimiter, 0, rows.used, width)
-    lines = np.arange(1, rows.used + 1)
-    return Table(name, None, rows.array[: rows.used], lines, (), written, plain)
+        rows.append(block)
+    return rows.table(name, text, delimiter, None)
 
 
 def _top(
@@ -144,40 +161,33 @@ def _top(
     names: Sequence[str],
     *,
     is_all: bool,
-) -> tuple[list[str], Header, int, int] | None:
-    """The first row, whether it is a header, and how many lines and bytes come before the numbers.
-
-    None where that takes a closer look.
-    """
+) -> Top | None:
+    """What a file begins with; None where that takes a closer look."""
     if format_of(start, name) is not None or b"\0" in start:
         return None
-    position = len(BOM) if start.startswith(BOM) else 0
+    end = len(BOM) if start.startswith(BOM) else 0
     try:
-        text = start[position:].decode()
-        plain = without_comments(name, text, delimiter, header, names)
+        plain = without_comments(name, start[end:].decode(), delimiter, header, names)
         if plain.notes:
             return None
-        looked = list(islice(records(lines_of(plain.text), delimiter), LOOKED_AT + 1))
-        reader = records(lines_of(plain.text), delimiter)
-        first = next(filter(filled, reader), None)
+        looked_at = sum(1 for _ in islice(records(lines_of(plain.text), delimiter), LOOKED_AT + 1))
+        first = first_row(name, plain.text, delimiter, header, names)
     except (UnicodeDecodeError, csv.Error):
         return None
-    if first is None or (len(looked) <= LOOKED_AT and not is_all):
+    if first is None or (looked_at <= LOOKED_AT and not is_all):
         return None
-    first = stripped(first)
-    found = Header(header is True)
-    if header is None:
-        found = header_of(name, first, filter(filled, looked), names)
-    skipped = reader.line_num if found.is_there else reader.line_num - 1
-    for _ in range(skipped):
-        position = start.find(b"\n", position) + 1
-        if not position:
+    for _ in range(first.lines_above):
+        end = start.find(b"\n", end) + 1
+        if not end:
             return None
-    return first, found, skipped, position
+    return Top(first, end)
 
 
-def _whole_lines(start: bytes, stream: IO[bytes]) -> Iterator[tuple[Bytes, int]]:
-    """Buffers of MARGIN bytes and some whole lines, each with how much was read; no blank end."""
+def _whole_lines(start: bytes, stream: IO[bytes]) -> Iterator[tuple[bytes, int]]:
+    """Some whole lines at a time, each with how much was read; no blank end.
+
+    Of a line that is longer than LONGEST_LINE, as much as shows that: the rest may be endless.
+    """
     pieces = (start[at : at + BLOCK] for at in range(0, len(start), BLOCK))
     held, lines, total = b"", b"", 0
     for piece in chain(pieces, iter(partial(stream.read, BLOCK), b"")):
@@ -185,15 +195,14 @@ def _whole_lines(start: bytes, stream: IO[bytes]) -> Iterator[tuple[Bytes, int]]
         cut = piece.rfind(b"\n") + 1
         if not cut:
             held += piece
+            if len(held) > LONGEST_LINE:
+                yield held, total
+                return
             continue
         if lines:
-            yield _buffer(lines), total
+            yield lines, total
         lines, held = held + piece[:cut], piece[cut:]
     lines += held
     end = b"\r\n" if b"\r\n" in lines else b"\n"
     if lines := lines.rstrip(b"\r\n"):
-        yield _buffer(lines + end), total
-
-
-def _buffer(lines: bytes) -> Bytes:
-    return np.frombuffer(bytes(MARGIN) + lines, np.uint8)
+        yield lines + end, total

@@ -15,7 +15,7 @@ Indices = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Words = NDArray[np.uint64]
 
-MARGIN = 24  # bytes that must be readable before a block: three words of digits
+MARGIN = 24  # bytes before a text, so that three words of digits can be read before any cell
 WORD = 8  # digits that are parsed at once
 MOST_DIGITS = 19  # of a mantissa, which then fits uint64
 LONGEST_INTEGER = 15  # digits; longer ones may be labels, which stay as they are written
@@ -62,15 +62,15 @@ class Cells(NamedTuple):
     plain: Mask
 
 
-def parse(buffer: Bytes, start: int, end: int, delimiter: int, width: int) -> Block | None:
-    """The numbers of `buffer[start:end]`, lines of `width` cells; None where it is not just that.
+def parse(text: bytes, delimiter: str, width: int) -> Block | None:
+    """The numbers of lines of `width` cells each; None where the text is not just that.
 
     Args:
-        buffer: with at least MARGIN bytes before `start`, whatever they are.
-        end: behind a newline.
+        text: of whole lines, a newline after the last one too.
         delimiter: the character between cells.
     """
-    found = _cells(buffer, start, end, delimiter, width)
+    buffer = np.frombuffer(bytes(MARGIN) + text, np.uint8)
+    found = _cells(buffer, ord(delimiter), width)
     if found is None:
         return None
     plain: Mask = np.logical_and.reduce(found.plain.reshape(-1, width), axis=0)
@@ -85,17 +85,17 @@ def parse(buffer: Bytes, start: int, end: int, delimiter: int, width: int) -> Bl
     return None if numbers is None else Block(numbers.reshape(-1, width), plain)
 
 
-def _cells(buffer: Bytes, start: int, end: int, delimiter: int, width: int) -> Cells | None:
+def _cells(buffer: Bytes, delimiter: int, width: int) -> Cells | None:
     """The parts of all cells; None unless every byte is part of a number, or between two."""
-    text = buffer[start:end]
+    text = buffer[MARGIN:]
     newlines = text == NEWLINE
     ends = np.flatnonzero(newlines | (text == delimiter))
     rows = np.count_nonzero(newlines)
     if rows == 0 or len(ends) != rows * width or not newlines[ends[width - 1 :: width]].all():
         return None
-    ends += start
+    ends += MARGIN
     begins = np.empty_like(ends)
-    begins[0] = start
+    begins[0] = MARGIN
     np.add(ends[:-1], 1, out=begins[1:])
     left = len(text) - len(ends) - np.count_nonzero(text - ZERO <= 9)  # to be accounted for
     if left and buffer[ends[width - 1] - 1] == RETURN:
@@ -123,7 +123,7 @@ def _cells(buffer: Bytes, start: int, end: int, delimiter: int, width: int) -> C
     begins += signed
     left -= np.count_nonzero(signed)
     stops, exponents = ends, None
-    marks = np.flatnonzero(text | BLANK == MARK) + start  # of either case
+    marks = np.flatnonzero(text | BLANK == MARK) + MARGIN  # of either case
     if len(marks):
         cells = _cells_of(marks, ends)
         parsed = None if cells is None else _exponents(buffer, marks, ends[cells])
@@ -134,7 +134,7 @@ def _cells(buffer: Bytes, start: int, end: int, delimiter: int, width: int) -> C
         exponents[cells], signs = parsed
         left -= len(marks) + signs
     points, behind, integer = stops, np.zeros_like(ends), stops == ends
-    found = _points(buffer, start, end, stops)
+    found = _points(buffer, stops)
     if len(found):
         cells = _cells_of(found, ends)
         if cells is None or (found >= stops[cells]).any():
@@ -156,15 +156,15 @@ def _cells(buffer: Bytes, start: int, end: int, delimiter: int, width: int) -> C
     return Cells(begins, stops, points, behind, exponents, minus, integer, plain)
 
 
-def _points(buffer: Bytes, start: int, end: int, stops: Indices) -> Indices:
+def _points(buffer: Bytes, stops: Indices) -> Indices:
     """Where the decimal points are, in order."""
-    is_point = buffer[start:end] == POINT
+    is_point = buffer[MARGIN:] == POINT
     if np.count_nonzero(is_point) == len(stops):
         # Often as many digits follow each; a look there takes half as long as a search.
-        guess: Indices = stops - (int(stops[0]) - start - int(is_point.argmax()))
-        if guess[-1] < end and (buffer.take(guess) == POINT).all():
+        guess: Indices = stops - (int(stops[0]) - MARGIN - int(is_point.argmax()))
+        if guess[-1] < len(buffer) and (buffer.take(guess) == POINT).all():
             return guess
-    return np.flatnonzero(is_point) + start
+    return np.flatnonzero(is_point) + MARGIN
 
 
 def _cells_of(positions: Indices, ends: Indices) -> Indices | slice | None:

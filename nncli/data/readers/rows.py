@@ -23,6 +23,7 @@ from nncli.core.text import count_of, printable
 from nncli.data.messages import Problems
 from nncli.data.readers.cells import (
     LINE,
+    LONGEST_LINE,
     TOO_LONG,
     csv_mistake,
     filled,
@@ -35,6 +36,7 @@ from nncli.data.readers.headers import (
     Header,
     columns_words,
     empty_at_end,
+    first_row,
     header_of,
     left_out_words,
     looks_like_header,
@@ -46,7 +48,6 @@ from nncli.data.readers.separators import BLANK, Form, found_in
 from nncli.data.readers.tables import Cells, Table, is_number
 from nncli.data.targets import EXACT
 
-LONGEST_LINE = 4 << 20
 LARGE_INTEGER = re.compile(r"(?<![\d.])\d{16,}(?![\d.eE])", re.ASCII)
 
 LONG_QUOTE = re.compile(f'"[^"]{{{csv.field_size_limit() + 1}}}')
@@ -105,26 +106,18 @@ def read_numbers(
     name: str, text: str, delimiter: str, header: bool | None, names: Sequence[str]
 ) -> Table | None:
     """The table by NumPy's reader; None where that cannot read it, or not as finite numbers."""
-    rest = lines_of(text)
     try:
-        reader = records(rest, delimiter)
-        first = next(filter(filled, reader), None)
+        first = first_row(name, text, delimiter, header, names)
         if first is None:
             return None
-        first = stripped(first)
-        found = Header(header is True)
-        if header is None:
-            rows = filter(filled, records(lines_of(text), delimiter))
-            found = header_of(name, first, rows, names)
-        has_header = found.is_there
+        has_header = first.header.is_there
         lines = filled_lines(text)
         if has_header:
-            lines = lines[lines > reader.line_num]
-        else:
-            rest = lines_of(text)
+            lines = lines[lines > first.end]
         # loadtxt warns where it finds nothing.
         if len(lines) == 0:
             return None
+        rest = islice(lines_of(text), first.end if has_header else 0, None)
         cells = np.loadtxt(rest, delimiter=delimiter, quotechar='"', comments=None, ndmin=2)
     except (ValueError, csv.Error):
         return None
@@ -132,11 +125,11 @@ def read_numbers(
         return None
     if max(cells.max(), -cells.min()) >= EXACT and LARGE_INTEGER.search(text):
         return None  # it may be a label, which stays as it is
-    if has_header and len(first) != cells.shape[1]:
+    if has_header and len(first.cells) != cells.shape[1]:
         return None
     written = Cells(text, delimiter, 1 if has_header else 0, len(cells), cells.shape[1])
-    heading = tuple(first) if has_header else None
-    return Table(name, heading, cells, lines, found.notes, written)
+    heading = tuple(first.cells) if has_header else None
+    return Table(name, heading, cells, lines, first.header.notes, written)
 
 
 def filled_lines(text: str) -> NDArray[np.int64]:

@@ -28,7 +28,7 @@ from nncli.data.readers.headers import (
     left_out_words,
     number_of_count,
 )
-from nncli.data.readers.numbers import MARGIN, parse
+from nncli.data.readers.numbers import parse
 from nncli.data.readers.tables import INTEGER, is_number, to_number, why_no_number
 
 BOM = b"\xef\xbb\xbf"
@@ -214,8 +214,7 @@ class TextReader:
     def parsed_at_once(self, lines: list[bytes]) -> NDArray[Any] | None:
         """As `numbers.parse` does; None where the lines are not just numbers."""
         text = with_newlines(b"".join(lines))
-        buffer = np.frombuffer(bytes(MARGIN) + text.removesuffix(b"\n") + b"\n", np.uint8)
-        block = parse(buffer, MARGIN, len(buffer), ord(self.delimiter or " "), self.width)
+        block = parse(text.removesuffix(b"\n") + b"\n", self.delimiter or " ", self.width)
         if block is None:
             return None
         if block.values.dtype.kind == "f":
