@@ -15,9 +15,18 @@ from nncli.data.columns.choice import ColumnKeys
 from nncli.data.columns.samples import table_samples
 from nncli.data.messages import Problems
 from nncli.data.readers.arrays import is_idx_name, npz_names, read_idx, read_npy, read_npz
-from nncli.data.readers.files import UNPACK, ZIP, FileFormat, foreign, format_of, is_gzip, start_of
+from nncli.data.readers.files import (
+    UNPACK,
+    ZIP,
+    FileFormat,
+    file_size,
+    foreign,
+    format_of,
+    is_gzip,
+    start_of,
+)
 from nncli.data.readers.rows import read_table
-from nncli.data.readers.sheets import SHEETS
+from nncli.data.readers.sheets import SHEETS, is_sheet
 from nncli.data.readers.tables import Target, table_targets, targets_origin
 from nncli.data.samples import (
     EXACT_INTEGERS,
@@ -101,6 +110,9 @@ def kind(path: Path, known: str = KNOWN) -> str:
     """`table`, `npz`, `npy` or `idx`, by what the file begins with, and text by its name."""
     path = Path(file_and_array(str(path))[0])
     name = path.name.lower()
+    if is_sheet(path):  # whose first bytes as text are known once all of it is
+        file_size(path)
+        return "table"
     format = format_of(start_of(path), name)
     if format is not None:
         return kind_of_format(path, format)
