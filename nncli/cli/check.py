@@ -63,7 +63,7 @@ def check(
     chosen = () if samples is None else indices(samples, "--samples")
     is_chosen = bool(samples is not None or batch or step > 1)
     opened = open_step(source, set_ or [], is_chosen=is_chosen)
-    for note in opened.all_notes:
+    for note in opened.notes:
         say(messages(), note)
     beside = opened.trace if isinstance(opened, TraceFile) else opened
     checked = compare(beside, mine, names=names, samples=chosen, batch=batch, step=step)

@@ -107,7 +107,7 @@ def explain(
     opened = open_step(source, set_ or [], is_chosen=chosen is not None or step > 1)
     if output is not None and not isinstance(opened, TraceFile):
         check_output(output, overwrite=overwrite, inputs=opened.prepared.spec.files())
-    for note in opened.all_notes:
+    for note in opened.notes:
         say(messages(), note)
     with DelayedProgressBar(messages()) as progress:
         derivation = derive(
