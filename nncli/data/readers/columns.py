@@ -1,6 +1,6 @@
 """The columns of a table of words and numbers, each whole: as numbers, or as codes of its words."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -91,26 +91,55 @@ def read_columns(
     titles = {i: table.header[i] if table.header else None for i in positions}
     if isinstance(table.cells, np.ndarray):
         numbers = {i: table.cells[:, i].astype(np.float64) for i in positions if i not in as_words}
+        words: dict[int, Words] = {}
     else:
-        numbers = read_numbers(table, [i for i in positions if i not in as_words])
+        numbers, words = read_cells(table, positions, as_words)
+    for i in positions:
+        if i not in numbers and i not in words:
+            words[i] = Words()
+            words[i].add(table.column(i))
     return [
-        Column(i, titles[i], numbers[i]) if i in numbers else read_words(table, i, titles[i])
+        Column(i, titles[i], numbers[i]) if i in numbers else words[i].column(i, titles[i])
         for i in positions
     ]
 
 
-def read_numbers(table: Table, positions: Sequence[int]) -> dict[int, NDArray[np.float64]]:
-    """Those of the columns that are of numbers and gaps."""
-    parts: dict[int, list[NDArray[np.float64]]] = {i: [] for i in positions}
+class Words:
+    """The different words of a column, counted as its cells come."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, int] = {}
+        self.codes: list[NDArray[np.int64]] = []
+
+    def add(self, cells: Iterable[str]) -> None:
+        known = self.known
+        codes = (known.setdefault(cell, len(known)) for cell in cells)
+        self.codes.append(np.fromiter(codes, np.int64))
+
+    def column(self, position: int, title: str | None) -> Column:
+        return Column(position, title, None, np.concatenate(self.codes), tuple(self.known))
+
+
+def read_cells(
+    table: Table, positions: Sequence[int], as_words: Collection[int]
+) -> tuple[dict[int, NDArray[np.float64]], dict[int, Words]]:
+    """The columns of numbers and gaps, and those of words, by going through the rows once.
+
+    A column whose first word comes after many numbers is in neither: those cells are gone.
+    """
+    numbers: dict[int, list[NDArray[np.float64]]] = {i: [] for i in positions if i not in as_words}
+    words = {i: Words() for i in positions if i in as_words}
     rows = iter(table.cells)
-    while parts and (piece := list(islice(rows, PIECE))):
-        for i in list(parts):
+    while (numbers or words) and (piece := list(islice(rows, PIECE))):
+        for i in list(numbers):
             values = numbers_in([row[i] for row in piece])
-            if values is None:
-                del parts[i]
-            else:
-                parts[i].append(values)
-    return {i: np.concatenate(values) for i, values in parts.items()}
+            if values is not None:
+                numbers[i].append(values)
+            elif not numbers.pop(i):
+                words[i] = Words()
+        for i, column in words.items():
+            column.add(row[i] for row in piece)
+    return {i: np.concatenate(values) for i, values in numbers.items()}, words
 
 
 def numbers_in(cells: list[str]) -> NDArray[np.float64] | None:
@@ -126,10 +155,3 @@ def numbers_in(cells: list[str]) -> NDArray[np.float64] | None:
         return np.array([np.nan if cell in GAPS else float(cell) for cell in cells])
     except ValueError:
         return None
-
-
-def read_words(table: Table, position: int, title: str | None) -> Column:
-    known: dict[str, int] = {}
-    cells: Iterator[str] = table.column(position)
-    codes = np.fromiter((known.setdefault(cell, len(known)) for cell in cells), np.int64)
-    return Column(position, title, None, codes, tuple(known))
