@@ -428,3 +428,19 @@ def test_columns_are_read_alike_in_pieces(monkeypatch: pytest.MonkeyPatch) -> No
         assert one.words == other.words
         np.testing.assert_array_equal(one.gaps, other.gaps)
         np.testing.assert_array_equal(one.as_numbers(), other.as_numbers())
+
+
+def test_a_column_whose_word_comes_late_has_the_cells_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("nncli.data.readers.columns.PIECE", 2)
+    table = read_table(write("t.csv", 'a,b,c\n1,7,u\n2,8,"v"\n1.0,9,u\nx,,w\n'))
+    late, numbers, words = read_columns(table, range(3))
+    assert (late.words, late.codes is not None and late.codes.tolist()) == (
+        ("1", "2", "1.0", "x"),
+        [0, 1, 2, 3],
+    )
+    np.testing.assert_array_equal(numbers.numbers, [7, 8, 9, np.nan])
+    assert words.codes is not None
+    assert [words.words[code] for code in words.codes] == ["u", "v", "u", "w"]
+    assert read_columns(table, [1], as_words=[1])[0].words == ("7", "8", "9", "")
