@@ -106,9 +106,9 @@ class Rule(ABC):
         known = [math.nan if word in GAPS else self.value(word) for word in column.words]
         return column.of_words(known, np.float64)
 
-    def none(self, column: Column) -> NDArray[np.bool_]:
-        """Which cells count as gaps."""
-        return np.isnan(self.values(column))
+    def none(self, column: Column, values: Values) -> NDArray[np.bool_]:
+        """Which cells count as gaps; `values` are the column's."""
+        return np.isnan(values)
 
     def fit(self, column: Column, rows: NDArray[np.int64]) -> Self:
         """The rule with what these rows of a column settle."""
@@ -136,7 +136,7 @@ class Rule(ABC):
     def apply(self, column: Column, out: Values) -> None:
         """Writes the features of a column into N x features of zeros."""
         values = self.values(column)
-        none = np.isnan(values)
+        none = self.none(column, values)
         if self.fill is not None:
             values = np.where(none, self.fill, values)
         self.spread(values, out[:, : len(self.own_features)])
@@ -185,6 +185,14 @@ class Rule(ABC):
             for key, value in asdict(self).items()
         }
         return {"kind": self.kind, **plain}
+
+
+class _OneHotRule(Rule):
+    """A feature for each value: 1 where that is, 0 elsewhere."""
+
+    def spread(self, values: Values, out: Values) -> None:
+        rows = np.flatnonzero(~np.isnan(values))
+        out[rows, values[rows].astype(np.int64)] = 1
 
 
 class _ValueRule(Rule):
@@ -247,7 +255,7 @@ class Boolean(_ValueRule):
 
 
 @dataclass(frozen=True)
-class Category(Rule):
+class Category(_OneHotRule):
     """A feature a word: 1 where it stands, 0 elsewhere."""
 
     kind = "category"
@@ -265,13 +273,12 @@ class Category(Rule):
                 f"{{{self.name}: {{hash: 16}}}}, or ignore: [{self.name}]",
                 key="columns",
             )
-        return replace(self, categories=found).filled_by(column, rows)
+        fitted = replace(self, categories=found)
+        return fitted.filled(fitted.values(column)[rows])
 
-    def none(self, column: Column) -> NDArray[np.bool_]:
+    def none(self, column: Column, values: Values) -> NDArray[np.bool_]:
+        """Words that were not met in training leave zeros, and are no gaps."""
         return column.gaps
-
-    def filled_by(self, column: Column, rows: NDArray[np.int64]) -> Self:
-        return self.filled(self.values(column)[rows])
 
     def value(self, word: str) -> float:
         index = matching(self.categories, word)
@@ -280,19 +287,6 @@ class Category(Rule):
     @property
     def own_features(self) -> tuple[str, ...]:
         return tuple(f"{self.name}={word}" for word in self.categories)
-
-    def spread(self, values: Values, out: Values) -> None:
-        rows = np.flatnonzero(~np.isnan(values))
-        out[rows, values[rows].astype(np.int64)] = 1
-
-    def apply(self, column: Column, out: Values) -> None:
-        """Words that were not met in training leave zeros, and are no gaps."""
-        values, gaps = self.values(column), column.gaps
-        if self.fill is not None:
-            values = np.where(gaps, self.fill, values)
-        self.spread(values, out[:, : len(self.categories)])
-        if self.indicator:
-            out[:, -1] = gaps
 
     def described(self) -> str:
         names = [brief(word) for word in self.categories]
@@ -328,7 +322,7 @@ class Ordinal(_ValueRule):
 
 
 @dataclass(frozen=True)
-class Hash(Rule):
+class Hash(_OneHotRule):
     """A feature a bucket: of a word, the one that its CRC-32 falls into."""
 
     kind = "hash"
@@ -344,10 +338,6 @@ class Hash(Rule):
     @property
     def own_features(self) -> tuple[str, ...]:
         return tuple(f"{self.name}#{bucket}" for bucket in range(self.buckets))
-
-    def spread(self, values: Values, out: Values) -> None:
-        rows = np.flatnonzero(~np.isnan(values))
-        out[rows, values[rows].astype(np.int64)] = 1
 
     def described(self) -> str:
         return f"one-hot over {self.buckets} buckets, which its words share"
@@ -372,12 +362,9 @@ class Date(Rule):
     def fit(self, column: Column, rows: NDArray[np.int64]) -> Self:
         """Parts that are the same in all rows are left out."""
         values = self.values(column)[rows]
-        every = date_parts(values[np.isfinite(values)])
-        parts = (
-            tuple(name for name, (part, _) in every.items() if np.ptp(part) > 0)
-            if len(values[np.isfinite(values)])
-            else ()
-        )
+        known = values[np.isfinite(values)]
+        every = date_parts(known).items() if len(known) else ()
+        parts = tuple(name for name, (part, _) in every if np.ptp(part) > 0)
         return replace(self, parts=parts or ("year",)).filled(values)
 
     def value(self, word: str) -> float:

@@ -284,7 +284,7 @@ def without_gaps(table: Table, raw: RawColumns) -> tuple[Table, RawColumns]:
     notes = []
     for column, rule in zip(raw.columns, raw.rules, strict=True):
         if rule.missing == DROP:
-            none = rule.none(column)
+            none = rule.none(column, rule.values(column))
             dropped |= none
             if none.any():
                 many = count_of(int(none.sum()), "row")
