@@ -103,7 +103,7 @@ def found_kind(column: Column) -> tuple[str, str]:
         return IGNORE, "is empty"
     if column.numbers is not None:
         return Number.kind, ""
-    words = [word for word in column.words if word not in GAPS]
+    words = words_in(column)
     counts = {word: int(n) for word, n in zip(column.words, column.counts, strict=True)}
     filled = sum(counts[word] for word in words)
     # A number with a unit or with commas is a number to mend, not a word.
