@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ DATES = (
 TIMES = ("", " %H:%M", " %H:%M:%S", "T%H:%M", "T%H:%M:%S", "T%H:%M:%SZ")
 FORMATS = tuple(f"{date}{time}" for date in DATES for time in TIMES)
 EPOCH = datetime(1970, 1, 1)
+MOST_READ = 1 << 16  # words of a format whose days are kept
 DAY = 86400.0  # seconds
 
 
@@ -58,6 +59,7 @@ def matching(words: tuple[str, ...], word: str) -> int | None:
 def day_reader(format: str) -> Callable[[str], float]:
     """Reads words of a format as days since 1970; NaN where they are none."""
 
+    @lru_cache(MOST_READ)  # a column's words are read when it is recognised, fitted, applied
     def read(word: str) -> float:
         try:
             return (datetime.strptime(word, format) - EPOCH).total_seconds() / DAY
