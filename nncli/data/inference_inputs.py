@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
 from nncli.core.text import count_of, printable, quote_all
-from nncli.data.columns.samples import Tally, chosen_samples, featured
+from nncli.data.columns.samples import Tally, chosen_samples, featured, told_features
 from nncli.data.dataset import Dataset, check_inputs, make_dataset, needed_scaling
 from nncli.data.preprocessing import ColumnLayout, Preprocessing
 from nncli.data.readers.arrays import release_large
@@ -230,14 +230,4 @@ def measured_table(preprocessing: Preprocessing, path: Path) -> Samples:
         )
     table = read_table(path, header=reader.header is not None, form=preprocessing.form)
     samples = later_samples(preprocessing, table, layout.inputs, layout.targets)
-    return with_features(preprocessing, samples)
-
-
-def with_features(preprocessing: Preprocessing, samples: Samples) -> Samples:
-    """The samples, their inputs made where they are not yet, with notes of what training lacked."""
-    if samples.raw is None or preprocessing.rules is None:
-        return samples
-    tally = Tally(preprocessing.rules)
-    tally.add(samples.raw)
-    made = featured(samples, preprocessing.rules)
-    return made.noting(tally.notes(samples.inputs_origin.name))
+    return samples if preprocessing.rules is None else told_features(samples, preprocessing.rules)

@@ -1,7 +1,7 @@
 """From the sources a spec names to the data a network is trained on, and the split of them."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from nncli.core.errors import DataError
 from nncli.core.text import count_of, quote_all
 from nncli.data.columns.choice import ColumnKeys
-from nncli.data.columns.kinds import Rule
-from nncli.data.columns.samples import Tally, featured, fitted_rules, notes_of_rules
+from nncli.data.columns.samples import featured, fitted_rules, notes_of_rules, told_features
 from nncli.data.dataset import Data, Dataset, make_dataset
 from nncli.data.preprocessing import preprocessing_of, shape_words
 from nncli.data.readers.read import read_source
@@ -88,7 +87,10 @@ def load(
         names, rules = samples.columns, None
         if samples.raw is not None:
             rules = fitted_rules(samples.raw, chosen, samples.inputs_origin.name)
-            samples = with_inputs(samples, rules, shape, told_of=held, gaps=False)
+            if held is None:
+                samples = featured(samples, rules, shape)
+            else:
+                samples = told_features(samples, rules, shape, rows=held, gaps=False)
         scaling = fit_scaling(samples, chosen, scale)
         target_scaling = fit_target_scaling(
             samples, chosen, target_scale, classes=encoding is not None
@@ -98,8 +100,7 @@ def load(
     if rules is not None:
         for key, other in further.items():
             with attribute_errors_to(key, others[key]):
-                everything = np.arange(len(other))
-                further[key] = with_inputs(other, rules, shape, told_of=everything)
+                further[key] = told_features(other, rules, shape)
 
     def part(key: str, source: Source, of: Samples) -> Dataset:
         with attribute_errors_to(key, source):
@@ -135,23 +136,6 @@ def load(
         ),
         found=tuple(notes_of_rules(samples.inputs_origin.name, rules or ())),
     )
-
-
-def with_inputs(
-    samples: Samples,
-    rules: Sequence[Rule],
-    shape: tuple[int, int, int] | None,
-    *,
-    told_of: NDArray[np.int64] | None,
-    gaps: bool = True,
-) -> Samples:
-    """The samples with inputs made by rules, and notes of unmet words and gaps in `told_of`."""
-    made, raw, origin = featured(samples, rules, shape), samples.raw, samples.inputs_origin
-    if told_of is None or raw is None:
-        return made
-    tally = Tally(rules)
-    tally.add(raw, told_of)
-    return made.noting(tally.notes(origin.name, gaps=gaps))
 
 
 @contextmanager

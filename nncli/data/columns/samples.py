@@ -358,6 +358,25 @@ def featured(
     return made.reshaped(shape)
 
 
+def told_features(
+    samples: Samples,
+    rules: Sequence[Rule],
+    shape: Sequence[int] | None = None,
+    *,
+    rows: NDArray[np.int64] | None = None,
+    gaps: bool = True,
+) -> Samples:
+    """As `featured`, with notes of the words that training did not meet, and of `gaps`.
+
+    rows: where these are looked for; everywhere by default.
+    """
+    made, raw = featured(samples, rules, shape), samples.raw
+    assert raw is not None
+    tally = Tally(rules)
+    tally.add(raw, rows)
+    return made.noting(tally.notes(samples.inputs_origin.name, gaps=gaps))
+
+
 class Tally:
     """Counts, over the tables that it is given, gaps and words that training did not meet."""
 
