@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from nncli.core.errors import DataError
 from nncli.core.text import count_of, quote_all
 from nncli.data.columns.choice import ColumnKeys
+from nncli.data.columns.kinds import Rule
 from nncli.data.columns.samples import featured, fitted_rules, notes_of_rules, told_features
 from nncli.data.dataset import Data, Dataset, make_dataset
 from nncli.data.preprocessing import preprocessing_of, shape_words
@@ -46,96 +48,119 @@ def load(
     Raises DataError, with every mistake it found in the file it stopped at, and the parameter
     that is to blame as its key.
     """
-
-    def read(
-        key: str, source: Source, classes: Classes = classes, like: Samples | None = None
-    ) -> Samples:
-        with attribute_errors_to(key, source):
-            return read_source(
-                source,
-                target=target,
-                header=header,
-                classes=classes,
-                shape=shape,
-                part=key,
-                keys=keys,
-                like=like,
-            )
-
     dtype = np.dtype(dtype)
-    samples = read("train", train)
+    share = validation if isinstance(validation, float | int) else None
     given = {
         "validation": None if isinstance(validation, float | int) else validation,
         "test": test,
     }
     others = {key: source for key, source in given.items() if source is not None}
+    read = partial(read_part, target=target, header=header, shape=shape, keys=keys)
+    samples = read("train", train, classes)
     with attribute_errors_to("train", train):
         encoding = fit_encoding(samples, classes)
-    # Text labels that look like numbers are text in the other sources too.
-    is_text = samples.targets is not None and samples.targets.dtype.kind == "U"
-    names = encoding.classes if encoding is not None and is_text else None
-    has_codes = classes is None and names is not None and any(map(is_number, names))
-    known = names if has_codes else classes
-    further = {key: read(key, source, known, samples) for key, source in others.items()}
+    known = classes_of_others(samples, classes, encoding)
+    further = {key: read(key, source, known, like=samples) for key, source in others.items()}
     for key, other in further.items():
         check_alike(samples, other, key)
+    columns = samples.columns  # of the table, where features have names of their own
     with attribute_errors_to("train", train):
-        if isinstance(validation, float | int):
-            chosen, held = split(samples, validation, encoding, seed)
-        else:
-            chosen, held = np.arange(len(samples), dtype=np.int64), None
-        names, rules = samples.columns, None
-        if samples.raw is not None:
-            rules = fitted_rules(samples.raw, chosen, samples.inputs_origin.name)
-            if held is None:
-                samples = featured(samples, rules, shape)
-            else:
-                samples = told_features(samples, rules, shape, rows=held, gaps=False)
+        chosen, held = split(samples, share, encoding, seed)
+        samples, rules = fit_features(samples, chosen, held, shape)
         scaling = fit_scaling(samples, chosen, scale)
+        if rules is not None:
+            scaling = scaling.only([is_it for rule in rules for is_it in rule.scaled])
         target_scaling = fit_target_scaling(
             samples, chosen, target_scale, classes=encoding is not None
         )
-        if rules is not None:
-            scaling = scaling.only([is_it for rule in rules for is_it in rule.scaled])
     if rules is not None:
         for key, other in further.items():
             with attribute_errors_to(key, others[key]):
                 further[key] = told_features(other, rules, shape)
-
-    def part(key: str, source: Source, of: Samples) -> Dataset:
-        with attribute_errors_to(key, source):
-            return make_dataset(
-                of,
-                scaling=scaling,
-                encoding=encoding,
-                dtype=dtype,
-                with_checksum=True,
-                target_scaling=target_scaling,
-            )
-
-    whole = part("train", train, samples)
-    parts = {key: part(key, others[key], other) for key, other in further.items()}
+    encode = partial(
+        make_dataset,
+        scaling=scaling,
+        encoding=encoding,
+        dtype=dtype,
+        with_checksum=True,
+        target_scaling=target_scaling,
+    )
+    with attribute_errors_to("train", train):
+        whole = encode(samples)
     outputs = whole.targets.shape[1]
-    for key in parts:
-        check_target_count(outputs, parts[key], further[key], key)
+    parts: dict[str, Dataset] = {}
+    for key, other in further.items():
+        with attribute_errors_to(key, others[key]):
+            parts[key] = encode(other)
+    for key, part in parts.items():
+        check_target_count(outputs, part, further[key], key)
     if held is not None:
         parts["validation"] = replace(whole, index=held)
+    form = None if keys is None else keys.form
     return Data(
         train=replace(whole, index=chosen),
         validation=parts.get("validation"),
         test=parts.get("test"),
         preprocessing=preprocessing_of(
-            samples,
-            encoding,
-            scaling,
-            outputs,
-            names,
-            rules,
-            target_scaling,
-            None if keys is None else keys.form,
+            samples, encoding, scaling, outputs, columns, rules, target_scaling, form
         ),
         found=tuple(notes_of_rules(samples.inputs_origin.name, rules or ())),
     )
+
+
+def read_part(
+    key: str,
+    source: Source,
+    classes: Classes,
+    *,
+    target: Target,
+    header: bool | None,
+    shape: tuple[int, int, int] | None,
+    keys: ColumnKeys | None,
+    like: Samples | None = None,
+) -> Samples:
+    """The samples of a source, which the spec has at `data.<key>`; see `read_source`."""
+    with attribute_errors_to(key, source):
+        return read_source(
+            source,
+            target=target,
+            header=header,
+            classes=classes,
+            shape=shape,
+            part=key,
+            keys=keys,
+            like=like,
+        )
+
+
+def classes_of_others(train: Samples, classes: Classes, encoding: Encoding | None) -> Classes:
+    """The classes by which the other sources are read.
+
+    Text labels that look like numbers are text there too.
+    """
+    if classes is not None or encoding is None:
+        return classes
+    is_text = train.targets is not None and train.targets.dtype.kind == "U"
+    return encoding.classes if is_text and any(map(is_number, encoding.classes)) else None
+
+
+def fit_features(
+    samples: Samples,
+    chosen: NDArray[np.int64],
+    held: NDArray[np.int64] | None,
+    shape: tuple[int, int, int] | None,
+) -> tuple[Samples, tuple[Rule, ...] | None]:
+    """The training samples with inputs made by the rules of their columns, and these.
+
+    Rules are fitted on the rows `chosen`; the rows `held` are looked at for words that those lack.
+    A table of numbers alone has no rules, and stays as it is.
+    """
+    if samples.raw is None:
+        return samples, None
+    rules = fitted_rules(samples.raw, chosen, samples.inputs_origin.name)
+    if held is None:
+        return featured(samples, rules, shape), rules
+    return told_features(samples, rules, shape, rows=held, gaps=False), rules
 
 
 @contextmanager
@@ -166,9 +191,11 @@ def starts_in_list(error: DataError, source: Source) -> bool:
 
 
 def split(
-    samples: Samples, share: float, encoding: Encoding | None, seed: np.random.SeedSequence
-) -> tuple[Any, Any]:
-    """Training and validation rows."""
+    samples: Samples, share: float | None, encoding: Encoding | None, seed: np.random.SeedSequence
+) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+    """Training and validation rows; all of them and None, where no share is held back."""
+    if share is None:
+        return np.arange(len(samples), dtype=np.int64), None
     origin = samples.targets_origin
     classes = None if encoding is None else encoding.indices(labels_of(samples), origin)
     return hold_out(share, len(samples), classes, seed, samples.inputs_origin.name)
