@@ -12,7 +12,7 @@ from nncli.inspection.mistakes.scene import Change, Mistake, Scene
 from nncli.nn.arrays import Array
 from nncli.nn.layers import Conv, Pool
 from nncli.nn.trace import LayerTrace
-from nncli.nn.windows import Axis, Windows
+from nncli.nn.windows import Axis
 
 Downstream = Callable[[f.Taps, tuple[int, ...], Array, Array], Array]
 Gradient = Callable[[f.Taps, Array, Array], Array]
@@ -70,15 +70,6 @@ def _unturned_downstream(
     taps: f.Taps, shape: tuple[int, ...], weight: Array, delta: Array
 ) -> Array:
     return f.conv_downstream(taps, shape, _turned(weight), delta)
-
-
-def _at_stride_1(taps: f.Taps) -> f.Taps:
-    """Windows side by side for as many outputs, whatever the image; padding before stays."""
-
-    def axis(a: Axis) -> Axis:
-        return a._replace(stride=1)
-
-    return f.Taps(Windows(axis(taps.windows.rows), axis(taps.windows.columns)))
 
 
 def _near_cells(taps: f.Taps, delta: Array) -> Iterator[tuple[int, int, Any]]:

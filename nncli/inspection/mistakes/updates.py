@@ -11,7 +11,6 @@ from nncli.inspection.mistakes.scene import Change, Mistake, Scene
 from nncli.nn.arrays import Array
 from nncli.nn.links import UPDATE, VELOCITY, Adam, Link, Momentum, Vectors, WeightDecay, before
 
-Links = tuple[Link, ...]
 Formula = Callable[[Array, Vectors], dict[str, Array]]
 
 

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from rich.console import Console
 
 from nncli.render.document import Block, Grid, Page, Paragraph
-from nncli.render.pages.explain.words import HEIGHT, WIDTH
+from nncli.render.pages.explain.words import WIDTH
 from nncli.render.terminal import TerminalPage, is_note
 
 FRAME = 3  # lines: the heading and a blank one, the line of progress
-ROOM = HEIGHT - FRAME
 
 
 def height_of(page: Page, width: int = WIDTH) -> int:
