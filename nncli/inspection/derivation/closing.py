@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 from nncli.inspection.derivation.base import Lesson
-from nncli.inspection.derivation.focus import Focus
 from nncli.inspection.derivation.lessons import (
     Answers,
     ConvBack,
@@ -23,7 +22,7 @@ from nncli.nn.trace import LayerTrace
 A_SCREEN = 3  # questions on one screen
 
 
-def products(focus: Focus, body: Sequence[Lesson], chosen: Sequence[LayerTrace]) -> Products:
+def products(body: Sequence[Lesson], chosen: Sequence[LayerTrace]) -> Products:
     """A line for each way in which a product is used, each at the first lesson that has it."""
     uses: list[Use] = []
     for layer in chosen:
@@ -41,14 +40,10 @@ def products(focus: Focus, body: Sequence[Lesson], chosen: Sequence[LayerTrace])
 
 def _use(lesson: Lesson) -> Use | None:
     match lesson:
-        case Sigma(fused=False):
+        case Sigma():
             assert lesson.ask is not None
             factors = tuple(value for _, value in lesson.ask.given)
-            return Use("sigma", lesson.of, factors, lesson.ask.value)
-        case Sigma(fused=True):
-            assert lesson.ask is not None
-            factors = tuple(value for _, value in lesson.ask.given)
-            return Use("fused", lesson.of, factors, lesson.ask.value)
+            return Use("fused" if lesson.fused else "sigma", lesson.of, factors, lesson.ask.value)
         case SoftmaxError():
             return Use("softmax", lesson.of)
         case DenseBack():
@@ -70,7 +65,7 @@ def _use(lesson: Lesson) -> Use | None:
     return None
 
 
-def answers(focus: Focus, body: Sequence[Lesson]) -> Iterator[Answers]:
+def answers(body: Sequence[Lesson]) -> Iterator[Answers]:
     """The questions that apply, each with the lesson whose numbers answer it, a few a screen."""
     found: list[tuple[str, Lesson]] = []
     hidden = [x for x in body if isinstance(x, Sigma) and not x.fused]

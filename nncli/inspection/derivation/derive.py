@@ -115,8 +115,8 @@ def _lessons(focus: Focus, chosen: tuple[LayerTrace, ...], *, is_whole: bool) ->
     yield from body
     if any(layer.weight is not None for layer in chosen):
         yield gradients.update(focus, chosen)
-    yield products(focus, body, chosen)
-    yield from answers(focus, body)
+    yield products(body, chosen)
+    yield from answers(body)
 
 
 class Seen:
