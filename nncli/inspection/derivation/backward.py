@@ -20,6 +20,7 @@ from nncli.inspection.derivation.forward import (
     pair,
     pool_window,
     unit_entries,
+    with_dropped,
 )
 from nncli.inspection.derivation.lessons import (
     ConvBack,
@@ -309,11 +310,7 @@ def _mask(focus: Focus, layer: LayerTrace, again: str | None) -> MaskBack:
     upstream, mask, downstream = (
         focus.of_sample(q) for q in (layer.upstream, layer.recorded["mask"], layer.downstream)
     )
-    units = focus.shown(layer)
-    dropped = np.flatnonzero(mask == 0)
-    if len(dropped) and all(mask[k] for k in units.indices):
-        kept = tuple(k for k in units.indices if k != units.indices[0])
-        units = Excerpt(tuple(sorted({*kept, int(dropped[0])})), units.total)
+    units = with_dropped(focus.shown(layer), mask)
     return MaskBack(
         layer=layer,
         again=again,

@@ -176,12 +176,12 @@ def _mask(focus: Focus, layer: LayerTrace, again: str | None) -> MaskForward:
         input=input,
         mask=mask,
         a=a,
-        units=_with_dropped(focus.shown(layer), mask),
+        units=with_dropped(focus.shown(layer), mask),
         kept=int(np.count_nonzero(mask)),
     )
 
 
-def _with_dropped(units: Excerpt, mask: Array) -> Excerpt:
+def with_dropped(units: Excerpt, mask: Array) -> Excerpt:
     """Units of which one is left out, where there is one."""
     dropped = np.flatnonzero(mask == 0)
     if not len(dropped) or any(mask[k] == 0 for k in units.indices):
