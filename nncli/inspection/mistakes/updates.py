@@ -47,6 +47,17 @@ def _with(
 ) -> dict[str, Rule]:
     """The update with each link of a kind replaced by what `wrong` makes of it."""
     links = tuple(wrong(x) if isinstance(x, kind) else x for x in s.trace.links)
+    return _by(s, links, keys=keys, scalars=scalars)
+
+
+def _by(
+    s: Scene,
+    links: tuple[Link, ...],
+    *,
+    keys: tuple[str, ...] = ("weight", "bias"),
+    scalars: Mapping[str, Array] | None = None,
+) -> dict[str, Rule]:
+    """The update of all weights, biases or both by these links."""
     rules: dict[str, Rule] = {}
     for layer in s.trace.layers:
         for key in layer.optimizer:
@@ -150,11 +161,7 @@ def _decay_moved(s: Scene, link: WeightDecay) -> dict[str, Rule]:
     others = [x for x in s.trace.links if not isinstance(x, WeightDecay)]
     moved = replace(link, decoupled=not link.decoupled)
     links = [moved, *others] if link.decoupled else [*others[:-1], moved, others[-1]]
-    rules: dict[str, Rule] = {}
-    for layer in s.trace.layers:
-        for key in layer.optimizer:
-            rules |= update_rules(s.trace, layer, key, tuple(links))
-    return rules
+    return _by(s, tuple(links))
 
 
 def _nesterov(s: Scene) -> Iterator[Change]:
@@ -184,12 +191,7 @@ def _nesterov(s: Scene) -> Iterator[Change]:
 
 
 def _looking_ahead(s: Scene, link: Momentum) -> dict[str, Rule]:
-    links = tuple(replace(x, nesterov=True) if x is link else x for x in s.trace.links)
-    rules: dict[str, Rule] = {}
-    for layer in s.trace.layers:
-        for key in layer.optimizer:
-            rules |= update_rules(s.trace, layer, key, links)
-    return rules
+    return _by(s, tuple(replace(x, nesterov=True) if x is link else x for x in s.trace.links))
 
 
 def _adam_correction(s: Scene) -> Iterator[Change]:
