@@ -11,7 +11,9 @@ from nncli.inspection.derivation.base import (
     Excerpt,
     Lesson,
     around_largest,
+    at_largest,
     largest,
+    place_of,
 )
 from nncli.inspection.derivation.focus import Focus
 from nncli.inspection.derivation.forward import (
@@ -62,7 +64,7 @@ def _elementwise(focus: Focus, layer: LayerTrace, again: str | None) -> Sigma:
     )
     fused, j = focus.is_fused(layer), focus.unit(layer)
     units, others = _units(focus, layer)
-    place = tuple(map(int, np.unravel_index(j, layer.placed.output_shape)))
+    place = focus.place(layer)
     name = ",".join(map(str, place))
     value = float(delta[j])
     y = focus.of_sample(focus.trace.targets) if focus.is_last(layer) else None
@@ -109,8 +111,8 @@ def _units(focus: Focus, layer: LayerTrace) -> tuple[Excerpt, bool]:
     stopped = np.flatnonzero(prime == 0)
     if units.is_all or not len(stopped) or any(prime[k] != 1 for k in units.indices):
         return units, False
-    upstream = np.abs(focus.of_sample(layer.upstream)[stopped])
-    off = int(stopped[int(np.argmax(np.nan_to_num(upstream)))])
+    upstream = focus.of_sample(layer.upstream)[stopped]
+    off = int(stopped[at_largest(upstream)])
     least = min(
         (k for k in units.indices if k != focus.unit(layer)),
         key=lambda k: abs(float(focus.of_sample(layer.upstream)[k])),
@@ -150,7 +152,7 @@ def _softmax(focus: Focus, layer: LayerTrace) -> Iterator[Lesson]:
         y=y,
         delta=delta,
         diagonal=diagonal,
-        missed=int(np.argmax(np.nan_to_num(np.abs(diagonal - delta)))),
+        missed=at_largest(diagonal - delta),
         units=units,
         ask=Ask("delta", (j,), "a − y: all else cancels", given, value, wrongs),
     )
@@ -219,12 +221,12 @@ def _dense(focus: Focus, layer: LayerTrace, again: str | None) -> DenseBack:
 def _conv(focus: Focus, layer: LayerTrace, again: str | None) -> ConvBack:
     shape = layer.placed.input_shape
     flat = focus.of_sample(layer.downstream)
-    cell = tuple(map(int, np.unravel_index(int(np.argmax(np.nan_to_num(np.abs(flat)))), shape)))
+    cell = place_of(at_largest(flat), shape)
     found = [p for p in cell_products(layer, (cell[0], cell[1], cell[2]))
              if p.sample == focus.at]  # fmt: skip
     with np.errstate(all="ignore"):
         sums = np.array([p.product.sum() for p in found])
-    k = int(np.argmax(np.nan_to_num(np.abs(sums))))
+    k = at_largest(sums)
     shown = found[k]
     value = float(layer.downstream[(focus.at, *cell)])
     with np.errstate(all="ignore"):
@@ -276,9 +278,8 @@ def _windows_over(layer: LayerTrace, cell: tuple[int, ...]) -> int:
 
 
 def _pool(focus: Focus, layer: LayerTrace, again: str | None) -> PoolBack:
-    unit = focus.unit(layer)
-    c, row, column = map(int, np.unravel_index(unit, layer.placed.output_shape))
-    window = pool_window(focus, layer, layer.input, unit)
+    c, row, column = focus.place(layer)
+    window = pool_window(focus, layer)
     upstream = float(layer.upstream[focus.at, c, row, column])
     share = np.zeros_like(window)
     if layer.type == "avgpool":

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nncli.nn.arrays import Array
+from nncli.nn.arrays import Array, Shape
 from nncli.nn.trace import LayerTrace
 
 SHORT = 4  # entries of an axis that is shown whole
@@ -42,13 +42,23 @@ def largest(values: Array, most: int = MOST, always: tuple[int, ...] = ()) -> Ex
     return Excerpt(tuple(sorted(chosen)), sizes.size)
 
 
+def at_largest(values: Array) -> int:
+    """Where the largest |value| is in the flat array, the first of equal ones; NaN counts as 0."""
+    return int(np.argmax(np.nan_to_num(np.abs(values))))
+
+
+def place_of(unit: int, shape: Shape) -> tuple[int, ...]:
+    """The index, in an array of that shape, of an entry of the flat one."""
+    return tuple(map(int, np.unravel_index(unit, shape)))
+
+
 def around_largest(values: Array) -> tuple[Excerpt, Excerpt]:
     """Rows and columns around the largest |value| of a matrix; all of short ones."""
-    place = np.unravel_index(int(np.argmax(np.nan_to_num(np.abs(values)))), values.shape)
+    place = place_of(at_largest(values), values.shape)
     found = []
     for at, size in zip(place, values.shape, strict=True):
         most = size if size <= SHORT else MOST
-        first = max(0, min(int(at) - most // 2, size - most))
+        first = max(0, min(at - most // 2, size - most))
         found.append(Excerpt(tuple(range(first, first + most)), size))
     return found[0], found[1]
 

@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
-import numpy as np
-
-from nncli.inspection.derivation.base import Excerpt, largest
+from nncli.inspection.derivation.base import Excerpt, at_largest, largest, place_of
 from nncli.nn.arrays import Array
 from nncli.nn.costs import Cost
 from nncli.nn.trace import LayerTrace, Trace
@@ -51,6 +49,10 @@ class Focus:
     def unit(self, layer: LayerTrace) -> int:
         return self.units[layer.name]
 
+    def place(self, layer: LayerTrace) -> tuple[int, ...]:
+        """The unit's index in the layer's output."""
+        return place_of(self.unit(layer), layer.placed.output_shape)
+
     def input_unit(self, layer: LayerTrace) -> int:
         """The input that is written out: the unit below that is followed, or the largest input.
 
@@ -60,7 +62,7 @@ class Focus:
         below = self.below(layer)
         if below is not None and values[self.unit(below)]:
             return self.unit(below)
-        return int(np.argmax(np.nan_to_num(np.abs(values))))
+        return at_largest(values)
 
     def of_sample(self, array: Array) -> Array:
         """The numbers of the sample that is followed, as a vector."""
@@ -88,4 +90,4 @@ def error_of(layer: LayerTrace, at: int) -> Array:
 
 
 def _unit(layer: LayerTrace, at: int) -> int:
-    return int(np.argmax(np.nan_to_num(np.abs(error_of(layer, at)))))
+    return at_largest(error_of(layer, at))

@@ -11,6 +11,7 @@ from nncli.inspection.derivation.base import (
     Excerpt,
     Lesson,
     around_largest,
+    at_largest,
     largest,
 )
 from nncli.inspection.derivation.focus import Focus
@@ -98,7 +99,7 @@ def _conv(focus: Focus, layer: LayerTrace, again: str | None) -> ConvForward:
     assert layer.z is not None
     conv = conv_of(layer)
     windows = conv.windows(layer.placed.input_shape)
-    k, row, column = map(int, np.unravel_index(focus.unit(layer), layer.placed.output_shape))
+    k, row, column = focus.place(layer)
     image = conv.padded(layer.input[focus.at : focus.at + 1])[0]
     rows, columns = (
         [at * axis.stride + tap * axis.dilation for tap in range(size)]
@@ -121,7 +122,7 @@ def _conv(focus: Focus, layer: LayerTrace, again: str | None) -> ConvForward:
     if bias is not None:
         given.append((f"b_{k}", bias))
         wrongs.append(("missing_bias", z - bias))
-    channel = int(np.argmax(np.nan_to_num(np.abs(sums))))
+    channel = at_largest(sums)
     shown_rows, shown_columns = around_largest(products[channel])
     return ConvForward(
         layer=layer,
@@ -142,28 +143,27 @@ def _conv(focus: Focus, layer: LayerTrace, again: str | None) -> ConvForward:
     )
 
 
-def pool_window(focus: Focus, layer: LayerTrace, array: Array, unit: int) -> Array:
-    """The cells of an array of the input's shape that one output of a pool layer is made of."""
+def pool_window(focus: Focus, layer: LayerTrace) -> Array:
+    """The cells of the input that the followed output of a pool layer is made of."""
     pool = layer.placed.layer
     assert isinstance(pool, Pool)
     windows = pool.windows(layer.placed.input_shape)
-    c, row, column = np.unravel_index(unit, layer.placed.output_shape)
+    c, row, column = focus.place(layer)
     first_row, first_column = row * windows.rows.stride, column * windows.columns.stride
     rows, columns = pool.size
-    cells: Array = array[
+    cells: Array = layer.input[
         focus.at, c, first_row : first_row + rows, first_column : first_column + columns
     ]
     return cells
 
 
 def _pool(focus: Focus, layer: LayerTrace, again: str | None) -> PoolForward:
-    unit = focus.unit(layer)
-    c, row, column = map(int, np.unravel_index(unit, layer.placed.output_shape))
+    c, row, column = focus.place(layer)
     return PoolForward(
         layer=layer,
         again=again,
         place=(c, row, column),
-        window=pool_window(focus, layer, layer.input, unit),
+        window=pool_window(focus, layer),
         a=float(layer.a[focus.at, c, row, column]),
     )
 
@@ -191,7 +191,7 @@ def with_dropped(units: Excerpt, mask: Array) -> Excerpt:
 
 def norm_unit(focus: Focus, layer: LayerTrace) -> int:
     """The unit or channel of a batchnorm layer that is followed."""
-    return int(np.unravel_index(focus.unit(layer), layer.placed.output_shape)[0])
+    return focus.place(layer)[0]
 
 
 def norm_entries(focus: Focus, layer: LayerTrace) -> Excerpt:

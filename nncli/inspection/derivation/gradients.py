@@ -4,7 +4,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nncli.inspection.derivation.base import Ask, Lesson, around_largest, largest
+from nncli.inspection.derivation.base import (
+    Ask,
+    Lesson,
+    around_largest,
+    at_largest,
+    largest,
+    place_of,
+)
 from nncli.inspection.derivation.focus import Focus
 from nncli.inspection.derivation.forward import norm_entries, norm_unit, pair, unit_entries
 from nncli.inspection.derivation.lessons import (
@@ -87,8 +94,7 @@ def _dense(focus: Focus, layer: LayerTrace, again: str | None) -> Iterator[Lesso
 
 def _conv(focus: Focus, layer: LayerTrace, again: str | None) -> Iterator[Lesson]:
     assert layer.weight_gradient is not None
-    flat = int(np.argmax(np.nan_to_num(np.abs(layer.weight_gradient))))
-    k, c, i, j = map(int, np.unravel_index(flat, layer.weight_gradient.shape))
+    k, c, i, j = place_of(at_largest(layer.weight_gradient), layer.weight_gradient.shape)
     found = list(tap_products(layer, (k, c, i, j)))
     with np.errstate(all="ignore"):
         sums = np.array([p.product.sum() for p in found])
@@ -166,7 +172,6 @@ def _step(focus: Focus, layer: LayerTrace) -> WeightStep:
     elif layer.type == "batchnorm":
         index = (norm_unit(focus, layer),)
     else:
-        flat = int(np.argmax(np.nan_to_num(np.abs(layer.weight_gradient))))
-        index = tuple(map(int, np.unravel_index(flat, layer.weight.shape)))
+        index = place_of(at_largest(layer.weight_gradient), layer.weight.shape)
     values = (layer.weight, layer.weight_gradient, layer.weight_update, layer.weight_new)
     return WeightStep(layer, index, *(float(array[index]) for array in values))

@@ -7,7 +7,7 @@ import numpy as np
 from rich.cells import cell_len
 
 from nncli.core.text import join_words
-from nncli.inspection.derivation.base import Excerpt
+from nncli.inspection.derivation.base import Excerpt, place_of
 from nncli.nn.arrays import Array, Shape
 from nncli.render.document import Equation, Indices, Lines, MatrixTerm, Paragraph
 from nncli.render.terminal import rows_of_blocks
@@ -40,11 +40,6 @@ def indexed(symbol: str, *index: int) -> str:
     """`w_12`, or `w_1,12` where an index has more than a digit."""
     sign = "," if max(index, default=0) > 9 else ""
     return f"{symbol}_{sign.join(map(str, index))}"
-
-
-def place_of(unit: int, shape: Shape) -> tuple[int, ...]:
-    """The index of a unit in the layer's output."""
-    return tuple(map(int, np.unravel_index(unit, shape)))
 
 
 def unit_name(unit: int, shape: Shape) -> str:
