@@ -46,9 +46,6 @@ class Values:
             return self.given[name]
         return self.start[name] if name in self.start else self.made(name)
 
-    def __contains__(self, name: str) -> bool:
-        return name in self.given or name in self.start or name in self.rules
-
     def made(self, name: str) -> Array:
         """What the rule of that name makes, whether or not it is given."""
         if name not in self._made:
