@@ -14,6 +14,7 @@ from nncli.inspection.derivation.base import (
     at_largest,
     largest,
     place_of,
+    sum_of_others,
 )
 from nncli.inspection.derivation.focus import Focus
 from nncli.inspection.derivation.forward import (
@@ -194,7 +195,7 @@ def _dense(focus: Focus, layer: LayerTrace, again: str | None) -> DenseBack:
         given = [(f"w_{pair(i, j)}", float(layer.weight[i, j])) for j in terms.indices]
         given += [(f"δ_{j}", float(delta[j])) for j in terms.indices]
     else:
-        rest = float(products.sum() - products[list(terms.indices)].sum())
+        rest = sum_of_others(products, terms)
         given.append(("the other products, added up", rest))
     return DenseBack(
         layer=layer,
@@ -235,7 +236,7 @@ def _conv(focus: Focus, layer: LayerTrace, again: str | None) -> ConvBack:
              for p in found]  # fmt: skip
     terms = largest(sums)
     if not terms.is_all:
-        rest = float(sums.sum() - sums[list(terms.indices)].sum())
+        rest = sum_of_others(sums, terms)
         given = [given[f] for f in terms.indices] + [("the other filters", rest)]
     rows, columns = around_largest(shown.product[::-1, ::-1])
     return ConvBack(

@@ -33,6 +33,12 @@ class Excerpt(NamedTuple):
         return (*before, *self.indices, *after)
 
 
+def sum_of_others(values: Array, shown: Excerpt) -> float:
+    """What the entries that are not shown come to."""
+    with np.errstate(all="ignore"):
+        return float(values.sum() - values[list(shown.indices)].sum())
+
+
 def largest(values: Array, most: int = MOST, always: tuple[int, ...] = ()) -> Excerpt:
     """The entries with the largest |values|, the first of equal ones; `always` are among them."""
     sizes = np.abs(values.astype(np.float64).ravel())

@@ -13,6 +13,7 @@ from nncli.inspection.derivation.base import (
     around_largest,
     at_largest,
     largest,
+    sum_of_others,
 )
 from nncli.inspection.derivation.focus import Focus
 from nncli.inspection.derivation.lessons import (
@@ -69,7 +70,7 @@ def _dense(focus: Focus, layer: LayerTrace, again: str | None) -> DenseForward:
         given = [(f"a_{i}", float(input[i])) for i in terms.indices]
         given += [(f"w_{pair(i, j)}", float(layer.weight[i, j])) for i in terms.indices]
     else:
-        rest = float(products.sum() - products[list(terms.indices)].sum())
+        rest = sum_of_others(products, terms)
         given.append(("the other products, added up", rest))
     if layer.bias is not None:
         given.append((f"b_{j}", float(layer.bias[j])))
@@ -116,7 +117,7 @@ def _conv(focus: Focus, layer: LayerTrace, again: str | None) -> ConvForward:
     given = [(f"products of channel {c}, added up", float(sums[c])) for c in range(len(sums))]
     shown = largest(sums)
     if not shown.is_all:
-        rest = float(sums.sum() - sums[list(shown.indices)].sum())
+        rest = sum_of_others(sums, shown)
         given = [given[c] for c in shown.indices] + [("the other channels", rest)]
     wrongs: list[tuple[str, float]] = []
     if bias is not None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nncli.inspection.derivation.base import largest
+from nncli.inspection.derivation.base import largest, sum_of_others
 from nncli.inspection.derivation.lessons import ConvBack, MaskBack, NormBack, PoolBack, Reshaped
 from nncli.nn.layers import Pool
 from nncli.render.document import Grid, Page, Paragraph
@@ -29,7 +29,7 @@ def conv_back(lesson: ConvBack) -> Page:
     shown = largest(lesson.sums, 5)
     sums = " + ".join(factor(float(lesson.sums[k]), 4) for k in shown.indices)
     if not shown.is_all:
-        rest = float(lesson.sums.sum() - lesson.sums[list(shown.indices)].sum())
+        rest = sum_of_others(lesson.sums, shown)
         sums += f" + [{filters - len(shown.indices)} more: {n(rest, 4)}]"
     taps = lesson.turned.size
     stride = layer.placed.layer.settings()["stride"]

@@ -7,7 +7,7 @@ import numpy as np
 from rich.cells import cell_len
 
 from nncli.core.text import join_words
-from nncli.inspection.derivation.base import Excerpt, place_of
+from nncli.inspection.derivation.base import Excerpt, place_of, sum_of_others
 from nncli.nn.arrays import Array, Shape
 from nncli.render.document import Equation, Indices, Lines, MatrixTerm, Paragraph
 from nncli.render.terminal import rows_of_blocks
@@ -64,12 +64,6 @@ def cut_words(excerpt: Excerpt, noun: str, why: str, shape: Shape | None = None)
     return f" Shown are {plural} {names} of {excerpt.total:,}, {why}."
 
 
-def added(terms: Sequence[str], rest: float | None, more: int, noun: str = "more") -> str:
-    """Terms of a sum; `rest` is what the others come to, `more` how many these are."""
-    text = " + ".join(terms)
-    return text if rest is None else f"{text} + [{more:,} {noun}: {n(rest)}]"
-
-
 def taps_words(rows: Excerpt, columns: Excerpt) -> str:
     """How many products of a window are shown, where not all are."""
     if rows.is_all and columns.is_all:
@@ -80,12 +74,11 @@ def taps_words(rows: Excerpt, columns: Excerpt) -> str:
 
 def sum_of(products: Array, shown: Excerpt, factors: Sequence[tuple[float, float]]) -> str:
     """The shown products of a sum, and what the others come to."""
-    terms = [product(*pair) for pair in factors]
+    text = " + ".join(product(*pair) for pair in factors)
     if shown.is_all:
-        return added(terms, None, 0)
-    with np.errstate(all="ignore"):
-        rest = float(products.sum() - products[list(shown.indices)].sum())
-    return added(terms, rest, shown.total - len(shown.indices))
+        return text
+    more = shown.total - len(shown.indices)
+    return f"{text} + [{more:,} more: {n(sum_of_others(products, shown))}]"
 
 
 def aligned(*lines: tuple[str, str]) -> Lines:
