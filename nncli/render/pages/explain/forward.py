@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nncli.inspection.derivation.base import Excerpt, largest
+from nncli.inspection.derivation.base import Excerpt
 from nncli.inspection.derivation.lessons import (
     ConvForward,
     CostLesson,
@@ -17,6 +17,7 @@ from nncli.render.document import Grid, Page, Paragraph
 from nncli.render.pages.explain.words import (
     aligned,
     cut_words,
+    factor,
     indexed,
     matrices,
     n,
@@ -95,7 +96,7 @@ def dense(lesson: DenseForward) -> Page:
     total = sum_of(lesson.products, lesson.inputs, factors)
     z, a = indexed("z", j), indexed("a", j)
     if lesson.bias is not None:
-        total += f" + {n(lesson.bias[j]) if lesson.bias[j] >= 0 else f'({n(lesson.bias[j])})'}"
+        total += f" + {factor(lesson.bias[j])}"
     name = "its input" if lesson.again is None else "the a of the layer below"
     words = (
         f"Each unit j takes every entry of {name} times a weight of its own, adds them up, adds "
@@ -143,21 +144,18 @@ def dense(lesson: DenseForward) -> Page:
 def conv(lesson: ConvForward) -> Page:
     layer, (k, r, c) = lesson.of, lesson.place
     channels = len(lesson.sums)
-    z = indexed("z", k, r, c) if max(lesson.place) > 9 else f"z_{k},{r},{c}"
-    sums = " + ".join(n(s) if s >= 0 else f"({n(s)})" for s in lesson.sums[:6])
+    z = f"z_{k},{r},{c}"
+    sums = " + ".join(map(factor, lesson.sums[:6]))
     if channels > 6:
         sums += f" + [{channels - 6} more: {n(float(lesson.sums[6:].sum()))}]"
-    bias = "" if lesson.bias is None else (
-        f" + {n(lesson.bias)}" if lesson.bias >= 0 else f" + ({n(lesson.bias)})"
-    )  # fmt: skip
-    shown = largest(lesson.sums[:0]) if channels == 1 else None
+    bias = "" if lesson.bias is None else f" + {factor(lesson.bias)}"
     words = (
         f"Filter {k} slides over the image. At each of its {lesson.windows:,} places it is laid on "
         "the window under it, cell by cell: a Hadamard product. The products are added up, over "
         "all channels, and the bias; then σ. At the place "
         f"of output row {r}, column {c}"
     )
-    where = "" if shown is not None else f", channel {lesson.channel} of {channels}"
+    where = "" if channels == 1 else f", channel {lesson.channel} of {channels}"
     return [
         Paragraph(f"{words}{where}:"),
         matrices(
