@@ -12,9 +12,9 @@ import numpy as np
 
 from nncli.inspection.record import ulps
 from nncli.nn.arrays import Array, constant
+from nncli.nn.step import QUANTITIES
 from nncli.nn.trace import LayerTrace, Trace
 
-BY_SAMPLE = ("input", "z", "a", "upstream", "sigma_prime", "delta", "downstream")
 ERRORS = ("upstream", "delta", "downstream")
 GRADIENTS = ("weight_gradient", "bias_gradient")
 PARAMETERS = tuple(
@@ -254,7 +254,7 @@ def _arrays(
 ) -> tuple[dict[str, Array], float]:
     arrays: dict[str, Array] = {}
     off = 0.0
-    for key in (*BY_SAMPLE, *PARAMETERS):
+    for key in (*QUANTITIES, *PARAMETERS):
         array = layer.quantity(key)
         if array is None:
             continue
@@ -279,7 +279,7 @@ def _arrays(
 
 def _turned(convention: Convention, key: str, array: Array) -> Array:
     """Views only: arrays of images, and numbers a channel, stay as they are."""
-    if key in BY_SAMPLE:
+    if key in QUANTITIES:
         return array.T if convention.samples_are_columns and array.ndim == 2 else array
     if key.startswith("weight"):
         return array.T if convention.units_first and array.ndim == 2 else array

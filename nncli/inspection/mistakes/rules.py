@@ -12,6 +12,7 @@ from nncli.nn.clipping import Clip
 from nncli.nn.layers import AvgPool, BatchNorm, Conv, Layer, Pool
 from nncli.nn.layers.weighted import WeightedLayer
 from nncli.nn.links import GRADIENT, PARAMETERS, UPDATE, Link, before
+from nncli.nn.step import QUANTITIES
 from nncli.nn.trace import LayerTrace, Trace
 
 KEYS = ("weight", "bias")
@@ -37,7 +38,7 @@ def record_of(trace: Trace) -> dict[str, Array]:
     """What the trace has recorded for each rule, by its name."""
     found: dict[str, Array] = {"cost": np.asarray(trace.cost_before)}
     for layer in trace.layers:
-        for key in ("input", "z", "a", "upstream", "sigma_prime", "delta", "downstream"):
+        for key in QUANTITIES:
             if (array := getattr(layer, key)) is not None:
                 found[f"{layer.name}.{key}"] = array
         for key, arrays in layer.optimizer.items():

@@ -11,6 +11,7 @@ import numpy as np
 from nncli.app.records import InspectedStep
 from nncli.core.text import count_of
 from nncli.inspection.facts import gradient_factors, largest
+from nncli.nn.step import QUANTITIES
 from nncli.nn.trace import LayerTrace, Trace, norm, ratio
 from nncli.render.document import Block, Grid, Heading, Lines, Page, Paragraph
 from nncli.render.pages.brief import fact_lines, signal_table
@@ -29,7 +30,6 @@ SMALL = 64  # numbers: parameters, and outputs of units, that are all shown
 MOST_LINES = 12  # of forward and of backward; of longer ones the middle is left out
 LONGEST = 25  # formula that is shown in a table
 FEW = 3  # units whose δ is written out
-BY_SAMPLE = {"input", "z", "a", "upstream", "sigma_prime", "delta", "downstream"}
 
 
 def is_small(trace: Trace) -> bool:
@@ -170,7 +170,7 @@ def _short_line(line: str) -> str:
 
 def _place_in(trace: Trace, layer: LayerTrace, key: str, at: tuple[int, ...]) -> str:
     kept = {q.key: q.by_sample for q in layer.placed.layer.quantities}
-    if key not in BY_SAMPLE and not kept.get(key):
+    if key not in QUANTITIES and not kept.get(key):
         return _place(at)
     unit = _place(at[1:])
     return unit if len(trace.samples) == 1 else f"{trace.samples[at[0]]}: {unit}"
