@@ -34,13 +34,7 @@ FEW = 3  # units whose δ is written out
 
 def is_small(trace: Trace) -> bool:
     """Whether all numbers of a step fit a short page."""
-    parameters = sum(
-        array.size
-        for layer in trace.layers
-        for array in (layer.weight, layer.bias)
-        if array is not None
-    )
-    return parameters + sum(layer.a.size for layer in trace.layers) <= SMALL
+    return sum(layer.placed.parameters + layer.a.size for layer in trace.layers) <= SMALL
 
 
 def excerpt_forward(step: InspectedStep, chosen: Sequence[LayerTrace]) -> Page:
