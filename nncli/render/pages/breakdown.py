@@ -21,6 +21,7 @@ from nncli.render.document import (
     Document,
     Equation,
     Heading,
+    Interactive,
     Page,
     Paragraph,
     rounding_note,
@@ -50,14 +51,17 @@ def document(step: InspectedStep, choices: Choices) -> Document:
     """What there is to read of a step, for every format."""
     trace = step.inspection.trace
     page = breakdown(step, choices)  # at once: it refuses what there is not, whatever the format
-    whole = breakdown(step, choices._replace(is_short=False)) if choices.is_short else page
-    web = None if choices.sections else lambda: step_page(step.inspection, whole, choices.layer)
+
+    def web() -> Interactive:
+        whole = breakdown(step, choices._replace(is_short=False)) if choices.is_short else page
+        return step_page(step.inspection, whole, choices.layer)
+
     return Document(
         trace.name,
         lambda: page,
         lambda: trace_record(step.inspection, step.why),
         lambda: trace_arrays(trace),
-        web,
+        None if choices.sections else web,
         lambda: step_figure(trace, choices.layer, choices.extent),
     )
 
