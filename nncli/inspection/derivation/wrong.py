@@ -91,7 +91,7 @@ def make_mistake(trace: Trace, word: str) -> Wrong:
     with np.errstate(all="ignore"):
         right = scene.right.make_all()
         wrong = scene.right.changed(change.rules).make_all()
-        made = _compared(trace, word, right, wrong, [name.split(".")[0] for name in change.rules])
+        made = _compared(scene, word, right, wrong, [name.split(".")[0] for name in change.rules])
     if made.without_effect == UNUSED:
         return Wrong(word, _reason(scene, word))
     return made
@@ -114,9 +114,9 @@ def _reason(scene: Scene, word: str) -> str:
 Named = Mapping[str, Array]
 
 
-def _compared(trace: Trace, word: str, right: Named, wrong: Named, places: list[str]) -> Wrong:
+def _compared(scene: Scene, word: str, right: Named, wrong: Named, places: list[str]) -> Wrong:
+    trace, stems = scene.trace, scene.parameters
     different = [name for name in right if not _are_equal(right[name], wrong[name])]
-    stems = [f"{layer.name}.{key}" for layer in trace.layers for key in layer.optimizer]
     if not any(f"{stem}_new" in different for stem in stems):
         if different and all(name.endswith(".downstream") for name in different):
             return Wrong(word, UNUSED)
