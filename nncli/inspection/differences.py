@@ -9,6 +9,7 @@ import numpy as np
 from nncli.core.errors import NncliError
 from nncli.core.notebooks import MimeBundle, mime_bundle
 from nncli.core.text import sizes
+from nncli.inspection.mistakes.rules import record_of, rules_of
 from nncli.inspection.mistakes.scene import Scene
 from nncli.nn.arrays import Array
 from nncli.nn.links import before
@@ -98,8 +99,8 @@ def quantities(trace: Trace) -> dict[str, Array]:
                 for state in link.state:
                     found[f"{layer.name}.{key}_{before(state)}"] = arrays[before(state)]
         found |= {f"{layer.name}.{key}": array for key, array in layer.recorded.items()}
-    scene = Scene(trace)
-    return found | {name: scene.record[name] for name in scene.rules}
+    record = record_of(trace)
+    return found | {name: record[name] for name in rules_of(trace)}
 
 
 def compare_traces(
