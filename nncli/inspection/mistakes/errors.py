@@ -91,6 +91,7 @@ def _updated_weights(s: Scene) -> Iterator[Change]:
 
         return downstream
 
+    # Of the first layer too: nothing uses its ∂C/∂input, but a check may be given it.
     for layer in s.learners:
         yield Change("", layer.name, {f"{layer.name}.downstream": rule(layer)})
 
