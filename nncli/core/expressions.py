@@ -201,7 +201,7 @@ def parse(text: str) -> Node:
     """
     if len(text) > LONGEST:
         raise ExpressionError(f"longer than {LONGEST} characters; make several of it", LONGEST)
-    parser = _Parser(_tokens(text), len(text))
+    parser = _Parser(_tokens(text))
     node = parser.either(0)
     token = parser.token
     if token.kind != "end":
@@ -246,7 +246,7 @@ def _unexpected(token: _Token, wanted: str) -> str:
 class _Parser:
     """By recursive descent; each method reads one kind of part, at `depth` parts within others."""
 
-    def __init__(self, tokens: list[_Token], length: int) -> None:
+    def __init__(self, tokens: list[_Token]) -> None:
         self.tokens, self.k = tokens, 0
 
     @property
@@ -261,6 +261,10 @@ class _Parser:
             return token
         return None
 
+    def check_depth(self, depth: int) -> None:
+        if depth > DEEPEST:
+            raise ExpressionError("too many parts within each other", self.token.at)
+
     def close(self, opened: _Token) -> None:
         if self.take(")") is None:
             message = _unexpected(self.token, f"the ) of the ( at character {opened.at + 1}")
@@ -273,8 +277,7 @@ class _Parser:
         return self.joined("and", self.negated, depth)
 
     def joined(self, word: str, part: Callable[[int], Node], depth: int) -> Node:
-        if depth > DEEPEST:
-            raise ExpressionError("too many parts within each other", self.token.at)
+        self.check_depth(depth)
         conditions = [part(depth)]
         while self.take(word):
             conditions.append(part(depth))
@@ -285,8 +288,7 @@ class _Parser:
         )
 
     def negated(self, depth: int) -> Node:
-        if depth > DEEPEST:
-            raise ExpressionError("too many parts within each other", self.token.at)
+        self.check_depth(depth)
         token = self.take("not")
         return self.compared(depth) if token is None else Not(token.at, self.negated(depth + 1))
 
@@ -312,8 +314,7 @@ class _Parser:
         return left
 
     def signed(self, depth: int) -> Node:
-        if depth > DEEPEST:
-            raise ExpressionError("too many parts within each other", self.token.at)
+        self.check_depth(depth)
         token = self.take("-")
         return self.atom(depth) if token is None else Negative(token.at, self.signed(depth + 1))
 
