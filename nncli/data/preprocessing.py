@@ -184,8 +184,7 @@ class Preprocessing(NamedTuple):
             "target_positions": list(self.positions),
             "classes": self.classes and list(self.classes),
             "classes_by_index": self.encoding is not None and self.encoding.by_index,
-            "offset": np.asarray(self.scaling.offset).tolist(),
-            "divisor": np.asarray(self.scaling.divisor).tolist(),
+            **_plain_scaling(self.scaling),
         }
         # Written where they say something alone: older runs have no such keys.
         if self.rules is not None:
@@ -193,8 +192,7 @@ class Preprocessing(NamedTuple):
         if self.ignored:
             plain["ignored"] = list(self.ignored)
         if self.target_scaling is not None:
-            plain["target_offset"] = np.asarray(self.target_scaling.offset).tolist()
-            plain["target_divisor"] = np.asarray(self.target_scaling.divisor).tolist()
+            plain |= _plain_scaling(self.target_scaling, "target_")
         if self.form is not None:
             plain["form"] = list(self.form)
         return plain
@@ -251,13 +249,13 @@ def preprocessing_from(plain: Mapping[str, Any]) -> Preprocessing:
         shape,
         outputs,
         None if classes is None else Encoding(classes, plain["classes_by_index"] is True),
-        Scaling(_scaling_values(plain, "offset", shape), _scaling_values(plain, "divisor", shape)),
+        _scaling(plain, shape),
         _names(plain, "columns"),
         _names(plain, "target_columns"),
         _whole_numbers(plain, "target_positions"),
         _rules(plain, shape),
         _ignored(plain),
-        _target_scaling(plain, outputs),
+        _scaling(plain, (outputs,), "target_") if "target_offset" in plain else None,
         _form(plain),
     )
 
@@ -269,16 +267,6 @@ def _form(plain: Mapping[str, Any]) -> Form | None:
     if separator not in (None, " ", *SEPARATORS) or decimal not in (None, ".", ","):
         raise _damaged("form", plain["form"], "a separator and a mark of decimals")
     return Form(separator, decimal)
-
-
-def _target_scaling(plain: Mapping[str, Any], outputs: int) -> Scaling | None:
-    if "target_offset" not in plain:
-        return None
-    offset, divisor = (_scaling_values(plain, f"target_{key}", (outputs,)) for key in _SCALING)
-    return Scaling(offset, divisor)
-
-
-_SCALING = ("offset", "divisor")
 
 
 def _rules(plain: Mapping[str, Any], shape: tuple[int, ...]) -> tuple[Rule, ...] | None:
@@ -324,6 +312,17 @@ def _names(plain: Mapping[str, Any], key: str) -> tuple[str, ...] | None:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise _damaged(key, names, "a list of names")
     return tuple(names)
+
+
+_SCALING = ("offset", "divisor")
+
+
+def _plain_scaling(scaling: Scaling, of: str = "") -> dict[str, Any]:
+    return {f"{of}{key}": np.asarray(getattr(scaling, key)).tolist() for key in _SCALING}
+
+
+def _scaling(plain: Mapping[str, Any], shape: tuple[int, ...], of: str = "") -> Scaling:
+    return Scaling(*(_scaling_values(plain, f"{of}{key}", shape) for key in _SCALING))
 
 
 def _scaling_values(
