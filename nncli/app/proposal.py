@@ -148,7 +148,7 @@ def _columns(found: Survey) -> Iterator[Entry]:
         for each in found.ignored:
             reasons.setdefault(each.why, []).append(named(str(each.key)))
         parts = (f"{_all_named(names)}: {why}" for why, names in reasons.items())
-        yield Entry("ignore", keys, f"{'; '.join(parts)}")
+        yield Entry("ignore", keys, "; ".join(parts))
     said = [
         Entry(rule.name, rule.as_written(), told(replace(rule, fill=None)))
         for rule in found.rules

@@ -44,9 +44,7 @@ def normal(written: str | Mapping[str, Any]) -> dict[str, Any]:
 def _column(value: Any) -> str | dict[str, Any]:
     if isinstance(value, str):
         return _kind(value)
-    if not isinstance(value, dict):
-        raise unexpected(EXAMPLE, value)
-    if not value:
+    if not isinstance(value, dict) or not value:
         raise unexpected(EXAMPLE, value)
     said = {}
     for key, entry in value.items():
