@@ -42,11 +42,6 @@ Actions = Annotated[
     ),
 ]
 Text = Annotated[str, Field(strict=True, min_length=1), values.expected(EXAMPLE)]
-Natural = Annotated[
-    int,
-    Field(strict=True, ge=0, le=values.LARGEST),
-    values.expected("an integer that is not negative", values.LARGEST),
-]
 
 
 class ConditionSpec(Model):
@@ -62,7 +57,9 @@ class ConditionSpec(Model):
     that: Text = Field(
         description="The condition, or a preset: healthy.", examples=["all.delta_norm > 1e-6"]
     )
-    after: Natural = Field(0, description="Steps (or epochs, at: epoch) that it is not looked at.")
+    after: values.CountOrZero = Field(
+        0, description="Steps (or epochs, at: epoch) that it is not looked at."
+    )
     for_: values.Count = Field(
         1, alias="for", description="How many times in a row it has to be so, to count."
     )
