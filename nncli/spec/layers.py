@@ -53,6 +53,7 @@ Freeze = Annotated[
     values.any_of(
         {"type": "boolean"}, {"type": "array", "items": {"enum": [*PARTS]}, "uniqueItems": True}
     ),
+    Field(description="What is not trained: true, [bias] or [weight]. By default all is trained."),
 ]
 
 
@@ -114,10 +115,7 @@ class DenseSpec(WeightedLayerSpec):
     init: Init | None = Field(
         None, description=f"How weights are drawn. By default {default_words()}."
     )
-    freeze: Freeze = Field(
-        False,
-        description="What is not trained: true, [bias] or [weight]. By default all is trained.",
-    )
+    freeze: Freeze = False
 
     @field_validator("bias")
     @classmethod
@@ -167,10 +165,7 @@ class ConvSpec(WeightedLayerSpec):
     init: Init | None = Field(
         None, description=f"How weights are drawn. By default {default_words()}."
     )
-    freeze: Freeze = Field(
-        False,
-        description="What is not trained: true, [bias] or [weight]. By default all is trained.",
-    )
+    freeze: Freeze = False
 
     @field_validator("bias")
     @classmethod
@@ -298,10 +293,7 @@ class BatchNormSpec(LayerSpec):
         description="The share of a mini-batch's mean and variance in the running ones, by which "
         "a trained network normalises.",
     )
-    freeze: Freeze = Field(
-        False,
-        description="What is not trained: true, [bias] or [weight]. By default all is trained.",
-    )
+    freeze: Freeze = False
 
 
 LAYERS: dict[str, type[LayerSpec]] = {
