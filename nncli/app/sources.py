@@ -99,6 +99,7 @@ def check_keys(spec: Spec) -> None:
     sources = [source_of(spec, table) for table in given if isinstance(table, str | PairSpec)]
     halves = [half for s in sources if isinstance(s, Pair) for half in s]
     has_table = any(map(_is_table, sources))
+    has_columns = has_table or any(map(_is_table, halves))
     problems: list[str] = []
     if spec.data.target is not None and not has_table:
         message = (
@@ -106,12 +107,11 @@ def check_keys(spec: Spec) -> None:
             "leave target out"
         )
         problems += spec.error_at(("data", "target"), message).problems
-    if spec.data.header is not None and not has_table and not any(map(_is_table, halves)):
+    if spec.data.header is not None and not has_columns:
         message = "is about the first line of a table, and these data have none; leave header out"
         problems += spec.error_at(("data", "header"), message).problems
     for key in ("ignore", "columns", "separator", "decimal"):
-        said = getattr(spec.data, key)
-        if said is not None and not has_table and not any(map(_is_table, halves)):
+        if getattr(spec.data, key) is not None and not has_columns:
             message = f"is about the columns of a table, and these data have none; leave {key} out"
             problems += spec.error_at(("data", key), message).problems
     for index, layer in enumerate(spec.network):
