@@ -1,6 +1,7 @@
 """Data that come after the training, read by its preprocessing."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -50,29 +51,22 @@ def read_inputs(
     tally = Tally(preprocessing.rules or ())
     if isinstance(source, Path) and kind(source) == "table":
         check_expansion(source)  # so that a decompression bomb is refused before any prediction
-        with opened(source) as stream:
-            reader = RowReader(stream, printable(source), delimiter_of(source), preprocessing.form)
-            layout = layout_of(preprocessing, reader)
-        return Inputs(
-            parts_of_file(preprocessing, source, layout, dtype, tally),
-            None,
-            notes_of(preprocessing, layout, reader),
-            partial(tally.notes, reader.name),
-        )
-    if isinstance(source, Path):
-        samples = read_source(source, with_targets=False)
+        with opened_table(preprocessing, source) as (reader, layout):
+            parts = parts_of_file(preprocessing, source, dtype, tally)
+    elif isinstance(source, Path):
+        return of_arrays(preprocessing, read_source(source, with_targets=False), dtype)
     elif isinstance(source, np.ndarray):
-        samples = array_of_inputs(source, "inputs")
+        return of_arrays(preprocessing, array_of_inputs(source, "inputs"), dtype)
     else:
         with explain_read_errors(Path(STANDARD_INPUT)):
             reader = RowReader(source, STANDARD_INPUT, form=preprocessing.form)
             layout = layout_of(preprocessing, reader)
-        return Inputs(
-            parts_of_stream(preprocessing, reader, layout, dtype, tally),
-            None,
-            notes_of(preprocessing, layout, reader),
-            partial(tally.notes, reader.name),
-        )
+        parts = parts_of_stream(preprocessing, reader, layout, dtype, tally)
+    notes = notes_of(preprocessing, layout, reader)
+    return Inputs(parts, None, notes, partial(tally.notes, reader.name))
+
+
+def of_arrays(preprocessing: Preprocessing, samples: Samples, dtype: DType) -> Inputs:
     samples = preprocessing.fitted(samples)
     check_inputs(samples, needed_scaling(samples.inputs, preprocessing.scaling, dtype), dtype)
     return Inputs(pieces(preprocessing, samples, dtype), len(samples), ())
@@ -88,12 +82,20 @@ def pieces(preprocessing: Preprocessing, samples: Samples, dtype: DType) -> Iter
         release_large(raw)
 
 
-def parts_of_file(
-    preprocessing: Preprocessing, path: Path, layout: ColumnLayout, dtype: DType, tally: Tally
-) -> Iterator[Dataset]:
+@contextmanager
+def opened_table(
+    preprocessing: Preprocessing, path: Path
+) -> Iterator[tuple[RowReader, ColumnLayout]]:
+    """The reader of a table in a file, at its first sample, and what its columns are."""
     with opened(path) as stream:
         reader = RowReader(stream, printable(path), delimiter_of(path), preprocessing.form)
-        layout_of(preprocessing, reader)
+        yield reader, layout_of(preprocessing, reader)
+
+
+def parts_of_file(
+    preprocessing: Preprocessing, path: Path, dtype: DType, tally: Tally
+) -> Iterator[Dataset]:
+    with opened_table(preprocessing, path) as (reader, layout):
         yield from parts_of(preprocessing, reader, layout, dtype, tally)
 
 
@@ -216,9 +218,8 @@ def read_measured(preprocessing: Preprocessing, source: Source, dtype: DType) ->
 
 def measured_table(preprocessing: Preprocessing, path: Path) -> Samples:
     check_expansion(path)  # a bomb of blank lines has no first row
-    with opened(path) as stream:
-        reader = RowReader(stream, printable(path), delimiter_of(path), preprocessing.form)
-        layout = layout_of(preprocessing, reader)
+    with opened_table(preprocessing, path) as (reader, layout):
+        has_header = reader.header is not None
     if not layout.targets:
         names = (
             f" {quote_all(preprocessing.targets)}"
@@ -228,6 +229,6 @@ def measured_table(preprocessing: Preprocessing, path: Path) -> Samples:
         raise DataError(
             f"{reader.name}: lacks the target column{names}, which the network is measured by"
         )
-    table = read_table(path, header=reader.header is not None, form=preprocessing.form)
+    table = read_table(path, header=has_header, form=preprocessing.form)
     samples = later_samples(preprocessing, table, layout.inputs, layout.targets)
     return samples if preprocessing.rules is None else told_features(samples, preprocessing.rules)
