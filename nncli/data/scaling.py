@@ -70,7 +70,8 @@ class Scaling:
 
     def of(self, raw: NDArray[Any]) -> NDArray[np.float64]:
         """The scaled numbers."""
-        scaled: NDArray[np.float64] = (raw.astype(np.float64) - self.offset) / self.divisor
+        scaled = np.empty(raw.shape)
+        self.apply(raw, scaled)
         return scaled
 
     def only(self, scaled: Sequence[bool]) -> "Scaling":
