@@ -4,7 +4,7 @@ They are not the engine's, whose record is what is right. Here every formula is 
 own, so that one of them can be replaced by a wrong one and the rest of a step follow from it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -105,20 +105,31 @@ def conv_z(taps: Taps, x: Array, weight: Array, bias: Array | None) -> Array:
 
 
 def conv_weight_gradient(taps: Taps, x: Array, delta: Array) -> Array:
-    padded = taps.pad(x)
+    return gradient_at(taps, taps, taps.pad(x), delta)
+
+
+def gradient_at(taps: Taps, cells: Iterable[Any], padded: Array, delta: Array) -> Array:
+    """∂C/∂W where each tap meets these cells of the padded image."""
     kernel = (taps.windows.rows.kernel, taps.windows.columns.kernel)
-    gradient = np.zeros((delta.shape[1], x.shape[1], *kernel))
-    for i, j, at in taps:
-        gradient[:, :, i, j] = np.einsum("nfrs,ncrs->fc", delta, padded[at]) / len(x)
+    gradient = np.zeros((delta.shape[1], padded.shape[1], *kernel))
+    for i, j, at in cells:
+        gradient[:, :, i, j] = np.einsum("nfrs,ncrs->fc", delta, padded[at]) / len(delta)
     return gradient
 
 
 def conv_downstream(taps: Taps, shape: Shape, weight: Array, delta: Array) -> Array:
-    padded = taps.empty(shape)
-    for i, j, at in taps:
-        padded[at] += np.einsum("nfrs,fc->ncrs", delta, weight[:, :, i, j])
-    inner: Array = padded[taps.interior]
+    inner: Array = padded_downstream(taps, taps, shape, weight, delta)[taps.interior]
     return inner
+
+
+def padded_downstream(
+    taps: Taps, cells: Iterable[Any], shape: Shape, weight: Array, delta: Array
+) -> Array:
+    """∂C_x/∂(padded image) where each tap meets these cells of it."""
+    padded = taps.empty(shape)
+    for i, j, at in cells:
+        padded[at] += np.einsum("nfrs,fc->ncrs", delta, weight[:, :, i, j])
+    return padded
 
 
 def bias_gradient(delta: Array) -> Array:

@@ -82,19 +82,13 @@ def _near_cells(taps: f.Taps, delta: Array) -> Iterator[tuple[int, int, Any]]:
 
 
 def _dense_downstream(taps: f.Taps, shape: tuple[int, ...], weight: Array, delta: Array) -> Array:
-    padded = taps.empty(shape)
-    for i, j, at in _near_cells(taps, delta):
-        padded[at] += np.einsum("nfrs,fc->ncrs", delta, weight[:, :, i, j])
+    padded = f.padded_downstream(taps, _near_cells(taps, delta), shape, weight, delta)
     inner: Array = padded[taps.interior]
     return inner
 
 
 def _dense_gradient(taps: f.Taps, x: Array, delta: Array) -> Array:
-    padded = taps.pad(x)
-    right = f.conv_weight_gradient(taps, x, delta)
-    for i, j, at in _near_cells(taps, delta):
-        right[:, :, i, j] = np.einsum("nfrs,ncrs->fc", delta, padded[at]) / len(x)
-    return right
+    return f.gradient_at(taps, _near_cells(taps, delta), taps.pad(x), delta)
 
 
 def _stride_ignored(s: Scene) -> Iterator[Change]:
@@ -112,9 +106,7 @@ def _stride_ignored(s: Scene) -> Iterator[Change]:
 
 
 def _uncropped(taps: f.Taps, shape: tuple[int, ...], weight: Array, delta: Array) -> Array:
-    padded = taps.empty(shape)
-    for i, j, at in taps:
-        padded[at] += np.einsum("nfrs,fc->ncrs", delta, weight[:, :, i, j])
+    padded = f.padded_downstream(taps, taps, shape, weight, delta)
     return padded[:, :, : shape[2], : shape[3]]
 
 
@@ -140,11 +132,7 @@ def _unpadded(taps: f.Taps, x: Array) -> Array:
 
 
 def _corner_gradient(taps: f.Taps, x: Array, delta: Array) -> Array:
-    corner = _unpadded(taps, x)
-    gradient = f.conv_weight_gradient(taps, x, delta)
-    for i, j, at in taps:
-        gradient[:, :, i, j] = np.einsum("nfrs,ncrs->fc", delta, corner[at]) / len(x)
-    return gradient
+    return f.gradient_at(taps, taps, _unpadded(taps, x), delta)
 
 
 def _padding_lost(s: Scene) -> Iterator[Change]:
