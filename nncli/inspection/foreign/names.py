@@ -236,7 +236,7 @@ class _Namer:
             self._refuse(name, array, targets, is_said=is_said)
             return None
         if len(fitting) > 1 or not is_said:
-            fitting = self._nearest(name, array, fitting, is_said=is_said)
+            fitting = self._nearest(array, fitting, is_said=is_said)
         if len(fitting) != 1:
             if is_said:
                 words = join_words([t.name for t in fitting[:6]])
@@ -262,9 +262,7 @@ class _Namer:
                         return Named(name, target.name, np.asarray(turned, order="C"), how)
         return None
 
-    def _nearest(
-        self, name: str, array: Array, fitting: list[Target], *, is_said: bool
-    ) -> list[Target]:
+    def _nearest(self, array: Array, fitting: list[Target], *, is_said: bool) -> list[Target]:
         """Those whose values decide."""
         near = sorted((min(self._distances(array, t)), k) for k, t in enumerate(fitting))
         quantities = [t.name.rpartition(".")[2] for t in fitting]

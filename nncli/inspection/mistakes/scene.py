@@ -128,11 +128,6 @@ def _together(way: str, place: str, changes: Sequence[Change]) -> Change:
     return Change(way, place, rules, changes[0].ratio)
 
 
-def shape_of(scene: Scene, name: str) -> tuple[int, ...]:
-    """The shape of a quantity of the step."""
-    return scene.record[name].shape
-
-
 def flat_like(array: Array, like: Array) -> Array:
     """The same numbers in the shape of another array, samples first."""
     return array.reshape(like.shape)

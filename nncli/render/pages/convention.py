@@ -158,7 +158,7 @@ def _backward(made: WrittenStep, layers: Sequence[WrittenLayer], extent: Extent)
             if is_last:
                 yield Paragraph(f"{w.formulas['delta']}:")
             terms = [(symbols[k], arrays[k]) for k in ("upstream", "sigma_prime", "delta")]
-            yield from equations(terms, "⊙=", extent, _images(made, w))
+            yield from equations(terms, "⊙=", extent, units(made.trace))
         if arrays["weight"].ndim != 2:
             yield from _shown(made, w, ("weight_gradient", "bias_gradient", "downstream"), extent)
             continue
@@ -238,12 +238,8 @@ def _shown(
     """Arrays one by one."""
     for key in keys:
         if key in w.arrays:
-            axes = WEIGHTS if key.startswith("weight") else _images(made, w)
+            axes = WEIGHTS if key.startswith("weight") else units(made.trace)
             yield from equations([(w.symbols[key], w.arrays[key])], "", extent, axes)
-
-
-def _images(made: WrittenStep, w: WrittenLayer) -> Any:
-    return units(made.trace)
 
 
 # As plain data
