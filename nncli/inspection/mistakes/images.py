@@ -7,7 +7,7 @@ import numpy as np
 
 from nncli.inspection.mistakes import formulas as f
 from nncli.inspection.mistakes.graph import Rule, Values
-from nncli.inspection.mistakes.rules import taps_of, z_of
+from nncli.inspection.mistakes.rules import taps_of, to_input, z_of
 from nncli.inspection.mistakes.scene import Change, Mistake, Scene
 from nncli.nn.arrays import Array
 from nncli.nn.layers import Conv, Pool
@@ -158,11 +158,6 @@ def _padding_lost(s: Scene) -> Iterator[Change]:
         yield Change(way, layer.name, _back(layer, taps, inner_downstream))
 
 
-def _pool_back(layer: LayerTrace, function: Callable[[Array, Array], Array]) -> dict[str, Rule]:
-    name = layer.name
-    return {f"{name}.downstream": lambda v: function(v[f"{name}.input"], v[f"{name}.upstream"])}
-
-
 def _pool_gradient_spread(s: Scene) -> Iterator[Change]:
     def to_all_maxima(taps: f.Taps, x: Array, upstream: Array) -> Array:
         largest, downstream = f.maxpool_a(taps, x), np.zeros_like(x)
@@ -204,7 +199,7 @@ def _pool_gradient_spread(s: Scene) -> Iterator[Change]:
             },
         }
         for way, function in ways[layer.type].items():
-            yield Change(way, layer.name, _pool_back(layer, function))
+            yield Change(way, layer.name, to_input(layer, function))
 
 
 IMAGES = (

@@ -204,7 +204,7 @@ def _weighted_backward(layer: LayerTrace, trace: Trace) -> dict[str, Rule]:
     return {**rules, f"{name}.downstream": downstream}
 
 
-def _to_input(layer: LayerTrace, function: Callable[[Array, Array], Array]) -> dict[str, Rule]:
+def to_input(layer: LayerTrace, function: Callable[[Array, Array], Array]) -> dict[str, Rule]:
     """The rule of ∂C_x/∂input as a function of the input and of ∂C_x/∂a."""
     name = layer.name
     return {f"{name}.downstream": lambda v: function(v[f"{name}.input"], v[f"{name}.upstream"])}
@@ -216,8 +216,8 @@ def _pool_backward(layer: LayerTrace, trace: Trace) -> dict[str, Rule]:
     taps = taps_of(kind, layer.placed.input_shape)
     if isinstance(kind, AvgPool):
         share = 1 / (kind.size[0] * kind.size[1])
-        return _to_input(layer, partial(f.spread_downstream, taps, share=share))
-    return _to_input(layer, partial(f.maxpool_downstream, taps))
+        return to_input(layer, partial(f.spread_downstream, taps, share=share))
+    return to_input(layer, partial(f.maxpool_downstream, taps))
 
 
 def _batchnorm_backward(layer: LayerTrace, trace: Trace) -> dict[str, Rule]:
@@ -243,7 +243,7 @@ BACKWARD: dict[str, Callable[[LayerTrace, Trace], dict[str, Rule]]] = {
     "weighted": _weighted_backward,
     "maxpool": _pool_backward,
     "avgpool": _pool_backward,
-    "flatten": lambda layer, _: _to_input(layer, lambda x, u: u.reshape(x.shape)),
+    "flatten": lambda layer, _: to_input(layer, lambda x, u: u.reshape(x.shape)),
     "dropout": lambda layer, _: {
         f"{layer.name}.downstream": lambda v: v[f"{layer.name}.upstream"] * v[f"{layer.name}.mask"]
     },
