@@ -10,7 +10,7 @@ from nncli.app.inspect import trace_step
 from nncli.app.opening import SpecOrRun, open_spec_or_run
 from nncli.app.pipeline import prepare
 from nncli.core.errors import NncliError
-from nncli.core.text import count_of, quote
+from nncli.core.text import count_of, first_of, quote
 from nncli.data.readers.named import clean, read_named
 from nncli.inspection.foreign.checking import check_step, in_our_conventions
 from nncli.inspection.foreign.names import (
@@ -204,7 +204,7 @@ def _checks(
         done += 1
         notes = list(naming.notes)
         if len(choices) > 1 and k:
-            samples = ", ".join(map(str, trace.samples[:8])) + ", …" * (len(trace.samples) > 8)
+            samples = first_of(trace.samples, 8)
             notes.append(f"compared with the mini-batch that training would draw: {samples}")
         turned = [naming.named, *([transposed(naming, given)] if naming.doubtful else [])]
         for named in turned:

@@ -4,7 +4,7 @@ It imports next to nothing, since every command needs it.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 SHORT = 40  # characters
 # Control characters, separators of lines and paragraphs, marks that turn the direction of writing.
@@ -97,6 +97,11 @@ def join_words(words: Iterable[str], last: str = "or") -> str:
     """Words in a sentence: `sigmoid, tanh or relu`."""
     *rest, final = words
     return f"{', '.join(rest)} {last} {final}" if rest else final
+
+
+def first_of(items: Sequence[object], most: int) -> str:
+    """A list as `0, 1, 2, …`: of a longer one the first."""
+    return ", ".join(map(str, items[:most])) + (", …" if len(items) > most else "")
 
 
 def sizes(shape: Iterable[int], sign: str = " x ") -> str:

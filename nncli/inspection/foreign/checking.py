@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nncli.core.text import first_of
 from nncli.inspection.foreign.judge import Explanation, Judge
 from nncli.inspection.foreign.record import Checked, Compared, Made
 from nncli.inspection.mistakes.rules import record_of
@@ -191,8 +192,7 @@ def _pattern(judge: Judge, name: str) -> str | None:
         some, every = wrong.any(axis=others), wrong.all(axis=others)
         if not some.all() and np.array_equal(some, every):
             numbers = np.flatnonzero(some).tolist()
-            listed = ", ".join(map(str, numbers[:8])) + (", …" if len(numbers) > 8 else "")
-            return f"only {noun}{'s' if len(numbers) > 1 else ''} {listed}"
+            return f"only {noun}{'s' if len(numbers) > 1 else ''} {first_of(numbers, 8)}"
     count = int(wrong.sum())
     if count == 1:
         return f"only the entry at {list(map(int, np.argwhere(wrong)[0]))}"

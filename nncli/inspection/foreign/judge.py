@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nncli.core.text import first_of
 from nncli.inspection.foreign.digits import DOUBLE, SINGLE, digits_of
 from nncli.inspection.mistakes.graph import Rule, Values
 from nncli.inspection.mistakes.rules import record_of
@@ -257,10 +258,8 @@ class Judge:
             record = record_of(trace)
             compared = [self._compare(name, record[name], 0) for name in self.mine]
             if all(found.fits for found in compared):
-                samples = ", ".join(map(str, trace.samples[:MOST_SAMPLES]))
-                more = ", …" if len(trace.samples) > MOST_SAMPLES else ""
                 noun = "sample" if len(trace.samples) == 1 else "the mini-batch of samples"
-                way = f"they are those of {noun} {samples}{more}"
+                way = f"they are those of {noun} {first_of(trace.samples, MOST_SAMPLES)}"
                 change = Change(way, "", {})
                 return [Explanation(((MISTAKES["wrong_batch"], change),), 0)]
         return []

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nncli.app.records import InspectedStep
-from nncli.core.text import count_of
+from nncli.core.text import count_of, first_of
 from nncli.inspection.check import Check, TensorCheck
 from nncli.inspection.findings import Why
 from nncli.inspection.record import Inspection
@@ -161,7 +161,7 @@ EXCERPTS: dict[str, Short] = {
 
 
 def summary(trace: Trace) -> str:
-    samples = ", ".join(map(str, trace.samples[:12])) + (", …" if len(trace.samples) > 12 else "")
+    samples = first_of(trace.samples, 12)
     after = number(trace.cost_after, 10) if isfinite(trace.cost_after) else "not finite"
     named = "number" if len(trace.samples) == 1 else "numbers"
     return (

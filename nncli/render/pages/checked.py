@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nncli.core.jsons import to_json
-from nncli.core.text import count_of, join_words
+from nncli.core.text import count_of, first_of, join_words
 from nncli.inspection.foreign.record import Checked, Compared, Made
 from nncli.render.document import Document, Grid, Heading, Page, Paragraph
 from nncli.render.text import number
@@ -77,12 +77,10 @@ def verdict(checked: Checked) -> str:
 
 
 def _what(checked: Checked) -> str:
-    samples = ", ".join(map(str, checked.samples[:MANY]))
-    more = ", …" if len(checked.samples) > MANY else ""
     noun = "sample" if len(checked.samples) == 1 else "samples"
     return (
         f"{count_of(len(checked.compared), 'quantity', 'quantities')} of yours beside those of the "
-        f"same step here, on {noun} {samples}{more} of the training data."
+        f"same step here, on {noun} {first_of(checked.samples, MANY)} of the training data."
     )
 
 
