@@ -10,6 +10,7 @@ from nncli.core.text import (
     SHORT,
     brief,
     count_of,
+    first_of,
     join_words,
     printable,
     quote,
@@ -98,6 +99,12 @@ def test_of_many_names_ten_are_quoted_and_the_rest_counted() -> None:
     assert quote_all([]) == ""
     assert quote_all(["a", "b\n"]) == "'a', 'b\\n'"
     assert quote_all(map(str, range(1234))).endswith("'8', '9' and 1,224 more")
+
+
+def test_of_a_list_the_first_are_written_and_a_sign_for_the_others() -> None:
+    assert first_of((0, 1, 2), 3) == "0, 1, 2"
+    assert first_of([0, 1, 2, 3], 3) == "0, 1, 2, …"
+    assert first_of([], 3) == ""
 
 
 def test_join_words() -> None:
