@@ -5,7 +5,8 @@ and through the weights; then the gradients by the parameters, the step, and wha
 it. Of what comes again, the lesson knows where it was derived first.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from nncli.core.errors import NncliError
 from nncli.core.text import join_words, nearest
@@ -97,21 +98,20 @@ def _lessons(focus: Focus, chosen: tuple[LayerTrace, ...], *, is_whole: bool) ->
     if is_whole:
         yield forward.question(focus)
     for layer in chosen:
-        yield from seen.mark(forward.forward(focus, layer, seen.of("forward", layer)))
+        yield from seen.derived("forward", layer, partial(forward.forward, focus, layer))
     if is_whole or chosen[-1] is trace.layers[-1]:
         yield forward.cost(focus)
     first = first_with_parameters([layer.placed for layer in trace.layers])
     body: list[Lesson] = []
     for layer in reversed(chosen):
+        through = partial(backward.through_sigma, focus, layer)
         is_telling = backward.is_telling(focus, layer)
-        again = seen.of("sigma", layer) if is_telling else None
-        made = backward.through_sigma(focus, layer, again)
-        body += seen.mark(made) if is_telling else made
+        body += seen.derived("sigma", layer, through) if is_telling else through(None)
         is_needed = focus.position(layer) > first
         if is_needed or layer.type == "conv":
-            body += seen.mark(backward.to_input(focus, layer, seen.of("back", layer)))
+            body += seen.derived("back", layer, partial(backward.to_input, focus, layer))
     for layer in reversed(chosen):
-        body += seen.mark(gradients.gradients(focus, layer, seen.of("gradient", layer)))
+        body += seen.derived("gradient", layer, partial(gradients.gradients, focus, layer))
     yield from body
     if any(layer.weight is not None for layer in chosen):
         yield gradients.update(focus, chosen)
@@ -124,25 +124,18 @@ class Seen:
 
     def __init__(self) -> None:
         self.first: dict[tuple[str, str], str] = {}
-        self.asked: tuple[str, str, str] | None = None
 
-    def of(self, what: str, layer: LayerTrace) -> str | None:
-        """The layer of which the same was derived before, if any.
+    def derived(
+        self, what: str, layer: LayerTrace, make: Callable[[str | None], Iterable[Lesson]]
+    ) -> list[Lesson]:
+        """The lessons that `make` gives, told of which layer the same was derived before, if any.
 
         σ is the same for all kinds; all else depends on the kind of the layer.
         """
-        kind = "any" if what == "sigma" else layer.type
-        if what == "sigma" and layer.sigma_prime is None:
-            return None
-        self.asked = what, kind, layer.name
-        return self.first.get((what, kind))
-
-    def mark(self, lessons: Iterable[Lesson]) -> list[Lesson]:
-        """The lessons, which are derived now."""
-        made = [*lessons]
-        if made and self.asked is not None:
-            what, kind, name = self.asked
-            self.first.setdefault((what, kind), name)
+        key = what, "any" if what == "sigma" else layer.type
+        made = [*make(self.first.get(key))]
+        if made:
+            self.first.setdefault(key, layer.name)
         return made
 
 
