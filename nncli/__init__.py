@@ -21,13 +21,14 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     schema()                        the JSON Schema of a spec
     conv(matrix, filter)            slides a filter over a matrix; a Filtering with every product
     evaluate(run, data=None)        measures a trained network; an Evaluated with all counts
+    sweep(source, vary=...)         trains it with many values; a SweepRecord, ranked
     diagnose(source)                what is wrong with a network, and which cure helps; a Diagnosis
     predict(run, inputs)            what it says about new samples; a Prediction
     predict_blocks(run, inputs)     the same for inputs of any length; Predictions, one by one
     summary(source)                 layers, shapes, arithmetic, memory, times; a Summary
     Spec, Prepared, Training, Trace, Exported, Inspection, Derivation, Diagnosis, Draft,
     Comparison, Evaluated, Prediction, Predictions, Report, Summary, SpecListing (or Shown),
-    Checked, Replay, TraceDifference, Filtering
+    Checked, Replay, TraceDifference, Filtering, SweepRecord, Trial
                                     what these return
     Epoch, Progress, Failure        what a training reports while it runs
     NncliError                      a mistake in what was given; its text says which
@@ -70,6 +71,8 @@ if TYPE_CHECKING:
     from nncli.app.show import show
     from nncli.app.summary import summary
     from nncli.app.summary_records import Summary
+    from nncli.app.sweep import sweep
+    from nncli.app.sweep_records import SweepRecord, Trial
     from nncli.app.trace_files import Replay, diff, replay
     from nncli.app.train import train
     from nncli.app.weights import start_from
@@ -109,9 +112,11 @@ __all__ = [
     "Spec",
     "SpecListing",
     "Summary",
+    "SweepRecord",
     "Trace",
     "TraceDifference",
     "Training",
+    "Trial",
     "check",
     "compare",
     "conv",
@@ -134,6 +139,7 @@ __all__ = [
     "show",
     "start_from",
     "summary",
+    "sweep",
     "trace_step",
     "train",
 ]
@@ -187,6 +193,9 @@ _HOME = {
     "report": "nncli.app.report",
     "resume": "nncli.app.resume",
     "train": "nncli.app.train",
+    "sweep": "nncli.app.sweep",
+    "SweepRecord": "nncli.app.sweep_records",
+    "Trial": "nncli.app.sweep_records",
 }
 
 

@@ -29,7 +29,7 @@ ARROWS = {  # room: what it may import besides the standard library
     "render": {
         *{"rich", "numpy", "nncli.core", "nncli.nn", "nncli.training", "nncli.inspection"},
         *{"nncli.filtering", "nncli.render", "nncli.app.records"},
-        *{"nncli.app.report_records", "nncli.app.summary_records"},
+        *{"nncli.app.report_records", "nncli.app.summary_records", "nncli.app.sweep_records"},
     },
     "app": {
         *{"numpy", "nncli.core", "nncli.app", "nncli.spec", "nncli.data", "nncli.training"},
@@ -165,7 +165,7 @@ PARALLEL = {  # what the rest of the package uses of nn.parallel, as its docstri
     "nncli.nn.parallel": {"worker_pool"},
     "nncli.nn.parallel.worker_pool": {"WorkerPool", "buffers_for", "start_workers"},
     "nncli.nn.parallel.partition": {"partition"},
-    "nncli.nn.parallel.blas": {"arithmetic", "available_threads", "load_numpy"},
+    "nncli.nn.parallel.blas": {"arithmetic", "available_cores", "available_threads", "load_numpy"},
 }
 
 

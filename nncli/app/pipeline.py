@@ -46,12 +46,13 @@ T = TypeVar("T")
 Shape = tuple[int, ...]
 
 
-def prepare(spec: Spec, *, weight_files: bool = True) -> Prepared:
+def prepare(spec: Spec, *, weight_files: bool = True, data: Data | None = None) -> Prepared:
     """Reads the data and builds the network of a spec.
 
     Args:
         weight_files: whether the files that the spec names for its first weights are read. A run's
             weights are in its checkpoint, and those files need not be there any more.
+        data: those of the spec, where they are read already.
 
     Raises:
         SpecError, DataError: something in the spec or its data does not fit; mistakes that do not
@@ -63,7 +64,7 @@ def prepare(spec: Spec, *, weight_files: bool = True) -> Prepared:
         )
     mistakes = _Mistakes(spec)
     unplaced = mistakes.of(lambda: build_layers(spec, weight_files=weight_files))
-    data = mistakes.of(lambda: load_data(spec))
+    data = data or mistakes.of(lambda: load_data(spec))
     if data is not None:
         mistakes.of(lambda: check_conditions(spec, classes=data.classes is not None))
     if weight_files:  # a run that has begun goes on as it was

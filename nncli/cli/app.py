@@ -28,6 +28,7 @@ DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 COMMANDS = {  # in the order in which --help lists them; each is in a module of its own
     "init": {},
     "train": {},
+    "sweep": {},
     "inspect-grad": {},
     "explain": {},
     "check": {},

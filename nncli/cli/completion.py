@@ -47,6 +47,10 @@ def runs(incomplete: str) -> list[str]:
     return _offered(incomplete, _is_run)
 
 
+def sweeps(incomplete: str) -> list[str]:
+    return _offered(incomplete, _is_sweep)
+
+
 def specs_or_runs(incomplete: str) -> list[str]:
     return _offered(incomplete, lambda entry: _is_spec(entry) or _is_run(entry))
 
@@ -66,6 +70,10 @@ def _is_spec(entry: os.DirEntry[str]) -> bool:
 
 def _is_run(entry: os.DirEntry[str]) -> bool:
     return isfile(join(entry.path, "spec.yaml"))
+
+
+def _is_sweep(entry: os.DirEntry[str]) -> bool:
+    return isfile(join(entry.path, "journal.jsonl"))
 
 
 def _offered(incomplete: str, match: Match) -> list[str]:

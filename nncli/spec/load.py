@@ -35,7 +35,7 @@ MOST_BYTES = 16 * 2**20
 def load_spec(path: str | Path, overrides: Sequence[str] = ()) -> Spec:
     """The spec of a YAML file; its paths start from the file's folder."""
     path = Path(path)
-    spec = parse_spec(_read(path), str(path), path.parent, overrides)
+    spec = parse_spec(read_file(path), str(path), path.parent, overrides)
     spec._file = path
     return spec
 
@@ -44,8 +44,8 @@ def parse_spec(
     text: str, name: str = "<spec>", folder: Path = Path("."), overrides: Sequence[str] = ()
 ) -> Spec:
     """The spec of a YAML text. Messages call it `name`; its paths start from `folder`."""
-    source, found = _tree(text, name, overrides)
-    return _checked(source, found, name, folder)
+    source, found = tree_of(text, name, overrides)
+    return checked(source, found, name, folder)
 
 
 def override_spec(spec: Spec, overrides: Sequence[str]) -> Spec:
@@ -55,12 +55,12 @@ def override_spec(spec: Spec, overrides: Sequence[str]) -> Spec:
     """
     source, found = spec._source, list[Problem]()
     if not source.root.value:  # made in Python
-        source, found = _tree(dump_spec(spec), source.label, ())
+        source, found = tree_of(dump_spec(spec), source.label, ())
     root = source.root
     for override in overrides:
         root, wrong = apply_override(root, override)
         found += wrong
-    made = _checked(nodes.source(source.label, root), found, spec.name, spec.folder)
+    made = checked(nodes.source(source.label, root), found, spec.name, spec.folder)
     made._file = spec._file
     return made
 
@@ -76,7 +76,7 @@ def _listed(root: Node) -> Node:
     return root
 
 
-def _checked(source: SpecSource, found: list[Problem], name: str, folder: Path) -> Spec:
+def checked(source: SpecSource, found: list[Problem], name: str, folder: Path) -> Spec:
     """The spec of a tree.
 
     Raises SpecError: something is wrong in it, or is in `found`.
@@ -98,7 +98,7 @@ def _checked(source: SpecSource, found: list[Problem], name: str, folder: Path) 
     return spec
 
 
-def _tree(text: str, name: str, sets: Sequence[str]) -> tuple[SpecSource, list[Problem]]:
+def tree_of(text: str, name: str, sets: Sequence[str]) -> tuple[SpecSource, list[Problem]]:
     """The tree with all overrides in it, and what is wrong with it so far."""
     try:
         root, found = yaml12.read(text.removeprefix("\ufeff"))
@@ -142,7 +142,7 @@ def _default_name(name: str) -> str:
     return stem.strip(".") or "spec"
 
 
-def _read(path: Path) -> str:
+def read_file(path: Path) -> str:
     label = printable(str(path), 4096)
     try:
         with open(path, "rb", opener=_without_waiting) as file:
@@ -185,7 +185,7 @@ def _why_unreadable(error: OSError | ValueError) -> str:
 # Overrides
 
 
-class _Refused(Exception):
+class Refused(Exception):
     """An override that cannot be put in its place."""
 
 
@@ -208,8 +208,8 @@ def apply_override(root: Node, override: str) -> tuple[Node, list[Problem]]:
     if value is None:
         return root, problems
     try:
-        return _replaced(root, path, value, shown), problems
-    except _Refused as refused:
+        return replaced(root, path, value, shown), problems
+    except Refused as refused:
         return root, [Problem((), str(refused), place=Place(1, 1, shown))]
 
 
@@ -230,19 +230,17 @@ def _value(text: str, path: KeyPath, shown: str) -> tuple[Node | None, list[Prob
     return node, [Problem((*path, *p.path), p.message, place=place) for p in problems]
 
 
-def _replaced(
-    node: Node | None, path: KeyPath, value: Node, shown: str, done: KeyPath = ()
-) -> Node:
+def replaced(node: Node | None, path: KeyPath, value: Node, shown: str, done: KeyPath = ()) -> Node:
     """A copy of the tree along `path`: other branches may share its nodes by an alias."""
     if not path:
         return value
     part, rest = path[0], path[1:]
     if node is None or node.value is None:
         if isinstance(part, int):
-            raise _Refused(f"{dotted(done)} is not given; set it as a whole")
+            raise Refused(f"{dotted(done)} is not given; set it as a whole")
         node = Node({}, set_by=shown)
     _check_step(node, part, rest, done)
-    child = _replaced(node.child(part), rest, value, shown, (*done, part))
+    child = replaced(node.child(part), rest, value, shown, (*done, part))
     parent = node.copy()
     container: Any = parent.value
     container[part] = child
@@ -253,24 +251,24 @@ def _check_step(node: Node, part: str | int, rest: KeyPath, done: KeyPath) -> No
     owner = dotted(done) or "the spec"
     if isinstance(part, int):
         if not isinstance(node.value, list):
-            raise _Refused(f"{owner} is {describe(plain(node))}, not a list")
+            raise Refused(f"{owner} is {describe(plain(node))}, not a list")
         if part >= len(node.value):
-            raise _Refused(_out_of_range(owner, len(node.value)))
+            raise Refused(_out_of_range(owner, len(node.value)))
     elif isinstance(node.value, list):
         if part.isdecimal():
-            raise _Refused(
+            raise Refused(
                 f"{owner} is a list; write {brief(dotted((*done, int(part[:9]), *rest)))}"
             )
         count = len(node.value)
         if re.fullmatch("-[1-9][0-9]{0,8}", part) and count + int(part) >= 0:
             entry = brief(dotted((*done, count + int(part), *rest)))
-            raise _Refused(f"{owner} is a list, whose entries count from 0; write {entry}")
+            raise Refused(f"{owner} is a list, whose entries count from 0; write {entry}")
         if not count or re.match("[a-zA-Z]", part) is None:
             has = _out_of_range(owner, count)
-            raise _Refused(f"{owner} is a list, and {quote(part)} is no entry of it; {has}")
-        raise _Refused(f"{owner} is a list; write {owner}[0].{brief(part)} for its first entry")
+            raise Refused(f"{owner} is a list, and {quote(part)} is no entry of it; {has}")
+        raise Refused(f"{owner} is a list; write {owner}[0].{brief(part)} for its first entry")
     elif not isinstance(node.value, dict):
-        raise _Refused(f"{owner} is {describe(plain(node))}, which has no keys; set it as a whole")
+        raise Refused(f"{owner} is {describe(plain(node))}, which has no keys; set it as a whole")
 
 
 def _out_of_range(owner: str, length: int) -> str:

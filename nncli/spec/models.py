@@ -6,7 +6,7 @@ complaints have their words from `values`.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -37,6 +37,7 @@ from nncli.spec.data import DataSpec, PairSpec
 from nncli.spec.layers import LAYERS, AnyLayer
 from nncli.spec.nodes import Problem, SpecSource, ValueOrigin
 from nncli.spec.schedules import SCHEDULES, ConstantSchedule, Schedule
+from nncli.spec.sweep import Sweep
 from nncli.spec.train import ClipSpec, EarlyStopSpec
 from nncli.spec.values import Model, tag, union_by_type, word, wrong
 from nncli.spec.words import KeyPath, describe, look_alikes, nearest, parse_path, suggestion
@@ -217,6 +218,10 @@ class Spec(Model):
     breaks: Breaks = Field(
         (), alias="break", description="Conditions at which the training stops and shows its step."
     )
+    sweep: Sweep | None = Field(
+        None,
+        description="What nncli sweep tries: values to vary, values that go together, seeds.",
+    )
 
     _source: SpecSource = PrivateAttr(default_factory=lambda: nodes.source("spec"))
     _folder: Path = PrivateAttr(default_factory=Path)
@@ -235,8 +240,8 @@ class Spec(Model):
     def _without_empty_conditions(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         dump: dict[str, Any] = handler(self)
         expect, breaks = dump.pop("expect", ()), dump.pop("breaks", ())
-        conditions = {"expect": expect, "break": breaks}
-        return dump | {key: entries for key, entries in conditions.items() if entries}
+        optional = {"expect": expect, "break": breaks, "sweep": dump.pop("sweep", None)}
+        return dump | {key: entries for key, entries in optional.items() if entries}
 
     def resolve(self, path: str) -> Path:
         """A path of this spec as seen from the current folder."""
@@ -267,10 +272,14 @@ class Spec(Model):
 
     def absolute(self) -> dict[str, Any]:
         """All values, defaults filled in and paths absolute, as plain dicts, tuples and scalars."""
+        return self.with_paths(os.path.realpath)
+
+    def with_paths(self, named: Callable[[Path], str]) -> dict[str, Any]:
+        """All values, defaults filled in, and in place of each path what `named` makes of it."""
         dump = self.model_dump()
         for owner, key in _paths(dump):
             file, array = file_and_array(owner[key])
-            path = os.path.realpath(self.resolve(file))
+            path = named(self.resolve(file))
             owner[key] = path if array is None else f"{path}#{array}"
         return dump
 

@@ -19,6 +19,7 @@ CALLS: dict[str, tuple[str | Path, ...]] = {
     "--version": (),
     "init": ("xor", "--stdout"),
     "train": (CONFIGS / "xor.yaml", "--epochs", "2"),
+    "sweep": (CONFIGS / "xor.yaml", "--vary", "train.eta=0.1,1", "--dry-run"),
     "inspect-grad": (CONFIGS / "two-two-two.yaml",),
     "explain": (CONFIGS / "two-two-two.yaml",),
     "check": (

@@ -94,6 +94,7 @@ NEEDED = {
     "summary": [],
     "show": [],
     "compare": ["{run}"],
+    "sweep": ["--out", "{out}/sweep", "--vary", "train.epochs=1", "--jobs", "1"],
     "init": ["--stdout"],
 }
 # Options that a command may be given besides; a damaged word goes in the place of each value.
@@ -152,6 +153,14 @@ OPTIONS = {
         "--step": ["1", "2"],
         "--set": ["train.eta=0.1", "dtype=float64"],
         "--format": ["json"],
+    },
+    "sweep": {
+        "--set": ["train.eta=0.1", "dtype=float64"],
+        "--vary": ["train.eta=0.1,1", "network[0].units={uniform: [2, 4], samples: 2}"],
+        "--seeds": ["1", "2"],
+        "--format": ["json", "csv"],
+        "--fail-fast": [],
+        "--dry-run": [],
     },
     "replay": {"--format": ["json"]},
     "diff": {"--format": ["json"], "--name": ["dW1=dense1.weight_gradient", "db1=-"]},

@@ -152,11 +152,11 @@ NOT_FATAL = {
     "<<: {a: 1}": "4:1: '<<': '<<' does not merge here; write the keys out",
     "seed: " + "9" * 5000: "4:7: seed: a number of 5000 digits is too long",
     '"\\e[31m": 3': "4:1: '\\x1b[31m': unknown key '\\x1b[31m'; expected one of name, seed, dtype, "
-    "data, network, train, expect or break",
+    "data, network, train, expect, break or sweep",
     "<pair>: 3": "4:1: '<pair>': unknown key '<pair>'; expected one of name, seed, dtype, data, "
-    "network, train, expect or break",
+    "network, train, expect, break or sweep",
     f"{'k' * 90}: 3": f"4:1: '{'k' * 39}…': unknown key '{'k' * 39}…'; expected one of name, seed, "
-    "dtype, data, network, train, expect or break",
+    "dtype, data, network, train, expect, break or sweep",
 }
 
 

@@ -15,7 +15,8 @@ The rest of nncli uses only this:
 
     worker_pool    `start_workers`, `WorkerPool`, and `buffers_for`, the memory that workers share
     partition      `partition`, which a `Step` calls
-    blas           how many threads BLAS has and may have, and NumPy loaded with one
+    blas           how many cores there are, how many threads BLAS has and may have, and NumPy
+                   loaded with one
 
 It may import NumPy, core and the rest of nn. Nothing is imported here, so that `blas.load_numpy`
 can run before NumPy is loaded. Start reading at `partition`, then `worker_pool`.

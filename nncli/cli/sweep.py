@@ -1,0 +1,158 @@
+"""nncli sweep."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nncli.cli import options
+from nncli.cli.completion import specs, sweeps
+
+if TYPE_CHECKING:
+    from nncli.app.sweep import PlannedSweep
+    from nncli.app.sweep_records import SweepRecord
+
+
+class SweepFormat(StrEnum):
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+Source = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="SPEC",
+        help="The network spec; or a file {spec, vary, zip, seeds}. Not needed with --resume.",
+        show_default=False,
+        autocompletion=specs,
+    ),
+]
+Vary = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KEY=V1,V2,...",
+        help="Values of a key to try: train.eta=0.1,0.3. Repeatable: each with each.",
+    ),
+]
+Seeds = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="Train each with the seeds 0 to N-1.", show_default="1"),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, max=256, help="Train N at once.", show_default="one a core"),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="The sweep's folder.", show_default="sweeps/<name>"),
+]
+Resume = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="SWEEP", help="Train what is missing in this sweep's folder.", autocompletion=sweeps
+    ),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="List the trials; train none.")]
+FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first that fails.")]
+
+
+def sweep(
+    spec: Source = None,
+    vary: Vary = None,
+    seeds: Seeds = None,
+    set_: Annotated[list[str] | None, options.overrides()] = None,
+    jobs: Jobs = None,
+    out: Out = None,
+    resume: Resume = None,
+    dry_run: DryRun = False,
+    fail_fast: FailFast = False,
+    format: Annotated[
+        SweepFormat, typer.Option("--format", help="What to print on standard output.")
+    ] = SweepFormat.table,
+) -> None:
+    """Train a network many times, with other values each time, and rank what comes out.
+
+    Each trial is a run folder. Trials that are done are not trained again, so that a sweep that was
+    cut off, or that has more values now, goes on.
+    """
+    if spec is None and resume is None:
+        raise typer.BadParameter("name a SPEC to vary, or --resume SWEEP to go on with")
+    if resume is not None and (spec or vary or seeds or set_ or out):
+        raise typer.BadParameter("--resume goes on with a sweep as it is; give no more than --jobs")
+
+    from nncli.nn.parallel.blas import load_numpy
+
+    load_numpy()
+    from nncli.app.sweep import plan_sweep, reopen_sweep
+    from nncli.core.errors import InterruptedTraining
+    from nncli.render.pages.sweep import plan_lines, sweep_csv, sweep_json
+    from nncli.render.streams import write_text
+
+    try:
+        if resume is not None:
+            planned = reopen_sweep(resume)
+        else:
+            assert spec is not None
+            planned = plan_sweep(spec, set_ or (), vary=vary or (), seeds=seeds, out=out)
+    except KeyboardInterrupt:
+        raise InterruptedTraining("interrupted; nothing was written") from None
+    if dry_run:
+        record = planned.record()
+    else:
+        record = _run(planned, jobs, fail_fast=fail_fast, quiet=format is not SweepFormat.table)
+    if format is SweepFormat.json:
+        write_text(sweep_json(record))
+    elif format is SweepFormat.csv:
+        write_text(sweep_csv(record))
+    elif dry_run:
+        write_text("\n".join(plan_lines(record)))
+    if not dry_run:
+        _end(record, fail_fast=fail_fast)
+
+
+def _run(
+    planned: "PlannedSweep", jobs: int | None, *, fail_fast: bool, quiet: bool
+) -> "SweepRecord":
+    """Trains the trials until all are done, or a signal asks to stop."""
+    from nncli.app.sweep import sweep as run_sweep
+    from nncli.cli.process import interruptible
+    from nncli.core.errors import InterruptedTraining
+    from nncli.render.pages.sweep import SweepPage, SweepScreen, going_on
+    from nncli.render.streams import messages, say
+
+    with interruptible() as stop, SweepScreen(quiet=quiet) as screen:
+        try:
+            record = run_sweep(
+                planned,
+                jobs=jobs,
+                fail_fast=fail_fast,
+                on_start=screen.on_start,
+                on_trial=screen.on_trial,
+                should_stop=lambda: stop.requested,
+            )
+        except KeyboardInterrupt:
+            message = f"interrupted\n{going_on(planned.record())}"
+            raise InterruptedTraining(message) from None
+    for note in record.notes:
+        say(messages(), note)
+    screen.console.print(SweepPage(record), crop=False)
+    return record
+
+
+def _end(record: "SweepRecord", *, fail_fast: bool) -> None:
+    """Raises where trials are missing, or where none came out; one that diverges is a result."""
+    from nncli.core.errors import FailedCheck, InterruptedTraining
+    from nncli.core.text import count_of
+    from nncli.render.pages.sweep import going_on
+
+    failed, done = record.count("failed"), record.count("done")
+    of_all = count_of(len(record.trials), "trial")
+    if done + failed == len(record.trials):
+        if not done:
+            raise FailedCheck(f"none of {of_all} came to its end")
+        return
+    if fail_fast and failed:
+        raise FailedCheck(f"a trial failed; {done:,} of {of_all} are done\n{going_on(record)}")
+    raise InterruptedTraining(f"interrupted; {done:,} of {of_all} are done\n{going_on(record)}")

@@ -1,0 +1,307 @@
+"""The plan of a sweep: a spec, and the values that its trials put into it.
+
+`read_plan` makes one of a file, `trial_spec` the spec of a trial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nncli.core.errors import SpecError
+from nncli.core.text import printable
+from nncli.spec import nodes, yaml12
+from nncli.spec.dump import dump_spec
+from nncli.spec.load import Refused, checked, load_spec, read_file, replaced, tree_of
+from nncli.spec.models import Spec
+from nncli.spec.nodes import Node, Place, Problem, SpecSource, plain
+from nncli.spec.sweep import (
+    EXAMPLE,
+    KEYS,
+    MOST_VALUES,
+    Axis,
+    blocks_of,
+    key_path,
+    problems_in,
+    too_many,
+)
+from nncli.spec.words import KeyPath, dotted, utf8
+
+
+class Value(NamedTuple):
+    """One value that a trial has: of which key, and where that is written."""
+
+    key: KeyPath
+    value: Any
+    where: str
+
+
+Point = tuple[Value, ...]
+Choice = tuple[Value, ...]  # all values of a trial
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep tries.
+
+    Attributes:
+        spec: what the values are put into.
+        blocks: of each its axes; its trials are their product.
+        label: where it is written.
+    """
+
+    spec: Spec
+    blocks: tuple[tuple[tuple[Point, ...], ...], ...]
+    label: str
+
+    @property
+    def size(self) -> int:
+        """Of the trials, each as often as it is named."""
+        return sum(prod(map(len, axes)) for axes in self.blocks)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Those that are varied, in the order in which they are written."""
+        points = (point for axes in self.blocks for axis in axes for point in axis)
+        return tuple(dict.fromkeys(dotted(value.key) for point in points for value in point))
+
+    def choices(self) -> Iterator[Choice]:
+        """The values of each trial, in order: the last axis changes fastest."""
+        for axes in self.blocks:
+            for points in product(*axes):
+                yield tuple(value for point in points for value in point)
+
+    def as_plain(self) -> dict[str, Any]:
+        """As plain data, from which `plan_from` makes the same plan."""
+        source = self.spec._source
+        return {
+            "label": self.label,
+            "name": self.spec.name,
+            "source": source.label,
+            "folder": str(self.spec.folder.resolve()),
+            "spec": plain(source.root),
+            "blocks": [
+                [[[[list(v.key), v.value] for v in point] for point in axis] for axis in axes]
+                for axes in self.blocks
+            ],
+        }
+
+
+def plan_from(record: Mapping[str, Any]) -> Plan:
+    """The plan that `as_plain` wrote down. Raises SpecError: its spec is none any more."""
+    source = nodes.source(record["source"], node_of(record["spec"]))
+    spec = checked(source, [], record["name"], Path(record["folder"]))
+    label = record["label"]
+    blocks = tuple(
+        tuple(
+            tuple(tuple(Value(tuple(key), value, label) for key, value in point) for point in axis)
+            for axis in axes
+        )
+        for axes in record["blocks"]
+    )
+    return Plan(spec, blocks, label)
+
+
+def read_plan(
+    source: str | Path | Spec,
+    overrides: Sequence[str] = (),
+    *,
+    vary: Sequence[str] | Mapping[str, Any] = (),
+    zip: Mapping[str, Any] | None = None,
+    seeds: int | Sequence[int] | None = None,
+) -> Plan:
+    """The plan of a sweep.
+
+    Args:
+        source: a spec, whose key `sweep` counts where it has one, or a file `{spec, vary, zip,
+            seeds}` that names one.
+        overrides: values of the spec, as `load_spec` takes them.
+        vary: more to vary, in each block: `train.eta=0.1,0.3` each, or values by key. A key that
+            the file varies too has these values.
+        zip, seeds: in place of those of the file.
+
+    Raises:
+        SpecError: the spec or the sweep is wrong, or there are no trials, or too many.
+    """
+    spec, at, written, label = _opened(source, overrides)
+    found = list(problems_in(written, ("spec", *KEYS) if at.child("spec") else KEYS))
+    if found:
+        raise SpecError(_lines(label, at, found))
+    own = dict(written)
+    if zip is not None:
+        own["zip"] = zip
+    if seeds is not None:
+        own["seeds"] = list(seeds) if isinstance(seeds, Sequence) else seeds
+    given, places = _given(vary)
+    blocks = own.get("vary") or {}
+    blocks = [blocks] if isinstance(blocks, dict) else list(blocks)
+    own["vary"] = [_united(block, given) for block in blocks]
+    found = list(problems_in(own, ("spec", *KEYS)))
+    if found:
+        raise SpecError([_line_of(problem, places) for problem in found])
+    if not any(own["vary"]) and not own.get("zip") and own.get("seeds") is None:
+        raise SpecError(
+            [
+                f"{label}: there is nothing to vary; --vary train.eta=0.1,1 does, or --seeds 5, or "
+                f"in the spec sweep: {{vary: {EXAMPLE}}}"
+            ]
+        )
+    where = SpecSource(label, at)
+    axes = [[_placed(axis, where, places) for axis in b] for b in blocks_of(own, spec.seed)]
+    plan = Plan(spec, tuple(map(tuple, axes)), label)
+    if not 0 < plan.size <= MOST_VALUES:
+        raise SpecError([f"{label}: {too_many(plan.size)}"])
+    return plan
+
+
+def _opened(
+    source: str | Path | Spec, overrides: Sequence[str]
+) -> tuple[Spec, Node, dict[str, Any], str]:
+    """The spec without its sweep; the sweep as nodes and as plain data; where it is written."""
+    if isinstance(source, Spec):
+        spec, label = source, source._source.label
+    else:
+        path, label = Path(source), printable(source, 4096)
+        root = _root(path)
+        if root.child("spec") is not None and root.child("network") is None:
+            written = plain(root)
+            if not isinstance(written["spec"], str):
+                message = "expected the path of a spec"
+                raise SpecError(_lines(label, root, [Problem(("spec",), message)]))
+            base = load_spec(path.parent / written["spec"], overrides)
+            return _alone(base), root, written, label
+        spec = load_spec(path, overrides)
+    at = spec._source.root.child("sweep") or Node({})
+    written = plain(at)
+    return _alone(spec), at, written if isinstance(written, dict) else {}, label
+
+
+def _root(path: Path) -> Node:
+    try:
+        root, _ = yaml12.read(read_file(path).removeprefix("\ufeff"))
+    except yaml12.Unreadable:
+        return Node({})  # told where the spec is read
+    return root if root is not None and isinstance(root.value, dict) else Node({})
+
+
+def _alone(spec: Spec) -> Spec:
+    """A spec without its sweep, for one thread: as many trainings run at once as there are cores.
+
+    Where it names a number of threads, that counts.
+    """
+    source = spec._source
+    if not source.root.value:  # made in Python
+        source, _ = tree_of(dump_spec(spec), source.label, ())
+    root = source.root.copy()
+    assert isinstance(root.value, dict)
+    root.value.pop("sweep", None)
+    if spec.train.threads == "auto":
+        root = replaced(root, ("train", "threads"), Node(1), "one training a core")
+    made = checked(nodes.source(source.label, root), [], spec.name, spec.folder)
+    made._file = spec._file
+    return made
+
+
+def _given(vary: Sequence[str] | Mapping[str, Any]) -> tuple[dict[str, Any], dict[KeyPath, str]]:
+    """What the command line or a caller varies, and in which words, by key."""
+    if isinstance(vary, Mapping):
+        return {
+            key: list(values) if isinstance(values, tuple | range) else values
+            for key, values in vary.items()
+        }, {}
+    given: dict[str, Any] = {}
+    places: dict[KeyPath, str] = {}
+    problems = []
+    for text in vary:
+        decoded = utf8(text)
+        shown = f"--vary {printable(decoded or text, 80)}"
+        key, equals, values = (decoded or "").partition("=")
+        try:
+            if not equals or not values.strip():
+                raise ValueError
+            path = key_path(key)
+            root, wrong = yaml12.read(f"[{values}]")
+        except (ValueError, yaml12.Unreadable):
+            problems.append(f"{shown}: expected KEY=VALUE,VALUE, such as train.eta=0.1,0.3")
+            continue
+        if wrong or root is None:
+            problems += [f"{shown}: {problem.message}" for problem in wrong]
+            continue
+        read = plain(root)
+        draws = len(read) == 1 and isinstance(read[0], dict)
+        given[dotted(path)] = read[0] if draws else read
+        places[path] = shown
+    if problems:
+        raise SpecError(problems)
+    return given, places
+
+
+def _united(block: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """A block, and what is given besides; where both have a key, what is given."""
+    replaced = {key_path(key) for key in given}
+    kept = {key: values for key, values in block.items() if key_path(key) not in replaced}
+    return {**kept, **given}
+
+
+def _placed(axis: Axis, where: SpecSource, places: Mapping[KeyPath, str]) -> tuple[Point, ...]:
+    def of(key: KeyPath, written: KeyPath) -> str:
+        if key in places:
+            return places[key]
+        # A single block has no number in the file, and one in the list that was made of it.
+        if written[:1] == ("vary",) and isinstance(
+            getattr(where.root.child("vary"), "value", None), dict
+        ):
+            written = ("vary", *written[2:])
+        place = where.place(written)
+        return f"{where.label}:{place.line}:{place.column}"
+
+    return tuple(tuple(Value(e.key, e.value, of(e.key, e.written)) for e in p) for p in axis)
+
+
+def _lines(label: str, at: Node, found: list[Problem]) -> list[str]:
+    return SpecSource(label, at).lines(found)
+
+
+def _line_of(problem: Problem, places: Mapping[KeyPath, str]) -> str:
+    """A mistake in what the command line gave."""
+    path = tuple(part for part in problem.path if not isinstance(part, int))
+    for part in path[1:2]:
+        try:
+            shown = places.get(key_path(str(part)))
+        except ValueError:
+            shown = None
+        if shown is not None:
+            return f"{shown}: {problem.message}"
+    option = f"--{path[0]}" if path else "--vary"
+    return f"{option}: {': '.join([*map(str, path[1:]), problem.message])}"
+
+
+# The spec of a trial
+
+
+def node_of(value: Any, set_by: str | None = None) -> Node:
+    """Plain data as nodes."""
+    if isinstance(value, Mapping):
+        made: Any = {key: node_of(item) for key, item in value.items()}
+    elif isinstance(value, list | tuple):
+        made = [node_of(item) for item in value]
+    else:
+        made = value
+    return Node(made, set_by=set_by)
+
+
+def trial_spec(spec: Spec, choice: Choice) -> Spec:
+    """The spec of a trial. Raises SpecError: it does not take the values, all of which are told."""
+    root, found = spec._source.root, list[Problem]()
+    for key, value, where in choice:
+        try:
+            root = replaced(root, key, node_of(value, where), where)
+        except Refused as refused:
+            found.append(Problem(key, str(refused), place=Place(1, 1, where)))
+    made = checked(nodes.source(spec._source.label, root), found, spec.name, spec.folder)
+    made._file = spec._file
+    return made

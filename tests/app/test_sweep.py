@@ -1,0 +1,279 @@
+"""nncli.sweep: its trials, what they come to, and that neither processes nor kills change it."""
+
+import json
+import os
+import random
+import signal
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from itertools import product
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pytest
+
+import nncli as api
+from nncli.app.sweep import plan_sweep, reopen_sweep
+from nncli.app.sweep_records import SweepRecord, Trial
+from nncli.app.sweeping.planned import planned_trials
+from nncli.app.sweeping.processes import Processes
+from nncli.app.sweeping.runners import run_tasks
+from nncli.app.sweeping.trial import Outcome, Task
+from nncli.core.errors import RunError, SpecError
+from nncli.spec.trials import read_plan
+from tests.conftest import CONFIGS, present
+
+XOR = CONFIGS / "xor.yaml"
+SHORT = ["train.epochs=3"]
+
+
+class Here(Executor):
+    """An executor that does at once what it is given."""
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **more: Any) -> "Future[Any]":
+        future: Future[Any] = Future()
+        future.set_result(function(*args, **more))
+        return future
+
+
+def run(folder: Path, vary: Any, **more: Any) -> SweepRecord:
+    return api.sweep(XOR, SHORT, vary=vary, out=folder, executor=Here(), **more)
+
+
+def events(folder: Path, kind: str) -> list[dict[str, Any]]:
+    lines = (folder / "journal.jsonl").read_text().splitlines()
+    return [event for line in lines if (event := json.loads(line))["event"] == kind]
+
+
+def results(record: SweepRecord) -> dict[str, Any]:
+    return {
+        trial.id: (trial.state, trial.set, trial.seed, trial.metrics) for trial in record.trials
+    }
+
+
+GRID: dict[str, list[Any]] = {"train.eta": [0.1, 1.0], "network[0].units": [2, 3]}
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory: pytest.TempPathFactory) -> SweepRecord:
+    return run(tmp_path_factory.mktemp("grid") / "sweep", GRID, seeds=3)
+
+
+def test_a_grid_is_the_product_with_each_seed(grid: SweepRecord) -> None:
+    made = [(*trial.set.values(), trial.seed) for trial in grid.trials]
+    assert made == list(product([0.1, 1.0], [2, 3], range(3)))
+    assert {trial.state for trial in grid.trials} == {"done"}
+
+
+def test_a_trial_is_the_training_that_its_spec_gives(grid: SweepRecord) -> None:
+    trial = grid.trials[-1]
+    overrides = ["train.eta=1.0", "network[0].units=3", "seed=2", "train.threads=1"]
+    alone = api.train(api.load_spec(XOR, [*SHORT, *overrides]))
+    assert present(trial.metrics)["train_cost"] == alone.history[-1].train_cost
+    assert (trial.folder / "checkpoint.safetensors").is_file()
+
+
+def test_the_ranking_is_by_medians_over_seeds(grid: SweepRecord) -> None:
+    cost = {t.id: present(t.metrics)["train_cost"] for t in grid.trials}
+    wanted = sorted(
+        median(cost[t.id] for t in grid.trials if tuple(t.set.values()) == values)
+        for values in product(GRID["train.eta"], GRID["network[0].units"])
+    )
+    assert [group.median for group in grid.ranking] == wanted
+    best = present(grid.best)
+    assert best.set == grid.ranking[0].set
+    assert cost[best.id] == min(cost[t.id] for t in grid.ranking[0].trials) == grid.ranking[0].low
+    effects = {effect.key: effect for effect in grid.effects}
+    of_eta = [median(cost[t.id] for t in grid.trials if t.set["train.eta"] == e) for e in (0.1, 1)]
+    assert [level.median for level in effects["train.eta"].levels] == of_eta
+    assert effects["train.eta"].span == pytest.approx(abs(of_eta[0] - of_eta[1]))
+
+
+def test_what_is_done_is_not_trained_again_and_values_are_added(tmp_path: Path) -> None:
+    first = run(tmp_path / "s", {"train.eta": [0.1, 1]})
+    times = [os.stat(trial.folder / "metrics.jsonl").st_mtime_ns for trial in first.trials]
+    more = run(tmp_path / "s", {"train.eta": [1, 0.1, 2, 2.0, 1.0]})
+    assert len(more.trials) == 3
+    assert len(events(tmp_path / "s", "started")) == 3
+    assert [os.stat(t.folder / "metrics.jsonl").st_mtime_ns for t in first.trials] == times
+    assert results(first).items() <= results(more).items()
+    fewer = run(tmp_path / "s", {"train.eta": [2]})
+    assert any("2 trials more" in note for note in fewer.notes)
+
+
+def test_a_torn_journal_is_gone_on_with(tmp_path: Path) -> None:
+    first = run(tmp_path / "s", {"train.eta": [0.1, 1]})
+    journal = tmp_path / "s/journal.jsonl"
+    torn = journal.read_bytes()[:-20]
+    journal.write_bytes(torn)
+    again = api.sweep(reopen_sweep(tmp_path / "s"), executor=Here())
+    assert results(again) == results(first)
+    assert journal.read_bytes().startswith(torn + b"\n")
+    added = journal.read_bytes()[len(torn) + 1 :].splitlines()
+    assert [json.loads(line)["event"] for line in added] == ["started", "done"]
+
+
+def test_one_that_diverges_harms_no_other_and_is_said_once(tmp_path: Path) -> None:
+    record = api.sweep(
+        XOR,
+        ["train.epochs=30"],
+        vary={"train.eta": [5000, 0.5]},
+        seeds=2,
+        out=tmp_path / "s",
+        executor=Here(),
+    )
+    assert [trial.state for trial in record.trials] == ["failed", "failed", "done", "done"]
+    (cause,) = record.causes
+    assert (cause.cause, len(cause.trials)) == ("diverged", 2)
+    assert "diverged in epoch" in cause.error
+    first = api.sweep(
+        XOR,
+        ["train.epochs=30"],
+        vary={"train.eta": [5000, 0.5]},
+        out=tmp_path / "f",
+        executor=Here(),
+        fail_fast=True,
+    )
+    assert first.trials[0].state == "failed"
+
+
+def test_values_that_are_drawn_follow_from_seed_and_key(tmp_path: Path) -> None:
+    def values(samples: int, *more: str) -> list[Any]:
+        draw = f"train.eta={{log_uniform: [0.01, 10], samples: {samples}}}"
+        plan = read_plan(XOR, vary=[draw, *more])
+        return list(dict.fromkeys(choice[0].value for choice in plan.choices()))
+
+    few, many = values(3), values(50, "network[0].units=2,3")
+    assert many[:3] == few
+    assert len(set(many)) == 50
+    assert min(many) >= 0.01
+    assert max(many) <= 10
+    assert 15 <= sum(value < 0.316 for value in many) <= 35  # half of them, by the logarithm
+    whole = read_plan(XOR, vary=["network[0].units={uniform: [2, 4], samples: 40, integer: true}"])
+    assert {choice[0].value for choice in whole.choices()} == {2, 3, 4}
+
+
+def test_a_large_plan_is_named_as_a_small_one() -> None:
+    """Its numbers are put into specs that are checked; the names are those of the specs."""
+    vary: dict[str, list[Any]] = {
+        "train.eta": [k / 100 for k in range(1, 41)],
+        "train.momentum": [0, 0.5],
+        "network[0].activation": ["sigmoid", "tanh"],
+        "train.epochs": [3, 4],
+    }
+    large = {json.dumps(t.set): t.id for t in planned_trials(read_plan(XOR, vary=vary))}
+    assert len(large) == 320
+    small = read_plan(XOR, vary={**vary, "train.eta": vary["train.eta"][::13]})
+    for trial in planned_trials(small):
+        assert large[json.dumps(trial.set)] == trial.id
+
+
+def test_a_sweep_in_a_file_and_in_a_spec(tmp_path: Path) -> None:
+    text = (
+        "vary:\n- {train.eta: [0.1, 1]}\n- train.batch_size: 2\n"
+        "zip: {train.momentum: [0, 0.9], train.nesterov: [false, true]}\nseeds: [7]\n"
+    )
+    spec = tmp_path / "net.yaml"
+    spec.write_text(XOR.read_text().replace("../data", str(XOR.parents[1] / "data")))
+    (tmp_path / "mine.yaml").write_text(f"spec: net.yaml\n{text}")
+    of_file = plan_sweep(tmp_path / "mine.yaml")
+    assert str(of_file.folder) == "sweeps/mine"
+    sets = [trial.set for trial in of_file.trials]
+    assert sets[1] == {"train.eta": 0.1, "train.momentum": 0.9, "train.nesterov": True}
+    assert len(sets) == 6
+    assert {trial.seed for trial in of_file.trials} == {7}
+    indented = "".join(f"  {line}\n" for line in text.splitlines())
+    spec.write_text(f"{spec.read_text()}\nsweep:\n{indented}")
+    assert [t.id for t in plan_sweep(spec).trials] == [t.id for t in of_file.trials]
+    assert present(api.load_spec(spec).sweep)["seeds"] == [7]
+
+
+@pytest.mark.parametrize(
+    ("vary", "more", "told"),
+    [
+        (["train.etaa=0.1"], {}, ["--vary train.etaa=0.1: train.etaa: unknown key", "'eta'"]),
+        (["train.eta=1,-1", "network[0].units=0,2"], {}, ["got -1", "units", "got 0"]),
+        (["network[9].units=2"], {}, ["--vary network[9].units=2", "[0] to [1]"]),
+        (["train.eta"], {}, ["expected KEY=VALUE"]),
+        ([], {}, ["nothing to vary"]),
+        ({"train.eta": []}, {}, ["names no value"]),
+        ([f"seed={','.join(map(str, range(400)))}", "train.epochs=1,2"], {"seeds": 300}, ["seed"]),
+        ({"train.eta": list(range(1, 400))}, {"seeds": 300}, ["119,700 trials", "100,000"]),
+        (["train.eta={uniform: [1, 0], samples: 3}"], {}, ["the smaller first"]),
+        ([], {"zip": {"train.eta": [1], "train.momentum": [0, 0.5]}}, ["train.momentum has 2"]),
+        ({"train.eta": [1.0, *range(-400, 0)]}, {}, ["got -400", "more problems"]),
+    ],
+)
+def test_what_is_wrong_is_told_before_the_first_trial(
+    tmp_path: Path, vary: Any, more: dict[str, Any], told: list[str]
+) -> None:
+    with pytest.raises(SpecError) as error:
+        run(tmp_path / "s", vary, **more)
+    assert all(words in str(error.value) for words in told), error.value
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_folder_that_is_no_sweep_or_in_use(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"holds no journal.jsonl"):
+        reopen_sweep(tmp_path)
+    planned = plan_sweep(XOR, SHORT, seeds=1, out=tmp_path / "s")
+
+    def again(_: SweepRecord) -> None:
+        with pytest.raises(RunError, match="another sweep is running there"):
+            api.sweep(planned, executor=Here())
+
+    api.sweep(planned, executor=Here(), on_start=again)
+
+
+def test_the_test_data_are_measured_once_for_the_best(tmp_path: Path) -> None:
+    spec = tmp_path / "net.yaml"
+    data = XOR.parents[1] / "data/iris.csv"
+    spec.write_text(
+        f"data: {{train: {data}, test: {data}, validation: 0.2, target: species}}\n"
+        "network: [{type: dense, units: 3}]\ntrain: {eta: 1, epochs: 2}\n"
+    )
+    out = tmp_path / "s"
+    record = api.sweep(spec, vary={"train.eta": [0.1, 1]}, out=out, executor=Here())
+    best = present(record.best)
+    costs = {t.id: present(t.metrics)["validation_cost"] for t in record.trials}
+    assert record.metric == "validation_cost"
+    assert costs[best.id] == min(costs.values())
+    assert present(record.test).cost == api.evaluate(best.folder).assessment.cost
+    assert [event["id"] for event in events(out, "tested")] == [best.id]
+
+
+@pytest.mark.serial
+def test_kills_change_nothing(tmp_path: Path, grid: SweepRecord) -> None:
+    """Processes that die at random moments; what comes out has the bits of the sweep without."""
+    planned = plan_sweep(XOR, SHORT, vary=GRID, seeds=3, out=tmp_path / "s")
+    dice, kills = random.Random(5), 0
+
+    def kill(trial: Trial) -> None:
+        nonlocal kills
+        if trial.state == "done" and kills < 2 and dice.random() < 0.4:
+            children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+            if children:
+                os.kill(int(dice.choice(children)), signal.SIGKILL)
+                kills += 1
+
+    record = api.sweep(planned, jobs=2, on_trial=kill)
+    assert kills == 2
+    # A trial may have had both kills; the next sweep trains it.
+    record = api.sweep(reopen_sweep(tmp_path / "s"), jobs=2)
+    assert results(record) == results(grid)
+    assert record.ranking[0].set == grid.ranking[0].set
+
+
+@pytest.mark.serial
+def test_a_trial_that_kills_its_process_is_tried_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    plan = plan_sweep(XOR, SHORT, seeds=1, out=tmp_path / "s")
+    task = Task(plan.trials[0].id, plan.plan.spec, plan.trials[0].values, tmp_path / "t")
+    begun, again, outcome = run_tasks(Processes(1), [task], lambda: False)
+    assert begun == again == task
+    assert isinstance(outcome, Outcome)
+    assert (outcome.state, outcome.cause) == ("failed", "killed")
+    assert "ended with status 1" in str(outcome.error)
