@@ -145,7 +145,7 @@ class Copies:
             train = replace(train, index=self._rows(cure, train))
             if held is not None and self.extent.is_own_held and cure.remedy == "leave_out":
                 held = replace(held, index=self._rows(cure, held))
-        plan = make_plan(spec, classes=self.classes)
+        plan = make_plan(spec, classes=self.classes, input_shape=self.prepared.data.input_shape)
         plan = plan._replace(epochs=min(plan.epochs, self.extent.epochs))
         train = _without_rest(train, plan.batch_size, smallest_batch(network.layers))
         trainer = Trainer(network, Optimizer(network, optimizer_links(spec)), plan, train, held)

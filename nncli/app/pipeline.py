@@ -89,7 +89,7 @@ def prepare(spec: Spec, *, weight_files: bool = True, data: Data | None = None) 
     has_file = weight_files and spec.train.init_from is not None
     initial = load_initial_weights(spec, network) if has_file else None
     notes = (*data.notes, *shape_notes(spec, layers), *schedule_notes(spec))
-    plan = make_plan(spec, classes=data.classes is not None)
+    plan = make_plan(spec, classes=data.classes is not None, input_shape=data.input_shape)
     links, conditions = optimizer_links(spec), conditions_of(spec)
     return Prepared(spec, data, network, plan, links, initial, notes, conditions)
 

@@ -1,7 +1,8 @@
 """How a spec wants to be trained: its plan, and the links of its optimizer."""
 
+import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from nncli.data import Data
 from nncli.nn.links import Link
@@ -9,21 +10,22 @@ from nncli.nn.optimizers import chain_of
 from nncli.nn.schedules import SCHEDULES
 from nncli.spec import Spec
 from nncli.training.best import EarlyStop
-from nncli.training.steps import Plan
+from nncli.training.steps import Plan, block_of
 
 
-def make_plan(spec: Spec, *, classes: bool) -> Plan:
-    """How a spec wants to be trained."""
+def make_plan(spec: Spec, *, classes: bool, input_shape: Sequence[int] = ()) -> Plan:
+    """How a spec wants to be trained, on samples of such inputs."""
     t = spec.train
     return Plan(
         eta=t.eta,
         schedule=SCHEDULES[t.schedule.type](**t.schedule.settings(t.epochs)),
         epochs=t.epochs,
         batch_size=t.batch_size,
-        shuffle=t.shuffle,
+        shuffle=t.shuffle is not False,
         seed=spec.seed,
         classes=classes,
         early_stop=early_stop_of(spec),
+        block=block_of(math.prod(input_shape)) if t.shuffle == "blocks" else None,
     )
 
 

@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from nncli.core.errors import DataError, SpecError
+from nncli.core.files import is_pattern
 from nncli.core.seeds import Stream, seed_of
+from nncli.core.text import brief
 from nncli.data import ColumnKeys, Data, Pair, Source, load
+from nncli.data.readers.parts import matches
 from nncli.data.readers.read import kind
 from nncli.data.readers.separators import Form
 from nncli.spec import PairSpec, Spec, WeightedLayerSpec
@@ -72,13 +75,29 @@ def _check_files(spec: Spec) -> None:
             names = {("inputs",): table.inputs, ("targets",): table.targets}
         for place, name in names.items():
             # Unlike those of Path, these know no path that is too long to ask for.
-            if isinstance(name, str) and not os.path.isfile(spec.resolve(name)):
+            if not isinstance(name, str) or os.path.isfile(spec.resolve(name)):
+                continue
+            if is_pattern(spec.resolve(name)):
+                message = _why_no_match(spec.resolve(name))
+            else:
                 there = os.path.exists(spec.resolve(name))
                 what = "this is no file:" if there else "there is no file"
                 message = f"{what} {str(spec.resolve(name))!r}; {_path_advice(name)}"
+            if message is not None:
                 problems += spec.error_at(("data", key, *place), message).problems
     if problems:
         raise SpecError(problems)
+
+
+def _why_no_match(pattern: Path) -> str | None:
+    """What is wrong with a pattern that names no file."""
+    try:
+        matches(pattern)
+    except DataError:
+        there = sorted(path.name for path in pattern.parent.glob("*.npy"))
+        holds = f"; there are {brief(', '.join(there))} beside it" if there else ""
+        return f"no file matches {str(pattern)!r}{holds}"
+    return None
 
 
 def _path_advice(name: str) -> str:

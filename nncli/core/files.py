@@ -1,6 +1,7 @@
 """Files that appear whole or not at all, and the pages of mapped ones."""
 
 import errno
+import glob
 import mmap
 import os
 import re
@@ -28,6 +29,23 @@ def file_and_array(path: str) -> tuple[str, str | None]:
     """`w.npz#fc1.weight` as the file and the array in it; other paths as they are, and None."""
     match = _NAMED.fullmatch(path)
     return (match["file"], match["array"]) if match else (path, None)
+
+
+def is_pattern(path: Path) -> bool:
+    """Whether it names files by the wildcards * and ?, and is not the name of one itself."""
+    return ("*" in str(path) or "?" in str(path)) and not os.path.lexists(path)
+
+
+def files_of(pattern: Path) -> list[Path]:
+    """The files that a pattern names, numbers in names by what they are worth: 2 before 10."""
+    # Only * and ? stand for others; brackets are as ordinary in names as letters.
+    found = filter(os.path.isfile, glob.glob(str(pattern).replace("[", "[[]")))
+    return [Path(path) for path in sorted(found, key=_natural)]
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    halves = re.split(r"([0-9]+)", name)
+    return [(int(half), half) if i % 2 else (0, half) for i, half in enumerate(halves)]
 
 
 def is_special(path: Path) -> bool:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nncli.data.preprocessing import Preprocessing
 from nncli.data.readers.arrays import RowFile, release_large
+from nncli.data.readers.parts import Parts
 from nncli.data.samples import Origin, Samples, check_finite
 from nncli.data.scaling import Scaling, blocks
 from nncli.data.targets import Encoding, encode
@@ -51,7 +52,8 @@ def crc_of(array: NDArray[Any], start: int) -> int:
 class Dataset:
     """Some rows of a set of samples, chosen by index: parts of one set share its arrays.
 
-    inputs: N x features or N x channels x rows x columns, the whole set; may be memory-mapped.
+    inputs: N x features or N x channels x rows x columns, the whole set; may be
+        memory-mapped, or `Parts` of several files.
     targets: N x outputs in the type of training, one-hot where there are classes.
     index: which rows of `inputs` belong to this part, ascending.
     scaling: what gathering applies; None where inputs are scaled and of the right type already.
@@ -70,10 +72,11 @@ class Dataset:
     _buffers: tuple[NDArray[Any], NDArray[np.float64]] | None = field(
         default=None, init=False, repr=False
     )
-    _file: RowFile | None = field(default=None, init=False, repr=False)
+    _file: RowFile | Parts | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_file", RowFile.of(self.inputs))
+        file = Parts.of(self.inputs) or RowFile.of(self.inputs)
+        object.__setattr__(self, "_file", file)
         if self.scaling is not None:
             shape = self.inputs.shape[1:]
             block = next(iter(blocks(len(self.inputs), int(np.prod(shape)))))
@@ -177,7 +180,7 @@ def make_dataset(
     # Numbers that were text have the type that all of them need, which one of them may change.
     is_text = samples.inputs_origin.lines is not None
     tally = Tally(np.dtype(np.float64) if is_text else raw.dtype) if with_checksum else None
-    is_mapped = isinstance(raw, np.memmap)
+    is_mapped = isinstance(raw, np.memmap) or Parts.of(raw) is not None
     if is_mapped:
         inputs = raw
         check_inputs(samples, needed, dtype, tally)

@@ -3,9 +3,11 @@
 Nested lists, as a spec may hold them, become arrays here.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -53,12 +55,17 @@ class Origin(NamedTuple):
     """For text with a header: the names of those columns."""
     notes: tuple[str, ...] = ()
     """What reading left out, or took for something that it need not be."""
+    parts: tuple[tuple[int, str], ...] = ()
+    """For several files: the sample that each begins with, and its name."""
 
     def place(self, row: int, value: int = 0) -> str:
         """`data/iris.csv: row 3, column 2 (sepal_width)`, or `x.npy: element [2, 1]`.
 
         `value` counts through the values of sample `row`, whatever shape they have since got.
         """
+        if self.parts:
+            first, name = self.parts[bisect_right(self.parts, row, key=itemgetter(0)) - 1]
+            return Origin(name, self.shape).place(row - first, value)
         if self.lines is None:
             index = (row, *(int(i) for i in np.unravel_index(value, self.shape)))
             return f"{self.name}: element [{', '.join(str(i) for i in index)}]"
@@ -68,10 +75,12 @@ class Origin(NamedTuple):
     @property
     def noun(self) -> str:
         """What `rows` counts."""
+        if self.parts:
+            return "sample"
         return "element" if self.lines is None else "row"
 
     def rows(self, samples: NDArray[np.int64]) -> list[int]:
-        """Where these samples are: lines of a text, indices of an array."""
+        """Where these samples are: lines of a text, else indices, through all files."""
         chosen: list[int] = (samples if self.lines is None else self.lines[samples]).tolist()
         return chosen
 
@@ -96,7 +105,8 @@ class RawColumns(NamedTuple):
 class Samples:
     """Inputs and targets as stored, checked for their number and dimensions only.
 
-    inputs: N x features, or N x channels x rows x columns; any type of number, maybe a memmap.
+    inputs: N x features, or N x channels x rows x columns; any type of number, maybe a memmap,
+        or `Parts` of several files, of which only rows can be asked for.
     targets: N labels (integers or strings), or N x outputs numbers; None where there are none.
     columns: the names of the input columns, where a header gave them.
     raw: the columns that the inputs have still to be made of; `inputs` is N x 0 then.

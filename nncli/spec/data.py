@@ -117,11 +117,13 @@ class PairSpec(Model):
     """Inputs and targets, each a file or lists written here."""
 
     inputs: inline.Inputs = Field(
-        description="A path (.npy, IDX, also .gz), or one row of numbers for each sample.",
+        description="A path (.npy, IDX, also .gz), or .npy files by a pattern (x-*.npy), or one "
+        "row of numbers for each sample.",
         examples=["train-images-idx3-ubyte.gz"],
     )
     targets: inline.Targets = Field(
-        description="A path (.npy, IDX, also .gz), or one label or row of numbers a sample.",
+        description="A path (.npy, IDX, also .gz), or .npy files by a pattern (y-*.npy), or one "
+        "label or row of numbers a sample.",
         examples=["train-labels-idx1-ubyte.gz"],
     )
 
@@ -207,3 +209,9 @@ class DataSpec(Model):
         description="[channels, rows, columns]: how a row of a table becomes an image. By default "
         "as stored.",
     )
+
+    @property
+    def is_several_files(self) -> bool:
+        """Whether the training data are in files that a pattern names."""
+        inputs = self.train.inputs if isinstance(self.train, PairSpec) else self.train
+        return isinstance(inputs, str) and ("*" in inputs or "?" in inputs)

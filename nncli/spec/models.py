@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import (
     BeforeValidator,
     Field,
+    PlainValidator,
     PrivateAttr,
     SerializerFunctionWrapHandler,
     model_serializer,
+    model_validator,
 )
 from pydantic_core import ErrorDetails
 
 from nncli.core.errors import SpecError
-from nncli.core.files import file_and_array
+from nncli.core.files import file_and_array, files_of, is_pattern
 from nncli.core.layouts import Layout
 from nncli.core.text import brief, join_words, quote
 from nncli.nn.costs import COSTS, activations_of
@@ -39,7 +41,15 @@ from nncli.spec.nodes import Problem, SpecSource, ValueOrigin
 from nncli.spec.schedules import SCHEDULES, ConstantSchedule, Schedule
 from nncli.spec.sweep import Sweep
 from nncli.spec.train import ClipSpec, EarlyStopSpec
-from nncli.spec.values import Model, tag, union_by_type, word, wrong
+from nncli.spec.values import (
+    Model,
+    tag,
+    unexpected,
+    union_by_type,
+    unknown_word,
+    word,
+    wrong,
+)
 from nncli.spec.words import KeyPath, describe, look_alikes, nearest, parse_path, suggestion
 
 _COSTS = tuple(dict.fromkeys(row.name for row in COSTS))
@@ -50,6 +60,21 @@ _COST = (
     "What is made small: quadratic, ½‖a − y‖², for any outputs; or cross_entropy, for "
     f"{join_words(activations_of('cross_entropy'))} outputs."
 )
+
+
+def _shuffle(value: Any) -> bool | str:
+    if value == "blocks" or isinstance(value, bool):
+        return bool(value) if isinstance(value, bool) else "blocks"
+    if isinstance(value, str):
+        raise unknown_word(value, ("true", "false", "blocks"))
+    raise unexpected("true, false or blocks", value)
+
+
+Shuffle = Annotated[
+    bool | Literal["blocks"],
+    PlainValidator(_shuffle),
+    values.any_of({"type": "boolean"}, {"const": "blocks"}),
+]
 
 
 class OptimizerSpec(Model):
@@ -137,7 +162,12 @@ class TrainSpec(Model):
         description="Makes gradients smaller that are too large: {norm: 1.0} or {value: 0.5}. By "
         "default they are taken as they are.",
     )
-    shuffle: values.Flag = Field(True, description="Whether each epoch has an order of its own.")
+    shuffle: Shuffle = Field(
+        True,
+        description="Whether each epoch has an order of its own. `blocks` shuffles blocks of "
+        "samples, and the samples of some blocks at a time: files larger than the memory are read "
+        "by stretches. That is also the default where data.train names several files.",
+    )
     threads: values.Threads = Field(
         "auto", description="How many threads share the work. By default as many as are worth it."
     )
@@ -227,6 +257,14 @@ class Spec(Model):
     _folder: Path = PrivateAttr(default_factory=Path)
     _file: Path | None = PrivateAttr(None)
 
+    @model_validator(mode="after")
+    def _several_files_by_blocks(self) -> "Spec":
+        """Training data that several files hold are shuffled by blocks, where nothing is said."""
+        if "shuffle" in self.train.model_fields_set or not self.data.is_several_files:
+            return self
+        train = self.train.model_copy(update={"shuffle": "blocks"})
+        return self.model_copy(update={"train": train})
+
     @property
     def folder(self) -> Path:
         """The folder that relative paths start from."""
@@ -250,7 +288,10 @@ class Spec(Model):
     def files(self) -> list[Path]:
         """The file that it was read from, and those that it names, as seen from here."""
         dump = self.model_dump()
-        named = (self.resolve(file_and_array(x[key])[0]) for x, key in _paths(dump))
+        paths = [self.resolve(file_and_array(x[key])[0]) for x, key in _paths(dump)]
+        named = (
+            file for path in paths for file in (files_of(path) if is_pattern(path) else [path])
+        )
         return [*([] if self._file is None else [self._file]), *named]
 
     def error_at(self, path: KeyPath, message: str) -> SpecError:

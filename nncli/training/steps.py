@@ -28,6 +28,13 @@ PROGRESS_STEPS = 32  # from one call of `progress` to the next
 
 Array = npt.NDArray[Any]
 Rows = npt.NDArray[np.int64]
+BLOCK = 1 << 18  # numbers in the inputs of a block
+WINDOW = 64  # blocks whose samples are mixed
+
+
+def block_of(width: int) -> int:
+    """Of how many samples a block is, by the numbers that the inputs of one have."""
+    return max(1, BLOCK // width)
 
 
 class SampleSet(SampleSource, Protocol):
@@ -58,6 +65,7 @@ class Plan(NamedTuple):
     seed: int
     classes: bool
     early_stop: EarlyStop | None = None
+    block: int | None = None
 
     def fresh(self) -> "Plan":
         """The plan of a training whose schedule has seen no epoch yet."""
@@ -85,7 +93,14 @@ class Plan(NamedTuple):
         if not self.shuffle:
             return index
         seed = seed_of(self.seed, Stream.SHUFFLE, epoch - 1)
-        return np.random.default_rng(seed).permutation(index)
+        rng = np.random.default_rng(seed)
+        if self.block is None:
+            return rng.permutation(index)
+        starts = rng.permutation(np.arange(0, len(index), self.block)).tolist()
+        order = np.concatenate([index[start : start + self.block] for start in starts])
+        for start in range(0, len(order), WINDOW * self.block):
+            rng.shuffle(order[start : start + WINDOW * self.block])
+        return order
 
     def random_seed(self, step: int) -> np.random.SeedSequence:
         """The seed of what layers draw in a step, the first of the training being 1."""

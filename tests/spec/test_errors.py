@@ -151,7 +151,7 @@ TRAIN = {
     "1, got 1",
     "eta: 1, weight_decay: -1": "31: train.weight_decay: expected a number that is not negative, "
     "got -1",
-    "eta: 1, shuffle: 1": "26: train.shuffle: expected true or false, got 1",
+    "eta: 1, shuffle: 1": "26: train.shuffle: expected true, false or blocks, got 1",
     "eta: 1, threads: 0": "26: train.threads: expected auto or a positive integer, got 0",
     "eta: 1, threads: atuo": "26: train.threads: 'atuo' is not known; did you mean 'auto'?",
     "eta: 1, threads: 1000": "26: train.threads: 1000 is too large; the most is 256",

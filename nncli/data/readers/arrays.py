@@ -339,12 +339,13 @@ class RowFile:
         """
         first, last = int(rows[0]), int(rows[-1])
         if last - first == len(rows) - 1 and bool((np.diff(rows) == 1).all()):
-            self._fill(out, first)
+            self.fill(out, first)
         else:
             for row, place in zip(rows.tolist(), out, strict=True):
-                self._fill(place, row)
+                self.fill(place, row)
 
-    def _fill(self, out: NDArray[Any], row: int) -> None:
+    def fill(self, out: NDArray[Any], row: int) -> None:
+        """Writes into `out` what begins with `row`, as many bytes as it takes; see `read`."""
         try:
             done = os.preadv(self.file, [out.data], self.offset + row * self.row)
         except OSError as error:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
-from nncli.core.files import file_and_array
+from nncli.core.files import file_and_array, is_pattern
 from nncli.core.text import count_of, printable, quote, quote_all, sizes
 from nncli.data.columns.choice import ColumnKeys
 from nncli.data.columns.samples import table_samples
@@ -24,6 +24,13 @@ from nncli.data.readers.files import (
     format_of,
     is_gzip,
     start_of,
+)
+from nncli.data.readers.parts import (
+    check_counts,
+    check_pairs,
+    inputs_of_parts,
+    matches,
+    targets_of_parts,
 )
 from nncli.data.readers.rows import read_table
 from nncli.data.readers.sheets import SHEETS, is_sheet
@@ -108,6 +115,8 @@ def member_of(path: Path) -> str | None:
 
 def kind(path: Path, known: str = KNOWN) -> str:
     """`table`, `npz`, `npy` or `idx`, by what the file begins with, and text by its name."""
+    if is_pattern(path):
+        path = matches(path)[0]
     path = Path(file_and_array(str(path))[0])
     name = path.name.lower()
     if is_sheet(path):  # whose first bytes as text are known once all of it is
@@ -170,6 +179,11 @@ def read_pair(
     keys: ColumnKeys | None = None,
     like: Samples | None = None,
 ) -> Samples:
+    patterns = [half for half in pair if isinstance(half, Path) and is_pattern(half)]
+    for pattern in patterns:
+        refuse_other_parts(pattern)
+    if with_targets and len(patterns) == len(pair):
+        check_pairs(*patterns)
     inputs = read_half_inputs(pair.inputs, header, keys, like)
     if not with_targets:
         return inputs
@@ -177,6 +191,12 @@ def read_pair(
         raise DataError(f"{inputs.inputs_origin.name}: has no targets; give targets: ... too")
     if isinstance(pair.targets, Path) and kind(pair.targets) == "table":
         return joined(inputs, *column_targets(pair.targets, header, classes, len(inputs)))
+    if isinstance(pair.targets, Path) and is_pattern(pair.targets):
+        targets, origin = targets_of_parts(
+            pair.targets, lambda path: array_of_targets(*read_array(path, "targets"))
+        )
+        check_counts(inputs, targets, origin)
+        return joined(inputs, targets, origin)
     targets, origin = array_of_targets(*read_array(pair.targets, "targets"))
     if isinstance(pair.targets, list) and classes != "none" and are_large(pair.targets):
         targets = from_list([str(label) for label in pair.targets], "targets")
@@ -205,7 +225,19 @@ def read_half_inputs(
     if isinstance(source, Path) and kind(source) == "table":
         table = read_table(source, header=header, form=None if keys is None else keys.form)
         return table_samples(table, with_targets=False, keys=keys, like=like)
+    if isinstance(source, Path) and is_pattern(source):
+        return inputs_of_parts(source)
     return array_of_inputs(*read_array(source, "inputs"))
+
+
+def refuse_other_parts(pattern: Path) -> None:
+    """Raises DataError where a pattern names files other than .npy."""
+    others = [path for path in matches(pattern) if kind(path) != "npy"]
+    if others:
+        raise DataError(
+            f"{printable(others[0])}: a pattern ({printable(pattern.name)}) names .npy files of "
+            "inputs, and of targets, and this is none; join what it names in one file"
+        )
 
 
 def read_array(source: Path | list[Any], key: str) -> tuple[NDArray[Any], str]:
