@@ -14,8 +14,8 @@ from nncli.app.pipeline import build_layers, place_layers
 from nncli.app.plan import optimizer_links
 from nncli.core.errors import NncliError, RunError, SpecError
 from nncli.core.files import write_whole
-from nncli.core.text import printable
-from nncli.data.readers.named import read_named
+from nncli.core.text import join_words, printable
+from nncli.data.readers.named import READERS, is_named, read_named
 from nncli.inspection.differences import TraceDifference, compare_arrays, compare_traces
 from nncli.inspection.foreign.names import LEFT_OUT, name_arrays
 from nncli.nn.arrays import Array
@@ -32,6 +32,7 @@ from nncli.training.run_files import TRACES
 from nncli.training.trace_file import (
     SUFFIX,
     StepFacts,
+    how_made,
     is_trace_file,
     pack_trace,
     read_stored,
@@ -202,8 +203,9 @@ def diff(
     """
     if os.path.isdir(a) and os.path.isdir(b):
         return _diff_runs(Path(a), Path(b))
-    if not is_trace_file(a) and is_trace_file(b):
-        raise NncliError(f"{printable(a)}: give the trace first: nncli diff {printable(b)} {a}")
+    if is_trace_file(b) and not is_trace_file(a) and is_named(Path(a)):
+        first = f"nncli diff {printable(b)} {printable(a)}"
+        raise NncliError(f"{printable(a)}: give the trace first: {first}")
     left = read_trace(a)
     labels = (printable(Path(a).name), printable(Path(b).name))
     if labels[0] == labels[1]:
@@ -212,6 +214,11 @@ def diff(
         right = read_trace(b)
         step = left.facts.step if left.facts.step == right.facts.step else None
         return compare_traces(left.trace, right.trace, names=labels, step=step)
+    if not is_named(Path(b)):
+        raise NncliError(
+            f"{printable(b)}: is neither a trace nor a file of arrays; {how_made(Path(b))}, and "
+            f"arrays are read from {join_words(READERS)}, or from a folder of .csv files"
+        )
     left_out = {mine for mine, name in (names or {}).items() if name == LEFT_OUT}
     arrays = {key: array for key, array in read_named(Path(b)).items() if key not in left_out}
     settled = {mine: name for mine, name in (names or {}).items() if mine not in left_out}

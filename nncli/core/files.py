@@ -63,6 +63,37 @@ def read_regular(path: Path) -> bytes:
     return path.read_bytes()
 
 
+TRACE, SAFETENSORS = "a trace of a step", "a safetensors file"  # of `kind_of`
+_STARTS = (
+    (b"PK\x03\x04", "a zip archive, as an .npz is"),
+    (b"\x1f\x8b", "gzipped"),
+    (b"\x93NUMPY", "an .npy array"),
+    (b"%PDF", "a PDF"),
+    (b"\x89PNG", "an image"),
+)
+
+
+def kind_of(content: bytes) -> str | None:
+    """What a file is by its first bytes, in words; None: nothing that is known.
+
+    Of a safetensors file the first eight bytes are the length of the JSON that follows.
+    """
+    for start, kind in _STARTS:
+        if content.startswith(start):
+            return kind
+    if content[8:10] == b'{"' and 2 <= int.from_bytes(content[:8], "little") < 2**32:
+        return TRACE if b'"format": "nncli.trace-file/' in content[:400] else SAFETENSORS
+    start = content[:400]
+    if not start:
+        return "empty"
+    try:
+        start.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if len(start) - error.start > 3:  # else a letter was cut in two
+            return None
+    return None if any(c < 32 and c not in b"\t\n\r\f" for c in start) else "text"
+
+
 def write_whole(
     path: Path,
     content: bytes,

@@ -157,6 +157,12 @@ def read_file(path: Path) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
+        from nncli.core.files import TRACE, kind_of
+
+        if (kind := kind_of(data)) not in (None, "text"):
+            takers = "inspect-grad, explain, check, replay and diff take a trace"
+            hint = f"a spec is a YAML file{f'; {takers}' if kind == TRACE else ''}"
+            raise SpecError([f"{label}: is {kind}; {hint}"]) from None
         before = data[: error.start].decode("utf-8")
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
         message = f"not UTF-8 text (byte 0x{data[error.start]:02x}); save the file as UTF-8"

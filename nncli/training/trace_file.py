@@ -4,6 +4,7 @@ Every array is kept to the bit, with a checksum of all of them. The network is n
 spec's, made anew by the reader, which gives its layers here.
 """
 
+import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
@@ -14,7 +15,7 @@ import numpy as np
 
 from nncli.core import safetensors_format
 from nncli.core.errors import DamagedError, Malformed, RunError, why_damaged
-from nncli.core.files import read_regular, reason
+from nncli.core.files import TRACE, kind_of, read_regular, reason
 from nncli.core.jsons import from_json, to_json
 from nncli.core.text import printable, quote
 from nncli.nn.arrays import Array
@@ -22,6 +23,7 @@ from nncli.nn.costs import Cost
 from nncli.nn.layers import Placed
 from nncli.nn.links import Link
 from nncli.nn.trace import LayerTrace, Trace
+from nncli.training.run_files import TRACES, is_run_folder
 
 FORMAT, VERSION = "nncli.trace-file/", 1
 SUFFIX = ".trace"
@@ -117,15 +119,20 @@ def read_stored(path: Path) -> StoredTrace:
         RunError: it is no trace, or of another version. DamagedError: it is not as it was written.
     """
     name = printable(path)
+    if os.path.isdir(path):
+        raise RunError(f"{name}: {refused_as('a folder', path)}")
     try:
         content = read_regular(path)
     except OSError as error:
         raise RunError(f"{name}: cannot be read: {reason(error)}") from error
+    kind = kind_of(content)
+    if kind != TRACE and (kind is not None or not is_trace_file(path)):
+        raise RunError(f"{name}: {refused_as(kind, path)}")
     try:
         arrays, metadata = safetensors_format.unpack(content)
         form = metadata.get("format", "")
         if not form.startswith(FORMAT):
-            raise RunError(f"{name}: is no trace: inspect-grad --save writes one")
+            raise RunError(f"{name}: {refused_as(kind, path)}")
         if form != f"{FORMAT}{VERSION}":
             raise RunError(
                 f"{name}: is a trace of version {quote(form.removeprefix(FORMAT))}, and {VERSION} "
@@ -147,6 +154,23 @@ def read_stored(path: Path) -> StoredTrace:
         return StoredTrace(_text(about["name"], 1000), facts, about, arrays)
     except DAMAGE as error:
         raise DamagedError(f"{name}: is damaged: {why_damaged(error)}") from error
+
+
+def refused_as(kind: str | None, path: Path) -> str:
+    """Why a file, of a kind that `kind_of` says, is no trace, and how one is made."""
+    what = f"but {kind}" if kind is not None else f"nor called FILE{SUFFIX}"
+    return f"is no trace, {what}; {how_made(path)}"
+
+
+def how_made(path: Path) -> str:
+    """How a trace is made of what is at a path, or where those of a run are."""
+    name = printable(path)
+    if os.path.isdir(path):
+        kept = sorted((path / TRACES).glob(f"*{SUFFIX}"))
+        if kept:
+            return f"its traces are in {name}/{TRACES}, the first is {printable(kept[0])}"
+    is_source = is_run_folder(path) or path.suffix.lower() in (".yaml", ".yml")
+    return f"nncli inspect-grad {name if is_source else 'SPEC'} --save FILE{SUFFIX} writes one"
 
 
 def _text(value: Any, longest: int) -> str:

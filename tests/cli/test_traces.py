@@ -238,7 +238,9 @@ def test_damage_is_told(tmp_path: Path) -> None:
     damages: dict[str, Callable[[], object]] = {
         "their checksum differs": lambda: path.write_bytes(whole[:-1] + b"\1"),
         "is a trace of version '2', and 1 is": lambda: rewritten(path, format="nncli.trace-file/2"),
-        "is no trace: inspect-grad --save writes one": lambda: rewritten(path, format="other"),
+        "is no trace, but a safetensors file; nncli inspect-grad SPEC --save": lambda: rewritten(
+            path, format="other"
+        ),
         "is damaged": lambda: path.write_bytes(whole[: len(whole) // 2]),
         "it is no JSON": lambda: rewritten(path, about="{"),
         "it holds no 'spec'": lambda: rewritten(path, about="{}"),
@@ -248,6 +250,59 @@ def test_damage_is_told(tmp_path: Path) -> None:
         change()
         with pytest.raises(NncliError, match=message):
             read_trace(path)
+
+
+def test_what_is_no_trace_is_told_as_what_it_is(nncli: Run, tmp_path: Path) -> None:
+    saved(TWO, tmp_path / "a.trace")
+    words = ("--epochs", "1", "--out", "run", "--trace", "steps=2", "--tables", "none")
+    assert nncli("train", IRIS, *words).status == 0
+    (tmp_path / "xor.yaml").write_text("name: ξ\n")
+    (tmp_path / "rows.csv").write_text("1,2\n")
+    np.savez(tmp_path / "m.npz", x=np.zeros(3))
+    (tmp_path / "z.trace").write_bytes((tmp_path / "m.npz").read_bytes())
+    (tmp_path / "empty.trace").write_bytes(b"")
+    (tmp_path / "x.bin").write_bytes(b"\xff\x00\x01\xfe\xff\x00")
+    (tmp_path / "folder").mkdir()
+    makes = "nncli inspect-grad SPEC --save FILE.trace writes one"
+    for file, says in {
+        "xor.yaml": "but text; nncli inspect-grad xor.yaml --save FILE.trace writes one",
+        "rows.csv": f"but text; {makes}",
+        "m.npz": f"but a zip archive, as an .npz is; {makes}",
+        "z.trace": f"but a zip archive, as an .npz is; {makes}",
+        "empty.trace": f"but empty; {makes}",
+        "x.bin": f"nor called FILE.trace; {makes}",
+        "folder": f"but a folder; {makes}",
+        "run": "but a folder; its traces are in run/traces, the first is run/traces/step-00000002",
+        "run/checkpoint.safetensors": f"but a safetensors file; {makes}",
+    }.items():
+        done = nncli("replay", file)
+        assert (done.status, done.err.startswith(f"nncli: {file}: is no trace, {says}")) == (
+            2,
+            True,
+        )
+    for words, says in (
+        (
+            ("diff", "a.trace", "xor.yaml"),
+            "xor.yaml: is neither a trace nor a file of arrays; nncli",
+        ),
+        (("diff", "a.trace", "run"), "run: is neither a trace nor a file of arrays; its traces"),
+        (("diff", "xor.yaml", "a.trace"), "xor.yaml: is no trace, but text"),
+        (("diff", "rows.csv", "a.trace"), "give the trace first: nncli diff a.trace rows.csv"),
+        (
+            ("show", "a.trace"),
+            "a.trace: is a trace of a step; a spec is a YAML file; inspect-grad,",
+        ),
+        (("inspect-grad", "m.npz"), "m.npz: is a zip archive, as an .npz is; a spec is a YAML"),
+    ):
+        done = nncli(*words)
+        assert (done.status, says in done.err) == (2, True), done.err
+
+
+def test_a_step_of_a_momentum_s_training_is_checked_by_its_own_trace(
+    nncli: Run, tmp_path: Path
+) -> None:
+    saved(CONFIGS / "xor.yaml", tmp_path / "a.trace")
+    assert nncli("check", CONFIGS / "xor.yaml", "a.trace").status == 0
 
 
 def test_no_damage_gets_past_the_messages(tmp_path: Path) -> None:

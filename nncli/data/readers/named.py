@@ -33,6 +33,13 @@ DEEPEST = 16  # mappings within mappings
 TABLES = (".csv", ".tsv", ".txt", ".npy")
 
 
+def is_named(path: Path) -> bool:
+    """Whether a path is, by its name, one of those that `read_named` reads; or is not there."""
+    if os.path.isdir(path):
+        return any(entry.suffix.lower() in TABLES for entry in path.iterdir())
+    return path.suffix.lower() in READERS or not os.path.exists(path)
+
+
 def read_named(path: Path) -> Arrays:
     """The arrays of a file or a folder, by name, all of finite numbers.
 
@@ -152,6 +159,8 @@ def _read_trace(path: Path) -> Arrays:
     for name, array in safetensors_format.read(path)[0].items():
         layer, *parts = name.split(".")
         match parts:
+            case ["optimizer", _, kept] if kept.endswith("_before"):
+                pass  # what the step starts from
             case ["optimizer", key, kept]:
                 found[f"{layer}.{key}_{kept}"] = array
             case ["recorded", key]:
