@@ -280,7 +280,7 @@ def test_what_is_no_trace_is_told_as_what_it_is(nncli: Run, tmp_path: Path) -> N
             2,
             True,
         )
-    for words, says in (
+    for given, says in (
         (
             ("diff", "a.trace", "xor.yaml"),
             "xor.yaml: is neither a trace nor a file of arrays; nncli",
@@ -294,7 +294,7 @@ def test_what_is_no_trace_is_told_as_what_it_is(nncli: Run, tmp_path: Path) -> N
         ),
         (("inspect-grad", "m.npz"), "m.npz: is a zip archive, as an .npz is; a spec is a YAML"),
     ):
-        done = nncli(*words)
+        done = nncli(*given)
         assert (done.status, says in done.err) == (2, True), done.err
 
 
