@@ -129,7 +129,7 @@ def epoch_time(samples: int, units: tuple[int, ...], batch_size: int) -> tuple[f
     inputs, targets = rng.random((samples, units[0]), np.float32), np.zeros((samples, units[-1]))
     part = Dataset(inputs, targets.astype("f"), np.arange(samples))
     net = build_network(dense(*units[1:]), (units[0],), "quadratic", np.float32, rng)
-    plan = Plan(0.1, Constant(), 4, batch_size, True, 0, False)
+    plan = Plan(0.1, Constant(), 4, batch_size, True, 0, "numbers")
     few = Dataset(part.inputs, part.targets, part.index[:1])
     times = [
         event.train_seconds

@@ -110,7 +110,7 @@ def plan(workload: Workload) -> Plan:
         batch_size=workload.batch_size,
         shuffle=True,
         seed=0,
-        classes=True,
+        reading="classes",
     )
 
 

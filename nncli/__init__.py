@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from nncli.app.conv import conv
     from nncli.app.diagnose import diagnose
     from nncli.app.evaluate import evaluate
+    from nncli.app.evaluation_records import Evaluated, Prediction
     from nncli.app.explain import explain
     from nncli.app.export import export
     from nncli.app.init import draft, init
@@ -57,9 +58,7 @@ if TYPE_CHECKING:
         Comparison,
         Diagnosis,
         Draft,
-        Evaluated,
         Exported,
-        Prediction,
         Prepared,
         Shown,
         SpecListing,
@@ -163,8 +162,8 @@ _HOME = {
     "Draft": "nncli.app.records",
     "draft": "nncli.app.init",
     "init": "nncli.app.init",
-    "Evaluated": "nncli.app.records",
-    "Prediction": "nncli.app.records",
+    "Evaluated": "nncli.app.evaluation_records",
+    "Prediction": "nncli.app.evaluation_records",
     "Predictions": "nncli.app.predict",
     "Prepared": "nncli.app.records",
     "Spec": "nncli.spec",

@@ -29,7 +29,8 @@ ARROWS = {  # room: what it may import besides the standard library
     "render": {
         *{"rich", "numpy", "nncli.core", "nncli.nn", "nncli.training", "nncli.inspection"},
         *{"nncli.filtering", "nncli.render", "nncli.app.records"},
-        *{"nncli.app.report_records", "nncli.app.summary_records", "nncli.app.sweep_records"},
+        *{"nncli.app.evaluation_records", "nncli.app.report_records"},
+        *{"nncli.app.summary_records", "nncli.app.sweep_records"},
     },
     "app": {
         *{"numpy", "nncli.core", "nncli.app", "nncli.spec", "nncli.data", "nncli.training"},

@@ -58,7 +58,7 @@ class Copies:
         """weight_files: whether the files that the spec names for its first weights are there."""
         self.prepared = prepared
         self.weight_files = weight_files
-        self.classes = prepared.plan.classes
+        self.classes = prepared.is_one_hot
         self.extent = self._extent()
 
     def _extent(self) -> Extent:
@@ -145,7 +145,11 @@ class Copies:
             train = replace(train, index=self._rows(cure, train))
             if held is not None and self.extent.is_own_held and cure.remedy == "leave_out":
                 held = replace(held, index=self._rows(cure, held))
-        plan = make_plan(spec, classes=self.classes, input_shape=self.prepared.data.input_shape)
+        plan = make_plan(
+            spec,
+            reading=self.prepared.plan.reading,
+            input_shape=self.prepared.data.input_shape,
+        )
         plan = plan._replace(epochs=min(plan.epochs, self.extent.epochs))
         train = _without_rest(train, plan.batch_size, smallest_batch(network.layers))
         trainer = Trainer(network, Optimizer(network, optimizer_links(spec)), plan, train, held)
@@ -209,9 +213,8 @@ def states_of(
 
 
 def result_on(network: Network, samples: Dataset, *, classes: bool) -> Result:
-    outputs = [
-        step.outputs.copy() for _, step, _ in Evaluator(network, samples, classes=False).blocks()
-    ]
+    evaluator = Evaluator(network, samples, reading="numbers")
+    outputs = [step.outputs.copy() for _, step, _ in evaluator.blocks()]
     return result_of(np.concatenate(outputs), samples.targets[samples.index], classes=classes)
 
 

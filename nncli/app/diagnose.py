@@ -96,7 +96,7 @@ BRIEF_SAMPLES, BRIEF_STATES = 500, 64  # that the end of a training is judged by
 
 def first_states(prepared: Prepared) -> tuple[LayerState, ...]:
     """The layers before the first step of a training, for `brief_diagnosis`."""
-    classes = prepared.plan.classes
+    classes = prepared.is_one_hot
     return states_of(prepared.network, prepared.data.train, classes=classes, most=BRIEF_STATES)
 
 
@@ -165,12 +165,12 @@ def _diagnosis_of(
     train = some_of(prepared.data.train, BRIEF_SAMPLES)
     evidence = Evidence(
         settings_of(prepared),
-        data_facts(*inputs_of(train), classes=prepared.plan.classes)._replace(
+        data_facts(*inputs_of(train), classes=prepared.is_one_hot)._replace(
             samples=len(prepared.data.train)
         ),
         start,
         _course_of(prepared, history, origin),
-        brief_baselines(train.targets[train.index], classes=prepared.plan.classes),
+        brief_baselines(train.targets[train.index], classes=prepared.is_one_hot),
     )
     suspected = suspects(evidence)
     held = prepared.data.validation
@@ -186,7 +186,7 @@ def _diagnosis_of(
 
 def _course_of(prepared: Prepared, history: History, origin: Mapping[str, Any] | None) -> Course:
     """A training that has come to its end; `prepared` has the network, `origin` a divergence's."""
-    classes, data = prepared.plan.classes, prepared.data
+    classes, data = prepared.is_one_hot, prepared.data
     costs, held_costs = (
         tuple(x for x in history.column(key) if x is not None)
         for key in ("train_cost", "validation_cost")

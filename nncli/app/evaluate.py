@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
+from nncli.app.evaluation_records import Evaluated, WorstSample
 from nncli.app.opening import OpenedRun, open_run
-from nncli.app.records import Evaluated, WorstSample
 from nncli.app.sources import load_data, source_of
 from nncli.core.errors import DataError, SpecError
 from nncli.core.text import printable
 from nncli.data import Dataset, Pair, read_measured
 from nncli.nn.arrays import Array
+from nncli.nn.reading import class_indices
 from nncli.training.best import Which
 from nncli.training.evaluate import Assessment, Outcome, assess
 from nncli.training.run_data import other_values
@@ -44,9 +45,9 @@ def evaluate(
     """
     run = run if isinstance(run, OpenedRun) else open_run(run, weights)
     part, samples = _given(run, data, targets) if data is not None else _own(run)
-    classes = run.preprocessing.classes is not None
+    reading = run.preprocessing.reading
     with run.start_workers() as workers:
-        assessment = assess(run.network, samples, classes=classes, worst=worst, workers=workers)
+        assessment = assess(run.network, samples, reading=reading, worst=worst, workers=workers)
     return Evaluated(
         run=run.path,
         name=run.spec.name,
@@ -130,4 +131,4 @@ def _worst(run: OpenedRun, samples: Dataset, outcome: Outcome) -> WorstSample:
 
 def _class(run: OpenedRun, outputs: Array) -> str | None:
     classes = run.preprocessing.classes
-    return None if classes is None else classes[int(outputs.argmax())]
+    return None if classes is None else classes[int(class_indices(outputs[None])[0])]

@@ -196,7 +196,7 @@ def _check_outputs(folder: Path, preprocessing: Preprocessing, network: Network)
     (outputs,) = network.output_shape
     for count in (
         preprocessing.outputs,
-        outputs if preprocessing.classes is None else len(preprocessing.classes),
+        outputs if preprocessing.encoding is None else preprocessing.encoding.outputs,
     ):
         if count != outputs:
             raise RunError(

@@ -66,7 +66,7 @@ def prepare(spec: Spec, *, weight_files: bool = True, data: Data | None = None) 
     unplaced = mistakes.of(lambda: build_layers(spec, weight_files=weight_files))
     data = data or mistakes.of(lambda: load_data(spec))
     if data is not None:
-        mistakes.of(lambda: check_conditions(spec, classes=data.classes is not None))
+        mistakes.of(lambda: check_conditions(spec, classes=data.reading != "numbers"))
     if weight_files:  # a run that has begun goes on as it was
         mistakes.of(lambda: check_keys(spec))
     if data is not None:
@@ -89,7 +89,7 @@ def prepare(spec: Spec, *, weight_files: bool = True, data: Data | None = None) 
     has_file = weight_files and spec.train.init_from is not None
     initial = load_initial_weights(spec, network) if has_file else None
     notes = (*data.notes, *shape_notes(spec, layers), *schedule_notes(spec))
-    plan = make_plan(spec, classes=data.classes is not None, input_shape=data.input_shape)
+    plan = make_plan(spec, reading=data.reading, input_shape=data.input_shape)
     links, conditions = optimizer_links(spec), conditions_of(spec)
     return Prepared(spec, data, network, plan, links, initial, notes, conditions)
 

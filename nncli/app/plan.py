@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from nncli.core.reading import Reading
 from nncli.data import Data
 from nncli.nn.links import Link
 from nncli.nn.optimizers import chain_of
@@ -13,8 +14,8 @@ from nncli.training.best import EarlyStop
 from nncli.training.steps import Plan, block_of
 
 
-def make_plan(spec: Spec, *, classes: bool, input_shape: Sequence[int] = ()) -> Plan:
-    """How a spec wants to be trained, on samples of such inputs."""
+def make_plan(spec: Spec, *, reading: Reading, input_shape: Sequence[int] = ()) -> Plan:
+    """How a spec wants to be trained, on samples of such inputs, with targets to be read so."""
     t = spec.train
     return Plan(
         eta=t.eta,
@@ -23,7 +24,7 @@ def make_plan(spec: Spec, *, classes: bool, input_shape: Sequence[int] = ()) -> 
         batch_size=t.batch_size,
         shuffle=t.shuffle is not False,
         seed=spec.seed,
-        classes=classes,
+        reading=reading,
         early_stop=early_stop_of(spec),
         block=block_of(math.prod(input_shape)) if t.shuffle == "blocks" else None,
     )
@@ -65,7 +66,7 @@ def _check_metric(spec: Spec, data: Data, place: tuple[str, ...], metric: str) -
             f"{metric} needs data to validate on; data.validation: 0.2 holds a fifth of the "
             "training data back, metric: train_cost does without",
         )
-    if metric == "validation_accuracy" and data.classes is None:
+    if metric == "validation_accuracy" and data.reading == "numbers":
         raise spec.error_at(
             place,
             "validation_accuracy needs classes, and the targets are numbers; "

@@ -7,8 +7,8 @@ from typing import IO
 
 import numpy as np
 
+from nncli.app.evaluation_records import Prediction
 from nncli.app.opening import OpenedRun, open_run
-from nncli.app.records import Prediction
 from nncli.core.errors import DataError
 from nncli.data import Inputs, read_inputs
 from nncli.nn.arrays import Array
@@ -51,7 +51,9 @@ class Predictions:
     def prediction(self, outputs: Array) -> Prediction:
         preprocessing = self.run.preprocessing
         outputs = preprocessing.in_own_units(outputs)
-        return Prediction(outputs, preprocessing.output_names, preprocessing.classes)
+        return Prediction(
+            outputs, preprocessing.output_names, preprocessing.classes, preprocessing.reading
+        )
 
 
 def predict(
@@ -72,7 +74,9 @@ def predict(
     predictions = predict_blocks(run, inputs, weights=weights)
     outputs = np.concatenate([block.outputs for block in predictions])
     preprocessing = predictions.run.preprocessing
-    return Prediction(outputs, preprocessing.output_names, preprocessing.classes)
+    return Prediction(
+        outputs, preprocessing.output_names, preprocessing.classes, preprocessing.reading
+    )
 
 
 def predict_blocks(

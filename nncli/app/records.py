@@ -1,6 +1,7 @@
 """What the commands return: records of data, without any function that makes one.
 
-They, `report_records` and `summary_records` are all that `nncli.render` knows of this package.
+They, `evaluation_records`, `report_records` and `summary_records` are all that `nncli.render` knows
+of this package.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from nncli.spec import Spec, ValueOrigin
     from nncli.training.best import UsedWeights
     from nncli.training.conditions import Condition
-    from nncli.training.evaluate import Assessment, Evaluation
+    from nncli.training.evaluate import Evaluation
     from nncli.training.history import Epoch, History
     from nncli.training.steps import Plan
     from nncli.training.tallies import Outcome
@@ -71,6 +72,11 @@ class Prepared(NamedTuple):
     initial: InitialWeights | None = None
     notes: tuple[str, ...] = ()
     conditions: tuple[Condition, ...] = ()
+
+    @property
+    def is_one_hot(self) -> bool:
+        """Whether targets are classes, of which each has an output."""
+        return self.plan.reading == "classes" and self.data.outputs > 1
 
 
 @dataclass(frozen=True)
@@ -175,86 +181,6 @@ class ExplainedFilter(NamedTuple):
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> MimeBundle:
         return mime_bundle(self)
-
-
-class WorstSample(NamedTuple):
-    """A sample that the network does badly on.
-
-    Attributes:
-        sample: its number in the data, from 0.
-        line: its line in a table's file, from 1; None where the data are no table.
-        cost: its C_x.
-        target, predicted: classes by name; None where targets are plain numbers.
-        targets, outputs: y and a.
-        inputs: as the data have them, before scaling.
-    """
-
-    sample: int
-    line: int | None
-    cost: float
-    target: str | None
-    predicted: str | None
-    targets: Array
-    outputs: Array
-    inputs: Array
-
-
-class Evaluated(NamedTuple):
-    """A run's network measured on some samples.
-
-    Attributes:
-        run: its folder, and its name.
-        used: which of its weights it has.
-        part: which data: `test`, `validation` or `train` of the run's own, or `data` that were
-            given; `source` is the file of the inputs.
-        cost_name: quadratic or cross_entropy.
-        classes: their names; None where targets are plain numbers.
-        outputs: the names of the outputs.
-        assessment: the numbers.
-        worst: the samples of the largest C_x, the largest first.
-        notes: what reading the samples left out, or took for something that it need not be.
-    """
-
-    run: Path
-    name: str
-    used: UsedWeights
-    part: str
-    source: str
-    cost_name: str
-    classes: tuple[str, ...] | None
-    outputs: tuple[str, ...]
-    assessment: Assessment
-    worst: tuple[WorstSample, ...]
-    notes: tuple[str, ...] = ()
-
-    @property
-    def epoch(self) -> int:
-        """How many epochs it was trained."""
-        return self.used.epoch
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> MimeBundle:
-        return mime_bundle(self)
-
-
-class Prediction(NamedTuple):
-    """Outputs of a network.
-
-    Attributes:
-        outputs: samples x outputs, as the last layer gives them.
-        names: of the outputs: the classes, or the target columns.
-        classes: the names of the classes; None where the targets were plain numbers.
-    """
-
-    outputs: Array
-    names: tuple[str, ...]
-    classes: tuple[str, ...] | None
-
-    @property
-    def labels(self) -> list[str] | None:
-        """The class of each sample's largest output; None where there are no classes."""
-        if self.classes is None:
-            return None
-        return [self.classes[k] for k in self.outputs.argmax(axis=1).tolist()]
 
 
 class ComparedRun(NamedTuple):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nncli.core.notebooks import MimeBundle, mime_bundle
 
 if TYPE_CHECKING:
-    from nncli.app.records import ComparedRun, Comparison, Diagnosis, Evaluated
+    from nncli.app.evaluation_records import Evaluated
+    from nncli.app.records import ComparedRun, Comparison, Diagnosis
     from nncli.app.summary_records import Summary
     from nncli.training.checkpoint import RunIdentity
 

@@ -272,7 +272,7 @@ def _rising_rate(own: Spec, prepared: Prepared, point: ResumePoint) -> Iterator[
         return
     if getattr(settings.schedule, "t_max", None) is not None:
         return  # it rises behind t_max, whatever the epochs: said of every training
-    planned = make_plan(own, classes=False)
+    planned = make_plan(own, reading="numbers")
     before, after = planned.eta_in(done), prepared.plan.eta_in(done + 1)
     if after > before and after > planned.eta_in(done + 1):
         yield (

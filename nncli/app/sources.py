@@ -13,6 +13,7 @@ from nncli.data import ColumnKeys, Data, Pair, Source, load
 from nncli.data.readers.parts import matches
 from nncli.data.readers.read import kind
 from nncli.data.readers.separators import Form
+from nncli.nn.activations import ACTIVATIONS
 from nncli.spec import PairSpec, Spec, WeightedLayerSpec
 from nncli.spec.columns import SEPARATOR_OF, normal
 
@@ -49,9 +50,18 @@ def load_data(spec: Spec) -> Data:
         scale=d.scale,
         target_scale=d.target_scale,
         shape=d.shape,
+        has_one_output=has_one_output(spec),
         dtype=np.dtype(spec.dtype),
         seed=seed_of(spec.seed, Stream.SPLIT),
     )
+
+
+def has_one_output(spec: Spec) -> bool:
+    """Whether the network's one unit can say of two classes which it is."""
+    last = spec.network[-1]
+    if not isinstance(last, WeightedLayerSpec) or getattr(last, "units", 0) != 1:
+        return False
+    return ACTIVATIONS[last.activation].elementwise
 
 
 def column_keys(spec: Spec) -> ColumnKeys:

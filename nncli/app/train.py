@@ -223,8 +223,8 @@ def run_to_end(
             )
             if test is not None:
                 last = choose_weights(trainer.state(), "last")
-                classes = prepared.plan.classes
-                evaluator = Evaluator(network, test, classes=classes, workers=workers)
+                reading = prepared.plan.reading
+                evaluator = Evaluator(network, test, reading=reading, workers=workers)
                 chosen.put_into(network)
                 training = replace(training, test=evaluator())
                 last.put_into(network)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nncli.core.reading import Reading
 from nncli.data.preprocessing import Preprocessing
 from nncli.data.readers.arrays import RowFile, release_large
 from nncli.data.readers.parts import Parts
@@ -137,8 +138,13 @@ class Data(NamedTuple):
 
     @property
     def classes(self) -> tuple[str, ...] | None:
-        """Their names in the order of the outputs; None where targets are plain numbers."""
+        """Their names in the order of the outputs; None where targets are labels or numbers."""
         return self.preprocessing.classes
+
+    @property
+    def reading(self) -> Reading:
+        """What targets say of a sample."""
+        return self.preprocessing.reading
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -136,7 +136,7 @@ def later_samples(
         table,
         inputs,
         targets,
-        preprocessing.classes or "none",
+        preprocessing.label_names or "none",
         hint="",
         rules=preprocessing.rules,
         is_later=True,
@@ -194,7 +194,7 @@ def read_measured(preprocessing: Preprocessing, source: Source, dtype: DType) ->
     if isinstance(source, Path) and kind(source) == "table":
         samples = measured_table(preprocessing, source)
     elif isinstance(source, Pair) or kind(source) == "npz":
-        samples = read_source(source, classes=preprocessing.classes or "none")
+        samples = read_source(source, classes=preprocessing.label_names or "none")
     else:
         raise DataError(
             f"{printable(source)}: holds inputs alone; give the file of their targets too "

@@ -21,7 +21,7 @@ from nncli.data.readers.read import read_source
 from nncli.data.readers.tables import Target, is_number
 from nncli.data.samples import Pair, Samples, Source, is_reshape, rearranged
 from nncli.data.scaling import Scale, fit_scaling, fit_target_scaling
-from nncli.data.targets import Classes, Encoding, fit_encoding, labels_of
+from nncli.data.targets import Classes, Encoding, fit_encoding, labels_of, reading_of_columns
 
 
 def load(
@@ -36,12 +36,14 @@ def load(
     scale: Scale = "none",
     target_scale: Scale = "none",
     shape: tuple[int, int, int] | None = None,
+    has_one_output: bool = False,
     dtype: np.dtype[Any],
     seed: np.random.SeedSequence,
 ) -> Data:
     """Reads, splits, encodes and scales; the same seed gives the same split.
 
     validation: a share of `train` to hold back (by class where there are classes), or a source.
+    has_one_output: whether the network has, so that two classes are one target of 0 or 1.
     keys: what is said of a table's columns; what is not is found out from the whole of `train`.
     The scaling and the rules of columns are fitted on the training part, the list of classes on
     the whole of `train`.
@@ -58,7 +60,9 @@ def load(
     read = partial(read_part, target=target, header=header, shape=shape, keys=keys)
     samples = read("train", train, classes)
     with attribute_errors_to("train", train):
-        encoding = fit_encoding(samples, classes)
+        encoding = fit_encoding(
+            samples, classes, has_one_output=has_one_output and target_scale == "none"
+        )
     known = classes_of_others(samples, classes, encoding)
     further = {key: read(key, source, known, like=samples) for key, source in others.items()}
     for key, other in further.items():
@@ -88,6 +92,8 @@ def load(
     with attribute_errors_to("train", train):
         whole = encode(samples)
     outputs = whole.targets.shape[1]
+    is_plain = encoding is not None or classes == "none" or target_scaling is not None
+    columns_reading = "numbers" if is_plain else reading_of_columns(whole.targets)
     parts: dict[str, Dataset] = {}
     for key, other in further.items():
         with attribute_errors_to(key, others[key]):
@@ -102,7 +108,15 @@ def load(
         validation=parts.get("validation"),
         test=parts.get("test"),
         preprocessing=preprocessing_of(
-            samples, encoding, scaling, outputs, columns, rules, target_scaling, form
+            samples,
+            encoding,
+            scaling,
+            outputs,
+            columns,
+            rules,
+            target_scaling,
+            form,
+            columns_reading,
         ),
         found=tuple(notes_of_rules(samples.inputs_origin.name, rules or ())),
     )

@@ -5,13 +5,14 @@ With it, samples are read for a trained network where the training data are long
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.errors import DataError, Malformed
 from nncli.core.jsons import to_json
+from nncli.core.reading import Reading
 from nncli.core.text import count_of, nearest, printable, quote_all, sizes
 from nncli.data.columns.kept import rule_from
 from nncli.data.columns.kinds import Rule, names_of
@@ -45,6 +46,7 @@ class Preprocessing(NamedTuple):
     ignored: columns that are left out, by name or by index from 0.
     target_scaling: that of the targets; None where the network has them as they are.
     form: how tables are written, where the spec said so.
+    columns_reading: what several target columns of 0 and 1 are, which have no encoding.
     """
 
     input_shape: tuple[int, ...]
@@ -58,10 +60,26 @@ class Preprocessing(NamedTuple):
     ignored: tuple[str | int, ...] = ()
     target_scaling: Scaling | None = None
     form: Form | None = None
+    columns_reading: Reading = "numbers"
+
+    @property
+    def reading(self) -> Reading:
+        """What targets and outputs say of a sample."""
+        return self.columns_reading if self.encoding is None else "classes"
 
     @property
     def classes(self) -> tuple[str, ...] | None:
-        """Their names in the order of the outputs; None where targets are plain numbers."""
+        """Their names in the order of the outputs; None where targets are labels or numbers.
+
+        Two classes may have one output, that of the second.
+        """
+        if self.encoding is not None:
+            return self.encoding.classes
+        return self.output_names if self.columns_reading == "classes" else None
+
+    @property
+    def label_names(self) -> tuple[str, ...] | None:
+        """What a single target column holds; None where it is not one of classes."""
         return None if self.encoding is None else self.encoding.classes
 
     def in_own_units(self, outputs: NDArray[Any]) -> NDArray[Any]:
@@ -83,7 +101,8 @@ class Preprocessing(NamedTuple):
     @property
     def output_names(self) -> tuple[str, ...]:
         """The classes, or the target columns; `output_0` and so on where they have no names."""
-        names = self.classes or self.targets or ()
+        encoding = self.encoding
+        names = (self.targets if encoding is None else encoding.output_names) or ()
         if len(names) == self.outputs:
             return names
         return tuple(f"output_{k}" for k in range(self.outputs))
@@ -182,13 +201,17 @@ class Preprocessing(NamedTuple):
             "columns": self.columns and list(self.columns),
             "target_columns": self.targets and list(self.targets),
             "target_positions": list(self.positions),
-            "classes": self.classes and list(self.classes),
+            "classes": self.label_names and list(self.label_names),
             "classes_by_index": self.encoding is not None and self.encoding.by_index,
             **_plain_scaling(self.scaling),
         }
         # Written where they say something alone: older runs have no such keys.
         if self.rules is not None:
             plain["rules"] = [rule.as_plain() for rule in self.rules]
+        if self.encoding is not None and self.encoding.is_binary:
+            plain["one_output"] = True
+        if self.columns_reading != "numbers":
+            plain["columns_reading"] = self.columns_reading
         if self.ignored:
             plain["ignored"] = list(self.ignored)
         if self.target_scaling is not None:
@@ -211,6 +234,7 @@ def preprocessing_of(
     rules: tuple[Rule, ...] | None,
     target_scaling: Scaling | None,
     form: Form | None,
+    columns_reading: Reading,
 ) -> Preprocessing:
     """What the training samples settle; `columns` are the names of those they were made of."""
     inputs, targets = samples.inputs_origin, samples.targets_origin
@@ -232,6 +256,7 @@ def preprocessing_of(
         samples.ignored,
         target_scaling,
         form,
+        columns_reading,
     )
 
 
@@ -248,7 +273,9 @@ def preprocessing_from(plain: Mapping[str, Any]) -> Preprocessing:
     return Preprocessing(
         shape,
         outputs,
-        None if classes is None else Encoding(classes, plain["classes_by_index"] is True),
+        None
+        if classes is None
+        else Encoding(classes, plain["classes_by_index"] is True, plain.get("one_output") is True),
         _scaling(plain, shape),
         _names(plain, "columns"),
         _names(plain, "target_columns"),
@@ -257,6 +284,7 @@ def preprocessing_from(plain: Mapping[str, Any]) -> Preprocessing:
         _ignored(plain),
         _scaling(plain, (outputs,), "target_") if "target_offset" in plain else None,
         _form(plain),
+        _columns_reading(plain),
     )
 
 
@@ -267,6 +295,13 @@ def _form(plain: Mapping[str, Any]) -> Form | None:
     if separator not in (None, " ", *SEPARATORS) or decimal not in (None, ".", ","):
         raise _damaged("form", plain["form"], "a separator and a mark of decimals")
     return Form(separator, decimal)
+
+
+def _columns_reading(plain: Mapping[str, Any]) -> Reading:
+    reading = plain.get("columns_reading", "numbers")
+    if reading not in get_args(Reading):
+        raise _damaged("columns_reading", reading, "classes or labels")
+    return reading  # type: ignore[no-any-return]
 
 
 def _rules(plain: Mapping[str, Any], shape: tuple[int, ...]) -> tuple[Rule, ...] | None:

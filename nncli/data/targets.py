@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
+from nncli.core.reading import Reading
 from nncli.core.text import count_of, nearest, quote, quote_all
 from nncli.data.messages import SHOWN_PROBLEMS, Problems
 from nncli.data.samples import Origin, Samples, check_finite
@@ -24,6 +25,8 @@ MOST_SLIPS = 10
 SLIPS_SHARE = 0.05
 # Up to here every integer is a float64, so that two labels cannot have become one.
 EXACT = 2.0**53
+# Rows that tell in most cases that targets are not all 0 or 1.
+FIRST = 1000
 # Integers of more different values than this, or of fewer samples a value, are rather measures.
 FEW_CLASSES = 30
 LEAST_A_CLASS = 5
@@ -34,10 +37,21 @@ class Encoding(NamedTuple):
 
     classes: their names, in the order of the network's outputs.
     by_index: integer labels count the classes from 0, rather than being names themselves.
+    is_binary: two classes have one output, which is 1 for the second.
     """
 
     classes: tuple[str, ...]
     by_index: bool = False
+    is_binary: bool = False
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The class that each output stands for."""
+        return self.classes[1:] if self.is_binary else self.classes
+
+    @property
+    def outputs(self) -> int:
+        return len(self.output_names)
 
     def indices(self, labels: NDArray[Any], origin: Origin) -> NDArray[np.int64]:
         """The class of each label: N labels (integers or text) -> N indices.
@@ -75,7 +89,9 @@ class Encoding(NamedTuple):
         return f"0 to {len(lookup) - 1}" if is_counted and len(lookup) > 2 else quote_all(lookup)
 
     def one_hot(self, indices: NDArray[np.int64], dtype: np.dtype[Any]) -> NDArray[Any]:
-        """N indices -> N x classes: 1 at the index, 0 elsewhere."""
+        """N indices -> N x classes: 1 at the index, 0 elsewhere; of one output N x 1."""
+        if self.is_binary:
+            return indices.reshape(-1, 1).astype(dtype)
         targets = np.zeros((len(indices), len(self.classes)), dtype)
         targets[np.arange(len(indices)), indices] = 1
         return targets
@@ -85,7 +101,46 @@ def is_integer(name: str) -> bool:
     return name.isascii() and name.removeprefix("-").isdigit()
 
 
-def fit_encoding(samples: Samples, classes: Classes) -> Encoding | None:
+def fit_encoding(
+    samples: Samples, classes: Classes, *, has_one_output: bool = False
+) -> Encoding | None:
+    """The encoding that `classes` asks for, see `class_encoding`.
+
+    Of a network that `has_one_output` two classes are one target: 1 for the second of them, as are
+    numbers that are all 0 or 1.
+    """
+    if has_one_output and classes is None and is_zero_or_one(samples.targets):
+        return Encoding(("0", "1"), is_binary=True)
+    encoding = class_encoding(samples, classes)
+    if has_one_output and encoding is not None and len(encoding.classes) == 2:
+        return encoding._replace(is_binary=True)
+    return encoding
+
+
+def is_zero_or_one(targets: NDArray[Any] | None) -> bool:
+    """Whether targets are one number a sample, and all of them 0 or 1."""
+    if targets is None or targets.ndim != 2 or targets.shape[1] != 1:
+        return False
+    return are_zeros_and_ones(targets)
+
+
+def are_zeros_and_ones(targets: NDArray[Any]) -> bool:
+    """Whether all numbers are 0 or 1, and some of both."""
+    if targets.dtype.kind not in "iuf":
+        return False
+    ones = targets == 1
+    return bool(((targets == 0) | ones).all() and ones.any() and not ones.all())
+
+
+def reading_of_columns(targets: NDArray[Any]) -> Reading:
+    """What several target columns are, N x outputs: of 0 and 1, classes (one-hot) or labels."""
+    is_one = targets.shape[1] < 2 or not are_zeros_and_ones(targets[:FIRST])
+    if is_one or not are_zeros_and_ones(targets) or (targets == targets[0]).all():
+        return "numbers"
+    return "classes" if (targets.sum(axis=1) == 1).all() else "labels"
+
+
+def class_encoding(samples: Samples, classes: Classes) -> Encoding | None:
     """The encoding that `classes` asks for; None where targets are vectors of numbers.
 
     Without names or a number, the classes are the sorted different labels: integers by value,

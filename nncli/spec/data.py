@@ -171,7 +171,8 @@ class DataSpec(Model):
     classes: Classes = Field(
         None,
         description="How many classes there are, or their names; `none` where integers are plain "
-        "numbers. By default found from the targets.",
+        "numbers. By default found from the targets. A network of one unit takes two classes, and "
+        "says 1 for the second.",
     )
     header: values.Flag | None = Field(
         None, description="Whether a table's first line holds names. By default found out."

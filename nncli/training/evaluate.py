@@ -9,10 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nncli.core.reading import Reading
 from nncli.nn.arrays import Array
 from nncli.nn.network import Network, step_bytes
 from nncli.nn.parallel.worker_pool import WorkerPool
+from nncli.nn.reading import count_right
 from nncli.nn.step import Step
+from nncli.training.counts import ClassCounts, ClassTally, LabelCounts, LabelTally
 from nncli.training.steps import Rows, SampleSet
 
 BLOCK = 128  # samples at a time: enough for BLAS, little enough for the caches
@@ -20,9 +23,9 @@ MOST_BYTES = 1 << 28  # that they may take on their way
 
 
 class Evaluation(NamedTuple):
-    """C over all samples, and where they have classes the share that is right.
+    """C over all samples, and where they have classes or labels the share that is right.
 
-    Right is a sample whose largest output is the one where its target is 1.
+    Right is a sample whose outputs say what its targets do, see `nncli.nn.reading`: of labels, all.
     """
 
     cost: float
@@ -37,11 +40,11 @@ class Evaluator:
         network: Network,
         samples: SampleSet,
         *,
-        classes: bool,
+        reading: Reading,
         workers: WorkerPool | None = None,
     ) -> None:
         self.samples = samples
-        self.classes = classes
+        self.reading = reading
         count, self.block = len(samples.index), block_for(network)
         sizes = {min(count, self.block), count % self.block} - {0}
         self.steps = {n: Step(network, None, n, workers, samples, is_training=False) for n in sizes}
@@ -51,10 +54,9 @@ class Evaluator:
         cost, right = 0.0, 0
         for _, step, mean in self.blocks():
             cost += mean * step.n
-            if self.classes:
-                hits = step.outputs.argmax(axis=1) == step.targets.argmax(axis=1)
-                right += int(np.count_nonzero(hits))
-        return Evaluation(cost / count, right / count if self.classes else None)
+            if self.reading != "numbers":
+                right += count_right(self.reading, step.outputs, step.targets)
+        return Evaluation(cost / count, None if self.reading == "numbers" else right / count)
 
     def blocks(self) -> Iterator[tuple[Rows, Step, float]]:
         """The samples a block at a time: which they are, their forward pass, and its C."""
@@ -93,41 +95,6 @@ class Forward:
 # In detail
 
 
-MOST_CONFUSED = 1000  # with more classes, a number for each two of them is too much to read
-
-
-class ClassCounts(NamedTuple):
-    """Counts for each class, in the order of the outputs.
-
-    Attributes:
-        samples: how many there are of it.
-        predicted: how many samples were classified as it.
-        right: how many of its own samples were.
-        confusion: classes x classes: row i, column j counts the samples of class i that were
-            classified as class j. None with more than MOST_CONFUSED classes.
-    """
-
-    samples: Array
-    predicted: Array
-    right: Array
-    confusion: Array | None
-
-    @property
-    def accuracy(self) -> float:
-        """The share of samples that are classified rightly."""
-        return float(self.right.sum() / self.samples.sum())
-
-    @property
-    def precision(self) -> list[float | None]:
-        """Of what was classified as a class, the share that is of it; None where nothing was."""
-        return ratios(self.right, self.predicted)
-
-    @property
-    def recall(self) -> list[float | None]:
-        """Of the samples of a class, the share classified as it; None where there are none."""
-        return ratios(self.right, self.samples)
-
-
 class Fit(NamedTuple):
     """How near outputs come to plain numbers, each in one number an output.
 
@@ -152,7 +119,7 @@ class Outcome(NamedTuple):
 
 
 class Assessment(NamedTuple):
-    """The cost C over all samples; `counts` where they have classes, else `fit`.
+    """The cost C over all samples; `counts` where they have classes, `labels` or else `fit`.
 
     `worst` are the samples of the largest C_x, the largest first.
     """
@@ -162,28 +129,36 @@ class Assessment(NamedTuple):
     counts: ClassCounts | None
     fit: Fit | None
     worst: tuple[Outcome, ...]
+    labels: LabelCounts | None = None
+
+    @property
+    def accuracy(self) -> float | None:
+        """The share of samples that are right: their class, or all of their labels."""
+        if self.labels is not None:
+            return self.labels.exact_match
+        return None if self.counts is None else self.counts.accuracy
 
 
 def assess(
     network: Network,
     samples: SampleSet,
     *,
-    classes: bool,
+    reading: Reading,
     worst: int = 0,
     workers: WorkerPool | None = None,
 ) -> Assessment:
     """Takes all samples through the network, a block at a time.
 
     Args:
-        classes: whether targets are one-hot. A sample's class is that of its largest output.
+        reading: what outputs and targets say of a sample.
         worst: how many of the samples to keep.
         workers: threads to share the work among.
     """
     (outputs,) = network.output_shape
-    tally = ClassTally(outputs) if classes else FitTally(outputs)
+    tally = TALLIES[reading](outputs)
     ranking = Ranking(worst)
     cost, count = 0.0, len(samples.index)
-    evaluator = Evaluator(network, samples, classes=classes, workers=workers)
+    evaluator = Evaluator(network, samples, reading=reading, workers=workers)
     for rows, step, mean in evaluator.blocks():
         cost += mean * step.n
         with np.errstate(all="ignore"):
@@ -195,26 +170,8 @@ def assess(
         tally.counts() if isinstance(tally, ClassTally) else None,
         tally.fit() if isinstance(tally, FitTally) else None,
         tuple(ranking.outcomes),
+        tally.counts() if isinstance(tally, LabelTally) else None,
     )
-
-
-class ClassTally:
-    def __init__(self, classes: int) -> None:
-        self.classes = classes
-        self.samples, self.predicted, self.right = np.zeros((3, classes), np.int64)
-        confused = classes <= MOST_CONFUSED
-        self.confusion = np.zeros((classes, classes), np.int64) if confused else None
-
-    def add(self, step: Step) -> None:
-        true, predicted = step.targets.argmax(axis=1), step.outputs.argmax(axis=1)
-        self.samples += np.bincount(true, minlength=self.classes)
-        self.predicted += np.bincount(predicted, minlength=self.classes)
-        self.right += np.bincount(true[true == predicted], minlength=self.classes)
-        if self.confusion is not None:
-            np.add.at(self.confusion, (true, predicted), 1)
-
-    def counts(self) -> ClassCounts:
-        return ClassCounts(self.samples, self.predicted, self.right, self.confusion)
 
 
 class FitTally:
@@ -246,6 +203,13 @@ class FitTally:
         return Fit((self.errors / self.count).tolist(), r2)
 
 
+TALLIES: dict[Reading, type[ClassTally | LabelTally | FitTally]] = {
+    "classes": ClassTally,
+    "labels": LabelTally,
+    "numbers": FitTally,
+}
+
+
 class Ranking:
     """The samples of the largest C_x so far; among equals the first."""
 
@@ -265,10 +229,3 @@ class Ranking:
             arrays = (step.inputs[k].copy(), step.targets[k].copy(), step.outputs[k].copy())
             self.outcomes.append(Outcome(int(rows[k]), float(costs[k]), *arrays))
         self.outcomes = sorted(self.outcomes, key=lambda outcome: -outcome.cost)[: self.size]
-
-
-def ratios(parts: Array, wholes: Array) -> list[float | None]:
-    return [
-        part / whole if whole else None
-        for part, whole in zip(parts.tolist(), wholes.tolist(), strict=True)
-    ]

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nncli.core.errors import DivergedError, LayerError, NncliError
+from nncli.core.reading import Reading
 from nncli.core.seeds import Stream, seed_of
 from nncli.core.text import count_of
 from nncli.nn.network import Network, check_batch, smallest_batch
@@ -52,8 +53,8 @@ class SampleSet(SampleSource, Protocol):
 class Plan(NamedTuple):
     """How to train: η and its schedule, how long, on what mini-batches.
 
-    `seed` orders the samples of every epoch, and what layers draw follows from it. `classes`:
-    whether targets are one-hot, so that there is an accuracy to measure. `early_stop`: None: it
+    `seed` orders the samples of every epoch, and what layers draw follows from it. `reading`:
+    what targets are; of classes and labels there is an accuracy to measure. `early_stop`: None: it
     goes on to the last epoch.
     """
 
@@ -63,7 +64,7 @@ class Plan(NamedTuple):
     batch_size: int
     shuffle: bool
     seed: int
-    classes: bool
+    reading: Reading
     early_stop: EarlyStop | None = None
     block: int | None = None
 

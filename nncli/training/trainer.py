@@ -82,7 +82,7 @@ class Trainer:
         self.patience = None if stop is None else Patience(stop)
         self._metric = DEFAULT_METRIC if stop is None else stop.metric
         evaluated = train if validation is None else validation
-        self.evaluator = Evaluator(network, evaluated, classes=plan.classes, workers=workers)
+        self.evaluator = Evaluator(network, evaluated, reading=plan.reading, workers=workers)
         self._has_validation = validation is not None
         self._outcomes: tuple[Outcome, ...] = ()  # of a training that diverged
         self.trace_times = TraceTimes()

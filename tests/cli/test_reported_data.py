@@ -170,8 +170,8 @@ def test_other_units_that_nothing_else_explains(nncli: Run, write: Any) -> None:
     write(t_csv="a,y\n1,0.5\n3,0.25\n")
     net = write(net_yaml="data: {train: t.csv}\n" + NET)
     assert nncli("train", net).err.endswith("; units: 1 would fit\n")
-    write(t_csv="a,y\n1,u\n3,v\n")
-    assert nncli("train", net, "--set", "network[0].units=1").err.endswith("units: 2 would fit\n")
+    write(t_csv="a,y\n1,u\n3,v\n5,w\n")
+    assert nncli("train", net, "--set", "network[0].units=1").err.endswith("units: 3 would fit\n")
 
 
 def test_integers_beyond_those_of_floats(nncli: Run, write: Any) -> None:

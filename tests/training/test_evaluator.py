@@ -9,6 +9,7 @@ import pytest
 from nncli.data import Dataset
 from nncli.nn.layers import Dense
 from nncli.nn.network import Network, build_network
+from nncli.training import counts as training_counts
 from nncli.training import evaluate
 from nncli.training.evaluate import Evaluator, Forward, assess, block_for
 
@@ -30,7 +31,7 @@ def samples(inputs: Any, targets: Any) -> Dataset:
 
 def counted(true: Any, predicted: Any, classes: int) -> Any:
     outputs, targets = np.eye(classes)[predicted], np.eye(classes)[true]
-    return assess(echo(classes), samples(outputs, targets), classes=True)
+    return assess(echo(classes), samples(outputs, targets), reading="classes")
 
 
 @pytest.fixture(params=[1, 3, 1000], ids=lambda size: f"blocks of {size}")
@@ -66,7 +67,7 @@ def test_counts_against_loops(small_blocks: None) -> None:
 
 
 def test_very_many_classes_have_no_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluate, "MOST_CONFUSED", 3)
+    monkeypatch.setattr(training_counts, "MOST_CONFUSED", 3)
     counts = counted([0, 3], [0, 1], 4).counts
     assert counts.confusion is None
     assert (counts.accuracy, counts.recall) == (0.5, [1, None, None, 0])
@@ -75,7 +76,8 @@ def test_very_many_classes_have_no_matrix(monkeypatch: pytest.MonkeyPatch) -> No
 def test_r2_and_mse_as_scikit_learn_publishes_them() -> None:
     # https://scikit-learn.org/stable/modules/generated/sklearn.metrics.r2_score.html and
     # mean_squared_error.html: y = 3, -0.5, 2, 7 and a = 2.5, 0, 2, 8.
-    fit = assess(echo(1), samples([[2.5], [0], [2], [8]], [[3], [-0.5], [2], [7]]), classes=False)
+    four = samples([[2.5], [0], [2], [8]], [[3], [-0.5], [2], [7]])
+    fit = assess(echo(1), four, reading="numbers")
     assert fit.fit is not None
     assert fit.fit.mse == [0.375]
     assert fit.fit.r2 == [pytest.approx(0.9486081370449679, rel=1e-15)]
@@ -86,7 +88,7 @@ def test_r2_and_mse_as_scikit_learn_publishes_them() -> None:
 def test_r2_against_loops_and_far_from_zero(small_blocks: None) -> None:
     y = RANDOM.normal(1e6, [1, 2, 3], (40, 3))
     a = y + RANDOM.normal(0, 0.5, y.shape)
-    fit = assess(echo(3), samples(a, y), classes=False).fit
+    fit = assess(echo(3), samples(a, y), reading="numbers").fit
     assert fit is not None
     for j in range(3):
         mean = math.fsum(y[:, j]) / 40
@@ -98,7 +100,7 @@ def test_r2_against_loops_and_far_from_zero(small_blocks: None) -> None:
 
 def test_r2_of_equal_targets_does_not_exist(small_blocks: None) -> None:
     # The mean of seven times 0.1 is off by a rounding.
-    fit = assess(echo(2), samples([[1, 2]] * 7, [[0.1, 0.1]] * 7), classes=False).fit
+    fit = assess(echo(2), samples([[1, 2]] * 7, [[0.1, 0.1]] * 7), reading="numbers").fit
     assert fit is not None
     assert fit.r2 == [None, None]
 
@@ -111,11 +113,11 @@ def test_the_worst_by_cost(activation: str, cost: str, small_blocks: None) -> No
     inputs = RANDOM.normal(0, 2, (30, 3))
     targets = np.eye(3)[RANDOM.integers(0, 3, 30)]
     network = echo(3, activation, cost)
-    made = assess(network, samples(inputs, targets), classes=True, worst=4)
+    made = assess(network, samples(inputs, targets), reading="classes", worst=4)
     costs = []
     for x, y in zip(inputs, targets, strict=True):
         alone = samples([x], [y])
-        costs.append(Evaluator(network, alone, classes=True)().cost)
+        costs.append(Evaluator(network, alone, reading="classes")().cost)
     order = sorted(range(30), key=lambda i: -costs[i])[:4]
     assert [outcome.row for outcome in made.worst] == order
     assert [o.cost for o in made.worst] == pytest.approx([costs[i] for i in order], rel=1e-12)
@@ -126,20 +128,20 @@ def test_the_worst_by_cost(activation: str, cost: str, small_blocks: None) -> No
 
 
 def test_of_equals_the_first_is_the_worst(small_blocks: None) -> None:
-    made = assess(echo(1), samples([[1]] * 9, [[0]] * 9), classes=False, worst=3)
+    made = assess(echo(1), samples([[1]] * 9, [[0]] * 9), reading="numbers", worst=3)
     assert [outcome.row for outcome in made.worst] == [0, 1, 2]
 
 
 def test_what_is_no_number_is_the_worst_of_all() -> None:
-    made = assess(echo(1), samples([[1], [np.nan], [9]], [[0]] * 3), classes=False, worst=2)
+    made = assess(echo(1), samples([[1], [np.nan], [9]], [[0]] * 3), reading="numbers", worst=2)
     assert [outcome.row for outcome in made.worst] == [1, 2]
 
 
 def test_it_agrees_with_the_trainers_evaluation(small_blocks: None) -> None:
     inputs, targets = RANDOM.normal(0, 1, (30, 3)), np.eye(3)[RANDOM.integers(0, 3, 30)]
     network, part = echo(3, "sigmoid"), samples(inputs, targets)
-    short = Evaluator(network, part, classes=True)()
-    made = assess(network, part, classes=True)
+    short = Evaluator(network, part, reading="classes")()
+    made = assess(network, part, reading="classes")
     assert made.counts is not None
     assert (made.cost, made.counts.accuracy) == short
 

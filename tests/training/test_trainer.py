@@ -56,21 +56,21 @@ def test_an_epoch_is_an_event_with_every_measure() -> None:
 def test_without_validation_the_training_data_are_evaluated() -> None:
     p = prepared("data.validation=null")
     last = epochs_of(trainer_of(p))[-1]
-    evaluation = Evaluator(p.network, p.data.train, classes=True)()
+    evaluation = Evaluator(p.network, p.data.train, reading="classes")()
     assert last.train_cost_after == evaluation.cost
     assert last.train_accuracy == evaluation.accuracy
     assert last.validation_cost is None
 
 
 def test_vectors_have_no_accuracy() -> None:
-    p = prepared("data.train.targets=[[1,0],[0,1],[1,0],[0,1],[1,0],[0,1],[1,0]]")
+    p = prepared("data.train.targets=[[1,0],[0,1],[1,0],[0,1],[1,0],[0,1],[1,0.5]]")
     assert epochs_of(trainer_of(p))[-1].accuracy is None
 
 
 def test_the_train_cost_is_the_mean_over_samples_before_each_update() -> None:
     p = prepared("train.eta=1e-12")
     first = epochs_of(trainer_of(p))[0]
-    evaluation = Evaluator(p.network, p.data.train, classes=True)()
+    evaluation = Evaluator(p.network, p.data.train, reading="classes")()
     assert first.train_cost == pytest.approx(evaluation.cost, rel=1e-9)
 
 

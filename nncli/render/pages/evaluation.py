@@ -7,17 +7,19 @@ import numpy as np
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from nncli.app.records import Evaluated, WorstSample
+from nncli.app.evaluation_records import Evaluated, WorstSample
 from nncli.core.jsons import to_json
 from nncli.core.text import count_of, printable
 from nncli.nn.arrays import Array
 from nncli.render.document import Document, Grid, Heading, Page, Paragraph
+from nncli.render.pages.labels import HEADS, LABEL_NOTE, label_columns, label_table, labels_record
 from nncli.render.text import NONE, number, percent, plain, without_folders
 from nncli.render.web.report import evaluation_page as web_page
 from nncli.render.widgets.pictures import ConfusionMap, Gallery, Picture
 from nncli.render.widgets.tables import Column, Columns
 from nncli.training.best import UsedWeights
-from nncli.training.evaluate import ClassCounts, Fit
+from nncli.training.counts import ClassCounts
+from nncli.training.evaluate import Fit
 
 MOST_CLASSES = 30  # of a confusion matrix that is shown
 MOST_ROWS = 40  # of a table of classes or outputs
@@ -39,6 +41,10 @@ def evaluation_page(evaluated: Evaluated) -> RenderableType:
         names = [short_name(name) for name in evaluated.classes]
         parts += ["", *confusion(names, assessment.counts)]
         parts += ["", *class_table(names, assessment.counts)]
+    if assessment.labels is not None:
+        names = [short_name(name) for name in evaluated.outputs]
+        parts += ["", *cut(label_columns(), label_table(names, assessment.labels), "labels")]
+        parts += ["", plain(LABEL_NOTE, "dim")]
     if assessment.fit is not None:
         parts += ["", *fit_table(evaluated.outputs, assessment.fit)]
     if evaluated.worst:
@@ -71,6 +77,13 @@ def figures(evaluated: Evaluated) -> list[RenderableType]:
         right = int(assessment.counts.right.sum())
         share = percent(assessment.counts.accuracy, 2)
         lines.append(Text(f"accuracy  {share}: {right:,} of {assessment.samples:,}"))
+        if len(evaluated.outputs) == 1:
+            lines.append(Text(f"ROC area  {number(assessment.counts.roc_area, 4)}"))
+    if assessment.labels is not None:
+        labels = assessment.labels
+        share = percent(labels.exact_match, 2)
+        words = "have all labels right"
+        lines.append(Text(f"accuracy  {share}: {labels.exact:,} of {labels.total:,} {words}"))
     return list(lines)
 
 
@@ -147,7 +160,8 @@ def worst_samples(evaluated: Evaluated) -> list[RenderableType]:
     columns = [Column("sample"), *([Column("row", rank=1)] if lines else [])]
     if evaluated.classes is not None:
         columns += [Column("is", words=True), Column("taken for", words=True)]
-        columns += [Column("a of its class", rank=2), Column("a of that", rank=3), Column("C")]
+        columns += [Column(head, rank=2 + k) for k, head in enumerate(output_heads(evaluated))]
+        columns.append(Column("C"))
         cells = [class_cells(sample) for sample in worst]
     else:
         columns += [Column("output", words=True, rank=2), Column("y"), Column("a"), Column("C")]
@@ -167,14 +181,22 @@ def worst_samples(evaluated: Evaluated) -> list[RenderableType]:
     return parts
 
 
+def output_heads(evaluated: Evaluated) -> tuple[str, ...]:
+    """What is shown of the outputs for a sample of classes."""
+    if len(evaluated.outputs) == 1:
+        return (f"a of {short_name(evaluated.outputs[0])}",)
+    return ("a of its class", "a of that")
+
+
 def class_cells(sample: WorstSample) -> list[Text]:
-    target, predicted = int(sample.targets.argmax()), int(sample.outputs.argmax())
-    wrong = target != predicted
+    wrong = sample.target != sample.predicted
+    outputs = sample.outputs
+    if len(outputs) > 1:
+        outputs = outputs[[sample.targets.argmax(), outputs.argmax()]]
     return [
         plain(short_name(sample.target or "")),
         plain(short_name(sample.predicted or ""), "bold red" if wrong else ""),
-        plain(number(float(sample.outputs[target]))),
-        plain(number(float(sample.outputs[predicted]))),
+        *(plain(number(a)) for a in outputs.tolist()),
         plain(number(sample.cost)),
     ]
 
@@ -195,7 +217,7 @@ def worst_cells(evaluated: Evaluated) -> Grid:
         heads: tuple[str, ...] = ("sample", "output", "y", "a", "C")
         cells = [number_cells(sample, evaluated.outputs) for sample in evaluated.worst]
     else:
-        heads = ("sample", "is", "taken for", "a of its class", "a of that", "C")
+        heads = ("sample", "is", "taken for", *output_heads(evaluated), "C")
         cells = [class_cells(sample) for sample in evaluated.worst]
     rows = (
         (str(sample.sample), *(cell.plain for cell in row))
@@ -232,7 +254,10 @@ def evaluation_blocks(evaluated: Evaluated) -> Page:
     counts, fit = assessment.counts, assessment.fit
     names = [printable(name) for name in evaluated.classes or ()]
     if counts is not None:
-        page = [Paragraph(f"{words}, accuracy {percent(counts.accuracy, 2)}.")]
+        words += f", accuracy {percent(counts.accuracy, 2)}"
+        if len(evaluated.outputs) == 1:
+            words += f", ROC area {number(counts.roc_area, 4)}"
+        page = [Paragraph(f"{words}.")]
         if counts.confusion is not None:
             rows = (
                 (name, *(f"{n:,}" for n in row))
@@ -252,6 +277,12 @@ def evaluation_blocks(evaluated: Evaluated) -> Page:
             strict=True,
         )
         page += [Heading("Each class", 2), Grid(heads, tuple(columns))]
+    if assessment.labels is not None:
+        labels = assessment.labels
+        share = percent(labels.exact_match, 2)
+        page = [Paragraph(f"{words}, accuracy {share}: the samples that have all labels right.")]
+        cells = label_table(map(printable, evaluated.outputs), labels)
+        page += [Heading("Each label", 2), Grid(HEADS, tuple(map(tuple, cells)))]
     if fit is not None:
         outputs = map(printable, evaluated.outputs)
         fits = (
@@ -281,11 +312,15 @@ def evaluation_record(evaluated: Evaluated) -> dict[str, Any]:
         "data": {"part": evaluated.part, "source": evaluated.source},
         "samples": assessment.samples,
         "cost": {"name": evaluated.cost_name, "value": assessment.cost},
-        "accuracy": None if counts is None else counts.accuracy,
+        "accuracy": assessment.accuracy,
+        "roc_area": None if counts is None else counts.roc_area,
         "classes": None if counts is None else classes_record(evaluated, counts),
         "confusion": None
         if counts is None or counts.confusion is None
         else counts.confusion.tolist(),
+        "labels": None
+        if assessment.labels is None
+        else labels_record(evaluated.outputs, assessment.labels),
         "outputs": None if fit is None else outputs_record(evaluated, fit),
         "worst": [worst_record(sample) for sample in evaluated.worst],
     }

@@ -8,10 +8,10 @@ from pathlib import Path
 from rich.cells import cell_len, chop_cells
 from rich.console import Console, Group, RenderableType
 
+from nncli.app.evaluation_records import Evaluated
 from nncli.app.records import (
     ComparedRun,
     Comparison,
-    Evaluated,
     ExplainedFilter,
     InspectedStep,
     Training,

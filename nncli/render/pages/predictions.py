@@ -6,14 +6,14 @@ NumPy is imported only where arrays are written, since the help of the command n
 import csv
 import io
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from nncli.core.jsons import to_json
 from nncli.core.text import quote_all, without_controls
 
 if TYPE_CHECKING:
-    from nncli.app.records import Prediction
+    from nncli.app.evaluation_records import Prediction
     from nncli.nn.arrays import Array
 
     Blocks = Iterable[Prediction]
@@ -22,17 +22,21 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # begin one in a spreadsheet
 
 
 def write_csv(blocks: "Blocks", file: IO[bytes]) -> None:
-    """A header, then a line a sample: its class, where there are classes, and its outputs.
+    """A header, then a line a sample: its class, or the labels it is given, and its outputs.
+
+    Labels have a ; between them.
 
     On standard output control characters in names are escapes: where a pipe ends, they might act.
     """
     named: Callable[[str], str] = without_controls if file is sys.stdout.buffer else str
     for k, block in enumerate(blocks):
-        labels = block.labels
+        labels, head = block.labels, "class"
+        if block.given is not None:
+            labels, head = [";".join(names) for names in block.given], "labels"
         rows = numbers(block.outputs)
         if k == 0:
             names = map(named, block.names)
-            file.write(csv_lines([names if labels is None else ("class", *names)]))
+            file.write(csv_lines([names if labels is None else (head, *names)]))
         if labels is not None:
             rows = [[named(label), *row] for label, row in zip(labels, rows, strict=True)]
         file.write(csv_lines(rows))
@@ -70,13 +74,16 @@ def csv_lines(rows: Iterable[Iterable[str]]) -> bytes:
 
 
 def write_jsonl(blocks: "Blocks", file: IO[bytes]) -> None:
-    """A JSON object a sample: `class`, where there are classes, and `outputs`."""
+    """A JSON object a sample: `class`, or the `labels` it is given, and `outputs`."""
     for block in blocks:
-        labels, rows = block.labels, block.outputs.tolist()
+        said: Sequence[object] | None = block.labels
+        key, rows = "class", block.outputs.tolist()
+        if block.given is not None:
+            said, key = block.given, "labels"
         objects = (
             [{"outputs": row} for row in rows]
-            if labels is None
-            else [{"class": label, "outputs": row} for label, row in zip(labels, rows, strict=True)]
+            if said is None
+            else [{key: each, "outputs": row} for each, row in zip(said, rows, strict=True)]
         )
         file.write("".join(f"{to_json(o)}\n" for o in objects).encode())
         file.flush()

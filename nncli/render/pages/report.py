@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from rich.console import Group, RenderableType
 
+from nncli.app.evaluation_records import Evaluated
 from nncli.app.records import (
     ComparedRun,
     Comparison,
-    Evaluated,
     Training,
     accuracy_of,
     cost_of,

@@ -195,6 +195,10 @@ def facts(prepared: Prepared) -> list[tuple[str, str]]:
     samples = f"{count_of(len(data.train), 'sample')} of {inputs}"
     if data.classes:
         samples += f", {count_of(len(data.classes), 'class', 'classes')}"
+        if data.outputs == 1:
+            samples += f" (output 1 is {printable(data.classes[1])})"
+    elif data.reading == "labels":
+        samples += f", {count_of(data.outputs, 'label')} each; right where all are"
     if data.validation is not None:
         samples += f", {len(data.validation):,} held back for validation"
     test = f"{count_of(len(data.test), 'sample')}, at the end" if data.test is not None else ""

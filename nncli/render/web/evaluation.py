@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from nncli.app.records import Evaluated, WorstSample
+from nncli.app.evaluation_records import Evaluated, WorstSample
 from nncli.core.text import count_of
 from nncli.nn.arrays import Array
 from nncli.render.text import NONE, number, percent
@@ -18,6 +18,10 @@ MOST_ROWS = 100  # of a table of classes or outputs
 MOST_INPUTS = 16  # of a sample that is no image
 OFTEN = 0.1  # the share of a class that is deepest in colour where it is mistaken
 LEVELS = 9
+LABEL_HEADS = (
+    *("label", "samples", "predicted", "right"),
+    *("accuracy", "precision", "recall", "F1", "ROC area"),
+)
 
 
 def evaluation_html(evaluated: Evaluated, heading: int = 3) -> str:
@@ -28,6 +32,7 @@ def evaluation_html(evaluated: Evaluated, heading: int = 3) -> str:
     """
     parts = [_figures(evaluated)]
     counts, fit = evaluated.assessment.counts, evaluated.assessment.fit
+    labels = evaluated.assessment.labels
     if counts is not None and evaluated.classes is not None:
         if counts.confusion is not None and len(evaluated.classes) <= MOST_CLASSES:
             parts.append(f"<h{heading}>What it confuses</h{heading}>")
@@ -42,6 +47,13 @@ def evaluation_html(evaluated: Evaluated, heading: int = 3) -> str:
             )
         )
         parts.append(_table(heads, evaluated.classes, rows, "classes"))
+    if labels is not None:
+        parts.append(f"<h{heading}>Each label</h{heading}>")
+        cells = (
+            [*(f"{n:,}" for n in numbers), *map(_share, shares), datum(area)]
+            for numbers, shares, area in labels.each()
+        )
+        parts.append(_table(LABEL_HEADS, evaluated.outputs, cells, "labels"))
     if fit is not None:
         parts.append(f"<h{heading}>Each output</h{heading}>")
         cells = (
@@ -62,6 +74,14 @@ def _figures(evaluated: Evaluated) -> str:
         right = int(assessment.counts.right.sum())
         share = _share(assessment.counts.accuracy, 2)
         lines.append(f"accuracy {share}: {right:,} of {assessment.samples:,}")
+        if len(evaluated.outputs) == 1:
+            lines.append(f"ROC area {datum(assessment.counts.roc_area)}")
+    if assessment.labels is not None:
+        labels = assessment.labels
+        share = _share(labels.exact_match, 2)
+        lines.append(
+            f"accuracy {share}: {labels.exact:,} of {labels.total:,} have all labels right"
+        )
     return f"<p>{', '.join(lines)}.</p>"
 
 
@@ -167,15 +187,14 @@ def _image(sample: WorstSample) -> str:
     if sample.line is not None:
         words.append(f"row {sample.line} of the file")
     if sample.target is not None:
-        target, predicted = int(sample.targets.argmax()), int(sample.outputs.argmax())
-        wrong = target != predicted
+        wrong = sample.target != sample.predicted
         words.append(f"is {sample.target}{'' if wrong else ', as it is taken for'}")
         if wrong:
-            words.append(
-                f"wrong: taken for {sample.predicted} "
-                f"(a {number(float(sample.outputs[predicted]))}; of {sample.target} "
-                f"{number(float(sample.outputs[target]))})"
-            )
+            a = f"a {number(float(sample.outputs.max()))}"
+            if len(sample.outputs) > 1:
+                own = float(sample.outputs[sample.targets.argmax()])
+                a += f"; of {sample.target} {number(own)}"
+            words.append(f"wrong: taken for {sample.predicted} ({a})")
     lines = "<br>".join(escape(line) for line in words)
     picture = image_html(sample.inputs, ", ".join(words[:1] + words[-1:]))
     lines += f"<br>C {datum(sample.cost)}"

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from nncli.app.evaluation_records import Evaluated
 from nncli.app.records import (
     ComparedRun,
-    Evaluated,
     accuracy_of,
     cost_of,
 )
