@@ -47,7 +47,8 @@ test: lint ## set up, then lint, types and all tests but the slow ones
 	$(PYTEST) -m 'serial and not slow' $(SERIAL)
 
 slow: $(VENV)/developer ## the tests that take long
-	$(PYTEST) -m slow $(SLOW)
+	$(PYTEST) $(SPREAD) -m 'slow and not serial' $(SLOW)
+	$(PYTEST) -m 'slow and serial' $(SLOW)
 
 newest: ## lint, types and all tests with the newest of everything, in an environment of its own
 	rm -rf $(NEWEST)
