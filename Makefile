@@ -14,6 +14,8 @@ INSTALL := -m pip install --quiet --disable-pip-version-check
 # In the environment, so that they hold for what pip builds with, too; newer pips ask for the second.
 export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
+# Containers often set it; each of the tests' some three hundred processes would compile nncli anew.
+unexport PYTHONDONTWRITEBYTECODE
 PYTEST := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 # A file's tests stay in one process, which makes what they share once.
 SPREAD := -n $(WORKERS) --dist loadfile
