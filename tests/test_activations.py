@@ -31,7 +31,7 @@ from nncli.nn.optimizers import sgd
 from nncli.nn.step import Step
 from nncli.nn.trace import Start, Trace, record_trace
 from nncli.spec import dump_spec, parse_spec
-from tests.conftest import present
+from tests.conftest import mostly_slow, present
 from tests.nn.test_activations import values_of
 
 ROWS = pytest.mark.parametrize("row", ACTIVATIONS.values(), ids=list(ACTIVATIONS))
@@ -91,7 +91,7 @@ def test_a_few_steps_decrease_the_cost(row: Any, values: Any, dtype: Any) -> Non
 
 
 @ROWS_AND_VALUES
-@DTYPES
+@pytest.mark.parametrize("dtype", mostly_slow([np.float32, np.float64], 2))
 def test_the_proof_passes_and_finds_a_wrong_sigma_prime(row: Any, values: Any, dtype: Any) -> None:
     trace = taken(step_of(row, values, dtype))
     assert check(trace).failure is None

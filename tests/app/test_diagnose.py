@@ -99,6 +99,7 @@ def test_it_says_how_long_it_will_take_and_how_far_it_is(tmp_path: Path) -> None
     assert [done for done, _ in seen] == [*range(1, len(seen) + 1)]
 
 
+@pytest.mark.slow
 def test_nothing_is_written_and_a_run_is_diagnosed_as_its_spec(tmp_path: Path) -> None:
     path = sick.write(sick.symmetric(np.random.default_rng(5)), tmp_path)
     nncli.train(path, out=tmp_path / "run")

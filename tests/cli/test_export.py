@@ -9,7 +9,7 @@ import pytest
 
 import nncli as package
 from nncli.core import safetensors_format
-from tests.conftest import CONFIGS, Run
+from tests.conftest import CONFIGS, Run, mostly_slow
 
 FILES = {
     "onnx": ["iris.onnx"],
@@ -119,7 +119,8 @@ class TestWhatIsNoRun:
 
 
 @pytest.mark.parametrize(
-    "name", ['""" + boom()', "a b; rm -rf ~", "v1.2", "ünï", "-x", "{boom}", "2", "torch"]
+    "name",
+    mostly_slow(['""" + boom()', "a b; rm -rf ~", "v1.2", "ünï", "-x", "{boom}", "2", "torch"], 4),
 )
 def test_names_are_but_names(nncli: Run, tmp_path: Path, name: str) -> None:
     spec = ("train", CONFIGS / "two-two-two.yaml", "--set", f"name={json.dumps(name)}")

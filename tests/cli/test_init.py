@@ -310,7 +310,7 @@ def test_an_only_column_of_words_beats_the_last(nncli: Run, table: Any) -> None:
 
 
 @pytest.mark.parametrize("factor", mostly_slow([1e-3, 0.1, 1.0, 30.0, 1e6], 4))
-@pytest.mark.parametrize("offset", [0.0, 50.0])
+@pytest.mark.parametrize("offset", mostly_slow([0.0, 50.0], 2))
 def test_targets_of_any_size_are_learnt(
     nncli: Run, tmp_path: Path, table: Any, factor: float, offset: float
 ) -> None:
@@ -421,7 +421,7 @@ def test_columns_named_for_pixels_are_believed(tmp_path: Path, table: Any) -> No
     assert (spec.data.shape, spec.data.target) == ((1, 7, 7), "label")
 
 
-@pytest.mark.parametrize("form", ["npz", "npy", "idx", "said"])
+@pytest.mark.parametrize("form", mostly_slow(["npz", "npy", "idx", "said"], 4))
 def test_arrays(nncli: Run, tmp_path: Path, form: str) -> None:
     images, lying = bars(120, 12)
     images = np.rint(250 * images).astype(np.uint8)

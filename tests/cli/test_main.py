@@ -38,7 +38,7 @@ SIZES = ["9" * 20, "10000000000", "1000000", "0", "-5", "3", "abc", "", "٣"]
 
 
 @pytest.mark.parametrize("size", mostly_slow(SIZES, 9))
-@pytest.mark.parametrize("name", ["COLUMNS", "LINES", "TERMINAL_WIDTH"])
+@pytest.mark.parametrize("name", mostly_slow(["COLUMNS", "LINES", "TERMINAL_WIDTH"], 3))
 def test_sizes_that_no_terminal_has_are_not_believed(
     nncli_process: Run, name: str, size: str
 ) -> None:

@@ -127,7 +127,9 @@ class TestFiles:
         (here / name).symlink_to("nowhere")
         assert "is there already" in refused(command, *arguments, name)
 
-    @pytest.mark.parametrize("link", [None, os.link, os.symlink], ids=["itself", "hard", "soft"])
+    @pytest.mark.parametrize(
+        "link", mostly_slow([None, os.link, os.symlink], 3), ids=["itself", "hard", "soft"]
+    )
     def test_what_is_read_is_never_replaced(
         self,
         here: Path,
@@ -147,7 +149,7 @@ class TestFiles:
             message = refused(command, *arguments, target, "--overwrite", *more)
             assert f"{target}: is read by this command" in message
 
-    @pytest.mark.parametrize("name", mostly_slow(RUN_FILES, 3))
+    @pytest.mark.parametrize("name", mostly_slow(RUN_FILES, 6))
     def test_nothing_is_written_into_a_run_folder(
         self, here: Path, refused: Callable[..., str], command: str, name: str
     ) -> None:

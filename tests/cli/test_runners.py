@@ -75,7 +75,7 @@ def files(folder: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("name", mostly_slow(COMMANDS, 4))
+@pytest.mark.parametrize("name", mostly_slow(COMMANDS, 12))
 def test_both_give_the_same(name: str, prepared: Path, tmp_path: Path) -> None:
     came = []
     for run in (in_this_process, in_a_process):

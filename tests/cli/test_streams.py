@@ -61,7 +61,7 @@ def run(
     return process.returncode, out or b"", err or b""
 
 
-@pytest.mark.parametrize("name", mostly_slow(CALLS, 3))
+@pytest.mark.parametrize("name", mostly_slow(CALLS, 8))
 @pytest.mark.parametrize("more", mostly_slow([(), ("--help",)], 2), ids=["", "help"])
 def test_a_reader_that_has_left_is_no_failure(
     runs: Path, tmp_path: Path, name: str, more: tuple[str, ...]
@@ -90,7 +90,7 @@ class TestFull:
     def full(self) -> int:
         return os.open("/dev/full", os.O_WRONLY)
 
-    @pytest.mark.parametrize("name", mostly_slow(CALLS, 3))
+    @pytest.mark.parametrize("name", mostly_slow(CALLS, 8))
     def test_no_result_is_lost_for_what_is_said_beside_it(
         self, runs: Path, tmp_path: Path, full: int, name: str
     ) -> None:
@@ -107,7 +107,7 @@ class TestFull:
             status, out, _ = run([str(SCRIPT), *words], tmp_path, subprocess.PIPE, full)
             assert (status, out) == (2, b"")
 
-    @pytest.mark.parametrize("name", ["predict", "--help", "summary", "schema"])
+    @pytest.mark.parametrize("name", mostly_slow(["predict", "--help", "summary", "schema"], 2))
     def test_results_that_are_lost_are_a_failure(
         self, runs: Path, tmp_path: Path, full: int, name: str
     ) -> None:
@@ -167,7 +167,7 @@ def red(nncli: Run, tmp_path: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("words", SOUND, ids=" ".join)
+@pytest.mark.parametrize("words", mostly_slow(SOUND, 3), ids=" ".join)
 def test_no_name_acts_on_a_terminal(
     nncli: Run, red: dict[str, str], words: tuple[str, ...]
 ) -> None:
@@ -176,7 +176,9 @@ def test_no_name_acts_on_a_terminal(
     assert "\x1b" not in done.out + done.err
 
 
-@pytest.mark.parametrize("words", WRONG, ids=lambda words: " ".join(words).replace(RED, "RED"))
+@pytest.mark.parametrize(
+    "words", mostly_slow(WRONG, 3), ids=lambda words: " ".join(words).replace(RED, "RED")
+)
 def test_no_message_acts_on_a_terminal(
     nncli: Run, red: dict[str, str], words: tuple[str, ...]
 ) -> None:

@@ -125,7 +125,7 @@ def test_a_trace_beside_arrays_of_ones_own(nncli: Run, tmp_path: Path) -> None:
 
 
 def test_a_single_flipped_bit_is_named(tmp_path: Path) -> None:
-    assert flips.run(12, tmp_path).lost == []
+    assert flips.run(4, tmp_path).lost == []
 
 
 def test_a_step_that_was_changed_is_not_equal_to_its_replay(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands import LIMIT
-from tests.conftest import CONFIGS, ROOT, Run
+from tests.conftest import CONFIGS, ROOT, Run, mostly_slow
 
 TWO = CONFIGS / "two-two-two.yaml"
 TREE = {"checkpoint.safetensors", "data.json", "metrics.jsonl", "spec.yaml"}
@@ -353,7 +353,7 @@ def test_a_terminal_that_claims_no_width(nncli: Run) -> None:
     assert "dense1" in nncli("train", TWO, COLUMNS="0").out
 
 
-@pytest.mark.parametrize("pause", [0.0, 0.05])
+@pytest.mark.parametrize("pause", mostly_slow([0.0, 0.05], 2))
 def test_a_second_ctrl_c_does_no_damage(nncli: Run, tmp_path: Path, pause: float) -> None:
     process = start_long_training(tmp_path)
     process.send_signal(signal.SIGINT)

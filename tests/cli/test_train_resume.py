@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.commands import LIMIT
-from tests.conftest import CONFIGS, ROOT, Run, present
+from tests.conftest import CONFIGS, ROOT, Run, mostly_slow, present
 from tests.soak.kills import ending
 
 DATA = ROOT / "data/digits.csv"
@@ -84,7 +84,7 @@ def test_a_killed_training_ends_as_if_it_had_not_been(
     assert ending(tmp_path / RUN) == ending(tmp_path / "runs/whole")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", mostly_slow([signal.SIGINT, signal.SIGTERM, signal.SIGHUP], 3))
 def test_a_request_to_stop_saves_and_says_how_to_go_on(
     number: signal.Signals, nncli: Run, start: Start, tmp_path: Path
 ) -> None:

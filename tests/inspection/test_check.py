@@ -64,7 +64,7 @@ def assert_passes(trace: Trace) -> Check:
 
 
 @DTYPES
-@pytest.mark.parametrize("case", mostly_slow(ALL_CASES, 3), ids=str)
+@pytest.mark.parametrize("case", mostly_slow(ALL_CASES, 6), ids=str)
 def test_every_case_passes(case: Case, dtype: Any) -> None:
     assert failed(check(trace_of(case, dtype))) == []
 
@@ -74,7 +74,11 @@ TRAINED = [*SOME_CASES, *dense_cases(), Case("narrow", (Dense(units=2),), (2,), 
 
 @DTYPES
 @pytest.mark.parametrize(
-    ("steps", "eta"), [(30, 0.3), (300, 0.05), pytest.param(3000, 0.2, marks=pytest.mark.slow)]
+    ("steps", "eta"),
+    [
+        (30, 0.3),
+        *(pytest.param(*long, marks=pytest.mark.slow) for long in ((300, 0.05), (3000, 0.2))),
+    ],
 )
 def test_trained_networks_pass(dtype: Any, steps: int, eta: float) -> None:
     nearest = 1.0
@@ -416,7 +420,10 @@ def planted_trace(small_images: str) -> Callable[..., Trace]:
 
 @pytest.mark.parametrize(
     ("plant", "spec", "overrides", "where"),
-    [pytest.param(*case, marks=[pytest.mark.slow] if LENET5 in case else []) for case in PLANTED],
+    [
+        pytest.param(*case, marks=[pytest.mark.slow] if LENET5 in case or index % 3 else [])
+        for index, case in enumerate(PLANTED)
+    ],
 )
 def test_a_planted_error_is_found_where_it_is(
     monkeypatch: pytest.MonkeyPatch,
@@ -437,7 +444,13 @@ def test_a_planted_error_is_found_where_it_is(
 SPECS = [(MLP, ()), (TWO, ()), (TWO, TWO_SAMPLES), (CONV, ()), (CONV, MAXPOOL), (LENET5, FEW)]
 
 
-@pytest.mark.parametrize(("spec", "overrides"), SPECS)
+@pytest.mark.parametrize(
+    ("spec", "overrides"),
+    [
+        pytest.param(*case, marks=[pytest.mark.slow] if k % 2 else [])
+        for k, case in enumerate(SPECS)
+    ],
+)
 def test_the_same_specs_pass_without_one(
     planted_trace: Callable[..., Trace], spec: str, overrides: tuple[str, ...]
 ) -> None:

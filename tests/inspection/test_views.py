@@ -11,6 +11,7 @@ from nncli.inspection.record import inspect
 from nncli.inspection.views import VIEWS, agreement, ulps_of_largest
 from nncli.nn.layers import Dense
 from nncli.nn.trace import LayerTrace, Trace
+from tests.conftest import mostly_slow
 from tests.nn.cases import ALL_CASES, LENET, SOME_CASES, Case, build_case, conv_cases, dense_cases
 
 from .traces import spec_trace, trace_of
@@ -28,7 +29,7 @@ def without_cancelling(layer: LayerTrace) -> LayerTrace:
     return replace(layer, **sizes)
 
 
-@VIEW
+@pytest.mark.parametrize("view", mostly_slow(VIEWS, 2))
 def test_each_view_is_the_record_to_four_units_in_the_last_place(view: str) -> None:
     for case in [*dense_cases(), *conv_cases(), LENET]:
         for layer in learners(trace_of(case)):

@@ -11,7 +11,7 @@ from nncli.nn.network import build_network
 from nncli.nn.optimizers import sgd
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import Step
-from tests.conftest import present
+from tests.conftest import mostly_slow, present
 
 # What NumPy buffers to mix dtypes (8192 numbers) and what Python takes for frames and floats: the
 # same for every network. The arrays of the steps here are all larger, most by far.
@@ -63,7 +63,7 @@ def peak_of(steps: Any) -> int:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", mostly_slow(NETWORKS, 2))
 def test_a_step_allocates_nothing_that_grows_with_the_network(name: Any, threads: int) -> None:
     shape, layers, cost = NETWORKS[name]
     network = build_network(layers, shape, cost, np.float32, np.random.default_rng(0))

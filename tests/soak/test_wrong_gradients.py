@@ -13,7 +13,7 @@ from tests.soak import wrong_gradients
 from tests.soak.wrong_gradients import ERRORS, is_error, planted, random_step, run, trace_of
 
 FIRST = 1_000_000  # seed
-TRIALS = 24
+TRIALS = 12
 
 
 def test_no_planted_error_passes_and_no_right_step_fails() -> None:

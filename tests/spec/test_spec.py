@@ -319,7 +319,7 @@ def escaped(match: Any) -> str:
     return f"\\u{ord(match.group()):04x}"
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=80)
 @given(specs)
 def test_what_was_dumped_reads_back_equal(raw: Any) -> None:
     # JSON is YAML as well, but for a few characters that have to be escaped.

@@ -20,6 +20,7 @@ from nncli.spec import Spec, parse_spec
 from nncli.training.checkpoint import pack_checkpoint, read_checkpoint
 from nncli.training.run_files import CHECKPOINT
 from nncli.training.trainer import Trainer
+from tests.conftest import mostly_slow
 from tests.soak.kills import ending
 
 SPEC = """
@@ -60,7 +61,7 @@ def state_of(training: nncli.Training) -> bytes:
 
 
 @KINDS
-@pytest.mark.parametrize("at", [2, 3, 5, 7])
+@pytest.mark.parametrize("at", mostly_slow([2, 3, 5, 7], 2))
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_resumed_training_ends_as_an_undisturbed_one(
     at: int, dtype: str, kind: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -19,7 +19,7 @@ from nncli.nn.parallel.process_worker import can_fork
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import QUANTITIES, Step
 from nncli.nn.trace import Start, record_trace
-from tests.conftest import present
+from tests.conftest import mostly_slow, present
 from tests.nn.cases import DRAWS, LENET, SOME_CASES, Setting, relative_error, settle
 
 N = 13  # samples: shares of 6 and 7, or of 4, 4 and 5
@@ -70,7 +70,7 @@ def shared_step(setting: Setting, workers: WorkerPool, **options: Any) -> Step:
     return step
 
 
-@pytest.mark.parametrize("case", SOME_CASES, ids=str)
+@pytest.mark.parametrize("case", mostly_slow(SOME_CASES, 2), ids=str)
 def test_a_shared_step_is_the_whole_step(case: Any, workers: Any) -> None:
     setting = many_samples(case)
     how = {"momentum": 0.9, "weight_decay": 0.01}
@@ -103,7 +103,7 @@ def test_the_same_number_of_threads_gives_the_same_bits(workers: Any) -> None:
 
 
 @pytest.mark.skipif(not can_fork(), reason="no processes are forked here")
-@pytest.mark.parametrize("case", SOME_CASES, ids=str)
+@pytest.mark.parametrize("case", mostly_slow(SOME_CASES, 3), ids=str)
 def test_threads_and_processes_give_the_same_bits(case: Any, count: Any) -> None:
     found = []
     for processes in (False, True):
