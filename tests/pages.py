@@ -58,9 +58,7 @@ def blocks(text: str) -> list[Block]:
 
 def ran(command: str, folder: Path) -> Outcome:
     """Runs a line of shell in what looks like a clone; nncli itself within this process."""
-    for shipped in ("configs", "data"):
-        if not (folder / shipped).exists():
-            (folder / shipped).symlink_to(ROOT / shipped)
+    _as_a_clone(folder)
     words = shlex.split(command, comments=True)
     if words[0] == "nncli" and not {"|", ">", "&&"} & set(words):
         return in_this_process(*words[1:], folder=folder)
@@ -77,10 +75,17 @@ def ran(command: str, folder: Path) -> Outcome:
 
 def executed(code: str, folder: Path) -> str:
     """What Python code prints."""
+    _as_a_clone(folder)
     printed = io.StringIO()
     with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
         exec(compile(code, "<page>", "exec"), {"__name__": "__main__"})
     return printed.getvalue()
+
+
+def _as_a_clone(folder: Path) -> None:
+    for shipped in ("configs", "data"):
+        if not (folder / shipped).exists():
+            (folder / shipped).symlink_to(ROOT / shipped)
 
 
 def assert_true(page: Path, folder: Path) -> None:

@@ -5,11 +5,11 @@ here; `<!-- generated: commands -->` stands for a part of the reference, see `re
 """
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from docs.extension.numbers import with_numbers
+from docs.extension.reference import PARTS
 from tests.pages import ran
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 PAGE = re.compile(r"^```\{page\}\n(nncli .*? -o (\S+\.html).*)\n```$", re.M)
 GENERATED = re.compile(r"^<!-- generated: ([\w-]+) -->$", re.M)
-PARTS: dict[str, Callable[[], str]] = {}  # of the reference, by name
 
 
 def setup(app: "Sphinx") -> dict[str, bool]:
