@@ -176,7 +176,7 @@ def _for_data(
 
 
 def _drafted(path: Path, proposal: Proposal, files: dict[Path, bytes]) -> Draft:
-    return Draft(path, proposal.text, files, proposal.facts, proposal.notes)
+    return Draft(path, proposal.text, files, proposal.facts, proposal.target, proposal.notes)
 
 
 def _stem(data: Path) -> str:

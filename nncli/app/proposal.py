@@ -38,6 +38,7 @@ class Proposal(NamedTuple):
 
     text: str
     facts: str
+    target: str
     notes: tuple[str, ...]
 
 
@@ -67,7 +68,7 @@ def propose(name: str, train: str | dict[str, str], found: Survey, origin: str =
         Section("network", plan.network),
         Section("train", plan.train),
     ]
-    return Proposal(compose(heading, sections), described(found), notes)
+    return Proposal(compose(heading, sections), described(found), _chosen(found), notes)
 
 
 class _Plan(NamedTuple):
@@ -76,6 +77,7 @@ class _Plan(NamedTuple):
 
 
 def _notes(found: Survey) -> Iterator[str]:
+    yield from _doubts(found)
     yield from (f"Careful: {note}." for note in found.notes)
     if found.row_numbers is not None:
         yield (
@@ -98,6 +100,29 @@ def _notes(found: Survey) -> Iterator[str]:
             if size < 5
         ]
         yield f"Careful: fewer than 5 samples are of class {listed_plainly(few)}."
+
+
+def _chosen(found: Survey) -> str:
+    """The target that was chosen among a table's columns, with the reason."""
+    if not found.target or not found.target[0].why:
+        return ""
+    key, why, second, is_evident = found.target[0]
+    chosen = f"column {key}" if isinstance(key, int) else named(key)
+    is_told = second is None or not is_evident
+    other = "" if is_told else f"; --target {named(str(second))} is the next best guess"
+    return f"{chosen}, {why}{other}"
+
+
+def _doubts(found: Survey) -> Iterator[str]:
+    """What there is to say of a target that may be another."""
+    if not found.target or found.target[0].is_evident or found.image is not None:
+        return
+    key, why, second, _ = found.target[0]
+    taken = f"column {key}" if isinstance(key, int) else named(key)
+    yield (
+        f"Careful: which column is to be learnt is not evident. It is {taken} now, {why}; "
+        f"nncli init with --target {named(str(second))} takes the next best guess."
+    )
 
 
 # Data
@@ -171,6 +196,8 @@ def _target(found: Survey) -> Entry:
         what = f"classes {names}" if "words" in why else f"{kind}, the classes {names}"
     else:
         what = f"numbers from {found.target_low:.4g} to {found.target_high:.4g}"
+    if found.target[0].second is not None:
+        what += f"; or --target {named(str(found.target[0].second))}"
     return Entry("target", keys if len(keys) > 1 else keys[0], ": ".join(filter(None, (why, what))))
 
 

@@ -347,6 +347,7 @@ class Draft(NamedTuple):
         text: of the spec.
         files: those to be written beside it, by path: the schema for editors, a starter's data.
         facts: the data in a line; empty for a starter that holds them itself.
+        target: the column that was chosen as a table's target, and why; empty where none was.
         notes: what its maker should look at.
     """
 
@@ -354,6 +355,7 @@ class Draft(NamedTuple):
     text: str
     files: dict[Path, bytes]
     facts: str = ""
+    target: str = ""
     notes: tuple[str, ...] = ()
 
 

@@ -19,13 +19,12 @@ from nncli.data.readers.tables import Table
 from nncli.data.samples import Pair, Samples, Source, named
 from nncli.data.scaling import blocks, statistics
 from nncli.data.survey_columns import (
-    TargetColumn,
     Useless,
     as_key,
-    chosen_columns,
     is_index,
     useless_inputs,
 )
+from nncli.data.target_choice import TargetColumn, chosen_columns
 from nncli.data.targets import FEW_CLASSES, is_label, looks_like_classes, one_class
 
 SMALLEST_SIDE = 5

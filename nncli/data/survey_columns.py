@@ -1,4 +1,4 @@
-"""What `survey` makes of a table's columns: which is the target, and which are of no use."""
+"""Columns of a table as a spec names them, and which of them are of no use."""
 
 import re
 from collections.abc import Sequence
@@ -6,30 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nncli.core.errors import DataError
-from nncli.data.columns.kinds import Boolean, Category
-from nncli.data.columns.recognise import recognise
 from nncli.data.readers.columns import Column, read_columns
-from nncli.data.readers.tables import Table, target_columns
-from nncli.data.targets import is_label, looks_like_classes
+from nncli.data.readers.tables import Table
+from nncli.data.targets import is_label
 
-TARGET_NAMES = frozenset(
-    {
-        *{"target", "label", "labels", "class", "y", "output", "outcome", "category", "response"},
-        *{"diagnosis", "survived", "species"},
-    }
-)
 LEAST_ROWS = 10  # to tell that a column names the rows
 # How columns that name rows are called, also as programs write them without a name.
 FIRST_NAMES = re.compile("|unnamed: ?0|index|rownames?|row|obs|observation|no|nr", re.IGNORECASE)
 ID_NAMES = re.compile("id|Id|ID|.*(_id|_ID|[a-z]Id|[a-z]ID)")
-
-
-class TargetColumn(NamedTuple):
-    """A target column: as a spec names it, and why it was taken."""
-
-    key: str | int
-    why: str
 
 
 class Useless(NamedTuple):
@@ -38,64 +22,6 @@ class Useless(NamedTuple):
     position: int
     key: str | int
     why: str
-
-
-def chosen_columns(table: Table, target: Sequence[str | int]) -> tuple[TargetColumn, ...]:
-    """The target columns: those given, else the one that looks like it."""
-    if target:
-        target_columns(table, target)  # for its complaints
-        return tuple(TargetColumn(key, "") for key in target)
-    header = table.header or ()
-    named_so = [name for name in header if name.lower() in TARGET_NAMES]
-    if len(named_so) == 1 and header.count(named_so[0]) == 1:
-        return (TargetColumn(named_so[0], "by its name"),)
-    of_words, others = usable_targets(table)
-    if len(of_words) == 1:
-        return (TargetColumn(key_of(table, of_words[0]), "the only column of words"),)
-    if is_constant(table, table.width - 1) and are_classes(table, 0):
-        return (TargetColumn(key_of(table, 0), "the first column, as the last is always the same"),)
-    able = sorted({*of_words, *others}) or [table.width - 1]
-    last = able[-1]
-    why = "the last column" if last == table.width - 1 else "the last column that can be learnt"
-    return (TargetColumn(key_of(table, last), why),)
-
-
-def usable_targets(table: Table) -> tuple[list[int], list[int]]:
-    """The columns of words that can be classes; and those of numbers."""
-    of_words, others = [], []
-    for column in read_columns(table, range(table.width)):
-        if column.numbers is not None:
-            is_name = column.position > 0 and names_rows(column)
-            if not column.gaps.all() and not is_name:
-                others.append(column.position)
-            continue
-        try:
-            rule = recognise(column, {}).rule
-        except DataError:
-            continue
-        if isinstance(rule, Category | Boolean):
-            of_words.append(column.position)
-        elif rule is None and len(column.words) == 1:  # told when it becomes the target
-            others.append(column.position)
-    return of_words, others
-
-
-def is_constant(table: Table, column: int) -> bool:
-    if isinstance(table.cells, np.ndarray):
-        values = table.cells[:, column]
-        return bool((values == values[0]).all())
-    return len(set(table.column(column))) == 1
-
-
-def are_classes(table: Table, column: int) -> bool:
-    """Whether a column is of integers that look like classes."""
-    if not isinstance(table.cells, np.ndarray):
-        return False
-    values = table.cells[:, column]
-    if not is_label(values).all():
-        return False
-    distinct = np.unique(values)
-    return len(distinct) > 1 and looks_like_classes(distinct, len(values))
 
 
 def as_key(table: Table, key: str | int) -> str | int:

@@ -187,7 +187,8 @@ def test_it_says_why_and_what_else_there_could_be(nncli: Run, table: Any, tmp_pa
     nncli("init", "--data", "my.csv")
     text = (tmp_path / "my.yaml").read_text()
     assert text.startswith(f"{POINTER}\n# Made by nncli init for my.csv: 60 samples of 2 inputs")
-    assert "  target: kind      # the only column of words: classes a, b\n" in text
+    why = "by its name, the last column, the only column of words, of two values: classes a, b"
+    assert f"  # {why}\n  target: kind\n" in text
     assert all(f"  # {key}: " in text for key in ("test", "momentum", "weight_decay", "schedule"))
     assert max(map(len, text.splitlines())) <= 100
 

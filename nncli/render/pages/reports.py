@@ -78,6 +78,8 @@ def init_report(draft: Draft) -> Iterator[str]:
     """What was found, noted and written, and the command that trains it."""
     if draft.facts:
         yield f"found {draft.facts}"
+    if draft.target:
+        yield f"learns {draft.target}"
     for note in draft.notes:
         yield f"note  {note}"
     yield f"wrote {', '.join(printable(path) for path in (draft.path, *draft.files))}"
