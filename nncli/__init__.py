@@ -54,18 +54,9 @@ if TYPE_CHECKING:
     from nncli.app.inspect import inspect, trace_step
     from nncli.app.pipeline import prepare
     from nncli.app.predict import Predictions, predict, predict_blocks
-    from nncli.app.records import (
-        Comparison,
-        Diagnosis,
-        Draft,
-        Exported,
-        Prepared,
-        Shown,
-        SpecListing,
-        Training,
-    )
+    from nncli.app.records import Diagnosis, Draft, Exported, Prepared, Shown, SpecListing, Training
     from nncli.app.report import report
-    from nncli.app.report_records import Report
+    from nncli.app.report_records import Comparison, Report
     from nncli.app.resume import resume
     from nncli.app.show import show
     from nncli.app.summary import summary
@@ -155,7 +146,7 @@ _HOME = {
     "Replay": "nncli.app.trace_files",
     "diff": "nncli.app.trace_files",
     "replay": "nncli.app.trace_files",
-    "Comparison": "nncli.app.records",
+    "Comparison": "nncli.app.report_records",
     "compare": "nncli.app.compare",
     "Diagnosis": "nncli.app.records",
     "diagnose": "nncli.app.diagnose",

@@ -7,7 +7,7 @@ from typing import Any
 
 from nncli.app.opening import spec_file
 from nncli.app.plan import early_stop_of
-from nncli.app.records import ComparedRun, Comparison, Difference
+from nncli.app.report_records import ComparedRun, Comparison, Difference
 from nncli.core.errors import RunError
 from nncli.core.text import printable
 from nncli.spec import load_spec
@@ -15,7 +15,7 @@ from nncli.spec.dump import differences
 from nncli.spec.words import dotted
 from nncli.training.best import stops_early
 from nncli.training.history import read_history
-from nncli.training.run_folder import notes_on_metrics
+from nncli.training.run_reader import notes_on_metrics
 
 
 def compare(runs: Sequence[str | Path]) -> Comparison:

@@ -92,7 +92,7 @@ def open_spec_or_run(
         prepared = prepare(spec)
         return SpecOrRun(prepared, None, prepared.notes)
     from nncli.training.history import read_first
-    from nncli.training.run_folder import last_state
+    from nncli.training.run_reader import last_state
 
     prepared = prepare(spec, weight_files=False)
     state, identity, notes = last_state(path, prepared.network)
@@ -120,7 +120,7 @@ def spec_file(path: str | Path) -> Path:
     if not os.path.isdir(path):
         return path
     from nncli.training.run_files import SPEC
-    from nncli.training.run_folder import check_run
+    from nncli.training.run_reader import check_run
 
     check_run(path)
     return path / SPEC
@@ -166,7 +166,7 @@ def open_run(path: str | Path, weights: Which | None = None) -> OpenedRun:
         RunError: it is none, or something in it is missing or damaged, or has no best weights.
         SpecError: its spec is.
     """
-    from nncli.training.run_folder import last_state
+    from nncli.training.run_reader import last_state
 
     path = Path(path)
     name = printable(path)

@@ -17,7 +17,7 @@ from nncli.core.errors import NncliError, RunError
 from nncli.training.best import Which
 from nncli.training.diverged import read_divergence
 from nncli.training.run_data import read_data
-from nncli.training.run_folder import last_identity
+from nncli.training.run_reader import last_identity
 
 T = TypeVar("T")
 WORST = 10

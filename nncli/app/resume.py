@@ -39,7 +39,8 @@ from nncli.training.checkpoint import RunIdentity, check_optimizer_state
 from nncli.training.checkpoint_writer import CheckpointWriter
 from nncli.training.run_data import DataIdentity, check_same, data_text, mark_of
 from nncli.training.run_files import SPEC
-from nncli.training.run_folder import ResumePoint, RunFolder, resume_point
+from nncli.training.run_folder import RunFolder
+from nncli.training.run_reader import ResumePoint, resume_point
 from nncli.training.trace_times import trace_times
 
 if TYPE_CHECKING:

@@ -64,7 +64,7 @@ def load_initial_weights(spec: Spec, network: Network) -> InitialWeights:
     t = spec.train
     assert t.init_from is not None
     from nncli.exchange.importing import network_from
-    from nncli.training.run_folder import last_checkpoint
+    from nncli.training.run_reader import last_checkpoint
 
     path = spec.resolve(t.init_from)
     notes: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import nncli as api
-from nncli.app.records import ComparedRun
+from nncli.app.report_records import ComparedRun
 from nncli.nn.trace import LayerMeasures
 from nncli.training.history import Epoch
 from nncli.training.run_files import METRICS

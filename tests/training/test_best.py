@@ -18,7 +18,7 @@ from nncli.training.best import METRICS, EarlyStop, Patience, metric_of
 from nncli.training.checkpoint import pack_checkpoint
 from nncli.training.history import Epoch, Progress
 from nncli.training.run_files import CHECKPOINT
-from nncli.training.run_folder import last_state
+from nncli.training.run_reader import last_state
 from nncli.training.trainer import Trainer
 from tests.soak.kills import ending
 

@@ -11,7 +11,14 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from nncli.app.records import ABSENT, ComparedRun, Comparison, Difference, accuracy_of, cost_of
+from nncli.app.report_records import (
+    ABSENT,
+    ComparedRun,
+    Comparison,
+    Difference,
+    accuracy_of,
+    cost_of,
+)
 from nncli.core.jsons import to_json
 from nncli.core.text import count_of
 from nncli.nn.layers import LAYERS, Layer

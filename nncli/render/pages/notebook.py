@@ -9,14 +9,8 @@ from rich.cells import cell_len, chop_cells
 from rich.console import Console, Group, RenderableType
 
 from nncli.app.evaluation_records import Evaluated
-from nncli.app.records import (
-    ComparedRun,
-    Comparison,
-    ExplainedFilter,
-    InspectedStep,
-    Training,
-)
-from nncli.app.report_records import Report
+from nncli.app.records import ExplainedFilter, InspectedStep, Training
+from nncli.app.report_records import ComparedRun, Comparison, Report
 from nncli.core.errors import NncliError
 from nncli.core.notebooks import MimeBundle
 from nncli.filtering.record import Filtering

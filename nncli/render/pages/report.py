@@ -10,14 +10,15 @@ import numpy as np
 from rich.console import Group, RenderableType
 
 from nncli.app.evaluation_records import Evaluated
-from nncli.app.records import (
+from nncli.app.records import Training
+from nncli.app.report_records import (
     ComparedRun,
     Comparison,
-    Training,
+    Report,
+    ReportedRun,
     accuracy_of,
     cost_of,
 )
-from nncli.app.report_records import Report, ReportedRun
 from nncli.app.summary_records import Summary
 from nncli.core.text import count_of, printable
 from nncli.nn.arrays import Array

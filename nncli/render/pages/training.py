@@ -26,7 +26,7 @@ from nncli.render.widgets.tables import Facts
 from nncli.training.conditions import Failure
 from nncli.training.history import Divergence, Epoch, History, divergence_record
 from nncli.training.history import Progress as StepProgress
-from nncli.training.run_folder import ResumePoint
+from nncli.training.run_reader import ResumePoint
 
 
 class Tables(NamedTuple):

@@ -6,11 +6,7 @@ from typing import Any
 import numpy as np
 
 from nncli.app.evaluation_records import Evaluated
-from nncli.app.records import (
-    ComparedRun,
-    accuracy_of,
-    cost_of,
-)
+from nncli.app.report_records import ComparedRun, accuracy_of, cost_of
 from nncli.nn.arrays import Array
 from nncli.render.document import Page
 from nncli.render.web.blocks import to_html
