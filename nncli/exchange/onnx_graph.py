@@ -136,7 +136,7 @@ class _Graph:
 def _conv(layer: Conv, input_shape: Shape) -> Operator:
     rows, columns = layer.windows(input_shape)
     pads = [rows.before, columns.before, rows.after, columns.after]
-    return "Conv", {**_windows(rows, columns), "pads": pads}
+    return "Conv", {**_windows(rows, columns), "pads": pads, "group": layer.groups}
 
 
 def _pool(operator: str) -> Callable[[Pool, Shape], Operator]:

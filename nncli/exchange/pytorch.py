@@ -295,6 +295,7 @@ def _conv(layer: Conv, input_shape: Shape) -> Module:
         ("dilation", layer.dilation, (1, 1)),
     ):
         arguments += [f"{name}={_size(pair)}"] if pair not in (default, None) else []
+    arguments += [f"groups={layer.groups}"] if layer.groups != 1 else []
     return "Conv2d", [*arguments, *_no_bias(layer.bias)]
 
 

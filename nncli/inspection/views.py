@@ -31,26 +31,35 @@ class Agreement(NamedTuple):
     ulps: float
 
 
-def patches(layer: LayerTrace) -> Array:
+def patches(layer: LayerTrace, group: int = 0) -> Array:
     """The windows of a conv layer as columns, see `Conv.patches`."""
-    return conv_of(layer).patches(layer.input)
+    return conv_of(layer).patches(layer.input, group)
 
 
-def deltas(layer: LayerTrace) -> Array:
-    """δ of a conv layer as filters x windows, in the order of `patches`."""
-    return _factors(layer).delta.T
+def deltas(layer: LayerTrace, group: int = 0) -> Array:
+    """δ of a group of filters as filters x windows, in the order of `patches`."""
+    return _factors(layer)[group].delta.T
 
 
-def _factors(layer: LayerTrace) -> OuterFactors:
+def _factors(layer: LayerTrace) -> list[OuterFactors]:
     assert layer.delta is not None
     assert isinstance(layer.placed.layer, WeightedLayer)
     return layer.placed.layer.outer_factors(layer.input, layer.delta)
 
 
-def _shaped(layer: LayerTrace, weights: Array, biases: Array) -> Gradients:
-    """Sums over the samples as means, in the layouts of the record."""
+def _summed(
+    layer: LayerTrace, products: Callable[[Array, Array], Array], sums: Callable[[Array], Array]
+) -> Gradients:
+    """Gradients in the layouts of the record.
+
+    Args:
+        products: n ∂C/∂W from left and right factors.
+        sums: n ∂C/∂b from δ.
+    """
     assert layer.weight is not None
-    n = len(layer.input)
+    n, factors = len(layer.input), _factors(layer)
+    weights = np.concatenate([products(left, right).ravel() for left, right, _ in factors])
+    biases = np.concatenate([sums(delta) for *_, delta in factors])
     gradients = {"weight_gradient": (weights / n).astype(weights.dtype).reshape(layer.weight.shape)}
     if layer.bias is not None:
         gradients["bias_gradient"] = (biases / n).astype(biases.dtype)
@@ -59,17 +68,23 @@ def _shaped(layer: LayerTrace, weights: Array, biases: Array) -> Gradients:
 
 def matrix(layer: LayerTrace) -> Gradients:
     """∂C/∂W = 1/n aᵀ δ, one matrix product; ∂C/∂b = 1/n 1ᵀ δ."""
-    left, right, delta = _factors(layer)
-    return _shaped(layer, left.T @ right, np.ones(len(delta), delta.dtype) @ delta)
+    return _summed(
+        layer,
+        lambda left, right: left.T @ right,
+        lambda delta: np.ones(len(delta), delta.dtype) @ delta,
+    )
 
 
 def hadamard(layer: LayerTrace) -> Gradients:
     """δ = ∂C/∂a ⊙ σ'(z); then row i of ∂C/∂W is 1/n Σ_x of (a_i, a_i, ...) ⊙ δ."""
-    left, right, delta = _factors(layer)
-    weights = np.zeros((left.shape[1], right.shape[1]), delta.dtype)
-    for x, y in zip(left, right, strict=True):
-        weights += np.repeat(x[:, None], len(y), axis=1) * np.repeat(y[None, :], len(x), axis=0)
-    gradients = _shaped(layer, weights, np.add.reduce(delta, axis=0))
+
+    def products(left: Array, right: Array) -> Array:
+        weights = np.zeros((left.shape[1], right.shape[1]), left.dtype)
+        for x, y in zip(left, right, strict=True):
+            weights += np.repeat(x[:, None], len(y), axis=1) * np.repeat(y[None, :], len(x), axis=0)
+        return weights
+
+    gradients = _summed(layer, products, lambda delta: np.asarray(np.add.reduce(delta, axis=0)))
     if layer.sigma_prime is not None and np.isfinite(layer.upstream).all():
         gradients["delta"] = layer.upstream * layer.sigma_prime
     return gradients
@@ -77,25 +92,32 @@ def hadamard(layer: LayerTrace) -> Gradients:
 
 def kronecker(layer: LayerTrace) -> Gradients:
     """vec(∂C/∂W) = 1/n Σ_x a ⊗ δ, and δ = diag(σ'(z)) ∂C/∂a, the diagonal matrix written out."""
-    left, right, delta = _factors(layer)
-    vec = np.zeros(left.shape[1] * right.shape[1], delta.dtype)
-    for x, y in zip(left, right, strict=True):
-        vec += np.kron(x, y)
-    biases = np.array([np.kron(1, d) for d in delta], delta.dtype).sum(axis=0)
-    gradients = _shaped(layer, vec, biases)
+
+    def products(left: Array, right: Array) -> Array:
+        vec = np.zeros(left.shape[1] * right.shape[1], left.dtype)
+        for x, y in zip(left, right, strict=True):
+            vec += np.kron(x, y)
+        return vec
+
+    def sums(delta: Array) -> Array:
+        return np.asarray(np.array([np.kron(1, d) for d in delta], delta.dtype).sum(axis=0))
+
+    gradients = _summed(layer, products, sums)
     if layer.sigma_prime is not None and layer.sigma_prime[0].size <= DIAGONAL:
         prime, upstream = (q.reshape(len(q), -1) for q in (layer.sigma_prime, layer.upstream))
         if np.isfinite(upstream).all():
-            products = [np.diag(s) @ u for s, u in zip(prime, upstream, strict=True)]
-            gradients["delta"] = np.array(products).reshape(layer.sigma_prime.shape)
+            slopes = [np.diag(s) @ u for s, u in zip(prime, upstream, strict=True)]
+            gradients["delta"] = np.array(slopes).reshape(layer.sigma_prime.shape)
     return gradients
 
 
 def index(layer: LayerTrace) -> Gradients:
     """∂C/∂w_ij = 1/n Σ_x a_xi δ_xj, summed index by index in the order of the samples."""
-    left, right, delta = _factors(layer)
-    weights = np.einsum("xi,xj->ij", left, right, optimize=False)
-    return _shaped(layer, weights, np.einsum("xj->j", delta))
+    return _summed(
+        layer,
+        lambda left, right: np.einsum("xi,xj->ij", left, right, optimize=False),
+        lambda delta: np.einsum("xj->j", delta),
+    )
 
 
 VIEWS: dict[str, Callable[[LayerTrace], Gradients]] = {
@@ -171,7 +193,8 @@ def conv_of(layer: LayerTrace) -> Conv:
 def tap_products(layer: LayerTrace, tap: tuple[int, int, int, int]) -> Iterator[TapProduct]:
     """For each sample, the products that sum to the gradient at a tap.
 
-    ∂C/∂w is the mean over the samples of their sums. `tap` is (filter, channel, row, column).
+    ∂C/∂w is the mean over the samples of their sums. `tap` is (filter, channel, row, column), the
+    channel being counted among those that the filter sees.
 
     Raises:
         NncliError: there is no such tap.
@@ -182,8 +205,9 @@ def tap_products(layer: LayerTrace, tap: tuple[int, int, int, int]) -> Iterator[
     assert layer.delta is not None
     _check_index(tap, layer.weight.shape, f"tap of {layer.name}", "filter, channel, row, column")
     filter, channel, i, j = tap
+    seen = conv.channels_of(filter, layer.input.shape[1])
     for sample, image in enumerate(conv.padded(layer.input)):
-        cells = image[channel, windows.rows.tap(i), windows.columns.tap(j)]
+        cells = image[seen][channel, windows.rows.tap(i), windows.columns.tap(j)]
         delta = layer.delta[sample, filter]
         with np.errstate(all="ignore"):  # as in the step
             product = cells * delta
@@ -193,7 +217,7 @@ def tap_products(layer: LayerTrace, tap: tuple[int, int, int, int]) -> Iterator[
 def cell_products(layer: LayerTrace, cell: tuple[int, int, int]) -> Iterator[CellProduct]:
     """For each sample and filter, the products that flow back to `cell`: channel, row, column.
 
-    ∂C_x/∂cell is their sum over the filters.
+    ∂C_x/∂cell is their sum over the filters that see the channel.
 
     Raises:
         NncliError: there is no such cell.
@@ -206,15 +230,18 @@ def cell_products(layer: LayerTrace, cell: tuple[int, int, int]) -> Iterator[Cel
         cell, layer.input.shape[1:], f"cell of {layer.name}'s input", "channel, row, column"
     )
     channel, row, column = cell
+    group, own = divmod(channel, layer.weight.shape[1])
+    filters = range(conv.filters)[conv.parted(conv.filters)[group]]
     for sample, of_sample in enumerate(layer.delta):
-        for filter, delta in enumerate(of_sample):
+        for filter in filters:
+            delta = of_sample[filter]
             deltas_at = np.zeros(layer.weight.shape[2:], delta.dtype)
             for i, j in np.ndindex(deltas_at.shape):
                 r = output_at(windows.rows.before + row, i, windows.rows)
                 c = output_at(windows.columns.before + column, j, windows.columns)
                 if r is not None and c is not None:
                     deltas_at[i, j] = delta[r, c]
-            weights = layer.weight[filter, channel]
+            weights = layer.weight[filter, own]
             with np.errstate(all="ignore"):  # as in the step
                 product = deltas_at * weights
             yield CellProduct(sample, filter, deltas_at, weights, product)

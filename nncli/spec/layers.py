@@ -148,6 +148,11 @@ class ConvSpec(WeightedLayerSpec):
         "does; same_upper pads as TensorFlow does.",
     )
     dilation: values.Size = Field((1, 1), description="Steps between the entries of a window.")
+    groups: values.Count = Field(
+        1,
+        description="Into how many groups channels and filters are parted; the filters of a group "
+        "see its channels only. As many as channels: a depthwise convolution.",
+    )
     activation: ConvActivation = Field(
         DEFAULT,
         description="σ, what a = σ(z) is made by. "
@@ -166,6 +171,15 @@ class ConvSpec(WeightedLayerSpec):
         None, description=f"How weights are drawn. By default {default_words()}."
     )
     freeze: Freeze = False
+
+    @field_validator("groups")
+    @classmethod
+    def _filters_for_each_group(cls, groups: int, info: ValidationInfo) -> int:
+        filters = info.data.get("filters")
+        if filters is not None and filters % groups:
+            message = f"{count_of(filters, 'filter')} cannot be parted into {groups} equal groups"
+            raise wrong(f"{message}; expected a divisor of {filters}")
+        return groups
 
     @field_validator("bias")
     @classmethod

@@ -78,6 +78,7 @@ def any_layer(rng: Rng, *, is_image: bool) -> Layer:
         "padding": paddings[int(rng.integers(len(paddings)))],
     }
     filters = int(rng.integers(1, 4))
+    geometry["groups"] = filters if rng.random() < 0.3 else 1
     image: list[Any] = [
         lambda: Conv(filters=filters, **geometry, **sigma),
         lambda: MaxPool(size=size, stride=stride if rng.random() < 0.5 else None),

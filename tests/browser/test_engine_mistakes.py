@@ -34,6 +34,9 @@ CONV = small(
     HEAD,
     shape=IMAGE,
 )
+GROUPED = small(
+    replace(BELOW, filters=4), Conv(filters=6, kernel=(2, 2), groups=2), HEAD, shape=IMAGE
+)
 TIED = replace(small(BELOW, MaxPool(size=(2, 2)), HEAD, shape=IMAGE), inputs=np.ones((3, *IMAGE)))
 AVERAGED = small(BELOW, AvgPool(size=(2, 3), stride=(1, 2)), HEAD, shape=IMAGE)
 NORMALISED = small(Dense(units=3), BatchNorm(epsilon=0.1), Dense(units=2))
@@ -87,6 +90,7 @@ MISTAKES = {
     "a dilation ignored": Mistake("tap * axis.dilation - axis.before]", "tap - axis.before]", CONV),
     "padding lost": Mistake("tap * axis.dilation - axis.before]", "tap * axis.dilation]", CONV),
     "a turned filter": Mistake("* high + i) * wide + j)", "* high + 1 - i) * wide + 1 - j)", CONV),
+    "a group's channels": Mistake("Math.floor(f / each) * seen", "0", GROUPED),
     "a filter's gradient": Mistake(
         "gradient[tap] += a[cell] * value", "gradient[tap] = a[cell] * value", CONV
     ),

@@ -83,10 +83,12 @@ def test_a_window_is_the_cells_under_the_filter() -> None:
         image = lesson.layer.input[one.at].tolist()
         k, row, column = lesson.place
         cells = window_cells(lesson, image, row, column)
+        seen = backprop.seen_by(lesson.layer.placed.layer, k, image)
+        assert len(seen) == len(lesson.window)
         total = 0.0 if lesson.bias is None else lesson.bias
         for c, i, j in np.ndindex(lesson.window.shape):
             r_c = cells.get((i, j))
-            expected = 0.0 if r_c is None else image[c][r_c[0]][r_c[1]]
+            expected = 0.0 if r_c is None else image[seen[c]][r_c[0]][r_c[1]]
             assert lesson.window[c, i, j] == expected
             assert lesson.filter[c, i, j] == lesson.layer.weight[k, c, i, j]
             total += expected * lesson.filter[c, i, j]
@@ -192,22 +194,24 @@ def test_a_conv_layer_sends_back_what_its_windows_took() -> None:
         layer, (channel, row, column) = lesson.layer, lesson.cell
         image = layer.input[one.at].tolist()
         grid = backprop.window_grid(layer.placed.layer, image)
-        totals = [0.0] * len(layer.weight)
+        conv = layer.placed.layer
+        seen = {f: backprop.seen_by(conv, f, image) for f in range(len(layer.weight))}
+        own = {f: channels.index(channel) for f, channels in seen.items() if channel in channels}
+        totals = dict.fromkeys(own, 0.0)
         windows = 0
         for r, line in enumerate(grid):
             for c, taps in enumerate(line):
                 for i, j, at_row, at_column in taps:
                     if (at_row, at_column) == (row, column):
                         windows += 1
-                        for f in range(len(totals)):
-                            part = layer.delta[one.at, f, r, c] * layer.weight[f, channel, i, j]
-                            totals[f] += part
-        assert lesson.sums.tolist() == close(totals)
-        assert sum(totals) == pytest.approx(lesson.downstream, rel=1e-8, abs=1e-10)
+                        for f, k in own.items():
+                            totals[f] += layer.delta[one.at, f, r, c] * layer.weight[f, k, i, j]
+        assert lesson.sums.tolist() == close([*totals.values()])
+        assert sum(totals.values()) == pytest.approx(lesson.downstream, rel=1e-8, abs=1e-10)
         assert lesson.windows == windows
-        turned = [row[::-1] for row in layer.weight[lesson.filter, channel].tolist()[::-1]]
-        assert lesson.turned.tolist() == turned
-        assert lesson.untouched.tolist() == layer.weight[lesson.filter, channel].tolist()
+        taps = layer.weight[lesson.filter, own[lesson.filter]].tolist()
+        assert lesson.turned.tolist() == [row[::-1] for row in taps[::-1]]
+        assert lesson.untouched.tolist() == taps
         assert np.allclose(lesson.around * lesson.turned, lesson.products, rtol=1e-12)
         assert lesson.products.sum() == pytest.approx(totals[lesson.filter], rel=1e-8, abs=1e-12)
 
@@ -302,13 +306,14 @@ def test_a_tap_adds_up_over_its_windows() -> None:
         totals = []
         for x in range(len(layer.input)):
             grid = backprop.window_grid(layer.placed.layer, layer.input[x].tolist())
+            at = backprop.seen_by(layer.placed.layer, k, layer.input[x])[c]
             total = 0.0
             for r, line in enumerate(grid):
                 for column, taps in enumerate(line):
                     for ti, tj, at_row, at_column in taps:
                         if (ti, tj) == (i, j):
                             part = (
-                                layer.input[x, c, at_row, at_column] * layer.delta[x, k, r, column]
+                                layer.input[x, at, at_row, at_column] * layer.delta[x, k, r, column]
                             )
                             total += part
             totals.append(total)

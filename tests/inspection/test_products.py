@@ -8,6 +8,7 @@ import pytest
 from nncli.core.errors import NncliError
 from nncli.inspection.views import cell_products, conv_of, tap_products
 from tests.nn.cases import LENET, Case, conv_cases
+from tests.reference.backprop import seen_by
 
 from .traces import trace_of
 
@@ -36,15 +37,17 @@ def test_tap_products_sum_to_the_gradient(case: Case) -> None:
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_cell_products_sum_to_what_flows_down(case: Case) -> None:
     for layer in convs(case):
-        filters = len(layer.weight)
+        conv, n = conv_of(layer), len(layer.input)
         scale = np.abs(layer.downstream).max()
         for cell in np.ndindex(layer.input.shape[1:]):
             products = list(cell_products(layer, cell))
             places = [(p.sample, p.filter) for p in products]
-            assert places == list(np.ndindex(len(layer.input), filters))
+            seen = {f: seen_by(conv, f, layer.input[0]) for f in range(conv.filters)}
+            own = {f: seen[f].index(cell[0]) for f in seen if cell[0] in seen[f]}
+            assert places == [(x, f) for x in range(n) for f in own]
             sums = np.zeros(len(layer.input))
             for p in products:
-                assert np.array_equal(p.weights, layer.weight[p.filter, cell[0]])
+                assert np.array_equal(p.weights, layer.weight[p.filter, own[p.filter]])
                 assert np.array_equal(p.product, p.delta * p.weights)
                 sums[p.sample] += p.product.sum()
             there = layer.downstream[(slice(None), *cell)]

@@ -127,6 +127,19 @@ def test_patches_are_the_windows_in_their_order() -> None:
         assert views.deltas(layer).shape == z.shape
 
 
+def test_patches_of_a_group_are_those_of_its_channels() -> None:
+    (case,) = (case for case in conv_cases() if case.name == "conv-groups-of_two")
+    layer: Any = trace_of(case).layers[1]
+    for group in range(3):
+        filters = slice(2 * group, 2 * group + 2)
+        z = layer.weight[filters].reshape(2, -1) @ views.patches(layer, group)
+        z += layer.bias[filters, None]
+        expected = np.moveaxis(layer.z, 1, 0)[filters].reshape(2, -1)
+        np.testing.assert_allclose(z, expected, rtol=0, atol=1e-13)
+        delta = np.moveaxis(layer.delta, 1, 0)[filters].reshape(2, -1)
+        assert np.array_equal(views.deltas(layer, group), delta)
+
+
 def test_the_record_compares_every_view_of_every_layer_that_learns() -> None:
     trace = trace_of(LENET)
     found = {(a.view, a.layer) for a in inspect(trace, checked=False).agreements}

@@ -242,8 +242,15 @@ def conv_cases() -> list[Case]:
         filters=2, kernel=(3, 3), padding="same_upper", stride=(2, 2), activation="sigmoid"
     )
     apart = Conv(filters=2, kernel=(2, 3), padding=((0, 2), (1, 0)), activation="tanh")
+    grouped = Conv(filters=4, kernel=(2, 3), groups=2, padding=1, activation="tanh")
+    depthwise = Conv(filters=2, kernel=(2, 2), groups=2, stride=(2, 1), activation="tanh")
+    shuffled = Conv(filters=6, kernel=(2, 2), groups=3, dilation=(2, 1), activation="sigmoid")
+    of_four = (Conv(filters=6, kernel=(1, 1), activation="tanh"), shuffled, Dense(units=2))
     return [
         *cases,
+        Case("conv-inside-groups", above_and_below(grouped), IMAGE, n=3),
+        Case("conv-inside-depthwise", above_and_below(depthwise), IMAGE, n=3),
+        Case("conv-groups-of_two", of_four, IMAGE, n=3),
         Case("conv-inside", above_and_below(inside), IMAGE),
         Case("conv-inside-strided", above_and_below(strided), IMAGE, n=1),
         Case("conv-inside-odd_same", above_and_below(odd_same), IMAGE, n=3),

@@ -57,6 +57,12 @@ MISTAKES = [
         "kernel",
     ),
     (
+        [Conv(filters=4, kernel=(2, 2), groups=2), DENSE],
+        (3, 4, 4),
+        "layer 0: the 3 channels of its input cannot be parted into 2 equal groups",
+        "groups",
+    ),
+    (
         [CONV, AvgPool(size=(2, 3)), DENSE],
         (1, 4, 4),
         "layer 1: a window of 2 x 3 is larger than its input of 2 x 2",

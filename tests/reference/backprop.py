@@ -141,6 +141,12 @@ def window_grid(layer: Any, image: Any) -> Any:
     return [[window(row, column) for column in column_starts] for row in row_starts]
 
 
+def seen_by(layer: Any, f: Any, x: Any) -> Any:
+    """Which channels filter f sees, in the order of its weights."""
+    channels, filters = len(x) // layer.groups, layer.filters // layer.groups
+    return [k for k in range(len(x)) if k // channels == f // filters]
+
+
 def conv_forward(layer: Any, parameters: Any, x: Any) -> Any:
     z: list[Any] = []
     for f in range(layer.filters):
@@ -150,9 +156,9 @@ def conv_forward(layer: Any, parameters: Any, x: Any) -> Any:
             z[f].append([])
             for window in window_row:
                 number = bias
-                for k in range(len(x)):
+                for own, k in enumerate(seen_by(layer, f, x)):
                     for i, j, row, column in window:
-                        number += parameters["weight"][f][k][i][j] * x[k][row][column]
+                        number += parameters["weight"][f][own][i][j] * x[k][row][column]
                 z[f][-1].append(number)
     return z
 
@@ -164,10 +170,10 @@ def conv_backward(layer: Any, parameters: Any, x: Any, delta: Any) -> Any:
         for r, window_row in enumerate(window_grid(layer, x)):
             for c, window in enumerate(window_row):
                 bias_gradient[f] += delta[f][r][c]
-                for k in range(len(x)):
+                for own, k in enumerate(seen_by(layer, f, x)):
                     for i, j, row, column in window:
-                        downstream[k][row][column] += weight[f][k][i][j] * delta[f][r][c]
-                        weight_gradient[f][k][i][j] += x[k][row][column] * delta[f][r][c]
+                        downstream[k][row][column] += weight[f][own][i][j] * delta[f][r][c]
+                        weight_gradient[f][own][i][j] += x[k][row][column] * delta[f][r][c]
     return downstream, weight_gradient, bias_gradient
 
 

@@ -113,6 +113,8 @@ LAYERS = {
     "mean 'xavier_normal'?",
     "type: dense, units: 2, bias: [1]": "33: network[0].bias: expected 2 numbers, one for each "
     "unit, got 1",
+    "type: conv, filters: 4, kernel: 1, groups: 3": "47: network[0].groups: 4 filters cannot be "
+    "parted into 3 equal groups; expected a divisor of 4",
     "type: dense, units: 2, bias: 1": "33: network[0].bias: expected true, false, a list of "
     "numbers, or a path, got 1",
     "type: dense, units: 2, weights: [[1]]": "36: network[0].weights: expected 2 columns, one for "

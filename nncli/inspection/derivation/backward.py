@@ -232,8 +232,8 @@ def _conv(focus: Focus, layer: LayerTrace, again: str | None) -> ConvBack:
     value = float(layer.downstream[(focus.at, *cell)])
     with np.errstate(all="ignore"):
         untouched = sum(float((p.delta[::-1, ::-1] * p.weights).sum()) for p in found)
-    given = [(f"products of filter {p.filter}, added up", float(sums[p.filter]))
-             for p in found]  # fmt: skip
+    given = [(f"products of filter {p.filter}, added up", float(total))
+             for p, total in zip(found, sums, strict=True)]  # fmt: skip
     terms = largest(sums)
     if not terms.is_all:
         rest = sum_of_others(sums, terms)
@@ -243,7 +243,7 @@ def _conv(focus: Focus, layer: LayerTrace, again: str | None) -> ConvBack:
         layer=layer,
         again=again,
         cell=(cell[0], cell[1], cell[2]),
-        filter=k,
+        filter=shown.filter,
         around=shown.delta[::-1, ::-1],
         turned=shown.weights[::-1, ::-1],
         untouched=shown.weights,

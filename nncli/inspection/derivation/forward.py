@@ -101,7 +101,8 @@ def _conv(focus: Focus, layer: LayerTrace, again: str | None) -> ConvForward:
     conv = conv_of(layer)
     windows = conv.windows(layer.placed.input_shape)
     k, row, column = focus.place(layer)
-    image = conv.padded(layer.input[focus.at : focus.at + 1])[0]
+    seen = conv.channels_of(k, layer.input.shape[1])
+    image = conv.padded(layer.input[focus.at : focus.at + 1])[0, seen]
     rows, columns = (
         [at * axis.stride + tap * axis.dilation for tap in range(size)]
         for at, axis, size in zip(

@@ -74,9 +74,13 @@ def dense_downstream(weight: Array, delta: Array) -> Array:
 
 
 class Taps(NamedTuple):
-    """Where each tap of a window meets the padded image, over all outputs."""
+    """Where each tap of a window meets the padded image, over all outputs.
+
+    groups: of filters, each of which sees its own channels.
+    """
 
     windows: Windows
+    groups: int = 1
 
     def __iter__(self) -> Iterator[Any]:
         rows, columns = self.windows.rows, self.windows.columns
@@ -93,6 +97,10 @@ class Taps(NamedTuple):
         """A padded image of zeros for images of `shape`, samples x channels x rows x columns."""
         return np.zeros((*shape[:2], *self.windows.padded_shape))
 
+    def parted(self, array: Array, axis: int) -> Array:
+        """An axis of channels or filters as groups x those of a group."""
+        return np.stack(np.split(array, self.groups, axis), axis)
+
     @property
     def interior(self) -> tuple[Any, ...]:
         return (..., self.windows.rows.interior, self.windows.columns.interior)
@@ -100,8 +108,10 @@ class Taps(NamedTuple):
 
 def conv_z(taps: Taps, x: Array, weight: Array, bias: Array | None) -> Array:
     padded = taps.pad(x)
-    z = sum(np.einsum("ncrs,fc->nfrs", padded[at], weight[:, :, i, j]) for i, j, at in taps)
-    return np.asarray(z) if bias is None else np.asarray(z + bias[:, None, None])
+    cells, filters = taps.parted(padded, 1), taps.parted(weight, 0)
+    parts = sum(np.einsum("ngcrs,gfc->ngfrs", cells[at], filters[..., i, j]) for i, j, at in taps)
+    z = np.concatenate(np.moveaxis(np.asarray(parts), 1, 0), 1)
+    return z if bias is None else np.asarray(z + bias[:, None, None])
 
 
 def conv_weight_gradient(taps: Taps, x: Array, delta: Array) -> Array:
@@ -111,10 +121,11 @@ def conv_weight_gradient(taps: Taps, x: Array, delta: Array) -> Array:
 def gradient_at(taps: Taps, cells: Iterable[Any], padded: Array, delta: Array) -> Array:
     """∂C/∂W where each tap meets these cells of the padded image."""
     kernel = (taps.windows.rows.kernel, taps.windows.columns.kernel)
-    gradient = np.zeros((delta.shape[1], padded.shape[1], *kernel))
+    deltas, images = taps.parted(delta, 1), taps.parted(padded, 1)
+    gradient = np.zeros((taps.groups, deltas.shape[2], images.shape[2], *kernel))
     for i, j, at in cells:
-        gradient[:, :, i, j] = np.einsum("nfrs,ncrs->fc", delta, padded[at]) / len(delta)
-    return gradient
+        gradient[..., i, j] = np.einsum("ngfrs,ngcrs->gfc", deltas, images[at]) / len(delta)
+    return np.concatenate(gradient)
 
 
 def conv_downstream(taps: Taps, shape: Shape, weight: Array, delta: Array) -> Array:
@@ -126,10 +137,11 @@ def padded_downstream(
     taps: Taps, cells: Iterable[Any], shape: Shape, weight: Array, delta: Array
 ) -> Array:
     """∂C_x/∂(padded image) where each tap meets these cells of it."""
-    padded = taps.empty(shape)
+    deltas, filters = taps.parted(delta, 1), taps.parted(weight, 0)
+    padded = taps.parted(taps.empty(shape), 1)
     for i, j, at in cells:
-        padded[at] += np.einsum("nfrs,fc->ncrs", delta, weight[:, :, i, j])
-    return padded
+        padded[at] += np.einsum("ngfrs,gfc->ngcrs", deltas, filters[..., i, j])
+    return np.concatenate(np.moveaxis(padded, 1, 0), 1)
 
 
 def bias_gradient(delta: Array) -> Array:

@@ -86,7 +86,8 @@ def _copy_of(name: str) -> Rule:
 
 def taps_of(layer: Layer, input_shape: tuple[int, ...]) -> f.Taps:
     assert isinstance(layer, Conv | Pool)
-    return f.Taps(layer.windows(input_shape))
+    groups = layer.groups if isinstance(layer, Conv) else 1
+    return f.Taps(layer.windows(input_shape), groups)
 
 
 def z_of(layer: LayerTrace, x: Array, weight: Array, bias: Array | None) -> Array:

@@ -48,8 +48,8 @@ class Dense(WeightedLayer):
     def weight_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self.units)
 
-    def outer_factors(self, input: Array, delta: Array) -> OuterFactors:
-        return OuterFactors(input, delta, delta)
+    def outer_factors(self, input: Array, delta: Array) -> list[OuterFactors]:
+        return [OuterFactors(input, delta, delta)]
 
     def multiply_adds(self, input_shape: Shape) -> int:
         return prod(self.weight_shape(input_shape))

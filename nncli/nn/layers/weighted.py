@@ -66,8 +66,11 @@ class WeightedLayer(Layer):
     def weight_shape(self, input_shape: Shape) -> Shape:
         raise NotImplementedError
 
-    def outer_factors(self, input: Array, delta: Array) -> "OuterFactors":
-        """Whose outer products ∂C/∂W is made of, from a step's arrays, samples first."""
+    def outer_factors(self, input: Array, delta: Array) -> list[OuterFactors]:
+        """Whose outer products ∂C/∂W is made of, from a step's arrays, samples first.
+
+        For each group of units that sees inputs of its own; W is that of the groups in order.
+        """
         raise NotImplementedError
 
     def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:

@@ -187,6 +187,7 @@ def test_what_a_layers_arrays_do_not_tell_is_in_its_hyperparameters() -> None:
         "stride": [1, 1],
         "padding": "same",
         "dilation": [1, 1],
+        "groups": 1,
     }
     assert layers[1]["hyperparameters"] == {"size": [2, 2], "stride": [2, 2]}
     assert layers[-1]["hyperparameters"] == {}

@@ -12,6 +12,7 @@ from nncli.inspection.derivation.lessons import (
     PoolForward,
     Question,
 )
+from nncli.nn.layers import Conv
 from nncli.nn.trace import LayerTrace
 from nncli.render.document import Grid, Page, Paragraph
 from nncli.render.pages.explain.words import (
@@ -150,9 +151,9 @@ def conv(lesson: ConvForward) -> Page:
         sums += f" + [{channels - 6} more: {n(float(lesson.sums[6:].sum()))}]"
     bias = "" if lesson.bias is None else f" + {factor(lesson.bias)}"
     words = (
-        f"Filter {k} slides over the image. At each of its {lesson.windows:,} places it is laid on "
-        "the window under it, cell by cell: a Hadamard product. The products are added up, over "
-        "all channels, and the bias; then σ. At the place "
+        f"Filter {k} slides over the image{_seen(layer, k)}. At each of its {lesson.windows:,} "
+        "places it is laid on the window under it, cell by cell: a Hadamard product. The products "
+        "are added up, over all channels, and the bias; then σ. At the place "
         f"of output row {r}, column {c}"
     )
     where = "" if channels == 1 else f", channel {lesson.channel} of {channels}"
@@ -175,6 +176,17 @@ def conv(lesson: ConvForward) -> Page:
             "That is the one difference from a dense layer; on the way back all follows from it."
         ),
     ]
+
+
+def _seen(layer: LayerTrace, filter: int) -> str:
+    """Which channels a filter sees, where it is not all of them."""
+    conv, channels = layer.placed.layer, layer.placed.input_shape[0]
+    assert isinstance(conv, Conv)
+    if conv.groups == 1:
+        return ""
+    first, *more = range(channels)[conv.channels_of(filter, channels)]
+    which = f"channels {first} to {more[-1]}" if more else f"channel {first}"
+    return f", of which it sees {which} alone (its layer has {conv.groups} groups)"
 
 
 def pool(lesson: PoolForward) -> Page:

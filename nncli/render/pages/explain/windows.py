@@ -31,6 +31,7 @@ def conv_back(lesson: ConvBack) -> Page:
     if not shown.is_all:
         rest = sum_of_others(lesson.sums, shown)
         sums += f" + [{filters - len(shown.indices)} more: {n(rest, 4)}]"
+    which = "all" if filters == layer.placed.output_shape[0] else "its group's"
     taps = lesson.turned.size
     stride = layer.placed.layer.settings()["stride"]
     between = "" if stride in ((1, 1), [1, 1]) else (
@@ -57,7 +58,7 @@ def conv_back(lesson: ConvBack) -> Page:
         ),
         *note(taps_words(lesson.rows, lesson.columns)),
         aligned(
-            ("∂C/∂a", f"over all {filters} filters, {sums}" if filters > 1 else f"{sums}"),
+            ("∂C/∂a", f"over {which} {filters} filters, {sums}" if filters > 1 else f"{sums}"),
             ("", n(lesson.downstream)),
         ),
         Paragraph(

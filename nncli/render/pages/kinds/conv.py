@@ -7,7 +7,7 @@ from math import fsum
 import numpy as np
 
 from nncli.core.text import count_of
-from nncli.inspection.views import cell_products, deltas, patches, tap_products
+from nncli.inspection.views import cell_products, conv_of, deltas, patches, tap_products
 from nncli.nn.layers import Conv
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.document import Block, Heading, Lines, Paragraph, equations
@@ -35,7 +35,7 @@ class ConvPage(WeightedPage):
         plus = " + b" if layer.bias is not None else ""
         return (
             f"z = Σ window ⊙ filter{plus}  ({shape(placed.input_shape)}, windows of "
-            f"{shape(placed.layer.kernel)} → {shape(placed.output_shape)}), "
+            f"{shape(placed.layer.kernel)}{_in_groups(layer)} → {shape(placed.output_shape)}), "
             f"a = {layer.activation}(z)"
         )
 
@@ -81,24 +81,31 @@ class ConvPage(WeightedPage):
     def matrix_product(self, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
         assert layer.weight is not None
         assert layer.weight_gradient is not None
-        n = len(layer.input)
+        n, groups = len(layer.input), _groups(layer)
         mean = f"1/{n} " if n > 1 else ""
-        filters, size = len(layer.weight), layer.weight[0].size
+        filters, size = len(layer.weight) // groups, layer.weight[0].size
         windows = n * int(np.prod(layer.placed.output_shape[1:]))
         each = f"each of the {windows} columns" if windows > 1 else "the one column"
+        of_group = (
+            f"Each group of filters has a product of its own. Of group 0, filters 0 to "
+            f"{filters - 1} and the channels that they see: "
+            if groups > 1
+            else ""
+        )
         yield Paragraph(
-            f"∂C/∂W = {mean}δ Pᵀ, where {each} of P is a window laid out: "
+            f"{of_group}∂C/∂W = {mean}δ Pᵀ, where {each} of P is a window laid out: "
             f"{filters}×{windows} · {windows}×{size}:"
         )
-        flat = summed(layer.weight_gradient, n).reshape(filters, -1)
+        flat = summed(layer.weight_gradient[:filters], n).reshape(filters, -1)
         name = "∂C/∂W, a row a filter" if n == 1 else f"{n} ∂C/∂W, a row a filter"
         terms = [("δ", deltas(layer)), ("Pᵀ", patches(layer).T), (name, flat)]
         yield from equations(terms, "·=", extent)
 
     def kronecker_product(self, trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
         yield Paragraph(
-            "vec(∂C/∂W) = the sum over all windows of δ ⊗ window: the δ of all filters at one "
-            "place, Kronecker the cells under the window there. Of the first window:"
+            "vec(∂C/∂W) = the sum over all windows of δ ⊗ window: the δ of all filters "
+            f"{'of a group ' if _groups(layer) > 1 else ''}at one place, Kronecker the cells "
+            "under the window there. Of the first window:"
         )
         delta, window = deltas(layer)[:, :1], patches(layer)[:, :1]
         with np.errstate(all="ignore"):  # as in the step
@@ -132,12 +139,37 @@ class ConvPage(WeightedPage):
         yield Row("∂C/∂input = Σ δ ⊙ filter", SUMMED, f"{kernel} ⊙ {kernel}", "downstream")
 
 
+def _groups(layer: LayerTrace) -> int:
+    return conv_of(layer).groups
+
+
+def _in_groups(layer: LayerTrace) -> str:
+    """What of the input a filter sees, where it is not all of it."""
+    groups, channels = _groups(layer), layer.placed.input_shape[0]
+    if groups == 1:
+        return ""
+    return f" on {channels // groups} of {count_of(channels, 'channel')}, in {groups} groups"
+
+
+def _channels_words(layer: LayerTrace) -> Iterator[Block]:
+    """Which channels the second index of a weight counts, where it is not all of the input's."""
+    groups, (channels, *_) = _groups(layer), layer.placed.input_shape
+    if groups > 1:
+        seen = channels // groups
+        yield Paragraph(
+            f"Filters are in {groups} groups, each of which sees {count_of(seen, 'channel')} of "
+            "its own: channel c of a filter in group g is channel "
+            f"{f'{seen}g + c' if seen > 1 else 'g'} of the input."
+        )
+
+
 def tap_of_one_sample(trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
     """The products behind one tap's gradient, the middle tap's of the first filter and channel."""
     assert layer.weight is not None
     at = (0, 0, layer.weight.shape[2] // 2, layer.weight.shape[3] // 2)
     made = next(tap_products(layer, at))
     n = len(trace.samples)
+    yield from _channels_words(layer)
     yield Paragraph(
         f"∂C/∂W[{','.join(map(str, at))}]{of_sample(trace)}: the cells that this tap met ⊙ δ of "
         "filter 0 (--layer and --tap show any other):"
@@ -156,7 +188,7 @@ def cell_of_one_sample(
 ) -> Iterator[Block]:
     """The products that flow back to one cell of the first sample, filter by filter."""
     assert layer.weight is not None
-    name, filters = ",".join(map(str, cell)), len(layer.weight)
+    name, filters = ",".join(map(str, cell)), len(layer.weight) // _groups(layer)
     shown = filters if extent.full else min(filters, 2)
     yield Paragraph(
         f"∂C/∂input[{name}]{of_sample(trace)}: the δ of the windows over this cell ⊙ the filter "
@@ -231,7 +263,7 @@ def one_cell(
     for back in cell_products(layer, cell):  # type: ignore[arg-type]
         terms = [("δ", back.delta), ("filter", back.weights), ("product", back.product)]
         part = float(back.product.sum(dtype=np.float64))
-        total = f": sum {number(part, 10)}" if len(layer.weight) > 1 else ""
+        total = f": sum {number(part, 10)}" if len(layer.weight) > _groups(layer) else ""
         yield Paragraph(f"sample {trace.samples[back.sample]}, filter {back.filter}{total}")
         yield from equations(terms, "⊙=", extent)
         parts.setdefault(back.sample, []).append(part)
@@ -255,7 +287,8 @@ def rounded(off: float) -> str:
 def index_lines(layer: LayerTrace, extent: Extent) -> Iterator[str]:
     """The gradient of one filter tap a line, with the first of its products substituted."""
     assert layer.weight_gradient is not None
-    cells, delta, n = patches(layer), deltas(layer), len(layer.input)
+    n, groups = len(layer.input), range(_groups(layer))
+    windows, errors = ([of(layer, group) for group in groups] for of in (patches, deltas))
     entries = list(np.ndindex(layer.weight_gradient.shape))
     size = layer.weight_gradient[0].size
     for k in extent.row_indices(len(entries)):
@@ -263,12 +296,13 @@ def index_lines(layer: LayerTrace, extent: Extent) -> Iterator[str]:
             yield "…"
             continue
         filter, tap = divmod(k, size)
-        shown = len(cells[0]) if extent.full else min(3, len(cells[0]))
+        group, own = divmod(filter, len(errors[0]))
+        cells, delta = windows[group][tap], errors[group][own]
+        shown = len(cells) if extent.full else min(3, len(cells))
         products = " + ".join(
-            f"{number(float(cells[tap, p]), 4)} · {number(float(delta[filter, p]), 4)}"
-            for p in range(shown)
+            f"{number(float(cells[p]), 4)} · {number(float(delta[p]), 4)}" for p in range(shown)
         )
-        more = "" if shown == len(cells[0]) else f" + … {len(cells[0]) - shown} more"
+        more = "" if shown == len(cells) else f" + … {len(cells) - shown} more"
         total = f"1/{n} ({products}{more})" if n > 1 else f"{products}{more}"
         value = number(float(layer.weight_gradient[entries[k]]), 8)
         yield f"∂C/∂w[{','.join(map(str, entries[k]))}] = {total} = {value}"

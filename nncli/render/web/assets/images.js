@@ -15,6 +15,12 @@ function over(axis, cell) {
     .filter(([, output]) => Number.isInteger(output) && output >= 0 && output < axis.outputs);
 }
 
+// Of a conv layer: how many channels a filter sees, the first of those that filter f sees, and the
+// filters that see channel k.
+function groupOf({settings: {groups}, input_shape: [channels], output_shape: [filters]}, f, k = 0) {
+  const seen = channels / groups, each = filters / groups;
+  return {seen, first: Math.floor(f / each) * seen, filters: range(each).map((at) => Math.floor(k / seen) * each + at)};
+}
 
 // The index of the k-th number of an array, see `offset`.
 const split = (k, shape) => shape.reduceRight(([rest, at], size) => [Math.floor(rest / size), [rest % size, ...at]], [k, []])[1];

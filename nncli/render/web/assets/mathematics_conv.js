@@ -2,11 +2,12 @@
 
 // Calls `does(cell, tap)` for each of the input's cells and the filter's taps on it, places in their
 // arrays, that are behind an output.
-function behind({layer: {windows: {rows, columns}}, get}, [x, f, r, c], does) {
+function behind({layer, get}, [x, f, r, c], does) {
+  const {rows, columns} = layer.windows, {seen, first} = groupOf(layer, f);
   const [, channels, height, width] = get("input").shape, [, , high, wide] = get("weight").shape;
-  for (let k = 0; k < channels; k++) {
+  for (let k = 0; k < seen; k++) {
     for (const [i, row] of under(rows, r)) {
-      for (const [j, column] of under(columns, c)) does(((x * channels + k) * height + row) * width + column, ((f * channels + k) * high + i) * wide + j);
+      for (const [j, column] of under(columns, c)) does(((x * channels + first + k) * height + row) * width + column, ((f * seen + k) * high + i) * wide + j);
     }
   }
 }

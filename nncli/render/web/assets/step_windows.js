@@ -16,7 +16,7 @@ extendPage({
     const source = (key, symbol) => ({channels: array(key).shape[1], label: (k) => label(symbol, k, x), tone: tone(step, `${name}.${key}`), get: (...at) => get(key)(x, ...at)});
     const output = (key, symbol) => ({...source(key, symbol), planes: array(key).shape[1]});
     const axes = ([rows, columns]) => ({rows, columns}), [rows, columns] = views.output;
-    const w = array("weight") && get("weight"), isPool = !w;
+    const w = array("weight") && get("weight"), isPool = !w, {seen} = isPool ? {} : groupOf(layer, 0), firstOf = (f) => groupOf(layer, f).first;
     // What a cell of a pool has of an output: all or nothing, or an equal share.
     const share = (plane, f, i, j, row, column) => {
       const [, r, , c] = pairs(over(rows, row), over(columns, column)).find(([up, , left]) => up + i === rows.kernel - 1 && left + j === columns.kernel - 1) ?? [];
@@ -26,7 +26,7 @@ extendPage({
     const made = {
       z: () => ({
         title: "the filter slides over a", ...axes(views.output), source: source("input", "a"), output: output("z", "z"),
-        factor: {name: "filter", get: (f, k, i, j) => w(f, k, i, j)}, bias: array("bias") && get("bias"),
+        channels: (f) => range(seen).map((k) => firstOf(f) + k), factor: {name: "filter", get: (f, k, i, j) => w(f, k % seen, i, j)}, bias: array("bias") && get("bias"),
       }),
       downstream: () => isPool ? {
         title: layer.type === "maxpool" ? "the whole ∂C/∂a goes to the cell that has won" : "each cell has an equal share of ∂C/∂a",
@@ -34,18 +34,18 @@ extendPage({
         factor: {name: layer.type === "maxpool" ? "won" : "share", get: share},
       } : {
         title: "the turned filter slides over δ", ...axes(views.matrix), source: source("delta", "δ"), output: output("downstream", "∂C/∂input"),
-        factor: {name: "turned filter", get: (plane, f, i, j) => w(f, plane, rows.kernel - 1 - i, columns.kernel - 1 - j)},
+        channels: (plane) => groupOf(layer, 0, plane).filters, factor: {name: "turned filter", get: (plane, f, i, j) => w(f, plane % seen, rows.kernel - 1 - i, columns.kernel - 1 - j)},
       },
       // The channels of the source are those of each sample in turn.
       weight_gradient: () => {
         const a = get("input"), delta = get("delta"), gradient = get("weight_gradient");
-        const both = (plane) => [Math.floor(plane / channels), plane % channels];
+        const both = (plane) => [Math.floor(plane / seen), plane % seen];
         return {
           title: "δ slides over a, tap by tap", ...axes(views.filter), scale: step.samples, part: !isAll && of(x),
           source: {tone: tone(step, `${name}.input`), label: (k) => label("a", k % channels, Math.floor(k / channels)), get: (k, ...at) => a(Math.floor(k / channels), k % channels, ...at)},
-          channels: (plane) => (isAll ? all : [x]).map((x) => x * channels + plane % channels),
+          channels: (plane) => (isAll ? all : [x]).map((x) => x * channels + firstOf(both(plane)[0]) + plane % seen),
           factor: {name: "δ", get: (plane, k, i, j) => delta(Math.floor(k / channels), both(plane)[0], i, j)},
-          output: {planes: channels * array("delta").shape[1], label: (plane) => `∂C/∂W, filter ${both(plane)[0]}, channel ${both(plane)[1]}`, get: (plane, i, j) => gradient(...both(plane), i, j)},
+          output: {planes: seen * array("delta").shape[1], label: (plane) => `∂C/∂W, filter ${both(plane)[0]}, channel ${both(plane)[1]}`, get: (plane, i, j) => gradient(...both(plane), i, j)},
         };
       },
       a: () => isPool && {
