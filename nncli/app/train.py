@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from nncli.app.output import check_run_output
 from nncli.app.pipeline import fixed_values, prepare, start_workers, with_defaults
@@ -31,10 +32,13 @@ from nncli.training.diverged import keep_divergence
 from nncli.training.evaluate import Evaluator
 from nncli.training.history import Divergence, Epoch, History, Progress
 from nncli.training.run_data import DataIdentity, data_text, fingerprint, mark_of
-from nncli.training.run_files import BREAKS
+from nncli.training.run_files import BREAKS, TRACES
 from nncli.training.run_folder import RunFolder
 from nncli.training.trace_times import Traced, TraceTimes, trace_times
 from nncli.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from nncli.app.kept_traces import TraceKeeper
 
 OnEvent = Callable[[Epoch | Progress, Trainer], None]
 OnFailure = Callable[[Failure], None]
@@ -183,14 +187,13 @@ def run_to_end(
 ) -> Training:
     """Trains to the end, saving states on the way, and the steps that are to be recorded."""
     trainer.trace_times = times
+    keeper = None
     if any(times) and writer.path is not None:
-        from nncli.app.kept_traces import TraceKeeper
-
-        keeper = TraceKeeper(prepared, workers.threads, writer.path)
+        keeper = _keeper(prepared, workers, writer.path, watch)
     network, test = trainer.network, prepared.data.test
     training = Training(prepared.spec, network, writer.history, None, writer.path)
     try:
-        with writer:
+        with writer, keeper or nullcontext():
             watch.start()
             try:
                 for event in trainer.events():
@@ -198,19 +201,21 @@ def run_to_end(
                         message = divergence_message(event, prepared.spec)
                         raise DivergedError(message, event)
                     if isinstance(event, Traced):
-                        try:
-                            keeper.keep(event)
-                        except RunError as error:  # the training goes on without
-                            watch.warn(str(error))
+                        assert keeper is not None
+                        keeper.keep(event)
                         continue
                     if isinstance(event, Failure):
                         if "trace" in event.actions and writer.path is not None:
-                            watch.warn(_kept(event, prepared, workers, writer.path))
+                            assert event.trace is not None
+                            with _keeper(prepared, workers, writer.path, watch, BREAKS) as breaks:
+                                breaks.keep(Traced(event.step, event.trace))
                         _tell_failure(event, prepared, watch)
                         continue
                     if isinstance(event, Epoch):
                         writer.history.append(event)
                     if isinstance(event, Epoch) or writer.is_due:
+                        if keeper is not None:  # no checkpoint comes before a step behind it
+                            keeper.flush()
                         writer.submit(trainer.sound_state())
                     watch.warn(writer.new_warning())
                     watch.tell(event, trainer)
@@ -241,17 +246,12 @@ def run_to_end(
     return training
 
 
-def _kept(failure: Failure, prepared: Prepared, workers: WorkerPool, run: Path) -> str | None:
-    """Writes the step of a failure to the run folder; a message where that cannot be."""
+def _keeper(
+    prepared: Prepared, workers: WorkerPool, run: Path, watch: Watcher, folder: str = TRACES
+) -> "TraceKeeper":
     from nncli.app.kept_traces import TraceKeeper
 
-    assert failure.trace is not None
-    try:
-        keeper = TraceKeeper(prepared, workers.threads, run, BREAKS)
-        keeper.keep(Traced(failure.step, failure.trace))
-    except RunError as error:  # the training goes on without
-        return str(error)
-    return None
+    return TraceKeeper(prepared, workers.threads, run, watch.warn, folder)
 
 
 def _tell_failure(failure: Failure, prepared: Prepared, watch: Watcher) -> None:

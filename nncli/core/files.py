@@ -5,7 +5,7 @@ import glob
 import mmap
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -96,7 +96,7 @@ def kind_of(content: bytes) -> str | None:
 
 def write_whole(
     path: Path,
-    content: bytes,
+    content: bytes | Iterable[bytes | memoryview],
     *,
     overwrite: bool = True,
     keep: Path | None = None,
@@ -104,13 +104,14 @@ def write_whole(
 ) -> None:
     """Writes `content` to `path`, replacing what is there only once all of it is on the disk.
 
+    It may come in pieces, which are written one behind the other.
     `overwrite`, `keep` and `durable` are those of `whole_file`.
 
     Raises:
         RunError: the system refused; `path` is as it was before.
     """
     with whole_file(path, overwrite=overwrite, keep=keep, durable=durable) as file:
-        file.write(content)
+        file.writelines([content] if isinstance(content, bytes) else content)
 
 
 @contextmanager

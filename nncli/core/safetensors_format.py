@@ -28,6 +28,7 @@ DTYPES = {
     "U8": "|u1",
     "BOOL": "|b1",
 }
+# A dtype of the machine's own byte order is equal to one of these where that is little-endian.
 NAMES = {np.dtype(code): name for name, code in DTYPES.items()}
 # Bytes; JSON may take twenty times its size in memory, and a layer takes but some hundred bytes.
 LARGEST_HEADER = 4 << 20
@@ -37,21 +38,34 @@ MOST_DIMENSIONS = 32  # of an array, in any version of NumPy
 
 def pack(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
     """The file's bytes. Arrays are of one of DTYPES."""
+    return b"".join(parts(arrays, metadata))
+
+
+def parts(
+    arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]
+) -> list[bytes | memoryview]:
+    """The file's bytes in pieces, to be joined; numbers that lie as the file has them uncopied."""
     header: dict[str, Any] = {"__metadata__": dict(metadata)}
-    chunks: list[bytes] = []
+    pieces: list[bytes | memoryview] = []
     offset = 0
     for name, array in arrays.items():
-        plain = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
         header[name] = {
-            "dtype": NAMES[plain.dtype],
+            "dtype": NAMES[array.dtype],
             "shape": list(array.shape),
-            "data_offsets": [offset, offset + plain.nbytes],
+            "data_offsets": [offset, offset + array.nbytes],
         }
-        chunks.append(plain.tobytes())
-        offset += plain.nbytes
+        pieces.append(numbers_of(array))
+        offset += array.nbytes
     text = json.dumps(header, ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)  # so that the numbers begin at a multiple of eight
-    return len(text).to_bytes(8, "little") + text + b"".join(chunks)
+    return [len(text).to_bytes(8, "little") + text, *pieces]
+
+
+def numbers_of(array: npt.NDArray[Any]) -> memoryview:
+    """The bytes of an array's numbers as a file has them, in C order and little-endian."""
+    if not (array.flags.c_contiguous and array.dtype in NAMES):
+        array = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+    return array.reshape(-1).view(np.uint8).data
 
 
 def read(path: Path) -> tuple[Arrays, dict[str, str]]:

@@ -164,6 +164,7 @@ def record_trace(
     start: Start,
     samples: Sequence[int],
     name: str = "",
+    after: Step | None = None,
 ) -> Trace:
     """Copies the workspace of a step that `Step.run(eta, full=True)` has just filled.
 
@@ -171,11 +172,12 @@ def record_trace(
         cost: what the run returned.
         start: what the network and its optimizer were before it.
         samples: which samples of the data the mini-batch held.
+        after: a workspace for the pass behind the update, of `evaluator_of(step)`; None: a new one.
     """
     network, optimizer = step.network, step.optimizer
     assert optimizer is not None
     old = network.views(start.parameters)
-    after = Step(network, None, step.n)
+    after = after or evaluator_of(step)
     after.inputs[...], after.targets[...] = step.inputs, step.targets
     after.replay_random([layer.recorded for layer in step.layers])
     recorded = {name: v for name, v in optimizer.vectors.items() if name not in (GRADIENT, UPDATE)}
@@ -209,12 +211,18 @@ def record_trace(
     )
 
 
+def evaluator_of(step: Step) -> Step:
+    """A workspace in which `record_trace` evaluates the network as `step` leaves it."""
+    return Step(step.network, None, step.n)
+
+
 def _layer_trace(
     layer: LayerStep, old: dict[str, Array], optimizer: dict[str, dict[str, Array]]
 ) -> LayerTrace:
     def first(array: Array) -> Array:
-        """A copy with the samples' axis in front."""
-        return np.array(np.moveaxis(array, -1, 0), order="C")
+        """A copy with the samples' axis in front; np.moveaxis takes longer than such a copy."""
+        last = array.ndim - 1
+        return array.transpose(last, *range(last)).copy(order="C")
 
     def maybe(array: Array | None) -> Array | None:
         return None if array is None else first(array)

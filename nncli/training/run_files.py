@@ -24,6 +24,7 @@ def remove_breaks(path: Path) -> None:
     """Removes the steps that a run before has kept in its folder, but nothing else beside them."""
     for folder in (path / BREAKS, path / TRACES):
         with suppress(OSError):
-            for file in folder.glob("step-*"):
+            # Those that a killed process left unfinished begin with a point.
+            for file in (*folder.glob("step-*"), *folder.glob(".step-*")):
                 file.unlink()
             folder.rmdir()

@@ -11,8 +11,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from nncli.core import safetensors_format
 from nncli.core.errors import DamagedError, Malformed, RunError, why_damaged
 from nncli.core.files import TRACE, kind_of, read_regular, reason
@@ -66,8 +64,8 @@ def is_trace_file(path: str | Path) -> bool:
     return Path(path).suffix.lower() == SUFFIX
 
 
-def pack_trace(trace: Trace, facts: StepFacts) -> bytes:
-    """The file's bytes."""
+def pack_trace(trace: Trace, facts: StepFacts) -> list[bytes | memoryview]:
+    """The file's bytes, in pieces; the numbers are those of the trace itself."""
     arrays = dict(_arrays(trace))
     about = {
         "name": trace.name,
@@ -83,7 +81,12 @@ def pack_trace(trace: Trace, facts: StepFacts) -> bytes:
         "about": to_json(about),
         "checksum": checksum(arrays),
     }
-    return safetensors_format.pack(arrays, metadata)
+    return safetensors_format.parts(arrays, metadata)
+
+
+def size_of(trace: Trace) -> int:
+    """The bytes of its arrays."""
+    return sum(array.nbytes for _, array in _arrays(trace))
 
 
 def _arrays(trace: Trace) -> Iterator[tuple[str, Array]]:
@@ -107,8 +110,7 @@ def checksum(arrays: Mapping[str, Array]) -> str:
     found = 0
     for name, array in arrays.items():
         found = zlib.crc32(f"{name} {array.dtype.str[1:]} {array.shape}\n".encode(), found)
-        plain = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-        found = zlib.crc32(plain.reshape(-1).view(np.uint8).data, found)
+        found = zlib.crc32(safetensors_format.numbers_of(array), found)
     return f"{found:08x}"
 
 

@@ -12,8 +12,8 @@ import pytest
 import nncli as package
 from nncli.app.opening import open_spec_or_run
 from nncli.app.trace_files import diff, read_trace, replay, save_trace, take_again
-from nncli.core import safetensors_format
-from nncli.core.errors import NncliError
+from nncli.core import files, safetensors_format
+from nncli.core.errors import NncliError, RunError
 from nncli.inspection.differences import compare_traces, quantities
 from nncli.training.trace_times import trace_times
 from tests.conftest import CONFIGS, Run
@@ -339,3 +339,35 @@ def test_from_python(tmp_path: Path) -> None:
     assert package.diff(path, path).equal
     with pytest.raises(NncliError, match="is a step that was taken"):
         package.trace_step(path, samples=(0,))
+
+
+def test_a_full_disk_is_told_once_and_the_training_goes_on(
+    nncli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+
+    def refuse(path: Path, content: Any, **how: Any) -> None:
+        if len(written) > 1:
+            raise RunError(f"{path.name}: cannot be written: no space left on device")
+        written.append(path.name)
+        files.write_whole(path, content, **how)
+
+    monkeypatch.setattr("nncli.app.kept_traces.write_whole", refuse)
+    done = nncli("train", IRIS, "--epochs", "3", "--out", "a", "--trace", "every=4")
+    assert done.status == 0
+    assert done.err.count("no space left") == 1
+    assert "step-00000012.trace: cannot be written: no space left on device" in done.err
+    assert "a/traces: lacks 7 steps that could not be written" in done.err
+    assert len(list((tmp_path / "a/traces").iterdir())) == 2
+    assert nncli("evaluate", "a").status == 0
+
+
+def test_a_bug_of_the_writing_thread_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("nncli.app.kept_traces.pack_trace", fail)
+    with pytest.raises(ZeroDivisionError):
+        package.train(IRIS, out=tmp_path / "a", traces=("every=4",))
