@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from nncli.app.evaluate import evaluate
 from nncli.app.pipeline import prepare
 from nncli.app.sweep_records import SweepRecord, Trial
-from nncli.app.sweeping.journal import Journal
+from nncli.app.sweeping.journal import Journal, boot_id
 from nncli.app.sweeping.planned import PlannedTrial, planned_trials, spec_of
 from nncli.app.sweeping.processes import Processes
 from nncli.app.sweeping.runners import Futures, Runner, run_tasks
@@ -176,26 +176,34 @@ class _Running:
         self._trials = {trial.id: trial for trial in start.trials}
         self._has_failed = False
         self._take_up()
-        plan = planned.plan.as_plain()
         versions = _versions()
-        known = [e for e in journal.events if e["event"] == "plan"]
-        if known and known[-1].get("versions") != versions:
-            before = ", ".join(f"{k} {v}" for k, v in known[-1].get("versions", {}).items())
+        opened = [e for e in journal.events if e["event"] == "opened"]
+        if opened and opened[-1].get("versions") != versions:
+            before = ", ".join(f"{k} {v}" for k, v in opened[-1].get("versions", {}).items())
             self.note(f"trials of this sweep were trained by {before}; the last bits may differ")
-        if not known or known[-1].get("plan") != plan or known[-1].get("versions") != versions:
-            journal.add("plan", versions=versions, plan=plan)
+        journal.add("opened", versions=versions, boot=boot_id())
+        plan = planned.plan.as_plain()
+        plans = [e for e in journal.events if e["event"] == "plan"]
+        if not plans or plans[-1].get("plan") != plan:
+            journal.add("plan", plan=plan)
 
     def _take_up(self) -> None:
-        """What the journal knows: of the trials that are done, and of which the runs are there."""
-        others = set[str]()
+        """What the journal knows: of the trials that are done, and of which the runs are there.
+
+        Nobody waited for the disk. Where the computer was started anew since, runs are looked at
+        again, as those that were interrupted.
+        """
+        others, boot, is_sure = set[str](), boot_id(), True
         for event in self._journal.events:
             state = event["event"]
+            if state == "opened":
+                is_sure = event.get("boot") == boot
             if state not in ("done", "failed"):
                 continue
             trial = self._trials.get(event.get("id", ""))
             if trial is None:
                 others.add(event.get("id", ""))
-            elif state == "done" and is_run_folder(trial.folder):
+            elif state == "done" and is_sure and is_run_folder(trial.folder):
                 self._trials[trial.id] = _taken(trial, event, "metrics", "seconds")
             elif state == "failed" and event.get("cause") in LASTING and trial.state != "done":
                 self._trials[trial.id] = _taken(trial, event, "error", "cause", "seconds")

@@ -56,6 +56,7 @@ def train(
     on_warning: Callable[[str], None] | None = None,
     on_failure: OnFailure | None = None,
     traces: Sequence[str] = (),
+    durable: bool = True,
 ) -> Training:
     """Trains the network of a spec.
 
@@ -73,6 +74,9 @@ def train(
         on_failure: called with each Failure of a condition of the spec, the first time.
         traces: which steps are written whole to `traces` in the run folder: every=100,
             steps=1,10,100, last=5; all that are said.
+        durable: whether the run is written before its first step, and waited for at its end, where
+            it takes but a fraction of a second, too. Without, a kill or a failing computer may lose
+            such a run.
         on_warning: called with what cannot be written while the training goes on, with what reading
             the data left out, and with what is damaged of a run that the weights are from.
 
@@ -109,10 +113,15 @@ def train(
         folder = None
         if out is not None:
             text = dump_spec(with_defaults(prepared.spec)) + threads_comment(workers.threads)
-            checkpoint = pack_checkpoint(prepared.network, trainer.sound_state(), identity)
+            state = trainer.sound_state()
+            checkpoint = pack_checkpoint(prepared.network, state, identity) if durable else None
             known = data_text(prepared.data.preprocessing.as_plain())
             folder = RunFolder.create(Path(out), text, known, checkpoint, overwrite=overwrite)
-        writer = CheckpointWriter(folder, prepared.network, History(), identity, checkpoint_every)
+        writer = CheckpointWriter(
+            folder, prepared.network, History(), identity, checkpoint_every, durable=durable
+        )
+        if not durable:
+            writer.submit(trainer.sound_state())
         return run_to_end(trainer, prepared, workers, writer, watch, times)
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from textwrap import wrap
 from typing import Any, NamedTuple
@@ -97,6 +98,7 @@ def flow(value: Any) -> str:
     return re.sub(r"^(-?\d+)e", r"\1.0e", repr(value))
 
 
+@lru_cache(1024)  # keys are the same in all specs
 def _text(text: str) -> str:
     written = utf8(text)
     if written is None:

@@ -1,4 +1,7 @@
-"""Writes checkpoints from a thread of its own, so that a training does not wait for the disk."""
+"""Writes checkpoints from a thread of its own, so that a training does not wait for the disk.
+
+One that is done sooner than the first of them is due makes no thread.
+"""
 
 from functools import partial
 from threading import Condition, Event, Thread
@@ -34,6 +37,8 @@ class CheckpointWriter:
         history: History,
         identity: RunIdentity,
         every: float,
+        *,
+        durable: bool = True,
     ) -> None:
         """
         Args:
@@ -41,6 +46,7 @@ class CheckpointWriter:
             history: of the training, which appends to it.
             identity: of the training, for its checkpoints.
             every: seconds between two checkpoints within a long epoch.
+            durable: whether to wait for the disk where no thread was needed, too.
         """
         self.history = history
         self.path = None if folder is None else folder.path
@@ -55,9 +61,9 @@ class CheckpointWriter:
         self._failure: RunError | None = None
         self._is_reported = False
         self._bug: BaseException | None = None
-        self._thread = None
-        if folder is not None:
-            self._thread = Thread(target=self._run, args=(folder,), name="nncli writer")
+        self._folder, self._durable = folder, durable
+        self._began = monotonic()
+        self._thread: Thread | None = None
 
     @property
     def is_due(self) -> bool:
@@ -66,12 +72,19 @@ class CheckpointWriter:
 
     def submit(self, state: State) -> None:
         """Hands over a state to be saved. The history must hold all its epochs by now."""
-        if self._thread is None:
+        if self._folder is None:
             return
         self._submitted = monotonic()
         with self._changed:
             self._state = state
             self._changed.notify()
+        if self._submitted - self._began > MIN_PAUSE:
+            self._start()
+
+    def _start(self) -> None:
+        if self._thread is None and self._folder is not None:
+            self._thread = Thread(target=self._run, args=(self._folder,), name="nncli writer")
+            self._thread.start()
 
     def new_warning(self) -> str | None:
         """Why the last save failed; None after it was returned once, until a save succeeds."""
@@ -81,8 +94,7 @@ class CheckpointWriter:
         return None if failure is None else f"{failure}; the training goes on, and tries again"
 
     def __enter__(self) -> "CheckpointWriter":
-        if self._thread is not None:
-            self._thread.start()
+        self._began = monotonic()
         return self
 
     def __exit__(
@@ -94,9 +106,15 @@ class CheckpointWriter:
         self._ending.set()
         with self._changed:
             self._changed.notify()
-        if self._thread is None or not (error is None or isinstance(error, Exception)):
+        if self._folder is None:
             return
-        self._thread.join()
+        if not (error is None or isinstance(error, Exception)):
+            self._start()
+            return
+        if self._thread is None:
+            self._run(self._folder)
+        else:
+            self._thread.join()
         if self._bug is not None:
             raise self._bug
         if self._failure is not None and (error is None or isinstance(error, InterruptedTraining)):
@@ -106,7 +124,7 @@ class CheckpointWriter:
 
     def _run(self, folder: RunFolder) -> None:
         try:
-            pause = MIN_PAUSE
+            pause = 0.0
             while True:
                 self._ending.wait(pause)
                 state, is_last = self._next()
@@ -136,7 +154,8 @@ class CheckpointWriter:
     def _save(self, folder: RunFolder, state: State, is_last: bool) -> bool:
         failure = None
         try:
-            folder.save(self.history, state.epoch, partial(self._pack, state))
+            durable = self._durable or self._thread is not None
+            folder.save(self.history, state.epoch, partial(self._pack, state), durable=durable)
         except RunError as error:
             failure = error
         with self._changed:

@@ -1,6 +1,7 @@
 """The files of a run folder, by name, and whether a folder is one. It imports next to nothing."""
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,8 +17,11 @@ DISTINCTIVE = {METRICS, CHECKPOINT, PREVIOUS}  # the others' names are common
 
 def is_run_folder(path: Path) -> bool:
     """Whether a folder holds a run, maybe a damaged one: two of its files say so."""
-    names = {name for name in RUN_FILES if os.path.lexists(os.path.join(path, name))}
-    return len(names) > 1 and bool(names & DISTINCTIVE)
+
+    def there(names: Iterable[str]) -> int:
+        return sum(os.path.lexists(os.path.join(path, name)) for name in names)
+
+    return there(DISTINCTIVE) > 0 and there(RUN_FILES) > 1
 
 
 def remove_breaks(path: Path) -> None:

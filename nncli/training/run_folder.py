@@ -49,13 +49,13 @@ class RunFolder:
 
     @classmethod
     def create(
-        cls, path: Path, spec: str, data: str, checkpoint: bytes, *, overwrite: bool = False
+        cls, path: Path, spec: str, data: str, checkpoint: bytes | None, *, overwrite: bool = False
     ) -> "RunFolder":
         """The folder of a run before its first step, with `overwrite` in place of another run.
 
         Args:
             spec, data: the texts of its spec.yaml and its data.json.
-            checkpoint: its first one.
+            checkpoint: its first one; None: the folder is empty until the first save.
 
         Raises:
             RunError: the folder holds something else, another training writes there, or it cannot
@@ -132,29 +132,35 @@ class RunFolder:
             if not self._holds(name, text):
                 write_whole(self.path / name, text)
 
-    def save(self, history: History, epochs: int, pack: Callable[[Marks], bytes]) -> None:
+    def save(
+        self,
+        history: History,
+        epochs: int,
+        pack: Callable[[Marks], bytes],
+        *,
+        durable: bool = True,
+    ) -> None:
         """Writes the records of all epochs up to `epochs`, then a checkpoint.
-
-        All of it is synced to the disk.
 
         Args:
             pack: makes the checkpoint, given the marks of the metrics that it goes with.
+            durable: whether to wait until all of it is on the disk.
 
         Raises:
             RunError: the system refused; the folder is as it was.
         """
         self._check_still_ours()
         for name, text in self._texts.items():
-            if not os.path.exists(self.path / name):  # it was removed meanwhile
-                write_whole(self.path / name, text)
-        if not self._is_spec_durable:
+            if not os.path.exists(self.path / name):  # or was removed meanwhile
+                write_whole(self.path / name, text, durable=durable)
+        if durable and not self._is_spec_durable:
             for name in (DATA, SPEC):  # and their names with that of the checkpoint
                 _sync_file(self.path / name)
             self._is_spec_durable = True
-        self._write_metrics(history, epochs)
+        self._write_metrics(history, epochs, durable)
         checkpoint = pack(marks_of(self._sums))
         keep = self.path / PREVIOUS if self._is_latest_whole else None
-        write_whole(self.path / CHECKPOINT, checkpoint, keep=keep)
+        write_whole(self.path / CHECKPOINT, checkpoint, keep=keep, durable=durable)
         self._is_latest_whole = True
 
     def close(self) -> None:
@@ -191,7 +197,7 @@ class RunFolder:
         if not is_ours:
             raise RunError(f"{printable(path)}: cannot be written: another file is there by now")
 
-    def _write_metrics(self, history: History, epochs: int) -> None:
+    def _write_metrics(self, history: History, epochs: int, durable: bool) -> None:
         """Truncates the metrics to the records of this run, and appends the missing ones."""
         try:
             if os.fstat(self._metrics).st_size < self._size:  # another program cut it off
@@ -206,12 +212,13 @@ class RunFolder:
                     lines, end = lines[written:], end + written
                 self._sums.extend(sums)
                 self._size = end
-            os.fsync(self._metrics)
+            if durable:
+                os.fsync(self._metrics)
         except OSError as error:
             message = f"{printable(self.path / METRICS)}: cannot be written: {reason(error)}"
             raise RunError(message) from error
 
-    def _begin(self, spec: bytes, data: bytes, checkpoint: bytes) -> None:
+    def _begin(self, spec: bytes, data: bytes, checkpoint: bytes | None) -> None:
         """Replaces the content of the folder by a new run."""
         # In this order the folder never holds parts of both runs.
         self._separate_metrics(0)
@@ -221,11 +228,13 @@ class RunFolder:
         remove_breaks(self.path)
         self._remove_partial_files()
         # A folder is a run once it has a spec. The first save waits until that is on the disk.
-        write_whole(self.path / CHECKPOINT, checkpoint, durable=False)
         self._texts = {DATA: data, SPEC: spec}
+        self._is_spec_durable = False
+        if checkpoint is None:
+            return
+        write_whole(self.path / CHECKPOINT, checkpoint, durable=False)
         for name, text in self._texts.items():
             write_whole(self.path / name, text, durable=False)
-        self._is_spec_durable = False
 
     def _separate_metrics(self, size: int) -> None:
         """Copies the first `size` bytes of the metrics to a file without other names.

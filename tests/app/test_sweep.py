@@ -111,7 +111,32 @@ def test_a_torn_journal_is_gone_on_with(tmp_path: Path) -> None:
     assert results(again) == results(first)
     assert journal.read_bytes().startswith(torn + b"\n")
     added = journal.read_bytes()[len(torn) + 1 :].splitlines()
-    assert [json.loads(line)["event"] for line in added] == ["started", "done"]
+    assert [json.loads(line)["event"] for line in added] == ["opened", "started", "done"]
+
+
+def test_after_a_restart_of_the_computer_runs_are_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = run(tmp_path / "s", {"train.eta": [0.1, 1, 2]})
+    (first.trials[0].folder / "checkpoint.safetensors").write_bytes(b"")  # never reached the disk
+    monkeypatch.setattr("nncli.app.sweep.boot_id", lambda: "another")
+    kept = os.stat(first.trials[1].folder / "metrics.jsonl").st_mtime_ns
+    again = api.sweep(reopen_sweep(tmp_path / "s"), executor=Here())
+    assert results(again) == results(first)
+    assert os.stat(first.trials[1].folder / "metrics.jsonl").st_mtime_ns == kept
+    assert (first.trials[0].folder / "checkpoint.safetensors").stat().st_size > 0
+    assert len(events(tmp_path / "s", "started")) == 6
+    api.sweep(reopen_sweep(tmp_path / "s"), executor=Here())
+    assert len(events(tmp_path / "s", "started")) == 6
+
+
+def test_another_version_is_said(tmp_path: Path) -> None:
+    run(tmp_path / "s", {"train.eta": [0.1]})
+    journal = tmp_path / "s/journal.jsonl"
+    journal.write_text(journal.read_text().replace('"NumPy": "', '"NumPy": "0.'))
+    (note,) = run(tmp_path / "s", {"train.eta": [0.1, 1]}).notes
+    assert "were trained by nncli" in note
+    assert "NumPy 0." in note
 
 
 def test_one_that_diverges_harms_no_other_and_is_said_once(tmp_path: Path) -> None:

@@ -166,6 +166,21 @@ def test_a_bug_in_the_thread_is_not_lost(tmp_path: Path, monkeypatch: pytest.Mon
         nncli.train(spec_of(), out=tmp_path / "run")
 
 
+def test_a_short_training_is_written_at_its_end_and_waits_for_nothing(
+    disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk.is_full = True  # of the disk's, only waiting for it would tell
+
+    def watch(event: Epoch | Progress, trainer: Trainer) -> None:
+        assert [path.name for path in (tmp_path / "run").iterdir()] == [METRICS]
+
+    monkeypatch.setattr(writer, "Thread", None)
+    nncli.train(spec_of(), out=tmp_path / "run", on_event=watch, durable=False)
+    disk.is_full = False
+    nncli.train(spec_of(), out=tmp_path / "whole")
+    assert ending(tmp_path / "run") == ending(tmp_path / "whole")
+
+
 def test_an_impatient_interruption_does_not_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,8 +219,8 @@ def test_long_epochs_are_saved_within(
     saved = threading.Event()
     save = RunFolder.save
 
-    def seen(*arguments: Any) -> None:
-        save(*arguments)
+    def seen(*arguments: Any, durable: bool) -> None:
+        save(*arguments, durable=durable)
         saved.set()
 
     def watch(event: Epoch | Progress, trainer: Trainer) -> None:

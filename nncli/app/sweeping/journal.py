@@ -18,6 +18,14 @@ JOURNAL = "journal.jsonl"
 SYNC_EVERY = 1.0  # seconds: what is younger may be lost where the computer fails
 
 
+def boot_id() -> str | None:
+    """Another after each start of the computer; None where the system does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None
+
+
 class Journal:
     """The journal of a sweep folder, open for one sweep at a time.
 

@@ -118,7 +118,7 @@ def _train(task: Task, stop: Callable[..., None]) -> Training:
         except (RunError, SpecError, DataError):
             pass  # it is damaged, or of another version: trained anew
     prepared = prepare(spec, data=_CACHE.of(spec))
-    return train(prepared, out=task.folder, overwrite=True, on_event=stop)
+    return train(prepared, out=task.folder, overwrite=True, on_event=stop, durable=False)
 
 
 def metrics_of(training: Training) -> dict[str, Any]:
