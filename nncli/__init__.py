@@ -11,6 +11,7 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     export(run, to)                 writes its network as ONNX, PyTorch, safetensors or npz
     inspect(source)                 proves such a step, or a Trace; an Inspection
     explain(source)                 derives such a step with its numbers; a Derivation
+    exercise(topic, level, seed)    a network to compute by hand, with its key; a Sheet
     init(name, data=...)            writes a spec for a data file, or a starter; the Draft of it
     check(source, mine)             a backpropagation of your own, and the mistake in it; a Checked
     replay(file)                    takes a step that was saved again; a Replay: equal to the bit?
@@ -28,7 +29,7 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     summary(source)                 layers, shapes, arithmetic, memory, times; a Summary
     Spec, Prepared, Training, Trace, Exported, Inspection, Derivation, Diagnosis, Draft,
     Comparison, Evaluated, Prediction, Predictions, Report, Summary, SpecListing (or Shown),
-    Checked, Replay, TraceDifference, Filtering, SweepRecord, Trial
+    Checked, Replay, TraceDifference, Filtering, SweepRecord, Trial, Sheet
                                     what these return
     Epoch, Progress, Failure        what a training reports while it runs
     NncliError                      a mistake in what was given; its text says which
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from nncli.app.diagnose import diagnose
     from nncli.app.evaluate import evaluate
     from nncli.app.evaluation_records import Evaluated, Prediction
+    from nncli.app.exercise import exercise
     from nncli.app.explain import explain
     from nncli.app.export import export
     from nncli.app.init import draft, init
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
     from nncli.filtering.record import Filtering
     from nncli.inspection.derivation.lessons import Derivation
     from nncli.inspection.differences import TraceDifference
+    from nncli.inspection.exercises.sheet import Sheet
     from nncli.inspection.foreign.record import Checked
     from nncli.inspection.record import Inspection
     from nncli.nn.trace import Trace
@@ -98,6 +101,7 @@ __all__ = [
     "Progress",
     "Replay",
     "Report",
+    "Sheet",
     "Shown",
     "Spec",
     "SpecListing",
@@ -114,6 +118,7 @@ __all__ = [
     "diff",
     "draft",
     "evaluate",
+    "exercise",
     "explain",
     "export",
     "init",
@@ -167,6 +172,8 @@ _HOME = {
     "conv": "nncli.app.conv",
     "export": "nncli.app.export",
     "evaluate": "nncli.app.evaluate",
+    "Sheet": "nncli.inspection.exercises.sheet",
+    "exercise": "nncli.app.exercise",
     "inspect": "nncli.app.inspect",
     "load_spec": "nncli.spec",
     "start_from": "nncli.app.weights",

@@ -31,6 +31,7 @@ COMMANDS = {  # in the order in which --help lists them; each is in a module of 
     "sweep": {},
     "inspect-grad": {},
     "explain": {},
+    "exercise": {},
     "check": {},
     "recorder": {},
     "replay": {},

@@ -43,7 +43,7 @@ FORMS = {  # asked for by an option, so that a file may have any name
     "explain": ("--format", "markdown"),
 }
 BY_SUFFIX = {"evaluate", "report"}  # the format is that of the suffix, and .csv is of none
-FOLDERS = {"train", "sweep"}  # those that write folders, which have tests of their own
+FOLDERS = {"train", "sweep", "exercise"}  # those that write folders, which have tests of their own
 
 
 def options_of(command: str) -> set[str]:

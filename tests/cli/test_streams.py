@@ -22,6 +22,7 @@ CALLS: dict[str, tuple[str | Path, ...]] = {
     "sweep": (CONFIGS / "xor.yaml", "--vary", "train.eta=0.1,1", "--dry-run"),
     "inspect-grad": (CONFIGS / "two-two-two.yaml",),
     "explain": (CONFIGS / "two-two-two.yaml",),
+    "exercise": ("--topic", "conv", "--level", "3"),
     "check": (
         CONFIGS / "two-two-two.yaml",
         ROOT / "data/two-two-two-mine.json",

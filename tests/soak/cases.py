@@ -83,6 +83,7 @@ NEEDED = {
     "train": ["--out", "{out}/run", *ONE_EPOCH],
     "inspect-grad": ["--check", "9"],
     "explain": [],
+    "exercise": ["--topic", "update"],
     "check": ["{given}/x.csv"],
     "recorder": [],
     "replay": [],
@@ -144,6 +145,16 @@ OPTIONS = {
     "predict": {
         "--output": ["{out}/p.csv", "{out}/p.jsonl"],
         "--format": ["jsonl", "csv", "npy"],
+        "--overwrite": [],
+    },
+    "exercise": {
+        "--topic": ["dense", "softmax", "kronecker"],
+        "--level": ["1", "5"],
+        "--seed": ["7"],
+        "--count": ["2"],
+        "--out": ["{out}/sheets"],
+        "--format": ["markdown", "latex", "html", "json"],
+        "--solution": [],
         "--overwrite": [],
     },
     "check": {

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nncli.core.text import first_of
-from nncli.inspection.foreign.digits import DOUBLE, SINGLE, digits_of
+from nncli.inspection.foreign.digits import DOUBLE, SINGLE, Digits, digits_of
 from nncli.inspection.mistakes.graph import Rule, Values
 from nncli.inspection.mistakes.rules import record_of
 from nncli.inspection.mistakes.scene import Change, Mistake, Scene, everywhere
@@ -77,11 +77,16 @@ class Judge:
         *,
         factors: Mapping[str, float] = MappingProxyType({}),
         single: bool = False,
+        digits: Digits | None = None,
+        half_units: Arrays = MappingProxyType({}),
     ) -> None:
         """
         Args:
             factors: what some of them were multiplied by since they were given.
             single: whether what lies between was computed in float32 at best.
+            digits: to which all was computed; None: as the numbers tell.
+            half_units: by how much the entries of some may be off for the digits that they were
+                written with, where that is more.
         """
         self.scene = scene
         self.mine = {name: mine[name].astype(np.float64) for name in scene.rules if name in mine}
@@ -89,6 +94,9 @@ class Judge:
         given = {name: mine[name] for name in self.mine}
         given |= {name: mine[name] / c for name, c in factors.items() if c != 1}
         self.digits, self.shared = digits_of(given)
+        if digits is not None:
+            self.digits, self.shared = dict.fromkeys(self.mine, digits), digits
+        self.half_units = half_units
         is_single = single or scene.trace.inputs.dtype.itemsize < 8
         self.least = OPERATIONS * (SINGLE if is_single else DOUBLE)
         self.pure, self.own = scene.right, Values(scene.rules, scene.start, self.mine)
@@ -104,7 +112,7 @@ class Judge:
     def _half_units(self, name: str) -> Array:
         factor = self.factors.get(name, 1.0)
         half: Array = self.digits[name].half_units(self.mine[name] / factor) * factor
-        return half
+        return np.maximum(half, self.half_units[name]) if name in self.half_units else half
 
     def _deviations(self) -> dict[str, tuple[Array, Array]]:
         """What blurring does to each quantity given: of the step from its start, of its own."""
@@ -165,12 +173,16 @@ class Judge:
     def wrong_here(self) -> list[str]:
         return [name for name in self.mine if self.is_made_here(name)]
 
+    def tolerance(self, name: str) -> Array:
+        """By how much each entry may be off that of the record."""
+        floor = np.abs(self.scene.record[name]).max(initial=0) * self.least
+        tolerance: Array = self._half[name] + floor + SIGMAS * self._spread[name][0]
+        return tolerance
+
     def wrong_entries(self, name: str) -> Array:
         """Which entries are not those of the record."""
         right = np.asarray(self.scene.record[name], np.float64)
-        floor = np.abs(right).max(initial=0) * self.least
-        tolerance = self._half[name] + floor + SIGMAS * self._spread[name][0]
-        wrong: Array = np.abs(self.mine[name] - right) > tolerance
+        wrong: Array = np.abs(self.mine[name] - right) > self.tolerance(name)
         return wrong
 
     def root(self, name: str) -> str | None:
