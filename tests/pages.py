@@ -1,7 +1,7 @@
 """Pages of documentation are true: what their blocks show is what comes out when they are run.
 
 A page is a Markdown file, the README or one of `docs/`. Its blocks are run in order in one folder,
-which has `configs/` and `data/` as a clone has:
+which has `configs/`, `data/` and `docs/` as a clone has:
 
 - `sh`: a command a line. `text` blocks below it show parts of what the last of them printed, on
   either stream, whole lines of it that follow each other.
@@ -83,7 +83,7 @@ def executed(code: str, folder: Path) -> str:
 
 
 def _as_a_clone(folder: Path) -> None:
-    for shipped in ("configs", "data"):
+    for shipped in ("configs", "data", "docs"):
         if not (folder / shipped).exists():
             (folder / shipped).symlink_to(ROOT / shipped)
 

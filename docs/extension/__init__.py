@@ -5,6 +5,8 @@ here; `<!-- generated: commands -->` stands for a part of the reference, see `re
 """
 
 import re
+import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,10 +41,11 @@ def read(app: "Sphinx", name: str, source: list[str]) -> None:
     def made(found: re.Match[str]) -> str:
         command, file = found[1], found[2]
         pages.mkdir(parents=True, exist_ok=True)
-        (pages / file).unlink(missing_ok=True)
-        done = ran(command, pages)
-        if done.status:
-            raise ValueError(f"{command}: {done.err}")
+        with tempfile.TemporaryDirectory() as folder:
+            done = ran(command, Path(folder))
+            if done.status:
+                raise ValueError(f"{command}: {done.err}")
+            shutil.copyfile(Path(folder, file), pages / file)
         link = f'<a href="{up}pages/{file}">{file}</a>'
         return f'```sh\n{command}\n```\n\n<p class="page">Open it: {link}</p>'
 
