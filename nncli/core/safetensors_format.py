@@ -6,7 +6,7 @@ name -> {dtype, shape, data_offsets}, with strings under `__metadata__`; then th
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,6 @@ def parts(
 ) -> list[bytes | memoryview]:
     """The file's bytes in pieces, to be joined; numbers that lie as the file has them uncopied."""
     header: dict[str, Any] = {"__metadata__": dict(metadata)}
-    pieces: list[bytes | memoryview] = []
     offset = 0
     for name, array in arrays.items():
         header[name] = {
@@ -54,16 +53,42 @@ def parts(
             "shape": list(array.shape),
             "data_offsets": [offset, offset + array.nbytes],
         }
-        pieces.append(numbers_of(array))
         offset += array.nbytes
     text = json.dumps(header, ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)  # so that the numbers begin at a multiple of eight
-    return [len(text).to_bytes(8, "little") + text, *pieces]
+    return [len(text).to_bytes(8, "little") + text, *joined_numbers(arrays.values())]
+
+
+def joined_numbers(arrays: Iterable[npt.NDArray[Any]]) -> Iterator[memoryview]:
+    """The numbers of arrays one behind the other; those that lie so are one piece."""
+    base, start, end = None, 0, 0
+    for array in arrays:
+        owner = array.base
+        if isinstance(owner, np.ndarray) and owner.dtype == np.uint8 and _lies_so(array):
+            place = array.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
+            if owner is base and place == end:
+                end += array.nbytes
+                continue
+            if base is not None:
+                yield base[start:end].data
+            base, start, end = owner, place, place + array.nbytes
+            continue
+        if base is not None:
+            yield base[start:end].data
+        base = None
+        yield numbers_of(array)
+    if base is not None:
+        yield base[start:end].data
+
+
+def _lies_so(array: npt.NDArray[Any]) -> bool:
+    """Whether an array's numbers are in memory as in a file."""
+    return array.flags.c_contiguous and array.dtype in NAMES
 
 
 def numbers_of(array: npt.NDArray[Any]) -> memoryview:
     """The bytes of an array's numbers as a file has them, in C order and little-endian."""
-    if not (array.flags.c_contiguous and array.dtype in NAMES):
+    if not _lies_so(array):
         array = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
     return array.reshape(-1).view(np.uint8).data
 

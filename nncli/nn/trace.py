@@ -5,9 +5,9 @@ epochs.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from nncli.nn.layers import LayerStep, Placed
 from nncli.nn.links import GRADIENT, UPDATE, VELOCITY, Link, before
 from nncli.nn.network import Network, zero_network
 from nncli.nn.optimizers import Optimizer
-from nncli.nn.step import Step
+from nncli.nn.step import QUANTITIES, Step
 
 # Names that a record had before it had all of an optimizer's state, kept for those who read them.
 VELOCITIES = {f"{key}_{VELOCITY}": key for key in ("weight", "bias")}
@@ -164,7 +164,6 @@ def record_trace(
     start: Start,
     samples: Sequence[int],
     name: str = "",
-    after: Step | None = None,
 ) -> Trace:
     """Copies the workspace of a step that `Step.run(eta, full=True)` has just filled.
 
@@ -172,92 +171,131 @@ def record_trace(
         cost: what the run returned.
         start: what the network and its optimizer were before it.
         samples: which samples of the data the mini-batch held.
-        after: a workspace for the pass behind the update, of `evaluator_of(step)`; None: a new one.
     """
-    network, optimizer = step.network, step.optimizer
-    assert optimizer is not None
-    old = network.views(start.parameters)
-    after = after or evaluator_of(step)
-    after.inputs[...], after.targets[...] = step.inputs, step.targets
-    after.replay_random([layer.recorded for layer in step.layers])
-    recorded = {name: v for name, v in optimizer.vectors.items() if name not in (GRADIENT, UPDATE)}
-    recorded |= {
-        before(name): vector for name, vector in start.state.items() if name in optimizer.vectors
-    }
-    views = {name: network.views(vector) for name, vector in recorded.items()}
-    return Trace(
-        name=name,
-        eta=eta,
-        links=optimizer.links,
-        scalars={
-            name: scalar.copy()
-            for name, scalar in optimizer.scalars.items()
-            if not any(name in link.tallies for link in optimizer.links)
-        },
-        samples=tuple(int(sample) for sample in samples),
-        cost=network.cost,
-        cost_before=cost,
-        cost_after=after.forward(),
-        inputs=step.inputs.copy(),
-        targets=step.targets.copy(),
-        layers=tuple(
-            _layer_trace(
-                layer,
-                old[layer.name],
-                {name: by_layer[layer.name] for name, by_layer in views.items()},
-            )
+    recorder = TraceRecorder(step, start)
+    return recorder.record(eta=eta, cost=cost, samples=samples, name=name)
+
+
+class TraceRecorder:
+    """Copies a workspace again and again: where all is, is found but once.
+
+    Attributes:
+        step: of which the records are.
+        start: before the step, to be updated before each.
+    """
+
+    def __init__(self, step: Step, start: Start) -> None:
+        self.step, self.start = step, start
+        optimizer = step.optimizer
+        assert optimizer is not None
+        self._after = Step(step.network, None, step.n)
+        self._links = optimizer.links
+        tallies = {name for link in optimizer.links for name in link.tallies}
+        self._scalars = {n: s for n, s in optimizer.scalars.items() if n not in tallies}
+        vectors = {n: v for n, v in optimizer.vectors.items() if n not in (GRADIENT, UPDATE)}
+        vectors |= {before(n): v for n, v in start.state.items() if n in optimizer.vectors}
+        old = step.network.views(start.parameters)
+        views = {name: step.network.views(vector) for name, vector in vectors.items()}
+        self._layers = [
+            _sources(layer, old[layer.name], {n: of[layer.name] for n, of in views.items()})
             for layer in step.layers
-        ),
-    )
+        ]
+        self._size = sum(layer.size for layer in self._layers)
+        self._size += step.inputs.nbytes + step.targets.nbytes
+
+    def takes(self, step: Step, start: Start) -> bool:
+        """Whether it copies this step; joined layers, of several passes, are copied anew."""
+        return self.step is step and self.start is start and len(step.passes) == 1
+
+    def record(self, *, eta: float, cost: float, samples: Sequence[int], name: str = "") -> Trace:
+        """The record of the step that was just taken in full; arguments as for `record_trace`."""
+        step, after = self.step, self._after
+        after.inputs[...], after.targets[...] = step.inputs, step.targets
+        after.replay_random([layer.recorded for layer in step.layers])
+        copy = _Room(self._size).copy
+        return Trace(
+            name=name,
+            eta=eta,
+            links=self._links,
+            scalars={name: scalar.copy() for name, scalar in self._scalars.items()},
+            samples=tuple(int(sample) for sample in samples),
+            cost=step.network.cost,
+            cost_before=cost,
+            cost_after=after.forward(),
+            inputs=copy(step.inputs),
+            targets=copy(step.targets),
+            layers=tuple(layer.copy(copy) for layer in self._layers),
+        )
 
 
-def evaluator_of(step: Step) -> Step:
-    """A workspace in which `record_trace` evaluates the network as `step` leaves it."""
-    return Step(step.network, None, step.n)
+class _Room:
+    """One stretch of memory for copies: end to end, as a file has them; and one allocation."""
+
+    def __init__(self, size: int) -> None:
+        self._room, self._used = np.empty(size, np.uint8), 0
+
+    def copy(self, array: Array) -> Array:
+        start, size = self._used, array.nbytes
+        if start % array.itemsize or start + size > len(self._room):
+            return array.copy()
+        self._used = start + size
+        made: Array = np.ndarray(array.shape, array.dtype, self._room, start)
+        made[...] = array
+        return made
 
 
-def _layer_trace(
+class _Sources(NamedTuple):
+    """Where the quantities of a layer are, as views with the samples' axis in front."""
+
+    placed: Placed
+    arrays: Mapping[str, Array | None]
+    recorded: Mapping[str, Array]
+    optimizer: Mapping[str, Mapping[str, Array]]
+
+    @property
+    def size(self) -> int:
+        """The bytes of all."""
+        kept = [array for arrays in self.optimizer.values() for array in arrays.values()]
+        some = (*self.arrays.values(), *self.recorded.values(), *kept)
+        return sum(array.nbytes for array in some if array is not None)
+
+    def copy(self, copy: Callable[[Array], Array]) -> LayerTrace:
+        arrays: dict[str, Any] = {
+            key: None if array is None else copy(array) for key, array in self.arrays.items()
+        }
+        return LayerTrace(
+            self.placed,
+            **arrays,
+            recorded={key: copy(array) for key, array in self.recorded.items()},
+            optimizer={
+                key: {name: copy(array) for name, array in kept.items()}
+                for key, kept in self.optimizer.items()
+            },
+        )
+
+
+def _sources(
     layer: LayerStep, old: dict[str, Array], optimizer: dict[str, dict[str, Array]]
-) -> LayerTrace:
-    def first(array: Array) -> Array:
-        """A copy with the samples' axis in front; np.moveaxis takes longer than such a copy."""
-        last = array.ndim - 1
-        return array.transpose(last, *range(last)).copy(order="C")
+) -> _Sources:
+    arrays = {key: getattr(layer, key) for key in QUANTITIES}
+    found = {key: None if array is None else _first(array) for key, array in arrays.items()}
+    for key in ("weight", "bias"):
+        found[key] = old.get(key)
+        found[f"{key}_gradient"] = layer.gradients.get(key)
+        found[f"{key}_update"] = layer.updates.get(key)
+        found[f"{key}_new"] = layer.parameters.get(key)
+    recorded = {
+        quantity.key: (_first if quantity.by_sample else np.asarray)(layer.recorded[quantity.key])
+        for quantity in layer.placed.layer.quantities
+        if quantity.key in layer.recorded
+    }
+    kept = {key: {name: arrays[key] for name, arrays in optimizer.items()} for key in old}
+    return _Sources(layer.placed, found, recorded, kept)
 
-    def maybe(array: Array | None) -> Array | None:
-        return None if array is None else first(array)
 
-    def copy(arrays: dict[str, Array], key: str) -> Array | None:
-        return arrays[key].copy() if key in arrays else None
-
-    return LayerTrace(
-        placed=layer.placed,
-        input=first(layer.input),
-        z=maybe(layer.z),
-        a=first(layer.a),
-        upstream=first(layer.upstream),
-        sigma_prime=maybe(layer.sigma_prime),
-        delta=maybe(layer.delta),
-        downstream=first(layer.downstream),
-        weight=copy(old, "weight"),
-        weight_gradient=copy(layer.gradients, "weight"),
-        weight_update=copy(layer.updates, "weight"),
-        weight_new=copy(layer.parameters, "weight"),
-        bias=copy(old, "bias"),
-        bias_gradient=copy(layer.gradients, "bias"),
-        bias_update=copy(layer.updates, "bias"),
-        bias_new=copy(layer.parameters, "bias"),
-        recorded={
-            quantity.key: first(layer.recorded[quantity.key])
-            if quantity.by_sample
-            else layer.recorded[quantity.key].copy()
-            for quantity in layer.placed.layer.quantities
-            if quantity.key in layer.recorded
-        },
-        optimizer={
-            key: {name: arrays[key].copy() for name, arrays in optimizer.items()} for key in old
-        },
-    )
+def _first(array: Array) -> Array:
+    """A view with the samples' axis in front."""
+    return np.moveaxis(array, -1, 0)
 
 
 @dataclass(frozen=True)

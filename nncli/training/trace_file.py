@@ -15,7 +15,7 @@ from nncli.core import safetensors_format
 from nncli.core.errors import DamagedError, Malformed, RunError, why_damaged
 from nncli.core.files import TRACE, kind_of, read_regular, reason
 from nncli.core.jsons import from_json, to_json
-from nncli.core.text import printable, quote
+from nncli.core.text import join_words, printable, quote
 from nncli.nn.arrays import Array
 from nncli.nn.costs import Cost
 from nncli.nn.layers import Placed
@@ -23,7 +23,8 @@ from nncli.nn.links import Link
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.training.run_files import TRACES, is_run_folder
 
-FORMAT, VERSION = "nncli.trace-file/", 1
+FORMAT, VERSION = "nncli.trace-file/", 2
+OLDER = {"1"}  # versions that are read too: their checksum is of the arrays one by one
 SUFFIX = ".trace"
 NOT_ARRAYS = ("placed", "recorded", "optimizer")
 QUANTITIES = tuple(f.name for f in fields(LayerTrace) if f.name not in NOT_ARRAYS)
@@ -107,6 +108,14 @@ def _arrays(trace: Trace) -> Iterator[tuple[str, Array]]:
 
 def checksum(arrays: Mapping[str, Array]) -> str:
     """Of names, shapes and numbers of arrays, in their order."""
+    names = [f"{name} {array.dtype.str[1:]} {array.shape}" for name, array in arrays.items()]
+    found = zlib.crc32("\n".join(names).encode())
+    for piece in safetensors_format.joined_numbers(arrays.values()):
+        found = zlib.crc32(piece, found)
+    return f"{found:08x}"
+
+
+def _older_checksum(arrays: Mapping[str, Array]) -> str:
     found = 0
     for name, array in arrays.items():
         found = zlib.crc32(f"{name} {array.dtype.str[1:]} {array.shape}\n".encode(), found)
@@ -135,12 +144,15 @@ def read_stored(path: Path) -> StoredTrace:
         form = metadata.get("format", "")
         if not form.startswith(FORMAT):
             raise RunError(f"{name}: {refused_as(kind, path)}")
-        if form != f"{FORMAT}{VERSION}":
+        version = form.removeprefix(FORMAT)
+        if version not in {str(VERSION), *OLDER}:
+            known = join_words([*sorted(OLDER), str(VERSION)], "and")
             raise RunError(
-                f"{name}: is a trace of version {quote(form.removeprefix(FORMAT))}, and {VERSION} "
-                "is read; the nncli that wrote it reads it"
+                f"{name}: is a trace of version {quote(version)}, and {known} are read; the nncli "
+                "that wrote it reads it"
             )
-        if checksum(arrays) != metadata["checksum"]:
+        found = _older_checksum(arrays) if version in OLDER else checksum(arrays)
+        if found != metadata["checksum"]:
             raise Malformed("its numbers are not those that were written (their checksum differs)")
         about = from_json(metadata["about"])
         facts = StepFacts(

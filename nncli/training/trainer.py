@@ -14,7 +14,7 @@ from nncli.nn.network import Network
 from nncli.nn.optimizers import Optimizer
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.step import Step
-from nncli.nn.trace import Start, Trace, evaluator_of, measure, record_trace
+from nncli.nn.trace import Start, Trace, TraceRecorder, measure
 from nncli.training.best import DEFAULT_METRIC, Best, Patience, is_better, metric_of
 from nncli.training.checkpoint import State
 from nncli.training.conditions import Condition, Failure
@@ -89,7 +89,7 @@ class Trainer:
         self._total = plan.steps_left(len(train.index))
         self._full_at = 0  # the step that is to fill all, besides the last of an epoch
         self._step_start = self._runner.start()
-        self._after: Step | None = None  # made where a step is recorded
+        self._recorder: TraceRecorder | None = None  # made where a step is recorded
         self._start_of = 0  # the step that it is of
         # Made now, so that what does not fit in memory is known before anything is written.
         count = len(train.index)
@@ -189,16 +189,10 @@ class Trainer:
 
     def _record(self, step: Step, eta: float, cost: float, rows: Rows) -> Trace:
         """The record of a step that was just taken in full."""
-        if self._after is None or self._after.n != step.n:
-            self._after = evaluator_of(step)
-        return record_trace(
-            step,
-            eta=eta,
-            cost=cost,
-            start=self._step_start,
-            samples=np.searchsorted(self.train.index, rows).tolist(),
-            after=self._after,
-        )
+        if self._recorder is None or not self._recorder.takes(step, self._step_start):
+            self._recorder = TraceRecorder(step, self._step_start)
+        samples = np.searchsorted(self.train.index, rows).tolist()
+        return self._recorder.record(eta=eta, cost=cost, samples=samples)
 
     def _catch_up(self) -> None:
         """Looks at the conditions of all steps so far."""

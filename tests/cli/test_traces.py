@@ -1,6 +1,7 @@
 """Steps that are saved, taken again and compared: to the bit."""
 
 import json
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -237,7 +238,9 @@ def test_damage_is_told(tmp_path: Path) -> None:
     whole = path.read_bytes()
     damages: dict[str, Callable[[], object]] = {
         "their checksum differs": lambda: path.write_bytes(whole[:-1] + b"\1"),
-        "is a trace of version '2', and 1 is": lambda: rewritten(path, format="nncli.trace-file/2"),
+        "is a trace of version '3', and 1 and 2 are": lambda: rewritten(
+            path, format="nncli.trace-file/3"
+        ),
         "is no trace, but a safetensors file; nncli inspect-grad SPEC --save": lambda: rewritten(
             path, format="other"
         ),
@@ -250,6 +253,20 @@ def test_damage_is_told(tmp_path: Path) -> None:
         change()
         with pytest.raises(NncliError, match=message):
             read_trace(path)
+
+
+def test_a_trace_of_the_older_version_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.trace"
+    saved(TWO, path)
+    found = 0
+    for name, array in safetensors_format.read(path)[0].items():
+        found = zlib.crc32(f"{name} {array.dtype.str[1:]} {array.shape}\n".encode(), found)
+        found = zlib.crc32(array.tobytes(), found)
+    rewritten(path, format="nncli.trace-file/1", checksum=f"{found:08x}")
+    assert replay(path).difference.equal
+    path.write_bytes(path.read_bytes()[:-1] + b"\1")
+    with pytest.raises(NncliError, match="their checksum differs"):
+        read_trace(path)
 
 
 def test_what_is_no_trace_is_told_as_what_it_is(nncli: Run, tmp_path: Path) -> None:
