@@ -9,17 +9,20 @@ from pathlib import Path
 
 import numpy as np
 
-from nncli.app.opening import OpenedRun, open_run
+from nncli.app.opening import OpenedRun, open_run, spec_file
 from nncli.app.output import check_output
+from nncli.app.pipeline import prepare
 from nncli.app.plan import frozen_parameters
-from nncli.app.records import Exported
+from nncli.app.records import Exported, Prepared
 from nncli.core.errors import NncliError
 from nncli.core.files import whole_file
 from nncli.core.text import count_of, printable
 from nncli.data import Scaling
+from nncli.data.preprocessing import Preprocessing
 from nncli.exchange.formats import EXPORT_FORMATS, ExportFormat
 from nncli.exchange.trained import Affine, Trained
-from nncli.spec import Spec
+from nncli.nn.network import Network
+from nncli.spec import Spec, load_spec
 from nncli.training.best import Which
 
 SAMPLES = 8  # for formats that come with a check
@@ -33,10 +36,14 @@ def export(
     output: str | Path | None = None,
     overwrite: bool = False,
     weights: Which | None = None,
+    train: bool = False,
 ) -> Exported:
-    """Writes the trained network of a run folder for other programs.
+    """Writes the trained network of a run folder for other programs, or its training.
 
     Args:
+        run: a run folder; with `train` also a spec.
+        train: for pytorch: whether to write a script that trains, from the first weights on, with
+            DistributedDataParallel where several processes run it.
         to: onnx, pytorch (a module, its weights and numbers to check it by), safetensors or npz.
         output: the file to write; by default the run's name, in the current folder.
         overwrite: whether files that are there may be replaced.
@@ -51,6 +58,8 @@ def export(
         raise NncliError(
             f"{printable(to)!r} is no format to export to; known are {', '.join(EXPORT_FORMATS)}"
         )
+    if train:
+        return _export_training(run, to, output, weights, overwrite=overwrite)
     format = EXPORT_FORMATS[to]
     opened = open_run(run, weights)
     stem = _stem(format, opened.spec.name, None if output is None else Path(output))
@@ -71,6 +80,46 @@ def export(
             *_left_behind(opened),
         ),
     )
+
+
+def _export_training(
+    source: str | Path,
+    to: str,
+    output: str | Path | None,
+    weights: Which | None,
+    *,
+    overwrite: bool,
+) -> Exported:
+    from nncli.app.export_training import recipe_of
+    from nncli.exchange.pytorch_training import to_training
+
+    if to != "pytorch":
+        raise NncliError(f"--train goes with --to pytorch, and {to} holds no training")
+    if weights is not None:
+        raise NncliError("--weights is of a trained network; a training begins with its first")
+    prepared = prepare(load_spec(spec_file(source)))
+    stem = _stem(
+        EXPORT_FORMATS[to], f"{prepared.spec.name}_train", None if output is None else Path(output)
+    )
+    network = _with_samples(prepared.spec.name, prepared.network, prepared.data.preprocessing)
+    recipe, network = recipe_of(prepared, network, Path(stem).parent)
+    contents = {Path(f"{stem}{end}"): text for end, text in to_training(network, recipe).items()}
+    _write_all(contents, overwrite=overwrite)
+    files = sorted(contents, key=lambda path: path.suffix != ".py")
+    notes = (*prepared.notes, *_not_carried(prepared, reads_files=not recipe.reading.saved))
+    return Exported(to, tuple(files), network, True, None, notes)
+
+
+def _not_carried(prepared: Prepared, *, reads_files: bool) -> Iterator[str]:
+    """What a training script does otherwise than nncli, or not at all."""
+    if not reads_files:
+        yield "its samples lie beside it as nncli read and scaled them, in .data.safetensors"
+    if any(placed.layer.type == "dropout" for placed in prepared.network.layers):
+        yield "dropout draws other masks in PyTorch, so that its steps are others than nncli's"
+    if prepared.spec.train.early_stop is not None:
+        yield "early_stop is left to nncli: the script trains all epochs"
+    if prepared.conditions:
+        yield "expect and break are left to nncli"
 
 
 def _frozen(spec: Spec) -> Iterator[str]:
@@ -99,13 +148,17 @@ def trained(run: OpenedRun) -> Trained:
 
     They are random, on the scale of the training data, which may be gone; targets suit any cost.
     """
+    return _with_samples(run.spec.name, run.network, run.preprocessing)
+
+
+def _with_samples(name: str, network: Network, known: Preprocessing) -> Trained:
     rng = np.random.default_rng(SEED)
-    scaling, shape = run.preprocessing.scaling, run.preprocessing.input_shape
-    inputs = scaling.undone(rng.standard_normal((SAMPLES, *shape))).astype(run.network.dtype)
-    targets = rng.random((SAMPLES, run.preprocessing.outputs))
+    scaling, shape = known.scaling, known.input_shape
+    inputs = scaling.undone(rng.standard_normal((SAMPLES, *shape))).astype(network.dtype)
+    targets = rng.random((SAMPLES, known.outputs))
     targets /= targets.sum(axis=1, keepdims=True)
     affine = None if scaling.is_identity else _affine(scaling)
-    return Trained(run.spec.name, run.network, affine, run.preprocessing.classes, inputs, targets)
+    return Trained(name, network, affine, known.classes, inputs, targets)
 
 
 def _affine(scaling: Scaling) -> Affine:

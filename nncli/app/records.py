@@ -290,7 +290,7 @@ class Exported(NamedTuple):
         files: the one that was asked for first, then those that belong to it.
         network: what was exported: its name, shapes, scaling and classes.
         scales: whether what was written scales raw inputs by itself.
-        used: which of the run's weights it has.
+        used: which of the run's weights it has; None: it is a training, from the first ones on.
         notes: what was changed on the way.
     """
 
@@ -298,5 +298,5 @@ class Exported(NamedTuple):
     files: tuple[Path, ...]
     network: Trained
     scales: bool
-    used: UsedWeights
+    used: UsedWeights | None
     notes: tuple[str, ...]

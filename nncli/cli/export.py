@@ -20,7 +20,9 @@ else:
 Run = Annotated[
     Path,
     typer.Argument(
-        metavar="RUN", help="A run folder, as nncli train leaves it.", autocompletion=runs
+        metavar="RUN",
+        help="A run folder, as nncli train leaves it; with --train also a spec.",
+        autocompletion=runs,
     ),
 ]
 ToOption = Annotated[
@@ -28,12 +30,21 @@ ToOption = Annotated[
 ]
 Output = Annotated[Path | None, options.output("The file to write.", show_default="the run's name")]
 WeightsOption = Annotated[options.WeightsWord | None, options.which_weights()]
+Train = Annotated[
+    bool,
+    typer.Option(
+        "--train",
+        help="For pytorch: a script that trains, also in several processes: the same samples and "
+        "first weights, the first steps equal to nncli's.",
+    ),
+]
 Overwrite = Annotated[bool, options.overwrite(what="files that are there")]
 
 
 def export(
     run: Run,
     to: ToOption,
+    train: Train = False,
     weights: WeightsOption = None,
     output: Output = None,
     overwrite: Overwrite = False,
@@ -53,5 +64,5 @@ def export(
     from nncli.render.streams import write_text
 
     which = options.chosen_weights(weights)
-    done = run_export(run, to.value, output=output, overwrite=overwrite, weights=which)
+    done = run_export(run, to.value, output=output, overwrite=overwrite, weights=which, train=train)
     write_text(exported_json(done) if format is TableOrJson.json else exported_text(done))

@@ -191,11 +191,11 @@ def source(trained: Trained) -> str:
     """The module's text."""
     network = trained.network
     cost = network.cost
-    module = "\n".join(_module(trained, by_logits=cost.activation is not None))
+    module = "\n".join(module_lines(trained))
     functional = "    import torch.nn.functional as F\n"
     head = HEAD.format(
         name=plain(trained.name),
-        functional=functional if "F." in module or "F." in "".join(cost.pytorch) else "",
+        functional=functional if needs_functional(trained) else "",
     )
     is_modal = any(placed.layer.has_modes for placed in network.layers)
     tail = TAIL.format(
@@ -208,6 +208,11 @@ def source(trained: Trained) -> str:
     )
     classes = "" if trained.classes is None else "\n".join(_classes(trained.classes)) + "\n"
     return f"{head}{classes}\n\n{module}\n\n\n{tail}"
+
+
+def needs_functional(trained: Trained) -> bool:
+    """Whether its module or its cost names F, torch.nn.functional."""
+    return "F." in "".join((*module_lines(trained), *trained.network.cost.pytorch))
 
 
 def plain(name: str) -> str:
@@ -225,11 +230,13 @@ def literal(text: str) -> str:
 
 
 def _classes(classes: tuple[str, ...]) -> Iterator[str]:
-    yield from _call("CLASSES = ", [literal(name) for name in classes], brackets="[]")
+    yield from call_lines("CLASSES = ", [literal(name) for name in classes], brackets="[]")
 
 
-def _module(trained: Trained, *, by_logits: bool) -> Iterator[str]:
+def module_lines(trained: Trained) -> Iterator[str]:
+    """The class of the network."""
     network, scaling = trained.network, trained.scaling
+    by_logits = network.cost.activation is not None
     shapes = (sizes(shape) for shape in (network.input_shape, network.output_shape))
     raw = "raw inputs" if scaling is not None else "inputs"
     yield "class Network(nn.Module):"
@@ -241,7 +248,7 @@ def _module(trained: Trained, *, by_logits: bool) -> Iterator[str]:
         for name, array in zip(BUFFERS, scaling, strict=True):
             shape = ", ".join(map(str, array.shape))
             zeros = [f'"{name}"', f"torch.zeros({shape}, dtype=torch.float64)"]
-            yield from _call("        self.register_buffer", zeros)
+            yield from call_lines("        self.register_buffer", zeros)
     for placed in network.layers:
         yield from _attribute(placed)
     if scaling is not None:
@@ -279,7 +286,7 @@ def _attribute(placed: Placed) -> Iterator[str]:
     module = LAYERS[type(placed.layer)]
     if module is not None:
         name, arguments = module(placed.layer, placed.input_shape)
-        yield from _call(f"        self.{placed.name} = nn.{name}", arguments)
+        yield from call_lines(f"        self.{placed.name} = nn.{name}", arguments)
 
 
 def _linear(layer: Dense, input_shape: Shape) -> Module:
@@ -364,7 +371,7 @@ def _padding(layer: Conv, input_shape: tuple[int, ...]) -> Pair | None:
     return (windows.rows.before, windows.columns.before)
 
 
-def _call(start: str, arguments: list[str], brackets: str = "()") -> Iterator[str]:
+def call_lines(start: str, arguments: list[str], brackets: str = "()") -> Iterator[str]:
     """`start(arguments)` over as many lines as ruff gives it."""
     opening, closing = tuple(brackets)
     indent = " " * (len(start) - len(start.lstrip()))

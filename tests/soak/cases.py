@@ -190,6 +190,7 @@ OPTIONS = {
         "--output": ["{out}/n.py", "{out}/n.npz", "{out}/n.safetensors"],
         "--format": ["json"],
         "--overwrite": [],
+        "--train": [],
     },
     "explain": {
         "--set": ["train.eta=0.1", "network[0].units=4", "data.scale=standard", "dtype=float64"],

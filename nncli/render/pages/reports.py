@@ -36,7 +36,7 @@ def exported_json(exported: Exported) -> str:
             "output_shape": network.network.output_shape,
             "classes": network.classes,
             "scales_inputs": exported.scales and network.scaling is not None,
-            "weights": exported.used._asdict(),
+            "weights": None if exported.used is None else exported.used._asdict(),
             "notes": exported.notes,
         },
         indent=2,
@@ -45,7 +45,8 @@ def exported_json(exported: Exported) -> str:
 
 def exported_text(exported: Exported) -> str:
     """The record in a few lines, to be read."""
-    heading = f"{printable(exported.network.name)} as {TITLES[exported.to]}"
+    title = TITLES[exported.to] if exported.used is not None else "a training in PyTorch"
+    heading = f"{printable(exported.network.name)} as {title}"
     return "\n".join([heading, "", *(f"{title:8}{line}" for title, line in _lines(exported))])
 
 
@@ -68,7 +69,11 @@ def _lines(exported: Exported) -> Iterator[tuple[str, str]]:
     for note in exported.notes:
         yield "note", note
     if exported.to == "pytorch":
-        yield "check", f"python {shell_word(exported.files[0])}"
+        is_training = exported.used is None
+        script = shell_word(exported.files[0])
+        if is_training:
+            yield "run", f"python {script}, or torchrun --nproc-per-node 2 {script}"
+        yield "check", f"python {script}{' --check' if is_training else ''}"
 
 
 # init
