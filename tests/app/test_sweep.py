@@ -16,7 +16,7 @@ import pytest
 import nncli as api
 from nncli.app.sweep import plan_sweep, reopen_sweep
 from nncli.app.sweep_records import SweepRecord, Trial
-from nncli.app.sweeping.planned import planned_trials
+from nncli.app.sweeping.planned import content_of, planned_trials
 from nncli.app.sweeping.processes import Processes
 from nncli.app.sweeping.runners import run_tasks
 from nncli.app.sweeping.trial import Outcome, Task
@@ -302,3 +302,14 @@ def test_a_trial_that_kills_its_process_is_tried_twice(
     assert isinstance(outcome, Outcome)
     assert (outcome.state, outcome.cause) == ("failed", "killed")
     assert "ended with status 1" in str(outcome.error)
+
+
+def test_files_by_a_pattern_count_by_what_is_in_them(tmp_path: Path) -> None:
+    for name in ("x-1.npy", "x-2.npy", "other"):
+        (tmp_path / name).write_text(name)
+    pattern = tmp_path / "x-*.npy"
+    before = content_of(pattern)
+    (tmp_path / "other").write_text("else")
+    assert content_of(pattern) == before
+    (tmp_path / "x-2.npy").write_text("else")
+    assert content_of(pattern) != before

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nncli.core.errors import SpecError
+from nncli.core.files import files_of, is_pattern
 from nncli.core.jsons import to_json
 from nncli.spec import Spec
 from nncli.spec.trials import Choice, Plan, Point, trial_spec
@@ -65,13 +66,16 @@ class _Namer:
 
 
 def content_of(path: Path) -> str:
-    """A hash of what is in a file, or of the run in a folder."""
+    """A hash of what is in a file, in those that a pattern names, or in the run in a folder."""
     hashed = blake2b(digest_size=16)
     try:
         if os.path.isdir(path):
             for name in sorted(RUN_FILES):
                 if os.path.isfile(path / name):
                     hashed.update(content_of(path / name).encode())
+        elif is_pattern(path):
+            for part in files_of(path):
+                hashed.update(f"{part.name} {content_of(part)}".encode())
         else:
             size = path.stat().st_size
             hashed.update(f"{size}".encode())
