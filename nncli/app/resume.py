@@ -112,13 +112,13 @@ def resume(
             its data have changed.
         DataError, DivergedError, HaltedTraining, InterruptedTraining, UnsavedError: as for `train`.
     """
-    times = trace_times(traces)
     if not isinstance(run, ResumableRun):
         run = reopen(run, spec=spec, overrides=overrides)
     prepared, point = run.prepared, run.point
     watch = Watcher(on_start, on_event, on_warning, on_failure)
     with start_workers(prepared, point.identity.threads) as workers:
         try:
+            times = trace_times(traces, prepared.conditions)
             trainer = make_trainer(prepared, workers, point.identity.untrained)
             check_optimizer_state(trainer.optimizer, point.state)
             trainer.restore(point.state)

@@ -73,7 +73,8 @@ def train(
             InterruptedTraining to stop there.
         on_failure: called with each Failure of a condition of the spec, the first time.
         traces: which steps are written whole to `traces` in the run folder: every=100,
-            steps=1,10,100, last=5; all that are said.
+            steps=1,10,100, last=5, and on=break, at which a condition of the spec under this key
+            comes to count; all that are said.
         durable: whether the run is written before its first step, and waited for at its end, where
             it takes but a fraction of a second, too. Without, a kill or a failing computer may lose
             such a run.
@@ -91,7 +92,7 @@ def train(
     prepared = spec if isinstance(spec, Prepared) else prepare(_spec(spec))
     if out is not None:
         check_run_output(Path(out), prepared.spec.files())
-    times = trace_times(traces)
+    times = trace_times(traces, prepared.conditions)
     if traces and out is None:
         raise NncliError("traces are written to the run folder: say which, by out")
     watch = Watcher(on_start, on_event, on_warning, on_failure)
@@ -218,6 +219,9 @@ def run_to_end(
                             assert event.trace is not None
                             with _keeper(prepared, workers, writer.path, watch, BREAKS) as breaks:
                                 breaks.keep(Traced(event.step, event.trace))
+                        if keeper is not None and event.key in times.on:
+                            assert event.trace is not None
+                            keeper.keep(Traced(event.step, event.trace))
                         _tell_failure(event, prepared, watch)
                         continue
                     if isinstance(event, Epoch):

@@ -110,9 +110,9 @@ Junit = Annotated[
 Trace = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="every=N|steps=1,10|last=N",
-        help="Keep these steps whole, in the run folder: for replay, diff, inspect-grad. "
-        "Repeatable.",
+        metavar="every=N|steps=1,10|last=N|on=break",
+        help="Keep these steps whole, in the run folder: for replay, diff, inspect-grad; "
+        "on=break: at which a condition of break (or expect) comes to count. Repeatable.",
     ),
 ]
 
@@ -274,7 +274,7 @@ def _train(
     going_on = f"to go on: nncli train --resume {shell_word(begun.folder)}"
 
     def on_failure(failure: "Failure") -> None:
-        if failure.trace is None:
+        if not failure.wants_trace:
             return
         try:
             kept[failure.step], paths = keep_step(failure, begun.folder)

@@ -1,4 +1,4 @@
-"""At which steps of a training all is recorded: every N, some by number, the last ones."""
+"""At which steps of a training all is recorded: every N, some, the last, or where it breaks."""
 
 import re
 from collections.abc import Iterable
@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from nncli.core.errors import NncliError
-from nncli.core.text import brief
+from nncli.core.text import brief, join_words
 from nncli.nn.trace import Trace
+from nncli.training.conditions import Condition
 
-HOW = "every=100, steps=1,10,100 or last=5"
+HOW = "every=100, steps=1,10,100, last=5 or on=break"
+ON = ("break", "expect")  # keys of conditions
 
 
 class TraceTimes(NamedTuple):
@@ -19,11 +21,13 @@ class TraceTimes(NamedTuple):
         every: each whole multiple of it; 0: none of these.
         steps: these, in ascending order.
         last: so many before the end of the training.
+        on: those too at which a condition under one of these keys of the spec comes to count.
     """
 
     every: int = 0
     steps: tuple[int, ...] = ()
     last: int = 0
+    on: tuple[str, ...] = ()
 
     def next_after(self, taken: int, total: int) -> int | None:
         """The first of them after `taken` steps of `total`; None: there is none."""
@@ -43,14 +47,26 @@ class Traced:
     trace: Trace
 
 
-def trace_times(words: Iterable[str]) -> TraceTimes:
+def trace_times(words: Iterable[str], conditions: Iterable[Condition] = ()) -> TraceTimes:
     """The times that words such as `every=100` say, all of them together.
 
+    Args:
+        conditions: those of the spec.
+
     Raises:
-        NncliError: a word says none.
+        NncliError: a word says none, or names conditions that there are none of.
     """
-    every, steps, last = 0, set[int](), 0
+    every, steps, last, on = 0, set[int](), 0, list[str]()
     for word in words:
+        key, _, event = word.strip().partition("=")
+        if key == "on":
+            if event not in ON:
+                raise NncliError(f"--trace {brief(word)}: on is {join_words(ON)}, as on=break")
+            if event not in {condition.key for condition in conditions}:
+                message = f"the spec has no {event}, so nothing would be kept"
+                raise NncliError(f"--trace {brief(word)}: {message}")
+            on.append(event)
+            continue
         found = re.fullmatch(r"(every|last)=(\d{1,9})|steps=(\d{1,9}(?:,\d{1,9})*)", word.strip())
         numbers = [int(x) for x in re.findall(r"\d+", word)] if found else []
         if not numbers or min(numbers) < 1:
@@ -61,4 +77,4 @@ def trace_times(words: Iterable[str]) -> TraceTimes:
             every = numbers[0]
         else:
             last = numbers[0]
-    return TraceTimes(every, tuple(sorted(steps)), last)
+    return TraceTimes(every, tuple(sorted(steps)), last, tuple(dict.fromkeys(on)))

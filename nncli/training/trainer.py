@@ -253,7 +253,7 @@ class Trainer:
         yield epoch
         noticed = self.watch.take() if self.watch else []
         for failure in noticed:
-            yield replace(failure, trace=self.trace()) if failure.wants_trace else failure
+            yield replace(failure, trace=self.trace()) if self._is_kept(failure) else failure
         if stop is not None:
             yield stop
             return False
@@ -262,6 +262,9 @@ class Trainer:
 
     def _is_traced(self, number: int) -> bool:
         return self.trace_times.next_after(number - 1, self._total) == number
+
+    def _is_kept(self, failure: Failure) -> bool:
+        return failure.wants_trace or failure.key in self.trace_times.on
 
     def _tell_failures(self, watch: Watch) -> Generator[Event, None, Failure | None]:
         """What was noticed of the steps up to here; returns what stops the training.
@@ -274,9 +277,10 @@ class Trainer:
         for failure in watch.take():
             is_end = self.samples == len(self.train.index) and failure.step == self.steps_taken
             stops = failure.stops and not is_end
-            if stops or failure.wants_trace:
+            is_kept = self._is_kept(failure)
+            if stops or is_kept:
                 trace = self._trace_again(failure.step, stay=stops)
-                failure = replace(failure, trace=trace if failure.wants_trace else None)
+                failure = replace(failure, trace=trace if is_kept else None)
             if stops or not failure.stops:
                 yield failure
             if failure.stops:

@@ -1,6 +1,7 @@
 """Steps that are saved, taken again and compared: to the bit."""
 
 import json
+import re
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -198,12 +199,31 @@ def test_a_resumed_training_keeps_the_same_steps(nncli: Run, tmp_path: Path) -> 
     assert nncli("diff", "a", "b").status == 0
 
 
-@pytest.mark.parametrize("word", ["", "every", "every=0", "every=x", "steps=1,,2", "on=fire"])
+@pytest.mark.parametrize("word", ["", "every", "every=0", "every=x", "steps=1,,2", "on=fire", "on"])
 def test_times_that_are_none(nncli: Run, tmp_path: Path, word: str) -> None:
     done = nncli("train", IRIS, "--trace", word, "--out", "a")
     assert (done.status, done.out) == (2, "")
-    assert "takes every=100, steps=1,10,100 or last=5" in done.err
+    assert re.search(
+        "takes every=100, steps=1,10,100, last=5 or on=break|on is break or expect", done.err
+    )
     assert not (tmp_path / "a").exists()
+
+
+def test_where_a_training_breaks_its_step_is_kept(nncli: Run, tmp_path: Path) -> None:
+    words = ("train", IRIS, "--epochs", "9", "--tables", "none")
+    stop, warn = "break={that: step == 15, do: stop}", "expect={that: step < 9, do: warn}"
+    times = ("--trace", "on=break", "--trace", "on=expect", "--trace", "steps=2")
+    done = nncli(*words, "--out", "a", "--set", stop, "--set", warn, *times)
+    assert done.status == 1
+    kept = sorted((tmp_path / "a/traces").iterdir())
+    assert [int(file.stem[5:]) for file in kept] == [2, 9, 15]
+    assert not (tmp_path / "a/breaks").exists()
+    for file, step in zip(kept, (2, 9, 15), strict=True):
+        trace = package.trace_step(IRIS, samples=None, step=step)
+        assert compare_traces(trace, read_trace(file).trace).equal
+    done = nncli(*words, "--out", "b", *times[:2])
+    assert (done.status, "--trace on=break: the spec has no break" in done.err) == (2, True)
+    assert not (tmp_path / "b").exists()
 
 
 def test_times() -> None:
