@@ -12,6 +12,7 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     inspect(source)                 proves such a step, or a Trace; an Inspection
     explain(source)                 derives such a step with its numbers; a Derivation
     exercise(topic, level, seed)    a network to compute by hand, with its key; a Sheet
+    grade(key, answers)             the answers of a class, marked; Grades
     init(name, data=...)            writes a spec for a data file, or a starter; the Draft of it
     check(source, mine)             a backpropagation of your own, and the mistake in it; a Checked
     replay(file)                    takes a step that was saved again; a Replay: equal to the bit?
@@ -29,7 +30,7 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     summary(source)                 layers, shapes, arithmetic, memory, times; a Summary
     Spec, Prepared, Training, Trace, Exported, Inspection, Derivation, Diagnosis, Draft,
     Comparison, Evaluated, Prediction, Predictions, Report, Summary, SpecListing (or Shown),
-    Checked, Replay, TraceDifference, Filtering, SweepRecord, Trial, Sheet
+    Checked, Replay, TraceDifference, Filtering, SweepRecord, Trial, Sheet, Grades
                                     what these return
     Epoch, Progress, Failure        what a training reports while it runs
     NncliError                      a mistake in what was given; its text says which
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from nncli.app.exercise import exercise
     from nncli.app.explain import explain
     from nncli.app.export import export
+    from nncli.app.grade import Grades, grade
     from nncli.app.init import draft, init
     from nncli.app.inspect import inspect, trace_step
     from nncli.app.pipeline import prepare
@@ -92,6 +94,7 @@ __all__ = [
     "Exported",
     "Failure",
     "Filtering",
+    "Grades",
     "Inspection",
     "InterruptedTraining",
     "NncliError",
@@ -121,6 +124,7 @@ __all__ = [
     "exercise",
     "explain",
     "export",
+    "grade",
     "init",
     "inspect",
     "load_spec",
@@ -174,6 +178,8 @@ _HOME = {
     "evaluate": "nncli.app.evaluate",
     "Sheet": "nncli.inspection.exercises.sheet",
     "exercise": "nncli.app.exercise",
+    "Grades": "nncli.app.grade",
+    "grade": "nncli.app.grade",
     "inspect": "nncli.app.inspect",
     "load_spec": "nncli.spec",
     "start_from": "nncli.app.weights",

@@ -32,6 +32,7 @@ COMMANDS = {  # in the order in which --help lists them; each is in a module of 
     "inspect-grad": {},
     "explain": {},
     "exercise": {},
+    "grade": {},
     "check": {},
     "recorder": {},
     "replay": {},

@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from nncli.cli.app import COMMANDS, app_for
 from nncli.training.run_files import RUN_FILES, is_run_folder
-from tests.conftest import Outcome, Run, mostly_slow
+from tests.conftest import ROOT, Outcome, Run, mostly_slow
 
 BUILT = dict(get_command(app_for(COMMANDS)).commands)  # type: ignore[attr-defined]
 WRITING = {"-o", "--output", "--out", "--save"}
@@ -36,6 +36,7 @@ CASES: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
     "schema": (("--output",), "out.json", ()),
     "explain": (("net.yaml", "-o"), "out.md", MADE_OF_SPEC),
     "recorder": (("numpy", "-o"), "out.py", ()),
+    "grade": (("key.json", "ada.csv", "-o"), "out.json", ("key.json", "ada.csv")),
 }
 FORMS = {  # asked for by an option, so that a file may have any name
     "inspect-grad": ("--format", "json"),
@@ -62,6 +63,8 @@ def here(nncli: Run, tmp_path: Path) -> Path:
     """A spec with all the files it may name, a run of it, and a matrix with its filter."""
     for name in ("table.csv", "held.csv", "test.csv"):
         (tmp_path / name).write_text(TABLE)
+    for name in ("key.json", "ada.csv"):
+        (tmp_path / name).write_bytes((ROOT / "data/exercises" / name).read_bytes())
     np.savez(tmp_path / "w.npz", w=np.ones((2, 2)))
     (tmp_path / "b.csv").write_text("0,0\n")
     (tmp_path / "net.yaml").write_text(SPEC)

@@ -23,6 +23,7 @@ CALLS: dict[str, tuple[str | Path, ...]] = {
     "inspect-grad": (CONFIGS / "two-two-two.yaml",),
     "explain": (CONFIGS / "two-two-two.yaml",),
     "exercise": ("--topic", "conv", "--level", "3"),
+    "grade": (ROOT / "data/exercises/key.json", ROOT / "data/exercises"),
     "check": (
         CONFIGS / "two-two-two.yaml",
         ROOT / "data/two-two-two-mine.json",

@@ -84,6 +84,7 @@ NEEDED = {
     "inspect-grad": ["--check", "9"],
     "explain": [],
     "exercise": ["--topic", "update"],
+    "grade": ["{given}/x.csv"],
     "check": ["{given}/x.csv"],
     "recorder": [],
     "replay": [],
@@ -147,6 +148,7 @@ OPTIONS = {
         "--format": ["jsonl", "csv", "npy"],
         "--overwrite": [],
     },
+    "grade": {"--format": ["csv", "json", "markdown"], "--output": ["{out}/grades.csv"]},
     "exercise": {
         "--topic": ["dense", "softmax", "kronecker"],
         "--level": ["1", "5"],

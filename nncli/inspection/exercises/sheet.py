@@ -20,6 +20,7 @@ from nncli.nn.arrays import Array
 from nncli.nn.trace import Trace
 
 ON_PAPER = Digits(DECIMALS, None, DOUBLE)
+LEAST = 20 * 10.0**-DECIMALS  # the largest entry of what is asked for, at least
 LINK_ULPS = 4.0  # that an optimizer's numbers may be from their formulas
 LEARNED = ("weight", "bias")
 
@@ -187,14 +188,15 @@ def _table(trace: Trace, kind: Kind) -> Table | None:
 def suits(kind: Kind, inspection: Inspection) -> bool:
     """Whether a step is proven to the last entry, and makes an exercise.
 
-    No quantity that is asked for may be 0 throughout, and no entry next to a kink: there a small
-    change of the numbers would send the error elsewhere.
+    No quantity that is asked for may be 0 throughout, as far as is seen, and no entry next to a
+    kink: there a small change of the numbers would send the error elsewhere.
     """
     check, trace = inspection.check, inspection.trace
     if check is None or not check.passed or any(tensor.kinks for tensor in check.tensors):
         return False
     record = record_of(trace)
-    return all(record[name].any() for name in kind.asked) and _updates_agree(trace)
+    seen = all(np.abs(record[name]).max() >= LEAST for name in kind.asked)
+    return seen and _updates_agree(trace)
 
 
 def _updates_agree(trace: Trace) -> bool:

@@ -1,6 +1,6 @@
 """A whole check: arrays under the names of a trace, and the record of what is wrong with them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -47,12 +47,24 @@ def check_step(
         notes: what is to be said of the names.
     """
     named = {one.name: one for one in given}
-    scene = Scene(trace, steps_an_epoch=steps_an_epoch)
     judge = Judge(
-        scene,
+        Scene(trace, steps_an_epoch=steps_an_epoch),
         {name: one.array for name, one in named.items()},
         factors={name: one.factor for name, one in named.items()},
     )
+    return checked_by(judge, named, others=others, notes=notes)
+
+
+@np.errstate(all="ignore")
+def checked_by(
+    judge: Judge,
+    named: Mapping[str, Named],
+    *,
+    others: Callable[[], Iterable[Trace]] = tuple,
+    notes: Iterable[str] = (),
+) -> Checked:
+    """The record of what a judge finds; `named` are what it was given, by the trace's names."""
+    trace = judge.scene.trace
     wrong = judge.wrong_here()
     explanations = judge.explanations(others) if wrong else []
     made = tuple(tuple(_made(explanation)) for explanation in explanations)

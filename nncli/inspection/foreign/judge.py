@@ -173,10 +173,10 @@ class Judge:
     def wrong_here(self) -> list[str]:
         return [name for name in self.mine if self.is_made_here(name)]
 
-    def tolerance(self, name: str) -> Array:
-        """By how much each entry may be off that of the record."""
+    def tolerance(self, name: str, which: int = 0) -> Array:
+        """By how much each entry may be off: 0 that of the record, 1 what was given makes of it."""
         floor = np.abs(self.scene.record[name]).max(initial=0) * self.least
-        tolerance: Array = self._half[name] + floor + SIGMAS * self._spread[name][0]
+        tolerance: Array = self._half[name] + floor + SIGMAS * self._spread[name][which]
         return tolerance
 
     def wrong_entries(self, name: str) -> Array:

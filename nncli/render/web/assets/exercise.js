@@ -18,10 +18,10 @@ function verdict(text, value, tolerance, decimals) {
   if (!text.trim()) return "";
   const answer = written(text);
   if (answer === null || !Number.isFinite(answer)) return "unread";
-  const off = Math.abs(answer - value), given = decimalsOf(text);
-  const isExact = Math.abs(answer - value) < 1e-9;
-  if (isExact || (off <= tolerance && given >= decimals)) return "right";
-  return given < decimals && off <= 0.5 * 10 ** -given + tolerance ? "few" : "wrong";
+  const off = Math.abs(answer - value), given = decimalsOf(text), isExact = off < 1e-9;
+  const isNear = off <= 1.0001 * 10 ** -decimals; // a zero at the end may be left out
+  if (isExact || (off <= tolerance && (given >= decimals || isNear))) return "right";
+  return given > 1 && given < decimals && off <= 0.5 * 10 ** -given + tolerance ? "few" : "wrong";
 }
 
 const SIGNS = {right: ["✓", "right"], wrong: ["✗", "not right"], few: ["…", "right, but more digits are asked for"], unread: ["?", "not a number"]};

@@ -1,0 +1,113 @@
+"""nncli grade: a class's files, of which some are bad; none ends the run."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from nncli.app.exercise import exercise
+from nncli.render.pages.exercise_key import form_csv, form_json
+from tests.conftest import ROOT, Run
+
+CLASS = ROOT / "data/exercises"
+KEY = CLASS / "key.json"
+
+
+@pytest.fixture
+def answers(tmp_path: Path) -> Path:
+    """A folder with good and bad files."""
+    folder = tmp_path / "answers"
+    folder.mkdir()
+    ada = (CLASS / "ada.csv").read_text()
+    head, rows = ada.splitlines()[:3], ada.splitlines()[3:]
+    (folder / "order.csv").write_text("\n".join([*head, *rows[::-1]]))
+    (folder / "other.csv").write_text(ada.replace("dense-3-7", "dense-3-99"))
+    (folder / "swapped.csv").write_text(ada.replace("dense-3-7", "dense-3-8"))
+    (folder / "unnamed.csv").write_text("\n".join(rows))
+    (folder / "broken.csv").write_bytes(b"\x00\xff")
+    (folder / "broken.json").write_text('{"sheet": ')
+    (folder / "list.json").write_text("[1, 2]")
+    (folder / "empty.csv").write_text(form_csv(exercise("dense", 3, 7)))
+    form = json.loads(form_json(exercise("dense", 3, 7)))
+    form["student"], form["dense1.z"] = "Hans", [0.5]
+    (folder / "hans.json").write_text(json.dumps(form))
+    (folder / "notes.md").write_text("is no form")
+    return folder
+
+
+def test_no_file_ends_the_run(nncli: Run, answers: Path) -> None:
+    done = nncli("grade", KEY, answers, "--format", "json")
+    assert done.status == 1
+    assert "5 of 9 files could not be marked: broken, broken, list, Ada, Ada" in done.err
+    students = json.loads(done.out)["students"]
+    problems = [one["problem"] for one in students if one["problem"]]
+    for words in (
+        "row 1: holds a NUL byte",
+        "is no JSON (line 1)",
+        "must hold a JSON object",
+        "answers to 'dense-3-99', which is not in the key; the key has dense-3-7, dense-3-8",
+        "the form is that of dense-3-8, but these are answers to dense-3-7",
+    ):
+        assert any(words in problem for problem in problems)
+    by_name = {one["student"]: one for one in students if not one["problem"]}
+    assert by_name["Ada"]["points"] == 32
+    assert by_name["unnamed"]["points"] == 32
+    assert "taken for those to dense-3-7" in by_name["unnamed"]["notes"][0]
+    assert by_name["empty"]["notes"] == ["nothing is filled in"]
+    assert "where the sheet asks for 2" in by_name["Hans"]["notes"][0]
+
+
+def test_the_table_of_a_class(nncli: Run) -> None:
+    done = nncli("grade", KEY, CLASS)
+    assert done.status == 0
+    assert all(len(line) <= 80 for line in done.out.splitlines())
+    rows = list(csv.DictReader(io.StringIO(nncli("grade", KEY, CLASS, "--format", "csv").out)))
+    assert [(row["student"], row["points"], row["of"]) for row in rows] == [
+        *(("Ada", "32", "32"), ("Ben", "30", "32"), ("Cleo", "28", "32")),
+    ]
+    assert rows[1]["mistake"] == "missing_sigma_prime_hidden"
+    assert "missing_sigma_prime_hidden (dense1): σ′(z) is left out" in done.out
+
+
+def test_the_same_in_every_format(nncli: Run, tmp_path: Path) -> None:
+    for suffix in (".csv", ".html"):
+        assert nncli("grade", KEY, CLASS, "-o", f"grades{suffix}").status == 0
+        assert b"missing" in (tmp_path / f"grades{suffix}").read_bytes()
+
+
+def test_a_name_is_no_formula(nncli: Run, tmp_path: Path) -> None:
+    text = (CLASS / "ada.csv").read_text().replace("Ada", "=1+1")
+    (tmp_path / "a.csv").write_text(text)
+    assert nncli("grade", KEY, "a.csv", "--format", "csv").out.splitlines()[1].startswith("'=1+1,")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda key: {**key, "schema": "nncli.trace/1"}, "is no key"),
+        (lambda key: {**key, "sheets": []}, "a key without sheets"),
+        (lambda key: {**key, "sheets": [{"topic": "dense"}]}, "sheet 0: is damaged"),
+        (
+            lambda key: {**key, "sheets": [{**key["sheets"][0], "level": 9}]},
+            "sheet 0: is damaged: --level 9",
+        ),
+        (
+            lambda key: {**key, "sheets": [{**key["sheets"][0], "blanks": []}]},
+            "its answers are not those of its network",
+        ),
+    ],
+)
+def test_a_bad_key_is_refused(nncli: Run, tmp_path: Path, change: object, message: str) -> None:
+    assert callable(change)
+    (tmp_path / "bad.json").write_text(json.dumps(change(json.loads(KEY.read_text()))))
+    done = nncli("grade", "bad.json", CLASS)
+    assert (done.status, done.out) == (2, "")
+    assert message in done.err
+
+
+def test_nothing_to_mark_is_refused(nncli: Run, tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    assert "there are no answers" in nncli("grade", KEY, "none").err
+    assert nncli("grade", "missing.json", CLASS).status == 2
