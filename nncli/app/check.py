@@ -9,6 +9,7 @@ import numpy as np
 from nncli.app.inspect import trace_step
 from nncli.app.opening import SpecOrRun, open_spec_or_run
 from nncli.app.pipeline import prepare
+from nncli.app.run_weights import weights_words
 from nncli.core.errors import NncliError
 from nncli.core.text import count_of, first_of, quote
 from nncli.data.readers.named import clean, read_named
@@ -110,10 +111,18 @@ class _Steps:
     def begin_with(self, naming: Naming) -> None:
         """Lets steps start from weights that were given."""
         np.copyto(self.network.parameters, self._start.parameters)
-        views = self.network.named(self.network.parameters)
+        views = self._views()
         for one in naming.start:
             views[one.name][...] = one.array
         self._start = self._start._replace(parameters=self.network.parameters.copy())
+
+    def _views(self) -> dict[str, Array]:
+        return self.network.named(self.network.parameters)
+
+    def start_in_words(self, naming: Naming) -> Iterator[str]:
+        """Which weights of a run steps start from, where not all of them were given."""
+        if self.opened.used is not None and len(naming.start) < len(self._views()):
+            yield f"the step starts from {weights_words(self.opened.used)}"
 
     @property
     def steps_an_epoch(self) -> int:
@@ -202,7 +211,7 @@ def _checks(
             continue
         seen.add(trace.samples)
         done += 1
-        notes = list(naming.notes)
+        notes = [*steps.start_in_words(naming), *naming.notes]
         if len(choices) > 1 and k:
             samples = first_of(trace.samples, 8)
             notes.append(f"compared with the mini-batch that training would draw: {samples}")

@@ -1,15 +1,18 @@
 """nncli.explain: one step, derived with its own numbers."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from nncli.app.inspect import trace_step
-from nncli.app.opening import SpecOrRun
+from nncli.app.opening import SpecOrRun, open_spec_or_run
+from nncli.app.run_weights import weights_words
 from nncli.inspection.derivation.derive import check_convention, derive
 from nncli.inspection.derivation.lessons import Derivation
 from nncli.inspection.derivation.wrong import check_word
 from nncli.nn.trace import Trace
 from nncli.spec import Spec
+from nncli.training.trace_file import is_trace_file
 
 
 def explain(
@@ -44,6 +47,12 @@ def explain(
         check_word(wrong)
     if convention is not None:
         check_convention(convention)
+    start = ""
     if not isinstance(source, Trace):
+        if isinstance(source, str | Path) and not is_trace_file(source):
+            source = open_spec_or_run(source)
+        if isinstance(source, SpecOrRun) and source.used is not None:
+            start = weights_words(source.used)
         source = trace_step(source, samples=samples, step=step, progress=progress)
-    return derive(source, layer=layer, wrong=wrong, convention=convention)
+    derivation = derive(source, layer=layer, wrong=wrong, convention=convention)
+    return replace(derivation, start=start)

@@ -66,3 +66,11 @@ def note_on_weights(used: UsedWeights) -> tuple[str, ...]:
         f"these are the last weights, after epoch {used.last_epoch:,}; the best, {judged}, are "
         f"those after epoch {used.best_epoch:,}: --weights best",
     )
+
+
+def weights_words(used: UsedWeights) -> str:
+    """Which weights of a run these are, in words."""
+    if used.epoch == used.last_epoch == 0:
+        return "the run's first weights"
+    behind = f" of {used.last_epoch:,}" if used.which == "best" else ""
+    return f"the run's {used.which} weights, after epoch {used.epoch:,}{behind}"

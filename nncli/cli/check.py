@@ -28,6 +28,7 @@ Batch = Annotated[
     bool, typer.Option("--batch", help="The step is on the mini-batch that training would draw.")
 ]
 StepNumber = Annotated[int, options.step_number()]
+WeightsOption = Annotated[options.WeightsWord | None, options.step_weights()]
 Overrides = Annotated[list[str] | None, options.overrides()]
 
 
@@ -38,6 +39,7 @@ def check(
     samples: Samples = None,
     batch: Batch = False,
     step: StepNumber = 1,
+    weights: WeightsOption = None,
     set_: Overrides = None,
     format: FormatOption = TableOrJson.table,
 ) -> None:
@@ -62,8 +64,9 @@ def check(
     names = names_given(name)
     chosen = () if samples is None else indices(samples, "--samples")
     is_chosen = bool(samples is not None or batch or step > 1)
-    opened = open_step(source, set_ or [], is_chosen=is_chosen)
-    for note in opened.notes:
+    which = options.chosen_weights(weights)
+    opened = open_step(source, set_ or [], is_chosen=is_chosen, weights=which)
+    for note in opened.all_notes:
         say(messages(), note)
     beside = opened.trace if isinstance(opened, TraceFile) else opened
     checked = compare(beside, mine, names=names, samples=chosen, batch=batch, step=step)

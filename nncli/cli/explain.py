@@ -22,6 +22,7 @@ Samples = Annotated[
     ),
 ]
 StepNumber = Annotated[int, options.step_number(WHAT)]
+WeightsOption = Annotated[options.WeightsWord | None, options.step_weights(WHAT)]
 Layer = Annotated[str | None, options.one_layer(WHAT)]
 Overrides = Annotated[list[str] | None, options.overrides(WHAT)]
 AskOption = Annotated[
@@ -66,6 +67,7 @@ def explain(
     source: options.SpecOrRun,
     samples: Samples = None,
     step: StepNumber = 1,
+    weights: WeightsOption = None,
     layer: Layer = None,
     set_: Overrides = None,
     ask: AskOption = False,
@@ -104,10 +106,12 @@ def explain(
     chosen = None if samples is None else indices(samples, "--sample")
     if output is not None:
         check_output(output, overwrite=overwrite, inputs=[source])
-    opened = open_step(source, set_ or [], is_chosen=chosen is not None or step > 1)
+    which = options.chosen_weights(weights)
+    is_chosen = chosen is not None or step > 1
+    opened = open_step(source, set_ or [], is_chosen=is_chosen, weights=which)
     if output is not None and not isinstance(opened, TraceFile):
         check_output(output, overwrite=overwrite, inputs=opened.prepared.spec.files())
-    for note in opened.notes:
+    for note in opened.all_notes:
         say(messages(), note)
     with DelayedProgressBar(messages()) as progress:
         derivation = derive(

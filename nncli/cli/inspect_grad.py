@@ -38,9 +38,7 @@ Batch = Annotated[
 ]
 StepNumber = Annotated[int, options.step_number(STEP)]
 Overrides = Annotated[list[str] | None, options.overrides(STEP)]
-WeightsOption = Annotated[
-    options.WeightsWord | None, options.which_weights(STEP, "last: where the training goes on")
-]
+WeightsOption = Annotated[options.WeightsWord | None, options.step_weights(STEP)]
 Section = Annotated[
     list[str] | None,
     typer.Option(

@@ -75,6 +75,11 @@ def which_weights(panel: str | None = None, default: str = "best, where kept") -
     )
 
 
+def step_weights(panel: str | None = None) -> Any:
+    """`--weights` of the run from which a step is taken."""
+    return which_weights(panel, "last: where the training goes on")
+
+
 def chosen_weights(word: WeightsWord | None) -> Any:
     return None if word is None else word.value
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import nncli as package
+from nncli.app.opening import open_spec_or_run
 from nncli.core.errors import NncliError
 from nncli.core.text import in_ascii
 from tests.conftest import CONFIGS, ROOT, Run
@@ -192,3 +193,27 @@ def test_from_python() -> None:
     found = package.check(TWO, {"dW1": np.eye(2)}, names={"dW1": "dense2.weight_gradient"})
     assert (found.right, found.compared[0].name) == (False, "dense2.weight_gradient")
     assert isinstance(found, package.Checked)
+
+
+@pytest.mark.parametrize("weights", ["best", "last"])
+def test_a_run_s_weights_are_chosen_and_named(nncli: Run, tmp_path: Path, weights: str) -> None:
+    change = ["--set", "train.eta=3", "--set", "data.validation=0.3", "--epochs", "6"]
+    assert nncli("train", IRIS, *change, "--out", "run", "--tables", "none").status == 0
+    found: dict[str, Any] = {}
+    for which in ("best", "last"):
+        opened = open_spec_or_run(tmp_path / "run", weights=which)
+        found[which] = package.trace_step(opened, samples=[0])
+    assert not np.array_equal(*(trace.layers[0].weight for trace in found.values()))
+    mine = save(tmp_path, dW1=found[weights].layers[0].weight_gradient)
+    words = ("check", "run", mine, "--samples", "0")
+    done = nncli(*words, "--weights", weights)
+    words_on_start = f"The step starts from the run's {weights} weights, after epoch"
+    assert (done.status, words_on_start in done.out) == (0, True)
+    other = {"best": "last", "last": "best"}[weights]
+    assert nncli(*words, "--weights", other).status == 1
+    done = nncli("explain", "run", "--sample", "0", "--weights", weights, "--format", "json")
+    lesson = next(x for x in json.loads(done.out)["lessons"] if x["lesson"] == "DenseForward")
+    assert np.array_equal(np.float32(lesson["weight"]), found[weights].layers[0].weight)
+    done = nncli("explain", "run", "--weights", weights)
+    assert words_on_start in done.out
+    assert "these are the" in done.err

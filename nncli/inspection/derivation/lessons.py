@@ -420,6 +420,7 @@ class Derivation:
         at: which sample of the mini-batch is followed, as its position in it.
         chosen: the name of the only layer that is derived; None: all.
         mistake: the one that is shown beside what is right.
+        start: which weights the step starts from, in words; "" where there is nothing to say.
     """
 
     trace: Trace
@@ -427,6 +428,7 @@ class Derivation:
     lessons: tuple[Lesson, ...]
     chosen: str | None = None
     mistake: Wrong | None = None
+    start: str = ""
 
     @property
     def sample(self) -> int:

@@ -164,7 +164,10 @@ def _title(derivation: Derivation) -> str:
 
 
 def _intro(derivation: Derivation) -> Page:
-    return [Heading(_title(derivation), 0), Paragraph(INTRO)]
+    page: Page = [Heading(_title(derivation), 0), Paragraph(INTRO)]
+    if derivation.start:
+        page.append(Paragraph(f"The step starts from {derivation.start}.", note=True))
+    return page
 
 
 def derivation_record(derivation: Derivation) -> dict[str, Any]:
