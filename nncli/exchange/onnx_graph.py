@@ -5,9 +5,9 @@ convolution nor average pooling of doubles. Only the scaling of the inputs is in
 in training, since subtracting a large offset would cost float32 its digits.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -22,13 +22,14 @@ from nncli.nn.layers import (
     Dense,
     Dropout,
     Flatten,
+    GlobalAvgPool,
     Layer,
     MaxPool,
     Placed,
     Pool,
     WeightedLayer,
 )
-from nncli.nn.windows import Axis
+from nncli.nn.windows import Axis, Windows
 
 if TYPE_CHECKING:
     import onnx
@@ -109,6 +110,15 @@ class _Graph:
         self._add("Div", "scaling.scaled", self._add_weight("scaling.divisor", scaling.divisor))
         self._add("Cast", "scaling", to=self.onnx.TensorProto.FLOAT)
 
+    def _pad(self, name: str, widths: Sequence[int], fill: float) -> None:
+        """A node that pads images, where there is something to pad."""
+        if any(widths):
+            above, left, below, right = widths
+            pads = np.array([0, 0, above, left, 0, 0, below, right], np.int64)
+            held = [self._add_weight(f"{name}.widths", pads)]
+            held.append(self._add_weight(f"{name}.fill", np.array(fill, np.float32)))
+            self._add("Pad", name, *held)
+
     def _layer(self, placed: Placed, parameters: dict[str, Array]) -> None:
         name, layer = placed.name, placed.layer
         # The operator of a layer that keeps averages takes them behind its parameters.
@@ -116,6 +126,8 @@ class _Graph:
         averages = [key for key, array in state.items() if array.dtype.kind == "f"]
         keys = [f"{name}.{key}" for key in (*placed.parameter_shapes, *averages)]
         held = [self._add_weight(key, parameters[key]) for key in keys]
+        if isinstance(layer, Pool):
+            self._pad(f"{name}.padded", *_pool_padding(layer, placed.input_shape).around)
         operator, attributes = LAYERS[type(layer)](layer, placed.input_shape)
         nodes: tuple[OnnxNode, ...] = ()
         if isinstance(layer, WeightedLayer):
@@ -134,18 +146,51 @@ class _Graph:
 
 
 def _conv(layer: Conv, input_shape: Shape) -> Operator:
-    rows, columns = layer.windows(input_shape)
-    pads = [rows.before, columns.before, rows.after, columns.after]
-    return "Conv", {**_windows(rows, columns), "pads": pads, "group": layer.groups}
+    windows = layer.windows(input_shape)
+    return "Conv", {**_windows(*windows), "pads": _widths(windows), "group": layer.groups}
+
+
+class _PoolPadding(NamedTuple):
+    """Where a pool's padding is: in a node of its own, with its fill, or in the pool's.
+
+    What the pool's own node pads does not count in a mean: ceil_mode is written as such padding,
+    for runtimes have not always agreed on what it means.
+    """
+
+    around: tuple[Sequence[int], float]
+    own: Sequence[int]
+
+
+def _pool_padding(layer: Pool, input_shape: Shape) -> _PoolPadding:
+    widths = _widths(layer.windows(input_shape))
+    none = [0] * 4
+    if isinstance(layer, AvgPool) and layer.count_include_pad:
+        padded = _widths(layer.padded_windows(input_shape))
+        beyond = [whole - own for whole, own in zip(widths, padded, strict=True)]
+        return _PoolPadding((padded, 0.0), beyond)
+    windows = layer.windows(input_shape)
+    if isinstance(layer, MaxPool) and any(
+        max(axis.before, axis.after) >= axis.kernel for axis in windows
+    ):  # which runtimes refuse, as they do not look at the dilation
+        return _PoolPadding((widths, -np.inf), none)
+    return _PoolPadding((none, 0.0), widths)
 
 
 def _pool(operator: str) -> Callable[[Pool, Shape], Operator]:
     def pool(layer: Pool, input_shape: Shape) -> Operator:
         attributes = _windows(*layer.windows(input_shape))
-        del attributes["dilations"]  # AveragePool has none until a later version
-        return operator, attributes
+        if not isinstance(layer, MaxPool):
+            del attributes["dilations"]  # AveragePool has none until a later version
+        pads = _pool_padding(layer, input_shape).own
+        return operator, {**attributes, "pads": pads} if any(pads) else attributes
 
     return pool
+
+
+def _widths(windows: Windows) -> list[int]:
+    """Padding above, on the left, below and on the right."""
+    rows, columns = windows
+    return [rows.before, columns.before, rows.after, columns.after]
 
 
 def _windows(rows: Axis, columns: Axis) -> dict[str, list[int]]:
@@ -162,6 +207,7 @@ LAYERS: dict[type[Layer], Callable[[Any, Shape], Operator]] = {
     Conv: _conv,
     MaxPool: _pool("MaxPool"),
     AvgPool: _pool("AveragePool"),
+    GlobalAvgPool: lambda layer, input_shape: ("GlobalAveragePool", {}),
     Flatten: lambda layer, input_shape: ("Flatten", {"axis": 1}),
     BatchNorm: lambda layer, input_shape: ("BatchNormalization", {"epsilon": layer.epsilon}),
     Dropout: lambda layer, input_shape: ("Identity", {}),  # a graph is for evaluation

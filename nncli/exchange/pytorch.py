@@ -32,14 +32,15 @@ from nncli.nn.layers import (
     Dense,
     Dropout,
     Flatten,
+    GlobalAvgPool,
     Layer,
     MaxPool,
     Placed,
-    Pool,
+    SizedPool,
     WeightedLayer,
 )
 from nncli.nn.network import Network
-from nncli.nn.windows import Axis, Pair
+from nncli.nn.windows import Pair, Windows
 
 
 def to_pytorch(trained: Trained) -> Files:
@@ -298,7 +299,7 @@ def _conv(layer: Conv, input_shape: Shape) -> Module:
     arguments.append(f"kernel_size={_size(layer.kernel)}")
     for name, pair, default in (
         ("stride", layer.stride, (1, 1)),
-        ("padding", _padding(layer, input_shape), (0, 0)),
+        ("padding", _padding(layer.windows(input_shape)), (0, 0)),
         ("dilation", layer.dilation, (1, 1)),
     ):
         arguments += [f"{name}={_size(pair)}"] if pair not in (default, None) else []
@@ -306,13 +307,56 @@ def _conv(layer: Conv, input_shape: Shape) -> Module:
     return "Conv2d", [*arguments, *_no_bias(layer.bias)]
 
 
-def _pool(name: str) -> Callable[[Pool, Shape], Module]:
-    def pool(layer: Pool, input_shape: Shape) -> Module:
-        stride = layer.stride or layer.size
-        more = [f"stride={_size(stride)}"] if stride != layer.size else []
-        return name, [f"kernel_size={_size(layer.size)}", *more]
+def _pool(name: str) -> Callable[[SizedPool, Shape], Module]:
+    def pool(layer: SizedPool, input_shape: Shape) -> Module:
+        arguments, stride = [f"kernel_size={_size(layer.size)}"], layer.stride or layer.size
+        arguments += [f"stride={_size(stride)}"] if stride != layer.size else []
+        is_own = _pads_itself(layer, input_shape)
+        if is_own and (padding := _padding(layer.padded_windows(input_shape))) != (0, 0):
+            arguments.append(f"padding={_size(padding)}")
+        if isinstance(layer, MaxPool) and layer.dilation != (1, 1):
+            arguments.append(f"dilation={_size(layer.dilation)}")
+        if is_own and layer.ceil_mode:
+            arguments.append("ceil_mode=True")
+        if is_own and isinstance(layer, AvgPool) and not layer.count_include_pad:
+            arguments.append("count_include_pad=False")
+        return name, arguments
 
     return pool
+
+
+def _pads_itself(layer: SizedPool, input_shape: Shape) -> bool:
+    """Whether PyTorch's pool takes the padding: alike on both sides, and half a window at most."""
+    windows = layer.padded_windows(input_shape)
+    return _padding(windows) is not None and all(2 * a.before <= a.reach for a in windows)
+
+
+def _padded_pool(placed: Placed, layer: SizedPool) -> Iterator[str]:
+    """The lines of a pool whose padding is put around the image first."""
+    windows, module = layer.windows(placed.input_shape), f"self.{placed.name}"
+    if isinstance(layer, MaxPool):
+        yield f"        x = {module}(F.pad(x, {_around(windows)}, value=-torch.inf))"
+        return
+    assert isinstance(layer, AvgPool)
+    if layer.count_include_pad:
+        padded = layer.padded_windows(placed.input_shape)
+        yield f"        x = F.pad(x, {_around(padded)})"
+        rows, columns = (
+            whole._replace(before=0, after=whole.after - own.after)
+            for whole, own in zip(windows, padded, strict=True)
+        )
+        windows = Windows(rows, columns)
+    if any(axis.before or axis.after for axis in windows):  # of the cells that count
+        yield f"        count = F.pad(torch.ones_like(x[:1, :1]), {_around(windows)})"
+        yield f"        x = {module}(F.pad(x, {_around(windows)})) / {module}(count)"
+    else:
+        yield f"        x = {module}(x)"
+
+
+def _around(windows: Windows) -> str:
+    """Padding as F.pad has it, the last axis first."""
+    around = [f"{axis.before}, {axis.after}" for axis in (windows.columns, windows.rows)]
+    return f"({', '.join(around)})"
 
 
 def _batchnorm(layer: BatchNorm, input_shape: Shape) -> Module:
@@ -327,6 +371,7 @@ LAYERS: dict[type[Layer], Callable[[Any, Shape], Module] | None] = {
     Conv: _conv,
     MaxPool: _pool("MaxPool2d"),
     AvgPool: _pool("AvgPool2d"),
+    GlobalAvgPool: lambda layer, input_shape: ("AdaptiveAvgPool2d", ["1"]),
     Flatten: None,
     BatchNorm: _batchnorm,
     Dropout: lambda layer, input_shape: ("Dropout", [f"p={layer.rate!r}"]),
@@ -348,10 +393,13 @@ def _forward(placed: Placed) -> Iterator[str]:
     if LAYERS[type(layer)] is None:
         yield "        x = torch.flatten(x, start_dim=1)"
         return
-    if isinstance(layer, Conv) and _padding(layer, placed.input_shape) is None:
+    if isinstance(layer, SizedPool) and not _pads_itself(layer, placed.input_shape):
+        yield from _padded_pool(placed, layer)
+        return
+    if isinstance(layer, Conv):
         windows = layer.windows(placed.input_shape)
-        around = [f"{axis.before}, {axis.after}" for axis in (windows.columns, windows.rows)]
-        yield f"        x = F.pad(x, ({', '.join(around)}))"
+        if _padding(windows) is None:
+            yield f"        x = F.pad(x, {_around(windows)})"
     yield f"        x = {_activated(layer, f'self.{placed.name}(x)')}"
 
 
@@ -362,11 +410,9 @@ def _activated(layer: Layer, z: str) -> str:
     return ACTIVATIONS[layer.activation].pytorch_of(z, layer.activation_values)
 
 
-def _padding(layer: Conv, input_shape: tuple[int, ...]) -> Pair | None:
-    """As Conv2d takes it; None where before and after differ, which it cannot say."""
-    windows = layer.windows(input_shape)
-    axes: tuple[Axis, Axis] = (windows.rows, windows.columns)
-    if any(axis.before != axis.after for axis in axes):
+def _padding(windows: Windows) -> Pair | None:
+    """As PyTorch's modules take it; None where before and after differ, which they cannot say."""
+    if any(axis.before != axis.after for axis in windows):
         return None
     return (windows.rows.before, windows.columns.before)
 

@@ -58,6 +58,10 @@ class Axis(NamedTuple):
         start = i * self.dilation
         return slice(start, start + (self.outputs - 1) * self.stride + 1, self.stride)
 
+    def cell(self, output: int, i: int) -> int:
+        """The cell of the image under tap `i` in the window of an output; outside it: padding."""
+        return output * self.stride + i * self.dilation - self.before
+
     @property
     def is_transposable(self) -> bool:
         """Whether `transposed` exists: a stride leaves gaps, padding may be beyond any tap."""
@@ -67,6 +71,24 @@ class Axis(NamedTuple):
         """The axis of the outputs; the window of a cell is the outputs whose windows hold it."""
         before, after = (self.reach - 1 - side for side in (self.before, self.after))
         return Axis(self.outputs, self.kernel, 1, self.dilation, before, after)
+
+    def taps_within(self, cells: slice) -> Array:
+        """How many taps of each window lie on these padded cells."""
+        outputs, taps = np.arange(self.outputs)[:, None], np.arange(self.kernel)
+        at = outputs * self.stride + taps * self.dilation
+        found: Array = np.add.reduce((at >= cells.start) & (at < cells.stop), axis=1, dtype=int)
+        return found
+
+    def with_last_window(self) -> "Axis":
+        """The axis where what a stride leaves over has a window too, which reaches beyond it.
+
+        As PyTorch's ceil_mode: a window begins on the image or on the padding before it.
+        """
+        outputs = -((self.reach - self.padded) // self.stride) + 1
+        if (outputs - 1) * self.stride >= self.before + self.size:
+            outputs -= 1
+        beyond = self.span(outputs) - self.padded
+        return self._replace(after=self.after + max(0, beyond)) if outputs > 0 else self
 
     def span(self, outputs: int) -> int:
         """How many padded cells the windows of `outputs` neighbouring outputs cover."""
@@ -90,7 +112,7 @@ class Windows(NamedTuple):
     @property
     def overlap(self) -> bool:
         """Whether a cell may be under several windows."""
-        return self.rows.stride < self.rows.reach or self.columns.stride < self.columns.reach
+        return any(axis.outputs > 1 and axis.stride < axis.reach for axis in self)
 
     @property
     def is_padded(self) -> bool:
@@ -158,10 +180,18 @@ def place_windows(
     stride: Pair = (1, 1),
     padding: Padding = "valid",
     dilation: Pair = (1, 1),
+    *,
+    ceil_mode: bool = False,
 ) -> Windows:
-    """The windows of `kernel` on an image of rows x columns; they may have no outputs: check."""
+    """The windows of `kernel` on an image of rows x columns; they may have no outputs: check.
+
+    Args:
+        ceil_mode: whether what a stride leaves over has a window too, see `Axis.with_last_window`.
+    """
     both = split_padding(padding, image, kernel, stride, dilation)
     rows, columns = (Axis(image[k], kernel[k], stride[k], dilation[k], *both[k]) for k in range(2))
+    if ceil_mode:
+        rows, columns = rows.with_last_window(), columns.with_last_window()
     return Windows(rows, columns)
 
 

@@ -222,17 +222,40 @@ class _PoolSpec(LayerSpec):
     def _size_by_default(cls, stride: Any, info: ValidationInfo) -> Any:
         return info.data.get("size") if stride is None else stride
 
+    padding: values.Padding = Field(
+        "valid",
+        description="Padding around the image, as a conv layer has it: that of a maxpool is never "
+        "the largest, that of an avgpool is zeros.",
+    )
+    ceil_mode: values.Flag = Field(
+        False,
+        description="Whether what the stride leaves over has a window too, which reaches beyond "
+        "the image and its padding; as PyTorch does.",
+    )
+
 
 class MaxPoolSpec(_PoolSpec):
     """The largest value of each window."""
 
     type: Literal["maxpool"] = Field(description="The largest value of each window.")
+    dilation: values.Size = Field((1, 1), description="Steps between the cells of a window.")
 
 
 class AvgPoolSpec(_PoolSpec):
     """The mean of each window."""
 
     type: Literal["avgpool"] = Field(description="The mean of each window.")
+    count_include_pad: values.Flag = Field(
+        True,
+        description="Whether zeros of the padding count in the mean; else it is that of the cells "
+        "of the image.",
+    )
+
+
+class GlobalAvgPoolSpec(LayerSpec):
+    """The mean of each channel, whatever the size of the image."""
+
+    type: Literal["global_avgpool"] = Field(description="The mean of each channel.")
 
 
 class FlattenSpec(LayerSpec):
@@ -315,6 +338,7 @@ LAYERS: dict[str, type[LayerSpec]] = {
     "conv": ConvSpec,
     "maxpool": MaxPoolSpec,
     "avgpool": AvgPoolSpec,
+    "global_avgpool": GlobalAvgPoolSpec,
     "flatten": FlattenSpec,
     "dropout": DropoutSpec,
     "batchnorm": BatchNormSpec,

@@ -6,7 +6,17 @@ import numpy as np
 
 from nncli.nn.activations import ACTIVATIONS, ELEMENTWISE
 from nncli.nn.arrays import Shape
-from nncli.nn.layers import AvgPool, BatchNorm, Conv, Dense, Dropout, Flatten, Layer, MaxPool
+from nncli.nn.layers import (
+    AvgPool,
+    BatchNorm,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    Layer,
+    MaxPool,
+)
 from nncli.nn.layers.base import ShapeMismatch
 from tests.nn.cases import ENDINGS, Case, Setting, build_case, draw_targets
 
@@ -77,13 +87,19 @@ def any_layer(rng: Rng, *, is_image: bool) -> Layer:
         "dilation": pair(rng, 2),
         "padding": paddings[int(rng.integers(len(paddings)))],
     }
+    of_pool: dict[str, Any] = {
+        "size": size,
+        "stride": stride if rng.random() < 0.5 else None,
+        "padding": paddings[int(rng.integers(2))],
+        "ceil_mode": bool(rng.random() < 0.5),
+    }
     filters = int(rng.integers(1, 4))
     geometry["groups"] = filters if rng.random() < 0.3 else 1
     image: list[Any] = [
         lambda: Conv(filters=filters, **geometry, **sigma),
-        lambda: MaxPool(size=size, stride=stride if rng.random() < 0.5 else None),
-        lambda: AvgPool(size=size, stride=stride if rng.random() < 0.5 else None),
-        Flatten,
+        lambda: MaxPool(**of_pool, dilation=geometry["dilation"]),
+        lambda: AvgPool(**of_pool, count_include_pad=bool(rng.random() < 0.5)),
+        GlobalAvgPool if rng.random() < 0.3 else Flatten,
     ]
     return chosen(rng, image[:1] * 2 + image + either)
 

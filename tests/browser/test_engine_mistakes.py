@@ -39,6 +39,9 @@ GROUPED = small(
 )
 TIED = replace(small(BELOW, MaxPool(size=(2, 2)), HEAD, shape=IMAGE), inputs=np.ones((3, *IMAGE)))
 AVERAGED = small(BELOW, AvgPool(size=(2, 3), stride=(1, 2)), HEAD, shape=IMAGE)
+AT_THE_EDGE = small(
+    BELOW, AvgPool((2, 2), padding=1, ceil_mode=True, count_include_pad=False), HEAD, shape=IMAGE
+)
 NORMALISED = small(Dense(units=3), BatchNorm(epsilon=0.1), Dense(units=2))
 OF_CHANNELS = small(BELOW, BatchNorm(), HEAD, shape=IMAGE)
 DROPPED = small(Dense(units=8), Dropout(rate=0.5), HEAD)
@@ -96,11 +99,12 @@ MISTAKES = {
     ),
     "the last maximum": Mistake("a[cell] > a[best]", "a[cell] >= a[best]", TIED),
     "a mean spread whole": Mistake(
-        "downstream[cell] += value / window.length", "downstream[cell] += value", AVERAGED
+        "downstream[cell] += value / count", "downstream[cell] += value", AVERAGED
     ),
+    "a mean at the edge": Mistake("(rows.counts?.[r] ?? rows.kernel)", "rows.kernel", AT_THE_EDGE),
     "windows that overlap": Mistake(
-        "downstream[cell] += value / window.length",
-        "downstream[cell] = value / window.length",
+        "downstream[cell] += value / count",
+        "downstream[cell] = value / count",
         AVERAGED,
     ),
     "a mask left out": Mistake(

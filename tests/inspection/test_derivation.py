@@ -103,7 +103,9 @@ def test_a_pool_takes_the_mean_or_the_maximum_of_its_window() -> None:
         cells = window_cells(lesson, image, row, column)
         values = [image[c][r][k] for r, k in cells.values()]
         assert lesson.window.ravel().tolist() == values
-        expected = max(values) if lesson.layer.type == "maxpool" else sum(values) / len(values)
+        pool = lesson.layer.placed.layer
+        assert lesson.count == backprop.counted(pool, image, row, column, values)
+        expected = max(values) if lesson.layer.type == "maxpool" else sum(values) / lesson.count
         assert lesson.a == close(expected)
 
 
@@ -233,7 +235,10 @@ def test_a_pool_hands_on_its_error() -> None:
             winner = cells.index(max(cells))
             expected = [lesson.upstream * (k == winner) for k in range(len(cells))]
         else:
-            expected = [lesson.upstream / len(cells)] * len(cells)
+            image = lesson.layer.input[one.at].tolist()
+            pool = lesson.layer.placed.layer
+            count = backprop.counted(pool, image, row, column, cells)
+            expected = [lesson.upstream / count] * len(cells)
         assert lesson.share.ravel().tolist() == close(expected)
 
 

@@ -3,11 +3,11 @@
 Rows of ACTIVATIONS and COSTS come in by themselves; a new Layer class needs some in LAYER_CASES.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import count, product
 from math import inf
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,17 @@ from numpy.typing import NDArray
 from nncli.core.text import sizes
 from nncli.nn.activations import ACTIVATIONS, Activation
 from nncli.nn.costs import COSTS
-from nncli.nn.layers import AvgPool, BatchNorm, Conv, Dense, Dropout, Flatten, Layer, MaxPool
+from nncli.nn.layers import (
+    AvgPool,
+    BatchNorm,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    Layer,
+    MaxPool,
+)
 from nncli.nn.network import Network, build_network
 from nncli.nn.optimizers import Optimizer, chain_of
 from nncli.nn.step import Step
@@ -271,8 +281,26 @@ def pool_cases(pool: type[MaxPool] | type[AvgPool]) -> list[Case]:
     side_by_side, overlapping = pool(size=(2, 2)), pool(size=(3, 2), stride=(1, 1))
     inside = (("side_by_side", side_by_side), ("overlapping", overlapping))
     cases += [Case(f"{pool.type}-inside-{n}", above_and_below(p), IMAGE) for n, p in inside]
+    padded = pool(size=(3, 2), stride=(2, 2), padding=(1, 1), ceil_mode=True)
+    ends = pool(size=(2, 3), stride=(3, 2), padding="same", ceil_mode=True)
+    more: list[Any] = [("padded-ceil", padded), ("same-ceil", ends)]
+    if pool is MaxPool:
+        more.append(("dilated", MaxPool((2, 3), (1, 2), padding=((2, 0), (1, 1)), dilation=(2, 2))))
+        more.append(("ceil", MaxPool(size=(3, 4), stride=(3, 2), ceil_mode=True)))
+    else:
+        more.append(("of_image", replace(cast(AvgPool, padded), count_include_pad=False)))
+        more.append(("same", AvgPool(size=(2, 3), stride=(1, 1), padding="same")))
+    cases += [Case(f"{pool.type}-inside-{n}", above_and_below(p), IMAGE, n=3) for n, p in more]
     twice = (side_by_side, pool(size=(2, 2), stride=(1, 1)), Dense(units=2))
     return [*cases, Case(f"{pool.type}-twice", twice, IMAGE)]
+
+
+def global_pool_cases() -> list[Case]:
+    head = Dense(units=2)
+    return [
+        Case("global_avgpool-first", (GlobalAvgPool(), head), IMAGE, n=3),
+        Case("global_avgpool-inside", above_and_below(GlobalAvgPool()), IMAGE, n=3),
+    ]
 
 
 def flatten_cases() -> list[Case]:
@@ -326,6 +354,7 @@ LAYER_CASES = {
     Conv: conv_cases(),
     MaxPool: pool_cases(MaxPool),
     AvgPool: pool_cases(AvgPool),
+    GlobalAvgPool: global_pool_cases(),
     Flatten: flatten_cases(),
     Dropout: dropout_cases(),
     BatchNorm: batchnorm_cases(),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nncli.core.errors import LayerError
-from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, MaxPool
+from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, GlobalAvgPool, MaxPool
 from nncli.nn.network import build_network
 
 CONV = Conv(filters=2, kernel=(3, 3))
@@ -67,6 +67,19 @@ MISTAKES = [
         (1, 4, 4),
         "layer 1: a window of 2 x 3 is larger than its input of 2 x 2",
         "size",
+    ),
+    (
+        [MaxPool(size=(2, 2), padding=((2, 0), (0, 0))), DENSE],
+        (1, 4, 4),
+        "layer 0: a window would lie on padding alone",
+        "padding",
+    ),
+    (
+        [GlobalAvgPool(), DENSE],
+        (4,),
+        "layer 0: a global_avgpool layer takes an image of channels x rows x columns, its input is "
+        "a vector of 4; say the image's shape in data.shape",
+        None,
     ),
     (
         [Dense(units=2, weights=np.zeros((2, 3)))],

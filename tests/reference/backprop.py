@@ -84,7 +84,9 @@ def padding_of(layer: Any, size: Any = None) -> Any:
     if padding == "valid":
         return (0, 0), (0, 0)
     if padding == "same":
-        totals = [layer.dilation[k] * (layer.kernel[k] - 1) for k in range(2)]
+        kernel = layer.kernel if hasattr(layer, "kernel") else layer.size
+        dilation = getattr(layer, "dilation", (1, 1))
+        totals = [dilation[k] * (kernel[k] - 1) for k in range(2)]
         return tuple((total // 2, total - total // 2) for total in totals)
     if padding == "same_upper":
         return tuple(tensorflow_same(layer, k, size[k]) for k in range(2))
@@ -120,14 +122,23 @@ def window_grid(layer: Any, image: Any) -> Any:
 
     Taps that fall on the padding are left out: they would multiply a zero.
     """
+    sizes = len(image[0]), len(image[0][0])
+    if layer.type == "global_avgpool":
+        return [[[(i, j, i, j) for i in range(sizes[0]) for j in range(sizes[1])]]]
     kernel = layer.kernel if hasattr(layer, "kernel") else layer.size
     stride = layer.stride or kernel
     dilation = getattr(layer, "dilation", (1, 1))
-    sizes = len(image[0]), len(image[0][0])
+    padding = padding_of(layer, sizes)
     row_starts, column_starts = (
-        list(starts(sizes[k], kernel[k], stride[k], dilation[k], *padding_of(layer, sizes)[k]))
-        for k in range(2)
+        list(starts(sizes[k], kernel[k], stride[k], dilation[k], *padding[k])) for k in range(2)
     )
+    if getattr(layer, "ceil_mode", False):
+        for k, found in enumerate((row_starts, column_starts)):
+            following = found[-1] + stride[k] if found else -padding[k][0]
+            reach = dilation[k] * (kernel[k] - 1) + 1
+            left_over = found[-1] + reach < sizes[k] + padding[k][1] if found else True
+            if left_over and following < sizes[k]:
+                found.append(following)
 
     def window(first_row: Any, first_column: Any) -> Any:
         taps = []
@@ -207,14 +218,29 @@ def maxpool_backward(layer: Any, x: Any, upstream: Any) -> Any:
     return downstream
 
 
+def counted(layer: Any, x: Any, r: int, c: int, window: Any) -> int:
+    """How many cells the mean of a window is of: with padding, but not with what is beyond it."""
+    if not getattr(layer, "count_include_pad", False):
+        return len(window)
+    count = 1
+    for k, at in enumerate((r, c)):
+        size = len(x[0]) if k == 0 else len(x[0][0])
+        before, after = padding_of(layer, (len(x[0]), len(x[0][0])))[k]
+        start = at * (layer.stride or layer.size)[k] - before
+        count *= sum(start + i < size + after for i in range(layer.size[k]))
+    return count
+
+
 def avgpool_forward(layer: Any, x: Any) -> Any:
-    return [
-        [
-            [sum(channel[row][column] for _, _, row, column in w) / len(w) for w in window_row]
-            for window_row in window_grid(layer, x)
-        ]
-        for channel in x
-    ]
+    a: list[Any] = []
+    for channel in x:
+        a.append([])
+        for r, window_row in enumerate(window_grid(layer, x)):
+            a[-1].append([])
+            for c, window in enumerate(window_row):
+                total = sum(channel[row][column] for _, _, row, column in window)
+                a[-1][-1].append(total / counted(layer, x, r, c, window))
+    return a
 
 
 def avgpool_backward(layer: Any, x: Any, upstream: Any) -> Any:
@@ -223,7 +249,8 @@ def avgpool_backward(layer: Any, x: Any, upstream: Any) -> Any:
         for r, window_row in enumerate(window_grid(layer, x)):
             for c, window in enumerate(window_row):
                 for _, _, row, column in window:
-                    downstream[k][row][column] += upstream[k][r][c] / len(window)
+                    count = counted(layer, x, r, c, window)
+                    downstream[k][row][column] += upstream[k][r][c] / count
     return downstream
 
 
@@ -242,6 +269,7 @@ LEARNERS = {"dense": (dense_forward, dense_backward), "conv": (conv_forward, con
 OTHERS = {
     "maxpool": (maxpool_forward, maxpool_backward),
     "avgpool": (avgpool_forward, avgpool_backward),
+    "global_avgpool": (avgpool_forward, avgpool_backward),
     "flatten": (flatten_forward, flatten_backward),
 }
 

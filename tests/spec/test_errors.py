@@ -87,11 +87,11 @@ DATA = {
 }
 LAYERS = {
     "units: 3": "3: network[0].type: missing; expected one of dense, conv, maxpool, avgpool, "
-    "flatten, dropout or batchnorm",
+    "global_avgpool, flatten, dropout or batchnorm",
     "type: dens, units: 3": "10: network[0].type: 'dens' is not known; did you mean 'dense'?",
     "type: fc": "10: network[0].type: 'fc' is not known; did you mean 'dense'?",
     "type: 3": "10: network[0].type: expected a word (dense, conv, maxpool, avgpool, "
-    "flatten, dropout, batchnorm), "
+    "global_avgpool, flatten, dropout, batchnorm), "
     "got 3",
     "type: dense": "3: network[0].units: missing; write for example 'units: 10'",
     "type: dense, units: '30'": "24: network[0].units: expected a positive integer, got the string "

@@ -21,6 +21,7 @@ VALIDATOR = Draft202012Validator(SCHEMA)
 BEYOND = (
     "as in the first such list",
     "one for each",
+    "cannot be parted into",
     "expected 1 filter of",
     "softmax belongs",
     "holds a NUL",

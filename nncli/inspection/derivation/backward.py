@@ -38,6 +38,7 @@ from nncli.inspection.derivation.lessons import (
 )
 from nncli.inspection.mistakes.rules import sigma
 from nncli.inspection.views import cell_products, conv_of, output_at
+from nncli.nn.layers import Pool
 from nncli.nn.trace import LayerTrace
 
 
@@ -280,18 +281,20 @@ def _windows_over(layer: LayerTrace, cell: tuple[int, ...]) -> int:
 
 def _pool(focus: Focus, layer: LayerTrace, again: str | None) -> PoolBack:
     c, row, column = focus.place(layer)
-    window = pool_window(focus, layer)
+    window, count = pool_window(focus, layer)
     upstream = float(layer.upstream[focus.at, c, row, column])
     share = np.zeros_like(window)
-    if layer.type == "avgpool":
-        share[...] = upstream / window.size
+    pool = layer.placed.layer
+    assert isinstance(pool, Pool)
+    if pool.is_mean:
+        share[...] = upstream / count
     else:
         share.flat[int(np.argmax(window))] = upstream
     ask = None
-    if layer.type == "avgpool":
-        given = ((f"∂C/∂a_{c},{row},{column}", upstream), ("cells", float(window.size)))
-        wrongs = (("not_shared", upstream), ("sign", -upstream / window.size))
-        value = upstream / window.size
+    if pool.is_mean:
+        given = ((f"∂C/∂a_{c},{row},{column}", upstream), ("cells", float(count)))
+        wrongs = (("not_shared", upstream), ("sign", -upstream / count))
+        value = upstream / count
         ask = Ask("share", (c, row, column), "an equal share each", given, value, wrongs)
     return PoolBack(
         layer=layer,
@@ -299,6 +302,7 @@ def _pool(focus: Focus, layer: LayerTrace, again: str | None) -> PoolBack:
         place=(c, row, column),
         upstream=upstream,
         window=window,
+        count=count,
         share=share,
         ask=ask,
     )
@@ -354,6 +358,7 @@ BACK = {
     "conv": _conv,
     "maxpool": _pool,
     "avgpool": _pool,
+    "global_avgpool": _pool,
     "flatten": _reshaped,
     "dropout": _mask,
     "batchnorm": _norm,

@@ -145,27 +145,33 @@ def _conv(focus: Focus, layer: LayerTrace, again: str | None) -> ConvForward:
     )
 
 
-def pool_window(focus: Focus, layer: LayerTrace) -> Array:
-    """The cells of the input that the followed output of a pool layer is made of."""
+def pool_window(focus: Focus, layer: LayerTrace) -> tuple[Array, int]:
+    """The cells of the input that the followed output of a pool is made of.
+
+    And how many count in its mean, those of the padding included.
+    """
     pool = layer.placed.layer
     assert isinstance(pool, Pool)
-    windows = pool.windows(layer.placed.input_shape)
-    c, row, column = focus.place(layer)
-    first_row, first_column = row * windows.rows.stride, column * windows.columns.stride
-    rows, columns = pool.size
-    cells: Array = layer.input[
-        focus.at, c, first_row : first_row + rows, first_column : first_column + columns
-    ]
-    return cells
+    shape = layer.placed.input_shape
+    c, *place = focus.place(layer)
+    rows, columns = (
+        [cell for k in range(axis.kernel) if 0 <= (cell := axis.cell(at, k)) < axis.size]
+        for at, axis in zip(place, pool.windows(shape), strict=True)
+    )
+    count = prod(int(of[at]) for of, at in zip(pool.counts(shape), place, strict=True))
+    cells: Array = layer.input[focus.at, c][np.ix_(rows, columns)]
+    return cells, count
 
 
 def _pool(focus: Focus, layer: LayerTrace, again: str | None) -> PoolForward:
     c, row, column = focus.place(layer)
+    window, count = pool_window(focus, layer)
     return PoolForward(
         layer=layer,
         again=again,
         place=(c, row, column),
-        window=pool_window(focus, layer),
+        window=window,
+        count=count,
         a=float(layer.a[focus.at, c, row, column]),
     )
 
@@ -240,6 +246,7 @@ FORWARD = {
     "conv": _conv,
     "maxpool": _pool,
     "avgpool": _pool,
+    "global_avgpool": _pool,
     "dropout": _mask,
     "batchnorm": _norm,
 }

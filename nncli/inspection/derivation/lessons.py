@@ -70,10 +70,14 @@ class ConvForward(Lesson):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PoolForward(Lesson):
-    """One window of one channel: rows x columns; `place` is channel, row and column of `a`."""
+    """One window of one channel: rows x columns; `place` is channel, row and column of `a`.
+
+    `window` is its cells on the image; `count` of them, with those of the padding, make a mean.
+    """
 
     place: tuple[int, int, int]
     window: Array
+    count: int
     a: float
 
 
@@ -222,6 +226,7 @@ class PoolBack(Lesson):
     place: tuple[int, int, int]
     upstream: float
     window: Array
+    count: int
     share: Array
 
 

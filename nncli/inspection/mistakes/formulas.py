@@ -88,8 +88,8 @@ class Taps(NamedTuple):
             for j in range(columns.kernel):
                 yield i, j, (..., rows.tap(i), columns.tap(j))
 
-    def pad(self, x: Array) -> Array:
-        padded = np.zeros((*x.shape[:2], *self.windows.padded_shape), x.dtype)
+    def pad(self, x: Array, fill: float = 0) -> Array:
+        padded = np.full((*x.shape[:2], *self.windows.padded_shape), fill, x.dtype)
         padded[self.interior] = x
         return padded
 
@@ -149,30 +149,42 @@ def bias_gradient(delta: Array) -> Array:
     return np.asarray(delta.sum(axis=(0, *range(2, delta.ndim))) / len(delta))
 
 
+def windows_of(taps: Taps, x: Array) -> Array:
+    """The cells of each window, taps first; padding is −∞."""
+    padded = taps.pad(x, -np.inf)
+    return np.array([padded[at] for _, _, at in taps])
+
+
 def maxpool_a(taps: Taps, x: Array) -> Array:
-    return np.asarray(np.max([x[at] for _, _, at in taps], axis=0))
+    return np.asarray(windows_of(taps, x).max(axis=0))
+
+
+def shared_downstream(taps: Taps, x: Array, shares: Iterable[Array]) -> Array:
+    """∂C_x/∂input from what each tap's cell is given by each window, tap by tap."""
+    padded = taps.pad(np.zeros_like(x))
+    given = iter(shares)
+    for _, _, at in taps:
+        padded[at] += next(given)
+    inner: Array = padded[taps.interior]
+    return inner
 
 
 def maxpool_downstream(taps: Taps, x: Array, upstream: Array, *, last: bool = False) -> Array:
     """The whole gradient to the first maximum of each window, or to the last."""
-    downstream, every = np.zeros_like(x), [at for _, _, at in taps]
-    cells = np.array([x[at] for at in every])
-    winner = len(every) - 1 - cells[::-1].argmax(axis=0) if last else cells.argmax(axis=0)
-    for k, at in enumerate(every):
-        downstream[at] += upstream * (winner == k)
-    return downstream
+    cells = windows_of(taps, x)
+    winner = len(cells) - 1 - cells[::-1].argmax(axis=0) if last else cells.argmax(axis=0)
+    return shared_downstream(taps, x, [upstream * (winner == k) for k in range(len(cells))])
 
 
-def avgpool_a(taps: Taps, x: Array) -> Array:
-    return np.asarray(np.mean([x[at] for _, _, at in taps], axis=0))
+def avgpool_a(taps: Taps, x: Array, share: Array) -> Array:
+    """The sum of each window times `share`, which has its rows and columns."""
+    padded = taps.pad(x)
+    return np.asarray(share * np.sum([padded[at] for _, _, at in taps], axis=0))
 
 
-def spread_downstream(taps: Taps, x: Array, upstream: Array, share: float) -> Array:
+def spread_downstream(taps: Taps, x: Array, upstream: Array, share: Array) -> Array:
     """`share` of the gradient to every cell of each window."""
-    downstream = np.zeros_like(x)
-    for _, _, at in taps:
-        downstream[at] += share * upstream
-    return downstream
+    return shared_downstream(taps, x, [share * upstream for _ in taps])
 
 
 # --- Batch normalisation

@@ -7,7 +7,7 @@ import numpy as np
 
 from nncli.inspection.mistakes import formulas as f
 from nncli.inspection.mistakes.graph import Rule, Values
-from nncli.inspection.mistakes.rules import taps_of, to_input, z_of
+from nncli.inspection.mistakes.rules import share_of, taps_of, to_input, z_of
 from nncli.inspection.mistakes.scene import Change, Mistake, Scene
 from nncli.nn.arrays import Array
 from nncli.nn.layers import Conv, Pool
@@ -160,19 +160,18 @@ def _padding_lost(s: Scene) -> Iterator[Change]:
 
 def _pool_gradient_spread(s: Scene) -> Iterator[Change]:
     def to_all_maxima(taps: f.Taps, x: Array, upstream: Array) -> Array:
-        largest, downstream = f.maxpool_a(taps, x), np.zeros_like(x)
-        for _, _, at in taps:
-            downstream[at] += upstream * (x[at] == largest)
-        return downstream
+        cells = f.windows_of(taps, x)
+        return f.shared_downstream(taps, x, upstream * (cells == cells.max(axis=0)))
 
     for layer in s.trace.layers:
         kind = layer.placed.layer
-        if not isinstance(kind, Pool) or kind.size == (1, 1):
+        if not isinstance(kind, Pool):
             continue
-        taps = taps_of(kind, layer.placed.input_shape)
-        size = kind.size[0] * kind.size[1]
+        taps, mean = taps_of(kind, layer.placed.input_shape), share_of(layer)
+        if mean.min() == 1:
+            continue
 
-        def spread(share: float, taps: f.Taps = taps) -> Callable[[Array, Array], Array]:
+        def spread(share: Array, taps: f.Taps = taps) -> Callable[[Array, Array], Array]:
             return lambda x, u: f.spread_downstream(taps, x, u, share)
 
         def last(x: Array, u: Array, taps: f.Taps = taps) -> Array:
@@ -186,19 +185,19 @@ def _pool_gradient_spread(s: Scene) -> Iterator[Change]:
 
         whole, share = "the whole gradient went to every cell", "every cell got its share"
         ways = {
-            "maxpool": {
-                whole: spread(1),
-                f"{share} as if it were a mean": spread(1 / size),
+            "largest": {
+                whole: spread(np.ones_like(mean)),
+                f"{share} as if it were a mean": spread(mean),
                 "it went to the last maximum": last,
                 "it went to every cell that is equal to the maximum": maxima,
             },
-            "avgpool": {
-                whole: spread(1),
+            "mean": {
+                whole: spread(np.ones_like(mean)),
                 "it went to the maximum": first,
-                "it was divided by the size twice": spread(1 / size**2),
+                "it was divided by the size twice": spread(mean**2),
             },
         }
-        for way, function in ways[layer.type].items():
+        for way, function in ways["mean" if kind.is_mean else "largest"].items():
             yield Change(way, layer.name, to_input(layer, function))
 
 

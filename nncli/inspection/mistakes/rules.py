@@ -9,7 +9,7 @@ from nncli.inspection.mistakes import formulas as f
 from nncli.inspection.mistakes.graph import Rule, Values
 from nncli.nn.arrays import Array
 from nncli.nn.clipping import Clip
-from nncli.nn.layers import AvgPool, BatchNorm, Conv, Layer, Pool
+from nncli.nn.layers import BatchNorm, Conv, Layer, Pool
 from nncli.nn.layers.weighted import WeightedLayer
 from nncli.nn.links import GRADIENT, PARAMETERS, UPDATE, Link, before
 from nncli.nn.step import QUANTITIES
@@ -90,6 +90,12 @@ def taps_of(layer: Layer, input_shape: tuple[int, ...]) -> f.Taps:
     return f.Taps(layer.windows(input_shape), groups)
 
 
+def share_of(layer: LayerTrace) -> Array:
+    """Of a pool: 1 by how many cells of each window count, rows x columns."""
+    assert isinstance(layer.placed.layer, Pool)
+    return np.asarray(1 / np.outer(*layer.placed.layer.counts(layer.placed.input_shape)))
+
+
 def z_of(layer: LayerTrace, x: Array, weight: Array, bias: Array | None) -> Array:
     if layer.type == "dense":
         return f.dense_z(x, weight, bias)
@@ -128,8 +134,10 @@ def _of_input(layer: LayerTrace, function: Callable[[Array], Array]) -> dict[str
 
 
 def _pool_forward(layer: LayerTrace) -> dict[str, Rule]:
-    pool = f.avgpool_a if isinstance(layer.placed.layer, AvgPool) else f.maxpool_a
-    return _of_input(layer, partial(pool, taps_of(layer.placed.layer, layer.placed.input_shape)))
+    kind, taps = layer.placed.layer, taps_of(layer.placed.layer, layer.placed.input_shape)
+    if isinstance(kind, Pool) and kind.is_mean:
+        return _of_input(layer, partial(f.avgpool_a, taps, share=share_of(layer)))
+    return _of_input(layer, partial(f.maxpool_a, taps))
 
 
 def _batchnorm_forward(layer: LayerTrace) -> dict[str, Rule]:
@@ -147,6 +155,7 @@ FORWARD: dict[str, Callable[[LayerTrace], dict[str, Rule]]] = {
     "weighted": _weighted_forward,
     "maxpool": _pool_forward,
     "avgpool": _pool_forward,
+    "global_avgpool": _pool_forward,
     "flatten": lambda layer: _of_input(layer, lambda x: x.reshape(len(x), -1)),
     "dropout": lambda layer: {
         f"{layer.name}.a": lambda v: v[f"{layer.name}.input"] * v[f"{layer.name}.mask"]
@@ -215,9 +224,8 @@ def _pool_backward(layer: LayerTrace, trace: Trace) -> dict[str, Rule]:
     kind = layer.placed.layer
     assert isinstance(kind, Pool)
     taps = taps_of(kind, layer.placed.input_shape)
-    if isinstance(kind, AvgPool):
-        share = 1 / (kind.size[0] * kind.size[1])
-        return to_input(layer, partial(f.spread_downstream, taps, share=share))
+    if kind.is_mean:
+        return to_input(layer, partial(f.spread_downstream, taps, share=share_of(layer)))
     return to_input(layer, partial(f.maxpool_downstream, taps))
 
 
@@ -244,6 +252,7 @@ BACKWARD: dict[str, Callable[[LayerTrace, Trace], dict[str, Rule]]] = {
     "weighted": _weighted_backward,
     "maxpool": _pool_backward,
     "avgpool": _pool_backward,
+    "global_avgpool": _pool_backward,
     "flatten": lambda layer, _: to_input(layer, lambda x, u: u.reshape(x.shape)),
     "dropout": lambda layer, _: {
         f"{layer.name}.downstream": lambda v: v[f"{layer.name}.upstream"] * v[f"{layer.name}.mask"]

@@ -20,7 +20,17 @@ from nncli.nn.layers.conv import Conv, ConvStep
 from nncli.nn.layers.dense import Dense, DenseStep
 from nncli.nn.layers.dropout import Dropout, DropoutStep
 from nncli.nn.layers.flatten import Flatten, FlattenStep
-from nncli.nn.layers.pool import AvgPool, AvgPoolStep, MaxPool, MaxPoolStep, Pool, PoolStep
+from nncli.nn.layers.pool import (
+    AvgPool,
+    AvgPoolStep,
+    GlobalAvgPool,
+    GlobalAvgPoolStep,
+    MaxPool,
+    MaxPoolStep,
+    Pool,
+    PoolStep,
+    SizedPool,
+)
 from nncli.nn.layers.weighted import OuterFactors, WeightedLayer, WeightedStep
 
 __all__ = [
@@ -38,6 +48,8 @@ __all__ = [
     "Flatten",
     "FlattenStep",
     "Formula",
+    "GlobalAvgPool",
+    "GlobalAvgPoolStep",
     "Layer",
     "LayerStep",
     "MaxPool",
@@ -48,11 +60,13 @@ __all__ = [
     "PoolStep",
     "RecordedQuantity",
     "ShapeMismatch",
+    "SizedPool",
     "WeightedLayer",
     "WeightedStep",
     "Workspace",
 ]
 
 LAYERS: dict[str, type[Layer]] = {
-    kind.type: kind for kind in (Dense, Conv, MaxPool, AvgPool, Flatten, Dropout, BatchNorm)
+    kind.type: kind
+    for kind in (Dense, Conv, MaxPool, AvgPool, GlobalAvgPool, Flatten, Dropout, BatchNorm)
 }

@@ -34,13 +34,13 @@ class ShapeMismatch(Exception):
 
 
 def windows_on(
-    kind: str, input_shape: Shape, kernel: Pair, key: str, **how: Padding | Pair
+    kind: str, input_shape: Shape, kernel: Pair, key: str, **how: Padding | Pair | bool
 ) -> Windows:
     """The windows of a layer on an image of `input_shape`.
 
     Args:
         key: the hyperparameter that `kernel` comes from.
-        how: stride, padding and dilation, as `place_windows` has them.
+        how: stride, padding, dilation and ceil_mode, as `place_windows` has them.
 
     Raises:
         ShapeMismatch: it is no image, or smaller than a window.

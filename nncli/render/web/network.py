@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nncli.nn.gelu import powers
-from nncli.nn.layers import Conv, Placed
-from nncli.nn.layers.pool import Pool
+from nncli.nn.layers import Conv, Placed, Pool
 from nncli.nn.trace import LayerTrace, Trace, norm, ratio
-from nncli.nn.windows import Axis, Windows
+from nncli.nn.windows import Windows
 from nncli.render.text import number
 from nncli.render.web.page import escape
 
@@ -54,8 +53,12 @@ def _layer(placed: Placed) -> dict[str, Any]:
         "windows": None,
     }
     if layer.has_windows:
-        windows = windows_of(placed)
-        data["windows"] = {"rows": _axis(windows.rows), "columns": _axis(windows.columns)}
+        both = windows_of(placed)
+        axes = [{**axis._asdict(), "outputs": axis.outputs} for axis in both]
+        if isinstance(layer, Pool) and both.is_padded:  # how many cells of a window count
+            for axis, counts in zip(axes, layer.counts(placed.input_shape), strict=True):
+                axis["counts"] = counts.tolist()
+        data["windows"] = dict(zip(("rows", "columns"), axes, strict=True))
     return data
 
 
@@ -70,10 +73,6 @@ def _series(activation: str | None) -> dict[str, list[float]]:
     if activation != "gelu":
         return {}
     return {"series": [float(c) for c in powers(np.dtype(np.float64))]}
-
-
-def _axis(axis: Axis) -> dict[str, int]:
-    return {**axis._asdict(), "outputs": axis.outputs}
 
 
 LOST = 0.1  # a layer that lets less pass of the signal, and the least of all, is told of

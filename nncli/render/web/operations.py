@@ -17,11 +17,13 @@ FORWARD, BACKWARD, UPDATE = "forward", "backward", "update"
 FORWARD_WORDS = {
     "maxpool": "a = the largest cell of each window",
     "avgpool": "a = the mean of each window",
+    "global_avgpool": "a = the mean of each channel",
     "flatten": "a = the same numbers, in one row",
 }
 BACKWARD_WORDS = {
     "maxpool": "∂C/∂input: the whole ∂C/∂a to the cell that was largest",
     "avgpool": "∂C/∂input: an equal share of ∂C/∂a to each cell",
+    "global_avgpool": "∂C/∂input: an equal share of ∂C/∂a to each cell",
     "flatten": "∂C/∂input = the same numbers, in the image's shape",
 }
 

@@ -12,6 +12,7 @@ from nncli.inspection.along import cost_along
 from nncli.inspection.check import Check, TensorCheck
 from nncli.inspection.record import Inspection
 from nncli.nn.arrays import Array
+from nncli.nn.layers import LAYERS, Pool
 from nncli.nn.links import before
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.document import Page
@@ -26,6 +27,7 @@ from nncli.render.web.page import WebPage
 SMALL = 64  # arrays of at most this many numbers are carried as they are
 WHOLE = 16  # columns of a matrix that is written as a table
 LARGEST = 20_000_000  # bytes of arrays that a page may carry
+POOLS = {name for name, kind in LAYERS.items() if issubclass(kind, Pool)}
 KINDS_OF_LAYERS = ("conv", "pool", "flatten", "batchnorm", "dropout")
 MATHEMATICS = (
     "mathematics",
@@ -45,12 +47,12 @@ FOR_KINDS = {
     "cross_entropy": {"cross_entropy"},
     "activations": {"leaky_relu", "elu", "softplus", "gelu"},
     "conv": {"conv"},
-    "pool": {"maxpool", "avgpool"},
+    "pool": POOLS,
     "flatten": {"flatten"},
     "batchnorm": {"batchnorm"},
     "dropout": {"dropout"},
-    "images": {"conv", "maxpool", "avgpool", "flatten"},
-    "windows": {"conv", "maxpool", "avgpool"},
+    "images": {"conv", *POOLS, "flatten"},
+    "windows": {"conv", *POOLS},
 }
 VERDICTS = {"passed": "PASSED", "failed": "FAILED", "not_proven": "NOT PROVEN"}
 

@@ -189,7 +189,13 @@ def test_what_a_layers_arrays_do_not_tell_is_in_its_hyperparameters() -> None:
         "dilation": [1, 1],
         "groups": 1,
     }
-    assert layers[1]["hyperparameters"] == {"size": [2, 2], "stride": [2, 2]}
+    assert layers[1]["hyperparameters"] == {
+        "size": [2, 2],
+        "stride": [2, 2],
+        "padding": "valid",
+        "ceil_mode": False,
+        "count_include_pad": True,
+    }
     assert layers[-1]["hyperparameters"] == {}
 
 

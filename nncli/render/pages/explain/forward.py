@@ -12,7 +12,7 @@ from nncli.inspection.derivation.lessons import (
     PoolForward,
     Question,
 )
-from nncli.nn.layers import Conv
+from nncli.nn.layers import Conv, Pool
 from nncli.nn.trace import LayerTrace
 from nncli.render.document import Grid, Page, Paragraph
 from nncli.render.pages.explain.words import (
@@ -191,14 +191,19 @@ def _seen(layer: LayerTrace, filter: int) -> str:
 
 def pool(lesson: PoolForward) -> Page:
     c, r, col = lesson.place
-    is_mean = lesson.of.type == "avgpool"
+    pool = lesson.of.placed.layer
+    assert isinstance(pool, Pool)
+    is_mean = pool.is_mean
     word = "mean" if is_mean else "maximum"
+    rows, columns = pool.windows(lesson.of.placed.input_shape)
+    kernel = shape((rows.kernel, columns.kernel))
     return [
         Paragraph(
-            f"Each window of {shape(lesson.window.shape)} cells becomes one number, its {word}. "
+            f"Each window of {kernel} cells becomes one number, its {word}. "
             f"Nothing is learned here. Channel {c}, output row {r}, column {col}:"
         ),
         matrices("→", table("window", lesson.window), row(f"its {word}", np.array([lesson.a]))),
+        *note(_at_the_edge(lesson, rows.kernel * columns.kernel, is_mean=is_mean)),
         Paragraph(
             "A mean answers to each of its cells by the same share; on the way back each cell "
             "gets that share of the error."
@@ -207,6 +212,19 @@ def pool(lesson: PoolForward) -> Page:
             "of the error, and the others none."
         ),
     ]
+
+
+def _at_the_edge(lesson: PoolForward, cells: int, *, is_mean: bool) -> str:
+    """What becomes of the cells of a window that are not on the image."""
+    on_image = lesson.window.size
+    if on_image == cells:
+        return ""
+    begin = f"Of this window {on_image} of {cells} cells are on the image"
+    if not is_mean:
+        return f"{begin}; the others are padding, which is never the largest."
+    if lesson.count == on_image:
+        return f"{begin}; the mean is that of these."
+    return f"{begin}; padding counts as 0, so the sum is divided by {lesson.count}."
 
 
 def mask(lesson: MaskForward) -> Page:

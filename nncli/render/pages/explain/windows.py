@@ -73,12 +73,12 @@ def conv_back(lesson: ConvBack) -> Page:
 
 def pool_back(lesson: PoolBack) -> Page:
     c, r, col = lesson.place
-    is_mean = lesson.of.type == "avgpool"
     pool = lesson.of.placed.layer
     assert isinstance(pool, Pool)
+    is_mean = pool.is_mean
     overlap = pool.windows(lesson.of.placed.input_shape).overlap
     why = (
-        f"The mean answers to each of its {lesson.window.size} cells by 1/{lesson.window.size}, so "
+        f"The mean answers to each of its {lesson.count} cells by 1/{lesson.count}, so "
         "each is given that share of the error:"
         if is_mean
         else "The maximum answers to its largest cell alone (to the first, of equal ones), so that "

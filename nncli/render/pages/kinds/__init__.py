@@ -6,7 +6,7 @@ is `LayerPage`. Any other is a class and a line in PAGES. Start reading at `base
 It may import NumPy, core, nn, inspection and what is beside it in render, but no formats.
 """
 
-from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, Layer, MaxPool
+from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, GlobalAvgPool, Layer, MaxPool
 from nncli.nn.trace import LayerTrace
 from nncli.render.pages.kinds.base import Choices, LayerPage
 from nncli.render.pages.kinds.conv import ConvPage
@@ -20,6 +20,7 @@ PAGES: dict[type[Layer], LayerPage] = {
     Conv: ConvPage(),
     MaxPool: PoolPage("the largest", "to the largest"),
     AvgPool: PoolPage("the mean", "in equal shares"),
+    GlobalAvgPool: PoolPage("the mean", "in equal shares"),
     Flatten: FlattenPage(),
 }
 _BY_FORMULAS = LayerPage()

@@ -34,9 +34,12 @@ class PoolPage(LayerPage):
     def formula(self, layer: LayerTrace) -> str:
         placed = layer.placed
         assert isinstance(placed.layer, Pool)
+        windows = placed.layer.windows(placed.input_shape)
+        kernel = shape((windows.rows.kernel, windows.columns.kernel))
+        padded = f", padded to {shape(windows.padded_shape)}" if windows.is_padded else ""
         return (
-            f"{self.what} of each {shape(placed.layer.size)} window  "
-            f"({shape(placed.input_shape)} → {shape(placed.output_shape)})"
+            f"{self.what} of each {kernel} window  "
+            f"({shape(placed.input_shape)}{padded} → {shape(placed.output_shape)})"
         )
 
     def forward(self, trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]:

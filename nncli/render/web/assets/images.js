@@ -15,6 +15,9 @@ function over(axis, cell) {
     .filter(([, output]) => Number.isInteger(output) && output >= 0 && output < axis.outputs);
 }
 
+// How many cells of the window of an output of a pool count: all of them without padding.
+const counted = ({rows, columns}, r, c) => (rows.counts?.[r] ?? rows.kernel) * (columns.counts?.[c] ?? columns.kernel);
+
 // Of a conv layer: how many channels a filter sees, the first of those that filter f sees, and the
 // filters that see channel k.
 function groupOf({settings: {groups}, input_shape: [channels], output_shape: [filters]}, f, k = 0) {

@@ -7,16 +7,16 @@ function pool(winner) {
     forward({layer, n, get, put}) {
       const {data: a, shape} = get("input"), outputs = [n, ...layer.output_shape];
       put("a", outputs, (place) => {
-        const window = cells(layer.windows, shape, split(place, outputs));
-        return winner ? a[winner(window, a)] : window.reduce((sum, cell) => sum + a[cell], 0) / window.length;
+        const at = split(place, outputs), window = cells(layer.windows, shape, at);
+        return winner ? a[winner(window, a)] : window.reduce((sum, cell) => sum + a[cell], 0) / counted(layer.windows, at[2], at[3]);
       });
     },
     backward({layer, get, put}) {
       const {data: a, shape} = get("input"), {data: upstream, shape: outputs} = get("upstream"), downstream = new Float64Array(a.length);
       upstream.forEach((value, place) => {
-        const window = cells(layer.windows, shape, split(place, outputs));
+        const at = split(place, outputs), window = cells(layer.windows, shape, at), count = counted(layer.windows, at[2], at[3]);
         if (winner) downstream[winner(window, a)] += value;
-        else for (const cell of window) downstream[cell] += value / window.length;
+        else for (const cell of window) downstream[cell] += value / count;
       });
       put("downstream", shape, (k) => downstream[k]);
     },
@@ -24,4 +24,4 @@ function pool(winner) {
 }
 
 LAYERS.maxpool = pool((cells, a) => cells.reduce((best, cell) => best === null || a[cell] > a[best] ? cell : best, null));
-LAYERS.avgpool = pool(null);
+LAYERS.avgpool = LAYERS.global_avgpool = pool(null);

@@ -8,8 +8,6 @@ function pooled({layer, ref, at: [x, f, r, c]}) {
 // The outputs whose windows hold a cell.
 const over2 = (layer, row, column) => pairs(over(layer.windows.rows, row), over(layer.windows.columns, column)).map(([, r, , c]) => [r, c]);
 
-const taps = ({layer: {windows: {rows, columns}}}) => rows.kernel * columns.kernel;
-
 // Whether a cell of the input is the first largest of the window of an output.
 function hasWon(step, layer, [x, f, r, c], row, column) {
   const cells = pairs(under(layer.windows.rows, r), under(layer.windows.columns, c), ([, row], [, column]) => [x, f, row, column]);
@@ -23,7 +21,10 @@ MADE.maxpool = {
     plus: over2(layer, row, column).filter((at) => hasWon(step, layer, [x, f, ...at], row, column)).map((at) => ref("upstream", [x, f, ...at])),
   }),
 };
-MADE.avgpool = {
-  a: (of) => ({plus: pooled(of), scale: taps(of)}),
-  downstream: (of) => ({plus: over2(of.layer, ...of.at.slice(2)).map((at) => of.ref("upstream", [...of.at.slice(0, 2), ...at])), scale: taps(of)}),
+MADE.avgpool = MADE.global_avgpool = {
+  a: (of) => ({plus: pooled(of), scale: counted(of.layer.windows, of.at[2], of.at[3])}),
+  downstream({layer: {windows}, layer, ref, at: [x, f, ...cell]}) {
+    const refs = over2(layer, ...cell).map((at) => ref("upstream", [x, f, ...at]));
+    return windows.rows.counts ? {formula: "Σ ∂C/∂a / cells of its window", calls: refs} : {plus: refs, scale: counted(windows)};
+  },
 };

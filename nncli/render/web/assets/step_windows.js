@@ -20,7 +20,7 @@ extendPage({
     // What a cell of a pool has of an output: all or nothing, or an equal share.
     const share = (plane, f, i, j, row, column) => {
       const [, r, , c] = pairs(over(rows, row), over(columns, column)).find(([up, , left]) => up + i === rows.kernel - 1 && left + j === columns.kernel - 1) ?? [];
-      if (layer.type === "avgpool") return r === undefined ? 0 : 1 / (rows.kernel * columns.kernel);
+      if (layer.type !== "maxpool") return r === undefined ? 0 : 1 / counted(layer.windows, r, c);
       return Number(r !== undefined && hasWon(step, layer, [x, plane, r, c], row, column));
     };
     const made = {
@@ -51,6 +51,7 @@ extendPage({
       a: () => isPool && {
         title: "the window slides over the input", ...axes(views.output), source: source("input", "input"), output: output("a", "a"),
         operation: layer.type === "maxpool" ? "largest" : "mean", channels: (plane) => [plane],
+        counted: (r, c) => counted(layer.windows, r, c),
       },
     }[key]?.();
     if (!made) return "";

@@ -17,6 +17,7 @@
 //     never summed.
 //   channels(plane): those of the source that an output of the plane is made of (all).
 //   operation: "sum" (default), "mean", or "largest", which marks the first largest cell.
+//   counted(row, column): of how many cells a mean is, where some of a window do not count.
 //   scale: what the sum is divided by, of the mean over samples (1). part: the name of the part of
 //     that mean that is shown alone.
 //   bias(plane): what is added to the sum. multiply(a, b): the product (a * b); for float32
@@ -42,7 +43,7 @@ function axisOf({size, kernel, stride, dilation, before, after, outputs, sources
   };
 }
 
-function windowPlayer({title, source, output, factor, bias, moved, operation = "sum", scale = 1, part, multiply = (a, b) => a * b, ...options}) {
+function windowPlayer({title, source, output, factor, bias, moved, operation = "sum", scale = 1, part, counted, multiply = (a, b) => a * b, ...options}) {
   const rows = axisOf(options.rows), columns = axisOf(options.columns), width = columns.outputs, count = rows.outputs * width;
   const channelsOf = options.channels ?? (() => range(source.channels));
   const sizes = range(3).map(() => ({wide: 2}));
@@ -105,7 +106,7 @@ function windowPlayer({title, source, output, factor, bias, moved, operation = "
     const [row, column] = place(), all = partsAt(row, column), value = output.get(plane, row, column);
     const parts = all.slice(0, PARTS).map((part) => equation(part, row, column));
     const taps = (at) => pairs(range(rows.kernel), range(columns.kernel), at), products = () => all.flatMap((part) => taps(termsOf(part, row, column).at(-1)[1]));
-    const total = all.length * rows.kernel * columns.kernel, words = `${operation} of ${total} ${factor ? "product" : "cell"}${total > 1 ? "s" : ""}`;
+    const total = counted?.(row, column) ?? all.length * rows.kernel * columns.kernel, words = `${operation} of ${total} ${factor ? "product" : "cell"}${total > 1 ? "s" : ""}`;
     const signed = (x, k) => (k ? x < 0 ? " − " : " + " : x < 0 ? "−" : "") + short(Math.abs(x));
     const terms = operation === "sum" && total <= TERMS ? products().map(signed) : words;
     const result = h("strong", h("data", {value}, short(value)));
