@@ -3,12 +3,15 @@
 import gzip
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
+from nncli.app.candidates import told, try_candidates
 from nncli.app.output import check_output
 from nncli.app.pipeline import prepare
 from nncli.app.proposal import Proposal, propose
+from nncli.app.proposed_network import CANDIDATES, is_image
 from nncli.app.records import SPEC_SUFFIXES, Draft, Starter
 from nncli.core.errors import DataError, NncliError
 from nncli.core.files import write_whole
@@ -17,8 +20,10 @@ from nncli.data.readers.files import file_size
 from nncli.data.readers.read import kind
 from nncli.data.samples import Pair, Source
 from nncli.data.survey import survey
-from nncli.spec import parse_spec
+from nncli.spec import Spec, parse_spec
 from nncli.spec.schema import FILE, schema_text
+
+OnTrials = Callable[[int, int], None]
 
 FOLDER = Path(__file__).parent.parent / "starters"
 # What inputs are called, and what their targets are called then.
@@ -59,6 +64,8 @@ def draft(
     targets: str | Path | None = None,
     target: Sequence[str | int] = (),
     starter: str | None = None,
+    quick: bool = False,
+    on_trials: OnTrials | None = None,
 ) -> Draft:
     """A commented spec that trains at once; nothing is written.
 
@@ -70,6 +77,8 @@ def draft(
             is named for them.
         target: the target columns of a table; by default the one that looks like it.
         starter: one of STARTERS.
+        quick: whether to leave out the trials by which a network for a table is chosen.
+        on_trials: called with the number of networks and that of samples before they begin.
 
     Raises:
         DataError: the data cannot be read, or nothing can be learnt from them. NncliError: there
@@ -80,7 +89,8 @@ def draft(
     if data is None and (targets is not None or target):
         raise NncliError("targets go with data; give their inputs with --data FILE")
     if data is not None:
-        return _for_data(name, Path(data), Path(targets) if targets else None, target)
+        source = _source(Path(data), Path(targets) if targets else None)
+        return _for_data(name, Path(data), source, target, quick, on_trials)
     if starter is None:
         if name is None:
             raise NncliError(f"name a starter ({', '.join(STARTERS)}), or data of your own")
@@ -99,6 +109,8 @@ def init(
     target: Sequence[str | int] = (),
     starter: str | None = None,
     overwrite: bool = False,
+    quick: bool = False,
+    on_trials: OnTrials | None = None,
 ) -> Draft:
     """Writes a commented spec that trains at once, the schema that editors check it by, and a
     starter's data, side by side.
@@ -110,7 +122,15 @@ def init(
     Raises:
         NncliError: such a file is there already. RunError: it cannot be written. Others as `draft`.
     """
-    made = draft(name, data=data, targets=targets, target=target, starter=starter)
+    made = draft(
+        name,
+        data=data,
+        targets=targets,
+        target=target,
+        starter=starter,
+        quick=quick,
+        on_trials=on_trials,
+    )
     files = {**made.files, made.path: made.text.encode()}
     given = [file for file in (data, targets) if file is not None]
     for path in files:
@@ -164,19 +184,37 @@ def _from_starter(path: Path, starter: Starter) -> Draft:
 
 
 def _for_data(
-    name: str | Path | None, data: Path, targets: Path | None, target: Sequence[str | int]
+    name: str | Path | None,
+    data: Path,
+    source: Source,
+    target: Sequence[str | int],
+    quick: bool,
+    on_trials: OnTrials | None,
 ) -> Draft:
-    source = _source(data, targets)
     found = survey(source, target=target)
     path = _spec_path(name if name is not None else _stem(data))
-    proposal = propose(path.stem, _as_spec_names_it(source, path.parent), found)
+    proposed = partial(propose, path.stem, _as_spec_names_it(source, path.parent), found)
+
+    def spec_of(proposal: Proposal) -> Spec:
+        return parse_spec(proposal.text, str(path), path.parent)
+
+    proposal = proposed()
     # A spec that cannot be trained raises here, before it is written.
-    prepare(parse_spec(proposal.text, str(path), path.parent))
-    return _drafted(path, proposal, {path.parent / FILE: schema_text().encode()})
+    prepared = prepare(spec_of(proposal))
+    tried = ""
+    if not quick and not is_image(found):
+        specs = {each: spec_of(proposed(candidate=each)) for each in CANDIDATES}
+        tries = try_candidates(prepared, specs, on_trials)
+        if tries is not None:
+            tried = told(tries)
+            proposal = proposed(candidate=tries.best.candidate, tried=f"By {tried}.")
+    files = {path.parent / FILE: schema_text().encode()}
+    return _drafted(path, proposal, files, tried)
 
 
-def _drafted(path: Path, proposal: Proposal, files: dict[Path, bytes]) -> Draft:
-    return Draft(path, proposal.text, files, proposal.facts, proposal.target, proposal.notes)
+def _drafted(path: Path, proposal: Proposal, files: dict[Path, bytes], tried: str = "") -> Draft:
+    facts, target, notes = proposal.facts, proposal.target, proposal.notes
+    return Draft(path, proposal.text, files, facts, target, notes, tried)
 
 
 def _stem(data: Path) -> str:

@@ -8,29 +8,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nncli.core.text import count_of, join_words, printable
+from nncli.app.proposed_network import FEW, Candidate, is_classified, is_image, plan
+from nncli.core.text import join_words, printable
 from nncli.data.columns.samples import told
 from nncli.data.samples import is_channels_last, named
 from nncli.data.survey import Survey, described, listed_plainly
-from nncli.nn.activations import ELEMENTWISE, MIXING
-from nncli.nn.costs import activations_of
-from nncli.nn.layers import LAYERS as KINDS
 from nncli.spec.dump import Entry, Section, compose
 
-FEW = 20  # samples; of fewer, none are held back
-# Steps of a training, where EPOCHS allow; fewer where each takes longer.
-STEPS, STEPS_OF_IMAGES, STEPS_OF_LARGE_IMAGES = 6000, 2000, 1200
-LARGE_IMAGE = 400  # pixels
-EPOCHS = (5, 10, 15, 20, 30, 50, 75, 100, 150, 200)
-STEPS_OF_NUMBERS = 10_000
-EPOCHS_OF_NUMBERS = (*EPOCHS, 300, 500, 800, 1000)
 LARGE = 2.0  # a target's deviation, or mean, from which it is scaled
-ETA_OF_NUMBERS = 0.1
 SMALL = 0.3  # a deviation below which it is
-LAYERS = (
-    f"Layers besides dense: {', '.join(kind for kind in KINDS if kind != 'dense')}. "
-    f"Activations: {', '.join(ELEMENTWISE)}, and {join_words(MIXING, 'and')} in the last layer."
-)
 
 
 class Proposal(NamedTuple):
@@ -42,7 +28,15 @@ class Proposal(NamedTuple):
     notes: tuple[str, ...]
 
 
-def propose(name: str, train: str | dict[str, str], found: Survey, origin: str = "") -> Proposal:
+def propose(
+    name: str,
+    train: str | dict[str, str],
+    found: Survey,
+    origin: str = "",
+    *,
+    candidate: Candidate | None = None,
+    tried: str = "",
+) -> Proposal:
     """A spec that trains on the data at once.
 
     Args:
@@ -50,8 +44,10 @@ def propose(name: str, train: str | dict[str, str], found: Survey, origin: str =
         train: the data as the spec names them.
         found: what they are.
         origin: their source, if it has to be named.
+        candidate: the network to have; None: one that is likely to suit.
+        tried: how it was found, in words.
     """
-    plan = _plan(found)
+    body = plan(found, candidate, tried)
     notes = tuple(_notes(found))
     table = train if isinstance(train, str) else train["inputs"]
     made = f"Made by nncli init for {printable(PurePath(table).name)}: {described(found)}."
@@ -65,15 +61,10 @@ def propose(name: str, train: str | dict[str, str], found: Survey, origin: str =
     sections = [
         Section("", head),
         Section("data", list(_data(train, found))),
-        Section("network", plan.network),
-        Section("train", plan.train),
+        Section("network", body.network),
+        Section("train", body.train),
     ]
     return Proposal(compose(heading, sections), described(found), _chosen(found), notes)
-
-
-class _Plan(NamedTuple):
-    network: Sequence[Entry]
-    train: Sequence[Entry]
 
 
 def _notes(found: Survey) -> Iterator[str]:
@@ -149,7 +140,7 @@ def _data(train: str | dict[str, str], found: Survey) -> Iterator[Entry]:
         of_each = " of each class" if found.classes else ""
         yield Entry("validation", 0.2, f"a fifth{of_each} is held back, to judge the network by")
     yield _scale(found)
-    if not _is_classified(found) and _is_to_be_scaled(found):
+    if not is_classified(found) and _is_to_be_scaled(found):
         span = f"{found.target_low:.4g} to {found.target_high:.4g}"
         why = f"the network learns targets of mean 0, deviation 1; it answers in theirs, {span}"
         yield Entry("target_scale", "standard", why)
@@ -215,7 +206,7 @@ def _scale(found: Survey) -> Entry:
     low, high = float(found.low[scaled].min()), float(found.high[scaled].max())
     numbers = "inputs" if scaled.all() else "inputs that are numbers"
     span = f"{numbers} are from {low:.4g} to {high:.4g}"
-    if _is_image(found) and low >= 0 and high <= 255:
+    if is_image(found) and low >= 0 and high <= 255:
         if high <= 1:
             return Entry("scale", "none", f"{span}, as suits a network")
         divisor = 255 if high > 128 else ceil(high)
@@ -225,130 +216,3 @@ def _scale(found: Survey) -> Entry:
     if near and varied.size and varied.min() >= 0.2 and varied.max() <= 1.5:
         return Entry("scale", "none", f"{span}, as suits a network; or standard, minmax")
     return Entry("scale", "standard", f"{span}; each gets mean 0, deviation 1. Or minmax")
-
-
-# Network and training
-
-
-def _plan(found: Survey) -> _Plan:
-    return _for_classes(found) if _is_classified(found) else _for_numbers(found)
-
-
-def _is_classified(found: Survey) -> bool:
-    return found.classes is not None or found.are_shares
-
-
-def _for_classes(found: Survey) -> _Plan:
-    n = _trained_on(found)
-    batch = _batch(n)
-    output = {"type": "dense", "units": found.outputs, "activation": "softmax"}
-    network = [
-        *_body(found),
-        Entry("", output, "A unit a class; softmax makes shares of 1 of them."),
-    ]
-    tiny = found.samples < FEW
-    outputs = join_words(reversed(activations_of("cross_entropy")), "and")
-    train = [
-        Entry("eta", 0.5 if tiny else 0.1, "the learning rate η; smaller if the cost jumps about"),
-        Entry("epochs", _epochs(n, batch, _steps(found), EPOCHS), _length(n, batch)),
-        Entry("batch_size", batch, "samples a step"),
-        Entry("cost", "cross_entropy", f"for {outputs}; quadratic for any outputs"),
-        *_further(),
-        Entry("schedule", {"type": "cosine"}, "η falls to 0; also step, exponential", off=True),
-    ]
-    return _Plan(network, train)
-
-
-def _for_numbers(found: Survey) -> _Plan:
-    n = _trained_on(found)
-    batch = _batch(n)
-    steps = _steps(found) if _is_image(found) else STEPS_OF_NUMBERS
-    train = [
-        Entry("eta", ETA_OF_NUMBERS, "the learning rate η; smaller if the cost jumps about"),
-        Entry("epochs", _epochs(n, batch, steps, EPOCHS_OF_NUMBERS), _length(n, batch)),
-        Entry("batch_size", batch, "samples a step"),
-        Entry("cost", "quadratic", "½‖a − y‖², for numbers"),
-        Entry("schedule", {"type": "cosine"}, "η falls to 0, for finer steps in the end"),
-        *_further(),
-    ]
-    last = {"type": "dense", "units": found.outputs, "activation": "identity"}
-    return _Plan([*_body(found), Entry("", last, "A unit a target, any number.")], train)
-
-
-def _body(found: Survey) -> Iterator[Entry]:
-    """The layers before the output."""
-    shape = found.image or found.input_shape
-    if len(shape) == 3 and min(shape[1:]) >= SMALLEST_IMAGE:
-        yield from _convolutions(shape)
-        yield Entry(
-            "",
-            {"type": "dense", "units": 32, "activation": "tanh"},
-            "From here on all is one row of numbers.",
-        )
-        return
-    inputs = int(np.prod(shape))
-    units = 8 if found.samples < 200 else 16 if inputs <= 32 else 32 if inputs <= 256 else 64
-    hidden = {"type": "dense", "units": units, "activation": "tanh"}
-    why = "More units learn finer things, and learn by heart; more layers, what builds on them."
-    yield Entry("", hidden, why)
-    yield Entry("", {"type": "dense", "units": units, "activation": "relu"}, LAYERS, off=True)
-
-
-SMALLEST_IMAGE = 5
-LARGEST_LEFT = 14  # rows or columns, after the last pool layer
-
-
-def _convolutions(shape: Sequence[int]) -> Iterator[Entry]:
-    """Stages of conv and pool, until what is left is small enough for a dense layer."""
-    side, filters = max(shape[1:]), 8
-    for stage in range(6):
-        conv = {
-            "type": "conv",
-            "filters": filters,
-            "kernel": 3,
-            "padding": "same",
-            "activation": "relu",
-        }
-        why = "Filters of 3 x 3 pixels, moved over the image; padding: same keeps its size."
-        yield Entry("", conv, "" if stage else why)
-        yield Entry(
-            "", {"type": "maxpool", "size": 2}, "" if stage else "The largest of each 2 x 2."
-        )
-        side //= 2
-        if side < LARGEST_LEFT or min(shape[1:]) // 2 ** (stage + 2) < 1:
-            return
-        filters = min(2 * filters, 32)
-
-
-def _further() -> list[Entry]:
-    return [
-        Entry("momentum", 0.9, "keeps the step's direction; take a tenth of η with it", off=True),
-        Entry("weight_decay", 1e-4, "pulls weights towards 0, against learning by heart", off=True),
-    ]
-
-
-def _is_image(found: Survey) -> bool:
-    return found.image is not None or len(found.input_shape) > 1
-
-
-def _steps(found: Survey) -> int:
-    if not _is_image(found):
-        return STEPS
-    return STEPS_OF_IMAGES if found.low.size < LARGE_IMAGE else STEPS_OF_LARGE_IMAGES
-
-
-def _trained_on(found: Survey) -> int:
-    return found.samples if found.samples < FEW else ceil(0.8 * found.samples)
-
-
-def _batch(samples: int) -> int:
-    return samples if samples < FEW else 10 if samples < 2000 else 32
-
-
-def _epochs(samples: int, batch: int, steps: int, choices: Sequence[int]) -> int:
-    wanted = steps / ceil(samples / batch)
-    return next((epochs for epochs in choices if epochs >= wanted), choices[-1])
-
-
-def _length(samples: int, batch: int) -> str:
-    return f"times through the data, {count_of(ceil(samples / batch), 'step')} each"

@@ -271,6 +271,7 @@ class Draft(NamedTuple):
         files: those to be written beside it, by path: the schema for editors, a starter's data.
         facts: the data in a line; empty for a starter that holds them itself.
         target: the column that was chosen as a table's target, and why; empty where none was.
+        tried: the networks that were tried, and what they came to; empty where none were.
         notes: what its maker should look at.
     """
 
@@ -280,6 +281,7 @@ class Draft(NamedTuple):
     facts: str = ""
     target: str = ""
     notes: tuple[str, ...] = ()
+    tried: str = ""
 
 
 class Exported(NamedTuple):

@@ -53,6 +53,10 @@ StarterName = Annotated[
 ]
 List = Annotated[bool, typer.Option("--list", help="List the starters.")]
 Stdout = Annotated[bool, typer.Option("--stdout", help="Print the spec, write nothing.")]
+Quick = Annotated[
+    bool,
+    typer.Option("--quick", help="Try no networks on a table: propose one that is likely to suit."),
+]
 Overwrite = Annotated[bool, options.overwrite(what="files that are there")]
 
 
@@ -63,12 +67,14 @@ def init(
     target: Target = None,
     starter: StarterName = None,
     list_: List = False,
+    quick: Quick = False,
     stdout: Stdout = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Write a spec to start from: for your own data, or one of the starters.
 
-    Looks at a data file and writes a spec that trains on it at once.
+    Looks at a data file, tries a few networks on a table for some seconds, and writes a spec that
+    trains on it at once.
     Comments in it say why each value was chosen, and what else there could be.
     Beside it lies the schema by which editors complete and check it.
     """
@@ -77,14 +83,27 @@ def init(
     load_numpy()
     from nncli.app.init import STARTERS, draft
     from nncli.app.init import init as write
+    from nncli.core.text import count_of
     from nncli.render.pages.reports import init_report, starter_lines
-    from nncli.render.streams import results, write_bytes
+    from nncli.render.streams import messages, results, say, write_bytes
+
+    def on_trials(networks: int, samples: int) -> None:
+        count = count_of(samples, "sample")
+        say(messages(), f"trying {networks} networks on {count}; --quick leaves that out")
 
     screen = results()
     if list_ or not any((name, data, targets, target, starter)):
         lines = starter_lines(STARTERS)
     elif stdout:
-        made = draft(name, data=data, targets=targets, target=target or (), starter=starter)
+        made = draft(
+            name,
+            data=data,
+            targets=targets,
+            target=target or (),
+            starter=starter,
+            quick=quick,
+            on_trials=on_trials,
+        )
         write_bytes(made.text.encode())
         return
     else:
@@ -96,6 +115,8 @@ def init(
                 target=target or (),
                 starter=starter,
                 overwrite=overwrite,
+                quick=quick,
+                on_trials=on_trials,
             )
         )
     for line in lines:

@@ -210,7 +210,7 @@ def test_what_comes_by_standard_input_is_read_too(here: Path) -> None:
 
 def test_a_new_spec_replaces_no_data(here: Path, refused: Callable[..., str]) -> None:
     os.link(here / "table.csv", here / "table.yaml")
-    message = refused("init", "table", "--data", "table.csv", "--overwrite")
+    message = refused("init", "table", "--quick", "--data", "table.csv", "--overwrite")
     assert "table.yaml: is read by this command" in message
 
 

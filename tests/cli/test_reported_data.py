@@ -50,7 +50,7 @@ def test_images_with_channels_last_are_noted_wherever_a_conv_layer_meets_them(
         done = nncli(command[0], net, *command[1:])
         assert (done.status, done.err) == (0, note), command
     assert nncli("evaluate", "run").status == 0
-    done = nncli("init", "--data", "x.npy", "--targets", "y.npy", "--stdout")
+    done = nncli("init", "--quick", "--data", "x.npy", "--targets", "y.npy", "--stdout")
     assert "Careful: images are channels x rows x columns here" in done.out
     given = write(net_yaml="data: {train: t.csv, shape: [8, 8, 3]}\n" + CONV)
     assert nncli("summary", given).err.endswith("channels, write [3, rows, columns]\n")
@@ -102,7 +102,7 @@ def test_a_header_of_numbers(nncli: Run, write: Any) -> None:
     assert "taken for a header" not in done.err
     done = nncli("train", "net.yaml", "--out", "r", "--set", "network[0].units=3")
     assert done.err.splitlines()[1:] == [f"nncli: {note}false"]
-    done = nncli("init", "--data", "t.csv", "--stdout")
+    done = nncli("init", "--quick", "--data", "t.csv", "--stdout")
     assert "4 samples of 3 inputs, 2 classes" in done.out
     assert "was taken for a header" in done.out
 
@@ -123,7 +123,9 @@ def test_a_comma_at_the_end_of_each_row(nncli: Run, write: Any) -> None:
     left_out = "t.csv: left out column 4, empty and without a name"
     done = nncli("train", net, "--out", "run")
     assert (done.status, done.err) == (0, f"nncli: {left_out}\n")
-    assert f"# Careful: {left_out}.\n" in nncli("init", "--data", "t.csv", "--stdout").out
+    assert (
+        f"# Careful: {left_out}.\n" in nncli("init", "--quick", "--data", "t.csv", "--stdout").out
+    )
     assert nncli("predict", "run", "t.csv").status == 0
 
 
@@ -135,7 +137,7 @@ def test_labels_of_digits_and_letters(nncli: Run, write: Any) -> None:
         'classes: ["1", "2", "x"]; the same in row 5\n'
     )
     assert nncli("train", net).err == told
-    assert nncli("init", "--data", "t.csv", "--stdout").err == told
+    assert nncli("init", "--quick", "--data", "t.csv", "--stdout").err == told
     done = nncli("train", net, "--set", 'data.classes=["1", "2", "x"]', "--tables", "none")
     assert "data     6 samples of 2 inputs, 3 classes\n" in done.out
 
@@ -161,7 +163,7 @@ def test_labels_saved_as_floats(nncli: Run, write: Any) -> None:
     assert nncli("train", net).err == told + "(under data)\n"
     assert nncli("train", net, "--set", "data.classes=none").err == told + "(not none)\n"
     assert nncli("train", net, "--set", "data.classes=3", "--out", "r").status == 0
-    made = nncli("init", "net2", "--data", "x.npy", "--targets", "y.npy")
+    made = nncli("init", "net2", "--quick", "--data", "x.npy", "--targets", "y.npy")
     assert "12 samples of 2 inputs, 3 classes (0, 1, 2)" in made.out
     assert nncli("train", "net2.yaml").status == 0
 
@@ -182,7 +184,7 @@ def test_integers_beyond_those_of_floats(nncli: Run, write: Any) -> None:
         "class,9007199254740992,9007199254740993\n"
     )
     assert "2 classes (9007199254740992, 9007199254740993)" in " ".join(
-        nncli("init", "--data", "t.csv", "--stdout").out.replace("# ", "").split()
+        nncli("init", "--quick", "--data", "t.csv", "--stdout").out.replace("# ", "").split()
     )
 
 
@@ -258,7 +260,7 @@ def test_a_table_with_its_labels_first(nncli: Run, write: Any) -> None:
     pixels = rng.integers(0, 256, (60, 9))
     rows = [[i % 3, *row, 0] for i, row in enumerate(pixels.tolist())]
     write(t_csv="".join(",".join(map(str, row)) + "\n" for row in rows))
-    made = nncli("init", "--data", "t.csv", "--stdout")
+    made = nncli("init", "--quick", "--data", "t.csv", "--stdout")
     assert "60 samples of 9 inputs, 3 classes (0, 1, 2)" in made.out
     assert "target: 0" in made.out
     assert "the first column, as the last is always the same" in made.out
@@ -278,7 +280,7 @@ def test_cells_between_semicolons(nncli: Run, write: Any) -> None:
         ("a\ty\n1\t0\n2\t1\n", "tabs"),
     ):
         write(t_csv=text)
-        done = nncli("init", "--data", "t.csv", "--stdout")
+        done = nncli("init", "--quick", "--data", "t.csv", "--stdout")
         assert done.status == 0
         assert f"Careful: t.csv: its cells are separated by {by}." in (
             " ".join(done.out.replace("\n# ", " ").split())

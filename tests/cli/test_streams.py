@@ -134,7 +134,10 @@ SOUND = (
     *(("inspect-grad", "n", "--save", "s"), ("recorder", "keras")),
     *(("conv", "m", "1"), ("conv", "m", "1", "--format", "json")),
     *(("export", "r", "--to", x, "--overwrite") for x in ("pytorch", "onnx", "npz")),
-    *(("init", "new", "--data", "t", "--overwrite"), ("init", "--data", "t", "new", "--stdout")),
+    *(
+        ("init", "new", "--quick", "--data", "t", "--overwrite"),
+        ("init", "--quick", "--data", "t", "new", "--stdout"),
+    ),
 )
 WRONG = (
     *((RED,), ("train", f"--{RED}"), ("train", "--format", RED), ("train", RED), ("show", RED)),

@@ -61,8 +61,8 @@ SAMPLES_COMMANDS = [
     ["predict", "{run}", "-"],
     ["evaluate", "{run}", "--data", "{source}", "--targets", "{given}/y.npy"],
     ["evaluate", "{run}", "--data", "{source}"],
-    ["init", "--data", "{source}", "--stdout"],
-    ["init", "--data", "{source}", "--targets", "{given}/y.npy", "--stdout"],
+    ["init", "--quick", "--data", "{source}", "--stdout"],
+    ["init", "--quick", "--data", "{source}", "--targets", "{given}/y.npy", "--stdout"],
 ]
 MATRIX_COMMANDS = [
     ["conv", "{source}", "{filter}"],
@@ -186,7 +186,13 @@ OPTIONS = {
         "--quantities": [],
     },
     "compare": {"--format": ["json"]},
-    "init": {"--data": ["{given}/x.csv"], "--target": ["0"], "--starter": ["xor"], "--list": []},
+    "init": {
+        "--quick": [],
+        "--data": ["{given}/x.csv"],
+        "--target": ["0"],
+        "--starter": ["xor"],
+        "--list": [],
+    },
     "export": {
         "--to": ["pytorch", "safetensors", "npz"],
         "--output": ["{out}/n.py", "{out}/n.npz", "{out}/n.safetensors"],

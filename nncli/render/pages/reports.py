@@ -87,6 +87,8 @@ def init_report(draft: Draft) -> Iterator[str]:
         yield f"learns {draft.target}"
     for note in draft.notes:
         yield f"note  {note}"
+    if draft.tried:
+        yield f"tried {draft.tried}"
     yield f"wrote {', '.join(printable(path) for path in (draft.path, *draft.files))}"
     yield ""
     yield f"next: nncli train {shell_word(draft.path)}"
