@@ -33,7 +33,15 @@ ARROWS = {  # room: what it may import besides the standard library
         *{"nncli.app.summary_records", "nncli.app.sweep_records"},
     },
     "app": {
-        *{"numpy", "nncli.core", "nncli.app", "nncli.spec", "nncli.data", "nncli.training"},
+        *{
+            "numpy",
+            "optuna",
+            "nncli.core",
+            "nncli.app",
+            "nncli.spec",
+            "nncli.data",
+            "nncli.training",
+        },
         *{"nncli.inspection", "nncli.filtering", "nncli.exchange", "nncli.nn"},
     },
     "cli": {"typer", "nncli"},

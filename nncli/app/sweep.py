@@ -1,5 +1,6 @@
 """nncli.sweep: many trainings of one spec, and what is found in them."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -13,18 +14,23 @@ from nncli.app.sweep_records import SweepRecord, Trial
 from nncli.app.sweeping.journal import Journal, boot_id
 from nncli.app.sweeping.planned import PlannedTrial, planned_trials, spec_of
 from nncli.app.sweeping.processes import Processes
+from nncli.app.sweeping.rounds import Goal, Round, Rounds, ValueOf, halving_rounds
 from nncli.app.sweeping.runners import Futures, Runner, run_tasks
 from nncli.app.sweeping.trial import LASTING, Outcome, Task
 from nncli.core.errors import NncliError, RunError
-from nncli.core.text import count_of, printable
+from nncli.core.text import count_of, printable, quote
 from nncli.nn.parallel.blas import arithmetic, available_cores
 from nncli.spec import Spec
+from nncli.spec.sweep import MOST_VALUES, too_many
 from nncli.spec.trials import Plan, plan_from, read_plan
+from nncli.spec.words import suggestion
 from nncli.training.evaluate import Evaluation
 from nncli.training.run_files import is_run_folder
 
 SWEEPS, TRIALS = "sweeps", "trials"
-WITH_VALIDATION, WITHOUT = "validation_cost", "train_cost"
+WITH_VALIDATION, WITHOUT = "validation_cost", "train_cost_after"
+SAMPLERS = ("tpe",)
+SEED = ("seed",)
 
 OnTrial = Callable[[Trial], None]
 
@@ -34,19 +40,44 @@ class PlannedSweep(NamedTuple):
 
     Attributes:
         folder: where it is to be.
-        trials: each once, in the order of the plan.
+        trials: each once, in the order of the plan; none where a sampler proposes them.
+        halving: the best 1/halving of the settings are trained on; None: all are, to their end.
+        proposals: how many settings a sampler proposes; None: the plan names the trials.
     """
 
     plan: Plan
     folder: Path
     trials: tuple[PlannedTrial, ...]
+    halving: int | None = None
+    proposals: int | None = None
 
     def record(self) -> SweepRecord:
         """All of its trials, waiting."""
         metric = WITHOUT if self.plan.spec.data.validation is None else WITH_VALIDATION
         keys = tuple(key for key in self.plan.keys if key != "seed")
-        trials = tuple(Trial(t.id, t.set, t.seed, self.folder / TRIALS / t.id) for t in self.trials)
-        return SweepRecord(self.plan.spec.name, self.folder, metric, keys, trials)
+        trials = tuple(map(self.waiting, self.trials))
+        name, size = self.plan.spec.name, len(trials)
+        if self.proposals is not None:
+            seeds = {value.value for c in self.plan.choices() for value in c if value.key == SEED}
+            size = self.proposals * max(1, len(seeds))
+        return SweepRecord(name, self.folder, metric, keys, trials, size, self.halving)
+
+    def waiting(self, trial: PlannedTrial) -> Trial:
+        return Trial(trial.id, trial.set, trial.seed, self.folder / TRIALS / trial.id)
+
+    def rounds(self, value_of: ValueOf) -> Rounds:
+        """Which trials are trained when, by what came out before."""
+        if self.proposals is not None:
+            from nncli.app.sweeping.sampler import sampled_rounds
+
+            return sampled_rounds(self.plan, self.proposals, value_of)
+        if self.halving is not None:
+            return halving_rounds(self.trials, self.halving, value_of)
+        return iter([[Goal(trial) for trial in self.trials]])
+
+    def as_plain(self) -> dict[str, Any]:
+        """As plain data, from which `reopen_sweep` makes it again."""
+        return {**self.plan.as_plain(), "halving": self.halving, "proposals": self.proposals}
 
 
 def plan_sweep(
@@ -56,6 +87,9 @@ def plan_sweep(
     vary: Sequence[str] | Mapping[str, Any] = (),
     zip: Mapping[str, Any] | None = None,
     seeds: int | Sequence[int] | None = None,
+    halving: int | None = None,
+    sampler: str | None = None,
+    trials: int | None = None,
     out: str | Path | None = None,
 ) -> PlannedSweep:
     """The trials of a sweep, all of them checked; the arguments are those of `sweep`.
@@ -63,13 +97,24 @@ def plan_sweep(
     Raises:
         SpecError: the spec, or the sweep, or a value that it tries, is wrong.
     """
-    plan = read_plan(source, overrides, vary=vary, zip=zip, seeds=seeds)
+    if sampler is not None and sampler not in SAMPLERS:
+        raise NncliError(f"sampler: {suggestion(sampler, SAMPLERS)}, got {quote(sampler)}")
+    if halving is not None and (sampler is not None or halving < 2):
+        raise NncliError("halving: expected 2 or more, and no sampler besides")
+    if (sampler is None) != (trials is None):
+        raise NncliError("a sampler and its number of trials go together: sampler tpe, 50 trials")
+    plan = read_plan(source, overrides, vary=vary, zip=zip, seeds=seeds, draws=sampler is None)
     is_own_file = not isinstance(source, Spec) and plan.spec._file != Path(source)
     name = Path(str(source)).stem if is_own_file else plan.spec.name
     folder = Path(SWEEPS, name) if out is None else Path(out)
     if is_run_folder(folder):
         raise RunError(f"{printable(folder)}: is a run folder; --out DIR writes elsewhere")
-    return PlannedSweep(plan, folder, tuple(planned_trials(plan)))
+    if trials is not None:
+        planned = PlannedSweep(plan, folder, (), proposals=trials)
+        if not 0 < planned.record().size <= MOST_VALUES:
+            raise NncliError(f"trials: {too_many(planned.record().size)}")
+        return planned
+    return PlannedSweep(plan, folder, tuple(planned_trials(plan)), halving)
 
 
 def reopen_sweep(folder: str | Path) -> PlannedSweep:
@@ -85,11 +130,13 @@ def reopen_sweep(folder: str | Path) -> PlannedSweep:
     if not plans:
         raise RunError(f"{printable(folder)}: its journal names no trials; begin anew")
     try:
-        plan = plan_from(plans[-1]["plan"])
+        known = plans[-1]["plan"]
+        plan, halving, proposals = plan_from(known), known["halving"], known["proposals"]
     except (KeyError, TypeError, ValueError):
         why = "damaged: the plan in its journal is none"
         raise RunError(f"{printable(folder)}: {why}") from None
-    return PlannedSweep(plan, folder, tuple(planned_trials(plan)))
+    trials = () if proposals else tuple(planned_trials(plan))
+    return PlannedSweep(plan, folder, trials, halving, proposals)
 
 
 def sweep(
@@ -99,6 +146,9 @@ def sweep(
     vary: Sequence[str] | Mapping[str, Any] = (),
     zip: Mapping[str, Any] | None = None,
     seeds: int | Sequence[int] | None = None,
+    halving: int | None = None,
+    sampler: str | None = None,
+    trials: int | None = None,
     out: str | Path | None = None,
     jobs: int | None = None,
     executor: Executor | None = None,
@@ -120,6 +170,11 @@ def sweep(
         vary: more keys to vary: `{"train.eta": [0.1, 1]}`, or `["train.eta=0.1,1"]`.
         zip: values that are taken together, a list of as many by each key.
         seeds: how many seeds each setting is trained with, from 0 on; or which.
+        halving: successive halving: after a share of their epochs the best 1/halving of the
+            settings are trained on, for `halving` times as many epochs, and so forth.
+        sampler: "tpe" has Optuna choose the values, by what came out so far; it takes
+            `{log_uniform: [0.001, 1]}` without samples.
+        trials: how many settings a sampler proposes.
         out: the sweep's folder; None: sweeps/<name>.
         jobs: processes that train at once; None: as many as there are cores.
         executor: trains the trials instead of processes of our own.
@@ -136,10 +191,21 @@ def sweep(
     if isinstance(source, PlannedSweep):
         planned = source
     else:
-        planned = plan_sweep(source, overrides, vary=vary, zip=zip, seeds=seeds, out=out)
+        planned = plan_sweep(
+            source,
+            overrides,
+            vary=vary,
+            zip=zip,
+            seeds=seeds,
+            halving=halving,
+            sampler=sampler,
+            trials=trials,
+            out=out,
+        )
     jobs = jobs or available_cores()
     stop = should_stop or (lambda: False)
-    prepared = prepare(spec_of(planned.plan, planned.trials[0]))  # what is wrong is told at once
+    first = spec_of(planned.plan, planned.trials[0]) if planned.trials else planned.plan.spec
+    prepared = prepare(first)  # what is wrong is told at once
     journal = Journal(planned.folder)
     try:
         running = _Running(planned, journal, fail_fast, stop, on_trial)
@@ -149,8 +215,13 @@ def sweep(
             on_start(running.record())
         runner: Runner = Processes(jobs) if executor is None else Futures(executor, jobs)
         try:
-            for event in run_tasks(runner, running.tasks(), running.should_stop):
-                running.follow(event)
+            for goals in planned.rounds(running.value_of):
+                for event in run_tasks(runner, running.tasks(goals), running.should_stop):
+                    running.follow(event)
+                if running.should_stop():
+                    break
+            else:
+                running.is_complete = True
         finally:
             runner.close()
         return _tested(running.record(), planned, journal)
@@ -174,7 +245,9 @@ class _Running:
         self._fail_fast, self._stop = fail_fast, stop
         self._start, self._notes = start, list[str]()
         self._trials = {trial.id: trial for trial in start.trials}
-        self._has_failed = False
+        self._has_failed = self.is_complete = False
+        self._reached: dict[tuple[str, int | None], Mapping[str, Any]] = {}  # metrics at epochs
+        self._failed: dict[str, float] = {}  # trials, and up to which epoch they were to go
         self._take_up()
         versions = _versions()
         opened = [e for e in journal.events if e["event"] == "opened"]
@@ -182,7 +255,7 @@ class _Running:
             before = ", ".join(f"{k} {v}" for k, v in opened[-1].get("versions", {}).items())
             self.note(f"trials of this sweep were trained by {before}; the last bits may differ")
         journal.add("opened", versions=versions, boot=boot_id())
-        plan = planned.plan.as_plain()
+        plan = planned.as_plain()
         plans = [e for e in journal.events if e["event"] == "plan"]
         if not plans or plans[-1].get("plan") != plan:
             journal.add("plan", plan=plan)
@@ -193,56 +266,93 @@ class _Running:
         Nobody waited for the disk. Where the computer was started anew since, runs are looked at
         again, as those that were interrupted.
         """
-        others, boot, is_sure = set[str](), boot_id(), True
+        self._known = dict[str, dict[str, Any]]()  # how trials ended, also those of no plan yet
+        boot, is_sure = boot_id(), True
         for event in self._journal.events:
-            state = event["event"]
+            state, name, until = event["event"], event.get("id", ""), event.get("until")
             if state == "opened":
                 is_sure = event.get("boot") == boot
-            if state not in ("done", "failed"):
                 continue
-            trial = self._trials.get(event.get("id", ""))
-            if trial is None:
-                others.add(event.get("id", ""))
-            elif state == "done" and is_sure and is_run_folder(trial.folder):
-                self._trials[trial.id] = _taken(trial, event, "metrics", "seconds")
-            elif state == "failed" and event.get("cause") in LASTING and trial.state != "done":
-                self._trials[trial.id] = _taken(trial, event, "error", "cause", "seconds")
-        if others:
-            count = count_of(len(others), "trial")
+            if state == "failed" and event.get("cause") in LASTING:
+                self._failed[name] = until or math.inf
+            elif state == "stopped" and until is not None and event.get("metrics") and is_sure:
+                self._reached[name, until] = event["metrics"]
+            elif state != "done" or not is_sure:
+                continue
+            if name not in self._known or self._known[name]["event"] != "done":
+                self._known[name] = event
+        for trial in self._start.trials:
+            self._trials[trial.id] = self._as_known(trial)
+        others = len(self._known.keys() - self._trials.keys())
+        if others and self._planned.proposals is None:
+            count = count_of(others, "trial")
             self.note(f"{count} more in {printable(self._planned.folder)} are not of this plan")
+
+    def _as_known(self, trial: Trial) -> Trial:
+        event = self._known.get(trial.id)
+        if event is None or not (event["event"] == "failed" or is_run_folder(trial.folder)):
+            return trial
+        return _taken(trial, event, "metrics", "seconds", "error", "cause")
 
     def note(self, text: str) -> None:
         self._notes.append(text)
 
     def record(self) -> SweepRecord:
-        return replace(self._start, trials=tuple(self._trials.values()), notes=tuple(self._notes))
+        trials, notes = tuple(self._trials.values()), tuple(self._notes)
+        return replace(self._start, trials=trials, notes=notes, is_complete=self.is_complete)
 
     def should_stop(self) -> bool:
         return self._stop() or (self._fail_fast and self._has_failed)
 
-    def tasks(self) -> Iterator[Task]:
+    def tasks(self, goals: Round) -> Iterator[Task]:
+        """Those of a round that are not known yet."""
         spec = self._planned.plan.spec
-        for planned in self._planned.trials:
+        for planned, until in goals:
+            if planned.id not in self._trials:
+                self._trials[planned.id] = self._as_known(self._planned.waiting(planned))
             trial = self._trials[planned.id]
-            if trial.state == "waiting":
-                yield Task(planned.id, spec, planned.values, trial.folder)
+            if trial.id in self._failed and self._failed[trial.id] <= (until or math.inf):
+                continue
+            is_done = until is None and trial.state == "done"
+            if not is_done and (trial.id, until) not in self._reached:
+                yield Task(planned.id, spec, planned.values, trial.folder, until)
+
+    def value_of(self, goal: Goal) -> float | None:
+        """What a trial of a round that is over came to; None: it failed."""
+        trial, until = self._trials[goal.trial.id], goal.until
+        if until is None:
+            return self._start.value(trial)
+        metrics = self._reached.get((trial.id, until))
+        if metrics is None and trial.state == "done":  # by then it had come to its end
+            metrics = trial.metrics
+        return None if metrics is None else metrics[self._start.metric]
 
     def follow(self, event: Task | Outcome) -> None:
         """Takes down what happened."""
-        trial = self._trials[event.id]
+        before = self._trials[event.id]
         if isinstance(event, Task):
-            trial = replace(trial, state="running")
+            trial = before if before.state == "done" else replace(before, state="running")
             self._journal.add("started", id=trial.id, set=trial.set, seed=trial.seed)
         else:
-            known = {key: value for key, value in event._asdict().items() if value is not None}
-            state = known.pop("state")
-            trial = _taken(trial, {"event": state, **known}, *known)
-            self._has_failed |= state == "failed"
-            if state != "waiting":
-                self._journal.add(state, **known)
+            trial = self._ended(before, event)
         self._trials[trial.id] = trial
         if self._on_trial is not None:
             self._on_trial(trial)
+
+    def _ended(self, before: Trial, outcome: Outcome) -> Trial:
+        known = {key: value for key, value in outcome._asdict().items() if value is not None}
+        state = known.pop("state")
+        if state != "waiting":
+            self._journal.add(state, **known)
+        until = known.pop("until", None)
+        if state == "failed":
+            self._has_failed = True
+            self._failed[outcome.id] = until or math.inf
+        if state == "stopped" and until is not None and outcome.metrics is not None:
+            self._reached[outcome.id, until] = outcome.metrics
+        if before.state == "done":  # it was to be known what it came to on its way
+            return before
+        return _taken(before, {"event": state, **known}, *known)
 
 
 def _taken(trial: Trial, event: Mapping[str, Any], *keys: str) -> Trial:
@@ -262,9 +372,8 @@ def _versions() -> dict[str, str]:
 
 def _tested(record: SweepRecord, planned: PlannedSweep, journal: Journal) -> SweepRecord:
     """The record with the best trial measured on the test data, once all have come to an end."""
-    ended = record.count("done") + record.count("failed") == len(record.trials)
     best = record.best
-    if best is None or not ended or planned.plan.spec.data.test is None:
+    if best is None or not record.is_complete or planned.plan.spec.data.test is None:
         return record
     try:
         assessment = evaluate(best.folder).assessment

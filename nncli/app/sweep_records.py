@@ -28,8 +28,9 @@ class Trial:
     Attributes:
         id: the name of its run folder: a hash of what it computes.
         set: the values that it has, by key; its seed apart.
-        metrics: those of the epoch whose weights it uses, by the names of `Epoch`; empty before it
-            is done. `epochs` is how many it took.
+        metrics: those of the epoch whose weights it uses, by the names of `Epoch`; None before it
+            is done. `epochs` is how many it took. One that halving has stopped has those of its
+            last epoch.
         error: why it failed.
         cause: the kind of that: diverged, halted, killed, memory, spec, data, run, error.
         seconds: that it took.
@@ -50,13 +51,16 @@ class Group(NamedTuple):
     """The trials that differ by their seed alone.
 
     Attributes:
-        median, low, high: of the metric of those that are done; None where none is.
+        done: how many are done; where halving has stopped them all, how many were stopped.
+        epochs: after how many epochs it has stopped them; None: they are done.
+        median, low, high: of the metric of those; None where there are none.
         accuracy: the median of theirs; None where there are no classes.
     """
 
     set: Mapping[str, Any]
     trials: tuple[Trial, ...]
     done: int
+    epochs: int | None
     median: float | None
     low: float | None
     high: float | None
@@ -96,6 +100,9 @@ class SweepRecord:
         folder: where its run folders and its journal are.
         metric: what trials are ranked by, the less the better: never one of the test data.
         keys: that are varied, as they are written; without `seed`.
+        size: how many trials there are to be; fewer are in `trials` where a sampler proposes them.
+        halving: only the best 1/halving of the settings were trained on; None: all.
+        is_complete: whether all that was to be trained came to an end.
         test: the best trial on the test data, where there are some and all trials came to an end.
         notes: what is to be said of it.
     """
@@ -105,12 +112,18 @@ class SweepRecord:
     metric: str
     keys: tuple[str, ...]
     trials: tuple[Trial, ...]
+    size: int = 0
+    halving: int | None = None
+    is_complete: bool = False
     test: Evaluation | None = None
     notes: tuple[str, ...] = ()
 
     def value(self, trial: Trial) -> float | None:
-        """What a trial is ranked by."""
-        value = None if trial.state != "done" else (trial.metrics or {}).get(self.metric)
+        """What a trial is ranked by, once it is done."""
+        return self._finite(trial) if trial.state == "done" else None
+
+    def _finite(self, trial: Trial) -> float | None:
+        value = (trial.metrics or {}).get(self.metric)
         return value if value is not None and math.isfinite(value) else None
 
     def count(self, state: State) -> int:
@@ -118,20 +131,36 @@ class SweepRecord:
 
     @cached_property
     def ranking(self) -> tuple[Group, ...]:
-        """The settings, the one of the smallest median first; those of which none is done last."""
+        """The settings, the one of the smallest median first.
+
+        Then those that halving has stopped, the latest first; last those of which none came so far.
+        """
         groups: dict[str, list[Trial]] = {}
         for trial in self.trials:
             groups.setdefault(to_json(trial.set), []).append(trial)
         ranked = [self._group(trials) for trials in groups.values()]
-        return tuple(sorted(ranked, key=lambda g: math.inf if g.median is None else g.median))
+        return tuple(
+            sorted(
+                ranked,
+                key=lambda g: (
+                    g.epochs is not None,
+                    -(g.epochs or 0),
+                    math.inf if g.median is None else g.median,
+                ),
+            )
+        )
 
     def _group(self, trials: Sequence[Trial]) -> Group:
-        values = self._values(trials)
-        key = self.metric.replace("_cost", "_accuracy")
-        found = [(t.metrics or {}).get(key) for t in trials if self.value(t) is not None]
-        right = [accuracy for accuracy in found if accuracy is not None]
+        counted, epochs = [t for t in trials if self.value(t) is not None], None
+        if not counted:
+            stopped = [t for t in trials if t.state == "stopped" and self._finite(t) is not None]
+            epochs = max((t.metrics["epochs"] for t in stopped if t.metrics), default=None)
+            counted = [t for t in stopped if t.metrics and t.metrics["epochs"] == epochs]
+        values = [value for t in counted if (value := self._finite(t)) is not None]
+        key = "validation_accuracy" if self.metric == "validation_cost" else "train_accuracy"
+        right = [found for t in counted if (found := (t.metrics or {}).get(key)) is not None]
         accuracy = median(right) if right else None
-        own = trials[0].set, tuple(trials), len(values)
+        own = trials[0].set, tuple(trials), len(values), epochs
         if not values:
             return Group(*own, None, None, None, accuracy)
         return Group(*own, median(values), min(values), max(values), accuracy)
@@ -143,14 +172,16 @@ class SweepRecord:
     def best(self) -> Trial | None:
         """Of the setting that ranks first the trial with the smallest metric."""
         first = self.ranking[0] if self.ranking else None
-        if first is None or first.median is None:
+        if first is None or first.median is None or first.epochs is not None:
             return None
         done = [trial for trial in first.trials if self.value(trial) is not None]
         return min(done, key=lambda trial: self.value(trial) or 0.0)
 
     @cached_property
     def effects(self) -> tuple[Effect, ...]:
-        """The keys, that of the largest effect first."""
+        """The keys, that of the largest effect first; none where halving chose what is done."""
+        if self.halving is not None:
+            return ()
         found = (self._effect(key) for key in self.keys)
         return tuple(sorted(filter(None, found), key=lambda effect: -effect.span))
 
@@ -198,7 +229,7 @@ def _levels(key: str, trials: Sequence[Trial]) -> list[tuple[str, list[Trial]]]:
     parts = []
     for k in range(RANGES):
         part = ordered[k * len(ordered) // RANGES : (k + 1) * len(ordered) // RANGES]
-        label = f"{value_text(values[part[0]])} to {value_text(values[part[-1]])}"
+        label = f"{values[part[0]]:.3g} to {values[part[-1]]:.3g}"
         parts.append((label, [trial for text in part for trial in by_value[text]]))
     return parts
 

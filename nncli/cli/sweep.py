@@ -20,6 +20,10 @@ class SweepFormat(StrEnum):
     csv = "csv"
 
 
+class Sampler(StrEnum):
+    tpe = "tpe"
+
+
 Source = Annotated[
     Path | None,
     typer.Argument(
@@ -55,6 +59,29 @@ Resume = Annotated[
     ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="List the trials; train none.")]
+Halving = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=2,
+        max=100,
+        help="Train all for a share of their epochs, the best 1/N of the settings N times as long, "
+        "and so forth.",
+        show_default="off",
+    ),
+]
+SamplerOption = Annotated[
+    Sampler | None,
+    typer.Option(
+        "--sampler",
+        help="Have Optuna choose the values by what came out so far: "
+        "--vary train.eta={log_uniform: [0.01, 10]}",
+        show_default="all are tried",
+    ),
+]
+Trials = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="How many settings the sampler tries.")
+]
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first that fails.")]
 
 
@@ -68,6 +95,9 @@ def sweep(
     resume: Resume = None,
     dry_run: DryRun = False,
     fail_fast: FailFast = False,
+    halving: Halving = None,
+    sampler: SamplerOption = None,
+    trials: Trials = None,
     format: Annotated[
         SweepFormat, typer.Option("--format", help="What to print on standard output.")
     ] = SweepFormat.table,
@@ -79,7 +109,8 @@ def sweep(
     """
     if spec is None and resume is None:
         raise typer.BadParameter("name a SPEC to vary, or --resume SWEEP to go on with")
-    if resume is not None and (spec or vary or seeds or set_ or out):
+    chosen = (spec, vary, seeds, set_, out, halving, sampler, trials)
+    if resume is not None and any(option is not None for option in chosen):
         raise typer.BadParameter("--resume goes on with a sweep as it is; give no more than --jobs")
 
     from nncli.nn.parallel.blas import load_numpy
@@ -95,7 +126,16 @@ def sweep(
             planned = reopen_sweep(resume)
         else:
             assert spec is not None
-            planned = plan_sweep(spec, set_ or (), vary=vary or (), seeds=seeds, out=out)
+            planned = plan_sweep(
+                spec,
+                set_ or (),
+                vary=vary or (),
+                seeds=seeds,
+                halving=halving,
+                sampler=sampler,
+                trials=trials,
+                out=out,
+            )
     except KeyboardInterrupt:
         raise InterruptedTraining("interrupted; nothing was written") from None
     if dry_run:
@@ -148,8 +188,8 @@ def _end(record: "SweepRecord", *, fail_fast: bool) -> None:
     from nncli.render.pages.sweep import going_on
 
     failed, done = record.count("failed"), record.count("done")
-    of_all = count_of(len(record.trials), "trial")
-    if done + failed == len(record.trials):
+    of_all = count_of(record.size, "trial")
+    if record.is_complete:
         if not done:
             raise FailedCheck(f"none of {of_all} came to its end")
         return

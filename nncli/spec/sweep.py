@@ -11,6 +11,7 @@ follows in `nncli.spec.trials`.
 
 import math
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import PlainValidator, WithJsonSchema
@@ -42,11 +43,43 @@ Point = tuple[Entry, ...]
 Axis = tuple[Point, ...]
 
 
-def blocks_of(sweep: Mapping[str, Any], seed: int) -> Iterator[tuple[Axis, ...]]:
+class Span(NamedTuple):
+    """The numbers from `low` to `high` that a key may have.
+
+    Attributes:
+        is_log: whether as many are to be drawn from 1 to 10 as from 10 to 100.
+        whole: whether they are integers.
+    """
+
+    key: KeyPath
+    low: float
+    high: float
+    is_log: bool
+    whole: bool
+
+    def at(self, share: float) -> float:
+        """The number that has a share of all of them below it."""
+        top = self.high + 1 if self.whole else self.high
+        if self.is_log:
+            value = math.exp(math.log(self.low) + share * (math.log(top) - math.log(self.low)))
+        else:
+            value = self.low + share * (top - self.low)
+        return self.rounded(math.floor(value) if self.whole else value)
+
+    def rounded(self, value: float) -> float:
+        if not self.whole:
+            value = float(f"{value:.{DIGITS}g}")
+        return min(max(value, self.low), self.high)
+
+
+def blocks_of(
+    sweep: Mapping[str, Any], seed: int, *, draws: bool = True
+) -> Iterator[tuple[Axis, ...]]:
     """The axes of each block of a sweep in which `problems_in` has found nothing.
 
     Args:
         seed: what values are drawn from.
+        draws: whether any are; else the keys that are to be drawn have no axis.
     """
     shared = [_together(pairs, place) for pairs, place in _mappings(sweep.get("zip"), "zip")]
     seeds = sweep.get("seeds")
@@ -54,13 +87,25 @@ def blocks_of(sweep: Mapping[str, Any], seed: int) -> Iterator[tuple[Axis, ...]]
         numbers = range(seeds) if isinstance(seeds, int) else seeds
         shared.append(tuple((Entry(("seed",), number, ("seeds",)),) for number in numbers))
     for axes, place in _mappings(sweep.get("vary") or {}, "vary"):
-        own = [_axis(key, values, (*place, key), seed) for key, values in axes.items()]
+        own = [
+            _axis(key, values, (*place, key), seed)
+            for key, values in axes.items()
+            if draws or not is_draw(values)
+        ]
         yield (*own, *shared)
+
+
+def spans_of(sweep: Mapping[str, Any]) -> Iterator[tuple[Span, KeyPath]]:
+    """The keys that are to be drawn, and where each is written."""
+    for axes, place in _mappings(sweep.get("vary") or {}, "vary"):
+        for key, values in axes.items():
+            if is_draw(values):
+                yield span_of(key_path(key), values), (*place, key)
 
 
 def _axis(key: str, values: Any, place: KeyPath, seed: int) -> Axis:
     path = key_path(key)
-    if isinstance(values, dict) and is_draw(values):
+    if is_draw(values):
         return tuple((Entry(path, value, place),) for value in drawn(path, values, seed))
     several = listed(values)
     if several is None:
@@ -82,9 +127,15 @@ def key_path(key: str) -> KeyPath:
     return ("train", "eta", *path[2:]) if path[:2] == ("train", "η") else path
 
 
-def is_draw(values: Mapping[str, Any]) -> bool:
-    """Whether values are to be drawn; else it is one value that is a mapping."""
-    return any(word in values for word in (*DISTRIBUTIONS, "samples"))
+def is_draw(values: Any) -> bool:
+    """Whether values are to be drawn: a mapping may be one value, too."""
+    return isinstance(values, dict) and any(word in values for word in (*DISTRIBUTIONS, "samples"))
+
+
+def span_of(key: KeyPath, draw: Mapping[str, Any]) -> Span:
+    kind = next(word for word in DISTRIBUTIONS if word in draw)
+    low, high = draw[kind]
+    return Span(key, low, high, kind == "log_uniform", draw.get("integer", False))
 
 
 def drawn(key: KeyPath, draw: Mapping[str, Any], seed: int) -> list[float]:
@@ -92,19 +143,8 @@ def drawn(key: KeyPath, draw: Mapping[str, Any], seed: int) -> list[float]:
 
     They follow from the seed and the key alone, so that what else is varied does not change them.
     """
-    kind = next(word for word in DISTRIBUTIONS if word in draw)
-    low, high = draw[kind]
-    whole = draw.get("integer", False)
-    top = high + 1 if whole else high
-    values = []
-    for share in draw_uniform(seed, dotted(key), draw["samples"]):
-        if kind == "uniform":
-            value = low + share * (top - low)
-        else:
-            value = math.exp(math.log(low) + share * (math.log(top) - math.log(low)))
-        value = math.floor(value) if whole else float(f"{value:.{DIGITS}g}")
-        values.append(min(max(value, low), high))
-    return values
+    span = span_of(key, draw)
+    return [span.at(share) for share in draw_uniform(seed, dotted(key), draw["samples"])]
 
 
 def _mappings(value: Any, key: str) -> Iterator[tuple[Mapping[str, Any], KeyPath]]:
@@ -119,8 +159,14 @@ def _mappings(value: Any, key: str) -> Iterator[tuple[Mapping[str, Any], KeyPath
 # What is wrong in it
 
 
-def problems_in(sweep: Any, known: tuple[str, ...] = KEYS) -> Iterator[Problem]:
-    """What is wrong with a sweep by itself; whether the spec takes its values is told later."""
+def problems_in(
+    sweep: Any, known: tuple[str, ...] = KEYS, *, draws: bool = False
+) -> Iterator[Problem]:
+    """What is wrong with a sweep by itself; whether the spec takes its values is told later.
+
+    Args:
+        draws: whether values are to be drawn from it, so that it says how many.
+    """
     if not isinstance(sweep, dict):
         yield Problem((), f"expected a mapping of {', '.join(KEYS)}, got {describe(sweep)}")
         return
@@ -129,7 +175,8 @@ def problems_in(sweep: Any, known: tuple[str, ...] = KEYS) -> Iterator[Problem]:
             message = f"unknown key '{key}'{look_alikes(key)}; {suggestion(key, known)}"
             yield Problem((key,), message, at_key=True)
     keys: dict[KeyPath, str] = {}
-    for name, check in (("vary", _vary_problems), ("zip", _zip_problems)):
+    vary = partial(_vary_problems, draws=draws)
+    for name, check in (("vary", vary), ("zip", _zip_problems)):
         for block, place in _mappings(sweep.get(name), name):
             if not isinstance(block, dict):
                 message = f"expected keys with their values, {EXAMPLE}, got {describe(block)}"
@@ -152,18 +199,18 @@ def problems_in(sweep: Any, known: tuple[str, ...] = KEYS) -> Iterator[Problem]:
     yield from _seed_problems(sweep.get("seeds"), keys)
 
 
-def _vary_problems(block: dict[str, Any], place: KeyPath) -> Iterator[Problem]:
+def _vary_problems(block: dict[str, Any], place: KeyPath, *, draws: bool) -> Iterator[Problem]:
     for key, values in block.items():
         here = (*place, key)
-        if isinstance(values, dict) and is_draw(values):
-            yield from _draw_problems(values, here)
+        if is_draw(values):
+            yield from _draw_problems(values, here, draws=draws)
         elif listed(values) is not None and not values:
             yield Problem(here, "names no value; give one or more, as [0.1, 1]")
         elif listed(values) is not None and len(values) > MOST_VALUES:
             yield Problem(here, f"{len(values):,} values are too many; the most is {MOST_VALUES:,}")
 
 
-def _draw_problems(draw: dict[str, Any], place: KeyPath) -> Iterator[Problem]:
+def _draw_problems(draw: dict[str, Any], place: KeyPath, *, draws: bool) -> Iterator[Problem]:
     for key in draw:
         if key not in DRAW_KEYS:
             message = f"unknown key '{key}'; {suggestion(key, DRAW_KEYS)}"
@@ -173,7 +220,8 @@ def _draw_problems(draw: dict[str, Any], place: KeyPath) -> Iterator[Problem]:
         yield Problem(place, f"values are drawn by one of {A_DRAW}")
         return
     samples = draw.get("samples")
-    if not isinstance(samples, int) or isinstance(samples, bool) or not 0 < samples <= MOST_VALUES:
+    is_whole = isinstance(samples, int) and not isinstance(samples, bool)
+    if (draws or samples is not None) and not (is_whole and samples in range(1, MOST_VALUES + 1)):
         message = f"samples: expected how many values to draw, 1 to {MOST_VALUES:,}"
         got = "none" if samples is None else describe(samples)
         yield Problem((*place, "samples"), f"{message}, got {got}")

@@ -24,9 +24,11 @@ from nncli.spec.sweep import (
     KEYS,
     MOST_VALUES,
     Axis,
+    Span,
     blocks_of,
     key_path,
     problems_in,
+    spans_of,
     too_many,
 )
 from nncli.spec.words import KeyPath, dotted, utf8
@@ -44,6 +46,16 @@ Point = tuple[Value, ...]
 Choice = tuple[Value, ...]  # all values of a trial
 
 
+class Range(NamedTuple):
+    """Numbers that a sampler may choose from for a key, and where that is written."""
+
+    span: Span
+    where: str
+
+    def value(self, number: float) -> Value:
+        return Value(self.span.key, self.span.rounded(number), self.where)
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a sweep tries.
@@ -52,11 +64,13 @@ class Plan:
         spec: what the values are put into.
         blocks: of each its axes; its trials are their product.
         label: where it is written.
+        ranges: what a sampler chooses from besides one point of each axis; there is one block then.
     """
 
     spec: Spec
     blocks: tuple[tuple[tuple[Point, ...], ...], ...]
     label: str
+    ranges: tuple[Range, ...] = ()
 
     @property
     def size(self) -> int:
@@ -67,7 +81,8 @@ class Plan:
     def keys(self) -> tuple[str, ...]:
         """Those that are varied, in the order in which they are written."""
         points = (point for axes in self.blocks for axis in axes for point in axis)
-        return tuple(dict.fromkeys(dotted(value.key) for point in points for value in point))
+        keys = [dotted(value.key) for point in points for value in point]
+        return tuple(dict.fromkeys([*(dotted(each.span.key) for each in self.ranges), *keys]))
 
     def choices(self) -> Iterator[Choice]:
         """The values of each trial, in order: the last axis changes fastest."""
@@ -88,6 +103,7 @@ class Plan:
                 [[[[list(v.key), v.value] for v in point] for point in axis] for axis in axes]
                 for axes in self.blocks
             ],
+            "ranges": [each.span._asdict() for each in self.ranges],
         }
 
 
@@ -103,7 +119,8 @@ def plan_from(record: Mapping[str, Any]) -> Plan:
         )
         for axes in record["blocks"]
     )
-    return Plan(spec, blocks, label)
+    ranges = (Span(**{**span, "key": tuple(span["key"])}) for span in record["ranges"])
+    return Plan(spec, blocks, label, tuple(Range(span, label) for span in ranges))
 
 
 def read_plan(
@@ -113,6 +130,7 @@ def read_plan(
     vary: Sequence[str] | Mapping[str, Any] = (),
     zip: Mapping[str, Any] | None = None,
     seeds: int | Sequence[int] | None = None,
+    draws: bool = True,
 ) -> Plan:
     """The plan of a sweep.
 
@@ -123,6 +141,7 @@ def read_plan(
         vary: more to vary, in each block: `train.eta=0.1,0.3` each, or values by key. A key that
             the file varies too has these values.
         zip, seeds: in place of those of the file.
+        draws: whether values are drawn; else a sampler is to choose them.
 
     Raises:
         SpecError: the spec or the sweep is wrong, or there are no trials, or too many.
@@ -140,7 +159,7 @@ def read_plan(
     blocks = own.get("vary") or {}
     blocks = [blocks] if isinstance(blocks, dict) else list(blocks)
     own["vary"] = [_united(block, given) for block in blocks]
-    found = list(problems_in(own, ("spec", *KEYS)))
+    found = list(problems_in(own, ("spec", *KEYS), draws=draws))
     if found:
         raise SpecError([_line_of(problem, places) for problem in found])
     if not any(own["vary"]) and not own.get("zip") and own.get("seeds") is None:
@@ -150,9 +169,14 @@ def read_plan(
                 f"in the spec sweep: {{vary: {EXAMPLE}}}"
             ]
         )
-    where = SpecSource(label, at)
-    axes = [[_placed(axis, where, places) for axis in b] for b in blocks_of(own, spec.seed)]
-    plan = Plan(spec, tuple(map(tuple, axes)), label)
+    where = _Where(label, at, places)
+    read = blocks_of(own, spec.seed, draws=draws)
+    axes = [tuple(where.placed(axis) for axis in block) for block in read]
+    ranges = () if draws else [Range(span, where.of(span.key, at)) for span, at in spans_of(own)]
+    if not draws and len(axes) != 1:
+        message = f"a sampler chooses from one vary block, and there are {len(axes)}"
+        raise SpecError([f"{label}: {message}"])
+    plan = Plan(spec, tuple(axes), label, tuple(ranges))
     if not 0 < plan.size <= MOST_VALUES:
         raise SpecError([f"{label}: {too_many(plan.size)}"])
     return plan
@@ -247,19 +271,28 @@ def _united(block: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     return {**kept, **given}
 
 
-def _placed(axis: Axis, where: SpecSource, places: Mapping[KeyPath, str]) -> tuple[Point, ...]:
-    def of(key: KeyPath, written: KeyPath) -> str:
-        if key in places:
-            return places[key]
+class _Where(NamedTuple):
+    """Where values are written: in a file, of which `at` is the sweep, or in options."""
+
+    label: str
+    at: Node
+    options: Mapping[KeyPath, str]
+
+    def of(self, key: KeyPath, written: KeyPath) -> str:
+        if key in self.options:
+            return self.options[key]
         # A single block has no number in the file, and one in the list that was made of it.
         if written[:1] == ("vary",) and isinstance(
-            getattr(where.root.child("vary"), "value", None), dict
+            getattr(self.at.child("vary"), "value", None), dict
         ):
             written = ("vary", *written[2:])
-        place = where.place(written)
-        return f"{where.label}:{place.line}:{place.column}"
+        place = SpecSource(self.label, self.at).place(written)
+        return f"{self.label}:{place.line}:{place.column}"
 
-    return tuple(tuple(Value(e.key, e.value, of(e.key, e.written)) for e in p) for p in axis)
+    def placed(self, axis: Axis) -> tuple[Point, ...]:
+        return tuple(
+            tuple(Value(e.key, e.value, self.of(e.key, e.written)) for e in point) for point in axis
+        )
 
 
 def _lines(label: str, at: Node, found: list[Problem]) -> list[str]:

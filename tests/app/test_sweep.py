@@ -46,6 +46,16 @@ def events(folder: Path, kind: str) -> list[dict[str, Any]]:
     return [event for line in lines if (event := json.loads(line))["event"] == kind]
 
 
+def stopped_after(count: int) -> dict[str, Any]:
+    """Arguments of a sweep that is interrupted once so many trials have begun."""
+    begun: list[str] = []
+
+    def on_trial(trial: Trial) -> None:
+        begun.extend([trial.id] * (trial.state == "running"))
+
+    return {"on_trial": on_trial, "should_stop": lambda: len(begun) >= count}
+
+
 def results(record: SweepRecord) -> dict[str, Any]:
     return {
         trial.id: (trial.state, trial.set, trial.seed, trial.metrics) for trial in record.trials
@@ -75,7 +85,7 @@ def test_a_trial_is_the_training_that_its_spec_gives(grid: SweepRecord) -> None:
 
 
 def test_the_ranking_is_by_medians_over_seeds(grid: SweepRecord) -> None:
-    cost = {t.id: present(t.metrics)["train_cost"] for t in grid.trials}
+    cost = {t.id: present(t.metrics)["train_cost_after"] for t in grid.trials}
     wanted = sorted(
         median(cost[t.id] for t in grid.trials if tuple(t.set.values()) == values)
         for values in product(GRID["train.eta"], GRID["network[0].units"])
@@ -214,6 +224,59 @@ def test_a_sweep_in_a_file_and_in_a_spec(tmp_path: Path) -> None:
     assert present(api.load_spec(spec).sweep)["seeds"] == [7]
 
 
+def test_halving_trains_on_what_ranks_first_by_then(tmp_path: Path) -> None:
+    etas = [5, 0.1, 1, 9, 0.3, 3, 2, 0.5, 0.2]
+    overrides = ["train.epochs=9", "train.threads=1"]
+
+    def halved(**more: Any) -> SweepRecord:
+        return api.sweep(
+            XOR, overrides, vary={"train.eta": etas}, out=tmp_path / "s", executor=Here(), **more
+        )
+
+    alone = {eta: api.train(api.load_spec(XOR, [*overrides, f"train.eta={eta}"])) for eta in etas}
+    going, reached = set(etas), {}
+    for epochs in (1, 3, 9):
+        costs = {e: present(alone[e].history[epochs - 1].train_cost_after) for e in going}
+        reached.update({eta: (epochs, costs[eta]) for eta in going})
+        going = set(sorted(going, key=lambda eta: costs[eta])[: max(1, len(going) // 3)])
+    assert not halved(halving=3, jobs=1, **stopped_after(11)).is_complete  # and goes on
+    record = halved(halving=3)
+    assert record.is_complete
+    for trial in record.trials:
+        epochs, cost = reached[trial.set["train.eta"]]
+        metrics = present(trial.metrics)
+        assert (trial.state, metrics["epochs"]) == ("done" if epochs == 9 else "stopped", epochs)
+        assert metrics["train_cost_after"] == cost
+    assert {present(record.best).set["train.eta"]} == going
+    assert [group.epochs for group in record.ranking] == [None, *[3] * 2, *[1] * 6]
+    began = len(events(tmp_path / "s", "started"))
+    whole = halved()  # what was stopped goes on from its checkpoint
+    assert len(events(tmp_path / "s", "started")) == began + 8
+    for trial in whole.trials:
+        last = alone[trial.set["train.eta"]].history[-1]
+        assert present(trial.metrics)["train_cost"] == last.train_cost
+    kept = (tmp_path / "s/journal.jsonl").read_text().splitlines()
+    torn = [line for line in kept if '"until": 3' not in line]
+    (tmp_path / "s/journal.jsonl").write_text("".join(f"{line}\n" for line in torn))
+    assert halved(halving=3).best == record.best  # by the metrics in the run folders
+
+
+def test_a_sampler_proposes_the_same_whatever_was_interrupted(tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    vary = {"train.eta": {"log_uniform": [0.01, 10]}, "network[0].units": [2, 3]}
+
+    def sampled(name: str, **more: Any) -> SweepRecord:
+        more |= {"sampler": "tpe", "trials": 14, "seeds": 2, "out": tmp_path / name}
+        return api.sweep(XOR, SHORT, vary=vary, executor=Here(), **more)
+
+    whole = sampled("a")
+    assert whole.is_complete
+    assert whole.size == 28
+    assert len({trial.set["train.eta"] for trial in whole.trials}) >= 12
+    assert not sampled("b", jobs=1, **stopped_after(9)).is_complete
+    assert results(api.sweep(reopen_sweep(tmp_path / "b"), executor=Here())) == results(whole)
+
+
 @pytest.mark.parametrize(
     ("vary", "more", "told"),
     [
@@ -228,6 +291,7 @@ def test_a_sweep_in_a_file_and_in_a_spec(tmp_path: Path) -> None:
         (["train.eta={uniform: [1, 0], samples: 3}"], {}, ["the smaller first"]),
         ([], {"zip": {"train.eta": [1], "train.momentum": [0, 0.5]}}, ["train.momentum has 2"]),
         ({"train.eta": [1.0, *range(-400, 0)]}, {}, ["got -400", "more problems"]),
+        (["train.eta={uniform: [0, 1]}"], {}, ["samples: expected how many values", "got none"]),
     ],
 )
 def test_what_is_wrong_is_told_before_the_first_trial(

@@ -31,6 +31,7 @@ class PlannedTrial(NamedTuple):
     values: Choice
     set: dict[str, Any]
     seed: int
+    epochs: int
 
 
 def planned_trials(plan: Plan) -> list[PlannedTrial]:
@@ -43,9 +44,25 @@ def planned_trials(plan: Plan) -> list[PlannedTrial]:
     for choice, resolved in _resolved(plan, namer.of_file):
         name = namer.name(resolved)
         if name not in trials:
-            own = {dotted(v.key): v.value for v in choice if v.key != ("seed",)}
-            trials[name] = PlannedTrial(name, choice, own, resolved["seed"])
+            trials[name] = _planned(name, choice, resolved)
     return list(trials.values())
+
+
+class Planner:
+    """Makes the trials of a plan one by one, of values that are chosen as the sweep goes."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan, self._namer = plan, _Namer()
+
+    def trial(self, choice: Choice) -> PlannedTrial:
+        """Raises SpecError: the spec does not take the values."""
+        resolved = trial_spec(self._plan.spec, choice).with_paths(self._namer.of_file)
+        return _planned(self._namer.name(resolved), choice, resolved)
+
+
+def _planned(name: str, choice: Choice, resolved: Resolved) -> PlannedTrial:
+    own = {dotted(value.key): value.value for value in choice if value.key != ("seed",)}
+    return PlannedTrial(name, choice, own, resolved["seed"], resolved["train"]["epochs"])
 
 
 class _Namer:

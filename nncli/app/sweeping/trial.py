@@ -1,14 +1,14 @@
 """One training of a sweep, in whichever process: a task in, an outcome out."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
 from nncli.app.pipeline import prepare
 from nncli.app.records import Training
-from nncli.app.resume import resume
+from nncli.app.resume import reopen, resume
 from nncli.app.sources import load_data
 from nncli.app.sweep_records import State
 from nncli.app.train import train
@@ -26,7 +26,9 @@ from nncli.core.jsons import to_json
 from nncli.data import Data
 from nncli.spec import Spec
 from nncli.spec.trials import Choice, trial_spec
+from nncli.training.history import Epoch, Progress
 from nncli.training.run_files import is_run_folder
+from nncli.training.trainer import Trainer
 
 CAUSES: tuple[tuple[type[Exception], str], ...] = (
     (DivergedError, "diverged"),
@@ -39,21 +41,31 @@ CAUSES: tuple[tuple[type[Exception], str], ...] = (
 )
 PASSING = ("killed", "memory", "run")  # causes that may be gone the next time
 LASTING = ("diverged", "halted")  # those that are there each time
-EPOCH_METRICS = ("train_cost", "train_accuracy", "validation_cost", "validation_accuracy")
+EPOCH_METRICS = (
+    *("train_cost", "train_cost_after", "train_accuracy"),
+    *("validation_cost", "validation_accuracy"),
+)
 DATA_KEPT = 2  # data that a process keeps, as long as trials have them
 
 
 class Task(NamedTuple):
-    """A trial to train. `spec` is that of the sweep, into which `values` are put."""
+    """A trial to train. `spec` is that of the sweep, into which `values` are put.
+
+    It is trained up to the epoch `until`, or to its end.
+    """
 
     id: str
     spec: Spec
     values: Choice
     folder: Path
+    until: int | None = None
 
 
 class Outcome(NamedTuple):
-    """What became of a trial; its attributes are those of `nncli.app.sweep_records.Trial`."""
+    """What became of a task; its attributes are those of `nncli.app.sweep_records.Trial`.
+
+    A trial that came to the epoch `until` of its task has stopped, and has metrics.
+    """
 
     id: str
     state: State
@@ -61,6 +73,7 @@ class Outcome(NamedTuple):
     error: str | None = None
     cause: str | None = None
     seconds: float | None = None
+    until: int | None = None
 
 
 class DataCache:
@@ -92,38 +105,68 @@ def run_trial(task: Task, should_stop: Callable[[], bool] | None = None) -> Outc
     A run that is there already is gone on with, from its last checkpoint.
     """
     began = perf_counter()
+    outcome = _outcome(task, should_stop or (lambda: False))
+    return outcome._replace(seconds=perf_counter() - began, until=task.until)
 
-    def stop(*_: object) -> None:
-        if should_stop is not None and should_stop():
-            raise InterruptedTraining("interrupted")
 
+def _outcome(task: Task, should_stop: Callable[[], bool]) -> Outcome:
+    goal = _Goal(task.until, should_stop)
     try:
-        training = _train(task, stop)
+        training = _train(task, goal)
     except InterruptedTraining:
-        return Outcome(task.id, "stopped", seconds=perf_counter() - began)
+        last = goal.reached
+        return Outcome(task.id, "stopped", None if last is None else _metrics(last, last.epoch))
     except Exception as error:
         cause = next((word for kind, word in CAUSES if isinstance(error, kind)), "error")
         text = str(error) if isinstance(error, NncliError) else f"{type(error).__name__}: {error}"
         if isinstance(error, MemoryError):
             text = "out of memory"
-        return Outcome(task.id, "failed", None, text, cause, perf_counter() - began)
-    return Outcome(task.id, "done", metrics_of(training), seconds=perf_counter() - began)
+        return Outcome(task.id, "failed", None, text, cause)
+    assert training.used is not None
+    used = training.history[training.used.epoch - 1]
+    return Outcome(task.id, "done", _metrics(used, len(training.history)))
 
 
-def _train(task: Task, stop: Callable[..., None]) -> Training:
+class _Goal:
+    """Stops a training at an epoch, or where it is asked to; `reached` is that epoch."""
+
+    def __init__(self, until: int | None, should_stop: Callable[[], bool]) -> None:
+        self._until, self._should_stop = until, should_stop
+        self.reached: Epoch | None = None
+
+    def look_at(self, history: Sequence[Epoch]) -> None:
+        """Takes what a run has done already; raises InterruptedTraining where it went further."""
+        if self._until is not None and self._until <= len(history):
+            self.reached = history[self._until - 1]
+            if self._until < len(history):
+                raise InterruptedTraining("interrupted")
+
+    def on_event(self, event: Epoch | Progress, trainer: Trainer) -> None:
+        if isinstance(event, Epoch) and event.epoch == self._until and not trainer.is_done:
+            self.reached = event
+        if self.reached is not None or self._should_stop():
+            raise InterruptedTraining("interrupted")
+
+
+def _train(task: Task, goal: _Goal) -> Training:
     spec = trial_spec(task.spec, task.values)
     if is_run_folder(task.folder):
         try:
-            return resume(task.folder, on_event=stop)
+            run = reopen(task.folder)
         except (RunError, SpecError, DataError):
             pass  # it is damaged, or of another version: trained anew
+        else:
+            try:
+                goal.look_at(run.point.history)
+            except InterruptedTraining:
+                run.folder.close()
+                raise
+            return resume(run, on_event=goal.on_event)
     prepared = prepare(spec, data=_CACHE.of(spec))
-    return train(prepared, out=task.folder, overwrite=True, on_event=stop, durable=False)
+    return train(prepared, out=task.folder, overwrite=True, on_event=goal.on_event, durable=False)
 
 
-def metrics_of(training: Training) -> dict[str, Any]:
-    """The numbers of the epoch whose weights a run uses."""
-    assert training.used is not None
-    epoch = training.history[training.used.epoch - 1]
+def _metrics(epoch: Epoch, epochs: int) -> dict[str, Any]:
+    """The numbers of an epoch whose weights a run uses."""
     metrics: dict[str, Any] = {key: getattr(epoch, key) for key in EPOCH_METRICS}
-    return {**metrics, "epoch": epoch.epoch, "epochs": len(training.history)}
+    return {**metrics, "epoch": epoch.epoch, "epochs": epochs}

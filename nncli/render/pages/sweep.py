@@ -24,7 +24,7 @@ MOST_CAUSES = 10
 MOST_NAMED = 3  # trials that are named for a cause
 SHOWN_EVERY = 0.1  # seconds between two states of the live table
 LONGEST_VALUE = 24  # characters
-METRIC_WORDS = {"validation_cost": "validation cost", "train_cost": "training cost"}
+METRIC_WORDS = {"validation_cost": "validation cost", "train_cost_after": "training cost"}
 
 
 def setting_text(trial: Trial, *, seed: bool) -> str:
@@ -48,6 +48,7 @@ class SweepScreen:
         self.console = results(quiet=quiet)
         self._live: Live | None = None
         self._running: dict[str, Trial] = {}
+        self._states: dict[str, str] = {}  # of the trials that have ended
         self._counts = {"done": 0, "failed": 0, "stopped": 0}
         self._best: tuple[float, Trial] | None = None
         self._began, self._shown_at = monotonic(), 0.0
@@ -67,15 +68,15 @@ class SweepScreen:
 
     def on_start(self, record: SweepRecord) -> None:
         """Takes the sweep as it is before its first trial."""
-        self._record, self._total = record, len(record.trials)
+        self._record, self._total = record, record.size
         self._has_seeds = len({trial.seed for trial in record.trials}) > 1
         for trial in record.trials:
-            if trial.state == "done":
+            if trial.state in self._counts:
                 self._end(trial)
-        self._before = self._counts["done"]
+        self._before = self._ended
         began = f"{count_of(self._total, 'trial')} in {record.folder}"
         if self._before:
-            began += f", {self._before:,} of them done already"
+            began += f", {self._before:,} of them ended before"
         self.console.print(plain(began), soft_wrap=True)
         if self.console.is_terminal and not self.console.quiet:
             self._live = Live(console=self.console, auto_refresh=False, transient=True)
@@ -88,14 +89,19 @@ class SweepScreen:
         else:
             self._running.pop(trial.id, None)
             self._end(trial)
-            if self._live is None:
+            if self._live is None and trial.state != "waiting":
                 self.console.print(self._line(trial), soft_wrap=True)
         if self._live is not None and monotonic() - self._shown_at > SHOWN_EVERY:
             self._live.update(Group(*self._state()), refresh=True)
             self._shown_at = monotonic()
 
     def _end(self, trial: Trial) -> None:
-        self._counts[trial.state] = self._counts.get(trial.state, 0) + 1
+        if trial.state == "waiting":
+            return
+        if trial.id in self._states:
+            self._counts[self._states[trial.id]] -= 1
+        self._states[trial.id] = trial.state
+        self._counts[trial.state] += 1
         value = self._record.value(trial)
         if value is not None and (self._best is None or value < self._best[0]):
             self._best = (value, trial)
@@ -105,15 +111,20 @@ class SweepScreen:
         return self._counts["done"] + self._counts["failed"]
 
     def _line(self, trial: Trial) -> Text:
-        place = f"{self._ended:>{len(str(self._total))}}/{self._total}"
         what = setting_text(trial, seed=self._has_seeds)
+        if self._record.halving is None:
+            what = f"{self._ended:>{len(str(self._total))}}/{self._total}  {what}"
         took = "" if trial.seconds is None else f"  {duration(trial.seconds)}"
         if trial.state == "done":
             metric = METRIC_WORDS[self._record.metric]
-            return plain(f"{place}  {what}  {metric} {number(self._record.value(trial))}{took}")
+            return plain(f"{what}  {metric} {number(self._record.value(trial))}{took}")
         if trial.state == "failed":
-            return plain(f"{place}  {what}  failed: {first_line(trial.error)}")
-        return plain(f"{place}  {what}  stopped; its state is saved")
+            return plain(f"{what}  failed: {first_line(trial.error)}")
+        if trial.metrics is not None:
+            metric, epochs = self._record.metric, count_of(trial.metrics["epochs"], "epoch")
+            value = number(trial.metrics[metric])
+            return plain(f"{what}  {METRIC_WORDS[metric]} {value} after {epochs}{took}")
+        return plain(f"{what}  stopped; its state is saved")
 
     def _state(self) -> Iterator[Text | Facts]:
         """The lines that change."""
@@ -132,7 +143,7 @@ class SweepScreen:
             names = [setting_text(trial, seed=self._has_seeds) for trial in running[:4]]
             facts.append(("running", "; ".join(names)))
         now = self._ended - self._before
-        if now:
+        if now and self._record.halving is None:
             left = (monotonic() - self._began) / now * (self._total - self._ended)
             facts.append(("time left", f"about {duration(left)}"))
         yield Facts(facts)
@@ -177,6 +188,8 @@ class SweepPage:
         is_classified = any(group.accuracy is not None for group in settings)
         if is_classified:
             columns.append(Column("accuracy", rank=2))
+        if record.halving is not None:
+            columns.append(Column("epochs"))
         rows = []
         for k, group in enumerate(settings[:MOST_RANKED], 1):
             row = [str(k), *(self._value(group, key) for key in record.keys), number(group.median)]
@@ -185,6 +198,8 @@ class SweepPage:
                 row += [number(group.low), number(group.high), seeds]
             if is_classified:
                 row.append(percent(group.accuracy))
+            if record.halving is not None:
+                row.append("all" if group.epochs is None else str(group.epochs))
             rows.append(row)
         return Columns(columns, rows)
 
@@ -200,9 +215,11 @@ class SweepPage:
             words.append(
                 f"Ranked by the median of the {METRIC_WORDS[record.metric]} over the seeds."
             )
+        if record.halving is not None:
+            words.append("Settings that did worse than others were stopped before the last epoch.")
         if len(settings) > MOST_RANKED:
             words.append(f"The best {MOST_RANKED} of {len(settings):,} settings are shown.")
-        if record.metric == "train_cost":
+        if record.metric != "validation_cost":
             words.append(
                 "There are no validation data, so the cost of the training data decides: it says "
                 "nothing of new samples. data.validation: 0.2 holds some back."
@@ -281,6 +298,8 @@ def sweep_json(record: SweepRecord) -> str:
         "name": record.name,
         "folder": str(record.folder),
         "metric": record.metric,
+        "halving": record.halving,
+        "complete": record.is_complete,
         "best": None if best is None else best.id,
         "test": None if record.test is None else record.test._asdict(),
         "trials": [_trial(record, trial) for trial in record.trials],
@@ -289,6 +308,7 @@ def sweep_json(record: SweepRecord) -> str:
                 "set": group.set,
                 "trials": [trial.id for trial in group.trials],
                 "done": group.done,
+                "epochs": group.epochs,
                 "median": group.median,
                 "lowest": group.low,
                 "highest": group.high,
@@ -325,8 +345,8 @@ def _trial(record: SweepRecord, trial: Trial) -> dict[str, Any]:
 
 
 METRIC_COLUMNS = (
-    *("train_cost", "train_accuracy", "validation_cost", "validation_accuracy"),
-    *("epoch", "epochs"),
+    *("train_cost", "train_cost_after", "train_accuracy"),
+    *("validation_cost", "validation_accuracy", "epoch", "epochs"),
 )
 
 
