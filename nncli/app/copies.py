@@ -96,7 +96,11 @@ class Copies:
 
     def _network(self, spec: Spec) -> Network:
         layers = build_layers(spec, weight_files=self.weight_files)
-        network = build_network(spec, place_layers(spec, layers, self.prepared.data.input_shape))
+        network = build_network(
+            spec,
+            place_layers(spec, layers, self.prepared.data.input_shape),
+            self.prepared.data.preprocessing.class_weights,
+        )
         if spec.train.init_from is not None and self.weight_files:
             load_initial_weights(spec, network)
         return network

@@ -136,6 +136,8 @@ def _left_behind(run: OpenedRun) -> Iterator[str]:
             f"its inputs are {count_of(known.inputs, 'feature')} made of {known.width} columns, as "
             f"nncli show {printable(run.path)} tells; the file does not make them"
         )
+    if known.class_weights is not None:
+        yield "in training its cost was weighted by class; the cost that is written is not"
     if known.target_scaling is not None:
         yield (
             "its outputs are of scaled targets; target_offset and target_divisor in the run's "

@@ -15,7 +15,7 @@ spec's file has them, those of stages that do not depend on each other all at on
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -78,7 +78,8 @@ def prepare(spec: Spec, *, weight_files: bool = True, data: Data | None = None) 
         n = min(spec.train.batch_size, samples)
         layers = mistakes.of(lambda: place_layers(spec, unplaced, input_shape, n))
     if layers is not None and data is not None:
-        network = mistakes.of(lambda: build_network(spec, layers))
+        weights = data.preprocessing.class_weights
+        network = mistakes.of(lambda: build_network(spec, layers, weights))
     if network is not None and data is not None:
         mistakes.of(lambda: check_outputs(spec, network, data))
         mistakes.of(lambda: _check_batches(spec, network, len(data.train)))
@@ -189,8 +190,13 @@ def memory_of_machine() -> int:
 # 3. The network
 
 
-def build_network(spec: Spec, placed: tuple[Placed, ...]) -> Network:
+def build_network(
+    spec: Spec, placed: tuple[Placed, ...], class_weights: Sequence[float] | None = None
+) -> Network:
     """The network of placed layers, its weights given by them or drawn from the spec's seed.
+
+    Args:
+        class_weights: for training, see `Network`.
 
     Raises:
         SpecError: weights do not fit their layer, or the cost does not go with the last layer.
@@ -198,7 +204,10 @@ def build_network(spec: Spec, placed: tuple[Placed, ...]) -> Network:
     rng = np.random.default_rng(seed_of(spec.seed, Stream.WEIGHTS))
     with _located(spec):
         buffers = worker_pool.buffers_for(spec.train.threads)
-        return networks.fill_layers(placed, spec.train.cost, spec.dtype, rng, buffers)
+        network = networks.fill_layers(placed, spec.train.cost, spec.dtype, rng, buffers)
+    if class_weights is not None:
+        network.class_weights = np.array(class_weights)
+    return network
 
 
 def check_outputs(spec: Spec, network: Network, data: Data) -> None:

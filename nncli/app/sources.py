@@ -51,6 +51,7 @@ def load_data(spec: Spec) -> Data:
         target_scale=d.target_scale,
         shape=d.shape,
         has_one_output=has_one_output(spec),
+        class_weights=d.class_weights,
         dtype=np.dtype(spec.dtype),
         seed=seed_of(spec.seed, Stream.SPLIT),
     )

@@ -169,6 +169,7 @@ def take_again(file: TraceFile) -> Trace:
     placed = tuple(layer.placed for layer in trace.layers)
     buffers = buffers_for(facts.threads)
     network = zero_network(placed, trace.cost, trace.inputs.dtype, buffers)
+    network.class_weights = trace.class_weights
     optimizer = Optimizer(network, trace.links[:-1])
     _fill(network.views(network.parameters), trace, lambda layer, key: getattr(layer, key))
     for name in optimizer.state:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
 from nncli.core.text import count_of, quote_all
+from nncli.data.class_weights import ClassWeights, fit_class_weights
 from nncli.data.columns.choice import ColumnKeys
 from nncli.data.columns.kinds import Rule
 from nncli.data.columns.samples import featured, fitted_rules, notes_of_rules, told_features
@@ -37,6 +38,7 @@ def load(
     target_scale: Scale = "none",
     shape: tuple[int, int, int] | None = None,
     has_one_output: bool = False,
+    class_weights: ClassWeights = None,
     dtype: np.dtype[Any],
     seed: np.random.SeedSequence,
 ) -> Data:
@@ -44,6 +46,7 @@ def load(
 
     validation: a share of `train` to hold back (by class where there are classes), or a source.
     has_one_output: whether the network has, so that two classes are one target of 0 or 1.
+    class_weights: of the classes, or balanced over the training part.
     keys: what is said of a table's columns; what is not is found out from the whole of `train`.
     The scaling and the rules of columns are fitted on the training part, the list of classes on
     the whole of `train`.
@@ -103,21 +106,30 @@ def load(
     if held is not None:
         parts["validation"] = replace(whole, index=held)
     form = None if keys is None else keys.form
+    preprocessing = preprocessing_of(
+        samples,
+        encoding,
+        scaling,
+        outputs,
+        columns,
+        rules,
+        target_scaling,
+        form,
+        columns_reading,
+    )
+    with attribute_errors_to("train", train):
+        weights = fit_class_weights(
+            class_weights,
+            preprocessing.classes,
+            whole.targets[chosen] if class_weights == "balanced" else whole.targets,
+            samples.targets_origin.name,
+            preprocessing.reading,
+        )
     return Data(
         train=replace(whole, index=chosen),
         validation=parts.get("validation"),
         test=parts.get("test"),
-        preprocessing=preprocessing_of(
-            samples,
-            encoding,
-            scaling,
-            outputs,
-            columns,
-            rules,
-            target_scaling,
-            form,
-            columns_reading,
-        ),
+        preprocessing=preprocessing._replace(class_weights=weights),
         found=tuple(notes_of_rules(samples.inputs_origin.name, rules or ())),
     )
 

@@ -47,6 +47,7 @@ class Preprocessing(NamedTuple):
     target_scaling: that of the targets; None where the network has them as they are.
     form: how tables are written, where the spec said so.
     columns_reading: what several target columns of 0 and 1 are, which have no encoding.
+    class_weights: what the cost of a sample of each class was multiplied by in training.
     """
 
     input_shape: tuple[int, ...]
@@ -61,6 +62,7 @@ class Preprocessing(NamedTuple):
     target_scaling: Scaling | None = None
     form: Form | None = None
     columns_reading: Reading = "numbers"
+    class_weights: tuple[float, ...] | None = None
 
     @property
     def reading(self) -> Reading:
@@ -212,6 +214,8 @@ class Preprocessing(NamedTuple):
             plain["one_output"] = True
         if self.columns_reading != "numbers":
             plain["columns_reading"] = self.columns_reading
+        if self.class_weights is not None:
+            plain["class_weights"] = list(self.class_weights)
         if self.ignored:
             plain["ignored"] = list(self.ignored)
         if self.target_scaling is not None:
@@ -285,6 +289,7 @@ def preprocessing_from(plain: Mapping[str, Any]) -> Preprocessing:
         _scaling(plain, (outputs,), "target_") if "target_offset" in plain else None,
         _form(plain),
         _columns_reading(plain),
+        _class_weights(plain),
     )
 
 
@@ -295,6 +300,17 @@ def _form(plain: Mapping[str, Any]) -> Form | None:
     if separator not in (None, " ", *SEPARATORS) or decimal not in (None, ".", ","):
         raise _damaged("form", plain["form"], "a separator and a mark of decimals")
     return Form(separator, decimal)
+
+
+def _class_weights(plain: Mapping[str, Any]) -> tuple[float, ...] | None:
+    weights = plain.get("class_weights")
+    if weights is None:
+        return None
+    if not isinstance(weights, list) or not all(
+        isinstance(w, float | int) and 0 < w < math.inf for w in weights
+    ):
+        raise _damaged("class_weights", weights, "a list of numbers above 0")
+    return tuple(map(float, weights))
 
 
 def _columns_reading(plain: Mapping[str, Any]) -> Reading:

@@ -111,7 +111,7 @@ class Probe:
                 a, rest, y = (q[unit, sample] for q in (outputs, complements, self.step.targets_t))
                 h = COMPLEX_STEP * min(a, rest)
                 cost = textbook_cost(self.network, a + 1j * h, y.real, rest - 1j * h)
-                values.append(cost.imag / h)
+                values.append(weight_of(self.step, sample) * cost.imag / h)
         return np.array(values)
 
     def _at(self, layer: str, key: str, entry: Index) -> tuple[Array, Any, int]:
@@ -149,12 +149,18 @@ class Probe:
             piece = self.pieces[start + k]
             if piece is not None and (k > 0 or key != "a"):
                 yield from layer.evaluate_pieces(piece)
-        yield bind(np.subtract, step.last.a, step.targets_t, step.error)
+        yield from step.compare()
 
     def _sides(self, steps: float = 0.0) -> list[Array]:
         """The side of every kink that the network is on, see `LayerStep.piece`."""
         sides = (layer.piece(steps) for layer in self.kinked)
         return [side for side in sides if side is not None]
+
+
+def weight_of(step: Pass, sample: int) -> float:
+    """w_x of a sample; 1 where classes have no weights."""
+    weights = step.sample_weights
+    return 1.0 if weights is None else float(weights.values[sample].real)
 
 
 def pieces_of(trace: Trace) -> list[Array | None]:

@@ -95,13 +95,13 @@ class _Repetition:
             if piece is not None:
                 execute(layer.evaluate_pieces(piece))
             self._change(layer.a)
-        np.subtract(step.last.a, step.targets_t, step.error)
+        execute(step.compare())
 
     def _back(self) -> None:
-        step, cost = self.step, self.network.cost
-        if cost.error_is_delta:
+        step = self.step
+        if self.network.cost.error_is_delta:
             self._change(step.error)
-            step.last.upstream[...] = cost.upstream(step.last.z, step.targets_t, step.error)
+            step.fill_upstream()
         for layer in reversed(step.layers):
             self._change(layer.upstream)
             if not step.is_fused(layer):

@@ -30,6 +30,7 @@ class Network:
         buffers: makes the arrays of its steps, in the kind of memory that `parameters` are in.
         state: what layers keep from step to step and is no parameter, by name
             (`batchnorm1.running_mean`): only steps of a training change it.
+        class_weights: what C_x of a sample of each class is multiplied by in training; None: 1.
     """
 
     def __init__(
@@ -39,11 +40,13 @@ class Network:
         parameters: Array,
         buffers: AlignedBuffers | None = None,
         state: Mapping[str, Array] | None = None,
+        class_weights: Array | None = None,
     ) -> None:
         """state: None: as a training starts from it."""
         self.layers = layers
         self.cost = cost
         self.parameters = parameters
+        self.class_weights = class_weights
         self.buffers = buffers or AlignedBuffers()
         self.state = self._initial_state() if state is None else state
 
@@ -119,7 +122,8 @@ class Network:
             name: array.copy() if array.dtype.kind == "i" else array.astype(dtype)
             for name, array in self.state.items()
         }
-        return Network(self.layers, self.cost, self.parameters.astype(dtype), state=state)
+        parameters, weights = self.parameters.astype(dtype), self.class_weights
+        return Network(self.layers, self.cost, parameters, state=state, class_weights=weights)
 
 
 def build_network(

@@ -1,6 +1,7 @@
 """Forward and backward over some samples, each layer's part in its turn."""
 
 import math
+from collections.abc import Callable
 from itertools import chain, pairwise
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 from nncli.nn.arrays import Array, Operation, Operations, bind, execute
 from nncli.nn.layers import LayerStep, WeightedStep, Workspace
 from nncli.nn.network import Network, first_with_parameters, has_windows
+from nncli.nn.weighting import SampleWeights
 
 
 class LayerOperations(NamedTuple):
@@ -25,7 +27,9 @@ class Pass:
         inputs, targets: of its samples, as `Step` has them.
         layers: the layers' parts in forward order.
         last: the last of them.
-        error: a − y of the last layer, outputs x samples.
+        difference: a − y of the last layer, outputs x samples.
+        sample_weights: of its samples; None where classes have no weights, or in evaluation.
+        error: what goes back: a − y, times the weight of each sample where they have one.
         forward_operations, backward_operations, state_operations: what a step runs, in order.
         layer_operations: of each layer, those among them that are its own.
         total_cost: gives Σ_x C_x from the last forward pass; complex where the network is.
@@ -63,8 +67,23 @@ class Pass:
         assert isinstance(last, WeightedStep)
         self.last = last
         self._bind_upstreams()
-        self.total_cost = network.cost.total(last.z, self.targets_t, self.error)
+        self.difference, self.sample_weights = self.error, self._sample_weights()
+        if self.sample_weights is not None:
+            self.difference = self._like(self.error)
+        self.total_cost = self.cost_of(self.sample_weights)
         self._order_operations()
+
+    def _sample_weights(self) -> SampleWeights | None:
+        network = self.network
+        if network.class_weights is None or not self.is_training:
+            return None
+        values = network.buffers.zeros(self.targets_t.shape[1], network.dtype)
+        return SampleWeights(network.class_weights, self.targets_t, values)
+
+    def cost_of(self, weights: SampleWeights | None) -> Callable[[], complex]:
+        """Gives Σ_x w_x C_x from the last forward pass; who calls it has it to itself."""
+        cost, arrays = self.network.cost, (self.last.z, self.targets_t, self.difference)
+        return cost.total(*arrays) if weights is None else weights.total_cost(cost, *arrays)
 
     def _layer_steps(self, vectors: tuple[Array | None, ...]) -> list[LayerStep]:
         """The layers' parts, each reading what the one below writes."""
@@ -109,10 +128,24 @@ class Pass:
         self.forward_operations = [*chain.from_iterable(forward)]
         if self.first_input is not self.inputs_t:
             self.forward_operations.insert(0, bind(np.copyto, self.first_input, self.inputs_t))
-        self.forward_operations.append(bind(np.subtract, self.last.a, self.targets_t, self.error))
+        self.forward_operations += self.compare()
         self.backward_operations = [*chain.from_iterable(reversed(backward))]
         states = (layer.update_state() for layer in self.layers if self.is_training)
         self.state_operations = [*chain.from_iterable(states)]
+
+    def compare(
+        self, rows: slice = slice(None), weights: SampleWeights | None = None
+    ) -> Operations:
+        """What follows the last layer: its a − y and the error, or some rows of them.
+
+        weights: those to use in the place of the pass's own.
+        """
+        weights = weights or self.sample_weights
+        difference = self.difference[rows]
+        yield bind(np.subtract, self.last.a[rows], self.targets_t[rows], difference)
+        if weights is not None:
+            yield weights.fill
+            yield weights.weighing(difference, self.error[rows])
 
     def _backward(self, k: int, layer: LayerStep, first: int) -> Operations:
         if k >= first:
@@ -147,7 +180,11 @@ class Pass:
         first = first_with_parameters(self.network.layers)
         for layer in reversed(self.layers[: first + 1]):
             execute(layer.backward_input())
-        if self.network.cost.error_is_delta:
-            self.last.upstream[...] = self.network.cost.upstream(
-                self.last.z, self.targets_t, self.error
-            )
+        self.fill_upstream()
+
+    def fill_upstream(self) -> None:
+        """Fills ∂C_x/∂a of outputs whose δ comes from the cost."""
+        cost, weights = self.network.cost, self.sample_weights
+        if cost.error_is_delta:
+            upstream = cost.upstream(self.last.z, self.targets_t, self.difference)
+            self.last.upstream[...] = upstream if weights is None else upstream * weights.values

@@ -142,6 +142,18 @@ class Step:
         """a of the last layer, samples x outputs; of one pass a view."""
         return self.last.a.T
 
+    @property
+    def sample_weights(self) -> Array | None:
+        """w_x of each sample; None where classes have no weights."""
+        weights = [p.sample_weights.values for p in self.passes if p.sample_weights is not None]
+        return np.concatenate(weights) if weights else None
+
+    @property
+    def difference(self) -> Array | None:
+        """a − y, samples x outputs, before it is weighted; None where classes have no weights."""
+        parts = [p.difference.T for p in self.passes if p.sample_weights is not None]
+        return np.concatenate(parts) if parts else None
+
     def forward(self) -> float:
         """From `inputs` to the outputs and the error; returns C, the mean of C_x."""
         with np.errstate(all="ignore"):

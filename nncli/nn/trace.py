@@ -91,6 +91,9 @@ class Trace:
         cost: the row of the cost; cost_before, cost_after: C on these samples.
         inputs, targets: samples first, as the network took them (scaled, one-hot).
         layers: in forward order.
+        class_weights: of the classes; sample_weights: w_x, that of each sample's class, which its
+            C_x, ∂C_x/∂a and δ are multiplied by; difference: a − y of the outputs, before that.
+            None where classes have no weights.
     """
 
     name: str
@@ -104,6 +107,9 @@ class Trace:
     inputs: Array
     targets: Array
     layers: tuple[LayerTrace, ...]
+    class_weights: Array | None = None
+    sample_weights: Array | None = None
+    difference: Array | None = None
 
     def recorded_by_sample(self) -> list[dict[str, Array]]:
         """What the layers recorded, samples last, as `Step.replay_random` takes it."""
@@ -120,6 +126,7 @@ class Trace:
         """The network as it was before the step, made anew from the record."""
         placed = tuple(layer.placed for layer in self.layers)
         network = zero_network(placed, self.cost, self.inputs.dtype)
+        network.class_weights = self.class_weights
         views = network.views(network.parameters)
         for layer in self.layers:
             for key, view in views[layer.name].items():
@@ -225,6 +232,9 @@ class TraceRecorder:
             inputs=copy(step.inputs),
             targets=copy(step.targets),
             layers=tuple(layer.copy(copy) for layer in self._layers),
+            class_weights=step.network.class_weights,
+            sample_weights=step.sample_weights,
+            difference=step.difference,
         )
 
 

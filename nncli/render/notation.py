@@ -2,11 +2,14 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 from nncli.nn.activations import SATURATED
+from nncli.nn.arrays import Array
 from nncli.nn.layers import LAYERS
 from nncli.nn.links import GRADIENT, UPDATE, VELOCITY
 from nncli.nn.symbols import SYMBOLS
-from nncli.nn.trace import VELOCITIES
+from nncli.nn.trace import VELOCITIES, Trace
 
 
 class Quantity(NamedTuple):
@@ -80,3 +83,21 @@ LINK_SYMBOLS = {  # what the vectors and counters of an optimizer are called
 }
 
 SYMBOL = {quantity.key: quantity.symbol for quantity in (*MEASURES, *TERMS)}
+
+
+def error_words(trace: Trace, words: str) -> str:
+    """Words about the outputs' error a − y, which is w (a − y) where classes have weights."""
+    if trace.sample_weights is None:
+        return words
+    return words.replace("(a − y)", "a − y").replace("a − y", "w (a − y)")
+
+
+def weight_factors(trace: Trace) -> tuple[tuple[str, Array], tuple[str, Array]] | None:
+    """w and a − y, both samples x outputs; None where classes have no weights.
+
+    The weight of a sample stands at each of its outputs, as a factor of a Hadamard product.
+    """
+    if trace.sample_weights is None or trace.difference is None:
+        return None
+    weights = np.broadcast_to(trace.sample_weights[:, None], trace.difference.shape)
+    return ("w", weights), ("a − y", trace.difference)

@@ -3,6 +3,7 @@
 Target, classes and scale are kinds of value that only columns have.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -67,6 +68,19 @@ def _refuse_duplicates(items: Sequence[Any]) -> None:
         seen.add(item)
 
 
+def _class_weights(value: Any) -> dict[str, float] | str:
+    if isinstance(value, str):
+        if value != "balanced":
+            raise unknown_word(value, ("balanced", "a mapping from classes to numbers above 0"))
+        return value
+    if not isinstance(value, dict) or not value:
+        raise unexpected("balanced, or a mapping from classes to numbers above 0", value)
+    for name, weight in value.items():
+        if not is_number(weight) or not 0 < weight < math.inf:
+            raise unexpected("a number above 0", weight, (name,))
+    return {str(name): float(weight) for name, weight in value.items()}
+
+
 def _scale(value: Any) -> float | str:
     words = ("minmax", "standard", "none")
     if isinstance(value, str):
@@ -99,6 +113,19 @@ Classes = Annotated[
         {"type": "integer", "minimum": 2, "maximum": MOST_CLASSES},
         {**_DISTINCT, "items": {"type": "string"}, "minItems": 2},
         {"const": "none"},
+        NULL,
+    ),
+]
+ClassWeights = Annotated[
+    dict[str, float] | Literal["balanced"] | None,
+    PlainValidator(lambda value: None if value is None else _class_weights(value)),
+    any_of(
+        {"const": "balanced"},
+        {
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": {"type": "number", "exclusiveMinimum": 0},
+        },
         NULL,
     ),
 ]
@@ -173,6 +200,14 @@ class DataSpec(Model):
         description="How many classes there are, or their names; `none` where integers are plain "
         "numbers. By default found from the targets. A network of one unit takes two classes, and "
         "says 1 for the second.",
+    )
+    class_weights: ClassWeights = Field(
+        None,
+        description="What C_x of a sample of each class is multiplied by in training, and with it "
+        "its δ: balanced, n / (k n_c) for a class with n_c of the n samples, of k classes; or a "
+        "mapping from classes to numbers above 0, 1 where a class is not named. Costs that "
+        "are measured (validation, test, evaluate) are not weighted. By default none.",
+        examples=["balanced", {"rare": 5}],
     )
     header: values.Flag | None = Field(
         None, description="Whether a table's first line holds names. By default found out."

@@ -67,6 +67,8 @@ def untrained_cost(step: Step, train: SampleSet) -> float:
         farthest = np.einsum("ij,ij->i", train.targets, train.targets).argmax()
         y = train.targets[farthest, :, None].astype(np.float64)
         at_zero = step.network.cost.total(np.zeros_like(y), y, -y)().real
+        if (weights := step.network.class_weights) is not None:
+            at_zero *= float(weights.max())
     cost = max(sum(costs) / len(costs), at_zero)
     return cost if 0 < cost < math.inf else math.inf
 

@@ -27,6 +27,7 @@ FORMAT, VERSION = "nncli.trace-file/", 2
 OLDER = {"1"}  # versions that are read too: their checksum is of the arrays one by one
 SUFFIX = ".trace"
 NOT_ARRAYS = ("placed", "recorded", "optimizer")
+WEIGHTS = ("class_weights", "sample_weights", "difference")
 QUANTITIES = tuple(f.name for f in fields(LayerTrace) if f.name not in NOT_ARRAYS)
 DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 LONGEST_SPEC = 16 << 20  # characters
@@ -93,6 +94,9 @@ def size_of(trace: Trace) -> int:
 def _arrays(trace: Trace) -> Iterator[tuple[str, Array]]:
     yield "inputs", trace.inputs
     yield "targets", trace.targets
+    for key in WEIGHTS:
+        if (array := getattr(trace, key)) is not None:
+            yield key, array
     for name, scalar in trace.scalars.items():
         yield f"scalars.{name}", scalar
     for layer in trace.layers:
@@ -227,6 +231,7 @@ def restore_trace(
             inputs=arrays["inputs"],
             targets=arrays["targets"],
             layers=layers,
+            **{key: arrays.get(key) for key in WEIGHTS},
         )
         _check_shapes(trace, n)
     except DAMAGE as error:
@@ -265,6 +270,11 @@ def _check_shapes(trace: Trace, n: int) -> None:
     """Raises Malformed where an array has another shape than its layer gives it."""
     if not n or len(trace.inputs) != n or len(trace.targets) != n:
         raise Malformed("it has other samples than it says")
+    classes = max(2, trace.targets.shape[1])
+    shapes_of_weights = [(classes,), (n,), trace.targets.shape]
+    found = [None if (array := getattr(trace, key)) is None else array.shape for key in WEIGHTS]
+    if found not in ([None] * 3, shapes_of_weights):
+        raise Malformed("it has weights of other classes or samples")
     for layer in trace.layers:
         placed = layer.placed
         before, behind = (n, *placed.input_shape), (n, *placed.output_shape)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from nncli.nn.activations import ACTIVATIONS
@@ -12,10 +13,11 @@ from nncli.nn.layers import LAYERS, Dense
 from nncli.nn.links import Link
 from nncli.render.web.scripts import code
 from nncli.render.web.step import named_arrays
-from tests.browser.engine import ENGINE, assert_close, traced
+from tests.browser.engine import ENGINE, assert_close, named, traced
 from tests.browser.networks import random_setting
 from tests.inspection.traces import trace_of
 from tests.nn.cases import ALL_CASES, ENDINGS, Case, settle
+from tests.nn.test_class_weights import trace_of as weighted_trace
 
 Engine = Callable[..., Any]
 CHAINS: tuple[dict[str, Any], ...] = (
@@ -88,3 +90,14 @@ def test_no_row_is_missing(browser: Any) -> None:
     assert in_chains == {link.name for link in links()}
     assert costs == {row.activation or row.name for row in COSTS}
     assert made == {"every", *LAYERS}
+
+
+@pytest.mark.parametrize(
+    ("cost", "activation", "outputs"),
+    [("quadratic", "tanh", 3), ("cross_entropy", "softmax", 3), ("cross_entropy", "sigmoid", 1)],
+)
+def test_classes_with_weights(engine: Engine, cost: str, activation: str, outputs: int) -> None:
+    """Those of nncli are tested against PyTorch."""
+    trace = weighted_trace(cost, activation, outputs)
+    sizes = {name: max(1.0, float(np.abs(array).max())) for name, array in named(trace).items()}
+    assert_close(trace, {name: float(np.spacing(s)) for name, s in sizes.items()}, engine(trace))

@@ -134,6 +134,7 @@ data:
   test: null
   target: null
   classes: null
+  class_weights: null
   header: null
   separator: null
   decimal: null

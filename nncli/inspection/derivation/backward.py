@@ -72,9 +72,9 @@ def _elementwise(focus: Focus, layer: LayerTrace, again: str | None) -> Sigma:
     y = focus.of_sample(focus.trace.targets) if focus.is_last(layer) else None
     if fused:
         assert y is not None
-        given = ((f"a_{name}", float(a[j])), (f"y_{name}", float(y[j])))
+        given = (*_weighed(focus), (f"a_{name}", float(a[j])), (f"y_{name}", float(y[j])))
         wrongs = [("sign", -value), ("sigma_prime_twice", value * float(prime[j]))]
-        rule = "a − y"
+        rule = "a − y" if focus.weight is None else "w (a − y)"
     else:
         given = ((f"∂C/∂a_{name}", float(upstream[j])), (f"σ′(z_{name})", float(prime[j])))
         kind = "output" if focus.is_last(layer) else "hidden"
@@ -99,8 +99,13 @@ def _elementwise(focus: Focus, layer: LayerTrace, again: str | None) -> Sigma:
         fused=fused,
         a=a,
         y=y,
+        weight=focus.weight,
         ask=Ask("delta", place, rule, given, value, tuple(wrongs)),
     )
+
+
+def _weighed(focus: Focus) -> tuple[tuple[str, float], ...]:
+    return () if focus.weight is None else (("w", focus.weight),)
 
 
 def _units(focus: Focus, layer: LayerTrace) -> tuple[Excerpt, bool]:
@@ -144,8 +149,11 @@ def _softmax(focus: Focus, layer: LayerTrace) -> Iterator[Lesson]:
         ask=Ask("softmax", (k, j), rule, given, value, (("sign", -value), ("diagonal", 0.0))),
     )
     value = float(delta[j])
-    given = ((f"a_{j}", float(a[j])), (f"y_{j}", float(y[j])))
+    of_error = (*_weighed(focus), (f"a_{j}", float(a[j])), (f"y_{j}", float(y[j])))
     wrongs = (("sign", -value), ("diagonal", float(diagonal[j])))
+    rule, difference = "a − y: all else cancels", focus.trace.difference
+    if focus.weight is not None:
+        rule = "w (a − y): all else cancels"
     yield SoftmaxError(
         layer=layer,
         upstream=upstream,
@@ -156,7 +164,9 @@ def _softmax(focus: Focus, layer: LayerTrace) -> Iterator[Lesson]:
         diagonal=diagonal,
         missed=at_largest(diagonal - delta),
         units=units,
-        ask=Ask("delta", (j,), "a − y: all else cancels", given, value, wrongs),
+        weight=focus.weight,
+        difference=None if difference is None else focus.of_sample(difference),
+        ask=Ask("delta", (j,), rule, of_error, value, wrongs),
     )
 
 

@@ -43,9 +43,11 @@ def _use(lesson: Lesson) -> Use | None:
         case Sigma():
             assert lesson.ask is not None
             factors = tuple(value for _, value in lesson.ask.given)
-            return Use("fused" if lesson.fused else "sigma", lesson.of, factors, lesson.ask.value)
+            kind, value = "fused" if lesson.fused else "sigma", lesson.ask.value
+            is_weighted = lesson.fused and lesson.weight is not None
+            return Use(kind, lesson.of, factors, value, is_weighted=is_weighted)
         case SoftmaxError():
-            return Use("softmax", lesson.of)
+            return Use("softmax", lesson.of, is_weighted=lesson.weight is not None)
         case DenseBack():
             return Use("back", lesson.of)
         case ConvBack():

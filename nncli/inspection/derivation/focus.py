@@ -31,6 +31,12 @@ class Focus:
     def cost(self) -> Cost:
         return self.trace.cost
 
+    @property
+    def weight(self) -> float | None:
+        """That of the sample's class; None where classes have no weights."""
+        weights = self.trace.sample_weights
+        return None if weights is None else float(weights[self.at])
+
     def below(self, layer: LayerTrace) -> LayerTrace | None:
         """The layer that the input comes from."""
         k = self.position(layer)
@@ -43,7 +49,7 @@ class Focus:
         return layer is self.trace.layers[-1]
 
     def is_fused(self, layer: LayerTrace) -> bool:
-        """Whether the layer's δ is a − y."""
+        """Whether the layer's δ is a − y, or w (a − y) where classes have weights."""
         return self.is_last(layer) and self.cost.error_is_delta
 
     def unit(self, layer: LayerTrace) -> int:

@@ -259,16 +259,20 @@ def cost(focus: Focus) -> CostLesson:
     with np.errstate(all="ignore"):
         parts = trace.cost.definition(a, y, 1 - a)
         total = float(trace.cost.each(z[:, None], y[:, None], (a - y)[:, None])[0])
+    weight, weighed = focus.weight, tuple[tuple[str, float], ...]()
+    if weight is not None:
+        parts, total, weighed = weight * parts, weight * total, (("w", weight),)
     j = focus.unit(last)
     upstream = focus.of_sample(last.upstream)
     ask = None
     if not trace.cost.error_is_delta:
         value = float(upstream[j])
-        given = ((f"a_{j}", float(a[j])), (f"y_{j}", float(y[j])))
+        given = (*weighed, (f"a_{j}", float(a[j])), (f"y_{j}", float(y[j])))
         wrongs = (("sign", -value), ("missing_half", 2 * value), ("cost_itself", float(parts[j])))
-        ask = Ask(
-            "upstream", (j,), "a − y, the derivative of ½ (a − y)² by a", given, value, wrongs
-        )
+        rule = "a − y, the derivative of ½ (a − y)² by a"
+        if weighed:
+            rule = f"w times {rule}"
+        ask = Ask("upstream", (j,), rule, given, value, wrongs)
     return CostLesson(
         layer=last,
         trace=trace,
@@ -278,5 +282,6 @@ def cost(focus: Focus) -> CostLesson:
         upstream=upstream,
         cost_of_sample=total,
         units=largest(focus.of_sample(last.upstream), WHOLE_JACOBIAN, always=(j,)),
+        weight=weight,
         ask=ask,
     )

@@ -109,7 +109,10 @@ class NormForward(Lesson):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CostLesson(Lesson):
-    """C_x, what each output adds to it, and ∂C_x/∂a."""
+    """C_x, what each output adds to it, and ∂C_x/∂a.
+
+    weight: that of the sample's class, a factor of all of them; None where classes have none.
+    """
 
     trace: Trace
     a: Array
@@ -118,6 +121,7 @@ class CostLesson(Lesson):
     upstream: Array
     cost_of_sample: float
     units: Excerpt
+    weight: float | None = None
 
 
 # The error goes back
@@ -133,6 +137,7 @@ class Sigma(Lesson):
         shape: of the layer's output; the vectors are flat.
         fused: whether the step takes δ = a − y, because σ′ cancels.
         a, y: of an output layer's units.
+        weight: that of the sample's class, a factor of a − y; None where classes have none.
     """
 
     units: Excerpt
@@ -145,6 +150,7 @@ class Sigma(Lesson):
     fused: bool = False
     a: Array | None = None
     y: Array | None = None
+    weight: float | None = None
 
     @property
     def is_telling(self) -> bool:
@@ -165,7 +171,8 @@ class SoftmaxJacobian(Lesson):
 class SoftmaxError(Lesson):
     """∂C_x/∂a times the Jacobian is a − y.
 
-    `diagonal` is what its diagonal alone would give, most wrong at the class `missed`.
+    `diagonal` is what its diagonal alone would give, most wrong at the class `missed`. Where
+    classes have weights, it is w (a − y), of the `difference` a − y.
     """
 
     upstream: Array
@@ -176,6 +183,8 @@ class SoftmaxError(Lesson):
     diagonal: Array
     missed: int
     units: Excerpt
+    weight: float | None = None
+    difference: Array | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -376,12 +385,14 @@ class Use(NamedTuple):
     Attributes:
         what: word for the line: forward, σ, back, outer, ...
         result: the entry; `factors` the two numbers that make it, or all that are summed.
+        is_weighted: whether the weight of a class is among them.
     """
 
     what: str
     layer: LayerTrace
     factors: tuple[float, ...] = ()
     result: float | None = None
+    is_weighted: bool = False
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

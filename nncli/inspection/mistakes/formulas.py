@@ -48,10 +48,13 @@ def cost_upstream(cost: Cost, z: Array, a: Array, y: Array) -> Array:
         )
 
 
-def cost_mean(cost: Cost, z: Array, a: Array, y: Array) -> Array:
+def cost_mean(
+    cost: Cost, z: Array, a: Array, y: Array, sample_weights: Array | None = None
+) -> Array:
     """C, by the definition from a: what the outputs say, whatever z they came from."""
     with np.errstate(all="ignore"):
         terms = cost.definition(a.T, y.T, 1 - a.T)
+        terms = terms if sample_weights is None else sample_weights * terms
     return np.asarray(terms.sum() / len(a))
 
 

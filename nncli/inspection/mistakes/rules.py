@@ -174,8 +174,8 @@ def _cost_rules(trace: Trace) -> dict[str, Rule]:
         return v[f"{last}.z"], v[f"{last}.a"], v["targets"]
 
     return {
-        "cost": lambda v: f.cost_mean(trace.cost, *arrays(v)),
-        f"{last}.upstream": lambda v: f.cost_upstream(trace.cost, *arrays(v)),
+        "cost": lambda v: f.cost_mean(trace.cost, *arrays(v), trace.sample_weights),
+        f"{last}.upstream": lambda v: weighted(trace, f.cost_upstream(trace.cost, *arrays(v))),
     }
 
 
@@ -198,7 +198,7 @@ def _weighted_backward(layer: LayerTrace, trace: Trace) -> dict[str, Rule]:
 
     def delta(v: Values) -> Array:
         if layer is trace.layers[-1] and trace.cost.error_is_delta:
-            return v[f"{name}.a"] - v["targets"]
+            return weighted(trace, v[f"{name}.a"] - v["targets"])
         return v[f"{name}.upstream"] * v[f"{name}.sigma_prime"]
 
     def weight_gradient(v: Values) -> Array:
@@ -212,6 +212,12 @@ def _weighted_backward(layer: LayerTrace, trace: Trace) -> dict[str, Rule]:
     if layer.bias is not None:
         rules[f"{name}.bias_gradient"] = lambda v: f.bias_gradient(v[f"{name}.delta"])
     return {**rules, f"{name}.downstream": downstream}
+
+
+def weighted(trace: Trace, error: Array) -> Array:
+    """What is of each sample, times the weight of its class."""
+    weights = trace.sample_weights
+    return error if weights is None else weights[:, None] * error
 
 
 def to_input(layer: LayerTrace, function: Callable[[Array, Array], Array]) -> dict[str, Rule]:

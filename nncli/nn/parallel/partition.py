@@ -14,6 +14,7 @@ from nncli.nn.optimizers import Optimizer
 from nncli.nn.parallel.process_worker import can_fork
 from nncli.nn.parallel.worker_pool import SMALLEST_SHARE, WorkerBarrier, WorkerPool
 from nncli.nn.passes import Pass
+from nncli.nn.weighting import SampleWeights
 
 
 class Partition(Protocol):
@@ -220,7 +221,8 @@ class WorkerPart:
     ) -> None:
         self.whole, self.k, self.count = whole, k, count
         self.wait = bind(barrier.wait, k)
-        self.total_cost = whole.network.cost.total(whole.last.z, whole.targets_t, whole.error)
+        self.weights = self._weights()
+        self.total_cost = whole.cost_of(self.weights)
         layers = [layer for layer in whole.layers if isinstance(layer, DenseStep)]
         # A flatten layer is a view; of any other kind there would be work left undone.
         assert all(
@@ -238,6 +240,14 @@ class WorkerPart:
             for stage in optimizer.stages([*self._entries()], k, count):
                 self.update_operations += [self.wait, *stage]
 
+    def _weights(self) -> SampleWeights | None:
+        """The first worker fills those that the step shows, the others some of their own."""
+        weights = self.whole.sample_weights
+        if weights is None or self.k == 0:
+            return weights
+        values = np.zeros_like(weights.values)
+        return SampleWeights(weights.by_class, weights.targets_t, values)
+
     def _inputs(self, layer: DenseStep) -> slice:
         return even_slices(len(layer.input), self.count)[self.k]
 
@@ -252,8 +262,7 @@ class WorkerPart:
             yield self.wait
             if len(shard.z):
                 yield from shard.forward()
-        whole = self.whole
-        yield bind(np.subtract, last.a, whole.targets_t[last.units], whole.error[last.units])
+        yield from self.whole.compare(last.units, self.weights)
         yield self.wait
 
     def _backward(self) -> Operations:

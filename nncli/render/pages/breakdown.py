@@ -26,7 +26,7 @@ from nncli.render.document import (
     Paragraph,
     rounding_note,
 )
-from nncli.render.notation import TERMS
+from nncli.render.notation import TERMS, error_words
 from nncli.render.pages.brief import verdict_words
 from nncli.render.pages.excerpt import (
     excerpt_backward,
@@ -186,7 +186,8 @@ def backward(trace: Trace, layer: LayerTrace, choices: Choices) -> Iterator[Bloc
 def error_source(trace: Trace, layer: LayerTrace) -> str:
     position = [other.name for other in trace.layers].index(layer.name)
     if position == len(trace.layers) - 1:
-        return "δ = a − y" if trace.cost.error_is_delta else "∂C/∂a = a − y"
+        fused = trace.cost.error_is_delta
+        return error_words(trace, "δ = a − y" if fused else "∂C/∂a = a − y")
     above = trace.layers[position + 1]
     return page_of(above).error_source_below(above.name)
 
@@ -220,6 +221,7 @@ def trace_record(inspection: Inspection, why: Why | None = None) -> dict[str, An
         },
         "inputs": trace.inputs.tolist(),
         "targets": trace.targets.tolist(),
+        **_weights(trace),
         "layers": [_layer(layer) for layer in trace.layers],
         "overflow": None if inspection.overflow is None else inspection.overflow._asdict(),
         "check": None if inspection.check is None else _check(inspection.check),
@@ -235,10 +237,19 @@ def trace_record(inspection: Inspection, why: Why | None = None) -> dict[str, An
     return record
 
 
+def _weights(trace: Trace) -> dict[str, Any]:
+    """Those of the classes and of the samples; nothing where classes have none."""
+    arrays = {key: getattr(trace, key) for key in ("class_weights", "sample_weights")}
+    return {key: array.tolist() for key, array in arrays.items() if array is not None}
+
+
 def trace_arrays(trace: Trace) -> dict[str, Array]:
     """Every array of the trace; those of a layer are named layer.quantity."""
     arrays = {"inputs": trace.inputs, "targets": trace.targets, "samples": np.array(trace.samples)}
     arrays["cost"] = np.array([trace.cost_before, trace.cost_after])
+    for key in ("class_weights", "sample_weights"):
+        if (array := getattr(trace, key)) is not None:
+            arrays[key] = array
     for layer in trace.layers:
         for term in TERMS:
             array = layer.quantity(term.key)

@@ -150,10 +150,19 @@ def _backward(made: WrittenStep, layers: Sequence[WrittenLayer], extent: Extent)
                 arrays["delta" if fused else "upstream"],
             )
             terms = [(symbols["a"], arrays["a"]), (symbols["y"], made.targets), error]
-            is_plain = made.cost_factor == 1 and (
-                len(made.trace.samples) == 1 or not made.convention.error_is_mean
+            is_weighted = made.trace.sample_weights is not None
+            is_plain = (
+                made.cost_factor == 1
+                and not is_weighted
+                and (len(made.trace.samples) == 1 or not made.convention.error_is_mean)
             )
             yield from equations(terms, "−=" if is_plain else "−→", extent)
+            if made.trace.sample_weights is not None:
+                weights = ", ".join(f"{w:g}" for w in made.trace.sample_weights.tolist())
+                yield Paragraph(
+                    "The error of each sample is multiplied by the weight of its class besides: "
+                    f"{weights}."
+                )
         if not fused:
             if is_last:
                 yield Paragraph(f"{w.formulas['delta']}:")

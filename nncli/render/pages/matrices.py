@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from nncli.core.text import count_of
+from nncli.nn.arrays import Array
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.document import (
     Block,
@@ -13,7 +14,7 @@ from nncli.render.document import (
     equations,
     rounding_note,
 )
-from nncli.render.notation import SYMBOL
+from nncli.render.notation import SYMBOL, weight_factors
 from nncli.render.text import Extent, number
 
 WEIGHTS: tuple[Leading, ...] = (("filter", None), ("channel", None))
@@ -49,12 +50,24 @@ def hadamard(trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]
     """δ = ∂C/∂a ⊙ σ′(z); or δ = a − y where the cost gives it directly."""
     assert layer.delta is not None
     if layer is trace.layers[-1] and trace.cost.error_is_delta:
-        terms = [("a", layer.a), ("y", trace.targets), ("δ", layer.delta)]
-        yield from equations(terms, "−=", extent)
+        yield from weighted_error(trace, ("δ", layer.delta), extent)
         return
+    if layer is trace.layers[-1] and trace.sample_weights is not None:
+        yield from weighted_error(trace, (SYMBOL["upstream"], layer.upstream), extent)
     assert layer.sigma_prime is not None
     terms = [(SYMBOL[k], getattr(layer, k)) for k in ("upstream", "sigma_prime", "delta")]
     yield from equations(terms, "⊙=", extent, units(trace))
+
+
+def weighted_error(trace: Trace, error: tuple[str, Array], extent: Extent) -> Iterator[Block]:
+    """What a − y of the outputs is; and where classes have weights, what w ⊙ (a − y) is."""
+    last, factors = trace.layers[-1], weight_factors(trace)
+    outputs = [("a", last.a), ("y", trace.targets)]
+    if factors is None:
+        yield from equations([*outputs, error], "−=", extent)
+        return
+    yield from equations([*outputs, factors[1]], "−=", extent)
+    yield from equations([*factors, error], "⊙=", extent)
 
 
 def gradients(layer: LayerTrace, extent: Extent) -> Iterator[Block]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.document import Block, Grid, Paragraph
+from nncli.render.notation import error_words
 from nncli.render.pages.kinds import page_of
 from nncli.render.pages.kinds.base import Row
 from nncli.render.text import shape
@@ -51,8 +52,21 @@ def _backward(trace: Trace, layer: LayerTrace) -> Iterator[Row]:
     fused = is_last and trace.cost.error_is_delta
     if is_last and not fused:
         outputs = shape(layer.placed.output_shape)
-        yield Row("∂C/∂a = a − y", f"{NO_PRODUCT}: a difference", outputs, "upstream")
-    yield from page_of(layer).backward_products(layer, fused=fused)
+        yield error_row(trace, "∂C/∂a = a − y", f"{NO_PRODUCT}: a difference", outputs, "upstream")
+    for row in page_of(layer).backward_products(layer, fused=fused):
+        if fused and row.line == FUSED_LINE:
+            row = error_row(trace, *row)
+        yield row
+
+
+FUSED_LINE = "δ = a − y"
+
+
+def error_row(trace: Trace, line: str, product: str, shapes: str, result: str) -> Row:
+    """The line of the outputs' error: where classes have weights, that is a Hadamard product."""
+    if trace.sample_weights is not None:
+        product, shapes = "Hadamard product", f"{shapes} ⊙ {shapes}"
+    return Row(error_words(trace, line), product, shapes, result)
 
 
 def update_lines(layers: Sequence[LayerTrace]) -> list[Named]:

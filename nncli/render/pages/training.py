@@ -28,6 +28,8 @@ from nncli.training.history import Divergence, Epoch, History, divergence_record
 from nncli.training.history import Progress as StepProgress
 from nncli.training.run_reader import ResumePoint
 
+MOST_WEIGHTS = 8  # of classes, that are named
+
 
 class Tables(NamedTuple):
     """When a training shows its per-layer table.
@@ -210,12 +212,24 @@ def facts(prepared: Prepared) -> list[tuple[str, str]]:
     return [
         ("data", samples),
         *([("test", test)] if test else []),
-        ("cost", t.cost),
+        ("cost", cost_words(prepared)),
         (OPTIMIZERS[t.optimizer.type].title, ", ".join(steps)),
         ("length", f"{count_of(t.epochs, 'epoch')} in mini-batches of {batch:,}"),
         ("numbers", f"{spec.dtype}, seed {spec.seed}"),
         *([("start", origins(prepared.initial))] if prepared.initial else []),
     ]
+
+
+def cost_words(prepared: Prepared) -> str:
+    """The cost; and what each class weighs in it, where they have weights."""
+    cost, weights = prepared.spec.train.cost, prepared.data.preprocessing.class_weights
+    if weights is None:
+        return cost
+    named = zip(map(printable, prepared.data.classes or ()), weights, strict=True)
+    each = [f"{name} {number(weight, 4)}" for name, weight in named]
+    more = ", …" if len(each) > MOST_WEIGHTS else ""
+    weighed = ", ".join(each[:MOST_WEIGHTS])
+    return f"{cost}, weighted by class in training alone: {weighed}{more}"
 
 
 def origins(initial: InitialWeights) -> str:

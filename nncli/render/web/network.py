@@ -33,7 +33,11 @@ def network_data(trace: Trace) -> dict[str, Any]:
     return {
         "dtype": str(trace.inputs.dtype),
         "eta": trace.eta,
-        "cost": {"name": trace.cost.name, "fused": trace.cost.error_is_delta},
+        "cost": {
+            "name": trace.cost.name,
+            "fused": trace.cost.error_is_delta,
+            "class_weights": None if trace.class_weights is None else trace.class_weights.tolist(),
+        },
         "layers": [_layer(layer.placed) for layer in trace.layers],
         "links": [{"name": link.name, **link.settings()} for link in trace.links],
         "scalars": {name: scalar.item() for name, scalar in trace.scalars.items()},

@@ -11,7 +11,7 @@ from nncli.nn.layers import Formula
 from nncli.nn.layers.conv import Conv
 from nncli.nn.layers.dense import Dense
 from nncli.nn.trace import LayerTrace, Trace
-from nncli.render.notation import SYMBOL
+from nncli.render.notation import SYMBOL, error_words
 
 FORWARD, BACKWARD, UPDATE = "forward", "backward", "update"
 FORWARD_WORDS = {
@@ -112,12 +112,9 @@ def _forward(layer: LayerTrace) -> Iterator[Operation]:
 def _backward(trace: Trace, layer: LayerTrace) -> Iterator[Operation]:
     kind = layer.placed.layer
     is_last = layer is trace.layers[-1]
-    targets = Term("targets", "y")
     fused = is_last and trace.cost.error_is_delta
     if is_last and not fused:
-        terms = (_term(layer, "a"), targets, _term(layer, "upstream"))
-        view = View("∂C/∂a = a − y", terms, "−=")
-        yield _single(layer, BACKWARD, "upstream", "none: a difference", view)
+        yield from _error(trace, layer, "upstream", "∂C/∂a = a − y")
     if layer.delta is None:
         formulas = kind.backward_formulas or (
             Formula(BACKWARD_WORDS.get(layer.type, ""), ("upstream", "downstream"), "→", ""),
@@ -125,9 +122,7 @@ def _backward(trace: Trace, layer: LayerTrace) -> Iterator[Operation]:
         yield from _by_formulas(layer, BACKWARD, formulas)
         return
     if fused:
-        terms = (_term(layer, "a"), targets, _term(layer, "delta"))
-        view = View("δ = a − y (σ′ has cancelled)", terms, "−=")
-        yield _single(layer, BACKWARD, "delta", "none: a difference", view)
+        yield from _error(trace, layer, "delta", "δ = a − y (σ′ has cancelled)")
     else:
         terms_of_prime = (_term(layer, "z"), _term(layer, "sigma_prime"))
         view = View(f"σ′(z), σ = {layer.activation}", terms_of_prime, "→")
@@ -144,6 +139,21 @@ def _backward(trace: Trace, layer: LayerTrace) -> Iterator[Operation]:
         )
         yield _single(layer, BACKWARD, "bias_gradient", "none: a sum", view)
     yield _downstream(layer)
+
+
+def _error(trace: Trace, layer: LayerTrace, key: str, formula: str) -> Iterator[Operation]:
+    """What goes back from the outputs: a − y, times w where classes have weights."""
+    outputs = (_term(layer, "a"), Term("targets", "y"))
+    if trace.sample_weights is None:
+        view = View(formula, (*outputs, _term(layer, key)), "−=")
+        yield _single(layer, BACKWARD, key, "none: a difference", view)
+        return
+    difference, weights = _term(layer, "difference", "a − y"), _term(layer, "sample_weights", "w")
+    view = View("a − y", (*outputs, difference), "−=")
+    yield _single(layer, BACKWARD, "difference", "none: a difference", view)
+    terms = (weights, difference, _term(layer, key))
+    view = View(f"{error_words(trace, formula)}, w: the weight of the class", terms, "⊙=")
+    yield _single(layer, BACKWARD, key, "Hadamard", view)
 
 
 def _delta(layer: LayerTrace) -> Operation:

@@ -16,7 +16,7 @@ from nncli.nn.layers import LAYERS, Pool
 from nncli.nn.links import before
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.document import Page
-from nncli.render.notation import TERMS
+from nncli.render.notation import TERMS, weight_factors
 from nncli.render.web.along import along_html
 from nncli.render.web.blocks import to_html
 from nncli.render.web.convolution import cell_axis, forward_axis, tap_axis
@@ -33,10 +33,10 @@ MATHEMATICS = (
     "mathematics",
     *(
         f"mathematics_{kind}"
-        for kind in ("cross_entropy", "activations", "optimizers", *KINDS_OF_LAYERS)
+        for kind in ("cross_entropy", "activations", "optimizers", "weights", *KINDS_OF_LAYERS)
     ),
 )
-NUMBERS = ("numbers", "images", *(f"numbers_{kind}" for kind in KINDS_OF_LAYERS))
+NUMBERS = ("numbers", "images", *(f"numbers_{kind}" for kind in (*KINDS_OF_LAYERS, "weights")))
 SCRIPTS = (
     *("record", *MATHEMATICS, *NUMBERS, "matrix", "picture", "tables", "play"),
     *("step", "network", "controls", "panel", "whatif", "windows", "step_windows"),
@@ -124,9 +124,11 @@ def _scripts(trace: Trace, carried: Carried) -> list[str]:
     needed = {end for end, of in FOR_KINDS.items() if kinds & of}
     if len(trace.links) > 1:
         needed.add("optimizers")
+    if trace.class_weights is not None:
+        needed.add("weights")
     if "windows" in needed or any(_is_large(array) for array in carried.arrays.values()):
         needed.add("picture")
-    some = {*FOR_KINDS, "optimizers", "picture"} - needed
+    some = {*FOR_KINDS, "optimizers", "weights", "picture"} - needed
     return [name for name in SCRIPTS if not name.endswith(tuple(some))]
 
 
@@ -182,7 +184,8 @@ def step_data(inspection: Inspection, layer: str | None = None) -> dict[str, Any
             t.key: t.symbol
             for t in TERMS
             if any(x.quantity(t.key) is not None for x in trace.layers)
-        },
+        }
+        | ({} if trace.difference is None else {"sample_weights": "w", "difference": "a − y"}),
         "given": given(trace),
         "windows": {each.name: axes for each in trace.layers if (axes := _windows(each))},
         "own": {each.name: dict(each.placed.layer.symbols) for each in trace.layers},
@@ -262,6 +265,10 @@ def named_arrays(trace: Trace, layer: str | None = None) -> Iterator[tuple[str, 
             array = each.quantity(term.key)
             if array is not None:
                 yield f"{each.name}.{term.key}", array
+        if each is trace.layers[-1] and (factors := weight_factors(trace)) is not None:
+            (_, weights), (_, difference) = factors
+            yield f"{each.name}.sample_weights", weights
+            yield f"{each.name}.difference", difference
         for key, vectors in each.optimizer.items():
             yield from ((f"{each.name}.{key}.{name}", array) for name, array in vectors.items())
 

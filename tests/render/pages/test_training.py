@@ -44,7 +44,7 @@ def test_one_of_a_kind_is_no_plural(columns: int, samples: int, words: str, tmp_
     ("units", "classes", "words"),
     [
         (2, "none", "the data have 1 target a sample, got 2 units; units: 1 would fit"),
-        (1, "[a, b]", "the data have 2 classes, got 1 unit; units: 2 would fit"),
+        (1, "[a, b, c]", "the data have 3 classes, got 1 unit; units: 3 would fit"),
     ],
 )
 def test_one_unit_or_target_that_does_not_fit_is_no_plural(

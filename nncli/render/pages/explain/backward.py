@@ -133,6 +133,11 @@ def _fused(lesson: Sigma) -> Page:
     assert lesson.ask is not None
     (j,) = lesson.ask.place
     a, y = float(lesson.a[j]), float(lesson.y[j])
+    w, left = "", "a − y"
+    written = (f"a_{j} − y_{j}", f"{factor(a)} − {factor(y)}")
+    if lesson.weight is not None:
+        w, left = "w ", "w (a − y)"
+        written = (f"w ({written[0]})", f"{factor(lesson.weight)} ({written[1]})")
     page: Page = [
         Paragraph(
             "δ_j = ∂C/∂z_j. The chain rule adds up over every a_k that z_j could act on: δ_j = "
@@ -142,15 +147,15 @@ def _fused(lesson: Sigma) -> Page:
         _error_times_jacobian(lesson, units, lesson.jacobian),
         *note(cut_words(units, "unit", LARGEST, lesson.shape)),
         Paragraph(
-            "But look what meets here: ∂C/∂a_j = (a_j − y_j)/(a_j(1 − a_j)), and σ′(z_j) = "
-            "a_j(1 − a_j). The same factor stands below the line and above it, and δ = a − y is "
+            f"But look what meets here: ∂C/∂a_j = {w}(a_j − y_j)/(a_j(1 − a_j)), and σ′(z_j) = "
+            f"a_j(1 − a_j). The same factor stands below the line and above it, and δ = {left} is "
             "left: the ⊙ is there, and its factor has cancelled."
         ),
-        aligned((f"δ_{j}", f"a_{j} − y_{j} = {factor(a)} − {factor(y)} = {n(lesson.delta[j])}")),
+        aligned((f"δ_{j}", f"{' = '.join(written)} = {n(lesson.delta[j])}")),
         Paragraph(
             "That is why this cost goes with the sigmoid: an output that is certain and wrong "
             "still has its whole error, where behind the quadratic cost σ′ would take it away. "
-            "The step takes a − y at once, and never divides by a."
+            f"The step takes {left} at once, and never divides by a."
         ),
     ]
     return page
@@ -214,25 +219,31 @@ def softmax_error(lesson: SoftmaxError) -> Page:
     product_ = _error_times_jacobian(
         lesson, shown, lesson.jacobian[np.ix_(shown.indices, shown.indices)]
     )
-    difference = matrices(
-        "−=",
-        row("a", some(lesson.a, shown)),
-        row("y", some(lesson.y, shown)),
-        row("δ", some(lesson.delta, shown)),
-    )
+    delta = row("δ", some(lesson.delta, shown))
+    outputs = row("a", some(lesson.a, shown)), row("y", some(lesson.y, shown))
+    w, left = "", "a − y"
+    differences: Page = [matrices("−=", *outputs, delta)]
+    if lesson.weight is not None and lesson.difference is not None:
+        w, left = "w ", "w (a − y)"
+        words = f"Times w = {n(lesson.weight)}, the weight of this sample's class:"
+        difference = row("a − y", some(lesson.difference, shown))
+        differences = [matrices("−=", *outputs, difference), Paragraph(words), matrices("", delta)]
     return [
         Paragraph(
-            "δ_j = Σ_k ∂C/∂a_k ∂a_k/∂z_j, and ∂C/∂a_k = −y_k/a_k. Row times matrix, every term "
+            f"δ_j = Σ_k ∂C/∂a_k ∂a_k/∂z_j, and ∂C/∂a_k = −{w}y_k/a_k. Row times matrix, every term "
             "of the sum counts."
         ),
         product_,
         *note(cut),
         aligned(
-            ("δ_j", "−y_j/a_j · a_j(1 − a_j) + Σ_k y_k/a_k · a_k a_j over the other k"),
+            (
+                f"δ_j{' / w' if w else ''}",
+                "−y_j/a_j · a_j(1 − a_j) + Σ_k y_k/a_k · a_k a_j over the other k",
+            ),
             ("", "−y_j + a_j Σ_k y_k over all k = a_j − y_j, for the y add up to 1"),
         ),
-        Paragraph("Each a_k below a line meets one above it, and all that is left is a − y:"),
-        difference,
+        Paragraph(f"Each a_k below a line meets one above it, and all that is left is {left}:"),
+        *differences,
         Paragraph(
             f"⊙ with the diagonal alone would make δ_{k} = {n(lesson.diagonal[k])} of it instead "
             f"of {n(lesson.delta[k])}: it hears of the right class only, and not that the outputs "

@@ -37,6 +37,8 @@ def products(lesson: Products) -> Page:
 
 def _row(use: Use) -> tuple[str, str, str]:
     line, kind, example = USES[use.what]
+    if use.is_weighted:
+        line = line.replace("a − y", "w (a − y)")
     return line, kind, example(use)
 
 
@@ -56,8 +58,11 @@ def _factors(use: Use) -> str:
 
 def _difference(use: Use) -> str:
     assert use.result is not None
-    a, y = use.factors
-    return f"{use.layer.name}: {n(a, 4)} − {n(y, 4)} = {n(use.result, 4)}"
+    *weights, a, y = use.factors
+    difference = f"{n(a, 4)} − {n(y, 4)}"
+    if weights:
+        difference = f"{n(weights[0], 4)} ({difference})"
+    return f"{use.layer.name}: {difference} = {n(use.result, 4)}"
 
 
 def _transposed(use: Use) -> str:

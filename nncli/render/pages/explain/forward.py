@@ -283,6 +283,16 @@ def cost(lesson: CostLesson) -> Page:
     columns = (texts(q[list(shown)]) for q in (lesson.a, lesson.y, lesson.parts, lesson.upstream))
     rows = tuple(zip(map(str, shown), *columns, strict=True))
     count = len(trace.samples)
+    weighed = []
+    if lesson.weight is not None:
+        formula = f"w · ({formula})"
+        weighed = [
+            Paragraph(
+                f"The classes have weights: w = {n(lesson.weight)}, that of this sample's class, "
+                "is a factor of its C_x, and so of every derivative below. The mean over the "
+                "samples still divides by their number."
+            )
+        ]
     lines = [("C_x", f"{formula} = {n(lesson.cost_of_sample, 8)}")]
     if count > 1:
         lines.append(("C", f"the mean of C_x over {count} samples = {n(trace.cost_before, 8)}"))
@@ -293,6 +303,7 @@ def cost(lesson: CostLesson) -> Page:
         Grid(("output", "a", "y", "part of C_x", "∂C_x/∂a"), rows, words=1),
         *note(cut),
         *([Paragraph(slope)] if slope else []),
+        *weighed,
     ]
 
 

@@ -12,9 +12,9 @@ from nncli.nn.activations import ACTIVATIONS, SATURATED
 from nncli.nn.arrays import Array
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.document import Block, Grid, Paragraph, equations
-from nncli.render.notation import SYMBOL
+from nncli.render.notation import SYMBOL, error_words
 from nncli.render.pages.kinds.base import Choices, LayerPage, Row
-from nncli.render.pages.matrices import hadamard
+from nncli.render.pages.matrices import hadamard, weighted_error
 from nncli.render.text import EDGE, Extent, number
 
 SMALL = 0.01  # an error signal below this share of the layer's largest is called small
@@ -59,15 +59,27 @@ class WeightedPage(LayerPage):
         raise NotImplementedError
 
 
+WEIGHTED = (
+    "w is the weight of a sample's class, a factor of its C_x and so of its ∂C/∂a and δ; "
+    "C = 1/n Σ_x w C_x, n being the number of samples."
+)
+
+
 def hadamard_view(
     page: WeightedPage, trace: Trace, layer: LayerTrace, extent: Extent
 ) -> Iterator[Block]:
     """A row a unit with both factors; then the outer product a δᵀ as a multiplication table."""
+    is_last = layer is trace.layers[-1]
+    if is_last and trace.sample_weights is not None:
+        yield Paragraph(WEIGHTED)
+        if not trace.cost.error_is_delta:
+            yield from weighted_error(trace, (SYMBOL["upstream"], layer.upstream), extent)
     if layer.sigma_prime is not None and np.isfinite(layer.upstream).all():
         yield hadamard_table(trace, layer, extent)
-    if layer is trace.layers[-1] and trace.cost.error_is_delta:
+    if is_last and trace.cost.error_is_delta:
         yield Paragraph(
-            f"Behind {layer.activation} outputs and cross-entropy σ′ cancels, and δ = a − y:"
+            f"Behind {layer.activation} outputs and cross-entropy σ′ cancels, and "
+            f"{error_words(trace, 'δ = a − y')}:"
         )
         yield from hadamard(trace, layer, extent)
     yield Paragraph(page.gradient_words(layer))

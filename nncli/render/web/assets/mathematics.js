@@ -71,6 +71,9 @@ const gradientsOf = ({layers}, made) => layers.flatMap((layer) => ["weight", "bi
 
 const costOf = ({cost, layers}) => COSTS[cost.name === "quadratic" ? "quadratic" : layers.at(-1).activation];
 
+// What C_x of a sample is multiplied by, from its targets; see mathematics_weights.js.
+const WEIGHTS = {of: () => 1};
+
 // What a layer reads and makes of a step.
 function access(layer, made) {
   return {
@@ -93,7 +96,10 @@ function forward(network, made) {
   });
   const z = made[`${last.name}.z`].data, a = made[`${last.name}.a`].data, units = a.length / n;
   let total = 0;
-  for (let x = 0; x < n; x++) total += costOf(network).each(...[z, a, made.targets.data].map((array) => array.subarray(x * units, (x + 1) * units)));
+  for (let x = 0; x < n; x++) {
+    const of = [z, a, made.targets.data].map((array) => array.subarray(x * units, (x + 1) * units));
+    total += WEIGHTS.of(network, of[2]) * costOf(network).each(...of);
+  }
   return total / n;
 }
 
@@ -117,12 +123,17 @@ function recompute(network, given, {eta}) {
     const of = access(layer, made), {get, put} = of, {shape, data: a} = get("a");
     if (above) made[`${layer.name}.upstream`] = {...made[`${above.name}.downstream`], shape};
     else {
-      const y = made.targets.data, error = (k) => a[k] - y[k];
+      const y = made.targets.data, outputs = a.length / n, difference = (k) => a[k] - y[k];
+      const weight = (k) => WEIGHTS.of(network, y.subarray(k -= k % outputs, k + outputs)), error = (k) => weight(k) * difference(k);
+      if (network.cost.class_weights) {
+        put("difference", shape, difference);
+        put("sample_weights", shape, weight);
+      }
       if (!network.cost.fused) put("upstream", shape, error);
       else {
         const units = a.length / n, z = get("z").data;
         const slopes = Array.from({length: n}, (_, x) => Array.from(costOf(network).upstream(z.subarray(x * units, (x + 1) * units), y.subarray(x * units, (x + 1) * units)))).flat();
-        put("upstream", shape, (k) => slopes[k]);
+        put("upstream", shape, (k) => weight(k) * slopes[k]);
         put("delta", shape, error);
       }
     }
