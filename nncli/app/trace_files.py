@@ -28,7 +28,6 @@ from nncli.nn.step import Step
 from nncli.nn.trace import LayerTrace, Start, Trace, record_trace
 from nncli.spec.load import parse_spec
 from nncli.training.best import Which
-from nncli.training.run_files import TRACES
 from nncli.training.trace_file import (
     SUFFIX,
     StepFacts,
@@ -190,20 +189,28 @@ def take_again(file: TraceFile) -> Trace:
 
 
 def diff(
-    a: str | Path, b: str | Path, *, names: Mapping[str, str] | None = None
+    a: str | Path,
+    b: str | Path,
+    *,
+    names: Mapping[str, str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> TraceDifference:
     """Compares a step that was saved with another, or with arrays of any file that `check` reads.
 
-    Of two run folders with traces, the first step that differs; where none does, the last.
+    Of two run folders, their first step that differs; where none does, their end.
 
     Args:
         names: what arrays are, as for `check`.
+        progress: called now and then with the steps of two runs that were compared, and how many
+            are to be.
 
     Raises:
         RunError, DataError: a file cannot be read. NncliError: they are of different networks.
     """
     if os.path.isdir(a) and os.path.isdir(b):
-        return _diff_runs(Path(a), Path(b))
+        from nncli.app.run_difference import diff_runs
+
+        return diff_runs(Path(a), Path(b), progress)
     if is_trace_file(b) and not is_trace_file(a) and is_named(Path(a)):
         first = f"nncli diff {printable(b)} {printable(a)}"
         raise NncliError(f"{printable(a)}: give the trace first: {first}")
@@ -227,24 +234,6 @@ def diff(
     given = {one.name: one.array for one in (*naming.start, *naming.named)}
     given |= {one.name: one.array for one in (naming.inputs, naming.targets) if one is not None}
     return compare_arrays(left.trace, given, names=labels, step=left.facts.step)
-
-
-def _diff_runs(a: Path, b: Path) -> TraceDifference:
-    """The steps that both runs recorded, in turn, up to the first that differs."""
-    kept = [{file.name for file in (run / TRACES).glob(f"*{SUFFIX}")} for run in (a, b)]
-    for run, files in zip((a, b), kept, strict=True):
-        if not files:
-            raise RunError(f"{printable(run)}: holds no traces: nncli train --trace writes them")
-    shared = sorted(kept[0] & kept[1])
-    if not shared:
-        raise NncliError(f"{printable(a)} and {printable(b)} recorded no step in common")
-    for name in shared:
-        left, right = (read_trace(run / TRACES / name) for run in (a, b))
-        names = (printable(a), printable(b))
-        found = compare_traces(left.trace, right.trace, names=names, step=left.facts.step)
-        if not found.equal:
-            break
-    return found
 
 
 def _state_before(name: str) -> Callable[[LayerTrace, str], Array]:

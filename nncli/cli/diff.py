@@ -10,12 +10,12 @@ from nncli.cli.options import FormatOption, TableOrJson, renamed
 First = Annotated[
     Path,
     typer.Argument(
-        metavar="TRACE", help="A step, as inspect-grad --save writes it; or a run with traces."
+        metavar="TRACE|RUN", help="A step, as inspect-grad --save writes it; or a run folder."
     ),
 ]
 Second = Annotated[
     Path,
-    typer.Argument(metavar="OTHER", help="Another; or a file of arrays as check reads it."),
+    typer.Argument(metavar="OTHER", help="Another; or, beside a step, arrays as check reads them."),
 ]
 Names = Annotated[list[str] | None, renamed()]
 
@@ -23,7 +23,8 @@ Names = Annotated[list[str] | None, renamed()]
 def diff(a: First, b: Second, name: Names = None, format: FormatOption = TableOrJson.table) -> None:
     """Compare two steps bit by bit: the first difference, in order of computation.
 
-    Of two runs that were trained with --trace, the first step that differs.
+    Of two runs, the first step that differs: both are taken again side by side, from the last
+    checkpoint that is equal in both, or from the start.
     Exit status 0: equal to the bit; 1: different.
     """
     from nncli.nn.parallel.blas import load_numpy
@@ -33,10 +34,13 @@ def diff(a: First, b: Second, name: Names = None, format: FormatOption = TableOr
     from nncli.cli.options import names_given
     from nncli.core.errors import FailedCheck
     from nncli.render.pages.differences import difference_json, difference_page, difference_words
-    from nncli.render.streams import results, write_text
+    from nncli.render.streams import DelayedProgressBar, messages, results, say, write_text
     from nncli.render.terminal import TerminalPage
 
-    found = compare(a, b, names=names_given(name))
+    with DelayedProgressBar(messages()) as progress:
+        found = compare(a, b, names=names_given(name), progress=progress)
+    for note in found.notes:
+        say(messages(), note)
     if format is TableOrJson.json:
         write_text(difference_json(found))
     else:

@@ -67,6 +67,7 @@ class TraceDifference:
         step: the number of the step, where it is known.
         all: every quantity that both have.
         only: the names of what one of them has alone.
+        notes: warnings on what was compared.
     """
 
     a: str
@@ -74,6 +75,7 @@ class TraceDifference:
     step: int | None
     all: tuple[QuantityDifference, ...]
     only: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def first(self) -> QuantityDifference | None:
@@ -159,6 +161,17 @@ def compare_arrays(
         found.append(one)
     alone = [*(k for k in left if k not in arrays), *(k for k in arrays if k not in left)]
     return TraceDifference(*names, step, tuple(found), tuple(alone) if only else ())
+
+
+@np.errstate(all="ignore")
+def compare_named(
+    a: Mapping[str, Array], b: Mapping[str, Array], *, names: tuple[str, str], step: int | None
+) -> TraceDifference:
+    """Compares arrays of which none is computed from another, such as weights behind a step."""
+    shared = [name for name in a if name in b and a[name].shape == b[name].shape]
+    found = [_compared(name, a[name], b[name], inputs_equal=None) for name in shared]
+    alone = sorted({*a, *b} - {*shared})
+    return TraceDifference(*names, step, tuple(found), tuple(alone))
 
 
 def _compared(name: str, a: Array, b: Array, *, inputs_equal: bool | None) -> QuantityDifference:

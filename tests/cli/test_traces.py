@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from nncli.app.trace_files import diff, read_trace, replay, save_trace, take_aga
 from nncli.core import files, safetensors_format
 from nncli.core.errors import NncliError, RunError
 from nncli.inspection.differences import compare_traces, quantities
+from nncli.spec import load_spec
 from nncli.training.trace_times import trace_times
 from tests.conftest import CONFIGS, Run
 from tests.soak import flips
@@ -180,13 +182,104 @@ def test_two_runs_are_compared_step_by_step(nncli: Run, tmp_path: Path) -> None:
     assert nncli(*words, "--out", "a").status == 0
     assert nncli(*words, "--out", "b").status == 0
     assert nncli("diff", "a", "b").status == 0
-    bend = ("--set", "train.schedule={type: step, step_size: 1, gamma: 0.5}")
-    assert nncli(*words, "--out", "c", *bend).status == 0
-    record = json.loads(nncli("diff", "a", "c", "--format", "json").out)
-    assert (record["first"]["step"], record["first"]["quantity"]) == (15, "eta")
-    assert nncli("train", IRIS, "--epochs", "1", "--out", "d", "--tables", "none").status == 0
-    done = nncli("diff", "a", "d")
-    assert (done.status, "d: holds no traces: nncli train --trace" in done.err) == (2, True)
+    # What a run recorded is believed, where its steps are not so when they are taken again.
+    name, index = flips.flip(tmp_path / "b/traces/step-00000010.trace", Random(7))
+    done = nncli("diff", "a", "b", "--format", "json")
+    record = json.loads(done.out)
+    assert (done.status, record["first"]["step"], record["first"]["index"]) == (1, 10, list(index))
+    assert name == f"{record['first']['layer']}.{record['first']['quantity']}"
+    assert "taken again here, both are equal up to there" in done.err
+
+
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Runs of the same training, but for what is changed, by the change."""
+    folder = tmp_path_factory.mktemp("runs")
+
+    def run(*changes: str, epochs: int = 3) -> Path:
+        path = folder / re.sub(r"\W+", "-", f"{epochs}{changes}")
+        if not path.exists():
+            spec = load_spec(IRIS, (*changes, f"train.epochs={epochs}"))
+            package.train(spec, out=path)
+        return path
+
+    return run
+
+
+HALVED = "train.schedule={type: step, step_size: 2, gamma: 0.5}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "step", "name"),
+    [
+        (("train.eta=0.2",), 1, "eta"),
+        (("seed=4",), 1, "inputs"),
+        ((HALVED,), 25, "eta"),
+        (("train.momentum=0.5",), 2, "dense1.weight_update"),
+        (("train.weight_decay=1e-9",), 1, ""),
+        (("network[0].activation=relu",), 1, ""),
+    ],
+    ids=["eta", "seed", "schedule", "momentum", "decay", "activation"],
+)
+def test_the_first_step_of_two_runs_that_differs(
+    apart: Callable[..., Path], changes: tuple[str, ...], step: int, name: str
+) -> None:
+    a, b = apart(), apart(*changes)
+    found = diff(a, b)
+    assert found.first is not None
+    specs = [load_spec(IRIS, (*some, "train.epochs=3")) for some in ((), changes)]
+    for number in range(1, step + 1):  # by the steps themselves, each taken from the start
+        left, right = (package.trace_step(s, samples=None, step=number) for s in specs)
+        same = compare_traces(left, right)
+        if not same.equal:
+            break
+    assert same.first is not None
+    assert (found.step, found.first.name) == (number, same.first.name)
+    assert found.first == same.first
+    assert found.step == step or not name
+    assert found.first.name == name or not name
+    assert found.notes[0].startswith("the specs differ: ")
+
+
+def test_two_runs_that_do_not_differ(apart: Callable[..., Path], tmp_path: Path) -> None:
+    a = apart()
+    b = shutil.copytree(a, tmp_path / "b")
+    found = diff(a, b)
+    assert (found.equal, found.step, found.notes) == (True, 36, ())
+    assert "dense1.weight" in [one.name for one in found.all]
+    found = diff(a, apart(epochs=2))
+    assert (found.equal, found.step) == (True, 24)
+    assert any("took 36 steps" in note and "24; what both took" in note for note in found.notes)
+    # Resumed with another η: the checkpoint of both is where they part.
+    c = shutil.copytree(apart(epochs=2), tmp_path / "c")
+    d = shutil.copytree(apart(epochs=2), tmp_path / "d")
+    for run, eta in ((c, 0.05), (d, 0.02)):
+        package.resume(run, overrides=(f"train.eta={eta}", "train.epochs=3"))
+        (run / "checkpoint.safetensors.before").write_bytes(
+            (apart(epochs=2) / "checkpoint.safetensors").read_bytes()
+        )
+    found = diff(c, d)
+    assert found.first is not None
+    assert (found.step, found.first.name) == (25, "eta")
+    assert len(found.notes) == 1
+    # From the start it is found too, and so is what is not as it was trained.
+    (d / "checkpoint.safetensors.before").unlink()
+    assert diff(a, d).step == 25
+    metrics = (d / "metrics.jsonl").read_text()
+    (d / "metrics.jsonl").write_text(metrics.replace('"train_cost": 0.', '"train_cost": 0.9', 1))
+    assert any("taken again, epoch 1 comes to a cost of 0." in note for note in diff(a, d).notes)
+
+
+def test_runs_that_no_step_can_be_compared_of(
+    nncli: Run, apart: Callable[..., Path], tmp_path: Path
+) -> None:
+    done = nncli("diff", apart(), apart("train.batch_size=5"))
+    assert done.status == 2
+    assert "inputs is 10 x 4 in" in done.err
+    assert "the specs differ: train.batch_size is 10 and 5" in done.err
+    (tmp_path / "none").mkdir()
+    done = nncli("diff", apart(), "none")
+    assert (done.status, "none" in done.err) == (2, True)
 
 
 def test_a_resumed_training_keeps_the_same_steps(nncli: Run, tmp_path: Path) -> None:

@@ -129,4 +129,5 @@ def difference_record(found: TraceDifference) -> dict[str, Any]:
             for one in found.all
         ],
         "only_in_one": list(found.only),
+        "notes": list(found.notes),
     }
