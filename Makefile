@@ -79,7 +79,7 @@ $(DOCS)/installed: pyproject.toml constraints.txt
 
 docs: $(DOCS)/installed ## build the site, run all that it shows, follow its links, in an environment of its own
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(DOCS)/bin/python -m sphinx -q -W --keep-going docs docs/_build/html
-	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(DOCS)/bin/python -m pytest -n $(WORKERS) tests/docs
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(DOCS)/bin/python -m pytest -n $(WORKERS) --nbmake docs/notebooks tests/docs
 
 pictures: $(BROWSER)/installed ## make the README's pictures anew
 	$(BROWSER)/bin/python -m docs.pictures
