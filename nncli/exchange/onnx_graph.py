@@ -29,6 +29,7 @@ from nncli.nn.layers import (
     Pool,
     WeightedLayer,
 )
+from nncli.nn.padding import sources
 from nncli.nn.windows import Axis, Windows
 
 if TYPE_CHECKING:
@@ -110,14 +111,26 @@ class _Graph:
         self._add("Div", "scaling.scaled", self._add_weight("scaling.divisor", scaling.divisor))
         self._add("Cast", "scaling", to=self.onnx.TensorProto.FLOAT)
 
-    def _pad(self, name: str, widths: Sequence[int], fill: float) -> None:
+    def _pad(
+        self, name: str, widths: Sequence[int], fill: float = 0.0, mode: str = "constant"
+    ) -> None:
         """A node that pads images, where there is something to pad."""
         if any(widths):
             above, left, below, right = widths
             pads = np.array([0, 0, above, left, 0, 0, below, right], np.int64)
             held = [self._add_weight(f"{name}.widths", pads)]
-            held.append(self._add_weight(f"{name}.fill", np.array(fill, np.float32)))
-            self._add("Pad", name, *held)
+            if mode == "constant":
+                held.append(self._add_weight(f"{name}.fill", np.array(fill, np.float32)))
+            self._add("Pad", name, *held, mode=mode)
+
+    def _repeat(self, name: str, windows: Windows, mode: str) -> None:
+        """Pads images by cells of their own."""
+        if mode == "circular":  # of which Pad knows nothing until a later version
+            for k, axis in enumerate(windows, 2):
+                read = self._add_weight(f"{name}.sources{k}", sources(axis, mode).astype(np.int64))
+                self._add("Gather", f"{name}{k}", read, axis=k)
+        else:
+            self._pad(name, _widths(windows), mode={"replicate": "edge"}.get(mode, mode))
 
     def _layer(self, placed: Placed, parameters: dict[str, Array]) -> None:
         name, layer = placed.name, placed.layer
@@ -128,6 +141,8 @@ class _Graph:
         held = [self._add_weight(key, parameters[key]) for key in keys]
         if isinstance(layer, Pool):
             self._pad(f"{name}.padded", *_pool_padding(layer, placed.input_shape).around)
+        elif isinstance(layer, Conv) and layer.repeats(layer.windows(placed.input_shape)):
+            self._repeat(f"{name}.padded", layer.windows(placed.input_shape), layer.padding_mode)
         operator, attributes = LAYERS[type(layer)](layer, placed.input_shape)
         nodes: tuple[OnnxNode, ...] = ()
         if isinstance(layer, WeightedLayer):
@@ -147,7 +162,8 @@ class _Graph:
 
 def _conv(layer: Conv, input_shape: Shape) -> Operator:
     windows = layer.windows(input_shape)
-    return "Conv", {**_windows(*windows), "pads": _widths(windows), "group": layer.groups}
+    pads = [0] * 4 if layer.repeats(windows) else _widths(windows)
+    return "Conv", {**_windows(*windows), "pads": pads, "group": layer.groups}
 
 
 class _PoolPadding(NamedTuple):

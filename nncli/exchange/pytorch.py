@@ -304,7 +304,11 @@ def _conv(layer: Conv, input_shape: Shape) -> Module:
     ):
         arguments += [f"{name}={_size(pair)}"] if pair not in (default, None) else []
     arguments += [f"groups={layer.groups}"] if layer.groups != 1 else []
-    return "Conv2d", [*arguments, *_no_bias(layer.bias)]
+    arguments += _no_bias(layer.bias)
+    windows = layer.windows(input_shape)
+    if layer.repeats(windows) and _padding(windows) is not None:
+        arguments.append(f'padding_mode="{layer.padding_mode}"')
+    return "Conv2d", arguments
 
 
 def _pool(name: str) -> Callable[[SizedPool, Shape], Module]:
@@ -399,7 +403,8 @@ def _forward(placed: Placed) -> Iterator[str]:
     if isinstance(layer, Conv):
         windows = layer.windows(placed.input_shape)
         if _padding(windows) is None:
-            yield f"        x = F.pad(x, {_around(windows)})"
+            mode = f', mode="{layer.padding_mode}"' if layer.repeats(windows) else ""
+            yield f"        x = F.pad(x, {_around(windows)}{mode})"
     yield f"        x = {_activated(layer, f'self.{placed.name}(x)')}"
 
 

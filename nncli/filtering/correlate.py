@@ -6,9 +6,10 @@ from typing import Unpack
 import numpy as np
 
 from nncli.core.text import sizes
-from nncli.filtering.options import CorrelationError, Options, fill_padded, output_like, sources
+from nncli.filtering.options import CorrelationError, Options, fill_padded, output_like
 from nncli.filtering.plan import MAPPED_BYTES, plan_correlation
 from nncli.nn.arrays import Array
+from nncli.nn.padding import sources
 from nncli.nn.windows import Padding, Pair, Windows, place_windows
 
 

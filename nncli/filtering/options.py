@@ -3,7 +3,6 @@
 The cells that padding adds around an image are computed for one tile at a time.
 """
 
-from collections.abc import Callable
 from itertools import pairwise
 from math import prod
 from typing import Any, TypedDict, Unpack
@@ -13,6 +12,7 @@ import numpy as np
 from nncli.core.errors import NncliError
 from nncli.core.text import sizes
 from nncli.nn.arrays import Array, Shape
+from nncli.nn.padding import SOURCES, widest
 from nncli.nn.windows import Axis, Padding, Pair, Windows, place_windows
 
 
@@ -148,22 +148,9 @@ def _output_dtype(image: np.dtype[Any], filter: np.dtype[Any]) -> np.dtype[Any]:
 # The cells of the padding
 
 
-# By mode: the cells of the image that cells of padding repeat. Positions are those of the image,
-# from -before to size + after.
-_SOURCES: dict[str, Callable[[Array, int], Array]] = {
-    "reflect": lambda p, size: np.where(p < size, np.abs(p), 2 * (size - 1) - p),
-    "replicate": lambda p, size: np.clip(p, 0, size - 1),
-    "circular": lambda p, size: p % size,
-    "symmetric": lambda p, size: np.minimum(p % (2 * size), -(p + 1) % (2 * size)),
-}
-PADDING_MODES = ("zeros", *_SOURCES)
+PADDING_MODES = ("zeros", *SOURCES)
 
 _Segment = tuple[slice, slice | Array | None]  # cells of a tile, and of the image; None: zeros
-
-
-def widest(mode: str, size: int) -> int | None:
-    """The largest padding of an axis of `size` cells on one side; None where there is no limit."""
-    return {"reflect": size - 1, "circular": size}.get(mode)
 
 
 def fill_padded(
@@ -202,12 +189,4 @@ def _segments(axis: Axis, mode: str, start: int, size: int) -> list[_Segment]:
 
 
 def _outside(mode: str, start: int, stop: int, size: int) -> Array | None:
-    return None if mode == "zeros" else _SOURCES[mode](np.arange(start, stop), size)
-
-
-def sources(axis: Axis, mode: str) -> Array:
-    """For each cell of the padded axis the index of the cell it repeats; -1 for a zero."""
-    positions = np.arange(-axis.before, axis.size + axis.after)
-    outside = (positions < 0) | (positions >= axis.size)
-    read = np.full(len(positions), -1) if mode == "zeros" else _SOURCES[mode](positions, axis.size)
-    return np.where(outside, read, positions)
+    return None if mode == "zeros" else SOURCES[mode](np.arange(start, stop), size)

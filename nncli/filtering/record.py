@@ -9,8 +9,9 @@ import numpy as np
 from nncli.core.errors import NncliError
 from nncli.core.notebooks import MimeBundle, mime_bundle
 from nncli.filtering.correlate import correlate, correlate_gradient
-from nncli.filtering.options import Options, sources
+from nncli.filtering.options import Options
 from nncli.nn.arrays import Array, Shape
+from nncli.nn.padding import sources
 from nncli.nn.windows import Axis, Windows, place_windows
 
 

@@ -15,6 +15,7 @@ from nncli.core.errors import NncliError
 from nncli.core.text import sizes
 from nncli.nn.arrays import Array
 from nncli.nn.layers import Conv, OuterFactors, WeightedLayer
+from nncli.nn.padding import sources
 from nncli.nn.trace import LayerTrace
 from nncli.nn.windows import Axis
 
@@ -168,7 +169,8 @@ class CellProduct(NamedTuple):
     """∂C_x/∂(one input cell) by way of one filter: the δ of the windows over the cell ⊙ the filter.
 
     Arrays have the filter's shape: delta[i, j] is the δ of the window whose tap (i, j) is on the
-    cell, 0 where there is no such window.
+    cell, 0 where there is no such window. Where padding repeats the cell, the δ of windows over its
+    copies are added.
     """
 
     sample: int
@@ -237,22 +239,20 @@ def cell_products(layer: LayerTrace, cell: tuple[int, int, int]) -> Iterator[Cel
             delta = of_sample[filter]
             deltas_at = np.zeros(layer.weight.shape[2:], delta.dtype)
             for i, j in np.ndindex(deltas_at.shape):
-                r = output_at(windows.rows.before + row, i, windows.rows)
-                c = output_at(windows.columns.before + column, j, windows.columns)
-                if r is not None and c is not None:
-                    deltas_at[i, j] = delta[r, c]
+                r = outputs_over(windows.rows, conv.padding_mode, row, i)
+                c = outputs_over(windows.columns, conv.padding_mode, column, j)
+                deltas_at[i, j] = np.add.reduce(delta[np.ix_(r, c)], axis=None)
             weights = layer.weight[filter, own]
             with np.errstate(all="ignore"):  # as in the step
                 product = deltas_at * weights
             yield CellProduct(sample, filter, deltas_at, weights, product)
 
 
-def output_at(cell: int, tap: int, axis: Axis) -> int | None:
-    """The output whose window has `tap` on the padded `cell`, None where there is none."""
-    start = cell - tap * axis.dilation
-    if start < 0 or start % axis.stride or start // axis.stride >= axis.outputs:
-        return None
-    return start // axis.stride
+def outputs_over(axis: Axis, padding_mode: str, cell: int, tap: int) -> list[int]:
+    """The outputs whose windows have `tap` on a cell, or on a copy of it in the padding."""
+    starts = np.flatnonzero(sources(axis, padding_mode) == cell) - tap * axis.dilation
+    found = [divmod(int(start), axis.stride) for start in starts if start >= 0]
+    return [output for output, rest in found if not rest and output < axis.outputs]
 
 
 def is_within(index: tuple[int, ...], shape: tuple[int, ...]) -> bool:

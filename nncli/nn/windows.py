@@ -118,6 +118,11 @@ class Windows(NamedTuple):
     def is_padded(self) -> bool:
         return self.padded_shape != (self.rows.size, self.columns.size)
 
+    def on_padded(self) -> "Windows":
+        """The same windows with the padded image for an image without padding."""
+        rows, columns = (axis._replace(size=axis.padded, before=0, after=0) for axis in self)
+        return Windows(rows, columns)
+
     def interior(self, padded: Array) -> Array:
         """The image inside `padded` (channels x rows x columns x samples), as a view."""
         return padded[:, self.rows.interior, self.columns.interior]

@@ -19,6 +19,7 @@ from pydantic import (
 from nncli.core.text import count_of, join_words
 from nncli.nn.activations import ACTIVATIONS, DEFAULT, ELEMENTWISE, MIXING, PARAMETERS, Parameter
 from nncli.nn.initialisers import INITIALISERS, default_words
+from nncli.nn.layers import PADDING_MODES
 from nncli.spec import inline, values
 from nncli.spec.values import Model, union_by_type, wrong
 
@@ -28,6 +29,8 @@ Activation = Annotated[str, values.among(_ACTIVATIONS), values.enum(_ACTIVATIONS
 ConvActivation = Annotated[str, values.among(_ACTIVATIONS), values.enum(ELEMENTWISE)]
 Init = Annotated[str, values.among(_INITIALISERS), values.enum(_INITIALISERS)]
 
+
+PaddingMode = Annotated[str, values.among(PADDING_MODES), values.enum(PADDING_MODES)]
 
 PARTS = ("weight", "bias")
 
@@ -171,6 +174,12 @@ class ConvSpec(WeightedLayerSpec):
         None, description=f"How weights are drawn. By default {default_words()}."
     )
     freeze: Freeze = False
+
+    padding_mode: PaddingMode = Field(
+        "zeros",
+        description="What padding holds: zeros, or cells of the image that it repeats, as PyTorch "
+        "has it.",
+    )
 
     @field_validator("groups")
     @classmethod

@@ -7,6 +7,7 @@ import numpy as np
 from nncli.nn.activations import ACTIVATIONS, ELEMENTWISE
 from nncli.nn.arrays import Shape
 from nncli.nn.layers import (
+    PADDING_MODES,
     AvgPool,
     BatchNorm,
     Conv,
@@ -95,6 +96,7 @@ def any_layer(rng: Rng, *, is_image: bool) -> Layer:
     }
     filters = int(rng.integers(1, 4))
     geometry["groups"] = filters if rng.random() < 0.3 else 1
+    geometry["padding_mode"] = str(rng.choice(PADDING_MODES))
     image: list[Any] = [
         lambda: Conv(filters=filters, **geometry, **sigma),
         lambda: MaxPool(**of_pool, dilation=geometry["dilation"]),

@@ -34,6 +34,9 @@ CONV = small(
     HEAD,
     shape=IMAGE,
 )
+REPEATED = small(
+    BELOW, Conv(filters=2, kernel=(3, 2), padding=1, padding_mode="reflect"), HEAD, shape=IMAGE
+)
 GROUPED = small(
     replace(BELOW, filters=4), Conv(filters=6, kernel=(2, 2), groups=2), HEAD, shape=IMAGE
 )
@@ -93,6 +96,7 @@ MISTAKES = {
     "a dilation ignored": Mistake("tap * axis.dilation - axis.before]", "tap - axis.before]", CONV),
     "padding lost": Mistake("tap * axis.dilation - axis.before]", "tap * axis.dilation]", CONV),
     "a turned filter": Mistake("* high + i) * wide + j)", "* high + 1 - i) * wide + 1 - j)", CONV),
+    "padding that repeats": Mistake("axis.sources?.[cell + axis.before] ?? cell", "cell", REPEATED),
     "a group's channels": Mistake("Math.floor(f / each) * seen", "0", GROUPED),
     "a filter's gradient": Mistake(
         "gradient[tap] += a[cell] * value", "gradient[tap] = a[cell] * value", CONV

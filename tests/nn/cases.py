@@ -252,12 +252,27 @@ def conv_cases() -> list[Case]:
         filters=2, kernel=(3, 3), padding="same_upper", stride=(2, 2), activation="sigmoid"
     )
     apart = Conv(filters=2, kernel=(2, 3), padding=((0, 2), (1, 0)), activation="tanh")
+    repeat = (
+        Conv(filters=2, kernel=(3, 2), padding=(2, 1), padding_mode="reflect"),
+        Conv(filters=2, kernel=(2, 4), padding="same", padding_mode="replicate", groups=2),
+        Conv(
+            filters=2,
+            kernel=(2, 3),
+            padding=((3, 1), (0, 4)),
+            stride=(2, 1),
+            padding_mode="circular",
+        ),
+    )
     grouped = Conv(filters=4, kernel=(2, 3), groups=2, padding=1, activation="tanh")
     depthwise = Conv(filters=2, kernel=(2, 2), groups=2, stride=(2, 1), activation="tanh")
     shuffled = Conv(filters=6, kernel=(2, 2), groups=3, dilation=(2, 1), activation="sigmoid")
     of_four = (Conv(filters=6, kernel=(1, 1), activation="tanh"), shuffled, Dense(units=2))
     return [
         *cases,
+        *(
+            Case(f"conv-inside-{layer.padding_mode}", above_and_below(layer), IMAGE)
+            for layer in repeat
+        ),
         Case("conv-inside-groups", above_and_below(grouped), IMAGE, n=3),
         Case("conv-inside-depthwise", above_and_below(depthwise), IMAGE, n=3),
         Case("conv-groups-of_two", of_four, IMAGE, n=3),

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from nncli.nn.activations import PARAMETERS
-from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, Layer, MaxPool
+from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, GlobalAvgPool, Layer, MaxPool
 from nncli.nn.network import build_network, place_layers
 from nncli.nn.optimizers import sgd
 from nncli.nn.step import Step
@@ -20,7 +20,7 @@ from tests.reference.torch_cases import CASES, ETAS, NAMES, Draw, load
 from .cases import relative_error
 
 TOLERANCE = 1e-12
-LAYERS = {cls.type: cls for cls in (Dense, Conv, MaxPool, AvgPool, Flatten)}
+LAYERS = {cls.type: cls for cls in (Dense, Conv, MaxPool, AvgPool, GlobalAvgPool, Flatten)}
 FORWARD_AND_BACKWARD = ["input", "z", "a", "upstream", "sigma_prime", "delta", "downstream"]
 LEARNED = ["weight", "weight_gradient", "weight_update", "weight_new"]
 LEARNED += [name.replace("weight", "bias") for name in LEARNED]

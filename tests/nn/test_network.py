@@ -69,6 +69,13 @@ MISTAKES = [
         "size",
     ),
     (
+        [Conv(filters=1, kernel=(3, 3), padding=(3, 4), padding_mode="reflect"), DENSE],
+        (1, 4, 4),
+        "layer 0: padding_mode reflect can pad an image of 4 x 4 by at most 3 columns on a side, "
+        "not by 4",
+        "padding",
+    ),
+    (
         [MaxPool(size=(2, 2), padding=((2, 0), (0, 0))), DENSE],
         (1, 4, 4),
         "layer 0: a window would lie on padding alone",

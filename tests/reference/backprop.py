@@ -117,6 +117,15 @@ def starts(
         start += stride
 
 
+def repeated(cell: Any, size: Any, mode: Any) -> Any:
+    """The cell of the image that a cell of padding repeats; itself where that is zeros."""
+    while mode == "reflect" and not 0 <= cell < size:
+        cell = -cell if cell < 0 else 2 * (size - 1) - cell
+    if mode == "replicate":
+        return 0 if cell < 0 else size - 1 if cell >= size else cell
+    return cell % size if mode == "circular" else cell
+
+
 def window_grid(layer: Any, image: Any) -> Any:
     """For each output row and column, its window: (i, j, row, column) of each tap on the image.
 
@@ -128,7 +137,7 @@ def window_grid(layer: Any, image: Any) -> Any:
     kernel = layer.kernel if hasattr(layer, "kernel") else layer.size
     stride = layer.stride or kernel
     dilation = getattr(layer, "dilation", (1, 1))
-    padding = padding_of(layer, sizes)
+    padding, mode = padding_of(layer, sizes), getattr(layer, "padding_mode", "zeros")
     row_starts, column_starts = (
         list(starts(sizes[k], kernel[k], stride[k], dilation[k], *padding[k])) for k in range(2)
     )
@@ -145,6 +154,7 @@ def window_grid(layer: Any, image: Any) -> Any:
         for i in range(kernel[0]):
             for j in range(kernel[1]):
                 row, column = first_row + i * dilation[0], first_column + j * dilation[1]
+                row, column = repeated(row, sizes[0], mode), repeated(column, sizes[1], mode)
                 if 0 <= row < sizes[0] and 0 <= column < sizes[1]:
                     taps.append((i, j, row, column))
         return taps

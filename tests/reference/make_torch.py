@@ -43,8 +43,13 @@ def pair(value: Any) -> Any:
 
 def convolve(layer: Any, x: Any, weight: Any, bias: Any) -> Any:
     how = {"stride": pair(layer.get("stride", 1)), "dilation": pair(layer.get("dilation", 1))}
+    how["groups"] = layer.get("groups", 1)
     padding = layer.get("padding", "valid")
     if padding == "valid":
+        return F.conv2d(x, weight, bias, **how)
+    if "padding_mode" in layer:
+        rows, columns = pair(padding)
+        x = F.pad(x, (columns, columns, rows, rows), mode=layer["padding_mode"])
         return F.conv2d(x, weight, bias, **how)
     if padding != "same":
         return F.conv2d(x, weight, bias, padding=pair(padding), **how)
@@ -60,6 +65,15 @@ def convolve(layer: Any, x: Any, weight: Any, bias: Any) -> Any:
     return z
 
 
+def pooling(layer: Any) -> Any:
+    return {
+        "kernel_size": pair(layer["size"]),
+        "stride": pair(layer.get("stride", layer["size"])),
+        "padding": layer.get("padding", 0),
+        "ceil_mode": layer.get("ceil_mode", False),
+    }
+
+
 def image_or_vector(layer: Any, x: Any, parameters: Any) -> Any:
     """z of a layer with weights, or the output of one without."""
     match layer["type"]:
@@ -68,9 +82,12 @@ def image_or_vector(layer: Any, x: Any, parameters: Any) -> Any:
         case "conv":
             return convolve(layer, x, parameters["weight"], parameters.get("bias"))
         case "maxpool":
-            return F.max_pool2d(x, pair(layer["size"]), pair(layer.get("stride", layer["size"])))
+            return F.max_pool2d(x, **pooling(layer), dilation=layer.get("dilation", 1))
         case "avgpool":
-            return F.avg_pool2d(x, pair(layer["size"]), pair(layer.get("stride", layer["size"])))
+            counts = layer.get("count_include_pad", True)
+            return F.avg_pool2d(x, **pooling(layer), count_include_pad=counts)
+        case "global_avgpool":
+            return F.adaptive_avg_pool2d(x, 1)
         case "flatten":
             return torch.flatten(x, 1)
     raise ValueError(layer["type"])
@@ -134,7 +151,7 @@ def draw_parameters(layer: Any, shape: Any, draw: Any) -> Any:
             parameters = {"weight": draw.weight((shape[0], units), fan_in=shape[0])}
         case "conv":
             units = layer["filters"]
-            window = (shape[0], *pair(layer["kernel"]))
+            window = (shape[0] // layer.get("groups", 1), *pair(layer["kernel"]))
             parameters = {"weight": draw.weight((units, *window), fan_in=math.prod(window))}
         case _:
             return {}

@@ -182,6 +182,36 @@ FURTHER = [  # activations, with what a layer says of them
 ]
 
 
+def group_cases() -> Iterator[Any]:
+    """Each group of filters sees its own channels; as many groups as channels are depthwise."""
+    below, head = conv(4, 1), dense(2, "identity")
+    grouped = conv(6, (2, 3), groups=2, padding=1, stride=(1, 2))
+    depthwise = conv(8, 3, groups=4, padding=2, dilation=2, bias=False)
+    yield case("conv-groups_2", (1, 3, 4), below, grouped, head, n=2)
+    yield case("conv-depthwise", (1, 3, 4), below, depthwise, head, n=1)
+
+
+def padding_mode_cases() -> Iterator[Any]:
+    below, head = conv(2, 1), dense(2, "identity")
+    for mode in ("reflect", "replicate", "circular"):
+        layer = conv(2, (3, 2), padding=(2, 1), stride=(1, 2), padding_mode=mode)
+        yield case(f"conv-{mode}", (1, 3, 4), below, layer, head, n=1)
+
+
+def padded_pool_cases() -> Iterator[Any]:
+    pools: list[Any] = [
+        pool("maxpool", 3, stride=2, padding=1, ceil_mode=True),
+        pool("maxpool", 2, stride=1, padding=(0, 1), dilation=(2, 2)),
+        pool("avgpool", 3, stride=2, padding=1, ceil_mode=True),
+        pool("avgpool", 3, stride=2, padding=1, ceil_mode=True, count_include_pad=False),
+        pool("avgpool", (2, 3), stride=(3, 2), ceil_mode=True),
+        {"type": "global_avgpool"},
+    ]
+    for number, layer in enumerate(pools):
+        name = f"{layer['type']}-padded_{number}" if "size" in layer else layer["type"]
+        yield case(name, (1, 4, 5), conv(1, 1), layer, dense(2, "identity"), n=2)
+
+
 def further_activation_cases() -> Iterator[Any]:
     """Each of FURTHER in dense and conv layers, as an output, and of a z that is exactly 0."""
     sizes = cycle([3, 1, 3])
@@ -209,6 +239,9 @@ CASES = [
     *sgd_cases(),
     *lenet_cases(),
     *further_activation_cases(),
+    *group_cases(),
+    *padding_mode_cases(),
+    *padded_pool_cases(),
 ]
 NAMES = [f"{index:03}-{case['name']}" for index, case in enumerate(CASES)]
 

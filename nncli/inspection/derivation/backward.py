@@ -37,7 +37,7 @@ from nncli.inspection.derivation.lessons import (
     SoftmaxJacobian,
 )
 from nncli.inspection.mistakes.rules import sigma
-from nncli.inspection.views import cell_products, conv_of, output_at
+from nncli.inspection.views import cell_products, conv_of, outputs_over
 from nncli.nn.layers import Pool
 from nncli.nn.trace import LayerTrace
 
@@ -281,7 +281,7 @@ def _windows_over(layer: LayerTrace, cell: tuple[int, ...]) -> int:
     conv = conv_of(layer)
     windows = conv.windows(layer.placed.input_shape)
     counts = [
-        sum(output_at(axis.before + at, tap, axis) is not None for tap in range(size))
+        sum(len(outputs_over(axis, conv.padding_mode, at, tap)) for tap in range(size))
         for at, axis, size in zip(
             cell[1:], (windows.rows, windows.columns), conv.kernel, strict=True
         )

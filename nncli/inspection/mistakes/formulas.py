@@ -12,6 +12,7 @@ import numpy as np
 from nncli.nn.activations import ACTIVATIONS
 from nncli.nn.arrays import Array, Shape, constant, execute
 from nncli.nn.costs import Cost
+from nncli.nn.padding import fold, pad
 from nncli.nn.windows import Windows
 
 # --- Activations and costs
@@ -80,10 +81,12 @@ class Taps(NamedTuple):
     """Where each tap of a window meets the padded image, over all outputs.
 
     groups: of filters, each of which sees its own channels.
+    mode: of the padding.
     """
 
     windows: Windows
     groups: int = 1
+    mode: str = "zeros"
 
     def __iter__(self) -> Iterator[Any]:
         rows, columns = self.windows.rows, self.windows.columns
@@ -92,6 +95,8 @@ class Taps(NamedTuple):
                 yield i, j, (..., rows.tap(i), columns.tap(j))
 
     def pad(self, x: Array, fill: float = 0) -> Array:
+        if self.mode != "zeros":
+            return pad(x, self.windows, self.mode)
         padded = np.full((*x.shape[:2], *self.windows.padded_shape), fill, x.dtype)
         padded[self.interior] = x
         return padded
@@ -99,6 +104,14 @@ class Taps(NamedTuple):
     def empty(self, shape: Shape) -> Array:
         """A padded image of zeros for images of `shape`, samples x channels x rows x columns."""
         return np.zeros((*shape[:2], *self.windows.padded_shape))
+
+    def unpad(self, gradient: Array) -> Array:
+        """∂C_x/∂image from ∂C_x/∂(padded image): padding's is that of the cells that it repeats."""
+        folded = gradient.copy()
+        if self.mode != "zeros":
+            execute(fold(folded, self.windows, self.mode, 2))
+        inner: Array = folded[self.interior]
+        return inner
 
     def parted(self, array: Array, axis: int) -> Array:
         """An axis of channels or filters as groups x those of a group."""
@@ -132,8 +145,7 @@ def gradient_at(taps: Taps, cells: Iterable[Any], padded: Array, delta: Array) -
 
 
 def conv_downstream(taps: Taps, shape: Shape, weight: Array, delta: Array) -> Array:
-    inner: Array = padded_downstream(taps, taps, shape, weight, delta)[taps.interior]
-    return inner
+    return taps.unpad(padded_downstream(taps, taps, shape, weight, delta))
 
 
 def padded_downstream(

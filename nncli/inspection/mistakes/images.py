@@ -82,9 +82,7 @@ def _near_cells(taps: f.Taps, delta: Array) -> Iterator[tuple[int, int, Any]]:
 
 
 def _dense_downstream(taps: f.Taps, shape: tuple[int, ...], weight: Array, delta: Array) -> Array:
-    padded = f.padded_downstream(taps, _near_cells(taps, delta), shape, weight, delta)
-    inner: Array = padded[taps.interior]
-    return inner
+    return taps.unpad(f.padded_downstream(taps, _near_cells(taps, delta), shape, weight, delta))
 
 
 def _dense_gradient(taps: f.Taps, x: Array, delta: Array) -> Array:
@@ -108,6 +106,11 @@ def _stride_ignored(s: Scene) -> Iterator[Change]:
 def _uncropped(taps: f.Taps, shape: tuple[int, ...], weight: Array, delta: Array) -> Array:
     padded = f.padded_downstream(taps, taps, shape, weight, delta)
     return padded[:, :, : shape[2], : shape[3]]
+
+
+def _not_folded(taps: f.Taps, shape: tuple[int, ...], weight: Array, delta: Array) -> Array:
+    inner: Array = f.padded_downstream(taps, taps, shape, weight, delta)[taps.interior]
+    return inner
 
 
 def _inside_only(taps: f.Taps, delta: Array) -> Array:
@@ -141,6 +144,9 @@ def _padding_lost(s: Scene) -> Iterator[Change]:
             continue
         way = "the padding is cut off at one end of ∂C/∂input, not at both"
         yield Change(way, layer.name, _back(layer, taps, _uncropped))
+        if taps.mode != "zeros":
+            way = "what flows back to padding is not added to the cells that it repeats"
+            yield Change(way, layer.name, _back(layer, taps, _not_folded))
         way = "∂C/∂W is taken of the image without its padding"
         yield Change(way, layer.name, _gradient(layer, taps, _corner_gradient))
 

@@ -86,8 +86,9 @@ def _copy_of(name: str) -> Rule:
 
 def taps_of(layer: Layer, input_shape: tuple[int, ...]) -> f.Taps:
     assert isinstance(layer, Conv | Pool)
-    groups = layer.groups if isinstance(layer, Conv) else 1
-    return f.Taps(layer.windows(input_shape), groups)
+    if isinstance(layer, Conv):
+        return f.Taps(layer.windows(input_shape), layer.groups, layer.padding_mode)
+    return f.Taps(layer.windows(input_shape))
 
 
 def share_of(layer: LayerTrace) -> Array:

@@ -2,8 +2,8 @@
 
 `LAYERS` is the one list of them; whatever depends on the kind of a layer asks the kind. A new kind
 is a file here and a line in the list, a model in `nncli.spec.layers`, and its entries in the
-exporters. It may import NumPy, core and, of nn, arrays, activations, initialisers and windows.
-Start reading at `base`, then `dense`.
+exporters. It may import NumPy, core and, of nn, arrays, activations, initialisers, padding and
+windows. Start reading at `base`, then `dense`.
 """
 
 from nncli.nn.layers.base import (
@@ -16,7 +16,7 @@ from nncli.nn.layers.base import (
     Workspace,
 )
 from nncli.nn.layers.batchnorm import BatchNorm, BatchNormStep
-from nncli.nn.layers.conv import Conv, ConvStep
+from nncli.nn.layers.conv import PADDING_MODES, Conv, ConvStep
 from nncli.nn.layers.dense import Dense, DenseStep
 from nncli.nn.layers.dropout import Dropout, DropoutStep
 from nncli.nn.layers.flatten import Flatten, FlattenStep
@@ -35,6 +35,7 @@ from nncli.nn.layers.weighted import OuterFactors, WeightedLayer, WeightedStep
 
 __all__ = [
     "LAYERS",
+    "PADDING_MODES",
     "AvgPool",
     "AvgPoolStep",
     "BatchNorm",

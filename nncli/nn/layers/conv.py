@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from nncli.core.text import sizes
 from nncli.nn.arrays import Array, Operations, Shape, bind
 from nncli.nn.layers.base import Placed, ShapeMismatch, Workspace, windows_on
 from nncli.nn.layers.conv_group import (
@@ -17,7 +18,10 @@ from nncli.nn.layers.conv_group import (
     gradient_width,
 )
 from nncli.nn.layers.weighted import OuterFactors, WeightedLayer, WeightedStep
+from nncli.nn.padding import fold, pad, sources, widest
 from nncli.nn.windows import Padding, Pair, Windows, patch_numbers, product_width
+
+PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,8 @@ class Conv(WeightedLayer):
 
     Weights are filters x channels x rows x columns. With `groups`, channels and filters are parted
     into as many groups, in order, and the filters of a group see its channels only: with as many
-    groups as channels it is a depthwise convolution.
+    groups as channels it is a depthwise convolution. Where `padding_mode` is not zeros, padding
+    repeats cells of the image, as PyTorch has it.
     """
 
     type: ClassVar[str] = "conv"
@@ -39,6 +44,7 @@ class Conv(WeightedLayer):
     padding: Padding = "valid"
     dilation: Pair = (1, 1)
     groups: int = 1
+    padding_mode: str = "zeros"
 
     def windows(self, input_shape: Shape) -> Windows:
         how = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
@@ -46,6 +52,14 @@ class Conv(WeightedLayer):
 
     def output_shape(self, input_shape: Shape) -> Shape:
         windows = self.windows(input_shape)
+        for axis, lines in zip(windows, ("rows", "columns"), strict=True):
+            limit, width = widest(self.padding_mode, axis.size), max(axis.before, axis.after)
+            if limit is not None and width > limit:
+                raise ShapeMismatch(
+                    f"padding_mode {self.padding_mode} can pad an image of {sizes(input_shape[1:])}"
+                    f" by at most {limit} {lines} on a side, not by {width}",
+                    "padding",
+                )
         for noun, count in (("channels of its input", input_shape[0]), ("filters", self.filters)):
             if count % self.groups:
                 raise ShapeMismatch(
@@ -61,16 +75,17 @@ class Conv(WeightedLayer):
         each = count // self.groups
         return [slice(first, first + each) for first in range(0, count, each)]
 
+    def repeats(self, windows: Windows) -> bool:
+        """Whether there is padding that repeats cells of the image."""
+        return windows.is_padded and self.padding_mode != "zeros"
+
     def channels_of(self, filter: int, channels: int) -> slice:
         """Which of so many channels a filter sees."""
         return self.parted(channels)[filter * self.groups // self.filters]
 
     def padded(self, input: Array) -> Array:
         """Images with their padding, samples first."""
-        windows = self.windows(input.shape[1:])
-        padded = np.zeros((*input.shape[:2], *windows.padded_shape), input.dtype)
-        padded[:, :, windows.rows.interior, windows.columns.interior] = input
-        return padded
+        return pad(input, self.windows(input.shape[1:]), self.padding_mode)
 
     def patches(self, input: Array, group: int = 0) -> Array:
         """The windows on images, samples first, as the columns of a matrix.
@@ -107,19 +122,24 @@ class Conv(WeightedLayer):
         taps = weights // filters
         outputs = prod(windows.output_shape) * n
         numbers = 4 * self.filters * outputs + padded * windows.is_padded
+        is_repeated = self.repeats(windows)
+        if is_repeated:
+            numbers += input_shape[0] * windows.rows.padded * windows.columns.size * n
+            windows = windows.on_padded()
         for width in (product_width(weights), gradient_width(taps)):
             numbers += patch_numbers(windows, channels, n, width)
         numbers += (gradient_rows(windows, weights) + 3) * weights
         if gathers(windows, channels, filters):
             flipped = windows.transposed()
-            numbers += (prod(input_shape) + filters * prod(flipped.padded_shape)) * n
+            numbers += padded if is_repeated else prod(input_shape) * n
+            numbers += filters * prod(flipped.padded_shape) * n
             numbers += patch_numbers(flipped, filters, n, product_width(weights)) + weights
         else:
             numbers += padded + taps * outputs
         return numbers
 
     def settings(self) -> Mapping[str, object]:
-        keys = ("kernel", "stride", "padding", "dilation", "groups")
+        keys = ("kernel", "stride", "padding", "dilation", "groups", "padding_mode")
         return {**{key: getattr(self, key) for key in keys}, **super().settings()}
 
     def step(self, placed: Placed, input: Array, workspace: Workspace) -> "ConvStep":
@@ -141,28 +161,44 @@ class ConvStep(WeightedStep):
         self.windows = conv.windows(placed.input_shape)
         padded_shape = (channels, *self.windows.padded_shape, self.input.shape[-1])
         self.padded = self.zeros(padded_shape, dtype) if self.windows.is_padded else self.input
-        self.interior = self.windows.interior(self.padded)
         self.delta_matrix = self.delta.reshape(filters, -1)
-        is_gathered = gathers(self.windows, channels // conv.groups, filters // conv.groups)
-        downstream = self.zeros(self.input.shape if is_gathered else padded_shape, dtype)
-        self.downstream = downstream if is_gathered else self.windows.interior(downstream)
+        self.mode = conv.padding_mode if conv.repeats(self.windows) else "zeros"
+        windows = self.windows if self.mode == "zeros" else self.windows.on_padded()
+        is_gathered = gathers(windows, channels // conv.groups, filters // conv.groups)
+        is_cut = is_gathered and self.mode == "zeros"
+        downstream = self.zeros(self.input.shape if is_cut else padded_shape, dtype)
+        self.downstream = downstream if is_cut else self.windows.interior(downstream)
+        self.padded_downstream = downstream
+        if self.mode != "zeros":
+            size, samples = self.windows.columns.size, self.input.shape[-1]
+            self.padded_rows = self.zeros(
+                (channels, self.windows.rows.padded, size, samples), dtype
+            )
         buffers = ReusedBuffers(self.zeros)
         self.groups = []
         self.filters = conv.parted(filters)
         for seen, own in zip(conv.parted(channels), self.filters, strict=True):
             buffers.restart()
             arrays = (self.padded[seen], self.weight[own], self.z[own], self.delta[own])
-            group = FilterGroup(self.windows, *arrays, downstream[seen], buffers.zeros)
+            group = FilterGroup(windows, *arrays, downstream[seen], buffers.zeros)
             self.groups.append(group)
 
     def forward(self) -> Operations:
-        if self.padded is not self.input:
-            yield bind(np.copyto, self.interior, self.input)
+        yield from self._pad()
         for group in self.groups:
             yield from group.forward()
         if self.bias is not None:
             yield bind(np.add, self.z, self.bias[:, None, None, None], self.z)
         yield from self.activate()
+
+    def _pad(self) -> Operations:
+        if self.mode != "zeros":
+            rows, columns = (sources(axis, self.mode) for axis in self.windows)
+            # Modes other than `raise` spare np.take a copy of what it writes.
+            yield bind(np.take, self.input, rows, axis=1, out=self.padded_rows, mode="clip")
+            yield bind(np.take, self.padded_rows, columns, axis=2, out=self.padded, mode="clip")
+        elif self.padded is not self.input:
+            yield bind(np.copyto, self.windows.interior(self.padded), self.input)
 
     def backward(self) -> Operations:
         for group, own in zip(self.groups, self.filters, strict=True):
@@ -181,3 +217,5 @@ class ConvStep(WeightedStep):
     def backward_input(self) -> Operations:
         for group in self.groups:
             yield from group.backward_input()
+        if self.mode != "zeros":
+            yield from fold(self.padded_downstream, self.windows, self.mode, 1)

@@ -11,9 +11,9 @@ import numpy as np
 
 from nncli.core.errors import NncliError
 from nncli.core.text import sizes
-from nncli.filtering.options import sources
 from nncli.filtering.record import Backward, Filtering
 from nncli.nn.arrays import Array
+from nncli.nn.padding import sources
 from nncli.nn.windows import Axis
 from nncli.render.document import Page
 from nncli.render.web.blocks import to_html

@@ -8,6 +8,7 @@ import numpy as np
 
 from nncli.nn.gelu import powers
 from nncli.nn.layers import Conv, Placed, Pool
+from nncli.nn.padding import sources
 from nncli.nn.trace import LayerTrace, Trace, norm, ratio
 from nncli.nn.windows import Windows
 from nncli.render.text import number
@@ -62,6 +63,9 @@ def _layer(placed: Placed) -> dict[str, Any]:
         if isinstance(layer, Pool) and both.is_padded:  # how many cells of a window count
             for axis, counts in zip(axes, layer.counts(placed.input_shape), strict=True):
                 axis["counts"] = counts.tolist()
+        if isinstance(layer, Conv) and layer.repeats(both):
+            for axis, of in zip(axes, both, strict=True):
+                axis["sources"] = sources(of, layer.padding_mode).tolist()
         data["windows"] = dict(zip(("rows", "columns"), axes, strict=True))
     return data
 

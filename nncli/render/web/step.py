@@ -12,7 +12,7 @@ from nncli.inspection.along import cost_along
 from nncli.inspection.check import Check, TensorCheck
 from nncli.inspection.record import Inspection
 from nncli.nn.arrays import Array
-from nncli.nn.layers import LAYERS, Pool
+from nncli.nn.layers import LAYERS, Conv, Pool
 from nncli.nn.links import before
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.document import Page
@@ -198,11 +198,12 @@ def _windows(layer: LayerTrace) -> dict[str, list[dict[str, Any]]]:
     if not layer.placed.layer.has_windows:
         return {}
     windows = windows_of(layer.placed)
-    both = windows.rows, windows.columns
-    axes = {"output": [forward_axis(axis, "zeros") for axis in both]}
-    axes["matrix"] = [cell_axis(axis, "zeros") for axis in both]
+    kind = layer.placed.layer
+    mode = kind.padding_mode if isinstance(kind, Conv) else "zeros"
+    axes = {"output": [forward_axis(axis, mode) for axis in windows]}
+    axes["matrix"] = [cell_axis(axis, mode) for axis in windows]
     if layer.weight is not None:
-        axes["filter"] = [tap_axis(axis, "zeros", turned=False) for axis in both]
+        axes["filter"] = [tap_axis(axis, mode, turned=False) for axis in windows]
     return axes
 
 

@@ -188,6 +188,7 @@ def test_what_a_layers_arrays_do_not_tell_is_in_its_hyperparameters() -> None:
         "padding": "same",
         "dilation": [1, 1],
         "groups": 1,
+        "padding_mode": "zeros",
     }
     assert layers[1]["hyperparameters"] == {
         "size": [2, 2],

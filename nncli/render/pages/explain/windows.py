@@ -4,7 +4,7 @@ import numpy as np
 
 from nncli.inspection.derivation.base import largest, sum_of_others
 from nncli.inspection.derivation.lessons import ConvBack, MaskBack, NormBack, PoolBack, Reshaped
-from nncli.nn.layers import Pool
+from nncli.nn.layers import Conv, Pool
 from nncli.render.document import Grid, Page, Paragraph
 from nncli.render.pages.explain.words import (
     aligned,
@@ -37,10 +37,22 @@ def conv_back(lesson: ConvBack) -> Page:
     between = "" if stride in ((1, 1), [1, 1]) else (
         " With a stride the windows are further apart, and 0 stands in δ between them."
     )  # fmt: skip
+    conv = layer.placed.layer
+    assert isinstance(conv, Conv)
+    repeats = conv.repeats(conv.windows(layer.placed.input_shape))
     edge = (
-        "At an edge fewer windows lie over a cell, and 0 stands for those that are missing"
+        f"Padding repeats cells of the image ({conv.padding_mode}), so {lesson.windows} windows "
+        "lie over this cell or a copy of it, and the δ that meet the same tap are added"
+        if repeats
+        else "At an edge fewer windows lie over a cell, and 0 stands for those that are missing"
         if lesson.windows == taps
         else f"Only {lesson.windows} windows lie over this cell; 0 stands for the others"
+    )
+    slides = (
+        ". The turned filter slides over δ with zeros all around, and what it leaves on padding is "
+        "added to the cell that this repeats."
+        if repeats
+        else "; so δ gets zeros all around before the turned filter slides over it."
     )
     return [
         Paragraph(
@@ -63,8 +75,7 @@ def conv_back(lesson: ConvBack) -> Page:
         ),
         Paragraph(
             "It is the way back through W once more: each z that the cell is in, times the weight "
-            f"with which it is in it. {edge}; so δ gets zeros all around before the turned filter "
-            f"slides over it. That is a full convolution.{between}"
+            f"with which it is in it. {edge}{slides} That is a full convolution.{between}"
         ),
         *note("" if lesson.below is not None else
               "No layer below needs this: it is how C depends on the pixels."),

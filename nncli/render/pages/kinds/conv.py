@@ -35,8 +35,8 @@ class ConvPage(WeightedPage):
         plus = " + b" if layer.bias is not None else ""
         return (
             f"z = Σ window ⊙ filter{plus}  ({shape(placed.input_shape)}, windows of "
-            f"{shape(placed.layer.kernel)}{_in_groups(layer)} → {shape(placed.output_shape)}), "
-            f"a = {layer.activation}(z)"
+            f"{shape(placed.layer.kernel)}{_in_groups(layer)}{_repeated(layer)} → "
+            f"{shape(placed.output_shape)}), a = {layer.activation}(z)"
         )
 
     def forward(self, trace: Trace, layer: LayerTrace, extent: Extent) -> Iterator[Block]:
@@ -149,6 +149,12 @@ def _in_groups(layer: LayerTrace) -> str:
     if groups == 1:
         return ""
     return f" on {channels // groups} of {count_of(channels, 'channel')}, in {groups} groups"
+
+
+def _repeated(layer: LayerTrace) -> str:
+    conv = conv_of(layer)
+    repeats = conv.repeats(conv.windows(layer.placed.input_shape))
+    return f", {conv.padding_mode} padding" if repeats else ""
 
 
 def _channels_words(layer: LayerTrace) -> Iterator[Block]:

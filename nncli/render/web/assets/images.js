@@ -1,22 +1,23 @@
 // For the layers on images: cells and the windows over them, and their channels as matrices.
 
-// The cells of the input under the window of an output, with their taps, padding left out.
+// The cells of the input under the window of an output, with their taps; zeros are left out.
 function under(axis, output) {
   axis.under ??= range(axis.outputs).map((output) => range(axis.kernel)
     .map((tap) => [tap, output * axis.stride + tap * axis.dilation - axis.before])
+    .map(([tap, cell]) => [tap, axis.sources?.[cell + axis.before] ?? cell])
     .filter(([, cell]) => cell >= 0 && cell < axis.size));
   return axis.under[output];
 }
 
-// The outputs whose windows hold a cell, with the tap that is on it.
+// The outputs whose windows hold a cell, or a copy of it, with the tap that is on it.
 function over(axis, cell) {
-  return range(axis.kernel)
-    .map((tap) => [tap, (cell + axis.before - tap * axis.dilation) / axis.stride])
+  const places = axis.sources?.flatMap((source, place) => source === cell ? [place] : []) ?? [cell + axis.before];
+  return pairs(places, range(axis.kernel), (place, tap) => [tap, (place - tap * axis.dilation) / axis.stride])
     .filter(([, output]) => Number.isInteger(output) && output >= 0 && output < axis.outputs);
 }
 
 // How many cells of the window of an output of a pool count: all of them without padding.
-const counted = ({rows, columns}, r, c) => (rows.counts?.[r] ?? rows.kernel) * (columns.counts?.[c] ?? columns.kernel);
+const counted = ({rows, columns}, [, , r, c]) => (rows.counts?.[r] ?? rows.kernel) * (columns.counts?.[c] ?? columns.kernel);
 
 // Of a conv layer: how many channels a filter sees, the first of those that filter f sees, and the
 // filters that see channel k.

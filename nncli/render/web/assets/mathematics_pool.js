@@ -8,13 +8,13 @@ function pool(winner) {
       const {data: a, shape} = get("input"), outputs = [n, ...layer.output_shape];
       put("a", outputs, (place) => {
         const at = split(place, outputs), window = cells(layer.windows, shape, at);
-        return winner ? a[winner(window, a)] : window.reduce((sum, cell) => sum + a[cell], 0) / counted(layer.windows, at[2], at[3]);
+        return winner ? a[winner(window, a)] : window.reduce((sum, cell) => sum + a[cell], 0) / counted(layer.windows, at);
       });
     },
     backward({layer, get, put}) {
       const {data: a, shape} = get("input"), {data: upstream, shape: outputs} = get("upstream"), downstream = new Float64Array(a.length);
       upstream.forEach((value, place) => {
-        const at = split(place, outputs), window = cells(layer.windows, shape, at), count = counted(layer.windows, at[2], at[3]);
+        const at = split(place, outputs), window = cells(layer.windows, shape, at), count = counted(layer.windows, at);
         if (winner) downstream[winner(window, a)] += value;
         else for (const cell of window) downstream[cell] += value / count;
       });

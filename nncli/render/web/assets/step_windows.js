@@ -16,17 +16,17 @@ extendPage({
     const source = (key, symbol) => ({channels: array(key).shape[1], label: (k) => label(symbol, k, x), tone: tone(step, `${name}.${key}`), get: (...at) => get(key)(x, ...at)});
     const output = (key, symbol) => ({...source(key, symbol), planes: array(key).shape[1]});
     const axes = ([rows, columns]) => ({rows, columns}), [rows, columns] = views.output;
-    const w = array("weight") && get("weight"), isPool = !w, {seen} = isPool ? {} : groupOf(layer, 0), firstOf = (f) => groupOf(layer, f).first;
+    const w = array("weight") && get("weight"), isPool = !w, {seen} = isPool ? {} : groupOf(layer, 0);
     // What a cell of a pool has of an output: all or nothing, or an equal share.
     const share = (plane, f, i, j, row, column) => {
       const [, r, , c] = pairs(over(rows, row), over(columns, column)).find(([up, , left]) => up + i === rows.kernel - 1 && left + j === columns.kernel - 1) ?? [];
-      if (layer.type !== "maxpool") return r === undefined ? 0 : 1 / counted(layer.windows, r, c);
+      if (layer.type !== "maxpool") return r === undefined ? 0 : 1 / counted(layer.windows, [x, plane, r, c]);
       return Number(r !== undefined && hasWon(step, layer, [x, plane, r, c], row, column));
     };
     const made = {
       z: () => ({
         title: "the filter slides over a", ...axes(views.output), source: source("input", "a"), output: output("z", "z"),
-        channels: (f) => range(seen).map((k) => firstOf(f) + k), factor: {name: "filter", get: (f, k, i, j) => w(f, k % seen, i, j)}, bias: array("bias") && get("bias"),
+        channels: (f) => range(seen).map((k) => groupOf(layer, f).first + k), factor: {name: "filter", get: (f, k, i, j) => w(f, k % seen, i, j)}, bias: array("bias") && get("bias"),
       }),
       downstream: () => isPool ? {
         title: layer.type === "maxpool" ? "the whole ∂C/∂a goes to the cell that has won" : "each cell has an equal share of ∂C/∂a",
@@ -43,7 +43,7 @@ extendPage({
         return {
           title: "δ slides over a, tap by tap", ...axes(views.filter), scale: step.samples, part: !isAll && of(x),
           source: {tone: tone(step, `${name}.input`), label: (k) => label("a", k % channels, Math.floor(k / channels)), get: (k, ...at) => a(Math.floor(k / channels), k % channels, ...at)},
-          channels: (plane) => (isAll ? all : [x]).map((x) => x * channels + firstOf(both(plane)[0]) + plane % seen),
+          channels: (plane) => (isAll ? all : [x]).map((x) => x * channels + groupOf(layer, both(plane)[0]).first + plane % seen),
           factor: {name: "δ", get: (plane, k, i, j) => delta(Math.floor(k / channels), both(plane)[0], i, j)},
           output: {planes: seen * array("delta").shape[1], label: (plane) => `∂C/∂W, filter ${both(plane)[0]}, channel ${both(plane)[1]}`, get: (plane, i, j) => gradient(...both(plane), i, j)},
         };
@@ -51,7 +51,7 @@ extendPage({
       a: () => isPool && {
         title: "the window slides over the input", ...axes(views.output), source: source("input", "input"), output: output("a", "a"),
         operation: layer.type === "maxpool" ? "largest" : "mean", channels: (plane) => [plane],
-        counted: (r, c) => counted(layer.windows, r, c),
+        counted: (...at) => counted(layer.windows, [x, 0, ...at]),
       },
     }[key]?.();
     if (!made) return "";
