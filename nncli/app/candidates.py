@@ -1,8 +1,8 @@
 """Tries a few networks on a table by cross-validation, for `nncli init`.
 
-All are trained as their specs say, on the samples that these train on; what the specs hold back
-stays untouched, to judge the network by later. What is tried follows from the data and the seed
-alone, unless it takes longer than LIMIT seconds.
+All are trained as their specs say, on the samples that these train on; what the specs hold back,
+where they do, stays untouched, to judge the network by later. What is tried follows from the data
+and the seed alone, unless it takes longer than LIMIT seconds.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -198,13 +198,13 @@ def _for_data(
     def spec_of(proposal: Proposal) -> Spec:
         return parse_spec(proposal.text, str(path), path.parent)
 
-    proposal = proposed()
+    proposal, tried = proposed(), ""
     # A spec that cannot be trained raises here, before it is written.
-    prepared = prepare(spec_of(proposal))
-    tried = ""
-    if not quick and not is_image(found):
+    if quick or is_image(found):
+        prepare(spec_of(proposal))
+    else:
         specs = {each: spec_of(proposed(candidate=each)) for each in CANDIDATES}
-        tries = try_candidates(prepared, specs, on_trials)
+        tries = try_candidates(prepare(specs[CANDIDATES[0]]), specs, on_trials)
         if tries is not None:
             tried = told(tries)
             proposal = proposed(candidate=tries.best.candidate, tried=f"By {tried}.")

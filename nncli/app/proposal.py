@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nncli.app.proposed_network import FEW, Candidate, is_classified, is_image, plan
+from nncli.app.proposed_network import FEW, Candidate, held_share, is_classified, is_image, plan
 from nncli.core.text import join_words, printable
 from nncli.data.columns.samples import told
 from nncli.data.samples import is_channels_last, named
@@ -60,7 +60,7 @@ def propose(
     ]
     sections = [
         Section("", head),
-        Section("data", list(_data(train, found))),
+        Section("data", list(_data(train, found, candidate))),
         Section("network", body.network),
         Section("train", body.train),
     ]
@@ -119,7 +119,9 @@ def _doubts(found: Survey) -> Iterator[str]:
 # Data
 
 
-def _data(train: str | dict[str, str], found: Survey) -> Iterator[Entry]:
+def _data(
+    train: str | dict[str, str], found: Survey, candidate: Candidate | None
+) -> Iterator[Entry]:
     yield Entry("train", train, "paths start from this file's folder")
     if found.target:
         yield _target(found)
@@ -133,12 +135,7 @@ def _data(train: str | dict[str, str], found: Survey) -> Iterator[Entry]:
     if found.classes is not None and not found.are_labels:
         why = "the targets are floats, which are classes only where that is said"
         yield Entry("classes", len(found.classes.names), why)
-    if found.samples < FEW:
-        why = "a share held back to judge by; of so few samples none is"
-        yield Entry("validation", 0.2, why, off=True)
-    else:
-        of_each = " of each class" if found.classes else ""
-        yield Entry("validation", 0.2, f"a fifth{of_each} is held back, to judge the network by")
+    yield _validation(found, candidate)
     yield _scale(found)
     if not is_classified(found) and _is_to_be_scaled(found):
         span = f"{found.target_low:.4g} to {found.target_high:.4g}"
@@ -154,6 +151,22 @@ def _data(train: str | dict[str, str], found: Survey) -> Iterator[Entry]:
     if isinstance(train, str):
         why = "data to judge the trained network by, once"
         yield Entry("test", "test.csv", why, off=True)
+
+
+def _validation(found: Survey, candidate: Candidate | None) -> Entry:
+    share = held_share(found, candidate)
+    if share:
+        what = "a fifth" if share == 0.2 else "a tenth"
+        of_each = " of each class" if found.classes else ""
+        why = f"{what}{of_each} is held back, to judge the network by"
+        return Entry("validation", share, why)
+    why = "a share held back to judge by; of so few samples none is"
+    if candidate is not None:
+        why = (
+            "a share held back to see what each epoch comes to; cross-validation has judged this "
+            "network already, so all samples are trained on"
+        )
+    return Entry("validation", 0.2, why, off=True)
 
 
 def _columns(found: Survey) -> Iterator[Entry]:

@@ -12,7 +12,7 @@ import nncli as api
 from nncli.app import candidates
 from nncli.app.candidates import FOLDS, Fold, Trial, chosen_rows, folds_of, told, try_candidates
 from nncli.app.proposal import propose
-from nncli.app.proposed_network import CANDIDATES, Candidate
+from nncli.app.proposed_network import CANDIDATES, Candidate, held_share
 from nncli.app.records import Prepared
 from nncli.data.survey import survey
 from nncli.spec import Spec, override_spec, parse_spec
@@ -21,7 +21,7 @@ LINE, SMALL = Candidate(0, "identity", 0.001), Candidate(16, "tanh", 0.001)
 
 
 def tried_on(
-    rows: Sequence[Sequence[Any]], folder: Path, which: Sequence[Candidate] = (LINE, SMALL)
+    rows: Sequence[Sequence[Any]], folder: Path, held: Sequence[str] = ()
 ) -> tuple[Prepared, dict[Candidate, Spec]]:
     path = folder / "t.csv"
     with path.open("w", newline="") as file:
@@ -29,9 +29,10 @@ def tried_on(
     found = survey(path)
     specs = {
         each: parse_spec(propose("t", "t.csv", found, candidate=each).text, "t.yaml", folder)
-        for each in which
+        for each in (LINE, SMALL)
     }
-    return api.prepare(specs[which[0]]), specs
+    specs = {each: override_spec(spec, held) for each, spec in specs.items()}
+    return api.prepare(specs[LINE]), specs
 
 
 def numbers(n: int, bend: float) -> list[list[float]]:
@@ -46,7 +47,7 @@ def test_a_weighted_sum_needs_no_hidden_layer(tmp_path: Path) -> None:
     tries = try_candidates(*tried_on(numbers(60, 0.0), tmp_path))
     assert tries is not None
     assert tries.best.candidate == LINE
-    assert tries.samples == 48
+    assert tries.samples == 60
     assert tries.folds == FOLDS
     assert not tries.is_accuracy
     assert tries.best.score > 0.95
@@ -66,7 +67,7 @@ def test_it_is_the_same_again(tmp_path: Path) -> None:
 
 def test_a_trial_is_the_training_of_its_spec(tmp_path: Path) -> None:
     """On the samples that the spec trains on and holds back it comes to what `train` comes to."""
-    prepared, specs = tried_on(numbers(60, 1.0), tmp_path)
+    prepared, specs = tried_on(numbers(60, 1.0), tmp_path, ["data.validation=0.2"])
     data = prepared.data
     assert data.validation is not None
     trial = Trial(prepared, specs[LINE])
@@ -78,7 +79,7 @@ def test_a_trial_is_the_training_of_its_spec(tmp_path: Path) -> None:
 
 
 def test_what_the_spec_holds_back_stays_untouched(tmp_path: Path) -> None:
-    prepared, _ = tried_on(numbers(60, 1.0), tmp_path)
+    prepared, _ = tried_on(numbers(60, 1.0), tmp_path, ["data.validation=0.2"])
     assert prepared.data.validation is not None
     rng = np.random.default_rng(0)
     folds = list(folds_of(prepared, prepared.data.train.index, rng))
@@ -94,7 +95,7 @@ def test_folds_have_their_share_of_each_class(tmp_path: Path) -> None:
     prepared, _ = tried_on(rows, tmp_path)
     folds = list(folds_of(prepared, prepared.data.train.index, np.random.default_rng(0)))
     targets = prepared.data.train.targets
-    assert {int(targets[fold.held].sum(axis=0)[1]) for fold in folds} == {1, 2}
+    assert [int(targets[fold.held].sum(axis=0)[1]) for fold in folds] == [2] * FOLDS
 
 
 def test_of_many_samples_some_take_part() -> None:
@@ -105,7 +106,7 @@ def test_of_many_samples_some_take_part() -> None:
 
 
 def test_too_few_samples_tell_nothing(tmp_path: Path) -> None:
-    assert try_candidates(*tried_on(numbers(22, 0.0), tmp_path)) is None
+    assert try_candidates(*tried_on(numbers(19, 0.0), tmp_path)) is None
 
 
 def test_steps_that_take_long_are_not_taken(
@@ -133,12 +134,21 @@ def test_a_candidate_that_diverges_loses(tmp_path: Path) -> None:
     assert [each.cost for each in tries.tried if each.candidate == SMALL] == [np.inf]
 
 
+def test_of_few_samples_none_are_held_back_once_networks_were_tried(tmp_path: Path) -> None:
+    tried_on(numbers(60, 0.0), tmp_path)
+    found = survey(tmp_path / "t.csv")
+    assert held_share(found, None) == 0.2
+    assert held_share(found, LINE) == 0
+    assert held_share(found._replace(samples=5000), LINE) == 0.1
+    assert held_share(found._replace(samples=10), None) == 0
+
+
 @pytest.mark.slow
 def test_init_tries_and_says_so(nncli: Any, tmp_path: Path) -> None:
     tried_on(numbers(60, 0.0), tmp_path)
     done = nncli("init", "net", "--data", "t.csv")
-    assert f"trying {len(CANDIDATES)} networks on 48 samples" in done.err
-    assert "tried R² by 5-fold cross-validation of 48 samples: no hidden layer 0.9" in done.out
+    assert f"trying {len(CANDIDATES)} networks on 60 samples" in done.err
+    assert "tried R² by 5-fold cross-validation of 60 samples: no hidden layer 0.9" in done.out
     text = (tmp_path / "net.yaml").read_text()
     assert "By R² by 5-fold" in text
     quick = nncli("init", "other", "--quick", "--data", "t.csv")
