@@ -207,7 +207,7 @@ def _for_data(
         tries = try_candidates(prepare(specs[CANDIDATES[0]]), specs, on_trials)
         if tries is not None:
             tried = told(tries)
-            proposal = proposed(candidate=tries.best.candidate, tried=f"By {tried}.")
+            proposal = proposed(candidate=tries.best.candidate, tried=f"Tried {tried}.")
     files = {path.parent / FILE: schema_text().encode()}
     return _drafted(path, proposal, files, tried)
 

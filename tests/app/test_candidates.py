@@ -51,7 +51,8 @@ def test_a_weighted_sum_needs_no_hidden_layer(tmp_path: Path) -> None:
     assert tries.folds == FOLDS
     assert not tries.is_accuracy
     assert tries.best.score > 0.95
-    assert "no hidden layer 0.9" in told(tries)
+    assert "R²: no hidden layer 0.9" in told(tries)
+    assert told(tries).count("(taken") == 1
 
 
 def test_what_bends_needs_one(tmp_path: Path) -> None:
@@ -148,9 +149,9 @@ def test_init_tries_and_says_so(nncli: Any, tmp_path: Path) -> None:
     tried_on(numbers(60, 0.0), tmp_path)
     done = nncli("init", "net", "--data", "t.csv")
     assert f"trying {len(CANDIDATES)} networks on 60 samples" in done.err
-    assert "tried R² by 5-fold cross-validation of 60 samples: no hidden layer 0.9" in done.out
+    assert "tried by 5-fold cross-validation of 60 samples, R²: no hidden layer 0.9" in done.out
     text = (tmp_path / "net.yaml").read_text()
-    assert "By R² by 5-fold" in text
+    assert "Tried by 5-fold" in text
     quick = nncli("init", "other", "--quick", "--data", "t.csv")
     assert (quick.status, quick.err) == (0, "")
     assert "tried" not in quick.out
