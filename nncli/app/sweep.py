@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 from nncli.app.evaluate import evaluate
 from nncli.app.pipeline import prepare
 from nncli.app.sweep_records import SweepRecord, Trial
-from nncli.app.sweeping.journal import Journal, boot_id
+from nncli.app.sweeping.journal import Journal, read_events
+from nncli.app.sweeping.known import Known, taken
 from nncli.app.sweeping.planned import PlannedTrial, planned_trials, spec_of
 from nncli.app.sweeping.processes import Processes
 from nncli.app.sweeping.rounds import Goal, Round, Rounds, ValueOf, halving_rounds
 from nncli.app.sweeping.runners import Futures, Runner, run_tasks
-from nncli.app.sweeping.trial import LASTING, Outcome, Task
+from nncli.app.sweeping.trial import Outcome, Task
 from nncli.core.errors import NncliError, RunError
 from nncli.core.text import count_of, printable, quote
 from nncli.nn.parallel.blas import arithmetic, available_cores
@@ -121,12 +122,10 @@ def reopen_sweep(folder: str | Path) -> PlannedSweep:
     """The sweep of a folder, to be gone on with.
 
     Raises:
-        RunError: it holds none, or one that is running. SpecError: its spec is none any more.
+        RunError: it holds none. SpecError: its spec is none any more.
     """
     folder = Path(folder)
-    journal = Journal(folder, make=False)
-    journal.close()
-    plans = [event for event in journal.events if event["event"] == "plan"]
+    plans = [event for event in read_events(folder) if event["event"] == "plan"]
     if not plans:
         raise RunError(f"{printable(folder)}: its journal names no trials; begin anew")
     try:
@@ -222,6 +221,7 @@ def sweep(
                     break
             else:
                 running.is_complete = True
+                journal.add("complete")
         finally:
             runner.close()
         return _tested(running.record(), planned, journal)
@@ -244,55 +244,23 @@ class _Running:
         self._planned, self._journal, self._on_trial = planned, journal, on_trial
         self._fail_fast, self._stop = fail_fast, stop
         self._start, self._notes = start, list[str]()
-        self._trials = {trial.id: trial for trial in start.trials}
         self._has_failed = self.is_complete = False
-        self._reached: dict[tuple[str, int | None], Mapping[str, Any]] = {}  # metrics at epochs
-        self._failed: dict[str, float] = {}  # trials, and up to which epoch they were to go
-        self._take_up()
+        self._known = known = Known(journal.events)
+        self._trials = {trial.id: known.of(trial) for trial in start.trials}
+        others = len(known.ended.keys() - self._trials.keys())
+        if others and planned.proposals is None:
+            count = count_of(others, "trial")
+            self.note(f"{count} more in {printable(planned.folder)} are not of this plan")
         versions = _versions()
         opened = [e for e in journal.events if e["event"] == "opened"]
         if opened and opened[-1].get("versions") != versions:
             before = ", ".join(f"{k} {v}" for k, v in opened[-1].get("versions", {}).items())
             self.note(f"trials of this sweep were trained by {before}; the last bits may differ")
-        journal.add("opened", versions=versions, boot=boot_id())
+        journal.add("opened", versions=versions, boot=known.boot)
         plan = planned.as_plain()
         plans = [e for e in journal.events if e["event"] == "plan"]
         if not plans or plans[-1].get("plan") != plan:
             journal.add("plan", plan=plan)
-
-    def _take_up(self) -> None:
-        """What the journal knows: of the trials that are done, and of which the runs are there.
-
-        Nobody waited for the disk. Where the computer was started anew since, runs are looked at
-        again, as those that were interrupted.
-        """
-        self._known = dict[str, dict[str, Any]]()  # how trials ended, also those of no plan yet
-        boot, is_sure = boot_id(), True
-        for event in self._journal.events:
-            state, name, until = event["event"], event.get("id", ""), event.get("until")
-            if state == "opened":
-                is_sure = event.get("boot") == boot
-                continue
-            if state == "failed" and event.get("cause") in LASTING:
-                self._failed[name] = until or math.inf
-            elif state == "stopped" and until is not None and event.get("metrics") and is_sure:
-                self._reached[name, until] = event["metrics"]
-            elif state != "done" or not is_sure:
-                continue
-            if name not in self._known or self._known[name]["event"] != "done":
-                self._known[name] = event
-        for trial in self._start.trials:
-            self._trials[trial.id] = self._as_known(trial)
-        others = len(self._known.keys() - self._trials.keys())
-        if others and self._planned.proposals is None:
-            count = count_of(others, "trial")
-            self.note(f"{count} more in {printable(self._planned.folder)} are not of this plan")
-
-    def _as_known(self, trial: Trial) -> Trial:
-        event = self._known.get(trial.id)
-        if event is None or not (event["event"] == "failed" or is_run_folder(trial.folder)):
-            return trial
-        return _taken(trial, event, "metrics", "seconds", "error", "cause")
 
     def note(self, text: str) -> None:
         self._notes.append(text)
@@ -309,12 +277,12 @@ class _Running:
         spec = self._planned.plan.spec
         for planned, until in goals:
             if planned.id not in self._trials:
-                self._trials[planned.id] = self._as_known(self._planned.waiting(planned))
+                self._trials[planned.id] = self._known.of(self._planned.waiting(planned))
             trial = self._trials[planned.id]
-            if trial.id in self._failed and self._failed[trial.id] <= (until or math.inf):
+            if self._known.fails(trial.id, until):
                 continue
             is_done = until is None and trial.state == "done"
-            if not is_done and (trial.id, until) not in self._reached:
+            if not is_done and (trial.id, until) not in self._known.reached:
                 yield Task(planned.id, spec, planned.values, trial.folder, until)
 
     def value_of(self, goal: Goal) -> float | None:
@@ -322,7 +290,7 @@ class _Running:
         trial, until = self._trials[goal.trial.id], goal.until
         if until is None:
             return self._start.value(trial)
-        metrics = self._reached.get((trial.id, until))
+        metrics = self._known.reached.get((trial.id, until))
         if metrics is None and trial.state == "done":  # by then it had come to its end
             metrics = trial.metrics
         return None if metrics is None else metrics[self._start.metric]
@@ -347,18 +315,12 @@ class _Running:
         until = known.pop("until", None)
         if state == "failed":
             self._has_failed = True
-            self._failed[outcome.id] = until or math.inf
+            self._known.failed[outcome.id] = until or math.inf
         if state == "stopped" and until is not None and outcome.metrics is not None:
-            self._reached[outcome.id, until] = outcome.metrics
+            self._known.reached[outcome.id, until] = outcome.metrics
         if before.state == "done":  # it was to be known what it came to on its way
             return before
-        return _taken(before, {"event": state, **known}, *known)
-
-
-def _taken(trial: Trial, event: Mapping[str, Any], *keys: str) -> Trial:
-    """A trial with what became of it."""
-    known: dict[str, Any] = {key: event.get(key) for key in keys}
-    return replace(trial, **{**known, "state": event["event"]})
+        return taken(before, {"event": state, **known}, *known)
 
 
 def _versions() -> dict[str, str]:

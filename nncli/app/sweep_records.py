@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from nncli.core.jsons import to_json
 
 if TYPE_CHECKING:
+    from nncli.app.report_records import ComparedRun
     from nncli.training.evaluate import Evaluation
 
 State = Literal["done", "failed", "stopped", "running", "waiting"]
@@ -170,12 +171,16 @@ class SweepRecord:
 
     @property
     def best(self) -> Trial | None:
-        """Of the setting that ranks first the trial with the smallest metric."""
+        """The best of the setting that ranks first, where that is done."""
         first = self.ranking[0] if self.ranking else None
-        if first is None or first.median is None or first.epochs is not None:
-            return None
-        done = [trial for trial in first.trials if self.value(trial) is not None]
-        return min(done, key=lambda trial: self.value(trial) or 0.0)
+        return None if first is None or first.epochs is not None else self.best_of(first)
+
+    def best_of(self, group: Group) -> Trial | None:
+        """The trial of a setting with the smallest metric; None where it has come to none."""
+        value_of = self.value if group.epochs is None else self._finite
+        found = [(value_of(trial), k) for k, trial in enumerate(group.trials)]
+        values = [(value, k) for value, k in found if value is not None]
+        return group.trials[min(values)[1]] if values else None
 
     @cached_property
     def effects(self) -> tuple[Effect, ...]:
@@ -210,6 +215,17 @@ class SweepRecord:
                 groups.setdefault((cause, "" if cause == "diverged" else alike), []).append(trial)
         causes = [Cause(c, t[0].error or "", tuple(t)) for (c, _), t in groups.items()]
         return tuple(sorted(causes, key=lambda cause: -len(cause.trials)))
+
+
+class SweepReport(NamedTuple):
+    """A sweep, as `report` tells of it.
+
+    Attributes:
+        curves: the best run of each of the settings that rank first, in their order.
+    """
+
+    record: SweepRecord
+    curves: tuple[ComparedRun, ...]
 
 
 def _levels(key: str, trials: Sequence[Trial]) -> list[tuple[str, list[Trial]]]:

@@ -51,6 +51,10 @@ def sweeps(incomplete: str) -> list[str]:
     return _offered(incomplete, _is_sweep)
 
 
+def runs_or_sweeps(incomplete: str) -> list[str]:
+    return _offered(incomplete, lambda entry: _is_run(entry) or _is_sweep(entry))
+
+
 def specs_or_runs(incomplete: str) -> list[str]:
     return _offered(incomplete, lambda entry: _is_spec(entry) or _is_run(entry))
 

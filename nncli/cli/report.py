@@ -1,17 +1,27 @@
 """nncli report."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from nncli.cli import browser, options
-from nncli.cli.completion import runs
+from nncli.cli.completion import runs_or_sweeps
 from nncli.render.formats import suffixes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nncli.render.document import Document
+    from nncli.training.best import Which
 
 Runs = Annotated[
     list[Path],
-    typer.Argument(metavar="RUN...", help="Run folders, one or more.", autocompletion=runs),
+    typer.Argument(
+        metavar="RUN...",
+        help="Run folders, one or more; or the folder of a sweep.",
+        autocompletion=runs_or_sweeps,
+    ),
 ]
 Output = Annotated[
     Path | None, options.output(f"Write the report to this file: {' '.join(suffixes())}")
@@ -42,27 +52,54 @@ def report(
 
     load_numpy()
     from nncli.app.output import check_output
-    from nncli.app.report import report as report_on
+    from nncli.app.sweeping.journal import is_sweep_folder
     from nncli.core.jsons import to_json
     from nncli.render import formats
-    from nncli.render.pages.report import report_document, report_record, report_screen
     from nncli.render.streams import messages, results, say, write_text
 
     kind = browser.document_kind(output, opens=open_)
     if output is not None:
         check_output(output, overwrite=overwrite, inputs=runs)
     which = options.chosen_weights(weights)
-    made = report_on(runs, worst=worst, weights=which)
+    if len(runs) == 1 and is_sweep_folder(runs[0]):
+        told = _of_sweep(runs[0])
+    else:
+        told = _of_runs(runs, worst, which)
     if output is not None:
-        read = [file for each in made.runs for file in each.run.spec.files()]
-        check_output(output, overwrite=overwrite, inputs=read)
-    for each in made.runs:
-        for note in (*each.run.notes, *each.missing, *each.notes):
-            say(messages(), note)
+        check_output(output, overwrite=overwrite, inputs=told.files)
+    for note in told.notes:
+        say(messages(), note)
     if kind is not None:
-        content = formats.write(kind, report_document(made))
+        content = formats.write(kind, told.document)
         browser.write_page(content, output, overwrite=overwrite, opens=open_)
     if format is options.TableOrJson.json:
-        write_text(to_json(report_record(made), indent=2))
+        write_text(to_json(told.document.record(), indent=2))
     elif kind is None:
-        results().print(report_screen(made), crop=False)
+        results().print(told.screen(), crop=False)
+
+
+class _Told(NamedTuple):
+    """A report: for files, for the screen, what is said beside it, and which files it is of."""
+
+    document: "Document"
+    screen: "Callable[[], Any]"
+    notes: tuple[str, ...]
+    files: tuple[str | Path, ...]
+
+
+def _of_runs(runs: list[Path], worst: int, weights: "Which | None") -> _Told:
+    from nncli.app.report import report as report_on
+    from nncli.render.pages.report import report_document, report_screen
+
+    made = report_on(runs, worst=worst, weights=weights)
+    notes = [n for each in made.runs for n in (*each.run.notes, *each.missing, *each.notes)]
+    files = [file for each in made.runs for file in each.run.spec.files()]
+    return _Told(report_document(made), lambda: report_screen(made), tuple(notes), tuple(files))
+
+
+def _of_sweep(folder: Path) -> _Told:
+    from nncli.app.sweep_report import report_sweep
+    from nncli.render.pages.sweep import SweepPage, sweep_document
+
+    made = report_sweep(folder)
+    return _Told(sweep_document(made), lambda: SweepPage(made.record), made.record.notes, ())

@@ -118,7 +118,8 @@ def sweep(
     load_numpy()
     from nncli.app.sweep import plan_sweep, reopen_sweep
     from nncli.core.errors import InterruptedTraining
-    from nncli.render.pages.sweep import plan_lines, sweep_csv, sweep_json
+    from nncli.render.pages.sweep import sweep_csv, sweep_json
+    from nncli.render.pages.sweep_screen import plan_lines
     from nncli.render.streams import write_text
 
     try:
@@ -159,7 +160,8 @@ def _run(
     from nncli.app.sweep import sweep as run_sweep
     from nncli.cli.process import interruptible
     from nncli.core.errors import InterruptedTraining
-    from nncli.render.pages.sweep import SweepPage, SweepScreen, going_on
+    from nncli.render.pages.sweep import SweepPage
+    from nncli.render.pages.sweep_screen import SweepScreen, going_on
     from nncli.render.streams import messages, say
 
     with interruptible() as stop, SweepScreen(quiet=quiet) as screen:
@@ -185,7 +187,7 @@ def _end(record: "SweepRecord", *, fail_fast: bool) -> None:
     """Raises where trials are missing, or where none came out; one that diverges is a result."""
     from nncli.core.errors import FailedCheck, InterruptedTraining
     from nncli.core.text import count_of
-    from nncli.render.pages.sweep import going_on
+    from nncli.render.pages.sweep_screen import going_on
 
     failed, done = record.count("failed"), record.count("done")
     of_all = count_of(record.size, "trial")

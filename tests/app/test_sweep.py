@@ -16,11 +16,15 @@ import pytest
 import nncli as api
 from nncli.app.sweep import plan_sweep, reopen_sweep
 from nncli.app.sweep_records import SweepRecord, Trial
+from nncli.app.sweep_report import report_sweep
 from nncli.app.sweeping.planned import content_of, planned_trials
 from nncli.app.sweeping.processes import Processes
 from nncli.app.sweeping.runners import run_tasks
 from nncli.app.sweeping.trial import Outcome, Task
 from nncli.core.errors import RunError, SpecError
+from nncli.render import formats
+from nncli.render.document import Paragraph
+from nncli.render.pages.sweep import sweep_document, sweep_record
 from nncli.spec.trials import read_plan
 from tests.conftest import CONFIGS, present
 
@@ -100,6 +104,27 @@ def test_the_ranking_is_by_medians_over_seeds(grid: SweepRecord) -> None:
     assert effects["train.eta"].span == pytest.approx(abs(of_eta[0] - of_eta[1]))
 
 
+def test_a_report_reads_what_the_sweep_said(grid: SweepRecord, tmp_path: Path) -> None:
+    report = report_sweep(grid.folder)
+    assert (report.record.trials, report.record.is_complete) == (grid.trials, True)
+    assert [run.path for run in report.curves] == [
+        present(grid.best_of(group)).folder for group in grid.ranking
+    ]
+    assert sweep_record(report.record) == sweep_record(grid)
+    for format in ("html", "markdown", "json", "latex"):
+        assert b"sweep" in formats.write(format, sweep_document(report))
+
+
+def test_a_report_of_a_sweep_on_its_way(tmp_path: Path) -> None:
+    vary = {"train.eta": [5000, 0.5, 1, 2, 3, 4, 5]}
+    run(tmp_path / "s", vary, jobs=1, **stopped_after(5))
+    record = report_sweep(tmp_path / "s").record
+    assert (record.is_complete, record.count("waiting")) == (False, 2)
+    state = sweep_document(report_sweep(tmp_path / "s")).page[1]
+    assert isinstance(state, Paragraph)
+    assert state.text.startswith("4 of 7 trials done, 1 failed")
+
+
 def test_what_is_done_is_not_trained_again_and_values_are_added(tmp_path: Path) -> None:
     first = run(tmp_path / "s", {"train.eta": [0.1, 1]})
     times = [os.stat(trial.folder / "metrics.jsonl").st_mtime_ns for trial in first.trials]
@@ -115,13 +140,16 @@ def test_what_is_done_is_not_trained_again_and_values_are_added(tmp_path: Path) 
 def test_a_torn_journal_is_gone_on_with(tmp_path: Path) -> None:
     first = run(tmp_path / "s", {"train.eta": [0.1, 1]})
     journal = tmp_path / "s/journal.jsonl"
-    torn = journal.read_bytes()[:-20]
+    whole = journal.read_bytes()
+    torn = whole[: whole.index(b'{"event": "complete"') - 20]
     journal.write_bytes(torn)
     again = api.sweep(reopen_sweep(tmp_path / "s"), executor=Here())
     assert results(again) == results(first)
     assert journal.read_bytes().startswith(torn + b"\n")
     added = journal.read_bytes()[len(torn) + 1 :].splitlines()
-    assert [json.loads(line)["event"] for line in added] == ["opened", "started", "done"]
+    assert [json.loads(line)["event"] for line in added] == [
+        *("opened", "started", "done", "complete")
+    ]
 
 
 def test_after_a_restart_of_the_computer_runs_are_looked_at_again(
@@ -129,7 +157,7 @@ def test_after_a_restart_of_the_computer_runs_are_looked_at_again(
 ) -> None:
     first = run(tmp_path / "s", {"train.eta": [0.1, 1, 2]})
     (first.trials[0].folder / "checkpoint.safetensors").write_bytes(b"")  # never reached the disk
-    monkeypatch.setattr("nncli.app.sweep.boot_id", lambda: "another")
+    monkeypatch.setattr("nncli.app.sweeping.known.boot_id", lambda: "another")
     kept = os.stat(first.trials[1].folder / "metrics.jsonl").st_mtime_ns
     again = api.sweep(reopen_sweep(tmp_path / "s"), executor=Here())
     assert results(again) == results(first)

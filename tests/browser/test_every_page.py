@@ -25,6 +25,10 @@ PAGES: dict[str, list[tuple[str | Path, ...]]] = {
         ("train", CONFIGS / "xor.yaml", "--set", "train.epochs=3", "--out", "run"),
         ("report", "run"),
     ],
+    "sweep": [
+        ("sweep", CONFIGS / "xor.yaml", "--seeds", "2", "--set", "train.epochs=3", "--out", "s"),
+        ("report", "s"),
+    ],
     "hostile step": [("inspect-grad", "hostile.yaml")],
     "hostile training": [("train", "hostile.yaml", "--out", "run"), ("report", "run")],
 }

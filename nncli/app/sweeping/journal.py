@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any
 
 from nncli.core.errors import RunError
-from nncli.core.files import reason
+from nncli.core.files import read_regular, reason
 from nncli.core.jsons import to_json
 from nncli.core.text import printable
 
@@ -26,25 +26,53 @@ def boot_id() -> str | None:
         return None
 
 
+def is_sweep_folder(path: Path) -> bool:
+    return os.path.isfile(path / JOURNAL)
+
+
+def read_events(folder: Path) -> Iterator[dict[str, Any]]:
+    """What a sweep's journal holds. A line that is torn or damaged is passed over.
+
+    Raises:
+        RunError: the folder has none, or it cannot be read.
+    """
+    path = folder / JOURNAL
+    try:
+        lines = read_regular(path).splitlines()
+    except FileNotFoundError:
+        raise RunError(f"{printable(folder)}: is no sweep: it holds no {JOURNAL}") from None
+    except OSError as error:
+        raise RunError(f"{printable(path)}: cannot be read: {reason(error)}") from error
+    for line in lines:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict) and isinstance(event.get("event"), str):
+            yield event
+
+
+def _ends_whole(path: Path) -> bool:
+    content = read_regular(path)
+    return not content or content.endswith(b"\n")
+
+
 class Journal:
     """The journal of a sweep folder, open for one sweep at a time.
 
     A process that is killed leaves at worst a torn last line, which is passed over.
     """
 
-    def __init__(self, folder: Path, *, make: bool = True) -> None:
+    def __init__(self, folder: Path) -> None:
         """
         Raises:
-            RunError: there is none, another sweep has it, or it cannot be written.
+            RunError: another sweep has it, or it cannot be written.
         """
         self.path = folder / JOURNAL
         try:
-            if make:
-                folder.mkdir(parents=True, exist_ok=True)
-            flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | (os.O_CREAT if make else 0)
+            folder.mkdir(parents=True, exist_ok=True)
+            flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CREAT
             self._file = os.open(self.path, flags, 0o666)
-        except FileNotFoundError:
-            raise RunError(f"{printable(folder)}: is no sweep: it holds no {JOURNAL}") from None
         except OSError as error:
             raise RunError(f"{printable(self.path)}: cannot be opened: {reason(error)}") from error
         try:
@@ -58,19 +86,8 @@ class Journal:
         except OSError:
             pass  # a file system without locks
         self._synced = monotonic()
-        self._is_torn = False
-        self.events = list(self._read())
-
-    def _read(self) -> Iterator[dict[str, Any]]:
-        with open(self.path, "rb") as file:
-            for line in file:
-                self._is_torn = not line.endswith(b"\n")
-                try:
-                    event = json.loads(line)
-                except ValueError:
-                    continue
-                if isinstance(event, dict) and isinstance(event.get("event"), str):
-                    yield event
+        self.events = list(read_events(folder))
+        self._is_torn = not _ends_whole(self.path)
 
     def add(self, event: str, **more: Any) -> None:
         """Adds a line.
