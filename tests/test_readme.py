@@ -38,7 +38,7 @@ def test_its_links_and_pictures_are_there() -> None:
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
 def test_a_lesson_computes_the_numbers_in_its_sentences(lesson: Path) -> None:
-    typed = re.findall(r"\d[.]\d+", sentences(lesson.read_text()))
+    typed = re.findall(r"\d+[.×]\d+", sentences(lesson.read_text()))
     assert typed == []
 
 

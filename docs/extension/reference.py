@@ -42,7 +42,7 @@ def _command(name: str, command: Any) -> str:
             for p in options
             if (getattr(p, "rich_help_panel", None) or "Options") == panel
         ]
-        lines += _table((panel, ""), rows)
+        lines += _table((panel, "what it does"), rows)
     return "\n".join(lines)
 
 
@@ -53,7 +53,12 @@ def _written(parameter: Any) -> str:
 
 def _option(option: Any) -> str:
     flags = ", ".join(f"`{flag}`" for flag in (*option.opts, *option.secondary_opts))
-    takes = _cell(option.metavar or option.name.upper())
+    words = getattr(option.type_descriptor.annotation, "__members__", {})  # of an enumeration
+    takes = _cell(
+        option.metavar
+        or "|".join(str(word.value) for word in words.values())
+        or option.name.upper()
+    )
     return flags if option.is_flag else f"{flags} `{takes}`"
 
 
@@ -61,7 +66,7 @@ def _default(option: Any) -> str:
     said = option.show_default if isinstance(option.show_default, str) else option.default
     if said in (None, False, True, (), []) or callable(said):
         return ""
-    return f" Default: {_cell(f'`{said}`' if said is option.default else str(said))}."
+    return f" Default: {f'`{_cell(str(said))}`' if said is option.default else _sentence(said)}."
 
 
 def spec() -> str:
