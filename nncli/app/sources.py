@@ -15,7 +15,7 @@ from nncli.data.readers.read import kind
 from nncli.data.readers.separators import Form
 from nncli.nn.activations import ACTIVATIONS
 from nncli.spec import PairSpec, Spec, WeightedLayerSpec
-from nncli.spec.columns import SEPARATOR_OF, normal
+from nncli.spec.columns import SEPARATOR_OF, UTF_8, normal
 
 ESCAPES = {
     "\t": (r"\t", "a tab"),
@@ -68,7 +68,18 @@ def has_one_output(spec: Spec) -> bool:
 def column_keys(spec: Spec) -> ColumnKeys:
     """What a spec says of the columns of its tables."""
     columns = spec.data.columns or {}
-    form = Form(SEPARATOR_OF.get(spec.data.separator or "", spec.data.separator), spec.data.decimal)
+    d = spec.data
+    if d.thousands is not None and d.thousands == d.decimal:
+        raise spec.error_at(
+            ("data", "thousands"), f"{d.thousands!r} marks the decimals already; give another mark"
+        )
+    form = Form(
+        SEPARATOR_OF.get(d.separator or "", d.separator),
+        d.decimal,
+        d.thousands,
+        None if d.comment == "#" else d.comment,
+        None if d.encoding == UTF_8 else d.encoding,
+    )
     return ColumnKeys(
         spec.data.ignore or (),
         {name: normal(written) for name, written in columns.items()},

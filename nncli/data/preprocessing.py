@@ -3,6 +3,7 @@
 With it, samples are read for a trained network where the training data are long gone.
 """
 
+import codecs
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, get_args
@@ -16,7 +17,7 @@ from nncli.core.reading import Reading
 from nncli.core.text import count_of, nearest, printable, quote_all, sizes
 from nncli.data.columns.kept import rule_from
 from nncli.data.columns.kinds import Rule, names_of
-from nncli.data.readers.separators import SEPARATORS, Form
+from nncli.data.readers.separators import MARKS, SEPARATORS, Form
 from nncli.data.readers.tables import is_number
 from nncli.data.samples import Samples, is_reshape, rearranged
 from nncli.data.scaling import Scaling
@@ -221,7 +222,7 @@ class Preprocessing(NamedTuple):
         if self.target_scaling is not None:
             plain |= _plain_scaling(self.target_scaling, "target_")
         if self.form is not None:
-            plain["form"] = list(self.form)
+            plain["form"] = list(self.form[: None if any(self.form[2:]) else 2])
         return plain
 
 
@@ -296,10 +297,20 @@ def preprocessing_from(plain: Mapping[str, Any]) -> Preprocessing:
 def _form(plain: Mapping[str, Any]) -> Form | None:
     if "form" not in plain:
         return None
-    separator, decimal = plain["form"]
-    if separator not in (None, " ", *SEPARATORS) or decimal not in (None, ".", ","):
-        raise _damaged("form", plain["form"], "a separator and a mark of decimals")
-    return Form(separator, decimal)
+    form = plain["form"]
+    if not isinstance(form, list) or not all(x is None or isinstance(x, str) for x in form):
+        raise _damaged("form", form, "a separator and a mark of decimals")
+    try:
+        made = Form(*form)
+        if made.encoding is not None:
+            codecs.lookup(made.encoding)
+    except (TypeError, LookupError, ValueError):
+        raise _damaged("form", form, "how a table is written") from None
+    separator, decimal, thousands, *_ = made
+    is_known = separator in (None, " ", *SEPARATORS) and decimal in (None, ".", ",")
+    if not is_known or thousands not in (None, *MARKS):
+        raise _damaged("form", form, "a separator and a mark of decimals")
+    return made
 
 
 def _class_weights(plain: Mapping[str, Any]) -> tuple[float, ...] | None:

@@ -1,5 +1,6 @@
 """What a spec says of the columns of a table: `ignore` and `columns` under `data`."""
 
+import codecs
 import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -22,6 +23,16 @@ from nncli.spec.words import describe, suggestion
 SEPARATOR_OF = {"tab": "\t", "blank": " "}  # what has a word in a spec
 SEPARATORS = (",", ";", "|", "tab", "blank")
 DECIMALS = (".", ",")
+THOUSANDS = (",", ".", "'", " ")
+UTF_8 = "utf-8"
+# Those that files have; Python has more names for them.
+ENCODINGS = (
+    *(UTF_8, "utf-16", "utf-16-le", "utf-16-be", "utf-32", "ascii"),
+    *("latin-1", *(f"iso8859-{n}" for n in (2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 16))),
+    *(f"cp125{n}" for n in range(9)),
+    *("cp437", "cp850", "cp852", "cp866", "mac-roman", "koi8-r", "koi8-u"),
+    *("gbk", "gb18030", "big5", "shift_jis", "cp932", "euc_jp", "euc_kr", "cp949"),
+)
 KINDS = ("number", "boolean", "category", "date", "hash", "ignore")  # that a word alone asks for
 FILLS = ("median", "mean", "most_frequent", "drop", "refuse")
 MOST_BUCKETS = 1000
@@ -151,6 +162,26 @@ def _ignored(value: Any) -> tuple[str | int, ...]:
     return tuple(items)
 
 
+def _encoding(value: Any) -> str:
+    known = {codecs.lookup(name).name for name in ENCODINGS}
+    try:
+        found = codecs.lookup(value).name if isinstance(value, str) and value.isascii() else ""
+    except (LookupError, ValueError):
+        found = ""
+    if found.removesuffix("-sig") not in known:
+        raise unexpected("an encoding such as utf-8, latin-1, cp1252 or utf-16", value)
+    return UTF_8 if found.startswith(UTF_8) else str(value)
+
+
+def _comment(value: Any) -> str:
+    is_mark = isinstance(value, str) and 0 < len(value) <= LONGEST_MARK and value.isprintable()
+    if not is_mark or any(c.isalnum() or c in "\"' \t.,+-" for c in value):
+        raise unexpected('what begins a comment, such as "%" or "//"', value)
+    return str(value)
+
+
+LONGEST_MARK = 8
+
 _NAME: JsonSchema = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "integer"}]}
 _RULE: JsonSchema = {
     "anyOf": [
@@ -201,4 +232,14 @@ Columns = Annotated[
     dict[str, Any] | None,
     PlainValidator(lambda value: None if value is None else _columns(value)),
     any_of({"type": "object", "minProperties": 1, "additionalProperties": _RULE}, NULL),
+]
+Encoding = Annotated[
+    str | None,
+    PlainValidator(lambda value: None if value is None else _encoding(value)),
+    any_of({"type": "string", "examples": list(ENCODINGS)}, NULL),
+]
+Comment = Annotated[
+    str | None,
+    PlainValidator(lambda value: None if value is None else _comment(value)),
+    any_of({"type": "string", "minLength": 1, "maxLength": LONGEST_MARK}, NULL),
 ]

@@ -11,7 +11,7 @@ from pydantic import Discriminator, Field, PlainValidator, Tag, ValidationInfo, 
 
 from nncli.core.text import count_of
 from nncli.spec import inline, values
-from nncli.spec.columns import DECIMALS, SEPARATORS, Columns, Ignored
+from nncli.spec.columns import DECIMALS, SEPARATORS, THOUSANDS, Columns, Comment, Encoding, Ignored
 from nncli.spec.values import (
     NULL,
     JsonSchema,
@@ -217,6 +217,22 @@ class DataSpec(Model):
     )
     decimal: Annotated[str, among(DECIMALS), enum(DECIMALS)] | None = Field(
         None, description="What marks decimals in a table. By default found out."
+    )
+    thousands: Annotated[str, among(THOUSANDS), enum(THOUSANDS)] | None = Field(
+        None,
+        description="What groups the thousands of a table's numbers; a comma then marks no "
+        "decimals, nor a point. By default nothing does.",
+    )
+    comment: Comment = Field(
+        None,
+        description="What begins a line of a table that is a comment, besides #.",
+        examples=["%"],
+    )
+    encoding: Encoding = Field(
+        None,
+        description="The encoding of tables of text, such as latin-1, cp1252 or utf-16. By "
+        "default UTF-8.",
+        examples=["latin-1"],
     )
     ignore: Ignored = Field(
         None,

@@ -115,7 +115,8 @@ def test_a_bom_is_dropped() -> None:
             b"1,2\n3,4,5\n6,7\n",
             "t.csv: row 2, column 3: expected 2 cells as in the first row, found 3",
         ),
-        (b"1,2\n\n3,\xff\n", "t.csv: row 3: byte 0xff is not UTF-8; save the table as UTF-8"),
+        (b"1,2\n\n3,\xff\n", "t.csv: row 3: byte 0xff is not UTF-8; save the table as UTF-8"
+            ", or name its encoding, as in encoding: latin-1 (under data)"),
         (
             b"\x93NUMPY\1\0v\0{}\n",
             "t.csv: is a NumPy array; a table is needed",

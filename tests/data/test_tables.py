@@ -307,17 +307,22 @@ def test_without_targets_every_column_is_an_input() -> None:
         pytest.param(
             b"a,b\n1,\xe9\n",
             {},
-            "t.csv: row 2: byte 0xe9 is not UTF-8; save the table as UTF-8",
+            "t.csv: row 2: byte 0xe9 is not UTF-8; save the table as UTF-8"
+            ", or name its encoding, as in encoding: latin-1 (under data)",
             id="latin-1",
         ),
         pytest.param(
             b"\xef\xbb\xbf1,2\n\n\xff,1\n",
             {},
-            "t.csv: row 3: byte 0xff is not UTF-8; save the table as UTF-8",
+            "t.csv: row 3: byte 0xff is not UTF-8; save the table as UTF-8"
+            ", or name its encoding, as in encoding: latin-1 (under data)",
             id="not UTF-8 behind a BOM",
         ),
         pytest.param(
-            "a,b\n".encode("utf-16"), {}, "t.csv: is UTF-16; save it as UTF-8", id="UTF-16"
+            "a,b\n".encode("utf-16"),
+            {},
+            "t.csv: is UTF-16; save it as UTF-8, or set encoding: utf-16 (under data)",
+            id="UTF-16",
         ),
         pytest.param(
             b"1,2\n1,\0\n", {}, "t.csv: row 2: holds a NUL byte; is it a text file?", id="NUL"
@@ -619,11 +624,27 @@ def test_nobody_counts_the_mistakes_of_a_table_that_is_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("cell", "advice"),
     [
-        ('"1.234,5"', "write 1234.5, without points between thousands"),
-        ("1.234.567", "write 1234567, without points between thousands"),
-        ("1 500", "write 1500, without spaces between thousands"),
-        ("1\u00a0500.5", "write 1500.5, without spaces between thousands"),
-        ("1'500", "write 1500, without apostrophes between thousands"),
+        (
+            '"1.234,5"',
+            'write 1234.5, without points between thousands, or set thousands: "." (under data)',
+        ),
+        (
+            "1.234.567",
+            'write 1234567, without points between thousands, or set thousands: "." (under data)',
+        ),
+        (
+            "1 500",
+            'write 1500, without spaces between thousands, or set thousands: " " (under data)',
+        ),
+        (
+            "1\u00a0500.5",
+            'write 1500.5, without spaces between thousands, or set thousands: " " (under data)',
+        ),
+        (
+            "1'500",
+            'write 1500, without apostrophes between thousands, or set thousands: "\'" '
+            "(under data)",
+        ),
         ("$5", "write 5, without $"),
         ("5 €", "write 5, without €"),
         ("-0.5%", "write -0.5, without %"),
@@ -643,8 +664,9 @@ def test_each_way_of_writing_has_a_line_of_its_own() -> None:
     path = write("t.csv", "a,y\n" + "".join(f"{cell},0.5\n" for cell in cells))
     told = [line.partition("; write ")[2] for line in problems(read_source, path)]
     assert told == [
-        "1234.5, without points between thousands; the same in row 7",
-        "1500, without spaces between thousands",
+        '1234.5, without points between thousands, or set thousands: "." (under data); the same '
+        "in row 7",
+        '1500, without spaces between thousands, or set thousands: " " (under data)',
         "5, without $; the same in row 5",
         "5, without %",
     ]

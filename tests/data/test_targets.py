@@ -267,10 +267,26 @@ def test_inputs_beyond_exact_integers_are_rounded_as_any_number() -> None:
 @pytest.mark.parametrize(
     ("cell", "told"),
     [
-        ("1,500", "write 1500 if its comma groups thousands, 1.5 if it marks decimals"),
-        ("-2,050", "write -2050 if its comma groups thousands, -2.05 if it marks decimals"),
-        ("1,234,567", "write 1234567, without commas between thousands"),
-        ("1,234.5", "write 1234.5, without commas between thousands"),
+        (
+            "1,500",
+            'write 1500 if its comma groups thousands, or set thousands: "," (under data); '
+            "1.5 if it "
+            "marks decimals",
+        ),
+        (
+            "-2,050",
+            'write -2050 if its comma groups thousands, or set thousands: "," (under data); '
+            "-2.05 if "
+            "it marks decimals",
+        ),
+        (
+            "1,234,567",
+            'write 1234567, without commas between thousands, or set thousands: "," (under data)',
+        ),
+        (
+            "1,234.5",
+            'write 1234.5, without commas between thousands, or set thousands: "," (under data)',
+        ),
         ("1,5", "decimals are written with a point"),
         ("1,50,0", None),
     ],

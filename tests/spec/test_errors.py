@@ -253,8 +253,8 @@ def test_all_mistakes_at_once_in_the_order_of_the_file() -> None:
 def test_empty_sections() -> None:
     assert lines("name: x\ndata:\nnetwork: []\ntrain: 3\n") == [
         "f.yaml:2:6: data: expected a mapping of keys (train, validation, test, target, classes, "
-        "class_weights, header, separator, decimal, ignore, columns, scale, target_scale, shape), "
-        "got null",
+        "class_weights, header, separator, decimal, thousands, comment, encoding, ignore, "
+        "columns, scale, target_scale, shape), got null",
         "f.yaml:3:10: network: expected a list of layers such as [{type: dense, units: 10}], got "
         "an empty list",
         "f.yaml:4:8: train: expected a mapping of keys (eta, epochs, batch_size, cost, optimizer, "

@@ -138,6 +138,9 @@ data:
   header: null
   separator: null
   decimal: null
+  thousands: null
+  comment: null
+  encoding: null
   ignore: null
   columns: null
   scale: none

@@ -9,11 +9,14 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, NamedTuple, cast
+from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from nncli.core.errors import DataError
 from nncli.core.text import printable
 from nncli.data.readers.sheets import as_csv, is_sheet
+
+if TYPE_CHECKING:
+    from nncli.data.readers.separators import Form
 
 STANDARD_INPUT = "standard input"  # as messages name it
 TEXT_LIMIT = 2 << 30
@@ -43,6 +46,7 @@ class FileFormat(NamedTuple):
     to_do: str = TO_TABLE
 
 
+UTF_16 = "UTF-16"
 FILE_FORMATS = {
     rb"\x93NUMPY": FileFormat("npy", "a NumPy array"),
     rb"\0\0[\x08\x09\x0b-\x0e][^\0]": FileFormat("idx", "IDX", TO_ARRAY),
@@ -65,7 +69,7 @@ FILE_FORMATS = {
     rb"\xfd7zXZ\0": FileFormat("other", "xz", UNPACK),
     rb"\x28\xb5\x2f\xfd": FileFormat("other", "zstd", UNPACK),
     rb"7z\xbc\xaf": FileFormat("other", "a 7-Zip archive", UNPACK),
-    rb"\xff\xfe|\xfe\xff": FileFormat("other", "UTF-16", "save it as UTF-8"),
+    rb"\xff\xfe|\xfe\xff": FileFormat("other", UTF_16, "save it as UTF-8"),
     rb"\x89HDF\r\n": FileFormat("other", "HDF5"),
     rb"PAR1": FileFormat("other", "Parquet", "name it .parquet"),
     rb"ARROW1|FEA1": FileFormat("other", "Arrow or Feather", "name it .feather"),
@@ -102,6 +106,9 @@ def foreign(format: FileFormat, name: str, needed: str) -> DataError:
     """For a file of a format that is not taken in its place."""
     if format.name == "gzip" and name == STANDARD_INPUT:
         return DataError(f"{name}: is gzip; send it unpacked")
+    if format.name == UTF_16 and needed == "a table":
+        to_do = f"{format.to_do}, or set encoding: utf-16 (under data)"
+        return DataError(f"{name}: is {format.name}; {to_do}")
     if format.kind == "image":
         return DataError(f"{name}: is an image ({format.name}); {needed} is needed")
     if format.kind == "npy":
@@ -249,13 +256,16 @@ def check_expansion(path: Path) -> None:
             check_ratio(path, expanded, stored, TEXT_RATIO_LIMIT)
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, form: "Form | None" = None) -> str:
     """The whole text of a UTF-8 file (a BOM is dropped, line ends are kept).
 
-    Raises DataError where it is too large, not UTF-8, or holds NUL bytes.
+    form: how it is written, where that is another way, see `Rewritten`.
+    Raises DataError where it is too large, not in its encoding, or holds NUL bytes.
     """
     check_expansion(path)
     with opened(path) as stream:
+        if form is not None and form.is_rewritten and not is_sheet(path):
+            stream = rewritten(stream, printable(path), form)
         content = read_upto(stream, TEXT_LIMIT + 1)
     if len(content) > TEXT_LIMIT:
         raise DataError(
@@ -263,6 +273,13 @@ def read_text(path: Path) -> str:
             "save the samples as .npy, which is not read whole"
         )
     return decoded(printable(path), content)
+
+
+def rewritten(stream: IO[bytes], name: str, form: "Form") -> IO[bytes]:
+    """A stream as UTF-8, comments as such."""
+    from nncli.data.readers.rewriting import Rewritten
+
+    return cast(IO[bytes], Rewritten(stream, name, form.encoding, form.comment))
 
 
 def decoded(name: str, content: bytes | bytearray, first: int = 1) -> str:
@@ -290,6 +307,8 @@ def utf8_text(
         # The codec of a BOM counts from behind it.
         start = len(content) - len(error.object) + error.start
         row = content.count(b"\n", 0, start) + first
+        more = ", or name its encoding, as in encoding: latin-1 (under data)"
         raise DataError(
-            f"{name}: row {row}: byte 0x{content[start]:02x} is not UTF-8; save the {noun} as UTF-8"
+            f"{name}: row {row}: byte 0x{content[start]:02x} is not UTF-8; save the {noun} as "
+            f"UTF-8{more if noun == 'table' else ''}"
         ) from error

@@ -17,6 +17,7 @@ from nncli.data.messages import Problems
 from nncli.data.readers.arrays import is_idx_name, npz_names, read_idx, read_npy, read_npz
 from nncli.data.readers.files import (
     UNPACK,
+    UTF_16,
     ZIP,
     FileFormat,
     file_size,
@@ -123,7 +124,8 @@ def kind(path: Path, known: str = KNOWN) -> str:
         file_size(path)
         return "table"
     format = format_of(start_of(path), name)
-    if format is not None:
+    is_utf_16 = format is not None and format.name == UTF_16  # `data.encoding` may say so too
+    if format is not None and not (is_utf_16 and name.endswith(TABLES)):
         return kind_of_format(path, format)
     if name.endswith(TABLES):
         return "table"

@@ -31,7 +31,7 @@ from nncli.data.readers.cells import (
     records,
     stripped,
 )
-from nncli.data.readers.files import decoded, read_text
+from nncli.data.readers.files import decoded, read_text, rewritten
 from nncli.data.readers.headers import (
     Header,
     columns_words,
@@ -44,7 +44,7 @@ from nncli.data.readers.headers import (
     without_comments,
 )
 from nncli.data.readers.number_tables import read_number_rows, read_number_table
-from nncli.data.readers.separators import BLANK, Form, found_in
+from nncli.data.readers.separators import Form, found_in
 from nncli.data.readers.tables import Cells, Table, is_number
 from nncli.data.targets import EXACT
 
@@ -79,11 +79,12 @@ def read_table(
     rows.
     """
     delimiter = delimiter_of(path)
-    if form is None or form.separator in (None, delimiter):
+    is_plain = form is None or not (form.is_rewritten or form.thousands)
+    if is_plain and (form is None or form.separator in (None, delimiter)):
         quick = read_number_table(path, delimiter, header, names)
         if quick is not None:
             return quick
-    name, text = printable(path), read_text(path)
+    name, text = printable(path), read_text(path, form)
     check_quotes(name, text, delimiter)
     check_lines(name, text)
     written = found_in(name, text, delimiter, form)
@@ -264,6 +265,8 @@ class RowReader:
         self.form = form
         self.delimiter = delimiter
         self.header: tuple[str, ...] | None = None
+        if form is not None and form.is_rewritten:
+            stream = rewritten(stream, name, form)
         self._pieces = pieces_without_comments(whole_rows(stream, name), name, delimiter)
         self._text, self._line = "", 1  # what was read ahead, and the line where it begins
         self.first, self._first_ends = self._first_row()
@@ -313,7 +316,7 @@ class RowReader:
         for piece in self._pieces:
             line, text = self._line, self._text = without_blank_lines(*piece)
             written = found_in(self.name, text, self.delimiter, self.form)
-            if written.delimiter != self.delimiter or written.separator == BLANK:
+            if written.delimiter != self.delimiter or not written.is_canonical:
                 self.delimiter, pieces = written.delimiter, self._pieces
                 self._pieces = ((at, written.canonical(piece)) for at, piece in pieces)
                 text = self._text = written.canonical(text)

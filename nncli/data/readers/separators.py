@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -25,10 +26,23 @@ class Form(NamedTuple):
     """How a table is written: the separator of its cells, the mark of its decimals.
 
     None where it is to be found out.
+
+    Attributes:
+        thousands: what groups them; None: nothing.
+        comment: what begins a line that is a comment; None: #.
+        encoding: of the text; None: UTF-8.
     """
 
     separator: str | None = None
     decimal: str | None = None
+    thousands: str | None = None
+    comment: str | None = None
+    encoding: str | None = None
+
+    @property
+    def is_rewritten(self) -> bool:
+        """Whether the text is to be changed before anything is looked for in it."""
+        return self.comment is not None or self.encoding is not None
 
 
 class Written(NamedTuple):
@@ -37,11 +51,19 @@ class Written(NamedTuple):
     separator: str
     decimal: str = "."
     notes: tuple[str, ...] = ()
+    thousands: str | None = None
+
+    @property
+    def is_canonical(self) -> bool:
+        """Whether text stays as it is."""
+        return self.separator != BLANK and self.decimal == "." and self.thousands is None
 
     def canonical(self, text: str) -> str:
         """The text with points for decimals, and with commas where blanks separated; line by line
-        as it was.
+        as it was; numbers without what groups their thousands.
         """
+        if self.thousands is not None:
+            text = grouped(self).sub(partial(without_groups, MARKS[self.thousands]), text)
         if self.separator == BLANK:
             return "\n".join(BLANKS.sub(",", line.strip()) for line in text.split("\n"))
         if self.decimal == ",":
@@ -54,6 +76,29 @@ class Written(NamedTuple):
         return "," if self.separator == BLANK else self.separator
 
 
+# What stands for a mark in files.
+MARKS = {",": ",", ".": ".", "'": "'’", " ": " \u00a0\u202f"}
+
+
+def grouped(written: Written) -> re.Pattern[str]:
+    """A whole cell that is a number with groups; in quotes where these mark separates cells too."""
+    assert written.thousands is not None
+    mark, decimal = f"[{MARKS[written.thousands]}]", re.escape(written.decimal)
+    sep = r"[ \t]" if written.separator == BLANK else re.escape(written.separator)
+    is_both = written.thousands == written.separator
+    quote = '(?P<quote>")' if is_both else '(?P<quote>"?)'
+    number = rf"[+-]?\d{{1,3}}(?:{mark}\d{{3}})+(?:{decimal}\d+)?"
+    return re.compile(
+        rf"(?m)(?P<before>(?:^|{sep})[ ]*){quote}(?P<number>{number})(?P=quote)"
+        rf"(?=[ ]*(?:{sep}|\r?$))"
+    )
+
+
+def without_groups(marks: str, match: re.Match[str]) -> str:
+    number = match["number"].translate({ord(mark): None for mark in marks})
+    return f"{match['before']}{match['quote']}{number}{match['quote']}"
+
+
 def found_in(name: str, text: str, delimiter: str, form: Form | None = None) -> Written:
     """How a table is written, by its first rows; `delimiter` is what its name says.
 
@@ -61,14 +106,22 @@ def found_in(name: str, text: str, delimiter: str, form: Form | None = None) -> 
     """
     form = form or Form()
     rows = first_rows(text)
+    thousands = form.thousands
+    if thousands is not None:
+        group = re.compile(rf"(?<=\d)[{MARKS[thousands]}](?=\d{{3}}(?!\d))")
+        rows = [group.sub("", row) for row in rows]
     separator = form.separator or found_separator(name, rows, delimiter)
-    decimal = form.decimal or found_decimal(name, rows, separator)
+    given = form.decimal or OTHER_MARK.get(thousands or "")
+    decimal = given or found_decimal(name, rows, separator)
     notes: tuple[str, ...] = ()
     if form.separator is None and separator != delimiter:
         by = "blanks" if separator == BLANK else SEPARATORS[separator]
         points = ", its decimals marked by commas" if decimal == "," else ""
         notes = (f"{name}: its cells are separated by {by}{points}",)
-    return Written(separator, decimal, notes)
+    return Written(separator, decimal, notes, thousands)
+
+
+OTHER_MARK = {",": ".", ".": ","}  # of decimals, by that of thousands
 
 
 def first_rows(text: str) -> list[str]:
@@ -136,7 +189,7 @@ def found_decimal(name: str, rows: Sequence[str], separator: str) -> str:
     if all(THOUSANDS.fullmatch(cell) for cell in cells) and not any("." in row for row in rows):
         raise DataError(
             f"{name}: the comma of {cells[0]} may mark decimals or group thousands; say which: "
-            'decimal: "," or decimal: "." (under data; numbers are then written without commas)',
+            'decimal: "," or thousands: "," (under data)',
             key="decimal",
         )
     return "." if all(THOUSANDS.fullmatch(cell) for cell in cells) else ","

@@ -242,22 +242,31 @@ def comma_hint(cell: str) -> str:
     if GROUPED.fullmatch(cell):
         whole = cell.replace(",", "")
         if "." in cell or cell.count(",") > 1:
-            return f"; write {brief(whole)}, without commas between thousands"
+            return f"; write {brief(whole)}, without commas between thousands{set_thousands(',')}"
         as_decimals = cell.replace(",", ".").rstrip("0").rstrip(".")
-        return f"; write {whole} if its comma groups thousands, {as_decimals} if it marks decimals"
+        return (
+            f"; write {whole} if its comma groups thousands{set_thousands(',')}; {as_decimals} if "
+            "it marks decimals"
+        )
     if DECIMAL_COMMA.fullmatch(cell):
         return "; decimals are written with a point"
     if POINTS_BETWEEN.fullmatch(cell):
         whole = cell.replace(".", "").replace(",", ".")
-        return f"; write {brief(whole)}, without points between thousands"
+        return f"; write {brief(whole)}, without points between thousands{set_thousands('.')}"
     if SPACED.fullmatch(cell):
         whole = re.sub("[^-+.0-9]", "", cell)
         between = "apostrophes" if APOSTROPHE.search(cell) else "spaces"
-        return f"; write {brief(whole)}, without {between} between thousands"
+        mark = "'" if between == "apostrophes" else " "
+        key = set_thousands(mark)
+        return f"; write {brief(whole)}, without {between} between thousands{key}"
     if (unit := UNIT.fullmatch(cell)) is not None:
         sign = " and ".join(filter(None, (unit[1], unit[3])))
         return f"; write {brief(unit[2])}, without {sign}"
     return ""
+
+
+def set_thousands(mark: str) -> str:
+    return f', or set thousands: "{mark}" (under data)'
 
 
 def why_no_number(cell: str) -> str:
