@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from nncli.exchange import onnx_graph, pytorch
+from nncli.exchange import onnx_graph, pytorch_layers
 from nncli.exchange.importing import MODULES
 from nncli.exchange.trained import STATE_IN_PYTORCH
 from nncli.nn.activations import PARAMETERS
@@ -90,12 +90,12 @@ def test_no_kind_is_outside_the_list() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("exporter", [onnx_graph, pytorch], ids=["onnx", "pytorch"])
+@pytest.mark.parametrize("exporter", [onnx_graph, pytorch_layers], ids=["onnx", "pytorch"])
 def test_every_exporter_has_each_kind(exporter: Any, kind: Any) -> None:
     assert KINDS[kind] in exporter.LAYERS
 
 
-@pytest.mark.parametrize("table", [onnx_graph.LAYERS, pytorch.LAYERS, PAGES, LAYER_CASES])
+@pytest.mark.parametrize("table", [onnx_graph.LAYERS, pytorch_layers.LAYERS, PAGES, LAYER_CASES])
 def test_no_table_has_a_kind_that_is_not_in_the_list(table: Any) -> None:
     assert set(table) <= set(KINDS.values())
 

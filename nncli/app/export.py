@@ -18,6 +18,7 @@ from nncli.core.errors import NncliError
 from nncli.core.files import whole_file
 from nncli.core.text import count_of, printable
 from nncli.data import Scaling
+from nncli.data.columns.kinds import names_of
 from nncli.data.preprocessing import Preprocessing
 from nncli.exchange.formats import EXPORT_FORMATS, ExportFormat
 from nncli.exchange.trained import Affine, Trained
@@ -27,6 +28,7 @@ from nncli.training.best import Which
 
 SAMPLES = 8  # for formats that come with a check
 SEED = 0
+MOST_NAMED = 8
 
 
 def export(
@@ -77,7 +79,7 @@ def export(
             *opened.all_notes,
             *_frozen(opened.spec),
             *format.notes(network),
-            *_left_behind(opened),
+            *_left_behind(opened, network),
         ),
     )
 
@@ -128,21 +130,18 @@ def _frozen(spec: Spec) -> Iterator[str]:
         yield f"not trained, since frozen: {', '.join(names)}; what is written does not say so"
 
 
-def _left_behind(run: OpenedRun) -> Iterator[str]:
+def _left_behind(run: OpenedRun, network: Trained) -> Iterator[str]:
     """What an export does not hold: it is of the network alone."""
     known = run.preprocessing
-    if known.rules is not None:
+    if network.features is not None:
+        names = ", ".join(printable(name) for name in network.features[:MOST_NAMED])
+        more = ", ..." if len(network.features) > MOST_NAMED else ""
         yield (
             f"its inputs are {count_of(known.inputs, 'feature')} made of {known.width} columns, as "
-            f"nncli show {printable(run.path)} tells; the file does not make them"
+            f"nncli show {printable(run.path)} tells; the file does not make them: {names}{more}"
         )
     if known.class_weights is not None:
         yield "in training its cost was weighted by class; the cost that is written is not"
-    if known.target_scaling is not None:
-        yield (
-            "its outputs are of scaled targets; target_offset and target_divisor in the run's "
-            "data.json lead back to their own units"
-        )
 
 
 def trained(run: OpenedRun) -> Trained:
@@ -150,7 +149,13 @@ def trained(run: OpenedRun) -> Trained:
 
     They are random, on the scale of the training data, which may be gone; targets suit any cost.
     """
-    return _with_samples(run.spec.name, run.network, run.preprocessing)
+    known = run.preprocessing
+    plain = _with_samples(run.spec.name, run.network, known)
+    scaling = known.target_scaling
+    return plain._replace(
+        target_scaling=None if scaling is None else _affine(scaling),
+        features=None if known.rules is None else names_of(known.rules),
+    )
 
 
 def _with_samples(name: str, network: Network, known: Preprocessing) -> Trained:

@@ -18,7 +18,8 @@ from nncli.core.files import files_of, is_pattern
 from nncli.core.seeds import Stream
 from nncli.data import Dataset, Pair
 from nncli.data.readers.read import kind
-from nncli.exchange.pytorch import as_pytorch, call_lines, literal
+from nncli.exchange.pytorch import as_pytorch, literal
+from nncli.exchange.pytorch_layers import call_lines
 from nncli.exchange.pytorch_training import Reading, Recipe
 from nncli.exchange.trained import Trained
 from nncli.nn.arrays import Array

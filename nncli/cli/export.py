@@ -52,7 +52,8 @@ def export(
 ) -> None:
     """Write a trained network for other programs: ONNX, PyTorch, safetensors or NumPy.
 
-    ONNX and PyTorch take raw inputs and scale them as the training did.
+    ONNX and PyTorch take raw inputs and scale them as the training did, and give outputs in the
+    targets' own units.
 
     The PyTorch module, when it is run, proves that it computes what nncli computed.
     """

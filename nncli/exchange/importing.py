@@ -18,7 +18,17 @@ import numpy as np
 from nncli.core.errors import NncliError
 from nncli.core.layouts import Layout
 from nncli.core.text import join_words, printable, sizes
-from nncli.exchange.trained import BUFFERS, DIVISOR, FORMAT, OFFSET, PYTORCH, STATE_IN_PYTORCH
+from nncli.exchange.trained import (
+    BUFFERS,
+    DIVISOR,
+    FORMAT,
+    OFFSET,
+    PYTORCH,
+    STATE_IN_PYTORCH,
+    TARGET_BUFFERS,
+    TARGET_DIVISOR,
+    TARGET_OFFSET,
+)
 from nncli.nn.arrays import Array, Shape
 from nncli.nn.network import Network
 
@@ -154,7 +164,7 @@ def _describe_array(file: WeightFile, name: str) -> str:
 def _is_more(file: WeightFile, name: str) -> bool:
     """Whether an array is not a parameter, in a file that nncli wrote."""
     if file.format == FORMAT:
-        return name in (OFFSET, DIVISOR)
+        return name in (OFFSET, DIVISOR, TARGET_OFFSET, TARGET_DIVISOR)
     # A checkpoint has an optimizer's state as well: velocity.dense1.weight, and counters.
     return file.format.startswith("nncli.checkpoint/") and name.count(".") != 1
 
@@ -216,7 +226,7 @@ def _as_pytorch(shape: Shape) -> Shape:
 
 def _modules(file: WeightFile) -> list[_Module]:
     """The modules with weights, in order."""
-    own = BUFFERS if PYTORCH.items() <= file.metadata.items() else ()
+    own = BUFFERS + TARGET_BUFFERS if PYTORCH.items() <= file.metadata.items() else ()
     names = [name for name in file.arrays if name not in own]
     if not file.is_ordered:
         names.sort(key=_natural)

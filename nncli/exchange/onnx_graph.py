@@ -86,6 +86,8 @@ class _Graph:
             self._scale(self.trained.scaling)
         for placed in network.layers:
             self._layer(placed, parameters)
+        if self.trained.target_scaling is not None:
+            self._unscale(self.trained.target_scaling)
         self.nodes[-1].output[0] = "output"
         tensor = self.onnx.helper.make_tensor_value_info
         inputs = [tensor("input", float32, ["samples", *network.input_shape])]
@@ -110,6 +112,14 @@ class _Graph:
             self._add("Sub", "scaling.shifted", self._add_weight("scaling.offset", scaling.offset))
         self._add("Div", "scaling.scaled", self._add_weight("scaling.divisor", scaling.divisor))
         self._add("Cast", "scaling", to=self.onnx.TensorProto.FLOAT)
+
+    def _unscale(self, scaling: Affine) -> None:
+        """Outputs in the targets' own units, as `Trained.in_own_units` has them."""
+        self._add("Cast", "scaled_output", to=self.onnx.TensorProto.DOUBLE)
+        name = "target_scaling"
+        self._add("Mul", f"{name}.moved", self._add_weight(f"{name}.divisor", scaling.divisor))
+        self._add("Add", f"{name}.raw", self._add_weight(f"{name}.offset", scaling.offset))
+        self._add("Cast", name, to=self.onnx.TensorProto.FLOAT)
 
     def _pad(
         self, name: str, widths: Sequence[int], fill: float = 0.0, mode: str = "constant"

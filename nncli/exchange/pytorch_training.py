@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 from nncli.core import safetensors_format
 from nncli.exchange.pytorch import (
     as_state_dict,
-    call_lines,
     literal,
     module_lines,
     needs_functional,
     plain,
 )
+from nncli.exchange.pytorch_layers import call_lines
 from nncli.exchange.trained import BUFFERS, PYTORCH, Files, Trained
 from nncli.nn.arrays import Array
 from nncli.nn.layers import BatchNorm, Dropout

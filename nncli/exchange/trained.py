@@ -14,7 +14,9 @@ from nncli.nn.step import Step
 # Names in files of weights, besides those of weights and biases.
 FORMAT = "nncli.weights/1"  # in the metadata of files in nncli's own layout
 OFFSET, DIVISOR = "scaling.offset", "scaling.divisor"
-BUFFERS = ("offset", "divisor")  # of an exported PyTorch module, besides its layers' parameters
+TARGET_OFFSET, TARGET_DIVISOR = "target_scaling.offset", "target_scaling.divisor"
+# Of an exported PyTorch module, besides its layers' parameters.
+BUFFERS, TARGET_BUFFERS = ("offset", "divisor"), ("target_offset", "target_divisor")
 # The metadata of a file of PyTorch's weights, which tells readers the layout.
 PYTORCH = {"format": "pt", "written_by": "nncli"}
 # What the modules of PyTorch call what a layer keeps from step to step.
@@ -49,7 +51,10 @@ class Trained(NamedTuple):
 
     scaling: what is done to raw inputs first; None where they are taken as they are.
     classes: their names in the order of the outputs; None where outputs are plain numbers.
-    inputs, targets: some samples, inputs raw, for formats that come with a check.
+    inputs, targets: some samples, inputs raw, for formats that come with a check; targets are as
+        the network learns them.
+    target_scaling: what is undone to the outputs last; None where they are given as they are.
+    features: what the inputs are, where they were made of columns of another kind.
     """
 
     name: str
@@ -58,6 +63,15 @@ class Trained(NamedTuple):
     classes: tuple[str, ...] | None
     inputs: Array
     targets: Array
+    target_scaling: Affine | None = None
+    features: tuple[str, ...] | None = None
+
+    def in_own_units(self, outputs: Array) -> Array:
+        """The outputs of the last layer as the targets are."""
+        if self.target_scaling is None:
+            return outputs
+        offset, divisor = self.target_scaling
+        return (outputs.astype(np.float64) * divisor + offset).astype(outputs.dtype)
 
     def scaled(self, raw: Array, dtype: Any) -> Array:
         """Raw inputs (samples x the shape of one) as the first layer takes them."""
@@ -74,6 +88,9 @@ class Trained(NamedTuple):
         arrays = {name: np.asarray(array, order="C") for name, array in named}
         if self.scaling is not None:
             arrays |= {OFFSET: self.scaling.offset, DIVISOR: self.scaling.divisor}
+        if self.target_scaling is not None:
+            of_targets = (TARGET_OFFSET, TARGET_DIVISOR)
+            arrays |= dict(zip(of_targets, self.target_scaling, strict=True))
         return arrays
 
     def metadata(self) -> dict[str, str]:
@@ -83,13 +100,22 @@ class Trained(NamedTuple):
             "name": self.name,
             "input_shape": to_json(self.network.input_shape),
             "classes": to_json(self.classes),
+            "features": to_json(self.features),
             "scaling": self.scaling_formula(),
+            "target_scaling": self.target_formula(),
             "layers": to_json([_described(placed) for placed in self.network.layers]),
             "cost": self.network.cost.name,
         }
 
     def scaling_formula(self) -> str:
         return "none" if self.scaling is None else f"(input - {OFFSET}) / {DIVISOR}"
+
+    def target_formula(self) -> str:
+        return (
+            "none"
+            if self.target_scaling is None
+            else f"output * {TARGET_DIVISOR} + {TARGET_OFFSET}"
+        )
 
 
 def _described(placed: Placed) -> dict[str, Any]:

@@ -139,3 +139,47 @@ def test_from_python(nncli: Run, run: str, tmp_path: Path) -> None:
     assert done.files == (tmp_path / "w.safetensors",)
     with pytest.raises(package.NncliError, match="'keras' is no format to export to; known are"):
         package.export(tmp_path / run, "keras")
+
+
+def test_outputs_of_scaled_targets_are_in_their_own_units(nncli: Run, tmp_path: Path) -> None:
+    """Of what every format writes, those that `predict` gives for the same table."""
+    sizes, kinds = np.linspace(40, 200, 40), ["flat", "house"] * 20
+    both = [*zip(sizes, kinds, strict=True)]
+    rows = [f"{s:.17g},{k},{2000 * s + 9000 * (k == 'flat'):g}" for s, k in both]
+    (tmp_path / "t.csv").write_text("\n".join(["size,kind,price", *rows]))
+    (tmp_path / "n.yaml").write_text(
+        "data: {train: t.csv, target: price, classes: none, scale: standard,\n"
+        "  target_scale: standard}\n"
+        "network: [{type: dense, units: 3, activation: tanh}, {type: dense, units: 1, "
+        "activation: identity}]\ntrain: {eta: 0.2, epochs: 8, batch_size: 40}\ndtype: float64\n"
+    )
+    assert nncli("train", "n.yaml").status == 0
+    predicted = np.array([float(a) for a in nncli("predict", "runs/n", "t.csv").out.split()[1:]])
+    text = {to: nncli("export", "runs/n", "--to", to).out for to in FILES}
+    assert "outputs of samples x 1, in the targets' own units" in text["onnx"]
+    assert "output * target_scaling.divisor + target_scaling.offset" in text["npz"]
+    assert "the file does not make them: size, kind=flat, kind=house" in text["pytorch"]
+
+    features = np.column_stack([sizes, [k == "flat" for k in kinds], [k == "house" for k in kinds]])
+    with np.load(tmp_path / "n.npz") as held:
+        file = dict(held)
+    assert json.loads(str(file["metadata"]))["features"] == '["size", "kind=flat", "kind=house"]'
+    x = (features - file["scaling.offset"]) / file["scaling.divisor"]
+    x = np.tanh(x @ file["dense1.weight"] + file["dense1.bias"])
+    x = x @ file["dense2.weight"] + file["dense2.bias"]
+    outputs = x * file["target_scaling.divisor"] + file["target_scaling.offset"]
+    np.testing.assert_allclose(outputs[:, 0], predicted, rtol=1e-6)  # which are printed so
+    assert nncli("train", "n.yaml", "--init-from", "n.npz", "--out", "again").status == 0
+
+    check = safetensors_format.read(tmp_path / "n.check.safetensors")[0]
+    x = (check["inputs"] - file["scaling.offset"]) / file["scaling.divisor"]
+    x = np.tanh(x @ file["dense1.weight"] + file["dense1.bias"])
+    scaled = x @ file["dense2.weight"] + file["dense2.bias"]
+    assert check["cost"] == pytest.approx(np.mean((scaled - check["targets"]) ** 2) / 2)
+    own = scaled * file["target_scaling.divisor"] + file["target_scaling.offset"]
+    np.testing.assert_allclose(check["outputs"], own, rtol=1e-12)
+
+    onnx = pytest.importorskip("onnx.reference")
+    evaluator = onnx.ReferenceEvaluator(str(tmp_path / "n.onnx"))
+    (outputs,) = evaluator.run(None, {"input": features.astype(np.float32)})
+    np.testing.assert_allclose(outputs[:, 0], predicted, rtol=1e-5)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nncli.exchange.onnx_graph import to_onnx
-from nncli.exchange.trained import step_of
+from nncli.exchange.trained import Affine, step_of
 from tests.exchange.networks import ALL_CASES, LENET, SCALINGS, difference, trained
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not here: make peers")
@@ -40,3 +40,12 @@ def test_any_number_of_samples() -> None:
     (one,) = session.run(None, {"input": network.inputs[:1]})
     (many,) = session.run(None, {"input": np.repeat(network.inputs[:1], 100, axis=0)})
     np.testing.assert_allclose(many, np.repeat(one, 100, axis=0), rtol=1e-6)
+
+
+def test_outputs_are_in_the_targets_own_units() -> None:
+    network = trained(LENET, scaling="standard")
+    units = Affine(np.array([1e3, 0, -5.0]), np.array([200.0, 1, 1e-3]))
+    step, _ = step_of(network, np.float32)
+    outputs = outputs_of(network._replace(target_scaling=units), network.inputs)
+    own = step.outputs.astype(np.float64) * units.divisor + units.offset
+    np.testing.assert_allclose(outputs, own, rtol=1e-6)

@@ -12,7 +12,7 @@ import pytest
 
 from nncli.core import safetensors_format
 from nncli.exchange.pytorch import to_pytorch
-from nncli.exchange.trained import PYTORCH, step_of
+from nncli.exchange.trained import PYTORCH, Affine, step_of
 from tests.exchange.networks import ALL_CASES, LENET, SCALINGS, trained
 from tests.nn.cases import relative_error
 
@@ -61,6 +61,24 @@ def test_its_check_passes_and_so_does_ours(case: Any, dtype: str, tmp_path: Path
     exact, _ = step_of(network, np.float64)
     for side in (outputs.numpy(), step.outputs):
         assert relative_error(side, exact.outputs) < (1e-6 if dtype == "float32" else 1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", [LENET, ALL_CASES[0]], ids=str)
+def test_outputs_are_in_the_targets_own_units(case: Any, dtype: str, tmp_path: Path) -> None:
+    network = trained(case, dtype, "standard")
+    k = network.network.output_shape[0]
+    units = Affine(np.linspace(1e3, -5, k), np.linspace(200, 1e-3, k))
+    path = written(tmp_path, network._replace(target_scaling=units))
+    passed, printed = checked(path)
+    assert passed, printed
+    with torch.no_grad():
+        outputs = loaded(path).load()(torch.from_numpy(network.inputs))
+    step, _ = step_of(network, np.float64)
+    own = step.outputs * units.divisor + units.offset
+    assert relative_error(outputs.numpy(), own) < (1e-6 if dtype == "float32" else 1e-12)
+    change(tmp_path / "module.weights.safetensors", "target_divisor", lambda d: d * 1.0001)
+    assert not checked(path)[0]
 
 
 def change(path: Any, name: Any, how: Any) -> None:

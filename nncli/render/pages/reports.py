@@ -36,6 +36,7 @@ def exported_json(exported: Exported) -> str:
             "output_shape": network.network.output_shape,
             "classes": network.classes,
             "scales_inputs": exported.scales and network.scaling is not None,
+            "unscales_outputs": exported.scales and network.target_scaling is not None,
             "weights": None if exported.used is None else exported.used._asdict(),
             "notes": exported.notes,
         },
@@ -65,7 +66,13 @@ def _lines(exported: Exported) -> Iterator[tuple[str, str]]:
     else:
         yield "takes", f"scaled inputs of samples x {inputs}:"
         yield "", trained.scaling_formula()
-    yield "gives", f"outputs of samples x {outputs}"
+    if trained.target_scaling is None:
+        yield "gives", f"outputs of samples x {outputs}"
+    elif exported.scales:
+        yield "gives", f"outputs of samples x {outputs}, in the targets' own units"
+    else:
+        yield "gives", f"outputs of samples x {outputs}, of scaled targets; in their own units:"
+        yield "", trained.target_formula()
     for note in exported.notes:
         yield "note", note
     if exported.to == "pytorch":
