@@ -33,6 +33,15 @@ AskOption = Annotated[
         rich_help_panel=HOW,
     ),
 ]
+GlossaryOption = Annotated[
+    bool,
+    typer.Option(
+        "--glossary",
+        help="Only the symbols (δ, σ′, ⊙, ⊗, η, ...), each with a line and a number of this step; "
+        "without SPEC of a worked example.",
+        rich_help_panel=HOW,
+    ),
+]
 Wrong = Annotated[
     str | None,
     typer.Option(
@@ -64,13 +73,14 @@ Open = Annotated[bool, browser.open_option(OUTPUT)]
 
 
 def explain(
-    source: options.SpecOrRun,
+    source: Annotated[Path | None, options.SPEC_OR_RUN] = None,
     samples: Samples = None,
     step: StepNumber = 1,
     weights: WeightsOption = None,
     layer: Layer = None,
     set_: Overrides = None,
     ask: AskOption = False,
+    glossary: GlossaryOption = False,
     wrong: Wrong = None,
     convention: ConventionOption = None,
     format: FormatOption = None,
@@ -94,6 +104,7 @@ def explain(
     from nncli.core.errors import NncliError
     from nncli.render.formats import write
     from nncli.render.pages.explain.screens import document, text_page
+    from nncli.render.pages.glossary import glossary_document
     from nncli.render.streams import DelayedProgressBar, messages, results, say, write_bytes
     from nncli.render.terminal import TerminalPage
 
@@ -103,6 +114,12 @@ def explain(
             "--ask is a dialogue: it has no file and no format; leave out --output, --open and "
             "--format"
         )
+    if glossary and (ask or layer or wrong or convention):
+        raise NncliError(
+            "--glossary has the symbols alone; leave out --ask, --layer, --wrong and --convention"
+        )
+    if source is None:
+        source = _worked_example(is_glossary=glossary)
     chosen = None if samples is None else indices(samples, "--sample")
     if output is not None:
         check_output(output, overwrite=overwrite, inputs=[source])
@@ -132,7 +149,7 @@ def explain(
         hold(partial(interview, derivation))
         return
     screen = results()
-    if kind is None and screen.is_terminal:
+    if kind is None and screen.is_terminal and not glossary:
         from nncli.cli.process import keyboard
         from nncli.render.pages.explain.reader import read
 
@@ -140,11 +157,26 @@ def explain(
             if read_key is not None:
                 read(derivation, screen, read_key)
                 return
-    made = document(derivation)
+    made = glossary_document(derivation.trace) if glossary else document(derivation)
     if output is not None or open_:
         assert kind is not None
         browser.write_page(write(kind, made), output, overwrite=overwrite, opens=open_)
     elif kind in (None, "table"):
-        screen.print(TerminalPage(text_page(derivation)), crop=False)  # wide cells go on below
+        page = made.page if glossary else text_page(derivation)
+        screen.print(TerminalPage(page), crop=False)  # wide cells go on below
     else:
         write_bytes(write(kind, made))
+
+
+def _worked_example(*, is_glossary: bool) -> Path:
+    """The spec that a glossary takes its numbers from where none is given.
+
+    Raises:
+        NncliError: it is no glossary, and SPEC is missing.
+    """
+    from nncli.app.init import FOLDER, STARTERS
+    from nncli.core.errors import NncliError
+
+    if not is_glossary:
+        raise NncliError("SPEC or RUN is missing; nncli explain --help lists what there is")
+    return FOLDER / STARTERS["two-two-two"].file

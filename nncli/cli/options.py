@@ -36,14 +36,10 @@ SpecPath = Annotated[
     Path,
     typer.Argument(metavar="SPEC", help="The network spec, a YAML file.", autocompletion=specs),
 ]
-SpecOrRun = Annotated[
-    Path,
-    typer.Argument(
-        metavar="SPEC or RUN",
-        help="A network spec, or a run folder.",
-        autocompletion=specs_or_runs,
-    ),
-]
+SPEC_OR_RUN = typer.Argument(
+    metavar="SPEC or RUN", help="A network spec, or a run folder.", autocompletion=specs_or_runs
+)
+SpecOrRun = Annotated[Path, SPEC_OR_RUN]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", autocompletion=runs)]
 FormatOption = Annotated[
     TableOrJson, typer.Option("--format", help="What to print on standard output.")

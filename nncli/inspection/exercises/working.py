@@ -11,7 +11,7 @@ import numpy as np
 
 from nncli.inspection.views import cell_products, patches, tap_products
 from nncli.nn.arrays import Array
-from nncli.nn.layers import Conv, Pool
+from nncli.nn.layers import Conv, MaxPool
 from nncli.nn.links import Adam, Momentum, WeightDecay
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.nn.windows import Windows
@@ -56,20 +56,20 @@ def _present(array: Array | None) -> Array:
 
 
 def _z(trace: Trace, layer: LayerTrace, index: Index) -> Working:
-    weight, bias = _present(layer.weight), _present(layer.bias)
+    weight = _present(layer.weight)
+    biases = () if layer.bias is None else ((float(layer.bias[index[1]]),),)
     if layer.type == "dense":
         sample, unit = index
-        terms = _floats(layer.input[sample], weight[:, unit])
-        return Working((*terms, (float(bias[unit]),)))
+        return Working((*_floats(layer.input[sample], weight[:, unit]), *biases))
     filter = index[1]
     where = int(np.ravel_multi_index((index[0], *index[2:]), (len(layer.a), *layer.a.shape[2:])))
     terms = _floats(patches(layer)[:, where], weight[filter])
-    return Working((*terms, (float(bias[filter]),)))
+    return Working((*terms, *biases))
 
 
 def _a(trace: Trace, layer: LayerTrace, index: Index) -> Working:
     kind = layer.placed.layer
-    if isinstance(kind, Pool):
+    if isinstance(kind, MaxPool):
         windows = kind.windows(layer.placed.input_shape)
         image = layer.input[index[:2]]
         rows, columns = windows.rows, windows.columns
@@ -106,7 +106,7 @@ def _delta(trace: Trace, layer: LayerTrace, index: Index) -> Working:
 
 def _downstream(trace: Trace, layer: LayerTrace, index: Index) -> Working:
     kind = layer.placed.layer
-    if isinstance(kind, Pool):
+    if isinstance(kind, MaxPool):
         windows = kind.windows(layer.placed.input_shape)
         places = list(np.ndindex(layer.a.shape[2:]))
         reached = [

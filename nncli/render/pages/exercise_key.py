@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import copysign
 from typing import Any
 
@@ -11,38 +11,48 @@ import numpy as np
 from nncli.core.jsons import to_json
 from nncli.inspection.exercises.draws import DECIMALS
 from nncli.inspection.exercises.sheet import Blank, Sheet
-from nncli.inspection.exercises.working import LARGEST, Working
-from nncli.render.pages.explain.words import n, product
+from nncli.inspection.exercises.working import LARGEST, Terms, Working
+from nncli.render.pages.explain.words import n
 
 
 def value_words(blank: Blank) -> str:
-    return n(round(blank.value, DECIMALS), 12)
+    return short(blank.value)
 
 
-def working_words(working: Working) -> str:
+def short(value: float) -> str:
+    """To as many decimals as answers are asked for."""
+    return n(round(value, DECIMALS), 12)
+
+
+def working_words(working: Working, write: Callable[[float], str] = short) -> str:
     """A sum of products, with the function of it: `sigmoid(0.5)`."""
-    terms = [[round(f, DECIMALS) for f in term] for term in working.terms]
     if working.function == LARGEST:
-        return f"max({', '.join(n(f, 12) for (f,) in terms)})"
-    text = _sum(terms)
+        return f"max({', '.join(write(f) for (f,) in working.terms)})"
+    text = _sum(working.terms, write)
     if working.function:
         text = f"{working.function}({text})"
     if working.divisor != 1:
-        is_plain = bool(working.function) or len(terms) == 1
-        text = f"{text if is_plain else f'({text})'} / {n(round(working.divisor, DECIMALS), 12)}"
+        is_plain = bool(working.function) or len(working.terms) == 1
+        text = f"{text if is_plain else f'({text})'} / {write(working.divisor)}"
     return text
 
 
-def _sum(terms: list[list[float]]) -> str:
+def _sum(terms: Terms, write: Callable[[float], str]) -> str:
     """Products with + or − between them."""
     first, *rest = terms
-    text = n(first[0], 12) if len(first) == 1 else product(*first, digits=12)
+    text = write(first[0]) if len(first) == 1 else _product(first, write)
     for term in rest:
         if copysign(1, term[0]) < 0:  # −0 too
-            text += f" − {product(-term[0], *term[1:], digits=12)}"
+            text += f" − {_product((-term[0], *term[1:]), write)}"
         else:
-            text += f" + {product(*term, digits=12)}"
+            text += f" + {_product(term, write)}"
     return text
+
+
+def _product(factors: tuple[float, ...], write: Callable[[float], str]) -> str:
+    """Negative factors stand in parentheses."""
+    written = map(write, factors)
+    return "·".join(f"({text})" if text.startswith("-") else text for text in written)
 
 
 def form_csv(sheet: Sheet) -> str:

@@ -1,6 +1,6 @@
 """The interactive page of one step: what it carries, and what it says without scripts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from nncli.nn.arrays import Array
 from nncli.nn.layers import LAYERS, Conv, Pool
 from nncli.nn.links import before
 from nncli.nn.trace import LayerTrace, Trace
-from nncli.render.document import Page
+from nncli.render.document import Block, Page
 from nncli.render.notation import TERMS, weight_factors
 from nncli.render.web.along import along_html
 from nncli.render.web.blocks import to_html
@@ -27,6 +27,7 @@ from nncli.render.web.page import WebPage
 SMALL = 64  # arrays of at most this many numbers are carried as they are
 WHOLE = 16  # columns of a matrix that is written as a table
 LARGEST = 20_000_000  # bytes of arrays that a page may carry
+LIGHT = 60_000  # bytes of a page of a small network; nothing that can be done without goes beyond
 POOLS = {name for name, kind in LAYERS.items() if issubclass(kind, Pool)}
 KINDS_OF_LAYERS = ("conv", "pool", "flatten", "batchnorm", "dropout")
 MATHEMATICS = (
@@ -72,12 +73,15 @@ class Carried(NamedTuple):
     rules: dict[str, list[Any]]
 
 
-def step_page(inspection: Inspection, page: Page, layer: str | None = None) -> WebPage:
+def step_page(
+    inspection: Inspection, page: Page, layer: str | None = None, glossary: Sequence[Block] = ()
+) -> WebPage:
     """The page.
 
     Args:
         page: the whole step as text.
         layer: carry this layer's arrays only.
+        glossary: the symbols, for which a light page may have no room.
 
     Raises:
         NncliError: the arrays are too large for a page.
@@ -107,7 +111,7 @@ large matrices in part; with scripts on, every number is here, with where it com
 </article>
 </main>"""
     scripts = _scripts(trace, carried)
-    return WebPage(
+    made = WebPage(
         trace.name,
         body,
         scripts=scripts,
@@ -116,6 +120,16 @@ large matrices in part; with scripts on, every number is here, with where it com
         record=record,
         arrays=carried.arrays,
     )
+    return _with_glossary(made, to_html([*glossary]), size) if glossary else made
+
+
+def _with_glossary(page: WebPage, symbols: str, carried: int) -> WebPage:
+    """The page with the symbols at its end, if it stays light or is not light anyway."""
+    words = f"<details><summary>The symbols</summary>{symbols}</details>\n</main>"
+    is_heavy = carried > LIGHT or (size := len(page.document())) > LIGHT
+    if not is_heavy and size + len(words.encode()) > LIGHT:
+        return page
+    return page._replace(body=words.join(page.body.rsplit("</main>", 1)))
 
 
 def _scripts(trace: Trace, carried: Carried) -> list[str]:

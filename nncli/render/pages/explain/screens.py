@@ -24,6 +24,7 @@ from nncli.render.pages.explain import (
 )
 from nncli.render.pages.explain.fitting import FRAME, split
 from nncli.render.pages.explain.words import HEIGHT, WIDTH
+from nncli.render.pages.glossary import glossary_grid
 from nncli.render.web.derivation import Section, derivation_page
 
 
@@ -144,6 +145,7 @@ def document(derivation: Derivation) -> Document:
     made = screens(derivation, None)
     intro, title = _intro(derivation), _title(derivation)
     sections = [Section(screen.heading, screen.blocks) for screen in made]
+    sections.append(Section("the symbols", [glossary_grid(derivation.trace)]))
     return Document(
         title,
         lambda: [*intro, *(block for screen in made for block in screen.page)],
