@@ -31,7 +31,9 @@ Quantities = Annotated[
     ),
 ]
 Overrides = Annotated[list[str] | None, options.overrides()]
-FormatOption = Annotated[ListingFormat, typer.Option("--format", help="What to print.")]
+FormatOption = Annotated[
+    ListingFormat, typer.Option("--format", help="What to print on standard output.")
+]
 
 
 def show(

@@ -70,9 +70,7 @@ CheckpointEvery = Annotated[
 Overwrite = Annotated[bool, options.overwrite(what="a run that is there")]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="Override a value: --set train.eta=0.5. Repeatable."
-    ),
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the spec. Repeatable."),
 ]
 Threads = Annotated[
     int | None,

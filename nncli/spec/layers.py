@@ -101,7 +101,7 @@ class DenseSpec(WeightedLayerSpec):
     """A fully connected layer: z = a W + b."""
 
     type: Literal["dense"] = Field(description="A fully connected layer.")
-    units: values.Count = Field(description="How many neurons.", examples=[10])
+    units: values.Count = Field(description="How many units.", examples=[10])
     activation: Activation = Field(
         DEFAULT,
         description=f"σ, what a = σ(z) is made by. {join_words(MIXING)} only in the last layer, "

@@ -57,8 +57,8 @@ def test_the_hundred_have_every_kind_of_everything() -> None:
 
 
 def links(kind: type[Link] = Link) -> set[type[Link]]:
-    """Those of nncli, not of a test; of kinds that have others below them, those."""
-    below = [each for each in kind.__subclasses__() if each.__module__.startswith("nncli.")]
+    """The engine's own; of kinds that have others below them, those."""
+    below = [each for each in kind.__subclasses__() if each.__module__.startswith("nncli.nn.")]
     return {kind} if not below else {link for each in below for link in links(each)}
 
 

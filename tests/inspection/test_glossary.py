@@ -44,6 +44,23 @@ def test_every_network_has_one(case: Case) -> None:
             assert value_of(working) == pytest.approx(entry.number.value, rel=1e-9, abs=1e-12)
 
 
+def test_of_a_weighted_class_the_weight_is_a_factor() -> None:
+    (delta,) = [
+        entry.number
+        for entry in glossary(
+            spec_trace(
+                "iris",
+                "data.class_weights={setosa: 1, versicolor: 2, virginica: 3}",
+                samples=(100,),
+            )
+        )
+        if entry.symbol == "δ"
+    ]
+    assert delta.working is not None
+    assert value_of(delta.working) == pytest.approx(delta.value, rel=1e-6)
+    assert [term[0] for term in delta.working.terms] in ([3, -3], [2, -2])
+
+
 def test_every_symbol_is_that_of_some_network() -> None:
     seen = set[str]()
     for name in ("two-two-two", "digits-conv"):

@@ -94,7 +94,11 @@ def _sigma_prime(trace: Trace, layer: LayerTrace, index: Index) -> Working:
 
 
 def _minus_target(trace: Trace, layer: LayerTrace, index: Index) -> Working:
-    return Working(((float(layer.a[index]),), (-float(trace.targets[index]),)))
+    a, y = float(layer.a[index]), float(trace.targets[index])
+    if trace.sample_weights is None:
+        return Working(((a,), (-y,)))
+    weight = float(trace.sample_weights[index[0]])
+    return Working(((weight, a), (-weight, y)))
 
 
 def _delta(trace: Trace, layer: LayerTrace, index: Index) -> Working:

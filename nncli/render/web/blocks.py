@@ -33,7 +33,7 @@ def block_html(block: Block) -> str:
         case Heading(text, level):
             return f"<h{level + 1}>{escape(text)}</h{level + 1}>"
         case Paragraph(text, note):
-            return f'<p class="note">{escape(text)}</p>' if note else f"<p>{escape(text)}</p>"
+            return f"<p class=note>{escape(text)}</p>" if note else f"<p>{escape(text)}</p>"
         case Lines(lines):
             return f"<pre tabindex=0>{NEWLINE.join(map(escape, lines))}</pre>"
         case Grid():

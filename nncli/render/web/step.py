@@ -27,7 +27,8 @@ from nncli.render.web.page import WebPage
 SMALL = 64  # arrays of at most this many numbers are carried as they are
 WHOLE = 16  # columns of a matrix that is written as a table
 LARGEST = 20_000_000  # bytes of arrays that a page may carry
-LIGHT = 60_000  # bytes of a page of a small network; nothing that can be done without goes beyond
+LIGHT = 60_000  # bytes of a page of a small network: what can be done without does not go beyond
+HEAVY = 63_000  # of one that is not light anyway
 POOLS = {name for name, kind in LAYERS.items() if issubclass(kind, Pool)}
 KINDS_OF_LAYERS = ("conv", "pool", "flatten", "batchnorm", "dropout")
 MATHEMATICS = (
@@ -126,8 +127,8 @@ large matrices in part; with scripts on, every number is here, with where it com
 def _with_glossary(page: WebPage, symbols: str, carried: int) -> WebPage:
     """The page with the symbols at its end, if it stays light or is not light anyway."""
     words = f"<details><summary>The symbols</summary>{symbols}</details>\n</main>"
-    is_heavy = carried > LIGHT or (size := len(page.document())) > LIGHT
-    if not is_heavy and size + len(words.encode()) > LIGHT:
+    size = HEAVY if carried > HEAVY else len(page.document())
+    if size < HEAVY and size + len(words.encode()) > LIGHT:
         return page
     return page._replace(body=words.join(page.body.rsplit("</main>", 1)))
 
