@@ -31,6 +31,7 @@ FURTHER = 4  # candidates
 MANY = 1500  # samples, of which one fold tells enough
 MOST_SAMPLES = 5000  # of more, so many take part
 WORK = 180_000  # steps of a small network, on all folds
+ALIKE = 1.002  # times the least cost: as good
 SMALL = 300_000  # numbers that a step of a small network multiplies
 FEWEST_SAMPLES = 20
 FEWEST_STEPS = 300
@@ -57,10 +58,11 @@ class Tries(NamedTuple):
 
     Attributes:
         tried: in the order of the candidates.
-        best: the one of least cost among those that were tried on all folds.
+        best: the one to take, see `best_of`.
         samples, folds: how many samples took part, in how many parts.
         is_accuracy: whether scores are; R² else.
         is_cut: whether LIMIT left some out.
+        untold: the score of always answering the most frequent class, or the mean.
     """
 
     tried: tuple[Tried, ...]
@@ -69,6 +71,7 @@ class Tries(NamedTuple):
     folds: int
     is_accuracy: bool
     is_cut: bool
+    untold: float
 
 
 class Fold(NamedTuple):
@@ -112,10 +115,17 @@ def try_candidates(
         Tried(candidate, trial.cost, trial.score(spread), len(trial.outcomes))
         for candidate, trial in zip(specs, trials, strict=True)
     )
-    most = max(each.folds for each in tried)
-    best = min((each for each in tried if each.folds == most), key=lambda each: each.cost)
     is_accuracy = prepared.data.reading != "numbers"
-    return Tries(tried, best, len(rows), len(folds), is_accuracy, is_cut)
+    untold = majority(prepared, folds) if is_accuracy else 0.0
+    return Tries(tried, best_of(tried), len(rows), len(folds), is_accuracy, is_cut, untold)
+
+
+def best_of(tried: Sequence[Tried]) -> Tried:
+    """The one of least cost; of those that are as good within ALIKE, the simplest."""
+    most = max(each.folds for each in tried)
+    whole = [each for each in tried if each.folds == most]
+    least = min(each.cost for each in whole)
+    return next(each for each in whole if each.cost <= ALIKE * least)
 
 
 class Trial:
@@ -204,6 +214,13 @@ def variance(prepared: Prepared, folds: Sequence[Fold]) -> float:
     return float(prepared.data.train.targets[held].astype(np.float64).var(axis=0).sum())
 
 
+def majority(prepared: Prepared, folds: Sequence[Fold]) -> float:
+    """The share of the most frequent class among all samples that are judged by."""
+    targets = prepared.data.train.targets[np.concatenate([fold.held for fold in folds])]
+    share = targets.mean(axis=0)
+    return float(share.max() if len(share) > 1 else max(share[0], 1 - share[0]))
+
+
 def told(tries: Tries) -> str:
     """What was tried, in a sentence: of each network what it came to with its best weight decay."""
     by_units: dict[int, Tried] = {}
@@ -222,7 +239,13 @@ def told(tries: Tries) -> str:
     cut = (
         f"; cut after {LIMIT:.0f} s, another time it may come out otherwise" if tries.is_cut else ""
     )
-    return f"by {how} {count_of(tries.samples, 'sample')}, {what}: {', '.join(parts)}{cut}"
+    worth = ""
+    if tries.best.score <= tries.untold:
+        always = (
+            "the mean" if not tries.is_accuracy else f"the most frequent class, {tries.untold:.1%}"
+        )
+        worth = f"; none is better than always answering {always}: these inputs may tell nothing"
+    return f"by {how} {count_of(tries.samples, 'sample')}, {what}: {', '.join(parts)}{worth}{cut}"
 
 
 def _score(each: Tried, tries: Tries) -> str:

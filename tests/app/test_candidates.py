@@ -10,12 +10,29 @@ import pytest
 
 import nncli as api
 from nncli.app import candidates
-from nncli.app.candidates import FOLDS, Fold, Trial, chosen_rows, folds_of, told, try_candidates
+from nncli.app.candidates import (
+    FOLDS,
+    Fold,
+    Trial,
+    Tried,
+    best_of,
+    chosen_rows,
+    folds_of,
+    told,
+    try_candidates,
+)
 from nncli.app.proposal import propose
 from nncli.app.proposed_network import CANDIDATES, Candidate, held_share
 from nncli.app.records import Prepared
 from nncli.data.survey import survey
 from nncli.spec import Spec, override_spec, parse_spec
+
+
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """600 for each training, where two candidates are tried on five folds."""
+    monkeypatch.setattr(candidates, "WORK", 6100)
+
 
 LINE, SMALL = Candidate(0, "identity", 0.001), Candidate(16, "tanh", 0.001)
 
@@ -126,6 +143,25 @@ def test_the_limit_of_time_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "another time it may come out otherwise" in told(tries)
 
 
+def test_of_those_as_good_the_simplest_is_taken() -> None:
+    def came(candidate: Candidate, cost: float, folds: int = FOLDS) -> Tried:
+        return Tried(candidate, cost, 0.5, folds)
+
+    assert best_of([came(LINE, 1.001), came(SMALL, 1.0)]).candidate == LINE
+    assert best_of([came(LINE, 1.01), came(SMALL, 1.0)]).candidate == SMALL
+    assert best_of([came(LINE, 0.9, 2), came(SMALL, 1.0)]).candidate == SMALL
+
+
+def test_inputs_that_tell_nothing_are_told(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for last in ([f"{y:.4f}" for y in rng.normal(size=60)], ["ab"[k % 3 == 0] for k in range(60)]):
+        rows = [[*row, y] for row, y in zip(rng.normal(size=(60, 3)).tolist(), last, strict=True)]
+        tries = try_candidates(*tried_on(rows, tmp_path))
+        assert tries is not None
+        assert tries.untold == (pytest.approx(2 / 3) if tries.is_accuracy else 0)
+        assert "none is better than always answering the m" in told(tries)
+
+
 def test_a_candidate_that_diverges_loses(tmp_path: Path) -> None:
     prepared, specs = tried_on(numbers(60, 0.0), tmp_path)
     specs[SMALL] = override_spec(specs[SMALL], ["train.eta=1e30"])
@@ -145,7 +181,10 @@ def test_of_few_samples_none_are_held_back_once_networks_were_tried(tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_init_tries_and_says_so(nncli: Any, tmp_path: Path) -> None:
+def test_init_tries_and_says_so(
+    nncli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidates, "WORK", 30_000)
     tried_on(numbers(60, 0.0), tmp_path)
     done = nncli("init", "net", "--data", "t.csv")
     assert f"trying {len(CANDIDATES)} networks on 60 samples" in done.err
