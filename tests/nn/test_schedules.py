@@ -1,12 +1,30 @@
-"""Schedules against the loops of PyTorch's, written out here."""
+"""Schedules against PyTorch's own rates, as recorded, and against its loops, written out here."""
 
+import json
 import math
 from typing import Any
 
 import numpy as np
 import pytest
 
-from nncli.nn.schedules import Linear, OneCycle, Plateau
+from nncli.nn.schedules import SCHEDULES, Linear, OneCycle, Plateau
+from nncli.spec.schedules import SCHEDULES as SPECS
+from tests.reference.make_schedules import CASES, EPOCHS, ETA, PATH, metrics
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_rates_are_those_of_pytorch(name: str) -> None:
+    *_, kind, keys = CASES[name]
+    settings = SPECS[kind](type=kind, **keys).settings(EPOCHS)
+    schedule: Any = SCHEDULES[kind](**settings)
+    made = []
+    for epoch, metric in enumerate(metrics(), 1):
+        made.append(schedule.eta(ETA, epoch))
+        if isinstance(schedule, Plateau):
+            schedule.see(metric)
+    expected = json.loads(PATH.read_text(encoding="utf-8"))["rates"][name]
+    assert made == pytest.approx(expected, rel=1e-12, abs=0)
+    assert len(set(made)) > 2
 
 
 @pytest.mark.parametrize(

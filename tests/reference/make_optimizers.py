@@ -28,6 +28,15 @@ CASES: dict[str, tuple[str, dict[str, Any], str, dict[str, Any]]] = {
         {"beta1": 0.8, "beta2": 0.95, "epsilon": 1e-3, "weight_decay": 0.1},
     ),
     "adamw": ("AdamW", {"weight_decay": 0.1}, "adam", {"decoupled_weight_decay": 0.1}),
+    # Clipped first, by clip_grad_norm_ of two tensors, or by clip_grad_value_: two of five
+    # gradients are beyond the norm, and a third of the numbers beyond the value.
+    "clip_norm": (
+        "SGD",
+        {"clip": {"norm": 100.0}, "momentum": 0.9, "weight_decay": 0.1},
+        "sgd",
+        {"clip": {"norm": 100.0}, "momentum": 0.9, "weight_decay": 0.1},
+    ),
+    "clip_value": ("Adam", {"clip": {"value": 0.5}}, "adam", {"clip": {"value": 0.5}}),
 }
 
 
@@ -43,14 +52,22 @@ def main() -> None:
 
     start = np.random.default_rng(1).standard_normal(SIZE)
     arrays = {"start": start, "gradients": gradients()}
-    for name, (kind, settings, _, _) in CASES.items():
-        weight = torch.tensor(start.copy(), requires_grad=True)
-        optimizer = getattr(torch.optim, kind)([weight], lr=ETA, **settings)
+    for name, (kind, given, _, _) in CASES.items():
+        settings = dict(given)
+        clip = settings.pop("clip", {})
+        pieces = np.split(start, [5] if clip else [])
+        weights = [torch.tensor(piece, requires_grad=True) for piece in pieces]
+        optimizer = getattr(torch.optim, kind)(weights, lr=ETA, **settings)
         path = []
         for gradient in arrays["gradients"]:
-            weight.grad = torch.tensor(gradient)
+            for weight, piece in zip(weights, np.split(gradient, [5] if clip else []), strict=True):
+                weight.grad = torch.tensor(piece)
+            if "norm" in clip:
+                torch.nn.utils.clip_grad_norm_(weights, clip["norm"])
+            if "value" in clip:
+                torch.nn.utils.clip_grad_value_(weights, clip["value"])
             optimizer.step()
-            path.append(weight.detach().numpy().copy())
+            path.append(np.concatenate([weight.detach().numpy() for weight in weights]))
         arrays[name] = np.array(path)
     np.savez_compressed(PATH, **arrays)  # type: ignore[arg-type]
 
