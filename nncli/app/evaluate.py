@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from nncli.app.evaluation_records import Evaluated, WorstSample
 from nncli.app.opening import OpenedRun, open_run
 from nncli.app.sources import load_data, source_of
@@ -68,9 +66,7 @@ def _in_own_units(run: OpenedRun, assessment: Assessment) -> Assessment:
     scaling, fit = run.preprocessing.target_scaling, assessment.fit
     if scaling is None or fit is None:
         return assessment
-    divisors = np.broadcast_to(scaling.divisor, len(fit.mse))
-    mse = [error * divisor**2 for error, divisor in zip(fit.mse, divisors.tolist(), strict=True)]
-    return assessment._replace(fit=fit._replace(mse=mse))
+    return assessment._replace(fit=fit.divided(scaling.divisor))
 
 
 def _notes_on_units(run: OpenedRun) -> Iterator[str]:

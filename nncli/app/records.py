@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from nncli.spec import Spec, ValueOrigin
     from nncli.training.best import UsedWeights
     from nncli.training.conditions import Condition
-    from nncli.training.evaluate import Evaluation
+    from nncli.training.evaluate import Evaluation, Fit
     from nncli.training.history import History
     from nncli.training.steps import Plan
     from nncli.training.tallies import Outcome
@@ -77,6 +77,19 @@ class Prepared(NamedTuple):
         return self.plan.reading == "classes" and self.data.outputs > 1
 
 
+class TrainingFit(NamedTuple):
+    """How near outputs come to plain numbers.
+
+    Attributes:
+        part: which data: train or validation.
+        outputs: their names.
+    """
+
+    part: Literal["train", "validation"]
+    outputs: tuple[str, ...]
+    fit: Fit
+
+
 @dataclass(frozen=True)
 class Training:
     """A training that has come to its end.
@@ -90,6 +103,8 @@ class Training:
         conditions: of its spec, and what became of each.
         used: the weights that a command given the run takes; `network` has the last.
         has_stopped_early: whether it ended before the last epoch, since none was better.
+        fit: of targets that are numbers, how near outputs come to them in their own units, on the
+            data held back or else on those trained on, with the weights `used`.
     """
 
     spec: Spec
@@ -100,6 +115,7 @@ class Training:
     conditions: tuple[Outcome, ...] = ()
     used: UsedWeights | None = None
     has_stopped_early: bool = False
+    fit: TrainingFit | None = None
 
     @property
     def expectations(self) -> tuple[Outcome, ...]:

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from nncli.app.output import check_run_output
 from nncli.app.pipeline import fixed_values, prepare, start_workers, with_defaults
-from nncli.app.records import Prepared, Training
+from nncli.app.records import Prepared, Training, TrainingFit
 from nncli.app.run_weights import choose_weights
 from nncli.core.errors import (
     DivergedError,
@@ -29,7 +29,7 @@ from nncli.training.checkpoint import RunIdentity, pack_checkpoint
 from nncli.training.checkpoint_writer import CheckpointWriter
 from nncli.training.conditions import Failure
 from nncli.training.diverged import keep_divergence
-from nncli.training.evaluate import Evaluator
+from nncli.training.evaluate import Evaluator, assess
 from nncli.training.history import Divergence, Epoch, History, Progress
 from nncli.training.run_data import DataIdentity, data_text, fingerprint, mark_of
 from nncli.training.run_files import BREAKS, TRACES
@@ -239,12 +239,15 @@ def run_to_end(
             training = replace(
                 training, used=chosen.used, has_stopped_early=trainer.has_stopped_early
             )
-            if test is not None:
+            reading = prepared.plan.reading
+            if test is not None or reading == "numbers":
                 last = choose_weights(trainer.state(), "last")
-                reading = prepared.plan.reading
-                evaluator = Evaluator(network, test, reading=reading, workers=workers)
                 chosen.put_into(network)
-                training = replace(training, test=evaluator())
+                if test is not None:
+                    evaluator = Evaluator(network, test, reading=reading, workers=workers)
+                    training = replace(training, test=evaluator())
+                if reading == "numbers":
+                    training = replace(training, fit=_fit(prepared, workers))
                 last.put_into(network)
             training = replace(training, conditions=trainer.outcomes())
     except StoppedTraining as stopped:
@@ -257,6 +260,18 @@ def run_to_end(
         stopped.training = replace(training, conditions=trainer.outcomes())
         raise
     return training
+
+
+def _fit(prepared: Prepared, workers: WorkerPool) -> TrainingFit:
+    """How near the outputs come to targets that are numbers, in their own units."""
+    data, known = prepared.data, prepared.data.preprocessing
+    part: Literal["train", "validation"] = "train" if data.validation is None else "validation"
+    samples = data.train if data.validation is None else data.validation
+    fit = assess(prepared.network, samples, reading="numbers", workers=workers).fit
+    assert fit is not None
+    if known.target_scaling is not None:
+        fit = fit.divided(known.target_scaling.divisor)
+    return TrainingFit(part, known.output_names, fit)
 
 
 def _keeper(

@@ -100,12 +100,21 @@ class Fit(NamedTuple):
 
     Attributes:
         mse: the mean of (a − y)².
+        mae: the mean of |a − y|.
         r2: 1 − Σ (a − y)² / Σ (y − mean y)², the means being those of these samples; None where
             all y are equal.
     """
 
     mse: list[float]
+    mae: list[float]
     r2: list[float | None]
+
+    def divided(self, divisor: float | Array) -> "Fit":
+        """That of the outputs and targets that were divided by this, an output each or all."""
+        by = np.broadcast_to(divisor, len(self.mse)).tolist()
+        mse = [error * each**2 for error, each in zip(self.mse, by, strict=True)]
+        mae = [error * each for error, each in zip(self.mae, by, strict=True)]
+        return Fit(mse, mae, self.r2)
 
 
 class Outcome(NamedTuple):
@@ -179,12 +188,14 @@ class FitTally:
 
     def __init__(self, outputs: int) -> None:
         self.count = 0
-        self.errors, self.mean, self.squares = np.zeros((3, outputs))
+        self.errors, self.distances, self.mean, self.squares = np.zeros((4, outputs))
         self.least, self.most = np.full(outputs, np.inf), np.full(outputs, -np.inf)
 
     def add(self, step: Step) -> None:
         y = step.targets.astype(np.float64)
-        self.errors += np.square(step.outputs - y).sum(axis=0)
+        error = step.outputs - y
+        self.distances += np.abs(error).sum(axis=0)
+        self.errors += np.square(error).sum(axis=0)
         np.minimum(self.least, y.min(axis=0), out=self.least)
         np.maximum(self.most, y.max(axis=0), out=self.most)
         mean = y.mean(axis=0)
@@ -200,7 +211,8 @@ class FitTally:
             float(1 - errors / squares) if some else None
             for errors, squares, some in zip(self.errors, self.squares, varied, strict=True)
         ]
-        return Fit((self.errors / self.count).tolist(), r2)
+        mse, mae = self.errors / self.count, self.distances / self.count
+        return Fit(mse.tolist(), mae.tolist(), r2)
 
 
 TALLIES: dict[Reading, type[ClassTally | LabelTally | FitTally]] = {

@@ -128,12 +128,13 @@ def test_numbers_as_targets(nncli: Run, runs: Path) -> None:
         row = made["outputs"][k]
         assert row["output"] == name
         assert row["mse"] == pytest.approx(sum((a[:, k] - y[:, k]) ** 2) / 100)
+        assert row["mae"] == pytest.approx(sum(abs(a[:, k] - y[:, k])) / 100)
         spread = sum((y[:, k] - sum(y[:, k]) / 100) ** 2)
         assert row["r2"] == pytest.approx(1 - 100 * row["mse"] / spread)
     assert made["cost"]["value"] == pytest.approx(sum(row["mse"] for row in made["outputs"]) / 2)
     page = nncli("evaluate", runs / "plane").out
-    assert re.search(r"^output +MSE +RMSE +R²$", page, re.M)
-    assert re.search(r"^difference +\S+ +\S+ +(1\.000|0\.9\d+)$", page, re.M)
+    assert re.search(r"^output +MSE +RMSE +MAE +R²$", page, re.M)
+    assert re.search(r"^difference +\S+ +\S+ +\S+ +(1\.000|0\.9\d+)$", page, re.M)
 
 
 def test_what_is_undefined_is_a_dash(nncli: Run, runs: Path, tmp_path: Path) -> None:

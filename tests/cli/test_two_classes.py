@@ -180,3 +180,28 @@ def test_a_damaged_run_is_told(nncli: Run, folder: Path, key: str, value: Any) -
     done = nncli("evaluate", "bought")
     assert done.status == 2
     assert "data.json" in done.err
+
+
+@pytest.mark.parametrize("scale", ["none", "standard"])
+def test_numbers_are_measured_in_their_own_units(nncli: Run, folder: Path, scale: str) -> None:
+    rows = (f"{a},{b},{100 + 40 * a - 10 * b:.2f}" for a, b in X)
+    (folder / "r.csv").write_text("\n".join(["a,b,y", *rows, ""]))
+    quadratic = ("--set", "train.cost=quadratic", "--set", f"data.target_scale={scale}")
+    (folder / "r.yaml").write_text(
+        SPEC.format(name="r", target="y", units=1).replace(
+            "units: 1", "units: 1, activation: identity"
+        )
+    )
+    eta = ("--set", "train.eta=0.01", "--format", "json")
+    trained = json.loads(nncli("train", "r.yaml", *quadratic, *eta).out)
+    (told,) = trained["fit"]["outputs"]
+    made = evaluated(nncli, "runs/r")
+    assert made["outputs"] == [told]
+    assert trained["fit"]["part"] == made["data"]["part"] == "validation"
+    # By the predictions, in plain Python.
+    whole = evaluated(nncli, "runs/r", "--data", "r.csv")["outputs"][0]
+    lines = nncli("predict", "runs/r", "r.csv").out.splitlines()[1:]
+    y = [float(line.split(",")[2]) for line in (folder / "r.csv").read_text().splitlines()[1:]]
+    misses = [abs(float(a) - b) for a, b in zip(lines, y, strict=True)]
+    assert whole["mae"] == pytest.approx(sum(misses) / len(misses), rel=1e-4)
+    assert whole["mse"] == pytest.approx(sum(m * m for m in misses) / len(misses), rel=1e-4)

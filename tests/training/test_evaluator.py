@@ -80,6 +80,7 @@ def test_r2_and_mse_as_scikit_learn_publishes_them() -> None:
     fit = assess(echo(1), four, reading="numbers")
     assert fit.fit is not None
     assert fit.fit.mse == [0.375]
+    assert fit.fit.mae == [0.5]  # .../sklearn.metrics.mean_absolute_error.html
     assert fit.fit.r2 == [pytest.approx(0.9486081370449679, rel=1e-15)]
     assert fit.cost == 0.375 / 2
     assert fit.counts is None

@@ -143,12 +143,16 @@ def cut(columns: list[Column], rows: list[list[str]], what: str) -> list[Rendera
 
 
 def fit_table(names: tuple[str, ...], fit: Fit) -> list[RenderableType]:
-    columns = [Column("output", words=True), Column("MSE"), Column("RMSE", rank=1), Column("R²")]
+    columns = [Column("output", words=True), Column("MSE"), Column("RMSE", rank=1)]
+    columns += [Column("MAE"), Column("R²")]
     rows = [
-        [short_name(name), number(mse, 4), number(math.sqrt(mse), 4), number(r2, 4)]
-        for name, mse, r2 in zip(names, fit.mse, fit.r2, strict=True)
+        [short_name(name), number(mse, 4), number(math.sqrt(mse), 4), number(mae, 4), number(r2, 4)]
+        for name, mse, mae, r2 in zip(names, *fit, strict=True)
     ]
-    note = "MSE is the mean of (a − y)². R² = 1 − Σ (a − y)² / Σ (y − mean y)² over these samples."
+    note = (
+        "MSE is the mean of (a − y)², MAE that of |a − y|. R² = 1 − Σ (a − y)² / Σ (y − mean y)² "
+        "over these samples."
+    )
     if None in fit.r2:
         note += f" It is {NONE} where all y are equal."
     return [*cut(columns, rows, "outputs"), "", plain(note, "dim")]
@@ -286,10 +290,10 @@ def evaluation_blocks(evaluated: Evaluated) -> Page:
     if fit is not None:
         outputs = map(printable, evaluated.outputs)
         fits = (
-            (name, number(mse, 4), number(r2, 4))
-            for name, mse, r2 in zip(outputs, fit.mse, fit.r2, strict=True)
+            (name, *(number(value, 4) for value in values))
+            for name, *values in zip(outputs, *fit, strict=True)
         )
-        page += [Heading("Each output", 2), Grid(("output", "MSE", "R²"), tuple(fits))]
+        page += [Heading("Each output", 2), Grid(("output", "MSE", "MAE", "R²"), tuple(fits))]
     if evaluated.worst:
         page += [Heading("The worst samples", 2), worst_cells(evaluated)]
     return page
@@ -342,8 +346,8 @@ def classes_record(evaluated: Evaluated, counts: ClassCounts) -> list[dict[str, 
 
 def outputs_record(evaluated: Evaluated, fit: Fit) -> list[dict[str, Any]]:
     return [
-        {"output": name, "mse": mse, "r2": r2}
-        for name, mse, r2 in zip(evaluated.outputs, fit.mse, fit.r2, strict=True)
+        {"output": name, "mse": mse, "mae": mae, "r2": r2}
+        for name, mse, mae, r2 in zip(evaluated.outputs, *fit, strict=True)
     ]
 
 
@@ -367,6 +371,7 @@ def evaluation_arrays(evaluated: Evaluated) -> dict[str, Array]:
         arrays["confusion"] = assessment.counts.confusion
     if assessment.fit is not None:
         arrays["mse"] = np.array(assessment.fit.mse)
+        arrays["mae"] = np.array(assessment.fit.mae)
     if evaluated.worst:
         arrays["worst"] = np.array([sample.sample for sample in evaluated.worst])
         arrays["worst_inputs"] = np.stack([sample.inputs for sample in evaluated.worst])

@@ -43,7 +43,7 @@ from nncli.render.pages.evaluation import (
 )
 from nncli.render.pages.evaluation import evaluation_page as evaluation_screen
 from nncli.render.pages.layers import network_table, summary_record
-from nncli.render.pages.training import curves, outcome, training_record
+from nncli.render.pages.training import curves, fit_words, outcome, training_record
 from nncli.render.terminal import TerminalPage
 from nncli.render.text import NONE, duration, number, percent, shape, without_folders
 from nncli.render.web.charts import spread
@@ -82,6 +82,9 @@ def training_document(training: Training, run: ComparedRun) -> Document:
         if training.test.accuracy is not None:
             words += f", accuracy {percent(training.test.accuracy, 2)}"
         top.append(Paragraph(f"{words}."))
+    if training.fit is not None:
+        words = fit_words(training.fit)
+        top.append(Paragraph(f"{words[0].upper()}{words[1:]}."))
     network: Page = [Heading("The network", 1), placed_grid(training.network)]
     return Document(
         title,

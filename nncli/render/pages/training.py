@@ -10,7 +10,14 @@ from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from nncli.app.records import Diagnosis, InitialWeights, InspectedStep, Prepared, Training
+from nncli.app.records import (
+    Diagnosis,
+    InitialWeights,
+    InspectedStep,
+    Prepared,
+    Training,
+    TrainingFit,
+)
 from nncli.core.errors import DivergedError, HaltedTraining, StoppedTraining
 from nncli.core.jsons import to_json
 from nncli.core.text import count_of, printable
@@ -28,6 +35,7 @@ from nncli.training.history import Divergence, Epoch, History, divergence_record
 from nncli.training.history import Progress as StepProgress
 from nncli.training.run_reader import ResumePoint
 
+MOST_OUTPUTS = 4  # whose fit is said
 MOST_WEIGHTS = 8  # of classes, that are named
 
 
@@ -302,6 +310,10 @@ def training_outcome(training: Training) -> Text:
             f"({number(used.value or 0.0, 4)}); evaluate, predict and export use them",
             "not bold",
         )
+    if training.fit is not None and any(r2 is not None for r2 in training.fit.fit.r2):
+        line.append(f"\n{fit_words(training.fit)}")
+        if used is not None and used.epoch != used.last_epoch:
+            line.append(f", after epoch {used.epoch:,}", "not bold")
     if test is not None:
         line.append(f"\ntest: cost {number(test.cost, 4)}")
         if test.accuracy is not None:
@@ -309,6 +321,25 @@ def training_outcome(training: Training) -> Text:
         if used is not None and used.epoch != used.last_epoch:
             line.append(f", after epoch {used.epoch:,}", "not bold")
     return line
+
+
+def fit_words(made: TrainingFit) -> str:
+    """R² and the mean of |a − y| of each output, of many the first."""
+    (outputs, fit), several = made[1:], len(made.outputs) > 1
+    each = [
+        f"{f'{printable(name)}: ' if several else ''}R² {number(r2, 4)}, mean |a − y| "
+        f"{number(mae, 4)}"
+        for name, mae, r2 in zip(outputs, fit.mae, fit.r2, strict=True)
+    ]
+    more = f"; … of {len(each):,}" if len(each) > MOST_OUTPUTS else ""
+    where = "validation" if made.part == "validation" else "training"
+    return f"{where} {'; '.join(each[:MOST_OUTPUTS])}{more}"
+
+
+def fit_record(made: TrainingFit) -> dict[str, Any]:
+    rows = zip(made.outputs, *made.fit, strict=True)
+    keys = ("output", "mse", "mae", "r2")
+    return {"part": made.part, "outputs": [dict(zip(keys, row, strict=True)) for row in rows]}
 
 
 def accuracy(share: float) -> str:
@@ -406,6 +437,7 @@ def training_record(
         "parameters": training.network.parameters.size,
         "epochs": [asdict(epoch) for epoch in training.history],
         "test": None if training.test is None else training.test._asdict(),
+        **({} if training.fit is None else {"fit": fit_record(training.fit)}),
         "stopped_early": training.has_stopped_early,
         "weights": None if training.used is None else training.used._asdict(),
         "divergence": None if divergence is None else divergence_record(divergence),

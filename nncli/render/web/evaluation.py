@@ -57,10 +57,12 @@ def evaluation_html(evaluated: Evaluated, heading: int = 3) -> str:
     if fit is not None:
         parts.append(f"<h{heading}>Each output</h{heading}>")
         cells = (
-            [datum(mse), datum(math.sqrt(mse)), datum(r2)]
-            for mse, r2 in zip(fit.mse, fit.r2, strict=True)
+            [datum(mse), datum(math.sqrt(mse)), datum(mae), datum(r2)]
+            for mse, mae, r2 in zip(*fit, strict=True)
         )
-        parts.append(_table(("output", "MSE", "RMSE", "R²"), evaluated.outputs, cells, "outputs"))
+        parts.append(
+            _table(("output", "MSE", "RMSE", "MAE", "R²"), evaluated.outputs, cells, "outputs")
+        )
     if evaluated.worst:
         parts.append(f"<h{heading}>The worst samples</h{heading}>")
         parts.append(_worst(evaluated))
