@@ -18,6 +18,7 @@ nitpicky = True
 nitpick_ignore_regex = [(r"py:.*", r".*")]  # types of signatures, which have no pages
 highlight_language = "none"  # a block that names no language is a formula
 napoleon_use_ivar = True
+default_role = "code"  # docstrings have names in single backticks
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 html_theme = "furo"

@@ -181,13 +181,17 @@ def formats() -> str:
             if document.get("schema") != name:
                 raise ValueError(f"{example['command']}: printed {document.get('schema')}")
             rows = [
-                (f"`{key}`", what, meanings.get(key.rpartition(".")[2], ""))
+                (f"`{key}`", what, "" if "mapping" in what else meanings.get(_last(key), ""))
                 for key, what in _content("", document)
             ]
             head = [f"## {name}", "", f"{example['about']} In this example of:", ""]
             table = _table(("key", "holds", "meaning"), rows)
             parts.append("\n".join([*head, "```", example["command"], "```", "", *table]))
     return "\n\n".join(parts)
+
+
+def _last(path: str) -> str:
+    return path.rpartition(".")[2]
 
 
 def _content(path: str, value: Any, depth: int = 0) -> Iterator[tuple[str, str]]:
@@ -237,7 +241,7 @@ def python() -> str:
         + "\n```",
         "\n".join(["## Records and errors", "", "```{eval-rst}"])
         + "".join(f"\n\n.. autoclass:: nncli.{name}\n   :members:" for name in classes)
-        + "\n\n.. autoclass:: nncli.nn.trace.LayerTrace\n   :members:\n```",
+        + "\n\n.. autoclass:: nncli.nn.trace.LayerTrace\n   :members:\n   :undoc-members:\n```",
     ]
     return "\n\n".join(blocks)
 
