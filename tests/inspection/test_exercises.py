@@ -45,7 +45,7 @@ def test_every_topic_has_every_level() -> None:
     assert [kind.name for kind in KINDS] == [f"{t}-{k}" for t in TOPICS for k in LEVELS]
 
 
-@pytest.mark.parametrize("kind", mostly_slow(KINDS, 4), ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", mostly_slow(KINDS, 8), ids=lambda kind: kind.name)
 def test_a_key_is_proven_and_its_solution_adds_up(kind: Kind) -> None:
     check_sheet(exercise(kind.topic, kind.level, 7))
 

@@ -5,8 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nncli.app.explain import explain
 from nncli.inspection.glossary import WORDS, glossary
 from nncli.nn.trace import Trace
+from nncli.render.formats import write
+from nncli.render.pages.explain.screens import document
 from tests.conftest import CONFIGS, Run
 from tests.inspection.test_exercises import FUNCTIONS, value_of
 from tests.nn.cases import ALL_CASES, SOME_CASES, Case
@@ -89,11 +92,15 @@ def test_what_the_command_refuses(nncli: Run) -> None:
     assert "--glossary has the symbols alone" in done.err
 
 
+@pytest.mark.slow
 def test_a_page_has_it_where_it_fits(nncli: Run, tmp_path: Path) -> None:
     for name, has in (("two-two-two", False), ("iris", True)):
         spec = CONFIGS / f"{name}.yaml"
         assert nncli("inspect-grad", spec, "--check", "9", "-o", f"{name}.html").status == 0
-        page = (tmp_path / f"{name}.html").read_text()
-        assert ("<summary>The symbols" in page) is has
-    assert nncli("explain", CONFIGS / "two-two-two.yaml", "-o", "explained.html").status == 0
-    assert "the symbols" in (tmp_path / "explained.html").read_text()
+        assert ("<summary>The symbols" in (tmp_path / f"{name}.html").read_text()) is has
+
+
+def test_the_page_of_a_derivation_has_it() -> None:
+    made = write("html", document(explain(spec_trace("two-two-two")))).decode()
+    assert "the symbols" in made
+    assert "<td>δ_0 = 0.7414 ⊙ 0.1868 = 0.1385 (dense2)" in made

@@ -37,6 +37,8 @@ def mistaken(sheet: Sheet, word: str) -> list[dict[int, str]]:
     scene, found = Scene(sheet.trace), []
     for change in MISTAKES[word].changes(scene):
         values = Values({**scene.rules, **change.rules}, scene.start)
+        if any(np.shape(values.made(a.name)) != a.array.shape for a in sheet.asked):
+            continue  # biases that were not summed: such a row does not fit the sheet
         made = {b.number: float(np.asarray(values.made(b.asked.name))[b.at]) for b in sheet.blanks}
         off = (abs(made[b.number] - b.value) > 3 * b.tolerance for b in sheet.blanks)
         if any(off) and all(map(math.isfinite, made.values())):
@@ -48,7 +50,7 @@ def verdicts(marked: Marked) -> set[str]:
     return {made.verdict for made in marked.marks}
 
 
-@pytest.mark.parametrize("kind", mostly_slow(KINDS, 6), ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", mostly_slow(KINDS, 13), ids=lambda kind: kind.name)
 def test_right_answers_are_right(kind: Kind) -> None:
     sheet = exercise(kind.topic, kind.level, 3)
     marked = mark(sheet, "Ada", right(sheet))
@@ -60,16 +62,20 @@ def test_right_answers_are_right(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize(
-    ("topic", "level", "word", "first"),
-    [
-        ("dense", 3, "missing_sigma_prime_hidden", "dense1.delta"),
-        ("dense", 4, "updated_weights", "dense2.downstream"),
-        ("softmax", 5, "sum_for_mean", "dense2.weight_gradient"),
-        ("conv", 5, "filter_turned", "conv1.downstream"),
-        ("update", 3, "momentum", "dense1.weight_velocity"),
-    ],
+    "case",
+    mostly_slow(
+        [
+            ("dense", 3, "missing_sigma_prime_hidden", "dense1.delta"),
+            ("dense", 4, "updated_weights", "dense2.downstream"),
+            ("softmax", 5, "sum_for_mean", "dense2.weight_gradient"),
+            ("update", 3, "momentum", "dense1.weight_velocity"),
+            ("conv", 5, "filter_turned", "conv1.downstream"),
+        ],
+        3,
+    ),
 )
-def test_a_mistake_costs_once_and_is_named(topic: str, level: int, word: str, first: str) -> None:
+def test_a_mistake_costs_once_and_is_named(case: tuple[str, int, str, str]) -> None:
+    topic, level, word, first = case
     sheet = exercise(topic, level, 1)
     answers = mistaken(sheet, word)[0]
     marked = mark(sheet, "Ben", answers)

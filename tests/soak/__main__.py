@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.soak import flips, kills, memory, mistakes, wrong_gradients
+from tests.soak import exercises, flips, kills, memory, mistakes, wrong_gradients
 from tests.soak.report import Report
 
 
@@ -28,6 +28,7 @@ PARTS: dict[str, Callable[[Path], Report]] = {
     "wrong gradients": lambda folder: wrong_gradients.report(),
     "flips": lambda folder: flips.run(200, folder),
     "mistakes": lambda folder: mistakes.report(),
+    "exercises": lambda folder: exercises.report(),
     "memory": lambda folder: memory.run(folder, most=20_000),
 }
 

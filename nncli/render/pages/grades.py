@@ -24,6 +24,7 @@ from nncli.render.pages.checked import FORMULAS, checked_record
 from nncli.render.pages.exercise_key import value_words
 
 HEADINGS = ("student", "sheet", "points", "of", *VERDICTS)
+SHORT = {FEW: "few"}  # where there is no room for more
 NO_MARK = "–"
 MOST_SHOWN = 6  # wrong answers of a student
 LINES = {
@@ -42,7 +43,8 @@ def grades_page(marked: Sequence[Marked]) -> Page:
             note=True,
         )
     )
-    page.append(Grid(HEADINGS, tuple(map(_row, marked)), words=2))
+    heads = tuple(SHORT.get(heading, heading) for heading in HEADINGS)
+    page.append(Grid(heads, tuple(map(_row, marked)), words=2))
     made = Counter(words for one in marked if (words := mistake_words(one)))
     if made:
         rows = tuple((words, str(count)) for words, count in made.most_common())
