@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from nncli.app.evaluate import evaluate
 from nncli.app.pipeline import prepare
+from nncli.app.records import Prepared
 from nncli.app.sweep_records import SweepRecord, Trial
 from nncli.app.sweeping.journal import Journal, read_events
 from nncli.app.sweeping.known import Known, taken
@@ -18,7 +19,8 @@ from nncli.app.sweeping.processes import Processes
 from nncli.app.sweeping.rounds import Goal, Round, Rounds, ValueOf, halving_rounds
 from nncli.app.sweeping.runners import Futures, Runner, run_tasks
 from nncli.app.sweeping.trial import Outcome, Task
-from nncli.core.errors import NncliError, RunError
+from nncli.core.errors import DataError, NncliError, RunError, SpecError
+from nncli.core.jsons import to_json
 from nncli.core.text import count_of, printable, quote
 from nncli.nn.parallel.blas import arithmetic, available_cores
 from nncli.spec import Spec
@@ -103,7 +105,7 @@ def plan_sweep(
     if halving is not None and (sampler is not None or halving < 2):
         raise NncliError("halving: expected 2 or more, and no sampler besides")
     if (sampler is None) != (trials is None):
-        raise NncliError("a sampler and its number of trials go together: sampler tpe, 50 trials")
+        raise NncliError("--sampler and --trials go together, as in --sampler tpe --trials 50")
     plan = read_plan(source, overrides, vary=vary, zip=zip, seeds=seeds, draws=sampler is None)
     is_own_file = not isinstance(source, Spec) and plan.spec._file != Path(source)
     name = Path(str(source)).stem if is_own_file else plan.spec.name
@@ -183,8 +185,8 @@ def sweep(
         should_stop: asked now and then; once it says yes, trials save their state and stop.
 
     Raises:
-        SpecError: the spec, or the sweep, or a value that it tries, is wrong; nothing is trained.
-        DataError: the data cannot be read.
+        SpecError: the spec, or the sweep, or a value that it tries, is wrong, or data cannot be
+            read; nothing is trained.
         RunError: the sweep's folder is in use, or cannot be written.
     """
     if isinstance(source, PlannedSweep):
@@ -203,8 +205,7 @@ def sweep(
         )
     jobs = jobs or available_cores()
     stop = should_stop or (lambda: False)
-    first = spec_of(planned.plan, planned.trials[0]) if planned.trials else planned.plan.spec
-    prepared = prepare(first)  # what is wrong is told at once
+    prepared = _prepared(planned)
     journal = Journal(planned.folder)
     try:
         running = _Running(planned, journal, fail_fast, stop, on_trial)
@@ -227,6 +228,31 @@ def sweep(
         return _tested(running.record(), planned, journal)
     finally:
         journal.close()
+
+
+def _prepared(planned: PlannedSweep) -> Prepared:
+    """The first trial made ready, and of those with other data one each: what is wrong is told.
+
+    Raises:
+        SpecError: the data of some cannot be read, or do not fit; all of those are told.
+    """
+    others: dict[str, PlannedTrial] = {}
+    for trial in planned.trials:
+        data = {key: value for key, value in trial.set.items() if key.split(".")[0] == "data"}
+        others.setdefault(to_json(data), trial)
+    specs = [spec_of(planned.plan, trial) for trial in others.values()] or [planned.plan.spec]
+    first: Prepared | None = None
+    problems = dict[str, None]()
+    for spec in specs:
+        try:
+            made = prepare(spec)
+        except (SpecError, DataError) as error:
+            problems.update(dict.fromkeys(error.problems))
+        else:
+            first = first or made
+    if problems or first is None:
+        raise SpecError(list(problems))
+    return first
 
 
 class _Running:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.soak import exercises, flips, kills, memory, mistakes, wrong_gradients
+from tests.soak import exercises, flips, kills, memory, mistakes, sweeps, wrong_gradients
 from tests.soak.report import Report
 
 
@@ -24,6 +24,7 @@ def kill_points(folder: Path) -> Report:
 
 PARTS: dict[str, Callable[[Path], Report]] = {
     "kills": lambda folder: kills.run(100, folder),
+    "sweeps": lambda folder: sweeps.run(100, folder),
     "kill points": kill_points,
     "wrong gradients": lambda folder: wrong_gradients.report(),
     "flips": lambda folder: flips.run(200, folder),

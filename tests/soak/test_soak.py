@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.soak import kills, memory
+from tests.soak import kills, memory, sweeps
 
 pytestmark = [pytest.mark.slow, pytest.mark.serial]
 
@@ -13,6 +13,11 @@ def test_five_kills_lose_nothing(tmp_path: Path) -> None:
     report = kills.run(5, tmp_path, cases=(kills.case("digits-mlp", 150),))
     assert report.lost == []
     assert int(report.tried.split()[0]) >= 5
+
+
+def test_five_kills_of_sweeps_lose_nothing(tmp_path: Path) -> None:
+    report = sweeps.run(5, tmp_path, cases=sweeps.CASES[2:])
+    assert report.lost == []
 
 
 def test_a_difference_would_be_told(tmp_path: Path) -> None:

@@ -74,7 +74,8 @@ class Journal:
             flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CREAT
             self._file = os.open(self.path, flags, 0o666)
         except OSError as error:
-            raise RunError(f"{printable(self.path)}: cannot be opened: {reason(error)}") from error
+            message = f"{printable(folder)}: cannot be made a sweep's folder: {reason(error)}"
+            raise RunError(message) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

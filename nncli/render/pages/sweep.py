@@ -58,6 +58,8 @@ class SweepPage:
             )
         else:
             yield plain("No trial is done.", "bold")
+        if not record.is_complete:
+            yield plain(_state(record))
         if record.effects and record.best is not None:
             yield ""
             yield plain("Which key mattered", "bold")

@@ -15,7 +15,8 @@ from nncli.render.streams import results
 from nncli.render.text import duration, number, plain
 from nncli.render.widgets.tables import Facts
 
-SHOWN_EVERY = 0.1  # seconds between two states of the live table
+SHOWN_A_SECOND = 5  # states of the live table, which a thread of rich's draws
+MOST_RUNNING = 4  # trials that it names
 
 
 class SweepScreen:
@@ -31,7 +32,7 @@ class SweepScreen:
         self._states: dict[str, str] = {}  # of the trials that have ended
         self._counts = {"done": 0, "failed": 0, "stopped": 0}
         self._best: tuple[float, Trial] | None = None
-        self._began, self._shown_at = monotonic(), 0.0
+        self._began = monotonic()
         self._before = self._total = 0
 
     def __enter__(self) -> "SweepScreen":
@@ -59,7 +60,12 @@ class SweepScreen:
             began += f", {self._before:,} of them ended before"
         self.console.print(plain(began), soft_wrap=True)
         if self.console.is_terminal and not self.console.quiet:
-            self._live = Live(console=self.console, auto_refresh=False, transient=True)
+            self._live = Live(
+                console=self.console,
+                get_renderable=lambda: Group(*self._state()),
+                refresh_per_second=SHOWN_A_SECOND,
+                transient=True,
+            )
             self._live.start()
 
     def on_trial(self, trial: Trial) -> None:
@@ -71,9 +77,6 @@ class SweepScreen:
             self._end(trial)
             if self._live is None and trial.state != "waiting":
                 self.console.print(self._line(trial), soft_wrap=True)
-        if self._live is not None and monotonic() - self._shown_at > SHOWN_EVERY:
-            self._live.update(Group(*self._state()), refresh=True)
-            self._shown_at = monotonic()
 
     def _end(self, trial: Trial) -> None:
         if trial.state == "waiting":
@@ -119,11 +122,13 @@ class SweepScreen:
             done += f", {self._counts['failed']:,} failed"
         facts.append(("done", done))
         running = list(self._running.values())
-        if running:
-            names = [setting_text(trial, seed=self._has_seeds) for trial in running[:4]]
-            facts.append(("running", "; ".join(names)))
+        for k, trial in enumerate(running[:MOST_RUNNING]):
+            heading = "" if k else "running"
+            facts.append((heading, setting_text(trial, seed=self._has_seeds)))
+        if len(running) > MOST_RUNNING:
+            facts.append(("", f"and {len(running) - MOST_RUNNING} more"))
         now = self._ended - self._before
-        if now and self._record.halving is None:
+        if 0 < now < self._total - self._before and self._record.halving is None:
             left = (monotonic() - self._began) / now * (self._total - self._ended)
             facts.append(("time left", f"about {duration(left)}"))
         yield Facts(facts)
