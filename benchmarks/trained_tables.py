@@ -3,11 +3,11 @@
     python benchmarks/trained_tables.py [--folder .tables] [--only NAME ...] [--again] [--seeds N]
 
 For each table and seed a quarter of the rows is set aside (of each class, where there are classes).
-`nncli init --data`, `nncli train` and `nncli evaluate --data` are run as they stand, as processes:
-nncli is given the other rows, holds back what its spec says, and never sees that quarter before it
-is judged by it, once. scikit-learn's MLPClassifier or MLPRegressor and Ridge or LogisticRegression,
-with their defaults behind a StandardScaler (medians for gaps, one-hot words), are fitted to all of
-the other rows, without the columns that init leaves out, and judged by the same quarter.
+`nncli init --data`, `nncli train` and `nncli evaluate --data` are run as they stand: nncli is given
+the other rows, holds back what its spec says, and never sees that quarter before it is judged by
+it, once. scikit-learn's MLPClassifier or MLPRegressor and Ridge or LogisticRegression, with their
+defaults behind a StandardScaler (medians for gaps, one-hot words), are fitted to all of the other
+rows, without the columns that init leaves out, and judged by the same quarter.
 
 Where init takes another column than the table's documentation names as its target, that is counted,
 and `--target` given. Every run is kept in the folder, and one that is there is not made again:
@@ -17,7 +17,6 @@ an interrupted comparison goes on, and --again makes nncli's own anew.
 import argparse
 import json
 import os
-import subprocess
 import sys
 import time
 import warnings
@@ -34,13 +33,16 @@ import results
 from shipped_tables import TABLES, Shipped, fetch
 from workloads import REPO
 
+import nncli.app.evaluate
+import nncli.app.init
+import nncli.app.train  # noqa: F401
+from nncli.cli.app import run as run_command
 from nncli.spec import Spec, load_spec
 
 HELD_OUT = 0.25
 WITHIN = 0.01  # of scikit-learn's network
 WITHIN_OF_RIDGE = 0.05
 SHARE, SHARE_OF_NUMBERS = 27 / 30, 12 / 15
-NNCLI = [sys.executable, "-m", "nncli"]
 Scores = dict[str, Any]
 
 
@@ -100,10 +102,30 @@ def split(path: Path, table: Shipped, seed: int, folder: Path) -> tuple[Path, Pa
 
 
 def run(arguments: Sequence[str], folder: Path) -> str:
-    done = subprocess.run([*NNCLI, *arguments], cwd=folder, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise RuntimeError(f"nncli {' '.join(arguments)}: {done.stderr or done.stdout}")
-    return done.stdout
+    """A command's standard output. Raises RuntimeError where its status is not 0.
+
+    It is a process of its own, forked from this one, which has loaded nncli already: to load it a
+    thousand times would take longer than all the trainings.
+    """
+    printed, told = folder / "stdout.txt", folder / "stderr.txt"
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.chdir(folder)
+            for path, descriptor in ((printed, 1), (told, 2)):
+                os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
+            sys.argv = ["nncli", *arguments]
+            status = run_command()
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    if status != 0:
+        said = told.read_text() or printed.read_text()
+        raise RuntimeError(f"nncli {' '.join(arguments)}: {said}")
+    return printed.read_text()
 
 
 def target_in(spec: Spec) -> str | int | None:
