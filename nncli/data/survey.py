@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -101,7 +102,8 @@ def survey(source: Source, *, target: Sequence[str | int] = ()) -> Survey:
     """
     if isinstance(source, Path) and kind(source) == "table":
         names = [key for key in target if isinstance(key, str) and not is_index(key)]
-        table = read_table(source, names=names)
+        # Its columns are looked at again and again.
+        table = replace(read_table(source, names=names), kept={})
         columns = chosen_columns(table, [as_key(table, key) for key in target])
         return of_table(table, columns)
     if target:
@@ -122,8 +124,10 @@ def of_table(table: Table, columns: tuple[TargetColumn, ...]) -> Survey:
         useless = useless_inputs(table, left_out, ())
     if not useless and found is not None:
         return found
-    ignore = ColumnKeys(ignore=tuple(each.position for each in useless))
-    samples = table_samples(table, target=keys, keys=ignore)
+    known = {position for position, _ in left_out}
+    if samples.raw is None or any(each.position not in known for each in useless):
+        ignore = ColumnKeys(ignore=tuple(each.position for each in useless))
+        samples = table_samples(table, target=keys, keys=ignore)
     rules: tuple[Rule, ...] = ()
     if samples.raw is not None:
         rules = fitted_rules(samples.raw, np.arange(len(samples)), table.name)

@@ -234,7 +234,7 @@ def is_usable(table: Table, column: Column) -> bool:
     if column.gaps.all():
         return False
     # Of few rows, that all are the same is more likely a mistake, which is told of a target.
-    if len(column) >= LEAST_ROWS and is_constant(table, column.position):
+    if len(column) >= LEAST_ROWS and is_same(table, column):
         return False
     if column.numbers is not None:
         return not names_rows(column)
@@ -248,6 +248,14 @@ def is_usable(table: Table, column: Column) -> bool:
         or len(column.words) == 1
         or "called a target" in by_name(column)
     )
+
+
+def is_same(table: Table, column: Column) -> bool:
+    """Whether all cells are the same; integers that float64 makes one are not."""
+    if column.numbers is None:
+        return bool(np.count_nonzero(column.counts) == 1)
+    first = column.numbers[0]
+    return bool((column.numbers == first).all()) and is_constant(table, column.position)
 
 
 def is_constant(table: Table, place: int) -> bool:

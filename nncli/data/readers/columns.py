@@ -88,6 +88,14 @@ def read_columns(
 
     as_words: those that become words, even where they are numbers.
     """
+    if table.kept is None or as_words or isinstance(table.cells, np.ndarray):
+        return newly_read(table, positions, as_words)
+    missing = [i for i in positions if i not in table.kept]
+    table.kept.update(zip(missing, newly_read(table, missing, ()), strict=True))
+    return [table.kept[i] for i in positions]
+
+
+def newly_read(table: Table, positions: Sequence[int], as_words: Collection[int]) -> list[Column]:
     titles = {i: table.header[i] if table.header else None for i in positions}
     if isinstance(table.cells, np.ndarray):
         numbers = {i: table.cells[:, i].astype(np.float64) for i in positions if i not in as_words}

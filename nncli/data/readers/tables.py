@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import compress, islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from nncli.data.messages import Problems
 from nncli.data.readers.cells import filled, lines_of, records, stripped
 from nncli.data.samples import Origin, text_array
 from nncli.data.targets import EXACT, Classes, are_typing_mistakes, is_label
+
+if TYPE_CHECKING:
+    from nncli.data.readers.columns import Column
 
 Target = str | int | Sequence[str | int] | None
 
@@ -55,7 +58,8 @@ class Table:
     header: its cells, None where there is none. lines: the line of the file each row began on.
     notes: what was left out, or taken for something that it need not be. written: the cells as
     they are in the file, where `cells` are numbers. plain: for each column, whether all of it are
-    integers as Python writes them; None where that is not known.
+    integers as Python writes them; None where that is not known. kept: the columns that were read
+    of a table of text, by their places; None where they are not kept, since they take memory.
     """
 
     name: str
@@ -65,6 +69,7 @@ class Table:
     notes: tuple[str, ...] = ()
     written: "Cells | None" = None
     plain: NDArray[np.bool_] | None = None
+    kept: "dict[int, Column] | None" = None
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -76,7 +81,8 @@ class Table:
     def chosen(self, rows: NDArray[np.bool_]) -> "Table":
         """Some of the rows of a table of text."""
         assert isinstance(self.cells, Cells)
-        return replace(self, cells=self.cells.chosen(rows), lines=self.lines[rows])
+        kept = None if self.kept is None else dict[int, "Column"]()
+        return replace(self, cells=self.cells.chosen(rows), lines=self.lines[rows], kept=kept)
 
     def origin(self, columns: Sequence[int]) -> Origin:
         names = self.header and tuple(self.header[i] for i in columns)
