@@ -21,6 +21,7 @@ The public names, loaded when they are first used (`nncli --help` needs none of 
     report(runs)                    all that run folders say of their trainings, as a Report
     show(source)                    a spec with every default, and where each value came from
     schema()                        the JSON Schema of a spec
+    from_torch(model)               a PyTorch model as a Spec, with its weights beside it
     conv(matrix, filter)            slides a filter over a matrix; a Filtering with every product
     evaluate(run, data=None)        measures a trained network; an Evaluated with all counts
     sweep(source, vary=...)         trains it with many values; a SweepRecord, ranked
@@ -44,6 +45,7 @@ from nncli.core.errors import InterruptedTraining, NncliError
 from nncli.core.notebooks import MimeBundle, draw_with
 
 if TYPE_CHECKING:
+    from nncli.app.bring import from_torch
     from nncli.app.check import check
     from nncli.app.compare import compare
     from nncli.app.conv import conv
@@ -124,6 +126,7 @@ __all__ = [
     "exercise",
     "explain",
     "export",
+    "from_torch",
     "grade",
     "init",
     "inspect",
@@ -175,6 +178,7 @@ _HOME = {
     "Trace": "nncli.nn.trace",
     "conv": "nncli.app.conv",
     "export": "nncli.app.export",
+    "from_torch": "nncli.app.bring",
     "evaluate": "nncli.app.evaluate",
     "Sheet": "nncli.inspection.exercises.sheet",
     "exercise": "nncli.app.exercise",

@@ -278,6 +278,20 @@ class Starter(NamedTuple):
         return self.file.endswith(SPEC_SUFFIXES)
 
 
+class Brought(NamedTuple):
+    """A network of another program's, as a spec with its weights beside it.
+
+    Attributes:
+        spec: as it was written.
+        files: the spec's own first.
+        notes: what its user should know.
+    """
+
+    spec: Spec
+    files: tuple[Path, ...]
+    notes: tuple[str, ...]
+
+
 class Draft(NamedTuple):
     """A spec that can be written.
 

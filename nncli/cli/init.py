@@ -51,6 +51,29 @@ StarterName = Annotated[
         autocompletion=starters,
     ),
 ]
+From = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        metavar="MODEL.onnx",
+        help="Make a spec of this trained network, with its weights beside it. Needs nncli[onnx].",
+    ),
+]
+ShapeOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="1,28,28",
+        help="Of a sample of --from, where the model does not say it: channels, rows, columns.",
+    ),
+]
+CostOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COST",
+        help="Of --from: cross_entropy takes its outputs for logits.",
+        show_default="as its last layer suggests",
+    ),
+]
 List = Annotated[bool, typer.Option("--list", help="List the starters.")]
 Stdout = Annotated[bool, typer.Option("--stdout", help="Print the spec, write nothing.")]
 Quick = Annotated[
@@ -66,12 +89,15 @@ def init(
     targets: Targets = None,
     target: Target = None,
     starter: StarterName = None,
+    from_: From = None,
+    shape: ShapeOption = None,
+    cost: CostOption = None,
     list_: List = False,
     quick: Quick = False,
     stdout: Stdout = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write a spec to start from: for your own data, or one of the starters.
+    """Write a spec to start from: for your own data, of an ONNX model, or one of the starters.
 
     Looks at a data file, tries a few networks on a table for some seconds, and writes a spec that
     trains on it at once.
@@ -91,8 +117,28 @@ def init(
         count = count_of(samples, "sample")
         say(messages(), f"trying {networks} networks on {count}; --quick leaves that out")
 
+    if from_ is None and (shape or cost):
+        raise typer.BadParameter("--shape and --cost are of a model: --from MODEL.onnx")
     screen = results()
-    if list_ or not any((name, data, targets, target, starter)):
+    if from_ is not None:
+        from nncli.app.bring import from_onnx
+        from nncli.cli.options import indices
+        from nncli.render.pages.reports import brought_report
+
+        if starter or list_ or stdout or quick:
+            raise typer.BadParameter("--from goes without --starter, --list, --stdout and --quick")
+        brought = from_onnx(
+            from_,
+            name,
+            data=data,
+            targets=targets,
+            target=target or (),
+            input_shape=None if shape is None else indices(shape, "--shape"),
+            cost=cost,
+            overwrite=overwrite,
+        )
+        lines = brought_report(brought)
+    elif list_ or not any((name, data, targets, target, starter)):
         lines = starter_lines(STARTERS)
     elif stdout:
         made = draft(

@@ -5,7 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from nncli.exchange.foreign_network import ForeignNetwork
 from nncli.exchange.trained import Affine, Trained
+from nncli.nn.activations import ACTIVATIONS
+from nncli.nn.layers import LAYERS
+from nncli.nn.network import Network, cost_row, place_layers, zero_network
+from nncli.nn.step import Step
 from tests.nn.cases import ALL_CASES, LAYER_CASES, LENET, Case, settle
 
 
@@ -45,7 +50,33 @@ def difference(outputs: Any, expected: Any) -> float:
     return float(np.abs(outputs - expected).max() / max(1, np.abs(expected).max()))
 
 
+def built(foreign: ForeignNetwork) -> Network:
+    """The network, without a file."""
+    layers = []
+    for given in foreign.layers:
+        keys = {key: value for key, value in given.items() if key not in ("type", "freeze")}
+        if "activation" in keys:
+            parameters = ACTIVATIONS[keys["activation"]].parameters
+            values = tuple(keys.pop(p.key) for p in parameters if p.key in keys)
+            keys["activation_parameters"] = values
+        layers.append(LAYERS[given["type"]](**keys))
+    placed = place_layers(layers, foreign.input_shape)
+    cost = "cross_entropy" if foreign.activation == "softmax" else "quadratic"
+    network = zero_network(placed, cost_row(cost, placed[-1]), np.float32)
+    for name, view in network.arrays().items():
+        view[...] = foreign.arrays[name]
+    return network
+
+
+def forward(network: Network, inputs: Any) -> Any:
+    """What it gives in evaluation mode."""
+    step = Step(network, None, len(inputs), is_training=False)
+    step.inputs[...] = inputs
+    step.forward()
+    return step.outputs.copy()
+
+
 SCALINGS = list(AFFINE)
 FEW = [LENET, *(cases[-1] for cases in LAYER_CASES.values())]
 FEW += [case for case in ALL_CASES if case.name in ("batchnorm-behind_conv", "batchnorm-first")]
-__all__ = ["ALL_CASES", "FEW", "LENET", "SCALINGS", "difference", "trained"]
+__all__ = ["ALL_CASES", "FEW", "LENET", "SCALINGS", "built", "difference", "forward", "trained"]

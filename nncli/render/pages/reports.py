@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 
-from nncli.app.records import Draft, Exported, SpecLine, SpecListing, Starter
+from nncli.app.records import Brought, Draft, Exported, SpecLine, SpecListing, Starter
 from nncli.core.jsons import to_json
 from nncli.core.text import printable, shell_word, sizes
 
@@ -99,6 +99,16 @@ def init_report(draft: Draft) -> Iterator[str]:
     yield f"wrote {', '.join(printable(path) for path in (draft.path, *draft.files))}"
     yield ""
     yield f"next: nncli train {shell_word(draft.path)}"
+
+
+def brought_report(brought: Brought) -> Iterator[str]:
+    """What was made of another program's network, and the commands that look at it."""
+    for note in brought.notes:
+        yield f"note  {note}"
+    spec, *_ = brought.files
+    yield f"wrote {', '.join(printable(path) for path in brought.files)}"
+    yield ""
+    yield f"next: nncli inspect-grad {shell_word(spec)}"
 
 
 def starter_lines(starters: Mapping[str, Starter]) -> Iterator[str]:

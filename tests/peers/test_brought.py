@@ -1,0 +1,255 @@
+"""A network of PyTorch's or ONNX's own becomes a spec, and computes what it computed."""
+
+import re
+import warnings
+from collections import Counter
+from importlib import import_module
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nncli
+from nncli.core.errors import NncliError
+from nncli.exchange.from_onnx import BY_OPERATOR, OPERATORS
+from nncli.exchange.from_onnx import network_of as network_of_onnx
+from tests.exchange.networks import built, difference, forward
+
+torch = pytest.importorskip("torch", reason="PyTorch is not here: make peers")
+onnx = pytest.importorskip("onnx", reason="onnx is not here: make peers")
+nn, F = torch.nn, torch.nn.functional
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding")
+
+ACTIVATIONS = [
+    nn.Sigmoid,
+    nn.Tanh,
+    nn.ReLU,
+    lambda: nn.LeakyReLU(0.2),
+    lambda: nn.ELU(0.7),
+    lambda: nn.Softplus(threshold=40),
+    nn.GELU,
+    nn.Identity,
+]
+
+
+class Maker:
+    """Random modules, one behind the other; `shape` is that of a sample there."""
+
+    def __init__(self, random: Random, shape: tuple[int, ...]) -> None:
+        self.random, self.shape, self.modules = random, shape, list[Any]()
+
+    def add(self, module: Any) -> None:
+        module = module.double()
+        with torch.no_grad():
+            self.shape = tuple(module.eval()(torch.zeros(1, *self.shape).double()).shape[1:])
+        self.modules.append(module)
+
+    def activate(self) -> None:
+        self.add(self.random.choice(ACTIVATIONS)())
+
+    def convolve(self) -> None:
+        random, channels = self.random, self.shape[0]
+        padding = random.choice([0, 1, (1, 0), "same", "valid"])
+        self.add(
+            nn.Conv2d(
+                channels,
+                4 * random.randint(1, 2),
+                random.choice([1, 3, (2, 3)]),
+                stride=1 if padding == "same" else random.choice([1, 2, (2, 1)]),
+                padding=padding,
+                dilation=random.choice([1, (1, 2)]),
+                groups=random.choice([g for g in (1, 2, 4) if channels % g == 0]),
+                bias=random.random() < 0.7,
+            )
+        )
+        if random.random() < 0.4:
+            self.add(nn.BatchNorm2d(self.shape[0], affine=random.random() < 0.8))
+        if random.random() < 0.8:
+            self.activate()
+
+    def pool(self) -> None:
+        random, pad = self.random, self.random.choice([0, 1])
+        how = {"stride": random.choice([None, 1]), "padding": pad}
+        how["ceil_mode"] = random.random() < 0.3
+        if random.random() < 0.5:
+            self.add(nn.MaxPool2d(2, **how))
+        else:
+            self.add(nn.AvgPool2d(2, **how, count_include_pad=random.random() < 0.5))
+        if random.random() < 0.2:
+            self.activate()
+
+    def connect(self, units: int) -> None:
+        random = self.random
+        self.add(nn.Linear(self.shape[0], units, bias=random.random() < 0.8))
+        if random.random() < 0.3:
+            self.add(nn.BatchNorm1d(units))
+        self.activate()
+
+
+def random_model(random: Random) -> tuple[Any, tuple[int, ...]]:
+    """An nn.Sequential of what nncli has, and the shape of its samples."""
+    shape: tuple[int, ...] = (random.randint(2, 7),)
+    if random.random() < 0.65:
+        shape = (random.choice([1, 2, 4]), random.randint(6, 9), random.randint(6, 9))
+    maker = Maker(random, shape)
+    if len(shape) == 3:
+        maker.convolve()
+        while min(maker.shape[1:]) > 4:
+            random.choice([maker.convolve, maker.pool])()
+        if random.random() < 0.2:
+            maker.add(nn.AdaptiveAvgPool2d(1))
+        maker.add(nn.Flatten())
+    for _ in range(random.randint(0, 2)):
+        maker.connect(random.randint(2, 9))
+    if random.random() < 0.9:
+        maker.add(nn.Linear(maker.shape[0], random.randint(2, 5)))
+    modules = maker.modules
+    if random.random() < 0.3:  # within one another
+        modules = [nn.Sequential(*modules[:2]), *modules[2:]]
+    return nn.Sequential(*modules), shape
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_forward_and_gradients_of_random_models(part: int, tmp_path: Path) -> None:
+    for k in range(25):
+        seed = 25 * part + k
+        torch.manual_seed(seed)
+        model, shape = random_model(Random(seed))
+        x = torch.randn(5, *shape).double()
+        model(x)
+        model.train()
+        with torch.no_grad():
+            for module in model.modules():  # running averages are not those of the beginning
+                if hasattr(module, "running_mean") and module.running_mean is not None:
+                    module.running_mean.normal_()
+                    module.running_var.uniform_(0.5, 2)
+        model.eval()
+        outputs = model(x).detach().numpy()
+        is_by_class = seed % 3 == 0 and outputs.shape[1] > 1 and isinstance(model[-1], nn.Linear)
+        y = torch.randn(outputs.shape).double()
+        if is_by_class:
+            y = torch.arange(5) % outputs.shape[1]
+        cost = "cross_entropy" if is_by_class else "quadratic"
+        spec = nncli.from_torch(model, tmp_path / f"{seed}.yaml", inputs=x, targets=y, cost=cost)
+        network = nncli.prepare(spec).network
+        here = forward(network, x.numpy())
+        there = F.softmax(torch.tensor(outputs), 1).numpy() if is_by_class else outputs
+        assert difference(here, there) < 1e-10, (seed, model)
+        trace = nncli.trace_step(spec, samples=range(5))
+        model.train()
+        a = model(x)
+        c = F.cross_entropy(a, y) if is_by_class else 0.5 * ((a - y) ** 2).sum() / 5
+        c.backward()
+        assert abs(trace.cost_before - c.item()) < 1e-10 * max(1, c.item()), (seed, model)
+        theirs = [m for m in model.modules() if getattr(m, "weight", None) is not None]
+        ours = [
+            layer
+            for layer, given in zip(trace.layers, spec.network, strict=False)
+            if layer.weight is not None and not getattr(given, "freeze", False)
+        ]
+        assert len(theirs) == len(ours), (seed, model)
+        for module, layer in zip(theirs, ours, strict=True):
+            gradient = module.weight.grad.numpy()
+            assert layer.weight_gradient is not None
+            right = gradient.T if gradient.ndim == 2 else gradient
+            assert difference(layer.weight_gradient, right) < 1e-8, (seed, layer.name, model)
+            if module.bias is not None:
+                assert layer.bias_gradient is not None
+                right = module.bias.grad.numpy()
+                assert np.abs(layer.bias_gradient - right).max() < 1e-8 * max(
+                    1, np.abs(right).max()
+                )
+
+
+def test_what_has_no_place_is_refused_by_name() -> None:
+    model = nn.Sequential(
+        nn.Conv2d(1, 2, 3, padding_mode="reflect", padding=1),
+        nn.PReLU(),
+        nn.Dropout2d(),
+        nn.Flatten(),
+        nn.Linear(2, 2),
+        nn.LSTM(3, 2),
+        nn.GELU("tanh"),
+        nn.Softmax(dim=1),
+        nn.Linear(2, 2),
+    )
+    with pytest.raises(NncliError) as raised:
+        nncli.from_torch(model, input_shape=(1, 4, 4))
+    for line in (
+        "0 (Conv2d): pads by reflect",
+        "1 (PReLU): has no counterpart",
+        "2 (Dropout2d): has no counterpart in nncli; did you mean",
+        "5 (LSTM): has no counterpart",
+        "6 (GELU): is approximated by tanh",
+        "7 (Softmax): mixes its units, so nothing may come behind it",
+    ):
+        assert line in str(raised.value)
+
+
+# The ONNX package's own tests of single operators. Those that are refused, by what is said of them.
+
+REFUSED = {
+    "AveragePool": ["is over [13] axes", "is dilated"],
+    "BatchNormalization": ["has 1 inputs and 3 outputs"],
+    "Dropout": [
+        "the network has no layers",
+        "cannot take a vector",
+        "has 1 inputs and 2 outputs",
+        "has no shape",
+    ],
+    "Flatten": ["flattens the samples' axis too"],
+    "Gelu": ["is approximated"],
+    "Gemm": ["something else than a bias for each unit", "is no product with a matrix"],
+    "Identity": ["the network has no layers"],
+    "MatMul": ["is no product with a matrix", "has no shape"],
+    "MaxPool": ["is over [13] axes", "has 1 inputs and 2 outputs"],
+    "Reshape": ["makes [-x0-9 ]+ of samples", "cannot take a vector"],
+    "LogSoftmax": ["is over axis"],
+    "Softmax": ["is over axis"],
+}
+
+
+def cases() -> list[Any]:
+    """Each of them that has a file of its own; to make those of all operators takes long."""
+    from onnx.backend.test.case import node
+
+    names = {*OPERATORS, *BY_OPERATOR}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in sorted(names):
+            file = {"BatchNormalization": "batch_normalization"}.get(name, name.lower())
+            import_module(f"onnx.backend.test.case.node.{file}")
+    ones = [case for case in node._NodeTestCases if len(case.model.graph.node) == 1]
+    return [case for case in ones if case.model.graph.node[0].op_type in names]
+
+
+def test_node_tests_of_onnx() -> None:
+    passed, wrong = Counter[str](), list[str]()
+    for case in cases():
+        (x, *constants), (right, *_) = case.data_sets[0]
+        operator = case.model.graph.node[0].op_type
+        if not isinstance(x, np.ndarray) or not isinstance(right, np.ndarray) or not x.ndim:
+            continue  # of a sequence, or one number
+        model = type(case.model)()
+        model.CopyFrom(case.model)
+        for value, array in zip([*model.graph.input][1:], constants, strict=False):
+            model.graph.initializer.append(onnx.numpy_helper.from_array(array, value.name))
+        if operator in BY_OPERATOR and "oftmax" not in operator:  # of any shape, entry by entry
+            x, right = x.reshape(len(x), -1), right.reshape(len(x), -1)
+        try:
+            network = built(network_of_onnx(model, x.shape[1:]))
+        except NncliError as error:
+            if not any(re.search(why, str(error)) for why in REFUSED.get(operator, ())):
+                wrong.append(f"{case.name}: {error}")
+            continue
+        here = forward(network, x)
+        right = np.exp(right) if operator == "LogSoftmax" else right
+        close = {"rtol": max(case.rtol, 1e-6), "atol": max(case.atol, 1e-6)}
+        if not np.allclose(here, right.reshape(here.shape), **close):
+            wrong.append(f"{case.name}: {np.abs(here - right.reshape(here.shape)).max()}")
+        passed[operator] += 1
+    assert wrong == []
+    assert passed.total() >= 60
+    assert passed.keys() >= {*OPERATORS, *BY_OPERATOR} - {"Identity", "Dropout", "Reshape"}
