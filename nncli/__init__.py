@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     from nncli.app.train import train
     from nncli.app.weights import start_from
     from nncli.filtering.record import Filtering
-    from nncli.inspection.derivation.lessons import Derivation
+    from nncli.inspection.derivation.base import Derivation
     from nncli.inspection.differences import TraceDifference
     from nncli.inspection.exercises.sheet import Sheet
     from nncli.inspection.foreign.record import Checked
@@ -173,7 +173,7 @@ _HOME = {
     "Summary": "nncli.app.summary_records",
     "Training": "nncli.app.records",
     "Inspection": "nncli.inspection.record",
-    "Derivation": "nncli.inspection.derivation.lessons",
+    "Derivation": "nncli.inspection.derivation.base",
     "explain": "nncli.app.explain",
     "Trace": "nncli.nn.trace",
     "conv": "nncli.app.conv",

@@ -7,8 +7,8 @@ from pathlib import Path
 from nncli.app.inspect import trace_step
 from nncli.app.opening import SpecOrRun, open_spec_or_run
 from nncli.app.run_weights import weights_words
+from nncli.inspection.derivation.base import Derivation
 from nncli.inspection.derivation.derive import check_convention, derive
-from nncli.inspection.derivation.lessons import Derivation
 from nncli.inspection.derivation.wrong import check_word
 from nncli.nn.trace import Trace
 from nncli.spec import Spec

@@ -12,9 +12,8 @@ import pytest
 from nncli.core.errors import NncliError
 from nncli.inspection.derivation import backward, forward, gradients
 from nncli.inspection.derivation import lessons as of
-from nncli.inspection.derivation.base import Excerpt, largest
+from nncli.inspection.derivation.base import Derivation, Excerpt, largest
 from nncli.inspection.derivation.derive import derive
-from nncli.inspection.derivation.lessons import Derivation
 from nncli.nn.layers import LAYERS
 from tests.conftest import present
 from tests.inspection.traces import spec_trace, trace_of

@@ -1,12 +1,14 @@
-"""What every lesson has, and how a reader is shown some entries of a long axis."""
+"""A derivation, what each of its lessons has, and how a reader is shown some of a long axis."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from nncli.core.notebooks import MimeBundle, mime_bundle
+from nncli.inspection.derivation.wrong import Wrong
 from nncli.nn.arrays import Array, Shape
-from nncli.nn.trace import LayerTrace
+from nncli.nn.trace import LayerTrace, Trace
 
 SHORT = 4  # entries of an axis that is shown whole
 MOST = 3  # entries that are shown of a longer one
@@ -106,3 +108,30 @@ class Lesson:
         """The layer of a lesson that has one."""
         assert self.layer is not None
         return self.layer
+
+
+@dataclass(frozen=True, eq=False)
+class Derivation:
+    """A step as a sequence of lessons.
+
+    Attributes:
+        at: which sample of the mini-batch is followed, as its position in it.
+        chosen: the name of the only layer that is derived; None: all.
+        mistake: the one that is shown beside what is right.
+        start: which weights the step starts from, in words; "" where there is nothing to say.
+    """
+
+    trace: Trace
+    at: int
+    lessons: tuple[Lesson, ...]
+    chosen: str | None = None
+    mistake: Wrong | None = None
+    start: str = ""
+
+    @property
+    def sample(self) -> int:
+        """The number of the sample that is followed, in the training data."""
+        return self.trace.samples[self.at]
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> MimeBundle:
+        return mime_bundle(self)

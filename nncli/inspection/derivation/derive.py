@@ -12,7 +12,7 @@ from nncli.core.errors import NncliError
 from nncli.core.text import join_words, nearest
 from nncli.inspection.conventions import CONVENTIONS, written
 from nncli.inspection.derivation import backward, forward, gradients
-from nncli.inspection.derivation.base import Lesson
+from nncli.inspection.derivation.base import Derivation, Lesson
 from nncli.inspection.derivation.closing import answers, products
 from nncli.inspection.derivation.focus import Focus
 from nncli.inspection.derivation.lessons import (
@@ -22,7 +22,6 @@ from nncli.inspection.derivation.lessons import (
     CostLesson,
     DenseBack,
     DenseForward,
-    Derivation,
     MaskBack,
     MaskForward,
     Mistaken,

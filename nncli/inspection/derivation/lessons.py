@@ -7,7 +7,6 @@ their shape is given. An `Excerpt` says which entries of a long axis a reader is
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from nncli.core.notebooks import MimeBundle, mime_bundle
 from nncli.inspection.conventions import WrittenStep
 from nncli.inspection.derivation.base import Excerpt, Lesson
 from nncli.inspection.derivation.wrong import Wrong
@@ -426,30 +425,3 @@ class MistakenStep(Lesson):
 
     mistake: Wrong
     trace: Trace
-
-
-@dataclass(frozen=True, eq=False)
-class Derivation:
-    """A step as a sequence of lessons.
-
-    Attributes:
-        at: which sample of the mini-batch is followed, as its position in it.
-        chosen: the name of the only layer that is derived; None: all.
-        mistake: the one that is shown beside what is right.
-        start: which weights the step starts from, in words; "" where there is nothing to say.
-    """
-
-    trace: Trace
-    at: int
-    lessons: tuple[Lesson, ...]
-    chosen: str | None = None
-    mistake: Wrong | None = None
-    start: str = ""
-
-    @property
-    def sample(self) -> int:
-        """The number of the sample that is followed, in the training data."""
-        return self.trace.samples[self.at]
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> MimeBundle:
-        return mime_bundle(self)

@@ -14,7 +14,7 @@ from nncli.app.report_records import ComparedRun, Comparison, Report
 from nncli.core.errors import NncliError
 from nncli.core.notebooks import MimeBundle
 from nncli.filtering.record import Filtering
-from nncli.inspection.derivation.lessons import Derivation
+from nncli.inspection.derivation.base import Derivation
 from nncli.inspection.differences import TraceDifference
 from nncli.inspection.foreign.record import Checked
 from nncli.inspection.record import Inspection, inspect

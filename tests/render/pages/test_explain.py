@@ -12,9 +12,8 @@ from rich.console import Console
 
 from nncli.inspection.conventions import CONVENTIONS
 from nncli.inspection.derivation import lessons as of
-from nncli.inspection.derivation.base import Ask, Lesson
+from nncli.inspection.derivation.base import Ask, Derivation, Lesson
 from nncli.inspection.derivation.derive import derive
-from nncli.inspection.derivation.lessons import Derivation
 from nncli.inspection.derivation.wrong import CLASSIC
 from nncli.inspection.mistakes.table import MISTAKES
 from nncli.nn.activations import ACTIVATIONS

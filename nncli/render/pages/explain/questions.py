@@ -5,8 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from nncli.core.text import count_of, printable
-from nncli.inspection.derivation.base import Ask
-from nncli.inspection.derivation.lessons import Derivation
+from nncli.inspection.derivation.base import Ask, Derivation
 from nncli.render.document import Lines, Page, Paragraph
 from nncli.render.pages.explain.screens import Screen, screens
 from nncli.render.pages.explain.words import indexed, n

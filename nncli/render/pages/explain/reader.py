@@ -6,7 +6,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.constrain import Constrain
 
-from nncli.inspection.derivation.lessons import Derivation
+from nncli.inspection.derivation.base import Derivation
 from nncli.render.document import Lines, Page
 from nncli.render.pages.explain.fitting import height_of
 from nncli.render.pages.explain.screens import Screen, screens

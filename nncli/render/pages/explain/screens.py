@@ -8,8 +8,7 @@ import numpy as np
 
 from nncli.inspection.conventions import WrittenStep
 from nncli.inspection.derivation import lessons as of
-from nncli.inspection.derivation.base import Lesson
-from nncli.inspection.derivation.lessons import Derivation
+from nncli.inspection.derivation.base import Derivation, Lesson
 from nncli.nn.arrays import Array
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.document import Document, Heading, Page, Paragraph
