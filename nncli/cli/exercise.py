@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from nncli.cli import options
+from nncli.cli import browser, options
+from nncli.render.formats import suffixes
 
 SHEET, OUTPUT = "Which sheets", "Output"
 
@@ -62,7 +63,12 @@ FormatOption = Annotated[
     str | None,
     options.document_format(OUTPUT, "table; in a folder markdown, latex and html"),
 ]
+Output = Annotated[
+    Path | None,
+    options.output(f"Write one sheet to this file: {' '.join(suffixes())}", OUTPUT),
+]
 Overwrite = Annotated[bool, options.overwrite(OUTPUT, "files that are there")]
+Open = Annotated[bool, browser.open_option(OUTPUT)]
 
 
 def exercise(
@@ -73,7 +79,9 @@ def exercise(
     solution: Solution = False,
     out: Out = None,
     format: FormatOption = None,
+    output: Output = None,
     overwrite: Overwrite = False,
+    open_: Open = False,
 ) -> None:
     """Make exercises: small networks with blanks, to be computed by hand.
 
@@ -84,30 +92,40 @@ def exercise(
 
     load_numpy()
     from nncli.app.exercise import exercises
-    from nncli.cli.options import word
+    from nncli.app.output import check_output
     from nncli.core.errors import NncliError
     from nncli.render.formats import FORMATS, write
     from nncli.render.pages.exercise import sheet_document
     from nncli.render.streams import DelayedProgressBar, messages, results, say, write_bytes
     from nncli.render.terminal import TerminalPage
 
-    kind = None if format is None else word(format, "--format", tuple(FORMATS))
+    kind = browser.document_kind(output, opens=open_, format=format)
+    is_folder = out is not None or count > 1
+    if is_folder and (output is not None or open_):
+        raise NncliError("--output and --open are for one sheet; --out and --count make a folder")
+    if is_folder and solution:
+        raise NncliError(
+            "--solution is for one sheet; a folder has the solutions beside the sheets"
+        )
+    if is_folder and kind in ("json", "npz"):
+        raise NncliError(f"--format {kind}: would hold the answers, which key.json does")
+    if output is not None:
+        check_output(output, overwrite=overwrite)
     sheets = exercises(topic, level, seed, count)
-    if out is None and count == 1:
+    if not is_folder:
         document = sheet_document(next(sheets), solved=solution)
-        if kind in (None, "table"):
+        if output is not None or open_:
+            assert kind is not None
+            browser.write_page(write(kind, document), output, overwrite=overwrite, opens=open_)
+        elif kind in (None, "table"):
             results().print(TerminalPage(document.page), crop=False)
         else:
             write_bytes(write(kind, document))
         return
-    if solution:
-        raise NncliError("--solution prints one; in a folder the solutions are beside the sheets")
     from nncli.app.exercise import write_sheets
     from nncli.core.text import count_of, printable
     from nncli.render.pages.exercise_key import form_csv, form_json, key_json
 
-    if kind in ("json", "npz"):
-        raise NncliError(f"--format {kind}: would hold the answers, which key.json does")
     kinds = ("markdown", "latex", "html") if kind is None else (kind,)
     files: dict[str, bytes] = {}
     made = []

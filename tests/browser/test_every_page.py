@@ -20,6 +20,7 @@ PAGES: dict[str, list[tuple[str | Path, ...]]] = {
     "digits-batchnorm": [("inspect-grad", CONFIGS / "digits-batchnorm.yaml")],
     "derivation": [("explain", CONFIGS / "digits-conv.yaml", "--wrong", "updated_weights")],
     "one layer": [("inspect-grad", CONFIGS / "digits-conv.yaml", "--layer", "conv1")],
+    "exercise": [("exercise", "--topic", "dense", "--level", "3")],
     "filter": [("conv", "1 2 3; 4 5 6; 7 8 9", "1 0; 0 1", "--upstream", "upstream.csv")],
     "training": [
         ("train", CONFIGS / "xor.yaml", "--set", "train.epochs=3", "--out", "run"),

@@ -58,7 +58,9 @@ def test_a_folder_for_a_class(nncli: Run, tmp_path: Path) -> None:
         (("--count", "0"), "expected a whole number from 1 to 1000"),
         (("--format", "pdf"), "--format pdf: expected"),
         (("--count", "2", "--format", "json"), "would hold the answers"),
-        (("--count", "2", "--solution"), "in a folder the solutions are beside the sheets"),
+        (("--count", "2", "--solution"), "a folder has the solutions beside the sheets"),
+        (("--count", "2", "-o", "a.md"), "--output and --open are for one sheet"),
+        (("-o", "a.pdf"), "the suffix '.pdf' is not known"),
     ],
 )
 def test_what_is_refused(nncli: Run, words: tuple[str, ...], message: str) -> None:

@@ -36,6 +36,7 @@ CASES: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
     "schema": (("--output",), "out.json", ()),
     "explain": (("net.yaml", "-o"), "out.md", MADE_OF_SPEC),
     "recorder": (("numpy", "-o"), "out.py", ()),
+    "exercise": (("-o",), "out.md", ()),
     "grade": (("key.json", "ada.csv", "-o"), "out.json", ("key.json", "ada.csv")),
 }
 FORMS = {  # asked for by an option, so that a file may have any name
@@ -44,7 +45,7 @@ FORMS = {  # asked for by an option, so that a file may have any name
     "explain": ("--format", "markdown"),
 }
 BY_SUFFIX = {"evaluate", "report"}  # the format is that of the suffix, and .csv is of none
-FOLDERS = {"train", "sweep", "exercise"}  # those that write folders, which have tests of their own
+FOLDERS = {"train", "sweep"}  # those that write folders, which have tests of their own
 
 
 def options_of(command: str) -> set[str]:

@@ -53,7 +53,7 @@ def test_a_key_is_proven_and_its_solution_adds_up(kind: Kind) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_many_keys_are_proven(kind: Kind) -> None:
-    sheets = [exercise(kind.topic, kind.level, seed) for seed in range(8)]
+    sheets = [exercise(kind.topic, kind.level, seed) for seed in range(4)]
     for sheet in sheets:
         check_sheet(sheet)
     assert len({str(sheet.spec["network"]) for sheet in sheets}) == len(sheets)

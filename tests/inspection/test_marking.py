@@ -90,7 +90,7 @@ def test_a_mistake_costs_once_and_is_named(case: tuple[str, int, str, str]) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS[::2], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", KINDS[2::5], ids=lambda kind: kind.name)
 def test_planted_mistakes_are_named(kind: Kind) -> None:
     sheet = exercise(kind.topic, kind.level, 1)
     for word in MISTAKES:

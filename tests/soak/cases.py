@@ -157,6 +157,7 @@ OPTIONS = {
         "--out": ["{out}/sheets"],
         "--format": ["markdown", "latex", "html", "json"],
         "--solution": [],
+        "--output": ["{out}/sheet.html", "{out}/sheet.md"],
         "--overwrite": [],
     },
     "check": {

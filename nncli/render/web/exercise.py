@@ -45,7 +45,7 @@ def exercise_page(
     arrays = {"values": values, "tolerances": tolerances}
     return WebPage(
         title,
-        f"<main>\n{to_html(intro)}\n<p class=note>A field is checked when you leave it. "
+        f'<main>\n{to_html(intro)}\n<p class="note how">A field is checked when you leave it. '
         "A decimal comma will do.</p>\n<form>\n"
         f"{body}\n</form>\n<p class=tally role=status></p>\n"
         "<details class=answers><summary>Your answers as a file, to hand in</summary>\n"

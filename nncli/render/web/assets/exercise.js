@@ -29,11 +29,11 @@ const SIGNS = {right: ["✓", "right"], wrong: ["✗", "not right"], few: ["…"
 async function startExercise(root) {
   const fields = [...root.querySelectorAll("input")], tally = root.querySelector(".tally");
   if (!canRead()) {
-    tally.textContent = "This browser is too old to check the fields; print the sheet instead.";
-    return;
+    return; // it is a sheet to print, as without scripts
   }
   const {sheet, names, decimals, arrays} = await readRecord(root);
   const file = root.querySelector("textarea");
+  root.querySelector("main").classList.add("live");
   const check = (field) => {
     const k = field.dataset.blank - 1;
     return verdict(field.value, arrays.values.data[k], arrays.tolerances.data[k], decimals);
