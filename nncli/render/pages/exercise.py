@@ -28,6 +28,14 @@ EXTENT = Extent(full=True, decimals=DECIMALS)
 PHASES = {"z": "forward", "a": "forward", "new": "the step", "update": "the step", "cost": "cost"}
 BACK = ("upstream", "sigma_prime", "delta", "downstream", "gradient")
 PARAMETERS = {"weight": "W", "bias": "b"}
+ACTIVATION_LINES = {  # what a reader may have to be told of them
+    "relu": "a = relu(z) = max(z, 0)",
+    "softmax": "a = softmax(z): e^z of the unit, over the sum of all e^z",
+}
+SLOPE_LINES = {
+    "sigmoid": "σ′(z) of sigmoid = a (1 − a)",
+    "relu": "σ′(z) of relu: 1 where z > 0, else 0",
+}
 OPTIMIZER_LINES = {  # W is the parameter, d what comes from the link before
     "decayed_gradient": "g = ∂C/∂W + λ W",
     "velocity": "v new = μ v + {g}",
@@ -100,7 +108,7 @@ def _head(sheet: Sheet, *, solved: bool = False) -> Iterator[Block]:
         yield Paragraph(
             f"Fill in blanks 1 to {len(sheet.blanks)}, each rounded to {DECIMALS} decimals; whole "
             "and other short numbers as they are. Indices count from 0: row i of W belongs to "
-            "input i, column j to unit j.",
+            f"input i, column j to unit j; the a that comes to {sheet.trace.layers[0].name} is x.",
             note=True,
         )
 
@@ -216,6 +224,8 @@ def line_of(sheet: Sheet, asked: Asked) -> str:
     for layer, row in rows:
         if (layer.name, row.result) == (asked.layer, quantity):
             line = row.line
+            if quantity == "a":
+                line = ACTIVATION_LINES.get(str(layer.activation), line)
             if quantity == "delta" and layer is trace.layers[-1] and layer.activation == "identity":
                 line = "δ = ∂C/∂a = a − y, since σ′ = 1"
             if quantity.endswith("gradient") and len(trace.inputs) > 1:
@@ -223,9 +233,7 @@ def line_of(sheet: Sheet, asked: Asked) -> str:
             return line
     layer = next(layer for layer in trace.layers if layer.name == asked.layer)
     assert quantity == "sigma_prime"
-    return f"σ′(z) of {layer.activation}" + (
-        " = a (1 − a)" if layer.activation == "sigmoid" else ""
-    )
+    return SLOPE_LINES[str(layer.activation)]
 
 
 def _optimizer_line(trace: Trace, part: str) -> str:
