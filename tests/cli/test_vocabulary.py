@@ -25,7 +25,6 @@ OTHERS = {
     r"learn(ing)? rate(?! η)": "η",
     r"transfer function": "activation",
     r"hyper-?parameters?": "key",
-    r"model": "network",
     r"(?<!inputs and )(examples|observations)": "sample",
 }
 GROUP: Any = typer.main.get_command(app_for(COMMANDS))
@@ -75,14 +74,14 @@ def test_the_schema_says_what_the_helps_say() -> None:
 
 @pytest.mark.slow
 def test_errors_say_what_the_helps_say() -> None:
-    """Filters have a key `kernel`, and what is read from elsewhere is a model."""
+    """Filters have a key `kernel`."""
     found = []
     for path in Path(nncli.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Raise):
                 constants = [each for each in ast.walk(node) if isinstance(each, ast.Constant)]
                 text = " ".join(str(each.value) for each in constants)
-                words = [w for w in other_words(text) if not w.startswith(("kernel", "model"))]
+                words = [w for w in other_words(text) if not w.startswith("kernel")]
                 found += [(path.name, node.lineno, words)] if words else []
     assert found == []
 
