@@ -6,7 +6,7 @@ name -> {dtype, shape, data_offsets}, with strings under `__metadata__`; then th
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,40 +45,56 @@ def parts(
     arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]
 ) -> list[bytes | memoryview]:
     """The file's bytes in pieces, to be joined; numbers that lie as the file has them uncopied."""
-    header: dict[str, Any] = {"__metadata__": dict(metadata)}
+    described = entries((name, array.dtype.str, array.shape) for name, array in arrays.items())
+    return [header(described, metadata), *joined_numbers(arrays.values())]
+
+
+def entries(arrays: Iterable[tuple[str, str, Sequence[int]]]) -> str:
+    """Names, dtypes (NumPy's words for them) and shapes of arrays, as a header has them."""
+    found: dict[str, Any] = {}
     offset = 0
-    for name, array in arrays.items():
-        header[name] = {
-            "dtype": NAMES[array.dtype],
-            "shape": list(array.shape),
-            "data_offsets": [offset, offset + array.nbytes],
-        }
-        offset += array.nbytes
-    text = json.dumps(header, ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)  # so that the numbers begin at a multiple of eight
-    return [len(text).to_bytes(8, "little") + text, *joined_numbers(arrays.values())]
+    for name, code, shape in arrays:
+        dtype = np.dtype(code)
+        end = offset + math.prod(shape) * dtype.itemsize
+        found[name] = {"dtype": NAMES[dtype], "shape": list(shape), "data_offsets": [offset, end]}
+        offset = end
+    return json.dumps(found, ensure_ascii=False)[1:-1]
+
+
+def header(described: str, metadata: Mapping[str, str]) -> bytes:
+    """A file's bytes in front of the numbers of the arrays that `entries` described."""
+    text = f'{{"__metadata__": {json.dumps(dict(metadata), ensure_ascii=False)}'
+    text += f", {described}}}" if described else "}"
+    content = text.encode()
+    content += b" " * (-len(content) % 8)  # so that the numbers begin at a multiple of eight
+    return len(content).to_bytes(8, "little") + content
 
 
 def joined_numbers(arrays: Iterable[npt.NDArray[Any]]) -> Iterator[memoryview]:
     """The numbers of arrays one behind the other; those that lie so are one piece."""
-    base, start, end = None, 0, 0
+    owner, address, start, end = None, 0, 0, 0  # of the piece that goes on: in bytes of its owner
     for array in arrays:
-        owner = array.base
-        if isinstance(owner, np.ndarray) and owner.dtype == np.uint8 and _lies_so(array):
-            place = array.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
-            if owner is base and place == end:
-                end += array.nbytes
-                continue
-            if base is not None:
-                yield base[start:end].data
-            base, start, end = owner, place, place + array.nbytes
+        of = array.base
+        if of is not owner or of is None:
+            if owner is not None:
+                yield owner[start:end].data
+            owner = of if isinstance(of, np.ndarray) and of.dtype.char == "B" else None
+            if owner is not None:
+                address, start, end = owner.__array_interface__["data"][0], 0, 0
+        if owner is None or not _lies_so(array):
+            if owner is not None:
+                yield owner[start:end].data
+            owner = None
+            yield numbers_of(array)
             continue
-        if base is not None:
-            yield base[start:end].data
-        base = None
-        yield numbers_of(array)
-    if base is not None:
-        yield base[start:end].data
+        place = array.__array_interface__["data"][0] - address
+        if place != end:
+            if end > start:
+                yield owner[start:end].data
+            start = place
+        end = place + array.nbytes
+    if owner is not None:
+        yield owner[start:end].data
 
 
 def _lies_so(array: npt.NDArray[Any]) -> bool:

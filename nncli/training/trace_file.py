@@ -6,8 +6,9 @@ spec's, made anew by the reader, which gives its layers here.
 
 import os
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ from nncli.training.run_files import TRACES, is_run_folder
 FORMAT, VERSION = "nncli.trace-file/", 2
 OLDER = {"1"}  # versions that are read too: their checksum is of the arrays one by one
 SUFFIX = ".trace"
+Layout = tuple[tuple[str, str, tuple[int, ...]], ...]  # names, dtypes and shapes of a file's arrays
 NOT_ARRAYS = ("placed", "recorded", "optimizer")
 WEIGHTS = ("class_weights", "sample_weights", "difference")
 QUANTITIES = tuple(f.name for f in fields(LayerTrace) if f.name not in NOT_ARRAYS)
@@ -78,12 +80,22 @@ def pack_trace(trace: Trace, facts: StepFacts) -> list[bytes | memoryview]:
         **facts._asdict(),
         "arithmetic": dict(facts.arithmetic),
     }
+    layout = tuple((name, array.dtype.str, array.shape) for name, array in arrays.items())
+    described, sum_of_names = _described(layout)
+    pieces = list(safetensors_format.joined_numbers(arrays.values()))
     metadata = {
         "format": f"{FORMAT}{VERSION}",
         "about": to_json(about),
-        "checksum": checksum(arrays),
+        "checksum": _sum_of(pieces, sum_of_names),
     }
-    return safetensors_format.parts(arrays, metadata)
+    return [safetensors_format.header(described, metadata), *pieces]
+
+
+@lru_cache(8)  # the steps of a training have the same
+def _described(layout: Layout) -> tuple[str, int]:
+    """The arrays of a file as its header has them, and the checksum of their names and shapes."""
+    names = [f"{name} {code[1:]} {shape}" for name, code, shape in layout]
+    return safetensors_format.entries(layout), zlib.crc32("\n".join(names).encode())
 
 
 def size_of(trace: Trace) -> int:
@@ -112,11 +124,15 @@ def _arrays(trace: Trace) -> Iterator[tuple[str, Array]]:
 
 def checksum(arrays: Mapping[str, Array]) -> str:
     """Of names, shapes and numbers of arrays, in their order."""
-    names = [f"{name} {array.dtype.str[1:]} {array.shape}" for name, array in arrays.items()]
-    found = zlib.crc32("\n".join(names).encode())
-    for piece in safetensors_format.joined_numbers(arrays.values()):
-        found = zlib.crc32(piece, found)
-    return f"{found:08x}"
+    layout = tuple((name, array.dtype.str, array.shape) for name, array in arrays.items())
+    pieces = safetensors_format.joined_numbers(arrays.values())
+    return _sum_of(pieces, _described(layout)[1])
+
+
+def _sum_of(pieces: Iterable[memoryview], start: int) -> str:
+    for piece in pieces:
+        start = zlib.crc32(piece, start)
+    return f"{start:08x}"
 
 
 def _older_checksum(arrays: Mapping[str, Array]) -> str:
