@@ -96,6 +96,7 @@ $(BENCH)/installed: pyproject.toml constraints.txt
 bench: $(BENCH)/installed ## compare with PyTorch, JAX, scikit-learn, SciPy, OpenCV, pandas and polars, in an environment of its own
 	$(BENCH)/bin/python benchmarks/steps.py --mnist $(MNIST)
 	$(BENCH)/bin/python benchmarks/whole.py
+	$(BENCH)/bin/python benchmarks/sweeps.py
 	$(BENCH)/bin/python benchmarks/beyond_memory.py
 	$(BENCH)/bin/python benchmarks/conv.py
 	$(BENCH)/bin/python benchmarks/tables.py
