@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from nncli.app.exercise import exercise
     from nncli.app.explain import explain
     from nncli.app.export import export
-    from nncli.app.grade import Grades, grade
+    from nncli.app.grade import grade
     from nncli.app.init import draft, init
     from nncli.app.inspect import inspect, trace_step
     from nncli.app.pipeline import prepare
@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from nncli.filtering.record import Filtering
     from nncli.inspection.derivation.base import Derivation
     from nncli.inspection.differences import TraceDifference
+    from nncli.inspection.exercises.marking import Grades
     from nncli.inspection.exercises.sheet import Sheet
     from nncli.inspection.foreign.record import Checked
     from nncli.inspection.record import Inspection
@@ -182,7 +183,7 @@ _HOME = {
     "evaluate": "nncli.app.evaluate",
     "Sheet": "nncli.inspection.exercises.sheet",
     "exercise": "nncli.app.exercise",
-    "Grades": "nncli.app.grade",
+    "Grades": "nncli.inspection.exercises.marking",
     "grade": "nncli.app.grade",
     "inspect": "nncli.app.inspect",
     "load_spec": "nncli.spec",

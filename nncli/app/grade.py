@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from nncli.app.exercise import inspect_spec
 from nncli.core.errors import DataError, NncliError, RunError
@@ -15,6 +15,7 @@ from nncli.inspection.exercises.kinds import kind_of
 from nncli.inspection.exercises.marking import (
     FEW_RIGHT,
     MANY_RIGHT,
+    Grades,
     Marked,
     assign,
     mark,
@@ -26,17 +27,6 @@ KEY = "key.json"
 MOST_BYTES = 256 << 20
 SAME = 1e-6  # by which the numbers of a key may differ from those of its network here
 MOST_NAMED = 4  # sheets in a message
-
-
-class Grades(NamedTuple):
-    """What became of each file, in their order."""
-
-    marked: tuple[Marked, ...]
-
-    @property
-    def complete(self) -> bool:
-        """Whether every file could be marked."""
-        return not any(one.problem for one in self.marked)
 
 
 def grade(
@@ -62,12 +52,18 @@ def grade(
         path, sheets = Path(KEY), [key] if isinstance(key, Sheet) else list(key)
     files = _files(answers, path)
     by_name = {sheet.name: sheet for sheet in sheets}
-    marked = []
+    marked: dict[Path, Marked] = {}
     for k, file in enumerate(files, 1):
-        marked.append(_marked(file, by_name))
+        form = file.with_suffix("")
+        made = _marked(file, by_name)
+        # A form is handed out as CSV and as JSON: of the two, the one that was filled in.
+        if form not in marked or marked[form].is_empty:
+            marked[form] = made
+        elif not made.is_empty:
+            marked[file] = made
         if progress is not None:
             progress(k, len(files))
-    return Grades(tuple(marked))
+    return Grades(tuple(marked.values()))
 
 
 def _files(answers: Iterable[str | Path], key: Path) -> list[Path]:

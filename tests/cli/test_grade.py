@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from nncli.app.exercise import exercise
-from nncli.app.grade import Grades, grade
-from nncli.inspection.exercises.marking import Marked
+from nncli.app.grade import grade
+from nncli.inspection.exercises.marking import Grades, Marked
 from nncli.render.formats import write
 from nncli.render.pages.exercise_key import form_csv, form_json
 from nncli.render.pages.grades import grades_csv, grades_document
@@ -91,6 +91,25 @@ def test_the_same_in_every_format(nncli: Run, tmp_path: Path) -> None:
     for suffix in (".csv", ".md", ".html", ".tex", ".json"):
         assert nncli("grade", KEY, CLASS, "-o", f"grades{suffix}").status == 0
         assert b"missing" in (tmp_path / f"grades{suffix}").read_bytes()
+
+
+def test_of_two_forms_the_one_that_was_filled_in_counts(nncli: Run, tmp_path: Path) -> None:
+    assert nncli("exercise", "--seed", "7", "--count", "2", "--out", "class").status == 0
+    form = tmp_path / "class/dense-1-7.csv"
+    lines = form.read_text().splitlines()
+    answers = [f"{blank.value:.4f}" for blank in exercise("dense", 1, 7).blanks]
+    filled = [line + answer for line, answer in zip(lines[3:], answers, strict=True)]
+    form.write_text("\n".join([*lines[:3], *filled]))
+    marked = grade(tmp_path / "class/key.json", [tmp_path / "class"]).marked
+    assert [(one.student, one.points) for one in marked] == [("dense-1-7", 5), ("dense-1-8", 0)]
+
+
+def test_in_a_notebook(grades: Grades) -> None:
+    text = grades._repr_mimebundle_()["text/plain"]
+    assert isinstance(text, str)
+    assert "Ben" in text
+    page = exercise("dense", 1, 7)._repr_mimebundle_()
+    assert "startExercise(root)" in str(page["text/html"])
 
 
 def test_a_name_is_no_formula() -> None:

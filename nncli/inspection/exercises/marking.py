@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nncli.core.notebooks import MimeBundle, mime_bundle
 from nncli.core.text import join_words, quote
 from nncli.inspection.exercises.draws import DECIMALS
 from nncli.inspection.exercises.sheet import ON_PAPER, Blank, Sheet
@@ -115,6 +116,11 @@ class Marked:
         return sum(mark.verdict in verdicts for mark in self.marks)
 
     @property
+    def is_empty(self) -> bool:
+        """Whether it is a form in which nothing was filled in."""
+        return not self.problem and self.count(EMPTY) == len(self.marks)
+
+    @property
     def points(self) -> int:
         """One for each answer that is right, or follows from the student's own."""
         return self.count(*CREDITED)
@@ -123,6 +129,21 @@ class Marked:
     def mistakes(self) -> tuple[str, ...]:
         """The words of what went wrong, as a check has them."""
         return () if self.checked is None else self.checked.mistakes
+
+
+@dataclass(frozen=True)
+class Grades:
+    """The marks of a class: what became of each file, in their order."""
+
+    marked: tuple[Marked, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every file could be marked."""
+        return not any(one.problem for one in self.marked)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> MimeBundle:
+        return mime_bundle(self)
 
 
 @np.errstate(all="ignore")  # what was written may be of any size

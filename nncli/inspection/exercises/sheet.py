@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nncli.core.notebooks import MimeBundle, mime_bundle
 from nncli.inspection.exercises.draws import DECIMALS, POINTS, STEP
 from nncli.inspection.exercises.kinds import Kind
 from nncli.inspection.exercises.working import Index, Working, working
@@ -140,6 +141,9 @@ class Sheet:
     @cached_property
     def blanks(self) -> tuple[Blank, ...]:
         return tuple(_blanks(self.asked))
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> MimeBundle:
+        return mime_bundle(self)
 
     def working(self, blank: Blank) -> Working:
         return working(self.trace, blank.asked.name, blank.at)

@@ -16,6 +16,8 @@ from nncli.core.notebooks import MimeBundle
 from nncli.filtering.record import Filtering
 from nncli.inspection.derivation.base import Derivation
 from nncli.inspection.differences import TraceDifference
+from nncli.inspection.exercises.marking import Grades
+from nncli.inspection.exercises.sheet import Sheet
 from nncli.inspection.foreign.record import Checked
 from nncli.inspection.record import Inspection, inspect
 from nncli.nn.trace import Trace
@@ -25,7 +27,9 @@ from nncli.render.pages.checked import checked_document
 from nncli.render.pages.comparison import SideBySide
 from nncli.render.pages.differences import difference_document
 from nncli.render.pages.evaluation import evaluation_document, evaluation_page
+from nncli.render.pages.exercise import sheet_document
 from nncli.render.pages.explain import screens
+from nncli.render.pages.grades import grades_document
 from nncli.render.pages.kinds import Choices
 from nncli.render.pages.report import (
     comparison_document,
@@ -104,6 +108,18 @@ def _(record: Trace) -> Shown:
 def _(record: Derivation) -> Shown:
     made = screens.document(record)
     return made, lambda: TerminalPage(screens.text_page(record))
+
+
+@shown.register
+def _(record: Sheet) -> Shown:
+    made = sheet_document(record)
+    return made, lambda: TerminalPage(made.page)
+
+
+@shown.register
+def _(record: Grades) -> Shown:
+    made = grades_document(record.marked)
+    return made, lambda: TerminalPage(made.page)
 
 
 @shown.register
