@@ -109,7 +109,8 @@ def chosen_columns(table: Table, target: Sequence[str | int]) -> tuple[TargetCol
     if not seconds and not is_evident:
         seconds = [key_of(table, each.position) for each in ranked[1:]]
     second = seconds[0] if seconds else None
-    return (TargetColumn(key_of(table, best.position), best.why, second, is_evident),)
+    why = best.why or "the likeliest of them"
+    return (TargetColumn(key_of(table, best.position), why, second, is_evident),)
 
 
 class Candidate(NamedTuple):

@@ -46,6 +46,7 @@ CASES = [
     ("a: few whole, b: measure, c: constant", "a", True, None),
     ("a: measure, unit_price: measure, c: few whole", "c", False, "unit_price"),
     ("a: measure", "a", True, None),
+    ("age: measure, b: measure, year: whole", "b", False, "year"),
 ]
 NAMELESS = [
     ("measure, other measure, few whole", -1, True, None),
@@ -69,6 +70,7 @@ def test_the_column_that_looks_like_the_target(
     table = read_table(write("t.csv", text_of([kind for _, kind in pairs], header)))
     (chosen,) = chosen_columns(table, ())
     assert (chosen.key, chosen.is_evident, chosen.second) == (target, is_evident, second)
+    assert chosen.why
 
 
 @pytest.mark.parametrize(("columns", "target", "is_evident", "second"), NAMELESS)
