@@ -138,13 +138,13 @@ def _linear(builder: NetworkBuilder, name: str, module: Any) -> None:
 
 
 def _conv(builder: NetworkBuilder, name: str, module: Any) -> None:
-    if module.padding_mode != "zeros":
-        builder.refuse(name, f"pads by {module.padding_mode}; nncli pads by zeros")
     padding = module.padding if isinstance(module.padding, str) else _pair(module.padding)
     pairs = {"stride": _pair(module.stride), "dilation": _pair(module.dilation)}
     keys: dict[str, Any] = {key: pair for key, pair in pairs.items() if pair != (1, 1)}
     if padding not in ((0, 0), "valid"):
         keys["padding"] = padding
+        if module.padding_mode != "zeros":
+            keys["padding_mode"] = module.padding_mode
     keys |= _frozen(module)
     weight = as_array(module.weight)
     builder.conv(name, weight, _own(module, "bias"), int(module.groups), **keys)

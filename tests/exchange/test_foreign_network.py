@@ -166,9 +166,14 @@ EXAMPLES = {
         {"type": "dense", "units": 2, "bias": False, "activation": "identity"},
     ),
     "Conv2d": (
-        module("Conv2d", **CONV, groups=2, weight=Tensor(np.ones((6, 2, 1, 3)))),
+        module(
+            "Conv2d",
+            **{**CONV, "padding_mode": "circular"},
+            groups=2,
+            weight=Tensor(np.ones((6, 2, 1, 3))),
+        ),
         {"type": "conv", "filters": 6, "kernel": (1, 3), "padding": "same", "groups": 2}
-        | {"bias": False, "activation": "identity"},
+        | {"padding_mode": "circular", "bias": False, "activation": "identity"},
     ),
     "MaxPool2d": (
         module("MaxPool2d", **{**WINDOW, "dilation": (1, 2)}),

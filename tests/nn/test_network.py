@@ -45,6 +45,20 @@ MISTAKES = [
         "kernel",
     ),
     (
+        [CONV, DENSE],
+        (1, 1, 9),
+        "layer 0: a window of 3 x 3 is larger than its input of 1 x 9; on a single row it is "
+        "[1, 3]",
+        "kernel",
+    ),
+    (
+        [MaxPool(size=(2, 2)), DENSE],
+        (3, 9, 1),
+        "layer 0: a window of 2 x 2 is larger than its input of 9 x 1; on a single column it is "
+        "[2, 1]",
+        "size",
+    ),
+    (
         [conv(kernel=(3, 5), padding=(0, 1)), DENSE],
         (1, 8, 2),
         "layer 0: a window of 3 x 5 is larger than its input of 8 x 4 with its padding",

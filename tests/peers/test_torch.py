@@ -13,8 +13,11 @@ import pytest
 from nncli.core import safetensors_format
 from nncli.exchange.pytorch import to_pytorch
 from nncli.exchange.trained import PYTORCH, Affine, step_of
+from nncli.nn.layers import Conv, Dense
+from nncli.nn.step import Step
+from tests.conftest import present
 from tests.exchange.networks import ALL_CASES, LENET, SCALINGS, trained
-from tests.nn.cases import relative_error
+from tests.nn.cases import Case, relative_error
 
 torch = pytest.importorskip("torch", reason="PyTorch is not here: make peers")
 load_file = pytest.importorskip(
@@ -81,6 +84,20 @@ def test_outputs_are_in_the_targets_own_units(case: Any, dtype: str, tmp_path: P
     assert not checked(path)[0]
 
 
+def test_a_series_is_an_image_of_one_row() -> None:
+    how: dict[str, Any] = {"stride": 2, "dilation": 3, "groups": 2}
+    conv = Conv(filters=4, kernel=(1, 5), stride=(1, 2), padding=(0, 6), dilation=(1, 3), groups=2)
+    network = trained(Case("series", (conv, Dense(units=2)), (2, 1, 30), n=3), np.float64).network
+    step = Step(network, None, 3)
+    step.inputs[...] = np.random.default_rng(0).standard_normal(step.inputs.shape)
+    step.forward()
+    x, *parameters = map(torch.from_numpy, (step.inputs[:, :, 0], *network.arrays().values()))
+    weight, bias = parameters[:2]
+    z = torch.nn.functional.conv1d(x, weight[:, :, 0], bias, padding=6, **how)
+    ours = np.moveaxis(present(step.layers[0].z), -1, 0)[:, :, 0]
+    assert relative_error(ours, z.numpy()) < 1e-12
+
+
 def change(path: Any, name: Any, how: Any) -> None:
     """Rewrites one of a file's arrays."""
     arrays, _ = safetensors_format.read(path)
@@ -120,8 +137,6 @@ class TestAPlantedErrorIsFound:
         ],
     )
     def test_the_module(self, line: str, other: str, dtype: Any, tmp_path: Path) -> None:
-        from nncli.nn.layers import Conv
-
         odd = Conv(filters=2, kernel=(2, 2), padding="same", activation="relu")
         case = type(LENET)("odd", (odd, *LENET.layers[1:]), LENET.input_shape, LENET.cost, 3)
         path = written(tmp_path, trained(case, dtype, "number"))

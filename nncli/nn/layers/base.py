@@ -33,6 +33,16 @@ class ShapeMismatch(Exception):
         self.key = key
 
 
+def _of_series(windows: Windows, kernel: Pair) -> str:
+    """What a window on a series, an image of one row or column, has to be."""
+    rows, columns = windows
+    if rows.padded == 1 < rows.kernel and columns.outputs > 0:
+        return f"; on a single row it is [1, {kernel[1]}]"
+    if columns.padded == 1 < columns.kernel and rows.outputs > 0:
+        return f"; on a single column it is [{kernel[0]}, 1]"
+    return ""
+
+
 def windows_on(
     kind: str, input_shape: Shape, kernel: Pair, key: str, **how: Padding | Pair | bool
 ) -> Windows:
@@ -57,7 +67,7 @@ def windows_on(
         padded = " with its padding" if windows.is_padded else ""
         raise ShapeMismatch(
             f"a window of {sizes(kernel)}{dilated} is larger than its input of "
-            f"{sizes(windows.padded_shape)}{padded}",
+            f"{sizes(windows.padded_shape)}{padded}{_of_series(windows, kernel)}",
             key,
         )
     return windows
