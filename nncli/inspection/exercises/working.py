@@ -244,7 +244,7 @@ def _corrected(which: str) -> Callable[[_Scene], Working]:
 
 OPTIMIZERS: dict[str, Callable[[_Scene], Working]] = {
     "update": _update,
-    "new": lambda s: Working(((s.parameter,), (s.of("update"),))),
+    "new": lambda s: Working(((s.parameter,), (-s.trace.eta, s.of(s.incoming("update"))))),
     "decayed_gradient": _decayed,
     "velocity": _velocity,
     "lookahead": _lookahead,

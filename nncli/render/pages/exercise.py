@@ -114,9 +114,8 @@ def _head(sheet: Sheet, *, solved: bool = False) -> Iterator[Block]:
 
 
 def _given(sheet: Sheet) -> Iterator[Block]:
-    trace = sheet.trace
     yield Heading("What is given")
-    yield Paragraph(" ".join(_network_words(trace)))
+    yield Paragraph(" ".join(_network_words(sheet)))
     if words := _training_words(sheet):
         yield Paragraph(words)
     for given in sheet.given:
@@ -134,10 +133,14 @@ def _given(sheet: Sheet) -> Iterator[Block]:
             yield Paragraph("Left of 0: σ(−z) = 1 − σ(z) and σ′(−z) = σ′(z).", note=True)
 
 
-def _network_words(trace: Trace) -> Iterator[str]:
-    for layer in trace.layers:
+def _network_words(sheet: Sheet) -> Iterator[str]:
+    """The layers of which something is printed or asked, and what is between them."""
+    named = {name.partition(".")[0] for name in (*sheet.kind.given, *sheet.kind.asked)}
+    last = max(k for k, layer in enumerate(sheet.trace.layers) if layer.name in named)
+    for layer in sheet.trace.layers[: last + 1]:
         kind = layer.placed.layer
         if layer.type == "flatten":
+            yield "What comes out is read row by row, as a vector."
             continue
         sizes = (
             f"{'×'.join(map(str, layer.placed.input_shape))} → "
@@ -219,7 +222,10 @@ def line_of(sheet: Sheet, asked: Asked) -> str:
         )
     key, _, part = quantity.partition("_")
     if key in PARAMETERS and part in OPTIMIZER_LINES:
-        return _optimizer_line(trace, part).replace("W", PARAMETERS[key])
+        line = _optimizer_line(trace, part)
+        if part == "new" and f"{asked.layer}.{key}_update" not in sheet.kind.asked:
+            line += f", {_optimizer_line(trace, 'update')}"
+        return line.replace("W", PARAMETERS[key])
     rows = [*forward_lines(trace.layers), *backward_lines(trace, trace.layers)]
     for layer, row in rows:
         if (layer.name, row.result) == (asked.layer, quantity):
