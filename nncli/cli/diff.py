@@ -23,8 +23,8 @@ Names = Annotated[list[str] | None, renamed()]
 def diff(a: First, b: Second, name: Names = None, format: FormatOption = TableOrJson.table) -> None:
     """Compare two steps bit by bit: the first difference, in order of computation.
 
-    Of two runs, the first step that differs: both are taken again side by side, from the last
-    checkpoint that is equal in both, or from the start.
+    Of two runs, the first step that differs: their steps are taken again side by side, from a
+    checkpoint that both have, or from the start.
     Exit status 0: equal to the bit; 1: different.
     """
     from nncli.nn.parallel.blas import load_numpy

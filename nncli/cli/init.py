@@ -56,7 +56,7 @@ From = Annotated[
     typer.Option(
         "--from",
         metavar="MODEL.onnx",
-        help="Make a spec of this trained network, with its weights beside it. Needs nncli[onnx].",
+        help="Make a spec of this trained network, with its weights beside it. Needs onnx.",
     ),
 ]
 ShapeOption = Annotated[
