@@ -43,7 +43,7 @@ def network_of(model: Any, input_shape: Shape | None = None) -> ForeignNetwork:
         kind = _kind(module)
         if id(module) in shared:
             builder.refuse(f"{name} ({kind})", "is used more than once; nncli shares no weights")
-        elif not _is_torch(module):
+        elif _torch_class(module) is None:
             builder.refuse(f"{name} ({kind})", OWN_CLASS)
         elif kind in MODULES:
             MODULES[kind](builder, f"{name} ({kind})", module)
@@ -66,21 +66,27 @@ def as_array(tensor: Any) -> Array:
     return array
 
 
+def _torch_class(module: Any) -> type | None:
+    """The class of PyTorch's whose forward() a module has; None: it has one of its own."""
+    for base in type(module).__mro__:
+        if base.__module__.startswith("torch.nn.modules"):
+            return base
+        if "forward" in vars(base):
+            break
+    return None
+
+
 def _kind(module: Any) -> str:
-    return type(module).__name__
+    return (_torch_class(module) or type(module)).__name__
 
 
 def _modules(module: Any, name: str) -> Iterator[tuple[str, Any]]:
     """The modules in order, those of containers within."""
-    if _kind(module) not in CONTAINERS or not _is_torch(module):
+    if _kind(module) not in CONTAINERS or _torch_class(module) is None:
         yield name or "the model", module
         return
     for key, child in module._modules.items():  # named_children leaves out what stands twice
         yield from _modules(child, f"{name}.{key}" if name else key)
-
-
-def _is_torch(module: Any) -> bool:
-    return type(module).__module__.split(".")[0] == "torch"
 
 
 def _shared(modules: list[tuple[str, Any]]) -> set[int]:

@@ -238,6 +238,16 @@ def test_weights_and_what_is_not_trained() -> None:
     assert foreign.arrays["dense1.weight"].tolist() == [[0, 3], [1, 4], [2, 5]]
     assert foreign.layers[1]["freeze"] is True
     assert foreign.input_shape == (3,)
+    # A class of one's own is known by the one whose forward() it has.
+    net = vars(sequential(linear(3, 2), relu))
+    for more, is_known in (({}, True), ({"forward": None}, False)):
+        own = type("Net", (type(sequential()),), {"__module__": "mine", **more})()
+        vars(own).update(net)
+        if is_known:
+            assert network_of(own).layers[0]["activation"] == "relu"
+        else:
+            with pytest.raises(NncliError, match="is a class of its own"):
+                network_of(own, (3,))
     # An activation that stands alone is that of a layer which passes on what it gets.
     foreign = network_of(sequential(linear(3, 2), relu, relu))
     assert foreign.layers[1]["freeze"] is True
