@@ -164,6 +164,21 @@ def test_a_pool_shows_which_cell_won(open_page: Open, tmp_path: Path) -> None:
     opened.assert_clean()
 
 
+def test_the_padding_of_a_pool_is_what_it_is(open_page: Open, tmp_path: Path) -> None:
+    keys = ["type=maxpool", "size=3", "stride=2", "padding=1"]
+    spec = load_spec(CONFIGS / "digits-conv.yaml", [f"network[1].{key}" for key in keys])
+    path = tmp_path / "padded.html"
+    inspection = package.inspect(spec, samples=(0,))
+    path.write_bytes(write("html", document(InspectedStep(inspection), Choices())))
+    makes = [op.makes for op in operations(inspection.trace)]
+    opened = ready(open_page(path))
+    go(opened, op=makes.index("maxpool1.a"), view="matrix", window="0,0,0")
+    ((window,),) = opened.page.evaluate(WINDOW)["terms"]
+    assert window.count(float("-inf")) == 5
+    assert "largest of 4 cells = " in opened.page.inner_text(".windows [role=status]")
+    opened.assert_clean()
+
+
 def test_a_number_is_made_of_links(open_page: Open, step_pages: StepPages) -> None:
     """From a cost's δ back to the inputs, by links alone."""
     opened = ready(open_page(step_pages["two-two-two"][0], "#op=0&number=dense1.delta[0][1]"))

@@ -23,8 +23,8 @@ MADE.maxpool = {
 };
 MADE.avgpool = MADE.global_avgpool = {
   a: (of) => ({plus: pooled(of), scale: counted(of.layer.windows, of.at)}),
-  downstream({layer: {windows}, layer, ref, at: [x, f, ...cell]}) {
+  downstream({layer, ref, at: [x, f, ...cell]}) {
     const refs = over2(layer, ...cell).map((at) => ref("upstream", [x, f, ...at]));
-    return windows.rows.counts ? {formula: "Σ ∂C/∂a / cells of its window", calls: refs} : {plus: refs, scale: counted(windows, [])};
+    return layer.windows.rows.counts ? {formula: "Σ ∂C/∂a / cells of its window", calls: refs} : {plus: refs, scale: counted(layer.windows, [])};
   },
 };

@@ -16,11 +16,11 @@ extendPage({
     const source = (key, symbol) => ({channels: array(key).shape[1], label: (k) => label(symbol, k, x), tone: tone(step, `${name}.${key}`), get: (...at) => get(key)(x, ...at)});
     const output = (key, symbol) => ({...source(key, symbol), planes: array(key).shape[1]});
     const axes = ([rows, columns]) => ({rows, columns}), [rows, columns] = views.output;
-    const w = array("weight") && get("weight"), isPool = !w, {seen} = isPool ? {} : groupOf(layer, 0);
+    const w = array("weight") && get("weight"), isPool = !w, isMax = layer.type === "maxpool", {seen} = isPool ? {} : groupOf(layer, 0);
     // What a cell of a pool has of an output: all or nothing, or an equal share.
     const share = (plane, f, i, j, row, column) => {
       const [, r, , c] = pairs(over(rows, row), over(columns, column)).find(([up, , left]) => up + i === rows.kernel - 1 && left + j === columns.kernel - 1) ?? [];
-      if (layer.type !== "maxpool") return r === undefined ? 0 : 1 / counted(layer.windows, [x, plane, r, c]);
+      if (!isMax) return r === undefined ? 0 : 1 / counted(layer.windows, [x, plane, r, c]);
       return Number(r !== undefined && hasWon(step, layer, [x, plane, r, c], row, column));
     };
     const made = {
@@ -29,9 +29,9 @@ extendPage({
         channels: (f) => range(seen).map((k) => groupOf(layer, f).first + k), factor: {name: "filter", get: (f, k, i, j) => w(f, k % seen, i, j)}, bias: array("bias") && get("bias"),
       }),
       downstream: () => isPool ? {
-        title: layer.type === "maxpool" ? "the whole ∂C/∂a goes to the cell that has won" : "each cell has an equal share of ∂C/∂a",
+        title: isMax ? "the whole ∂C/∂a goes to the cell that has won" : "each cell has an equal share of ∂C/∂a",
         ...axes(views.matrix), source: source("upstream", "∂C/∂a"), output: output("downstream", "∂C/∂input"), channels: (plane) => [plane],
-        factor: {name: layer.type === "maxpool" ? "won" : "share", get: share},
+        factor: {name: isMax ? "won" : "share", get: share},
       } : {
         title: "the turned filter slides over δ", ...axes(views.matrix), source: source("delta", "δ"), output: output("downstream", "∂C/∂input"),
         channels: (plane) => groupOf(layer, 0, plane).filters, factor: {name: "turned filter", get: (plane, f, i, j) => w(f, plane % seen, rows.kernel - 1 - i, columns.kernel - 1 - j)},
@@ -49,8 +49,8 @@ extendPage({
         };
       },
       a: () => isPool && {
-        title: "the window slides over the input", ...axes(views.output), source: source("input", "input"), output: output("a", "a"),
-        operation: layer.type === "maxpool" ? "largest" : "mean", channels: (plane) => [plane],
+        title: "the window slides over the input", ...axes(views.output), source: {...source("input", "input"), pad: isMax && -Infinity}, output: output("a", "a"),
+        operation: isMax ? "largest" : "mean", channels: (plane) => [plane],
         counted: (...at) => counted(layer.windows, [x, 0, ...at]),
       },
     }[key]?.();

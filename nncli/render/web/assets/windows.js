@@ -3,9 +3,9 @@
 //
 // windowPlayer(options) -> an element. Call its `draw()` when it is in the document. Options:
 //   title: its name.
-//   source: {channels, label(k), get(k, r, c), tone, colour(k, r, c)}; tone is ".grey" of a grey
-//     image; colour is for pictures: [red, green, blue] from 0 to 255, null for a zero, whose row or
-//     column is -1.
+//   source: {channels, label(k), get(k, r, c), pad, tone, colour(k, r, c)}; pad is what padding
+//     is where it repeats no cell (0); tone is ".grey" of a grey image; colour is for pictures:
+//     [red, green, blue] from 0 to 255, null for a zero, whose row or column is -1.
 //   rows, columns: an axis each, {size, kernel, stride, dilation, before, after, outputs} as
 //     nn/windows.py has it, and where they are needed
 //       sources: the index of the cell that each padded cell repeats (-1: zero), by the mode;
@@ -50,7 +50,7 @@ function windowPlayer({title, source, output, factor, bias, moved, operation = "
   let plane = 0, at = 0, sources = [], target;
   const place = () => [Math.floor(at / width), at % width];
   const isPadding = (r, c) => rows.isPadding(r) || columns.isPadding(c);
-  const cell = (k, r, c) => r < 0 || c < 0 ? 0 : source.get(k, r, c);
+  const cell = (k, r, c) => r < 0 || c < 0 ? source.pad || 0 : source.get(k, r, c);
   const view = (options) => matrixView({side: Math.min(600, Math.max(320, options.rows, options.columns)), size: {wide: 2}, kind: "wide", ...options});
 
   const sourceView = (channel) => view({
