@@ -10,7 +10,7 @@ import pytest
 import nncli as api
 from nncli.core.text import in_ascii
 from nncli.inspection.derivation.lessons import Sigma
-from tests.conftest import CONFIGS, ROOT, Run
+from tests.conftest import CONFIGS, Run
 from tests.inspection.traces import spec_trace
 
 SPEC = CONFIGS / "two-two-two.yaml"
@@ -133,16 +133,6 @@ def test_answers_come_from_a_pipe(nncli: Run) -> None:
     done = nncli("explain", SPEC, "--ask", stdin=b"")
     assert done.status == 0
     assert done.out.rstrip().endswith("0 of 0 answers right.")
-
-
-def test_the_readme_shows_a_dialogue_as_it_is(nncli: Run) -> None:
-    readme = (ROOT / "README.md").read_text()
-    answers, rest = re.findall(
-        r"^printf '(.*?)' \| nncli explain .*? --ask\n(.*)", readme, re.M | re.S
-    )[0]
-    shown = re.findall(r"```text\n(.*?)```", rest, re.S)[0]
-    done = nncli("explain", SPEC, "--ask", stdin=answers.replace("\\n", "\n").encode())
-    assert shown in done.out
 
 
 def test_from_python() -> None:
