@@ -16,6 +16,7 @@ from nncli.data.class_weights import ClassWeights, fit_class_weights
 from nncli.data.columns.choice import ColumnKeys
 from nncli.data.columns.kinds import Rule
 from nncli.data.columns.samples import featured, fitted_rules, notes_of_rules, told_features
+from nncli.data.columns.useless import notes_of_useless
 from nncli.data.dataset import Data, Dataset, make_dataset
 from nncli.data.preprocessing import preprocessing_of, shape_words
 from nncli.data.readers.read import read_source
@@ -71,6 +72,7 @@ def load(
     for key, other in further.items():
         check_alike(samples, other, key)
     columns = samples.columns  # of the table, where features have names of their own
+    useless = tuple(notes_of_useless(samples))
     with attribute_errors_to("train", train):
         chosen, held = split(samples, share, encoding, seed)
         samples, rules = fit_features(samples, chosen, held, shape)
@@ -130,7 +132,7 @@ def load(
         validation=parts.get("validation"),
         test=parts.get("test"),
         preprocessing=preprocessing._replace(class_weights=weights),
-        found=tuple(notes_of_rules(samples.inputs_origin.name, rules or ())),
+        found=(*notes_of_rules(samples.inputs_origin.name, rules or ()), *useless),
     )
 
 

@@ -4,16 +4,9 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-
-from nncli.data.readers.columns import Column, read_columns
+from nncli.data.columns.useless import uselessness
+from nncli.data.readers.columns import read_columns
 from nncli.data.readers.tables import Table
-from nncli.data.targets import is_label
-
-LEAST_ROWS = 10  # to tell that a column names the rows
-# How columns that name rows are called, also as programs write them without a name.
-FIRST_NAMES = re.compile("|unnamed: ?0|index|rownames?|row|obs|observation|no|nr", re.IGNORECASE)
-ID_NAMES = re.compile("id|Id|ID|.*(_id|_ID|[a-z]Id|[a-z]ID)")
 
 
 class Useless(NamedTuple):
@@ -63,31 +56,3 @@ def useless_inputs(
 def positive_key(table: Table, column: int) -> str | int:
     key = key_of(table, column)
     return column if isinstance(key, int) else key
-
-
-def uselessness(column: Column) -> str:
-    """Why nothing can be learnt of a column of numbers; empty where something can."""
-    values = column.numbers
-    if values is None or len(values) == 0:
-        return ""
-    known = values[~np.isnan(values)]
-    if len(known) and len(known) == len(values) and (known == known[0]).all():
-        return f"is {known[0]:g} in every row" if len(known) > 1 else ""
-    if len(known) < max(LEAST_ROWS, len(values)):
-        return ""
-    return names_rows(column)
-
-
-def names_rows(column: Column) -> str:
-    """Why a column of numbers only tells rows apart; empty where it does more."""
-    known = column.as_numbers()
-    if len(known) < LEAST_ROWS:
-        return ""
-    if (np.diff(known) == 1).all():
-        return "only counts the rows"
-    title = column.title
-    if title is None or not is_label(known).all() or len(np.unique(known)) < len(known):
-        return ""
-    if ID_NAMES.fullmatch(title) or (column.position == 0 and FIRST_NAMES.fullmatch(title)):
-        return "is another number in every row: it names the rows"
-    return ""

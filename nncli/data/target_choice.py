@@ -13,9 +13,10 @@ import numpy as np
 from nncli.core.errors import DataError
 from nncli.data.columns.kinds import Boolean, Category
 from nncli.data.columns.recognise import recognise
+from nncli.data.columns.useless import LEAST_ROWS, names_rows
 from nncli.data.readers.columns import Column, read_columns
 from nncli.data.readers.tables import Table, target_columns
-from nncli.data.survey_columns import LEAST_ROWS, key_of, names_rows
+from nncli.data.survey_columns import key_of
 from nncli.data.targets import FEW_CLASSES, is_label, looks_like_classes
 
 

@@ -198,8 +198,8 @@ class DataSpec(Model):
     classes: Classes = Field(
         None,
         description="How many classes there are, or their names; `none` where integers are plain "
-        "numbers. By default found from the targets. A network of one unit takes two classes, and "
-        "says 1 for the second.",
+        "numbers. A network of one unit takes two classes, and says 1 for the second. By default "
+        "found from the targets.",
     )
     class_weights: ClassWeights = Field(
         None,
@@ -225,7 +225,8 @@ class DataSpec(Model):
     )
     comment: Comment = Field(
         None,
-        description="What begins a line of a table that is a comment, besides #.",
+        description="What begins a line of a table that is a comment, besides #. "
+        "By default nothing.",
         examples=["%"],
     )
     encoding: Encoding = Field(

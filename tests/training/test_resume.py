@@ -775,7 +775,7 @@ class TestData:
         ]
 
     def test_the_same_table_in_another_file(self, tmp_path: Path) -> None:
-        rows = "".join(f"{i},{i + 0.5},{i % 2}\n" for i in range(20))
+        rows = "".join(f"{i * 7 % 20},{i * 3 % 20 + 0.5},{i % 2}\n" for i in range(20))
         (tmp_path / "a.csv").write_text(rows)
         interrupted(tmp_path / "run", 2, f"data.train={tmp_path / 'a.csv'}")
         (tmp_path / "b.csv").write_text("a,b,y\n" + rows.replace(".5,", ".50,"))

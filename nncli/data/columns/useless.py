@@ -1,0 +1,102 @@
+"""Input columns of which nothing can be learnt: constant ones, and those that name the rows."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+
+from nncli.core.text import join_words
+from nncli.data.columns.kinds import Number
+from nncli.data.readers.columns import Column
+from nncli.data.samples import Samples, named
+from nncli.data.targets import is_label
+
+LEAST_ROWS = 10  # to tell that a column names the rows
+# How columns that name rows are called, also as programs write them without a name.
+FIRST_NAMES = re.compile("|unnamed: ?0|index|rownames?|row|obs|observation|no|nr", re.IGNORECASE)
+ID_NAMES = re.compile("id|Id|ID|.*(_id|_ID|[a-z]Id|[a-z]ID)")
+SEVERAL_ROWS = 30  # in which measures are rarely all different, if they are whole numbers
+LOOKED_AT = 1000  # rows, before all are looked at
+MOST_COLUMNS = 50  # with more, those of an image among them, a note for each is too much to read
+
+
+def notes_of_useless(samples: Samples) -> Iterator[str]:
+    """What is to be said of a table's inputs before they are trained on."""
+    origin = samples.inputs_origin
+    if origin.lines is None or samples.inputs.ndim != 2:
+        return
+    columns = [*number_columns(samples)]
+    twice = Counter(samples.columns or ()) - Counter(set(samples.columns or ()))
+    if twice:
+        names = join_words(list(map(named, twice)), "and")
+        yield (
+            f"{origin.name}: more than one column is called {names}; later data are taken in the "
+            "order of these columns, not by their names"
+        )
+    if len(columns) > MOST_COLUMNS or len(samples) < LEAST_ROWS:
+        return
+    for column in columns:
+        key = column.title if column.title and column.title not in twice else column.position
+        told = f"{origin.name}: {named(column.name)}"
+        if why := uselessness(column):
+            yield f"{told} {why}; ignore: [{key}] leaves it out"
+        elif may_name_rows(column):
+            yield (
+                f"{told} is another whole number in every row; where it only names the rows, "
+                f"ignore: [{key}] leaves it out"
+            )
+
+
+def may_name_rows(column: Column) -> bool:
+    """Whether integers that are all different may be names, though nothing else says so."""
+    values = column.as_numbers()
+    if len(values) < SEVERAL_ROWS or not is_label(values[:LOOKED_AT]).all():
+        return False
+    if len(np.unique(values[:LOOKED_AT])) < len(values[:LOOKED_AT]):
+        return False
+    return bool(is_label(values).all()) and len(np.unique(values)) == len(values)
+
+
+def number_columns(samples: Samples) -> Iterator[Column]:
+    """The inputs that are numbers, as they are in the table."""
+    if samples.raw is not None:
+        for column, rule in zip(samples.raw.columns, samples.raw.rules, strict=True):
+            if isinstance(rule, Number) and column.numbers is not None:
+                yield column
+        return
+    titles = samples.columns or (None,) * samples.inputs.shape[1]
+    for k, (position, title) in enumerate(
+        zip(samples.inputs_origin.positions, titles, strict=True)
+    ):
+        yield Column(position - 1, title, samples.inputs[:, k].astype(np.float64))
+
+
+def uselessness(column: Column) -> str:
+    """Why nothing can be learnt of a column of numbers; empty where something can."""
+    values = column.numbers
+    if values is None or len(values) == 0:
+        return ""
+    known = values[~np.isnan(values)]
+    if len(known) and len(known) == len(values) and (known == known[0]).all():
+        return f"is {known[0]:g} in every row" if len(known) > 1 else ""
+    if len(known) < max(LEAST_ROWS, len(values)):
+        return ""
+    return names_rows(column)
+
+
+def names_rows(column: Column) -> str:
+    """Why a column of numbers only tells rows apart; empty where it does more."""
+    known = column.as_numbers()
+    if len(known) < LEAST_ROWS:
+        return ""
+    if (np.diff(known) == 1).all():
+        return "only counts the rows"
+    title = column.title
+    if title is None or not (
+        ID_NAMES.fullmatch(title) or (column.position == 0 and FIRST_NAMES.fullmatch(title))
+    ):
+        return ""
+    if not is_label(known).all() or len(np.unique(known)) < len(known):
+        return ""
+    return "is another number in every row: it names the rows"
