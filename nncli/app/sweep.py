@@ -359,10 +359,16 @@ def _versions() -> dict[str, str]:
 
 
 def _tested(record: SweepRecord, planned: PlannedSweep, journal: Journal) -> SweepRecord:
-    """The record with the best trial measured on the test data, once all have come to an end."""
+    """The record with the best trial measured on the test data, once all have come to an end.
+
+    A trial that was measured before is not measured again.
+    """
     best = record.best
     if best is None or not record.is_complete or planned.plan.spec.data.test is None:
         return record
+    known = Known(journal.events).tested.get(best.id)
+    if known is not None:
+        return replace(record, test=known)
     try:
         assessment = evaluate(best.folder).assessment
     except NncliError as error:

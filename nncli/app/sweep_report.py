@@ -10,7 +10,6 @@ from nncli.app.sweep_records import SweepRecord, SweepReport, Trial
 from nncli.app.sweeping.journal import read_events
 from nncli.app.sweeping.known import Known
 from nncli.core.errors import NncliError
-from nncli.training.evaluate import Evaluation
 
 MOST_CURVES = 8
 
@@ -48,8 +47,6 @@ def read_sweep(folder: Path) -> SweepRecord:
     is_complete = any(event["event"] == "complete" for event in events[plan:])
     ended = tuple(map(known.of, trials.values()))
     record = replace(start, trials=ended, is_complete=is_complete)
-    tested = {e["id"]: e for e in events if e["event"] == "tested"}
-    if is_complete and record.best is not None and record.best.id in tested:
-        event = tested[record.best.id]
-        record = replace(record, test=Evaluation(event["cost"], event["accuracy"]))
+    if is_complete and record.best is not None:
+        record = replace(record, test=known.tested.get(record.best.id))
     return record

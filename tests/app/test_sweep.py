@@ -356,7 +356,19 @@ def test_the_test_data_are_measured_once_for_the_best(tmp_path: Path) -> None:
     assert record.metric == "validation_cost"
     assert costs[best.id] == min(costs.values())
     assert present(record.test).cost == api.evaluate(best.folder).assessment.cost
+    again = api.sweep(spec, vary={"train.eta": [0.1, 1]}, out=out, executor=Here())
+    assert again.test == record.test == report_sweep(out).record.test
     assert [event["id"] for event in events(out, "tested")] == [best.id]
+
+
+def test_blocks_that_overlap_have_each_trial_once() -> None:
+    def sets(*blocks: dict[str, Any]) -> list[tuple[Any, ...]]:
+        spec = api.load_spec(XOR, [f"sweep={json.dumps({'vary': blocks})}"])
+        return [tuple(trial.set.values()) for trial in plan_sweep(spec).trials]
+
+    eta, units = {"train.eta": [1, 2]}, {"network[0].units": [3, 4]}
+    assert sets(eta, {"train.eta": [2, 3]}) == [(1,), (2,), (3,)]
+    assert sets({**eta, **units}, {"train.eta": 2, **units}) == [(1, 3), (1, 4), (2, 3), (2, 4)]
 
 
 WORKER = """

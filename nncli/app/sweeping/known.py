@@ -8,6 +8,7 @@ from typing import Any
 from nncli.app.sweep_records import Trial
 from nncli.app.sweeping.journal import boot_id
 from nncli.app.sweeping.trial import LASTING
+from nncli.training.evaluate import Evaluation
 from nncli.training.run_files import is_run_folder
 
 Event = Mapping[str, Any]
@@ -24,16 +25,20 @@ class Known:
         reached: metrics after an epoch, by trial and epoch.
         boot: the id of this start of the computer, for the journal.
         failed: up to which epoch trials were to go that would fail again.
+        tested: what winners came to on the test data.
     """
 
     def __init__(self, events: Iterable[Event]) -> None:
         self.ended: dict[str, Event] = {}
         self.reached: dict[tuple[str, int | None], Mapping[str, Any]] = {}
         self.failed: dict[str, float] = {}
+        self.tested: dict[str, Evaluation] = {}
         self.boot, is_sure = boot_id(), True
         for event in events:
             state, name, until = event["event"], event.get("id", ""), event.get("until")
-            if state == "opened":
+            if state == "tested":
+                self.tested[name] = Evaluation(event["cost"], event["accuracy"])
+            elif state == "opened":
                 is_sure = event.get("boot") == self.boot
             elif state == "failed" and event.get("cause") in LASTING:
                 self.failed[name] = until or math.inf

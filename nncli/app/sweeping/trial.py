@@ -161,6 +161,8 @@ def _train(task: Task, goal: _Goal) -> Training:
             except InterruptedTraining:
                 run.folder.close()
                 raise
+            data = run.prepared.data._replace(test=None)
+            run = run._replace(prepared=run.prepared._replace(data=data))
             return resume(run, on_event=goal.on_event)
     prepared = prepare(spec, data=_CACHE.of(spec))
     return train(prepared, out=task.folder, overwrite=True, on_event=goal.on_event, durable=False)
