@@ -1,6 +1,5 @@
 """nncli.sweep: many trainings of one spec, and what is found in them."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -13,7 +12,7 @@ from nncli.app.pipeline import prepare
 from nncli.app.records import Prepared
 from nncli.app.sweep_records import SweepRecord, Trial
 from nncli.app.sweeping.journal import Journal, read_events
-from nncli.app.sweeping.known import Known, taken
+from nncli.app.sweeping.known import Known, taken, value_at
 from nncli.app.sweeping.planned import PlannedTrial, planned_trials, spec_of
 from nncli.app.sweeping.processes import Processes
 from nncli.app.sweeping.rounds import Goal, Round, Rounds, ValueOf, halving_rounds
@@ -302,30 +301,23 @@ class _Running:
         """Those of a round that are not known yet."""
         spec = self._planned.plan.spec
         for planned, until in goals:
-            if planned.id not in self._trials:
-                self._trials[planned.id] = self._known.of(self._planned.waiting(planned))
-            trial = self._trials[planned.id]
-            if self._known.fails(trial.id, until):
-                continue
-            is_done = until is None and trial.state == "done"
-            if not is_done and (trial.id, until) not in self._known.reached:
-                yield Task(planned.id, spec, planned.values, trial.folder, until)
+            waiting = self._planned.waiting(planned)
+            known = self._known.at(waiting, until)
+            if known is not None:
+                self._trials[planned.id] = known
+            else:
+                self._trials.setdefault(planned.id, waiting)
+                yield Task(planned.id, spec, planned.values, waiting.folder, until)
 
     def value_of(self, goal: Goal) -> float | None:
         """What a trial of a round that is over came to; None: it failed."""
-        trial, until = self._trials[goal.trial.id], goal.until
-        if until is None:
-            return self._start.value(trial)
-        metrics = self._known.reached.get((trial.id, until))
-        if metrics is None and trial.state == "done":  # by then it had come to its end
-            metrics = trial.metrics
-        return None if metrics is None else metrics[self._start.metric]
+        return value_at(self._trials[goal.trial.id], self._start.metric)
 
     def follow(self, event: Task | Outcome) -> None:
         """Takes down what happened."""
         before = self._trials[event.id]
         if isinstance(event, Task):
-            trial = before if before.state == "done" else replace(before, state="running")
+            trial = replace(before, state="running")
             self._journal.add("started", id=trial.id, set=trial.set, seed=trial.seed)
         else:
             trial = self._ended(before, event)
@@ -338,14 +330,9 @@ class _Running:
         state = known.pop("state")
         if state != "waiting":
             self._journal.add(state, **known)
-        until = known.pop("until", None)
+        known.pop("until", None)
         if state == "failed":
             self._has_failed = True
-            self._known.failed[outcome.id] = until or math.inf
-        if state == "stopped" and until is not None and outcome.metrics is not None:
-            self._known.reached[outcome.id, until] = outcome.metrics
-        if before.state == "done":  # it was to be known what it came to on its way
-            return before
         return taken(before, {"event": state, **known}, *known)
 
 

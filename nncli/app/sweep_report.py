@@ -8,7 +8,7 @@ from nncli.app.report_records import ComparedRun
 from nncli.app.sweep import TRIALS, reopen_sweep
 from nncli.app.sweep_records import SweepRecord, SweepReport, Trial
 from nncli.app.sweeping.journal import read_events
-from nncli.app.sweeping.known import Known
+from nncli.app.sweeping.known import Known, value_at
 from nncli.core.errors import NncliError
 
 MOST_CURVES = 8
@@ -45,8 +45,14 @@ def read_sweep(folder: Path) -> SweepRecord:
         trials = {trial.id: trial for trial in proposed}
     plan = max(k for k, event in enumerate(events) if event["event"] == "plan")
     is_complete = any(event["event"] == "complete" for event in events[plan:])
-    ended = tuple(map(known.of, trials.values()))
-    record = replace(start, trials=ended, is_complete=is_complete)
+    found = {name: known.of(trial) for name, trial in trials.items()}
+    if planned.halving is not None:
+        for goals in planned.rounds(lambda goal: value_at(found[goal.trial.id], start.metric)):
+            reached = [known.at(planned.waiting(trial), until) for trial, until in goals]
+            found.update((trial.id, trial) for trial in reached if trial is not None)
+            if None in reached:
+                break
+    record = replace(start, trials=tuple(found.values()), is_complete=is_complete)
     if is_complete and record.best is not None:
         record = replace(record, test=known.tested.get(record.best.id))
     return record

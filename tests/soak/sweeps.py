@@ -153,8 +153,21 @@ def outcome(printed: dict[str, Any], folder: Path) -> dict[str, Any]:
         "best": printed["best"],
         "ranking": printed["ranking"],
         "effects": printed["effects"],
-        **{f"run {name}": ending(folder / "trials" / name) for name in trials},
+        **{f"run {name}": run_of(trial, folder) for name, trial in trials.items()},
     }
+
+
+def run_of(trial: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """What a trial's run has come to.
+
+    Where a trial that died twice was missing from a round of halving, another was trained further
+    in its place than it counts: of those that it stopped the epochs count.
+    """
+    end = ending(folder / "trials" / trial["id"])
+    if trial["state"] == "done":
+        return end
+    epochs = range(1, trial["metrics"]["epochs"] + 1)
+    return {key: end[key] for epoch in epochs if (key := f"epoch {epoch} in the metrics")}
 
 
 def differences(folder: Path, one: dict[str, Any], other: dict[str, Any]) -> list[str]:

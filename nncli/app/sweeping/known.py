@@ -64,8 +64,25 @@ class Known:
             return trial
         return taken(trial, event, "metrics", "seconds", "error", "cause")
 
+    def at(self, trial: Trial, until: int | None) -> Trial | None:
+        """A trial as it was at an epoch, whatever came later; None: that is not known."""
+        if self.fails(trial.id, until):
+            return taken(trial, self.ended[trial.id], "seconds", "error", "cause")
+        if until is None:
+            ended = self.of(trial)
+            return ended if ended.state == "done" else None
+        metrics = self.reached.get((trial.id, until))
+        return None if metrics is None else replace(trial, state="stopped", metrics=metrics)
+
 
 def taken(trial: Trial, event: Event, *keys: str) -> Trial:
     """A trial with what became of it."""
     known: dict[str, Any] = {key: event.get(key) for key in keys}
     return replace(trial, **{**known, "state": event["event"]})
+
+
+def value_at(trial: Trial, metric: str) -> float | None:
+    """What a trial has come to so far; None where it failed."""
+    value = None if trial.metrics is None else trial.metrics.get(metric)
+    is_number = trial.state != "failed" and value is not None and math.isfinite(value)
+    return value if is_number else None
