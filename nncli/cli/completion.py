@@ -55,6 +55,14 @@ def runs_or_sweeps(incomplete: str) -> list[str]:
     return _offered(incomplete, lambda entry: _is_run(entry) or _is_sweep(entry))
 
 
+def traces(incomplete: str) -> list[str]:
+    return _offered(incomplete, _is_trace)
+
+
+def traces_or_runs(incomplete: str) -> list[str]:
+    return _offered(incomplete, lambda entry: _is_trace(entry) or _is_run(entry))
+
+
 def specs_or_runs(incomplete: str) -> list[str]:
     return _offered(incomplete, lambda entry: _is_spec(entry) or _is_run(entry))
 
@@ -70,6 +78,10 @@ def starters(incomplete: str) -> list[str]:
 
 def _is_spec(entry: os.DirEntry[str]) -> bool:
     return entry.name.endswith(SPECS) and entry.is_file()
+
+
+def _is_trace(entry: os.DirEntry[str]) -> bool:
+    return entry.name.endswith(".trace") and entry.is_file()
 
 
 def _is_run(entry: os.DirEntry[str]) -> bool:

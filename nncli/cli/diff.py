@@ -5,17 +5,24 @@ from typing import Annotated
 
 import typer
 
+from nncli.cli.completion import traces_or_runs
 from nncli.cli.options import FormatOption, TableOrJson, renamed
 
 First = Annotated[
     Path,
     typer.Argument(
-        metavar="TRACE|RUN", help="A step, as inspect-grad --save writes it; or a run folder."
+        metavar="TRACE|RUN",
+        help="A step, as inspect-grad --save writes it; or a run folder.",
+        autocompletion=traces_or_runs,
     ),
 ]
 Second = Annotated[
     Path,
-    typer.Argument(metavar="OTHER", help="Another; or, beside a step, arrays as check reads them."),
+    typer.Argument(
+        metavar="OTHER",
+        help="Another; or, beside a step, arrays as check reads them.",
+        autocompletion=traces_or_runs,
+    ),
 ]
 Names = Annotated[list[str] | None, renamed()]
 

@@ -5,10 +5,16 @@ from typing import Annotated
 
 import typer
 
+from nncli.cli.completion import traces
 from nncli.cli.options import FormatOption, TableOrJson
 
 TracePath = Annotated[
-    Path, typer.Argument(metavar="TRACE", help="A step, as inspect-grad --save writes it.")
+    Path,
+    typer.Argument(
+        metavar="TRACE",
+        help="A step, as inspect-grad --save writes it.",
+        autocompletion=traces,
+    ),
 ]
 
 

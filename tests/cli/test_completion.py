@@ -31,6 +31,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "notes.txt",
         ".hidden.yaml",
         "my.csv",
+        "steps/one.trace",
         "configs/iris.yaml",
         "configs/xor.yaml",
         "configs/nncli.schema.json",
@@ -99,7 +100,7 @@ def test_values_of_options(complete: Complete) -> None:
     assert complete("inspect-grad", "--view", "h") == ["hadamard"]
 
 
-SPECS = ["configs/", "data/", "deep/", "empty/", "net.yaml", "other.yml", "runs/"]
+SPECS = ["configs/", "data/", "deep/", "empty/", "net.yaml", "other.yml", "runs/", "steps/"]
 ARGUMENTS = {
     command: argument.metavar or argument.name
     for command in BUILT
@@ -121,6 +122,11 @@ def test_every_command_that_takes_a_spec_offers_them(complete: Complete, command
 def test_every_command_that_takes_a_run_offers_them(complete: Complete, command: str) -> None:
     """Such an argument has autocompletion=runs, or is one of nncli.cli.options."""
     assert complete(command, "runs/") == ["runs/iris", "runs/iris-2"]
+
+
+def test_traces(complete: Complete) -> None:
+    assert complete("replay", "steps/") == ["steps/one.trace"]
+    assert complete("diff", "steps/one.trace", "steps/") == ["steps/one.trace"]
 
 
 def test_there_are_such_commands() -> None:
