@@ -11,7 +11,7 @@ from nncli.inspection.foreign.names import name_arrays
 from nncli.inspection.mistakes.rules import record_of
 from nncli.inspection.mistakes.table import MISTAKES
 from nncli.render.pages.checked import verdict
-from tests.conftest import mostly_slow
+from tests.conftest import mostly_slow, present
 from tests.inspection.planting import accused, checked, outcome, plant, rounded
 from tests.inspection.test_mistakes import case_of
 from tests.inspection.traces import trace_of
@@ -84,6 +84,22 @@ def test_an_unknown_mistake_has_its_ratio_or_its_pattern() -> None:
     one_row[1] += np.arange(1, one_row[1].size + 1).reshape(one_row[1].shape)
     found = check_step(trace, [Named("dW", name, one_row)])
     assert (found.mistakes, found.ratio, found.pattern) == ((), None, "only row 1")
+
+
+def test_what_flows_back_to_padding_that_repeats_is_not_to_be_cut_off() -> None:
+    trace = trace_of(case_of("conv-inside-reflect"))
+    record, layer = record_of(trace), trace.layers[1]
+    weight, delta = present(layer.weight), present(layer.delta)
+    cut = np.zeros_like(layer.input)  # of rows padded by 2, columns by 1
+    height, width = cut.shape[2:]
+    for x, f, r, c in np.ndindex(delta.shape):
+        for k, i, j in np.ndindex(weight.shape[1:]):
+            row, column = r + i - 2, c + j - 1
+            if 0 <= row < height and 0 <= column < width:
+                cut[x, k, row, column] += delta[x, f, r, c] * weight[f, k, i, j]
+    found = check_step(trace, [Named("dX", "conv2.downstream", cut)])
+    assert found.mistakes == ("padding_lost",)
+    assert check_step(trace, mine(record, "conv2.downstream")).right
 
 
 def test_biases_with_a_gradient_for_each_sample() -> None:
