@@ -6,6 +6,7 @@ BENCH ?= .venv-bench
 TABLES ?= .venv-tables
 NEWEST ?= .venv-newest
 BROWSER ?= .venv-browser
+CLUSTER ?= .venv-cluster
 DOCS ?= .venv-docs
 WORKERS ?= 2
 MNIST ?= $(firstword $(wildcard ../shared/data/mnist) data/mnist)
@@ -64,6 +65,14 @@ $(PEERS)/installed: pyproject.toml constraints.txt
 peers: $(PEERS)/installed ## run exports in PyTorch and onnxruntime, in an environment of their own
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PEERS)/bin/python -m pytest tests/peers
 
+$(CLUSTER)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(CLUSTER)
+	$(CLUSTER)/bin/python $(INSTALL) --editable '.[dask]' pytest
+	touch $@
+
+cluster: $(CLUSTER)/installed ## sweeps on a scheduler and workers that are killed, in an environment of their own
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(CLUSTER)/bin/python -m pytest tests/cluster
+
 $(BROWSER)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(BROWSER)
 	$(BROWSER)/bin/python $(INSTALL) --editable '.[images]' pytest playwright axe-playwright-python
@@ -84,9 +93,10 @@ docs: $(DOCS)/installed ## build the site, run all that it shows, follow its lin
 pictures: $(BROWSER)/installed ## make the README's pictures anew
 	$(BROWSER)/bin/python -m docs.pictures
 
-soak: $(VENV)/developer ## kills, very long runs, planted errors, damaged inputs by the thousand; takes over an hour
+soak: $(VENV)/developer $(CLUSTER)/installed ## kills, very long runs, planted errors, damaged inputs by the thousand; takes over an hour
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.soak
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.soak.damaged
+	OPENBLAS_NUM_THREADS=1 $(CLUSTER)/bin/python -m tests.cluster.kills 20
 
 $(BENCH)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(BENCH)
@@ -114,6 +124,6 @@ data: $(VENV)/developer ## make the tables in data/ anew from the packages that 
 	$(BIN)/python data/make.py
 
 clean: ## remove the environments and what tools left behind
-	rm -rf $(VENV) $(PEERS) $(BENCH) $(TABLES) $(NEWEST) $(BROWSER) $(DOCS) docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) $(BENCH) $(TABLES) $(NEWEST) $(BROWSER) $(CLUSTER) $(DOCS) docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help demo lint test slow newest peers browser docs pictures soak bench tables data clean
+.PHONY: help demo lint test slow newest peers cluster browser docs pictures soak bench tables data clean

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import ExitStack
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,10 +18,11 @@ from nncli.app.sweeping.processes import Processes
 from nncli.app.sweeping.rounds import Goal, Round, Rounds, ValueOf, halving_rounds
 from nncli.app.sweeping.runners import Futures, Runner, run_tasks
 from nncli.app.sweeping.trial import Outcome, Task
+from nncli.app.sweeping.trial import versions as known_versions
 from nncli.core.errors import DataError, NncliError, RunError, SpecError
 from nncli.core.jsons import to_json
 from nncli.core.text import count_of, printable, quote
-from nncli.nn.parallel.blas import arithmetic, available_cores
+from nncli.nn.parallel.blas import available_cores
 from nncli.spec import Spec
 from nncli.spec.sweep import MOST_VALUES, too_many
 from nncli.spec.trials import Plan, plan_from, read_plan
@@ -152,6 +153,8 @@ def sweep(
     out: str | Path | None = None,
     jobs: int | None = None,
     executor: Executor | None = None,
+    on: str | None = None,
+    store: str | None = None,
     fail_fast: bool = False,
     on_trial: OnTrial | None = None,
     on_start: Callable[[SweepRecord], None] | None = None,
@@ -178,6 +181,10 @@ def sweep(
         out: the sweep's folder; None: sweeps/<name>.
         jobs: processes that train at once; None: as many as there are cores.
         executor: trains the trials instead of processes of our own.
+        on: trains them on a Dask cluster: the address of its scheduler, `local`,
+            `ssh://host1,host2`, or a .yaml file of dask-jobqueue's settings.
+        store: a folder, or a URL of fsspec's, where workers of a cluster keep the states of their
+            trials, if they do not see the sweep's folder.
         fail_fast: whether to stop at the first trial that fails.
         on_trial: called with each trial that is begun or has ended.
         on_start: called with the sweep before the first trial; those done before are done in it.
@@ -186,8 +193,14 @@ def sweep(
     Raises:
         SpecError: the spec, or the sweep, or a value that it tries, is wrong, or data cannot be
             read; nothing is trained.
-        RunError: the sweep's folder is in use, or cannot be written.
+        RunError: the sweep's folder is in use, or cannot be written; the scheduler does not answer,
+            or no longer.
+        NncliError: `on` is no place to train, or its workers cannot.
     """
+    if executor is not None and on is not None:
+        raise NncliError("executor and on are two places to train; give one")
+    if store is not None and on is None:
+        raise NncliError("a store is for the workers of a cluster; say which, by on")
     if isinstance(source, PlannedSweep):
         planned = source
     else:
@@ -205,28 +218,41 @@ def sweep(
     jobs = jobs or available_cores()
     stop = should_stop or (lambda: False)
     prepared = _prepared(planned)
-    journal = Journal(planned.folder)
-    try:
+    with ExitStack() as opened:
+        cluster = None
+        if on is not None:
+            from nncli.app.sweeping.places import open_cluster
+
+            cluster = open_cluster(on, jobs)
+            opened.callback(cluster.close)
+        journal = Journal(planned.folder)
+        opened.callback(journal.close)
         running = _Running(planned, journal, fail_fast, stop, on_trial)
         for note in prepared.notes:
             running.note(note)
+        runner: Runner
+        if cluster is not None:
+            from nncli.app.sweeping.cluster import Dask
+
+            runner = dask = Dask(cluster, planned.folder, store, planned.plan.spec)
+            for note in dask.notes:
+                running.note(note)
+        elif executor is not None:
+            runner = Futures(executor, jobs)
+        else:
+            runner = Processes(jobs)
+        opened.callback(runner.close)
         if on_start is not None:
             on_start(running.record())
-        runner: Runner = Processes(jobs) if executor is None else Futures(executor, jobs)
-        try:
-            for goals in planned.rounds(running.value_of):
-                for event in run_tasks(runner, running.tasks(goals), running.should_stop):
-                    running.follow(event)
-                if running.should_stop():
-                    break
-            else:
-                running.is_complete = True
-                journal.add("complete")
-        finally:
-            runner.close()
+        for goals in planned.rounds(running.value_of):
+            for event in run_tasks(runner, running.tasks(goals), running.should_stop):
+                running.follow(event)
+            if running.should_stop():
+                break
+        else:
+            running.is_complete = True
+            journal.add("complete")
         return _tested(running.record(), planned, journal)
-    finally:
-        journal.close()
 
 
 def _prepared(planned: PlannedSweep) -> Prepared:
@@ -276,7 +302,7 @@ class _Running:
         if others and planned.proposals is None:
             count = count_of(others, "trial")
             self.note(f"{count} more in {printable(planned.folder)} are not of this plan")
-        versions = _versions()
+        versions = known_versions()
         opened = [e for e in journal.events if e["event"] == "opened"]
         if opened and opened[-1].get("versions") != versions:
             before = ", ".join(f"{k} {v}" for k, v in opened[-1].get("versions", {}).items())
@@ -334,15 +360,6 @@ class _Running:
         if state == "failed":
             self._has_failed = True
         return taken(before, {"event": state, **known}, *known)
-
-
-def _versions() -> dict[str, str]:
-    """What decides the last bits, besides the specs."""
-    try:
-        own = version("nncli")
-    except PackageNotFoundError:  # a checkout that is not installed
-        own = "unknown"
-    return {"nncli": own, **arithmetic()}
 
 
 def _tested(record: SweepRecord, planned: PlannedSweep, journal: Journal) -> SweepRecord:

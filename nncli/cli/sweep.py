@@ -58,6 +58,23 @@ Resume = Annotated[
         metavar="SWEEP", help="Train what is missing in this sweep's folder.", autocompletion=sweeps
     ),
 ]
+On = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WHERE",
+        help="Train on a Dask cluster: tcp://HOST:PORT, local, ssh://HOST1,HOST2, or a .yaml file "
+        "of dask-jobqueue's settings.",
+        show_default="processes here",
+    ),
+]
+Store = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Where a cluster's workers keep the states of their trials, if they do not see the "
+        "sweep's folder: a path, or s3://... with its package.",
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="List the trials; train none.")]
 Halving = Annotated[
     int | None,
@@ -93,6 +110,8 @@ def sweep(
     jobs: Jobs = None,
     out: Out = None,
     resume: Resume = None,
+    on: On = None,
+    store: Store = None,
     dry_run: DryRun = False,
     fail_fast: FailFast = False,
     halving: Halving = None,
@@ -112,6 +131,8 @@ def sweep(
     chosen = (spec, vary, seeds, set_, out, halving, sampler, trials)
     if resume is not None and any(option is not None for option in chosen):
         raise typer.BadParameter("--resume goes on with a sweep as it is; give no more than --jobs")
+    if store is not None and on is None:
+        raise typer.BadParameter("--store is for the workers of a cluster; --on says which")
 
     from nncli.nn.parallel.blas import load_numpy
 
@@ -142,7 +163,8 @@ def sweep(
     if dry_run:
         record = planned.record()
     else:
-        record = _run(planned, jobs, fail_fast=fail_fast, quiet=format is not SweepFormat.table)
+        quiet = format is not SweepFormat.table
+        record = _run(planned, jobs, on, store, fail_fast=fail_fast, quiet=quiet)
     if format is SweepFormat.json:
         write_text(sweep_json(record))
     elif format is SweepFormat.csv:
@@ -154,7 +176,13 @@ def sweep(
 
 
 def _run(
-    planned: "PlannedSweep", jobs: int | None, *, fail_fast: bool, quiet: bool
+    planned: "PlannedSweep",
+    jobs: int | None,
+    on: str | None,
+    store: str | None,
+    *,
+    fail_fast: bool,
+    quiet: bool,
 ) -> "SweepRecord":
     """Trains the trials until all are done, or a signal asks to stop."""
     from nncli.app.sweep import sweep as run_sweep
@@ -164,13 +192,23 @@ def _run(
     from nncli.render.pages.sweep_screen import SweepScreen, going_on
     from nncli.render.streams import messages, say
 
+    told: list[str] = []
+
+    def on_start(record: "SweepRecord") -> None:
+        for note in record.notes:
+            say(messages(), note)
+        told.extend(record.notes)
+        screen.on_start(record)
+
     with interruptible() as stop, SweepScreen(quiet=quiet) as screen:
         try:
             record = run_sweep(
                 planned,
                 jobs=jobs,
+                on=on,
+                store=store,
                 fail_fast=fail_fast,
-                on_start=screen.on_start,
+                on_start=on_start,
                 on_trial=screen.on_trial,
                 should_stop=lambda: stop.requested,
             )
@@ -178,7 +216,8 @@ def _run(
             message = f"interrupted\n{going_on(planned.record())}"
             raise InterruptedTraining(message) from None
     for note in record.notes:
-        say(messages(), note)
+        if note not in told:
+            say(messages(), note)
     screen.console.print(SweepPage(record), crop=False)
     return record
 

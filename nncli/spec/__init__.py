@@ -23,7 +23,7 @@ from nncli.spec.layers import (
     MaxPoolSpec,
     WeightedLayerSpec,
 )
-from nncli.spec.load import load_spec, override_spec, parse_spec
+from nncli.spec.load import load_spec, override_spec, parse_spec, read_mapping
 from nncli.spec.models import Spec, TrainSpec
 from nncli.spec.nodes import ValueOrigin
 from nncli.spec.schedules import ConstantSchedule, StepSchedule
@@ -51,4 +51,5 @@ __all__ = [
     "load_spec",
     "override_spec",
     "parse_spec",
+    "read_mapping",
 ]

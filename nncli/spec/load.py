@@ -169,6 +169,25 @@ def read_file(path: Path) -> str:
         raise SpecError([f"{label}:{line}:{column}: {message}"]) from None
 
 
+def read_mapping(path: Path) -> dict[str, Any]:
+    """A YAML file of settings as plain values.
+
+    Raises:
+        SpecError: it cannot be read, or is no mapping.
+    """
+    source = nodes.source(printable(path))
+    try:
+        root, found = yaml12.read(read_file(path).removeprefix("\ufeff"))
+    except yaml12.Unreadable as unreadable:
+        raise SpecError([source.line(unreadable.problem)]) from None
+    settings = None if root is None else nodes.plain(root)
+    if not isinstance(settings, dict):
+        raise SpecError([f"{printable(path)}: expected settings, as key: value"])
+    if found:
+        raise SpecError([source.line(problem) for problem in found])
+    return settings
+
+
 def _without_waiting(path: str, flags: int) -> int:
     """Opens a pipe whose other end is not open as well: it is empty, rather than waited for."""
     handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

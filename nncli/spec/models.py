@@ -287,12 +287,13 @@ class Spec(Model):
 
     def files(self) -> list[Path]:
         """The file that it was read from, and those that it names, as seen from here."""
+        return [*([] if self._file is None else [self._file]), *self.named_files()]
+
+    def named_files(self) -> list[Path]:
+        """The files that it names, as seen from here."""
         dump = self.model_dump()
         paths = [self.resolve(file_and_array(x[key])[0]) for x, key in _paths(dump)]
-        named = (
-            file for path in paths for file in (files_of(path) if is_pattern(path) else [path])
-        )
-        return [*([] if self._file is None else [self._file]), *named]
+        return [f for path in paths for f in (files_of(path) if is_pattern(path) else [path])]
 
     def error_at(self, path: KeyPath, message: str) -> SpecError:
         """A mistake that shows only later, placed where its value (or a parent) is written."""

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ from nncli.core.errors import (
 )
 from nncli.core.jsons import to_json
 from nncli.data import Data
+from nncli.nn.parallel.blas import arithmetic
 from nncli.spec import Spec
 from nncli.spec.trials import Choice, trial_spec
 from nncli.training.history import Epoch, Progress
@@ -172,3 +174,12 @@ def _metrics(epoch: Epoch, epochs: int) -> dict[str, Any]:
     """The numbers of an epoch whose weights a run uses."""
     metrics: dict[str, Any] = {key: getattr(epoch, key) for key in EPOCH_METRICS}
     return {**metrics, "epoch": epoch.epoch, "epochs": epochs}
+
+
+def versions() -> dict[str, str]:
+    """What decides the last bits, besides the specs."""
+    try:
+        own = version("nncli")
+    except PackageNotFoundError:  # a checkout that is not installed
+        own = "unknown"
+    return {"nncli": own, **arithmetic()}

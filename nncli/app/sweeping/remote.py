@@ -1,0 +1,208 @@
+"""A trial on a worker of a cluster: what is sent there, and what comes back.
+
+A worker that sees the sweep's own folder trains there, as a process on this machine does. Another
+trains in a folder of its own, whose files come back with the outcome; where there is a store, its
+state is kept there meanwhile.
+"""
+
+import os
+import pickle
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Lock
+from time import monotonic
+from typing import Any, NamedTuple
+
+from nncli.app.sweeping.trial import Outcome, Task, run_trial, versions
+from nncli.core.files import reason, write_whole
+from nncli.nn.parallel.blas import set_blas_threads
+from nncli.spec import Spec
+from nncli.training.run_files import CHECKPOINT
+
+KEPT_EVERY = 5.0  # seconds between two copies of a state in a store
+
+Files = dict[str, bytes]  # of a run folder, by their paths in it
+
+
+class Mark(NamedTuple):
+    """A file in the sweep's folder, by which a worker knows whether it sees that."""
+
+    path: Path
+    content: str
+
+    def is_seen(self) -> bool:
+        try:
+            return self.path.read_text() == self.content
+        except OSError:
+            return False
+
+
+class Errand(NamedTuple):
+    """A trial for a worker.
+
+    Attributes:
+        task: without its spec, which is `spec`, pickled once for all.
+        sweep: the name by which the trials of a sweep are told to stop.
+        version: of nncli, where the sweep is.
+        store: where states are kept; None: nowhere.
+        files: the run to go on with; empty where there is none.
+    """
+
+    task: Task
+    spec: bytes
+    sweep: str
+    version: str
+    mark: Mark
+    store: str | None
+    files: Files
+
+
+class Return(NamedTuple):
+    """What came of an errand: `files` are those of the run, where it was not trained in place."""
+
+    outcome: Outcome
+    files: Files
+
+
+class About(NamedTuple):
+    """What a worker says of itself: `missing` are files of the spec that it does not see."""
+
+    versions: dict[str, str]
+    sees_folder: bool
+    missing: tuple[str, ...]
+
+
+def about(mark: Mark, paths: list[str]) -> About:
+    missing = tuple(path for path in paths if not os.path.exists(path))
+    return About(versions(), mark.is_seen(), missing)
+
+
+# One trial at a time in a process: they would share its memory of data, and its BLAS.
+_ONE = Lock()
+_STOPPED: set[str] = set()
+
+
+def stop_sweep(sweep: str) -> None:
+    """Has the trials of a sweep save their states, and begin no more."""
+    _STOPPED.add(sweep)
+
+
+@lru_cache(maxsize=4)
+def _spec(pickled: bytes) -> Spec:
+    spec: Spec = pickle.loads(pickled)
+    return spec
+
+
+def run_errand(errand: Errand) -> Return:
+    """Trains a trial on this worker."""
+    id, own = errand.task.id, versions()["nncli"]
+    if own != errand.version:
+        text = f"{_here()} has nncli {own}, and the sweep is one of nncli {errand.version}"
+        return Return(Outcome(id, "failed", None, text, "error"), {})
+    with _ONE:
+        set_blas_threads(1)  # as in processes of our own: the last bits depend on it
+        if errand.sweep in _STOPPED:
+            return Return(Outcome(id, "waiting"), {})
+        task = errand.task._replace(spec=_spec(errand.spec))
+        if errand.mark.is_seen():
+            return Return(_placed(run_trial(task, lambda: errand.sweep in _STOPPED)), {})
+        with TemporaryDirectory(prefix="nncli-") as folder:
+            return _elsewhere(errand, task._replace(folder=Path(folder, id)))
+
+
+def _elsewhere(errand: Errand, task: Task) -> Return:
+    store = None if errand.store is None else Store(errand.store, task.id)
+    try:
+        kept = {} if store is None else store.read()
+        write_files(task.folder, kept or errand.files)
+        outcome = run_trial(task, _stopping(errand.sweep, store, task.folder))
+        if store is not None:
+            store.write(task.folder)
+    except OSError as error:
+        text = f"its run cannot be kept: {reason(error)}"
+        outcome = Outcome(task.id, "failed", None, text, "run")
+    return Return(_placed(outcome), dict(read_files(task.folder)))
+
+
+def _stopping(sweep: str, store: "Store | None", folder: Path) -> Callable[[], bool]:
+    kept = monotonic()
+
+    def stopping() -> bool:
+        nonlocal kept
+        if store is not None and monotonic() - kept > KEPT_EVERY:
+            store.write(folder)
+            kept = monotonic()
+        return sweep in _STOPPED
+
+    return stopping
+
+
+def _placed(outcome: Outcome) -> Outcome:
+    """The outcome; its error says where it happened."""
+    if outcome.error is None or outcome.cause in ("diverged", "halted"):
+        return outcome
+    return outcome._replace(error=f"{outcome.error} (on {_here()})")
+
+
+def _here() -> str:
+    try:
+        from distributed import get_worker
+
+        return f"worker {get_worker().address}"
+    except (ImportError, ValueError):  # it is none of Dask's
+        return "this worker"
+
+
+def read_files(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """The files of a run folder, its checkpoint first: whatever else it has may be newer."""
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    for path in sorted(paths, key=lambda path: path.name != CHECKPOINT):
+        yield path.relative_to(folder).as_posix(), path.read_bytes()
+
+
+def write_files(folder: Path, files: Files) -> None:
+    """Writes a run folder; its checkpoint last, by which the others are known to be whole."""
+    for name in sorted(files, key=lambda name: name == CHECKPOINT):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, files[name], durable=False)
+
+
+class Store:
+    """The run of a trial in a folder that fsspec knows: a path, or s3://bucket/sweeps."""
+
+    def __init__(self, url: str, id: str) -> None:
+        self._system, root = file_system(url)
+        self._folder = f"{root.rstrip('/')}/{id}"
+
+    def read(self) -> Files:
+        """The files of the run; none where there is none."""
+        if not self._system.exists(self._folder):
+            return {}
+        found: dict[str, Any] = {
+            name.removeprefix(self._folder).lstrip("/"): self._system.cat_file(name)
+            for name in self._system.find(self._folder)
+        }
+        return found
+
+    def write(self, folder: Path) -> None:
+        """Keeps what is in a folder."""
+        for name, content in read_files(folder):
+            if not Path(name).name.startswith("."):  # is being written
+                path = f"{self._folder}/{name}"
+                self._system.makedirs(path.rpartition("/")[0], exist_ok=True)
+                self._system.pipe_file(path, content)
+
+
+def file_system(url: str) -> tuple[Any, str]:
+    """The file system of a URL, and the folder in it.
+
+    Raises:
+        ValueError, ImportError: fsspec does not know it, or needs a package for it.
+    """
+    from fsspec.core import url_to_fs
+
+    system, root = url_to_fs(url)
+    return system, root

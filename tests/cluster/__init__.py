@@ -1,0 +1,1 @@
+"""What needs a cluster: `make cluster` runs it in an environment of its own."""
