@@ -36,6 +36,9 @@ ARROWS = {  # room: what it may import besides the standard library
         *{
             "numpy",
             "optuna",
+            "dask_jobqueue",
+            "distributed",
+            "fsspec",
             "nncli.core",
             "nncli.app",
             "nncli.spec",
