@@ -6,5 +6,5 @@ sweep knows of where its trials run: it takes tasks, and tells their outcomes. `
 `remote` says, on one of the `places`. `journal` keeps what became of each.
 `nncli.app.sweep` puts them together. Start reading at `trial`.
 
-It may import core, spec, data, training and the rest of app.
+It may import core, spec, data, nn, training and the rest of app.
 """

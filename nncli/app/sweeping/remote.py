@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 from nncli.app.sweeping.trial import Outcome, Task, run_trial, versions
 from nncli.core.files import reason, write_whole
-from nncli.nn.parallel.blas import set_blas_threads
 from nncli.spec import Spec
 from nncli.training.run_files import CHECKPOINT
 
@@ -102,7 +101,6 @@ def run_errand(errand: Errand) -> Return:
         text = f"{_here()} has nncli {own}, and the sweep is one of nncli {errand.version}"
         return Return(Outcome(id, "failed", None, text, "error"), {})
     with _ONE:
-        set_blas_threads(1)  # as in processes of our own: the last bits depend on it
         if errand.sweep in _STOPPED:
             return Return(Outcome(id, "waiting"), {})
         task = errand.task._replace(spec=_spec(errand.spec))
@@ -157,7 +155,7 @@ def _here() -> str:
 
 def read_files(folder: Path) -> Iterator[tuple[str, bytes]]:
     """The files of a run folder, its checkpoint first: whatever else it has may be newer."""
-    paths = [path for path in folder.rglob("*") if path.is_file()]
+    paths = [path for path in folder.rglob("*") if os.path.isfile(path)]
     for path in sorted(paths, key=lambda path: path.name != CHECKPOINT):
         yield path.relative_to(folder).as_posix(), path.read_bytes()
 
