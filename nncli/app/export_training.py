@@ -38,7 +38,8 @@ def recipe_of(prepared: Prepared, trained: Trained, folder: Path) -> tuple[Recip
         folder: in which the script will be.
 
     Raises:
-        NncliError: η follows from what epochs come to.
+        NncliError: η follows from what epochs come to, classes have weights, or two of them have
+            one output.
     """
     spec, plan, data = prepared.spec, prepared.plan, prepared.data
     if plan.depends_on_epochs:
@@ -46,6 +47,16 @@ def recipe_of(prepared: Prepared, trained: Trained, folder: Path) -> tuple[Recip
             ("train", "schedule"),
             "η follows from what epochs come to, which the script does not look at; "
             "give it another schedule",
+        )
+    if data.preprocessing.class_weights is not None:
+        raise spec.error_at(
+            ("data", "class_weights"), "the script has a cost without weights; leave them out"
+        )
+    if data.classes is not None and data.outputs == 1:
+        raise spec.error_at(
+            ("network", len(spec.network) - 1, "units"),
+            "the script has an output for each class, this network one for two; units: 2 would do, "
+            "or export without --train",
         )
     exact = prepare(spec.model_copy(update={"dtype": "float64"}))
     reading = _own_reading(exact, trained, folder)

@@ -108,6 +108,18 @@ def test_pages_of_two_classes(nncli: Run, folder: Path) -> None:
     assert "CLASSES" in (folder / "net.py").read_text()
 
 
+def test_a_script_that_trains_is_refused(nncli: Run, folder: Path) -> None:
+    """It would take its targets for indices of outputs, and has no weights of classes."""
+    train = ("--to", "pytorch", "--train", "-o", "net.py")
+    done = nncli("export", "bought", *train)
+    assert done.status == 2
+    assert "the script has an output for each class, this network one for two" in done.err
+    nncli("train", "onehot.yaml", "--set", "data.class_weights=balanced", "--out", "weighted")
+    done = nncli("export", "weighted", *train)
+    assert done.status == 2
+    assert "the script has a cost without weights" in done.err
+
+
 def test_one_hot_columns_are_classes(nncli: Run, folder: Path) -> None:
     made = evaluated(nncli, "onehot", "--data", "onehot.csv", "--weights", "last")
     taken = outputs_of(folder / "onehot").argmax(axis=1)
