@@ -289,6 +289,33 @@ def test_halving_trains_on_what_ranks_first_by_then(tmp_path: Path) -> None:
     assert results(report_sweep(tmp_path / "s").record) == results(record)
 
 
+def test_who_dies_in_a_round_of_halving_changes_the_next_ones_for_that_sweep_alone(
+    tmp_path: Path,
+) -> None:
+    class Deadly(Here):
+        deaths = 0
+
+        def submit(self, function: Callable[..., Any], /, *args: Any, **more: Any) -> "Future[Any]":
+            if args[0].values[0].value != 1 or self.deaths == 2:
+                return super().submit(function, *args, **more)
+            self.deaths += 1
+            future: Future[Any] = Future()
+            future.set_exception(RuntimeError("the worker died"))
+            return future
+
+    def halved(name: str, executor: Executor) -> SweepRecord:
+        more: dict[str, Any] = {"vary": {"train.eta": [3, 1, 0.1]}, "halving": 3}
+        return api.sweep(XOR, ["train.epochs=30"], out=tmp_path / name, executor=executor, **more)
+
+    alone = halved("alone", Here())
+    assert present(alone.best).set == {"train.eta": 1}
+    first = halved("s", Deadly())
+    assert present(first.best).set != {"train.eta": 1}
+    assert [cause.error for cause in first.causes] == ["RuntimeError: the worker died"]
+    assert results(halved("s", Here())) == results(alone)
+    assert results(report_sweep(tmp_path / "s").record) == results(alone)
+
+
 def test_a_sampler_proposes_the_same_whatever_was_interrupted(tmp_path: Path) -> None:
     pytest.importorskip("optuna")
     vary = {"train.eta": {"log_uniform": [0.01, 10]}, "network[0].units": [2, 3]}
