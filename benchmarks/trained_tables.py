@@ -255,7 +255,8 @@ def compared(table: Shipped, file: Path, seeds: int, folder: Path, again: bool) 
         theirs.append(kept(place / "sklearn.json", lambda: by_sklearn(table, seed, place)))  # noqa: B023
 
     def middle(runs: list[Scores], key: str) -> float:
-        return float(median(each[key] for each in runs if key in each))
+        known = [each[key] for each in runs if key in each]
+        return float(median(known)) if known else 0.0
 
     ours, network, linear = middle(own, "score"), middle(theirs, "score"), middle(theirs, "linear")
     wanted = table.target if table.target is not None else -1
@@ -263,7 +264,7 @@ def compared(table: Shipped, file: Path, seeds: int, folder: Path, again: bool) 
         "is_classes": table.is_classes,
         "rows": theirs[0]["rows"],
         "inputs": theirs[0]["inputs"],
-        "nncli": ours,
+        "nncli": ours if np.isfinite(ours) else None,  # None: most runs ended with an error
         "mlp": network,
         "linear": linear,
         "seconds": middle(own, "init_seconds") + middle(own, "train_seconds"),
@@ -280,7 +281,8 @@ def line(name: str, found: dict[str, Any]) -> str:
     marks = "" if found["as_good"] else "  below the network"
     marks += "" if found["as_good_as_linear"] else "  below the linear model"
     marks += "" if found["is_target"] else f"  init took {found['target']}"
-    scores = "".join(f"{found[side]:8.3f}" for side in ("nncli", "mlp", "linear"))
+    sides = (found["nncli"], found["mlp"], found["linear"])
+    scores = "".join(f"{'refused':>8}" if score is None else f"{score:8.3f}" for score in sides)
     shape = f"{found['rows']:>7,} x {found['inputs']:<4}"
     layers = "-".join(map(str, found["units"] or ()))
     return f"{name:18}{shape}{scores}{found['seconds']:8.1f} s  {layers:12}{marks}"
