@@ -115,5 +115,6 @@ def test_it_compiles(tmp_path: Path, name: str, format: str) -> None:
 
 
 def has_beamer() -> bool:
-    found = subprocess.run(["kpsewhich", "beamer.cls"], capture_output=True, check=False)
+    needed = ["beamer.cls", "pgfmath.sty"]  # packages may bring the first without the second
+    found = subprocess.run(["kpsewhich", *needed], capture_output=True, check=False)
     return found.returncode == 0
