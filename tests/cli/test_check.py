@@ -40,7 +40,7 @@ def test_a_step_by_hand_with_a_mistake(nncli: Run) -> None:
         "dW1     dense1.weight_gradient     from dense1.delta  4 decimals",
         "δ of dense1 is the first that is wrong; everything after it follows from it.",
         "At delta1[0, 1] yours is 0.0414, right is 0.0099542547.",
-        "Right: δ = (W δ_next) ⊙ σ′(z)",
+        "Right: δ = (δ_next W_nextᵀ) ⊙ σ′(z)",
     ):
         assert line in done.out
     assert done.err.startswith("nncli: dense1.delta is the first that is wrong")

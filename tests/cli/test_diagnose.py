@@ -1,12 +1,15 @@
 """nncli diagnose: what it prints, and its exit status."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nncli.inspection.diagnosis.record import Course
+from nncli.render.pages.diagnosis import cost_words
 from tests.commands import Outcome
 
 Run = Callable[..., Outcome]
@@ -129,3 +132,17 @@ def test_what_has_learnt_little_is_not_called_healthy(nncli: Run, tmp_path: Path
     quick = nncli("diagnose", "runs/one", "--quick", folder=tmp_path)
     assert "healthy" not in quick.out
     assert "η too small" in nncli("diagnose", path, folder=tmp_path).out
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        (1.114, "That is close to ln(3) = 1.099, what equal outputs cost."),
+        (math.log(3), "That is ln(3) = 1.099, what equal outputs cost."),
+        (0.9, "to 0.9000 in the last."),
+    ],
+)
+def test_a_cost_is_called_equal_only_where_its_digits_are(last: float, said: str) -> None:
+    (words,) = cost_words(Course((1.3, last), (), None, None), math.log(3))
+    assert said in str(words)
+    assert ("ln(3)" in str(words)) == ("ln(3)" in said)

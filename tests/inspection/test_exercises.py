@@ -11,6 +11,7 @@ from nncli.inspection.exercises.draws import POINTS
 from nncli.inspection.exercises.kinds import KINDS, LEVELS, TOPICS, Kind, kind_of
 from nncli.inspection.exercises.sheet import Sheet
 from nncli.inspection.exercises.working import Working
+from nncli.render.pages.exercise import line_of
 from tests.conftest import mostly_slow
 
 FUNCTIONS: dict[str, Callable[[list[float]], float]] = {
@@ -102,3 +103,21 @@ def test_a_tolerance_covers_rounding_on_the_way_and_no_more() -> None:
             by_hand = round(value_of(Working(terms, working.function, divisor)), 4)
             assert abs(by_hand - blank.value) <= blank.tolerance
             assert blank.tolerance < 0.01
+
+
+def lines_of(topic: str, level: int) -> dict[str, str]:
+    sheet = exercise(topic, level, 0)
+    return {asked.name: line_of(sheet, asked) for asked in sheet.asked}
+
+
+def test_a_line_of_one_sample_a_batch_and_a_filter() -> None:
+    one, batch, conv = lines_of("dense", 3), lines_of("kronecker", 5), lines_of("conv", 3)
+    assert one["dense1.bias_gradient"] == "∂C/∂b = δ"
+    assert batch["dense1.bias_gradient"] == "∂C/∂b = δ, mean over the samples"
+    assert conv["conv1.bias_gradient"] == "∂C/∂b = Σ δ"
+    assert one["dense2.downstream"] == "∂C/∂input = δ Wᵀ, which is the ∂C/∂a of dense1"
+    assert conv["dense1.downstream"] == "∂C/∂input = δ Wᵀ, which is the ∂C/∂a of conv1"
+
+
+def test_the_first_layer_has_none_below() -> None:
+    assert lines_of("conv", 5)["conv1.downstream"] == "∂C/∂input = Σ δ ⊙ filter"

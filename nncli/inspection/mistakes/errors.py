@@ -335,7 +335,7 @@ ERRORS = (
     Mistake(
         "missing_sigma_prime_hidden",
         "σ′(z) is left out of δ of a hidden layer.",
-        "δ = (W δ_next) ⊙ σ′(z)",
+        "δ = (δ_next W_nextᵀ) ⊙ σ′(z)",
         "the line that makes δ of the hidden layers",
         _missing_in_hidden,
     ),
@@ -356,7 +356,7 @@ ERRORS = (
     Mistake(
         "updated_weights",
         "The error went back through weights that were updated already.",
-        "δ = (W δ_next) ⊙ σ′(z) with W as it was on the way forward",
+        "δ = (δ_next W_nextᵀ) ⊙ σ′(z) with W_next as it was on the way forward",
         "the order: all δ first, then the updates",
         _updated_weights,
     ),

@@ -121,7 +121,7 @@ def _result_blocks(diagnosis: Diagnosis) -> Page:
         Grid((what, "trained on", "held back"), tuple(rows)),
     ]
     if base is not None:
-        page += _cost_words(base, b.chance_cost)
+        page += cost_words(base, b.chance_cost)
     return page
 
 
@@ -131,14 +131,17 @@ def _measure(result: Result | None, is_classes: bool) -> str:
     return number(result.accuracy if is_classes else result.mse)
 
 
-def _cost_words(base: Course, chance_cost: float | None) -> Page:
+def cost_words(base: Course, chance_cost: float | None) -> Page:
+    """What became of the cost, and whether it sits at what equal outputs cost."""
     if not base.costs:
         return []
     words = f"The cost went from {number(base.costs[0], 4)} in the first epoch to "
     words += f"{number(base.costs[-1], 4)} in the last."
     if chance_cost is not None and abs(base.costs[-1] / chance_cost - 1) < NEAR_CHANCE:
         classes = round(math.exp(chance_cost))
-        words += f" That is ln({classes}) = {number(chance_cost, 4)}, what equal outputs cost."
+        chance = number(chance_cost, 4)
+        near = "" if number(base.costs[-1], 4) == chance else "close to "
+        words += f" That is {near}ln({classes}) = {chance}, what equal outputs cost."
     return [Paragraph(words)]
 
 

@@ -12,7 +12,7 @@ from nncli.nn.arrays import Array
 from nncli.nn.layers import Conv
 from nncli.nn.links import Adam, Link, Momentum, WeightDecay
 from nncli.nn.symbols import symbol_of
-from nncli.nn.trace import Trace
+from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.document import Block, Document, Grid, Heading, Lines, Page, Paragraph, equations
 from nncli.render.pages.exercise_key import key_record, value_words, working_words
 from nncli.render.pages.explain.words import n
@@ -28,6 +28,10 @@ EXTENT = Extent(full=True, decimals=DECIMALS)
 PHASES = {"z": "forward", "a": "forward", "new": "the step", "update": "the step", "cost": "cost"}
 BACK = ("upstream", "sigma_prime", "delta", "downstream", "gradient")
 PARAMETERS = {"weight": "W", "bias": "b"}
+ROUNDING = (  # what `Judge.tolerance` allows
+    "Carry on with rounded or with unrounded numbers, as you like: off by half a unit of the "
+    f"{DECIMALS}th decimal, or by as much as rounding on the way explains, is right."
+)
 ACTIVATION_LINES = {  # what a reader may have to be told of them
     "relu": "a = relu(z) = max(z, 0)",
     "softmax": "a = softmax(z): e^z of the unit, over the sum of all e^z",
@@ -100,17 +104,24 @@ def _head(sheet: Sheet, *, solved: bool = False) -> Iterator[Block]:
         count = sum(tensor.checked for tensor in checked.tensors)
         yield Paragraph(
             f"The solution, with the products behind every number. All {count} entries of its "
-            f"gradients agree with {checked.method} derivatives, which use no backpropagation.",
+            f"gradients agree with {checked.method} derivatives, which use no backpropagation: "
+            "∂C/∂w is the imaginary part of C(w + ih), divided by a tiny h.",
             note=True,
         )
+        yield Paragraph(ROUNDING, note=True)
     else:
         yield Paragraph("Name: ................................")
         yield Paragraph(
             f"Fill in blanks 1 to {len(sheet.blanks)}, each rounded to {DECIMALS} decimals; whole "
-            "and other short numbers as they are. Indices count from 0: row i of W belongs to "
-            f"input i, column j to unit j; the a that comes to {sheet.trace.layers[0].name} is x.",
+            f"and other short numbers as they are. {ROUNDING}",
             note=True,
         )
+    yield Paragraph(
+        "Indices count from 0: row i of W belongs to input i, column j to unit j. Where z or ∂C/∂W "
+        "is made of a, a is what comes into the layer, the a of the layer before (x for "
+        f"{sheet.trace.layers[0].name}); everywhere else it is what comes out of it.",
+        note=True,
+    )
 
 
 def _given(sheet: Sheet) -> Iterator[Block]:
@@ -234,12 +245,21 @@ def line_of(sheet: Sheet, asked: Asked) -> str:
                 line = ACTIVATION_LINES.get(str(layer.activation), line)
             if quantity == "delta" and layer is trace.layers[-1] and layer.activation == "identity":
                 line = "δ = ∂C/∂a = a − y, since σ′ = 1"
+            if quantity == "downstream":
+                line += _where_it_arrives(trace, layer)
             if quantity.endswith("gradient") and len(trace.inputs) > 1:
-                line = f"{line.replace('Σ δ', 'δ')}, mean over the samples"
+                line = f"{line}, mean over the samples"
             return line
     layer = next(layer for layer in trace.layers if layer.name == asked.layer)
     assert quantity == "sigma_prime"
     return SLOPE_LINES[str(layer.activation)]
+
+
+def _where_it_arrives(trace: Trace, layer: LayerTrace) -> str:
+    """Which ∂C/∂a the ∂C/∂input of a layer is."""
+    k = [other.name for other in trace.layers].index(layer.name)
+    below = [other for other in trace.layers[:k] if other.type != "flatten"]
+    return f", which is the ∂C/∂a of {below[-1].name}" if below else ""
 
 
 def _optimizer_line(trace: Trace, part: str) -> str:

@@ -15,6 +15,7 @@ from nncli.render.pages.kinds.weighted import (
     bias_gradients,
     bias_rows,
     delta_row,
+    mean_of,
     mean_over,
     summed,
 )
@@ -178,9 +179,8 @@ class DensePage(WeightedPage):
         n = len(layer.input)
         inputs, outputs = shape(layer.placed.input_shape), shape(layer.placed.output_shape)
         yield delta_row(outputs, fused=fused)
-        over = f", mean of {n}" if n > 1 else ""
         outer = "outer (Kronecker) product"
-        sizes = f"{inputs}×1 · 1×{outputs}{over}"
+        sizes = f"{inputs}×1 · 1×{outputs}{mean_of(n)}"
         yield Row("∂C/∂W = a ⊗ δ", outer, sizes, "weight_gradient")
         yield from bias_rows(layer, outputs)
         sizes = f"{n}×{outputs} · {outputs}×{inputs}"

@@ -128,6 +128,11 @@ def mean_over(n: int) -> str:
     return f"1/{n} Σ over the samples of " if n > 1 else ""
 
 
+def mean_of(n: int) -> str:
+    """What follows the shapes of a product whose mean over samples is taken."""
+    return f", mean of {n}" if n > 1 else ""
+
+
 def delta_row(outputs: str, *, fused: bool) -> Row:
     if fused:
         return Row("δ = a − y", "none: σ′ has cancelled", outputs, "delta")
@@ -149,7 +154,12 @@ def activation_row(layer: LayerTrace, outputs: str) -> Row:
 
 def bias_rows(layer: LayerTrace, units: str) -> Iterator[Row]:
     if layer.bias is not None:
-        yield Row("∂C/∂b = Σ δ", "none: a sum", units, "bias_gradient")
+        n = len(layer.upstream)
+        if layer.upstream.ndim > 2:  # a filter's bias is in the z of every place
+            product, over = "none: a sum", "Σ δ"
+        else:
+            product, over = ("none: a mean" if n > 1 else "none: δ itself"), "δ"
+        yield Row(f"∂C/∂b = {over}", product, f"{units}{mean_of(n)}", "bias_gradient")
 
 
 def hadamard_table(trace: Trace, layer: LayerTrace, extent: Extent) -> Grid:
