@@ -64,6 +64,10 @@ def test_no_two_quantities_share_a_key() -> None:
 
 DRAWN = {"▀"}  # pictures are drawn otherwise without colour
 OF_LATEX = {"★"}  # it may stand in a spec, no page writes it
+READ = {  # of what is read; none of them is written
+    "data/readers/separators.py": {"\xa0", "\u202f", "’"},
+    "inspection/exercises/marking.py": {"≈"},
+}
 
 
 def written(file: Path) -> set[str]:
@@ -93,7 +97,8 @@ WRITERS = [
 
 @pytest.mark.parametrize("module", WRITERS, ids=str)
 def test_every_letter_that_is_written_can_be_spelled_out(module: Path) -> None:
-    assert written(ROOM / module) - ASCII.keys() - DRAWN - OF_LATEX == set()
+    read = READ.get(module.as_posix(), set())
+    assert written(ROOM / module) - ASCII.keys() - DRAWN - OF_LATEX - read == set()
 
 
 def test_spellings_are_ascii_and_none_stands_for_two_symbols() -> None:

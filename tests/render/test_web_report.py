@@ -164,9 +164,9 @@ def test_outputs_that_are_numbers(folder: Path) -> None:
     evaluated = nncli.evaluate(folder / "plane")
     reader = Reader(write("html", evaluation_document(evaluated)).decode())
     fit = present(evaluated.assessment.fit)
-    rows = reader.table("output", "MSE", "RMSE", "R²")
-    assert [[float(row[1]), float(row[3])] for row in rows] == [
-        [mse, r2] for mse, r2 in zip(fit.mse, fit.r2, strict=True)
+    rows = reader.table("output", "MSE", "RMSE", "MAE", "R²")
+    assert [[float(row[k]) for k in (1, 3, 4)] for row in rows] == [
+        [*row] for row in zip(fit.mse, fit.mae, fit.r2, strict=True)
     ]
     worst = reader.table("sample", "row of the file", "output", "y", "a", "C", "x0", "x1")
     assert [float(row[5]) for row in worst] == [sample.cost for sample in evaluated.worst]

@@ -30,6 +30,7 @@ from nncli.nn.layers import (
     Dense,
     Dropout,
     Flatten,
+    GlobalAvgPool,
     Layer,
     MaxPool,
     WeightedStep,
@@ -91,7 +92,8 @@ def random_layers(rng: np.random.Generator) -> tuple[tuple[Layer, ...], tuple[in
                     "dropout": Dropout(rate=0.4),
                 }[str(kind)]
             )
-        layers += [Flatten()] * bool(rng.random() < 0.3)
+        ending = rng.random()
+        layers += [Flatten()] if ending < 0.3 else [GlobalAvgPool()] if ending > 0.85 else []
     for _ in range(rng.integers(0, 5 if len(shape) == 1 else 3)):
         units = int(rng.integers(1, 8))
         layers.append(Dense(units=units, activation=activation(), bias=bool(rng.random() < 0.9)))
