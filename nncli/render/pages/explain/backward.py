@@ -148,8 +148,8 @@ def _fused(lesson: Sigma) -> Page:
         *note(cut_words(units, "unit", LARGEST, lesson.shape)),
         Paragraph(
             f"But look what meets here: ∂C/∂a_j = {w}(a_j − y_j)/(a_j(1 − a_j)), and σ′(z_j) = "
-            f"a_j(1 − a_j). The same factor stands below the line and above it, and δ = {left} is "
-            "left: the ⊙ is there, and its factor has cancelled."
+            "a_j(1 − a_j). The same factor stands in the denominator and in the numerator, and "
+            f"δ = {left} is left: the ⊙ is there, and its factor has cancelled."
         ),
         aligned((f"δ_{j}", f"{' = '.join(written)} = {n(lesson.delta[j])}")),
         Paragraph(
@@ -187,8 +187,8 @@ def softmax_jacobian(lesson: SoftmaxJacobian) -> Page:
     cut = cut_words(units, "class", LARGEST)
     return [
         Paragraph(
-            "a_k = e^z_k / Σ_l e^z_l: every z is below the line, so every output answers to every "
-            f"z, not to its own alone. The Jacobian {whole}, ∂a_k/∂z_j, k down and j across:"
+            "a_k = e^z_k / Σ_l e^z_l: every z is in the denominator, so every output answers to "
+            f"every z, not to its own alone. The Jacobian {whole}, ∂a_k/∂z_j, k down and j across:"
         ),
         matrices("", row("a", some(lesson.a, units)), width=76),
         matrices("", table("∂a/∂z", part), width=76),
@@ -242,7 +242,9 @@ def softmax_error(lesson: SoftmaxError) -> Page:
             ),
             ("", "−y_j + a_j Σ_k y_k over all k = a_j − y_j, for the y add up to 1"),
         ),
-        Paragraph(f"Each a_k below a line meets one above it, and all that is left is {left}:"),
+        Paragraph(
+            f"Each a_k in a denominator meets one in a numerator, and all that is left is {left}:"
+        ),
         *differences,
         Paragraph(
             f"⊙ with the diagonal alone would make δ_{k} = {n(lesson.diagonal[k])} of it instead "
