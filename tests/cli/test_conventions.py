@@ -137,3 +137,17 @@ def test_what_does_not_fit(nncli: Run, arguments: tuple[str, ...], message: str,
     err = " ".join(done.err.replace("│", " ").split())
     assert message in err
     assert more in err
+
+
+def test_the_factor_of_a_cost_without_its_half_is_named(page: Any) -> None:
+    """What the sentence says of the errors holds for the numbers."""
+    text = " ".join(page(TWO, "--convention", "cs231n").split())
+    assert "Error signals and gradients have the factor 2, too" in text
+    assert "Apart from the factor 2 all numbers are those of nncli's record" in text
+    ours = json.loads(page(TWO, "--format", "json"))["layers"]
+    theirs = equations_of(page(TWO, "--convention", "cs231n", "--section", "backward"))
+    (delta,) = [
+        e[-1].values for e in theirs if e[-1].symbol == "dz2" and e[-1].values.shape == (1, 2)
+    ]
+    assert delta == pytest.approx(2 * np.array(ours[1]["delta"]), abs=1e-6)
+    assert "the factor 2" not in page(TWO, "--convention", "torch")

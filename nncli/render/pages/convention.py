@@ -69,7 +69,10 @@ def _loss_words(made: WrittenStep) -> str:
     before, after = (number(factor * c, 10) for c in (trace.cost_before, trace.cost_after))
     words = f"The cost is {before} before the step and {after} after it"
     if factor != 1:
-        words += f", {factor} times nncli's C; half of η takes the same step"
+        words += (
+            f", {factor} times nncli's C. Error signals and gradients have the factor {factor}, "
+            "too; half of η takes the same step"
+        )
     if made.convention is CONVENTIONS["torch"]:
         calls = "; ".join(line.removeprefix("return ") for line in trace.cost.pytorch)
         words += f". It is {calls}"
@@ -86,13 +89,18 @@ def _loss_words(made: WrittenStep) -> str:
 
 def exact_words(made: WrittenStep) -> str:
     """Whether what is shown is the record to the last digit."""
+    which = (
+        "All numbers"
+        if made.cost_factor == 1
+        else f"Apart from the factor {made.cost_factor} all numbers"
+    )
     if made.off == 0:
-        return "All numbers are those of nncli's record: 0 units in the last place off it."
+        return f"{which} are those of nncli's record: 0 units in the last place off it."
     scaled = "gradients" if made.convention.gradient_is_sum else "error signals"
     factor = "times" if made.convention.gradient_is_sum else "divided by"
     n = len(made.trace.samples)
     return (
-        f"All numbers are those of nncli's record, but for {scaled}, which are {factor} {n}, "
+        f"{which} are those of nncli's record, but for {scaled}, which are {factor} {n}, "
         f"rounded once: taken back they are off by at most {made.off:g} unit in the last place."
     )
 
