@@ -36,7 +36,7 @@ def table(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-@pytest.mark.parametrize("given", ["pair", "npz"])
+@pytest.mark.parametrize("given", mostly_slow(["pair", "npz"], 2))
 @pytest.mark.parametrize(
     "labels",
     [np.array([2**53, 2**53 + 1]), np.array([2**64 - 1, 2**64 - 2], np.uint64)],
@@ -120,7 +120,7 @@ def test_what_it_writes_for_mnist_trains_well(nncli: Run, tmp_path: Path) -> Non
     assert history[-1].accuracy >= 0.9
 
 
-@pytest.mark.parametrize("seed", range(1, 4))
+@pytest.mark.parametrize("seed", mostly_slow(range(1, 4), 3))
 @pytest.mark.parametrize(("name", "least"), [("xor", 1.0), ("iris", 0.9), ("digits", 0.95)])
 def test_it_trains_well_from_other_seeds(
     tmp_path: Path, name: str, least: float, seed: int

@@ -24,6 +24,7 @@ from nncli.nn.layers import (
     Workspace,
 )
 from nncli.nn.trace import Start, record_trace
+from tests.conftest import mostly_slow
 from tests.nn.cases import LAYER_CASES, Case, Setting, build_case, settle
 
 from .test_check import DTYPES, assert_passes, failed
@@ -122,7 +123,7 @@ def after_backward_input(patch: pytest.MonkeyPatch, wrong: Any) -> None:
 
 
 @DTYPES
-@pytest.mark.parametrize("case", LAYER_CASES[BatchNorm], ids=str)
+@pytest.mark.parametrize("case", mostly_slow(LAYER_CASES[BatchNorm], 2), ids=str)
 def test_a_right_batchnorm_passes(case: Any, dtype: Any) -> None:
     assert_passes(trace_of(case, dtype))
     if dtype == np.float64:

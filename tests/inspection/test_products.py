@@ -7,6 +7,7 @@ import pytest
 
 from nncli.core.errors import NncliError
 from nncli.inspection.views import cell_products, conv_of, tap_products
+from tests.conftest import mostly_slow
 from tests.nn.cases import LENET, Case, conv_cases
 from tests.reference.backprop import seen_by
 
@@ -34,7 +35,7 @@ def test_tap_products_sum_to_the_gradient(case: Case) -> None:
             assert total == pytest.approx(n * layer.weight_gradient[tap], rel=0, abs=1e-13 * scale)
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", mostly_slow(CASES, 3), ids=str)
 def test_cell_products_sum_to_what_flows_down(case: Case) -> None:
     for layer in convs(case):
         conv, n = conv_of(layer), len(layer.input)
