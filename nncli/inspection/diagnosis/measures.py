@@ -1,5 +1,7 @@
 """The numbers of a diagnosis: of the samples, of a step, of outputs."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from nncli.inspection.diagnosis.record import DataFacts, LayerState, Outlier, Result
@@ -9,19 +11,23 @@ from nncli.nn.layers import LayerStep
 from nncli.nn.step import Step
 from nncli.nn.trace import norm
 
+BLOCK = 2**17  # numbers that are converted at a time
 FAR = 1e6  # times the largest of all others: no scaling makes sense of such a number
 
 
 def data_facts(inputs: Array, targets: Array, *, classes: bool) -> DataFacts:
     """inputs: samples x anything, targets: samples x outputs; both as the network takes them."""
-    x = inputs.reshape(len(inputs), -1).astype(np.float64)
+    x = inputs.reshape(len(inputs), -1)
     y = targets.astype(np.float64)
     outlier = _outlier(x, "input") or (None if classes else _outlier(y, "target"))
     with np.errstate(all="ignore"):
         varied = x.min(axis=0) < x.max(axis=0)
-        sizes = np.sqrt(np.square(x[:, varied]).mean(axis=0))
-        offsets = np.abs(x[:, varied].mean(axis=0)) / x[:, varied].std(axis=0)
-        rms = float(np.sqrt(np.square(x).mean()))
+        means = sum(block.sum(axis=0) for block in _blocks(x)) / len(x)
+        squares = sum(np.square(block).sum(axis=0) for block in _blocks(x)) / len(x)
+        spreads = sum(np.square(block - means).sum(axis=0) for block in _blocks(x)) / len(x)
+        sizes = np.sqrt(squares[varied])
+        offsets = np.abs(means[varied]) / np.sqrt(spreads[varied])
+        rms = float(np.sqrt(squares.mean()))
     shares = tuple((y.mean(axis=0)).tolist()) if classes else ()
     return DataFacts(
         samples=len(x),
@@ -37,9 +43,15 @@ def data_facts(inputs: Array, targets: Array, *, classes: bool) -> DataFacts:
     )
 
 
+def _blocks(x: Array) -> Iterator[Array]:
+    """Rows in float64, some at a time: all of a large table's would take twice its memory."""
+    rows = max(1, BLOCK // max(1, x.shape[1]))
+    return (x[start : start + rows].astype(np.float64) for start in range(0, len(x), rows))
+
+
 def _outlier(values: Array, quantity: str) -> Outlier | None:
     """The sample whose largest number is beyond those of all others."""
-    largest = np.abs(values).max(axis=1)
+    largest = np.maximum(values.max(axis=1), -values.min(axis=1)).astype(np.float64)
     sample = int(largest.argmax())
     others = float(np.delete(largest, sample).max(initial=0))
     value = values[sample, int(np.abs(values[sample]).argmax())]
