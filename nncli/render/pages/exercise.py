@@ -8,7 +8,6 @@ import numpy as np
 
 from nncli.inspection.exercises.draws import DECIMALS
 from nncli.inspection.exercises.sheet import Asked, Given, Sheet
-from nncli.nn.arrays import Array
 from nncli.nn.layers import Conv
 from nncli.nn.links import Adam, Link, Momentum, WeightDecay
 from nncli.nn.symbols import symbol_of
@@ -23,10 +22,11 @@ from nncli.render.web.exercise import Field, Part, exercise_page
 from nncli.render.web.page import WebPage
 
 DOTS = "........"  # to write on
+NAME = Paragraph("Name: ................................")
 WIDTH = 76  # characters of a line of working
 EXTENT = Extent(full=True, decimals=DECIMALS)
-PHASES = {"z": "forward", "a": "forward", "new": "the step", "update": "the step", "cost": "cost"}
-BACK = ("upstream", "sigma_prime", "delta", "downstream", "gradient")
+FORWARD = ("z", "a")
+BACK = ("upstream", "sigma_prime", "delta", "downstream", "weight_gradient", "bias_gradient")
 PARAMETERS = {"weight": "W", "bias": "b"}
 ROUNDING = (  # what `Judge.tolerance` allows
     "Carry on with rounded or with unrounded numbers, as you like: off by half a unit of the "
@@ -110,7 +110,7 @@ def _head(sheet: Sheet, *, solved: bool = False) -> Iterator[Block]:
         )
         yield Paragraph(ROUNDING, note=True)
     else:
-        yield Paragraph("Name: ................................")
+        yield NAME
         yield Paragraph(
             f"Fill in blanks 1 to {len(sheet.blanks)}, each rounded to {DECIMALS} decimals; whole "
             f"and other short numbers as they are. {ROUNDING}",
@@ -215,12 +215,10 @@ def _groups(sheet: Sheet) -> list[tuple[str, list[Asked]]]:
 def _title(sheet: Sheet, asked: Asked) -> str:
     if not asked.layer:
         return "The cost"
-    quantity = asked.quantity
-    if quantity in ("z", "a"):
+    if asked.quantity in FORWARD:
         part = "forward"
     else:
-        part = "back" if quantity in BACK or quantity.endswith("s_gradient") else "the step"
-        part = "back" if quantity in ("weight_gradient", "bias_gradient") else part
+        part = "back" if asked.quantity in BACK else "the step"
     return f"{asked.layer}, {part}"
 
 
@@ -302,8 +300,7 @@ def _axes(one: Asked | Given) -> Sequence[tuple[str, Sequence[int] | None]]:
 
 
 def _blank_grids(sheet: Sheet, asked: Asked) -> Iterator[Block]:
-    numbers = asked.first + np.arange(asked.array.size).reshape(asked.shown.shape)
-    for label, grid in grids(asked, numbers):
+    for label, grid in _grids(asked):
         if label:
             yield Paragraph(f"{label}:")
         name = _short_symbol(asked.name)
@@ -313,8 +310,9 @@ def _blank_grids(sheet: Sheet, asked: Asked) -> Iterator[Block]:
         yield Grid((name if grid[0][0] else "", *heads), rows, words=1)
 
 
-def grids(asked: Asked, numbers: Array) -> Iterator[tuple[str, list[tuple[str, list[int]]]]]:
-    """The numbers of blanks as tables: a label, and rows with what heads them."""
+def _grids(asked: Asked) -> Iterator[tuple[str, list[tuple[str, list[int]]]]]:
+    """The numbers of its blanks as tables: a label, and rows with what heads them."""
+    numbers = asked.first + np.arange(asked.array.size).reshape(asked.shown.shape)
     matrices = numbers.reshape(-1, *np.atleast_2d(numbers).shape[-2:])
     leading = list(np.ndindex(numbers.shape[:-2])) if numbers.ndim > 2 else [()]
     is_vector = numbers.ndim < 2
@@ -354,14 +352,13 @@ def web_page(sheet: Sheet) -> WebPage:
         parts.append(Part(Heading(title)))
         for asked in group:
             parts.append(Part(Paragraph(line_of(sheet, asked))))
-            numbers = asked.first + np.arange(asked.array.size).reshape(asked.shown.shape)
-            for label, rows in grids(asked, numbers):
+            for label, rows in _grids(asked):
                 fields = [
                     (head, [Field(k, sheet.blanks[k - 1].name) for k in row]) for head, row in rows
                 ]
                 caption = f"{_short_symbol(asked.name)}{f', {label}' if label else ''}"
                 parts.append(Part(None, caption, fields))
-    intro = [block for block in (*_head(sheet), *_given(sheet)) if "Name: ." not in str(block)]
+    intro = [block for block in (*_head(sheet), *_given(sheet)) if block is not NAME]
     return exercise_page(
         title_of(sheet),
         intro,
