@@ -192,6 +192,19 @@ def conv_of(layer: LayerTrace) -> Conv:
     return conv
 
 
+def window_under(layer: LayerTrace, sample: int, filter: int, place: tuple[int, int]) -> Array:
+    """The cells, channels x rows x columns, that a filter meets for one output; padding is in."""
+    conv = conv_of(layer)
+    seen = conv.channels_of(filter, layer.input.shape[1])
+    image = conv.padded(layer.input[sample : sample + 1])[0, seen]
+    rows, columns = (
+        [at * axis.stride + tap * axis.dilation for tap in range(axis.kernel)]
+        for at, axis in zip(place, conv.windows(layer.placed.input_shape), strict=True)
+    )
+    window: Array = image[:, rows][:, :, columns]
+    return window
+
+
 def tap_products(layer: LayerTrace, tap: tuple[int, int, int, int]) -> Iterator[TapProduct]:
     """For each sample, the products that sum to the gradient at a tap.
 

@@ -140,6 +140,16 @@ def test_patches_of_a_group_are_those_of_its_channels() -> None:
         assert np.array_equal(views.deltas(layer, group), delta)
 
 
+def test_the_window_under_a_filter_of_a_group_makes_its_z() -> None:
+    (case,) = (case for case in conv_cases() if case.name == "conv-groups-of_two")
+    layer: Any = trace_of(case).layers[1]
+    assert layer.placed.layer.groups > 1
+    for sample, k, row, column in np.ndindex(layer.z.shape):
+        window = views.window_under(layer, sample, k, (row, column))
+        z = (window * layer.weight[k]).sum() + layer.bias[k]
+        assert z == pytest.approx(layer.z[sample, k, row, column])
+
+
 def test_the_record_compares_every_view_of_every_layer_that_learns() -> None:
     trace = trace_of(LENET)
     found = {(a.view, a.layer) for a in inspect(trace, checked=False).agreements}

@@ -25,7 +25,7 @@ from nncli.inspection.derivation.lessons import (
     PoolForward,
     Question,
 )
-from nncli.inspection.views import conv_of
+from nncli.inspection.views import conv_of, window_under
 from nncli.nn.arrays import Array
 from nncli.nn.layers.pool import Pool
 from nncli.nn.trace import LayerTrace
@@ -98,18 +98,9 @@ def pair(i: int, j: int) -> str:
 def _conv(focus: Focus, layer: LayerTrace, again: str | None) -> ConvForward:
     assert layer.weight is not None
     assert layer.z is not None
-    conv = conv_of(layer)
-    windows = conv.windows(layer.placed.input_shape)
+    windows = conv_of(layer).windows(layer.placed.input_shape)
     k, row, column = focus.place(layer)
-    seen = conv.channels_of(k, layer.input.shape[1])
-    image = conv.padded(layer.input[focus.at : focus.at + 1])[0, seen]
-    rows, columns = (
-        [at * axis.stride + tap * axis.dilation for tap in range(size)]
-        for at, axis, size in zip(
-            (row, column), (windows.rows, windows.columns), conv.kernel, strict=True
-        )
-    )
-    window = image[:, rows][:, :, columns]
+    window = window_under(layer, focus.at, k, (row, column))
     with np.errstate(all="ignore"):
         products = window * layer.weight[k]
         sums = products.sum(axis=(1, 2))

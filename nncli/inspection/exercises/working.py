@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nncli.inspection.views import cell_products, patches, tap_products
+from nncli.inspection.views import cell_products, tap_products, window_under
 from nncli.nn.arrays import Array
 from nncli.nn.layers import Conv, MaxPool
 from nncli.nn.links import Adam, Momentum, WeightDecay
@@ -61,9 +61,8 @@ def _z(trace: Trace, layer: LayerTrace, index: Index) -> Working:
     if layer.type == "dense":
         sample, unit = index
         return Working((*_floats(layer.input[sample], weight[:, unit]), *biases))
-    filter = index[1]
-    where = int(np.ravel_multi_index((index[0], *index[2:]), (len(layer.a), *layer.a.shape[2:])))
-    terms = _floats(patches(layer)[:, where], weight[filter])
+    sample, filter, row, column = index
+    terms = _floats(window_under(layer, sample, filter, (row, column)), weight[filter])
     return Working((*terms, *biases))
 
 
