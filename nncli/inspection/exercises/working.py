@@ -4,20 +4,20 @@ Each number is a function of a sum of products of numbers that the step computed
 over a divisor. The factors come from the record; nothing is added up here.
 """
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from nncli.inspection.views import cell_products, tap_products, window_under
 from nncli.nn.arrays import Array
 from nncli.nn.layers import Conv, MaxPool
-from nncli.nn.links import Adam, Momentum, WeightDecay
+from nncli.nn.links import GRADIENT, Adam, Link, Momentum, WeightDecay
 from nncli.nn.trace import LayerTrace, Trace
-from nncli.nn.windows import Windows
 
 Index = tuple[int, ...]
 Terms = tuple[tuple[float, ...], ...]
+L = TypeVar("L", bound=Link)
 SQUARE_ROOT, LARGEST = "√", "max"
 
 
@@ -69,15 +69,8 @@ def _z(trace: Trace, layer: LayerTrace, index: Index) -> Working:
 def _a(trace: Trace, layer: LayerTrace, index: Index) -> Working:
     kind = layer.placed.layer
     if isinstance(kind, MaxPool):
-        windows = kind.windows(layer.placed.input_shape)
-        image = layer.input[index[:2]]
-        rows, columns = windows.rows, windows.columns
-        cells = [
-            float(image[rows.tap(i), columns.tap(j)][index[2:]])
-            for i in range(rows.kernel)
-            for j in range(columns.kernel)
-        ]
-        return Working(tuple((cell,) for cell in cells), LARGEST)
+        cells = _pooled(kind, layer, index)
+        return Working(tuple((cell,) for cell in cells.values()), LARGEST)
     z = _present(layer.z)
     if layer.activation == "softmax":
         powers = np.exp(z[index[0]])
@@ -110,14 +103,12 @@ def _delta(trace: Trace, layer: LayerTrace, index: Index) -> Working:
 def _downstream(trace: Trace, layer: LayerTrace, index: Index) -> Working:
     kind = layer.placed.layer
     if isinstance(kind, MaxPool):
-        windows = kind.windows(layer.placed.input_shape)
-        places = list(np.ndindex(layer.a.shape[2:]))
-        reached = [
-            place
-            for place in places
-            if _largest_cell(layer.input[index[:2]], windows, place) == index[2:]
-        ]
-        terms = tuple((float(layer.upstream[(*index[:2], *place)]),) for place in reached)
+        outputs = [(*index[:2], *place) for place in np.ndindex(layer.a.shape[2:])]
+        terms = tuple(
+            (float(layer.upstream[output]),)
+            for output in outputs
+            if _largest_cell(_pooled(kind, layer, output)) == index[2:]
+        )
         return Working(terms or ((0.0,),))
     if isinstance(kind, Conv):
         channel, row, column = index[1:]
@@ -128,16 +119,17 @@ def _downstream(trace: Trace, layer: LayerTrace, index: Index) -> Working:
     return Working(_floats(_present(layer.delta)[sample], _present(layer.weight)[unit]))
 
 
-def _largest_cell(image: Array, windows: Windows, place: Index) -> Index:
-    """Where the first maximum of a window is in the image."""
-    rows, columns = windows.rows, windows.columns
-    cells = {
-        (i, j): float(image[rows.tap(i), columns.tap(j)][place])
-        for i in range(rows.kernel)
-        for j in range(columns.kernel)
-    }
-    i, j = max(cells, key=lambda tap: cells[tap])
-    return (rows.stride * place[0] + i, columns.stride * place[1] + j)
+def _pooled(pool: MaxPool, layer: LayerTrace, index: Index) -> dict[Index, float]:
+    """The cells of the window behind an output of a pool without padding, by where they are."""
+    rows, columns = pool.windows(layer.placed.input_shape)
+    image, (row, column) = layer.input[index[:2]], index[2:]
+    cells = ((rows.cell(row, i), columns.cell(column, j)) for i, j in np.ndindex(pool.size))
+    return {cell: float(image[cell]) for cell in cells}
+
+
+def _largest_cell(cells: Mapping[Index, float]) -> Index:
+    """The first of equal ones."""
+    return max(cells, key=lambda cell: cells[cell])
 
 
 def _weight_gradient(trace: Trace, layer: LayerTrace, index: Index) -> Working:
@@ -184,54 +176,50 @@ class _Scene(NamedTuple):
     def parameter(self) -> float:
         return float(getattr(self.layer, self.key)[self.at])
 
-    def link(self, kind: type) -> "object":
+    def link(self, kind: type[L]) -> L:
         return next(link for link in self.trace.links if isinstance(link, kind))
 
-    def incoming(self, name: str) -> str:
-        """What goes into the link that writes `name`."""
-        coming = "gradient"
-        for link in self.trace.links:
-            if name in (*link.state, *link.terms):
-                return coming
-            coming = link.outgoing
-        return coming
+    def coming(self, name: str) -> float:
+        """The entry of what goes into the link that writes `name`."""
+        return self.of(incoming(self.trace.links, name))
+
+
+def incoming(links: Iterable[Link], name: str) -> str:
+    """What goes into the link that writes `name`."""
+    coming = GRADIENT
+    for link in links:
+        if name in (*link.state, *link.terms):
+            break
+        coming = link.outgoing
+    return coming
 
 
 def _update(s: _Scene) -> Working:
-    return Working(((-s.trace.eta, s.of(s.incoming("update"))),))
+    return Working(((-s.trace.eta, s.coming("update")),))
 
 
 def _decayed(s: _Scene) -> Working:
-    link = s.link(WeightDecay)
-    assert isinstance(link, WeightDecay)
-    return Working(((s.of(s.incoming("decayed_gradient")),), (link.weight_decay, s.parameter)))
+    decay = s.link(WeightDecay).weight_decay
+    return Working(((s.coming("decayed_gradient"),), (decay, s.parameter)))
 
 
 def _velocity(s: _Scene) -> Working:
-    link = s.link(Momentum)
-    assert isinstance(link, Momentum)
-    return Working(((link.momentum, s.of("velocity_before")), (s.of(s.incoming("velocity")),)))
+    momentum = s.link(Momentum).momentum
+    return Working(((momentum, s.of("velocity_before")), (s.coming("velocity"),)))
 
 
 def _lookahead(s: _Scene) -> Working:
-    link = s.link(Momentum)
-    assert isinstance(link, Momentum)
-    return Working(((s.of(s.incoming("velocity")),), (link.momentum, s.of("velocity"))))
-
-
-def _adam(s: _Scene) -> Adam:
-    link = s.link(Adam)
-    assert isinstance(link, Adam)
-    return link
+    momentum = s.link(Momentum).momentum
+    return Working(((s.coming("velocity"),), (momentum, s.of("velocity"))))
 
 
 def _first_moment(s: _Scene) -> Working:
-    beta, g = _adam(s).beta1, s.of(s.incoming("first_moment"))
+    beta, g = s.link(Adam).beta1, s.coming("first_moment")
     return Working(((beta, s.of("first_moment_before")), (1 - beta, g)))
 
 
 def _second_moment(s: _Scene) -> Working:
-    beta, g = _adam(s).beta2, s.of(s.incoming("second_moment"))
+    beta, g = s.link(Adam).beta2, s.coming("second_moment")
     return Working(((beta, s.of("second_moment_before")), (1 - beta, g, g)))
 
 
@@ -243,7 +231,7 @@ def _corrected(which: str) -> Callable[[_Scene], Working]:
 
 OPTIMIZERS: dict[str, Callable[[_Scene], Working]] = {
     "update": _update,
-    "new": lambda s: Working(((s.parameter,), (-s.trace.eta, s.of(s.incoming("update"))))),
+    "new": lambda s: Working(((s.parameter,), (-s.trace.eta, s.coming("update")))),
     "decayed_gradient": _decayed,
     "velocity": _velocity,
     "lookahead": _lookahead,

@@ -8,6 +8,7 @@ import numpy as np
 
 from nncli.inspection.exercises.draws import DECIMALS
 from nncli.inspection.exercises.sheet import Asked, Given, Sheet
+from nncli.inspection.exercises.working import incoming
 from nncli.nn.layers import Conv
 from nncli.nn.links import Adam, Link, Momentum, WeightDecay
 from nncli.nn.symbols import symbol_of
@@ -261,12 +262,8 @@ def _where_it_arrives(trace: Trace, layer: LayerTrace) -> str:
 
 
 def _optimizer_line(trace: Trace, part: str) -> str:
-    coming = "gradient"
-    for link in trace.links:
-        if part in (*link.state, *link.terms):
-            break
-        coming = link.outgoing
-    before = link_symbol(coming, "W") if coming != "gradient" else "∂C/∂W"
+    coming = incoming(trace.links, part)
+    before = link_symbol(coming, "W")
     if coming in ("lookahead", "adam_direction"):
         before = "d"
     return OPTIMIZER_LINES[part].format(g=before, d=before)
