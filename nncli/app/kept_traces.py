@@ -11,6 +11,7 @@ from nncli.app.records import Prepared
 from nncli.core.errors import RunError
 from nncli.core.files import reason, write_whole
 from nncli.core.text import count_of, printable
+from nncli.core.version import own_version
 from nncli.nn.parallel.blas import arithmetic
 from nncli.spec.dump import dump_portable
 from nncli.training.run_files import TRACES
@@ -24,21 +25,14 @@ LARGE = 32 << 20  # bytes of a record
 def facts_of(prepared: Prepared, step: int, threads: int) -> StepFacts:
     """What a step is taken with, for its file."""
     batch = batch_of(prepared)
-    return StepFacts(dump_portable(prepared.spec), step, threads, batch, arithmetic(), _version())
+    return StepFacts(
+        dump_portable(prepared.spec), step, threads, batch, arithmetic(), own_version()
+    )
 
 
 def batch_of(prepared: Prepared) -> int:
     """For how many samples the workers are begun."""
     return min(prepared.plan.batch_size, len(prepared.data.train))
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("nncli")
-    except PackageNotFoundError:  # run from its source
-        return "unknown"
 
 
 class TraceKeeper:

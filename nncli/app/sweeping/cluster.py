@@ -23,7 +23,7 @@ from nncli.app.sweeping.remote import (
     stop_sweep,
     write_files,
 )
-from nncli.app.sweeping.trial import Outcome, Task
+from nncli.app.sweeping.trial import Outcome, Task, versions
 from nncli.core.errors import NncliError, RunError
 from nncli.core.files import reason
 from nncli.core.text import count_of, first_of, printable
@@ -70,8 +70,6 @@ class Dask:
             raise
 
     def _check_workers(self, spec: Spec) -> None:
-        from nncli.app.sweeping.trial import versions
-
         self._versions = versions()
         if not self._count():
             self.notes.append(

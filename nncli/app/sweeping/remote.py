@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from nncli.app.sweeping.trial import Outcome, Task, run_trial, versions
 from nncli.core.files import reason, write_whole
+from nncli.core.version import own_version
 from nncli.spec import Spec
 from nncli.training.run_files import CHECKPOINT
 
@@ -96,7 +97,7 @@ def _spec(pickled: bytes) -> Spec:
 
 def run_errand(errand: Errand) -> Return:
     """Trains a trial on this worker."""
-    id, own = errand.task.id, versions()["nncli"]
+    id, own = errand.task.id, own_version()
     if own != errand.version:
         text = f"{_here()} has nncli {own}, and the sweep is one of nncli {errand.version}"
         return Return(Outcome(id, "failed", None, text, "error"), {})

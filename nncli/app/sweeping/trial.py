@@ -2,7 +2,6 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -24,6 +23,7 @@ from nncli.core.errors import (
     UnsavedError,
 )
 from nncli.core.jsons import to_json
+from nncli.core.version import own_version
 from nncli.data import Data
 from nncli.nn.parallel.blas import arithmetic
 from nncli.spec import Spec
@@ -178,8 +178,4 @@ def _metrics(epoch: Epoch, epochs: int) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """What decides the last bits, besides the specs."""
-    try:
-        own = version("nncli")
-    except PackageNotFoundError:  # a checkout that is not installed
-        own = "unknown"
-    return {"nncli": own, **arithmetic()}
+    return {"nncli": own_version(), **arithmetic()}
