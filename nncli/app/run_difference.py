@@ -8,7 +8,7 @@ them, say how far at most.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -31,7 +31,7 @@ from nncli.spec.load import load_spec
 from nncli.spec.words import dotted
 from nncli.training.checkpoint import State, read_checkpoint
 from nncli.training.history import Epoch, read_history
-from nncli.training.run_files import CHECKPOINT, PREVIOUS, TRACES
+from nncli.training.run_files import PREVIOUS, TRACES
 from nncli.training.run_reader import last_state
 from nncli.training.steps import Rows, StepRunner
 from nncli.training.trace_file import SUFFIX
@@ -74,12 +74,10 @@ class _Run:
         self.network = self.prepared.network
         last, identity, notes = last_state(path, self.network)
         self.states = {last.steps_taken: last}
-        for name in (CHECKPOINT, PREVIOUS):
-            try:
-                state, _ = read_checkpoint(path / name, self.network)
-            except RunError:  # it is damaged, or not there; one is whole
-                continue
-            self.states[state.steps_taken] = state
+        if not notes:  # it is in the last checkpoint, which is whole
+            with suppress(RunError):  # the one before it is damaged, or not there
+                before, _ = read_checkpoint(path / PREVIOUS, self.network)
+                self.states.setdefault(before.steps_taken, before)
         self.taken = last.steps_taken
         self.notes = [*self.prepared.notes, *notes, *_other_arithmetic(path, identity.arithmetic)]
         workers: WorkerPool = stack.enter_context(start_workers(self.prepared, identity.threads))
