@@ -252,10 +252,10 @@ def _text(
         "seed: 0",
         f"dtype: {network.dtype}",
         "",
-        f"{more}data: {_mapping(data)}",
+        f"{more}data: {flow(data)}",
         "",
         "network:",
-        *(f"  - {_mapping(layer)}" for layer in layers),
+        *(f"  - {flow(layer)}" for layer in layers),
         "",
         "train:",
         f"  init_from: {flow(weights)}",
@@ -265,12 +265,3 @@ def _text(
         "  batch_size: 16",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _mapping(value: Mapping[str, Any]) -> str:
-    """In one line of YAML."""
-    entries = (
-        f"{key}: {_mapping(entry) if isinstance(entry, Mapping) else flow(entry)}"
-        for key, entry in value.items()
-    )
-    return f"{{{', '.join(entries)}}}"

@@ -7,7 +7,7 @@ reader: sections of keys, and behind each key why it has its value.
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from textwrap import wrap
@@ -87,7 +87,10 @@ def _is_block(value: Any) -> bool:
 
 
 def flow(value: Any) -> str:
-    """A scalar, or a list, as it is written in one line of YAML."""
+    """A value as it is written in one line of YAML."""
+    if isinstance(value, Mapping):
+        parts = (f"{flow(key)}: {flow(entry)}" for key, entry in value.items())
+        return f"{{{', '.join(parts)}}}"
     if isinstance(value, tuple):
         return f"[{', '.join(map(flow, value))}]"
     if isinstance(value, str):
@@ -209,17 +212,9 @@ def _section_lines(section: Section, width: int = COMPOSED_WIDTH) -> Iterator[st
 def _entry_lines(entry: Entry) -> list[str]:
     if isinstance(entry.value, list):
         return []
-    value = _flow_mapping(entry.value) if isinstance(entry.value, dict) else flow(entry.value)
+    value = flow(entry.value)
     line = f"{flow(entry.key)}: {value}" if entry.key else f"- {value}"
     if entry.key and isinstance(entry.value, dict) and len(line) > SHORT_LINE:
         parts = (f"  {key}: {flow(value)}" for key, value in entry.value.items())
         return [f"{entry.key}:", *parts]
     return [f"# {line}" if entry.off else line]
-
-
-def _flow_mapping(mapping: dict[str, Any]) -> str:
-    parts = (
-        f"{key}: {_flow_mapping(value) if isinstance(value, dict) else flow(value)}"
-        for key, value in mapping.items()
-    )
-    return f"{{{', '.join(parts)}}}"
