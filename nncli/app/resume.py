@@ -31,6 +31,7 @@ from nncli.app.weights import start_from
 from nncli.core.errors import RunError, SpecError
 from nncli.core.files import read_regular, reason
 from nncli.core.text import count_of, printable
+from nncli.data import Data
 from nncli.nn.parallel.blas import arithmetic
 from nncli.spec import Spec, dump_spec, load_spec
 from nncli.spec.words import dotted
@@ -204,9 +205,16 @@ def begin(
 
 
 def reopen(
-    run: str | Path, *, spec: str | Path | None = None, overrides: Sequence[str] = ()
+    run: str | Path,
+    *,
+    spec: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    data: Data | None = None,
 ) -> ResumableRun:
     """Makes the run in a folder ready to go on. The arguments are those of `nncli.resume`.
+
+    Args:
+        data: the run's, where they are read already.
 
     Raises:
         SpecError, DataError, RunError: as for `nncli.resume`.
@@ -220,7 +228,7 @@ def reopen(
             _check_alike(with_defaults(load_spec(spec, overrides)), new, printable(path))
         changed = _differences(own, new)
         _check_changes(changed, new)
-        prepared = prepare(new, weight_files=False)
+        prepared = prepare(new, weight_files=False, data=data)
         point = resume_point(path, prepared.network)
         _check_changes(edits_of(own, point.identity.spec), own)
         notes = (

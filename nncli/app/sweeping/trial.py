@@ -152,9 +152,10 @@ class _Goal:
 
 def _train(task: Task, goal: _Goal) -> Training:
     spec = trial_spec(task.spec, task.values)
+    data = _CACHE.of(spec)
     if is_run_folder(task.folder):
         try:
-            run = reopen(task.folder)
+            run = reopen(task.folder, data=data)
         except (RunError, SpecError, DataError):
             pass  # it is damaged, or of another version: trained anew
         else:
@@ -163,10 +164,8 @@ def _train(task: Task, goal: _Goal) -> Training:
             except InterruptedTraining:
                 run.folder.close()
                 raise
-            data = run.prepared.data._replace(test=None)
-            run = run._replace(prepared=run.prepared._replace(data=data))
             return resume(run, on_event=goal.on_event)
-    prepared = prepare(spec, data=_CACHE.of(spec))
+    prepared = prepare(spec, data=data)
     return train(prepared, out=task.folder, overwrite=True, on_event=goal.on_event, durable=False)
 
 
