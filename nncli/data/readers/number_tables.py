@@ -32,7 +32,9 @@ from nncli.data.readers.headers import LOOKED_AT, FirstRow, first_row, without_c
 from nncli.data.readers.numbers import Block, parse
 from nncli.data.readers.tables import Cells, Table
 
-BLOCK = 1 << 18  # bytes; what is made of them is in the cache when it is used
+# Bytes: what is made of them, some 30 times as much, is in the cache when it is used, and less than
+# what malloc keeps once it is freed; of larger blocks each has all its pages given anew and zeroed.
+BLOCK = 1 << 16
 FIRST = 1 << 20  # bytes in which the header is looked for
 BOM = b"\xef\xbb\xbf"
 SPARE = 1.05  # rows that an array has room for, to those that are expected

@@ -113,8 +113,9 @@ def _cells(buffer: Bytes, delimiter: int, width: int) -> Cells | None:
         return None
     nothing = np.zeros(len(ends), np.bool_)
     if left == 0:
-        integer = ends - begins <= LONGEST_INTEGER
-        plain = (first != ZERO) | (ends - begins == 1)
+        lengths = ends - begins
+        integer = lengths <= LONGEST_INTEGER
+        plain = (first != ZERO) | (lengths == 1)
         if not integer.all():
             return None
         return Cells(begins, ends, ends, np.zeros_like(ends), None, nothing, integer, plain)
@@ -193,10 +194,12 @@ def _digits(buffer: Bytes, ends: Indices, counts: Indices) -> NDArray[Any]:
     """The integers of `counts` digits that end before `ends`: of the last MARGIN, modulo 2**64."""
     most = int(counts.max())
     if most <= 3:
-        values = (buffer.take(ends - 1) - ZERO).astype(np.int16)
+        last = ends - 1
+        values = (buffer.take(last) - ZERO).astype(np.int16)
         values *= counts > 0
         for k in range(1, most):
-            digits = (buffer.take(ends - 1 - k) - ZERO).astype(np.int16)
+            last -= 1
+            digits = (buffer.take(last) - ZERO).astype(np.int16)
             digits *= counts > k
             digits *= np.int16(10**k)
             values += digits
