@@ -3,11 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
+from nncli.inspection.derivation.base import at_largest, place_of
 from nncli.inspection.derivation.focus import Focus
 from nncli.inspection.exercises.working import Working, working
-from nncli.nn.arrays import Array
 from nncli.nn.links import Adam, Momentum, WeightDecay
 from nncli.nn.trace import LayerTrace, Trace, norm
 
@@ -57,11 +55,11 @@ class Place(NamedTuple):
     def weight(self, layer: LayerTrace) -> Index:
         """The weight of the followed unit with the largest gradient."""
         assert layer.weight_gradient is not None
-        sizes = np.nan_to_num(np.abs(layer.weight_gradient))
         unit = self.unit(layer)[0]
         if layer.type == "dense":
-            return int(sizes[:, unit].argmax()), unit
-        return (unit, *map(int, np.unravel_index(int(sizes[unit].argmax()), sizes[unit].shape)))
+            return at_largest(layer.weight_gradient[:, unit]), unit
+        of_filter = layer.weight_gradient[unit]
+        return (unit, *place_of(at_largest(of_filter), of_filter.shape))
 
 
 Find = Callable[[Place], Number | None]
@@ -154,13 +152,11 @@ def _downstream(place: Place) -> Number | None:
 
 
 def _hadamard(place: Place) -> Number | None:
-    layer = place.below if place.output.sigma_prime is None else place.output
-    if layer.sigma_prime is None or (layer is place.output and place.trace.cost.error_is_delta):
-        layer = place.below
-    if layer.sigma_prime is None or (layer is place.output and place.trace.cost.error_is_delta):
-        return None
-    index = place.unit(layer)
-    return _number(place, layer, "delta", (place.focus.at, *index), _indexed("δ", index))
+    for layer in (place.output, place.below):
+        if layer.sigma_prime is not None and not place.focus.is_fused(layer):
+            index = place.unit(layer)
+            return _number(place, layer, "delta", (place.focus.at, *index), _indexed("δ", index))
+    return None
 
 
 def _outer(place: Place) -> Number | None:
@@ -170,25 +166,15 @@ def _outer(place: Place) -> Number | None:
         return None
     row, unit = place.weight(layer)
     assert layer.delta is not None
-    factors = float(layer.input[place.focus.at, row]), float(layer.delta[place.focus.at, unit])
-    product = _products(layer, place.focus.at)[row, unit]
-    return Number(_indexed("(a ⊗ δ)", (row, unit)), float(product), layer.name, Working((factors,)))
-
-
-def _products(layer: LayerTrace, sample: int) -> Array:
-    assert layer.delta is not None
-    return np.outer(layer.input[sample], layer.delta[sample])
+    a, delta = layer.input[place.focus.at, row], layer.delta[place.focus.at, unit]
+    made = Working(((float(a), float(delta)),))
+    return Number(_indexed("(a ⊗ δ)", (row, unit)), float(a * delta), layer.name, made)
 
 
 def _inputs(place: Place) -> Number:
-    at = place.focus.at
-    index = tuple(
-        map(
-            int,
-            np.unravel_index(int(place.trace.inputs[at].argmax()), place.trace.inputs[at].shape),
-        )
-    )
-    return Number(_indexed("x", index), float(place.trace.inputs[(at, *index)]))
+    inputs = place.trace.inputs[place.focus.at]
+    index = place_of(int(inputs.argmax()), inputs.shape)
+    return Number(_indexed("x", index), float(inputs[index]))
 
 
 def _target(place: Place) -> Number:
@@ -202,7 +188,7 @@ def _window(place: Place) -> Number | None:
     if conv is None:
         return None
     assert conv.weight is not None
-    index = tuple(map(int, np.unravel_index(int(np.abs(conv.weight).argmax()), conv.weight.shape)))
+    index = place_of(at_largest(conv.weight), conv.weight.shape)
     return Number(_indexed("w", index), float(conv.weight[index]), conv.name)
 
 
