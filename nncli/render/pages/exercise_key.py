@@ -1,7 +1,5 @@
 """The answers to an exercise: forms to fill in, the key, and the products behind a number."""
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 from math import copysign
 from typing import Any
@@ -13,6 +11,7 @@ from nncli.inspection.exercises.draws import DECIMALS
 from nncli.inspection.exercises.sheet import Blank, Sheet
 from nncli.inspection.exercises.working import LARGEST, Terms, Working
 from nncli.render.pages.explain.words import n
+from nncli.render.pages.predictions import csv_text
 
 
 def value_words(blank: Blank) -> str:
@@ -57,14 +56,8 @@ def _product(factors: tuple[float, ...], write: Callable[[float], str]) -> str:
 
 def form_csv(sheet: Sheet) -> str:
     """A table to be filled in, a blank a row."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(("sheet", sheet.name, ""))
-    writer.writerow(("student", "", ""))
-    writer.writerow(("blank", "quantity", "answer"))
-    for blank in sheet.blanks:
-        writer.writerow((blank.number, blank.name, ""))
-    return stream.getvalue()
+    head = [("sheet", sheet.name, ""), ("student", "", ""), ("blank", "quantity", "answer")]
+    return csv_text([*head, *((blank.number, blank.name, "") for blank in sheet.blanks)])
 
 
 def form_json(sheet: Sheet) -> str:

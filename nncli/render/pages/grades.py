@@ -1,7 +1,5 @@
 """The marks of a class: a table, and for each student what went wrong, in sentences."""
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -22,6 +20,7 @@ from nncli.inspection.foreign.record import Checked
 from nncli.render.document import Block, Document, Grid, Heading, Page, Paragraph
 from nncli.render.pages.checked import FORMULAS, checked_record
 from nncli.render.pages.exercise_key import value_words
+from nncli.render.pages.predictions import FORMULA, csv_text
 
 HEADINGS = ("student", "sheet", "points", "of", *VERDICTS)
 SHORT = {FEW: "few"}  # where there is no room for more
@@ -153,19 +152,17 @@ def _mistakes(checked: Checked) -> Iterator[Block]:
 
 def grades_csv(marked: Sequence[Marked]) -> str:
     """A row a student, for a spreadsheet."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow((*HEADINGS, "mistake", "notes"))
+    rows: list[Sequence[str]] = [(*HEADINGS, "mistake", "notes")]
     for one in marked:
         row = ["" if cell == NO_MARK else cell for cell in _row(one)]
         said = one.problem or "; ".join(one.notes)
-        writer.writerow(map(_harmless, (*row, mistake_words(one), said)))
-    return stream.getvalue()
+        rows.append(tuple(map(_harmless, (*row, mistake_words(one), said))))
+    return csv_text(rows)
 
 
 def _harmless(text: str) -> str:
     """A text of which no spreadsheet makes a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def grades_record(marked: Sequence[Marked]) -> dict[str, Any]:

@@ -68,9 +68,14 @@ def numbers(outputs: "Array") -> list[list[str]]:
 
 
 def csv_lines(rows: Iterable[Iterable[str]]) -> bytes:
+    return csv_text(rows).encode()
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """A line a row; None is an empty cell."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
+    return text.getvalue()
 
 
 def write_jsonl(blocks: "Blocks", file: IO[bytes]) -> None:

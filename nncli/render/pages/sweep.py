@@ -1,7 +1,5 @@
 """What came out of a sweep: on a terminal, as a document for every format, as JSON or CSV."""
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,6 +10,7 @@ from nncli.app.sweep_records import Cause, Group, SweepRecord, SweepReport, Tria
 from nncli.core.jsons import to_json
 from nncli.core.text import count_of
 from nncli.render.document import Document, Grid, Heading, Lines, Page, Paragraph
+from nncli.render.pages.predictions import csv_text
 from nncli.render.text import NONE, number, percent, plain
 from nncli.render.web.report import comparison_page
 from nncli.render.widgets.tables import Column, Columns
@@ -47,7 +46,7 @@ class SweepPage:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         record = self.record
         yield ""
-        if any(group.median is not None for group in record.ranking):
+        if ranked(record):
             yield Columns(*ranking(record))
             yield ""
             words = " ".join(notes_on(record))
@@ -79,9 +78,14 @@ class SweepPage:
             yield plain(f"and {len(causes) - MOST_CAUSES} more causes: --format json has them all")
 
 
-def ranking(record: SweepRecord) -> Table:
+def ranked(record: SweepRecord) -> list[Group]:
     """The settings that came to something, the best first."""
-    settings = [group for group in record.ranking if group.median is not None]
+    return [group for group in record.ranking if group.median is not None]
+
+
+def ranking(record: SweepRecord) -> Table:
+    """A row for each of the best settings."""
+    settings = ranked(record)
     has_seeds = any(len(group.trials) > 1 for group in settings)
     metric = METRIC_WORDS[record.metric]
     columns = [Column("", rank=3), *(Column(key) for key in record.keys), Column(metric)]
@@ -112,7 +116,7 @@ def _value(group: Group, key: str) -> str:
 
 def notes_on(record: SweepRecord) -> Iterator[str]:
     """What is to be known of the ranking, in sentences."""
-    settings = [group for group in record.ranking if group.median is not None]
+    settings = ranked(record)
     if any(len(group.trials) > 1 for group in settings):
         yield f"Ranked by the median of the {METRIC_WORDS[record.metric]} over the seeds."
     if record.halving is not None:
@@ -173,7 +177,7 @@ def sweep_document(report: SweepReport) -> Document:
     record = report.record
     title = f"{record.name}: sweep"
     top: Page = [Heading(title, 0), Paragraph(_state(record))]
-    if any(group.median is not None for group in record.ranking):
+    if ranked(record):
         top.append(_grid(ranking(record)))
     top += [Paragraph(words, note=True) for words in notes_on(record)]
     top += [Paragraph(line) for line in best(record)]
@@ -183,15 +187,16 @@ def sweep_document(report: SweepReport) -> Document:
     if record.causes:
         lines = tuple(line.plain for cause in record.causes for line in cause_lines(cause))
         top += [Heading(f"{count_of(record.count('failed'), 'trial')} failed", 1), Lines(lines)]
+    curves: Page = []
     if report.curves:
-        top.append(Heading("The best trial of each setting, by its place above", 1))
+        curves.append(Heading("The best trial of each setting, by its place above", 1))
     runs = [(str(k), run) for k, run in enumerate(report.curves, 1)]
     return Document(
         title,
-        lambda: top[: -1 if report.curves else None],
+        lambda: top,
         lambda: sweep_record(record),
         dict,
-        lambda: comparison_page(title, top, runs, []),
+        lambda: comparison_page(title, [*top, *curves], runs, []),
     )
 
 
@@ -273,22 +278,12 @@ METRIC_COLUMNS = (
 
 def sweep_csv(record: SweepRecord) -> str:
     """A row a trial."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["id", *record.keys, "seed", "state", *METRIC_COLUMNS, "seconds", "cause", "error"]
-    )
+    rows: list[Sequence[Any]] = [
+        ("id", *record.keys, "seed", "state", *METRIC_COLUMNS, "seconds", "cause", "error")
+    ]
     for trial in record.trials:
-        values: Sequence[Any] = [
-            value_text(trial.set[key]) if key in trial.set else "" for key in record.keys
-        ]
-        metrics = trial.metrics or {}
-        measured = ["" if metrics.get(key) is None else metrics[key] for key in METRIC_COLUMNS]
-        last = [trial.seconds, trial.cause, trial.error]
-        writer.writerow(
-            [
-                *[trial.id, *values, trial.seed, trial.state, *measured],
-                *("" if value is None else value for value in last),
-            ]
-        )
-    return text.getvalue().rstrip("\n")
+        values = [value_text(trial.set[key]) if key in trial.set else "" for key in record.keys]
+        measured = [(trial.metrics or {}).get(key) for key in METRIC_COLUMNS]
+        last = (trial.seconds, trial.cause, trial.error)
+        rows.append((trial.id, *values, trial.seed, trial.state, *measured, *last))
+    return csv_text(rows).rstrip("\n")
