@@ -12,7 +12,7 @@ from nncli.app.pipeline import prepare
 from nncli.app.records import Prepared
 from nncli.app.sweep_records import SweepRecord, Trial
 from nncli.app.sweeping.journal import Journal, read_events
-from nncli.app.sweeping.known import Known, taken, value_at
+from nncli.app.sweeping.known import Known, taken
 from nncli.app.sweeping.planned import PlannedTrial, planned_trials, spec_of
 from nncli.app.sweeping.processes import Processes
 from nncli.app.sweeping.rounds import Goal, Round, Rounds, ValueOf, halving_rounds
@@ -337,7 +337,7 @@ class _Running:
 
     def value_of(self, goal: Goal) -> float | None:
         """What a trial of a round that is over came to; None: it failed."""
-        return value_at(self._trials[goal.trial.id], self._start.metric)
+        return self._start.reached(self._trials[goal.trial.id])
 
     def follow(self, event: Task | Outcome) -> None:
         """Takes down what happened."""

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from nncli.app.report_records import ComparedRun
     from nncli.training.evaluate import Evaluation
 
+METRICS = (  # of an epoch, by the names of `Epoch`
+    *("train_cost", "train_cost_after", "train_accuracy"),
+    *("validation_cost", "validation_accuracy"),
+)
 State = Literal["done", "failed", "stopped", "running", "waiting"]
 MOST_POINTS = 8  # different numbers of a key that are told one by one
 RANGES = 4  # that more of them are put in
@@ -121,11 +125,13 @@ class SweepRecord:
 
     def value(self, trial: Trial) -> float | None:
         """What a trial is ranked by, once it is done."""
-        return self._finite(trial) if trial.state == "done" else None
+        return self.reached(trial) if trial.state == "done" else None
 
-    def _finite(self, trial: Trial) -> float | None:
+    def reached(self, trial: Trial) -> float | None:
+        """What a trial has come to so far; None where it failed."""
         value = (trial.metrics or {}).get(self.metric)
-        return value if value is not None and math.isfinite(value) else None
+        is_number = trial.state != "failed" and value is not None and math.isfinite(value)
+        return value if is_number else None
 
     def count(self, state: State) -> int:
         return sum(trial.state == state for trial in self.trials)
@@ -154,10 +160,10 @@ class SweepRecord:
     def _group(self, trials: Sequence[Trial]) -> Group:
         counted, epochs = [t for t in trials if self.value(t) is not None], None
         if not counted:
-            stopped = [t for t in trials if t.state == "stopped" and self._finite(t) is not None]
+            stopped = [t for t in trials if t.state == "stopped" and self.reached(t) is not None]
             epochs = max((t.metrics["epochs"] for t in stopped if t.metrics), default=None)
             counted = [t for t in stopped if t.metrics and t.metrics["epochs"] == epochs]
-        values = [value for t in counted if (value := self._finite(t)) is not None]
+        values = [value for t in counted if (value := self.reached(t)) is not None]
         key = "validation_accuracy" if self.metric == "validation_cost" else "train_accuracy"
         right = [found for t in counted if (found := (t.metrics or {}).get(key)) is not None]
         accuracy = median(right) if right else None
@@ -177,7 +183,7 @@ class SweepRecord:
 
     def best_of(self, group: Group) -> Trial | None:
         """The trial of a setting with the smallest metric; None where it has come to none."""
-        value_of = self.value if group.epochs is None else self._finite
+        value_of = self.value if group.epochs is None else self.reached
         found = [(value_of(trial), k) for k, trial in enumerate(group.trials)]
         values = [(value, k) for value, k in found if value is not None]
         return group.trials[min(values)[1]] if values else None

@@ -8,7 +8,7 @@ from nncli.app.report_records import ComparedRun
 from nncli.app.sweep import TRIALS, reopen_sweep
 from nncli.app.sweep_records import SweepRecord, SweepReport, Trial
 from nncli.app.sweeping.journal import read_events
-from nncli.app.sweeping.known import Known, value_at
+from nncli.app.sweeping.known import Known
 from nncli.core.errors import NncliError
 
 MOST_CURVES = 8
@@ -47,7 +47,7 @@ def read_sweep(folder: Path) -> SweepRecord:
     is_complete = any(event["event"] == "complete" for event in events[plan:])
     found = {name: known.of(trial) for name, trial in trials.items()}
     if planned.halving is not None:
-        for goals in planned.rounds(lambda goal: value_at(found[goal.trial.id], start.metric)):
+        for goals in planned.rounds(lambda goal: start.reached(found[goal.trial.id])):
             reached = [known.at(planned.waiting(trial), until) for trial, until in goals]
             found.update((trial.id, trial) for trial in reached if trial is not None)
             if None in reached:

@@ -79,10 +79,3 @@ def taken(trial: Trial, event: Event, *keys: str) -> Trial:
     """A trial with what became of it."""
     known: dict[str, Any] = {key: event.get(key) for key in keys}
     return replace(trial, **{**known, "state": event["event"]})
-
-
-def value_at(trial: Trial, metric: str) -> float | None:
-    """What a trial has come to so far; None where it failed."""
-    value = None if trial.metrics is None else trial.metrics.get(metric)
-    is_number = trial.state != "failed" and value is not None and math.isfinite(value)
-    return value if is_number else None

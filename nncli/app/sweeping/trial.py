@@ -10,7 +10,7 @@ from nncli.app.pipeline import prepare
 from nncli.app.records import Training
 from nncli.app.resume import reopen, resume
 from nncli.app.sources import load_data
-from nncli.app.sweep_records import State
+from nncli.app.sweep_records import METRICS, State
 from nncli.app.train import train
 from nncli.core.errors import (
     DataError,
@@ -43,10 +43,6 @@ CAUSES: tuple[tuple[type[Exception], str], ...] = (
 )
 PASSING = ("killed", "memory", "run")  # causes that may be gone the next time
 LASTING = ("diverged", "halted")  # those that are there each time
-EPOCH_METRICS = (
-    *("train_cost", "train_cost_after", "train_accuracy"),
-    *("validation_cost", "validation_accuracy"),
-)
 DATA_KEPT = 2  # data that a process keeps, as long as trials have them
 
 
@@ -171,7 +167,7 @@ def _train(task: Task, goal: _Goal) -> Training:
 
 def _metrics(epoch: Epoch, epochs: int) -> dict[str, Any]:
     """The numbers of an epoch whose weights a run uses."""
-    metrics: dict[str, Any] = {key: getattr(epoch, key) for key in EPOCH_METRICS}
+    metrics: dict[str, Any] = {key: getattr(epoch, key) for key in METRICS}
     return {**metrics, "epoch": epoch.epoch, "epochs": epochs}
 
 

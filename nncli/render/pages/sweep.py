@@ -6,7 +6,15 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from nncli.app.sweep_records import Cause, Group, SweepRecord, SweepReport, Trial, value_text
+from nncli.app.sweep_records import (
+    METRICS,
+    Cause,
+    Group,
+    SweepRecord,
+    SweepReport,
+    Trial,
+    value_text,
+)
 from nncli.core.jsons import to_json
 from nncli.core.text import count_of
 from nncli.render.document import Document, Grid, Heading, Lines, Page, Paragraph
@@ -270,10 +278,7 @@ def _trial(record: SweepRecord, trial: Trial) -> dict[str, Any]:
     }
 
 
-METRIC_COLUMNS = (
-    *("train_cost", "train_cost_after", "train_accuracy"),
-    *("validation_cost", "validation_accuracy", "epoch", "epochs"),
-)
+METRIC_COLUMNS = (*METRICS, "epoch", "epochs")
 
 
 def sweep_csv(record: SweepRecord) -> str:
