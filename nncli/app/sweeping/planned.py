@@ -12,6 +12,7 @@ from nncli.core.files import files_of, is_pattern
 from nncli.core.jsons import to_json
 from nncli.spec import Spec
 from nncli.spec.trials import Choice, Plan, Point, trial_spec
+from nncli.spec.values import is_number
 from nncli.spec.words import KeyPath, dotted
 from nncli.training.run_files import RUN_FILES
 
@@ -187,15 +188,11 @@ def _alone(first: Resolved, resolved: Resolved, point: Point) -> dict[KeyPath, A
     restored: Any = resolved
     for value in point:
         then, now = _at(first, value.key), _at(resolved, value.key)
-        if not _is_number(then) or not _is_number(now):
+        if not is_number(then) or not is_number(now):
             return None
         changes[value.key] = now
         restored = _put(restored, value.key, then)
     return changes if restored == first else None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _at(resolved: Any, key: KeyPath) -> Any:
