@@ -252,7 +252,7 @@ def sweep(
         else:
             running.is_complete = True
             journal.add("complete")
-        return _tested(running.record(), planned, journal)
+        return _tested(running.record(), planned, running.known, journal)
 
 
 def _prepared(planned: PlannedSweep) -> Prepared:
@@ -296,7 +296,7 @@ class _Running:
         self._fail_fast, self._stop = fail_fast, stop
         self._start, self._notes = start, list[str]()
         self._has_failed = self.is_complete = False
-        self._known = known = Known(journal.events)
+        self.known = known = Known(journal.events)
         self._trials = {trial.id: known.of(trial) for trial in start.trials}
         others = len(known.ended.keys() - self._trials.keys())
         if others and planned.proposals is None:
@@ -328,7 +328,7 @@ class _Running:
         spec = self._planned.plan.spec
         for planned, until in goals:
             waiting = self._planned.waiting(planned)
-            known = self._known.at(waiting, until)
+            known = self.known.at(waiting, until)
             if known is not None:
                 self._trials[planned.id] = known
             else:
@@ -362,7 +362,9 @@ class _Running:
         return taken(before, {"event": state, **known}, *known)
 
 
-def _tested(record: SweepRecord, planned: PlannedSweep, journal: Journal) -> SweepRecord:
+def _tested(
+    record: SweepRecord, planned: PlannedSweep, known: Known, journal: Journal
+) -> SweepRecord:
     """The record with the best trial measured on the test data, once all have come to an end.
 
     A trial that was measured before is not measured again.
@@ -370,9 +372,8 @@ def _tested(record: SweepRecord, planned: PlannedSweep, journal: Journal) -> Swe
     best = record.best
     if best is None or not record.is_complete or planned.plan.spec.data.test is None:
         return record
-    known = Known(journal.events).tested.get(best.id)
-    if known is not None:
-        return replace(record, test=known)
+    if best.id in known.tested:
+        return replace(record, test=known.tested[best.id])
     try:
         assessment = evaluate(best.folder).assessment
     except NncliError as error:

@@ -52,11 +52,6 @@ def read_events(folder: Path) -> Iterator[dict[str, Any]]:
             yield event
 
 
-def _ends_whole(path: Path) -> bool:
-    content = read_regular(path)
-    return not content or content.endswith(b"\n")
-
-
 class Journal:
     """The journal of a sweep folder, open for one sweep at a time.
 
@@ -88,7 +83,8 @@ class Journal:
             pass  # a file system without locks
         self._synced = monotonic()
         self.events = list(read_events(folder))
-        self._is_torn = not _ends_whole(self.path)
+        size = os.fstat(self._file).st_size
+        self._is_torn = size > 0 and os.pread(self._file, 1, size - 1) != b"\n"
 
     def add(self, event: str, **more: Any) -> None:
         """Adds a line.
