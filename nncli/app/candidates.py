@@ -20,6 +20,7 @@ from nncli.app.records import Prepared
 from nncli.core.seeds import Stream, seed_of
 from nncli.core.text import count_of
 from nncli.nn.optimizers import Optimizer
+from nncli.nn.reading import class_indices
 from nncli.spec import Spec, override_spec
 from nncli.training.evaluate import Evaluation, Evaluator
 from nncli.training.steps import StepRunner
@@ -201,8 +202,7 @@ def folds_of(prepared: Prepared, rows: Rows, rng: np.random.Generator) -> Iterat
     targets = prepared.data.train.targets
     order = rng.permutation(rows)
     if prepared.data.reading != "numbers":  # as many of each class in each
-        labels = targets[order] if targets.shape[1] == 1 else targets[order].argmax(axis=1)
-        order = order[np.argsort(labels.ravel(), kind="stable")]
+        order = order[np.argsort(class_indices(targets[order]), kind="stable")]
     for part in range(1 if len(rows) >= MANY else FOLDS):
         held = np.sort(order[part::FOLDS])
         yield Fold(np.setdiff1d(rows, held, assume_unique=True), held)
