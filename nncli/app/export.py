@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,6 +26,9 @@ from nncli.exchange.trained import Affine, Trained
 from nncli.nn.network import Network
 from nncli.spec import Spec, load_spec
 from nncli.training.best import Which
+
+if TYPE_CHECKING:
+    from nncli.exchange.pytorch_training import Recipe
 
 SAMPLES = 8  # for formats that come with a check
 SEED = 0
@@ -108,15 +112,15 @@ def _export_training(
     contents = {Path(f"{stem}{end}"): text for end, text in to_training(network, recipe).items()}
     _write_all(contents, overwrite=overwrite)
     files = sorted(contents, key=lambda path: path.suffix != ".py")
-    notes = (*prepared.notes, *_not_carried(prepared, reads_files=not recipe.reading.saved))
+    notes = (*prepared.notes, *_not_carried(prepared, recipe))
     return Exported(to, tuple(files), network, True, None, notes)
 
 
-def _not_carried(prepared: Prepared, *, reads_files: bool) -> Iterator[str]:
+def _not_carried(prepared: Prepared, recipe: "Recipe") -> Iterator[str]:
     """What a training script does otherwise than nncli, or not at all."""
-    if not reads_files:
+    if recipe.reading.saved:
         yield "its samples lie beside it as nncli read and scaled them, in .data.safetensors"
-    if any(placed.layer.type == "dropout" for placed in prepared.network.layers):
+    if recipe.steps is None:
         yield "dropout draws other masks in PyTorch, so that its steps are others than nncli's"
     if prepared.spec.train.early_stop is not None:
         yield "early_stop is left to nncli: the script trains all epochs"
