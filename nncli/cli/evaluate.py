@@ -27,9 +27,7 @@ Targets = Annotated[
         autocompletion=data_files,
     ),
 ]
-Worst = Annotated[
-    int, typer.Option(metavar="N", min=0, help="How many of the worst samples to show.")
-]
+Worst = Annotated[int, options.worst()]
 WeightsOption = Annotated[options.WeightsWord | None, options.which_weights()]
 Output = Annotated[Path | None, options.output(f"Write to this file: {' '.join(suffixes())}")]
 Open = Annotated[bool, browser.open_option()]

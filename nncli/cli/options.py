@@ -80,6 +80,11 @@ def chosen_weights(word: WeightsWord | None) -> Any:
     return None if word is None else word.value
 
 
+def worst() -> Any:
+    """`--worst`."""
+    return typer.Option(metavar="N", min=0, help="How many of the worst samples to show.")
+
+
 def step_number(panel: str | None = None) -> Any:
     """`--step`."""
     return typer.Option(

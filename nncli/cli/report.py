@@ -29,9 +29,7 @@ Output = Annotated[
 Open = Annotated[bool, browser.open_option()]
 WeightsOption = Annotated[options.WeightsWord | None, options.which_weights()]
 Overwrite = Annotated[bool, options.overwrite()]
-Worst = Annotated[
-    int, typer.Option(metavar="N", min=0, help="How many of the worst samples to show.")
-]
+Worst = Annotated[int, options.worst()]
 
 
 def report(

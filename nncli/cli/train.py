@@ -68,10 +68,7 @@ CheckpointEvery = Annotated[
     ),
 ]
 Overwrite = Annotated[bool, options.overwrite(what="a run that is there")]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the spec. Repeatable."),
-]
+Overrides = Annotated[list[str] | None, options.overrides()]
 Threads = Annotated[
     int | None,
     typer.Option(
