@@ -52,17 +52,12 @@ def _backward(trace: Trace, layer: LayerTrace) -> Iterator[Row]:
     fused = is_last and trace.cost.error_is_delta
     if is_last and not fused:
         outputs = shape(layer.placed.output_shape)
-        yield error_row(trace, "∂C/∂a = a − y", f"{NO_PRODUCT}: a difference", outputs, "upstream")
+        yield _error_row(trace, "∂C/∂a = a − y", f"{NO_PRODUCT}: a difference", outputs, "upstream")
     for row in page_of(layer).backward_products(layer, fused=fused):
-        if fused and row.line == FUSED_LINE:
-            row = error_row(trace, *row)
-        yield row
+        yield _error_row(trace, *row) if fused and row.result == "delta" else row
 
 
-FUSED_LINE = "δ = a − y"
-
-
-def error_row(trace: Trace, line: str, product: str, shapes: str, result: str) -> Row:
+def _error_row(trace: Trace, line: str, product: str, shapes: str, result: str) -> Row:
     """The line of the outputs' error: where classes have weights, that is a Hadamard product."""
     if trace.sample_weights is not None:
         product, shapes = "Hadamard product", f"{shapes} ⊙ {shapes}"
