@@ -35,13 +35,13 @@ def to_pytorch(trained: Trained) -> Files:
         NncliError: the cost of its samples is not finite, so there is nothing to check by.
     """
     return {
-        ".weights.safetensors": safetensors_format.pack(_state(trained), PYTORCH),
+        ".weights.safetensors": safetensors_format.pack(state_of(trained), PYTORCH),
         ".check.safetensors": safetensors_format.pack(_reference(trained), PYTORCH),
         ".py": source(trained).encode(),
     }
 
 
-def _state(trained: Trained) -> dict[str, Array]:
+def state_of(trained: Trained) -> dict[str, Array]:
     """The module's state_dict, its buffers included."""
     state = as_state_dict(trained.network)
     if trained.scaling is not None and not trained.scaling.is_division:
@@ -175,12 +175,8 @@ def source(trained: Trained) -> str:
     """The module's text."""
     network = trained.network
     cost = network.cost
-    module = "\n".join(module_lines(trained))
-    functional = "    import torch.nn.functional as F\n"
-    head = HEAD.format(
-        name=plain(trained.name),
-        functional=functional if needs_functional(trained) else "",
-    )
+    module = list(module_lines(trained))
+    head = HEAD.format(name=plain(trained.name), functional=functional_import(trained, module))
     is_modal = any(placed.layer.has_modes for placed in network.layers)
     tail = TAIL.format(
         double=".double()" if network.dtype == "float64" else "",
@@ -190,8 +186,8 @@ def source(trained: Trained) -> str:
         cost_lines="\n".join(f"    {line}" for line in _cost_lines(trained)),
         own_tolerance="1e-9" if network.dtype == "float64" else "1e-5",
     )
-    classes = "" if trained.classes is None else "\n".join(_classes(trained.classes)) + "\n"
-    return f"{head}{classes}\n\n{module}\n\n\n{tail}"
+    classes = "" if trained.classes is None else "\n".join(class_lines(trained.classes)) + "\n"
+    return "\n".join([f"{head}{classes}\n", *module, "", "", tail])
 
 
 def _cost_lines(trained: Trained) -> Iterator[str]:
@@ -201,9 +197,10 @@ def _cost_lines(trained: Trained) -> Iterator[str]:
         yield line.replace("model(x)", "model.scaled_outputs(x)") if is_scaled else line
 
 
-def needs_functional(trained: Trained) -> bool:
-    """Whether its module or its cost names F, torch.nn.functional."""
-    return "F." in "".join((*module_lines(trained), *trained.network.cost.pytorch))
+def functional_import(trained: Trained, module: list[str]) -> str:
+    """The line that imports torch.nn.functional, where the module's lines or the cost name it."""
+    is_named = any("F." in line for line in (*module, *trained.network.cost.pytorch))
+    return "    import torch.nn.functional as F\n" if is_named else ""
 
 
 def plain(name: str) -> str:
@@ -220,8 +217,9 @@ def literal(text: str) -> str:
     return f"{quote}{''.join(inside)}{quote}"
 
 
-def _classes(classes: tuple[str, ...]) -> Iterator[str]:
-    yield from call_lines("CLASSES = ", [literal(name) for name in classes], brackets="[]")
+def class_lines(classes: tuple[str, ...]) -> Iterator[str]:
+    """The names of the classes, as a list."""
+    return call_lines("CLASSES = ", [literal(name) for name in classes], brackets="[]")
 
 
 def module_lines(trained: Trained) -> Iterator[str]:

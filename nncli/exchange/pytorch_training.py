@@ -9,14 +9,15 @@ from typing import Any, NamedTuple
 
 from nncli.core import safetensors_format
 from nncli.exchange.pytorch import (
-    as_state_dict,
+    class_lines,
+    functional_import,
     literal,
     module_lines,
-    needs_functional,
     plain,
+    state_of,
 )
 from nncli.exchange.pytorch_layers import call_lines
-from nncli.exchange.trained import BUFFERS, PYTORCH, Files, Trained
+from nncli.exchange.trained import PYTORCH, Files, Trained
 from nncli.nn.arrays import Array
 from nncli.nn.layers import BatchNorm, Dropout
 
@@ -60,10 +61,7 @@ class Recipe(NamedTuple):
 
 def to_training(trained: Trained, recipe: Recipe) -> Files:
     """The files of a training, `trained` being its network as it begins."""
-    state = as_state_dict(trained.network)
-    if trained.scaling is not None and not trained.scaling.is_division:
-        state |= dict(zip(BUFFERS, trained.scaling, strict=True))
-    files = {".weights.safetensors": safetensors_format.pack(state, PYTORCH)}
+    files = {".weights.safetensors": safetensors_format.pack(state_of(trained), PYTORCH)}
     data = dict(recipe.reading.saved)
     if recipe.held is not None:
         data["held"] = recipe.held
@@ -79,11 +77,10 @@ def script(trained: Trained, recipe: Recipe) -> Iterator[str]:
     network, reading = trained.network, recipe.reading
     module = list(module_lines(trained))
     has_batchnorm = any(isinstance(p.layer, BatchNorm) for p in network.layers)
-    functional = "    import torch.nn.functional as F\n" if needs_functional(trained) else ""
     needs_csv = any("csv." in line for line in reading.lines)
     yield HEAD.format(
         name=plain(trained.name),
-        functional=functional,
+        functional=functional_import(trained, module),
         csv="import csv\n" if needs_csv else "",
     )
     yield f"BATCH_SIZE, EPOCHS = {recipe.batch_size}, {len(recipe.etas)}"
@@ -91,8 +88,9 @@ def script(trained: Trained, recipe: Recipe) -> Iterator[str]:
     yield f"SHAPE = {tuple(network.input_shape)}  # of one sample's inputs"
     yield f"DTYPE = torch.{network.dtype}"
     if trained.classes is not None:
-        yield from call_lines("CLASSES = ", list(map(literal, trained.classes)), brackets="[]")
-    yield from _spared(recipe)
+        yield from class_lines(trained.classes)
+    if recipe.frozen:
+        yield from call_lines("FROZEN = ", list(map(literal, recipe.frozen)), brackets="[]")
     yield from reading.lines
     yield ""
     yield ""
@@ -126,11 +124,6 @@ def _etas(etas: Sequence[float]) -> Iterator[str]:
     else:
         yield "# The learning rate in each epoch."
         yield from call_lines("ETAS = ", [repr(eta) for eta in etas], brackets="[]")
-
-
-def _spared(recipe: Recipe) -> Iterator[str]:
-    if recipe.frozen:
-        yield from call_lines("FROZEN = ", list(map(literal, recipe.frozen)), brackets="[]")
 
 
 def _samples(recipe: Recipe) -> Iterator[str]:
