@@ -26,7 +26,6 @@ def notes_of_useless(samples: Samples) -> Iterator[str]:
     origin = samples.inputs_origin
     if origin.lines is None or samples.inputs.ndim != 2:
         return
-    columns = [*number_columns(samples)]
     twice = Counter(samples.columns or ()) - Counter(set(samples.columns or ()))
     if twice:
         names = join_words(list(map(named, twice)), "and")
@@ -34,9 +33,9 @@ def notes_of_useless(samples: Samples) -> Iterator[str]:
             f"{origin.name}: more than one column is called {names}; later data are taken in the "
             "order of these columns, not by their names"
         )
-    if len(columns) > MOST_COLUMNS or len(samples) < LEAST_ROWS:
+    if count_number_columns(samples) > MOST_COLUMNS or len(samples) < LEAST_ROWS:
         return
-    for column in columns:
+    for column in number_columns(samples):
         key = column.title if column.title and column.title not in twice else column.position
         told = f"{origin.name}: {named(column.name)}"
         if why := uselessness(column):
@@ -56,6 +55,13 @@ def may_name_rows(column: Column) -> bool:
     if len(np.unique(values[:LOOKED_AT])) < len(values[:LOOKED_AT]):
         return False
     return bool(is_label(values).all()) and len(np.unique(values)) == len(values)
+
+
+def count_number_columns(samples: Samples) -> int:
+    """How many `number_columns` gives; those of a table of numbers, which it makes, unmade."""
+    if samples.raw is None:
+        return int(samples.inputs.shape[1])
+    return sum(1 for _ in number_columns(samples))
 
 
 def number_columns(samples: Samples) -> Iterator[Column]:
