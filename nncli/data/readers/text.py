@@ -32,7 +32,7 @@ from nncli.data.readers.numbers import parse
 from nncli.data.readers.tables import INTEGER, is_number, to_number, why_no_number
 
 BOM = b"\xef\xbb\xbf"
-BLOCK = 1 << 18  # bytes read at once: few enough for the cache
+BLOCK = 1 << 16  # bytes read at once: few enough for the cache, as in `number_tables`
 # Of one row: more would take a multiple of it in memory, cell by cell.
 LONGEST_LINE = 8 << 20
 MOST_CELLS = 1_000_000
