@@ -16,6 +16,7 @@ from pydantic import (
     PlainValidator,
     PrivateAttr,
     SerializerFunctionWrapHandler,
+    WithJsonSchema,
     model_serializer,
     model_validator,
 )
@@ -39,17 +40,8 @@ from nncli.spec.data import DataSpec, PairSpec
 from nncli.spec.layers import LAYERS, AnyLayer
 from nncli.spec.nodes import Problem, SpecSource, ValueOrigin
 from nncli.spec.schedules import SCHEDULES, ConstantSchedule, Schedule
-from nncli.spec.sweep import Sweep
-from nncli.spec.train import ClipSpec, EarlyStopSpec
-from nncli.spec.values import (
-    Model,
-    tag,
-    unexpected,
-    union_by_type,
-    unknown_word,
-    word,
-    wrong,
-)
+from nncli.spec.train import ClipSpec, EarlyStopSpec, Shuffle
+from nncli.spec.values import Model, tag, union_by_type, word, wrong
 from nncli.spec.words import KeyPath, describe, look_alikes, nearest, parse_path, suggestion
 
 _COSTS = tuple(dict.fromkeys(row.name for row in COSTS))
@@ -62,18 +54,30 @@ _COST = (
 )
 
 
-def _shuffle(value: Any) -> bool | str:
-    if value == "blocks" or isinstance(value, bool):
-        return bool(value) if isinstance(value, bool) else "blocks"
-    if isinstance(value, str):
-        raise unknown_word(value, ("true", "false", "blocks"))
-    raise unexpected("true, false or blocks", value)
+def _sweep(value: Any) -> Any:
+    from nncli.spec.sweep import checked_sweep  # few specs have one
+
+    return checked_sweep(value)
 
 
-Shuffle = Annotated[
-    bool | Literal["blocks"],
-    PlainValidator(_shuffle),
-    values.any_of({"type": "boolean"}, {"const": "blocks"}),
+_BLOCK: values.JsonSchema = {"type": "object", "additionalProperties": True}
+_BLOCKS = {"anyOf": [_BLOCK, {"type": "array", "items": _BLOCK, "minItems": 1}]}
+_SEEDS = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1},
+        {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1},
+    ]
+}
+Sweep = Annotated[
+    Any,
+    PlainValidator(_sweep),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "properties": {"vary": _BLOCKS, "zip": _BLOCKS, "seeds": _SEEDS},
+            "additionalProperties": False,
+        }
+    ),
 ]
 
 

@@ -12,9 +12,7 @@ follows in `nncli.spec.trials`.
 import math
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Annotated, Any, NamedTuple
-
-from pydantic import PlainValidator, WithJsonSchema
+from typing import Any, NamedTuple
 
 from nncli.core.seeds import draw_uniform
 from nncli.core.text import count_of
@@ -271,7 +269,8 @@ def _seed_problems(seeds: Any, keys: Mapping[KeyPath, str]) -> Iterator[Problem]
         yield Problem(("seeds",), message)
 
 
-def _checked(value: Any) -> Any:
+def checked_sweep(value: Any) -> Any:
+    """The value of the key `sweep`; what is wrong with it is raised as of any other key."""
     if value is None:
         return None
     for problem in problems_in(value):
@@ -279,27 +278,6 @@ def _checked(value: Any) -> Any:
     if not any(value.get(key) for key in KEYS):
         raise wrong(f"names nothing to vary; vary: {EXAMPLE} does, or seeds: 5")
     return value
-
-
-_BLOCK = {"type": "object", "additionalProperties": True}
-_BLOCKS = {"anyOf": [_BLOCK, {"type": "array", "items": _BLOCK, "minItems": 1}]}
-_SEEDS = {
-    "anyOf": [
-        {"type": "integer", "minimum": 1},
-        {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1},
-    ]
-}
-Sweep = Annotated[
-    Any,
-    PlainValidator(_checked),
-    WithJsonSchema(
-        {
-            "type": "object",
-            "properties": {"vary": _BLOCKS, "zip": _BLOCKS, "seeds": _SEEDS},
-            "additionalProperties": False,
-        }
-    ),
-]
 
 
 def too_many(count: int) -> str:

@@ -1,12 +1,34 @@
-"""The models of mappings within a spec's `train`."""
+"""What is within a spec's `train`: the models of its mappings, and `shuffle`."""
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import (
+    Field,
+    PlainValidator,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from nncli.spec import values
-from nncli.spec.values import Model, word, wrong
+from nncli.spec.values import Model, unexpected, unknown_word, word, wrong
 
+
+def _shuffle(value: Any) -> bool | str:
+    if isinstance(value, bool):
+        return value
+    if value == "blocks":
+        return "blocks"
+    if isinstance(value, str):
+        raise unknown_word(value, ("true", "false", "blocks"))
+    raise unexpected("true, false or blocks", value)
+
+
+Shuffle = Annotated[
+    bool | Literal["blocks"],
+    PlainValidator(_shuffle),
+    values.any_of({"type": "boolean"}, {"const": "blocks"}),
+]
 Metric = Literal["validation_cost", "validation_accuracy", "train_cost"]
 
 
