@@ -16,7 +16,6 @@ import typer
 from nncli.cli.completion import runs, specs, specs_or_runs
 from nncli.core.errors import NncliError
 from nncli.core.text import brief, join_words, nearest, printable, quote
-from nncli.render.formats import FORMATS
 
 
 def words(name: str, known: Iterable[str]) -> Any:
@@ -102,6 +101,8 @@ def one_layer(panel: str) -> Any:
 
 def document_format(panel: str, default: str) -> Any:
     """`--format` of a command that writes documents; `browser.document_kind` reads it."""
+    from nncli.render.formats import FORMATS
+
     return typer.Option(
         metavar="WORD",
         help=f"The format: {', '.join(FORMATS)}.",
