@@ -11,6 +11,7 @@ from nncli.core.text import printable, sizes
 from nncli.exchange.foreign_network import ForeignNetwork, NetworkBuilder
 from nncli.nn.activations import ACTIVATIONS, OnnxNode
 from nncli.nn.arrays import Array, Shape
+from nncli.nn.windows import split_padding
 
 if TYPE_CHECKING:
     import onnx
@@ -307,27 +308,16 @@ def _windows(reader: _Reader, node: _Node, kernel: list[int]) -> dict[str, Any]:
     auto = attributes.get("auto_pad", b"NOTSET").decode()
     if auto == "SAME_UPPER":
         keys["padding"] = "same_upper"
-    elif auto == "SAME_LOWER":
-        if padding := _same_lower(reader.builder.shape, kernel, stride, dilation):
-            keys["padding"] = padding
+    elif auto == "SAME_LOWER" and (shape := reader.builder.shape) is not None and len(shape) == 3:
+        upper = split_padding("same_upper", shape[1:], (kernel[0], kernel[1]), stride, dilation)
+        lower = tuple((after, before) for before, after in upper)
+        if any(map(any, lower)):
+            keys["padding"] = lower
     elif auto == "NOTSET" and any(pads := list(attributes.get("pads", [0, 0, 0, 0]))):
         above, left, below, right = pads
         alike = (above, left) == (below, right)
         keys["padding"] = (above, left) if alike else ((above, below), (left, right))
     return keys
-
-
-def _same_lower(
-    shape: Shape | None, kernel: list[int], stride: tuple[int, ...], dilation: tuple[int, ...]
-) -> tuple[tuple[int, int], ...] | None:
-    if shape is None or len(shape) != 3:
-        return None
-    found = []
-    for size, taps, step, apart in zip(shape[1:], kernel, stride, dilation, strict=True):
-        reach = (taps - 1) * apart + 1
-        whole = max(0, (-(-size // step) - 1) * step + reach - size)
-        found.append((whole - whole // 2, whole // 2))
-    return tuple(found) if any(map(any, found)) else None
 
 
 def _pool(kind: str) -> Callable[[_Reader, _Node], None]:
