@@ -1,9 +1,9 @@
 """The symbols of a step: a line for each, and a number of the step that it stands for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
-from nncli.inspection.derivation.base import at_largest, place_of
+from nncli.inspection.derivation.base import at_largest, indexed, place_of
 from nncli.inspection.derivation.focus import Focus
 from nncli.inspection.exercises.working import Working, working
 from nncli.nn.links import Adam, Momentum, WeightDecay
@@ -87,11 +87,6 @@ def glossary(trace: Trace) -> tuple[Entry, ...]:
     )
 
 
-def _indexed(letter: str, index: Sequence[int]) -> str:
-    sign = "," if max(index, default=0) > 9 else ""
-    return f"{letter}_{sign.join(map(str, index))}"
-
-
 def _of_unit(letter: str, key: str, *, below: bool = False) -> Find:
     """A quantity of the unit that is followed."""
 
@@ -100,7 +95,7 @@ def _of_unit(letter: str, key: str, *, below: bool = False) -> Find:
         array, index = layer.quantity(key), place.unit(layer)
         if array is None:
             return None
-        return _number(place, layer, key, (place.focus.at, *index), _indexed(letter, index))
+        return _number(place, layer, key, (place.focus.at, *index), indexed(letter, *index))
 
     return find
 
@@ -110,7 +105,7 @@ def _of_weight(letter: str, key: str) -> Find:
 
     def find(place: Place) -> Number | None:
         index = place.weight(place.output)
-        return _number(place, place.output, key, index, _indexed(letter, index))
+        return _number(place, place.output, key, index, indexed(letter, *index))
 
     return find
 
@@ -120,7 +115,7 @@ def _of_bias(letter: str, key: str) -> Find:
         if place.output.quantity(key) is None:
             return None
         index = place.unit(place.output)[:1]
-        return _number(place, place.output, key, index, _indexed(letter, index))
+        return _number(place, place.output, key, index, indexed(letter, *index))
 
     return find
 
@@ -148,14 +143,14 @@ def _downstream(place: Place) -> Number | None:
         return None
     unit = place.focus.input_unit(layer)
     index = (place.focus.at, unit)
-    return _number(place, layer, "downstream", index, _indexed("∂C/∂a", (unit,)))
+    return _number(place, layer, "downstream", index, indexed("∂C/∂a", unit))
 
 
 def _hadamard(place: Place) -> Number | None:
     for layer in (place.output, place.below):
         if layer.sigma_prime is not None and not place.focus.is_fused(layer):
             index = place.unit(layer)
-            return _number(place, layer, "delta", (place.focus.at, *index), _indexed("δ", index))
+            return _number(place, layer, "delta", (place.focus.at, *index), indexed("δ", *index))
     return None
 
 
@@ -168,19 +163,19 @@ def _outer(place: Place) -> Number | None:
     assert layer.delta is not None
     a, delta = layer.input[place.focus.at, row], layer.delta[place.focus.at, unit]
     made = Working(((float(a), float(delta)),))
-    return Number(_indexed("(a ⊗ δ)", (row, unit)), float(a * delta), layer.name, made)
+    return Number(indexed("(a ⊗ δ)", row, unit), float(a * delta), layer.name, made)
 
 
 def _inputs(place: Place) -> Number:
     inputs = place.trace.inputs[place.focus.at]
     index = place_of(int(inputs.argmax()), inputs.shape)
-    return Number(_indexed("x", index), float(inputs[index]))
+    return Number(indexed("x", *index), float(inputs[index]))
 
 
 def _target(place: Place) -> Number:
     index = place.unit(place.trace.layers[-1])
     value = float(place.trace.targets[(place.focus.at, *index)])
-    return Number(_indexed("y", index), value)
+    return Number(indexed("y", *index), value)
 
 
 def _window(place: Place) -> Number | None:
@@ -189,7 +184,7 @@ def _window(place: Place) -> Number | None:
         return None
     assert conv.weight is not None
     index = place_of(at_largest(conv.weight), conv.weight.shape)
-    return Number(_indexed("w", index), float(conv.weight[index]), conv.name)
+    return Number(indexed("w", *index), float(conv.weight[index]), conv.name)
 
 
 def _of_link(kind: type, symbol: str, setting: str) -> Find:

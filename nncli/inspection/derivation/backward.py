@@ -12,6 +12,7 @@ from nncli.inspection.derivation.base import (
     Lesson,
     around_largest,
     at_largest,
+    indexed,
     largest,
     place_of,
     sum_of_others,
@@ -20,7 +21,6 @@ from nncli.inspection.derivation.focus import Focus
 from nncli.inspection.derivation.forward import (
     norm_entries,
     norm_unit,
-    pair,
     pool_window,
     unit_entries,
     with_dropped,
@@ -199,11 +199,11 @@ def _dense(focus: Focus, layer: LayerTrace, again: str | None) -> DenseBack:
     if new is not None:
         wrongs.append(("updated_weights", float(new[i] @ delta)))
     terms = largest(products)
-    given = [(f"w_{pair(i, j)} δ_{j}", float(products[j])) for j in terms.indices]
+    given = [(f"{indexed('w', i, j)} δ_{j}", float(products[j])) for j in terms.indices]
     rule = "the sum of these"
     if terms.is_all:
         rule = "Σ_j w_ij δ_j"
-        given = [(f"w_{pair(i, j)}", float(layer.weight[i, j])) for j in terms.indices]
+        given = [(indexed("w", i, j), float(layer.weight[i, j])) for j in terms.indices]
         given += [(f"δ_{j}", float(delta[j])) for j in terms.indices]
     else:
         rest = sum_of_others(products, terms)

@@ -60,6 +60,16 @@ def place_of(unit: int, shape: Shape) -> tuple[int, ...]:
     return tuple(map(int, np.unravel_index(unit, shape)))
 
 
+def subscript(*index: int) -> str:
+    """`12`, or `1,12` where an index has more than a digit."""
+    return ("," if max(index, default=0) > 9 else "").join(map(str, index))
+
+
+def indexed(symbol: str, *index: int) -> str:
+    """`w_12`, or `w_1,12` where an index has more than a digit."""
+    return f"{symbol}_{subscript(*index)}"
+
+
 def around_largest(values: Array) -> tuple[Excerpt, Excerpt]:
     """Rows and columns around the largest |value| of a matrix; all of short ones."""
     place = place_of(at_largest(values), values.shape)

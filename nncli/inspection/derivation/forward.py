@@ -12,6 +12,7 @@ from nncli.inspection.derivation.base import (
     Lesson,
     around_largest,
     at_largest,
+    indexed,
     largest,
     sum_of_others,
 )
@@ -63,12 +64,12 @@ def _dense(focus: Focus, layer: LayerTrace, again: str | None) -> DenseForward:
     wrongs = []
     if layer.bias is not None:
         wrongs.append(("missing_bias", float(z[j] - layer.bias[j])))
-    given = [(f"a_{i} w_{pair(i, j)}", float(products[i])) for i in terms.indices]
+    given = [(f"a_{i} {indexed('w', i, j)}", float(products[i])) for i in terms.indices]
     rule = "the sum of these"
     if terms.is_all:
         rule = "Σ_i a_i w_ij" + ("" if layer.bias is None else " + b_j")
         given = [(f"a_{i}", float(input[i])) for i in terms.indices]
-        given += [(f"w_{pair(i, j)}", float(layer.weight[i, j])) for i in terms.indices]
+        given += [(indexed("w", i, j), float(layer.weight[i, j])) for i in terms.indices]
     else:
         rest = sum_of_others(products, terms)
         given.append(("the other products, added up", rest))
@@ -88,11 +89,6 @@ def _dense(focus: Focus, layer: LayerTrace, again: str | None) -> DenseForward:
         units=focus.shown(layer),
         ask=Ask("z", (j,), rule, tuple(given), float(z[j]), tuple(wrongs)),
     )
-
-
-def pair(i: int, j: int) -> str:
-    """The indices of a weight: 12 for w_12, with a comma where they have more than a digit."""
-    return f"{i}{j}" if max(i, j) < 10 else f"{i},{j}"
 
 
 def _conv(focus: Focus, layer: LayerTrace, again: str | None) -> ConvForward:

@@ -11,9 +11,10 @@ from nncli.inspection.derivation.base import (
     at_largest,
     largest,
     place_of,
+    subscript,
 )
 from nncli.inspection.derivation.focus import Focus
-from nncli.inspection.derivation.forward import norm_entries, norm_unit, pair, unit_entries
+from nncli.inspection.derivation.forward import norm_entries, norm_unit, unit_entries
 from nncli.inspection.derivation.lessons import (
     ConvGradient,
     NormGradient,
@@ -150,7 +151,7 @@ def update(focus: Focus, layers: tuple[LayerTrace, ...]) -> Update:
     last = steps[-1] if steps else None
     ask = None
     if last is not None and _is_plain(trace):
-        name = ",".join(map(str, last.place)) if len(last.place) != 2 else pair(*last.place)
+        name = ",".join(map(str, last.place)) if len(last.place) != 2 else subscript(*last.place)
         given = ((f"w_{name}", last.weight), ("η", trace.eta), (f"∂C/∂w_{name}", last.gradient))
         wrongs = (("uphill", last.weight + trace.eta * last.gradient),)
         ask = Ask("weight_new", last.place, "w − η ∂C/∂w", given, last.new, wrongs)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nncli.inspection.derivation.base import Excerpt
+from nncli.inspection.derivation.base import Excerpt, indexed
 from nncli.inspection.derivation.lessons import (
     ConvForward,
     CostLesson,
@@ -19,7 +19,6 @@ from nncli.render.pages.explain.words import (
     aligned,
     cut_words,
     factor,
-    indexed,
     matrices,
     n,
     note,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nncli.inspection.derivation.base import largest
+from nncli.inspection.derivation.base import indexed, largest
 from nncli.inspection.derivation.lessons import (
     ConvGradient,
     NormGradient,
@@ -17,7 +17,6 @@ from nncli.render.pages.explain.words import (
     aligned,
     column,
     cut_words,
-    indexed,
     listed,
     matrices,
     n,

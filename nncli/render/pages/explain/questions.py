@@ -5,10 +5,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from nncli.core.text import count_of, printable
-from nncli.inspection.derivation.base import Ask, Derivation
+from nncli.inspection.derivation.base import Ask, Derivation, indexed
 from nncli.render.document import Lines, Page, Paragraph
 from nncli.render.pages.explain.screens import Screen, screens
-from nncli.render.pages.explain.words import indexed, n
+from nncli.render.pages.explain.words import n
 
 NUMBER = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?(?:e([+-]?\d{1,3}))?", re.IGNORECASE)
 COARSE = 0.05  # of a number: an answer that leaves more open says too little

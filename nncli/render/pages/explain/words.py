@@ -36,12 +36,6 @@ def product(*values: float, digits: int = 6) -> str:
     return "·".join(factor(value, digits) for value in values)
 
 
-def indexed(symbol: str, *index: int) -> str:
-    """`w_12`, or `w_1,12` where an index has more than a digit."""
-    sign = "," if max(index, default=0) > 9 else ""
-    return f"{symbol}_{sign.join(map(str, index))}"
-
-
 def unit_name(unit: int, shape: Shape) -> str:
     """How a unit is named in a subscript: by its number, or by channel, row and column."""
     return ",".join(map(str, place_of(unit, shape)))
