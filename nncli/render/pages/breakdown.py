@@ -39,7 +39,6 @@ from nncli.render.pages.excerpt import (
     short_proof,
 )
 from nncli.render.pages.figures import step_figure
-from nncli.render.pages.glossary import glossary_grid
 from nncli.render.pages.kinds import Choices, page_of
 from nncli.render.pages.products import product_tables
 from nncli.render.pages.proof import findings, proof, sweep_page, why_block
@@ -54,6 +53,8 @@ def document(step: InspectedStep, choices: Choices) -> Document:
     page = breakdown(step, choices)  # at once: it refuses what there is not, whatever the format
 
     def web() -> Interactive:
+        from nncli.render.pages.glossary import glossary_grid  # of the page for a browser alone
+
         whole = breakdown(step, choices._replace(is_short=False)) if choices.is_short else page
         return step_page(step.inspection, whole, choices.layer, [glossary_grid(trace)])
 
