@@ -29,11 +29,11 @@ from nncli.data.readers.files import (
     read_text,
 )
 from nncli.data.readers.headers import LOOKED_AT, FirstRow, first_row, without_comments
-from nncli.data.readers.numbers import Block, parse
+from nncli.data.readers.numbers import Block, keep_freed_memory, parse
 from nncli.data.readers.tables import Cells, Table
 
 # Bytes: what is made of them, some 30 times as much, is in the cache when it is used, and less than
-# what malloc keeps once it is freed; of larger blocks each has all its pages given anew and zeroed.
+# `keep_freed_memory` keeps.
 BLOCK = 1 << 16
 FIRST = 1 << 20  # bytes in which the header is looked for
 BOM = b"\xef\xbb\xbf"
@@ -118,6 +118,7 @@ def read_number_table(
     """
     name, stored = printable(path), file_size(path)
     before = path.stat()
+    keep_freed_memory()
     with opened(path) as stream:
         start = stream.read(FIRST)
         cut = len(start) if len(start) < FIRST else start.rfind(b"\n") + 1

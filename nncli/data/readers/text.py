@@ -28,7 +28,7 @@ from nncli.data.readers.headers import (
     left_out_words,
     number_of_count,
 )
-from nncli.data.readers.numbers import parse
+from nncli.data.readers.numbers import keep_freed_memory, parse
 from nncli.data.readers.tables import INTEGER, is_number, to_number, why_no_number
 
 BOM = b"\xef\xbb\xbf"
@@ -104,6 +104,7 @@ class TextReader:
         check: told how many bytes were read. size: how many there are; 0 where that is not known.
         """
         refuse_foreign(start, self.name, "a matrix")
+        keep_freed_memory()
 
         def count(length: int, unended: int) -> None:
             # A line that does not end may be all there is, and more than there is memory.
