@@ -69,6 +69,11 @@ class Draw:
         at = self.rng.randrange(units)
         return [float(j == at) for j in range(units)]
 
+    def missed(self, outputs: Vector) -> Vector:
+        """Round targets that these outputs do not hit."""
+        errors = self.vector(len(outputs), HALVES)
+        return [a - e for a, e in zip(outputs, errors, strict=True)]
+
     def biases(self, a: Sequence[float], weights: Matrix, z: Sequence[float]) -> Vector:
         """Those with which the layer's z become these."""
         zero = [0.0] * len(z)
@@ -90,11 +95,7 @@ class Draw:
         """A layer without σ; targets are round, and never hit."""
         w, b = self.matrix(inputs, units), self.vector(units, HALVES)
         xs = [self.different(inputs, WHOLE) for _ in range(samples)]
-        errors = [self.vector(units, HALVES) for _ in xs]
-        ys = [
-            [a - e for a, e in zip(affine(x, w, b), error, strict=True)]
-            for x, error in zip(xs, errors, strict=True)
-        ]
+        ys = [self.missed(affine(x, w, b)) for x in xs]
         return Net([dense(w, b, "identity")], xs, ys)
 
     def two_sigmoids(self, inputs: int, units: int) -> Net:
@@ -126,8 +127,8 @@ class Draw:
             dense(w2, self.biases(a1, w2, z2), activation),
         ]
         target = self.target(units)
-        if activation == "identity":  # a round target that is not hit
-            target = [z - e for z, e in zip(z2, self.vector(units, HALVES), strict=True)]
+        if activation == "identity":
+            target = self.missed(z2)
         return Net(layers, [x], [target])
 
     def batch(self, inputs: int, hidden: int, units: int, activation: str) -> Net:
@@ -146,9 +147,7 @@ class Draw:
             raise Redraw
         ys = [self.target(units) for _ in xs]
         if activation == "identity":
-            ys = [
-                [z - e for z, e in zip(row, self.vector(units, HALVES), strict=True)] for row in z2
-            ]
+            ys = [self.missed(row) for row in z2]
         return Net([dense(w1, b1, "relu"), dense(w2, b2, activation)], xs, ys)
 
     def image(

@@ -64,9 +64,10 @@ def read_answer(text: str) -> Answer | None:
     match = NUMBER.fullmatch(text.strip())
     if match is None:
         return None
-    number, below = match["number"], match["below"]
+    has_comma = "," in match["number"] or "," in (match["below"] or "")
+    number, below = match["number"].replace(",", "."), match["below"]
     power = int((match["power"] or "e0")[1:].replace("−", "-"))
-    value = float(f"{number.replace(',', '.')}e{power}")
+    value = float(f"{number}e{power}")
     if below is not None:
         divisor = float(below.replace(",", "."))
         if not divisor:
@@ -75,13 +76,12 @@ def read_answer(text: str) -> Answer | None:
     unit = (match["unit"] or "").strip()
     if unit == "%" or not np.isfinite(value):
         return None
-    value = -value if match["sign"] in ("-", "−") and match["sign"] else value
-    digits = re.sub(r"[.,]", "", number)
-    decimals = len(re.split(r"[.,]", number)[1]) - power if re.search(r"[.,]", number) else -power
-    has_comma = "," in number or "," in (below or "")
+    value = -value if match["sign"] in ("-", "−") else value
     if below is not None:
         return Answer(value, unit=unit, has_comma=has_comma)
-    return Answer(value, decimals, len(digits.lstrip("0")), unit, has_comma)
+    whole, _, fraction = number.partition(".")
+    significant = len(f"{whole}{fraction}".lstrip("0"))
+    return Answer(value, len(fraction) - power, significant, unit, has_comma)
 
 
 class Mark(NamedTuple):
