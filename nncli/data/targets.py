@@ -134,8 +134,10 @@ def are_zeros_and_ones(targets: NDArray[Any]) -> bool:
 
 def reading_of_columns(targets: NDArray[Any]) -> Reading:
     """What several target columns are, N x outputs: of 0 and 1, classes (one-hot) or labels."""
-    is_one = targets.shape[1] < 2 or not are_zeros_and_ones(targets[:FIRST])
-    if is_one or not are_zeros_and_ones(targets) or (targets == targets[0]).all():
+    first = targets[:FIRST]  # which may be of one of the two alone
+    if targets.shape[1] < 2 or not ((first == 0) | (first == 1)).all():
+        return "numbers"
+    if not are_zeros_and_ones(targets) or (targets == targets[0]).all():
         return "numbers"
     return "classes" if (targets.sum(axis=1) == 1).all() else "labels"
 

@@ -6,6 +6,7 @@ import pytest
 
 from nncli.data import Encoding, Pair, read_measured, targets
 from nncli.data.readers.read import read_source
+from nncli.data.targets import FIRST, reading_of_columns
 from tests.data.conftest import FLOAT32, FLOAT64, gathered, load, problems, write
 
 
@@ -350,3 +351,11 @@ def test_elements_of_an_array_are_not_called_rows() -> None:
         "a.npz: y: element [0]: 0.5 is no class, which is an integer or text; the same in "
         "elements [2], [3]"
     ]
+
+
+def test_labels_are_read_so_whatever_rows_come_first() -> None:
+    labels = np.zeros((FIRST + 4, 2))
+    labels[-3:] = [[0, 1], [1, 1], [1, 0]]
+    assert reading_of_columns(labels) == reading_of_columns(labels[::-1]) == "labels"
+    labels[-1, 0] = 0.5
+    assert reading_of_columns(labels) == reading_of_columns(labels[::-1]) == "numbers"
