@@ -1,13 +1,20 @@
-"""`--open`: a page is written, to a temporary file where no other is named, and shown."""
+"""Where a document goes: `--output`, `--open`, or standard output.
+
+With `--open` a page is written, to a temporary file where no other is named, and shown.
+"""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from nncli.core.errors import NncliError
 from nncli.core.text import printable
+
+if TYPE_CHECKING:
+    from nncli.render.document import Document, Page
 
 SUFFIX = ".html"
 
@@ -47,6 +54,38 @@ def document_kind(
     elif format is None and output is not None:
         kind = format_by_suffix(output, suffixes())
     return as_fragment(kind) if fragment else kind
+
+
+def write_document(
+    made: "Document",
+    kind: str | None,
+    output: Path | None,
+    *,
+    overwrite: bool,
+    opens: bool,
+    page: "Callable[[], Page] | None" = None,
+) -> None:
+    """Writes a document to a file, or as a page that is opened; else prints it.
+
+    Args:
+        kind: what `document_kind` says; None prints it as table does.
+        page: makes what is printed then; None: the document's own page.
+
+    Raises:
+        RunError: the system refused.
+    """
+    from nncli.render.formats import write
+    from nncli.render.streams import results, write_bytes
+    from nncli.render.terminal import TerminalPage
+
+    if output is not None or opens:
+        assert kind is not None
+        write_page(write(kind, made), output, overwrite=overwrite, opens=opens)
+    elif kind in (None, "table"):
+        shown = made.page if page is None else page()
+        results().print(TerminalPage(shown), crop=False)  # a cell too wide goes on below
+    else:
+        write_bytes(write(kind, made))
 
 
 def write_page(content: bytes, output: Path | None, *, overwrite: bool, opens: bool) -> None:

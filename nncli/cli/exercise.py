@@ -96,8 +96,7 @@ def exercise(
     from nncli.core.errors import NncliError
     from nncli.render.formats import FORMATS, write
     from nncli.render.pages.exercise import sheet_document
-    from nncli.render.streams import DelayedProgressBar, messages, results, say, write_bytes
-    from nncli.render.terminal import TerminalPage
+    from nncli.render.streams import DelayedProgressBar, messages, say
 
     kind = browser.document_kind(output, opens=open_, format=format)
     is_folder = out is not None or count > 1
@@ -114,13 +113,7 @@ def exercise(
     sheets = exercises(topic, level, seed, count)
     if not is_folder:
         document = sheet_document(next(sheets), solved=solution)
-        if output is not None or open_:
-            assert kind is not None
-            browser.write_page(write(kind, document), output, overwrite=overwrite, opens=open_)
-        elif kind in (None, "table"):
-            results().print(TerminalPage(document.page), crop=False)
-        else:
-            write_bytes(write(kind, document))
+        browser.write_document(document, kind, output, overwrite=overwrite, opens=open_)
         return
     from nncli.app.exercise import write_sheets
     from nncli.core.text import count_of, printable

@@ -1,5 +1,6 @@
 """nncli explain."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -102,11 +103,9 @@ def explain(
     from nncli.app.trace_files import TraceFile, open_step
     from nncli.cli.options import indices
     from nncli.core.errors import NncliError
-    from nncli.render.formats import write
     from nncli.render.pages.explain.screens import document, text_page
     from nncli.render.pages.glossary import glossary_document
-    from nncli.render.streams import DelayedProgressBar, messages, results, say, write_bytes
-    from nncli.render.terminal import TerminalPage
+    from nncli.render.streams import DelayedProgressBar, messages, results, say
 
     kind = browser.document_kind(output, opens=open_, format=format, fragment=fragment)
     if ask and (kind is not None or output is not None):
@@ -141,8 +140,6 @@ def explain(
             progress=progress,
         )
     if ask:
-        from functools import partial
-
         from nncli.cli.dialogue import hold
         from nncli.render.pages.explain.questions import interview
 
@@ -158,14 +155,8 @@ def explain(
                 read(derivation, screen, read_key)
                 return
     made = glossary_document(derivation.trace) if glossary else document(derivation)
-    if output is not None or open_:
-        assert kind is not None
-        browser.write_page(write(kind, made), output, overwrite=overwrite, opens=open_)
-    elif kind in (None, "table"):
-        page = made.page if glossary else text_page(derivation)
-        screen.print(TerminalPage(page), crop=False)  # wide cells go on below
-    else:
-        write_bytes(write(kind, made))
+    page = None if glossary else partial(text_page, derivation)
+    browser.write_document(made, kind, output, overwrite=overwrite, opens=open_, page=page)
 
 
 def _worked_example(*, is_glossary: bool) -> Path:

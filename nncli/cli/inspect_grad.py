@@ -198,13 +198,11 @@ def inspect_grad(
     from nncli.app.trace_files import TraceFile, check_save, open_step, save_trace
     from nncli.cli.options import entries, index_range, indices, weight_name, word
     from nncli.core.errors import FailedCheck, NncliError
-    from nncli.render.formats import write
     from nncli.render.pages.breakdown import SECTIONS, document
     from nncli.render.pages.brief import brief_document
     from nncli.render.pages.kinds import Choices
     from nncli.render.pages.update import overflow_words
-    from nncli.render.streams import DelayedProgressBar, messages, results, say, write_bytes
-    from nncli.render.terminal import TerminalPage
+    from nncli.render.streams import DelayedProgressBar, messages, say
     from nncli.render.text import DECIMALS, Extent
 
     kind = browser.document_kind(output, opens=open_, format=format, fragment=fragment) or "table"
@@ -277,12 +275,7 @@ def inspect_grad(
         made = convention_document(inspected, convention, choices)
     else:
         made = document(inspected, choices)
-    if output is not None or open_:
-        browser.write_page(write(kind, made), output, overwrite=overwrite, opens=open_)
-    elif kind == "table":
-        results().print(TerminalPage(made.page), crop=False)  # a cell too wide goes on below
-    else:
-        write_bytes(write(kind, made))
+    browser.write_document(made, kind, output, overwrite=overwrite, opens=open_)
     beyond = inspected.inspection.overflow
     if beyond is not None:
         raise FailedCheck(overflow_words(inspected.inspection.trace, beyond))
