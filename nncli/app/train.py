@@ -200,8 +200,7 @@ def run_to_end(
     keeper = None
     if any(times) and writer.path is not None:
         keeper = _keeper(prepared, workers, writer.path, watch)
-    network, test = trainer.network, prepared.data.test
-    training = Training(prepared.spec, network, writer.history, None, writer.path)
+    training = Training(prepared.spec, trainer.network, writer.history, None, writer.path)
     try:
         with writer, keeper or nullcontext():
             watch.start()
@@ -239,16 +238,11 @@ def run_to_end(
             training = replace(
                 training, used=chosen.used, has_stopped_early=trainer.has_stopped_early
             )
-            reading = prepared.plan.reading
-            if test is not None or reading == "numbers":
+            if prepared.data.test is not None or prepared.plan.reading == "numbers":
                 last = choose_weights(trainer.state(), "last")
-                chosen.put_into(network)
-                if test is not None:
-                    evaluator = Evaluator(network, test, reading=reading, workers=workers)
-                    training = replace(training, test=evaluator())
-                if reading == "numbers":
-                    training = replace(training, fit=_fit(prepared, workers))
-                last.put_into(network)
+                chosen.put_into(trainer.network)
+                training = _measured(training, prepared, workers)
+                last.put_into(trainer.network)
             training = replace(training, conditions=trainer.outcomes())
     except StoppedTraining as stopped:
         watch.warn(writer.new_warning())
@@ -259,6 +253,17 @@ def run_to_end(
                 watch.warn(str(error))
         stopped.training = replace(training, conditions=trainer.outcomes())
         raise
+    return training
+
+
+def _measured(training: Training, prepared: Prepared, workers: WorkerPool) -> Training:
+    """The training with what its network comes to: on test data, and on targets in their units."""
+    test, reading = prepared.data.test, prepared.plan.reading
+    if test is not None:
+        evaluator = Evaluator(training.network, test, reading=reading, workers=workers)
+        training = replace(training, test=evaluator())
+    if reading == "numbers":
+        training = replace(training, fit=_fit(prepared, workers))
     return training
 
 
