@@ -49,6 +49,7 @@ NEW = ("weight_new", "bias_new")
 ERROR = ("upstream", "sigma_prime", "delta")
 ONE = ("inputs", *_of("dense1", *LEARNED), "targets")
 TWO = ("inputs", *_of("dense1", *LEARNED), *_of("dense2", *LEARNED), "targets")
+IMAGE = ("inputs", *_of("conv1", *LEARNED), *_of("dense1", *LEARNED), "targets")
 HIDDEN_BACK = (*_of("dense2", "downstream"), *_of("dense1", "sigma_prime", "delta"))
 BACK = (*_of("dense2", *ERROR, *GRADIENTS), *HIDDEN_BACK, *_of("dense1", *GRADIENTS))
 FUSED_BACK = (*_of("dense2", "delta", *GRADIENTS), *HIDDEN_BACK, *_of("dense1", *GRADIENTS))
@@ -135,7 +136,7 @@ KINDS = (
     Kind(
         *("conv", 3, "there and back: the gradient of a filter"),
         lambda d: d.image(3, 2, 4, activation="relu"),
-        ("inputs", *_of("conv1", *LEARNED), *_of("dense1", *LEARNED), "targets"),
+        IMAGE,
         (
             *_of("conv1", *FORWARD),
             *_of("dense1", "z", "delta", "downstream"),
@@ -145,7 +146,7 @@ KINDS = (
     Kind(
         *("conv", 4, "a max pool between: the error goes to the largest"),
         lambda d: d.image(5, 2, 4, pool=True),
-        ("inputs", *_of("conv1", *LEARNED), *_of("dense1", *LEARNED), "targets"),
+        IMAGE,
         (
             *_of("conv1", "z"),
             *_of("maxpool1", "a"),
@@ -157,7 +158,7 @@ KINDS = (
     Kind(
         *("conv", 5, "two channels, back to the image, and the new filter"),
         lambda d: d.image(3, 2, 4, channels=2, activation="relu"),
-        ("inputs", *_of("conv1", *LEARNED), *_of("dense1", *LEARNED), "targets"),
+        IMAGE,
         (
             *_of("conv1", *FORWARD),
             *_of("dense1", "z", "delta", "downstream"),

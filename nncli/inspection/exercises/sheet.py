@@ -9,7 +9,7 @@ import numpy as np
 
 from nncli.core.notebooks import MimeBundle, mime_bundle
 from nncli.inspection.exercises.draws import DECIMALS, POINTS, STEP
-from nncli.inspection.exercises.kinds import Kind
+from nncli.inspection.exercises.kinds import LEARNED, Kind
 from nncli.inspection.exercises.working import Index, Working, working
 from nncli.inspection.foreign.digits import DOUBLE, Digits
 from nncli.inspection.foreign.judge import Judge
@@ -23,7 +23,6 @@ from nncli.nn.trace import Trace
 ON_PAPER = Digits(DECIMALS, None, DOUBLE)
 LEAST = 20 * 10.0**-DECIMALS  # the largest entry of what is asked for, at least
 LINK_ULPS = 4.0  # that an optimizer's numbers may be from their formulas
-LEARNED = ("weight", "bias")
 
 
 class Given(NamedTuple):
