@@ -1,12 +1,17 @@
 """nncli exercise."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nncli.cli import browser, options
 from nncli.render.formats import suffixes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nncli import Sheet
 
 SHEET, OUTPUT = "Which sheets", "Output"
 
@@ -94,9 +99,7 @@ def exercise(
     from nncli.app.exercise import exercises
     from nncli.app.output import check_output
     from nncli.core.errors import NncliError
-    from nncli.render.formats import FORMATS, write
     from nncli.render.pages.exercise import sheet_document
-    from nncli.render.streams import DelayedProgressBar, messages, say
 
     kind = browser.document_kind(output, opens=open_, format=format)
     is_folder = out is not None or count > 1
@@ -111,13 +114,23 @@ def exercise(
     if output is not None:
         check_output(output, overwrite=overwrite)
     sheets = exercises(topic, level, seed, count)
-    if not is_folder:
-        document = sheet_document(next(sheets), solved=solution)
-        browser.write_document(document, kind, output, overwrite=overwrite, opens=open_)
+    if is_folder:
+        _write_folder(sheets, count, kind, out, overwrite=overwrite)
         return
+    document = sheet_document(next(sheets), solved=solution)
+    browser.write_document(document, kind, output, overwrite=overwrite, opens=open_)
+
+
+def _write_folder(
+    sheets: "Iterator[Sheet]", count: int, kind: str | None, out: Path | None, *, overwrite: bool
+) -> None:
+    """Writes sheets, forms for their answers, their solutions and the key to a folder."""
     from nncli.app.exercise import write_sheets
     from nncli.core.text import count_of, printable
+    from nncli.render.formats import FORMATS, write
+    from nncli.render.pages.exercise import sheet_document
     from nncli.render.pages.exercise_key import form_csv, form_json, key_json
+    from nncli.render.streams import DelayedProgressBar, messages, say
 
     kinds = ("markdown", "latex", "html") if kind is None else (kind,)
     files: dict[str, bytes] = {}
