@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from nncli.inspection.diagnosis.record import Course
-from nncli.render.pages.diagnosis import cost_words
+from nncli.inspection.diagnosis.record import Course, Tried
+from nncli.render.pages.diagnosis import cost_words, skill_words, tried_words
 from tests.commands import Outcome
 
 Run = Callable[..., Outcome]
@@ -146,3 +146,11 @@ def test_a_cost_is_called_equal_only_where_its_digits_are(last: float, said: str
     (words,) = cost_words(Course((1.3, last), (), None, None), math.log(3))
     assert said in str(words)
     assert ("ln(3)" in str(words)) == ("ln(3)" in said)
+
+
+@pytest.mark.parametrize(
+    ("skill", "words"), [(2.2e-16, "0"), (-1e-4, "0"), (-0.0169, "-0.0169"), (0.9666, "0.967")]
+)
+def test_what_rounding_leaves_of_a_skill_is_0(skill: float, words: str) -> None:
+    assert skill_words(skill) == words
+    assert tried_words(Tried(skill, 0.5, "train_skill")) == f"train skill {words} → 0.500"

@@ -18,6 +18,7 @@ from nncli.render.text import NONE, number
 BAR = 36  # characters of a skill of 1
 NEAR_CHANCE = 0.02  # of ln(classes), for a cost that sits there
 MOST_LINES = 4  # of a short verdict
+NO_SKILL = 5e-4  # below which a skill is that of rounding
 WELL = 0.75  # the skill of a network that is called healthy though no cure was tried
 
 
@@ -94,9 +95,16 @@ def set_options(cure: Cure) -> Iterator[str]:
 
 
 def tried_words(tried: Tried) -> str:
-    before = "diverged" if tried.before is None else number(tried.before)
-    after = "diverged" if tried.after is None else number(tried.after)
+    words = skill_words if tried.metric.endswith("skill") else number
+    before, after = (
+        "diverged" if value is None else words(value) for value in (tried.before, tried.after)
+    )
     return f"{tried.metric.replace('_', ' ')} {before} → {after}"
+
+
+def skill_words(skill: float) -> str:
+    """A skill, of which what rounding leaves is 0."""
+    return number(0 if abs(skill) < NO_SKILL else skill)
 
 
 def _result_blocks(diagnosis: Diagnosis) -> Page:
@@ -167,7 +175,7 @@ def _eta_blocks(diagnosis: Diagnosis) -> Page:
 def _bar(diagnosis: Diagnosis, eta: float, course: Course) -> str:
     mark = "→" if eta == diagnosis.evidence.settings.eta else " "
     length = round(BAR * max(0.0, course.score))
-    words = "diverged" if course.diverged else number(course.score)
+    words = "diverged" if course.diverged else skill_words(course.score)
     return f"{mark} η {f'{eta:g}':>9}  {'█' * length}{' ' if length else ''}{words}"
 
 
@@ -231,7 +239,7 @@ def _good_words(diagnosis: Diagnosis) -> str:
     if base is None or result is None:
         return "nothing found"
     if not _is_well(diagnosis):
-        return f"nothing plain is wrong, but its skill is {number(result.skill)} of 1"
+        return f"nothing plain is wrong, but its skill is {skill_words(result.skill)} of 1"
     against = "" if b.majority is None else f", the majority class {number(b.majority)}"
     if result.accuracy is not None:
         return f"healthy: accuracy {number(result.accuracy)}{against}"
