@@ -15,6 +15,7 @@ from nncli.spec.dump import differences
 from nncli.spec.words import dotted
 from nncli.training.best import stops_early
 from nncli.training.history import read_history
+from nncli.training.run_files import DIVERGENCE
 from nncli.training.run_reader import notes_on_metrics
 
 
@@ -65,4 +66,5 @@ def open_compared(path: Path) -> ComparedRun:
     spec, history = load_spec(spec_file(path)), read_history(path)
     notes = (f"{note}; it is compared as it is" for note in notes_on_metrics(path))
     has_stopped = stops_early(early_stop_of(spec), history, spec.train.epochs)
-    return ComparedRun(path, spec, history, tuple(notes), has_stopped)
+    has_diverged = (path / DIVERGENCE).exists()
+    return ComparedRun(path, spec, history, tuple(notes), has_stopped, has_diverged)

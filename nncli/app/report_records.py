@@ -26,6 +26,7 @@ class ComparedRun(NamedTuple):
     Attributes:
         notes: warnings: what of its metrics is not as the training wrote it.
         has_stopped_early: whether it came to its end before the last epoch, since none was better.
+        has_diverged: whether it came to an end as the training diverged.
     """
 
     path: Path
@@ -33,6 +34,7 @@ class ComparedRun(NamedTuple):
     history: tuple[Epoch, ...]
     notes: tuple[str, ...] = ()
     has_stopped_early: bool = False
+    has_diverged: bool = False
 
     @property
     def lowest_cost(self) -> Epoch | None:

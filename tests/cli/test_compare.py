@@ -270,6 +270,17 @@ def test_names_cannot_act_on_the_terminal(nncli: Run, run: Make) -> None:
     assert "B  a\\x1b[31m[bold]\n" in out
 
 
+def test_a_run_that_diverged_says_so(nncli: Run, run: Make, tmp_path: Path) -> None:
+    run("one")
+    with pytest.raises(api.NncliError, match="diverged"):
+        run("two", "iris", "train.eta=1e9")
+    rows = table(nncli("compare", "one", "two").out, "   epochs")
+    assert rows["B"][:3] == ["0/5", "–", "diverged"]
+    assert "diverged" not in rows["A"]
+    record = json.loads(nncli("compare", "one", "two", "--format", "json").out)
+    assert [each["diverged"] for each in record["runs"]] == [False, True]
+
+
 def test_the_best_epoch_is_the_first_of_equals() -> None:
     def epoch(number: int, cost: float, accuracy: float | None) -> Epoch:
         layers = (LayerMeasures("dense1"),)

@@ -119,7 +119,8 @@ def outcome_table(comparison: Comparison) -> tuple[list[Column], list[list[str]]
         last = run.history[-1] if run.history else None
         cells = [letter(k), f"{last.epoch if last else 0}/{run.spec.train.epochs}"]
         cells.append(number(last.train_cost if last else None, 4))
-        cells += measure_cells(last, run.lowest_cost, cost_of, lambda cost: number(cost, 4))
+        measured = measure_cells(last, run.lowest_cost, cost_of, lambda cost: number(cost, 4))
+        cells += ["diverged", *measured[1:]] if run.has_diverged else measured
         if is_classified:
             cells += measure_cells(last, run.highest_accuracy, accuracy_of, share)
         rows.append([*cells, duration(run.seconds) if last else NONE])
@@ -248,6 +249,7 @@ def run_record(run: ComparedRun) -> dict[str, Any]:
         "name": run.spec.name,
         "epochs_asked_for": run.spec.train.epochs,
         "seconds": run.seconds,
+        "diverged": run.has_diverged,
         "lowest_cost_epoch": lowest and lowest.epoch,
         "highest_accuracy_epoch": highest and highest.epoch,
         "epochs": epochs,
