@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nncli.app.opening import spec_file
+from nncli.app.opening import read_preprocessing, spec_file
 from nncli.app.plan import early_stop_of
 from nncli.app.report_records import ComparedRun, Comparison, Difference
 from nncli.core.errors import RunError
 from nncli.core.text import printable
+from nncli.nn.reading import chance_of
 from nncli.spec import load_spec
 from nncli.spec.dump import differences
 from nncli.spec.words import dotted
@@ -66,5 +67,14 @@ def open_compared(path: Path) -> ComparedRun:
     spec, history = load_spec(spec_file(path)), read_history(path)
     notes = (f"{note}; it is compared as it is" for note in notes_on_metrics(path))
     has_stopped = stops_early(early_stop_of(spec), history, spec.train.epochs)
-    has_diverged = (path / DIVERGENCE).exists()
-    return ComparedRun(path, spec, history, tuple(notes), has_stopped, has_diverged)
+    has_diverged = os.path.exists(path / DIVERGENCE)
+    return ComparedRun(path, spec, history, tuple(notes), has_stopped, has_diverged, _chance(path))
+
+
+def _chance(path: Path) -> float | None:
+    """The accuracy of guessing; None where the run does not say how it reads its data."""
+    try:
+        known = read_preprocessing(path)
+    except RunError:
+        return None
+    return chance_of(known.reading, known.outputs)

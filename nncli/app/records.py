@@ -105,6 +105,7 @@ class Training:
         has_stopped_early: whether it ended before the last epoch, since none was better.
         fit: of targets that are numbers, how near outputs come to them in their own units, on the
             data held back or else on those trained on, with the weights `used`.
+        chance: the accuracy of guessing; None of targets that are numbers.
     """
 
     spec: Spec
@@ -116,6 +117,7 @@ class Training:
     used: UsedWeights | None = None
     has_stopped_early: bool = False
     fit: TrainingFit | None = None
+    chance: float | None = None
 
     @property
     def expectations(self) -> tuple[Outcome, ...]:

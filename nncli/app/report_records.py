@@ -27,6 +27,7 @@ class ComparedRun(NamedTuple):
         notes: warnings: what of its metrics is not as the training wrote it.
         has_stopped_early: whether it came to its end before the last epoch, since none was better.
         has_diverged: whether it came to an end as the training diverged.
+        chance: the accuracy of guessing; None where that cannot be told.
     """
 
     path: Path
@@ -35,6 +36,7 @@ class ComparedRun(NamedTuple):
     notes: tuple[str, ...] = ()
     has_stopped_early: bool = False
     has_diverged: bool = False
+    chance: float | None = None
 
     @property
     def lowest_cost(self) -> Epoch | None:

@@ -23,6 +23,7 @@ from nncli.core.text import count_of
 from nncli.nn.optimizers import Optimizer
 from nncli.nn.parallel.blas import arithmetic
 from nncli.nn.parallel.worker_pool import WorkerPool
+from nncli.nn.reading import chance_of
 from nncli.nn.symbols import symbol_of
 from nncli.spec import Spec, dump_spec, load_spec
 from nncli.training.checkpoint import RunIdentity, pack_checkpoint
@@ -200,7 +201,10 @@ def run_to_end(
     keeper = None
     if any(times) and writer.path is not None:
         keeper = _keeper(prepared, workers, writer.path, watch)
-    training = Training(prepared.spec, trainer.network, writer.history, None, writer.path)
+    chance = chance_of(prepared.plan.reading, prepared.data.outputs)
+    training = Training(
+        prepared.spec, trainer.network, writer.history, None, writer.path, chance=chance
+    )
     try:
         with writer, keeper or nullcontext():
             watch.start()

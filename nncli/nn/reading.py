@@ -24,6 +24,16 @@ def class_indices(outputs: Array) -> Array:
     return largest
 
 
+def chance_of(reading: Reading | None, outputs: int) -> float | None:
+    """The share of samples that guessing gets right; None where that cannot be told.
+
+    Of one output there are two classes; of labels, each as likely as not, all are to be right.
+    """
+    if reading == "labels":
+        return 0.5**outputs
+    return 1 / max(2, outputs) if reading == "classes" else None
+
+
 def count_right(reading: Reading, outputs: Array, targets: Array) -> int:
     """How many samples are right: have their class, or all of their labels."""
     if reading == "labels":

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from string import ascii_uppercase
 from typing import Any
@@ -94,7 +94,7 @@ class SideBySide:
                 yield (
                     Curves(title, series, epochs)
                     if title == "cost"
-                    else accuracy_curves(series, epochs, max(map(outputs_of, drawn)))
+                    else accuracy_curves(series, epochs, _least_chance(drawn))
                 )
         if len(runs) > MOST_CURVES:
             yield plain(f"Curves are drawn of {MOST_CURVES} runs, A to {letter(MOST_CURVES - 1)}.")
@@ -146,9 +146,8 @@ def outcome_notes(comparison: Comparison, *, is_cut: bool = False) -> Iterator[s
         yield "Not all were judged by the same samples: compare with care."
 
 
-def outputs_of(run: ComparedRun) -> int:
-    """How many outputs its network has."""
-    return next((layer.units for layer in reversed(run.spec.network) if hasattr(layer, "units")), 0)
+def _least_chance(runs: Iterable[ComparedRun]) -> float | None:
+    return min((run.chance for run in runs if run.chance is not None), default=None)
 
 
 def letter(k: int) -> str:

@@ -147,12 +147,10 @@ def _(record: Filtering) -> Shown:
 
 @shown.register
 def _(record: Training) -> Shown:
-    outputs = record.network.layers[-1].output_shape[0]
-
     def screen() -> RenderableType:
         if not len(record.history):
             return "No epoch was completed."
-        return Group(curves(record.history, outputs), training_outcome(record))
+        return Group(curves(record.history, record.chance), training_outcome(record))
 
     folder = record.folder or Path(record.spec.name)
     stopped = record.has_stopped_early

@@ -30,7 +30,6 @@ from nncli.render.pages.comparison import (
     letter,
     outcome_grid,
     outcome_notes,
-    outputs_of,
     run_record,
     value_words,
 )
@@ -116,7 +115,7 @@ def report_screen(report: Report) -> RenderableType:
     run, parts = each.run, list[RenderableType]()
     if run.history:
         history = History(run.history)
-        parts += [curves(history, outputs_of(run)), outcome(history), ""]
+        parts += [curves(history, run.chance), outcome(history), ""]
     parts += [TerminalPage([*_warnings(each), *_verdict(each)]), ""]
     parts += [Facts(list(_facts(each))), ""]
     parts += [TerminalPage([Paragraph(line, note=True)]) for line in each.missing]

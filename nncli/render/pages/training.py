@@ -157,9 +157,7 @@ class TrainingScreen(ExitStack):
         self.results.print(Group(*divergence_table(divergence), ""))
 
     def show_end(self, training: Training, *, is_saved: bool = True) -> None:
-        self.results.print(
-            curves(training.history, self.prepared.network.layers[-1].output_shape[0])
-        )
+        self.results.print(curves(training.history, training.chance))
         self.results.print(training_outcome(training))
         if training.folder is not None and is_saved:
             self.results.print(f"saved in {printable(training.folder)}", soft_wrap=True)
@@ -251,11 +249,11 @@ def origins(initial: InitialWeights) -> str:
     return f"{printable(initial.file)}: {', '.join(moves)}"
 
 
-def curves(history: History, outputs: int) -> RenderableType:
+def curves(history: History, chance: float | None) -> RenderableType:
     """Cost and accuracy over the epochs; nothing where there is one epoch only.
 
     Args:
-        outputs: of the network.
+        chance: the accuracy of guessing; None where it cannot be told.
     """
     if len(history) < 2:
         return Group()
@@ -268,7 +266,7 @@ def curves(history: History, outputs: int) -> RenderableType:
     accuracies = [share for share in history.accuracies() if share is not None]
     if accuracies:
         name = "validation" if held_back else "train"
-        parts += ["", accuracy_curves([Series(name, accuracies)], epochs, outputs)]
+        parts += ["", accuracy_curves([Series(name, accuracies)], epochs, chance)]
     return Group(*parts, "")
 
 

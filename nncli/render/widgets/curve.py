@@ -36,16 +36,19 @@ class Series(NamedTuple):
     letter: str = ""
 
 
-def accuracy_curves(series: Sequence[Series], epochs: Sequence[int], outputs: int) -> "Curves":
+def accuracy_curves(
+    series: Sequence[Series], epochs: Sequence[int], chance: float | None
+) -> "Curves":
     """Shares of samples that are right, on an axis that has what guessing would reach.
 
     It goes up to twice that at least, so that a network that only guesses does not look as if it
     learnt.
 
     Args:
-        outputs: of the network: as many classes, or two where it is one.
+        chance: that share; None where it cannot be told.
     """
-    chance = 1 / max(2, outputs)
+    if chance is None:
+        return Curves("accuracy", series, epochs, (0.0, 1.0))
     title = f"accuracy (by chance {number(chance, 2)})"
     return Curves(title, series, epochs, (chance, min(1.0, 2 * chance)))
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from nncli.core.reading import Reading
+from nncli.nn.reading import chance_of
 from nncli.render.widgets.curve import HEIGHT, Curves, Series, accuracy_curves, nearest_free
 from tests.render.reading import shown
 
@@ -114,37 +116,47 @@ def test_there_is_a_row_for_the_name_of_each() -> None:
     assert all(sum(f"run {k} " in line for line in lines) == 1 for k in range(len(series)))
 
 
-def ends(values: Sequence[float], outputs: int) -> tuple[str, str, list[str]]:
+def ends(values: Sequence[float], chance: float) -> tuple[str, str, list[str]]:
     """The labels of an axis of accuracies, upper and lower, and the rows that the curve is in."""
     series = [Series("v", values)]
-    lines = shown(accuracy_curves(series, range(1, len(values) + 1), outputs), 60).splitlines()
+    lines = shown(accuracy_curves(series, range(1, len(values) + 1), chance), 60).splitlines()
     assert lines[0].startswith("accuracy (by chance ")
     rows = [line for line in lines[1 : HEIGHT + 1] if any("⠀" < c <= "⣿" for c in line)]
     return lines[1].split(" ┤")[0].strip(), lines[HEIGHT].split(" ┤")[0].strip(), rows
 
 
 def test_an_accuracy_that_stays_at_chance_is_a_flat_line_at_the_bottom() -> None:
-    upper, lower, rows = ends([0.0975, 0.103, 0.0975, 0.101], 10)
+    upper, lower, rows = ends([0.0975, 0.103, 0.0975, 0.101], 0.1)
     assert (upper, lower) == ("0.200", "0.0975")
     assert len(rows) == 1
 
 
 @pytest.mark.parametrize(
-    ("values", "outputs", "axis"),
+    ("values", "reading", "outputs", "axis"),
     [
-        ([0.5, 0.75], 2, ("1.00", "0.500")),
-        ([0.25, 0.3], 2, ("1.00", "0.250")),
-        ([0.9, 0.98], 10, ("0.980", "0.100")),
-        ([0.01, 0.05], 100, ("0.0500", "0.0100")),
-        ([0.6, 0.7], 1, ("1.00", "0.500")),  # one output is two classes
+        ([0.5, 0.75], "classes", 2, ("1.00", "0.500")),
+        ([0.25, 0.3], "classes", 2, ("1.00", "0.250")),
+        ([0.9, 0.98], "classes", 10, ("0.980", "0.100")),
+        ([0.01, 0.05], "classes", 100, ("0.0500", "0.0100")),
+        ([0.6, 0.7], "classes", 1, ("1.00", "0.500")),  # one output is two classes
+        ([0.3, 0.9], "labels", 3, ("0.900", "0.125")),  # each as likely as not, all right
     ],
 )
 def test_the_axis_of_an_accuracy_includes_chance(
-    values: list[float], outputs: int, axis: tuple[str, str]
+    values: list[float], reading: Reading, outputs: int, axis: tuple[str, str]
 ) -> None:
-    assert ends(values, outputs)[:2] == axis
+    chance = chance_of(reading, outputs)
+    assert chance is not None
+    assert ends(values, chance)[:2] == axis
+
+
+def test_no_chance_is_named_where_it_cannot_be_told() -> None:
+    assert chance_of("numbers", 3) is None
+    assert chance_of(None, 3) is None
+    text = shown(accuracy_curves([Series("v", [0.4, 0.6])], range(1, 3), None), 60)
+    assert text.splitlines()[0].strip() == "accuracy"
 
 
 def test_an_accuracy_is_never_on_a_logarithmic_scale() -> None:
-    curves = accuracy_curves([Series("v", [0.001, 0.9])], range(1, 3), 1000)
+    curves = accuracy_curves([Series("v", [0.001, 0.9])], range(1, 3), 0.001)
     assert "log" not in shown(curves, 60)
