@@ -75,7 +75,7 @@ def diagnose(
     suspected = suspects(evidence)
     is_settled = any(is_conclusive(suspect) for suspect in suspected)
     if evidence.base is not None and not (quick or is_settled or _is_good(evidence.base)):
-        trials = sum(len(suspect.suspicion.cures) for suspect in suspected)
+        trials = sum(suspect.most_trials for suspect in suspected)
         if on_estimate is not None:
             on_estimate(trials * seconds)
         suspected = _try_all(copies, suspected, progress)
@@ -268,21 +268,28 @@ def _try_all(
     copies: Copies, suspected: list[Suspect], progress: Callable[[int, int], None] | None
 ) -> list[Suspect]:
     """The suspects with their cures tried, but for those that are nothing to try."""
-    total = sum(len(suspect.suspicion.cures) for suspect in suspected)
+    total = sum(suspect.most_trials for suspect in suspected)
     done, tried, cured = 0, list[Suspect](), False
     for suspect in suspected:
         trials = list[Trial]()
         if cured and suspect.cause.telling == 1:  # it would be that of a cured network
             tried.append(suspect)
             continue
-        for cure in suspect.suspicion.cures:
+        cures, further = suspect.suspicion.cures, suspect.suspicion.further
+        for k, cure in enumerate((*cures, *further)):
+            if k >= len(cures) and _is_cured(trials):
+                break
             trials.append(Trial(cure, _try(copies, cure)))
             done += 1
             if progress is not None:
                 progress(done, total)
         tried.append(suspect._replace(trials=tuple(trials)))
-        cured |= any(trial.course is not None and _is_good(trial.course) for trial in trials)
+        cured |= _is_cured(trials)
     return tried
+
+
+def _is_cured(trials: Sequence[Trial]) -> bool:
+    return any(trial.course is not None and _is_good(trial.course) for trial in trials)
 
 
 def _try(copies: Copies, cure: Cure) -> Course | None:

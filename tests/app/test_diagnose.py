@@ -75,6 +75,30 @@ def test_the_range_test_brackets_eta(tmp_path: Path) -> None:
     assert max(scores, key=scores.__getitem__) < found.evidence.settings.eta
 
 
+@pytest.mark.parametrize("eta", [1e4, 1e9])
+def test_eta_is_looked_for_far_below_one_that_no_thousandth_of_trains(
+    eta: float, tmp_path: Path
+) -> None:
+    case = sick.eta_large(np.random.default_rng(5))
+    case.train["eta"] = eta
+    found = diagnose(case, tmp_path)
+    finding = found.findings[0]
+    assert finding.cause == "eta_too_large"
+    assert finding.tried is not None
+    assert finding.tried.metric.startswith("validation")  # what is shown is what it is judged by
+    assert finding.tried.after is not None
+    assert finding.tried.after > 0.8
+    assert finding.cure.set["train.eta"] < eta / 1000
+    by_skill = {
+        trial.cure.set["train.eta"]: trial.course.score
+        for suspect in found.trials
+        if suspect.cause.word == "eta_too_large"
+        for trial in suspect.trials
+        if trial.course is not None and "train.eta" in trial.cure.set
+    }
+    assert by_skill[finding.cure.set["train.eta"]] >= max(by_skill.values()) - 0.02
+
+
 def test_quick_trains_nothing(tmp_path: Path) -> None:
     estimates: list[float] = []
     path = sick.write(sick.dead(np.random.default_rng(5)), tmp_path)

@@ -262,6 +262,32 @@ def test_the_size_of_the_first_step_is_said_where_it_is_known(suspect: Suspect) 
         assert found.evidence["relative_updates"] == {}
 
 
+@pytest.mark.parametrize(
+    ("quantity", "symbol"), [("cost", "z"), ("weight_gradient", "∂C/∂W"), ("z", "z")]
+)
+def test_a_divergence_is_said_to_begin_where_the_training_says(quantity: str, symbol: str) -> None:
+    """A cost that has grown did so by the z that grew."""
+    origin = {"step": 2, "layer": "dense2", "quantity": quantity, "unit": 1, "sample": 7}
+    found = course.diverged(changed(diverged=True, origin=origin))
+    assert found is not None
+    assert found.says.endswith(f"at step 2; it began in {symbol} of dense2, unit 1, sample 7")
+
+
+def test_far_smaller_steps_are_looked_for_only_where_the_range_test_ends_too_high() -> None:
+    near = course.eta_too_large(HEALTHY)
+    far = course.eta_too_large(changed(eta=1e7))
+    assert near is not None
+    assert near.further == ()
+    assert far is not None
+    # ‖W‖ is 20 times ‖∂C/∂W‖: a step of W's size is that of η = 20.
+    assert [cure.set["train.eta"] for cure in far.further] == [200, 20, 2, 0.2, 0.02]
+    for start_norm in (0.0, float("inf"), float("nan")):
+        states = (STATE._replace(gradient_norm=start_norm),)
+        none = course.eta_too_large(changed(eta=1e7, start=states))
+        assert none is not None
+        assert none.further == ()
+
+
 def test_targets_within_reach_and_zeros_in_one_layer_are_no_signs() -> None:
     layers = (layer("dense1", 0, "sigmoid"),)
     assert start.output_range(changed(layers=layers, class_shares=())) is None

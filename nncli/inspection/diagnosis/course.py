@@ -1,12 +1,14 @@
 """Causes that show in the course of a training, and in what it came to."""
 
+import math
 from typing import Any
 
 from nncli.core.text import count_of
-from nncli.inspection.diagnosis.record import Course, Cure, Evidence, Suspicion
+from nncli.inspection.diagnosis.record import Course, Cure, Evidence, Settings, Suspicion
 from nncli.nn.symbols import symbol_of
 
 FACTORS = (0.001, 0.01, 0.1, 0.3, 3.0, 10.0, 100.0, 1000.0)  # of η, in a range test
+STEPS = (10.0, 1.0, 0.1, 0.01, 0.001)  # of weights' size: where a far smaller η is looked for
 CLEAR = 3.0  # deviations from chance
 RARE = 0.25  # of the share that each class would have if they were in balance
 GAP = 0.25  # between the skill on the samples trained on, and on those held back
@@ -18,7 +20,8 @@ def diverged(evidence: Evidence) -> Suspicion | None:
     if base is None or not base.diverged:
         return None
     o = base.origin
-    symbol = symbol_of(str(o["quantity"]), str(o["layer"]))
+    quantity = "z" if o["quantity"] == "cost" else str(o["quantity"])  # which made the cost grow
+    symbol = symbol_of(quantity, str(o["layer"]))
     place = f"{symbol} of {o['layer']}, unit {o['unit']}, sample {o['sample']}"
     return Suspicion(
         1.0,
@@ -76,7 +79,17 @@ def eta_too_large(evidence: Evidence) -> Suspicion | None:
         no_momentum = Cure({"train.momentum": 0}, "steps of η itself")
         cures = [no_momentum, *cures]
     severity = 1.0 if base.diverged else min(1.0, 2 * _rises(base))
-    return Suspicion(severity, (), found, says, tuple(cures))
+    return Suspicion(severity, (), found, says, tuple(cures), _far_smaller(settings, updates))
+
+
+def _far_smaller(settings: Settings, updates: dict[str, float]) -> tuple[Cure, ...]:
+    """Below the range test: where the first step changes weights by less than their size."""
+    # Adam's step does not depend on ∂C/∂W: of weights of about 1 it is η.
+    first = max(updates.values(), default=settings.eta)
+    if not 0 < first < math.inf:
+        return ()
+    factors = [size / first for size in STEPS if size / first < min(FACTORS)]
+    return tuple(_eta(settings.eta, factor, digits=1) for factor in factors)
 
 
 def eta_too_small(evidence: Evidence) -> Suspicion | None:
@@ -115,9 +128,9 @@ def _first_step_words(updates: dict[str, float]) -> list[str]:
     return [f"the first step changes weights by {max(updates.values()):.2g} times their size"]
 
 
-def _eta(eta: float, factor: float) -> Cure:
+def _eta(eta: float, factor: float, digits: int = 3) -> Cure:
     words = "a smaller step" if factor < 1 else "a larger step"
-    return Cure({"train.eta": float(f"{eta * factor:.3g}")}, words)
+    return Cure({"train.eta": float(f"{eta * factor:.{digits}g}")}, words)
 
 
 def _rises(course: Course) -> float:

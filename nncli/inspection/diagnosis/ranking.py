@@ -44,6 +44,10 @@ class Suspect(NamedTuple):
     suspicion: Suspicion
     trials: Sequence[Trial] = ()
 
+    @property
+    def most_trials(self) -> int:
+        return len(self.suspicion.cures) + len(self.suspicion.further)
+
 
 def suspects(evidence: Evidence) -> list[Suspect]:
     """All causes that there is evidence for, untried, in the order of the table."""
@@ -170,7 +174,8 @@ def _finding(evidence: Evidence, judged: _Judged) -> Finding:
 
 def compare(cause: Cause, before: Course, after: Course) -> Tried:
     """The metric of two trainings that a reader knows best."""
-    part = "validation" if before.held is not None else "train"
+    is_held = before.held is not None or after.held is not None  # none of what diverged
+    part = "validation" if is_held else "train"
     is_classes = bool(after.train and after.train.recalls)
     if cause.judge == "balance":
         name = "balanced"

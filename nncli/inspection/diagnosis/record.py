@@ -244,6 +244,7 @@ class Suspicion(NamedTuple):
         evidence: numbers by name.
         says: the evidence in a sentence.
         cures: what may help; the first that does best is kept.
+        further: those to try after them, one by one, until the network is good.
     """
 
     severity: float
@@ -251,6 +252,7 @@ class Suspicion(NamedTuple):
     evidence: Mapping[str, Any]
     says: str
     cures: tuple[Cure, ...]
+    further: tuple[Cure, ...] = ()
 
 
 class Tried(NamedTuple):
