@@ -157,7 +157,10 @@ class Copies:
         plan = plan._replace(epochs=min(plan.epochs, self.extent.epochs))
         train = _without_rest(train, plan.batch_size, smallest_batch(network.layers))
         trainer = Trainer(network, Optimizer(network, optimizer_links(spec)), plan, train, held)
-        return self._run(trainer, train, held)
+        course = self._run(trainer, train, held)
+        if cure is not None or course.diverged:
+            return course
+        return replace(course, end=states_of(network, train, classes=self.classes))
 
     def _rows(self, cure: Cure, train: Dataset) -> Rows:
         rows = train.index

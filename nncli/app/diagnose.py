@@ -198,7 +198,8 @@ def _course_of(prepared: Prepared, history: History, origin: Mapping[str, Any] |
         return result_on(prepared.network, some_of(samples, BRIEF_SAMPLES), classes=classes)
 
     held = None if data.validation is None else result(data.validation)
-    return Course(costs, held_costs, result(data.train), held)
+    end = states_of(prepared.network, data.train, classes=classes, most=BRIEF_STATES)
+    return Course(costs, held_costs, result(data.train), held, end=end)
 
 
 def _is_good(base: Course) -> bool:
@@ -270,6 +271,7 @@ def _try_all(
     """The suspects with their cures tried, but for those that are nothing to try."""
     total = sum(suspect.most_trials for suspect in suspected)
     done, tried, cured = 0, list[Suspect](), False
+    known: dict[str, Course | None] = {}  # several causes have the same cure
     for suspect in suspected:
         trials = list[Trial]()
         if cured and suspect.cause.telling == 1:  # it would be that of a cured network
@@ -279,7 +281,10 @@ def _try_all(
         for k, cure in enumerate((*cures, *further)):
             if k >= len(cures) and _is_cured(trials):
                 break
-            trials.append(Trial(cure, _try(copies, cure)))
+            key = repr((cure.set, cure.remedy, cure.sample))
+            if key not in known:
+                known[key] = _try(copies, cure)
+            trials.append(Trial(cure, known[key]))
             done += 1
             if progress is not None:
                 progress(done, total)

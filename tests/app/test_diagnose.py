@@ -3,6 +3,7 @@
 A few of them here; `make slow` takes 30 and 30 of each of the two sets of `sick` and `unseen`.
 """
 
+import json
 from pathlib import Path
 from types import ModuleType
 
@@ -11,8 +12,10 @@ import pytest
 
 import nncli
 from nncli import Diagnosis, NncliError
+from nncli.app.diagnose import run_diagnosis
 from tests.app import sick, unseen
 from tests.app.sick import Case
+from tests.conftest import ROOT
 
 SOME = ("dead", "eta_large", "constant", "out_of_range", "spoilt_sample")
 QUICK_ONES = [kind for kind in sick.KINDS if kind.make.__name__ in SOME]
@@ -54,6 +57,28 @@ def test_a_cure_does_in_a_training_what_it_did_in_a_copy(tmp_path: Path) -> None
         assert after.validation_cost is not None
         ratio = (1 - finding.tried.after) / (1 - finding.tried.before)  # type: ignore[operator]
         assert after.validation_cost / before.validation_cost == pytest.approx(ratio, rel=1e-4)
+
+
+def test_units_that_the_training_killed(tmp_path: Path) -> None:
+    """Alive at the start, and none after: the verdict of the training says so as a diagnosis."""
+    hidden = {"type": "dense", "units": 6, "activation": "relu"}
+    output = {"type": "dense", "units": 1, "activation": "identity"}
+    table, target = str(ROOT / "data" / "iris.csv"), "sepal_length"
+    spec = {
+        "data": {"train": table, "target": target, "ignore": ["species"], "validation": 0.2},
+        "network": [hidden, output],
+        "train": {"eta": 0.5, "epochs": 20, "batch_size": 10, "cost": "quadratic"},
+    }
+    path = tmp_path / "killed.yaml"
+    path.write_text(json.dumps(spec))
+    found = nncli.diagnose(path)
+    assert found.evidence.base is not None
+    assert [state.dead for state in found.evidence.base.end[:1]] == [1.0]
+    assert found.evidence.start[0].dead < 0.5
+    assert found.findings[0].cause == "dead_units"
+    assert found.findings[0].layers == ("dense1",)
+    nncli.train(path, out=tmp_path / "run")
+    assert run_diagnosis(tmp_path / "run").findings[0].cause == "dead_units"
 
 
 def test_a_healthy_network_hears_that_it_is(tmp_path: Path) -> None:

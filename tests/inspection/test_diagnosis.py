@@ -231,6 +231,7 @@ Suspect = Callable[[Evidence], Suspicion | None]
             {"layers": (layer("dense1", 0, "tanh"),), "targets": (-4.0, 4.0), "class_shares": ()},
         ),
         (course.large_batch, {"batch_size": 100}),
+        (course.dead_units, {"end": (STATE._replace(dead=1.0),)}),
         (course.overfitting, {"train": Result(0.99, 0.0), "held": Result(0.2, 0.1)}),
         (
             course.class_imbalance,

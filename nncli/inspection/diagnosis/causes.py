@@ -43,6 +43,7 @@ CAUSES = (
         "cost_mismatch", "a cost that does not fit the activation", start.cost_mismatch, telling=2
     ),
     Cause("underfitting", "a mini-batch of all the data", course.large_batch, telling=3),
+    Cause("dead_units", "dead units", course.dead_units, telling=2),
     Cause("eta_too_large", "η too large", course.eta_too_large),
     Cause("eta_too_small", "η too small", course.eta_too_small),
     Cause(

@@ -9,6 +9,7 @@ from nncli.nn.symbols import symbol_of
 
 FACTORS = (0.001, 0.01, 0.1, 0.3, 3.0, 10.0, 100.0, 1000.0)  # of η, in a range test
 STEPS = (10.0, 1.0, 0.1, 0.01, 0.001)  # of weights' size: where a far smaller η is looked for
+DEAD = 0.9  # the share of a layer's units without which next to nothing passes
 CLEAR = 3.0  # deviations from chance
 RARE = 0.25  # of the share that each class would have if they were in balance
 GAP = 0.25  # between the skill on the samples trained on, and on those held back
@@ -50,6 +51,40 @@ def large_batch(evidence: Evidence) -> Suspicion | None:
             Cure({**small, **_eta(settings.eta, 0.3).set}, f"{says}, which may be shorter then"),
             Cure({**small, **_eta(settings.eta, 3).set}, f"{says}, and larger ones"),
         ),
+    )
+
+
+def dead_units(evidence: Evidence) -> Suspicion | None:
+    """Units that the training has killed."""
+    settings, base = evidence.settings, evidence.base
+    if base is None:
+        return None
+    before = {state.name: state.dead for state in evidence.start}
+    shares = {
+        state.name: state.dead
+        for state in base.end
+        if state.dead >= DEAD > before.get(state.name, 0.0)
+    }
+    if not shares:
+        return None
+    leaky = {
+        f"network[{f.place}].activation": "leaky_relu"
+        for f in settings.layers
+        if f.name in shares and f.activation == "relu"
+    }
+    cures = [Cure(leaky, "a slope below 0 too")] if leaky else []
+    cures += [_eta(settings.eta, factor) for factor in (0.1, 0.01)]
+    if settings.scale == "none":
+        cures.append(Cure({"data.scale": "standard"}, "inputs of about 1, for shorter steps"))
+    parts = ", ".join(f"{share:.0%} of {name}" for name, share in shares.items())
+    known = "; before the first step they were not" if before else ""
+    return Suspicion(
+        max(shares.values()),
+        tuple(shares),
+        {"dead": shares},
+        f"units that are 0 for every sample after the training: {parts}; σ′ = 0, so they get no "
+        f"error and no longer learn{known}",
+        tuple(cures),
     )
 
 

@@ -153,6 +153,7 @@ class Course:
         train, held: how good it is at the end; None where it was not measured.
         diverged: whether it ended as it diverged.
         origin: in which layer, quantity and sample, and at which step, it did.
+        end: the layers after the last step; () where they were not looked at.
     """
 
     costs: tuple[float, ...]
@@ -161,6 +162,7 @@ class Course:
     held: Result | None
     diverged: bool = False
     origin: Mapping[str, Any] = field(default_factory=dict)
+    end: tuple[LayerState, ...] = ()
 
     @property
     def fit(self) -> float:
