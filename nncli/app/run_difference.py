@@ -7,6 +7,7 @@ them, say how far at most.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -17,9 +18,11 @@ import numpy as np
 
 from nncli.app.opening import spec_changes, spec_file
 from nncli.app.pipeline import prepare, start_workers, with_defaults
+from nncli.app.records import SPEC_SUFFIXES
 from nncli.app.trace_files import read_trace
 from nncli.core.errors import NncliError, RunError
 from nncli.core.text import count_of, join_words, printable
+from nncli.data.readers.named import is_named
 from nncli.inspection.differences import TraceDifference, compare_named, compare_traces
 from nncli.nn.arrays import Array
 from nncli.nn.optimizers import Optimizer
@@ -32,9 +35,9 @@ from nncli.spec.words import dotted
 from nncli.training.checkpoint import State, read_checkpoint
 from nncli.training.history import Epoch, read_history
 from nncli.training.run_files import PREVIOUS, TRACES
-from nncli.training.run_reader import last_state
+from nncli.training.run_reader import check_run, last_state
 from nncli.training.steps import Rows, StepRunner
-from nncli.training.trace_file import SUFFIX
+from nncli.training.trace_file import SUFFIX, is_trace_file
 
 Progress = Callable[[int, int], None]
 PROGRESS_STEPS = 64  # from one call of it to the next
@@ -62,6 +65,23 @@ def diff_runs(a: Path, b: Path, progress: Progress | None = None) -> TraceDiffer
             raise NncliError("\n".join([str(error), *notes])) from error
         notes += [note for run in runs for note in run.notes]
     return replace(found, notes=tuple(notes))
+
+
+def check_beside_run(other: Path) -> None:
+    """Checks that a run could be compared with something, whole or one of its traces.
+
+    Raises:
+        RunError: it is not there. NncliError: it is neither a run nor a trace nor arrays.
+    """
+    if not os.path.lexists(other):
+        check_run(other)
+    if os.path.isdir(other) or is_trace_file(other) or is_named(other):
+        return
+    name, is_spec = printable(other), other.suffix.lower() in SPEC_SUFFIXES
+    makes = f": nncli train {name} makes one" if is_spec else ""
+    raise NncliError(
+        f"{name}: is {'a spec' if is_spec else 'a file'}; a run is compared with another run{makes}"
+    )
 
 
 class _Run:

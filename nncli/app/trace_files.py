@@ -28,6 +28,7 @@ from nncli.nn.step import Step
 from nncli.nn.trace import LayerTrace, Start, Trace, record_trace
 from nncli.spec.load import parse_spec
 from nncli.training.best import Which
+from nncli.training.run_files import is_run_folder
 from nncli.training.trace_file import (
     SUFFIX,
     StepFacts,
@@ -214,6 +215,10 @@ def diff(
     if is_trace_file(b) and not is_trace_file(a) and is_named(Path(a)):
         first = f"nncli diff {printable(b)} {printable(a)}"
         raise NncliError(f"{printable(a)}: give the trace first: {first}")
+    if is_run_folder(Path(a)):
+        from nncli.app.run_difference import check_beside_run
+
+        check_beside_run(Path(b))
     left = read_trace(a)
     labels = (printable(Path(a).name), printable(Path(b).name))
     if labels[0] == labels[1]:

@@ -20,6 +20,7 @@ from nncli.data.readers.arrays import read_npy, read_whole_npz
 from nncli.data.readers.files import (
     check_expansion,
     explain_read_errors,
+    file_size,
     opened,
     read_upto,
     utf8_text,
@@ -51,6 +52,7 @@ def read_named(path: Path) -> Arrays:
     else:
         suffix = path.suffix.lower()
         if suffix not in READERS:
+            file_size(path)  # of what is not there, that is what is to be said
             known = join_words(READERS)
             raise DataError(
                 f"{printable(path)}: arrays are read from {known}, or from a folder of .csv files"
