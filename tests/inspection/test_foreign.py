@@ -14,7 +14,7 @@ from nncli.render.pages.checked import verdict
 from tests.conftest import mostly_slow, present
 from tests.inspection.planting import accused, checked, outcome, plant, rounded
 from tests.inspection.test_mistakes import case_of
-from tests.inspection.traces import trace_of
+from tests.inspection.traces import spec_trace, trace_of
 from tests.reference.mistaken import PLANTED
 from tests.soak.mistakes import EVERY
 
@@ -163,7 +163,7 @@ def test_adam_s_state_is_compared_too() -> None:
 
 
 def judged(*arrays: Any) -> list[str]:
-    own, _ = digits_of({str(k): np.asarray(array) for k, array in enumerate(arrays)})
+    own = digits_of({str(k): np.asarray(array) for k, array in enumerate(arrays)}).own
     return [digits.words() for digits in own.values()]
 
 
@@ -214,3 +214,61 @@ def test_a_hand_calculation_that_rounds_at_each_step_is_right() -> None:
     values["dense1.weight_gradient"] = paper(trace.inputs.T @ delta1)
     found = check_step(trace, mine(values, *values))
     assert found.mistakes == ("missing_sigma_prime_hidden",)
+
+
+GRADIENTS = [f"dense{k}.{p}_gradient" for k in (2, 1) for p in ("weight", "bias")]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_numbers_that_are_short_by_nature_allow_the_others_nothing(dtype: Any) -> None:
+    """z of dense1 is [0.3775, 0.3925], all of it: it is not rounded to 4 decimals."""
+    trace = spec_trace("two-two-two")
+    names = ("dense1.z", "dense2.a", *GRADIENTS)
+    right = {name: np.asarray(record_of(trace)[name], dtype) for name in names}
+    found = check_step(trace, mine(right, *names))
+    assert found.right
+    assert {one.digits for one in found.compared} == {np.dtype(dtype).name}
+    for name in GRADIENTS:
+        for at in np.ndindex(right[name].shape):
+            wrong = right[name].copy()
+            wrong[at] *= dtype(1.1)
+            found = check_step(trace, mine({**right, name: wrong}, *names))
+            assert [one.name for one in found.compared if not one.right] == [name]
+            assert not found.right
+
+
+def test_beside_rounded_numbers_they_are_taken_as_rounded_too() -> None:
+    record = record_of(spec_trace("two-two-two"))
+    values = {name: np.round(record[name], 4) for name in ("dense1.z", "dense1.a", *GRADIENTS)}
+    found = check_step(spec_trace("two-two-two"), mine(values, *values))
+    assert found.right
+    assert {one.digits for one in found.compared} == {"4 decimals"}
+
+
+def test_numbers_of_all_digits_are_allowed_what_they_follow_from_and_no_more() -> None:
+    trace = spec_trace("two-two-two")
+    (x, y), (first, last) = (trace.inputs, trace.targets), trace.layers
+    a1 = np.round(first.a, 4)
+    a2 = 1 / (1 + np.exp(-(a1 @ present(last.weight) + present(last.bias))))
+    delta2 = (a2 - y) * a2 * (1 - a2)
+    delta1 = (delta2 @ present(last.weight).T) * a1 * (1 - a1)
+    values = {
+        "dense1.a": a1,
+        "dense2.weight_gradient": a1.T @ delta2,
+        "dense1.weight_gradient": x.T @ delta1,
+    }
+    found = check_step(trace, mine(values, *values))
+    assert found.right
+    assert [one.digits for one in found.compared] == ["4 decimals", "float64", "float64"]
+    for name in GRADIENTS[::2]:
+        wrong = values[name] * np.array([1, 1.1])
+        assert check_step(trace, mine({**values, name: wrong}, *values)).first_wrong == name
+
+
+def test_what_was_rounded_allows_nothing_to_what_does_not_follow_from_it() -> None:
+    trace = spec_trace("two-two-two")
+    record = record_of(trace)
+    name = "dense2.weight_gradient"
+    values = {"dense2.a": record["dense2.a"] + 1e-6, name: np.round(record[name], 4)}
+    found = check_step(trace, mine(values, *values))
+    assert found.first_wrong == "dense2.a"

@@ -2,10 +2,12 @@
 
 Whoever writes 0.1234 says that it is right to half a unit of the fourth decimal. Digits are told
 from the values: all of an array are whole multiples of 10⁻⁴, or all have four significant digits,
-or all are numbers of float32. An array of few digits, such as 0 and 1, tells nothing by itself.
+or all are numbers of float32. An array of few digits, such as 0 and 1, tells nothing by itself,
+and so does one of numbers that are short by nature: z = 0.3775, of inputs and weights of two
+decimals, is all of that z, and not a longer number rounded.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -51,20 +53,41 @@ class Digits(NamedTuple):
 ON_PAPER = Digits(4, None, DOUBLE)
 
 
-def digits_of(arrays: Mapping[str, Array]) -> tuple[dict[str, Digits], Digits]:
-    """The digits of each array, and those of all together: of what was computed in between."""
+class Told(NamedTuple):
+    """What arrays tell of their digits.
+
+    Attributes:
+        own: of each array.
+        shared: of all together: of what was computed in between.
+        rounded: the arrays that tell that somebody rounded.
+    """
+
+    own: dict[str, Digits]
+    shared: Digits
+    rounded: frozenset[str]
+
+
+def digits_of(arrays: Mapping[str, Array], exact: Collection[str] = ()) -> Told:
+    """The digits to which arrays were given.
+
+    Args:
+        exact: those that nobody rounded, however short their numbers are.
+    """
     own = {name: _digits(array) for name, array in arrays.items()}
-    telling = [d for d in own.values() if d.is_coarse and not _tells_nothing(d)]
-    if not any(array.any() for array in arrays.values()):
-        return dict.fromkeys(arrays, ON_PAPER), ON_PAPER  # zeros alone may be anything rounded
+    if not any(array.any() for array in arrays.values()):  # zeros alone may be anything rounded
+        return Told(dict.fromkeys(arrays, ON_PAPER), ON_PAPER, frozenset(arrays))
+    short = {name for name, d in own.items() if d.is_coarse}
+    silent = {name for name in short if name in exact or _tells_nothing(own[name])}
+    telling = [own[name] for name in own if name in short - silent]
     if not telling:
         fine = [d for d in own.values() if not d.is_coarse]
         telling = fine or [d for d in own.values() if d.decimals]
-    shared = _together(telling)
-    return {name: shared if _tells_nothing(d) else d for name, d in own.items()}, shared
+    shared = together(telling)
+    told = {name: shared if name in silent else d for name, d in own.items()}
+    return Told(told, shared, frozenset(short - silent))
 
 
-def _together(found: list[Digits]) -> Digits:
+def together(found: Collection[Digits]) -> Digits:
     """The finest of them."""
     decimals = [d.decimals for d in found]
     significant = [d.significant for d in found]

@@ -6,10 +6,11 @@ Then the step is taken again under every known mistake, from its start and from 
 those are told that explain all that was given.
 
 How far off a number may be follows from the digits that were given, and from what rounding to as
-many digits on the way does to it: that is tried, by blurring all that a step computes.
+many digits on the way does to it: that is tried, by blurring all that a step computes. A number of
+all digits has only the rounding in it of what was given before it and was rounded.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from types import MappingProxyType
 from typing import NamedTuple
@@ -17,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nncli.core.text import first_of
-from nncli.inspection.foreign.digits import DOUBLE, SINGLE, Digits, digits_of
+from nncli.inspection.foreign.digits import DOUBLE, SINGLE, Digits, Told, digits_of, together
 from nncli.inspection.mistakes.graph import Rule, Values
 from nncli.inspection.mistakes.rules import record_of
 from nncli.inspection.mistakes.scene import Change, Mistake, Scene, everywhere
@@ -93,16 +94,19 @@ class Judge:
         self.factors = factors
         given = {name: mine[name] for name in self.mine}
         given |= {name: mine[name] / c for name, c in factors.items() if c != 1}
-        self.digits, self.shared = digits_of(given)
-        if digits is not None:
-            self.digits, self.shared = dict.fromkeys(self.mine, digits), digits
         self.half_units = half_units
         is_single = single or scene.trace.inputs.dtype.itemsize < 8
         self.least = OPERATIONS * (SINGLE if is_single else DOUBLE)
         self.pure, self.own = scene.right, Values(scene.rules, scene.start, self.mine)
         self.own.make_all()
         self.last = max((k for k, name in enumerate(scene.rules) if name in self.mine), default=-1)
-        self._spread = self._deviations()
+        if digits is None:
+            told, exact = self._told(given)
+        else:
+            told = Told(dict.fromkeys(self.mine, digits), digits, frozenset(self.mine))
+            exact = set[str]()
+        self.digits, self.shared = told.own, told.shared
+        self._spread = self._spreads(told, exact)
         self._half = {name: self._half_units(name) for name in self.mine}
         self._right = {name: self._compare(name, scene.record[name], 0) for name in self.mine}
         self._follows = {name: self._compare(name, self.own.made(name), 1) for name in self.mine}
@@ -114,16 +118,60 @@ class Judge:
         half: Array = self.digits[name].half_units(self.mine[name] / factor) * factor
         return np.maximum(half, self.half_units[name]) if name in self.half_units else half
 
-    def _deviations(self) -> dict[str, tuple[Array, Array]]:
-        """What blurring does to each quantity given: of the step from its start, of its own."""
-        found: dict[str, list[list[Array]]] = {name: [[], []] for name in self.mine}
+    def _told(self, given: Arrays) -> tuple[Told, set[str]]:
+        """The digits that were given, and what has the record's own numbers, which tell none."""
+        told = digits_of(given)
+        if not told.rounded:
+            return told, set()
+        of_type = Digits(None, None, max(digits.relative for digits in told.own.values()))
+        exact = set[str]()
+        for name, (spread, _) in self._deviations(self.mine, of_type).items():
+            mine, value = self.mine[name], self.scene.record[name]
+            if mine.shape == value.shape:
+                tolerance = self._floor(value, told.own[name]) + SIGMAS * spread
+                exact |= {name} if (np.abs(mine - value) <= tolerance).all() else set[str]()
+        return digits_of(given, exact), exact
+
+    def _floor(self, value: Array, digits: Digits) -> Array:
+        """What rounding in the type alone may do to a value."""
+        scale = float(np.abs(value).max(initial=0))
+        floor: Array = scale * self.least + np.abs(value) * digits.relative * OPERATIONS
+        return floor
+
+    def _spreads(self, told: Told, exact: Collection[str]) -> dict[str, tuple[Array, Array]]:
+        """What rounding on the way does to each quantity given.
+
+        On the way to numbers of all digits nobody rounded but where they follow from what was.
+        """
+        after = set(told.rounded)
+        for name in self.mine:
+            after |= {name} if name not in exact and self.own.sources(name) & after else set[str]()
+        of_type = {name: digits for name, digits in told.own.items() if not digits.is_coarse}
+        before = of_type.keys() - after
+        way = together([of_type[name] for name in before])
+        return {
+            **self._deviations(before, way),
+            **self._deviations(self.mine.keys() - before, told.shared, of_type),
+        }
+
+    def _deviations(
+        self, names: Collection[str], way: Digits, own: Mapping[str, Digits] = MappingProxyType({})
+    ) -> dict[str, tuple[Array, Array]]:
+        """What blurring does to quantities given: of the step from its start, of its own.
+
+        Args:
+            way: to how many digits all is computed, but what has digits of its `own`.
+        """
+        found: dict[str, list[list[Array]]] = {name: [[], []] for name in names}
+        last = max((k for k, name in enumerate(self.scene.rules) if name in found), default=-1)
         for seed in range(BLURS):
             rng = np.random.default_rng(seed)
 
-            def blur(array: Array, rng: np.random.Generator = rng) -> Array:
-                half = self.shared.half_units(array)
+            def blur(name: str, array: Array, rng: np.random.Generator = rng) -> Array:
+                digits = own.get(name, way)
+                half = digits.half_units(array)
                 half = np.maximum(
-                    half, np.abs(array) * max(self.least, OPERATIONS * self.shared.relative)
+                    half, np.abs(array) * max(self.least, OPERATIONS * digits.relative)
                 )
                 # What is exactly 0, as behind relu, stays on its side of the kink.
                 return np.asarray(
@@ -133,9 +181,9 @@ class Judge:
             for k, base in enumerate((self.pure, self.own)):
                 values = Values(base.rules, base.start, base.given, blur=blur)
                 with np.errstate(all="ignore"):
-                    for name in list(base.rules)[: self.last + 1]:
+                    for name in list(base.rules)[: last + 1]:
                         made = values.made(name)
-                        if name in self.mine:
+                        if name in found:
                             found[name][k].append((made - base.made(name)) ** 2)
         return {
             name: (_deviation(squares[0]), _deviation(squares[1]))
@@ -147,8 +195,7 @@ class Judge:
         mine = self.mine[name]
         if mine.shape != value.shape or not np.isfinite(value).all():
             return FAR
-        scale = float(np.abs(value).max(initial=0))
-        floor = scale * self.least + np.abs(value) * self.digits[name].relative * OPERATIONS
+        floor = self._floor(value, self.digits[name])
         difference, half = np.abs(mine - value), self._half[name] + floor + 1e-300
         tolerance = half + SIGMAS * grown * self._spread[name][which]
         strict = half if self.digits[name].is_coarse else tolerance

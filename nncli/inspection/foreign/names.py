@@ -374,7 +374,7 @@ def transposed(naming: Naming, arrays: Mapping[str, Array]) -> tuple[Named, ...]
 
 def agrees(array: Array, value: Array) -> bool:
     """Whether an array is `value`, to the digits that it has."""
-    _, digits = digits_of({"": array})
+    digits = digits_of({"": array}).shared
     off = np.abs(array.astype(np.float64) - value)
     allowed = 1.01 * digits.half_units(array) + 4 * np.finfo(value.dtype).eps * np.abs(value)
     return bool((off <= allowed).all())

@@ -25,11 +25,12 @@ class Values:
         start: Mapping[str, Array],
         given: Mapping[str, Array] | None = None,
         *,
-        blur: Callable[[Array], Array] | None = None,
+        blur: Callable[[str, Array], Array] | None = None,
     ) -> None:
         """
         Args:
-            blur: changes whatever a rule made, and what is given: to see how rounding spreads.
+            blur: changes whatever a rule made, and what is given, by its name: to see how rounding
+                spreads.
         """
         self.rules, self.start, self.given = rules, start, dict(given or {})
         self.reads: dict[str, set[str]] = {}
@@ -37,7 +38,7 @@ class Values:
         self._reading: list[set[str]] = []
         self._blur = blur
         if blur is not None:
-            self.given = {name: blur(array) for name, array in self.given.items()}
+            self.given = {name: blur(name, array) for name, array in self.given.items()}
 
     def __getitem__(self, name: str) -> Array:
         if self._reading:
@@ -51,7 +52,7 @@ class Values:
         if name not in self._made:
             self._reading.append(set())
             made = self.rules[name](self)
-            self._made[name] = made if self._blur is None else self._blur(made)
+            self._made[name] = made if self._blur is None else self._blur(name, made)
             self.reads[name] = self._reading.pop()
         return self._made[name]
 
