@@ -112,6 +112,8 @@ def _silence(terminals: list[int]) -> None:
 
 REST_OF_KEY = 0.1  # seconds that the rest of an arrow may take to come, over a slow line
 ARROWS = {"A": "up", "B": "down", "C": "right", "D": "left"}
+# Also the end of the input: Ctrl-D, which the terminal keeps as NUL where it came before the keys.
+ENDS = ("\x1b", "\x04", "\x00")
 ONE_KEY = re.compile("\x1b[\\[O]([A-D])|\x1b\\[[0-9;]*[ -/]*[@-~]|(.)", re.DOTALL)
 
 
@@ -119,8 +121,8 @@ ONE_KEY = re.compile("\x1b[\\[O]([A-D])|\x1b\\[[0-9;]*[ -/]*[@-~]|(.)", re.DOTAL
 def keyboard() -> Iterator[Callable[[float | None], str] | None]:
     """Within it the terminal gives each key at once: `read(seconds)` waits for one, "" for none.
 
-    Arrows are named, the end of the input and a lone Escape are "escape". None where standard input
-    is no terminal. Ctrl-C ends what is within, and is no error.
+    Arrows are named; the end of the input, Ctrl-D and a lone Escape are "escape". None where
+    standard input is no terminal. Ctrl-C ends what is within, and is no error.
     """
     if sys.stdin is None or not sys.stdin.isatty():
         with suppress(KeyboardInterrupt):
@@ -145,7 +147,7 @@ def keyboard() -> Iterator[Callable[[float | None], str] | None]:
         return pressed.pop(0)
 
     try:
-        tty.setcbreak(number)
+        tty.setcbreak(number, termios.TCSADRAIN)  # an end of the input that came before stays
         with suppress(KeyboardInterrupt):
             yield read
     finally:
@@ -157,5 +159,7 @@ def _keys(text: str) -> list[str]:
     found = []
     for match in ONE_KEY.finditer(text):
         arrow, character = match.groups()
-        found.append(ARROWS.get(arrow) or {"\x1b": "escape"}.get(character, character or "unknown"))
+        found.append(
+            ARROWS.get(arrow) or ("escape" if character in ENDS else character or "unknown")
+        )
     return found

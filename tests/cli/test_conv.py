@@ -522,12 +522,12 @@ def test_the_heat_map_has_colour_in_a_terminal(terminal: Any) -> None:
     assert plain.endswith("output  3×3\n -2   0  -2 \n  2  -1   0 \n  2  -1  -2 \n")
 
 
-@pytest.mark.parametrize("keys", mostly_slow([b"q", b"\x1b", b"\x03", b"\x04"], 2))
+@pytest.mark.parametrize("keys", mostly_slow([b"q", b"\x04", b"\x1b", b"\x03", b"x"], 2))
 def test_a_key_or_an_interruption_ends_the_film(terminal: Any, keys: bytes) -> None:
     made = terminal(MATRIX, FILTER, "--animate")
     made.read_until("output [0,1]")
     made.type(keys)
-    if keys == b"\x04":  # any other key goes unheard
+    if keys == b"x":  # any other key goes unheard
         made.read_until("output [0,2]")
         made.type(b"q")
     assert made.end() == 0

@@ -165,6 +165,12 @@ def test_keys_turn_the_screens(open_terminal: Any) -> None:
     assert made.end() == 0
 
 
+def test_an_end_of_the_input_before_the_first_screen_ends_them(open_terminal: Any) -> None:
+    made = open_terminal("explain", SPEC)
+    made.type(b"\x04")  # while the program still starts, as from `script </dev/null`
+    assert made.end() == 0
+
+
 def test_a_dialogue_in_a_terminal(open_terminal: Any) -> None:
     made = open_terminal("explain", SPEC, "--ask")
     made.read_until("Enter: on")

@@ -38,7 +38,7 @@ class Reader:
             self.typed = self.typed[:-1]
             return
         typed, self.typed = self.typed, ""
-        if key in ("q", "escape", "\x04"):
+        if key in ("q", "escape"):
             self.is_over = True
         elif key in ("g", *ENTER) and typed:
             self._go(int(typed) - 1)
