@@ -56,7 +56,7 @@ def piped(command: str, folder: Path, **options: Any) -> "subprocess.CompletedPr
 def test_a_table_with_its_target(nncli: Run, runs: Path) -> None:
     done = nncli("predict", runs / "iris", IRIS)
     assert done.status == 0
-    assert done.err == f"{IRIS}: left out 'species', which the network predicts\n"
+    assert done.err == f"nncli: {IRIS}: left out 'species', which the network predicts\n"
     header, *rows = table(done.out)
     assert header == ["class", "setosa", "versicolor", "virginica"]
     outputs = np.array([[float(cell) for cell in row[1:]] for row in rows])
