@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from nncli.app.records import ExplainedFilter
-from nncli.core.text import count_of
+from nncli.core.text import count_of, join_words
 from nncli.filtering.options import CorrelationError
 from nncli.filtering.record import (
     Backward,
@@ -220,9 +220,9 @@ def margins(filtering: Filtering) -> Iterator[str]:
     rows, columns = (
         coverage(a).unreached for a in (filtering.windows.rows, filtering.windows.columns)
     )
-    if rows or columns:
-        unreached = f"{count_of(rows, 'row')} and {count_of(columns, 'column')}"
-        yield f"No window reaches {unreached} of the matrix."
+    unreached = [count_of(k, what) for k, what in ((rows, "row"), (columns, "column")) if k]
+    if unreached:
+        yield f"No window reaches {join_words(unreached, 'and')} of the matrix."
     windows, cells = padding_counts(filtering.windows)
     if windows:
         total = filtering.windows.rows.outputs * filtering.windows.columns.outputs
