@@ -145,7 +145,8 @@ def _run() -> int:
 def _refuse(error: Exception) -> int:
     """Says what is wrong with the command line, or where there is none shows the help."""
     if type(error).__name__ == "NoArgsIsHelpError":
-        error.show()  # type: ignore[attr-defined]
+        if error.format_message():  # type: ignore[attr-defined]  # else it is printed already
+            error.show()  # type: ignore[attr-defined]
         return WRONG_INPUT
     from nncli.cli.usage import usage_message
 
