@@ -19,6 +19,7 @@ from nncli.inspection.diagnosis.record import Course, Cure, LayerState, Result
 from nncli.nn.arrays import Array
 from nncli.nn.network import Network, smallest_batch, step_bytes
 from nncli.nn.optimizers import Optimizer
+from nncli.nn.reading import class_indices
 from nncli.nn.step import Step
 from nncli.spec import Spec, override_spec
 from nncli.training.evaluate import Evaluator
@@ -58,7 +59,7 @@ class Copies:
         """weight_files: whether the files that the spec names for its first weights are there."""
         self.prepared = prepared
         self.weight_files = weight_files
-        self.classes = prepared.is_one_hot
+        self.classes = prepared.has_classes
         self.extent = self._extent()
 
     def _extent(self) -> Extent:
@@ -169,7 +170,7 @@ class Copies:
             kept: Rows = rows[rows != self.prepared.data.train.index[cure.sample]]
             return kept
         if cure.remedy == "balance":
-            true = train.targets[rows].argmax(axis=1)
+            true = class_indices(train.targets[rows])
             counts = np.bincount(true)
             return np.repeat(rows, np.rint(counts.max() / counts[true]).astype(np.int64))
         return rows

@@ -6,7 +6,15 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from nncli.app.copies import Copies, inputs_of, origin_of, result_on, some_of, states_of
+from nncli.app.copies import (
+    MOST_LOOKED_AT,
+    Copies,
+    inputs_of,
+    origin_of,
+    result_on,
+    some_of,
+    states_of,
+)
 from nncli.app.opening import SpecOrRun, open_spec_or_run
 from nncli.app.pipeline import prepare
 from nncli.app.records import Diagnosis, Prepared
@@ -96,7 +104,7 @@ BRIEF_SAMPLES, BRIEF_STATES = 500, 64  # that the end of a training is judged by
 
 def first_states(prepared: Prepared) -> tuple[LayerState, ...]:
     """The layers before the first step of a training, for `brief_diagnosis`."""
-    classes = prepared.is_one_hot
+    classes = prepared.has_classes
     return states_of(prepared.network, prepared.data.train, classes=classes, most=BRIEF_STATES)
 
 
@@ -162,23 +170,29 @@ def _diagnosis_of(
     history: History,
     origin: Mapping[str, Any] | None,
 ) -> Diagnosis:
-    train = some_of(prepared.data.train, BRIEF_SAMPLES)
+    data = prepared.data
+    train = some_of(data.train, BRIEF_SAMPLES)
+    counted = some_of(data.train, MOST_LOOKED_AT)
+    judged = train if data.validation is None else some_of(data.validation, BRIEF_SAMPLES)
     evidence = Evidence(
         settings_of(prepared),
-        data_facts(*inputs_of(train), classes=prepared.is_one_hot)._replace(
-            samples=len(prepared.data.train)
+        data_facts(*inputs_of(train), classes=prepared.has_classes)._replace(
+            samples=len(data.train)
         ),
         start,
         _course_of(prepared, history, origin),
-        brief_baselines(train.targets[train.index], classes=prepared.is_one_hot),
+        brief_baselines(
+            counted.targets[counted.index],
+            judged.targets[judged.index],
+            classes=prepared.has_classes,
+        ),
     )
     suspected = suspects(evidence)
-    held = prepared.data.validation
     return Diagnosis(
         name=prepared.spec.name,
         findings=findings(evidence, suspected),
         evidence=evidence,
-        samples=(len(train), 0 if held is None else min(len(held), BRIEF_SAMPLES)),
+        samples=(len(train), 0 if data.validation is None else len(judged)),
         epochs=len(history),
         trials=tuple(suspected),
     )
@@ -186,7 +200,7 @@ def _diagnosis_of(
 
 def _course_of(prepared: Prepared, history: History, origin: Mapping[str, Any] | None) -> Course:
     """A training that has come to its end; `prepared` has the network, `origin` a divergence's."""
-    classes, data = prepared.is_one_hot, prepared.data
+    classes, data = prepared.has_classes, prepared.data
     costs, held_costs = (
         tuple(x for x in history.column(key) if x is not None)
         for key in ("train_cost", "validation_cost")

@@ -72,9 +72,9 @@ class Prepared(NamedTuple):
     conditions: tuple[Condition, ...] = ()
 
     @property
-    def is_one_hot(self) -> bool:
-        """Whether targets are classes, of which each has an output."""
-        return self.plan.reading == "classes" and self.data.outputs > 1
+    def has_classes(self) -> bool:
+        """Whether targets are classes: each has an output, or the second of two has one."""
+        return self.plan.reading == "classes"
 
 
 class TrainingFit(NamedTuple):

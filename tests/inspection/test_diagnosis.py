@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from nncli.inspection.diagnosis import course, start
-from nncli.inspection.diagnosis.baselines import baselines, fit_linear, relation
+from nncli.inspection.diagnosis.baselines import (
+    baselines,
+    brief_baselines,
+    fit_linear,
+    relation,
+)
 from nncli.inspection.diagnosis.causes import CAUSES
 from nncli.inspection.diagnosis.measures import data_facts, layer_states, result_of
 from nncli.inspection.diagnosis.ranking import Trial, findings, suspects
@@ -149,6 +154,58 @@ def test_baselines_of_classes() -> None:
     assert found.chance_cost == pytest.approx(np.log(2))
     assert found.linear is not None
     assert found.linear > y[150:, 0].mean()
+
+
+def test_two_classes_of_one_output_are_judged_as_those_of_two() -> None:
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal((200, 3))
+    second = x[:, 0] > 0.8
+    one, two = second[:, None].astype(float), np.eye(2)[second.astype(int)]
+    facts = [data_facts(x, y, classes=True).class_shares for y in (one, two)]
+    assert facts[0] == pytest.approx((1 - second.mean(), second.mean()))
+    assert facts[0] == pytest.approx(facts[1])
+    given = rng.uniform(size=200)
+    results = [
+        result_of(a, y, classes=True)
+        for a, y in ((given[:, None], one), (np.stack([1 - given, given], axis=1), two))
+    ]
+    assert results[0].accuracy == ((given > 0.5) == second).mean()
+    assert results[0][:3] == pytest.approx(results[1][:3])
+    assert results[0].recalls == pytest.approx(results[1].recalls)
+    found = [
+        baselines((x[:150], y[:150]), (x[150:], y[150:]), classes=True, cost="cross_entropy")
+        for y in (one, two)
+    ]
+    assert found[0].majority == 1 - second[150:].mean()
+    for each in ("chance", "majority", "linear", "chance_cost"):
+        assert getattr(found[0], each) == pytest.approx(getattr(found[1], each))
+
+
+def test_the_error_of_several_outputs_is_the_mean_of_theirs() -> None:
+    rng = np.random.default_rng(4)
+    a, y = rng.standard_normal((2, 50, 3))
+    each = [result_of(a[:, [k]], y[:, [k]], classes=False).mse for k in range(3)]
+    assert result_of(a, y, classes=False).mse == pytest.approx(np.mean(each))
+
+
+def test_the_majority_class_is_counted_among_the_samples_that_are_judged() -> None:
+    """It is that of the samples trained on; how often it is right, those held back say."""
+    train, held = np.eye(3)[[0, 0, 0, 1, 2]], np.eye(3)[[0, 1, 1, 2]]
+    assert brief_baselines(train, held, classes=True).majority == 0.25
+
+
+def test_the_cost_that_fits_two_classes_of_one_output_is_of_a_sigmoid() -> None:
+    output = layer("dense1", 0, "tanh", is_output=True)._replace(width=1)
+    states = (STATE._replace(saturated=0.5),)
+    found = start.cost_mismatch(changed(cost="quadratic", layers=(output,), start=states))
+    assert found is not None
+    assert [dict(cure.set) for cure in found.cures] == [
+        {"network[0].activation": "sigmoid", "train.cost": "cross_entropy"}
+    ]
+    output = output._replace(activation="sigmoid")
+    found = start.cost_mismatch(changed(cost="quadratic", layers=(output,), start=states))
+    assert found is not None
+    assert [dict(cure.set) for cure in found.cures] == [{"train.cost": "cross_entropy"}]
 
 
 def test_inputs_that_tell_nothing_are_known_and_no_others() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from nncli.inspection.diagnosis.measures import result_of
 from nncli.inspection.diagnosis.record import Baselines
 from nncli.nn.arrays import Array
+from nncli.nn.reading import chance_of
 
 NEIGHBOURS = 5
 FEWEST = 40  # samples by which a relation can be told from chance
@@ -32,24 +33,29 @@ def _baselines(
     u, v = (x, y) if held is None else (_flat(held[0]), held[1].astype(np.float64))
     linear = result_of(fit_linear(x, y)(u), v, classes=classes)
     mean = result_of(np.broadcast_to(y.mean(axis=0), v.shape), v, classes=classes)
-    k = y.shape[1]
     both = (x, y) if held is None else (np.concatenate([x, u]), np.concatenate([y, v]))
     return Baselines(
-        chance=1 / k if classes else None,
+        chance=chance_of("classes", y.shape[1]) if classes else None,
         majority=mean.accuracy,
         mean=None if classes else mean.mse,
         linear=linear.accuracy if classes else linear.mse,
-        chance_cost=math.log(k) if classes and cost == "cross_entropy" and k > 1 else None,
+        chance_cost=math.log(max(2, y.shape[1])) if classes and cost == "cross_entropy" else None,
         relation=relation(*both),
     )
 
 
-def brief_baselines(targets: Array, *, classes: bool) -> Baselines:
-    """Those that take next to no time: what the targets alone give."""
+def brief_baselines(train: Array, judged: Array, *, classes: bool) -> Baselines:
+    """Those that take next to no time: what the targets alone give.
+
+    Args:
+        train: those whose mean and majority are taken.
+        judged: of the samples that the network is judged by.
+    """
     with np.errstate(all="ignore"):
-        y = targets.astype(np.float64)
-        mean = result_of(np.broadcast_to(y.mean(axis=0), y.shape), y, classes=classes)
-    chance = 1 / y.shape[1] if classes else None
+        y = judged.astype(np.float64)
+        centre = train.mean(axis=0, dtype=np.float64)
+        mean = result_of(np.broadcast_to(centre, y.shape), y, classes=classes)
+    chance = chance_of("classes", y.shape[1]) if classes else None
     return Baselines(chance, mean.accuracy, None if classes else mean.mse, None, None, None)
 
 

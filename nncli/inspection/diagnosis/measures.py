@@ -8,6 +8,7 @@ from nncli.inspection.diagnosis.record import DataFacts, LayerState, Outlier, Re
 from nncli.nn.activations import ACTIVATIONS, SATURATED
 from nncli.nn.arrays import Array
 from nncli.nn.layers import LayerStep
+from nncli.nn.reading import class_indices
 from nncli.nn.step import Step
 from nncli.nn.trace import norm
 
@@ -28,7 +29,7 @@ def data_facts(inputs: Array, targets: Array, *, classes: bool) -> DataFacts:
         sizes = np.sqrt(squares[varied])
         offsets = np.abs(means[varied]) / np.sqrt(spreads[varied])
         rms = float(np.sqrt(squares.mean()))
-    shares = tuple((y.mean(axis=0)).tolist()) if classes else ()
+    shares = _class_shares(y) if classes else ()
     return DataFacts(
         samples=len(x),
         inputs=x.shape[1],
@@ -41,6 +42,11 @@ def data_facts(inputs: Array, targets: Array, *, classes: bool) -> DataFacts:
         class_shares=shares,
         outlier=outlier,
     )
+
+
+def _class_shares(y: Array) -> tuple[float, ...]:
+    shares = y.mean(axis=0).tolist()
+    return (1 - shares[0], shares[0]) if len(shares) == 1 else tuple(shares)
 
 
 def _blocks(x: Array) -> Iterator[Array]:
@@ -74,7 +80,7 @@ def layer_states(step: Step, *, classes: bool) -> tuple[LayerState, ...]:
 def right_answers(outputs: Array, targets: Array, *, classes: bool) -> Array:
     """Which samples are answered rightly: the class, or each number to half a deviation."""
     if classes:
-        right: Array = outputs.argmax(axis=1) == targets.argmax(axis=1)
+        right: Array = class_indices(outputs) == class_indices(targets)
         return right
     with np.errstate(all="ignore"):
         deviation = targets.std(axis=0, dtype=np.float64)
@@ -125,9 +131,9 @@ def result_of(outputs: Array, targets: Array, *, classes: bool) -> Result:
         errors = float(np.square(a - y).sum())
         squares = float(np.square(y - y.mean(axis=0)).sum())
     skill = 1 - errors / squares if squares else float(errors == 0)
-    mse = errors / len(y)
+    mse = errors / y.size
     if not classes:
         return Result(skill, mse)
-    true, right = y.argmax(axis=1), a.argmax(axis=1) == y.argmax(axis=1)
+    true, right = class_indices(y), right_answers(a, y, classes=True)
     recalls = tuple(float(right[true == c].mean()) for c in np.unique(true))
     return Result(skill, mse, float(right.mean()), recalls)

@@ -127,7 +127,7 @@ class Result(NamedTuple):
     Attributes:
         skill: 1 − Σ (a − y)² / Σ (y − mean y)²: 1 is perfect, 0 what the mean of the targets
             reaches; of classes Brier's skill score.
-        mse: the mean of (a − y)² over samples, summed over outputs.
+        mse: the mean of (a − y)² over samples and outputs.
         accuracy: the share of samples that are right; None where there are no classes.
         recalls: of each class there is; () where there are none.
     """

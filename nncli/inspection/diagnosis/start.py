@@ -219,7 +219,12 @@ def cost_mismatch(evidence: Evidence) -> Suspicion | None:
     state = evidence.state(output.name)
     lost = state.saturated if output.activation in ("sigmoid", "tanh") else state.dead
     classes = len(evidence.data.class_shares)
-    sets: dict[str, Any] = {_key(output, "activation"): "softmax", "train.cost": "cross_entropy"}
+    fitting = "softmax" if output.width > 1 else "sigmoid"
+    sets: dict[str, Any] = {"train.cost": "cross_entropy"}
+    cures = [Cure(sets, "δ = a − y, whatever σ′ is")] if output.activation == "sigmoid" else []
+    if output.activation != fitting:
+        sets = {_key(output, "activation"): fitting, **sets}
+        cures.insert(0, Cure(sets, "δ = a − y, whatever σ′ is"))
     if output.activation != "sigmoid" and not lost:
         return None
     return Suspicion(
@@ -228,14 +233,7 @@ def cost_mismatch(evidence: Evidence) -> Suspicion | None:
         {"activation": output.activation, "cost": settings.cost, "saturated_and_wrong": lost},
         f"{output.activation} outputs behind the quadratic cost for {classes} classes: δ = (a − y) "
         f"⊙ σ′, and σ′ is below 0.01 for {lost:.0%} of the outputs of wrong answers",
-        (
-            Cure(sets, "δ = a − y, whatever σ′ is"),
-            *(
-                [Cure({"train.cost": "cross_entropy"}, "δ = a − y, whatever σ′ is")]
-                if output.activation == "sigmoid"
-                else []
-            ),
-        ),
+        tuple(cures),
     )
 
 
