@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from functools import partial
+from itertools import islice, product
 from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +33,8 @@ from nncli.spec.sweep import (
     too_many,
 )
 from nncli.spec.words import KeyPath, dotted, utf8
+
+MOST_TRIED = 50  # trials, where a sweep with a wrong key is told what else is wrong
 
 
 class Value(NamedTuple):
@@ -147,9 +150,44 @@ def read_plan(
         SpecError: the spec or the sweep is wrong, or there are no trials, or too many.
     """
     spec, at, written, label = _opened(source, overrides)
-    found = list(problems_in(written, ("spec", *KEYS) if at.child("spec") else KEYS))
-    if found:
-        raise SpecError(_lines(label, at, found))
+    plan = partial(_plan, spec, at, label=label, vary=vary, zip=zip, seeds=seeds, draws=draws)
+    known = ("spec", *KEYS) if at.child("spec") else KEYS
+    found = list(problems_in(written, known))
+    if not found:
+        return plan(written)
+    lines = _lines(label, at, found)
+    rest = {key: value for key, value in written.items() if key in known}
+    if not any(problems_in(rest, known)) and any(rest.get(key) for key in KEYS):
+        try:
+            lines += _refused(plan(rest))
+        except SpecError as error:
+            lines += error.problems
+    raise SpecError(lines)
+
+
+def _refused(plan: Plan) -> Iterator[str]:
+    """What the spec does not take of the first trials, each mistake once."""
+    told = dict[str, None]()
+    for choice in islice(plan.choices(), MOST_TRIED):
+        try:
+            trial_spec(plan.spec, choice)
+        except SpecError as error:
+            told.update(dict.fromkeys(error.problems))
+    yield from told
+
+
+def _plan(
+    spec: Spec,
+    at: Node,
+    written: Mapping[str, Any],
+    *,
+    label: str,
+    vary: Sequence[str] | Mapping[str, Any],
+    zip: Mapping[str, Any] | None,
+    seeds: int | Sequence[int] | None,
+    draws: bool,
+) -> Plan:
+    """The plan of a sweep in whose own keys nothing is wrong."""
     own = dict(written)
     if zip is not None:
         own["zip"] = zip

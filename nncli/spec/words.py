@@ -20,6 +20,7 @@ _OTHER_NAMES = {
     "expect": ("assert", "asserts", "assertions", "expectations", "require"),
     "break": ("breakpoint", "breakpoints", "breaks", "stop_at", "stop"),
     "data": ("dataset",),
+    "seeds": ("seed_count", "num_seeds", "n_seeds", "repeats", "repetitions"),
     "units": ("neurons", "outputs", "out_features"),
     "filters": ("channels", "out_channels"),
     "kernel": ("size", "kernel_size"),
