@@ -53,9 +53,11 @@ class SweepPage:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         record = self.record
-        yield ""
         if ranked(record):
-            yield Columns(*ranking(record))
+            table = Columns(*ranking(record))
+            if table.width > options.max_width:
+                table = Columns(*ranking(record, short=True))
+            yield table
             yield ""
             words = " ".join(notes_on(record))
             if words:
@@ -91,18 +93,30 @@ def ranked(record: SweepRecord) -> list[Group]:
     return [group for group in record.ranking if group.median is not None]
 
 
-def ranking(record: SweepRecord) -> Table:
-    """A row for each of the best settings."""
+def has_stopped(record: SweepRecord) -> bool:
+    """Whether halving has stopped some of them before their last epoch."""
+    return any(group.epochs is not None for group in ranked(record))
+
+
+def last_parts(keys: Sequence[str]) -> list[str]:
+    """`eta` for train.eta: the last part of each key that no other key ends with, else the key."""
+    ends = [key.rpartition(".")[2] for key in keys]
+    return [end if ends.count(end) == 1 else key for key, end in zip(keys, ends, strict=True)]
+
+
+def ranking(record: SweepRecord, *, short: bool = False) -> Table:
+    """A row for each of the best settings; `short` are headings for which there is little room."""
     settings = ranked(record)
     has_seeds = any(len(group.trials) > 1 for group in settings)
     metric = METRIC_WORDS[record.metric]
-    columns = [Column("", rank=3), *(Column(key) for key in record.keys), Column(metric)]
+    keys = last_parts(record.keys) if short else record.keys
+    columns = [Column("", rank=3), *map(Column, keys), Column(metric)]
     if has_seeds:
         columns += [Column("lowest", rank=1), Column("highest", rank=1), Column("seeds")]
     is_classified = any(group.accuracy is not None for group in settings)
     if is_classified:
         columns.append(Column("accuracy", rank=2))
-    if record.halving is not None:
+    if has_stopped(record):
         columns.append(Column("epochs"))
     rows = []
     for k, group in enumerate(settings[:MOST_RANKED], 1):
@@ -112,7 +126,7 @@ def ranking(record: SweepRecord) -> Table:
             row += [number(group.low), number(group.high), seeds]
         if is_classified:
             row.append(percent(group.accuracy))
-        if record.halving is not None:
+        if has_stopped(record):
             row.append("all" if group.epochs is None else str(group.epochs))
         rows.append(row)
     return columns, rows
@@ -127,7 +141,10 @@ def notes_on(record: SweepRecord) -> Iterator[str]:
     settings = ranked(record)
     if any(len(group.trials) > 1 for group in settings):
         yield f"Ranked by the median of the {METRIC_WORDS[record.metric]} over the seeds."
-    if record.halving is not None:
+    measured = [trial.metrics for trial in record.trials if trial.state == "done" and trial.metrics]
+    if any(metrics["epoch"] < metrics["epochs"] for metrics in measured):
+        yield "A trial counts by its best epoch, whose weights it uses."
+    if has_stopped(record):
         yield "Settings that did worse than others were stopped before the last epoch."
     if len(settings) > MOST_RANKED:
         yield f"The best {MOST_RANKED} of {len(settings):,} settings are shown."
