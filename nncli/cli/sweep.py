@@ -125,6 +125,8 @@ def sweep(
 
     Each trial is a run folder. Trials that are done are not trained again, so that a sweep that was
     cut off, or that has more values now, goes on.
+    Exit status 0: some came to their end, and one that diverges is a result as well; 1: none did,
+    or with --fail-fast one failed; 130: interrupted.
     """
     if spec is None and resume is None:
         raise typer.BadParameter("name a SPEC to vary, or --resume SWEEP to go on with")
@@ -139,9 +141,9 @@ def sweep(
     load_numpy()
     from nncli.app.sweep import plan_sweep, reopen_sweep
     from nncli.core.errors import InterruptedTraining
-    from nncli.render.pages.sweep import sweep_csv, sweep_json
+    from nncli.render.pages.sweep import SweepPage, sweep_csv, sweep_json
     from nncli.render.pages.sweep_screen import plan_lines
-    from nncli.render.streams import write_text
+    from nncli.render.streams import results, write_text
 
     try:
         if resume is not None:
@@ -160,17 +162,15 @@ def sweep(
             )
     except KeyboardInterrupt:
         raise InterruptedTraining("interrupted; nothing was written") from None
-    if dry_run:
-        record = planned.record()
-    else:
-        quiet = format is not SweepFormat.table
-        record = _run(planned, jobs, on, store, fail_fast=fail_fast, quiet=quiet)
+    record = planned.record() if dry_run else _run(planned, jobs, on, store, fail_fast=fail_fast)
     if format is SweepFormat.json:
         write_text(sweep_json(record))
     elif format is SweepFormat.csv:
         write_text(sweep_csv(record))
     elif dry_run:
         write_text("\n".join(plan_lines(record)))
+    else:
+        results().print(SweepPage(record), crop=False)
     if not dry_run:
         _end(record, fail_fast=fail_fast)
 
@@ -182,13 +182,11 @@ def _run(
     store: str | None,
     *,
     fail_fast: bool,
-    quiet: bool,
 ) -> "SweepRecord":
     """Trains the trials until all are done, or a signal asks to stop."""
     from nncli.app.sweep import sweep as run_sweep
     from nncli.cli.process import interruptible
     from nncli.core.errors import InterruptedTraining
-    from nncli.render.pages.sweep import SweepPage
     from nncli.render.pages.sweep_screen import SweepScreen, going_on
     from nncli.render.streams import messages, say
 
@@ -200,7 +198,7 @@ def _run(
         told.extend(record.notes)
         screen.on_start(record)
 
-    with interruptible() as stop, SweepScreen(quiet=quiet) as screen:
+    with interruptible() as stop, SweepScreen() as screen:
         try:
             record = run_sweep(
                 planned,
@@ -218,7 +216,6 @@ def _run(
     for note in record.notes:
         if note not in told:
             say(messages(), note)
-    screen.console.print(SweepPage(record), crop=False)
     return record
 
 

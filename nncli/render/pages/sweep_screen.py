@@ -11,7 +11,7 @@ from rich.text import Text
 from nncli.app.sweep_records import SweepRecord, Trial
 from nncli.core.text import count_of, shell_word
 from nncli.render.pages.sweep import METRIC_WORDS, setting_text
-from nncli.render.streams import results
+from nncli.render.streams import messages
 from nncli.render.text import duration, number, plain
 from nncli.render.widgets.tables import Facts
 
@@ -20,13 +20,13 @@ MOST_RUNNING = 4  # trials that it names
 
 
 class SweepScreen:
-    """What is seen while a sweep runs: on a terminal a few lines that change, else one a trial.
+    """What is seen while a sweep runs, on standard error.
 
-    A context manager.
+    On a terminal a few lines that change, else one a trial. A context manager.
     """
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        self.console = results(quiet=quiet)
+    def __init__(self) -> None:
+        self.console = messages()
         self._live: Live | None = None
         self._running: dict[str, Trial] = {}
         self._states: dict[str, str] = {}  # of the trials that have ended
@@ -46,6 +46,7 @@ class SweepScreen:
     ) -> None:
         if self._live is not None:
             self._live.stop()
+        self.console.print()  # between this and the results
 
     def on_start(self, record: SweepRecord) -> None:
         """Takes the sweep as it is before its first trial."""
@@ -58,8 +59,8 @@ class SweepScreen:
         began = f"{count_of(self._total, 'trial')} in {record.folder}"
         if self._before:
             began += f", {self._before:,} of them ended before"
-        self.console.print(plain(began), soft_wrap=True)
-        if self.console.is_terminal and not self.console.quiet:
+        self.console.print(plain(began))
+        if self.console.is_terminal:
             self._live = Live(
                 console=self.console,
                 get_renderable=lambda: Group(*self._state()),
@@ -76,7 +77,7 @@ class SweepScreen:
             self._running.pop(trial.id, None)
             self._end(trial)
             if self._live is None and trial.state != "waiting":
-                self.console.print(self._line(trial), soft_wrap=True)
+                self.console.print(self._line(trial))
 
     def _end(self, trial: Trial) -> None:
         if trial.state == "waiting":
