@@ -11,6 +11,7 @@ from nncli.core.errors import DataError, NncliError, RunError
 from nncli.core.files import read_regular, reason
 from nncli.core.text import first_of, join_words, printable, quote
 from nncli.data.readers.answers import SUFFIXES, AnswerFile, read_answers
+from nncli.data.readers.files import file_size
 from nncli.inspection.exercises.kinds import kind_of
 from nncli.inspection.exercises.marking import (
     FEW_RIGHT,
@@ -43,8 +44,8 @@ def grade(
         progress: called with the files that were marked, and how many there are.
 
     Raises:
-        NncliError: the key cannot be read, or there are no answers. What is wrong with a student's
-            file stands in its record.
+        NncliError: the key cannot be read, or there are no answers, or one file that is not there.
+            What is wrong with a student's file stands in its record.
     """
     if isinstance(key, str | Path):
         path, sheets = Path(key), read_key(Path(key))
@@ -79,6 +80,8 @@ def _files(answers: Iterable[str | Path], key: Path) -> list[Path]:
             found.append(path)
     if not found:
         raise NncliError(f"there are no answers: no file of {join_words(SUFFIXES)}")
+    if len(found) == 1:  # among others, a file that is not there is one student's problem
+        file_size(found[0])
     return found
 
 

@@ -144,3 +144,20 @@ def test_nothing_to_mark_is_refused(nncli: Run, tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
     assert "there are no answers" in nncli("grade", KEY, "none").err
     assert nncli("grade", "missing.json", CLASS).status == 2
+    done = nncli("grade", KEY, "none.csv")
+    assert (done.status, done.out, done.err) == (2, "", "nncli: none.csv: no such file\n")
+
+
+def test_forms_of_a_spreadsheet_in_another_encoding(nncli: Run, tmp_path: Path) -> None:
+    form = form_csv(exercise("dense", 3, 7)).replace("student,", "student,José", 1)
+    form = re.sub(r"^(1,[^,]*),.*$", r"\1,11.92%", form, flags=re.MULTILINE)
+    (tmp_path / "latin.csv").write_bytes(form.encode("cp1252"))
+    (tmp_path / "wide.csv").write_bytes(form.encode("utf-16"))
+    done = nncli("grade", KEY, "latin.csv", "wide.csv", "none.csv")
+    assert done.status == 1
+    text = " ".join(done.out.split())
+    assert "José" in text
+    assert "wide.csv: is UTF-16; save it as UTF-8." in text
+    assert "Not marked: none.csv: no such file." in text
+    assert text.lower().count("no number") == 1
+    assert "No number: '11.92%' in blank 1; 0.25, 2.5e-1 or 1/4 would be one" in text

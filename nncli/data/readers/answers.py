@@ -12,7 +12,13 @@ from typing import Any, NamedTuple
 
 from nncli.core.errors import DataError
 from nncli.core.text import join_words, nearest, printable
-from nncli.data.readers.files import explain_read_errors, opened, read_upto, utf8_text
+from nncli.data.readers.files import (
+    explain_read_errors,
+    opened,
+    read_upto,
+    refuse_foreign,
+    utf8_text,
+)
 
 MOST_BYTES = 1 << 20
 SEPARATORS = (";", "\t", ",")  # as long as one is there, those after it may be decimal commas
@@ -57,9 +63,19 @@ def read_answers(path: Path) -> AnswerFile:
         content = read_upto(stream, MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
         raise DataError(f"{name}: holds more than {MOST_BYTES >> 20} MiB; is it a form?")
-    text = utf8_text(name, content, 1, "form", "utf-8-sig")
+    refuse_foreign(content, name, "a form")
+    text = utf8_text(name, content, 1, "form", "utf-8-sig" if _is_utf8(content) else "cp1252")
     found = _from_json(text, name) if suffix == ".json" else _from_table(text, name)
     return found._replace(student=found.student or path.stem)
+
+
+def _is_utf8(content: bytes | bytearray) -> bool:
+    """What is not is taken as Windows writes it: spreadsheets save names with accents so."""
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _from_table(text: str, name: str) -> AnswerFile:

@@ -38,6 +38,7 @@ NUMBER = re.compile(
     r"[=≈~]?\s*(?P<sign>[-+−]?)\s*(?P<number>\d+(?:[.,]\d*)?|[.,]\d+)(?P<power>[eE][-+−]?\d{1,3})?"
     r"(?:\s*/\s*(?P<below>\d+(?:[.,]\d*)?))?\s*(?P<unit>[^\d\s.,;/][^\d]{0,9})?"
 )
+FORMS = "0.25, 2.5e-1 or 1/4 would be one, a percentage is none"
 MOST_LISTED = 4  # blanks or texts in a sentence
 FEW_RIGHT, MANY_RIGHT = 0.5, 0.8  # shares of answers that are right by one sheet and by another
 
@@ -246,7 +247,7 @@ def _written(texts: Mapping[int, str], answers: Mapping[int, Answer | None]) -> 
     if unread:
         listed = ", ".join(f"{quote(texts[k])} in blank {k}" for k in unread[:MOST_LISTED])
         more = f" and {len(unread) - MOST_LISTED} more" if len(unread) > MOST_LISTED else ""
-        said.append(f"no number: {listed}{more}")
+        said.append(f"no number: {listed}{more}; {FORMS}")
     return said
 
 

@@ -10,7 +10,6 @@ from nncli.inspection.exercises.marking import (
     EMPTY,
     FEW,
     FOLLOWS,
-    UNREAD,
     VERDICTS,
     WRONG,
     Mark,
@@ -28,7 +27,6 @@ NO_MARK = "–"
 MOST_SHOWN = 6  # wrong answers of a student
 LINES = {
     EMPTY: "Left empty",
-    UNREAD: "No number",
     FEW: "Right as far as it goes, but more digits were asked for",
 }
 
