@@ -75,8 +75,9 @@ def test_units_that_the_training_killed(tmp_path: Path) -> None:
     assert found.evidence.base is not None
     assert [state.dead for state in found.evidence.base.end[:1]] == [1.0]
     assert found.evidence.start[0].dead < 0.5
-    assert found.findings[0].cause == "dead_units"
-    assert found.findings[0].layers == ("dense1",)
+    # The root before what it has brought about.
+    assert [finding.cause for finding in found.findings] == ["eta_too_large", "dead_units"]
+    assert found.findings[1].layers == ("dense1",)
     nncli.train(path, out=tmp_path / "run")
     assert run_diagnosis(tmp_path / "run").findings[0].cause == "dead_units"
 

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 from nncli.inspection.diagnosis import course, start
 from nncli.inspection.diagnosis.record import Evidence, Suspicion
 
-Judge = Literal["fit", "held", "balance", "evidence"]
+Judge = Literal["fit", "held", "balance", "evidence", "end"]
 
 
 class Cause(NamedTuple):
@@ -16,7 +16,8 @@ class Cause(NamedTuple):
         title: in words.
         judge: `fit`, the skill on the samples trained on (and not at the cost of those held back);
             `held`, the skill on those held back; `balance`, the mean recall; `evidence`: nothing
-            can be tried, the evidence has to do.
+            can be tried, the evidence has to do; `end`: it is what a training came to, which
+            something else has brought about.
         telling: how telling the evidence is by itself: a cure has to do so many times less.
     """
 
@@ -43,7 +44,6 @@ CAUSES = (
         "cost_mismatch", "a cost that does not fit the activation", start.cost_mismatch, telling=2
     ),
     Cause("underfitting", "a mini-batch of all the data", course.large_batch, telling=3),
-    Cause("dead_units", "dead units", course.dead_units, telling=2),
     Cause("eta_too_large", "η too large", course.eta_too_large),
     Cause("eta_too_small", "η too small", course.eta_too_small),
     Cause(
@@ -51,5 +51,6 @@ CAUSES = (
     ),
     Cause("underfitting", "underfitting", course.underfitting),
     Cause("overfitting", "overfitting", course.overfitting, "held", telling=2.5),
-    Cause("diverged", "divergence", course.diverged, "evidence"),
+    Cause("dead_units", "dead units", course.dead_units, "end"),
+    Cause("diverged", "divergence", course.diverged, "end"),
 )

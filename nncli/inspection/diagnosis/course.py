@@ -55,8 +55,8 @@ def large_batch(evidence: Evidence) -> Suspicion | None:
 
 
 def dead_units(evidence: Evidence) -> Suspicion | None:
-    """Units that the training has killed."""
-    settings, base = evidence.settings, evidence.base
+    """Units that the training has killed, as a step too long does."""
+    base = evidence.base
     if base is None:
         return None
     before = {state.name: state.dead for state in evidence.start}
@@ -67,15 +67,6 @@ def dead_units(evidence: Evidence) -> Suspicion | None:
     }
     if not shares:
         return None
-    leaky = {
-        f"network[{f.place}].activation": "leaky_relu"
-        for f in settings.layers
-        if f.name in shares and f.activation == "relu"
-    }
-    cures = [Cure(leaky, "a slope below 0 too")] if leaky else []
-    cures += [_eta(settings.eta, factor) for factor in (0.1, 0.01)]
-    if settings.scale == "none":
-        cures.append(Cure({"data.scale": "standard"}, "inputs of about 1, for shorter steps"))
     parts = ", ".join(f"{share:.0%} of {name}" for name, share in shares.items())
     known = "; before the first step they were not" if before else ""
     return Suspicion(
@@ -84,7 +75,7 @@ def dead_units(evidence: Evidence) -> Suspicion | None:
         {"dead": shares},
         f"units that are 0 for every sample after the training: {parts}; σ′ = 0, so they get no "
         f"error and no longer learn{known}",
-        tuple(cures),
+        (Cure({}, "a smaller step, or leaky_relu, whose slope is not 0 below 0 either"),),
     )
 
 

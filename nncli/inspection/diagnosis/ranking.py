@@ -61,7 +61,7 @@ def suspects(evidence: Evidence) -> list[Suspect]:
 
 def is_conclusive(suspect: Suspect) -> bool:
     """Whether there is nothing to learn, and so nothing that a cure could show."""
-    return suspect.cause.judge == "evidence" and suspect.cause.word != "diverged"
+    return suspect.cause.judge == "evidence"
 
 
 class _Judged(NamedTuple):
@@ -90,7 +90,8 @@ def findings(evidence: Evidence, tried: Iterable[Suspect]) -> tuple[Finding, ...
         helpful = [j for j in judged if j.gain >= LEAST_GAIN / j.suspect.cause.telling]
         found = sorted(helpful, key=lambda j: -j.gain)
     words = {j.suspect.cause.word for j in found}
-    found += [j for j in judged if _is_end(j) and j.suspect.cause.word not in words]
+    if base is not None and base.score < POOR:
+        found += [j for j in judged if _is_end(j) and j.suspect.cause.word not in words]
     return tuple(_finding(evidence, j) for j in _each_cure_once(found))
 
 
@@ -117,16 +118,15 @@ def _is_plain(base: Course | None, judged: _Judged) -> bool:
 
 
 def _is_end(judged: _Judged) -> bool:
-    """Whether it is the divergence itself, which something else has brought about."""
-    cause = judged.suspect.cause
-    return cause.word == "diverged" and cause.judge == "evidence"
+    """Whether it is a divergence itself, say, which something else has brought about."""
+    return judged.suspect.cause.judge == "end"
 
 
 def _judge(evidence: Evidence, suspect: Suspect) -> _Judged:
     base, cause = evidence.base, suspect.cause
     trials = [trial for trial in suspect.trials if trial.course is not None]
     if base is None or not trials:
-        return _Judged(suspect, None, 0.0, cause.judge == "evidence")
+        return _Judged(suspect, None, 0.0, cause.judge in ("evidence", "end"))
     gains = [_gain(cause, base, trial.course) for trial in trials if trial.course is not None]
     most = max(gains)
     # The first that does about as much: the simplest ones come first, and the mildest of η.
