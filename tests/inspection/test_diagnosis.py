@@ -384,6 +384,13 @@ def test_the_order_of_causes(skills: dict[str, float], causes: tuple[str, ...]) 
     assert with_results(skills) == causes
 
 
+def test_a_dead_layer_is_found_in_a_bad_network_alone() -> None:
+    dead = (STATE._replace(dead=1.0),)
+    good, bad = changed(end=dead), changed(end=dead, train=Result(0.0, 0.7))
+    assert findings(good, suspects(good)) == ()
+    assert findings(bad, suspects(bad))[-1].cause == "dead_units"
+
+
 def test_one_cure_is_one_finding() -> None:
     evidence = changed(start=(STATE._replace(dead=1.0, saturated=1.0), STATE))
     evidence = replace(evidence, base=Course((1.0,), (), Result(0.0, 1.0), None))
