@@ -112,7 +112,7 @@ def test_a_header_behind_a_hash(nncli: Run, write: Any) -> None:
     net = write(net_yaml="data: {train: t.csv, target: b}\n" + NET)
     assert nncli("train", net, "--set", "network[0].units=3", "--out", "run").status == 0
     done = nncli("predict", "run", "t.csv")
-    assert done.err == "t.csv: left out 'b', which the network predicts\n"
+    assert done.err == "nncli: t.csv: left out 'b', which the network predicts\n"
     done = nncli("conv", "t.csv", "1 1", "--format", "json")
     assert json.loads(done.out)["output"] == [[3, 2], [7, 5], [11, 7]]
 
