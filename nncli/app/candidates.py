@@ -249,8 +249,14 @@ def told(tries: Tries) -> str:
 
 
 def _score(each: Tried, tries: Tries) -> str:
-    score = f"{each.score:.1%}" if tries.is_accuracy else f"{each.score:.3f}"
+    score = _score_words(each, tries)
     if each != tries.best:
         return score
     is_most = each.score == max(other.score for other in tries.tried)
-    return f"{score} ({'taken' if is_most else 'taken: its cost is least'})"
+    others = [other for other in tries.tried if other.candidate.units != each.candidate.units]
+    is_alone = is_most and all(_score_words(other, tries) != score for other in others)
+    return f"{score} ({'taken' if is_alone else 'taken: its cost is least'})"
+
+
+def _score_words(each: Tried, tries: Tries) -> str:
+    return f"{each.score:.1%}" if tries.is_accuracy else f"{each.score:.3f}"

@@ -9,13 +9,14 @@ from typing import NamedTuple
 import numpy as np
 
 from nncli.app.proposed_network import FEW, Candidate, held_share, is_classified, is_image, plan
-from nncli.core.text import join_words, printable
+from nncli.core.text import count_of, join_words, printable
 from nncli.data.columns.samples import told
 from nncli.data.samples import is_channels_last, named
 from nncli.data.survey import Survey, described, listed_plainly
 from nncli.spec.dump import Entry, Section, compose
 
 LARGE = 2.0  # a target's deviation, or mean, from which it is scaled
+MOST_REPEATED = 0.1  # of the samples, of which nothing is said
 SMALL = 0.3  # a deviation below which it is
 
 
@@ -78,6 +79,12 @@ def _notes(found: Survey) -> Iterator[str]:
     if found.constant and found.image is None and len(found.input_shape) == 1:
         names = listed_plainly(found.constant)
         yield f"Inputs that are the same in every sample, and of no use: {names}."
+    if found.repeated > MOST_REPEATED * found.samples:
+        yield (
+            f"Careful: {found.repeated:,} of {count_of(found.samples, 'sample')} are the same as "
+            "one before them. Some of those held back are then trained on as well, and are judged "
+            "too well; leave repeated rows out, unless new data will repeat them too."
+        )
     if is_channels_last(found.input_shape):
         yield (
             f"Careful: images are channels x rows x columns here, and these are "

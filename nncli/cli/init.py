@@ -137,7 +137,7 @@ def init(
             cost=cost,
             overwrite=overwrite,
         )
-        lines = brought_report(brought)
+        lines = brought_report(brought, screen.width)
     elif list_ or not any((name, data, targets, target, starter)):
         lines = starter_lines(STARTERS)
     elif stdout:
@@ -163,7 +163,8 @@ def init(
                 overwrite=overwrite,
                 quick=quick,
                 on_trials=on_trials,
-            )
+            ),
+            screen.width,
         )
     for line in lines:
         screen.print(line, soft_wrap=True)

@@ -14,6 +14,7 @@ from nncli.core.text import count_of
 from nncli.data.columns.choice import ColumnKeys
 from nncli.data.columns.kinds import Rule
 from nncli.data.columns.samples import featured, fitted_rules, table_samples
+from nncli.data.columns.useless import notes_of_names
 from nncli.data.readers.read import kind, read_pair, read_source
 from nncli.data.readers.rows import read_table
 from nncli.data.readers.tables import Table
@@ -29,6 +30,7 @@ from nncli.data.target_choice import TargetColumn, chosen_columns
 from nncli.data.targets import FEW_CLASSES, is_label, looks_like_classes, one_class
 
 SMALLEST_SIDE = 5
+MOST_COMPARED = 5_000_000  # numbers, to see which samples are the same
 LOOKED_AT = 2000  # samples, to see whether they are images
 
 
@@ -59,6 +61,7 @@ class Survey(NamedTuple):
         ignored: the input columns of which nothing can be learnt.
         rules: what the other input columns become; none where all are numbers as they are.
         notes: what reading left out, or took for something that it need not be.
+        repeated: how many samples are the same as one before them; 0 for images and large data.
     """
 
     samples: int
@@ -82,6 +85,7 @@ class Survey(NamedTuple):
     ignored: tuple[Useless, ...] = ()
     rules: tuple[Rule, ...] = ()
     notes: tuple[str, ...] = ()
+    repeated: int = 0
 
     @property
     def outputs(self) -> int:
@@ -169,7 +173,8 @@ def of_samples(samples: Samples, columns: tuple[TargetColumn, ...]) -> Survey:
         are_whole=are_whole(samples.inputs),
         image=image_shape(samples, low, high),
         row_numbers=find_row_numbers(samples, low, high),
-        notes=samples.notes,
+        notes=(*samples.notes, *notes_of_names(samples)),
+        repeated=count_repeated(samples),
     )
 
 
@@ -244,6 +249,13 @@ def find_row_numbers(
         if (np.diff(samples.inputs[:, k].astype(np.float64)) == 1).all():
             return samples.columns[k] if samples.columns else str(k)
     return None
+
+
+def count_repeated(samples: Samples) -> int:
+    if samples.inputs.ndim != 2 or samples.inputs.size > MOST_COMPARED or samples.targets is None:
+        return 0
+    rows = zip(samples.inputs, samples.targets, strict=True)
+    return len(samples) - len({x.tobytes() + y.tobytes() for x, y in rows})
 
 
 def image_shape(

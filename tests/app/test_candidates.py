@@ -15,6 +15,7 @@ from nncli.app.candidates import (
     Fold,
     Trial,
     Tried,
+    Tries,
     best_of,
     chosen_rows,
     folds_of,
@@ -70,6 +71,14 @@ def test_a_weighted_sum_needs_no_hidden_layer(tmp_path: Path) -> None:
     assert tries.best.score > 0.95
     assert "R²: no hidden layer 0.9" in told(tries)
     assert told(tries).count("(taken") == 1
+
+
+def test_of_those_that_score_alike_the_reason_is_told() -> None:
+    tried = Tried(LINE, 0.02, 1.0, 5), Tried(SMALL, 0.01, 1.0, 5)
+    tries = Tries(tried, best_of(tried), 50, 5, is_accuracy=True, is_cut=False, untold=0.5)
+    assert "no hidden layer 100.0%, 16 units 100.0% (taken: its cost is least)" in told(tries)
+    tries = tries._replace(tried=(tried[0]._replace(score=0.9), tried[1]))
+    assert "no hidden layer 90.0%, 16 units 100.0% (taken)" in told(tries)
 
 
 def test_what_bends_needs_one(tmp_path: Path) -> None:

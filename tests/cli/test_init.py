@@ -53,7 +53,8 @@ def test_integers_that_float64_makes_one_are_two_classes(
     made = nncli("init", "a", "--quick", "--data", *source)
     one, two = sorted(map(int, labels))
     assert made.status == 0, made.err
-    assert f"4 samples of 4 inputs, 2 classes ({one}, {two})" in made.out
+    found = " ".join(made.out.split())
+    assert f"4 samples of 4 inputs, 2 classes ({one}, {two})" in found
     assert accuracy(trained(nncli, "a.yaml")) == 1
 
 
@@ -462,11 +463,17 @@ def test_one_hot_rows_get_softmax(tmp_path: Path) -> None:
 # What is to be told
 
 
+NOT_IN_REPORT = ("id: only counts the rows", "z: is 5 in every row", "")  # beside a value
+
+
 @pytest.mark.parametrize(
     ("header", "row", "note"),
     [
         ("id,x,y", lambda k: (k + 100, k % 7, k % 2), "id: only counts the rows"),
         ("x,z,y", lambda k: (k % 7, 5, k % 2), "z: is 5 in every row"),
+        ("x,x,y", lambda k: (k % 7, k % 5, k % 2), "more than one column is called x;"),
+        ("x,z,y", lambda k: (k % 5, k % 7, k % 2), ""),
+        ("x,z,y", lambda k: (k % 35, k % 7, k % 35 % 2), "5 of 40 samples are the same as one"),
         ("x,z,y", lambda k: (k % 7, k % 5, int(k == 3)), "fewer than 5 samples are of class 1."),
     ],
 )
@@ -477,6 +484,9 @@ def test_what_is_odd_is_noted(
     done = nncli("init", "--quick", "--data", "my.csv")
     assert done.status == 0
     assert note in " ".join((tmp_path / "my.yaml").read_text().replace("# ", "").split())
+    assert note in " ".join(done.out.split()) or note in NOT_IN_REPORT
+    assert max(map(len, done.out.splitlines())) <= 80
+    assert ("note" in done.out) is (note not in NOT_IN_REPORT)
     assert nncli("train", "my.yaml", "--set", "train.epochs=1").status == 0
 
 

@@ -26,13 +26,8 @@ def notes_of_useless(samples: Samples) -> Iterator[str]:
     origin = samples.inputs_origin
     if origin.lines is None or samples.inputs.ndim != 2:
         return
-    twice = Counter(samples.columns or ()) - Counter(set(samples.columns or ()))
-    if twice:
-        names = join_words(list(map(named, twice)), "and")
-        yield (
-            f"{origin.name}: more than one column is called {names}; later data are taken in the "
-            "order of these columns, not by their names"
-        )
+    twice = names_twice(samples)
+    yield from notes_of_names(samples)
     if count_number_columns(samples) > MOST_COLUMNS or len(samples) < LEAST_ROWS:
         return
     for column in number_columns(samples):
@@ -45,6 +40,21 @@ def notes_of_useless(samples: Samples) -> Iterator[str]:
                 f"{told} is another whole number in every row; where it only names the rows, "
                 f"ignore: [{key}] leaves it out"
             )
+
+
+def names_twice(samples: Samples) -> Counter[str]:
+    """The names that more than one input column has."""
+    return Counter(samples.columns or ()) - Counter(set(samples.columns or ()))
+
+
+def notes_of_names(samples: Samples) -> Iterator[str]:
+    """What is to be said of a table's input columns that have one name."""
+    if twice := names_twice(samples):
+        names = join_words(list(map(named, twice)), "and")
+        yield (
+            f"{samples.inputs_origin.name}: more than one column is called {names}; later data are "
+            "taken in the order of these columns, not by their names"
+        )
 
 
 def may_name_rows(column: Column) -> bool:

@@ -86,25 +86,36 @@ def _lines(exported: Exported) -> Iterator[tuple[str, str]]:
 # init
 
 
-def init_report(draft: Draft) -> Iterator[str]:
+def init_report(draft: Draft, width: int) -> Iterator[str]:
     """What was found, noted and written, and the command that trains it."""
     if draft.facts:
-        yield f"found {draft.facts}"
+        yield from _hanging(f"found {draft.facts}", width)
     if draft.target:
-        yield f"learns {draft.target}"
+        yield from _hanging(f"learns {draft.target}", width)
     for note in draft.notes:
-        yield f"note  {note}"
+        yield from _hanging(f"note  {note}", width)
     if draft.tried:
-        yield f"tried {draft.tried}"
+        yield from _hanging(f"tried {draft.tried}", width)
     yield f"wrote {', '.join(printable(path) for path in (draft.path, *draft.files))}"
     yield ""
     yield f"next: nncli train {shell_word(draft.path)}"
 
 
-def brought_report(brought: Brought) -> Iterator[str]:
+def _hanging(text: str, width: int) -> Iterator[str]:
+    """The lines of a text, those after the first below its second word."""
+    yield from wrap(
+        text,
+        width,
+        subsequent_indent=" " * 6,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def brought_report(brought: Brought, width: int) -> Iterator[str]:
     """What was made of another program's network, and the commands that look at it."""
     for note in brought.notes:
-        yield f"note  {note}"
+        yield from _hanging(f"note  {note}", width)
     spec, *_ = brought.files
     yield f"wrote {', '.join(printable(path) for path in brought.files)}"
     yield ""
