@@ -31,6 +31,7 @@ from nncli.data.targets import FEW_CLASSES, is_label, looks_like_classes, one_cl
 
 SMALLEST_SIDE = 5
 MOST_COMPARED = 5_000_000  # numbers, to see which samples are the same
+ORDINARY = 5  # different inputs a sample that the columns' values allow; with fewer, some repeat
 LOOKED_AT = 2000  # samples, to see whether they are images
 
 
@@ -61,7 +62,8 @@ class Survey(NamedTuple):
         ignored: the input columns of which nothing can be learnt.
         rules: what the other input columns become; none where all are numbers as they are.
         notes: what reading left out, or took for something that it need not be.
-        repeated: how many samples are the same as one before them; 0 for images and large data.
+        repeated: how many samples are the same as one before them; 0 for images, for large data,
+            and where the columns' values are so few that it is ordinary.
     """
 
     samples: int
@@ -252,9 +254,14 @@ def find_row_numbers(
 
 
 def count_repeated(samples: Samples) -> int:
-    if samples.inputs.ndim != 2 or samples.inputs.size > MOST_COMPARED or samples.targets is None:
+    """Samples that are the same as one before them; 0 where few values make that ordinary."""
+    inputs, targets = samples.inputs, samples.targets
+    if inputs.ndim != 2 or inputs.size > MOST_COMPARED or targets is None:
         return 0
-    rows = zip(samples.inputs, samples.targets, strict=True)
+    possible = math.prod(len(np.unique(column)) for column in inputs.T)
+    if possible < ORDINARY * len(samples):
+        return 0
+    rows = zip(inputs, targets, strict=True)
     return len(samples) - len({x.tobytes() + y.tobytes() for x, y in rows})
 
 
