@@ -24,10 +24,9 @@ LARGE = 32 << 20  # bytes of a record
 
 def facts_of(prepared: Prepared, step: int, threads: int) -> StepFacts:
     """What a step is taken with, for its file."""
-    batch = batch_of(prepared)
-    return StepFacts(
-        dump_portable(prepared.spec), step, threads, batch, arithmetic(), own_version()
-    )
+    batch, split = batch_of(prepared), prepared.spec.train.micro_batches
+    spec = dump_portable(prepared.spec)
+    return StepFacts(spec, step, threads, batch, arithmetic(), own_version(), split)
 
 
 def batch_of(prepared: Prepared) -> int:

@@ -153,7 +153,9 @@ class OpenedRun(NamedTuple):
         """The threads that its forward passes are worth; to be closed."""
         from nncli.training.evaluate import block_for
 
-        return start_workers(self.network, block_for(self.network), self.spec.train.threads)
+        settings = self.spec.train
+        n = block_for(self.network)
+        return start_workers(self.network, n, settings.threads, settings.micro_batches)
 
 
 def open_run(path: str | Path, weights: Which | None = None) -> OpenedRun:

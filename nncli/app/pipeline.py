@@ -83,6 +83,7 @@ def prepare(spec: Spec, *, weight_files: bool = True, data: Data | None = None) 
     if network is not None and data is not None:
         mistakes.of(lambda: check_outputs(spec, network, data))
         mistakes.of(lambda: _check_batches(spec, network, len(data.train)))
+        mistakes.of(lambda: _check_micro_batches(spec, network, len(data.train)))
     mistakes.raise_them(() if data is None else data.notes)
     assert data is not None
     assert layers is not None
@@ -283,6 +284,29 @@ def _check_batches(spec: Spec, network: Network, samples: int) -> None:
             ) from error
 
 
+def _check_micro_batches(spec: Spec, network: Network, samples: int) -> None:
+    """Raises SpecError where a mini-batch cannot be split into as many parts as the spec says."""
+    count, n = spec.train.micro_batches, min(spec.train.batch_size, samples)
+    if count == 1:
+        return
+    place = ("train", "micro_batches")
+    whole = next((p.name for p in network.layers if not networks.splits_samples([p])), None)
+    if whole is not None:
+        raise spec.error_at(
+            place,
+            f"{count}, but {whole} takes its means and variances over the whole mini-batch, which "
+            "so cannot be split; micro_batches: 1 would do",
+        )
+    most = worker_pool.most_shares(n, count)
+    if most < count:
+        raise spec.error_at(
+            place,
+            f"{count}, but a mini-batch of {count_of(n, 'sample')} makes at most {most} of at "
+            f"least {worker_pool.SMALLEST_SHARE}; micro_batches: {most} would do, or train."
+            f"batch_size: {count * worker_pool.SMALLEST_SHARE:,}",
+        )
+
+
 # 4. Notes
 
 
@@ -314,7 +338,8 @@ def start_workers(prepared: Prepared, auto: int | None = None) -> WorkerPool:
     threads = prepared.spec.train.threads
     n = min(prepared.plan.batch_size, len(prepared.data.train))
     count = (auto or threads) if threads == "auto" else threads
-    return worker_pool.start_workers(prepared.network, n, count)
+    split = prepared.spec.train.micro_batches
+    return worker_pool.start_workers(prepared.network, n, count, split, prepared.ranks)
 
 
 # Where mistakes are reported

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nncli.nn.arrays import Array, Shape
     from nncli.nn.links import Link
     from nncli.nn.network import Network
+    from nncli.nn.parallel.ranks import Ranks
     from nncli.spec import Spec, ValueOrigin
     from nncli.training.best import UsedWeights
     from nncli.training.conditions import Condition
@@ -60,6 +61,7 @@ class Prepared(NamedTuple):
         initial: where the network's weights were read from; None: they are the spec's own.
         notes: what its user should look at: of the data as they were read, and of their shape.
         conditions: what is to hold in the training, and what it is to stop at.
+        ranks: the processes of an MPI job that it is shared among; None: it is alone.
     """
 
     spec: Spec
@@ -70,6 +72,7 @@ class Prepared(NamedTuple):
     initial: InitialWeights | None = None
     notes: tuple[str, ...] = ()
     conditions: tuple[Condition, ...] = ()
+    ranks: Ranks | None = None
 
     @property
     def has_classes(self) -> bool:

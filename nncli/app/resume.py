@@ -124,7 +124,10 @@ def resume(
             check_optimizer_state(trainer.optimizer, point.state)
             trainer.restore(point.state)
             trainer.follow(point.history)
-            others = _other_arithmetic(point.identity, workers.threads, arithmetic())
+            # Of micro-batches, any number of threads makes the same sums.
+            same_sums = workers.micro_batches > 1
+            threads = point.identity.threads if same_sums else workers.threads
+            others = _other_arithmetic(point.identity, threads, arithmetic())
             for note in (*prepared.notes, *point.notes, *others):
                 watch.warn(note)
             run.begin()

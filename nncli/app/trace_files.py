@@ -177,7 +177,7 @@ def take_again(file: TraceFile) -> Trace:
             _fill(network.views(optimizer.state[name]), trace, _state_before(name))
         elif name in trace.scalars:
             optimizer.state[name][()] = trace.scalars[name] - 1  # a counter, which a step begins by
-    with start_workers(network, facts.batch, facts.threads) as workers:
+    with start_workers(network, facts.batch, facts.threads, facts.micro_batches) as workers:
         step = Step(network, optimizer, len(trace.inputs), workers)
         step.inputs[...], step.targets[...] = trace.inputs, trace.targets
         if step.is_random:

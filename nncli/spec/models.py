@@ -175,6 +175,11 @@ class TrainSpec(Model):
     threads: values.Threads = Field(
         "auto", description="How many threads share the work. By default as many as are worth it."
     )
+    micro_batches: values.Count = Field(
+        1,
+        description="Into how many parts a mini-batch is split. Their gradients are computed apart "
+        "and added up in order: the same bits on however many threads, or processes of MPI.",
+    )
     schedule: Schedule = Field(
         ConstantSchedule(type="constant"), description="How η changes from epoch to epoch."
     )

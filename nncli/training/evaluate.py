@@ -5,7 +5,7 @@ it fails.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from nncli.nn.reading import count_right
 from nncli.nn.step import Step
 from nncli.training.counts import ClassCounts, ClassTally, LabelCounts, LabelTally
 from nncli.training.steps import Rows, SampleSet
+
+if TYPE_CHECKING:
+    from nncli.nn.parallel.ranks import Ranks
 
 BLOCK = 128  # samples at a time: enough for BLAS, little enough for the caches
 MOST_BYTES = 1 << 28  # that they may take on their way
@@ -45,23 +48,48 @@ class Evaluator:
     ) -> None:
         self.samples = samples
         self.reading = reading
+        self._workers = workers
         count, self.block = len(samples.index), block_for(network)
         sizes = {min(count, self.block), count % self.block} - {0}
         self.steps = {n: Step(network, None, n, workers, samples, is_training=False) for n in sizes}
 
     def __call__(self) -> Evaluation:
         count = len(self.samples.index)
-        cost, right = 0.0, 0
-        for _, step, mean in self.blocks():
-            cost += mean * step.n
-            if self.reading != "numbers":
-                right += count_right(self.reading, step.outputs, step.targets)
+        ranks = None if self._workers is None else self._workers.ranks
+        found = self._found() if ranks is None else self._found_by(ranks)
+        cost, right = 0.0, 0.0
+        for block_cost, block_right in found:
+            cost += block_cost
+            right += block_right
         return Evaluation(cost / count, None if self.reading == "numbers" else right / count)
 
-    def blocks(self) -> Iterator[tuple[Rows, Step, float]]:
-        """The samples a block at a time: which they are, their forward pass, and its C."""
+    def _found(self, which: slice = slice(None)) -> list[tuple[float, int]]:
+        """Of some blocks, Σ_x C_x and how many samples are right."""
+        found = []
+        for _, step, mean in self.blocks(which):
+            right = 0
+            if self.reading != "numbers":
+                right = count_right(self.reading, step.outputs, step.targets)
+            found.append((mean * step.n, right))
+        return found
+
+    def _found_by(self, ranks: "Ranks") -> list[list[float]]:
+        """Of all blocks, of which each process computes some."""
+        from nncli.nn.parallel.ranks import fill_rows
+
+        found = np.zeros((-(-len(self.samples.index) // self.block), 2))
+        fill_rows(found, self._found, ranks)
+        figures: list[list[float]] = found.tolist()
+        return figures
+
+    def blocks(self, which: slice = slice(None)) -> Iterator[tuple[Rows, Step, float]]:
+        """The samples a block at a time: which they are, their forward pass, and its C.
+
+        Args:
+            which: of the blocks; all of them.
+        """
         index = self.samples.index
-        for start in range(0, len(index), self.block):
+        for start in range(0, len(index), self.block)[which]:
             rows = index[start : start + self.block]
             step = self.steps[len(rows)]
             step.load(rows)

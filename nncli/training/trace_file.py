@@ -44,6 +44,7 @@ class StepFacts(NamedTuple):
         threads, batch: that the work was shared among, and for how many samples they were begun.
         arithmetic: versions and kernels that decide the last bits, see `blas.arithmetic`.
         version: of nncli.
+        micro_batches: into how many the mini-batch was split; 1 in files of older versions.
     """
 
     spec: str
@@ -52,6 +53,7 @@ class StepFacts(NamedTuple):
     batch: int
     arithmetic: Mapping[str, str]
     version: str
+    micro_batches: int = 1
 
 
 class StoredTrace(NamedTuple):
@@ -182,6 +184,7 @@ def read_stored(path: Path) -> StoredTrace:
             _count(about["batch"]),
             {str(key): _text(value, 200) for key, value in about["arithmetic"].items()},
             _text(about["version"], 200),
+            _count(about.get("micro_batches", 1)),
         )
         if any(array.dtype.kind == "f" and not array.size for array in arrays.values()):
             raise Malformed("it holds an empty array")

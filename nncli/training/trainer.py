@@ -72,6 +72,7 @@ class Trainer:
         self.plan = plan
         self.train = train
         self._runner = StepRunner(network, optimizer, plan, train, workers)
+        self._workers = workers
         self.epoch = 0
         self.samples = 0
         self.cost_sum = 0.0
@@ -384,6 +385,8 @@ class Trainer:
         """The record of a divergence; the network is set to the last sound state."""
         if self.watch is not None:
             self._outcomes = self.watch.outcomes()
+        if self._workers is not None:  # not all go back to the same state
+            self._workers.ranks = None
         replay = Replay(self._runner, self.plan, self.evaluator, self.cost_limit, self.untrained)
         divergence = replay.divergence(self._sound_states[0], self.steps_taken, cost)
         self.restore(self._sound_states[-1])

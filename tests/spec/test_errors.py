@@ -259,7 +259,8 @@ def test_empty_sections() -> None:
         "an empty list",
         "f.yaml:4:8: train: expected a mapping of keys (eta, epochs, batch_size, cost, optimizer, "
         "momentum, nesterov, weight_decay, decoupled_weight_decay, decay_biases, l1, clip, "
-        "shuffle, threads, schedule, early_stop, init_from, weights_layout), got 3",
+        "shuffle, threads, micro_batches, schedule, early_stop, init_from, weights_layout), "
+        "got 3",
     ]
 
 

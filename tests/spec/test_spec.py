@@ -172,6 +172,7 @@ train:
   clip: null
   shuffle: true
   threads: auto
+  micro_batches: 1
   schedule:
     type: constant
   early_stop: null

@@ -8,6 +8,10 @@ samples, and the gradients are added up before the update. Dense networks are pa
 where workers can be processes, all others by samples. A network with batchnorm layers is not
 partitioned: their statistics need the whole mini-batch in every layer.
 
+Where a spec says into how many micro-batches a mini-batch is split, the partition is by samples
+into as many, whatever the workers: so any number of them gives the same bits, and the processes of
+an MPI job may be the workers as well.
+
 Workers are processes forked from the caller's where that works, as a rule on Linux, else threads;
 the same number of workers gives the same bits either way.
 
@@ -15,6 +19,7 @@ The rest of nncli uses only this:
 
     worker_pool    `start_workers`, `WorkerPool`, and `buffers_for`, the memory that workers share
     partition      `partition`, which a `Step` calls
+    ranks          `Ranks`, the processes of an MPI job, and `fill_rows`
     blas           how many cores there are, how many threads BLAS has and may have, and NumPy
                    loaded with one
 

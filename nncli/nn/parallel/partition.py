@@ -12,7 +12,7 @@ from nncli.nn.layers import DenseStep, Placed, Workspace
 from nncli.nn.network import Network, splits_samples
 from nncli.nn.optimizers import Optimizer
 from nncli.nn.parallel.process_worker import can_fork
-from nncli.nn.parallel.worker_pool import SMALLEST_SHARE, WorkerBarrier, WorkerPool
+from nncli.nn.parallel.worker_pool import WorkerBarrier, WorkerPool, most_shares
 from nncli.nn.passes import Pass
 from nncli.nn.weighting import SampleWeights
 
@@ -58,14 +58,22 @@ def partition(
     def another_gradient() -> Array | None:
         return None if gradient is None else network.buffers.zeros(gradient.size, gradient.dtype)
 
-    if workers is None or workers.size == 1 or not splits_samples(network.layers):
+    if workers is None or max(workers.size, workers.micro_batches) == 1:
+        return Serial(make_pass(slice(None), gradient), optimizer)
+    if not splits_samples(network.layers):
         return Serial(make_pass(slice(None), gradient), optimizer)
     # Not workers.processes: threads are slower at it, but give the same bits as processes.
-    if can_fork() and splits_units(network.layers):
+    if workers.micro_batches == 1 and can_fork() and splits_units(network.layers):
         return TensorParallel(make_pass(slice(None), gradient), optimizer, workers)
-    sample_slices = even_slices(n, max(1, min(workers.size, n // SMALLEST_SHARE)))
+    shares = workers.size if workers.micro_batches == 1 else workers.micro_batches
+    sample_slices = even_slices(n, most_shares(n, shares))
     gradients = [gradient, *(another_gradient() for _ in sample_slices[1:])]
-    return DataParallel([*map(make_pass, sample_slices, gradients)], optimizer, workers)
+    passes = [*map(make_pass, sample_slices, gradients)]
+    if workers.ranks is not None and optimizer is not None:
+        from nncli.nn.parallel.ranks import Distributed
+
+        return Distributed(passes, optimizer, workers)
+    return DataParallel(passes, optimizer, workers)
 
 
 class Serial:
@@ -101,17 +109,17 @@ class Serial:
 
 
 class DataParallel:
-    """A pass for each share of the samples, each by a worker; the caller makes the update.
+    """A pass for each share of the samples, by the workers; the caller makes the update.
 
     Sums are computed in the order of the shares, whichever ends first, so that the same number of
-    workers gives the same bits.
+    shares gives the same bits. Where there are more of them than workers, each has several.
     """
 
     def __init__(
         self, passes: Sequence[Pass], optimizer: Optimizer | None, workers: WorkerPool
     ) -> None:
         self.passes, self.optimizer = passes, optimizer
-        self._n = passes[0].n
+        self._n, self._workers = passes[0].n, workers.size
         self._costs = passes[0].network.buffers.zeros(len(passes))
         self._forward = workers.task(self._jobs(Pass.forward))
         if optimizer is not None:
@@ -121,10 +129,12 @@ class DataParallel:
             self._update = optimizer.operations(others=others)
 
     def _jobs(self, cost_of: Callable[[Pass], float]) -> list[Operation]:
-        def job(k: int) -> None:
-            self._costs[k] = cost_of(self.passes[k])
+        def job(own: slice) -> None:
+            for k in range(own.start, own.stop):
+                self._costs[k] = cost_of(self.passes[k])
 
-        return [partial(job, k) for k in range(len(self.passes))]
+        count = len(self.passes)
+        return [partial(job, own) for own in even_slices(count, min(count, self._workers))]
 
     def forward(self) -> float:
         self._forward()

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from threading import Barrier, BrokenBarrierError, Lock, Thread
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -34,6 +34,9 @@ from nncli.nn.parallel.process_worker import (
     can_fork,
     spin_until,
 )
+
+if TYPE_CHECKING:
+    from nncli.nn.parallel.ranks import Ranks
 
 SLEEP = 2e-4  # seconds between two looks at a counter, after spinning
 
@@ -149,18 +152,36 @@ MOST_THREADS = 8
 SMALLEST_SHARE = 4  # samples of a mini-batch; fewer are not worth a thread
 
 
-def start_workers(network: Network, n: int, threads: int | str) -> "WorkerPool":
+def most_shares(n: int, wanted: int) -> int:
+    """Into how many shares, at most `wanted`, `n` samples are split."""
+    return max(1, min(wanted, n // SMALLEST_SHARE))
+
+
+def start_workers(
+    network: Network,
+    n: int,
+    threads: int | str,
+    micro_batches: int = 1,
+    ranks: "Ranks | None" = None,
+) -> "WorkerPool":
     """A pool for steps of `n` samples: of `threads`, or with "auto" of as many as are worth it.
 
     A network that cannot be partitioned gets a pool of one.
+
+    Args:
+        micro_batches, ranks: see `WorkerPool`. A process of an MPI job has one thread.
     """
     available = available_threads()
     count = threads if isinstance(threads, int) else best_threads(network.layers, n, available)
     if not splits_samples(network.layers):
         count = 1
+    if micro_batches > 1:  # BLAS with several threads would add up in another order
+        count = 1 if ranks is not None else min(count, most_shares(n, micro_batches))
     # Processes spin while they wait for each other: they need a core each.
     processes = network.buffers.shared and count <= available_cores()
-    return WorkerPool(count, partitioned=n >= SMALLEST_SHARE * count, processes=processes)
+    pool = WorkerPool(count, partitioned=n >= SMALLEST_SHARE * count, processes=processes)
+    pool.micro_batches, pool.ranks = micro_batches, ranks
+    return pool
 
 
 def best_threads(layers: Sequence[Placed], n: int, available: int) -> int:
@@ -202,6 +223,9 @@ class WorkerPool:
 
     Attributes:
         size: how many jobs it runs at once.
+        micro_batches: into how many shares the samples of a mini-batch are split, whatever the
+            number of workers; 1: as it suits them.
+        ranks: the processes of an MPI job that the shares are computed by; None: it is alone.
         processes: whether its workers are processes after all.
         barrier: where the jobs of a task may wait for each other.
     """
@@ -209,6 +233,8 @@ class WorkerPool:
     def __init__(self, threads: int, *, partitioned: bool = True, processes: bool = False) -> None:
         self.threads = threads
         self.size = threads if partitioned else 1
+        self.micro_batches = 1
+        self.ranks: Ranks | None = None
         self.processes = processes
         self._blas_threads_before = blas_threads()
         # More of them than cores spin while they wait: 32 on two took 300 times as long.
