@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,8 @@ WITHIN_RENDER: dict[str, set[str]] = {  # a module or package of render: what of
 BESIDE = {"nncli"}  # what a file beside the rooms may import
 
 
-def imports(source: str, path: str) -> set[str]:
+@cache  # several tests ask for the same file's
+def imports(source: str, path: str) -> frozenset[str]:
     """Every module that `source` imports, absolute, wherever in the file; `path` as nncli/nn/x.py.
 
     `from nncli import nn` counts as nncli.nn.
@@ -89,23 +91,23 @@ def imports(source: str, path: str) -> set[str]:
             module = ".".join([*start, *(node.module or "").split(".")]).rstrip(".")
             names = {f"{module}.{alias.name}" for alias in node.names}
             found |= names if module == "nncli" else {module}
-    return found
+    return frozenset(found)
 
 
 def is_among(module: str, allowed: set[str]) -> bool:
     return any(module == name or module.startswith(f"{name}.") for name in allowed)
 
 
-def forbidden(source: str, path: str) -> set[str]:
+def forbidden(source: str, path: str) -> frozenset[str]:
     """What the file at `path` imports and may not."""
     found = {module for module in imports(source, path) if module.split(".")[0] not in STDLIB}
     match path.split("/"):
         case ["nncli", "core", "errors.py"]:
             return imports(source, path) - {"typing"}
         case ["nncli", _]:
-            return {module for module in found if not is_among(module, BESIDE)}
+            return frozenset(module for module in found if not is_among(module, BESIDE))
         case ["nncli", room, *_]:
-            return {module for module in found if not is_among(module, ARROWS[room])}
+            return frozenset(module for module in found if not is_among(module, ARROWS[room]))
     raise AssertionError(path)
 
 
@@ -185,8 +187,9 @@ PARALLEL = {  # what the rest of the package uses of nn.parallel, as its docstri
 def test_parallel_is_used_by_its_interface() -> None:
     used: dict[str, set[str]] = {}
     for path, file in FILES.items():
-        if not path.startswith("nncli/nn/parallel/"):
-            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        source = file.read_text(encoding="utf-8")
+        if not path.startswith("nncli/nn/parallel/") and "parallel" in source:
+            for node in ast.walk(ast.parse(source)):
                 if isinstance(node, ast.ImportFrom) and is_among(node.module or "", {*PARALLEL}):
                     names = used.setdefault(node.module or "", set())
                     names |= {alias.name for alias in node.names}
@@ -249,7 +252,8 @@ def test_whether_a_path_is_there_is_asked_of_os_path() -> None:
         f"{path.relative_to(PACKAGE)}:{node.lineno}"
         for path in PACKAGE.rglob("*.py")
         if str(path.relative_to(PACKAGE)) not in excepted
-        for node in ast.walk(ast.parse(path.read_text()))
+        if any(name in path.read_text(encoding="utf-8") for name in asked)  # few: parsing is slow
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and not node.args
         if isinstance(node.func, ast.Attribute) and node.func.attr in asked
     }
