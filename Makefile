@@ -32,9 +32,13 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(BIN)/python $(INSTALL) --editable .
 	touch $@
 
-$(VENV)/developer: $(VENV)/installed
-	$(BIN)/python $(INSTALL) --editable '.[dev]'
-	touch $@
+# Made at once where no demo is wanted before: to install twice takes longer. So does what pip
+# compiles, on one core and with the packages' own tests.
+$(VENV)/developer: pyproject.toml constraints.txt $(if $(filter demo,$(MAKECMDGOALS)),$(VENV)/installed)
+	test -e $(VENV)/installed || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python $(INSTALL) --no-compile --editable '.[dev]'
+	$(BIN)/python -m compileall -qq -j $(WORKERS) -x '/tests?/' $(VENV)/lib
+	touch $(VENV)/installed $@
 
 demo: $(VENV)/installed ## set up, train the digits network, take one of its steps apart
 	$(BIN)/nncli train configs/digits-mlp.yaml --out runs/demo --overwrite
@@ -45,9 +49,13 @@ lint: $(VENV)/developer ## style, format, types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint ## set up, then lint, types and all tests but the slow ones
-	$(PYTEST) $(SPREAD) -m 'not serial and not slow'
+serial: $(VENV)/developer ## the tests that are not run beside others
 	$(PYTEST) -m 'serial and not slow' $(SERIAL)
+
+# mypy takes one core and the serial tests the other; what fails here fails early.
+test: $(VENV)/developer ## set up, then lint, types and all tests but the slow ones
+	$(MAKE) --no-print-directory --jobs 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) lint serial
+	$(PYTEST) $(SPREAD) -m 'not serial and not slow'
 
 slow: $(VENV)/developer ## the tests that take long
 	$(PYTEST) $(SPREAD) -m 'slow and not serial' $(SLOW)
@@ -126,4 +134,4 @@ data: $(VENV)/developer ## make the tables in data/ anew from the packages that 
 clean: ## remove the environments and what tools left behind
 	rm -rf $(VENV) $(PEERS) $(BENCH) $(TABLES) $(NEWEST) $(BROWSER) $(CLUSTER) $(DOCS) docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help demo lint test slow newest peers cluster browser docs pictures soak bench tables data clean
+.PHONY: help demo lint serial test slow newest peers cluster browser docs pictures soak bench tables data clean

@@ -118,7 +118,8 @@ def _state_kept() -> Iterator[None]:
     handlers = {
         number: signal.getsignal(number) for number in (*AS_IN_A_NEW_PROCESS, signal.SIGALRM)
     }
-    main = sys.modules["__main__"]
+    main, freeze = sys.modules["__main__"], gc.freeze
+    gc.freeze = lambda: None  # to undo it would thaw what pytest has collected, too
     sys.modules["__main__"] = ModuleType("__main__")
     sys.modules["__main__"].__package__ = "nncli"  # which usage messages name
     for number, action in AS_IN_A_NEW_PROCESS.items():
@@ -130,7 +131,7 @@ def _state_kept() -> Iterator[None]:
         for number, handler in handlers.items():
             signal.signal(number, handler)
         sys.modules["__main__"] = main
-        gc.unfreeze()
+        gc.freeze = freeze
         if collects:
             gc.enable()
         os.environ.clear()

@@ -1,7 +1,8 @@
 """What every test may use."""
 
 import contextlib
-from collections.abc import Callable, Iterable
+import gc
+from collections.abc import Callable, Generator, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,6 +37,17 @@ def mostly_slow(cases: Iterable[Any], every: int) -> list[Any]:
         pytest.param(case, marks=[pytest.mark.slow] if index % every else [])
         for index, case in enumerate(cases)
     ]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected stays to the end: to look through it for cycles would take seconds."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
