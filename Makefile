@@ -119,6 +119,7 @@ bench: $(BENCH)/installed ## compare with PyTorch, JAX, scikit-learn, SciPy, Ope
 	$(BENCH)/bin/python benchmarks/conv.py
 	$(BENCH)/bin/python benchmarks/tables.py
 	$(BENCH)/bin/python benchmarks/conditions.py
+	$(BENCH)/bin/python benchmarks/traces.py
 
 $(TABLES)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(TABLES)

@@ -180,6 +180,7 @@ PARALLEL = {  # what the rest of the package uses of nn.parallel, as its docstri
     "nncli.nn.parallel.worker_pool": {"WorkerPool", "buffers_for", "start_workers"},
     "nncli.nn.parallel.partition": {"partition"},
     "nncli.nn.parallel.ranks": {"Ranks", "fill_rows"},
+    "nncli.nn.parallel.process_worker": {"ProcessWorker", "can_fork"},
     "nncli.nn.parallel.blas": {"arithmetic", "available_cores", "available_threads", "load_numpy"},
 }
 

@@ -26,7 +26,7 @@ from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.reading import chance_of
 from nncli.nn.symbols import symbol_of
 from nncli.spec import Spec, dump_spec, load_spec
-from nncli.training.checkpoint import RunIdentity, pack_checkpoint
+from nncli.training.checkpoint import RunIdentity, State, pack_checkpoint
 from nncli.training.checkpoint_writer import CheckpointWriter
 from nncli.training.conditions import Failure
 from nncli.training.diverged import keep_divergence
@@ -201,6 +201,7 @@ def run_to_end(
     keeper = None
     if any(times) and writer.path is not None:
         keeper = _keeper(prepared, workers, writer.path, watch)
+        trainer.trace_room = keeper.room
     chance = chance_of(prepared.plan.reading, prepared.data.outputs)
     training = Training(
         prepared.spec, trainer.network, writer.history, None, writer.path, chance=chance
@@ -208,8 +209,13 @@ def run_to_end(
     try:
         with writer, keeper or nullcontext():
             watch.start()
+            # No checkpoint comes before a step behind it: one waits until that is written.
+            waiting: State | None = None
             try:
                 for event in trainer.events():
+                    if waiting is not None and (keeper is None or keeper.is_idle):
+                        writer.submit(waiting)
+                        waiting = None
                     if isinstance(event, Divergence):
                         message = divergence_message(event, prepared.spec)
                         raise DivergedError(message, event)
@@ -230,11 +236,15 @@ def run_to_end(
                     if isinstance(event, Epoch):
                         writer.history.append(event)
                     if isinstance(event, Epoch) or writer.is_due:
-                        if keeper is not None:  # no checkpoint comes before a step behind it
-                            keeper.flush()
-                        writer.submit(trainer.sound_state())
+                        waiting = trainer.sound_state()
+                        if keeper is None or keeper.is_idle:
+                            writer.submit(waiting)
+                            waiting = None
                     watch.warn(writer.new_warning())
                     watch.tell(event, trainer)
+                if waiting is not None and keeper is not None:
+                    keeper.flush()
+                    writer.submit(waiting)
             except (InterruptedTraining, HaltedTraining):
                 writer.submit(trainer.sound_state())
                 raise

@@ -103,3 +103,20 @@ class AlignedBuffers:
         chunk = np.zeros(size + LINE, np.uint8)
         start = -chunk.ctypes.data % LINE
         return chunk[start : start + size]
+
+
+Place = tuple[str, int, tuple[int, ...]]
+
+
+def place_of(array: Array) -> Place:
+    """Which memory an array is, in which order: arrays of equal places have the same numbers.
+
+    Their shapes may be others, as those of an image and of the vector that it is flattened to.
+    """
+    axes: list[int] = []  # of each its length and its stride; those that lie end to end as one
+    for length, stride in zip(array.shape, array.strides, strict=True):
+        if axes and axes[-1] == length * stride:
+            axes[-2:] = [axes[-2] * length, stride]
+        elif length != 1:
+            axes += [length, stride]
+    return array.dtype.str, array.__array_interface__["data"][0], tuple(axes)

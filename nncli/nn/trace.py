@@ -5,7 +5,7 @@ epochs.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from nncli.core.notebooks import MimeBundle, mime_bundle
 from nncli.nn.activations import SATURATED
-from nncli.nn.arrays import Array
+from nncli.nn.arrays import Array, Place, place_of
 from nncli.nn.costs import Cost
 from nncli.nn.layers import LayerStep, Placed
 from nncli.nn.links import GRADIENT, UPDATE, VELOCITY, Link, before
@@ -186,9 +186,13 @@ def record_trace(
 class TraceRecorder:
     """Copies a workspace again and again: where all is, is found but once.
 
+    Arrays that are the same memory, as a layer's a is the next one's input, are copied once; in
+    the record they are the same memory too.
+
     Attributes:
         step: of which the records are.
         start: before the step, to be updated before each.
+        size: bytes of memory that a record takes.
     """
 
     def __init__(self, step: Step, start: Start) -> None:
@@ -207,51 +211,101 @@ class TraceRecorder:
             _sources(layer, old[layer.name], {n: of[layer.name] for n, of in views.items()})
             for layer in step.layers
         ]
-        self._size = sum(layer.size for layer in self._layers)
-        self._size += step.inputs.nbytes + step.targets.nbytes
+        self._weights = (step.network.class_weights, step.sample_weights, step.difference)
+        sources = {place_of(array): array for array in self._sources()}
+        self._starts, self.size = dict[Place, int](), 0
+        # The largest numbers first, so that all lie at multiples of their size without a gap.
+        for place in sorted(sources, key=lambda place: -sources[place].itemsize):
+            self._starts[place], self.size = self.size, self.size + sources[place].nbytes
+        self._made: _Made | None = None
 
     def takes(self, step: Step, start: Start) -> bool:
         """Whether it copies this step; joined layers, of several passes, are copied anew."""
         return self.step is step and self.start is start and len(step.passes) == 1
 
-    def record(self, *, eta: float, cost: float, samples: Sequence[int], name: str = "") -> Trace:
-        """The record of the step that was just taken in full; arguments as for `record_trace`."""
+    def record(
+        self,
+        *,
+        eta: float,
+        cost: float,
+        samples: Sequence[int],
+        name: str = "",
+        room: Array | None = None,
+    ) -> Trace:
+        """The record of the step that was just taken in full; arguments as for `record_trace`.
+
+        Args:
+            room: memory for its arrays, of `size` bytes or more, which lie in it as in a file; the
+                next record into it takes their place. None: memory of its own.
+        """
         step, after = self.step, self._after
         after.inputs[...], after.targets[...] = step.inputs, step.targets
         after.replay_random([layer.recorded for layer in step.layers])
-        copy = _Room(self._size).copy
+        made = self._made
+        if made is None or room is None or made.room is not room:
+            made = self._place(np.empty(self.size, np.uint8) if room is None else room)
+            self._made = None if room is None else made
+        now = (step.network.class_weights, step.sample_weights, step.difference)
+        for kept, array in zip(self._weights, now, strict=True):
+            if kept is not None and array is not None:
+                np.copyto(kept, array)
+        for copy, source in made.copies:
+            copy[...] = source
         return Trace(
             name=name,
             eta=eta,
             links=self._links,
-            scalars={name: scalar.copy() for name, scalar in self._scalars.items()},
-            samples=tuple(int(sample) for sample in samples),
+            scalars=made.scalars,
+            samples=tuple(map(int, samples)),
             cost=step.network.cost,
             cost_before=cost,
             cost_after=after.forward(),
-            inputs=copy(step.inputs),
-            targets=copy(step.targets),
-            layers=tuple(layer.copy(copy) for layer in self._layers),
-            class_weights=step.network.class_weights,
-            sample_weights=step.sample_weights,
-            difference=step.difference,
+            inputs=made.inputs,
+            targets=made.targets,
+            layers=made.layers,
+            class_weights=made.weights[0],
+            sample_weights=made.weights[1],
+            difference=made.weights[2],
+        )
+
+    def _sources(self) -> Iterator[Array]:
+        yield from (self.step.inputs, self.step.targets)
+        yield from (array for array in self._weights if array is not None)
+        yield from self._scalars.values()
+        for layer in self._layers:
+            yield from layer.all()
+
+    def _place(self, room: Array) -> "_Made":
+        """Makes the arrays of a record, not yet filled."""
+        copies = dict[Place, tuple[Array, Array]]()
+
+        def made(source: Array) -> Array:
+            place = place_of(source)
+            array: Array = np.ndarray(source.shape, source.dtype, room, self._starts[place])
+            copies.setdefault(place, (array, source))
+            return array
+
+        return _Made(
+            room,
+            made(self.step.inputs),
+            made(self.step.targets),
+            {name: made(scalar) for name, scalar in self._scalars.items()},
+            tuple(layer.become(made) for layer in self._layers),
+            tuple(None if array is None else made(array) for array in self._weights),
+            tuple(copies.values()),
         )
 
 
-class _Room:
-    """One stretch of memory for copies: end to end, as a file has them; and one allocation."""
+class _Made(NamedTuple):
+    """A record's arrays in the memory that they lie in, and the pairs of them and their sources."""
 
-    def __init__(self, size: int) -> None:
-        self._room, self._used = np.empty(size, np.uint8), 0
-
-    def copy(self, array: Array) -> Array:
-        start, size = self._used, array.nbytes
-        if start % array.itemsize or start + size > len(self._room):
-            return array.copy()
-        self._used = start + size
-        made: Array = np.ndarray(array.shape, array.dtype, self._room, start)
-        made[...] = array
-        return made
+    room: Array
+    inputs: Array
+    targets: Array
+    scalars: Mapping[str, Array]
+    layers: tuple[LayerTrace, ...]
+    weights: tuple[Array | None, ...]
+    copies: tuple[tuple[Array, Array], ...]
 
 
 class _Sources(NamedTuple):
@@ -262,23 +316,24 @@ class _Sources(NamedTuple):
     recorded: Mapping[str, Array]
     optimizer: Mapping[str, Mapping[str, Array]]
 
-    @property
-    def size(self) -> int:
-        """The bytes of all."""
-        kept = [array for arrays in self.optimizer.values() for array in arrays.values()]
-        some = (*self.arrays.values(), *self.recorded.values(), *kept)
-        return sum(array.nbytes for array in some if array is not None)
+    def all(self) -> Iterator[Array]:
+        """Its arrays, in the order that a file has them in."""
+        yield from (array for array in self.arrays.values() if array is not None)
+        yield from self.recorded.values()
+        for kept in self.optimizer.values():
+            yield from kept.values()
 
-    def copy(self, copy: Callable[[Array], Array]) -> LayerTrace:
+    def become(self, made: Callable[[Array], Array]) -> LayerTrace:
+        """The record that has, for each array, what is made of it."""
         arrays: dict[str, Any] = {
-            key: None if array is None else copy(array) for key, array in self.arrays.items()
+            key: None if array is None else made(array) for key, array in self.arrays.items()
         }
         return LayerTrace(
             self.placed,
             **arrays,
-            recorded={key: copy(array) for key, array in self.recorded.items()},
+            recorded={key: made(array) for key, array in self.recorded.items()},
             optimizer={
-                key: {name: copy(array) for name, array in kept.items()}
+                key: {name: made(array) for name, array in kept.items()}
                 for key, kept in self.optimizer.items()
             },
         )

@@ -1,14 +1,14 @@
 """The record of one step as a file: arrays in safetensors, and what the step was taken with.
 
-Every array is kept to the bit, with a checksum of all of them. The network is not: it is the
-spec's, made anew by the reader, which gives its layers here.
+Every array is kept to the bit, with a checksum of all of them; one that is the same memory as
+another, as a layer's a is the next one's input, is kept once, and the metadata say what else it is.
+The network is not kept: it is the spec's, made anew by the reader, which gives its layers here.
 """
 
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,17 +17,17 @@ from nncli.core.errors import DamagedError, Malformed, RunError, why_damaged
 from nncli.core.files import TRACE, kind_of, read_regular, reason
 from nncli.core.jsons import from_json, to_json
 from nncli.core.text import join_words, printable, quote
-from nncli.nn.arrays import Array
+from nncli.nn.arrays import Array, Place, place_of
 from nncli.nn.costs import Cost
 from nncli.nn.layers import Placed
 from nncli.nn.links import Link
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.training.run_files import TRACES, is_run_folder
 
-FORMAT, VERSION = "nncli.trace-file/", 2
-OLDER = {"1"}  # versions that are read too: their checksum is of the arrays one by one
+FORMAT, VERSION = "nncli.trace-file/", 3
+# Versions that are read too. They have every array by its own name; 1 has another checksum.
+OLDER = {"1", "2"}
 SUFFIX = ".trace"
-Layout = tuple[tuple[str, str, tuple[int, ...]], ...]  # names, dtypes and shapes of a file's arrays
 NOT_ARRAYS = ("placed", "recorded", "optimizer")
 WEIGHTS = ("class_weights", "sample_weights", "difference")
 QUANTITIES = tuple(f.name for f in fields(LayerTrace) if f.name not in NOT_ARRAYS)
@@ -70,39 +70,67 @@ def is_trace_file(path: str | Path) -> bool:
     return Path(path).suffix.lower() == SUFFIX
 
 
-def pack_trace(trace: Trace, facts: StepFacts) -> list[bytes | memoryview]:
-    """The file's bytes, in pieces; the numbers are those of the trace itself."""
-    arrays = dict(_arrays(trace))
-    about = {
+class Packing(NamedTuple):
+    """How arrays lie in a file: the same for all records that have theirs in the same memory.
+
+    Attributes:
+        described: the arrays that are kept, as the header has them.
+        same: those that are another one, as the metadata have them.
+        pieces: the numbers.
+    """
+
+    described: str
+    same: str
+    pieces: tuple[memoryview, ...]
+
+
+def packing_of(trace: Trace) -> Packing:
+    """How the arrays of a record lie in its file."""
+    kept: dict[str, Array] = {}
+    same: dict[str, tuple[str, tuple[int, ...]]] = {}
+    names: dict[Place, str] = {}
+    for name, array in _arrays(trace):
+        of = names.setdefault(place_of(array), name)
+        if of is name:
+            kept[name] = array
+        else:
+            same[name] = of, array.shape
+    # As `TraceRecorder` has them in memory, so that they are one piece.
+    kept = dict(sorted(kept.items(), key=lambda item: -item[1].itemsize))
+    layout = ((name, array.dtype.str, array.shape) for name, array in kept.items())
+    pieces = tuple(safetensors_format.joined_numbers(kept.values()))
+    return Packing(safetensors_format.entries(layout), to_json(same), pieces)
+
+
+def numbers_of(trace: Trace) -> dict[str, Any]:
+    """What a file has of a record besides its arrays."""
+    return {
         "name": trace.name,
         "eta": trace.eta,
-        "samples": list(trace.samples),
+        "samples": trace.samples,
         "cost_before": trace.cost_before,
         "cost_after": trace.cost_after,
-        **facts._asdict(),
-        "arithmetic": dict(facts.arithmetic),
     }
-    layout = tuple((name, array.dtype.str, array.shape) for name, array in arrays.items())
-    described, sum_of_names = _described(layout)
-    pieces = list(safetensors_format.joined_numbers(arrays.values()))
+
+
+def pack_trace(trace: Trace, facts: StepFacts) -> list[bytes | memoryview]:
+    """The file's bytes, in pieces; the numbers are those of the trace itself."""
+    return pack(numbers_of(trace), facts, packing_of(trace))
+
+
+def pack(
+    numbers: Mapping[str, Any], facts: StepFacts, packing: Packing
+) -> list[bytes | memoryview]:
+    """The same of a record's parts."""
+    about = {**numbers, **facts._asdict(), "arithmetic": dict(facts.arithmetic)}
+    described, same, pieces = packing
     metadata = {
         "format": f"{FORMAT}{VERSION}",
         "about": to_json(about),
-        "checksum": _sum_of(pieces, sum_of_names),
+        "same": same,
+        "checksum": _sum_of(pieces, described + same),
     }
     return [safetensors_format.header(described, metadata), *pieces]
-
-
-@lru_cache(8)  # the steps of a training have the same
-def _described(layout: Layout) -> tuple[str, int]:
-    """The arrays of a file as its header has them, and the checksum of their names and shapes."""
-    names = [f"{name} {code[1:]} {shape}" for name, code, shape in layout]
-    return safetensors_format.entries(layout), zlib.crc32("\n".join(names).encode())
-
-
-def size_of(trace: Trace) -> int:
-    """The bytes of its arrays."""
-    return sum(array.nbytes for _, array in _arrays(trace))
 
 
 def _arrays(trace: Trace) -> Iterator[tuple[str, Array]]:
@@ -124,20 +152,34 @@ def _arrays(trace: Trace) -> Iterator[tuple[str, Array]]:
                 yield f"{layer.name}.optimizer.{key}.{name}", array
 
 
-def checksum(arrays: Mapping[str, Array]) -> str:
-    """Of names, shapes and numbers of arrays, in their order."""
-    layout = tuple((name, array.dtype.str, array.shape) for name, array in arrays.items())
+def checksum(arrays: Mapping[str, Array], same: str = "{}") -> str:
+    """Of arrays that are kept and of what else they are (JSON), in their order."""
+    layout = ((name, array.dtype.str, array.shape) for name, array in arrays.items())
     pieces = safetensors_format.joined_numbers(arrays.values())
-    return _sum_of(pieces, _described(layout)[1])
+    return _sum_of(pieces, safetensors_format.entries(layout) + same)
 
 
-def _sum_of(pieces: Iterable[memoryview], start: int) -> str:
+def _sum_of(pieces: Iterable[memoryview], text: str) -> str:
+    found = zlib.crc32(text.encode())
     for piece in pieces:
-        start = zlib.crc32(piece, start)
-    return f"{start:08x}"
+        found = zlib.crc32(piece, found)
+    return f"{found:08x}"
+
+
+def _checksum(version: str, arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> str:
+    if version == "1":
+        return _oldest_checksum(arrays)
+    if version == "2":
+        return _older_checksum(arrays)
+    return checksum(arrays, metadata["same"])
 
 
 def _older_checksum(arrays: Mapping[str, Array]) -> str:
+    names = (f"{name} {a.dtype.str[1:]} {a.shape}" for name, a in arrays.items())
+    return _sum_of(safetensors_format.joined_numbers(arrays.values()), "\n".join(names))
+
+
+def _oldest_checksum(arrays: Mapping[str, Array]) -> str:
     found = 0
     for name, array in arrays.items():
         found = zlib.crc32(f"{name} {array.dtype.str[1:]} {array.shape}\n".encode(), found)
@@ -173,9 +215,10 @@ def read_stored(path: Path) -> StoredTrace:
                 f"{name}: is a trace of version {quote(version)}, and {known} are read; the nncli "
                 "that wrote it reads it"
             )
-        found = _older_checksum(arrays) if version in OLDER else checksum(arrays)
-        if found != metadata["checksum"]:
+        if _checksum(version, arrays, metadata) != metadata["checksum"]:
             raise Malformed("its numbers are not those that were written (their checksum differs)")
+        if version not in OLDER:
+            arrays |= _same(from_json(metadata["same"]), arrays)
         about = from_json(metadata["about"])
         facts = StepFacts(
             _text(about["spec"], LONGEST_SPEC),
@@ -191,6 +234,16 @@ def read_stored(path: Path) -> StoredTrace:
         return StoredTrace(_text(about["name"], 1000), facts, about, arrays)
     except DAMAGE as error:
         raise DamagedError(f"{name}: is damaged: {why_damaged(error)}") from error
+
+
+def _same(same: Mapping[str, Any], arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """The arrays that a file has under another name."""
+    found = {}
+    for name, (of, shape) in same.items():
+        if name in arrays or not all(type(n) is int and n >= 0 for n in shape):
+            raise Malformed(f"{quote(name)} is there twice, or has no shape")
+        found[name] = arrays[of].reshape(shape)
+    return found
 
 
 def refused_as(kind: str | None, path: Path) -> str:

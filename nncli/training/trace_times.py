@@ -1,17 +1,19 @@
 """At which steps of a training all is recorded: every N, some, the last, or where it breaks."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from nncli.core.errors import NncliError
 from nncli.core.text import brief, join_words
+from nncli.nn.arrays import Array
 from nncli.nn.trace import Trace
 from nncli.training.conditions import Condition
 
 HOW = "every=100, steps=1,10,100, last=5 or on=break"
 ON = ("break", "expect")  # keys of conditions
+TraceRoom = Callable[[int], Array | None]  # memory for so many bytes of a record; None: its own
 
 
 class TraceTimes(NamedTuple):

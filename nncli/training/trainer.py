@@ -29,7 +29,7 @@ from nncli.training.evaluate import Evaluator
 from nncli.training.history import Divergence, Epoch, Event, History, Progress
 from nncli.training.steps import Plan, Rows, SampleSet, StepRunner
 from nncli.training.tallies import Outcome
-from nncli.training.trace_times import Traced, TraceTimes
+from nncli.training.trace_times import Traced, TraceRoom, TraceTimes
 from nncli.training.watch import Watch
 
 PROGRESS_INTERVAL = 0.1  # seconds between two events within an epoch
@@ -47,6 +47,8 @@ class Trainer:
         cost_limit: a mini-batch whose C is as large, or NaN, is a divergence.
         watch: looks after the conditions; None where there are none.
         trace_times: the steps of which there is a Traced; to be set before `events`.
+        trace_room: gives the memory that their records lie in, until the next one; see
+            `TraceKeeper`.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Trainer:
         self._has_validation = validation is not None
         self._outcomes: tuple[Outcome, ...] = ()  # of a training that diverged
         self.trace_times = TraceTimes()
+        self.trace_room: TraceRoom | None = None
         self._total = plan.steps_left(len(train.index))
         self._full_at = 0  # the step that is to fill all, besides the last of an epoch
         self._step_start = self._runner.start()
@@ -188,12 +191,15 @@ class Trainer:
             raise RuntimeError("a trace is taken at an Epoch event, not before or after it")
         return self._record(*self._last_step)
 
-    def _record(self, step: Step, eta: float, cost: float, rows: Rows) -> Trace:
+    def _record(
+        self, step: Step, eta: float, cost: float, rows: Rows, room: TraceRoom | None = None
+    ) -> Trace:
         """The record of a step that was just taken in full."""
         if self._recorder is None or not self._recorder.takes(step, self._step_start):
             self._recorder = TraceRecorder(step, self._step_start)
         samples = np.searchsorted(self.train.index, rows).tolist()
-        return self._recorder.record(eta=eta, cost=cost, samples=samples)
+        memory = None if room is None else room(self._recorder.size)
+        return self._recorder.record(eta=eta, cost=cost, samples=samples, room=memory)
 
     def _catch_up(self) -> None:
         """Looks at the conditions of all steps so far."""
@@ -234,7 +240,7 @@ class Trainer:
                 yield self._divergence(cost)
                 return False
             if self._is_traced(self.steps_taken):
-                yield Traced(self.steps_taken, self._record(step, eta, cost, rows))
+                yield Traced(self.steps_taken, self._record(step, eta, cost, rows, self.trace_room))
             if self.samples < count:
                 if perf_counter() - remembered > SNAPSHOT_INTERVAL:
                     self.sound_state()

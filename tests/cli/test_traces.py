@@ -1,8 +1,10 @@
 """Steps that are saved, taken again and compared: to the bit."""
 
 import json
+import os
 import re
 import shutil
+import signal
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -13,13 +15,15 @@ import numpy as np
 import pytest
 
 import nncli as package
+from nncli.app import kept_traces
 from nncli.app.opening import open_spec_or_run
 from nncli.app.trace_files import diff, read_trace, replay, save_trace, take_again
 from nncli.core import files, safetensors_format
 from nncli.core.errors import NncliError, RunError
 from nncli.inspection.differences import compare_traces, quantities
 from nncli.spec import load_spec
-from nncli.training.trace_times import trace_times
+from nncli.training.trace_file import checksum, read_stored
+from nncli.training.trace_times import Traced, trace_times
 from tests.conftest import CONFIGS, Run
 from tests.soak import flips
 
@@ -349,11 +353,21 @@ def test_damage_is_told(tmp_path: Path) -> None:
     path = tmp_path / "a.trace"
     saved(TWO, path)
     whole = path.read_bytes()
+    arrays, _ = safetensors_format.read(path)
+
+    def with_same(same: dict[str, Any]) -> None:
+        text = json.dumps(same)
+        rewritten(path, same=text, checksum=checksum(arrays, text))
+
     damages: dict[str, Callable[[], object]] = {
         "their checksum differs": lambda: path.write_bytes(whole[:-1] + b"\1"),
-        "is a trace of version '3', and 1 and 2 are": lambda: rewritten(
-            path, format="nncli.trace-file/3"
+        "is a trace of version '4', and 1, 2 and 3 are": lambda: rewritten(
+            path, format="nncli.trace-file/4"
         ),
+        "is damaged: it holds no 'nothing'": lambda: with_same({"z": ["nothing", [1]]}),
+        "is damaged: 'inputs' is there twice": lambda: with_same({"inputs": ["targets", [1, 2]]}),
+        "is damaged: 'z' .*has no shape": lambda: with_same({"z": ["inputs", [-1]]}),
+        "is damaged: its content is not": lambda: with_same({"z": ["inputs", [7]]}),
         "is no trace, but a safetensors file; nncli inspect-grad SPEC --save": lambda: rewritten(
             path, format="other"
         ),
@@ -368,18 +382,41 @@ def test_damage_is_told(tmp_path: Path) -> None:
             read_trace(path)
 
 
-def test_a_trace_of_the_older_version_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_a_trace_of_an_older_version_is_read(tmp_path: Path, version: str) -> None:
     path = tmp_path / "a.trace"
     saved(TWO, path)
+    arrays = read_stored(path).arrays  # each by its own name
+    about = safetensors_format.read(path)[1]["about"]
     found = 0
-    for name, array in safetensors_format.read(path)[0].items():
-        found = zlib.crc32(f"{name} {array.dtype.str[1:]} {array.shape}\n".encode(), found)
+    names = [f"{name} {array.dtype.str[1:]} {array.shape}" for name, array in arrays.items()]
+    if version == "2":
+        found = zlib.crc32("\n".join(names).encode())
+    for name, array in zip(names, arrays.values(), strict=True):
+        found = zlib.crc32(f"{name}\n".encode(), found) if version == "1" else found
         found = zlib.crc32(array.tobytes(), found)
-    rewritten(path, format="nncli.trace-file/1", checksum=f"{found:08x}")
+    form = f"nncli.trace-file/{version}"
+    metadata = {"format": form, "about": about, "checksum": f"{found:08x}"}
+    path.write_bytes(safetensors_format.pack(arrays, metadata))
     assert replay(path).difference.equal
     path.write_bytes(path.read_bytes()[:-1] + b"\1")
     with pytest.raises(NncliError, match="their checksum differs"):
         read_trace(path)
+
+
+def test_what_is_the_same_memory_is_kept_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.trace"
+    trace = saved(CONFIGS / "digits-conv.yaml", path)
+    kept, metadata = safetensors_format.read(path)
+    same = json.loads(metadata["same"])
+    assert {"avgpool1.input", "dense1.input", "dense2.input"} < same.keys()
+    assert same["dense1.input"] == ["avgpool1.a", [10, 128]]
+    assert not same.keys() & kept.keys()
+    read = read_trace(path).trace
+    assert compare_traces(trace, read).equal
+    for name, (of, shape) in same.items():
+        assert name.endswith((".input", ".a", ".upstream", ".downstream"))
+        assert kept[of].size == np.prod(shape)
 
 
 def test_what_is_no_trace_is_told_as_what_it_is(nncli: Run, tmp_path: Path) -> None:
@@ -497,12 +534,41 @@ def test_a_full_disk_is_told_once_and_the_training_goes_on(
     assert nncli("evaluate", "a").status == 0
 
 
-def test_a_bug_of_the_writing_thread_is_not_lost(
+@pytest.mark.parametrize("how", ["no processes", "refused", "killed"])
+def test_what_no_process_writes_the_training_writes_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise BlockingIOError
+
+    if how == "no processes":
+        monkeypatch.setattr(kept_traces, "can_fork", lambda: False)
+    elif how == "refused":
+        monkeypatch.setattr(kept_traces, "ProcessWorker", refuse)
+    else:
+        taken = kept_traces.TraceKeeper.keep
+
+        def keep(self: Any, traced: Traced) -> None:
+            taken(self, traced)
+            if traced.step == 8 and self.pid:
+                self.flush()
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
+
+        monkeypatch.setattr(kept_traces.TraceKeeper, "keep", keep)
+    spec = load_spec(IRIS, ["train.epochs=2"])
+    package.train(spec, out=tmp_path / "a", traces=("every=4",))
+    kept = sorted((tmp_path / "a/traces").iterdir())
+    assert [int(file.stem[5:]) for file in kept] == [4, 8, 12, 16, 20, 24]
+    assert all(replay(file).difference.equal for file in kept)
+
+
+def test_a_bug_of_the_writing_process_is_not_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("nncli.app.kept_traces.pack_trace", fail)
+    monkeypatch.setattr("nncli.app.kept_traces.pack", fail)
     with pytest.raises(ZeroDivisionError):
         package.train(IRIS, out=tmp_path / "a", traces=("every=4",))

@@ -10,21 +10,22 @@ import numpy as np
 import nncli
 from nncli.app.trace_files import diff
 from nncli.core import safetensors_format
-from nncli.training.trace_file import checksum
+from nncli.training.trace_file import checksum, read_stored
 from tests.conftest import CONFIGS
 from tests.soak.report import Report
 
 
 def flip(path: Path, random: Random) -> tuple[str, tuple[int, ...]]:
     """Flips one bit of one number of a trace, in place: of which quantity, and where."""
-    arrays, metadata = safetensors_format.read(path)
-    arrays = {name: array.copy() for name, array in arrays.items()}
+    stored, (_, metadata) = read_stored(path), safetensors_format.read(path)
+    # Those that are kept as one are kept apart: a bit is flipped in one of them.
+    arrays = {name: array.copy() for name, array in stored.arrays.items()}
     name = random.choice([n for n in sorted(arrays) if "scalars" not in n and "optimi" not in n])
     array = arrays[name]
     index = tuple(random.randrange(size) for size in array.shape)
     bits: Any = array.reshape(-1).view(f"u{array.itemsize}")
     bits[np.ravel_multi_index(index, array.shape)] ^= 1 << random.randrange(8 * array.itemsize)
-    metadata["checksum"] = checksum(arrays)
+    metadata |= {"same": "{}", "checksum": checksum(arrays)}
     path.write_bytes(safetensors_format.pack(arrays, metadata))
     return name, index
 

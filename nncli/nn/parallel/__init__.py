@@ -20,6 +20,7 @@ The rest of nncli uses only this:
     worker_pool    `start_workers`, `WorkerPool`, and `buffers_for`, the memory that workers share
     partition      `partition`, which a `Step` calls
     ranks          `Ranks`, the processes of an MPI job, and `fill_rows`
+    process_worker `ProcessWorker`, a process that runs a job beside the caller, and `can_fork`
     blas           how many cores there are, how many threads BLAS has and may have, and NumPy
                    loaded with one
 

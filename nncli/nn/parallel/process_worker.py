@@ -46,12 +46,16 @@ class ProcessWorker:
 
     Args:
         tasks, k: it runs the job `k` of each task.
+        spins: how often it looks for the next job before it sleeps.
 
     Raises:
         OSError: the system does not allow one more process.
     """
 
-    def __init__(self, tasks: Sequence[Sequence[Operation]], k: int) -> None:
+    def __init__(
+        self, tasks: Sequence[Sequence[Operation]], k: int, *, spins: int = SPIN_COUNT
+    ) -> None:
+        self._spins = spins
         self._counters = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("q")
         self._is_busy = False
         self._answer = b""
@@ -80,6 +84,11 @@ class ProcessWorker:
         self._counters[TASK] = task
         self._counters[REQUESTED] += 1
         self._wake()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a job is under way."""
+        return self._is_busy and self._counters[FINISHED] != self._counters[REQUESTED]
 
     def wait(self) -> None:
         """Waits for the end of the job, if one is under way.
@@ -154,7 +163,7 @@ class ProcessWorker:
     ) -> None:
         counters = self._counters
         while True:
-            spin_until(counters, REQUESTED, counters[FINISHED] + 1)
+            spin_until(counters, REQUESTED, counters[FINISHED] + 1, self._spins)
             if not os.read(requests, 1) or counters[TASK] == STOP:
                 return
             if counters[REQUESTED] == counters[FINISHED]:  # the wake-up was repeated
@@ -192,12 +201,12 @@ def fork() -> int:
         return os.fork()
 
 
-def spin_until(counters: memoryview, index: int, value: int) -> None:
-    """Looks SPIN_COUNT times whether a counter has reached `value`.
+def spin_until(counters: memoryview, index: int, value: int, times: int = SPIN_COUNT) -> None:
+    """Looks so many times whether a counter has reached `value`.
 
     Between two looks, other processes that are ready get the core.
     """
-    for _ in range(SPIN_COUNT):
+    for _ in range(times):
         if counters[index] >= value:
             return
         os.sched_yield()
