@@ -39,7 +39,7 @@ def check_output(
     name = printable(path)
     if is_special(path):
         raise RunError(f"{name}: {SPECIAL}; {elsewhere}")
-    _refuse_inside_run(path, path.parent, elsewhere)
+    _refuse_inside_run(path, os.path.realpath(path.parent), elsewhere)
     if os.path.isdir(path):
         raise RunError(f"{name}: is a folder; {elsewhere}")
     if _is_among(path, inputs):
@@ -55,16 +55,23 @@ def check_run_output(folder: Path, inputs: Iterable[str | Path]) -> None:
         RunError: it would, or the folder is part of another run.
     """
     inputs = list(inputs)
-    _refuse_inside_run(folder, Path(os.path.realpath(folder)).parent, OUT_ELSEWHERE)
+    _refuse_inside_run(folder, os.path.dirname(os.path.realpath(folder)), OUT_ELSEWHERE)
+    if not os.path.lexists(folder):
+        return
     for path in (folder, *(folder / name for name in RUN_FILES)):
         if _is_among(path, inputs):
             raise RunError(f"{printable(path)}: is what this training reads; {OUT_ELSEWHERE}")
 
 
-def _refuse_inside_run(path: Path, folder: Path, elsewhere: str) -> None:
-    """Raises RunError where a folder, or one that it is in, is a run; `path` is for the message."""
-    real = Path(os.path.realpath(folder))
-    if any(map(is_run_folder, (real, *real.parents))):
+def _refuse_inside_run(path: Path, folder: str, elsewhere: str) -> None:
+    """Raises RunError where a folder, or one that it is in, is a run; `path` is for the message.
+
+    `folder` is without links.
+    """
+    folders = [folder]
+    while (above := os.path.dirname(folders[-1])) != folders[-1]:
+        folders.append(above)
+    if any(map(is_run_folder, folders)):
         raise RunError(
             f"{printable(path)}: would be written into a run folder, which holds what its training "
             f"wrote and nothing else; {elsewhere}"

@@ -15,7 +15,7 @@ spec's file has them, those of stages that do not depend on each other all at on
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -412,14 +412,21 @@ def fixed_values(spec: Spec) -> dict[str, Any]:
 
     The name and the conditions decide nothing, and what the weights began as is in the checkpoint.
     """
-    values = with_defaults(spec).absolute()
-    del values["name"], values["train"]["init_from"]
-    for key in CONDITIONS:
-        values.pop(key, None)
+    return fixed_among(with_defaults(spec).absolute())
+
+
+def fixed_among(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those, of all values of a spec `with_defaults`."""
+    fixed = {key: value for key, value in values.items() if key not in ("name", *CONDITIONS)}
+    for section in ("train", "data"):
+        fixed[section] = dict(fixed[section])
+    del fixed["train"]["init_from"]
     for section, key in MAY_CHANGE:
-        del values[section][key]
-    for layer in values["network"]:
-        layer.pop("weights", None)
-        if "bias" in layer:
-            layer["bias"] = layer["bias"] is not False
-    return values
+        del fixed[section][key]
+    fixed["network"] = tuple(_without_weights(layer) for layer in fixed["network"])
+    return fixed
+
+
+def _without_weights(layer: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in layer.items() if key != "weights"}
+    return kept | {"bias": kept["bias"] is not False} if "bias" in kept else kept

@@ -136,11 +136,14 @@ def _path_advice(name: str) -> str:
 
 def check_keys(spec: Spec) -> None:
     """Raises SpecError for keys that have no effect where they are written."""
-    given = (spec.data.train, spec.data.validation, spec.data.test)
-    sources = [source_of(spec, table) for table in given if isinstance(table, str | PairSpec)]
-    halves = [half for s in sources if isinstance(s, Pair) for half in s]
-    has_table = any(map(_is_table, sources))
-    has_columns = has_table or any(map(_is_table, halves))
+    keys = ("target", "header", "ignore", "columns", "separator", "decimal")
+    has_table = has_columns = True
+    if any(getattr(spec.data, key) is not None for key in keys):  # else no file need be looked at
+        given = (spec.data.train, spec.data.validation, spec.data.test)
+        sources = [source_of(spec, table) for table in given if isinstance(table, str | PairSpec)]
+        halves = [half for s in sources if isinstance(s, Pair) for half in s]
+        has_table = any(map(_is_table, sources))
+        has_columns = has_table or any(map(_is_table, halves))
     problems: list[str] = []
     if spec.data.target is not None and not has_table:
         message = (

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from nncli.app.output import check_run_output
-from nncli.app.pipeline import fixed_values, prepare, start_workers, with_defaults
+from nncli.app.pipeline import fixed_among, prepare, start_workers, with_defaults
 from nncli.app.records import Prepared, Training, TrainingFit
 from nncli.app.run_weights import choose_weights
 from nncli.core.errors import (
@@ -25,7 +25,8 @@ from nncli.nn.parallel.blas import arithmetic
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.reading import chance_of
 from nncli.nn.symbols import symbol_of
-from nncli.spec import Spec, dump_spec, load_spec
+from nncli.spec import Spec, load_spec
+from nncli.spec.dump import dump_values
 from nncli.training.checkpoint import RunIdentity, State, pack_checkpoint
 from nncli.training.checkpoint_writer import CheckpointWriter
 from nncli.training.conditions import Failure
@@ -103,18 +104,19 @@ def train(
     with start_workers(prepared) as workers:
         trainer = make_trainer(prepared, workers)
         data = identity_of_data(prepared)
+        values = with_defaults(prepared.spec).absolute()
         identity = RunIdentity(
             data.fingerprint,
             workers.threads,
             trainer.untrained,
             data.checksums,
             arithmetic=arithmetic(),
-            spec=fixed_values(prepared.spec),
+            spec=fixed_among(values),
             preprocessing=mark_of(prepared.data.preprocessing.as_plain()),
         )
         folder = None
         if out is not None:
-            text = dump_spec(with_defaults(prepared.spec)) + threads_comment(workers.threads)
+            text = dump_values(values) + threads_comment(workers.threads)
             state = trainer.sound_state()
             checkpoint = pack_checkpoint(prepared.network, state, identity) if durable else None
             known = data_text(prepared.data.preprocessing.as_plain())

@@ -6,6 +6,8 @@ from typing import Any
 
 from nncli.core.errors import Malformed
 
+_ENCODER = json.JSONEncoder(allow_nan=False)  # to make one takes longer than a short record
+
 
 def to_json(record: Any, indent: int | None = None) -> str:
     """`record` (mappings, lists, numbers, text) as JSON text, every digit kept, without a newline.
@@ -13,6 +15,8 @@ def to_json(record: Any, indent: int | None = None) -> str:
     JSON has no word for what is not finite: it becomes null.
     """
     try:
+        if indent is None:
+            return _ENCODER.encode(record)
         return json.dumps(record, indent=indent, allow_nan=False)
     except ValueError:  # something is not finite, which is seldom: to look for it takes longer
         return json.dumps(_finite(record), indent=indent, allow_nan=False)

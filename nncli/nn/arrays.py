@@ -101,7 +101,7 @@ class AlignedBuffers:
         if self.shared:
             return np.frombuffer(mmap.mmap(-1, size), np.uint8)
         chunk = np.zeros(size + LINE, np.uint8)
-        start = -chunk.ctypes.data % LINE
+        start = -chunk.__array_interface__["data"][0] % LINE
         return chunk[start : start + size]
 
 

@@ -410,7 +410,7 @@ def measure(step: Step) -> tuple[LayerMeasures, ...]:
 
 def norm(array: Array) -> float:
     """The Frobenius norm, summed in float64 whatever the array's dtype."""
-    flat = array.astype(np.float64).ravel(order="K")
+    flat = array.astype(np.float64).ravel("K")
     squares = float(flat.dot(flat))  # np.linalg.norm takes 2 µs more to come to the same
     if math.isinf(squares) and math.isfinite(largest := float(np.abs(flat).max())):
         return largest * norm(flat / largest)
@@ -427,8 +427,9 @@ def _measure_layer(layer: LayerStep, fused: bool) -> LayerMeasures:
         return LayerMeasures(layer.name, activation, norm(layer.upstream), **_learned_norms(layer))
     mean = saturated = None
     if layer.sigma_prime is not None:
-        mean = float(layer.sigma_prime.mean(dtype=np.float64))
-        saturated = np.count_nonzero(np.abs(layer.sigma_prime) < SATURATED) / layer.sigma_prime.size
+        prime = layer.sigma_prime  # whose mean() comes to the same, 3 µs later
+        mean = float(np.add.reduce(prime, axis=None, dtype=np.float64)) / prime.size
+        saturated = np.count_nonzero(np.abs(prime) < SATURATED) / prime.size
     return LayerMeasures(
         layer.name,
         activation,

@@ -32,7 +32,12 @@ def dump_spec(spec: Spec) -> str:
 
     Raises SpecError for a path that is not UTF-8: YAML has no way to write it.
     """
-    return "".join(f"{line}\n" for line, _ in spec_lines(spec))
+    return dump_values(spec.absolute())
+
+
+def dump_values(values: dict[str, Any]) -> str:
+    """That, of what `Spec.absolute` gives."""
+    return "".join(f"{line}\n" for line, _ in _mapping(values, ()))
 
 
 def dump_portable(spec: Spec) -> str:
@@ -98,7 +103,8 @@ def flow(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return json.dumps(value)
     # YAML 1.1 takes 1e-05 for text and 1.0e-05 for a number; 1.2 takes both for a number.
-    return re.sub(r"^(-?\d+)e", r"\1.0e", repr(value))
+    text = repr(value)
+    return re.sub(r"^(-?\d+)e", r"\1.0e", text) if "e" in text else text
 
 
 @lru_cache(1024)  # keys are the same in all specs

@@ -281,7 +281,8 @@ class Spec(Model):
 
     def conditions(self) -> tuple[BoundCondition, ...]:
         """Those of `expect`, then those of `break`; presets are written out."""
-        return tuple(bound_conditions(self.model_dump(), (*self.expect, *self.breaks)))
+        entries = (*self.expect, *self.breaks)
+        return tuple(bound_conditions(self.model_dump(), entries)) if entries else ()
 
     @model_serializer(mode="wrap")
     def _without_empty_conditions(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import MISSING, Field, asdict, dataclass, fields
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, overload
 
@@ -77,11 +78,11 @@ class History(Sequence[Epoch]):
     def append(self, epoch: Epoch) -> None:
         """Adds one: of the same layers as those before."""
         # A quantity that does not exist is kept as NaN, which no recorded one ever is.
-        numbers = [_or_nan(getattr(epoch, key)) for key in _NUMBERS]
+        numbers = [*_numbers_of(epoch)]
         for layer in epoch.layers:
-            numbers += [_or_nan(getattr(layer, key)) for key in _MEASURES]
+            numbers += _measures_of(layer)
         self._layers = tuple((layer.name, layer.activation) for layer in epoch.layers)
-        self._numbers.extend(numbers)
+        self._numbers.extend([math.nan if number is None else number for number in numbers])
 
     def __len__(self) -> int:
         return len(self._numbers) // self._width
@@ -138,10 +139,7 @@ class History(Sequence[Epoch]):
 _INTEGERS = ("epoch", "last_batch")
 _NUMBERS = tuple(field.name for field in fields(Epoch) if field.name != "layers")
 _MEASURES = tuple(f.name for f in fields(LayerMeasures) if f.name not in ("name", "activation"))
-
-
-def _or_nan(number: float | None) -> float:
-    return math.nan if number is None else number
+_numbers_of, _measures_of = attrgetter(*_NUMBERS), attrgetter(*_MEASURES)
 
 
 class DivergenceStep(NamedTuple):

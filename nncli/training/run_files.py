@@ -15,7 +15,7 @@ RUN_FILES = (SPEC, DATA, METRICS, CHECKPOINT, PREVIOUS, DIVERGENCE)
 DISTINCTIVE = {METRICS, CHECKPOINT, PREVIOUS}  # the others' names are common
 
 
-def is_run_folder(path: Path) -> bool:
+def is_run_folder(path: Path | str) -> bool:
     """Whether a folder holds a run, maybe a damaged one: two of its files say so."""
 
     def there(names: Iterable[str]) -> int:

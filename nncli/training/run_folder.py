@@ -68,8 +68,8 @@ class RunFolder:
                 (path / METRICS).unlink()
             folder = cls._locked(path, os.O_CREAT)
             try:
-                _check_free(path, overwrite)  # another training may have come and gone meanwhile
-                folder._begin(spec.encode(), data.encode(), checkpoint)
+                there = _check_free(path, overwrite)  # another may have come and gone meanwhile
+                folder._begin(spec.encode(), data.encode(), checkpoint, there)
             except BaseException:
                 folder.close()
                 raise
@@ -218,15 +218,16 @@ class RunFolder:
             message = f"{printable(self.path / METRICS)}: cannot be written: {reason(error)}"
             raise RunError(message) from error
 
-    def _begin(self, spec: bytes, data: bytes, checkpoint: bytes | None) -> None:
-        """Replaces the content of the folder by a new run."""
-        # In this order the folder never holds parts of both runs.
+    def _begin(self, spec: bytes, data: bytes, checkpoint: bytes | None, there: set[str]) -> None:
+        """Replaces the content of the folder, files of these names, by a new run."""
         self._separate_metrics(0)
-        os.ftruncate(self._metrics, 0)
-        for name in (PREVIOUS, CHECKPOINT, DIVERGENCE, DATA, SPEC):
-            (self.path / name).unlink(missing_ok=True)
-        remove_breaks(self.path)
-        self._remove_partial_files()
+        if there - {METRICS}:
+            # In this order the folder never holds parts of both runs.
+            os.ftruncate(self._metrics, 0)
+            for name in (PREVIOUS, CHECKPOINT, DIVERGENCE, DATA, SPEC):
+                (self.path / name).unlink(missing_ok=True)
+            remove_breaks(self.path)
+            self._remove_partial_files()
         # A folder is a run once it has a spec. The first save waits until that is on the disk.
         self._texts = {DATA: data, SPEC: spec}
         self._is_spec_durable = False
@@ -268,15 +269,15 @@ def metrics_lines(history: History, indices: range) -> bytes:
     return "".join(f"{to_json(history.record(i))}\n" for i in indices).encode()
 
 
-def _check_free(path: Path, overwrite: bool) -> None:
-    """Checks that a run may be written to a folder.
+def _check_free(path: Path, overwrite: bool) -> set[str]:
+    """Checks that a run may be written to a folder; what is in that.
 
     Raises:
         RunError: it holds something else, or a run.
     """
-    names = {file.name for file in path.iterdir()} if os.path.isdir(path) else set()
+    names = set(os.listdir(path)) if os.path.isdir(path) else set()
     if not names or _is_leftover(path, names):
-        return
+        return names
     if not names >= {SPEC, METRICS}:
         message = f"{printable(path)}: holds files, but no run; choose another with --out DIR"
         raise RunError(message)
@@ -285,6 +286,7 @@ def _check_free(path: Path, overwrite: bool) -> None:
             f"{printable(path)}: already holds a run; nncli train --resume goes on with it, "
             "--overwrite replaces it, --out DIR writes elsewhere"
         )
+    return names
 
 
 def _is_leftover(path: Path, names: set[str]) -> bool:

@@ -82,10 +82,9 @@ class DataCache:
 
     def of(self, spec: Spec) -> Data:
         """The data of a spec without the test data, which no trial is measured on."""
-        values = spec.absolute()
         # A share that is held back follows from the seed.
         seed = spec.seed if isinstance(spec.data.validation, float) else None
-        key = to_json([values["data"], spec.dtype, seed])
+        key = to_json([spec.data.model_dump(), str(spec.folder), spec.dtype, seed])
         if key not in self._kept:
             self._kept[key] = load_data(spec)._replace(test=None)
             while len(self._kept) > DATA_KEPT:

@@ -4,6 +4,7 @@ It talks over a socket that it was started with. A thread of its own listens: wh
 heard while a trial is trained, and the process ends with the one that started it.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -20,6 +21,7 @@ def main(number: int) -> None:
         signal.signal(ignored, signal.SIG_IGN)
     from nncli.app.sweeping.trial import run_trial
 
+    gc.freeze()  # what is imported is here to stay, and need not be looked through each time
     connection: Connection[Any, Any] = Connection(number)
     tasks: SimpleQueue[Any] = SimpleQueue()
     stopping: list[bool] = []

@@ -13,6 +13,7 @@ the view that has the row too.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate, pairwise
 from math import prod
 from types import MappingProxyType
@@ -267,13 +268,13 @@ class Placed:
     def parameter_shapes(self) -> dict[str, Shape]:
         return self.layer.parameter_shapes(self.input_shape)
 
-    @property
+    @cached_property
     def state_shapes(self) -> dict[str, Shape]:
         """The shapes of what it keeps from step to step, see `Layer.initial_state`."""
         state = self.layer.initial_state(self.input_shape, np.dtype(np.float32))
         return {key: array.shape for key, array in state.items()}
 
-    @property
+    @cached_property
     def parameters(self) -> int:
         """How many parameters it has."""
         return sum(map(prod, self.parameter_shapes.values()))
