@@ -72,6 +72,7 @@ class TraceKeeper:
         self._layers: tuple[LayerTrace, ...] = ()  # whose packing is known
         self._packing = Packing("", "", ())
         self._lost = 0
+        self._is_made = False
 
     @property
     def pid(self) -> int | None:
@@ -161,10 +162,12 @@ class TraceKeeper:
 
     def _write(self, step: int, numbers: Mapping[str, Any], packing: Packing) -> None:
         try:
-            self.folder.mkdir(exist_ok=True)
+            if not self._is_made:
+                self.folder.mkdir(exist_ok=True)
         except OSError as error:
             message = f"{printable(self.folder)}: cannot be made: {reason(error)}"
             raise RunError(message) from error
+        self._is_made = True
         content = pack(numbers, self._facts._replace(step=step), packing)
         write_whole(self.folder / f"step-{step:08}{SUFFIX}", content, durable=False)
 

@@ -134,7 +134,7 @@ def whole_file(
     """
     if is_special(path):
         raise RunError(f"{printable(path)}: {SPECIAL}")
-    temporary = path.with_name(temporary_name(path.name))
+    temporary, is_left = path.with_name(temporary_name(path.name)), True
     try:
         with open(temporary, "x+b") as file:
             yield file
@@ -145,6 +145,7 @@ def whole_file(
             _also_as(path, keep)
         if overwrite:
             os.replace(temporary, path)
+            is_left = False
         else:
             _name_new(temporary, path)
         if durable:
@@ -152,8 +153,9 @@ def whole_file(
     except OSError as error:
         raise RunError(f"{printable(path)}: cannot be written: {reason(error)}") from error
     finally:
-        with suppress(OSError):  # it has become `path`, or its folder is gone
-            temporary.unlink()
+        if is_left:
+            with suppress(OSError):  # its folder is gone
+                temporary.unlink()
 
 
 def _name_new(temporary: Path, path: Path) -> None:

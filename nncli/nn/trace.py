@@ -180,14 +180,13 @@ def record_trace(
         samples: which samples of the data the mini-batch held.
     """
     recorder = TraceRecorder(step, start)
-    return recorder.record(eta=eta, cost=cost, samples=samples, name=name)
+    return recorder.record(eta=eta, cost=cost, samples=[*map(int, samples)], name=name)
 
 
 class TraceRecorder:
     """Copies a workspace again and again: where all is, is found but once.
 
-    Arrays that are the same memory, as a layer's a is the next one's input, are copied once; in
-    the record they are the same memory too.
+    Arrays that are the same memory, as a layer's a is the next one's input, are so in the record.
 
     Attributes:
         step: of which the records are.
@@ -240,11 +239,12 @@ class TraceRecorder:
         """
         step, after = self.step, self._after
         after.inputs[...], after.targets[...] = step.inputs, step.targets
-        after.replay_random([layer.recorded for layer in step.layers])
-        made = self._made
-        if made is None or room is None or made.room is not room:
-            made = self._place(np.empty(self.size, np.uint8) if room is None else room)
-            self._made = None if room is None else made
+        if step.is_random:
+            after.replay_random([layer.recorded for layer in step.layers])
+        if room is None:
+            room = np.empty(self.size, np.uint8)
+        if (made := self._made) is None or made.room is not room:
+            self._made = made = self._place(room)
         now = (step.network.class_weights, step.sample_weights, step.difference)
         for kept, array in zip(self._weights, now, strict=True):
             if kept is not None and array is not None:
@@ -256,7 +256,7 @@ class TraceRecorder:
             eta=eta,
             links=self._links,
             scalars=made.scalars,
-            samples=tuple(map(int, samples)),
+            samples=tuple(samples),
             cost=step.network.cost,
             cost_before=cost,
             cost_after=after.forward(),
