@@ -21,7 +21,7 @@ from nncli.app.records import Diagnosis, Prepared
 from nncli.core.errors import NncliError
 from nncli.data import Dataset
 from nncli.inspection.diagnosis.baselines import baselines, brief_baselines
-from nncli.inspection.diagnosis.measures import data_facts
+from nncli.inspection.diagnosis.measures import data_facts, seen_share, unseen_classes
 from nncli.inspection.diagnosis.ranking import (
     GOOD,
     Suspect,
@@ -40,6 +40,7 @@ from nncli.inspection.diagnosis.record import (
     Result,
     Settings,
 )
+from nncli.nn.arrays import Array
 from nncli.spec import ConvSpec, Spec, WeightedLayerSpec
 from nncli.training.diverged import read_divergence
 from nncli.training.history import Divergence, History, read_history
@@ -176,8 +177,11 @@ def _diagnosis_of(
     judged = train if data.validation is None else some_of(data.validation, BRIEF_SAMPLES)
     evidence = Evidence(
         settings_of(prepared),
-        data_facts(*inputs_of(train), classes=prepared.has_classes)._replace(
-            samples=len(data.train)
+        _named(
+            data_facts(*inputs_of(train), classes=prepared.has_classes)._replace(
+                samples=len(data.train)
+            ),
+            prepared,
         ),
         start,
         _course_of(prepared, history, origin),
@@ -228,7 +232,7 @@ def gather(prepared: Prepared, copies: Copies) -> Evidence:
     cost = prepared.spec.train.cost
     return Evidence(
         settings_of(prepared),
-        _facts(copies),
+        _facts(copies, held),
         copies.states(),
         None,
         baselines(train, held, classes=copies.classes, cost=cost),
@@ -236,12 +240,30 @@ def gather(prepared: Prepared, copies: Copies) -> Evidence:
     )
 
 
-def _facts(copies: Copies) -> DataFacts:
+def _facts(copies: Copies, held: tuple[Array, Array] | None) -> DataFacts:
     chosen, samples = copies.facts_set()
-    facts = data_facts(*inputs_of(samples), classes=copies.classes)
+    train = inputs_of(samples)
+    facts = _named(data_facts(*train, classes=copies.classes), copies.prepared)
+    validation = copies.prepared.data.validation
+    if held is not None and validation is not None:
+        facts = facts._replace(seen=seen_share(train, held))
+        if copies.classes:
+            parts = (copies.prepared.data.train, validation)
+            unseen, share = unseen_classes(*(part.targets[part.index] for part in parts))
+            facts = facts._replace(unseen_classes=unseen, unseen_share=share)
     if facts.outlier is None:
         return facts
     return facts._replace(outlier=facts.outlier._replace(sample=int(chosen[facts.outlier.sample])))
+
+
+def _named(facts: DataFacts, prepared: Prepared) -> DataFacts:
+    preprocessing = prepared.data.preprocessing
+    rules, columns = preprocessing.rules, preprocessing.columns or ()
+    names = columns if rules is None else tuple(f for rule in rules for f in rule.features)
+    outputs = preprocessing.classes or preprocessing.output_names
+    return facts._replace(
+        input_names=names if len(names) == facts.inputs else (), output_names=outputs
+    )
 
 
 def settings_of(prepared: Prepared) -> Settings:

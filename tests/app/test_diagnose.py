@@ -190,7 +190,25 @@ def test_a_cure_that_the_data_do_not_allow_is_passed_over(tmp_path: Path) -> Non
 def test_targets_that_are_all_equal_are_no_shuffled_ones(tmp_path: Path) -> None:
     case = sick.healthy(np.random.default_rng(1), (sick.waves,))
     found = diagnose(case._replace(y=np.ones_like(case.y)), tmp_path)
-    assert "labels_unrelated" not in [finding.cause for finding in found.findings]
+    assert [finding.cause for finding in found.findings] == ["constant_targets"]
+
+
+def test_samples_held_back_that_say_nothing_of_new_ones(tmp_path: Path) -> None:
+    """Rows that are there twice, on both sides; and a class that one side has alone."""
+    case = sick.healthy(np.random.default_rng(1), (sick.blobs,))
+    case.spec["data"].pop("validation", None)
+    path = sick.write(case, tmp_path)
+    trained = case.y > 0
+    for name, rows, cause in (
+        ("same", np.arange(len(case.y)), "seen_samples"),
+        ("new", np.flatnonzero(~trained), "unseen_class"),
+    ):
+        kept = trained if cause == "unseen_class" else slice(None)
+        np.savez(tmp_path / "case.npz", x=case.x[kept], y=case.y[kept])
+        np.savez(tmp_path / f"{name}.npz", x=case.x[rows], y=case.y[rows])
+        classes = [str(k) for k in range(case.y.max() + 1)]
+        sets = [f"data.validation={name}.npz", f"data.classes={json.dumps(classes)}"]
+        assert nncli.diagnose(path, sets, quick=True).findings[0].cause == cause
 
 
 def test_what_is_wrong_with_the_spec_is_said_as_everywhere(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nncli.inspection.diagnosis import course, start
+from nncli.inspection.diagnosis import course, samples, start
 from nncli.inspection.diagnosis.baselines import (
     baselines,
     brief_baselines,
@@ -23,6 +23,7 @@ from nncli.inspection.diagnosis.record import (
     Cure,
     DataFacts,
     Evidence,
+    Giveaway,
     LayerFacts,
     LayerState,
     Result,
@@ -37,7 +38,7 @@ WORDS = {
     *("vanishing_signal", "exploding_signal", "dead_units", "saturated_units", "eta_too_large"),
     *("eta_too_small", "input_scale", "constant_inputs", "output_range", "cost_mismatch"),
     *("labels_unrelated", "class_imbalance", "overfitting", "underfitting", "symmetric_start"),
-    "diverged",
+    *("diverged", "constant_targets", "unseen_class", "giveaway", "seen_samples"),
 }
 
 
@@ -271,6 +272,10 @@ Suspect = Callable[[Evidence], Suspicion | None]
     [
         (start.constant_inputs, {"constant": 4}),
         (start.mostly_constant_inputs, {"constant": 3, "rms": 50.0}),
+        (samples.constant_targets, {"same_targets": True}),
+        (samples.unseen_class, {"unseen_classes": (1,), "unseen_share": 0.3}),
+        (samples.giveaway, {"giveaways": (Giveaway(2, None),)}),
+        (samples.seen_samples, {"seen": 0.5}),
         (start.input_scale, {"rms": 300.0}),
         (start.input_scale, {"rms": 0.001}),
         (start.input_scale, {"offset": 50.0}),
@@ -389,6 +394,13 @@ def test_a_dead_layer_is_found_in_a_bad_network_alone() -> None:
     good, bad = changed(end=dead), changed(end=dead, train=Result(0.0, 0.7))
     assert findings(good, suspects(good)) == ()
     assert findings(bad, suspects(bad))[-1].cause == "dead_units"
+
+
+def test_what_is_wrong_with_the_samples_is_told_of_a_good_network_too() -> None:
+    evidence = changed(giveaways=(Giveaway(2, 1),), seen=0.4, input_names=("a", "b", "c", "d"))
+    found = findings(evidence, suspects(evidence))
+    assert [f.cause for f in found] == ["giveaway", "seen_samples"]
+    assert "the input c alone tells whether it is output 1 without an error" in found[0].says
 
 
 def test_one_cure_is_one_finding() -> None:

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from nncli.inspection.diagnosis import course, start
+from nncli.inspection.diagnosis import course, samples, start
 from nncli.inspection.diagnosis.record import Evidence, Suspicion
 
-Judge = Literal["fit", "held", "balance", "evidence", "end"]
+Judge = Literal["fit", "held", "balance", "evidence", "told", "end"]
 
 
 class Cause(NamedTuple):
@@ -16,8 +16,8 @@ class Cause(NamedTuple):
         title: in words.
         judge: `fit`, the skill on the samples trained on (and not at the cost of those held back);
             `held`, the skill on those held back; `balance`, the mean recall; `evidence`: nothing
-            can be tried, the evidence has to do; `end`: it is what a training came to, which
-            something else has brought about.
+            can be tried, the evidence has to do; `told`: so too, beside whatever else is found;
+            `end`: it is what a training came to, which something else has brought about.
         telling: how telling the evidence is by itself: a cure has to do so many times less.
     """
 
@@ -30,6 +30,10 @@ class Cause(NamedTuple):
 
 CAUSES = (
     Cause("constant_inputs", "constant inputs", start.constant_inputs, "evidence"),
+    Cause("constant_targets", "constant targets", samples.constant_targets, "evidence"),
+    Cause("unseen_class", "a class that is not trained on", samples.unseen_class, "evidence"),
+    Cause("giveaway", "an input that gives the target away", samples.giveaway, "told"),
+    Cause("seen_samples", "trained on what it is judged by", samples.seen_samples, "told"),
     Cause("constant_inputs", "constant inputs", start.mostly_constant_inputs, telling=2),
     Cause("diverged", "a number beyond all others", start.spoilt_sample, telling=2),
     Cause("labels_unrelated", "targets unrelated to inputs", course.labels_unrelated, "evidence"),

@@ -4,7 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nncli.inspection.diagnosis.record import DataFacts, LayerState, Outlier, Result
+from nncli.inspection.diagnosis.record import (
+    DataFacts,
+    Giveaway,
+    LayerState,
+    Outlier,
+    Result,
+)
 from nncli.nn.activations import ACTIVATIONS, SATURATED
 from nncli.nn.arrays import Array
 from nncli.nn.layers import LayerStep
@@ -13,6 +19,10 @@ from nncli.nn.step import Step
 from nncli.nn.trace import norm
 
 BLOCK = 2**17  # numbers that are converted at a time
+ENOUGH = 20  # samples by which an input that is a target is no accident
+LOOKED_AT = 64  # samples, for how many values an input has
+EXACT = 1e-6  # of a correlation of float32 numbers that are the same but for their scale
+MANY_VALUES = 0.2  # of an input, by the number of samples
 FAR = 1e6  # times the largest of all others: no scaling makes sense of such a number
 
 
@@ -41,7 +51,61 @@ def data_facts(inputs: Array, targets: Array, *, classes: bool) -> DataFacts:
         targets=(float(y.min()), float(y.max())),
         class_shares=shares,
         outlier=outlier,
+        same_targets=bool((y == y[0]).all()),
+        giveaways=_giveaways(x, y, means, spreads, classes=classes),
     )
+
+
+def _giveaways(
+    x: Array, y: Array, means: Array, spreads: Array, *, classes: bool
+) -> tuple[Giveaway, ...]:
+    """Of inputs with these means and mean squares of deviations."""
+    if len(x) < ENOUGH or x.shape[1] < 2:
+        return ()
+    errors = y - y.mean(axis=0)
+    with np.errstate(all="ignore"):
+        rows = max(1, BLOCK // x.shape[1])
+        parts = (errors[k : k + rows] for k in range(0, len(y), rows))
+        products = sum((b - means).T @ e for b, e in zip(_blocks(x), parts, strict=True)) / len(x)
+        sizes = np.sqrt(np.outer(spreads, np.square(errors).mean(axis=0)))
+        found = np.argwhere(np.abs(products) > (1 - EXACT) * sizes)
+    places: dict[int, int | None] = dict.fromkeys(_like_classes(x, y) if classes else ())
+    places |= {int(k): int(j) for k, j in reversed(found.tolist()) if sizes[k, j] > 0}
+    return tuple(Giveaway(k, places[k]) for k in sorted(places))
+
+
+def _like_classes(x: Array, y: Array) -> list[int]:
+    """Inputs with as many values as there are classes, each with one of its own."""
+    true = class_indices(y)
+    count = len(np.unique(true))
+    some = np.sort(x[:: max(1, len(x) // LOOKED_AT)], axis=0)
+    few = 1 + (some[1:] != some[:-1]).sum(axis=0)
+    found = []
+    for k in np.flatnonzero((few > 1) & (few <= count)).tolist():
+        values, which = np.unique(x[:, k], return_inverse=True)
+        pairs = np.unique(which.reshape(-1) * y.size + true)
+        if len(values) == count == len(pairs):
+            found.append(k)
+    return found
+
+
+def unseen_classes(train: Array, held: Array) -> tuple[tuple[int, ...], float]:
+    """The classes of targets held back alone, and of what share of them they are."""
+    true = class_indices(held)
+    unseen = np.setdiff1d(true, class_indices(train))
+    return tuple(unseen.tolist()), float(np.isin(true, unseen).mean())
+
+
+def seen_share(train: tuple[Array, Array], held: tuple[Array, Array]) -> float:
+    """Of the samples held back, inputs and targets, those that are among the ones trained on.
+
+    0 where no input has many values, as none of a table of words has: rows are bound to repeat.
+    """
+    x, u = (part[0].reshape(len(part[0]), -1) for part in (train, held))
+    if max(len(np.unique(column)) for column in x.T) < MANY_VALUES * len(x):
+        return 0.0
+    rows = {a.tobytes() + b.tobytes() for a, b in zip(x, train[1], strict=True)}
+    return sum(a.tobytes() + b.tobytes() in rows for a, b in zip(u, held[1], strict=True)) / len(u)
 
 
 def _class_shares(y: Array) -> tuple[float, ...]:

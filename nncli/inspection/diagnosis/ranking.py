@@ -78,6 +78,7 @@ def findings(evidence: Evidence, tried: Iterable[Suspect]) -> tuple[Finding, ...
     for j in judged:
         if is_conclusive(j.suspect):
             return (_finding(evidence, j),)
+    told = [j for j in judged if j.suspect.cause.judge == "told"]
     confirmed = [j for j in judged if j.confirmed and not _is_end(j)]
     best = max((j.gain for j in confirmed), default=0.0)
     about_as_good = [j for j in confirmed if j.gain >= ABOUT_AS_GOOD * best]
@@ -92,7 +93,7 @@ def findings(evidence: Evidence, tried: Iterable[Suspect]) -> tuple[Finding, ...
     words = {j.suspect.cause.word for j in found}
     if base is not None and base.score < POOR:
         found += [j for j in judged if _is_end(j) and j.suspect.cause.word not in words]
-    return tuple(_finding(evidence, j) for j in _each_cure_once(found))
+    return tuple(_finding(evidence, j) for j in _each_cure_once([*found, *told]))
 
 
 def _each_cure_once(found: Sequence[_Judged]) -> Iterable[_Judged]:

@@ -70,6 +70,13 @@ class Outlier(NamedTuple):
     usual: float
 
 
+class Giveaway(NamedTuple):
+    """An input that is as good as a target, by their places from 0; output None: as the class."""
+
+    input: int
+    output: int | None
+
+
 class DataFacts(NamedTuple):
     """The samples, as the network takes them.
 
@@ -82,6 +89,12 @@ class DataFacts(NamedTuple):
         targets: the least and the largest.
         class_shares: of each class; () where targets are plain numbers.
         outlier: None where no sample is one.
+        same_targets: whether all samples have the same.
+        giveaways: inputs that vary with a target as if they were it.
+        unseen_classes: those of samples held back alone; unseen_share: of how many of these.
+        seen: the share of the samples held back that are among those trained on too; 0 where no
+            input has many values, so that some are bound to be.
+        input_names, output_names: in their order; () where they have none.
     """
 
     samples: int
@@ -94,6 +107,19 @@ class DataFacts(NamedTuple):
     targets: tuple[float, float]
     class_shares: tuple[float, ...]
     outlier: Outlier | None
+    same_targets: bool = False
+    giveaways: tuple[Giveaway, ...] = ()
+    unseen_classes: tuple[int, ...] = ()
+    unseen_share: float = 0.0
+    seen: float = 0.0
+    input_names: tuple[str, ...] = ()
+    output_names: tuple[str, ...] = ()
+
+    def input_name(self, place: int) -> str:
+        return self.input_names[place] if self.input_names else f"{place}"
+
+    def output_name(self, place: int) -> str:
+        return self.output_names[place] if self.output_names else f"output {place}"
 
 
 class LayerState(NamedTuple):
