@@ -75,10 +75,10 @@ peers: $(PEERS)/installed ## run exports in PyTorch and onnxruntime, in an envir
 
 $(CLUSTER)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(CLUSTER)
-	$(CLUSTER)/bin/python $(INSTALL) --editable '.[dask]' pytest
+	$(CLUSTER)/bin/python $(INSTALL) --editable '.[dask,mpi]' mpich pytest
 	touch $@
 
-cluster: $(CLUSTER)/installed ## sweeps on a scheduler and workers that are killed, in an environment of their own
+cluster: $(CLUSTER)/installed ## sweeps on Dask's workers and trainings over MPI, some of them killed, in an environment of their own
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(CLUSTER)/bin/python -m pytest tests/cluster
 
 $(BROWSER)/installed: pyproject.toml constraints.txt

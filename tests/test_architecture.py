@@ -40,6 +40,7 @@ ARROWS = {  # room: what it may import besides the standard library
             "dask_jobqueue",
             "distributed",
             "fsspec",
+            "mpi4py",
             "nncli.core",
             "nncli.app",
             "nncli.spec",
@@ -177,9 +178,11 @@ def test_docstrings_begin_with_a_sentence(path: str) -> None:
 
 PARALLEL = {  # what the rest of the package uses of nn.parallel, as its docstring says
     "nncli.nn.parallel": {"worker_pool"},
-    "nncli.nn.parallel.worker_pool": {"WorkerPool", "buffers_for", "start_workers"},
+    "nncli.nn.parallel.worker_pool": {
+        *{"SMALLEST_SHARE", "WorkerPool", "buffers_for", "most_shares", "start_workers"}
+    },
     "nncli.nn.parallel.partition": {"partition"},
-    "nncli.nn.parallel.ranks": {"Ranks", "fill_rows"},
+    "nncli.nn.parallel.ranks": {"Distributed", "Ranks", "fill_rows"},
     "nncli.nn.parallel.process_worker": {"ProcessWorker", "can_fork"},
     "nncli.nn.parallel.blas": {"arithmetic", "available_cores", "available_threads", "load_numpy"},
 }

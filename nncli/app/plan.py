@@ -4,10 +4,14 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from nncli.core.errors import NncliError
 from nncli.core.reading import Reading
+from nncli.core.text import count_of
 from nncli.data import Data
+from nncli.nn.layers import LAYERS
 from nncli.nn.links import Link
 from nncli.nn.optimizers import chain_of
+from nncli.nn.parallel.worker_pool import SMALLEST_SHARE, most_shares
 from nncli.nn.schedules import SCHEDULES
 from nncli.spec import Spec
 from nncli.training.best import EarlyStop
@@ -80,3 +84,44 @@ def schedule_notes(spec: Spec) -> Iterator[str]:
     if note is not None:
         key, message = note
         yield from spec.error_at(("train", "schedule", key), message).problems
+
+
+def check_shares(spec: Spec, processes: int, *, is_new: bool = False) -> bool:
+    """Whether a spec still lacks a micro-batch for each of several processes.
+
+    Args:
+        is_new: whether how many there are is not settled, as it is in a run.
+
+    Raises:
+        NncliError: a mini-batch cannot be shared among so many processes.
+    """
+    count, n = spec.train.micro_batches, spec.train.batch_size
+    whole = next((each.type for each in spec.network if not LAYERS[each.type].splits_samples), None)
+    if processes == 1:
+        return False
+    if whole is not None:
+        raise NncliError(
+            f"--workers mpi: a mini-batch cannot be shared among {processes} processes, since "
+            f"{whole} takes its means and variances over all of it; train in one process"
+        )
+    if 1 < count < processes:
+        idle = processes - count
+        raise NncliError(
+            f"{processes} processes, but train.micro_batches is {count}: {idle} would have nothing "
+            f"to do; mpirun -n {count} would do"
+        )
+    if count > 1:
+        return False
+    if not is_new:
+        raise NncliError(
+            "--workers mpi: the run was begun with whole mini-batches, and shared ones would not "
+            "give the same bits; it goes on in one process (a new one can be shared)"
+        )
+    most = most_shares(n, processes)
+    if most < processes:
+        raise NncliError(
+            f"{processes} processes, but a mini-batch of {count_of(n, 'sample')} makes at most "
+            f"{most} of at least {SMALLEST_SHARE}: mpirun -n {most} would do, or "
+            f"--set train.batch_size={processes * SMALLEST_SHARE}"
+        )
+    return True

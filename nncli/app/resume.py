@@ -15,7 +15,7 @@ from nncli.app.pipeline import (
     start_workers,
     with_defaults,
 )
-from nncli.app.plan import make_plan
+from nncli.app.plan import check_shares, make_plan
 from nncli.app.records import Prepared, Training
 from nncli.app.train import (
     CHECKPOINT_EVERY,
@@ -181,6 +181,7 @@ def begin(
     out: str | Path | None = None,
     init_from: str | Path | None = None,
     layout: "Layout | None" = None,
+    processes: int = 1,
 ) -> PreparedTraining:
     """Makes all ready for a training, which nothing has been written of yet.
 
@@ -190,15 +191,19 @@ def begin(
         resume: a run folder, whose training is to go on.
         out: the run folder to write; by default runs/ and the name of the spec.
         init_from, layout: see `start_from`.
+        processes: among how many mini-batches are to be shared.
 
     Raises:
         SpecError, DataError, RunError, NncliError: as `nncli.train` and `nncli.resume`.
     """
     if resume is not None:
         reopened = reopen(resume, spec=spec, overrides=overrides)
+        check_shares(reopened.prepared.spec, processes)
         return PreparedTraining(reopened.prepared, Path(resume), reopened)
     assert spec is not None
     loaded = load_spec(spec, overrides)
+    if check_shares(loaded, processes, is_new=True):
+        loaded = load_spec(spec, [*overrides, f"train.micro_batches={processes}"])
     if init_from is not None or layout is not None:
         loaded = start_from(loaded, init_from, layout or "nncli")
     prepared = prepare(loaded)

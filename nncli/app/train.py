@@ -250,6 +250,7 @@ def run_to_end(
             except (InterruptedTraining, HaltedTraining):
                 writer.submit(trainer.sound_state())
                 raise
+            workers.ranks = None  # the others have ended
             chosen = choose_weights(trainer.state(), None)
             training = replace(
                 training, used=chosen.used, has_stopped_early=trainer.has_stopped_early

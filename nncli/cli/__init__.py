@@ -30,6 +30,10 @@ def main() -> None:
         status = run()
     except KeyboardInterrupt:  # while the program itself was being loaded
         status = 130
+    from nncli.cli.process import end_others
+
+    if end_others(status):
+        sys.exit(status)  # MPI's library has its part in that: without, mpirun kills the others
     # Everything is written and closed by now; taking a thousand modules down in good order would
     # cost a fifth of a short command's time and gain nothing.
     os._exit(status)

@@ -148,6 +148,11 @@ def _refuse(error: Exception) -> int:
         if error.format_message():  # type: ignore[attr-defined]  # else it is printed already
             error.show()  # type: ignore[attr-defined]
         return WRONG_INPUT
+    from nncli.core.launch import launched
+
+    launch = launched()
+    if launch is not None and launch.rank:  # all of mpirun's processes have found it; one says so
+        return WRONG_INPUT
     from nncli.cli.usage import usage_message
 
     commands = {name: command_of(name) for name in asked_for()}

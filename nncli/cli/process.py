@@ -65,6 +65,16 @@ def forget_odd_widths() -> None:
             del os.environ[name]
 
 
+others: list[Callable[[int], None]] = []  # how further processes are ended, by the exit status
+
+
+def end_others(status: int) -> bool:
+    """Ends what this process is a part of, once all is said; whether that is anything."""
+    for end in others:
+        end(status)
+    return bool(others)
+
+
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

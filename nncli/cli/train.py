@@ -13,6 +13,7 @@ from nncli.cli.options import FormatOption, TableOrJson, words
 from nncli.core.layouts import Layout
 
 if TYPE_CHECKING:
+    from nncli.app.mpi import MpiRanks
     from nncli.app.records import InspectedStep, Training
     from nncli.app.resume import PreparedTraining
     from nncli.render.pages.training import TrainingScreen
@@ -29,6 +30,10 @@ class When(StrEnum):
     none = "none"
     last = "last"
     every = "every"
+
+
+class Place(StrEnum):
+    mpi = "mpi"
 
 
 Spec = Annotated[
@@ -73,6 +78,19 @@ Threads = Annotated[
     int | None,
     typer.Option(
         metavar="N", min=1, max=256, help="Share the work among N threads.", show_default="auto"
+    ),
+]
+Workers = Annotated[
+    Place | None,
+    typer.Option(
+        help="mpi: the processes that mpirun has started share each mini-batch "
+        "(pip install 'nncli\\[mpi]'): mpirun -n 4 nncli train SPEC --workers mpi",
+    ),
+]
+EvenIfSlower = Annotated[
+    bool,
+    typer.Option(
+        "--even-if-slower", help="With --workers: also where one process would be faster."
     ),
 ]
 TablesOption = Annotated[
@@ -120,6 +138,8 @@ def train(
     set_: Overrides = None,
     epochs: Epochs = None,
     threads: Threads = None,
+    workers: Workers = None,
+    even_if_slower: EvenIfSlower = False,
     checkpoint_every: CheckpointEvery = 60.0,
     tables: TablesOption = None,
     every: Every = None,
@@ -147,10 +167,18 @@ def train(
         raise typer.BadParameter("--resume goes on with the run's own weights, without --init-from")
     if spec is None and resume is None:
         raise typer.BadParameter("name a SPEC to train, or --resume RUN to go on with")
+    if workers is None and even_if_slower:
+        raise typer.BadParameter("--even-if-slower goes with --workers mpi")
+    if workers is not None and (threads is not None or trace):
+        option = "--trace" if trace else "--threads"
+        raise typer.BadParameter(f"{option} goes with one process, not with --workers {workers}")
 
     from nncli.nn.parallel.blas import load_numpy
 
     load_numpy()
+    from nncli.cli.mpirun import joined
+
+    ranks = joined(is_shared=workers is not None)
     from nncli.app.diagnose import brief_diagnosis, first_states
     from nncli.app.resume import begin
     from nncli.cli.kept_steps import write_junit
@@ -177,6 +205,7 @@ def train(
             out=out,
             init_from=init_from,
             layout=layout,
+            processes=1 if ranks is None else ranks.size,
         )
     except KeyboardInterrupt:
         raise InterruptedTraining("interrupted; nothing was written") from None
@@ -200,8 +229,13 @@ def train(
     kept: dict[int, InspectedStep] = {}  # steps that were written down
     how: dict[str, Any] = {"overwrite": overwrite, "checkpoint_every": checkpoint_every}
     how["traces"] = trace or []
+    shared = begun
+    if ranks is not None:
+        from nncli.app.mpi_training import share
+
+        shared = share(begun, ranks, even_if_slower=even_if_slower)
     try:
-        done = _train(begun, screen, kept, **how)
+        done = _train(shared, screen, kept, ranks, **how)
     except StoppedTraining as stopped:
         if junit is not None and stopped.training is not None:
             write_junit(junit, stopped.training)
@@ -246,6 +280,7 @@ def _train(
     begun: "PreparedTraining",
     screen: "TrainingScreen",
     kept: "dict[int, InspectedStep]",
+    ranks: "MpiRanks | None",
     *,
     overwrite: bool,
     checkpoint_every: float,
@@ -254,8 +289,10 @@ def _train(
     """Trains until all epochs are done, or a signal or a condition asks to stop.
 
     Steps that a condition wants to be kept are written to the run folder, and put into `kept`.
+    Other processes, if any, follow from its start on.
     """
     from nncli.cli.kept_steps import keep_step
+    from nncli.cli.mpirun import note_end, start_all
     from nncli.cli.process import interruptible
     from nncli.core.errors import (
         DivergedError,
@@ -280,6 +317,10 @@ def _train(
             names = [printable(first), *(path.suffix for path in others)]
             screen.warn(f"kept step {failure.step:,} as {join_words(names, 'and')}")
 
+    def on_start() -> None:
+        start_all(ranks)
+        screen.on_start()
+
     def on_event(event: "Epoch | Progress", trainer: "Trainer") -> None:
         screen.on_event(event, trainer.trace, is_last=trainer.is_done)
         if stop.requested:
@@ -289,7 +330,7 @@ def _train(
     watch: dict[str, Any] = {
         "checkpoint_every": checkpoint_every,
         "traces": traces,
-        "on_start": screen.on_start,
+        "on_start": on_start,
         "on_event": on_event,
         "on_warning": screen.warn,
         "on_failure": on_failure,
@@ -298,7 +339,9 @@ def _train(
     gc.enable()
     with interruptible() as stop, screen:
         try:
-            return begun.train(overwrite=overwrite, **watch)
+            done = begun.train(overwrite=overwrite, **watch)
+            note_end(ranks)
+            return done
         except KeyboardInterrupt:
             message = f"interrupted; saved is the last checkpoint\n{going_on}"
             if not is_run_folder(begun.folder):

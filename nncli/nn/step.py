@@ -48,6 +48,7 @@ class Step:
         run_unguarded: `run(eta, full)` within an `np.errstate` of the caller's, which for a small
             network is a tenth of a step.
         passes: over the whole mini-batch, or over a share of it each.
+        partition: who does what of it.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class Step:
             self.gradient = optimizer.gradient
         elif differentiable:
             self.gradient = zeros(network.parameters.size, dtype)
-        self._partition = partition(
+        self.partition = partition(
             network,
             self.inputs,
             self.targets,
@@ -105,8 +106,8 @@ class Step:
             None if differentiable else workers,
             is_training=is_training,
         )
-        self.passes = self._partition.passes
-        self.run_unguarded = self._partition.run
+        self.passes = self.partition.passes
+        self.run_unguarded = self.partition.run
 
     def randomise(self, seed: np.random.SeedSequence) -> None:
         """Draws the random numbers of the next step, where it `is_random`.
@@ -157,12 +158,12 @@ class Step:
     def forward(self) -> float:
         """From `inputs` to the outputs and the error; returns C, the mean of C_x."""
         with np.errstate(all="ignore"):
-            return self._partition.forward()
+            return self.partition.forward()
 
     def differentiate(self, *, full: bool = False) -> float:
         """Forward and backward, without an update; returns C. `full`: see `run`."""
         with np.errstate(all="ignore"):
-            return self._partition.differentiate(full)
+            return self.partition.differentiate(full)
 
     def run(self, eta: float, *, full: bool = False) -> float:
         """Forward, backward and update with the learning rate `eta`; returns C before the update.

@@ -17,9 +17,11 @@ the same number of workers gives the same bits either way.
 
 The rest of nncli uses only this:
 
-    worker_pool    `start_workers`, `WorkerPool`, and `buffers_for`, the memory that workers share
+    worker_pool    `start_workers`, `WorkerPool`, `most_shares` and `SMALLEST_SHARE`, and
+                   `buffers_for`, the memory that workers share
     partition      `partition`, which a `Step` calls
-    ranks          `Ranks`, the processes of an MPI job, and `fill_rows`
+    ranks          `Ranks`, the processes of an MPI job, `fill_rows`, and `Distributed`, the
+                   partition among them
     process_worker `ProcessWorker`, a process that runs a job beside the caller, and `can_fork`
     blas           how many cores there are, how many threads BLAS has and may have, and NumPy
                    loaded with one

@@ -128,7 +128,7 @@ def test_a_rank_that_is_left_alone_goes_on_to_the_same_bits() -> None:
     def job(ranks: Any) -> bytes:
         with start_workers(network, case.n, 1, 3, ranks) as workers:
             step = step_of(case, workers, np.float64)
-            assert isinstance(step._partition, Distributed)
+            assert isinstance(step.partition, Distributed)
             step.run(0.3)
             if ranks.rank:
                 return b""
