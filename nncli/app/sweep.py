@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,8 @@ from nncli.app.sweeping.planned import PlannedTrial, planned_trials, spec_of
 from nncli.app.sweeping.processes import Processes
 from nncli.app.sweeping.rounds import Goal, Round, Rounds, ValueOf, halving_rounds
 from nncli.app.sweeping.runners import Futures, Runner, run_tasks
-from nncli.app.sweeping.trial import Outcome, Task
+from nncli.app.sweeping.shared import FOLDER, make_folder, shared
+from nncli.app.sweeping.trial import Outcome, Task, data_key
 from nncli.app.sweeping.trial import versions as known_versions
 from nncli.core.errors import DataError, NncliError, RunError, SpecError
 from nncli.core.jsons import to_json
@@ -217,7 +219,7 @@ def sweep(
         )
     jobs = jobs or available_cores()
     stop = should_stop or (lambda: False)
-    prepared = _prepared(planned)
+    first: Prepared | None = _prepared(planned)
     with ExitStack() as opened:
         cluster = None
         if on is not None:
@@ -227,9 +229,14 @@ def sweep(
             opened.callback(cluster.close)
         journal = Journal(planned.folder)
         opened.callback(journal.close)
+        folder = planned.folder / FOLDER
+        opened.callback(make_folder(folder))
         running = _Running(planned, journal, fail_fast, stop, on_trial)
-        for note in prepared.notes:
+        assert first is not None
+        for note in first.notes:
             running.note(note)
+        shared(folder, data_key(first.spec), partial(first.data._replace, test=None))
+        first = None  # it is no longer needed here
         runner: Runner
         if cluster is not None:
             from nncli.app.sweeping.cluster import Dask
@@ -333,7 +340,8 @@ class _Running:
                 self._trials[planned.id] = known
             else:
                 self._trials.setdefault(planned.id, waiting)
-                yield Task(planned.id, spec, planned.values, waiting.folder, until)
+                place = self._planned.folder / FOLDER
+                yield Task(planned.id, spec, planned.values, waiting.folder, until, place)
 
     def value_of(self, goal: Goal) -> float | None:
         """What a trial of a round that is over came to; None: it failed."""

@@ -88,6 +88,11 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.index)
 
+    @property
+    def is_in_files(self) -> bool:
+        """Whether the inputs are memory-mapped, not in memory."""
+        return isinstance(self.inputs, np.memmap) or self._file is not None
+
     def gather(
         self, rows: NDArray[np.int64], inputs_out: NDArray[Any], targets_out: NDArray[Any]
     ) -> None:

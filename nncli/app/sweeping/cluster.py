@@ -138,7 +138,8 @@ class Dask:
             self._spec = (task.spec, pickle.dumps(task.spec))
         files = dict(read_files(task.folder)) if is_run_folder(task.folder) else {}
         folder = Path(os.path.realpath(task.folder))
-        bare: Any = task._replace(spec=None, folder=folder)  # type: ignore[arg-type]
+        place = None if task.shared is None else Path(os.path.realpath(task.shared))
+        bare: Any = task._replace(spec=None, folder=folder, shared=place)  # type: ignore[arg-type]
         errand = Errand(
             bare,
             self._spec[1],

@@ -108,7 +108,7 @@ def run_errand(errand: Errand) -> Return:
         if errand.mark.is_seen():
             return Return(_placed(run_trial(task, lambda: errand.sweep in _STOPPED)), {})
         with TemporaryDirectory(prefix="nncli-") as folder:
-            return _elsewhere(errand, task._replace(folder=Path(folder, id)))
+            return _elsewhere(errand, task._replace(folder=Path(folder, id), shared=None))
 
 
 def _elsewhere(errand: Errand, task: Task) -> Return:

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from nncli.app.records import Training
 from nncli.app.resume import reopen, resume
 from nncli.app.sources import load_data
 from nncli.app.sweep_records import METRICS, State
+from nncli.app.sweeping.shared import shared
 from nncli.app.train import train
 from nncli.core.errors import (
     DataError,
@@ -49,7 +51,8 @@ DATA_KEPT = 2  # data that a process keeps, as long as trials have them
 class Task(NamedTuple):
     """A trial to train. `spec` is that of the sweep, into which `values` are put.
 
-    It is trained up to the epoch `until`, or to its end.
+    It is trained up to the epoch `until`, or to its end. `shared` is where the processes of its
+    machine share data, see `nncli.app.sweeping.shared`.
     """
 
     id: str
@@ -57,6 +60,7 @@ class Task(NamedTuple):
     values: Choice
     folder: Path
     until: int | None = None
+    shared: Path | None = None
 
 
 class Outcome(NamedTuple):
@@ -80,13 +84,15 @@ class DataCache:
     def __init__(self) -> None:
         self._kept: OrderedDict[str, Data] = OrderedDict()
 
-    def of(self, spec: Spec) -> Data:
-        """The data of a spec without the test data, which no trial is measured on."""
-        # A share that is held back follows from the seed.
-        seed = spec.seed if isinstance(spec.data.validation, float) else None
-        key = to_json([spec.data.model_dump(), str(spec.folder), spec.dtype, seed])
+    def of(self, spec: Spec, folder: Path | None) -> Data:
+        """The data of a spec without the test data, which no trial is measured on.
+
+        folder: where the processes of this sweep share theirs.
+        """
+        key = data_key(spec)
         if key not in self._kept:
-            self._kept[key] = load_data(spec)._replace(test=None)
+            read = partial(_without_test, spec)
+            self._kept[key] = read() if folder is None else shared(folder, key, read)
             while len(self._kept) > DATA_KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
@@ -94,6 +100,17 @@ class DataCache:
 
 
 _CACHE = DataCache()
+
+
+def data_key(spec: Spec) -> str:
+    """The same for specs of the same data."""
+    # A share that is held back follows from the seed.
+    seed = spec.seed if isinstance(spec.data.validation, float) else None
+    return to_json([spec.data.model_dump(), str(spec.folder), spec.dtype, seed])
+
+
+def _without_test(spec: Spec) -> Data:
+    return load_data(spec)._replace(test=None)
 
 
 def run_trial(task: Task, should_stop: Callable[[], bool] | None = None) -> Outcome:
@@ -147,7 +164,7 @@ class _Goal:
 
 def _train(task: Task, goal: _Goal) -> Training:
     spec = trial_spec(task.spec, task.values)
-    data = _CACHE.of(spec)
+    data = _CACHE.of(spec, task.shared)
     if is_run_folder(task.folder):
         try:
             run = reopen(task.folder, data=data)
