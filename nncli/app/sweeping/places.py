@@ -1,7 +1,9 @@
 """What `--on` names: a scheduler that runs, or a cluster that is started for the sweep."""
 
 import logging
+import re
 import shutil
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -119,20 +121,50 @@ def _started(kind: Callable[..., Any], on: str, *arguments: Any, **settings: Any
         with warnings.catch_warnings(action="ignore"):
             return kind(*arguments, **settings)
     except Exception as error:  # whatever another program's start may come to
-        text = " ".join(str(error).split()) or type(error).__name__
+        text = " ".join(str(error).split()).removeprefix("Cluster failed to start: ")
+        text = text or type(error).__name__
         raise RunError(f"--on {printable(on)}: the cluster does not start: {text}") from error
 
 
 def _over_ssh(hosts: str, jobs: int) -> Any:
     from distributed import SSHCluster
 
-    names = [host for host in hosts.split(",") if host]
-    if not names:
+    found = [_ssh_host(host) for host in hosts.split(",") if host]
+    if not found:
         raise NncliError("--on ssh://: names no host; as in ssh://host1,host2")
+    names, logins = zip(found[0], *found, strict=True)  # the first also runs the scheduler
     options = {"nthreads": 1, "n_workers": jobs}
-    # The first also runs the scheduler.
-    every = [names[0], *names]
-    return _started(SSHCluster, f"ssh://{hosts}", every, worker_options=options)
+    try:
+        return _started(
+            SSHCluster,
+            f"ssh://{hosts}",
+            list(names),
+            connect_options=list(logins),
+            worker_options=options,
+        )
+    except RunError as error:
+        advice = f"`ssh HOST` is to need no password, and {sys.executable} to be there"
+        raise RunError(f"{error}; {advice}") from error
+
+
+_SSH_HOST = re.compile(
+    r"(?:(?P<username>[^@]+)@)?(?:\[(?P<address>[^]]+)\]|(?P<host>[^:@]+))(?::(?P<port>\d{1,5}))?"
+)
+
+
+def _ssh_host(text: str) -> tuple[str, dict[str, Any]]:
+    """A host, and how to log in there, as far as USER@HOST:PORT says that."""
+    found = _SSH_HOST.fullmatch(text)
+    if found is None:
+        raise NncliError(
+            f"--on ssh://{printable(text)}: is no host; as in ssh://host1,user@host2:2222"
+        )
+    login: dict[str, Any] = {}
+    if found["username"]:
+        login["username"] = found["username"]
+    if found["port"]:
+        login["port"] = int(found["port"])
+    return found["address"] or found["host"], login
 
 
 QUEUES = ("slurm", "pbs", "sge", "lsf", "oar", "htcondor", "moab", "local")
