@@ -38,7 +38,7 @@ LONGEST_LINE = 8 << 20
 MOST_CELLS = 1_000_000
 MOST_BYTES = 1 << 29  # of all the numbers, which may be short in the text
 LONG_INTEGER = 48  # bytes of one that int64 does not hold
-SPARE = 1.02  # of the rows that a file would have if all were as long as its first ones
+SPARE = 1.05  # of the rows that a file would have if all were as long as its first ones
 DELIMITERS: dict[str, str | None] = {"csv": ",", "tsv": "\t", "text": None, "found": None}
 BETWEEN = {"csv": "commas", "tsv": "tabs", "text": "spaces"}
 INTEGER_CHARACTERS = b"0123456789+-, \t\r\n"
@@ -124,7 +124,8 @@ class TextReader:
             if rows is None:
                 continue
             if self.buffer is None:
-                share = sum(map(len, lines)) / max(size, 1)
+                # The last lines are the rows: what is above them, a header, may be long.
+                share = sum(map(len, lines[-len(rows) :])) / max(size, 1)
                 self.buffer = RowBuffer(int(SPARE * len(rows) / share), rows.values)
             self.rows.append(Rows(self.buffer.store(rows.values), rows.lines))
             taken += rows.values.size * (8 if rows.values.dtype.kind in "if" else LONG_INTEGER)
@@ -342,7 +343,7 @@ class Counted(io.RawIOBase):
 
 def with_newlines(block: bytes) -> bytes:
     """A carriage return alone ended lines once, and still does for the csv module."""
-    return block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return block.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in block else block
 
 
 def kind_of_text(line: str) -> str:
