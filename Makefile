@@ -75,7 +75,7 @@ peers: $(PEERS)/installed ## run exports in PyTorch and onnxruntime, in an envir
 
 $(CLUSTER)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(CLUSTER)
-	$(CLUSTER)/bin/python $(INSTALL) --editable '.[dask,mpi]' mpich pytest
+	$(CLUSTER)/bin/python $(INSTALL) --editable '.[dask,mpi,s3]' mpich pytest moto flask flask-cors
 	touch $@
 
 cluster: $(CLUSTER)/installed ## sweeps on Dask's workers and trainings over MPI, some of them killed, in an environment of their own

@@ -108,3 +108,47 @@ def test_without_dask(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "distributed", None)
     with pytest.raises(NncliError, match=r"Dask is not installed: pip install 'nncli\[dask\]'"):
         open_cluster("local", 1)
+
+
+class Bucket:
+    """A file system of fsspec's kind, of which each write is remembered."""
+
+    protocol = ("s3", "s3a")
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.written: list[str] = []
+
+    def exists(self, path: str) -> bool:
+        return any(name.startswith(f"{path}/") for name in self.files)
+
+    def find(self, path: str) -> list[str]:
+        return [name for name in self.files if name.startswith(f"{path}/")]
+
+    def cat_file(self, path: str) -> bytes:
+        return self.files[path]
+
+    def pipe_file(self, path: str, content: bytes) -> None:
+        self.files[path] = content
+        self.written.append(path.rpartition("/")[2])
+
+
+def test_what_a_store_has_already_is_not_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = Bucket()
+    monkeypatch.setattr(remote, "file_system", lambda url: (bucket, "sweeps"))
+    files = {"checkpoint.safetensors": b"1", "spec.yaml": b"2", "breaks/step-3": b"4"}
+    remote.write_files(tmp_path / "run", files)
+    store = remote.Store("s3://sweeps", "a")
+    store.write(tmp_path / "run")
+    assert sorted(bucket.written) == ["checkpoint.safetensors", "spec.yaml", "step-3"]
+    bucket.written.clear()
+    (tmp_path / "run" / "checkpoint.safetensors").write_bytes(b"5")
+    store.write(tmp_path / "run")
+    assert bucket.written == ["checkpoint.safetensors"]
+    other = remote.Store("s3://sweeps", "a")  # of the worker that takes the trial over
+    assert other.read() == {**files, "checkpoint.safetensors": b"5"}
+    bucket.written.clear()
+    other.write(tmp_path / "run")
+    assert not bucket.written

@@ -78,7 +78,7 @@ class Dask:
             return
         paths = [os.path.realpath(path) for path in spec.named_files()]
         found: Mapping[str, About | BaseException] = self._client.run(
-            about, self._mark, paths, on_error="return"
+            about, self._mark, paths, self._store, on_error="return"
         )
         problems = [
             f"worker {worker}: {what}"
@@ -120,6 +120,9 @@ class Dask:
             return f"has nncli {theirs}, and this is {own}; a sweep is of one version"
         if told.missing:
             return f"does not see {first_of(told.missing, 3)}, which the spec names"
+        if told.refused is not None:
+            store = printable(self._store or "")
+            return f"cannot write to the store {store}: {printable(told.refused)}"
         return None
 
     def _count(self) -> int:

@@ -9,6 +9,7 @@ import os
 import pickle
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -21,6 +22,9 @@ from nncli.core.version import own_version
 from nncli.spec import Spec
 from nncli.training.run_files import CHECKPOINT
 
+# Systems without folders, where what makes those makes a bucket of a name that is mistyped.
+BUCKETS = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"}
+CHECKED = ".check"  # a folder of a store, made for a moment to see whether it can be written
 KEPT_EVERY = 5.0  # seconds between two copies of a state in a store
 
 Files = dict[str, bytes]  # of a run folder, by their paths in it
@@ -67,16 +71,28 @@ class Return(NamedTuple):
 
 
 class About(NamedTuple):
-    """What a worker says of itself: `missing` are files of the spec that it does not see."""
+    """What a worker says of itself.
+
+    Attributes:
+        missing: files of the spec that it does not see.
+        refused: why it cannot write to the store, where it is to.
+    """
 
     versions: dict[str, str]
     sees_folder: bool
     missing: tuple[str, ...]
+    refused: str | None = None
 
 
-def about(mark: Mark, paths: list[str]) -> About:
+def about(mark: Mark, paths: list[str], store: str | None = None) -> About:
     missing = tuple(path for path in paths if not os.path.exists(path))
-    return About(versions(), mark.is_seen(), missing)
+    refused = None
+    if store is not None and not mark.is_seen():
+        try:
+            Store(store, CHECKED).check()
+        except Exception as error:  # whatever the system of a store has for it
+            refused = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return About(versions(), mark.is_seen(), missing, refused)
 
 
 # One trial at a time in a process: they would share its memory of data, and its BLAS.
@@ -175,6 +191,11 @@ class Store:
     def __init__(self, url: str, id: str) -> None:
         self._system, root = file_system(url)
         self._folder = f"{root.rstrip('/')}/{id}"
+        kinds = self._system.protocol
+        kinds = {kinds} if isinstance(kinds, str) else {*kinds}
+        self._has_buckets = bool(kinds & BUCKETS)
+        self._kept: dict[str, bytes] = {}  # hashes of the files that are there
+        self._folders: set[str] = set()  # that were made
 
     def read(self) -> Files:
         """The files of the run; none where there is none."""
@@ -184,15 +205,35 @@ class Store:
             name.removeprefix(self._folder).lstrip("/"): self._system.cat_file(name)
             for name in self._system.find(self._folder)
         }
+        self._kept = {name: _hash_of(content) for name, content in found.items()}
         return found
 
     def write(self, folder: Path) -> None:
-        """Keeps what is in a folder."""
+        """Keeps what is in a folder, as far as it is not there yet."""
         for name, content in read_files(folder):
-            if not Path(name).name.startswith("."):  # is being written
-                path = f"{self._folder}/{name}"
-                self._system.makedirs(path.rpartition("/")[0], exist_ok=True)
-                self._system.pipe_file(path, content)
+            if Path(name).name.startswith("."):  # is being written
+                continue
+            if self._kept.get(name) != (known := _hash_of(content)):
+                self._put(name, content)
+                self._kept[name] = known
+
+    def check(self) -> None:
+        """Writes a file and removes it again; raises what the system does where it refuses."""
+        name = f".{os.urandom(8).hex()}"
+        self._put(name, b"")
+        self._system.rm_file(f"{self._folder}/{name}")
+
+    def _put(self, name: str, content: bytes) -> None:
+        path = f"{self._folder}/{name}"
+        folder = path.rpartition("/")[0]
+        if not self._has_buckets and folder not in self._folders:
+            self._system.makedirs(folder, exist_ok=True)
+            self._folders.add(folder)
+        self._system.pipe_file(path, content)
+
+
+def _hash_of(content: bytes) -> bytes:
+    return blake2b(content, digest_size=16).digest()
 
 
 def file_system(url: str) -> tuple[Any, str]:
