@@ -13,7 +13,7 @@ from nncli.app.plan import make_plan, optimizer_links
 from nncli.app.records import Prepared
 from nncli.app.sources import load_data
 from nncli.app.weights import load_initial_weights
-from nncli.data import Dataset
+from nncli.data import Data, Dataset
 from nncli.inspection.diagnosis.measures import layer_states, result_of
 from nncli.inspection.diagnosis.record import Course, Cure, LayerState, Result
 from nncli.nn.arrays import Array
@@ -95,12 +95,14 @@ class Copies:
             times.append(perf_counter() - began)
         return min(times)
 
-    def _network(self, spec: Spec) -> Network:
+    def _network(self, spec: Spec, data: Data | None = None) -> Network:
+        """data: what the spec's keys made of them, where they are others than the training's."""
+        data = data or self.prepared.data
         layers = build_layers(spec, weight_files=self.weight_files)
         network = build_network(
             spec,
-            place_layers(spec, layers, self.prepared.data.input_shape),
-            self.prepared.data.preprocessing.class_weights,
+            place_layers(spec, layers, data.input_shape),
+            data.preprocessing.class_weights,
         )
         if spec.train.init_from is not None and self.weight_files:
             load_initial_weights(spec, network)
@@ -139,13 +141,13 @@ class Copies:
         """Trains a copy with a cure, or one as the spec has it."""
         sets = {} if cure is None else cure.set
         spec = self.changed(sets)
-        network = self._network(spec)
-        train, held = self.train_set(), self.held_set()
+        train, held, data = self.train_set(), self.held_set(), None
         if any(key.startswith("data.") for key in sets):
             data = load_data(spec)
             train = replace(data.train, index=train.index)
             if held is not None:
                 held = replace(data.validation or data.train, index=held.index)
+        network = self._network(spec, data)
         if cure is not None:
             train = replace(train, index=self._rows(cure, train))
             if held is not None and self.extent.is_own_held and cure.remedy == "leave_out":
@@ -192,6 +194,7 @@ class Copies:
             tuple(held_costs),
             result_on(network, train, classes=self.classes),
             None if held is None else result_on(network, held, classes=self.classes),
+            stopped_early=trainer.has_stopped_early,
         )
 
     def states(self) -> tuple[LayerState, ...]:

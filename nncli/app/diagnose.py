@@ -15,6 +15,7 @@ from nncli.app.copies import (
     some_of,
     states_of,
 )
+from nncli.app.diagnosed_settings import settings_of
 from nncli.app.opening import SpecOrRun, open_spec_or_run
 from nncli.app.pipeline import prepare
 from nncli.app.records import Diagnosis, Prepared
@@ -35,13 +36,11 @@ from nncli.inspection.diagnosis.record import (
     Cure,
     DataFacts,
     Evidence,
-    LayerFacts,
     LayerState,
     Result,
-    Settings,
 )
 from nncli.nn.arrays import Array
-from nncli.spec import ConvSpec, Spec, WeightedLayerSpec
+from nncli.spec import Spec
 from nncli.training.diverged import read_divergence
 from nncli.training.history import Divergence, History, read_history
 
@@ -263,41 +262,6 @@ def _named(facts: DataFacts, prepared: Prepared) -> DataFacts:
     outputs = preprocessing.classes or preprocessing.output_names
     return facts._replace(
         input_names=names if len(names) == facts.inputs else (), output_names=outputs
-    )
-
-
-def settings_of(prepared: Prepared) -> Settings:
-    """What of its spec a diagnosis asks for."""
-    spec, t = prepared.spec, prepared.spec.train
-    placed = {p.index: p.name for p in prepared.network.layers}
-    layers = []
-    for index, layer in enumerate(spec.network):
-        if isinstance(layer, WeightedLayerSpec):
-            key = "filters" if isinstance(layer, ConvSpec) else "units"
-            layers.append(
-                LayerFacts(
-                    placed[index],
-                    index,
-                    layer.activation,
-                    getattr(layer, key),
-                    key,
-                    layer.init,
-                    layer.weights is not None or t.init_from is not None,
-                    not isinstance(layer.bias, bool),
-                    index == len(spec.network) - 1,
-                )
-            )
-    return Settings(
-        t.eta,
-        t.momentum,
-        t.batch_size,
-        t.epochs,
-        t.cost,
-        str(spec.data.scale),
-        t.weight_decay,
-        t.optimizer.type,
-        t.init_from,
-        tuple(layers),
     )
 
 

@@ -39,6 +39,8 @@ WORDS = {
     *("eta_too_small", "input_scale", "constant_inputs", "output_range", "cost_mismatch"),
     *("labels_unrelated", "class_imbalance", "overfitting", "underfitting", "symmetric_start"),
     *("diverged", "constant_targets", "unseen_class", "giveaway", "seen_samples"),
+    *("unread_inputs", "frozen_layers", "schedule", "early_stop", "clipping", "weight_decay"),
+    *("dropout", "class_weights", "small_batch"),
 }
 
 

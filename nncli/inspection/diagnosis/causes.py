@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from nncli.inspection.diagnosis import course, samples, start
+from nncli.inspection.diagnosis import brakes, course, samples, start
 from nncli.inspection.diagnosis.record import Evidence, Suspicion
 
 Judge = Literal["fit", "held", "balance", "evidence", "told", "end"]
@@ -47,6 +47,15 @@ CAUSES = (
     Cause(
         "cost_mismatch", "a cost that does not fit the activation", start.cost_mismatch, telling=2
     ),
+    Cause("unread_inputs", "inputs that no window reads", brakes.unread_inputs),
+    Cause("frozen_layers", "weights that are not trained", brakes.frozen_layers),
+    Cause("schedule", "η that fades too soon", brakes.schedule),
+    Cause("early_stop", "a training that ends too soon", brakes.early_stop),
+    Cause("clipping", "gradients clipped too short", brakes.clipping),
+    Cause("weight_decay", "too much weight decay", brakes.weight_decay),
+    Cause("dropout", "too much dropout", brakes.dropout),
+    Cause("class_weights", "class weights too far apart", brakes.class_weights),
+    Cause("small_batch", "mini-batches too small to normalise", brakes.small_batch),
     Cause("underfitting", "a mini-batch of all the data", course.large_batch, telling=3),
     Cause("eta_too_large", "η too large", course.eta_too_large),
     Cause("eta_too_small", "η too small", course.eta_too_small),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 Remedy = Literal["set", "balance", "leave_out"]
@@ -28,6 +29,53 @@ class LayerFacts(NamedTuple):
     is_output: bool
 
 
+class Place(NamedTuple):
+    """A layer by its name, and where it stands in the spec's list."""
+
+    name: str
+    number: int
+
+
+class Gap(NamedTuple):
+    """A layer whose windows are further apart than they reach.
+
+    Attributes:
+        kernel, stride: rows and columns of a window, and from one to the next.
+        read: the share of its input that is in a window.
+    """
+
+    place: Place
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    read: float
+
+
+class Brakes(NamedTuple):
+    """What holds a training up, if there is too much of it.
+
+    Attributes:
+        gaps: layers that do not read all of their input.
+        frozen: layers whose weights are not trained.
+        faded: the first epoch with less than a hundredth of η; None where there is none.
+        early_stop: patience and min_delta, where there is one.
+        clip: `norm` or `value`, and to what.
+        decays: weight decays and L1 that are not 0, by their key.
+        dropouts: the rate of each dropout layer.
+        class_weights: the smallest and the largest.
+        normalised: names of layers that take their means over the mini-batch.
+    """
+
+    gaps: tuple[Gap, ...] = ()
+    frozen: tuple[Place, ...] = ()
+    faded: int | None = None
+    early_stop: tuple[int, float] | None = None
+    clip: Mapping[str, float] = MappingProxyType({})
+    decays: Mapping[str, float] = MappingProxyType({})
+    dropouts: Mapping[Place, float] = MappingProxyType({})
+    class_weights: tuple[float, float] | None = None
+    normalised: tuple[str, ...] = ()
+
+
 class Settings(NamedTuple):
     """What of a spec the causes ask for.
 
@@ -46,6 +94,7 @@ class Settings(NamedTuple):
     optimizer: str
     init_from: str | None
     layers: tuple[LayerFacts, ...]
+    brakes: Brakes = Brakes()
 
     @property
     def hidden(self) -> tuple[LayerFacts, ...]:
@@ -180,6 +229,7 @@ class Course:
         diverged: whether it ended as it diverged.
         origin: in which layer, quantity and sample, and at which step, it did.
         end: the layers after the last step; () where they were not looked at.
+        stopped_early: whether it ended before its last epoch, as `early_stop` has it.
     """
 
     costs: tuple[float, ...]
@@ -189,6 +239,7 @@ class Course:
     diverged: bool = False
     origin: Mapping[str, Any] = field(default_factory=dict)
     end: tuple[LayerState, ...] = ()
+    stopped_early: bool = False
 
     @property
     def fit(self) -> float:
