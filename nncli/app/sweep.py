@@ -1,7 +1,6 @@
 """nncli.sweep: many trainings of one spec, and what is found in them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -17,7 +16,7 @@ from nncli.app.sweeping.known import Known, taken
 from nncli.app.sweeping.planned import PlannedTrial, planned_trials, spec_of
 from nncli.app.sweeping.processes import Processes
 from nncli.app.sweeping.rounds import Goal, Round, Rounds, ValueOf, halving_rounds
-from nncli.app.sweeping.runners import Futures, Runner, run_tasks
+from nncli.app.sweeping.runners import Futures, Runner, Submits, run_tasks
 from nncli.app.sweeping.shared import FOLDER, make_folder, shared
 from nncli.app.sweeping.trial import Outcome, Task, data_key
 from nncli.app.sweeping.trial import versions as known_versions
@@ -154,7 +153,7 @@ def sweep(
     trials: int | None = None,
     out: str | Path | None = None,
     jobs: int | None = None,
-    executor: Executor | None = None,
+    executor: Submits | None = None,
     on: str | None = None,
     store: str | None = None,
     fail_fast: bool = False,
@@ -182,7 +181,8 @@ def sweep(
         trials: how many settings a sampler proposes.
         out: the sweep's folder; None: sweeps/<name>.
         jobs: processes that train at once; None: as many as there are cores.
-        executor: trains the trials instead of processes of our own.
+        executor: trains the trials instead of processes of our own: one of `concurrent.futures`, or
+            of submitit.
         on: trains them on a Dask cluster: the address of its scheduler, `local`,
             `ssh://host1,host2`, or a .yaml file of dask-jobqueue's settings.
         store: a folder, or a URL of fsspec's, where workers of a cluster keep the states of their

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from functools import partial
 from itertools import product
 from pathlib import Path
 from statistics import median
@@ -287,6 +288,48 @@ def test_halving_trains_on_what_ranks_first_by_then(tmp_path: Path) -> None:
     again = halved(halving=3)  # by the metrics in the run folders
     assert results(again) == results(record)
     assert results(report_sweep(tmp_path / "s").record) == results(record)
+
+
+class Job:
+    """What submitit gives in the place of a future: nobody can wait for it, and it can be ended."""
+
+    def __init__(self, work: Callable[[], Any], looks: int) -> None:
+        self._work, self._looks, self.is_ended = work, looks, False
+
+    def done(self) -> bool:
+        self._looks -= 1
+        return self._looks < 0
+
+    def exception(self) -> BaseException | None:
+        return None
+
+    def result(self) -> Any:
+        return self._work()
+
+    def cancel(self) -> None:
+        self.is_ended = True
+
+
+class Queue:
+    def __init__(self, looks: int) -> None:
+        self.looks, self.jobs = looks, list[Job]()
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **more: Any) -> Job:
+        self.jobs.append(Job(partial(function, *args, **more), self.looks))
+        return self.jobs[-1]
+
+
+def test_jobs_that_are_no_futures(tmp_path: Path) -> None:
+    vary = {"train.eta": [3, 1, 0.1]}
+    found = api.sweep(XOR, SHORT, vary=vary, out=tmp_path / "jobs", executor=Queue(2))
+    assert results(found) == results(run(tmp_path / "alone", vary))
+    stopped = Queue(10**9)
+    more: dict[str, Any] = {"executor": stopped, **stopped_after(2)}
+    left = api.sweep(XOR, SHORT, vary=vary, out=tmp_path / "stopped", **more)
+    assert {trial.state for trial in left.trials} == {"waiting"}
+    assert all(job.is_ended for job in stopped.jobs)
+    again = api.sweep(XOR, SHORT, vary=vary, out=tmp_path / "stopped", executor=Queue(0))
+    assert results(again) == results(found)
 
 
 def test_who_dies_in_a_round_of_halving_changes_the_next_ones_for_that_sweep_alone(

@@ -41,6 +41,7 @@ ETAS = "train.eta=0.03,0.1,0.2,0.3,0.5,1,2,3,5"
 CASES = (
     case("short", "xor", 30, "--vary", ETAS, "--vary", "network[0].units=2,3,4", "--seeds", "3"),
     case("long", "digits-mlp", 20, "--vary", "train.eta=0.1,0.3,1", "--seeds", "2"),
+    case("shared", "mnist-mlp", 2, "--vary", "train.eta=1,3,5", "--seeds", "2"),
     case("halving", "xor", 900, "--vary", ETAS, "--seeds", "2", "--halving", "3"),
 )
 

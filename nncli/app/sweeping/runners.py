@@ -4,14 +4,17 @@
 it stands for any executor of `concurrent.futures`.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from typing import Protocol
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from time import monotonic, sleep
+from typing import Any, Protocol
 
 from nncli.app.sweeping.trial import PASSING, Outcome, Task, run_trial
 
 ATTEMPTS = 2
 POLL = 0.1  # seconds between two looks at whether to stop
+LOOK = 0.02  # seconds between two looks at jobs that cannot be waited for
 AHEAD = 4  # tasks that an executor is given beyond what it runs at once
 
 
@@ -73,12 +76,22 @@ def run_tasks(
         yield Outcome(task.id, "waiting")
 
 
+class Submits(Protocol):
+    """An executor of `concurrent.futures`, or what has as much of one as submitit's have.
+
+    Those give jobs that are no futures: they have `done`, `exception`, `result` and `cancel`, which
+    ends one that runs too, but nobody can wait for several of them.
+    """
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **more: Any) -> Any: ...
+
+
 class Futures:
     """A runner that gives its tasks to an executor, a few ahead of what that runs at once."""
 
-    def __init__(self, executor: Executor, jobs: int) -> None:
+    def __init__(self, executor: Submits, jobs: int) -> None:
         self._executor, self._most = executor, jobs + AHEAD
-        self._under_way: dict[Future[Outcome], Task] = {}
+        self._under_way: dict[Any, Task] = {}
 
     def wanted(self) -> int:
         return self._most - len(self._under_way)
@@ -87,13 +100,14 @@ class Futures:
         self._under_way[self._executor.submit(run_trial, task)] = task
 
     def ended(self, seconds: float | None) -> list[Outcome]:
-        done, _ = wait(self._under_way, seconds, FIRST_COMPLETED)
+        done = _first_done(list(self._under_way), seconds)
         return [_outcome_of(future, self._under_way.pop(future)) for future in done]
 
     def stop(self) -> list[Outcome]:
         """Waits for the trials that run: an executor cannot be told to stop one."""
-        for future in [future for future in self._under_way if future.cancel()]:
-            del self._under_way[future]
+        for future in list(self._under_way):
+            if future.cancel() or not isinstance(future, Future):
+                del self._under_way[future]
         outcomes = []
         while self._under_way:
             outcomes += self.ended(None)
@@ -104,8 +118,20 @@ class Futures:
             future.cancel()
 
 
-def _outcome_of(future: Future[Outcome], task: Task) -> Outcome:
+def _first_done(futures: list[Any], seconds: float | None) -> list[Any]:
+    """Those that are done; waits for the first of them, at most so long."""
+    if all(isinstance(future, Future) for future in futures):
+        done, _ = wait(futures, seconds, FIRST_COMPLETED)
+        return list(done)
+    until = math.inf if seconds is None else monotonic() + seconds
+    while not (found := [future for future in futures if future.done()]) and monotonic() < until:
+        sleep(LOOK)
+    return found
+
+
+def _outcome_of(future: Any, task: Task) -> Outcome:
     error = future.exception()
     if error is None:
-        return future.result()
+        outcome: Outcome = future.result()
+        return outcome
     return Outcome(task.id, "failed", None, f"{type(error).__name__}: {error}", "killed")
