@@ -108,7 +108,7 @@ soak: $(VENV)/developer $(CLUSTER)/installed ## kills, very long runs, planted e
 
 $(BENCH)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(BENCH)
-	$(BENCH)/bin/python $(INSTALL) --editable . torch jax scikit-learn scipy opencv-python-headless pandas polars
+	$(BENCH)/bin/python $(INSTALL) --editable . torch jax scikit-learn scipy opencv-python-headless pandas polars mpi4py mpich
 	touch $@
 
 bench: $(BENCH)/installed ## compare with PyTorch, JAX, scikit-learn, SciPy, OpenCV, pandas and polars, in an environment of its own
@@ -120,6 +120,7 @@ bench: $(BENCH)/installed ## compare with PyTorch, JAX, scikit-learn, SciPy, Ope
 	$(BENCH)/bin/python benchmarks/tables.py
 	$(BENCH)/bin/python benchmarks/conditions.py
 	$(BENCH)/bin/python benchmarks/traces.py
+	$(BENCH)/bin/python benchmarks/exchange.py
 
 $(TABLES)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(TABLES)

@@ -8,6 +8,7 @@ from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from nncli.app.kept_traces import batch_of
 from nncli.app.mpi import MpiRanks
 from nncli.app.pipeline import prepare, start_workers
 from nncli.app.records import Prepared
@@ -138,7 +139,7 @@ def follow(ranks: MpiRanks) -> None:
     assert isinstance(begun, Begin)
     prepared = _made_ready(begun, ranks)
     while isinstance(message := ranks.hear(), Time):
-        _time_together(prepared, ranks, message.steps)
+        seconds_together(prepared, ranks, message.steps)
     try:
         _train(prepared, begun)
     except (NncliError, MemoryError) as error:
@@ -180,8 +181,18 @@ def _times(prepared: Prepared, ranks: MpiRanks, most: int) -> StepTimes:
     Args:
         most: steps.
     """
-    n = min(prepared.plan.batch_size, len(prepared.data.train))
-    step = Step(prepared.network, None, n, None, prepared.data.train, differentiable=True)
+    alone = seconds_alone(prepared, most)
+    ranks.tell(Time(len(alone)))
+    shares, totals = seconds_together(prepared, ranks, len(alone))
+    share = median(shares)
+    n, gradient = batch_of(prepared), prepared.network.parameters.nbytes
+    return StepTimes(n, median(alone), share, median(totals) - share, gradient)
+
+
+def seconds_alone(prepared: Prepared, most: int = MOST) -> list[float]:
+    """Of each of some steps, forward and backward, of whole mini-batches in this process."""
+    data = prepared.data.train
+    step = Step(prepared.network, None, batch_of(prepared), None, data, differentiable=True)
     _load(step, prepared)
     step.differentiate()
     found: list[float] = []
@@ -190,18 +201,16 @@ def _times(prepared: Prepared, ranks: MpiRanks, most: int) -> StepTimes:
         start = perf_counter()
         step.differentiate()
         found.append(perf_counter() - start)
-    ranks.tell(Time(len(found)))
-    share, exchange = _time_together(prepared, ranks, len(found))
-    gradient = prepared.network.parameters.nbytes
-    return StepTimes(n, median(found), share, exchange, gradient)
+    return found
 
 
-def _time_together(prepared: Prepared, ranks: MpiRanks, steps: int) -> tuple[float, float]:
-    """Seconds of this process' share of a step, and of what follows until all have the sum."""
-    n = min(prepared.plan.batch_size, len(prepared.data.train))
+def seconds_together(
+    prepared: Prepared, ranks: MpiRanks, steps: int
+) -> tuple[list[float], list[float]]:
+    """Of so many shared steps, what this process' share takes, and all until all have the sum."""
     with start_workers(prepared) as workers:
         optimizer = Optimizer(prepared.network, prepared.links)
-        step = Step(prepared.network, optimizer, n, workers, prepared.data.train)
+        step = Step(prepared.network, optimizer, batch_of(prepared), workers, prepared.data.train)
         _load(step, prepared)
         work = step.partition
         assert isinstance(work, Distributed)
@@ -213,9 +222,7 @@ def _time_together(prepared: Prepared, ranks: MpiRanks, steps: int) -> tuple[flo
             shares.append(perf_counter() - start)
             work.exchange(costs)
             totals.append(perf_counter() - start)
-    # The first are slower, by what is only made then.
-    share = median(shares[1:])
-    return share, median(totals[1:]) - share
+    return shares[1:], totals[1:]  # the first is slower, by what is only made then
 
 
 def _load(step: Step, prepared: Prepared) -> None:
