@@ -14,13 +14,17 @@ import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import FrameType, ModuleType, SimpleNamespace
 from typing import Any, NoReturn
+from unittest.mock import patch
 
 import numpy as np
+import typer.main
 
 import nncli.cli
+from nncli.cli import app as command_line
 
 MAIN = Path(nncli.cli.__file__).parents[1] / "__main__.py"
 LIMIT = 300  # seconds; nothing takes as long, however busy the machine is
@@ -86,6 +90,11 @@ def in_this_process(
     return Outcome(status, bytes(printed[0]), bytes(printed[1]))
 
 
+# To make a command of a function, and validators of its options, takes Typer several milliseconds.
+_app_for = cache(command_line.app_for)
+_get_command = cache(typer.main.get_command)
+
+
 class _Exit(BaseException):
     """Stands for `os._exit`."""
 
@@ -125,7 +134,11 @@ def _state_kept() -> Iterator[None]:
     for number, action in AS_IN_A_NEW_PROCESS.items():
         signal.signal(number, action)
     try:
-        with warnings.catch_warnings():
+        with (
+            warnings.catch_warnings(),
+            patch.object(command_line, "app_for", lambda names: _app_for(tuple(names))),
+            patch.object(typer.main, "get_command", _get_command),
+        ):
             yield
     finally:
         for number, handler in handlers.items():
