@@ -29,7 +29,10 @@ from nncli.cli import app as command_line
 MAIN = Path(nncli.cli.__file__).parents[1] / "__main__.py"
 LIMIT = 300  # seconds; nothing takes as long, however busy the machine is
 # What the interpreter or a library reads when it starts is for processes alone.
-READ_BY_COMMANDS = {"COLUMNS"}
+READ_BY_COMMANDS = {
+    *("COLUMNS", "_NNCLI_COMPLETE", "COMP_WORDS", "COMP_CWORD"),
+    *("_TYPER_COMPLETE_ARGS", "_TYPER_COMPLETE_FISH_ACTION"),
+}
 AS_IN_A_NEW_PROCESS: dict[signal.Signals, Any] = {
     signal.SIGINT: signal.default_int_handler,
     signal.SIGTERM: signal.SIG_DFL,
@@ -75,17 +78,24 @@ def in_a_process(
 
 
 def in_this_process(
-    *arguments: str | Path, folder: Path, stdin: bytes = b"", **environment: str
+    *arguments: str | Path,
+    folder: Path,
+    stdin: bytes = b"",
+    program: Path = MAIN,
+    **environment: str,
 ) -> Outcome:
     """Runs nncli's `main` here, between pipes, and leaves everything as it was.
 
-    An exception that leaves `main` leaves this too, and a warning is an error.
+    It is called as `python -m nncli`, or by the name of a `program`. An exception that leaves
+    `main` leaves this too, and a warning is an error.
     """
     assert set(environment) <= READ_BY_COMMANDS, "use nncli_process"
     with _state_kept(), _pipes(stdin) as printed:
         os.chdir(folder)
         os.environ.update({"COLUMNS": "80", **environment})
-        sys.argv = [str(MAIN), *map(str, arguments)]
+        sys.argv = [str(program), *map(str, arguments)]
+        if program is MAIN:
+            sys.modules["__main__"].__package__ = "nncli"  # which usage messages name
         status = _status_of_main()
     return Outcome(status, bytes(printed[0]), bytes(printed[1]))
 
@@ -130,7 +140,6 @@ def _state_kept() -> Iterator[None]:
     main, freeze = sys.modules["__main__"], gc.freeze
     gc.freeze = lambda: None  # to undo it would thaw what pytest has collected, too
     sys.modules["__main__"] = ModuleType("__main__")
-    sys.modules["__main__"].__package__ = "nncli"  # which usage messages name
     for number, action in AS_IN_A_NEW_PROCESS.items():
         signal.signal(number, action)
     try:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -15,7 +16,8 @@ from typer.main import get_command
 from nncli.app.init import STARTERS
 from nncli.cli.app import COMMANDS, app_for
 from nncli.cli.completion import data_files, runs, specs, specs_or_runs
-from tests.conftest import Run, mostly_slow
+from tests.commands import in_this_process
+from tests.conftest import Run
 
 SCRIPT = Path(sys.executable).with_name("nncli")
 BUILT: dict[str, object] = dict(get_command(app_for(COMMANDS)).commands)  # type: ignore[attr-defined]
@@ -51,31 +53,44 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def question(*words: str, shell: str = "bash") -> dict[str, Any]:
+    """The variables by which a shell asks for the last of these words."""
+    asked = {
+        "bash": {"COMP_WORDS": " ".join(["nncli", *words]), "COMP_CWORD": str(len(words))},
+        "zsh": {"_TYPER_COMPLETE_ARGS": " ".join(["nncli", *words])},
+        "fish": {
+            "_TYPER_COMPLETE_ARGS": " ".join(["nncli", *words]),
+            "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        },
+    }[shell]
+    return {**asked, "_NNCLI_COMPLETE": f"complete_{shell}"}
+
+
 @pytest.fixture
 def complete(here: Path) -> Complete:
     """What bash is offered for the last of these words."""
 
-    def ask(*words: str, shell: str = "bash") -> list[str]:
-        asked = {
-            "bash": {"COMP_WORDS": " ".join(["nncli", *words]), "COMP_CWORD": str(len(words))},
-            "zsh": {"_TYPER_COMPLETE_ARGS": " ".join(["nncli", *words])},
-            "fish": {
-                "_TYPER_COMPLETE_ARGS": " ".join(["nncli", *words]),
-                "_TYPER_COMPLETE_FISH_ACTION": "get-args",
-            },
-        }[shell]
-        done = subprocess.run(
-            [SCRIPT],
-            env={**os.environ, **asked, "_NNCLI_COMPLETE": f"complete_{shell}"},
-            cwd=here,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.stderr == ""
-        return done.stdout.split()
+    def ask(*words: str) -> list[str]:
+        done = in_this_process(program=SCRIPT, folder=here, **question(*words))
+        assert done.err == ""
+        return done.out.split()
 
     return ask
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_from_a_shell(here: Path, shell: str) -> None:
+    done = subprocess.run(
+        [SCRIPT],
+        env={**os.environ, **question("train", "configs/i", shell=shell)},
+        cwd=here,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert "configs/iris.yaml" in done.stdout
+    assert "xor" not in done.stdout
 
 
 def test_commands(complete: Complete) -> None:
@@ -83,7 +98,7 @@ def test_commands(complete: Complete) -> None:
     assert complete("ini") == ["init"]
 
 
-@pytest.mark.parametrize("command", mostly_slow(BUILT, 3))
+@pytest.mark.parametrize("command", BUILT)
 def test_options_of_every_command(complete: Complete, command: str) -> None:
     offered = complete(command, "--")
     known = [
@@ -112,13 +127,13 @@ TAKING = {
 }
 
 
-@pytest.mark.parametrize("command", mostly_slow(TAKING["SPEC"], 3))
+@pytest.mark.parametrize("command", TAKING["SPEC"])
 def test_every_command_that_takes_a_spec_offers_them(complete: Complete, command: str) -> None:
     """Such an argument has autocompletion=specs, or is one of nncli.cli.options."""
     assert complete(command, "configs/") == ["configs/iris.yaml", "configs/xor.yaml"]
 
 
-@pytest.mark.parametrize("command", mostly_slow(TAKING["RUN"], 3))
+@pytest.mark.parametrize("command", TAKING["RUN"])
 def test_every_command_that_takes_a_run_offers_them(complete: Complete, command: str) -> None:
     """Such an argument has autocompletion=runs, or is one of nncli.cli.options."""
     assert complete(command, "runs/") == ["runs/iris", "runs/iris-2"]
@@ -146,13 +161,6 @@ def test_starters(complete: Complete) -> None:
 def test_data(complete: Complete) -> None:
     assert complete("init", "--data", "data/") == ["data/x-ubyte", "data/x.npz"]
     assert "my.csv" in complete("init", "--data", "")
-
-
-@pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_other_shells_are_offered_the_same(complete: Complete, shell: str) -> None:
-    offered = " ".join(complete("train", "configs/i", shell=shell))
-    assert "configs/iris.yaml" in offered
-    assert "xor" not in offered
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
@@ -286,8 +294,8 @@ class TestShells:
     ],
     ids=["none", "no number", "below 0", "too long", "no words", "shell", "parts", "word"],
 )
-def test_variables_that_no_shell_sets(nncli_process: Run, variables: dict[str, str]) -> None:
-    done = nncli_process(**variables)
+def test_variables_that_no_shell_sets(nncli: Run, variables: dict[str, str]) -> None:
+    done = nncli(program=SCRIPT, **variables)
     assert (done.status, done.out) == (2, "")
     assert done.err.startswith("nncli: _NNCLI_COMPLETE is set, by which a shell asks")
     assert done.err.count("\n") == 1
@@ -297,11 +305,9 @@ def test_variables_that_no_shell_sets(nncli_process: Run, variables: dict[str, s
     "words", ["", "nncli train 'x", "nncli train --every x", "nncli \\", "nncli -- \x1b["]
 )
 def test_odd_words_and_fewer_than_the_shell_says(here: Path, words: str) -> None:
-    asked = {"_NNCLI_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "99"}
-    done = subprocess.run(
-        [SCRIPT], env={**os.environ, **asked}, cwd=here, capture_output=True, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, b"")
+    asked: dict[str, Any] = {**question(), "COMP_WORDS": words, "COMP_CWORD": "99"}
+    done = in_this_process(program=SCRIPT, folder=here, **asked)
+    assert (done.status, done.err) == (0, "")
 
 
 # Which names are offered

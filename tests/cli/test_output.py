@@ -1,6 +1,7 @@
 """Where commands write: one rule, held for every option that names a file or a folder to write."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from typer.main import get_command
 
 from nncli.cli.app import COMMANDS, app_for
 from nncli.training.run_files import RUN_FILES, is_run_folder
+from tests.commands import in_this_process
 from tests.conftest import ROOT, Outcome, Run, mostly_slow
 
 BUILT = dict(get_command(app_for(COMMANDS)).commands)  # type: ignore[attr-defined]
@@ -59,20 +61,30 @@ def test_every_command_that_writes_a_file_is_tried() -> None:
     assert all("--overwrite" in options_of(command) for command in replacing)
 
 
-@pytest.fixture
-def here(nncli: Run, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A spec with all the files it may name, a run of it, and a matrix with its filter."""
+    folder = tmp_path_factory.mktemp("prepared")
     for name in ("table.csv", "held.csv", "test.csv"):
-        (tmp_path / name).write_text(TABLE)
+        (folder / name).write_text(TABLE)
     for name in ("key.json", "ada.csv"):
-        (tmp_path / name).write_bytes((ROOT / "data/exercises" / name).read_bytes())
-    np.savez(tmp_path / "w.npz", w=np.ones((2, 2)))
-    (tmp_path / "b.csv").write_text("0,0\n")
-    (tmp_path / "net.yaml").write_text(SPEC)
-    (tmp_path / "m.csv").write_text("1,2\n3,4\n")
-    (tmp_path / "f.csv").write_text("2\n")
-    (tmp_path / "u.csv").write_text("1,1\n1,1\n")
-    assert nncli("train", "net.yaml", "--out", "run").status == 0
+        (folder / name).write_bytes((ROOT / "data/exercises" / name).read_bytes())
+    np.savez(folder / "w.npz", w=np.ones((2, 2)))
+    (folder / "b.csv").write_text("0,0\n")
+    (folder / "net.yaml").write_text(SPEC)
+    (folder / "m.csv").write_text("1,2\n3,4\n")
+    (folder / "f.csv").write_text("2\n")
+    (folder / "u.csv").write_text("1,1\n1,1\n")
+    assert in_this_process("train", "net.yaml", "--out", "run", folder=folder).status == 0
+    return folder
+
+
+@pytest.fixture
+def here(prepared: Path, tmp_path: Path) -> Path:
+    """A copy of what is prepared, for a test to change."""
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
+    spec = tmp_path / "run/spec.yaml"  # names its files in full
+    spec.write_text(spec.read_text().replace(str(prepared), str(tmp_path)))
     return tmp_path
 
 
