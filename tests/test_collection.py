@@ -40,7 +40,9 @@ def test_without_playwright_no_test_of_a_page_is_collected() -> None:
     ("values", "said"),
     [
         ("{1, 2}", "parametrized by a set; sort it"),
-        ("frozenset((1, 2))", "parametrized by a set; sort it"),
+        pytest.param(
+            *("frozenset((1, 2))", "parametrized by a set; sort it"), marks=pytest.mark.slow
+        ),
         ("[object()], ids=repr", "an address in a name; give the case an id"),
     ],
 )

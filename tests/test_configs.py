@@ -7,7 +7,7 @@ import pytest
 
 import nncli
 from nncli.spec import load_spec
-from tests.conftest import CONFIGS
+from tests.conftest import CONFIGS, mostly_slow
 
 ALL = sorted(CONFIGS.glob("*.yaml"))
 
@@ -41,7 +41,7 @@ def test_it_learns(name: str, least: float) -> None:
     assert accuracy(name) >= least
 
 
-@pytest.mark.parametrize("seed", range(1, 6))
+@pytest.mark.parametrize("seed", mostly_slow(range(1, 6), 5))
 def test_digits_learn_from_other_seeds(seed: int) -> None:
     assert accuracy("digits-mlp", f"seed={seed}") >= 0.94
 

@@ -15,7 +15,7 @@ from nncli import Diagnosis, NncliError
 from nncli.app.diagnose import run_diagnosis
 from tests.app import sick, unseen
 from tests.app.sick import Case
-from tests.conftest import ROOT
+from tests.conftest import ROOT, mostly_slow
 
 SOME = ("dead", "eta_large", "constant", "out_of_range", "spoilt_sample")
 QUICK_ONES = [kind for kind in sick.KINDS if kind.make.__name__ in SOME]
@@ -25,7 +25,7 @@ def diagnose(case: Case, folder: Path) -> Diagnosis:
     return nncli.diagnose(sick.write(case, folder))
 
 
-@pytest.mark.parametrize("kind", QUICK_ONES, ids=lambda kind: kind.make.__name__)
+@pytest.mark.parametrize("kind", mostly_slow(QUICK_ONES, 2), ids=lambda kind: kind.make.__name__)
 def test_the_first_cause(kind: sick.Kind, tmp_path: Path) -> None:
     found = diagnose(kind.make(np.random.default_rng(5)), tmp_path)
     assert found.findings[0].cause == kind.cause
@@ -187,6 +187,7 @@ def test_a_cure_that_the_data_do_not_allow_is_passed_over(tmp_path: Path) -> Non
     assert found.findings[0].tried is None
 
 
+@pytest.mark.slow
 def test_targets_that_are_all_equal_are_no_shuffled_ones(tmp_path: Path) -> None:
     case = sick.healthy(np.random.default_rng(1), (sick.waves,))
     found = diagnose(case._replace(y=np.ones_like(case.y)), tmp_path)

@@ -79,7 +79,7 @@ def test_the_arrays_are_the_same_in_every_format(page: Any, name: str, tmp_path:
 
 
 @NAMES
-@pytest.mark.parametrize("spec", ["digits-conv", "digits-batchnorm", "seed-3-4-2"])
+@pytest.mark.parametrize("spec", mostly_slow(["digits-conv", "digits-batchnorm", "seed-3-4-2"], 3))
 def test_layers_of_all_kinds(page: Any, name: str, spec: str) -> None:
     text = page(CONFIGS / f"{spec}.yaml", "--convention", name)
     assert "nan" not in text

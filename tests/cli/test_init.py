@@ -39,7 +39,7 @@ def table(tmp_path: Path) -> Callable[..., Path]:
 @pytest.mark.parametrize("given", mostly_slow(["pair", "npz"], 2))
 @pytest.mark.parametrize(
     "labels",
-    [np.array([2**53, 2**53 + 1]), np.array([2**64 - 1, 2**64 - 2], np.uint64)],
+    mostly_slow([np.array([2**64 - 1, 2**64 - 2], np.uint64), np.array([2**53, 2**53 + 1])], 2),
     ids=lambda labels: str(labels.dtype),
 )
 def test_integers_that_float64_makes_one_are_two_classes(
@@ -109,6 +109,7 @@ def test_what_it_writes_for_a_shipped_table_trains_well(
     assert accuracy(trained(nncli, "mine.yaml")) >= least
 
 
+@pytest.mark.slow
 def test_what_it_writes_for_mnist_trains_well(nncli: Run, tmp_path: Path) -> None:
     images = ROOT / "data/mnist/train-images-idx3-ubyte.gz"
     done = nncli("init", "--quick", "--data", images)
@@ -122,10 +123,11 @@ def test_what_it_writes_for_mnist_trains_well(nncli: Run, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("seed", mostly_slow(range(1, 4), 3))
-@pytest.mark.parametrize(("name", "least"), [("xor", 1.0), ("iris", 0.9), ("digits", 0.95)])
+@pytest.mark.parametrize("table", mostly_slow([("xor", 1.0), ("iris", 0.9), ("digits", 0.95)], 3))
 def test_it_trains_well_from_other_seeds(
-    tmp_path: Path, name: str, least: float, seed: int
+    tmp_path: Path, table: tuple[str, float], seed: int
 ) -> None:
+    name, least = table
     draft = api.init(tmp_path / name, data=ROOT / "data" / f"{name}.csv", quick=True)
     history = api.train(api.load_spec(draft.path, [f"seed={seed}"])).history
     assert history[-1].accuracy is not None
@@ -371,7 +373,7 @@ def bars(n: int, side: int, channels: int = 1) -> tuple[Any, Any]:
     return np.repeat(images[:, None], channels, axis=1), lying
 
 
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("channels", mostly_slow([1, 3], 2))
 def test_rows_that_are_images_get_a_shape(
     nncli: Run, tmp_path: Path, table: Any, channels: int
 ) -> None:

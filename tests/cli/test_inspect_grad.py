@@ -94,7 +94,7 @@ def test_views(page: Any, view: str) -> None:
     assert f"BACKWARD ({view.upper()} VIEW)" in page(SEED, "--view", view)
 
 
-@pytest.mark.parametrize("view", mostly_slow(["hadamard", "matrix", "kronecker", "index"], 2))
+@pytest.mark.parametrize("view", mostly_slow(["hadamard", "matrix", "kronecker", "index"], 4))
 def test_where_there_is_no_greek_symbols_are_spelled_out(nncli_process: Run, view: str) -> None:
     arguments = ("inspect-grad", XOR, "--samples", "0,1", "--view", view, "--check", "5")
     done = nncli_process(*arguments, PYTHONIOENCODING="ascii", COLUMNS="80")

@@ -9,7 +9,7 @@ import pytest
 
 from nncli.cli.inspect_grad import WITHOUT_PAGE, inspect_grad
 from nncli.render.pages.breakdown import SECTIONS
-from tests.conftest import CONFIGS, Run
+from tests.conftest import CONFIGS, Run, mostly_slow
 
 TWO, MLP, CONV = (CONFIGS / f"{name}.yaml" for name in ("two-two-two", "digits-mlp", "digits-conv"))
 HEADINGS = {
@@ -103,7 +103,9 @@ def test_the_help_names_every_section() -> None:
     assert all(name in section.help for name in SECTIONS)
 
 
-@pytest.mark.parametrize("spec", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "spec", mostly_slow(sorted(CONFIGS.glob("*.yaml")), 3), ids=lambda path: path.stem
+)
 def test_brief_fits_a_screen(page: Any, spec: Path) -> None:
     lines = page(spec, "--brief", "--check", "20").splitlines()
     assert len(lines) < 24

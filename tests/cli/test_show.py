@@ -12,7 +12,7 @@ import nncli as api
 from nncli.app.pipeline import with_defaults
 from nncli.spec import load_spec, parse_spec
 from tests.cli.test_train import in_a_terminal
-from tests.conftest import CONFIGS, Run
+from tests.conftest import CONFIGS, Run, mostly_slow
 
 SPEC = """\
 data: {train: x.csv}
@@ -92,7 +92,7 @@ def test_json_holds_the_spec_and_the_origins(nncli: Run, spec: Path) -> None:
     assert record["origins"]["network[0].stride"] == {"kind": "default", "where": ""}
 
 
-@pytest.mark.parametrize("width", [40, 80, 140])
+@pytest.mark.parametrize("width", mostly_slow([40, 80, 140], 3))
 def test_comments_stay_within_the_terminal(tmp_path: Path, spec: Path, width: int) -> None:
     shown = in_a_terminal(tmp_path, "show", "net.yaml", NO_COLOR="1", COLUMNS=str(width))
     plain = re.sub(r"\x1b\[\d*m", "", shown)

@@ -75,6 +75,9 @@ def test_a_terminal_gets_colour_and_a_bar(tmp_path: Path) -> None:
     assert "\x1b[1m" in shown
     assert "samples/s" in shown
     assert re.search(r"epoch \d+/30", shown)
+    table = shown.index("‖ΔW‖/‖W‖")
+    bar = shown.rindex("samples/s", 0, table)
+    assert "\x1b[2K" in shown[bar:table]  # it leaves nothing behind
 
 
 def test_no_color_means_no_colour(tmp_path: Path) -> None:
@@ -175,13 +178,6 @@ def test_tables_keep_the_layers_names_however_narrow(nncli: Run) -> None:
         assert done.status == 0
         assert done.out.count("dense12 ") == 2
         assert max(map(len, done.out.splitlines())) <= width
-
-
-def test_the_bar_leaves_nothing_behind(tmp_path: Path) -> None:
-    shown = in_a_terminal(tmp_path, "train", CONFIGS / "digits-conv.yaml")
-    table = shown.index("‖ΔW‖/‖W‖")
-    bar = shown.rindex("samples/s", 0, table)
-    assert "\x1b[2K" in shown[bar:table]
 
 
 def test_test_data_are_used_at_the_end(nncli: Run) -> None:

@@ -15,11 +15,12 @@ from nncli.filtering.plan import ALGORITHMS, applicable, choose
 from nncli.filtering.separable import Separable, rank_one_factors
 from nncli.filtering.toeplitz import SINGLE_THREAD_PRODUCT, toeplitz_matrix
 from nncli.nn.windows import Axis, place_windows
+from tests.conftest import mostly_slow
 from tests.filtering.arrays import assert_close, correlate_or_error, floats, integers, outer
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int16])
+@pytest.mark.parametrize("dtype", mostly_slow([np.float64, np.float32, np.int16], 2))
 def test_each_algorithm_gives_the_same(
     algorithm: Any, dtype: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,7 +29,7 @@ HEIGHT, WIDTH = 8, 9
 
 
 @pytest.mark.parametrize("mode", mostly_slow(PADDING_MODES, 2))
-@pytest.mark.parametrize("padding", mostly_slow(PADDINGS, 2), ids=str)
+@pytest.mark.parametrize("padding", mostly_slow(PADDINGS, 4), ids=str)
 def test_every_combination_is_what_plain_loops_make_of_it(padding: Any, mode: Any) -> None:
     image, inexact, tried = integers((HEIGHT, WIDTH)), floats((HEIGHT, WIDTH)), 0
     for stride, dilation, shape, flip in product(STEPS, STEPS, FILTERS, (False, True)):

@@ -219,7 +219,7 @@ def test_a_hand_calculation_that_rounds_at_each_step_is_right() -> None:
 GRADIENTS = [f"dense{k}.{p}_gradient" for k in (2, 1) for p in ("weight", "bias")]
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("dtype", mostly_slow([np.float32, np.float64], 2))
 def test_numbers_that_are_short_by_nature_allow_the_others_nothing(dtype: Any) -> None:
     """z of dense1 is [0.3775, 0.3925], all of it: it is not rounded to 4 decimals."""
     trace = spec_trace("two-two-two")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nncli.nn.layers import LAYERS, AvgPool, Conv, Dense, Layer, MaxPool
 from nncli.nn.step import Step
-from tests.conftest import present
+from tests.conftest import mostly_slow, present
 
 from .cases import (
     ALL_CASES,
@@ -93,7 +93,7 @@ def test_every_activation_has_cases(kind: Any) -> None:
     assert some >= set(ELEMENTWISE)
 
 
-@pytest.mark.parametrize("case", ALL_CASES, ids=str)
+@pytest.mark.parametrize("case", mostly_slow(ALL_CASES, 2), ids=str)
 def test_every_quantity(case: Any) -> None:
     setting = settle(case)
     step = setting.step()

@@ -63,7 +63,7 @@ def peak_of(steps: Any) -> int:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("name", mostly_slow(NETWORKS, 2))
+@pytest.mark.parametrize("name", mostly_slow(NETWORKS, 3))
 def test_a_step_allocates_nothing_that_grows_with_the_network(name: Any, threads: int) -> None:
     shape, layers, cost = NETWORKS[name]
     network = build_network(layers, shape, cost, np.float32, np.random.default_rng(0))

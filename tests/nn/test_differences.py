@@ -59,11 +59,11 @@ def worst_error(case: Any, dtype: Any, differences: Any) -> float:
     return max(*errors, relative_error(downstream, differences(probe, probe.inputs)))
 
 
-@pytest.mark.parametrize("case", mostly_slow(ALL_CASES, 3), ids=str)
+@pytest.mark.parametrize("case", mostly_slow(ALL_CASES, 6), ids=str)
 def test_gradients_against_central_differences(case: Any) -> None:
     assert worst_error(case, np.float64, central_differences) < 1e-7
 
 
-@pytest.mark.parametrize("case", mostly_slow(ALL_CASES, 2), ids=str)
+@pytest.mark.parametrize("case", mostly_slow(ALL_CASES, 3), ids=str)
 def test_gradients_against_complex_steps(case: Any) -> None:
     assert worst_error(case, np.complex128, complex_steps) < 1e-13

@@ -9,6 +9,7 @@ import pytest
 from nncli.nn import windows as windows_module
 from nncli.nn.arrays import execute
 from nncli.nn.windows import blocks, correlation, patch_numbers, place_windows
+from tests.conftest import mostly_slow
 
 WINDOWS = [
     place_windows((9, 7), kernel, stride, "valid", dilation)
@@ -30,7 +31,7 @@ def window_at(padded: Any, windows: Any, row: Any, column: Any) -> Any:
     return taps.transpose(1, 2, 0, 3)
 
 
-@pytest.mark.parametrize("windows", WINDOWS, ids=str)
+@pytest.mark.parametrize("windows", mostly_slow(WINDOWS, 3), ids=str)
 @pytest.mark.parametrize("numbers", [1, 200, 700, 1 << 18])
 @pytest.mark.parametrize("width", [1, 8, 16, 1000])
 def test_each_output_is_worked_out_once_whatever_the_blocks(

@@ -15,6 +15,7 @@ from nncli.nn.optimizers import Optimizer, chain_of
 from nncli.nn.parallel.worker_pool import WorkerPool, buffers_for
 from nncli.nn.step import Step
 from nncli.nn.trace import Start, record_trace
+from tests.conftest import mostly_slow
 
 Chain = dict[str, Any]
 SETTINGS: dict[str, Chain] = {
@@ -125,8 +126,8 @@ def test_a_record_shows_every_link_by_its_formula(chain: Chain) -> None:
             assert all(before(s) in values for link in trace.links for s in link.state)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("chain", SETTINGS.values(), ids=IDS)
+@pytest.mark.parametrize("dtype", mostly_slow([np.float32, np.float64], 2))
+@pytest.mark.parametrize("chain", mostly_slow(SETTINGS.values(), 2), ids=IDS)
 def test_workers_come_to_the_same(chain: Chain, dtype: Any) -> None:
     """By units, with a norm that is of all their parts."""
     chain = {k: v for k, v in chain.items() if k != "frozen"} | (

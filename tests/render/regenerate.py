@@ -4,11 +4,9 @@ Read the difference before you keep it: these pages are what a reader compares w
 paper.
 """
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
+from tests.commands import in_this_process
 from tests.conftest import CONFIGS
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -26,16 +24,10 @@ def golden(spec: str, format: str) -> Path:
 
 def page(spec: str, format: str) -> str:
     """What the command prints, 80 characters wide."""
-    command = [sys.executable, "-m", "nncli", "inspect-grad", CONFIGS / f"{spec}.yaml"]
-    return subprocess.run(
-        [*map(str, command), "--format", format],
-        env={**os.environ, "COLUMNS": "80"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=60,
-        check=True,
-    ).stdout
+    command = ("inspect-grad", CONFIGS / f"{spec}.yaml", "--format", format)
+    done = in_this_process(*command, folder=GOLDEN)
+    assert (done.status, done.err) == (0, "")
+    return done.out
 
 
 if __name__ == "__main__":

@@ -72,7 +72,10 @@ READ = {  # of what is read; none of them is written
 
 def written(file: Path) -> set[str]:
     """The letters beyond ASCII in the texts of a module, docstrings left out."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    source = file.read_text(encoding="utf-8")
+    if source.isascii() and "\\" not in source:  # no need to take it apart
+        return set()
+    tree = ast.parse(source)
     docs = {
         id(node.body[0].value)
         for node in ast.walk(tree)

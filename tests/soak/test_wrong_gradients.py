@@ -32,6 +32,7 @@ def test_a_check_that_passes_everything_would_be_found(monkeypatch: pytest.Monke
     assert len(counts.lost) == 5
 
 
+@pytest.mark.slow
 def test_the_campaign_has_every_kind_of_layer_activation_and_error() -> None:
     seen: Counter[str] = Counter()
     for seed in range(FIRST, FIRST + 150):

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from nncli.training.run_data import checksums_from
 from nncli.training.run_files import CHECKPOINT, DATA, METRICS, PREVIOUS
 from nncli.training.run_folder import RunFolder
 from nncli.training.trainer import Trainer
-from tests.conftest import CONFIGS
+from tests.conftest import CONFIGS, mostly_slow
 from tests.soak.kills import ending
 
 SPEC = """
@@ -69,20 +70,19 @@ def undisturbed(tmp_path: Path) -> Path:
     return tmp_path / "undisturbed"
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize(
-    "more",
-    [
-        [],
-        ["data.validation=0.3"],
-        ["dtype=float64", "train.weight_decay=0.01"],
-        [ADAM, "train.decoupled_weight_decay=0.01"],
-    ],
-    ids=["plain", "validation", "float64", "adamw"],
-)
+MORE = {
+    "plain": [],
+    "validation": ["data.validation=0.3"],
+    "float64": ["dtype=float64", "train.weight_decay=0.01"],
+    "adamw": [ADAM, "train.decoupled_weight_decay=0.01"],
+}
+
+
+@pytest.mark.parametrize("how", mostly_slow(product(MORE, SCHEDULES), 4), ids="-".join)
 def test_any_number_of_interruptions_leave_no_trace(
-    schedule: str, more: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    how: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    more, schedule = MORE[how[0]], how[1]
     monkeypatch.setattr(
         "nncli.training.trainer.PROGRESS_INTERVAL", -1.0
     )  # an event after every step

@@ -23,7 +23,7 @@ from nncli.render.document import Equation, Grid, Heading, Lines, Page, Paragrap
 from nncli.render.pages.update import overflow_words
 from nncli.render.text import Extent, number
 from nncli.spec import load_spec
-from tests.conftest import CONFIGS
+from tests.conftest import CONFIGS, mostly_slow
 from tests.inspection.traces import spec_trace, trace_of
 from tests.nn.cases import LENET, SOME_CASES, Case
 from tests.render.reading import (
@@ -80,7 +80,7 @@ def shown_equations(trace: Trace, **choices: Any) -> list[Equation]:
 
 
 @pytest.mark.parametrize("view", VIEWS)
-@pytest.mark.parametrize("case", SOME_CASES, ids=str)
+@pytest.mark.parametrize("case", mostly_slow(SOME_CASES, 2), ids=str)
 def test_every_equation_on_a_page_holds(view: str, case: Case) -> None:
     """Numbers as they are recorded, by what stands between them."""
     trace = trace_of(case, steps=2, eta=0.1, momentum=0.9, weight_decay=0.01)

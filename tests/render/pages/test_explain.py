@@ -89,7 +89,7 @@ def test_with_a_mistake_too(wrong: str) -> None:
         fits(screens(derived(name, wrong)))
 
 
-@pytest.mark.parametrize("convention", mostly_slow(CONVENTIONS, 3))
+@pytest.mark.parametrize("convention", mostly_slow(CONVENTIONS, 5))
 def test_in_every_convention(convention: str) -> None:
     for name in ("two-two-two", "iris", "digits-conv"):
         one = derive(spec_trace(name, samples=None), layer=None, convention=convention)

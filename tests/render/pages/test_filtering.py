@@ -34,6 +34,7 @@ from nncli.render.pages.filtering import (
 from nncli.render.pages.windows import sum_line
 from nncli.render.terminal import TerminalPage
 from nncli.render.text import Extent
+from tests.conftest import mostly_slow
 from tests.render.reading import equations_of, on_screen
 
 Numbers = Array | Sequence[Sequence[float]]
@@ -300,7 +301,7 @@ def test_sums_of_the_backward_pass_are_the_gradients() -> None:
 # Width, and colour
 
 
-@pytest.mark.parametrize("width", [40, 80, 120])
+@pytest.mark.parametrize("width", mostly_slow([80, 40, 120], 3))
 @pytest.mark.parametrize("scale", [1, 1e4, 1e-5])
 def test_no_line_is_wider_than_the_screen(width: int, scale: float) -> None:
     rng = np.random.default_rng(0)
