@@ -6,6 +6,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import numpy as np
+
 from nncli.app.copies import (
     MOST_LOOKED_AT,
     Copies,
@@ -21,8 +23,8 @@ from nncli.app.pipeline import prepare
 from nncli.app.records import Diagnosis, Prepared
 from nncli.core.errors import NncliError
 from nncli.data import Dataset
-from nncli.inspection.diagnosis.baselines import baselines, brief_baselines
-from nncli.inspection.diagnosis.measures import data_facts, seen_share, unseen_classes
+from nncli.inspection.diagnosis.baselines import agreement, baselines, brief_baselines
+from nncli.inspection.diagnosis.measures import data_facts, held_facts, unseen_classes
 from nncli.inspection.diagnosis.ranking import (
     GOOD,
     Suspect,
@@ -174,14 +176,13 @@ def _diagnosis_of(
     train = some_of(data.train, BRIEF_SAMPLES)
     counted = some_of(data.train, MOST_LOOKED_AT)
     judged = train if data.validation is None else some_of(data.validation, BRIEF_SAMPLES)
+    facts = _placed(
+        data_facts(*inputs_of(train), classes=prepared.has_classes),
+        np.searchsorted(data.train.index, train.index),
+    )
     evidence = Evidence(
         settings_of(prepared),
-        _named(
-            data_facts(*inputs_of(train), classes=prepared.has_classes)._replace(
-                samples=len(data.train)
-            ),
-            prepared,
-        ),
+        _named(facts._replace(samples=len(data.train)), prepared),
         start,
         _course_of(prepared, history, origin),
         brief_baselines(
@@ -245,14 +246,23 @@ def _facts(copies: Copies, held: tuple[Array, Array] | None) -> DataFacts:
     facts = _named(data_facts(*train, classes=copies.classes), copies.prepared)
     validation = copies.prepared.data.validation
     if held is not None and validation is not None:
-        facts = facts._replace(seen=seen_share(train, held))
+        beside = held_facts(train, held, classes=copies.classes)
+        beside = beside._replace(agreement=agreement(train, held))
         if copies.classes:
             parts = (copies.prepared.data.train, validation)
             unseen, share = unseen_classes(*(part.targets[part.index] for part in parts))
-            facts = facts._replace(unseen_classes=unseen, unseen_share=share)
-    if facts.outlier is None:
-        return facts
-    return facts._replace(outlier=facts.outlier._replace(sample=int(chosen[facts.outlier.sample])))
+            beside = beside._replace(unseen_classes=unseen, unseen_share=share)
+        facts = facts._replace(held_back=beside)
+    return _placed(facts, chosen)
+
+
+def _placed(facts: DataFacts, places: Array) -> DataFacts:
+    """With the places of its samples among all of the training data."""
+    outlier, heavy = (
+        None if one is None else one._replace(sample=int(places[one.sample]))
+        for one in (facts.outlier, facts.heavy)
+    )
+    return facts._replace(outlier=outlier, heavy=heavy)
 
 
 def _named(facts: DataFacts, prepared: Prepared) -> DataFacts:

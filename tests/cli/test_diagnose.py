@@ -139,6 +139,7 @@ def test_what_has_learnt_little_is_not_called_healthy(nncli: Run, tmp_path: Path
     [
         (1.114, "That is close to ln(3) = 1.099, what equal outputs cost."),
         (math.log(3), "That is ln(3) = 1.099, what equal outputs cost."),
+        (9.5, "That is more than ln(3) = 1.099, what equal outputs cost: wrong answers are given"),
         (0.9, "to 0.9000 in the last."),
     ],
 )

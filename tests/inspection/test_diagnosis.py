@@ -24,8 +24,10 @@ from nncli.inspection.diagnosis.record import (
     DataFacts,
     Evidence,
     Giveaway,
+    Held,
     LayerFacts,
     LayerState,
+    Outlier,
     Result,
     Settings,
     Suspicion,
@@ -40,7 +42,15 @@ WORDS = {
     *("labels_unrelated", "class_imbalance", "overfitting", "underfitting", "symmetric_start"),
     *("diverged", "constant_targets", "unseen_class", "giveaway", "seen_samples"),
     *("unread_inputs", "frozen_layers", "schedule", "early_stop", "clipping", "weight_decay"),
-    *("dropout", "class_weights", "small_batch"),
+    *(
+        "heavy_target",
+        "other_inputs",
+        "contrary_targets",
+        "dropout",
+        "class_weights",
+        "small_batch",
+        "target_scale",
+    ),
 }
 
 
@@ -225,6 +235,8 @@ def test_inputs_that_tell_nothing_are_known_and_no_others() -> None:
         chances.append(chance)
     assert max(chances) < 3
     assert relation(x[:10], np.eye(2)[ring[:10]]) is None
+    many = rng.standard_normal((150, 160))  # inputs, of which too few samples tell
+    assert relation(many, np.eye(2)[ring]) is None
 
 
 # Rules: one healthy network, in which one number is changed
@@ -234,6 +246,7 @@ def layer(name: str, place: int, activation: str, *, is_output: bool = False) ->
     return LayerFacts(name, place, activation, 8, "units", None, False, False, is_output)
 
 
+PLAIN = (layer("dense1", 0, "identity", is_output=True),)
 STATE = LayerState("dense1", 1.0, 0.5, 0.0, 0.0, 0.3, False, False, 0.1, 2.0)
 HEALTHY = Evidence(
     Settings(
@@ -275,9 +288,16 @@ Suspect = Callable[[Evidence], Suspicion | None]
         (start.constant_inputs, {"constant": 4}),
         (start.mostly_constant_inputs, {"constant": 3, "rms": 50.0}),
         (samples.constant_targets, {"same_targets": True}),
-        (samples.unseen_class, {"unseen_classes": (1,), "unseen_share": 0.3}),
+        (samples.target_scale, {"targets": (-80.0, 300.0), "class_shares": (), "layers": PLAIN}),
+        (samples.target_scale, {"targets": (0.0, 0.01), "class_shares": (), "layers": PLAIN}),
+        (samples.heavy_target, {"heavy": Outlier(3, "target", 9e3, 1.0)}),
+        (samples.heavy_target, {"held_back": Held(heavy=Outlier(3, "target", 9e3, 1.0))}),
+        (samples.unseen_class, {"held_back": Held(unseen_classes=(1,), unseen_share=0.3)}),
+        (samples.other_inputs, {"held_back": Held(shift=2.0)}),
+        (samples.other_inputs, {"held_back": Held(stretch=1000.0)}),
+        (samples.contrary_targets, {"held_back": Held(agreement=-8.0)}),
         (samples.giveaway, {"giveaways": (Giveaway(2, None),)}),
-        (samples.seen_samples, {"seen": 0.5}),
+        (samples.seen_samples, {"held_back": Held(seen=0.5)}),
         (start.input_scale, {"rms": 300.0}),
         (start.input_scale, {"rms": 0.001}),
         (start.input_scale, {"offset": 50.0}),
@@ -399,7 +419,8 @@ def test_a_dead_layer_is_found_in_a_bad_network_alone() -> None:
 
 
 def test_what_is_wrong_with_the_samples_is_told_of_a_good_network_too() -> None:
-    evidence = changed(giveaways=(Giveaway(2, 1),), seen=0.4, input_names=("a", "b", "c", "d"))
+    names = ("a", "b", "c", "d")
+    evidence = changed(giveaways=(Giveaway(2, 1),), held_back=Held(seen=0.4), input_names=names)
     found = findings(evidence, suspects(evidence))
     assert [f.cause for f in found] == ["giveaway", "seen_samples"]
     assert "the input c alone tells whether it is output 1 without an error" in found[0].says

@@ -1,10 +1,19 @@
 """What a diagnosis measures of samples: inputs that are targets, classes and rows held back."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from nncli.inspection.diagnosis.measures import data_facts, seen_share, unseen_classes
+from nncli.inspection.diagnosis.baselines import agreement
+from nncli.inspection.diagnosis.measures import (
+    data_facts,
+    held_facts,
+    seen_share,
+    unseen_classes,
+)
 from nncli.inspection.diagnosis.record import Giveaway
+from nncli.nn.arrays import Array
 
 RNG = np.random.default_rng(0)
 CLASSES = RNG.integers(0, 3, 60)
@@ -63,3 +72,45 @@ def test_samples_held_back_that_are_trained_on() -> None:
     assert seen_share((X, others), (held, targets)) == 0
     few = np.round(X[:, :2]) > 0  # four different rows in all: they are bound to repeat
     assert seen_share((few, ONE_HOT), (few, ONE_HOT)) == 0
+
+
+def test_a_target_beyond_all_others() -> None:
+    y = RNG.normal(size=(60, 2))
+    assert data_facts(X, y, classes=False).heavy is None
+    y[7, 1] = -400.0
+    heavy = data_facts(X, y, classes=False).heavy
+    assert heavy is not None
+    assert (heavy.sample, heavy.value) == (7, -400)
+    assert heavy.usual == np.abs(np.delete(y, 7, axis=0)).max()
+    assert data_facts(X[:15], y[:15], classes=False).heavy is None  # too few to say
+    assert held_facts((X, y), (X, y), classes=False).heavy == heavy
+
+
+@pytest.mark.parametrize(
+    ("change", "shift", "stretch"),
+    [(lambda x: x, 0, 1), (lambda x: x + 3 * X.std(axis=0), 3, 1), (lambda x: x / 8, 0, 8)],
+)
+def test_inputs_from_elsewhere(
+    change: Callable[[Array], Array], shift: float, stretch: float
+) -> None:
+    """An input more that never changes where it was trained on, and one that is rare."""
+    flat, rare = np.ones((60, 1)), (np.arange(60) == 59)[:, None]
+    x = np.concatenate([X, flat, rare], axis=1)
+    u = np.concatenate([change(X), 5 * flat, 0 * flat], axis=1)
+    found = held_facts((x, ONE_HOT), (u, ONE_HOT), classes=True)
+    assert found.shift == pytest.approx(shift, abs=0.2)
+    assert found.stretch == pytest.approx(stretch, rel=1e-5)
+    u[3, 1] = 1e15  # one number is no other kind of inputs
+    spoilt = held_facts((x, ONE_HOT), (u, ONE_HOT), classes=True)
+    assert (spoilt.shift, spoilt.stretch) == (0, 1)
+
+
+def test_targets_that_are_the_contrary() -> None:
+    x = RNG.normal(size=(120, 3))
+    y = x @ [[1.0], [2.0], [0.5]]
+    noise = RNG.normal(size=(120, 1))
+    for targets, least, most in ((y, 7, 8), (-y, -8, -7), (noise, -3, 3)):
+        found = agreement((x[60:], y[60:]), (x[:60], targets[:60]))
+        assert found is not None
+        assert least < found < most
+    assert agreement((x[:30], y[:30]), (x[60:], y[60:])) is None

@@ -14,6 +14,7 @@ from nncli.nn.reading import chance_of
 
 NEIGHBOURS = 5
 FEWEST = 40  # samples by which a relation can be told from chance
+FEWEST_OF_MANY_INPUTS = 200  # with more inputs than samples
 MOST = 800
 RIDGE = 1e-3  # of the inputs' variance, which keeps the linear model from fitting few samples
 
@@ -95,7 +96,8 @@ def relation(x: Array, y: Array) -> float | None:
     The larger one of two predictions, each of samples that it was not fitted to: by a linear
     model, and by the nearest neighbours. None of too few samples, or of equal targets.
     """
-    if len(x) < FEWEST or (y == y[0]).all():
+    inputs = x[0].size
+    if len(x) < max(FEWEST, min(inputs, FEWEST_OF_MANY_INPUTS)) or (y == y[0]).all():
         return None
     # Spread over all of them, in an order of its own: files are often sorted by class.
     order = np.random.default_rng(0).permutation(len(x))[:MOST]
@@ -105,6 +107,25 @@ def relation(x: Array, y: Array) -> float | None:
         [fit_linear(x[half:], y[half:])(x[:half]), fit_linear(x[:half], y[:half])(x[half:])]
     )
     return max(_score(linear, y), _score(_by_neighbours(x, y), y))
+
+
+def agreement(train: tuple[Array, Array], held: tuple[Array, Array]) -> float | None:
+    """How a linear model of the samples trained on fits those held back, in deviations from chance.
+
+    Below 0 where they contradict it. None of too few samples.
+    """
+    (x, y), (u, v) = ((_flat(a), b.astype(np.float64)) for a, b in (train, held))
+    if min(len(x), len(u)) < FEWEST:
+        return None
+    order = np.random.default_rng(0).permutation(len(x))[:MOST]
+    with np.errstate(all="ignore"):
+        return _mean_score(fit_linear(x[order], y[order])(u), v)
+
+
+def _mean_score(predicted: Array, y: Array) -> float:
+    pairs = [(a, b) for a, b in zip(predicted.T, y.T, strict=True) if a.std() > 0 and b.std() > 0]
+    scores = [float(np.corrcoef(a, b)[0, 1]) * math.sqrt(len(a)) for a, b in pairs]
+    return sum(scores) / len(scores) if scores else 0.0
 
 
 def _by_neighbours(x: Array, y: Array) -> Array:

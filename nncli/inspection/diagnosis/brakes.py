@@ -156,7 +156,7 @@ def class_weights(evidence: Evidence) -> Suspicion | None:
     return _suspicion(
         evidence,
         {"least": least, "most": most},
-        f"the cost of a sample of one class counts {least:.3g} times, of another {most:.3g} times",
+        f"the cost of a sample of one class counts {least:g} times, of another {most:g} times",
         Cure({"data.class_weights": None}, "all classes alike"),
     )
 

@@ -8,6 +8,7 @@ from nncli.inspection.diagnosis.record import Course, Cure, Evidence, Settings, 
 from nncli.nn.symbols import symbol_of
 
 FACTORS = (0.001, 0.01, 0.1, 0.3, 3.0, 10.0, 100.0, 1000.0)  # of η, in a range test
+FAR_LARGER = (1e4, 1e5, 1e6)
 STEPS = (10.0, 1.0, 0.1, 0.01, 0.001)  # of weights' size: where a far smaller η is looked for
 DEAD = 0.9  # the share of a layer's units without which next to nothing passes
 CLEAR = 3.0  # deviations from chance
@@ -92,10 +93,12 @@ def eta_too_large(evidence: Evidence) -> Suspicion | None:
         "relative_updates": updates,
     }
     cures = [_eta(settings.eta, factor) for factor in reversed(FACTORS) if factor < 1]
-    how = "the training diverged"
-    if not base.diverged:
-        how = f"the cost grew in {_rises(base):.0%} of the epochs"
-    says = "; ".join([f"at η = {settings.eta:g} {how}", *_first_step_words(updates)])
+    signs = _first_step_words(updates)
+    if base.diverged:
+        signs.insert(0, "the training diverged")
+    elif _rises(base) or not signs:
+        signs.insert(0, f"the cost grew in {_rises(base):.0%} of the epochs")
+    says = f"at η = {settings.eta:g} {'; '.join(signs)}"
     if settings.momentum >= 0.8:
         found |= {"momentum": settings.momentum, "effective_eta": effective}
         says += (
@@ -124,13 +127,15 @@ def eta_too_small(evidence: Evidence) -> Suspicion | None:
         return None
     updates = _first_updates(evidence)
     left = base.costs[-1] / base.costs[0] if base.costs and base.costs[0] else 1.0
-    how = f"in {count_of(len(base.costs), 'epoch')} the cost has come to {left:.0%} of what it was"
+    epochs = count_of(len(base.costs), "epoch")
+    how = f"the cost has come to {left:.0%} of what it was in {epochs}"
     return Suspicion(
         0.5 if left > 0.9 and len(base.costs) > 1 else 0.2,
         (),
         {"eta": settings.eta, "cost_left": left, "relative_updates": updates},
         f"at η = {settings.eta:g} {'; '.join([*_first_step_words(updates), how])}",
         tuple(_eta(settings.eta, factor) for factor in FACTORS if factor > 1),
+        tuple(_eta(settings.eta, f) for f in FAR_LARGER if f * settings.eta <= 1),
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from nncli.inspection.diagnosis.record import (
     DataFacts,
     Giveaway,
+    Held,
     LayerState,
     Outlier,
     Result,
@@ -22,6 +23,7 @@ BLOCK = 2**17  # numbers that are converted at a time
 ENOUGH = 20  # samples by which an input that is a target is no accident
 LOOKED_AT = 64  # samples, for how many values an input has
 EXACT = 1e-6  # of a correlation of float32 numbers that are the same but for their scale
+NEARLY_ALL = 0.9  # of the squares of targets' deviations
 MANY_VALUES = 0.2  # of an input, by the number of samples
 FAR = 1e6  # times the largest of all others: no scaling makes sense of such a number
 
@@ -53,6 +55,7 @@ def data_facts(inputs: Array, targets: Array, *, classes: bool) -> DataFacts:
         outlier=outlier,
         same_targets=bool((y == y[0]).all()),
         giveaways=_giveaways(x, y, means, spreads, classes=classes),
+        heavy=None if classes else _heavy(y),
     )
 
 
@@ -87,6 +90,37 @@ def _like_classes(x: Array, y: Array) -> list[int]:
         if len(values) == count == len(pairs):
             found.append(k)
     return found
+
+
+def _heavy(y: Array) -> Outlier | None:
+    """The sample that alone makes nearly all that targets vary."""
+    if len(y) < ENOUGH:
+        return None
+    distances = np.abs(y - np.median(y, axis=0))
+    with np.errstate(all="ignore"):
+        squares = np.square(distances).sum(axis=1)
+        sample = int(squares.argmax())
+        if not squares[sample] > NEARLY_ALL * squares.sum():
+            return None
+    value = y[sample, int(distances[sample].argmax())]
+    return Outlier(sample, "target", float(value), float(np.abs(np.delete(y, sample, 0)).max()))
+
+
+def held_facts(train: tuple[Array, Array], held: tuple[Array, Array], *, classes: bool) -> Held:
+    """Of the samples held back, beside those trained on: inputs and targets of each."""
+    x, u = (part[0].reshape(len(part[0]), -1).astype(np.float64) for part in (train, held))
+    facts = Held(seen=seen_share(train, held), heavy=None if classes else _heavy(held[1]))
+    deviations = x.std(axis=0)
+    varied = deviations > 0
+    spoilt = _outlier(x, "input") or _outlier(u, "input")  # of which means are nothing else's
+    if len(u) < ENOUGH or not varied.any() or spoilt is not None:
+        return facts
+    with np.errstate(all="ignore"):
+        shifts = np.abs(u.mean(axis=0) - x.mean(axis=0))[varied] / deviations[varied]
+        ratios = u.std(axis=0)[varied] / deviations[varied]
+        both = ratios > 0  # a rare word is in few samples only
+        stretch = np.exp(np.median(np.abs(np.log(ratios[both])))) if both.mean() > 0.5 else 1.0
+    return facts._replace(shift=float(np.median(shifts)), stretch=float(stretch))
 
 
 def unseen_classes(train: Array, held: Array) -> tuple[tuple[int, ...], float]:

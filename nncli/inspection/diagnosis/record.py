@@ -126,6 +126,29 @@ class Giveaway(NamedTuple):
     output: int | None
 
 
+class Held(NamedTuple):
+    """The samples held back, beside those trained on.
+
+    Attributes:
+        shift: by how many deviations the mean of an input is another, the median over inputs.
+        stretch: how many times larger its deviation is, or smaller, the median over inputs.
+        agreement: deviations from 0 of the correlation of their targets with what a linear model
+            makes of the others; None where it has nothing to tell.
+        unseen_classes: those that they alone have; unseen_share: of how many of them these are.
+        seen: the share that is among those trained on too; 0 where no input has many values, so
+            that some are bound to be.
+        heavy: as in `DataFacts`.
+    """
+
+    shift: float = 0.0
+    stretch: float = 1.0
+    agreement: float | None = None
+    unseen_classes: tuple[int, ...] = ()
+    unseen_share: float = 0.0
+    seen: float = 0.0
+    heavy: Outlier | None = None
+
+
 class DataFacts(NamedTuple):
     """The samples, as the network takes them.
 
@@ -140,9 +163,8 @@ class DataFacts(NamedTuple):
         outlier: None where no sample is one.
         same_targets: whether all samples have the same.
         giveaways: inputs that vary with a target as if they were it.
-        unseen_classes: those of samples held back alone; unseen_share: of how many of these.
-        seen: the share of the samples held back that are among those trained on too; 0 where no
-            input has many values, so that some are bound to be.
+        heavy: a sample whose target makes nearly all that targets vary; None where there is none.
+        held_back: None where the spec holds back none.
         input_names, output_names: in their order; () where they have none.
     """
 
@@ -158,9 +180,8 @@ class DataFacts(NamedTuple):
     outlier: Outlier | None
     same_targets: bool = False
     giveaways: tuple[Giveaway, ...] = ()
-    unseen_classes: tuple[int, ...] = ()
-    unseen_share: float = 0.0
-    seen: float = 0.0
+    heavy: Outlier | None = None
+    held_back: Held | None = None
     input_names: tuple[str, ...] = ()
     output_names: tuple[str, ...] = ()
 

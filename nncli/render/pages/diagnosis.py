@@ -83,7 +83,11 @@ def _finding_blocks(finding: Finding, place: int) -> Page:
     if finding.cure.set:
         page.append(Lines(tuple(f"    {line}" for line in set_options(finding.cure))))
     if finding.tried is not None:
-        page.append(Paragraph(f"Tried: {tried_words(finding.tried)}."))
+        tried = finding.tried
+        helps = tried.after is not None and (tried.before is None or tried.after > tried.before)
+        page.append(
+            Paragraph(f"Tried: {tried_words(tried)}{'' if helps else ', no help by itself'}.")
+        )
     return page
 
 
@@ -145,11 +149,15 @@ def cost_words(base: Course, chance_cost: float | None) -> Page:
         return []
     words = f"The cost went from {number(base.costs[0], 4)} in the first epoch to "
     words += f"{number(base.costs[-1], 4)} in the last."
-    if chance_cost is not None and abs(base.costs[-1] / chance_cost - 1) < NEAR_CHANCE:
-        classes = round(math.exp(chance_cost))
-        chance = number(chance_cost, 4)
+    if chance_cost is None or base.costs[-1] < (1 - NEAR_CHANCE) * chance_cost:
+        return [Paragraph(words)]
+    chance = number(chance_cost, 4)
+    equal = f"ln({round(math.exp(chance_cost))}) = {chance}, what equal outputs cost"
+    if base.costs[-1] > (1 + NEAR_CHANCE) * chance_cost:
+        words += f" That is more than {equal}: wrong answers are given as if they were certain."
+    else:
         near = "" if number(base.costs[-1], 4) == chance else "close to "
-        words += f" That is {near}ln({classes}) = {chance}, what equal outputs cost."
+        words += f" That is {near}{equal}."
     return [Paragraph(words)]
 
 
