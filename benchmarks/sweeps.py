@@ -1,6 +1,6 @@
 """Times sweeps of short trainings: what a trial costs beyond its steps, and what more jobs earn.
 
-    python benchmarks/sweeps.py [--trials N] [--rounds N]
+    python benchmarks/sweeps.py [--trials N] [--rounds N] [--dask]
 
 - Trials a second with 1 and with 2 jobs, in turns, start-up taken off; and of 2 jobs as a share of
   twice what 1 does.
@@ -8,14 +8,27 @@
   (`train_seconds` of its epochs). Most of the rest is the run folder, and measuring each epoch.
 - Seconds from the command to the end of its first trial, and to list a plan of 10,000.
 
+With `--dask`, where Dask is installed, in place of these:
+
+- Trials of digits-mlp a second by 1, 2 and 4 workers of a scheduler on loopback, in turns, start-up
+  taken off, the shortest of all rounds; as shares of what so many times one job here would do, or
+  where there are fewer cores than workers, as many times as there are cores. All of the cluster
+  runs on this machine, so its scheduler and the sweep itself use the same cores. And seconds of the
+  processor that a trial takes, the scheduler's and the sweep's with it.
+
 A run folder is files, so the disk counts; two jobs want both cores at rest.
 """
 
 import argparse
+import os
 import resource
+import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from itertools import product
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -27,6 +40,9 @@ from workloads import REPO
 
 SWEEP = [sys.executable, "-m", "nncli", "sweep", "configs/xor.yaml", "--set", "train.epochs=20"]
 JOBS = (1, 2)
+LONGER = [sys.executable, "-m", "nncli", "sweep", "configs/digits-mlp.yaml"]
+LONGER += ["--set", "train.epochs=20", "--vary", "train.eta=3"]
+WORKERS = (1, 2, 4)
 
 
 class Taken(NamedTuple):
@@ -57,11 +73,96 @@ def dry_run() -> float:
     return perf_counter() - start
 
 
+@contextmanager
+def cluster(workers: int, folder: str) -> Iterator[str]:
+    """The address of a scheduler with so many workers."""
+    from distributed import Client
+
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{found.getsockname()[1]}"
+    port = address.rpartition(":")[2]
+    started = [start("scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")]
+    options = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", folder)
+    started += [start("worker", address, *options) for _ in range(workers)]
+    try:
+        with Client(address, timeout=60) as client:
+            client.wait_for_workers(workers, timeout=60)
+        yield address
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+def start(*arguments: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "dask", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+    )
+
+
+def taken_by(folder: str, trials: int, workers: int) -> Taken:
+    """A sweep of so many trials: by one job here, or by so many workers, which end with it."""
+    name = f"{workers}-{trials}"
+    command = [*LONGER, "--seeds", str(trials), "--out", str(Path(folder, name))]
+    before = of_children()
+    with cluster(workers, folder) if workers else nullcontext() as address:
+        where = ["--jobs", "1"] if address is None else ["--on", address]
+        begun = perf_counter()
+        subprocess.run([*command, *where], cwd=REPO, check=True, capture_output=True)
+        clock = perf_counter() - begun
+    return Taken(clock, of_children() - before)
+
+
+def on_dask(trials: int, rounds: int) -> None:
+    cores = len(os.sched_getaffinity(0))
+    shortest: dict[tuple[int, int], Taken] = {}
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            for key in product((0, *WORKERS), (1, trials)):
+                taken = taken_by(folder, key[1], key[0])
+                shortest[key] = Taken(*map(min, taken, shortest.get(key, taken)))
+
+    def each(workers: int) -> Taken:
+        """Of a trial."""
+        ends = zip(shortest[workers, trials], shortest[workers, 1], strict=True)
+        return Taken(*((all_of_them - one) / (trials - 1) for all_of_them, one in ends))
+
+    here = each(0)
+    there = {n: each(n) for n in WORKERS}
+    found = {
+        "trials": trials,
+        "cores": cores,
+        "trials_a_second": {
+            "one job here": 1 / here.clock,
+            **{str(n): 1 / taken.clock for n, taken in there.items()},
+        },
+        "of_the_ideal": {
+            str(n): here.clock / (min(n, cores) * taken.clock) for n, taken in there.items()
+        },
+        "processor_seconds_a_trial": {
+            "one job here": here.processor,
+            **{str(n): taken.processor for n, taken in there.items()},
+        },
+    }
+    results.keep("sweeps on dask", found)
+    for name, value in found.items():
+        print(f"{name}: {results.rounded(value)}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--dask", action="store_true")
     options = parser.parse_args()
+    if options.dask:
+        on_dask(min(options.trials, 40), options.rounds)
+        return
     first: list[float] = []
     rates: dict[int, list[float]] = {jobs: [] for jobs in JOBS}
     processor: dict[int, list[float]] = {jobs: [] for jobs in JOBS}
