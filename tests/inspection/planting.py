@@ -8,7 +8,7 @@ import numpy as np
 from nncli.inspection.foreign.checking import Named, check_step
 from nncli.inspection.foreign.record import Checked
 from nncli.inspection.mistakes.rules import record_of, start_of
-from nncli.nn.layers import AvgPool, Conv, Dense, MaxPool
+from nncli.nn.layers import AvgPool, BatchNorm, Conv, Dense, Dropout, MaxPool
 from nncli.nn.trace import Trace
 from tests.inspection.traces import trace_of
 from tests.nn.cases import Case, Setting, build_case, draw_targets
@@ -16,6 +16,7 @@ from tests.reference import mistaken
 
 ETA = 0.3
 STEPS_AN_EPOCH = 2
+CLASS_WEIGHTS = np.array([0.4, 2.3, 1.6, 0.7])
 SUBSETS = {  # what people save of a step
     "all": (
         "z",
@@ -39,12 +40,14 @@ def random_case(rng: np.random.Generator, mistake: str) -> Case:
     """A network of 1 to 4 layers in which the mistake can be made."""
     kind = mistake.split(":")[0]
     image = kind in ("filter_turned", "stride_ignored", "padding_lost", "pool_gradient_spread")
-    image = image or (kind not in ("z_for_a", "untransposed") and rng.random() < 0.3)
+    flat = ("z_for_a", "untransposed", "dropout_mask", "batchnorm_terms")
+    image = image or (kind not in flat and rng.random() < 0.3)
     entropy = kind in ("softmax_axis", "missing_log", "wrong_cost_gradient") or (
         kind not in ("missing_half", "missing_sigma_prime_output") and rng.random() < 0.3
     )
     n = int(rng.integers(1, 17)) if not image else int(rng.integers(1, 5))
-    if kind in ("sum_for_mean", "softmax_axis", "bias_not_summed") or mistake.endswith("samples"):
+    several = ("sum_for_mean", "softmax_axis", "bias_not_summed", "class_weights")
+    if kind in (*several, "batchnorm_terms") or mistake.endswith("samples"):
         n = max(n, 2)
     outputs = int(rng.integers(2, 5))
     last = "softmax" if kind == "softmax_axis" or (entropy and rng.random() < 0.5) else "sigmoid"
@@ -76,7 +79,12 @@ def random_case(rng: np.random.Generator, mistake: str) -> Case:
         width = int(rng.integers(2, 6))
         needs = ("hidden", "updated", "untrans", "pseudo", "z_for_a")
         depth = int(rng.integers(1 if any(x in mistake for x in needs) else 0, 4))
+        depth = max(depth, 1) if kind in ("dropout_mask", "batchnorm_terms", "clipping") else depth
         layers += [Dense(units=width, activation=pick()) for _ in range(depth)]
+        if kind == "dropout_mask":
+            layers.insert(int(rng.integers(1, depth + 1)), Dropout(rate=0.4))
+        if kind == "batchnorm_terms":
+            layers.insert(int(rng.integers(1, depth + 1)), BatchNorm())
         outputs = width if kind == "untransposed" else outputs
         shape = (int(rng.integers(2, 6)),)
     layers.append(Dense(units=outputs, activation=last))
@@ -94,6 +102,12 @@ def optimizer_for(rng: np.random.Generator, mistake: str) -> dict[str, Any]:
         found["nesterov"] = kind == "nesterov" or (kind != "momentum" and rng.random() < 0.3)
     if kind == "weight_decay" or rng.random() < 0.2:
         found["weight_decay"] = 0.05
+    if kind == "l1":
+        found["l1"] = 0.03
+    if mistake == "weight_decay:spared" or (kind == "l1" and rng.random() < 0.5):
+        found["decay_biases"] = False
+    if kind == "clipping":
+        found["clip"] = {"norm": 0.02}
     return found
 
 
@@ -126,7 +140,8 @@ def _plant(of: str, mistake: str, seed: int) -> Planted:
     rng = np.random.default_rng([seed, len(of)])
     case, optimizer = random_case(rng, of), optimizer_for(rng, of)
     setting = draw(case, seed)
-    trace = trace_of(setting, steps=4, eta=ETA, **optimizer)
+    weights = CLASS_WEIGHTS[: max(2, setting.targets.shape[1])] if "class" in of else None
+    trace = trace_of(setting, steps=4, eta=ETA, class_weights=weights, **optimizer)
     start = start_of(trace)
     parameters: dict[str, dict[str, Any]] = {}
     for name, array in start.items():
@@ -148,6 +163,8 @@ def _plant(of: str, mistake: str, seed: int) -> Planted:
         optimizer,
         state,
         epoch=-(-5 // STEPS_AN_EPOCH),
+        weights=None if trace.sample_weights is None else trace.sample_weights.tolist(),
+        draws=setting.draws(),
     )
     wrong = {name: np.array(value) for name, value in lists.items() if value is not None}
     return Planted(trace, wrong, case)
@@ -178,7 +195,8 @@ def in_float32(seed: int) -> Planted:
 
 def sound(seed: int) -> Planted:
     """A right step, by plain loops."""
-    kinds = ("", "momentum", "weight_decay", "adam_epsilon", "padding_lost", "nesterov")
+    kinds = ["", "momentum", "weight_decay", "adam_epsilon", "padding_lost", "nesterov"]
+    kinds += ["class_weights", "clipping", "l1", "dropout_mask", "batchnorm_terms"]
     return plant(f"none:{kinds[seed % len(kinds)]}", seed)
 
 
@@ -235,7 +253,7 @@ def is_visible(planted: Planted, subset: str, digits: int, *, decimals: bool = F
     return False
 
 
-OF_UPDATES = ("momentum", "nesterov", "weight_decay", "adam", "sign:update")
+OF_UPDATES = ("momentum", "nesterov", "weight_decay", "adam", "clipping", "l1", "sign:update")
 
 
 class Outcome(NamedTuple):
@@ -258,6 +276,8 @@ def outcome(mistake: str, seed: int) -> Outcome:
     subsets = list(SUBSETS)
     if mistake.startswith(OF_UPDATES):
         subsets = ["all", "backward", "gradients and new"]
+    if word in ("dropout_mask", "batchnorm_terms"):
+        subsets = ["all", "backward", "errors"]
     if mistake == "pool_gradient_spread:last":  # the cells differ, and hardly anything after them
         subsets = ["all"]
     subset, digits = str(rng.choice(subsets)), (4, 6, 17)[seed % 3]

@@ -42,6 +42,9 @@ WAYS = [  # a network where each mistake of the table can be made
     ("dense-sigmoid-cross_entropy-softmax", OPTIMIZERS[2]),
     ("conv-inside-strided", {}),
     ("maxpool-inside-overlapping", {}),
+    ("dense-deep", OPTIMIZERS[3]),
+    ("batchnorm-and_dropout", {"clip": {"value": 0.01}, "l1": 0.01}),
+    ("dense-sigmoid-cross_entropy-softmax", {"class_weights": np.array([0.5, 2.0, 1.5])}),
 ]
 
 

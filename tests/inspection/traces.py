@@ -22,11 +22,12 @@ def trace_of(
     *,
     steps: int = 0,
     eta: float = 0.5,
+    class_weights: Array | None = None,
     **optimizer: Any,
 ) -> Trace:
     """The step after `steps` others, on the same samples."""
     setting = settle(source) if isinstance(source, Case) else source
-    step = setting.step(dtype, **optimizer)
+    step = setting.step(dtype, class_weights=class_weights, **optimizer)
     for _ in range(steps):
         step.run(eta)
     assert step.optimizer is not None

@@ -69,9 +69,10 @@ class Setting:
             view[...] = numbers.reshape(view.shape)
         return network
 
-    def step(self, dtype: Any = np.float64, **settings: Any) -> Step:
+    def step(self, dtype: Any = np.float64, class_weights: Any = None, **settings: Any) -> Step:
         """A step that has its mini-batch and has not run."""
         network = self.network(dtype)
+        network.class_weights = class_weights
         step = Step(network, Optimizer(network, chain_of(**settings)), self.case.n)
         step.inputs[...] = self.inputs
         step.targets[...] = self.targets

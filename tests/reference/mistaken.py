@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tests.reference import backprop
-from tests.reference.backprop import LEARNERS, OTHERS, SIGMA, each, mean, zeros
+from tests.reference.backprop import LEARNERS, OTHERS, SIGMA, WHOLE, each, mean, zeros
 
 PLANTED = (  # a word of nncli's table, and in which way
     "sign:error",
@@ -50,6 +50,20 @@ PLANTED = (  # a word of nncli's table, and in which way
     "adam_correction:none",
     "adam_correction:epoch",
     "adam_epsilon",
+    "weight_decay:spared",
+    "class_weights:error",
+    "class_weights:all",
+    "class_weights:normalised",
+    "clipping:none",
+    "clipping:each",
+    "clipping:value",
+    "l1:none",
+    "l1:square",
+    "dropout_mask:back",
+    "dropout_mask:scale",
+    "batchnorm_terms:constants",
+    "batchnorm_terms:variance",
+    "batchnorm_terms:scale",
 )
 
 
@@ -64,6 +78,8 @@ def step(
     optimizer: Any = None,
     state: Any = None,
     epoch: int = 1,
+    weights: Any = None,
+    draws: Any = None,
 ) -> dict[str, Any]:
     """One step, every quantity of it, with a mistake of PLANTED.
 
@@ -71,27 +87,41 @@ def step(
         optimizer: settings as nncli's `chain_of` takes them.
         state: `dense1.weight_velocity` and the like as they were before the step, and `t`.
         epoch: what is taken for the number of the step by one of the mistakes.
+        weights: of each sample, by its class; None: 1.
+        draws: of dropout layers, as for `backprop.step`.
     """
     trace: dict[str, Any] = {}
     placed = backprop.named(layers, inputs[0])
-    _forward(trace, placed, parameters, inputs, mistake)
+    _forward(trace, placed, parameters, inputs, mistake, draws)
     last, _, output = placed[-1]
     a, n = trace[f"{last}.a"], len(inputs)
-    trace["cost"] = _cost(cost, output.activation, a, targets, mistake)
+    w = weights or [1.0] * n
+    of_cost = [1.0] * n if mistake == "class_weights:all" else w
+    trace["cost"] = _cost(cost, output.activation, a, targets, mistake, of_cost)
+    if mistake in ("class_weights:error", "class_weights:all"):
+        w = [1.0] * n
+    if mistake == "class_weights:normalised":
+        w = [n / sum(w) * number for number in w]
     upstream = [
-        backprop.cost_slope(cost, output.activation, row, y)
-        for row, y in zip(a, targets, strict=True)
+        [c * slope for slope in backprop.cost_slope(cost, output.activation, row, y)]
+        for c, row, y in zip(w, a, targets, strict=True)
     ]
     factor = _error_factor(mistake, n, len(a[0]))
     fused = cost == "cross_entropy"
-    new: dict[str, Any] = {}
+    chain, left = optimizer or {}, list[str]()  # whose update is left for later
+    clip = chain.get("clip")
     for k, (name, kind, layer) in reversed(list(enumerate(placed))):
         if k == len(placed) - 1 and not fused:
             upstream = each(lambda u: factor * u, upstream)
         trace[f"{name}.upstream"] = upstream
         x = trace[f"{name}.input"]
         if kind not in LEARNERS:
-            if kind == "maxpool":
+            if kind in WHOLE:
+                upstream = WHOLE[kind][1](trace, name, layer, parameters.get(name), upstream)
+                upstream = _mistaken_whole(trace, name, parameters.get(name), upstream, mistake)
+                if kind == "batchnorm":
+                    left.append(name)
+            elif kind == "maxpool":
                 upstream = [
                     _maxpool_back(layer, i, u, mistake) for i, u in zip(x, upstream, strict=True)
                 ]
@@ -103,7 +133,10 @@ def step(
             continue
         is_last = k == len(placed) - 1
         if is_last and fused:
-            delta = each(lambda p, y: factor * (p - y), trace[f"{name}.a"], targets)
+            delta = [
+                [factor * c * (p - y) for p, y in zip(row, ys, strict=True)]
+                for c, row, ys in zip(w, trace[f"{name}.a"], targets, strict=True)
+            ]
             if mistake == "wrong_cost_gradient":
                 delta = each(lambda d, p: d * p * (1 - p), delta, trace[f"{name}.a"])
             if mistake == "missing_sigma_prime_output":
@@ -118,9 +151,10 @@ def step(
             for i, d in zip(for_gradient, delta, strict=True)
         ]
         _gradients(trace, name, parameters[name], parts, delta, mistake)
-        new |= _update(
-            trace, name, parameters[name], eta, optimizer or {}, state or {}, mistake, epoch
-        )
+        if clip is None:
+            _update(trace, name, parameters[name], eta, chain, state or {}, mistake, epoch)
+        else:
+            left.append(name)
         weights = parameters[name]
         if mistake == "updated_weights":
             weights = {key: trace[f"{name}.{key}_new"] for key in parameters[name]}
@@ -135,14 +169,58 @@ def step(
             ]
         upstream = [part[0] for part in parts]
         trace[f"{name}.downstream"] = upstream
+    if clip is not None:
+        _clip(trace, parameters, clip["norm"], mistake)
+    for name in left:
+        _update(trace, name, parameters[name], eta, chain, state or {}, mistake, epoch)
     return trace
 
 
-def _forward(trace: Any, placed: Any, parameters: Any, inputs: Any, mistake: str) -> None:
+def _clip(trace: Any, parameters: Any, most: float, mistake: str) -> None:
+    names = [f"{layer}.{key}" for layer, own in parameters.items() for key in own]
+    flat = {p: np.ravel(trace[f"{p}_gradient"]).tolist() for p in names}
+    whole = math.sqrt(sum(g * g for numbers in flat.values() for g in numbers))
+    for p in names:
+        own = math.sqrt(sum(g * g for g in flat[p]))
+        norm = own if mistake == "clipping:each" else whole
+        factor = 1.0 if mistake == "clipping:none" else min(1.0, most / (norm + 1e-6))
+        gradient = trace[f"{p}_gradient"]
+        if mistake == "clipping:value":
+            clipped = each(lambda g: max(-most, min(most, g)), gradient)
+        else:
+            clipped = each(lambda g, c=factor: c * g, gradient)
+        trace[f"{p}_clipped"] = clipped
+
+
+def _mistaken_whole(trace: Any, name: str, own: Any, right: Any, mistake: str) -> Any:
+    """∂C_x/∂input of a dropout or batchnorm layer, with a mistake in it."""
+    upstream = trace[f"{name}.upstream"]
+    if f"{name}.mask" in trace:
+        if mistake == "dropout_mask:back":
+            return upstream
+        if mistake == "dropout_mask:scale":
+            return each(lambda u, m: u if m else 0.0, upstream, trace[f"{name}.mask"])
+        return right
+    direct, through = trace[f"{name}.direct"], trace[f"{name}.through_mean"]
+    if mistake == "batchnorm_terms:constants":
+        return direct
+    if mistake == "batchnorm_terms:variance":
+        return backprop.by_unit(lambda k, number: number + through[k], direct)
+    if mistake == "batchnorm_terms:scale":  # all three terms have γ as a factor
+        return backprop.by_unit(lambda k, number: number / own["weight"][k], right)
+    return right
+
+
+def _forward(
+    trace: Any, placed: Any, parameters: Any, inputs: Any, mistake: str, draws: Any
+) -> None:
     values = inputs
     for k, (name, kind, layer) in enumerate(placed):
         trace[f"{name}.input"] = values
-        if kind not in LEARNERS:
+        if kind in WHOLE:
+            own, drawn = parameters.get(name), (draws or {}).get(name)
+            values = WHOLE[kind][0](trace, name, layer, own, values, drawn)
+        elif kind not in LEARNERS:
             values = [OTHERS[kind][0](layer, x) for x in values]
         else:
             z = [LEARNERS[kind][0](layer, parameters[name], x) for x in values]
@@ -163,11 +241,12 @@ def _forward(trace: Any, placed: Any, parameters: Any, inputs: Any, mistake: str
         trace[f"{name}.a"] = values
 
 
-def _cost(cost: Any, activation: Any, a: Any, targets: Any, mistake: str) -> Any:
+def _cost(cost: Any, activation: Any, a: Any, targets: Any, mistake: str, weights: Any) -> Any:
     pairs = list(zip(a, targets, strict=True))
     if mistake == "missing_log":
         return -sum(y * p for row, ys in pairs for p, y in zip(row, ys, strict=True)) / len(a)
-    total = sum(backprop.cost_of(cost, activation, row, y) for row, y in pairs) / len(a)
+    costs = [backprop.cost_of(cost, activation, row, y) for row, y in pairs]
+    total = sum(w * c for w, c in zip(weights, costs, strict=True)) / len(a)
     return 2 * total if mistake == "missing_half" else total
 
 
@@ -306,7 +385,7 @@ def _update(
     state: Any,
     mistake: str,
     epoch: int,
-) -> dict[str, Any]:
+) -> None:
     decay, mu = optimizer.get("weight_decay", 0.0), optimizer.get("momentum", 0.0)
     for key, weight in own.items():
         stem = f"{name}.{key}"
@@ -315,7 +394,15 @@ def _update(
             rate = 2 * decay
         if mistake == "weight_decay:no bias" and key == "bias":
             rate = 0.0
-        g = each(lambda g, w, r=rate: g + r * w, trace[f"{stem}_gradient"], weight)
+        l1 = 0.0 if mistake == "l1:none" else optimizer.get("l1", 0.0)
+        if key == "bias" and not optimizer.get("decay_biases", True):
+            rate, l1 = rate if mistake == "weight_decay:spared" else 0.0, 0.0
+        gradient = trace[f"{stem}_clipped"] if "clip" in optimizer else trace[f"{stem}_gradient"]
+        g = each(lambda g, w, r=rate: g + r * w, gradient, weight)
+        if l1:
+            square = mistake == "l1:square"
+            slope = each(lambda w, s=square: w if s else (w > 0) - (w < 0), weight)
+            g = each(lambda g, d, c=l1: g + c * d, g, slope)
         if mu:
             sign = -1 if mistake == "momentum:sign" else 1
             scale = eta if mistake == "momentum:eta" else 1
@@ -330,7 +417,6 @@ def _update(
         sign = 1 if mistake == "sign:update" else -1
         trace[f"{stem}_update"] = each(lambda d, s=sign: s * eta * d, g)
         trace[f"{stem}_new"] = each(lambda w, d: w + d, weight, trace[f"{stem}_update"])
-    return {}
 
 
 def _adam(trace: Any, stem: str, g: Any, state: Any, mistake: str, epoch: int) -> Any:

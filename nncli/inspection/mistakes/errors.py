@@ -9,6 +9,7 @@ from nncli.inspection.mistakes.graph import Rule, Values
 from nncli.inspection.mistakes.rules import sigma, weight_gradient_of
 from nncli.inspection.mistakes.scene import Change, Mistake, Scene, flat_like
 from nncli.nn.arrays import Array
+from nncli.nn.clipping import Clip
 from nncli.nn.trace import LayerTrace
 
 
@@ -91,6 +92,8 @@ def _updated_weights(s: Scene) -> Iterator[Change]:
 
         return downstream
 
+    if any(isinstance(link, Clip) for link in s.trace.links):
+        return  # no weight is updated before all gradients are known
     # Of the first layer too: nothing uses its ∂C/∂input, but a check may be given it.
     for layer in s.learners:
         yield Change("", layer.name, {f"{layer.name}.downstream": rule(layer)})

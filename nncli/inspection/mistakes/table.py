@@ -1,5 +1,6 @@
 """The table of known mistakes, and a step taken with one of them."""
 
+from nncli.inspection.mistakes.batches import BATCHES
 from nncli.inspection.mistakes.errors import ERRORS
 from nncli.inspection.mistakes.images import IMAGES
 from nncli.inspection.mistakes.scene import Mistake, Scene, everywhere
@@ -29,7 +30,7 @@ OTHERS = (  # told in other ways than by a replay of this step, see inspection.f
     ),
 )
 MISTAKES: dict[str, Mistake] = {
-    mistake.word: mistake for mistake in (*ERRORS, *IMAGES, *UPDATES, *OTHERS)
+    mistake.word: mistake for mistake in (*ERRORS, *IMAGES, *BATCHES, *UPDATES, *OTHERS)
 }
 
 

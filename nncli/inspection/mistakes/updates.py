@@ -1,15 +1,28 @@
 """Mistakes of optimizers: each is a chain of links with one of them changed."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from nncli.inspection.mistakes.graph import Rule
+from nncli.inspection.mistakes.graph import Rule, Values
 from nncli.inspection.mistakes.rules import update_rules
 from nncli.inspection.mistakes.scene import Change, Mistake, Scene
 from nncli.nn.arrays import Array
-from nncli.nn.links import UPDATE, VELOCITY, Adam, Link, Momentum, Vectors, WeightDecay, before
+from nncli.nn.clipping import Clip, ClipNorm
+from nncli.nn.links import (
+    GRADIENT,
+    L1,
+    UPDATE,
+    VELOCITY,
+    Adam,
+    Link,
+    Momentum,
+    Vectors,
+    WeightDecay,
+    before,
+)
 
 Formula = Callable[[Array, Vectors], dict[str, Array]]
 
@@ -249,6 +262,97 @@ def _adam_epsilon(s: Scene) -> Iterator[Change]:
         yield Change("ε is left out", "", _with(s, Adam, left_out))
 
 
+def _in_place_of(
+    s: Scene, kind: type[Link], made: Callable[[Any, Array, Values, str], Array]
+) -> dict[str, Rule]:
+    """What a link hands on, made otherwise from it, what comes in, all values and a parameter."""
+    rules: dict[str, Rule] = {}
+    for link in _links(s, kind):
+        for p in s.parameters:
+
+            def rule(
+                v: Values, p: str = p, link: Link = link, of: str = _incoming(s, link)
+            ) -> Array:
+                return made(link.on(p), v[f"{p}_{of}"], v, p)
+
+            rules[f"{p}_{link.outgoing}"] = rule
+    return rules
+
+
+def _incoming(s: Scene, link: Link) -> str:
+    """What the link before it hands on."""
+    k = s.trace.links.index(link)
+    return s.trace.links[k - 1].outgoing if k else GRADIENT
+
+
+def _clipping(s: Scene) -> Iterator[Change]:
+    def length(arrays: Iterable[Array]) -> float:
+        return float(np.sqrt(sum(np.vdot(a, a) for a in arrays)))
+
+    def factor(link: ClipNorm, norm: float) -> float:
+        return min(1.0, link.norm / (norm + link.EPSILON))
+
+    for link in _links(s, Clip):
+        gradient = _incoming(s, link)
+
+        def of(v: Values, layer: str = "", gradient: str = gradient) -> list[Array]:
+            """The gradients of a layer, or of all."""
+            return [v[f"{p}_{gradient}"] for p in s.parameters if p.startswith(layer)]
+
+        left_out = _in_place_of(s, Clip, lambda link, g, v, p: g)
+        yield Change("it is left out", "", left_out)
+        if not isinstance(link, ClipNorm):
+            above = _in_place_of(s, Clip, lambda link, g, v, p: np.minimum(g, link.value))
+            yield Change("entries are limited from above only", "", above)
+            way = "the norm is limited, not each entry"
+
+            def by_norm(link: Any, g: Array, v: Values, p: str) -> Array:
+                return factor(ClipNorm(link.value), length(of(v))) * g
+
+            yield Change(way, "", _in_place_of(s, Clip, by_norm))
+            continue
+        for way, made in (
+            (
+                "each weight and bias is clipped by its own norm, not by that of all",
+                lambda link, g, v, p: factor(link, length([g])) * g,
+            ),
+            (
+                "each layer is clipped by its own norm, not by that of all",
+                lambda link, g, v, p: factor(link, length(of(v, p.split(".")[0] + "."))) * g,
+            ),
+            (
+                "it is scaled to the limit though its norm is below",
+                lambda link, g, v, p: link.norm / (length(of(v)) + link.EPSILON) * g,
+            ),
+            (
+                "each entry is limited, not the norm",
+                lambda link, g, v, p: np.clip(g, -link.norm, link.norm),
+            ),
+        ):
+            yield Change(way, "", _in_place_of(s, Clip, made))
+
+
+def _l1(s: Scene) -> Iterator[Change]:
+    def by(made: Callable[[Array, float], Array]) -> dict[str, Rule]:
+        return _in_place_of(s, L1, lambda link, g, v, p: g + made(v[p], link.l1))
+
+    for link in _links(s, L1):
+        assert isinstance(link, L1)
+        yield Change("it is left out", "", by(lambda w, c: 0 * w))
+        yield Change("it has the wrong sign", "", by(lambda w, c: -c * np.sign(w)))
+        yield Change("λ W stands for λ sign(W), as if it were L2", "", by(lambda w, c: c * w))
+        yield Change("λ |W| stands for λ sign(W)", "", by(lambda w, c: c * np.abs(w)))
+        yield Change("λ stands for λ sign(W)", "", by(lambda w, c: c + 0 * w))
+        if link.spares:
+            way = "what is to be spared is drawn to 0 too"
+            unsparing = L1(link.l1)
+            yield Change(way, "", _with(s, L1, lambda _, other=unsparing: other))  # type: ignore[misc]
+        else:
+            way = "it is left out for each bias"
+            none = _with(s, L1, lambda _: L1(0.0), keys=("bias",))
+            yield Change(way, "", none)
+
+
 def _bias_not_updated(s: Scene) -> Iterator[Change]:
     def rule(name: str) -> Rule:
         return lambda v: np.zeros_like(v[name])
@@ -292,6 +396,20 @@ UPDATES = (
         "m̂ / (√v̂ + ε)",
         "the denominator",
         _adam_epsilon,
+    ),
+    Mistake(
+        "clipping",
+        "The gradient is not clipped, or by another norm.",
+        "g = ∂C/∂W min(1, c / ‖∇C‖), with the norm over all weights and biases together",
+        "which arrays the norm is taken of, and whether it comes before the optimizer",
+        _clipping,
+    ),
+    Mistake(
+        "l1",
+        "The L1 penalty is computed otherwise.",
+        "g = ∂C/∂W + λ sign(W), with sign(0) = 0",
+        "which parameters it is of, and the derivative of |W|",
+        _l1,
     ),
     Mistake(
         "not_updated",
