@@ -35,7 +35,7 @@ def test_tap_products_sum_to_the_gradient(case: Case) -> None:
             assert total == pytest.approx(n * layer.weight_gradient[tap], rel=0, abs=1e-13 * scale)
 
 
-@pytest.mark.parametrize("case", mostly_slow(CASES, 3), ids=str)
+@pytest.mark.parametrize("case", mostly_slow(CASES, 6), ids=str)
 def test_cell_products_sum_to_what_flows_down(case: Case) -> None:
     for layer in convs(case):
         conv, n = conv_of(layer), len(layer.input)

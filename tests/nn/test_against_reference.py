@@ -105,7 +105,7 @@ def test_every_quantity(case: Any) -> None:
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.parametrize("weight_decay", [0.0, 0.01])
-@pytest.mark.parametrize("case", SOME_CASES, ids=str)
+@pytest.mark.parametrize("case", mostly_slow(SOME_CASES, 2), ids=str)
 def test_every_quantity_over_three_steps(case: Any, momentum: float, weight_decay: float) -> None:
     setting = settle(case)
     step = setting.step(momentum=momentum, weight_decay=weight_decay)

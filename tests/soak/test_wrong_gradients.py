@@ -16,6 +16,7 @@ FIRST = 1_000_000  # seed
 TRIALS = 12
 
 
+@pytest.mark.slow
 def test_no_planted_error_passes_and_no_right_step_fails() -> None:
     counts = run(trials=TRIALS, first=FIRST)
     assert counts.lost == []
