@@ -184,7 +184,7 @@ PARALLEL = {  # what the rest of the package uses of nn.parallel, as its docstri
     "nncli.nn.parallel.partition": {"partition"},
     "nncli.nn.parallel.ranks": {"Distributed", "Ranks", "fill_rows"},
     "nncli.nn.parallel.process_worker": {"ProcessWorker", "can_fork"},
-    "nncli.nn.parallel.blas": {"arithmetic", "available_cores", "available_threads", "load_numpy"},
+    "nncli.nn.parallel.blas": {"arithmetic", "load_numpy"},
 }
 
 

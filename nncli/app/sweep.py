@@ -22,8 +22,8 @@ from nncli.app.sweeping.trial import Outcome, Task, data_key
 from nncli.app.sweeping.trial import versions as known_versions
 from nncli.core.errors import DataError, NncliError, RunError, SpecError
 from nncli.core.jsons import to_json
+from nncli.core.processes import available_cores
 from nncli.core.text import count_of, printable, quote
-from nncli.nn.parallel.blas import available_cores
 from nncli.spec import Spec
 from nncli.spec.sweep import MOST_VALUES, too_many
 from nncli.spec.trials import Plan, plan_from, read_plan

@@ -15,7 +15,13 @@ from nncli.data.columns.samples import Tally, chosen_samples, featured, told_fea
 from nncli.data.dataset import Dataset, check_inputs, make_dataset, needed_scaling
 from nncli.data.preprocessing import ColumnLayout, Preprocessing
 from nncli.data.readers.arrays import release_large
-from nncli.data.readers.files import STANDARD_INPUT, check_expansion, explain_read_errors, opened
+from nncli.data.readers.files import (
+    STANDARD_INPUT,
+    check_expansion,
+    explain_read_errors,
+    file_size,
+    opened,
+)
 from nncli.data.readers.read import array_of_inputs, kind, read_source
 from nncli.data.readers.rows import RowReader, delimiter_of, read_table
 from nncli.data.readers.tables import Table
@@ -96,7 +102,7 @@ def parts_of_file(
     preprocessing: Preprocessing, path: Path, dtype: DType, tally: Tally
 ) -> Iterator[Dataset]:
     with opened_table(preprocessing, path) as (reader, layout):
-        yield from parts_of(preprocessing, reader, layout, dtype, tally)
+        yield from parts_of(preprocessing, reader, layout, dtype, tally, file_size(path))
 
 
 def parts_of_stream(
@@ -116,8 +122,9 @@ def parts_of(
     layout: ColumnLayout,
     dtype: DType,
     tally: Tally,
+    size: int = 0,
 ) -> Iterator[Dataset]:
-    for table in reader.tables():
+    for table in reader.tables(size):
         samples = later_samples(preprocessing, table, layout.inputs)
         if samples.raw is not None and preprocessing.rules is not None:
             tally.add(samples.raw)

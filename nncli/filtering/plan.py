@@ -16,6 +16,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from nncli.core.files import release_pages
+from nncli.core.processes import available_threads
 from nncli.filtering.algorithm import Algorithm, Scratch, tile_count
 from nncli.filtering.direct import Direct
 from nncli.filtering.fft import EPSILON, Fft
@@ -30,7 +31,6 @@ from nncli.filtering.options import (
 from nncli.filtering.separable import Separable, rank_one_factors
 from nncli.filtering.toeplitz import Toeplitz
 from nncli.nn.arrays import Array, Shape
-from nncli.nn.parallel.blas import available_threads
 from nncli.nn.windows import Pair, Windows
 
 MAPPED_BYTES = 100 * 2**20  # of a mapped matrix and its output that are in memory at a time

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from nncli.nn.parallel.ranks import Ranks
 
 BLOCK = 128  # samples at a time: enough for BLAS, little enough for the caches
-MOST_BYTES = 1 << 28  # that they may take on their way
+NARROW_BLOCK = 1024  # as many of few numbers each, for which NumPy's calls would take longest
+NARROW_BYTES = 1 << 18  # that these may take on their way, and that any block may
+MOST_BYTES = 1 << 28
 
 
 class Evaluation(NamedTuple):
@@ -99,7 +101,8 @@ class Evaluator:
 def block_for(network: Network) -> int:
     """How many samples go through a network at a time: fewer where each takes much memory."""
     each = step_bytes(network.layers, 1, network.dtype.itemsize)
-    return max(1, min(BLOCK, MOST_BYTES // each))
+    narrow = min(NARROW_BLOCK, NARROW_BYTES // each)
+    return max(1, min(max(BLOCK, narrow), MOST_BYTES // each))
 
 
 class Forward:

@@ -37,6 +37,7 @@ def counted(true: Any, predicted: Any, classes: int) -> Any:
 @pytest.fixture(params=[1, 3, 1000], ids=lambda size: f"blocks of {size}")
 def small_blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate, "BLOCK", request.param)
+    monkeypatch.setattr(evaluate, "NARROW_BLOCK", request.param)
 
 
 def test_precision_and_recall_as_scikit_learn_publishes_them() -> None:
@@ -148,13 +149,15 @@ def test_it_agrees_with_the_trainers_evaluation(small_blocks: None) -> None:
 
 
 def test_large_networks_get_few_samples_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert block_for(echo(3)) == evaluate.BLOCK
+    assert evaluate.BLOCK < block_for(echo(3)) <= evaluate.NARROW_BLOCK
+    assert block_for(echo(100)) == evaluate.BLOCK
     monkeypatch.setattr(evaluate, "MOST_BYTES", 10)
     assert block_for(echo(3)) == 1
 
 
 @pytest.mark.parametrize("count", [1, 127, 128, 129, 300])
-def test_any_number_of_samples_goes_through(count: int) -> None:
+def test_any_number_of_samples_goes_through(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "NARROW_BLOCK", evaluate.BLOCK)
     inputs = RANDOM.normal(0, 1, (count, 3))
     part = Dataset(inputs, np.empty((count, 0)), np.arange(count))
     outputs = list(Forward(echo(3, "sigmoid"))(part))

@@ -7,6 +7,7 @@ say what is where: these functions give None then.
 import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -29,12 +30,13 @@ from nncli.data.readers.files import (
     read_text,
 )
 from nncli.data.readers.headers import LOOKED_AT, FirstRow, first_row, without_comments
-from nncli.data.readers.numbers import Block, keep_freed_memory, parse
+from nncli.data.readers.helper import Begun, Helper, helper_for, parsed
+from nncli.data.readers.numbers import Block, keep_freed_memory, narrowed
 from nncli.data.readers.tables import Cells, Table
 
 # Bytes: what is made of them, some 30 times as much, is in the cache when it is used, and less than
 # `keep_freed_memory` keeps.
-BLOCK = 1 << 16
+BLOCK = 1 << 17
 FIRST = 1 << 20  # bytes in which the header is looked for
 BOM = b"\xef\xbb\xbf"
 SPARE = 1.05  # rows that an array has room for, to those that are expected
@@ -51,6 +53,7 @@ class Rows:
     """An array that blocks are appended to: of the smallest type that holds all of them."""
 
     def __init__(self, width: int) -> None:
+        self.width = width
         self.array: NDArray[np.generic] = np.empty((0, width), np.uint8)
         self.used = 0
         self.plain = np.ones(width, np.bool_)
@@ -89,20 +92,9 @@ class Rows:
             self.array[: self.used],
             np.arange(above + 1, above + 1 + self.used),
             () if first is None else first.header.notes,
-            Cells(text, delimiter, int(has_header), self.used, self.array.shape[1]),
+            Cells(text, delimiter, int(has_header), self.used, self.width),
             self.plain,
         )
-
-
-def narrowed(values: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Integers in the smallest type that holds them; other numbers as they are."""
-    if values.dtype.kind == "f":
-        return values
-    low, high = int(values.min()), int(values.max())
-    for dtype in (np.uint8, np.int16, np.int32):
-        if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
-            return values.astype(dtype)
-    return values.astype(np.int64)
 
 
 def read_number_table(
@@ -119,7 +111,8 @@ def read_number_table(
     name, stored = printable(path), file_size(path)
     before = path.stat()
     keep_freed_memory()
-    with opened(path) as stream:
+    with ExitStack() as stack:
+        stream = stack.enter_context(opened(path))
         start = stream.read(FIRST)
         cut = len(start) if len(start) < FIRST else start.rfind(b"\n") + 1
         top = _top(name, start[:cut], delimiter, header, names, is_all=len(start) < FIRST)
@@ -127,11 +120,17 @@ def read_number_table(
             return None
         rows = Rows(len(top.first.cells))
         size = 0 if is_gzip(path) else stored
-        for lines, total in _whole_lines(start[top.end :], stream):
-            check_ratio(path, total, stored, TEXT_RATIO_LIMIT)
-            if total > TEXT_LIMIT or len(lines) > LONGEST_LINE:
-                return None
-            block = parse(lines, delimiter, len(top.first.cells))
+        helper = stack.enter_context(helper_for(stored, delimiter, rows.width))
+
+        def texts() -> Iterator[bytes]:
+            for lines, total in _whole_lines(start[top.end :], stream):
+                check_ratio(path, total, stored, TEXT_RATIO_LIMIT)
+                if total > TEXT_LIMIT or len(lines) > LONGEST_LINE:
+                    yield b""  # which is no block of numbers
+                    return
+                yield lines
+
+        for lines, block in parsed(texts(), delimiter, rows.width, helper):
             if block is None:
                 return None
             rows.append(block, int(SPARE * len(block.values) * size / len(lines)))
@@ -145,11 +144,18 @@ def read_number_table(
     return rows.table(name, text, delimiter, top.first)
 
 
-def read_number_rows(name: str, text: str, delimiter: str, width: int) -> Table | None:
+def begin_rows(text: str, delimiter: str, width: int, helper: Helper | None) -> Begun:
+    """Begins to parse the rows of a text without a header, for `read_number_rows`."""
+    texts = (lines for lines, _ in _whole_lines(text.encode(), io.BytesIO()))
+    return Begun(texts, delimiter, width, helper)
+
+
+def read_number_rows(
+    name: str, text: str, delimiter: str, width: int, begun: Begun
+) -> Table | None:
     """The rows of a text without a header; None where they are not all of numbers."""
     rows = Rows(width)
-    for lines, _ in _whole_lines(text.encode(), io.BytesIO()):
-        block = parse(lines, delimiter, width)
+    for block in begun.blocks():
         if block is None:
             return None
         rows.append(block)

@@ -95,6 +95,17 @@ def parse(text: bytes, delimiter: str, width: int) -> Block | None:
     return None if numbers is None else Block(numbers.reshape(-1, width), plain)
 
 
+def narrowed(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Integers in the smallest type that holds them; other numbers as they are."""
+    if values.dtype.kind == "f":
+        return values
+    low, high = int(values.min()), int(values.max())
+    for dtype in (np.uint8, np.int16, np.int32):
+        if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
+            return values.astype(dtype)
+    return values.astype(np.int64)
+
+
 def _cells(buffer: Bytes, delimiter: int, width: int) -> Cells | None:
     """The parts of all cells; None unless every byte is part of a number, or between two."""
     text = buffer[MARGIN:]

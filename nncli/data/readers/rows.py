@@ -43,7 +43,8 @@ from nncli.data.readers.headers import (
     pieces_without_comments,
     without_comments,
 )
-from nncli.data.readers.number_tables import read_number_rows, read_number_table
+from nncli.data.readers.helper import Begun, helper_for, one_ahead
+from nncli.data.readers.number_tables import begin_rows, read_number_rows, read_number_table
 from nncli.data.readers.separators import Form, found_in
 from nncli.data.readers.tables import Cells, Table, is_number
 from nncli.data.targets import EXACT
@@ -295,14 +296,22 @@ class RowReader:
         self._text = "\n".join(lines[self._first_ends - self._line + 1 :])
         self._line = self._first_ends + 1
 
-    def tables(self) -> Iterator[Table]:
-        """The rows, some at a time, as they come."""
+    def tables(self, size: int = 0) -> Iterator[Table]:
+        """The rows, some at a time, as they come.
+
+        size: of a file in bytes: of a large one the next rows are read ahead.
+        """
         some = False
-        for line, text in self._all_pieces():
-            table = self._table(text, line)
-            if table is not None:
-                some = True
-                yield table
+        with helper_for(size, self.delimiter, self.width) as helper:
+            pieces = (
+                (line, text, begin_rows(text, self.delimiter, self.width, helper))
+                for line, text in self._all_pieces()
+            )
+            for line, text, begun in pieces if helper is None else one_ahead(pieces):
+                table = self._table(text, line, begun)
+                if table is not None:
+                    some = True
+                    yield table
         if not some:
             raise DataError(f"{self.name}: has a header but no rows below it")
 
@@ -340,8 +349,8 @@ class RowReader:
             self._text += piece[1]
         return min(map(empty_at_end, islice(self._rows(), 2)))
 
-    def _table(self, text: str, line: int) -> Table | None:
-        table = read_number_rows(self.name, text, self.delimiter, self.width)
+    def _table(self, text: str, line: int, begun: Begun) -> Table | None:
+        table = read_number_rows(self.name, text, self.delimiter, self.width, begun)
         if table is None:
             table = read_numbers(self.name, text, self.delimiter, False, ())
         if table is not None and table.width == self.width and not self.nameless:

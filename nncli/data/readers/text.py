@@ -8,8 +8,10 @@ import csv
 import io
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import IO, Any, cast
 
@@ -28,11 +30,12 @@ from nncli.data.readers.headers import (
     left_out_words,
     number_of_count,
 )
-from nncli.data.readers.numbers import keep_freed_memory, parse
+from nncli.data.readers.helper import helper_for, parsed
+from nncli.data.readers.numbers import Block, keep_freed_memory, parse
 from nncli.data.readers.tables import INTEGER, is_number, to_number, why_no_number
 
 BOM = b"\xef\xbb\xbf"
-BLOCK = 1 << 16  # bytes read at once: few enough for the cache, as in `number_tables`
+BLOCK = 1 << 17  # bytes read at once: few enough for the cache, as in `number_tables`
 # Of one row: more would take a multiple of it in memory, cell by cell.
 LONGEST_LINE = 8 << 20
 MOST_CELLS = 1_000_000
@@ -119,8 +122,7 @@ class TextReader:
 
         taken = 0
         text = io.BufferedReader(Counted(start.removeprefix(BOM), stream, count), BLOCK)
-        while lines := text.readlines(BLOCK):
-            rows = self.parse(lines)
+        for lines, rows in self.parsed_blocks(iter(partial(text.readlines, BLOCK), []), size):
             if rows is None:
                 continue
             if self.buffer is None:
@@ -150,14 +152,39 @@ class TextReader:
     def too_wide(self, how: str) -> DataError:
         return DataError(f"{self.name}: {how}; save the matrix as .npy")
 
-    def parse(self, lines: list[bytes]) -> Rows | None:
-        """The rows of whole lines, the first of which is number `self.line`."""
+    def parsed_blocks(
+        self, blocks: Iterator[list[bytes]], size: int
+    ) -> Iterator[tuple[list[bytes], Rows | None]]:
+        """Lines, and the rows in them. Once the first row is known, a helper takes a share."""
+        for lines in blocks:
+            yield lines, self.parse(lines, None)
+            if self.width:
+                break
+        held: deque[list[bytes]] = deque()
+
+        def texts() -> Iterator[bytes]:
+            for lines in blocks:
+                held.append(lines)
+                yield whole_lines(lines)
+
+        delimiter = self.delimiter or " "
+        with helper_for(size, delimiter, self.width) as helper:
+            for _, block in parsed(texts(), delimiter, self.width, helper):
+                lines = held.popleft()
+                yield lines, self.parse(lines, block)
+
+    def parse(self, lines: list[bytes], block: Block | None) -> Rows | None:
+        """The rows of whole lines, the first of which is number `self.line`.
+
+        block: their numbers; None where they are not just numbers, or the first.
+        """
         if not self.width:
             lines = self.parse_start(with_newlines(b"".join(lines))).splitlines(keepends=True)
+            block = parse(whole_lines(lines), self.delimiter or " ", self.width)
         if not any(map(bytes.strip, lines)):
             self.line += with_newlines(b"".join(lines)).count(b"\n")
             return None
-        return self.parse_fast(lines) or self.parse_exactly(
+        return self.parse_fast(lines, block) or self.parse_exactly(
             utf8_text(self.name, with_newlines(b"".join(lines)), self.line, "matrix")
         )
 
@@ -193,9 +220,9 @@ class TextReader:
         self.line += len(lines) - 1
         return b""
 
-    def parse_fast(self, lines: list[bytes]) -> Rows | None:
+    def parse_fast(self, lines: list[bytes], block: Block | None) -> Rows | None:
         """The rows by NumPy's reader; None where it refuses, or something needs a closer look."""
-        values = self.parsed_at_once(lines)
+        values = None if block is None else self.numbers_of(block)
         if values is None and self.integers:
             values = self.parsed(lines, np.int64)
         if values is None:
@@ -213,12 +240,7 @@ class TextReader:
         self.line += len(lines)
         return Rows(values, numbers)
 
-    def parsed_at_once(self, lines: list[bytes]) -> NDArray[Any] | None:
-        """As `numbers.parse` does; None where the lines are not just numbers."""
-        text = with_newlines(b"".join(lines))
-        block = parse(text.removesuffix(b"\n") + b"\n", self.delimiter or " ", self.width)
-        if block is None:
-            return None
+    def numbers_of(self, block: Block) -> NDArray[Any]:
         if block.values.dtype.kind == "f":
             self.integers = False
             return block.values
@@ -344,6 +366,11 @@ class Counted(io.RawIOBase):
 def with_newlines(block: bytes) -> bytes:
     """A carriage return alone ended lines once, and still does for the csv module."""
     return block.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in block else block
+
+
+def whole_lines(lines: list[bytes]) -> bytes:
+    """Lines as `numbers.parse` takes them."""
+    return with_newlines(b"".join(lines)).removesuffix(b"\n") + b"\n"
 
 
 def kind_of_text(line: str) -> str:

@@ -1,4 +1,4 @@
-"""The cores there are, and the threads of NumPy's BLAS, which its OpenBLAS gets and sets."""
+"""The threads of NumPy's BLAS, which its OpenBLAS gets and sets."""
 
 import ctypes
 import os
@@ -6,21 +6,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-LIMITS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")  # environment variables of the user
-
-
-def available_cores() -> int:
-    """How many this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on this system
-        return os.cpu_count() or 1
-
-
-def available_threads() -> int:
-    """The cores this process may use, or as many threads as the user's environment allows BLAS."""
-    limits = [int(value) for name in LIMITS if (value := os.environ.get(name, "")).isdigit()]
-    return max(1, min([available_cores(), *limits]))
+from nncli.core.processes import LIMITS
 
 
 def load_numpy() -> None:

@@ -12,12 +12,12 @@ import pickle
 import select
 import signal
 import sys
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 
 from nncli.core.errors import NncliError
+from nncli.core.processes import close_all_but, fork
 from nncli.nn.arrays import Operation
 
 SPIN_COUNT = 1000  # looks at the other side's counter, of half a microsecond each, before sleeping
@@ -190,17 +190,6 @@ def pickled(error: BaseException) -> bytes:
     return pickle.dumps(NncliError(f"{type(error).__name__}: {str(error)[:500]}"))
 
 
-def fork() -> int:
-    """As os.fork.
-
-    Python 3.12 warns where there are threads, whose locks could stay taken in the child for ever;
-    this child takes no lock but NumPy's own.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return os.fork()
-
-
 def spin_until(counters: memoryview, index: int, value: int, times: int = SPIN_COUNT) -> None:
     """Looks so many times whether a counter has reached `value`.
 
@@ -210,12 +199,3 @@ def spin_until(counters: memoryview, index: int, value: int, times: int = SPIN_C
         if counters[index] >= value:
             return
         os.sched_yield()
-
-
-def close_all_but(*kept: int) -> None:
-    """Closes every open file of the process but these."""
-    start = 0
-    for file in sorted(kept):
-        os.closerange(start, file)
-        start = file + 1
-    os.closerange(start, max(start, os.sysconf("SC_OPEN_MAX")))

@@ -18,15 +18,11 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from nncli.core.errors import NncliError
+from nncli.core.processes import available_cores, available_threads
 from nncli.nn.arrays import AlignedBuffers, Operation
 from nncli.nn.layers import Placed
 from nncli.nn.network import Network, splits_samples
-from nncli.nn.parallel.blas import (
-    available_cores,
-    available_threads,
-    blas_threads,
-    set_blas_threads,
-)
+from nncli.nn.parallel.blas import blas_threads, set_blas_threads
 from nncli.nn.parallel.process_worker import (
     CACHE_LINE,
     WAKE_INTERVAL,

@@ -33,13 +33,14 @@ def write_csv(blocks: "Blocks", file: IO[bytes]) -> None:
         labels, head = block.labels, "class"
         if block.given is not None:
             labels, head = [";".join(names) for names in block.given], "labels"
-        rows = numbers(block.outputs)
+        rows = number_rows(block.outputs)
         if k == 0:
             names = map(named, block.names)
             file.write(csv_lines([names if labels is None else (head, *names)]))
         if labels is not None:
-            rows = [[named(label), *row] for label, row in zip(labels, rows, strict=True)]
-        file.write(csv_lines(rows))
+            cells = {label: csv_text([[named(label), ""]])[:-2] for label in set(labels)}
+            rows = [f"{cells[label]},{row}" for label, row in zip(labels, rows, strict=True)]
+        file.write("\n".join((*rows, "")).encode())
         file.flush()
 
 
@@ -61,10 +62,13 @@ def is_number(name: str) -> bool:
     return True
 
 
-def numbers(outputs: "Array") -> list[list[str]]:
-    """Each number as the shortest text that reads back equal in its own type."""
-    texts: list[list[str]] = outputs.astype(str).tolist()
-    return texts
+def number_rows(outputs: "Array") -> list[str]:
+    """Each number as the shortest text that reads back equal in its own type, a text a row."""
+    if outputs.dtype.itemsize < 8:
+        texts: list[list[str]] = outputs.astype(str).tolist()
+        return [",".join(row) for row in texts] if len(texts[0]) > 1 else [row[0] for row in texts]
+    # Those that `repr` has, written out by one call rather than one for each number.
+    return repr(outputs.tolist())[2:-2].replace(", ", ",").split("],[")
 
 
 def csv_lines(rows: Iterable[Iterable[str]]) -> bytes:

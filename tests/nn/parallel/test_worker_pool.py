@@ -8,15 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nncli.core.processes import available_cores, available_threads
 from nncli.nn.arrays import AlignedBuffers
 from nncli.nn.layers import Dense
 from nncli.nn.network import build_network, zero_network
-from nncli.nn.parallel.blas import (
-    available_cores,
-    available_threads,
-    blas_threads,
-    set_blas_threads,
-)
+from nncli.nn.parallel.blas import blas_threads, set_blas_threads
 from nncli.nn.parallel.process_worker import can_fork
 from nncli.nn.parallel.worker_pool import WorkerPool, best_threads, start_workers
 
