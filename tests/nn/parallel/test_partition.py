@@ -70,7 +70,7 @@ def shared_step(setting: Setting, workers: WorkerPool, **options: Any) -> Step:
     return step
 
 
-@pytest.mark.parametrize("case", mostly_slow(SOME_CASES, 4), ids=str)
+@pytest.mark.parametrize("case", mostly_slow(SOME_CASES, 3), ids=str)
 def test_a_shared_step_is_the_whole_step(case: Any, workers: Any) -> None:
     setting = many_samples(case)
     how = {"momentum": 0.9, "weight_decay": 0.01}
