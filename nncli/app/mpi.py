@@ -24,6 +24,7 @@ NO_LIBRARY = (
     "mpi4py finds no MPI on this machine; pip install mpich brings one, or the system's packages "
     "(apt install mpich, or openmpi-bin)"
 )
+GRACE = 0.2  # seconds from the last words of a process to the end of all
 POLL = 5e-4  # seconds between two looks for a message; MPI itself would spin, and take a core
 
 
@@ -123,7 +124,9 @@ class MpiRanks:
         """
         if status or not self.is_over:
             # Not Finalize: after it mpirun would kill those that are still in it, and the status
-            # would be theirs. What there is to say has been said; MPI is to add nothing.
+            # would be theirs. All has been said, and MPI is to add nothing; but mpirun loses
+            # what is on its way now and then, so it gets time to pass that on.
+            time.sleep(GRACE)
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
             self._world.Abort(status)
         self._mpi.Finalize()

@@ -187,8 +187,7 @@ def test_what_cannot_be_shared_is_refused_once(
     processes: int, arguments: list[str], message: str, tmp_path: Path
 ) -> None:
     done = run(processes, "train", MLP, *arguments, "--out", tmp_path / "run")
-    assert done.status == 2
-    assert message in done.err
+    assert (done.status, message in done.err) == (2, True), done
     assert done.err.count("nncli: ") == 1
     assert not (tmp_path / "run").exists()
 
