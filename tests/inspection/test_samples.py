@@ -42,6 +42,13 @@ def test_an_input_that_is_the_class(column: np.ndarray, output: object) -> None:
     assert found == (() if output == () else (Giveaway(2, output),))  # type: ignore[arg-type]
 
 
+def test_of_two_classes_an_input_tells_both() -> None:
+    two = np.eye(2)[(CLASSES > 0).astype(int)]
+    x = with_column(np.where(CLASSES > 0, -8, 4))
+    for targets in (two, two[:, 1:]):
+        assert data_facts(x, targets, classes=True).giveaways == (Giveaway(2, None),)
+
+
 def test_an_input_that_is_the_target_in_other_units() -> None:
     y = np.stack([X[:, 0] + X[:, 1], 1000 - 9 * X[:, 2]], axis=1).astype(np.float64)
     assert data_facts(X, y, classes=False).giveaways == (Giveaway(2, 1),)

@@ -114,12 +114,14 @@ def agreement(train: tuple[Array, Array], held: tuple[Array, Array]) -> float | 
 
     Below 0 where they contradict it. None of too few samples.
     """
-    (x, y), (u, v) = ((_flat(a), b.astype(np.float64)) for a, b in (train, held))
-    if min(len(x), len(u)) < FEWEST:
+    if min(len(train[0]), len(held[0])) < FEWEST:
         return None
-    order = np.random.default_rng(0).permutation(len(x))[:MOST]
+    order = np.random.default_rng(0).permutation(len(train[0]))[:MOST]
+    (x, y), (u, v) = (
+        (_flat(a), b.astype(np.float64)) for a, b in ([p[order] for p in train], held)
+    )
     with np.errstate(all="ignore"):
-        return _mean_score(fit_linear(x[order], y[order])(u), v)
+        return _mean_score(fit_linear(x, y)(u), v)
 
 
 def _mean_score(predicted: Array, y: Array) -> float:

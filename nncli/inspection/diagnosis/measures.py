@@ -23,6 +23,7 @@ BLOCK = 2**17  # numbers that are converted at a time
 ENOUGH = 20  # samples by which an input that is a target is no accident
 LOOKED_AT = 64  # samples, for how many values an input has
 EXACT = 1e-6  # of a correlation of float32 numbers that are the same but for their scale
+COMPARED = 2000  # samples, for means and deviations
 NEARLY_ALL = 0.9  # of the squares of targets' deviations
 MANY_VALUES = 0.2  # of an input, by the number of samples
 FAR = 1e6  # times the largest of all others: no scaling makes sense of such a number
@@ -72,8 +73,10 @@ def _giveaways(
         products = sum((b - means).T @ e for b, e in zip(_blocks(x), parts, strict=True)) / len(x)
         sizes = np.sqrt(np.outer(spreads, np.square(errors).mean(axis=0)))
         found = np.argwhere(np.abs(products) > (1 - EXACT) * sizes)
-    places: dict[int, int | None] = dict.fromkeys(_like_classes(x, y) if classes else ())
-    places |= {int(k): int(j) for k, j in reversed(found.tolist()) if sizes[k, j] > 0}
+    places: dict[int, int | None] = {
+        int(k): int(j) for k, j in reversed(found.tolist()) if sizes[k, j] > 0
+    }
+    places |= dict.fromkeys(_like_classes(x, y) if classes else ())
     return tuple(Giveaway(k, places[k]) for k in sorted(places))
 
 
@@ -108,7 +111,10 @@ def _heavy(y: Array) -> Outlier | None:
 
 def held_facts(train: tuple[Array, Array], held: tuple[Array, Array], *, classes: bool) -> Held:
     """Of the samples held back, beside those trained on: inputs and targets of each."""
-    x, u = (part[0].reshape(len(part[0]), -1).astype(np.float64) for part in (train, held))
+    x, u = (
+        part.reshape(len(part), -1)[:: 1 + len(part) // COMPARED].astype(np.float64)
+        for part in (train[0], held[0])
+    )
     facts = Held(seen=seen_share(train, held), heavy=None if classes else _heavy(held[1]))
     deviations = x.std(axis=0)
     varied = deviations > 0
@@ -136,7 +142,7 @@ def seen_share(train: tuple[Array, Array], held: tuple[Array, Array]) -> float:
     0 where no input has many values, as none of a table of words has: rows are bound to repeat.
     """
     x, u = (part[0].reshape(len(part[0]), -1) for part in (train, held))
-    if max(len(np.unique(column)) for column in x.T) < MANY_VALUES * len(x):
+    if not any(len(np.unique(column)) >= MANY_VALUES * len(x) for column in x.T):
         return 0.0
     rows = {a.tobytes() + b.tobytes() for a, b in zip(x, train[1], strict=True)}
     return sum(a.tobytes() + b.tobytes() in rows for a, b in zip(u, held[1], strict=True)) / len(u)

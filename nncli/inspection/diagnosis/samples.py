@@ -41,7 +41,7 @@ def target_scale(evidence: Evidence) -> Suspicion | None:
         0.4,
         (output.name,),
         {"least_target": low, "largest_target": high},
-        f"targets go from {low:.3g} to {high:.3g}, and outputs begin at about 1: errors are far "
+        f"targets go from {low:.4g} to {high:.4g}, and outputs begin at about 1: errors are far "
         f"{how} than with targets of about 1, and so are the steps",
         (Cure({"data.target_scale": "standard"}, "scale the targets to mean 0 and deviation 1"),),
     )
