@@ -18,6 +18,7 @@ from nncli.render.text import NumberFormat
 from nncli.render.web.blocks import to_html
 from nncli.render.web.page import escape, write_page
 from nncli.render.web.record import base85, pack, plain
+from nncli.render.web.scripts import declared
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&\x1b[31m\u202eRTL"
 
@@ -138,3 +139,38 @@ def test_a_table_heads_its_rows_and_columns(words: int) -> None:
 def test_digits_are_pythons_but_for_one(size: int) -> None:
     content = np.random.default_rng(size).bytes(size)
     assert base85(content) == base64.b85encode(content).decode().replace("<", ",")
+
+
+def test_declarations_of_scripts_that_follow_each_other_are_one() -> None:
+    """But not those behind another statement, or in another block."""
+    lines = """
+        const a = 0.5, f = (x) => x;
+        const [b] = a;
+        let c = () => {
+        const d = {k: 10.5};
+        for (let i = 0; i < 2; i++) d.k += i;
+        const e = "let ; {";
+        };
+        let g; f(g);
+        let h = `${(() => { let i = 1; return i; })()};`;
+        if (h) f(() => {
+        let j;
+        });
+        let k;
+    """
+    made = declared(line.strip() for line in lines.strip().splitlines())
+    assert made == [
+        "let a=.5,f=x=>x,",
+        "[b]=a,",
+        "c=()=>{",
+        "let d={k:10.5};",
+        "for(let i=0;i<2;i++)d.k+=i;",
+        'let e="let ; {";',
+        "},",
+        "g;f(g);",
+        "let h=`${(()=>{let i=1;return i})()};`;",
+        "if(h)f(()=>{",
+        "let j;",
+        "});",
+        "let k;",
+    ]

@@ -10,7 +10,9 @@ SIGNS = re.compile(r"(?<![-+]) ?([-+/%]) ?(?![-+])")  # two in a row would be an
 PARAMETER = re.compile(r"(?<![\w$])\((\w+)\)=>")  # of a function with one; async keeps its own
 SHORTER = {"true": "!0", "false": "!1", "undefined": "void 0"}
 LONGER = re.compile(rf"(?<![.\w$])({'|'.join(SHORTER)})\b(?!:)")  # but as a key
+ZERO = re.compile(r"(?<![\w.])0(?=\.\d)")
 CONST = re.compile(r"\bconst\b")  # which says more to who reads it, and no more to a browser
+DECLARATION = re.compile(r"let(?: |(?=[\[{]))")
 STYLE_BLANKS = re.compile(r" ?([{};,>]) ?|(?<=[a-z]:) ")
 BEFORE_PATTERN = (
     "(,=:[!&|?{;"  # what stands before a regular expression, and never before a quotient
@@ -34,9 +36,30 @@ def asset(name: str) -> str:
     lines = [line.strip() for line in text.splitlines()]
     if not name.endswith(".js"):
         return STYLE_BLANKS.sub(r"\1", "".join(lines))
-    return reduce(
-        _followed, (squeezed(line) for line in lines if line and not line.startswith("//"))
-    )
+    return reduce(_followed, declared(line for line in lines if line[:2] not in ("", "//")))
+
+
+def declared(lines: Iterable[str]) -> list[str]:
+    """Lines of a script, squeezed; declarations that follow each other are one."""
+    made, is_let, ended = list[str](), [False], True  # by depth, of the statement there
+    for line in lines:
+        short = squeezed(line)
+        declared = DECLARATION.match(short)
+        if ended and is_let[-1] and declared and made[-1].endswith(";"):
+            made[-1], short = f"{made[-1][:-1]},", short[declared.end() :]
+        elif ended:
+            is_let[-1] = declared is not None
+        code = "".join(part for is_text, part in _split(line) if not is_text).strip()
+        for at, sign in enumerate(code, 1):
+            if sign in "([{":
+                is_let.append(False)
+            elif sign in ")]}":
+                is_let.pop()
+            elif sign == ";" and at < len(code):  # another statement begins on this line
+                is_let[-1] = False
+        made.append(short)
+        ended = short.endswith((";", "{", "}"))
+    return made
 
 
 def _followed(code: str, line: str) -> str:
@@ -59,7 +82,7 @@ def squeezed(line: str) -> str:
 def _closed(code: str) -> str:
     made = SIGNS.sub(r"\1", BLANKS.sub(r"\1", CONST.sub("let", code))).replace(";}", "}")
     made = LONGER.sub(lambda match: SHORTER[match[1]], made)
-    return PARAMETER.sub(r"\1=>", made)
+    return ZERO.sub("", PARAMETER.sub(r"\1=>", made))
 
 
 def _split(line: str) -> Iterator[tuple[bool, str]]:
