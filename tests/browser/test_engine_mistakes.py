@@ -66,25 +66,21 @@ class Mistake(NamedTuple):
 
 
 MISTAKES = {
-    "sigmoid": Mistake("1 / Math.exp(z) + 1)", "1 / Math.exp(z) + 1.0000001)", DENSE),
-    "tanh": Mistake("1 / Math.exp(z))) ** 2", "1 / Math.exp(z))) ** 1", CONV),
+    "sigmoid": Mistake("1 / exp(z) + 1)", "1 / exp(z) + 1.0000001)", DENSE),
+    "tanh": Mistake("1 / exp(z))) ** 2", "1 / exp(z))) ** 1", CONV),
     "relu at its kink": Mistake("z > 0 ? 1 : 0", "z >= 0 ? 1 : 0", AT_THE_KINK),
     "leaky relu": Mistake("[z * negative_slope,", "[z,", activated("leaky_relu")),
-    "elu": Mistake("alpha * Math.exp(z)]", "alpha]", activated("elu")),
-    "softplus": Mistake(
-        "1 / (1 / Math.exp(Math.min(z", "1 / (1 / Math.exp(Math.max(z", activated("softplus")
-    ),
+    "elu": Mistake("alpha * exp(z)]", "alpha]", activated("elu")),
+    "softplus": Mistake("1 / (1 / exp(min(z", "1 / (1 / exp(max(z", activated("softplus")),
     "gelu": Mistake("gaussian * (scaled - t", "gaussian * (scaled + t", activated("gelu")),
     "no σ′": Mistake("upstream[k] * prime[k]", "upstream[k]", DENSE),
     "σ′ behind a fused cost": Mistake(
         'put("delta", shape, error)', 'put("delta", shape, (k) => slopes[k])', SIGMOIDS
     ),
-    "the cost of sigmoids": Mistake("-Math.abs(value)", "-value", SIGMOIDS),
-    "∂C/∂a of sigmoids": Mistake(
-        "y[j] * (1 + Math.exp(-value))", "y[j] * (1 + Math.exp(value))", SIGMOIDS
-    ),
+    "the cost of sigmoids": Mistake("-abs(value)", "-value", SIGMOIDS),
+    "∂C/∂a of sigmoids": Mistake("y[j] * (1 + exp(-value))", "y[j] * (1 + exp(value))", SIGMOIDS),
     "the cost of a softmax": Mistake("(value - most - log)", "(value - log)", SOFTMAX),
-    "∂C/∂a of a softmax": Mistake("-y[j] * (Math.exp(most - value) * sum)", "-y[j] * sum", SOFTMAX),
+    "∂C/∂a of a softmax": Mistake("-y[j] * (exp(most - value) * sum)", "-y[j] * sum", SOFTMAX),
     "the sum for the mean": Mistake("delta[x * units + j]) / n", "delta[x * units + j])", DENSE),
     "W for Wᵀ": Mistake("w[k % inputs * units + j]", "w[j * inputs % units + k % units]", DENSE),
     "uphill": Mistake("-eta * value", "eta * value", DENSE),
@@ -97,7 +93,7 @@ MISTAKES = {
     "padding lost": Mistake("tap * axis.dilation - axis.before]", "tap * axis.dilation]", CONV),
     "a turned filter": Mistake("* high + i) * wide + j)", "* high + 1 - i) * wide + 1 - j)", CONV),
     "padding that repeats": Mistake("axis.sources?.[cell + axis.before] ?? cell", "cell", REPEATED),
-    "a group's channels": Mistake("Math.floor(f / each) * seen", "0", GROUPED),
+    "a group's channels": Mistake("floor(f / each) * seen", "0", GROUPED),
     "a filter's gradient": Mistake(
         "gradient[tap] += a[cell] * value", "gradient[tap] = a[cell] * value", CONV
     ),
@@ -114,7 +110,7 @@ MISTAKES = {
     "a mask left out": Mistake(
         'get("upstream").data[k] * get("mask").data[k]', 'get("upstream").data[k]', DROPPED
     ),
-    "no ε": Mistake("Math.sqrt(value + layer.settings.epsilon)", "Math.sqrt(value)", NORMALISED),
+    "no ε": Mistake("sqrt(value + layer.settings.epsilon)", "sqrt(value)", NORMALISED),
     "not through the mean": Mistake('+ get("through_mean").data[unit(k)] ', "", NORMALISED),
     "not through the variance": Mistake('get("through_variance").data[k]', "0", NORMALISED),
     "γ's gradient": Mistake("weight(f) * count / n", "weight(f)", OF_CHANNELS),
@@ -125,7 +121,7 @@ MISTAKES = {
     "no decay": Mistake("value + weight_decay * w[k]", "value", DENSE, {"weight_decay": 0.01}),
     "no correction": Mistake("value / scalars.first_correction", "value", DENSE, ADAM),
     "ε in the root": Mistake(
-        "Math.sqrt(value) + epsilon", "Math.sqrt(value + epsilon)", DENSE, {**ADAM, "epsilon": 1e-3}
+        "sqrt(value) + epsilon", "sqrt(value + epsilon)", DENSE, {**ADAM, "epsilon": 1e-3}
     ),
     "β for β": Mistake("beta2 * v[k] + (1 - beta2)", "beta1 * v[k] + (1 - beta1)", DENSE, ADAM),
 }

@@ -340,7 +340,7 @@ def test_it_prints(open_page: Open, step_pages: StepPages) -> None:
     for part in (".lines", ".card", "td[data-key]", ".along"):
         assert opened.page.locator(part).first.is_visible(), part
     opened.page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert opened.page.locator("article.text table").first.is_visible()
+    assert opened.page.locator(".text article table").first.is_visible()
 
 
 def test_playing_leaves_the_way_back(open_page: Open, step_pages: StepPages) -> None:

@@ -107,9 +107,10 @@ large matrices in part; with scripts on, every number is here, with where it com
 </noscript></div>
 {network_html(trace)}
 {along_html(trace, cost_along(trace))}
-<article class="text" aria-label="the whole step as text">
+<details class="text" open><summary>The whole step as text</summary>
+<article aria-label="the whole step as text">
 {to_html(page[2:])}
-</article>
+</article></details>
 </main>"""
     scripts = _scripts(trace, carried)
     made = WebPage(

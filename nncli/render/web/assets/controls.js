@@ -21,14 +21,14 @@ extendPage({
     const {sample, channel, numbers} = this.state, {operation} = this, shown = this.viewOf(operation);
     this.player.show(h("strong", `${this.state.op + 1} of ${this.operations.length}, ${operation.phase}, ${operation.layer}: `), operation.views[shown].formula,
       h("small", operation.product && ` (${operation.product})`));
-    this.tabs.replaceChildren(...Object.entries(VIEWS).map(([name, words]) => h("button", {
+    fill(this.tabs, ...Object.entries(VIEWS).map(([name, words]) => h("button", {
       role: "tab", "data-key": name, "aria-selected": String(shown === name), tabindex: shown === name ? 0 : -1,
       disabled: !operation.views[name], onclick: () => this.go({view: name}),
     }, words)));
     this.samplesList.value = sample;
     this.samplesList.parentElement.hidden = this.step.samples === 1;
     this.channelsList.parentElement.hidden = !this.channels;
-    this.channelsList.replaceChildren(...range(this.channels).map((k) => h("option", {value: k, selected: k === channel}, k)));
+    fill(this.channelsList, ...range(this.channels).map((k) => h("option", {value: k, selected: k === channel}, k)));
     this.numbers.checked = numbers;
     this.numbers.parentElement.hidden = !this.root.querySelector(".cells, .tinted");
   },
@@ -38,7 +38,7 @@ extendPage({
     const {layer, number} = this.state, levels = [["network", {layer: null, number: null}]];
     if (layer) levels.push([layer, {number: null}]);
     if (number) levels.push([this.title(number)]);
-    this.crumbs.replaceChildren(...levels.flatMap(([words, change], k) => [k ? " › " : "", levels[k + 1] ? button(`up ${k}`, () => this.go(change), words) : h("strong", words)]));
+    fill(this.crumbs, ...levels.flatMap(([words, change], k) => [k ? " › " : "", levels[k + 1] ? button(`up ${k}`, () => this.go(change), words) : h("strong", words)]));
     this.crumbs.hidden = !levels[1];
   },
 

@@ -23,11 +23,11 @@ const counted = ({rows, columns}, [, , r, c]) => (rows.counts?.[r] ?? rows.kerne
 // filters that see channel k.
 function groupOf({settings: {groups}, input_shape: [channels], output_shape: [filters]}, f, k = 0) {
   const seen = channels / groups, each = filters / groups;
-  return {seen, first: Math.floor(f / each) * seen, filters: range(each).map((at) => Math.floor(k / seen) * each + at)};
+  return {seen, first: floor(f / each) * seen, filters: range(each).map((at) => floor(k / seen) * each + at)};
 }
 
 // The index of the k-th number of an array, see `offset`.
-const split = (k, shape) => shape.reduceRight(([rest, at], size) => [Math.floor(rest / size), [rest % size, ...at]], [k, []])[1];
+const split = (k, shape) => shape.reduceRight(([rest, at], size) => [floor(rest / size), [rest % size, ...at]], [k, []])[1];
 
 // The matrices of the last two axes of an array, from `start` on, labelled by the axes before.
 function planes(name, shape, start) {
@@ -53,7 +53,7 @@ function unrolled(step, name, x) {
     at: (r, c) => ({name, at: [x, (k * height + r) * width + c]}),
     where: (ref) => {
       const place = ref.name === name && ref.at[0] === x ? ref.at[1] - k * height * width : -1;
-      return place >= 0 && place < height * width ? [Math.floor(place / width), place % width] : null;
+      return place >= 0 && place < height * width ? [floor(place / width), place % width] : null;
     },
   }));
 }

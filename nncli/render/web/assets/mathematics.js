@@ -4,11 +4,11 @@
 // σ(z) and σ′(z) of one number.
 const ACTIVATIONS = {
   sigmoid: (z) => {
-    const a = 1 / (1 / Math.exp(z) + 1);
-    return [a, a * (1 / (Math.exp(z) + 1))];
+    const a = 1 / (1 / exp(z) + 1);
+    return [a, a * (1 / (exp(z) + 1))];
   },
-  tanh: (z) => [Math.tanh(z), (2 / (Math.exp(z) + 1 / Math.exp(z))) ** 2],
-  relu: (z) => [Math.max(z, 0), z > 0 ? 1 : 0],
+  tanh: (z) => [Math.tanh(z), (2 / (exp(z) + 1 / exp(z))) ** 2],
+  relu: (z) => [max(z, 0), z > 0 ? 1 : 0],
   identity: (z) => [z, 1],
 };
 
@@ -26,7 +26,7 @@ const LAYERS = {
       const a = get("input").data, w = get("weight").data, b = get("bias")?.data;
       const [units] = layer.output_shape, inputs = a.length / n;
       put("z", [n, units], (k) => {
-        const x = Math.floor(k / units), j = k % units;
+        const x = floor(k / units), j = k % units;
         let sum = 0;
         for (let i = 0; i < inputs; i++) sum += a[x * inputs + i] * w[i * units + j];
         return sum + (b ? b[j] : 0);
@@ -41,9 +41,9 @@ const LAYERS = {
         for (let k = 0; k < count; k++) sum += term(k);
         return sum;
       };
-      put("weight_gradient", [inputs, units], (k) => over(n, (x) => a[x * inputs + Math.floor(k / units)] * delta[x * units + k % units]) / n);
+      put("weight_gradient", [inputs, units], (k) => over(n, (x) => a[x * inputs + floor(k / units)] * delta[x * units + k % units]) / n);
       if (get("bias")) put("bias_gradient", [units], (j) => over(n, (x) => delta[x * units + j]) / n);
-      put("downstream", get("input").shape, (k) => over(units, (j) => delta[Math.floor(k / inputs) * units + j] * w[k % inputs * units + j]));
+      put("downstream", get("input").shape, (k) => over(units, (j) => delta[floor(k / inputs) * units + j] * w[k % inputs * units + j]));
     },
   },
 };
@@ -56,9 +56,9 @@ function activate({activation, settings}, n, get, put) {
     put("sigma_prime", shape, (k) => both[k][1]);
     return;
   }
-  const units = z.length / n, of = (k) => z.subarray(Math.floor(k / units) * units, (Math.floor(k / units) + 1) * units);
-  const most = (k) => Math.max(...of(k));
-  put("a", shape, (k) => Math.exp(z[k] - most(k)) / of(k).reduce((sum, value) => sum + Math.exp(value - most(k)), 0));
+  const units = z.length / n, of = (k) => z.subarray(floor(k / units) * units, (floor(k / units) + 1) * units);
+  const most = (k) => max(...of(k));
+  put("a", shape, (k) => exp(z[k] - most(k)) / of(k).reduce((sum, value) => sum + exp(value - most(k)), 0));
 }
 
 // A link of the optimizer: from the direction so far to the next; `keep` records what it makes.
@@ -80,7 +80,7 @@ function access(layer, made) {
     layer, n: made.inputs.shape[0],
     get: (key) => made[`${layer.name}.${key}`],
     put: (key, shape, number) => {
-      const data = new Float64Array(shape.reduce((product, size) => product * size, 1));
+      const data = new Float64Array(sizeOf(shape));
       for (let k = 0; k < data.length; k++) data[k] = number(k);
       made[`${layer.name}.${key}`] = {data, shape};
     },

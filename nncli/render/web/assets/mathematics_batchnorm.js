@@ -2,8 +2,8 @@
 
 // Of numbers a unit or a channel: whose a place is, and the mean over all of a unit's places.
 function byUnit(x, shape) {
-  const size = shape.slice(2).reduce((product, length) => product * length, 1), count = x.length / shape[1];
-  const unit = (k) => Math.floor(k / size) % shape[1];
+  const size = sizeOf(shape.slice(2)), count = x.length / shape[1];
+  const unit = (k) => floor(k / size) % shape[1];
   const mean = (term) => {
     // Kahan's sum: one after the other, some hundred numbers cost more digits than NumPy's pairs do.
     const sums = new Float64Array(shape[1]), lost = new Float64Array(shape[1]);
@@ -22,13 +22,13 @@ LAYERS.batchnorm = {
     const {data: x, shape} = get("input"), {unit, mean} = byUnit(x, shape);
     put("mean", [shape[1]], mean((k) => x[k]));
     put("variance", [shape[1]], mean((k) => (x[k] - get("mean").data[unit(k)]) ** 2));
-    const inverse = get("variance").data.map((value) => 1 / Math.sqrt(value + layer.settings.epsilon));
+    const inverse = get("variance").data.map((value) => 1 / sqrt(value + layer.settings.epsilon));
     put("normalised", shape, (k) => (x[k] - get("mean").data[unit(k)]) * inverse[unit(k)]);
     put("a", shape, (k) => get("normalised").data[k] * get("weight").data[unit(k)] + get("bias").data[unit(k)]);
   },
   backward({layer, n, get, put}) {
     const {data: x, shape} = get("input"), {unit, mean, count} = byUnit(x, shape), upstream = get("upstream").data, normalised = get("normalised").data;
-    const inverse = get("variance").data.map((value) => 1 / Math.sqrt(value + layer.settings.epsilon));
+    const inverse = get("variance").data.map((value) => 1 / sqrt(value + layer.settings.epsilon));
     const weight = mean((k) => upstream[k] * normalised[k]), bias = mean((k) => upstream[k]);
     put("weight_gradient", [shape[1]], (f) => weight(f) * count / n);
     put("bias_gradient", [shape[1]], (f) => bias(f) * count / n);

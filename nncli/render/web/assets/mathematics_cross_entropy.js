@@ -1,16 +1,16 @@
 // The cross-entropy of independent outputs, and of a softmax.
 
 COSTS.sigmoid = {
-  each: (z, a, y) => z.reduce((sum, value, j) => sum + Math.log1p(Math.exp(-Math.abs(value))) + ((value > 0 ? value : 0) - y[j] * value), 0),
-  upstream: (z, y) => z.map((value, j) => (y[j] === 1 ? 0 : (1 - y[j]) * (1 + Math.exp(value))) - (y[j] === 0 ? 0 : y[j] * (1 + Math.exp(-value)))),
+  each: (z, a, y) => z.reduce((sum, value, j) => sum + Math.log1p(exp(-abs(value))) + ((value > 0 ? value : 0) - y[j] * value), 0),
+  upstream: (z, y) => z.map((value, j) => (y[j] === 1 ? 0 : (1 - y[j]) * (1 + exp(value))) - (y[j] === 0 ? 0 : y[j] * (1 + exp(-value)))),
 };
 COSTS.softmax = {
   each: (z, a, y) => {
-    const most = Math.max(...z), log = Math.log(z.reduce((sum, value) => sum + Math.exp(value - most), 0));
+    const most = max(...z), log = Math.log(z.reduce((sum, value) => sum + exp(value - most), 0));
     return -z.reduce((sum, value, j) => sum + y[j] * (value - most - log), 0);
   },
   upstream: (z, y) => {
-    const most = Math.max(...z), sum = z.reduce((total, value) => total + Math.exp(value - most), 0);
-    return z.map((value, j) => y[j] === 0 ? 0 : -y[j] * (Math.exp(most - value) * sum));
+    const most = max(...z), sum = z.reduce((total, value) => total + exp(value - most), 0);
+    return z.map((value, j) => y[j] === 0 ? 0 : -y[j] * (exp(most - value) * sum));
   },
 };

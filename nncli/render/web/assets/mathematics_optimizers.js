@@ -8,10 +8,10 @@ Object.assign(LINKS, {
     const frozen = links.find((link) => link.name === "frozen");
     const free = gradients().filter(([name]) => !(frozen && spares(frozen, name)));
     const squares = free.reduce((sum, [, data]) => data.reduce((total, value) => total + value * value, sum), 0);
-    const factor = Math.min(1, norm / (Math.sqrt(squares) + 1e-6));
+    const factor = min(1, norm / (sqrt(squares) + 1e-6));
     return keep("clipped_gradient", d.map((value) => factor * value));
   },
-  "clipping by value": ({value: most, keep}, d) => keep("limited_gradient", d.map((value) => Math.min(Math.max(value, -most), most))),
+  "clipping by value": ({value: most, keep}, d) => keep("limited_gradient", d.map((value) => min(max(value, -most), most))),
   "weight decay": ({weight_decay, decoupled, w, keep, parameter, ...link}, d) => keep(decoupled ? "decayed_direction" : "decayed_gradient", spares(link, parameter) ? d : d.map((value, k) => value + weight_decay * w[k])),
   L1: ({l1, w, keep, parameter, ...link}, d) => keep("l1_gradient", spares(link, parameter) ? d : d.map((value, k) => value + l1 * Math.sign(w[k]))),
   momentum({momentum, nesterov, before, keep}, d) {
@@ -24,7 +24,7 @@ Object.assign(LINKS, {
     const second = keep("second_moment", d.map((value, k) => beta2 * v[k] + (1 - beta2) * value ** 2));
     const corrected = keep("first_moment_corrected", first.map((value) => value / scalars.first_correction));
     const size = keep("second_moment_corrected", second.map((value) => value / scalars.second_correction));
-    const denominator = keep("adam_denominator", size.map((value) => Math.sqrt(value) + epsilon));
+    const denominator = keep("adam_denominator", size.map((value) => sqrt(value) + epsilon));
     return keep("adam_direction", corrected.map((value, k) => value / denominator[k]));
   },
 });

@@ -3,10 +3,10 @@
 const WHOLE = 16, DETAIL = 7; // columns of a table, and half its rows; a side of a part
 
 // A number in few digits, integers whole.
-const short = (value) => Number.isInteger(value) && Math.abs(value) < 1e7 ? String(value).replace("-", "−") : rounded(value);
-const within = (value, count) => Math.max(0, Math.min(count - 1, Math.floor(value)));
+const short = (value) => Number.isInteger(value) && abs(value) < 1e7 ? String(value).replace("-", "−") : rounded(value);
+const within = (value, count) => max(0, min(count - 1, floor(value)));
 
-const isLarge = ({rows, columns}) => Math.max(columns, rows / 2) > WHOLE;
+const isLarge = ({rows, columns}) => max(columns, rows / 2) > WHOLE;
 
 // Cells as marks, those of a row together; of cells that are missing none.
 function spots(...cells) {
@@ -33,7 +33,7 @@ function spots(...cells) {
 function matrixView(options) {
   const {caption, rows, columns, at, whole = at, hover, pick, heads = [String, String], isPadding, kind = "plain", detail = DETAIL, size} = options;
   const write = options.write ?? ((cell, r, c, value) => cell.append(value === undefined ? "·" : h("data", {value}, short(value))));
-  const [height, width] = [rows, columns].map((n) => isLarge(options) ? Math.min(n, detail) : n);
+  const [height, width] = [rows, columns].map((n) => isLarge(options) ? min(n, detail) : n);
   let {scale = 0} = options, marks = {}, top = 0, left = 0, active = [0, 0];
   const act = (does) => ({target}) => {
     const cell = target.closest("td");
@@ -66,7 +66,7 @@ function matrixView(options) {
 
   function draw() {
     for (let r = scale ? rows : 0; r < rows; r++) {
-      for (let c = 0, size; c < columns; c++) if ((size = Math.abs(whole(r, c))) > scale && size < Infinity) scale = size;
+      for (let c = 0, size; c < columns; c++) if ((size = abs(whole(r, c))) > scale && size < Infinity) scale = size;
     }
     picture?.draw(scale);
   }
@@ -83,10 +83,10 @@ function matrixView(options) {
       const value = at(r, c);
       cell.tabIndex = r === active[0] && c === active[1] ? 0 : -1;
       cell.kinds = [isPadding?.(r, c) ? "padding" : "", value < 0 ? "minus" : ""];
-      cell.style.setProperty("--heat", Math.min(1, Math.abs(value) / scale) || 0);
+      cell.style.setProperty("--heat", min(1, abs(value) / scale) || 0);
       cell.replaceChildren();
       write(cell, r, c, value);
-      if (size) size.wide = Math.max(size.wide, short(whole(r, c)).length);
+      if (size) size.wide = max(size.wide, short(whole(r, c)).length);
     });
     if (size) table.style.setProperty("--wide", `${size.wide}ch`);
     marks = only;

@@ -14,7 +14,7 @@ extendPage({
   changeNetwork(made) {
     this.network.querySelectorAll("ins").forEach((mark) => mark.remove());
     for (const recorded of made ? this.network.querySelectorAll("[data-of]") : []) {
-      const value = made[recorded.dataset.of], size = value.data ? Math.sqrt(value.data.reduce((sum, x) => sum + x * x, 0)) : value;
+      const value = made[recorded.dataset.of], size = value.data ? sqrt(value.data.reduce((sum, x) => sum + x * x, 0)) : value;
       recorded.after(h("ins", ` ✎ ${finite(size, recorded.dataset.digits ?? 3)}`));
     }
   },
@@ -24,7 +24,7 @@ extendPage({
   changeAlong(costs) {
     const section = this.root.querySelector(".along"), svg = section.querySelector("svg"), line = svg.querySelector("polyline");
     const [low, high] = svg.dataset.range.split(" ").map(Number), known = (costs ?? []).filter(Number.isFinite);
-    const least = Math.min(low, ...known), most = Math.max(high, ...known), y = (cost) => 200 - 180 * (cost - least) / (most - least || 1);
+    const least = min(low, ...known), most = max(high, ...known), y = (cost) => 200 - 180 * (cost - least) / (most - least || 1);
     const moved = (place) => y(low + (200 - place) / 180 * (high - low)), points = line.dataset.at ??= line.getAttribute("points");
     section.querySelectorAll(".edited").forEach((mark) => mark.remove());
     line.setAttribute("points", points.replace(/,(\S+)/g, (_, place) => `,${moved(place)}`));

@@ -113,8 +113,8 @@ function reshaped(step, ref, name) {
   if (!shape) return ref.at;
   let place = offset(step.array(ref.name).shape, ref.at);
   return shape.map((_, axis) => {
-    const size = shape.slice(axis + 1).reduce((product, n) => product * n, 1);
-    const index = Math.floor(place / size);
+    const size = sizeOf(shape.slice(axis + 1));
+    const index = floor(place / size);
     place -= index * size;
     return index;
   });

@@ -56,13 +56,13 @@ extendPage({
   drawPanel(ref) {
     this.panel.classList.toggle("chosen", ref !== null);
     if (!ref) {
-      this.panel.replaceChildren(h("h2", "One number"), h("p.note",
+      fill(this.panel, h("h2", "One number"), h("p.note",
         "Point at a number, or go to it by Tab and arrow keys: here is how it is made, and its factors light up. Click or Enter keeps it, Escape lets it go."));
       return;
     }
     const made = this.step.made(ref), recorded = this.step.value(ref), value = this.step.current(ref);
     const check = this.record.check?.[ref.name];
-    this.panel.replaceChildren(
+    fill(this.panel,
       h("h2", this.title(ref)), h("p.value", h("data", {value: recorded}, String(recorded))),
       Object.is(recorded, value) ? "" : h("p", h("ins", `✎ what if: ${value}`)),
       h("p", this.formulaOf(ref, made)), ...this.substituted(made),
@@ -87,7 +87,7 @@ extendPage({
     if (!terms.length) return [];
     if (terms.length <= MOST_TERMS) return [line(scale > 1 ? `= 1/${scale} (` : "= ", terms, " + ", scale > 1 ? ")" : "")];
     const value = (ref) => ref.eta ? -this.eta : this.step.current(ref);
-    const products = sum.map(([a, b]) => [value(a) * value(b), a, b]).sort(([p], [q]) => Math.abs(q) - Math.abs(p));
+    const products = sum.map(([a, b]) => [value(a) * value(b), a, b]).sort(([p], [q]) => abs(q) - abs(p));
     const zeros = products.filter(([product]) => product === 0).length;
     return [
       h("p", `${scale > 1 ? `1/${scale} of the` : "The"} sum of ${terms.length} terms${zeros ? `, ${zeros} of them 0` : ""}; the largest:`),

@@ -5,7 +5,7 @@ const SPEEDS = [0.5, 1, 2, 5, 10, 30]; // places a second
 
 function playBar({last, at, go, speed, label}, ...more) {
   let timer = 0;
-  const to = (place, isPassing) => go(Math.max(0, Math.min(last, place)), isPassing);
+  const to = (place, isPassing) => go(max(0, min(last, place)), isPassing);
   const by = (n) => { set(false); to(at() + n); };
   const set = (isPlaying) => {
     clearTimeout(timer);
@@ -28,7 +28,7 @@ function playBar({last, at, go, speed, label}, ...more) {
   const bar = h("div.controls", h("div.row", sign("first", -last, "|◀"), sign("back", -1, "◀"), playing, sign("next", 1, "▶"), sign("last", last, "▶|"),
     slider, h("label", "speed ", speeds), more), status);
   const show = (...words) => {
-    status.replaceChildren(...words);
+    fill(status, ...words);
     slider.value = at();
     slider.ariaValueText = status.textContent;
   };

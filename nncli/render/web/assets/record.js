@@ -1,3 +1,5 @@
+const {abs, exp, floor, max, min, sqrt} = Math;
+
 // The record that the page carries, see record.py. Arrays are {data, shape, type} by name, data a
 // Float32Array, Float64Array or Int32Array.
 async function readRecord(root) {
@@ -7,7 +9,7 @@ async function readRecord(root) {
   const record = JSON.parse(new TextDecoder().decode(bytes.subarray(4, start)));
   const arrays = {};
   for (const [name, type, shape] of record.arrays) {
-    const count = shape.reduce((product, n) => product * n, 1);
+    const count = sizeOf(shape);
     const size = type === "float64" ? 8 : 4;
     const together = new Uint8Array(count * size);
     for (let k = 0; k < size; k++) {
@@ -28,7 +30,7 @@ function fromBase85(text) {
   for (let k = 0, number = 0; k < text.length - 1; k++) {
     number = number * 85 + digits.get(text[k]);
     if (k % 5 === 4) {
-      bytes.setUint32(Math.floor(k / 5) * 4, number);
+      bytes.setUint32(floor(k / 5) * 4, number);
       number = 0;
     }
   }
@@ -36,14 +38,13 @@ function fromBase85(text) {
 }
 
 // Whether this browser can read the record at all.
-function canRead() {
-  return typeof DecompressionStream === "function";
-}
+const canRead = () => typeof DecompressionStream === "function";
 
 // The place of an index in the data of an array of `shape`.
-function offset(shape, at) {
-  return at.reduce((place, index, axis) => place * shape[axis] + index, 0);
-}
+const offset = (shape, at) => at.reduce((place, index, axis) => place * shape[axis] + index, 0);
+
+// How many numbers an array of `shape` has.
+const sizeOf = (shape) => shape.reduce((product, n) => product * n, 1);
 
 const range = (count) => [...Array(count).keys()];
 
@@ -54,7 +55,7 @@ const pairs = (firsts, seconds, make = (a, b) => [...a, ...b]) => firsts.flatMap
 function rounded(value, digits = 4) {
   if (value === 0) return "0";
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "nan" : value > 0 ? "inf" : "−inf";
-  const size = Math.abs(value);
+  const size = abs(value);
   const text = size < 1e-4 || size >= 1e7 ? value.toExponential(digits - 1)
     : value.toPrecision(digits);
   return (text.includes("e") && size >= 1e-4 && size < 1e7 ? String(Number(text)) : text)
@@ -75,6 +76,8 @@ function h(name, ...children) {
   made.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
   return made;
 }
+
+const fill = (place, ...children) => place.replaceChildren(...children);
 
 // A button by its name, which is what it says unless other words are given.
 const button = (key, onclick, words = key) => h("button", {type: "button", "data-key": key, onclick}, words);

@@ -4,7 +4,7 @@
 async function startStep(root) {
   const place = root.querySelector(".app");
   if (!canRead()) {
-    place.append(h("p", "This browser is too old for the interactive page: it has no DecompressionStream. What follows is the whole step as text."));
+    fill(place, h("p", "This browser is too old for the interactive page: it has no DecompressionStream. What follows is the whole step as text."));
     return;
   }
   new StepPage(root, place, await readRecord(root)).begin();
@@ -20,14 +20,13 @@ class StepPage {
   }
 
   begin() {
-    const {root, place} = this, text = root.querySelector("article"), details = h("details", h("summary", "The whole step as text"));
-    text.replaceWith(details);
-    details.append(text);
+    const {root, place} = this;
+    root.querySelector("details.text").open = false;
     this.network = root.querySelector(".flow");
     this.lines = h("div.lines");
     this.panel = h("aside.panel", {"aria-label": "one number"});
     this.crumbs = h("nav.row", {"aria-label": "level"});
-    place.replaceChildren(this.crumbs, this.network, this.controls(), h("div.columns", this.lines, this.panel));
+    fill(place, this.crumbs, this.network, this.controls(), h("div.columns", this.lines, this.panel));
     this.enterNetwork();
     place.addEventListener("keydown", (event) => this.key(event));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.drawViews());
@@ -134,7 +133,7 @@ class StepPage {
     const all = (line) => [this.equation(line), line === operation && this.windowsOf?.(line) || ""];
     const parts = layer ? this.operations.filter((line) => line.layer === layer).map((line) => h("section.part", {"aria-current": line === operation && "step"}, h("h3", `${line.phase}: ${formula(line)}`), all(line)))
       : [...all(operation), button("layer", () => this.go({layer: operation.layer, op: this.state.op}), `all of ${operation.layer}`)];
-    this.lines.replaceChildren(h("h2", layer ?? `${operation.layer}: ${formula(operation)}`), ...parts);
+    fill(this.lines, h("h2", layer ?? `${operation.layer}: ${formula(operation)}`), ...parts);
   }
 
   equation(operation) {
@@ -156,7 +155,7 @@ class StepPage {
   ofChannel(all) {
     const [{leads = 0, rows, columns}] = all;
     if (leads <= MOST_CHANNELS || all.length * rows * columns <= MOST_CELLS) return all;
-    this.channels = Math.max(this.channels, leads);
+    this.channels = max(this.channels, leads);
     return all.filter(({lead}) => lead === this.state.channel % leads);
   }
 }

@@ -39,12 +39,12 @@ extendPage({
       // The channels of the source are those of each sample in turn.
       weight_gradient: () => {
         const a = get("input"), delta = get("delta"), gradient = get("weight_gradient");
-        const both = (plane) => [Math.floor(plane / seen), plane % seen];
+        const both = (plane) => [floor(plane / seen), plane % seen];
         return {
           title: "δ slides over a, tap by tap", ...axes(views.filter), scale: step.samples, part: !isAll && of(x),
-          source: {tone: tone(step, `${name}.input`), label: (k) => label("a", k % channels, Math.floor(k / channels)), get: (k, ...at) => a(Math.floor(k / channels), k % channels, ...at)},
+          source: {tone: tone(step, `${name}.input`), label: (k) => label("a", k % channels, floor(k / channels)), get: (k, ...at) => a(floor(k / channels), k % channels, ...at)},
           channels: (plane) => (isAll ? all : [x]).map((x) => x * channels + groupOf(layer, both(plane)[0]).first + plane % seen),
-          factor: {name: "δ", get: (plane, k, i, j) => delta(Math.floor(k / channels), both(plane)[0], i, j)},
+          factor: {name: "δ", get: (plane, k, i, j) => delta(floor(k / channels), both(plane)[0], i, j)},
           output: {planes: seen * array("delta").shape[1], label: (plane) => `∂C/∂W, filter ${both(plane)[0]}, channel ${both(plane)[1]}`, get: (plane, i, j) => gradient(...both(plane), i, j)},
         };
       },

@@ -35,7 +35,7 @@ extendPage({
     this.changeNetwork(made);
     this.changeAlong(made && costsAlong(this.record.network, made, range(26).map((k) => k / 10 - 0.5)));
     const {before, after} = this.record.cost;
-    this.outcome.replaceChildren(...(made ? [
+    fill(this.outcome, ...(made ? [
       h("ins", `✎ what if, in float64: C = ${finite(made.cost_before, 6)}, after the step ${finite(made.cost_after, 6)}`),
       ` recorded: ${finite(before, 6)}, ${finite(after, 6)}.`, button("undo", () => this.edit([]), "back to the record")] : []),
     this.record.only ? "" : this.editor("eta", this.eta));

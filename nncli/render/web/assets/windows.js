@@ -35,7 +35,7 @@ function axisOf({size, kernel, stride, dilation, before, after, outputs, sources
   const under = (position) => range(kernel).map((i) => start + position * stride + i * dilation);
   const positions = (output) => copies?.[output] ?? [output];
   return {
-    kernel, outputs, reach: (kernel - 1) * Math.abs(dilation) + 1, padded: cells.length, isPadding, source, under, positions,
+    kernel, outputs, reach: (kernel - 1) * abs(dilation) + 1, padded: cells.length, isPadding, source, under, positions,
     place: (cell) => before + cell * gap,
     head: (p) => source(p) < 0 ? isPadding(p) ? "pad" : "·" : isPadding(p) ? `(${source(p)})` : source(p),
     over: (cell) => range(outputs).filter((output) =>
@@ -48,14 +48,14 @@ function windowPlayer({title, source, output, factor, bias, moved, operation = "
   const channelsOf = options.channels ?? (() => range(source.channels));
   const sizes = range(3).map(() => ({wide: 2}));
   let plane = 0, at = 0, sources = [], target;
-  const place = () => [Math.floor(at / width), at % width];
+  const place = () => [floor(at / width), at % width];
   const isPadding = (r, c) => rows.isPadding(r) || columns.isPadding(c);
   const cell = (k, r, c) => r < 0 || c < 0 ? source.pad || 0 : source.get(k, r, c);
-  const view = (options) => matrixView({side: Math.min(600, Math.max(320, options.rows, options.columns)), size: {wide: 2}, kind: "wide", ...options});
+  const view = (options) => matrixView({side: min(600, max(320, options.rows, options.columns)), size: {wide: 2}, kind: "wide", ...options});
 
   const sourceView = (channel) => view({
     caption: source.label(channel), channel, kind: `wide${source.tone ?? ""}`, rows: rows.padded, columns: columns.padded, heads: [rows.head, columns.head], isPadding,
-    detail: Math.min(WHOLE, Math.max(DETAIL, rows.reach, columns.reach)),
+    detail: min(WHOLE, max(DETAIL, rows.reach, columns.reach)),
     at: (r, c) => cell(channel, rows.source(r), columns.source(c)),
     colour: source.colour && ((r, c) => source.colour(channel, rows.source(r), columns.source(c))),
     hover: light, pick: light,
@@ -74,7 +74,7 @@ function windowPlayer({title, source, output, factor, bias, moved, operation = "
 
   // The outputs that a cell of the source goes into; for padding also the cell that it repeats.
   function light(chosen) {
-    const [r, c] = chosen ? [rows.source(chosen[0]), columns.source(chosen[1])] : [-1, -1], is = Math.min(r, c) >= 0;
+    const [r, c] = chosen ? [rows.source(chosen[0]), columns.source(chosen[1])] : [-1, -1], is = min(r, c) >= 0;
     target.mark({lit: is ? [{rows: rows.over(r), columns: columns.over(c)}] : []});
     for (const view of sources) view.mark({lit: spots(chosen), from: is ? spots([rows.place(r), columns.place(c)]) : []});
   }
@@ -107,13 +107,13 @@ function windowPlayer({title, source, output, factor, bias, moved, operation = "
     const parts = all.slice(0, PARTS).map((part) => equation(part, row, column));
     const taps = (at) => pairs(range(rows.kernel), range(columns.kernel), at), products = () => all.flatMap((part) => taps(termsOf(part, row, column).at(-1)[1]));
     const total = counted?.(row, column) ?? all.length * rows.kernel * columns.kernel, words = `${operation} of ${total} ${factor ? "product" : "cell"}${total > 1 ? "s" : ""}`;
-    const signed = (x, k) => (k ? x < 0 ? " − " : " + " : x < 0 ? "−" : "") + short(Math.abs(x));
+    const signed = (x, k) => (k ? x < 0 ? " − " : " + " : x < 0 ? "−" : "") + short(abs(x));
     const terms = operation === "sum" && total <= TERMS ? products().map(signed) : words;
     const result = h("strong", h("data", {value}, short(value)));
     const said = part ? [`${part}: `, terms, " = ", h("ins", `✎ ${short(products().reduce((sum, x) => sum + x, 0))}`), "; the mean of all samples = "]
       : [scale > 1 ? `1/${scale} of the ` : "", terms, bias ? [" + b ", h("data", {value: bias(plane)}, short(bias(plane)))] : "", " = "];
     if (equations.querySelector(":focus")) made.focus();
-    equations.replaceChildren(...parts.map((views, k) => h("div.window-part", all[1] ? h("p.note", all[k].label) : "",
+    fill(equations, ...parts.map((views, k) => h("div.window-part", all[1] ? h("p.note", all[k].label) : "",
       views.map((view, n) => [n ? h("span.sign", "⊙="[n - 1]) : null, view.figure]))),
     all.length > PARTS ? `… and ${all.length - PARTS} more like these` : "", h("p.window-sum", said, result));
     for (const view of sources) {
@@ -141,8 +141,8 @@ function windowPlayer({title, source, output, factor, bias, moved, operation = "
   function draw() {
     sources = channelsOf(plane).slice(0, SOURCES).map(sourceView);
     target = outputView();
-    sourceBox.replaceChildren(...sources.map((view) => view.figure));
-    outputBox.replaceChildren(target.figure);
+    fill(sourceBox, ...sources.map((view) => view.figure));
+    fill(outputBox, target.figure);
     [...sources, target].forEach((view) => view.draw());
     update();
   }
