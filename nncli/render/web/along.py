@@ -21,10 +21,10 @@ def along_html(trace: Trace, along: CostAlong) -> str:
     first, last = along.t[0], along.t[-1]
 
     def x(t: float) -> str:
-        return f"{LEFT + (RIGHT - LEFT) * (t - first) / (last - first):.1f}"
+        return f"{LEFT + (RIGHT - LEFT) * (t - first) / (last - first):.4g}"
 
     def y(cost: float) -> str:
-        return f"{BOTTOM - (BOTTOM - TOP) * (cost - low) / ((high - low) or 1):.1f}"
+        return f"{BOTTOM - (BOTTOM - TOP) * (cost - low) / ((high - low) or 1):.4g}"
 
     def marks() -> Iterator[str]:
         ends = ((0.0, trace.cost_before, "before"), (1.0, trace.cost_after, "where it landed"))

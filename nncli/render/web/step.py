@@ -25,28 +25,40 @@ from nncli.render.web.operations import as_data, operations
 from nncli.render.web.page import WebPage
 
 SMALL = 64  # arrays of at most this many numbers are carried as they are
+MOST_TERMS = 12  # of a sum that is written out, as in panel.js
 WHOLE = 16  # columns of a matrix that is written as a table
 LARGEST = 20_000_000  # bytes of arrays that a page may carry
-LIGHT = 60_000  # bytes of a page of a small network: what can be done without does not go beyond
-HEAVY = 63_000  # of one that is not light anyway
 POOLS = {name for name, kind in LAYERS.items() if issubclass(kind, Pool)}
 KINDS_OF_LAYERS = ("conv", "pool", "flatten", "batchnorm", "dropout")
 MATHEMATICS = (
     "mathematics",
     *(
         f"mathematics_{kind}"
-        for kind in ("cross_entropy", "activations", "optimizers", "weights", *KINDS_OF_LAYERS)
+        for kind in (
+            "cross_entropy",
+            "softmax",
+            "activations",
+            "optimizers",
+            "weights",
+            *KINDS_OF_LAYERS,
+        )
     ),
 )
-NUMBERS = ("numbers", "images", *(f"numbers_{kind}" for kind in (*KINDS_OF_LAYERS, "weights")))
+NUMBERS = (
+    "numbers",
+    "images",
+    *(f"numbers_{kind}" for kind in (*KINDS_OF_LAYERS, "weights", "optimizers")),
+)
 SCRIPTS = (
     *("record", *MATHEMATICS, *NUMBERS, "matrix", "picture", "tables", "play"),
-    *("step", "network", "controls", "panel", "whatif", "windows", "step_windows"),
+    *("step", "channels", "network", "controls", "panel", "sums", "whatif"),
+    *("windows", "step_windows"),
 )
 STYLES = ("matrix", "picture", "windows")  # those of scripts, by the same name
 # What is for some kinds of layers, activations or costs only, by the end of its name.
 FOR_KINDS = {
     "cross_entropy": {"cross_entropy"},
+    "softmax": {"softmax"},
     "activations": {"leaky_relu", "elu", "softplus", "gelu"},
     "conv": {"conv"},
     "pool": POOLS,
@@ -54,6 +66,7 @@ FOR_KINDS = {
     "batchnorm": {"batchnorm"},
     "dropout": {"dropout"},
     "images": {"conv", *POOLS, "flatten"},
+    "channels": {"conv", *POOLS, "flatten"},
     "windows": {"conv", *POOLS},
 }
 VERDICTS = {"passed": "PASSED", "failed": "FAILED", "not_proven": "NOT PROVEN"}
@@ -82,7 +95,7 @@ def step_page(
     Args:
         page: the whole step as text.
         layer: carry this layer's arrays only.
-        glossary: the symbols, for which a light page may have no room.
+        glossary: the symbols, with what they are in this step.
 
     Raises:
         NncliError: the arrays are too large for a page.
@@ -98,7 +111,7 @@ def step_page(
         )
     record = step_data(inspection, layer)
     record |= {"aliases": carried.aliases, "rules": carried.rules}
-    check = inspection.check
+    check, symbols = inspection.check, to_html([*glossary])
     body = f"""<main class="step">
 {to_html(page[:2])}
 {_verdict(check)}
@@ -111,9 +124,10 @@ large matrices in part; with scripts on, every number is here, with where it com
 <article aria-label="the whole step as text">
 {to_html(page[2:])}
 </article></details>
+{f"<details><summary>The symbols</summary>{symbols}</details>" if symbols else ""}
 </main>"""
     scripts = _scripts(trace, carried)
-    made = WebPage(
+    return WebPage(
         trace.name,
         body,
         scripts=scripts,
@@ -122,16 +136,6 @@ large matrices in part; with scripts on, every number is here, with where it com
         record=record,
         arrays=carried.arrays,
     )
-    return _with_glossary(made, to_html([*glossary]), size) if glossary else made
-
-
-def _with_glossary(page: WebPage, symbols: str, carried: int) -> WebPage:
-    """The page with the symbols at its end, if it stays light or is not light anyway."""
-    words = f"<details><summary>The symbols</summary>{symbols}</details>\n</main>"
-    size = HEAVY if carried > HEAVY else len(page.document())
-    if size < HEAVY and size + len(words.encode()) > LIGHT:
-        return page
-    return page._replace(body=words.join(page.body.rsplit("</main>", 1)))
 
 
 def _scripts(trace: Trace, carried: Carried) -> list[str]:
@@ -144,7 +148,9 @@ def _scripts(trace: Trace, carried: Carried) -> list[str]:
         needed.add("weights")
     if "windows" in needed or any(_is_large(array) for array in carried.arrays.values()):
         needed.add("picture")
-    some = {*FOR_KINDS, "optimizers", "weights", "picture"} - needed
+    if any(array.size >= MOST_TERMS for array in carried.arrays.values()):
+        needed.add("sums")
+    some = {*FOR_KINDS, "optimizers", "weights", "picture", "sums"} - needed
     return [name for name in SCRIPTS if not name.endswith(tuple(some))]
 
 

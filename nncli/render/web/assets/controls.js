@@ -8,17 +8,16 @@ extendPage({
     this.tabs = h("div.row", {role: "tablist", "aria-label": "view of this line"});
     this.samplesList = list("sample", (sample) => this.go({sample}));
     this.samplesList.append(...this.sampleNames.map((name, k) => h("option", {value: k}, `sample ${name}`)), h("option", {value: "all"}, "all samples"));
-    this.channelsList = list("channel", (channel) => this.go({channel, number: null}));
-    this.numbers = h("input", {type: "checkbox", "data-key": "numbers", onchange: () => this.go({numbers: this.numbers.checked ? "on" : null})});
+    const [channels, numbers] = this.imageControls?.() ?? [];
     this.player = playBar(
       {last: this.operations.length - 1, at: () => this.state.op, go: (op, isPassing) => this.go({op, number: null}, isPassing), speed: 0.5, label: "operation"},
-      h("label", "channel or filter ", this.channelsList), h("label", "show ", this.samplesList), h("label", this.numbers, " images as numbers"));
+      channels, h("label", "show ", this.samplesList), numbers);
     this.player.bar.append(this.tabs, this.whatIf());
     return this.player.bar;
   },
 
   updateControls() {
-    const {sample, channel, numbers} = this.state, {operation} = this, shown = this.viewOf(operation);
+    const {sample} = this.state, {operation} = this, shown = this.viewOf(operation);
     this.player.show(h("strong", `${this.state.op + 1} of ${this.operations.length}, ${operation.phase}, ${operation.layer}: `), operation.views[shown].formula,
       h("small", operation.product && ` (${operation.product})`));
     fill(this.tabs, ...Object.entries(VIEWS).map(([name, words]) => h("button", {
@@ -27,10 +26,7 @@ extendPage({
     }, words)));
     this.samplesList.value = sample;
     this.samplesList.parentElement.hidden = this.step.samples === 1;
-    this.channelsList.parentElement.hidden = !this.channels;
-    fill(this.channelsList, ...range(this.channels).map((k) => h("option", {value: k, selected: k === channel}, k)));
-    this.numbers.checked = numbers;
-    this.numbers.parentElement.hidden = !this.root.querySelector(".cells, .tinted");
+    this.updateImageControls?.(this.state);
   },
 
   // Where one is, and the way up.

@@ -57,3 +57,6 @@ function unrolled(step, name, x) {
     },
   }));
 }
+
+// Grey for an image of the data that has no negative cell.
+const tone = (step, name) => [name, step.record.aliases[name]?.[0]].includes("inputs") && step.array(name).data.every((value) => value >= 0) ? ".grey" : "";

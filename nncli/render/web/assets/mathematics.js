@@ -56,18 +56,13 @@ function activate({activation, settings}, n, get, put) {
     put("sigma_prime", shape, (k) => both[k][1]);
     return;
   }
-  const units = z.length / n, of = (k) => z.subarray(floor(k / units) * units, (floor(k / units) + 1) * units);
-  const most = (k) => max(...of(k));
-  put("a", shape, (k) => exp(z[k] - most(k)) / of(k).reduce((sum, value) => sum + exp(value - most(k)), 0));
+  softmax(z, shape, n, put);
 }
 
 // A link of the optimizer: from the direction so far to the next; `keep` records what it makes.
 const LINKS = {
   "learning rate": ({eta}, d) => d.map((value) => -eta * value),
 };
-
-// The gradients of all parameters: [name, entries].
-const gradientsOf = ({layers}, made) => layers.flatMap((layer) => ["weight", "bias"].map((key) => `${layer.name}.${key}`).filter((name) => made[`${name}_gradient`]).map((name) => [name, made[`${name}_gradient`].data]));
 
 const costOf = ({cost, layers}) => COSTS[cost.name === "quadratic" ? "quadratic" : layers.at(-1).activation];
 
@@ -125,17 +120,9 @@ function recompute(network, given, {eta}) {
     else {
       const y = made.targets.data, outputs = a.length / n, difference = (k) => a[k] - y[k];
       const weight = (k) => WEIGHTS.of(network, y.subarray(k -= k % outputs, k + outputs)), error = (k) => weight(k) * difference(k);
-      if (network.cost.class_weights) {
-        put("difference", shape, difference);
-        put("sample_weights", shape, weight);
-      }
-      if (!network.cost.fused) put("upstream", shape, error);
-      else {
-        const units = a.length / n, z = get("z").data;
-        const slopes = Array.from({length: n}, (_, x) => Array.from(costOf(network).upstream(z.subarray(x * units, (x + 1) * units), y.subarray(x * units, (x + 1) * units)))).flat();
-        put("upstream", shape, (k) => weight(k) * slopes[k]);
-        put("delta", shape, error);
-      }
+      WEIGHTS.tell?.(network, put, shape, difference, weight);
+      if (network.cost.fused) COSTS.fused(network, of, y, weight, error);
+      else put("upstream", shape, error);
     }
     const upstream = get("upstream").data, prime = get("sigma_prime")?.data;
     if (prime && (above || !network.cost.fused)) put("delta", shape, (k) => upstream[k] * prime[k]);

@@ -28,3 +28,6 @@ Object.assign(LINKS, {
     return keep("adam_direction", corrected.map((value, k) => value / denominator[k]));
   },
 });
+
+// The gradients of all parameters: [name, entries].
+const gradientsOf = ({layers}, made) => layers.flatMap((layer) => ["weight", "bias"].map((key) => `${layer.name}.${key}`).filter((name) => made[`${name}_gradient`]).map((name) => [name, made[`${name}_gradient`].data]));

@@ -91,10 +91,8 @@ const MADE = {
 };
 
 function updated({layer, ref, at, step}, key) {
-  const {links} = step.record.network, gradient = ref(`${key}_gradient`, at);
-  if (links.length === 1) return {sum: [[{eta: true}, gradient]]};
-  const names = Object.keys(step.record.arrays).filter((name) => name.startsWith(`${layer.name}.${key}.`));
-  return {calls: [gradient, ...names.map((name) => ({name, at}))]};
+  const gradient = ref(`${key}_gradient`, at);
+  return step.record.network.links[1] ? {calls: [gradient, ...vectorsOf(`${layer.name}.${key}.`, at, step)]} : {sum: [[{eta: true}, gradient]]};
 }
 
 // A formula with the indices of one number in it: z_j = Σ_i a_i w_ij of j = 0 is z₀ = Σ_i a_i w_i₀.

@@ -86,14 +86,6 @@ extendPage({
     if (calls.length) return [line("of ", calls, ", ")];
     if (!terms.length) return [];
     if (terms.length <= MOST_TERMS) return [line(scale > 1 ? `= 1/${scale} (` : "= ", terms, " + ", scale > 1 ? ")" : "")];
-    const value = (ref) => ref.eta ? -this.eta : this.step.current(ref);
-    const products = sum.map(([a, b]) => [value(a) * value(b), a, b]).sort(([p], [q]) => abs(q) - abs(p));
-    const zeros = products.filter(([product]) => product === 0).length;
-    return [
-      h("p", `${scale > 1 ? `1/${scale} of the` : "The"} sum of ${terms.length} terms${zeros ? `, ${zeros} of them 0` : ""}; the largest:`),
-      h("table", products.slice(0, MOST_TERMS).map(([product, a, b]) => h("tr",
-        h("td", this.link(a)), h("td", `${sign} `, this.link(b)), h("td", `= ${rounded(this.step.round(product), 6)}`)))),
-      plus.length ? line("+ ", plus, " + ") : "",
-    ];
+    return this.largest(sum, plus, line, scale, sign);
   },
 });

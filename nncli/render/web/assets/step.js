@@ -139,7 +139,7 @@ class StepPage {
   equation(operation) {
     const name = this.viewOf(operation), {terms, signs} = operation.views[name];
     const samples = this.state.sample === "all" ? range(this.step.samples) : [Number(this.state.sample)];
-    const figures = terms.map((term) => this.ofChannel(matrices(this.step, term, samples)).map((matrix, _, all) => matrixFigure(this, term[1] + this.verdictOf(term[0]), matrix, all[1])));
+    const of = (term) => matrices(this.step, term, samples), figures = terms.map((term) => (this.ofChannel?.(of(term)) ?? of(term)).map((matrix, _, all) => matrixFigure(this, term[1] + this.verdictOf(term[0]), matrix, all[1])));
     return h("div.equation",
       figures.flatMap((some, k) => [k ? h("b", signs[k - 1]) : null, some.length > 1 ? h("div", h("p.note", terms[k][1] + this.verdictOf(terms[k][0])), h("div.stack", some)) : some]),
       name === "index" ? h("p.note", "Choose a number: its sum is written out beside it.") : null);
@@ -149,14 +149,6 @@ class StepPage {
   verdictOf(name) {
     const check = this.record.check?.[name];
     return check ? ` (${check.words.split(":")[0]})` : "";
-  }
-
-  // Of many channels or filters the chosen one, unless they are small.
-  ofChannel(all) {
-    const [{leads = 0, rows, columns}] = all;
-    if (leads <= MOST_CHANNELS || all.length * rows * columns <= MOST_CELLS) return all;
-    this.channels = max(this.channels, leads);
-    return all.filter(({lead}) => lead === this.state.channel % leads);
   }
 }
 

@@ -1,8 +1,5 @@
 // The matrices of an equation, and their numbers, which can be chosen.
 
-const MOST_CELLS = 1200; // of the channels that are shown side by side, beyond MOST_CHANNELS
-const MOST_CHANNELS = 3;
-
 // What a term of an equation shows, for the samples in `chosen`: matrices {label, rows, columns,
 // at(r, c), where(ref)}. `at` gives the name of a number, or null for a 0 that is written out;
 // `where` the cell of a number, or null.
@@ -77,6 +74,3 @@ function matrixFigure(page, symbol, matrix, isOneOfMany) {
   page.views.push(view);
   return view.figure;
 }
-
-// Grey for an image of the data that has no negative cell.
-const tone = (step, name) => [name, step.record.aliases[name]?.[0]].includes("inputs") && step.array(name).data.every((value) => value >= 0) ? ".grey" : "";
