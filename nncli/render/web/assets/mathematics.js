@@ -121,7 +121,7 @@ function recompute(network, given, {eta}) {
       const y = made.targets.data, outputs = a.length / n, difference = (k) => a[k] - y[k];
       const weight = (k) => WEIGHTS.of(network, y.subarray(k -= k % outputs, k + outputs)), error = (k) => weight(k) * difference(k);
       WEIGHTS.tell?.(network, put, shape, difference, weight);
-      if (network.cost.fused) COSTS.fused(network, of, y, weight, error);
+      if (network.cost.fused) putFused(network, of, y, weight, error);
       else put("upstream", shape, error);
     }
     const upstream = get("upstream").data, prime = get("sigma_prime")?.data;

@@ -16,7 +16,7 @@ COSTS.softmax = {
 };
 
 // Behind a fused cost δ is `error`; ∂C/∂a, which it does not need, is told beside it.
-COSTS.fused = (network, {n, get, put}, y, weight, error) => {
+const putFused = (network, {n, get, put}, y, weight, error) => {
   const {shape, data: z} = get("z"), units = z.length / n;
   const slopes = Array.from({length: n}, (_, x) => Array.from(costOf(network).upstream(z.subarray(x * units, (x + 1) * units), y.subarray(x * units, (x + 1) * units)))).flat();
   put("upstream", shape, (k) => weight(k) * slopes[k]);
