@@ -32,6 +32,7 @@ REQUEST = struct.Struct("=qq")  # the slot, and how long the lines in it are
 ANSWER = struct.Struct("=qq")  # how many rows there are now in the slot, and of which type
 TYPES = tuple(map(np.dtype, (np.uint8, np.int16, np.int32, np.int64, np.float64)))
 T = TypeVar("T")
+STOP = -1  # in place of a slot
 REFUSED = -1  # in place of the number of rows
 
 
@@ -115,7 +116,10 @@ class Helper:
         self._is_alive = bool(answer)
 
     def close(self) -> None:
-        """Ends the process, once the lines that it is at are parsed."""
+        """Ends the process, once the lines that were given are parsed."""
+        with suppress(BrokenPipeError):
+            # Another process forked meanwhile may hold the pipe open, so that it has no end.
+            os.write(self._requests, REQUEST.pack(STOP, 0))
         os.close(self._requests)
         os.close(self._answers)
         with suppress(ChildProcessError):  # something else has waited for it
@@ -136,6 +140,8 @@ class Helper:
             close_all_but(requests, answers)
             while request := os.read(requests, REQUEST.size):
                 slot, length = REQUEST.unpack(request)
+                if slot == STOP:
+                    return
                 block = parse(
                     self._memory[slot * SLOT : slot * SLOT + length], delimiter, self._width
                 )
