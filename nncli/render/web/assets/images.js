@@ -16,6 +16,10 @@ function over(axis, cell) {
     .filter(([, output]) => Number.isInteger(output) && output >= 0 && output < axis.outputs);
 }
 
+// Both of an axis of rows and one of columns.
+const underBoth = ({windows: {rows, columns}}, r, c, made) => pairs(under(rows, r), under(columns, c), made);
+const overBoth = ({windows: {rows, columns}}, row, column) => pairs(over(rows, row), over(columns, column));
+
 // How many cells of the window of an output of a pool count: all of them without padding.
 const counted = ({rows, columns}, [, , r, c]) => (rows.counts?.[r] ?? rows.kernel) * (columns.counts?.[c] ?? columns.kernel);
 
@@ -25,9 +29,6 @@ function groupOf({settings: {groups}, input_shape: [channels], output_shape: [fi
   const seen = channels / groups, each = filters / groups;
   return {seen, first: floor(f / each) * seen, filters: range(each).map((at) => floor(k / seen) * each + at)};
 }
-
-// The index of the k-th number of an array, see `offset`.
-const split = (k, shape) => shape.reduceRight(([rest, at], size) => [floor(rest / size), [rest % size, ...at]], [k, []])[1];
 
 // The matrices of the last two axes of an array, from `start` on, labelled by the axes before.
 function planes(name, shape, start) {
@@ -53,7 +54,7 @@ function unrolled(step, name, x) {
     at: (r, c) => ({name, at: [x, (k * height + r) * width + c]}),
     where: (ref) => {
       const place = ref.name === name && ref.at[0] === x ? ref.at[1] - k * height * width : -1;
-      return place >= 0 && place < height * width ? [floor(place / width), place % width] : null;
+      return place >= 0 && place < height * width ? divided(place, width) : null;
     },
   }));
 }

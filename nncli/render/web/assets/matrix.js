@@ -6,6 +6,7 @@ const WHOLE = 16, DETAIL = 7; // columns of a table, and half its rows; a side o
 const short = (value) => Number.isInteger(value) && abs(value) < 1e7 ? String(value).replace("-", "−") : rounded(value);
 const within = (value, count) => max(0, min(count - 1, floor(value)));
 
+const divided = (value, by) => [floor(value / by), value % by];
 const isLarge = ({rows, columns}) => max(columns, rows / 2) > WHOLE;
 
 // Cells as marks, those of a row together; of cells that are missing none.

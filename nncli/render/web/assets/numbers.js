@@ -108,15 +108,11 @@ const sameAs = (step, ref, name) => ({plus: [{name, at: reshaped(step, ref, name
 // The same place of the data, in an array of another shape.
 function reshaped(step, ref, name) {
   const shape = step.array(name)?.shape;
-  if (!shape) return ref.at;
-  let place = offset(step.array(ref.name).shape, ref.at);
-  return shape.map((_, axis) => {
-    const size = sizeOf(shape.slice(axis + 1));
-    const index = floor(place / size);
-    place -= index * size;
-    return index;
-  });
+  return shape ? split(offset(step.array(ref.name).shape, ref.at), shape) : ref.at;
 }
+
+// The index of the k-th number of an array, see `offset`.
+const split = (k, shape) => shape.reduceRight(([rest, at], size) => [floor(rest / size), [rest % size, ...at]], [k, []])[1];
 
 // Refs as text and back, as in the JSON of the step: dense1.delta[0][2].
 const spelled = ({name, at}) => name + at.map((k) => `[${k}]`).join("");
@@ -129,6 +125,4 @@ function parsed(text, step) {
 }
 
 // Every number that a number is made of.
-function factors(made) {
-  return [...(made.sum ?? []).flat(), ...(made.plus ?? []), ...(made.minus ?? []), ...(made.calls ?? [])].filter((ref) => ref.name);
-}
+const factors = ({sum = [], plus = [], minus = [], calls = []}) => [...sum.flat(), ...plus, ...minus, ...calls].filter((ref) => ref.name);

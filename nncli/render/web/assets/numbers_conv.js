@@ -4,8 +4,8 @@ MADE.conv = {
   z: ({layer, ref, at: [x, f, r, c], step}) => {
     const {seen, first} = groupOf(layer, f);
     return {
-      sum: range(seen).flatMap((k) => pairs(under(layer.windows.rows, r), under(layer.windows.columns, c))
-        .map(([i, row, j, column]) => [ref("input", [x, first + k, row, column]), ref("weight", [f, k, i, j])])),
+      sum: range(seen).flatMap((k) => underBoth(layer, r, c, ([i, row], [j, column]) =>
+        [ref("input", [x, first + k, row, column]), ref("weight", [f, k, i, j])])),
       plus: step.array(`${layer.name}.bias`) ? [ref("bias", [f])] : [],
     };
   },
@@ -19,7 +19,7 @@ MADE.conv = {
     scale: step.samples,
   }),
   downstream: ({layer, ref, at: [x, k, row, column]}) => ({
-    sum: groupOf(layer, 0, k).filters.flatMap((f) => pairs(over(layer.windows.rows, row), over(layer.windows.columns, column))
+    sum: groupOf(layer, 0, k).filters.flatMap((f) => overBoth(layer, row, column)
       .map(([i, r, j, c]) => [ref("delta", [x, f, r, c]), ref("weight", [f, k % groupOf(layer, 0).seen, i, j])])),
   }),
 };

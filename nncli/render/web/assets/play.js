@@ -5,7 +5,7 @@ const SPEEDS = [0.5, 1, 2, 5, 10, 30]; // places a second
 
 function playBar({last, at, go, speed, label}, ...more) {
   let timer = 0;
-  const to = (place, isPassing) => go(max(0, min(last, place)), isPassing);
+  const to = (place, isPassing) => go(within(place, last + 1), isPassing);
   const by = (n) => { set(false); to(at() + n); };
   const set = (isPlaying) => {
     clearTimeout(timer);

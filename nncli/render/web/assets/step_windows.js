@@ -39,7 +39,7 @@ extendPage({
       // The channels of the source are those of each sample in turn.
       weight_gradient: () => {
         const a = get("input"), delta = get("delta"), gradient = get("weight_gradient");
-        const both = (plane) => [floor(plane / seen), plane % seen];
+        const both = (plane) => divided(plane, seen);
         return {
           title: "δ slides over a, tap by tap", ...axes(views.filter), scale: step.samples, part: !isAll && of(x),
           source: {tone: tone(step, `${name}.input`), label: (k) => label("a", k % channels, floor(k / channels)), get: (k, ...at) => a(floor(k / channels), k % channels, ...at)},

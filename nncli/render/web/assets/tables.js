@@ -37,7 +37,7 @@ function laidOut(form, matrix) {
     case "transposed": case "column":
       return {...plain, across: samples, rows: columns, columns: rows, at: (r, c) => at(c, r), where: (ref) => moved(ref, (r, c) => [c, r])};
     case "vec":
-      return {...plain, rows: rows * columns, columns: 1, at: (r) => at(floor(r / columns), r % columns), where: (ref) => moved(ref, (r, c) => [r * columns + c, 0])};
+      return {...plain, rows: rows * columns, columns: 1, at: (r) => at(...divided(r, columns)), where: (ref) => moved(ref, (r, c) => [r * columns + c, 0])};
     case "diagonal":
       return {...plain, rows: columns, at: (r, c) => r === c ? at(0, c) : null, where: (ref) => moved(ref, (r, c) => [c, c])};
     default:

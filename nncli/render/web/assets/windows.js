@@ -48,7 +48,7 @@ function windowPlayer({title, source, output, factor, bias, moved, operation = "
   const channelsOf = options.channels ?? (() => range(source.channels));
   const sizes = range(3).map(() => ({wide: 2}));
   let plane = 0, at = 0, sources = [], target;
-  const place = () => [floor(at / width), at % width];
+  const place = () => divided(at, width);
   const isPadding = (r, c) => rows.isPadding(r) || columns.isPadding(c);
   const cell = (k, r, c) => r < 0 || c < 0 ? source.pad || 0 : source.get(k, r, c);
   const view = (options) => matrixView({side: min(600, max(320, options.rows, options.columns)), size: {wide: 2}, kind: "wide", ...options});
