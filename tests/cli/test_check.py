@@ -46,6 +46,17 @@ def test_a_step_by_hand_with_a_mistake(nncli: Run) -> None:
     assert done.err.startswith("nncli: dense1.delta is the first that is wrong")
 
 
+def test_one_gradient_of_several_transposed_is_a_mistake(nncli: Run, tmp_path: Path) -> None:
+    first, second = (layer.weight_gradient for layer in package.trace_step(TWO).layers)
+    assert first is not None
+    assert second is not None
+    done = nncli("check", TWO, save(tmp_path, dW1=first.T, dW2=second))
+    assert done.status == 1
+    assert "dense1.weight_gradient is the first that is wrong: transposed" in done.out
+    assert "Right: ∂C/∂w_ij = 1/n Σ_x a_i δ_j" in done.out
+    assert nncli("check", TWO, save(tmp_path, dW1=first.T, dW2=second.T)).status == 0
+
+
 def test_as_json(nncli: Run) -> None:
     record = json.loads(nncli("check", TWO, MINE, "--format", "json").out)
     assert record["schema"] == "nncli.check/1"

@@ -40,9 +40,10 @@ def random_case(rng: np.random.Generator, mistake: str) -> Case:
     """A network of 1 to 4 layers in which the mistake can be made."""
     kind = mistake.split(":")[0]
     image = kind in ("filter_turned", "stride_ignored", "padding_lost", "pool_gradient_spread")
-    flat = ("z_for_a", "untransposed", "dropout_mask", "batchnorm_terms")
+    flat = ("z_for_a", "untransposed", "transposed", "dropout_mask", "batchnorm_terms")
     image = image or (kind not in flat and rng.random() < 0.3)
-    entropy = kind in ("softmax_axis", "missing_log", "wrong_cost_gradient") or (
+    softmax = ("softmax_axis", "softmax_diagonal")
+    entropy = kind in (*softmax, "missing_log", "wrong_cost_gradient") or (
         kind not in ("missing_half", "missing_sigma_prime_output") and rng.random() < 0.3
     )
     n = int(rng.integers(1, 17)) if not image else int(rng.integers(1, 5))
@@ -50,7 +51,7 @@ def random_case(rng: np.random.Generator, mistake: str) -> Case:
     if kind in (*several, "batchnorm_terms") or mistake.endswith("samples"):
         n = max(n, 2)
     outputs = int(rng.integers(2, 5))
-    last = "softmax" if kind == "softmax_axis" or (entropy and rng.random() < 0.5) else "sigmoid"
+    last = "softmax" if kind in softmax or (entropy and rng.random() < 0.5) else "sigmoid"
     smooth = ["sigmoid", "tanh"]
     hidden = [*smooth, "relu"] if not kind.startswith("sigma") and "sigma" not in kind else smooth
     layers: list[Any] = []
@@ -77,7 +78,7 @@ def random_case(rng: np.random.Generator, mistake: str) -> Case:
         shape: tuple[int, ...] = (int(rng.integers(1, 3)), 6, 7)
     else:
         width = int(rng.integers(2, 6))
-        needs = ("hidden", "updated", "untrans", "pseudo", "z_for_a")
+        needs = ("hidden", "updated", "transposed", "pseudo", "z_for_a")
         depth = int(rng.integers(1 if any(x in mistake for x in needs) else 0, 4))
         depth = max(depth, 1) if kind in ("dropout_mask", "batchnorm_terms", "clipping") else depth
         layers += [Dense(units=width, activation=pick()) for _ in range(depth)]
@@ -85,7 +86,7 @@ def random_case(rng: np.random.Generator, mistake: str) -> Case:
             layers.insert(int(rng.integers(1, depth + 1)), Dropout(rate=0.4))
         if kind == "batchnorm_terms":
             layers.insert(int(rng.integers(1, depth + 1)), BatchNorm())
-        outputs = width if kind == "untransposed" else outputs
+        outputs = width if "transposed" in kind else outputs
         shape = (int(rng.integers(2, 6)),)
     layers.append(Dense(units=outputs, activation=last))
     cost = "cross_entropy" if entropy else "quadratic"

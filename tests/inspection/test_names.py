@@ -159,6 +159,26 @@ def test_square_matrices_are_turned_by_their_values_or_as_the_others_are() -> No
     assert (names_of(found)["dW1"][1], found.doubtful) == ("", ("dW1",))
 
 
+@pytest.mark.parametrize(
+    ("arrays", "how", "said"),
+    [
+        ({"dW1": W1.T, "dW2": W2}, "", "it is transposed, beside others of its kind that are not"),
+        ({"dW1": W1, "dW2": W2.T}, "transposed", "it is not transposed, beside others of its kind"),
+        ({"dW1": W1.T, "dW2": W2.T}, "transposed", None),
+        ({"dW1": W1, "dW2": W2}, "", None),
+    ],
+)
+def test_a_square_matrix_is_not_turned_against_others_of_its_kind(
+    arrays: dict[str, Any], how: str, said: str | None
+) -> None:
+    found = named(TRACE, **arrays)
+    assert names_of(found)["dW1"] == ("dense1.weight_gradient", how)
+    (array,) = (one.array for one in found.named if one.mine == "dW1")
+    is_right = bool(np.allclose(array, W1, rtol=1e-9))
+    assert is_right is (said is None)
+    assert [note for note in found.notes if said and said in note] == list(found.notes)
+
+
 WRONG = [
     ({"dW1": np.ones((7, 7))}, "'dW1' is 7 x 7, but dense1.weight_gradient is 3 x 3"),
     ({"dW5": W1}, r"'dW5': the network has no such layer; of its shape are dense1.weight_grad"),

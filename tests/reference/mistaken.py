@@ -30,9 +30,11 @@ PLANTED = (  # a word of nncli's table, and in which way
     "mean_for_sum:outputs",
     "bias_not_summed:last",
     "bias_not_summed:sum",
+    "transposed",
     "z_for_a:gradient",
     "z_for_a:forward",
     "wrong_cost_gradient",
+    "softmax_diagonal",
     "missing_half",
     "missing_log",
     "softmax_axis",
@@ -139,6 +141,11 @@ def step(
             ]
             if mistake == "wrong_cost_gradient":
                 delta = each(lambda d, p: d * p * (1 - p), delta, trace[f"{name}.a"])
+            if mistake == "softmax_diagonal":
+                pairs = zip(trace[f"{name}.a"], targets, strict=True)
+                delta = [
+                    [-y / p * p * (1 - p) for p, y in zip(*pair, strict=True)] for pair in pairs
+                ]
             if mistake == "missing_sigma_prime_output":
                 delta = upstream
         else:
@@ -373,6 +380,8 @@ def _gradients(trace: Any, name: str, own: Any, parts: Any, delta: Any, mistake:
             factor = n
         if key == "bias" and mistake == "bias_not_summed:last":
             gradient = parts[-1][k]
+        if key == "weight" and mistake == "transposed" and len(gradient) == len(gradient[0]):
+            gradient = [list(column) for column in zip(*gradient, strict=True)]
         trace[f"{name}.{key}_gradient"] = each(lambda g, f=factor: f * g, gradient)
 
 

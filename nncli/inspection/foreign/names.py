@@ -322,7 +322,7 @@ class _Namer:
     # All of them together
 
     def _sorted(self, found: list[Named]) -> Naming:
-        found = self._as_their_kin(found)
+        found = self._in_one_layout(self._as_their_kin(found))
         by_name = {one.name: one for one in found}
         parameters = {name for name in by_name if name.split(".")[-1] in LEARNED}
         start = tuple(by_name[name] for name in sorted(parameters))
@@ -360,6 +360,51 @@ class _Namer:
                     one = one._replace(how="transposed", array=self.arrays[one.mine].T)
             made.append(one)
         return made
+
+    def _in_one_layout(self, found: list[Named]) -> list[Named]:
+        """Square matrices that agree only turned otherwise than their kind, not turned so.
+
+        One file writes all gradients the same way. Of those that are not square the shape tells
+        which; where all are square, one that agrees as it is.
+        """
+
+        def ways(quantity: str, *, square: bool) -> set[str]:
+            return {
+                one.how
+                for one in found
+                if one.name.endswith(f".{quantity}")
+                and one.array.ndim == 2
+                and one.mine not in self.doubtful
+                and (one.array.shape[0] == one.array.shape[1]) is square
+                and (not square or self._tells(one))
+            }
+
+        made = []
+        for one in found:
+            quantity = one.name.rpartition(".")[2]
+            if quantity.startswith("weight_") and self._tells(one):
+                others = ways(quantity, square=False)
+                if not others and "" in ways(quantity, square=True):
+                    others = {""}
+                if others in ({""}, {"transposed"}) and {one.how} != others:
+                    (how,) = others
+                    beside = "not transposed, beside others of its kind that are"
+                    if not how:
+                        beside = "transposed, beside others of its kind that are not"
+                    self.notes.append(f"the numbers of {one.mine} are right, but it is {beside}")
+                    one = one._replace(how=how, array=np.asarray(one.array.T, order="C"))
+            made.append(one)
+        return made
+
+    def _tells(self, one: Named) -> bool:
+        """Whether a square matrix is that of the record as it was turned, and not otherwise."""
+        value = self.targets[one.name].value
+        return (
+            one.how in ("", "transposed")
+            and one.array.ndim == 2
+            and one.array.shape[0] == one.array.shape[1]
+            and distance(one.array, value) < SAME < distance(one.array.T, value)
+        )
 
 
 def transposed(naming: Naming, arrays: Mapping[str, Array]) -> tuple[Named, ...]:

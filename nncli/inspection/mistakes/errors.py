@@ -1,10 +1,11 @@
-"""Mistakes in the forward pass, the cost, and the error on its way back through dense layers."""
+"""Mistakes in the error on its way back through dense layers, and in their gradients."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
 from nncli.inspection.mistakes import formulas as f
+from nncli.inspection.mistakes.costs import COSTS
 from nncli.inspection.mistakes.graph import Rule, Values
 from nncli.inspection.mistakes.rules import sigma, weight_gradient_of
 from nncli.inspection.mistakes.scene import Change, Mistake, Scene, flat_like
@@ -201,6 +202,18 @@ def _bias_not_summed(s: Scene) -> Iterator[Change]:
                 yield Change(way, layer.name, {f"{layer.name}.bias_gradient": rule})
 
 
+def _transposed(s: Scene) -> Iterator[Change]:
+    def rule(name: str) -> Rule:
+        right = s.rules[name]
+        return lambda v: right(v).T
+
+    for layer in _dense(s):
+        rows, columns = s.start[f"{layer.name}.weight"].shape
+        if rows == columns and rows > 1:  # of others the shape tells
+            name = f"{layer.name}.weight_gradient"
+            yield Change("", layer.name, {name: rule(name)})
+
+
 def _z_for_a(s: Scene) -> Iterator[Change]:
     def gradient(layer: LayerTrace, below: str) -> Rule:
         def rule(v: Values) -> Array:
@@ -235,96 +248,13 @@ def _z_for_a(s: Scene) -> Iterator[Change]:
             yield Change("in σ′ as a function of a", layer.name, rules)
 
 
-def _wrong_cost_gradient(s: Scene) -> Iterator[Change]:
-    out = s.output.name
-    error = f"{out}.upstream"
-
-    def difference(v: Values) -> Array:
-        return np.asarray(v[f"{out}.a"] - v["targets"])
-
-    if not s.fused:
-        way = "sign(a − y) is that of |a − y|"
-        yield Change(way, "", {error: lambda v: np.sign(difference(v))})
-        yield Change("a was taken for a − y", "", {error: lambda v: v[f"{out}.a"]})
-        return
-    delta = f"{out}.delta"
-
-    def slope(v: Values) -> Array:
-        a = v[f"{out}.a"]
-        return np.asarray(a * (1 - a))
-
-    quadratic = {delta: lambda v: difference(v) * slope(v)}
-    way = "(a − y) ⊙ σ′(z) is δ of the quadratic cost"
-    yield Change(way, "", quadratic)
-    yield Change(way, "∂C/∂a too", {**quadratic, error: difference})
-
-    def only_first(v: Values) -> Array:
-        a, y = v[f"{out}.a"], v["targets"]
-        return np.where(y != 0, -y / np.where(a == 0, 1, a), 0)
-
-    rules: dict[str, Rule] = {delta: lambda v: only_first(v) * slope(v)}
-    way = "of softmax the derivative of each output by its own z only was taken"
-    if s.output.activation == "sigmoid":
-        way = "(1 − y)/(1 − a) is left out of ∂C/∂a"
-        yield Change(way, "∂C/∂a too", {**rules, error: only_first})
-    yield Change(way, "", rules)
-    yield Change("a was taken for a − y", "", {delta: lambda v: v[f"{out}.a"]})
-
-
-def _missing_half(s: Scene) -> Iterator[Change]:
-    if not s.fused:
-        yield Change("", "", s.times(2, "cost"), 2)
-        yield Change("and so in its gradient", "", s.times(2, "cost", s.error), 2)
-
-
-def _missing_log(s: Scene) -> Iterator[Change]:
-    if not s.fused:
-        return
-    out = s.output.name
-
-    def plain(v: Values) -> Array:
-        a, y = v[f"{out}.a"], v["targets"]
-        terms = y * a + ((1 - y) * (1 - a) if s.output.activation == "sigmoid" else 0)
-        return np.asarray(-terms.sum() / len(a))
-
-    def first_plain(v: Values) -> Array:
-        return np.asarray(-(v["targets"] * v[f"{out}.a"]).sum() / s.n)
-
-    def first_only(v: Values) -> Array:
-        a, y = v[f"{out}.a"], v["targets"]
-        return np.asarray(-(y * np.log(np.where(y != 0, a, 1))).sum() / len(a))
-
-    yield Change("", "", {"cost": plain})
-    yield Change("with the other sign", "", {"cost": lambda v: -plain(v)})
-    if s.output.activation == "sigmoid":
-        yield Change("(1 − y) ln(1 − a) is left out", "", {"cost": first_only})
-        yield Change("the logarithm and 1 − y with it", "", {"cost": first_plain})
-
-
-def _softmax_axis(s: Scene) -> Iterator[Change]:
-    if s.output.activation != "softmax":
-        return
-    z = f"{s.output.name}.z"
-
-    def over_samples(v: Values) -> Array:
-        powers = np.exp(v[z] - v[z].max(axis=0))
-        return np.asarray(powers / powers.sum(axis=0))
-
-    def over_all(v: Values) -> Array:
-        powers = np.exp(v[z] - v[z].max())
-        return np.asarray(powers / powers.sum())
-
-    if s.n > 1:
-        yield Change("over the samples", "", {f"{s.output.name}.a": over_samples})
-        yield Change("over all of the mini-batch", "", {f"{s.output.name}.a": over_all})
-
-
 DELTA = "δ = (∂C/∂a) ⊙ σ′(z)"
 ERRORS = (
     Mistake(
         "sign",
         "A sign is turned around.",
-        "∂C_x/∂a = a − y and W_new = W − η ∂C/∂W",
+        "the error is a − y (∂C_x/∂a of the quadratic cost, δ of cross-entropy behind sigmoid or "
+        "softmax); W_new = W − η ∂C/∂W",
         "where the error of the outputs is computed, and the sign of the update",
         _sign,
     ),
@@ -399,40 +329,20 @@ ERRORS = (
         _bias_not_summed,
     ),
     Mistake(
+        "transposed",
+        "The gradient of the weights is transposed: each entry stands where that of w_ji belongs.",
+        "∂C/∂w_ij = 1/n Σ_x a_i δ_j, with i and j in the order in which w_ij has them",
+        "the order of a and δ in the product: ∂C/∂W has the rows and columns of W",
+        _transposed,
+    ),
+    Mistake(
         "z_for_a",
         "z stands where a = σ(z) belongs.",
         "∂C/∂W = 1/n Σ_x a δᵀ with a of the layer below",
         "what the layer below has handed on",
         _z_for_a,
     ),
-    Mistake(
-        "wrong_cost_gradient",
-        "δ of the outputs is that of another cost.",
-        "quadratic: (a − y) ⊙ σ′(z); cross-entropy behind sigmoid or softmax: a − y",
-        "the derivative of the cost",
-        _wrong_cost_gradient,
-    ),
-    Mistake(
-        "missing_half",
-        "½ is left out of the cost.",
-        "C_x = ½ ‖a − y‖²",
-        "the cost and its gradient together",
-        _missing_half,
-    ),
-    Mistake(
-        "missing_log",
-        "The cost is no cross-entropy: a logarithm or a term is left out.",
-        "−Σ_j y_j ln a_j behind softmax; with −(1 − y_j) ln(1 − a_j) too behind sigmoid",
-        "the line of the cost",
-        _missing_log,
-    ),
-    Mistake(
-        "softmax_axis",
-        "softmax is taken over the wrong axis.",
-        "a_j = exp(z_j) / Σ_k exp(z_k): the sum is over the outputs of one sample",
-        "the axis of the sum: the sum of each sample's a is 1",
-        _softmax_axis,
-    ),
+    *COSTS,
     Mistake(
         "factor",
         "A factor is wrong.",
