@@ -119,6 +119,7 @@ def test_the_sum_for_the_mean_is_n_times_as_long() -> None:
         ("iris", "missing_log", "cost_only"),
         ("digits-batchnorm", "sigma_prime_of_a", "equal"),  # of relu
         ("iris", "stride_ignored", "nowhere"),
+        ("digits-conv", "filter_turned", "unused"),  # the filter of the first layer
     ],
 )
 def test_one_that_makes_no_difference_says_why(name: str, kind: str, reason: str) -> None:

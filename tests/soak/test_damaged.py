@@ -106,7 +106,7 @@ def test_the_judge_notices_what_must_be_refused(planted: Any, tmp_path: Path) ->
 
 
 def test_the_judge_notices_a_hang_and_where_it_was(tmp_path: Path) -> None:
-    with Worker("tests.soak.planted:run", seconds=3) as worker:
+    with Worker("tests.soak.planted:run", seconds=1) as worker:
         said = judged(worker, "hang", tmp_path)
     assert_matches(said, r"it crashed: .*tests/soak/planted\.py:\d+")
 

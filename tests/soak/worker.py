@@ -25,6 +25,7 @@ from typing import IO, Any, NamedTuple
 
 NNCLI = "nncli.cli.app:run"
 SECONDS = 10.0  # of computing, that a command may take over one case
+STARTING = 30  # seconds more by the clock, for the start of the process and for its end
 PATIENCE = 4  # times as long by the clock, on a machine that has other things to do
 SPARE = 3 << 30  # bytes of address space above what the process has already: to save the machine
 LARGEST_FILE = 256 << 20
@@ -80,14 +81,14 @@ class Worker:
         assert process.stdout is not None
         process.stdin.write(json.dumps(request) + "\n")
         process.stdin.flush()
-        ready, _, _ = select([process.stdout], [], [], self.seconds * PATIENCE)
+        ready, _, _ = select([process.stdout], [], [], self.seconds * PATIENCE + STARTING)
         answer = process.stdout.readline() if ready else ""
         status, crash, memory, seconds = None, "", 0, 0.0
         if answer:
             status, crash, memory, seconds = json.loads(answer)
         else:
             crash = self._end()
-            seconds = self.seconds * PATIENCE if not ready else 0.0
+            seconds = self.seconds * PATIENCE + STARTING if not ready else 0.0
         out, err = (_text(printed / name) for name in ("out", "err"))
         if crash and status is None and not answer:  # faulthandler says there where it was
             crash += f"\n{err}"
@@ -136,7 +137,7 @@ def serve(runner: Callable[[], int], requests: IO[str], answers: IO[str], second
         request = json.loads(line)
         with _standing(request):
             # Says where it hung, and ends the process.
-            faulthandler.dump_traceback_later(seconds * PATIENCE * 0.9, exit=True)
+            faulthandler.dump_traceback_later(seconds * PATIENCE, exit=True)
             before, began = _forget_peak(), time.process_time()
             status, crash = _run(runner, request["argv"])
             taken = time.process_time() - began

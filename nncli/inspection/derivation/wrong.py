@@ -26,6 +26,7 @@ CLASSIC = (  # those that the derivation is written for; the others are shown as
     "missing_half",
 )
 UNUSED = "unused"  # of an error below the first layer that learns
+NOWHERE = "nowhere"
 UPDATED = ("_update", "_new")  # ends of the names of what a step makes of its gradients
 
 
@@ -93,7 +94,8 @@ def make_mistake(trace: Trace, word: str) -> Wrong:
         wrong = scene.right.changed(change.rules).make_all()
         made = _compared(scene, word, right, wrong, [name.split(".")[0] for name in change.rules])
     if made.without_effect == UNUSED:
-        return Wrong(word, _reason(scene, word))
+        reason = _reason(scene, word)
+        return Wrong(word, UNUSED if reason == NOWHERE else reason)
     return made
 
 
@@ -108,7 +110,7 @@ def _reason(scene: Scene, word: str) -> str:
         "updated_weights": "nothing_below",
         "sum_for_mean": "one_sample",
         "missing_half": "no_half",
-    }.get(word, "nowhere")
+    }.get(word, NOWHERE)
 
 
 Named = Mapping[str, Array]

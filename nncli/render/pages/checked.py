@@ -9,7 +9,7 @@ from nncli.inspection.foreign.record import Checked, Compared, Made
 from nncli.render.document import Document, Grid, Heading, Page, Paragraph
 from nncli.render.text import number
 
-HEADINGS = ("yours", "is", "verdict", "judged to", "largest error")
+HEADINGS = ("yours", "is", "verdict", "judged to", "relative error")
 SYMBOLS = {  # of quantities, in a sentence
     "delta": "δ",
     "sigma_prime": "σ′(z)",

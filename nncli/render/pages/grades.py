@@ -10,6 +10,7 @@ from nncli.inspection.exercises.marking import (
     EMPTY,
     FEW,
     FOLLOWS,
+    UNREAD,
     VERDICTS,
     WRONG,
     Mark,
@@ -25,6 +26,10 @@ HEADINGS = ("student", "sheet", "points", "of", *VERDICTS)
 SHORT = {FEW: "few"}  # where there is no room for more
 NO_MARK = "–"
 MOST_SHOWN = 6  # wrong answers of a student
+RARE = {  # what a heading leaves open, where there are any
+    FEW: "few: right as far as they go, with too few digits",
+    UNREAD: "unread: something that cannot be read as a number",
+}
 LINES = {
     EMPTY: "Left empty",
     FEW: "Right as far as it goes, but more digits were asked for",
@@ -42,6 +47,9 @@ def grades_page(marked: Sequence[Marked]) -> Page:
     )
     heads = tuple(SHORT.get(heading, heading) for heading in HEADINGS)
     page.append(Grid(heads, tuple(map(_row, marked)), words=2))
+    rare = [words for verdict, words in RARE.items() if any(one.count(verdict) for one in marked)]
+    if rare:
+        page.append(Paragraph(f"{'; '.join(rare)}.", note=True))
     made = Counter(words for one in marked if (words := mistake_words(one)))
     if made:
         rows = tuple((words, str(count)) for words, count in made.most_common())

@@ -311,6 +311,8 @@ def test_what_is_no_number(text: str) -> None:
         ("two-two-two", of.Sigma, "0.7414", False, "has not passed σ yet"),
         ("two-two-two", of.Sigma, "0.1615", False, "takes σ′ at a"),
         ("two-two-two", of.Sigma, "0.1", False, "leaves too much open"),
+        ("two-two-two", of.Sigma, "0", False, "No. Right is 0.13"),
+        ("two-two-two", of.Sigma, "1", False, "No. Right is 0.13"),
         ("two-two-two", of.Sigma, "0.277", False, "Yours is 2 times that"),
         ("two-two-two", of.Sigma, "0.0693", False, "Yours is 1/2 of that"),
         ("two-two-two", of.CostLesson, "-0.7414", False, "sign"),

@@ -49,8 +49,8 @@ def question(lesson: Question) -> Page:
         *_inputs(lesson),
         Grid(("layer", "kind", "a of it", "σ", "weights"), rows, words=4),
         Paragraph(
-            f"The question: if one of the {lesson.parameters:,} weights were a little larger, "
-            "would C be larger or smaller, and by how much? Each answer is an entry of the "
+            f"The question: if one of the {lesson.parameters:,} weights and biases were a little "
+            "larger, would C be larger or smaller, and by how much? Each answer is an entry of the "
             "gradient. Trying them one by one would take a pass forward for each. Backpropagation "
             "finds all of them in one pass back: it asks how C depends on the outputs, and goes "
             "from there link by link to each weight. That is the chain rule."

@@ -67,6 +67,8 @@ WITHOUT_EFFECT = {
     "equal": "all numbers are the same to the last digits.",
     "cost_only": "only C itself is wrong by it. Its gradient is right, and so is the step: the "
     "figures of C are all that it spoils.",
+    "unused": "all that it changes is a ∂C/∂input below which no layer learns, so it goes into no "
+    "gradient. In a layer with others that learn below it, it would make a difference.",
     "nowhere": "there is no place for it in this network.",
 }
 EQUAL = {

@@ -12,6 +12,7 @@ from nncli.render.pages.explain.words import n
 
 NUMBER = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?(?:e([+-]?\d{1,3}))?", re.IGNORECASE)
 COARSE = 0.05  # of a number: an answer that leaves more open says too little
+WRONG = 0.5  # of a number: an answer that is off by more is wrong, however few digits it has
 SKIP, END = ("", "?"), ("q", "quit", "exit")
 
 SYMBOLS = {
@@ -88,7 +89,7 @@ def judge(ask: Ask, answer: Answer) -> Judgement:
     for word, wrong in ask.wrongs:
         if _is_meant(answer, wrong) and abs(wrong - value) > 1e-6 * abs(value):
             return Judgement(False, f"No. {MEANINGS[word]} Right is {_right(ask)}.")
-    if is_close:
+    if is_close and off <= WRONG * abs(value):
         return Judgement(False, f"That leaves too much open; to six digits it is {n(value)}.")
     return Judgement(False, f"No. Right is {_right(ask)}.{_ratio(answer, value)}")
 
