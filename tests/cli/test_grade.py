@@ -160,4 +160,5 @@ def test_forms_of_a_spreadsheet_in_another_encoding(nncli: Run, tmp_path: Path) 
     assert "wide.csv: is UTF-16; save it as UTF-8." in text
     assert "Not marked: none.csv: no such file." in text
     assert text.lower().count("no number") == 1
+    assert "unread: something that cannot be read as a number." in text
     assert "No number: '11.92%' in blank 1; 0.25, 2.5e-1 or 1/4 would be one" in text
