@@ -175,9 +175,5 @@ def test_the_script_is_small(name: str) -> None:
 
 
 def test_with_layers_of_all_kinds_it_is_not_larger_than_it_may_be() -> None:
-    shown = [
-        name
-        for name in web_step.SCRIPTS
-        if name not in web_step.MATHEMATICS and not name.endswith("_weights")
-    ]
+    shown = [name for name in web_step.SCRIPTS if name not in web_step.MATHEMATICS]
     assert len(code(shown).encode()) <= LARGEST_WITHOUT_MATHEMATICS

@@ -13,7 +13,7 @@ extendPage({
   },
 
   imageControls() {
-    this.channelsList = h("select", {"data-key": "channel", onchange: ({target}) => this.go({channel: target.value, number: null})});
+    this.channelsList = list("channel", (channel) => this.go({channel, number: null}));
     this.numbers = h("input", {type: "checkbox", "data-key": "numbers", onchange: () => this.go({numbers: this.numbers.checked ? "on" : null})});
     return [h("label", "channel or filter ", this.channelsList), h("label", this.numbers, " images as numbers")];
   },

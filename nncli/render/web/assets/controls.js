@@ -2,9 +2,10 @@
 
 const VIEWS = {matrix: "matrix", hadamard: "Hadamard ⊙", kronecker: "Kronecker ⊗", index: "index by index"};
 
+const list = (key, act) => h("select", {"data-key": key, onchange: ({target}) => act(target.value)});
+
 extendPage({
   controls() {
-    const list = (key, act) => h("select", {"data-key": key, onchange: ({target}) => act(target.value)});
     this.tabs = h("div.row", {role: "tablist", "aria-label": "view of this line"});
     this.samplesList = list("sample", (sample) => this.go({sample}));
     this.samplesList.append(...this.sampleNames.map((name, k) => h("option", {value: k}, `sample ${name}`)), h("option", {value: "all"}, "all samples"));

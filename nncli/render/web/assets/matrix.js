@@ -4,6 +4,7 @@ const WHOLE = 16, DETAIL = 7; // columns of a table, and half its rows; a side o
 
 // A number in few digits, integers whole.
 const short = (value) => Number.isInteger(value) && abs(value) < 1e7 ? String(value).replace("-", "−") : rounded(value);
+const datum = (value) => h("data", {value}, short(value));
 const within = (value, count) => max(0, min(count - 1, floor(value)));
 
 const divided = (value, by) => [floor(value / by), value % by];
@@ -33,7 +34,7 @@ function spots(...cells) {
 //     cells; 0: cells as wide and as high as there is room for. scale: the largest number, or 0.
 function matrixView(options) {
   const {caption, rows, columns, at, whole = at, hover, pick, heads = [String, String], isPadding, kind = "plain", detail = DETAIL, size} = options;
-  const write = options.write ?? ((cell, r, c, value) => cell.append(value === undefined ? "·" : h("data", {value}, short(value))));
+  const write = options.write ?? ((cell, r, c, value) => cell.append(value === undefined ? "·" : datum(value)));
   const [height, width] = [rows, columns].map((n) => isLarge(options) ? min(n, detail) : n);
   let {scale = 0} = options, marks = {}, top = 0, left = 0, active = [0, 0];
   const act = (does) => ({target}) => {

@@ -23,7 +23,7 @@ extendPage({
   // room for it, and a column of the table.
   changeAlong(costs) {
     const section = this.root.querySelector(".along"), svg = section.querySelector("svg"), line = svg.querySelector("polyline");
-    const [low, high] = svg.dataset.range.split(" ").map(Number), known = (costs ?? []).filter(Number.isFinite);
+    const [low, high] = svg.dataset.range.split(" ").map(Number), known = (costs ?? []).filter(isFinite);
     const least = min(low, ...known), most = max(high, ...known), y = (cost) => 200 - 180 * (cost - least) / (most - least || 1);
     const moved = (place) => y(low + (200 - place) / 180 * (high - low)), points = line.dataset.at ??= line.getAttribute("points");
     section.querySelectorAll(".edited").forEach((mark) => mark.remove());
@@ -34,7 +34,7 @@ extendPage({
     }
     svg.querySelectorAll(".scale").forEach((text, k) => { text.textContent = rounded(k ? most : least); });
     if (!costs) return;
-    svg.append(drawing("polyline", {class: "edited", points: costs.map((cost, k) => Number.isFinite(cost) ? `${80 + 20 * k},${y(cost)}` : "").join(" ")}));
-    [...section.querySelector("table").rows].forEach((row, k) => row.append(k ? h("td.edited", h("ins", `✎ ${finite(costs[k - 1], 6)}`)) : h("th.edited", {scope: "col"}, "what if")));
+    svg.append(drawing("polyline", {class: "edited", points: costs.map((cost, k) => isFinite(cost) ? `${80 + 20 * k},${y(cost)}` : "").join(" ")}));
+    [...section.querySelector("table").rows].forEach((row, k) => row.append(k ? h("td.edited", edited(finite(costs[k - 1], 6))) : h("th.edited", {scope: "col"}, "what if")));
   },
 });

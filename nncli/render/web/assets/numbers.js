@@ -81,7 +81,7 @@ const MADE = {
   dense: {
     z: ({layer, ref, at: [x, j], step}) => ({
       sum: range(step.array(`${layer.name}.weight`).shape[0]).map((i) => [ref("input", [x, i]), ref("weight", [i, j])]),
-      plus: step.array(`${layer.name}.bias`) ? [ref("bias", [j])] : [],
+      plus: biasOf(layer, step, ref("bias", [j])),
     }),
     weight_gradient: ({ref, at: [i, j], step}) => ({sign: "⊗", sum: range(step.samples).map((x) => [ref("input", [x, i]), ref("delta", [x, j])]), scale: step.samples}),
     outer: ({ref, at: [x, i, j]}) => ({formula: "a_i δ_j", sign: "⊗", sum: [[ref("input", [x, i]), ref("delta", [x, j])]]}),
@@ -89,6 +89,9 @@ const MADE = {
     downstream: ({layer, ref, at: [x, i]}) => ({sum: range(layer.output_shape[0]).map((j) => [ref("delta", [x, j]), ref("weight", [i, j])])}),
   },
 };
+
+// The bias of a sum, where the layer has any.
+const biasOf = ({name}, step, ref) => step.array(`${name}.bias`) ? [ref] : [];
 
 function updated({layer, ref, at, step}, key) {
   const gradient = ref(`${key}_gradient`, at);

@@ -6,7 +6,7 @@ MADE.conv = {
     return {
       sum: range(seen).flatMap((k) => underBoth(layer, r, c, ([i, row], [j, column]) =>
         [ref("input", [x, first + k, row, column]), ref("weight", [f, k, i, j])])),
-      plus: step.array(`${layer.name}.bias`) ? [ref("bias", [f])] : [],
+      plus: biasOf(layer, step, ref("bias", [f])),
     };
   },
   weight_gradient: ({layer, ref, at: [f, k, i, j], step}) => {

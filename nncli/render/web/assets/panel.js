@@ -39,7 +39,7 @@ extendPage({
     const {op, sample, channel} = this.state;
     this.go({
       number: ref,
-      op: made >= 0 ? made : used >= 0 ? used : op,
+      op: [made, used, op].find((k) => k >= 0),
       sample: isBy && sample !== "all" ? ref.at[0] : sample,
       channel: ref.at.length > 2 + isBy ? ref.at[Number(isBy)] : channel,
     });
@@ -64,7 +64,7 @@ extendPage({
     const check = this.record.check?.[ref.name];
     fill(this.panel,
       h("h2", this.title(ref)), h("p.value", h("data", {value: recorded}, String(recorded))),
-      Object.is(recorded, value) ? "" : h("p", h("ins", `✎ what if: ${value}`)),
+      Object.is(recorded, value) ? "" : h("p", edited(`what if: ${value}`)),
       h("p", this.formulaOf(ref, made)), ...this.substituted(made),
       check ? h(`p.verdict.${check.verdict}`, check.words) : "",
       this.canEdit(ref) ? this.editor(spelled(ref), value) : "");

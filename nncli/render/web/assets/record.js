@@ -37,6 +37,9 @@ function fromBase85(text) {
   return bytes.buffer.slice(0, bytes.byteLength - text.at(-1));
 }
 
+// Does something whenever the reader changes between dark and light.
+const onNewColours = (act) => matchMedia("(prefers-color-scheme: dark)").addEventListener("change", act);
+
 // Whether this browser can read the record at all.
 const canRead = () => typeof DecompressionStream === "function";
 
@@ -54,11 +57,10 @@ const pairs = (firsts, seconds, make = (a, b) => [...a, ...b]) => firsts.flatMap
 // `count` significant digits for reading, as the command line writes them; every digit by String.
 function rounded(value, digits = 4) {
   if (value === 0) return "0";
-  if (!Number.isFinite(value)) return Number.isNaN(value) ? "nan" : value > 0 ? "inf" : "−inf";
-  const size = abs(value);
-  const text = size < 1e-4 || size >= 1e7 ? value.toExponential(digits - 1)
-    : value.toPrecision(digits);
-  return (text.includes("e") && size >= 1e-4 && size < 1e7 ? String(Number(text)) : text)
+  if (!isFinite(value)) return isNaN(value) ? "nan" : value > 0 ? "inf" : "−inf";
+  const isPlain = abs(value) >= 1e-4 && abs(value) < 1e7;
+  const text = isPlain ? value.toPrecision(digits) : value.toExponential(digits - 1);
+  return (isPlain && text.includes("e") ? String(Number(text)) : text)
     .replace("-", "−").replace("e-", "e−").replace("e+", "e");
 }
 
@@ -78,6 +80,9 @@ function h(name, ...children) {
 }
 
 const fill = (place, ...children) => place.replaceChildren(...children);
+
+// What a "what if" makes of a number.
+const edited = (text) => h("ins", `✎ ${text}`);
 
 // A button by its name, which is what it says unless other words are given.
 const button = (key, onclick, words = key) => h("button", {type: "button", "data-key": key, onclick}, words);

@@ -4,7 +4,7 @@
 async function startStep(root) {
   const place = root.querySelector(".app");
   if (!canRead()) {
-    fill(place, h("p", "This browser is too old for the interactive page: it has no DecompressionStream. What follows is the whole step as text."));
+    fill(place, h("p", "This browser is too old for the interactive page; here is the step as text."));
     return;
   }
   new StepPage(root, place, await readRecord(root)).begin();
@@ -29,7 +29,7 @@ class StepPage {
     fill(place, this.crumbs, this.network, this.controls(), h("div.columns", this.lines, this.panel));
     this.enterNetwork();
     place.addEventListener("keydown", (event) => this.key(event));
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.drawViews());
+    onNewColours(() => this.drawViews());
     if (this.isAlone) {
       addEventListener("hashchange", () => this.address !== this.drawn && this.read());
       addEventListener("beforeprint", () => root.querySelectorAll("details").forEach((part) => { part.open = true; }));
@@ -41,10 +41,11 @@ class StepPage {
 
   get address() {
     if (!this.isAlone) return this.hash;
+    const text = location.hash.slice(1);
     try {
-      return decodeURIComponent(location.hash.slice(1));
+      return decodeURIComponent(text);
     } catch {
-      return location.hash.slice(1);
+      return text;
     }
   }
 

@@ -5,7 +5,7 @@ extendPage({
   windowsOf({layer: name, makes}) {
     const layer = this.step.layer(name), views = this.record.windows[name], key = makes.split(".")[1];
     if (!views) return "";
-    if (this.step.edited) return h("p.note", "Windows slide over the record; go back to it to see them.");
+    if (this.step.edited) return h("p.note", "Windows slide over the record alone.");
     const {step, state: {sample}} = this, all = range(step.samples), isAll = sample === "all", x = isAll ? 0 : Number(sample);
     const array = (of) => step.array(`${name}.${of}`), channels = array("input").shape[1];
     const get = (of) => {

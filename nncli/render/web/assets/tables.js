@@ -32,14 +32,14 @@ function matrixOf(name, starts, columns, more) {
 
 function laidOut(form, matrix) {
   const {rows, columns, at, where, samples} = matrix, plain = {...matrix, samples: null};
-  const moved = (ref, to) => { const place = where(ref); return place && to(...place); };
+  const moved = (to) => (ref) => { const place = where(ref); return place && to(...place); };
   switch (form) {
     case "transposed": case "column":
-      return {...plain, across: samples, rows: columns, columns: rows, at: (r, c) => at(c, r), where: (ref) => moved(ref, (r, c) => [c, r])};
+      return {...plain, across: samples, rows: columns, columns: rows, at: (r, c) => at(c, r), where: moved((r, c) => [c, r])};
     case "vec":
-      return {...plain, rows: rows * columns, columns: 1, at: (r) => at(...divided(r, columns)), where: (ref) => moved(ref, (r, c) => [r * columns + c, 0])};
+      return {...plain, rows: rows * columns, columns: 1, at: (r) => at(...divided(r, columns)), where: moved((r, c) => [r * columns + c, 0])};
     case "diagonal":
-      return {...plain, rows: columns, at: (r, c) => r === c ? at(0, c) : null, where: (ref) => moved(ref, (r, c) => [c, c])};
+      return {...plain, rows: columns, at: (r, c) => r === c ? at(0, c) : null, where: moved((r, c) => [c, c])};
     default:
       return matrix;
   }
@@ -49,7 +49,7 @@ const bySample = (name) => !/\.(weight|bias|mean|variance)/.test(name);
 
 // One matrix of a page, which has `step`, `pick(ref, keep)`, and the `views` that are on it.
 function matrixFigure(page, symbol, matrix, isOneOfMany) {
-  const {step, state: {numbers}} = page, {rows, columns, at, where, leads, samples, across} = matrix;
+  const {step, state: {numbers}} = page, {rows, columns, at, where, label, leads, samples, across} = matrix;
   const sample = matrix.sample !== undefined && step.samples > 1 ? `sample ${page.sampleNames[matrix.sample]}` : "";
   const asImage = leads > 0, isSmall = asImage && !numbers && !isLarge(matrix), heads = (count, names) => count > 1 && !isSmall ? (k) => names ? page.sampleNames[names[k]] : k : null;
   const pick = (cell, keep) => {
@@ -57,7 +57,7 @@ function matrixFigure(page, symbol, matrix, isOneOfMany) {
     if (ref) page.pick(ref, keep);
   };
   const view = matrixView({
-    caption: [symbol, sample, matrix.label].filter(Boolean).join(", "), title: isOneOfMany && matrix.label, rows, columns, where,
+    caption: [symbol, sample, label].filter(Boolean).join(", "), title: isOneOfMany && label, rows, columns, where,
     kind: asImage ? (isSmall ? "cells" : "tinted") + tone(step, at(0, 0).name) : "", side: asImage ? 240 : 0,
     heads: [heads(rows, samples), heads(columns, across)],
     at: (r, c) => { const ref = at(r, c); return ref ? step.current(ref) : 0; },
@@ -67,7 +67,7 @@ function matrixFigure(page, symbol, matrix, isOneOfMany) {
       const recorded = step.value(ref), isChanged = !Object.is(recorded, value);
       Object.assign(cell, {ref}).dataset.key = spelled(ref);
       if (isChanged) cell.kinds.push("changed");
-      cell.append(isChanged ? h("ins", `✎ ${rounded(value)} `) : "", h("data", {value: String(recorded)}, rounded(recorded)));
+      cell.append(isChanged ? edited(`${rounded(value)} `) : "", h("data", {value: String(recorded)}, rounded(recorded)));
     },
     hover: (cell) => pick(cell, false), pick: (cell) => pick(cell, true),
   });

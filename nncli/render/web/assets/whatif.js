@@ -14,7 +14,7 @@ extendPage({
     const input = h("input", {type: "text", inputmode: "decimal", value, size: 12, "data-key": `edit ${name}`});
     const apply = () => {
       const text = input.value.trim().replace("−", "-").replace(",", "."), wanted = /^[-+.\d]/.test(text) && !/x/i.test(text) ? Number(text) : NaN;
-      input.setCustomValidity(Number.isFinite(wanted) ? "" : "a number, such as 0.25");
+      input.setCustomValidity(isFinite(wanted) ? "" : "a number, such as 0.25");
       if (!input.reportValidity()) return;
       this.edit(new Map(this.edits).set(name, wanted));
     };
@@ -28,7 +28,7 @@ extendPage({
 
   readEdits(text) {
     const edits = text.split(";").map((part) => part.split(":")).filter(([name, value]) =>
-      value && Number.isFinite(Number(value)) && (name === "eta" || this.canEdit(parsed(name, this.step) ?? {name: ""})));
+      value && isFinite(value) && (name === "eta" || this.canEdit(parsed(name, this.step) ?? {name: ""})));
     this.edits = new Map(this.record.only ? [] : edits.map(([name, value]) => [name, Number(value)]));
     const made = this.edits.size ? this.recomputed() : null;
     this.step.edited = made && this.marked(made);
@@ -36,7 +36,7 @@ extendPage({
     this.changeAlong(made && costsAlong(this.record.network, made, range(26).map((k) => k / 10 - 0.5)));
     const {before, after} = this.record.cost;
     fill(this.outcome, ...(made ? [
-      h("ins", `✎ what if, in float64: C = ${finite(made.cost_before, 6)}, after the step ${finite(made.cost_after, 6)}`),
+      edited(`what if, in float64: C = ${finite(made.cost_before, 6)}, after the step ${finite(made.cost_after, 6)}`),
       ` recorded: ${finite(before, 6)}, ${finite(after, 6)}.`, button("undo", () => this.edit([]), "back to the record")] : []),
     this.record.only ? "" : this.editor("eta", this.eta));
   },

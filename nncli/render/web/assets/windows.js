@@ -46,7 +46,7 @@ function axisOf({size, kernel, stride, dilation, before, after, outputs, sources
 function windowPlayer({title, source, output, factor, bias, moved, operation = "sum", scale = 1, part, counted, multiply = (a, b) => a * b, ...options}) {
   const rows = axisOf(options.rows), columns = axisOf(options.columns), width = columns.outputs, count = rows.outputs * width;
   const channelsOf = options.channels ?? (() => range(source.channels));
-  const sizes = range(3).map(() => ({wide: 2}));
+  const share = scale > 1 ? `1/${scale} of the ` : "", sizes = range(3).map(() => ({wide: 2}));
   let plane = 0, at = 0, sources = [], target;
   const place = () => divided(at, width);
   const isPadding = (r, c) => rows.isPadding(r) || columns.isPadding(c);
@@ -109,9 +109,9 @@ function windowPlayer({title, source, output, factor, bias, moved, operation = "
     const total = counted?.(row, column) ?? all.length * rows.kernel * columns.kernel, words = `${operation} of ${total} ${factor ? "product" : "cell"}${total > 1 ? "s" : ""}`;
     const signed = (x, k) => (k ? x < 0 ? " − " : " + " : x < 0 ? "−" : "") + short(abs(x));
     const terms = operation === "sum" && total <= TERMS ? products().map(signed) : words;
-    const result = h("strong", h("data", {value}, short(value)));
-    const said = part ? [`${part}: `, terms, " = ", h("ins", `✎ ${short(products().reduce((sum, x) => sum + x, 0))}`), "; the mean of all samples = "]
-      : [scale > 1 ? `1/${scale} of the ` : "", terms, bias ? [" + b ", h("data", {value: bias(plane)}, short(bias(plane)))] : "", " = "];
+    const result = h("strong", datum(value));
+    const said = part ? [`${part}: `, terms, " = ", edited(short(products().reduce((sum, x) => sum + x, 0))), "; the mean of all samples = "]
+      : [share, terms, bias ? [" + b ", datum(bias(plane))] : "", " = "];
     if (equations.querySelector(":focus")) made.focus();
     fill(equations, ...parts.map((views, k) => h("div.window-part", all[1] ? h("p.note", all[k].label) : "",
       views.map((view, n) => [n ? h("span.sign", "⊙="[n - 1]) : null, view.figure]))),
@@ -133,7 +133,7 @@ function windowPlayer({title, source, output, factor, bias, moved, operation = "
     for (const [view] of operation === "largest" ? parts : []) {
       view.mark({won: spots(taps((i, j) => [i, j]).find(([i, j]) => view.at(i, j) === value && !view.isPadding(i, j)))});
     }
-    bar.show(`${target.caption} [${row}, ${column}], ${at + 1} of ${count}: ${scale > 1 ? `1/${scale} of the ` : ""}${words}${bias ? " + b" : ""} = ${short(value)}`);
+    bar.show(`${target.caption} [${row}, ${column}], ${at + 1} of ${count}: ${share}${words}${bias ? " + b" : ""} = ${short(value)}`);
     moved?.({plane, row, column});
   }
 
@@ -164,13 +164,13 @@ function windowPlayer({title, source, output, factor, bias, moved, operation = "
   const by = {ArrowLeft: -1, ArrowRight: 1, ArrowUp: -width, ArrowDown: width, Home: -count, End: count};
   const onkeydown = (event) => {
     const isPlay = event.key === " ";
-    if (!isPlay && !by[event.key] || event.target.closest(isPlay ? "input, select, button" : "input, select") || event.ctrlKey || event.altKey || event.metaKey) return;
+    if (!isPlay && !by[event.key] || event.target.closest(`input, select${isPlay ? ", button" : ""}`) || event.ctrlKey || event.altKey || event.metaKey) return;
     event.preventDefault();
     event.stopPropagation();
     if (isPlay) bar.toggle();
     else bar.by(by[event.key]);
   };
   const made = h("section.windows", {tabindex: "0", "aria-label": title, onkeydown}, bar.bar, h("div.window-stage", sourceBox, equations, outputBox));
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => made.isConnected && draw());
+  onNewColours(() => made.isConnected && draw());
   return Object.assign(made, {draw, go, play: bar.play, stop: bar.stop});
 }
