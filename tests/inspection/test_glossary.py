@@ -100,7 +100,6 @@ def test_the_page_of_a_step_has_it(nncli: Run, tmp_path: Path, name: str) -> Non
     assert "<summary>The symbols" in (tmp_path / f"{name}.html").read_text()
 
 
-
 def test_the_page_of_a_derivation_has_it() -> None:
     made = write("html", document(explain(spec_trace("two-two-two")))).decode()
     assert "the symbols" in made
