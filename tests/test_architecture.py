@@ -130,6 +130,11 @@ def test_arrows_within_render(path: str) -> None:
     assert inner <= WITHIN_RENDER[room]
 
 
+def test_no_file_is_longer_than_one_reads_at_once() -> None:
+    lines = {path: PACKAGE.parent.joinpath(path).read_text().count("\n") for path in FILES}
+    assert {path: count for path, count in lines.items() if count > 450} == {}
+
+
 def test_every_room_has_its_arrows() -> None:
     assert {path.split("/")[1] for path in FILES if path.count("/") > 1} == set(ARROWS)
 

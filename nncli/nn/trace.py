@@ -1,7 +1,6 @@
 """The record of one step, in the layouts of the project's border: the sample axis first.
 
-A `Trace` holds all of it, `LayerMeasures` one number a quantity, which a training keeps of its
-epochs.
+A `Trace` holds all of it, `LayerMeasures` one number a quantity, as a training keeps of epochs.
 """
 
 import math

@@ -1,8 +1,7 @@
 """The spec as frozen models: names, defaults and meanings of all keys.
 
 The models check each value by itself; what concerns several parts at once is in `load`, which puts
-both together. `problems` puts into words what pydantic itself complains of; most
-complaints have their words from `values`.
+both together. `problems` words what pydantic itself complains of; most words are in `values`.
 """
 
 import os
