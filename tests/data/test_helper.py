@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nncli.core import processes
 from nncli.core.errors import DataError
 from nncli.data.readers import helper
 from nncli.data.readers.helper import Begun, Helper, helper_for, one_ahead, parsed
@@ -116,7 +117,7 @@ def test_there_is_none_where_the_system_refuses(monkeypatch: pytest.MonkeyPatch)
         raise OSError
 
     monkeypatch.setattr(helper, "available_threads", lambda: 2)
-    monkeypatch.setattr(helper, "fork", refuse)
+    monkeypatch.setattr(processes, "fork", refuse)
     with helper_for(1 << 40, ",", 2) as ours:
         assert ours is None
 

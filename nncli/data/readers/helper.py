@@ -7,12 +7,12 @@ two threads spend the time waiting for Python's lock.
 import mmap
 import os
 import select
-import signal
 import struct
 import sys
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import islice
 from typing import TypeVar
 
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.launch import launched
-from nncli.core.processes import available_threads, close_all_but, fork
+from nncli.core.processes import available_threads, start_process
 from nncli.data.readers.numbers import Block, narrowed, parse
 
 WORTH = 8 << 20  # bytes of text: what is shorter is parsed before another process is of use
@@ -52,23 +52,7 @@ class Helper:
         self._free = deque(range(SLOTS))
         self._answered: deque[tuple[int, int]] = deque()
         self._is_alive = True
-        requests, self._requests = os.pipe()
-        self._answers, answers = os.pipe()
-        # What ends this process ends the other; what Ctrl-C means is the business of this one.
-        stopping = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, stopping)
-        try:
-            self._pid = fork()
-            if self._pid == 0:
-                self._serve(delimiter, requests, answers)
-        except OSError:
-            os.close(self._requests)
-            os.close(self._answers)
-            raise
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            os.close(requests)
-            os.close(answers)
+        self._pid, self._requests, self._answers = start_process(partial(self._serve, delimiter))
 
     def give(self, text: bytes, most: int) -> int | None:
         """The slot in which the lines are parsed; None where it has `most` to parse already."""
@@ -135,19 +119,12 @@ class Helper:
 
     def _serve(self, delimiter: str, requests: int, answers: int) -> None:
         """The life of the process, until there is nobody who asks."""
-        try:
-            # A lock on a run folder, or a pipe that something reads, must not outlive the parent.
-            close_all_but(requests, answers)
-            while request := os.read(requests, REQUEST.size):
-                slot, length = REQUEST.unpack(request)
-                if slot == STOP:
-                    return
-                block = parse(
-                    self._memory[slot * SLOT : slot * SLOT + length], delimiter, self._width
-                )
-                os.write(answers, self._answer(slot, block))
-        finally:
-            os._exit(0)
+        while request := os.read(requests, REQUEST.size):
+            slot, length = REQUEST.unpack(request)
+            if slot == STOP:
+                return
+            block = parse(self._memory[slot * SLOT : slot * SLOT + length], delimiter, self._width)
+            os.write(answers, self._answer(slot, block))
 
     def _answer(self, slot: int, block: Block | None) -> bytes:
         if block is None:

@@ -10,14 +10,14 @@ import mmap
 import os
 import pickle
 import select
-import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
 from nncli.core.errors import NncliError
-from nncli.core.processes import close_all_but, fork
+from nncli.core.processes import start_process
 from nncli.nn.arrays import Operation
 
 SPIN_COUNT = 1000  # looks at the other side's counter, of half a microsecond each, before sleeping
@@ -59,22 +59,7 @@ class ProcessWorker:
         self._counters = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("q")
         self._is_busy = False
         self._answer = b""
-        requests, self._requests = os.pipe()
-        self._answers, answers = os.pipe()
-        # What ends the parent ends the child; what Ctrl-C means is the parent's business.
-        stopping = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, stopping)
-        try:
-            self.pid = fork()
-            if self.pid == 0:
-                self._serve(tasks, k, requests, answers)
-        except OSError:
-            self._close()
-            raise
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            os.close(requests)
-            os.close(answers)
+        self.pid, self._requests, self._answers = start_process(partial(self._serve, tasks, k))
 
     def start(self, task: int) -> None:
         """Has it run its job of a task, once a job under way has ended."""
@@ -126,7 +111,8 @@ class ProcessWorker:
             self._counters[TASK] = STOP
             self._counters[REQUESTED] += 1
             self._wake()
-        self._close()
+        os.close(self._requests)
+        os.close(self._answers)
         with contextlib.suppress(ChildProcessError):  # something else has waited for it
             os.waitpid(self.pid, 0)
 
@@ -142,21 +128,12 @@ class ProcessWorker:
             "it runs out of memory; --threads 1 does without it"
         )
 
-    def _close(self) -> None:
-        os.close(self._requests)
-        os.close(self._answers)
-
     def _serve(
         self, tasks: Sequence[Sequence[Operation]], k: int, requests: int, answers: int
     ) -> None:
         """The life of the process, until it is stopped or its parent has ended."""
-        try:
-            # A lock on a run folder, or a pipe that something reads, must not outlive the parent.
-            close_all_but(requests, answers)
-            with np.errstate(all="ignore"):  # as in the caller, see `Step`
-                self._run_jobs(tasks, k, requests, answers)
-        finally:
-            os._exit(0)
+        with np.errstate(all="ignore"):  # as in the caller, see `Step`
+            self._run_jobs(tasks, k, requests, answers)
 
     def _run_jobs(
         self, tasks: Sequence[Sequence[Operation]], k: int, requests: int, answers: int
