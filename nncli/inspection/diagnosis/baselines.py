@@ -106,7 +106,7 @@ def relation(x: Array, y: Array) -> float | None:
     linear = np.concatenate(
         [fit_linear(x[half:], y[half:])(x[:half]), fit_linear(x[:half], y[:half])(x[half:])]
     )
-    return max(_score(linear, y), _score(_by_neighbours(x, y), y))
+    return max([0.0, *_scores(linear, y), *_scores(_by_neighbours(x, y), y)])
 
 
 def agreement(train: tuple[Array, Array], held: tuple[Array, Array]) -> float | None:
@@ -121,12 +121,7 @@ def agreement(train: tuple[Array, Array], held: tuple[Array, Array]) -> float | 
         (_flat(a), b.astype(np.float64)) for a, b in ([p[order] for p in train], held)
     )
     with np.errstate(all="ignore"):
-        return _mean_score(fit_linear(x, y)(u), v)
-
-
-def _mean_score(predicted: Array, y: Array) -> float:
-    pairs = [(a, b) for a, b in zip(predicted.T, y.T, strict=True) if a.std() > 0 and b.std() > 0]
-    scores = [float(np.corrcoef(a, b)[0, 1]) * math.sqrt(len(a)) for a, b in pairs]
+        scores = _scores(fit_linear(x, y)(u), v)
     return sum(scores) / len(scores) if scores else 0.0
 
 
@@ -142,10 +137,7 @@ def _by_neighbours(x: Array, y: Array) -> Array:
     return means
 
 
-def _score(predicted: Array, y: Array) -> float:
-    """Deviations of the correlation from 0; of several outputs, the best one's."""
-    scores = [0.0]
-    for a, b in zip(predicted.T, y.T, strict=True):
-        if a.std() > 0 and b.std() > 0:
-            scores.append(float(np.corrcoef(a, b)[0, 1]) * math.sqrt(len(a)))
-    return max(scores)
+def _scores(predicted: Array, y: Array) -> list[float]:
+    """Deviations of the correlation from 0, of each output that varies."""
+    pairs = [(a, b) for a, b in zip(predicted.T, y.T, strict=True) if a.std() > 0 and b.std() > 0]
+    return [float(np.corrcoef(a, b)[0, 1]) * math.sqrt(len(a)) for a, b in pairs]
