@@ -137,7 +137,7 @@ BATCHES = (
     Mistake(
         "batchnorm_terms",
         "A batch normalisation is computed otherwise.",
-        "∂C/∂x = (g − mean(g) − x̂ mean(g ⊙ x̂)) / √(s² + ε), g = γ ∂C/∂a; ∂C/∂γ = Σ x̂ ∂C/∂a",
+        "∂C/∂input = (g − mean(g) − x̂ mean(g ⊙ x̂)) / √(s² + ε), g = γ ∂C/∂a; ∂C/∂γ = Σ x̂ ∂C/∂a",
         "the three ways in which x acts on a: itself, μ and s²",
         _batchnorm,
     ),

@@ -211,7 +211,7 @@ IMAGES = (
     Mistake(
         "filter_turned",
         "A filter is turned where it should not be, or not turned where it should.",
-        "z = x ⋆ w, ∂C/∂w = x ⋆ δ, ∂C/∂x = δ (padded) ⋆ w turned by 180°",
+        "z = input ⋆ w, ∂C/∂w = input ⋆ δ, ∂C/∂input = δ (padded) ⋆ w turned by 180°",
         "flips of the filter: none forward, one on the way back",
         _filter_turned,
     ),

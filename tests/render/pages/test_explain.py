@@ -308,7 +308,7 @@ def test_what_is_no_number(text: str) -> None:
         ("two-two-two", of.Sigma, "0.138", True, "Right"),
         ("two-two-two", of.Sigma, "0.139", True, "Right"),  # rounded on the way
         ("two-two-two", of.Sigma, "-0.1385", False, "sign"),
-        ("two-two-two", of.Sigma, "0.7414", False, "has not passed σ yet"),
+        ("two-two-two", of.Sigma, "0.7414", False, "how the cost changes with the output"),
         ("two-two-two", of.Sigma, "0.1615", False, "takes σ′ at a"),
         ("two-two-two", of.Sigma, "0.1", False, "leaves too much open"),
         ("two-two-two", of.Sigma, "0", False, "No. Right is 0.13"),

@@ -29,8 +29,8 @@ SYMBOLS = {
 
 MEANINGS = {  # of an answer that is what a classic mistake gives
     "sign": "The size is right, the sign is turned round.",
-    "missing_sigma_prime_output": "That is ∂C/∂a itself: the error has not passed σ yet. It is "
-    "still to be multiplied by σ′(z).",
+    "missing_sigma_prime_output": "That is ∂C/∂a, how the cost changes with the output. "
+    "δ is how it changes with z: ∂C/∂a is still to be multiplied by σ′(z).",
     "missing_sigma_prime_hidden": "That is what has come back through the weights, ∂C/∂a: it is "
     "still to be multiplied by σ′(z) of this layer.",
     "sigma_prime_of_a": "That takes σ′ at a. It is to be taken at z: a(1 − a) is σ′(z) already.",
