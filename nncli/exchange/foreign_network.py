@@ -5,6 +5,7 @@ a spec is noted under the name that the other program gives it, and all of that 
 """
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,9 @@ from nncli.core.errors import NncliError
 from nncli.core.text import printable, sizes
 from nncli.nn.activations import ACTIVATIONS
 from nncli.nn.arrays import Array, Shape
-from nncli.nn.layers import LAYERS, ShapeMismatch
+from nncli.nn.layers import LAYERS, Conv, ShapeMismatch
+from nncli.nn.padding import sources, widest
+from nncli.nn.windows import Axis, Pair, Windows
 
 BY_PLAIN_NAME = {name.replace("_", ""): name for name in ACTIVATIONS}  # as classes are called
 MOST_UNITS = 4096  # of a layer that only passes numbers on: its weights are units x units
@@ -44,6 +47,45 @@ class ForeignNetwork(NamedTuple):
         return "float64" if wide else "float32"
 
 
+class _Padding(NamedTuple):
+    """What was put around an image, and is in no layer yet; `shape` is that of the image."""
+
+    name: str
+    shape: Shape
+    widths: tuple[Pair, Pair]
+    mode: str
+    fill: float
+
+
+def as_key(widths: tuple[Pair, Pair]) -> tuple[Any, ...]:
+    """Padding above and below, left and right, as a spec has it."""
+    (above, below), (left, right) = widths
+    return (above, left) if (above, left) == (below, right) else widths
+
+
+def _widths(windows: Windows) -> tuple[Pair, Pair]:
+    rows, columns = ((axis.before, axis.after) for axis in windows)
+    return rows, columns
+
+
+def _is_alike(padded: Any, padding: _Padding, pool: Any, shape: Shape) -> bool:
+    """Whether a pool that pads the image itself computes what `pool` does of the padded image."""
+    windows = padded.windows(padding.shape), pool.windows(shape)
+    begins = [[axis.before for axis in each] for each in windows]
+    shifts = [before for before, _ in padding.widths]
+    counts = padded.counts(padding.shape), pool.counts(shape)
+    return (
+        windows[0].output_shape == windows[1].output_shape
+        and begins[0] == [a + b for a, b in zip(begins[1], shifts, strict=True)]
+        and (not pool.is_mean or all(map(np.array_equal, *counts)))
+    )
+
+
+def _sum(one: tuple[Pair, Pair], other: tuple[Pair, Pair]) -> tuple[Pair, Pair]:
+    rows, columns = ((a + c, b + d) for (a, b), (c, d) in zip(one, other, strict=True))
+    return rows, columns
+
+
 class NetworkBuilder:
     """Puts layers one behind the other.
 
@@ -60,6 +102,7 @@ class NetworkBuilder:
         self._arrays: dict[str, Array] = {}
         self._notes: list[str] = []
         self._mixing = ""  # the name of what mixes units, behind which nothing may come
+        self._padding: _Padding | None = None
 
     def refuse(self, name: str, why: str) -> None:
         """Notes that something has no place in a spec."""
@@ -71,6 +114,7 @@ class NetworkBuilder:
     ) -> None:
         """The next layer, of a kind of `LAYERS`; `name` is the other program's for it."""
         self._check_last(name)
+        keys = self._with_padding(kind, keys)
         number = 1 + sum(layer["type"] == kind for layer in self._layers)
         settings = {k: v for k, v in keys.items() if k not in ("activation", "freeze")}
         if self.shape is not None:
@@ -86,6 +130,145 @@ class NetworkBuilder:
         self._layers.append({"type": kind, **keys})
         for key, array in (arrays or {}).items():
             self._arrays[f"{kind}{number}.{key}"] = np.array(array, order="C")
+
+    def pad(
+        self, name: str, rows: Pair, columns: Pair, mode: str = "zeros", fill: float = 0.0
+    ) -> None:
+        """Puts cells around an image: padding of the next layer, where that can have it.
+
+        Args:
+            rows, columns: how many before the image and behind it.
+            mode: a word of `PADDING_MODES`.
+            fill: what is put there by `zeros`.
+        """
+        if self.shape is None or not any((*rows, *columns)):
+            return
+        if len(self.shape) != 3:
+            self.refuse(name, "pads a vector; nncli pads images")
+        elif min(*rows, *columns) < 0:
+            self.refuse(name, "cuts cells off the image, which no layer of nncli does")
+        elif fill not in (0, -inf):
+            self.refuse(
+                name, f"pads with {fill:g}; nncli pads with zeros, or with cells of the image"
+            )
+        else:
+            self._check_last(name)
+            self._pad(_Padding(name, self.shape, (rows, columns), mode, fill))
+
+    def _pad(self, padding: _Padding) -> None:
+        before = self._padding
+        if before is not None:
+            is_other_axis = not any(
+                any(one) and any(other)
+                for one, other in zip(before.widths, padding.widths, strict=True)
+            )
+            is_alike = (before.mode, before.fill) == (padding.mode, padding.fill)
+            if is_alike and (padding.mode == "zeros" or is_other_axis):
+                widths = _sum(before.widths, padding.widths)
+                padding = before._replace(widths=widths)
+            else:
+                self._settle_padding()
+        channels, *image = padding.shape
+        for size, width, lines in zip(image, padding.widths, ("rows", "columns"), strict=True):
+            limit = widest(padding.mode, size)
+            if limit is not None and max(width) > limit:
+                self.refuse(
+                    padding.name,
+                    f"pads {sizes(tuple(image))} by {max(width)} {lines}, and {padding.mode} has "
+                    f"at most {limit}",
+                )
+                return
+        self._padding = padding
+        padded = (size + sum(width) for size, width in zip(image, padding.widths, strict=True))
+        self.shape = (channels, *padded)
+
+    def repeat(self, name: str, axis: int, indices: Array) -> None:
+        """Takes lines of an image by their numbers, where that pads it with lines of its own.
+
+        Args:
+            axis: 1: rows, 2: columns.
+        """
+        if self.shape is None:
+            return
+        if len(self.shape) != 3 or axis not in (1, 2):
+            self.refuse(name, "takes parts of its input")
+            return
+        size = self.shape[axis]
+        modes = ["circular", "reflect", "replicate"]
+        if self._padding is not None and self._padding.mode in modes:  # where several fit
+            modes.insert(0, self._padding.mode)
+        for mode in modes:
+            for before in range(min(len(indices) - size, size) + 1):
+                around = Axis(size, 1, before=before, after=len(indices) - size - before)
+                limit = widest(mode, size)
+                if limit is not None and max(around.before, around.after) > limit:
+                    continue
+                if np.array_equal(sources(around, mode), indices):
+                    widths = [(0, 0), (0, 0)]
+                    widths[axis - 1] = (around.before, around.after)
+                    self.pad(name, widths[0], widths[1], mode)
+                    return
+        self.refuse(name, "takes parts of its input")
+
+    def _with_padding(self, kind: str, keys: dict[str, Any]) -> dict[str, Any]:
+        """The keys of the next layer with the padding before it, which else has its own layer."""
+        padding, shape = self._padding, self.shape
+        if padding is None or shape is None:
+            return keys
+        more = self._padding_keys(padding, kind, keys)
+        if more is None:
+            self._settle_padding()
+            return keys
+        self._padding, self.shape = None, padding.shape
+        return keys | more
+
+    def _padding_keys(
+        self, padding: _Padding, kind: str, keys: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """The keys by which a layer pads the image itself; None: it cannot to the bit."""
+        assert self.shape is not None
+        if kind not in ("conv", "maxpool", "avgpool"):
+            return None
+        settings = {k: v for k, v in keys.items() if k not in ("activation", "freeze")}
+        layer: Any = LAYERS[kind](**settings)
+        try:
+            if isinstance(layer, Conv):
+                own = layer.windows(self.shape)
+                keys = {"padding": as_key(_sum(padding.widths, _widths(own)))}
+                if padding.mode == "zeros":
+                    return None if padding.fill or layer.repeats(own) else keys
+                return None if own.is_padded else {**keys, "padding_mode": padding.mode}
+            # Zeros may be the largest of a window, or share that with a cell of the image.
+            if padding.mode != "zeros" or padding.fill != layer.fill:
+                return None
+            own = layer.padded_windows(self.shape)
+            widths = _sum(padding.widths, _widths(own))
+            # What a mean does not count may be what ceil_mode has beyond the image.
+            beyond = {"padding": as_key(padding.widths), "ceil_mode": True}
+            choices: list[dict[str, Any]] = [{"padding": as_key(widths)}, beyond]
+            for more in choices:
+                if not settings.get("count_include_pad", True):
+                    more["count_include_pad"] = True
+                if _is_alike(LAYERS[kind](**settings | more), padding, layer, self.shape):
+                    return more
+        except ShapeMismatch:
+            pass
+        return None
+
+    def _settle_padding(self) -> None:
+        """Gives padding that no layer takes a layer of its own."""
+        padding, self._padding = self._padding, None
+        if padding is None or self.shape is None:
+            return
+        if padding.fill:
+            why = "pads with -inf, which only a max pool right behind it can take"
+            self.refuse(padding.name, f"{why}, and no window on padding alone")
+            return
+        self.shape = padding.shape
+        keys: dict[str, Any] = {"padding": as_key(padding.widths)}
+        if padding.mode != "zeros":
+            keys["padding_mode"] = padding.mode
+        self._pass_on(padding.name, **keys)
 
     def flatten(self) -> None:
         """An image becomes a vector; a vector stays one."""
@@ -125,6 +308,7 @@ class NetworkBuilder:
         """σ of what came last, a row of `ACTIVATIONS`."""
         if row == "identity":
             return
+        self._settle_padding()
         for parameter in ACTIVATIONS[row].parameters:
             value = parameters.get(parameter.key, parameter.default)
             if not parameter.least <= value <= parameter.most:
@@ -148,10 +332,11 @@ class NetworkBuilder:
             )
             self._mixing = ""
 
-    def _pass_on(self, name: str) -> None:
+    def _pass_on(self, name: str, **padding: Any) -> None:
         """A layer that gives what it gets, and is not trained, for an activation of its own.
 
-        Its sums have one term that is not 0, so they are equal to the bit.
+        Its sums have one term that is not 0, so they are equal to the bit. That of an image may
+        have padding.
         """
         if self.shape is None:
             return
@@ -163,7 +348,7 @@ class NetworkBuilder:
             self.add(name, "dense", {"weight": np.eye(n, dtype=np.float32)}, units=n, **frozen)
         else:
             ones = {"weight": np.ones((n, 1, 1, 1), np.float32)}
-            self.add(name, "conv", ones, filters=n, kernel=(1, 1), groups=n, **frozen)
+            self.add(name, "conv", ones, filters=n, kernel=(1, 1), groups=n, **padding, **frozen)
         self._notes.append(
             f"{printable(name)} has no layer of its own in nncli: it is that of a frozen layer "
             f"that passes its input on, {self._layers[-1]['type']}"
@@ -175,6 +360,7 @@ class NetworkBuilder:
         Raises:
             NncliError: something has no place in a spec; all of it.
         """
+        self._settle_padding()
         if not self.problems and not self._layers:
             raise NncliError("the network has no layers")
         if not self.problems and not LAYERS[self._layers[-1]["type"]].is_output:

@@ -1,17 +1,17 @@
 """An ONNX graph as a spec's network: a chain of nodes, from the graph's input to its output."""
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from nncli.core.errors import NncliError
-from nncli.core.text import printable, sizes
+from nncli.core.text import printable
 from nncli.exchange.foreign_network import ForeignNetwork, NetworkBuilder
+from nncli.exchange.onnx_constants import folded
+from nncli.exchange.onnx_operators import BY_OPERATOR, OPERATORS, plain
 from nncli.nn.activations import ACTIVATIONS, OnnxNode
 from nncli.nn.arrays import Array, Shape
-from nncli.nn.windows import split_padding
 
 if TYPE_CHECKING:
     import onnx
@@ -59,10 +59,10 @@ def read_onnx(path: Path, input_shape: Shape | None = None) -> ForeignNetwork:
 
 def network_of(model: "onnx.ModelProto", input_shape: Shape | None = None) -> ForeignNetwork:
     """The network of a model; see `read_onnx`."""
-    return _Reader(model, input_shape).network()
+    return Reader(model, input_shape).network()
 
 
-class _Node(NamedTuple):
+class Node(NamedTuple):
     """A node with its attributes as Python's values."""
 
     name: str
@@ -75,7 +75,7 @@ class _Node(NamedTuple):
         return f"{self.name} ({self.operator})"
 
 
-class _Reader:
+class Reader:
     """Goes through a graph from its input on, as long as one node follows another."""
 
     def __init__(self, model: "onnx.ModelProto", input_shape: Shape | None) -> None:
@@ -85,7 +85,7 @@ class _Reader:
         to_array = onnx.numpy_helper.to_array
         self.constants: dict[str, Array] = {t.name: to_array(t) for t in graph.initializer}
         nodes = [
-            _Node(
+            Node(
                 node.name or f"node {k}",
                 node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}",
                 tuple(node.input),
@@ -99,7 +99,7 @@ class _Reader:
                 ((key, value),) = node.attributes.items()
                 array = to_array(value) if key == "value" else np.array(value)
                 self.constants[node.outputs[0]] = array
-        self.nodes = [node for node in nodes if node.operator != "Constant"]
+        self.nodes = [node for node in nodes if not self._is_constant(node)]
         given = [value for value in graph.input if value.name not in self.constants]
         if len(given) != 1 or len(graph.output) != 1:
             raise NncliError(
@@ -107,12 +107,24 @@ class _Reader:
                 "one of each"
             )
         self.value, self.end = given[0].name, graph.output[0].name
-        self.users: dict[str, list[_Node]] = {}
+        self.users: dict[str, list[Node]] = {}
         for node in self.nodes:
             for name in dict.fromkeys(node.inputs):
                 self.users.setdefault(name, []).append(node)
         self.done: set[str] = set()  # the first outputs of nodes that have been read
-        self.builder = NetworkBuilder(input_shape or self._shape(given[0]))
+        self.builder: NetworkBuilder = NetworkBuilder(input_shape or self._shape(given[0]))
+
+    def _is_constant(self, node: Node) -> bool:
+        """Whether a node gives a constant, which is kept then."""
+        if node.operator == "Constant":
+            return True
+        if not all(name in self.constants for name in node.inputs if name):
+            return False
+        given = [self.constants[name] if name else None for name in node.inputs]
+        array = folded(node.operator, given, node.attributes)
+        if array is not None:
+            self.constants[node.outputs[0]] = array
+        return array is not None
 
     def _shape(self, value: "onnx.ValueInfoProto") -> Shape:
         dims = [d.dim_value for d in value.type.tensor_type.shape.dim][1:]
@@ -135,7 +147,7 @@ class _Reader:
             if not users:
                 self.builder.refuse(self.value, "leads nowhere: it is not the graph's output")
                 break
-            if self._gelu_of_more_nodes():
+            if self._gelu_of_more_nodes() or self._repeated_lines():
                 continue
             if len(users) > 1:
                 names = ", ".join(str(node) for node in users[:4])
@@ -147,7 +159,7 @@ class _Reader:
         self._name_the_rest()
         return self.builder.made()
 
-    def _read(self, node: _Node) -> None:
+    def _read(self, node: Node) -> None:
         self.done.add(node.outputs[0])
         self.value = node.outputs[0]
         if any(name and name not in self.constants for name in node.inputs[1:]):
@@ -167,16 +179,16 @@ class _Reader:
                 if node.outputs[0] not in self.done and not known:
                     self.builder.refuse(str(node), "has no counterpart in nncli")
 
-    def held(self, node: _Node, at: int) -> Array | None:
+    def held(self, node: Node, at: int) -> Array | None:
         """A constant among a node's inputs; None: it is left out."""
         name = node.inputs[at] if at < len(node.inputs) else ""
         return self.constants[name] if name else None
 
-    def _activation(self, node: _Node, row: str) -> None:
+    def _activation(self, node: Node, row: str) -> None:
         own = ACTIVATIONS[row].onnx(*ACTIVATIONS[row].defaults)[0]
         names = dict(zip(own.attributes, ACTIVATIONS[row].parameters, strict=False))
         values = {
-            parameter.key: _plain(node.attributes.get(name, parameter.default))
+            parameter.key: plain(node.attributes.get(name, parameter.default))
             for name, parameter in names.items()
         }
         if node.attributes.get("approximate", b"none") != b"none":
@@ -202,9 +214,41 @@ class _Reader:
                     return True
         return False
 
-    def _follow(self, pattern: tuple[OnnxNode, ...]) -> list[_Node] | None:
+    def _repeated_lines(self) -> bool:
+        """Reads padding with lines of the image as PyTorch writes it: slices, joined with it."""
+        *slices, join = sorted(
+            self.users.get(self.value, []), key=lambda node: node.operator == "Concat"
+        )
+        shape, axis = self.builder.shape, join.attributes.get("axis", 0)
+        if join.operator != "Concat" or not slices or shape is None or axis not in (2, 3):
+            return False
+        if len(shape) != 3:
+            return False
+        lines = {self.value: np.arange(shape[axis - 1])}
+        for node in slices:
+            followers = self.users.get(node.outputs[0], [])
+            given = [self.constants.get(name) for name in node.inputs[1:]]
+            if node.operator != "Slice" or followers != [join] or any(g is None for g in given):
+                return False
+            axes = given[2] if len(given) > 2 else None
+            if axes is None or axes.tolist() != [axis]:
+                return False
+            ones = [lines[self.value], given[0], given[1], np.zeros(1, int), *given[3:]]
+            part = folded("Slice", ones, {})
+            if part is None:
+                return False
+            lines[node.outputs[0]] = part
+        if not all(name in lines for name in join.inputs):
+            return False
+        self.done |= {node.outputs[0] for node in (*slices, join)}
+        self.value = join.outputs[0]
+        indices = np.concatenate([lines[name] for name in join.inputs])
+        self.builder.repeat(str(join), axis - 1, indices)
+        return True
+
+    def _follow(self, pattern: tuple[OnnxNode, ...]) -> list[Node] | None:
         start = value = self.value
-        found: list[_Node] = []
+        found: list[Node] = []
         for wanted in pattern:
             fitting = [n for n in self.users.get(value, []) if self._is(n, wanted, value, start)]
             if len(fitting) != 1 or (found and len(self.users[value]) != 1):
@@ -214,7 +258,7 @@ class _Reader:
         others = {node.outputs[0] for node in found}
         return found if all(n.outputs[0] in others for n in self.users[start]) else None
 
-    def _is(self, node: _Node, wanted: OnnxNode, value: str, start: str) -> bool:
+    def _is(self, node: Node, wanted: OnnxNode, value: str, start: str) -> bool:
         if node.operator != wanted.operator or node.attributes:
             return False
         rest = [name for name in node.inputs if name != value]
@@ -233,169 +277,3 @@ class _Reader:
 
 def _is_number(array: Array, number: float | str) -> bool:
     return array.size == 1 and bool(np.isclose(float(array.reshape(())), float(number), 1e-6))
-
-
-def _rows() -> Iterator[tuple[str, str]]:
-    for name, row in ACTIVATIONS.items():
-        nodes = row.onnx(*row.defaults)
-        if len(nodes) == 1:
-            yield nodes[0].operator, name
-
-
-BY_OPERATOR = {**dict(_rows()), "LogSoftmax": "softmax", "Gelu": "gelu"}
-
-
-def _gemm(reader: _Reader, node: _Node) -> None:
-    builder, attributes = reader.builder, node.attributes
-    weight, bias = reader.held(node, 1), reader.held(node, 2)
-    if attributes.get("transA") or weight is None or weight.ndim != 2:
-        builder.refuse(str(node), "is no product with a matrix of weights")
-        return
-    weight = weight.T if attributes.get("transB") else weight
-    weight = weight * weight.dtype.type(attributes.get("alpha", 1.0))
-    if bias is not None:
-        bias = _bias(bias * bias.dtype.type(attributes.get("beta", 1.0)), weight.shape[1])
-        if bias is None:
-            builder.refuse(str(node), "adds something else than a bias for each unit")
-    builder.dense(str(node), weight, bias)
-
-
-def _bias(array: Array, units: int) -> Array | None:
-    """A bias for each unit of what may be spread over them; None: it is none."""
-    flat = array.reshape(-1) if array.ndim < 2 or array.shape[0] == 1 else array
-    if flat.ndim == 1 and flat.size in (1, units):
-        return np.array(np.broadcast_to(flat, (units,)))
-    return None
-
-
-def _matmul(reader: _Reader, node: _Node) -> None:
-    weight = reader.held(node, 1)
-    if weight is None or weight.ndim != 2:
-        reader.builder.refuse(str(node), "is no product with a matrix of weights")
-        return
-    following, bias = reader.users.get(node.outputs[0], []), None
-    if len(following) == 1 and following[0].operator == "Add":
-        (add,) = following
-        held = [reader.constants[name] for name in add.inputs if name in reader.constants]
-        bias = _bias(held[0], weight.shape[1]) if len(held) == 1 else None
-        if bias is not None:
-            reader.done.add(add.outputs[0])
-            reader.value = add.outputs[0]
-    reader.builder.dense(str(node), weight, bias)
-
-
-def _conv(reader: _Reader, node: _Node) -> None:
-    weight, builder = reader.held(node, 1), reader.builder
-    if weight is None or weight.ndim != 4:
-        builder.refuse(str(node), "is no convolution of images with constant filters")
-        return
-    keys = _windows(reader, node, list(weight.shape[2:]))
-    group = int(node.attributes.get("group", 1))
-    builder.conv(str(node), weight, reader.held(node, 2), group, **keys)
-
-
-def _windows(reader: _Reader, node: _Node, kernel: list[int]) -> dict[str, Any]:
-    """Stride, padding and dilation, where they are not what a spec has by default."""
-    attributes = node.attributes
-    if len(kernel) != 2:
-        reader.builder.refuse(str(node), f"is over {len(kernel)} axes; nncli's images have 2")
-        return {}
-    keys: dict[str, Any] = {}
-    if (stride := tuple(attributes.get("strides", [1, 1]))) != (1, 1):
-        keys["stride"] = stride
-    if (dilation := tuple(attributes.get("dilations", [1, 1]))) != (1, 1):
-        keys["dilation"] = dilation
-    auto = attributes.get("auto_pad", b"NOTSET").decode()
-    if auto == "SAME_UPPER":
-        keys["padding"] = "same_upper"
-    elif auto == "SAME_LOWER" and (shape := reader.builder.shape) is not None and len(shape) == 3:
-        upper = split_padding("same_upper", shape[1:], (kernel[0], kernel[1]), stride, dilation)
-        lower = tuple((after, before) for before, after in upper)
-        if any(map(any, lower)):
-            keys["padding"] = lower
-    elif auto == "NOTSET" and any(pads := list(attributes.get("pads", [0, 0, 0, 0]))):
-        above, left, below, right = pads
-        alike = (above, left) == (below, right)
-        keys["padding"] = (above, left) if alike else ((above, below), (left, right))
-    return keys
-
-
-def _pool(kind: str) -> Callable[[_Reader, _Node], None]:
-    def pool(reader: _Reader, node: _Node) -> None:
-        kernel = list(node.attributes["kernel_shape"])
-        keys: dict[str, Any] = {"size": tuple(kernel), "stride": (1, 1)}
-        keys |= _windows(reader, node, kernel)
-        if keys["stride"] == keys["size"]:
-            del keys["stride"]
-        if node.attributes.get("ceil_mode"):
-            keys["ceil_mode"] = True
-        if kind == "avgpool":
-            if keys.pop("dilation", None) is not None:
-                reader.builder.refuse(str(node), "is dilated; nncli's mean is not")
-            if "padding" in keys and not node.attributes.get("count_include_pad"):
-                keys["count_include_pad"] = False
-        if len(node.outputs) > 1 and node.outputs[1]:
-            reader.builder.refuse(str(node), "gives indices too")
-        if node.attributes.get("storage_order"):
-            reader.builder.refuse(str(node), "counts columns first (storage_order)")
-        reader.builder.add(str(node), kind, **keys)
-
-    return pool
-
-
-def _batchnorm(reader: _Reader, node: _Node) -> None:
-    attributes, builder = node.attributes, reader.builder
-    if attributes.get("training_mode") or len([name for name in node.outputs if name]) > 1:
-        builder.refuse(str(node), "is in training mode; export the model for evaluation")
-        return
-    weight, bias, mean, variance = (reader.held(node, at) for at in range(1, 5))
-    assert weight is not None
-    arrays = {"weight": weight, "bias": bias, "running_mean": mean, "running_variance": variance}
-    found = {key: array for key, array in arrays.items() if array is not None}
-    found["batches"] = np.array(0, np.int64)
-    epsilon = _plain(attributes.get("epsilon", 1e-5))
-    momentum = _plain(1 - attributes.get("momentum", 0.9))
-    builder.add(str(node), "batchnorm", found, epsilon=epsilon, momentum=momentum)
-
-
-def _plain(number: float) -> float:
-    """A number of float32, as it is in the file, with the digits that one writes."""
-    return float(f"{number:.7g}")
-
-
-def _flatten(reader: _Reader, node: _Node) -> None:
-    if node.attributes.get("axis", 1) != 1:
-        reader.builder.refuse(str(node), "flattens the samples' axis too")
-    reader.builder.flatten()
-
-
-def _reshape(reader: _Reader, node: _Node) -> None:
-    """A reshape that keeps the samples, and makes a vector of the rest."""
-    target, shape = reader.held(node, 1), reader.builder.shape
-    wanted = [] if target is None else target.reshape(-1).tolist()
-    whole = None if shape is None else int(np.prod(shape))
-    if len(wanted) != 2 or (wanted[1] not in (-1, whole) and shape is not None):
-        reader.builder.refuse(str(node), f"makes {sizes(tuple(wanted)) or 'one number'} of samples")
-    reader.builder.flatten()
-
-
-def _dropout(reader: _Reader, node: _Node) -> None:
-    ratio = reader.held(node, 1)
-    rate = float(node.attributes.get("ratio", 0.5) if ratio is None else ratio.reshape(()))
-    if rate:
-        reader.builder.add(str(node), "dropout", rate=_plain(rate))
-
-
-OPERATORS: dict[str, Callable[[_Reader, _Node], None]] = {
-    "Gemm": _gemm,
-    "MatMul": _matmul,
-    "Conv": _conv,
-    "MaxPool": _pool("maxpool"),
-    "AveragePool": _pool("avgpool"),
-    "GlobalAveragePool": lambda reader, node: reader.builder.add(str(node), "global_avgpool"),
-    "BatchNormalization": _batchnorm,
-    "Flatten": _flatten,
-    "Reshape": _reshape,
-    "Dropout": _dropout,
-    "Identity": lambda reader, node: None,
-}

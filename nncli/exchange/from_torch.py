@@ -156,6 +156,15 @@ def _conv(builder: NetworkBuilder, name: str, module: Any) -> None:
     builder.conv(name, weight, _own(module, "bias"), int(module.groups), **keys)
 
 
+def _pad(mode: str) -> Callable[[NetworkBuilder, str, Any], None]:
+    def pad(builder: NetworkBuilder, name: str, module: Any) -> None:
+        left, right, above, below = map(int, module.padding)
+        fill = float(getattr(module, "value", 0.0))
+        builder.pad(name, (above, below), (left, right), mode, fill)
+
+    return pad
+
+
 def _pool(kind: str) -> Callable[[NetworkBuilder, str, Any], None]:
     def pool(builder: NetworkBuilder, name: str, module: Any) -> None:
         size = _pair(module.kernel_size)
@@ -226,6 +235,11 @@ def _log_softmax(builder: NetworkBuilder, name: str, module: Any) -> None:
 MODULES: dict[str, Callable[[NetworkBuilder, str, Any], None]] = {
     "Linear": _linear,
     "Conv2d": _conv,
+    "ZeroPad2d": _pad("zeros"),
+    "ConstantPad2d": _pad("zeros"),
+    "ReflectionPad2d": _pad("reflect"),
+    "ReplicationPad2d": _pad("replicate"),
+    "CircularPad2d": _pad("circular"),
     "MaxPool2d": _pool("maxpool"),
     "AvgPool2d": _pool("avgpool"),
     "AdaptiveAvgPool2d": _adaptive,

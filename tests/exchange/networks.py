@@ -50,7 +50,7 @@ def difference(outputs: Any, expected: Any) -> float:
     return float(np.abs(outputs - expected).max() / max(1, np.abs(expected).max()))
 
 
-def built(foreign: ForeignNetwork) -> Network:
+def built(foreign: ForeignNetwork, dtype: Any = np.float32) -> Network:
     """The network, without a file."""
     layers = []
     for given in foreign.layers:
@@ -62,7 +62,7 @@ def built(foreign: ForeignNetwork) -> Network:
         layers.append(LAYERS[given["type"]](**keys))
     placed = place_layers(layers, foreign.input_shape)
     cost = "cross_entropy" if foreign.activation == "softmax" else "quadratic"
-    network = zero_network(placed, cost_row(cost, placed[-1]), np.float32)
+    network = zero_network(placed, cost_row(cost, placed[-1]), np.dtype(dtype))
     for name, view in network.arrays().items():
         view[...] = foreign.arrays[name]
     return network

@@ -4,6 +4,7 @@ import re
 import warnings
 from collections import Counter
 from importlib import import_module
+from io import BytesIO
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,102 +14,20 @@ import pytest
 
 import nncli
 from nncli.core.errors import NncliError
-from nncli.exchange.from_onnx import BY_OPERATOR, OPERATORS
 from nncli.exchange.from_onnx import network_of as network_of_onnx
+from nncli.exchange.from_torch import network_of
+from nncli.exchange.onnx_graph import to_onnx
+from nncli.exchange.onnx_operators import BY_OPERATOR, OPERATORS
+from nncli.exchange.trained import Trained
 from tests.exchange.networks import built, difference, forward
+from tests.peers.models import PADS, random_model
+from tests.peers.test_torch import checked, loaded, written
 
 torch = pytest.importorskip("torch", reason="PyTorch is not here: make peers")
 onnx = pytest.importorskip("onnx", reason="onnx is not here: make peers")
+onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not here: make peers")
 nn, F = torch.nn, torch.nn.functional
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding")
-
-ACTIVATIONS = [
-    nn.Sigmoid,
-    nn.Tanh,
-    nn.ReLU,
-    lambda: nn.LeakyReLU(0.2),
-    lambda: nn.ELU(0.7),
-    lambda: nn.Softplus(threshold=40),
-    nn.GELU,
-    nn.Identity,
-]
-
-
-class Maker:
-    """Random modules, one behind the other; `shape` is that of a sample there."""
-
-    def __init__(self, random: Random, shape: tuple[int, ...]) -> None:
-        self.random, self.shape, self.modules = random, shape, list[Any]()
-
-    def add(self, module: Any) -> None:
-        module = module.double()
-        with torch.no_grad():
-            self.shape = tuple(module.eval()(torch.zeros(1, *self.shape).double()).shape[1:])
-        self.modules.append(module)
-
-    def activate(self) -> None:
-        self.add(self.random.choice(ACTIVATIONS)())
-
-    def convolve(self) -> None:
-        random, channels = self.random, self.shape[0]
-        padding = random.choice([0, 1, (1, 0), "same", "valid"])
-        self.add(
-            nn.Conv2d(
-                channels,
-                4 * random.randint(1, 2),
-                random.choice([1, 3, (2, 3)]),
-                stride=1 if padding == "same" else random.choice([1, 2, (2, 1)]),
-                padding=padding,
-                dilation=random.choice([1, (1, 2)]),
-                groups=random.choice([g for g in (1, 2, 4) if channels % g == 0]),
-                bias=random.random() < 0.7,
-            )
-        )
-        if random.random() < 0.4:
-            self.add(nn.BatchNorm2d(self.shape[0], affine=random.random() < 0.8))
-        if random.random() < 0.8:
-            self.activate()
-
-    def pool(self) -> None:
-        random, pad = self.random, self.random.choice([0, 1])
-        how = {"stride": random.choice([None, 1]), "padding": pad}
-        how["ceil_mode"] = random.random() < 0.3
-        if random.random() < 0.5:
-            self.add(nn.MaxPool2d(2, **how))
-        else:
-            self.add(nn.AvgPool2d(2, **how, count_include_pad=random.random() < 0.5))
-        if random.random() < 0.2:
-            self.activate()
-
-    def connect(self, units: int) -> None:
-        random = self.random
-        self.add(nn.Linear(self.shape[0], units, bias=random.random() < 0.8))
-        if random.random() < 0.3:
-            self.add(nn.BatchNorm1d(units))
-        self.activate()
-
-
-def random_model(random: Random) -> tuple[Any, tuple[int, ...]]:
-    """An nn.Sequential of what nncli has, and the shape of its samples."""
-    shape: tuple[int, ...] = (random.randint(2, 7),)
-    if random.random() < 0.65:
-        shape = (random.choice([1, 2, 4]), random.randint(6, 9), random.randint(6, 9))
-    maker = Maker(random, shape)
-    if len(shape) == 3:
-        maker.convolve()
-        while min(maker.shape[1:]) > 4:
-            random.choice([maker.convolve, maker.pool])()
-        if random.random() < 0.2:
-            maker.add(nn.AdaptiveAvgPool2d(1))
-        maker.add(nn.Flatten())
-    for _ in range(random.randint(0, 2)):
-        maker.connect(random.randint(2, 9))
-    if random.random() < 0.9:
-        maker.add(nn.Linear(maker.shape[0], random.randint(2, 5)))
-    modules = maker.modules
-    if random.random() < 0.3:  # within one another
-        modules = [nn.Sequential(*modules[:2]), *modules[2:]]
-    return nn.Sequential(*modules), shape
 
 
 @pytest.mark.parametrize("part", range(4))
@@ -163,6 +82,53 @@ def test_forward_and_gradients_of_random_models(part: int, tmp_path: Path) -> No
                 )
 
 
+def exported(model: Any, shape: tuple[int, ...]) -> Any:
+    """The model as PyTorch itself writes it to ONNX."""
+    file = BytesIO()
+    torch.onnx.export(model.eval(), (torch.zeros(1, *shape),), file, dynamo=False)
+    return onnx.load_from_string(file.getvalue())
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+@pytest.mark.parametrize("padding_mode", ["zeros", "reflect", "replicate", "circular"])
+def test_padding_as_pytorch_exports_it(padding_mode: str) -> None:
+    torch.manual_seed(0)
+    shape, x = (2, 6, 5), torch.randn(3, 2, 6, 5)
+    conv = {"padding_mode": padding_mode}
+    models = [
+        nn.Conv2d(2, 3, 3, padding=(1, 2), **conv),
+        nn.Conv2d(2, 3, 4, padding="same", **conv),
+    ]
+    for pad in PADS:
+        models += [nn.Sequential(pad((1, 2, 0, 1)), model) for model in models[:2]]
+        models.append(nn.Sequential(pad((0, 1, 2, 0)), nn.MaxPool2d(2)))
+    for model in models:
+        network = built(network_of_onnx(exported(model, shape)))
+        right = model(x).detach().flatten(1).numpy()
+        assert difference(forward(network, x.numpy()), right) < 1e-6, model
+
+
+def test_what_was_imported_is_exported_again(tmp_path: Path) -> None:
+    for seed in range(40):
+        torch.manual_seed(seed)
+        model, shape = random_model(Random(seed))
+        x = torch.randn(5, *shape).double()
+        right = model.eval()(x).detach().numpy()
+        network = built(network_of(model, shape), np.float64)
+        again = Trained(str(seed), network, None, None, x.numpy(), right)
+        passed, printed = checked(written(tmp_path, again, f"module{seed}"))
+        assert passed, (printed, model)
+        module = loaded(tmp_path / f"module{seed}.py").load()
+        assert difference(module(x).detach().numpy(), right) < 1e-12, model
+        file = to_onnx(again)[".onnx"]
+        session = onnxruntime.InferenceSession(file)
+        (there,) = session.run(None, {"input": x.numpy().astype(np.float32)})
+        assert difference(there, right) < 1e-5, model
+        back = network_of_onnx(onnx.load_from_string(file))
+        assert difference(forward(built(back), x.numpy()), right) < 1e-5, model
+        assert len(back.layers) <= len(network.layers), model
+
+
 def test_what_has_no_place_is_refused_by_name() -> None:
     model = nn.Sequential(
         nn.Conv2d(1, 2, 3, padding=1),
@@ -199,11 +165,13 @@ REFUSED = {
         "has no shape",
     ],
     "Flatten": ["flattens the samples' axis too"],
+    "Gather": ["takes parts of its input", "has no shape"],
     "Gelu": ["is approximated"],
     "Gemm": ["something else than a bias for each unit", "is no product with a matrix"],
     "Identity": ["the network has no layers"],
     "MatMul": ["is no product with a matrix", "has no shape"],
     "MaxPool": ["is over [13] axes", "has 1 inputs and 2 outputs"],
+    "Pad": ["pads the channels", r"pads with 1\.2"],
     "Reshape": ["makes [-x0-9 ]+ of samples", "cannot take a vector"],
     "LogSoftmax": ["is over axis"],
     "Softmax": ["is over axis"],
@@ -251,4 +219,6 @@ def test_node_tests_of_onnx() -> None:
         passed[operator] += 1
     assert wrong == []
     assert passed.total() >= 60
-    assert passed.keys() >= {*OPERATORS, *BY_OPERATOR} - {"Identity", "Dropout", "Reshape"}
+    assert passed.keys() >= {*OPERATORS, *BY_OPERATOR} - {
+        *("Identity", "Dropout", "Gather", "Reshape")
+    }
