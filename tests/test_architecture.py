@@ -25,7 +25,7 @@ ARROWS = {  # room: what it may import besides the standard library
     },
     "data": {"numpy", "PIL", "openpyxl", "pyarrow", "nncli.core", "nncli.data"},
     "training": {"numpy", "nncli.core", "nncli.nn", "nncli.training"},
-    "exchange": {"numpy", "onnx", "nncli.core", "nncli.nn", "nncli.exchange"},
+    "exchange": {"numpy", "onnx", "torch", "nncli.core", "nncli.nn", "nncli.exchange"},
     "inspection": {"numpy", "nncli.core", "nncli.nn", "nncli.inspection"},
     "render": {
         *{"rich", "numpy", "nncli.core", "nncli.nn", "nncli.training", "nncli.inspection"},

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from nncli.spec.dump import flow
 
 SAMPLES = 64  # that are made up where none were given
 WEIGHTS, DATA = ".weights.safetensors", ".samples.npz"
+COMMENT: dict[str, Any] = {"initial_indent": "# ", "subsequent_indent": "#   "}
 COST_NAMES = tuple(dict.fromkeys(row.name for row in COSTS))
 
 
@@ -36,13 +38,15 @@ def from_torch(
     cost: str | None = None,
     overwrite: bool = False,
 ) -> Spec:
-    """Makes a spec of a PyTorch model, an nn.Sequential, with its weights in a file beside it.
+    """Makes a spec of a PyTorch model, a chain of layers, with its weights in a file beside it.
 
-    Linear, Conv2d, pools, activations, Flatten, Dropout and BatchNorm are taken, to the bit of
-    their weights. Whatever takes a spec then works on it: `inspect`, `explain`, `diagnose`.
+    Linear, Conv2d, pools, padding, activations, Flatten, Dropout and BatchNorm are taken, to the
+    bit of their weights: as modules, and as the functions that a forward() of the model's own calls
+    in their place. Whatever takes a spec then works on it: `inspect`, `explain`, `diagnose`. What
+    is to be known of it stands in the spec's comments.
 
     Args:
-        model: the module. PyTorch itself is not needed: it is read by its modules' names.
+        model: the module: an nn.Sequential, or one with a forward() that torch.fx can follow.
         path: the spec to write; its weights and samples are called after it.
         inputs, targets: samples, arrays or tensors; targets are classes or numbers. None: some are
             made up, at random.
@@ -52,8 +56,8 @@ def from_torch(
         overwrite: whether files that are there may be replaced.
 
     Raises:
-        NncliError: it is no such module, or some modules have no place in a spec: all of them, by
-            name. RunError: a file is there, or cannot be written.
+        NncliError: it is no such module, or parts of it have no place in a spec: all of them, by
+            name and by the line of forward(). RunError: a file is there, or cannot be written.
     """
     from nncli.exchange.from_torch import as_array, network_of
 
@@ -143,7 +147,9 @@ def bring(
         data = {"train": table.name}
         if not _is_by_class(layers, cost):
             data["classes"] = "none"
-    content[path] = _text(path.stem, network, layers, cost, data, weights.name, made_up).encode()
+    notes = [*network.notes, *notes]
+    text = _text(path.stem, network, layers, cost, data, weights.name, made_up, notes)
+    content[path] = text.encode()
     for file in files:
         check_output(file, overwrite=overwrite, inputs=[], elsewhere="another name is free")
     written = []
@@ -159,7 +165,7 @@ def bring(
         for file in written:
             file.unlink(missing_ok=True)
         raise
-    return Brought(spec, tuple(files), (*network.notes, *notes))
+    return Brought(spec, tuple(files), tuple(notes))
 
 
 def _ending(
@@ -238,6 +244,7 @@ def _text(
     data: Mapping[str, Any],
     weights: str,
     made_up: bool,
+    notes: Sequence[str],
 ) -> str:
     """The spec as it is written."""
     more = (
@@ -248,6 +255,7 @@ def _text(
     )
     lines = [
         "# A network that was trained elsewhere; its weights are in the file that init_from names.",
+        *(line for note in notes for line in wrap(f"- {note}", 98, **COMMENT)),
         f"name: {flow(name)}",
         "seed: 0",
         f"dtype: {network.dtype}",

@@ -5,7 +5,7 @@ a spec is noted under the name that the other program gives it, and all of that 
 """
 
 from collections.abc import Mapping
-from math import inf
+from math import inf, prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ from nncli.nn.padding import sources, widest
 from nncli.nn.windows import Axis, Pair, Windows
 
 BY_PLAIN_NAME = {name.replace("_", ""): name for name in ACTIVATIONS}  # as classes are called
+MOST_PROBLEMS = 20  # that are told at once
 MOST_UNITS = 4096  # of a layer that only passes numbers on: its weights are units x units
 
 
@@ -129,6 +130,10 @@ class NetworkBuilder:
                 self.refuse(name, str(error))
         self._layers.append({"type": kind, **keys})
         for key, array in (arrays or {}).items():
+            if array.dtype.kind not in "iuf":
+                self.refuse(name, f"its {key} is {array.dtype}; nncli's numbers are real")
+            elif not np.isfinite(array).all():
+                self.refuse(name, f"its {key} holds what is not a finite number")
             self._arrays[f"{kind}{number}.{key}"] = np.array(array, order="C")
 
     def pad(
@@ -270,6 +275,26 @@ class NetworkBuilder:
             keys["padding_mode"] = padding.mode
         self._pass_on(padding.name, **keys)
 
+    def reshape(self, name: str, wanted: Shape) -> None:
+        """Gives a sample other sizes, of which one may be -1: an image may become a vector."""
+        if self.shape is None:
+            return
+        if not wanted:
+            self.refuse(name, "makes one vector of all samples")
+            return
+        whole = prod(self.shape)
+        known = prod(size for size in wanted if size != -1)
+        found = tuple(whole // max(known, 1) if size == -1 else size for size in wanted)
+        if found == (whole,):
+            self.flatten()
+        elif found != self.shape:
+            wants = f"{sizes(wanted)} of samples of {sizes(self.shape)}"
+            self.refuse(name, f"makes {wants}; nncli makes vectors of images")
+
+    def note(self, note: str) -> None:
+        """Notes what the network's user should know."""
+        self._notes.append(printable(note))
+
     def flatten(self) -> None:
         """An image becomes a vector; a vector stays one."""
         if self.shape is None or len(self.shape) != 1:
@@ -277,6 +302,9 @@ class NetworkBuilder:
 
     def dense(self, name: str, weight: Array, bias: Array | None, **keys: Any) -> None:
         """Weights are inputs x units."""
+        if weight.ndim != 2:
+            self.refuse(name, "is no product with a matrix of weights")
+            return
         if self.shape is not None and self.shape != weight.shape[:1]:
             self.refuse(name, f"takes {weight.shape[0]:,} numbers, and gets {sizes(self.shape)}")
         self._weighted(name, "dense", weight, bias, units=int(weight.shape[1]), **keys)
@@ -299,9 +327,6 @@ class NetworkBuilder:
             keys["bias"] = False
         else:
             arrays["bias"] = bias
-        for key, array in arrays.items():
-            if not np.isfinite(array).all():
-                self.refuse(name, f"its {key} holds what is not a finite number")
         self.add(name, kind, arrays, **keys, activation="identity")
 
     def activation(self, name: str, row: str, **parameters: float) -> None:
@@ -368,6 +393,9 @@ class NetworkBuilder:
             self._pass_on("the output")
         if self.problems:
             lines = list(dict.fromkeys(self.problems))
+            if len(lines) > MOST_PROBLEMS:
+                more = len(lines) - MOST_PROBLEMS
+                lines = [*lines[:MOST_PROBLEMS], f"and {more:,} more of it"]
             raise NncliError("\n".join(lines))
         assert self.shape is not None
         last = self._layers[-1]

@@ -1,9 +1,10 @@
-"""A PyTorch model as a spec's network. PyTorch is not imported: modules are known by their names.
+"""A PyTorch model as a spec's network: each of its calls becomes a layer, or part of one.
 
-What is read are the modules of an nn.Sequential, their settings and their parameters as arrays.
+What the model computes, `torch_calls` says. PyTorch is imported only for a forward() of the user's
+own: all else is known by the names of classes and attributes.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,52 +12,98 @@ import numpy as np
 from nncli.core.errors import NncliError
 from nncli.core.text import nearest
 from nncli.exchange.foreign_network import BY_PLAIN_NAME, ForeignNetwork, NetworkBuilder
+from nncli.exchange.torch_calls import PART, SAMPLES, Call, Later, NotKnown, Shapes, program_of
+from nncli.exchange.torch_trace import CONTAINERS
 from nncli.nn.activations import ACTIVATIONS
 from nncli.nn.arrays import Array, Shape
 
-CONTAINERS = ("Sequential",)
-OWN_CLASS = (
-    "is a class of its own, whose forward() is not read: give the layers as an nn.Sequential, or "
-    "export the model to ONNX and take that: nncli init --from model.onnx"
-)
-
 
 def network_of(model: Any, input_shape: Shape | None = None) -> ForeignNetwork:
-    """The network of an nn.Sequential, or of a module of MODULES alone.
+    """The network of a model.
 
     Args:
         input_shape: of a sample; None: that of its first layer, where that is an nn.Linear.
 
     Raises:
-        NncliError: it is no such module, its samples' shape is not known, or modules have no place
-            in a spec; all of those.
+        NncliError: it is no module of PyTorch's, or no chain; its samples' shape is not known, or
+            modules have no place in a spec; all of those.
     """
     if not hasattr(model, "named_children") or not hasattr(model, "state_dict"):
         kind = type(model).__name__
         raise NncliError(f"from_torch takes a PyTorch module, as nn.Sequential is, not a {kind}")
-    modules = list(_modules(model, ""))
-    shared = _shared(modules)
-    if input_shape is None:
-        input_shape = _input_shape(modules)
-    builder = NetworkBuilder(tuple(input_shape))
-    for name, module in modules:
-        kind = _kind(module)
-        if id(module) in shared:
-            builder.refuse(f"{name} ({kind})", "is used more than once; nncli shares no weights")
-        elif _torch_class(module) is None:
-            builder.refuse(f"{name} ({kind})", OWN_CLASS)
-        elif kind in MODULES:
-            MODULES[kind](builder, f"{name} ({kind})", module)
-        elif (row := BY_PLAIN_NAME.get(kind.lower())) is not None:
-            _activation(builder, f"{name} ({kind})", module, row)
-        else:
-            known = nearest(kind, [*CONTAINERS, *MODULES])
-            builder.refuse(f"{name} ({kind})", f"has no counterpart in nncli{known}")
+    if isinstance(model, type):
+        raise NncliError(f"from_torch takes a module; {model.__name__} is a class of them")
+    model = getattr(model, "_orig_mod", model)  # of torch.compile
+    if type(model).__name__ in ("DataParallel", "DistributedDataParallel"):
+        model = model.module
+    program = program_of(model)
+    is_chain = not any(call.why for call in program.calls)
+    if input_shape is None and is_chain:
+        input_shape = _input_shape(program.calls)
+    builder = NetworkBuilder(tuple(input_shape or ()))
+    if input_shape is None:  # what is no chain can be told without
+        builder.shape = None
+    shapes: list[Shape | None] = [builder.shape]
+    owners: dict[int, Call] = {}
+    for call in program.calls:
+        _read(builder, call, shapes, owners)
+        shapes.append(builder.shape)
+    for note in program.notes:
+        builder.note(note)
     return builder.made()
 
 
+def _read(builder: NetworkBuilder, call: Call, shapes: Shapes, owners: dict[int, Call]) -> None:
+    """Tells the builder of a call; `owners` has the first call of each tensor."""
+    if call.why:
+        if call.why != PART or builder.shape is not None:  # of what is refused, parts are taken
+            builder.refuse(call.name, call.why)
+        return
+    try:
+        given = _given(call, shapes)
+    except NotKnown as error:
+        if builder.shape is not None:
+            builder.refuse(call.name, str(error))
+        return
+    first = [owners.setdefault(id(tensor), call) for tensor in _tensors(given)]
+    other = next((owner for owner in first if owner is not call), None)
+    if other is not None:
+        is_same = other.given is call.given
+        what = "is used more than once" if is_same else f"has weights of {other.name}"
+        builder.refuse(call.name, f"{what}; nncli shares no weights")
+        return
+    if hasattr(given, "parametrizations"):
+        builder.note(f"{call.name} computes its weights; they were taken as they are, and no more")
+    if call.kind in MODULES:
+        MODULES[call.kind](builder, call.name, given)
+    elif call.kind in FUNCTIONS:
+        FUNCTIONS[call.kind](builder, call.name, given)
+    elif (row := BY_PLAIN_NAME.get(call.kind.lower())) is not None:
+        _activation(builder, call.name, given, row)
+    else:
+        known = nearest(call.kind, [*CONTAINERS, *MODULES])
+        builder.refuse(call.name, f"has no counterpart in nncli{known}")
+
+
+def _given(call: Call, shapes: Shapes) -> Any:
+    return call.given.of(shapes) if isinstance(call.given, Later) else call.given
+
+
+def _tensors(given: Any) -> list[Any]:
+    """What a call learns or keeps."""
+    if hasattr(given, "parameters"):
+        return [*given.parameters(), *(given.buffers() if hasattr(given, "buffers") else ())]
+    return [value for value in vars(given).values() if hasattr(value, "detach")]
+
+
 def as_array(tensor: Any) -> Array:
-    """A tensor's numbers; of half precision in float32."""
+    """A tensor's numbers; of half precision in float32.
+
+    Raises:
+        NncliError: it has none.
+    """
+    if getattr(tensor, "is_meta", False):
+        raise NncliError("the model's tensors are on the device meta, which holds no numbers")
     if hasattr(tensor, "detach"):
         tensor = tensor.detach().cpu()
         if str(tensor.dtype) in ("torch.bfloat16", "torch.float16"):
@@ -66,43 +113,15 @@ def as_array(tensor: Any) -> Array:
     return array
 
 
-def _torch_class(module: Any) -> type | None:
-    """The class of PyTorch's whose forward() a module has; None: it has one of its own."""
-    for base in type(module).__mro__:
-        if base.__module__.startswith("torch.nn.modules"):
-            return base
-        if "forward" in vars(base):
-            break
-    return None
-
-
-def _kind(module: Any) -> str:
-    return (_torch_class(module) or type(module)).__name__
-
-
-def _modules(module: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """The modules in order, those of containers within."""
-    if _kind(module) not in CONTAINERS or _torch_class(module) is None:
-        yield name or "the model", module
-        return
-    for key, child in module._modules.items():  # named_children leaves out what stands twice
-        yield from _modules(child, f"{name}.{key}" if name else key)
-
-
-def _shared(modules: list[tuple[str, Any]]) -> set[int]:
-    """Modules with parameters that stand more than once."""
-    ids = [id(module) for _, module in modules if any(True for _ in module.parameters())]
-    return {key for key in ids if ids.count(key) > 1}
-
-
-def _input_shape(modules: list[tuple[str, Any]]) -> Shape:
-    for _, module in modules:
-        if _kind(module) == "Linear":
-            return (int(module.in_features),)
-        if _kind(module) == "BatchNorm1d":
-            return (int(module.num_features),)
-        if _kind(module) not in ("Flatten", "Identity", "Dropout") and (
-            _kind(module).lower() not in BY_PLAIN_NAME
+def _input_shape(calls: Sequence[Call]) -> Shape:
+    for call in calls:
+        if call.kind in ("Linear", "BatchNorm1d"):
+            given = _given(call, [None])
+            if call.kind == "Linear":
+                return (int(as_array(given.weight).shape[1]),)
+            return (int(given.num_features),)
+        if call.kind not in ("Flatten", "Identity", "Dropout", "View") and (
+            call.kind.lower() not in BY_PLAIN_NAME
         ):
             break
     raise NncliError(
@@ -169,7 +188,7 @@ def _pool(kind: str) -> Callable[[NetworkBuilder, str, Any], None]:
     def pool(builder: NetworkBuilder, name: str, module: Any) -> None:
         size = _pair(module.kernel_size)
         keys: dict[str, Any] = {"size": size}
-        if (stride := _pair(module.stride)) != size:
+        if (stride := _pair(module.stride or size)) != size:
             keys["stride"] = stride
         if (padding := _pair(module.padding)) != (0, 0):
             keys["padding"] = padding
@@ -189,13 +208,15 @@ def _pool(kind: str) -> Callable[[NetworkBuilder, str, Any], None]:
 
 
 def _adaptive(builder: NetworkBuilder, name: str, module: Any) -> None:
-    if module.output_size not in (1, (1, 1)):
+    if module.output_size not in (1, (1, 1), [1, 1]):
         builder.refuse(name, f"makes {module.output_size} of an image; nncli has 1 x 1 alone")
     builder.add(name, "global_avgpool")
 
 
 def _flatten(builder: NetworkBuilder, name: str, module: Any) -> None:
-    if module.start_dim != 1 or module.end_dim not in (-1, 3):
+    if module.start_dim == 0:
+        builder.refuse(name, "makes one vector of all samples; torch.flatten(x, 1) keeps each")
+    elif module.start_dim != 1 or module.end_dim not in (-1, 3):
         builder.refuse(name, f"flattens from dim {module.start_dim} to {module.end_dim}, not all")
     builder.flatten()
 
@@ -228,6 +249,7 @@ def _batchnorm(builder: NetworkBuilder, name: str, module: Any) -> None:
 
 def _log_softmax(builder: NetworkBuilder, name: str, module: Any) -> None:
     """The logarithm is the cost's: nn.NLLLoss of it is the cross-entropy of a softmax."""
+    builder.note(f"{name} is a softmax, and its logarithm is taken by the cost, cross_entropy")
     _activation(builder, name, module, "softmax")
 
 
@@ -248,4 +270,56 @@ MODULES: dict[str, Callable[[NetworkBuilder, str, Any], None]] = {
     "BatchNorm1d": _batchnorm,
     "BatchNorm2d": _batchnorm,
     "LogSoftmax": _log_softmax,
+}
+
+
+def _view(builder: NetworkBuilder, name: str, settings: Any) -> None:
+    shape = settings.shape
+    if len(shape) == 1 and isinstance(shape[0], tuple):
+        (shape,) = shape
+    samples, *rest = shape
+    if SAMPLES in rest or not all(isinstance(size, int) for size in rest):
+        builder.refuse(name, "mixes samples with what is in them")
+    elif samples is not SAMPLES and (samples != -1 or -1 in rest):
+        builder.refuse(name, f"says how many samples there are, {samples}; -1 takes any number")
+    else:
+        builder.reshape(name, tuple(rest))
+
+
+def _mean(builder: NetworkBuilder, name: str, settings: Any) -> None:
+    dims = settings.dim if isinstance(settings.dim, tuple) else (settings.dim,)
+    shape = builder.shape
+    if shape is None:
+        return
+    if len(shape) != 3 or None in dims or {dim % 4 for dim in dims} != {2, 3}:
+        builder.refuse(name, f"is a mean over dim={settings.dim}; nncli has that over (2, 3)")
+        return
+    builder.add(name, "global_avgpool")
+    if not settings.keepdim:
+        builder.flatten()
+
+
+MODES = {
+    "constant": "zeros",
+    "reflect": "reflect",
+    "replicate": "replicate",
+    "circular": "circular",
+}
+
+
+def _padded(builder: NetworkBuilder, name: str, settings: Any) -> None:
+    """F.pad: widths of the last axis first."""
+    widths = [*map(int, settings.pad), 0, 0, 0, 0]
+    if settings.mode not in MODES or len(widths) % 2 or any(widths[4:]):
+        builder.refuse(name, "pads samples or channels; nncli pads rows and columns of images")
+        return
+    (left, right, above, below), fill = widths[:4], settings.value or 0.0
+    builder.pad(name, (above, below), (left, right), MODES[settings.mode], float(fill))
+
+
+# By the kind of a call that no class does.
+FUNCTIONS: dict[str, Callable[[NetworkBuilder, str, Any], None]] = {
+    "View": _view,
+    "Mean": _mean,
+    "Pad": _padded,
 }

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nncli.core.text import printable, sizes
+from nncli.core.text import printable
 from nncli.exchange.foreign_network import as_key
 from nncli.nn.activations import ACTIVATIONS
 from nncli.nn.arrays import Array
@@ -189,13 +189,10 @@ def _flatten(reader: "Reader", node: "Node") -> None:
 
 
 def _reshape(reader: "Reader", node: "Node") -> None:
-    """A reshape that keeps the samples, and makes a vector of the rest."""
-    target, shape = reader.held(node, 1), reader.builder.shape
+    """A reshape that keeps the samples."""
+    target = reader.held(node, 1)
     wanted = [] if target is None else target.reshape(-1).tolist()
-    whole = None if shape is None else int(np.prod(shape))
-    if len(wanted) != 2 or (wanted[1] not in (-1, whole) and shape is not None):
-        reader.builder.refuse(str(node), f"makes {sizes(tuple(wanted)) or 'one number'} of samples")
-    reader.builder.flatten()
+    reader.builder.reshape(str(node), tuple(wanted[1:]))
 
 
 def _dropout(reader: "Reader", node: "Node") -> None:

@@ -61,6 +61,15 @@ def test_samples_of_ones_own(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("b.*"))
 
 
+def test_what_is_to_be_known_stands_in_the_spec(tmp_path: Path) -> None:
+    model = sequential(linear(3, 4), module("ReLU"), module("ReLU"), module("LogSoftmax", dim=1))
+    package.from_torch(model, tmp_path / "net.yaml")
+    lines = (tmp_path / "net.yaml").read_text().splitlines()
+    assert lines[1].startswith("# - 2 (ReLU) has no layer of its own in nncli: ")
+    assert "# - 3 (LogSoftmax) is a softmax, and its logarithm is taken by the cost, " in lines[3]
+    assert max(map(len, lines)) <= 100
+
+
 def test_init_from_a_model(nncli: Run, tmp_path: Path) -> None:
     pytest.importorskip("onnx", reason="onnx is not here: pip install 'nncli[onnx]'")
     from nncli.exchange.onnx_graph import to_onnx

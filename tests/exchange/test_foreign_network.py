@@ -352,7 +352,7 @@ def test_weights_and_what_is_not_trained() -> None:
         if is_known:
             assert network_of(own).layers[0]["activation"] == "relu"
         else:
-            with pytest.raises(NncliError, match="is a class of its own"):
+            with pytest.raises(NncliError, match="is no module of PyTorch's"):
                 network_of(own, (3,))
     # An activation that stands alone is that of a layer which passes on what it gets.
     foreign = network_of(sequential(linear(3, 2), relu, relu))
@@ -361,9 +361,9 @@ def test_weights_and_what_is_not_trained() -> None:
     with pytest.raises(NncliError) as raised:
         network_of(sequential(shared, shared, module("Net", "own"), module("Softplus", beta=2)))
     assert str(raised.value).splitlines()[0] == (
-        "0 (Linear): is used more than once; nncli shares no weights"
+        "1 (Linear): is used more than once; nncli shares no weights"
     )
-    for line in ("2 (Net): is a class of its own", "3 (Softplus): has beta = 2; nncli has 1"):
+    for line in ("2 (Net): is no module of PyTorch's", "3 (Softplus): has beta = 2; nncli has 1"):
         assert line in str(raised.value)
     for model, message in (
         (np.ones(3), "from_torch takes a PyTorch module, as nn.Sequential is, not a ndarray"),

@@ -1,12 +1,13 @@
 """Random models of PyTorch's, of what nncli has a place for."""
 
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not here: make peers")
-nn = torch.nn
+nn, F = torch.nn, torch.nn.functional
 
 ACTIVATIONS = [
     nn.Sigmoid,
@@ -106,3 +107,76 @@ def random_model(random: Random) -> tuple[Any, tuple[int, ...]]:
     if random.random() < 0.3:  # within one another
         modules = [nn.Sequential(*modules[:2]), *modules[2:]]
     return nn.Sequential(*modules), shape
+
+
+# What a forward() calls where an nn.Sequential has a module: functions of the module and of x.
+CALLS: dict[Any, list[Callable[[Any, Any], Any]]] = {
+    nn.Sigmoid: [lambda m, x: torch.sigmoid(x), lambda m, x: F.sigmoid(x)],
+    nn.Tanh: [lambda m, x: torch.tanh(x), lambda m, x: x.tanh()],
+    nn.ReLU: [
+        lambda m, x: F.relu(x),
+        lambda m, x: torch.relu(x),
+        lambda m, x: F.relu(x, inplace=True),
+        lambda m, x: x.relu(),
+    ],
+    nn.LeakyReLU: [lambda m, x: F.leaky_relu(x, m.negative_slope)],
+    nn.ELU: [lambda m, x: F.elu(x, alpha=m.alpha)],
+    nn.Softplus: [lambda m, x: F.softplus(x, threshold=m.threshold)],
+    nn.GELU: [lambda m, x: F.gelu(x)],
+    nn.Identity: [lambda m, x: x, lambda m, x: x.contiguous()],
+    nn.Flatten: [
+        lambda m, x: torch.flatten(x, 1),
+        lambda m, x: x.flatten(start_dim=1),
+        lambda m, x: x.view(x.size(0), -1),
+        lambda m, x: x.reshape(x.shape[0], x.shape[1] * x.shape[2] * x.size()[3]),
+        lambda m, x: torch.reshape(x, (-1, x.size(1) * x.size(-2) * x.size(3))),
+    ],
+    nn.MaxPool2d: [
+        lambda m, x: F.max_pool2d(x, m.kernel_size, m.stride, m.padding, ceil_mode=m.ceil_mode),
+        lambda m, x: torch.max_pool2d(x, 2, m.stride, m.padding, m.dilation, m.ceil_mode),
+    ],
+    nn.AvgPool2d: [
+        lambda m, x: F.avg_pool2d(x, (2, 2), m.stride, m.padding, m.ceil_mode, m.count_include_pad),
+    ],
+    nn.AdaptiveAvgPool2d: [
+        lambda m, x: F.adaptive_avg_pool2d(x, (1, 1)),
+        lambda m, x: F.avg_pool2d(x, x.size()[2:]),
+        lambda m, x: x.mean([2, 3], keepdim=True),
+        lambda m, x: torch.mean(x, dim=(-1, -2), keepdim=True),
+    ],
+    nn.Linear: [lambda m, x: F.linear(x, m.weight, m.bias)],
+    nn.ZeroPad2d: [lambda m, x: F.pad(x, m.padding)],
+    nn.ConstantPad2d: [lambda m, x: F.pad(x, m.padding, value=m.value)],
+    nn.ReflectionPad2d: [lambda m, x: F.pad(x, m.padding, mode="reflect")],
+    nn.ReplicationPad2d: [lambda m, x: F.pad(x, m.padding, "replicate")],
+    nn.CircularPad2d: [lambda m, x: F.pad(x, m.padding, "circular")],
+}
+
+
+def convolved(m: Any, x: Any) -> Any:
+    if m.padding_mode != "zeros":
+        return m(x)
+    return F.conv2d(x, m.weight, m.bias, m.stride, m.padding, m.dilation, m.groups)
+
+
+CALLS[nn.Conv2d] = [convolved]
+
+
+class OfItsOwn(nn.Module):  # type: ignore[name-defined,misc]
+    """The modules of an nn.Sequential, which a forward() of its own calls, or functions instead."""
+
+    def __init__(self, sequential: Any, random: Random) -> None:
+        super().__init__()
+        modules = [m for m in sequential.modules() if not list(m.children())]
+        half = len(modules) // 2
+        self.first = nn.ModuleList(modules[:half])
+        self.rest = nn.ModuleDict({f"n{k}": m for k, m in enumerate(modules[half:])})
+        as_module: list[Callable[[Any, Any], Any]] = [lambda m, x: m(x)]
+        self.calls = [(random.choice(CALLS.get(type(m), []) + as_module), m) for m in modules]
+
+    def forward(self, x: Any, scale: Any = None) -> Any:
+        if scale is not None:
+            x = x * scale
+        for call, module in self.calls:
+            x = call(module, x)
+        return x
