@@ -62,8 +62,11 @@ def until(happened: Callable[[], bool]) -> None:
 
 
 def after_the_end(text: str) -> str:
-    """The part of a training's output that tells of its end, without how long it took."""
-    part = text[text.index("epoch ") :]
+    """The words of a training's output that tell of its end, without how long it took.
+
+    Without its lines: where they end depends on how many digits that has.
+    """
+    part = " ".join(text[text.index("epoch ") :].split())
     return re.sub(r"\([\d.]+ \w+ of steps\)", "", part).replace("whole", "digits-mlp")
 
 
