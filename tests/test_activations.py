@@ -28,8 +28,9 @@ from nncli.nn.initialisers import INITIALISERS
 from nncli.nn.layers import Conv, Dense
 from nncli.nn.network import build_network
 from nncli.nn.optimizers import sgd
+from nncli.nn.recorder import record_trace
 from nncli.nn.step import Step
-from nncli.nn.trace import Start, Trace, record_trace
+from nncli.nn.trace import Start, Trace
 from nncli.spec import dump_spec, parse_spec
 from tests.conftest import mostly_slow, present
 from tests.nn.test_activations import values_of

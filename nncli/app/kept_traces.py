@@ -2,12 +2,11 @@
 
 import mmap
 import os
-import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 
@@ -16,17 +15,15 @@ from nncli.core.errors import NncliError, RunError
 from nncli.core.files import reason, write_whole
 from nncli.core.text import count_of, printable
 from nncli.core.version import own_version
-from nncli.nn.arrays import Array
+from nncli.nn.arrays import LINE
 from nncli.nn.parallel.blas import arithmetic
 from nncli.nn.parallel.process_worker import ProcessWorker, can_fork
-from nncli.nn.trace import LayerTrace
+from nncli.nn.recorder import TraceReader, TraceRecorder
+from nncli.nn.trace import Trace
 from nncli.spec.dump import dump_portable
 from nncli.training.run_files import TRACES
 from nncli.training.trace_file import SUFFIX, Packing, StepFacts, numbers_of, pack, packing_of
-from nncli.training.trace_times import Traced
-
-MESSAGE = 1 << 20  # bytes for all of a record but its arrays; pages that are not used cost nothing
-LENGTH = 8  # bytes in front of it, for its length
+from nncli.training.trace_times import Traced, read_step
 
 
 def facts_of(prepared: Prepared, step: int, threads: int) -> StepFacts:
@@ -67,70 +64,57 @@ class TraceKeeper:
         self._name = prepared.spec.name
         self._facts = facts_of(prepared, 1, threads)
         self._warn = warn
-        self._writer: _Writer | None = None
+        self._writers: dict[TraceRecorder, _Writer] = {}
         self._can_fork = can_fork()
-        self._layers: tuple[LayerTrace, ...] = ()  # whose packing is known
-        self._packing = Packing("", "", ())
         self._lost = 0
         self._is_made = False
 
     @property
-    def pid(self) -> int | None:
-        """Of the process that writes, where there is one."""
-        process = None if self._writer is None else self._writer.process
-        return None if process is None else process.pid
+    def pids(self) -> list[int]:
+        """Of the processes that write; there is one for each size of mini-batch."""
+        return [writer.process.pid for writer in self._writers.values()]
 
     @property
     def is_idle(self) -> bool:
         """Whether all that was handed over is written."""
-        process = None if self._writer is None else self._writer.process
-        return process is None or not process.is_busy
-
-    def room(self, size: int) -> Array:
-        """Memory for the next record, of so many bytes, once the one that lies there is written.
-
-        It is the same as before, where that is large enough.
-        """
-        self.flush()
-        if self._writer is None or len(self._writer.room) < size:
-            self._stop()
-            self._writer = _Writer(size, self._write)
-        return self._writer.room
+        return not any(writer.process.is_busy for writer in self._writers.values())
 
     def keep(self, traced: Traced) -> None:
-        """Hands over a step to be written; a failing computer may lose it."""
-        trace = traced.trace
-        if trace.layers is not self._layers:
-            self._layers, self._packing = trace.layers, packing_of(trace)
-        work = traced.step, {**numbers_of(trace), "name": self._name}, self._packing
-        if self._can_fork and self._writer is not None:
+        """Takes a step, to be written; a failing computer may lose it."""
+        self.flush()
+        if self._can_fork:
             try:
-                if self._writer.take(*work):
-                    return
+                writer = self._writers.get(traced.recorder)
+                if writer is None:
+                    writer = self._writers[traced.recorder] = _Writer(traced, self._write)
+                writer.take(traced)
+                return
             except (OSError, NncliError):  # the system allows no more processes, or ended this one
+                self._stop()
                 self._can_fork = False
-                self._writer.stop()
+        self.keep_record(traced.step, traced.trace())
+
+    def keep_record(self, step: int, trace: Trace) -> None:
+        """Writes the record of a step."""
         try:
-            self._write(*work)
+            self._write(step, trace, packing_of(trace))
         except RunError as error:
             self._tell(error)
 
     def flush(self) -> None:
         """Waits until all that was handed over is written."""
-        process = None if self._writer is None else self._writer.process
-        if process is None:
-            return
-        try:
-            process.wait()
-        except NncliError:
-            self._stop()
-            self._can_fork = False
-            ended = "a record was lost with the process that wrote it, which was ended from outside"
-            self._tell(RunError(f"{printable(self.folder)}: {ended}"))
-        try:
-            process.raise_error()
-        except RunError as error:
-            self._tell(error)
+        for writer in self._writers.values():
+            try:
+                writer.process.wait()
+                writer.process.raise_error()
+            except RunError as error:
+                self._tell(error)
+            except NncliError:
+                self._stop()
+                self._can_fork = False
+                lost = "a record was lost with the process that wrote it, which was ended from"
+                self._tell(RunError(f"{printable(self.folder)}: {lost} outside"))
+                return
 
     def __enter__(self) -> "TraceKeeper":
         return self
@@ -151,16 +135,16 @@ class TraceKeeper:
                 self._warn(f"{printable(self.folder)}: lacks {steps}")
 
     def _stop(self) -> None:
-        if self._writer is not None:
-            self._writer.stop()
-        self._writer = None
+        for writer in self._writers.values():
+            writer.process.stop()
+        self._writers = {}
 
     def _tell(self, error: RunError) -> None:
         if not self._lost:
             self._warn(f"{error}; the training goes on without")
         self._lost += 1
 
-    def _write(self, step: int, numbers: Mapping[str, Any], packing: Packing) -> None:
+    def _write(self, step: int, trace: Trace, packing: Packing) -> None:
         try:
             if not self._is_made:
                 self.folder.mkdir(exist_ok=True)
@@ -168,81 +152,66 @@ class TraceKeeper:
             message = f"{printable(self.folder)}: cannot be made: {reason(error)}"
             raise RunError(message) from error
         self._is_made = True
+        numbers = {**numbers_of(trace), "name": self._name}
         content = pack(numbers, self._facts._replace(step=step), packing)
         write_whole(self.folder / f"step-{step:08}{SUFFIX}", content, durable=False)
 
 
 class _Writer:
-    """Memory for a record, and a process that sees it too and writes what lies there.
+    """Memory for a copy of a step's, and a process that sees it too and writes what it comes to.
 
     Args:
-        size: bytes of the arrays of a record.
-        write: writes one, given its step, its numbers and its packing.
+        traced: a step whose recorder is that of all that are to be written.
+        write: writes a record, given its step and its packing.
 
     Attributes:
-        process: forked when it is first needed.
+        process: sleeps between two records.
+
+    Raises:
+        OSError: the system allows no more processes.
     """
 
-    def __init__(self, size: int, write: Callable[[int, Mapping[str, Any], Packing], None]) -> None:
-        self._memory = mmap.mmap(-1, MESSAGE + max(1, size))
-        self.room: Array = np.frombuffer(self._memory, np.uint8, offset=MESSAGE)
-        self.process: ProcessWorker | None = None
-        self._write = write
+    def __init__(self, traced: Traced, write: Callable[[int, Trace, Packing], None]) -> None:
+        self._recorder, self._among, self._write = traced.recorder, traced.among, write
         self._packing: Packing | None = None
-        self._layout: bytes | None = None  # of this packing, for the process; None: not in the room
+        n = len(traced.rows)
+        in_front = -(-(24 + 8 * n) // LINE) * LINE
+        memory = mmap.mmap(-1, in_front + traced.recorder.size)
+        self._numbers = np.frombuffer(memory, np.float64, 2)
+        self._step = np.frombuffer(memory, np.int64, 1, 16)
+        self._rows = np.frombuffer(memory, np.int64, n, 24)
+        self._room = np.frombuffer(memory, np.uint8, offset=in_front)
+        self.process = ProcessWorker([[_yield_first], [self._write_next]], 0, spins=0)
+        self.process.start(0)
 
-    def take(self, step: int, numbers: Mapping[str, Any], packing: Packing) -> bool:
-        """Begins to write a record that lies in the room; returns whether it does.
+    def take(self, traced: Traced) -> None:
+        """Copies a step's memory, and has it written.
 
         Raises:
-            OSError: the system allows no more processes.
+            NncliError: the process has been ended from outside.
         """
-        if packing is not self._packing:
-            self._packing, place = packing, self._place(packing)
-            self._layout = place and pickle.dumps((packing.described, packing.same, place))
-        if self._layout is None:
-            return False
-        message = pickle.dumps((step, numbers, self._layout))
-        if len(message) > MESSAGE - LENGTH:
-            return False
-        if self.process is None:
-            self.process = ProcessWorker([[_yield_first], [self._write_next]], 0, spins=0)
-            self.process.start(0)
         self.process.wait()
-        self._memory[:LENGTH] = len(message).to_bytes(LENGTH, "little")
-        self._memory[LENGTH : LENGTH + len(message)] = message
+        self._numbers[:] = traced.eta, traced.cost
+        self._step[0] = traced.step
+        self._rows[:] = traced.rows
+        traced.recorder.copy(self._room)
         self.process.start(1)
-        return True
 
-    def stop(self) -> None:
-        """Ends the process; the memory stays."""
-        if self.process is not None:
-            self.process.stop()
-        self.process = None
-
-    def _place(self, packing: Packing) -> tuple[int, int] | None:
-        """From where to where the numbers are in the room; None: they are elsewhere, or apart."""
-        if len(packing.pieces) != 1:
-            return None
-        numbers = np.frombuffer(packing.pieces[0], np.uint8)
-        start = _address(numbers) - _address(self.room)
-        end = start + len(numbers)
-        return (start, end) if 0 <= start <= end <= len(self.room) else None
+    # What follows is the process's own.
 
     def _write_next(self) -> None:
-        """What the process does."""
-        length = int.from_bytes(self._memory[:LENGTH], "little")
-        step, numbers, layout = pickle.loads(self._memory[LENGTH : LENGTH + length])
-        described, same, (start, end) = pickle.loads(layout)
-        self._write(step, numbers, Packing(described, same, (self.room[start:end].data,)))
+        eta, cost = self._numbers.tolist()
+        trace = read_step(self._reader, eta, cost, self._rows, self._among)
+        if self._packing is None:  # their arrays are the same
+            self._packing = packing_of(trace)
+        self._write(int(self._step[0]), trace, self._packing)
+
+    @cached_property
+    def _reader(self) -> TraceReader:
+        return self._recorder.reader(self._room)
 
 
 def _yield_first() -> None:
     """Has a process wait for a core rather than take that of the training when it wakes."""
     with suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-
-
-def _address(array: Array) -> int:
-    address: int = array.__array_interface__["data"][0]
-    return address

@@ -28,8 +28,9 @@ from nncli.nn.arrays import Array
 from nncli.nn.optimizers import Optimizer
 from nncli.nn.parallel.blas import arithmetic
 from nncli.nn.parallel.worker_pool import WorkerPool
+from nncli.nn.recorder import record_trace
 from nncli.nn.step import Step
-from nncli.nn.trace import Start, Trace, record_trace
+from nncli.nn.trace import Start, Trace
 from nncli.spec.load import load_spec
 from nncli.spec.words import dotted
 from nncli.training.checkpoint import State, read_checkpoint

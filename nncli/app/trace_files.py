@@ -24,8 +24,9 @@ from nncli.nn.network import cost_row, zero_network
 from nncli.nn.optimizers import Optimizer
 from nncli.nn.parallel.blas import arithmetic
 from nncli.nn.parallel.worker_pool import buffers_for, start_workers
+from nncli.nn.recorder import record_trace
 from nncli.nn.step import Step
-from nncli.nn.trace import LayerTrace, Start, Trace, record_trace
+from nncli.nn.trace import LayerTrace, Start, Trace
 from nncli.spec.load import parse_spec
 from nncli.training.best import Which
 from nncli.training.run_files import is_run_folder

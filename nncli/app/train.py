@@ -203,7 +203,6 @@ def run_to_end(
     keeper = None
     if any(times) and writer.path is not None:
         keeper = _keeper(prepared, workers, writer.path, watch)
-        trainer.trace_room = keeper.room
     chance = chance_of(prepared.plan.reading, prepared.data.outputs)
     training = Training(
         prepared.spec, trainer.network, writer.history, None, writer.path, chance=chance
@@ -229,10 +228,10 @@ def run_to_end(
                         if "trace" in event.actions and writer.path is not None:
                             assert event.trace is not None
                             with _keeper(prepared, workers, writer.path, watch, BREAKS) as breaks:
-                                breaks.keep(Traced(event.step, event.trace))
+                                breaks.keep_record(event.step, event.trace)
                         if keeper is not None and event.key in times.on:
                             assert event.trace is not None
-                            keeper.keep(Traced(event.step, event.trace))
+                            keeper.keep_record(event.step, event.trace)
                         _tell_failure(event, prepared, watch)
                         continue
                     if isinstance(event, Epoch):

@@ -119,4 +119,69 @@ def place_of(array: Array) -> Place:
             axes[-2:] = [axes[-2] * length, stride]
         elif length != 1:
             axes += [length, stride]
-    return array.dtype.str, array.__array_interface__["data"][0], tuple(axes)
+    return array.dtype.str, _address(array), tuple(axes)
+
+
+NEAR = 1024  # bytes; less than a page of memory, so that all between two arrays may be read
+
+
+class MemoryCopy:
+    """Copies arrays as they lie in memory, with what is between those that are near each other.
+
+    That is a few long copies in place of many short ones, and none of them changes an order.
+
+    Attributes:
+        size: bytes that the copy of all takes.
+    """
+
+    def __init__(self, arrays: Iterable[Array]) -> None:
+        self._arrays = [*arrays]
+        stretches: list[list[int]] = []
+        for start, end in sorted(map(_extent, self._arrays)):
+            if stretches and start < stretches[-1][1] + NEAR:
+                stretches[-1][1] = max(end, stretches[-1][1])
+            else:
+                stretches.append([start, end])
+        self.size = 0
+        self._pieces: list[tuple[int, int, Array]] = []  # from where, to where, and what
+        for start, end in stretches:
+            place = self.size + (start - self.size) % LINE  # as it lies in a line of the cache
+            self._pieces.append((start, place, np.asarray(_Memory(start, end - start))))
+            self.size = place + end - start
+
+    def copy(self, room: Array) -> None:
+        """Copies all into `room`, an array of `size` bytes or more."""
+        for _, place, source in self._pieces:
+            room[place : place + len(source)] = source
+
+    def view(self, array: Array, room: Array) -> Array:
+        """One of the arrays, or a part of one, as it is in the copy in `room`."""
+        address = _address(array)
+        start, place, _ = max(piece for piece in self._pieces if piece[0] <= address)
+        found: Array = np.ndarray(
+            array.shape, array.dtype, room, place + address - start, array.strides
+        )
+        return found
+
+
+class _Memory:
+    """Bytes at an address, for np.asarray."""
+
+    def __init__(self, address: int, size: int) -> None:
+        data = (address, True)  # to be read only
+        self.__array_interface__ = {"version": 3, "data": data, "shape": (size,), "typestr": "|u1"}
+
+
+def _address(array: Array) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address
+
+
+def _extent(array: Array) -> tuple[int, int]:
+    """Where the memory of an array begins and ends."""
+    address = _address(array)
+    steps = [
+        (length - 1) * stride for length, stride in zip(array.shape, array.strides, strict=True)
+    ]
+    before, behind = (sum(step for step in steps if sign * step > 0) for sign in (-1, 1))
+    return address + before, address + behind + array.itemsize

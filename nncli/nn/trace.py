@@ -1,24 +1,25 @@
 """The record of one step, in the layouts of the project's border: the sample axis first.
 
-A `Trace` holds all of it, `LayerMeasures` one number a quantity, as a training keeps of epochs.
+A `Trace` holds all of it, see `nncli.nn.recorder`; `LayerMeasures` one number a quantity, as a
+training keeps of epochs.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from nncli.core.notebooks import MimeBundle, mime_bundle
 from nncli.nn.activations import SATURATED
-from nncli.nn.arrays import Array, Place, place_of
+from nncli.nn.arrays import Array
 from nncli.nn.costs import Cost
 from nncli.nn.layers import LayerStep, Placed
-from nncli.nn.links import GRADIENT, UPDATE, VELOCITY, Link, before
+from nncli.nn.links import VELOCITY, Link, before
 from nncli.nn.network import Network, zero_network
 from nncli.nn.optimizers import Optimizer
-from nncli.nn.step import QUANTITIES, Step
+from nncli.nn.step import Step
 
 # Names that a record had before it had all of an optimizer's state, kept for those who read them.
 VELOCITIES = {f"{key}_{VELOCITY}": key for key in ("weight", "bias")}
@@ -160,206 +161,6 @@ class Start(NamedTuple):
             np.copyto(self.state[name], array)
         for name, array in network.state.items():
             np.copyto(self.network_state[name], array)
-
-
-def record_trace(
-    step: Step,
-    *,
-    eta: float,
-    cost: float,
-    start: Start,
-    samples: Sequence[int],
-    name: str = "",
-) -> Trace:
-    """Copies the workspace of a step that `Step.run(eta, full=True)` has just filled.
-
-    Args:
-        cost: what the run returned.
-        start: what the network and its optimizer were before it.
-        samples: which samples of the data the mini-batch held.
-    """
-    recorder = TraceRecorder(step, start)
-    return recorder.record(eta=eta, cost=cost, samples=[*map(int, samples)], name=name)
-
-
-class TraceRecorder:
-    """Copies a workspace again and again: where all is, is found but once.
-
-    Arrays that are the same memory, as a layer's a is the next one's input, are so in the record.
-
-    Attributes:
-        step: of which the records are.
-        start: before the step, to be updated before each.
-        size: bytes of memory that a record takes.
-    """
-
-    def __init__(self, step: Step, start: Start) -> None:
-        self.step, self.start = step, start
-        optimizer = step.optimizer
-        assert optimizer is not None
-        self._after = Step(step.network, None, step.n)
-        self._links = optimizer.links
-        tallies = {name for link in optimizer.links for name in link.tallies}
-        self._scalars = {n: s for n, s in optimizer.scalars.items() if n not in tallies}
-        vectors = {n: v for n, v in optimizer.vectors.items() if n not in (GRADIENT, UPDATE)}
-        vectors |= {before(n): v for n, v in start.state.items() if n in optimizer.vectors}
-        old = step.network.views(start.parameters)
-        views = {name: step.network.views(vector) for name, vector in vectors.items()}
-        self._layers = [
-            _sources(layer, old[layer.name], {n: of[layer.name] for n, of in views.items()})
-            for layer in step.layers
-        ]
-        self._weights = (step.network.class_weights, step.sample_weights, step.difference)
-        sources = {place_of(array): array for array in self._sources()}
-        self._starts, self.size = dict[Place, int](), 0
-        # The largest numbers first, so that all lie at multiples of their size without a gap.
-        for place in sorted(sources, key=lambda place: -sources[place].itemsize):
-            self._starts[place], self.size = self.size, self.size + sources[place].nbytes
-        self._made: _Made | None = None
-
-    def takes(self, step: Step, start: Start) -> bool:
-        """Whether it copies this step; joined layers, of several passes, are copied anew."""
-        return self.step is step and self.start is start and len(step.passes) == 1
-
-    def record(
-        self,
-        *,
-        eta: float,
-        cost: float,
-        samples: Sequence[int],
-        name: str = "",
-        room: Array | None = None,
-    ) -> Trace:
-        """The record of the step that was just taken in full; arguments as for `record_trace`.
-
-        Args:
-            room: memory for its arrays, of `size` bytes or more, which lie in it as in a file; the
-                next record into it takes their place. None: memory of its own.
-        """
-        step, after = self.step, self._after
-        after.inputs[...], after.targets[...] = step.inputs, step.targets
-        if step.is_random:
-            after.replay_random([layer.recorded for layer in step.layers])
-        if room is None:
-            room = np.empty(self.size, np.uint8)
-        if (made := self._made) is None or made.room is not room:
-            self._made = made = self._place(room)
-        now = (step.network.class_weights, step.sample_weights, step.difference)
-        for kept, array in zip(self._weights, now, strict=True):
-            if kept is not None and array is not None:
-                np.copyto(kept, array)
-        for copy, source in made.copies:
-            copy[...] = source
-        return Trace(
-            name=name,
-            eta=eta,
-            links=self._links,
-            scalars=made.scalars,
-            samples=tuple(samples),
-            cost=step.network.cost,
-            cost_before=cost,
-            cost_after=after.forward(),
-            inputs=made.inputs,
-            targets=made.targets,
-            layers=made.layers,
-            class_weights=made.weights[0],
-            sample_weights=made.weights[1],
-            difference=made.weights[2],
-        )
-
-    def _sources(self) -> Iterator[Array]:
-        yield from (self.step.inputs, self.step.targets)
-        yield from (array for array in self._weights if array is not None)
-        yield from self._scalars.values()
-        for layer in self._layers:
-            yield from layer.all()
-
-    def _place(self, room: Array) -> "_Made":
-        """Makes the arrays of a record, not yet filled."""
-        copies = dict[Place, tuple[Array, Array]]()
-
-        def made(source: Array) -> Array:
-            place = place_of(source)
-            array: Array = np.ndarray(source.shape, source.dtype, room, self._starts[place])
-            copies.setdefault(place, (array, source))
-            return array
-
-        return _Made(
-            room,
-            made(self.step.inputs),
-            made(self.step.targets),
-            {name: made(scalar) for name, scalar in self._scalars.items()},
-            tuple(layer.become(made) for layer in self._layers),
-            tuple(None if array is None else made(array) for array in self._weights),
-            tuple(copies.values()),
-        )
-
-
-class _Made(NamedTuple):
-    """A record's arrays in the memory that they lie in, and the pairs of them and their sources."""
-
-    room: Array
-    inputs: Array
-    targets: Array
-    scalars: Mapping[str, Array]
-    layers: tuple[LayerTrace, ...]
-    weights: tuple[Array | None, ...]
-    copies: tuple[tuple[Array, Array], ...]
-
-
-class _Sources(NamedTuple):
-    """Where the quantities of a layer are, as views with the samples' axis in front."""
-
-    placed: Placed
-    arrays: Mapping[str, Array | None]
-    recorded: Mapping[str, Array]
-    optimizer: Mapping[str, Mapping[str, Array]]
-
-    def all(self) -> Iterator[Array]:
-        """Its arrays, in the order that a file has them in."""
-        yield from (array for array in self.arrays.values() if array is not None)
-        yield from self.recorded.values()
-        for kept in self.optimizer.values():
-            yield from kept.values()
-
-    def become(self, made: Callable[[Array], Array]) -> LayerTrace:
-        """The record that has, for each array, what is made of it."""
-        arrays: dict[str, Any] = {
-            key: None if array is None else made(array) for key, array in self.arrays.items()
-        }
-        return LayerTrace(
-            self.placed,
-            **arrays,
-            recorded={key: made(array) for key, array in self.recorded.items()},
-            optimizer={
-                key: {name: made(array) for name, array in kept.items()}
-                for key, kept in self.optimizer.items()
-            },
-        )
-
-
-def _sources(
-    layer: LayerStep, old: dict[str, Array], optimizer: dict[str, dict[str, Array]]
-) -> _Sources:
-    arrays = {key: getattr(layer, key) for key in QUANTITIES}
-    found = {key: None if array is None else _first(array) for key, array in arrays.items()}
-    for key in ("weight", "bias"):
-        found[key] = old.get(key)
-        found[f"{key}_gradient"] = layer.gradients.get(key)
-        found[f"{key}_update"] = layer.updates.get(key)
-        found[f"{key}_new"] = layer.parameters.get(key)
-    recorded = {
-        quantity.key: (_first if quantity.by_sample else np.asarray)(layer.recorded[quantity.key])
-        for quantity in layer.placed.layer.quantities
-        if quantity.key in layer.recorded
-    }
-    kept = {key: {name: arrays[key] for name, arrays in optimizer.items()} for key in old}
-    return _Sources(layer.placed, found, recorded, kept)
-
-
-def _first(array: Array) -> Array:
-    """A view with the samples' axis in front."""
-    return np.moveaxis(array, -1, 0)
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,10 @@ from nncli.core.text import count_of
 from nncli.nn.network import Network, check_batch, smallest_batch
 from nncli.nn.optimizers import Optimizer
 from nncli.nn.parallel.worker_pool import WorkerPool
+from nncli.nn.recorder import record_trace
 from nncli.nn.schedules import Plateau, Schedule
 from nncli.nn.step import SampleSource, Step
-from nncli.nn.trace import Start, Trace, record_trace
+from nncli.nn.trace import Start, Trace
 from nncli.training.best import EarlyStop, metric_of
 from nncli.training.history import Epoch
 

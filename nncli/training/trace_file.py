@@ -7,8 +7,7 @@ The network is not kept: it is the spec's, made anew by the reader, which gives 
 
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +20,7 @@ from nncli.nn.arrays import Array, Place, place_of
 from nncli.nn.costs import Cost
 from nncli.nn.layers import Placed
 from nncli.nn.links import Link
+from nncli.nn.recorder import OF_LAYERS, WEIGHTS, named_arrays
 from nncli.nn.trace import LayerTrace, Trace
 from nncli.training.run_files import TRACES, is_run_folder
 
@@ -28,9 +28,6 @@ FORMAT, VERSION = "nncli.trace-file/", 3
 # Versions that are read too. They have every array by its own name; 1 has another checksum.
 OLDER = {"1", "2"}
 SUFFIX = ".trace"
-NOT_ARRAYS = ("placed", "recorded", "optimizer")
-WEIGHTS = ("class_weights", "sample_weights", "difference")
-QUANTITIES = tuple(f.name for f in fields(LayerTrace) if f.name not in NOT_ARRAYS)
 DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 LONGEST_SPEC = 16 << 20  # characters
 
@@ -89,13 +86,13 @@ def packing_of(trace: Trace) -> Packing:
     kept: dict[str, Array] = {}
     same: dict[str, tuple[str, tuple[int, ...]]] = {}
     names: dict[Place, str] = {}
-    for name, array in _arrays(trace):
+    for name, array in named_arrays(trace):
         of = names.setdefault(place_of(array), name)
         if of is name:
             kept[name] = array
         else:
             same[name] = of, array.shape
-    # As `TraceRecorder` has them in memory, so that they are one piece.
+    # As `nn.recorder` has them in memory, so that they are one piece.
     kept = dict(sorted(kept.items(), key=lambda item: -item[1].itemsize))
     layout = ((name, array.dtype.str, array.shape) for name, array in kept.items())
     pieces = tuple(safetensors_format.joined_numbers(kept.values()))
@@ -131,25 +128,6 @@ def pack(
         "checksum": _sum_of(pieces, described + same),
     }
     return [safetensors_format.header(described, metadata), *pieces]
-
-
-def _arrays(trace: Trace) -> Iterator[tuple[str, Array]]:
-    yield "inputs", trace.inputs
-    yield "targets", trace.targets
-    for key in WEIGHTS:
-        if (array := getattr(trace, key)) is not None:
-            yield key, array
-    for name, scalar in trace.scalars.items():
-        yield f"scalars.{name}", scalar
-    for layer in trace.layers:
-        for key in QUANTITIES:
-            if (array := getattr(layer, key)) is not None:
-                yield f"{layer.name}.{key}", array
-        for key, array in layer.recorded.items():
-            yield f"{layer.name}.recorded.{key}", array
-        for key, arrays in layer.optimizer.items():
-            for name, array in arrays.items():
-                yield f"{layer.name}.optimizer.{key}.{name}", array
 
 
 def checksum(arrays: Mapping[str, Array], same: str = "{}") -> str:
@@ -328,7 +306,7 @@ def _layer(arrays: Mapping[str, Array], placed: Placed, links: Sequence[Link]) -
     }
     if not {q.key for q in placed.layer.quantities} <= set(recorded):
         raise Malformed(f"it lacks a quantity of {placed.name}")
-    values = {key: arrays.get(f"{stem}{key}") for key in QUANTITIES}
+    values = {key: arrays.get(f"{stem}{key}") for key in OF_LAYERS}
     needed = ["input", "a", "upstream", "downstream"]
     for key in placed.parameter_shapes:
         needed += [key, *(f"{key}_{of}" for of in ("gradient", "update", "new"))]

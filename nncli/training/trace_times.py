@@ -1,19 +1,21 @@
 """At which steps of a training all is recorded: every N, some, the last, or where it breaks."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
+
+import numpy as np
 
 from nncli.core.errors import NncliError
 from nncli.core.text import brief, join_words
 from nncli.nn.arrays import Array
+from nncli.nn.recorder import TraceReader, TraceRecorder
 from nncli.nn.trace import Trace
 from nncli.training.conditions import Condition
 
 HOW = "every=100, steps=1,10,100, last=5 or on=break"
 ON = ("break", "expect")  # keys of conditions
-TraceRoom = Callable[[int], Array | None]  # memory for so many bytes of a record; None: its own
 
 
 class TraceTimes(NamedTuple):
@@ -43,10 +45,35 @@ class TraceTimes(NamedTuple):
 
 @dataclass(frozen=True)
 class Traced:
-    """The record of a step of a training, as an event of it."""
+    """A step of a training that is to be recorded, as an event of it.
+
+    Nothing is copied yet: `trace` is to be called, or the recorder, before the training goes on.
+
+    Attributes:
+        recorder: of its workspace.
+        eta, cost: of the step.
+        rows: of a table of samples, those of its mini-batch.
+        among: those of that table that the training takes, ascending.
+    """
 
     step: int
-    trace: Trace
+    recorder: TraceRecorder
+    eta: float
+    cost: float
+    rows: Array
+    among: Array
+
+    def trace(self) -> Trace:
+        """Its record."""
+        return read_step(self.recorder, self.eta, self.cost, self.rows, self.among)
+
+
+def read_step(
+    recorder: TraceRecorder | TraceReader, eta: float, cost: float, rows: Array, among: Array
+) -> Trace:
+    """The record of a step of a training; arguments as the attributes of `Traced`."""
+    samples = np.searchsorted(among, rows).tolist()
+    return recorder.record(eta=eta, cost=cost, samples=samples)
 
 
 def trace_times(words: Iterable[str], conditions: Iterable[Condition] = ()) -> TraceTimes:

@@ -13,8 +13,9 @@ from nncli.nn.clipping import CLIPPED_STEPS
 from nncli.nn.network import Network
 from nncli.nn.optimizers import Optimizer
 from nncli.nn.parallel.worker_pool import WorkerPool
+from nncli.nn.recorder import TraceRecorder
 from nncli.nn.step import Step
-from nncli.nn.trace import Start, Trace, TraceRecorder, measure
+from nncli.nn.trace import Start, Trace, measure
 from nncli.training.best import DEFAULT_METRIC, Best, Patience, is_better, metric_of
 from nncli.training.checkpoint import State
 from nncli.training.conditions import Condition, Failure
@@ -29,7 +30,7 @@ from nncli.training.evaluate import Evaluator
 from nncli.training.history import Divergence, Epoch, Event, History, Progress
 from nncli.training.steps import Plan, Rows, SampleSet, StepRunner
 from nncli.training.tallies import Outcome
-from nncli.training.trace_times import Traced, TraceRoom, TraceTimes
+from nncli.training.trace_times import Traced, TraceTimes
 from nncli.training.watch import Watch
 
 PROGRESS_INTERVAL = 0.1  # seconds between two events within an epoch
@@ -47,8 +48,6 @@ class Trainer:
         cost_limit: a mini-batch whose C is as large, or NaN, is a divergence.
         watch: looks after the conditions; None where there are none.
         trace_times: the steps of which there is a Traced; to be set before `events`.
-        trace_room: gives the memory that their records lie in, until the next one; see
-            `TraceKeeper`.
     """
 
     def __init__(
@@ -89,11 +88,11 @@ class Trainer:
         self._has_validation = validation is not None
         self._outcomes: tuple[Outcome, ...] = ()  # of a training that diverged
         self.trace_times = TraceTimes()
-        self.trace_room: TraceRoom | None = None
         self._total = plan.steps_left(len(train.index))
+        self._next_traced: int | None = None
         self._full_at = 0  # the step that is to fill all, besides the last of an epoch
         self._step_start = self._runner.start()
-        self._recorder: TraceRecorder | None = None  # made where a step is recorded
+        self._recorders: dict[int, TraceRecorder] = {}  # by size of a mini-batch
         self._start_of = 0  # the step that it is of
         # Made now, so that what does not fit in memory is known before anything is written.
         count = len(train.index)
@@ -189,17 +188,14 @@ class Trainer:
         """
         if self._last_step is None:
             raise RuntimeError("a trace is taken at an Epoch event, not before or after it")
-        return self._record(*self._last_step)
+        return self._traced(*self._last_step).trace()
 
-    def _record(
-        self, step: Step, eta: float, cost: float, rows: Rows, room: TraceRoom | None = None
-    ) -> Trace:
-        """The record of a step that was just taken in full."""
-        if self._recorder is None or not self._recorder.takes(step, self._step_start):
-            self._recorder = TraceRecorder(step, self._step_start)
-        samples = np.searchsorted(self.train.index, rows).tolist()
-        memory = None if room is None else room(self._recorder.size)
-        return self._recorder.record(eta=eta, cost=cost, samples=samples, room=memory)
+    def _traced(self, step: Step, eta: float, cost: float, rows: Rows) -> Traced:
+        """A step that was just taken in full."""
+        recorder = self._recorders.get(step.n)
+        if recorder is None:
+            self._recorders[step.n] = recorder = TraceRecorder(step, self._step_start)
+        return Traced(self.steps_taken, recorder, eta, cost, rows, self.train.index)
 
     def _catch_up(self) -> None:
         """Looks at the conditions of all steps so far."""
@@ -239,8 +235,8 @@ class Trainer:
             if not cost < self.cost_limit:
                 yield self._divergence(cost)
                 return False
-            if self._is_traced(self.steps_taken):
-                yield Traced(self.steps_taken, self._record(step, eta, cost, rows, self.trace_room))
+            if self.steps_taken == self._next_traced:
+                yield self._traced(step, eta, cost, rows)
             if self.samples < count:
                 if perf_counter() - remembered > SNAPSHOT_INTERVAL:
                     self.sound_state()
@@ -266,9 +262,6 @@ class Trainer:
             return False
         self._last_step = None
         return not any(failure.stops for failure in noticed)
-
-    def _is_traced(self, number: int) -> bool:
-        return self.trace_times.next_after(number - 1, self._total) == number
 
     def _is_kept(self, failure: Failure) -> bool:
         return failure.wants_trace or failure.key in self.trace_times.on
@@ -317,7 +310,7 @@ class Trainer:
         self._full_at = 0
         if self.watch is not None:
             self.watch.take()  # it is known already
-        trace = self._record(step, eta, cost, rows)
+        trace = self._traced(step, eta, cost, rows).trace()
         if not stay:
             if start is not None:  # what is read of that step is not read yet
                 self._take_again(here.steps_taken, start, eta)
@@ -328,8 +321,9 @@ class Trainer:
     def _take_again(self, number: int, start: Start, eta: float) -> None:
         """Fills the workspace with a full step once more."""
         self._runner.restore(start)
+        self._step_start.update(self.network, self.optimizer)
         self._runner.run(self.plan.rows_of(number, self.train.index), eta, number, full=True)
-        self._step_start, self._start_of = start, number
+        self._start_of = number
 
     def _run_steps(self, batches: Iterator[Rows], eta: float) -> tuple[Step, float, Rows]:
         """Steps until the epoch or PROGRESS_INTERVAL ends, or a cost is beyond its limit.
@@ -345,7 +339,8 @@ class Trainer:
         taken, samples, cost_sum = self.steps_taken, self.samples, self.cost_sum
         last = self._full_at or taken - (samples - count) // self.plan.batch_size
         if not self._full_at:
-            last = min(last, self.trace_times.next_after(taken, self._total) or last)
+            self._next_traced = self.trace_times.next_after(taken, self._total)
+            last = min(last, self._next_traced or last)
         watch = self.watch
         always_full = watch is not None and watch.needs_full
         stride = 0 if watch is None else watch.stride

@@ -181,6 +181,35 @@ def test_train_keeps_steps(nncli: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "a/traces").exists()
 
 
+@pytest.mark.parametrize(
+    ("source", "overrides"),
+    [
+        *SPECS[1:],
+        (IRIS, ("data.class_weights={setosa: 0.5, virginica: 4}", "train.micro_batches=3")),
+    ],
+    ids=["adam", "clip", "nesterov", "batchnorm", "threads", "drop", "weighted"],
+)
+def test_what_train_keeps_is_what_inspect_grad_saves(
+    source: Path, overrides: Any, tmp_path: Path
+) -> None:
+    """The writing process reads a copy of memory; an epoch's last step has fewer samples."""
+    words = (*overrides, "train.epochs=2", "train.batch_size=44")
+    prepared = package.prepare(load_spec(source, words))
+    each, left = divmod(len(prepared.data.train), 44)
+    assert left
+    steps = (2, each + 1, each + 2)
+    package.train(prepared, out=tmp_path / "run", traces=(f"steps={','.join(map(str, steps))}",))
+    for step in steps:
+        kept = tmp_path / f"run/traces/step-{step:08}.trace"
+        by_itself = tmp_path / f"{step}.trace"
+        trace = saved(source, by_itself, *words, step=step)
+        found = read_trace(kept)
+        assert compare_traces(trace, found.trace).equal
+        assert found.trace.cost_after == trace.cost_after
+        assert found.facts == read_trace(by_itself).facts
+        assert replay(kept).difference.equal
+
+
 def test_two_runs_are_compared_step_by_step(nncli: Run, tmp_path: Path) -> None:
     words = ("train", IRIS, "--epochs", "2", "--tables", "none", "--trace", "every=5")
     assert nncli(*words, "--out", "a").status == 0
@@ -550,10 +579,10 @@ def test_what_no_process_writes_the_training_writes_itself(
 
         def keep(self: Any, traced: Traced) -> None:
             taken(self, traced)
-            if traced.step == 8 and self.pid:
+            if traced.step == 8 and self.pids:
                 self.flush()
-                os.kill(self.pid, signal.SIGKILL)
-                os.waitpid(self.pid, 0)
+                os.kill(self.pids[0], signal.SIGKILL)
+                os.waitpid(self.pids[0], 0)
 
         monkeypatch.setattr(kept_traces.TraceKeeper, "keep", keep)
     spec = load_spec(IRIS, ["train.epochs=2"])

@@ -23,7 +23,8 @@ from nncli.nn.layers import (
     Placed,
     Workspace,
 )
-from nncli.nn.trace import Start, record_trace
+from nncli.nn.recorder import record_trace
+from nncli.nn.trace import Start
 from tests.conftest import mostly_slow
 from tests.nn.cases import LAYER_CASES, Case, Setting, build_case, settle
 

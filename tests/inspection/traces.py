@@ -10,7 +10,8 @@ from nncli.app.inspect import trace_step
 from nncli.app.opening import SpecOrRun
 from nncli.app.pipeline import prepare
 from nncli.nn.arrays import Array
-from nncli.nn.trace import Start, Trace, record_trace
+from nncli.nn.recorder import record_trace
+from nncli.nn.trace import Start, Trace
 from nncli.spec import load_spec
 from tests.conftest import CONFIGS
 from tests.nn.cases import Case, Setting, settle

@@ -13,8 +13,9 @@ from nncli.nn.activations import PARAMETERS
 from nncli.nn.layers import AvgPool, Conv, Dense, Flatten, GlobalAvgPool, Layer, MaxPool
 from nncli.nn.network import build_network, place_layers
 from nncli.nn.optimizers import sgd
+from nncli.nn.recorder import record_trace
 from nncli.nn.step import Step
-from nncli.nn.trace import Start, Trace, record_trace
+from nncli.nn.trace import Start, Trace
 from tests.reference.torch_cases import CASES, ETAS, NAMES, Draw, load
 
 from .cases import relative_error

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from nncli.nn.arrays import CHUNK, LINE, AlignedBuffers
+from nncli.nn.arrays import CHUNK, LINE, AlignedBuffers, MemoryCopy
 from nncli.nn.parallel.process_worker import can_fork
 
 
@@ -40,3 +40,24 @@ def test_what_a_child_writes_is_there_where_it_is_shared(shared: bool) -> None:
         os._exit(0)
     os.waitpid(pid, 0)
     assert array.tolist() == [[0, 0], [7 * shared, 0]]
+
+
+def test_a_copy_of_memory_has_every_array_as_it_lies() -> None:
+    rng = np.random.default_rng(0)
+    zeros = AlignedBuffers().zeros
+    near, table, far = zeros(5), zeros((6, 7), np.float32), rng.random(40_000)
+    near[...], table[...] = rng.random(5), rng.random((6, 7))
+    arrays = [near, table, table.T[::-1, 1:], far.reshape(200, 200)[::2, ::-3], zeros((), np.int64)]
+    memory = MemoryCopy(arrays)
+    # What lies close together, or overlaps, is there once, and in one piece.
+    assert far.nbytes * 0.99 < memory.size < far.nbytes + 1024
+    room = np.empty(memory.size, np.uint8)
+    memory.copy(room)
+    wanted = [array.copy() for array in arrays]
+    for array in arrays:
+        array[...] = 0  # must not reach into the copy
+    for array, want in zip(arrays, wanted, strict=True):
+        found = memory.view(array, room)
+        assert (found.dtype, found.strides) == (array.dtype, array.strides)
+        assert np.array_equal(found, want)
+    assert np.array_equal(memory.view(table[2:, 3], room), wanted[1][2:, 3])

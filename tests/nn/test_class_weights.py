@@ -10,8 +10,9 @@ from nncli.nn.layers import Dense
 from nncli.nn.network import Network, build_network
 from nncli.nn.optimizers import sgd
 from nncli.nn.parallel.worker_pool import WorkerPool, buffers_for
+from nncli.nn.recorder import record_trace
 from nncli.nn.step import Step
-from nncli.nn.trace import Start, Trace, record_trace
+from nncli.nn.trace import Start, Trace
 from nncli.nn.weighting import SampleWeights
 from tests.nn.cases import ENDINGS
 from tests.reference.torch_weights import CASES, ETA, RECORD, draw

@@ -13,8 +13,9 @@ from nncli.nn.links import before
 from nncli.nn.network import Network, build_network
 from nncli.nn.optimizers import Optimizer, chain_of
 from nncli.nn.parallel.worker_pool import WorkerPool, buffers_for
+from nncli.nn.recorder import record_trace
 from nncli.nn.step import Step
-from nncli.nn.trace import Start, record_trace
+from nncli.nn.trace import Start
 from tests.conftest import mostly_slow
 
 Chain = dict[str, Any]

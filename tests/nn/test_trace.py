@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nncli.nn.trace import LayerTrace, Start, Trace, measure, record_trace
+from nncli.nn.recorder import record_trace
+from nncli.nn.trace import LayerTrace, Start, Trace, measure
 
 from .cases import SOME_CASES, as_lists, relative_error, settle
 

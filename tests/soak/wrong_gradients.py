@@ -37,8 +37,9 @@ from nncli.nn.layers import (
 )
 from nncli.nn.network import build_network
 from nncli.nn.optimizers import sgd
+from nncli.nn.recorder import record_trace
 from nncli.nn.step import Step
-from nncli.nn.trace import LayerTrace, Start, Trace, record_trace
+from nncli.nn.trace import LayerTrace, Start, Trace
 from tests.nn.cases import ELEMENTWISE, ENDINGS
 from tests.soak.report import Report
 

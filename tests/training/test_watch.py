@@ -14,7 +14,8 @@ from nncli.app.pipeline import prepare, start_workers
 from nncli.app.records import Prepared
 from nncli.app.train import make_trainer
 from nncli.nn.optimizers import Optimizer
-from nncli.nn.trace import Trace, record_trace
+from nncli.nn.recorder import record_trace
+from nncli.nn.trace import Trace
 from nncli.spec import parse_spec
 from nncli.training import step_recorder
 from nncli.training import trainer as trainer_module
@@ -265,16 +266,18 @@ def test_what_is_read_of_other_steps_is_theirs_whatever_was_kept(spec: str) -> N
             assert replace(one, train_seconds=0) == replace(other, train_seconds=0)
         else:
             assert not isinstance(other, Epoch)
-            assert one.step == other.step
-            equal(one.trace, other.trace)
+            assert one[0] == other[0]
+            equal(one[1], other[1])
 
 
-def _recorded(p: Prepared, times: TraceTimes) -> Iterator[Epoch | Traced]:
+def _recorded(p: Prepared, times: TraceTimes) -> Iterator[Epoch | tuple[int, Trace]]:
     trainer = make_trainer(p, start_workers(p))
     trainer.trace_times = times
     for event in trainer.events():
-        if isinstance(event, Epoch | Traced):
+        if isinstance(event, Epoch):
             yield event
+        elif isinstance(event, Traced):
+            yield event.step, event.trace()
 
 
 @pytest.mark.parametrize("kind", ["units", "samples"])

@@ -17,8 +17,9 @@ from nncli.nn.parallel import partition as partition_module
 from nncli.nn.parallel.partition import DenseShard, even_slices, splits_units
 from nncli.nn.parallel.process_worker import can_fork
 from nncli.nn.parallel.worker_pool import WorkerPool
+from nncli.nn.recorder import record_trace
 from nncli.nn.step import QUANTITIES, Step
-from nncli.nn.trace import Start, record_trace
+from nncli.nn.trace import Start
 from tests.conftest import mostly_slow, present
 from tests.nn.cases import DRAWS, LENET, SOME_CASES, Setting, relative_error, settle
 
