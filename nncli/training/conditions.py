@@ -7,7 +7,7 @@ one step or of many at once, and gives a truth value a step.
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -86,6 +86,7 @@ class Reading:
         numbers: of the training, by key: one for each step, or one for all.
         arrays: steps x the array, by layer and key.
         norms_taken: norms that were taken while the array was there.
+        chunk: how many steps at most an array is read of at once, so that the cache holds it.
     """
 
     def __init__(
@@ -94,8 +95,9 @@ class Reading:
         numbers: Mapping[str, Array | float],
         arrays: Mapping[ArrayKey, Array],
         norms_taken: Mapping[ArrayKey, Array],
+        chunk: int = 1,
     ) -> None:
-        self.count = count
+        self.count, self.chunk = count, chunk
         self.numbers, self.arrays, self.norms_taken = numbers, arrays, norms_taken
         self._known: dict[tuple[str | None, str], Array | float] = {}
 
@@ -107,7 +109,20 @@ class Reading:
             {key: x[some] if isinstance(x, np.ndarray) else x for key, x in numbers},
             {key: array[some] for key, array in self.arrays.items()},
             {key: array[some] for key, array in self.norms_taken.items()},
+            stop - start,
         )
+
+    @cached_property
+    def parts(self) -> list["Reading"]:
+        """The same in parts of `chunk` steps."""
+        if self.count <= self.chunk:
+            return [self]
+        starts = range(0, self.count, self.chunk)
+        return [self.part(k, min(k + self.chunk, self.count)) for k in starts]
+
+    def by_parts(self, measure: Callable[["Reading"], Array]) -> Array:
+        """A number a step, taken of each part by itself."""
+        return np.concatenate([measure(part) for part in self.parts])
 
     def value(self, name: Name) -> Array | float:
         key = (name.layer, name.quantity)
@@ -129,11 +144,11 @@ class Reading:
             part, whole = map(self._norms, sizes)
             ratios: Array = part / np.where(whole == 0, np.nan, whole)
             return ratios
-        return row.measure(*(self.arrays[key] for key in sizes))
+        return self.by_parts(lambda part: row.measure(*(part.arrays[key] for key in sizes)))
 
     def _norms(self, key: ArrayKey) -> Array:
         taken = self.norms_taken.get(key)
-        return norms(self.arrays[key]) if taken is None else taken
+        return self.by_parts(lambda part: norms(part.arrays[key])) if taken is None else taken
 
 
 class Needs(NamedTuple):
@@ -199,13 +214,13 @@ def _combined(node: Arithmetic, reading: Reading) -> Any:
 
 
 def _called(call: Call, reading: Reading) -> Any:
-    values = [_evaluate(argument, reading) for argument in call.arguments]
-    function = FUNCTIONS[call.function]
-    if function.measure is None:
-        return np.abs(values[0])
-    if len(values) == 1:
-        return function.measure(values[0])
-    several = np.broadcast_arrays(*values)
+    function, argument = FUNCTIONS[call.function], call.arguments[0]
+    measure = function.measure
+    if measure is None:
+        return np.abs(_evaluate(argument, reading))
+    if len(call.arguments) == 1:
+        return reading.by_parts(lambda part: measure(_evaluate(argument, part)))
+    several = np.broadcast_arrays(*(_evaluate(argument, reading) for argument in call.arguments))
     return np.max(several, axis=0) if function.picks > 0 else np.min(several, axis=0)
 
 

@@ -8,12 +8,14 @@ one call where they are near enough. What is asked of them is computed for a blo
 import array as bare
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from io import BytesIO
+from itertools import accumulate
 from math import sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from nncli.nn.arrays import Array
+from nncli.nn.arrays import LINE, Array
 from nncli.nn.quantities import LAYER_ARRAYS, LEAST_SQUARE, MOST_SQUARE, array_of, norms
 from nncli.nn.step import Step
 from nncli.training.conditions import ArrayKey, Needs, Reading
@@ -37,23 +39,11 @@ class _Span(NamedTuple):
     end: int
 
 
-class _Copy(NamedTuple):
-    """A copy of `source` to one of some places in `target`.
-
-    A memoryview's assignment takes a quarter of the time of an array's.
-    """
-
-    target: memoryview
-    source: memoryview
-    places: list[slice]
-
-
 class StepRecorder:
     """Keeps what some conditions need of the steps of one workspace.
 
     Attributes:
         capacity: how many steps it has room for. One: nothing is copied, they are read at once.
-        chunk: how many of them are to be looked at together.
         keep: keeps a step that was just taken, by its number and cost; whether there is no room for
             another.
     """
@@ -66,47 +56,38 @@ class StepRecorder:
         # Bare numbers: of thousands of objects the cache would be full.
         self.costs = bare.array("d")
         spans = _spans(part for parts in self._kept.values() for part in parts)
-        starts, size = [], 0
-        for span in spans:
-            starts.append(size)
-            size += -(-(span.end - span.start) // 64) * 64
+        sources = [_bytes_of(span) for span in spans]
+        starts = [0, *accumulate(map(len, sources))]
+        size = starts[-1]
         self.capacity = max(1, min(BLOCK, BLOCK_BYTES // max(size, 1)))
-        self.chunk = max(1, CHUNK_BYTES // max(size, 64))
-        self._copies: list[_Copy] = []
+        self._chunk = max(1, CHUNK_BYTES // max(size, 64))
+        self._ring = BytesIO()
+        self._sources: list[memoryview] = []
         self._views = {key: [part[None] for part in parts] for key, parts in self._kept.items()}
         if self.capacity > 1 and spans:
-            ring = np.zeros(self.capacity * size, np.uint8)
-            self._copies = _copies(spans, starts, ring, size, self.capacity)
+            # It takes bytes in half the time of an assignment to a memoryview.
+            self._ring = BytesIO(bytes(self.capacity * size))
+            memory = self._ring.getbuffer()
+            self._sources = sources
             self._views = {
-                key: [_view(part, spans, starts, ring, size, self.capacity) for part in parts]
+                key: [_view(part, spans, starts, memory, self.capacity) for part in parts]
                 for key, parts in self._kept.items()
             }
         self.keep = self._keeper()
 
     def _keeper(self) -> Keep:
-        costs, last, copies = self.costs, self.capacity - 1, self._copies
+        # In as few calls as there can be: each is half a percent of a step.
+        costs, capacity, sources = self.costs, self.capacity, self._sources
+        copy, append = self._ring.writelines, costs.append
         norms = [(measure, sizes.append) for measure, sizes in self._norms.values()]
-        append = costs.append
-        if len(copies) == 1 and not norms:
-            # The usual case, in as few calls as there can be: each is half a percent of a step.
-            target, source, places = copies[0]
-
-            def keep_one(number: int, cost: float) -> bool:
-                k = len(costs)
-                target[places[k]] = source
-                append(cost)
-                return k == last
-
-            return keep_one
 
         def keep(number: int, cost: float) -> bool:
-            k = len(costs)
-            for target, source, places in copies:
-                target[places[k]] = source
+            if sources:
+                copy(sources)
             append(cost)
             for measure, keep_norm in norms:
                 keep_norm(measure())
-            return k == last
+            return len(costs) == capacity
 
         return keep
 
@@ -120,10 +101,11 @@ class StepRecorder:
             for key, views in self._views.items()
         }
         taken = {key: np.array(sizes) for key, (_, sizes) in self._norms.items()}
-        return Reading(count, {**numbers, "cost": np.array(self.costs)}, arrays, taken)
+        return Reading(count, {**numbers, "cost": np.array(self.costs)}, arrays, taken, self._chunk)
 
     def forget(self) -> None:
         del self.costs[:]
+        self._ring.seek(0)
         for _, sizes in self._norms.values():
             del sizes[:]
 
@@ -210,20 +192,15 @@ def _spans(arrays: Iterable[Array]) -> list[_Span]:
     return spans
 
 
-def _copies(
-    spans: list[_Span], starts: list[int], ring: Array, size: int, capacity: int
-) -> list[_Copy]:
-    """How each span is copied, whatever the step."""
-    copies = []
-    for span, start in zip(spans, starts, strict=True):
-        source = span.root.reshape(-1).view(np.uint8)[span.start : span.end].data
-        ends = ((k * size + start, k * size + start + len(source)) for k in range(capacity))
-        copies.append(_Copy(ring.data, source, [slice(*pair) for pair in ends]))
-    return copies
+def _bytes_of(span: _Span) -> memoryview:
+    """What is to be copied: to the end of a line of the cache, where memory goes as far."""
+    memory = span.root.reshape(-1).view(np.uint8)
+    end = span.start - (span.start - span.end) // LINE * LINE
+    return memory[span.start : end].data
 
 
 def _view(
-    array: Array, spans: list[_Span], starts: list[int], ring: Array, size: int, capacity: int
+    array: Array, spans: list[_Span], starts: list[int], memory: memoryview, capacity: int
 ) -> Array:
     """Where an array is in the copies of all steps: steps x the array."""
     root = _root(array)
@@ -231,7 +208,7 @@ def _view(
     k = next(
         k for k, s in enumerate(spans) if s.root is root and s.start <= first and last <= s.end
     )
-    shape, strides = (capacity, *array.shape), (size, *array.strides)
+    shape, strides = (capacity, *array.shape), (starts[-1], *array.strides)
     offset = starts[k] + first - spans[k].start
-    view: np.ndarray[Any, Any] = np.ndarray(shape, array.dtype, ring, offset, strides)
+    view: np.ndarray[Any, Any] = np.ndarray(shape, array.dtype, memory, offset, strides)
     return view

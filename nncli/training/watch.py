@@ -140,11 +140,8 @@ class Watch:
                 "untrained_cost": self.untrained,
             }
             reading = recorder.reading(known)
-            for start in range(0, count, recorder.chunk):
-                stop = min(start + recorder.chunk, count)
-                part = reading if stop - start == count else reading.part(start, stop)
-                for tally in cadence.tallies:
-                    self._look_at(tally, part, numbers[start:stop])
+            for tally in cadence.tallies:
+                self._look_at(tally, reading, numbers)
             recorder.forget()
         self.noticed.sort(key=lambda failure: failure.step)
         return bool(self.noticed)

@@ -1,5 +1,6 @@
 """Conditions while a training goes on, against one that takes its steps one by one."""
 
+import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -154,6 +155,24 @@ def test_a_condition_fails_at_the_steps_at_which_it_does(
     assert found[0] == outcome.first
     if len(found[0].terms) == 1:
         assert found[0].terms[0].value == pytest.approx(values[failed[0] - 1], rel=1e-6)
+
+
+@pytest.mark.parametrize("chunk", [1, 700])
+def test_arrays_are_read_in_parts(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a step, or of some of those that were kept, and the last part is shorter."""
+    of_dense = {text: measure for text, (spec, measure) in NUMBERS.items() if spec is DENSE}
+    middle = {
+        text: float(np.median([measure(trace) for trace in records(DENSE).values()]))
+        for text, measure in of_dense.items()
+    }
+    entries = json.dumps([f"{text} < {value!r}" for text, value in middle.items()])
+    found = {}
+    for size in (chunk, 2**20):
+        monkeypatch.setattr(step_recorder, "CHUNK_BYTES", size)
+        trainer, failures = run(prepared(DENSE, expect=entries))
+        found[size] = (failures, trainer.outcomes())
+    assert len(found[chunk][0]) == len(of_dense)
+    assert found[chunk] == found[2**20]
 
 
 @pytest.mark.parametrize("large", [0, 2**14])
