@@ -378,6 +378,9 @@ def explain(error: MarkedYAMLError, text: str) -> tuple[int, int, str]:
     opening = error.context_mark
     reason = ""
     if "flow" in context and opening is not None and ("']'" in problem or "'}'" in problem):
+        inside = _bracket_in_text(text, mark.line, mark.column) if mark is not None else None
+        if inside is not None:
+            return inside
         mark, reason = opening, _unclosed(context)
     elif "cannot start any token" in problem and mark is not None:
         reason = _bad_start(text, mark.line, mark.column)
@@ -400,6 +403,19 @@ def explain(error: MarkedYAMLError, text: str) -> tuple[int, int, str]:
 def _unclosed(context: str) -> str:
     opening, closing = "{}" if "mapping" in context else "[]"
     return f"after this '{opening}' a ',' or the closing '{closing}' is missing"
+
+
+def _bracket_in_text(text: str, line: int, column: int) -> tuple[int, int, str] | None:
+    """Of `{network[0].units: 1}`, where a bracket opens within a word: the word, and the cure."""
+    lines = text.splitlines()
+    written = lines[line] if line < len(lines) else ""
+    before = re.search(r"[^\s,:\[\]{}'\"]+$", written[:column])
+    if before is None or written[column : column + 1] not in ("[", "{"):
+        return None
+    word = re.match(r"[\w.]+(?:\[\d+\][\w.]*)+(?=[\s:,\]}]|$)", written[before.start() :])
+    cure = f": '{brief(word.group())}'" if word is not None else ""
+    message = f"text that holds '{written[column]}' goes in quotes within brackets{cure}"
+    return line + 1, before.start() + 1, f"not valid YAML: {message}"
 
 
 def _bad_start(text: str, line: int, column: int) -> str:

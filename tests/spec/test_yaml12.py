@@ -85,6 +85,11 @@ def test_aliases_are_expanded() -> None:
 SYNTAX = {
     "a: [1\n": "1:4: not valid YAML: after this '[' a ',' or the closing ']' is missing",
     "{a: 1, b": "1:1: not valid YAML: after this '{' a ',' or the closing '}' is missing",
+    "a: {b: 1, c[0].d: 2}": "1:11: not valid YAML: text that holds '[' goes in quotes within "
+    "brackets: 'c[0].d'",
+    "a: [max(b[0, 1]) < 1]": "1:5: not valid YAML: text that holds '[' goes in quotes within "
+    "brackets",
+    "a: [b [1]]": "1:4: not valid YAML: after this '[' a ',' or the closing ']' is missing",
     "a: 'x": "1:4: not valid YAML: a quotation mark is never closed",
     'a: "x\n---\n': "1:4: not valid YAML: a quotation mark is never closed",
     "a: b: c": "1:5: not valid YAML: a ':' is out of place; check the indentation, or put text "
