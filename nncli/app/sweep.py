@@ -104,7 +104,7 @@ def plan_sweep(
     if sampler is not None and sampler not in SAMPLERS:
         raise NncliError(f"sampler: {suggestion(sampler, SAMPLERS)}, got {quote(sampler)}")
     if halving is not None and (sampler is not None or halving < 2):
-        raise NncliError("halving: expected 2 or more, and no sampler besides")
+        raise NncliError("--halving takes 2 or more, and no --sampler besides: keep one of them")
     if (sampler is None) != (trials is None):
         raise NncliError("--sampler and --trials go together, as in --sampler tpe --trials 50")
     plan = read_plan(source, overrides, vary=vary, zip=zip, seeds=seeds, draws=sampler is None)

@@ -1,6 +1,6 @@
 """The key `sweep`, and the same in a file of its own: which values of which keys are tried.
 
-    vary: {train.eta: [0.1, 1], network[0].units: {log_uniform: [8, 256], samples: 5}}
+    vary: {train.eta: [0.1, 1], 'network[0].units': {log_uniform: [8, 256], samples: 5}}
     zip: {train.batch_size: [10, 100], train.momentum: [0, 0.9]}
     seeds: 5
 
@@ -172,7 +172,7 @@ def problems_in(
         if key not in known:
             message = f"unknown key '{key}'{look_alikes(key)}; {suggestion(key, known)}"
             yield Problem((key,), message, at_key=True)
-    keys: dict[KeyPath, str] = {}
+    keys: dict[KeyPath, KeyPath] = {}  # where each is varied
     vary = partial(_vary_problems, draws=draws)
     for name, check in (("vary", vary), ("zip", _zip_problems)):
         for block, place in _mappings(sweep.get(name), name):
@@ -190,10 +190,12 @@ def problems_in(
                     continue
                 if path[0] == "sweep":
                     yield Problem((*place, key), "a sweep cannot vary itself", at_key=True)
-                other = keys.setdefault(path, name)
-                if other != name:
-                    message = f"{key} is in {other} too; keep one of them"
+                other = keys.get(path)
+                # Blocks of vary are tried one after the other, so that each may have it.
+                if other is not None and (other[0] != name or other == place or name == "zip"):
+                    message = f"{key} is in {other[0]} too; keep one of them"
                     yield Problem((*place, key), message, at_key=True)
+                keys[path] = place
     yield from _seed_problems(sweep.get("seeds"), keys)
 
 
@@ -220,7 +222,7 @@ def _draw_problems(draw: dict[str, Any], place: KeyPath, *, draws: bool) -> Iter
     samples = draw.get("samples")
     is_whole = isinstance(samples, int) and not isinstance(samples, bool)
     if (draws or samples is not None) and not (is_whole and samples in range(1, MOST_VALUES + 1)):
-        message = f"samples: expected how many values to draw, 1 to {MOST_VALUES:,}"
+        message = f"expected how many values to draw, 1 to {MOST_VALUES:,}"
         got = "none" if samples is None else describe(samples)
         yield Problem((*place, "samples"), f"{message}, got {got}")
     whole = draw.get("integer", False)
@@ -254,11 +256,11 @@ def _zip_problems(block: dict[str, Any], place: KeyPath) -> Iterator[Problem]:
         yield Problem(place, message)
 
 
-def _seed_problems(seeds: Any, keys: Mapping[KeyPath, str]) -> Iterator[Problem]:
+def _seed_problems(seeds: Any, keys: Mapping[KeyPath, KeyPath]) -> Iterator[Problem]:
     if seeds is None:
         return
     if ("seed",) in keys:
-        yield Problem(("seeds",), f"seed is in {keys['seed',]} too; keep one of them")
+        yield Problem(("seeds",), f"seed is in {keys['seed',][0]} too; keep one of them")
     several = listed(seeds)
     numbers = [seeds] if several is None else several
     least = 1 if several is None else 0

@@ -197,9 +197,10 @@ def _plan(
     blocks = own.get("vary") or {}
     blocks = [blocks] if isinstance(blocks, dict) else list(blocks)
     own["vary"] = [_united(block, given) for block in blocks]
+    where = _Where(label, at, places)
     found = list(problems_in(own, ("spec", *KEYS), draws=draws))
     if found:
-        raise SpecError([_line_of(problem, places) for problem in found])
+        raise SpecError([where.line(problem) for problem in found])
     if not any(own["vary"]) and not own.get("zip") and own.get("seeds") is None:
         raise SpecError(
             [
@@ -207,7 +208,6 @@ def _plan(
                 f"in the spec sweep: {{vary: {EXAMPLE}}}"
             ]
         )
-    where = _Where(label, at, places)
     read = blocks_of(own, spec.seed, draws=draws)
     axes = [tuple(where.placed(axis) for axis in block) for block in read]
     ranges = () if draws else [Range(span, where.of(span.key, at)) for span, at in spans_of(own)]
@@ -228,8 +228,10 @@ def _opened(
         spec, label = source, source._source.label
     else:
         path, label = Path(source), printable(source, 4096)
-        root = _root(path)
+        root, found = _root(path)
         if root.child("spec") is not None and root.child("network") is None:
+            if found:
+                raise SpecError(_lines(label, root, found))
             written = plain(root)
             if not isinstance(written["spec"], str):
                 message = "expected the path of a spec"
@@ -242,12 +244,13 @@ def _opened(
     return _alone(spec), at, written if isinstance(written, dict) else {}, label
 
 
-def _root(path: Path) -> Node:
+def _root(path: Path) -> tuple[Node, list[Problem]]:
+    """What is in a file, and what is wrong with it; of a spec that is told where it is read."""
     try:
-        root, _ = yaml12.read(read_file(path).removeprefix("\ufeff"))
+        root, found = yaml12.read(read_file(path).removeprefix("\ufeff"))
     except yaml12.Unreadable:
-        return Node({})  # told where the spec is read
-    return root if root is not None and isinstance(root.value, dict) else Node({})
+        return Node({}), []
+    return (root, found) if root is not None and isinstance(root.value, dict) else (Node({}), [])
 
 
 def _alone(spec: Spec) -> Spec:
@@ -294,6 +297,9 @@ def _given(vary: Sequence[str] | Mapping[str, Any]) -> tuple[dict[str, Any], dic
             problems += [f"{shown}: {problem.message}" for problem in wrong]
             continue
         read = plain(root)
+        if dotted(path) in given:
+            problems.append(f"{shown}: {places[path]} varies it too; name all values in one")
+            continue
         draws = len(read) == 1 and isinstance(read[0], dict)
         given[dotted(path)] = read[0] if draws else read
         places[path] = shown
@@ -319,13 +325,31 @@ class _Where(NamedTuple):
     def of(self, key: KeyPath, written: KeyPath) -> str:
         if key in self.options:
             return self.options[key]
-        # A single block has no number in the file, and one in the list that was made of it.
-        if written[:1] == ("vary",) and isinstance(
-            getattr(self.at.child("vary"), "value", None), dict
-        ):
-            written = ("vary", *written[2:])
-        place = SpecSource(self.label, self.at).place(written)
+        place = SpecSource(self.label, self.at).place(self._in_file(written))
         return f"{self.label}:{place.line}:{place.column}"
+
+    def _in_file(self, written: KeyPath) -> KeyPath:
+        """A single block has no number in the file, and one in the list that was made of it."""
+        vary = self.at.child("vary")
+        is_single = vary is not None and isinstance(vary.value, dict)
+        return ("vary", *written[2:]) if written[:1] == ("vary",) and is_single else written
+
+    def line(self, problem: Problem) -> str:
+        """A mistake that shows once what is given besides the file is put to it."""
+        path = tuple(part for part in problem.path if not isinstance(part, int))
+        for part in path[1:2] if path[0] == "vary" else ():
+            try:
+                shown = self.options.get(key_path(str(part)))
+            except ValueError:
+                shown = None
+            if shown is not None:
+                return ": ".join([shown, *map(str, path[2:]), problem.message])
+        if path and self.at.child(path[0]) is not None:
+            return SpecSource(self.label, self.at).line(
+                problem._replace(path=self._in_file(problem.path))
+            )
+        option = f"--{path[0]}" if path else "--vary"
+        return f"{option}: {': '.join([*map(str, path[1:]), problem.message])}"
 
     def placed(self, axis: Axis) -> tuple[Point, ...]:
         return tuple(
@@ -335,20 +359,6 @@ class _Where(NamedTuple):
 
 def _lines(label: str, at: Node, found: list[Problem]) -> list[str]:
     return SpecSource(label, at).lines(found)
-
-
-def _line_of(problem: Problem, places: Mapping[KeyPath, str]) -> str:
-    """A mistake in what the command line gave."""
-    path = tuple(part for part in problem.path if not isinstance(part, int))
-    for part in path[1:2]:
-        try:
-            shown = places.get(key_path(str(part)))
-        except ValueError:
-            shown = None
-        if shown is not None:
-            return f"{shown}: {problem.message}"
-    option = f"--{path[0]}" if path else "--vary"
-    return f"{option}: {': '.join([*map(str, path[1:]), problem.message])}"
 
 
 # The spec of a trial

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from nncli.app.sweep_records import SweepRecord, Trial
 from nncli.render.pages.sweep import last_parts, notes_on
 from tests.conftest import CONFIGS, Run
@@ -60,6 +62,58 @@ def test_what_is_wrong_in_a_file_is_told_at_once(nncli: Run, tmp_path: Path) -> 
     assert (done.status, done.out) == (2, "")
     assert "sw.yaml:3:1: seed_count: unknown key 'seed_count'; did you mean 'seeds'?" in done.err
     assert "sw.yaml:2:21: train.etta: unknown key 'etta'; did you mean 'eta'?" in done.err
+
+
+@pytest.mark.parametrize(
+    ("written", "options", "told"),
+    [
+        (
+            "vary: {seed: 1}\nvary: {seed: 2}",
+            [],
+            "sw.yaml:3:1: vary: the key 'vary' is given twice",
+        ),
+        (
+            "vary: {train.eta: 1, train.η: 2}",
+            [],
+            "sw.yaml:2:22: vary.'train.η': train.η is in vary too; keep one of them",
+        ),
+        (
+            "zip: [{train.eta: [1]}, {train.eta: [2]}]",
+            [],
+            "sw.yaml:2:26: zip[1].'train.eta': train.eta is in zip too; keep one of them",
+        ),
+        (
+            "zip: {train.eta: [1]}",
+            ["--vary", "train.eta=2"],
+            "sw.yaml:2:7: zip.'train.eta': train.eta is in vary too; keep one of them",
+        ),
+        (
+            "vary: {train.eta: {uniform: [1, 2]}}",
+            [],
+            "sw.yaml:2:19: vary.'train.eta'.samples: expected how many values to draw, "
+            "1 to 100,000, got none",
+        ),
+        (
+            "seeds: 2",
+            ["--vary", "train.eta=1", "--vary", "train.η=2"],
+            "--vary train.η=2: --vary train.eta=1 varies it too; name all values in one",
+        ),
+    ],
+)
+def test_what_is_varied_twice_or_drawn_without_end_is_told_where_it_is(
+    nncli: Run, tmp_path: Path, written: str, options: list[str], told: str
+) -> None:
+    (tmp_path / "sw.yaml").write_text(f"spec: {XOR}\n{written}\n")
+    done = nncli("sweep", "sw.yaml", *options)
+    assert (done.status, done.out) == (2, "")
+    assert told in done.err
+
+
+def test_blocks_of_vary_may_share_a_key(nncli: Run, tmp_path: Path) -> None:
+    (tmp_path / "sw.yaml").write_text(
+        f"spec: {XOR}\nvary: [{{train.eta: 1, seed: 1}}, {{train.eta: 2}}]\n"
+    )
+    assert nncli("sweep", "sw.yaml", "--dry-run").out.splitlines()[0] == "2 trials in sweeps/sw"
 
 
 def test_a_trial_that_diverges_is_a_result(nncli: Run, tmp_path: Path) -> None:
