@@ -42,9 +42,18 @@ def test_what_a_row_lacks_is_an_empty_cell(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"a": 1}\n{"a": \n', "row 2: is no JSON"),
-        ('{"a": 1}\n[1, 2]\n', "row 2: is no object with a value for each column"),
-        ('{"a": [1], "b": {}}\n', 'row 1: "a" and "b" hold several values; one is needed'),
+        ('{"a": 1}\n{"a": \n', "line 2: is no JSON: Expecting value at character 6"),
+        (
+            '{"a": 1}\n[1, 2]\n',
+            'line 2: is no object with a value for each column, such as {"a": 1, "b": "red"}',
+        ),
+        ('{"a": [1], "b": {}}\n', 'line 1: "a" and "b" hold several values; one is needed'),
+        ('{"a": [1]}\n', 'line 1: "a" holds several values; one is needed'),
+        ('{"a": 1, "b": 2, "a": 3}', "line 1: 'a' is given twice; keep one"),
+        ('\n{"a": "\\ud800"}', "line 2: half of a surrogate pair is not a character"),
+        ('{"\\udfff": 1}', "line 1: half of a surrogate pair is not a character"),
+        ("[" * 200_000, "line 1: is no JSON that has an end: too many digits or brackets"),
+        ("9" * 5000, "line 1: is no JSON that has an end: too many digits or brackets"),
         ("", "is empty; a table with a row for each sample is needed"),
     ],
 )
@@ -54,6 +63,27 @@ def test_lines_that_are_no_table(tmp_path: Path, text: str, message: str) -> Non
     with pytest.raises(DataError) as caught:
         read_source(path)
     assert str(caught.value) == f"{path}: {message}"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "message"),
+    [
+        ("latin-1", "line 1: byte 0xe9 is not UTF-8; save the file as UTF-8"),
+        ("utf-16", "is UTF-16; save it as UTF-8"),
+    ],
+)
+def test_json_lines_in_another_encoding(tmp_path: Path, encoding: str, message: str) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"a": "é"}\n', encoding)
+    with pytest.raises(DataError) as caught:
+        read_source(path)
+    assert str(caught.value) == f"{path}: {message}"
+
+
+def test_json_lines_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"a": "\\u00e9"}\n', "utf-8-sig")
+    assert list(read_table(path).cells) == [["é"]]
 
 
 @pytest.mark.parametrize("suffix", [suffix for suffix in SHEETS if suffix != ".jsonl"])

@@ -5,18 +5,22 @@ is that in the CSV, the header being row 1. pyarrow and openpyxl (the extra `tab
 only once such a file is met.
 """
 
+import codecs
 import csv
 import io
 import json
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import IO, Any
 
 from nncli.core.errors import DataError
-from nncli.core.text import join_words, printable, quote_all
+from nncli.core.text import join_words, printable, quote, quote_all
 
 MOST_BYTES = 2 << 30
+_HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair
 EXTRA = "pip install 'nncli[tables]'"
 
 
@@ -91,25 +95,60 @@ def _excel(path: Path, name: str) -> IO[bytes]:
 
 
 def _json_lines(path: Path, name: str) -> IO[bytes]:
+    from nncli.data.readers.files import START, refuse_foreign  # which imports this module
+
     columns: dict[str, None] = {}
     objects: list[dict[str, Any]] = []
-    with path.open(encoding="utf-8") as stream:
+    with path.open("rb") as stream:
         for number, line in enumerate(stream, start=1):
+            if number == 1:
+                refuse_foreign(line[:START], name, "JSON lines")
+                line = line.removeprefix(codecs.BOM_UTF8)
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise DataError(f"{name}: row {number}: is no JSON") from error
-            if not isinstance(row, dict):
-                raise DataError(f"{name}: row {number}: is no object with a value for each column")
-            nested = [key for key, value in row.items() if isinstance(value, dict | list)]
-            if nested:
-                which = join_words([f'"{key}"' for key in nested], "and")
-                raise DataError(f"{name}: row {number}: {which} hold several values; one is needed")
+                row = _json_object(line)
+            except _NoRow as error:
+                raise DataError(f"{name}: line {number}: {error}") from error
             columns.update(dict.fromkeys(row))
             objects.append(row)
     return _written([list(columns), *([row.get(key) for key in columns] for row in objects)])
+
+
+class _NoRow(ValueError):
+    """Why a line of JSON is no row of a table."""
+
+
+def _json_object(line: bytes) -> dict[str, Any]:
+    """The cells in a line, by their columns. Raises _NoRow."""
+    try:
+        row = json.loads(line.decode().rstrip(), object_pairs_hook=_each_once)
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        raise _NoRow(f"byte 0x{byte:02x} is not UTF-8; save the file as UTF-8") from error
+    except json.JSONDecodeError as error:
+        raise _NoRow(f"is no JSON: {error.msg} at character {error.colno}") from error
+    except _NoRow:
+        raise
+    except (ValueError, RecursionError) as error:  # thousands of digits, or of brackets
+        raise _NoRow("is no JSON that has an end: too many digits or brackets") from error
+    if not isinstance(row, dict):
+        raise _NoRow('is no object with a value for each column, such as {"a": 1, "b": "red"}')
+    nested = [f'"{key}"' for key, value in row.items() if isinstance(value, dict | list)]
+    if nested:
+        verb = "holds" if len(nested) == 1 else "hold"
+        raise _NoRow(f"{join_words(nested, 'and')} {verb} several values; one is needed")
+    if b"\\u" in line and any(map(_HALF.search, map(str, (*row, *row.values())))):
+        raise _NoRow("half of a surrogate pair is not a character")
+    return row
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+        raise _NoRow(f"{quote(twice)} is given twice; keep one")
+    return made
 
 
 def _written(rows: Iterable[Sequence[Any]]) -> IO[bytes]:
