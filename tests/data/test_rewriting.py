@@ -51,6 +51,14 @@ def test_characters_may_be_cut_anywhere(
     assert made.decode() == "a,b\n\nカタ,2\n\n\n3,4"
 
 
+def test_text_without_the_mark_that_its_encoding_begins_with() -> None:
+    (told,) = problems(load, write("t.csv", b"a,b\n1,2\n3,4\n"), keys=keys(encoding="utf-16"))
+    assert told == (
+        "t.csv: has not the mark that utf-16 begins with; leave encoding out, or name "
+        "utf-16-le or utf-16-be, which have none"
+    )
+
+
 def test_a_byte_that_is_not_in_the_encoding_is_placed() -> None:
     path = write("t.csv", b"a,b\n1,2\r\n3,\xe9\n")
     assert problems(load, path) == [

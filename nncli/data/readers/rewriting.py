@@ -56,6 +56,12 @@ class Rewritten:
             text = self._decoder.decode(chunk, final=self._is_done)
         except UnicodeDecodeError as error:
             raise self._mistake(error) from error
+        except UnicodeError as error:  # of UTF-16 alone
+            raise DataError(
+                f"{self.name}: has not the mark that {self.encoding} begins with; leave encoding "
+                "out, or name utf-16-le or utf-16-be, which have none",
+                key="encoding",
+            ) from error
         self._lines += text.count("\n")
         if self.comment is None:
             return text
