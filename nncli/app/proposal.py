@@ -10,7 +10,7 @@ import numpy as np
 
 from nncli.app.proposed_network import FEW, Candidate, held_share, is_classified, is_image, plan
 from nncli.core.text import count_of, join_words, printable
-from nncli.data.columns.samples import told
+from nncli.data.columns.notes import told
 from nncli.data.samples import is_channels_last, named
 from nncli.data.survey import Survey, described, listed_plainly
 from nncli.spec.dump import Entry, Section, compose

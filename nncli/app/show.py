@@ -8,7 +8,7 @@ from nncli.app.opening import read_preprocessing, spec_file
 from nncli.app.pipeline import with_defaults
 from nncli.app.records import QuantityListing, QuantityRow, SpecLine, SpecListing
 from nncli.core.errors import RunError
-from nncli.data.columns.samples import told
+from nncli.data.columns.notes import told
 from nncli.data.samples import named
 from nncli.nn.quantities import (
     FUNCTIONS,

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
 from nncli.core.text import count_of, printable, quote_all
-from nncli.data.columns.samples import Tally, chosen_samples, featured, told_features
+from nncli.data.columns.notes import Tally
+from nncli.data.columns.samples import chosen_samples, featured, told_features
 from nncli.data.dataset import Dataset, check_inputs, make_dataset, needed_scaling
 from nncli.data.preprocessing import ColumnLayout, Preprocessing
 from nncli.data.readers.arrays import release_large

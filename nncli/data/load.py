@@ -15,7 +15,8 @@ from nncli.core.text import count_of, quote_all
 from nncli.data.class_weights import ClassWeights, fit_class_weights
 from nncli.data.columns.choice import ColumnKeys
 from nncli.data.columns.kinds import Rule
-from nncli.data.columns.samples import featured, fitted_rules, notes_of_rules, told_features
+from nncli.data.columns.notes import notes_of_rules
+from nncli.data.columns.samples import featured, fitted_rules, told_features
 from nncli.data.columns.useless import notes_of_useless
 from nncli.data.dataset import Data, Dataset, make_dataset
 from nncli.data.preprocessing import preprocessing_of, shape_words

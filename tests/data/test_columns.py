@@ -219,6 +219,44 @@ def test_what_a_spec_says_of_a_column(said: Any, cells: list[str], features: Any
     assert again.rules == data.preprocessing.rules
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            {"ordinal": ["low", "high"]},
+            "t.csv: c: 3 cells with words beside low and high, taken for a gap: 'mid' and 'huge'; "
+            "gaps become the median, and are marked",
+        ),
+        ({"ordinal": ["low", "mid", "high", "huge"]}, None),
+    ],
+)
+def test_words_without_a_place_in_an_order_are_told(said: Any, told: str | None) -> None:
+    text = "c,y\nmid,0\nlow,1\nmid,0\nhuge,1\n,1\n"
+    keys = ColumnKeys(columns={"c": spec_columns.normal(spec_columns._columns({"c": said})["c"])})
+    assert [note for note in load(write("t.csv", text), keys=keys).notes if "beside" in note] == (
+        [told] if told else []
+    )
+
+
+def test_words_without_a_place_in_an_order_are_refused_where_gaps_are() -> None:
+    said = {"as": "ordinal", "order": ("low", "high"), "missing": "refuse"}
+    path = write("t.csv", "c,y\nlow,0\nmid,1\n")
+    assert problems(load, path, keys=ColumnKeys(columns={"c": said})) == [
+        "t.csv: row 3, column 1 (c): 'mid' is none of low, high"
+    ]
+
+
+@pytest.mark.parametrize("missing", ["median", "mean", "most_frequent"])
+def test_an_empty_column_has_nothing_to_fill_its_gaps_with(missing: str) -> None:
+    path = write("t.csv", "a,c,y\n1,,0\n2,,1\n")
+    keys = ColumnKeys(columns={"c": {"missing": missing}})
+    (told,) = problems(load, path, keys=keys)
+    assert told == (
+        f"t.csv: the column 'c' is empty, so its gaps have no {missing.replace('_', ' ')}; "
+        "leave it out of columns, or give a number as missing"
+    )
+
+
 def test_a_date_is_a_year_and_points_on_circles() -> None:
     days = ["2020-02-29", "2021-12-31", "2023-01-01"]
     data = load(write("t.csv", "d,y\n" + "".join(f"{d},{k}\n" for k, d in enumerate(days))))

@@ -299,7 +299,7 @@ class Category(_OneHotRule):
 
 @dataclass(frozen=True)
 class Ordinal(_ValueRule):
-    """Words in an order: 0, 1, 2, ... Others count as gaps."""
+    """Words in an order: 0, 1, 2, ... Others count as gaps, which is told."""
 
     kind = "ordinal"
     is_scaled = True

@@ -11,6 +11,7 @@ from nncli.core.text import brief, count_of, join_words, quote
 from nncli.data.columns.kinds import (
     APART,
     DROP,
+    FILLS,
     KINDS,
     REFUSE,
     Boolean,
@@ -86,6 +87,13 @@ def with_gaps(rule: Rule, column: Column, given: Mapping[str, Any]) -> Rule:
             key="columns",
         )
     gaps = int(np.count_nonzero(column.gaps))
+    if gaps == len(column) > 0 and missing in FILLS:
+        raise DataError(
+            f"the column {quote(rule.name)} is empty, so its gaps have no "
+            f"{str(missing).replace('_', ' ')}; leave it out of columns, or give a number as "
+            "missing",
+            key="columns",
+        )
     indicator = given.get("indicator")
     if indicator is None:
         many = gaps > 0 if missing == APART else gaps >= MARKED * len(column)

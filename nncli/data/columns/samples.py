@@ -1,6 +1,5 @@
 """From a table's columns to samples: inputs by the rules of their columns, targets beside them."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -9,9 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncli.core.errors import DataError
-from nncli.core.text import brief, count_of, join_words, quote, quote_all
+from nncli.core.text import brief, count_of, quote, quote_all
 from nncli.data.columns.choice import Choice, ColumnKeys, Given, choose, columns_like
-from nncli.data.columns.kinds import DROP, KINDS, REFUSE, Category, Number, Rule, names_of
+from nncli.data.columns.kinds import (
+    DROP,
+    KINDS,
+    REFUSE,
+    Number,
+    Ordinal,
+    Rule,
+    names_of,
+)
+from nncli.data.columns.notes import Tally, out_of_order
 from nncli.data.columns.recognise import LEAST_ROWS, recognise
 from nncli.data.messages import Problems
 from nncli.data.readers.columns import Column, read_columns
@@ -27,8 +35,7 @@ from nncli.data.readers.tables import (
 from nncli.data.samples import RawColumns, Samples, named
 from nncli.data.targets import Classes
 
-MOST_NOTED = 12  # columns whose rule is told when training begins
-MOST_WORDS = 3  # that are named in a note
+MOST_LINES = 3  # that are named in a note
 
 
 def table_samples(
@@ -100,7 +107,7 @@ def without_others(table: Table, like: Samples, chosen: Choice) -> Table:
     others = [name for name in others if name not in known]
     if not others:
         return table
-    note = f"{table.name}: left out {quote_all(others)}, which the training data do not have"
+    note = f"{table.name}: left out {quote_all(others)}, which the network is not trained on"
     return replace(table, notes=(*table.notes, note))
 
 
@@ -209,6 +216,8 @@ def ruled(
             continue
         kept.append(column)
         found.append(rule)
+        if isinstance(rule, Ordinal) and rule.missing != REFUSE:
+            notes += out_of_order(table.name, column, rule)
     if wrong:
         raise DataError(wrong, key="columns")
     if not kept:
@@ -230,7 +239,7 @@ def check(table: Table, raw: RawColumns, problems: Problems, hint: str, *, may_d
             if is_refused:
                 strict.append(column.position)
             continue
-        if rule.refuses_words:
+        if rule.refuses_words or (is_refused and isinstance(rule, Ordinal)):
             check_words(table, column, rule, problems)
         if is_refused and gaps.any():
             rows = np.flatnonzero(gaps)
@@ -274,6 +283,8 @@ def check_words(table: Table, column: Column, rule: Rule, problems: Problems) ->
 
 
 def expected_of(rule: Rule) -> str:
+    if isinstance(rule, Ordinal):
+        return f"is none of {', '.join(map(brief, rule.order))}"
     format = getattr(rule, "format", "")
     return f"is no date of the form {format}" if format else "is neither true nor false"
 
@@ -317,8 +328,8 @@ def without_missing_targets(table: Table, targets: Sequence[int], classes: Class
         name = table.origin(targets).place(0).rpartition(", ")[2]
         raise DataError(f"{table.name}: no row has a target: {name} is empty", key="target")
     rows = np.flatnonzero(gaps)
-    lines = ", ".join(str(line) for line in table.lines[rows[:MOST_WORDS]])
-    more = ", ..." if len(rows) > MOST_WORDS else ""
+    lines = ", ".join(str(line) for line in table.lines[rows[:MOST_LINES]])
+    more = ", ..." if len(rows) > MOST_LINES else ""
     noun = "row" if len(rows) == 1 else "rows"
     note = f"{table.name}: left out {len(rows):,} {noun} without a target ({noun} {lines}{more})"
     return replace(table.chosen(~gaps), notes=(*table.notes, note))
@@ -375,60 +386,3 @@ def told_features(
     tally = Tally(rules)
     tally.add(raw, rows)
     return made.noting(tally.notes(samples.inputs_origin.name, gaps=gaps))
-
-
-class Tally:
-    """Counts, over the tables that it is given, gaps and words that training did not meet."""
-
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        self.rules = rules
-        self.gaps = [0] * len(rules)
-        self.words: list[Counter[str]] = [Counter() for _ in rules]
-
-    def add(self, raw: RawColumns, rows: NDArray[np.int64] | None = None) -> None:
-        for k, (column, rule) in enumerate(zip(raw.columns, self.rules, strict=True)):
-            column = column if rows is None else column.chosen(rows)
-            self.gaps[k] += int(np.count_nonzero(column.gaps))
-            if column.codes is None or rule.refuses_words:
-                continue
-            for word, n in zip(column.words, column.counts.tolist(), strict=True):
-                if n and word not in GAPS and np.isnan(rule.value(word)):
-                    self.words[k][word] += n
-
-    def notes(self, name: str, *, gaps: bool = True) -> list[str]:
-        """What was counted, a column a note."""
-        notes = []
-        for rule, number, words in zip(self.rules, self.gaps, self.words, strict=True):
-            if number and gaps and rule.missing != DROP:
-                many = count_of(number, "gap")
-                notes.append(f"{name}: {named(rule.name)}: {many}; {rule.of_gaps()}")
-            if words:
-                shown = [quote(brief(word)) for word, _ in words.most_common(MOST_WORDS)]
-                more = [] if len(words) <= MOST_WORDS else [f"{len(words) - MOST_WORDS} more"]
-                become = "no category" if isinstance(rule, Category) else "a gap"
-                notes.append(
-                    f"{name}: {named(rule.name)}: {count_of(words.total(), 'cell')} with words "
-                    f"that training did not meet, taken for {become}: "
-                    f"{join_words([*shown, *more], 'and')}"
-                )
-        return notes
-
-
-def notes_of_rules(name: str, rules: Sequence[Rule]) -> list[str]:
-    """What was found out of columns, with the reasons; not what the spec said itself."""
-    found = [rule for rule in rules if rule.why]
-    notes = [f"{name}: {named(rule.name)}: {told(rule)}" for rule in found[:MOST_NOTED]]
-    if len(found) > MOST_NOTED:
-        more = count_of(len(found) - MOST_NOTED, "more column")
-        notes.append(f"{name}: and {more}; nncli show lists them for a run")
-    return notes
-
-
-def told(rule: Rule, *, whole: bool = False) -> str:
-    """What a column becomes, and why; `whole` tells of gaps that only later data may have."""
-    is_bare = isinstance(rule, Number) and not rule.format and not whole
-    parts = [] if is_bare and rule.why else [rule.described()]
-    if whole or rule.indicator or "empty" in rule.why or rule.missing in (DROP, REFUSE):
-        parts.append(rule.of_gaps())
-    text = "; ".join(parts)
-    return f"{text} ({rule.why})" if rule.why else text
