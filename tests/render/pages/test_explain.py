@@ -296,7 +296,9 @@ def test_a_number_as_people_type_it(text: str, value: float, place: float) -> No
     assert answer.last_place == pytest.approx(place)
 
 
-@pytest.mark.parametrize("text", ["", "x", "1.2.3", "--1", "1e", ".", "nan", "inf", "1e9999"])
+@pytest.mark.parametrize(
+    "text", ["", "x", "1.2.3", "--1", "1e", ".", "nan", "inf", "1e9999", "1e999"]
+)
 def test_what_is_no_number(text: str) -> None:
     assert parse(text) is None
 

@@ -1,5 +1,6 @@
 """The reader is asked for the next number before it is shown, and told what a wrong one means."""
 
+import math
 import re
 from collections.abc import Callable
 from typing import NamedTuple
@@ -76,7 +77,8 @@ def parse(text: str) -> Answer | None:
     if match is None or not (match[2] or match[3]):
         return None
     places, exponent = len(match[3] or ""), int(match[4] or 0)
-    return Answer(float(text), 10.0 ** (exponent - places))
+    answer = Answer(float(text), float(f"1e{exponent - places}"))
+    return answer if math.isfinite(answer.value) else None
 
 
 def judge(ask: Ask, answer: Answer) -> Judgement:
