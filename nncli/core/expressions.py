@@ -11,6 +11,7 @@ is ever run as Python.
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -232,10 +233,15 @@ def _tokens(text: str) -> list[_Token]:
             continue
         if kind == "sign" and written not in (*SIGNS, *"+-*/().,"):
             hint = FOREIGN.get(written)
-            why = f"; {hint}" if hint else " has no meaning here"
+            why = f"; {hint}" if hint else f"{_character(written)} has no meaning here"
             raise ExpressionError(f"{quote(written)}{why}", at)
         tokens.append(_Token(kind, written, at))
     return [*tokens, _Token("end", "", len(text.rstrip()))]
+
+
+def _character(sign: str) -> str:
+    """What a sign is that may look like another, as a Cyrillic o does."""
+    return "" if sign.isascii() else f" (U+{ord(sign):04X}, {unicodedata.name(sign, 'unnamed')})"
 
 
 def _unexpected(token: _Token, wanted: str) -> str:

@@ -118,6 +118,7 @@ def test_names_know_where_they_stand() -> None:
         ("cost < 2**3", 8, "'**'; powers are not known; multiply"),
         ("dense1.delta[0] > 1", 12, "'['; an entry cannot be chosen"),
         ("cost < 1; import os", 8, "';' has no meaning here"),
+        ("c\u043est < 1", 1, "'\u043e' (U+043E, CYRILLIC SMALL LETTER O) has no meaning here"),
         ("__import__('os')", 11, '"\'" has no meaning here'),
         ("cost < 1e999", 7, "'1e999' is too large for a number"),
         ("cost < 1x", 8, "expected an operator, got 'x'"),
