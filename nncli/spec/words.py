@@ -111,7 +111,8 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def one_of(words: Iterable[str]) -> str:
-    words = list(words)
+    """Signs among them are put in quotes, that they can be told from the commas between."""
+    words = [word if any(map(str.isalnum, word)) else quote(word) for word in words]
     return f"one of {join_words(words)}" if len(words) > 1 else words[0]
 
 

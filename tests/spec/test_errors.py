@@ -80,6 +80,8 @@ DATA = {
     "train: x, classes: [1, 2]": "28: data.classes[0]: expected a name, got 1; put it in quotes",
     "train: x, header: yes": "26: data.header: expected true or false, got the string 'yes'",
     "train: x, scale: minmx": "25: data.scale: 'minmx' is not known; did you mean 'minmax'?",
+    "train: x, separator: x": "29: data.separator: 'x' is not known; expected one of ',', ';', "
+    "'|', tab or blank",
     "train: x, scale: 0": "25: data.scale: expected a positive number, minmax, standard or none, "
     "got 0",
     "train: x, shape: [8, 8]": "25: data.shape: expected [channels, rows, columns], three positive "
