@@ -199,7 +199,7 @@ def test_a_notebook_shows_the_page_as_text() -> None:
 
 
 def test_from_python() -> None:
-    with pytest.raises(NncliError, match="not plain numbers"):
+    with pytest.raises(NncliError, match="where numbers belong"):
         package.check(TWO, {"dW1": "text"})
     found = package.check(TWO, {"dW1": np.eye(2)}, names={"dW1": "dense2.weight_gradient"})
     assert (found.right, found.compared[0].name) == (False, "dense2.weight_gradient")

@@ -50,7 +50,7 @@ def test_no_file_ends_the_run(nncli: Run, answers: Path) -> None:
     problems = [one["problem"] for one in students if one["problem"]]
     for words in (
         "row 1: holds a NUL byte",
-        "is no JSON (line 1)",
+        "is no JSON (line 1, character 11: Expecting value)",
         "must hold a JSON object",
         "answers to 'dense-3-99', which is not in the key; the key has dense-3-7, dense-3-8",
         "the form is that of dense-3-8, but these are answers to dense-3-7",

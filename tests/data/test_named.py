@@ -80,12 +80,19 @@ def test_objects_are_refused_unread(tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("mine.json", "[1, 2]", "must hold a JSON object"),
-        ("mine.json", '{"a": [1, }', r"is no JSON \(line 1\)"),
-        ("mine.json", '{"a": ' + "[" * 9000, "is no JSON"),
+        ("mine.json", '{"a": [1, }', r"is no JSON \(line 1, character 11: Expecting value\)"),
+        (
+            "mine.json",
+            "{'a': 1}",
+            "1, character 2: Expecting property name enclosed in double",
+        ),
+        ("mine.json", '{"a": ' + "[" * 9000, "is no JSON that has an end: too many digits or"),
+        ("mine.json", '{"a": 1, "b": {"c": 1, "c": 2}}', "'c' is given twice; keep one"),
+        ("mine.json", '{"dW1": 1' + "0" * 40 + "}", "'dW1' holds numbers beyond 64 bits, or"),
         ("mine.json", '{"dW1": [[1, 2], [3]]}', "'dW1' is no array: its rows are of different"),
         ("mine.json", '{"dW1": [1, null]}', "'dW1' holds null where a number belongs"),
         ("mine.json", '{"dW1": [1, NaN]}', r"'dW1' is nan at \[1\]: it must be finite"),
-        ("mine.json", '{"dW1": ["a"]}', "'dW1' holds <U1, not plain numbers"),
+        ("mine.json", '{"dW1": ["a"]}', "'dW1' holds text where numbers belong"),
         ("mine.json", '{"dW1": []}', "'dW1' holds no numbers"),
         (
             "mine.pkl",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nncli.core.errors import DataError
+from nncli.core.jsons import each_once, why_no_json
 from nncli.core.text import join_words, nearest, printable
 from nncli.data.readers.files import (
     explain_read_errors,
@@ -102,10 +103,15 @@ def _from_table(text: str, name: str) -> AnswerFile:
 
 def _from_json(text: str, name: str) -> AnswerFile:
     try:
-        record = json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
+        record = json.loads(
+            text,
+            parse_float=str,
+            parse_int=str,
+            parse_constant=str,
+            object_pairs_hook=each_once,
+        )
     except (ValueError, RecursionError) as error:
-        line = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
-        raise DataError(f"{name}: is no JSON{line}") from error
+        raise DataError(f"{name}: {why_no_json(error)}") from error
     if not isinstance(record, dict):
         raise DataError(f"{name}: must hold a JSON object: quantities with lists of answers")
     about = {key: str(record.pop(key, "") or "") for key in ("student", "sheet")}

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from nncli.core import safetensors_format
 from nncli.core.errors import DataError
+from nncli.core.jsons import each_once, why_no_json
 from nncli.core.text import join_words, nearest, printable, quote
 from nncli.data.readers.arrays import read_npy, read_whole_npz
 from nncli.data.readers.files import (
@@ -31,6 +32,14 @@ Array = NDArray[Any]
 Arrays = dict[str, Array]
 JSON_LIMIT = 256 << 20  # bytes of text; each number takes some thirty in memory
 DEEPEST = 16  # mappings within mappings
+# What an array holds, by NumPy's letters for kinds.
+NO_NUMBERS = {
+    **dict.fromkeys("US", "text"),
+    **dict.fromkeys("mM", "dates"),
+    "c": "complex numbers",
+    "O": "numbers beyond 64 bits, or none at all,",
+    "V": "records",
+}
 TABLES = (".csv", ".tsv", ".txt", ".npy")
 
 
@@ -82,7 +91,8 @@ def clean(arrays: Mapping[str, Any], where: str = "") -> Arrays:
         if array.dtype == object and array.size and None in array.ravel().tolist():
             problems.append(f"{where}{quote(name)} holds null where a number belongs")
         elif array.dtype.kind not in "biuf":
-            problems.append(f"{where}{quote(name)} holds {array.dtype}, not plain numbers")
+            held = NO_NUMBERS.get(array.dtype.kind, "something else")
+            problems.append(f"{where}{quote(name)} holds {held} where numbers belong")
         elif array.size == 0:
             problems.append(f"{where}{quote(name)} holds no numbers")
         elif array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -119,10 +129,9 @@ def _read_json(path: Path) -> Arrays:
     if len(content) > JSON_LIMIT:
         raise DataError(f"{name}: holds more than {JSON_LIMIT >> 20} MiB; save the arrays as .npz")
     try:
-        record = json.loads(utf8_text(name, content, 1, "file"))
+        record = json.loads(utf8_text(name, content, 1, "file"), object_pairs_hook=each_once)
     except (ValueError, RecursionError) as error:
-        line = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
-        raise DataError(f"{name}: is no JSON{line}") from error
+        raise DataError(f"{name}: {why_no_json(error)}") from error
     if not isinstance(record, dict):
         raise DataError(f"{name}: must hold a JSON object: names with nested lists of numbers")
     if str(record.get("schema", "")).startswith("nncli.trace/"):

@@ -10,14 +10,14 @@ import csv
 import io
 import json
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import IO, Any
 
 from nncli.core.errors import DataError
-from nncli.core.text import join_words, printable, quote, quote_all
+from nncli.core.jsons import each_once, why_no_json
+from nncli.core.text import join_words, printable, quote_all
 
 MOST_BYTES = 2 << 30
 _HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair
@@ -122,16 +122,14 @@ class _NoRow(ValueError):
 def _json_object(line: bytes) -> dict[str, Any]:
     """The cells in a line, by their columns. Raises _NoRow."""
     try:
-        row = json.loads(line.decode().rstrip(), object_pairs_hook=_each_once)
+        row = json.loads(line.decode().rstrip(), object_pairs_hook=each_once)
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
         raise _NoRow(f"byte 0x{byte:02x} is not UTF-8; save the file as UTF-8") from error
     except json.JSONDecodeError as error:
         raise _NoRow(f"is no JSON: {error.msg} at character {error.colno}") from error
-    except _NoRow:
-        raise
-    except (ValueError, RecursionError) as error:  # thousands of digits, or of brackets
-        raise _NoRow("is no JSON that has an end: too many digits or brackets") from error
+    except (ValueError, RecursionError) as error:
+        raise _NoRow(why_no_json(error)) from error
     if not isinstance(row, dict):
         raise _NoRow('is no object with a value for each column, such as {"a": 1, "b": "red"}')
     nested = [f'"{key}"' for key, value in row.items() if isinstance(value, dict | list)]
@@ -141,14 +139,6 @@ def _json_object(line: bytes) -> dict[str, Any]:
     if b"\\u" in line and any(map(_HALF.search, map(str, (*row, *row.values())))):
         raise _NoRow("half of a surrogate pair is not a character")
     return row
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
-        raise _NoRow(f"{quote(twice)} is given twice; keep one")
-    return made
 
 
 def _written(rows: Iterable[Sequence[Any]]) -> IO[bytes]:
