@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from nncli.core.errors import DataError, SpecError
-from nncli.core.files import is_pattern
+from nncli.core.files import NO_ADDRESS, is_address, is_pattern
 from nncli.core.seeds import Stream, seed_of
 from nncli.core.text import brief
 from nncli.data import ColumnKeys, Data, Pair, Source, load
@@ -124,6 +124,8 @@ def _why_no_match(pattern: Path) -> str | None:
 
 def _path_advice(name: str) -> str:
     """What to do about a path that names no file; YAML may have changed it within its quotes."""
+    if is_address(name):
+        return NO_ADDRESS
     made = next((c for c in name if c in ESCAPES), None)
     if made is None:
         return "check the path"

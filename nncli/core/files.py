@@ -48,6 +48,14 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(half), half) if i % 2 else (0, half) for i, half in enumerate(halves)]
 
 
+NO_ADDRESS = "addresses are not read: download it, and give the file's path"
+
+
+def is_address(path: str | Path) -> bool:
+    """Whether it is an address such as https://..., of which Path makes https:/... ."""
+    return re.match(r"(https?|ftp|s3|gs|file):/", str(path), re.IGNORECASE) is not None
+
+
 def is_special(path: Path) -> bool:
     """Whether something is there that is neither a file nor a folder: a device or a pipe."""
     return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)

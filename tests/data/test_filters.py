@@ -98,6 +98,13 @@ NAMES = ("identity, box, gaussian, sharpen, laplacian, emboss, "
         ),
         (" ", [f"filter: is empty; give one of {NAMES}, a file, or {ROWS}"]),
         ("none.csv", ["none.csv: no such file"]),
+        (
+            "https://x.org/m.csv",
+            [
+                "https:/x.org/m.csv: no such file; addresses are not read: download it, and give "
+                "the file's path"
+            ],
+        ),
         ("3x3.csv", ["3x3.csv: no such file"]),
         ("none/box", ["none/box: no such file"]),
         ("1 0 1; 0 1", ["filter: row 2, column 3: expected 3 cells as in the first row, found 2"]),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from nncli.core.errors import DataError
+from nncli.core.files import NO_ADDRESS, is_address
 from nncli.core.text import printable
 from nncli.data.readers.sheets import as_csv, is_sheet
 
@@ -136,7 +137,8 @@ def file_size(path: Path) -> int:
         if path.is_dir():
             raise DataError(f"{printable(path)}: is a folder; a file is needed")
         if not path.exists():
-            raise DataError(f"{printable(path)}: no such file")
+            hint = f"; {NO_ADDRESS}" if is_address(path) else ""
+            raise DataError(f"{printable(path)}: no such file{hint}")
         if not path.is_file():
             raise DataError(f"{printable(path)}: is not a regular file")
         return path.stat().st_size
