@@ -200,6 +200,12 @@ def test_a_second_training_refuses(nncli: Run, start: Start) -> None:
         )
 
 
+def test_a_complete_run_of_one_epoch_says_so(nncli: Run) -> None:
+    nncli("train", DIGITS, "--epochs", 1)
+    again = nncli("train", "--resume", RUN)
+    assert again.err == "nncli: the one epoch was done already; --epochs N would go further\n"
+
+
 def test_a_complete_run_says_so(nncli: Run) -> None:
     first = nncli("train", DIGITS)
     again = nncli("train", "--resume", RUN)

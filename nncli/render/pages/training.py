@@ -123,9 +123,8 @@ class TrainingScreen(ExitStack):
         elif epoch < self.prepared.spec.train.epochs:
             self.warn(f"going on {self.place(epoch, samples)}")
         else:
-            self.warn(
-                f"all {count_of(epoch, 'epoch')} were done already; --epochs N would go further"
-            )
+            were = "the one epoch was" if epoch == 1 else f"all {epoch:,} epochs were"
+            self.warn(f"{were} done already; --epochs N would go further")
 
     def place(self, epoch: int, samples: int) -> str:
         """How far a training has come, `epoch` epochs being complete, in words to follow a verb."""
