@@ -225,7 +225,8 @@ def apply_override(root: Node, override: str) -> tuple[Node, list[Problem]]:
     try:
         if not equals:
             raise ValueError
-        path = canonical(parse_path(name.strip()))
+        # The same is said of network[-1] as of network.-1: which entry that would be.
+        path = canonical(parse_path(re.sub(r"\[(-[0-9]{1,9})\]", r".\1", name.strip())))
     except ValueError:
         message = "expected PATH=VALUE, such as train.eta=0.5 or network[0].units=30"
         return root, [Problem((), message, place=Place(1, 1, shown))]

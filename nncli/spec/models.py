@@ -26,7 +26,7 @@ from nncli.core.files import file_and_array, files_of, is_pattern
 from nncli.core.layouts import Layout
 from nncli.core.text import brief, join_words, quote
 from nncli.nn.costs import COSTS, activations_of
-from nncli.spec import inline, nodes, values
+from nncli.spec import inline, nodes, values, words
 from nncli.spec.conditions import (
     BoundCondition,
     Breaks,
@@ -416,12 +416,12 @@ def _keys_of(model: type[Model]) -> list[str]:
 
 
 def _unknown_key(location: Location) -> str:
-    key = str(location[-1])
-    known = _keys_of(_owner(location[:-1]))
-    elsewhere = _place_elsewhere(key) if len(location) == 1 and nearest(key, known) is None else ""
-    if elsewhere:
-        return f"unknown key {quote(key)}{look_alikes(key)}; did you mean {elsewhere}?"
-    return f"unknown key {quote(key)}{look_alikes(key)}; {suggestion(key, known)}"
+    key, known = str(location[-1]), _keys_of(_owner(location[:-1]))
+    hint = suggestion(key, known)
+    if len(location) == 1 and nearest(key, known) is None:
+        elsewhere = words.OF_A_SWEEP.get(key) or _place_elsewhere(key)
+        hint = f"did you mean {elsewhere}?" if elsewhere else hint
+    return f"unknown key {quote(key)}{look_alikes(key)}; {hint}"
 
 
 def _place_elsewhere(key: str) -> str:

@@ -128,6 +128,13 @@ def dotted(path: KeyPath) -> str:
     return text
 
 
+# Keys of a sweep, and where they belong; a file that has `spec` is no spec, but a sweep's.
+OF_A_SWEEP = {
+    "spec": "nncli sweep, which takes a file that names a spec",
+    "vary": "sweep.vary",
+    "zip": "sweep.zip",
+}
+
 _STEP = re.compile(r"\.?(?P<key>[^.\[\]=\s]+)|\[(?P<index>[0-9]{1,9})\]")
 
 

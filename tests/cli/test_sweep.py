@@ -109,6 +109,13 @@ def test_what_is_varied_twice_or_drawn_without_end_is_told_where_it_is(
     assert told in done.err
 
 
+def test_who_reads_a_file_of_a_sweep_is_said(nncli: Run, tmp_path: Path) -> None:
+    (tmp_path / "sw.yaml").write_text(f"spec: {XOR}\nvary: {{train.eta: 1}}\n")
+    told = nncli("train", "sw.yaml").err
+    assert "sw.yaml:1:1: spec: unknown key 'spec'; did you mean nncli sweep, which takes a " in told
+    assert "sw.yaml:2:1: vary: unknown key 'vary'; did you mean sweep.vary?" in told
+
+
 def test_blocks_of_vary_may_share_a_key(nncli: Run, tmp_path: Path) -> None:
     (tmp_path / "sw.yaml").write_text(
         f"spec: {XOR}\nvary: [{{train.eta: 1, seed: 1}}, {{train.eta: 2}}]\n"

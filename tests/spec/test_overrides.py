@@ -64,7 +64,9 @@ SHAPE = "expected PATH=VALUE, such as train.eta=0.5 or network[0].units=30"
         (".a=3", SHAPE),
         ("a..b=3", SHAPE),
         ("network[0]units=3", SHAPE),
-        ("network[-1].units=3", SHAPE),
+        ("network[-1].units=3", "network is a list, whose entries count from 0; write "
+         "network[1].units"),
+        ("network[-1.units=3", SHAPE),
         ("network[9].units=100", "network has 2 entries, [0] to [1]"),
         ("network.units=3", "network is a list; write network[0].units for its first entry"),
         ("network.-1.units=3", "network is a list, whose entries count from 0; write "
