@@ -128,7 +128,8 @@ def resume(
             same_sums = workers.micro_batches > 1
             threads = point.identity.threads if same_sums else workers.threads
             others = _other_arithmetic(point.identity, threads, arithmetic())
-            for note in (*prepared.notes, *point.notes, *others):
+            total = prepared.plan.steps_left(len(prepared.data.train))
+            for note in (*prepared.notes, *point.notes, *others, *times.notes(total)):
                 watch.warn(note)
             run.begin()
         except BaseException:

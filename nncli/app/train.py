@@ -99,7 +99,8 @@ def train(
         raise NncliError("traces are written to the run folder: say which, by out")
     watch = Watcher(on_start, on_event, on_warning, on_failure)
     initial = prepared.initial.notes if prepared.initial is not None else ()
-    for note in (*prepared.notes, *initial):
+    total = prepared.plan.steps_left(len(prepared.data.train))
+    for note in (*prepared.notes, *initial, *times.notes(total)):
         watch.warn(note)
     with start_workers(prepared) as workers:
         trainer = make_trainer(prepared, workers)

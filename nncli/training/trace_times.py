@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nncli.core.errors import NncliError
-from nncli.core.text import brief, join_words
+from nncli.core.text import brief, count_of, join_words
 from nncli.nn.arrays import Array
 from nncli.nn.recorder import TraceReader, TraceRecorder
 from nncli.nn.trace import Trace
@@ -41,6 +41,17 @@ class TraceTimes(NamedTuple):
         if self.last:
             found.append(max(taken, total - self.last) + 1)
         return min((step for step in found if step is not None and step <= total), default=None)
+
+    def notes(self, total: int) -> list[str]:
+        """What of it a training of so many steps does not come to."""
+        late = [f"{step:,}" for step in self.steps if step > total]
+        lost = [f"step {join_words(late, 'or')}"] if late else []
+        if self.every > total:
+            lost.append(f"any whole multiple of {self.every:,}")
+        return [
+            f"--trace: the training has {count_of(total, 'step')}, so it does not come to {each}"
+            for each in lost
+        ]
 
 
 @dataclass(frozen=True)

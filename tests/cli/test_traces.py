@@ -335,6 +335,19 @@ def test_times_that_are_none(nncli: Run, tmp_path: Path, word: str) -> None:
     assert not (tmp_path / "a").exists()
 
 
+def test_steps_that_a_training_does_not_come_to_are_told(nncli: Run, tmp_path: Path) -> None:
+    words = ("--trace", "steps=1,31,32", "--trace", "every=40", "--tables", "none")
+    done = nncli("train", CONFIGS / "xor.yaml", "--epochs", 30, "--out", "a", *words)
+    assert done.err.splitlines()[:2] == [
+        "nncli: --trace: the training has 30 steps, so it does not come to step 31 or 32",
+        "nncli: --trace: the training has 30 steps, so it does not come to any whole multiple of "
+        "40",
+    ]
+    more = nncli("train", "--resume", "a", "--epochs", 35, "--trace", "steps=33,36")
+    assert "the training has 35 steps, so it does not come to step 36\n" in more.err
+    assert len(list((tmp_path / "a/traces").iterdir())) == 2
+
+
 def test_where_a_training_breaks_its_step_is_kept(nncli: Run, tmp_path: Path) -> None:
     words = ("train", IRIS, "--epochs", "9", "--tables", "none")
     stop, warn = "break={that: step == 15, do: stop}", "expect={that: step < 9, do: warn}"

@@ -24,7 +24,7 @@ UNCLEAR = re.compile(
 # What a reader left out or changed, told beside the result; how a run goes on in spite of damage.
 NOTE = re.compile(
     r"(nncli: )?(/.*|standard input): \w.{8}|"
-    r"nncli: (going on (after|before) |all \d+ epochs were done )|"
+    r"nncli: (--trace: the training has |going on (after|before) |all \d+ epochs were done )|"
     r"nncli: .*: .{8}.*; (the checkpoint before it is used|it is written again)$",
     re.MULTILINE,
 )
