@@ -29,9 +29,9 @@ from nncli.spec.sweep import MOST_VALUES, too_many
 from nncli.spec.trials import Plan, plan_from, read_plan
 from nncli.spec.words import suggestion
 from nncli.training.evaluate import Evaluation
-from nncli.training.run_files import is_run_folder
+from nncli.training.run_files import TRIALS, is_run_folder
 
-SWEEPS, TRIALS = "sweeps", "trials"
+SWEEPS = "sweeps"
 WITH_VALIDATION, WITHOUT = "validation_cost", "train_cost_after"
 SAMPLERS = ("tpe",)
 SEED = ("seed",)

@@ -5,11 +5,12 @@ from pathlib import Path
 
 from nncli.app.compare import open_compared
 from nncli.app.report_records import ComparedRun
-from nncli.app.sweep import TRIALS, reopen_sweep
+from nncli.app.sweep import reopen_sweep
 from nncli.app.sweep_records import SweepRecord, SweepReport, Trial
 from nncli.app.sweeping.journal import read_events
 from nncli.app.sweeping.known import Known
 from nncli.core.errors import NncliError
+from nncli.training.run_files import TRIALS
 
 MOST_CURVES = 8
 

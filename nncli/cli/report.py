@@ -50,10 +50,10 @@ def report(
 
     load_numpy()
     from nncli.app.output import check_output
-    from nncli.app.sweeping.journal import is_sweep_folder
     from nncli.core.jsons import to_json
     from nncli.render import formats
     from nncli.render.streams import messages, results, say, write_text
+    from nncli.training.run_files import is_sweep_folder
 
     kind = browser.document_kind(output, opens=open_)
     if output is not None:

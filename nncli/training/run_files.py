@@ -11,6 +11,7 @@ PREVIOUS = "checkpoint.safetensors.before"  # the one before it
 DIVERGENCE = "divergence.json"  # where the training diverged, if it did
 TRACES = "traces"  # a folder: steps that were recorded
 BREAKS = "breaks"  # a folder: steps at which a condition failed
+JOURNAL, TRIALS = "journal.jsonl", "trials"  # of a sweep: what happened, and its runs
 RUN_FILES = (SPEC, DATA, METRICS, CHECKPOINT, PREVIOUS, DIVERGENCE)
 DISTINCTIVE = {METRICS, CHECKPOINT, PREVIOUS}  # the others' names are common
 
@@ -22,6 +23,11 @@ def is_run_folder(path: Path | str) -> bool:
         return sum(os.path.lexists(os.path.join(path, name)) for name in names)
 
     return there(DISTINCTIVE) > 0 and there(RUN_FILES) > 1
+
+
+def is_sweep_folder(path: Path | str) -> bool:
+    """Whether a folder holds a sweep, whose trials are run folders."""
+    return os.path.isfile(os.path.join(path, JOURNAL))
 
 
 def remove_breaks(path: Path) -> None:

@@ -10,7 +10,7 @@ from nncli.core.text import printable
 from nncli.nn.network import Network
 from nncli.training.checkpoint import RunIdentity, State, read_checkpoint, read_identity, read_whole
 from nncli.training.history import History, Metrics, read_first
-from nncli.training.run_files import CHECKPOINT, PREVIOUS, SPEC
+from nncli.training.run_files import CHECKPOINT, PREVIOUS, SPEC, TRIALS, is_sweep_folder
 
 T = TypeVar("T")
 
@@ -44,6 +44,8 @@ def check_run(path: Path) -> None:
     """
     if not os.path.isfile(path / SPEC):
         why = f"it holds no {SPEC}" if os.path.lexists(path) else "there is no such folder"
+        if is_sweep_folder(path):
+            why = f"it is a sweep's, whose runs are in {printable(path / TRIALS)}"
         raise RunError(f"{printable(path)}: is no run folder: {why}")
 
 

@@ -109,6 +109,13 @@ def test_what_is_varied_twice_or_drawn_without_end_is_told_where_it_is(
     assert told in done.err
 
 
+def test_a_sweep_in_place_of_a_run_is_told_as_one(nncli: Run) -> None:
+    nncli("sweep", XOR, "--seeds", 1, "--set", "train.epochs=1", "--jobs", 1, "--out", "s")
+    done = nncli("evaluate", "s")
+    assert done.status == 2
+    assert done.err == "nncli: s: is no run folder: it is a sweep's, whose runs are in s/trials\n"
+
+
 def test_who_reads_a_file_of_a_sweep_is_said(nncli: Run, tmp_path: Path) -> None:
     (tmp_path / "sw.yaml").write_text(f"spec: {XOR}\nvary: {{train.eta: 1}}\n")
     told = nncli("train", "sw.yaml").err

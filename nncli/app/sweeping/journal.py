@@ -13,8 +13,8 @@ from nncli.core.errors import RunError
 from nncli.core.files import read_regular, reason
 from nncli.core.jsons import to_json
 from nncli.core.text import printable
+from nncli.training.run_files import JOURNAL
 
-JOURNAL = "journal.jsonl"
 SYNC_EVERY = 1.0  # seconds: what is younger may be lost where the computer fails
 
 
@@ -24,10 +24,6 @@ def boot_id() -> str | None:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return None
-
-
-def is_sweep_folder(path: Path) -> bool:
-    return os.path.isfile(path / JOURNAL)
 
 
 def read_events(folder: Path) -> Iterator[dict[str, Any]]:
