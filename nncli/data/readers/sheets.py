@@ -20,7 +20,7 @@ from nncli.core.jsons import each_once, why_no_json
 from nncli.core.text import join_words, printable, quote_all
 
 MOST_BYTES = 2 << 30
-_HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair
+_HALF = re.compile(r"[\ud800-\udfff]")  # of a surrogate pair
 EXTRA = "pip install 'nncli[tables]'"
 
 
