@@ -4,14 +4,14 @@ A reader (`from_torch`, `from_onnx`) tells a `NetworkBuilder` what comes next; w
 a spec is noted under the name that the other program gives it, and all of that is told at once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import inf, prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from nncli.core.errors import NncliError
-from nncli.core.text import printable, sizes
+from nncli.core.text import join_words, printable, sizes
 from nncli.nn.activations import ACTIVATIONS
 from nncli.nn.arrays import Array, Shape
 from nncli.nn.layers import LAYERS, Conv, ShapeMismatch
@@ -291,6 +291,20 @@ class NetworkBuilder:
             wants = f"{sizes(wanted)} of samples of {sizes(self.shape)}"
             self.refuse(name, f"makes {wants}; nncli makes vectors of images")
 
+    def mean(self, name: str, axes: Sequence[int], keeps_axes: bool) -> None:
+        """The mean of each channel; axes are counted from the samples' on, or from the end."""
+        if self.shape is None:
+            return
+        if len(self.shape) != 3 or {axis % 4 for axis in axes} != {2, 3}:
+            over = join_words(map(str, axes), "and") if axes else "all axes"
+            self.refuse(
+                name, f"is a mean over {over}; nncli has that over rows and columns, 2 and 3"
+            )
+            return
+        self.add(name, "global_avgpool")
+        if not keeps_axes:
+            self.flatten()
+
     def note(self, note: str) -> None:
         """Notes what the network's user should know."""
         self._notes.append(printable(note))
@@ -328,6 +342,11 @@ class NetworkBuilder:
         else:
             arrays["bias"] = bias
         self.add(name, kind, arrays, **keys, activation="identity")
+
+    def log_softmax(self, name: str) -> None:
+        """A softmax, whose logarithm is the cost's: with it, it is the cross-entropy."""
+        self.note(f"{name} is a softmax, and its logarithm is taken by the cost, cross_entropy")
+        self.activation(name, "softmax")
 
     def activation(self, name: str, row: str, **parameters: float) -> None:
         """σ of what came last, a row of `ACTIVATIONS`."""

@@ -198,7 +198,10 @@ class Reader:
             shape = self.builder.shape
             if axis not in (1, -1) or (shape is not None and len(shape) != 1):
                 self.builder.refuse(str(node), f"is over axis {axis}; nncli's is over the outputs")
-        self.builder.activation(str(node), row, **values)
+        if node.operator == "LogSoftmax":
+            self.builder.log_softmax(str(node))
+        else:
+            self.builder.activation(str(node), row, **values)
 
     def _gelu_of_more_nodes(self) -> bool:
         """Reads an activation of several nodes, as those of a row of `ACTIVATIONS` are."""

@@ -135,10 +135,15 @@ def _activation(builder: NetworkBuilder, name: str, module: Any, row: str) -> No
         builder.refuse(name, f"is approximated by {module.approximate}; nncli has the exact one")
     if row == "softplus" and module.beta != 1:
         builder.refuse(name, f"has beta = {module.beta:g}; nncli has 1")
-    if row == "softmax" and module.dim not in (None, 1, -1):
-        builder.refuse(name, f"is over dim={module.dim}; nncli's is over the outputs (1 or -1)")
+    if row == "softmax":
+        _check_axis(builder, name, module)
     values = {p.key: float(getattr(module, p.key)) for p in ACTIVATIONS[row].parameters}
     builder.activation(name, row, **values)
+
+
+def _check_axis(builder: NetworkBuilder, name: str, module: Any) -> None:
+    if module.dim not in (None, 1, -1):
+        builder.refuse(name, f"is over dim={module.dim}; nncli's is over the outputs (1 or -1)")
 
 
 def _pair(value: Any) -> tuple[int, int]:
@@ -248,9 +253,9 @@ def _batchnorm(builder: NetworkBuilder, name: str, module: Any) -> None:
 
 
 def _log_softmax(builder: NetworkBuilder, name: str, module: Any) -> None:
-    """The logarithm is the cost's: nn.NLLLoss of it is the cross-entropy of a softmax."""
-    builder.note(f"{name} is a softmax, and its logarithm is taken by the cost, cross_entropy")
-    _activation(builder, name, module, "softmax")
+    """nn.NLLLoss of it is the cross-entropy of a softmax."""
+    _check_axis(builder, name, module)
+    builder.log_softmax(name)
 
 
 # By a class's name, what becomes of its module; activations are the rows of `ACTIVATIONS`.
@@ -287,16 +292,8 @@ def _view(builder: NetworkBuilder, name: str, settings: Any) -> None:
 
 
 def _mean(builder: NetworkBuilder, name: str, settings: Any) -> None:
-    dims = settings.dim if isinstance(settings.dim, tuple) else (settings.dim,)
-    shape = builder.shape
-    if shape is None:
-        return
-    if len(shape) != 3 or None in dims or {dim % 4 for dim in dims} != {2, 3}:
-        builder.refuse(name, f"is a mean over dim={settings.dim}; nncli has that over (2, 3)")
-        return
-    builder.add(name, "global_avgpool")
-    if not settings.keepdim:
-        builder.flatten()
+    dims = () if settings.dim is None else settings.dim
+    builder.mean(name, dims if isinstance(dims, tuple) else (dims,), settings.keepdim)
 
 
 MODES = {

@@ -167,6 +167,15 @@ def _pool(kind: str) -> Callable[["Reader", "Node"], None]:
     return pool
 
 
+def _mean(reader: "Reader", node: "Node") -> None:
+    """A mean over axes; older versions of ONNX have them as an attribute."""
+    held = reader.held(node, 1)
+    axes = node.attributes.get("axes", []) if held is None else held.reshape(-1).tolist()
+    if not axes and node.attributes.get("noop_with_empty_axes"):
+        return
+    reader.builder.mean(str(node), axes, bool(node.attributes.get("keepdims", 1)))
+
+
 def _batchnorm(reader: "Reader", node: "Node") -> None:
     attributes, builder = node.attributes, reader.builder
     if attributes.get("training_mode") or len([name for name in node.outputs if name]) > 1:
@@ -211,6 +220,7 @@ OPERATORS: dict[str, Callable[["Reader", "Node"], None]] = {
     "MaxPool": _pool("maxpool"),
     "AveragePool": _pool("avgpool"),
     "GlobalAveragePool": lambda reader, node: reader.builder.add(str(node), "global_avgpool"),
+    "ReduceMean": _mean,
     "BatchNormalization": _batchnorm,
     "Flatten": _flatten,
     "Reshape": _reshape,

@@ -123,7 +123,9 @@ def _run(module: Any, name: str, defaults: dict[str, Any], is_training: bool) ->
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            graph = tracer.trace(module.train(is_training), concrete_args=defaults)
+            for each in module.modules():  # its own train() may do more
+                each.training = is_training
+            graph = tracer.trace(module, concrete_args=defaults)
     except Exception as error:  # whatever the user's code raises
         raise NncliError(_why_not(error, name)) from error
     finally:

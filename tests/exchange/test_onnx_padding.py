@@ -121,6 +121,34 @@ def test_lines_that_are_repeated() -> None:
         read(other, **arrays)
 
 
+def test_the_mean_of_each_channel() -> None:
+    from nncli.exchange.from_onnx import network_of
+
+    h = onnx.helper
+    ends = [
+        h.make_tensor_value_info(name, onnx.TensorProto.FLOAT, (None, *dims))
+        for name, dims in (("x", SHAPE), ("y", (2,)))
+    ]
+    for attributes, fits in (
+        ({"axes": [-1, -2], "keepdims": 0}, True),
+        ({"axes": [2, 3]}, True),
+        ({"axes": [1]}, False),
+        ({}, False),
+    ):
+        nodes = [node("ReduceMean", "x", "m", **attributes), node("Flatten", "m", "f")]
+        nodes.append(node("LogSoftmax", "f", "y", axis=1))
+        model = h.make_model(h.make_graph(nodes, "g", ends[:1], ends[1:]))
+        if not fits:
+            with pytest.raises(NncliError, match=r"reducemean \(ReduceMean\): is a mean over"):
+                network_of(model)
+            continue
+        foreign = network_of(model)
+        assert [layer["type"] for layer in foreign.layers] == ["global_avgpool", "flatten", "dense"]
+        assert "logsoftmax (LogSoftmax) is a softmax, and its logarithm is" in foreign.notes[0]
+        z = np.exp(IMAGE.mean((2, 3)))
+        assert difference(forward(built(foreign), IMAGE), z / z.sum(1, keepdims=True)) < 1e-6
+
+
 def test_what_has_no_place_is_refused() -> None:
     for nodes, arrays, message in (
         ([node("Pad", "x n", "p")], {"n": [0, 1, 0, 0, 0, 0, 0, 0]}, "pads the channels"),

@@ -112,6 +112,14 @@ def test_what_forward_does_not_use_is_left_out_and_named() -> None:
     assert foreign.notes == ("forward() does not use norm: left out",)
 
 
+def test_a_train_of_its_own_is_not_called() -> None:
+    class Counting(Net):
+        def train(self, mode: bool = True) -> None:  # returns nothing, as it should
+            raise AssertionError
+
+    assert network_of(Counting(lambda net, x: net.fc(x))).output_shape == (4,)
+
+
 def test_networks_within_one_another() -> None:
     inner = Net(lambda net, x: net.fc(x).tanh())
     model = nn.Sequential(inner, Net(lambda net, x: net.inner(x.relu()), inner=Net(_of_sizes)))
@@ -217,7 +225,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "halves": (lambda n, x: n.fc(x).view(-1, 2), "makes 2 of samples of 4"),
     "flat": (lambda n, x: torch.flatten(n.fc(x)), "makes one vector of all samples"),
     "part": (lambda n, x: n.fc(x)[:, :2], "takes a part of its input"),
-    "mean": (lambda n, x: n.fc(x).mean(1), "is a mean over dim=1"),
+    "mean": (lambda n, x: n.fc(x).mean(1), "is a mean over 1; nncli has that"),
     "pair": (lambda n, x: (n.fc(x), x.size(0)), "gives something else than one tensor"),
     "ignored": (lambda n, x: (n.fc(x), x)[1], "leads nowhere"),
     "detached": (lambda n, x: n.norm(n.fc(x).detach()), "stops the gradients"),
@@ -225,6 +233,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "keyword": (lambda n, x: F.softmax(n.fc(x), 1, dtype=torch.float64), "is called with dtype"),
     "vector": (lambda n, x: F.linear(x, n.fc.bias), "is no product with a matrix of weights"),
     "window": (lambda n, x: F.max_pool2d(x, x.size(0)), "depends on the number of samples"),
+    "named": (lambda n, x: F.dropout(input=n.fc(x), p=0.5), "leaves units out in evaluation too"),
     "matmul": (lambda n, x: x @ n.fc.weight, "nn.Linear and F.linear(x, weight, bias) are"),
 }
 
