@@ -82,7 +82,8 @@ def split(path: Path, table: Shipped, seed: int, folder: Path) -> tuple[Path, Pa
     frame = read_frame(path, table)
     assert len(frame) == len(rows), f"{table.name}: a row of several lines"
     rng = np.random.default_rng(seed)
-    labels = frame[target_of(table, frame)].astype(str).to_numpy()
+    # pandas 3 no longer writes an empty cell as a word.
+    labels = np.array([str(label) for label in frame[target_of(table, frame)]])
     groups = (
         [np.flatnonzero(labels == label) for label in np.unique(labels)]
         if table.is_classes
