@@ -11,7 +11,10 @@ DOCS ?= .venv-docs
 WORKERS ?= 2
 MNIST ?= $(firstword $(wildcard ../shared/data/mnist) data/mnist)
 BIN := $(VENV)/bin
-INSTALL := -m pip install --quiet --disable-pip-version-check
+# What is imported is compiled then, which much of it never is.
+INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
+# The pip that comes with Python takes three times as long to read an index as today's.
+ENVIRONMENT = $(PYTHON) -m venv $(@D) && $(@D)/bin/python $(INSTALL) --upgrade pip
 # In the environment, so that they hold for what pip builds with, too; newer pips ask for the second.
 export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
@@ -28,16 +31,14 @@ help: ## this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
 
 $(VENV)/installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
+	$(ENVIRONMENT)
 	$(BIN)/python $(INSTALL) --editable .
 	touch $@
 
-# Made at once where no demo is wanted before: to install twice takes longer. So does what pip
-# compiles, on one core and with the packages' own tests.
+# Made at once where no demo is wanted before: to install twice takes longer.
 $(VENV)/developer: pyproject.toml constraints.txt $(if $(filter demo,$(MAKECMDGOALS)),$(VENV)/installed)
-	test -e $(VENV)/installed || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python $(INSTALL) --no-compile --editable '.[dev]'
-	$(BIN)/python -m compileall -qq -j $(WORKERS) -x '/tests?/' $(VENV)/lib
+	test -e $(VENV)/installed || { $(ENVIRONMENT); }
+	$(BIN)/python $(INSTALL) --editable '.[dev]'
 	touch $(VENV)/installed $@
 
 demo: $(VENV)/installed ## set up, train the digits network, take one of its steps apart
@@ -66,7 +67,7 @@ newest: ## lint, types and all tests with the newest of everything, in an enviro
 	$(MAKE) test slow VENV=$(NEWEST) PIP_CONSTRAINT= PIP_BUILD_CONSTRAINT=
 
 $(PEERS)/installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(PEERS)
+	$(ENVIRONMENT)
 	$(PEERS)/bin/python $(INSTALL) --editable '.[onnx,tables]' pytest torch onnxruntime safetensors
 	touch $@
 
@@ -74,7 +75,7 @@ peers: $(PEERS)/installed ## run exports in PyTorch and onnxruntime, in an envir
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PEERS)/bin/python -m pytest tests/peers
 
 $(CLUSTER)/installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(CLUSTER)
+	$(ENVIRONMENT)
 	$(CLUSTER)/bin/python $(INSTALL) --editable '.[dask,mpi,s3]' mpich pytest moto flask flask-cors
 	touch $@
 
@@ -82,7 +83,7 @@ cluster: $(CLUSTER)/installed ## sweeps on Dask's workers and trainings over MPI
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(CLUSTER)/bin/python -m pytest tests/cluster
 
 $(BROWSER)/installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(BROWSER)
+	$(ENVIRONMENT)
 	$(BROWSER)/bin/python $(INSTALL) --editable '.[images]' pytest playwright axe-playwright-python
 	touch $@
 
@@ -90,7 +91,7 @@ browser: $(BROWSER)/installed ## open the pages in chromium (Debian's package), 
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BROWSER)/bin/python -m pytest tests/browser
 
 $(DOCS)/installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(DOCS)
+	$(ENVIRONMENT)
 	$(DOCS)/bin/python $(INSTALL) --editable '.[docs]'
 	touch $@
 
@@ -107,7 +108,7 @@ soak: $(VENV)/developer $(CLUSTER)/installed ## kills, very long runs, planted e
 	OPENBLAS_NUM_THREADS=1 $(CLUSTER)/bin/python -m tests.cluster.kills 20
 
 $(BENCH)/installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(BENCH)
+	$(ENVIRONMENT)
 	$(BENCH)/bin/python $(INSTALL) --editable . torch jax scikit-learn scipy opencv-python-headless pandas polars mpi4py mpich
 	touch $@
 
@@ -123,7 +124,7 @@ bench: $(BENCH)/installed ## compare with PyTorch, JAX, scikit-learn, SciPy, Ope
 	$(BENCH)/bin/python benchmarks/exchange.py
 
 $(TABLES)/installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(TABLES)
+	$(ENVIRONMENT)
 	$(TABLES)/bin/python $(INSTALL) --editable . scikit-learn pandas
 	touch $@
 
