@@ -50,13 +50,13 @@ lint: $(VENV)/developer ## style, format, types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-serial: $(VENV)/developer ## the tests that are not run beside others
-	$(PYTEST) -m 'serial and not slow' $(SERIAL)
+serial: $(VENV)/developer ## the files of the tests that are not run beside others, as a whole
+	$(PYTEST) -m 'not slow' $(SERIAL)
 
-# mypy takes one core and the serial tests the other; what fails here fails early.
+# mypy takes one core and these files about as long on the other; what fails here fails early.
 test: $(VENV)/developer ## set up, then lint, types and all tests but the slow ones
 	$(MAKE) --no-print-directory --jobs 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) lint serial
-	$(PYTEST) $(SPREAD) -m 'not serial and not slow'
+	$(PYTEST) $(SPREAD) -m 'not serial and not slow' $(addprefix --ignore=,$(SERIAL))
 
 slow: $(VENV)/developer ## the tests that take long
 	$(PYTEST) $(SPREAD) -m 'slow and not serial' $(SLOW)
