@@ -23,7 +23,8 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 # A file's tests stay in one process, which makes what they share once.
 SPREAD := -n $(WORKERS) --dist loadfile
-SERIAL := $(shell grep -rlE 'mark\.serial' tests --include='test_*.py')
+# Run in one process: files with serial tests as a whole, and as many more as mypy leaves time for.
+ALONE := $(shell grep -rlE 'mark\.serial' tests --include='test_*.py') tests/core tests/exchange tests/spec
 SLOW := $(shell grep -rlE 'mark\.slow|mostly_slow' tests --include='test_*.py')
 .DEFAULT_GOAL := help
 
@@ -50,13 +51,13 @@ lint: $(VENV)/developer ## style, format, types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-serial: $(VENV)/developer ## the files of the tests that are not run beside others, as a whole
-	$(PYTEST) -m 'not slow' $(SERIAL)
+serial: $(VENV)/developer ## the tests that are run one by one: some may have no other beside them
+	$(PYTEST) -m 'not slow' $(ALONE)
 
-# mypy takes one core and these files about as long on the other; what fails here fails early.
+# mypy takes one core, and these about as long on the other; what fails here fails early.
 test: $(VENV)/developer ## set up, then lint, types and all tests but the slow ones
 	$(MAKE) --no-print-directory --jobs 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) lint serial
-	$(PYTEST) $(SPREAD) -m 'not serial and not slow' $(addprefix --ignore=,$(SERIAL))
+	$(PYTEST) $(SPREAD) -m 'not serial and not slow' $(addprefix --ignore=,$(ALONE))
 
 slow: $(VENV)/developer ## the tests that take long
 	$(PYTEST) $(SPREAD) -m 'slow and not serial' $(SLOW)
