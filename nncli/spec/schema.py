@@ -1,6 +1,7 @@
 """The JSON Schema of a spec, for editors."""
 
 import json
+from functools import cache
 from typing import Any
 
 from nncli.spec.models import Spec
@@ -38,6 +39,7 @@ def schema() -> dict[str, Any]:
     }
 
 
+@cache
 def schema_text() -> str:
     """The schema as the text of a file."""
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
