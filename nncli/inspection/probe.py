@@ -41,7 +41,7 @@ class Probe:
     """
 
     def __init__(self, trace: Trace, dtype: npt.DTypeLike = np.complex128) -> None:
-        self.network = trace.network().astype(np.dtype(dtype))
+        self.network = trace.network().astype(dtype)
         step = Step(self.network, None, len(trace.samples))
         step.replay_random(trace.recorded_by_sample())
         self.step: Pass = step.passes[0]

@@ -73,7 +73,9 @@ def _missing_log(s: Scene) -> Iterator[Change]:
 
     def plain(v: Values) -> Array:
         a, y = v[f"{out}.a"], v["targets"]
-        terms = y * a + ((1 - y) * (1 - a) if s.output.activation == "sigmoid" else 0)
+        terms: Array = y * a
+        if s.output.activation == "sigmoid":
+            terms += (1 - y) * (1 - a)
         return np.asarray(-terms.sum() / len(a))
 
     def first_plain(v: Values) -> Array:

@@ -106,7 +106,8 @@ def _identity(lesson: Sigma) -> Page:
 
 
 def _passed(lesson: Sigma) -> str:
-    j = max(lesson.units.indices, key=lambda k: abs(float(np.nan_to_num(lesson.delta[k]))))
+    size = abs(np.nan_to_num(lesson.delta))
+    j = max(lesson.units.indices, key=lambda k: float(size[k]))
     name = unit_name(j, lesson.shape)
     share = float(lesson.sigma_prime[j])
     before, after = n(lesson.upstream[j]), n(lesson.delta[j])
