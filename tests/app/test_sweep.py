@@ -1,5 +1,6 @@
 """nncli.sweep: its trials, what they come to, and that neither processes nor kills change it."""
 
+import errno
 import json
 import os
 import random
@@ -19,6 +20,7 @@ import nncli as api
 from nncli.app.sweep import plan_sweep, reopen_sweep
 from nncli.app.sweep_records import SweepRecord, Trial
 from nncli.app.sweep_report import report_sweep
+from nncli.app.sweeping import processes
 from nncli.app.sweeping.planned import planned_trials
 from nncli.core.errors import RunError, SpecError
 from nncli.render import formats
@@ -441,6 +443,29 @@ def test_blocks_that_overlap_have_each_trial_once() -> None:
     eta, units = {"train.eta": [1, 2]}, {"network[0].units": [3, 4]}
     assert sets(eta, {"train.eta": [2, 3]}) == [(1,), (2,), (3,)]
     assert sets({**eta, **units}, {"train.eta": 2, **units}) == [(1, 3), (1, 4), (2, 3), (2, 4)]
+
+
+@pytest.mark.parametrize("most", [0, 1])
+def test_fewer_processes_than_asked_for_will_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    started: list[processes._Process] = []
+
+    def start() -> processes._Process:
+        if len(started) == most:
+            raise OSError(errno.EMFILE, "Too many open files")
+        started.append(process())
+        return started[-1]
+
+    process = processes._Process
+    monkeypatch.setattr(processes, "_Process", start)
+    if most:
+        record = api.sweep(XOR, SHORT, seeds=2, out=tmp_path / "s", jobs=2)
+        assert record.count("done") == 2
+    else:
+        told = "no process to train in can be started: too many open files"
+        with pytest.raises(RunError, match=told):
+            api.sweep(XOR, SHORT, seeds=2, out=tmp_path / "s", jobs=2)
 
 
 WORKER = """

@@ -15,6 +15,8 @@ from typing import Any
 
 from nncli.app.sweeping.trial import Outcome, Task
 from nncli.app.sweeping.worker import STOP
+from nncli.core.errors import RunError
+from nncli.core.files import reason
 
 SHORT = 0.1  # seconds: of trials as short as this, a process has the next one at hand
 PATIENCE = 20.0  # seconds for trials that are to stop to save their states
@@ -24,11 +26,12 @@ class _Process:
     """A worker, and the tasks that it was sent."""
 
     def __init__(self) -> None:
+        """Raises OSError: the system does not allow one more."""
         ours, theirs = socket.socketpair()
         package = str(Path(__file__).parents[3])
         paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
         one = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        with theirs:
+        with ours, theirs:
             self.popen = subprocess.Popen(
                 [sys.executable, "-m", "nncli.app.sweeping.worker", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
@@ -38,7 +41,7 @@ class _Process:
                 env={**os.environ, **one, "PYTHONPATH": os.pathsep.join(paths)},
                 start_new_session=True,  # a Ctrl-C is for the sweep, which passes it on
             )
-        self.connection: Connection[Any, Any] = Connection(ours.detach())
+            self.connection: Connection[Any, Any] = Connection(ours.detach())
         self.tasks: deque[Task] = deque()
         self.has_spec = False
 
@@ -100,7 +103,14 @@ class Processes:
                 if self._waiting and len(worker.tasks) <= count:
                     worker.send(self._waiting.popleft())
             while self._waiting and len(self._workers) < self._jobs:
-                self._workers.append(_Process())
+                try:
+                    self._workers.append(_Process())
+                except OSError as error:  # the system allows no more processes, or open files
+                    if not self._workers:
+                        message = f"no process to train in can be started: {reason(error)}"
+                        raise RunError(message) from error
+                    self._jobs = len(self._workers)
+                    return
                 self._workers[-1].send(self._waiting.popleft())
 
     def ended(self, seconds: float) -> list[Outcome]:
