@@ -78,6 +78,21 @@ def test_a_mistake_far_down_is_told_as_without_a_helper(tmp_path: Path, helped: 
     assert len(helped) == 2
 
 
+def test_lines_that_are_no_numbers_are_looked_at_once(
+    helped: list[Helper], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at = []
+
+    def noted(text: bytes, delimiter: str, width: int) -> None:
+        looked_at.append(text)
+
+    monkeypatch.setattr(helper, "parse", noted)
+    texts = [b"1,x\n", b"2,y\n"]
+    assert list(parsed(texts, ",", 2, None)) == [(text, None) for text in texts]
+    assert list(Begun(texts, ",", 2, None).blocks()) == [None, None]
+    assert looked_at == texts * 2
+
+
 def test_it_need_not_live(helped: list[Helper]) -> None:
     texts = [b"%d,2.5\n" % k * 1000 for k in range(40)]
     expected = [parse(text, ",", 2) for text in texts]

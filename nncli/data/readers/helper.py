@@ -155,6 +155,13 @@ def parsed(
 ) -> Iterator[tuple[bytes, Block | None]]:
     """Lines and their numbers in order: some are parsed here while the helper is at others."""
     waiting: deque[tuple[bytes, int | None, Block | None]] = deque()
+
+    def first() -> tuple[bytes, Block | None]:
+        text, slot, block = waiting.popleft()
+        if helper is not None and slot is not None:
+            block = _taken(text, slot, delimiter, width, helper)
+        return text, block
+
     for text in texts:
         slot = None if helper is None else helper.give(text, IN_TURN)
         block = parse(text, delimiter, width) if slot is None else None
@@ -165,9 +172,9 @@ def parsed(
             or helper.has_answered()
             or len(waiting) > SLOTS // 2
         ):
-            yield _numbers(*waiting.popleft(), delimiter, width, helper)
+            yield first()
     while waiting:
-        yield _numbers(*waiting.popleft(), delimiter, width, helper)
+        yield first()
 
 
 def one_ahead(items: Iterator[T]) -> Iterator[T]:
@@ -196,7 +203,11 @@ class Begun:
         try:
             while self._items:
                 text, slot = self._items.popleft()
-                yield _numbers(text, slot, None, *self._of)[1]
+                delimiter, width, helper = self._of
+                if helper is not None and slot is not None:
+                    yield _taken(text, slot, delimiter, width, helper)
+                else:
+                    yield parse(text, delimiter, width)
         finally:
             helper = self._of[2]
             for _, slot in self._items:
@@ -204,18 +215,7 @@ class Begun:
                     helper.take(slot)
 
 
-def _numbers(
-    text: bytes,
-    slot: int | None,
-    block: Block | None,
-    delimiter: str,
-    width: int,
-    helper: Helper | None,
-) -> tuple[bytes, Block | None]:
-    if helper is not None and slot is not None:
-        is_parsed, block = helper.take(slot)
-        if is_parsed:
-            return text, block
-    elif block is not None:
-        return text, block
-    return text, parse(text, delimiter, width)
+def _taken(text: bytes, slot: int, delimiter: str, width: int, helper: Helper) -> Block | None:
+    """What the helper made of the lines that it was given first; it may have ended before."""
+    is_parsed, block = helper.take(slot)
+    return block if is_parsed else parse(text, delimiter, width)
