@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from nncli.nn.parallel.ranks import Ranks
 
 BLOCK = 128  # samples at a time: enough for BLAS, little enough for the caches
-NARROW_BLOCK = 1024  # as many of few numbers each, for which NumPy's calls would take longest
-NARROW_BYTES = 1 << 18  # that these may take on their way, and that any block may
+NARROW_BLOCK = 8192  # as many of few numbers each, for which NumPy's calls would take longest
+NARROW_BYTES = 1 << 20  # that these may take on their way, and that any block may
 MOST_BYTES = 1 << 28
 
 

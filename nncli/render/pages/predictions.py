@@ -65,8 +65,9 @@ def is_number(name: str) -> bool:
 def number_rows(outputs: "Array") -> list[str]:
     """Each number as the shortest text that reads back equal in its own type, a text a row."""
     if outputs.dtype.itemsize < 8:
-        texts: list[list[str]] = outputs.astype(str).tolist()
-        return [",".join(row) for row in texts] if len(texts[0]) > 1 else [row[0] for row in texts]
+        from nncli.render.pages.decimals import lines_of
+
+        return lines_of(outputs).split("\n")[:-1]
     # Those that `repr` has, written out by one call rather than one for each number.
     return repr(outputs.tolist())[2:-2].replace(", ", ",").split("],[")
 
