@@ -54,7 +54,8 @@ ARROWS = {  # room: what it may import besides the standard library
 WITHIN_RENDER: dict[str, set[str]] = {  # a module or package of render: what of it that may import
     "text": set(),
     "notation": set(),
-    "streams": {"text"},
+    "screen": {"text"},
+    "streams": {"screen", "text"},
     "document": {"text"},
     "drawing": {"text", "document"},
     "widgets": {"text", "document", "widgets"},
@@ -67,6 +68,7 @@ WITHIN_RENDER: dict[str, set[str]] = {  # a module or package of render: what of
         "drawing",
         "terminal",
         "notation",
+        "screen",
         "streams",
         "widgets",
         "web",

@@ -76,12 +76,13 @@ def write_document(
     """
     from nncli.render.formats import write
     from nncli.render.streams import results, write_bytes
-    from nncli.render.terminal import TerminalPage
 
     if output is not None or opens:
         assert kind is not None
         write_page(write(kind, made), output, overwrite=overwrite, opens=opens)
     elif kind in (None, "table"):
+        from nncli.render.terminal import TerminalPage
+
         shown = made.page if page is None else page()
         results().print(TerminalPage(shown), crop=False)  # a cell too wide goes on below
     else:
@@ -97,7 +98,7 @@ def write_page(content: bytes, output: Path | None, *, overwrite: bool, opens: b
         RunError: the system refused.
     """
     from nncli.core.files import write_whole
-    from nncli.render.streams import messages, say
+    from nncli.render.streams import say
 
     if output is not None:
         write_whole(output, content, overwrite=overwrite)
@@ -107,9 +108,9 @@ def write_page(content: bytes, output: Path | None, *, overwrite: bool, opens: b
         with open(handle, "wb") as file:
             file.write(content)
         path = Path(name)
-        say(messages(), f"The page is {printable(path)}")
+        say(f"The page is {printable(path)}")
     if opens and not _shown(path):
-        say(messages(), f"No browser could be started; the page is {printable(path)}")
+        say(f"No browser could be started; the page is {printable(path)}")
 
 
 def _shown(path: Path) -> bool:

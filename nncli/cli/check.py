@@ -58,7 +58,7 @@ def check(
     from nncli.cli.options import indices, names_given
     from nncli.core.errors import FailedCheck
     from nncli.render.pages.checked import checked_json, checked_page, verdict
-    from nncli.render.streams import messages, results, say, write_text
+    from nncli.render.streams import results, say, write_text
     from nncli.render.terminal import TerminalPage
 
     names = names_given(name)
@@ -67,7 +67,7 @@ def check(
     which = options.chosen_weights(weights)
     opened = open_step(source, set_ or [], is_chosen=is_chosen, weights=which)
     for note in opened.all_notes:
-        say(messages(), note)
+        say(note)
     beside = opened.trace if isinstance(opened, TraceFile) else opened
     checked = compare(beside, mine, names=names, samples=chosen, batch=batch, step=step)
     if format is TableOrJson.json:

@@ -31,7 +31,7 @@ def compare(
     from nncli.render import formats
     from nncli.render.pages.comparison import SideBySide, comparison_json
     from nncli.render.pages.report import comparison_document
-    from nncli.render.streams import messages, results, say, write_text
+    from nncli.render.streams import results, say, write_text
 
     kind = browser.document_kind(output, opens=open_)
     if output is not None:
@@ -39,7 +39,7 @@ def compare(
     comparison = compare_runs(runs)
     for run in comparison.runs:
         for note in run.notes:
-            say(messages(), note)
+            say(note)
     if kind is not None:
         content = formats.write(kind, comparison_document(comparison))
         browser.write_page(content, output, overwrite=overwrite, opens=open_)

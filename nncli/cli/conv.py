@@ -212,7 +212,7 @@ def conv(
     if kind is not None and output is not None:
         inputs = [matrix, filter, *([] if upstream is None else [upstream])]
         check_output(output, overwrite=overwrite, inputs=inputs)
-    with DelayedProgressBar(messages()) as progress:
+    with DelayedProgressBar() as progress:
         explained = explain(
             matrix,
             filter,

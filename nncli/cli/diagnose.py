@@ -30,18 +30,18 @@ def diagnose(
     from nncli.app.diagnose import diagnose as find
     from nncli.core.errors import FailedCheck
     from nncli.render.pages.diagnosis import diagnosis_json, diagnosis_page, verdict_words
-    from nncli.render.streams import DelayedProgressBar, messages, results, say, write_text
+    from nncli.render.streams import DelayedProgressBar, results, say, write_text
     from nncli.render.terminal import TerminalPage
     from nncli.render.text import duration
 
     def announce(seconds: float) -> None:
         if seconds > LONG:
-            say(messages(), f"this will take about {duration(seconds)}; --quick trains nothing")
+            say(f"this will take about {duration(seconds)}; --quick trains nothing")
 
-    with DelayedProgressBar(messages()) as progress:
+    with DelayedProgressBar() as progress:
         found = find(source, set_ or [], quick=quick, on_estimate=announce, progress=progress)
     for note in found.notes:
-        say(messages(), note)
+        say(note)
     if format is TableOrJson.json:
         write_text(diagnosis_json(found))
     else:

@@ -41,13 +41,13 @@ def diff(a: First, b: Second, name: Names = None, format: FormatOption = TableOr
     from nncli.cli.options import names_given
     from nncli.core.errors import FailedCheck
     from nncli.render.pages.differences import difference_json, difference_page, difference_words
-    from nncli.render.streams import DelayedProgressBar, messages, results, say, write_text
+    from nncli.render.streams import DelayedProgressBar, results, say, write_text
     from nncli.render.terminal import TerminalPage
 
-    with DelayedProgressBar(messages()) as progress:
+    with DelayedProgressBar() as progress:
         found = compare(a, b, names=names_given(name), progress=progress)
     for note in found.notes:
-        say(messages(), note)
+        say(note)
     if format is TableOrJson.json:
         write_text(difference_json(found))
     else:

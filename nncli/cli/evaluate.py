@@ -60,7 +60,7 @@ def evaluate(
     from nncli.app.output import check_output
     from nncli.render import formats
     from nncli.render.pages.evaluation import evaluation_document, evaluation_json, evaluation_page
-    from nncli.render.streams import messages, results, say, write_text
+    from nncli.render.streams import results, say, write_text
 
     kind = browser.document_kind(output, opens=open_)
     if output is not None:
@@ -69,10 +69,10 @@ def evaluate(
     if output is not None:
         check_output(output, overwrite=overwrite, inputs=opened.spec.files())
     for note in opened.all_notes:
-        say(messages(), note)
+        say(note)
     evaluated = measure(opened, data, targets, worst=worst)
     for note in evaluated.notes:
-        say(messages(), note)
+        say(note)
     if kind is not None:
         content = formats.write(kind, evaluation_document(evaluated))
         browser.write_page(content, output, overwrite=overwrite, opens=open_)

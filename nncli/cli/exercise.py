@@ -130,12 +130,12 @@ def _write_folder(
     from nncli.render.formats import FORMATS, write
     from nncli.render.pages.exercise import sheet_document
     from nncli.render.pages.exercise_key import form_csv, form_json, key_json
-    from nncli.render.streams import DelayedProgressBar, messages, say
+    from nncli.render.streams import DelayedProgressBar, say
 
     kinds = ("markdown", "latex", "html") if kind is None else (kind,)
     files: dict[str, bytes] = {}
     made = []
-    with DelayedProgressBar(messages()) as progress:
+    with DelayedProgressBar() as progress:
         for k, sheet in enumerate(sheets, 1):
             made.append(sheet)
             document, solved = sheet_document(sheet), sheet_document(sheet, solved=True)
@@ -150,7 +150,6 @@ def _write_folder(
     files["key.json"] = key_json(made).encode()
     write_sheets(folder, files, overwrite=overwrite)
     say(
-        messages(),
         f"{printable(folder)}: {count_of(count, 'sheet')}, each with forms for the answers; "
         "solutions/ and key.json are for the teacher",
     )

@@ -105,7 +105,7 @@ def explain(
     from nncli.core.errors import NncliError
     from nncli.render.pages.explain.screens import document, text_page
     from nncli.render.pages.glossary import glossary_document
-    from nncli.render.streams import DelayedProgressBar, messages, results, say
+    from nncli.render.streams import DelayedProgressBar, results, say
 
     kind = browser.document_kind(output, opens=open_, format=format, fragment=fragment)
     if ask and (kind is not None or output is not None):
@@ -128,8 +128,8 @@ def explain(
     if output is not None and not isinstance(opened, TraceFile):
         check_output(output, overwrite=overwrite, inputs=opened.prepared.spec.files())
     for note in opened.all_notes:
-        say(messages(), note)
-    with DelayedProgressBar(messages()) as progress:
+        say(note)
+    with DelayedProgressBar() as progress:
         derivation = derive(
             opened.trace if isinstance(opened, TraceFile) else opened,
             samples=chosen,

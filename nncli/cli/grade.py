@@ -54,14 +54,14 @@ def grade(
     from nncli.core.files import write_whole
     from nncli.render.formats import write
     from nncli.render.pages.grades import grades_csv, grades_document, unmarked_words
-    from nncli.render.streams import DelayedProgressBar, messages, results, write_bytes
+    from nncli.render.streams import DelayedProgressBar, results, write_bytes
     from nncli.render.terminal import TerminalPage
 
     kind = None if format is None else word(format, "--format", FORMATS_HERE)
     if output is not None:
         kind = kind or format_by_suffix(output, {".csv": "csv", **suffixes()})
         check_output(output, overwrite=overwrite, inputs=[key, *answers])
-    with DelayedProgressBar(messages()) as progress:
+    with DelayedProgressBar() as progress:
         grades = mark(key, answers, progress=progress)
     document = grades_document(grades.marked)
     if kind is None or (kind == "table" and output is None):

@@ -111,11 +111,11 @@ def init(
     from nncli.app.init import init as write
     from nncli.core.text import count_of
     from nncli.render.pages.reports import init_report, starter_lines
-    from nncli.render.streams import messages, results, say, write_bytes
+    from nncli.render.streams import results, say, write_bytes
 
     def on_trials(networks: int, samples: int) -> None:
         count = count_of(samples, "sample")
-        say(messages(), f"trying {networks} networks on {count}; --quick leaves that out")
+        say(f"trying {networks} networks on {count}; --quick leaves that out")
 
     if from_ is None and (shape or cost):
         raise typer.BadParameter("--shape and --cost are of a model: --from MODEL.onnx")

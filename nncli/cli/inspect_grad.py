@@ -202,7 +202,7 @@ def inspect_grad(
     from nncli.render.pages.brief import brief_document
     from nncli.render.pages.kinds import Choices
     from nncli.render.pages.update import overflow_words
-    from nncli.render.streams import DelayedProgressBar, messages, say
+    from nncli.render.streams import DelayedProgressBar, say
     from nncli.render.text import DECIMALS, Extent
 
     kind = browser.document_kind(output, opens=open_, format=format, fragment=fragment) or "table"
@@ -252,8 +252,8 @@ def inspect_grad(
     if output is not None and not isinstance(opened, TraceFile):
         check_output(output, overwrite=overwrite, inputs=opened.prepared.spec.files())
     for note in opened.all_notes:
-        say(messages(), note)
-    with DelayedProgressBar(messages()) as progress:
+        say(note)
+    with DelayedProgressBar() as progress:
         inspected = inspect_step(
             opened.trace if isinstance(opened, TraceFile) else opened,
             samples=chosen,

@@ -55,7 +55,7 @@ def predict(
     from nncli.app.predict import predict_blocks
     from nncli.cli.options import format_by_suffix
     from nncli.core.files import whole_file
-    from nncli.render.streams import messages, say, standard_output
+    from nncli.render.streams import say, standard_output
 
     kind = "csv"
     if format is not None:
@@ -68,7 +68,7 @@ def predict(
     predictions = predict_blocks(run, inputs, weights=which)
     formulas = note_on_formulas(predictions.names) if kind == "csv" else ()
     for note in (*predictions.notes, *formulas):
-        say(messages(), note)
+        say(note)
     if output is None:
         with standard_output(seekable=PREDICTION_FORMATS[kind].seeks) as file:
             PREDICTION_FORMATS[kind].write(predictions, file)
@@ -76,4 +76,4 @@ def predict(
         with whole_file(output, overwrite=overwrite) as file:
             PREDICTION_FORMATS[kind].write(predictions, file)
     for note in predictions.counted:
-        say(messages(), note)
+        say(note)

@@ -29,13 +29,13 @@ def replay(trace: TracePath, format: FormatOption = TableOrJson.table) -> None:
     from nncli.app.trace_files import replay as take_again
     from nncli.core.errors import FailedCheck
     from nncli.render.pages.differences import difference_json, difference_page, difference_words
-    from nncli.render.streams import messages, results, say, write_text
+    from nncli.render.streams import results, say, write_text
     from nncli.render.terminal import TerminalPage
 
     done = take_again(trace)
     found = done.difference
     for note in done.notes:
-        say(messages(), note)
+        say(note)
     if format is TableOrJson.json:
         write_text(difference_json(found))
     else:

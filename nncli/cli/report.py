@@ -52,7 +52,7 @@ def report(
     from nncli.app.output import check_output
     from nncli.core.jsons import to_json
     from nncli.render import formats
-    from nncli.render.streams import messages, results, say, write_text
+    from nncli.render.streams import results, say, write_text
     from nncli.training.run_files import is_sweep_folder
 
     kind = browser.document_kind(output, opens=open_)
@@ -66,7 +66,7 @@ def report(
     if output is not None:
         check_output(output, overwrite=overwrite, inputs=told.files)
     for note in told.notes:
-        say(messages(), note)
+        say(note)
     if kind is not None:
         content = formats.write(kind, told.document)
         browser.write_page(content, output, overwrite=overwrite, opens=open_)

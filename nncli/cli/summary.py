@@ -27,11 +27,11 @@ def summary(
     load_numpy()
     from nncli.app.summary import summary as summarise
     from nncli.render.pages.layers import summary_json, summary_page
-    from nncli.render.streams import messages, results, say, write_text
+    from nncli.render.streams import results, say, write_text
 
     made = summarise(source, set_ or [], timed=time)
     for note in made.notes:
-        say(messages(), note)
+        say(note)
     if format is TableOrJson.json:
         write_text(summary_json(made))
     else:

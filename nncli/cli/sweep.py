@@ -188,13 +188,13 @@ def _run(
     from nncli.cli.process import interruptible
     from nncli.core.errors import InterruptedTraining
     from nncli.render.pages.sweep_screen import SweepScreen, going_on
-    from nncli.render.streams import messages, say
+    from nncli.render.streams import say
 
     told: list[str] = []
 
     def on_start(record: "SweepRecord") -> None:
         for note in record.notes:
-            say(messages(), note)
+            say(note)
         told.extend(record.notes)
         screen.on_start(record)
 
@@ -215,7 +215,7 @@ def _run(
             raise InterruptedTraining(message) from None
     for note in record.notes:
         if note not in told:
-            say(messages(), note)
+            say(note)
     return record
 
 

@@ -16,7 +16,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.polynomial.chebyshev import cheb2poly
 
 from nncli.nn.arrays import Array, Operations, bind
 
@@ -67,6 +66,8 @@ def gelu(z: Array, a: Array, sigma_prime: Array, one: Array) -> Operations:
 def powers(dtype: np.dtype[Any]) -> list[Array]:
     """The coefficients of the powers of the series' variable, as many as `dtype` has digits for."""
     enough = float(np.finfo(dtype).eps) / 16
+    from numpy.polynomial.chebyshev import cheb2poly  # which no other activation waits for
+
     terms = max(k for k, c in enumerate(SERIES) if abs(c) > enough) + 1
     return [np.array(c, dtype) for c in cheb2poly(SERIES[:terms])]
 

@@ -1,53 +1,34 @@
 """Where text goes: standard output for results, standard error for all the rest.
 
-There is a bar for what takes longer than a second, too.
+There is a bar for what takes longer than a second, too. What needs a screen loads rich for it; what
+is written as it is does not.
 """
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import inf
 from shutil import copyfileobj
 from tempfile import TemporaryFile
 from time import monotonic
 from types import TracebackType
 from typing import IO, TYPE_CHECKING
 
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.segment import Segment
-from rich.text import Text
-
 from nncli.core.text import printable
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress
-
-
-class Screen(Console):
-    """A console that goes silent, rather than ends the program, when its reader has left.
-
-    Text is spelled out before it is laid out where the terminal or the pipe lacks its symbols.
-    """
-
-    def render(
-        self, renderable: RenderableType, options: ConsoleOptions | None = None
-    ) -> Iterable[Segment]:
-        if isinstance(renderable, Text) and (options or self.options).ascii_only:
-            from nncli.render.text import spelled_out  # which imports NumPy
-
-            renderable = spelled_out(renderable)
-        return super().render(renderable, options)
-
-    def on_broken_pipe(self) -> None:
-        self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 LEAST_WIDTH = 20  # a terminal that claims less (COLUMNS=0 comes from some) is not believed
 
 
-def results(*, quiet: bool = False) -> Console:
+def results(*, quiet: bool = False) -> "Console":
     """Standard output, as wide as the terminal (or COLUMNS; 80 in a pipe)."""
+    from nncli.render.screen import Screen
+
     screen = Screen(highlight=False, markup=False, emoji=False, quiet=quiet)
     if screen.width < LEAST_WIDTH:
         screen.width = 80
@@ -86,14 +67,16 @@ def standard_output(*, seekable: bool = False) -> Iterator[IO[bytes]]:
         sys.stdout.buffer.flush()
 
 
-def messages() -> Console:
+def messages() -> "Console":
     """Standard error."""
+    from nncli.render.screen import Screen
+
     return Screen(stderr=True, highlight=False, markup=False, emoji=False)
 
 
-def say(console: Console, message: str) -> None:
-    """Writes one line of what is said besides the results."""
-    console.print(f"nncli: {printable(message)}", soft_wrap=True)
+def say(message: str) -> None:
+    """Writes one line of what is said besides the results, to standard error."""
+    print(f"nncli: {printable(message)}", file=sys.stderr)
 
 
 PATIENCE = 1.0  # seconds without a bar
@@ -102,11 +85,11 @@ PATIENCE = 1.0  # seconds without a bar
 class DelayedProgressBar:
     """A bar for what takes longer than a second, and nothing for what does not.
 
-    To be called with (done, total); silent where the console is no terminal.
+    To be called with (done, total); silent where the console that `make` gives is no terminal.
     """
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, make: "Callable[[], Console]" = messages) -> None:
+        self.make = make
         self.began = monotonic()
         self.bar: Progress | None = None
 
@@ -124,11 +107,15 @@ class DelayedProgressBar:
 
     def __call__(self, done: int, total: int | None) -> None:
         if self.bar is None:
-            if not self.console.is_terminal or monotonic() - self.began < PATIENCE:
+            if monotonic() - self.began < PATIENCE:
+                return
+            self.began = inf  # a console is made once
+            console = self.make()
+            if not console.is_terminal:
                 return
             from rich.progress import Progress
 
-            self.bar = Progress(console=self.console, transient=True)
+            self.bar = Progress(console=console, transient=True)
             self.bar.start()
             self.task = self.bar.add_task("")
         self.bar.update(self.task, completed=done, total=total)

@@ -185,3 +185,12 @@ def test_one_of_a_kind_has_no_plural(nncli: Run, tmp_path: Path) -> None:
 def test_a_title_stands_once(nncli: Run) -> None:
     lines = [line.strip() for line in nncli("conv", "1 2; 3 4", "1").out.splitlines()]
     assert [line for line in lines if line.startswith("output")] == ["output  2×2"]
+
+
+def test_what_is_said_besides_results_loads_no_screen() -> None:
+    code = (
+        "import sys; from nncli.render.streams import DelayedProgressBar, say; say('a note');"
+        "DelayedProgressBar()(1, 2); print('rich' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("False\n", "nncli: a note\n")

@@ -38,13 +38,11 @@ from nncli.render.pages.excerpt import (
     short_products,
     short_proof,
 )
-from nncli.render.pages.figures import step_figure
 from nncli.render.pages.kinds import Choices, page_of
 from nncli.render.pages.products import product_tables
 from nncli.render.pages.proof import findings, proof, sweep_page, why_block
 from nncli.render.pages.update import all_sums, overflow_words, update
 from nncli.render.text import Extent, number
-from nncli.render.web.step import step_page
 
 
 def document(step: InspectedStep, choices: Choices) -> Document:
@@ -52,11 +50,18 @@ def document(step: InspectedStep, choices: Choices) -> Document:
     trace = step.inspection.trace
     page = breakdown(step, choices)  # at once: it refuses what there is not, whatever the format
 
+    # What the page for a browser, or the drawing, alone needs is loaded for it.
     def web() -> Interactive:
-        from nncli.render.pages.glossary import glossary_grid  # of the page for a browser alone
+        from nncli.render.pages.glossary import glossary_grid
+        from nncli.render.web.step import step_page
 
         whole = breakdown(step, choices._replace(is_short=False)) if choices.is_short else page
         return step_page(step.inspection, whole, choices.layer, [glossary_grid(trace)])
+
+    def figure() -> str:
+        from nncli.render.pages.figures import step_figure
+
+        return step_figure(trace, choices.layer, choices.extent)
 
     return Document(
         trace.name,
@@ -64,7 +69,7 @@ def document(step: InspectedStep, choices: Choices) -> Document:
         lambda: trace_record(step.inspection, step.why),
         lambda: trace_arrays(trace),
         None if choices.sections else web,
-        lambda: step_figure(trace, choices.layer, choices.extent),
+        figure,
     )
 
 

@@ -11,10 +11,9 @@ from nncli.app.evaluation_records import Evaluated, WorstSample
 from nncli.core.jsons import to_json
 from nncli.core.text import count_of, printable
 from nncli.nn.arrays import Array
-from nncli.render.document import Document, Grid, Heading, Page, Paragraph
+from nncli.render.document import Document, Grid, Heading, Interactive, Page, Paragraph
 from nncli.render.pages.labels import HEADS, LABEL_NOTE, label_columns, label_table, labels_record
 from nncli.render.text import NONE, number, percent, plain, without_folders
-from nncli.render.web.report import evaluation_page as web_page
 from nncli.render.widgets.pictures import ConfusionMap, Gallery, Picture
 from nncli.render.widgets.tables import Column, Columns
 from nncli.training.best import UsedWeights
@@ -241,12 +240,18 @@ def caption(sample: WorstSample) -> tuple[str, ...]:
 def evaluation_document(evaluated: Evaluated) -> Document:
     top: Page = [Heading(printable(evaluated.name), 0), Paragraph(heading(evaluated).plain)]
     top += [Paragraph(note, note=True) for note in evaluated.notes]
+
+    def web() -> Interactive:
+        from nncli.render.web.report import evaluation_page as page  # of a browser alone
+
+        return page(f"{evaluated.name}: evaluation", top, evaluated)
+
     return Document(
         f"{evaluated.name}: evaluation",
         lambda: [*top, *evaluation_blocks(evaluated)],
         lambda: evaluation_record(evaluated),
         lambda: evaluation_arrays(evaluated),
-        lambda: web_page(f"{evaluated.name}: evaluation", top, evaluated),
+        web,
     )
 
 

@@ -25,7 +25,7 @@ from nncli.nn.optimizers import OPTIMIZERS
 from nncli.nn.trace import Trace
 from nncli.render.pages.layers import divergence_table, measures_table, network_table
 from nncli.render.pages.matrices import step_matrices
-from nncli.render.streams import messages, results, say
+from nncli.render.streams import messages, results
 from nncli.render.terminal import TerminalPage
 from nncli.render.text import duration, number, percent, plain, shape
 from nncli.render.widgets.curve import Curves, Series, accuracy_curves
@@ -135,7 +135,7 @@ class TrainingScreen(ExitStack):
 
     def warn(self, message: str) -> None:
         """Says something on standard error, above the bar where there is one."""
-        say(self.messages, message)
+        self.messages.print(f"nncli: {printable(message)}", soft_wrap=True)
 
     def _show_step(self, epoch: Epoch, trace: Trace | None) -> None:
         """The per-layer table of an epoch's last step, and its matrices where a trace is given."""

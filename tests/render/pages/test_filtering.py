@@ -531,17 +531,17 @@ def terminal(height: int = 60) -> tuple[Console, io.StringIO]:
 
 def test_a_bar_for_what_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
     console, file = terminal()
-    with streams.DelayedProgressBar(console) as progress:
+    with streams.DelayedProgressBar(lambda: console) as progress:
         progress(1, 10)
     assert file.getvalue() == ""
     monkeypatch.setattr(streams, "PATIENCE", 0)
-    with streams.DelayedProgressBar(console) as progress:
+    with streams.DelayedProgressBar(lambda: console) as progress:
         progress(1, 10)
         progress(2, None)
         time.sleep(0.01)
     assert file.getvalue() != ""
     file = io.StringIO()
     pipe = Console(file=file)
-    with streams.DelayedProgressBar(pipe) as progress:
+    with streams.DelayedProgressBar(lambda: pipe) as progress:
         progress(1, 10)
     assert file.getvalue() == ""
