@@ -57,6 +57,28 @@ def test_one_gradient_of_several_transposed_is_a_mistake(nncli: Run, tmp_path: P
     assert nncli("check", TWO, save(tmp_path, dW1=first.T, dW2=second.T)).status == 0
 
 
+def test_two_layouts_that_shapes_tell_apart_are_remarked_not_refused(
+    nncli: Run, tmp_path: Path
+) -> None:
+    first, second = (layer.weight_gradient for layer in package.trace_step(IRIS).layers)
+    assert first is not None
+    assert second is not None
+    remark = "two layouts"
+    mixed = nncli("check", IRIS, save(tmp_path, dW1=first.T, dW2=second))
+    assert (mixed.status, mixed.err) == (0, "")
+    assert mixed.out.startswith("iris: right\n")
+    says = "Matrices are in two layouts: dW1 units x inputs, dW2 inputs x units;"
+    assert says in " ".join(mixed.out.split())
+    for turned in (False, True):
+        both = {"dW1": first.T, "dW2": second.T} if turned else {"dW1": first, "dW2": second}
+        done = nncli("check", IRIS, save(tmp_path, **both))
+        assert (done.status, remark in " ".join(done.out.split())) == (0, False)
+    # It does not hide what is wrong.
+    wrong = nncli("check", IRIS, save(tmp_path, dW1=2 * first.T, dW2=second))
+    assert wrong.status == 1
+    assert says in " ".join(wrong.out.split())
+
+
 def test_as_json(nncli: Run) -> None:
     record = json.loads(nncli("check", TWO, MINE, "--format", "json").out)
     assert record["schema"] == "nncli.check/1"

@@ -14,7 +14,7 @@ from nncli.core.errors import NncliError
 from nncli.core.text import count_of, join_words, nearest, printable, quote, sizes
 from nncli.inspection.foreign.checking import Named
 from nncli.inspection.foreign.digits import digits_of
-from nncli.inspection.foreign.turns import turns
+from nncli.inspection.foreign.turns import mixed_layouts, turns
 from nncli.inspection.foreign.words import KEYS, Meaning, meaning_of
 from nncli.inspection.mistakes.rules import record_of
 from nncli.nn.arrays import Array, Shape
@@ -323,6 +323,7 @@ class _Namer:
 
     def _sorted(self, found: list[Named]) -> Naming:
         found = self._in_one_layout(self._as_their_kin(found))
+        self.notes += mixed_layouts(found)
         by_name = {one.name: one for one in found}
         parameters = {name for name in by_name if name.split(".")[-1] in LEARNED}
         start = tuple(by_name[name] for name in sorted(parameters))

@@ -1,10 +1,12 @@
 """How an array may have to be turned before it has the shape that a trace gives it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import prod
 
 import numpy as np
 
+from nncli.core.text import join_words
+from nncli.inspection.foreign.checking import Named
 from nncli.nn.arrays import Array, Shape
 
 KERAS = (3, 2, 0, 1)  # rows x columns x channels x filters
@@ -46,3 +48,21 @@ def turns(array: Array, shape: Shape, *, by_sample: bool) -> Iterator[tuple[str,
                 how,
                 np.asarray(turned, order="C"),
             )  # ascontiguousarray would give a number an axis
+
+
+def mixed_layouts(found: Iterable[Named]) -> Iterator[str]:
+    """In words, where matrices of weights lie inputs x units beside others that lie units x inputs.
+
+    That is none of the mistakes: each can be taken for nothing else, by its shape.
+    """
+    ways: dict[str, dict[str, list[str]]] = {}  # by quantity and how it was turned, the names
+    for one in found:
+        quantity = one.name.rpartition(".")[2]
+        is_matrix = quantity.startswith("weight") and one.array.ndim == 2
+        if is_matrix and one.array.shape[0] != one.array.shape[1]:
+            ways.setdefault(quantity, {}).setdefault(one.how, []).append(one.mine)
+    for names in ways.values():
+        if {"", "transposed"} <= names.keys():
+            turned, others = (join_words(names[how], "and") for how in ("transposed", ""))
+            lie = f"{turned} units x inputs, {others} inputs x units"
+            yield f"matrices are in two layouts: {lie}; each was read in its own"
