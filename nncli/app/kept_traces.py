@@ -22,7 +22,7 @@ from nncli.nn.recorder import TraceReader, TraceRecorder
 from nncli.nn.trace import Trace
 from nncli.spec.dump import dump_portable
 from nncli.training.run_files import TRACES
-from nncli.training.trace_file import SUFFIX, Packing, StepFacts, numbers_of, pack, packing_of
+from nncli.training.trace_file import SUFFIX, Packing, StepFacts, pack, packing_of
 from nncli.training.trace_times import Traced, read_step
 
 
@@ -86,7 +86,9 @@ class TraceKeeper:
             try:
                 writer = self._writers.get(traced.recorder)
                 if writer is None:
-                    writer = self._writers[traced.recorder] = _Writer(traced, self._write)
+                    writer = self._writers[traced.recorder] = _Writer(
+                        traced, self._facts, self._write
+                    )
                 writer.take(traced)
                 return
             except (OSError, NncliError):  # the system allows no more processes, or ended this one
@@ -97,7 +99,7 @@ class TraceKeeper:
     def keep_record(self, step: int, trace: Trace) -> None:
         """Writes the record of a step."""
         try:
-            self._write(step, trace, packing_of(trace))
+            self._write(step, trace, packing_of(trace, self._facts))
         except RunError as error:
             self._tell(error)
 
@@ -152,8 +154,7 @@ class TraceKeeper:
             message = f"{printable(self.folder)}: cannot be made: {reason(error)}"
             raise RunError(message) from error
         self._is_made = True
-        numbers = {**numbers_of(trace), "name": self._name}
-        content = pack(numbers, self._facts._replace(step=step), packing)
+        content = pack(trace, self._name, step, packing)
         write_whole(self.folder / f"step-{step:08}{SUFFIX}", content, durable=False)
 
 
@@ -162,6 +163,7 @@ class _Writer:
 
     Args:
         traced: a step whose recorder is that of all that are to be written.
+        facts: what these steps are taken with.
         write: writes a record, given its step and its packing.
 
     Attributes:
@@ -171,8 +173,11 @@ class _Writer:
         OSError: the system allows no more processes.
     """
 
-    def __init__(self, traced: Traced, write: Callable[[int, Trace, Packing], None]) -> None:
-        self._recorder, self._among, self._write = traced.recorder, traced.among, write
+    def __init__(
+        self, traced: Traced, facts: StepFacts, write: Callable[[int, Trace, Packing], None]
+    ) -> None:
+        self._recorder, self._among = traced.recorder, traced.among
+        self._facts, self._write = facts, write
         self._packing: Packing | None = None
         n = len(traced.rows)
         in_front = -(-(24 + 8 * n) // LINE) * LINE
@@ -203,7 +208,7 @@ class _Writer:
         eta, cost = self._numbers.tolist()
         trace = read_step(self._reader, eta, cost, self._rows, self._among)
         if self._packing is None:  # their arrays are the same
-            self._packing = packing_of(trace)
+            self._packing = packing_of(trace, self._facts)
         self._write(int(self._step[0]), trace, self._packing)
 
     @cached_property

@@ -65,7 +65,11 @@ def header(described: str, metadata: Mapping[str, str]) -> bytes:
     """A file's bytes in front of the numbers of the arrays that `entries` described."""
     text = f'{{"__metadata__": {json.dumps(dict(metadata), ensure_ascii=False)}'
     text += f", {described}}}" if described else "}"
-    content = text.encode()
+    return with_length(text.encode())
+
+
+def with_length(content: bytes) -> bytes:
+    """A header's JSON as a file begins with it."""
     content += b" " * (-len(content) % 8)  # so that the numbers begin at a multiple of eight
     return len(content).to_bytes(8, "little") + content
 

@@ -5,6 +5,7 @@ another, as a layer's a is the next one's input, is kept once, and the metadata 
 The network is not kept: it is the spec's, made anew by the reader, which gives its layers here.
 """
 
+import json
 import os
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -68,21 +69,21 @@ def is_trace_file(path: str | Path) -> bool:
 
 
 class Packing(NamedTuple):
-    """How arrays lie in a file: the same for all records that have theirs in the same memory.
+    """How records lie in files: the same for all that have their arrays in the same memory.
 
     Attributes:
-        described: the arrays that are kept, as the header has them.
-        same: those that are another one, as the metadata have them.
+        sum: the checksum so far, of all but the numbers.
+        behind: the header's bytes behind what a record has for itself.
         pieces: the numbers.
     """
 
-    described: str
-    same: str
+    sum: int
+    behind: bytes
     pieces: tuple[memoryview, ...]
 
 
-def packing_of(trace: Trace) -> Packing:
-    """How the arrays of a record lie in its file."""
+def packing_of(trace: Trace, facts: StepFacts) -> Packing:
+    """How a record lies in its file, and others of the same arrays; the step is not looked at."""
     kept: dict[str, Array] = {}
     same: dict[str, tuple[str, tuple[int, ...]]] = {}
     names: dict[Place, str] = {}
@@ -95,53 +96,55 @@ def packing_of(trace: Trace) -> Packing:
     # As `nn.recorder` has them in memory, so that they are one piece.
     kept = dict(sorted(kept.items(), key=lambda item: -item[1].itemsize))
     layout = ((name, array.dtype.str, array.shape) for name, array in kept.items())
+    described, others = safetensors_format.entries(layout), to_json(same)
+    about = {**facts._asdict(), "arithmetic": dict(facts.arithmetic)}
+    del about["step"]
+    behind = f", {to_json(about)[1:]}"
+    text = f'{_quoted(behind)}", "same": "{_quoted(others)}"}}, {described}}}'
     pieces = tuple(safetensors_format.joined_numbers(kept.values()))
-    return Packing(safetensors_format.entries(layout), to_json(same), pieces)
+    return Packing(_sum_of((), described + others), text.encode(), pieces)
 
 
-def numbers_of(trace: Trace) -> dict[str, Any]:
-    """What a file has of a record besides its arrays."""
-    return {
-        "name": trace.name,
+def pack_trace(trace: Trace, facts: StepFacts) -> list[bytes | memoryview]:
+    """The file's bytes, in pieces; the numbers are those of the trace itself."""
+    return pack(trace, trace.name, facts.step, packing_of(trace, facts))
+
+
+def pack(trace: Trace, name: str, step: int, packing: Packing) -> list[bytes | memoryview]:
+    """The same of a record whose packing is known."""
+    own = {
+        "name": name,
+        "step": step,
         "eta": trace.eta,
         "samples": trace.samples,
         "cost_before": trace.cost_before,
         "cost_after": trace.cost_after,
     }
+    found = packing.sum
+    for piece in packing.pieces:
+        found = zlib.crc32(piece, found)
+    front = f'{{"__metadata__": {{"format": "{FORMAT}{VERSION}", "checksum": "{found:08x}", '
+    front += f'"about": "{_quoted(to_json(own)[:-1])}'
+    return [safetensors_format.with_length(front.encode() + packing.behind), *packing.pieces]
 
 
-def pack_trace(trace: Trace, facts: StepFacts) -> list[bytes | memoryview]:
-    """The file's bytes, in pieces; the numbers are those of the trace itself."""
-    return pack(numbers_of(trace), facts, packing_of(trace))
-
-
-def pack(
-    numbers: Mapping[str, Any], facts: StepFacts, packing: Packing
-) -> list[bytes | memoryview]:
-    """The same of a record's parts."""
-    about = {**numbers, **facts._asdict(), "arithmetic": dict(facts.arithmetic)}
-    described, same, pieces = packing
-    metadata = {
-        "format": f"{FORMAT}{VERSION}",
-        "about": to_json(about),
-        "same": same,
-        "checksum": _sum_of(pieces, described + same),
-    }
-    return [safetensors_format.header(described, metadata), *pieces]
+def _quoted(text: str) -> str:
+    """What stands between the quotation marks of a JSON string."""
+    return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
 def checksum(arrays: Mapping[str, Array], same: str = "{}") -> str:
     """Of arrays that are kept and of what else they are (JSON), in their order."""
     layout = ((name, array.dtype.str, array.shape) for name, array in arrays.items())
     pieces = safetensors_format.joined_numbers(arrays.values())
-    return _sum_of(pieces, safetensors_format.entries(layout) + same)
+    return f"{_sum_of(pieces, safetensors_format.entries(layout) + same):08x}"
 
 
-def _sum_of(pieces: Iterable[memoryview], text: str) -> str:
+def _sum_of(pieces: Iterable[memoryview], text: str) -> int:
     found = zlib.crc32(text.encode())
     for piece in pieces:
         found = zlib.crc32(piece, found)
-    return f"{found:08x}"
+    return found
 
 
 def _checksum(version: str, arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> str:
@@ -153,8 +156,9 @@ def _checksum(version: str, arrays: Mapping[str, Array], metadata: Mapping[str, 
 
 
 def _older_checksum(arrays: Mapping[str, Array]) -> str:
-    names = (f"{name} {a.dtype.str[1:]} {a.shape}" for name, a in arrays.items())
-    return _sum_of(safetensors_format.joined_numbers(arrays.values()), "\n".join(names))
+    names = "\n".join(f"{name} {a.dtype.str[1:]} {a.shape}" for name, a in arrays.items())
+    pieces = safetensors_format.joined_numbers(arrays.values())
+    return f"{_sum_of(pieces, names):08x}"
 
 
 def _oldest_checksum(arrays: Mapping[str, Array]) -> str:
