@@ -1,7 +1,8 @@
 """Columns of a table as a spec names them, and which of them are of no use."""
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from nncli.data.columns.useless import uselessness
@@ -30,10 +31,17 @@ def is_index(key: str) -> bool:
 
 def key_of(table: Table, column: int) -> str | int:
     """A column as a spec names it: by its name, where that is one."""
-    name = table.header[column] if table.header else ""
-    if table.header and name and table.header.count(name) == 1:
-        return name
-    return -1 if column == table.width - 1 else column
+    return keys_of(table, [column])[0]
+
+
+def keys_of(table: Table, columns: Iterable[int]) -> list[str | int]:
+    """Columns as a spec names them."""
+    names = table.header or ("",) * table.width
+    times = Counter(names)  # once for all of them: there may be a hundred thousand
+    last = table.width - 1
+    return [
+        names[i] if names[i] and times[names[i]] == 1 else -1 if i == last else i for i in columns
+    ]
 
 
 def useless_inputs(
@@ -50,9 +58,8 @@ def useless_inputs(
         why = uselessness(column)
         if why:
             found[column.position] = why
-    return [Useless(i, positive_key(table, i), why) for i, why in sorted(found.items())]
-
-
-def positive_key(table: Table, column: int) -> str | int:
-    key = key_of(table, column)
-    return column if isinstance(key, int) else key
+    positions = sorted(found)
+    return [
+        Useless(i, i if isinstance(key, int) else key, found[i])
+        for i, key in zip(positions, keys_of(table, positions), strict=True)
+    ]

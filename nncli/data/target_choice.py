@@ -106,10 +106,10 @@ def chosen_columns(table: Table, target: Sequence[str | int]) -> tuple[TargetCol
     others = [each for each in ranked[1:] if each.weight > 0]
     ahead = best.weight - (others[0].weight if others else 0)
     is_evident = len(ranked) == 1 or (best.weight >= EVIDENT and ahead >= AHEAD)
-    seconds = [key_of(table, each.position) for each in others if each.weight >= LEAST_OF_SECOND]
+    seconds = [each.position for each in others if each.weight >= LEAST_OF_SECOND]
     if not seconds and not is_evident:
-        seconds = [key_of(table, each.position) for each in ranked[1:]]
-    second = seconds[0] if seconds else None
+        seconds = [each.position for each in ranked[1:]]
+    second = key_of(table, seconds[0]) if seconds else None
     why = best.why or "the likeliest of them"
     return (TargetColumn(key_of(table, best.position), why, second, is_evident),)
 
