@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from nncli.core.errors import DataError, SpecError
-from nncli.core.files import NO_ADDRESS, is_address, is_pattern
+from nncli.core.files import NO_ADDRESS, file_and_array, is_address, is_pattern
 from nncli.core.seeds import Stream, seed_of
 from nncli.core.text import brief
 from nncli.data import ColumnKeys, Data, Pair, Source, load
@@ -97,14 +97,17 @@ def _check_files(spec: Spec) -> None:
             names = {("inputs",): table.inputs, ("targets",): table.targets}
         for place, name in names.items():
             # Unlike those of Path, these know no path that is too long to ask for.
-            if not isinstance(name, str) or os.path.isfile(spec.resolve(name)):
+            if not isinstance(name, str):
                 continue
-            if is_pattern(spec.resolve(name)):
-                message = _why_no_match(spec.resolve(name))
+            file, _ = file_and_array(str(spec.resolve(name)))
+            if os.path.isfile(file):
+                continue
+            if is_pattern(Path(file)):
+                message = _why_no_match(Path(file))
             else:
-                there = os.path.exists(spec.resolve(name))
+                there = os.path.exists(file)
                 what = "this is no file:" if there else "there is no file"
-                message = f"{what} {str(spec.resolve(name))!r}; {_path_advice(name)}"
+                message = f"{what} {file!r}; {_path_advice(name)}"
             if message is not None:
                 problems += spec.error_at(("data", key, *place), message).problems
     if problems:

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.commands import LIMIT
@@ -407,3 +408,20 @@ def test_the_same_number_of_threads_gives_the_same_run(nncli: Run, tmp_path: Pat
     ]
     assert costs[0] == pytest.approx(costs[1], rel=1e-4)
     assert nncli("inspect-grad", "a", "--batch", "--check", "20").status == 0
+
+
+def test_it_trains_on_arrays_of_a_file_by_their_names(nncli: Run, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "d.npz", pixels=rng.normal(size=(20, 3)), kinds=rng.integers(0, 2, 20))
+    text = (
+        "data: {train: {inputs: d.npz#pixels, targets: d.npz#kinds}}\n"
+        "network: [{type: dense, units: 2, activation: softmax}]\n"
+        "train: {eta: 0.1, epochs: 1, batch_size: 5, cost: cross_entropy}\n"
+    )
+    (tmp_path / "net.yaml").write_text(text, encoding="utf-8")
+    assert nncli("train", "net.yaml").status == 0
+    (tmp_path / "net.yaml").write_text(text.replace("d.npz", "e.npz"), encoding="utf-8")
+    done = nncli("train", "net.yaml")
+    assert f"data.train.inputs: there is no file '{tmp_path.resolve()}/e.npz'" in done.err or (
+        "data.train.inputs: there is no file 'e.npz'" in done.err
+    )
