@@ -78,7 +78,7 @@ def random_case(rng: np.random.Generator, mistake: str) -> Case:
         shape: tuple[int, ...] = (int(rng.integers(1, 3)), 6, 7)
     else:
         width = int(rng.integers(2, 6))
-        needs = ("hidden", "updated", "transposed", "pseudo", "z_for_a")
+        needs = ("hidden", "updated", "transposed", "pseudo", "z_for_a", "other_activation")
         depth = int(rng.integers(1 if any(x in mistake for x in needs) else 0, 4))
         depth = max(depth, 1) if kind in ("dropout_mask", "batchnorm_terms", "clipping") else depth
         layers += [Dense(units=width, activation=pick()) for _ in range(depth)]

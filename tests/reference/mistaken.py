@@ -5,6 +5,7 @@ The parts of it that are right are those of `backprop`; nothing is shared with n
 """
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,8 @@ PLANTED = (  # a word of nncli's table, and in which way
     "transposed",
     "z_for_a:gradient",
     "z_for_a:forward",
+    "other_activation:both",
+    "other_activation:slope",
     "wrong_cost_gradient",
     "softmax_diagonal",
     "missing_half",
@@ -67,6 +70,11 @@ PLANTED = (  # a word of nncli's table, and in which way
     "batchnorm_terms:variance",
     "batchnorm_terms:scale",
 )
+OTHER_SIGMA = {  # what stands for an activation by mistake
+    "sigmoid": SIGMA["tanh"],
+    "tanh": SIGMA["sigmoid"],
+    "relu": tuple(partial(function, 0.2) for function in SIGMA["leaky_relu"]),
+}
 
 
 def step(
@@ -243,6 +251,13 @@ def _forward(
                 values = each(sigma, z)
                 slope_of = values if mistake == "sigma_prime_of_a" else z
                 trace[f"{name}.sigma_prime"] = each(sigma_prime, slope_of)
+                is_first = layer.activation == next(
+                    x.activation for _, t, x in placed if t in LEARNERS
+                )
+                if mistake.startswith("other_activation") and is_first and k < len(placed) - 1:
+                    other, other_prime = OTHER_SIGMA[layer.activation]
+                    trace[f"{name}.sigma_prime"] = each(other_prime, z)
+                    values = each(other, z) if mistake.endswith("both") else values
                 if mistake == "z_for_a:forward" and k < len(placed) - 1:
                     values = z
         trace[f"{name}.a"] = values

@@ -352,9 +352,9 @@ class Judge:
         if factor is None:
             return
         s, layer = self.scene, first.split(".")[0]
-        gradients = tuple(s.gradients("weight", "bias"))
-        updates = tuple(f"{p}_update" for p in s.parameters)
-        for places in ((first,), (s.error,), (f"{layer}.delta",), gradients, updates):
+        kinds = (("weight", "bias"), ("weight",), ("bias",))
+        parameters = [made(*keys) for made in (s.gradients, s.updates) for keys in kinds]
+        for places in ((first,), (s.error,), (f"{layer}.delta",), *map(tuple, parameters)):
             way = f"it is {factor:.6g} times what it should be"
             yield MISTAKES["factor"], Change(way, layer, s.times(factor, *places), factor)
 

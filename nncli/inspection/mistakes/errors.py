@@ -16,9 +16,10 @@ from nncli.nn.trace import LayerTrace
 
 def _sign(s: Scene) -> Iterator[Change]:
     yield Change("y − a was taken for a − y", "", s.times(-1, s.error))
-    yield Change("ΔW goes uphill", "", s.times(-1, *(f"{p}_update" for p in s.parameters)))
     for keys in (("weight", "bias"), ("weight",), ("bias",)):
         which = "" if len(keys) == 2 else f" of each {keys[0]}"
+        uphill = s.times(-1, *s.updates(*keys))
+        yield Change(f"the update{which} goes uphill", "", uphill)
         yield Change(f"the gradient{which} is negated", "", s.times(-1, *s.gradients(*keys)))
     for layer in s.hidden:
         yield Change("δ is negated", layer.name, s.times(-1, f"{layer.name}.delta"))
@@ -37,7 +38,7 @@ def _factor(s: Scene) -> Iterator[Change]:
         yield Change(f"the error of the outputs is {times}{of_error}", "", s.times(c, s.error), c)
         gradients = s.times(c, *s.gradients("weight", "bias"))
         yield Change(f"each gradient is {times}", "", gradients, c)
-        updates = s.times(c, *(f"{p}_update" for p in s.parameters))
+        updates = s.times(c, *s.updates("weight", "bias"))
         yield Change(f"each update is {times}: another η?", "", updates, c)
 
 
@@ -180,6 +181,10 @@ def _bias_sums(s: Scene, layer: LayerTrace) -> Iterator[tuple[str, Rule]]:
     if n > 1:
         yield "δ is summed over the samples and not divided by n", lambda v: n * right(v)
         yield "δ is divided by n once too often", lambda v: right(v) / n
+        if s.record[name].shape == (n, n):  # of others the shape tells
+            yield "δ is summed over the units, not over the samples", lambda v: v[name].sum(axis=1)
+            way = "the mean of δ is taken over the units, not over the samples"
+            yield way, lambda v: v[name].mean(axis=1)
         if s.record[name].ndim == 2:
             yield f"δ is not summed: {NOT_SUMMED}", lambda v: v[name]
             yield f"δ is divided by n and not summed: {NOT_SUMMED}", lambda v: v[name] / n

@@ -96,6 +96,10 @@ class Scene:
         """The names of all gradients of `weight`, `bias` or both."""
         return (f"{p}_gradient" for p in self.parameters if p.split(".")[-1] in keys)
 
+    def updates(self, *keys: str) -> Iterator[str]:
+        """The names of all updates of `weight`, `bias` or both."""
+        return (f"{p}_update" for p in self.parameters if p.split(".")[-1] in keys)
+
     def below(self, layer: LayerTrace) -> LayerTrace | None:
         """The layer before it with a z, if nothing but a flatten layer is between."""
         k = self.trace.layers.index(layer) - 1

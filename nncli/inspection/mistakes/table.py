@@ -1,5 +1,6 @@
 """The table of known mistakes, and a step taken with one of them."""
 
+from nncli.inspection.mistakes.activations import ACTIVATION_MISTAKES
 from nncli.inspection.mistakes.batches import BATCHES
 from nncli.inspection.mistakes.errors import ERRORS
 from nncli.inspection.mistakes.images import IMAGES
@@ -30,7 +31,8 @@ OTHERS = (  # told in other ways than by a replay of this step, see inspection.f
     ),
 )
 MISTAKES: dict[str, Mistake] = {
-    mistake.word: mistake for mistake in (*ERRORS, *IMAGES, *BATCHES, *UPDATES, *OTHERS)
+    mistake.word: mistake
+    for mistake in (*ERRORS, *ACTIVATION_MISTAKES, *IMAGES, *BATCHES, *UPDATES, *OTHERS)
 }
 
 
