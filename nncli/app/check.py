@@ -1,6 +1,7 @@
 """nncli.check: somebody else's step compared with the same one here, and its mistake named."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,18 @@ from nncli.data.readers.named import clean, read_named
 from nncli.inspection.foreign.checking import check_step, in_our_conventions
 from nncli.inspection.foreign.names import (
     LEFT_OUT,
-    SAME,
     Naming,
-    agrees,
-    distance,
+    multiplied,
     name_arrays,
     transposed,
 )
+from nncli.inspection.foreign.readings import SAME, agrees, distance
 from nncli.inspection.foreign.record import Checked
 from nncli.inspection.foreign.words import meaning_of
-from nncli.nn.arrays import Array
+from nncli.nn.arrays import Array, Shape
 from nncli.nn.network import smallest_batch
 from nncli.nn.trace import Start, Trace
-from nncli.spec import Spec
+from nncli.spec import Spec, WeightedLayerSpec
 from nncli.training.trace_file import is_trace_file
 
 Samples = Sequence[int] | None
@@ -73,7 +73,7 @@ def check(
         return _beside(source, given, names)
     steps = _Steps(source)
     choices: list[Samples] = [None if batch else samples]
-    if not batch and samples is not None and not len(samples) and step == 1:
+    if not batch and samples is not None and not len(samples):
         found = steps.samples_of(given, names, where)
         choices = [found] if found else [(), None]
     return _best([*_checks(steps, given, names, choices, step)])
@@ -120,9 +120,17 @@ class _Steps:
         return self.network.named(self.network.parameters)
 
     def start_in_words(self, naming: Naming) -> Iterator[str]:
-        """Which weights of a run steps start from, where not all of them were given."""
+        """Which weights steps start from, where not all of them were given."""
         if self.opened.used is not None and len(naming.start) < len(self._views()):
             yield f"the step starts from {weights_words(self.opened.used)}"
+        elif not naming.start and self._draws():
+            yield "no weights were given, so the step starts from those that the spec draws"
+
+    def _draws(self) -> bool:
+        """Whether first weights are drawn, and stand in no file."""
+        spec = self.prepared.spec
+        layers = [x for x in spec.network if isinstance(x, WeightedLayerSpec)]
+        return spec.train.init_from is None and any(x.weights is None for x in layers)
 
     @property
     def steps_an_epoch(self) -> int:
@@ -143,12 +151,21 @@ class _Steps:
             else:
                 meaning = meaning_of(name, (), frozenset())
                 is_inputs = meaning.quantities[:1] == ("inputs",) and meaning.number in (None, 0)
-            rows = array.reshape(-1, *shape) if array.size % np.prod(shape) == 0 else array
-            if is_inputs and (array.shape[1:] == shape or array.shape == shape):
-                return self._find(name, np.asarray(rows, np.float64), where)
+            if is_inputs and (layouts := list(_by_sample(array, shape))):
+                found = [self._find(np.asarray(rows, np.float64)) for rows in layouts]
+                for rows_of in found:
+                    if None not in rows_of:
+                        return tuple(k for k in rows_of if k is not None)
+                raise NncliError(
+                    f"{where}{quote(name)}: its row {found[0].index(None)} is none of the "
+                    f"{count_of(len(self.prepared.data.train), 'sample')} of the training data, as "
+                    "the network takes them (scaled); --samples says which they are, and leaves "
+                    f"these rows out if --name {name}=- is given"
+                )
         return ()
 
-    def _find(self, name: str, rows: Array, where: str) -> tuple[int, ...]:
+    def _find(self, rows: Array) -> list[int | None]:
+        """Which sample each row is; None where it is none."""
         train = self.prepared.data.train
         found: list[int | None] = [None] * len(rows)
         for start in range(0, len(train.index), BLOCK):
@@ -162,14 +179,7 @@ class _Steps:
                     best = int(off.argmin())
                     if off[best] <= SAME * max(1.0, float(np.abs(row).max())):
                         found[k] = start + best
-        if None in found:
-            raise NncliError(
-                f"{where}{quote(name)}: its row {found.index(None)} is none of the "
-                f"{count_of(len(train), 'sample')} of the training data, as the network takes them "
-                "(scaled); --samples says which they are, and leaves these rows out if "
-                f"--name {name}=- is given"
-            )
-        return tuple(k for k in found if k is not None)
+        return found
 
     def others(self, trace: Trace, *, same_size: bool) -> Iterator[Trace]:
         """The step on other samples: those next to it, and those that training would draw."""
@@ -188,6 +198,16 @@ class _Steps:
                 continue
             tried.add(rows)
             yield self.take(rows)
+
+
+def _by_sample(array: Array, shape: Shape) -> Iterator[Array]:
+    """The ways to read inputs that were given, samples first: as rows, or as columns."""
+    size = prod(shape)
+    for samples_first in (array, np.moveaxis(array, -1, 0) if array.ndim else array):
+        if samples_first.shape[1:] in (shape, (size,)):
+            yield samples_first.reshape(-1, *shape)
+    if array.shape == shape:
+        yield array[None]
 
 
 def _checks(
@@ -215,8 +235,12 @@ def _checks(
         if len(choices) > 1 and k:
             samples = first_of(trace.samples, 8)
             notes.append(f"compared with the mini-batch that training would draw: {samples}")
-        turned = [naming.named, *([transposed(naming, given)] if naming.doubtful else [])]
-        for named in turned:
+        readings = [naming.named]
+        if naming.doubtful:
+            readings.append(transposed(naming, given))
+        if naming.unsure:
+            readings.append(multiplied(naming))
+        for named in readings:
             quantities, note = in_our_conventions(trace, named)
             by_sample = any(one.array.shape[:1] == trace.inputs.shape[:1] for one in quantities)
             yield check_step(

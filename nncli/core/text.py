@@ -99,6 +99,11 @@ def join_words(words: Iterable[str], last: str = "or") -> str:
     return f"{', '.join(rest)} {last} {final}" if rest else final
 
 
+def capitalised(words: str) -> str:
+    """A sentence's beginning with a capital; symbols stay as they are, for Δ is not δ."""
+    return f"{words[:1].upper()}{words[1:]}" if words[:1].isascii() else words
+
+
 def first_of(items: Sequence[object], most: int) -> str:
     """A list as `0, 1, 2, …`: of a longer one the first."""
     return ", ".join(map(str, items[:most])) + (", …" if len(items) > most else "")

@@ -35,9 +35,10 @@ def test_a_step_by_hand_with_a_mistake(nncli: Run) -> None:
         "two-two-two: dense1.delta is the first that is wrong: missing_sigma_prime_hidden\n"
     )
     for line in (
-        "a1      dense1.a (one sample)      right              4 decimals",
-        "delta1  dense1.delta (one sample)  wrong              4 decimals",
-        "dW1     dense1.weight_gradient     from dense1.delta  4 decimals",
+        "All are judged to 4 decimals.",
+        "a1      dense1.a (one sample)      right      ",
+        "delta1  dense1.delta (one sample)  wrong      ",
+        "dW1     dense1.weight_gradient     from dense1.delta  ",
         "δ of dense1 is the first that is wrong; everything after it follows from it.",
         "At delta1[0, 1] yours is 0.0414, right is 0.0099542547.",
         "Right: δ = (δ_next W_nextᵀ) ⊙ σ′(z)",

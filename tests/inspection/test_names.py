@@ -206,7 +206,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
 def test_what_no_name_tells_is_left_out_and_said() -> None:
     found = named(TRACE, dW1=W1, epoch=np.array(3.0))
     assert names_of(found) == {"dW1": ("dense1.weight_gradient", "")}
-    assert found.notes == ("'epoch' is left out: its name says nothing",)
+    assert found.notes == ("left out, for the name says nothing: 'epoch'",)
     assert names_of(named(TRACE, foo=D2)) == {"foo": ("dense2.delta", "")}  # but its values do
 
 

@@ -117,13 +117,19 @@ def _of_each_sample(trace: Trace, given: Iterable[Named]) -> tuple[list[Named], 
 
     Many write δ = ∂C/∂z with C the mean, so that 1/n is in δ already, and sum for the gradient.
     That is no mistake. It is told by the output layer: its δ is 1/n of the record's, and its
-    gradient, if it was given, is right.
+    gradient, if it was given, is right. Where the outputs themselves are wrong, by what is 1/n of
+    the a − y of those that were given.
     """
     named, n = list(given), len(trace.inputs)
     last = next(layer for layer in reversed(trace.layers) if layer.delta is not None)
     record = record_of(trace)
     errors = [one for one in named if one.name in (f"{last.name}.delta", f"{last.name}.upstream")]
     gradients = [one for one in named if one.name.startswith(f"{last.name}.weight_grad")]
+    outputs = next((one.array for one in named if one.name == f"{last.name}.a"), None)
+    if outputs is not None and not _is_near(outputs, record[f"{last.name}.a"]):
+        error = f"{last.name}.{'delta' if trace.cost.error_is_delta else 'upstream'}"
+        errors, gradients = [one for one in errors if one.name == error], []
+        record = {**record, error: outputs - trace.targets}
     if n == 1 or not errors or not all(_is_near(n * one.array, record[one.name]) for one in errors):
         return named, []
     if not all(_is_near(one.array, record[one.name]) for one in gradients):

@@ -13,17 +13,23 @@ import numpy as np
 from nncli.core.errors import NncliError
 from nncli.core.text import count_of, join_words, nearest, printable, quote, sizes
 from nncli.inspection.foreign.checking import Named
-from nncli.inspection.foreign.digits import digits_of
+from nncli.inspection.foreign.readings import (
+    NEAR,
+    SAME,
+    Target,
+    agrees,
+    class_numbers,
+    distance,
+    not_summed,
+    was_multiplied,
+)
 from nncli.inspection.foreign.turns import mixed_layouts, turns
 from nncli.inspection.foreign.words import KEYS, Meaning, meaning_of
 from nncli.inspection.mistakes.rules import record_of
 from nncli.nn.arrays import Array, Shape
 from nncli.nn.trace import LayerTrace, Trace
 
-NOT_SUMMED = "not summed"
 LEFT_OUT = "-"  # as the name of what is not to be compared
-NEAR = 0.05  # of its largest entry: a quantity is itself, but for digits or a mistake
-SAME = 1e-3
 UPDATED = 0.5  # weights that differ by less than this are those of the start, updated
 WHOLE_STEP = ("inputs", "targets", "cost")
 LEARNED = tuple(KEYS.values())
@@ -38,6 +44,7 @@ class Naming(NamedTuple):
         inputs, targets: of the samples, where they were given.
         notes: what was inferred that its user should know.
         doubtful: whether a square matrix may have to be transposed: nothing tells.
+        unsure: names of what was taken for ∂C/∂a, and may be δ: nothing tells.
     """
 
     named: tuple[Named, ...]
@@ -46,14 +53,7 @@ class Naming(NamedTuple):
     targets: Named | None
     notes: tuple[str, ...]
     doubtful: tuple[str, ...]
-
-
-class Target(NamedTuple):
-    """A quantity that an array may be: its name in the trace, and what is there."""
-
-    name: str
-    value: Array
-    by_sample: bool
+    unsure: tuple[str, ...] = ()
 
 
 @np.errstate(all="ignore")  # what was given may be of any size
@@ -93,9 +93,8 @@ class _Namer:
         self.targets = targets_of(trace)
         self.quantities = frozenset(name.split(".")[-1] for name in self.targets)
         self.layers = tuple(layer.name for layer in trace.layers)
-        self.problems: list[str] = []
-        self.notes: list[str] = []
-        self.doubtful: list[str] = []
+        self.problems, self.notes, self.nameless = list[str](), list[str](), list[str]()
+        self.doubtful, self.unsure = list[str](), list[str]()
 
     def naming(self) -> Naming:
         self._check_settled()
@@ -106,16 +105,21 @@ class _Namer:
         }
         counting = self._counting(meanings)
         found: dict[str, Named] = {}
-        for name, array in self.arrays.items():
+        # What says what it is goes first: what does not takes nothing from it.
+        for name in sorted(self.arrays, key=lambda n: n in meanings and not meanings[n].quantities):
+            array, is_said = self.arrays[name], True
             if name in self.settled:
                 targets = [self.targets[self.settled[name]]]
-                one = self._choose(name, array, targets, is_said=True)
             else:
                 targets = list(self._candidates(meanings[name], counting))
-                one = self._choose(name, array, targets, is_said=bool(meanings[name].quantities))
+                is_said = bool(meanings[name].quantities)
+            one = self._choose(name, array, targets, is_said=is_said)
             if one is None:
                 continue
             if (other := next((f for f in found.values() if f.name == one.name), None)) is not None:
+                if not is_said:
+                    self.nameless.append(name)
+                    continue
                 self.problems.append(
                     f"{quote(name)} and {quote(other.mine)} both seem to be {one.name}: say what "
                     f"they are, as --name {printable(name)}={one.name}"
@@ -128,7 +132,24 @@ class _Namer:
                 "nothing was given that is a quantity of a step; names as dense1.weight_gradient, "
                 "dW1 or fc1.weight.grad are understood, and --name settles others"
             )
+        found = {name: found[name] for name in self.arrays if name in found}
+        if self.nameless:
+            mine = ", ".join(map(quote, self.nameless))
+            self.notes.append(f"left out, for the name says nothing: {mine}")
         return self._sorted(list(found.values()))
+
+    def _error_of(self, one: Named, found: list[Named]) -> Named:
+        """δ, where what was named as ∂C/∂a was multiplied by σ′(z) in its place."""
+        layer, _, quantity = one.name.rpartition(".")
+        delta = f"{layer}.delta"
+        is_settled = one.mine in self.settled or "upstream" in one.mine.lower()
+        has_delta = delta in self.targets and all(o.name != delta for o in found)
+        if quantity != "upstream" or is_settled or not has_delta:
+            return one
+        is_delta = was_multiplied(self.trace, layer, one.array)
+        if is_delta is None:
+            self.unsure.append(one.mine)
+        return one._replace(name=delta) if is_delta else one
 
     def _check_settled(self) -> None:
         for mine, name in self.settled.items():
@@ -230,8 +251,10 @@ class _Namer:
     ) -> Named | None:
         """The one of the targets that an array is; None: it is none of the step's quantities."""
         fitting = [t for t in targets if any(True for _ in self._distances(array, t))]
-        if not fitting and (one := self._not_summed(name, array, targets)) is not None:
-            return one
+        if not fitting:
+            one = not_summed(self.trace, name, array, targets)
+            if (one := one or class_numbers(self.trace, name, array, targets)) is not None:
+                return one
         if not fitting:
             self._refuse(name, array, targets, is_said=is_said)
             return None
@@ -245,25 +268,14 @@ class _Namer:
                     f"--name {printable(name)}={fitting[0].name}"
                 )
             else:
-                self.notes.append(f"{quote(name)} is left out: its name says nothing")
+                self.nameless.append(name)
             return None
         return self._turned(name, array, fitting[0])
 
-    def _not_summed(self, name: str, array: Array, targets: list[Target]) -> Named | None:
-        """Something of biases with one row, or one column, for each sample: a mistake, not a shape.
-
-        None: it is none.
-        """
-        for target in targets:
-            shape = (len(self.trace.inputs), *target.value.shape)
-            if ".bias_" in target.name and len(shape) == 2 and shape[0] > 1:
-                for how, turned in ((NOT_SUMMED, array), (f"{NOT_SUMMED}, transposed", array.T)):
-                    if turned.shape == shape:
-                        return Named(name, target.name, np.asarray(turned, order="C"), how)
-        return None
-
     def _nearest(self, array: Array, fitting: list[Target], *, is_said: bool) -> list[Target]:
         """Those whose values decide."""
+        if not is_said and not array.any():
+            return []  # zeros are like any other zeros
         near = sorted((min(self._distances(array, t)), k) for k, t in enumerate(fitting))
         quantities = [t.name.rpartition(".")[2] for t in fitting]
         (first, k), (second, _) = (*near, (np.inf, 0))[:2]
@@ -294,6 +306,8 @@ class _Namer:
                     f"; this step is on {count_of(len(self.trace.inputs), 'sample')}: --samples "
                     "and --batch choose others"
                 )
+            if ".bias_" in targets[0].name and array.size == len(self.trace.inputs):
+                hint = "; it has a number for each sample: was δ summed over the units?"
             self.problems.append(f"{quote(name)} is {_shape(array.shape)}, but {words}{hint}")
             return
         fits = [
@@ -324,6 +338,7 @@ class _Namer:
     def _sorted(self, found: list[Named]) -> Naming:
         found = self._in_one_layout(self._as_their_kin(found))
         self.notes += mixed_layouts(found)
+        found = [self._error_of(one, found) for one in found]
         by_name = {one.name: one for one in found}
         parameters = {name for name in by_name if name.split(".")[-1] in LEARNED}
         start = tuple(by_name[name] for name in sorted(parameters))
@@ -337,6 +352,7 @@ class _Namer:
             by_name.get("targets"),
             tuple(self.notes),
             tuple(self.doubtful),
+            tuple(self.unsure),
         )
 
     def _as_their_kin(self, found: list[Named]) -> list[Named]:
@@ -352,6 +368,7 @@ class _Namer:
                 for other in found
                 if is_learned(other) == is_learned(one)
                 and other.mine not in self.doubtful
+                and other.how in ("", "transposed")
                 and other.array.ndim == 2
                 and other.array.ndim == one.array.ndim
             ]
@@ -418,19 +435,14 @@ def transposed(naming: Naming, arrays: Mapping[str, Array]) -> tuple[Named, ...]
     )
 
 
-def agrees(array: Array, value: Array) -> bool:
-    """Whether an array is `value`, to the digits that it has."""
-    digits = digits_of({"": array}).shared
-    off = np.abs(array.astype(np.float64) - value)
-    allowed = 1.01 * digits.half_units(array) + 4 * np.finfo(value.dtype).eps * np.abs(value)
-    return bool((off <= allowed).all())
-
-
-def distance(array: Array, value: Array) -> float:
-    """The largest difference, relative to the largest entry of `value`."""
-    off = float(np.abs(array.astype(np.float64) - value).max(initial=0))
-    size = float(np.abs(value).max(initial=0))
-    return off / size if size else (0.0 if off == 0 else np.inf)
+def multiplied(naming: Naming) -> tuple[Named, ...]:
+    """The quantities with δ for those of which nothing tells whether they are δ or ∂C/∂a."""
+    return tuple(
+        one._replace(name=f"{one.name.rpartition('.')[0]}.delta")
+        if one.mine in naming.unsure
+        else one
+        for one in naming.named
+    )
 
 
 def _shape(shape: Shape) -> str:

@@ -35,6 +35,8 @@ def turns(array: Array, shape: Shape, *, by_sample: bool) -> Iterator[tuple[str,
             found.append(("one sample", array[None]))
         elif array.shape == (*shape[1:], 1):
             found.append(("one sample, as a column", array.reshape(shape)))
+    if by_sample and shape[1:] == (1,) and array.shape == shape[:1]:
+        found.append(("as a column", array[:, None]))
     if prod(array.shape) == prod(shape) and array.shape != shape:
         if len(shape) < 2:
             found.append(("as a vector", array.reshape(shape)))

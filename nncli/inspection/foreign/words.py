@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 ALIKE = 0.85  # for a slip of the pen in a name as in a trace
 KEYS = {"w": "weight", "b": "bias"}
+OF_OUTPUT = ("logit", "logits", "score", "scores")  # z of the last layer
 BASES = {  # a word: what it stands for
     **dict.fromkeys(("w", "weight", "weights", "kernel", "kernels", "theta", "gamma"), "w"),
     **dict.fromkeys(("b", "bias", "biases", "beta"), "b"),
-    **dict.fromkeys(("z", "zs", "logit", "logits", "preactivation", "preactivations"), "z"),
+    **dict.fromkeys(("z", "zs", "preactivation", "preactivations", *OF_OUTPUT), "z"),
     **dict.fromkeys(("a", "activation", "activations", "act", "out", "output", "outputs"), "a"),
     **dict.fromkeys(("o", "h", "yhat", "hat", "pred", "preds", "prediction", "predictions"), "a"),
     **dict.fromkeys(("prob", "probs", "probabilities"), "a"),
@@ -89,6 +90,8 @@ def meaning_of(name: str, layers: tuple[str, ...], quantities: frozenset[str]) -
     number = numbers[-1] if numbers else None
     if number is None and found_words[0] in ("output", "out") and len(found_words) > 1:
         number, found_words = -1, found_words[1:]  # of the output layer
+    if number is None and any(word.removeprefix("d") in OF_OUTPUT for word in found_words):
+        number = -1
     return Meaning(_quantities(found_words), number, kind)
 
 

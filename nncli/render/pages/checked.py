@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nncli.core.jsons import to_json
-from nncli.core.text import count_of, first_of, join_words
+from nncli.core.text import capitalised, count_of, first_of, join_words
 from nncli.inspection.foreign.record import Checked, Compared, Made
 from nncli.render.document import Document, Grid, Heading, Page, Paragraph
 from nncli.render.text import number
@@ -45,9 +45,8 @@ def checked_page(checked: Checked) -> Page:
     """The verdict, what was compared, and the mistake."""
     page: Page = [Heading(f"{checked.name}: {verdict(checked)}", 0)]
     page.append(Paragraph(_what(checked), note=True))
-    page += [Paragraph(f"{note[0].upper()}{note[1:]}.", note=True) for note in checked.notes]
-    rows = tuple(_row(one) for one in checked.compared)
-    page.append(Grid(HEADINGS, rows, words=4))
+    page += [Paragraph(f"{capitalised(note)}.", note=True) for note in checked.notes]
+    page.append(_table(checked))
     if checked.first_wrong is not None:
         page += _where(checked)
         page += _mistakes(checked)
@@ -78,10 +77,22 @@ def verdict(checked: Checked) -> str:
 
 def _what(checked: Checked) -> str:
     noun = "sample" if len(checked.samples) == 1 else "samples"
+    digits = {one.digits for one in checked.compared}
+    judged = f" All are judged to {digits.pop()}." if len(digits) == 1 else ""
     return (
         f"{count_of(len(checked.compared), 'quantity', 'quantities')} of yours beside those of the "
-        f"same step here, on {noun} {first_of(checked.samples, MANY)} of the training data."
+        f"same step here, on {noun} {first_of(checked.samples, MANY)} of the training data.{judged}"
     )
+
+
+def _table(checked: Checked) -> Grid:
+    """What was compared; to which digits is a column where that is not the same for all."""
+    shown = [0, 1, 2, 3, 4]
+    if len({one.digits for one in checked.compared}) == 1:
+        shown.remove(3)
+    rows = [_row(one) for one in checked.compared]
+    rows = [tuple(row[k] for k in shown) for row in rows]
+    return Grid(tuple(HEADINGS[k] for k in shown), tuple(rows), words=len(shown) - 1)
 
 
 def _row(one: Compared) -> tuple[str, ...]:
@@ -121,7 +132,7 @@ def _where(checked: Checked) -> Iterator[Paragraph]:
 def _mistakes(checked: Checked) -> Page:
     page: Page = []
     if not checked.explanations:
-        page.append(Heading("No known mistake explains it", 2))
+        page.append(Heading("No known mistake explains all of it", 2))
         if checked.ratio is not None:
             times = f"Yours is {checked.ratio:.6g} times what is right, in every entry."
             page.append(Paragraph(times))
@@ -130,11 +141,11 @@ def _mistakes(checked: Checked) -> Page:
             Paragraph(f"Right: {FORMULAS[quantity]}") if quantity in FORMULAS else OTHERWISE
         )
         if checked.hints:
-            words = join_words(dict.fromkeys(made.word for made in checked.hints))
+            words = join_words(dict.fromkeys(_hint(made) for made in checked.hints))
             page.append(
                 Paragraph(
-                    f"By itself that quantity would come of {words}; but not what you have after "
-                    "it. Were all of them made by the same code?"
+                    f"That quantity by itself would come of {words}; but what you have after it "
+                    "would not. Is there a second mistake, or was it made by other code?"
                 )
             )
         page.append(Paragraph("nncli inspect-grad shows its products one by one."))
@@ -145,6 +156,11 @@ def _mistakes(checked: Checked) -> Page:
     for explanation in kinds:
         page += _explained(explanation)
     return page
+
+
+def _hint(made: Made) -> str:
+    where = " of ".join(part for part in (made.way, made.place) if part)
+    return f"{made.word} ({where})" if where else made.word
 
 
 def _by_word(checked: Checked) -> list[tuple[Made, ...]]:
@@ -160,7 +176,7 @@ def _explained(explanation: tuple[Made, ...]) -> Iterator[Heading | Paragraph]:
         where = f" ({made.place})" if made.place else ""
         also = "and " if k else ""
         yield Heading(f"{also}{made.word}{where}", 2)
-        way = f" {made.way[0].upper()}{made.way[1:]}." if made.way else ""
+        way = f" {capitalised(made.way)}." if made.way else ""
         yield Paragraph(f"{made.says}{way}")
         yield Paragraph(f"Right: {made.right}")
         yield Paragraph(f"Look at {made.look}.")

@@ -9,7 +9,7 @@ from typing import Any
 
 from nncli.app.records import Diagnosis
 from nncli.core.jsons import to_json
-from nncli.core.text import count_of, shell_word
+from nncli.core.text import capitalised, count_of, shell_word
 from nncli.inspection.diagnosis.ranking import POOR
 from nncli.inspection.diagnosis.record import Course, Cure, Finding, Result, Tried
 from nncli.render.document import Grid, Heading, Lines, Page, Paragraph
@@ -76,7 +76,7 @@ def _how(diagnosis: Diagnosis) -> str:
 def _finding_blocks(finding: Finding, place: int) -> Page:
     where = f" ({', '.join(finding.layers)})" if finding.layers else ""
     page: Page = [Heading(f"{place}. {finding.title}{where}", 2)]
-    page.append(Paragraph(f"{finding.says[0].upper()}{finding.says[1:]}."))
+    page.append(Paragraph(f"{capitalised(finding.says)}."))
     if finding.cure.says:
         end = "" if finding.cure.says.endswith("?") else "."
         page.append(Paragraph(f"Cure: {finding.cure.says}{end}"))

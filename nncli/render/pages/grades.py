@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from nncli.core.text import count_of, first_of, join_words
+from nncli.core.text import capitalised, count_of, first_of, join_words
 from nncli.inspection.exercises.marking import (
     CREDITED,
     EMPTY,
@@ -108,7 +108,7 @@ def _said(one: Marked) -> Iterator[Block]:
         yield Paragraph(f"Not marked: {one.problem}{end}")
         return
     for note in one.notes:
-        yield Paragraph(f"{note[0].upper()}{note[1:]}.")
+        yield Paragraph(f"{capitalised(note)}.")
     for verdict, words in LINES.items():
         found = [mark for mark in one.marks if mark.verdict == verdict]
         if found and len(found) < len(one.marks):

@@ -20,7 +20,7 @@ from nncli.app.report_records import (
     cost_of,
 )
 from nncli.app.summary_records import Summary
-from nncli.core.text import count_of, printable
+from nncli.core.text import capitalised, count_of, printable
 from nncli.nn.arrays import Array
 from nncli.nn.network import Network
 from nncli.render.document import Block, Document, Grid, Heading, Lines, Page, Paragraph
@@ -83,7 +83,7 @@ def training_document(training: Training, run: ComparedRun) -> Document:
         top.append(Paragraph(f"{words}."))
     if training.fit is not None:
         words = fit_words(training.fit)
-        top.append(Paragraph(f"{words[0].upper()}{words[1:]}."))
+        top.append(Paragraph(f"{capitalised(words)}."))
     network: Page = [Heading("The network", 1), placed_grid(training.network)]
     return Document(
         title,
