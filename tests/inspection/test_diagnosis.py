@@ -219,6 +219,12 @@ def test_the_cost_that_fits_two_classes_of_one_output_is_of_a_sigmoid() -> None:
     found = start.cost_mismatch(changed(cost="quadratic", layers=(output,), start=states))
     assert found is not None
     assert [dict(cure.set) for cure in found.cures] == [{"train.cost": "cross_entropy"}]
+    assert "below 0.01 for 50% of the outputs" in found.says
+    found = start.cost_mismatch(
+        changed(cost="quadratic", layers=(output,), start=(STATE._replace(saturated=0.0),))
+    )
+    assert found is not None
+    assert "0%" not in found.says
 
 
 def test_inputs_that_tell_nothing_are_known_and_no_others() -> None:
@@ -384,10 +390,10 @@ def test_targets_within_reach_and_zeros_in_one_layer_are_no_signs() -> None:
 # Ranking
 
 
-def with_results(skills: dict[str, float]) -> tuple[str, ...]:
+def with_results(skills: dict[str, float], rms: float = 100.0) -> tuple[str, ...]:
     """The causes found where HEALTHY is bad, and the first cure of each cause does this."""
     base = Course((1.0, 1.0), (), Result(0.1, 1.0), None)
-    evidence = replace(changed(rms=100.0), base=base)
+    evidence = replace(changed(rms=rms), base=base)
     tried = []
     for suspect in suspects(evidence):
         skill = skills.get(suspect.cause.word, 0.1)
@@ -409,6 +415,12 @@ def with_results(skills: dict[str, float]) -> tuple[str, ...]:
 )
 def test_the_order_of_causes(skills: dict[str, float], causes: tuple[str, ...]) -> None:
     assert with_results(skills) == causes
+
+
+def test_the_root_is_first_where_each_cure_does_a_little_too() -> None:
+    """The network stays bad: two things are wrong with it, and each cure mends one."""
+    skills = {"eta_too_large": 0.24, "underfitting": 0.25}
+    assert with_results(skills, rms=1.0) == ("eta_too_large", "underfitting")
 
 
 def test_a_dead_layer_is_found_in_a_bad_network_alone() -> None:

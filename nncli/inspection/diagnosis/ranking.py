@@ -80,20 +80,24 @@ def findings(evidence: Evidence, tried: Iterable[Suspect]) -> tuple[Finding, ...
             return (_finding(evidence, j),)
     told = [j for j in judged if j.suspect.cause.judge == "told"]
     confirmed = [j for j in judged if j.confirmed and not _is_end(j)]
-    best = max((j.gain for j in confirmed), default=0.0)
-    about_as_good = [j for j in confirmed if j.gain >= ABOUT_AS_GOOD * best]
-    others = sorted((j for j in confirmed if j not in about_as_good), key=lambda j: -j.gain)
-    found = [*about_as_good, *others]
+    found = _ranked(confirmed)
     if not found:
         found = [j for j in judged if _is_plain(base, j)]
     if not found and base is not None and base.score < POOR:
         # Each of several causes hides what a cure of another does.
-        helpful = [j for j in judged if j.gain >= LEAST_GAIN / j.suspect.cause.telling]
-        found = sorted(helpful, key=lambda j: -j.gain)
+        found = _ranked([j for j in judged if j.gain >= LEAST_GAIN / j.suspect.cause.telling])
     words = {j.suspect.cause.word for j in found}
     if base is not None and base.score < POOR:
         found += [j for j in judged if _is_end(j) and j.suspect.cause.word not in words]
     return tuple(_finding(evidence, j) for j in _each_cure_once([*found, *told]))
+
+
+def _ranked(judged: Sequence[_Judged]) -> list[_Judged]:
+    """Those whose cures do about as much as the best, the root first; then the others by gain."""
+    best = max((j.gain for j in judged), default=0.0)
+    about_as_good = [j for j in judged if j.gain >= ABOUT_AS_GOOD * best]
+    others = sorted((j for j in judged if j not in about_as_good), key=lambda j: -j.gain)
+    return [*about_as_good, *others]
 
 
 def _each_cure_once(found: Sequence[_Judged]) -> Iterable[_Judged]:

@@ -227,12 +227,15 @@ def cost_mismatch(evidence: Evidence) -> Suspicion | None:
         cures.insert(0, Cure(sets, "δ = a − y, whatever σ′ is"))
     if output.activation != "sigmoid" and not lost:
         return None
+    slope = f"below 0.01 for {lost:.0%} of the outputs of wrong answers"
+    if not lost:  # which is so of a sigmoid only
+        slope = "0.25 at most, and less the surer an output is, right or wrong"
     return Suspicion(
         max(lost, 0.3),
         (output.name,),
         {"activation": output.activation, "cost": settings.cost, "saturated_and_wrong": lost},
         f"{output.activation} outputs behind the quadratic cost for {classes} classes: δ = (a − y) "
-        f"⊙ σ′, and σ′ is below 0.01 for {lost:.0%} of the outputs of wrong answers",
+        f"⊙ σ′, and σ′ is {slope}",
         tuple(cures),
     )
 
