@@ -44,6 +44,28 @@ def test_an_identifier_by_its_name() -> None:
     assert "user_id is another number in every row: it names the rows; ignore: [user_id]" in note
 
 
+@pytest.mark.parametrize("mark", [-9999, 1e20, -999])
+def test_a_number_that_stands_for_gaps(mark: float) -> None:
+    """Nothing of it is so far off that a network would not train, and all of it is scaled by it."""
+    ages = [20 + k * 7 % 61 for k in range(ROWS)]
+    (note,) = told(age=[*ages[:-3], *[mark] * 3], b=MEASURE)
+    assert f"age is {mark:g} in 3 of 40 rows and from 20 to 80 in the others; where it" in note
+    assert "columns: {age: {missing: median}} fills them" in note
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [20, *range(20, 18 + ROWS), 9999],  # once
+        [*range(20, 18 + ROWS), 190, 190],  # not that far
+        [0] * (ROWS - 3) + [900] * 3,  # of few values, as counts are
+        [(k % 7) ** 6 for k in range(ROWS)],
+    ],
+)
+def test_what_is_far_off_and_no_mark(cells: list[float]) -> None:
+    assert told(a=cells, b=MEASURE) == []
+
+
 def test_measures_are_not_told() -> None:
     assert told(a=MEASURE, b=[k * k / 8 + 0.1 for k in range(ROWS)]) == []
     assert told(a=[k % 30 for k in range(ROWS)]) == []

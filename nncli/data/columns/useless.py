@@ -1,4 +1,4 @@
-"""Input columns of which nothing can be learnt: constant ones, and those that name the rows."""
+"""Input columns that are no measures: constant ones, names of rows, marks of gaps."""
 
 import re
 from collections import Counter
@@ -17,6 +17,8 @@ LEAST_ROWS = 10  # to tell that a column names the rows
 FIRST_NAMES = re.compile("|unnamed: ?0|index|rownames?|row|obs|observation|no|nr", re.IGNORECASE)
 ID_NAMES = re.compile("id|Id|ID|.*(_id|_ID|[a-z]Id|[a-z]ID)")
 SEVERAL_ROWS = 30  # in which measures are rarely all different, if they are whole numbers
+FAR = 5  # times the range of all others: so far off is no measure
+SEVERAL_MARKS = 2
 LOOKED_AT = 1000  # rows, before all are looked at
 MOST_COLUMNS = 50  # with more, those of an image among them, a note for each is too much to read
 
@@ -39,6 +41,11 @@ def notes_of_useless(samples: Samples) -> Iterator[str]:
             yield (
                 f"{told} is another whole number in every row; where it only names the rows, "
                 f"ignore: [{key}] leaves it out"
+            )
+        elif mark := mark_of_gaps(column):
+            yield (
+                f"{told} {mark}; where it marks a gap, leave those cells empty, and columns: "
+                f"{{{key}: {{missing: median}}}} fills them"
             )
 
 
@@ -65,6 +72,32 @@ def may_name_rows(column: Column) -> bool:
     if len(np.unique(values[:LOOKED_AT])) < len(values[:LOOKED_AT]):
         return False
     return bool(is_label(values).all()) and len(np.unique(values)) == len(values)
+
+
+def mark_of_gaps(column: Column) -> str:
+    """What tells that a number, such as -999, stands for gaps; empty where none does.
+
+    It stands in several rows, and is many times as far from all others as these are apart: once
+    inputs are scaled by it, next to nothing is left of how the others differ.
+    """
+    values = column.as_numbers()
+    if len(values) < LEAST_ROWS:
+        return ""
+    low, middle, high = np.quantile(values[:LOOKED_AT], (0.25, 0.5, 0.75))
+    for mark in (values.min(), values.max()):
+        if mark != np.round(mark) or abs(mark - middle) <= FAR * (high - low):
+            continue
+        others = values[values != mark]
+        count = len(values) - len(others)
+        if count < SEVERAL_MARKS or len(np.unique(others[:LOOKED_AT])) < LEAST_ROWS:
+            continue
+        least, most = others.min(), others.max()
+        if min(abs(mark - least), abs(mark - most)) > FAR * (most - least):
+            return (
+                f"is {mark:g} in {count:,} of {len(values):,} rows and from {least:g} to {most:g} "
+                "in the others"
+            )
+    return ""
 
 
 def count_number_columns(samples: Samples) -> int:
