@@ -277,9 +277,14 @@ def _check_step(step: int, plan: Plan, samples: int, epoch: int, start: int) -> 
     if not left:
         has = "is done, and 1 is the step that would come next"
     epochs = count_of(plan.epochs, "epoch"), count_of(-(-samples // plan.batch_size), "step")
+    advice = "more epochs have more, as with --set train.epochs=N"
+    if is_begun and step <= plan.steps_left(samples):
+        advice = (
+            f"steps of a run are counted from its end; the spec.yaml in it, in place of the run, "
+            f"has step {step:,} of the training"
+        )
     raise NncliError(
-        f"there is no step {step:,}: the training {has} ({' of '.join(epochs)}); more epochs have "
-        "more, as with --set train.epochs=N"
+        f"there is no step {step:,}: the training {has} ({' of '.join(epochs)}); {advice}"
     )
 
 

@@ -202,6 +202,8 @@ def test_steps_of_a_run_are_those_that_are_left(nncli: Run, tmp_path: Path) -> N
     done = nncli("inspect-grad", "run", "--step", "2", "--check", "off")
     assert done.status == 2
     assert "there is no step 2: the training is done, and 1 is the step that would come" in done.err
+    assert "the spec.yaml in it, in place of the run, has step 2 of the training" in done.err
+    assert nncli("inspect-grad", "run/spec.yaml", "--step", "2", "--check", "off").status == 0
     more = ("inspect-grad", "run", "--set", "train.epochs=2", "--check", "off", "--step")
     assert nncli(*more, "3").status == 0
     done = nncli(*more, "4")
