@@ -320,3 +320,21 @@ def test_metrics_that_the_training_did_not_write_are_told(
     for form in ((), ("--format", "json")):
         done = nncli("compare", "one", "two", *form)
         assert (done.status, done.err) == (0, message)
+
+
+@pytest.mark.parametrize(
+    ("shares", "words"),
+    [
+        (("0.2", "0.3"), "held back"),
+        (("null", "null"), "trained on"),
+        (("0.2", "null"), "held back, or trained on where none are"),
+    ],
+)
+def test_the_page_says_which_data_the_costs_are_on(
+    nncli: Run, run: Make, tmp_path: Path, shares: tuple[str, str], words: str
+) -> None:
+    for name, share in zip("ab", shares, strict=True):
+        run(name, "iris", f"data.validation={share}")
+    assert nncli("compare", "a", "b", "-o", "ab.html").status == 0
+    page = (tmp_path / "ab.html").read_text(encoding="utf-8")
+    assert f"cost on the data {words}<" in page

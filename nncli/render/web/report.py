@@ -74,11 +74,19 @@ def evaluation_page(title: str, heading: Page, evaluated: Evaluated) -> WebPage:
     return WebPage(title, body, styles=("report",))
 
 
+def _judged_on(runs: Sequence[tuple[str, ComparedRun]]) -> str:
+    """Which data `cost_of` is on, in these runs."""
+    held = [any(e.validation_cost is not None for e in run.history) for _, run in runs]
+    if all(held):
+        return "held back"
+    return "held back, or trained on where none are" if any(held) else "trained on"
+
+
 def curves_of(runs: Sequence[tuple[str, ComparedRun]]) -> list[Chart]:
     """Cost, accuracy and η over the epochs: of one run train and validation, of several each."""
     if len(runs) > 1:
         judged: list[tuple[str, str, Measure]] = [
-            ("cost", "cost on the data held back, or trained on where none are", cost_of),
+            ("cost", f"cost on the data {_judged_on(runs)}", cost_of),
             ("train_cost", "mean cost within each epoch of training", lambda e: e.train_cost),
             ("accuracy", "accuracy", accuracy_of),
             ("eta", "learning rate η", lambda e: e.eta),
