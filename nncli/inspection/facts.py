@@ -21,7 +21,8 @@ from nncli.inspection.findings import (
 )
 from nncli.nn.activations import SATURATED
 from nncli.nn.arrays import Array
-from nncli.nn.trace import LayerTrace, Trace, norm
+from nncli.nn.measures import norm
+from nncli.nn.trace import LayerTrace, Trace
 
 LONG = 0.1  # an update, as a share of the weights: it changes what a network is
 LITTLE = 0.15  # the weight of what is only worth a look

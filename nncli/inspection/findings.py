@@ -11,7 +11,8 @@ from nncli.core.text import sizes
 from nncli.inspection.views import is_within, tap_products
 from nncli.nn.activations import ACTIVATIONS, SATURATED, SaturationWords
 from nncli.nn.arrays import Array
-from nncli.nn.trace import LayerTrace, Trace, norm
+from nncli.nn.measures import norm
+from nncli.nn.trace import LayerTrace, Trace
 
 COST_ULPS = 8  # of the cost, by which rounding may change it
 

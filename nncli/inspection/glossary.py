@@ -7,7 +7,8 @@ from nncli.inspection.derivation.base import at_largest, indexed, place_of
 from nncli.inspection.derivation.focus import Focus
 from nncli.inspection.exercises.working import Working, working
 from nncli.nn.links import Adam, Momentum, WeightDecay
-from nncli.nn.trace import LayerTrace, Trace, norm
+from nncli.nn.measures import norm
+from nncli.nn.trace import LayerTrace, Trace
 
 Index = tuple[int, ...]
 MOST_TERMS = 4  # of a sum that is written out

@@ -1,10 +1,8 @@
 """The record of one step, in the layouts of the project's border: the sample axis first.
 
-A `Trace` holds all of it, see `nncli.nn.recorder`; `LayerMeasures` one number a quantity, as a
-training keeps of epochs.
+It is copied by `nncli.nn.recorder`; `nncli.nn.measures` keeps one number of each quantity.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -12,14 +10,12 @@ from typing import NamedTuple
 import numpy as np
 
 from nncli.core.notebooks import MimeBundle, mime_bundle
-from nncli.nn.activations import SATURATED
 from nncli.nn.arrays import Array
 from nncli.nn.costs import Cost
-from nncli.nn.layers import LayerStep, Placed
+from nncli.nn.layers import Placed
 from nncli.nn.links import VELOCITY, Link, before
 from nncli.nn.network import Network, zero_network
 from nncli.nn.optimizers import Optimizer
-from nncli.nn.step import Step
 
 # Names that a record had before it had all of an optimizer's state, kept for those who read them.
 VELOCITIES = {f"{key}_{VELOCITY}": key for key in ("weight", "bias")}
@@ -161,91 +157,3 @@ class Start(NamedTuple):
             np.copyto(self.state[name], array)
         for name, array in network.state.items():
             np.copyto(self.network_state[name], array)
-
-
-@dataclass(frozen=True)
-class LayerMeasures:
-    """Norms are Frobenius norms over the whole mini-batch; None where a layer has no such quantity.
-
-    Attributes:
-        activation: σ, or None for a layer that has none.
-        upstream_norm: ‖∂C_x/∂a‖, the error signal that arrives. None for outputs behind
-            cross-entropy, where δ = a − y does not come from it.
-        delta_norm: ‖δ‖ = ‖upstream ⊙ σ'(z)‖, what the Hadamard product leaves of it.
-        sigma_prime_mean: the mean of σ'(z) over units and samples.
-        saturated: the share of them where |σ'| is below SATURATED.
-        weight_gradient_norm: ‖∂C/∂W‖.
-        weight_update_norm: ‖ΔW‖, the step really taken.
-        weight_norm: ‖W‖ after the step.
-    """
-
-    name: str
-    activation: str | None = None
-    upstream_norm: float | None = None
-    delta_norm: float | None = None
-    sigma_prime_mean: float | None = None
-    saturated: float | None = None
-    weight_gradient_norm: float | None = None
-    weight_update_norm: float | None = None
-    weight_norm: float | None = None
-
-    @property
-    def passed(self) -> float | None:
-        """‖δ‖ / ‖∂C_x/∂a‖: the share of the error signal that the Hadamard product lets pass."""
-        return ratio(self.delta_norm, self.upstream_norm)
-
-    @property
-    def relative_update(self) -> float | None:
-        """‖ΔW‖ / ‖W‖."""
-        return ratio(self.weight_update_norm, self.weight_norm)
-
-
-def measure(step: Step) -> tuple[LayerMeasures, ...]:
-    """The measures of every layer of a step that `Step.run(eta, full=True)` has just filled."""
-    with np.errstate(all="ignore"):
-        layers = step.layers
-        fused = layers[-1] if step.network.cost.error_is_delta else None
-        return tuple(_measure_layer(layer, layer is fused) for layer in layers)
-
-
-def norm(array: Array) -> float:
-    """The Frobenius norm, summed in float64 whatever the array's dtype."""
-    flat = array.astype(np.float64).ravel("K")
-    squares = float(flat.dot(flat))  # np.linalg.norm takes 2 µs more to come to the same
-    if math.isinf(squares) and math.isfinite(largest := float(np.abs(flat).max())):
-        return largest * norm(flat / largest)
-    return math.sqrt(squares)
-
-
-def ratio(part: float | None, whole: float | None) -> float | None:
-    return None if part is None or not whole else part / whole
-
-
-def _measure_layer(layer: LayerStep, fused: bool) -> LayerMeasures:
-    activation = layer.placed.activation
-    if layer.delta is None:
-        return LayerMeasures(layer.name, activation, norm(layer.upstream), **_learned_norms(layer))
-    mean = saturated = None
-    if layer.sigma_prime is not None:
-        prime = layer.sigma_prime  # whose mean() comes to the same, 3 µs later
-        mean = float(np.add.reduce(prime, axis=None, dtype=np.float64)) / prime.size
-        saturated = np.count_nonzero(np.abs(prime) < SATURATED) / prime.size
-    return LayerMeasures(
-        layer.name,
-        activation,
-        None if fused else norm(layer.upstream),
-        norm(layer.delta),
-        mean,
-        saturated,
-        **_learned_norms(layer),
-    )
-
-
-def _learned_norms(layer: LayerStep) -> dict[str, float]:
-    if "weight" not in layer.gradients:
-        return {}
-    return {
-        "weight_gradient_norm": norm(layer.gradients["weight"]),
-        "weight_update_norm": norm(layer.updates["weight"]),
-        "weight_norm": norm(layer.parameters["weight"]),
-    }

@@ -10,7 +10,7 @@ import numpy as np
 
 from nncli.core.files import release_pages
 from nncli.nn.arrays import Array
-from nncli.nn.trace import norm
+from nncli.nn.measures import norm
 from nncli.render.text import Extent, NumberFormat, number, number_formats
 
 Indices = Sequence[int | None]

@@ -16,8 +16,9 @@ import numpy as np
 
 from nncli.nn.arrays import Array
 from nncli.nn.layers import LayerStep
+from nncli.nn.measures import LayerMeasures, measure, norm
 from nncli.nn.step import Step
-from nncli.nn.trace import LayerMeasures, Start, measure, norm
+from nncli.nn.trace import Start
 from nncli.training.checkpoint import State
 from nncli.training.evaluate import Evaluator
 from nncli.training.history import Divergence, DivergenceStep
@@ -58,7 +59,9 @@ def untrained_cost(step: Step, train: SampleSet) -> float:
     """
     count, n = len(train.index), step.n
     some = max(n, min(count, UNTRAINED_SAMPLES) // n * n)
-    rows = train.index[np.linspace(0, count - 1, some).astype(np.int64)]
+    rows = train.index
+    if some != count:
+        rows = rows[np.linspace(0, count - 1, some).astype(np.int64)]
     costs = []
     for start in range(0, some, n):
         step.load(rows[start : start + n])

@@ -14,9 +14,9 @@ from typing import Any, Literal, NamedTuple, get_args, overload
 
 from nncli.core.errors import DamagedError, Malformed, RunError, why_damaged
 from nncli.core.files import read_regular, reason
-from nncli.core.jsons import from_json
+from nncli.core.jsons import from_json, to_json
 from nncli.core.text import printable, quote_all
-from nncli.nn.trace import LayerMeasures
+from nncli.nn.measures import LayerMeasures
 from nncli.training.conditions import Failure
 from nncli.training.run_files import METRICS
 from nncli.training.trace_times import Traced
@@ -81,7 +81,8 @@ class History(Sequence[Epoch]):
         numbers = [*_numbers_of(epoch)]
         for layer in epoch.layers:
             numbers += _measures_of(layer)
-        self._layers = tuple((layer.name, layer.activation) for layer in epoch.layers)
+        if not self._layers:
+            self._layers = tuple((layer.name, layer.activation) for layer in epoch.layers)
         self._numbers.extend([math.nan if number is None else number for number in numbers])
 
     def __len__(self) -> int:
@@ -118,6 +119,21 @@ class History(Sequence[Epoch]):
             layers.append(layer | dict(zip(_MEASURES, measures, strict=False)))
         return record
 
+    def lines(self, indices: range) -> str:
+        """Epochs as the metrics have them: the JSON of `record`, each in a line."""
+        # Written out: the keys are the same in all lines, and take longer than the numbers.
+        layers = ", ".join(_layer_template(*layer) for layer in self._layers)
+        template = f'{{{_members(_NUMBERS)}, "layers": [{layers}]}}\n'
+        width, lines = self._width, []
+        for i in indices:
+            numbers = self._numbers[i * width : (i + 1) * width]
+            # What is missing, or infinite, is no number that JSON has.
+            words = [repr(x) if x - x == 0 else "null" for x in numbers]
+            for k in _INTEGER_PLACES:
+                words[k] = repr(int(numbers[k]))
+            lines.append(template % tuple(words))
+        return "".join(lines)
+
     @overload
     def __getitem__(self, index: int) -> Epoch: ...
     @overload
@@ -139,7 +155,18 @@ class History(Sequence[Epoch]):
 _INTEGERS = ("epoch", "last_batch")
 _NUMBERS = tuple(field.name for field in fields(Epoch) if field.name != "layers")
 _MEASURES = tuple(f.name for f in fields(LayerMeasures) if f.name not in ("name", "activation"))
+_INTEGER_PLACES = tuple(map(_NUMBERS.index, _INTEGERS))
 _numbers_of, _measures_of = attrgetter(*_NUMBERS), attrgetter(*_MEASURES)
+
+
+def _members(keys: Iterable[str]) -> str:
+    """Members of a JSON object, of these keys, without their values."""
+    return ", ".join(f'"{key}": %s' for key in keys)
+
+
+def _layer_template(name: str, activation: str | None) -> str:
+    words = to_json({"name": name, "activation": activation})[1:-1].replace("%", "%%")
+    return f"{{{words}, {_members(_MEASURES)}}}"
 
 
 class DivergenceStep(NamedTuple):

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from nncli.core.errors import RunError
 from nncli.core.files import is_temporary, read_regular, reason, write_whole
-from nncli.core.jsons import to_json
 from nncli.core.text import printable
 from nncli.training.history import History, Marks, marks_of, sums_of
 from nncli.training.run_files import (
@@ -205,7 +204,7 @@ class RunFolder:
             os.ftruncate(self._metrics, self._size)
             while len(self._sums) < epochs:
                 stop = min(len(self._sums) + BLOCK, epochs)
-                lines, end = metrics_lines(history, range(len(self._sums), stop)), self._size
+                lines, end = history.lines(range(len(self._sums), stop)).encode(), self._size
                 sums = sums_of(lines.splitlines(keepends=True), self._sums[-1] if self._sums else 0)
                 while lines:
                     written = os.pwrite(self._metrics, lines, end)
@@ -262,11 +261,6 @@ class RunFolder:
             for file in self.path.iterdir():
                 if _is_partial(file.name):
                     file.unlink()
-
-
-def metrics_lines(history: History, indices: range) -> bytes:
-    """Epochs as lines of the metrics file."""
-    return "".join(f"{to_json(history.record(i))}\n" for i in indices).encode()
 
 
 def _check_free(path: Path, overwrite: bool) -> set[str]:

@@ -35,6 +35,8 @@ class TraceTimes(NamedTuple):
 
     def next_after(self, taken: int, total: int) -> int | None:
         """The first of them after `taken` steps of `total`; None: there is none."""
+        if not (self.every or self.steps or self.last):
+            return None
         found = [next((step for step in self.steps if step > taken), None)]
         if self.every:
             found.append(taken + self.every - taken % self.every)

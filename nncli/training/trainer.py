@@ -10,12 +10,13 @@ from time import perf_counter
 import numpy as np
 
 from nncli.nn.clipping import CLIPPED_STEPS
+from nncli.nn.measures import Measurer
 from nncli.nn.network import Network
 from nncli.nn.optimizers import Optimizer
 from nncli.nn.parallel.worker_pool import WorkerPool
 from nncli.nn.recorder import TraceRecorder
 from nncli.nn.step import Step
-from nncli.nn.trace import Start, Trace, measure
+from nncli.nn.trace import Start, Trace
 from nncli.training.best import DEFAULT_METRIC, Best, Patience, is_better, metric_of
 from nncli.training.checkpoint import State
 from nncli.training.conditions import Condition, Failure
@@ -93,6 +94,7 @@ class Trainer:
         self._full_at = 0  # the step that is to fill all, besides the last of an epoch
         self._step_start = self._runner.start()
         self._recorders: dict[int, TraceRecorder] = {}  # by size of a mini-batch
+        self._measurer: Measurer | None = None  # of the last step that was measured
         self._start_of = 0  # the step that it is of
         # Made now, so that what does not fit in memory is known before anything is written.
         count = len(train.index)
@@ -404,7 +406,9 @@ class Trainer:
 
     def _complete(self, eta: float, step: Step, step_cost: float) -> Epoch:
         """Ends the epoch: measures it, and sets the counts to the beginning of the next."""
-        layers = measure(step)
+        if self._measurer is None or not self._measurer.takes(step):
+            self._measurer = Measurer(step)
+        layers = self._measurer()
         cost, seconds = self.cost_sum / self.samples, self.seconds
         self.epoch, self.samples, self.cost_sum, self.seconds = self.epoch + 1, 0, 0.0, 0.0
         evaluation = self.evaluator()

@@ -10,7 +10,7 @@ import pytest
 
 import nncli as api
 from nncli.app.report_records import ComparedRun
-from nncli.nn.trace import LayerMeasures
+from nncli.nn.measures import LayerMeasures
 from nncli.training.history import Epoch
 from nncli.training.run_files import METRICS
 from tests.cli.test_train import in_a_terminal

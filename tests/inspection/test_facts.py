@@ -8,7 +8,8 @@ import pytest
 
 from nncli.inspection.facts import FACTS, Fact, largest, signals, telling
 from nncli.inspection.findings import attenuation
-from nncli.nn.trace import Trace, norm
+from nncli.nn.measures import norm
+from nncli.nn.trace import Trace
 from nncli.render.pages.brief import WORDS, fact_lines
 from tests.nn.cases import SOME_CASES
 

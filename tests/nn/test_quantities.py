@@ -8,6 +8,7 @@ import pytest
 
 from nncli.nn.activations import SATURATED
 from nncli.nn.layers import WeightedLayer
+from nncli.nn.measures import measure
 from nncli.nn.network import Network
 from nncli.nn.optimizers import Optimizer, chain_of
 from nncli.nn.quantities import (
@@ -20,7 +21,6 @@ from nncli.nn.quantities import (
     norms,
 )
 from nncli.nn.step import Step
-from nncli.nn.trace import measure
 from tests.nn.cases import ALL_CASES, Case, build_case, draw_targets
 
 CASES = ALL_CASES[::3]

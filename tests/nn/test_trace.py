@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nncli.nn.measures import measure
 from nncli.nn.recorder import record_trace
-from nncli.nn.trace import LayerTrace, Start, Trace, measure
+from nncli.nn.trace import LayerTrace, Start, Trace
 
 from .cases import SOME_CASES, as_lists, relative_error, settle
 

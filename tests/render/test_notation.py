@@ -12,8 +12,9 @@ import pytest
 import nncli
 from nncli.core.text import ASCII, in_ascii
 from nncli.nn.layers import LAYERS
+from nncli.nn.measures import LayerMeasures
 from nncli.nn.optimizers import OPTIMIZERS, Optimizer, chain_of
-from nncli.nn.trace import VELOCITIES, LayerMeasures, LayerTrace
+from nncli.nn.trace import VELOCITIES, LayerTrace
 from nncli.render.notation import LINK_SYMBOLS, MEASURES, SYMBOL, TERMS, Quantity
 from nncli.render.pages.update import LINES
 from tests.nn.cases import SOME_CASES, build_case

@@ -11,10 +11,10 @@ import pytest
 
 import nncli
 from nncli.core.errors import DamagedError
-from nncli.nn.trace import LayerMeasures
+from nncli.core.jsons import to_json
+from nncli.nn.measures import LayerMeasures
 from nncli.training.history import Epoch, History, Progress, read_first
 from nncli.training.run_files import METRICS
-from nncli.training.run_folder import metrics_lines
 from nncli.training.trainer import Trainer
 from tests.conftest import CONFIGS
 
@@ -66,7 +66,7 @@ def test_what_is_missing_stays_missing(epochs: list[Epoch]) -> None:
 
 
 def test_records_are_written_and_read_back(epochs: list[Epoch], tmp_path: Path) -> None:
-    content = metrics_lines(History(epochs), range(3))
+    content = History(epochs).lines(range(3)).encode()
     (tmp_path / METRICS).write_bytes(content + b'{"epoch": 4')
     history, size, sums = read_first(tmp_path, 3)
     assert list(history) == epochs
@@ -82,7 +82,16 @@ def test_infinity_is_no_missing_number(epochs: list[Epoch]) -> None:
     layer = LayerMeasures("dense1", "tanh", upstream_norm=math.inf)
     odd = Epoch(1, 0.5, 0.1, 0.1, None, None, None, 0.0, 3, (layer,))
     assert History([odd])[0] == odd
-    assert json.loads(metrics_lines(History([odd]), range(1)))["layers"][0]["upstream_norm"] is None
+    assert json.loads(History([odd]).lines(range(1)))["layers"][0]["upstream_norm"] is None
+
+
+def test_lines_are_the_records_as_json(epochs: list[Epoch]) -> None:
+    odd = LayerMeasures('50 % "é"', None, math.inf, 1e-300, 5e22, -math.inf, 0.1)
+    written = [*epochs, replace(epochs[0], eta=1e16, clipped=0.5, train_cost=math.inf)]
+    for history in (History(written), History([replace(epochs[0], layers=(odd,))])):
+        expected = [f"{to_json(history.record(i))}\n" for i in range(len(history))]
+        assert history.lines(range(len(history))) == "".join(expected)
+        assert history.lines(range(1, len(history))) == "".join(expected[1:])
 
 
 def test_a_checkpoint_that_counts_more_epochs_than_there_are_lines(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from nncli.inspection.diagnosis.record import (
 from nncli.nn.activations import ACTIVATIONS, SATURATED
 from nncli.nn.arrays import Array
 from nncli.nn.layers import LayerStep
+from nncli.nn.measures import norm
 from nncli.nn.reading import class_indices
 from nncli.nn.step import Step
-from nncli.nn.trace import norm
 
 BLOCK = 2**17  # numbers that are converted at a time
 ENOUGH = 20  # samples by which an input that is a target is no accident

@@ -11,8 +11,9 @@ import numpy as np
 from nncli.app.records import InspectedStep
 from nncli.core.text import count_of
 from nncli.inspection.facts import gradient_factors, largest
+from nncli.nn.measures import norm, ratio
 from nncli.nn.step import QUANTITIES
-from nncli.nn.trace import LayerTrace, Trace, norm, ratio
+from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.document import Block, Grid, Heading, Lines, Page, Paragraph
 from nncli.render.pages.brief import fact_lines, signal_table
 from nncli.render.pages.kinds.weighted import hadamard_table

@@ -8,7 +8,8 @@ import numpy as np
 from nncli.core.text import count_of
 from nncli.filtering.record import Filtering, Window
 from nncli.nn.arrays import Array
-from nncli.nn.trace import LayerTrace, Trace, norm
+from nncli.nn.measures import norm
+from nncli.nn.trace import LayerTrace, Trace
 from nncli.render.document import Block, Equation, MatrixTerm
 from nncli.render.drawing import GAP, MARGIN, ROW, SIZE, Drawing, Marks, width_of
 from nncli.render.pages.matrices import gradients, hadamard

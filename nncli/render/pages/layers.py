@@ -14,8 +14,8 @@ from nncli.core.jsons import to_json
 from nncli.core.text import count_of
 from nncli.nn.activations import ACTIVATIONS
 from nncli.nn.links import Link
+from nncli.nn.measures import LayerMeasures
 from nncli.nn.network import Network
-from nncli.nn.trace import LayerMeasures
 from nncli.render.notation import MEASURES
 from nncli.render.text import duration, number, percent, plain, shape
 from nncli.render.widgets.tables import Column, Columns

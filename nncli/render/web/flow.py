@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from nncli.core.text import count_of
 from nncli.nn.activations import SATURATED
-from nncli.nn.trace import LayerMeasures
+from nncli.nn.measures import LayerMeasures
 from nncli.render.text import number
 from nncli.render.web.charts import SPANS, Chart, Curve, chart_html, spread
 from nncli.render.web.page import escape

@@ -8,8 +8,9 @@ import numpy as np
 
 from nncli.nn.gelu import powers
 from nncli.nn.layers import Conv, Placed, Pool
+from nncli.nn.measures import norm, ratio
 from nncli.nn.padding import sources
-from nncli.nn.trace import LayerTrace, Trace, norm, ratio
+from nncli.nn.trace import LayerTrace, Trace
 from nncli.nn.windows import Windows
 from nncli.render.text import number
 from nncli.render.web.page import escape
