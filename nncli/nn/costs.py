@@ -82,7 +82,7 @@ def sigmoid_cross_entropy_terms(z: Array, y: Array) -> Callable[[], Array]:
 
 def sigmoid_cross_entropy_total(z: Array, y: Array, error: Array) -> Callable[[], complex]:
     terms, number = sigmoid_cross_entropy_terms(z, y), number_type(z)
-    return lambda: number(terms().sum())
+    return lambda: number(np.add.reduce(terms(), None))
 
 
 def sigmoid_cross_entropy_each(z: Array, y: Array, error: Array) -> Array:
@@ -109,8 +109,9 @@ def softmax_cross_entropy_terms(z: Array, y: Array) -> Callable[[], Array]:
     of_sample = np.zeros(z.shape[1:], z.dtype)  # the largest z, then ln Σ e^(z − largest)
 
     def terms() -> Array:
-        np.subtract(z, z.max(axis=0, out=of_sample), shifted)
-        np.exp(shifted, work).sum(axis=0, out=of_sample)
+        # The ufuncs' own reductions: the arrays' methods take half a µs more to come to them.
+        np.subtract(z, np.maximum.reduce(z, axis=0, out=of_sample), shifted)
+        np.add.reduce(np.exp(shifted, work), axis=0, out=of_sample)
         np.log(of_sample, of_sample)
         return np.multiply(y, np.subtract(shifted, of_sample, shifted), work)
 
@@ -119,7 +120,7 @@ def softmax_cross_entropy_terms(z: Array, y: Array) -> Callable[[], Array]:
 
 def softmax_cross_entropy_total(z: Array, y: Array, error: Array) -> Callable[[], complex]:
     terms, number = softmax_cross_entropy_terms(z, y), number_type(z)
-    return lambda: -number(terms().sum())
+    return lambda: -number(np.add.reduce(terms(), None))
 
 
 def softmax_cross_entropy_each(z: Array, y: Array, error: Array) -> Array:

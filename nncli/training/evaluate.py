@@ -54,6 +54,7 @@ class Evaluator:
         count, self.block = len(samples.index), block_for(network)
         sizes = {min(count, self.block), count % self.block} - {0}
         self.steps = {n: Step(network, None, n, workers, samples, is_training=False) for n in sizes}
+        self._is_loaded = False  # whether the one step has all samples, where they are a block
 
     def __call__(self) -> Evaluation:
         count = len(self.samples.index)
@@ -94,7 +95,9 @@ class Evaluator:
         for start in range(0, len(index), self.block)[which]:
             rows = index[start : start + self.block]
             step = self.steps[len(rows)]
-            step.load(rows)
+            if not self._is_loaded:
+                step.load(rows)
+                self._is_loaded = len(rows) == len(index)
             yield rows, step, step.forward()
 
 

@@ -165,3 +165,25 @@ def test_any_number_of_samples_goes_through(count: int, monkeypatch: pytest.Monk
         : count % 128
     ]
     np.testing.assert_allclose(np.concatenate(outputs), 1 / (1 + np.exp(-inputs)), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("count", "times"), [(5, 1), (12, 9)])
+def test_samples_of_one_block_are_gathered_once(
+    count: int, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluate, "block_for", lambda network: 5)
+    gathered: list[int] = []
+    gather = Dataset.gather
+
+    def counted(*arguments: Any) -> None:
+        gathered.append(1)
+        gather(*arguments)
+
+    monkeypatch.setattr(Dataset, "gather", counted)
+    numbers = RANDOM.normal(size=(count, 3))
+    network = echo(3)
+    evaluator = Evaluator(network, samples(numbers, numbers + 1), reading="numbers")
+    assert [evaluator().cost for _ in range(2)] == [pytest.approx(1.5)] * 2
+    network.parameters[...] = 0
+    evaluator()
+    assert len(gathered) == times
