@@ -11,7 +11,7 @@ import numpy as np
 from nncli.core.errors import LayerError
 from nncli.core.text import join_words
 from nncli.nn.activations import ACTIVATIONS
-from nncli.nn.arrays import AlignedBuffers, Array, Shape
+from nncli.nn.arrays import AlignedBuffers, Array, Shape, all_finite
 from nncli.nn.costs import COSTS, Cost
 from nncli.nn.layers import Flatten, Layer, Placed, ShapeMismatch
 
@@ -68,8 +68,7 @@ class Network:
 
     def is_finite(self) -> bool:
         """Whether all parameters and all that layers keep are."""
-        arrays = (self.parameters, *self.state.values())
-        return all(bool(np.isfinite(array).all()) for array in arrays)
+        return all_finite((self.parameters, *self.state.values()))
 
     def copy_state(self) -> dict[str, Array]:
         return {name: array.copy() for name, array in self.state.items()}

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nncli.nn.arrays import Array, Operation, bind, execute
+from nncli.nn.arrays import Array, Operation, all_finite, bind, execute
 from nncli.nn.clipping import Clip, ClipNorm, ClipValue
 from nncli.nn.links import (
     GRADIENT,
@@ -148,7 +148,7 @@ class Optimizer:
 
     def is_finite(self) -> bool:
         """Whether the whole state is: Adam divides by a v that overflowed without a trace."""
-        return all(bool(np.isfinite(array).all()) for array in self.state.values())
+        return all_finite(self.state.values())
 
     def copy_state(self) -> dict[str, Array]:
         return {name: array.copy() for name, array in self.state.items()}

@@ -1,11 +1,12 @@
 """The memory of a network: aligned, and shared with processes."""
 
 import os
+from typing import Any
 
 import numpy as np
 import pytest
 
-from nncli.nn.arrays import CHUNK, LINE, AlignedBuffers, MemoryCopy
+from nncli.nn.arrays import CHUNK, LINE, AlignedBuffers, MemoryCopy, all_finite
 from nncli.nn.parallel.process_worker import can_fork
 
 
@@ -61,3 +62,12 @@ def test_a_copy_of_memory_has_every_array_as_it_lies() -> None:
         assert (found.dtype, found.strides) == (array.dtype, array.strides)
         assert np.array_equal(found, want)
     assert np.array_equal(memory.view(table[2:, 3], room), wanted[1][2:, 3])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numbers_whose_squares_are_too_large_are_finite(dtype: Any) -> None:
+    largest = np.full((2, 3), np.finfo(dtype).max, dtype)
+    assert all_finite([largest, np.array(7)])
+    for wrong in (np.nan, np.inf, -np.inf):
+        largest[1, 1] = wrong
+        assert not all_finite([np.zeros(3), largest])
