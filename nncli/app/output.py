@@ -6,7 +6,7 @@ so is what a training left in its run folder.
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from nncli.core.errors import RunError
@@ -48,16 +48,19 @@ def check_output(
         raise RunError(f"{name}: is there already; --overwrite replaces it, {elsewhere}")
 
 
-def check_run_output(folder: Path, inputs: Iterable[str | Path]) -> None:
+def check_run_output(folder: Path, inputs_of: Callable[[], Iterable[str | Path]]) -> None:
     """Checks that a run written to a folder would replace none of its own inputs.
+
+    Args:
+        inputs_of: gives them; it is called where there is something that may be replaced.
 
     Raises:
         RunError: it would, or the folder is part of another run.
     """
-    inputs = list(inputs)
     _refuse_inside_run(folder, os.path.dirname(os.path.realpath(folder)), OUT_ELSEWHERE)
     if not os.path.lexists(folder):
         return
+    inputs = list(inputs_of())
     for path in (folder, *(folder / name for name in RUN_FILES)):
         if _is_among(path, inputs):
             raise RunError(f"{printable(path)}: is what this training reads; {OUT_ELSEWHERE}")

@@ -93,7 +93,7 @@ def train(
     """
     prepared = spec if isinstance(spec, Prepared) else prepare(_spec(spec))
     if out is not None:
-        check_run_output(Path(out), prepared.spec.files())
+        check_run_output(Path(out), prepared.spec.files)
     times = trace_times(traces, prepared.conditions)
     if traces and out is None:
         raise NncliError("traces are written to the run folder: say which, by out")

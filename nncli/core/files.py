@@ -118,8 +118,14 @@ def write_whole(
     Raises:
         RunError: the system refused; `path` is as it was before.
     """
-    with whole_file(path, overwrite=overwrite, keep=keep, durable=durable) as file:
-        file.writelines([content] if isinstance(content, bytes) else content)
+    if not isinstance(content, bytes):
+        with whole_file(path, overwrite=overwrite, keep=keep, durable=durable) as file:
+            file.writelines(content)
+        return
+    with _placed(path, overwrite, keep, durable, buffering=0) as file:
+        left = memoryview(content)
+        while left:
+            left = left[file.write(left) :]
 
 
 @contextmanager
@@ -140,11 +146,20 @@ def whole_file(
     Raises:
         RunError: the system refused.
     """
+    with _placed(path, overwrite, keep, durable) as file:
+        yield file
+
+
+@contextmanager
+def _placed(
+    path: Path, overwrite: bool, keep: Path | None, durable: bool, buffering: int = -1
+) -> Iterator[IO[bytes]]:
+    """What `whole_file` gives; without buffering, a write may take but a part."""
     if is_special(path):
         raise RunError(f"{printable(path)}: {SPECIAL}")
     temporary, is_left = path.with_name(temporary_name(path.name)), True
     try:
-        with open(temporary, "x+b") as file:
+        with open(temporary, "x+b", buffering) as file:
             yield file
             if durable:
                 file.flush()

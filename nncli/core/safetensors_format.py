@@ -31,6 +31,7 @@ DTYPES = {
 # A dtype of the machine's own byte order is equal to one of these where that is little-endian.
 NAMES = {np.dtype(code): name for name, code in DTYPES.items()}
 # Bytes; JSON may take twenty times its size in memory, and a layer takes but some hundred bytes.
+_ENCODER = json.JSONEncoder(ensure_ascii=False)  # to make one takes as long as a header
 LARGEST_HEADER = 4 << 20
 MOST_BYTES = 2**63 - 1  # that NumPy can address
 MOST_DIMENSIONS = 32  # of an array, in any version of NumPy
@@ -58,12 +59,12 @@ def entries(arrays: Iterable[tuple[str, str, Sequence[int]]]) -> str:
         end = offset + math.prod(shape) * dtype.itemsize
         found[name] = {"dtype": NAMES[dtype], "shape": list(shape), "data_offsets": [offset, end]}
         offset = end
-    return json.dumps(found, ensure_ascii=False)[1:-1]
+    return _ENCODER.encode(found)[1:-1]
 
 
 def header(described: str, metadata: Mapping[str, str]) -> bytes:
     """A file's bytes in front of the numbers of the arrays that `entries` described."""
-    text = f'{{"__metadata__": {json.dumps(dict(metadata), ensure_ascii=False)}'
+    text = f'{{"__metadata__": {_ENCODER.encode(dict(metadata))}'
     text += f", {described}}}" if described else "}"
     return with_length(text.encode())
 

@@ -24,6 +24,8 @@ from nncli.spec.yaml12 import resolve
 _PLAIN = re.compile(r"[A-Za-z_./][\w./ -]*(?<! )", re.ASCII)
 _YAML11 = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 
+_CONSTANTS = {None: "null", True: "true", False: "false"}
+
 Line = tuple[str, KeyPath | None]
 
 
@@ -93,18 +95,21 @@ def _is_block(value: Any) -> bool:
 
 def flow(value: Any) -> str:
     """A value as it is written in one line of YAML."""
-    if isinstance(value, Mapping):
-        parts = (f"{flow(key)}: {flow(entry)}" for key, entry in value.items())
-        return f"{{{', '.join(parts)}}}"
-    if isinstance(value, tuple):
-        return f"[{', '.join(map(flow, value))}]"
+    # What there is most of comes first: to ask whether it is a Mapping takes longest.
     if isinstance(value, str):
         return _text(value)
     if value is None or isinstance(value, bool):
-        return json.dumps(value)
-    # YAML 1.1 takes 1e-05 for text and 1.0e-05 for a number; 1.2 takes both for a number.
-    text = repr(value)
-    return re.sub(r"^(-?\d+)e", r"\1.0e", text) if "e" in text else text
+        return _CONSTANTS[value]
+    if isinstance(value, int | float):
+        # YAML 1.1 takes 1e-05 for text and 1.0e-05 for a number; 1.2 takes both for a number.
+        text = repr(value)
+        return re.sub(r"^(-?\d+)e", r"\1.0e", text) if "e" in text else text
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(flow, value))}]"
+    if isinstance(value, Mapping):
+        parts = (f"{flow(key)}: {flow(entry)}" for key, entry in value.items())
+        return f"{{{', '.join(parts)}}}"
+    return repr(value)
 
 
 @lru_cache(1024)  # keys are the same in all specs

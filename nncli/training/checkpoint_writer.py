@@ -75,11 +75,14 @@ class CheckpointWriter:
         if self._folder is None:
             return
         self._submitted = monotonic()
+        if self._thread is None:  # nobody else is there to know of it
+            self._state = state
+            if self._submitted - self._began > MIN_PAUSE:
+                self._start()
+            return
         with self._changed:
             self._state = state
             self._changed.notify()
-        if self._submitted - self._began > MIN_PAUSE:
-            self._start()
 
     def _start(self) -> None:
         if self._thread is None and self._folder is not None:
@@ -88,6 +91,8 @@ class CheckpointWriter:
 
     def new_warning(self) -> str | None:
         """Why the last save failed; None after it was returned once, until a save succeeds."""
+        if self._failure is None and not self._is_reported:  # as nearly always
+            return None
         with self._changed:
             failure = None if self._is_reported else self._failure
             self._is_reported = self._failure is not None
