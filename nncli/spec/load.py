@@ -65,6 +65,13 @@ def override_spec(spec: Spec, overrides: Sequence[str]) -> Spec:
     return made
 
 
+def placed(spec: Spec) -> Spec:
+    """The spec for a process that may run in another folder: its paths do not start from that."""
+    made = spec.model_copy()
+    made._folder = Path(os.path.abspath(spec.folder))
+    return made
+
+
 def _listed(root: Node) -> Node:
     """A single condition as a list of one, in a copy: so its place is expect[0], as of others."""
     for model in (ExpectSpec, BreakSpec):

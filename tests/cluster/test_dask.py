@@ -1,5 +1,6 @@
 """Sweeps on a scheduler and two workers, which are processes on loopback, and are killed."""
 
+import os
 import re
 import signal
 import time
@@ -70,6 +71,29 @@ def test_a_worker_that_dies_changes_no_bit(
     cluster.workers.remove(victim)
     cluster.start_worker()
     cluster.wait()
+
+
+@pytest.mark.parametrize("is_executor", [False, True], ids=["on", "executor"])
+def test_paths_are_those_of_the_sweep_wherever_its_workers_run(
+    is_executor: bool,
+    cluster: Cluster,
+    alone: dict[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(CONFIGS)
+    (tmp_path / "sweep").mkdir()
+    out = Path(os.path.relpath(tmp_path / "sweep"))
+    if is_executor:
+        from distributed import Client
+
+        with Client(cluster.address) as client:
+            record = api.sweep(
+                SPEC.name, SETS, vary=VARY, seeds=2, out=out, executor=client.get_executor()
+            )
+    else:
+        record = api.sweep(SPEC.name, SETS, vary=VARY, seeds=2, out=out, on=cluster.address)
+    assert bits(record) == alone
 
 
 def test_runs_come_back_from_workers_that_do_not_see_the_folder(

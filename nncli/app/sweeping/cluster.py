@@ -23,7 +23,7 @@ from nncli.app.sweeping.remote import (
     stop_sweep,
     write_files,
 )
-from nncli.app.sweeping.trial import Outcome, Task, versions
+from nncli.app.sweeping.trial import Outcome, Task, anywhere, versions
 from nncli.core.errors import NncliError, RunError
 from nncli.core.files import reason
 from nncli.core.text import count_of, first_of, printable
@@ -137,12 +137,11 @@ class Dask:
         return max(1, self._count()) * A_WORKER - len(self._under_way)
 
     def submit(self, task: Task) -> None:
+        sent = anywhere(task)
         if self._spec is None or self._spec[0] is not task.spec:
-            self._spec = (task.spec, pickle.dumps(task.spec))
+            self._spec = (task.spec, pickle.dumps(sent.spec))
         files = dict(read_files(task.folder)) if is_run_folder(task.folder) else {}
-        folder = Path(os.path.realpath(task.folder))
-        place = None if task.shared is None else Path(os.path.realpath(task.shared))
-        bare: Any = task._replace(spec=None, folder=folder, shared=place)  # type: ignore[arg-type]
+        bare: Any = sent._replace(spec=None)  # type: ignore[arg-type]
         errand = Errand(
             bare,
             self._spec[1],

@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from time import monotonic, sleep
 from typing import Any, Protocol
 
-from nncli.app.sweeping.trial import PASSING, Outcome, Task, run_trial
+from nncli.app.sweeping.trial import PASSING, Outcome, Task, anywhere, run_trial
 
 ATTEMPTS = 2
 POLL = 0.1  # seconds between two looks at whether to stop
@@ -97,7 +97,7 @@ class Futures:
         return self._most - len(self._under_way)
 
     def submit(self, task: Task) -> None:
-        self._under_way[self._executor.submit(run_trial, task)] = task
+        self._under_way[self._executor.submit(run_trial, anywhere(task))] = task
 
     def ended(self, seconds: float | None) -> list[Outcome]:
         done = _first_done(list(self._under_way), seconds)

@@ -1,5 +1,6 @@
 """One training of a sweep, in whichever process: a task in, an outcome out."""
 
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -29,6 +30,7 @@ from nncli.core.version import own_version
 from nncli.data import Data
 from nncli.nn.parallel.blas import arithmetic
 from nncli.spec import Spec
+from nncli.spec.load import placed
 from nncli.spec.trials import Choice, trial_spec
 from nncli.training.history import Epoch, Progress
 from nncli.training.run_files import is_run_folder
@@ -61,6 +63,13 @@ class Task(NamedTuple):
     folder: Path
     until: int | None = None
     shared: Path | None = None
+
+
+def anywhere(task: Task) -> Task:
+    """The task for a process that may run in another folder, where relative paths lead nowhere."""
+    shared = None if task.shared is None else Path(os.path.realpath(task.shared))
+    folder = Path(os.path.realpath(task.folder))
+    return task._replace(spec=placed(task.spec), folder=folder, shared=shared)
 
 
 class Outcome(NamedTuple):
