@@ -77,7 +77,7 @@ def trace(module: Any, name: str) -> Traced:
         raise NncliError(
             f"{name}: forward() does something else in training than in evaluation"
             f"{training.at(where)}; nncli's networks do the same in both, but for dropout and "
-            "batch normalisation"
+            "batchnorm"
         )
     return Traced(
         tuple(training.nodes),
