@@ -17,7 +17,7 @@ from nncli.training.run_data import other_values
 from nncli.training.run_files import DATA
 
 WORST = 10
-OTHERS = "--data FILE measures it on others"
+OTHERS = "nncli evaluate with --data FILE measures it on others"
 
 
 def evaluate(

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from nncli.app.conditions import CONDITIONS, check_conditions, conditions_of
-from nncli.app.plan import check_metric, make_plan, optimizer_links, schedule_notes
+from nncli.app.plan import check_metric, make_plan, optimizer_links, plan_notes
 from nncli.app.records import Prepared
 from nncli.app.sources import check_keys, load_data
 from nncli.app.weights import given_values, load_initial_weights
@@ -90,7 +90,7 @@ def prepare(spec: Spec, *, weight_files: bool = True, data: Data | None = None) 
     assert network is not None
     has_file = weight_files and spec.train.init_from is not None
     initial = load_initial_weights(spec, network) if has_file else None
-    notes = (*data.notes, *shape_notes(spec, layers), *schedule_notes(spec))
+    notes = (*data.notes, *shape_notes(spec, layers), *plan_notes(spec, layers))
     plan = make_plan(spec, reading=data.reading, input_shape=data.input_shape)
     links, conditions = optimizer_links(spec), conditions_of(spec)
     return Prepared(spec, data, network, plan, links, initial, notes, conditions)

@@ -8,7 +8,7 @@ from nncli.core.errors import NncliError
 from nncli.core.reading import Reading
 from nncli.core.text import count_of
 from nncli.data import Data
-from nncli.nn.layers import LAYERS
+from nncli.nn.layers import LAYERS, Placed
 from nncli.nn.links import Link
 from nncli.nn.optimizers import chain_of
 from nncli.nn.parallel.worker_pool import SMALLEST_SHARE, most_shares
@@ -78,8 +78,18 @@ def _check_metric(spec: Spec, data: Data, place: tuple[str, ...], metric: str) -
         )
 
 
-def schedule_notes(spec: Spec) -> Iterator[str]:
-    """What there is to say of a schedule that does not end where the training does."""
+def plan_notes(spec: Spec, layers: Sequence[Placed]) -> Iterator[str]:
+    """What there is to say of a training that changes nothing, or whose schedule ends elsewhere."""
+    learning = [p for p in layers if p.parameter_shapes]
+    frozen = set(frozen_parameters(spec))
+    if learning and frozen.issuperset(
+        f"{p.name}.{x}" for p in learning for x in p.parameter_shapes
+    ):
+        yield from spec.error_at(
+            ("network", learning[-1].index, "freeze"),
+            "nothing is trained: all weights and biases are frozen; without freeze, those of "
+            f"{learning[-1].name} would be trained",
+        ).problems
     note = spec.train.schedule.note(spec.train.epochs)
     if note is not None:
         key, message = note

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from nncli.app import pipeline
 from nncli.app.resume import begin
 from nncli.core.errors import NncliError
+from nncli.spec import load_spec
 from tests.conftest import CONFIGS
 
 
@@ -45,6 +47,23 @@ def test_a_training_is_ready_and_nothing_is_written(
     assert len(again.train().history) == 3
     with pytest.raises(NncliError, match="already"):
         begin(CONFIGS / f"{kind}.yaml").train()
+
+
+@pytest.mark.parametrize(
+    ("last", "is_said"),
+    [
+        ({"units": 2, "freeze": True}, True),
+        ({"units": 2, "bias": False, "freeze": ["weight"]}, True),
+        ({"units": 2, "freeze": ["weight"]}, False),
+        ({"units": 2}, False),
+    ],
+)
+def test_a_training_that_trains_nothing_says_so(last: dict[str, Any], is_said: bool) -> None:
+    network = [{"type": "dense", "units": 3, "freeze": True}, {"type": "dense", **last}]
+    notes = pipeline.prepare(
+        load_spec(CONFIGS / "xor.yaml", [f"network={json.dumps(network)}"])
+    ).notes
+    assert ["nothing is trained" in note for note in notes] == [True] * is_said
 
 
 def test_weights_of_another_layout_need_a_file(tmp_path: Path) -> None:

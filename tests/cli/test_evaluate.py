@@ -86,7 +86,7 @@ def test_other_data_by_name_and_without_the_training_data(
     done = nncli("evaluate", "run")
     assert done.status == 2
     assert "there is no file '/gone/iris.csv'; check the path" in done.err
-    assert "nncli: run: --data FILE measures it on others\n" in done.err
+    assert "nncli: run: nncli evaluate with --data FILE measures it on others\n" in done.err
 
 
 def test_inputs_and_targets_from_two_files(nncli: Run, tmp_path: Path) -> None:

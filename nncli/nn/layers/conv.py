@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from nncli.core.text import sizes
+from nncli.core.text import count_of, sizes
 from nncli.nn.arrays import Array, Operations, Shape, bind
 from nncli.nn.layers.base import Placed, ShapeMismatch, Workspace, windows_on
 from nncli.nn.layers.conv_group import (
@@ -60,10 +60,15 @@ class Conv(WeightedLayer):
                     f" by at most {limit} {lines} on a side, not by {width}",
                     "padding",
                 )
-        for noun, count in (("channels of its input", input_shape[0]), ("filters", self.filters)):
+        for count, noun, where in (
+            (input_shape[0], "channel", " of its input"),
+            (self.filters, "filter", ""),
+        ):
             if count % self.groups:
                 raise ShapeMismatch(
-                    f"the {count} {noun} cannot be parted into {self.groups} equal groups", "groups"
+                    f"the {count_of(count, noun)}{where} cannot be parted into {self.groups} equal "
+                    "groups",
+                    "groups",
                 )
         return (self.filters, *windows.output_shape)
 
