@@ -10,11 +10,14 @@
 
 With `--dask`, where Dask is installed, in place of these:
 
-- Trials of digits-mlp a second by 1, 2 and 4 workers of a scheduler on loopback, in turns, start-up
-  taken off, the shortest of all rounds; as shares of what so many times one job here would do, or
-  where there are fewer cores than workers, as many times as there are cores. All of the cluster
-  runs on this machine, so its scheduler and the sweep itself use the same cores. And seconds of the
-  processor that a trial takes, the scheduler's and the sweep's with it.
+- Trials of digits-mlp a second by 1, 2 and 4 workers of a scheduler on loopback, in turns, the
+  shortest of all rounds; as shares of what so many times one job here would do, or where there are
+  fewer cores than workers, as many times as there are cores. All of the cluster runs on this
+  machine, so its scheduler and the sweep itself use the same cores. What a sweep takes beyond its
+  trials is that of one trial on the same cluster, whose workers have trained before: their start
+  takes as long as many a trial, and not the same each time.
+- Seconds of the processor that a trial takes: in the processes that train, the scheduler and the
+  sweep.
 
 A run folder is files, so the disk counts; two jobs want both cores at rest.
 """
@@ -26,9 +29,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from itertools import product
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -73,9 +75,17 @@ def dry_run() -> float:
     return perf_counter() - start
 
 
+class Cluster(NamedTuple):
+    """A scheduler with its workers: its address, and the ids of all their processes."""
+
+    address: str
+    scheduler: int
+    workers: tuple[int, ...]
+
+
 @contextmanager
-def cluster(workers: int, folder: str) -> Iterator[str]:
-    """The address of a scheduler with so many workers."""
+def cluster(workers: int, folder: str) -> Iterator[Cluster]:
+    """A scheduler with so many workers."""
     from distributed import Client
 
     with socket.socket() as found:
@@ -88,7 +98,8 @@ def cluster(workers: int, folder: str) -> Iterator[str]:
     try:
         with Client(address, timeout=60) as client:
             client.wait_for_workers(workers, timeout=60)
-        yield address
+        scheduler, *trainers = (process.pid for process in started)
+        yield Cluster(address, scheduler, tuple(trainers))
     finally:
         for process in started:
             process.kill()
@@ -105,32 +116,59 @@ def start(*arguments: str) -> "subprocess.Popen[bytes]":
     )
 
 
-def taken_by(folder: str, trials: int, workers: int) -> Taken:
-    """A sweep of so many trials: by one job here, or by so many workers, which end with it."""
-    name = f"{workers}-{trials}"
-    command = [*LONGER, "--seeds", str(trials), "--out", str(Path(folder, name))]
-    before = of_children()
-    with cluster(workers, folder) if workers else nullcontext() as address:
-        where = ["--jobs", "1"] if address is None else ["--on", address]
-        begun = perf_counter()
-        subprocess.run([*command, *where], cwd=REPO, check=True, capture_output=True)
-        clock = perf_counter() - begun
-    return Taken(clock, of_children() - before)
+class Spent(NamedTuple):
+    """Seconds by the clock, and of the processor: who trains, the scheduler, the sweep itself."""
+
+    clock: float
+    trains: float
+    scheduler: float
+    sweep: float
+
+
+def of_processes(processes: Iterable[int]) -> float:
+    """Seconds of the processor that some processes have used so far."""
+    ticks = 0
+    for process in processes:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def spent_on(folder: Path, trials: int, there: Cluster | None) -> Spent:
+    """What a sweep of so many trials takes: by one job here, or by the workers there."""
+    command = [*LONGER, "--seeds", str(trials), "--out", str(folder)]
+    command += ["--jobs", "1"] if there is None else ["--on", there.address]
+
+    def used() -> tuple[float, float, float]:
+        if there is None:  # a job here is a child of the sweep
+            return of_children(), 0.0, 0.0
+        return of_processes(there.workers), of_processes([there.scheduler]), of_children()
+
+    before, begun = used(), perf_counter()
+    subprocess.run(command, cwd=REPO, check=True, capture_output=True)
+    clock = perf_counter() - begun
+    return Spent(clock, *(now - then for now, then in zip(used(), before, strict=True)))
 
 
 def on_dask(trials: int, rounds: int) -> None:
     cores = len(os.sched_getaffinity(0))
-    shortest: dict[tuple[int, int], Taken] = {}
+    least: dict[tuple[int, int], Spent] = {}
     for _ in range(rounds):
-        with tempfile.TemporaryDirectory() as folder:
-            for key in product((0, *WORKERS), (1, trials)):
-                taken = taken_by(folder, key[1], key[0])
-                shortest[key] = Taken(*map(min, taken, shortest.get(key, taken)))
+        for workers in (0, *WORKERS):
+            with (
+                tempfile.TemporaryDirectory() as folder,
+                cluster(workers, folder) if workers else nullcontext() as running,
+            ):
+                spent_on(Path(folder, "first"), 4 * max(1, workers), running)
+                for count in (1, trials):
+                    spent = spent_on(Path(folder, str(count)), count, running)
+                    key = workers, count
+                    least[key] = Spent(*map(min, spent, least.get(key, spent)))
 
-    def each(workers: int) -> Taken:
+    def each(workers: int) -> Spent:
         """Of a trial."""
-        ends = zip(shortest[workers, trials], shortest[workers, 1], strict=True)
-        return Taken(*((all_of_them - one) / (trials - 1) for all_of_them, one in ends))
+        ends = zip(least[workers, trials], least[workers, 1], strict=True)
+        return Spent(*((all_of_them - one) / (trials - 1) for all_of_them, one in ends))
 
     here = each(0)
     there = {n: each(n) for n in WORKERS}
@@ -139,14 +177,18 @@ def on_dask(trials: int, rounds: int) -> None:
         "cores": cores,
         "trials_a_second": {
             "one job here": 1 / here.clock,
-            **{str(n): 1 / taken.clock for n, taken in there.items()},
+            **{str(n): 1 / spent.clock for n, spent in there.items()},
         },
         "of_the_ideal": {
-            str(n): here.clock / (min(n, cores) * taken.clock) for n, taken in there.items()
+            str(n): here.clock / (min(n, cores) * spent.clock) for n, spent in there.items()
         },
         "processor_seconds_a_trial": {
-            "one job here": here.processor,
-            **{str(n): taken.processor for n, taken in there.items()},
+            "one job here": here.trains,
+            **{
+                f"{n}, {who}": getattr(spent, who)
+                for n, spent in there.items()
+                for who in ("trains", "scheduler", "sweep")
+            },
         },
     }
     results.keep("sweeps on dask", found)
@@ -161,7 +203,7 @@ def main() -> None:
     parser.add_argument("--dask", action="store_true")
     options = parser.parse_args()
     if options.dask:
-        on_dask(min(options.trials, 40), options.rounds)
+        on_dask(min(options.trials, 100), options.rounds)
         return
     first: list[float] = []
     rates: dict[int, list[float]] = {jobs: [] for jobs in JOBS}
