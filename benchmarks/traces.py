@@ -3,10 +3,10 @@
     python benchmarks/traces.py [--rounds N] [--only WORD] [--every N]
 
 On random samples, in one thread: a step takes as long whatever they are. One training takes its
-epochs with traces and without, in turns. Printed are the training's time, the processor's time of the
-training's own process, which on a busy machine is what it takes on an idle one, and that of both
-processes: medians over the rounds of the ratios of a round, with quartiles, and the ratio of the
-least times, which is what it costs where nothing else is going on.
+epochs with traces and without, in turns. Printed are the training's time, the processor's time of
+the training's own process, which on a busy machine is what it takes on an idle one, and that of
+both processes: medians over the rounds of the ratios of a round, with quartiles, and the ratio of
+the least times, which is what it costs where nothing else is going on.
 """
 
 import argparse
