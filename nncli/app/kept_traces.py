@@ -114,8 +114,12 @@ class TraceKeeper:
             except NncliError:
                 self._stop()
                 self._can_fork = False
-                lost = "a record was lost with the process that wrote it, which was ended from"
-                self._tell(RunError(f"{printable(self.folder)}: {lost} outside"))
+                self._tell(
+                    RunError(
+                        f"{printable(self.folder)}: a record was lost with the process that wrote "
+                        "it, which was ended from outside"
+                    )
+                )
                 return
 
     def __enter__(self) -> "TraceKeeper":

@@ -30,8 +30,8 @@ DTYPES = {
 }
 # A dtype of the machine's own byte order is equal to one of these where that is little-endian.
 NAMES = {np.dtype(code): name for name, code in DTYPES.items()}
-# Bytes; JSON may take twenty times its size in memory, and a layer takes but some hundred bytes.
 _ENCODER = json.JSONEncoder(ensure_ascii=False)  # to make one takes as long as a header
+# Bytes; JSON may take twenty times its size in memory, and a layer takes but some hundred bytes.
 LARGEST_HEADER = 4 << 20
 MOST_BYTES = 2**63 - 1  # that NumPy can address
 MOST_DIMENSIONS = 32  # of an array, in any version of NumPy

@@ -83,11 +83,11 @@ def program_of(model: Any) -> Program:
     return program
 
 
+MODULE = "torch.nn.modules.module.Module"
+
+
 def _is_torch(module: Any) -> bool:
     return any(f"{base.__module__}.{base.__name__}" == MODULE for base in type(module).__mro__)
-
-
-MODULE = "torch.nn.modules.module.Module"
 
 
 def _modules(module: Any, name: str) -> Iterator[tuple[str, Any]]:
@@ -114,8 +114,8 @@ _SUMS = {"weight": NEEDED, "bias": None}
 _MORE: dict[str, dict[str, Any]] = {
     "softplus": {"beta": 1, "threshold": 20},
     "gelu": {"approximate": "none"},
+    "softmax": {"dim": None},
 }
-_MORE |= {"softmax": {"dim": None}}
 
 
 def _activation(row: Activation) -> Function:
